@@ -1,0 +1,42 @@
+# Every target makes what it needs. PYTHON is any Python from 3.11.
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := runs/make-demo
+
+.PHONY: setup demo check test docs bench clean
+
+setup: .venv/installed
+
+.venv/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[train,dev]'
+	touch $@
+
+demo: setup
+	@rm -rf $(DEMO)
+	$(BIN)/pennyweight fit digits --model mobilenet_v2 --config width=0.5 --input 16 --out $(DEMO)
+	$(BIN)/pennyweight export $(DEMO)
+	$(BIN)/python examples/digit_files.py $(DEMO)/pictures
+	$(BIN)/pennyweight predict $(DEMO)/model.onnx $(DEMO)/pictures --top 3
+	@echo "The report: $(CURDIR)/$(DEMO)/report.html"
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python docs/networks_table.py --check
+
+test: setup
+	$(BIN)/pytest
+
+docs: setup
+	$(BIN)/python docs/networks_table.py
+	$(BIN)/pytest tests/test_docs.py -m "slow or not slow"
+
+bench: setup
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

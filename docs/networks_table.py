@@ -1,0 +1,34 @@
+"""Write the table of networks into README.md from VARIANTS, or with --check fail where it is out of date."""
+
+import sys
+from pathlib import Path
+
+from pennyweight import zoo
+
+README = Path(__file__).parent.parent / "README.md"
+BEGIN, END = "<!-- networks: begin -->\n", "<!-- networks: end -->\n"
+
+
+def table() -> str:
+    """The rows as Markdown."""
+    lines = [
+        "| name | parameters | MACs | input | top-1, published | from |",
+        "| --- | ---: | ---: | --- | ---: | --- |",
+    ]
+    for name in zoo.names():
+        row = zoo.variant(name)
+        top1 = f"{row.top1}%" if row.top1 else "–"
+        shape = "×".join(map(str, row.input_shape))
+        lines.append(f"| `{name}` | {row.params:,} | {row.macs:,} | {shape} | {top1} | {row.paper} |")
+    return "\n".join(lines) + "\n"
+
+
+text = README.read_text(encoding="utf-8")
+head, rest = text.split(BEGIN)
+_, tail = rest.split(END)
+updated = head + BEGIN + table() + END + tail
+if "--check" in sys.argv:
+    if updated != text:
+        sys.exit("README.md: the table of networks is out of date; run `make docs`")
+else:
+    README.write_text(updated, encoding="utf-8")

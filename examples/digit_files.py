@@ -1,0 +1,18 @@
+"""Write a few digits of the test split as PNG files: python examples/digit_files.py FOLDER.
+
+Each file is named after its class, so that a prediction can be compared with the truth at a glance.
+"""
+
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+from pennyweight import data
+
+folder = Path(sys.argv[1])
+folder.mkdir(parents=True, exist_ok=True)
+source = data.open("digits")
+for sample in data.split(source).test[::40]:
+    file = folder / f"{source.labels[sample.label]}-{sample.name.replace('/', '-')}.png"
+    Image.fromarray(sample.picture).save(file)

@@ -1,0 +1,24 @@
+"""Pennyweight: image classifiers that fit a budget. Weigh, pick, fit, prove and ship.
+
+The public names stand in the stub beside this file and are loaded when first used (SPEC 1), so that
+`import pennyweight` loads no torch, and a server with a bundle never does.
+"""
+
+import typing as _typing
+
+import lazy_loader as _lazy
+
+_load, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
+
+
+def __getattr__(name: str) -> _typing.Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("pennyweight")
+    try:
+        return _load(name)
+    except ModuleNotFoundError as error:
+        from pennyweight.core.extras import missing_part
+
+        raise (missing_part(error) or error) from error

@@ -1,0 +1,18 @@
+from .core.errors import PennyweightError as PennyweightError
+from .core.preprocess import Preprocess as Preprocess
+from .core.run import Run as Run
+from .cost.count import Cost as Cost
+from .runtime.bundle import Bundle as Bundle
+from .runtime.classifier import Classifier as Classifier
+from .runtime.classifier import Prediction as Prediction
+from .scoring.evaluation import Evaluation as Evaluation
+from .train.recipe import Recipe as Recipe
+from .verbs.evaluate import evaluate as evaluate
+from .verbs.export import export as export
+from .verbs.fit import fit as fit
+from .verbs.load import load as load
+from .verbs.weigh import weigh as weigh
+from .zoo.registry import create as create
+from .zoo.registry import names as names
+
+__version__: str

@@ -1,0 +1,1 @@
+"""Values and small parts that every room uses. No torch here."""

@@ -1,0 +1,66 @@
+"""What goes wrong, by kind. Every message is one line: what was received, the rule, what would work.
+
+PennyweightError
+├── InputError       a value, name or setting that cannot be used (also a ValueError)
+├── ImageError       a file that is not a picture that can be read
+├── SourceError      a source of pictures that cannot be trained or scored on
+├── RunError         a run folder that is missing, incomplete or in the way
+├── BundleError      a bundle that cannot be opened
+├── ParityError      an exported graph that does not answer as its network does
+└── MissingPart      an optional part of Pennyweight that is not installed (also an ImportError)
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "BundleError",
+    "ImageError",
+    "InputError",
+    "MissingPart",
+    "ParityError",
+    "PennyweightError",
+    "RunError",
+    "SourceError",
+    "nearest",
+]
+
+
+class PennyweightError(Exception):
+    """Base of every error that Pennyweight raises on purpose."""
+
+
+class InputError(PennyweightError, ValueError):
+    """A value, name or setting that cannot be used."""
+
+
+class ImageError(PennyweightError):
+    """A file that is not a picture that can be read."""
+
+
+class SourceError(PennyweightError):
+    """A source of pictures that cannot be trained or scored on."""
+
+
+class RunError(PennyweightError):
+    """A run folder that is missing, incomplete or in the way."""
+
+
+class BundleError(PennyweightError):
+    """A bundle that cannot be opened."""
+
+
+class ParityError(PennyweightError):
+    """An exported graph that does not answer as its network does."""
+
+
+class MissingPart(PennyweightError, ImportError):  # noqa: N818 - said as a person would
+    """An optional part of Pennyweight that is not installed."""
+
+
+def nearest(received: str, choices: Iterable[str], *, otherwise: str = "") -> str:
+    """The end of an error message: "; did you mean 'x'?" for the closest choice, else `otherwise`."""
+    close = difflib.get_close_matches(received, list(choices), n=1, cutoff=0.5)
+    return f"; did you mean '{close[0]}'?" if close else otherwise

@@ -1,0 +1,58 @@
+"""What a bundle says of itself: the values kept in the metadata of its ONNX file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pennyweight.core.errors import BundleError
+from pennyweight.core.preprocess import Preprocess
+
+__all__ = ["INPUT", "LOGITS", "METADATA_KEY", "PROBABILITIES", "Manifest"]
+
+METADATA_KEY = "pennyweight"
+FORMAT = 1
+
+# The names of the graph's input and outputs.
+INPUT = "images"
+PROBABILITIES = "probabilities"
+LOGITS = "logits"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """Labels, preprocessing and proof of a bundle; what a user of the file needs, and nothing else is needed."""
+
+    network: Mapping[str, Any]
+    """name, stem, num_classes, in_channels, config."""
+    labels: tuple[str, ...]
+    preprocess: Preprocess
+    cost: Mapping[str, Any]
+    """params and macs for one picture."""
+    evaluation: Mapping[str, Any] | None
+    """accuracy, its interval, split, images; None for a network that was not scored."""
+    parity: Mapping[str, Any]
+    """How the graph was proved to answer as the network: pictures, largest differences, tolerance."""
+    data: Mapping[str, Any]
+    """name and fingerprint of what it was trained on."""
+    versions: Mapping[str, str]
+    created: str
+
+    def to_json(self) -> str:
+        """The text kept under METADATA_KEY."""
+        return json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str, *, name: str) -> Manifest:
+        """From what `to_json` gave. Raises BundleError that names the file `name`."""
+        try:
+            values = json.loads(text)
+            if values.pop("format") != FORMAT:
+                raise BundleError(f"{name} was written by a newer Pennyweight; update this one to open it")
+            values["preprocess"] = Preprocess.from_dict(values["preprocess"])
+            values["labels"] = tuple(values["labels"])
+            return cls(**values)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise BundleError(f"{name} has a manifest that cannot be read: {error}") from error

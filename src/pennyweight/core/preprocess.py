@@ -1,0 +1,107 @@
+"""From a picture to the array that the network sees: one frozen value, one function, for training and serving."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from PIL import Image
+
+from pennyweight.core.errors import InputError
+from pennyweight.core.images import Picture, Pixels, decode
+
+__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Interpolation", "Preprocess"]
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+LONGEST = 8
+"""Sides of a picture beyond this ratio are cut before they are resized."""
+
+Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+_FILTERS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocess:
+    """How a picture becomes the network's input: any picture -> (size, size, channels) uint8.
+
+    The short side is resized to `resize` pixels (antialiased), then the middle `size`×`size` is cut out.
+    `mean` and `std` are per channel, for pixels in 0..1; they are applied inside the network's own step
+    or graph, never here, so that what is stored and sent stays uint8.
+    """
+
+    size: int
+    resize: int
+    interpolation: Interpolation = "bilinear"
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+    channels: int = 3
+
+    def __post_init__(self) -> None:
+        if self.size < 1 or self.resize < self.size:
+            raise InputError(
+                f"preprocessing must resize to at least its size of 1 or more (size={self.size}, resize={self.resize})"
+            )
+        if self.interpolation not in get_args(Interpolation):
+            raise InputError(f"interpolation '{self.interpolation}' is not one of {', '.join(get_args(Interpolation))}")
+        if not len(self.mean) == len(self.std) == self.channels:
+            raise InputError(
+                f"mean and std need one value for each of the {self.channels} channels, not {self.mean}, {self.std}"
+            )
+        if not all(deviation > 0 for deviation in self.std):
+            raise InputError(f"every value of std must be above 0, not {self.std}")
+
+    @classmethod
+    def for_input(cls, size: int, *, channels: int = 3, crop_share: float = 0.875) -> Preprocess:
+        """The usual values for an input of `size` pixels: small pictures whole, larger ones cropped by `crop_share`.
+
+        Grey input is normalised with the mean of ImageNet's values.
+        """
+        resize = size if size < 96 else round(size / crop_share)
+        if channels == 3:
+            return cls(size=size, resize=resize)
+        mean, std = (round(sum(values) / 3, 3) for values in (IMAGENET_MEAN, IMAGENET_STD))
+        return cls(size=size, resize=resize, mean=(mean,) * channels, std=(std,) * channels, channels=channels)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of what `__call__` returns."""
+        return (self.size, self.size, self.channels)
+
+    def __call__(self, picture: Picture) -> Pixels:
+        """Any picture (path, bytes, array, Pillow image) -> (size, size, channels) uint8. Raises ImageError."""
+        image = decode(picture, channels=self.channels)
+        short = min(image.size)
+        # Sizes and offsets are rounded as torchvision rounds them, because published weights were scored so.
+        width, height = (self.resize if side == short else self.resize * side // short for side in image.size)
+        left, top = round((width - self.size) / 2), round((height - self.size) / 2)
+        rule = _FILTERS[self.interpolation]
+        if max(image.size) <= LONGEST * short:
+            image = image.resize((width, height), rule)
+            image = image.crop((left, top, left + self.size, top + self.size))
+        else:
+            # Only the part that is kept is resized: a 1×10,000 picture stays harmless. Not the way for all, because
+            # Pillow's order of passes goes by shape, and rounds otherwise.
+            across, down = image.width / width, image.height / height
+            box = (left * across, top * down, (left + self.size) * across, (top + self.size) * down)
+            image = image.resize((self.size, self.size), rule, box=box)
+        return np.asarray(image, dtype=np.uint8).reshape(self.shape)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON keeps it."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Preprocess:
+        """From what `to_dict` gave, also after JSON turned tuples into lists."""
+        fields: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+        }
+        return cls(**fields)

@@ -1,0 +1,95 @@
+"""Frozen dataclasses as settings: fields overridden by name, from text or values, with their types kept."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from pennyweight.core.errors import InputError, nearest
+
+__all__ = ["override", "parse_pairs"]
+
+T = TypeVar("T")
+
+
+def parse_pairs(pairs: Iterable[str], option: str) -> dict[str, str]:
+    """["width=0.5", …] -> {"width": "0.5", …}. Raises InputError on anything that is not NAME=VALUE."""
+    parsed = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            raise InputError(f"{option} '{pair}' is not NAME=VALUE; for example {option} width=0.5")
+        parsed[name.strip()] = value.strip()
+    return parsed
+
+
+def override(settings: T, changes: Mapping[str, Any], *, what: str) -> T:
+    """A copy of the dataclass `settings` with `changes` made; text is converted to the field's type.
+
+    Raises InputError for an unknown field (with the nearest one) or a value of another type. Rules that
+    join several fields belong in the dataclass's own __post_init__.
+    """
+    fields = typing.get_type_hints(type(settings))
+    for name in changes:
+        if name not in fields:
+            known = ", ".join(fields)
+            raise InputError(f"unknown {what} field '{name}'{nearest(name, fields, otherwise=f'; it has {known}')}")
+    converted = {name: _convert(name, value, fields[name], what) for name, value in changes.items()}
+    return dataclasses.replace(settings, **converted)  # type: ignore[type-var]
+
+
+def _convert(name: str, value: Any, annotation: Any, what: str) -> Any:
+    """Turn `value` into the annotated type: bool, int, float, str, one of a Literal's, or None."""
+    options = [annotation]
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        options = list(typing.get_args(annotation))
+    for option in options:
+        matched, result = _as(value, option)
+        if matched:
+            return result
+    allowed = " or ".join(_spell(option) for option in options)
+    raise InputError(f"{what} field '{name}' must be {allowed}, not {value!r}")
+
+
+def _as(value: Any, kind: Any) -> tuple[bool, Any]:
+    """(whether `value` can be a `kind`, the value as that kind)."""
+    text = value if isinstance(value, str) else None
+    if kind is type(None):
+        return value is None or text in ("none", "None"), None
+    if typing.get_origin(kind) is typing.Literal:
+        return value in typing.get_args(kind), value
+    if kind is bool:
+        named = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+        if text is not None:
+            return text.lower() in named, named.get(text.lower())
+        return isinstance(value, bool), value
+    if kind in (int, float):
+        if isinstance(value, bool):  # which Python takes for an int
+            return False, None
+        try:
+            number = kind(value)
+        except (TypeError, ValueError, OverflowError):
+            return False, None
+        # int(2.5) is 2: a value that changes is refused.
+        return text is not None or number == value, number
+    if isinstance(kind, type):
+        return isinstance(value, kind), value
+    if typing.get_origin(kind) is tuple and isinstance(value, (list, tuple)):
+        # Rows of a table (stages): JSON keeps each as a list.
+        row = typing.get_args(kind)[0]
+        try:
+            return True, tuple(item if isinstance(item, row) else row(*item) for item in value)
+        except TypeError:
+            return False, None
+    return False, None
+
+
+def _spell(kind: Any) -> str:
+    if typing.get_origin(kind) is typing.Literal:
+        return "one of " + ", ".join(map(str, typing.get_args(kind)))
+    return {int: "a whole number", float: "a number", bool: "true or false", type(None): "none"}.get(
+        kind, getattr(kind, "__name__", str(kind))
+    )

@@ -1,0 +1,28 @@
+"""`digits`: 1,797 scanned digits of 8×8 pixels, the UCI test set that scikit-learn carries. Nothing is downloaded.
+
+Alpaydin and Kaynak 1998, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from pennyweight.data.source import Sample, Source
+
+__all__ = ["digits"]
+
+
+def digits() -> Source:
+    """Grey pictures of 8×8 pixels in ten classes; the 17 levels of the scans are spread over 0..255."""
+    from sklearn.datasets import load_digits  # slow to import, and only this set needs it
+
+    bunch = load_digits()
+    pictures = np.round(bunch.images * (255 / 16)).astype(np.uint8)
+    samples = tuple(
+        Sample(picture, int(label), hashlib.sha256(picture.tobytes()).hexdigest(), None, f"digits/{number:04d}")
+        for number, (picture, label) in enumerate(zip(pictures, bunch.target, strict=True))
+    )
+    labels = tuple(map(str, range(10)))
+    return Source(name="digits", address="digits", labels=labels, samples=samples, size=32, channels=1, mirrors=False)

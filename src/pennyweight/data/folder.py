@@ -1,0 +1,140 @@
+"""A folder of pictures: SOURCE/class/*.jpg, or SOURCE/{train,val,test}/class/*."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+
+from pennyweight.core.errors import ImageError, SourceError
+from pennyweight.core.images import EXTENSIONS, picture_size
+from pennyweight.data.source import Sample, Source, Split
+
+__all__ = ["folder"]
+
+SPLIT_NAMES: dict[str, Split] = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+}
+PHOTO_SIZE = 224
+SMALL_SIZE = 64
+
+
+def folder(path: Path, *, address: str | None = None) -> Source:
+    """Read the names, contents and headers of the pictures under `path`; class folders may hold folders.
+
+    Files that are no pictures by their extension are passed over. Raises SourceError for a layout that holds
+    no classes, an empty class, or a class that training does not have; ImageError for a picture that is not one.
+    """
+    splits = _split_folders(path)
+    roots: dict[Split | None, Path] = dict(splits) or {None: path}
+    first = roots.get("train", path)
+    labels = tuple(child.name for child in _folders(first))
+    if not labels:
+        raise SourceError(f"{first} has no class folders; the pictures of each class go into a folder of its own")
+    samples: list[Sample] = []
+    passed_over = 0
+    for split, root in roots.items():
+        classes = _folders(root)
+        for child in classes:
+            if child.name not in labels:
+                raise SourceError(f"{child} is a class that {first} does not have; it has {', '.join(labels)}")
+        loose = [file for file in _children(root) if file.is_file() and file.suffix.lower() in EXTENSIONS]
+        if loose:
+            raise SourceError(
+                f"{root} has pictures beside its class folders ({loose[0].name}); "
+                "move each into the folder of its class"
+            )
+        for child in classes:
+            files, others = _pictures(child)
+            passed_over += others
+            if not files:
+                raise SourceError(f"class folder {child} has no pictures; add some ({_known()}), or remove the folder")
+            label = labels.index(child.name)
+            samples += [_sample(file, label, split, path) for file in files]
+    notes = () if not passed_over else (f"passed over {passed_over} files that are no pictures by their extension",)
+    return Source(
+        name=path.resolve().name,
+        address=address or str(path.resolve()),
+        labels=labels,
+        samples=tuple(samples),
+        size=_suitable_size(samples),
+        notes=notes,
+    )
+
+
+def _split_folders(path: Path) -> list[tuple[Split, Path]]:
+    """The split folders of `path`: one for training and others, or a lone one for training that holds class folders."""
+    children = _folders(path)
+    named = [(SPLIT_NAMES.get(child.name.lower()), child) for child in children]
+    known = [(split, child) for split, child in named if split is not None]
+    train = [child for split, child in known if split == "train"]
+    if not train and len(known) == len(children) > 0 and all(_folders(child) for child in children):
+        names = " and ".join(child.name for child in children)
+        raise SourceError(f"{path} has {names} but no train folder; add one, or put the classes side by side")
+    if not train or (len(known) == 1 and not (len(children) == 1 and _folders(train[0]))):
+        return []
+    others = [child.name for split, child in named if split is None]
+    if others:
+        splits = " and ".join(f"'{child.name}'" for _, child in known)
+        raise SourceError(
+            f"{path} has '{others[0]}' beside {splits}, which name splits; keep split folders or class folders there"
+        )
+    for split in dict(known):
+        same = [child.name for other, child in known if other == split]
+        if len(same) > 1:
+            raise SourceError(f"{path} has {' and '.join(same)}, which both mean '{split}'; keep one of them")
+    return known
+
+
+def _pictures(path: Path) -> tuple[list[Path], int]:
+    """(the picture files under `path` in a fixed order, how many other files there are)."""
+    files: list[Path] = []
+    others = 0
+    for root, inner, names in os.walk(path):
+        inner[:] = sorted(child for child in inner if not child.startswith("."))
+        for name in sorted(names):
+            if name.startswith("."):
+                continue
+            if Path(name).suffix.lower() in EXTENSIONS:
+                files.append(Path(root, name))
+            else:
+                others += 1
+    return files, others
+
+
+def _sample(file: Path, label: int, split: Split | None, root: Path) -> Sample:
+    try:
+        picture_size(file)
+        with file.open("rb") as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as error:
+        raise ImageError(f"cannot read {file}: {error.strerror}") from error
+    return Sample(file, label, digest, split, file.relative_to(root).as_posix())
+
+
+def _suitable_size(samples: list[Sample]) -> int:
+    """224 for photographs; for small pictures the typical short side, to a multiple of 32."""
+    known = samples[:: max(1, len(samples) // 200)]
+    short = statistics.median(min(picture_size(sample.picture)) for sample in known if isinstance(sample.picture, Path))
+    return PHOTO_SIZE if short > SMALL_SIZE else max(32, round(short / 32) * 32)
+
+
+def _children(path: Path) -> Iterator[Path]:
+    return (child for child in sorted(path.iterdir()) if not child.name.startswith("."))
+
+
+def _folders(path: Path) -> list[Path]:
+    return [child for child in _children(path) if child.is_dir()]
+
+
+def _known() -> str:
+    return ", ".join(sorted(EXTENSIONS))

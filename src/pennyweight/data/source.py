@@ -1,0 +1,77 @@
+"""The values of this room: a sample, and a source of samples with its labels."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from pennyweight.core.errors import SourceError
+from pennyweight.core.images import Pixels
+
+__all__ = ["SPLITS", "Sample", "Source", "Split"]
+
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A picture and its class."""
+
+    picture: Path | Pixels
+    """A file, or (H, W) or (H, W, C) uint8."""
+    label: int
+    """Index into the source's labels."""
+    digest: str
+    """SHA-256 of the content, in hexadecimal: equal pictures have equal digests."""
+    split: Split | None
+    """Which split its source puts it in; None when the source has no splits."""
+    name: str
+    """To name it to a person: the path within its source, or the set and the number."""
+
+    @property
+    def place(self) -> float:
+        """In [0, 1), from the content alone: what a split is decided by."""
+        return int(self.digest[:16], 16) / 16**16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Labelled pictures. `labels[sample.label]` is a sample's class name."""
+
+    name: str
+    """A set's name, or the folder's."""
+    address: str
+    """What `open` takes to find it again, from anywhere on this machine."""
+    labels: tuple[str, ...]
+    samples: tuple[Sample, ...]
+    size: int
+    """The side in pixels that suits these pictures as network input."""
+    channels: int = 3
+    mirrors: bool = True
+    """Whether a picture seen in a mirror is still of its class; of digits and text it is not."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of how the source was read."""
+
+    def __post_init__(self) -> None:
+        if len(self.labels) < 2:
+            found = f"one: '{self.labels[0]}'" if self.labels else "none"
+            raise SourceError(f"{self.name} needs at least two classes, found {found}; make a folder for each class")
+
+    @property
+    def has_splits(self) -> bool:
+        """Whether the source itself says which pictures are for training, selection and test."""
+        return any(sample.split is not None for sample in self.samples)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over contents, classes and given splits, whatever the order or the file names."""
+        rows = sorted(f"{s.digest} {self.labels[s.label]} {s.split or '-'}" for s in self.samples)
+        return "sha256:" + hashlib.sha256("\n".join(rows).encode()).hexdigest()
+
+    def count_by_label(self) -> Counter[str]:
+        """Pictures of each class."""
+        return Counter(self.labels[sample.label] for sample in self.samples)

@@ -1,0 +1,91 @@
+"""From a trained network to a bundle: exported, proved, and only then given its name."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import onnx
+import torch
+from torch import nn
+
+from pennyweight.core.files import atomic
+from pennyweight.core.images import Picture
+from pennyweight.core.manifest import INPUT, LOGITS, METADATA_KEY, PROBABILITIES, Manifest
+from pennyweight.deploy.graph import BundleGraph, TorchEngine
+from pennyweight.deploy.parity import made_pictures, prove
+from pennyweight.runtime import Bundle, Classifier
+from pennyweight.runtime.bundle import OnnxEngine
+
+__all__ = ["export_bundle"]
+
+OPSET = 20
+
+
+def export_bundle(
+    network: nn.Module, path: Path, manifest: Manifest, pictures: Sequence[Picture], *, of: str
+) -> Bundle:
+    """Write `network` to `path` as a bundle; the manifest's parity is filled in by the proof on `pictures`.
+
+    Without pictures some are made. Raises ParityError, and writes nothing, when the graph answers otherwise
+    than the network.
+    """
+    network = network.eval()
+    preprocess = manifest.preprocess
+    expected = Classifier(TorchEngine(network, preprocess), manifest.labels, preprocess)
+    with atomic(path) as temporary, tempfile.TemporaryDirectory() as folder:
+        model = _graph(network, manifest)
+        onnx.save(model, temporary)
+        received = Classifier(OnnxEngine(temporary), manifest.labels, preprocess)
+        if not pictures:
+            pictures, of = made_pictures(Path(folder), preprocess.channels), "pictures made for the proof"
+        proved = replace(manifest, parity=prove(expected, received, pictures, of=of).to_dict())
+        onnx.helper.set_model_props(model, {METADATA_KEY: proved.to_json()})
+        onnx.save(model, temporary)
+    return Bundle(path)
+
+
+def _graph(network: nn.Module, manifest: Manifest) -> onnx.ModelProto:
+    """The network as ONNX, for any batch size."""
+    device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
+    graph = BundleGraph(network, manifest.preprocess).to(device).eval()
+    # Two, because the exporter takes a batch of one for a constant.
+    example = torch.zeros(2, *manifest.preprocess.shape, dtype=torch.uint8, device=device)
+    with _quiet():
+        program = torch.onnx.export(
+            graph,
+            (example,),
+            input_names=[INPUT],
+            output_names=[PROBABILITIES, LOGITS],
+            dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    model: onnx.ModelProto = program.model_proto
+    for node in model.graph.node:
+        # The exporter notes the source line and stack of every operator: paths of this machine.
+        del node.metadata_props[:]
+        node.doc_string = ""
+    return model
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter prints progress and warns of its own internals; none of it is for a user."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

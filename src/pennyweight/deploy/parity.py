@@ -1,0 +1,82 @@
+"""Proof that a bundle answers as its network does, from the picture file to the probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pennyweight.core.errors import ParityError
+from pennyweight.core.images import Picture
+from pennyweight.runtime import Classifier
+
+__all__ = ["TOLERANCE", "Parity", "prove"]
+
+TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parity:
+    """How far two classifiers were apart on `pictures`."""
+
+    pictures: int
+    of: str
+    """What the pictures were."""
+    largest_probability_difference: float
+    largest_logit_difference: float
+    same_top1: int
+    tolerance: float = TOLERANCE
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the manifest keeps it."""
+        return asdict(self)
+
+
+def prove(network: Classifier, bundle: Classifier, pictures: Sequence[Picture], *, of: str) -> Parity:
+    """Compare both on `pictures`, each reading every file itself.
+
+    Raises ParityError when a probability differs by more than TOLERANCE, or a top-1 answer whose lead is
+    larger than that differs.
+    """
+    expected, received = (
+        [
+            classifier.engine(np.stack([classifier.preprocess(picture) for picture in pictures[start : start + 32]]))
+            for start in range(0, len(pictures), 32)
+        ]
+        for classifier in (network, bundle)
+    )
+    p, q = (np.concatenate([outputs.probabilities for outputs in group]) for group in (expected, received))
+    a, b = (np.concatenate([outputs.logits for outputs in group]) for group in (expected, received))
+    parity = Parity(
+        pictures=len(pictures),
+        of=of,
+        largest_probability_difference=float(np.abs(p - q).max()),
+        largest_logit_difference=float(np.abs(a - b).max()),
+        same_top1=int((p.argmax(1) == q.argmax(1)).sum()),
+    )
+    rows = np.arange(len(p))
+    lead = p.max(axis=1) - p[rows, q.argmax(axis=1)]
+    if not (parity.largest_probability_difference <= TOLERANCE and lead.max() <= TOLERANCE):
+        raise ParityError(
+            f"the bundle does not answer as the network: probabilities differ by up to "
+            f"{parity.largest_probability_difference:.1e} (allowed {TOLERANCE:.0e}), "
+            f"{parity.same_top1} of {parity.pictures} answers are the same; nothing was written"
+        )
+    return parity
+
+
+def made_pictures(folder: Path, channels: int, count: int = 16) -> list[Path]:
+    """Write seeded pictures to `folder`, for a network whose own pictures are not at hand: blotches of many sizes."""
+    from PIL import Image
+
+    draw = np.random.default_rng(0)
+    paths = []
+    for number in range(count):
+        coarse = draw.integers(0, 256, (2 + number, 3 + number, 3), dtype=np.uint8)
+        image = Image.fromarray(coarse).resize((64 + 23 * number, 80 + 17 * number), Image.Resampling.BICUBIC)
+        paths.append(folder / f"{number:02d}.png")
+        (image if channels == 3 else image.convert("L")).save(paths[-1])
+    return paths

@@ -1,0 +1,30 @@
+"""From stored pixels to the network's input, inside the step or graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["FromPixels"]
+
+
+class FromPixels(nn.Module):
+    """Scale to 0..1, normalise, channels first. (B, H, W, C) uint8 -> (B, C, H, W) float32.
+
+    `mean` and `std` are per channel, for pixels in 0..1.
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        mean_, std_ = (torch.tensor(values, dtype=torch.float64).view(1, -1, 1, 1) for values in (mean, std))
+        # (pixel/255 - mean)/std as one multiplication and one addition.
+        self.register_buffer("scale", (1 / (255 * std_)).float(), persistent=False)
+        self.register_buffer("shift", (-mean_ / std_).float(), persistent=False)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return pixels.permute(0, 3, 1, 2).to(self.scale.dtype) * self.scale + self.shift

@@ -1,0 +1,67 @@
+"""How a value reads, in a terminal and on the page alike. Pure text; nothing but the standard library."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["MISSING", "duration", "number", "plain", "shape", "share"]
+
+MISSING = "–"
+
+
+def number(value: float | None) -> str:
+    """A count in full with its thousands separated, anything else to four figures: 3504872 -> "3,504,872"."""
+    if value is None:
+        return MISSING
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.0f}" if math.isfinite(value) and abs(value) >= 1000 else f"{value:.4g}"
+
+
+def share(value: float | None) -> str:
+    """A fraction of one as a percentage: 0.981 -> "98.1%". All and nothing are said only where they are exact."""
+    if value is None or math.isnan(value):
+        return MISSING
+    if 0.9995 <= value < 1:
+        return ">99.9%"
+    if 0 < value < 0.0005:
+        return "<0.1%"
+    return f"{value:.1%}"
+
+
+def shape(sizes: Sequence[int] | None) -> str:
+    """Sizes joined by a multiplication sign: (3, 224, 224) -> "3×224×224"; no sizes at all is a scalar."""
+    if sizes is None:
+        return MISSING
+    return "×".join(str(size) for size in sizes) or "scalar"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds with the two units that matter: "4.2 s", "41 s", "3 min 20 s", "1 h 02 min"."""
+    if seconds is None or not math.isfinite(seconds):
+        return MISSING
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{rest} s"
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60:,} h {minutes % 60:02d} min"
+
+
+def plain(value: Any) -> str:
+    """Any value that JSON can hold, as a reader expects it; `None` is a dash, true and false are yes and no."""
+    if value is None:
+        return MISSING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return number(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {plain(item)}" for key, item in value.items()) or MISSING
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(plain(item) for item in value) or MISSING
+    return str(value)

@@ -1,0 +1,215 @@
+"""How far training is: one live bar on a terminal, plain lines anywhere else (a log, a pipe, a batch job)."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from statistics import fmean
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from pennyweight.report.formats import duration, number, share
+
+__all__ = ["Phase", "TrainingProgress"]
+
+RECENT_EPOCHS = 5  # epochs whose mean length predicts the rest; the first is often slower than all others
+QUIET_SECONDS = 30.0  # at most this long without a line from a phase where nothing is live
+
+
+class TrainingProgress:
+    """Shows a training of `epochs` epochs on `console` (standard error unless given); a context manager.
+
+    Images per second are those of training steps alone: validation, checkpoints and other phases do not count. The time
+    left is that of the whole training, from the mean length of the last epochs. `clock` gives seconds.
+    """
+
+    def __init__(
+        self, epochs: int, console: Console | None = None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.epochs = epochs
+        self.console = console if console is not None else Console(stderr=True)
+        self._clock = clock
+        self._bars = _bars(self.console) if self.console.is_interactive else None
+        self._task: TaskID | None = None
+        self._lengths: deque[float] = deque(maxlen=RECENT_EPOCHS)
+        self._val_accuracy: float | None = None
+        self._epoch = self._steps = self._steps_done = self._images = 0
+        self._loss_sum = 0.0
+        self._finished = False
+        self._started = self._last_step = clock()
+
+    def __enter__(self) -> Self:
+        if self._bars is not None:
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+
+    def epoch_started(self, epoch: int, steps: int) -> None:
+        """Epoch number `epoch` (the first is 1; a resumed training starts later) begins; it has `steps` steps."""
+        self._start_epoch(epoch, steps)
+        if self._bars is not None and self._task is None:
+            self._task = self._bars.add_task("", total=self.epochs, detail="")
+        self._show()
+
+    def step(self, loss: float, images: int) -> None:
+        """One training step is done: its mean loss and how many images it took."""
+        self._steps_done += 1
+        self._images += images
+        self._loss_sum += loss * images
+        self._last_step = self._clock()
+        self._show()
+
+    def epoch_finished(self, metrics: Mapping[str, Any]) -> None:
+        """Validation is done too; `metrics` is the epoch's line of metrics.jsonl."""
+        self._lengths.append(self._clock() - self._started)
+        self._steps_done = self._steps
+        self._finished = True
+        self._val_accuracy = metrics.get("val_accuracy")
+        if self._bars is not None:
+            self._show()
+            return
+        speed = metrics.get("images_per_s")
+        self.note(
+            self._heading()
+            + _detail(
+                metrics.get("train_loss"),
+                self._val_accuracy,
+                self._images_per_s() if speed is None else speed,
+                self._left(),
+            )
+        )
+
+    def note(self, text: str) -> None:
+        """Say something in a line of its own, above the bar if there is one."""
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def phase(self, name: str, total: int) -> Phase:
+        """Work beside the epochs, such as reading `total` pictures: `with progress.phase(...) as p: p.advance()`."""
+        return Phase(name, total, note=self.note, bars=self._bars, clock=self._clock)
+
+    def _start_epoch(self, epoch: int, steps: int) -> None:
+        self._epoch, self._steps = epoch, steps
+        self._steps_done = self._images = 0
+        self._loss_sum = 0.0
+        self._finished = False
+        self._started = self._last_step = self._clock()
+
+    def _show(self) -> None:
+        if self._bars is None or self._task is None:
+            return
+        loss = self._loss_sum / self._images if self._images else None
+        self._bars.update(
+            self._task,
+            description=self._heading().rstrip(),
+            completed=self._epoch - 1 + self._done(),
+            detail=_detail(loss, self._val_accuracy, self._images_per_s(), self._left()),
+        )
+
+    def _heading(self) -> str:
+        width = len(str(self.epochs))
+        return f"epoch {self._epoch:{width}}/{self.epochs}  "
+
+    def _done(self) -> float:
+        """How much of this epoch is done, 0 to 1."""
+        return 1.0 if self._finished else self._steps_done / max(self._steps, 1)
+
+    def _images_per_s(self) -> float | None:
+        seconds = self._last_step - self._started
+        return self._images / seconds if seconds > 0 else None
+
+    def _left(self) -> float | None:
+        """Seconds until the last epoch ends; None until there is anything to judge by."""
+        spent = self._clock() - self._started
+        if self._lengths:
+            length = fmean(self._lengths)
+        elif self._steps_done:
+            length = spent / self._done()
+        else:
+            return None
+        rest = 0.0 if self._finished else max(length - spent, 0.0)
+        return rest + length * max(self.epochs - self._epoch, 0)
+
+
+class Phase:
+    """One piece of counted work; a context manager. It leaves a line behind where nothing is live."""
+
+    def __init__(
+        self,
+        name: str,
+        total: int,
+        *,
+        note: Callable[[str], None],
+        bars: Progress | None,
+        clock: Callable[[], float],
+    ) -> None:
+        self.name, self.total, self.done = name, total, 0
+        self._note, self._bars, self._clock = note, bars, clock
+        self._started = self._spoke = clock()
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        self._started = self._spoke = self._clock()
+        if self._bars is not None:
+            self._task = self._bars.add_task(self.name, total=self.total, detail=self._count())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bars is not None and self._task is not None:
+            self._bars.remove_task(self._task)
+        if kind is None:
+            self._note(f"{self.name}  {number(self.done)} in {duration(self._clock() - self._started)}")
+
+    def advance(self, n: int = 1) -> None:
+        """`n` more are done."""
+        self.done += n
+        if self._bars is not None and self._task is not None:
+            self._bars.update(self._task, completed=self.done, detail=self._count())
+        elif self._clock() - self._spoke >= QUIET_SECONDS:
+            self._spoke = self._clock()
+            self._note(f"{self.name}  {self._count()}")
+
+    def _count(self) -> str:
+        return f"{number(self.done)}/{number(self.total)}"
+
+
+def _bars(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        TextColumn("{task.fields[detail]}", markup=False),
+        console=console,
+        expand=True,
+        refresh_per_second=5,
+        # Standard output that goes to a file must arrive there, not be drawn above the bar.
+        redirect_stdout=sys.stdout.isatty(),
+    )
+
+
+def _detail(loss: float | None, val_accuracy: float | None, images_per_s: float | None, left: float | None) -> str:
+    parts = []
+    if loss is not None:
+        parts.append(f"loss {loss:.3f}")
+    if val_accuracy is not None:
+        parts.append(f"val accuracy {share(val_accuracy)}")
+    if images_per_s is not None:
+        parts.append(f"{images_per_s:,.0f} images/s")
+    if left is not None:
+        parts.append(f"left {_clock_text(left)}")
+    return "  ".join(parts)
+
+
+def _clock_text(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

@@ -1,0 +1,82 @@
+"""Accuracy with its interval, per class, and the confusion matrix, from probabilities and truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+__all__ = ["ClassScore", "Evaluation", "score"]
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassScore:
+    """One class. Precision and recall are 0 where there is nothing to divide by."""
+
+    label: str
+    precision: float
+    recall: float
+    f1: float
+    images: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What a classifier scored on `images` pictures that it was not trained on."""
+
+    source: str
+    split: str
+    images: int
+    accuracy: float
+    accuracy_interval: tuple[float, float]
+    """Wilson's 95% interval: what other samples of this size would give."""
+    majority_accuracy: float
+    """What always answering the commonest class would score."""
+    loss: float
+    """Mean of -log(probability of the truth)."""
+    per_class: tuple[ClassScore, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    """[truth][answer], in the order of `labels`."""
+    labels: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As evaluation.json keeps it."""
+        return asdict(self)
+
+
+def score(
+    probabilities: NDArray[np.float32], targets: NDArray[np.int64], *, labels: Sequence[str], source: str, split: str
+) -> Evaluation:
+    """Score probabilities (N, classes) against targets (N,), which index `labels`. N is at least 1."""
+    answers = probabilities.argmax(axis=1)
+    numbers = range(len(labels))
+    right = int((answers == targets).sum())
+    total = len(targets)
+    interval = binomtest(right, total).proportion_ci(CONFIDENCE, method="wilson")
+    precision, recall, f1, support = precision_recall_fscore_support(
+        targets, answers, labels=numbers, average=None, zero_division=0.0
+    )
+    # The smallest normal float32 keeps a probability that underflowed from becoming an infinite loss.
+    truth = np.maximum(probabilities[np.arange(total), targets].astype(np.float64), np.finfo(np.float32).tiny)
+    return Evaluation(
+        source=source,
+        split=split,
+        images=total,
+        accuracy=right / total,
+        accuracy_interval=(float(interval.low), float(interval.high)),
+        majority_accuracy=float(np.bincount(targets).max() / total),
+        loss=float(-np.log(truth).mean()),
+        per_class=tuple(
+            ClassScore(label=label, precision=float(p), recall=float(r), f1=float(f), images=int(n))
+            for label, p, r, f, n in zip(labels, precision, recall, f1, support, strict=True)
+        ),
+        confusion=tuple(tuple(int(cell) for cell in row) for row in confusion_matrix(targets, answers, labels=numbers)),
+        labels=tuple(labels),
+    )

@@ -1,0 +1,38 @@
+"""`weigh`: what a network costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from pennyweight import cost, zoo
+from pennyweight.core.errors import InputError
+
+__all__ = ["weigh"]
+
+
+def weigh(
+    model_or_name: nn.Module | str,
+    input_shape: Sequence[int] | None = None,
+    *,
+    batch: int = 1,
+    stem: zoo.Stem = "imagenet",
+    config: Mapping[str, Any] | None = None,
+) -> cost.Cost:
+    """Count parameters and multiply-accumulates of a network on (batch, *input_shape).
+
+    `model_or_name` is a module, which needs its input shape and is counted in its own mode, or a name for `create`
+    with its `stem` and `config`, which brings its usual input shape (C, H, W) and is counted in eval mode.
+    Raises InputError for an input that the network does not take.
+    """
+    if isinstance(model_or_name, nn.Module):
+        if input_shape is None:
+            raise InputError("weighing a module needs its input shape, for example (3, 224, 224)")
+        return cost.count(model_or_name, input_shape, batch=batch)
+    shape = tuple(input_shape or zoo.variant(model_or_name).input_shape)
+    with torch.device("meta"):  # nothing is allocated, and no random number drawn
+        network = zoo.build(model_or_name, num_classes=1000, in_channels=shape[0], stem=stem, config=config or {})
+    return cost.count(network.eval(), shape, batch=batch)

@@ -1,0 +1,121 @@
+"""The command line in this process, and one small run and bundle that it made."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pennyweight.cli import main
+
+SMALL = ("--model", "mobilenet_v1_x0_25", "--input", "16")
+
+
+@pytest.fixture(autouse=True, scope="package")
+def one_thread() -> Iterator[None]:
+    """Small networks are quickest on one thread, also where other work keeps the machine busy."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+class Outcome(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> str:
+        """The one line of a failure; an assertion that there is exactly that."""
+        assert self.status == 1, (self.status, self.err)
+        assert "Traceback" not in self.err
+        (line,) = self.err.splitlines()
+        assert line.startswith("error: ")
+        assert "unexpected" not in line
+        return line
+
+
+@pytest.fixture
+def pennyweight(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """`pennyweight("names", "--json")` -> status, standard output, standard error."""
+
+    def run(*arguments: object) -> Outcome:
+        capsys.readouterr()
+        status = main([str(argument) for argument in arguments])
+        return Outcome(status, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def command() -> Callable[..., subprocess.Popen[str]]:
+    """`command("--version", cwd=…)`: `python -m pennyweight` as a process of its own."""
+
+    def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "pennyweight", *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            **options,
+        )
+
+    return start
+
+
+def draw_pictures(root: Path, count: int) -> Path:
+    """`count` bright and dark pictures each, two classes that are easily told apart."""
+    draw = np.random.default_rng(0)
+    for label, level in (("bright", 190), ("dark", 60)):
+        (root / label).mkdir(parents=True)
+        for number in range(count):
+            pixels = np.clip(draw.normal(level, 30, (20, 20, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(root / label / f"{number:02d}.png")
+    return root
+
+
+@pytest.fixture(name="draw_pictures", scope="session")
+def draw_pictures_fixture() -> Callable[[Path, int], Path]:
+    """`draw_pictures(folder, count)`: so many in each of the classes bright and dark."""
+    return draw_pictures
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes of 24 pictures. Nobody writes to it."""
+    return draw_pictures(tmp_path_factory.mktemp("sources") / "light", 24)
+
+
+@pytest.fixture(scope="session")
+def run_folder(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that `fit` made of `pictures`. Nobody writes to it."""
+    out = tmp_path_factory.mktemp("runs") / "light-run"
+    rest = ("--out", str(out), "--epochs", "16", "--batch", "4", "--set", "lr=0.01")
+    assert main(["fit", str(pictures), *SMALL, *rest]) == 0
+    return out
+
+
+@pytest.fixture(scope="session")
+def bundle_file(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("bundles") / "light.onnx"
+    assert main(["export", str(run_folder), "--out", str(out)]) == 0
+    return out
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder."""
+    place = tmp_path / "empty"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    return place

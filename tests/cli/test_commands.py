@@ -1,0 +1,253 @@
+"""Each command does its work, and prints what a person or a program can read."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+import pennyweight as pw
+from pennyweight.cli.app import make_app
+
+Run = Callable[..., Any]
+
+
+def one_object(text: str) -> dict[str, Any]:
+    """The one JSON object that is all of `text`."""
+    value = json.loads(text)
+    assert isinstance(value, dict)
+    assert text.count("\n") == 1
+    return value
+
+
+# What is promised: a change here is a change for everyone who wrote a script.
+PROMISED = {
+    "names": {"PATTERN": "optional", "--json": "flag"},
+    "weigh": {
+        "NAME": "required",
+        "--input": "value",
+        "--stem": "value",
+        "--config": "repeated",
+        "--json": "flag",
+    },
+    "fit": {
+        "SOURCE": "required",
+        "--model": "value",
+        "--input": "value",
+        "--stem": "value",
+        "--config": "repeated",
+        "--out": "value",
+        "--epochs": "value",
+        "--batch": "value",
+        "--seed": "value",
+        "--set": "repeated",
+        "--json": "flag",
+    },
+    "evaluate": {
+        "RUN_OR_BUNDLE": "required",
+        "SOURCE": "optional",
+        "--split": "value",
+        "--json": "flag",
+    },
+    "export": {"RUN": "required", "--out": "value"},
+    "predict": {"RUN_OR_BUNDLE": "required", "PATH...": "required", "--top": "value", "--json": "flag"},
+}
+DEFAULTS = {
+    "names": {"pattern": "*"},
+    "weigh": {},
+    "fit": {"model": "auto", "seed": 0},
+    "evaluate": {"split": "test"},
+    "export": {},
+    "predict": {"top": 5},
+}
+
+
+def test_commands_and_options_are_those_promised() -> None:
+    group: Any = typer.main.get_command(make_app())
+    found: dict[str, dict[str, str]] = {}
+    defaults: dict[str, dict[str, Any]] = {}
+    for name, command in group.commands.items():
+        found[name], defaults[name] = {}, {}
+        for parameter in command.params:
+            if parameter.param_type_name == "argument":
+                found[name][parameter.metavar] = "required" if parameter.required else "optional"
+            else:
+                (shown,) = parameter.opts
+                found[name][shown] = "flag" if parameter.is_flag else "repeated" if parameter.multiple else "value"
+            if not (parameter.required or parameter.default is None or parameter.default is False):
+                defaults[name][parameter.name] = parameter.default
+    assert found == PROMISED
+    assert defaults == DEFAULTS
+
+
+@pytest.mark.parametrize("command", PROMISED)
+def test_each_command_has_help(pennyweight: Run, command: str) -> None:
+    outcome = pennyweight(command, "--help")
+    assert outcome.status == 0
+    assert outcome.err == ""
+    for option in PROMISED[command]:
+        assert option in outcome.out
+
+
+# names
+
+
+def test_names_lists_the_tables(pennyweight: Run) -> None:
+    outcome = pennyweight("names")
+    assert (outcome.status, outcome.err) == (0, "")
+    assert all(name in outcome.out for name in pw.names())
+    assert "3,504,872" in outcome.out
+    assert "published" in outcome.out
+
+
+def test_names_as_json(pennyweight: Run) -> None:
+    outcome = pennyweight("names", "*v1*", "--json")
+    assert (outcome.status, outcome.err) == (0, "")
+    rows = one_object(outcome.out)["networks"]
+    assert [row["name"] for row in rows] == pw.names("*v1*")
+    assert rows[-1] == {
+        "name": "mobilenet_v1",
+        "params": 4_231_976,
+        "macs": 568_740_352,
+        "input_shape": [3, 224, 224],
+        "published_top1": 70.6,
+    }
+
+
+# weigh
+
+
+def test_weigh_shows_layers_and_totals(pennyweight: Run) -> None:
+    outcome = pennyweight("weigh", "mobilenet_v1_x0_25")
+    assert (outcome.status, outcome.err) == (0, "")
+    assert "470,072" in outcome.out
+    assert "41,030,272" in outcome.out
+    assert "biases are not counted" in outcome.out
+    assert "uncounted operators: none" in outcome.out
+
+
+def test_weigh_as_json_with_all_its_options(pennyweight: Run) -> None:
+    options = ("--input", "1x32x32", "--stem", "cifar", "--config", "width=0.5", "--config", "dropout=0.3", "--json")
+    outcome = pennyweight("weigh", "mobilenet_v2", *options)
+    assert (outcome.status, outcome.err) == (0, "")
+    found = one_object(outcome.out)
+    network = pw.create("mobilenet_v2", in_channels=1, stem="cifar", width=0.5).eval()
+    expected = pw.weigh(network, (1, 32, 32)).to_dict()
+    assert found == json.loads(json.dumps({"name": "mobilenet_v2", **expected}))
+
+
+# fit, evaluate, export, predict
+
+
+def test_fit_makes_a_run_and_says_where(pennyweight: Run, pictures: Path, empty: Path) -> None:
+    outcome = pennyweight("fit", pictures, "--model", "mobilenet_v1_x0_25", "--input", "16", "--epochs", "1")
+    assert outcome.status == 0
+    run = pw.Run("runs/light-mobilenet_v1_x0_25-1")  # type: ignore[arg-type]
+    assert f"run     {run.folder}\n" in outcome.out
+    assert f"report  {run.report_path}\n" in outcome.out
+    assert f"{run.evaluation['accuracy']:.1%}" in outcome.out
+    assert "epoch 1/1" in outcome.err
+
+
+def test_fit_as_json_with_all_its_options(pennyweight: Run, pictures: Path, empty: Path) -> None:
+    outcome = pennyweight(
+        *("fit", pictures, "--model", "mobilenet_v2", "--input", "24", "--stem", "imagenet"),
+        *("--config", "width=0.1", "--config", "dropout=0", "--out", "here/run", "--epochs", "2", "--batch", "16"),
+        *("--seed", "3", "--set", "lr=0.1", "--set", "optimizer=sgd", "--set", "flip=false", "--json"),
+    )
+    assert outcome.status == 0
+    found = one_object(outcome.out)
+    run = pw.Run("here/run")  # type: ignore[arg-type]
+    assert found == {
+        "run": "here/run",
+        "report": "here/run/report.html",
+        "model": run.record["model"],
+        "best": run.record["best"],
+        "evaluation": run.evaluation,
+    }
+    assert run.record["model"]["config"] == {"width": 0.1, "dropout": 0.0}
+    assert run.record["model"]["stem"] == "imagenet"
+    assert run.record["preprocess"]["size"] == 24
+    assert run.record["seed"] == 3
+    expected = pw.Recipe(epochs=2, batch=16, lr=0.1, optimizer="sgd", flip=False)
+    assert run.record["recipe"] == expected.to_dict()
+    assert "epoch 2/2" in outcome.err
+
+
+def test_evaluate_a_run(pennyweight: Run, run_folder: Path) -> None:
+    kept = json.loads((run_folder / "evaluation.json").read_text())
+    outcome = pennyweight("evaluate", run_folder)
+    assert (outcome.status, outcome.err) == (0, "")
+    assert f"{kept['accuracy']:.1%} of {kept['images']} pictures right (test split of light)" in outcome.out
+    outcome = pennyweight("evaluate", run_folder, "--json")
+    assert (outcome.status, outcome.err) == (0, "")
+    assert one_object(outcome.out) == kept
+
+
+def test_evaluate_a_bundle_on_a_source_and_a_split(
+    pennyweight: Run, run_folder: Path, bundle_file: Path, pictures: Path
+) -> None:
+    kept = json.loads((run_folder / "evaluation.json").read_text())
+    found = one_object(pennyweight("evaluate", bundle_file, pictures, "--json").out)
+    assert found["confusion"] == kept["confusion"]
+    train = one_object(pennyweight("evaluate", bundle_file, pictures, "--split", "train", "--json").out)
+    assert train["split"] == "train"
+    assert train["images"] > found["images"]
+
+
+def test_a_foreign_folder_is_all_of_it(
+    pennyweight: Run, run_folder: Path, draw_pictures: Callable[[Path, int], Path], tmp_path: Path
+) -> None:
+    outcome = pennyweight("evaluate", run_folder, draw_pictures(tmp_path / "other", 3))
+    assert outcome.status == 0
+    assert "of 6 pictures right (all of other)" in outcome.out
+
+
+def test_export_says_where_and_what_the_proof_found(pennyweight: Run, run_folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(run_folder, tmp_path / "copy")
+    outcome = pennyweight("export", copy)
+    assert (outcome.status, outcome.err) == (0, "")
+    proof = pw.Bundle(copy / "model.onnx").manifest.parity
+    assert outcome.out.startswith(f"{copy / 'model.onnx'}: ")
+    assert f"proved on {proof['pictures']} pictures (test split of light)" in outcome.out
+    assert len(outcome.out.splitlines()) == 1
+
+
+@pytest.fixture(params=["run", "bundle"])
+def either(request: pytest.FixtureRequest, run_folder: Path, bundle_file: Path) -> Path:
+    """A run or a bundle: both serve."""
+    return run_folder if request.param == "run" else bundle_file
+
+
+def test_predict_pictures_and_folders(pennyweight: Run, either: Path, pictures: Path) -> None:
+    file = pictures / "dark" / "07.png"
+    outcome = pennyweight("predict", either, file, pictures / "bright", "--json")
+    assert (outcome.status, outcome.err) == (0, "")
+    found = one_object(outcome.out)
+    assert found["failures"] == []
+    bright = sorted((pictures / "bright").iterdir())
+    assert [row["source"] for row in found["predictions"]] == [str(file), *map(str, bright)]
+    expected = pw.load(either).predict(file)[0]
+    assert found["predictions"][0] == json.loads(json.dumps(expected.to_dict()))
+    assert found["predictions"][0]["top"][0][0] == "dark"
+    assert all(len(row["top"]) == 2 for row in found["predictions"])
+
+
+def test_predict_for_a_person(
+    pennyweight: Run, bundle_file: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(pictures)
+    outcome = pennyweight("predict", bundle_file, "dark/07.png", "bright/01.png", "--top", "1")
+    assert (outcome.status, outcome.err) == (0, "")
+    rows = [line.split() for line in outcome.out.splitlines()[2:]]
+    assert [row[:2] for row in rows] == [["dark/07.png", "dark"], ["bright/01.png", "bright"]]
+
+
+def test_top_is_how_many_are_named(pennyweight: Run, bundle_file: Path, pictures: Path) -> None:
+    file = pictures / "dark" / "07.png"
+    for top, named in ((1, 1), (2, 2), (50, 2)):
+        found = one_object(pennyweight("predict", bundle_file, file, "--top", top, "--json").out)
+        assert len(found["predictions"][0]["top"]) == named

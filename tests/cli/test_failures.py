@@ -1,0 +1,350 @@
+"""Bad input gets one line and leaves nothing behind."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+Run = Callable[..., Any]
+SMALL = ("--model", "mobilenet_v1_x0_25", "--input", "16", "--epochs", "1")
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def cannot(pennyweight: Run, empty: Path) -> Callable[..., str]:
+    """`cannot("fit", …)`: the one line of the failure; nothing was printed else, and nothing written."""
+
+    def refuse(*arguments: object) -> str:
+        outcome = pennyweight(*arguments)
+        assert outcome.out == ""
+        assert list(empty.iterdir()) == []
+        line: str = outcome.error
+        return line
+
+    return refuse
+
+
+# Sources
+
+
+def test_a_folder_that_does_not_exist(cannot: Callable[..., str]) -> None:
+    assert "no source 'no-such-folder'" in cannot("fit", "no-such-folder", *SMALL)
+    assert "did you mean 'digits'?" in cannot("fit", "digit", *SMALL)
+
+
+def test_a_class_folder_without_pictures(
+    cannot: Callable[..., str], draw_pictures: Callable[[Path, int], Path], tmp_path: Path
+) -> None:
+    folder = draw_pictures(tmp_path / "holes", 4)
+    (folder / "grey").mkdir()
+    (folder / "grey" / "notes.txt").write_text("to be filled")
+    assert f"{folder / 'grey'} has no pictures" in cannot("fit", folder, *SMALL)
+
+
+def test_one_class_alone(cannot: Callable[..., str], pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "single").mkdir()
+    (tmp_path / "single" / "dark").symlink_to(pictures / "dark")
+    assert "at least two classes, found one: 'dark'" in cannot("fit", tmp_path / "single", *SMALL)
+
+
+def test_no_classes_at_all(cannot: Callable[..., str], pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "hollow").mkdir()
+    assert "no class folders" in cannot("fit", tmp_path / "hollow", *SMALL)
+    assert "no class folders" in cannot("fit", pictures / "dark", *SMALL)
+    (tmp_path / "file.txt").write_text("x")
+    assert "is a file" in cannot("fit", tmp_path / "file.txt", *SMALL)
+
+
+def test_a_text_file_with_the_name_of_a_picture(
+    cannot: Callable[..., str], draw_pictures: Callable[[Path, int], Path], tmp_path: Path
+) -> None:
+    folder = draw_pictures(tmp_path / "mixed", 4)
+    (folder / "dark" / "letter.jpg").write_text("Dear Sir or Madam,\n")
+    assert str(folder / "dark" / "letter.jpg") in cannot("fit", folder, *SMALL)
+
+
+def test_a_torn_picture_ends_fit_before_anything_is_written(
+    pennyweight: Run, empty: Path, draw_pictures: Callable[[Path, int], Path], tmp_path: Path
+) -> None:
+    file = draw_pictures(tmp_path / "torn", 4) / "dark" / "02.png"
+    file.write_bytes(file.read_bytes()[:400])
+    outcome = pennyweight("fit", tmp_path / "torn", *SMALL)
+    assert (outcome.status, outcome.out) == (1, "")
+    assert [line for line in outcome.err.splitlines() if line.startswith("error: ")] == [outcome.err.splitlines()[-1]]
+    assert str(file) in outcome.err
+    assert "Traceback" not in outcome.err
+    assert list(empty.iterdir()) == []
+
+
+# Names and values
+
+
+@pytest.mark.parametrize("command", [("weigh", "mobilnet_v2"), ("fit", "digits", "--model", "mobilnet_v2")])
+def test_a_misspelt_network(cannot: Callable[..., str], command: tuple[str, ...]) -> None:
+    assert cannot(*command) == "error: unknown network 'mobilnet_v2'; did you mean 'mobilenet_v2'?"
+
+
+def test_a_pattern_that_matches_none(cannot: Callable[..., str]) -> None:
+    assert "no network matches 'resnet*'" in cannot("names", "resnet*")
+
+
+@pytest.mark.parametrize(
+    ("pair", "said"),
+    [
+        ("widht=0.5", "unknown Config field 'widht'; did you mean 'width'?"),
+        ("width=wide", "Config field 'width' must be a number, not 'wide'"),
+        ("width=0", "Config field 'width' must be above 0, not 0.0"),
+        ("width=nan", "Config field 'width' must be"),
+        ("width", "--config 'width' is not NAME=VALUE"),
+        ("=1", "--config '=1' is not NAME=VALUE"),
+        ("dropout=1", "Config field 'dropout' must be at least 0 and below 1, not 1.0"),
+        ("activation=gelu", "Config field 'activation' must be one of"),
+        ("num_classes=4", "unknown Config field 'num_classes'"),
+        ("stages=1", "Config field 'stages' must be"),
+    ],
+)
+def test_config_that_cannot_be_used(cannot: Callable[..., str], pair: str, said: str) -> None:
+    assert said in cannot("weigh", "mobilenet_v2", "--config", pair)
+    assert said in cannot("fit", "digits", "--model", "mobilenet_v2", "--config", pair)
+
+
+@pytest.mark.parametrize(
+    ("pair", "said"),
+    [
+        ("epoch=3", "unknown recipe field 'epoch'; did you mean 'epochs'?"),
+        ("lr=fast", "recipe field 'lr' must be a number, not 'fast'"),
+        ("lr=-1", "recipe field 'lr' must be above 0, not -1.0"),
+        ("lr", "--set 'lr' is not NAME=VALUE"),
+        ("batch=1", "recipe field 'batch' must be at least 2"),
+        ("batch=2.5", "recipe field 'batch' must be a whole number, not '2.5'"),
+        ("optimizer=adam", "recipe field 'optimizer' must be one of adamw, sgd, not 'adam'"),
+        ("flip=maybe", "recipe field 'flip' must be true or false, not 'maybe'"),
+    ],
+)
+def test_recipes_that_cannot_be_used(cannot: Callable[..., str], pair: str, said: str) -> None:
+    assert said in cannot("fit", "digits", "--set", pair)
+
+
+def test_a_field_given_twice(cannot: Callable[..., str]) -> None:
+    assert "--epochs and --set epochs= were both given" in cannot("fit", "digits", "--epochs", 1, "--set", "epochs=2")
+
+
+@pytest.mark.parametrize("shape", ["big", "224", "3x224", "3x224x224x1", "3x-1x4", "0x8x8", "3x٣x8", "", "axbxc"])
+def test_a_shape_that_is_none(cannot: Callable[..., str], shape: str) -> None:
+    assert f"--input '{shape}' is not CxHxW" in cannot("weigh", "mobilenet_v2", "--input", shape)
+
+
+@pytest.mark.parametrize("size", ["0", "-3"])
+def test_an_input_size_that_is_none(cannot: Callable[..., str], size: str) -> None:
+    assert f"not {size}" in cannot("fit", "digits", "--input", size, "--epochs", "1")
+
+
+def test_a_seed_that_is_none(cannot: Callable[..., str]) -> None:
+    assert "seed must be at least 0" in cannot("fit", "digits", "--seed", "-1")
+
+
+# What is there already, and what is not there
+
+
+def test_an_out_that_exists_is_not_touched(
+    pennyweight: Run, empty: Path, pictures: Path, run_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "thesis.txt").write_text("years of work")
+    (tmp_path / "taken.onnx").write_bytes(b"somebody's")
+    before = tree(tmp_path)
+    for name in ("taken", "taken.onnx"):
+        assert "exists already" in pennyweight("fit", pictures, *SMALL, "--out", tmp_path / name).error
+    assert "exists already" in pennyweight("export", run_folder, "--out", tmp_path / "taken.onnx").error
+    assert "exists already" in pennyweight("export", run_folder, "--out", tmp_path / "taken").error
+    assert tree(tmp_path) == before
+    assert list(empty.iterdir()) == []
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
+def test_a_bundle_cut_short(
+    cannot: Callable[..., str], bundle_file: Path, pictures: Path, tmp_path: Path, share: float
+) -> None:
+    whole = bundle_file.read_bytes()
+    cut = tmp_path / "cut.onnx"
+    cut.write_bytes(whole[: int(share * len(whole))])
+    for command in (("predict", cut, pictures / "dark" / "01.png"), ("evaluate", cut, pictures)):
+        assert str(cut) in cannot(*command)
+
+
+def test_what_is_no_run_and_no_bundle(cannot: Callable[..., str], pictures: Path, tmp_path: Path) -> None:
+    picture = pictures / "dark" / "01.png"
+    for command in (("predict", "nothing", picture), ("evaluate", "nothing", pictures)):
+        assert "no run or bundle at nothing" in cannot(*command)
+    assert "no run at nothing" in cannot("export", "nothing")
+    for command in (("predict", pictures, picture), ("evaluate", pictures), ("export", pictures)):
+        assert "is not a run: it has no run.json" in cannot(*command)
+    for command in (("predict", picture, picture), ("evaluate", picture, pictures)):
+        assert "not a whole ONNX file" in cannot(*command)
+    assert "no run at" in cannot("export", picture)
+
+
+def test_a_source_with_a_class_that_is_not_known(
+    cannot: Callable[..., str], run_folder: Path, draw_pictures: Callable[[Path, int], Path], tmp_path: Path
+) -> None:
+    (draw_pictures(tmp_path / "other", 3) / "dark").rename(tmp_path / "other" / "dim")
+    assert "'dim' that the network does not know" in cannot("evaluate", run_folder, tmp_path / "other")
+
+
+def test_a_folder_without_pictures_to_predict(cannot: Callable[..., str], bundle_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "hollow").mkdir()
+    assert "hollow has no pictures" in cannot("predict", bundle_file, tmp_path / "hollow")
+
+
+def test_a_loss_that_is_no_number(pennyweight: Run, pictures: Path, empty: Path) -> None:
+    outcome = pennyweight("fit", pictures, *SMALL, "--set", "lr=1e30")
+    assert (outcome.status, outcome.out) == (1, "")
+    errors = [line for line in outcome.err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert "the loss became" in errors[0]
+    assert outcome.err.splitlines()[-1] == errors[0]
+    assert list(empty.iterdir()) == []
+
+
+# Some bad among good ones
+
+
+@pytest.fixture
+def mixed(pictures: Path, tmp_path: Path) -> list[Path]:
+    """Good, no picture, not there, torn, good."""
+    (tmp_path / "letter.jpg").write_text("Dear Sir or Madam,\n")
+    whole = (pictures / "dark" / "03.png").read_bytes()
+    (tmp_path / "torn.png").write_bytes(whole[: len(whole) // 2])
+    return [
+        pictures / "dark" / "01.png",
+        tmp_path / "letter.jpg",
+        tmp_path / "gone.png",
+        tmp_path / "torn.png",
+        pictures / "bright" / "02.png",
+    ]
+
+
+def test_bad_pictures_among_good_ones_are_named_and_the_good_ones_predicted(
+    pennyweight: Run, bundle_file: Path, mixed: list[Path]
+) -> None:
+    outcome = pennyweight("predict", bundle_file, *mixed, "--json")
+    assert outcome.status == 1
+    found = json.loads(outcome.out)
+    assert [(row["source"], row["label"]) for row in found["predictions"]] == [
+        (str(mixed[0]), "dark"),
+        (str(mixed[4]), "bright"),
+    ]
+    assert [row["source"] for row in found["failures"]] == [str(path) for path in mixed[1:4]]
+    errors = outcome.err.splitlines()
+    assert len(errors) == 3
+    for line, path, row in zip(errors, mixed[1:4], found["failures"], strict=True):
+        assert line == f"error: {row['error']}"
+        assert str(path) in line
+
+
+def test_the_same_for_a_person(
+    pennyweight: Run, bundle_file: Path, mixed: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    outcome = pennyweight("predict", bundle_file, *mixed)
+    assert outcome.status == 1
+    assert len(outcome.err.splitlines()) == 3
+    assert [line.split()[1] for line in outcome.out.splitlines()[2:]] == ["dark", "bright"]
+
+
+def test_only_bad_pictures_print_no_table(cannot: Callable[..., str], bundle_file: Path, tmp_path: Path) -> None:
+    assert "no picture at" in cannot("predict", bundle_file, tmp_path / "gone.png")
+
+
+# Wrong usage, and what is not expected
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("wiegh",),
+        ("weigh",),
+        ("fit",),
+        ("evaluate",),
+        ("export",),
+        ("predict",),
+        ("predict", "model.onnx"),
+        ("names", "--jsn"),
+        ("fit", "digits", "--epochs", "many"),
+        ("fit", "digits", "--stem", "none"),
+        ("evaluate", "run", "--split", "exam"),
+        ("predict", "model.onnx", "a.png", "--top", "0"),
+        ("fit", "digits", "another"),
+    ],
+)
+def test_wrong_usage_is_status_2(pennyweight: Run, empty: Path, arguments: tuple[str, ...]) -> None:
+    outcome = pennyweight(*arguments)
+    assert outcome.status == 2
+    assert "Usage: " in outcome.out + outcome.err
+    assert "Traceback" not in outcome.err
+    assert list(empty.iterdir()) == []
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_debug_shows_the_traceback_before_the_line(pennyweight: Run, place: int) -> None:
+    arguments = ["weigh", "mobilnet_v2"]
+    arguments.insert(place, "--debug")
+    outcome = pennyweight(*arguments)
+    assert outcome.status == 1
+    assert outcome.err.startswith("Traceback (most recent call last)")
+    assert outcome.err.splitlines()[-1] == "error: unknown network 'mobilnet_v2'; did you mean 'mobilenet_v2'?"
+
+
+def test_what_nobody_expected_is_one_line_that_asks_for_debug(
+    pennyweight: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: object, **options: object) -> None:
+        raise ZeroDivisionError("division by zero\nsecond line")
+
+    monkeypatch.setattr("pennyweight.verbs.weigh.weigh", broken)
+    outcome = pennyweight("weigh", "mobilenet_v2")
+    assert outcome.status == 1
+    assert outcome.out == ""
+    (line,) = outcome.err.splitlines()
+    assert line.startswith("error: unexpected ZeroDivisionError: division by zero; --debug shows where")
+
+
+def test_what_the_system_refuses_is_one_line(pennyweight: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object, **options: object) -> None:
+        raise OSError(28, "No space left on device", "/disk/run.json")
+
+    monkeypatch.setattr("pennyweight.verbs.weigh.weigh", full)
+    assert pennyweight("weigh", "mobilenet_v2").error == "error: No space left on device: /disk/run.json"
+
+
+def test_brackets_and_control_characters_in_names_are_text(
+    cannot: Callable[..., str], bundle_file: Path, tmp_path: Path
+) -> None:
+    assert "[bold]x[/bold].png" in cannot("predict", bundle_file, tmp_path / "[bold]x[/bold].png")
+
+
+def test_a_name_that_would_break_the_line_or_steer_the_terminal(
+    cannot: Callable[..., str], bundle_file: Path, tmp_path: Path
+) -> None:
+    line = cannot("predict", bundle_file, tmp_path / "two\nlines\x1b[31m.png")
+    assert line.isprintable()
+
+
+def test_a_label_of_brackets_is_shown_as_it_is(pennyweight: Run, tmp_path: Path, empty: Path) -> None:
+    for label, level in (("[red]", 30), ("[bold]", 220)):
+        (tmp_path / "odd" / label).mkdir(parents=True)
+        for number in range(4):
+            pixels = np.full((8, 8, 3), level + number, np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "odd" / label / f"{number}.png")
+    assert pennyweight("fit", tmp_path / "odd", *SMALL, "--out", "run").status == 0
+    shown = pennyweight("evaluate", "run").out
+    assert "[red]" in shown
+    assert "[bold]" in shown

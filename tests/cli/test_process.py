@@ -1,0 +1,97 @@
+"""The command as a process: its statuses, its streams, and Ctrl-C."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+import pennyweight as pw
+
+Command = Callable[..., "subprocess.Popen[str]"]
+
+
+def finish(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+
+def test_the_version(command: Command) -> None:
+    assert finish(command("--version")) == (0, f"pennyweight {version('pennyweight')}\n", "")
+
+
+def test_the_installed_command_is_the_same() -> None:
+    script = Path(sys.executable).with_name("pennyweight")
+    shown = subprocess.run([script, "--version"], capture_output=True, text=True, check=True)
+    assert shown.stdout == f"pennyweight {version('pennyweight')}\n"
+
+
+def test_statuses_and_streams(command: Command, bundle_file: Path, pictures: Path, tmp_path: Path) -> None:
+    good, gone = pictures / "dark" / "01.png", tmp_path / "gone.png"
+    running = [
+        command("predict", bundle_file, good, "--json"),
+        command("predict", bundle_file, good, gone, "--json"),
+        command("predict", bundle_file, gone, "--debug"),
+        command("predict"),
+    ]
+    (right, out, err), (partly, mixed, named), (wrong, nothing, line), (usage, _, told) = map(finish, running)
+    assert (right, partly, wrong, usage) == (0, 1, 1, 2)
+    assert json.loads(out)["predictions"][0]["label"] == "dark"
+    assert err == nothing == ""
+    assert len(json.loads(mixed)["failures"]) == len(named.splitlines()) == 1
+    assert line.splitlines()[-1] == f"error: no picture at {gone}"
+    assert "Usage: " in told
+
+
+def test_output_is_plain_where_nobody_watches(command: Command, bundle_file: Path, pictures: Path) -> None:
+    status, out, err = finish(command("predict", bundle_file, pictures / "dark", pictures / "nothing.png"))
+    assert status == 1
+    assert "\x1b" not in out + err
+
+
+def test_a_reader_that_goes_away_is_no_traceback(command: Command) -> None:
+    process = command("names")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    err = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(timeout=60) == 1
+    assert err == ""
+
+
+def wait_for(path: Path, process: "subprocess.Popen[str]") -> None:
+    end = time.monotonic() + 100
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+def test_ctrl_c_ends_training_with_one_line_and_keeps_the_best_weights(
+    command: Command, pictures: Path, tmp_path: Path
+) -> None:
+    small = ("--model", "mobilenet_v1_x0_25", "--input", "16", "--epochs", "100000")
+    process = command("fit", pictures, *small, "--out", "run", cwd=tmp_path)
+    try:
+        wait_for(tmp_path / "run" / "metrics.jsonl", process)
+        process.send_signal(signal.SIGINT)
+        status, out, err = finish(process)
+    finally:
+        process.kill()
+    assert (status, out) == (130, "")
+    assert "Traceback" not in err
+    assert err.splitlines()[-1] == "error: interrupted"
+    assert [line for line in err.splitlines() if line.startswith("error")] == ["error: interrupted"]
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"run.json", "metrics.jsonl", "weights.safetensors"}
+    run = pw.Run(tmp_path / "run")
+    assert run.record["status"] == "training"
+    assert pw.load(run).predict(pictures / "dark" / "01.png")[0].label in ("bright", "dark")
+    assert json.loads(run.metrics_path.read_text().splitlines()[0])["epoch"] == 1

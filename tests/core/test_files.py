@@ -1,0 +1,130 @@
+"""Files are whole or absent."""
+
+import json
+import math
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from pennyweight.core.errors import PennyweightError
+from pennyweight.core.files import append_line, atomic, read_json, read_lines, write_json, write_text
+
+
+def test_success_leaves_the_new_file_alone_in_its_folder(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_text(path, "old")
+    write_text(path, "new ×")
+    assert path.read_text(encoding="utf-8") == "new ×"
+    assert [child.name for child in tmp_path.iterdir()] == ["a.json"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("before", ["old", None])
+def test_a_failure_leaves_what_was_there(tmp_path: Path, error: type[BaseException], before: str | None) -> None:
+    path = tmp_path / "a.txt"
+    if before is not None:
+        path.write_text(before)
+
+    def write_half() -> None:
+        with atomic(path) as temporary:
+            temporary.write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        write_half()
+    assert {name.name: name.read_text() for name in tmp_path.iterdir()} == ({} if before is None else {"a.txt": before})
+
+
+def test_the_old_file_is_seen_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with atomic(path) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+        assert temporary.parent == path.parent  # a rename across file systems is a copy
+        assert temporary.suffix == path.suffix
+    assert path.read_text() == "new"
+
+
+def test_a_writer_that_removes_the_temporary_file_is_an_error_and_leaves_the_old(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(FileNotFoundError), atomic(path) as temporary:
+        temporary.unlink()
+    assert path.read_text() == "old"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+def test_the_file_has_the_mode_of_any_new_file(tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    plain.touch()
+    with atomic(tmp_path / "ours") as temporary:
+        temporary.chmod(0o600)
+    assert stat.S_IMODE((tmp_path / "ours").stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
+
+
+def test_two_writers_do_not_meet(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    with atomic(path) as one, atomic(path) as other:
+        assert one != other
+        one.write_text("one")
+        other.write_text("other")
+    assert path.read_text() == "one"  # the outer ends last
+    assert [child.name for child in tmp_path.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, object()])
+def test_json_that_cannot_be_written_leaves_the_old_file(tmp_path: Path, value: object) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, {"loss": 1.0})
+    with pytest.raises((ValueError, TypeError)):
+        write_json(path, {"loss": [value]})
+    assert read_json(path) == {"loss": 1.0}
+    assert [child.name for child in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_json_comes_back_as_it_was(tmp_path: Path) -> None:
+    value = {"label": "Kätzchen", "loss": 0.1, "macs": 2**60, "none": None, "inner": {"list": [1, 2]}}
+    write_json(tmp_path / "a.json", value)
+    assert read_json(tmp_path / "a.json") == value
+    assert "Kätzchen" in (tmp_path / "a.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe", b"null"])
+def test_what_is_no_json_object_is_an_error_that_names_the_file(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "odd.json"
+    path.write_bytes(content)
+    with pytest.raises(PennyweightError, match=r"odd\.json"):
+        read_json(path)
+
+
+def test_a_missing_file_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(PennyweightError, match=r"gone\.json"):
+        read_json(tmp_path / "gone.json")
+
+
+def test_lines_come_back_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    rows = [{"epoch": 1, "name": "a\nb"}, {"epoch": 2, "name": "×"}]
+    for row in rows:
+        append_line(path, row)
+    assert read_lines(path) == rows
+    assert [json.loads(line)["epoch"] for line in path.read_text(encoding="utf-8").splitlines()] == [1, 2]
+
+
+def test_a_line_that_json_has_no_word_for_is_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    append_line(path, {"loss": 1.0})
+    with pytest.raises(ValueError, match="JSON"):
+        append_line(path, {"loss": math.nan})
+    assert read_lines(path) == [{"loss": 1.0}]
+
+
+def test_a_last_line_that_a_kill_cut_short_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    append_line(path, {"epoch": 1})
+    whole = path.read_text(encoding="utf-8")
+    path.write_text(whole + '{"epoch": 2, "lo', encoding="utf-8")
+    assert read_lines(path) == [{"epoch": 1}]

@@ -1,0 +1,299 @@
+"""Counts against arithmetic by hand."""
+
+from __future__ import annotations
+
+import copy
+import json
+import resource
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pennyweight.core.errors import InputError, PennyweightError
+from pennyweight.cost import count
+from pennyweight.nn import ConvNormAct
+from pennyweight.zoo import create
+
+# (module, input shape, multiply-accumulates worked out by hand)
+BY_HAND = [
+    (nn.Conv2d(64, 128, 3, padding=1), (64, 7, 7), 3_612_672),
+    (nn.Conv2d(64, 64, 3, padding=1, groups=64), (64, 7, 7), 28_224),
+    (nn.Conv2d(64, 128, 1), (64, 7, 7), 401_408),
+    (nn.Conv2d(4, 6, 3, groups=2), (4, 5, 5), 6 * 3 * 3 * (2 * 9)),
+    (nn.Conv2d(3, 8, 3, stride=2, padding=1), (3, 9, 9), 8 * 5 * 5 * (3 * 9)),
+    (nn.Conv2d(3, 8, 3, dilation=2), (3, 9, 9), 8 * 5 * 5 * (3 * 9)),
+    (nn.Conv2d(3, 8, (1, 5), padding="same"), (3, 9, 9), 8 * 9 * 9 * (3 * 5)),
+    (nn.Conv2d(3, 8, 3, padding=1, padding_mode="reflect"), (3, 9, 9), 8 * 9 * 9 * (3 * 9)),
+    (nn.ConvTranspose2d(4, 6, 3, stride=2), (4, 5, 5), 4 * 5 * 5 * (6 * 9)),
+    (nn.ConvTranspose2d(4, 6, 3, groups=2), (4, 5, 5), 4 * 5 * 5 * (3 * 9)),
+    (nn.Conv1d(3, 8, 5), (3, 20), 8 * 16 * (3 * 5)),
+    (nn.Conv3d(1, 8, (7, 3, 3)), (1, 30, 25, 25), 8 * 24 * 23 * 23 * (7 * 9)),
+    (nn.Linear(10, 20), (10,), 200),
+    (nn.Linear(10, 20, bias=False), (10,), 200),
+    (nn.Linear(10, 20), (7, 10), 7 * 200),
+    (nn.Linear(10, 20, bias=False), (3, 7, 10), 3 * 7 * 200),
+]
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize(("module", "shape", "macs"), BY_HAND, ids=repr)
+def test_macs_are_those_worked_out_by_hand(module: nn.Module, shape: tuple[int, ...], macs: int, batch: int) -> None:
+    cost = count(module, shape, batch=batch)
+    assert cost.macs == batch * macs
+    assert cost.params == sum(p.numel() for p in module.parameters())
+    assert (cost.input_shape, cost.batch) == (shape, batch)
+
+
+def test_a_separable_convolution_saves_what_the_paper_says() -> None:
+    """64×7×7 -> 128×7×7: 88.1% fewer, and the ratio 1/N + 1/K² of MobileNet's section 3.1."""
+    standard = count(nn.Conv2d(64, 128, 3, padding=1), (64, 7, 7)).macs
+    pair = nn.Sequential(nn.Conv2d(64, 64, 3, padding=1, groups=64), nn.Conv2d(64, 128, 1))
+    separable = count(pair, (64, 7, 7)).macs
+    assert (standard, separable) == (3_612_672, 429_632)
+    assert separable / standard == pytest.approx(1 / 128 + 1 / 9)
+
+
+class Products(nn.Module):
+    """Matrix products without parameters: (B, 6, 8) -> (B, 6, 6)."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.kind == "bmm":
+            return torch.bmm(x, x.transpose(1, 2))
+        if self.kind == "baddbmm":
+            return torch.baddbmm(x.new_zeros(len(x), 6, 6), x, x.transpose(1, 2))
+        if self.kind == "einsum":
+            return torch.einsum("bij,bkj->bik", x, x)
+        return x @ x.mT
+
+
+@pytest.mark.parametrize("kind", ["bmm", "baddbmm", "einsum", "matmul"])
+def test_matrix_products_are_counted(kind: str) -> None:
+    cost = count(Products(kind), (6, 8), batch=2)
+    assert cost.macs == 2 * 6 * 6 * 8
+    assert [(layer.name, layer.params) for layer in cost.layers] == [("", 0)]
+
+
+class Attention(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.inner(x, x, x, need_weights=False)[0]
+        return out
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_attention_counts_its_products(training: bool) -> None:
+    tokens, width = 5, 8
+    by_hand = 4 * tokens * width * width + 2 * tokens * tokens * width
+    assert count(Attention().train(training), (tokens, width)).macs == by_hand
+
+
+class Twice(nn.Module):
+    """One layer used twice under two names, and one weight tied to another layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = nn.Linear(8, 8)
+        self.again = self.one
+        self.tied = nn.Linear(8, 8, bias=False)
+        self.tied.weight = self.one.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.tied(self.again(self.one(x)))
+        return out
+
+
+def test_shared_layers_work_each_time_and_are_kept_once() -> None:
+    model = Twice()
+    cost = count(model, (8,))
+    assert cost.macs == 3 * 64
+    assert cost.params == sum(p.numel() for p in model.parameters()) == 72
+    assert {layer.name: (layer.params, layer.macs) for layer in cost.layers} == {"one": (72, 128), "tied": (0, 64)}
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2"])
+def test_rows_sum_to_the_totals(name: str) -> None:
+    cost = count(create(name), (3, 64, 64), batch=2)
+    assert sum(layer.macs for layer in cost.layers) == cost.macs > 0
+    assert sum(layer.params for layer in cost.layers) == cost.params > 0
+    assert all(layer.params or layer.macs for layer in cost.layers)
+
+
+def test_a_row_names_its_layer_and_its_shapes() -> None:
+    model = nn.Sequential(ConvNormAct(3, 8, 3, stride=2), nn.Flatten(), nn.Linear(8 * 4 * 5, 2))
+    rows = [
+        (layer.name, layer.type, layer.input_shape, layer.output_shape, layer.params)
+        for layer in count(model, (3, 7, 9), batch=4).layers
+    ]
+    assert rows == [
+        ("0.0", "Conv2d", (3, 7, 9), (8, 4, 5), 216),
+        ("0.1", "BatchNorm2d", (8, 4, 5), (8, 4, 5), 16),
+        ("2", "Linear", (160,), (2,), 322),
+    ]
+
+
+def test_work_outside_of_layers_stands_under_the_module_that_does_it() -> None:
+    class Functional(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(4, 8))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return F.linear(x, self.weight)
+
+    cost = count(nn.Sequential(Functional(), nn.Linear(4, 2)), (8,))
+    assert {layer.name: (layer.params, layer.macs) for layer in cost.layers} == {"0": (32, 32), "1": (10, 8)}
+
+
+def test_frozen_parameters_are_not_trainable() -> None:
+    model = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))
+    model[0].requires_grad_(False)
+    cost = count(model, (4,))
+    assert (cost.params, cost.trainable_params) == (23, 8)
+
+
+class Odd(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cumsum(torch.cumsum(x, 1), 1)
+
+
+def test_an_operator_without_a_formula_is_named_and_counted() -> None:
+    assert count(nn.Sequential(nn.Linear(4, 3), Odd()), (4,)).uncounted == {"aten.cumsum": 2}
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("peer", ["resnet18", "vit_b_16", "efficientnet_b0", "shufflenet_v2_x0_5"])
+def test_other_libraries_networks_are_counted_whole(peer: str, training: bool) -> None:
+    """The peers' own counts, attention products included; a mode changes none of them."""
+    macs = {
+        "resnet18": 1_814_073_344,
+        "vit_b_16": 17_563_828_224,
+        "efficientnet_b0": 385_814_752,
+        "shufflenet_v2_x0_5": 40_476_448,
+    }
+    import torchvision
+
+    with torch.device("meta"):
+        model = getattr(torchvision.models, peer)().train(training)
+    assert count(model, (3, 224, 224), batch=2).macs == 2 * macs[peer]
+
+
+def fingerprint(model: nn.Module) -> dict[str, object]:
+    return {
+        "state": {
+            key: (value.data_ptr(), value.device, value._version)
+            for key, value in model.state_dict(keep_vars=True).items()
+        },
+        "modes": [module.training for module in model.modules()],
+        "hooks": [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.modules()],
+        "grads": [parameter.grad is None for parameter in model.parameters()],
+        "types": [type(module) for module in model.modules()],
+    }
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_model_and_the_random_state_are_not_touched(training: bool) -> None:
+    model = create("mobilenet_v2_x0_35", stem="cifar").train(training)
+    before, values = fingerprint(model), copy.deepcopy(model.state_dict())
+    random_state = torch.get_rng_state()
+    count(model, (3, 32, 32), batch=2)
+    assert fingerprint(model) == before
+    assert all(torch.equal(values[key], value) for key, value in model.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), random_state)
+
+
+def test_a_failed_count_leaves_the_model_alone() -> None:
+    model = create("mobilenet_v2_x0_35")
+    before = fingerprint(model)
+    with pytest.raises(InputError):
+        count(model, (1, 32, 32))
+    assert fingerprint(model) == before
+    assert count(model, (3, 64, 64)).macs > 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_any_precision_costs_the_same(dtype: torch.dtype) -> None:
+    model = create("mobilenet_v1_x0_25", stem="cifar")
+    expected = count(model, (3, 32, 32))
+    assert count(model.to(dtype), (3, 32, 32)) == expected
+
+
+def test_tensors_made_in_forward_are_no_obstacle() -> None:
+    class Positions(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.mean = torch.ones(4)  # neither parameter nor buffer
+            self.linear = nn.Linear(4, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = self.linear(x + torch.arange(4) - self.mean)
+            return out
+
+    assert count(Positions(), (4,)).macs == 8
+
+
+def test_nothing_is_allocated() -> None:
+    """A 10-GB layer, and activations of 40 GB."""
+    with torch.device("meta"):
+        large = nn.Sequential(nn.Conv2d(3, 1000, 3, padding=1), nn.Flatten(1, 2), nn.Linear(1000, 2_500_000))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    cost = count(large, (3, 1000, 1000), batch=10)
+    grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert cost.params == 1000 * 28 + 1001 * 2_500_000
+    assert cost.macs == 10 * 1000 * 1000 * 1000 * (27 + 2_500_000)
+    assert grown_kib < 500_000
+
+
+def test_a_copy_is_not_made_of_real_weights() -> None:
+    model = nn.Linear(5000, 5000)  # 100 MB
+    model(torch.zeros(1, 5000)).sum().backward()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(3):
+        count(model, (5000,))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
+
+
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        (nn.Conv2d(3, 4, 3), (1, 8, 8)),
+        (nn.Conv2d(3, 4, 3), (3, 8)),
+        (nn.Conv2d(3, 4, 9), (3, 8, 8)),
+        (nn.Linear(4, 2), (5,)),
+        (nn.Bilinear(3, 4, 5), (3,)),
+        (nn.BatchNorm1d(4), (4,)),
+    ],
+)
+def test_an_input_that_does_not_fit_is_one_line_that_names_the_shape(model: nn.Module, shape: tuple[int, ...]) -> None:
+    with pytest.raises(InputError) as caught:
+        count(model, shape)
+    assert "x".join(map(str, shape)) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_networks_own_words_are_kept() -> None:
+    with pytest.raises(PennyweightError, match=r"expected a batch of shape \(B, 3, H, W\), received \(1, 1, 32, 32\)"):
+        count(create("mobilenet_v1"), (1, 32, 32))
+
+
+@pytest.mark.parametrize(("shape", "batch"), [((), 1), ((3, 0, 8), 1), ((3, -8, 8), 1), ((3, 8.5, 8), 1), ((3,), 0)])
+def test_a_shape_that_is_none_is_refused(shape: tuple, batch: int) -> None:
+    with pytest.raises(InputError) as caught:
+        count(nn.Linear(3, 1), shape, batch=batch)
+    assert f"{shape} with batch {batch}" in str(caught.value)
+
+
+def test_costs_are_kept_as_json() -> None:
+    cost = count(create("mobilenet_v1_x0_25"), (3, 64, 64))
+    kept = json.loads(json.dumps(cost.to_dict()))
+    assert kept["macs"] == cost.macs
+    assert sum(layer["macs"] for layer in kept["layers"]) == cost.macs
+    assert kept["layers"][0]["input_shape"] == [3, 64, 64]

@@ -1,0 +1,83 @@
+"""The page in a real browser: nothing scrolls sideways, nothing is fetched, nothing is complained about."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pennyweight.report.page import page
+
+pytestmark = pytest.mark.browser
+
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--no-first-run",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+]
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.skip("needs chromium and chromedriver (Debian: apt-get install chromium chromium-driver)")
+    webdriver = pytest.importorskip("selenium.webdriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    window = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield window
+    window.quit()
+
+
+def hard(parts_of: Callable[[list[str], list[list[int]]], dict[str, Any]], classes: int) -> dict[str, Any]:
+    """A run whose every name is long, without a place to break a line."""
+    labels = [f"{'brassica_oleracea_' * 2}{index}" for index in range(classes)]
+    parts = parts_of(labels, [[90 if row == column else 3 for column in range(classes)] for row in range(classes)])
+    parts["run"] |= {"name": "a_name_without_any_blank_" * 4, "machine": {"cpu": "x" * 90}}
+    parts["run"]["data"] |= {"fingerprint": "sha256:" + "f" * 64, "notes": ["n" * 120]}
+    parts["cost"]["layers"][0]["name"] = "stages.block." * 8
+    return parts
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1200])
+@pytest.mark.parametrize("classes", [2, 24, 40])
+def test_the_page_fits_and_stands_alone(
+    browser: Any, parts_of: Any, tmp_path: Path, classes: int, width: int, scheme: str
+) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(page(**hard(parts_of, classes)), encoding="utf-8")
+    browser.get_log("performance")
+    browser.get_log("browser")
+    # A headless window has a least width; the emulated screen has none.
+    screen = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    browser.get(file.as_uri())
+
+    shown, whole = browser.execute_script(
+        "return [document.documentElement.clientWidth, document.documentElement.scrollWidth]"
+    )
+    assert shown == width
+    assert whole <= width
+    assert browser.get_log("browser") == []
+    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    asked = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+    assert file.as_uri() in asked
+    assert all(url == file.as_uri() or url.startswith("data:") for url in asked)
+    dark = browser.execute_script("return getComputedStyle(document.body).backgroundColor") == "rgb(23, 25, 28)"
+    assert dark == (scheme == "dark")

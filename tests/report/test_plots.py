@@ -1,0 +1,117 @@
+"""Plots: the same values give the same bytes, names are taken literally, and what is missing does no harm."""
+
+from __future__ import annotations
+
+import math
+import re
+import subprocess
+import sys
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from pennyweight.report import plots
+
+EPOCHS = [
+    {"epoch": epoch, "train_loss": 1 / epoch, "val_loss": 1.2 / epoch, "train_accuracy": 0.9, "val_accuracy": 0.8}
+    for epoch in range(1, 6)
+]
+
+
+def words(svg: str) -> list[str]:
+    return [element.text or "" for element in ElementTree.fromstring(svg).iter() if element.tag.endswith("}text")]
+
+
+def diagonal(classes: int) -> list[list[int]]:
+    return [[7 if row == column else 0 for column in range(classes)] for row in range(classes)]
+
+
+def test_plots_are_the_same_in_another_process() -> None:
+    code = "import sys; from pennyweight.report import plots; sys.stdout.buffer.write(({}).encode())"
+    for here, call in (
+        (plots.loss_curves(EPOCHS, best=3), f"plots.loss_curves({EPOCHS!r}, best=3)"),
+        (plots.confusion_matrix([[3, 1], [0, 4]], ["a", "b"]), "plots.confusion_matrix([[3, 1], [0, 4]], ['a', 'b'])"),
+    ):
+        done = subprocess.run([sys.executable, "-c", code.format(call)], capture_output=True, check=True)
+        assert done.stdout.decode() == here
+
+
+def test_the_users_matplotlib_settings_do_not_show(tmp_path: Any) -> None:
+    (tmp_path / "matplotlibrc").write_text("lines.linewidth: 9\nfont.size: 30\naxes.facecolor: red\n")
+    code = f"import sys; from pennyweight.report import plots; sys.stdout.buffer.write(plots.loss_curves({EPOCHS!r}).encode())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, cwd=tmp_path)
+    assert done.stdout.decode() == plots.loss_curves(EPOCHS)
+
+
+@pytest.mark.parametrize("draw", [plots.loss_curves, plots.accuracy_curves])
+def test_curves_name_their_lines_and_mark_the_best_epoch(draw: Any) -> None:
+    svg = draw(EPOCHS, best=3)
+    assert {"training", "validation", "best epoch (3)", "epoch"} <= set(words(svg))
+    assert "best" not in "".join(words(draw(EPOCHS)))
+
+
+@pytest.mark.parametrize(
+    "epochs",
+    [
+        EPOCHS[:1],
+        [{"epoch": 1, "train_loss": math.nan, "val_loss": math.inf}, {"epoch": 2, "train_loss": 0.5, "val_loss": None}],
+        [{"epoch": 1}],
+    ],
+    ids=["one epoch", "not finite", "nothing measured"],
+)
+def test_curves_of_little(epochs: list[dict[str, Any]]) -> None:
+    assert "training" in words(plots.loss_curves(epochs, best=1))
+
+
+def test_ids_of_different_plots_do_not_clash() -> None:
+    drawn = [
+        plots.loss_curves(EPOCHS),
+        plots.accuracy_curves(EPOCHS),
+        plots.confusion_matrix([[3, 1], [0, 4]], ["a", "b"]),
+    ]
+    ids = [name for svg in drawn for name in re.findall(r'\bid="([^"]+)"', svg)]
+    assert len(ids) == len(set(ids))
+    for svg in drawn:
+        used = re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', svg)
+        assert {a or b for a, b in used} <= set(re.findall(r'\bid="([^"]+)"', svg))
+
+
+def test_a_confusion_matrix_shows_labels_and_counts() -> None:
+    shown = words(plots.confusion_matrix([[1031, 4], [6, 29]], ["cats", "dogs"]))
+    assert {"1,031", "4", "6", "29", "truth", "prediction"} <= set(shown)
+    assert shown.count("cats") == shown.count("dogs") == 2
+
+
+@pytest.mark.parametrize("classes", [2, 10, 20, 30])
+def test_counts_stand_in_the_cells_up_to_twenty_classes(classes: int) -> None:
+    shown = words(plots.confusion_matrix(diagonal(classes), [f"c{index}" for index in range(classes)]))
+    assert shown.count("7") == (classes if classes <= 20 else 0)
+    assert shown.count("c0") == 2
+
+
+def test_long_names_are_cut_short_and_stay_apart() -> None:
+    shown = words(plots.confusion_matrix([[3, 1], [0, 4]], ["broccoli_green_weeds_1", "broccoli_green_weeds_2"]))
+    cut = {word for word in shown if "…" in word}
+    assert len(cut) == 2
+    assert all(len(word) <= 16 for word in cut)
+
+
+@pytest.mark.parametrize(
+    "label", ["$5", "$\\frac{$", "<script>alert(1)</script>", "a\"b'c&d", "小猫", "a\x00\x1bb", ""]
+)
+def test_any_name_can_be_drawn(label: str) -> None:
+    svg = plots.confusion_matrix([[3, 1], [0, 4]], [label, "other"])
+    ElementTree.fromstring(svg)
+    assert "<script" not in svg
+
+
+def test_a_class_without_pictures_is_an_empty_row() -> None:
+    shown = words(plots.confusion_matrix([[0, 0], [2, 5]], ["a", "b"]))
+    assert {"2", "5"} <= set(shown)
+
+
+def test_labels_that_do_not_fit_the_matrix_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"shape \(2, 2\) does not fit 3 labels"):
+        plots.confusion_matrix(np.eye(2, dtype=int).tolist(), ["a", "b", "c"])

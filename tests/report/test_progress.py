@@ -1,0 +1,120 @@
+"""Training shows where it stands: a line an epoch in a log, a live bar on a terminal."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from pennyweight.report.progress import TrainingProgress
+
+METRICS = {"train_loss": 0.4123, "val_loss": 0.5, "val_accuracy": 0.931, "images_per_s": 1234.4, "seconds": 2.0}
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def log() -> tuple[Console, io.StringIO]:
+    stream = io.StringIO()
+    return Console(file=stream, force_terminal=False, width=40), stream
+
+
+def test_a_log_gets_one_line_an_epoch() -> None:
+    console, stream = log()
+    clock = Clock()
+    with TrainingProgress(20, console, clock=clock) as progress:
+        for epoch in (1, 2, 3):
+            progress.epoch_started(epoch, 2)
+            progress.step(0.5, 32)
+            progress.step(0.4, 32)
+            clock.now += 41 / 17
+            progress.epoch_finished({"epoch": epoch, **METRICS})
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 3
+    assert lines[2] == "epoch  3/20  loss 0.412  val accuracy 93.1%  1,234 images/s  left 0:41"
+
+
+def test_time_left_follows_the_epochs_seen_and_counts_from_where_a_run_was_resumed() -> None:
+    console, stream = log()
+    clock = Clock()
+    with TrainingProgress(20, console, clock=clock) as progress:
+        progress.epoch_started(11, 1)
+        clock.now += 600
+        progress.epoch_finished({"epoch": 11, **METRICS})
+        clock.now += 5000  # what happens between epochs is not training
+        progress.epoch_started(12, 1)
+        clock.now += 300
+        progress.epoch_finished({"epoch": 12, **METRICS})
+    first, second = stream.getvalue().splitlines()
+    assert first.endswith("left 1:30:00")
+    assert second.endswith("left 1:00:00")
+
+
+def test_throughput_is_that_of_the_training_steps_alone() -> None:
+    console, stream = log()
+    clock = Clock()
+    with TrainingProgress(1, console, clock=clock) as progress:
+        progress.epoch_started(1, 2)
+        for _ in range(2):
+            clock.now += 1
+            progress.step(0.5, 32)
+        clock.now += 100  # validation
+        progress.epoch_finished({"epoch": 1, "train_loss": 0.5, "val_accuracy": None})
+    assert stream.getvalue() == "epoch 1/1  loss 0.500  32 images/s  left 0:00\n"
+
+
+def test_notes_are_whole_lines_taken_literally() -> None:
+    console, stream = log()
+    with TrainingProgress(1, console) as progress:
+        progress.note("[red] 3 pictures could not be read and were left out: " + "x" * 60)
+    assert stream.getvalue() == "[red] 3 pictures could not be read and were left out: " + "x" * 60 + "\n"
+
+
+def test_a_phase_leaves_one_line_and_speaks_up_when_it_takes_long() -> None:
+    console, stream = log()
+    clock = Clock()
+    with TrainingProgress(1, console, clock=clock) as progress, progress.phase("reading pictures", 5000) as phase:
+        for _ in range(50):
+            clock.now += 1
+            phase.advance(100)
+    assert stream.getvalue().splitlines() == ["reading pictures  3,000/5,000", "reading pictures  5,000 in 50 s"]
+
+
+def test_a_phase_that_fails_does_not_claim_to_be_done() -> None:
+    console, stream = log()
+    with pytest.raises(RuntimeError), TrainingProgress(1, console) as progress, progress.phase("reading", 5):
+        raise RuntimeError
+    assert stream.getvalue() == ""
+
+
+def test_a_terminal_gets_one_live_bar_with_everything_on_it() -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, force_interactive=True, width=80, color_system=None)
+    clock = Clock()
+    with TrainingProgress(20, console, clock=clock) as progress:
+        for epoch in (1, 2):
+            progress.epoch_started(epoch, 2)
+            for _ in range(2):
+                clock.now += 1
+                progress.step(0.25, 64)
+            clock.now += 1
+            progress.epoch_finished({"epoch": epoch, **METRICS})
+        with progress.phase("scoring", 9) as phase:
+            phase.advance(9)
+    final = stream.getvalue().replace("\r", "\n").splitlines()[-1]
+    assert final.startswith("epoch  2/20 ")
+    assert final.rstrip().endswith("loss 0.250  val accuracy 93.1%  64 images/s  left 0:54")
+    assert "scoring  9 in 0.0 s" in stream.getvalue()
+
+
+def test_without_a_console_it_writes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with TrainingProgress(1) as progress:
+        progress.note("hello")
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "hello\n")

@@ -1,0 +1,102 @@
+"""A bundle opens whole or not at all, and says why in one line."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+
+from pennyweight.core.errors import BundleError
+from pennyweight.core.manifest import METADATA_KEY, Manifest
+from pennyweight.runtime import Bundle
+from pennyweight.runtime.bundle import OnnxEngine
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(BundleError) as raised:
+        Bundle(path)
+    message = str(raised.value)
+    assert str(path) in message
+    assert "\n" not in message
+    return message
+
+
+def test_it_holds_its_manifest(bundle_path: Path, manifest: Manifest) -> None:
+    assert Bundle(bundle_path).manifest == manifest
+    assert Bundle(str(bundle_path)).path == bundle_path  # type: ignore[arg-type]
+
+
+def test_its_engine_answers_batches_of_any_size(bundle_path: Path) -> None:
+    engine = Bundle(bundle_path).engine
+    for count in (1, 2, 7):
+        pixels = np.zeros((count, 6, 6, 3), np.uint8)
+        pixels[..., 1] = 64
+        outputs = engine(pixels)
+        assert outputs.logits.tolist() == [[0.0, 2.0, 0.0]] * count
+        assert outputs.probabilities.sum(axis=1) == pytest.approx(1)
+        assert outputs.probabilities.argmax(1).tolist() == [1] * count
+
+
+def test_pixels_need_not_be_contiguous(bundle_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 6, 6, 3), dtype=np.uint8)
+    engine = OnnxEngine(bundle_path, threads=1)
+    turned = engine(np.asfortranarray(pixels)[:, ::-1])
+    assert turned.logits == pytest.approx(engine(np.ascontiguousarray(pixels[:, ::-1])).logits)
+
+
+def test_cut_short_anywhere_it_does_not_open(bundle_path: Path, tmp_path: Path) -> None:
+    whole = bundle_path.read_bytes()
+    cut = tmp_path / "cut.onnx"
+    for length in range(0, len(whole), 3):
+        cut.write_bytes(whole[:length])
+        refusal(cut)
+    cut.write_bytes(whole)
+    Bundle(cut)
+
+
+def test_an_onnx_file_of_another_maker_is_named_as_such(plain_model: onnx.ModelProto, tmp_path: Path) -> None:
+    path = tmp_path / "other.onnx"
+    onnx.save(plain_model, path)
+    assert "without a manifest" in refusal(path)
+    assert "pennyweight export" in refusal(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a network\n", b"\x89PNG\r\n\x1a\n" + b"\0" * 64])
+def test_a_file_of_another_kind(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "text.onnx"
+    path.write_bytes(content)
+    assert "not a whole ONNX file" in refusal(path)
+
+
+def test_no_file_and_a_folder(tmp_path: Path) -> None:
+    assert "no such file" in refusal(tmp_path / "none.onnx")
+    refusal(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"format": 1}', '{"format": 99}', "{"])
+def test_a_manifest_that_cannot_be_read(plain_model: onnx.ModelProto, tmp_path: Path, text: str) -> None:
+    model = onnx.ModelProto()
+    model.CopyFrom(plain_model)
+    helper.set_model_props(model, {METADATA_KEY: text})
+    onnx.save(model, tmp_path / "odd.onnx")
+    message = refusal(tmp_path / "odd.onnx")
+    assert ("newer Pennyweight" in message) == ("99" in text)
+
+
+def test_a_manifest_with_a_wrong_value(plain_model: onnx.ModelProto, manifest: Manifest, tmp_path: Path) -> None:
+    values = json.loads(manifest.to_json())
+    values["preprocess"]["size"] = -1
+    model = onnx.ModelProto()
+    model.CopyFrom(plain_model)
+    helper.set_model_props(model, {METADATA_KEY: json.dumps(values)})
+    onnx.save(model, tmp_path / "odd.onnx")
+    assert "size=-1" in refusal(tmp_path / "odd.onnx")
+
+
+def test_it_is_a_value(bundle_path: Path) -> None:
+    assert Bundle(bundle_path) == Bundle(bundle_path)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Bundle(bundle_path).path = Path("x")  # type: ignore[misc]

@@ -1,0 +1,150 @@
+"""What the documentation shows is run: every python block, and every pennyweight or python line of a console block."""
+
+import contextlib
+import io
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# Installing and making are another check's work: they would change the environment that runs this one.
+RUN = ("pennyweight", "python")
+
+
+class Block(NamedTuple):
+    language: str
+    text: str
+    line: int
+
+
+def blocks(path: Path) -> list[Block]:
+    """The fenced blocks of a page, in order of appearance."""
+    text = path.read_text(encoding="utf-8")
+    return [Block(found[1], found[2], text.count("\n", 0, found.start()) + 2) for found in FENCE.finditer(text)]
+
+
+def commands(block: Block) -> Iterator[list[str]]:
+    """The commands of a console block that are run: argument lists, without comments."""
+    for line in block.text.replace("\\\n", "").splitlines():
+        if line.startswith("$ "):
+            arguments = shlex.split(line[2:], comments=True)
+            if Path(arguments[0]).name in RUN:
+                yield arguments
+
+
+def shell(arguments: list[str], folder: Path) -> None:
+    """Run a command as a reader would, with this environment's programs."""
+    bin_ = Path(sys.executable).parent
+    environment = {**os.environ, "PATH": f"{bin_}{os.pathsep}{os.environ.get('PATH', '')}", "OMP_NUM_THREADS": "1"}
+    # A page names programs and files as seen from the project's folder.
+    program = Path(arguments[0]).name
+    files = [str(ROOT / a) if a.startswith("examples/") else a for a in arguments[1:]]
+    done = subprocess.run([bin_ / program, *files], cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, f"$ {shlex.join(arguments)}\n{done.stderr}"
+
+
+def run_page(path: Path, folder: Path) -> int:
+    """Run a page's blocks in `folder`; python blocks share their names. How many pieces ran."""
+    names: dict[str, Any] = {"__name__": "__main__"}
+    ran = 0
+    for block in blocks(path):
+        if block.language == "python":
+            # Blank lines before it make the line numbers of a traceback those of the page.
+            code = compile("\n" * (block.line - 1) + block.text, str(path), "exec")
+            with contextlib.redirect_stdout(io.StringIO()):
+                exec(code, names)
+            ran += 1
+        elif block.language == "console":
+            for arguments in commands(block):
+                shell(arguments, folder)
+                ran += 1
+    return ran
+
+
+# One page trains in the default run; the others, which train too, with the slow ones.
+DEFAULT = ("python.md",)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(
+            path,
+            marks=() if path.name in DEFAULT or not blocks(path) else pytest.mark.slow,
+            id=path.relative_to(ROOT).as_posix(),
+        )
+        for path in PAGES
+    ],
+)
+def test_a_page_of_the_documentation_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_page(page, tmp_path)
+
+
+@pytest.mark.slow
+def test_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    draw = np.random.default_rng(0)
+    for name, level in (("cats", 60), ("dogs", 190)):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(20):
+            pixels = np.clip(draw.normal(level, 40, (48, 64, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{number}.jpg")
+    shutil.copy(tmp_path / "photos" / "cats" / "0.jpg", tmp_path / "holiday.jpg")
+    assert run_page(ROOT / "README.md", tmp_path) == 3
+
+
+def test_pages_with_something_to_run_are_found() -> None:
+    """A pattern that stopped matching would make every check above pass."""
+    fenced = {path for path in PAGES if "```python" in path.read_text(encoding="utf-8")}
+    assert fenced
+    assert all(any(block.language == "python" for block in blocks(path)) for path in fenced)
+
+
+def test_a_page_that_is_wrong_fails(tmp_path: Path) -> None:
+    def page(text: str) -> Path:
+        path = tmp_path / "page.md"
+        path.write_text(text)
+        return path
+
+    assert run_page(page("# Title\n\n```python\nx = 1\n```\n\n```python\nassert x == 1\n```\n"), tmp_path) == 2
+    assert run_page(page("```console\n$ make demo\n$ pip install x\n0.1\n```\n\n```toml\n[x]\n```\n"), tmp_path) == 0
+    with pytest.raises(NameError):
+        run_page(page("```python\nunknown_name\n```\n"), tmp_path)
+    with pytest.raises(AssertionError, match="no-such-option"):
+        run_page(page("```console\n$ pennyweight names --no-such-option  # a comment\n```\n"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        (page, found)
+        for page in (ROOT / "README.md", *PAGES)
+        for found in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    ],
+    ids=lambda link: f"{link[0].name}:{link[1]}",
+)
+def test_links_lead_to_files(link: tuple[Path, str]) -> None:
+    page, target = link
+    assert (page.parent / target).exists()
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_an_example_runs(example: Path, tmp_path: Path) -> None:
+    shell(["python", f"examples/{example.name}", "made"], tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
+    pictures = sorted((tmp_path / "made").iterdir())
+    assert len(pictures) >= 5

@@ -1,0 +1,341 @@
+"""What the package promises as a whole: light imports, public names, rooms that keep apart."""
+
+import ast
+import importlib
+import json
+import os
+import pkgutil
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import pennyweight as pw
+from pennyweight.core.manifest import METADATA_KEY, Manifest
+
+ROOT = Path(__file__).parents[1]
+HEAVY = ("torch", "torchvision", "accelerate", "sklearn", "scipy", "matplotlib", "onnx", "safetensors")
+PARTS = {*HEAVY, "jinja2", "onnxscript"}
+
+
+def python(code: str, *arguments: object, **options: Any) -> "subprocess.CompletedProcess[str]":
+    """Run `code` in an interpreter of its own, warnings as errors."""
+    command = [sys.executable, "-W", "error", "-c", code, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+def loaded_by(code: str, *arguments: object) -> set[str]:
+    """The top-level modules that are loaded after `code`."""
+    done = python(
+        f"{code}\nimport sys; print('loaded', *{{name.partition('.')[0] for name in sys.modules}})", *arguments
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.splitlines()[-1].split()[1:])
+
+
+# Light imports
+
+
+def submodules(package: str) -> list[str]:
+    module = importlib.import_module(package)
+    return [package, *(found.name for found in pkgutil.walk_packages(module.__path__, f"{package}."))]
+
+
+LIGHT = [
+    "import pennyweight",
+    *(f"import {name}" for room in ("core", "runtime") for name in submodules(f"pennyweight.{room}")),
+]
+
+
+@pytest.mark.parametrize("statement", LIGHT)
+def test_a_server_with_a_bundle_loads_nothing_of_training(statement: str) -> None:
+    assert not loaded_by(statement) & set(HEAVY)
+
+
+def test_the_bare_package_loads_not_even_numpy() -> None:
+    assert not loaded_by("import pennyweight; dir(pennyweight)") & {"numpy", "PIL", "rich", "typer"}
+
+
+def quickest(command: list[str], tries: int = 7) -> float:
+    """Seconds of the best of several tries, which other work on the machine disturbs least."""
+    best = float("inf")
+    for _ in range(tries):
+        started = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        best = min(best, time.perf_counter() - started)
+    return best
+
+
+def test_imports_take_less_than_a_fifth_of_a_second() -> None:
+    bare = quickest([sys.executable, "-c", "pass"])
+    for statement in ("import pennyweight", "; ".join(LIGHT)):
+        assert quickest([sys.executable, "-c", statement]) - bare < 0.2
+
+
+def test_help_takes_less_than_half_a_second_and_loads_no_arrays() -> None:
+    assert quickest([sys.executable, "-m", "pennyweight", "--help"]) < 0.5
+    code = "from pennyweight.cli import main; assert main(['--help']) == 0"
+    assert not loaded_by(code) & {*HEAVY, "numpy", "PIL", "onnxruntime"}
+
+
+# A machine with the runtime alone
+
+WITHOUT_PARTS = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in %r:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Missing())
+""" % sorted(PARTS)  # noqa: UP031 - braces stand in the code
+
+
+@pytest.fixture(scope="module")
+def bundle_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle that answers by brightness."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    nodes = [
+        helper.make_node("Cast", ["images"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["float", "axes"], ["mean"], keepdims=0),
+        helper.make_node("Sub", ["mean", "middle"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
+    shape = ["batch", 4, 4, 3]
+    graph = helper.make_graph(
+        nodes,
+        "brightness",
+        [helper.make_tensor_value_info("images", TensorProto.UINT8, shape)],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 2]) for name in ("probabilities", "logits")],
+        initializer=[
+            helper.make_tensor("axes", TensorProto.INT64, [2], [1, 2]),
+            helper.make_tensor("middle", TensorProto.FLOAT, [3], [0.0, 1.0, 2.0]),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    manifest = Manifest(
+        network={},
+        labels=("first", "second", "third"),
+        preprocess=pw.Preprocess(size=4, resize=4),
+        cost={},
+        evaluation=None,
+        parity={},
+        data={"name": "none", "fingerprint": ""},
+        versions={},
+        created="",
+    )
+    helper.set_model_props(model, {METADATA_KEY: manifest.to_json()})
+    path = tmp_path_factory.mktemp("bundle") / "model.onnx"
+    onnx.save(model, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def picture_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from PIL import Image
+
+    path = tmp_path_factory.mktemp("picture") / "grey.png"
+    Image.fromarray(np.full((9, 7, 3), 80, np.uint8)).save(path)
+    return path
+
+
+def test_predicting_with_a_bundle_loads_no_torch(bundle_file: Path, picture_file: Path) -> None:
+    ways = (
+        "import sys; from pennyweight.cli import main; assert main(['predict', *sys.argv[1:]]) == 0",
+        "import sys; import pennyweight as pw; pw.load(sys.argv[1]).predict(sys.argv[2])",
+        "import sys; import pennyweight as pw; pw.Bundle(sys.argv[1]).classifier.predict(sys.argv[2])",
+    )
+    for code in ways:
+        assert not loaded_by(code, bundle_file, picture_file) & set(HEAVY)
+
+
+def test_a_bundle_works_where_torch_is_not_installed(bundle_file: Path, picture_file: Path) -> None:
+    code = WITHOUT_PARTS + "from pennyweight.cli import main\nsys.exit(main(sys.argv[1:]))"
+    done = python(code, "predict", bundle_file, picture_file, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["predictions"][0]["label"] == "first"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("fit", "digits"),
+        ("weigh", "mobilenet_v2"),
+        ("names",),
+        ("export", "."),
+        ("evaluate", "MODEL", "digits"),
+    ],
+)
+def test_what_is_missing_is_named_with_the_command_that_adds_it(
+    bundle_file: Path, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    code = WITHOUT_PARTS + "from pennyweight.cli import main\nsys.exit(main(sys.argv[1:]))"
+    given = [str(bundle_file) if argument == "MODEL" else argument for argument in arguments]
+    done = python(code, *given, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: this needs ")
+    assert line.endswith("add it with: pip install 'pennyweight[train]'")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_from_python_it_is_an_error_of_ours() -> None:
+    code = WITHOUT_PARTS + (
+        "import pennyweight as pw\n"
+        "for name in ('fit', 'weigh', 'create', 'export'):\n"
+        "    try:\n"
+        "        getattr(pw, name)\n"
+        "    except pw.PennyweightError as error:\n"
+        "        assert isinstance(error, ImportError)\n"
+        "        print(type(error).__name__, error)\n"
+        "pw.load, pw.Bundle, pw.Classifier, pw.Preprocess\n"
+    )
+    done = python(code)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert len(lines) == 4
+    assert all(line.startswith("MissingPart this needs ") for line in lines)
+    assert all("pip install 'pennyweight[train]'" in line for line in lines)
+
+
+# Public names
+
+
+def stub_names() -> dict[str, str]:
+    """Name -> the module that the stub takes it from."""
+    tree = ast.parse(Path(pw.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    return {
+        (alias.asname or alias.name): f"pennyweight.{node.module}"
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+
+
+def test_all_is_what_the_stub_names() -> None:
+    assert sorted(pw.__all__) == sorted(stub_names())
+    assert set(pw.__all__) <= set(dir(pw))
+
+
+def test_no_other_name_is_public() -> None:
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = pw.no_such_name  # type: ignore[attr-defined]
+
+
+def test_the_version_is_the_installed_one() -> None:
+    from importlib.metadata import version
+
+    assert pw.__version__ == version("pennyweight")
+
+
+def test_no_room_hides_a_public_name() -> None:
+    """Importing a module sets it on its package; a room called like a verb would take the verb's place."""
+    for found in pkgutil.walk_packages(pw.__path__, "pennyweight."):
+        if not found.name.endswith("__main__"):
+            importlib.import_module(found.name)
+    for name, module in stub_names().items():
+        value = getattr(pw, name)
+        assert not isinstance(value, ModuleType)
+        assert callable(value)
+        assert value is getattr(importlib.import_module(module), name)
+
+
+def every_call(folder: Path, bundle: Path) -> dict[str, Callable[[], Any]]:
+    """A call of each public name; `fit` makes the run that others use."""
+    run = folder / "run"
+    picture = np.zeros((8, 8, 3), np.uint8)
+    engine = pw.load(bundle).engine
+    return {
+        "PennyweightError": lambda: pw.PennyweightError("one line"),
+        "Preprocess": lambda: pw.Preprocess.for_input(32)(picture),
+        "Recipe": lambda: pw.Recipe(epochs=3),
+        "create": lambda: pw.create("mobilenet_v1_x0_25", num_classes=2),
+        "names": lambda: pw.names("*v1*"),
+        "weigh": lambda: pw.weigh("mobilenet_v1_x0_25", (3, 32, 32)),
+        "Cost": lambda: pw.Cost(
+            input_shape=(1,), batch=1, params=0, trainable_params=0, macs=0, layers=(), uncounted={}
+        ).to_dict(),
+        "fit": lambda: pw.fit(
+            "digits", "mobilenet_v1_x0_25", input_size=8, recipe={"epochs": 1, "batch": 128}, out=run, progress=False
+        ),
+        "Run": lambda: pw.Run(run).evaluation,
+        "evaluate": lambda: pw.evaluate(run),
+        "Evaluation": lambda: pw.Evaluation(
+            **{
+                name: () if name in ("per_class", "confusion", "labels") else 0
+                for name in pw.Evaluation.__annotations__
+            }
+        ).to_dict(),
+        "export": lambda: pw.export(run),
+        "load": lambda: pw.load(run).predict(picture),
+        "Bundle": lambda: pw.Bundle(bundle).manifest,
+        "Classifier": lambda: pw.Classifier(engine, ("a", "b", "c"), pw.Preprocess(size=4, resize=4)).predict(picture),
+        "Prediction": lambda: pw.Prediction(source="x", label="a", probability=1.0, top=(("a", 1.0),)).to_dict(),
+    }
+
+
+def test_every_public_name_can_be_called(tmp_path: Path, bundle_file: Path) -> None:
+    calls = every_call(tmp_path, bundle_file)
+    assert set(calls) == set(pw.__all__)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for name, call in calls.items():
+            assert call() is not None, name
+    finally:
+        torch.set_num_threads(threads)
+
+
+# Rooms keep apart
+
+
+def lint_imports(folder: Path, changes: Iterable[tuple[str, str]]) -> "subprocess.CompletedProcess[str]":
+    """Check a copy of the source, with lines added to some of its files, by the contracts of pyproject.toml."""
+    shutil.copytree(ROOT / "src" / "pennyweight", folder / "src" / "pennyweight")
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    for name, line in changes:
+        path = folder / "src" / "pennyweight" / name
+        path.write_text(f"{path.read_text(encoding='utf-8')}\n{line}\n", encoding="utf-8")
+    return subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder / "src"), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_imports_point_down(tmp_path: Path) -> None:
+    done = lint_imports(tmp_path, [])
+    assert done.returncode == 0, done.stdout
+    assert "0 broken" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "contract"),
+    [
+        ("core/files.py", "import torch", "core, runtime and serve load no torch"),
+        ("runtime/classifier.py", "from onnx import helper", "core, runtime and serve load no torch"),
+        ("nn/blocks.py", "from pennyweight.verbs.load import load", "Imports point down"),
+        ("train/loop.py", "from pennyweight.deploy import prove", "Imports point down"),
+        ("cost/count.py", "import pennyweight.zoo", "Imports point down"),
+        ("zoo/mobilenet_v2.py", "from pennyweight.zoo.mobilenet_v1 import Config", "Families never import each other"),
+    ],
+)
+def test_an_import_that_points_elsewhere_is_refused(tmp_path: Path, name: str, line: str, contract: str) -> None:
+    done = lint_imports(tmp_path, [(name, line)])
+    assert done.returncode == 1
+    broken = [text for text in done.stdout.splitlines() if "BROKEN" in text]
+    assert any(contract in text for text in broken), done.stdout

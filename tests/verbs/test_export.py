@@ -1,0 +1,126 @@
+"""`export` proves the bundle on the run's own pictures, and writes it whole or not at all."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pennyweight as pw
+from pennyweight import data
+from pennyweight.core.errors import BundleError, ParityError, PennyweightError, RunError
+from pennyweight.runtime import Outputs
+from pennyweight.runtime.bundle import OnnxEngine
+
+
+@pytest.fixture
+def own_run(trained: pw.Run, tmp_path: Path) -> pw.Run:
+    """A copy of the run that a test may change."""
+    return pw.Run(shutil.copytree(trained.folder, tmp_path / "own"))
+
+
+def test_the_bundle_answers_as_the_run(trained: pw.Run, bundle: pw.Bundle, shapes: Path) -> None:
+    files = sorted(shapes.rglob("*.png"))[::5]
+    run, exported = (pw.load(either).predict(files, top=3) for either in (trained, bundle))
+    assert [p.label for p in run] == [p.label for p in exported]
+    assert len({p.label for p in run}) > 1
+    for one, other in zip(run, exported, strict=True):
+        assert dict(one.top) == pytest.approx(dict(other.top), abs=1e-4)
+
+
+def test_the_manifest_is_the_runs(trained: pw.Run, bundle: pw.Bundle) -> None:
+    manifest, record = bundle.manifest, trained.record
+    assert manifest.network == record["model"]
+    assert manifest.labels == ("blue", "green", "red")
+    assert manifest.preprocess == pw.Preprocess.from_dict(record["preprocess"])
+    cost = pw.weigh(pw.create("mobilenet_v1_x0_25", num_classes=3, stem="cifar").eval(), (3, 16, 16))
+    assert manifest.cost == {"params": cost.params, "macs": cost.macs}
+    assert manifest.evaluation == {
+        key: trained.evaluation[key] for key in ("split", "images", "accuracy", "accuracy_interval")
+    }
+    assert manifest.data == {"name": "shapes", "fingerprint": record["data"]["fingerprint"]}
+    assert set(manifest.versions) >= {"pennyweight", "torch", "onnxruntime"}
+
+
+def test_it_is_proved_on_the_test_split(trained: pw.Run, bundle: pw.Bundle) -> None:
+    proof = bundle.manifest.parity
+    assert proof["of"] == "test split of shapes"
+    assert proof["pictures"] == proof["same_top1"] == trained.evaluation["images"]
+
+
+def test_at_most_64_pictures_are_taken_from_the_whole_split(own_run: pw.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of digits, whose test split has 320; arrays are proved as files too."""
+    from pennyweight.verbs import export as room
+
+    record = json.loads(own_run.record_path.read_text())
+    record["data"]["address"] = "digits"
+    own_run.record_path.write_text(json.dumps(record))
+    shown: list[Path] = []
+
+    def noted(network: object, path: Path, manifest: object, pictures: list[Path], *, of: str) -> None:
+        shown.extend(pictures)
+        samples = data.split(data.open("digits")).test
+        first = pw.Preprocess(size=8, resize=8, mean=(0.5,), std=(0.5,), channels=1)(pictures[-1])
+        assert any(np.array_equal(first[..., 0], sample.picture) for sample in samples[250:])
+
+    monkeypatch.setattr(room, "export_bundle", noted)
+    pw.export(own_run)
+    assert len(shown) == 64
+    assert all(isinstance(path, Path) for path in shown)
+
+
+def test_by_default_it_is_the_runs_own_and_replaces_the_one_before(own_run: pw.Run) -> None:
+    own_run.bundle_path.write_bytes(b"the bundle of yesterday")
+    made = pw.export(str(own_run.folder))
+    assert made.path == own_run.bundle_path
+    assert pw.Bundle(own_run.bundle_path).manifest.labels == ("blue", "green", "red")
+    assert {path.name for path in own_run.folder.iterdir() if path.suffix == ".onnx"} == {"model.onnx"}
+
+
+def test_where_the_source_is_gone_pictures_are_made(own_run: pw.Run) -> None:
+    record = json.loads(own_run.record_path.read_text())
+    record["data"]["address"] = str(own_run.folder / "gone")
+    own_run.record_path.write_text(json.dumps(record))
+    assert pw.export(own_run).manifest.parity["of"] == "pictures made for the proof"
+
+
+def test_a_named_file_that_exists_is_left_as_it_is(own_run: pw.Run, tmp_path: Path) -> None:
+    path = tmp_path / "taken.onnx"
+    path.write_bytes(b"somebody's")
+    with pytest.raises(BundleError, match="exists already"):
+        pw.export(own_run, path)
+    assert path.read_bytes() == b"somebody's"
+
+
+def test_no_folder_to_write_into(own_run: pw.Run, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="there is no folder"):
+        pw.export(own_run, tmp_path / "none" / "m.onnx")
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_failed_proof_leaves_the_bundle_that_was_there(own_run: pw.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Tampered(OnnxEngine):
+        def __call__(self, pixels: np.ndarray) -> Outputs:
+            outputs = super().__call__(pixels)
+            return Outputs(np.roll(outputs.probabilities, 1, axis=1), outputs.logits)
+
+    monkeypatch.setattr("pennyweight.deploy.export.OnnxEngine", Tampered)
+    own_run.bundle_path.write_bytes(b"the bundle of yesterday")
+    names = {path.name for path in own_run.folder.iterdir()}
+    with pytest.raises(ParityError):
+        pw.export(own_run)
+    assert {path.name for path in own_run.folder.iterdir()} == names
+    assert own_run.bundle_path.read_bytes() == b"the bundle of yesterday"
+
+
+def test_what_is_no_whole_run(own_run: pw.Run, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no run at"):
+        pw.export(tmp_path / "none")
+    own_run.weights_path.write_bytes(own_run.weights_path.read_bytes()[:1000])
+    with pytest.raises(PennyweightError, match=r"weights\.safetensors"):
+        pw.export(own_run)
+    own_run.weights_path.unlink()
+    with pytest.raises(PennyweightError, match=r"weights\.safetensors"):
+        pw.export(own_run)
+    assert not own_run.bundle_path.exists()

@@ -1,0 +1,341 @@
+"""`fit` leaves a whole run, the same for the same seed, or nothing."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+import pennyweight as pw
+from pennyweight import data
+from pennyweight.core.errors import ImageError, InputError, PennyweightError, RunError, SourceError
+from pennyweight.train import Epoch
+
+Fit = Callable[..., pw.Run]
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def lines(run: pw.Run) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in run.metrics_path.read_text().splitlines()]
+
+
+def without_times(line: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in line.items() if key not in ("seconds", "images_per_s")}
+
+
+# What a run holds
+
+
+def test_a_run_holds_these_files_and_no_others(trained: pw.Run) -> None:
+    names = {"run.json", "metrics.jsonl", "weights.safetensors", "evaluation.json", "report.html"}
+    assert {path.name for path in trained.folder.iterdir()} == names
+
+
+def test_the_record_says_what_was_asked_and_what_was_found(trained: pw.Run, shapes: Path) -> None:
+    record = json.loads(trained.record_path.read_text())
+    assert set(record) == {
+        *("name", "created", "status", "seed", "model", "data", "preprocess", "recipe", "machine", "versions"),
+        *("best", "seconds"),
+    }
+    assert record["name"] == trained.folder.name
+    assert record["status"] == "complete"
+    assert record["seed"] == 0
+    assert record["model"] == {
+        "name": "mobilenet_v1_x0_25",
+        "num_classes": 3,
+        "in_channels": 3,
+        "stem": "cifar",
+        "config": {},
+    }
+    assert set(record["data"]) == {"source", "address", "labels", "counts", "notes", "fingerprint"}
+    assert record["data"]["source"] == "shapes"
+    assert record["data"]["address"] == str(shapes.resolve())
+    assert record["data"]["labels"] == ["blue", "green", "red"]
+    assert sum(record["data"]["counts"].values()) == 120
+    assert record["data"]["fingerprint"] == data.open(str(shapes)).fingerprint
+    assert record["preprocess"]["size"] == 16
+    recipe = pw.Recipe(epochs=8, batch=8, lr=0.01, warmup_epochs=1)
+    assert record["recipe"] == recipe.to_dict()
+    assert {"processor", "cores", "system", "python", "threads"} == set(record["machine"])
+    assert {"pennyweight", "torch", "numpy"} <= set(record["versions"])
+    assert record["seconds"] > 0
+
+
+def test_there_is_a_line_of_metrics_for_each_epoch_and_the_best_is_among_them(trained: pw.Run) -> None:
+    metrics = lines(trained)
+    assert [line["epoch"] for line in metrics] == list(range(1, 9))
+    assert all(set(line) == set(Epoch.__dataclass_fields__) for line in metrics)
+    best = max(metrics, key=lambda line: (line["val_accuracy"], -line["val_loss"], -line["epoch"]))
+    assert trained.record["best"] == best
+    assert metrics[-1]["train_loss"] < metrics[0]["train_loss"]
+
+
+def test_it_learns(trained: pw.Run) -> None:
+    assert trained.evaluation["accuracy"] > trained.evaluation["majority_accuracy"] + 0.2
+
+
+def test_the_weights_are_those_of_the_best_epoch(trained: pw.Run) -> None:
+    best = trained.record["best"]
+    scored = pw.evaluate(trained, split="val")
+    assert scored.accuracy == pytest.approx(best["val_accuracy"], abs=1e-12)
+    assert scored.loss == pytest.approx(best["val_loss"], rel=1e-4)
+    with safe_open(trained.weights_path, framework="pt") as file:
+        assert file.metadata() == {"network": "mobilenet_v1_x0_25", "epoch": str(best["epoch"])}
+
+
+def test_the_best_weights_are_kept_when_later_epochs_are_worse(
+    fit_small: Fit, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second of three epochs is made to look best; what is scored is what the network was then."""
+    seen: list[dict[str, torch.Tensor]] = []
+
+    def better_than(self: Epoch, other: Epoch | None) -> bool:
+        return self.epoch <= 2
+
+    monkeypatch.setattr(Epoch, "better_than", better_than)
+    from pennyweight.verbs import fit as room
+
+    save = room.save_weights
+
+    def saved(path: Path, network: torch.nn.Module, metadata: dict[str, str]) -> None:
+        save(path, network, metadata)
+        seen.append(load_file(path))
+
+    monkeypatch.setattr(room, "save_weights", saved)
+    run = fit_small(shapes, out=tmp_path / "run", recipe={"epochs": 3, "batch": 16})
+    assert len(seen) == 2
+    kept = load_file(run.weights_path)
+    assert all(torch.equal(kept[key], seen[1][key]) for key in kept)
+    assert run.record["best"]["epoch"] == 2
+
+
+def test_the_evaluation_is_of_the_test_split(trained: pw.Run, shapes: Path) -> None:
+    scored = trained.evaluation
+    test = data.split(data.open(str(shapes))).test
+    assert (scored["source"], scored["split"], scored["images"]) == ("shapes", "test", len(test))
+    assert trained.record["data"]["counts"]["test"] == len(test)
+    assert sum(map(sum, scored["confusion"])) == len(test)
+    low, high = scored["accuracy_interval"]
+    assert low <= scored["accuracy"] <= high
+
+
+def test_the_report_holds_itself_and_the_figures(trained: pw.Run) -> None:
+    text = trained.report_path.read_text(encoding="utf-8")
+    assert text.startswith("<!doctype html>")
+    assert f"{trained.evaluation['accuracy']:.1%}" in text
+    assert "<script" not in text
+    assert 'src="http' not in text
+
+
+# One seed, the same bits
+
+
+def test_one_seed_gives_the_same_run_and_another_does_not(fit_small: Fit, shapes: Path, tmp_path: Path) -> None:
+    first, again, other = (
+        fit_small(shapes, out=tmp_path / name, seed=seed) for name, seed in (("a", 5), ("b", 5), ("c", 6))
+    )
+
+    def weights(run: pw.Run) -> dict[str, torch.Tensor]:
+        return load_file(run.weights_path)
+
+    assert all(torch.equal(value, weights(again)[key]) for key, value in weights(first).items())
+    assert list(map(without_times, lines(first))) == list(map(without_times, lines(again)))
+    assert first.evaluation_path.read_bytes() == again.evaluation_path.read_bytes()
+    assert not all(torch.equal(value, weights(other)[key]) for key, value in weights(first).items())
+    assert list(map(without_times, lines(first))) != list(map(without_times, lines(other)))
+
+
+def test_the_callers_random_numbers_are_as_before(fit_small: Fit, shapes: Path, tmp_path: Path) -> None:
+    before = torch.get_rng_state()
+    fit_small(shapes, out=tmp_path / "run", seed=1)
+    assert torch.equal(before, torch.get_rng_state())
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_a_seed_out_of_range(fit_small: Fit, shapes: Path, tmp_path: Path, seed: int) -> None:
+    with pytest.raises(InputError, match=f"not {seed}"):
+        fit_small(shapes, out=tmp_path / "run", seed=seed)
+    assert list(tmp_path.iterdir()) == []
+
+
+# Sources
+
+
+def test_split_folders_are_kept(fit_small: Fit, draw_colours: Callable[..., Path], tmp_path: Path) -> None:
+    for seed, (name, count) in enumerate({"train": 5, "val": 3, "test": 2}.items()):
+        draw_colours(tmp_path / "own" / name, count, seed=seed)
+    run = fit_small(tmp_path / "own", out=tmp_path / "run")
+    assert run.record["data"]["counts"] == {"train": 15, "val": 9, "test": 6}
+    assert run.evaluation["images"] == 6
+
+
+def test_of_train_and_val_the_val_is_kept_for_the_end(
+    fit_small: Fit, draw_colours: Callable[..., Path], tmp_path: Path
+) -> None:
+    for seed, (name, count) in enumerate({"train": 10, "val": 3}.items()):
+        draw_colours(tmp_path / "own" / name, count, seed=seed)
+    run = fit_small(tmp_path / "own", out=tmp_path / "run")
+    counts = run.record["data"]["counts"]
+    assert counts["test"] == run.evaluation["images"] == 9
+    assert counts["train"] + counts["val"] == 30
+    assert any("val is kept for the end" in note for note in run.record["data"]["notes"])
+
+
+def test_grey_pictures_train_a_network_of_one_channel(fit_small: Fit, tmp_path: Path) -> None:
+    digits = data.open("digits")
+    few = data.Source(
+        name="few",
+        address="few",
+        labels=digits.labels,
+        samples=digits.samples[:300],
+        size=32,
+        channels=1,
+        mirrors=False,
+    )
+    run = fit_small(few, out=tmp_path / "run", recipe={"epochs": 1})
+    assert run.record["model"]["in_channels"] == 1
+    assert load_file(run.weights_path)["stem.0.weight"].shape[1] == 1
+    assert run.record["recipe"]["flip"] is False  # a mirrored digit is another sign
+
+
+def test_what_is_left_out_is_chosen_by_the_source(
+    draw_colours: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    draw_colours(tmp_path / "tints", 4)
+    runs = [pw.fit("tints", config={"width": 0.1}, recipe={"epochs": 1}, progress=False) for _ in range(2)]
+    assert [str(run.folder) for run in runs] == ["runs/tints-mobilenet_v2-1", "runs/tints-mobilenet_v2-2"]
+    record = runs[0].record
+    assert record["model"]["name"] == "mobilenet_v2"
+    assert record["model"]["stem"] == "cifar"
+    assert record["model"]["config"] == {"width": 0.1}
+    assert record["preprocess"]["size"] == 32
+    assert record["recipe"] == pw.Recipe(epochs=1).to_dict()
+
+
+# Nothing, where it cannot be done
+
+
+@pytest.fixture
+def cannot(fit_small: Fit, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """`cannot(kind, source, **options)`: what `fit` says when it refuses, having written nothing at all."""
+    place = tmp_path / "empty"
+    place.mkdir()
+    monkeypatch.chdir(place)
+
+    def refuse(kind: type[PennyweightError], source: Any = shapes, **options: Any) -> str:
+        with pytest.raises(kind) as raised:
+            fit_small(source, **options)
+        assert list(place.iterdir()) == []
+        assert "\n" not in str(raised.value)
+        return str(raised.value)
+
+    return refuse
+
+
+def test_names_and_values_that_cannot_be_used(cannot: Callable[..., str]) -> None:
+    assert "did you mean 'mobilenet_v2'?" in cannot(InputError, model="mobilnet_v2")
+    assert "did you mean 'epochs'?" in cannot(InputError, recipe={"epoch": 3})
+    assert "did you mean 'width'?" in cannot(InputError, config={"widht": 1})
+    assert "'width' must be above 0, not -1" in cannot(InputError, config={"width": -1})
+    assert "'lr' must be a number, not 'fast'" in cannot(InputError, recipe={"lr": "fast"})
+    assert "'epochs' must be at least 1, not 0" in cannot(InputError, recipe={"epochs": 0})
+    assert "unknown stem 'stem'" in cannot(InputError, stem="stem")
+    assert "not 0" in cannot(InputError, input_size=0)
+    assert "'num_classes'" in cannot(InputError, config={"num_classes": 7})
+
+
+def test_sources_that_cannot_be_used(
+    cannot: Callable[..., str], draw_colours: Callable[..., Path], tmp_path: Path
+) -> None:
+    assert "no source 'nowhere'" in cannot(SourceError, "nowhere")
+    draw_colours(tmp_path / "single", 5, colours=["red"])
+    assert "needs at least two classes" in cannot(SourceError, tmp_path / "single")
+    (draw_colours(tmp_path / "hollow", 5) / "yellow").mkdir()
+    assert "yellow has no pictures" in cannot(SourceError, tmp_path / "hollow")
+    draw_colours(tmp_path / "few", 2)
+    assert "has 2 different pictures" in cannot(SourceError, tmp_path / "few")
+
+
+def test_a_torn_picture_is_found_before_anything_is_written(
+    cannot: Callable[..., str], draw_colours: Callable[..., Path], tmp_path: Path
+) -> None:
+    torn = draw_colours(tmp_path / "torn", 5) / "red" / "0-03.png"
+    torn.write_bytes(torn.read_bytes()[:300])
+    Image.open(torn).close()  # its header is whole
+    assert "red/0-03.png" in cannot(ImageError, tmp_path / "torn")
+
+
+def test_a_folder_that_exists_is_left_as_it_is(fit_small: Fit, shapes: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.txt").write_text("years of work")
+    (tmp_path / "file").write_text("more")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    before = tree(tmp_path)
+    for name in ("run", "file", "link"):
+        with pytest.raises(RunError, match="exists already"):
+            fit_small(shapes, out=tmp_path / name)
+    with pytest.raises(RunError, match="not a folder that can be written to"):
+        fit_small(shapes, out=tmp_path / "file" / "run")
+    assert tree(tmp_path) == before
+
+
+def test_a_loss_that_is_no_number_leaves_nothing(cannot: Callable[..., str]) -> None:
+    assert "--set lr=" in cannot(PennyweightError, recipe={"epochs": 1, "batch": 16, "lr": 1e30})
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_interrupted_it_leaves_nothing_or_its_best_weights(
+    fit_small: Fit, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epoch: int
+) -> None:
+    from pennyweight.report.progress import TrainingProgress
+
+    finished = 0
+
+    def step(self: TrainingProgress, loss: float, images: int) -> None:
+        if finished == epoch - 1:
+            raise KeyboardInterrupt
+
+    def epoch_finished(self: TrainingProgress, metrics: dict[str, Any]) -> None:
+        nonlocal finished
+        finished += 1
+
+    monkeypatch.setattr(TrainingProgress, "step", step)
+    monkeypatch.setattr(TrainingProgress, "epoch_finished", epoch_finished)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        fit_small(shapes)
+    if epoch == 1:
+        assert list(tmp_path.iterdir()) == []
+        return
+    (folder,) = Path("runs").iterdir()
+    assert {path.name for path in folder.iterdir()} == {"run.json", "metrics.jsonl", "weights.safetensors"}
+    run = pw.Run(folder)
+    assert run.record["status"] == "training"
+    assert len(lines(run)) == 1
+    assert math.isfinite(pw.evaluate(run).loss)  # what is there can be used
+    with pytest.raises(RunError, match="training did not finish"):
+        pw.export(run)
+    assert not run.bundle_path.exists()
+
+
+def test_progress_goes_to_standard_error_or_nowhere(
+    fit_small: Fit, shapes: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    fit_small(shapes, out=tmp_path / "a")
+    assert capfd.readouterr() == ("", "")
+    fit_small(shapes, out=tmp_path / "b", progress=True)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "split by content" in err
+    assert "epoch 2/2" in err
