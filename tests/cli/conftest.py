@@ -76,10 +76,10 @@ def command() -> Callable[..., subprocess.Popen[str]]:
 def draw_pictures(root: Path, count: int) -> Path:
     """`count` bright and dark pictures each, two classes that are easily told apart."""
     draw = np.random.default_rng(0)
-    for label, level in (("bright", 190), ("dark", 60)):
+    for label, level in (("bright", 215), ("dark", 40)):
         (root / label).mkdir(parents=True)
         for number in range(count):
-            pixels = np.clip(draw.normal(level, 30, (20, 20, 3)), 0, 255).astype(np.uint8)
+            pixels = np.clip(draw.normal(level, 15, (20, 20, 3)), 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(root / label / f"{number:02d}.png")
     return root
 
@@ -100,7 +100,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_folder(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that `fit` made of `pictures`. Nobody writes to it."""
     out = tmp_path_factory.mktemp("runs") / "light-run"
-    rest = ("--out", str(out), "--epochs", "16", "--batch", "4", "--set", "lr=0.01")
+    rest = ("--out", str(out), "--epochs", "30", "--batch", "8", "--set", "lr=0.01")
     assert main(["fit", str(pictures), *SMALL, *rest]) == 0
     return out
 

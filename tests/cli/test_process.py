@@ -79,7 +79,12 @@ def test_ctrl_c_ends_training_with_one_line_and_keeps_the_best_weights(
     command: Command, pictures: Path, tmp_path: Path
 ) -> None:
     small = ("--model", "mobilenet_v1_x0_25", "--input", "16", "--epochs", "100000")
-    process = command("fit", pictures, *small, "--out", "run", cwd=tmp_path)
+
+    def heed_interrupts() -> None:
+        """A shell starts background jobs deaf to Ctrl-C, and this test may run in one."""
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    process = command("fit", pictures, *small, "--out", "run", cwd=tmp_path, preexec_fn=heed_interrupts)
     try:
         wait_for(tmp_path / "run" / "metrics.jsonl", process)
         process.send_signal(signal.SIGINT)

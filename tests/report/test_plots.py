@@ -6,6 +6,7 @@ import math
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -24,25 +25,26 @@ def words(svg: str) -> list[str]:
     return [element.text or "" for element in ElementTree.fromstring(svg).iter() if element.tag.endswith("}text")]
 
 
+def drawn_elsewhere(call: str, cwd: Path | None = None) -> str:
+    code = f"import sys; from pennyweight.report.plots import *; sys.stdout.buffer.write({call}.encode())"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, cwd=cwd).stdout.decode()
+
+
 def diagonal(classes: int) -> list[list[int]]:
     return [[7 if row == column else 0 for column in range(classes)] for row in range(classes)]
 
 
 def test_plots_are_the_same_in_another_process() -> None:
-    code = "import sys; from pennyweight.report import plots; sys.stdout.buffer.write(({}).encode())"
     for here, call in (
-        (plots.loss_curves(EPOCHS, best=3), f"plots.loss_curves({EPOCHS!r}, best=3)"),
-        (plots.confusion_matrix([[3, 1], [0, 4]], ["a", "b"]), "plots.confusion_matrix([[3, 1], [0, 4]], ['a', 'b'])"),
+        (plots.loss_curves(EPOCHS, best=3), f"loss_curves({EPOCHS!r}, best=3)"),
+        (plots.confusion_matrix([[3, 1], [0, 4]], ["a", "b"]), "confusion_matrix([[3, 1], [0, 4]], ['a', 'b'])"),
     ):
-        done = subprocess.run([sys.executable, "-c", code.format(call)], capture_output=True, check=True)
-        assert done.stdout.decode() == here
+        assert drawn_elsewhere(call) == here
 
 
-def test_the_users_matplotlib_settings_do_not_show(tmp_path: Any) -> None:
+def test_the_users_matplotlib_settings_do_not_show(tmp_path: Path) -> None:
     (tmp_path / "matplotlibrc").write_text("lines.linewidth: 9\nfont.size: 30\naxes.facecolor: red\n")
-    code = f"import sys; from pennyweight.report import plots; sys.stdout.buffer.write(plots.loss_curves({EPOCHS!r}).encode())"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, cwd=tmp_path)
-    assert done.stdout.decode() == plots.loss_curves(EPOCHS)
+    assert drawn_elsewhere(f"loss_curves({EPOCHS!r})", cwd=tmp_path) == plots.loss_curves(EPOCHS)
 
 
 @pytest.mark.parametrize("draw", [plots.loss_curves, plots.accuracy_curves])

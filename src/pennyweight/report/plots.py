@@ -159,7 +159,6 @@ def _matrix_axes(classes: int, cell: int, names: Sequence[str]) -> tuple[Figure,
 def _svg(figure: Figure, name: str, description: str) -> str:
     """The figure as an `<svg>` element for an HTML page; its ids begin with `name`, so that plots can share a page."""
     stream = io.StringIO()
-    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": "pennyweight"}
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     with warnings.catch_warnings():
         # The reader's browser has the letters that matplotlib's own font lacks.
@@ -175,7 +174,7 @@ def _svg(figure: Figure, name: str, description: str) -> str:
     opening = (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" role="img" '
         f'aria-label="{html.escape(description)}" viewBox="0 0 {width:g} {height:g}" '
-        # Down to four fifths of its size on a narrow page; below that the page scrolls the plot in its box.
+        # On a narrow page a matrix may shrink to four fifths; below that the page scrolls it in its box.
         f'width="{width:.0f}" style="--legible: {0.8 * width:.0f}px">'
     )
     return opening + text[text.index(">") + 1 :].strip()
