@@ -97,6 +97,14 @@ def test_initialisation_is_hes_for_convolutions() -> None:
         assert (bias == 0).all()
 
 
+def test_initialisation_sees_the_groups() -> None:
+    """A depthwise weight is fed back to by one channel alone; by all, it would start twenty times too small."""
+    torch.manual_seed(0)
+    depthwise = nn.Conv2d(512, 512, 3, groups=512, bias=False)
+    initialise(depthwise)
+    assert depthwise.weight.std().item() == pytest.approx((2 / 9) ** 0.5, rel=0.05)
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_pixels_are_scaled_normalised_and_turned(channels: int) -> None:
     mean, std = (0.485, 0.456, 0.406)[:channels], (0.229, 0.224, 0.225)[:channels]
