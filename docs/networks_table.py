@@ -12,14 +12,16 @@ BEGIN, END = "<!-- networks: begin -->\n", "<!-- networks: end -->\n"
 def table() -> str:
     """The rows as Markdown."""
     lines = [
-        "| name | parameters | MACs | input | top-1, published | from |",
-        "| --- | ---: | ---: | --- | ---: | --- |",
+        "| name | parameters | MACs | input | classes | top-1, published | from |",
+        "| --- | ---: | ---: | --- | ---: | ---: | --- |",
     ]
     for name in zoo.names():
         row = zoo.variant(name)
         top1 = f"{row.top1}%" if row.top1 else "–"
         shape = "×".join(map(str, row.input_shape))
-        lines.append(f"| `{name}` | {row.params:,} | {row.macs:,} | {shape} | {top1} | {row.paper} |")
+        lines.append(
+            f"| `{name}` | {row.params:,} | {row.macs:,} | {shape} | {row.num_classes} | {top1} | {row.paper} |"
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -261,6 +261,9 @@ def every_call(folder: Path, bundle: Path) -> dict[str, Callable[[], Any]]:
         "Preprocess": lambda: pw.Preprocess.for_input(32)(picture),
         "Recipe": lambda: pw.Recipe(epochs=3),
         "create": lambda: pw.create("mobilenet_v1_x0_25", num_classes=2),
+        "load_weights": lambda: pw.load_weights(
+            pw.create("mobilenet_v1_x0_25"), pw.create("mobilenet_v1_x0_25").state_dict()
+        ),
         "names": lambda: pw.names("*v1*"),
         "weigh": lambda: pw.weigh("mobilenet_v1_x0_25", (3, 32, 32)),
         "Cost": lambda: pw.Cost(

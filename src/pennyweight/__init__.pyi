@@ -14,5 +14,6 @@ from .verbs.load import load as load
 from .verbs.weigh import weigh as weigh
 from .zoo.registry import create as create
 from .zoo.registry import names as names
+from .zoo.weights import load_weights as load_weights
 
 __version__: str

@@ -92,7 +92,7 @@ def test_a_misspelt_network(cannot: Callable[..., str], command: tuple[str, ...]
 
 
 def test_a_pattern_that_matches_none(cannot: Callable[..., str]) -> None:
-    assert "no network matches 'resnet*'" in cannot("names", "resnet*")
+    assert "no network matches 'alexnet*'" in cannot("names", "alexnet*")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from pennyweight.core.errors import InputError, PennyweightError
 from pennyweight.cost import count
-from pennyweight.nn import ConvNormAct
+from pennyweight.nn import ConvNormAct, Style
 from pennyweight.zoo import create
 
 # (module, input shape, multiply-accumulates worked out by hand)
@@ -128,7 +128,7 @@ def test_rows_sum_to_the_totals(name: str) -> None:
 
 
 def test_a_row_names_its_layer_and_its_shapes() -> None:
-    model = nn.Sequential(ConvNormAct(3, 8, 3, stride=2), nn.Flatten(), nn.Linear(8 * 4 * 5, 2))
+    model = nn.Sequential(ConvNormAct(3, 8, 3, stride=2, style=Style()), nn.Flatten(), nn.Linear(8 * 4 * 5, 2))
     rows = [
         (layer.name, layer.type, layer.input_shape, layer.output_shape, layer.params)
         for layer in count(model, (3, 7, 9), batch=4).layers

@@ -2,37 +2,62 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from pennyweight.core.errors import InputError
-from pennyweight.nn import ClassifierHead, ConvNormAct, FromPixels, activation, divisible, initialise
+from pennyweight.nn import ClassifierHead, ConvNormAct, FromPixels, SqueezeExcite, Style, divisible, initialise
+
+PLAIN = Style()
 
 
+@pytest.mark.parametrize("padding", ["same", "tf_same"])
 @pytest.mark.parametrize("kernel", [1, 3, 5])
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("side", [8, 9])
-def test_convolutions_keep_or_halve_the_side(kernel: int, stride: int, side: int) -> None:
-    out = ConvNormAct(3, 6, kernel, stride=stride)(torch.zeros(2, 3, side, side + 1))
+def test_convolutions_keep_or_halve_the_side(padding: str, kernel: int, stride: int, side: int) -> None:
+    out = ConvNormAct(3, 6, kernel, stride=stride, style=Style(padding=padding))(torch.zeros(2, 3, side, side + 1))
     assert out.shape == (2, 6, -(-side // stride), -(-(side + 1) // stride))
 
 
-@pytest.mark.parametrize(("act", "low", "high"), [("relu", 0, 9), ("relu6", 0, 6), (None, -9, 9)])
-def test_the_activation_comes_after_the_norm(act: str | None, low: float, high: float) -> None:
-    block = ConvNormAct(1, 1, act=act).eval()
-    nn.init.ones_(block[0].weight)
-    out = block(torch.tensor([-9.0, 9.0]).view(1, 1, 1, 2)).flatten()
-    torch.testing.assert_close(out, torch.tensor([low, high], dtype=torch.float32), rtol=1e-4, atol=0)
+def test_tensorflows_padding_puts_the_odd_row_last() -> None:
+    convolution = Style(padding="tf_same").conv(1, 1, 3, stride=2)
+    nn.init.ones_(convolution.weight)
+    x = torch.arange(16.0).view(1, 1, 4, 4)
+    expected = F.conv2d(F.pad(x, (0, 1, 0, 1)), convolution.weight, stride=2)
+    assert torch.equal(convolution(x), expected)
+    assert not torch.equal(convolution(x), F.conv2d(x, convolution.weight, stride=2, padding=1))
+
+
+@pytest.mark.parametrize(
+    ("act", "low", "high"),
+    [
+        ("relu", 0.0, 9.0),
+        ("relu6", 0.0, 6.0),
+        ("leaky_relu_0.1", -0.9, 9.0),
+        ("hardswish", 0.0, 9.0),
+        ("silu", -9 / (1 + math.exp(9)), 9 / (1 + math.exp(-9))),
+    ],
+)
+def test_the_activation_comes_after_the_norm(act: str, low: float, high: float) -> None:
+    x = torch.tensor([-9.0, 9.0]).view(1, 1, 1, 2)
+    for used, expected in ((True, [low, high]), (False, [-9.0, 9.0])):
+        block = ConvNormAct(1, 1, style=Style(activation=act), act=used).eval()
+        nn.init.ones_(block[0].weight)
+        torch.testing.assert_close(block(x).flatten(), torch.tensor(expected), rtol=1e-4, atol=1e-5)
 
 
 def test_only_the_norm_shifts_a_convolution() -> None:
-    names = [name for name, _ in ConvNormAct(2, 4, 3).named_parameters()]
+    names = [name for name, _ in ConvNormAct(2, 4, 3, style=PLAIN).named_parameters()]
     assert names == ["0.weight", "1.weight", "1.bias"]
 
 
 def test_grouped_channels_do_not_see_each_other() -> None:
-    block = ConvNormAct(4, 4, 3, groups=4, act=None).eval()
+    block = ConvNormAct(4, 4, 3, groups=4, act=False, style=PLAIN).eval()
     x = torch.randn(1, 4, 5, 5)
     changed = x.clone()
     changed[:, 2] += 1
@@ -40,20 +65,32 @@ def test_grouped_channels_do_not_see_each_other() -> None:
     assert touched.tolist() == [False, False, True, False]
 
 
-def test_an_unknown_activation_is_refused() -> None:
-    with pytest.raises(InputError, match="unknown activation 'gelu'; there are relu, relu6"):
-        activation("gelu")
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [({"activation": "gelu"}, "'gelu'"), ({"padding": "valid"}, "same, tf_same"), ({"bn_eps": 0.0}, "above 0")],
+)
+def test_an_unknown_style_is_refused(fields: dict, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        Style(**fields)
+
+
+def test_squeeze_and_excitation_scales_channels_by_the_whole_picture() -> None:
+    block = SqueezeExcite(4, 2)
+    x = torch.randn(2, 4, 5, 3)
+    hidden = (x.mean((2, 3)) @ block.reduce.weight.flatten(1).T + block.reduce.bias).relu()
+    scale = (hidden @ block.expand.weight.flatten(1).T + block.expand.bias).sigmoid()
+    torch.testing.assert_close(block(x), x * scale[:, :, None, None])
 
 
 def test_the_head_averages_then_classifies() -> None:
-    head = ClassifierHead(3, 2).eval()
+    head = ClassifierHead(3, 2, style=PLAIN).eval()
     x = torch.randn(4, 3, 5, 7)
     expected = x.mean((2, 3)) @ head.linear.weight.T + head.linear.bias
     torch.testing.assert_close(head(x), expected)
 
 
 def test_dropout_acts_in_training_only() -> None:
-    head = ClassifierHead(64, 2, dropout=0.5)
+    head = ClassifierHead(64, 2, style=PLAIN, dropout=0.5)
     x = torch.randn(4, 64, 1, 1)
     assert not torch.equal(head(x), head(x))
     head.eval()

@@ -11,12 +11,12 @@ from safetensors import safe_open
 from torch import nn
 
 from pennyweight.core.errors import InputError
-from pennyweight.nn import ConvNormAct
+from pennyweight.nn import ConvNormAct, Style
 from pennyweight.nn.weights import read_weights, save_weights, take_weights
 
 
 def network(c_out: int = 4) -> nn.Module:
-    return nn.Sequential(ConvNormAct(3, c_out, 3), ConvNormAct(c_out, 2))
+    return nn.Sequential(ConvNormAct(3, c_out, 3, style=Style()), ConvNormAct(c_out, 2, style=Style()))
 
 
 def test_weights_and_running_statistics_come_back_bit_for_bit(tmp_path: Path) -> None:

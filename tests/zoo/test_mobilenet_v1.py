@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from pennyweight.cost import count
+from pennyweight.nn import Style
 from pennyweight.zoo import create
 from pennyweight.zoo.mobilenet_v1 import DepthwiseSeparable
 
@@ -75,7 +76,7 @@ def test_the_activation_is_a_choice(act: str) -> None:
 def test_there_is_no_shortcut() -> None:
     """A block whose weights are nothing answers nothing."""
     with torch.device("cpu"):
-        block = DepthwiseSeparable(32, 32, stride=1, act="relu").eval()
+        block = DepthwiseSeparable(32, 32, stride=1, style=Style()).eval()
         for parameter in block.parameters():
             nn.init.zeros_(parameter)
         assert not block(torch.randn(1, 32, 4, 4)).any()

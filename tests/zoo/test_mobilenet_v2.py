@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from pennyweight.cost import count
+from pennyweight.nn import Style
 from pennyweight.zoo import create, names
 from pennyweight.zoo.mobilenet_v2 import InvertedResidual
 
@@ -42,7 +43,7 @@ def test_the_table_of_the_paper() -> None:
 def test_the_feature_map_is_as_small_as_documented(stem: str, divides_by: int) -> None:
     model = create("mobilenet_v2_x0_35", stem=stem).eval()
     features = model.trunk(model.stem(torch.zeros(1, 3, 64, 96)))
-    assert features.shape[1:] == (1280, 64 // divides_by, 96 // divides_by)
+    assert features.shape[1:] == (112, 64 // divides_by, 96 // divides_by)
 
 
 @pytest.mark.parametrize("name", names("mobilenet_v2*"))
@@ -58,7 +59,7 @@ def test_no_activation_follows_a_projection(name: str) -> None:
 @pytest.mark.parametrize("c_out", [8, 16])
 @pytest.mark.parametrize("expansion", [1, 6])
 def test_the_shortcut_is_there_where_shapes_agree(stride: int, c_out: int, expansion: int) -> None:
-    block = InvertedResidual(8, c_out, stride=stride, expansion=expansion, act="relu6").eval()
+    block = InvertedResidual(8, c_out, stride=stride, expansion=expansion, style=Style(activation="relu6")).eval()
     for parameter in block.parameters():
         nn.init.zeros_(parameter)
     x = torch.randn(2, 8, 6, 6)

@@ -2,129 +2,198 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+import importlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from pennyweight.zoo import FAMILIES, create, variant
+from pennyweight.core.errors import InputError
+from pennyweight.nn import Network
+from pennyweight.zoo import create, variant
+from pennyweight.zoo.layouts import Layout, translate
 
 pytestmark = [
     pytest.mark.peers,
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
 ]
 
-TORCHVISION_V2 = (
-    (r"^features\.0\.(\d)\.", r"stem.\1."),
-    (r"^features\.18\.(\d)\.", r"trunk.17.\1."),
-    (r"^features\.(\d+)\.conv\.(\d)\.(\d)\.", lambda m: f"trunk.{int(m[1]) - 1}.layers.{m[2]}.{m[3]}."),
-    # The projection and its norm stand beside the other layers there: 1 and 2 without an expansion, 2 and 3 with.
-    (r"^features\.1\.conv\.([12])\.", lambda m: f"trunk.0.layers.1.{int(m[1]) - 1}."),
-    (r"^features\.(\d+)\.conv\.([23])\.", lambda m: f"trunk.{int(m[1]) - 1}.layers.2.{int(m[2]) - 2}."),
-    (r"^classifier\.1\.", "head.linear."),
+
+class Pair(NamedTuple):
+    """A network of ours and the peer's that it equals."""
+
+    ours: str
+    theirs: str
+    config: Mapping[str, Any] = {}
+    options: Mapping[str, Any] = {}
+    """Of the peer's constructor."""
+    size: tuple[int, int] = (97, 64)
+    """Odd and even, where the network takes any: paddings differ there."""
+
+
+WHOLE = (224, 224)
+TORCHVISION = [
+    *(
+        Pair(name, "mobilenet_v2", options={"width_mult": variant(name).config.width})
+        for name in (
+            "mobilenet_v2_x0_35",
+            "mobilenet_v2_x0_5",
+            "mobilenet_v2_x0_75",
+            "mobilenet_v2",
+            "mobilenet_v2_x1_4",
+        )
+    ),
+    *(Pair(f"shufflenet_v2_{width}", f"shufflenet_v2_{width}") for width in ("x0_5", "x1_0", "x1_5", "x2_0")),
+    *(Pair(f"efficientnet_b{number}", f"efficientnet_b{number}") for number in range(8)),
+    *(Pair(name, name) for name in ("resnet18", "resnet34", "resnet50", "resnet101")),
+    *(Pair(name, name) for name in ("resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d")),
+    *(
+        Pair(f"vgg{depth}{norm}", f"vgg{depth}{norm}", options={"init_weights": False})
+        for depth in (11, 13, 16, 19)
+        for norm in ("", "_bn")
+    ),
+    *(Pair(name, name, size=WHOLE) for name in ("vit_b_16", "vit_b_32")),
+    # The widths of L; all of its 24 blocks would need gigabytes.
+    Pair(
+        "vit_l_16",
+        "VisionTransformer",
+        config={"blocks": 4},
+        options={
+            "image_size": 224,
+            "patch_size": 16,
+            "num_layers": 4,
+            "num_heads": 16,
+            "hidden_dim": 1024,
+            "mlp_dim": 4096,
+        },
+        size=WHOLE,
+    ),
+]
+TIMM = [
+    Pair("mobilenet_v1", "mobilenetv1_100", config={"activation": "relu6"}),
+    Pair("mobilenet_v1_x1_25", "mobilenetv1_125", config={"activation": "relu6"}),
+    Pair("mobilenet_v2_x0_35", "mobilenetv2_035"),
+    Pair("mobilenet_v2_x0_5", "mobilenetv2_050"),
+    Pair("mobilenet_v2_x0_75", "mobilenetv2_075"),
+    Pair("mobilenet_v2", "mobilenetv2_100"),
+    Pair("mobilenet_v2_x1_4", "mobilenetv2_140"),
+    Pair("efficientnet_b0", "efficientnet_b0"),
+    Pair("efficientnet_b0", "tf_efficientnet_b0", config={"padding": "tf_same", "bn_eps": 1e-3}),
+    Pair("resnet18", "resnet18"),
+    Pair("resnet50", "resnet50"),
+    Pair("resnext50_32x4d", "resnext50_32x4d"),
+    Pair("se_resnet50", "seresnet50"),
+    Pair("se_resnext50_32x4d", "seresnext50_32x4d"),
+    Pair("vgg11", "vgg11", size=WHOLE),
+    Pair("vgg11_bn", "vgg11_bn", size=WHOLE),
+    Pair("vit_ti_16", "vit_tiny_patch16_224", size=WHOLE),
+    Pair("vit_s_16", "vit_small_patch16_224", size=WHOLE),
+    Pair("vit_b_16", "vit_base_patch16_224", size=WHOLE),
+]
+PAIRS: list[tuple[Layout, Pair]] = [
+    *(("torchvision", pair) for pair in TORCHVISION),
+    *(("timm", pair) for pair in TIMM),
+]
+each_pair = pytest.mark.parametrize(
+    ("layout", "pair"), PAIRS, ids=[f"{layout}-{pair.theirs}-{pair.ours}" for layout, pair in PAIRS]
 )
-BLOCKS_BEFORE = (0, 1, 3, 5, 11)
-TIMM_V1 = (
-    (r"^conv_stem\.", "stem.0."),
-    (r"^bn1\.", "stem.1."),
-    (r"^blocks\.(\d)\.(\d)\.conv_dw\.", lambda m: f"trunk.{BLOCKS_BEFORE[int(m[1])] + int(m[2])}.0.0."),
-    (r"^blocks\.(\d)\.(\d)\.bn1\.", lambda m: f"trunk.{BLOCKS_BEFORE[int(m[1])] + int(m[2])}.0.1."),
-    (r"^blocks\.(\d)\.(\d)\.conv_pw\.", lambda m: f"trunk.{BLOCKS_BEFORE[int(m[1])] + int(m[2])}.1.0."),
-    (r"^blocks\.(\d)\.(\d)\.bn2\.", lambda m: f"trunk.{BLOCKS_BEFORE[int(m[1])] + int(m[2])}.1.1."),
-    (r"^classifier\.", "head.linear."),
-)
 
 
-def renamed(key: str, rules: Iterable[tuple]) -> str:
-    for pattern, replacement in rules:
-        if re.search(pattern, key):
-            return re.sub(pattern, replacement, key)
-    raise AssertionError(f"no rule for {key}")
+def peer(layout: Layout, pair: Pair) -> nn.Module:
+    if layout == "timm":
+        made: nn.Module = importlib.import_module("timm").create_model(pair.theirs, **pair.options)
+    else:
+        made = getattr(importlib.import_module("torchvision.models"), pair.theirs)(**pair.options)
+    return made
 
 
-def pictures(side: int = 96) -> Tensor:
-    """Noise of unlike strength and brightness, so that averages over a picture differ; sides of both parities."""
+def ours(pair: Pair) -> Network:
+    """Without memory of its own: the weights come from the peer."""
+    with torch.device("meta"):
+        return create(pair.ours, **pair.config)
+
+
+def pictures(size: tuple[int, int]) -> Tensor:
+    """Noise of unlike strength and brightness, so that averages over a picture differ."""
     strength = torch.tensor([0.3, 1.0, 3.0]).view(3, 1, 1, 1)
-    return strength * (torch.randn(3, 3, side + 1, side) + torch.randn(3, 3, 1, 1))
+    return strength * (torch.randn(3, 3, *size) + torch.randn(3, 3, 1, 1))
 
 
-def scrambled(network: nn.Module) -> nn.Module:
+def scramble(network: nn.Module, x: Tensor) -> None:
     """Every parameter and running statistic away from where initialisation leaves it, and the picture still felt."""
-    torch.manual_seed(0)
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    for norm in norms:
-        nn.init.uniform_(norm.weight, 0.5, 1.5)
-        nn.init.normal_(norm.bias, std=0.3)
-        norm.momentum = 1.0
     with torch.no_grad():
-        network.train()(pictures())  # without its own statistics a signal dies within a few layers
+        for parameter in network.parameters():
+            if parameter.ndim == 1 or parameter.std() == 0:
+                parameter += 0.3 * torch.randn_like(parameter)
+        for norm in norms:
+            nn.init.uniform_(norm.weight, 0.5, 1.5)
+            norm.momentum = 1.0
+        # A signal lives through many layers either by norms with its own statistics or by He's initialisation.
+        if norms:
+            network.train()(x)
+        else:
+            for module in network.modules():
+                if isinstance(module, nn.Conv2d):
+                    nn.init.kaiming_normal_(module.weight)
         for norm in norms:
             norm.running_mean += 0.1 * norm.running_var.sqrt() * torch.randn_like(norm.running_mean)
             norm.running_var *= torch.empty_like(norm.running_var).uniform_(0.8, 1.25)
-    return network.eval()
 
 
-def difference(ours: nn.Module, theirs: nn.Module, rules: Iterable[tuple], x: Tensor) -> float:
-    """Largest difference of the logits with the same weights, against their spread."""
-    ours.load_state_dict({renamed(key, rules): value for key, value in theirs.state_dict().items()})
+@each_pair
+def test_logits_are_the_peers(layout: Layout, pair: Pair) -> None:
+    torch.manual_seed(0)
+    x = pictures(pair.size)
+    theirs = peer(layout, pair)
+    scramble(theirs, x)
+    theirs.eval().double()
     with torch.inference_mode():
-        expected, found = theirs.double()(x.double()), ours.eval().double()(x.double())
+        expected = theirs(x.double())
     assert expected.std(0).max() > 0.01 * expected.abs().max()  # the logits depend on the picture
-    return float((found - expected).abs().max() / expected.abs().max())
+    network = ours(pair).eval()
+    network.load_state_dict(translate(network, theirs.state_dict(), layout), assign=True)
+    del theirs
+    with torch.inference_mode():
+        found = network(x.double())
+    assert float((found - expected).abs().max() / expected.abs().max()) < 1e-10
 
 
-@pytest.mark.parametrize("name", FAMILIES[1].variants)
-def test_mobilenet_v2_is_torchvisions(name: str) -> None:
-    from torchvision.models import mobilenet_v2
-
-    theirs = scrambled(mobilenet_v2(width_mult=variant(name).config.width))
-    assert difference(create(name), theirs, TORCHVISION_V2, pictures()) < 1e-10
-
-
-def test_the_difference_would_be_seen() -> None:
-    from torchvision.models import mobilenet_v2
-
-    theirs = scrambled(mobilenet_v2())
-    ours = create("mobilenet_v2", activation="relu")
-    assert difference(ours, theirs, TORCHVISION_V2, pictures()) > 1e-3
+@each_pair
+def test_the_layout_is_recognised(layout: Layout, pair: Pair) -> None:
+    """Also in another order and without the counts of batches."""
+    network = ours(pair)
+    with torch.device("meta"):
+        state = peer(layout, pair).state_dict()
+    fewer = {key: state[key] for key in sorted(state, reverse=True) if "num_batches" not in key}
+    found = translate(network, fewer)
+    own = network.state_dict()
+    assert {key: tensor.shape for key, tensor in found.items()} == {key: tensor.shape for key, tensor in own.items()}
+    assert list(found) == list(own)
 
 
-@pytest.mark.parametrize(("width", "peer"), [(1.0, "mobilenetv1_100"), (1.25, "mobilenetv1_125")])
-def test_mobilenet_v1_is_timms(width: float, peer: str) -> None:
-    import timm
-
-    theirs = scrambled(timm.create_model(peer))
-    kinds = {type(module) for module in theirs.modules() if isinstance(module, nn.ReLU | nn.ReLU6)}
-    assert kinds == {nn.ReLU6}
-    ours = create("mobilenet_v1", width=width, activation="relu6")
-    assert difference(ours, theirs, TIMM_V1, pictures()) < 1e-10
-
-
-@pytest.mark.parametrize("stem", ["imagenet", "cifar"])
-@pytest.mark.parametrize("name", [name for family in FAMILIES for name in family.variants])
-def test_multiply_adds_are_fvcores(name: str, stem: str) -> None:
-    from fvcore.nn import FlopCountAnalysis
-
-    from pennyweight.cost import count
-
-    model = create(name, stem=stem).eval()
-    peer = FlopCountAnalysis(model, torch.zeros(1, 3, 64, 64)).unsupported_ops_warnings(False)
-    theirs = peer.uncalled_modules_warnings(False).by_operator()
-    assert count(model, (3, 64, 64)).macs == theirs["conv"] + theirs["linear"]
+def test_a_difference_would_be_seen() -> None:
+    """One wrong activation, padding or epsilon is far above the bound."""
+    torch.manual_seed(0)
+    pair = Pair("mobilenet_v2_x0_35", "mobilenet_v2", options={"width_mult": 0.35})
+    x = pictures(pair.size)
+    theirs = peer("torchvision", pair)
+    scramble(theirs, x)
+    with torch.inference_mode():
+        expected = theirs.eval().double()(x.double())
+        for config in ({"activation": "relu"}, {"padding": "tf_same"}, {"bn_eps": 1e-3}):
+            network = ours(pair._replace(config=config)).eval()
+            network.load_state_dict(translate(network, theirs.state_dict()), assign=True)
+            assert (network(x.double()) - expected).abs().max() > 1e-5 * expected.abs().max()
 
 
-@pytest.mark.parametrize("name", [name for family in FAMILIES for name in family.variants])
-def test_layers_are_torchinfos(name: str) -> None:
-    """torchinfo adds the parameters of norms and biases as if they were multiply-adds: compared convolution by one."""
-    from torchinfo import summary
-
-    from pennyweight.cost import count
-
-    model = create(name).eval()
-    peer = summary(model, (1, 3, 64, 64), verbose=0, device="cpu", col_names=())
-    theirs = [layer.macs for layer in peer.summary_list if layer.class_name == "Conv2d"]
-    cost = count(model, (3, 64, 64))
-    assert [layer.macs for layer in cost.layers if layer.type == "Conv2d"] == theirs
-    assert cost.params == peer.total_params
+@pytest.mark.parametrize("layout", ["auto", "torchvision", "timm"])
+@pytest.mark.parametrize("name", ["resnet34", "vgg11", "mobilenet_v2"])
+def test_another_networks_weights_are_refused(name: str, layout: Layout) -> None:
+    with torch.device("meta"):
+        state = peer("torchvision", Pair("resnet18", "resnet18")).state_dict()
+    network = ours(Pair(name, name))
+    with pytest.raises(InputError, match=rf"of {len(network.state_dict())} keys are missing .* of 122 are odd, first "):
+        translate(network, state, layout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -11,18 +12,29 @@ from torch import nn
 
 from pennyweight.core.errors import InputError
 from pennyweight.cost import count
+from pennyweight.nn import Network
 from pennyweight.zoo import FAMILIES, create, names, variant
 
 STATE_KEYS = Path(__file__).with_name("state_keys.json")
 NAMES = [name for family in FAMILIES for name in family.variants]
-FIRST = {family.title: next(iter(family.variants)) for family in FAMILIES}
+SMALLEST = {family.title: min(family.variants, key=lambda name: family.variants[name].params) for family in FAMILIES}
 STEMS = ("imagenet", "cifar")
 
 
-def weightless(name: str, **options: object) -> nn.Module:
-    """The network without memory: nothing is drawn, so it is made at once."""
+def weightless(name: str, **options: object) -> Network:
+    """The network without memory: nothing is drawn, so it is made at once. By default as its row claims it."""
+    row = variant(name)
     with torch.device("meta"):
-        return create(name, **options)
+        return create(name, **{"num_classes": row.num_classes, "in_channels": row.input_shape[0], **options})
+
+
+def own_input(name: str, model: Network, batch: int = 2) -> torch.Tensor:
+    """A small batch that the network takes: where any size does, 64 pixels."""
+    channels, size, _ = variant(name).input_shape
+    fixed = getattr(model, "size", None) or getattr(model, "window", None)
+    side = fixed or min(size, 64)
+    device = next(model.parameters()).device
+    return torch.randn(batch, channels, side, side, device=device)
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +45,7 @@ def seeded() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_claimed_costs_are_what_is_counted(name: str) -> None:
     row = variant(name)
-    cost = count(weightless(name), row.input_shape)
+    cost = count(weightless(name).eval(), row.input_shape)
     assert (cost.params, cost.macs) == (row.params, row.macs)
     assert cost.uncounted == {}
 
@@ -45,68 +57,96 @@ def test_the_published_accuracy_is_a_percentage_with_its_paper(name: str) -> Non
     assert row.paper
 
 
-@pytest.mark.parametrize(("stem", "in_channels"), [("imagenet", 1), ("cifar", 4)])
 @pytest.mark.parametrize("name", NAMES)
-def test_any_size_and_channel_count_gives_finite_logits(name: str, stem: str, in_channels: int) -> None:
-    model = create(name, num_classes=7, in_channels=in_channels, stem=stem).eval()
-    with torch.inference_mode():
-        for height, width in ((65, 47), (1, 1)):
-            logits = model(torch.randn(1, in_channels, height, width))
-            assert logits.shape == (1, 7)
-            assert logits.isfinite().all()
+def test_features_are_as_described_and_every_parameter_takes_part(name: str) -> None:
+    model = weightless(name)
+    x = own_input(name, model)
+    outputs = model.features(x)
+    assert tuple(output.shape[1] for output in outputs) == model.feature_channels
+    if name.split("_")[0] != "hybrid":  # which pads nothing
+        assert [output.shape[2] for output in outputs] == [-(-x.shape[2] // s) for s in model.feature_strides]
+    model(x).sum().backward()
+    assert [key for key, parameter in model.named_parameters() if parameter.grad is None] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_another_head(name: str) -> None:
+    model = weightless(name)
+    model.reset_head(3)
+    assert model(own_input(name, model)).shape == (2, 3)
+
+
+@pytest.mark.parametrize("name", SMALLEST.values())
+@pytest.mark.parametrize("stem", STEMS)
+def test_every_parameter_has_a_gradient(name: str, stem: str) -> None:
+    model = create(name, num_classes=5, in_channels=variant(name).input_shape[0], stem=stem)
+    loss = nn.functional.cross_entropy(model(own_input(name, model, 4)), torch.arange(4))
+    loss.backward()
+    grads = {key: parameter.grad for key, parameter in model.named_parameters()}
+    assert [key for key, grad in grads.items() if grad is None or not grad.isfinite().all()] == []
+    # A bias before a norm or softmax may have no effect, a weight always has.
+    assert [key for key, grad in grads.items() if key.endswith("weight") and grad is not None and not grad.any()] == []
 
 
 @pytest.mark.parametrize(
-    ("name", "stem"), [*((name, "imagenet") for name in NAMES), *((name, "cifar") for name in FIRST.values())]
+    "name", [pytest.param(name, marks=() if variant(name).params < 6e6 else pytest.mark.slow) for name in NAMES]
 )
-def test_every_parameter_has_a_gradient(name: str, stem: str) -> None:
-    model = create(name, num_classes=5, stem=stem)
-    loss = nn.functional.cross_entropy(model(torch.randn(4, 3, 40, 40)), torch.arange(4))
-    loss.backward()
-    without = [
-        key
-        for key, parameter in model.named_parameters()
-        if parameter.grad is None or not parameter.grad.isfinite().all() or not parameter.grad.any()
-    ]
-    assert without == []
+def test_a_fresh_network_knows_nothing(name: str) -> None:
+    """Its loss on noise is that of guessing. Large networks are left to the slow set."""
+    row = variant(name)
+    model = create(name, num_classes=row.num_classes, in_channels=row.input_shape[0]).train()
+    with torch.no_grad():
+        x = own_input(name, model, 16 if row.params < 15e6 else 4)
+        loss = nn.functional.cross_entropy(model(x), torch.randint(row.num_classes, (len(x),)))
+    assert loss.item() == pytest.approx(math.log(row.num_classes), rel=0.2)
 
 
-@pytest.mark.parametrize("name", FIRST.values())
-def test_a_batch_is_answered_as_its_pictures_are_one_by_one(name: str) -> None:
-    model = create(name, num_classes=5, stem="cifar").eval()
-    batch = torch.randn(3, 3, 32, 32)
+@pytest.mark.parametrize("name", SMALLEST.values())
+def test_batches_layouts_and_repeats_change_nothing(name: str) -> None:
+    model = create(name, num_classes=5, in_channels=variant(name).input_shape[0]).eval()
+    batch = own_input(name, model, 3)
     with torch.inference_mode():
         whole = model(batch)
         assert torch.equal(whole, model(batch))
         single = torch.cat([model(picture[None]) for picture in batch])
+        for parameter in model.parameters():
+            if parameter.ndim == 4:  # three-dimensional convolutions have another layout
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+        last = model(batch.to(memory_format=torch.channels_last))
+    assert whole.shape == (3, 5)
     torch.testing.assert_close(whole, single, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(whole, last, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", FIRST.values())
-def test_some_steps_on_few_pictures_learn_them(name: str) -> None:
-    model = create(name, num_classes=2, stem="cifar", dropout=0.0)
-    pictures, targets = torch.randn(8, 3, 16, 16), torch.arange(8) % 2
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    losses = []
-    for _ in range(20):
-        loss = nn.functional.cross_entropy(model(pictures), targets)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    assert losses[-1] < 0.2 * losses[0]
+@pytest.mark.parametrize("name", [name for name in SMALLEST.values() if not name.startswith(("vit", "hybrid"))])
+@pytest.mark.parametrize("stem", STEMS)
+def test_any_size_that_is_not_too_small_will_do(name: str, stem: str) -> None:
+    model = create(name, num_classes=7, in_channels=1, stem=stem).eval()
+    with torch.inference_mode():
+        for height, width in ((65, 47), (model.smallest_input, 2 * model.smallest_input + 1)):
+            assert model(torch.randn(1, 1, height, width)).isfinite().all()
+        if model.smallest_input > 1:
+            with pytest.raises(InputError, match=f"at least {model.smallest_input}×{model.smallest_input}"):
+                model(torch.randn(1, 1, model.smallest_input - 1, 64))
 
 
-@pytest.mark.parametrize("name", FIRST.values())
+@pytest.mark.parametrize("name", SMALLEST.values())
+def test_it_can_be_exported(name: str) -> None:
+    model = create(name, num_classes=5, in_channels=variant(name).input_shape[0]).eval()
+    x = own_input(name, model)
+    with torch.inference_mode():
+        exported = torch.export.export(model, (x,), dynamic_shapes=({0: torch.export.Dim("batch")},)).module()
+        torch.testing.assert_close(exported(x[:1]), model(x[:1]))
+
+
+@pytest.mark.parametrize("name", SMALLEST.values())
 def test_every_network_is_stem_trunk_head(name: str) -> None:
-    model = create(name, num_classes=5)
+    model = weightless(name)
     assert [part for part, _ in model.named_children()] == ["stem", "trunk", "head"]
-    x = torch.randn(2, 3, 32, 32)
-    model.eval()
-    assert torch.equal(model(x), model.head(model.trunk(model.stem(x))))
+    assert isinstance(model.head.linear, nn.Linear)
 
 
-@pytest.mark.parametrize("title", FIRST)
+@pytest.mark.parametrize("title", SMALLEST)
 def test_state_keys_and_shapes_are_those_of_kept_weights(title: str) -> None:
     """A changed key would orphan every file of weights; state_keys.json is written anew only for a new family."""
     kept = json.loads(STATE_KEYS.read_text(encoding="utf-8"))[title]
@@ -115,23 +155,16 @@ def test_state_keys_and_shapes_are_those_of_kept_weights(title: str) -> None:
     assert list(state) == list(kept["shapes"])
 
 
-@pytest.mark.parametrize("title", FIRST)
-def test_every_variant_and_stem_has_the_same_state_keys(title: str) -> None:
-    family = next(family for family in FAMILIES if family.title == title)
-    keys = {tuple(weightless(name, stem=stem).state_dict()) for name in family.variants for stem in STEMS}
-    assert len(keys) == 1
-
-
-@pytest.mark.parametrize("name", FIRST.values())
-@pytest.mark.parametrize("shape", [(2, 1, 32, 32), (3, 32, 32), (2, 32, 32, 3), (2, 3)])
+@pytest.mark.parametrize("name", SMALLEST.values())
+@pytest.mark.parametrize("shape", [(2, 2, 32, 32), (3, 32, 32), (2, 32, 32, 3), (2, 3)])
 def test_another_shape_is_refused_with_both(name: str, shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError) as caught:
         weightless(name)(torch.zeros(shape, device="meta"))
-    assert "(B, 3, H, W)" in str(caught.value)
+    assert f"(B, {variant(name).input_shape[0]}, H, W)" in str(caught.value)
     assert str(shape) in str(caught.value)
 
 
-@pytest.mark.parametrize("name", FIRST.values())
+@pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2", "efficientnet_b0"])
 @pytest.mark.parametrize(
     ("config", "said"),
     [
@@ -142,8 +175,11 @@ def test_another_shape_is_refused_with_both(name: str, shape: tuple[int, ...]) -
         ({"width": "wide"}, "'width' must be a number, not 'wide'"),
         ({"dropout": 1}, "'dropout' must be at least 0 and below 1, not 1"),
         ({"dropout": -0.1}, "not -0.1"),
-        ({"activation": "gelu"}, "one of relu, relu6, not 'gelu'"),
-        ({"activation": None}, "one of relu, relu6, not None"),
+        (
+            {"activation": "gelu"},
+            "'activation' must be one of relu, relu6, leaky_relu_0.1, silu, hardswish, not 'gelu'",
+        ),
+        ({"activation": None}, "leaky_relu_0.1, silu, hardswish, not None"),
         ({"widht": 0.5}, "unknown Config field 'widht'; did you mean 'width'?"),
         ({"num_classes": 0}, "num_classes must be a whole number of at least 1, not 0"),
         ({"num_classes": 2.0}, "not 2.0"),

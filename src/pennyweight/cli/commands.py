@@ -82,7 +82,7 @@ def weigh(
     from pennyweight.verbs.weigh import weigh as verb
 
     changes = parse_pairs(config or [], "--config")
-    counted = verb(name, _shape(input) if input is not None else None, stem=stem or "imagenet", config=changes)
+    counted = verb(name, _shape(input) if input is not None else None, stem=stem, config=changes)
     if json:
         show.as_json({"name": name, **counted.to_dict()})
     else:

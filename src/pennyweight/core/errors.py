@@ -17,6 +17,7 @@ from collections.abc import Iterable
 
 __all__ = [
     "BundleError",
+    "DownloadError",
     "ImageError",
     "InputError",
     "MissingPart",
@@ -50,6 +51,10 @@ class RunError(PennyweightError):
 
 class BundleError(PennyweightError):
     """A bundle that cannot be opened."""
+
+
+class DownloadError(PennyweightError):
+    """A file that cannot be fetched, or is not what its publisher says."""
 
 
 class ParityError(PennyweightError):

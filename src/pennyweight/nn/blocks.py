@@ -1,62 +1,157 @@
-"""Convolution with its norm and activation, the classifier head, and the rounding of channel counts."""
+"""What the convolutional families share: a style of layers, convolution with norm and activation, and the head."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal, get_args
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pennyweight.core.errors import InputError
 
-__all__ = ["Activation", "ClassifierHead", "ConvNormAct", "activation", "divisible"]
+__all__ = [
+    "Activation",
+    "ClassifierHead",
+    "Conv2dTFSame",
+    "ConvNormAct",
+    "Padding",
+    "SqueezeExcite",
+    "Style",
+    "divisible",
+]
 
-Activation = Literal["relu", "relu6"]
-_ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "relu6": nn.ReLU6}
+Activation = Literal["relu", "relu6", "leaky_relu_0.1", "silu", "hardswish"]
+Padding = Literal["same", "tf_same"]
 
 
-def activation(name: str) -> nn.Module:
-    """A new activation module by its name in a Config."""
-    if name not in _ACTIVATIONS:
-        raise InputError(f"unknown activation '{name}'; there are {', '.join(get_args(Activation))}")
-    return _ACTIVATIONS[name](inplace=True)
+@dataclass(frozen=True, kw_only=True)
+class Style:
+    """What a network's layers have in common; families' Configs inherit these fields. Published weights need them."""
+
+    activation: Activation = "relu"
+    padding: Padding = "same"
+    """same: K // 2 on every side. tf_same: TensorFlow's, where the extra row and column go to the bottom and right."""
+    bn_eps: float = 1e-5
+
+    def __post_init__(self) -> None:
+        for name, value, choices in (
+            ("activation", self.activation, get_args(Activation)),
+            ("padding", self.padding, get_args(Padding)),
+        ):
+            if value not in choices:
+                raise InputError(f"Config field '{name}' must be one of {', '.join(choices)}, not {value!r}")
+        if not self.bn_eps > 0:
+            raise InputError(f"Config field 'bn_eps' must be above 0, not {self.bn_eps}")
+
+    def act(self) -> nn.Module:
+        """A new activation module."""
+        match self.activation:
+            case "relu":
+                return nn.ReLU(inplace=True)
+            case "relu6":
+                return nn.ReLU6(inplace=True)
+            case "leaky_relu_0.1":
+                return nn.LeakyReLU(0.1, inplace=True)
+            case "silu":
+                return nn.SiLU(inplace=True)
+            case "hardswish":
+                return nn.Hardswish(inplace=True)
+
+    def conv(
+        self, c_in: int, c_out: int, kernel: int = 1, *, stride: int = 1, groups: int = 1, bias: bool = False
+    ) -> nn.Conv2d:
+        """A convolution with this padding; at stride 1 and odd kernels both paddings are one."""
+        if self.padding == "tf_same" and stride > 1:
+            return Conv2dTFSame(c_in, c_out, kernel, stride, groups=groups, bias=bias)
+        return nn.Conv2d(c_in, c_out, kernel, stride, padding=kernel // 2, groups=groups, bias=bias)
+
+    def norm(self, channels: int) -> nn.BatchNorm2d:
+        """A batch norm with this epsilon."""
+        return nn.BatchNorm2d(channels, eps=self.bn_eps)
+
+
+class Conv2dTFSame(nn.Conv2d):
+    """Convolution padded as TensorFlow's "SAME": as many zeros as needed, the odd one at the bottom and right.
+
+    (B, c_in, H, W) -> (B, c_out, ceil(H/stride), ceil(W/stride)). The state keys are those of nn.Conv2d.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        down, across = (
+            max((-(-side // stride) - 1) * stride + kernel - side, 0)
+            for side, kernel, stride in zip(x.shape[2:], self.kernel_size, self.stride, strict=True)
+        )
+        padded = F.pad(x, (across // 2, across - across // 2, down // 2, down - down // 2))
+        return F.conv2d(padded, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
 
 class ConvNormAct(nn.Sequential):
-    """Convolution without bias, batch norm, activation (None: none).
+    """Convolution without bias, batch norm, and unless `act` is False the activation.
 
-    (B, c_in, H, W) -> (B, c_out, H/stride, W/stride), rounded up.
+    (B, c_in, H, W) -> (B, c_out, H/stride, W/stride).
     """
 
     def __init__(
-        self, c_in: int, c_out: int, kernel: int = 1, *, stride: int = 1, groups: int = 1, act: str | None = "relu"
+        self,
+        c_in: int,
+        c_out: int,
+        kernel: int = 1,
+        *,
+        style: Style,
+        stride: int = 1,
+        groups: int = 1,
+        act: bool = True,
     ) -> None:
         layers: list[nn.Module] = [
-            nn.Conv2d(c_in, c_out, kernel, stride, padding=kernel // 2, groups=groups, bias=False),
-            nn.BatchNorm2d(c_out),
+            style.conv(c_in, c_out, kernel, stride=stride, groups=groups),
+            style.norm(c_out),
         ]
-        if act is not None:
-            layers.append(activation(act))
+        if act:
+            layers.append(style.act())
         super().__init__(*layers)
 
 
-class ClassifierHead(nn.Module):
-    """Global average pool, dropout, linear. (B, c_in, H, W) -> (B, num_classes)."""
+class SqueezeExcite(nn.Module):
+    """Weigh channels by what the whole picture shows. (B, channels, H, W) -> same.
 
-    def __init__(self, c_in: int, num_classes: int, dropout: float = 0.0) -> None:
+    Global pool, reduce to `reduced` channels, `act` (ReLU unless given), expand, sigmoid, scale. Hu et al. 2017,
+    arXiv:1709.01507, Fig. 2.
+    """
+
+    def __init__(self, channels: int, reduced: int, act: nn.Module | None = None) -> None:
         super().__init__()
         self.pool = nn.AdaptiveAvgPool2d(1)
-        self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(c_in, num_classes)
+        self.reduce = nn.Conv2d(channels, reduced, 1)
+        self.act = nn.ReLU(inplace=True) if act is None else act
+        self.expand = nn.Conv2d(reduced, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.linear(self.dropout(self.pool(x).flatten(1)))
+        scale: Tensor = self.expand(self.act(self.reduce(self.pool(x)))).sigmoid()
+        return x * scale
+
+
+class ClassifierHead(nn.Module):
+    """Global average pool, dropout, linear; before them a 1×1 convolution to `hidden` channels where a family has one.
+
+    (B, c_in, H, W) -> (B, num_classes).
+    """
+
+    def __init__(
+        self, c_in: int, num_classes: int, *, style: Style, dropout: float = 0.0, hidden: int | None = None
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Identity() if hidden is None else ConvNormAct(c_in, hidden, style=style)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(hidden or c_in, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.linear(self.dropout(self.pool(self.conv(x)).flatten(1)))
         return logits
 
 
 def divisible(channels: float, by: int = 8) -> int:
-    """`channels` rounded to a multiple of `by`, at least `by` and never more than 10% down.
-
-    As MobileNetV2's reference code does.
-    """
+    """`channels` rounded to a multiple of `by`, at least `by` and never more than 10% down (MobileNetV2's code)."""
     rounded = max(by, int(channels + by / 2) // by * by)
     return rounded + by if rounded < 0.9 * channels else rounded

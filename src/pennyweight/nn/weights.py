@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from pennyweight.core.errors import InputError
 from pennyweight.core.files import atomic
 
-__all__ = ["read_weights", "save_weights", "take_weights"]
+__all__ = ["read_metadata", "read_weights", "save_weights", "take_weights"]
 
 
 def save_weights(path: Path, model: nn.Module, metadata: Mapping[str, str]) -> None:
@@ -38,6 +38,15 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     try:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"cannot read weights from {path}: {error}") from error
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What a safetensors file says of itself. Raises InputError that names the file."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
     except (OSError, SafetensorError) as error:
         raise InputError(f"cannot read weights from {path}: {error}") from error
 

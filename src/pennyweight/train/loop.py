@@ -78,7 +78,9 @@ def train(
     preprocess = training.preprocess
     from_pixels = FromPixels(preprocess.mean, preprocess.std).to(accelerator.device)
     # Pixels arrive channels last; weights in that order spare a copy at every convolution.
-    model.to(memory_format=torch.channels_last)
+    for parameter in model.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     optimizer = make_optimizer(model, recipe)
     schedule = make_schedule(optimizer, recipe, training.steps(recipe.batch))
     model, optimizer = accelerator.prepare(model, optimizer)

@@ -67,13 +67,15 @@ def make_plan(
         raise InputError(f"the input needs at least 1 pixel a side, not {size}; {source.size} suits {source.name}")
     if not isinstance(recipe, Recipe):
         recipe = override(Recipe(flip=source.mirrors), recipe or {}, what="recipe")
+    if hasattr(row.config, "size") and "size" not in config:
+        config = {**config, "size": size}  # a network whose input has one size, such as ViT
     resolved = override(row.config, config, what="Config")
     return Plan(
         model={
             "name": name,
             "num_classes": len(source.labels),
             "in_channels": source.channels,
-            "stem": stem or ("cifar" if size < SMALL_INPUT else "imagenet"),
+            "stem": stem or ("cifar" if size < SMALL_INPUT else row.stem),
             "config": {field: getattr(resolved, field) for field in config},
         },
         preprocess=Preprocess.for_input(size, channels=source.channels),

@@ -19,7 +19,7 @@ def weigh(
     input_shape: Sequence[int] | None = None,
     *,
     batch: int = 1,
-    stem: zoo.Stem = "imagenet",
+    stem: zoo.Stem | None = None,
     config: Mapping[str, Any] | None = None,
 ) -> cost.Cost:
     """Count parameters and multiply-accumulates of a network on (batch, *input_shape).
@@ -32,7 +32,10 @@ def weigh(
         if input_shape is None:
             raise InputError("weighing a module needs its input shape, for example (3, 224, 224)")
         return cost.count(model_or_name, input_shape, batch=batch)
-    shape = tuple(input_shape or zoo.variant(model_or_name).input_shape)
+    row = zoo.variant(model_or_name)
+    shape = tuple(input_shape or row.input_shape)
     with torch.device("meta"):  # nothing is allocated, and no random number drawn
-        network = zoo.build(model_or_name, num_classes=1000, in_channels=shape[0], stem=stem, config=config or {})
+        network = zoo.build(
+            model_or_name, num_classes=row.num_classes, in_channels=shape[0], stem=stem, config=config or {}
+        )
     return cost.count(network.eval(), shape, batch=batch)

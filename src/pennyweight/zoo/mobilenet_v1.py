@@ -9,11 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from torch import Tensor, nn
+from torch import nn
 
-from pennyweight.nn import ClassifierHead, ConvNormAct, divisible, initialise
-from pennyweight.nn.blocks import Activation
-from pennyweight.zoo.variant import Variant, check_shape
+from pennyweight.nn import ClassifierHead, ConvNormAct, Network, Style, divisible
+from pennyweight.zoo.variant import Variant
 
 __all__ = ["VARIANTS", "Config", "DepthwiseSeparable", "MobileNetV1"]
 
@@ -28,12 +27,11 @@ class Stage(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Style):
     """Table 1, and what the paper varies."""
 
     width: float = 1.0
     """alpha, on every channel count."""
-    activation: Activation = "relu"
     dropout: float = 0.0
     stem_channels: int = 32
     stages: tuple[Stage, ...] = (
@@ -46,44 +44,40 @@ class Config:
 
 
 class DepthwiseSeparable(nn.Sequential):
-    """3×3 depthwise then 1×1 pointwise, each with norm and activation. Sec. 3.1.
+    """3×3 depthwise then 1×1 pointwise, each with norm and activation: K·K·M + M·N weights, not K·K·M·N. Sec. 3.1."""
 
-    (B, c_in, H, W) -> (B, c_out, H/stride, W/stride), rounded up; K·K·M + M·N weights where K·K·M·N were.
-    """
-
-    def __init__(self, c_in: int, c_out: int, *, stride: int, act: str) -> None:
+    def __init__(self, c_in: int, c_out: int, *, stride: int, style: Style) -> None:
         super().__init__(
-            ConvNormAct(c_in, c_in, 3, stride=stride, groups=c_in, act=act),
-            ConvNormAct(c_in, c_out, act=act),
+            ConvNormAct(c_in, c_in, 3, stride=stride, groups=c_in, style=style),
+            ConvNormAct(c_in, c_out, style=style),
         )
 
 
-class MobileNetV1(nn.Module):
+class MobileNetV1(Network):
     """The network of Table 1. `stem` is "imagenet" (stride 2) or "cifar" (stride 1)."""
 
     def __init__(self, config: Config, *, num_classes: int, in_channels: int, stem: str) -> None:
         super().__init__()
-        self.in_channels = in_channels
-        act = config.activation
+        scale = 1 if stem == "cifar" else 2
         c_in = divisible(config.stem_channels * config.width)
-        self.stem = ConvNormAct(in_channels, c_in, 3, stride=1 if stem == "cifar" else 2, act=act)
-        blocks: list[nn.Module] = []
-        for stage in config.stages:
-            c_out = divisible(stage.channels * config.width)
-            for block in range(stage.blocks):
-                blocks.append(DepthwiseSeparable(c_in, c_out, stride=stage.stride if block == 0 else 1, act=act))
+        self.stem = ConvNormAct(in_channels, c_in, 3, stride=scale, style=config)
+        stages: list[nn.Module] = []
+        features = []
+        for row in config.stages:
+            c_out = divisible(row.channels * config.width)
+            stage = []
+            for block in range(row.blocks):
+                stage.append(DepthwiseSeparable(c_in, c_out, stride=row.stride if block == 0 else 1, style=config))
                 c_in = c_out
-        self.trunk = nn.Sequential(*blocks)
-        self.head = ClassifierHead(c_in, num_classes, config.dropout)
-        initialise(self)
-
-    def forward(self, x: Tensor) -> Tensor:
-        check_shape(x, self.in_channels)
-        logits: Tensor = self.head(self.trunk(self.stem(x)))
-        return logits
+            scale *= row.stride
+            stages.append(nn.Sequential(*stage))
+            features.append((c_out, scale))
+        self.trunk = nn.Sequential(*stages)
+        self.head = ClassifierHead(c_in, num_classes, style=config, dropout=config.dropout)
+        self.assemble(in_channels=in_channels, features=features)
 
 
-def _variant(width: float, params: int, macs: int, top1: float) -> Variant[Config]:
+def _variant(width: float, params: int, macs: int, top1: float | None = None) -> Variant[Config]:
     return Variant(Config(width=width), params=params, macs=macs, top1=top1, paper="arXiv:1704.04861, Tables 6 and 7")
 
 
@@ -93,4 +87,5 @@ VARIANTS = {
     "mobilenet_v1_x0_5": _variant(0.5, params=1_331_592, macs=149_497_088, top1=63.7),
     "mobilenet_v1_x0_75": _variant(0.75, params=2_585_560, macs=325_400_448, top1=68.4),
     "mobilenet_v1": _variant(1.0, params=4_231_976, macs=568_740_352, top1=70.6),
+    "mobilenet_v1_x1_25": _variant(1.25, params=6_270_840, macs=879_516_800),
 }

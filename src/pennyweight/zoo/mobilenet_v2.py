@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from pennyweight.nn import ClassifierHead, ConvNormAct, divisible, initialise
+from pennyweight.nn import ClassifierHead, ConvNormAct, Network, Style, divisible
 from pennyweight.nn.blocks import Activation
-from pennyweight.zoo.variant import Variant, check_shape
+from pennyweight.zoo.variant import Variant
 
 __all__ = ["VARIANTS", "Config", "InvertedResidual", "MobileNetV2"]
 
@@ -32,7 +32,7 @@ class Stage(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Style):
     """Table 2, and what the paper varies."""
 
     width: float = 1.0
@@ -59,13 +59,13 @@ class InvertedResidual(nn.Module):
     space destroys information (Sec. 3.2). An expansion of 1 has no expanding convolution.
     """
 
-    def __init__(self, c_in: int, c_out: int, *, stride: int, expansion: int, act: str) -> None:
+    def __init__(self, c_in: int, c_out: int, *, stride: int, expansion: int, style: Style) -> None:
         super().__init__()
         hidden = c_in * expansion
-        layers: list[nn.Module] = [] if expansion == 1 else [ConvNormAct(c_in, hidden, act=act)]
+        layers: list[nn.Module] = [] if expansion == 1 else [ConvNormAct(c_in, hidden, style=style)]
         layers += [
-            ConvNormAct(hidden, hidden, 3, stride=stride, groups=hidden, act=act),
-            ConvNormAct(hidden, c_out, act=None),
+            ConvNormAct(hidden, hidden, 3, stride=stride, groups=hidden, style=style),
+            ConvNormAct(hidden, c_out, act=False, style=style),
         ]
         self.layers = nn.Sequential(*layers)
         self.shortcut = stride == 1 and c_in == c_out
@@ -75,33 +75,32 @@ class InvertedResidual(nn.Module):
         return x + out if self.shortcut else out
 
 
-class MobileNetV2(nn.Module):
+class MobileNetV2(Network):
     """The network of Table 2. `stem` is "imagenet" or "cifar"."""
 
     def __init__(self, config: Config, *, num_classes: int, in_channels: int, stem: str) -> None:
         super().__init__()
-        self.in_channels = in_channels
         small = stem == "cifar"
-        act = config.activation
+        scale = 1 if small else 2
         c_in = divisible(config.stem_channels * config.width)
-        self.stem = ConvNormAct(in_channels, c_in, 3, stride=1 if small else 2, act=act)
-        blocks: list[nn.Module] = []
-        for stage in config.stages:
-            c_out = divisible(stage.channels * config.width)
-            first_stride = stage.small_stride if small else stage.stride
-            for block in range(stage.blocks):
+        self.stem = ConvNormAct(in_channels, c_in, 3, stride=scale, style=config)
+        stages: list[nn.Module] = []
+        features = []
+        for row in config.stages:
+            c_out = divisible(row.channels * config.width)
+            first_stride = row.small_stride if small else row.stride
+            stage = []
+            for block in range(row.blocks):
                 stride = first_stride if block == 0 else 1
-                blocks.append(InvertedResidual(c_in, c_out, stride=stride, expansion=stage.expansion, act=act))
+                stage.append(InvertedResidual(c_in, c_out, stride=stride, expansion=row.expansion, style=config))
                 c_in = c_out
+            scale *= first_stride
+            stages.append(nn.Sequential(*stage))
+            features.append((c_out, scale))
+        self.trunk = nn.Sequential(*stages)
         last = divisible(config.last_channels * max(1.0, config.width))
-        self.trunk = nn.Sequential(*blocks, ConvNormAct(c_in, last, act=act))
-        self.head = ClassifierHead(last, num_classes, config.dropout)
-        initialise(self)
-
-    def forward(self, x: Tensor) -> Tensor:
-        check_shape(x, self.in_channels)
-        logits: Tensor = self.head(self.trunk(self.stem(x)))
-        return logits
+        self.head = ClassifierHead(c_in, num_classes, style=config, dropout=config.dropout, hidden=last)
+        self.assemble(in_channels=in_channels, features=features)
 
 
 def _variant(width: float, params: int, macs: int, top1: float) -> Variant[Config]:

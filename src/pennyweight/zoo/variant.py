@@ -1,15 +1,11 @@
-"""What a row of a family's table holds, and the check that every network makes of its input."""
+"""What a row of a family's table holds."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from torch import Tensor
-
-from pennyweight.core.errors import InputError
-
-__all__ = ["Variant", "check_shape"]
+__all__ = ["Variant"]
 
 C = TypeVar("C")
 
@@ -25,12 +21,5 @@ class Variant(Generic[C]):
     """ImageNet validation accuracy as published, in %: to show and to rank by, always as *published*."""
     paper: str
     input_shape: tuple[int, int, int] = (3, 224, 224)
-
-
-def check_shape(x: Tensor, in_channels: int) -> None:
-    """Raise InputError unless x is (B, in_channels, H, W)."""
-    if x.ndim != 4 or x.shape[1] != in_channels:
-        raise InputError(
-            f"expected a batch of shape (B, {in_channels}, H, W), received {tuple(x.shape)}; "
-            f"create the network with in_channels={x.shape[1] if x.ndim == 4 else in_channels} or change the input"
-        )
+    stem: str = "imagenet"
+    num_classes: int = 1000

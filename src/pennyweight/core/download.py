@@ -1,0 +1,104 @@
+"""Files from elsewhere: resumed where they stopped, verified by their publisher's checksum, kept in a cache."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from http import HTTPStatus
+from pathlib import Path
+from typing import IO, Any
+
+import platformdirs
+
+from pennyweight.core.errors import DownloadError
+from pennyweight.core.files import sync_folder
+
+__all__ = ["cache_folder", "fetch"]
+
+CHUNK_BYTES = 1 << 20
+TIMEOUT_S = 30.0
+
+
+def cache_folder(kind: str) -> Path:
+    """Where downloads of a kind are kept: $PENNYWEIGHT_CACHE, else the user's cache folder."""
+    root = os.environ.get("PENNYWEIGHT_CACHE") or platformdirs.user_cache_dir("pennyweight", appauthor=False)
+    return Path(root, kind)
+
+
+def fetch(
+    url: str, path: Path, *, checksum: str, advance: Callable[[int, int | None], None] = lambda done, total: None
+) -> Path:
+    """`path`, downloaded from `url` unless it is there already; its content has the `checksum` or nothing is kept.
+
+    `checksum` is "sha256:" or "md5:" and hexadecimal digits; of SHA-256 the first ones are enough, as file names carry
+    them. What came before a break is kept beside `path` and resumed. `advance(bytes so far, bytes in all)` is called as
+    it comes. Raises DownloadError, which says where to put the file by hand.
+    """
+    if path.exists():
+        _verify(path, checksum, url)
+        return path
+    if not url.startswith(("https://", "http://")):
+        raise DownloadError(f"cannot download {url}: only https and http addresses are taken")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    try:
+        _receive(url, part, advance)
+    except (OSError, urllib.error.URLError, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise DownloadError(
+            f"cannot download {url}: {reason}; where this machine has no network, put the file at {path}"
+        ) from error
+    _verify(part, checksum, url)
+    part.replace(path)
+    sync_folder(path.parent)
+    return path
+
+
+def _receive(url: str, part: Path, advance: Callable[[int, int | None], None]) -> None:
+    """Append to `part` what it lacks of `url`; a server that cannot resume sends all of it."""
+    have = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})  # noqa: S310 - see fetch
+    try:
+        response: Any = urllib.request.urlopen(request, timeout=TIMEOUT_S)  # noqa: S310
+    except urllib.error.HTTPError as error:
+        if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
+            return  # all of it was there; the checksum says whether it is right
+        raise
+    with response:
+        resumed = response.status == HTTPStatus.PARTIAL_CONTENT
+        have = have if resumed else 0
+        length = response.headers.get("Content-Length")
+        total = have + int(length) if length is not None else None
+        with part.open("ab" if resumed else "wb") as file:
+            _copy(response, file, have, total, advance)
+    if total is not None and part.stat().st_size < total:
+        raise OSError(
+            f"the connection ended after {part.stat().st_size:,} of {total:,} bytes; the next try goes on there"
+        )
+
+
+def _copy(
+    response: IO[bytes], file: IO[bytes], done: int, total: int | None, advance: Callable[[int, int | None], None]
+) -> None:
+    while chunk := response.read(CHUNK_BYTES):
+        file.write(chunk)
+        done += len(chunk)
+        advance(done, total)
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _verify(path: Path, checksum: str, url: str) -> None:
+    """Raise DownloadError, and remove the file, unless it has the checksum."""
+    algorithm, _, expected = checksum.partition(":")
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, algorithm).hexdigest()
+    if not expected or not found.startswith(expected):
+        path.unlink()
+        raise DownloadError(
+            f"{path.name} is not what {url} is known to hold: {algorithm} {found[:16]}… in place of {expected[:16]}; "
+            "it was removed, try again"
+        )

@@ -1,0 +1,129 @@
+"""Residual networks: what ResNet, ResNeXt and their squeeze-and-excitation forms share.
+
+He et al. 2015, arXiv:1512.03385, Table 1 and Fig. 5; Xie et al. 2016, arXiv:1611.05431, Table 1; Hu et al. 2017,
+arXiv:1709.01507, Table 1. The stride of a bottleneck is on its 3×3, as torchvision has it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor, nn
+from torchvision.ops import StochasticDepth
+
+from pennyweight.core.errors import InputError
+from pennyweight.nn.blocks import ClassifierHead, ConvNormAct, SqueezeExcite, Style, divisible
+from pennyweight.nn.network import Network
+
+__all__ = ["Residual", "ResidualConfig", "ResidualNetwork", "basic", "bottleneck"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResidualConfig(Style):
+    """What these papers' tables vary."""
+
+    block: Literal["basic", "bottleneck"] = "bottleneck"
+    blocks: tuple[int, ...] = (3, 4, 6, 3)
+    """Of each stage."""
+    channels: int = 64
+    """Of the stem and of the first stage's inner convolutions; later stages double."""
+    groups: int = 1
+    """Cardinality: the paths of a ResNeXt."""
+    group_channels: int = 64
+    """Of one path in the first stage; later stages double."""
+    se: bool = False
+    """Squeeze-and-excitation, with a sixteenth of the channels in the middle."""
+    dropout: float = 0.0
+    drop_path: float = 0.0
+    """Stochastic depth: the chance that training skips the last block; earlier ones have less, linearly."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.groups < 1 or self.group_channels < 1:
+            raise InputError(
+                "Config fields 'groups' and 'group_channels' must be at least 1, "
+                f"not {self.groups} and {self.group_channels}"
+            )
+        if self.block == "basic" and (self.groups, self.group_channels) != (1, 64):
+            raise InputError(
+                f"a basic block cannot be grouped (groups={self.groups}, group_channels={self.group_channels}): "
+                "two convolutions in a row are no sum of paths (arXiv:1611.05431, Sec. 3.3); "
+                "take a network of bottlenecks, such as resnet50"
+            )
+
+
+def basic(c_in: int, planes: int, *, stride: int, config: ResidualConfig) -> tuple[nn.Sequential, int]:
+    """Two 3×3 convolutions, and the channels that leave them. ResNet, Fig. 5 left."""
+    layers = nn.Sequential(
+        ConvNormAct(c_in, planes, 3, stride=stride, style=config),
+        ConvNormAct(planes, planes, 3, act=False, style=config),
+    )
+    return layers, planes
+
+
+def bottleneck(c_in: int, planes: int, *, stride: int, config: ResidualConfig) -> tuple[nn.Sequential, int]:
+    """1×1, (grouped) 3×3, 1×1, and the channels that leave them. ResNet, Fig. 5 right; ResNeXt, Fig. 3c."""
+    # A path of group_channels in the first stage, where planes are 64; later ones in proportion.
+    hidden = planes * config.group_channels // 64 * config.groups
+    c_out = 4 * planes
+    layers = nn.Sequential(
+        ConvNormAct(c_in, hidden, style=config),
+        ConvNormAct(hidden, hidden, 3, stride=stride, groups=config.groups, style=config),
+        ConvNormAct(hidden, c_out, act=False, style=config),
+    )
+    return layers, c_out
+
+
+BLOCKS = {"basic": basic, "bottleneck": bottleneck}
+
+
+class Residual(nn.Module):
+    """act(shortcut(x) + layers(x)); where shapes differ the shortcut is a 1×1 convolution with norm."""
+
+    def __init__(
+        self, layers: nn.Module, c_in: int, c_out: int, *, stride: int, config: ResidualConfig, drop_path: float
+    ) -> None:
+        super().__init__()
+        same = stride == 1 and c_in == c_out
+        self.layers = layers
+        self.se = SqueezeExcite(c_out, divisible(c_out / 16)) if config.se else nn.Identity()
+        self.drop_path = StochasticDepth(drop_path, "row")
+        self.shortcut = nn.Identity() if same else ConvNormAct(c_in, c_out, stride=stride, act=False, style=config)
+        self.act = config.act()
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.act(self.shortcut(x) + self.drop_path(self.se(self.layers(x))))
+        return out
+
+
+class ResidualNetwork(Network):
+    """(B, in_channels, H, W) -> (B, num_classes). `stem` is "imagenet" (7×7/2 and a max pool) or "cifar" (3×3)."""
+
+    def __init__(self, config: ResidualConfig, *, num_classes: int, in_channels: int, stem: str) -> None:
+        super().__init__()
+        small = stem == "cifar"
+        c_in = config.channels
+        self.stem = nn.Sequential(
+            ConvNormAct(in_channels, c_in, 3 if small else 7, stride=1 if small else 2, style=config),
+            nn.Identity() if small else nn.MaxPool2d(3, 2, padding=1),
+        )
+        stages: list[nn.Module] = []
+        features = []
+        reached, total = 0, sum(config.blocks)
+        scale = 1 if small else 4
+        for number, blocks in enumerate(config.blocks):
+            stage = []
+            scale *= 2 if number else 1
+            for block in range(blocks):
+                stride = 2 if number and block == 0 else 1
+                layers, c_out = BLOCKS[config.block](c_in, config.channels * 2**number, stride=stride, config=config)
+                drop_path = config.drop_path * reached / max(1, total - 1)
+                stage.append(Residual(layers, c_in, c_out, stride=stride, config=config, drop_path=drop_path))
+                c_in = c_out
+                reached += 1
+            stages.append(nn.Sequential(*stage))
+            features.append((c_in, scale))
+        self.trunk = nn.Sequential(*stages)
+        self.head = ClassifierHead(c_in, num_classes, style=config, dropout=config.dropout)
+        self.assemble(in_channels=in_channels, features=features)

@@ -1,0 +1,126 @@
+"""HybridSN: 3-D convolutions over bands and space, then a 2-D one, for the neighbourhood of a pixel of a scene.
+
+Roy et al. 2019, arXiv:1902.06701, Table I. (B, bands, window, window) -> (B, num_classes), where `in_channels` is
+the bands; no padding anywhere, so the trunk takes 8 pixels off each side of the window.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from pennyweight.core.errors import InputError
+from pennyweight.nn import Network, Style
+from pennyweight.zoo.variant import Variant
+
+__all__ = ["VARIANTS", "Config", "HybridSN"]
+
+# Table I: channels, kernel along the bands (it is 3×3 in space).
+SPECTRAL = ((8, 7), (16, 5), (32, 3))
+FEWEST_BANDS = 1 + sum(kernel - 1 for _, kernel in SPECTRAL)
+SMALLEST_WINDOW = 1 + 2 * (len(SPECTRAL) + 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Style):
+    """Table I, and what can be varied."""
+
+    window: int = 25
+    """Pixels a side of the neighbourhood."""
+    batch_norm: bool = False
+    """After every convolution; not in the paper."""
+    dropout: float = 0.4
+    """After the first two linear layers."""
+
+
+class SpectralStem(nn.Module):
+    """The 3-D convolutions; bands and their channels become channels.
+
+    (B, bands, H, W) -> (B, 32·(bands - 12), H - 6, W - 6).
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        c_in = 1
+        for c_out, kernel in SPECTRAL:
+            layers.append(nn.Conv3d(c_in, c_out, (kernel, 3, 3)))
+            if config.batch_norm:
+                layers.append(nn.BatchNorm3d(c_out, eps=config.bn_eps))
+            layers.append(config.act())
+            c_in = c_out
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.layers(x.unsqueeze(1)).flatten(1, 2)
+        return out
+
+
+class HybridHead(nn.Module):
+    """Flatten, then linear layers of 256, 128 and the classes. (B, 64, side, side) -> (B, num_classes)."""
+
+    def __init__(self, c_in: int, side: int, num_classes: int, config: Config) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(c_in * side**2, 256),
+            config.act(),
+            nn.Dropout(config.dropout),
+            nn.Linear(256, 128),
+            config.act(),
+            nn.Dropout(config.dropout),
+        )
+        self.linear = nn.Linear(128, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.linear(self.layers(x.flatten(1)))
+        return logits
+
+
+class HybridSN(Network):
+    """The network of Table I, for any number of bands from 13 and any window from 9; `stem` changes nothing."""
+
+    def __init__(self, config: Config, *, num_classes: int, in_channels: int, stem: str) -> None:
+        super().__init__()
+        if in_channels < FEWEST_BANDS:
+            raise InputError(
+                f"HybridSN needs at least {FEWEST_BANDS} bands (in_channels), not {in_channels}; 15 or 30 are usual"
+            )
+        if config.window < SMALLEST_WINDOW:
+            raise InputError(
+                f"Config field 'window' must be at least {SMALLEST_WINDOW}, not {config.window}; 25 is usual"
+            )
+        self.window = config.window
+        self.stem = SpectralStem(config)
+        c_in = SPECTRAL[-1][0] * (in_channels - FEWEST_BANDS + 1)
+        norm = [config.norm(64)] if config.batch_norm else []
+        self.trunk = nn.Sequential(nn.Sequential(nn.Conv2d(c_in, 64, 3), *norm, config.act()))
+        self.head = HybridHead(64, config.window - SMALLEST_WINDOW + 1, num_classes, config)
+        self.assemble(in_channels=in_channels, features=[(64, 1)])
+
+    def check(self, x: Tensor) -> None:
+        super().check(x)
+        if tuple(x.shape[2:]) != (self.window, self.window):
+            raise InputError(
+                f"this HybridSN takes windows of {self.window}×{self.window}, received {x.shape[2]}×{x.shape[3]}; "
+                f"create it with window={x.shape[2]} or cut other windows"
+            )
+
+
+def _variant(*, batch_norm: bool, params: int, macs: int) -> Variant[Config]:
+    return Variant(
+        Config(batch_norm=batch_norm),
+        params=params,
+        macs=macs,
+        top1=None,
+        paper="arXiv:1902.06701, Table I",
+        input_shape=(30, 25, 25),
+        num_classes=16,
+    )
+
+
+# params and macs (16 classes, 30 bands, 25×25: Indian Pines) are claims that a test measures.
+VARIANTS = {
+    "hybrid_sn": _variant(batch_norm=False, params=5_122_176, macs=247_683_392),
+    "hybrid_sn_bn": _variant(batch_norm=True, params=5_122_416, macs=247_683_392),
+}

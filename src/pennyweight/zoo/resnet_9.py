@@ -1,0 +1,78 @@
+"""ResNet-9: nine layers for small images, because on a processor dense small networks learn more per second.
+
+After Page 2018, "How to train your ResNet" (DAWNBench): a convolution; three times a convolution and a max pool, the
+first and last followed by a residual block of two convolutions; a linear layer.
+(B, in_channels, H, W) -> (B, num_classes); the trunk divides H and W by 8, and the stem for large images by 4 more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from pennyweight.nn import ClassifierHead, ConvNormAct, Network, divisible
+from pennyweight.nn.residual import Residual, ResidualConfig, basic
+from pennyweight.zoo.variant import Variant
+
+__all__ = ["VARIANTS", "Config", "ResNet9"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(ResidualConfig):
+    """What can be varied; `blocks` says whether a stage has its residual block."""
+
+    block: str = "basic"  # type: ignore[assignment]
+    blocks: tuple[int, ...] = (1, 0, 1)
+    width: float = 1.0
+    """On every channel count."""
+
+
+class ResNet9(Network):
+    """Stem and three stages of 2, 4 and 8 times its channels. `stem` is "imagenet" (stride 2, max pool) or "cifar"."""
+
+    def __init__(self, config: Config, *, num_classes: int, in_channels: int, stem: str) -> None:
+        super().__init__()
+        small = stem == "cifar"
+        c_in = divisible(config.channels * config.width)
+        self.stem = nn.Sequential(
+            ConvNormAct(in_channels, c_in, 3, stride=1 if small else 2, style=config),
+            nn.Identity() if small else nn.MaxPool2d(3, 2, padding=1),
+        )
+        stages: list[nn.Module] = []
+        features = []
+        scale = 1 if small else 4
+        for number, blocks in enumerate(config.blocks, 1):
+            c_out = divisible(config.channels * 2**number * config.width)
+            stage: list[nn.Module] = [ConvNormAct(c_in, c_out, 3, style=config), nn.MaxPool2d(2)]
+            for _ in range(blocks):
+                layers, _ = basic(c_out, c_out, stride=1, config=config)
+                stage.append(Residual(layers, c_out, c_out, stride=1, config=config, drop_path=config.drop_path))
+            stages.append(nn.Sequential(*stage))
+            c_in = c_out
+            scale *= 2
+            features.append((c_out, scale))
+        self.trunk = nn.Sequential(*stages)
+        self.head = ClassifierHead(c_in, num_classes, style=config, dropout=config.dropout)
+        self.assemble(in_channels=in_channels, features=features, smallest_input=scale)
+
+
+def _variant(width: float, *, params: int, macs: int) -> Variant[Config]:
+    return Variant(
+        Config(width=width),
+        params=params,
+        macs=macs,
+        top1=None,
+        paper="Page 2018, DAWNBench",
+        input_shape=(3, 32, 32),
+        stem="cifar",
+        num_classes=10,
+    )
+
+
+# params and macs (10 classes, 3×32×32) are claims that a test measures.
+VARIANTS = {
+    "resnet_9_x0_25": _variant(0.25, params=412_954, macs=24_036_608),
+    "resnet_9_x0_5": _variant(0.5, params=1_646_122, macs=95_259_136),
+    "resnet_9": _variant(1.0, params=6_573_130, macs=379_261_952),
+}

@@ -1,0 +1,127 @@
+"""ViT: a Transformer's encoder over the patches of a picture.
+
+Dosovitskiy et al. 2020, arXiv:2010.11929, Table 1; Ti and S are of Touvron et al. 2020, arXiv:2012.12877, Table 1.
+(B, in_channels, size, size) -> (B, num_classes). The small-image form has patches of a quarter of the side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from pennyweight.core.errors import InputError
+from pennyweight.nn import Network
+from pennyweight.nn.attention import EncoderBlock
+from pennyweight.zoo.variant import Variant
+
+__all__ = ["VARIANTS", "Config", "ViT"]
+
+STAGES = 4  # what `features` gives: the blocks in four groups, all at one resolution
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """A row of Table 1."""
+
+    size: int | None = None
+    """Pixels a side, by default 224, in the small-image form 32. Positions are learned: each size has its own."""
+    patch: int = 16
+    d: int = 768
+    heads: int = 12
+    blocks: int = 12
+    hidden: int = 3072
+    dropout: float = 0.0
+    drop_path: float = 0.0
+    """Stochastic depth: the chance that training skips the last block; earlier ones have less, linearly."""
+
+
+class PatchEmbedding(nn.Module):
+    """Patches as tokens, a class token before them, learned positions added. (B, c_in, size, size) -> (B, 1 + N, d)."""
+
+    def __init__(self, c_in: int, d: int, *, size: int, patch: int) -> None:
+        super().__init__()
+        if patch < 1 or size % patch:
+            raise InputError(f"the input of {size} pixels is not divisible by the patches of {patch}")
+        self.project = nn.Conv2d(c_in, d, patch, patch)
+        self.class_token = nn.Parameter(torch.zeros(1, 1, d))
+        self.positions = nn.Parameter(nn.init.normal_(torch.empty(1, 1 + (size // patch) ** 2, d), std=0.02))
+
+    def forward(self, x: Tensor) -> Tensor:
+        patches = self.project(x).flatten(2).transpose(1, 2)
+        tokens = torch.cat([self.class_token.expand(x.shape[0], -1, -1), patches], dim=1)
+        return tokens + self.positions
+
+
+class ViTHead(nn.Module):
+    """Layer norm, the class token, linear. (B, T, d) -> (B, num_classes)."""
+
+    def __init__(self, d: int, num_classes: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(d, eps=1e-6)
+        self.linear = nn.Linear(d, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.linear(self.norm(x)[:, 0])
+        return logits
+
+
+class ViT(Network):
+    """The networks of Table 1. `stem` is "imagenet" or "cifar" (patches of a quarter of the side, 32 pixels)."""
+
+    def __init__(self, config: Config, *, num_classes: int, in_channels: int, stem: str) -> None:
+        super().__init__()
+        small = stem == "cifar"
+        self.size = config.size or (32 if small else 224)
+        patch = config.patch // 4 if small else config.patch
+        self.stem = PatchEmbedding(in_channels, config.d, size=self.size, patch=patch)
+        blocks = [
+            EncoderBlock(
+                config.d,
+                config.heads,
+                config.hidden,
+                norm_first=True,
+                act=nn.GELU(),
+                dropout=config.dropout,
+                drop_path=config.drop_path * number / max(1, config.blocks - 1),
+                eps=1e-6,
+            )
+            for number in range(config.blocks)
+        ]
+        cuts = [round(stage * config.blocks / STAGES) for stage in range(STAGES + 1)]
+        self.trunk = nn.Sequential(*(nn.Sequential(*blocks[start:end]) for start, end in pairwise(cuts)))
+        self.head = ViTHead(config.d, num_classes)
+        self.assemble(in_channels=in_channels, features=[(config.d, patch)] * STAGES)
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """The patches' tokens after each quarter of the blocks, as maps (B, d, size/patch, size/patch)."""
+        side = self.size // self.feature_strides[0]
+        return [tokens[:, 1:].transpose(1, 2).reshape(len(x), -1, side, side) for tokens in super().features(x)]
+
+    def check(self, x: Tensor) -> None:
+        super().check(x)
+        if tuple(x.shape[2:]) != (self.size, self.size):
+            raise InputError(
+                f"this ViT takes {self.size}×{self.size} pixels, received {x.shape[2]}×{x.shape[3]}; "
+                f"create it with size={x.shape[2]} or resize the input"
+            )
+
+
+def _variant(
+    d: int, heads: int, blocks: int, patch: int, *, params: int, macs: int, top1: float | None
+) -> Variant[Config]:
+    config = Config(patch=patch, d=d, heads=heads, blocks=blocks, hidden=4 * d)
+    return Variant(config, params=params, macs=macs, top1=top1, paper="arXiv:2010.11929, Table 1; arXiv:2012.12877")
+
+
+# params and macs (1000 classes, 3×224×224, attention products included) are claims that a test measures. top1, in %: Ti
+# and S as in arXiv:2012.12877 Table 5, B and L torchvision's IMAGENET1K_V1.
+VARIANTS = {
+    "vit_ti_16": _variant(192, 3, 12, 16, params=5_717_416, macs=1_253_683_200, top1=72.2),
+    "vit_s_16": _variant(384, 6, 12, 16, params=22_050_664, macs=4_598_882_304, top1=79.8),
+    "vit_b_16": _variant(768, 12, 12, 16, params=86_567_656, macs=17_563_828_224, top1=81.1),
+    "vit_b_32": _variant(768, 12, 12, 32, params=88_224_232, macs=4_409_186_304, top1=75.9),
+    "vit_l_16": _variant(1024, 16, 24, 16, params=304_326_632, macs=61_554_712_576, top1=79.7),
+}

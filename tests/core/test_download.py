@@ -1,0 +1,130 @@
+"""Downloads from a small server on the loopback: whole, resumed, cut short, tampered with, refused."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from pennyweight.core.download import cache_folder, fetch
+from pennyweight.core.errors import DownloadError
+
+CONTENT = bytes(range(256)) * 9000
+CHECKSUM = "sha256:" + hashlib.sha256(CONTENT).hexdigest()[:8]
+
+
+class Server(ThreadingHTTPServer):
+    """Serves CONTENT under /file; what a test sets says how badly."""
+
+    ranges = True
+    cut_after: int | None = None
+    tampered = False
+    asked: list[str | None]
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        asked = self.headers.get("Range")
+        self.server.asked.append(asked)
+        if self.path != "/file":
+            self.send_error(404)
+            return
+        content = CONTENT[::-1] if self.server.tampered else CONTENT
+        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and self.server.ranges else 0
+        if start >= len(content):
+            self.send_error(416)
+            return
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(content) - start))
+        self.end_headers()
+        self.wfile.write(content[start : self.server.cut_after])
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server(("127.0.0.1", 0), Handler)
+    server.asked = []
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def url(server: Server) -> str:
+    return f"http://127.0.0.1:{server.server_port}/file"
+
+
+def test_a_file_comes_once_with_progress(server: Server, url: str, tmp_path: Path) -> None:
+    path = tmp_path / "cache" / "w-00.pth"
+    seen: list[tuple[int, int | None]] = []
+    assert fetch(url, path, checksum=CHECKSUM, advance=lambda done, total: seen.append((done, total))) == path
+    assert path.read_bytes() == CONTENT
+    assert seen[-1] == (len(CONTENT), len(CONTENT))
+    fetch(url, path, checksum=CHECKSUM)
+    assert server.asked == [None]
+    assert [file.name for file in path.parent.iterdir()] == ["w-00.pth"]
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_what_was_cut_short_goes_on(server: Server, url: str, tmp_path: Path, ranges: bool) -> None:
+    path = tmp_path / "w.pth"
+    server.cut_after, server.ranges = 1_500_000, ranges
+    with pytest.raises(DownloadError, match="ended after 1,500,000 of 2,304,000 bytes"):
+        fetch(url, path, checksum=CHECKSUM)
+    assert not path.exists()
+    server.cut_after = None
+    assert fetch(url, path, checksum=CHECKSUM).read_bytes() == CONTENT
+    assert server.asked == [None, "bytes=1500000-"]
+
+
+def test_what_was_tampered_with_is_removed(server: Server, url: str, tmp_path: Path) -> None:
+    path = tmp_path / "w.pth"
+    server.tampered = True
+    with pytest.raises(DownloadError, match="is not what"):
+        fetch(url, path, checksum=CHECKSUM)
+    assert list(tmp_path.iterdir()) == []
+    server.tampered = False
+    fetch(url, path, checksum=CHECKSUM)
+    path.write_bytes(CONTENT + b"x")  # in the cache, afterwards
+    with pytest.raises(DownloadError, match="is not what"):
+        fetch(url, path, checksum=CHECKSUM)
+    assert not path.exists()
+
+
+def test_a_part_that_holds_everything_needs_no_more(server: Server, url: str, tmp_path: Path) -> None:
+    (tmp_path / "w.pth.part").write_bytes(CONTENT)
+    assert fetch(url, tmp_path / "w.pth", checksum=CHECKSUM).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9/file", "file:///etc/hostname", "{url}x"])
+def test_what_cannot_be_had_says_where_to_put_it(url: str, tmp_path: Path, address: str) -> None:
+    path = tmp_path / "w.pth"
+    with pytest.raises(DownloadError) as caught:
+        fetch(address.format(url=url), path, checksum=CHECKSUM)
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value) or "only https and http" in str(caught.value)
+    assert not path.exists()
+
+
+def test_md5_where_a_publisher_gives_that(url: str, tmp_path: Path) -> None:
+    checksum = "md5:" + hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
+    assert fetch(url, tmp_path / "x", checksum=checksum).exists()
+
+
+def test_the_cache_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path))
+    assert cache_folder("weights") == tmp_path / "weights"
+    monkeypatch.delenv("PENNYWEIGHT_CACHE")
+    assert cache_folder("weights").parts[-2:] == ("pennyweight", "weights")

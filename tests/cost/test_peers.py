@@ -1,0 +1,61 @@
+"""The same counts as other libraries' counters, where those count."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from pennyweight.cost import count
+from pennyweight.nn import Network
+from pennyweight.zoo import create, names, variant
+from pennyweight.zoo.vit import ViT
+
+pytestmark = [
+    pytest.mark.peers,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
+]
+
+# Larger ones repeat blocks of smaller ones, and HybridSN takes bands, not colours.
+NAMES = [name for name in names() if variant(name).params < 30e6 and variant(name).input_shape[0] == 3]
+
+
+def made(name: str, stem: str) -> tuple[Network, tuple[int, int, int]]:
+    network = create(name, stem=stem).eval()
+    side = network.size if isinstance(network, ViT) else 64
+    return network, (3, side, side)
+
+
+@pytest.mark.parametrize("stem", ["imagenet", "cifar"])
+@pytest.mark.parametrize("name", NAMES)
+def test_multiply_adds_are_fvcores(name: str, stem: str) -> None:
+    from fvcore.nn import FlopCountAnalysis
+
+    network, shape = made(name, stem)
+    peer = FlopCountAnalysis(network, torch.zeros(1, *shape)).unsupported_ops_warnings(False)
+    theirs = peer.uncalled_modules_warnings(False).by_operator()
+    attention = 0
+    if isinstance(network, ViT):  # its two products, which fvcore does not count
+        tokens, d = network.stem.positions.shape[1:]
+        attention = 2 * tokens**2 * d * sum(len(list(stage.children())) for stage in network.trunk)
+    assert count(network, shape).macs == theirs["conv"] + theirs["linear"] + attention
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("vit")])
+def test_layers_are_torchinfos(name: str) -> None:
+    """torchinfo adds the parameters of norms and biases as if they were multiply-adds: compared convolution by one."""
+    from torchinfo import summary
+
+    network, shape = made(name, "imagenet")
+    peer = summary(network, (1, *shape), verbose=0, device="cpu", col_names=())
+    theirs = [layer.macs for layer in peer.summary_list if layer.class_name.startswith("Conv2d") and unbiased(layer)]
+    cost = count(network, shape)
+    plain = {name for name, module in network.named_modules() if getattr(module, "bias", None) is None}
+    ours = [layer.macs for layer in cost.layers if layer.type.startswith("Conv2d") and layer.name in plain]
+    assert sorted(ours) == sorted(theirs)  # theirs come as they were made, ours as they run
+    assert cost.params == peer.total_params
+
+
+def unbiased(layer: Any) -> bool:
+    return layer.module.bias is None
