@@ -64,6 +64,7 @@ def _receive(url: str, part: Path, advance: Callable[[int, int | None], None]) -
     try:
         response: Any = urllib.request.urlopen(request, timeout=TIMEOUT_S)  # noqa: S310
     except urllib.error.HTTPError as error:
+        error.close()  # it holds the connection
         if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
             return  # all of it was there; the checksum says whether it is right
         raise
