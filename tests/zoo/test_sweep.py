@@ -19,6 +19,8 @@ STATE_KEYS = Path(__file__).with_name("state_keys.json")
 NAMES = [name for family in FAMILIES for name in family.variants]
 SMALLEST = {family.title: min(family.variants, key=lambda name: family.variants[name].params) for family in FAMILIES}
 STEMS = ("imagenet", "cifar")
+# Every network, the large ones in the slow set.
+BIG_SLOW = [pytest.param(name, marks=() if variant(name).params < 6e6 else pytest.mark.slow) for name in NAMES]
 
 
 def weightless(name: str, **options: object) -> Network:
@@ -57,7 +59,7 @@ def test_the_published_accuracy_is_a_percentage_with_its_paper(name: str) -> Non
     assert row.paper
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", BIG_SLOW)
 def test_features_are_as_described_and_every_parameter_takes_part(name: str) -> None:
     model = weightless(name)
     x = own_input(name, model)
@@ -69,7 +71,7 @@ def test_features_are_as_described_and_every_parameter_takes_part(name: str) -> 
     assert [key for key, parameter in model.named_parameters() if parameter.grad is None] == []
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SMALLEST.values())
 def test_another_head(name: str) -> None:
     model = weightless(name)
     model.reset_head(3)
@@ -88,9 +90,7 @@ def test_every_parameter_has_a_gradient(name: str, stem: str) -> None:
     assert [key for key, grad in grads.items() if key.endswith("weight") and grad is not None and not grad.any()] == []
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if variant(name).params < 6e6 else pytest.mark.slow) for name in NAMES]
-)
+@pytest.mark.parametrize("name", BIG_SLOW)
 def test_a_fresh_network_knows_nothing(name: str) -> None:
     """Its loss on noise is that of guessing. Large networks are left to the slow set."""
     row = variant(name)
