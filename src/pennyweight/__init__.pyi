@@ -12,7 +12,7 @@ from .verbs.export import export as export
 from .verbs.fit import fit as fit
 from .verbs.load import load as load
 from .verbs.weigh import weigh as weigh
-from .zoo.registry import create as create
+from .zoo.pretrained import create as create
 from .zoo.registry import names as names
 from .zoo.weights import load_weights as load_weights
 

@@ -39,6 +39,7 @@ PROMISED = {
         "--input": "value",
         "--stem": "value",
         "--config": "repeated",
+        "--weights": "value",
         "--out": "value",
         "--epochs": "value",
         "--batch": "value",
@@ -50,10 +51,17 @@ PROMISED = {
         "RUN_OR_BUNDLE": "required",
         "SOURCE": "optional",
         "--split": "value",
+        "--weights": "value",
         "--json": "flag",
     },
-    "export": {"RUN": "required", "--out": "value"},
-    "predict": {"RUN_OR_BUNDLE": "required", "PATH...": "required", "--top": "value", "--json": "flag"},
+    "export": {"RUN": "required", "--out": "value", "--weights": "value"},
+    "predict": {
+        "RUN_OR_BUNDLE": "required",
+        "PATH...": "required",
+        "--top": "value",
+        "--weights": "value",
+        "--json": "flag",
+    },
 }
 DEFAULTS = {
     "names": {"pattern": "*"},
@@ -114,6 +122,7 @@ def test_names_as_json(pennyweight: Run) -> None:
         "macs": 568_740_352,
         "input_shape": [3, 224, 224],
         "published_top1": 70.6,
+        "weights": {},
     }
 
 

@@ -183,12 +183,11 @@ def test_what_is_no_run_and_no_bundle(cannot: Callable[..., str], pictures: Path
     picture = pictures / "dark" / "01.png"
     for command in (("predict", "nothing", picture), ("evaluate", "nothing", pictures)):
         assert "no run or bundle at nothing" in cannot(*command)
-    assert "no run at nothing" in cannot("export", "nothing")
+    assert "no run or bundle at nothing, and unknown network 'nothing'" in cannot("export", "nothing")
     for command in (("predict", pictures, picture), ("evaluate", pictures), ("export", pictures)):
         assert "is not a run: it has no run.json" in cannot(*command)
-    for command in (("predict", picture, picture), ("evaluate", picture, pictures)):
+    for command in (("predict", picture, picture), ("evaluate", picture, pictures), ("export", picture)):
         assert "not a whole ONNX file" in cannot(*command)
-    assert "no run at" in cannot("export", picture)
 
 
 def test_a_source_with_a_class_that_is_not_known(

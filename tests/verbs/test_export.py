@@ -9,7 +9,7 @@ import pytest
 
 import pennyweight as pw
 from pennyweight import data
-from pennyweight.core.errors import BundleError, ParityError, PennyweightError, RunError
+from pennyweight.core.errors import BundleError, InputError, ParityError, PennyweightError
 from pennyweight.runtime import Outputs
 from pennyweight.runtime.bundle import OnnxEngine
 
@@ -115,7 +115,7 @@ def test_a_failed_proof_leaves_the_bundle_that_was_there(own_run: pw.Run, monkey
 
 
 def test_what_is_no_whole_run(own_run: pw.Run, tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="no run at"):
+    with pytest.raises(InputError, match="no run or bundle at"):
         pw.export(tmp_path / "none")
     own_run.weights_path.write_bytes(own_run.weights_path.read_bytes()[:1000])
     with pytest.raises(PennyweightError, match=r"weights\.safetensors"):

@@ -20,8 +20,16 @@ Config = Annotated[
     list[str] | None,
     typer.Option("--config", metavar="NAME=VALUE", help="A field of the network's Config, such as width=0.5."),
 ]
-RunOrBundle = Annotated[
-    Path, typer.Argument(metavar="RUN_OR_BUNDLE", help="A folder that fit made, or a file that export made.")
+Trained = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN_OR_BUNDLE",
+        help="A folder that fit made, a file that export made, or a network's name with --weights.",
+    ),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(metavar="WEIGHTS", help="For a name: imagenet (the best published), a tag, a file, or a run."),
 ]
 
 
@@ -50,14 +58,15 @@ def names(
 
     rows = []
     for name in zoo.names(pattern):
-        row = zoo.variant(name)
+        row = None if ":" in name else zoo.variant(name)
         rows.append(
             {
                 "name": name,
-                "params": row.params,
-                "macs": row.macs,
-                "input_shape": row.input_shape,
-                "published_top1": row.top1,
+                "params": row and row.params,
+                "macs": row and row.macs,
+                "input_shape": row and row.input_shape,
+                "published_top1": row and row.top1,
+                "weights": zoo.tags(name),
             }
         )
     if not rows:
@@ -100,6 +109,12 @@ def fit(
     ] = None,
     stem: Stem = None,
     config: Config = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WEIGHTS", help="Start from these: imagenet (the best published), a tag, a file, or a run."
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="The run's folder, not there yet; by default runs/SOURCE-MODEL-N."),
@@ -131,6 +146,7 @@ def fit(
         input_size=input,
         stem=stem,
         config=fields,
+        weights=weights,
         seed=seed,
     )
     if json:
@@ -148,18 +164,19 @@ def fit(
 
 
 def evaluate(
-    run_or_bundle: RunOrBundle,
+    run_or_bundle: Trained,
     source: Annotated[
         str | None,
         typer.Argument(metavar="SOURCE", help="Pictures to score on; by default those it was trained on."),
     ] = None,
     split: Annotated[Literal["train", "val", "test"], typer.Option(help="Which split of the source.")] = "test",
+    weights: Weights = None,
     json: Json = False,
 ) -> None:
     """Score a run or a bundle: accuracy with its interval, and each class."""
     from pennyweight.verbs.evaluate import evaluate as verb
 
-    scored = verb(run_or_bundle, source, split=split)
+    scored = verb(_opened(run_or_bundle, weights), source, split=split)
     if json:
         show.as_json(scored.to_dict())
     else:
@@ -167,28 +184,32 @@ def evaluate(
 
 
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A folder that fit made.")],
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="A folder that fit made, or a network's name with --weights.")
+    ],
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="The bundle, not there yet; by default model.onnx in the run."),
+        typer.Option(metavar="FILE", help="The bundle, not there yet; by default model.onnx in the run, or NAME.onnx."),
     ] = None,
+    weights: Weights = None,
 ) -> None:
     """Write a run's network as a bundle: one ONNX file, proved to answer as the network does."""
     from pennyweight.verbs.export import export as verb
 
-    show.bundle(verb(run, out))
+    show.bundle(verb(_opened(run, weights), out))
 
 
 def predict(
-    run_or_bundle: RunOrBundle,
+    run_or_bundle: Trained,
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Picture files, or folders of them.")],
     top: Annotated[int, typer.Option(metavar="N", min=1, help="How many labels to name.")] = 5,
+    weights: Weights = None,
     json: Json = False,
 ) -> None:
     """Say what is on pictures. Those that cannot be read are named, and the status is 1."""
     from pennyweight.verbs.load import load
 
-    classifier = load(run_or_bundle)
+    classifier = load(_opened(run_or_bundle, weights))
     made, failures = [], []
     for path in _files(paths):
         try:
@@ -203,6 +224,16 @@ def predict(
         show.failure(failure["error"])
     if failures:
         raise typer.Exit(1)
+
+
+def _opened(what: str, weights: str | None) -> Any:
+    """What `what` names, ready to use; what its weights did not say is told on standard error."""
+    from pennyweight.verbs.load import open_trained
+
+    opened = open_trained(what, weights)
+    for note in getattr(opened, "notes", ()):
+        show.note(note)
+    return opened
 
 
 def _files(paths: list[Path]) -> Iterator[Path]:

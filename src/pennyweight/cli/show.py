@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pennyweight.runtime import Bundle, Prediction
     from pennyweight.scoring import Evaluation
 
-__all__ = ["as_json", "bundle", "cost", "evaluation", "failure", "networks", "predictions", "run"]
+__all__ = ["as_json", "bundle", "cost", "evaluation", "failure", "networks", "note", "predictions", "run"]
 
 CONVENTION = "MACs: multiply-accumulates of convolutions, linear layers and matrix products; biases are not counted."
 
@@ -29,15 +29,27 @@ def as_json(value: Mapping[str, Any]) -> None:
 
 def networks(rows: Iterable[Mapping[str, Any]]) -> None:
     """The table of networks: their counts and their published accuracy."""
+
+    def percent(value: float) -> str:
+        return f"{value:.1f}%"
+
     columns = (
         Column("network"),
         Column("params"),
         Column("MACs"),
         Column("input", shape),
-        Column("top-1 published", lambda v: f"{v:.1f}%"),
+        Column("paper", percent),
+        Column("weights", percent),
     )
     keys = ("name", "params", "macs", "input_shape", "published_top1")
-    Console().print(table(None, columns, [[row[key] for key in keys] for row in rows]))
+    cells = [
+        [*(row[key] for key in keys), max((top1 for top1 in row["weights"].values() if top1 is not None), default=None)]
+        for row in rows
+    ]
+    Console().print(table(None, columns, cells))
+    Console().print(
+        "paper, weights: ImageNet top-1 as published, by the authors and of the best weights", highlight=False
+    )
 
 
 def cost(name: str, counted: Cost) -> None:
@@ -99,6 +111,11 @@ def run(made: Run) -> None:
         soft_wrap=True,
     )
     console.print(f"run     {made.folder}\nreport  {made.report_path}", highlight=False, markup=False, soft_wrap=True)
+
+
+def note(line: str) -> None:
+    """What a person should know beside the answer, on standard error."""
+    Console(stderr=True).print(f"note: {printable(line)}", markup=False, highlight=False, soft_wrap=True)
 
 
 def failure(line: str) -> None:

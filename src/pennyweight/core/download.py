@@ -6,12 +6,21 @@ import hashlib
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 from typing import IO, Any
 
 import platformdirs
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 from pennyweight.core.errors import DownloadError
 from pennyweight.core.files import sync_folder
@@ -28,14 +37,12 @@ def cache_folder(kind: str) -> Path:
     return Path(root, kind)
 
 
-def fetch(
-    url: str, path: Path, *, checksum: str, advance: Callable[[int, int | None], None] = lambda done, total: None
-) -> Path:
+def fetch(url: str, path: Path, *, checksum: str) -> Path:
     """`path`, downloaded from `url` unless it is there already; its content has the `checksum` or nothing is kept.
 
     `checksum` is "sha256:" or "md5:" and hexadecimal digits; of SHA-256 the first ones are enough, as file names carry
-    them. What came before a break is kept beside `path` and resumed. `advance(bytes so far, bytes in all)` is called as
-    it comes. Raises DownloadError, which says where to put the file by hand.
+    them. What came before a break is kept beside `path` and resumed. Progress is shown on standard error: a bar on a
+    terminal, else a line. Raises DownloadError, which says where to put the file by hand.
     """
     if path.exists():
         _verify(path, checksum, url)
@@ -45,7 +52,7 @@ def fetch(
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     try:
-        _receive(url, part, advance)
+        _receive(url, part)
     except (OSError, urllib.error.URLError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise DownloadError(
@@ -57,7 +64,7 @@ def fetch(
     return path
 
 
-def _receive(url: str, part: Path, advance: Callable[[int, int | None], None]) -> None:
+def _receive(url: str, part: Path) -> None:
     """Append to `part` what it lacks of `url`; a server that cannot resume sends all of it."""
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})  # noqa: S310 - see fetch
@@ -74,20 +81,24 @@ def _receive(url: str, part: Path, advance: Callable[[int, int | None], None]) -
         length = response.headers.get("Content-Length")
         total = have + int(length) if length is not None else None
         with part.open("ab" if resumed else "wb") as file:
-            _copy(response, file, have, total, advance)
+            _copy(response, file, part.stem, have, total)
     if total is not None and part.stat().st_size < total:
         raise OSError(
             f"the connection ended after {part.stat().st_size:,} of {total:,} bytes; the next try goes on there"
         )
 
 
-def _copy(
-    response: IO[bytes], file: IO[bytes], done: int, total: int | None, advance: Callable[[int, int | None], None]
-) -> None:
-    while chunk := response.read(CHUNK_BYTES):
-        file.write(chunk)
-        done += len(chunk)
-        advance(done, total)
+def _copy(response: IO[bytes], file: IO[bytes], name: str, done: int, total: int | None) -> None:
+    console = Console(stderr=True)
+    if not console.is_interactive:
+        size = "" if total is None else f", {total / 1e6:.1f} MB"
+        console.print(f"downloading {name}{size}", markup=False, highlight=False, soft_wrap=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_interactive) as bar:
+        task = bar.add_task(escape(name), completed=done, total=total)
+        while chunk := response.read(CHUNK_BYTES):
+            file.write(chunk)
+            bar.advance(task, len(chunk))
     file.flush()
     os.fsync(file.fileno())
 

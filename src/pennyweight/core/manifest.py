@@ -35,8 +35,8 @@ class Manifest:
     """accuracy, its interval, split, images; None for a network that was not scored."""
     parity: Mapping[str, Any]
     """How the graph was proved to answer as the network: pictures, largest differences, tolerance."""
-    data: Mapping[str, Any]
-    """name and fingerprint of what it was trained on."""
+    data: Mapping[str, Any] | None
+    """name and fingerprint of what it was trained on; None for weights from elsewhere."""
     versions: Mapping[str, str]
     created: str
 

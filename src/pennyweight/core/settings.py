@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pennyweight.core.errors import InputError, nearest
 
-__all__ = ["override", "parse_pairs"]
+__all__ = ["override", "parse", "parse_pairs"]
 
 T = TypeVar("T")
 
@@ -24,6 +24,16 @@ def parse_pairs(pairs: Iterable[str], option: str) -> dict[str, str]:
             raise InputError(f"{option} '{pair}' is not NAME=VALUE; for example {option} width=0.5")
         parsed[name.strip()] = value.strip()
     return parsed
+
+
+def parse(value: Any) -> Any:
+    """Text as the number, truth value or None that it spells, for settings whose type nobody said; else as it is."""
+    for kind in (bool, int, float, type(None)):
+        if isinstance(value, str):
+            matched, result = _as(value, kind)
+            if matched and not (kind is bool and value in ("0", "1")):
+                return result
+    return value
 
 
 def override(settings: T, changes: Mapping[str, Any], *, what: str) -> T:

@@ -16,6 +16,7 @@ __all__ = [
     "Conv2dTFSame",
     "ConvNormAct",
     "Padding",
+    "PooledStem",
     "SqueezeExcite",
     "Style",
     "divisible",
@@ -110,6 +111,19 @@ class ConvNormAct(nn.Sequential):
         if act:
             layers.append(style.act())
         super().__init__(*layers)
+
+
+class PooledStem(nn.Sequential):
+    """A convolution of stride 2 and a 3×3 max pool; in the small-image form of stride 1, and no pool.
+
+    (B, c_in, H, W) -> (B, c_out, H/4, W/4), or of the same H and W. `kernel` is that of the large form.
+    """
+
+    def __init__(self, c_in: int, c_out: int, kernel: int = 3, *, small: bool, style: Style) -> None:
+        super().__init__(
+            ConvNormAct(c_in, c_out, 3 if small else kernel, stride=1 if small else 2, style=style),
+            nn.Identity() if small else nn.MaxPool2d(3, 2, padding=1),
+        )
 
 
 class SqueezeExcite(nn.Module):

@@ -13,30 +13,36 @@ from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
 
 from pennyweight.core.errors import InputError
-from pennyweight.nn.blocks import ClassifierHead, ConvNormAct, SqueezeExcite, Style, divisible
+from pennyweight.nn.blocks import ClassifierHead, ConvNormAct, PooledStem, SqueezeExcite, Style, divisible
 from pennyweight.nn.network import Network
 
-__all__ = ["Residual", "ResidualConfig", "ResidualNetwork", "basic", "bottleneck"]
+__all__ = ["Residual", "ResidualConfig", "ResidualNetwork", "ResidualStyle", "basic", "bottleneck"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResidualConfig(Style):
-    """What these papers' tables vary."""
+class ResidualStyle(Style):
+    """What every network of residual blocks can vary."""
 
-    block: Literal["basic", "bottleneck"] = "bottleneck"
     blocks: tuple[int, ...] = (3, 4, 6, 3)
     """Of each stage."""
     channels: int = 64
     """Of the stem and of the first stage's inner convolutions; later stages double."""
-    groups: int = 1
-    """Cardinality: the paths of a ResNeXt."""
-    group_channels: int = 64
-    """Of one path in the first stage; later stages double."""
     se: bool = False
     """Squeeze-and-excitation, with a sixteenth of the channels in the middle."""
     dropout: float = 0.0
     drop_path: float = 0.0
     """Stochastic depth: the chance that training skips the last block; earlier ones have less, linearly."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResidualConfig(ResidualStyle):
+    """What these papers' tables vary."""
+
+    block: Literal["basic", "bottleneck"] = "bottleneck"
+    groups: int = 1
+    """Cardinality: the paths of a ResNeXt."""
+    group_channels: int = 64
+    """Of one path in the first stage; later stages double."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -53,7 +59,7 @@ class ResidualConfig(Style):
             )
 
 
-def basic(c_in: int, planes: int, *, stride: int, config: ResidualConfig) -> tuple[nn.Sequential, int]:
+def basic(c_in: int, planes: int, *, stride: int, config: ResidualStyle) -> tuple[nn.Sequential, int]:
     """Two 3×3 convolutions, and the channels that leave them. ResNet, Fig. 5 left."""
     layers = nn.Sequential(
         ConvNormAct(c_in, planes, 3, stride=stride, style=config),
@@ -82,7 +88,7 @@ class Residual(nn.Module):
     """act(shortcut(x) + layers(x)); where shapes differ the shortcut is a 1×1 convolution with norm."""
 
     def __init__(
-        self, layers: nn.Module, c_in: int, c_out: int, *, stride: int, config: ResidualConfig, drop_path: float
+        self, layers: nn.Module, c_in: int, c_out: int, *, stride: int, config: ResidualStyle, drop_path: float
     ) -> None:
         super().__init__()
         same = stride == 1 and c_in == c_out
@@ -104,10 +110,7 @@ class ResidualNetwork(Network):
         super().__init__()
         small = stem == "cifar"
         c_in = config.channels
-        self.stem = nn.Sequential(
-            ConvNormAct(in_channels, c_in, 3 if small else 7, stride=1 if small else 2, style=config),
-            nn.Identity() if small else nn.MaxPool2d(3, 2, padding=1),
-        )
+        self.stem = PooledStem(in_channels, c_in, 7, small=small, style=config)
         stages: list[nn.Module] = []
         features = []
         reached, total = 0, sum(config.blocks)

@@ -1,20 +1,21 @@
-"""`evaluate`: how good a run or a bundle is on pictures."""
+"""`evaluate`: how good a run, a bundle or a published network is on pictures."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pennyweight import data
 from pennyweight.core.errors import InputError, SourceError
+from pennyweight.core.labels import numbers_of
 from pennyweight.core.run import Run
 from pennyweight.runtime import Bundle, Classifier
 from pennyweight.scoring import Evaluation, score
-from pennyweight.verbs.load import load, open_trained
+from pennyweight.verbs.load import Trained, load, open_trained
 
 __all__ = ["answer", "evaluate"]
 
@@ -22,47 +23,70 @@ BATCH = 64
 
 
 def evaluate(
-    run_or_bundle: str | os.PathLike[str] | Run | Bundle,
+    run_or_bundle_or_name: str | os.PathLike[str] | Trained,
     source: str | data.Source | None = None,
     *,
     split: data.Split = "test",
+    weights: str | os.PathLike[str] | None = None,
     advance: Callable[[int], None] = lambda count: None,
 ) -> Evaluation:
-    """Score a run or bundle on a split of `source`; by default on what the run was trained on.
+    """Score a run, a bundle or a name with `weights` on a split of `source`; by default what the run was trained on.
 
     A source without split folders that the run was not trained on is scored whole (and its split is called
-    "all"). Two evaluations of the same files are identical. `advance(n)` is called after every n pictures.
-    Raises SourceError for classes that the network does not know.
+    "all"). A network of ImageNet knows folders by their synsets (n01440764) too. Two evaluations of the same files are
+    identical. `advance(n)` is called after every n pictures. Raises SourceError for classes that the network does not
+    know.
     """
     if split not in data.SPLITS:
         raise InputError(f"unknown split '{split}'; there are {', '.join(data.SPLITS)}")
-    trained = open_trained(run_or_bundle)
+    trained = open_trained(run_or_bundle_or_name, weights)
     classifier = load(trained)
-    trained_on = trained.record["data"] if isinstance(trained, Run) else trained.manifest.data
-    address = trained_on["address"] if isinstance(trained, Run) else trained_on["name"]
-    opened = _open(source, address, trained)
-    same = opened.fingerprint == trained_on["fingerprint"]
+    origin = _origin(trained)
+    opened = _open(source, origin)
+    same = opened.fingerprint == origin.fingerprint
     if source is None and isinstance(trained, Bundle) and not same:
         # A bundle knows its pictures by name alone, and another folder may have that name.
         raise SourceError(
-            f"'{address}' here is not what {trained.path} was trained on; say what to score: "
-            f"evaluate {trained.path} SOURCE"
+            f"'{origin.address}' here is not what {origin.where} was trained on; say what to score: "
+            f"evaluate {origin.where} SOURCE"
         )
-    own = same or opened.address == address
+    own = same or opened.address == origin.address
     if own or opened.has_splits:
         samples: Sequence[data.Sample] = data.split(opened)[split]
         name: str = split
     else:
         samples, name = opened.samples, "all"
-    samples = _as_labelled(classifier, opened, samples)
+    numbers = numbers_of(opened.labels, classifier.labels, source=opened.name)
     pictures = data.Pictures(samples, classifier.preprocess, keep_bytes=0)
+    probabilities = answer(classifier, pictures, advance)
+    targets = np.asarray(numbers)[pictures.targets]
+    # Classes that are neither in the source nor among the answers have nothing to show: 1,000 may be known, 3 asked.
+    asked = np.union1d(numbers, probabilities.argmax(axis=1))
     return score(
-        answer(classifier, pictures, advance),
-        pictures.targets,
-        labels=classifier.labels,
+        probabilities[:, asked],
+        np.searchsorted(asked, targets),
+        labels=[classifier.labels[number] for number in asked],
         source=opened.name,
         split=name,
     )
+
+
+class Origin(NamedTuple):
+    """What something trained says of its training pictures; None where it says nothing."""
+
+    where: str
+    address: str | None = None
+    fingerprint: str | None = None
+
+
+def _origin(trained: Trained) -> Origin:
+    if isinstance(trained, Run):
+        known = trained.record["data"]
+        return Origin(str(trained.folder), known["address"], known["fingerprint"])
+    if isinstance(trained, Bundle):
+        known = trained.manifest.data or {}
+        return Origin(str(trained.path), known.get("name"), known.get("fingerprint"))
+    return Origin(trained.model["name"])
 
 
 def answer(
@@ -76,27 +100,17 @@ def answer(
     return np.concatenate(rows)
 
 
-def _open(source: str | data.Source | None, address: str, trained: Run | Bundle) -> data.Source:
+def _open(source: str | data.Source | None, origin: Origin) -> data.Source:
     if isinstance(source, data.Source):
         return source
     if source is not None:
         return data.open(source)
+    if origin.address is None:
+        raise InputError(f"{origin.where} does not say what it was trained on; say what to score: SOURCE")
     try:
-        return data.open(address)
+        return data.open(origin.address)
     except SourceError as error:
-        where = trained.folder if isinstance(trained, Run) else trained.path
         raise SourceError(
-            f"the pictures that {where} was trained on are not here ({address}); name others: evaluate {where} SOURCE"
+            f"the pictures that {origin.where} was trained on are not here ({origin.address}); "
+            f"name others: evaluate {origin.where} SOURCE"
         ) from error
-
-
-def _as_labelled(
-    classifier: Classifier, source: data.Source, samples: Sequence[data.Sample]
-) -> tuple[data.Sample, ...]:
-    """The samples with labels numbered as the classifier numbers them."""
-    unknown = [label for label in source.labels if label not in classifier.labels]
-    if unknown:
-        known = ", ".join(classifier.labels)
-        raise SourceError(f"{source.name} has a class '{unknown[0]}' that the network does not know; it knows {known}")
-    numbers = [classifier.labels.index(label) for label in source.labels]
-    return tuple(replace(sample, label=numbers[sample.label]) for sample in samples)

@@ -1,23 +1,27 @@
-"""`export`: from a run to a bundle, proved equal."""
+"""`export`: from a run, or a published network, to a bundle, proved equal."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
+from torch import nn
 
-from pennyweight import data
-from pennyweight.core.errors import BundleError, SourceError
+from pennyweight import data, zoo
+from pennyweight.core.errors import BundleError, InputError, SourceError
 from pennyweight.core.images import Picture
 from pennyweight.core.machine import versions
 from pennyweight.core.manifest import Manifest
+from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run import Run
 from pennyweight.deploy import export_bundle
 from pennyweight.runtime import Bundle
-from pennyweight.verbs.load import preprocess_of, restore
+from pennyweight.verbs.load import open_trained, preprocess_of, restore
 from pennyweight.verbs.weigh import weigh
 
 __all__ = ["export"]
@@ -25,37 +29,84 @@ __all__ = ["export"]
 PROOF_PICTURES = 64
 
 
-def export(run: str | os.PathLike[str] | Run, out: str | os.PathLike[str] | None = None) -> Bundle:
-    """Write a run's network as one ONNX file that describes itself; by default the run's model.onnx.
+def export(
+    run_or_name: str | os.PathLike[str] | Run | zoo.Pretrained,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    weights: str | os.PathLike[str] | None = None,
+) -> Bundle:
+    """Write a network as one ONNX file that describes itself; by default the run's model.onnx, or NAME.onnx here.
 
-    The file appears only after it answered as the network does on up to 64 picture files of the test split
-    (without them, on pictures made for the proof): probabilities within 1e-4, equal answers.
-    Raises ParityError when it does not, BundleError when `out` exists already.
+    The network is a run's, or a name's with `weights`. The file appears only after it answered as the network does on
+    up to 64 picture files of the test split (without them, on pictures made for the proof): probabilities within 1e-4,
+    equal answers. Raises ParityError when it does not, BundleError when the file exists already, InputError for what is
+    a bundle already.
     """
-    run = run if isinstance(run, Run) else Run(Path(run))
-    path = run.bundle_path if out is None else Path(out)
-    if out is not None and path.exists():
-        raise BundleError(f"--out {path} exists already; nothing is overwritten: name a file that is not there yet")
+    trained = open_trained(run_or_name, weights)
+    if isinstance(trained, Bundle):
+        raise InputError(f"{trained.path} is a bundle already; export takes a run, or a name with weights")
+    if isinstance(trained, Run):
+        path, known = trained.bundle_path, _of_run(trained)
+    else:
+        path, known = Path(f"{trained.model['name'].replace(':', '-')}.onnx"), _of_name(trained)
+    if out is not None or not isinstance(trained, Run):
+        path = path if out is None else Path(out)
+        if path.exists():
+            raise BundleError(
+                f"{path} exists already; nothing is overwritten: say --out FILE, one that is not there yet"
+            )
     if not path.absolute().parent.is_dir():
         raise BundleError(f"cannot write {path}: there is no folder {path.absolute().parent}")
-    record, evaluation = run.record, run.evaluation
-    preprocess = preprocess_of(run)
-    network = restore(run)
-    cost = weigh(network, (preprocess.channels, preprocess.size, preprocess.size))
+    preprocess = known.preprocess
+    cost = weigh(known.network, (preprocess.channels, preprocess.size, preprocess.size))
     manifest = Manifest(
-        network=record["model"],
-        labels=tuple(run.labels),
+        network=known.model,
+        labels=known.labels,
         preprocess=preprocess,
         cost={"params": cost.params, "macs": cost.macs},
-        evaluation={key: evaluation[key] for key in ("split", "images", "accuracy", "accuracy_interval")},
+        evaluation=known.evaluation,
         parity={},
-        data={"name": record["data"]["source"], "fingerprint": record["data"]["fingerprint"]},
+        data=known.data,
         versions=versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     with tempfile.TemporaryDirectory() as folder:
-        pictures = _test_pictures(run, Path(folder))
-        return export_bundle(network, path, manifest, pictures, of=f"test split of {record['data']['source']}")
+        pictures = _test_pictures(trained, Path(folder)) if isinstance(trained, Run) else []
+        of = f"test split of {known.data['name']}" if known.data else ""
+        return export_bundle(known.network, path, manifest, pictures, of=of)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What a bundle will say of its network."""
+
+    network: nn.Module
+    model: dict[str, Any]
+    labels: tuple[str, ...]
+    preprocess: Preprocess
+    evaluation: dict[str, Any] | None = None
+    data: dict[str, Any] | None = None
+
+
+def _of_run(run: Run) -> Known:
+    record, evaluation = run.record, run.evaluation
+    return Known(
+        network=restore(run),
+        model=record["model"],
+        labels=tuple(run.labels),
+        preprocess=preprocess_of(run),
+        evaluation={key: evaluation[key] for key in ("split", "images", "accuracy", "accuracy_interval")},
+        data={"name": record["data"]["source"], "fingerprint": record["data"]["fingerprint"]},
+    )
+
+
+def _of_name(made: zoo.Pretrained) -> Known:
+    return Known(
+        network=made.network,
+        model=made.model | {"weights": made.weights},
+        labels=made.labels,
+        preprocess=made.preprocess,
+    )
 
 
 def _test_pictures(run: Run, folder: Path) -> list[Picture]:

@@ -41,6 +41,7 @@ def fit(
     input_size: int | None = None,
     stem: zoo.Stem | None = None,
     config: Mapping[str, Any] | None = None,
+    weights: str | os.PathLike[str] | None = None,
     seed: int = 0,
     progress: bool = True,
 ) -> Run:
@@ -48,19 +49,22 @@ def fit(
 
     `recipe` is a whole Recipe, or fields to change in the one that suits the source; `config` changes fields of the
     network's Config. What is left out is chosen by the source: `input_size` in pixels, the small-image stem below
-    96 of them. `out` must not exist; by default it is runs/SOURCE-MODEL-N. Nothing is written before every
+    96 of them. `weights` (a file, a run, or a published tag) are what training starts from, and choose their own input,
+    stem and Config instead. `out` must not exist; by default it is runs/SOURCE-MODEL-N. Nothing is written before every
     picture was read and the network made. `progress` is shown on standard error. Raises a PennyweightError for
     anything that cannot be used.
     """
     started = perf_counter()
     opened = source if isinstance(source, data.Source) else data.open(source)
     splits = data.split(opened)
-    plan = make_plan(opened, model, recipe=recipe, input_size=input_size, stem=stem, config=config or {}, seed=seed)
+    plan = make_plan(
+        opened, model, recipe=recipe, input_size=input_size, stem=stem, config=config or {}, weights=weights, seed=seed
+    )
     folder = new_run_folder(out, f"{opened.name}-{plan.model['name']}")
-    network = plan.make()
+    network, adapted = plan.make()
     pictures = {name: data.Pictures(splits[name], plan.preprocess) for name in data.SPLITS}
     with TrainingProgress(plan.recipe.epochs, None if progress else Console(quiet=True)) as shown:
-        for note in (*opened.notes, *splits.notes, plan.note, f"run {folder}"):
+        for note in (*opened.notes, *splits.notes, plan.note, *adapted, f"run {folder}"):
             shown.note(note)
         with shown.phase("reading pictures", len(opened.samples)) as phase:
             for part in pictures.values():
@@ -111,6 +115,7 @@ def _record(folder: Path, source: data.Source, splits: data.Splits, plan: Plan) 
         "status": "training",
         "seed": plan.seed,
         "model": plan.model,
+        "weights": None if plan.checkpoint is None else plan.checkpoint.name,
         "data": {
             "source": source.name,
             "address": source.address,
@@ -134,10 +139,11 @@ def _train(
     shown: TrainingProgress,
 ) -> Epoch:
     """The best epoch; its weights are in the run's folder."""
+    said = plan.describe(run.labels)
 
     def keep(epoch: Epoch, best: bool) -> None:
         if best:
-            save_weights(run.weights_path, network, {"network": plan.model["name"], "epoch": str(epoch.epoch)})
+            save_weights(run.weights_path, network, said | {"epoch": str(epoch.epoch)})
         append_line(run.metrics_path, epoch.to_dict())
 
     return train(

@@ -1,4 +1,4 @@
-"""`load`: a run or a bundle as a classifier."""
+"""`load`: a run, a bundle or a published network as a classifier."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Union
 
 from pennyweight.core.errors import InputError, RunError
 from pennyweight.core.preprocess import Preprocess
@@ -16,35 +16,61 @@ from pennyweight.runtime import Bundle, Classifier
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["load", "open_trained", "preprocess_of", "restore"]
+    from pennyweight.zoo import Pretrained
+
+__all__ = ["Trained", "load", "open_trained", "preprocess_of", "restore"]
+
+Trained = Union[Run, Bundle, "Pretrained"]  # the last by name: it needs torch
 
 
-def load(run_or_bundle: str | os.PathLike[str] | Run | Bundle) -> Classifier:
-    """A classifier from a run's folder or a bundle's file; a bundle needs no torch.
+def load(
+    run_or_bundle_or_name: str | os.PathLike[str] | Trained, *, weights: str | os.PathLike[str] | None = None
+) -> Classifier:
+    """A classifier from a run's folder, a bundle's file (which needs no torch), or a network's name with `weights`.
 
-    Raises InputError when there is neither, RunError or BundleError when it is damaged.
+    `weights` is a file, a run or a published tag ("imagenet": the best), as `create` takes it. Raises InputError when
+    there is nothing of that name, RunError or BundleError when it is damaged.
     """
-    trained = open_trained(run_or_bundle)
+    trained = open_trained(run_or_bundle_or_name, weights)
     if isinstance(trained, Bundle):
         return trained.classifier
     from pennyweight.deploy.graph import TorchEngine  # torch, which a bundle does without
 
-    preprocess = preprocess_of(trained)
-    with _record(trained):
-        labels = tuple(trained.labels)
-    return Classifier(TorchEngine(restore(trained), preprocess), labels, preprocess)
+    if isinstance(trained, Run):
+        preprocess = preprocess_of(trained)
+        with _record(trained):
+            labels = tuple(trained.labels)
+        return Classifier(TorchEngine(restore(trained), preprocess), labels, preprocess)
+    return Classifier(TorchEngine(trained.network, trained.preprocess), trained.labels, trained.preprocess)
 
 
-def open_trained(run_or_bundle: str | os.PathLike[str] | Run | Bundle) -> Run | Bundle:
-    """A Run for a folder, a Bundle for a file."""
-    if isinstance(run_or_bundle, (Run, Bundle)):
-        return run_or_bundle
-    path = Path(run_or_bundle)
-    if path.is_dir():
+def open_trained(what: str | os.PathLike[str] | Trained, weights: str | os.PathLike[str] | None = None) -> Trained:
+    """A Run for a folder, a Bundle for a file, a Pretrained network for a name with `weights`."""
+    if not isinstance(what, (str, os.PathLike)):
+        return what
+    path = Path(what)
+    if weights is None and path.is_dir():
         return Run(path)
-    if path.is_file():
+    if weights is None and path.is_file():
         return Bundle(path)
-    raise InputError(f"no run or bundle at {path}; give a folder that `fit` made or a file that `export` made")
+    if len(path.parts) > 1 or path.suffix == ".onnx":  # no name looks so
+        if weights is not None:
+            raise InputError(f"weights belong to a network's name, such as mobilenet_v2, not to {path}")
+        raise InputError(
+            f"no run or bundle at {path}; give a folder that `fit` made, a file that `export` made, or a network's "
+            "name with weights"
+        )
+    from pennyweight import zoo
+
+    if weights is not None:
+        return zoo.open_pretrained(str(what), weights)
+    try:
+        zoo.form(str(what))
+    except InputError as error:
+        raise InputError(f"no run or bundle at {path}, and {error}") from error
+    raise InputError(
+        f"'{what}' is a network, and nothing says which weights: add --weights imagenet, or a file, or a run"
+    )
 
 
 def preprocess_of(run: Run) -> Preprocess:

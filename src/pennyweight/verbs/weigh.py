@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import nn
 
 from pennyweight import cost, zoo
@@ -32,10 +31,8 @@ def weigh(
         if input_shape is None:
             raise InputError("weighing a module needs its input shape, for example (3, 224, 224)")
         return cost.count(model_or_name, input_shape, batch=batch)
-    row = zoo.variant(model_or_name)
-    shape = tuple(input_shape or row.input_shape)
-    with torch.device("meta"):  # nothing is allocated, and no random number drawn
-        network = zoo.build(
-            model_or_name, num_classes=row.num_classes, in_channels=shape[0], stem=stem, config=config or {}
-        )
-    return cost.count(network.eval(), shape, batch=batch)
+    usual = zoo.form(model_or_name)
+    shape = tuple(input_shape or usual.input_shape)
+    how = zoo.settle(model_or_name, config or {}, size=shape[-1])
+    network = zoo.sketch(model_or_name, num_classes=usual.num_classes, in_channels=shape[0], stem=stem, config=how)
+    return cost.count(network, shape, batch=batch)

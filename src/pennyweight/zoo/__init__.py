@@ -1,5 +1,39 @@
 """The networks by name: `create` makes one, `names` lists them."""
 
-from pennyweight.zoo.registry import FAMILIES, Family, Stem, build, create, names, variant
+from pennyweight.zoo.checkpoint import Checkpoint
+from pennyweight.zoo.pretrained import Pretrained, create, describe, open_checkpoint, open_pretrained
+from pennyweight.zoo.registry import (
+    FAMILIES,
+    Family,
+    Form,
+    Stem,
+    build,
+    form,
+    names,
+    settle,
+    sketch,
+    tags,
+    variant,
+)
+from pennyweight.zoo.weights import put_weights
 
-__all__ = ["FAMILIES", "Family", "Stem", "build", "create", "names", "variant"]
+__all__ = [
+    "FAMILIES",
+    "Checkpoint",
+    "Family",
+    "Form",
+    "Pretrained",
+    "Stem",
+    "build",
+    "create",
+    "describe",
+    "form",
+    "names",
+    "open_checkpoint",
+    "open_pretrained",
+    "put_weights",
+    "settle",
+    "sketch",
+    "tags",
+    "variant",
+]

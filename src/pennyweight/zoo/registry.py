@@ -1,16 +1,21 @@
-"""From a name to a network. A family is one row here; its variants stand in its own file."""
+"""From a name to a network. A family is one row here; its variants stand in its own file.
+
+`torchvision:NAME` and `timm:NAME` are networks of other libraries, and serve wherever a name does.
+"""
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
+
+import torch
+from torch import nn
 
 from pennyweight.core.errors import InputError, nearest
-from pennyweight.core.settings import override
+from pennyweight.core.settings import override, parse
 from pennyweight.nn import Network
 from pennyweight.zoo import (
     efficientnet,
@@ -25,10 +30,11 @@ from pennyweight.zoo import (
     vgg,
     vit,
 )
+from pennyweight.zoo.libraries import LIBRARIES, foreign, open_library
+from pennyweight.zoo.published import PUBLISHED
 from pennyweight.zoo.variant import Variant
-from pennyweight.zoo.weights import open_checkpoint, put_weights
 
-__all__ = ["FAMILIES", "Family", "Stem", "build", "create", "names", "variant"]
+__all__ = ["FAMILIES", "Family", "Form", "Stem", "build", "form", "names", "settle", "sketch", "tags", "variant"]
 
 Stem = Literal["imagenet", "cifar"]
 
@@ -58,60 +64,93 @@ FAMILIES = (
 _BY_NAME = {name: family for family in FAMILIES for name in family.variants}
 
 
+class Form(NamedTuple):
+    """What a network is published for, and takes unless told otherwise."""
+
+    input_shape: tuple[int, int, int]
+    num_classes: int
+    stem: str
+
+
 def names(pattern: str = "*") -> list[str]:
-    """The names that `create` takes, in the order of the tables; `pattern` as in a shell (`*v2*`)."""
+    """The names that `create` takes, in the order of the tables; `pattern` as in a shell (`*v2*`).
+
+    Those of other libraries are listed for a pattern that begins with theirs: `torchvision:*`, `timm:resnet*`.
+    """
+    prefix, colon, theirs = pattern.partition(":")
+    if colon and prefix in LIBRARIES:
+        return [f"{prefix}:{name}" for name in open_library(prefix).names() if fnmatchcase(name, theirs)]
     return [name for name in _BY_NAME if fnmatchcase(name, pattern)]
 
 
 def variant(name: str) -> Variant[Any]:
-    """The table row of a name. Raises InputError with the nearest name."""
+    """The table row of a name of ours. Raises InputError with the nearest name."""
     if name not in _BY_NAME:
         hint = nearest(name, _BY_NAME, otherwise="; `pennyweight names` lists them")
         raise InputError(f"unknown network '{name}'{hint}")
     return _BY_NAME[name].variants[name]
 
 
-def create(
-    name: str,
-    *,
-    num_classes: int = 1000,
-    in_channels: int = 3,
-    stem: Stem | None = None,
-    weights: str | os.PathLike[str] | None = None,
-    **config: Any,
-) -> Network:
-    """A network: (B, in_channels, H, W) float -> (B, num_classes) logits; freshly initialised, or with `weights`.
-
-    `stem="cifar"` keeps small images large enough, None is the variant's own ("imagenet" for those that papers score
-    on it). `config` overrides fields of the family's Config: `create("mobilenet_v2", width=0.5)`. `weights` is a file,
-    whose metadata may say which Config it needs, or a published tag ("imagenet": the best), downloaded once; other
-    classes leave the head fresh, other channels fit the stem, and a warning says so. Raises InputError for an unknown
-    name, stem or field, with the nearest one, and for weights of another network.
-    """
-    if weights is None:
-        return build(name, num_classes=num_classes, in_channels=in_channels, stem=stem, config=config)
-    variant(name)  # an unknown network is said before unknown weights
-    checkpoint = open_checkpoint(weights, name)
-    network = build(
-        name, num_classes=num_classes, in_channels=in_channels, stem=stem, config={**checkpoint.config, **config}
-    )
-    put_weights(network, checkpoint)
-    return network
-
-
-def build(name: str, *, num_classes: int, in_channels: int, stem: str | None, config: Mapping[str, Any]) -> Network:
-    """The same from values, as run.json keeps them; a field of `config` never stands for another argument."""
+def form(name: str) -> Form:
+    """What a network is published for. Raises InputError for an unknown name."""
+    if (other := foreign(name)) is not None:
+        return Form(other.library.input_shape(other.name), 1000, "imagenet")
     row = variant(name)
-    stem = row.stem if stem is None else stem
+    return Form(row.input_shape, row.num_classes, row.stem)
+
+
+def tags(name: str) -> Mapping[str, float | None]:
+    """The weights published for a network, with their ImageNet accuracy in % where it is known."""
+    if (other := foreign(name)) is not None:
+        return other.library.tags(other.name)
+    return {tag: row.top1 for tag, row in PUBLISHED.get(name, {}).items()}
+
+
+def settle(name: str, config: Mapping[str, Any], *, size: int) -> dict[str, Any]:
+    """`config` with its values converted, and the size of the input where the network is made for one.
+
+    Raises InputError for an unknown field, with the nearest one.
+    """
+    if (other := foreign(name)) is not None:
+        field = other.library.size_field(other.name)
+        return ({field: size} if field else {}) | {key: parse(value) for key, value in config.items()}
+    row = variant(name)
+    if hasattr(row.config, "size"):
+        config = {"size": size, **config}
+    resolved = override(row.config, config, what="Config")
+    return {key: getattr(resolved, key) for key in config}
+
+
+def build(name: str, *, num_classes: int, in_channels: int, stem: str | None, config: Mapping[str, Any]) -> nn.Module:
+    """A fresh network from values, as run.json keeps them; a field of `config` never stands for another argument."""
+    other = foreign(name)
+    usual = form(name).stem
+    stem = usual if stem is None else stem
     if stem not in get_args(Stem):
         hint = nearest(stem, get_args(Stem), otherwise=f"; there are {', '.join(get_args(Stem))}")
         raise InputError(f"unknown stem '{stem}'{hint}")
     for what, count in (("num_classes", num_classes), ("in_channels", in_channels)):
         if not isinstance(count, int) or count < 1:
             raise InputError(f"{what} must be a whole number of at least 1, not {count!r}")
-    resolved = override(row.config, config, what="Config")
+    if other is not None:
+        if stem != usual:
+            raise InputError(f"'{name}' has no stem '{stem}': the small-image stems are those of our own networks")
+        return other.library.make(other.name, num_classes=num_classes, in_channels=in_channels, config=config)
+    resolved = override(variant(name).config, config, what="Config")
     _check(resolved)
     return _BY_NAME[name].network(resolved, num_classes=num_classes, in_channels=in_channels, stem=stem)
+
+
+def sketch(name: str, *, num_classes: int, in_channels: int, stem: str | None, config: Mapping[str, Any]) -> nn.Module:
+    """The same network on the meta device: shapes without numbers, in eval mode."""
+    how: dict[str, Any] = {"num_classes": num_classes, "in_channels": in_channels, "stem": stem, "config": config}
+    try:
+        with torch.device("meta"):  # nothing is allocated, and no random number drawn
+            network = build(name, **how)
+    except NotImplementedError:  # a library's constructor that computes with its numbers
+        with torch.random.fork_rng():
+            network = build(name, **how).to("meta")
+    return network.eval()
 
 
 def _check(config: Any) -> None:

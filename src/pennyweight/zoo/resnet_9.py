@@ -11,18 +11,17 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from pennyweight.nn import ClassifierHead, ConvNormAct, Network, divisible
-from pennyweight.nn.residual import Residual, ResidualConfig, basic
+from pennyweight.nn import ClassifierHead, ConvNormAct, Network, PooledStem, divisible
+from pennyweight.nn.residual import Residual, ResidualStyle, basic
 from pennyweight.zoo.variant import Variant
 
 __all__ = ["VARIANTS", "Config", "ResNet9"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(ResidualConfig):
-    """What can be varied; `blocks` says whether a stage has its residual block."""
+class Config(ResidualStyle):
+    """What can be varied; `blocks` says how many residual blocks end each stage."""
 
-    block: str = "basic"  # type: ignore[assignment]
     blocks: tuple[int, ...] = (1, 0, 1)
     width: float = 1.0
     """On every channel count."""
@@ -35,10 +34,7 @@ class ResNet9(Network):
         super().__init__()
         small = stem == "cifar"
         c_in = divisible(config.channels * config.width)
-        self.stem = nn.Sequential(
-            ConvNormAct(in_channels, c_in, 3, stride=1 if small else 2, style=config),
-            nn.Identity() if small else nn.MaxPool2d(3, 2, padding=1),
-        )
+        self.stem = PooledStem(in_channels, c_in, small=small, style=config)
         stages: list[nn.Module] = []
         features = []
         scale = 1 if small else 4

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from pennyweight.core.errors import InputError
-from pennyweight.nn import ClassifierHead, ConvNormAct, Network, Style
+from pennyweight.nn import ClassifierHead, ConvNormAct, Network, PooledStem, Style
 from pennyweight.nn.shuffle import ChannelShuffle
 from pennyweight.zoo.variant import Variant
 
@@ -72,10 +72,7 @@ class ShuffleNetV1(Network):
         super().__init__()
         small = stem == "cifar"
         c_in = config.stem_channels
-        self.stem = nn.Sequential(
-            ConvNormAct(in_channels, c_in, 3, stride=1 if small else 2, style=config),
-            nn.Identity() if small else nn.MaxPool2d(3, 2, padding=1),
-        )
+        self.stem = PooledStem(in_channels, c_in, small=small, style=config)
         stages: list[nn.Module] = []
         features = []
         stride = 1 if small else 4

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from pennyweight.nn import ClassifierHead, ConvNormAct, Network, Style
+from pennyweight.nn import ClassifierHead, ConvNormAct, Network, PooledStem, Style
 from pennyweight.nn.shuffle import ChannelShuffle
 from pennyweight.zoo.variant import Variant
 
@@ -69,10 +69,7 @@ class ShuffleNetV2(Network):
         super().__init__()
         small = stem == "cifar"
         c_in = config.stem_channels
-        self.stem = nn.Sequential(
-            ConvNormAct(in_channels, c_in, 3, stride=1 if small else 2, style=config),
-            nn.Identity() if small else nn.MaxPool2d(3, 2, padding=1),
-        )
+        self.stem = PooledStem(in_channels, c_in, small=small, style=config)
         stages: list[nn.Module] = []
         features = []
         stride = 1 if small else 4

@@ -1,0 +1,154 @@
+"""Weights on disk with what they say of themselves: how they are named, what they were trained with, what they name.
+
+A safetensors file says it in its metadata, all of it text and optional:
+
+layout          whose names the tensors have: pennyweight, torchvision, timm
+network, stem   for which network they are
+config          fields of its Config that are not the network's usual, a JSON object
+activation, padding, bn_eps     such fields too, each by itself, as other libraries' files need them
+input           pixels a side; resize, interpolation, channels where they are not usual
+mean, std       for pixels in 0..1: one number, or one for each channel, joined by commas
+labels          the class names, a JSON list; or imagenet-1k
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast, get_args
+
+import torch
+from torch import Tensor
+
+from pennyweight.core.errors import InputError, nearest
+from pennyweight.core.labels import imagenet
+from pennyweight.core.preprocess import Interpolation, Preprocess
+from pennyweight.nn.weights import read_metadata, read_weights
+from pennyweight.zoo.layouts import Layout
+
+__all__ = ["SUFFIXES", "Checkpoint", "metadata", "open_file", "read_pickle"]
+
+SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
+STYLE = ("activation", "padding", "bn_eps")
+IMAGENET = "imagenet-1k"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """Weights, and how they want to be used. What is None was not said."""
+
+    name: str
+    state: Mapping[str, Tensor]
+    layout: Layout = "auto"
+    network: str | None = None
+    stem: str | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of the family's Config that they were trained with."""
+    preprocess: Preprocess | None = None
+    labels: tuple[str, ...] | None = None
+
+
+def open_file(path: Path) -> Checkpoint:
+    """A safetensors file with what its metadata says, or a .pth file. Raises InputError that names the file."""
+    if path.suffix != ".safetensors":
+        return Checkpoint(name=path.name, state=read_pickle(path))
+    said = read_metadata(path)
+    try:
+        return Checkpoint(
+            name=path.name,
+            state=read_weights(path),
+            layout=_layout(said),
+            network=said.get("network"),
+            stem=said.get("stem"),
+            config=_config(said),
+            preprocess=_preprocess(said),
+            labels=_labels(said),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} has metadata that cannot be used: {error}") from error
+
+
+def metadata(
+    *, model: Mapping[str, Any], settings: Any, preprocess: Preprocess, labels: Sequence[str]
+) -> dict[str, str]:
+    """What our own files say; `model` as run.json keeps it, `settings` the whole Config (None for a library's)."""
+    return {
+        "layout": "pennyweight",
+        "network": model["name"],
+        "stem": model["stem"],
+        "config": json.dumps(model["config"], ensure_ascii=False),
+        **{name: str(getattr(settings, name)) for name in STYLE if hasattr(settings, name)},
+        "input": str(preprocess.size),
+        "resize": str(preprocess.resize),
+        "interpolation": preprocess.interpolation,
+        "channels": str(preprocess.channels),
+        "mean": ",".join(map(str, preprocess.mean)),
+        "std": ",".join(map(str, preprocess.std)),
+        "labels": json.dumps(list(labels), ensure_ascii=False),
+    }
+
+
+def _layout(said: Mapping[str, str]) -> Layout:
+    layout = said.get("layout", "auto")
+    if layout not in get_args(Layout):
+        hint = nearest(layout, get_args(Layout), otherwise=f"; there are {', '.join(get_args(Layout))}")
+        raise ValueError(f"unknown layout '{layout}'{hint}")
+    return cast("Layout", layout)
+
+
+def _config(said: Mapping[str, str]) -> dict[str, Any]:
+    """The fields of a Config that weights need to be as they were in training."""
+    config = json.loads(said.get("config", "{}"))
+    if not isinstance(config, dict):
+        raise TypeError(f"config is no JSON object, but {said['config']}")
+    return config | {key: said[key] for key in STYLE if key in said}
+
+
+def _preprocess(said: Mapping[str, str]) -> Preprocess | None:
+    if "input" not in said:
+        return None
+    usual = Preprocess.for_input(int(said["input"]), channels=int(said.get("channels", 3)))
+
+    def values(key: str, otherwise: tuple[float, ...]) -> tuple[float, ...]:
+        given = tuple(map(float, said[key].split(","))) if key in said else otherwise
+        return given * usual.channels if len(given) == 1 else given
+
+    return replace(
+        usual,
+        resize=int(said.get("resize", usual.resize)),
+        interpolation=cast("Interpolation", said.get("interpolation", usual.interpolation)),
+        mean=values("mean", usual.mean),
+        std=values("std", usual.std),
+    )
+
+
+def _labels(said: Mapping[str, str]) -> tuple[str, ...] | None:
+    if "labels" not in said:
+        return None
+    if said["labels"] == IMAGENET:
+        return imagenet()
+    labels = json.loads(said["labels"])
+    if not isinstance(labels, list):
+        raise TypeError(f"labels are no JSON list, but {said['labels'][:40]}")
+    return tuple(map(str, labels))
+
+
+def read_pickle(path: Path) -> Mapping[str, Tensor]:
+    """A .pth file's state dict, read by torch's restricted unpickler, which runs nothing."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch remarks on the pickle's protocol
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"cannot read weights from {path}: {reason}; nothing in it was run") from error
+    for key in ("state_dict", "model", "model_state_dict"):
+        if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
+            loaded = loaded[key]
+    if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()):
+        raise InputError(f"{path} holds no state dict, but a {type(loaded).__name__}")
+    return {key.removeprefix("module."): value for key, value in loaded.items()}

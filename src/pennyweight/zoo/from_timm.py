@@ -1,0 +1,100 @@
+"""timm's classifiers by name: `timm:convnext_tiny`, also with a tag: `timm:resnet50.a1_in1k` (extra `timm`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import timm
+from torch import nn
+
+from pennyweight.core.errors import DownloadError, InputError, nearest
+from pennyweight.core.labels import imagenet
+from pennyweight.core.preprocess import Preprocess
+from pennyweight.zoo.checkpoint import Checkpoint
+from pennyweight.zoo.published import BEST
+
+__all__ = ["checkpoint", "input_shape", "make", "names", "size_field", "tags"]
+
+
+def names() -> list[str]:
+    """What can follow `timm:`."""
+    return list(timm.list_models())
+
+
+def tags(name: str) -> dict[str, float | None]:
+    """The weights published for a network; timm keeps no accuracy beside them."""
+    return dict.fromkeys(_all_tags().get(name.partition(".")[0], ()))
+
+
+@cache
+def _all_tags() -> dict[str, list[str]]:
+    """The tags of every network, in timm's order."""
+    tags: dict[str, list[str]] = {}
+    for full in timm.list_pretrained():
+        architecture, _, tag = full.partition(".")
+        tags.setdefault(architecture, []).append(tag)
+    return tags
+
+
+def input_shape(name: str) -> tuple[int, int, int]:
+    """(C, H, W) that the network is published for."""
+    channels, height, width = _published(name).input_size
+    return (channels, height, width)
+
+
+def size_field(name: str) -> str | None:
+    """The setting that a network of one input size takes it by."""
+    return "img_size" if _published(name).fixed_input_size else None
+
+
+def make(name: str, *, num_classes: int, in_channels: int, config: Mapping[str, Any]) -> nn.Module:
+    """A fresh network; `config` are arguments of timm's own constructor."""
+    try:
+        network: nn.Module = timm.create_model(
+            name, pretrained=False, num_classes=num_classes, in_chans=in_channels, **config
+        )
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"timm cannot make '{name}' with {dict(config)}: {str(error).splitlines()[0]}") from error
+    return network
+
+
+def checkpoint(name: str, tag: str) -> Checkpoint:
+    """The published weights of a tag ("imagenet": timm's own choice), fetched and kept by timm."""
+    architecture = name.partition(".")[0]
+    if tag != BEST:
+        name = f"{architecture}.{tag}"
+        if tag not in (known := tags(architecture)):
+            there = f"; there are {BEST}, {', '.join(known)}" if known else "; timm has none for it"
+            raise InputError(f"'timm:{architecture}' has no weights '{tag}'{nearest(tag, known, otherwise=there)}")
+    try:
+        network = timm.create_model(name, pretrained=True)
+    # What fails lies below timm, in whichever library fetches: each has errors of its own.
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise DownloadError(
+            f"timm cannot fetch the weights of '{name}': {reason}; "
+            "where this machine has no network, fetch the file elsewhere and give it: --weights FILE"
+        ) from error
+    how: dict[str, Any] = timm.data.resolve_model_data_config(network)  # type: ignore[attr-defined,no-untyped-call]
+    size = how["input_size"][1]
+    return Checkpoint(
+        name=f"timm's {name}",
+        state=network.state_dict(),
+        layout="timm",
+        preprocess=Preprocess(
+            size=size,
+            resize=max(size, int(size / how["crop_pct"])),
+            interpolation=how["interpolation"],
+            mean=tuple(how["mean"]),
+            std=tuple(how["std"]),
+        ),
+        labels=imagenet() if network.num_classes == len(imagenet()) else None,
+    )
+
+
+def _published(name: str) -> Any:
+    """What timm says of a network; of one without weights, the usual."""
+    found = timm.get_pretrained_cfg(name)
+    return found if found is not None else timm.models.PretrainedCfg()

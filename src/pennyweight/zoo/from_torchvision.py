@@ -1,0 +1,121 @@
+"""torchvision's classifiers by name: `torchvision:resnet50`. Its code makes them; weights come as all of ours come."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+from torchvision import models
+
+from pennyweight.core.download import cache_folder, fetch
+from pennyweight.core.errors import InputError, nearest
+from pennyweight.core.preprocess import Preprocess
+from pennyweight.zoo.checkpoint import Checkpoint, read_pickle
+from pennyweight.zoo.published import BEST
+
+__all__ = ["checkpoint", "input_shape", "make", "names", "size_field", "tags"]
+
+# Auxiliary classifiers help training alone, and answer with more than logits.
+FIXED: Mapping[str, Mapping[str, Any]] = {
+    "googlenet": {"aux_logits": False, "init_weights": True},
+    "inception_v3": {"aux_logits": False, "init_weights": True},
+}
+# Keys of older files: what they were called, what they are called now; None where nothing takes them.
+RENAMED = (
+    (re.compile(r"^(AuxLogits|aux1|aux2)\..*"), None),
+    (re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\."), r"\1\2."),
+    (re.compile(r"\.mlp\.linear_1\."), ".mlp.0."),
+    (re.compile(r"\.mlp\.linear_2\."), ".mlp.3."),
+)
+
+
+def names() -> list[str]:
+    """What can follow `torchvision:`."""
+    return list(models.list_models(module=models))
+
+
+def tags(name: str) -> dict[str, float]:
+    """The weights published for a network, best first, with their ImageNet accuracy in %."""
+    accuracy = {row.name: row.meta["_metrics"]["ImageNet-1K"]["acc@1"] for row in models.get_model_weights(name)}
+    return dict(sorted(accuracy.items(), key=lambda item: -item[1]))
+
+
+def input_shape(name: str) -> tuple[int, int, int]:
+    """(C, H, W) that the best published weights were scored at."""
+    weights = models.get_model_weights(name)
+    best = next(iter(tags(name)), None)
+    size = 224 if best is None else weights[best].transforms().crop_size[0]
+    return (3, size, size)
+
+
+def size_field(name: str) -> str | None:
+    """The setting that a network of one input size takes it by."""
+    return "image_size" if name.startswith("vit_") else None
+
+
+def make(name: str, *, num_classes: int, in_channels: int, config: Mapping[str, Any]) -> nn.Module:
+    """A fresh network; `config` are arguments of torchvision's own constructor."""
+    try:
+        network: nn.Module = models.get_model(
+            name, weights=None, num_classes=num_classes, **FIXED.get(name, {}), **config
+        )
+    except (TypeError, ValueError) as error:
+        raise InputError(f"torchvision cannot make '{name}' with {dict(config)}: {error}") from error
+    if in_channels != 3:
+        _other_stem(network, in_channels)
+    return network
+
+
+def _other_stem(network: nn.Module, channels: int) -> None:
+    """Replace the first convolution by a fresh one for `channels` input channels."""
+    place, old = next((key, module) for key, module in network.named_modules() if isinstance(module, nn.Conv2d))
+    given = inspect.signature(nn.Conv2d).parameters.keys() & old.__constants__
+    settings = {key: getattr(old, key) for key in given} | {"in_channels": channels, "bias": old.bias is not None}
+    fresh = nn.Conv2d(**settings, device=old.weight.device)
+    nn.init.kaiming_normal_(fresh.weight, mode="fan_out", nonlinearity="relu")
+    parent, _, child = place.rpartition(".")
+    setattr(network.get_submodule(parent), child, fresh)
+
+
+def checkpoint(name: str, tag: str) -> Checkpoint:
+    """The published weights of a tag ("imagenet": the best), downloaded once and verified."""
+    known = tags(name)
+    if tag == BEST and known:
+        tag = next(iter(known))
+    if tag not in known:
+        there = f"; there are {BEST}, {', '.join(known)}" if known else "; torchvision has none for it"
+        raise InputError(f"'torchvision:{name}' has no weights '{tag}'{nearest(tag, known, otherwise=there)}")
+    row = models.get_model_weights(name)[tag]
+    file = row.url.rpartition("/")[2]
+    digits = file.rpartition("-")[2].removesuffix(".pth")
+    path = fetch(row.url, cache_folder("weights") / file, checksum=f"sha256:{digits}")
+    how = row.transforms()
+    state = {}
+    for key, tensor in read_pickle(path).items():
+        new = _renamed(key)
+        if new is not None:
+            state[new] = tensor
+    return Checkpoint(
+        name=file,
+        state=state,
+        layout="torchvision",
+        config={field: how.crop_size[0] for field in [size_field(name)] if field},
+        preprocess=Preprocess(
+            size=how.crop_size[0],
+            resize=how.resize_size[0],
+            interpolation=how.interpolation.value,
+            mean=tuple(how.mean),
+            std=tuple(how.std),
+        ),
+        labels=tuple(row.meta["categories"]),
+    )
+
+
+def _renamed(key: str) -> str | None:
+    for was, now in RENAMED:
+        if was.search(key):
+            return None if now is None else was.sub(now, key)
+    return key

@@ -1,0 +1,59 @@
+"""Networks of other libraries by name, `LIBRARY:NAME`. A library is one row here, and one file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import import_module
+from typing import Any, NamedTuple, Protocol, cast
+
+from torch import nn
+
+from pennyweight.core.errors import InputError, nearest
+from pennyweight.zoo.checkpoint import Checkpoint
+
+__all__ = ["LIBRARIES", "Foreign", "Library", "foreign"]
+
+
+class Library(Protocol):
+    """What the file of a library has."""
+
+    names: Callable[[], list[str]]
+    tags: Callable[[str], Mapping[str, float | None]]
+    input_shape: Callable[[str], tuple[int, int, int]]
+    size_field: Callable[[str], str | None]
+    checkpoint: Callable[[str, str], Checkpoint]
+
+    def make(self, name: str, *, num_classes: int, in_channels: int, config: Mapping[str, Any]) -> nn.Module: ...
+
+
+LIBRARIES = {"torchvision": "from_torchvision", "timm": "from_timm"}
+
+
+class Foreign(NamedTuple):
+    """A network of another library."""
+
+    library: Library
+    name: str
+
+
+def foreign(name: str) -> Foreign | None:
+    """The library and its name of a network, or None for a name of ours. Raises InputError with the nearest name."""
+    prefix, colon, theirs = name.partition(":")
+    if not colon:
+        return None
+    if prefix not in LIBRARIES:
+        there = f"; there are {', '.join(LIBRARIES)}"
+        raise InputError(f"unknown library '{prefix}' in '{name}'{nearest(prefix, LIBRARIES, otherwise=there)}")
+    library = open_library(prefix)
+    known = library.names()
+    if theirs.partition(".")[0] not in known:
+        close = nearest(theirs, known, otherwise=f"; `pennyweight names '{prefix}:*'` lists them")
+        raise InputError(f"{prefix} has no classifier '{theirs}'{close}")
+    return Foreign(library, theirs)
+
+
+@cache
+def open_library(prefix: str) -> Library:
+    """The file of a library, imported when first asked for: not everyone has timm."""
+    return cast("Library", import_module(f"pennyweight.zoo.{LIBRARIES[prefix]}"))

@@ -1,0 +1,147 @@
+"""A name with weights: `create(name, weights=...)`, and networks that classify as they come."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from pennyweight.core.download import cache_folder, fetch
+from pennyweight.core.errors import InputError
+from pennyweight.core.labels import imagenet
+from pennyweight.core.preprocess import Preprocess
+from pennyweight.core.run import Run
+from pennyweight.core.settings import override
+from pennyweight.zoo.checkpoint import SUFFIXES, Checkpoint, metadata, open_file, read_pickle
+from pennyweight.zoo.libraries import foreign
+from pennyweight.zoo.published import published
+from pennyweight.zoo.registry import Stem, build, form, settle, sketch, variant
+from pennyweight.zoo.weights import put_weights, shape_of, warn_of
+
+__all__ = ["Pretrained", "create", "describe", "open_checkpoint", "open_pretrained"]
+
+Weights = str | os.PathLike[str]
+
+
+def create(
+    name: str,
+    *,
+    num_classes: int = 1000,
+    in_channels: int = 3,
+    stem: Stem | None = None,
+    weights: Weights | None = None,
+    **config: Any,
+) -> nn.Module:
+    """A network: (B, in_channels, H, W) float -> (B, num_classes) logits; freshly initialised, or with `weights`.
+
+    `name` is one of `names()`, or `torchvision:NAME`, `timm:NAME`. `stem="cifar"` keeps small images large enough, None
+    is the network's own ("imagenet" for those that papers score on it). `config` overrides fields of the family's
+    Config: `create("mobilenet_v2", width=0.5)`. `weights` is a file, whose metadata may say which Config it needs, a
+    run's folder, or a published tag ("imagenet": the best), downloaded once; other classes leave the head fresh, other
+    channels fit the stem, and a warning says so. Raises InputError for an unknown name, stem or field, with the nearest
+    one, and for weights of another network.
+    """
+    if weights is None:
+        return build(name, num_classes=num_classes, in_channels=in_channels, stem=stem, config=config)
+    form(name)  # an unknown network is said before unknown weights
+    checkpoint = open_checkpoint(weights, name)
+    stem_said = checkpoint.stem if stem is None else stem
+    merged = {**checkpoint.config, **config}
+    network = build(name, num_classes=num_classes, in_channels=in_channels, stem=stem_said, config=merged)
+    warn_of(put_weights(network, checkpoint))
+    return network
+
+
+def open_checkpoint(weights: Weights, network: str) -> Checkpoint:
+    """A file of weights, a run's best, or those published for `network` under a tag ("imagenet": the best)."""
+    path = Path(weights)
+    if path.is_dir():
+        return open_file(Run(path).weights_path)
+    if path.is_file():
+        return open_file(path)
+    if path.suffix in SUFFIXES or len(path.parts) > 1:
+        raise InputError(f"no weights at {weights}: there is no such file")
+    if (other := foreign(network)) is not None:
+        return other.library.checkpoint(other.name, str(weights))
+    row = published(network, str(weights))
+    file = fetch(row.url, cache_folder("weights") / row.file, checksum=row.checksum)
+    return Checkpoint(
+        name=row.file,
+        state=read_pickle(file),
+        layout="torchvision",
+        # A ViT's positions are learned for one size.
+        config={"size": row.size} if network.startswith("vit_") else {},
+        preprocess=row.preprocess,
+        labels=imagenet(),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretrained:
+    """A network by name that classifies with weights from elsewhere."""
+
+    model: dict[str, Any]
+    """As `build` takes it, and run.json keeps it."""
+    weights: str
+    """The file's name."""
+    network: nn.Module
+    """In eval mode."""
+    preprocess: Preprocess
+    labels: tuple[str, ...]
+    notes: tuple[str, ...]
+    """What the weights did not say, and what was taken for it."""
+
+
+def open_pretrained(name: str, weights: Weights) -> Pretrained:
+    """The network `name` as its weights were trained: their classes, channels, Config and preprocessing.
+
+    Raises InputError for another network's weights, DownloadError for published ones that cannot be fetched.
+    """
+    usual = form(name)
+    checkpoint = open_checkpoint(weights, name)
+    model: dict[str, Any] = {
+        "name": name,
+        "num_classes": usual.num_classes,
+        "in_channels": usual.input_shape[0],
+        "stem": checkpoint.stem or usual.stem,
+        "config": dict(checkpoint.config),
+    }
+    model["num_classes"], model["in_channels"] = shape_of(sketch(**model), checkpoint)
+    notes = []
+    preprocess, labels = checkpoint.preprocess, checkpoint.labels
+    if preprocess is None:
+        preprocess = Preprocess.for_input(usual.input_shape[1], channels=model["in_channels"])
+        notes.append(f"{checkpoint.name} does not say how its pictures were prepared; the usual is taken: {preprocess}")
+    if labels is None:
+        known = model["num_classes"] == len(imagenet())
+        labels = imagenet() if known else tuple(f"class {number}" for number in range(model["num_classes"]))
+        taken = "its 1,000 are taken for ImageNet's" if known else f"they are called {labels[0]} to {labels[-1]}"
+        notes.append(f"{checkpoint.name} does not say what its classes are; {taken}")
+    if len(labels) != model["num_classes"]:
+        raise InputError(f"{checkpoint.name} names {len(labels)} labels for {model['num_classes']} classes")
+    if preprocess.channels != model["in_channels"]:
+        raise InputError(
+            f"{checkpoint.name} prepares {preprocess.channels} channels for a stem of {model['in_channels']}"
+        )
+    model["config"] = settle(name, model["config"], size=preprocess.size)
+    network = build(**model)
+    put_weights(network, checkpoint)
+    return Pretrained(
+        model=model,
+        weights=checkpoint.name,
+        network=network.eval(),
+        preprocess=preprocess,
+        labels=labels,
+        notes=tuple(notes),
+    )
+
+
+def describe(*, model: Mapping[str, Any], preprocess: Preprocess, labels: Sequence[str]) -> dict[str, str]:
+    """What a file of weights says of itself, so that `create`, `fit` and `load` use it as it was trained."""
+    name = model["name"]
+    settings = None if foreign(name) is not None else override(variant(name).config, model["config"], what="Config")
+    return metadata(model=model, settings=settings, preprocess=preprocess, labels=labels)

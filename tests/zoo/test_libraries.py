@@ -1,0 +1,146 @@
+"""Networks of torchvision and timm serve wherever a name of ours does."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torchvision import models
+
+from pennyweight import zoo
+from pennyweight.core.errors import DownloadError, InputError
+from pennyweight.verbs.weigh import weigh
+from pennyweight.zoo import from_torchvision, open_checkpoint
+from pennyweight.zoo.weights import AdaptedWeights
+
+SMALL = ["torchvision:squeezenet1_1", "timm:test_resnet"]
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("channels", [3, 1, 5])
+def test_any_classes_and_any_channels(name: str, channels: int) -> None:
+    network = zoo.create(name, num_classes=7, in_channels=channels).eval()
+    assert network(torch.randn(2, channels, 96, 96)).shape == (2, 7)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_they_are_weighed_as_they_are_published(name: str) -> None:
+    cost = weigh(name)
+    assert cost.params == sum(parameter.numel() for parameter in zoo.create(name).parameters())
+    assert cost.macs > 0
+    assert cost.uncounted == {}
+
+
+def test_torchvisions_counts_are_its_own() -> None:
+    assert weigh("torchvision:resnet18").macs == weigh("resnet18").macs == 1_814_073_344
+    # Its constructor computes with its numbers, which the meta device has none of.
+    assert weigh("torchvision:regnet_y_400mf").params == 4_344_144
+
+
+def test_names_are_listed_by_library() -> None:
+    assert "torchvision:resnet18" in zoo.names("torchvision:res*")
+    assert "timm:resnet18" in zoo.names("timm:resnet18*")
+    assert not any(":" in name for name in zoo.names())
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("torchvision:resnet19", "torchvision has no classifier 'resnet19'; did you mean 'resnet1"),
+        ("torchvision:fcn_resnet50", "torchvision has no classifier"),
+        ("timm:mobilnetv2_100", "timm has no classifier 'mobilnetv2_100'; did you mean 'mobilenetv2_100'"),
+        ("keras:resnet50", "unknown library 'keras' in 'keras:resnet50'; there are torchvision, timm"),
+        ("torchvison:resnet50", "did you mean 'torchvision'"),
+    ],
+)
+def test_unknown_names_are_answered_with_the_nearest(name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        zoo.create(name)
+
+
+def test_what_a_library_does_not_take_is_said_in_a_line() -> None:
+    with pytest.raises(InputError, match=r"torchvision cannot make 'resnet18' with .*colour") as caught:
+        zoo.create("torchvision:resnet18", colour="red")
+    assert "\n" not in str(caught.value)
+    with pytest.raises(InputError, match="has no stem 'cifar'"):
+        zoo.create("torchvision:resnet18", stem="cifar")
+
+
+def test_settings_are_the_librarys_own() -> None:
+    assert zoo.settle("torchvision:vit_b_16", {"dropout": "0.5", "image_size": "64"}, size=32) == {
+        "image_size": 64,
+        "dropout": 0.5,
+    }
+    assert zoo.settle("timm:vit_tiny_patch16_224", {}, size=64) == {"img_size": 64}
+    assert zoo.settle("timm:resnet18", {"act_layer": "silu"}, size=64) == {"act_layer": "silu"}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_weights_of_their_own_names_fit(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    trained = zoo.create(name, num_classes=6).eval()
+    torch.save(trained.state_dict(), tmp_path / "w.pth")
+    x = torch.randn(1, 3, 96, 96)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        again = zoo.create(name, num_classes=6, weights=tmp_path / "w.pth").eval()
+    assert torch.equal(trained(x), again(x))
+    with pytest.warns(AdaptedWeights, match="head is new, because 6 classes became 4"):
+        zoo.create(name, num_classes=4, weights=tmp_path / "w.pth")
+    with pytest.warns(AdaptedWeights, match="fitted to 1 input channels"):
+        grey = zoo.create(name, num_classes=6, in_channels=1, weights=tmp_path / "w.pth").eval()
+    one = torch.randn(1, 1, 96, 96)
+    torch.testing.assert_close(grey(one), trained(one.expand(-1, 3, -1, -1)), rtol=1e-3, atol=1e-4)
+    with pytest.raises(InputError, match=r"holds another network's weights: .* keys are missing"):
+        zoo.create("torchvision:resnet18", weights=tmp_path / "w.pth")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "settings", "now", "was"),
+    [
+        ("googlenet", {"init_weights": False, "aux_logits": True}, "", ""),
+        ("inception_v3", {"init_weights": False, "aux_logits": True}, "", ""),
+        ("densenet121", {}, ".norm1.", ".norm.1."),
+        ("vit_b_16", {}, ".mlp.0.", ".mlp.linear_1."),
+    ],
+)
+def test_torchvisions_older_files_are_read(
+    name: str, settings: dict[str, bool], now: str, was: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files as they are published: with auxiliary classifiers, and under names that the code no longer has."""
+    theirs: nn.Module = models.get_model(name, **settings)
+    torch.save({key.replace(now, was): value for key, value in theirs.state_dict().items()}, tmp_path / "w.pth")
+    monkeypatch.setattr(from_torchvision, "fetch", lambda url, path, checksum: tmp_path / "w.pth")
+    checkpoint = open_checkpoint("IMAGENET1K_V1", f"torchvision:{name}")
+    assert checkpoint.labels is not None
+    assert checkpoint.preprocess is not None
+    ours = zoo.create(f"torchvision:{name}", **checkpoint.config)
+    assert zoo.put_weights(ours, checkpoint) == ()
+    theirs.eval()
+    ours.eval()
+    x = torch.randn(1, 3, checkpoint.preprocess.size, checkpoint.preprocess.size)
+    with torch.inference_mode():
+        assert torch.equal(ours(x), theirs(x))
+
+
+def test_unknown_tags_name_what_there_is() -> None:
+    with pytest.raises(InputError, match=r"no weights 'V1'.*(IMAGENET1K_V1|did you mean)"):
+        zoo.create("torchvision:resnet50", weights="V1")
+    with pytest.raises(InputError, match="'timm:resnet50' has no weights 'nothing'"):
+        zoo.create("timm:resnet50", weights="nothing")
+
+
+def test_timms_weights_that_cannot_be_fetched_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    import timm
+
+    def refuse(name: str, **settings: object) -> nn.Module:
+        raise OSError("no route to host\nand more")
+
+    monkeypatch.setattr(timm, "create_model", refuse)
+    with pytest.raises(DownloadError, match=r"timm cannot fetch .*no route to host; .*--weights FILE") as caught:
+        open_checkpoint("imagenet", "timm:resnet18")
+    assert "\n" not in str(caught.value)
