@@ -2,6 +2,11 @@
 
 import sys
 
-from pennyweight.cli import main
+if __name__ == "__main__":
+    try:
+        from pennyweight.cli import main
 
-sys.exit(main())
+        status = main()
+    except KeyboardInterrupt:  # before the program could say so itself
+        status = 130
+    sys.exit(status)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -76,7 +78,7 @@ def test_a_file_comes_once_and_says_so(
     fetch(url, path, checksum=CHECKSUM)
     assert server.asked == [None]
     assert capsys.readouterr().err == ""
-    assert [file.name for file in path.parent.iterdir()] == ["w-00.pth"]
+    assert sorted(file.name for file in path.parent.iterdir() if file.suffix != ".lock") == ["w-00.pth"]
 
 
 @pytest.mark.parametrize("ranges", [True, False])
@@ -96,13 +98,53 @@ def test_what_was_tampered_with_is_removed(server: Server, url: str, tmp_path: P
     server.tampered = True
     with pytest.raises(DownloadError, match="is not what"):
         fetch(url, path, checksum=CHECKSUM)
-    assert list(tmp_path.iterdir()) == []
+    assert [file for file in tmp_path.iterdir() if file.suffix != ".lock"] == []
     server.tampered = False
     fetch(url, path, checksum=CHECKSUM)
-    path.write_bytes(CONTENT + b"x")  # in the cache, afterwards
-    with pytest.raises(DownloadError, match="is not what"):
+    path.write_bytes(CONTENT + b"x")  # put there by someone, who may want it
+    with pytest.raises(DownloadError, match=r"is not what .*; move it away"):
         fetch(url, path, checksum=CHECKSUM)
-    assert not path.exists()
+    assert path.exists()
+
+
+def test_several_that_want_one_file_fetch_it_once(server: Server, url: str, tmp_path: Path) -> None:
+    path = tmp_path / "w.pth"
+    with ThreadPoolExecutor(4) as pool:
+        assert {
+            fetched.read_bytes() for fetched in pool.map(lambda _: fetch(url, path, checksum=CHECKSUM), range(4))
+        } == {CONTENT}
+    assert server.asked == [None]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n40\r\nshort",
+        b"welcome to the hotel\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000,
+    ],
+)
+def test_a_server_that_talks_nonsense_is_one_line(tmp_path: Path, reply: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(reply)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(DownloadError, match="cannot download") as caught:
+            fetch(f"http://127.0.0.1:{listener.getsockname()[1]}/x", tmp_path / "x", checksum=CHECKSUM)
+        thread.join()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_cache_that_cannot_be_made_is_one_line(url: str, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file")
+    with pytest.raises(DownloadError, match="cannot download"):
+        fetch(url, tmp_path / "cache" / "x", checksum=CHECKSUM)
 
 
 def test_a_part_that_holds_everything_needs_no_more(server: Server, url: str, tmp_path: Path) -> None:

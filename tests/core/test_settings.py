@@ -126,7 +126,7 @@ def test_the_dataclasss_own_rules_hold() -> None:
 
 
 def test_pairs_are_split_at_the_first_equals_sign() -> None:
-    assert parse_pairs(["width=0.5", " act = relu6 ", "name=a=b", "empty="], "--config") == {
+    assert parse_pairs(["width=0.5", " act = relu6 ", "name=a=b", "empty="], "--config", example="width=0.5") == {
         "width": "0.5",
         "act": "relu6",
         "name": "a=b",
@@ -137,6 +137,6 @@ def test_pairs_are_split_at_the_first_equals_sign() -> None:
 @pytest.mark.parametrize("pair", ["width", "=0.5", " =1", ""])
 def test_what_is_no_pair_is_refused_with_an_example(pair: str) -> None:
     with pytest.raises(InputError) as caught:
-        parse_pairs([pair], "--config")
+        parse_pairs([pair], "--config", example="width=0.5")
     assert f"--config '{pair}' is not NAME=VALUE" in str(caught.value)
     assert "--config width=0.5" in str(caught.value)

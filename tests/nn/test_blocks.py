@@ -10,7 +10,16 @@ import torch.nn.functional as F
 from torch import nn
 
 from pennyweight.core.errors import InputError
-from pennyweight.nn import ClassifierHead, ConvNormAct, FromPixels, SqueezeExcite, Style, divisible, initialise
+from pennyweight.nn import (
+    ClassifierHead,
+    ConvNormAct,
+    FromPixels,
+    PaddedStyle,
+    SqueezeExcite,
+    Style,
+    divisible,
+    initialise,
+)
 
 PLAIN = Style()
 
@@ -20,12 +29,14 @@ PLAIN = Style()
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("side", [8, 9])
 def test_convolutions_keep_or_halve_the_side(padding: str, kernel: int, stride: int, side: int) -> None:
-    out = ConvNormAct(3, 6, kernel, stride=stride, style=Style(padding=padding))(torch.zeros(2, 3, side, side + 1))
+    out = ConvNormAct(3, 6, kernel, stride=stride, style=PaddedStyle(padding=padding))(
+        torch.zeros(2, 3, side, side + 1)
+    )
     assert out.shape == (2, 6, -(-side // stride), -(-(side + 1) // stride))
 
 
 def test_tensorflows_padding_puts_the_odd_row_last() -> None:
-    convolution = Style(padding="tf_same").conv(1, 1, 3, stride=2)
+    convolution = PaddedStyle(padding="tf_same").conv(1, 1, 3, stride=2)
     nn.init.ones_(convolution.weight)
     x = torch.arange(16.0).view(1, 1, 4, 4)
     expected = F.conv2d(F.pad(x, (0, 1, 0, 1)), convolution.weight, stride=2)
@@ -71,7 +82,7 @@ def test_grouped_channels_do_not_see_each_other() -> None:
 )
 def test_an_unknown_style_is_refused(fields: dict, said: str) -> None:
     with pytest.raises(InputError, match=said):
-        Style(**fields)
+        PaddedStyle(**fields)
 
 
 def test_squeeze_and_excitation_scales_channels_by_the_whole_picture() -> None:

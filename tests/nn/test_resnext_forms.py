@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pennyweight.nn import Style
+from pennyweight.nn import PaddedStyle, Style
 from pennyweight.nn.resnext_forms import Form, GroupedPaths, as_concatenated, as_summed
 from pennyweight.zoo import create
 
@@ -14,7 +14,7 @@ FORMS = [
     Form(c_in=64, c_out=256, paths=32, d=4),
     Form(c_in=16, c_out=48, paths=3, d=5, stride=2),
     Form(c_in=12, c_out=12, paths=1, d=8, style=Style(activation="silu", bn_eps=1e-3)),
-    Form(c_in=12, c_out=20, paths=4, d=1, stride=2, style=Style(padding="tf_same")),
+    Form(c_in=12, c_out=20, paths=4, d=1, stride=2, style=PaddedStyle(padding="tf_same")),
 ]
 each_form = pytest.mark.parametrize("form", FORMS, ids=lambda form: f"{form.paths}x{form.d}d-stride{form.stride}")
 

@@ -301,3 +301,28 @@ def test_weights_that_break_at_the_last_step_never_become_an_epoch(
             make_network(), pictures, pictures, batch=32, epochs=1, lr=1e30, after_epoch=lambda e, b: told.append(e)
         )
     assert told == []
+
+
+# Augmentation
+
+
+@pytest.mark.parametrize(("recipe", "changes"), [({"flip": True, "shift": 0.2}, True), ({}, False)])
+def test_the_network_sees_other_pictures_each_epoch_where_the_recipe_says_so(
+    make_network: Make, make_pictures: Make, run_training: Make, recipe: dict[str, Any], changes: bool
+) -> None:
+    pictures = make_pictures(CLASSES)
+    network = make_network()
+    seen: list[Tensor] = []
+    network.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]) if module.training else None)
+    run_training(network, pictures, pictures, batch=len(CLASSES), epochs=2, **recipe)
+    plain = FromPixels(pictures.preprocess.mean, pictures.preprocess.std)(
+        torch.from_numpy(next(pictures.in_order(len(pictures))).pixels)
+    )
+
+    def rows(batch: Tensor) -> set[tuple[float, ...]]:
+        """Whatever the order of the epoch."""
+        return {tuple(row.tolist()) for row in batch.flatten(1)}
+
+    first, second = map(rows, seen)
+    assert (first != rows(plain)) is changes
+    assert (first != second) is changes

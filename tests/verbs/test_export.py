@@ -54,7 +54,7 @@ def test_at_most_64_pictures_are_taken_from_the_whole_split(own_run: pw.Run, mon
     from pennyweight.verbs import export as room
 
     record = json.loads(own_run.record_path.read_text())
-    record["data"]["address"] = "digits"
+    record["data"] |= {"address": "digits", "fingerprint": data.open("digits").fingerprint}
     own_run.record_path.write_text(json.dumps(record))
     shown: list[Path] = []
 

@@ -98,27 +98,27 @@ def test_an_unknown_layout_is_named(name: str, layout: Any, message: str) -> Non
 
 def test_earlier_files_of_torchvisions_vit() -> None:
     """Their feed-forward layers were named mlp.linear_1 and mlp.linear_2."""
-    network = create("vit_ti_16", blocks=1)
+    network = create("vit_ti_16", blocks=4)
     own = network.state_dict()
-    block, theirs = "trunk.2.0", "encoder.layers.encoder_layer_0"
-    parts = [own[f"{block}.attention.{part}.weight"] for part in ("query", "key", "value")]
     state = {
         "conv_proj.weight": own["stem.project.weight"],
         "conv_proj.bias": own["stem.project.bias"],
         "class_token": own["stem.class_token"],
         "encoder.pos_embedding": own["stem.positions"],
-        f"{theirs}.self_attention.in_proj_weight": torch.cat(parts),
-        f"{theirs}.self_attention.in_proj_bias": torch.zeros(3 * 192),
     }
-    names_ = {
-        f"{block}.attention_norm": f"{theirs}.ln_1",
-        f"{block}.attention.out": f"{theirs}.self_attention.out_proj",
-        f"{block}.feed_norm": f"{theirs}.ln_2",
-        f"{block}.feed.0": f"{theirs}.mlp.linear_1",
-        f"{block}.feed.3": f"{theirs}.mlp.linear_2",
-        "head.norm": "encoder.ln",
-        "head.linear": "heads.head",
-    }
+    names_ = {"head.norm": "encoder.ln", "head.linear": "heads.head"}
+    for number in range(4):
+        block, theirs = f"trunk.{number}.0", f"encoder.layers.encoder_layer_{number}"
+        parts = [own[f"{block}.attention.{part}.weight"] for part in ("query", "key", "value")]
+        state[f"{theirs}.self_attention.in_proj_weight"] = torch.cat(parts)
+        state[f"{theirs}.self_attention.in_proj_bias"] = torch.zeros(3 * 192)
+        names_ |= {
+            f"{block}.attention_norm": f"{theirs}.ln_1",
+            f"{block}.attention.out": f"{theirs}.self_attention.out_proj",
+            f"{block}.feed_norm": f"{theirs}.ln_2",
+            f"{block}.feed.0": f"{theirs}.mlp.linear_1",
+            f"{block}.feed.3": f"{theirs}.mlp.linear_2",
+        }
     for key, peer in names_.items():
         state |= {f"{peer}.{leaf}": own[f"{key}.{leaf}"] for leaf in ("weight", "bias")}
     found = translate(network, state)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import random
 import warnings
 from pathlib import Path
 
@@ -46,6 +47,64 @@ def test_a_file_says_how_it_wants_to_be_used(tmp_path: Path) -> None:
     checkpoint = open_file(file)
     assert checkpoint.labels == tuple("abcde")
     assert checkpoint.preprocess == Preprocess(size=160, resize=183, mean=(0.5,) * 3, std=(0.5,) * 3)
+
+
+def test_a_network_that_was_made_otherwise_is_refused(tmp_path: Path) -> None:
+    """Its answers would be wrong without a word: the keys fit."""
+    file = tmp_path / "w.safetensors"
+    kept(file, {"padding": "tf_same", "activation": "relu6"}, padding="tf_same", activation="relu6")
+    plain = zoo.create(NAME, num_classes=5)
+    before = {key: value.clone() for key, value in plain.state_dict().items()}
+    with pytest.raises(
+        InputError, match=r"w\.safetensors wants (padding=tf_same|activation=relu6), and this network has"
+    ):
+        load_weights(plain, file)
+    assert all(torch.equal(value, before[key]) for key, value in plain.state_dict().items())
+    load_weights(zoo.create(NAME, num_classes=5, padding="tf_same", activation="relu6"), file)
+
+
+def test_what_cannot_be_made_is_said_before_anything_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pennyweight.zoo.pretrained.fetch", lambda *args, **more: pytest.fail("it was fetched"))
+    for wrong in ({"widht": 0.5}, {"stem": "cifr"}, {"num_classes": 0}, {"width": 0}):
+        with pytest.raises(InputError):
+            zoo.create("mobilenet_v2", weights="imagenet", **wrong)
+
+
+def test_weights_that_ask_for_another_family_are_another_networks(tmp_path: Path) -> None:
+    file = tmp_path / "w.safetensors"
+    kept(file, {"padding": "tf_same"}, padding="tf_same")
+    with pytest.raises(InputError, match=r"another network's weights: .* keys are missing"):
+        zoo.create("vit_ti_16", weights=file)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"labels": "5"},
+        {"labels": '"abc"'},
+        {"labels": '{"a": 1}'},
+        {"labels": "[1]"},
+        {"config": "[]"},
+        {"layout": "keras"},
+        {"input": "many"},
+        {"input": "32", "channels": "1", "mean": "0.5,0.5"},
+    ],
+)
+def test_metadata_that_cannot_be_used_is_named(tmp_path: Path, said: dict[str, str]) -> None:
+    file = tmp_path / "w.safetensors"
+    kept(file, said)
+    with pytest.raises(InputError, match=r"w\.safetensors has metadata that cannot be used") as caught:
+        open_file(file)
+    assert "\n" not in str(caught.value)
+
+
+def test_one_mean_stands_for_all_channels(tmp_path: Path) -> None:
+    file = tmp_path / "w.safetensors"
+    for channels in (1, 3):
+        kept(file, {"input": "32", "channels": str(channels), "mean": "0.5", "std": "0.25"})
+        preprocess = open_file(file).preprocess
+        assert preprocess is not None
+        assert (preprocess.mean, preprocess.std) == ((0.5,) * channels, (0.25,) * channels)
 
 
 def test_other_classes_keep_the_trunk_and_say_that_the_head_is_new(tmp_path: Path) -> None:
@@ -113,6 +172,34 @@ def test_another_networks_weights_are_refused_and_change_nothing(tmp_path: Path)
             load_weights(model, file)
         assert "\n" not in str(caught.value)
         assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+def test_damaged_pickles_are_one_line(tmp_path: Path) -> None:
+    torch.save({"w": torch.arange(6.0), "name": torch.ones(2)}, tmp_path / "whole.pth")
+    whole = bytearray((tmp_path / "whole.pth").read_bytes())
+    draw = random.Random(0)
+    refused = []
+    for _ in range(150):
+        damaged = bytearray(whole)
+        for _ in range(3):
+            damaged[draw.randrange(len(damaged))] = draw.randrange(256)
+        (tmp_path / "w.pth").write_bytes(damaged)
+        try:
+            open_file(tmp_path / "w.pth")
+        except InputError as error:
+            refused.append(str(error))
+    assert len(refused) > 20
+    assert not any("\n" in line for line in refused)
+
+
+@pytest.mark.parametrize("state", [{0: torch.ones(1)}, {"w": 3}, [torch.ones(1)]])
+def test_what_is_no_state_dict_is_said(tmp_path: Path, state: object) -> None:
+    torch.save(state, tmp_path / "w.pth")
+    with pytest.raises(InputError, match="holds no state dict"):
+        open_file(tmp_path / "w.pth")
+    if isinstance(state, dict):
+        with pytest.raises(InputError, match="holds no state dict"):
+            load_weights(zoo.create(NAME), state)
 
 
 @pytest.mark.parametrize("content", [b"", b"not weights", b"\xff" * 64])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -48,6 +49,9 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = DEBUG in arguments
     arguments = [argument for argument in arguments if argument != DEBUG]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal of few letters still shows the figures
     try:
         make_app()(arguments, prog_name="pennyweight")
     except SystemExit as ended:
@@ -74,5 +78,7 @@ def _line(error: Exception) -> str:
         return str(error)
     if isinstance(error, OSError):
         return f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for this; take a smaller network, input or batch"
     reason = (str(error).strip().splitlines() or [""])[0]
     return f"unexpected {type(error).__name__}: {reason}; --debug shows where, and the authors would like to know"

@@ -90,7 +90,7 @@ def weigh(
     """Count what a network costs: parameters and multiply-accumulates, layer by layer."""
     from pennyweight.verbs.weigh import weigh as verb
 
-    changes = parse_pairs(config or [], "--config")
+    changes = parse_pairs(config or [], "--config", example="width=0.5")
     counted = verb(name, _shape(input) if input is not None else None, stem=stem, config=changes)
     if json:
         show.as_json({"name": name, **counted.to_dict()})
@@ -129,13 +129,13 @@ def fit(
     json: Json = False,
 ) -> None:
     """Train on pictures: a run folder with weights, evaluation and report."""
-    changes: dict[str, Any] = dict(parse_pairs(set or [], "--set"))
+    changes: dict[str, Any] = dict(parse_pairs(set or [], "--set", example="lr=0.1"))
     for field, value in (("epochs", epochs), ("batch", batch)):
         if value is not None:
             if field in changes:
                 raise InputError(f"--{field} and --set {field}= were both given; keep one")
             changes[field] = value
-    fields = parse_pairs(config or [], "--config")
+    fields = parse_pairs(config or [], "--config", example="width=0.5")
     from pennyweight.verbs.fit import fit as verb
 
     run = verb(
@@ -201,7 +201,11 @@ def export(
 
 def predict(
     run_or_bundle: Trained,
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Picture files, or folders of them.")],
+    paths: Annotated[
+        list[Path],
+        # What cannot be read is a line among the others, not wrong usage.
+        typer.Argument(metavar="PATH...", help="Picture files, or folders of them.", readable=False),
+    ],
     top: Annotated[int, typer.Option(metavar="N", min=1, help="How many labels to name.")] = 5,
     weights: Weights = None,
     json: Json = False,
@@ -211,10 +215,14 @@ def predict(
 
     classifier = load(_opened(run_or_bundle, weights))
     made, failures = [], []
-    for path in _files(paths):
+    for path in paths:
         try:
-            made += classifier.predict(path, top)
-        except ImageError as error:
+            for file in _files(path):
+                try:
+                    made += classifier.predict(file, top)
+                except ImageError as error:
+                    failures.append({"source": str(file), "error": str(error)})
+        except InputError as error:
             failures.append({"source": str(path), "error": str(error)})
     if json:
         show.as_json({"predictions": [prediction.to_dict() for prediction in made], "failures": failures})
@@ -236,18 +244,23 @@ def _opened(what: str, weights: str | None) -> Any:
     return opened
 
 
-def _files(paths: list[Path]) -> Iterator[Path]:
-    """The files among `paths`, and the pictures in the folders among them."""
+def _files(path: Path) -> Iterator[Path]:
+    """The file, or the pictures in the folder, as `fit` finds them. Raises InputError for a folder without."""
     from pennyweight.core.images import EXTENSIONS
 
-    for path in paths:
-        if path.is_dir():
-            inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in EXTENSIONS)
-            if not inside:
-                raise InputError(f"{path} has no pictures; give picture files, or a folder that has some")
-            yield from inside
-        else:
-            yield path
+    if not path.is_dir():
+        yield path
+        return
+    inside = [
+        file
+        for file in sorted(path.rglob("*"))
+        if file.suffix.lower() in EXTENSIONS
+        and not any(part.startswith(".") for part in file.relative_to(path).parts)
+        and not file.is_dir()
+    ]
+    if not inside:
+        raise InputError(f"{path} has no pictures; give picture files, or a folder that has some")
+    yield from inside
 
 
 def _shape(text: str) -> tuple[int, ...]:

@@ -24,7 +24,7 @@ CONVENTION = "MACs: multiply-accumulates of convolutions, linear layers and matr
 
 def as_json(value: Mapping[str, Any]) -> None:
     """One JSON object on standard output."""
-    print(json.dumps(value, ensure_ascii=False, allow_nan=False))
+    print(json.dumps(value, allow_nan=False))  # in ASCII, which every encoding of a pipe can take
 
 
 def networks(rows: Iterable[Mapping[str, Any]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
 import urllib.error
 import urllib.request
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import platformdirs
+from filelock import FileLock
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -44,23 +46,25 @@ def fetch(url: str, path: Path, *, checksum: str) -> Path:
     them. What came before a break is kept beside `path` and resumed. Progress is shown on standard error: a bar on a
     terminal, else a line. Raises DownloadError, which says where to put the file by hand.
     """
-    if path.exists():
-        _verify(path, checksum, url)
-        return path
     if not url.startswith(("https://", "http://")):
         raise DownloadError(f"cannot download {url}: only https and http addresses are taken")
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     try:
-        _receive(url, part)
-    except (OSError, urllib.error.URLError, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # One of several processes downloads; the others wait, and find it there.
+        with FileLock(path.with_name(path.name + ".lock")):
+            if not path.exists():
+                _receive(url, part)
+                _verify(part, checksum, url, ours=True)
+                part.replace(path)
+                sync_folder(path.parent)
+            else:
+                _verify(path, checksum, url, ours=False)
+    except (OSError, urllib.error.URLError, http.client.HTTPException, ValueError) as error:
+        reason = " ".join(str(getattr(error, "reason", None) or error).split()) or type(error).__name__
         raise DownloadError(
             f"cannot download {url}: {reason}; where this machine has no network, put the file at {path}"
         ) from error
-    _verify(part, checksum, url)
-    part.replace(path)
-    sync_folder(path.parent)
     return path
 
 
@@ -103,14 +107,16 @@ def _copy(response: IO[bytes], file: IO[bytes], name: str, done: int, total: int
     os.fsync(file.fileno())
 
 
-def _verify(path: Path, checksum: str, url: str) -> None:
-    """Raise DownloadError, and remove the file, unless it has the checksum."""
+def _verify(path: Path, checksum: str, url: str, *, ours: bool) -> None:
+    """Raise DownloadError unless the file has the checksum; what we downloaded (`ours`) is then removed."""
     algorithm, _, expected = checksum.partition(":")
     with path.open("rb") as file:
         found = hashlib.file_digest(file, algorithm).hexdigest()
     if not expected or not found.startswith(expected):
-        path.unlink()
+        if ours:
+            path.unlink()
         raise DownloadError(
-            f"{path.name} is not what {url} is known to hold: {algorithm} {found[:16]}… in place of {expected[:16]}; "
-            "it was removed, try again"
+            f"{path if not ours else path.stem} is not what {url} is known to hold: {algorithm} {found[:16]}… "
+            f"in place of {expected[:16]}; "
+            + ("it was removed, try again" if ours else "move it away, and it is downloaded anew")
         )

@@ -6,6 +6,7 @@ PennyweightError
 ├── SourceError      a source of pictures that cannot be trained or scored on
 ├── RunError         a run folder that is missing, incomplete or in the way
 ├── BundleError      a bundle that cannot be opened
+├── DownloadError    a file that cannot be fetched, or is not what its publisher says
 ├── ParityError      an exported graph that does not answer as its network does
 └── MissingPart      an optional part of Pennyweight that is not installed (also an ImportError)
 """

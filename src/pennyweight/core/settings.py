@@ -15,14 +15,17 @@ __all__ = ["override", "parse", "parse_pairs"]
 T = TypeVar("T")
 
 
-def parse_pairs(pairs: Iterable[str], option: str) -> dict[str, str]:
+def parse_pairs(pairs: Iterable[str], option: str, *, example: str) -> dict[str, str]:
     """["width=0.5", …] -> {"width": "0.5", …}. Raises InputError on anything that is not NAME=VALUE."""
     parsed = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
-        if not equals or not name.strip():
-            raise InputError(f"{option} '{pair}' is not NAME=VALUE; for example {option} width=0.5")
-        parsed[name.strip()] = value.strip()
+        name = name.strip()
+        if not equals or not name:
+            raise InputError(f"{option} '{pair}' is not NAME=VALUE; for example {option} {example}")
+        if name in parsed:
+            raise InputError(f"{option} {name}= was given twice; keep one")
+        parsed[name] = value.strip()
     return parsed
 
 

@@ -18,7 +18,7 @@ class Augment:
     """Mirror and shift. (B, H, W, C) uint8 -> same; nothing else leaves the picture as it is."""
 
     flip: bool
-    """Mirror left and right, every other picture."""
+    """Mirror left and right, each picture with a chance of one half."""
     shift: float
     """Move by up to this share of the side; edges are repeated."""
 

@@ -41,13 +41,13 @@ def export_bundle(
     expected = Classifier(TorchEngine(network, preprocess), manifest.labels, preprocess)
     with atomic(path) as temporary, tempfile.TemporaryDirectory() as folder:
         model = _graph(network, manifest)
-        onnx.save(model, temporary)
+        onnx.save(model, temporary, format="protobuf")  # whatever the name ends in
         received = Classifier(OnnxEngine(temporary), manifest.labels, preprocess)
         if not pictures:
             pictures, of = made_pictures(Path(folder), preprocess.channels), "pictures made for the proof"
         proved = replace(manifest, parity=prove(expected, received, pictures, of=of).to_dict())
         onnx.helper.set_model_props(model, {METADATA_KEY: proved.to_json()})
-        onnx.save(model, temporary)
+        onnx.save(model, temporary, format="protobuf")
     return Bundle(path)
 
 

@@ -1,6 +1,6 @@
 """Blocks that two or more families share, and the one place that initialises them."""
 
-from pennyweight.nn.blocks import ClassifierHead, ConvNormAct, PooledStem, SqueezeExcite, Style, divisible
+from pennyweight.nn.blocks import ClassifierHead, ConvNormAct, PaddedStyle, PooledStem, SqueezeExcite, Style, divisible
 from pennyweight.nn.init import initialise
 from pennyweight.nn.network import Network
 from pennyweight.nn.pixels import FromPixels
@@ -10,6 +10,7 @@ __all__ = [
     "ConvNormAct",
     "FromPixels",
     "Network",
+    "PaddedStyle",
     "PooledStem",
     "SqueezeExcite",
     "Style",

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
 
 from pennyweight.core.errors import InputError
+from pennyweight.nn.init import initialise
 
 __all__ = [
     "DecoderBlock",
@@ -59,6 +60,8 @@ class MultiHeadAttention(nn.Module):
     (B, T, d), and for attention to another sequence (B, S, d) -> (B, T, d). d must be divisible by `heads`.
     """
 
+    glorot = True  # how `initialise` draws its linear layers
+
     def __init__(self, d: int, heads: int, *, dropout: float = 0.0) -> None:
         super().__init__()
         if d % heads:
@@ -84,6 +87,8 @@ class MultiHeadAttention(nn.Module):
 
 class FeedForward(nn.Sequential):
     """Linear, activation, linear, on every position alike. (B, T, d) -> same. Sec. 3.3."""
+
+    glorot = True  # how `initialise` draws its linear layers
 
     def __init__(self, d: int, hidden: int, *, act: nn.Module, dropout: float) -> None:
         super().__init__(nn.Linear(d, hidden), act, nn.Dropout(dropout), nn.Linear(hidden, d))
@@ -177,7 +182,6 @@ class Transformer(nn.Module):
         config = config or TransformerConfig()
         d = config.d
         self.embedding = nn.Embedding(tokens, d)
-        nn.init.normal_(self.embedding.weight, std=d**-0.5)
         self.register_buffer("positions", sinusoidal_positions(config.longest, d), persistent=False)
         self.drop = nn.Dropout(config.dropout)
         self.encoder = nn.ModuleList(
@@ -186,6 +190,7 @@ class Transformer(nn.Module):
         self.decoder = nn.ModuleList(
             DecoderBlock(d, config.heads, config.hidden, dropout=config.dropout) for _ in range(config.blocks)
         )
+        initialise(self)
 
     def forward(self, source: Tensor, target: Tensor, source_mask: Tensor | None = None) -> Tensor:
         """`source_mask` (B, S) is True for tokens, False for padding; a target position sees none after itself."""

@@ -15,6 +15,7 @@ __all__ = [
     "ClassifierHead",
     "Conv2dTFSame",
     "ConvNormAct",
+    "PaddedStyle",
     "Padding",
     "PooledStem",
     "SqueezeExcite",
@@ -31,17 +32,10 @@ class Style:
     """What a network's layers have in common; families' Configs inherit these fields. Published weights need them."""
 
     activation: Activation = "relu"
-    padding: Padding = "same"
-    """same: K // 2 on every side. tf_same: TensorFlow's, where the extra row and column go to the bottom and right."""
     bn_eps: float = 1e-5
 
     def __post_init__(self) -> None:
-        for name, value, choices in (
-            ("activation", self.activation, get_args(Activation)),
-            ("padding", self.padding, get_args(Padding)),
-        ):
-            if value not in choices:
-                raise InputError(f"Config field '{name}' must be one of {', '.join(choices)}, not {value!r}")
+        _one_of("activation", self.activation, get_args(Activation))
         if not self.bn_eps > 0:
             raise InputError(f"Config field 'bn_eps' must be above 0, not {self.bn_eps}")
 
@@ -62,14 +56,37 @@ class Style:
     def conv(
         self, c_in: int, c_out: int, kernel: int = 1, *, stride: int = 1, groups: int = 1, bias: bool = False
     ) -> nn.Conv2d:
-        """A convolution with this padding; at stride 1 and odd kernels both paddings are one."""
-        if self.padding == "tf_same" and stride > 1:
-            return Conv2dTFSame(c_in, c_out, kernel, stride, groups=groups, bias=bias)
+        """A convolution padded by K // 2 on every side."""
         return nn.Conv2d(c_in, c_out, kernel, stride, padding=kernel // 2, groups=groups, bias=bias)
 
     def norm(self, channels: int) -> nn.BatchNorm2d:
         """A batch norm with this epsilon."""
         return nn.BatchNorm2d(channels, eps=self.bn_eps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaddedStyle(Style):
+    """The same for families that have no pools between their layers, whose weights may come from TensorFlow."""
+
+    padding: Padding = "same"
+    """same: K // 2 on every side. tf_same: TensorFlow's, where the extra row and column go to the bottom and right."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _one_of("padding", self.padding, get_args(Padding))
+
+    def conv(
+        self, c_in: int, c_out: int, kernel: int = 1, *, stride: int = 1, groups: int = 1, bias: bool = False
+    ) -> nn.Conv2d:
+        """A convolution with this padding; at stride 1 and odd kernels both paddings are one."""
+        if self.padding == "tf_same" and stride > 1:
+            return Conv2dTFSame(c_in, c_out, kernel, stride, groups=groups, bias=bias)
+        return super().conv(c_in, c_out, kernel, stride=stride, groups=groups, bias=bias)
+
+
+def _one_of(field: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise InputError(f"Config field '{field}' must be one of {', '.join(choices)}, not {value!r}")
 
 
 class Conv2dTFSame(nn.Conv2d):

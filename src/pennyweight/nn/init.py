@@ -6,22 +6,18 @@ import math
 
 from torch import nn
 
-from pennyweight.nn.attention import FeedForward, MultiHeadAttention
-
 __all__ = ["initialise"]
 
 
 def initialise(network: nn.Module) -> None:
-    """Draw every weight anew, in place.
+    """Draw every weight of its layers anew, in place; a parameter outside any layer is drawn by the module that has it.
 
-    Convolutions by He et al. 2015 (arXiv:1502.01852, fan-out), norms to identity, linear layers of attention blocks by
-    Glorot and Bengio 2010 (uniform), other linear layers normal with deviation 0.01 as VGG's, biases to nothing.
+    Convolutions by He et al. 2015 (arXiv:1502.01852, fan-out), norms to identity, linear layers of modules that say
+    `glorot` (attention, its feed-forward) by Glorot and Bengio 2010 (uniform), other linear layers normal with
+    deviation 0.01 as VGG's, embeddings of d numbers normal with 1/√d, biases to nothing.
     """
     attentive = {
-        id(linear)
-        for block in network.modules()
-        if isinstance(block, (FeedForward, MultiHeadAttention))
-        for linear in block.modules()
+        id(layer) for block in network.modules() if getattr(block, "glorot", False) for layer in block.modules()
     }
     for module in network.modules():
         if isinstance(module, (nn.Conv2d, nn.Conv3d)):
@@ -34,6 +30,8 @@ def initialise(network: nn.Module) -> None:
         elif isinstance(module, (nn.BatchNorm2d, nn.BatchNorm3d, nn.LayerNorm)):
             nn.init.ones_(module.weight)
             nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, std=module.embedding_dim**-0.5)
         elif isinstance(module, nn.Linear):
             if id(module) in attentive:
                 nn.init.xavier_uniform_(module.weight)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import operator
+from typing import Any
+
 from torch import Tensor, nn
 
 from pennyweight.core.errors import InputError
 from pennyweight.nn.init import initialise
 
-__all__ = ["Network"]
+__all__ = ["Network", "at_least_one"]
 
 
 class Network(nn.Module):
@@ -21,6 +24,8 @@ class Network(nn.Module):
     trunk: nn.Sequential
     head: nn.Module
 
+    config: Any = None
+    """The Config that it was made from, where a name made it."""
     in_channels: int
     feature_channels: tuple[int, ...]
     """Channels of each stage's output."""
@@ -55,8 +60,7 @@ class Network(nn.Module):
 
     def reset_head(self, num_classes: int) -> None:
         """Replace the last linear layer by a fresh one for `num_classes` classes, in place."""
-        if num_classes < 1:
-            raise InputError(f"num_classes must be at least 1, not {num_classes}")
+        num_classes = at_least_one("num_classes", num_classes)
         old = self.head.linear
         assert isinstance(old, nn.Linear)
         fresh = nn.Linear(old.in_features, num_classes, device=old.weight.device, dtype=old.weight.dtype)
@@ -76,3 +80,14 @@ class Network(nn.Module):
                 f"an input of {x.shape[2]}×{x.shape[3]} pixels is too small: this network halves it until nothing is "
                 f"left; it needs at least {self.smallest_input}×{self.smallest_input}"
             )
+
+
+def at_least_one(what: str, count: Any) -> int:
+    """`count` as an int, also one of numpy's. Raises InputError unless it is a whole number of at least 1."""
+    try:
+        number = operator.index(count)
+    except TypeError:
+        number = 0
+    if number < 1 or isinstance(count, bool):
+        raise InputError(f"{what} must be a whole number of at least 1, not {count!r}")
+    return number

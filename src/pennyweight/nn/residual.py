@@ -23,8 +23,6 @@ __all__ = ["Residual", "ResidualConfig", "ResidualNetwork", "ResidualStyle", "ba
 class ResidualStyle(Style):
     """What every network of residual blocks can vary."""
 
-    blocks: tuple[int, ...] = (3, 4, 6, 3)
-    """Of each stage."""
     channels: int = 64
     """Of the stem and of the first stage's inner convolutions; later stages double."""
     se: bool = False
@@ -39,10 +37,12 @@ class ResidualConfig(ResidualStyle):
     """What these papers' tables vary."""
 
     block: Literal["basic", "bottleneck"] = "bottleneck"
+    blocks: tuple[int, ...] = (3, 4, 6, 3)
+    """Of each stage."""
     groups: int = 1
     """Cardinality: the paths of a ResNeXt."""
     group_channels: int = 64
-    """Of one path in the first stage; later stages double."""
+    """Of one path in the first stage where `channels` are 64, else in proportion; later stages double."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -56,6 +56,11 @@ class ResidualConfig(ResidualStyle):
                 f"a basic block cannot be grouped (groups={self.groups}, group_channels={self.group_channels}): "
                 "two convolutions in a row are no sum of paths (arXiv:1611.05431, Sec. 3.3); "
                 "take a network of bottlenecks, such as resnet50"
+            )
+        if self.channels * self.group_channels < 64:
+            raise InputError(
+                f"channels={self.channels} leave a path of group_channels={self.group_channels} nothing; "
+                f"channels must be at least {-(-64 // self.group_channels)}"
             )
 
 

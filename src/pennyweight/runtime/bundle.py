@@ -35,7 +35,8 @@ class OnnxEngine:
             self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         # onnxruntime raises classes of its own compiled module, each derived from Exception alone.
         except Exception as error:
-            raise BundleError(f"cannot open {path}: not a whole ONNX file; export it again") from error
+            reason = (str(error).strip().splitlines() or [""])[0]
+            raise BundleError(f"cannot open {path}: not a whole ONNX file ({reason}); export it again") from error
         self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
 
     def __call__(self, pixels: Pixels) -> Outputs:

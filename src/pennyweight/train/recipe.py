@@ -32,7 +32,7 @@ class Recipe:
     """The rate rises linearly from nothing, then falls along a cosine to nothing."""
     label_smoothing: float = 0.1
     flip: bool = True
-    """Mirror every other picture."""
+    """Mirror each picture with a chance of one half."""
     shift: float = 0.125
     """Move pictures by up to this share of their side."""
 

@@ -44,8 +44,8 @@ def evaluate(
     origin = _origin(trained)
     opened = _open(source, origin)
     same = opened.fingerprint == origin.fingerprint
-    if source is None and isinstance(trained, Bundle) and not same:
-        # A bundle knows its pictures by name alone, and another folder may have that name.
+    if source is None and not same and not (isinstance(trained, Run) and opened.address == origin.address):
+        # What is known by its name alone may be another folder of that name.
         raise SourceError(
             f"'{origin.address}' here is not what {origin.where} was trained on; say what to score: "
             f"evaluate {origin.where} SOURCE"

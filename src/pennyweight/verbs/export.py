@@ -13,7 +13,7 @@ from PIL import Image
 from torch import nn
 
 from pennyweight import data, zoo
-from pennyweight.core.errors import BundleError, InputError, SourceError
+from pennyweight.core.errors import BundleError, ImageError, InputError, RunError, SourceError
 from pennyweight.core.images import Picture
 from pennyweight.core.machine import versions
 from pennyweight.core.manifest import Manifest
@@ -39,8 +39,8 @@ def export(
 
     The network is a run's, or a name's with `weights`. The file appears only after it answered as the network does on
     up to 64 picture files of the test split (without them, on pictures made for the proof): probabilities within 1e-4,
-    equal answers. Raises ParityError when it does not, BundleError when the file exists already, InputError for what is
-    a bundle already.
+    the answer too unless two labels are that close. Raises ParityError when it does not, BundleError when the file
+    exists already, InputError for what is a bundle already.
     """
     trained = open_trained(run_or_name, weights)
     if isinstance(trained, Bundle):
@@ -90,14 +90,17 @@ class Known:
 
 def _of_run(run: Run) -> Known:
     record, evaluation = run.record, run.evaluation
-    return Known(
-        network=restore(run),
-        model=record["model"],
-        labels=tuple(run.labels),
-        preprocess=preprocess_of(run),
-        evaluation={key: evaluation[key] for key in ("split", "images", "accuracy", "accuracy_interval")},
-        data={"name": record["data"]["source"], "fingerprint": record["data"]["fingerprint"]},
-    )
+    try:
+        return Known(
+            network=restore(run),
+            model=record["model"],
+            labels=tuple(run.labels),
+            preprocess=preprocess_of(run),
+            evaluation={key: evaluation[key] for key in ("split", "images", "accuracy", "accuracy_interval")},
+            data={"name": record["data"]["source"], "fingerprint": record["data"]["fingerprint"]},
+        )
+    except (KeyError, TypeError) as error:
+        raise RunError(f"{run.folder} is not as `fit` wrote it: {type(error).__name__} {error}") from error
 
 
 def _of_name(made: zoo.Pretrained) -> Known:
@@ -110,11 +113,15 @@ def _of_name(made: zoo.Pretrained) -> Known:
 
 
 def _test_pictures(run: Run, folder: Path) -> list[Picture]:
-    """Up to 64 files of the run's test split; none when its source is not here. Arrays are written to `folder`."""
+    """Up to 64 files of the run's test split; none when its source is not as it was. Arrays are written to `folder`."""
+    known = run.record["data"]
     try:
-        samples = data.split(data.open(run.record["data"]["address"])).test
-    except SourceError:
+        source = data.open(known["address"])
+    except (SourceError, ImageError):
         return []
+    if source.fingerprint != known["fingerprint"]:
+        return []
+    samples = data.split(source).test
     chosen = samples[:: max(1, len(samples) // PROOF_PICTURES)][:PROOF_PICTURES]
     files: list[Picture] = []
     for number, sample in enumerate(chosen):

@@ -30,7 +30,7 @@ from pennyweight.core.preprocess import Interpolation, Preprocess
 from pennyweight.nn.weights import read_metadata, read_weights
 from pennyweight.zoo.layouts import Layout
 
-__all__ = ["SUFFIXES", "Checkpoint", "metadata", "open_file", "read_pickle"]
+__all__ = ["SUFFIXES", "Checkpoint", "check_state", "metadata", "open_file", "read_pickle"]
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 STYLE = ("activation", "padding", "bn_eps")
@@ -105,7 +105,8 @@ def _config(said: Mapping[str, str]) -> dict[str, Any]:
     config = json.loads(said.get("config", "{}"))
     if not isinstance(config, dict):
         raise TypeError(f"config is no JSON object, but {said['config']}")
-    return config | {key: said[key] for key in STYLE if key in said}
+    # The usual padding is no field of families that have no other.
+    return config | {key: said[key] for key in STYLE if key in said and (key, said[key]) != ("padding", "same")}
 
 
 def _preprocess(said: Mapping[str, str]) -> Preprocess | None:
@@ -132,9 +133,9 @@ def _labels(said: Mapping[str, str]) -> tuple[str, ...] | None:
     if said["labels"] == IMAGENET:
         return imagenet()
     labels = json.loads(said["labels"])
-    if not isinstance(labels, list):
-        raise TypeError(f"labels are no JSON list, but {said['labels'][:40]}")
-    return tuple(map(str, labels))
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise TypeError(f"labels are no JSON list of names, but {said['labels'][:40]}")
+    return tuple(labels)
 
 
 def read_pickle(path: Path) -> Mapping[str, Tensor]:
@@ -143,12 +144,28 @@ def read_pickle(path: Path) -> Mapping[str, Tensor]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch remarks on the pickle's protocol
             loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"cannot read weights from {path}: {reason}; nothing in it was run") from error
+    except OSError as error:
+        raise InputError(f"cannot read weights from {path}: {error.strerror or error}") from error
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{path} holds more than tensors, or is damaged; nothing in it was run. Take a safetensors file, or one "
+            "that holds model.state_dict() alone"
+        ) from error
+    # A damaged pickle makes the unpickler stumble anywhere.
+    except Exception as error:
+        raise InputError(
+            f"{path} is damaged, or no file of weights ({type(error).__name__}); nothing in it was run"
+        ) from error
     for key in ("state_dict", "model", "model_state_dict"):
         if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
             loaded = loaded[key]
-    if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()):
-        raise InputError(f"{path} holds no state dict, but a {type(loaded).__name__}")
+    check_state(loaded, str(path))
     return {key.removeprefix("module."): value for key, value in loaded.items()}
+
+
+def check_state(state: Any, name: str) -> None:
+    """Raise InputError unless `state` is a state dict: names and their tensors."""
+    if not isinstance(state, Mapping) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()
+    ):
+        raise InputError(f"{name} holds no state dict, names with tensors, but another {type(state).__name__}")

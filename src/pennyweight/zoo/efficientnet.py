@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
 
 from pennyweight.core.errors import InputError
-from pennyweight.nn import ClassifierHead, ConvNormAct, Network, SqueezeExcite, Style, divisible
+from pennyweight.nn import ClassifierHead, ConvNormAct, Network, PaddedStyle, SqueezeExcite, divisible
 from pennyweight.nn.blocks import Activation
 from pennyweight.zoo.variant import Variant
 
@@ -35,7 +35,7 @@ class Stage(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Style):
+class Config(PaddedStyle):
     """Table 1 (B0), and what scaling and other published weights change."""
 
     activation: Activation = "silu"
@@ -47,7 +47,7 @@ class Config(Style):
     """Squeeze-and-excitation, with a quarter of the block's input channels in the middle."""
     dropout: float = 0.2
     drop_path: float = 0.2
-    """Stochastic depth: the chance that training skips the last block; earlier ones have less, linearly."""
+    """Stochastic depth: block i of n is skipped in training with a chance of drop_path·i/n, i from 0 (their code)."""
     stem_channels: int = 32
     last_channels: int = 1280
     stages: tuple[Stage, ...] = (
@@ -128,12 +128,13 @@ class EfficientNet(Network):
         self.assemble(in_channels=in_channels, features=features)
 
 
-def compound(phi: float, *, alpha: float = 1.2, beta: float = 1.1, gamma: float = 1.15) -> tuple[Config, int]:
-    """(Config, input size in pixels) of B0 scaled by φ: depth α^φ, width β^φ, resolution γ^φ, with α·β²·γ² ≈ 2. Eq. 3.
+def compound(phi: float, *, alpha: float = 1.2, beta: float = 1.1, gamma: float = 1.15) -> tuple[dict[str, float], int]:
+    """(Config fields, input size in pixels) of B0 scaled by φ: depth α^φ, width β^φ, resolution γ^φ. Eq. 3.
 
-    Work about doubles with each step of φ. The published B1 to B7 were tuned by hand; no φ gives them exactly.
+    α·β²·γ² ≈ 2, so work about doubles with each step of φ, and more at first, where blocks are rounded up. They are for
+    `create("efficientnet_b0", **fields)`. The published B1 to B7 were tuned by hand; no φ gives them exactly.
     """
-    return Config(depth=alpha**phi, width=beta**phi), round(224 * gamma**phi)
+    return {"depth": alpha**phi, "width": beta**phi}, round(224 * gamma**phi)
 
 
 def _variant(

@@ -33,6 +33,11 @@ class Config(Style):
     dropout: float = 0.4
     """After the first two linear layers."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.batch_norm and self.bn_eps != Style.bn_eps:
+            raise InputError(f"Config field 'bn_eps' ({self.bn_eps}) needs batch_norm: there are no norms without")
+
 
 class SpectralStem(nn.Module):
     """The 3-D convolutions; bands and their channels become channels.
@@ -103,7 +108,7 @@ class HybridSN(Network):
         if tuple(x.shape[2:]) != (self.window, self.window):
             raise InputError(
                 f"this HybridSN takes windows of {self.window}×{self.window}, received {x.shape[2]}×{x.shape[3]}; "
-                f"create it with window={x.shape[2]} or cut other windows"
+                f"cut windows of {self.window}, or create it with another window"
             )
 
 

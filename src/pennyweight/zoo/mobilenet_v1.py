@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from torch import nn
 
-from pennyweight.nn import ClassifierHead, ConvNormAct, Network, Style, divisible
+from pennyweight.nn import ClassifierHead, ConvNormAct, Network, PaddedStyle, Style, divisible
 from pennyweight.zoo.variant import Variant
 
 __all__ = ["VARIANTS", "Config", "DepthwiseSeparable", "MobileNetV1"]
@@ -27,7 +27,7 @@ class Stage(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Style):
+class Config(PaddedStyle):
     """Table 1, and what the paper varies."""
 
     width: float = 1.0
@@ -77,8 +77,10 @@ class MobileNetV1(Network):
         self.assemble(in_channels=in_channels, features=features)
 
 
-def _variant(width: float, params: int, macs: int, top1: float | None = None) -> Variant[Config]:
-    return Variant(Config(width=width), params=params, macs=macs, top1=top1, paper="arXiv:1704.04861, Tables 6 and 7")
+def _variant(
+    width: float, params: int, macs: int, top1: float | None = None, paper: str = "arXiv:1704.04861, Tables 6 and 7"
+) -> Variant[Config]:
+    return Variant(Config(width=width), params=params, macs=macs, top1=top1, paper=paper)
 
 
 # params and macs (1000 classes, 3×224×224) are claims that a test measures; top1 is the paper's, in %.
@@ -87,5 +89,5 @@ VARIANTS = {
     "mobilenet_v1_x0_5": _variant(0.5, params=1_331_592, macs=149_497_088, top1=63.7),
     "mobilenet_v1_x0_75": _variant(0.75, params=2_585_560, macs=325_400_448, top1=68.4),
     "mobilenet_v1": _variant(1.0, params=4_231_976, macs=568_740_352, top1=70.6),
-    "mobilenet_v1_x1_25": _variant(1.25, params=6_270_840, macs=879_516_800),
+    "mobilenet_v1_x1_25": _variant(1.25, params=6_270_840, macs=879_516_800, paper="timm, mobilenetv1_125"),
 }

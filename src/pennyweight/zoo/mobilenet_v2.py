@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from pennyweight.nn import ClassifierHead, ConvNormAct, Network, Style, divisible
+from pennyweight.nn import ClassifierHead, ConvNormAct, Network, PaddedStyle, Style, divisible
 from pennyweight.nn.blocks import Activation
 from pennyweight.zoo.variant import Variant
 
@@ -32,7 +32,7 @@ class Stage(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Style):
+class Config(PaddedStyle):
     """Table 2, and what the paper varies."""
 
     width: float = 1.0

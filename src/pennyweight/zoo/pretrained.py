@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from pennyweight.core.download import cache_folder, fetch
@@ -45,15 +46,25 @@ def create(
     channels fit the stem, and a warning says so. Raises InputError for an unknown name, stem or field, with the nearest
     one, and for weights of another network.
     """
+    how: dict[str, Any] = {"num_classes": num_classes, "in_channels": in_channels, "stem": stem, "config": config}
     if weights is None:
-        return build(name, num_classes=num_classes, in_channels=in_channels, stem=stem, config=config)
-    form(name)  # an unknown network is said before unknown weights
+        return build(name, **how)
+    sketch(name, **how)  # what cannot be made is said before anything is downloaded
     checkpoint = open_checkpoint(weights, name)
     stem_said = checkpoint.stem if stem is None else stem
-    merged = {**checkpoint.config, **config}
-    network = build(name, num_classes=num_classes, in_channels=in_channels, stem=stem_said, config=merged)
+    network = make_for(checkpoint, name, **how | {"stem": stem_said})
     warn_of(put_weights(network, checkpoint))
     return network
+
+
+def make_for(checkpoint: Checkpoint, name: str, *, config: Mapping[str, Any], **how: Any) -> nn.Module:
+    """A network with the Config that a checkpoint asks for and `config`. Raises InputError when it is another's."""
+    try:
+        return build(name, **how, config={**checkpoint.config, **config})
+    except InputError as error:
+        # Fields that the family does not have: then the keys are another's too, which is the better answer.
+        shape_of(sketch(name, **how, config=config), checkpoint)
+        raise InputError(f"{checkpoint.name} asks for what '{name}' is not: {error}") from error
 
 
 def open_checkpoint(weights: Weights, network: str) -> Checkpoint:
@@ -110,7 +121,8 @@ def open_pretrained(name: str, weights: Weights) -> Pretrained:
         "stem": checkpoint.stem or usual.stem,
         "config": dict(checkpoint.config),
     }
-    model["num_classes"], model["in_channels"] = shape_of(sketch(**model), checkpoint)
+    with torch.device("meta"):
+        model["num_classes"], model["in_channels"] = shape_of(make_for(checkpoint, **model), checkpoint)
     notes = []
     preprocess, labels = checkpoint.preprocess, checkpoint.labels
     if preprocess is None:

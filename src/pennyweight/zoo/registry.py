@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -17,6 +17,7 @@ from torch import nn
 from pennyweight.core.errors import InputError, nearest
 from pennyweight.core.settings import override, parse
 from pennyweight.nn import Network
+from pennyweight.nn.network import at_least_one
 from pennyweight.zoo import (
     efficientnet,
     hybrid_sn,
@@ -129,16 +130,16 @@ def build(name: str, *, num_classes: int, in_channels: int, stem: str | None, co
     if stem not in get_args(Stem):
         hint = nearest(stem, get_args(Stem), otherwise=f"; there are {', '.join(get_args(Stem))}")
         raise InputError(f"unknown stem '{stem}'{hint}")
-    for what, count in (("num_classes", num_classes), ("in_channels", in_channels)):
-        if not isinstance(count, int) or count < 1:
-            raise InputError(f"{what} must be a whole number of at least 1, not {count!r}")
+    num_classes, in_channels = at_least_one("num_classes", num_classes), at_least_one("in_channels", in_channels)
     if other is not None:
         if stem != usual:
             raise InputError(f"'{name}' has no stem '{stem}': the small-image stems are those of our own networks")
         return other.library.make(other.name, num_classes=num_classes, in_channels=in_channels, config=config)
     resolved = override(variant(name).config, config, what="Config")
     _check(resolved)
-    return _BY_NAME[name].network(resolved, num_classes=num_classes, in_channels=in_channels, stem=stem)
+    network = _BY_NAME[name].network(resolved, num_classes=num_classes, in_channels=in_channels, stem=stem)
+    network.config = resolved
+    return network
 
 
 def sketch(name: str, *, num_classes: int, in_channels: int, stem: str | None, config: Mapping[str, Any]) -> nn.Module:
@@ -158,6 +159,14 @@ def _check(config: Any) -> None:
     width = getattr(config, "width", 1.0)
     if not (math.isfinite(width) and width > 0):
         raise InputError(f"Config field 'width' must be above 0, not {width}; 0.25 to 1.4 are usual")
-    dropout = getattr(config, "dropout", 0.0)
-    if not 0 <= dropout < 1:
-        raise InputError(f"Config field 'dropout' must be at least 0 and below 1, not {dropout}")
+    for name in ("dropout", "drop_path"):
+        share = getattr(config, name, 0.0)
+        if not 0 <= share < 1:
+            raise InputError(f"Config field '{name}' must be at least 0 and below 1, not {share}")
+    for field in fields(config):
+        value = getattr(config, field.name)
+        rows = value if isinstance(value, tuple) else (value,)
+        counts = [count for row in rows for count in (row if isinstance(row, tuple) else (row,))]
+        least = 0 if field.name == "residual_blocks" else 1
+        if not counts or any(isinstance(count, int) and count < least and count is not False for count in counts):
+            raise InputError(f"Config field '{field.name}' must be at least {least}, not {value}")

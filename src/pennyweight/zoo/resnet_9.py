@@ -20,9 +20,10 @@ __all__ = ["VARIANTS", "Config", "ResNet9"]
 
 @dataclass(frozen=True, kw_only=True)
 class Config(ResidualStyle):
-    """What can be varied; `blocks` says how many residual blocks end each stage."""
+    """What can be varied."""
 
-    blocks: tuple[int, ...] = (1, 0, 1)
+    residual_blocks: tuple[int, ...] = (1, 0, 1)
+    """That end each stage."""
     width: float = 1.0
     """On every channel count."""
 
@@ -37,13 +38,16 @@ class ResNet9(Network):
         self.stem = PooledStem(in_channels, c_in, small=small, style=config)
         stages: list[nn.Module] = []
         features = []
+        reached, last = 0, max(1, sum(config.residual_blocks) - 1)
         scale = 1 if small else 4
-        for number, blocks in enumerate(config.blocks, 1):
+        for number, blocks in enumerate(config.residual_blocks, 1):
             c_out = divisible(config.channels * 2**number * config.width)
             stage: list[nn.Module] = [ConvNormAct(c_in, c_out, 3, style=config), nn.MaxPool2d(2)]
             for _ in range(blocks):
                 layers, _ = basic(c_out, c_out, stride=1, config=config)
-                stage.append(Residual(layers, c_out, c_out, stride=1, config=config, drop_path=config.drop_path))
+                drop_path = config.drop_path * reached / last
+                stage.append(Residual(layers, c_out, c_out, stride=1, config=config, drop_path=drop_path))
+                reached += 1
             stages.append(nn.Sequential(*stage))
             c_in = c_out
             scale *= 2

@@ -73,11 +73,12 @@ class ShuffleNetV1(Network):
         small = stem == "cifar"
         c_in = config.stem_channels
         self.stem = PooledStem(in_channels, c_in, small=small, style=config)
+        _check_widths(config)
         stages: list[nn.Module] = []
         features = []
         stride = 1 if small else 4
         for number, blocks in enumerate(config.blocks):
-            c_out = round(STAGE_2[config.groups] * 2**number * config.width)
+            c_out = _stage_channels(config)[number]
             units = []
             for block in range(blocks):
                 first = not stages and block == 0
@@ -99,6 +100,23 @@ class ShuffleNetV1(Network):
         self.trunk = nn.Sequential(*stages)
         self.head = ClassifierHead(c_in, num_classes, style=config, dropout=config.dropout)
         self.assemble(in_channels=in_channels, features=features)
+
+
+def _stage_channels(config: Config) -> list[int]:
+    return [round(STAGE_2[config.groups] * 2**number * config.width) for number in range(len(config.blocks))]
+
+
+def _check_widths(config: Config) -> None:
+    """Raise InputError unless the groups divide every bottleneck, and the first unit has channels to add."""
+    groups, channels = config.groups, _stage_channels(config)
+    odd = [count for count in channels if count % (4 * groups) or (count - config.stem_channels) % groups]
+    if odd or channels[0] <= config.stem_channels:
+        usual = [width / 4 for width in range(1, 9) if STAGE_2[groups] * width % (16 * groups) == 0]
+        near = min(usual, key=lambda width: abs(width - config.width))
+        raise InputError(
+            f"{groups} groups do not divide bottlenecks of a quarter of {channels} channels "
+            f"(width={config.width}, stem_channels={config.stem_channels}); width={near} with {groups} groups would do"
+        )
 
 
 def _variant(groups: int, width: float = 1.0, *, params: int, macs: int, top1: float | None = None) -> Variant[Config]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from pennyweight.core.errors import InputError
 from pennyweight.nn import ClassifierHead, ConvNormAct, Network, PooledStem, Style
 from pennyweight.nn.shuffle import ChannelShuffle
 from pennyweight.zoo.variant import Variant
@@ -28,6 +29,14 @@ class Config(Style):
     stem_channels: int = 24
     blocks: tuple[int, ...] = (4, 8, 4)
     dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.channels) != len(self.blocks) or any(count % 2 for count in self.channels):
+            raise InputError(
+                "Config field 'channels' must hold an even number for each of 'blocks', "
+                f"not {self.channels} for {self.blocks}"
+            )
 
 
 class Unit(nn.Module):

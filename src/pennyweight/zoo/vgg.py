@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from pennyweight.core.errors import InputError
 from pennyweight.nn import ClassifierHead, Network, Style
 from pennyweight.zoo.variant import Variant
 
@@ -28,6 +29,17 @@ class Config(Style):
     """After every convolution; not in the paper, which came first."""
     dropout: float = 0.5
     hidden: int = 4096
+    """Of the two inner linear layers; the small-image form has none."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.channels) != len(self.blocks):
+            raise InputError(
+                "Config field 'channels' must hold a number for each of 'blocks', "
+                f"not {self.channels} for {self.blocks}"
+            )
+        if not self.batch_norm and self.bn_eps != Style.bn_eps:
+            raise InputError(f"Config field 'bn_eps' ({self.bn_eps}) needs batch_norm: there are no norms without")
 
 
 class VGGHead(nn.Module):
@@ -68,6 +80,8 @@ class VGG(Network):
             stages.append(nn.Sequential(*layers, nn.MaxPool2d(2)))
         self.trunk = nn.Sequential(*stages)
         if stem == "cifar":
+            if config.hidden != Config.hidden:
+                raise InputError(f"Config field 'hidden' ({config.hidden}) has no effect with the stem 'cifar'")
             self.head: nn.Module = ClassifierHead(c_in, num_classes, style=config, dropout=config.dropout)
         else:
             self.head = VGGHead(c_in, num_classes, config)

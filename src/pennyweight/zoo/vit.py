@@ -37,6 +37,12 @@ class Config:
     drop_path: float = 0.0
     """Stochastic depth: the chance that training skips the last block; earlier ones have less, linearly."""
 
+    def __post_init__(self) -> None:
+        if self.heads < 1 or self.d % self.heads:
+            raise InputError(f"Config field 'd' ({self.d}) must be divisible by 'heads' ({self.heads})")
+        if self.blocks < STAGES:
+            raise InputError(f"Config field 'blocks' must be at least {STAGES}, not {self.blocks}")
+
 
 class PatchEmbedding(nn.Module):
     """Patches as tokens, a class token before them, learned positions added. (B, c_in, size, size) -> (B, 1 + N, d)."""
@@ -74,7 +80,7 @@ class ViT(Network):
     def __init__(self, config: Config, *, num_classes: int, in_channels: int, stem: str) -> None:
         super().__init__()
         small = stem == "cifar"
-        self.size = config.size or (32 if small else 224)
+        self.size = (32 if small else 224) if config.size is None else config.size
         patch = config.patch // 4 if small else config.patch
         self.stem = PatchEmbedding(in_channels, config.d, size=self.size, patch=patch)
         blocks = [
@@ -105,23 +111,26 @@ class ViT(Network):
         if tuple(x.shape[2:]) != (self.size, self.size):
             raise InputError(
                 f"this ViT takes {self.size}×{self.size} pixels, received {x.shape[2]}×{x.shape[3]}; "
-                f"create it with size={x.shape[2]} or resize the input"
+                f"resize the input, or create it with another size that patches of {self.feature_strides[0]} divide"
             )
 
 
 def _variant(
-    d: int, heads: int, blocks: int, patch: int, *, params: int, macs: int, top1: float | None
+    d: int, heads: int, blocks: int, patch: int, paper: str, *, params: int, macs: int, top1: float
 ) -> Variant[Config]:
     config = Config(patch=patch, d=d, heads=heads, blocks=blocks, hidden=4 * d)
-    return Variant(config, params=params, macs=macs, top1=top1, paper="arXiv:2010.11929, Table 1; arXiv:2012.12877")
+    return Variant(config, params=params, macs=macs, top1=top1, paper=paper)
 
 
-# params and macs (1000 classes, 3×224×224, attention products included) are claims that a test measures. top1, in %: Ti
-# and S as in arXiv:2012.12877 Table 5, B and L torchvision's IMAGENET1K_V1.
+DEIT = "arXiv:2012.12877, Table 5"
+TORCHVISION = "torchvision, IMAGENET1K_V1"
+
+
+# params and macs (1000 classes, 3×224×224, attention products included) are claims that a test measures; top1 in %.
 VARIANTS = {
-    "vit_ti_16": _variant(192, 3, 12, 16, params=5_717_416, macs=1_253_683_200, top1=72.2),
-    "vit_s_16": _variant(384, 6, 12, 16, params=22_050_664, macs=4_598_882_304, top1=79.8),
-    "vit_b_16": _variant(768, 12, 12, 16, params=86_567_656, macs=17_563_828_224, top1=81.1),
-    "vit_b_32": _variant(768, 12, 12, 32, params=88_224_232, macs=4_409_186_304, top1=75.9),
-    "vit_l_16": _variant(1024, 16, 24, 16, params=304_326_632, macs=61_554_712_576, top1=79.7),
+    "vit_ti_16": _variant(192, 3, 12, 16, DEIT, params=5_717_416, macs=1_253_683_200, top1=72.2),
+    "vit_s_16": _variant(384, 6, 12, 16, DEIT, params=22_050_664, macs=4_598_882_304, top1=79.8),
+    "vit_b_16": _variant(768, 12, 12, 16, TORCHVISION, params=86_567_656, macs=17_563_828_224, top1=81.1),
+    "vit_b_32": _variant(768, 12, 12, 32, TORCHVISION, params=88_224_232, macs=4_409_186_304, top1=75.9),
+    "vit_l_16": _variant(1024, 16, 24, 16, TORCHVISION, params=304_326_632, macs=61_554_712_576, top1=79.7),
 }

@@ -12,9 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from pennyweight.core.errors import InputError
+from pennyweight.core.settings import override
 from pennyweight.nn import Network
-from pennyweight.zoo.checkpoint import Checkpoint, open_file
+from pennyweight.zoo.checkpoint import Checkpoint, check_state, open_file
 from pennyweight.zoo.layouts import Layout, translate
+
+IDLE = ("dropout", "drop_path")
+"""Settings that matter in training alone."""
 
 __all__ = ["AdaptedWeights", "load_weights", "put_weights", "shape_of", "warn_of"]
 
@@ -32,14 +36,32 @@ def load_weights(
     and timm; any other module takes its own. Another number of classes leaves the last layer fresh; another number of
     input channels fits the first (one channel: the sum; more: repeated and scaled). Both are said by a warning,
     AdaptedWeights. Raises InputError for another network's weights (how many keys differ, and the first) and for a file
-    that could run code; the model is then as it was.
+    that could run code or that wants another Config; the model is then as it was.
     """
     if isinstance(path_or_state_dict, Mapping):
+        check_state(path_or_state_dict, "the state dict")
         checkpoint = Checkpoint(name="the state dict", state=path_or_state_dict)
     else:
         checkpoint = open_file(Path(path_or_state_dict))
+    _check_config(model, checkpoint)
     warn_of(put_weights(model, checkpoint if source == "auto" else replace(checkpoint, layout=source)))
     return model
+
+
+def _check_config(model: nn.Module, checkpoint: Checkpoint) -> None:
+    """Raise InputError where weights say that they were trained with other settings: their answers would be wrong."""
+    config = model.config if isinstance(model, Network) else None
+    if config is None:
+        return
+    asked = {field: value for field, value in checkpoint.config.items() if hasattr(config, field) and field not in IDLE}
+    wanted = override(config, asked, what="Config")
+    for field in asked:
+        has, wants = getattr(config, field), getattr(wanted, field)
+        if has != wants:
+            raise InputError(
+                f"{checkpoint.name} wants {field}={wants}, and this network has {has}; create it with {field}={wants}, "
+                f"or by create(NAME, weights=FILE), which does so"
+            )
 
 
 def warn_of(adapted: tuple[str, ...]) -> None:
