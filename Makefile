@@ -29,7 +29,7 @@ check: setup
 	$(BIN)/python docs/networks_table.py --check
 
 test: setup
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 docs: setup
 	$(BIN)/python docs/networks_table.py

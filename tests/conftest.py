@@ -11,6 +11,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # several test processes share the cores: a thread each, before torch asks
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 def noise(height: int, width: int, channels: int | None = 3, seed: int = 0) -> NDArray[np.uint8]:
     """Smooth random pixels, (H, W, channels) or (H, W): a picture with edges, as photographs have."""

@@ -12,17 +12,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import platformdirs
-from filelock import FileLock
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 
 from pennyweight.core.errors import DownloadError
 from pennyweight.core.files import sync_folder
@@ -48,6 +37,8 @@ def fetch(url: str, path: Path, *, checksum: str) -> Path:
     """
     if not url.startswith(("https://", "http://")):
         raise DownloadError(f"cannot download {url}: only https and http addresses are taken")
+    from filelock import FileLock  # only those who download pay
+
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -93,6 +84,17 @@ def _receive(url: str, part: Path) -> None:
 
 
 def _copy(response: IO[bytes], file: IO[bytes], name: str, done: int, total: int | None) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
     console = Console(stderr=True)
     if not console.is_interactive:
         size = "" if total is None else f", {total / 1e6:.1f} MB"
