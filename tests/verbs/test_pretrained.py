@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors import safe_open
+from torchvision import models
 
 import pennyweight as pw
 from pennyweight import zoo
 from pennyweight.core.errors import InputError
+from pennyweight.core.labels import imagenet
 from pennyweight.nn.weights import read_weights
+from pennyweight.zoo.published import PUBLISHED, Published
 
 
 def test_a_runs_weights_say_all_that_their_use_needs(trained: pw.Run, shapes: Path) -> None:
@@ -123,6 +130,57 @@ def test_a_file_that_says_nothing_is_told(tmp_path: Path) -> None:
     assert made.labels[0] == "class 0"
     assert any("does not say how its pictures were prepared" in note for note in made.notes)
     assert any("does not say what its classes are" in note for note in made.notes)
+
+
+@pytest.fixture
+def publisher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
+    """A server that publishes weights of mobilenet_v2 as torchvision does; counts what it was asked for."""
+    served = tmp_path / "served"
+    served.mkdir()
+    torch.manual_seed(0)
+    theirs = models.mobilenet_v2().state_dict()
+    torch.save(theirs, served / "w.pth")
+    digest = hashlib.sha256((served / "w.pth").read_bytes()).hexdigest()[:8]
+    (served / "w.pth").rename(served / f"mobilenet_v2-{digest}.pth")
+    asked: dict[str, int] = {}
+
+    class Handler(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked[self.path] = asked.get(self.path, 0) + 1
+            super().do_GET()
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(served))) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        row = Published(f"mobilenet_v2-{digest}.pth", 72.2, 64, 72)
+        monkeypatch.setattr("pennyweight.zoo.published.ADDRESS", f"http://127.0.0.1:{server.server_port}/")
+        monkeypatch.setitem(PUBLISHED, "mobilenet_v2", {"IMAGENET1K_V2": row})
+        monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path / "cache"))
+        yield asked
+        server.shutdown()
+        thread.join()
+
+
+def test_published_weights_come_from_their_publisher_once(
+    publisher: dict[str, int], shapes: Path, tmp_path: Path
+) -> None:
+    picture = next(shapes.rglob("*.png"))
+    for tag in ("imagenet", "IMAGENET1K_V2"):
+        classifier = pw.load("mobilenet_v2", weights=tag)
+        assert classifier.labels == imagenet()
+        assert (classifier.preprocess.size, classifier.preprocess.resize) == (64, 72)
+        (prediction,) = classifier.predict(picture)
+        assert prediction.label in imagenet()
+    assert list(publisher.values()) == [1]
+    theirs = models.mobilenet_v2()
+    theirs.load_state_dict(torch.load(next((tmp_path / "cache" / "weights").glob("*.pth")), weights_only=True))
+    x = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        ours = pw.create("mobilenet_v2", weights="imagenet").eval()
+        torch.testing.assert_close(ours(x), theirs.eval()(x), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.slow
