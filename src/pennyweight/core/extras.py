@@ -14,9 +14,11 @@ EXTRAS = {
     "matplotlib": "train",
     "onnx": "train",
     "onnxscript": "train",
+    "pyarrow": "train",
     "safetensors": "train",
     "scipy": "train",
     "sklearn": "train",
+    "datasets": "scale",
 }
 """Top-level module -> the extra that installs it."""
 

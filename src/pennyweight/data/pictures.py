@@ -84,4 +84,4 @@ class Pictures:
             yield Batch(pixels, self.targets[numbers])
 
     def _decode(self, numbers: Sequence[int]) -> Iterator[Pixels]:
-        return self._pool.map(lambda number: self.preprocess(self.samples[number].picture), numbers)
+        return self._pool.map(lambda n: self.preprocess(self.samples[n].read(), name=self.samples[n].name), numbers)

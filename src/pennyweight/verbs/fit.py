@@ -156,7 +156,7 @@ def _mistake(pictures: data.Pictures, number: int, evaluation: Evaluation, proba
     sample = pictures.samples[number]
     answered = int(probabilities.argmax())
     return Mistake(
-        image=pictures.preprocess(sample.picture),
+        image=pictures.preprocess(sample.read(), name=sample.name),
         source=sample.name,
         truth=evaluation.labels[sample.label],
         predicted=evaluation.labels[answered],

@@ -78,7 +78,7 @@ def make_plan(
             "stem": stem or ("cifar" if size < SMALL_INPUT else row.stem),
             "config": {field: getattr(resolved, field) for field in config},
         },
-        preprocess=Preprocess.for_input(size, channels=source.channels),
+        preprocess=Preprocess.for_input(size, channels=source.channels, decoding="draft"),
         recipe=recipe,
         seed=seed,
     )
