@@ -43,6 +43,8 @@ PROMISED = {
         "--epochs": "value",
         "--batch": "value",
         "--seed": "value",
+        "--group-by": "value",
+        "--channels": "value",
         "--set": "repeated",
         "--json": "flag",
     },
@@ -52,6 +54,7 @@ PROMISED = {
         "--split": "value",
         "--json": "flag",
     },
+    "doctor": {"SOURCE": "required", "--group-by": "value", "--html": "value", "--quick": "flag", "--json": "flag"},
     "export": {"RUN": "required", "--out": "value"},
     "predict": {"RUN_OR_BUNDLE": "required", "PATH...": "required", "--top": "value", "--json": "flag"},
 }
@@ -60,6 +63,7 @@ DEFAULTS = {
     "weigh": {},
     "fit": {"model": "auto", "seed": 0},
     "evaluate": {"split": "test"},
+    "doctor": {},
     "export": {},
     "predict": {"top": 5},
 }

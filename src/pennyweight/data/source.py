@@ -53,6 +53,11 @@ class Sample:
         return self.picture.read() if isinstance(self.picture, Stored) else self.picture
 
     @property
+    def where(self) -> str:
+        """To find it: the path of a file, the name of anything else."""
+        return str(self.picture) if isinstance(self.picture, Path) else self.name
+
+    @property
     def place(self) -> float:
         """In [0, 1), from the content alone: what a split is decided by."""
         return int(self.digest[:16], 16) / 16**16

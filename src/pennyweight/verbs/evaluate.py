@@ -27,11 +27,13 @@ def evaluate(
     *,
     split: data.Split = "test",
     advance: Callable[[int], None] = lambda count: None,
+    left_out: Callable[[data.Unreadable], None] = lambda unreadable: None,
 ) -> Evaluation:
     """Score a run or bundle on a split of `source`; by default on what the run was trained on.
 
     A source without split folders that the run was not trained on is scored whole (and its split is called
-    "all"). Two evaluations of the same files are identical. `advance(n)` is called after every n pictures.
+    "all"). Two evaluations of the same files are identical. `advance(n)` is called after every n pictures, `left_out`
+    with each that cannot be read.
     Raises SourceError for classes that the network does not know.
     """
     if split not in data.SPLITS:
@@ -55,7 +57,11 @@ def evaluate(
     else:
         samples, name = opened.samples, "all"
     samples = _as_labelled(classifier, opened, samples)
-    pictures = data.Pictures(samples, classifier.preprocess, keep_bytes=0)
+    pictures = data.Pictures(samples, classifier.preprocess, cache=data.DecodedCache())
+    unreadable = pictures.read()
+    for each in unreadable:
+        left_out(each)
+    data.require_enough(replace(opened, samples=tuple(pictures.samples)), unreadable, pictures)
     return score(
         answer(classifier, pictures, advance),
         pictures.targets,
@@ -71,6 +77,7 @@ def answer(
     """What the classifier says of every picture, in order: probabilities (N, classes)."""
     rows = []
     for batch in pictures.in_order(BATCH):
+        assert isinstance(batch.pixels, np.ndarray)
         rows.append(classifier.engine(batch.pixels).probabilities)
         advance(len(batch.targets))
     return np.concatenate(rows)
