@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := runs/make-demo
 
-.PHONY: setup demo check test docs bench clean
+.PHONY: setup demo check test fuzz docs bench clean
 
 setup: .venv/installed
 
@@ -30,6 +30,9 @@ check: setup
 
 test: setup
 	$(BIN)/pytest -n 2 --dist loadfile
+
+fuzz: setup
+	PENNYWEIGHT_MUTANTS=10000 $(BIN)/pytest tests/core/test_fuzz.py
 
 docs: setup
 	$(BIN)/python docs/networks_table.py

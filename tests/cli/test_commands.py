@@ -44,6 +44,8 @@ PROMISED = {
         "--epochs": "value",
         "--batch": "value",
         "--seed": "value",
+        "--group-by": "value",
+        "--channels": "value",
         "--set": "repeated",
         "--json": "flag",
     },
@@ -62,12 +64,14 @@ PROMISED = {
         "--weights": "value",
         "--json": "flag",
     },
+    "doctor": {"SOURCE": "required", "--group-by": "value", "--html": "value", "--quick": "flag", "--json": "flag"},
 }
 DEFAULTS = {
     "names": {"pattern": "*"},
     "weigh": {},
     "fit": {"model": "auto", "seed": 0},
     "evaluate": {"split": "test"},
+    "doctor": {},
     "export": {},
     "predict": {"top": 5},
 }

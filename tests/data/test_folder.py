@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from pennyweight import data
-from pennyweight.core.errors import ImageError, PennyweightError, SourceError
+from pennyweight.core.errors import PennyweightError, SourceError
 
 Draw = Callable[..., Path]
 
@@ -157,7 +157,6 @@ LAYOUTS = {
     "one class for training": ({"train/a": 5, "val/a": 5}, "found one: 'a'"),
     "a class that training has not": ({"train/a": 3, "train/b": 3, "val/c": 1}, "c is a class that"),
     "two names of one split": ({"train/a": 3, "train/b": 3, "valid/a": 1, "val/b": 1}, "val and valid"),
-    "training alone": ({"train/a": 9, "train/b": 9}, "has a train folder only"),
     "training without classes": ({"train": 3, "test": 3}, "train has no class folders"),
     "a folder beside splits": ({"train/a": 3, "train/b": 3, "val/a": 2, "extra/c": 1}, "'extra' beside 'train'"),
     "two pictures in a class": ({"a": 9, "b": 2}, "class 'b' of pets has 2 different pictures; it needs at least 3"),
@@ -193,18 +192,28 @@ def test_equal_pictures_are_one_picture_when_a_class_is_counted(draw_folder: Dra
 
 
 @pytest.mark.parametrize("content", [b"text, not a picture", b""])
-def test_a_file_that_is_no_picture_is_named(draw_folder: Draw, content: bytes) -> None:
+def test_a_file_that_is_no_picture_shows_when_it_is_decoded(draw_folder: Draw, content: bytes) -> None:
     root = draw_folder({"a": 3, "b": 3})
     (root / "b" / "broken.jpg").write_bytes(content)
-    with pytest.raises(ImageError, match=r"broken\.jpg"):
-        data.open(root)
+    source = data.open(root)
+    assert len(source.samples) == 7
+    assert source.unreadable == ()
 
 
-def test_a_link_to_nowhere_is_named(draw_folder: Draw) -> None:
+def test_a_file_that_cannot_be_opened_is_named(draw_folder: Draw) -> None:
     root = draw_folder({"a": 3, "b": 3})
     (root / "b" / "gone.jpg").symlink_to(root / "nowhere.jpg")
-    with pytest.raises(ImageError, match=r"gone\.jpg"):
-        data.open(root)
+    source = data.open(root)
+    assert len(source.samples) == 6
+    ((name, reason),) = source.unreadable
+    assert name == "b/gone.jpg"
+    assert "gone.jpg: No such file" in reason
+
+
+def test_training_alone_is_divided(draw_folder: Draw) -> None:
+    splits = data.split(data.open(draw_folder({"train/a": 20, "train/b": 20})))
+    assert min(splits.counts.values()) >= 2
+    assert splits.notes[0] == "it has a train split only, which is divided"
 
 
 def test_folders_under_the_data_folder_are_known_by_name(draw_folder: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,7 +233,7 @@ def test_folders_under_the_data_folder_are_known_by_name(draw_folder: Draw, monk
 def test_a_data_folder_that_is_not_there_is_no_matter(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("PENNYWEIGHT_DATA", value)
     assert data.open("digits").name == "digits"
-    assert "no source 'cats-dogs'" in refuse("cats-dogs")
+    assert "no source 'cats-and-dogs'" in refuse("cats-and-dogs")
 
 
 def test_a_folder_here_goes_before_one_under_the_data_folder(

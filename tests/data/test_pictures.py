@@ -12,6 +12,7 @@ from pennyweight import data
 from pennyweight.core.errors import ImageError
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Augment, Pictures, Sample
+from pennyweight.data.decoded import DecodedCache
 
 OFF = Augment(flip=False, shift=0.0)
 ON = Augment(flip=True, shift=0.25)
@@ -68,20 +69,34 @@ def test_what_is_kept_is_read_once(tmp_path: Path, draw_folder: Callable[..., Pa
     assert len(next(pictures.in_order(4)).pixels) == 4
 
 
-@pytest.mark.parametrize("keep_bytes", [0, 1 << 30])
-def test_a_damaged_picture_is_named(draw_folder: Callable[..., Path], keep_bytes: int) -> None:
+@pytest.mark.parametrize("keep", ["in memory", "in the cache", "not at all"])
+def test_what_cannot_be_read_is_left_out_and_named(draw_folder: Callable[..., Path], tmp_path: Path, keep: str) -> None:
     root = draw_folder({"a": 3, "b": 3})
     damaged = sorted((root / "b").iterdir())[1]
     damaged.write_bytes(damaged.read_bytes()[:-200])
-    source = data.open(root)  # headers are whole
+    source = data.open(root)
+    cache = DecodedCache(tmp_path / "cache") if keep == "in the cache" else None
+    for _ in range(2):  # the second time from the cache
+        pictures = Pictures(
+            source.samples, Preprocess.for_input(32), keep_bytes=1 << 30 if keep == "in memory" else 0, cache=cache
+        )
+        ((name, reason),) = pictures.read()
+        assert name == f"b/{damaged.name}"
+        assert "truncated" in reason
+        assert len(pictures) == 5
+        whole = [sample.picture for sample in source.samples if sample.picture != damaged]
+        expected = np.stack([Preprocess.for_input(32)(path) for path in whole])
+        assert np.array_equal(np.concatenate([batch.pixels for batch in pictures.in_order(2)]), expected)
+        epoch = pictures.epoch(0, batch=2, seed=0, augment=OFF)
+        assert sorted(np.concatenate([batch.targets for batch in epoch]).tolist()) == [0, 0, 0, 1, 1]
 
-    def read_all() -> None:
-        pictures = Pictures(source.samples, Preprocess.for_input(32), keep_bytes=keep_bytes)
-        pictures.read()
-        list(pictures.in_order(2))
 
+def test_without_reading_first_a_damaged_picture_stops_with_its_name(draw_folder: Callable[..., Path]) -> None:
+    damaged = next(draw_folder({"a": 3, "b": 3}).rglob("*.png"))
+    damaged.write_bytes(damaged.read_bytes()[:-200])
+    pictures = Pictures(data.open(damaged.parents[1]).samples, Preprocess.for_input(32))
     with pytest.raises(ImageError, match=damaged.name):
-        read_all()
+        list(pictures.in_order(2))
 
 
 @pytest.mark.parametrize("batch", [2, 3, 7, 32, 1000])
@@ -126,7 +141,7 @@ def test_as_few_batches_as_hold_all() -> None:
 def test_a_picture_is_augmented_alike_whatever_the_batch(noise) -> None:
     def by_target(batch: int) -> dict[int, bytes]:
         shown = Pictures(drawn(40, noise), PREPROCESS).epoch(2, batch=batch, seed=5, augment=ON)
-        return {int(t): p.tobytes() for pixels, targets in shown for p, t in zip(pixels, targets, strict=True)}
+        return {int(t): p.tobytes() for pixels, targets, _ in shown for p, t in zip(pixels, targets, strict=True)}
 
     first = by_target(3)
     assert first == by_target(8) == by_target(40)

@@ -20,6 +20,11 @@ WRONG = {
     "warmup_epochs": [-1.0, math.nan, math.inf],
     "label_smoothing": [1.0, -0.1, math.nan],
     "shift": [-0.1, 0.6, math.nan],
+    "policy": ["random", ""],
+    "erase": [-0.1, 1.1, math.nan],
+    "mixup": [-0.1, math.nan, math.inf],
+    "cutmix": [-0.1, math.nan, math.inf],
+    "balance": ["equal", ""],
 }
 EDGES = {
     "epochs": 1,
@@ -31,6 +36,11 @@ EDGES = {
     "warmup_epochs": 0.0,
     "label_smoothing": 0.0,
     "shift": 0.5,
+    "policy": "rand",
+    "erase": 1.0,
+    "mixup": 0.0,
+    "cutmix": 0.0,
+    "balance": "sampling",
 }
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 import pennyweight as pw
 from pennyweight import data
-from pennyweight.core.errors import InputError, PennyweightError, SourceError
+from pennyweight.core.errors import InputError, SourceError
 
 Draw = Callable[..., Path]
 
@@ -191,8 +191,11 @@ def test_what_is_not_there(trained: pw.Run, tmp_path: Path) -> None:
 def test_a_picture_that_cannot_be_read_is_named(trained: pw.Run, draw_colours: Draw, tmp_path: Path) -> None:
     torn = draw_colours(tmp_path / "others", 4, seed=9) / "red" / "9-02.png"
     torn.write_bytes(torn.read_bytes()[:300])
-    with pytest.raises(PennyweightError, match=r"red/9-02\.png"):
-        pw.evaluate(trained, str(tmp_path / "others"))
+    told = []
+    scored = pw.evaluate(trained, str(tmp_path / "others"), left_out=told.append)
+    assert scored.images == 11
+    assert [each.name for each in told] == ["red/9-02.png"]
+    assert str(torn) in told[0].reason
 
 
 def test_every_picture_of_any_size_is_scored(trained: pw.Run, tmp_path: Path) -> None:

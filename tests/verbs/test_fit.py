@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 import pennyweight as pw
 from pennyweight import data
-from pennyweight.core.errors import ImageError, InputError, PennyweightError, RunError, SourceError
+from pennyweight.core.errors import InputError, PennyweightError, RunError, SourceError
 from pennyweight.train import Epoch
 
 Fit = Callable[..., pw.Run]
@@ -57,7 +57,12 @@ def test_the_record_says_what_was_asked_and_what_was_found(trained: pw.Run, shap
         "stem": "cifar",
         "config": {},
     }
-    assert set(record["data"]) == {"source", "address", "labels", "counts", "notes", "fingerprint"}
+    assert set(record["data"]) == {
+        *("source", "address", "labels", "counts", "notes", "fingerprint"),
+        *("split_fingerprint", "unreadable", "channels"),
+    }
+    assert record["data"]["split_fingerprint"] == data.split(data.open(str(shapes))).fingerprint
+    assert record["data"]["unreadable"] == []
     assert record["data"]["source"] == "shapes"
     assert record["data"]["address"] == str(shapes.resolve())
     assert record["data"]["labels"] == ["blue", "green", "red"]
@@ -268,13 +273,36 @@ def test_sources_that_cannot_be_used(
     assert "has 2 different pictures" in cannot(SourceError, tmp_path / "few")
 
 
-def test_a_torn_picture_is_found_before_anything_is_written(
+def test_torn_pictures_are_left_out_and_named(
+    fit_small: Fit, draw_colours: Callable[..., Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    root = draw_colours(tmp_path / "torn", 34)
+    for colour in ("red", "green", "blue"):  # 3 of 102
+        torn = root / colour / "0-03.png"
+        torn.write_bytes(torn.read_bytes()[:300])
+        Image.open(torn).close()  # its header is whole
+    (root / "red" / "gone.png").symlink_to(root / "nowhere.png")
+    run = fit_small(root, out=tmp_path / "run", progress=True)
+    names = {each["name"] for each in run.record["data"]["unreadable"]}
+    assert names == {"red/0-03.png", "green/0-03.png", "blue/0-03.png", "red/gone.png"}
+    said = capfd.readouterr().err
+    assert all(f"left out: cannot read {root / name}" in said for name in names)
+    told: list[data.Unreadable] = []
+    assert pw.evaluate(run, left_out=told.append).images == run.evaluation["images"]
+    in_test = {sample.name for sample in data.split(data.open(root)).test}
+    assert {each.name for each in told} == names & in_test
+
+
+def test_too_little_that_can_be_read_stops(
     cannot: Callable[..., str], draw_colours: Callable[..., Path], tmp_path: Path
 ) -> None:
-    torn = draw_colours(tmp_path / "torn", 5) / "red" / "0-03.png"
-    torn.write_bytes(torn.read_bytes()[:300])
-    Image.open(torn).close()  # its header is whole
-    assert "red/0-03.png" in cannot(ImageError, tmp_path / "torn")
+    root = draw_colours(tmp_path / "torn", 5)
+    for path in (root / "red").iterdir():
+        path.write_bytes(path.read_bytes()[:300])
+    assert "class 'red' of torn has no picture left" in cannot(SourceError, root)
+    for path in (root / "green").iterdir():
+        path.write_bytes(path.read_bytes()[:300])
+    assert "10 of the 15 pictures of torn cannot be read" in cannot(SourceError, root)
 
 
 def test_a_folder_that_exists_is_left_as_it_is(fit_small: Fit, shapes: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import traceback
 import typer
 
 from pennyweight.cli import commands, show
+from pennyweight.cli.doctor import doctor
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.extras import missing_part
 
@@ -39,6 +40,7 @@ def make_app() -> typer.Typer:
         commands.evaluate,
         commands.export,
         commands.predict,
+        doctor,
     ):
         app.command()(command)
     return app

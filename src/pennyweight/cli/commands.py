@@ -122,6 +122,16 @@ def fit(
     epochs: Annotated[int | None, typer.Option(metavar="N", help="The same as --set epochs=N.")] = None,
     batch: Annotated[int | None, typer.Option(metavar="N", help="The same as --set batch=N.")] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Decides every random choice.")] = 0,
+    group_by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOW",
+            help="Keep pictures in one split: a manifest's column, 'folder', or a regular expression for their names.",
+        ),
+    ] = None,
+    channels: Annotated[
+        int | None, typer.Option(metavar="N", help="1 grey, 3 RGB, 4 with transparency; by default what they have.")
+    ] = None,
     set: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A field of the recipe, such as lr=0.1."),
@@ -148,6 +158,8 @@ def fit(
         config=fields,
         weights=weights,
         seed=seed,
+        group_by=group_by,
+        channels=channels,
     )
     if json:
         show.as_json(
@@ -176,7 +188,12 @@ def evaluate(
     """Score a run or a bundle: accuracy with its interval, and each class."""
     from pennyweight.verbs.evaluate import evaluate as verb
 
-    scored = verb(_opened(run_or_bundle, weights), source, split=split)
+    scored = verb(
+        _opened(run_or_bundle, weights),
+        source,
+        split=split,
+        left_out=lambda each: show.failure(f"left out: {each.reason}"),
+    )
     if json:
         show.as_json(scored.to_dict())
     else:

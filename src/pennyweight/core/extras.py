@@ -14,10 +14,12 @@ EXTRAS = {
     "matplotlib": "train",
     "onnx": "train",
     "onnxscript": "train",
+    "pyarrow": "train",
     "safetensors": "train",
     "scipy": "train",
     "sklearn": "train",
     "timm": "timm",
+    "datasets": "scale",
 }
 """Top-level module -> the extra that installs it."""
 

@@ -1,9 +1,34 @@
 """Where pictures come from: `open` turns a string into a Source, `split` gives its three splits."""
 
-from pennyweight.data.augment import Augment
+from pennyweight.data.augment import Augment, Mixed
+from pennyweight.data.balance import Balance, Balancing
+from pennyweight.data.decoded import DecodedCache
 from pennyweight.data.opening import open
 from pennyweight.data.pictures import Batch, Pictures
-from pennyweight.data.source import SPLITS, Sample, Source, Split
+from pennyweight.data.policies import Policy
+from pennyweight.data.quick import require_enough
+from pennyweight.data.source import SPLITS, Sample, Source, Split, Stored, Unreadable
 from pennyweight.data.splits import Splits, split
+from pennyweight.data.statistics import channel_statistics
 
-__all__ = ["SPLITS", "Augment", "Batch", "Pictures", "Sample", "Source", "Split", "Splits", "open", "split"]
+__all__ = [
+    "SPLITS",
+    "Augment",
+    "Balance",
+    "Balancing",
+    "Batch",
+    "DecodedCache",
+    "Mixed",
+    "Pictures",
+    "Policy",
+    "Sample",
+    "Source",
+    "Split",
+    "Splits",
+    "Stored",
+    "Unreadable",
+    "channel_statistics",
+    "open",
+    "require_enough",
+    "split",
+]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import statistics
 from collections.abc import Iterator
 from pathlib import Path
 
-from pennyweight.core.errors import ImageError, SourceError
-from pennyweight.core.images import EXTENSIONS, picture_size
-from pennyweight.data.source import Sample, Source, Split
+from pennyweight.core.errors import SourceError
+from pennyweight.core.images import EXTENSIONS
+from pennyweight.data.contents import Listed, read_samples
+from pennyweight.data.looks import looks
+from pennyweight.data.source import Source, Split
 
-__all__ = ["folder"]
+__all__ = ["SPLIT_NAMES", "folder"]
 
 SPLIT_NAMES: dict[str, Split] = {
     "train": "train",
@@ -24,15 +24,14 @@ SPLIT_NAMES: dict[str, Split] = {
     "test": "test",
     "testing": "test",
 }
-PHOTO_SIZE = 224
-SMALL_SIZE = 64
 
 
 def folder(path: Path, *, address: str | None = None) -> Source:
-    """Read the names, contents and headers of the pictures under `path`; class folders may hold folders.
+    """Read the names and contents of the pictures under `path`; class folders may hold folders.
 
-    Files that are no pictures by their extension are passed over. Raises SourceError for a layout that holds
-    no classes, an empty class, or a class that training does not have; ImageError for a picture that is not one.
+    Files that are no pictures by their extension are passed over; whether the others are pictures shows when they are
+    decoded. Raises SourceError for a layout that holds no classes, an empty class, or a class that training does not
+    have.
     """
     splits = _split_folders(path)
     roots: dict[Split | None, Path] = dict(splits) or {None: path}
@@ -40,7 +39,7 @@ def folder(path: Path, *, address: str | None = None) -> Source:
     labels = tuple(child.name for child in _folders(first))
     if not labels:
         raise SourceError(f"{first} has no class folders; the pictures of each class go into a folder of its own")
-    samples: list[Sample] = []
+    listed: list[Listed] = []
     passed_over = 0
     for split, root in roots.items():
         classes = _folders(root)
@@ -59,15 +58,19 @@ def folder(path: Path, *, address: str | None = None) -> Source:
             if not files:
                 raise SourceError(f"class folder {child} has no pictures; add some ({_known()}), or remove the folder")
             label = labels.index(child.name)
-            samples += [_sample(file, label, split, path) for file in files]
+            listed += [(file, label, split, file.relative_to(path).as_posix(), None) for file in files]
+    samples, unreadable = read_samples(listed)
+    suits = looks(samples)
     notes = () if not passed_over else (f"passed over {passed_over} files that are no pictures by their extension",)
     return Source(
         name=path.resolve().name,
         address=address or str(path.resolve()),
         labels=labels,
-        samples=tuple(samples),
-        size=_suitable_size(samples),
+        samples=samples,
+        size=suits.size,
+        channels=suits.channels,
         notes=notes,
+        unreadable=unreadable,
     )
 
 
@@ -109,23 +112,6 @@ def _pictures(path: Path) -> tuple[list[Path], int]:
             else:
                 others += 1
     return files, others
-
-
-def _sample(file: Path, label: int, split: Split | None, root: Path) -> Sample:
-    try:
-        picture_size(file)
-        with file.open("rb") as content:
-            digest = hashlib.file_digest(content, "sha256").hexdigest()
-    except OSError as error:
-        raise ImageError(f"cannot read {file}: {error.strerror}") from error
-    return Sample(file, label, digest, split, file.relative_to(root).as_posix())
-
-
-def _suitable_size(samples: list[Sample]) -> int:
-    """224 for photographs; for small pictures the typical short side, to a multiple of 32."""
-    known = samples[:: max(1, len(samples) // 200)]
-    short = statistics.median(min(picture_size(sample.picture)) for sample in known if isinstance(sample.picture, Path))
-    return PHOTO_SIZE if short > SMALL_SIZE else max(32, round(short / 32) * 32)
 
 
 def _children(path: Path) -> Iterator[Path]:

@@ -1,43 +1,138 @@
-"""From a string to a source: a named set, a folder, or the name of a folder under $PENNYWEIGHT_DATA."""
+"""From a string to a source: a path, the name of a folder under $PENNYWEIGHT_DATA, or a named set."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import re
+from dataclasses import replace
 from pathlib import Path
 
-from pennyweight.core.errors import SourceError, nearest
-from pennyweight.data.digits import digits
+from pennyweight.core.errors import InputError, SourceError, nearest
+from pennyweight.data import archives, manifest, parquet
+from pennyweight.data.arrays import npz
 from pennyweight.data.folder import folder
+from pennyweight.data.sets import SETS, named_set
 from pennyweight.data.source import Source
 
-__all__ = ["SETS", "open"]
+__all__ = ["open"]
 
-SETS: dict[str, Callable[[], Source]] = {"digits": digits}
-"""Named sets; `./digits` means a folder of that name."""
+MANIFESTS = ("manifest", "metadata", "labels", "train")
+"""Names of a table beside pictures that makes their folder a manifest's."""
+FOLDER = "folder"
+"""`group_by` for the folder that a picture lies in."""
 
 
-def open(source: str | os.PathLike[str]) -> Source:
-    """Open a source of pictures by one string. Raises SourceError with the nearest name when there is none."""
-    text = os.fspath(source)
+def open(source: str | os.PathLike[str], *, group_by: str | None = None) -> Source:
+    """Open a source of pictures by one string. Raises SourceError with the nearest name when there is none.
+
+    `group_by` keeps pictures together when they are split: a column of a manifest, "folder", or a regular expression
+    whose first group is searched in each picture's name, such as "(patient[0-9]+)".
+    """
+    opened = _open(os.fspath(source), group_by)
+    return opened if group_by is None else _grouped(opened, group_by)
+
+
+def _open(text: str, group_by: str | None) -> Source:
     if not text:
         raise SourceError("no source was named; give a folder with a folder for each class, or a named set")
-    if text in SETS:
-        return SETS[text]()
     path = Path(text).expanduser()
-    if path.is_dir():
-        return folder(path)
+    if text == "digits":  # the one set that is always here
+        return named_set(text)
     if path.exists():
-        raise SourceError(f"{text} is a file; a source is a folder with a folder for each class, or a named set")
+        return _path(path, name=_stem(path.resolve()), address=str(path.resolve()), group_by=group_by)
     shelf = Path(os.environ["PENNYWEIGHT_DATA"]) if os.environ.get("PENNYWEIGHT_DATA") else None
-    on_shelf = [child.name for child in _folders(shelf)] if shelf else []
-    if shelf and text in on_shelf:
-        return folder(shelf / text, address=text)
+    on_shelf = {_stem(child): child for child in _children(shelf)} if shelf else {}
+    found = on_shelf.get(text)
+    files = set(SETS[text].files) if text in SETS else set()
+    # A folder there that holds a set's own downloads is the set's.
+    if found is not None and not (found.is_dir() and files & {child.name for child in found.iterdir()}):
+        return _path(found, name=text, address=text, group_by=group_by)
+    if text in SETS:
+        return named_set(text)
     known = [*SETS, *on_shelf]
-    beside = [str(path.parent / child.name) for child in _folders(path.parent)]
+    beside = [str(path.parent / child.name) for child in _children(path.parent) if child.is_dir()]
     hint = nearest(text, [*known, *beside], otherwise=f"; named sets are {', '.join(known)}")
     raise SourceError(f"no source '{text}': there is no such folder, and no set of that name{hint}")
 
 
-def _folders(path: Path) -> list[Path]:
-    return [child for child in path.iterdir() if child.is_dir()] if path.is_dir() else []
+def _path(path: Path, *, name: str, address: str, group_by: str | None, inside: bool = False) -> Source:
+    """A folder or file as the kind of source that it is. `inside`: it came in an archive."""
+    if path.is_dir():
+        return _folder(path, name, address, group_by, inside)
+    lower = path.name.lower()
+    if lower.endswith(archives.SUFFIXES):
+        made = archives.unpacked(path)
+        opened = _path(_innermost(made.folder), name=name, address=address, group_by=group_by, inside=True)
+        notes = tuple(f"refused of {path.name}: {line}" for line in made.refused)
+        return replace(opened, name=name, notes=(*notes, *opened.notes))
+    if lower.endswith(".npz"):
+        return npz(path, name=name, address=address)
+    if lower.endswith(".parquet") and parquet.has_pictures(path):
+        return parquet.parquet([path], name=name, address=address, group_by=group_by)
+    if lower.endswith(manifest.SUFFIXES):
+        return manifest.manifest(path, name=name, address=address, group_by=group_by, inside=inside)
+    kinds = ", ".join((*manifest.SUFFIXES, ".npz", *archives.SUFFIXES))
+    raise SourceError(
+        f"{path} is a file; a source is a folder with a folder for each class, a file ending in {kinds}, or a named set"
+    )
+
+
+def _folder(path: Path, name: str, address: str, group_by: str | None, inside: bool) -> Source:
+    """A folder of class folders, of Parquet files, or with a manifest beside its pictures."""
+    files = [child for child in _children(path) if child.is_file()]
+    tables = [file for file in files if file.suffix.lower() == ".parquet"]
+    if tables and all(parquet.has_pictures(file) for file in tables):
+        return parquet.parquet(tables, name=name, address=address, group_by=group_by)
+    manifests = [file for file in files if file.suffix.lower() in manifest.SUFFIXES and file.stem.lower() in MANIFESTS]
+    if len(manifests) == 1:
+        return manifest.manifest(manifests[0], name=name, address=address, group_by=group_by, inside=inside)
+    arrays = [file for file in files if file.suffix.lower() == ".npz"]
+    if len(arrays) == 1 and len(files) == 1 and not any(child.is_dir() for child in _children(path)):
+        return npz(arrays[0], name=name, address=address)
+    return replace(folder(path, address=address), name=name)
+
+
+def _innermost(path: Path) -> Path:
+    """Past folders that hold nothing but one folder or file, as archives of a folder do."""
+    children = _children(path)
+    while len(children) == 1 and (children[0].is_file() or len(_children(children[0])) > 0):
+        path = children[0]
+        children = _children(path) if path.is_dir() else []
+    return path
+
+
+def _grouped(source: Source, group_by: str) -> Source:
+    """The samples with their groups. Raises InputError when `group_by` finds none."""
+    if any(sample.group is not None for sample in source.samples):
+        return source  # a column said them
+    if group_by == FOLDER:
+        groups = [sample.name.rpartition("/")[0] or None for sample in source.samples]
+    else:
+        try:
+            pattern = re.compile(group_by)
+        except re.error as error:
+            raise InputError(f"--group-by '{group_by}' is no regular expression: {error}") from error
+        if pattern.groups != 1:
+            raise InputError(
+                f"--group-by '{group_by}' is no column of {source.name}; give a column of a manifest, 'folder', or a "
+                "regular expression with one group, such as '(patient[0-9]+)'"
+            )
+        matches = [pattern.search(sample.name) for sample in source.samples]
+        groups = [found[1] if found else None for found in matches]
+    if not any(groups):
+        raise InputError(f"--group-by '{group_by}' finds no group in names such as {source.samples[0].name}")
+    count = len({group for group in groups if group})
+    samples = tuple(replace(sample, group=group) for sample, group in zip(source.samples, groups, strict=True))
+    return replace(source, samples=samples, notes=(*source.notes, f"{count} groups stay together ({group_by})"))
+
+
+def _stem(path: Path) -> str:
+    """A source's name: that of its folder, or of its file without the ending."""
+    lower = path.name.lower()
+    endings = sorted((*archives.SUFFIXES, *manifest.SUFFIXES, ".npz"), key=len, reverse=True)
+    ending = next((e for e in endings if lower.endswith(e)), "") if not path.is_dir() else ""
+    return path.name[: len(path.name) - len(ending)]
+
+
+def _children(path: Path) -> list[Path]:
+    return sorted(child for child in path.iterdir() if not child.name.startswith(".")) if path.is_dir() else []

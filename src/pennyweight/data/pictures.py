@@ -2,64 +2,181 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pennyweight.core.errors import ImageError
 from pennyweight.core.images import Pixels
 from pennyweight.core.machine import cores
 from pennyweight.core.preprocess import Preprocess
-from pennyweight.data.augment import Augment
+from pennyweight.data.augment import Augment, Mixed
+from pennyweight.data.balance import Balance, balanced_order
+from pennyweight.data.crops import padded
+from pennyweight.data.decoded import DecodedCache
 from pennyweight.data.draws import draws
-from pennyweight.data.source import Sample
+from pennyweight.data.source import Sample, Unreadable
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["Batch", "Pictures"]
 
 KEEP_BYTES = 2 << 30
+CHUNK = 16
+"""Pictures that a thread decodes before it reports."""
+AHEAD_BYTES = 128 << 20
+"""Batches that are made before they are asked for, at least two."""
 
 
 class Batch(NamedTuple):
     """Some pictures and their classes."""
 
-    pixels: Pixels
-    """(B, H, W, C)"""
+    pixels: Pixels | torch.Tensor
+    """(B, H, W, C); a tensor where it was made on an accelerator."""
     targets: NDArray[np.int64]
     """(B,)"""
+    mixed: Mixed | None = None
+    """What each picture was mixed with, if it was."""
 
 
 class Pictures:
-    """Samples as the network sees them: decoded by `preprocess`, kept in memory when they fit into `keep_bytes`."""
+    """Samples as the network sees them: decoded by `preprocess`, once where they can be kept.
 
-    def __init__(self, samples: Sequence[Sample], preprocess: Preprocess, *, keep_bytes: int = KEEP_BYTES) -> None:
+    `read` keeps them in memory when they fit into `keep_bytes`, else in the `cache`; without either, each is decoded
+    whenever it is asked for. With `margin`, what is kept is as large as `preprocess` resizes to, for `epoch` to move
+    within. `balance` says what `epoch` does about unequal classes.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        preprocess: Preprocess,
+        *,
+        keep_bytes: int = KEEP_BYTES,
+        cache: DecodedCache | None = None,
+        margin: bool = False,
+        balance: Balance | None = None,
+    ) -> None:
         self.samples = samples
         self.preprocess = preprocess
+        self.balance = balance
         self.targets = np.array([sample.label for sample in samples], dtype=np.int64)
-        self.fits = len(samples) * int(np.prod(preprocess.shape)) <= keep_bytes
+        self.note: str | None = None
+        """What a person should know of how they are kept."""
+        self.waited_s = 0.0
+        """How long the consumer of the latest epoch waited for its batches."""
+        self.heavy = False
+        """Whether the latest epoch changed pictures one by one."""
+        self._stored = replace(preprocess, size=preprocess.resize) if margin else preprocess
+        self._keep_bytes = keep_bytes
+        self._cache = cache
         self._kept: Pixels | None = None
-        # Pillow decodes outside Python's lock, so threads are enough.
+        self._rows = np.arange(len(samples))
+        self._edge = 0
+        """How often the edges of what is kept are repeated, for crops that reach beyond."""
+        # Decoders work outside Python's lock, so threads are enough.
         self._pool = ThreadPoolExecutor(max_workers=cores())
 
     def __len__(self) -> int:
         return len(self.samples)
 
-    def read(self, advance: Callable[[int], None] = lambda count: None) -> None:
-        """Decode all of it now, when it fits; `advance(1)` after each. Raises ImageError that names the file."""
-        if not self.fits or self._kept is not None:
-            return
-        pixels = np.empty((len(self), *self.preprocess.shape), np.uint8)
-        for number, picture in enumerate(self._decode(range(len(self)))):
-            pixels[number] = picture
-            advance(1)
-        self._kept = pixels
+    @property
+    def fits(self) -> bool:
+        """Whether they can be kept in memory."""
+        return len(self) * int(np.prod(self._stored.shape)) <= self._keep_bytes
+
+    @property
+    def kept(self) -> bool:
+        """Whether they are decoded once, in memory or in the cache."""
+        return self._kept is not None
+
+    def read(self, advance: Callable[[int], None] = lambda count: None) -> tuple[Unreadable, ...]:
+        """Decode all of it now, and leave out what cannot be read: those are returned. `advance(1)` after each."""
+        if self._kept is not None:
+            return ()
+        if self.fits:
+            kept: Pixels | None = np.empty((len(self), *self._stored.shape), np.uint8)
+            assert kept is not None
+            unreadable = self._decode_all(kept.__setitem__, advance)
+        else:
+            unreadable, kept = self._cached(advance)
+        self._kept = kept
+        failed = [Unreadable(self.samples[number].name, why) for number, why in sorted(unreadable.items())]
+        self._rows = np.array([number for number in range(len(self)) if number not in unreadable], dtype=np.int64)
+        if failed:
+            self.samples = [self.samples[number] for number in self._rows.tolist()]
+            self.targets = self.targets[self._rows]
+        return tuple(failed)
+
+    def _cached(self, advance: Callable[[int], None]) -> tuple[dict[int, str], Pixels | None]:
+        """(why some cannot be read, what the cache holds of the others)."""
+        done = 0
+
+        def count(more: int) -> None:
+            nonlocal done
+            done += more
+            advance(more)
+
+        entry = (
+            self._cache.get(self.samples, self._stored, lambda row: self._decode_all(row, count))
+            if self._cache is not None
+            else None
+        )
+        if entry is None or isinstance(entry, str):
+            self.note = entry
+            # Nothing keeps them; what cannot be read must show now all the same, not in the midst of an epoch.
+            return self._decode_all(lambda number, pixels: None, advance), None
+        if not done:
+            advance(len(self))
+        return entry.unreadable, entry.pixels
+
+    def _decode_all(self, row: Callable[[int, Pixels], None], advance: Callable[[int], None]) -> dict[int, str]:
+        """Give every picture to `row`; number -> reason of those that cannot be read."""
+
+        def decode(numbers: Sequence[int]) -> list[tuple[int, str]]:
+            failed = []
+            for number in numbers:
+                try:
+                    pixels = self._decode(number)
+                except ImageError as error:
+                    failed.append((number, str(error)))
+                else:
+                    row(number, pixels)
+            return failed
+
+        # In the order of their names, which is that of the disk, and of the rows of a table.
+        order = sorted(range(len(self)), key=lambda number: self.samples[number].name)
+        chunks = [order[start : start + CHUNK] for start in range(0, len(order), CHUNK)]
+        unreadable: dict[int, str] = {}
+        for chunk, failed in zip(chunks, self._pool.map(decode, chunks), strict=True):
+            unreadable.update(failed)
+            for _ in chunk:
+                advance(1)
+        return unreadable
+
+    def _decode(self, number: int) -> Pixels:
+        sample = self.samples[number]
+        return self._stored(sample.read(), name=sample.where)
 
     def pixels(self, numbers: NDArray[np.int64]) -> Pixels:
-        """(B,) numbers of samples -> (B, H, W, C)."""
+        """(B,) numbers of samples -> (B, H, W, C), as `preprocess` gives them."""
+        stored = self._pixels(numbers)
+        size, side = self.preprocess.size, self._stored.size + 2 * (self._edge if self._kept is not None else 0)
+        start = round((side - size) / 2)
+        return stored[:, start : start + size, start : start + size] if side > size else stored
+
+    def _pixels(self, numbers: NDArray[np.int64]) -> Pixels:
+        """As they are kept."""
         if self._kept is not None:
-            return self._kept[numbers]
-        return np.stack(list(self._decode(numbers.tolist())))
+            return self._kept.take(self._rows[numbers], axis=0)
+        return np.stack(list(self._pool.map(self._decode, numbers.tolist())))
 
     def in_order(self, batch: int) -> Iterator[Batch]:
         """Every picture once, as it is."""
@@ -71,17 +188,87 @@ class Pictures:
         """How many batches `epoch` gives: as few as hold everything, and none of a single picture."""
         return max(1, min(-(-len(self) // batch), len(self) // 2))
 
-    def epoch(self, epoch: int, *, batch: int, seed: int, augment: Augment) -> Iterator[Batch]:
-        """Every picture once, in the order of (seed, epoch), changed by `augment`.
+    def epoch(
+        self, epoch: int, *, batch: int, seed: int, augment: Augment, device: torch.device | None = None
+    ) -> Iterator[Batch]:
+        """Every picture once, in the order of (seed, epoch), changed by `augment`; by `balance`, classes equally often.
 
         Batches have nearly equal sizes of at most `batch`, of at least 2 because one would break batch norm
-        (so an odd number in batches of 2 has one of 3).
+        (so an odd number in batches of 2 has one of 3). The next ones are made while one is used. Where `device` is an
+        accelerator, whole batches are cropped, mirrored and mixed there, with the same bytes.
         """
-        everything = np.arange(len(self))
-        order = np.argsort(draws(seed, epoch, everything, 1)[:, 0], kind="stable")
-        for numbers in np.array_split(order, self.steps(batch)):
-            pixels = augment(self.pixels(numbers), seed=seed, epoch=epoch, samples=numbers)
-            yield Batch(pixels, self.targets[numbers])
+        self._repeat_edges(augment)
+        self.heavy = augment.policy != "none"
+        numbers = np.arange(len(self))
+        if self.balance is not None and self.balance.how == "sampling":
+            order, times = balanced_order(self.targets, seed=seed, epoch=epoch)
+        else:
+            order = np.argsort(draws(seed, epoch, numbers, 1)[:, 0], kind="stable")
+            times = np.zeros(len(order), np.int64)
 
-    def _decode(self, numbers: Sequence[int]) -> Iterator[Pixels]:
-        return self._pool.map(lambda number: self.preprocess(self.samples[number].picture), numbers)
+        def make(turn: NDArray[np.int64]) -> Batch:
+            return self._batch(order[turn], times[turn], epoch, seed, augment, device)
+
+        steps = self.steps(batch) if len(order) == len(self) else max(1, min(-(-len(order) // batch), len(order) // 2))
+        turns = np.array_split(np.arange(len(order)), steps)
+        ahead = max(2, min(2 * cores(), AHEAD_BYTES // max(1, batch * int(np.prod(self._stored.shape)))))
+        self.waited_s = 0.0
+        made: deque[Future[Batch]] = deque()
+        # Of its own: a batch that is not kept waits for the pool that decodes.
+        pool = ThreadPoolExecutor(max_workers=cores())
+        try:
+            for turn in turns:
+                made.append(pool.submit(make, turn))
+                if len(made) > ahead:
+                    yield self._waited(made.popleft())
+            while made:
+                yield self._waited(made.popleft())
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _waited(self, future: Future[Batch]) -> Batch:
+        started = time.perf_counter()
+        made = future.result()
+        self.waited_s += time.perf_counter() - started
+        return made
+
+    def _batch(
+        self,
+        numbers: NDArray[np.int64],
+        times: NDArray[np.int64],
+        epoch: int,
+        seed: int,
+        augment: Augment,
+        device: torch.device | None,
+    ) -> Batch:
+        pixels: Pixels | torch.Tensor = self._pixels(numbers)
+        if device is not None and device.type != "cpu":
+            import torch
+
+            edge = 0 if self._edge or self._stored.size > self.preprocess.size else augment.edge(self._stored.size)
+            pixels = torch.from_numpy(padded(np.asarray(pixels), edge)).to(device, non_blocking=True)
+        else:
+            edge = 0
+        targets = self.targets[numbers]
+        # A picture that is shown again in an epoch is changed otherwise.
+        samples = numbers + times * len(self)
+        pixels = augment(
+            pixels,
+            seed=seed,
+            epoch=epoch,
+            samples=samples,
+            size=self.preprocess.size,
+            edge=edge or (self._edge if self._kept is not None else 0),
+        )
+        pixels, mixed = augment.mix(pixels, targets, seed=seed, epoch=epoch, samples=samples)
+        return Batch(pixels, targets, mixed)
+
+    def _repeat_edges(self, augment: Augment) -> None:
+        """Repeat the edges of what is kept once, rather than those of every batch."""
+        edge = augment.edge(self._stored.size)
+        side = self._stored.size + 2 * edge
+        fits = len(self) * side * side * self._stored.channels <= self._keep_bytes
+        if self._kept is None or isinstance(self._kept, np.memmap) or self._edge or not edge or not fits:
+            return
+        if self._stored.size == self.preprocess.size:
+            self._kept, self._edge = padded(self._kept, edge), edge

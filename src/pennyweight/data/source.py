@@ -6,23 +6,37 @@ import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, Protocol, get_args, runtime_checkable
 
 from pennyweight.core.errors import SourceError
 from pennyweight.core.images import Pixels
 
-__all__ = ["SPLITS", "Sample", "Source", "Split"]
+__all__ = ["SPLITS", "Sample", "Source", "Split", "Stored", "Unreadable"]
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
+
+
+@runtime_checkable
+class Stored(Protocol):
+    """A picture file that lies within another file, such as a row of a Parquet table."""
+
+    def read(self) -> bytes: ...
+
+
+class Unreadable(NamedTuple):
+    """A picture that cannot be read, and why, in a line that names it."""
+
+    name: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
     """A picture and its class."""
 
-    picture: Path | Pixels
-    """A file, or (H, W) or (H, W, C) uint8."""
+    picture: Path | Pixels | Stored
+    """A file, a file within another, or (H, W) or (H, W, C) uint8."""
     label: int
     """Index into the source's labels."""
     digest: str
@@ -31,6 +45,17 @@ class Sample:
     """Which split its source puts it in; None when the source has no splits."""
     name: str
     """To name it to a person: the path within its source, or the set and the number."""
+    group: str | None = None
+    """Samples of one group stay in one split: pictures of one patient, place or film."""
+
+    def read(self) -> Path | Pixels | bytes:
+        """The picture as `Preprocess` takes it."""
+        return self.picture.read() if isinstance(self.picture, Stored) else self.picture
+
+    @property
+    def where(self) -> str:
+        """To find it: the path of a file, the name of anything else."""
+        return str(self.picture) if isinstance(self.picture, Path) else self.name
 
     @property
     def place(self) -> float:
@@ -55,6 +80,8 @@ class Source:
     """Whether a picture seen in a mirror is still of its class; of digits and text it is not."""
     notes: tuple[str, ...] = ()
     """What a person should know of how the source was read."""
+    unreadable: tuple[Unreadable, ...] = ()
+    """What was found already on opening to be no file that can be read; no sample stands for it."""
 
     def __post_init__(self) -> None:
         if len(self.labels) < 2:

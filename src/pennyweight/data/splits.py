@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pennyweight.core.errors import SourceError
@@ -32,53 +33,133 @@ class Splits:
         """Pictures in each split."""
         return {name: len(self[name]) for name in SPLITS}
 
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over which contents are in which split, whatever the order or the file names."""
+        rows = sorted(f"{name} {sample.digest} {sample.label}" for name in SPLITS for sample in self[name])
+        return "sha256:" + hashlib.sha256("\n".join(rows).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Samples that stay together: equal pictures, and those of one group."""
+
+    samples: tuple[Sample, ...]
+    place: float
+    """In [0, 1): what its split is decided by."""
+
+    @property
+    def labels(self) -> set[int]:
+        return {sample.label for sample in self.samples}
+
 
 def split(source: Source) -> Splits:
     """Three splits of a source. Raises SourceError when a class has too few different pictures for them.
 
-    What a source gives is kept. A source with train and val only keeps its val for the end, as test, and
-    selects on a part of train. Without splits, each picture goes by its own content: adding one moves no other
-    (but in a class so small that a split would have none), and equal pictures stay together.
+    What a source gives is kept, but pictures of its training that are in a later split too, or share a group with one
+    that is. A source with train and val only keeps its val for the end, as test, and selects on a part of train; one
+    with a single split is divided as if it had none. Without splits, each picture goes by its own content: adding one
+    moves no other (but in a class so small that a split would have none), and equal pictures and groups stay together.
     """
     given = {name: tuple(s for s in source.samples if s.split == name) for name in SPLITS}
-    if not source.has_splits:
+    there = [name for name in SPLITS if given[name]]
+    if len(there) <= 1:
         note = f"split by content: about {TEST_SHARE:.0%} test, {VAL_SHARE:.0%} validation"
+        alone = (f"it has a {there[0]} split only, which is divided",) if there else ()
         parts = _by_content(source, source.samples, {"test": TEST_SHARE, "val": VAL_SHARE})
-        return Splits(train=parts["train"], val=parts["val"], test=parts["test"], notes=(note,))
+        return Splits(train=parts["train"], val=parts["val"], test=parts["test"], notes=(*alone, note))
+    if not given["train"]:
+        raise SourceError(f"{source.name} has val and test but no train; add one, or give no splits at all")
     if given["val"] and given["test"]:
-        return Splits(train=given["train"], val=given["val"], test=given["test"])
+        (val, train), notes = _apart(given["test"], given["val"], given["train"])
+        return Splits(train=train, val=val, test=given["test"], notes=notes)
     last: Split = "test" if given["test"] else "val"
-    if not given[last]:
-        raise SourceError(f"{source.name} has a train folder only; add a test folder, or put the classes side by side")
-    notes = ["its val is kept for the end, as the test split"] if last == "val" else []
-    notes.append(f"about {VAL_SHARE:.0%} of its train, chosen by content, selects the weights")
-    parts = _by_content(source, given["train"], {"val": VAL_SHARE})
-    return Splits(train=parts["train"], val=parts["val"], test=given[last], notes=tuple(notes))
+    (train,), apart = _apart(given[last], given["train"])
+    notes = ("its val is kept for the end, as the test split",) if last == "val" else ()
+    notes += (*apart, f"about {VAL_SHARE:.0%} of its train, chosen by content, selects the weights")
+    parts = _by_content(source, train, {"val": VAL_SHARE})
+    return Splits(train=parts["train"], val=parts["val"], test=given[last], notes=notes)
+
+
+def _apart(last: Sequence[Sample], *earlier: tuple[Sample, ...]) -> tuple[list[tuple[Sample, ...]], tuple[str, ...]]:
+    """The earlier splits without what stands in a later one, the latest first; and a note if anything was left out."""
+    digests, groups = {s.digest for s in last}, {s.group for s in last}
+    kept: list[tuple[Sample, ...]] = []
+    for part in earlier:
+        kept.append(tuple(s for s in part if s.digest not in digests and (s.group is None or s.group not in groups)))
+        digests |= {s.digest for s in part}
+        groups |= {s.group for s in part}
+    left_out = sum(map(len, earlier)) - sum(map(len, kept))
+    reason = "pictures are left out of training and selection: they, or their group, are in a later split too"
+    return kept, (f"{left_out} {reason}",) if left_out else ()
+
+
+def _units(samples: Sequence[Sample]) -> list[Unit]:
+    """Samples joined by equal contents and groups, in the order of their places."""
+    parent: dict[str, str] = {}
+
+    def root(key: str) -> str:
+        parent.setdefault(key, key)
+        while parent[key] != key:
+            parent[key] = parent[parent[key]]
+            key = parent[key]
+        return key
+
+    for sample in samples:
+        if sample.group is not None:
+            parent[root(sample.digest)] = root(f"group {sample.group}")
+    joined: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        joined[root(sample.digest)].append(sample)
+    units = [Unit(tuple(members), min(map(_place, members))) for members in joined.values()]
+    return sorted(units, key=lambda unit: (unit.place, min(sample.digest for sample in unit.samples)))
+
+
+def _place(sample: Sample) -> float:
+    """By the name of its group, which more pictures do not change; else by its content."""
+    if sample.group is None:
+        return sample.place
+    return int(hashlib.sha256(sample.group.encode()).hexdigest()[:16], 16) / 16**16
 
 
 def _by_content(
-    source: Source, samples: Iterable[Sample], shares: dict[Split, float]
+    source: Source, samples: Sequence[Sample], shares: dict[Split, float]
 ) -> dict[Split, tuple[Sample, ...]]:
-    """Give each class its shares, by the samples' places in [0, 1); at least one picture a class in every part."""
+    """Give each class its shares, by the units' places in [0, 1); at least one unit a class in every part."""
+    units = _units(samples)
+    bounds: dict[Split, float] = {}
+    for name, share in shares.items():
+        bounds[name] = max(bounds.values(), default=0.0) + share
     parts: dict[Split, list[Sample]] = {name: [] for name in SPLITS}
-    by_class: dict[int, dict[str, list[Sample]]] = defaultdict(lambda: defaultdict(list))
-    for sample in samples:
-        by_class[sample.label][sample.digest].append(sample)
-    for label, by_digest in sorted(by_class.items()):
-        # Groups of equal pictures, in the order of their places.
-        groups = [by_digest[digest] for digest in sorted(by_digest)]
-        if len(groups) < len(shares) + 1:
+    several = [unit for unit in units if len(unit.labels) > 1]
+    covered: dict[int, set[Split]] = defaultdict(set)
+    # What joins classes goes by its place alone; each class then fills what that left empty.
+    for unit in several:
+        name = next((name for name, bound in bounds.items() if unit.place < bound), "train")
+        parts[name] += unit.samples
+        for label in unit.labels:
+            covered[label].add(name)
+    by_class: dict[int, list[Unit]] = defaultdict(list)
+    for unit in units:
+        if len(unit.labels) == 1:
+            by_class[unit.samples[0].label].append(unit)
+    for label in sorted({sample.label for sample in samples}):
+        own = by_class[label]
+        order: list[Split] = [*shares, "train"]
+        empty = [name for name in order if name not in covered[label]]
+        if len(own) < len(empty):
+            what = "groups or pictures" if any(sample.group for sample in samples) else "pictures"
             raise SourceError(
-                f"class '{source.labels[label]}' of {source.name} has {len(groups)} different pictures; "
-                f"it needs at least {len(shares) + 1}, to train, select and test on"
+                f"class '{source.labels[label]}' of {source.name} has {len(own)} different {what}; "
+                f"it needs at least {len(empty)}, to train, select and test on"
             )
-        start, bound = 0, 0.0
-        for number, (name, share) in enumerate(shares.items()):
-            bound += share
-            end = sum(group[0].place < bound for group in groups)
-            # Leave at least one group for each part that follows, and take at least one.
-            end = min(max(end, start + 1), len(groups) - (len(shares) - number))
-            parts[name] += [sample for group in groups[start:end] for sample in group]
-            start = end
-        parts["train"] += [sample for group in groups[start:] for sample in group]
+        start = 0
+        for number, name in enumerate(shares):
+            end = sum(unit.place < bounds[name] for unit in own)
+            # Leave a unit for each part that follows and has none, and take one if this has none.
+            later = sum(other in empty for other in order[number + 1 :])
+            end = min(max(end, start + (name in empty)), len(own) - later)
+            parts[name] += [sample for unit in own[start:end] for sample in unit.samples]
+            start = max(start, end)
+        parts["train"] += [sample for unit in own[start:] for sample in unit.samples]
     return {name: tuple(part) for name, part in parts.items()}

@@ -17,7 +17,7 @@ from PIL import Image
 
 from pennyweight.report import formats, plots
 
-__all__ = ["Mistake", "page"]
+__all__ = ["Mistake", "environment", "page", "style", "thumbnail"]
 
 MATRIX_CLASSES = 30  # with more classes the matrix gives way to a list of the pairs confused most
 LISTED_PAIRS = 30
@@ -69,7 +69,7 @@ def page(
     per_class = evaluation["per_class"]
     split = str(evaluation["split"])
     return (
-        _environment()
+        environment()
         .get_template("page.html")
         .render(
             run=run,
@@ -78,7 +78,7 @@ def page(
             mistakes=mistakes,
             epochs=epochs,
             split=SPLITS.get(split, split),
-            style=Path(__file__).with_name("page.css").read_text(encoding="utf-8"),
+            style=style(),
             curves=[draw(epochs, best=best) for draw in (plots.loss_curves, plots.accuracy_curves)] if epochs else [],
             matrix=None if many else plots.confusion_matrix(evaluation["confusion"], labels),
             pairs=_confused(evaluation["confusion"], labels) if many else [],
@@ -89,7 +89,13 @@ def page(
     )
 
 
-def _environment() -> jinja2.Environment:
+def style() -> str:
+    """The style sheet of every page."""
+    return Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+
+
+def environment() -> jinja2.Environment:
+    """Templates beside this file, and how values read in them."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -99,7 +105,7 @@ def _environment() -> jinja2.Environment:
     )
     for show in (formats.duration, formats.number, formats.plain, formats.shape, formats.share):
         environment.filters[show.__name__] = show
-    environment.filters |= {"interval": _interval, "moment": _moment, "thumbnail": _thumbnail}
+    environment.filters |= {"interval": _interval, "moment": _moment, "thumbnail": thumbnail}
     environment.tests["small"] = _small
     return environment
 
@@ -115,7 +121,7 @@ def _moment(iso: str) -> str:
     return f"{datetime.fromisoformat(iso):%Y-%m-%d %H:%M %Z}".strip()
 
 
-def _thumbnail(image: NDArray[np.uint8]) -> str:
+def thumbnail(image: NDArray[np.uint8]) -> str:
     """A data URI of the picture: (H, W, C) uint8; small ones exact, larger ones shrunk."""
     picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
     stream = io.BytesIO()

@@ -17,6 +17,7 @@ from torch import nn
 from pennyweight.core.errors import PennyweightError
 from pennyweight.data import Augment, Batch, Pictures
 from pennyweight.nn import FromPixels
+from pennyweight.train.objective import objective
 from pennyweight.train.optimizer import make_optimizer, make_schedule
 from pennyweight.train.recipe import Recipe
 
@@ -84,11 +85,20 @@ def train(
     optimizer = make_optimizer(model, recipe)
     schedule = make_schedule(optimizer, recipe, training.steps(recipe.batch))
     model, optimizer = accelerator.prepare(model, optimizer)
-    augment = Augment(flip=recipe.flip, shift=recipe.shift)
+    augment = Augment(
+        flip=recipe.flip,
+        shift=recipe.shift,
+        policy=recipe.policy,
+        erase=recipe.erase,
+        mixup=recipe.mixup,
+        cutmix=recipe.cutmix,
+    )
+    weights = training.balance.weights if training.balance is not None else None
+    class_weights = None if weights is None else torch.from_numpy(weights).to(accelerator.device)
     best: Epoch | None = None
 
     def inputs(batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        pixels, targets = (torch.from_numpy(array).to(accelerator.device) for array in batch)
+        pixels, targets = (torch.as_tensor(array).to(accelerator.device) for array in batch[:2])
         return from_pixels(pixels), targets
 
     with reproducible(seed):
@@ -97,11 +107,19 @@ def train(
             watcher.epoch_started(number, training.steps(recipe.batch))
             model.train()
             total_loss, right = 0.0, 0
-            for batch in training.epoch(number, batch=recipe.batch, seed=seed, augment=augment):
+            for batch in training.epoch(
+                number, batch=recipe.batch, seed=seed, augment=augment, device=accelerator.device
+            ):
                 x, targets = inputs(batch)
                 optimizer.zero_grad()
                 logits = model(x)
-                loss = F.cross_entropy(logits, targets, label_smoothing=recipe.label_smoothing)
+                loss = objective(
+                    logits,
+                    targets,
+                    mixed=batch.mixed,
+                    weights=class_weights,
+                    label_smoothing=recipe.label_smoothing,
+                )
                 accelerator.backward(loss)
                 optimizer.step()
                 rate = schedule.get_last_lr()[0]

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from pennyweight.core.errors import InputError
+from pennyweight.data import Balancing, Policy
 
 __all__ = ["Optimizer", "Recipe"]
 
@@ -35,6 +36,16 @@ class Recipe:
     """Mirror each picture with a chance of one half."""
     shift: float = 0.125
     """Move pictures by up to this share of their side."""
+    policy: Policy = "none"
+    """trivial (TrivialAugment) or rand (RandAugment): one random change, or two, to each picture."""
+    erase: float = 0.0
+    """Share of the pictures that get a grey box."""
+    mixup: float = 0.0
+    """Blend pictures by a share from Beta(mixup, mixup); 0 does not."""
+    cutmix: float = 0.0
+    """Paste a box of another picture, of a share from Beta(cutmix, cutmix); 0 does not."""
+    balance: Balancing = "auto"
+    """What is done about unequal classes: weights in the loss, balanced sampling, none, or chosen by the imbalance."""
 
     def __post_init__(self) -> None:
         rules = (
@@ -47,6 +58,11 @@ class Recipe:
             ("warmup_epochs", math.isfinite(self.warmup_epochs) and self.warmup_epochs >= 0, "at least 0"),
             ("label_smoothing", 0 <= self.label_smoothing < 1, "at least 0 and below 1"),
             ("shift", 0 <= self.shift <= 0.5, "between 0 and 0.5"),
+            ("policy", self.policy in get_args(Policy), f"one of {', '.join(get_args(Policy))}"),
+            ("erase", 0 <= self.erase <= 1, "between 0 and 1"),
+            ("mixup", math.isfinite(self.mixup) and self.mixup >= 0, "at least 0"),
+            ("cutmix", math.isfinite(self.cutmix) and self.cutmix >= 0, "at least 0"),
+            ("balance", self.balance in get_args(Balancing), f"one of {', '.join(get_args(Balancing))}"),
         )
         for name, holds, rule in rules:
             if not holds:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from pennyweight.verbs.load import Trained, load, open_trained
 __all__ = ["answer", "evaluate"]
 
 BATCH = 64
+MANY_CLASSES = 100
 
 
 def evaluate(
@@ -29,13 +31,14 @@ def evaluate(
     split: data.Split = "test",
     weights: str | os.PathLike[str] | None = None,
     advance: Callable[[int], None] = lambda count: None,
+    left_out: Callable[[data.Unreadable], None] = lambda unreadable: None,
 ) -> Evaluation:
     """Score a run, a bundle or a name with `weights` on a split of `source`; by default what the run was trained on.
 
     A source without split folders that the run was not trained on is scored whole (and its split is called
     "all"). A network of ImageNet knows folders by their synsets (n01440764) too. Two evaluations of the same files are
-    identical. `advance(n)` is called after every n pictures. Raises SourceError for classes that the network does not
-    know.
+    identical. `advance(n)` is called after every n pictures, `left_out` with each that cannot be read. Raises
+    SourceError for classes that the network does not know.
     """
     if split not in data.SPLITS:
         raise InputError(f"unknown split '{split}'; there are {', '.join(data.SPLITS)}")
@@ -57,11 +60,16 @@ def evaluate(
     else:
         samples, name = opened.samples, "all"
     numbers = numbers_of(opened.labels, classifier.labels, source=opened.name)
-    pictures = data.Pictures(samples, classifier.preprocess, keep_bytes=0)
+    pictures = data.Pictures(samples, classifier.preprocess, cache=data.DecodedCache())
+    unreadable = pictures.read()
+    for each in unreadable:
+        left_out(each)
+    data.require_enough(replace(opened, samples=tuple(pictures.samples)), unreadable, pictures)
     probabilities = answer(classifier, pictures, advance)
     targets = np.asarray(numbers)[pictures.targets]
-    # Classes that are neither in the source nor among the answers have nothing to show: 1,000 may be known, 3 asked.
-    asked = np.union1d(numbers, probabilities.argmax(axis=1))
+    asked = np.arange(len(classifier.labels))
+    if len(asked) > MANY_CLASSES:  # of a thousand, those that are neither in the source nor answered show nothing
+        asked = np.union1d(numbers, probabilities.argmax(axis=1))
     return score(
         probabilities[:, asked],
         np.searchsorted(asked, targets),
@@ -95,6 +103,7 @@ def answer(
     """What the classifier says of every picture, in order: probabilities (N, classes)."""
     rows = []
     for batch in pictures.in_order(BATCH):
+        assert isinstance(batch.pixels, np.ndarray)
         rows.append(classifier.engine(batch.pixels).probabilities)
         advance(len(batch.targets))
     return np.concatenate(rows)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+import numpy as np
 from torch import nn
 
 from pennyweight import data, zoo
@@ -125,9 +125,10 @@ def _test_pictures(run: Run, folder: Path) -> list[Picture]:
     chosen = samples[:: max(1, len(samples) // PROOF_PICTURES)][:PROOF_PICTURES]
     files: list[Picture] = []
     for number, sample in enumerate(chosen):
-        if isinstance(sample.picture, Path):
-            files.append(sample.picture)
-        else:
-            files.append(folder / f"{number:03d}.png")
-            Image.fromarray(sample.picture).save(folder / f"{number:03d}.png")
+        picture = sample.read()
+        if isinstance(picture, np.ndarray):
+            path = folder / f"{number:03d}.npy"
+            np.save(path, picture)
+            picture = path
+        files.append(picture)
     return files

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 import torch
 from rich.console import Console
 from torch import nn
 
 from pennyweight import data, zoo
 from pennyweight.core.files import append_line, read_lines, write_json, write_text
+from pennyweight.core.images import Pixels
 from pennyweight.core.machine import machine, versions
 from pennyweight.core.run import Run, new_run_folder
 from pennyweight.nn.weights import save_weights
@@ -31,6 +34,11 @@ from pennyweight.verbs.weigh import weigh
 
 __all__ = ["fit"]
 
+WATCHED_EPOCH = 2
+"""The first epoch also warms up."""
+MOST_WAITING = 0.3
+"""Share of an epoch's time spent waiting for pictures from which that is said."""
+
 
 def fit(
     source: str | os.PathLike[str] | data.Source,
@@ -43,6 +51,8 @@ def fit(
     config: Mapping[str, Any] | None = None,
     weights: str | os.PathLike[str] | None = None,
     seed: int = 0,
+    group_by: str | None = None,
+    channels: int | None = None,
     progress: bool = True,
 ) -> Run:
     """Train a network on `source`, choose its best weights on validation, score them once on test; a run folder.
@@ -51,28 +61,43 @@ def fit(
     network's Config. What is left out is chosen by the source: `input_size` in pixels, the small-image stem below
     96 of them. `weights` (a file, a run, or a published tag) are what training starts from, and choose their own input,
     stem and Config instead. `out` must not exist; by default it is runs/SOURCE-MODEL-N. Nothing is written before every
-    picture was read and the network made. `progress` is shown on standard error. Raises a PennyweightError for
-    anything that cannot be used.
+    picture was read and the network made; pictures that cannot be read are left out and named, until too little is
+    left. `group_by` keeps pictures in one split, as `data.open` says; `channels` are those of the input, by
+    default what the pictures have (transparency needs 4). `progress` is shown on standard error. Raises a
+    PennyweightError for anything that cannot be used.
     """
     started = perf_counter()
-    opened = source if isinstance(source, data.Source) else data.open(source)
+    opened = source if isinstance(source, data.Source) else data.open(source, group_by=group_by)
+    opened = opened if channels is None else replace(opened, channels=channels)
     splits = data.split(opened)
     plan = make_plan(
         opened, model, recipe=recipe, input_size=input_size, stem=stem, config=config or {}, weights=weights, seed=seed
     )
     folder = new_run_folder(out, f"{opened.name}-{plan.model['name']}")
     network, adapted = plan.make()
-    pictures = {name: data.Pictures(splits[name], plan.preprocess) for name in data.SPLITS}
+    cache = data.DecodedCache()
+    pictures = {
+        name: data.Pictures(splits[name], plan.preprocess, cache=cache, margin=name == "train") for name in data.SPLITS
+    }
+    unreadable = list(opened.unreadable)
     with TrainingProgress(plan.recipe.epochs, None if progress else Console(quiet=True)) as shown:
         for note in (*opened.notes, *splits.notes, plan.note, *adapted, f"run {folder}"):
             shown.note(note)
         with shown.phase("reading pictures", len(opened.samples)) as phase:
             for part in pictures.values():
-                part.read(phase.advance)
+                unreadable += part.read(phase.advance)
+        for left_out in unreadable:
+            shown.note(f"left out: {left_out.reason}")
+        data.require_enough(opened, unreadable, *pictures.values())
+        balance = data.Balance.of(pictures["train"].targets, len(opened.labels), plan.recipe.balance)
+        pictures["train"].balance = balance
+        plan = _with_statistics(plan, pictures)
+        for line in dict.fromkeys(filter(None, (*(part.note for part in pictures.values()), balance.note))):
+            shown.note(line)
         made = [parent for parent in folder.parents if not parent.exists()]
         folder.mkdir(parents=True)
         try:
-            record = _record(folder, opened, splits, plan)
+            record = _record(folder, opened, splits, plan, unreadable)
             write_json(folder / "run.json", record)
             run = Run(folder)
             best = _train(run, network, pictures, plan, shown)
@@ -107,7 +132,20 @@ def fit(
     return Run(folder)
 
 
-def _record(folder: Path, source: data.Source, splits: data.Splits, plan: Plan) -> dict[str, Any]:
+def _with_statistics(plan: Plan, pictures: Mapping[data.Split, data.Pictures]) -> Plan:
+    """The plan with the mean and deviation of pictures that are neither grey nor RGB, which have no usual ones."""
+    if plan.preprocess.channels in (1, 3):
+        return plan
+    mean, std = data.channel_statistics(pictures["train"])
+    preprocess = replace(plan.preprocess, mean=mean, std=std)
+    for part in pictures.values():
+        part.preprocess = preprocess
+    return replace(plan, preprocess=preprocess)
+
+
+def _record(
+    folder: Path, source: data.Source, splits: data.Splits, plan: Plan, unreadable: Sequence[data.Unreadable]
+) -> dict[str, Any]:
     """What run.json says at the start."""
     return {
         "name": folder.name,
@@ -123,6 +161,9 @@ def _record(folder: Path, source: data.Source, splits: data.Splits, plan: Plan) 
             "counts": splits.counts,
             "notes": [*source.notes, *splits.notes],
             "fingerprint": source.fingerprint,
+            "split_fingerprint": splits.fingerprint,
+            "unreadable": [{"name": name, "reason": reason} for name, reason in unreadable],
+            "channels": source.channels,
         },
         "preprocess": plan.preprocess.to_dict(),
         "recipe": plan.recipe.to_dict(),
@@ -145,6 +186,8 @@ def _train(
         if best:
             save_weights(run.weights_path, network, said | {"epoch": str(epoch.epoch)})
         append_line(run.metrics_path, epoch.to_dict())
+        if epoch.epoch == WATCHED_EPOCH and pictures["train"].waited_s > MOST_WAITING * epoch.seconds:
+            shown.note(_loader_bound(pictures["train"], epoch))
 
     return train(
         network,
@@ -157,15 +200,30 @@ def _train(
     )
 
 
+def _loader_bound(pictures: data.Pictures, epoch: Epoch) -> str:
+    """That training waits for its pictures, and what would change it."""
+    kept = "" if pictures.kept else "room for decoded pictures (a larger disk at $PENNYWEIGHT_CACHE), "
+    policy = "--set policy=none, " if pictures.heavy else ""
+    return (
+        f"loading holds training back: {pictures.waited_s:.1f} of {epoch.seconds:.1f} s went by waiting for pictures; "
+        f"what helps: {kept}{policy}more cores, or a smaller --input"
+    )
+
+
 def _mistake(pictures: data.Pictures, number: int, evaluation: Evaluation, probabilities: Any) -> Mistake:
     """A wrong answer with its picture, as the network saw it."""
     sample = pictures.samples[number]
     answered = int(probabilities.argmax())
     return Mistake(
-        image=pictures.preprocess(sample.picture),
+        image=_shown(pictures.pixels(np.array([number]))[0]),
         source=sample.name,
         truth=evaluation.labels[sample.label],
         predicted=evaluation.labels[answered],
         probability=float(probabilities[answered]),
         truth_probability=float(probabilities[sample.label]),
     )
+
+
+def _shown(pixels: Pixels) -> Pixels:
+    """As a page can show it: the first three bands of many, the first of two."""
+    return pixels if pixels.shape[2] in (1, 3) else pixels[..., : 3 if pixels.shape[2] > 3 else 1]

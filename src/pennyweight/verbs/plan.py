@@ -101,7 +101,7 @@ def _preprocess(source: data.Source, size: int | None, checkpoint: zoo.Checkpoin
         size = source.size if asked is None else asked.size
     if size < 1:
         raise InputError(f"the input needs at least 1 pixel a side, not {size}; {source.size} suits {source.name}")
-    usual = Preprocess.for_input(size, channels=source.channels)
+    usual = Preprocess.for_input(size, channels=source.channels, decoding="draft")
     if asked is None:
         return usual
     resize = asked.resize if size == asked.size else usual.resize

@@ -6,7 +6,7 @@ layout          whose names the tensors have: pennyweight, torchvision, timm
 network, stem   for which network they are
 config          fields of its Config that are not the network's usual, a JSON object
 activation, padding, bn_eps     such fields too, each by itself, as other libraries' files need them
-input           pixels a side; resize, interpolation, channels where they are not usual
+input           pixels a side; resize, interpolation, decoding, channels where they are not usual
 mean, std       for pixels in 0..1: one number, or one for each channel, joined by commas
 labels          the class names, a JSON list; or imagenet-1k
 """
@@ -26,7 +26,7 @@ from torch import Tensor
 
 from pennyweight.core.errors import InputError, nearest
 from pennyweight.core.labels import imagenet
-from pennyweight.core.preprocess import Interpolation, Preprocess
+from pennyweight.core.preprocess import Decoding, Interpolation, Preprocess
 from pennyweight.nn.weights import read_metadata, read_weights
 from pennyweight.zoo.layouts import Layout
 
@@ -85,6 +85,7 @@ def metadata(
         "input": str(preprocess.size),
         "resize": str(preprocess.resize),
         "interpolation": preprocess.interpolation,
+        "decoding": preprocess.decoding,
         "channels": str(preprocess.channels),
         "mean": ",".join(map(str, preprocess.mean)),
         "std": ",".join(map(str, preprocess.std)),
@@ -122,6 +123,7 @@ def _preprocess(said: Mapping[str, str]) -> Preprocess | None:
         usual,
         resize=int(said.get("resize", usual.resize)),
         interpolation=cast("Interpolation", said.get("interpolation", usual.interpolation)),
+        decoding=cast("Decoding", said.get("decoding", usual.decoding)),
         mean=values("mean", usual.mean),
         std=values("std", usual.std),
     )

@@ -1,0 +1,58 @@
+"""`pennyweight doctor`: parse, call the verb, print."""
+
+# No `from __future__ import annotations`: Typer reads the annotations.
+
+from itertools import groupby
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pennyweight.cli import show
+from pennyweight.cli.commands import Json
+from pennyweight.report.tables import Column, table
+
+__all__ = ["doctor"]
+
+EXAMPLES = 3
+
+
+def doctor(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="What fit takes: a folder, a file, a named set.")],
+    group_by: Annotated[str | None, typer.Option(metavar="HOW", help="As fit takes it.")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a contact sheet of the findings.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Leave out near duplicates.")] = False,
+    json: Json = False,
+) -> None:
+    """Say whether a source of pictures is sound. The status is 1 when a finding is an error."""
+    from pennyweight.data.doctor import KINDS
+    from pennyweight.report.progress import TrainingProgress
+    from pennyweight.verbs.doctor import doctor as verb
+
+    with TrainingProgress(0) as progress, progress.phase("looking at pictures", 0) as phase:
+        found = verb(source, group_by=group_by, quick=quick, html=html, advance=phase.advance)
+    if json:
+        show.as_json(found.to_dict())
+    else:
+        rows = []
+        for kind, group in groupby(found.findings, key=lambda finding: finding.kind):
+            findings = list(group)
+            examples = [" = ".join(finding.pictures[:2]) or finding.detail for finding in findings[:EXAMPLES]]
+            rows.append((kind, found.of(kind)[0].severity, len(findings), KINDS[kind][1], "\n".join(examples)))
+        console = Console()
+        if rows:
+            columns = [Column(name) for name in ("finding", "severity", "count", "what it means", "such as")]
+            console.print(table(None, columns, rows))
+        state = "sound" if found.sound else "not sound"
+        total = sum(found.counts.values())
+        console.print(
+            f"{found.source}: {total:,} pictures in {len(found.counts)} classes; {state}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+        for note in found.notes:
+            console.print(note, highlight=False, markup=False, soft_wrap=True)
+    if not found.sound:
+        raise typer.Exit(1)

@@ -1,0 +1,123 @@
+"""Pictures of many bands: `.npy` files, and TIFF files with more bands than Pillow reads."""
+
+from __future__ import annotations
+
+import io
+import math
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["EXTENSION", "Shape", "is_array", "is_tiff", "read", "shape"]
+
+EXTENSION = ".npy"
+ARRAY_MAGIC = b"\x93NUMPY"
+TIFF_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+PILLOW_BANDS = 4
+MAX_VALUES = 4
+"""Values for each pixel of the limit: 4 bands of the largest picture, or more of smaller ones."""
+
+
+class Shape(NamedTuple):
+    """What a file's header says of its array."""
+
+    shape: tuple[int, int, int]
+    """(H, W, bands)"""
+    format: str
+    dtype: str
+
+
+def is_array(file: bytes | Path) -> bool:
+    """Whether a file, or the start of one, is a `.npy` file."""
+    return _start(file).startswith(ARRAY_MAGIC)
+
+
+def is_tiff(file: bytes | Path) -> bool:
+    """Whether a file, or the start of one, is a TIFF file."""
+    return _start(file).startswith(TIFF_MAGICS)
+
+
+def shape(file: bytes | Path) -> Shape | None:
+    """What the header says; None for a TIFF that Pillow reads. Raises ValueError for an array that is no picture."""
+    if is_array(file):
+        with _stream(file) as stream:
+            sides, dtype = _array_header(stream)
+        return Shape(sides, "NPY", str(dtype))
+    try:
+        import tifffile
+    except ImportError:
+        return None
+    with _stream(file) as stream, tifffile.TiffFile(stream) as tiff:
+        page: Any = tiff.pages.first
+        if page.samplesperpixel <= PILLOW_BANDS:
+            return None
+        return Shape((page.imagelength, page.imagewidth, page.samplesperpixel), "TIFF", str(page.dtype))
+
+
+def read(file: bytes, most_pixels: int) -> NDArray[np.uint8]:
+    """The array (H, W, bands) of a `.npy` or TIFF file; of 16 bits the upper 8.
+
+    Raises ValueError for other values, more pixels than allowed and what is neither, ImportError without tifffile.
+    """
+    if is_array(file):
+        with _stream(file) as stream:
+            sides, dtype = _array_header(stream)
+            _limit(sides, most_pixels)
+            if len(file) - stream.tell() < math.prod(sides) * dtype.itemsize:
+                raise ValueError("array file is truncated")
+            stream.seek(0)
+            array = np.lib.format.read_array(stream, allow_pickle=False)
+    elif is_tiff(file):
+        array = _tiff(file, most_pixels)
+    else:
+        raise ValueError("not a TIFF or .npy file, which pictures of many bands are")
+    if array.dtype == np.uint16:
+        array = (array >> 8).astype(np.uint8)
+    if array.dtype != np.uint8:
+        raise ValueError(f"its values are {array.dtype}; save them as uint8 or uint16")
+    return array if array.ndim == 3 else array[..., None]
+
+
+def _tiff(file: bytes, most_pixels: int) -> NDArray[Any]:
+    try:
+        import tifffile
+    except ImportError as error:
+        raise ImportError(
+            "TIFF files of many bands need tifffile; add it with: pip install 'pennyweight[bands]'"
+        ) from error
+    with _stream(file) as stream, tifffile.TiffFile(stream) as tiff:
+        page: Any = tiff.pages.first
+        _limit((page.imagelength, page.imagewidth, page.samplesperpixel), most_pixels)
+        array: NDArray[Any] = page.asarray(maxworkers=1)
+        # Bands one after the other (planar) come first.
+        planar = array.ndim == 3 and array.shape[0] == page.samplesperpixel and array.shape[2] == page.imagewidth
+        return np.moveaxis(array, 0, -1) if planar and page.planarconfig == 2 else array
+
+
+def _array_header(stream: IO[bytes]) -> tuple[tuple[int, int, int], np.dtype[Any]]:
+    version = np.lib.format.read_magic(stream)
+    reader = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
+    if reader is None:
+        raise ValueError(f"array file of version {version}; 1.0 and 2.0 are read")
+    sides, _, dtype = reader(stream)
+    if len(sides) not in (2, 3) or 0 in sides or dtype.hasobject:
+        raise ValueError(f"its array is {dtype} {sides}; pictures are (H, W) or (H, W, bands)")
+    return (sides[0], sides[1], sides[2] if len(sides) == 3 else 1), dtype
+
+
+def _limit(sides: tuple[int, int, int], most_pixels: int) -> None:
+    if math.prod(sides) > MAX_VALUES * most_pixels:
+        raise ValueError(f"{'×'.join(map(str, sides))} values are more than the {MAX_VALUES * most_pixels:,} allowed")
+
+
+def _start(file: bytes | Path) -> bytes:
+    if isinstance(file, bytes):
+        return file[:8]
+    with file.open("rb") as stream:
+        return stream.read(8)
+
+
+def _stream(file: bytes | Path) -> IO[bytes]:
+    return io.BytesIO(file) if isinstance(file, bytes) else file.open("rb")

@@ -1,0 +1,64 @@
+"""JPEGs at a scale, by the quickest decoder that is installed: the bytes are the same whichever it is.
+
+libjpeg-turbo decodes straight to 1/2, 1/4 or 1/8 by leaving out frequencies. Pillow and simplejpeg both stand on it,
+and agree to the bit at one scale (integer DCT, smooth upsampling). At another scale the bytes are others, so the scale
+is part of `Preprocess`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+try:
+    import simplejpeg
+except ImportError:  # the extra `fast`
+    simplejpeg = None
+
+__all__ = ["SCALES", "draft", "load"]
+
+SCALES = (8, 4, 2, 1)
+ALIKE = {"YCbCr": ("RGB", "RGB"), "Gray": ("L", "GRAY")}
+"""What a JPEG holds -> the mode in which Pillow opens it, and what simplejpeg calls that."""
+
+
+def draft(image: Image.Image, least: int | None) -> None:
+    """Have an opened JPEG decoded at the smallest scale that leaves its short side at least `least` pixels."""
+    if image.format in ("JPEG", "MPO") and least:
+        scale = next((scale for scale in SCALES if min(image.size) // scale >= least), 1)
+        if scale > 1:
+            image.draft(None, (image.width // scale, image.height // scale))
+
+
+def load(image: Image.Image, file: bytes) -> Image.Image:
+    """The opened `image` with its pixels, read from `file`; what the quick decoder refuses is Pillow's to judge."""
+    if simplejpeg is not None and image.format in ("JPEG", "MPO"):
+        pixels = _quick(image, file)
+        if pixels is not None:
+            return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    image.load()
+    return image
+
+
+def _quick(image: Image.Image, file: bytes) -> np.ndarray[Any, np.dtype[np.uint8]] | None:
+    """The pixels by simplejpeg, or None for what it does not read as Pillow does."""
+    try:
+        height, width, space, _ = simplejpeg.decode_jpeg_header(file)
+        mode, colours = ALIKE.get(space, (None, ""))
+        if mode != image.mode:
+            return None
+        whole = (width, height) == image.size
+        pixels: np.ndarray[Any, np.dtype[np.uint8]] = simplejpeg.decode_jpeg(
+            file,
+            colours,
+            fastdct=False,
+            fastupsample=False,
+            min_height=0 if whole else image.height,
+            min_width=0 if whole else image.width,
+            min_factor=1,
+        )
+    except ValueError:  # it is strict: also about what Pillow forgives
+        return None
+    return pixels if (pixels.shape[1], pixels.shape[0]) == image.size else None

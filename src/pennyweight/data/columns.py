@@ -1,0 +1,51 @@
+"""How tables of pictures call their columns, splits and classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pennyweight.core.errors import SourceError
+from pennyweight.data.folder import SPLIT_NAMES
+from pennyweight.data.source import Split
+
+__all__ = ["COLUMNS", "column", "label_names", "split_name"]
+
+COLUMNS = {
+    "picture": ("image", "img", "picture", "photo", "jpg", "png", "bytes"),
+    "path": ("path", "file", "filename", "file_name", "filepath", "image", "image_path", "image_id", "id"),
+    "label": ("label", "class", "category", "target", "labels", "fine_label", "species"),
+    "split": ("split", "subset", "set", "partition"),
+}
+"""What a column means -> its usual names, the first of them that is there is taken."""
+
+
+def column(names: Iterable[str], meaning: str) -> str | None:
+    """The column among `names` with that meaning, whatever its case."""
+    known = {name.strip().lower(): name for name in names}
+    return next((known[name] for name in COLUMNS[meaning] if name in known), None)
+
+
+def split_name(value: object, where: str) -> Split | None:
+    """A split by any of its names; None for an empty cell. Raises SourceError that says where."""
+    text = str(value or "").strip().lower()
+    if text and text not in SPLIT_NAMES:
+        raise SourceError(f"{where} is of the split '{value}'; splits are {', '.join(SPLIT_NAMES)}")
+    return SPLIT_NAMES.get(text)
+
+
+def label_names(
+    found: Iterable[str], names: Sequence[str] | None, source: str
+) -> tuple[tuple[str, ...], dict[str, int]]:
+    """(the class names in order, the number of each value found).
+
+    Whole numbers stand in the order of their size; with `names` they are indices into them. Raises SourceError.
+    """
+    values = set(found)
+    whole = all(value.lstrip("-").isdigit() for value in values)
+    ordered = sorted(values, key=lambda value: (int(value), value)) if whole else sorted(values)
+    if names is None or not whole:
+        return tuple(ordered), {value: number for number, value in enumerate(ordered)}
+    outside = [value for value in ordered if not 0 <= int(value) < len(names)]
+    if outside:
+        raise SourceError(f"{source} has the label {outside[0]}, and names for 0 to {len(names) - 1} only")
+    return tuple(names), {value: int(value) for value in ordered}

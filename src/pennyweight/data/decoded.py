@@ -1,0 +1,187 @@
+"""The decoded cache: pictures as the network sees them, as uint8 rows of one file that is mapped into memory.
+
+An entry's name is a hash of its pictures' contents, what `Preprocess` does to them and the decoder's version, so an
+entry is never stale. NAME.pixels holds the rows; NAME.json, written last, says that they are whole. Whoever fills an
+entry holds NAME.lock: another process waits and then finds it, and what a kill leaves is overwritten by the next.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import PIL
+
+from pennyweight.core.download import cache_folder
+from pennyweight.core.files import read_json, write_json
+from pennyweight.core.images import Pixels
+from pennyweight.core.preprocess import Preprocess
+from pennyweight.data.source import Sample
+
+fcntl: Any
+try:
+    import fcntl
+except ImportError:  # not on Windows, where two that fill at once both do the work
+    fcntl = None
+
+__all__ = ["DecodedCache", "Entry"]
+
+FORMAT = 1
+MAX_BYTES = 200 << 30
+FREE_SHARE = 0.5
+
+Row = Callable[[int, Pixels], None]
+Fill = Callable[[Row], dict[int, str]]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the cache holds of some samples."""
+
+    pixels: Pixels
+    """(N, H, W, C), mapped and read-only; the rows of unreadable pictures hold nothing."""
+    unreadable: dict[int, str]
+    """Number of a sample -> why it cannot be read."""
+
+
+class DecodedCache:
+    """A folder of entries of at most `max_bytes` together; the ones used longest ago make room for new ones.
+
+    By default that is half of what the disk has free, and at most 200 GiB; $PENNYWEIGHT_CACHE moves the folder.
+    """
+
+    def __init__(self, folder: Path | None = None, *, max_bytes: int | None = None) -> None:
+        self.folder = folder or cache_folder("decoded")
+        self._max_bytes = max_bytes
+
+    def get(self, samples: Sequence[Sample], preprocess: Preprocess, fill: Fill) -> Entry | str:
+        """The entry of the samples, filled by `fill` if it is not there yet; or a line that says why it cannot be.
+
+        `fill(row)` calls `row(number, pixels)` for each picture, from any thread, and returns those it could not read.
+        """
+        name = _name(samples, preprocess)
+        shape = (len(samples), *preprocess.shape)
+        size = int(np.prod(shape, dtype=np.int64))
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            found = self._find(name, shape)
+            if found is not None:
+                return found
+            with _locked(self.folder / f"{name}.lock"):
+                found = self._find(name, shape)  # another process may have filled it while this one waited
+                if found is not None:
+                    return found
+                room = self._make_room(size)
+                if size > room:
+                    return (
+                        f"decoding anew every epoch: {size / 1e9:.1f} GB of decoded pictures are more than the "
+                        f"{room / 1e9:.1f} GB that the cache at {self.folder} may take"
+                    )
+                self._fill(name, size, preprocess.shape, fill)
+                return self._find(name, shape) or f"decoding anew every epoch: the cache at {self.folder} was emptied"
+        except OSError as error:
+            return (
+                f"decoding anew every epoch: cannot keep {size / 1e9:.1f} GB of decoded pictures at {self.folder}: "
+                f"{error.strerror or error}"
+            )
+
+    def _find(self, name: str, shape: tuple[int, ...]) -> Entry | None:
+        rows, said = self.folder / f"{name}.pixels", self.folder / f"{name}.json"
+        try:
+            unreadable = {int(number): str(why) for number, why in read_json(said)["unreadable"].items()}
+            os.utime(said)  # when it was used last
+            pixels = np.memmap(rows, np.uint8, "r", shape=shape)
+        except Exception:  # whatever is wrong with it, it is filled again
+            return None
+        return Entry(pixels, unreadable)
+
+    def _fill(self, name: str, size: int, shape: tuple[int, int, int], fill: Fill) -> None:
+        filling = self.folder / f"{name}.filling"
+        row_bytes = int(np.prod(shape))
+        try:
+            with filling.open("wb") as file:
+                _reserve(file, size)
+
+                def row(number: int, pixels: Pixels) -> None:
+                    content, start = memoryview(pixels.tobytes()), number * row_bytes
+                    while content:  # a nearly full disk takes a part
+                        written = os.pwrite(file.fileno(), content, start)
+                        content, start = content[written:], start + written
+
+                unreadable = fill(row)
+                os.fsync(file.fileno())
+            filling.replace(self.folder / f"{name}.pixels")
+            write_json(self.folder / f"{name}.json", {"unreadable": {str(n): why for n, why in unreadable.items()}})
+        except BaseException:
+            with suppress(FileNotFoundError):
+                filling.unlink()
+            raise
+
+    def _make_room(self, size: int) -> int:
+        """Remove the entries used longest ago until `size` bytes fit; returns how many bytes an entry may take."""
+        entries = sorted(self.folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
+        used = sum(path.stat().st_size for path in self.folder.iterdir())
+        free = shutil.disk_usage(self.folder).free
+        most = min(MAX_BYTES, int((free + used) * FREE_SHARE)) if self._max_bytes is None else self._max_bytes
+        if size > most:
+            return most
+        for said in entries:
+            if used + size <= most:
+                break
+            used -= _remove(said)
+        for left in self.folder.glob("*.filling"):  # of processes that were killed
+            with _locked(left.with_suffix(".lock"), wait=False) as mine:
+                if mine:
+                    left.unlink(missing_ok=True)
+        return most
+
+
+def _name(samples: Sequence[Sample], preprocess: Preprocess) -> str:
+    key = hashlib.sha256(f"{FORMAT} {PIL.__version__} {preprocess.pixels_key}\n".encode())
+    for sample in samples:
+        key.update(f"{sample.digest}\n".encode())
+    return key.hexdigest()[:32]
+
+
+def _reserve(file: IO[bytes], size: int) -> None:
+    """Take the room now: a disk that is full shows here, in a line, and not in the midst of the work."""
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(file.fileno(), 0, size)
+            return
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+                raise
+    file.truncate(size)
+
+
+def _remove(said: Path) -> int:
+    """Remove an entry, what says that it is whole first; returns its bytes. Whoever has it mapped keeps it."""
+    rows = said.with_suffix(".pixels")
+    size = rows.stat().st_size if rows.exists() else 0
+    for path in (said, rows):  # the lock stays: another process may wait for it
+        path.unlink(missing_ok=True)
+    return size
+
+
+@contextmanager
+def _locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Hold the lock of `path`, which a killed process loses; whether it is held (always, with `wait`)."""
+    if fcntl is None:
+        yield True
+        return
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True

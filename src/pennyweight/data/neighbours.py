@@ -1,0 +1,76 @@
+"""Pictures that look alike: 64 bits of each, compared, then its small grey picture.
+
+The difference hash of Krawetz 2013 ("Kind of Like That"): on a 9×8 grey thumbnail, whether each pixel is brighter than
+the one to its right. Two pictures with at most 8 different bits are compared by their thumbnails of 16×16.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from pennyweight.core.images import Header, Pixels, decode
+from pennyweight.data.source import Sample
+
+__all__ = ["Look", "look", "near_pairs"]
+
+BITS = 8
+"""Different bits up to which two pictures are compared closer. Split in 9 bands, one band at least is then equal."""
+BANDS = 9
+DIFFERENCE = 10.0
+"""Mean difference of the thumbnails, of 255, up to which they are alike."""
+SIDE = 16
+CROWD = 200
+"""More pictures than this with one band in common are compared with their neighbours in the order of their bits."""
+LEAST_CONTRAST = 4.0
+"""Deviation of a thumbnail below which it has nothing to be known by."""
+
+
+class Look(NamedTuple):
+    """`bits`: the difference hash; `small`: (16, 16) grey."""
+
+    bits: int
+    small: Pixels
+
+
+def look(sample: Sample, found: Header) -> Look | None:
+    """How a picture looks; None where there is nothing to tell it by. Reads all of it: raises ImageError."""
+    image = decode(sample.read(), channels=1, least=4 * SIDE, name=sample.where)
+    small = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BOX))
+    if small.std() < LEAST_CONTRAST:
+        return None
+    edge = np.asarray(image.resize((9, 8), Image.Resampling.BOX)).astype(np.int16)
+    bits = np.packbits(edge[:, :-1] > edge[:, 1:])
+    return Look(int.from_bytes(bits.tobytes(), "big"), small)
+
+
+def near_pairs(looks: Sequence[Look]) -> Iterator[tuple[int, int]]:
+    """Pairs of numbers of pictures that look alike, each once."""
+    told: set[tuple[int, int]] = set()
+    width = -(-64 // BANDS)
+    for band in range(BANDS):
+        buckets: dict[int, list[int]] = defaultdict(list)
+        for number, one in enumerate(looks):
+            buckets[(one.bits >> (band * width)) & ((1 << width) - 1)].append(number)
+        for bucket in buckets.values():
+            yield from _pairs(looks, bucket, told)
+
+
+def _pairs(looks: Sequence[Look], bucket: list[int], told: set[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    if len(bucket) > CROWD:
+        ordered = sorted(bucket, key=lambda number: looks[number].bits)
+        candidates = [pair for start in range(len(ordered)) for pair in combinations(ordered[start : start + 8], 2)]
+    else:
+        candidates = list(combinations(bucket, 2))
+    for a, b in candidates:
+        pair = (min(a, b), max(a, b))
+        if pair in told or (looks[a].bits ^ looks[b].bits).bit_count() > BITS:
+            continue
+        told.add(pair)
+        if np.abs(looks[a].small.astype(np.int16) - looks[b].small).mean() <= DIFFERENCE:
+            yield pair

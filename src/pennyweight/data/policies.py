@@ -1,0 +1,96 @@
+"""One random change a picture from a table of changes, as TrivialAugment and RandAugment draw them.
+
+Müller and Hutter 2021, TrivialAugment, arXiv:2103.10158 (one change, any strength); Cubuk et al. 2019, RandAugment,
+arXiv:1909.13719 (two changes of one strength). The changes are torchvision's transforms.v2 kernels on uint8, in its
+ranges; the draws are ours, because its own come from one generator for all threads.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["DRAWS", "Policy", "change"]
+
+Policy = Literal["none", "trivial", "rand"]
+BINS = 31
+RAND_CHANGES = 2
+RAND_BIN = 9
+DRAWS = 3 * RAND_CHANGES
+"""How many numbers in [0, 1) one picture takes."""
+
+
+class Change(NamedTuple):
+    """How far a change goes: at the strongest of TrivialAugment's wide table, and of RandAugment's."""
+
+    wide: float
+    usual: float
+    signed: bool
+    apply: Callable[[Tensor, float], Tensor]
+
+
+def change(pixels: Tensor, policy: Policy, drawn: Sequence[float]) -> Tensor:
+    """(C, H, W) uint8 with 1 or 3 channels -> same, changed as `drawn` (DRAWS numbers in [0, 1)) says."""
+    table = tuple(_table().values())
+    if policy == "none":
+        return pixels
+    for start in range(0, 3 if policy == "trivial" else DRAWS, 3):
+        which, strength, sign = drawn[start : start + 3]
+        row = table[int(which * len(table))]
+        share = int(strength * BINS) / (BINS - 1) if policy == "trivial" else RAND_BIN / (BINS - 1)
+        amount = share * (row.wide if policy == "trivial" else row.usual)
+        pixels = row.apply(pixels, -amount if row.signed and sign < 0.5 else amount)
+    return pixels
+
+
+def _table() -> dict[str, Change]:
+    from torchvision.transforms.v2 import functional as kernels
+
+    def affine(pixels: Tensor, *, across: float = 0, down: float = 0, shear: tuple[float, float] = (0, 0)) -> Tensor:
+        moved: Tensor = kernels.affine(
+            pixels, angle=0.0, translate=[int(across), int(down)], scale=1.0, shear=list(shear), center=[0, 0]
+        )
+        return moved
+
+    def shift_x(pixels: Tensor, amount: float) -> Tensor:
+        return affine(pixels, across=amount * pixels.shape[-1])
+
+    def shift_y(pixels: Tensor, amount: float) -> Tensor:
+        return affine(pixels, down=amount * pixels.shape[-2])
+
+    def solarize(pixels: Tensor, amount: float) -> Tensor:
+        changed: Tensor = kernels.solarize(pixels, 255 * (1 - amount))
+        return changed
+
+    def posterize(pixels: Tensor, amount: float) -> Tensor:
+        changed: Tensor = kernels.posterize(pixels, 8 - round(amount))
+        return changed
+
+    def colour(kernel: Callable[[Tensor, float], Tensor]) -> Callable[[Tensor, float], Tensor]:
+        return lambda pixels, amount: kernel(pixels, 1 + amount)
+
+    # Strengths are torchvision's: shears as tangents (radians there), shifts as shares of the side.
+    return {
+        "identity": Change(0, 0, False, lambda pixels, amount: pixels),
+        "shear_x": Change(
+            0.99, 0.3, True, lambda pixels, amount: affine(pixels, shear=(math.degrees(math.atan(amount)), 0))
+        ),
+        "shear_y": Change(
+            0.99, 0.3, True, lambda pixels, amount: affine(pixels, shear=(0, math.degrees(math.atan(amount))))
+        ),
+        "shift_x": Change(32 / 224, 150 / 331, True, shift_x),
+        "shift_y": Change(32 / 224, 150 / 331, True, shift_y),
+        "rotate": Change(135, 30, True, lambda pixels, amount: kernels.rotate(pixels, amount)),
+        "brightness": Change(0.99, 0.9, True, colour(kernels.adjust_brightness)),
+        "colour": Change(0.99, 0.9, True, colour(kernels.adjust_saturation)),
+        "contrast": Change(0.99, 0.9, True, colour(kernels.adjust_contrast)),
+        "sharpness": Change(0.99, 0.9, True, colour(kernels.adjust_sharpness)),
+        "posterize": Change(6, 4, False, posterize),
+        "solarize": Change(1, 1, False, solarize),
+        "autocontrast": Change(0, 0, False, lambda pixels, amount: kernels.autocontrast(pixels)),
+        "equalize": Change(0, 0, False, lambda pixels, amount: kernels.equalize(pixels)),
+    }

@@ -1,0 +1,46 @@
+"""`doctor`: whether a source is sound."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from pennyweight import data
+from pennyweight.core.files import write_text
+from pennyweight.data.doctor import Diagnosis, diagnose, thumbnail
+
+__all__ = ["doctor"]
+
+SHOWN = 24
+"""Findings of a kind that the contact sheet shows."""
+SIDE = 160
+
+
+def doctor(
+    source: str | os.PathLike[str] | data.Source,
+    *,
+    group_by: str | None = None,
+    quick: bool = False,
+    html: str | os.PathLike[str] | None = None,
+    advance: Callable[[int], None] = lambda count: None,
+) -> Diagnosis:
+    """Look at every picture of a source and say what is wrong with it; `html` is where a contact sheet goes.
+
+    `quick` leaves out near duplicates. `advance(n)` is called after every n pictures. Raises SourceError for what is no
+    source.
+    """
+    opened = source if isinstance(source, data.Source) else data.open(source, group_by=group_by)
+    found = diagnose(opened, quick=quick, advance=advance)
+    if html is not None:
+        from pennyweight.report.contact_sheet import contact_sheet
+
+        samples = {sample.name: sample for sample in opened.samples}
+        pictures = {}
+        for kind in {finding.kind for finding in found.findings}:
+            for finding in found.of(kind)[:SHOWN]:
+                for name in finding.pictures:
+                    if name in samples and name not in pictures:
+                        pictures[name] = thumbnail(samples[name], SIDE)
+        write_text(Path(html), contact_sheet(found.to_dict(), pictures, shown=SHOWN))
+    return found
