@@ -45,8 +45,9 @@ class Preprocess:
     std: tuple[float, ...] = IMAGENET_STD
     channels: int = 3
     decoding: Decoding = "full"
-    """At which scale a JPEG is decoded: "full", as published weights were scored, or "draft", the smallest of 1, 1/2,
-    1/4 and 1/8 whose short side is still at least `resize`: several times quicker on large photographs, other bytes."""
+    """How much of a picture is decoded and resized: "full", all of it, as published weights were scored; or "draft": a
+    JPEG at the smallest of 1, 1/2, 1/4 and 1/8 whose short side is still at least `resize`, and of any picture only the
+    part that is kept. Several times quicker on large photographs; other bytes."""
 
     def __post_init__(self) -> None:
         if self.size < 1 or self.resize < self.size:
@@ -114,10 +115,10 @@ class Preprocess:
         width, height = (self.resize if side == short else self.resize * side // short for side in image.size)
         left, top = round((width - self.size) / 2), round((height - self.size) / 2)
         rule = _FILTERS[self.interpolation]
-        if max(image.size) <= LONGEST * short:
+        if self.decoding == "full" and max(image.size) <= LONGEST * short:
             return image.resize((width, height), rule).crop((left, top, left + self.size, top + self.size))
-        # Only the part that is kept is resized: a 1×10,000 picture stays harmless. Not the way for all, because
-        # Pillow's order of passes goes by shape, and rounds otherwise.
+        # Only the part that is kept is resized: quicker, and a 1×10,000 picture stays harmless. Not the way for all,
+        # because Pillow's order of passes goes by shape, and rounds otherwise than where published weights were scored.
         across, down = image.width / width, image.height / height
         box = (left * across, top * down, (left + self.size) * across, (top + self.size) * down)
         return image.resize((self.size, self.size), rule, box=box)
