@@ -165,8 +165,8 @@ def test_the_last_two_are_kept_with_their_checksums(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path / "kept")
     assert checkpoints.latest() is None
     for number in (1, 2, 3):
-        checkpoints.save(state(number), number)
-    names = ["0000000002.pt", "0000000002.sha256", "0000000003.pt", "0000000003.sha256"]
+        checkpoints.save(state(number))
+    names = ["0000000001.pt", "0000000001.sha256", "0000000002.pt", "0000000002.sha256"]
     assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == names
     latest = checkpoints.latest()
     assert latest is not None
@@ -180,13 +180,13 @@ def test_a_damaged_one_is_said_and_the_one_before_serves(tmp_path: Path, damage:
     said: list[str] = []
     checkpoints = Checkpoints(tmp_path / "kept", said.append)
     for number in (1, 2):
-        checkpoints.save({"step": number, "value": torch.rand(1000)}, number)
-    newest = tmp_path / "kept" / "0000000002.pt"
+        checkpoints.save({"step": number, "value": torch.rand(1000)})
+    newest = tmp_path / "kept" / "0000000001.pt"
     newest.write_bytes(damage(newest.read_bytes()))
     latest = checkpoints.latest()
     assert latest is not None
     assert latest["step"] == 1
-    assert said == ["checkpoint 0000000002.pt is damaged: it is not what its checksum says; the one before it serves"]
+    assert said == ["checkpoint 0000000001.pt is damaged: it is not what its checksum says; the one before it serves"]
 
 
 POINTS = ["torch.save", "_sha256", "write_text", "atomic"]
@@ -198,8 +198,8 @@ def test_a_failure_inside_saving_leaves_the_previous_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str, error: BaseException
 ) -> None:
     checkpoints = Checkpoints(tmp_path / "kept")
-    checkpoints.save(state(1), 1)
-    checkpoints.save(state(2), 2)
+    checkpoints.save(state(1))
+    checkpoints.save(state(2))
 
     def fail(*arguments: Any, **options: Any) -> Any:
         raise error
@@ -207,7 +207,7 @@ def test_a_failure_inside_saving_leaves_the_previous_one(
     with monkeypatch.context() as patched:
         patched.setattr(*((torch, "save") if point == "torch.save" else (room, point)), fail)
         with pytest.raises((RunError, SystemExit)) as raised:
-            checkpoints.save(state(3), 3)
+            checkpoints.save(state(3))
     if isinstance(raised.value, RunError):
         assert "No space left on device; what was saved before is intact" in str(raised.value)
         assert "\n" not in str(raised.value)
@@ -215,6 +215,6 @@ def test_a_failure_inside_saving_leaves_the_previous_one(
     assert latest is not None
     assert latest["step"] == 2
     assert torch.equal(latest["value"], state(2)["value"])
-    checkpoints.save(state(4), 4)  # and what the failure left behind is cleared away
-    assert sorted(path.stem for path in (tmp_path / "kept").glob("*.pt")) == ["0000000002", "0000000004"]
+    checkpoints.save(state(4))  # and what the failure left behind is cleared away
+    assert sorted(path.stem for path in (tmp_path / "kept").glob("*.pt")) == ["0000000001", "0000000002"]
     assert not list((tmp_path / "kept").glob(".*"))

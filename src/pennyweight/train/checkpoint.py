@@ -21,7 +21,7 @@ _NAME = re.compile(r"\d{10}\.pt")
 
 
 class Checkpoints:
-    """The last two states of a training, in `folder`: STEP.pt, and beside it STEP.sha256 as `sha256sum -c` reads it.
+    """The last two states of a training, in `folder`: N.pt, and beside it N.sha256 as `sha256sum -c` reads it.
 
     One without its checksum does not count. They hold tensors, numbers and text, and are read by torch's restricted
     unpickler, which runs nothing.
@@ -32,13 +32,14 @@ class Checkpoints:
         self.note = note
         """Is told of a checkpoint that is damaged."""
 
-    def save(self, state: dict[str, Any], step: int) -> None:
-        """Keep `state` as that of `step`. Raises RunError when it cannot be written; older ones are then intact."""
-        path = self.folder / f"{step:010d}.pt"
+    def save(self, state: dict[str, Any]) -> None:
+        """Keep `state` as the newest. Raises RunError when it cannot be written; older ones are then intact."""
         try:
             self.folder.mkdir(exist_ok=True)
             self._clear_torn()
-            _checksum(path).unlink(missing_ok=True)  # of the same step, when it is saved again
+            # A number of its own, never that of an older one: that must serve until this one is whole.
+            newest = next(self._whole(), None)
+            path = self.folder / f"{0 if newest is None else int(newest.stem) + 1:010d}.pt"
             with atomic(path) as temporary:
                 with temporary.open("wb") as file:
                     torch.save(state, file)

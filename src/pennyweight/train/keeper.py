@@ -36,8 +36,8 @@ class Keeper:
         """(1 when an interval has passed, 1 when a signal asks to stop): numbers, so that ranks can add them up."""
         return float(time.monotonic() - self._saved >= self.every_s), float(self.stop.asked is not None)
 
-    def save(self, state: State, step: int, *, writes: bool) -> None:
+    def save(self, state: State, *, writes: bool) -> None:
         """Keep the state now, if this process is the one that writes."""
         if self.checkpoints is not None and writes:
-            self.checkpoints.save(state, step)
+            self.checkpoints.save(state)
         self._saved = time.monotonic()

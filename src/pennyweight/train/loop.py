@@ -257,7 +257,7 @@ class Training:
 
     def keep(self) -> None:
         """Save the state now; every rank takes part, the first one writes."""
-        self.keeper.save(self.progress.state(), self.progress.step, writes=not self.ranks.number)
+        self.keeper.save(self.progress.state(), writes=not self.ranks.number)
 
     def heed(self) -> None:
         """End here, with the state saved, when a signal asked to."""
