@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := runs/make-demo
 
-.PHONY: setup demo check test fuzz docs bench clean
+.PHONY: setup demo check test fuzz torture docs bench clean
 
 setup: .venv/installed
 
@@ -33,6 +33,10 @@ test: setup
 
 fuzz: setup
 	PENNYWEIGHT_MUTANTS=10000 $(BIN)/pytest tests/core/test_fuzz.py
+
+# 200 kills and 100 terminations at random moments; each run must end with the bits of one that was left alone.
+torture: setup
+	TORTURE=20 OMP_NUM_THREADS=1 $(BIN)/pytest tests/cli/test_torture.py -m slow
 
 docs: setup
 	$(BIN)/python docs/networks_table.py

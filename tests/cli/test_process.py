@@ -95,7 +95,12 @@ def test_ctrl_c_ends_training_with_one_line_and_keeps_the_best_weights(
     assert "Traceback" not in err
     assert err.splitlines()[-1] == "error: interrupted"
     assert [line for line in err.splitlines() if line.startswith("error")] == ["error: interrupted"]
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {"run.json", "metrics.jsonl", "weights.safetensors"}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        "run.json",
+        "metrics.jsonl",
+        "weights.safetensors",
+        "checkpoints",
+    }
     run = pw.Run(tmp_path / "run")
     assert run.record["status"] == "training"
     assert pw.load(run).predict(pictures / "dark" / "01.png")[0].label in ("bright", "dark")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pennyweight.core.errors import PennyweightError
-from pennyweight.core.files import append_line, atomic, read_json, read_lines, write_json, write_text
+from pennyweight.core.files import atomic, read_json, read_lines, write_json, write_lines, write_text
 
 
 def test_success_leaves_the_new_file_alone_in_its_folder(tmp_path: Path) -> None:
@@ -108,23 +108,14 @@ def test_a_missing_file_is_an_error_that_names_it(tmp_path: Path) -> None:
 def test_lines_come_back_in_order(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     rows = [{"epoch": 1, "name": "a\nb"}, {"epoch": 2, "name": "×"}]
-    for row in rows:
-        append_line(path, row)
+    write_lines(path, rows)
     assert read_lines(path) == rows
     assert [json.loads(line)["epoch"] for line in path.read_text(encoding="utf-8").splitlines()] == [1, 2]
 
 
 def test_a_line_that_json_has_no_word_for_is_not_written(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    append_line(path, {"loss": 1.0})
+    write_lines(path, [{"loss": 1.0}])
     with pytest.raises(ValueError, match="JSON"):
-        append_line(path, {"loss": math.nan})
+        write_lines(path, [{"loss": 1.0}, {"loss": math.nan}])
     assert read_lines(path) == [{"loss": 1.0}]
-
-
-def test_a_last_line_that_a_kill_cut_short_is_left_out(tmp_path: Path) -> None:
-    path = tmp_path / "metrics.jsonl"
-    append_line(path, {"epoch": 1})
-    whole = path.read_text(encoding="utf-8")
-    path.write_text(whole + '{"epoch": 2, "lo', encoding="utf-8")
-    assert read_lines(path) == [{"epoch": 1}]

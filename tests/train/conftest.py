@@ -12,7 +12,8 @@ from torch import nn
 
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Pictures, Sample
-from pennyweight.train import Epoch, Recipe, train
+from pennyweight.train import Epoch, Keeper, Recipe, train
+from pennyweight.train.epoch import best_of
 
 SIDE = 8
 
@@ -80,7 +81,7 @@ class Recorder:
     def epoch_started(self, epoch: int, steps: int) -> None:
         self.started.append((epoch, steps))
 
-    def step(self, loss: float, images: int) -> None:
+    def step(self, loss: float, images: int, *, right: float | None = None, waited_s: float | None = None) -> None:
         self.steps.append((loss, images))
 
     def epoch_finished(self, metrics: Mapping[str, Any]) -> None:
@@ -92,7 +93,7 @@ class Recorder:
 
 @pytest.fixture
 def run_training() -> Callable[..., tuple[Epoch, Recorder]]:
-    """`run_training(network, training, validation, seed=0, after_epoch=…, **recipe)` -> (best epoch, what was told).
+    """`run_training(network, training, validation, seed=0, after_epoch=…, keeper=…, **recipe)`: (best, told).
 
     Pictures stay as they are, and the rate starts at once, unless the recipe says otherwise.
     """
@@ -104,6 +105,7 @@ def run_training() -> Callable[..., tuple[Epoch, Recorder]]:
         *,
         seed: int = 0,
         after_epoch: Callable[[Epoch, bool], None] | None = None,
+        keeper: Keeper | None = None,
         **recipe: Any,
     ) -> tuple[Epoch, Recorder]:
         recorder = Recorder()
@@ -113,15 +115,19 @@ def run_training() -> Callable[..., tuple[Epoch, Recorder]]:
             if after_epoch is not None:
                 after_epoch(epoch, best)
 
-        best = train(
+        epochs = train(
             network,
             training=training,
             validation=validation,
             recipe=Recipe(**{"flip": False, "shift": 0.0, "warmup_epochs": 0.0, "epochs": 2, **recipe}),
             seed=seed,
             watcher=recorder,
-            after_epoch=after,
+            after_epoch=lambda epochs, best: after(epochs[-1], best),
+            preprocess=training.preprocess,
+            keeper=keeper,
         )
+        best = best_of(epochs)
+        assert best is not None
         return best, recorder
 
     return run

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from accelerate import Accelerator
 from torch import Tensor, nn
 
 from pennyweight.core.errors import PennyweightError
 from pennyweight.data import Pictures
 from pennyweight.nn import FromPixels
 from pennyweight.train import Epoch, reproducible
+from pennyweight.train.loop import Training
 
 Make = Callable[..., Any]
 CLASSES = [number % 4 for number in range(32)]
@@ -60,14 +60,14 @@ def test_it_learns_32_pictures_by_heart(
 def test_that_check_fails_when_gradients_are_cleared_before_the_step(
     make_network: Make, make_pictures: Make, run_training: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    backward = Accelerator.backward
+    gradients = Training._gradients
 
-    def forgetful(self: Accelerator, loss: Tensor, **options: Any) -> None:
-        backward(self, loss, **options)
-        for optimizer in self._optimizers:
-            optimizer.zero_grad()
+    def forgetful(self: Training, *arguments: Any) -> tuple[float, float]:
+        found = gradients(self, *arguments)
+        self.progress.optimizer.zero_grad()
+        return found
 
-    monkeypatch.setattr(Accelerator, "backward", forgetful)
+    monkeypatch.setattr(Training, "_gradients", forgetful)
     assert learn_noise(make_network, make_pictures, run_training) < 0.6
 
 
@@ -104,7 +104,7 @@ def test_one_seed_gives_the_same_bits_and_another_does_not(
         network = make_network()
         torch.manual_seed(random.randrange(1 << 30))  # what the caller drew before does not matter
         _, told = run_training(network, pictures, pictures, seed=seed, batch=8, flip=True, shift=0.125)
-        timings = {"seconds", "images_per_s"}
+        timings = {"seconds", "images_per_s", "loader_share"}
         return state(network), [{k: v for k, v in line.items() if k not in timings} for line in told.finished]
 
     (weights, lines), (again, lines_again), (other, other_lines) = outcome(0), outcome(0), outcome(1)

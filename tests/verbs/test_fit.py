@@ -29,14 +29,14 @@ def lines(run: pw.Run) -> list[dict[str, Any]]:
 
 
 def without_times(line: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in line.items() if key not in ("seconds", "images_per_s")}
+    return {key: value for key, value in line.items() if key not in ("seconds", "images_per_s", "loader_share")}
 
 
 # What a run holds
 
 
 def test_a_run_holds_these_files_and_no_others(trained: pw.Run) -> None:
-    names = {"run.json", "metrics.jsonl", "weights.safetensors", "evaluation.json", "report.html"}
+    names = {"run.json", "metrics.jsonl", "weights.safetensors", "evaluation.json", "report.html", "checkpoints"}
     assert {path.name for path in trained.folder.iterdir()} == names
 
 
@@ -45,7 +45,7 @@ def test_the_record_says_what_was_asked_and_what_was_found(trained: pw.Run, shap
     assert set(record) == {
         *("name", "created", "status", "seed", "model", "data", "preprocess", "recipe", "machine", "versions"),
         "weights",
-        *("best", "seconds"),
+        *("best", "seconds", "asked", "recipe_name", "speed", "why"),
     }
     assert record["name"] == trained.folder.name
     assert record["status"] == "complete"
@@ -71,7 +71,7 @@ def test_the_record_says_what_was_asked_and_what_was_found(trained: pw.Run, shap
     assert record["preprocess"]["size"] == 16
     recipe = pw.Recipe(epochs=8, batch=8, lr=0.01, warmup_epochs=1)
     assert record["recipe"] == recipe.to_dict()
-    assert {"processor", "cores", "system", "python", "threads"} == set(record["machine"])
+    assert {"processor", "cores", "system", "python", "threads", "onednn"} == set(record["machine"])
     assert {"pennyweight", "torch", "numpy"} <= set(record["versions"])
     assert record["seconds"] > 0
 
@@ -108,7 +108,7 @@ def test_the_best_weights_are_kept_when_later_epochs_are_worse(
         return self.epoch <= 2
 
     monkeypatch.setattr(Epoch, "better_than", better_than)
-    from pennyweight.verbs import fit as room
+    from pennyweight.verbs import modes as room
 
     save = room.save_weights
 
@@ -220,9 +220,9 @@ def test_what_is_left_out_is_chosen_by_the_source(
     monkeypatch.chdir(tmp_path)
     draw_colours(tmp_path / "tints", 4)
     runs = [pw.fit("tints", config={"width": 0.1}, recipe={"epochs": 1}, progress=False) for _ in range(2)]
-    assert [str(run.folder) for run in runs] == ["runs/tints-mobilenet_v2-1", "runs/tints-mobilenet_v2-2"]
+    assert [str(run.folder) for run in runs] == ["runs/tints-resnet_9_x0_25-1", "runs/tints-resnet_9_x0_25-2"]
     record = runs[0].record
-    assert record["model"]["name"] == "mobilenet_v2"
+    assert record["model"]["name"] == "resnet_9_x0_25"
     assert record["model"]["stem"] == "cifar"
     assert record["model"]["config"] == {"width": 0.1}
     assert record["preprocess"]["size"] == 32
@@ -331,7 +331,7 @@ def test_interrupted_it_leaves_nothing_or_its_best_weights(
 
     finished = 0
 
-    def step(self: TrainingProgress, loss: float, images: int) -> None:
+    def step(self: TrainingProgress, loss: float, images: int, **more: Any) -> None:
         if finished == epoch - 1:
             raise KeyboardInterrupt
 
@@ -348,7 +348,12 @@ def test_interrupted_it_leaves_nothing_or_its_best_weights(
         assert list(tmp_path.iterdir()) == []
         return
     (folder,) = Path("runs").iterdir()
-    assert {path.name for path in folder.iterdir()} == {"run.json", "metrics.jsonl", "weights.safetensors"}
+    assert {path.name for path in folder.iterdir()} == {
+        "run.json",
+        "metrics.jsonl",
+        "weights.safetensors",
+        "checkpoints",
+    }
     run = pw.Run(folder)
     assert run.record["status"] == "training"
     assert len(lines(run)) == 1

@@ -13,11 +13,12 @@ from pennyweight.cli import commands, show
 from pennyweight.cli.doctor import doctor
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.extras import missing_part
+from pennyweight.core.stopping import INTERRUPTED, TERMINATED, heeding_termination
 
 __all__ = ["main", "make_app"]
 
 DEBUG = "--debug"
-INTERRUPTED = 130
+ENDED = {INTERRUPTED: "interrupted", TERMINATED: "terminated"}
 
 
 def make_app() -> typer.Typer:
@@ -30,7 +31,8 @@ def make_app() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
         epilog="--debug, anywhere, shows the traceback of a failure. "
-        "Exit status: 0 done, 1 a failure with one line on standard error, 2 wrong usage, 130 interrupted.",
+        "Exit status: 0 done, 1 a failure with one line on standard error, 2 wrong usage, 130 interrupted, "
+        "143 terminated.",
     )
     app.callback()(commands.pennyweight)
     for command in (
@@ -50,6 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = DEBUG in arguments
+    heeding_termination()
     arguments = [argument for argument in arguments if argument != DEBUG]
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -57,8 +60,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         make_app()(arguments, prog_name="pennyweight")
     except SystemExit as ended:
-        if ended.code == INTERRUPTED:
-            show.failure("interrupted")
+        if ended.code in ENDED:
+            show.failure(ENDED[ended.code])
         return ended.code if isinstance(ended.code, int) else 1
     except BrokenPipeError:
         # The reader of our output went away (`| head`); what is still to be flushed has nowhere to go.

@@ -119,6 +119,29 @@ def fit(
         Path | None,
         typer.Option(metavar="DIR", help="The run's folder, not there yet; by default runs/SOURCE-MODEL-N."),
     ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(metavar="NAME", help="steady, quick, probe, gentle, classic-cifar, classic-transfer.")
+    ] = None,
+    mode: Annotated[
+        Literal["auto", "scratch", "head", "finetune"] | None,
+        typer.Option(help="All of the network, its last layer, or first that and then all; auto says why."),
+    ] = None,
+    teacher: Annotated[
+        str | None, typer.Option(metavar="RUN_OR_NAME", help="Learn from this trained network as well.")
+    ] = None,
+    minutes: Annotated[float | None, typer.Option(metavar="M", min=0.0, help="The schedule fits the time.")] = None,
+    speed: Annotated[
+        Literal["auto", "fixed"] | None,
+        typer.Option(help="auto measures the quickest way to step; fixed unless there are --minutes."),
+    ] = None,
+    preflight: Annotated[
+        bool | None,
+        typer.Option("--preflight/--no-preflight", help="Check first what would make a training worthless."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the same command stopped.")] = False,
+    save_every: Annotated[float, typer.Option(metavar="MINUTES", min=0.0, help="How often the state is saved.")] = 5.0,
+    log: Annotated[str | None, typer.Option(metavar="TRACKER", help="tensorboard, mlflow or wandb.")] = None,
+    seeds: Annotated[int, typer.Option(metavar="N", min=1, help="Train so often, and give mean and deviation.")] = 1,
     epochs: Annotated[int | None, typer.Option(metavar="N", help="The same as --set epochs=N.")] = None,
     batch: Annotated[int | None, typer.Option(metavar="N", help="The same as --set batch=N.")] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Decides every random choice.")] = 0,
@@ -140,27 +163,43 @@ def fit(
 ) -> None:
     """Train on pictures: a run folder with weights, evaluation and report."""
     changes: dict[str, Any] = dict(parse_pairs(set or [], "--set", example="lr=0.1"))
-    for field, value in (("epochs", epochs), ("batch", batch)):
+    for field, value in (("epochs", epochs), ("batch", batch), ("mode", mode), ("name", recipe)):
         if value is not None:
             if field in changes:
                 raise InputError(f"--{field} and --set {field}= were both given; keep one")
             changes[field] = value
-    fields = parse_pairs(config or [], "--config", example="width=0.5")
+    if minutes is not None and "epochs" in changes:
+        raise InputError("--minutes and epochs were both given; keep one: the time decides how many epochs there are")
+    options: dict[str, Any] = {
+        "out": out,
+        "recipe": changes,
+        "input_size": input,
+        "stem": stem,
+        "config": parse_pairs(config or [], "--config", example="width=0.5"),
+        "weights": weights,
+        "teacher": teacher,
+        "minutes": minutes,
+        "speed": speed,
+        "preflight": preflight,
+        "resume": resume,
+        "save_minutes": save_every,
+        "log": log,
+        "seed": seed,
+        "group_by": group_by,
+        "channels": channels,
+    }
     from pennyweight.verbs.fit import fit as verb
 
-    run = verb(
-        source,
-        model,
-        out=out,
-        recipe=changes,
-        input_size=input,
-        stem=stem,
-        config=fields,
-        weights=weights,
-        seed=seed,
-        group_by=group_by,
-        channels=channels,
-    )
+    if seeds > 1:
+        from pennyweight.verbs.seeds import fit_seeds
+
+        several = fit_seeds(source, model, seeds=seeds, **options)
+        if json:
+            show.as_json(several)
+        else:
+            show.seeds(several)
+        return
+    run = verb(source, model, **options)
     if json:
         show.as_json(
             {

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pennyweight.runtime import Bundle, Prediction
     from pennyweight.scoring import Evaluation
 
-__all__ = ["as_json", "bundle", "cost", "evaluation", "failure", "networks", "note", "predictions", "run"]
+__all__ = ["as_json", "bundle", "cost", "evaluation", "failure", "networks", "note", "predictions", "run", "seeds"]
 
 CONVENTION = "MACs: multiply-accumulates of convolutions, linear layers and matrix products; biases are not counted."
 
@@ -111,6 +111,18 @@ def run(made: Run) -> None:
         soft_wrap=True,
     )
     console.print(f"run     {made.folder}\nreport  {made.report_path}", highlight=False, markup=False, soft_wrap=True)
+
+
+def seeds(found: Mapping[str, Any]) -> None:
+    """What several seeds reached."""
+    columns = (Column("seed"), Column("test accuracy", share))
+    Console().print(table(None, columns, list(found["accuracies"].items())))
+    Console().print(
+        f"mean {share(found['mean'])}, deviation {share(found['deviation'])}; runs in {found['folder']}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def note(line: str) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from pennyweight.core.errors import PennyweightError
 
-__all__ = ["append_line", "atomic", "read_json", "read_lines", "sync_folder", "write_json", "write_text"]
+__all__ = ["atomic", "read_json", "read_lines", "sync_folder", "write_json", "write_lines", "write_text"]
 
 
 @contextmanager
@@ -71,15 +71,10 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The objects of a file that `append_line` wrote. A last line that a kill cut short is left out."""
-    lines = path.read_text(encoding="utf-8").split("\n")
-    return [json.loads(line) for line in lines[:-1]]  # what follows the last line break is not a whole line
+    """The objects of a file that `write_lines` wrote."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def append_line(path: Path, value: Mapping[str, Any]) -> None:
-    """Append `value` as one line of JSON and flush it to disk."""
-    line = json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n"
-    with path.open("a", encoding="utf-8") as file:
-        file.write(line)
-        file.flush()
-        os.fsync(file.fileno())
+def write_lines(path: Path, values: Iterable[Mapping[str, Any]]) -> None:
+    """Write each of `values` as a line of JSON; whole or not at all."""
+    write_text(path, "".join(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n" for value in values))

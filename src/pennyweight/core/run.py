@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,7 @@ from typing import Any
 from pennyweight.core.errors import RunError
 from pennyweight.core.files import read_json
 
-__all__ = ["Run", "new_run_folder"]
+__all__ = ["Run", "latest_run_folder", "new_run_folder"]
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,19 @@ def new_run_folder(out: str | os.PathLike[str] | None, name: str) -> Path:
     """
     folder = _free(Path("runs"), name) if out is None else Path(out)
     if folder.exists() or folder.is_symlink():
-        raise RunError(f"--out {folder} exists already; nothing is overwritten: name a folder that is not there yet")
+        raise RunError(
+            f"--out {folder} exists already; nothing is overwritten: name a folder that is not there yet, or --resume"
+        )
     parent = next(path for path in folder.absolute().parents if path.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise RunError(f"cannot make a run at {folder}: {parent} is not a folder that can be written to")
     return folder
+
+
+def latest_run_folder(name: str) -> Path | None:
+    """The runs/NAME-N with the highest number, or None."""
+    found = [path for path in Path("runs").glob(f"{glob.escape(name)}-*") if path.name[len(name) + 1 :].isdecimal()]
+    return max(found, key=lambda path: int(path.name[len(name) + 1 :]), default=None)
 
 
 def _free(runs: Path, name: str) -> Path:

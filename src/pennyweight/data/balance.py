@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pennyweight.data.draws import draws
 
-__all__ = ["Balance", "Balancing", "balanced_order"]
+__all__ = ["Balance", "Balancing", "balanced_length", "balanced_order"]
 
 Balancing = Literal["auto", "none", "weights", "sampling"]
 WEIGH_FROM = 3.0
@@ -53,6 +53,12 @@ class Balance:
         }[self.how]
         found = f"the largest class has {self.ratio:.1f} times the pictures of the smallest"
         return f"{found}: {done} (--set balance=none for neither)" if done else None
+
+
+def balanced_length(targets: NDArray[np.int64]) -> int:
+    """How many pictures a balanced epoch shows."""
+    counts = np.unique(targets, return_counts=True)[1]
+    return int(np.minimum(-(-len(targets) // len(counts)), counts * MOST_REPEATS).sum())
 
 
 def balanced_order(targets: NDArray[np.int64], *, seed: int, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -17,7 +17,7 @@ from pennyweight.core.images import Pixels
 from pennyweight.core.machine import cores
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data.augment import Augment, Mixed
-from pennyweight.data.balance import Balance, balanced_order
+from pennyweight.data.balance import Balance, balanced_length, balanced_order
 from pennyweight.data.crops import padded
 from pennyweight.data.decoded import DecodedCache
 from pennyweight.data.draws import draws
@@ -44,6 +44,11 @@ class Batch(NamedTuple):
     """(B,)"""
     mixed: Mixed | None = None
     """What each picture was mixed with, if it was."""
+
+    def rows(self, numbers: NDArray[np.int64]) -> Batch:
+        """Some of its pictures."""
+        mixed = None if self.mixed is None else Mixed(self.mixed.targets[numbers], self.mixed.share[numbers])
+        return Batch(self.pixels[numbers], self.targets[numbers], mixed)
 
 
 class Pictures:
@@ -186,7 +191,9 @@ class Pictures:
 
     def steps(self, batch: int) -> int:
         """How many batches `epoch` gives: as few as hold everything, and none of a single picture."""
-        return max(1, min(-(-len(self) // batch), len(self) // 2))
+        sampled = self.balance is not None and self.balance.how == "sampling"
+        shown = balanced_length(self.targets) if sampled else len(self)
+        return max(1, min(-(-shown // batch), shown // 2))
 
     def epoch(
         self, epoch: int, *, batch: int, seed: int, augment: Augment, device: torch.device | None = None
@@ -209,8 +216,7 @@ class Pictures:
         def make(turn: NDArray[np.int64]) -> Batch:
             return self._batch(order[turn], times[turn], epoch, seed, augment, device)
 
-        steps = self.steps(batch) if len(order) == len(self) else max(1, min(-(-len(order) // batch), len(order) // 2))
-        turns = np.array_split(np.arange(len(order)), steps)
+        turns = np.array_split(np.arange(len(order)), self.steps(batch))
         ahead = max(2, min(2 * cores(), AHEAD_BYTES // max(1, batch * int(np.prod(self._stored.shape)))))
         self.waited_s = 0.0
         made: deque[Future[Batch]] = deque()

@@ -32,6 +32,7 @@ class TrainingProgress:
         self, epochs: int, console: Console | None = None, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.epochs = epochs
+        """How many there will be; may be set until the first begins."""
         self.console = console if console is not None else Console(stderr=True)
         self._clock = clock
         self._bars = _bars(self.console) if self.console.is_interactive else None
@@ -40,6 +41,8 @@ class TrainingProgress:
         self._val_accuracy: float | None = None
         self._epoch = self._steps = self._steps_done = self._images = 0
         self._loss_sum = 0.0
+        self._right: float | None = 0.0
+        self._waited_s: float | None = 0.0
         self._finished = False
         self._started = self._last_step = clock()
 
@@ -61,8 +64,11 @@ class TrainingProgress:
             self._task = self._bars.add_task("", total=self.epochs, detail="")
         self._show()
 
-    def step(self, loss: float, images: int) -> None:
-        """One training step is done: its mean loss and how many images it took."""
+    def step(self, loss: float, images: int, *, right: float | None = None, waited_s: float | None = None) -> None:
+        """One training step is done: its mean loss, how many images it took, how many of them were `right`, and how
+        long it waited for them."""
+        self._right = None if right is None or self._right is None else self._right + right
+        self._waited_s = None if waited_s is None or self._waited_s is None else self._waited_s + waited_s
         self._steps_done += 1
         self._images += images
         self._loss_sum += loss * images
@@ -83,8 +89,10 @@ class TrainingProgress:
             self._heading()
             + _detail(
                 metrics.get("train_loss"),
+                metrics.get("train_accuracy"),
                 self._val_accuracy,
                 self._images_per_s() if speed is None else speed,
+                metrics.get("loader_share"),
                 self._left(),
             )
         )
@@ -100,7 +108,7 @@ class TrainingProgress:
     def _start_epoch(self, epoch: int, steps: int) -> None:
         self._epoch, self._steps = epoch, steps
         self._steps_done = self._images = 0
-        self._loss_sum = 0.0
+        self._loss_sum = self._right = self._waited_s = 0.0
         self._finished = False
         self._started = self._last_step = self._clock()
 
@@ -108,11 +116,14 @@ class TrainingProgress:
         if self._bars is None or self._task is None:
             return
         loss = self._loss_sum / self._images if self._images else None
+        accuracy = self._right / self._images if self._images and self._right is not None else None
         self._bars.update(
             self._task,
             description=self._heading().rstrip(),
             completed=self._epoch - 1 + self._done(),
-            detail=_detail(loss, self._val_accuracy, self._images_per_s(), self._left()),
+            detail=_detail(
+                loss, accuracy, self._val_accuracy, self._images_per_s(), self._loader_share(), self._left()
+            ),
         )
 
     def _heading(self) -> str:
@@ -126,6 +137,11 @@ class TrainingProgress:
     def _images_per_s(self) -> float | None:
         seconds = self._last_step - self._started
         return self._images / seconds if seconds > 0 else None
+
+    def _loader_share(self) -> float | None:
+        """Of the training's time, how much was spent waiting for pictures."""
+        seconds = self._last_step - self._started
+        return self._waited_s / seconds if seconds > 0 and self._waited_s is not None else None
 
     def _left(self) -> float | None:
         """Seconds until the last epoch ends; None until there is anything to judge by."""
@@ -197,14 +213,25 @@ def _bars(console: Console) -> Progress:
     )
 
 
-def _detail(loss: float | None, val_accuracy: float | None, images_per_s: float | None, left: float | None) -> str:
+def _detail(
+    loss: float | None,
+    accuracy: float | None,
+    val_accuracy: float | None,
+    images_per_s: float | None,
+    loader_share: float | None,
+    left: float | None,
+) -> str:
     parts = []
     if loss is not None:
         parts.append(f"loss {loss:.3f}")
+    if accuracy is not None:
+        parts.append(f"accuracy {share(accuracy)}")
     if val_accuracy is not None:
         parts.append(f"val accuracy {share(val_accuracy)}")
     if images_per_s is not None:
         parts.append(f"{images_per_s:,.0f} images/s")
+    if loader_share is not None:
+        parts.append(f"loader {loader_share:.0%}")
     if left is not None:
         parts.append(f"left {_clock_text(left)}")
     return "  ".join(parts)

@@ -4,185 +4,302 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from itertools import islice
+from typing import Any, Protocol, TypeVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from accelerate import Accelerator
-from torch import nn
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
-from pennyweight.core.errors import PennyweightError
-from pennyweight.data import Augment, Batch, Pictures
-from pennyweight.nn import FromPixels
-from pennyweight.train.objective import objective
+from pennyweight.core.errors import InputError, PennyweightError
+from pennyweight.core.preprocess import Preprocess
+from pennyweight.data import Augment, Batch
+from pennyweight.train.average import Average
+from pennyweight.train.epoch import Epoch, Watcher
+from pennyweight.train.keeper import Keeper
+from pennyweight.train.loss import loss_of
 from pennyweight.train.optimizer import make_optimizer, make_schedule
+from pennyweight.train.path import arithmetic, make_inputs, put_in_layout
+from pennyweight.train.progress import Progress, Sums
+from pennyweight.train.ranks import Ranks
 from pennyweight.train.recipe import Recipe
+from pennyweight.train.reproducible import reproducible
 
-__all__ = ["Epoch", "Watcher", "reproducible", "train"]
+__all__ = ["Batches", "Teacher", "Training", "train"]
 
-
-@dataclass(frozen=True, kw_only=True)
-class Epoch:
-    """A line of metrics.jsonl. Training figures are over the whole epoch, on augmented pictures."""
-
-    epoch: int
-    """From 1."""
-    train_loss: float
-    train_accuracy: float
-    val_loss: float
-    """Without label smoothing, so it can be compared with evaluation.json's."""
-    val_accuracy: float
-    lr: float
-    """The rate of the epoch's last step."""
-    seconds: float
-    """Training and validation."""
-    images_per_s: float
-    """Training alone."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """As metrics.jsonl keeps it."""
-        return asdict(self)
-
-    def better_than(self, other: Epoch | None) -> bool:
-        """More right on validation, or as many with a smaller loss."""
-        return other is None or (self.val_accuracy, -self.val_loss) > (other.val_accuracy, -other.val_loss)
+T = TypeVar("T")
+Teacher = Callable[[Tensor], Tensor]
+"""From the network's input (B, C, H, W) to logits (B, classes)."""
 
 
-class Watcher(Protocol):
-    """Is told how training goes."""
+class Batches(Protocol):
+    """What is trained on: `data.Pictures`, or features that were kept."""
 
-    def epoch_started(self, epoch: int, steps: int) -> None: ...
-    def step(self, loss: float, images: int) -> None: ...
-    def epoch_finished(self, metrics: Mapping[str, Any]) -> None: ...
+    def __len__(self) -> int: ...
+    def steps(self, batch: int) -> int: ...
+    def epoch(
+        self, epoch: int, *, batch: int, seed: int, augment: Augment, device: torch.device | None = None
+    ) -> Iterator[Batch]: ...
+    def in_order(self, batch: int) -> Iterator[Batch]: ...
 
 
 def train(
     model: nn.Module,
     *,
-    training: Pictures,
-    validation: Pictures,
+    training: Batches,
+    validation: Batches,
     recipe: Recipe,
     seed: int,
     watcher: Watcher,
-    after_epoch: Callable[[Epoch, bool], None],
-) -> Epoch:
-    """Train `model` in place and return its best epoch on `validation`, the first of equals.
+    after_epoch: Callable[[list[Epoch], bool], None],
+    preprocess: Preprocess | None,
+    class_weights: NDArray[np.float32] | None = None,
+    keeper: Keeper | None = None,
+    teacher: Teacher | None = None,
+    ranks: Ranks | None = None,
+    phase: str = "network",
+    history: Sequence[Epoch] = (),
+) -> list[Epoch]:
+    """Train `model` in place and return every epoch, `history` (those of the phases before this one) included.
 
-    `after_epoch(epoch, best)` is called while the model holds that epoch's weights; the caller keeps those of
-    the best. One seed decides everything: on one machine with one number of threads, equal calls give equal bits.
-    Raises PennyweightError when the loss is no longer a number.
+    `preprocess` says how pixels become the network's input; without it batches are inputs already. `class_weights`
+    (classes,) say how much a picture of each class counts in the loss.
+    `after_epoch(epochs, best)` is called while the model holds the weights of the last of them (with `ema` their
+    average), and says whether it is the best so far; the caller keeps those. A training that `keeper` has a state of
+    goes on from there, in the middle of an epoch if need be. One seed decides everything: on one machine with one
+    number of threads, equal calls give equal bits, whether they were interrupted or not. Raises PennyweightError when
+    the loss is no longer a number, InputError when memory does not hold a step.
     """
-    accelerator = Accelerator()
-    preprocess = training.preprocess
-    from_pixels = FromPixels(preprocess.mean, preprocess.std).to(accelerator.device)
-    # Pixels arrive channels last; weights in that order spare a copy at every convolution.
-    for parameter in model.parameters():
-        if parameter.ndim == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-    optimizer = make_optimizer(model, recipe)
-    schedule = make_schedule(optimizer, recipe, training.steps(recipe.batch))
-    model, optimizer = accelerator.prepare(model, optimizer)
-    augment = Augment(
-        flip=recipe.flip,
-        shift=recipe.shift,
-        policy=recipe.policy,
-        erase=recipe.erase,
-        mixup=recipe.mixup,
-        cutmix=recipe.cutmix,
-    )
-    weights = training.balance.weights if training.balance is not None else None
-    class_weights = None if weights is None else torch.from_numpy(weights).to(accelerator.device)
-    best: Epoch | None = None
-
-    def inputs(batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        pixels, targets = (torch.as_tensor(array).to(accelerator.device) for array in batch[:2])
-        return from_pixels(pixels), targets
-
-    with reproducible(seed):
-        for number in range(1, recipe.epochs + 1):
-            started = time.perf_counter()
-            watcher.epoch_started(number, training.steps(recipe.batch))
-            model.train()
-            total_loss, right = 0.0, 0
-            for batch in training.epoch(
-                number, batch=recipe.batch, seed=seed, augment=augment, device=accelerator.device
-            ):
-                x, targets = inputs(batch)
-                optimizer.zero_grad()
-                logits = model(x)
-                loss = objective(
-                    logits,
-                    targets,
-                    mixed=batch.mixed,
-                    weights=class_weights,
-                    label_smoothing=recipe.label_smoothing,
-                )
-                accelerator.backward(loss)
-                optimizer.step()
-                rate = schedule.get_last_lr()[0]
-                schedule.step()
-                _check(loss.item(), number, recipe)
-                total_loss += loss.item() * len(targets)
-                right += int((logits.argmax(1) == targets).sum())
-                watcher.step(loss.item(), len(targets))
-            trained = time.perf_counter()
-            val_loss, val_accuracy = validate(model, validation, inputs, recipe.batch)
-            _check(val_loss, number, recipe)  # the last step may have broken what no training loss shows
-            epoch = Epoch(
-                epoch=number,
-                train_loss=total_loss / len(training),
-                train_accuracy=right / len(training),
-                val_loss=val_loss,
-                val_accuracy=val_accuracy,
-                lr=float(rate),
-                seconds=time.perf_counter() - started,
-                images_per_s=len(training) / (trained - started),
-            )
-            is_best = epoch.better_than(best)
-            best = epoch if is_best else best
-            after_epoch(epoch, is_best)
+    ranks = ranks or Ranks()
+    with reproducible(seed + ranks.number):
+        training_ = Training(
+            model,
+            training=training,
+            recipe=recipe,
+            seed=seed,
+            watcher=watcher,
+            preprocess=preprocess,
+            class_weights=class_weights,
+            keeper=keeper or Keeper(),
+            teacher=teacher,
+            ranks=ranks,
+            phase=phase,
+            history=history,
+        )
+        progress = training_.progress
+        if training_.resume() and not progress.sums.steps and progress.own:
+            # It was kept between an epoch's end and what the caller does then.
+            with training_.averaged():
+                after_epoch(progress.history, progress.own[-1] == progress.best)
+        while len(progress.own) < recipe.epochs and not progress.tired(recipe.patience):
+            training_.epoch()
+            epoch = training_.validate(validation)
+            best = epoch.better_than(progress.best)
+            progress.history.append(epoch)
+            # First the state, then what the caller keeps: a kill between the two is made good by resuming.
+            training_.keep()
+            with training_.averaged():
+                after_epoch(progress.history, best)
             watcher.epoch_finished(epoch.to_dict())
-    assert best is not None
-    return best
+            training_.heed()
+    return progress.history
 
 
-def _check(loss: float, epoch: int, recipe: Recipe) -> None:
-    """Raise PennyweightError when the loss is no longer a number."""
-    if not math.isfinite(loss):
-        raise PennyweightError(
-            f"the loss became {loss} in epoch {epoch}; try a smaller rate: --set lr={recipe.lr / 10:g}"
+class Training:
+    """A model with all that one step of it needs."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        training: Batches,
+        recipe: Recipe,
+        seed: int,
+        watcher: Watcher,
+        preprocess: Preprocess | None,
+        class_weights: NDArray[np.float32] | None = None,
+        keeper: Keeper,
+        teacher: Teacher | None,
+        ranks: Ranks,
+        phase: str = "network",
+        history: Sequence[Epoch] = (),
+    ) -> None:
+        self.training, self.recipe, self.seed, self.teacher = training, recipe, seed, teacher
+        self.watcher, self.keeper, self.ranks = watcher, keeper, ranks
+        self.steps = training.steps(recipe.batch)
+        self._check_parts()
+        self.inputs = make_inputs(preprocess, recipe, ranks.device)
+        self.class_weights = None if class_weights is None else torch.from_numpy(class_weights).to(ranks.device)
+        put_in_layout(model, recipe)
+        self.network = ranks.prepare(model)
+        self.forward: Any = torch.compile(self.network) if recipe.compile else self.network
+        optimizer = make_optimizer(model, recipe)
+        self.progress = Progress(
+            phase=phase,
+            model=model,
+            optimizer=optimizer,
+            schedule=make_schedule(optimizer, recipe, self.steps),
+            average=Average(model, recipe.ema) if recipe.ema else None,
+            ranks=ranks,
+            history=list(history),
+            earlier=len(history),
         )
 
+    def resume(self) -> bool:
+        """Go on from what the keeper has of this phase, if it has anything."""
+        kept = self.keeper.latest()
+        if kept is None or kept["phase"] != self.progress.phase:
+            return False
+        self.progress.restore(kept)
+        return True
 
-@torch.inference_mode()
-def validate(
-    model: nn.Module,
-    pictures: Pictures,
-    inputs: Callable[[Batch], tuple[torch.Tensor, torch.Tensor]],
-    batch: int,
-) -> tuple[float, float]:
-    """(mean loss, accuracy) of the model in eval mode on pictures as they are."""
-    model.eval()
-    loss, right = 0.0, 0
-    for x, targets in map(inputs, pictures.in_order(batch)):
-        logits = model(x)
-        loss += F.cross_entropy(logits, targets, reduction="sum").item()
-        right += int((logits.argmax(1) == targets).sum())
-    return loss / len(pictures), right / len(pictures)
+    def epoch(self) -> None:
+        """Every step of this epoch that is not done yet."""
+        progress, recipe = self.progress, self.recipe
+        number = len(progress.own) + 1
+        self.watcher.epoch_started(len(progress.history) + 1, self.steps)
+        self.network.train()
+        batches = self.training.epoch(
+            number, batch=recipe.batch, seed=self.seed, augment=recipe.augment, device=self.ranks.device
+        )
+        for batch, waited_s in _timed(islice(batches, progress.sums.steps, None)):
+            started = time.perf_counter()
+            loss, right = self.step(batch)
+            loss, right, due, stopping = self.ranks.sum([loss, right, *self.keeper.wish])
+            self._check_loss(loss)
+            progress.sums.add(loss, right, len(batch.targets), waited_s, time.perf_counter() - started)
+            progress.step += 1
+            self.watcher.step(loss, len(batch.targets), right=right, waited_s=waited_s)
+            if due or stopping:
+                self.keep()
+            if stopping:
+                self.keeper.stop.end()
 
-
-@contextmanager
-def reproducible(seed: int) -> Iterator[None]:
-    """Inside, torch draws from `seed` and its algorithms are deterministic; outside, all is as before."""
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        torch.use_deterministic_algorithms(True, warn_only=True)
+    def step(self, batch: Batch) -> tuple[float, float]:
+        """Move the weights once; (the batch's loss, how many were right), or this rank's shares of the two."""
+        progress = self.progress
+        progress.optimizer.zero_grad()
         try:
-            yield
-        finally:
-            torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+            loss, right = self._gradients(self.ranks.part(batch), len(batch.targets))
+        except RuntimeError as error:
+            if not _out_of_memory(error):
+                raise
+            parts = self.recipe.accumulate
+            raise InputError(
+                f"memory does not hold a step of {len(batch.targets)} pictures in {parts} parts; "
+                f"--set accumulate={parts * 2} takes it in smaller ones, and a smaller --batch would work too"
+            ) from error
+        if self.recipe.clip_norm:
+            nn.utils.clip_grad_norm_(progress.model.parameters(), self.recipe.clip_norm)
+        progress.optimizer.step()
+        progress.sums.lr = float(progress.schedule.get_last_lr()[-1])
+        progress.schedule.step()
+        if progress.average is not None:
+            progress.average.update()
+        return loss, right
+
+    def _gradients(self, own: Batch, images: int) -> tuple[float, float]:
+        """Add the gradients of this rank's own part of a batch of `images`, in as many parts as the recipe says."""
+        recipe, total, right = self.recipe, 0.0, 0.0
+        for part in np.array_split(np.arange(len(own.targets)), recipe.accumulate):
+            rows = own.rows(part)
+            x, targets = self.inputs(rows)
+            with arithmetic(recipe, self.ranks.device):
+                logits = self.forward(x)
+            logits = logits if recipe.precision == "float64" else logits.float()
+            taught = None if self.teacher is None else self.teacher(x)
+            loss = loss_of(logits, targets, rows.mixed, taught, recipe, self.class_weights) * (len(part) / images)
+            # The ranks' gradients are averaged, and a loss is the mean over the whole batch.
+            self.ranks.accelerator.backward(loss * self.ranks.count)
+            total += loss.item()
+            right += int((logits.argmax(1) == targets).sum())
+        return total, right
+
+    def validate(self, validation: Batches) -> Epoch:
+        """This epoch's figures, with the model in eval mode, in float32, on pictures as they are."""
+        started = time.perf_counter()
+        with self.averaged():
+            loss, accuracy = self._score(validation)
+        self.heed()
+        self._check_loss(loss)  # the last step may have broken what no training loss shows
+        sums = self.progress.sums
+        self.progress.sums = Sums()
+        return Epoch(
+            epoch=len(self.progress.history) + 1,
+            train_loss=sums.loss / sums.images,
+            train_accuracy=sums.right / sums.images,
+            val_loss=loss,
+            val_accuracy=accuracy,
+            lr=sums.lr,
+            seconds=sums.train_s + time.perf_counter() - started,
+            images_per_s=sums.images / sums.train_s,
+            loader_share=sums.waited_s / sums.train_s,
+        )
+
+    @torch.inference_mode()
+    def _score(self, validation: Batches) -> tuple[float, float]:
+        """(mean loss, accuracy); of nothing in particular when a signal came meanwhile."""
+        self.network.eval()
+        loss, right = 0.0, 0.0
+        for x, targets in map(self.inputs, self.ranks.turns(validation.in_order(self.recipe.batch))):
+            logits = self.network(x)
+            loss += F.cross_entropy(logits, targets, reduction="sum").item()
+            right += int((logits.argmax(1) == targets).sum())
+            if self._asked_to_stop():
+                break
+        loss, right = self.ranks.sum([loss, right])
+        return loss / len(validation), right / len(validation)
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Inside, the model holds the average of its weights, where one is kept."""
+        return nullcontext() if self.progress.average is None else self.progress.average.in_place()
+
+    def keep(self) -> None:
+        """Save the state now; every rank takes part, the first one writes."""
+        self.keeper.save(self.progress.state(), writes=not self.ranks.number)
+
+    def heed(self) -> None:
+        """End here, with the state saved, when a signal asked to."""
+        if self._asked_to_stop():
+            self.keep()
+            self.keeper.stop.end()
+
+    def _asked_to_stop(self) -> bool:
+        """Of one process alone: several agree on it at their next step."""
+        return self.ranks.count == 1 and self.keeper.stop.asked is not None
+
+    def _check_parts(self) -> None:
+        recipe, ranks = self.recipe, self.ranks.count
+        if len(self.training) // self.steps < 2 * ranks * recipe.accumulate and ranks * recipe.accumulate > 1:
+            raise InputError(
+                f"{len(self.training)} pictures in batches of {recipe.batch} leave less than two for each of "
+                f"{ranks} ranks × {recipe.accumulate} parts; batch norm needs two: take a larger --batch"
+            )
+
+    def _check_loss(self, loss: float) -> None:
+        """Raise PennyweightError when the loss is no longer a number."""
+        if not math.isfinite(loss):
+            raise PennyweightError(
+                f"the loss became {loss} in epoch {len(self.progress.history) + 1}; "
+                f"try a smaller rate: --set lr={self.recipe.lr / 10:g}"
+            )
+
+
+def _timed(items: Iterator[T]) -> Iterator[tuple[T, float]]:
+    """Each item, and the seconds that it was waited for."""
+    while True:
+        started = time.perf_counter()
+        try:
+            item = next(items)
+        except StopIteration:
+            return
+        yield item, time.perf_counter() - started
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch could not have the memory that it asked for."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

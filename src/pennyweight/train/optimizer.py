@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -10,30 +11,69 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from pennyweight.train.recipe import Recipe
 
-__all__ = ["make_optimizer", "make_schedule"]
+__all__ = ["RISE", "make_optimizer", "make_schedule"]
+
+RISE = 0.25
+"""Share of a training in which one-cycle's rate rises."""
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimiser over the trainable parameters; vectors (norms, biases) have no weight decay."""
-    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in trainable if p.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+    """The recipe's optimiser over the trainable parameters; vectors (norms, biases) have no weight decay.
+
+    With `rate_decay` each stage is a group of its own, slower towards the stem.
+    """
+    groups = []
+    for part, factor in _stages(model, recipe.rate_decay):
+        trainable = [parameter for parameter in part if parameter.requires_grad]
+        for held, decay in (
+            ([p for p in trainable if p.ndim > 1], recipe.weight_decay),
+            ([p for p in trainable if p.ndim <= 1], 0.0),
+        ):
+            if held or factor == 1.0:
+                groups.append({"params": held, "weight_decay": decay, "lr": recipe.lr * factor})
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
-    return torch.optim.AdamW(groups, lr=recipe.lr)
+    kind: Any = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+    optimizer: torch.optim.Optimizer = kind(groups, lr=recipe.lr)
+    return optimizer
+
+
+def _stages(model: nn.Module, decay: float) -> list[tuple[list[nn.Parameter], float]]:
+    """The parameters of each stage with its share of the rate: 1 for the head, `decay` of it for the stage before, …
+
+    Stages are the stem, those of the trunk, and the head; of another library's network its outermost parts.
+    """
+    everything = list(model.parameters())
+    if decay == 1.0:
+        return [(everything, 1.0)]
+    parts: list[nn.Module] = []
+    for child in model.children():
+        parts += child.children() if isinstance(child, nn.Sequential) else [child]
+    factors: dict[int, float] = {}
+    for distance, part in enumerate(reversed(parts)):
+        factors |= {id(parameter): decay**distance for parameter in part.parameters() if id(parameter) not in factors}
+    # What the network itself holds, such as a transformer's positions, lies before its first part.
+    first = decay ** len(parts)
+    by_factor: dict[float, list[nn.Parameter]] = {}
+    for parameter in everything:
+        by_factor.setdefault(factors.get(id(parameter), first), []).append(parameter)
+    return [(held, factor) for factor, held in by_factor.items()]
 
 
 def make_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps_per_epoch: int) -> LambdaLR:
-    """Linear warm-up, then a cosine that reaches nothing after the last step; advanced after every step."""
+    """The share of the highest rate at each step, as `recipe.schedule` says; advanced after every step."""
     total = recipe.epochs * steps_per_epoch
+    one_cycle = recipe.schedule == "one-cycle"
+    rise = int(RISE * total) if one_cycle else int(recipe.warmup_epochs * steps_per_epoch)
     # A warm-up that would fill the whole training is cut to half of it.
-    warmup = min(int(recipe.warmup_epochs * steps_per_epoch), total // 2)
+    warmup = min(rise, total // 2)
 
     def share(step: int) -> float:
         if step < warmup:
             return (step + 1) / (warmup + 1)
-        return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
+        if recipe.schedule == "constant":
+            return 1.0
+        passed = (step - warmup) / max(1, total - warmup)
+        return 1 - passed if one_cycle else 0.5 * (1 + math.cos(math.pi * passed))
 
     return LambdaLR(optimizer, share)

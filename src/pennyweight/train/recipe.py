@@ -3,34 +3,47 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args, get_type_hints
 
 from pennyweight.core.errors import InputError
-from pennyweight.data import Balancing, Policy
+from pennyweight.data import Augment, Balancing, Policy
 
-__all__ = ["Optimizer", "Recipe"]
+__all__ = ["Layout", "Mode", "Optimizer", "Precision", "Recipe", "Schedule"]
 
-Optimizer = Literal["adamw", "sgd"]
+Mode = Literal["scratch", "head", "finetune"]
+Optimizer = Literal["adamw", "adam", "sgd"]
+Schedule = Literal["cosine", "one-cycle", "constant"]
+Layout = Literal["channels_last", "channels_first"]
+Precision = Literal["float32", "bfloat16", "float64"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Every choice of a training. Raises InputError for a value out of range."""
 
+    mode: Mode = "scratch"
+    """scratch: every weight at one rate. head: the last linear layer alone. finetune: the head, then every weight."""
     epochs: int = 30
+    """Of the layer in mode head; else of the whole network."""
     batch: int = 32
     """Pictures a step; the batches of an epoch differ by at most one picture."""
+    accumulate: int = 1
+    """A step's pictures go through the network in so many parts, for a batch that memory does not hold."""
     optimizer: Optimizer = "adamw"
-    """adamw, or sgd with Nesterov momentum."""
+    """adamw, adam (its decay in the gradient), or sgd with Nesterov momentum."""
     lr: float = 6e-3
     """The highest rate; about 0.1 suits sgd."""
     momentum: float = 0.9
     """Of sgd."""
     weight_decay: float = 0.05
     """On convolution and linear weights; norms and biases have none. About 5e-4 suits sgd."""
+    clip_norm: float = 0.0
+    """Longest gradient of a step, over all weights together; 0 leaves gradients as they are."""
+    schedule: Schedule = "cosine"
+    """cosine falls to nothing; one-cycle rises for a quarter of the training and falls in a line; constant stays."""
     warmup_epochs: float = 2.0
-    """The rate rises linearly from nothing, then falls along a cosine to nothing."""
+    """The rate rises linearly from nothing for so long, in cosine and constant."""
     label_smoothing: float = 0.1
     flip: bool = True
     """Mirror each picture with a chance of one half."""
@@ -46,28 +59,87 @@ class Recipe:
     """Paste a box of another picture, of a share from Beta(cutmix, cutmix); 0 does not."""
     balance: Balancing = "auto"
     """What is done about unequal classes: weights in the loss, balanced sampling, none, or chosen by the imbalance."""
+    drop_path: float = 0.0
+    """Stochastic depth: how often the deepest block is left out, where the network has it."""
+    ema: float = 0.0
+    """Validate and keep a moving average of the weights that forgets this slowly (0.998); 0 is off."""
+    patience: int = 0
+    """Stop when so many epochs brought no better one on validation; 0 never does."""
+    views: int = 0
+    """Augmented views of each picture that mode head keeps features of; 0 keeps the pictures as they are."""
+    head_epochs: int = 20
+    """Epochs of the last layer before finetune lets the rest move."""
+    head_lr: float = 3e-3
+    """The rate of that layer meanwhile, with adamw."""
+    rate_decay: float = 1.0
+    """Each stage towards the stem learns at this share of the rate of the one behind it."""
+    distill_share: float = 0.7
+    """Of the loss, how much is agreement with the teacher, where there is one."""
+    temperature: float = 4.0
+    """What the teacher's and the student's logits are divided by before they are compared."""
+    layout: Layout = "channels_last"
+    """How pictures lie in memory; channels_last is quicker on most machines."""
+    precision: Precision = "float32"
+    """bfloat16 is autocast, with weights in float32; float64 is for proofs."""
+    compile: bool = False
+    """Whether torch compiles the network."""
 
     def __post_init__(self) -> None:
         rules = (
             ("epochs", self.epochs >= 1, "at least 1"),
             ("batch", self.batch >= 2, "at least 2, because batch norm needs two"),
-            ("optimizer", self.optimizer in get_args(Optimizer), f"one of {', '.join(get_args(Optimizer))}"),
-            ("lr", math.isfinite(self.lr) and self.lr > 0, "above 0"),
+            ("accumulate", 1 <= self.accumulate <= self.batch // 2, "at least 1, and leave two pictures for each part"),
+            ("lr", _positive(self.lr), "above 0"),
             ("momentum", 0 <= self.momentum < 1, "at least 0 and below 1"),
-            ("weight_decay", math.isfinite(self.weight_decay) and self.weight_decay >= 0, "at least 0"),
-            ("warmup_epochs", math.isfinite(self.warmup_epochs) and self.warmup_epochs >= 0, "at least 0"),
+            ("weight_decay", _positive(self.weight_decay) or self.weight_decay == 0, "at least 0"),
+            ("clip_norm", _positive(self.clip_norm) or self.clip_norm == 0, "at least 0"),
+            ("warmup_epochs", _positive(self.warmup_epochs) or self.warmup_epochs == 0, "at least 0"),
             ("label_smoothing", 0 <= self.label_smoothing < 1, "at least 0 and below 1"),
             ("shift", 0 <= self.shift <= 0.5, "between 0 and 0.5"),
-            ("policy", self.policy in get_args(Policy), f"one of {', '.join(get_args(Policy))}"),
             ("erase", 0 <= self.erase <= 1, "between 0 and 1"),
-            ("mixup", math.isfinite(self.mixup) and self.mixup >= 0, "at least 0"),
-            ("cutmix", math.isfinite(self.cutmix) and self.cutmix >= 0, "at least 0"),
-            ("balance", self.balance in get_args(Balancing), f"one of {', '.join(get_args(Balancing))}"),
+            ("mixup", _positive(self.mixup) or self.mixup == 0, "at least 0"),
+            ("cutmix", _positive(self.cutmix) or self.cutmix == 0, "at least 0"),
+            ("drop_path", 0 <= self.drop_path < 1, "at least 0 and below 1"),
+            ("ema", 0 <= self.ema < 1, "at least 0 and below 1"),
+            ("patience", self.patience >= 0, "at least 0"),
+            ("views", self.views >= 0, "at least 0"),
+            ("head_epochs", self.head_epochs >= 1, "at least 1"),
+            ("head_lr", _positive(self.head_lr), "above 0"),
+            ("rate_decay", 0 < self.rate_decay <= 1, "above 0 and at most 1"),
+            ("distill_share", 0 <= self.distill_share <= 1, "between 0 and 1"),
+            ("temperature", _positive(self.temperature), "above 0"),
         )
-        for name, holds, rule in rules:
+        for name, holds, rule in (*self._choices(), *rules):
             if not holds:
                 raise InputError(f"recipe field '{name}' must be {rule}, not {getattr(self, name)}")
+
+    def _choices(self) -> list[tuple[str, bool, str]]:
+        """A rule for each field that is one of several words."""
+        words = {name: get_args(kind) for name, kind in get_type_hints(Recipe).items() if get_args(kind)}
+        return [(name, getattr(self, name) in known, f"one of {', '.join(known)}") for name, known in words.items()]
+
+    @property
+    def augment(self) -> Augment:
+        """What training changes about a picture."""
+        return Augment(
+            flip=self.flip,
+            shift=self.shift,
+            policy=self.policy,
+            erase=self.erase,
+            mixup=self.mixup,
+            cutmix=self.cutmix,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """As run.json keeps it."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Recipe:
+        """From what `to_dict` gave; a field that a later version added has its usual value."""
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in values.items() if name in known})
+
+
+def _positive(value: float) -> bool:
+    return math.isfinite(value) and value > 0

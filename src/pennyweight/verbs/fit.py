@@ -10,34 +10,34 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from rich.console import Console
-from torch import nn
 
 from pennyweight import data, zoo
-from pennyweight.core.files import append_line, read_lines, write_json, write_text
+from pennyweight.core.files import read_lines, write_json, write_text
 from pennyweight.core.images import Pixels
 from pennyweight.core.machine import machine, versions
-from pennyweight.core.run import Run, new_run_folder
-from pennyweight.nn.weights import save_weights
+from pennyweight.core.run import Run
+from pennyweight.core.stopping import waiting_for_signals
 from pennyweight.report.page import Mistake, page
 from pennyweight.report.progress import TrainingProgress
 from pennyweight.scoring import Evaluation, score, worst_mistakes
-from pennyweight.train import Epoch, Recipe, train
+from pennyweight.train import Checkpoints, Keeper, Ranks, Recipe
+from pennyweight.train.trackers import check_tracker, open_tracker
 from pennyweight.verbs.evaluate import answer
 from pennyweight.verbs.load import load, restore
+from pennyweight.verbs.modes import Work, train_by_mode
 from pennyweight.verbs.plan import Plan, make_plan
+from pennyweight.verbs.prepare import open_teacher, prepare
+from pennyweight.verbs.resume import place, recorded
 from pennyweight.verbs.weigh import weigh
 
-__all__ = ["fit"]
+__all__ = ["Speed", "fit"]
 
-WATCHED_EPOCH = 2
-"""The first epoch also warms up."""
-MOST_WAITING = 0.3
-"""Share of an epoch's time spent waiting for pictures from which that is said."""
+Speed = Literal["auto", "fixed"]
 
 
 def fit(
@@ -45,11 +45,18 @@ def fit(
     model: str = "auto",
     *,
     out: str | os.PathLike[str] | None = None,
-    recipe: Recipe | Mapping[str, Any] | None = None,
+    recipe: Recipe | Mapping[str, Any] | str | None = None,
     input_size: int | None = None,
     stem: zoo.Stem | None = None,
     config: Mapping[str, Any] | None = None,
     weights: str | os.PathLike[str] | None = None,
+    teacher: str | os.PathLike[str] | None = None,
+    minutes: float | None = None,
+    speed: Speed | None = None,
+    preflight: bool | None = None,
+    resume: bool = False,
+    save_minutes: float = 5.0,
+    log: str | None = None,
     seed: int = 0,
     group_by: str | None = None,
     channels: int | None = None,
@@ -57,31 +64,53 @@ def fit(
 ) -> Run:
     """Train a network on `source`, choose its best weights on validation, score them once on test; a run folder.
 
-    `recipe` is a whole Recipe, or fields to change in the one that suits the source; `config` changes fields of the
-    network's Config. What is left out is chosen by the source: `input_size` in pixels, the small-image stem below
-    96 of them. `weights` (a file, a run, or a published tag) are what training starts from, and choose their own input,
-    stem and Config instead. `out` must not exist; by default it is runs/SOURCE-MODEL-N. Nothing is written before every
-    picture was read and the network made; pictures that cannot be read are left out and named, until too little is
-    left. `group_by` keeps pictures in one split, as `data.open` says; `channels` are those of the input, by
-    default what the pictures have (transparency needs 4). `progress` is shown on standard error. Raises a
-    PennyweightError for anything that cannot be used.
+    `recipe` is a whole Recipe, the name of one, or fields to change in the one that suits the source (among them
+    "name"); its `mode` says what is trained: everything, the last layer, or first that and then everything. `config`
+    changes fields of the network's Config. What is left out is chosen by the source, and said. `weights` (a file, a
+    run, or a published tag) are what training starts from, and choose their own input, stem and Config instead.
+    `teacher` (a run, or a name with published weights) is what a smaller network learns from. With `minutes` the
+    schedule fits the time; `speed` "auto" measures the quickest way to step ("fixed" unless there are `minutes`);
+    `preflight` checks first what would make a long training worthless (by default where it is long). `group_by` keeps
+    pictures in one split, as `data.open` says; `channels` are those of the input, by default what the pictures have
+    (transparency needs 4).
+
+    `out` must not exist; by default it is runs/SOURCE-MODEL-N. With `resume` it may: the same call goes on where that
+    run stopped. Its state is saved every `save_minutes` and every epoch. `log` names a tracker. Nothing is written
+    before every picture was read and the network made; pictures that cannot be read are left out and named, until too
+    little is left. `progress` is shown on standard error. Raises a PennyweightError for anything that cannot be used.
     """
     started = perf_counter()
+    check_tracker(log)
+    ranks = Ranks()
     opened = source if isinstance(source, data.Source) else data.open(source, group_by=group_by)
     opened = opened if channels is None else replace(opened, channels=channels)
     splits = data.split(opened)
     plan = make_plan(
-        opened, model, recipe=recipe, input_size=input_size, stem=stem, config=config or {}, weights=weights, seed=seed
+        opened,
+        model,
+        pictures=len(splits.train),
+        recipe=recipe,
+        input_size=input_size,
+        stem=stem,
+        config=config or {},
+        weights=weights,
+        seed=seed,
     )
-    folder = new_run_folder(out, f"{opened.name}-{plan.model['name']}")
+    asked = plan.asked(opened, weights=weights, teacher=teacher, minutes=minutes, speed=speed)
+    folder, record = place(out, f"{opened.name}-{plan.model['name']}", resume=resume, asked=asked)
+    ranks.gather(None)  # every rank has looked before the first one makes the folder
+    if record is not None and record["status"] == "complete":
+        return Run(folder)
+    first = not ranks.number
     network, adapted = plan.make()
+    network.to(ranks.device)
     cache = data.DecodedCache()
     pictures = {
         name: data.Pictures(splits[name], plan.preprocess, cache=cache, margin=name == "train") for name in data.SPLITS
     }
     unreadable = list(opened.unreadable)
-    with TrainingProgress(plan.recipe.epochs, None if progress else Console(quiet=True)) as shown:
-        for note in (*opened.notes, *splits.notes, plan.note, *adapted, f"run {folder}"):
+    with TrainingProgress(plan.recipe.epochs, None if progress and first else Console(quiet=True)) as shown:
+        for note in (*opened.notes, *splits.notes, *plan.why, *adapted):
             shown.note(note)
         with shown.phase("reading pictures", len(opened.samples)) as phase:
             for part in pictures.values():
@@ -94,21 +123,51 @@ def fit(
         plan = _with_statistics(plan, pictures)
         for line in dict.fromkeys(filter(None, (*(part.note for part in pictures.values()), balance.note))):
             shown.note(line)
+        taught = open_teacher(teacher, opened, plan.preprocess, ranks.device)
+        if record is None:
+            left_s = None if minutes is None else minutes * 60 - (perf_counter() - started)
+            plan, measured = prepare(
+                plan, network, pictures, ranks=ranks, teacher=taught, left_s=left_s, speed=speed,
+                preflight=preflight, note=shown.note,
+            )  # fmt: skip
+        else:
+            plan, measured = replace(plan, recipe=recorded(record, shown.note)), record["speed"]
+        shown.epochs = plan.epochs
+        for note in (plan.note, f"run {folder}" + ("" if record is None else ", resumed")):
+            shown.note(note)
         made = [parent for parent in folder.parents if not parent.exists()]
-        folder.mkdir(parents=True)
+        if first:
+            folder.mkdir(parents=True, exist_ok=True)
         try:
-            record = _record(folder, opened, splits, plan, unreadable)
-            write_json(folder / "run.json", record)
-            run = Run(folder)
-            best = _train(run, network, pictures, plan, shown)
+            if record is None:
+                record = _record(folder, opened, splits, plan, unreadable) | {"asked": asked, "speed": measured}
+                if first:
+                    write_json(folder / "run.json", record)
+            tracker = open_tracker(log if first else None, folder.name, folder, record["recipe"])
+            with waiting_for_signals() as stop:
+                checkpoints = Checkpoints(folder / "checkpoints", shown.note)
+                keeper = Keeper(checkpoints, every_s=save_minutes * 60, stop=stop)
+                work = Work(
+                    folder=folder, network=network, pictures=pictures, plan=plan, shown=shown, keeper=keeper,
+                    ranks=ranks, teacher=taught, tracker=tracker, labels=opened.labels,
+                )  # fmt: skip
+                try:
+                    best = train_by_mode(work)
+                except (KeyboardInterrupt, SystemExit):
+                    if checkpoints.latest() is not None:
+                        shown.note(f"saved in {folder}; the same command with --resume goes on from there")
+                    raise
+            tracker.close()
         except BaseException:
-            # Before its first weights a run holds nothing that anyone could miss.
-            if not (folder / "weights.safetensors").exists():
-                shutil.rmtree(folder)
+            # Before its first weights or checkpoint a run holds nothing that anyone could miss.
+            if first and not (folder / "weights.safetensors").exists() and not any(folder.glob("checkpoints/*.sha256")):
+                shutil.rmtree(folder, ignore_errors=True)
                 for parent in made:
                     with suppress(OSError):  # another run is in it by now
                         parent.rmdir()
             raise
+        ranks.end_others()
+        run = Run(folder)
         with shown.phase("scoring the test split", len(splits.test)) as phase:
             probabilities = answer(load(run), pictures["test"], phase.advance)
     targets = pictures["test"].targets
@@ -118,8 +177,8 @@ def fit(
         for number in worst_mistakes(probabilities, targets)
     ]
     write_json(run.evaluation_path, evaluation.to_dict())
-    record |= {"status": "complete", "best": best.to_dict(), "seconds": round(perf_counter() - started, 1)}
-    write_json(run.record_path, record)
+    seconds = record.get("seconds", 0.0) + perf_counter() - started
+    record |= {"status": "complete", "best": best.to_dict(), "seconds": round(seconds, 1)}
     height, width, channels = plan.preprocess.shape
     html = page(
         run=record,
@@ -129,6 +188,7 @@ def fit(
         mistakes=mistakes,
     )
     write_text(run.report_path, html)
+    write_json(run.record_path, record)
     return Run(folder)
 
 
@@ -167,47 +227,11 @@ def _record(
         },
         "preprocess": plan.preprocess.to_dict(),
         "recipe": plan.recipe.to_dict(),
-        "machine": machine() | {"threads": torch.get_num_threads()},
+        "recipe_name": plan.recipe_name,
+        "why": list(plan.why),
+        "machine": machine() | {"threads": torch.get_num_threads(), "onednn": torch.backends.mkldnn.enabled},
         "versions": versions(),
     }
-
-
-def _train(
-    run: Run,
-    network: nn.Module,
-    pictures: Mapping[data.Split, data.Pictures],
-    plan: Plan,
-    shown: TrainingProgress,
-) -> Epoch:
-    """The best epoch; its weights are in the run's folder."""
-    said = plan.describe(run.labels)
-
-    def keep(epoch: Epoch, best: bool) -> None:
-        if best:
-            save_weights(run.weights_path, network, said | {"epoch": str(epoch.epoch)})
-        append_line(run.metrics_path, epoch.to_dict())
-        if epoch.epoch == WATCHED_EPOCH and pictures["train"].waited_s > MOST_WAITING * epoch.seconds:
-            shown.note(_loader_bound(pictures["train"], epoch))
-
-    return train(
-        network,
-        training=pictures["train"],
-        validation=pictures["val"],
-        recipe=plan.recipe,
-        seed=plan.seed,
-        watcher=shown,
-        after_epoch=keep,
-    )
-
-
-def _loader_bound(pictures: data.Pictures, epoch: Epoch) -> str:
-    """That training waits for its pictures, and what would change it."""
-    kept = "" if pictures.kept else "room for decoded pictures (a larger disk at $PENNYWEIGHT_CACHE), "
-    policy = "--set policy=none, " if pictures.heavy else ""
-    return (
-        f"loading holds training back: {pictures.waited_s:.1f} of {epoch.seconds:.1f} s went by waiting for pictures; "
-        f"what helps: {kept}{policy}more cores, or a smaller --input"
-    )
 
 
 def _mistake(pictures: data.Pictures, number: int, evaluation: Evaluation, probabilities: Any) -> Mistake:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
+import torch
 from torch import nn
 
 from pennyweight import data, zoo
@@ -15,12 +17,15 @@ from pennyweight.core.errors import InputError
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.settings import override
 from pennyweight.train import Recipe, reproducible
+from pennyweight.train.recipes import named, suitable
 
 __all__ = ["Plan", "make_plan"]
 
-DEFAULT_MODEL = "mobilenet_v2"
+LARGE_MODEL, SMALL_MODEL = "mobilenet_v2", "resnet_9_x0_25"
+"""What auto takes: for photographs, and for small pictures, where on a processor dense layers learn more per second."""
 SMALL_INPUT = 96
 """Inputs below this many pixels take the small-image stem unless told otherwise."""
+AUTO = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +36,13 @@ class Plan:
     """name, num_classes, in_channels, stem and the changed fields of its Config."""
     preprocess: Preprocess
     recipe: Recipe
+    recipe_name: str | None
+    """Of the recipe that its fields were changed from; None for one that was given whole."""
     seed: int
     checkpoint: zoo.Checkpoint | None
     """The weights that training starts from; None for a fresh network."""
+    why: tuple[str, ...] = ()
+    """What was chosen, and why."""
 
     @property
     def note(self) -> str:
@@ -44,7 +53,28 @@ class Plan:
         return (
             f"{self.model['name']}{config}{weights}, {self.model['stem']} stem, "
             f"input {self.preprocess.channels}×{size}×{size}, {self.recipe.epochs} epochs of {self.recipe.optimizer}"
+            + {"head": " on the last layer", "finetune": f" after {self.recipe.head_epochs} of the last layer"}.get(
+                self.recipe.mode, ""
+            )
         )
+
+    @property
+    def epochs(self) -> int:
+        """Of all parts of the training."""
+        return self.recipe.epochs + (self.recipe.head_epochs if self.recipe.mode == "finetune" else 0)
+
+    def asked(self, source: data.Source, **others: Any) -> dict[str, Any]:
+        """What two commands must have alike for one to go on where the other stopped, as JSON keeps it."""
+        asked = {
+            "data": source.fingerprint,
+            "model": self.model,
+            "preprocess": self.preprocess.to_dict(),
+            "recipe": self.recipe.to_dict(),
+            "seed": self.seed,
+            **{name: str(value) if isinstance(value, os.PathLike) else value for name, value in others.items()},
+        }
+        plain: dict[str, Any] = json.loads(json.dumps(asked))
+        return plain
 
     def make(self) -> tuple[nn.Module, tuple[str, ...]]:
         """The network, drawn from the seed, with its first weights; what of them had to be fitted, a line each."""
@@ -61,37 +91,86 @@ def make_plan(
     source: data.Source,
     model: str,
     *,
-    recipe: Recipe | Mapping[str, Any] | None,
+    pictures: int,
+    recipe: Recipe | Mapping[str, Any] | str | None,
     input_size: int | None,
     stem: zoo.Stem | None,
     config: Mapping[str, Any],
     weights: str | os.PathLike[str] | None,
     seed: int,
 ) -> Plan:
-    """Decide what `fit` was not told. Raises InputError for what cannot be used."""
+    """Decide what `fit` was not told; it trains on so many `pictures`. Raises InputError for what cannot be used."""
     if not 0 <= seed < 2**63:
         raise InputError(f"seed must be at least 0 and below 2^63, not {seed}")
-    name = DEFAULT_MODEL if model == "auto" else model
+    name, checkpoint, why = _network(source, model, input_size, weights)
     usual = zoo.form(name)
-    checkpoint = None if weights is None else zoo.open_checkpoint(weights, name)
     preprocess = _preprocess(source, input_size, checkpoint)
-    if not isinstance(recipe, Recipe):
-        recipe = override(Recipe(flip=source.mirrors), recipe or {}, what="recipe")
+    settled, recipe_name, reasons = _recipe(source, recipe, pictures, fresh=checkpoint is None)
     said = {} if checkpoint is None else checkpoint.config
     small = "cifar" if preprocess.size < SMALL_INPUT and ":" not in name else usual.stem
+    depth = {"drop_path": settled.drop_path} if settled.drop_path else {}
     return Plan(
         model={
             "name": name,
             "num_classes": len(source.labels),
             "in_channels": source.channels,
             "stem": stem or (small if checkpoint is None else checkpoint.stem or usual.stem),
-            "config": zoo.settle(name, {**said, **config}, size=preprocess.size),
+            "config": zoo.settle(name, {**said, **depth, **config}, size=preprocess.size),
         },
         preprocess=preprocess,
-        recipe=recipe,
+        recipe=settled,
+        recipe_name=recipe_name,
         seed=seed,
         checkpoint=checkpoint,
+        why=(*why, *reasons),
     )
+
+
+def _network(
+    source: data.Source, model: str, size: int | None, weights: str | os.PathLike[str] | None
+) -> tuple[str, zoo.Checkpoint | None, tuple[str, ...]]:
+    """The network's name, its first weights, and why it was chosen if nobody said which."""
+    if model != AUTO:
+        zoo.form(model)  # an unknown network is said before unknown weights
+        return model, None if weights is None else zoo.open_checkpoint(weights, model), ()
+    if weights is None:
+        small = (size or source.size) < SMALL_INPUT
+        name, pictures = (SMALL_MODEL, "small pictures") if small else (LARGE_MODEL, "photographs")
+        return name, None, (f"network {name}: suits {pictures}",)
+    checkpoint = zoo.open_checkpoint(weights, LARGE_MODEL)
+    name = checkpoint.network or LARGE_MODEL
+    return name, checkpoint, (f"network {name}: what {checkpoint.name} is for",)
+
+
+def _recipe(
+    source: data.Source, recipe: Recipe | Mapping[str, Any] | str | None, pictures: int, *, fresh: bool
+) -> tuple[Recipe, str | None, tuple[str, ...]]:
+    """The resolved recipe, the name of the one that it came of, and why that one if nobody said which."""
+    if isinstance(recipe, Recipe):
+        return recipe, None, ()
+    changes = {"name": recipe} if isinstance(recipe, str) else dict(recipe or {})
+    name, mode = changes.pop("name", None), changes.get("mode", AUTO)
+    why: tuple[str, ...] = ()
+    if mode == AUTO:
+        changes.pop("mode", None)
+    if name is None:
+        if mode == AUTO:
+            mode, reason = _mode(fresh)
+            why = (f"mode {mode}: {reason}",)
+        name = suitable(mode, pictures)
+    base = named(name)
+    if fresh and changes.get("mode", base.mode) != "scratch":
+        why += ("the frozen layers are not trained: nothing said which weights to start from (--weights)",)
+    return override(replace(base, flip=base.flip and source.mirrors), changes, what="recipe"), name, why
+
+
+def _mode(fresh: bool) -> tuple[str, str]:
+    """What to train, and why."""
+    if fresh:
+        return "scratch", "there are no weights to start from"
+    if torch.cuda.is_available():
+        return "finetune", "there are weights to start from, and an accelerator"
+    return "head", "there are weights to start from, and a processor trains the last layer in seconds"
 
 
 def _preprocess(source: data.Source, size: int | None, checkpoint: zoo.Checkpoint | None) -> Preprocess:

@@ -1,0 +1,91 @@
+"""Checkpoints: what a training needs to go on as if nothing had happened. Each is whole or absent."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pennyweight.core.errors import RunError
+from pennyweight.core.files import atomic, write_text
+
+__all__ = ["Checkpoints"]
+
+KEPT = 2
+_NAME = re.compile(r"\d{10}\.pt")
+
+
+class Checkpoints:
+    """The last two states of a training, in `folder`: N.pt, and beside it N.sha256 as `sha256sum -c` reads it.
+
+    One without its checksum does not count. They hold tensors, numbers and text, and are read by torch's restricted
+    unpickler, which runs nothing.
+    """
+
+    def __init__(self, folder: Path, note: Callable[[str], None] = lambda line: None) -> None:
+        self.folder = folder
+        self.note = note
+        """Is told of a checkpoint that is damaged."""
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Keep `state` as the newest. Raises RunError when it cannot be written; older ones are then intact."""
+        try:
+            self.folder.mkdir(exist_ok=True)
+            self._clear_torn()
+            # A number of its own, never that of an older one: that must serve until this one is whole.
+            newest = next(self._whole(), None)
+            path = self.folder / f"{0 if newest is None else int(newest.stem) + 1:010d}.pt"
+            with atomic(path) as temporary:
+                with temporary.open("wb") as file:
+                    torch.save(state, file)
+                digest = _sha256(temporary)
+            write_text(_checksum(path), f"{digest}  {path.name}\n")
+        except (OSError, RuntimeError) as error:
+            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+            raise RunError(
+                f"cannot save a checkpoint in {self.folder}: {reason}; what was saved before is intact, and the same "
+                "command with --resume goes on from there"
+            ) from error
+        for old in list(self._whole())[KEPT:]:
+            _checksum(old).unlink(missing_ok=True)
+            old.unlink(missing_ok=True)
+
+    def latest(self) -> dict[str, Any] | None:
+        """The newest state that is as it was written, or None."""
+        for path in self._whole():
+            said = _checksum(path).read_text(encoding="ascii", errors="replace").partition(" ")[0]
+            if _sha256(path) != said:
+                self.note(
+                    f"checkpoint {path.name} is damaged: it is not what its checksum says; the one before it serves"
+                )
+                continue
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            return state
+        return None
+
+    def _whole(self) -> Iterator[Path]:
+        """Those with a checksum, the newest first."""
+        names = sorted(self.folder.iterdir(), reverse=True) if self.folder.is_dir() else []
+        return (path for path in names if _NAME.fullmatch(path.name) and _checksum(path).exists())
+
+    def _clear_torn(self) -> None:
+        """Remove what a kill in the middle of saving left behind."""
+        for path in self.folder.iterdir():
+            unfinished = _NAME.fullmatch(path.name) and not _checksum(path).exists()
+            if unfinished or path.name.startswith("."):
+                with suppress(FileNotFoundError):
+                    path.unlink()
+
+
+def _checksum(path: Path) -> Path:
+    return path.with_suffix(".sha256")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,108 @@
+"""The last layer on kept features: the rest of the network is frozen, so it has to see each picture only once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import chain
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pennyweight.core.errors import InputError
+from pennyweight.core.preprocess import Preprocess
+from pennyweight.data import Augment, Batch, Pictures
+from pennyweight.data.draws import draws
+from pennyweight.nn import Network
+from pennyweight.train.path import make_inputs, put_in_layout
+from pennyweight.train.recipe import Recipe
+
+__all__ = ["Features", "extract", "last_linear"]
+
+BATCH = 64
+
+
+class Features:
+    """What the last linear layer sees of each picture, in one or more views: (views, N, features) and (views, N)."""
+
+    def __init__(self, values: NDArray[np.float32], targets: NDArray[np.int64]) -> None:
+        self.values, self.targets = values, targets
+
+    def __len__(self) -> int:
+        return int(self.targets.shape[1])
+
+    def steps(self, batch: int) -> int:
+        """How many batches `epoch` gives, as `Pictures.steps`."""
+        return max(1, min(-(-len(self) // batch), len(self) // 2))
+
+    def epoch(
+        self, epoch: int, *, batch: int, seed: int, augment: Augment, device: torch.device | None = None
+    ) -> Iterator[Batch]:
+        """Every picture once, in the order of (seed, epoch); epochs take the views in turn, which hold what changed."""
+        view = (epoch - 1) % len(self.values)
+        order = np.argsort(draws(seed, epoch, np.arange(len(self)), 1)[:, 0], kind="stable")
+        for rows in np.array_split(order, self.steps(batch)):
+            yield Batch(self.values[view, rows], self.targets[view, rows])
+
+    def in_order(self, batch: int) -> Iterator[Batch]:
+        """Every picture of the first view once."""
+        for start in range(0, len(self), batch):
+            rows = slice(start, start + batch)
+            yield Batch(self.values[0, rows], self.targets[0, rows])  # type: ignore[arg-type]
+
+
+def last_linear(network: nn.Module) -> nn.Linear:
+    """The layer that answers for the classes. Raises InputError for a network that ends with none."""
+    if isinstance(network, Network):
+        layer = network.head.linear
+        assert isinstance(layer, nn.Linear)
+        return layer
+    layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    if not layers:
+        raise InputError(
+            f"{type(network).__name__} has no linear layer to train alone; --mode scratch trains all of it"
+        )
+    return layers[-1]
+
+
+def extract(
+    network: nn.Module,
+    pictures: Pictures,
+    recipe: Recipe,
+    *,
+    views: int,
+    seed: int,
+    device: torch.device,
+    advance: Callable[[int], None] = lambda count: None,
+) -> Features:
+    """The features of every picture by the network at rest: `views` times augmented, or with 0 once as it is.
+
+    `advance(n)` is called after every n pictures.
+    """
+    preprocess: Preprocess = pictures.preprocess
+    put_in_layout(network.to(device), recipe)
+    inputs = make_inputs(preprocess, recipe, device)
+    augment = replace(recipe.augment, mixup=0.0, cutmix=0.0)  # a row of features has one class
+    rounds = [pictures.epoch(view, batch=BATCH, seed=seed, augment=augment) for view in range(1, views + 1)]
+    seen: list[Tensor] = []
+    targets: list[NDArray[np.int64]] = []
+    hook = last_linear(network).register_forward_pre_hook(lambda layer, args: seen.append(args[0].cpu()))
+    network.eval()
+    try:
+        with torch.inference_mode():
+            for batch in chain.from_iterable(rounds or [pictures.in_order(BATCH)]):
+                network(inputs(batch)[0])
+                targets.append(batch.targets)
+                advance(len(batch.targets))
+    finally:
+        hook.remove()
+    values = torch.cat(seen).numpy()
+    if values.ndim != 2:
+        raise InputError(
+            f"the last linear layer of {type(network).__name__} sees {values.ndim - 1} dimensions of each picture, "
+            "not one row of features; --mode scratch trains all of it"
+        )
+    shape = (max(views, 1), len(pictures))
+    return Features(values.reshape(*shape, -1), np.concatenate(targets).reshape(shape))

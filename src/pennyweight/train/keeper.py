@@ -1,0 +1,43 @@
+"""When a training's state is kept: at every interval, after every epoch, and when a signal asks to stop."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from pennyweight.core.stopping import Stop
+from pennyweight.train.checkpoint import Checkpoints
+
+__all__ = ["Keeper"]
+
+State = dict[str, Any]
+
+
+class Keeper:
+    """Saves into `checkpoints` every `every_s` seconds and after epochs. None keeps nothing, and stops at once.
+
+    `stop` says whether a signal came, and ends the training once its state is safe.
+    """
+
+    def __init__(
+        self, checkpoints: Checkpoints | None = None, *, every_s: float = 300.0, stop: Stop | None = None
+    ) -> None:
+        self.checkpoints = checkpoints
+        self.every_s = every_s
+        self.stop = stop or Stop()
+        self._saved = time.monotonic()
+
+    def latest(self) -> State | None:
+        """What to go on from, or None."""
+        return None if self.checkpoints is None else self.checkpoints.latest()
+
+    @property
+    def wish(self) -> tuple[float, float]:
+        """(1 when an interval has passed, 1 when a signal asks to stop): numbers, so that ranks can add them up."""
+        return float(time.monotonic() - self._saved >= self.every_s), float(self.stop.asked is not None)
+
+    def save(self, state: State, *, writes: bool) -> None:
+        """Keep the state now, if this process is the one that writes."""
+        if self.checkpoints is not None and writes:
+            self.checkpoints.save(state)
+        self._saved = time.monotonic()

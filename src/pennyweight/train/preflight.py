@@ -1,0 +1,135 @@
+"""Before a long run, in seconds: what would make it worthless is found, and named with its likely cause."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pennyweight.core.errors import PennyweightError
+from pennyweight.core.preprocess import Preprocess
+from pennyweight.data import Batch
+from pennyweight.train.path import make_inputs, put_in_layout
+from pennyweight.train.recipe import Recipe
+
+__all__ = ["preflight"]
+
+PICTURES = 16
+STEPS = 40
+SECONDS = 20.0
+"""One batch has so long to be learnt; a large network has fewer steps, and is asked for less."""
+START = 1.0
+"""How far above ln(classes) the loss may start."""
+CALIBRATION = 30
+
+
+def preflight(model: nn.Module, batch: Batch, recipe: Recipe, *, preprocess: Preprocess, classes: int) -> list[str]:
+    """Check a copy of `model` on one batch; what was found, a line each.
+
+    The loss at the start is near ln(classes), every parameter gets a gradient, train and eval mode agree, and the batch
+    can be learnt by heart. Raises PennyweightError that names all that fails.
+    """
+    copied = copy.deepcopy(model)
+    put_in_layout(copied, recipe)
+    few = Batch(batch.pixels[:PICTURES], batch.targets[:PICTURES])
+    x, targets = make_inputs(preprocess, recipe, next(copied.parameters()).device)(few)
+    for module in copied.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0  # chance would hide what is looked for
+    found = [
+        _start(copied, x, targets, classes),
+        _gradients(copied, x, targets),
+        _agreement(copied, x, targets),
+        _overfit(copied, x, targets),
+    ]
+    failed = [line for passed, line in found if not passed]
+    if failed:
+        raise PennyweightError(f"pre-flight: {'; '.join(failed)} (--no-preflight trains all the same)")
+    return [f"pre-flight: {line}" for _, line in found]
+
+
+Finding = tuple[bool, str]
+
+
+def _start(model: nn.Module, x: Tensor, targets: Tensor, classes: int) -> Finding:
+    """Untrained, every class is as likely as any other."""
+    model.train()
+    with torch.no_grad():
+        loss = F.cross_entropy(model(x), targets).item()
+    expected = math.log(classes)
+    line = f"the loss starts at {loss:.2f}, where guessing gives ln({classes}) = {expected:.2f}"
+    if math.isfinite(loss) and loss <= expected + START:
+        return True, line
+    return False, f"{line}: the last layer starts too large, or the pictures are not normalised as the weights expect"
+
+
+def _gradients(model: nn.Module, x: Tensor, targets: Tensor) -> Finding:
+    """A parameter without one never learns."""
+    model.zero_grad()
+    F.cross_entropy(model(x), targets).backward()  # type: ignore[no-untyped-call]
+    trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    without = [name for name, p in trained if p.grad is None or not p.grad.abs().sum() > 0]
+    if not without:
+        return True, f"all {len(trained)} parameters get a gradient"
+    return False, (
+        f"{len(without)} of {len(trained)} parameters get no gradient, first '{without[0]}': "
+        "a part that forward does not use, or whose units are all dead"
+    )
+
+
+def _agreement(model: nn.Module, x: Tensor, targets: Tensor) -> Finding:
+    """Once norms have seen a batch often enough, eval mode answers as train mode does."""
+    copied = copy.deepcopy(model).train()
+    with torch.no_grad():
+        for module in copied.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.reset_running_stats()
+                module.momentum = None  # a plain mean, which needs few passes
+        started = time.monotonic()
+        for _ in range(CALIBRATION):
+            training = copied(x)
+            if time.monotonic() - started > SECONDS / 2:
+                break
+        resting = copied.eval()(x)
+    away = float((training - resting).norm() / training.norm().clamp_min(1e-6))
+    line = f"train and eval mode answer alike, to {away:.1%}"
+    if away < 0.5:
+        return True, line
+    return False, (
+        f"eval mode answers otherwise than train mode, by {away:.0%}: a layer beyond dropout and "
+        "batch norm changes with the mode, or a norm whose running figures do not follow"
+    )
+
+
+def _overfit(model: nn.Module, x: Tensor, targets: Tensor) -> Finding:
+    """A network that cannot learn a few pictures by heart learns nothing from many."""
+    model.train()
+    optimizer = torch.optim.Adam((p for p in model.parameters() if p.requires_grad), lr=2e-3)
+    losses = []
+    for _ in _within(STEPS, SECONDS):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), targets)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        losses.append(loss.item())
+    line = f"one batch is learnt by heart: loss {losses[0]:.2f} to {min(losses):.2f} in {len(losses)} steps"
+    if min(losses) < 0.7 * losses[0]:
+        return True, line
+    return False, (
+        f"one batch cannot be learnt: loss {losses[0]:.2f} to {min(losses):.2f} in {len(losses)} steps: labels "
+        "that say nothing of the pictures, frozen weights, or gradients that vanish"
+    )
+
+
+def _within(steps: int, seconds: float) -> Iterator[int]:
+    """So many numbers, or as many as there is time for; at least five."""
+    started = time.monotonic()
+    for number in range(steps):
+        if number >= 5 and time.monotonic() - started > seconds:
+            return
+        yield number

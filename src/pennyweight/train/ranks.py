@@ -1,0 +1,74 @@
+"""Several processes as one training: each takes its part of every batch, and sums go over all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import TypeVar
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from accelerate import Accelerator
+from accelerate.utils import InitProcessGroupKwargs
+from torch import nn
+
+from pennyweight.data import Batch
+
+__all__ = ["PATIENCE_S", "Ranks"]
+
+PATIENCE_S = 45
+"""A rank that hears nothing of another for so long takes it for dead."""
+
+T = TypeVar("T")
+
+
+class Ranks:
+    """This process among `count`: torchrun starts several, anything else one. Only the first writes."""
+
+    def __init__(self) -> None:
+        patience = InitProcessGroupKwargs(timeout=timedelta(seconds=PATIENCE_S))
+        self.accelerator = Accelerator(kwargs_handlers=[patience])
+        self.count = self.accelerator.num_processes
+        self.number = self.accelerator.process_index
+        self.device: torch.device = self.accelerator.device
+
+    def prepare(self, model: nn.Module) -> nn.Module:
+        """The module whose gradients are means over the ranks; batch norm too is over all of them where it can be."""
+        if self.count > 1 and self.device.type == "cuda":  # torch has it for CUDA alone
+            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+        prepared: nn.Module = self.accelerator.prepare(model)
+        return prepared
+
+    def part(self, batch: Batch) -> Batch:
+        """This rank's share of a batch, nearly as large as every other's."""
+        rows = np.array_split(np.arange(len(batch.targets)), self.count)[self.number]
+        return batch.rows(rows)
+
+    def turns(self, items: Iterator[T]) -> Iterator[T]:
+        """Every `count`-th item, beginning with this rank's first."""
+        return (item for number, item in enumerate(items) if number % self.count == self.number)
+
+    def sum(self, values: Sequence[float]) -> list[float]:
+        """Each value summed over the ranks, in float64."""
+        if self.count == 1:
+            return list(values)
+        total = torch.tensor(values, dtype=torch.float64, device=self.device)
+        dist.all_reduce(total)
+        return list(total.tolist())
+
+    def gather(self, value: T) -> list[T]:
+        """Every rank's value, in order."""
+        if self.count == 1:
+            return [value]
+        values: list[T] = [value] * self.count
+        dist.all_gather_object(values, value)
+        return values
+
+    def end_others(self) -> None:
+        """From here on the first rank works alone; every other one ends its process, with status 0."""
+        if self.count == 1:
+            return
+        dist.destroy_process_group()
+        if self.number:
+            raise SystemExit(0)

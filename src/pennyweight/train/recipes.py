@@ -1,0 +1,59 @@
+"""Recipes with a name. Those called classic are the tutorials' own, with weights chosen on validation, not on test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pennyweight.core.errors import InputError, nearest
+from pennyweight.train.recipe import Recipe
+
+__all__ = ["MANY", "RECIPES", "named", "suitable"]
+
+MANY = 5_000
+"""Training pictures from which on large steps at a high rate learn more in the same time."""
+
+_CLASSIC = {"label_smoothing": 0.0, "flip": False, "shift": 0.0, "weight_decay": 0.0, "schedule": "constant"}
+
+RECIPES: Mapping[str, Recipe] = {
+    # A few hundred to a few thousand pictures, from nothing.
+    "steady": Recipe(),
+    # Many small pictures in little time: after Smith and Topin 2017, arXiv:1708.07120, and Page 2018 (DAWNBench).
+    "quick": Recipe(
+        epochs=16, batch=128, optimizer="sgd", lr=0.2, weight_decay=5e-4, schedule="one-cycle", label_smoothing=0.1
+    ),
+    # The last layer on kept features.
+    "probe": Recipe(
+        mode="head", epochs=40, batch=64, lr=3e-3, weight_decay=0.01, warmup_epochs=0.0, label_smoothing=0.0
+    ),
+    # The last layer, then all of it, the stem slowest.
+    "gentle": Recipe(
+        mode="finetune", epochs=8, batch=32, lr=2e-4, weight_decay=0.01, warmup_epochs=1.0, rate_decay=0.7
+    ),
+    # The first network of many courses: Adam 1e-3 over 10 epochs, pictures as they are.
+    "classic-cifar": Recipe(epochs=10, batch=128, optimizer="adam", lr=1e-3, warmup_epochs=0.0, **_CLASSIC),  # type: ignore[arg-type]
+    # Cats and dogs with a frozen VGG-16: SGD 1e-3 on the last layer, centre crop.
+    "classic-transfer": Recipe(
+        mode="head",
+        epochs=10,
+        batch=64,
+        optimizer="sgd",
+        lr=1e-3,
+        warmup_epochs=0.0,
+        **_CLASSIC,  # type: ignore[arg-type]
+    ),
+}
+
+
+def named(name: str) -> Recipe:
+    """The recipe of that name. Raises InputError with the nearest name."""
+    if name not in RECIPES:
+        known = f"; there are {', '.join(RECIPES)}"
+        raise InputError(f"unknown recipe '{name}'{nearest(name, RECIPES, otherwise=known)}")
+    return RECIPES[name]
+
+
+def suitable(mode: str, pictures: int) -> str:
+    """The name of the recipe for a mode and so many training pictures."""
+    if mode in ("head", "finetune"):
+        return {"head": "probe", "finetune": "gentle"}[mode]
+    return "quick" if pictures >= MANY else "steady"

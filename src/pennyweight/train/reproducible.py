@@ -1,0 +1,39 @@
+"""One seed decides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+__all__ = ["random_state", "reproducible", "set_random_state"]
+
+
+@contextmanager
+def reproducible(seed: int) -> Iterator[None]:
+    """Inside, torch draws from `seed` and its algorithms are deterministic; outside, all is as before."""
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+
+
+def random_state() -> list[torch.Tensor]:
+    """The state of every generator that a step may draw from: the processor's, then each accelerator's.
+
+    The order of samples and their augmentation need none: they are functions of (seed, epoch, sample).
+    """
+    return [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_available() else ())]
+
+
+def set_random_state(state: list[torch.Tensor]) -> None:
+    """From what `random_state` gave."""
+    torch.set_rng_state(state[0])
+    if torch.cuda.is_available() and len(state) > 1:
+        torch.cuda.set_rng_state_all(state[1:])

@@ -1,0 +1,197 @@
+"""The quickest way to step, measured: a few steps of each, checked against float32, remembered for this machine."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import shutil
+import statistics
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pennyweight.core.errors import PennyweightError
+from pennyweight.core.files import read_json, write_json
+from pennyweight.core.machine import machine, versions
+from pennyweight.core.preprocess import Preprocess
+from pennyweight.data import Batch
+from pennyweight.train.epoch import Watcher
+from pennyweight.train.keeper import Keeper
+from pennyweight.train.loop import Training
+from pennyweight.train.path import arithmetic, make_inputs, put_in_layout
+from pennyweight.train.ranks import Ranks
+from pennyweight.train.recipe import Recipe
+
+__all__ = ["WARM_UP", "Measured", "Nobody", "Way", "measure"]
+
+WARM_UP = 2
+TIMED = 5
+ALIKE = 0.9
+"""Cosine between a way's gradient and float32's, below which it is refused."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """One way to step, and what it took."""
+
+    layout: str
+    precision: str
+    compile: bool
+    step_ms: float
+    """Median of a few whole steps."""
+    alike: float
+    """Cosine between its gradient and that of float32 in the usual layout, on one batch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What was tried. `recipe` has the quickest way that agrees with float32."""
+
+    ways: tuple[Way, ...]
+    remembered: bool
+    """Whether it was measured in an earlier run."""
+
+    @property
+    def quickest(self) -> Way:
+        return min((way for way in self.ways if way.alike >= ALIKE), key=lambda way: way.step_ms)
+
+    def applied_to(self, recipe: Recipe) -> Recipe:
+        """The recipe with the quickest way."""
+        way = self.quickest
+        return replace(recipe, layout=way.layout, precision=way.precision, compile=way.compile)  # type: ignore[arg-type]
+
+    @property
+    def note(self) -> str:
+        """The outcome in a line."""
+        tried = ", ".join(
+            f"{way.layout} {way.precision}{' compiled' if way.compile else ''} {way.step_ms:.0f} ms"
+            + ("" if way.alike >= ALIKE else " (refused: not as float32)")
+            for way in sorted(self.ways, key=lambda way: way.step_ms)
+        )
+        return f"step path{' (measured before)' if self.remembered else ''}: {tried}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As run.json keeps it."""
+        return {"ways": [asdict(way) for way in self.ways], "remembered": self.remembered}
+
+
+def measure(
+    model: nn.Module,
+    batches: Sequence[Batch],
+    recipe: Recipe,
+    *,
+    preprocess: Preprocess,
+    ranks: Ranks,
+    compiling: bool,
+    memory: Path,
+) -> Measured:
+    """Time steps on a copy of `model` over `batches` in each layout and precision, then the best of them compiled.
+
+    What was found is kept in the folder `memory`, by machine, versions, network, batch and input. `compiling` says
+    whether compiling, which may take minutes, is worth a try.
+    """
+    known = memory / f"{_key(model, batches, compiling)}.json"
+    with suppress(PennyweightError, TypeError, KeyError):
+        ways = tuple(Way(**way) for way in read_json(known)["ways"])
+        return Measured(ways=ways, remembered=True)
+    reference = _gradient(model, batches[0], replace(recipe, layout="channels_first", precision="float32"), preprocess)
+
+    def way(changed: Recipe) -> Way:
+        gradient = _gradient(model, batches[0], changed, preprocess)
+        alike = float(F.cosine_similarity(gradient, reference, dim=0)) if torch.isfinite(gradient).all() else -1.0
+        step_ms = _step_ms(model, batches, changed, preprocess, ranks)
+        return Way(
+            layout=changed.layout, precision=changed.precision, compile=changed.compile, step_ms=step_ms, alike=alike
+        )
+
+    tried = [
+        way(replace(recipe, layout=layout, precision=precision, compile=False))
+        for layout in ("channels_first", "channels_last")
+        for precision in ("float32", "bfloat16")
+    ]
+    best = Measured(ways=tuple(tried), remembered=False)
+    if compiling and (ranks.device.type != "cpu" or shutil.which("g++") or shutil.which("clang++")):
+        tried.append(way(replace(best.applied_to(recipe), compile=True)))
+    found = Measured(ways=tuple(tried), remembered=False)
+    with suppress(OSError):  # a machine without a place to remember measures each time
+        memory.mkdir(parents=True, exist_ok=True)
+        write_json(known, found.to_dict())
+    return found
+
+
+def _gradient(model: nn.Module, batch: Batch, recipe: Recipe, preprocess: Preprocess) -> Tensor:
+    """The gradient of one batch as one row, in float32; random numbers are those of every other call."""
+    copied = copy.deepcopy(model).train()
+    put_in_layout(copied, recipe)
+    device = next(copied.parameters()).device
+    x, targets = make_inputs(preprocess, recipe, device)(batch)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        with arithmetic(recipe, device):
+            logits = copied(x)
+    F.cross_entropy(logits.float(), targets).backward()  # type: ignore[no-untyped-call]
+    return torch.cat([p.grad.float().flatten() for p in copied.parameters() if p.grad is not None])
+
+
+def _step_ms(model: nn.Module, batches: Sequence[Batch], recipe: Recipe, preprocess: Preprocess, ranks: Ranks) -> float:
+    """The median of a few steps."""
+    training = Training(
+        copy.deepcopy(model),
+        training=_Few(batches),
+        recipe=recipe,
+        seed=0,
+        watcher=Nobody(),
+        preprocess=preprocess,
+        keeper=Keeper(),
+        teacher=None,
+        ranks=ranks,
+    )
+    training.network.train()
+    spent = []
+    for number in range(WARM_UP + TIMED):
+        started = time.perf_counter()
+        training.step(batches[number % len(batches)])
+        spent.append((time.perf_counter() - started) * 1000)
+    return statistics.median(spent[WARM_UP:])
+
+
+def _key(model: nn.Module, batches: Sequence[Batch], compiling: bool) -> str:
+    """What a measurement depends on, as a file's name."""
+    shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    known = [machine(), versions(), torch.get_num_threads(), compiling, batches[0].pixels.shape, sorted(shapes.items())]
+    return hashlib.sha256(json.dumps(known).encode()).hexdigest()[:32]
+
+
+class _Few:
+    """Some batches as a training set."""
+
+    def __init__(self, batches: Sequence[Batch]) -> None:
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return sum(len(batch.targets) for batch in self.batches)
+
+    def steps(self, batch: int) -> int:
+        return len(self.batches)
+
+    def epoch(self, epoch: int, *, batch: int, seed: int, augment: Any, device: Any = None) -> Any:
+        return iter(self.batches)
+
+    def in_order(self, batch: int) -> Any:
+        return iter(self.batches)
+
+
+class Nobody(Watcher):
+    """Is told, and says nothing."""
+
+    def epoch_started(self, epoch: int, steps: int) -> None: ...
+    def step(self, loss: float, images: int, *, right: float | None = None, waited_s: float | None = None) -> None: ...
+    def epoch_finished(self, metrics: Any) -> None: ...

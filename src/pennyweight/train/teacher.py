@@ -1,0 +1,45 @@
+"""A trained network that a smaller one learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pennyweight.core.errors import InputError
+from pennyweight.core.preprocess import Preprocess
+from pennyweight.train.loop import Teacher
+
+__all__ = ["make_teacher"]
+
+
+def make_teacher(
+    network: nn.Module, *, theirs: Preprocess, ours: Preprocess, order: Sequence[int], device: torch.device
+) -> Teacher:
+    """From the student's input to the teacher's logits for the student's classes. (B, C, H, W) -> (B, len(order))
+
+    The student's normalisation is taken back and the teacher's applied; another size is interpolated. `order` says
+    which of the teacher's outputs each class is. Raises InputError for another number of channels.
+    """
+    if theirs.channels != ours.channels:
+        raise InputError(f"the teacher sees {theirs.channels} channels, these pictures have {ours.channels}")
+    network = network.to(device).eval().requires_grad_(False)
+    columns = torch.tensor(list(order), device=device)
+
+    def values(numbers: Sequence[float]) -> Tensor:
+        return torch.tensor(numbers, dtype=torch.float32, device=device).view(1, -1, 1, 1)
+
+    scale = values(ours.std) / values(theirs.std)
+    shift = (values(ours.mean) - values(theirs.mean)) / values(theirs.std)
+
+    @torch.no_grad()
+    def teacher(x: Tensor) -> Tensor:
+        seen = x.float() * scale + shift
+        if theirs.size != ours.size:
+            seen = F.interpolate(seen, size=(theirs.size, theirs.size), mode="bilinear", antialias=True)
+        logits: Tensor = network(seen)[:, columns]
+        return logits.to(x.dtype)
+
+    return teacher

@@ -1,0 +1,149 @@
+"""Scratch, head, finetune: which part of the network is trained when."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from pennyweight import data
+from pennyweight.core.files import write_lines
+from pennyweight.nn.weights import save_weights
+from pennyweight.report.progress import TrainingProgress
+from pennyweight.train import Epoch, Keeper, Ranks, Recipe, train
+from pennyweight.train.epoch import best_of
+from pennyweight.train.head import extract, last_linear
+from pennyweight.train.loop import Teacher
+from pennyweight.train.trackers import Tracker
+from pennyweight.verbs.plan import Plan
+
+__all__ = ["Work", "train_by_mode"]
+
+WATCHED_EPOCH = 2
+"""The first epoch also warms up."""
+MOST_WAITING = 0.3
+"""Share of an epoch's time spent waiting for pictures from which that is said."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """A run about to be trained."""
+
+    folder: Path
+    network: nn.Module
+    pictures: Mapping[data.Split, data.Pictures]
+    plan: Plan
+    shown: TrainingProgress
+    keeper: Keeper
+    ranks: Ranks
+    teacher: Teacher | None
+    tracker: Tracker
+    labels: Sequence[str]
+
+    @property
+    def class_weights(self) -> NDArray[np.float32] | None:
+        """How much a picture of each class counts, where that is what is done about unequal classes."""
+        balance = self.pictures["train"].balance
+        return None if balance is None else balance.weights
+
+
+def train_by_mode(work: Work) -> Epoch:
+    """Train as the recipe's mode says; the best epoch, whose weights are in the run's folder."""
+    recipe = work.plan.recipe
+    kept = work.keeper.latest()
+    history: list[Epoch] = []
+    if recipe.mode == "head":
+        history = _head(work, recipe)
+    elif recipe.mode == "finetune" and (kept is None or kept["phase"] == "head"):
+        history = _head(work, _first_part(recipe))
+    if recipe.mode != "head":
+        history = train(
+            work.network,
+            training=work.pictures["train"],
+            validation=work.pictures["val"],
+            recipe=recipe,
+            preprocess=work.plan.preprocess,
+            class_weights=work.class_weights,
+            teacher=work.teacher,
+            phase="network",
+            history=history,
+            **_shared(work),
+        )
+    best = best_of(history)
+    assert best is not None
+    return best
+
+
+def _first_part(recipe: Recipe) -> Recipe:
+    """What finetune does before it lets the trunk move."""
+    return replace(
+        recipe, epochs=recipe.head_epochs, optimizer="adamw", lr=recipe.head_lr, schedule="cosine", warmup_epochs=0.0
+    )
+
+
+def _head(work: Work, recipe: Recipe) -> list[Epoch]:
+    """Train the last linear layer on features that are computed once."""
+    features = {}
+    for split, views in (("train", recipe.views), ("val", 0)):
+        pictures = work.pictures[split]  # type: ignore[index]
+        with work.shown.phase(f"features of {split}", len(pictures) * max(views, 1)) as phase:
+            features[split] = extract(
+                work.network,
+                pictures,
+                recipe,
+                views=views,
+                seed=work.plan.seed,
+                device=work.ranks.device,
+                advance=phase.advance,
+            )
+    # What augments pictures, or speeds up a network, does nothing for rows of features.
+    plain = replace(recipe, mixup=0.0, cutmix=0.0, precision="float32", compile=False)
+    return train(
+        last_linear(work.network),
+        training=features["train"],
+        class_weights=work.class_weights,
+        validation=features["val"],
+        recipe=plain,
+        preprocess=None,
+        phase="head",
+        **_shared(work),
+    )
+
+
+def _shared(work: Work) -> dict[str, Any]:
+    """What both parts of a training are told alike."""
+    said = work.plan.describe(work.labels)
+
+    def keep(epochs: Sequence[Epoch], best: bool) -> None:
+        if work.ranks.number:
+            return
+        if best:
+            save_weights(work.folder / "weights.safetensors", work.network, said | {"epoch": str(len(epochs))})
+        # All of them: a run that was killed may have more lines than epochs that were kept.
+        write_lines(work.folder / "metrics.jsonl", [epoch.to_dict() for epoch in epochs])
+        work.tracker.epoch(epochs[-1].to_dict())
+        if len(epochs) == WATCHED_EPOCH and epochs[-1].loader_share > MOST_WAITING:
+            work.shown.note(_loader_bound(work.pictures["train"], epochs[-1]))
+
+    return {
+        "seed": work.plan.seed,
+        "watcher": work.shown,
+        "keeper": work.keeper,
+        "ranks": work.ranks,
+        "after_epoch": keep,
+    }
+
+
+def _loader_bound(pictures: data.Pictures, epoch: Epoch) -> str:
+    """That training waits for its pictures, and what would change it."""
+    kept = "" if pictures.kept else "room for decoded pictures (a larger disk at $PENNYWEIGHT_CACHE), "
+    policy = "--set policy=none, " if pictures.heavy else ""
+    return (
+        f"loading holds training back: {epoch.loader_share:.0%} of an epoch went by waiting for pictures; "
+        f"what helps: {kept}{policy}more cores, or a smaller --input"
+    )

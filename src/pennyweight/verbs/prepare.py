@@ -1,0 +1,108 @@
+"""What `fit` measures and checks before the first step of a new run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from pennyweight import data, zoo
+from pennyweight.core.download import cache_folder
+from pennyweight.core.errors import InputError
+from pennyweight.core.labels import numbers_of
+from pennyweight.core.preprocess import Preprocess
+from pennyweight.core.run import Run
+from pennyweight.train import Ranks
+from pennyweight.train.loop import Teacher
+from pennyweight.train.preflight import preflight as check
+from pennyweight.train.speed import measure
+from pennyweight.train.teacher import make_teacher
+from pennyweight.train.timing import epoch_seconds
+from pennyweight.verbs.load import preprocess_of, restore
+from pennyweight.verbs.plan import Plan
+
+__all__ = ["open_teacher", "prepare"]
+
+LONG_STEPS = 2_000
+"""From so many steps on a training is worth a check beforehand."""
+COMPILING_S = 1_200.0
+"""A training with less time than this does not try whether compiling pays: the trial alone takes half a minute."""
+SPARE = 0.05
+"""Of the time left, kept for what was not measured: the test split, the report, a busier machine."""
+
+
+def prepare(
+    plan: Plan,
+    network: nn.Module,
+    pictures: Mapping[data.Split, data.Pictures],
+    *,
+    ranks: Ranks,
+    teacher: Teacher | None,
+    left_s: float | None,
+    speed: str | None,
+    preflight: bool | None,
+    note: Callable[[str], None],
+) -> tuple[Plan, dict[str, Any] | None]:
+    """The plan with its way to step and its epochs settled, and what was measured for it.
+
+    Raises PennyweightError for what the pre-flight checks find, InputError when the time is over already.
+    """
+    recipe, training = plan.recipe, pictures["train"]
+    augment = recipe.augment
+    batches = list(islice(training.epoch(1, batch=recipe.batch, seed=plan.seed, augment=augment), 3))
+    whole = recipe.mode != "head"
+    long = left_s is not None or recipe.epochs * training.steps(recipe.batch) >= LONG_STEPS
+    if whole and (long if preflight is None else preflight):
+        for line in check(network, batches[0], recipe, preprocess=plan.preprocess, classes=plan.model["num_classes"]):
+            note(line)
+    found = None
+    if whole and (speed or ("fixed" if left_s is None else "auto")) == "auto":
+        measured = measure(
+            network,
+            batches,
+            recipe,
+            preprocess=plan.preprocess,
+            ranks=ranks,
+            compiling=left_s is None or left_s > COMPILING_S,
+            memory=cache_folder("speed"),
+        )
+        measured = ranks.gather(measured)[0]
+        note(measured.note)
+        recipe, found = measured.applied_to(recipe), measured.to_dict()
+    if left_s is not None and whole:
+        epoch_s = epoch_seconds(
+            network, training, pictures["val"], recipe,
+            preprocess=plan.preprocess, ranks=ranks, seed=plan.seed, teacher=teacher,
+        )  # fmt: skip
+        epoch_s = ranks.gather(epoch_s)[0]
+        test_s = epoch_s * len(pictures["test"]) / (3 * len(training) + len(pictures["val"]))
+        if left_s <= 0:
+            raise InputError("reading the pictures took all of --minutes; give it more")
+        epochs = max(1, int((left_s * (1 - SPARE) - test_s) / epoch_s))
+        note(f"an epoch takes {epoch_s:.0f} s here: {epochs} of them fit the time")
+        recipe = replace(recipe, epochs=epochs)
+        found = {**(found or {}), "epoch_s": epoch_s}
+    return replace(plan, recipe=recipe), found
+
+
+def open_teacher(
+    teacher: str | os.PathLike[str] | None, source: data.Source, ours: Preprocess, device: torch.device
+) -> Teacher | None:
+    """A run, or a name with its best published weights, as something to learn from. Raises SourceError for a class
+    that it does not know."""
+    if teacher is None:
+        return None
+    if Path(teacher).is_dir():
+        run = Run(Path(teacher))
+        network, theirs, labels = restore(run), preprocess_of(run), tuple(run.labels)
+    else:
+        made = zoo.open_pretrained(str(teacher), "imagenet")
+        network, theirs, labels = made.network, made.preprocess, made.labels
+    order = numbers_of(source.labels, labels, source=source.name)
+    return make_teacher(network, theirs=theirs, ours=ours, order=order, device=device)

@@ -1,0 +1,47 @@
+"""`fit` several times with seeds that follow each other: what chance contributes to a figure."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from pennyweight import data
+from pennyweight.core.errors import InputError
+from pennyweight.core.files import write_json
+from pennyweight.core.run import latest_run_folder, new_run_folder
+from pennyweight.verbs.fit import fit
+
+__all__ = ["fit_seeds"]
+
+
+def fit_seeds(
+    source: str | os.PathLike[str] | data.Source,
+    model: str = "auto",
+    *,
+    seeds: int,
+    seed: int = 0,
+    out: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    **options: Any,
+) -> dict[str, Any]:
+    """Runs out/seed-N, each as `fit` makes it, and seeds.json beside them: what is returned.
+
+    {"folder", "accuracies" by seed, "mean", "deviation"}: test accuracies, and their sample deviation. With `resume`
+    runs that are there go on, or are taken as they are.
+    """
+    if seeds < 2:
+        raise InputError(f"a deviation needs at least 2 seeds, not {seeds}")
+    opened = source if isinstance(source, data.Source) else data.open(source)
+    name = f"{opened.name}-seeds"
+    there = (Path(out) if out is not None else latest_run_folder(name)) if resume else None
+    folder = there if there is not None and there.is_dir() else new_run_folder(out, name)
+    accuracies = {}
+    for number in range(seed, seed + seeds):
+        run = fit(opened, model, out=folder / f"seed-{number}", seed=number, resume=resume, **options)
+        accuracies[str(number)] = float(run.evaluation["accuracy"])
+    values = list(accuracies.values())
+    found = {"folder": str(folder), "accuracies": accuracies, "mean": fmean(values), "deviation": stdev(values)}
+    write_json(folder / "seeds.json", found)
+    return found

@@ -1,0 +1,220 @@
+"""A training that was stopped anywhere ends with the bits of one that was not."""
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pennyweight.core.errors import RunError
+from pennyweight.core.stopping import Stop
+from pennyweight.train import Checkpoints, Epoch, Keeper
+from pennyweight.train import checkpoint as room
+from pennyweight.train.loop import Training
+
+Make = Callable[..., Any]
+CLASSES = [number % 4 for number in range(36)]
+EVERYTHING = {
+    "epochs": 3,
+    "batch": 8,
+    "flip": True,
+    "shift": 0.125,
+    "mixup": 0.2,
+    "cutmix": 1.0,
+    "ema": 0.9,
+    "clip_norm": 1.0,
+    "accumulate": 2,
+    "warmup_epochs": 1.0,
+}
+OPTIMIZERS = ({"optimizer": "adamw", "lr": 0.01}, {"optimizer": "sgd", "lr": 0.1, "schedule": "one-cycle"})
+
+
+class Outcome:
+    """The bits that a training left: the last weights, the best ones, and the figures that are no timings."""
+
+    def __init__(self) -> None:
+        self.last: dict[str, Tensor] = {}
+        self.best: dict[str, Tensor] = {}
+        self.figures: list[tuple[float, ...]] = []
+
+    def __eq__(self, other: object) -> bool:
+        assert isinstance(other, Outcome)
+        same = [
+            one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)
+            for one, two in ((self.last, other.last), (self.best, other.best))
+        ]
+        return all(same) and self.figures == other.figures
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@pytest.fixture
+def outcome(make_network: Make, make_pictures: Make, run_training: Make) -> Callable[..., Outcome]:
+    """`outcome(keeper, into=…, **recipe)`: train a fresh network; `into` is what an earlier attempt left."""
+    pictures, others = make_pictures(CLASSES), make_pictures(CLASSES, seed=1)
+
+    def run(keeper: Keeper | None = None, into: Outcome | None = None, **recipe: Any) -> Outcome:
+        network: nn.Module = make_network()
+        made = into or Outcome()
+
+        def after_epoch(epoch: Epoch, best: bool) -> None:
+            if best:
+                made.best = {key: value.clone() for key, value in network.state_dict().items()}
+            del made.figures[epoch.epoch - 1 :]
+            made.figures.append((epoch.train_loss, epoch.train_accuracy, epoch.val_loss, epoch.val_accuracy, epoch.lr))
+
+        run_training(network, pictures, others, keeper=keeper, after_epoch=after_epoch, **recipe)
+        made.last = network.state_dict()
+        return made
+
+    return run
+
+
+def stopping_at(checkpoints: Checkpoints, step: int) -> Keeper:
+    """A keeper that a signal reaches during that step."""
+
+    class Timed(Stop):
+        @property
+        def asked(self) -> int | None:  # type: ignore[override]
+            return signal.SIGINT if steps[0] >= step else None
+
+        @asked.setter
+        def asked(self, value: int | None) -> None: ...
+
+    steps = [0]
+    keeper = Keeper(checkpoints, stop=Timed())
+    wish = Keeper.wish.fget
+    assert wish is not None
+
+    class Counting(Keeper):
+        @property
+        def wish(self) -> tuple[float, float]:
+            steps[0] += 1
+            return wish(self)  # type: ignore[no-any-return]
+
+    keeper.__class__ = Counting
+    return keeper
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda recipe: recipe["optimizer"])
+@pytest.mark.parametrize("step", [1, 3, 5, 8, 10, 14])
+def test_stopped_at_any_step_it_ends_with_the_same_bits(
+    outcome: Callable[..., Outcome], tmp_path: Path, step: int, optimizer: dict[str, Any]
+) -> None:
+    recipe = {**EVERYTHING, **optimizer}
+    whole = outcome(**recipe)
+    parts = Outcome()
+    with pytest.raises(KeyboardInterrupt):
+        outcome(stopping_at(Checkpoints(tmp_path / "kept"), step), parts, **recipe)
+    assert outcome(Keeper(Checkpoints(tmp_path / "kept")), parts, **recipe) == whole
+
+
+def test_that_comparison_sees_a_lost_random_state(
+    outcome: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = outcome(**EVERYTHING)
+    parts = Outcome()
+    with pytest.raises(KeyboardInterrupt):
+        outcome(stopping_at(Checkpoints(tmp_path / "kept"), 3), parts, **EVERYTHING)
+    monkeypatch.setattr("pennyweight.train.progress.set_random_state", lambda state: None)
+    assert outcome(Keeper(Checkpoints(tmp_path / "kept")), parts, **EVERYTHING) != whole
+
+
+def test_killed_between_an_epochs_checkpoint_and_what_its_caller_keeps(
+    outcome: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = outcome(**EVERYTHING)
+    parts, keep = Outcome(), Training.keep
+
+    def killed(self: Training) -> None:
+        keep(self)
+        if len(self.progress.history) == 2:
+            raise SystemExit
+
+    monkeypatch.setattr(Training, "keep", killed)
+    with pytest.raises(SystemExit):
+        outcome(Keeper(Checkpoints(tmp_path / "kept")), parts, **EVERYTHING)
+    assert len(parts.figures) == 1
+    monkeypatch.setattr(Training, "keep", keep)
+    assert outcome(Keeper(Checkpoints(tmp_path / "kept")), parts, **EVERYTHING) == whole
+
+
+def test_patience_ends_a_resumed_training_where_it_ends_another(
+    outcome: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    recipe = {**EVERYTHING, "epochs": 40, "patience": 2}
+    whole = outcome(**recipe)
+    assert len(whole.figures) < 40
+    parts = Outcome()
+    with pytest.raises(KeyboardInterrupt):
+        outcome(stopping_at(Checkpoints(tmp_path / "kept"), 8), parts, **recipe)
+    assert outcome(Keeper(Checkpoints(tmp_path / "kept")), parts, **recipe) == whole
+
+
+# What lies on disk
+
+
+def state(number: int) -> dict[str, Any]:
+    return {"step": number, "value": torch.full((1000,), float(number))}
+
+
+def test_the_last_two_are_kept_with_their_checksums(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path / "kept")
+    assert checkpoints.latest() is None
+    for number in (1, 2, 3):
+        checkpoints.save(state(number))
+    names = ["0000000001.pt", "0000000001.sha256", "0000000002.pt", "0000000002.sha256"]
+    assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == names
+    latest = checkpoints.latest()
+    assert latest is not None
+    assert latest["step"] == 3
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-7], lambda data: data[:900] + b"\0" + data[901:], lambda data: b""]
+)
+def test_a_damaged_one_is_said_and_the_one_before_serves(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    said: list[str] = []
+    checkpoints = Checkpoints(tmp_path / "kept", said.append)
+    for number in (1, 2):
+        checkpoints.save({"step": number, "value": torch.rand(1000)})
+    newest = tmp_path / "kept" / "0000000001.pt"
+    newest.write_bytes(damage(newest.read_bytes()))
+    latest = checkpoints.latest()
+    assert latest is not None
+    assert latest["step"] == 1
+    assert said == ["checkpoint 0000000001.pt is damaged: it is not what its checksum says; the one before it serves"]
+
+
+POINTS = ["torch.save", "_sha256", "write_text", "atomic"]
+
+
+@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), SystemExit()])
+def test_a_failure_inside_saving_leaves_the_previous_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str, error: BaseException
+) -> None:
+    checkpoints = Checkpoints(tmp_path / "kept")
+    checkpoints.save(state(1))
+    checkpoints.save(state(2))
+
+    def fail(*arguments: Any, **options: Any) -> Any:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(*((torch, "save") if point == "torch.save" else (room, point)), fail)
+        with pytest.raises((RunError, SystemExit)) as raised:
+            checkpoints.save(state(3))
+    if isinstance(raised.value, RunError):
+        assert "No space left on device; what was saved before is intact" in str(raised.value)
+        assert "\n" not in str(raised.value)
+    latest = checkpoints.latest()
+    assert latest is not None
+    assert latest["step"] == 2
+    assert torch.equal(latest["value"], state(2)["value"])
+    checkpoints.save(state(4))  # and what the failure left behind is cleared away
+    assert sorted(path.stem for path in (tmp_path / "kept").glob("*.pt")) == ["0000000001", "0000000002"]
+    assert not list((tmp_path / "kept").glob(".*"))
