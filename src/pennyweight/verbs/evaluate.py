@@ -51,6 +51,8 @@ def evaluate(
             f"evaluate {trained.path} SOURCE"
         )
     own = same or opened.address == address
+    if own and trained_on.get("group_by") and not isinstance(source, data.Source):
+        opened = data.open(opened.address, group_by=trained_on["group_by"])  # the same groups, for the same splits
     if own or opened.has_splits:
         samples: Sequence[data.Sample] = data.split(opened)[split]
         name: str = split

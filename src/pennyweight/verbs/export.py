@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from pennyweight import data
-from pennyweight.core.errors import BundleError, SourceError
+from pennyweight.core.errors import BundleError, ImageError, SourceError
 from pennyweight.core.images import Picture
 from pennyweight.core.machine import versions
 from pennyweight.core.manifest import Manifest
+from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run import Run
 from pennyweight.deploy import export_bundle
 from pennyweight.runtime import Bundle
@@ -49,25 +50,34 @@ def export(run: str | os.PathLike[str] | Run, out: str | os.PathLike[str] | None
         cost={"params": cost.params, "macs": cost.macs},
         evaluation={key: evaluation[key] for key in ("split", "images", "accuracy", "accuracy_interval")},
         parity={},
-        data={"name": record["data"]["source"], "fingerprint": record["data"]["fingerprint"]},
+        data={
+            "name": record["data"]["source"],
+            "fingerprint": record["data"]["fingerprint"],
+            "group_by": record["data"].get("group_by"),
+        },
         versions=versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     with tempfile.TemporaryDirectory() as folder:
-        pictures = _test_pictures(run, Path(folder))
+        pictures = _test_pictures(run, preprocess, Path(folder))
         return export_bundle(network, path, manifest, pictures, of=f"test split of {record['data']['source']}")
 
 
-def _test_pictures(run: Run, folder: Path) -> list[Picture]:
+def _test_pictures(run: Run, preprocess: Preprocess, folder: Path) -> list[Picture]:
     """Up to 64 files of the run's test split; none when its source is not here. Arrays are written to `folder`."""
     try:
-        samples = data.split(data.open(run.record["data"]["address"])).test
+        trained_on = run.record["data"]
+        samples = data.split(data.open(trained_on["address"], group_by=trained_on.get("group_by"))).test
     except SourceError:
         return []
     chosen = samples[:: max(1, len(samples) // PROOF_PICTURES)][:PROOF_PICTURES]
     files: list[Picture] = []
     for number, sample in enumerate(chosen):
         picture = sample.read()
+        try:
+            preprocess(picture)
+        except ImageError:
+            continue  # left out of training and scoring too
         if isinstance(picture, np.ndarray):
             path = folder / f"{number:03d}.npy"
             np.save(path, picture)

@@ -23,6 +23,7 @@ from pennyweight.core.images import Pixels
 from pennyweight.core.machine import machine, versions
 from pennyweight.core.run import Run, new_run_folder
 from pennyweight.nn.weights import save_weights
+from pennyweight.report.downloads import Downloads
 from pennyweight.report.page import Mistake, page
 from pennyweight.report.progress import TrainingProgress
 from pennyweight.scoring import Evaluation, score, worst_mistakes
@@ -65,7 +66,7 @@ def fit(
     anything that cannot be used.
     """
     started = perf_counter()
-    opened = source if isinstance(source, data.Source) else data.open(source, group_by=group_by)
+    opened = source if isinstance(source, data.Source) else _opened(source, group_by, progress)
     opened = opened if channels is None else replace(opened, channels=channels)
     splits = data.split(opened)
     plan = make_plan(opened, model, recipe=recipe, input_size=input_size, stem=stem, config=config or {}, seed=seed)
@@ -94,6 +95,7 @@ def fit(
         folder.mkdir(parents=True)
         try:
             record = _record(folder, opened, splits, plan, unreadable)
+            record["data"]["group_by"] = group_by
             write_json(folder / "run.json", record)
             run = Run(folder)
             best = _train(run, network, pictures, plan, shown)
@@ -128,6 +130,11 @@ def fit(
     return Run(folder)
 
 
+def _opened(source: str | os.PathLike[str], group_by: str | None, progress: bool) -> data.Source:
+    with Downloads(None if progress else Console(quiet=True)) as downloads:
+        return data.open(source, group_by=group_by, advance=downloads.advance)
+
+
 def _with_statistics(plan: Plan, pictures: Mapping[data.Split, data.Pictures]) -> Plan:
     """The plan with the mean and deviation of pictures that are neither grey nor RGB, which have no usual ones."""
     if plan.preprocess.channels in (1, 3):
@@ -154,7 +161,7 @@ def _record(
             "address": source.address,
             "labels": list(source.labels),
             "counts": splits.counts,
-            "notes": [*source.notes, *splits.notes],
+            "notes": [*source.notes, *splits.notes, *_left_out(unreadable)],
             "fingerprint": source.fingerprint,
             "split_fingerprint": splits.fingerprint,
             "unreadable": [{"name": name, "reason": reason} for name, reason in unreadable],
@@ -165,6 +172,12 @@ def _record(
         "machine": machine() | {"threads": torch.get_num_threads()},
         "versions": versions(),
     }
+
+
+def _left_out(unreadable: Sequence[data.Unreadable]) -> Sequence[str]:
+    """A note, if there is anything to note."""
+    count = len(unreadable)
+    return [f"{count} pictures cannot be read and are left out, such as {unreadable[0].name}"] if count else []
 
 
 def _train(
