@@ -80,3 +80,119 @@ def test_the_original_is_left_alone(pixels: np.ndarray) -> None:
     assert out.dtype == np.uint8
     assert out.shape == pixels.shape
     assert np.array_equal(pixels, before)
+
+
+def varied(count: int = 24, side: int = 20) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+
+
+EVERYTHING = Augment(flip=True, shift=0.25, policy="trivial", erase=0.5, mixup=0.4, cutmix=1.0)
+
+
+def changed(augment: Augment, pixels, numbers: np.ndarray, **options: int):
+    return augment(pixels, seed=3, epoch=2, samples=numbers, **options)
+
+
+@pytest.mark.parametrize("policy", ["trivial", "rand"])
+def test_a_policy_changes_each_picture_by_its_own_draw(policy: str) -> None:
+    pixels = varied(96)
+    augment = Augment(flip=False, shift=0.0, policy=policy, erase=0.3)
+    whole = changed(augment, pixels.copy(), np.arange(96))
+    parts = [changed(augment, pixels[part].copy(), part) for part in np.array_split(np.arange(96)[::-1], 7)]
+    assert np.array_equal(whole, np.concatenate(parts)[::-1])
+    assert 60 < (whole != pixels).any((1, 2, 3)).sum() <= 96
+    other = augment(pixels.copy(), seed=3, epoch=3, samples=np.arange(96))
+    assert (other != whole).any((1, 2, 3)).sum() > 60
+
+
+def test_each_change_of_the_table_is_torchvisions() -> None:
+    import torch
+    from torchvision.transforms import v2
+
+    from pennyweight.data.policies import _table
+
+    trivial, rand = v2.TrivialAugmentWide._AUGMENTATION_SPACE, v2.RandAugment._AUGMENTATION_SPACE
+    names = dict(zip(_table(), trivial, strict=True))
+    pixels = torch.from_numpy(varied(1, 64)).permute(0, 3, 1, 2)[0]
+    peer = v2.TrivialAugmentWide(interpolation=v2.InterpolationMode.NEAREST)
+    for ours, theirs in names.items():
+        row = _table()[ours]
+        for space, strongest in ((trivial, row.wide), (rand, row.usual)):
+            magnitudes, signed = space[theirs]
+            assert signed == row.signed
+            amounts = magnitudes(31, 64, 64)
+            if amounts is None or theirs == "Identity":
+                continue
+            for bin_ in (30, 15, 9):
+                amount = float(amounts[bin_])
+                mine = row.apply(pixels, bin_ / 30 * strongest)
+                expected = peer._apply_image_or_video_transform(pixels, theirs, amount, peer.interpolation, peer._fill)
+                if theirs == "Posterize" and int(amount) != 8 - round(bin_ / 30 * strongest):
+                    continue  # its own rounding of a half
+                if theirs.startswith("Translate") and space is trivial:
+                    continue  # in pixels of 224 there, as a share here
+                assert (mine.int() - expected.int()).abs().float().mean() < 1.5, (theirs, bin_)
+
+
+def test_a_box_is_erased_in_some() -> None:
+    pixels = np.zeros((200, 16, 16, 3), np.uint8)
+    out = changed(Augment(flip=False, shift=0.0, erase=0.25), pixels, np.arange(200))
+    shares = (out == 128).all(-1).mean((1, 2))
+    assert 30 < (shares > 0).sum() < 70
+    assert shares.max() <= 0.45
+
+
+@pytest.mark.parametrize(("mixup", "cutmix"), [(0.4, 0.0), (0.0, 1.0), (0.4, 1.0)])
+def test_mixtures_are_of_the_next_picture_by_the_share_that_is_told(mixup: float, cutmix: float) -> None:
+    pixels = np.zeros((64, 16, 16, 3), np.uint8)
+    pixels[::2] = 255
+    targets = np.arange(64)
+    augment = Augment(flip=False, shift=0.0, mixup=mixup, cutmix=cutmix)
+    out, mixed = augment.mix(pixels, targets, seed=0, epoch=1, samples=targets)
+    assert mixed is not None
+    assert mixed.targets.tolist() == [*range(1, 64), 0]
+    bright = out.mean((1, 2, 3)) / 255
+    own = np.where(targets % 2 == 0, bright, 1 - bright)
+    assert own == pytest.approx(mixed.share, abs=0.004)
+    assert mixed.share.std() > 0.05
+    pasted = np.isin(out, (0, 255)).all((1, 2, 3)) & (mixed.share < 0.999) & (mixed.share > 0.001)
+    assert pasted.any() == bool(cutmix)
+
+
+def test_without_mixing_nothing_is_mixed() -> None:
+    pixels = varied(4)
+    out, mixed = Augment(flip=True, shift=0.1).mix(pixels, np.arange(4), seed=0, epoch=0, samples=np.arange(4))
+    assert out is pixels
+    assert mixed is None
+
+
+@pytest.mark.parametrize(("side", "size", "edge"), [(20, None, 0), (20, 16, 0), (30, 20, 5), (140, 120, 0)])
+def test_an_accelerator_gives_the_same_bytes(side: int, size: int | None, edge: int) -> None:
+    """The tensor path, on the processor here; on a device it is the same arithmetic on whole numbers."""
+    import torch
+
+    from pennyweight.data.crops import padded
+
+    pixels, numbers = varied(24, side), np.arange(24)
+    reach = 0 if edge or size else EVERYTHING.edge(side)
+    tensor = torch.from_numpy(padded(pixels, reach))
+    ours = changed(EVERYTHING, pixels, numbers, size=size, edge=edge)
+    theirs = changed(EVERYTHING, tensor, numbers, size=size, edge=edge or reach)
+    assert np.array_equal(ours, theirs.numpy())
+    mixed = [EVERYTHING.mix(one, numbers, seed=0, epoch=0, samples=numbers) for one in (ours, theirs)]
+    assert np.array_equal(mixed[0][0], mixed[1][0].numpy())
+    assert np.array_equal(mixed[0][1].share, mixed[1][1].share)
+
+
+def test_a_margin_is_moved_within() -> None:
+    pixels = varied(300, 20)
+    out = changed(Augment(flip=False, shift=0.5), pixels, np.arange(300), size=16)
+    found = set()
+    for before, after in zip(pixels, out, strict=True):
+        places = [(d, a) for d in range(5) for a in range(5) if np.array_equal(before[d : d + 16, a : a + 16], after)]
+        assert len(places) == 1
+        found.add(places[0])
+    assert len(found) == 25
+    assert np.array_equal(
+        changed(Augment(flip=False, shift=0.0), pixels, np.arange(300), size=16), pixels[:, 2:18, 2:18]
+    )

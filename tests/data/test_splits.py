@@ -157,3 +157,53 @@ def test_the_fingerprint_knows_classes_by_name() -> None:
 def test_one_class_is_no_source(labels: tuple[str, ...]) -> None:
     with pytest.raises(SourceError, match="at least two classes"):
         source([], labels)
+
+
+def test_of_equal_pictures_in_two_given_splits_the_later_keeps_its_own() -> None:
+    given = [sample(n, n % 2, data.SPLITS[n % 3]) for n in range(60)]
+    test = [s for s in given if s.split == "test"]
+    leaked = [replace(s, split="train", name=f"copy of {s.name}") for s in test[:4]]
+    splits = data.split(source(given + leaked))
+    assert splits.test == tuple(test)
+    assert not {s.digest for s in splits.train} & {s.digest for s in test}
+    assert splits.counts["train"] == 20
+    assert "4 pictures are left out of training" in splits.notes[0]
+
+
+def grouped(count: int, groups: int) -> list[Sample]:
+    return [replace(s, group=f"patient-{number % groups}") for number, s in enumerate(many(count))]
+
+
+def test_groups_are_in_one_split_each() -> None:
+    splits = data.split(source(grouped(400, 41)))  # each group has pictures of both classes
+    sides = [{s.group for s in splits[name]} for name in data.SPLITS]
+    assert all(sides)
+    assert sum(map(len, sides)) == 41
+    assert sum(splits.counts.values()) == 400
+
+
+def test_more_pictures_of_a_group_and_more_groups_move_no_other() -> None:
+    before = where(data.split(source(grouped(400, 41))))
+    more = [replace(s, group=f"patient-{n % 50}") for n, s in enumerate(many(600)) if n >= 400]
+    after = where(data.split(source(grouped(400, 41) + more)))
+    assert before == {digest: after[digest] for digest in before}
+
+
+def test_a_picture_of_two_groups_joins_them() -> None:
+    samples = grouped(200, 20)
+    joining = [replace(samples[0], group="patient-1", name="copy")]  # patient-0 and patient-1
+    sides = data.split(source(samples + joining))
+    found = [name for name in data.SPLITS if {s.group for s in sides[name]} & {"patient-0", "patient-1"}]
+    assert len(found) == 1
+
+
+def test_too_few_groups_are_refused() -> None:
+    with pytest.raises(SourceError, match="groups or pictures"):
+        data.split(source(grouped(40, 2)))
+
+
+def test_the_fingerprint_of_a_split_is_of_who_is_where() -> None:
+    first = data.split(source(many()))
+    assert data.split(source(many()[::-1])).fingerprint == first.fingerprint
+    assert data.split(source(many(399))).fingerprint != first.fingerprint
+    assert replace(first, train=first.train[1:], test=(*first.test, first.train[0])).fingerprint != first.fingerprint

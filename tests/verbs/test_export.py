@@ -39,7 +39,7 @@ def test_the_manifest_is_the_runs(trained: pw.Run, bundle: pw.Bundle) -> None:
     assert manifest.evaluation == {
         key: trained.evaluation[key] for key in ("split", "images", "accuracy", "accuracy_interval")
     }
-    assert manifest.data == {"name": "shapes", "fingerprint": record["data"]["fingerprint"]}
+    assert manifest.data == {"name": "shapes", "fingerprint": record["data"]["fingerprint"], "group_by": None}
     assert set(manifest.versions) >= {"pennyweight", "torch", "onnxruntime"}
 
 

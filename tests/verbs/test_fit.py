@@ -59,7 +59,7 @@ def test_the_record_says_what_was_asked_and_what_was_found(trained: pw.Run, shap
     }
     assert set(record["data"]) == {
         *("source", "address", "labels", "counts", "notes", "fingerprint"),
-        *("split_fingerprint", "unreadable", "channels"),
+        *("split_fingerprint", "unreadable", "channels", "group_by"),
     }
     assert record["data"]["split_fingerprint"] == data.split(data.open(str(shapes))).fingerprint
     assert record["data"]["unreadable"] == []
@@ -291,6 +291,22 @@ def test_torn_pictures_are_left_out_and_named(
     assert pw.evaluate(run, left_out=told.append).images == run.evaluation["images"]
     in_test = {sample.name for sample in data.split(data.open(root)).test}
     assert {each.name for each in told} == names & in_test
+
+
+def test_groups_are_kept_apart_and_scored_as_they_were_split(
+    fit_small: Fit, draw_colours: Callable[..., Path], tmp_path: Path
+) -> None:
+    root = draw_colours(tmp_path / "films", 30)
+    for path in sorted(root.rglob("*.png")):
+        number = int(path.stem.partition("-")[2])
+        path.rename(path.with_name(f"film{number % 10}-{number}.png"))
+    run = fit_small(root, out=tmp_path / "run", group_by="(film[0-9]+)")
+    assert run.record["data"]["group_by"] == "(film[0-9]+)"
+    test = data.split(data.open(root, group_by="(film[0-9]+)")).test
+    assert {sample.name for sample in test} != {sample.name for sample in data.split(data.open(root)).test}
+    again = pw.evaluate(run)
+    assert again.images == run.evaluation["images"] == len(test)
+    assert again.confusion == tuple(map(tuple, run.evaluation["confusion"]))
 
 
 def test_too_little_that_can_be_read_stops(

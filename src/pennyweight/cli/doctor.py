@@ -26,12 +26,14 @@ def doctor(
     json: Json = False,
 ) -> None:
     """Say whether a source of pictures is sound. The status is 1 when a finding is an error."""
+    from pennyweight import data
     from pennyweight.data.doctor import KINDS
     from pennyweight.report.progress import TrainingProgress
     from pennyweight.verbs.doctor import doctor as verb
 
-    with TrainingProgress(0) as progress, progress.phase("looking at pictures", 0) as phase:
-        found = verb(source, group_by=group_by, quick=quick, html=html, advance=phase.advance)
+    opened = data.open(source, group_by=group_by)
+    with TrainingProgress(0) as progress, progress.phase("looking at pictures", len(opened.samples)) as phase:
+        found = verb(opened, quick=quick, html=html, advance=phase.advance)
     if json:
         show.as_json(found.to_dict())
     else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def change(pixels: Tensor, policy: Policy, drawn: Sequence[float]) -> Tensor:
     return pixels
 
 
+@cache
 def _table() -> dict[str, Change]:
     from torchvision.transforms.v2 import functional as kernels
 

@@ -32,9 +32,6 @@ class NamedSet:
 
     files: Mapping[str, tuple[str, str]]
     read: Callable[[Files], Source]
-    about: str
-    bytes: int = 0
-    """Of the download, to the megabyte; 0 for what comes along."""
 
 
 def _one(url: str, md5: str) -> dict[str, tuple[str, str]]:
@@ -65,18 +62,14 @@ PET_FILES = {
 }
 
 SETS: dict[str, NamedSet] = {
-    "digits": NamedSet(files={}, read=lambda files: digits(), about="1,797 scanned digits of 8×8; comes along"),
+    "digits": NamedSet(files={}, read=lambda files: digits()),
     "cifar10": NamedSet(
         files=_one("https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a"),
         read=partial(_cifar, "cifar10"),
-        about="60,000 pictures of 32×32 in 10 classes",
-        bytes=170_000_000,
     ),
     "cifar100": NamedSet(
         files=_one("https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz", "eb9058c3a382ffc7106e4002c42a8d85"),
         read=partial(_cifar, "cifar100"),
-        about="60,000 pictures of 32×32 in 100 classes",
-        bytes=169_000_000,
     ),
     "mnist": NamedSet(
         files=_idx(
@@ -87,8 +80,6 @@ SETS: dict[str, NamedSet] = {
             "ec29112dd5afa0611ce80d1b7f02629c",
         ),
         read=partial(idx, name="mnist", address="mnist", labels=tuple(map(str, range(10))), mirrors=False),
-        about="70,000 handwritten digits of 28×28",
-        bytes=12_000_000,
     ),
     "fashion-mnist": NamedSet(
         files=_idx(
@@ -99,8 +90,6 @@ SETS: dict[str, NamedSet] = {
             "bb300cfdad3c16e7a12a480ee83cd310",
         ),
         read=partial(idx, name="fashion-mnist", address="fashion-mnist", labels=CLOTHES, mirrors=True),
-        about="70,000 grey pictures of clothes, 28×28 in 10 classes",
-        bytes=31_000_000,
     ),
     "kmnist": NamedSet(
         files=_idx(
@@ -111,20 +100,14 @@ SETS: dict[str, NamedSet] = {
             "7320c461ea6c1c855c0b718fb2a4b134",
         ),
         read=partial(idx, name="kmnist", address="kmnist", labels=KANA, mirrors=False),
-        about="70,000 written kana of 28×28 in 10 classes",
-        bytes=21_000_000,
     ),
     "cats-dogs": NamedSet(
         files=PET_FILES,
         read=partial(pets, name="cats-dogs", species=True),
-        about="7,349 photographs of the Oxford-IIIT pets in 2 classes",
-        bytes=811_000_000,
     ),
     "pets": NamedSet(
         files=PET_FILES,
         read=partial(pets, name="pets", species=False),
-        about="7,349 photographs of pets in 37 breeds",
-        bytes=811_000_000,
     ),
     "flowers": NamedSet(
         files={
@@ -133,8 +116,6 @@ SETS: dict[str, NamedSet] = {
             "setid.mat": (f"{OXFORD}/flowers/102/setid.mat", "md5:a5357ecc9cb78c4bef273ce3793fc85c"),
         },
         read=flowers,
-        about="8,189 photographs of flowers in 102 kinds",
-        bytes=345_000_000,
     ),
     "eurosat": NamedSet(
         files={
@@ -145,16 +126,12 @@ SETS: dict[str, NamedSet] = {
             )
         },
         read=partial(_unpacked_folder, "eurosat", "2750"),
-        about="27,000 satellite pictures of 64×64 in 10 land uses",
-        bytes=94_000_000,
     ),
     "imagenette": NamedSet(
         files=_one(
             "https://s3.amazonaws.com/fast-ai-imageclas/imagenette2-320.tgz", "3df6f0d01a2c9592104656642f5e78a3"
         ),
         read=partial(_unpacked_folder, "imagenette", "imagenette2-320"),
-        about="13,394 photographs of 10 easy classes of ImageNet",
-        bytes=342_000_000,
     ),
 }
 """Named sets; `./digits` means a folder of that name."""

@@ -54,6 +54,8 @@ def evaluate(
             f"evaluate {origin.where} SOURCE"
         )
     own = same or opened.address == origin.address
+    if own and origin.group_by and not isinstance(source, data.Source):
+        opened = data.open(opened.address, group_by=origin.group_by)  # the same groups, for the same splits
     if own or opened.has_splits:
         samples: Sequence[data.Sample] = data.split(opened)[split]
         name: str = split
@@ -85,15 +87,16 @@ class Origin(NamedTuple):
     where: str
     address: str | None = None
     fingerprint: str | None = None
+    group_by: str | None = None
 
 
 def _origin(trained: Trained) -> Origin:
     if isinstance(trained, Run):
         known = trained.record["data"]
-        return Origin(str(trained.folder), known["address"], known["fingerprint"])
+        return Origin(str(trained.folder), known["address"], known["fingerprint"], known.get("group_by"))
     if isinstance(trained, Bundle):
         known = trained.manifest.data or {}
-        return Origin(str(trained.path), known.get("name"), known.get("fingerprint"))
+        return Origin(str(trained.path), known.get("name"), known.get("fingerprint"), known.get("group_by"))
     return Origin(trained.model["name"])
 
 

@@ -97,7 +97,11 @@ def _of_run(run: Run) -> Known:
             labels=tuple(run.labels),
             preprocess=preprocess_of(run),
             evaluation={key: evaluation[key] for key in ("split", "images", "accuracy", "accuracy_interval")},
-            data={"name": record["data"]["source"], "fingerprint": record["data"]["fingerprint"]},
+            data={
+                "name": record["data"]["source"],
+                "fingerprint": record["data"]["fingerprint"],
+                "group_by": record["data"].get("group_by"),
+            },
         )
     except (KeyError, TypeError) as error:
         raise RunError(f"{run.folder} is not as `fit` wrote it: {type(error).__name__} {error}") from error
@@ -114,9 +118,9 @@ def _of_name(made: zoo.Pretrained) -> Known:
 
 def _test_pictures(run: Run, folder: Path) -> list[Picture]:
     """Up to 64 files of the run's test split; none when its source is not as it was. Arrays are written to `folder`."""
-    known = run.record["data"]
+    known, preprocess = run.record["data"], preprocess_of(run)
     try:
-        source = data.open(known["address"])
+        source = data.open(known["address"], group_by=known.get("group_by"))
     except (SourceError, ImageError):
         return []
     if source.fingerprint != known["fingerprint"]:
@@ -126,6 +130,10 @@ def _test_pictures(run: Run, folder: Path) -> list[Picture]:
     files: list[Picture] = []
     for number, sample in enumerate(chosen):
         picture = sample.read()
+        try:
+            preprocess(picture)
+        except ImageError:
+            continue  # left out of training and scoring too
         if isinstance(picture, np.ndarray):
             path = folder / f"{number:03d}.npy"
             np.save(path, picture)

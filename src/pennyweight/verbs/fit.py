@@ -141,6 +141,7 @@ def fit(
         try:
             if record is None:
                 record = _record(folder, opened, splits, plan, unreadable) | {"asked": asked, "speed": measured}
+                record["data"]["group_by"] = group_by
                 if first:
                     write_json(folder / "run.json", record)
             tracker = open_tracker(log if first else None, folder.name, folder, record["recipe"])
@@ -219,7 +220,7 @@ def _record(
             "address": source.address,
             "labels": list(source.labels),
             "counts": splits.counts,
-            "notes": [*source.notes, *splits.notes],
+            "notes": [*source.notes, *splits.notes, *_left_out(unreadable)],
             "fingerprint": source.fingerprint,
             "split_fingerprint": splits.fingerprint,
             "unreadable": [{"name": name, "reason": reason} for name, reason in unreadable],
@@ -232,6 +233,12 @@ def _record(
         "machine": machine() | {"threads": torch.get_num_threads(), "onednn": torch.backends.mkldnn.enabled},
         "versions": versions(),
     }
+
+
+def _left_out(unreadable: Sequence[data.Unreadable]) -> Sequence[str]:
+    """A note, if there is anything to note."""
+    count = len(unreadable)
+    return [f"{count} pictures cannot be read and are left out, such as {unreadable[0].name}"] if count else []
 
 
 def _mistake(pictures: data.Pictures, number: int, evaluation: Evaluation, probabilities: Any) -> Mistake:
