@@ -16,7 +16,7 @@ from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Augment, Batch, Pictures
 from pennyweight.data.draws import draws
 from pennyweight.nn import Network
-from pennyweight.train.path import make_inputs, put_in_layout
+from pennyweight.train.path import arithmetic, make_inputs, put_in_layout
 from pennyweight.train.recipe import Recipe
 
 __all__ = ["Features", "extract", "last_linear"]
@@ -88,12 +88,13 @@ def extract(
     rounds = [pictures.epoch(view, batch=BATCH, seed=seed, augment=augment) for view in range(1, views + 1)]
     seen: list[Tensor] = []
     targets: list[NDArray[np.int64]] = []
-    hook = last_linear(network).register_forward_pre_hook(lambda layer, args: seen.append(args[0].cpu()))
+    hook = last_linear(network).register_forward_pre_hook(lambda layer, args: seen.append(args[0].float().cpu()))
     network.eval()
     try:
         with torch.inference_mode():
             for batch in chain.from_iterable(rounds or [pictures.in_order(BATCH)]):
-                network(inputs(batch)[0])
+                with arithmetic(recipe, device):
+                    network(inputs(batch)[0])
                 targets.append(batch.targets)
                 advance(len(batch.targets))
     finally:

@@ -82,6 +82,7 @@ class Progress:
         return {
             "phase": self.phase,
             "step": self.step,
+            "earlier": self.earlier,
             "sums": asdict(self.sums),
             "history": [epoch.to_dict() for epoch in self.history],
             "model": self.model.state_dict(),
@@ -93,7 +94,7 @@ class Progress:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what `state` gave. With another number of ranks their random numbers are drawn anew."""
-        self.step = state["step"]
+        self.step, self.earlier = state["step"], state["earlier"]
         self.sums = Sums(**state["sums"])
         self.history[:] = [Epoch(**values) for values in state["history"]]
         self.model.load_state_dict(state["model"])

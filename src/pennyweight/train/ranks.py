@@ -28,7 +28,8 @@ class Ranks:
 
     def __init__(self) -> None:
         patience = InitProcessGroupKwargs(timeout=timedelta(seconds=PATIENCE_S))
-        self.accelerator = Accelerator(kwargs_handlers=[patience])
+        # Without being told, accelerate makes ranks on accelerators alone.
+        self.accelerator = Accelerator(cpu=not torch.accelerator.is_available(), kwargs_handlers=[patience])
         self.count = self.accelerator.num_processes
         self.number = self.accelerator.process_index
         self.device: torch.device = self.accelerator.device

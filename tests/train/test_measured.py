@@ -1,0 +1,145 @@
+"""What is checked and measured before a training."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pennyweight.core.errors import InputError, MissingPart, PennyweightError
+from pennyweight.data import Augment
+from pennyweight.train import Ranks, Recipe
+from pennyweight.train import speed as room
+from pennyweight.train.preflight import preflight
+from pennyweight.train.speed import measure
+from pennyweight.train.timing import epoch_seconds
+from pennyweight.train.trackers import TRACKERS, check_tracker, open_tracker
+
+Make = Callable[..., Any]
+CLASSES = [number % 4 for number in range(48)]
+PLAIN = Augment(flip=False, shift=0.0)
+
+
+def batches(pictures: Any, count: int = 3) -> list[Any]:
+    return list(islice(pictures.epoch(1, batch=16, seed=0, augment=PLAIN), count))
+
+
+def checked(network: nn.Module, pictures: Any, classes: int = 4) -> list[str]:
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    (batch,) = batches(pictures, 1)
+    try:
+        return preflight(network, batch, Recipe(), preprocess=pictures.preprocess, classes=classes)
+    finally:
+        assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+
+
+def test_a_sound_network_passes(make_network: Make, make_pictures: Make) -> None:
+    lines = checked(make_network(), make_pictures(CLASSES))
+    assert len(lines) == 4
+    assert "ln(4) = 1.39" in lines[0]
+
+
+def loud(network: nn.Module) -> None:
+    network.linear.weight.data *= 100
+
+
+def idle(network: nn.Module) -> None:
+    network.extra = nn.Parameter(torch.ones(3))
+
+
+def frozen(network: nn.Module) -> None:
+    for parameter in network.parameters():
+        parameter.requires_grad_(False)
+    network.linear.bias.requires_grad_(True)
+
+
+class Moody(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x if self.training else -x
+
+
+def moody(network: nn.Module) -> None:
+    network.linear = nn.Sequential(network.linear, Moody())
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (loud, "the last layer starts too large"),
+        (idle, "1 of 7 parameters get no gradient, first 'extra'"),
+        (frozen, "one batch cannot be learnt"),
+        (moody, "eval mode answers otherwise than train mode"),
+    ],
+)
+def test_what_is_wrong_is_named(
+    make_network: Make, make_pictures: Make, harm: Callable[[Any], None], said: str
+) -> None:
+    network = make_network()
+    harm(network)
+    with pytest.raises(PennyweightError) as raised:
+        checked(network, make_pictures(CLASSES))
+    assert said in str(raised.value)
+    assert str(raised.value).endswith("(--no-preflight trains all the same)")
+    assert "\n" not in str(raised.value)
+
+
+def measured(network: nn.Module, pictures: Any, memory: Path) -> room.Measured:
+    return measure(
+        network,
+        batches(pictures),
+        Recipe(batch=16),
+        preprocess=pictures.preprocess,
+        ranks=Ranks(),
+        compiling=False,
+        memory=memory,
+    )
+
+
+def test_ways_to_step_are_measured_once(make_network: Make, make_pictures: Make, tmp_path: Path) -> None:
+    network, pictures = make_network(), make_pictures(CLASSES)
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    found = measured(network, pictures, tmp_path)
+    assert {(way.layout, way.precision) for way in found.ways} == {
+        (layout, precision) for layout in ("channels_first", "channels_last") for precision in ("float32", "bfloat16")
+    }
+    assert all(way.step_ms > 0 and way.alike > room.ALIKE for way in found.ways)
+    assert found.applied_to(Recipe()).layout == found.quickest.layout
+    again = measured(network, pictures, tmp_path)
+    assert again.remembered
+    assert again.ways == found.ways
+    assert not measured(make_network(classes=5), pictures, tmp_path).remembered
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+
+
+def test_a_way_that_differs_from_float32_is_refused(make_network: Make, make_pictures: Make, tmp_path: Path) -> None:
+    found = measured(make_network(), make_pictures(CLASSES), tmp_path)
+    wrong = [replace(way, step_ms=0.001, alike=0.2) if way.precision == "bfloat16" else way for way in found.ways]
+    refusing = replace(found, ways=tuple(wrong))
+    assert refusing.quickest.precision == "float32"
+    assert "(refused: not as float32)" in refusing.note
+
+
+def test_an_epochs_seconds_grow_with_its_steps(make_network: Make, make_pictures: Make) -> None:
+    pictures = make_pictures(CLASSES)
+
+    def seconds(count: int) -> float:
+        return epoch_seconds(
+            make_network(), make_pictures([number % 4 for number in range(count)]), pictures, Recipe(batch=16),
+            preprocess=pictures.preprocess, ranks=Ranks(), seed=0, teacher=None,
+        )  # fmt: skip
+
+    assert seconds(3200) > 3 * seconds(48)
+
+
+def test_trackers_are_known_before_training(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    check_tracker(None)
+    open_tracker(None, "run", tmp_path, {}).epoch({"epoch": 1})
+    with pytest.raises(InputError, match="did you mean 'tensorboard'"):
+        check_tracker("tensorbord")
+    monkeypatch.setitem(TRACKERS, "absent", ("no_such_module", "", lambda name, folder: {}))  # type: ignore[arg-type]
+    with pytest.raises(MissingPart, match="--log absent needs no_such_module"):
+        check_tracker("absent")

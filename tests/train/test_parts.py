@@ -1,0 +1,147 @@
+"""The small parts of a step: average, mixing, loss, teacher, rates by stage."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from pennyweight.train.mixing import Mixed, mix
+from torch import nn
+
+from pennyweight.core.errors import InputError
+from pennyweight.core.preprocess import Preprocess
+from pennyweight.nn import FromPixels
+from pennyweight.train import RECIPES, Recipe
+from pennyweight.train.average import Average
+from pennyweight.train.loss import loss_of
+from pennyweight.train.optimizer import make_optimizer, make_schedule
+from pennyweight.train.recipes import named, suitable
+from pennyweight.train.teacher import make_teacher
+
+
+def test_an_average_follows_slowly_and_steps_aside() -> None:
+    model = nn.Linear(2, 2)
+    nn.init.zeros_(model.weight)
+    average = Average(model, decay=0.5)
+    for _ in range(3):
+        with torch.no_grad():
+            model.weight.fill_(1.0)
+        average.update()
+    # Decays of the first three updates: 2/11, 3/12, 4/13.
+    expected = 1 - (2 / 11) * (3 / 12) * (4 / 13)
+    with average.in_place():
+        assert model.weight.mean().item() == pytest.approx(expected)
+    assert model.weight.mean().item() == 1.0
+    other = Average(nn.Linear(2, 2), decay=0.5)
+    other.load_state_dict(average.state_dict())
+    assert other.updates == 3
+
+
+@pytest.mark.parametrize("kind", ["mixup", "cutmix"])
+def test_the_share_says_how_much_of_a_picture_is_its_own(kind: str) -> None:
+    x = torch.stack([torch.full((1, 32, 32), float(number)) for number in range(4)])
+    targets = torch.arange(4)
+    shares = set()
+    for step in range(20):
+        alphas = {"mixup": 0.0, "cutmix": 0.0, kind: 1.0}
+        out, mixed = mix(x, targets, **alphas, seed=1, epoch=2, step=step)
+        again, _ = mix(x, targets, **alphas, seed=1, epoch=2, step=step)
+        assert torch.equal(out, again)
+        assert mixed.others.tolist() == [3, 0, 1, 2]
+        wanted = mixed.share * targets + (1 - mixed.share) * mixed.others
+        torch.testing.assert_close(out.mean((1, 2, 3)), wanted.float(), atol=1e-4, rtol=0)
+        if kind == "cutmix":
+            assert set(out.unique().tolist()) <= {0.0, 1.0, 2.0, 3.0}
+        shares.add(mixed.share)
+    assert len(shares) > 10
+    assert x[0].max() == 0  # the batch itself is as it was
+
+
+def test_the_loss_of_a_mixture_and_of_a_teacher() -> None:
+    torch.manual_seed(0)
+    logits, taught = torch.randn(3, 5), torch.randn(3, 5)
+    targets, others = torch.tensor([0, 1, 2]), torch.tensor([4, 4, 4])
+    recipe = Recipe(label_smoothing=0.0, distill_share=0.25, temperature=2.0)
+    plain = F.cross_entropy(logits, targets)
+    mixture = loss_of(logits, Mixed(targets, others, 0.75), None, recipe)
+    torch.testing.assert_close(mixture, 0.75 * plain + 0.25 * F.cross_entropy(logits, others))
+    soft, wanted = (logits / 2).softmax(1), (taught / 2).softmax(1)
+    apart = (wanted * (wanted.log() - soft.log())).sum(1).mean() * 4
+    learnt = loss_of(logits, Mixed(targets, targets, 1.0), taught, recipe)
+    torch.testing.assert_close(learnt, 0.75 * plain + 0.25 * apart)
+    assert loss_of(taught, Mixed(targets, targets, 1.0), taught, Recipe(distill_share=1.0)).item() == pytest.approx(0)
+
+
+def test_a_teacher_sees_its_own_normalisation_size_and_classes() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 4)).eval()
+    ours = Preprocess(size=8, resize=8)
+    theirs = Preprocess(size=16, resize=16, mean=(0.5, 0.5, 0.5), std=(0.25, 0.5, 1.0))
+    teacher = make_teacher(network, theirs=theirs, ours=ours, order=[2, 0], device=torch.device("cpu"))
+    pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8))
+    expected = network(FromPixels(theirs.mean, theirs.std)(pixels))[:, [2, 0]]
+    found = teacher(FromPixels(ours.mean, ours.std)(pixels))
+    torch.testing.assert_close(found, expected.detach(), atol=1e-2, rtol=0)
+    grey = Preprocess.for_input(8, channels=1)
+    with pytest.raises(InputError, match="the teacher sees 3 channels, these pictures have 1"):
+        make_teacher(network, theirs=theirs, ours=grey, order=[0], device=torch.device("cpu"))
+
+
+def test_stages_learn_slower_towards_the_stem() -> None:
+    model = nn.Module()
+    model.stem, model.trunk, model.head = (
+        nn.Linear(2, 2),
+        nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)),
+        nn.Linear(2, 2),
+    )
+    optimizer = make_optimizer(model, Recipe(lr=1.0, rate_decay=0.5))
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    found = [rates[id(part.weight)] for part in (model.stem, model.trunk[0], model.trunk[1], model.head)]
+    assert found == [0.125, 0.25, 0.5, 1.0]
+    assert len(rates) == 8
+
+
+def test_the_courses_of_the_rate() -> None:
+    def rates(recipe: Recipe) -> list[float]:
+        optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=recipe.lr)
+        schedule = make_schedule(optimizer, recipe, 10)
+        taken = []
+        for _ in range(recipe.epochs * 10):
+            taken.append(float(optimizer.param_groups[0]["lr"]))
+            optimizer.step()
+            schedule.step()
+        return taken
+
+    cycle = rates(Recipe(epochs=4, lr=1.0, schedule="one-cycle"))
+    assert cycle.index(max(cycle)) == 10
+    assert cycle[10] == 1.0
+    assert cycle[25] == pytest.approx(0.5)
+    assert cycle[-1] == pytest.approx(1 / 30)
+    assert set(rates(Recipe(epochs=2, lr=0.5, schedule="constant", warmup_epochs=0.0))) == {0.5}
+
+
+def test_recipes_by_name() -> None:
+    classic = named("classic-cifar")
+    assert (classic.optimizer, classic.lr, classic.batch, classic.epochs) == ("adam", 1e-3, 128, 10)
+    assert (classic.flip, classic.shift, classic.schedule) == (False, 0.0, "constant")
+    transfer = named("classic-transfer")
+    assert (transfer.mode, transfer.optimizer, transfer.lr, transfer.batch, transfer.epochs) == (
+        "head",
+        "sgd",
+        1e-3,
+        64,
+        10,
+    )
+    with pytest.raises(InputError, match="did you mean 'classic-cifar'"):
+        named("classic-cifer")
+    for mode, pictures in (("scratch", 100), ("scratch", 50_000), ("head", 100), ("finetune", 100)):
+        assert RECIPES[suitable(mode, pictures)].mode == mode
+
+
+def test_adam_keeps_its_decay_out_of_norms() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2))
+    optimizer = make_optimizer(model, Recipe(optimizer="adam", weight_decay=0.5))
+    assert type(optimizer) is torch.optim.Adam
+    assert sorted(group["weight_decay"] for group in optimizer.param_groups) == [0.0, 0.5]
+    assert math.isclose(optimizer.param_groups[0]["lr"], Recipe().lr)

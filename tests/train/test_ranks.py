@@ -1,0 +1,55 @@
+"""Two ranks train as one does; when one dies the other ends, and the training goes on later."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(__file__).with_name("ranks_program.py")
+WITHIN_S = 60.0
+
+
+def launch(out: Path, ranks: int, dying: int = -1) -> "subprocess.CompletedProcess[str]":
+    together = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)] if ranks > 1 else []
+    return subprocess.run(
+        [sys.executable, *together, PROGRAM, out, str(dying)],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+
+
+@pytest.mark.slow
+def test_two_ranks_follow_the_loss_curve_of_one(tmp_path: Path) -> None:
+    curves = []
+    for ranks in (1, 2):
+        done = launch(tmp_path / f"{ranks}.json", ranks)
+        assert done.returncode == 0, done.stderr
+        curves.append(json.loads((tmp_path / f"{ranks}.json").read_text()))
+    one, two = curves
+    assert len(one["losses"]) == 5 * 6
+    assert one["losses"] == pytest.approx(two["losses"], rel=0, abs=1e-9)
+    assert one["val"] == pytest.approx(two["val"], rel=0, abs=1e-9)
+    assert one["val"][-1] < 0.7 * one["val"][0]
+
+
+@pytest.mark.slow
+def test_a_rank_that_dies_ends_the_other_and_the_training_goes_on(tmp_path: Path) -> None:
+    expected = launch(tmp_path / "whole.json", 2)
+    assert expected.returncode == 0, expected.stderr
+    started = time.monotonic()
+    broken = launch(tmp_path / "parts.json", 2, dying=1)
+    assert broken.returncode != 0
+    assert time.monotonic() - started < WITHIN_S
+    assert not (tmp_path / "parts.json").exists()
+    resumed = launch(tmp_path / "parts.json", 2)
+    assert resumed.returncode == 0, resumed.stderr
+    whole, parts = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("whole", "parts"))
+    assert len(parts["losses"]) < len(whole["losses"])
+    assert parts["losses"] == pytest.approx(whole["losses"][-len(parts["losses"]) :], rel=0, abs=1e-9)

@@ -1,0 +1,207 @@
+"""What `fit` trains when, from what, for how long; and how it goes on."""
+
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import pennyweight as pw
+from pennyweight.core.errors import InputError, PennyweightError, RunError
+from pennyweight.nn.weights import read_weights
+from pennyweight.verbs.seeds import fit_seeds
+
+Fit = Callable[..., pw.Run]
+
+
+def changed(before: Path, after: Path) -> set[str]:
+    """The first parts of the names of what differs."""
+    one, two = read_weights(before), read_weights(after)
+    return {key.split(".")[0] for key in one if not torch.equal(one[key], two[key])}
+
+
+def lines(run: pw.Run) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in run.metrics_path.read_text().splitlines()]
+
+
+def test_with_weights_auto_trains_the_last_layer_and_says_why(
+    trained: pw.Run, fit_small: Fit, shapes: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = fit_small(
+        shapes, model="auto", weights=trained.folder, input_size=None, recipe={}, out=tmp_path / "r", progress=True
+    )
+    said = capfd.readouterr().err
+    assert "network mobilenet_v1_x0_25: what weights.safetensors is for" in said
+    assert "mode head: there are weights to start from, and a processor trains the last layer in seconds" in said
+    assert run.record["recipe_name"] == "probe"
+    assert len(lines(run)) == 40
+    assert changed(trained.weights_path, run.weights_path) == {"head"}
+    scored = pw.evaluate(run, split="val")
+    assert scored.accuracy == pytest.approx(run.record["best"]["val_accuracy"])
+
+
+def test_finetune_trains_the_head_and_then_everything(
+    trained: pw.Run, fit_small: Fit, shapes: Path, tmp_path: Path
+) -> None:
+    recipe = {"mode": "finetune", "head_epochs": 2, "epochs": 3, "batch": 16}
+    run = fit_small(shapes, weights=trained.folder, input_size=None, recipe=recipe, out=tmp_path / "run")
+    assert [line["epoch"] for line in lines(run)] == [1, 2, 3, 4, 5]
+    assert run.record["recipe"]["rate_decay"] < 1
+    best = max(lines(run), key=lambda line: (line["val_accuracy"], -line["val_loss"], -line["epoch"]))
+    assert run.record["best"] == best
+    if best["epoch"] > 2:
+        assert changed(trained.weights_path, run.weights_path) == {"stem", "trunk", "head"}
+
+
+def test_a_recipe_by_name_with_a_field_changed(fit_small: Fit, shapes: Path, tmp_path: Path) -> None:
+    run = fit_small(shapes, recipe={"name": "classic-cifar", "epochs": "1"}, out=tmp_path / "run")
+    recipe = run.record["recipe"]
+    assert (recipe["optimizer"], recipe["lr"], recipe["epochs"], recipe["flip"]) == ("adam", 1e-3, 1, False)
+    with pytest.raises(InputError, match="did you mean 'classic-cifar'"):
+        fit_small(shapes, recipe={"name": "classic-cifer"}, out=tmp_path / "other")
+
+
+def test_a_smaller_network_learns_from_a_run(trained: pw.Run, fit_small: Fit, shapes: Path, tmp_path: Path) -> None:
+    alone = fit_small(shapes, out=tmp_path / "alone")
+    taught = fit_small(shapes, teacher=trained.folder, out=tmp_path / "taught")
+    assert taught.record["asked"]["teacher"] == str(trained.folder)
+    assert changed(alone.weights_path, taught.weights_path)
+
+
+@pytest.mark.slow
+def test_the_schedule_fits_the_time(fit_small: Fit, shapes: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path / "cache"))
+    run = fit_small(shapes, minutes=0.1, recipe={"batch": 16}, preflight=False, out=tmp_path / "run")
+    measured = run.record["speed"]
+    assert len(measured["ways"]) == 4
+    epochs = run.record["recipe"]["epochs"]
+    assert epochs == len(lines(run)) == max(1, int(epochs))
+    assert epochs * measured["epoch_s"] < 6.0 or epochs == 1
+    with pytest.raises(InputError, match="took all of --minutes"):
+        fit_small(shapes, minutes=1e-6, recipe={"batch": 16}, out=tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_depth_is_stochastic_where_the_network_has_it(fit_small: Fit, shapes: Path, tmp_path: Path) -> None:
+    small = {"model": "resnet_9_x0_25", "config": {"width": 0.1}}
+    run = fit_small(shapes, **small, recipe={"epochs": 1, "drop_path": 0.3}, out=tmp_path / "run")
+    assert run.record["model"]["config"] == {"drop_path": 0.3, "width": 0.1}
+    with pytest.raises(InputError, match="drop_path"):
+        fit_small(shapes, recipe={"epochs": 1, "drop_path": 0.3}, out=tmp_path / "none")
+
+
+def test_several_seeds(fit_small: Fit, shapes: Path, tmp_path: Path) -> None:
+    small: dict[str, Any] = {"model": "mobilenet_v1_x0_25", "input_size": 16, "progress": False}
+    found = fit_seeds(shapes, **small, seeds=2, seed=3, recipe={"epochs": 1}, out=tmp_path / "several")
+    assert set(found["accuracies"]) == {"3", "4"}
+    one, two = found["accuracies"].values()
+    assert found["mean"] == pytest.approx((one + two) / 2)
+    assert found["deviation"] == pytest.approx(abs(one - two) / 2**0.5)
+    assert json.loads((tmp_path / "several" / "seeds.json").read_text()) == found
+    assert pw.Run(tmp_path / "several" / "seed-3").record["seed"] == 3
+
+
+# Going on
+
+
+@pytest.fixture
+def stop_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """`stop_at(step)`: a SIGINT comes in that step."""
+    from pennyweight.report.progress import TrainingProgress
+
+    step = TrainingProgress.step
+
+    def at(number: int) -> None:
+        done = 0
+
+        def counting(self: TrainingProgress, *arguments: Any, **more: Any) -> None:
+            nonlocal done
+            done += 1
+            if done == number:
+                signal.raise_signal(signal.SIGINT)
+            step(self, *arguments, **more)
+
+        monkeypatch.setattr(TrainingProgress, "step", counting)
+
+    return at
+
+
+@pytest.mark.parametrize(
+    ("mode", "step"),
+    [
+        ("finetune", 9),
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in (("finetune", 2), ("scratch", 2), ("scratch", 9))),
+    ],
+)
+def test_the_same_call_goes_on_and_ends_with_the_same_bits(
+    trained: pw.Run, fit_small: Fit, shapes: Path, tmp_path: Path, stop_at: Callable[[int], None], mode: str, step: int
+) -> None:
+    recipe = {"mode": mode, "epochs": 2, "head_epochs": 1, "batch": 16}
+    options: dict[str, Any] = {"weights": trained.folder, "input_size": None, "recipe": recipe}
+    whole = fit_small(shapes, out=tmp_path / "whole", **options)
+    stop_at(step)
+    with pytest.raises(KeyboardInterrupt):
+        fit_small(shapes, out=tmp_path / "parts", resume=True, **options)
+    stop_at(10**9)
+    assert pw.Run(tmp_path / "parts").record["status"] == "training"
+    with pytest.raises(RunError, match=r"made by another command: its recipe was .* and now it is"):
+        fit_small(shapes, out=tmp_path / "parts", resume=True, **{**options, "recipe": {**recipe, "lr": 0.5}})
+    parts = fit_small(shapes, out=tmp_path / "parts", resume=True, **options)
+    assert changed(whole.weights_path, parts.weights_path) == set()
+    assert parts.evaluation == whole.evaluation
+    assert [line["val_loss"] for line in lines(parts)] == [line["val_loss"] for line in lines(whole)]
+    assert fit_small(shapes, out=tmp_path / "parts", resume=True, **options).record == parts.record  # nothing is left
+
+
+def test_a_resume_on_other_versions_is_said(
+    fit_small: Fit, shapes: Path, tmp_path: Path, stop_at: Callable[[int], None], capfd: pytest.CaptureFixture[str]
+) -> None:
+    stop_at(3)
+    with pytest.raises(KeyboardInterrupt):
+        fit_small(shapes, out=tmp_path / "run", progress=True)
+    assert "the same command with --resume goes on from there" in capfd.readouterr().err
+    stop_at(10**9)
+    path = tmp_path / "run" / "run.json"
+    record = json.loads(path.read_text())
+    record["versions"]["torch"], record["machine"]["threads"] = "1.0", 64
+    path.write_text(json.dumps(record))
+    fit_small(shapes, out=tmp_path / "run", resume=True, progress=True)
+    said = capfd.readouterr().err
+    assert "torch was 1.0 and is" in said
+    assert "threads was 64 and is 1 now" in said
+
+
+def test_a_loss_that_is_no_number_loses_nothing_that_was_kept(
+    fit_small: Fit, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pennyweight.train.loop import Training
+
+    step = Training.step
+
+    def breaking(self: Training, *arguments: Any) -> tuple[float, float]:
+        loss, right = step(self, *arguments)
+        return (float("nan") if len(self.progress.history) == 1 else loss), right
+
+    monkeypatch.setattr(Training, "step", breaking)
+    with pytest.raises(PennyweightError, match=r"the loss became nan in epoch 2; try a smaller rate: --set lr="):
+        fit_small(shapes, out=tmp_path / "run")
+    assert len(lines(pw.Run(tmp_path / "run"))) == 1
+    assert pw.load(tmp_path / "run").labels
+
+
+def test_a_step_that_memory_does_not_hold(
+    fit_small: Fit, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pennyweight.train.loop import Training
+
+    def too_much(self: Training, *arguments: Any) -> tuple[float, float]:
+        torch.empty(1 << 60)
+        raise AssertionError
+
+    monkeypatch.setattr(Training, "_gradients", too_much)
+    with pytest.raises(InputError, match=r"memory does not hold a step of \d+ pictures in 1 parts; --set accumulate=2"):
+        fit_small(shapes, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
