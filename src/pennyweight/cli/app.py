@@ -8,7 +8,7 @@ import traceback
 
 import typer
 
-from pennyweight.cli import commands, show
+from pennyweight.cli import bench, commands, lab, show, weigh
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.extras import missing_part
 
@@ -33,13 +33,15 @@ def make_app() -> typer.Typer:
     app.callback()(commands.pennyweight)
     for command in (
         commands.names,
-        commands.weigh,
+        weigh.weigh,
         commands.fit,
         commands.evaluate,
         commands.export,
         commands.predict,
+        bench.bench,
     ):
         app.command()(command)
+    app.add_typer(lab.make_lab(), name="lab")
     return app
 
 

@@ -17,6 +17,7 @@ EXTRAS = {
     "safetensors": "train",
     "scipy": "train",
     "sklearn": "train",
+    "timm": "timm",
 }
 """Top-level module -> the extra that installs it."""
 

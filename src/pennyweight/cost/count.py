@@ -16,7 +16,7 @@ __all__ = ["Cost", "LayerCost", "count"]
 
 @dataclass(frozen=True, kw_only=True)
 class LayerCost:
-    """A module that has parameters or computes something itself. Shapes are without the batch, work is for all of it."""
+    """A module that has parameters or computes something itself. Shapes are without the batch, work is with it."""
 
     name: str
     type: str
@@ -39,8 +39,10 @@ class Cost:
     `macs` are multiply-accumulates of convolutions, linear layers and matrix products, as the papers count them,
     biases left out; `ops` is all arithmetic, a multiply-accumulate as two. `bytes_read` and `bytes_written` add up what
     each operator touches, weights included. `peak_activation_bytes` is the most that lives at once beside the weights,
-    the input included, `workspace_bytes` what convolutions of images whose channels are not last add to that by copying
-    them into another order, `peak_layer` the module that was running. `peak_training_bytes` the same for a step of training (forward, backward, gradients), None unless asked for. `uncounted` says how often an operator without a formula was met, `notes` what else to know.
+    the input included; `workspace_bytes` what convolutions add to it where channels are not last, by copying images
+    into another order; `peak_layer` the module that ran then. `peak_training_bytes` is the peak of a training step
+    (forward, backward, gradients), None unless asked for. `uncounted` says how often an operator without a formula was
+    met, `notes` what else to know.
     """
 
     input_shape: tuple[int, ...]
