@@ -9,7 +9,7 @@ import traceback
 
 import typer
 
-from pennyweight.cli import commands, show
+from pennyweight.cli import bench, commands, lab, show, weigh
 from pennyweight.cli.doctor import doctor
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.extras import missing_part
@@ -37,14 +37,16 @@ def make_app() -> typer.Typer:
     app.callback()(commands.pennyweight)
     for command in (
         commands.names,
-        commands.weigh,
+        weigh.weigh,
         commands.fit,
         commands.evaluate,
         commands.export,
         commands.predict,
         doctor,
+        bench.bench,
     ):
         app.command()(command)
+    app.add_typer(lab.make_lab(), name="lab")
     return app
 
 

@@ -12,7 +12,7 @@ from pennyweight.cli import show
 from pennyweight.core.errors import ImageError, InputError
 from pennyweight.core.settings import parse_pairs
 
-__all__ = ["evaluate", "export", "fit", "names", "pennyweight", "predict", "weigh"]
+__all__ = ["evaluate", "export", "fit", "names", "pennyweight", "predict"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")]
 Stem = Annotated[Literal["imagenet", "cifar"] | None, typer.Option(help="cifar keeps small images large enough.")]
@@ -75,27 +75,6 @@ def names(
         show.as_json({"networks": rows})
     else:
         show.networks(rows)
-
-
-def weigh(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A network, as `names` lists them.")],
-    input: Annotated[
-        str | None,
-        typer.Option(metavar="CxHxW", help="Input shape; by default what the network is published for."),
-    ] = None,
-    stem: Stem = None,
-    config: Config = None,
-    json: Json = False,
-) -> None:
-    """Count what a network costs: parameters and multiply-accumulates, layer by layer."""
-    from pennyweight.verbs.weigh import weigh as verb
-
-    changes = parse_pairs(config or [], "--config", example="width=0.5")
-    counted = verb(name, _shape(input) if input is not None else None, stem=stem, config=changes)
-    if json:
-        show.as_json({"name": name, **counted.to_dict()})
-    else:
-        show.cost(name, counted)
 
 
 def fit(
@@ -317,11 +296,3 @@ def _files(path: Path) -> Iterator[Path]:
     if not inside:
         raise InputError(f"{path} has no pictures; give picture files, or a folder that has some")
     yield from inside
-
-
-def _shape(text: str) -> tuple[int, ...]:
-    """ "3x224x224" -> (3, 224, 224)."""
-    sides = text.lower().replace("×", "x").split("x")
-    if len(sides) != 3 or not all(side.isascii() and side.isdigit() and int(side) for side in sides):
-        raise InputError(f"--input '{text}' is not CxHxW, such as 3x224x224")
-    return tuple(map(int, sides))

@@ -13,13 +13,10 @@ from pennyweight.report.tables import Column, printable, table
 
 if TYPE_CHECKING:
     from pennyweight.core.run import Run
-    from pennyweight.cost import Cost
     from pennyweight.runtime import Bundle, Prediction
     from pennyweight.scoring import Evaluation
 
-__all__ = ["as_json", "bundle", "cost", "evaluation", "failure", "networks", "note", "predictions", "run", "seeds"]
-
-CONVENTION = "MACs: multiply-accumulates of convolutions, linear layers and matrix products; biases are not counted."
+__all__ = ["as_json", "bundle", "evaluation", "failure", "networks", "note", "predictions", "run", "seeds"]
 
 
 def as_json(value: Mapping[str, Any]) -> None:
@@ -50,28 +47,6 @@ def networks(rows: Iterable[Mapping[str, Any]]) -> None:
     Console().print(
         "paper, weights: ImageNet top-1 as published, by the authors and of the best weights", highlight=False
     )
-
-
-def cost(name: str, counted: Cost) -> None:
-    """A row for each layer, and the totals."""
-    console = Console()
-    columns = (
-        Column("layer"),
-        Column("type"),
-        Column("in", shape),
-        Column("out", shape),
-        Column("params"),
-        Column("MACs"),
-    )
-    rows = [
-        (layer.name, layer.type, layer.input_shape, layer.output_shape, layer.params, layer.macs)
-        for layer in counted.layers
-    ]
-    totals = ("total", "", counted.input_shape, "", counted.params, counted.macs)
-    console.print(table(f"{name}, batch {counted.batch}", columns, rows, totals=totals))
-    console.print(CONVENTION, highlight=False)
-    uncounted = ", ".join(f"{operator} ({times}×)" for operator, times in counted.uncounted.items())
-    console.print(f"uncounted operators: {uncounted or 'none'}", highlight=False, markup=False)
 
 
 def evaluation(scored: Evaluation) -> None:

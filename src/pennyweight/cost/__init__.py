@@ -1,5 +1,25 @@
-"""What a network costs, counted on meta tensors. Takes any module; knows no network by name."""
+"""What a network costs, counted on meta tensors, predicted by a machine's profile, measured when asked.
+
+Takes any module; knows no network by name.
+"""
 
 from pennyweight.cost.count import Cost, LayerCost, count
+from pennyweight.cost.guidelines import Finding, lint
+from pennyweight.cost.machine_profile import MachineProfile, profile_path
+from pennyweight.cost.roofline import LayerTime, measure_machine, predict
+from pennyweight.cost.timing import Timing, time_networks
 
-__all__ = ["Cost", "LayerCost", "count"]
+__all__ = [
+    "Cost",
+    "Finding",
+    "LayerCost",
+    "LayerTime",
+    "MachineProfile",
+    "Timing",
+    "count",
+    "lint",
+    "measure_machine",
+    "predict",
+    "profile_path",
+    "time_networks",
+]

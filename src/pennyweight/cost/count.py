@@ -1,27 +1,22 @@
-"""Counting by dispatch on the meta device: every operator that a forward pass runs, attributed to its module."""
+"""Counting a network: a forward pass without values, and what its operators add up to, module by module."""
 
 from __future__ import annotations
 
-import copy
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch import nn
 
-from pennyweight.core.errors import InputError, PennyweightError
-from pennyweight.cost.formulas import FORMULAS, NO_MACS
+from pennyweight.cost.passing import forward_pass
+from pennyweight.cost.watch import Operation
 
 __all__ = ["Cost", "LayerCost", "count"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerCost:
-    """One module that computes something itself. Shapes are without the batch."""
+    """A module that has parameters or computes something itself. Shapes are without the batch, work is with it."""
 
     name: str
     type: str
@@ -29,140 +24,119 @@ class LayerCost:
     output_shape: tuple[int, ...]
     params: int
     """Its own, not those of modules inside it; shared ones stand in the first module that has them."""
+    trainable_params: int
+    weight_bytes: int
     macs: int
+    ops: int
+    bytes_read: int
+    bytes_written: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
     """What a network costs for `batch` inputs.
 
-    `macs` are multiply-accumulates of convolutions, linear layers and matrix products, as the papers count them;
-    biases are not counted. `uncounted` says how often an operator without a formula was met.
+    `macs` are multiply-accumulates of convolutions, linear layers and matrix products, as the papers count them,
+    biases left out; `ops` is all arithmetic, a multiply-accumulate as two. `bytes_read` and `bytes_written` add up what
+    each operator touches, weights included. `peak_activation_bytes` is the most that lives at once beside the weights,
+    the input included; `workspace_bytes` what convolutions add to it where channels are not last, by copying images
+    into another order; `peak_layer` the module that ran then. `peak_training_bytes` is the peak of a training step
+    (forward, backward, gradients), None unless asked for. `uncounted` says how often an operator without a formula was
+    met, `notes` what else to know.
     """
 
     input_shape: tuple[int, ...]
     batch: int
     params: int
     trainable_params: int
+    weight_bytes: int
     macs: int
+    ops: int
+    bytes_read: int
+    bytes_written: int
+    peak_activation_bytes: int
+    workspace_bytes: int
+    peak_layer: str
+    peak_training_bytes: int | None
     layers: tuple[LayerCost, ...]
-    uncounted: dict[str, int]
+    uncounted: Mapping[str, int]
+    notes: tuple[str, ...]
+    operations: tuple[Operation, ...] = field(repr=False, compare=False)
+    """Every operator in the order it ran; not part of what is kept."""
+
+    @property
+    def arithmetic_intensity(self) -> float:
+        """Operations for each byte moved."""
+        return self.ops / max(1, self.bytes_read + self.bytes_written)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON keeps it."""
-        return asdict(self)
+        kept = {name: value for name, value in vars(self).items() if name not in ("operations", "layers")}
+        return {
+            **kept,
+            "arithmetic_intensity": self.arithmetic_intensity,
+            "uncounted": dict(self.uncounted),
+            "layers": [asdict(layer) for layer in self.layers],
+        }
 
 
-def count(model: nn.Module, input_shape: Sequence[int], *, batch: int = 1) -> Cost:
+def count(model: nn.Module, input_shape: Sequence[int], *, batch: int = 1, training_step: bool = False) -> Cost:
     """Count a forward pass of `model` in its own mode (train or eval) on (batch, *input_shape); nothing is allocated.
 
-    The model is not touched: a copy on the meta device runs. Raises InputError for an input that the model
-    does not take, with what the model said.
+    The model is not touched: a copy on the meta device runs, or where it cannot run there a copy on real values, which
+    `notes` says. `training_step` follows the memory of a forward and backward pass too. Raises InputError for an input
+    that the model does not take, with the module that failed, what it received and what it said.
     """
-    shape = tuple(input_shape)
-    if not shape or any(not isinstance(side, int) or side < 1 for side in (*shape, batch)):
-        raise InputError(f"input shape and batch must be whole numbers of at least 1, not {shape} with batch {batch}")
-    shadow = _on_meta(model)
-    tally = _Tally(shadow)
-    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
-    try:
-        # The device is for tensors that forward makes for itself.
-        with torch.no_grad(), torch.device("meta"), tally.watching(), tally:
-            shadow(torch.empty(batch, *shape, dtype=dtype))
-    except PennyweightError:
-        raise
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"the network does not take an input of {'x'.join(map(str, shape))}: {reason}") from error
-    layers = tally.layers()
+    passed = forward_pass(model, input_shape, batch=batch)
+    layers = tuple(_layers(passed.model, passed.operations, passed.shapes))
+    totals = {name: sum(getattr(layer, name) for layer in layers) for name in SUMS}
+    step = forward_pass(model, input_shape, batch=batch, backward=True) if training_step else None
     return Cost(
-        input_shape=shape,
+        input_shape=tuple(input_shape),
         batch=batch,
-        params=sum(p.numel() for p in model.parameters()),
-        trainable_params=sum(p.numel() for p in model.parameters() if p.requires_grad),
-        macs=sum(layer.macs for layer in layers),
-        layers=tuple(layers),
-        uncounted=dict(tally.uncounted),
+        **totals,
+        peak_activation_bytes=passed.peak_bytes,
+        workspace_bytes=passed.workspace_bytes,
+        peak_layer=passed.peak_layer,
+        peak_training_bytes=step.peak_bytes if step else None,
+        layers=layers,
+        uncounted=passed.uncounted,
+        notes=passed.notes,
+        operations=tuple(passed.operations),
     )
 
 
-def _on_meta(model: nn.Module) -> nn.Module:
-    """A copy whose tensors are on the meta device; shared tensors stay shared, and nothing is allocated."""
-    memo: dict[int, Any] = {}
-    loose = [value for module in model.modules() for value in vars(module).values() if isinstance(value, Tensor)]
-    for tensor in [*model.parameters(), *model.buffers(), *loose]:
-        if id(tensor) not in memo:
-            meta = torch.empty_like(tensor, device="meta")
-            memo[id(tensor)] = nn.Parameter(meta, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else meta
-    return copy.deepcopy(model, memo)
+WORK = ("macs", "ops", "bytes_read", "bytes_written")
+SUMS = ("params", "trainable_params", "weight_bytes", *WORK)
+"""The columns of a layer's row that add up to the network's."""
 
 
-class _Tally(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds up the operators of a forward pass under the module that ran them."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.model = model
-        self.stack: list[str] = []
-        self.macs: Counter[str] = Counter()
-        self.shapes: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
-        self.uncounted: Counter[str] = Counter()
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        out = func(*args, **(kwargs or {}))
-        operator = func.overloadpacket
-        if operator in FORMULAS:
-            self.macs[self.stack[-1]] += FORMULAS[operator](args, out)
-        elif operator not in NO_MACS:
-            self.uncounted[str(operator)] += 1
-        return out
-
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Hooks on every module that keep the stack of names and the shapes met."""
-        handles = []
-        for name, module in self.model.named_modules():
-            handles.append(module.register_forward_pre_hook(self._enter(name)))
-            handles.append(module.register_forward_hook(self._leave(name), always_call=True))
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
-
-    def _enter(self, name: str) -> Any:
-        def hook(module: nn.Module, args: tuple[Any, ...]) -> None:
-            self.stack.append(name)
-
-        return hook
-
-    def _leave(self, name: str) -> Any:
-        def hook(module: nn.Module, args: tuple[Any, ...], out: Any) -> None:
-            self.stack.pop()
-            if args and isinstance(args[0], Tensor) and isinstance(out, Tensor):
-                self.shapes.setdefault(name, (tuple(args[0].shape[1:]), tuple(out.shape[1:])))
-
-        return hook
-
-    def layers(self) -> list[LayerCost]:
-        """A row for each module with parameters or multiply-accumulates of its own; the rows sum to the totals."""
-        rows = []
-        counted: set[int] = set()
-        for name, module in self.model.named_modules():
-            own = [p for p in module.parameters(recurse=False) if id(p) not in counted]
-            counted.update(map(id, own))
-            if own or self.macs[name]:
-                before, after = self.shapes.get(name, ((), ()))
-                rows.append(
-                    LayerCost(
-                        name=name,
-                        type=type(module).__name__,
-                        input_shape=before,
-                        output_shape=after,
-                        params=sum(p.numel() for p in own),
-                        macs=self.macs[name],
-                    )
+def _layers(
+    model: nn.Module, operations: Sequence[Operation], shapes: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
+) -> list[LayerCost]:
+    """A row for each module with parameters or operators of its own; the rows sum to the totals."""
+    work: dict[str, list[int]] = {}
+    for operation in operations:
+        sums = work.setdefault(operation.module, [0] * len(WORK))
+        for place, name in enumerate(WORK):
+            sums[place] += getattr(operation, name)
+    rows = []
+    counted: set[int] = set()
+    for name, module in model.named_modules():
+        own = [p for p in module.parameters(recurse=False) if id(p) not in counted]
+        counted.update(map(id, own))
+        if own or name in work:
+            before, after = shapes.get(name, ((), ()))
+            rows.append(
+                LayerCost(
+                    name=name,
+                    type=type(module).__name__,
+                    input_shape=before,
+                    output_shape=after,
+                    params=sum(p.numel() for p in own),
+                    trainable_params=sum(p.numel() for p in own if p.requires_grad),
+                    weight_bytes=sum(p.numel() * p.element_size() for p in own),
+                    **dict(zip(WORK, work.get(name, [0] * len(WORK)), strict=True)),
                 )
-        return rows
+            )
+    return rows

@@ -1,99 +1,448 @@
-"""Multiply-accumulates of each operator, from the shapes it met. Biases are not counted."""
+"""Work of each operator, from the shapes it met: multiply-accumulates as the papers count them, and all arithmetic.
+
+`macs` are those of convolutions, linear layers and matrix products; biases are not counted. `ops` counts every
+arithmetic operation: a multiply-accumulate is two, and one element costs one for each addition, multiplication,
+division, comparison or elementary function (exp, tanh, erf, square root). Moving values costs traffic, no operation.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-__all__ = ["FORMULAS", "NO_MACS"]
-
-aten = torch.ops.aten
+__all__ = ["Work", "base_name", "formula"]
 
 
-def _convolution(args: Sequence[Any], out: Tensor) -> int:
+class Work(NamedTuple):
+    """Of one call of an operator."""
+
+    macs: int
+    ops: int
+
+
+NOTHING = Work(0, 0)
+
+Arguments = Sequence[Any]
+Formula = Callable[[Arguments, Mapping[str, Any], Any], Work]
+
+
+def base_name(operator: Any) -> str:
+    """Without overload and in-place mark: aten.add_.Tensor -> "add"; of other libraries "torchvision::nms"."""
+    namespace, _, name = operator._schema.name.partition("::")
+    name = name if name.startswith("__") else name.rstrip("_")
+    return str(name) if namespace == "aten" else f"{namespace}::{name}"
+
+
+@cache
+def formula(operator: Any) -> Formula | None:
+    """How the work of an overload (`torch.ops.aten.add.Tensor`) is found; None for one that has no formula here."""
+    name = base_name(operator)
+    if name in PRODUCTS:
+        return PRODUCTS[name]
+    if name in MOVES or operator.is_view:
+        return lambda args, kwargs, out: NOTHING
+    if name in PER_OUTPUT:
+        return _each(_output_elements, PER_OUTPUT[name])
+    if name in PER_INPUT:
+        return _each(_input_elements, PER_INPUT[name])
+    if name in OTHERS:
+        return OTHERS[name]
+    if _pointwise(operator, name):
+        return _each(_output_elements, 1)
+    return None
+
+
+def _pointwise(operator: Any, name: str) -> bool:
+    """Whether torch calls it so; in-place forms are not always marked, their plain ones are."""
+    plain = getattr(torch.ops.aten, name, None) if "::" not in name else None
+    overloads = [getattr(plain, overload) for overload in plain.overloads()] if plain is not None else []
+    return any(torch.Tag.pointwise in form.tags for form in (operator, *overloads))
+
+
+def _each(elements: Callable[[Arguments, Any], int], ops: int) -> Formula:
+    return lambda args, kwargs, out: Work(0, ops * elements(args, out))
+
+
+def _output_elements(args: Arguments, out: Any) -> int:
+    """Of the first tensor that comes out; lists are of foreach operators, whose every tensor counts."""
+    if isinstance(out, Tensor):
+        return out.numel()
+    if isinstance(out, list):
+        return sum(item.numel() for item in out)
+    return out[0].numel() if out else sum(item.numel() for item in args[0])
+
+
+def _input_elements(args: Arguments, out: Any) -> int:
+    return int(args[0].numel())
+
+
+def _product(macs: int, extra: int = 0) -> Work:
+    return Work(macs, 2 * macs + extra)
+
+
+def _value(args: Arguments, kwargs: Mapping[str, Any], place: int, name: str, default: Any = None) -> Any:
+    return args[place] if len(args) > place else kwargs.get(name, default)
+
+
+def _convolution(args: Arguments, kwargs: Mapping[str, Any], out: Tensor) -> Work:
     """Kernel volume times channels of a group, for each output element; of a transposed one, for each input element."""
-    x, weight, transposed = args[0], args[1], args[6]
+    x, weight, bias, transposed = args[0], args[1], args[2], args[6]
     places = x if transposed else out
-    return int(places.numel() * prod(weight.shape[1:]))
+    return _product(places.numel() * prod(weight.shape[1:]), 0 if bias is None else out.numel())
 
 
-def _mm(args: Sequence[Any], out: Tensor) -> int:
-    return out.numel() * int(args[0].shape[-1])
+def _deform_conv(args: Arguments, kwargs: Mapping[str, Any], out: Tensor) -> Work:
+    # Each sample is interpolated between four places (7 operations), which its mask scales.
+    macs = out.numel() * prod(args[1].shape[1:])
+    samples = out.numel() // out.shape[1] * args[0].shape[1] * prod(args[1].shape[2:])
+    return _product(macs, 8 * samples + out.numel())
 
 
-def _addmm(args: Sequence[Any], out: Tensor) -> int:
-    return out.numel() * int(args[1].shape[-1])
+def _mm(args: Arguments, kwargs: Mapping[str, Any], out: Tensor) -> Work:
+    """(…, n, k) times (…, k, m)."""
+    return _product(out.numel() * int(args[0].shape[-1]))
 
 
-FORMULAS: dict[Any, Callable[[Sequence[Any], Tensor], int]] = {
-    aten.convolution: _convolution,
-    aten.mm: _mm,
-    aten.bmm: _mm,
-    aten.addmm: _addmm,
-    aten.baddbmm: _addmm,
+def _addmm(args: Arguments, kwargs: Mapping[str, Any], out: Tensor) -> Work:
+    """The same, with something added to it."""
+    scales = sum(kwargs.get(name, 1) != 1 for name in ("alpha", "beta"))
+    return _product(out.numel() * int(args[1].shape[-1]), (1 + scales) * out.numel())
+
+
+def _addbmm(args: Arguments, kwargs: Mapping[str, Any], out: Tensor) -> Work:
+    """A batch of products summed into one matrix."""
+    return _product(len(args[1]) * out.numel() * int(args[1].shape[-1]), out.numel())
+
+
+def _dot(args: Arguments, kwargs: Mapping[str, Any], out: Tensor) -> Work:
+    return _product(args[0].numel())
+
+
+def _linear(args: Arguments, kwargs: Mapping[str, Any], out: Tensor) -> Work:
+    bias = _value(args, kwargs, 2, "bias")
+    return _product(out.numel() * int(args[1].shape[-1]), 0 if bias is None else out.numel())
+
+
+def _trilinear(args: Arguments, kwargs: Mapping[str, Any], out: Tensor) -> Work:
+    """nn.Bilinear: (x·A)·y for every output; (B, in1), (out, in1, in2), (B, in2) -> (B, out)."""
+    batch, first = args[0].shape[0], args[0].shape[-1]
+    weight = args[1]
+    macs = batch * weight.numel() + batch * weight.numel() // first
+    return _product(macs)
+
+
+def _attention(args: Arguments, kwargs: Mapping[str, Any], out: Any) -> Work:
+    """softmax(q·kᵀ + mask)·v, fused: (…, L, e), (…, S, e), (…, S, v); a causal mask saves nothing, by convention."""
+    q, k, v = args[:3]
+    scores = q.numel() // q.shape[-1] * int(k.shape[-2])
+    mask = _value(args, kwargs, 5, "attn_mask")
+    return _product(scores * int(q.shape[-1] + v.shape[-1]), scores * (1 + SOFTMAX + (mask is not None)))
+
+
+def _mha(args: Arguments, kwargs: Mapping[str, Any], out: Any) -> Work:
+    """nn.MultiheadAttention's fast path: projections, and attention between (B, T, d) and itself."""
+    return _mha_work(args[0], int(args[3]), int(args[4]))
+
+
+def _mha_work(x: Tensor, d: int, heads: int) -> Work:
+    tokens = x.numel() // d
+    scores = tokens * int(x.shape[1])
+    return _product(4 * tokens * d * d + 2 * scores * d, 4 * tokens * d + heads * scores * (1 + SOFTMAX))
+
+
+def _encoder_layer(args: Arguments, kwargs: Mapping[str, Any], out: Tensor) -> Work:
+    """nn.TransformerEncoderLayer's fast path: attention, two linear layers, two norms, two additions."""
+    x, d, heads, gelu, hidden = args[0], int(args[1]), int(args[2]), bool(args[7]), int(args[14].shape[0])
+    tokens = x.numel() // d
+    attention = _mha_work(x, d, heads)
+    rest = _product(2 * tokens * d * hidden, tokens * (hidden + d))
+    act = tokens * hidden * (PER_OUTPUT["gelu"] if gelu else PER_OUTPUT["relu"])
+    return Work(attention.macs + rest.macs, attention.ops + rest.ops + act + x.numel() * (2 * 7 + 2))
+
+
+def _rnn(args: Arguments, kwargs: Mapping[str, Any], out: Any) -> Work:
+    """One direction of one fused recurrent layer: its two matrices meet each element of the sequence."""
+    steps = args[0].shape[0] * args[0].shape[1]
+    gates = int(args[1].shape[0])
+    return _product(steps * (args[1].numel() + args[2].numel()), steps * gates * 6)
+
+
+def _cdist(args: Arguments, kwargs: Mapping[str, Any], out: Tensor) -> Work:
+    return Work(0, 3 * out.numel() * int(args[0].shape[-1]))
+
+
+def _norm(statistics: int) -> Formula:
+    """(x - mean) / deviation, then the affine part where there is one; `statistics` operations an element before."""
+
+    def work(args: Arguments, kwargs: Mapping[str, Any], out: Any) -> Work:
+        affine = sum(args[place] is not None for place in (1, 2) if len(args) > place)
+        return Work(0, args[0].numel() * (statistics + 2 + affine))
+
+    return work
+
+
+def _batch_norm(args: Arguments, kwargs: Mapping[str, Any], out: Any) -> Work:
+    """Statistics (an addition for the mean; a difference, a square and a sum for the variance) in train mode alone."""
+    training = len(args) > 5 and args[5] is True
+    affine = sum(item is not None for item in args[1:3])
+    return Work(0, args[0].numel() * (2 + affine + 4 * training))
+
+
+def _layer_norm(args: Arguments, kwargs: Mapping[str, Any], out: Any) -> Work:
+    affine = sum(item is not None for item in args[2:4])
+    return Work(0, args[0].numel() * (4 + 2 + affine))
+
+
+def _window(dimensions: int) -> Formula:
+    """Pooling: each output looks at its whole window, whose sides may be given as one number."""
+
+    def work(args: Arguments, kwargs: Mapping[str, Any], out: Any) -> Work:
+        first = out if isinstance(out, Tensor) else out[0]
+        sides = list(args[1])
+        return Work(0, first.numel() * prod(sides if len(sides) == dimensions else sides * dimensions))
+
+    return work
+
+
+def _adaptive_pool(args: Arguments, kwargs: Mapping[str, Any], out: Any) -> Work:
+    """Every input once, and for the average a division for every output."""
+    first = out if isinstance(out, Tensor) else out[0]
+    return Work(0, args[0].numel() + first.numel())
+
+
+def _bag(args: Arguments, kwargs: Mapping[str, Any], out: Any) -> Work:
+    """The rows that the indices name, added up."""
+    return Work(0, args[1].numel() * int(args[0].shape[1]))
+
+
+SOFTMAX = 5
+"""Operations an element: largest, difference, exp, sum, division."""
+
+PRODUCTS: dict[str, Formula] = {
+    "convolution": _convolution,
+    "convolution_overrideable": _convolution,
+    "_convolution": _convolution,
+    "torchvision::deform_conv2d": _deform_conv,
+    "mm": _mm,
+    "bmm": _mm,
+    "mv": _mm,
+    "_int_mm": _mm,
+    "_scaled_mm": _mm,
+    "addmm": _addmm,
+    "_addmm_activation": _addmm,
+    "addmv": _addmm,
+    "baddbmm": _addmm,
+    "addbmm": _addbmm,
+    "dot": _dot,
+    "vdot": _dot,
+    "linear": _linear,
+    "mkldnn_linear": _linear,
+    "_trilinear": _trilinear,
+    "_scaled_dot_product_flash_attention_for_cpu": _attention,
+    "_scaled_dot_product_flash_attention": _attention,
+    "_scaled_dot_product_efficient_attention": _attention,
+    "_scaled_dot_product_cudnn_attention": _attention,
+    "_scaled_dot_product_fused_attention_overrideable": _attention,
+    "_scaled_dot_product_attention_math_for_mps": _attention,
+    "_native_multi_head_attention": _mha,
+    "_transformer_encoder_layer_fwd": _encoder_layer,
+    "mkldnn_rnn_layer": _rnn,
 }
-"""Operator packet -> its multiply-accumulates, from its arguments and its result."""
+"""Operator -> its work, for all whose multiply-accumulates count by the papers' convention."""
 
-NO_MACS = frozenset(
+PER_OUTPUT: dict[str, int] = {
+    # Element-wise operators of more than one operation; any other that torch calls pointwise has one.
+    "hardtanh": 2,
+    "clamp": 2,
+    "leaky_relu": 2,
+    "prelu": 2,
+    "_prelu_kernel": 2,
+    "threshold": 1,
+    "hardshrink": 2,
+    "softshrink": 3,
+    "sigmoid": 4,
+    "log_sigmoid_forward": 4,
+    "silu": 5,
+    "mish": 5,
+    "gelu": 5,
+    "hardswish": 5,
+    "hardsigmoid": 4,
+    "elu": 4,
+    "celu": 5,
+    "softplus": 4,
+    "rsqrt": 2,
+    "lerp": 3,
+    "addcmul": 3,
+    "addcdiv": 3,
+    "glu": 5,
+    "native_dropout": 2,
+    "bernoulli": 1,
+    "uniform": 1,
+    "normal": 1,
+    "rand": 1,
+    "randn": 1,
+    "_softmax": SOFTMAX,
+    "_safe_softmax": SOFTMAX,
+    "_masked_softmax": SOFTMAX + 1,
+    "_log_softmax": SOFTMAX,
+    "upsample_linear1d": 3,
+    "upsample_bilinear2d": 7,
+    "_upsample_bilinear2d_aa": 7,
+    "upsample_trilinear3d": 15,
+    "upsample_bicubic2d": 31,
+    "_upsample_bicubic2d_aa": 31,
+    "_thnn_fused_lstm_cell": 6,
+    "_foreach_add": 1,
+    "_foreach_mul": 1,
+    "ger": 1,
+    "tril": 0,
+    "triu": 0,
+}
+
+PER_INPUT: dict[str, int] = {
+    "sum": 1,
+    "nansum": 1,
+    "mean": 1,
+    "prod": 1,
+    "amax": 1,
+    "amin": 1,
+    "aminmax": 2,
+    "max": 1,
+    "min": 1,
+    "argmax": 1,
+    "argmin": 1,
+    "any": 1,
+    "all": 1,
+    "var": 4,
+    "std": 4,
+    "var_mean": 4,
+    "std_mean": 4,
+    "logsumexp": 4,
+    "linalg_vector_norm": 2,
+    "cumsum": 1,
+    "cumprod": 1,
+    "_fused_rms_norm": 4,
+}
+
+OTHERS: dict[str, Formula] = {
+    "native_batch_norm": _batch_norm,
+    "cudnn_batch_norm": _batch_norm,
+    "_native_batch_norm_legit": _batch_norm,
+    "_native_batch_norm_legit_no_training": _norm(0),
+    "_batch_norm_with_update": _norm(4),
+    "_batch_norm_no_update": _norm(0),
+    "batch_norm_stats": _norm(4),
+    "native_group_norm": _norm(4),
+    "native_layer_norm": _layer_norm,
+    "max_pool2d_with_indices": _window(2),
+    "max_pool3d_with_indices": _window(3),
+    "avg_pool1d": _window(1),
+    "avg_pool2d": _window(2),
+    "avg_pool3d": _window(3),
+    "_adaptive_avg_pool2d": _adaptive_pool,
+    "_adaptive_avg_pool3d": _adaptive_pool,
+    "adaptive_max_pool2d": _adaptive_pool,
+    "adaptive_max_pool3d": _adaptive_pool,
+    "_cdist_forward": _cdist,
+    "_embedding_bag": _bag,
+    "_embedding_bag_forward_only": _bag,
+}
+
+MOVES = frozenset(
     {
-        aten.native_batch_norm,
-        aten._native_batch_norm_legit,
-        aten._native_batch_norm_legit_no_training,
-        aten.native_group_norm,
-        aten.native_layer_norm,
-        aten.native_dropout,
-        aten.bernoulli_,
-        aten.relu,
-        aten.relu_,
-        aten.hardtanh,
-        aten.hardtanh_,
-        aten.leaky_relu,
-        aten.leaky_relu_,
-        aten.gelu,
-        aten.silu,
-        aten.silu_,
-        aten.sigmoid,
-        aten.sigmoid_,
-        aten._softmax,
-        aten._safe_softmax,
-        aten.add,
-        aten.add_,
-        aten.mul,
-        aten.mul_,
-        aten.div,
-        aten.div_,
-        aten.cat,
-        aten.stack,
-        aten.mean,
-        aten._adaptive_avg_pool2d,
-        aten.max_pool2d_with_indices,
-        aten.avg_pool2d,
-        aten.clone,
-        aten.arange,
-        aten.empty,
-        aten.empty_like,
-        aten.ones,
-        aten.zeros,
-        # Only how the same numbers are seen, nothing computed.
-        aten.view,
-        aten._unsafe_view,
-        aten.reshape,
-        aten.t,
-        aten.transpose,
-        aten.permute,
-        aten.expand,
-        aten.detach,
-        aten.alias,
-        aten.select,
-        aten.slice,
-        aten.split,
-        aten.squeeze,
-        aten.unbind,
-        aten.unsqueeze,
+        "_unsafe_view",
+        "_reshape_alias",
+        "_reshape_copy",
+        "unsafe_split",
+        "unsafe_split_with_sizes",
+        "unsafe_chunk",
+        "view_copy",
+        "lift",
+        "lift_fresh",
+        "lift_fresh_copy",
+        "detach",
+        "alias",
+        "set",
+        "_local_scalar_dense",
+        "is_same_size",
+        "equal",
+        "_assert_async",
+        "_assert_scalar",
+        "_assert_tensor_metadata",
+        "cat",
+        "stack",
+        "clone",
+        "copy",
+        "_to_copy",
+        "contiguous",
+        "channel_shuffle",
+        "native_channel_shuffle",
+        "pixel_shuffle",
+        "pixel_unshuffle",
+        "roll",
+        "flip",
+        "repeat",
+        "repeat_interleave",
+        "expand_copy",
+        "im2col",
+        "unfold_copy",
+        "constant_pad_nd",
+        "reflection_pad1d",
+        "reflection_pad2d",
+        "reflection_pad3d",
+        "replication_pad1d",
+        "replication_pad2d",
+        "replication_pad3d",
+        "upsample_nearest1d",
+        "upsample_nearest2d",
+        "upsample_nearest3d",
+        "_upsample_nearest_exact1d",
+        "_upsample_nearest_exact2d",
+        "_upsample_nearest_exact3d",
+        "embedding",
+        "index_select",
+        "index",
+        "gather",
+        "take",
+        "take_along_dim",
+        "one_hot",
+        "index_put",
+        "index_copy",
+        "index_fill",
+        "scatter",
+        "slice_scatter",
+        "select_scatter",
+        "masked_scatter",
+        "unbind_copy",
+        "split_copy",
+        "split_with_sizes_copy",
+        "arange",
+        "linspace",
+        "empty",
+        "empty_like",
+        "empty_strided",
+        "empty_permuted",
+        "new_empty",
+        "new_empty_strided",
+        "new_zeros",
+        "new_ones",
+        "new_full",
+        "ones",
+        "ones_like",
+        "zeros",
+        "zeros_like",
+        "full",
+        "full_like",
+        "fill",
+        "zero",
+        "eye",
+        "scalar_tensor",
+        "resize",
     }
 )
-"""Operators that have no multiply-accumulates by the papers' convention (norms, activations, pooling, element-wise)."""
+"""Operators that only move, make or look at values: no arithmetic."""

@@ -26,7 +26,7 @@ from rich.cells import cell_len, set_cell_size
 
 from pennyweight.report.formats import number
 
-__all__ = ["accuracy_curves", "confusion_matrix", "loss_curves"]
+__all__ = ["accuracy_curves", "as_svg", "confusion_matrix", "loss_curves", "own_settings"]
 
 # Okabe and Ito's blue and vermilion: told apart by every kind of colour vision, and the lines differ in dash too.
 TRAIN = {"color": "#0072B2", "linestyle": (0, (5, 2)), "marker": "o"}
@@ -40,7 +40,7 @@ POINT = 1 / 72  # inches; one point of the figure becomes one CSS pixel of the p
 
 
 @contextmanager
-def _own_settings() -> Iterator[None]:
+def own_settings() -> Iterator[None]:
     """Draws by matplotlib's defaults, whatever the user's own matplotlibrc or style says; text stays text."""
     with mpl.rc_context():
         mpl.rcdefaults()
@@ -48,24 +48,24 @@ def _own_settings() -> Iterator[None]:
         yield
 
 
-@_own_settings()
+@own_settings()
 def loss_curves(epochs: Sequence[Mapping[str, Any]], *, best: int | None = None) -> str:
     """SVG of training and validation loss over the epochs (lines of metrics.jsonl), epoch `best` marked."""
     figure, axes = _curves(epochs, "train_loss", "val_loss", best)
     axes.set_ylabel("loss")
-    return _svg(figure, "loss", "Loss on training and validation pictures, by epoch" + _best_words(best))
+    return as_svg(figure, "loss", "Loss on training and validation pictures, by epoch" + _best_words(best))
 
 
-@_own_settings()
+@own_settings()
 def accuracy_curves(epochs: Sequence[Mapping[str, Any]], *, best: int | None = None) -> str:
     """SVG of training and validation accuracy over the epochs (lines of metrics.jsonl), epoch `best` marked."""
     figure, axes = _curves(epochs, "train_accuracy", "val_accuracy", best)
     axes.set_ylabel("accuracy")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}%"))
-    return _svg(figure, "accuracy", "Accuracy on training and validation pictures, by epoch" + _best_words(best))
+    return as_svg(figure, "accuracy", "Accuracy on training and validation pictures, by epoch" + _best_words(best))
 
 
-@_own_settings()
+@own_settings()
 def confusion_matrix(confusion: Sequence[Sequence[int]], labels: Sequence[str]) -> str:
     """SVG of a confusion matrix, rows = truth, columns = prediction; (classes, classes) of counts.
 
@@ -96,7 +96,7 @@ def confusion_matrix(confusion: Sequence[Sequence[int]], labels: Sequence[str]) 
             axes.text(column + 0.5, row + 0.5, count, ha="center", va="center", fontsize=size, color=ink)
     bar = figure.colorbar(scale, cax=colour_bar, ticks=[0, 0.1, 0.5, 1], format=lambda value, _: f"{value:.0%}")
     bar.set_label("share of the row")
-    return _svg(
+    return as_svg(
         figure,
         "confusion",
         f"Confusion matrix of {classes} classes, rows are the truth and columns the predictions; "
@@ -156,7 +156,7 @@ def _matrix_axes(classes: int, cell: int, names: Sequence[str]) -> tuple[Figure,
     return figure, axes, colour_bar
 
 
-def _svg(figure: Figure, name: str, description: str) -> str:
+def as_svg(figure: Figure, name: str, description: str) -> str:
     """The figure as an `<svg>` element for an HTML page; its ids begin with `name`, so that plots can share a page."""
     stream = io.StringIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))

@@ -1,18 +1,20 @@
-"""`weigh`: what a network costs."""
+"""`weigh`: what a network costs, counted; predicted and measured in milliseconds when asked."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from torch import nn
 
-from pennyweight import cost, zoo
+from pennyweight import zoo
 from pennyweight.core.errors import InputError
+from pennyweight.cost import Cost, Finding, LayerTime, MachineProfile, Timing, count, lint, predict, time_networks
+from pennyweight.verbs.weighable import Weighable, open_weighable
 
-__all__ = ["weigh"]
-
-SMALL_INPUT = (32, 32)
+__all__ = ["Weighed", "weigh", "weigh_all"]
 
 
 def weigh(
@@ -22,21 +24,90 @@ def weigh(
     batch: int = 1,
     stem: zoo.Stem | None = None,
     config: Mapping[str, Any] | None = None,
-) -> cost.Cost:
-    """Count parameters and multiply-accumulates of a network on (batch, *input_shape).
+    training_step: bool = False,
+) -> Cost:
+    """Count the work, traffic and live memory of a network on (batch, *input_shape).
 
-    `model_or_name` is a module, which needs its input shape and is counted in its own mode, or a name for `create`
-    with its `stem` and `config`, which brings its usual input shape (C, H, W), 32 pixels with the small-image stem, and
-    is counted in eval mode.
+    `model_or_name` is a module, which needs its input shape and is counted in its own mode, or what stands for one and
+    brings its usual input shape, 32 pixels with the small-image stem: a name for `create` with its `stem` and `config`,
+    also `torchvision:NAME` and `timm:NAME`, a run's folder, a bundle's file; `module.path:callable` needs the shape.
+    Those are counted in eval mode. `training_step` follows the memory of a forward and backward pass as well.
     Raises InputError for an input that the network does not take.
     """
     if isinstance(model_or_name, nn.Module):
         if input_shape is None:
             raise InputError("weighing a module needs its input shape, for example (3, 224, 224)")
-        return cost.count(model_or_name, input_shape, batch=batch)
-    usual = zoo.form(model_or_name)
-    small = stem == "cifar" and stem != usual.stem
-    shape = tuple(input_shape or ((usual.input_shape[0], *SMALL_INPUT) if small else usual.input_shape))
-    how = zoo.settle(model_or_name, config or {}, size=shape[-1])
-    network = zoo.sketch(model_or_name, num_classes=usual.num_classes, in_channels=shape[0], stem=stem, config=how)
-    return cost.count(network, shape, batch=batch)
+        return count(model_or_name, input_shape, batch=batch, training_step=training_step)
+    return _counted(open_weighable(model_or_name, input_shape, stem=stem, config=config), batch, training_step)
+
+
+def _counted(network: Weighable, batch: int, training_step: bool) -> Cost:
+    counted = count(network.model, network.input_shape, batch=batch, training_step=training_step)
+    return dataclasses.replace(counted, notes=(*network.notes, *counted.notes))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weighed:
+    """A network with all that is known of its cost; milliseconds only where they were asked for or can be predicted."""
+
+    name: str
+    cost: Cost
+    times: tuple[LayerTime, ...]
+    """A row for each of the cost's layers, or none without a machine profile."""
+    findings: tuple[Finding, ...]
+    timing: Timing | None
+
+    @property
+    def predicted_ms(self) -> float | None:
+        """As the machine was when its profile was made, times the drift that a measurement found since."""
+        if not self.times:
+            return None
+        drift = self.timing.drift if self.timing and self.timing.drift else 1.0
+        return drift * sum(row.predicted_ms for row in self.times)
+
+    @property
+    def measured_ms(self) -> float | None:
+        return self.timing.median_ms if self.timing else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON keeps it: the cost's fields, and what is known beyond them."""
+        return {
+            "name": self.name,
+            **self.cost.to_dict(),
+            "predicted_ms": self.predicted_ms,
+            "measured_ms": self.measured_ms,
+            "times": [asdict(row) for row in self.times],
+            "findings": [asdict(finding) for finding in self.findings],
+            "timing": asdict(self.timing) if self.timing else None,
+        }
+
+
+def weigh_all(
+    names: Sequence[str],
+    input_shape: Sequence[int] | None = None,
+    *,
+    batch: int = 1,
+    stem: zoo.Stem | None = None,
+    config: Mapping[str, Any] | None = None,
+    training_step: bool = False,
+    measure: bool = False,
+    repeats: int = 20,
+) -> tuple[Weighed, ...]:
+    """Weigh several networks alike: predicted where this machine has a profile, with `measure` timed turn by turn."""
+    profile = MachineProfile.load()
+    networks = [open_weighable(name, input_shape, stem=stem, config=config, real=measure) for name in names]
+    counted = [_counted(network, batch, training_step) for network in networks]
+    timings: Sequence[Timing | None] = [None] * len(networks)
+    if measure:
+        models, shapes = [network.model for network in networks], [network.input_shape for network in networks]
+        timings = time_networks(models, shapes, batch=batch, repeats=repeats, profile=profile)
+    return tuple(
+        Weighed(
+            name=network.name,
+            cost=found,
+            times=predict(found, profile) if profile else (),
+            findings=lint(found, profile),
+            timing=timing,
+        )
+        for network, found, timing in zip(networks, counted, timings, strict=True)
+    )

@@ -1,6 +1,7 @@
 """The networks by name: `create` makes one, `names` lists them."""
 
 from pennyweight.zoo.checkpoint import Checkpoint
+from pennyweight.zoo.libraries import LIBRARIES
 from pennyweight.zoo.pretrained import Pretrained, create, describe, open_checkpoint, open_pretrained
 from pennyweight.zoo.registry import (
     FAMILIES,
@@ -19,6 +20,7 @@ from pennyweight.zoo.weights import put_weights
 
 __all__ = [
     "FAMILIES",
+    "LIBRARIES",
     "Checkpoint",
     "Family",
     "Form",

@@ -1,0 +1,179 @@
+"""Predicted milliseconds against measured ones, over networks that no part of the prediction has seen.
+
+    python benchmarks/predicted_time.py [--rounds N] [--out FILE]
+
+A round times every microbenchmark that the machine's profile is made of, then every network, so that a drift of the
+machine falls on both. Predictions come from the shortest time of each microbenchmark, and are compared twice: with the
+shortest time of each network, and, scaled by how much longer a median round of microbenchmarks took than its shortest
+times, with the median. Eager, float32, no gradients, random weights.
+"""
+
+import argparse
+import statistics
+import time
+from pathlib import Path
+
+import torch
+import torchvision
+from rich.console import Console
+from scipy.stats import spearmanr
+from torch import Tensor, nn
+
+from pennyweight import zoo
+from pennyweight.core.machine import cores, machine, versions
+from pennyweight.cost import Cost, count, predict
+from pennyweight.cost.limits import measure_limits
+from pennyweight.cost.microbenchmarks import Microbenchmarks
+from pennyweight.cost.roofline import profile_of
+
+SMALL = 1_000_000_000
+BATCHES = (1, 8)
+OURS = (
+    "mobilenet_v1_x0_25",
+    "mobilenet_v1_x0_5",
+    "mobilenet_v1_x0_75",
+    "mobilenet_v1",
+    "mobilenet_v2_x0_35",
+    "mobilenet_v2_x0_5",
+    "mobilenet_v2_x0_75",
+    "mobilenet_v2",
+    "mobilenet_v2_x1_4",
+    "shufflenet_v1_g3_x0_5",
+    "shufflenet_v1_g3_x1_0",
+    "shufflenet_v1_g8_x1_0",
+    "shufflenet_v2_x0_5",
+    "shufflenet_v2_x1_0",
+    "shufflenet_v2_x1_5",
+    "shufflenet_v2_x2_0",
+    "efficientnet_b0",
+    "efficientnet_b1",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnext50_32x4d",
+    "vit_ti_16",
+    "vit_s_16",
+    "vgg11",
+)
+TORCHVISION = (
+    "mobilenet_v3_small",
+    "mobilenet_v3_large",
+    "mnasnet0_5",
+    "mnasnet0_75",
+    "mnasnet1_0",
+    "mnasnet1_3",
+    "squeezenet1_0",
+    "squeezenet1_1",
+    "regnet_y_400mf",
+    "regnet_y_800mf",
+    "regnet_x_400mf",
+    "regnet_x_800mf",
+    "alexnet",
+    "densenet121",
+    "regnet_x_1_6gf",
+    "regnet_y_1_6gf",
+)
+
+
+def networks() -> dict[str, nn.Module]:
+    """By name, in eval mode."""
+    ours: dict[str, nn.Module] = {name: zoo.create(name).eval() for name in OURS}
+    return ours | {
+        f"torchvision:{name}": torchvision.models.get_model(name, weights=None).eval() for name in TORCHVISION
+    }
+
+
+def spent_ms(network: nn.Module, images: Tensor) -> float:
+    """Of the second of two calls."""
+    network(images)
+    started = time.perf_counter()
+    network(images)
+    return 1000 * (time.perf_counter() - started)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--out", type=Path, help="a Markdown file to write")
+    options = parser.parse_args()
+    torch.set_num_threads(cores())
+    made = networks()
+    costs = {(name, b): count(network, (3, 224, 224), batch=b) for name, network in made.items() for b in BATCHES}
+    limits, microbenchmarks = measure_limits(), Microbenchmarks()
+    images = {b: torch.rand(b, 3, 224, 224) for b in BATCHES}
+    times: dict[tuple[str, int], list[float]] = {key: [] for key in costs}
+    microbenchmarks.round(keep=False)
+    with torch.no_grad():
+        for number in range(options.rounds):
+            microbenchmarks.round()
+            for (name, b), row in times.items():
+                row.append(spent_ms(made[name], images[b]))
+            print(f"round {number + 1} of {options.rounds}", flush=True)
+    profile = profile_of(microbenchmarks.cases, limits)
+    rounds = [sum(row) for row in zip(*(case.times for case in microbenchmarks.cases), strict=True)]
+    load = statistics.median(rounds) / sum(case.seconds for case in microbenchmarks.cases)
+    predicted = {key: sum(row.predicted_ms for row in predict(cost, profile)) for key, cost in costs.items()}
+    text = report(costs, predicted, times, load)
+    Console().print(text, markup=False, highlight=False)
+    if options.out:
+        options.out.write_text(text, encoding="utf-8")
+
+
+def report(
+    costs: dict[tuple[str, int], Cost],
+    predicted: dict[tuple[str, int], float],
+    times: dict[tuple[str, int], list[float]],
+    load: float,
+) -> str:
+    """The page."""
+    small = {name for name, b in costs if b == 1 and costs[name, 1].macs < SMALL}
+    lines = [
+        "# Predicted and measured time",
+        "",
+        f"Written by `benchmarks/predicted_time.py` on {', '.join(f'{k} {v}' for k, v in machine().items())};",
+        f"{torch.get_num_threads()} threads; torch {versions()['torch']}; {len(next(iter(times.values())))} rounds. "
+        f"{len(small)} networks under 1 G MACs, {len(costs) // len(BATCHES) - len(small)} larger ones; eager, float32, "
+        "3×224×224.",
+        "",
+        f"A median round of microbenchmarks took {load:.2f} times the sum of their shortest times: other work on the "
+        "machine. Medians are compared with predictions scaled by that.",
+        "",
+        "| | shortest times | medians |",
+        "| --- | --- | --- |",
+    ]
+    shortest = {key: min(row) for key, row in times.items()}
+    median = {key: statistics.median(row) for key, row in times.items()}
+    scaled = {key: load * value for key, value in predicted.items()}
+    for b in BATCHES:
+        keys = [key for key in costs if key[1] == b]
+        lines.append(
+            f"| median error, batch {b} | {error(keys, predicted, shortest)} | {error(keys, scaled, median)} |"
+        )
+        few = [key for key in keys if key[0] in small]
+        lines.append(f"| … under 1 G MACs | {error(few, predicted, shortest)} | {error(few, scaled, median)} |")
+        found = [rank(few, predicted, truth) for truth in (shortest, median)]
+        alone = [rank(few, {key: float(costs[key].macs) for key in few}, truth) for truth in (shortest, median)]
+        lines.append(f"| rank correlation under 1 G MACs, batch {b} | {found[0]} | {found[1]} |")
+        lines.append(f"| … of MACs alone | {alone[0]} | {alone[1]} |")
+    lines += [
+        "",
+        "| network | batch | million MACs | predicted ms | shortest ms | median ms |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for key in sorted(costs, key=lambda key: (key[1], costs[key].macs)):
+        name, b = key
+        figures = " | ".join(f"{value:.1f}" for value in (predicted[key], shortest[key], median[key]))
+        lines.append(f"| {name} | {b} | {costs[key].macs / b / 1e6:,.0f} | {figures} |")
+    return "\n".join(lines) + "\n"
+
+
+def error(keys: list[tuple[str, int]], found: dict[tuple[str, int], float], truth: dict[tuple[str, int], float]) -> str:
+    return f"{statistics.median(abs(found[key] / truth[key] - 1) for key in keys):.1%}"
+
+
+def rank(keys: list[tuple[str, int]], found: dict[tuple[str, int], float], truth: dict[tuple[str, int], float]) -> str:
+    return f"{spearmanr([found[key] for key in keys], [truth[key] for key in keys])[0]:.3f}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""`bench --machine`: what this machine can do, measured once and kept."""
+
+# No `from __future__ import annotations`: Typer reads the annotations.
+
+from typing import Annotated
+
+import typer
+
+from pennyweight.cli import show, show_cost
+from pennyweight.cli.commands import Json
+from pennyweight.core.errors import InputError
+
+__all__ = ["bench"]
+
+
+def bench(
+    machine: Annotated[
+        bool, typer.Option("--machine", help="Measure peak rates, bandwidths, overhead and operators of many sizes.")
+    ] = False,
+    threads: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="With so many threads; by default torch's own.")
+    ] = None,
+    share: Annotated[
+        float, typer.Option(metavar="X", min=0.01, max=1.0, help="Time a part of the sizes: quicker, less exact.")
+    ] = 1.0,
+    json: Json = False,
+) -> None:
+    """Measure this machine once, so that `weigh` can predict milliseconds. About two minutes."""
+    if not machine:
+        raise InputError("say what to measure: `pennyweight bench --machine` measures this machine")
+    import torch
+
+    from pennyweight.cost import measure_machine
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    profile = measure_machine(share)
+    path = profile.save()
+    if json:
+        errors = {kind: learned.error for kind, learned in profile.slowness.items()}
+        show.as_json(
+            {**profile.about(), "limits": profile.limits.to_dict(), "left_out_error": errors, "path": str(path)}
+        )
+    else:
+        show_cost.machine_profile(profile, str(path))

@@ -1,0 +1,215 @@
+"""How costs read on a terminal."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from rich.console import Console
+from rich.table import Table
+
+from pennyweight.report.formats import number, shape, share
+from pennyweight.report.tables import Column, table
+
+if TYPE_CHECKING:
+    from pennyweight.cost import MachineProfile
+    from pennyweight.lab import Measured
+    from pennyweight.verbs.weigh import Weighed
+
+__all__ = ["SORTS", "By", "as_csv", "compared", "experiments", "facts", "machine_profile", "one"]
+
+By = Literal["layer", "stage", "total"]
+
+CONVENTION = (
+    "MACs: multiply-accumulates of convolutions, linear layers and matrix products; biases are not counted.\n"
+    "ops: all arithmetic, a multiply-accumulate as two. MB: read and written by every operator, weights included."
+)
+COUNTED = ("params", "trainable_params", "weight_bytes", "macs", "ops", "bytes_read", "bytes_written")
+SORTS = (*COUNTED, "predicted_ms")
+MOST_FINDINGS = 12
+MB = 1e6
+
+
+def rows_of(weighed: Weighed, by: By, sort: str | None = None) -> list[dict[str, Any]]:
+    """What a report shows of a network: its layers, or their sums by stage or in all; the largest first if sorted."""
+    times = {row.name: row for row in weighed.times}
+    rows: dict[str, dict[str, Any]] = {}
+    for layer in weighed.cost.layers:
+        key = {"layer": layer.name, "stage": stage(layer.name), "total": ""}[by]
+        values = {name: getattr(layer, name) for name in COUNTED}
+        timed = times.get(layer.name)
+        ms = timed.predicted_ms if timed else None
+        row = rows.get(key)
+        if row is None or by == "layer":
+            kind = layer.type if by == "layer" else ""
+            sizes = {"input_shape": layer.input_shape, "output_shape": layer.output_shape}
+            rows[key] = {"name": key, "type": kind, **sizes, **values, "predicted_ms": ms}
+            rows[key]["bound"] = timed.bound if timed and by == "layer" else None
+        else:
+            for name in COUNTED:
+                row[name] += values[name]
+            row["predicted_ms"] = None if ms is None else row["predicted_ms"] + ms
+            row["output_shape"] = layer.output_shape or row["output_shape"]
+    made = list(rows.values())
+    return sorted(made, key=lambda row: -(row[sort] or 0)) if sort else made
+
+
+def stage(name: str) -> str:
+    """The part of a network that a layer belongs to: two steps down, where there are so many."""
+    return ".".join(name.split(".")[:2])
+
+
+def one(weighed: Weighed, by: By, sort: str | None) -> None:
+    """A network: its rows and totals, its memory, what was not counted, its guidelines."""
+    console, cost = Console(), weighed.cost
+    timed = bool(weighed.times)
+    columns = [Column("stage" if by == "stage" else "layer"), Column("type"), Column("in", shape), Column("out", shape)]
+    columns += [Column("params"), Column("MACs"), Column("ops"), Column("MB")]
+    columns += [Column("predicted ms"), Column("bound by")] if timed else []
+    if by != "layer":
+        del columns[1]
+
+    def cells(row: Mapping[str, Any]) -> list[Any]:
+        moved = (row["bytes_read"] + row["bytes_written"]) / MB
+        words = [row["name"], *([row["type"]] if by == "layer" else []), row["input_shape"], row["output_shape"]]
+        return [
+            *words,
+            row["params"],
+            row["macs"],
+            row["ops"],
+            moved,
+            *([row["predicted_ms"], row["bound"]] if timed else []),
+        ]
+
+    totals = {
+        **{name: getattr(cost, name) for name in COUNTED},
+        "name": "total",
+        "type": "",
+        "input_shape": cost.input_shape,
+        "output_shape": "",
+        "bound": "",
+        "predicted_ms": sum(row.predicted_ms for row in weighed.times),
+    }
+    shown = [] if by == "total" else rows_of(weighed, by, sort)
+    console.print(
+        table(f"{weighed.name}, batch {cost.batch}", columns, [cells(row) for row in shown], totals=cells(totals))
+    )
+    for label, value in facts(weighed):
+        console.print(f"{label}: {value}", highlight=False, markup=False, soft_wrap=True)
+    console.print(CONVENTION, highlight=False)
+    if weighed.findings:
+        console.print(_findings(weighed))
+
+
+def facts(weighed: Weighed) -> list[tuple[str, str]]:
+    """What a report says in words: weights, memory, intensity, times, what to know, what was not counted."""
+    cost = weighed.cost
+    frozen = cost.params - cost.trainable_params
+    live = f"{cost.peak_activation_bytes / MB:,.1f} MB while {cost.peak_layer or 'the network'} runs"
+    if cost.workspace_bytes:
+        live += f" (and {cost.workspace_bytes / MB:,.1f} MB for reordering where channels are not last)"
+    lines = [
+        ("parameters", f"{cost.params:,}" + (f", of which {frozen:,} frozen" if frozen else "")),
+        ("weights", f"{cost.weight_bytes / MB:,.1f} MB"),
+        ("peak of activations", live),
+    ]
+    if cost.peak_training_bytes is not None:
+        lines.append(("peak of a training step", f"{cost.peak_training_bytes / MB:,.1f} MB, gradients included"))
+    lines.append(("arithmetic intensity", f"{cost.arithmetic_intensity:.1f} operations a byte"))
+    if weighed.predicted_ms is not None:
+        lines.append(("predicted", f"{weighed.predicted_ms:.2f} ms on this machine"))
+    timing = weighed.timing
+    if timing:
+        low, high = timing.quartiles_ms
+        line = f"{timing.median_ms:.2f} ms (half between {low:.2f} and {high:.2f}), {timing.repeats} times"
+        line += f" after {timing.warm_up} to warm up, {timing.threads} threads, batch {timing.batch}"
+        lines.append(("measured", line + (f"; the machine's drift {timing.drift:.2f}" if timing.drift else "")))
+    lines += [("note", note) for note in cost.notes]
+    uncounted = ", ".join(f"{operator} ({times}×)" for operator, times in cost.uncounted.items())
+    return [*lines, ("uncounted operators", uncounted or "none")]
+
+
+def _findings(weighed: Weighed) -> Table:
+    columns = [Column("guideline"), Column("layer or block"), Column("found"), Column("extra MB"), Column("extra ms")]
+    rows = [
+        (f.guideline, f.name, f.found, f.extra_bytes / MB, f.extra_ms, f.advice)
+        for f in weighed.findings[:MOST_FINDINGS]
+    ]
+    more = len(weighed.findings) - len(rows)
+    title = "guidelines of ShuffleNetV2" + (f", the first {len(rows)} of {len(weighed.findings)}" if more else "")
+    return table(title, [*columns, Column("what to change")], rows)
+
+
+COMPARED: tuple[tuple[str, Callable[[Weighed], float | None]], ...] = (
+    ("parameters", lambda w: w.cost.params),
+    ("MACs", lambda w: w.cost.macs),
+    ("ops", lambda w: w.cost.ops),
+    ("MB read and written", lambda w: (w.cost.bytes_read + w.cost.bytes_written) / MB),
+    ("MB of weights", lambda w: w.cost.weight_bytes / MB),
+    ("MB of activations", lambda w: w.cost.peak_activation_bytes / MB),
+    ("predicted ms", lambda w: w.predicted_ms),
+    ("measured ms", lambda w: w.measured_ms),
+)
+"""Rows of a comparison; less is better in each."""
+
+
+def compared(networks: Sequence[Weighed]) -> None:
+    """Networks in columns, the winner of each row marked."""
+    rows = []
+    for label, value in COMPARED:
+        values = [value(network) for network in networks]
+        known = [v for v in values if v is not None]
+        if known:
+            best = min(known)
+            rows.append([label, *(f"{number(v)}{' ←' if v == best else ''}" if v is not None else "–" for v in values)])
+    console = Console()
+    console.print(
+        table(f"batch {networks[0].cost.batch}; ← is best", [Column(""), *(Column(n.name) for n in networks)], rows)
+    )
+    console.print(CONVENTION, highlight=False)
+    for network in networks:
+        for heading, words in facts(network):
+            if heading == "note" or (heading == "uncounted operators" and words != "none"):
+                console.print(f"{network.name}: {heading}: {words}", highlight=False, markup=False, soft_wrap=True)
+
+
+def as_csv(networks: Sequence[Weighed], by: By, sort: str | None) -> None:
+    """Rows as comma-separated values on standard output, shapes as 3x224x224."""
+    writer = None
+    for network in networks:
+        for row in rows_of(network, by, sort):
+            sizes = {name: "x".join(map(str, row[name])) for name in ("input_shape", "output_shape")}
+            values = {"network": network.name, "batch": network.cost.batch, **row, **sizes}
+            if writer is None:
+                writer = csv.DictWriter(sys.stdout, fieldnames=list(values), lineterminator="\n")
+                writer.writeheader()
+            writer.writerow(values)
+
+
+def machine_profile(profile: MachineProfile, path: str) -> None:
+    """What was measured of the machine."""
+    limits = profile.limits
+    rows = [(f"peak, {name}", f"{rate / 1e9:,.0f} G MACs/s") for name, rate in limits.macs_per_s.items()]
+    for level, rate in limits.bytes_per_s.items():
+        size = limits.level_bytes.get(level)
+        rows.append((f"{level}{f', {size >> 10:,} KiB' if size else ''}", f"{rate / 1e9:,.0f} GB/s"))
+    rows.append(("calling a layer", f"{limits.overhead_s * 1e6:.1f} µs"))
+    console = Console()
+    console.print(
+        table(f"{profile.machine['processor']}, {profile.threads} threads", [Column("limit"), Column("measured")], rows)
+    )
+    learned = [(kind, len(s.points), s.error) for kind, s in profile.slowness.items()]
+    columns = [Column("operators"), Column("sizes timed"), Column("left-out error", share)]
+    console.print(table(None, columns, learned))
+    console.print(f"kept in {path}", highlight=False, markup=False, soft_wrap=True)
+
+
+def experiments(title: str, rows: Sequence[Measured]) -> None:
+    """One experiment of `lab guidelines`."""
+    fastest = min(row.ms for row in rows)
+    columns = [Column(""), Column("MACs"), Column("MB"), Column("ms"), Column("times the fastest")]
+    Console().print(
+        table(title, columns, [(r.label, r.macs, r.traffic_bytes / MB, r.ms, r.ms / fastest) for r in rows])
+    )

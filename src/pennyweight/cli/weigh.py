@@ -1,0 +1,120 @@
+"""`weigh`: what networks cost."""
+
+# No `from __future__ import annotations`: Typer reads the annotations.
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pennyweight.cli import show, show_cost
+from pennyweight.cli.commands import Config, Json, Stem
+from pennyweight.core.errors import InputError, nearest
+from pennyweight.core.settings import parse_pairs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pennyweight.verbs.weigh import Weighed
+
+__all__ = ["weigh"]
+
+
+def weigh(
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NETWORK...",
+            help="A name (`names` lists them), torchvision:NAME, timm:NAME, module.path:callable, a run or a bundle; "
+            "several are compared.",
+        ),
+    ],
+    input: Annotated[
+        str | None,
+        typer.Option(metavar="CxHxW", help="Input shape; by default what the network is published for."),
+    ] = None,
+    batch: Annotated[int, typer.Option(metavar="N", min=1, help="Inputs at once.")] = 1,
+    stem: Stem = None,
+    config: Config = None,
+    by: Annotated[show_cost.By, typer.Option(help="How fine the rows are.")] = "layer",
+    sort: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Largest first: macs, ops, params, bytes_read, predicted_ms, …")
+    ] = None,
+    training: Annotated[bool, typer.Option("--training", help="Follow the memory of a training step as well.")] = False,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Run the networks on this machine and time them, turn by turn.")
+    ] = False,
+    repeats: Annotated[int, typer.Option(metavar="N", min=2, help="How often --measure runs each.")] = 20,
+    threads: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Threads to measure and predict for; by default torch's own.")
+    ] = None,
+    json: Json = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print the rows as comma-separated values.")] = False,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a page: roofline, traffic and time by layer.")
+    ] = None,
+) -> None:
+    """Say what networks cost: work, traffic, live memory, milliseconds; layer by layer."""
+    if json and csv:
+        raise InputError("--json and --csv were both given; keep one")
+    if sort is not None and sort not in show_cost.SORTS:
+        hint = nearest(sort, show_cost.SORTS, otherwise=f"; there are {', '.join(show_cost.SORTS)}")
+        raise InputError(f"cannot sort by '{sort}'{hint}")
+    shape = _shape(input) if input is not None else None
+    changes = parse_pairs(config or [], "--config", example="width=0.5")
+    from pennyweight.verbs.weigh import weigh_all
+
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+    networks = weigh_all(
+        names,
+        shape,
+        batch=batch,
+        stem=stem,
+        config=changes,
+        training_step=training,
+        measure=measure,
+        repeats=repeats,
+    )
+    if html is not None:
+        _write(html, networks)
+    if json:
+        found = [network.to_dict() for network in networks]
+        show.as_json(found[0] if len(found) == 1 else {"networks": found})
+    elif csv:
+        show_cost.as_csv(networks, by, sort)
+    elif len(networks) == 1:
+        show_cost.one(networks[0], by, sort)
+    else:
+        show_cost.compared(networks)
+
+
+def _write(path: Path, networks: "Sequence[Weighed]") -> None:
+    from pennyweight.core.files import write_text
+    from pennyweight.cost import MachineProfile
+    from pennyweight.report.cost_page import cost_page
+
+    profile = MachineProfile.load()
+    about = ""
+    if profile:
+        about = f"{profile.machine['processor']}, {profile.threads} threads, measured {profile.created}"
+    page = cost_page(
+        [
+            {**network.to_dict(), "cost": network.cost.to_dict(), "facts": show_cost.facts(network)}
+            for network in networks
+        ],
+        limits=asdict(profile.limits) if profile else None,
+        profile=about,
+    )
+    write_text(path, page)
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    """ "3x224x224" -> (3, 224, 224)."""
+    sides = text.lower().replace("×", "x").split("x")
+    if not all(side.isascii() and side.isdigit() and int(side) for side in sides):
+        raise InputError(f"--input '{text}' is not CxHxW, such as 3x224x224")
+    return tuple(map(int, sides))

@@ -1,0 +1,46 @@
+"""Why a network does not take an input: the module that failed, what it received and what it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+if TYPE_CHECKING:
+    from pennyweight.cost.watch import Failure
+
+__all__ = ["explain"]
+
+Norm = nn.modules.batchnorm._NormBase
+Conv = nn.modules.conv._ConvNd
+
+
+def explain(shape: Sequence[int], error: Exception, failure: Failure | None) -> str:
+    """One line about an input of `shape` (without the batch) that ended in `error`."""
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    said = f"the network does not take an input of {'x'.join(map(str, shape))}: "
+    if failure is None:
+        return said + reason
+    where = f"{type(failure.module).__name__}"
+    where += f" '{failure.name}'" if failure.name else ", the network itself,"
+    received = f" received {failure.input_shape}" if failure.input_shape is not None else " failed"
+    takes = _takes(failure.module)
+    return f"{said}{where}{received}{f' and takes {takes}' if takes else ''}: {reason}"
+
+
+def _takes(module: nn.Module) -> str | None:
+    """The input of the layers that most often meet a wrong one, in shapes with the batch."""
+    if isinstance(module, Conv):
+        spatial = ", ".join("DHW"[-len(module.kernel_size) :])
+        window = " of at least the kernel's size less padding" if max(module.kernel_size) > 1 else ""
+        return f"(B, {module.in_channels}, {spatial}){window}"
+    if isinstance(module, nn.Linear):
+        return f"(…, {module.in_features})"
+    if isinstance(module, Norm):
+        return f"(B, {module.num_features}, …), in train mode of more than one value a channel"
+    if isinstance(module, nn.LayerNorm):
+        return f"(…, {', '.join(map(str, module.normalized_shape))})"
+    if isinstance(module, nn.Embedding | nn.EmbeddingBag):
+        return "whole numbers, not fractions"
+    return None

@@ -1,0 +1,159 @@
+"""The four guidelines of ShuffleNetV2 as a linter: how far each layer is from the best, what it costs, what to change.
+
+Ma et al. 2018, arXiv:1807.11164, Sec. 2. Costs are found by asking what the same multiply-accumulates would move, and
+on a profiled machine take, in the form that the guideline calls best.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import prod, sqrt
+
+from pennyweight.cost.count import Cost
+from pennyweight.cost.kinds import kind_of
+from pennyweight.cost.machine_profile import MachineProfile
+from pennyweight.cost.roofline import operation_seconds
+from pennyweight.cost.watch import Operation
+
+__all__ = ["Finding", "lint"]
+
+TITLES = {
+    "G1": "equal widths move least",
+    "G2": "many groups move more",
+    "G3": "fragments cost time",
+    "G4": "element-wise work costs time",
+}
+UNEQUAL = 2.0  # widths that differ less are as good as equal (Table 1 of the paper: within 15% of the best)
+FRAGMENTS = 4  # convolutions of one block; a bottleneck has three
+ELEMENTWISE_SHARE = 0.25  # of a block's bytes
+ARITHMETIC = frozenset(
+    {"pointwise", "dense", "depthwise", "grouped", "matrix product", "stack of products", "attention"}
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """A guideline that a layer or block does not follow."""
+
+    guideline: str
+    """G1 to G4."""
+    name: str
+    """Path of the layer, for G3 and G4 of the block."""
+    found: float
+    """G1 wider width over narrower; G2 groups; G3 convolutions; G4 share of the bytes that is element-wise."""
+    best: float
+    extra_bytes: int
+    """Moved beyond the best form."""
+    extra_ms: float | None
+    """Predicted to be lost; None without a machine profile."""
+    advice: str
+
+
+def lint(cost: Cost, profile: MachineProfile | None = None) -> tuple[Finding, ...]:
+    """Every finding, those that lose most first."""
+    findings = [finding for operation in cost.operations for finding in _of_convolution(operation, profile)]
+    blocks: dict[str, list[Operation]] = {}
+    for operation in cost.operations:
+        blocks.setdefault(operation.module.rpartition(".")[0], []).append(operation)
+    for name, operations in blocks.items():
+        findings += _of_block(name, operations, profile)
+    return tuple(sorted(findings, key=lambda f: (-(f.extra_ms or 0.0), -f.extra_bytes)))
+
+
+def _of_convolution(operation: Operation, profile: MachineProfile | None) -> Iterator[Finding]:
+    """G1 for a 1×1 convolution, G2 for a grouped one."""
+    if operation.name != "convolution" or len(operation.inputs) < 2:
+        return
+    kind = kind_of(operation).name
+    groups = operation.settings[3]
+    c_in, c_out = operation.inputs[0][1], operation.output[1]
+    if kind == "pointwise" and max(c_in, c_out) >= UNEQUAL * min(c_in, c_out) and prod(operation.output[2:]) > 1:
+        even = max(1, round(sqrt(c_in * c_out)))
+        advice = f"{even} channels in and out instead of {c_in} and {c_out} cost the same MACs"
+        found = max(c_in, c_out) / min(c_in, c_out)
+        yield _finding("G1", operation, found, _with_widths(operation, even, even, 1), profile, advice)
+    if kind == "grouped":
+        narrow_in, narrow_out = (max(1, round(width / sqrt(groups))) for width in (c_in, c_out))
+        advice = f"1 group of {narrow_in} to {narrow_out} channels costs the MACs of {groups} groups of this width"
+        better = _with_widths(operation, narrow_in, narrow_out, 1)
+        yield _finding("G2", operation, float(groups), better, profile, advice)
+
+
+def _of_block(name: str, operations: Sequence[Operation], profile: MachineProfile | None) -> Iterator[Finding]:
+    """G3 and G4: what only a block shows."""
+    convolutions = [operation for operation in operations if operation.name == "convolution"]
+    if len(convolutions) > FRAGMENTS:
+        extra = len(convolutions) - 1
+        lost = None if profile is None else 1000 * extra * profile.limits.overhead_s
+        moved = 2 * sum(operation.bytes_written for operation in convolutions[1:])  # written, then read again
+        yield Finding(
+            guideline="G3",
+            name=name,
+            found=float(len(convolutions)),
+            best=1.0,
+            extra_bytes=moved,
+            extra_ms=lost,
+            advice=f"{len(convolutions)} convolutions in one block; fewer and wider ones keep cores busier",
+        )
+    light = [operation for operation in operations if kind_of(operation).name not in ARITHMETIC]
+    light_bytes = sum(operation.bytes_read + operation.bytes_written for operation in light)
+    all_bytes = sum(operation.bytes_read + operation.bytes_written for operation in operations)
+    if convolutions and light_bytes > ELEMENTWISE_SHARE * all_bytes:
+        names = ", ".join(dict.fromkeys(kind_of(operation).name for operation in light))
+        yield Finding(
+            guideline="G4",
+            name=name,
+            found=light_bytes / all_bytes,
+            best=0.0,
+            extra_bytes=light_bytes,
+            extra_ms=None if profile is None else 1000 * sum(operation_seconds(o, profile) for o in light),
+            advice=f"{names}: fold norms into convolutions (export does), work in place, or leave some out",
+        )
+
+
+def _finding(
+    guideline: str,
+    operation: Operation,
+    found: float,
+    better: Operation,
+    profile: MachineProfile | None,
+    advice: str,
+) -> Finding:
+    now, then = (each.bytes_read + each.bytes_written for each in (operation, better))
+    lost = None
+    if profile is not None:
+        lost = 1000 * (operation_seconds(operation, profile) - operation_seconds(better, profile))
+    return Finding(
+        guideline=guideline,
+        name=operation.module,
+        found=found,
+        best=1.0,
+        extra_bytes=max(0, now - then),
+        extra_ms=None if lost is None else max(0.0, lost),
+        advice=advice,
+    )
+
+
+def _with_widths(operation: Operation, c_in: int, c_out: int, groups: int) -> Operation:
+    """The same convolution with other widths, on the same places."""
+    x, weight = operation.inputs[:2]
+    size = (operation.bytes_read + operation.bytes_written) // _elements(operation)
+    x, weight = (x[0], c_in, *x[2:]), (c_out, c_in // groups, *weight[2:])
+    output = (operation.output[0], c_out, *operation.output[2:])
+    macs = prod(output) * prod(weight[1:])
+    return dataclasses.replace(
+        operation,
+        inputs=(x, weight),
+        output=output,
+        macs=macs,
+        ops=2 * macs,
+        bytes_read=size * (prod(x) + prod(weight)),
+        bytes_written=size * prod(output),
+        settings=(*operation.settings[:3], groups),
+    )
+
+
+def _elements(operation: Operation) -> int:
+    return sum(prod(shape) for shape in operation.inputs) + prod(operation.output)

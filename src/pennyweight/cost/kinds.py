@@ -1,0 +1,122 @@
+"""Which operators take their time alike, and what it depends on."""
+
+from __future__ import annotations
+
+from math import log2, prod
+from typing import NamedTuple
+
+from pennyweight.cost.watch import Operation
+
+__all__ = ["Kind", "kind_of"]
+
+
+class Kind(NamedTuple):
+    """A family of operators with one model of their time, and where in that family one call stands."""
+
+    name: str
+    features: tuple[float, ...]
+    """Logarithms (base 2) of the sizes that matter: channels, places, kernel, elements."""
+
+
+MATRIX = {"mm": 0, "addmm": 1, "linear": 0, "_addmm_activation": 1}
+"""Products of two matrices -> the place of the first of them."""
+
+STACKS = {"bmm": 0, "baddbmm": 1}
+"""Products of stacks of matrices -> the place of the first."""
+
+ATTENTION = "_scaled_dot_product_flash_attention_for_cpu"
+
+NORMS = {
+    "native_batch_norm": "batch norm",
+    "_native_batch_norm_legit": "batch norm",
+    "_native_batch_norm_legit_no_training": "batch norm",
+    "native_layer_norm": "layer norm",
+    "native_group_norm": "layer norm",
+}
+
+ELEMENTWISE = {
+    "relu": "relu",
+    "hardtanh": "relu",
+    "clamp": "relu",
+    "threshold": "relu",
+    "leaky_relu": "relu",
+    "add": "addition",
+    "sub": "addition",
+    "mul": "product",
+    "div": "product",
+    "sigmoid": "sigmoid",
+    "tanh": "sigmoid",
+    "exp": "sigmoid",
+    "silu": "silu",
+    "mish": "silu",
+    "gelu": "gelu",
+    "erf": "gelu",
+    "hardswish": "hardswish",
+    "hardsigmoid": "hardswish",
+    "_softmax": "softmax",
+    "_safe_softmax": "softmax",
+    "cat": "join",
+    "stack": "join",
+    "clone": "reorder",
+    "copy": "reorder",
+    "_to_copy": "reorder",
+    "mean": "mean",
+    "sum": "mean",
+    "_adaptive_avg_pool2d": "mean",
+    "max_pool2d_with_indices": "max pool",
+    "avg_pool2d": "average pool",
+}
+
+
+def kind_of(operation: Operation) -> Kind:
+    """Where the time of an operation is looked up; what is in no table goes by its bytes and its arithmetic."""
+    name, inputs = operation.name.rstrip("_"), operation.inputs
+    if name == "convolution" and len(inputs) > 1:
+        return _convolution(operation)
+    if name in MATRIX:
+        first, second = inputs[MATRIX[name] : MATRIX[name] + 2]
+        return Kind("matrix product", _logs(prod(first[:-1]), first[-1], second[-1]))
+    if name in STACKS:
+        first, second = inputs[STACKS[name] : STACKS[name] + 2]
+        return Kind("stack of products", _logs(first[0], first[1], first[2], second[2]))
+    if name == ATTENTION:
+        (batch, heads, queries, width), keys = inputs[0], inputs[1][2]
+        return Kind("attention", _logs(batch * heads, queries, keys, width))
+    elements = _elements(operation)
+    if name in NORMS:
+        last = operation.output[-1] if NORMS[name] == "layer norm" else operation.output[1]
+        return Kind(NORMS[name], _logs(elements, last))
+    if name in ("max_pool2d_with_indices", "avg_pool2d", "mean", "_adaptive_avg_pool2d"):
+        window = operation.ops / max(1, prod(operation.output))  # which is what pooling does for each output
+        return Kind(ELEMENTWISE[name], _logs(prod(inputs[0]), prod(operation.output), window))
+    if name in ("mul", "add") and len(inputs) > 1 and prod(inputs[0]) != prod(inputs[1]):
+        return Kind("broadcast", _logs(elements))
+    fallback = "sigmoid" if operation.ops > 3 * elements else "relu" if operation.ops else "reorder"
+    if name in ("_softmax", "_safe_softmax"):
+        return Kind(ELEMENTWISE[name], _logs(elements, operation.output[-1]))
+    # Whether it works in place, and on how many operands, doubles or halves what it touches: a step on every scale.
+    return Kind(ELEMENTWISE.get(name, fallback), (*_logs(elements), float(operation.name.endswith("_")), len(inputs)))
+
+
+def _convolution(operation: Operation) -> Kind:
+    """Kinds as the library's kernels differ: 1×1, depthwise, grouped, the rest."""
+    stride, _, transposed, groups = operation.settings
+    x, weight = operation.inputs[:2]
+    out = x if transposed else operation.output
+    c_in, c_out = x[1], operation.output[1]
+    window, places, steps = prod(weight[2:]), prod(out[2:]), max(stride)
+    if groups > 1 and groups == c_in == c_out:
+        return Kind("depthwise", _logs(x[0], places, c_in, window, steps))
+    if groups > 1:
+        return Kind("grouped", _logs(x[0], places, c_in / groups, c_out / groups, groups, window, steps))
+    if window == 1:
+        return Kind("pointwise", _logs(x[0], places, c_in, c_out, steps))
+    return Kind("dense", _logs(x[0], places, c_in, c_out, window, steps))
+
+
+def _elements(operation: Operation) -> int:
+    return max(prod(operation.output), *(prod(shape) for shape in operation.inputs), 1)
+
+
+def _logs(*sizes: float) -> tuple[float, ...]:
+    return tuple(log2(max(size, 1e-6)) for size in sizes)

@@ -1,0 +1,103 @@
+"""What this machine can do: peak rates, bandwidth of each cache level, launch overhead, and how near operators come.
+
+Measured once by `pennyweight bench --machine` and kept in the user's cache folder, one file for each number of threads.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pennyweight.core.download import cache_folder
+from pennyweight.core.errors import PennyweightError
+from pennyweight.core.files import read_json, write_json
+from pennyweight.core.machine import machine, versions
+from pennyweight.cost.efficiency import Slowness
+from pennyweight.cost.limits import Limits
+
+__all__ = ["MachineProfile", "profile_path"]
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineProfile:
+    """A machine as `weigh` predicts by it, with so many threads."""
+
+    machine: Mapping[str, Any]
+    versions: Mapping[str, str]
+    threads: int
+    created: str
+    """ISO 8601, UTC."""
+    limits: Limits
+    slowness: Mapping[str, Slowness]
+    """Kind of operator -> how far from the roofline its sizes end."""
+
+    def about(self) -> dict[str, Any]:
+        """Where and when it was measured."""
+        return {name: value for name, value in vars(self).items() if name not in ("limits", "slowness")}
+
+    def save(self) -> Path:
+        """Keep it in the user's cache folder; returns where."""
+        path = profile_path(self.threads)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        slowness = {kind: learned.to_dict() for kind, learned in self.slowness.items()}
+        write_json(path, {"format": FORMAT, **self.about(), "limits": self.limits.to_dict(), "slowness": slowness})
+        return path
+
+    @classmethod
+    def load(cls, threads: int | None = None) -> MachineProfile | None:
+        """What was kept for this machine and so many threads (by default torch's); None where nothing was.
+
+        Raises PennyweightError for a file that cannot be read.
+        """
+        path = profile_path(torch.get_num_threads() if threads is None else threads)
+        if not path.exists():
+            return None
+        values = read_json(path)
+        if values.pop("format", None) != FORMAT or values.get("machine") != machine():
+            return None  # of another version of Pennyweight, or a home folder that several machines share
+        try:
+            values["limits"] = Limits(**values["limits"])
+            values["slowness"] = {kind: Slowness.from_dict(learned) for kind, learned in values["slowness"].items()}
+            return cls(**values)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise PennyweightError(
+                f"{path} is not a machine profile; remove it, and `pennyweight bench --machine` makes it anew"
+            ) from error
+
+
+def profile_path(threads: int) -> Path:
+    """Where the profile for so many threads is kept."""
+    return cache_folder("machine") / f"profile-{threads}-threads.json"
+
+
+def now() -> str:
+    """The moment, in UTC, as ISO 8601."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
+
+
+def learned(cases: Mapping[str, list[tuple[tuple[float, ...], float, float]]]) -> dict[str, Slowness]:
+    """Kind -> its slowness, from (features, seconds, seconds at the roofline) of each measurement."""
+    return {
+        kind: Slowness.learn([row[0] for row in rows], [float(np.log(row[1] / row[2])) for row in rows])
+        for kind, rows in cases.items()
+    }
+
+
+def profile_now(limits: Limits, slowness: Mapping[str, Slowness]) -> MachineProfile:
+    """Of this machine, with torch's present number of threads."""
+    return MachineProfile(
+        machine=machine(),
+        versions=versions(),
+        threads=torch.get_num_threads(),
+        created=now(),
+        limits=limits,
+        slowness=slowness,
+    )

@@ -1,0 +1,126 @@
+"""A pass through a copy of a model: on the meta device, else on fake tensors, else on real ones."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from pennyweight.core.errors import InputError, PennyweightError
+from pennyweight.cost.copying import on_fake, on_meta, slow_attention, whole
+from pennyweight.cost.failures import explain
+from pennyweight.cost.traffic import tensors
+from pennyweight.cost.watch import FusedAttention, Operation, Watch
+
+__all__ = ["Passed", "forward_pass"]
+
+FAKE_NOTE = "does not run on meta tensors; counted on fake tensors of the processor"
+REAL_NOTE = "does not run without values (its control flow depends on them); counted on a real forward pass of a copy"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passed:
+    """What a pass met."""
+
+    model: nn.Module
+    """The copy that ran."""
+    operations: Sequence[Operation]
+    uncounted: Mapping[str, int]
+    shapes: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
+    peak_bytes: int
+    workspace_bytes: int
+    """How much higher the peak is with the copies that convolutions make where channels are not last."""
+    peak_layer: str
+    notes: tuple[str, ...]
+
+
+def forward_pass(model: nn.Module, input_shape: Sequence[int], *, batch: int = 1, backward: bool = False) -> Passed:
+    """Run a copy of `model` on (batch, *input_shape), with `backward` a backward pass through all outputs as well.
+
+    Raises InputError for an input that the model does not take.
+    """
+    shape = tuple(input_shape)
+    if not shape or any(not isinstance(side, int) or side < 1 for side in (*shape, batch)):
+        raise InputError(f"input shape and batch must be whole numbers of at least 1, not {shape} with batch {batch}")
+    sizes = (batch, *shape)
+    ways: list[tuple[Callable[[], tuple[nn.Module, AbstractContextManager[Any]]], tuple[str, ...]]] = [
+        (lambda: (on_meta(model), torch.device("meta")), ()),
+        (lambda: on_fake(model, FakeTensorMode(allow_non_fake_inputs=True)), (FAKE_NOTE,)),
+    ]
+    if not any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
+        ways.append((lambda: (whole(model), nullcontext()), (REAL_NOTE,)))
+    failures: list[tuple[Exception, Watch | None]] = []
+    with _kept_random_state(), slow_attention():
+        for make, notes in ways:
+            watch = None
+            try:
+                copied, place = make()
+                watch = Watch(copied)
+                _run(watch, place, sizes, backward)
+            except PennyweightError:
+                raise
+            except Exception as error:
+                failures.append((error, watch))
+            else:
+                return _passed(watch, notes)
+    # What a real pass says is nearer to the model than what another device lacks.
+    cause, ran = failures[-1] if len(failures) == 3 else failures[0]
+    raise InputError(explain(shape, cause, ran.failure if ran else None)) from cause
+
+
+def _passed(watch: Watch, notes: tuple[str, ...]) -> Passed:
+    live = watch.liveness
+    return Passed(
+        model=watch.model,
+        operations=watch.operations,
+        uncounted=dict(watch.uncounted),
+        shapes=watch.shapes,
+        peak_bytes=live.peak_bytes,
+        workspace_bytes=max(0, live.peak_with_workspace_bytes - live.peak_bytes),
+        peak_layer=watch.peak_module,
+        notes=notes,
+    )
+
+
+def _run(watch: Watch, place: AbstractContextManager[Any], sizes: Sequence[int], backward: bool) -> None:
+    dtype = next((p.dtype for p in watch.model.parameters() if p.is_floating_point()), torch.float32)
+    with ExitStack() as stack:
+        # The place is also for tensors that forward makes for itself.
+        stack.enter_context(place)
+        device = next((p.device for p in watch.model.parameters()), None)
+        x = torch.rand(*sizes, device=device).to(dtype)
+        for context in (torch.set_grad_enabled(backward), FusedAttention(), watch.watching(), watch):
+            stack.enter_context(context)
+        watch.liveness.born(x)
+        out = watch.model(x)
+        if backward:
+            _backward(out)
+
+
+def _backward(out: Any) -> None:
+    """As from a loss that is the sum of every output; the gradients of the outputs count, the loss is a few bytes."""
+    ends = [tensor for tensor in _opened(out) if tensor.requires_grad]
+    torch.autograd.backward(ends, [torch.ones_like(tensor) for tensor in ends])
+
+
+def _opened(out: Any) -> Iterator[Tensor]:
+    return tensors(list(out.values()) if isinstance(out, Mapping) else out)
+
+
+@contextmanager
+def _kept_random_state() -> Iterator[None]:
+    """Draws inside leave torch's, Python's and NumPy's generators as they were."""
+    python, array = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng():
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(array)

@@ -1,0 +1,78 @@
+"""Predicted milliseconds of a counted network on a profiled machine, layer by layer, and what bounds each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pennyweight.cost.count import Cost
+from pennyweight.cost.kinds import kind_of
+from pennyweight.cost.limits import Limits, measure_limits
+from pennyweight.cost.machine_profile import MachineProfile, learned, profile_now
+from pennyweight.cost.microbenchmarks import Case, Microbenchmarks
+from pennyweight.cost.watch import Operation
+
+__all__ = ["LayerTime", "measure_machine", "operation_seconds", "predict", "profile_of"]
+
+ROUNDS = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerTime:
+    """Of a layer's own operators, in milliseconds."""
+
+    name: str
+    predicted_ms: float
+    roofline_ms: float
+    """What the machine's limits would allow at best."""
+    bound: str
+    """compute, L1, L2, L3, memory or overhead: what holds the larger part of its time."""
+
+
+def predict(cost: Cost, profile: MachineProfile) -> tuple[LayerTime, ...]:
+    """A row for each row of `cost.layers`, in its order; their `predicted_ms` sum to the network's."""
+    sums: dict[str, list[float]] = {layer.name: [0.0, 0.0] for layer in cost.layers}
+    bounds: dict[str, dict[str, float]] = {layer.name: {} for layer in cost.layers}
+    for operation in cost.operations:
+        seconds = operation_seconds(operation, profile)
+        sums[operation.module][0] += seconds
+        sums[operation.module][1] += profile.limits.seconds(operation)
+        bound = profile.limits.bound(operation)
+        bounds[operation.module][bound] = bounds[operation.module].get(bound, 0.0) + seconds
+    return tuple(
+        LayerTime(
+            name=name,
+            predicted_ms=1000 * seconds,
+            roofline_ms=1000 * floor,
+            bound=max(bounds[name], key=lambda bound: bounds[name][bound], default=""),
+        )
+        for name, (seconds, floor) in sums.items()
+    )
+
+
+def operation_seconds(operation: Operation, profile: MachineProfile) -> float:
+    """Its time at the roofline times the slowness that operators of its kind and size showed."""
+    kind = kind_of(operation)
+    floor = profile.limits.seconds(operation)
+    learned_here = profile.slowness.get(kind.name)
+    return floor if learned_here is None else floor * math.exp(learned_here(kind.features))
+
+
+def profile_of(cases: Iterable[Case], limits: Limits) -> MachineProfile:
+    """What timed microbenchmarks say of this machine."""
+    rows: dict[str, list[tuple[tuple[float, ...], float, float]]] = {}
+    for case in cases:
+        row = case.kind.features, case.seconds, limits.seconds(case.operation)
+        rows.setdefault(case.kind.name, []).append(row)
+    return profile_now(limits, learned(rows))
+
+
+def measure_machine(share: float = 1.0) -> MachineProfile:
+    """Measure this machine with torch's present number of threads: about a minute; `share` below 1 measures less."""
+    limits = measure_limits()
+    microbenchmarks = Microbenchmarks(share)
+    microbenchmarks.round(keep=False)
+    for _ in range(ROUNDS):
+        microbenchmarks.round()
+    return profile_of(microbenchmarks.cases, limits)

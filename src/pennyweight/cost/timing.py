@@ -1,0 +1,100 @@
+"""The real network on this machine, timed between calls of the microbenchmarks that the profile was made of.
+
+A machine drifts: other work, heat. What the microbenchmarks take now over what they took then scales the prediction.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from pennyweight.core.errors import InputError
+from pennyweight.cost.copying import whole
+from pennyweight.cost.machine_profile import MachineProfile
+from pennyweight.cost.microbenchmarks import Case, Microbenchmarks
+from pennyweight.cost.roofline import operation_seconds
+
+__all__ = ["Timing", "time_networks"]
+
+WARM_UP = 3
+ANCHORS = 0.02
+"""Share of the microbenchmarks that is timed again beside the networks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """Measured milliseconds of a forward pass, eager, without gradients."""
+
+    median_ms: float
+    quartiles_ms: tuple[float, float]
+    repeats: int
+    warm_up: int
+    threads: int
+    batch: int
+    drift: float | None
+    """How much longer the profile's operators take now than when it was made; None without a profile."""
+
+
+def time_networks(
+    models: Sequence[nn.Module],
+    shapes: Sequence[Sequence[int]],
+    *,
+    batch: int = 1,
+    repeats: int = 20,
+    profile: MachineProfile | None = None,
+) -> tuple[Timing, ...]:
+    """Time eval-mode copies of `models` on random inputs (batch, *shape), turn by turn. The models stay as they are.
+
+    Raises InputError for a model whose weights are on the meta device, or fewer than two repeats.
+    """
+    if repeats < 2:
+        raise InputError(f"a median and a spread need at least 2 repeats, not {repeats}")
+    if any(tensor.is_meta for model in models for tensor in (*model.parameters(), *model.buffers())):
+        raise InputError("a model on the meta device has no values to compute with; make it on a real device")
+    ready = [whole(model).eval() for model in models]
+    anchors = Microbenchmarks(ANCHORS) if profile is not None else None
+    times: list[list[float]] = [[] for _ in ready]
+    with torch.no_grad(), torch.random.fork_rng():
+        inputs = [_input(model, batch, shape) for model, shape in zip(ready, shapes, strict=True)]
+        for repeat in range(repeats + WARM_UP):
+            kept = repeat >= WARM_UP
+            if anchors is not None:
+                anchors.round(keep=kept)
+            for model, x, spent in zip(ready, inputs, times, strict=True):
+                if len(ready) > 1 or anchors is not None:
+                    model(x)  # once more just before: what ran between has taken the caches
+                started = time.perf_counter()
+                model(x)
+                if kept:
+                    spent.append(1000 * (time.perf_counter() - started))
+    drift = None if anchors is None or profile is None else _drift(anchors.cases, profile)
+    return tuple(_timing(spent, batch, drift) for spent in times)
+
+
+def _input(model: nn.Module, batch: int, shape: Sequence[int]) -> torch.Tensor:
+    weight = next((p for p in model.parameters() if p.is_floating_point()), torch.zeros(()))
+    return torch.rand(batch, *shape, device=weight.device).to(weight.dtype)
+
+
+def _timing(spent: Sequence[float], batch: int, drift: float | None) -> Timing:
+    low, middle, high = statistics.quantiles(spent, n=4, method="inclusive")
+    return Timing(
+        median_ms=middle,
+        quartiles_ms=(low, high),
+        repeats=len(spent),
+        warm_up=WARM_UP,
+        threads=torch.get_num_threads(),
+        batch=batch,
+        drift=drift,
+    )
+
+
+def _drift(cases: Sequence[Case], profile: MachineProfile) -> float:
+    """A round of operators now over the sum of what the profile says of them; the median round."""
+    rounds = statistics.median(map(sum, zip(*(case.times for case in cases), strict=True)))
+    return float(rounds / sum(operation_seconds(case.operation, profile) for case in cases))

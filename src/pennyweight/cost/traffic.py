@@ -1,0 +1,95 @@
+"""Bytes that each operator must read and write: every operand once, weights included.
+
+This is the traffic that no cache can save, operator by operator, as eager execution runs them; an operand that is
+broadcast is read as it lies in memory, and of a table (an embedding) only the rows that are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from pennyweight.cost.formulas import base_name
+
+__all__ = ["Traffic", "tensors", "traffic"]
+
+
+class Traffic(NamedTuple):
+    """Of one call of an operator."""
+
+    bytes_read: int
+    bytes_written: int
+
+
+UNTOUCHED = frozenset(
+    {
+        "_unsafe_view",
+        "_reshape_alias",
+        "unsafe_split",
+        "unsafe_split_with_sizes",
+        "unsafe_chunk",
+        "lift",
+        "lift_fresh",
+        "detach",
+        "alias",
+        "set",
+        "is_same_size",
+        "resize",
+        "empty",
+        "empty_like",
+        "empty_strided",
+        "empty_permuted",
+        "new_empty",
+        "new_empty_strided",
+        "_assert_async",
+        "_assert_scalar",
+        "_assert_tensor_metadata",
+    }
+)
+"""Operators that touch no value."""
+
+LIKE = frozenset({"zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full", "fill", "zero"})
+RANDOM = frozenset({"bernoulli", "uniform", "normal", "exponential"})
+OVERWRITES = LIKE | RANDOM
+"""Operators that write without reading what their first operand holds."""
+
+LOOKUPS = frozenset({"embedding", "index_select", "gather", "index", "take", "_embedding_bag"})
+"""Operators that read of their first operand only what comes out."""
+
+
+def traffic(operator: Any, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any) -> Traffic:
+    """What a call of `operator` reads and writes."""
+    name = base_name(operator)
+    if operator.is_view or name in UNTOUCHED:
+        return Traffic(0, 0)
+    written = sum(map(_bytes, tensors(out)))
+    if name.startswith("_foreach"):  # which write their first list in place and give nothing back
+        written = written or sum(map(_bytes, tensors(args[0])))
+    operands = list(tensors(args)) + list(tensors(kwargs.values()))
+    if name == "copy" or name in OVERWRITES:
+        return Traffic(sum(map(_bytes, operands[1:])), written)
+    if name in LOOKUPS:
+        return Traffic(written + sum(map(_bytes, operands[1:])), written)
+    return Traffic(sum(map(_bytes, operands)), written)
+
+
+def tensors(value: Any) -> Iterator[Tensor]:
+    """The tensors in arguments or results, lists opened."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, str):
+        return
+    elif isinstance(value, Sequence) or hasattr(value, "__iter__"):
+        for item in value:
+            yield from tensors(item)
+
+
+def _bytes(tensor: Tensor) -> int:
+    """What it covers of memory; an expanded tensor covers less than its elements."""
+    elements = tensor.numel()
+    for size, stride in zip(tensor.shape, tensor.stride(), strict=True):
+        if stride == 0 and size > 1:
+            elements //= size
+    return elements * tensor.element_size()

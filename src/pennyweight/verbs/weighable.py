@@ -1,0 +1,134 @@
+"""From what a user names to a network that can be weighed: a name, others' networks, a run, a bundle."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from pennyweight import zoo
+from pennyweight.core.errors import InputError, nearest
+from pennyweight.core.run import Run
+from pennyweight.cost.dead import dead_depthwise
+from pennyweight.runtime import Bundle
+from pennyweight.verbs.load import open_trained, preprocess_of, restore
+
+__all__ = ["Weighable", "open_weighable"]
+
+Shape = tuple[int, ...]
+SMALL_INPUT = (32, 32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weighable:
+    """A network in eval mode, the input it is counted on, and what else there is to say of it."""
+
+    name: str
+    model: nn.Module
+    input_shape: Shape
+    notes: tuple[str, ...] = ()
+
+
+def open_weighable(
+    name: str,
+    input_shape: Sequence[int] | None = None,
+    *,
+    stem: zoo.Stem | None = None,
+    config: Mapping[str, Any] | None = None,
+    real: bool = False,
+) -> Weighable:
+    """What `name` stands for: a network of `names`, torchvision:NAME, timm:NAME, module.path:callable, a run, a bundle.
+
+    Networks are made on the meta device where they can be, unless `real` values are wanted; no random number is drawn.
+    Raises InputError for what is none of these, with the nearest name.
+    """
+    shape = tuple(input_shape) if input_shape is not None else None
+    place, colon, rest = name.partition(":")
+    named = name in zoo.names() or place in zoo.LIBRARIES
+    if not named and (stem is not None or config):
+        raise InputError(f"a stem or Config is for networks by name, not for {name}")
+    if colon and not named and rest.isidentifier():
+        return _of_callable(name, place, rest, shape, real)
+    if Path(name).exists() and not named:
+        return _of_trained(name, shape, real)
+    usual = zoo.form(name)
+    small = stem == "cifar" and stem != usual.stem
+    shape = shape or ((usual.input_shape[0], *SMALL_INPUT) if small else usual.input_shape)
+    how: dict[str, Any] = {
+        "num_classes": usual.num_classes,
+        "in_channels": shape[0],
+        "stem": stem,
+        "config": zoo.settle(name, config or {}, size=shape[-1]),
+    }
+    model = _made(lambda: zoo.build(name, **how), real) if real else zoo.sketch(name, **how)
+    return Weighable(name=name, model=model, input_shape=shape)
+
+
+def _made(make: Callable[[], nn.Module], real: bool) -> nn.Module:
+    """Without values where the maker allows it; in eval mode."""
+    with torch.random.fork_rng(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of other libraries, about how they initialise
+        if not real:
+            try:
+                with torch.device("meta"):
+                    return make().eval()
+            except (NotImplementedError, RuntimeError):  # some read values while they are being made
+                pass
+        return make().eval()
+
+
+def _of_callable(name: str, place: str, attribute: str, shape: Shape | None, real: bool) -> Weighable:
+    """Whatever `module.path:callable` gives when called, or is if it is a network itself."""
+    if shape is None:
+        raise InputError(f"weighing {name} needs its input shape, for example 3x224x224")
+    sys.path.insert(0, str(Path.cwd()))  # as `python -m` would find it
+    try:
+        module = importlib.import_module(place)
+    except ModuleNotFoundError as error:
+        raise InputError(f"there is no Python module '{place}' here or among those installed ({error})") from error
+    finally:
+        sys.path.remove(str(Path.cwd()))
+    found = getattr(module, attribute, None)
+    if found is None:
+        raise InputError(f"module '{place}' has no '{attribute}'{nearest(attribute, vars(module))}")
+    model = found if isinstance(found, nn.Module) else _made(found, real)
+    if not isinstance(model, nn.Module):
+        raise InputError(f"{name} gave a {type(model).__name__}; it must give a torch.nn.Module")
+    return Weighable(name=name, model=model, input_shape=shape)
+
+
+def _of_trained(name: str, shape: Shape | None, real: bool) -> Weighable:
+    """A run's network with its weights; a bundle's network as its manifest describes it."""
+    trained = open_trained(name)
+    if isinstance(trained, Run):
+        model, size = restore(trained), preprocess_of(trained)
+        dead, kernels = dead_depthwise(model)
+        note = f"{dead} of {kernels} depthwise kernels have died ({dead / kernels:.1%})" if kernels else ""
+        usual = (size.channels, size.size, size.size)
+        return Weighable(name=name, model=model, input_shape=shape or usual, notes=(note,) if note else ())
+    assert isinstance(trained, Bundle)  # a path is a run's or a bundle's
+    return _of_bundle(name, trained, shape, real)
+
+
+def _of_bundle(name: str, bundle: Bundle, shape: Shape | None, real: bool) -> Weighable:
+    manifest = bundle.manifest
+    kept = ", ".join(f"{key} {value:,}" for key, value in manifest.cost.items() if isinstance(value, int))
+    size = manifest.preprocess
+    return Weighable(
+        name=name,
+        model=_made(lambda: zoo.build(**_buildable(manifest.network)), real),
+        input_shape=shape or (size.channels, size.size, size.size),
+        notes=(f"its manifest says {kept}",) if kept else (),
+    )
+
+
+def _buildable(network: Mapping[str, Any]) -> dict[str, Any]:
+    """What a manifest says of its network, without where its weights came from."""
+    return {key: value for key, value in network.items() if key != "weights"}

@@ -1,0 +1,80 @@
+"""Peak memory by liveness, against what torch's profiler saw being allocated."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.profiler import ProfilerActivity, profile
+
+from pennyweight.cost import count
+from pennyweight.zoo import create
+
+SIZE = (3, 224, 224)
+NAMES = ("mobilenet_v2", "shufflenet_v2_x1_0", "efficientnet_b0", "vit_ti_16")
+
+
+def profiled_bytes(model: nn.Module, *, batch: int, layout: torch.memory_format, step: bool = False) -> int:
+    """The most that was allocated at once during a pass, its input included."""
+    model = model.to(memory_format=layout)
+    gc.collect()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen, torch.set_grad_enabled(step):
+        out = model(torch.rand(batch, *SIZE).contiguous(memory_format=layout))
+        if step:
+            out.sum().backward()
+    events = [event for event in seen.profiler.kineto_results.events() if event.name() == "[memory]"]
+    live = peak = 0
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        live += event.nbytes()
+        peak = max(peak, live)
+    return peak
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_inference_is_what_the_profiler_shows(name: str) -> None:
+    model = create(name).eval()
+    cost = count(model, SIZE)
+    assert cost.peak_activation_bytes == pytest.approx(
+        profiled_bytes(model, batch=1, layout=torch.channels_last), rel=0.005
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_workspace_is_what_other_orders_cost(name: str) -> None:
+    model = create(name).eval()
+    cost = count(model, SIZE)
+    seen = profiled_bytes(model, batch=1, layout=torch.contiguous_format)
+    assert cost.peak_activation_bytes + cost.workspace_bytes == pytest.approx(seen, rel=0.02)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_training_step_is_what_the_profiler_shows(name: str) -> None:
+    model = create(name).train()
+    cost = count(model, SIZE, batch=2, training_step=True)
+    seen = profiled_bytes(model, batch=2, layout=torch.contiguous_format, step=True)
+    assert cost.peak_training_bytes == pytest.approx(seen, rel=0.1)
+    assert cost.peak_training_bytes > cost.peak_activation_bytes
+
+
+def test_memory_by_hand() -> None:
+    """1 kB in; 2 kB made of it and then 4 kB of that, while the input lives on."""
+
+    class Grows(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            x = torch.cat([x, x])
+            x = torch.cat([x, x])
+            return x[:1]
+
+    cost = count(Grows(), (250,))
+    assert cost.peak_activation_bytes == 1000 + 2000 + 4000
+    assert cost.peak_training_bytes is None
+
+
+def test_what_is_done_in_place_takes_nothing() -> None:
+    cost = count(nn.Sequential(nn.Linear(100, 100), nn.ReLU(inplace=True), nn.Flatten()), (100,))
+    assert cost.peak_activation_bytes == 800
+    cost = count(nn.Sequential(nn.Linear(100, 100), nn.ReLU(), nn.Flatten()), (100,))
+    assert cost.peak_activation_bytes == 1200
+    assert cost.peak_layer == "1"

@@ -1,0 +1,132 @@
+"""Models that cannot run without values, and inputs that models do not take."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pennyweight.core.errors import InputError
+from pennyweight.cost import count
+
+
+class Decides(nn.Module):
+    """Its way depends on values, and it draws random numbers of three kinds on it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(4)
+        self.linear = nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(x) + torch.rand(()) * random.random() * np.random.rand()
+        out: Tensor = self.linear(x) if x.sum() > -1e9 else x
+        return out
+
+
+def test_a_model_that_needs_values_is_counted_on_a_real_pass_and_says_so() -> None:
+    cost = count(Decides(), (4,), batch=3)
+    assert cost.macs == 3 * 8
+    assert len(cost.notes) == 1
+    assert "real forward pass" in cost.notes[0]
+    assert count(nn.Linear(4, 2), (4,)).notes == ()
+
+
+def test_the_real_pass_leaves_model_and_random_state_alone() -> None:
+    model = Decides().train()
+    values = {key: value.clone() for key, value in model.state_dict().items()}
+    hooks = [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.modules()]
+    states = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()
+    count(model, (4,), batch=3)
+    assert all(torch.equal(values[key], value) for key, value in model.state_dict().items())
+    assert hooks == [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.modules()]
+    assert model.training
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert random.getstate() == states[1]
+    assert np.array_equal(np.random.get_state()[1], states[2])
+    assert torch.backends.mha.get_fastpath_enabled()
+
+
+def test_a_model_that_asks_for_a_processor_is_counted_on_fake_tensors() -> None:
+    class Particular(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(4, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            if x.device.type != "cpu":
+                raise RuntimeError("not here")
+            out: Tensor = self.linear(x)
+            return out
+
+    cost = count(Particular(), (4,))
+    assert cost.macs == 8
+    assert "fake tensors" in cost.notes[0]
+
+
+def test_tensors_anywhere_in_a_model_are_no_obstacle() -> None:
+    class Keeps(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(4, 4)
+            self.kept = {"list": [torch.ones(4), self.linear.weight], "tied": (self.linear.weight,)}
+            self.result = self.linear.weight * 2  # not a leaf: deepcopy refuses such a one
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.linear(x) @ self.kept["tied"][0] + self.kept["list"][0] @ self.result
+
+    cost = count(Keeps(), (4,))
+    assert (cost.macs, cost.params, cost.notes) == (48, 20, ())
+
+
+def test_lazy_layers_get_their_shape_from_the_input() -> None:
+    model = nn.Sequential(nn.LazyConv2d(5, 3), nn.Flatten(), nn.LazyLinear(2))
+    cost = count(model, (3, 6, 6))
+    assert (cost.params, cost.macs) == (5 * 28 + 2 * 81, 5 * 16 * 27 + 2 * 80)
+    assert isinstance(model[0], nn.LazyConv2d)
+
+
+def test_the_module_that_fails_is_named_with_its_shapes() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Flatten(), nn.Sequential(nn.Linear(100, 2)))
+    with pytest.raises(InputError) as caught:
+        count(model, (3, 8, 8), batch=2)
+    said = str(caught.value)
+    assert "Linear '2.0' received (2, 256) and takes (…, 100)" in said
+    assert "3x8x8" in said
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "words"),
+    [
+        (nn.Conv2d(3, 4, 3), (1, 8, 8), "received (1, 1, 8, 8) and takes (B, 3, H, W)"),
+        (nn.Conv1d(3, 4, 9), (3, 5), "kernel"),
+        (nn.Sequential(nn.BatchNorm2d(4)), (3, 5, 5), "BatchNorm2d '0' received (1, 3, 5, 5) and takes (B, 4, …)"),
+        (nn.LayerNorm(8), (4,), "takes (…, 8)"),
+        (nn.Sequential(nn.Embedding(3, 4)), (4,), "takes whole numbers"),
+    ],
+)
+def test_a_wrong_shape_is_explained(model: nn.Module, shape: tuple[int, ...], words: str) -> None:
+    with pytest.raises(InputError) as caught:
+        count(model, shape)
+    assert words in str(caught.value)
+
+
+def test_an_error_that_the_model_caught_is_not_the_one_reported() -> None:
+    class Tries(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.wrong, self.right, self.last = nn.Linear(3, 2), nn.Linear(4, 2), nn.Linear(7, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            try:
+                x = self.wrong(x)
+            except RuntimeError:
+                x = self.right(x)
+            out: Tensor = self.last(x)
+            return out
+
+    with pytest.raises(InputError, match="Linear 'last' received"):
+        count(Tries(), (4,))
