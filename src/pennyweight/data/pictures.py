@@ -17,7 +17,7 @@ from pennyweight.core.images import Pixels
 from pennyweight.core.machine import cores
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data.augment import Augment, Mixed
-from pennyweight.data.balance import Balance, balanced_order
+from pennyweight.data.balance import Balance, balanced_count, balanced_order
 from pennyweight.data.crops import padded
 from pennyweight.data.decoded import DecodedCache
 from pennyweight.data.draws import draws
@@ -186,7 +186,16 @@ class Pictures:
 
     def steps(self, batch: int) -> int:
         """How many batches `epoch` gives: as few as hold everything, and none of a single picture."""
-        return max(1, min(-(-len(self) // batch), len(self) // 2))
+        return max(1, min(-(-self.shown // batch), self.shown // 2))
+
+    @property
+    def shown(self) -> int:
+        """How many pictures an epoch shows, repeated ones counted again."""
+        return balanced_count(self.targets) if self._sampled else len(self)
+
+    @property
+    def _sampled(self) -> bool:
+        return self.balance is not None and self.balance.how == "sampling"
 
     def epoch(
         self, epoch: int, *, batch: int, seed: int, augment: Augment, device: torch.device | None = None
@@ -200,7 +209,7 @@ class Pictures:
         self._repeat_edges(augment)
         self.heavy = augment.policy != "none"
         numbers = np.arange(len(self))
-        if self.balance is not None and self.balance.how == "sampling":
+        if self._sampled:
             order, times = balanced_order(self.targets, seed=seed, epoch=epoch)
         else:
             order = np.argsort(draws(seed, epoch, numbers, 1)[:, 0], kind="stable")
@@ -209,8 +218,7 @@ class Pictures:
         def make(turn: NDArray[np.int64]) -> Batch:
             return self._batch(order[turn], times[turn], epoch, seed, augment, device)
 
-        steps = self.steps(batch) if len(order) == len(self) else max(1, min(-(-len(order) // batch), len(order) // 2))
-        turns = np.array_split(np.arange(len(order)), steps)
+        turns = np.array_split(np.arange(len(order)), self.steps(batch))
         ahead = max(2, min(2 * cores(), AHEAD_BYTES // max(1, batch * int(np.prod(self._stored.shape)))))
         self.waited_s = 0.0
         made: deque[Future[Batch]] = deque()

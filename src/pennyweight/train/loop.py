@@ -133,13 +133,13 @@ def train(
             _check(val_loss, number, recipe)  # the last step may have broken what no training loss shows
             epoch = Epoch(
                 epoch=number,
-                train_loss=total_loss / len(training),
-                train_accuracy=right / len(training),
+                train_loss=total_loss / training.shown,
+                train_accuracy=right / training.shown,
                 val_loss=val_loss,
                 val_accuracy=val_accuracy,
                 lr=float(rate),
                 seconds=time.perf_counter() - started,
-                images_per_s=len(training) / (trained - started),
+                images_per_s=training.shown / (trained - started),
             )
             is_best = epoch.better_than(best)
             best = epoch if is_best else best
