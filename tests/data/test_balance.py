@@ -49,6 +49,8 @@ def shown(counts: tuple[int, ...], epoch: int, batch: int = 16) -> tuple[np.ndar
     balance = Balance.of(labels, len(counts), "sampling")
     pictures = Pictures(samples, Preprocess.for_input(8, channels=1), balance=balance)
     batches = list(pictures.epoch(epoch, batch=batch, seed=0, augment=Augment(flip=True, shift=0.25)))
+    assert len(batches) == pictures.steps(batch)
+    assert sum(len(made.targets) for made in batches) == pictures.shown
     assert min(len(batch.targets) for batch in batches) > 1
     return np.concatenate([b.targets for b in batches]), [p.tobytes() for b in batches for p in b.pixels]
 

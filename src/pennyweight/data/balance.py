@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pennyweight.data.draws import draws
 
-__all__ = ["Balance", "Balancing", "balanced_length", "balanced_order"]
+__all__ = ["Balance", "Balancing", "balanced_count", "balanced_order"]
 
 Balancing = Literal["auto", "none", "weights", "sampling"]
 WEIGH_FROM = 3.0
@@ -55,23 +55,28 @@ class Balance:
         return f"{found}: {done} (--set balance=none for neither)" if done else None
 
 
-def balanced_length(targets: NDArray[np.int64]) -> int:
-    """How many pictures a balanced epoch shows."""
-    counts = np.unique(targets, return_counts=True)[1]
-    return int(np.minimum(-(-len(targets) // len(counts)), counts * MOST_REPEATS).sum())
+def balanced_count(targets: NDArray[np.int64]) -> int:
+    """How many pictures a balanced epoch shows: about as many as there are, fewer where repeats are at their most."""
+    _, counts = np.unique(targets, return_counts=True)
+    return sum(_wanted(len(targets), len(counts), int(count)) for count in counts)
+
+
+def _wanted(pictures: int, classes: int, count: int) -> int:
+    """How many of a class with `count` pictures."""
+    return min(-(-pictures // classes), count * MOST_REPEATS)
 
 
 def balanced_order(targets: NDArray[np.int64], *, seed: int, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(the numbers of an epoch's pictures, which time in the epoch each is shown), shuffled; classes equally often.
 
-    As many in all as there are pictures. Small classes are shown again and again, large ones a part in each epoch.
+    `balanced_count` in all. Small classes are shown again and again, large ones a part in each epoch.
     """
     classes, counts = np.unique(targets, return_counts=True)
     numbers: list[NDArray[np.int64]] = []
     times: list[NDArray[np.int64]] = []
     for label, count in zip(classes, counts, strict=True):
         own = np.flatnonzero(targets == label)
-        wanted = min(-(-len(targets) // len(classes)), int(count) * MOST_REPEATS)
+        wanted = _wanted(len(targets), len(classes), int(count))
         for repeat in range(-(-wanted // int(count))):
             order = np.argsort(draws(seed, epoch, own + repeat * len(targets), 1)[:, 0], kind="stable")
             part = own[order][: wanted - repeat * int(count)]

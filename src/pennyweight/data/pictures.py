@@ -17,7 +17,7 @@ from pennyweight.core.images import Pixels
 from pennyweight.core.machine import cores
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data.augment import Augment, Mixed
-from pennyweight.data.balance import Balance, balanced_length, balanced_order
+from pennyweight.data.balance import Balance, balanced_count, balanced_order
 from pennyweight.data.crops import padded
 from pennyweight.data.decoded import DecodedCache
 from pennyweight.data.draws import draws
@@ -191,9 +191,16 @@ class Pictures:
 
     def steps(self, batch: int) -> int:
         """How many batches `epoch` gives: as few as hold everything, and none of a single picture."""
-        sampled = self.balance is not None and self.balance.how == "sampling"
-        shown = balanced_length(self.targets) if sampled else len(self)
-        return max(1, min(-(-shown // batch), shown // 2))
+        return max(1, min(-(-self.shown // batch), self.shown // 2))
+
+    @property
+    def shown(self) -> int:
+        """How many pictures an epoch shows, repeated ones counted again."""
+        return balanced_count(self.targets) if self._sampled else len(self)
+
+    @property
+    def _sampled(self) -> bool:
+        return self.balance is not None and self.balance.how == "sampling"
 
     def epoch(
         self, epoch: int, *, batch: int, seed: int, augment: Augment, device: torch.device | None = None
@@ -207,7 +214,7 @@ class Pictures:
         self._repeat_edges(augment)
         self.heavy = augment.policy != "none"
         numbers = np.arange(len(self))
-        if self.balance is not None and self.balance.how == "sampling":
+        if self._sampled:
             order, times = balanced_order(self.targets, seed=seed, epoch=epoch)
         else:
             order = np.argsort(draws(seed, epoch, numbers, 1)[:, 0], kind="stable")
