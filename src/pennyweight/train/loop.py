@@ -7,18 +7,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from pennyweight.core.errors import InputError, PennyweightError
 from pennyweight.core.preprocess import Preprocess
-from pennyweight.data import Augment, Batch
+from pennyweight.data import Batch
 from pennyweight.train.average import Average
+from pennyweight.train.batches import Batches, Teacher
 from pennyweight.train.epoch import Epoch, Watcher
 from pennyweight.train.keeper import Keeper
 from pennyweight.train.loss import loss_of
@@ -29,22 +30,9 @@ from pennyweight.train.ranks import Ranks
 from pennyweight.train.recipe import Recipe
 from pennyweight.train.reproducible import reproducible
 
-__all__ = ["Batches", "Teacher", "Training", "train"]
+__all__ = ["Training", "train"]
 
 T = TypeVar("T")
-Teacher = Callable[[Tensor], Tensor]
-"""From the network's input (B, C, H, W) to logits (B, classes)."""
-
-
-class Batches(Protocol):
-    """What is trained on: `data.Pictures`, or features that were kept."""
-
-    def __len__(self) -> int: ...
-    def steps(self, batch: int) -> int: ...
-    def epoch(
-        self, epoch: int, *, batch: int, seed: int, augment: Augment, device: torch.device | None = None
-    ) -> Iterator[Batch]: ...
-    def in_order(self, batch: int) -> Iterator[Batch]: ...
 
 
 def train(
@@ -187,7 +175,7 @@ class Training:
             loss, right = self._gradients(self.ranks.part(batch), len(batch.targets))
         except RuntimeError as error:
             if not _out_of_memory(error):
-                raise
+                raise self.ranks.explain(error) from error
             parts = self.recipe.accumulate
             raise InputError(
                 f"memory does not hold a step of {len(batch.targets)} pictures in {parts} parts; "

@@ -13,12 +13,14 @@ from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs
 from torch import nn
 
+from pennyweight.core.errors import PennyweightError
 from pennyweight.data import Batch
 
 __all__ = ["PATIENCE_S", "Ranks"]
 
-PATIENCE_S = 45
-"""A rank that hears nothing of another for so long takes it for dead."""
+PATIENCE_S = 600
+"""A rank that hears nothing of another for so long takes it for dead: one machine may read its pictures slower. A
+process that ends is noticed at once, by its connection or by torchrun."""
 
 T = TypeVar("T")
 
@@ -55,7 +57,10 @@ class Ranks:
         if self.count == 1:
             return list(values)
         total = torch.tensor(values, dtype=torch.float64, device=self.device)
-        dist.all_reduce(total)
+        try:
+            dist.all_reduce(total)
+        except RuntimeError as error:
+            raise self.explain(error) from error
         return list(total.tolist())
 
     def gather(self, value: T) -> list[T]:
@@ -65,6 +70,15 @@ class Ranks:
         values: list[T] = [value] * self.count
         dist.all_gather_object(values, value)
         return values
+
+    def explain(self, error: RuntimeError) -> Exception:
+        """What a failure of torch means where several work together; alone, the failure itself."""
+        if self.count == 1 or not any(word in str(error) for word in ("gloo", "NCCL", "onnection", "process group")):
+            return error
+        reason = str(error).splitlines()[0]
+        return PennyweightError(
+            f"rank {self.number} lost another one ({reason}); the same command with --resume goes on"
+        )
 
     def end_others(self) -> None:
         """From here on the first rank works alone; every other one ends its process, with status 0."""

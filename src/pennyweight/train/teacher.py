@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pennyweight.core.errors import InputError
 from pennyweight.core.preprocess import Preprocess
-from pennyweight.train.loop import Teacher
+from pennyweight.train.batches import Teacher
 
 __all__ = ["make_teacher"]
 

@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from pennyweight.core.preprocess import Preprocess
+from pennyweight.train.batches import Batches, Teacher
 from pennyweight.train.keeper import Keeper
-from pennyweight.train.loop import Batches, Teacher, Training
+from pennyweight.train.loop import Training
 from pennyweight.train.ranks import Ranks
 from pennyweight.train.recipe import Recipe
 from pennyweight.train.speed import WARM_UP, Nobody

@@ -17,6 +17,7 @@ import torch
 from rich.console import Console
 
 from pennyweight import data, zoo
+from pennyweight.core.errors import InputError
 from pennyweight.core.files import read_lines, write_json, write_text
 from pennyweight.core.images import Pixels
 from pennyweight.core.machine import machine, versions
@@ -25,7 +26,7 @@ from pennyweight.core.stopping import waiting_for_signals
 from pennyweight.report.page import Mistake, page
 from pennyweight.report.progress import TrainingProgress
 from pennyweight.scoring import Evaluation, score, worst_mistakes
-from pennyweight.train import Checkpoints, Keeper, Ranks, Recipe
+from pennyweight.train import Checkpoints, Epoch, Keeper, Ranks, Recipe
 from pennyweight.train.trackers import check_tracker, open_tracker
 from pennyweight.verbs.evaluate import answer
 from pennyweight.verbs.load import load, restore
@@ -101,6 +102,10 @@ def fit(
     ranks.gather(None)  # every rank has looked before the first one makes the folder
     if record is not None and record["status"] == "complete":
         return Run(folder)
+    if teacher is not None and plan.recipe.mode == "head":
+        raise InputError(
+            "mode head trains on features, and a teacher needs pictures: --mode scratch or finetune has both"
+        )
     first = not ranks.number
     network, adapted = plan.make()
     network.to(ranks.device)
@@ -133,7 +138,7 @@ def fit(
         else:
             plan, measured = replace(plan, recipe=recorded(record, shown.note)), record["speed"]
         shown.epochs = plan.epochs
-        for note in (plan.note, f"run {folder}" + ("" if record is None else ", resumed")):
+        for note in (plan.note, f"run {folder}" + _how(resume, record)):
             shown.note(note)
         made = [parent for parent in folder.parents if not parent.exists()]
         if first:
@@ -171,16 +176,28 @@ def fit(
         run = Run(folder)
         with shown.phase("scoring the test split", len(splits.test)) as phase:
             probabilities = answer(load(run), pictures["test"], phase.advance)
-    targets = pictures["test"].targets
-    evaluation = score(probabilities, targets, labels=opened.labels, source=opened.name, split="test")
+    record["seconds"] = round(perf_counter() - started, 1)
+    return _finish(run, record, best, probabilities, pictures["test"], opened)
+
+
+def _how(resume: bool, record: Mapping[str, Any] | None) -> str:
+    if not resume:
+        return ""
+    return ": goes on" if record is not None else ": there is nothing yet to resume, so it begins"
+
+
+def _finish(
+    run: Run, record: dict[str, Any], best: Epoch, probabilities: Any, test: data.Pictures, source: data.Source
+) -> Run:
+    """Write what the test split and the report say; run.json, which calls the run complete, comes last."""
+    evaluation = score(probabilities, test.targets, labels=source.labels, source=source.name, split="test")
     mistakes = [
-        _mistake(pictures["test"], number, evaluation, probabilities[number])
-        for number in worst_mistakes(probabilities, targets)
+        _mistake(test, number, evaluation, probabilities[number])
+        for number in worst_mistakes(probabilities, test.targets)
     ]
     write_json(run.evaluation_path, evaluation.to_dict())
-    seconds = record.get("seconds", 0.0) + perf_counter() - started
-    record |= {"status": "complete", "best": best.to_dict(), "seconds": round(seconds, 1)}
-    height, width, channels = plan.preprocess.shape
+    record |= {"status": "complete", "best": best.to_dict()}
+    height, width, channels = test.preprocess.shape
     html = page(
         run=record,
         epochs=read_lines(run.metrics_path),
@@ -190,7 +207,7 @@ def fit(
     )
     write_text(run.report_path, html)
     write_json(run.record_path, record)
-    return Run(folder)
+    return Run(run.folder)
 
 
 def _with_statistics(plan: Plan, pictures: Mapping[data.Split, data.Pictures]) -> Plan:

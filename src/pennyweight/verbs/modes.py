@@ -16,9 +16,9 @@ from pennyweight.core.files import write_lines
 from pennyweight.nn.weights import save_weights
 from pennyweight.report.progress import TrainingProgress
 from pennyweight.train import Epoch, Keeper, Ranks, Recipe, train
+from pennyweight.train.batches import Teacher
 from pennyweight.train.epoch import best_of
 from pennyweight.train.head import extract, last_linear
-from pennyweight.train.loop import Teacher
 from pennyweight.train.trackers import Tracker
 from pennyweight.verbs.plan import Plan
 

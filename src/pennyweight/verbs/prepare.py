@@ -19,7 +19,7 @@ from pennyweight.core.labels import numbers_of
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run import Run
 from pennyweight.train import Ranks
-from pennyweight.train.loop import Teacher
+from pennyweight.train.batches import Teacher
 from pennyweight.train.preflight import preflight as check
 from pennyweight.train.speed import measure
 from pennyweight.train.teacher import make_teacher
@@ -75,6 +75,8 @@ def prepare(
         measured = ranks.gather(measured)[0]
         note(measured.note)
         recipe, found = measured.applied_to(recipe), measured.to_dict()
+    if left_s is not None and not whole:
+        note("the last layer takes seconds: its epochs are not fitted to the time")
     if left_s is not None and whole:
         epoch_s = epoch_seconds(
             network, training, pictures["val"], recipe,
