@@ -27,11 +27,21 @@ def one_object(text: str) -> dict[str, Any]:
 PROMISED = {
     "names": {"PATTERN": "optional", "--json": "flag"},
     "weigh": {
-        "NAME": "required",
+        "NETWORK...": "required",
         "--input": "value",
+        "--batch": "value",
         "--stem": "value",
         "--config": "repeated",
+        "--by": "value",
+        "--sort": "value",
+        "--lint": "flag",
+        "--training": "flag",
+        "--measure": "flag",
+        "--repeats": "value",
+        "--threads": "value",
         "--json": "flag",
+        "--csv": "flag",
+        "--html": "value",
     },
     "fit": {
         "SOURCE": "required",
@@ -75,15 +85,25 @@ PROMISED = {
         "--json": "flag",
     },
     "doctor": {"SOURCE": "required", "--group-by": "value", "--html": "value", "--quick": "flag", "--json": "flag"},
+    "bench": {"--machine": "flag", "--threads": "value", "--share": "value", "--json": "flag"},
+    "lab guidelines": {
+        "--repeats": "value",
+        "--batch": "value",
+        "--side": "value",
+        "--html": "value",
+        "--json": "flag",
+    },
 }
 DEFAULTS = {
     "names": {"pattern": "*"},
-    "weigh": {},
+    "weigh": {"batch": 1, "by": "layer", "repeats": 20},
     "fit": {"model": "auto", "seed": 0, "save_every": 5.0, "seeds": 1},
     "evaluate": {"split": "test"},
     "doctor": {},
     "export": {},
     "predict": {"top": 5},
+    "bench": {"share": 1.0},
+    "lab guidelines": {"repeats": 30, "batch": 1, "side": 56},
 }
 
 
@@ -91,7 +111,9 @@ def test_commands_and_options_are_those_promised() -> None:
     group: Any = typer.main.get_command(make_app())
     found: dict[str, dict[str, str]] = {}
     defaults: dict[str, dict[str, Any]] = {}
-    for name, command in group.commands.items():
+    commands = {name: command for name, command in group.commands.items() if name != "lab"}
+    commands |= {f"lab {name}": command for name, command in group.commands["lab"].commands.items()}
+    for name, command in commands.items():
         found[name], defaults[name] = {}, {}
         for parameter in command.params:
             if parameter.param_type_name == "argument":
@@ -107,7 +129,7 @@ def test_commands_and_options_are_those_promised() -> None:
 
 @pytest.mark.parametrize("command", PROMISED)
 def test_each_command_has_help(pennyweight: Run, command: str) -> None:
-    outcome = pennyweight(command, "--help")
+    outcome = pennyweight(*command.split(), "--help")
     assert outcome.status == 0
     assert outcome.err == ""
     for option in PROMISED[command]:
@@ -138,28 +160,6 @@ def test_names_as_json(pennyweight: Run) -> None:
         "published_top1": 70.6,
         "weights": {},
     }
-
-
-# weigh
-
-
-def test_weigh_shows_layers_and_totals(pennyweight: Run) -> None:
-    outcome = pennyweight("weigh", "mobilenet_v1_x0_25")
-    assert (outcome.status, outcome.err) == (0, "")
-    assert "470,072" in outcome.out
-    assert "41,030,272" in outcome.out
-    assert "biases are not counted" in outcome.out
-    assert "uncounted operators: none" in outcome.out
-
-
-def test_weigh_as_json_with_all_its_options(pennyweight: Run) -> None:
-    options = ("--input", "1x32x32", "--stem", "cifar", "--config", "width=0.5", "--config", "dropout=0.3", "--json")
-    outcome = pennyweight("weigh", "mobilenet_v2", *options)
-    assert (outcome.status, outcome.err) == (0, "")
-    found = one_object(outcome.out)
-    network = pw.create("mobilenet_v2", in_channels=1, stem="cifar", width=0.5).eval()
-    expected = pw.weigh(network, (1, 32, 32)).to_dict()
-    assert found == json.loads(json.dumps({"name": "mobilenet_v2", **expected}))
 
 
 # fit, evaluate, export, predict

@@ -140,7 +140,7 @@ def test_a_field_given_twice(cannot: Callable[..., str]) -> None:
     assert "--epochs and --set epochs= were both given" in cannot("fit", "digits", "--epochs", 1, "--set", "epochs=2")
 
 
-@pytest.mark.parametrize("shape", ["big", "224", "3x224", "3x224x224x1", "3x-1x4", "0x8x8", "3x٣x8", "", "axbxc"])
+@pytest.mark.parametrize("shape", ["big", "3x-1x4", "0x8x8", "3x٣x8", "", "axbxc"])
 def test_a_shape_that_is_none(cannot: Callable[..., str], shape: str) -> None:
     assert f"--input '{shape}' is not CxHxW" in cannot("weigh", "mobilenet_v2", "--input", shape)
 
@@ -312,7 +312,7 @@ def test_what_nobody_expected_is_one_line_that_asks_for_debug(
     def broken(*args: object, **options: object) -> None:
         raise ZeroDivisionError("division by zero\nsecond line")
 
-    monkeypatch.setattr("pennyweight.verbs.weigh.weigh", broken)
+    monkeypatch.setattr("pennyweight.verbs.weigh.weigh_all", broken)
     outcome = pennyweight("weigh", "mobilenet_v2")
     assert outcome.status == 1
     assert outcome.out == ""
@@ -324,7 +324,7 @@ def test_what_the_system_refuses_is_one_line(pennyweight: Run, monkeypatch: pyte
     def full(*args: object, **options: object) -> None:
         raise OSError(28, "No space left on device", "/disk/run.json")
 
-    monkeypatch.setattr("pennyweight.verbs.weigh.weigh", full)
+    monkeypatch.setattr("pennyweight.verbs.weigh.weigh_all", full)
     assert pennyweight("weigh", "mobilenet_v2").error == "error: No space left on device: /disk/run.json"
 
 

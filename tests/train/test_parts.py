@@ -1,4 +1,4 @@
-"""The small parts of a step: average, mixing, loss, teacher, rates by stage."""
+"""The small parts of a step: average, loss, teacher, rates by stage."""
 
 import math
 
@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from pennyweight.train.mixing import Mixed, mix
 from torch import nn
 
 from pennyweight.core.errors import InputError
 from pennyweight.core.preprocess import Preprocess
+from pennyweight.data import Mixed
 from pennyweight.nn import FromPixels
 from pennyweight.train import RECIPES, Recipe
 from pennyweight.train.average import Average
@@ -38,39 +38,19 @@ def test_an_average_follows_slowly_and_steps_aside() -> None:
     assert other.updates == 3
 
 
-@pytest.mark.parametrize("kind", ["mixup", "cutmix"])
-def test_the_share_says_how_much_of_a_picture_is_its_own(kind: str) -> None:
-    x = torch.stack([torch.full((1, 32, 32), float(number)) for number in range(4)])
-    targets = torch.arange(4)
-    shares = set()
-    for step in range(20):
-        alphas = {"mixup": 0.0, "cutmix": 0.0, kind: 1.0}
-        out, mixed = mix(x, targets, **alphas, seed=1, epoch=2, step=step)
-        again, _ = mix(x, targets, **alphas, seed=1, epoch=2, step=step)
-        assert torch.equal(out, again)
-        assert mixed.others.tolist() == [3, 0, 1, 2]
-        wanted = mixed.share * targets + (1 - mixed.share) * mixed.others
-        torch.testing.assert_close(out.mean((1, 2, 3)), wanted.float(), atol=1e-4, rtol=0)
-        if kind == "cutmix":
-            assert set(out.unique().tolist()) <= {0.0, 1.0, 2.0, 3.0}
-        shares.add(mixed.share)
-    assert len(shares) > 10
-    assert x[0].max() == 0  # the batch itself is as it was
-
-
 def test_the_loss_of_a_mixture_and_of_a_teacher() -> None:
     torch.manual_seed(0)
     logits, taught = torch.randn(3, 5), torch.randn(3, 5)
     targets, others = torch.tensor([0, 1, 2]), torch.tensor([4, 4, 4])
     recipe = Recipe(label_smoothing=0.0, distill_share=0.25, temperature=2.0)
     plain = F.cross_entropy(logits, targets)
-    mixture = loss_of(logits, Mixed(targets, others, 0.75), None, recipe)
+    mixture = loss_of(logits, targets, Mixed(others.numpy(), np.full(len(others), 0.75, np.float32)), None, recipe)
     torch.testing.assert_close(mixture, 0.75 * plain + 0.25 * F.cross_entropy(logits, others))
     soft, wanted = (logits / 2).softmax(1), (taught / 2).softmax(1)
     apart = (wanted * (wanted.log() - soft.log())).sum(1).mean() * 4
-    learnt = loss_of(logits, Mixed(targets, targets, 1.0), taught, recipe)
+    learnt = loss_of(logits, targets, None, taught, recipe)
     torch.testing.assert_close(learnt, 0.75 * plain + 0.25 * apart)
-    assert loss_of(taught, Mixed(targets, targets, 1.0), taught, Recipe(distill_share=1.0)).item() == pytest.approx(0)
+    assert loss_of(taught, targets, None, taught, Recipe(distill_share=1.0)).item() == pytest.approx(0)
 
 
 def test_a_teacher_sees_its_own_normalisation_size_and_classes() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
@@ -24,12 +25,14 @@ By = Literal["layer", "stage", "total"]
 
 CONVENTION = (
     "MACs: multiply-accumulates of convolutions, linear layers and matrix products; biases are not counted.\n"
-    "ops: all arithmetic, a multiply-accumulate as two. MB: read and written by every operator, weights included."
+    "operations: all arithmetic, a multiply-accumulate as two. "
+    "MB: read and written by every operator, weights included."
 )
 COUNTED = ("params", "trainable_params", "weight_bytes", "macs", "ops", "bytes_read", "bytes_written")
 SORTS = (*COUNTED, "predicted_ms")
 MOST_FINDINGS = 12
 MB = 1e6
+WIDE = 120
 
 
 def rows_of(weighed: Weighed, by: By, sort: str | None = None) -> list[dict[str, Any]]:
@@ -61,28 +64,40 @@ def stage(name: str) -> str:
     return ".".join(name.split(".")[:2])
 
 
-def one(weighed: Weighed, by: By, sort: str | None) -> None:
-    """A network: its rows and totals, its memory, what was not counted, its guidelines."""
-    console, cost = Console(), weighed.cost
+class Shown(NamedTuple):
+    """A column of the table: what it needs to be shown, besides its value."""
+
+    heading: Column
+    value: Callable[[Mapping[str, Any]], Any]
+    timed: bool = False
+    wide: bool = False
+    """Left out of a terminal of fewer than 120 letters where times take its place."""
+
+
+COLUMNS = (
+    Shown(Column("layer"), itemgetter("name")),
+    Shown(Column("type"), itemgetter("type"), wide=True),
+    Shown(Column("in", shape), itemgetter("input_shape"), wide=True),
+    Shown(Column("out", shape), itemgetter("output_shape")),
+    Shown(Column("params"), itemgetter("params")),
+    Shown(Column("MACs"), itemgetter("macs")),
+    Shown(Column("MB"), lambda row: (row["bytes_read"] + row["bytes_written"]) / MB),
+    Shown(Column("predicted ms"), itemgetter("predicted_ms"), timed=True),
+    Shown(Column("bound by"), itemgetter("bound"), timed=True),
+)
+
+
+def _fits(column: Shown, weighed: Weighed, by: By, width: int) -> bool:
+    if column.heading.title == "type" and by != "layer":
+        return False
     timed = bool(weighed.times)
-    columns = [Column("stage" if by == "stage" else "layer"), Column("type"), Column("in", shape), Column("out", shape)]
-    columns += [Column("params"), Column("MACs"), Column("ops"), Column("MB")]
-    columns += [Column("predicted ms"), Column("bound by")] if timed else []
-    if by != "layer":
-        del columns[1]
+    return timed if column.timed else not (column.wide and timed and width < WIDE)
 
-    def cells(row: Mapping[str, Any]) -> list[Any]:
-        moved = (row["bytes_read"] + row["bytes_written"]) / MB
-        words = [row["name"], *([row["type"]] if by == "layer" else []), row["input_shape"], row["output_shape"]]
-        return [
-            *words,
-            row["params"],
-            row["macs"],
-            row["ops"],
-            moved,
-            *([row["predicted_ms"], row["bound"]] if timed else []),
-        ]
 
+def one(weighed: Weighed, by: By, sort: str | None, *, lint: bool) -> None:
+    """A network: its rows and totals, its memory, what was not counted; with `lint` its guidelines."""
+    console, cost = Console(), weighed.cost
+    shown = [column for column in COLUMNS if _fits(column, weighed, by, console.width)]
     totals = {
         **{name: getattr(cost, name) for name in COUNTED},
         "name": "total",
@@ -92,14 +107,14 @@ def one(weighed: Weighed, by: By, sort: str | None) -> None:
         "bound": "",
         "predicted_ms": sum(row.predicted_ms for row in weighed.times),
     }
-    shown = [] if by == "total" else rows_of(weighed, by, sort)
-    console.print(
-        table(f"{weighed.name}, batch {cost.batch}", columns, [cells(row) for row in shown], totals=cells(totals))
-    )
+    rows = [] if by == "total" else rows_of(weighed, by, sort)
+    cells = [[column.value(row) for column in shown] for row in (*rows, totals)]
+    headings = [column.heading for column in shown]
+    console.print(table(f"{weighed.name}, batch {cost.batch}", headings, cells[:-1], totals=cells[-1]))
     for label, value in facts(weighed):
         console.print(f"{label}: {value}", highlight=False, markup=False, soft_wrap=True)
     console.print(CONVENTION, highlight=False)
-    if weighed.findings:
+    if lint:
         console.print(_findings(weighed))
 
 
@@ -117,6 +132,7 @@ def facts(weighed: Weighed) -> list[tuple[str, str]]:
     ]
     if cost.peak_training_bytes is not None:
         lines.append(("peak of a training step", f"{cost.peak_training_bytes / MB:,.1f} MB, gradients included"))
+    lines.append(("operations", f"{cost.ops:,}"))
     lines.append(("arithmetic intensity", f"{cost.arithmetic_intensity:.1f} operations a byte"))
     if weighed.predicted_ms is not None:
         lines.append(("predicted", f"{weighed.predicted_ms:.2f} ms on this machine"))
@@ -145,7 +161,7 @@ def _findings(weighed: Weighed) -> Table:
 COMPARED: tuple[tuple[str, Callable[[Weighed], float | None]], ...] = (
     ("parameters", lambda w: w.cost.params),
     ("MACs", lambda w: w.cost.macs),
-    ("ops", lambda w: w.cost.ops),
+    ("operations", lambda w: w.cost.ops),
     ("MB read and written", lambda w: (w.cost.bytes_read + w.cost.bytes_written) / MB),
     ("MB of weights", lambda w: w.cost.weight_bytes / MB),
     ("MB of activations", lambda w: w.cost.peak_activation_bytes / MB),

@@ -41,6 +41,9 @@ def weigh(
     sort: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Largest first: macs, ops, params, bytes_read, predicted_ms, …")
     ] = None,
+    lint: Annotated[
+        bool, typer.Option("--lint", help="List where ShuffleNetV2's guidelines are not followed, and what it costs.")
+    ] = False,
     training: Annotated[bool, typer.Option("--training", help="Follow the memory of a training step as well.")] = False,
     measure: Annotated[
         bool, typer.Option("--measure", help="Run the networks on this machine and time them, turn by turn.")
@@ -87,7 +90,7 @@ def weigh(
     elif csv:
         show_cost.as_csv(networks, by, sort)
     elif len(networks) == 1:
-        show_cost.one(networks[0], by, sort)
+        show_cost.one(networks[0], by, sort, lint=lint)
     else:
         show_cost.compared(networks)
 

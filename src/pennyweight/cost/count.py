@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from pennyweight.core.errors import MissingPart
 from pennyweight.cost.passing import forward_pass
 from pennyweight.cost.watch import Operation
 
@@ -68,6 +69,16 @@ class Cost:
     def arithmetic_intensity(self) -> float:
         """Operations for each byte moved."""
         return self.ops / max(1, self.bytes_read + self.bytes_written)
+
+    def to_frame(self) -> Any:
+        """The layers as a pandas DataFrame. Raises MissingPart where pandas is not installed."""
+        try:
+            import pandas as pd
+        except ModuleNotFoundError as error:
+            raise MissingPart(
+                "a DataFrame needs pandas, which is not installed; add it with: pip install pandas"
+            ) from error
+        return pd.DataFrame([asdict(layer) for layer in self.layers])
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON keeps it."""

@@ -1,8 +1,7 @@
 """How far from the roofline operators of a kind end, as a smooth function of their sizes: Gaussian-process regression.
 
 Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, Sec. 2.7 (with a linear mean). What is learned is
-the logarithm of time over roofline; length and noise are chosen by the error of leaving one measurement
-out, Sec. 5.4.2.
+the logarithm of time over roofline; length and noise are chosen by the error of leaving one out, Sec. 5.4.2.
 """
 
 from __future__ import annotations

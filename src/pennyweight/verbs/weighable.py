@@ -78,10 +78,16 @@ def _made(make: Callable[[], nn.Module], real: bool) -> nn.Module:
         if not real:
             try:
                 with torch.device("meta"):
-                    return make().eval()
+                    return _checked(make())
             except (NotImplementedError, RuntimeError):  # some read values while they are being made
                 pass
-        return make().eval()
+        return _checked(make())
+
+
+def _checked(made: Any) -> nn.Module:
+    if not isinstance(made, nn.Module):
+        raise InputError(f"a {type(made).__name__} came in place of a network; only a torch.nn.Module can be weighed")
+    return made.eval()
 
 
 def _of_callable(name: str, place: str, attribute: str, shape: Shape | None, real: bool) -> Weighable:
@@ -98,9 +104,7 @@ def _of_callable(name: str, place: str, attribute: str, shape: Shape | None, rea
     found = getattr(module, attribute, None)
     if found is None:
         raise InputError(f"module '{place}' has no '{attribute}'{nearest(attribute, vars(module))}")
-    model = found if isinstance(found, nn.Module) else _made(found, real)
-    if not isinstance(model, nn.Module):
-        raise InputError(f"{name} gave a {type(model).__name__}; it must give a torch.nn.Module")
+    model = _checked(found) if isinstance(found, nn.Module) or not callable(found) else _made(found, real)
     return Weighable(name=name, model=model, input_shape=shape)
 
 

@@ -1,0 +1,152 @@
+"""`weigh`, `bench --machine` and `lab guidelines` on the command line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pennyweight as pw
+from pennyweight.cost import MachineProfile, count, measure_machine
+
+Run = Callable[..., Any]
+SMALL = ("mobilenet_v1_x0_25", "--input", "3x32x32")
+
+
+@pytest.fixture(scope="module")
+def measured() -> MachineProfile:
+    return measure_machine(0.01)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No profile but what a test keeps."""
+    monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def found(outcome: Any) -> dict[str, Any]:
+    assert (outcome.status, outcome.err) == (0, "")
+    assert outcome.out.count("\n") == 1
+    value = json.loads(outcome.out)
+    assert isinstance(value, dict)
+    return value
+
+
+def test_layers_and_totals(pennyweight: Run) -> None:
+    outcome = pennyweight("weigh", "mobilenet_v1_x0_25")
+    assert (outcome.status, outcome.err) == (0, "")
+    for words in (
+        "470,072",
+        "41,030,272",
+        "biases are not counted",
+        "uncounted operators: none",
+        "a multiply-accumulate",
+    ):
+        assert words in outcome.out
+    assert "predicted" not in outcome.out  # nothing is predicted for a machine that was not measured
+
+
+def test_json_with_what_makes_the_network(pennyweight: Run) -> None:
+    options = ("--input", "1x32x32", "--stem", "cifar", "--config", "width=0.5", "--config", "dropout=0.3", "--json")
+    values = found(pennyweight("weigh", "mobilenet_v2", *options))
+    network = pw.create("mobilenet_v2", in_channels=1, stem="cifar", width=0.5).eval()
+    expected = json.loads(json.dumps(pw.weigh(network, (1, 32, 32)).to_dict()))
+    assert {key: values[key] for key in expected} == expected
+    assert (values["name"], values["times"], values["predicted_ms"], values["timing"]) == (
+        "mobilenet_v2",
+        [],
+        None,
+        None,
+    )
+
+
+@pytest.mark.parametrize("by", ["layer", "stage", "total"])
+def test_rows_sum_to_the_totals(pennyweight: Run, by: str) -> None:
+    outcome = pennyweight("weigh", *SMALL, "--batch", "2", "--by", by, "--csv")
+    assert (outcome.status, outcome.err) == (0, "")
+    rows = list(csv.DictReader(io.StringIO(outcome.out)))
+    cost = count(pw.create("mobilenet_v1_x0_25").eval(), (3, 32, 32), batch=2)
+    for column in ("params", "macs", "ops", "bytes_read", "bytes_written", "weight_bytes"):
+        assert sum(int(row[column]) for row in rows) == getattr(cost, column)
+    assert {"layer": len(rows) > 50, "stage": 5 < len(rows) < 40, "total": len(rows) == 1}[by]
+    assert rows[0]["input_shape"] == "3x32x32"
+
+
+def test_the_largest_first(pennyweight: Run) -> None:
+    outcome = pennyweight("weigh", *SMALL, "--sort", "macs", "--csv")
+    macs = [int(row["macs"]) for row in csv.DictReader(io.StringIO(outcome.out))]
+    assert macs == sorted(macs, reverse=True)
+    assert "did you mean 'macs'" in pennyweight("weigh", *SMALL, "--sort", "mcs").error
+
+
+def test_training_and_guidelines(pennyweight: Run) -> None:
+    outcome = pennyweight("weigh", *SMALL, "--training", "--lint")
+    assert "peak of a training step" in outcome.out
+    assert "guidelines of ShuffleNetV2" in outcome.out
+    assert "G4" in outcome.out
+
+
+def test_predicted_measured_and_a_page(pennyweight: Run, measured: MachineProfile, tmp_path: Path) -> None:
+    measured.save()
+    page = tmp_path / "cost.html"
+    values = found(pennyweight("weigh", *SMALL, "--measure", "--repeats", "2", "--json", "--html", page))
+    rows = sum(row["predicted_ms"] for row in values["times"])
+    assert values["predicted_ms"] == pytest.approx(rows * values["timing"]["drift"])
+    assert values["measured_ms"] == values["timing"]["median_ms"] > 0
+    assert {row["bound"] for row in values["times"]} <= {"compute", "overhead", "memory", "L1", "L2", "L3"}
+    text = page.read_text()
+    assert text.count("<svg") == 3  # roofline, traffic, time
+    assert "<script" not in text
+    assert all(layer["name"] in text for layer in values["layers"])
+    assert "predicted ms" in pennyweight("weigh", *SMALL).out
+
+
+def test_networks_side_by_side(pennyweight: Run, tmp_path: Path) -> None:
+    page = tmp_path / "both.html"
+    names = ("mobilenet_v1_x0_25", "mobilenet_v1_x0_5")
+    outcome = pennyweight("weigh", *names, "--input", "3x32x32", "--measure", "--repeats", "2", "--html", page)
+    assert (outcome.status, outcome.err) == (0, "")
+    assert "470,072 ←" in outcome.out
+    assert "measured ms" in outcome.out
+    assert "Networks compared" in page.read_text()
+    values = found(pennyweight("weigh", *names, "--input", "3x32x32", "--json"))
+    assert [network["name"] for network in values["networks"]] == list(names)
+
+
+def test_a_run_and_its_bundle(pennyweight: Run, run_folder: Path, bundle_file: Path) -> None:
+    of_run, of_bundle = (found(pennyweight("weigh", path, "--json")) for path in (run_folder, bundle_file))
+    assert of_run["macs"] == of_bundle["macs"] > 0
+    assert of_run["input_shape"] == [3, 16, 16]
+    assert "depthwise kernels have died" in of_run["notes"][0]
+    assert f"macs {of_run['macs']:,}" in of_bundle["notes"][0]
+
+
+def test_the_machine_is_measured_and_kept(pennyweight: Run, cache: Path) -> None:
+    outcome = pennyweight("bench", "--machine", "--share", "0.01")
+    assert (outcome.status, outcome.err) == (0, "")
+    assert "G MACs/s" in outcome.out
+    assert "GB/s" in outcome.out
+    assert len(list(cache.rglob("profile-*.json"))) == 1
+    assert MachineProfile.load() is not None
+    assert "pennyweight bench --machine" in pennyweight("bench").error
+
+
+def test_lab_guidelines(pennyweight: Run, tmp_path: Path) -> None:
+    page = tmp_path / "guidelines.html"
+    outcome = pennyweight("lab", "guidelines", "--repeats", "2", "--side", "4", "--html", page)
+    assert (outcome.status, outcome.err) == (0, "")
+    assert all(words in outcome.out for words in ("Table 1", "Table 4", "1:12", "g=8", "4 in parallel", "neither"))
+    assert page.read_text().count("<svg") == 4
+    values = found(pennyweight("lab", "guidelines", "--repeats", "2", "--side", "4", "--json"))
+    assert len(values["rows"]) == 17
+
+
+def test_what_cannot_go_together(pennyweight: Run) -> None:
+    assert "--json and --csv" in pennyweight("weigh", *SMALL, "--json", "--csv").error
+    assert "is not CxHxW" in pennyweight("weigh", "mobilenet_v2", "--input", "3,32,32").error

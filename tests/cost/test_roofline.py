@@ -1,0 +1,115 @@
+"""Predictions by a profile, and the profile of this machine on disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from pennyweight.core.errors import InputError, PennyweightError
+from pennyweight.cost import MachineProfile, count, measure_machine, predict, profile_path, time_networks
+from pennyweight.cost.efficiency import Slowness
+from pennyweight.cost.limits import Limits
+from pennyweight.zoo import create
+
+
+def test_the_roofline_by_hand(limits: Limits) -> None:
+    (big,) = count(nn.Linear(1000, 1000, bias=False), (1000,)).operations
+    assert limits.bound(big) == "memory"
+    assert limits.seconds(big) == pytest.approx(1e-6 + 4_008_000 / 1e9)
+    (dense,) = count(nn.Linear(1000, 1000, bias=False), (1000,), batch=1000).operations
+    assert limits.bound(dense) == "compute"
+    assert limits.seconds(dense) == pytest.approx(1e-6 + 1e9 / 1e10)
+    (tiny,) = count(nn.ReLU(), (10,)).operations
+    assert limits.bound(tiny) == "overhead"
+    assert limits.parts(tiny)["L1"] == pytest.approx(80 / 1e11)
+
+
+def test_a_prediction_is_the_roofline_times_the_slowness(profile: MachineProfile) -> None:
+    model = nn.Sequential(nn.Linear(1000, 1000), nn.ReLU())
+    cost = count(model, (1000,))
+    linear, relu = predict(cost, profile)
+    assert (linear.name, linear.bound, relu.bound) == ("0", "memory", "memory")
+    assert linear.predicted_ms == pytest.approx(2 * linear.roofline_ms, rel=1e-3)
+    assert relu.predicted_ms == relu.roofline_ms  # nothing is known of it
+
+
+def test_rows_of_times_are_the_rows_of_layers(profile: MachineProfile) -> None:
+    cost = count(create("shufflenet_v2_x0_5").eval(), (3, 64, 64))
+    times = predict(cost, profile)
+    assert [row.name for row in times] == [layer.name for layer in cost.layers]
+    assert all(row.predicted_ms > 0 for row, layer in zip(times, cost.layers, strict=True) if layer.bytes_written)
+
+
+def test_slowness_learns_a_smooth_function_and_is_kept() -> None:
+    draw = np.random.default_rng(0)
+    rows = draw.uniform(0, 10, (120, 2))
+    learned = Slowness.learn(rows.tolist(), np.sin(rows[:, 0] / 2) + 0.1 * rows[:, 1])
+    fresh = draw.uniform(1, 9, (50, 2))
+    error = [abs(learned(row) - (np.sin(row[0] / 2) + 0.1 * row[1])) for row in fresh]
+    assert np.median(error) < 0.02 < np.std(np.sin(rows[:, 0] / 2)) / 10
+    again = Slowness.from_dict(json.loads(json.dumps(learned.to_dict())))
+    assert again(fresh[0]) == pytest.approx(learned(fresh[0]))
+
+
+def test_a_profile_is_kept_for_each_number_of_threads(
+    profile: MachineProfile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path))
+    assert MachineProfile.load() is None
+    path = profile.save()
+    assert path == profile_path(torch.get_num_threads())
+    assert tmp_path in path.parents
+    again = MachineProfile.load()
+    cost = count(nn.Linear(50, 50), (50,))
+    assert predict(cost, again) == predict(cost, profile)
+    assert MachineProfile.load(threads=profile.threads + 1) is None
+
+    kept = json.loads(path.read_text())
+    path.write_text(json.dumps({**kept, "machine": {**kept["machine"], "processor": "another"}}))
+    assert MachineProfile.load() is None
+    path.write_text(json.dumps({**kept, "limits": {}}))
+    with pytest.raises(PennyweightError, match="is not a machine profile"):
+        MachineProfile.load()
+
+
+def test_this_machine_can_be_measured() -> None:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        state = torch.get_rng_state()
+        measured = measure_machine(0.01)
+        assert torch.equal(torch.get_rng_state(), state)
+    finally:
+        torch.set_num_threads(threads)
+    assert measured.threads == 1
+    assert set(measured.limits.macs_per_s) <= {"float32", "bfloat16", "int8"}
+    assert min(measured.limits.bytes_per_s.values()) > 1e8
+    assert "memory" in measured.limits.bytes_per_s
+    assert 0 < measured.limits.overhead_s < 1e-2
+    assert {"pointwise", "depthwise", "dense", "matrix product", "batch norm"} <= set(measured.slowness)
+    cost = count(create("mobilenet_v1_x0_25").eval(), (3, 64, 64))
+    assert sum(row.predicted_ms for row in predict(cost, measured)) > 0
+
+
+def test_networks_are_timed_and_left_alone() -> None:
+    model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)).train()
+    state, values = torch.get_rng_state(), model[1].running_mean.clone()
+    (timing,) = time_networks([model], [(4,)], batch=3, repeats=5)
+    low, high = timing.quartiles_ms
+    assert 0 < low <= timing.median_ms <= high
+    assert (timing.batch, timing.repeats, timing.threads, timing.drift) == (3, 5, torch.get_num_threads(), None)
+    assert model.training
+    assert torch.equal(model[1].running_mean, values)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_what_cannot_be_timed() -> None:
+    with pytest.raises(InputError, match="at least 2 repeats, not 1"):
+        time_networks([nn.Linear(2, 2)], [(2,)], repeats=1)
+    with pytest.raises(InputError, match="meta device has no values"):
+        time_networks([nn.Linear(2, 2, device="meta")], [(2,)])

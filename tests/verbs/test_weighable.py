@@ -1,0 +1,81 @@
+"""Everything that can be weighed by a name."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import pennyweight as pw
+from pennyweight.core.errors import InputError
+from pennyweight.verbs.weigh import weigh_all
+
+
+def test_torchvisions_networks_are_counted_as_they_say() -> None:
+    from torchvision import models
+
+    said = models.ResNet18_Weights.DEFAULT.meta
+    cost = pw.weigh("torchvision:resnet18")
+    assert cost.params == said["num_params"]
+    assert cost.macs == pytest.approx(said["_ops"] * 1e9, rel=1e-3)
+    assert pw.weigh("torchvision:efficientnet_b3").input_shape == (3, 300, 300)
+
+
+def test_a_network_that_reads_values_while_it_is_made() -> None:
+    state = torch.get_rng_state()
+    assert pw.weigh("torchvision:regnet_y_400mf", (3, 64, 64)).params == 4_344_144
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_timms_networks() -> None:
+    cost = pw.weigh("timm:mobilenetv3_small_050")
+    assert cost.input_shape == (3, 224, 224)
+    assert cost.params == 1_593_224
+
+
+def test_a_callable_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own_networks.py").write_text(
+        "from torch import nn\n\ndef tiny():\n    return nn.Conv2d(3, 8, 1)\n\ntiny_one = tiny()\nnumber = int\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_networks", raising=False)
+    for name in ("own_networks:tiny", "own_networks:tiny_one"):
+        assert pw.weigh(name, (3, 4, 4)).macs == 16 * 24
+    with pytest.raises(InputError, match=r"has no 'tini'; did you mean 'tiny'\?"):
+        pw.weigh("own_networks:tini", (3, 4, 4))
+    with pytest.raises(InputError, match="a int came in place of a network"):
+        pw.weigh("own_networks:number", (3, 4, 4))
+    with pytest.raises(InputError, match="needs its input shape"):
+        pw.weigh("own_networks:tiny")
+    assert str(tmp_path) not in sys.path
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("torchvision:resnet81", "did you mean 'resnet18'"),
+        ("timm:mobilenetv3_smal_050", "did you mean 'mobilenetv3_small_050'"),
+        ("no_such_module:thing", "no Python module 'no_such_module'"),
+        ("mobilenet_v22", "did you mean 'mobilenet_v2'"),
+    ],
+)
+def test_a_wrong_name_is_answered_with_the_nearest(name: str, words: str) -> None:
+    with pytest.raises(InputError) as caught:
+        pw.weigh(name, (3, 32, 32))
+    assert words in str(caught.value)
+
+
+def test_a_stem_is_for_our_own() -> None:
+    with pytest.raises(InputError, match="not for torchvision:resnet18"):
+        pw.weigh("torchvision:resnet18", stem="cifar")
+
+
+def test_several_are_weighed_and_measured_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path))
+    names = ("mobilenet_v1_x0_25", "torchvision:shufflenet_v2_x0_5")
+    networks = weigh_all(names, (3, 32, 32), measure=True, repeats=2)
+    assert [network.name for network in networks] == list(names)
+    assert all(network.measured_ms > 0 and network.predicted_ms is None for network in networks)
+    assert networks[0].cost == pw.weigh(names[0], (3, 32, 32))
