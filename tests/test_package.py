@@ -266,9 +266,7 @@ def every_call(folder: Path, bundle: Path) -> dict[str, Callable[[], Any]]:
         ),
         "names": lambda: pw.names("*v1*"),
         "weigh": lambda: pw.weigh("mobilenet_v1_x0_25", (3, 32, 32)),
-        "Cost": lambda: pw.Cost(
-            input_shape=(1,), batch=1, params=0, trainable_params=0, macs=0, layers=(), uncounted={}
-        ).to_dict(),
+        "Cost": lambda: pw.Cost(**vars(pw.weigh("mobilenet_v1_x0_25", (3, 32, 32)))).to_dict(),
         "fit": lambda: pw.fit(
             "digits", "mobilenet_v1_x0_25", input_size=8, recipe={"epochs": 1, "batch": 128}, out=run, progress=False
         ),

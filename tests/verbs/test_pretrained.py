@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,6 +22,7 @@ from pennyweight import zoo
 from pennyweight.core.errors import InputError
 from pennyweight.core.labels import imagenet
 from pennyweight.nn.weights import read_weights
+from pennyweight.zoo import from_torchvision
 from pennyweight.zoo.published import PUBLISHED, Published
 
 
@@ -40,8 +42,55 @@ def test_a_runs_weights_say_all_that_their_use_needs(trained: pw.Run, shapes: Pa
     assert pw.load("mobilenet_v1_x0_25", weights=trained.folder).predict(pictures) == by_run.predict(pictures)
     scored = pw.evaluate("mobilenet_v1_x0_25", str(shapes), weights=trained.weights_path)
     assert scored.to_dict() == pw.evaluate("mobilenet_v1_x0_25", str(shapes), weights=trained.folder).to_dict()
-    assert scored.split == "all"
+    assert scored.split == "test"  # the file knows its training pictures
     assert scored.labels == ("blue", "green", "red")
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"), [("inception_v3", {"init_weights": False}), ("regnet_y_400mf", {}), ("maxvit_t", {})]
+)
+@pytest.mark.slow
+def test_torchvisions_networks_classify_as_published(
+    name: str, settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also those that normalise inside, that compute while they are made, and that have one input size."""
+    torch.manual_seed(0)
+    theirs = models.get_model(name, transform_input=True, **settings) if settings else models.get_model(name)
+    torch.save(theirs.state_dict(), tmp_path / "w.pth")
+    monkeypatch.setattr(from_torchvision, "fetch", lambda url, path, checksum: tmp_path / "w.pth")
+    made = zoo.open_pretrained(f"torchvision:{name}", "imagenet")
+    x = torch.randn(1, 3, made.preprocess.size, made.preprocess.size)
+    with torch.inference_mode():
+        torch.testing.assert_close(made.network(x), theirs.eval()(x))
+
+
+def test_a_folder_called_like_a_tag_or_a_network_hides_neither(
+    publisher: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("imagenet", "mobilenet_v2"):
+        (tmp_path / name).mkdir()
+    assert pw.load("mobilenet_v2", weights="imagenet").labels == imagenet()
+    with pytest.raises(InputError, match="nothing says which weights"):
+        pw.load("mobilenet_v2")
+
+
+def test_loading_draws_no_random_numbers(trained: pw.Run) -> None:
+    before = torch.random.get_rng_state()
+    pw.load("mobilenet_v1_x0_25", weights=trained.folder)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_weights_for_a_run_are_refused(trained: pw.Run) -> None:
+    with pytest.raises(InputError, match="weights belong to a network's name"):
+        pw.load(trained, weights="imagenet")
+
+
+def test_nothing_is_fetched_for_what_cannot_be_trained(shapes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pennyweight.zoo.pretrained.fetch", lambda *args, **more: pytest.fail("it was fetched"))
+    for wrong in ({"config": {"widht": 1}}, {"recipe": {"lrr": 1}}):
+        with pytest.raises(InputError):
+            pw.fit(shapes, "mobilenet_v2", weights="imagenet", progress=False, **wrong)
 
 
 def test_a_name_is_exported_with_its_weights(trained: pw.Run, shapes: Path, tmp_path: Path) -> None:
@@ -51,7 +100,7 @@ def test_a_name_is_exported_with_its_weights(trained: pw.Run, shapes: Path, tmp_
     picture = next(shapes.rglob("*.png"))
     (found,), (expected,) = pw.load(bundle).predict(picture), pw.load(trained).predict(picture)
     assert dict(found.top) == pytest.approx(dict(expected.top), abs=1e-4)
-    with pytest.raises(InputError, match="does not say what it was trained on; say what to score"):
+    with pytest.raises(pw.PennyweightError, match="name others: evaluate"):
         pw.evaluate(bundle)
     with pytest.raises(pw.PennyweightError, match="exists already"):
         pw.export("mobilenet_v1_x0_25", tmp_path / "named.onnx", weights=trained.weights_path)

@@ -68,7 +68,7 @@ def test_a_wrong_name_is_answered_with_the_nearest(name: str, words: str) -> Non
 
 
 def test_a_stem_is_for_our_own() -> None:
-    with pytest.raises(InputError, match="not for torchvision:resnet18"):
+    with pytest.raises(InputError, match="has no stem 'cifar'"):
         pw.weigh("torchvision:resnet18", stem="cifar")
 
 

@@ -51,6 +51,7 @@ def test_names_are_listed_by_library() -> None:
     [
         ("torchvision:resnet19", "torchvision has no classifier 'resnet19'; did you mean 'resnet1"),
         ("torchvision:fcn_resnet50", "torchvision has no classifier"),
+        ("timm:resnet18.bogus", "'resnet18' has no weights 'bogus'; timm has"),
         ("timm:mobilnetv2_100", "timm has no classifier 'mobilnetv2_100'; did you mean 'mobilenetv2_100'"),
         ("keras:resnet50", "unknown library 'keras' in 'keras:resnet50'; there are torchvision, timm"),
         ("torchvison:resnet50", "did you mean 'torchvision'"),
@@ -120,6 +121,8 @@ def test_torchvisions_older_files_are_read(
     assert checkpoint.preprocess is not None
     ours = zoo.create(f"torchvision:{name}", **checkpoint.config)
     assert zoo.put_weights(ours, checkpoint) == ()
+    if "transform_input" in checkpoint.config:  # as torchvision does where weights are asked for
+        theirs.transform_input = True
     theirs.eval()
     ours.eval()
     x = torch.randn(1, 3, checkpoint.preprocess.size, checkpoint.preprocess.size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -265,3 +266,35 @@ def test_compound_scaling_about_doubles_the_work(phi: float, times: float) -> No
     assert scaled.macs / variant("efficientnet_b0").macs == pytest.approx(times, rel=0.3)
     if phi == 0:
         assert (scaled.params, size) == (variant("efficientnet_b0").params, 224)
+
+
+PEERS = {
+    "torchvision": {name: f"torchvision:{name}" for name in NAMES},
+    "timm": {
+        "mobilenet_v1": "timm:mobilenetv1_100",
+        "mobilenet_v1_x1_25": "timm:mobilenetv1_125",
+        "vit_ti_16": "timm:vit_tiny_patch16_224",
+        "vit_s_16": "timm:vit_small_patch16_224",
+        "se_resnext50_32x4d": "timm:seresnext50_32x4d",
+        "se_resnet50": "timm:seresnet50",
+    },
+}
+
+
+def test_counts_are_those_of_the_published_references() -> None:
+    """Measured of the peers' own implementations, and kept beside the data."""
+    root = os.environ.get("PENNYWEIGHT_DATA")
+    file = Path(root or "nowhere").parent / "facts" / "reference_counts.json"
+    if not file.exists():
+        pytest.skip("there are no reference counts beside PENNYWEIGHT_DATA")
+    known = json.loads(file.read_text(encoding="utf-8"))
+    shared = [(name, known[peer]) for peers in PEERS.values() for name, peer in peers.items() if peer in known]
+    assert len(shared) >= 30
+    for name, reference in shared:
+        row = variant(name)
+        assert (name, row.params, row.macs, list(row.input_shape)) == (
+            name,
+            reference["params"],
+            reference["macs"],
+            reference["input"],
+        )

@@ -63,6 +63,23 @@ def test_a_network_that_was_made_otherwise_is_refused(tmp_path: Path) -> None:
     load_weights(zoo.create(NAME, num_classes=5, padding="tf_same", activation="relu6"), file)
 
 
+def test_the_usual_padding_and_the_stem_are_heeded_too(tmp_path: Path) -> None:
+    file = tmp_path / "w.safetensors"
+    kept(file, {"padding": "same", "stem": "imagenet"})
+    with pytest.raises(InputError, match="wants padding=same, and this network has tf_same"):
+        load_weights(zoo.create(NAME, num_classes=5, padding="tf_same"), file)
+    with pytest.raises(InputError, match="is for the stem 'imagenet', and this network has 'cifar'"):
+        load_weights(zoo.create(NAME, num_classes=5, stem="cifar"), file)
+    load_weights(zoo.create(NAME, num_classes=5), file)
+
+
+def test_a_mean_without_an_input_is_heeded(tmp_path: Path) -> None:
+    file = tmp_path / "w.safetensors"
+    kept(file, {"mean": "0.5", "std": "0.25"})
+    preprocess = zoo.open_pretrained(NAME, file).preprocess
+    assert (preprocess.size, preprocess.mean, preprocess.std) == (224, (0.5,) * 3, (0.25,) * 3)
+
+
 def test_what_cannot_be_made_is_said_before_anything_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pennyweight.zoo.pretrained.fetch", lambda *args, **more: pytest.fail("it was fetched"))
     for wrong in ({"widht": 0.5}, {"stem": "cifr"}, {"num_classes": 0}, {"width": 0}):

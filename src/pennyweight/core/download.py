@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
 import os
-import urllib.error
-import urllib.request
-from http import HTTPStatus
 from pathlib import Path
 from typing import IO, Any
-
-import platformdirs
 
 from pennyweight.core.errors import DownloadError
 from pennyweight.core.files import sync_folder
@@ -24,6 +18,8 @@ TIMEOUT_S = 30.0
 
 def cache_folder(kind: str) -> Path:
     """Where downloads of a kind are kept: $PENNYWEIGHT_CACHE, else the user's cache folder."""
+    import platformdirs
+
     root = os.environ.get("PENNYWEIGHT_CACHE") or platformdirs.user_cache_dir("pennyweight", appauthor=False)
     return Path(root, kind)
 
@@ -37,8 +33,13 @@ def fetch(url: str, path: Path, *, checksum: str) -> Path:
     """
     if not url.startswith(("https://", "http://")):
         raise DownloadError(f"cannot download {url}: only https and http addresses are taken")
-    from filelock import FileLock  # only those who download pay
+    import http.client  # only those who download pay
 
+    from filelock import FileLock
+
+    if path.exists():  # also in a cache that cannot be written to
+        _verify(path, checksum, url, ours=False)
+        return path
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,9 +50,7 @@ def fetch(url: str, path: Path, *, checksum: str) -> Path:
                 _verify(part, checksum, url, ours=True)
                 part.replace(path)
                 sync_folder(path.parent)
-            else:
-                _verify(path, checksum, url, ours=False)
-    except (OSError, urllib.error.URLError, http.client.HTTPException, ValueError) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:
         reason = " ".join(str(getattr(error, "reason", None) or error).split()) or type(error).__name__
         raise DownloadError(
             f"cannot download {url}: {reason}; where this machine has no network, put the file at {path}"
@@ -61,6 +60,10 @@ def fetch(url: str, path: Path, *, checksum: str) -> Path:
 
 def _receive(url: str, part: Path) -> None:
     """Append to `part` what it lacks of `url`; a server that cannot resume sends all of it."""
+    import urllib.error
+    import urllib.request
+    from http import HTTPStatus
+
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})  # noqa: S310 - see fetch
     try:

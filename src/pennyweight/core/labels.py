@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from importlib import resources
+from pathlib import Path
 
 from pennyweight.core.errors import SourceError, nearest
 
@@ -37,5 +37,5 @@ def numbers_of(names: Sequence[str], labels: tuple[str, ...], *, source: str) ->
 @cache
 def _synsets() -> dict[str, str]:
     """WordNet synset -> name, in ImageNet's order."""
-    text = resources.files("pennyweight.core").joinpath("imagenet.tsv").read_text(encoding="utf-8")
+    text = Path(__file__).with_name("imagenet.tsv").read_text(encoding="utf-8")
     return dict(line.split("\t") for line in text.splitlines())

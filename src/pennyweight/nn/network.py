@@ -26,6 +26,8 @@ class Network(nn.Module):
 
     config: Any = None
     """The Config that it was made from, where a name made it."""
+    stem_form: str | None = None
+    """imagenet or cifar, likewise."""
     in_channels: int
     feature_channels: tuple[int, ...]
     """Channels of each stage's output."""

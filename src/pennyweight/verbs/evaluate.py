@@ -97,7 +97,8 @@ def _origin(trained: Trained) -> Origin:
     if isinstance(trained, Bundle):
         known = trained.manifest.data or {}
         return Origin(str(trained.path), known.get("name"), known.get("fingerprint"), known.get("group_by"))
-    return Origin(trained.model["name"])
+    known = trained.data or {}
+    return Origin(trained.model["name"], known.get("name"), known.get("fingerprint"), known.get("group_by"))
 
 
 def answer(

@@ -113,6 +113,7 @@ def _of_name(made: zoo.Pretrained) -> Known:
         model=made.model | {"weights": made.weights},
         labels=made.labels,
         preprocess=made.preprocess,
+        data=None if made.data is None else dict(made.data),
     )
 
 

@@ -156,6 +156,7 @@ def fit(
                 work = Work(
                     folder=folder, network=network, pictures=pictures, plan=plan, shown=shown, keeper=keeper,
                     ranks=ranks, teacher=taught, tracker=tracker, labels=opened.labels,
+                    trained_on={"name": opened.name, "fingerprint": opened.fingerprint, "group_by": group_by},
                 )  # fmt: skip
                 try:
                     best = train_by_mode(work)

@@ -47,9 +47,13 @@ def load(
 def open_trained(what: str | os.PathLike[str] | Trained, weights: str | os.PathLike[str] | None = None) -> Trained:
     """A Run for a folder, a Bundle for a file, a Pretrained network for a name with `weights`."""
     if not isinstance(what, (str, os.PathLike)):
+        if weights is not None:
+            raise InputError(
+                f"weights belong to a network's name, such as mobilenet_v2, not to a {type(what).__name__}"
+            )
         return what
     path = Path(what)
-    if weights is None and path.is_dir():
+    if weights is None and path.is_dir() and ((path / "run.json").exists() or not _is_name(path)):
         return Run(path)
     if weights is None and path.is_file():
         return Bundle(path)
@@ -71,6 +75,15 @@ def open_trained(what: str | os.PathLike[str] | Trained, weights: str | os.PathL
     raise InputError(
         f"'{what}' is a network, and nothing says which weights: add --weights imagenet, or a file, or a run"
     )
+
+
+def _is_name(path: Path) -> bool:
+    """Whether a folder is only called like a network."""
+    if len(path.parts) > 1:
+        return False
+    from pennyweight import zoo
+
+    return path.name in zoo.names()
 
 
 def preprocess_of(run: Run) -> Preprocess:

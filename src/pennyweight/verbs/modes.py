@@ -44,6 +44,8 @@ class Work:
     teacher: Teacher | None
     tracker: Tracker
     labels: Sequence[str]
+    trained_on: Mapping[str, Any]
+    """name, fingerprint and group_by of the pictures."""
 
     @property
     def class_weights(self) -> NDArray[np.float32] | None:
@@ -117,7 +119,7 @@ def _head(work: Work, recipe: Recipe) -> list[Epoch]:
 
 def _shared(work: Work) -> dict[str, Any]:
     """What both parts of a training are told alike."""
-    said = work.plan.describe(work.labels)
+    said = work.plan.describe(work.labels, work.trained_on)
 
     def keep(epochs: Sequence[Epoch], best: bool) -> None:
         if work.ranks.number:

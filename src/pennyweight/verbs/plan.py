@@ -82,9 +82,9 @@ class Plan:
             network = zoo.build(**self.model)
         return network, zoo.put_weights(network, self.checkpoint) if self.checkpoint is not None else ()
 
-    def describe(self, labels: Sequence[str]) -> dict[str, str]:
+    def describe(self, labels: Sequence[str], trained_on: Mapping[str, Any]) -> dict[str, str]:
         """What the weights that come of it say of themselves."""
-        return zoo.describe(model=self.model, preprocess=self.preprocess, labels=labels)
+        return zoo.describe(model=self.model, preprocess=self.preprocess, labels=labels, data=trained_on)
 
 
 def make_plan(
@@ -102,11 +102,23 @@ def make_plan(
     """Decide what `fit` was not told; it trains on so many `pictures`. Raises InputError for what cannot be used."""
     if not 0 <= seed < 2**63:
         raise InputError(f"seed must be at least 0 and below 2^63, not {seed}")
+    # What cannot be used is said before anything is fetched.
+    _recipe(source, recipe, pictures, fresh=weights is None)
+    if model != AUTO:
+        classes, channels = len(source.labels), source.channels
+        zoo.sketch(model, num_classes=classes, in_channels=channels, stem=stem, config=config)
     name, checkpoint, why = _network(source, model, input_size, weights)
     usual = zoo.form(name)
     preprocess = _preprocess(source, input_size, checkpoint)
     settled, recipe_name, reasons = _recipe(source, recipe, pictures, fresh=checkpoint is None)
-    said = {} if checkpoint is None else checkpoint.config
+    said = {} if checkpoint is None else zoo.fields_of(checkpoint, name)
+    if said.get("size", preprocess.size) != preprocess.size:
+        raise InputError(
+            f"{checkpoint.name if checkpoint else name} is for an input of {said['size']} pixels alone, "
+            f"not {preprocess.size}: leave --input out"
+        )
+    if checkpoint is not None:
+        why += _unsaid(checkpoint, source)
     small = "cifar" if preprocess.size < SMALL_INPUT and ":" not in name else usual.stem
     depth = {"drop_path": settled.drop_path} if settled.drop_path else {}
     return Plan(
@@ -124,6 +136,16 @@ def make_plan(
         checkpoint=checkpoint,
         why=(*why, *reasons),
     )
+
+
+def _unsaid(checkpoint: zoo.Checkpoint, source: data.Source) -> tuple[str, ...]:
+    """What weights leave open, and what was taken for it."""
+    labels, lines = checkpoint.labels, []
+    if checkpoint.preprocess is None:
+        lines.append(f"{checkpoint.name} does not say how its pictures were prepared; the usual is taken")
+    if labels is not None and len(labels) == len(source.labels) and labels != tuple(source.labels):
+        lines.append(f"the head of {checkpoint.name} is kept, though its classes were {', '.join(labels[:3])}, …")
+    return tuple(lines)
 
 
 def _network(
@@ -183,7 +205,7 @@ def _preprocess(source: data.Source, size: int | None, checkpoint: zoo.Checkpoin
     usual = Preprocess.for_input(size, channels=source.channels, decoding="draft")
     if asked is None:
         return usual
-    resize = asked.resize if size == asked.size else usual.resize
+    resize = round(size * asked.resize / asked.size)
     means = [
         values if asked.channels == source.channels else (fmean(values),) * source.channels
         for values in (asked.mean, asked.std)

@@ -2,7 +2,7 @@
 
 from pennyweight.zoo.checkpoint import Checkpoint
 from pennyweight.zoo.libraries import LIBRARIES
-from pennyweight.zoo.pretrained import Pretrained, create, describe, open_checkpoint, open_pretrained
+from pennyweight.zoo.pretrained import Pretrained, create, describe, fields_of, open_checkpoint, open_pretrained
 from pennyweight.zoo.registry import (
     FAMILIES,
     Family,
@@ -29,6 +29,7 @@ __all__ = [
     "build",
     "create",
     "describe",
+    "fields_of",
     "form",
     "names",
     "open_checkpoint",

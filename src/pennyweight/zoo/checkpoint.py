@@ -9,6 +9,7 @@ activation, padding, bn_eps     such fields too, each by itself, as other librar
 input           pixels a side; resize, interpolation, decoding, channels where they are not usual
 mean, std       for pixels in 0..1: one number, or one for each channel, joined by commas
 labels          the class names, a JSON list; or imagenet-1k
+data            name, fingerprint and group_by of what they were trained on, a JSON object
 """
 
 from __future__ import annotations
@@ -50,10 +51,15 @@ class Checkpoint:
     """Fields of the family's Config that they were trained with."""
     preprocess: Preprocess | None = None
     labels: tuple[str, ...] | None = None
+    data: Mapping[str, Any] | None = None
+    """name, fingerprint and group_by of what they were trained on."""
 
 
-def open_file(path: Path) -> Checkpoint:
-    """A safetensors file with what its metadata says, or a .pth file. Raises InputError that names the file."""
+def open_file(path: Path, *, usual_size: int = 224) -> Checkpoint:
+    """A safetensors file with what its metadata says, or a .pth file. Raises InputError that names the file.
+
+    `usual_size` stands for an `input` that is not said where other parts of the preprocessing are.
+    """
     if path.suffix != ".safetensors":
         return Checkpoint(name=path.name, state=read_pickle(path))
     said = read_metadata(path)
@@ -65,19 +71,26 @@ def open_file(path: Path) -> Checkpoint:
             network=said.get("network"),
             stem=said.get("stem"),
             config=_config(said),
-            preprocess=_preprocess(said),
+            preprocess=_preprocess(said, usual_size),
             labels=_labels(said),
+            data=json.loads(said["data"]) if "data" in said else None,
         )
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} has metadata that cannot be used: {error}") from error
 
 
 def metadata(
-    *, model: Mapping[str, Any], settings: Any, preprocess: Preprocess, labels: Sequence[str]
+    *,
+    model: Mapping[str, Any],
+    settings: Any,
+    preprocess: Preprocess,
+    labels: Sequence[str],
+    data: Mapping[str, Any],
 ) -> dict[str, str]:
     """What our own files say; `model` as run.json keeps it, `settings` the whole Config (None for a library's)."""
+    library = model["name"].rpartition(":")[0]
     return {
-        "layout": "pennyweight",
+        "layout": library or "pennyweight",
         "network": model["name"],
         "stem": model["stem"],
         "config": json.dumps(model["config"], ensure_ascii=False),
@@ -90,6 +103,7 @@ def metadata(
         "mean": ",".join(map(str, preprocess.mean)),
         "std": ",".join(map(str, preprocess.std)),
         "labels": json.dumps(list(labels), ensure_ascii=False),
+        "data": json.dumps(dict(data), ensure_ascii=False),
     }
 
 
@@ -106,14 +120,13 @@ def _config(said: Mapping[str, str]) -> dict[str, Any]:
     config = json.loads(said.get("config", "{}"))
     if not isinstance(config, dict):
         raise TypeError(f"config is no JSON object, but {said['config']}")
-    # The usual padding is no field of families that have no other.
-    return config | {key: said[key] for key in STYLE if key in said and (key, said[key]) != ("padding", "same")}
+    return config | {key: said[key] for key in STYLE if key in said}
 
 
-def _preprocess(said: Mapping[str, str]) -> Preprocess | None:
-    if "input" not in said:
+def _preprocess(said: Mapping[str, str], usual_size: int) -> Preprocess | None:
+    if not said.keys() & {"input", "resize", "interpolation", "decoding", "channels", "mean", "std"}:
         return None
-    usual = Preprocess.for_input(int(said["input"]), channels=int(said.get("channels", 3)))
+    usual = Preprocess.for_input(int(said.get("input", usual_size)), channels=int(said.get("channels", 3)))
 
     def values(key: str, otherwise: tuple[float, ...]) -> tuple[float, ...]:
         given = tuple(map(float, said[key].split(","))) if key in said else otherwise

@@ -15,7 +15,7 @@ from pennyweight.core.preprocess import Preprocess
 from pennyweight.zoo.checkpoint import Checkpoint
 from pennyweight.zoo.published import BEST
 
-__all__ = ["checkpoint", "input_shape", "make", "names", "size_field", "tags"]
+__all__ = ["checkpoint", "input_shape", "make", "names", "size_setting", "tags"]
 
 
 def names() -> list[str]:
@@ -44,9 +44,9 @@ def input_shape(name: str) -> tuple[int, int, int]:
     return (channels, height, width)
 
 
-def size_field(name: str) -> str | None:
-    """The setting that a network of one input size takes it by."""
-    return "img_size" if _published(name).fixed_input_size else None
+def size_setting(name: str, size: int) -> dict[str, Any]:
+    """The setting by which a network of one input size takes it; nothing for those that take any."""
+    return {"img_size": size} if _published(name).fixed_input_size else {}
 
 
 def make(name: str, *, num_classes: int, in_channels: int, config: Mapping[str, Any]) -> nn.Module:
@@ -74,11 +74,16 @@ def checkpoint(name: str, tag: str) -> Checkpoint:
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise DownloadError(
-            f"timm cannot fetch the weights of '{name}': {reason}; "
-            "where this machine has no network, fetch the file elsewhere and give it: --weights FILE"
+            f"timm cannot fetch the weights of '{name}': {reason}; where this machine has no network, fetch "
+            f"{_published(name).hf_hub_id or _published(name).url} elsewhere and give the file: --weights FILE"
         ) from error
     how: dict[str, Any] = timm.data.resolve_model_data_config(network)  # type: ignore[attr-defined,no-untyped-call]
-    size = how["input_size"][1]
+    _, size, width = how["input_size"]
+    if how["crop_mode"] != "center" or size != width:
+        raise InputError(
+            f"timm's {name} wants its pictures {size}×{width} by '{how['crop_mode']}', and ours are cut square from "
+            "the centre: its published answers would not hold"
+        )
     return Checkpoint(
         name=f"timm's {name}",
         state=network.state_dict(),

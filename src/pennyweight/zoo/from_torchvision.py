@@ -16,13 +16,15 @@ from pennyweight.core.preprocess import Preprocess
 from pennyweight.zoo.checkpoint import Checkpoint, read_pickle
 from pennyweight.zoo.published import BEST
 
-__all__ = ["checkpoint", "input_shape", "make", "names", "size_field", "tags"]
+__all__ = ["checkpoint", "input_shape", "make", "names", "size_setting", "tags"]
 
 # Auxiliary classifiers help training alone, and answer with more than logits.
 FIXED: Mapping[str, Mapping[str, Any]] = {
     "googlenet": {"aux_logits": False, "init_weights": True},
     "inception_v3": {"aux_logits": False, "init_weights": True},
 }
+# Those two were published with another normalisation, which they apply to ours inside.
+PUBLISHED_WITH: Mapping[str, dict[str, Any]] = {key: {"transform_input": True} for key in FIXED}
 # Keys of older files: what they were called, what they are called now; None where nothing takes them.
 RENAMED = (
     (re.compile(r"^(AuxLogits|aux1|aux2)\..*"), None),
@@ -51,9 +53,11 @@ def input_shape(name: str) -> tuple[int, int, int]:
     return (3, size, size)
 
 
-def size_field(name: str) -> str | None:
-    """The setting that a network of one input size takes it by."""
-    return "image_size" if name.startswith("vit_") else None
+def size_setting(name: str, size: int) -> dict[str, Any]:
+    """The setting by which a network of one input size takes it; nothing for those that take any."""
+    if name.startswith("vit_"):
+        return {"image_size": size}
+    return {"input_size": (size, size)} if name.startswith("maxvit") else {}
 
 
 def make(name: str, *, num_classes: int, in_channels: int, config: Mapping[str, Any]) -> nn.Module:
@@ -102,7 +106,7 @@ def checkpoint(name: str, tag: str) -> Checkpoint:
         name=file,
         state=state,
         layout="torchvision",
-        config={field: how.crop_size[0] for field in [size_field(name)] if field},
+        config=size_setting(name, how.crop_size[0]) | PUBLISHED_WITH.get(name, {}),
         preprocess=Preprocess(
             size=how.crop_size[0],
             resize=how.resize_size[0],

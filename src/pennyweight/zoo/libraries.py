@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol, cast
 from torch import nn
 
 from pennyweight.core.errors import InputError, nearest
+from pennyweight.core.extras import missing_part
 from pennyweight.zoo.checkpoint import Checkpoint
 
 __all__ = ["LIBRARIES", "Foreign", "Library", "foreign"]
@@ -21,7 +22,7 @@ class Library(Protocol):
     names: Callable[[], list[str]]
     tags: Callable[[str], Mapping[str, float | None]]
     input_shape: Callable[[str], tuple[int, int, int]]
-    size_field: Callable[[str], str | None]
+    size_setting: Callable[[str, int], dict[str, Any]]
     checkpoint: Callable[[str, str], Checkpoint]
 
     def make(self, name: str, *, num_classes: int, in_channels: int, config: Mapping[str, Any]) -> nn.Module: ...
@@ -50,10 +51,17 @@ def foreign(name: str) -> Foreign | None:
     if theirs.partition(".")[0] not in known:
         close = nearest(theirs, known, otherwise=f"; `pennyweight names '{prefix}:*'` lists them")
         raise InputError(f"{prefix} has no classifier '{theirs}'{close}")
+    tag = theirs.partition(".")[2]
+    if tag and tag not in library.tags(theirs):
+        there = ", ".join(library.tags(theirs)) or "none"
+        raise InputError(f"'{theirs.partition('.')[0]}' has no weights '{tag}'; {prefix} has {there}")
     return Foreign(library, theirs)
 
 
 @cache
 def open_library(prefix: str) -> Library:
     """The file of a library, imported when first asked for: not everyone has timm."""
-    return cast("Library", import_module(f"pennyweight.zoo.{LIBRARIES[prefix]}"))
+    try:
+        return cast("Library", import_module(f"pennyweight.zoo.{LIBRARIES[prefix]}"))
+    except ModuleNotFoundError as error:
+        raise missing_part(error) or error from error

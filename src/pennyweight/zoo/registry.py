@@ -35,7 +35,20 @@ from pennyweight.zoo.libraries import LIBRARIES, foreign, open_library
 from pennyweight.zoo.published import PUBLISHED
 from pennyweight.zoo.variant import Variant
 
-__all__ = ["FAMILIES", "Family", "Form", "Stem", "build", "form", "names", "settle", "sketch", "tags", "variant"]
+__all__ = [
+    "FAMILIES",
+    "Family",
+    "Form",
+    "Stem",
+    "build",
+    "form",
+    "names",
+    "on_meta",
+    "settle",
+    "sketch",
+    "tags",
+    "variant",
+]
 
 Stem = Literal["imagenet", "cifar"]
 
@@ -113,8 +126,7 @@ def settle(name: str, config: Mapping[str, Any], *, size: int) -> dict[str, Any]
     Raises InputError for an unknown field, with the nearest one.
     """
     if (other := foreign(name)) is not None:
-        field = other.library.size_field(other.name)
-        return ({field: size} if field else {}) | {key: parse(value) for key, value in config.items()}
+        return other.library.size_setting(other.name, size) | {key: parse(value) for key, value in config.items()}
     row = variant(name)
     if hasattr(row.config, "size"):
         config = {"size": size, **config}
@@ -138,20 +150,25 @@ def build(name: str, *, num_classes: int, in_channels: int, stem: str | None, co
     resolved = override(variant(name).config, config, what="Config")
     _check(resolved)
     network = _BY_NAME[name].network(resolved, num_classes=num_classes, in_channels=in_channels, stem=stem)
-    network.config = resolved
+    network.config, network.stem_form = resolved, stem
     return network
 
 
 def sketch(name: str, *, num_classes: int, in_channels: int, stem: str | None, config: Mapping[str, Any]) -> nn.Module:
     """The same network on the meta device: shapes without numbers, in eval mode."""
-    how: dict[str, Any] = {"num_classes": num_classes, "in_channels": in_channels, "stem": stem, "config": config}
+    return on_meta(
+        lambda: build(name, num_classes=num_classes, in_channels=in_channels, stem=stem, config=config)
+    ).eval()
+
+
+def on_meta(make: Callable[[], nn.Module]) -> nn.Module:
+    """What `make` makes, without numbers."""
     try:
         with torch.device("meta"):  # nothing is allocated, and no random number drawn
-            network = build(name, **how)
+            return make()
     except NotImplementedError:  # a library's constructor that computes with its numbers
         with torch.random.fork_rng():
-            network = build(name, **how).to("meta")
-    return network.eval()
+            return make().to("meta")
 
 
 def _check(config: Any) -> None:

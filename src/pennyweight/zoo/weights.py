@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from pennyweight.core.errors import InputError
+from pennyweight.core.run import Run
 from pennyweight.core.settings import override
 from pennyweight.nn import Network
 from pennyweight.zoo.checkpoint import Checkpoint, check_state, open_file
@@ -32,8 +33,8 @@ def load_weights(
 ) -> nn.Module:
     """Put weights into a network, in place, and return it.
 
-    They come as a safetensors or .pth file, or as a state dict. Our networks take our names and those of torchvision
-    and timm; any other module takes its own. Another number of classes leaves the last layer fresh; another number of
+    They come as a safetensors or .pth file, a run's folder, or a state dict. Our networks take our names and those of
+    torchvision and timm; any other module takes its own. Another number of classes leaves the last layer fresh; another number of
     input channels fits the first (one channel: the sum; more: repeated and scaled). Both are said by a warning,
     AdaptedWeights. Raises InputError for another network's weights (how many keys differ, and the first) and for a file
     that could run code or that wants another Config; the model is then as it was.
@@ -42,7 +43,8 @@ def load_weights(
         check_state(path_or_state_dict, "the state dict")
         checkpoint = Checkpoint(name="the state dict", state=path_or_state_dict)
     else:
-        checkpoint = open_file(Path(path_or_state_dict))
+        path = Path(path_or_state_dict)
+        checkpoint = open_file(Run(path).weights_path if path.is_dir() else path)
     _check_config(model, checkpoint)
     warn_of(put_weights(model, checkpoint if source == "auto" else replace(checkpoint, layout=source)))
     return model
@@ -50,7 +52,17 @@ def load_weights(
 
 def _check_config(model: nn.Module, checkpoint: Checkpoint) -> None:
     """Raise InputError where weights say that they were trained with other settings: their answers would be wrong."""
-    config = model.config if isinstance(model, Network) else None
+    if not isinstance(model, Network):
+        if checkpoint.config.get("padding", "same") != "same":
+            raise InputError(
+                f"{checkpoint.name} wants padding={checkpoint.config['padding']}, which this module has not"
+            )
+        return
+    if checkpoint.stem and model.stem_form and checkpoint.stem != model.stem_form:
+        raise InputError(
+            f"{checkpoint.name} is for the stem '{checkpoint.stem}', and this network has '{model.stem_form}'"
+        )
+    config = model.config
     if config is None:
         return
     asked = {field: value for field, value in checkpoint.config.items() if hasattr(config, field) and field not in IDLE}
