@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -36,6 +37,9 @@ def _shadowed(model: nn.Module, made: Callable[[Tensor], Tensor]) -> nn.Module:
     with torch.no_grad(), _Shadows(memo, made) as shadows:
         for tensor in (*model.parameters(), *model.buffers()):
             shadows.shadow(tensor)
+        for module in model.modules():
+            # Most of a module is empty dictionaries of hooks; copying them so takes a third off the whole.
+            memo |= {id(v): type(v)() for v in vars(module).values() if type(v) in (dict, OrderedDict) and not v}
         return copy.deepcopy(model, memo)
 
 

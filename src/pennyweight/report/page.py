@@ -17,7 +17,7 @@ from PIL import Image
 
 from pennyweight.report import formats, plots
 
-__all__ = ["Mistake", "page"]
+__all__ = ["Mistake", "environment", "page"]
 
 MATRIX_CLASSES = 30  # with more classes the matrix gives way to a list of the pairs confused most
 LISTED_PAIRS = 30
@@ -69,7 +69,7 @@ def page(
     per_class = evaluation["per_class"]
     split = str(evaluation["split"])
     return (
-        _environment()
+        environment()
         .get_template("page.html")
         .render(
             run=run,
@@ -89,8 +89,9 @@ def page(
     )
 
 
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
+def environment() -> jinja2.Environment:
+    """Where the pages' templates and their filters are; everything that they are given is escaped."""
+    made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -98,10 +99,10 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     for show in (formats.duration, formats.number, formats.plain, formats.shape, formats.share):
-        environment.filters[show.__name__] = show
-    environment.filters |= {"interval": _interval, "moment": _moment, "thumbnail": _thumbnail}
-    environment.tests["small"] = _small
-    return environment
+        made.filters[show.__name__] = show
+    made.filters |= {"interval": _interval, "moment": _moment, "thumbnail": _thumbnail}
+    made.tests["small"] = _small
+    return made
 
 
 def _interval(bounds: tuple[float, float]) -> str:
