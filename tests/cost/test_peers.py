@@ -74,7 +74,7 @@ def test_products_are_those_of_torchs_own_counter(name: str, training: bool) -> 
 
 
 def published() -> list[str]:
-    """torchvision's classifiers without attention, which it does not count, and without the heads that only training uses."""
+    """torchvision's classifiers without attention, which it does not count, or heads for training alone."""
     from torchvision import models
 
     return [

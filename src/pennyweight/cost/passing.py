@@ -108,7 +108,8 @@ def _run(watch: Watch, place: AbstractContextManager[Any], sizes: Sequence[int],
 def _backward(out: Any) -> None:
     """As from a loss that is the sum of every output; the gradients of the outputs count, the loss is a few bytes."""
     ends = [tensor for tensor in _opened(out) if tensor.requires_grad]
-    torch.autograd.backward(ends, [torch.ones_like(tensor) for tensor in ends])
+    if ends:  # a network that is frozen whole keeps nothing to go back with
+        torch.autograd.backward(ends, [torch.ones_like(tensor) for tensor in ends])
 
 
 def _opened(out: Any) -> Iterator[Tensor]:
