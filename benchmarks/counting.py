@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import io
 import multiprocessing
-import resource
 import statistics
 import time
 import warnings
@@ -29,6 +28,7 @@ from pennyweight.core.machine import cores, machine, versions
 from pennyweight.cost import count
 
 Shape = tuple[int, ...]
+CLEAR = Path("/proc/self/clear_refs")
 LARGE, SIDE = "efficientnet_b7", 600
 
 
@@ -173,9 +173,16 @@ def growth_mib(name: str, answers: Any) -> None:
     torch.set_num_threads(cores())
     network = zoo.create(LARGE).eval()
     quietly(COUNTERS[name], nn.Conv2d(3, 8, 3).eval(), (3, 8, 8))  # what is imported is not counted
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = resident_kib("VmRSS")
+    CLEAR.write_text("5")  # the peak begins anew
     quietly(COUNTERS[name], network, (3, SIDE, SIDE))
-    answers.put((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+    answers.put((resident_kib("VmHWM") - before) / 1024)
+
+
+def resident_kib(field: str) -> int:
+    """Of this process, now (VmRSS) or at most (VmHWM); Linux."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(field))
 
 
 def grown(name: str) -> float:

@@ -48,7 +48,12 @@ def commands(block: Block) -> Iterator[list[str]]:
 def shell(arguments: list[str], folder: Path) -> None:
     """Run a command as a reader would, with this environment's programs."""
     bin_ = Path(sys.executable).parent
-    environment = {**os.environ, "PATH": f"{bin_}{os.pathsep}{os.environ.get('PATH', '')}", "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "PATH": f"{bin_}{os.pathsep}{os.environ.get('PATH', '')}",
+        "OMP_NUM_THREADS": "1",
+        "PENNYWEIGHT_CACHE": str(folder / "cache"),  # what a page measures of this machine is rough, and not to be kept
+    }
     # A page names programs and files as seen from the project's folder.
     program = Path(arguments[0]).name
     files = [str(ROOT / a) if a.startswith("examples/") else a for a in arguments[1:]]

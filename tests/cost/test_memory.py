@@ -79,3 +79,11 @@ def test_what_is_done_in_place_takes_nothing() -> None:
     cost = count(nn.Sequential(nn.Linear(100, 100), nn.ReLU(), nn.Flatten()), (100,))
     assert cost.peak_activation_bytes == 1200
     assert cost.peak_layer == "1"
+
+
+def test_a_frozen_network_keeps_nothing_for_training() -> None:
+    model = nn.Sequential(nn.Linear(100, 100), nn.ReLU(), nn.Linear(100, 100))
+    free = count(model, (100,), training_step=True)
+    frozen = count(model.requires_grad_(False), (100,), training_step=True)
+    assert frozen.peak_training_bytes == frozen.peak_activation_bytes < free.peak_training_bytes
+    assert (frozen.trainable_params, free.trainable_params) == (0, 20_200)

@@ -59,3 +59,40 @@ def test_layers_are_torchinfos(name: str) -> None:
 
 def unbiased(layer: Any) -> bool:
     return layer.module.bias is None
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", ["mobilenet_v2", "resnext50_32x4d", "shufflenet_v1_g3_x1_0", "vit_ti_16"])
+def test_products_are_those_of_torchs_own_counter(name: str, training: bool) -> None:
+    """It counts two operations for each multiply-accumulate, of a real pass."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    network = create(name).train(training)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(torch.rand(2, 3, 224, 224))
+    assert 2 * count(network, (3, 224, 224), batch=2).macs == counter.get_total_flops()
+
+
+def published() -> list[str]:
+    """torchvision's classifiers without attention, which it does not count, or heads for training alone."""
+    from torchvision import models
+
+    return [
+        name
+        for name in models.list_models(module=models)
+        if not name.startswith(("maxvit", "swin", "vit", "inception", "googlenet"))
+    ]
+
+
+@pytest.mark.parametrize("name", published())
+def test_torchvisions_networks_cost_what_it_publishes(name: str) -> None:
+    from torchvision import models
+
+    from pennyweight.verbs.weigh import weigh
+
+    said = models.get_model_weights(name).DEFAULT
+    crop = said.transforms().crop_size[0]
+    cost = weigh(f"torchvision:{name}", (3, crop, crop))
+    assert cost.uncounted == {}
+    assert cost.params == said.meta["num_params"]
+    assert cost.macs == pytest.approx(said.meta["_ops"] * 1e9, rel=0.01, abs=1e6)

@@ -64,7 +64,7 @@ def weigh(
     if sort is not None and sort not in show_cost.SORTS:
         hint = nearest(sort, show_cost.SORTS, otherwise=f"; there are {', '.join(show_cost.SORTS)}")
         raise InputError(f"cannot sort by '{sort}'{hint}")
-    shape = _shape(input) if input is not None else None
+    shape = _shape(input, image=not any(":" in name for name in names)) if input is not None else None
     changes = parse_pairs(config or [], "--config", example="width=0.5")
     from pennyweight.verbs.weigh import weigh_all
 
@@ -115,9 +115,9 @@ def _write(path: Path, networks: "Sequence[Weighed]") -> None:
     write_text(path, page)
 
 
-def _shape(text: str) -> tuple[int, ...]:
-    """ "3x224x224" -> (3, 224, 224)."""
+def _shape(text: str, *, image: bool) -> tuple[int, ...]:
+    """ "3x224x224" -> (3, 224, 224); of others' networks any number of sides, of an `image` three."""
     sides = text.lower().replace("×", "x").split("x")
-    if not all(side.isascii() and side.isdigit() and int(side) for side in sides):
+    if (image and len(sides) != 3) or not all(side.isascii() and side.isdigit() and int(side) for side in sides):
         raise InputError(f"--input '{text}' is not CxHxW, such as 3x224x224")
     return tuple(map(int, sides))

@@ -32,7 +32,7 @@ EVICTED_BYTES = 6 << 20
 """What is touched between two calls, as other layers' weights would be: weights are found in L3, not nearer."""
 MOST_MACS = 3_000_000_000
 MOST_ELEMENTS = 26_000_000
-MOST_WEIGHTS = 6_000_000
+MOST_WEIGHTS = 40_000_000
 
 Made = tuple[nn.Module, tuple[int, ...]]
 Draw = random.Random
@@ -157,6 +157,12 @@ def _linear(draw: Draw) -> Made:
     return nn.Linear(c_in, c_out), (rows, c_in)
 
 
+def _large_linear(draw: Draw) -> Made:
+    """Weights that no cache holds, as old classifiers have them."""
+    c_in = draw.choice((4096, 9216))
+    return nn.Linear(c_in, draw.choice((1000, 4096))), (draw.choice((1, 1, 8)), c_in)
+
+
 def _stack(draw: Draw) -> Made:
     batch, tokens, width = (
         draw.choice((2, 3, 8, 12, 24, 64)),
@@ -228,6 +234,7 @@ MAKERS: tuple[tuple[int, Callable[[Draw], Made]], ...] = (
     (160, _depthwise),
     (120, _grouped),
     (90, _linear),
+    (8, _large_linear),
     (24, _stack),
     (50, _attention),
     (60, _batch_norm),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -57,7 +58,7 @@ def forward_pass(model: nn.Module, input_shape: Sequence[int], *, batch: int = 1
     if not any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
         ways.append((lambda: (whole(model), nullcontext()), (REAL_NOTE,)))
     failures: list[tuple[Exception, Watch | None]] = []
-    with _kept_random_state(), slow_attention():
+    with _kept_random_state(), slow_attention(), _without_collector():
         for make, notes in ways:
             watch = None
             try:
@@ -107,11 +108,24 @@ def _run(watch: Watch, place: AbstractContextManager[Any], sizes: Sequence[int],
 def _backward(out: Any) -> None:
     """As from a loss that is the sum of every output; the gradients of the outputs count, the loss is a few bytes."""
     ends = [tensor for tensor in _opened(out) if tensor.requires_grad]
-    torch.autograd.backward(ends, [torch.ones_like(tensor) for tensor in ends])
+    if ends:  # a network that is frozen whole keeps nothing to go back with
+        torch.autograd.backward(ends, [torch.ones_like(tensor) for tensor in ends])
 
 
 def _opened(out: Any) -> Iterator[Tensor]:
     return tensors(list(out.values()) if isinstance(out, Mapping) else out)
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Python's collector would look through all of torch several times; a pass leaves nothing that waits for it."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 @contextmanager

@@ -26,6 +26,7 @@ class Traffic(NamedTuple):
 UNTOUCHED = frozenset(
     {
         "_unsafe_view",
+        "as_strided",
         "_reshape_alias",
         "unsafe_split",
         "unsafe_split_with_sizes",

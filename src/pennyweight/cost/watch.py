@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -19,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from pennyweight.cost.formulas import base_name, formula
 from pennyweight.cost.liveness import Liveness
+from pennyweight.cost.quick import QUICK
 from pennyweight.cost.traffic import tensors, traffic
 
 __all__ = ["Operation", "Watch"]
@@ -82,7 +83,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if func.is_view:  # nothing is computed, nothing is born
             return func(*args, **kwargs)
         quick = QUICK.get(func.overloadpacket)
-        out = NotImplemented if quick is None or args[0].device.type != "meta" else quick(args)
+        out = NotImplemented if quick is None or not args[0].is_meta else quick(args)
         if out is NotImplemented:
             out = func(*args, **kwargs)
         self._note(func, args, kwargs, out)
@@ -220,24 +221,3 @@ def _blocked_bytes(image: Tensor) -> int:
 def _made(held: Iterator[Tensor]) -> Iterator[Tensor]:
     """Without those of lazy layers, which have no storage yet."""
     return (tensor for tensor in held if not is_lazy(tensor))
-
-
-def _batch_norm(x: Tensor, training: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """What a batch norm gives on a processor: its output, and statistics in train mode alone."""
-    channels = x.shape[1] if training else 0
-    return torch.empty_like(x), x.new_empty(channels), x.new_empty(channels)
-
-
-def _batch_norm_backward(args: Sequence[Any]) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    x, weight = args[1], args[2]
-    scale, shift = (None if weight is None else torch.empty_like(weight) for _ in range(2))
-    return torch.empty_like(x), scale, shift
-
-
-# Their decompositions would take half of the time of a count; shapes are all that is wanted.
-QUICK: dict[Any, Callable[[Sequence[Any]], Any]] = {
-    aten.native_batch_norm: lambda args: _batch_norm(args[0], args[5]),
-    aten._native_batch_norm_legit: lambda args: _batch_norm(args[0], args[5]) if len(args) > 7 else NotImplemented,
-    aten._native_batch_norm_legit_no_training: lambda args: _batch_norm(args[0], False),
-    aten.native_batch_norm_backward: _batch_norm_backward,
-}

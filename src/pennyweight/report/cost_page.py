@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
-from pennyweight.report import cost_plots, formats
+from pennyweight.report import cost_plots
+from pennyweight.report.page import environment
 
 __all__ = ["cost_page", "experiments_page"]
 
@@ -28,46 +27,42 @@ def cost_page(networks: Sequence[Mapping[str, Any]], *, limits: Mapping[str, Any
     scatter = None
     if len(timed) > 1:
         scatter = cost_plots.networks_scatter([{**network, "macs": network["cost"]["macs"]} for network in timed])
-    return _template("cost_page.html").render(
-        title=", ".join(network["name"] for network in networks),
-        networks=[
-            {**network, "plots": _plots(place, network, limits), "findings": network["findings"][:MOST_FINDINGS]}
-            for place, network in enumerate(networks)
-        ],
-        scatter=scatter,
-        profile=profile,
-        style=Path(__file__).with_name("page.css").read_text(encoding="utf-8"),
+    return (
+        environment()
+        .get_template("cost_page.html")
+        .render(
+            title=", ".join(network["name"] for network in networks),
+            networks=[
+                {**network, "plots": _plots(place, network, limits), "findings": network["findings"][:MOST_FINDINGS]}
+                for place, network in enumerate(networks)
+            ],
+            scatter=scatter,
+            profile=profile,
+            style=Path(__file__).with_name("page.css").read_text(encoding="utf-8"),
+        )
     )
 
 
 def experiments_page(tables: Sequence[tuple[str, Sequence[Mapping[str, Any]]]], machine: str) -> str:
     """The experiments of `lab guidelines` as a page: a plot and a table for each title and its rows."""
-    return _template("experiments_page.html").render(
-        tables=[
-            {
-                "title": title,
-                "rows": rows,
-                "plot": cost_plots.experiment_bars(
-                    title, [r["label"] for r in rows], [r["ms"] for r in rows], [r["quartiles_ms"] for r in rows]
-                ),
-            }
-            for title, rows in tables
-        ],
-        machine=machine,
-        style=Path(__file__).with_name("page.css").read_text(encoding="utf-8"),
+    return (
+        environment()
+        .get_template("experiments_page.html")
+        .render(
+            tables=[
+                {
+                    "title": title,
+                    "rows": rows,
+                    "plot": cost_plots.experiment_bars(
+                        title, [r["label"] for r in rows], [r["ms"] for r in rows], [r["quartiles_ms"] for r in rows]
+                    ),
+                }
+                for title, rows in tables
+            ],
+            machine=machine,
+            style=Path(__file__).with_name("page.css").read_text(encoding="utf-8"),
+        )
     )
-
-
-def _template(name: str) -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": formats.number, "shape": formats.shape}
-    return environment.get_template(name)
 
 
 def _plots(place: int, network: Mapping[str, Any], limits: Mapping[str, Any] | None) -> list[str]:

@@ -41,14 +41,14 @@ def roofline_plot(layers: Sequence[Mapping[str, Any]], limits: Mapping[str, Any]
 
     A layer has `ops`, `bytes_read`, `bytes_written`, `predicted_ms` and `bound`; a larger point takes longer.
     """
-    figure, axes = _axes(520, 360, (0.13, 0.13, 0.84, 0.75))
+    figure, axes = _axes(520, 380, (0.13, 0.12, 0.84, 0.72))
     peak = 2 * limits["macs_per_s"]["float32"] / 1e9
     span = np.logspace(-2, 3.5, 200)
     for level, bandwidth in limits["bytes_per_s"].items():
-        axes.plot(span, np.minimum(peak, span * bandwidth / 1e9), color=BOUNDS.get(level, UNKNOWN), linewidth=1.1)
-        at = 10 ** (-1.9 + 0.16 * list(limits["bytes_per_s"]).index(level))
-        axes.annotate(f"{level} {bandwidth / 1e9:.0f} GB/s", (at, at * bandwidth / 1e9), fontsize=7, rotation=35)
-    axes.annotate(f"float32 {peak:.0f} G operations/s", (60, peak * 1.1), fontsize=7)
+        roof = np.minimum(peak, span * bandwidth / 1e9)
+        label = f"{level}, {bandwidth / 1e9:.0f} GB/s"
+        axes.plot(span, roof, color=BOUNDS.get(level, UNKNOWN), linewidth=1.1, label=label)
+    axes.annotate(f"float32: {peak:.0f} G operations/s", (40, peak * 1.12), fontsize=8)
     shown = [layer for layer in layers if layer["ops"] and layer["predicted_ms"] > 0]
     longest = max((layer["predicted_ms"] for layer in shown), default=1.0)
     for bound in dict.fromkeys(layer["bound"] for layer in shown):
@@ -60,11 +60,11 @@ def roofline_plot(layers: Sequence[Mapping[str, Any]], limits: Mapping[str, Any]
             color=bound_colour(bound),
             alpha=0.75,
             linewidths=0,
-            label=bound,
+            label=f"bound by {bound}",
         )
     axes.set(xscale="log", yscale="log", xlabel="operations per byte", ylabel="G operations per second")
     axes.set_ylim(bottom=max(1e-3, axes.get_ylim()[0]), top=4 * peak)
-    _legend(axes, columns=6)
+    _legend(axes, columns=4)
     return as_svg(figure, name, f"Roofline of the machine with {len(shown)} layers")
 
 

@@ -34,10 +34,10 @@ def load_weights(
     """Put weights into a network, in place, and return it.
 
     They come as a safetensors or .pth file, a run's folder, or a state dict. Our networks take our names and those of
-    torchvision and timm; any other module takes its own. Another number of classes leaves the last layer fresh; another number of
-    input channels fits the first (one channel: the sum; more: repeated and scaled). Both are said by a warning,
-    AdaptedWeights. Raises InputError for another network's weights (how many keys differ, and the first) and for a file
-    that could run code or that wants another Config; the model is then as it was.
+    torchvision and timm; any other module takes its own. Another number of classes leaves the last layer fresh; another
+    number of input channels fits the first (one channel: the sum; more: repeated and scaled). Both are said by a
+    warning, AdaptedWeights. Raises InputError for another network's weights (how many keys differ, and the first), for
+    a file that could run code, and for one that wants another Config; the model is then as it was.
     """
     if isinstance(path_or_state_dict, Mapping):
         check_state(path_or_state_dict, "the state dict")

@@ -1,0 +1,96 @@
+"""What the commonest operators give on the meta device, found from shapes alone.
+
+torch answers for them with Python decompositions that would take most of the time of a count. A rule says
+NotImplemented where a call is not plain; then torch answers, and complains where there is something to complain of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["QUICK"]
+
+aten = torch.ops.aten
+
+Rule = Callable[[Sequence[Any]], Any]
+
+
+def _made(x: Tensor, shape: Sequence[int]) -> Tensor:
+    """Contiguous, of the type of `x`; past the modes that look at every call of torch."""
+    with torch._C.DisableTorchFunction():
+        return torch.empty(shape, dtype=x.dtype, device="meta")
+
+
+def _like(x: Tensor) -> Tensor:
+    return _made(x, x.shape) if x.is_contiguous() else torch.empty_like(x)
+
+
+def _same(args: Sequence[Any]) -> Tensor:
+    return _like(args[0])
+
+
+def _itself(args: Sequence[Any]) -> Tensor:
+    x: Tensor = args[0]
+    return x
+
+
+def _batch_norm(x: Tensor, training: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """As on a processor: the output, and statistics in train mode alone."""
+    channels = x.shape[1] if training else 0
+    return _like(x), _made(x, (channels,)), _made(x, (channels,))
+
+
+def _batch_norm_backward(args: Sequence[Any]) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    x, weight = args[1], args[2]
+    scale, shift = (None if weight is None else _like(weight) for _ in range(2))
+    return _like(x), scale, shift
+
+
+def _convolution(args: Sequence[Any]) -> Any:
+    """Of plain images: (B, C, H, W) that lies so, not transposed, with the channels that the weight takes."""
+    x, weight, _, stride, padding, dilation, transposed, _, groups = args
+    plain = x.dim() == 4 and not transposed and len(stride) == len(padding) == len(dilation) == 2
+    if not plain or not (x.is_contiguous() and weight.is_contiguous()) or x.dtype != weight.dtype:
+        return NotImplemented
+    if weight.shape[1] * groups != x.shape[1] or not weight.is_meta:
+        return NotImplemented
+    sides = [
+        (side + 2 * pad - gap * (window - 1) - 1) // step + 1
+        for side, window, step, pad, gap in zip(x.shape[2:], weight.shape[2:], stride, padding, dilation, strict=True)
+    ]
+    return _made(x, (x.shape[0], weight.shape[0], *sides)) if min(sides) > 0 else NotImplemented
+
+
+def _together(args: Sequence[Any]) -> Any:
+    """Of two operands the second as large as the first or broadcast to it, such as a gate of 1×1."""
+    x, y = args[:2]
+    if not isinstance(y, Tensor) or y.dim() != x.dim() or y.dtype != x.dtype or not y.is_meta:
+        return NotImplemented
+    fits = all(other in (1, side) for side, other in zip(x.shape, y.shape, strict=True))
+    return _like(x) if fits and x.is_contiguous() and y.is_contiguous() else NotImplemented
+
+
+def _mean(args: Sequence[Any]) -> Any:
+    """Over the places of an image, kept as 1×1."""
+    if args[0].dim() == 4 and len(args) > 2 and sorted(d % 4 for d in args[1]) == [2, 3] and args[2]:
+        return _made(args[0], (*args[0].shape[:2], 1, 1))
+    return NotImplemented
+
+
+QUICK: dict[Any, Rule] = {
+    aten.convolution: _convolution,
+    aten.native_batch_norm: lambda args: _batch_norm(args[0], args[5]),
+    aten._native_batch_norm_legit: lambda args: _batch_norm(args[0], args[5]) if len(args) > 7 else NotImplemented,
+    aten._native_batch_norm_legit_no_training: lambda args: _batch_norm(args[0], False),
+    aten.native_batch_norm_backward: _batch_norm_backward,
+    aten.mean: _mean,
+    aten.add: _together,
+    aten.mul: _together,
+    **dict.fromkeys((aten.relu, aten.silu, aten.gelu, aten.sigmoid, aten.hardtanh, aten.hardswish), _same),
+    **dict.fromkeys((aten.relu_, aten.silu_, aten.sigmoid_, aten.hardtanh_, aten.hardswish_), _itself),
+}
+"""Operator -> its rule."""
