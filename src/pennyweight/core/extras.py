@@ -18,6 +18,8 @@ EXTRAS = {
     "scipy": "train",
     "sklearn": "train",
     "timm": "timm",
+    "h5py": "scenes",
+    "rasterio": "geotiff",
 }
 """Top-level module -> the extra that installs it."""
 

@@ -1,0 +1,311 @@
+"""From a string, or a pair of files, to a scene."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pennyweight.core.download import cache_folder, fetch
+from pennyweight.core.errors import SourceError, nearest
+from pennyweight.data.arrays import SUFFIXES, Raster, read_array
+from pennyweight.data.scene import UNLABELLED, Scene
+from pennyweight.data.synthetic import synthetic
+
+__all__ = ["SCENES", "is_scene", "open_label_map", "open_scene"]
+
+PREFIX = "scene:"
+MOST_CLASSES = 255
+"""A map with more different numbers holds something else than classes."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of a published scene."""
+
+    name: str
+    sha256: str
+    url: str | None = None
+    """None where no address is known: the file must be put in its place by hand."""
+    mark: str = ""
+    """#VARIABLE, where several of its arrays would do."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A benchmark scene: its files and what its ids mean."""
+
+    cube: File
+    labels: File
+    names: dict[int, str]
+    rows: int | None = None
+    """Of a cube kept as bands×pixels, column by column."""
+
+
+EHU = "https://www.ehu.eus/ccwintco/uploads/"
+INDIAN_PINES = dict(
+    enumerate(
+        (
+            *("Alfalfa", "Corn-notill", "Corn-mintill", "Corn", "Grass-pasture", "Grass-trees"),
+            *("Grass-pasture-mowed", "Hay-windrowed", "Oats", "Soybean-notill", "Soybean-mintill", "Soybean-clean"),
+            *("Wheat", "Woods", "Buildings-Grass-Trees-Drives", "Stone-Steel-Towers"),
+        ),
+        1,
+    )
+)
+PAVIA = dict(
+    enumerate(
+        (
+            *("Asphalt", "Meadows", "Gravel", "Trees", "Painted metal sheets", "Bare Soil", "Bitumen"),
+            *("Self-Blocking Bricks", "Shadows"),
+        ),
+        1,
+    )
+)
+SALINAS = dict(
+    enumerate(
+        (
+            *("Brocoli_green_weeds_1", "Brocoli_green_weeds_2", "Fallow", "Fallow_rough_plow", "Fallow_smooth"),
+            *("Stubble", "Celery", "Grapes_untrained", "Soil_vinyard_develop", "Corn_senesced_green_weeds"),
+            *("Lettuce_romaine_4wk", "Lettuce_romaine_5wk", "Lettuce_romaine_6wk", "Lettuce_romaine_7wk"),
+            *("Vinyard_untrained", "Vinyard_vertical_trellis"),
+        ),
+        1,
+    )
+)
+# The SHA-256 of the three large cubes are the official ones; the others are of copies of the public files.
+SCENES = {
+    "indian-pines": Published(
+        File(
+            "Indian_pines_corrected.mat",
+            "ec2f8808710919d566f70f0d4aa885aae1ddfd42b734aba71c5e12ca65450939",
+            EHU + "6/67/Indian_pines_corrected.mat",
+        ),
+        File(
+            "Indian_pines_gt.mat",
+            "65c4687a8ab04f6da4789799bc3bc4f6e88bccac3ed6a2e6ae367e5e6b9e429c",
+            EHU + "c/c4/Indian_pines_gt.mat",
+        ),
+        INDIAN_PINES,
+    ),
+    "pavia-university": Published(
+        File(
+            "PaviaU.mat",
+            "28447fa87f7a5797845e9a189c0da85e23b1d06a4ba7361e5ff44efbf834d2fb",
+            EHU + "e/ee/PaviaU.mat",
+        ),
+        File(
+            "PaviaU_gt.mat",
+            "23f6a426928f9b32984adffe659e29f554f9fb6c93b5a107528d308d5087a829",
+            EHU + "5/50/PaviaU_gt.mat",
+        ),
+        PAVIA,
+    ),
+    "salinas": Published(
+        File(
+            "Salinas_corrected.mat",
+            "5ec1c0d22f56d18ecd336f8e35735863c0f160682e04e0c18ef3f89a3334d87d",
+            EHU + "a/a3/Salinas_corrected.mat",
+        ),
+        File(
+            "Salinas_gt.mat",
+            "ecfab4d31ef5553f097943235d8ea502038eb4a2067b2ad10b33e37c949955e2",
+            EHU + "f/fa/Salinas_gt.mat",
+        ),
+        SALINAS,
+    ),
+    "salinas-a": Published(
+        File(
+            "SalinasA_corrected.mat",
+            "d75684ed3ab71a1024cee0f9db9061f50a3523a92ff5edfbbb1eed976b9f1721",
+            EHU + "1/1a/SalinasA_corrected.mat",
+        ),
+        File(
+            "SalinasA_gt.mat",
+            "17814c1d3296c0e29b27f320f2c4174d2a68adb87e376abe78f02923e2c2e454",
+            EHU + "a/aa/SalinasA_gt.mat",
+        ),
+        SALINAS,
+    ),
+    "jasper-ridge": Published(
+        File(
+            "jasperRidge2_R198.mat",
+            "0e4118a6452f6044978a8ca3762fb0f791115467904936d463c4e111e56e682e",
+            mark="#Y",
+        ),
+        File("end4.mat", "92f5697b43705802b904fd13ba99b6ce65a3d203682864abc3fbec922beec374", mark="#A"),
+        {1: "tree", 2: "water", 3: "dirt", 4: "road"},
+        rows=100,
+    ),
+}
+
+
+def is_scene(source: object) -> bool:
+    """Whether a source is a scene: `scene:NAME`, a Scene, or a file that a cube is read from."""
+    if isinstance(source, Scene):
+        return True
+    if not isinstance(source, (str, os.PathLike)):
+        return False
+    text = os.fspath(source)
+    return text.startswith(PREFIX) or (
+        Path(text.partition("#")[0]).suffix.lower() in SUFFIXES and not Path(text).is_dir()
+    )
+
+
+def open_scene(
+    source: str | os.PathLike[str] | Scene,
+    labels: str | os.PathLike[str] | None = None,
+    *,
+    background: int = 0,
+    names: Sequence[str] | None = None,
+) -> Scene:
+    """`scene:NAME`, or a cube's file with the file of its label map; FILE#VARIABLE names an array of a .mat.
+
+    `background` is the id of pixels that nobody labelled; negative ids and NaN are such too. `names` are the classes'
+    names, in the order of their ids. Raises SourceError that says what would do.
+    """
+    if isinstance(source, Scene):
+        return source
+    text = os.fspath(source)
+    if text.startswith(PREFIX):
+        if labels is not None:
+            raise SourceError(f"{text} has its own label map; give --labels with a cube's file alone")
+        return _published(text.removeprefix(PREFIX))
+    raster = read_array(text, _is_cube, "a cube of height×width×bands")
+    name = Path(text.partition("#")[0]).stem
+    address = {"cube": _absolute(text)}
+    if labels is None:
+        return Scene(name=name, address=address, raster=raster, notes=_notes(raster, None))
+    address["labels"] = _absolute(os.fspath(labels))
+    if background:
+        address["background"] = str(background)
+    height, width = raster.values.shape[:2]
+    targets, ids = open_label_map(labels, background=background, shape=(height, width))
+    return Scene(
+        name=name,
+        address=address,
+        raster=raster,
+        targets=targets,
+        labels=_named(ids, names),
+        ids=ids,
+        notes=_notes(raster, targets),
+    )
+
+
+def open_label_map(
+    path: str | os.PathLike[str], *, background: int = 0, shape: tuple[int, int] | None = None
+) -> tuple[NDArray[np.int16], tuple[int, ...]]:
+    """A map of ids, or soft abundances, as targets (H, W) from 0 without gaps, and the ids that they stand for.
+
+    Abundances are (classes, H, W), (H, W, classes), or (classes, pixels) column by column for a scene of `shape`: the
+    largest decides.
+    """
+    found = read_array(os.fspath(path), lambda values: _is_label_map(values, shape), "a label map").values
+    return _targets(found, background, shape, os.fspath(path))
+
+
+def _published(name: str) -> Scene:
+    if name == "synthetic":
+        return synthetic()
+    if name not in SCENES:
+        known = [*SCENES, "synthetic"]
+        raise SourceError(f"no scene '{name}'{nearest(name, known, otherwise='; there are ' + ', '.join(known))}")
+    row = SCENES[name]
+    raster = read_array(_find(name, row.cube), _is_cube, "a cube")
+    if row.rows:
+        bands, pixels = raster.values.shape
+        raster = Raster(raster.values.reshape(bands, pixels // row.rows, row.rows).transpose(2, 1, 0))
+    height, width = raster.values.shape[:2]
+    targets, ids = open_label_map(_find(name, row.labels), shape=(height, width))
+    return Scene(
+        name=name,
+        address={"cube": PREFIX + name},
+        raster=raster,
+        targets=targets,
+        labels=tuple(row.names[number] for number in ids),
+        ids=ids,
+        notes=_notes(raster, targets),
+    )
+
+
+def _find(scene: str, file: File) -> str:
+    """The address of a file under $PENNYWEIGHT_DATA (in the scene's folder, or ground-truth), or in the cache."""
+    shelf = os.environ.get("PENNYWEIGHT_DATA")
+    for folder in (scene, "ground-truth", ".") if shelf else ():
+        path = Path(str(shelf), folder, file.name)
+        if path.is_file():
+            return str(path) + file.mark
+    path = cache_folder("scenes") / scene / file.name
+    if file.url is None and not path.exists():
+        raise SourceError(
+            f"{file.name} of scene:{scene} is not here and has no address to download it from; put it at {path}, or "
+            f"into a folder {scene} under $PENNYWEIGHT_DATA"
+        )
+    return str(fetch(file.url or "", path, checksum=f"sha256:{file.sha256}")) + file.mark
+
+
+def _is_cube(values: NDArray[Any]) -> bool:
+    return values.ndim == 3 and min(values.shape) > 1
+
+
+def _is_label_map(values: NDArray[Any], shape: tuple[int, int] | None) -> bool:
+    if values.ndim == 3:
+        return shape is not None and shape in (values.shape[1:], values.shape[:2])
+    if values.ndim != 2 or min(values.shape) < 2:
+        return False
+    return shape is None or values.shape == shape or values.shape[1] == shape[0] * shape[1] or _like_ids(values)
+
+
+def _like_ids(values: NDArray[Any]) -> bool:
+    """A map of another size is still a map, so that its size can be spoken of."""
+    return values.dtype.kind in "biu" and min(values.shape) > 8
+
+
+def _targets(
+    found: NDArray[Any], background: int, shape: tuple[int, int] | None, path: str
+) -> tuple[NDArray[np.int16], tuple[int, ...]]:
+    values = np.asarray(found)
+    values = values[..., 0] if values.ndim == 3 and values.shape[2] == 1 else values
+    if shape is not None and values.ndim == 2 and values.shape != shape and values.shape[1] == shape[0] * shape[1]:
+        values = values.reshape(len(values), shape[1], shape[0]).transpose(0, 2, 1)
+    if values.ndim == 3:
+        axis = 2 if values.shape[:2] == shape else 0
+        values = np.where(np.isnan(values).any(axis=axis), 0, values.argmax(axis=axis) + 1)
+        background = 0
+    whole = np.where(np.isfinite(values), values, background)
+    if (whole != np.round(whole)).any():
+        raise SourceError(f"{path} holds numbers that are not whole; a label map has a whole number for each class")
+    known = (whole != background) & (whole >= 0)
+    ids = np.unique(whole[known]).astype(np.int64)
+    if not 2 <= len(ids) <= MOST_CLASSES:
+        raise SourceError(f"{path} has {len(ids)} classes beside background {background}; it needs 2 to {MOST_CLASSES}")
+    targets = np.where(known, np.searchsorted(ids, np.where(known, whole, ids[0])), UNLABELLED)
+    return targets.astype(np.int16), tuple(int(number) for number in ids)
+
+
+def _named(ids: Sequence[int], names: Sequence[str] | None) -> tuple[str, ...]:
+    if names is None:
+        return tuple(f"class {number}" for number in ids)
+    if len(names) != len(ids) or len(set(names)) != len(ids):
+        raise SourceError(
+            f"{len(names)} class names for {len(ids)} classes ({', '.join(map(str, ids))}); give one name for each, "
+            "all different"
+        )
+    return tuple(names)
+
+
+def _notes(raster: Raster, targets: NDArray[np.int16] | None) -> tuple[str, ...]:
+    height, width, bands = raster.values.shape
+    told = f"{height}×{width} pixels, {bands} bands"
+    return (told if targets is None else f"{told}; {int((targets >= 0).sum()):,} pixels are labelled",)
+
+
+def _absolute(address: str) -> str:
+    """The same from any folder of this machine; the variable's name stays."""
+    file, mark, variable = address.partition("#")
+    return str(Path(file).expanduser().absolute()) + mark + variable
