@@ -17,7 +17,7 @@ from PIL import Image
 
 from pennyweight.report import formats, plots
 
-__all__ = ["Mistake", "page"]
+__all__ = ["Mistake", "environment", "page"]
 
 MATRIX_CLASSES = 30  # with more classes the matrix gives way to a list of the pairs confused most
 LISTED_PAIRS = 30
@@ -69,7 +69,7 @@ def page(
     per_class = evaluation["per_class"]
     split = str(evaluation["split"])
     return (
-        _environment()
+        environment()
         .get_template("page.html")
         .render(
             run=run,
@@ -89,7 +89,8 @@ def page(
     )
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Templates of this folder, with the filters that all pages show values by."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
