@@ -45,6 +45,16 @@ PROMISED = {
         "--batch": "value",
         "--seed": "value",
         "--set": "repeated",
+        "--labels": "value",
+        "--background": "value",
+        "--split": "value",
+        "--train": "value",
+        "--window": "value",
+        "--components": "value",
+        "--protocol": "value",
+        "--cut": "value",
+        "--baselines": "flag",
+        "--seeds": "value",
         "--json": "flag",
     },
     "evaluate": {
@@ -60,6 +70,18 @@ PROMISED = {
         "PATH...": "required",
         "--top": "value",
         "--weights": "value",
+        "--map": "value",
+        "--labels": "value",
+        "--bfloat16": "flag",
+        "--json": "flag",
+    },
+    "leakage": {
+        "LABELS": "required",
+        "--split": "value",
+        "--train": "value",
+        "--window": "value",
+        "--background": "value",
+        "--seed": "value",
         "--json": "flag",
     },
 }
@@ -70,6 +92,7 @@ DEFAULTS = {
     "evaluate": {"split": "test"},
     "export": {},
     "predict": {"top": 5},
+    "leakage": {"seed": 0},
 }
 
 

@@ -8,7 +8,7 @@ import traceback
 
 import typer
 
-from pennyweight.cli import commands, show
+from pennyweight.cli import commands, scene, show
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.extras import missing_part
 
@@ -38,6 +38,7 @@ def make_app() -> typer.Typer:
         commands.evaluate,
         commands.export,
         commands.predict,
+        scene.leakage,
     ):
         app.command()(command)
     return app

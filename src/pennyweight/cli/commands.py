@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from pennyweight.cli import show
+from pennyweight.cli import scene, show
 from pennyweight.core.errors import ImageError, InputError
 from pennyweight.core.settings import parse_pairs
 
@@ -126,9 +126,19 @@ def fit(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A field of the recipe, such as lr=0.1."),
     ] = None,
+    labels: scene.Labels = None,
+    background: scene.Background = None,
+    split: scene.Split = None,
+    train: scene.Train = None,
+    window: scene.Window = None,
+    components: scene.Components = None,
+    protocol: scene.Protocol = None,
+    cut: scene.Cut = None,
+    baselines: scene.Baselines = False,
+    seeds: scene.Seeds = None,
     json: Json = False,
 ) -> None:
-    """Train on pictures: a run folder with weights, evaluation and report."""
+    """Train on pictures, or on a scene (scene:NAME): a run folder with weights, evaluation and report."""
     changes: dict[str, Any] = dict(parse_pairs(set or [], "--set"))
     for field, value in (("epochs", epochs), ("batch", batch)):
         if value is not None:
@@ -136,6 +146,19 @@ def fit(
                 raise InputError(f"--{field} and --set {field}= were both given; keep one")
             changes[field] = value
     fields = parse_pairs(config or [], "--config")
+    if scene.is_scene(source):
+        for name, given in (("--input", input), ("--stem", stem), ("--weights", weights)):
+            if given is not None:
+                raise InputError(f"{name} is for pictures, not for a scene; a scene takes a window: --window 25")
+        how: dict[str, Any] = {"labels": labels, "background": background, "split": split, "train": train}
+        how |= {"window": window, "components": components, "protocol": protocol, "cut": cut}
+        trained = {"out": out, "recipe": changes, "config": fields, "seed": seed, "scene": scene.asked(**how)}
+        scene.fit(source, model, trained, seeds=seeds, baselines=baselines, json=json)
+        return
+    if split or train or seeds or baselines:
+        raise InputError(
+            f"--split, --train, --seeds and --baselines are for a scene; {source} is none: scene:synthetic"
+        )
     from pennyweight.verbs.fit import fit as verb
 
     run = verb(
@@ -176,7 +199,11 @@ def evaluate(
     """Score a run or a bundle: accuracy with its interval, and each class."""
     from pennyweight.verbs.evaluate import evaluate as verb
 
-    scored = verb(_opened(run_or_bundle, weights), source, split=split)
+    opened = _opened(run_or_bundle, weights)
+    if scene.is_scene_run(opened):
+        scene.evaluate(opened, json=json)
+        return
+    scored = verb(opened, source, split=split)
     if json:
         show.as_json(scored.to_dict())
     else:
@@ -196,7 +223,11 @@ def export(
     """Write a run's network as a bundle: one ONNX file, proved to answer as the network does."""
     from pennyweight.verbs.export import export as verb
 
-    show.bundle(verb(_opened(run, weights), out))
+    opened = _opened(run, weights)
+    if scene.is_scene_run(opened):
+        scene.export(opened, out)
+        return
+    show.bundle(verb(opened, out))
 
 
 def predict(
@@ -204,9 +235,16 @@ def predict(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Picture files, or folders of them.")],
     top: Annotated[int, typer.Option(metavar="N", min=1, help="How many labels to name.")] = 5,
     weights: Weights = None,
+    map: scene.Map = None,
+    labels: scene.Labels = None,
+    bfloat16: scene.Bfloat16 = False,
     json: Json = False,
 ) -> None:
-    """Say what is on pictures. Those that cannot be read are named, and the status is 1."""
+    """Say what is on pictures, or with --map on every pixel of a cube. Those that cannot be read are named, and the
+    status is 1."""
+    if map is not None:
+        scene.predict(run_or_bundle, paths, map=map, labels=labels, bfloat16=bfloat16, json=json)
+        return
     from pennyweight.verbs.load import load
 
     classifier = load(_opened(run_or_bundle, weights))

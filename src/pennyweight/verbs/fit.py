@@ -16,15 +16,18 @@ from rich.console import Console
 from torch import nn
 
 from pennyweight import data, zoo
+from pennyweight.core.errors import InputError
 from pennyweight.core.files import append_line, read_lines, write_json, write_text
 from pennyweight.core.machine import machine, versions
 from pennyweight.core.run import Run, new_run_folder
+from pennyweight.data.scenes import is_scene
 from pennyweight.nn.weights import save_weights
 from pennyweight.report.page import Mistake, page
 from pennyweight.report.progress import TrainingProgress
 from pennyweight.scoring import Evaluation, score, worst_mistakes
 from pennyweight.train import Epoch, Recipe, train
 from pennyweight.verbs.evaluate import answer
+from pennyweight.verbs.fit_scene import fit_scene
 from pennyweight.verbs.load import load, restore
 from pennyweight.verbs.plan import Plan, make_plan
 from pennyweight.verbs.weigh import weigh
@@ -42,6 +45,7 @@ def fit(
     stem: zoo.Stem | None = None,
     config: Mapping[str, Any] | None = None,
     weights: str | os.PathLike[str] | None = None,
+    scene: Mapping[str, Any] | None = None,
     seed: int = 0,
     progress: bool = True,
 ) -> Run:
@@ -51,9 +55,25 @@ def fit(
     network's Config. What is left out is chosen by the source: `input_size` in pixels, the small-image stem below
     96 of them. `weights` (a file, a run, or a published tag) are what training starts from, and choose their own input,
     stem and Config instead. `out` must not exist; by default it is runs/SOURCE-MODEL-N. Nothing is written before every
-    picture was read and the network made. `progress` is shown on standard error. Raises a PennyweightError for
-    anything that cannot be used.
+    picture was read and the network made. A scene (`scene:NAME`, or a cube's file) takes `scene`, fields of
+    SceneOptions, in place of `input_size`, `stem` and `weights`. `progress` is shown on standard error. Raises a
+    PennyweightError for anything that cannot be used.
     """
+    if is_scene(source) or scene is not None:
+        for name, value in (("input_size", input_size), ("stem", stem), ("weights", weights)):
+            if value is not None:
+                raise InputError(f"{name} is for pictures, not for a scene; a scene takes a window: --window 25")
+        return fit_scene(
+            source,  # type: ignore[arg-type]  # what is_scene says
+            model,
+            out=out,
+            recipe=recipe,
+            scene=scene,
+            config=config,
+            seed=seed,
+            progress=progress,
+        )
+    assert isinstance(source, (str, os.PathLike, data.Source))
     started = perf_counter()
     opened = source if isinstance(source, data.Source) else data.open(source)
     splits = data.split(opened)

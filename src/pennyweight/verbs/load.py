@@ -74,8 +74,10 @@ def open_trained(what: str | os.PathLike[str] | Trained, weights: str | os.PathL
 
 
 def preprocess_of(run: Run) -> Preprocess:
-    """How a run's pictures become its network's input."""
+    """How a run's pictures become its network's input. Raises InputError for a run of a scene, which has none."""
     with _record(run) as record:
+        if "scene" in record:
+            raise InputError(f"{run.folder} was trained on a scene: predict {run.folder} CUBE --map map.png")
         return Preprocess.from_dict(record["preprocess"])
 
 
