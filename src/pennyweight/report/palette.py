@@ -8,7 +8,7 @@ RGB = tuple[int, int, int]
 
 # Sixteen colours whose smallest difference in CIELAB is largest, for common vision and for Machado, Oliveira and
 # Fernandes's (2009, doi:10.1109/TVCG.2009.113) simulations of protanopia, deuteranopia and tritanopia; a test measures
-# it. No two neighbours in the list are near each other in lightness.
+# it.
 CLASSES: tuple[RGB, ...] = (
     (102, 119, 255),
     (255, 255, 51),
