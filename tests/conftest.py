@@ -55,3 +55,12 @@ def real_data() -> Path:
     if not shelf or not (Path(shelf) / "cats-dogs").is_dir():
         pytest.skip("PENNYWEIGHT_DATA names no folder with real data sets")
     return Path(shelf)
+
+
+@pytest.fixture
+def real_scenes() -> Path:
+    """The folder of real scenes, where this machine has one."""
+    shelf = os.environ.get("PENNYWEIGHT_DATA")
+    if not shelf or not (Path(shelf) / "salinas-a").is_dir():
+        pytest.skip("PENNYWEIGHT_DATA names no folder with scenes")
+    return Path(shelf)

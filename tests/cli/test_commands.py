@@ -67,6 +67,15 @@ PROMISED = {
         "--group-by": "value",
         "--channels": "value",
         "--set": "repeated",
+        "--labels": "value",
+        "--background": "value",
+        "--split": "value",
+        "--train": "value",
+        "--window": "value",
+        "--components": "value",
+        "--protocol": "value",
+        "--cut": "value",
+        "--baselines": "flag",
         "--json": "flag",
     },
     "evaluate": {
@@ -82,6 +91,18 @@ PROMISED = {
         "PATH...": "required",
         "--top": "value",
         "--weights": "value",
+        "--map": "value",
+        "--labels": "value",
+        "--bfloat16": "flag",
+        "--json": "flag",
+    },
+    "leakage": {
+        "LABELS": "required",
+        "--split": "value",
+        "--train": "value",
+        "--window": "value",
+        "--background": "value",
+        "--seed": "value",
         "--json": "flag",
     },
     "doctor": {"SOURCE": "required", "--group-by": "value", "--html": "value", "--quick": "flag", "--json": "flag"},
@@ -104,6 +125,7 @@ DEFAULTS = {
     "predict": {"top": 5},
     "bench": {"share": 1.0},
     "lab guidelines": {"repeats": 30, "batch": 1, "side": 56},
+    "leakage": {"seed": 0},
 }
 
 

@@ -9,7 +9,7 @@ import traceback
 
 import typer
 
-from pennyweight.cli import bench, commands, lab, show, weigh
+from pennyweight.cli import bench, commands, lab, scene, show, weigh
 from pennyweight.cli.doctor import doctor
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.extras import missing_part
@@ -44,6 +44,7 @@ def make_app() -> typer.Typer:
         commands.predict,
         doctor,
         bench.bench,
+        scene.leakage,
     ):
         app.command()(command)
     app.add_typer(lab.make_lab(), name="lab")

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from pennyweight.cli import show
+from pennyweight.cli import scene, show
 from pennyweight.core.errors import ImageError, InputError
 from pennyweight.core.settings import parse_pairs
 
@@ -138,15 +138,36 @@ def fit(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A field of the recipe, such as lr=0.1."),
     ] = None,
+    labels: scene.Labels = None,
+    background: scene.Background = None,
+    split: scene.Split = None,
+    train: scene.Train = None,
+    window: scene.Window = None,
+    components: scene.Components = None,
+    protocol: scene.Protocol = None,
+    cut: scene.Cut = None,
+    baselines: scene.Baselines = False,
     json: Json = False,
 ) -> None:
-    """Train on pictures: a run folder with weights, evaluation and report."""
+    """Train on pictures, or on a scene (scene:NAME): a run folder with weights, evaluation and report."""
     changes: dict[str, Any] = dict(parse_pairs(set or [], "--set", example="lr=0.1"))
     for field, value in (("epochs", epochs), ("batch", batch), ("mode", mode), ("name", recipe)):
         if value is not None:
             if field in changes:
                 raise InputError(f"--{field} and --set {field}= were both given; keep one")
             changes[field] = value
+    fields = parse_pairs(config or [], "--config", example="width=0.5")
+    if scene.is_scene(source):
+        for name, given in (("--input", input), ("--stem", stem), ("--weights", weights), ("--teacher", teacher)):
+            if given is not None:
+                raise InputError(f"{name} is for pictures, not for a scene; a scene takes a window: --window 25")
+        how: dict[str, Any] = {"labels": labels, "background": background, "split": split, "train": train}
+        how |= {"window": window, "components": components, "protocol": protocol, "cut": cut}
+        trained = {"out": out, "recipe": changes, "config": fields, "seed": seed, "scene": scene.asked(**how)}
+        scene.fit(source, model, trained, seeds=seeds if seeds > 1 else None, baselines=baselines, json=json)
+        return
+    if split or train or baselines:
+        raise InputError(f"--split, --train and --baselines are for a scene; {source} is none: scene:synthetic")
     if minutes is not None and "epochs" in changes:
         raise InputError("--minutes and epochs were both given; keep one: the time decides how many epochs there are")
     options: dict[str, Any] = {
@@ -154,7 +175,7 @@ def fit(
         "recipe": changes,
         "input_size": input,
         "stem": stem,
-        "config": parse_pairs(config or [], "--config", example="width=0.5"),
+        "config": fields,
         "weights": weights,
         "teacher": teacher,
         "minutes": minutes,
@@ -206,12 +227,11 @@ def evaluate(
     """Score a run or a bundle: accuracy with its interval, and each class."""
     from pennyweight.verbs.evaluate import evaluate as verb
 
-    scored = verb(
-        _opened(run_or_bundle, weights),
-        source,
-        split=split,
-        left_out=lambda each: show.failure(f"left out: {each.reason}"),
-    )
+    opened = _opened(run_or_bundle, weights)
+    if scene.is_scene_run(opened):
+        scene.evaluate(opened, json=json)
+        return
+    scored = verb(opened, source, split=split, left_out=lambda each: show.failure(f"left out: {each.reason}"))
     if json:
         show.as_json(scored.to_dict())
     else:
@@ -231,7 +251,11 @@ def export(
     """Write a run's network as a bundle: one ONNX file, proved to answer as the network does."""
     from pennyweight.verbs.export import export as verb
 
-    show.bundle(verb(_opened(run, weights), out))
+    opened = _opened(run, weights)
+    if scene.is_scene_run(opened):
+        scene.export(opened, out)
+        return
+    show.bundle(verb(opened, out))
 
 
 def predict(
@@ -243,9 +267,16 @@ def predict(
     ],
     top: Annotated[int, typer.Option(metavar="N", min=1, help="How many labels to name.")] = 5,
     weights: Weights = None,
+    map: scene.Map = None,
+    labels: scene.Labels = None,
+    bfloat16: scene.Bfloat16 = False,
     json: Json = False,
 ) -> None:
-    """Say what is on pictures. Those that cannot be read are named, and the status is 1."""
+    """Say what is on pictures, or with --map on every pixel of a cube. Those that cannot be read are named, and the
+    status is 1."""
+    if map is not None:
+        scene.predict(run_or_bundle, paths, map=map, labels=labels, bfloat16=bfloat16, json=json)
+        return
     from pennyweight.verbs.load import load
 
     classifier = load(_opened(run_or_bundle, weights))

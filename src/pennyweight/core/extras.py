@@ -20,6 +20,8 @@ EXTRAS = {
     "sklearn": "train",
     "timm": "timm",
     "datasets": "scale",
+    "h5py": "scenes",
+    "rasterio": "geotiff",
 }
 """Top-level module -> the extra that installs it."""
 

@@ -45,6 +45,12 @@ class Batch(NamedTuple):
     mixed: Mixed | None = None
     """What each picture was mixed with, if it was."""
 
+    def parts(self, count: int) -> list[Batch]:
+        """Itself in `count` nearly equal parts."""
+        if count == 1:
+            return [self]
+        return [self.rows(numbers) for numbers in np.array_split(np.arange(len(self.targets)), count)]
+
     def rows(self, numbers: NDArray[np.int64]) -> Batch:
         """Some of its pictures."""
         mixed = None if self.mixed is None else Mixed(self.mixed.targets[numbers], self.mixed.share[numbers])

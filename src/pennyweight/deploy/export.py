@@ -7,7 +7,7 @@ import io
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from pennyweight.deploy.parity import made_pictures, prove
 from pennyweight.runtime import Bundle, Classifier
 from pennyweight.runtime.bundle import OnnxEngine
 
-__all__ = ["export_bundle"]
+__all__ = ["export_bundle", "onnx_of"]
 
 OPSET = 20
 
@@ -57,13 +57,18 @@ def _graph(network: nn.Module, manifest: Manifest) -> onnx.ModelProto:
     graph = BundleGraph(network, manifest.preprocess).to(device).eval()
     # Two, because the exporter takes a batch of one for a constant.
     example = torch.zeros(2, *manifest.preprocess.shape, dtype=torch.uint8, device=device)
+    return onnx_of(graph, example, {0: torch.export.Dim("batch", min=1)})
+
+
+def onnx_of(graph: nn.Module, example: torch.Tensor, sizes: Mapping[int, torch.export.Dim]) -> onnx.ModelProto:
+    """A graph of one input and two outputs (probabilities, logits) as ONNX; `sizes` are the axes that may vary."""
     with _quiet():
         program = torch.onnx.export(
             graph,
             (example,),
             input_names=[INPUT],
             output_names=[PROBABILITIES, LOGITS],
-            dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
+            dynamic_shapes=(dict(sizes),),
             opset_version=OPSET,
             dynamo=True,
             verbose=False,

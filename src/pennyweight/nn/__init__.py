@@ -4,6 +4,7 @@ from pennyweight.nn.blocks import ClassifierHead, ConvNormAct, PaddedStyle, Pool
 from pennyweight.nn.init import initialise
 from pennyweight.nn.network import Network
 from pennyweight.nn.pixels import FromPixels
+from pennyweight.nn.windowed import WindowHead, WindowNetwork
 
 __all__ = [
     "ClassifierHead",
@@ -14,6 +15,8 @@ __all__ = [
     "PooledStem",
     "SqueezeExcite",
     "Style",
+    "WindowHead",
+    "WindowNetwork",
     "divisible",
     "initialise",
 ]

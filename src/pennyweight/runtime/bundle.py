@@ -12,6 +12,7 @@ from pennyweight.core.errors import BundleError
 from pennyweight.core.images import Pixels
 from pennyweight.core.machine import cores
 from pennyweight.core.manifest import INPUT, LOGITS, METADATA_KEY, PROBABILITIES, Manifest
+from pennyweight.core.scene_manifest import SCENE_METADATA_KEY
 from pennyweight.runtime.classifier import Classifier, Outputs
 
 __all__ = ["Bundle", "OnnxEngine"]
@@ -53,6 +54,8 @@ class Bundle:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", Path(self.path))
+        if SCENE_METADATA_KEY in self.engine.metadata:
+            raise BundleError(f"{self.path} is a scene's bundle: predict {self.path} CUBE --map map.png")
         if METADATA_KEY not in self.engine.metadata:
             raise BundleError(
                 f"{self.path} is an ONNX file without a manifest; bundles are made by `pennyweight export`"

@@ -193,14 +193,15 @@ class Training:
     def _gradients(self, own: Batch, images: int) -> tuple[float, float]:
         """Add the gradients of this rank's own part of a batch of `images`, in as many parts as the recipe says."""
         recipe, total, right = self.recipe, 0.0, 0.0
-        for part in np.array_split(np.arange(len(own.targets)), recipe.accumulate):
-            rows = own.rows(part)
+        for rows in own.parts(recipe.accumulate):
             x, targets = self.inputs(rows)
             with arithmetic(recipe, self.ranks.device):
                 logits = self.forward(x)
             logits = logits if recipe.precision == "float64" else logits.float()
             taught = None if self.teacher is None else self.teacher(x)
-            loss = loss_of(logits, targets, rows.mixed, taught, recipe, self.class_weights) * (len(part) / images)
+            loss = loss_of(logits, targets, rows.mixed, taught, recipe, self.class_weights) * (
+                len(rows.targets) / images
+            )
             # The ranks' gradients are averaged, and a loss is the mean over the whole batch.
             self.ranks.accelerator.backward(loss * self.ranks.count)
             total += loss.item()

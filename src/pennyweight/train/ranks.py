@@ -45,8 +45,9 @@ class Ranks:
 
     def part(self, batch: Batch) -> Batch:
         """This rank's share of a batch, nearly as large as every other's."""
-        rows = np.array_split(np.arange(len(batch.targets)), self.count)[self.number]
-        return batch.rows(rows)
+        if self.count == 1:
+            return batch
+        return batch.rows(np.array_split(np.arange(len(batch.targets)), self.count)[self.number])
 
     def turns(self, items: Iterator[T]) -> Iterator[T]:
         """Every `count`-th item, beginning with this rank's first."""

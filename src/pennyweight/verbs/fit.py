@@ -23,12 +23,14 @@ from pennyweight.core.images import Pixels
 from pennyweight.core.machine import machine, versions
 from pennyweight.core.run import Run
 from pennyweight.core.stopping import waiting_for_signals
+from pennyweight.data.scenes import is_scene
 from pennyweight.report.page import Mistake, page
 from pennyweight.report.progress import TrainingProgress
 from pennyweight.scoring import Evaluation, score, worst_mistakes
 from pennyweight.train import Checkpoints, Epoch, Keeper, Ranks, Recipe
 from pennyweight.train.trackers import check_tracker, open_tracker
 from pennyweight.verbs.evaluate import answer
+from pennyweight.verbs.fit_scene import fit_scene
 from pennyweight.verbs.load import load, restore
 from pennyweight.verbs.modes import Work, train_by_mode
 from pennyweight.verbs.plan import Plan, make_plan
@@ -58,6 +60,7 @@ def fit(
     resume: bool = False,
     save_minutes: float = 5.0,
     log: str | None = None,
+    scene: Mapping[str, Any] | None = None,
     seed: int = 0,
     group_by: str | None = None,
     channels: int | None = None,
@@ -78,8 +81,24 @@ def fit(
     `out` must not exist; by default it is runs/SOURCE-MODEL-N. With `resume` it may: the same call goes on where that
     run stopped. Its state is saved every `save_minutes` and every epoch. `log` names a tracker. Nothing is written
     before every picture was read and the network made; pictures that cannot be read are left out and named, until too
-    little is left. `progress` is shown on standard error. Raises a PennyweightError for anything that cannot be used.
+    little is left. A scene (`scene:NAME`, or a cube's file) takes `scene`, fields of SceneOptions. `progress` is shown
+    on standard error. Raises a PennyweightError for anything that cannot be used.
     """
+    if is_scene(source) or scene is not None:
+        for name, value in (("input_size", input_size), ("stem", stem), ("weights", weights)):
+            if value is not None:
+                raise InputError(f"{name} is for pictures, not for a scene; a scene takes a window: --window 25")
+        return fit_scene(
+            source,  # type: ignore[arg-type]  # what is_scene says
+            model,
+            out=out,
+            recipe={"name": recipe} if isinstance(recipe, str) else recipe,
+            scene=scene,
+            config=config,
+            seed=seed,
+            progress=progress,
+        )
+    assert isinstance(source, (str, os.PathLike, data.Source))
     started = perf_counter()
     check_tracker(log)
     ranks = Ranks()

@@ -87,8 +87,10 @@ def _is_name(path: Path) -> bool:
 
 
 def preprocess_of(run: Run) -> Preprocess:
-    """How a run's pictures become its network's input."""
+    """How a run's pictures become its network's input. Raises InputError for a run of a scene, which has none."""
     with _record(run) as record:
+        if "scene" in record:
+            raise InputError(f"{run.folder} was trained on a scene: predict {run.folder} CUBE --map map.png")
         return Preprocess.from_dict(record["preprocess"])
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from pennyweight.core.errors import InputError
-from pennyweight.nn import Network, Style
+from pennyweight.nn import Style, WindowHead, WindowNetwork
 from pennyweight.zoo.variant import Variant
 
 __all__ = ["VARIANTS", "Config", "HybridSN"]
@@ -19,6 +19,7 @@ __all__ = ["VARIANTS", "Config", "HybridSN"]
 # Table I: channels, kernel along the bands (it is 3×3 in space).
 SPECTRAL = ((8, 7), (16, 5), (32, 3))
 FEWEST_BANDS = 1 + sum(kernel - 1 for _, kernel in SPECTRAL)
+HIDDEN = (256, 128)
 SMALLEST_WINDOW = 1 + 2 * (len(SPECTRAL) + 1)
 
 
@@ -62,27 +63,7 @@ class SpectralStem(nn.Module):
         return out
 
 
-class HybridHead(nn.Module):
-    """Flatten, then linear layers of 256, 128 and the classes. (B, 64, side, side) -> (B, num_classes)."""
-
-    def __init__(self, c_in: int, side: int, num_classes: int, config: Config) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(c_in * side**2, 256),
-            config.act(),
-            nn.Dropout(config.dropout),
-            nn.Linear(256, 128),
-            config.act(),
-            nn.Dropout(config.dropout),
-        )
-        self.linear = nn.Linear(128, num_classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.linear(self.layers(x.flatten(1)))
-        return logits
-
-
-class HybridSN(Network):
+class HybridSN(WindowNetwork):
     """The network of Table I, for any number of bands from 13 and any window from 9; `stem` changes nothing."""
 
     def __init__(self, config: Config, *, num_classes: int, in_channels: int, stem: str) -> None:
@@ -100,16 +81,9 @@ class HybridSN(Network):
         c_in = SPECTRAL[-1][0] * (in_channels - FEWEST_BANDS + 1)
         norm = [config.norm(64)] if config.batch_norm else []
         self.trunk = nn.Sequential(nn.Sequential(nn.Conv2d(c_in, 64, 3), *norm, config.act()))
-        self.head = HybridHead(64, config.window - SMALLEST_WINDOW + 1, num_classes, config)
+        side = config.window - SMALLEST_WINDOW + 1
+        self.head = WindowHead(64, side, HIDDEN, num_classes, act=config.act(), dropout=config.dropout)
         self.assemble(in_channels=in_channels, features=[(64, 1)])
-
-    def check(self, x: Tensor) -> None:
-        super().check(x)
-        if tuple(x.shape[2:]) != (self.window, self.window):
-            raise InputError(
-                f"this HybridSN takes windows of {self.window}×{self.window}, received {x.shape[2]}×{x.shape[3]}; "
-                f"cut windows of {self.window}, or create it with another window"
-            )
 
 
 def _variant(*, batch_norm: bool, params: int, macs: int) -> Variant[Config]:

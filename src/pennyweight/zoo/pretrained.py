@@ -26,6 +26,8 @@ from pennyweight.zoo.weights import put_weights, shape_of, warn_of
 __all__ = ["Pretrained", "create", "describe", "fields_of", "open_checkpoint", "open_pretrained"]
 
 Weights = str | os.PathLike[str]
+MOST_PICTURE_CHANNELS = 4
+"""Networks of more are for cubes."""
 
 
 def create(
@@ -124,7 +126,7 @@ def open_pretrained(name: str, weights: Weights) -> Pretrained:
     Raises InputError for another network's weights, DownloadError for published ones that cannot be fetched.
     """
     usual = form(name)
-    if name.startswith("hybrid_sn"):
+    if usual.input_shape[0] > MOST_PICTURE_CHANNELS:
         raise InputError(
             f"'{name}' takes windows of a hyperspectral cube, not pictures; a run of `fit` has its weights"
         )

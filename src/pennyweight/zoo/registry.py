@@ -28,8 +28,10 @@ from pennyweight.zoo import (
     resnext,
     shufflenet_v1,
     shufflenet_v2,
+    spectral_mlp,
     vgg,
     vit,
+    window_cnn,
 )
 from pennyweight.zoo.libraries import LIBRARIES, foreign, open_library
 from pennyweight.zoo.published import PUBLISHED
@@ -74,6 +76,8 @@ FAMILIES = (
     Family("VGG", vgg.VGG, vgg.VARIANTS),
     Family("ViT", vit.ViT, vit.VARIANTS),
     Family("HybridSN", hybrid_sn.HybridSN, hybrid_sn.VARIANTS),
+    Family("WindowCNN", window_cnn.WindowCNN, window_cnn.VARIANTS),
+    Family("SpectralMLP", spectral_mlp.SpectralMLP, spectral_mlp.VARIANTS),
 )
 _BY_NAME = {name: family for family in FAMILIES for name in family.variants}
 

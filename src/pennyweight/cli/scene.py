@@ -1,0 +1,217 @@
+"""The commands on hyperspectral scenes, and what `fit`, `evaluate`, `export` and `predict` do with one."""
+
+# No `from __future__ import annotations`: Typer reads the annotations.
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+
+from pennyweight.cli import show
+from pennyweight.core.errors import BundleError, InputError
+from pennyweight.core.run import Run
+from pennyweight.report.formats import number, share
+from pennyweight.report.tables import Column, table
+
+__all__ = [
+    *("Background", "Baselines", "Bfloat16", "Components", "Cut", "Labels", "Map", "Protocol", "Seeds", "Split"),
+    *("Train", "Window", "asked", "evaluate", "export", "fit", "is_scene", "is_scene_run", "leakage", "predict"),
+]
+
+PANEL = "Scenes"
+Labels = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE", help="The label map of a cube's file; FILE#VARIABLE in a .mat.", rich_help_panel=PANEL
+    ),
+]
+Background = Annotated[
+    int | None, typer.Option(metavar="ID", help="The id of unlabelled pixels: 0.", rich_help_panel=PANEL)
+]
+Split = Annotated[
+    Literal["random", "blocks"] | None,
+    typer.Option(help="random as in papers; blocks with a guard of half a window.", rich_help_panel=PANEL),
+]
+Train = Annotated[
+    float | None,
+    typer.Option(metavar="N", help="Training share of each class (0.3), or pixels of each.", rich_help_panel=PANEL),
+]
+Window = Annotated[
+    int | None, typer.Option(metavar="PIXELS", help="Side of the neighbourhood: 25.", rich_help_panel=PANEL)
+]
+Components = Annotated[
+    int | None, typer.Option(metavar="N", help="Principal components; 0 for the bands.", rich_help_panel=PANEL)
+]
+Protocol = Annotated[
+    Literal["training", "paper"] | None,
+    typer.Option(
+        help="Where scaling and components are fitted: paper means on test pixels too.", rich_help_panel=PANEL
+    ),
+]
+Cut = Annotated[
+    Literal["windows", "tiles"] | None,
+    typer.Option(help="tiles: neighbouring windows share the trunk while training.", rich_help_panel=PANEL),
+]
+Baselines = Annotated[
+    bool, typer.Option("--baselines", help="Score four simpler classifiers beside it.", rich_help_panel=PANEL)
+]
+Seeds = Annotated[
+    int | None, typer.Option(metavar="N", help="N runs, and mean and deviation over them.", rich_help_panel=PANEL)
+]
+Map = Annotated[Path | None, typer.Option(metavar="FILE.png", help="Of a cube: the class map, and others beside it.")]
+Bfloat16 = Annotated[bool, typer.Option("--bfloat16", help="Compute a scene's map with products of 16 bits.")]
+
+
+def is_scene(source: str) -> bool:
+    """Whether `fit` is asked for a scene; only then is what reads one loaded."""
+    from pennyweight.data.scenes import is_scene
+
+    return is_scene(source)
+
+
+def is_scene_run(opened: object) -> bool:
+    """Whether something trained is a scene's run."""
+    return isinstance(opened, Run) and "scene" in opened.record
+
+
+def asked(**options: Any) -> dict[str, Any]:
+    """The options of a scene that were given."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def fit(source: str, model: str, options: Mapping[str, Any], *, seeds: int | None, baselines: bool, json: bool) -> None:
+    """`fit` on a scene, printed."""
+    if seeds is not None:
+        from pennyweight.verbs.fit_seeds import fit_seeds
+
+        folder, summary = fit_seeds(source, model, seeds=seeds, with_baselines=baselines, **options)
+        if json:
+            show.as_json({"folder": str(folder), **summary})
+        else:
+            _show_seeds(folder, summary)
+        return
+    from pennyweight.verbs.fit_scene import fit_scene
+
+    run = fit_scene(source, model, with_baselines=baselines, **options)
+    if json:
+        show.as_json(
+            {
+                "run": str(run.folder),
+                "report": str(run.report_path),
+                "model": run.record["model"],
+                "best": run.record["best"],
+                "evaluation": run.evaluation,
+            }
+        )
+    else:
+        _show_scores(run.evaluation, run.record["model"]["name"])
+        _say(f"run     {run.folder}\nreport  {run.report_path}")
+
+
+def evaluate(run: Any, *, json: bool) -> None:
+    """`evaluate` on a scene's run, printed."""
+    from pennyweight.verbs.evaluate_scene import evaluate_scene
+
+    scored = evaluate_scene(run).to_dict()
+    if json:
+        show.as_json(scored)
+    else:
+        _show_scores(scored, run.record["model"]["name"])
+
+
+def export(run: Any, out: Path | None) -> None:
+    """`export` of a scene's run, printed."""
+    from pennyweight.verbs.export_scene import export_scene
+
+    if out is not None and out.exists():
+        raise BundleError(f"{out} exists already; nothing is overwritten: say --out FILE, one that is not there yet")
+    made = export_scene(run, out or run.bundle_path)
+    proof = made.manifest.parity
+    _say(
+        f"{made.path}: {made.path.stat().st_size / 1e6:.1f} MB, proved on {proof['pixels']:,} pixels ({proof['of']}): "
+        f"{proof['same_top1']:,} same answers, probabilities within {proof['largest_probability_difference']:.1e}"
+    )
+
+
+def predict(
+    run_or_bundle: str, paths: list[Path], *, map: Path, labels: str | None, bfloat16: bool, json: bool
+) -> None:
+    """`predict --map`, printed."""
+    from pennyweight.verbs.predict_scene import predict_scene
+
+    if len(paths) != 1:
+        raise InputError(f"--map is of one cube, not of {len(paths)}")
+    made = predict_scene(run_or_bundle, str(paths[0]), map=map, labels=labels, bfloat16=bfloat16)
+    if json:
+        show.as_json(made.to_dict())
+        return
+    total = sum(made.pixels.values()) + made.masked
+    rows = [(label, count, count / total) for label, count in made.pixels.items()]
+    Console().print(table(None, (Column("class"), Column("pixels"), Column("share", share)), rows))
+    if made.masked:
+        _say(f"{made.masked:,} pixels without numbers are masked")
+    if made.labelled:
+        right = share((made.right or 0) / made.labelled)
+        _say(f"{right} of {made.labelled:,} labelled pixels right, training pixels too")
+    _say("\n".join(made.files))
+
+
+def leakage(
+    labels: Annotated[str, typer.Argument(metavar="LABELS", help="The file of a label map; FILE#VARIABLE in a .mat.")],
+    split: Split = None,
+    train: Train = None,
+    window: Window = None,
+    background: Background = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Decides the split.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
+) -> None:
+    """Say how many test windows of a scene hold training pixels, before anything is trained."""
+    from pennyweight.verbs.leakage import leakage_of
+
+    found = leakage_of(labels, scene=asked(split=split, train=train, window=window, background=background), seed=seed)
+    if json:
+        show.as_json(found)
+        return
+    for note in found["notes"]:
+        _say(note)
+    _say(_leak(found["leakage"]))
+
+
+def _show_scores(evaluation: Mapping[str, Any], name: str) -> None:
+    columns = (Column("classifier"), Column("overall", share), Column("average", share), Column("kappa"))
+    scored = {name: evaluation, **evaluation.get("baselines", {})}
+    rows = [(key, row["overall_accuracy"], row["average_accuracy"], row["kappa"]) for key, row in scored.items()]
+    title = f"{evaluation['source']}, {evaluation['split']} split, {number(evaluation['pixels'])} test pixels"
+    Console().print(table(title, columns, rows))
+    _say(_leak(evaluation["leakage"]))
+    if evaluation["left_out"]:
+        _say(f"not scored, on one side of the guard only: {', '.join(evaluation['left_out'])}")
+
+
+def _leak(found: Mapping[str, Any]) -> str:
+    return (
+        f"leakage: {share(found['share'])} of {found['test_windows']:,} test windows of {found['window']}×"
+        f"{found['window']} hold training pixels, {found['mean_centres']:.1f} on average "
+        f"({found['mean_centres_own_class']:.1f} of the test pixel's own class)"
+    )
+
+
+def _show_seeds(folder: Path, summary: Mapping[str, Any]) -> None:
+    def interval(value: Mapping[str, float]) -> str:
+        return f"{100 * value['mean']:.2f} ± {100 * value['deviation']:.2f}"
+
+    columns = (
+        Column("classifier"),
+        Column("overall, %", interval),
+        Column("average, %", interval),
+        Column("kappa ×100", interval),
+    )
+    rows = [(name, *scores.values()) for name, scores in summary["scores"].items()]
+    Console().print(table(f"mean ± deviation of {len(summary['seeds'])} seeds", columns, rows))
+    _say(f"runs    {folder}")
+
+
+def _say(text: str) -> None:
+    Console().print(text, highlight=False, markup=False, soft_wrap=True)

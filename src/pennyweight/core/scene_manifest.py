@@ -1,0 +1,53 @@
+"""What a scene's bundle says of itself: the values kept in the metadata of its ONNX file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from pennyweight.core.errors import BundleError
+
+__all__ = ["SCENE_METADATA_KEY", "Form", "SceneManifest"]
+
+SCENE_METADATA_KEY = "pennyweight-scene"
+FORMAT = 1
+
+Form = Literal["tile", "windows"]
+"""tile: (H, W, bands) -> one answer for each window in it. windows: (B, window, window, bands) -> (B, classes)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneManifest:
+    """Labels, form and proof; scaling and components are inside the graph."""
+
+    network: Mapping[str, Any]
+    """name, stem, num_classes, in_channels, config."""
+    labels: tuple[str, ...]
+    ids: tuple[int, ...]
+    """What the label map called each class; copies of a map hold these."""
+    form: Form
+    window: int
+    bands: int
+    evaluation: Mapping[str, Any] | None
+    parity: Mapping[str, Any]
+    data: Mapping[str, Any]
+    versions: Mapping[str, str]
+    created: str
+
+    def to_json(self) -> str:
+        """The text kept under SCENE_METADATA_KEY."""
+        return json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str, *, name: str) -> SceneManifest:
+        """From what `to_json` gave. Raises BundleError that names the file `name`."""
+        try:
+            values = json.loads(text)
+            if values.pop("format") != FORMAT:
+                raise BundleError(f"{name} was written by a newer Pennyweight; update this one to open it")
+            values["labels"], values["ids"] = tuple(values["labels"]), tuple(values["ids"])
+            return cls(**values)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise BundleError(f"{name} has a manifest that cannot be read: {error}") from error

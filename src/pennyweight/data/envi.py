@@ -1,0 +1,116 @@
+"""ENVI: a raw file and a text header beside it. Cubes are memory-mapped, whatever their interleave.
+
+The header's fields: L3Harris, "ENVI Header Files".
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pennyweight.core.errors import SourceError
+from pennyweight.core.files import atomic, write_text
+
+__all__ = ["PLACE_FIELDS", "read_envi", "read_header", "write_envi"]
+
+TYPES = {
+    1: "u1",
+    2: "i2",
+    3: "i4",
+    4: "f4",
+    5: "f8",
+    12: "u2",
+    13: "u4",
+    14: "i8",
+    15: "u8",
+}
+INTERLEAVES = {
+    "bsq": ("bands", "lines", "samples"),
+    "bil": ("lines", "bands", "samples"),
+    "bip": ("lines", "samples", "bands"),
+}
+RAW_SUFFIXES = ("", ".img", ".raw", ".dat", ".bin", ".bsq", ".bil", ".bip")
+PLACE_FIELDS = ("map info", "coordinate system string", "projection info", "x start", "y start")
+"""What says where on earth a scene lies; a copy of its map keeps it."""
+
+
+def read_header(path: Path) -> dict[str, str]:
+    """The fields of a .hdr file by their names in lower case; braces stay."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror or error}") from error
+    if not text.lstrip().startswith("ENVI"):
+        raise SourceError(f"{path} is not an ENVI header: its first line must be ENVI")
+    fields: dict[str, str] = {}
+    name = ""
+    for line in text.splitlines()[1:]:
+        if name and fields[name].count("{") > fields[name].count("}"):
+            fields[name] += " " + line.strip()
+        elif "=" in line:
+            name, _, value = line.partition("=")
+            name = name.strip().lower()
+            fields[name] = value.strip()
+    return fields
+
+
+def read_envi(path: Path) -> tuple[NDArray[Any], dict[str, str]]:
+    """A header, or the raw file beside it -> (lines, samples, bands) memory-mapped, and the header's fields."""
+    header = path if path.suffix.lower() == ".hdr" else _header_of(path)
+    fields = read_header(header)
+    try:
+        sides = {name: int(fields[name]) for name in ("lines", "samples", "bands")}
+        kind = TYPES[int(fields["data type"])]
+        order = INTERLEAVES[fields.get("interleave", "bsq").lower()]
+        offset = int(fields.get("header offset", "0"))
+    except (KeyError, ValueError) as error:
+        raise SourceError(
+            f"{header} is no header that can be read ({type(error).__name__} {error}); it needs lines, samples, bands, "
+            "a data type that is not complex, and interleave bsq, bil or bip"
+        ) from error
+    raw = _raw_of(header)
+    dtype = np.dtype((">" if fields.get("byte order", "0") == "1" else "<") + kind)
+    needed = offset + dtype.itemsize * int(np.prod(list(sides.values())))
+    if raw.stat().st_size < needed:
+        raise SourceError(f"{raw} has {raw.stat().st_size:,} bytes, and {header.name} speaks of {needed:,}")
+    cube = np.memmap(raw, dtype, "r", offset, shape=tuple(sides[name] for name in order))
+    return cube.transpose([order.index(name) for name in ("lines", "samples", "bands")]), fields
+
+
+def write_envi(path: Path, values: NDArray[Any], fields: dict[str, str]) -> None:
+    """(H, W) or (H, W, bands) -> `path` (.img), band by band, and its header; both whole or absent."""
+    cube = np.atleast_3d(values)
+    codes = {kind: code for code, kind in TYPES.items()}
+    height, width, bands = cube.shape
+    own = {
+        "samples": width,
+        "lines": height,
+        "bands": bands,
+        "header offset": 0,
+        "file type": "ENVI Standard",
+        "data type": codes[cube.dtype.str[1:]],
+        "interleave": "bsq",
+        "byte order": 0,
+    }
+    with atomic(path) as temporary:
+        temporary.write_bytes(np.ascontiguousarray(cube.transpose(2, 0, 1)).tobytes())
+    lines = [f"{name} = {value}" for name, value in {**fields, **own}.items()]
+    write_text(path.with_suffix(".hdr"), "\n".join(["ENVI", *lines]) + "\n")
+
+
+def _header_of(raw: Path) -> Path:
+    for candidate in (raw.with_suffix(".hdr"), raw.with_name(raw.name + ".hdr")):
+        if candidate.exists():
+            return candidate
+    raise SourceError(f"{raw} has no header: there is no {raw.with_suffix('.hdr').name} beside it")
+
+
+def _raw_of(header: Path) -> Path:
+    for suffix in RAW_SUFFIXES:
+        candidate = header.with_suffix(suffix)
+        if candidate.is_file():
+            return candidate
+    raise SourceError(f"{header} has no raw file beside it; {header.with_suffix('.img').name} would do")

@@ -1,0 +1,83 @@
+"""From a scene's network to its bundle: exported, proved on a scene, and only then given its name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from pennyweight.core.errors import ParityError
+from pennyweight.core.files import atomic
+from pennyweight.core.scene_manifest import SCENE_METADATA_KEY, SceneManifest
+from pennyweight.core.spectral import Projection
+from pennyweight.deploy.export import onnx_of
+from pennyweight.deploy.parity import TOLERANCE
+from pennyweight.deploy.scene_graph import SceneGraph, torch_scene_engine
+from pennyweight.runtime.bundle import OnnxEngine
+from pennyweight.runtime.scene_bundle import SceneBundle, scene_engine
+from pennyweight.runtime.scene_mapper import SceneEngine, tiles
+
+__all__ = ["export_scene_bundle"]
+
+PROOF_TILE = 20
+"""Small, so that borders of tiles are in the proof as well as those of the scene."""
+
+
+def export_scene_bundle(
+    network: nn.Module, projection: Projection, path: Path, manifest: SceneManifest, cube: NDArray[Any], *, of: str
+) -> SceneBundle:
+    """Write `network` to `path`; the manifest's parity is filled in by the proof on every pixel of `cube`.
+
+    Raises ParityError, and writes nothing, when the graph answers otherwise than the network.
+    """
+    graph = SceneGraph(network, projection).cpu().eval()
+    window, bands = manifest.window, manifest.bands
+    if manifest.form == "tile":
+        # Sides that differ, because the exporter takes equal ones for one.
+        example = torch.zeros(window + 5, window + 8, bands)
+        sizes = {axis: torch.export.Dim(name, min=window) for axis, name in enumerate(("height", "width"))}
+    else:
+        example = torch.zeros(2, window, window, bands)
+        sizes = {0: torch.export.Dim("batch", min=1)}
+    with atomic(path) as temporary:
+        model = onnx_of(graph, example, sizes)
+        onnx.save(model, temporary)
+        expected = torch_scene_engine(network, projection, window=window)
+        proof = _prove(expected, scene_engine(OnnxEngine(temporary), manifest), cube, of=of)
+        proved = replace(manifest, parity=proof)
+        onnx.helper.set_model_props(model, {SCENE_METADATA_KEY: proved.to_json()})
+        onnx.save(model, temporary)
+    return SceneBundle(path)
+
+
+def _prove(network: SceneEngine, bundle: SceneEngine, cube: NDArray[Any], *, of: str) -> dict[str, Any]:
+    """Compare both on every pixel of `cube`; the same rules as for pictures."""
+    probability = logit = lead = 0.0
+    same = 0
+    for a, b in zip(tiles(network, cube, tile=PROOF_TILE), tiles(bundle, cube, tile=PROOF_TILE), strict=True):
+        p, q = a.outputs.probabilities, b.outputs.probabilities
+        probability = max(probability, float(np.abs(p - q).max()))
+        logit = max(logit, float(np.abs(a.outputs.logits - b.outputs.logits).max()))
+        answered = q.argmax(axis=-1)
+        lead = max(lead, float((p.max(axis=-1) - np.take_along_axis(p, answered[..., None], -1)[..., 0]).max()))
+        same += int((p.argmax(axis=-1) == answered).sum())
+    pixels = cube.shape[0] * cube.shape[1]
+    if not (probability <= TOLERANCE and lead <= TOLERANCE):
+        raise ParityError(
+            f"the bundle does not answer as the network: probabilities differ by up to {probability:.1e} (allowed "
+            f"{TOLERANCE:.0e}), {same:,} of {pixels:,} pixels are the same; nothing was written"
+        )
+    return {
+        "pixels": pixels,
+        "of": of,
+        "largest_probability_difference": probability,
+        "largest_logit_difference": logit,
+        "same_top1": same,
+        "tolerance": TOLERANCE,
+    }

@@ -1,0 +1,61 @@
+"""The graph of a scene's bundle, and a torch network as an engine for scenes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pennyweight.core.spectral import Projection
+from pennyweight.nn import WindowNetwork
+from pennyweight.runtime import Outputs
+from pennyweight.runtime.scene_mapper import SceneEngine, TileEngine, WindowsEngine
+
+__all__ = ["SceneGraph", "torch_scene_engine"]
+
+
+class SceneGraph(nn.Module):
+    """A network with its projection and softmax inside -> probabilities and logits, classes last.
+
+    A WindowNetwork takes a tile, (H, W, bands) -> (H - window + 1, W - window + 1, classes); any other takes windows,
+    (B, window, window, bands) -> (B, classes). Pixels with a NaN become zeros after the projection.
+    """
+
+    mean: Tensor
+    matrix: Tensor
+
+    def __init__(self, network: nn.Module, projection: Projection) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", torch.from_numpy(projection.mean))
+        self.register_buffer("matrix", torch.from_numpy(projection.matrix))
+
+    def forward(self, spectra: Tensor) -> tuple[Tensor, Tensor]:
+        known = torch.isfinite(spectra).all(dim=-1, keepdim=True)
+        x = torch.where(known, spectra - self.mean, 0.0) @ self.matrix
+        if isinstance(self.network, WindowNetwork):
+            logits = self.network.dense(x.permute(2, 0, 1)[None])[0].permute(1, 2, 0)
+        else:
+            logits = self.network(x.permute(0, 3, 1, 2))
+        return logits.float().softmax(dim=-1), logits.float()
+
+
+def torch_scene_engine(
+    network: nn.Module, projection: Projection, *, window: int, bfloat16: bool = False
+) -> SceneEngine:
+    """Executes a network where its parameters are, in eval mode; with `bfloat16` its products are of 16 bits."""
+    device = next(network.parameters()).device
+    graph = SceneGraph(network, projection).to(device).eval()
+
+    @torch.inference_mode()
+    def answer(values: NDArray[Any]) -> Outputs:
+        given = torch.from_numpy(np.ascontiguousarray(values)).to(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
+            outputs = graph(given)
+        return Outputs(*(output.cpu().numpy() for output in outputs))
+
+    kind = TileEngine if isinstance(network, WindowNetwork) else WindowsEngine
+    return kind(answer, window=window, bands=projection.bands)

@@ -1,0 +1,47 @@
+"""A scene's bundle: one ONNX file that turns a cube into a map, without torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pennyweight.core.errors import BundleError
+from pennyweight.core.scene_manifest import SCENE_METADATA_KEY, SceneManifest
+from pennyweight.runtime.bundle import OnnxEngine
+from pennyweight.runtime.scene_mapper import SceneEngine, TileEngine, WindowsEngine
+
+__all__ = ["SceneBundle", "scene_engine"]
+
+
+def scene_engine(session: OnnxEngine, manifest: SceneManifest) -> SceneEngine:
+    """What answers for a scene, by the form that the manifest says."""
+    kind = TileEngine if manifest.form == "tile" else WindowsEngine
+    return kind(session, window=manifest.window, bands=manifest.bands)
+
+
+@dataclass(frozen=True)
+class SceneBundle:
+    """A scene's bundle, opened. Raises BundleError when it is damaged, or is no scene's."""
+
+    path: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path))
+        if SCENE_METADATA_KEY not in self.session.metadata:
+            raise BundleError(f"{self.path} is no bundle of a scene; `pennyweight export` makes one of a scene's run")
+        _ = self.manifest
+
+    @cached_property
+    def session(self) -> OnnxEngine:
+        return OnnxEngine(self.path)
+
+    @cached_property
+    def manifest(self) -> SceneManifest:
+        """Labels, form, evaluation and proof."""
+        return SceneManifest.from_json(self.session.metadata[SCENE_METADATA_KEY], name=str(self.path))
+
+    @property
+    def engine(self) -> SceneEngine:
+        """What `map_scene` takes."""
+        return scene_engine(self.session, self.manifest)

@@ -1,0 +1,54 @@
+"""The baselines of a scene: what stands beside a network's score in the same table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pennyweight.core.spectral import Projection
+from pennyweight.data.scene import Scene
+from pennyweight.data.scene_splits import SceneSplit
+from pennyweight.deploy.scene_graph import torch_scene_engine
+from pennyweight.report.progress import TrainingProgress
+from pennyweight.runtime.scene_mapper import map_scene
+from pennyweight.scoring.baselines import Spectra, nearest_neighbour, rbf_svm
+from pennyweight.verbs.evaluate_scene import judge
+from pennyweight.verbs.learn_scene import learn
+from pennyweight.verbs.scene_plan import SceneOptions, make_scene_plan
+
+__all__ = ["NETWORKS", "SPECTRAL", "baselines"]
+
+SPECTRAL: dict[str, Callable[..., Any]] = {"nearest neighbour": nearest_neighbour, "RBF-SVM": rbf_svm}
+NETWORKS = ("spectral_mlp", "window_cnn")
+
+
+def baselines(
+    scene: Scene, split: SceneSplit, options: SceneOptions, *, seed: int, shown: TrainingProgress, besides: str
+) -> dict[str, dict[str, Any]]:
+    """Each baseline's evaluation on the same split, by name; the spectral ones see every band, scaled alone.
+
+    Scaling is fitted on training pixels, whatever the protocol. A network that is itself what is scored, `besides`,
+    stands there once.
+    """
+    flat = scene.truth.ravel()
+    where = {name: np.unravel_index(getattr(split, name), scene.shape) for name in ("train", "val", "test")}
+    scaling = Projection.fit(scene.cube[where["train"]], None)
+    values = {name: scaling(scene.cube[place]) for name, place in where.items()}
+    seen = {name: Spectra(values[name], flat[getattr(split, name)].astype(np.int64)) for name in ("train", "val")}
+    scored: dict[str, dict[str, Any]] = {}
+    for name, classify in SPECTRAL.items():
+        shown.note(f"baseline {name}")
+        answers = np.full(flat.shape, -1, np.int64)
+        answers[split.test] = classify(seen["train"], seen["val"], values["test"])
+        scored[name] = judge(scene, split, answers, options.window).to_dict()
+    for name in NETWORKS:
+        if name == besides:
+            continue
+        shown.note(f"baseline {name}")
+        plan = make_scene_plan(scene, split, name, options, recipe=None, config={}, seed=seed)
+        network, _ = learn(scene, split, plan)
+        engine = torch_scene_engine(network, plan.projection, window=options.window)
+        scored[name] = judge(scene, split, map_scene(engine, scene.cube).classes, options.window).to_dict()
+    return scored

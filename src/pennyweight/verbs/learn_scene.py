@@ -1,0 +1,65 @@
+"""Training on a scene: the loop of pictures, given windows or tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+from torch import nn
+
+from pennyweight import data
+from pennyweight.data.scene import Scene
+from pennyweight.data.scene_splits import SceneSplit
+from pennyweight.data.windows import Padded, SceneTiles, SceneWindows
+from pennyweight.nn import WindowNetwork
+from pennyweight.train import Epoch, Watcher, train
+from pennyweight.train.epoch import best_of
+from pennyweight.train.tiles import TileTraining
+from pennyweight.verbs.scene_plan import ScenePlan
+
+__all__ = ["learn"]
+
+
+class Nobody:
+    """Watches nothing."""
+
+    def epoch_started(self, epoch: int, steps: int) -> None: ...
+    def step(self, loss: float, images: int, *, right: float | None = None, waited_s: float | None = None) -> None: ...
+    def epoch_finished(self, metrics: Mapping[str, Any]) -> None: ...
+
+
+def learn(
+    scene: Scene,
+    split: SceneSplit,
+    plan: ScenePlan,
+    *,
+    watcher: Watcher | None = None,
+    after_epoch: Callable[[nn.Module, Epoch, bool], None] = lambda network, epoch, best: None,
+) -> tuple[nn.Module, Epoch]:
+    """The network with the weights of its best epoch, and that epoch; `after_epoch(network, epoch, best)`."""
+    network = plan.make()
+    padded = Padded.of(scene, plan.projection, plan.options.window)
+    best: dict[str, Any] = {}
+
+    def keep(epochs: Sequence[Epoch], is_best: bool) -> None:
+        if is_best:
+            best.update({key: value.clone() for key, value in network.state_dict().items()})
+        after_epoch(network, epochs[-1], is_best)
+
+    kind = SceneTiles if plan.options.cut == "tiles" else SceneWindows
+    # Batches of numbers take the place of batches of pixels; the loop asks for nothing else of Pictures.
+    training, validation = (cast("data.Pictures", kind(padded, part)) for part in (split.train, split.val))
+    history = train(
+        TileTraining(network) if isinstance(network, WindowNetwork) and kind is SceneTiles else network,
+        training=training,
+        validation=validation,
+        recipe=plan.recipe,
+        seed=plan.seed,
+        watcher=watcher or Nobody(),
+        preprocess=training.preprocess,
+        after_epoch=keep,
+    )
+    chosen = best_of(history)
+    assert chosen is not None
+    network.load_state_dict(best)
+    return network.eval(), chosen

@@ -1,0 +1,174 @@
+"""What `fit` decides for a scene before the first step: everything that was not said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+from torch import nn
+
+from pennyweight import zoo
+from pennyweight.core.errors import InputError
+from pennyweight.core.settings import override
+from pennyweight.core.spectral import Projection
+from pennyweight.data.scene import ROWS, Scene
+from pennyweight.data.scene_splits import SceneSplit, SplitKind, split_scene
+from pennyweight.train import Recipe, reproducible
+
+__all__ = ["SceneOptions", "ScenePlan", "make_scene_plan", "split_of"]
+
+DEFAULT_MODEL = "hybrid_sn_bn"
+COMPONENTS = 15
+VIT_PATCH = 5
+ALL_BANDS = ("spectral_mlp",)
+"""Networks that see one pixel take every band; whitening would raise the noise to the height of the signal."""
+STEPS = {"spectral_mlp": 3000}
+"""Steps of training unless told otherwise; FEWEST_STEPS for the others."""
+FEWEST_STEPS = 240
+EPOCHS = 15
+WHOLE_SCENE_ROWS = 4 * ROWS
+
+Protocol = Literal["training", "paper"]
+Cut = Literal["windows", "tiles"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneOptions:
+    """How a scene is divided and shown to the network. Raises InputError for a value out of range."""
+
+    labels: str | None = None
+    """The file of the label map, for a cube's file."""
+    background: int = 0
+    """The id of pixels that nobody labelled."""
+    split: SplitKind = "random"
+    """random, as papers do; blocks, with a guard of half a window between training and test."""
+    train: float = 0.3
+    """The training share: below 1 of each class, else pixels of each class. Validation comes out of it."""
+    window: int = 25
+    """Pixels a side of the neighbourhood that the network sees; odd."""
+    components: int | None = None
+    """Principal components; 0 takes the bands, scaled; None is what suits the network."""
+    protocol: Protocol = "training"
+    """training: scaling and components are fitted on training pixels; paper: on the whole scene, test pixels too."""
+    cut: Cut = "windows"
+    """windows: each is trained on by itself; tiles: neighbours share the trunk."""
+
+    def __post_init__(self) -> None:
+        for name, choices in (("split", SplitKind), ("protocol", Protocol), ("cut", Cut)):
+            if getattr(self, name) not in get_args(choices):
+                raise InputError(
+                    f"scene field '{name}' must be one of {', '.join(get_args(choices))}, not '{getattr(self, name)}'"
+                )
+        if self.window < 1 or self.window % 2 == 0:
+            raise InputError(
+                f"a window has a middle pixel: its side must be odd, not {self.window}; {self.window + 1} would do"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As run.json keeps it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScenePlan:
+    """A network, what it sees and its training, fully decided."""
+
+    model: dict[str, Any]
+    options: SceneOptions
+    projection: Projection
+    recipe: Recipe
+    seed: int
+
+    @property
+    def note(self) -> str:
+        """The plan in a line."""
+        options, recipe = self.options, self.recipe
+        seen = f"{options.components} components" if options.components else f"{self.projection.bands} bands"
+        where = "the whole scene, test pixels too" if options.protocol == "paper" else "training pixels"
+        return (
+            f"{self.model['name']} on {options.cut} of {options.window}×{options.window}, {seen} fitted on {where}, "
+            f"{recipe.epochs} epochs of {recipe.optimizer}"
+        )
+
+    def make(self) -> nn.Module:
+        """The network, drawn from the seed."""
+        with reproducible(self.seed):
+            return zoo.build(**self.model)
+
+
+def split_of(scene: Scene, options: SceneOptions, seed: int) -> SceneSplit:
+    """The split that options and seed give. Raises InputError for a window larger than the scene."""
+    height, width = scene.shape
+    if options.window > min(height, width):
+        most = (min(height, width) - 1) // 2 * 2 + 1
+        raise InputError(
+            f"a window of {options.window} is larger than the scene of {height}×{width}; --window {most} is the most"
+        )
+    return split_scene(
+        scene.truth, scene.labels, kind=options.split, train=options.train, window=options.window, seed=seed
+    )
+
+
+def make_scene_plan(
+    scene: Scene,
+    split: SceneSplit,
+    model: str,
+    options: SceneOptions,
+    *,
+    recipe: Recipe | Mapping[str, Any] | None,
+    config: Mapping[str, Any],
+    seed: int,
+) -> ScenePlan:
+    """Decide what was not told. Raises InputError for what cannot be used."""
+    if not 0 <= seed < 2**63:
+        raise InputError(f"seed must be at least 0 and below 2^63, not {seed}")
+    name = DEFAULT_MODEL if model == "auto" else model
+    usual = zoo.form(name)
+    fields = vars(zoo.variant(name).config) if ":" not in name else {}
+    if options.cut == "tiles" and "window" not in fields:
+        raise InputError(f"'{name}' has no convolutional form for tiles; take --cut windows, or --model hybrid_sn_bn")
+    if options.components is None:
+        # As many as suit, of as many as there are.
+        options = replace(options, components=0 if name in ALL_BANDS else min(COMPONENTS, scene.bands))
+    projection = Projection.fit(_fitted_on(scene, split, options), options.components or None)
+    own: dict[str, Any] = {"window": options.window} if "window" in fields else {}
+    if "patch" in fields and options.window % VIT_PATCH == 0:
+        own["patch"] = VIT_PATCH
+    small = usual.stem if own or ":" in name else "cifar"
+    return ScenePlan(
+        model={
+            "name": name,
+            "num_classes": len(scene.labels),
+            "in_channels": projection.channels,
+            "stem": small,
+            "config": zoo.settle(name, {**own, **config}, size=options.window),
+        },
+        options=options,
+        projection=projection,
+        recipe=recipe if isinstance(recipe, Recipe) else _recipe(name, len(split.train), recipe or {}),
+        seed=seed,
+    )
+
+
+def _recipe(name: str, pixels: int, changes: Mapping[str, Any]) -> Recipe:
+    """Long enough for a scene of few labelled pixels; seen from above, every way to turn a window is as good."""
+    usual = Recipe(lr=1e-3, shift=0.0, flip=True)
+    batch = override(usual, {"batch": changes.get("batch", usual.batch)}, what="recipe").batch
+    steps = max(1, -(-pixels // batch))
+    epochs = max(EPOCHS, -(-STEPS.get(name, FEWEST_STEPS) // steps))
+    return override(replace(usual, epochs=epochs), changes, what="recipe")
+
+
+def _fitted_on(scene: Scene, split: SceneSplit, options: SceneOptions) -> Any:
+    """The spectra that scaling and components come from: (N, bands)."""
+    if options.protocol == "training":
+        rows, cols = np.unravel_index(split.train, scene.shape)
+        return scene.cube[rows, cols]
+    return np.concatenate(
+        [
+            scene.cube[start : start + WHOLE_SCENE_ROWS][scene.known[start : start + WHOLE_SCENE_ROWS]]
+            for start in range(0, scene.shape[0], WHOLE_SCENE_ROWS)
+        ]
+    )
