@@ -267,7 +267,16 @@ def every_call(folder: Path, bundle: Path) -> dict[str, Callable[[], Any]]:
         "names": lambda: pw.names("*v1*"),
         "weigh": lambda: pw.weigh("mobilenet_v1_x0_25", (3, 32, 32)),
         "Cost": lambda: pw.Cost(
-            input_shape=(1,), batch=1, params=0, trainable_params=0, macs=0, layers=(), uncounted={}
+            input_shape=(1,),
+            batch=1,
+            layers=(),
+            operations=(),
+            uncounted={},
+            notes=(),
+            peak_layer="",
+            peak_training_bytes=None,
+            **dict.fromkeys(("params", "trainable_params", "weight_bytes", "macs", "ops"), 0),
+            **dict.fromkeys(("bytes_read", "bytes_written", "peak_activation_bytes", "workspace_bytes"), 0),
         ).to_dict(),
         "fit": lambda: pw.fit(
             "digits", "mobilenet_v1_x0_25", input_size=8, recipe={"epochs": 1, "batch": 128}, out=run, progress=False
