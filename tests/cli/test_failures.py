@@ -309,7 +309,7 @@ def test_what_nobody_expected_is_one_line_that_asks_for_debug(
     def broken(*args: object, **options: object) -> None:
         raise ZeroDivisionError("division by zero\nsecond line")
 
-    monkeypatch.setattr("pennyweight.verbs.weigh.weigh", broken)
+    monkeypatch.setattr("pennyweight.verbs.weigh.weigh_all", broken)
     outcome = pennyweight("weigh", "mobilenet_v2")
     assert outcome.status == 1
     assert outcome.out == ""
@@ -321,7 +321,7 @@ def test_what_the_system_refuses_is_one_line(pennyweight: Run, monkeypatch: pyte
     def full(*args: object, **options: object) -> None:
         raise OSError(28, "No space left on device", "/disk/run.json")
 
-    monkeypatch.setattr("pennyweight.verbs.weigh.weigh", full)
+    monkeypatch.setattr("pennyweight.verbs.weigh.weigh_all", full)
     assert pennyweight("weigh", "mobilenet_v2").error == "error: No space left on device: /disk/run.json"
 
 
