@@ -40,7 +40,7 @@ def _shadowed(model: nn.Module, made: Callable[[Tensor], Tensor]) -> nn.Module:
             shadows.shadow(tensor)
     with torch.no_grad(), shadows:
         for module in model.modules():
-            # Most of a module is empty dictionaries of hooks; copying them so takes a third off the whole.
+            # Most of a module is empty dictionaries of hooks; copying them so takes a third off the copy.
             memo |= {id(v): type(v)() for v in vars(module).values() if type(v) in (dict, OrderedDict) and not v}
         return copy.deepcopy(model, memo)
 

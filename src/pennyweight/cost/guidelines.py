@@ -25,7 +25,7 @@ TITLES = {
     "G3": "fragments cost time",
     "G4": "element-wise work costs time",
 }
-UNEQUAL = 2.0  # widths that differ less are as good as equal (Table 1 of the paper: within 15% of the best)
+UNEQUAL = 2.0  # widths that differ less are left alone; our choice, the paper gives no limit
 FRAGMENTS = 4  # convolutions of one block; a bottleneck has three
 ELEMENTWISE_SHARE = 0.25  # of a block's bytes
 ARITHMETIC = frozenset(

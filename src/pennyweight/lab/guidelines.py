@@ -1,4 +1,4 @@
-"""The four experiments behind ShuffleNetV2's guidelines, with the paper's widths, timed here.
+"""The four experiments behind ShuffleNetV2's guidelines, timed here; the bottleneck's widths (Table 4) are our choice.
 
 Ma et al. 2018, arXiv:1807.11164, Tables 1 to 4: in each the rows have nearly the same multiply-accumulates, and differ
 in the guideline's subject. Ten blocks in a row, on 56×56 places.
