@@ -127,6 +127,7 @@ def test_a_run_and_its_bundle(pennyweight: Run, run_folder: Path, bundle_file: P
     assert f"macs {of_run['macs']:,}" in of_bundle["notes"][0]
 
 
+@pytest.mark.slow
 def test_the_machine_is_measured_and_kept(pennyweight: Run, cache: Path) -> None:
     outcome = pennyweight("bench", "--machine", "--share", "0.01")
     assert (outcome.status, outcome.err) == (0, "")

@@ -40,7 +40,13 @@ def folder(root: Path, bands: int, ending: str) -> Path:
     return root
 
 
-CASES = [(1, ".png", None), (4, ".png", 4), (5, ".npy", None), (7, ".tif", None), (2, ".npy", None)]
+CASES = [
+    (7, ".tif", None),
+    *(
+        pytest.param(*case, marks=pytest.mark.slow)
+        for case in [(1, ".png", None), (4, ".png", 4), (5, ".npy", None), (2, ".npy", None)]
+    ),
+]
 
 
 @pytest.mark.parametrize(("bands", "ending", "asked"), CASES)

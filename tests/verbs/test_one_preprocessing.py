@@ -101,7 +101,10 @@ def drawn(root: Path, noise: Callable[..., np.ndarray], count: int) -> list[Path
     return files
 
 
-@pytest.mark.parametrize("quick", [True, False], ids=["with simplejpeg", "with Pillow alone"])
+@pytest.mark.parametrize(
+    "quick",
+    [pytest.param(True, marks=pytest.mark.slow, id="with simplejpeg"), pytest.param(False, id="with Pillow alone")],
+)
 def test_all_see_the_same_bytes(
     tmp_path: Path, noise, seen: list[np.ndarray], monkeypatch: pytest.MonkeyPatch, quick: bool
 ) -> None:

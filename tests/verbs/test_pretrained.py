@@ -108,6 +108,7 @@ def test_a_name_is_exported_with_its_weights(trained: pw.Run, shapes: Path, tmp_
         pw.export(bundle)
 
 
+@pytest.mark.slow
 def test_the_bundle_of_a_name_goes_where_the_command_runs(
     trained: pw.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
