@@ -1,15 +1,13 @@
-"""What the package promises as a whole: light imports, public names, rooms that keep apart."""
+"""What the package promises as a whole: light imports and public names."""
 
 import ast
 import importlib
 import json
-import os
 import pkgutil
-import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -296,47 +294,3 @@ def test_every_public_name_can_be_called(tmp_path: Path, bundle_file: Path) -> N
             assert call() is not None, name
     finally:
         torch.set_num_threads(threads)
-
-
-# Rooms keep apart
-
-
-def lint_imports(folder: Path, changes: Iterable[tuple[str, str]]) -> "subprocess.CompletedProcess[str]":
-    """Check a copy of the source, with lines added to some of its files, by the contracts of pyproject.toml."""
-    shutil.copytree(ROOT / "src" / "pennyweight", folder / "src" / "pennyweight")
-    shutil.copy(ROOT / "pyproject.toml", folder)
-    for name, line in changes:
-        path = folder / "src" / "pennyweight" / name
-        path.write_text(f"{path.read_text(encoding='utf-8')}\n{line}\n", encoding="utf-8")
-    return subprocess.run(
-        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(folder / "src"), "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def test_imports_point_down(tmp_path: Path) -> None:
-    done = lint_imports(tmp_path, [])
-    assert done.returncode == 0, done.stdout
-    assert "0 broken" in done.stdout
-
-
-@pytest.mark.parametrize(
-    ("name", "line", "contract"),
-    [
-        ("core/files.py", "import torch", "core, runtime and serve load no torch"),
-        ("runtime/classifier.py", "from onnx import helper", "core, runtime and serve load no torch"),
-        ("nn/blocks.py", "from pennyweight.verbs.load import load", "Imports point down"),
-        ("train/loop.py", "from pennyweight.deploy import prove", "Imports point down"),
-        ("cost/count.py", "import pennyweight.zoo", "Imports point down"),
-        ("zoo/mobilenet_v2.py", "from pennyweight.zoo.mobilenet_v1 import Config", "Families never import each other"),
-    ],
-)
-def test_an_import_that_points_elsewhere_is_refused(tmp_path: Path, name: str, line: str, contract: str) -> None:
-    done = lint_imports(tmp_path, [(name, line)])
-    assert done.returncode == 1
-    broken = [text for text in done.stdout.splitlines() if "BROKEN" in text]
-    assert any(contract in text for text in broken), done.stdout

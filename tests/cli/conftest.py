@@ -56,6 +56,19 @@ def pennyweight(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
     return run
 
 
+@pytest.fixture
+def cannot(pennyweight: Callable[..., Outcome], empty: Path) -> Callable[..., str]:
+    """`cannot("fit", …)`: the one line of the failure; nothing was printed else, and nothing written."""
+
+    def refuse(*arguments: object) -> str:
+        outcome = pennyweight(*arguments)
+        assert outcome.out == ""
+        assert list(empty.iterdir()) == []
+        return outcome.error
+
+    return refuse
+
+
 @pytest.fixture(scope="session")
 def command() -> Callable[..., subprocess.Popen[str]]:
     """`command("--version", cwd=…)`: `python -m pennyweight` as a process of its own."""

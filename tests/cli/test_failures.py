@@ -1,13 +1,10 @@
 """Bad input gets one line and leaves nothing behind."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
 Run = Callable[..., Any]
 SMALL = ("--model", "mobilenet_v1_x0_25", "--input", "16", "--epochs", "1")
@@ -15,23 +12,6 @@ SMALL = ("--model", "mobilenet_v1_x0_25", "--input", "16", "--epochs", "1")
 
 def tree(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-@pytest.fixture
-def cannot(pennyweight: Run, empty: Path) -> Callable[..., str]:
-    """`cannot("fit", …)`: the one line of the failure; nothing was printed else, and nothing written."""
-
-    def refuse(*arguments: object) -> str:
-        outcome = pennyweight(*arguments)
-        assert outcome.out == ""
-        assert list(empty.iterdir()) == []
-        line: str = outcome.error
-        return line
-
-    return refuse
-
-
-# Sources
 
 
 def test_a_folder_that_does_not_exist(cannot: Callable[..., str]) -> None:
@@ -214,140 +194,3 @@ def test_a_loss_that_is_no_number(pennyweight: Run, pictures: Path, empty: Path)
     assert "the loss became" in errors[0]
     assert outcome.err.splitlines()[-1] == errors[0]
     assert list(empty.iterdir()) == []
-
-
-# Some bad among good ones
-
-
-@pytest.fixture
-def mixed(pictures: Path, tmp_path: Path) -> list[Path]:
-    """Good, no picture, not there, torn, good."""
-    (tmp_path / "letter.jpg").write_text("Dear Sir or Madam,\n")
-    whole = (pictures / "dark" / "03.png").read_bytes()
-    (tmp_path / "torn.png").write_bytes(whole[: len(whole) // 2])
-    return [
-        pictures / "dark" / "01.png",
-        tmp_path / "letter.jpg",
-        tmp_path / "gone.png",
-        tmp_path / "torn.png",
-        pictures / "bright" / "02.png",
-    ]
-
-
-def test_bad_pictures_among_good_ones_are_named_and_the_good_ones_predicted(
-    pennyweight: Run, bundle_file: Path, mixed: list[Path]
-) -> None:
-    outcome = pennyweight("predict", bundle_file, *mixed, "--json")
-    assert outcome.status == 1
-    found = json.loads(outcome.out)
-    assert [(row["source"], row["label"]) for row in found["predictions"]] == [
-        (str(mixed[0]), "dark"),
-        (str(mixed[4]), "bright"),
-    ]
-    assert [row["source"] for row in found["failures"]] == [str(path) for path in mixed[1:4]]
-    errors = outcome.err.splitlines()
-    assert len(errors) == 3
-    for line, path, row in zip(errors, mixed[1:4], found["failures"], strict=True):
-        assert line == f"error: {row['error']}"
-        assert str(path) in line
-
-
-def test_the_same_for_a_person(
-    pennyweight: Run, bundle_file: Path, mixed: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "300")
-    outcome = pennyweight("predict", bundle_file, *mixed)
-    assert outcome.status == 1
-    assert len(outcome.err.splitlines()) == 3
-    assert [line.split()[1] for line in outcome.out.splitlines()[2:]] == ["dark", "bright"]
-
-
-def test_only_bad_pictures_print_no_table(cannot: Callable[..., str], bundle_file: Path, tmp_path: Path) -> None:
-    assert "no picture at" in cannot("predict", bundle_file, tmp_path / "gone.png")
-
-
-# Wrong usage, and what is not expected
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        (),
-        ("wiegh",),
-        ("weigh",),
-        ("fit",),
-        ("evaluate",),
-        ("export",),
-        ("predict",),
-        ("predict", "model.onnx"),
-        ("names", "--jsn"),
-        ("fit", "digits", "--epochs", "many"),
-        ("fit", "digits", "--stem", "none"),
-        ("evaluate", "run", "--split", "exam"),
-        ("predict", "model.onnx", "a.png", "--top", "0"),
-        ("fit", "digits", "another"),
-    ],
-)
-def test_wrong_usage_is_status_2(pennyweight: Run, empty: Path, arguments: tuple[str, ...]) -> None:
-    outcome = pennyweight(*arguments)
-    assert outcome.status == 2
-    assert "Usage: " in outcome.out + outcome.err
-    assert "Traceback" not in outcome.err
-    assert list(empty.iterdir()) == []
-
-
-@pytest.mark.parametrize("place", [0, 1, 2])
-def test_debug_shows_the_traceback_before_the_line(pennyweight: Run, place: int) -> None:
-    arguments = ["weigh", "mobilnet_v2"]
-    arguments.insert(place, "--debug")
-    outcome = pennyweight(*arguments)
-    assert outcome.status == 1
-    assert outcome.err.startswith("Traceback (most recent call last)")
-    assert outcome.err.splitlines()[-1] == "error: unknown network 'mobilnet_v2'; did you mean 'mobilenet_v2'?"
-
-
-def test_what_nobody_expected_is_one_line_that_asks_for_debug(
-    pennyweight: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(*args: object, **options: object) -> None:
-        raise ZeroDivisionError("division by zero\nsecond line")
-
-    monkeypatch.setattr("pennyweight.verbs.weigh.weigh_all", broken)
-    outcome = pennyweight("weigh", "mobilenet_v2")
-    assert outcome.status == 1
-    assert outcome.out == ""
-    (line,) = outcome.err.splitlines()
-    assert line.startswith("error: unexpected ZeroDivisionError: division by zero; --debug shows where")
-
-
-def test_what_the_system_refuses_is_one_line(pennyweight: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*args: object, **options: object) -> None:
-        raise OSError(28, "No space left on device", "/disk/run.json")
-
-    monkeypatch.setattr("pennyweight.verbs.weigh.weigh_all", full)
-    assert pennyweight("weigh", "mobilenet_v2").error == "error: No space left on device: /disk/run.json"
-
-
-def test_brackets_and_control_characters_in_names_are_text(
-    cannot: Callable[..., str], bundle_file: Path, tmp_path: Path
-) -> None:
-    assert "[bold]x[/bold].png" in cannot("predict", bundle_file, tmp_path / "[bold]x[/bold].png")
-
-
-def test_a_name_that_would_break_the_line_or_steer_the_terminal(
-    cannot: Callable[..., str], bundle_file: Path, tmp_path: Path
-) -> None:
-    line = cannot("predict", bundle_file, tmp_path / "two\nlines\x1b[31m.png")
-    assert line.isprintable()
-
-
-def test_a_label_of_brackets_is_shown_as_it_is(pennyweight: Run, tmp_path: Path, empty: Path) -> None:
-    for label, level in (("[red]", 30), ("[bold]", 220)):
-        (tmp_path / "odd" / label).mkdir(parents=True)
-        for number in range(4):
-            pixels = np.full((8, 8, 3), level + number, np.uint8)
-            Image.fromarray(pixels).save(tmp_path / "odd" / label / f"{number}.png")
-    assert pennyweight("fit", tmp_path / "odd", *SMALL, "--out", "run").status == 0
-    shown = pennyweight("evaluate", "run").out
-    assert "[red]" in shown
-    assert "[bold]" in shown

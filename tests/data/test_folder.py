@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from PIL import Image
 
 from pennyweight import data
 from pennyweight.core.errors import PennyweightError, SourceError
+from pennyweight.core.preprocess import Preprocess
 
 Draw = Callable[..., Path]
 
@@ -174,6 +176,19 @@ def test_a_layout_that_cannot_be_used_is_one_line_that_says_why(tmp_path: Path, 
     message = refuse(draw_folder(counts))
     assert said in message
     assert "pets" in message
+
+
+def test_names_that_are_no_utf_8_are_kept_readable(draw_folder: Draw) -> None:
+    root = draw_folder({"a": 3, "b": 3})
+    next((root / "b").iterdir()).rename(root / "b" / os.fsdecode(b"caf\xe9.png"))
+    source = data.open(root)
+    assert "b/caf�.png" in [sample.name for sample in source.samples]
+    found = next(sample for sample in source.samples if "caf" in sample.name)
+    assert Preprocess.for_input(8)(found.read()).shape == (8, 8, 3)
+    assert found.where.encode("utf-8").endswith("caf�.png".encode())
+    (root / "b").rename(root / os.fsdecode(b"\xe9"))
+    assert "class folder '�' of" in refuse(root)
+    assert "has a name that is not UTF-8" in refuse(root.rename(root.with_name(os.fsdecode(b"\xe9"))))
 
 
 @pytest.mark.parametrize("inner", [".", "train"])

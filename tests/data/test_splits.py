@@ -115,6 +115,18 @@ def test_of_two_given_splits_the_second_is_never_trained_or_selected_on(last: da
     assert splits.counts["val"] == pytest.approx(0.15 * 150, abs=10)
 
 
+@pytest.mark.parametrize(
+    ("shared", "lost"),
+    [(("train", "test"), "class 'a'"), (("train", "val", "test"), "class 'a'"), (("val", "test"), "the val split")],
+)
+def test_splits_that_leave_nothing_of_their_own_are_refused(shared: tuple[data.Split, ...], lost: str) -> None:
+    """Train and test are often the same folder, copied or linked."""
+    same = [sample(n, n % 2, name) for n in range(20) for name in shared]
+    own = [sample(n, n % 2, "train") for n in range(20, 40) if "train" not in shared]
+    with pytest.raises(SourceError, match=f"every picture of {lost} of pets .* is in a later split too"):
+        data.split(source([*same, *own]))
+
+
 FIRST = source(many(20)).fingerprint
 
 

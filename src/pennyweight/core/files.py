@@ -12,7 +12,21 @@ from typing import Any
 
 from pennyweight.core.errors import PennyweightError
 
-__all__ = ["atomic", "read_json", "read_lines", "sync_folder", "write_json", "write_lines", "write_text"]
+__all__ = [
+    "as_text",
+    "atomic",
+    "read_json",
+    "read_lines",
+    "sync_folder",
+    "write_json",
+    "write_lines",
+    "write_text",
+]
+
+
+def as_text(path: str | os.PathLike[str]) -> str:
+    """A path for people and JSON: a name whose bytes are no UTF-8, as a disk may hold, gets � for each of them."""
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 @contextmanager

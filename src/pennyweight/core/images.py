@@ -31,6 +31,9 @@ MAX_PIXELS = 80_000_000
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 WIDE_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 STRIP_ROWS = 256
+# Pillow warns of odd metadata and large sizes: the first harms nothing, the second is checked here. Said once for the
+# whole process, because what silences a single call changes every thread's warnings.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 ORIENTATION = 0x0112
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -82,6 +85,8 @@ def decode(picture: Picture, *, channels: int = 3, least: int | None = None, nam
         with _open(file) as image:
             jpeg.draft(image, least)
             _limit(image.width, image.height)
+            if image.mode == "I" and image.format == "TIFF":  # of a PGM it means 16 bits
+                raise ValueError("its pixels are 32-bit numbers, of which none says which is white; save it as 16-bit")
             upright = _turned(jpeg.load(image, file), _orientation(image))
         return _to_mode(upright, mode)
 
@@ -143,10 +148,7 @@ def _whole(picture: str | Path | bytes) -> bytes:
 def _naming(name: str) -> Iterator[None]:
     """Whatever goes wrong inside becomes an ImageError that names the picture."""
     try:
-        with warnings.catch_warnings():
-            # Pillow warns of odd metadata and large sizes; the first harms nothing, the second is checked here.
-            warnings.simplefilter("ignore")
-            yield
+        yield
     except FileNotFoundError as error:
         raise ImageError(f"no picture at {name}") from error
     except IsADirectoryError as error:
@@ -214,8 +216,8 @@ def _by_strips(image: Image.Image, mode: str, change: Callable[[Image.Image], Im
 
 def _upper_byte(image: Image.Image) -> Image.Image:
     # Pillow clips 16-bit to 255; keep the upper byte instead.
-    wide = np.asarray(image).astype(np.int64)
-    return Image.fromarray((np.clip(wide, 0, 65535) >> 8).astype(np.uint8))
+    wide = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
+    return Image.fromarray((wide >> 8).astype(np.uint8))
 
 
 def _on_white(image: Image.Image) -> Image.Image:

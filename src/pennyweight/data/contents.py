@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from pennyweight.core.files import as_text
 from pennyweight.core.machine import cores
 from pennyweight.data.source import Sample, Split, Unreadable
 
@@ -25,7 +26,7 @@ def read_samples(files: Sequence[Listed]) -> tuple[tuple[Sample, ...], tuple[Unr
     unreadable: list[Unreadable] = []
     for (path, label, split, name, group), digest in zip(files, digests, strict=True):
         if isinstance(digest, OSError):
-            unreadable.append(Unreadable(name, f"cannot read {path}: {digest.strerror}"))
+            unreadable.append(Unreadable(name, f"cannot read {as_text(path)}: {digest.strerror}"))
         else:
             samples.append(Sample(path, label, digest, split, name, group))
     return tuple(samples), tuple(unreadable)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pennyweight.core.errors import SourceError
+from pennyweight.core.files import as_text
 from pennyweight.core.images import EXTENSIONS
 from pennyweight.data.contents import Listed, read_samples
 from pennyweight.data.looks import looks
@@ -39,6 +40,9 @@ def folder(path: Path, *, address: str | None = None) -> Source:
     labels = tuple(child.name for child in _folders(first))
     if not labels:
         raise SourceError(f"{first} has no class folders; the pictures of each class go into a folder of its own")
+    for name in labels:
+        if as_text(name) != name:
+            raise SourceError(f"class folder '{as_text(name)}' of {first} has a name that is not UTF-8; rename it")
     listed: list[Listed] = []
     passed_over = 0
     for split, root in roots.items():
@@ -58,7 +62,7 @@ def folder(path: Path, *, address: str | None = None) -> Source:
             if not files:
                 raise SourceError(f"class folder {child} has no pictures; add some ({_known()}), or remove the folder")
             label = labels.index(child.name)
-            listed += [(file, label, split, file.relative_to(path).as_posix(), None) for file in files]
+            listed += [(file, label, split, as_text(file.relative_to(path).as_posix()), None) for file in files]
     samples, unreadable = read_samples(listed)
     suits = looks(samples)
     notes = () if not passed_over else (f"passed over {passed_over} files that are no pictures by their extension",)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pennyweight.core.errors import InputError, SourceError, nearest
+from pennyweight.core.files import as_text
 from pennyweight.data import archives, manifest, parquet
 from pennyweight.data.arrays import npz
 from pennyweight.data.folder import folder
@@ -36,6 +37,8 @@ def _open(text: str, group_by: str | None) -> Source:
     if not text:
         raise SourceError("no source was named; give a folder with a folder for each class, or a named set")
     path = Path(text).expanduser()
+    if as_text(path.resolve()) != str(path.resolve()):
+        raise SourceError(f"{as_text(path.resolve())} has a name that is not UTF-8, which a run cannot keep; rename it")
     if text == "digits":  # the one set that is always here
         return named_set(text)
     if path.exists():

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, get_args, runtime_checkable
 
 from pennyweight.core.errors import SourceError
+from pennyweight.core.files import as_text
 from pennyweight.core.images import Pixels
 
 __all__ = ["SPLITS", "Sample", "Source", "Split", "Stored", "Unreadable"]
@@ -55,7 +56,7 @@ class Sample:
     @property
     def where(self) -> str:
         """To find it: the path of a file, the name of anything else."""
-        return str(self.picture) if isinstance(self.picture, Path) else self.name
+        return as_text(self.picture) if isinstance(self.picture, Path) else self.name
 
     @property
     def place(self) -> float:

@@ -71,24 +71,36 @@ def split(source: Source) -> Splits:
     if not given["train"]:
         raise SourceError(f"{source.name} has val and test but no train; add one, or give no splits at all")
     if given["val"] and given["test"]:
-        (val, train), notes = _apart(given["test"], given["val"], given["train"])
+        (val, train), notes = _apart(source, given["test"], given["val"], given["train"])
         return Splits(train=train, val=val, test=given["test"], notes=notes)
     last: Split = "test" if given["test"] else "val"
-    (train,), apart = _apart(given[last], given["train"])
+    (train,), apart = _apart(source, given[last], given["train"])
     notes = ("its val is kept for the end, as the test split",) if last == "val" else ()
     notes += (*apart, f"about {VAL_SHARE:.0%} of its train, chosen by content, selects the weights")
     parts = _by_content(source, train, {"val": VAL_SHARE})
     return Splits(train=parts["train"], val=parts["val"], test=given[last], notes=notes)
 
 
-def _apart(last: Sequence[Sample], *earlier: tuple[Sample, ...]) -> tuple[list[tuple[Sample, ...]], tuple[str, ...]]:
-    """The earlier splits without what stands in a later one, the latest first; and a note if anything was left out."""
+def _apart(
+    source: Source, last: Sequence[Sample], *earlier: tuple[Sample, ...]
+) -> tuple[list[tuple[Sample, ...]], tuple[str, ...]]:
+    """The earlier splits without what stands in a later one, the latest first; and a note if anything was left out.
+
+    Raises SourceError where that leaves an earlier split nothing, or nothing of a class to train on.
+    """
     digests, groups = {s.digest for s in last}, {s.group for s in last}
     kept: list[tuple[Sample, ...]] = []
     for part in earlier:
         kept.append(tuple(s for s in part if s.digest not in digests and (s.group is None or s.group not in groups)))
         digests |= {s.digest for s in part}
         groups |= {s.group for s in part}
+    lost = {s.label for s in earlier[-1]} - {s.label for s in kept[-1]}
+    if lost or not all(kept):
+        what = f"class '{source.labels[min(lost)]}'" if lost else "the val split"
+        raise SourceError(
+            f"every picture of {what} of {source.name} that training or selection has is in a later split too, "
+            "which would score what was learnt; give each split its own pictures"
+        )
     left_out = sum(map(len, earlier)) - sum(map(len, kept))
     reason = "pictures are left out of training and selection: they, or their group, are in a later split too"
     return kept, (f"{left_out} {reason}",) if left_out else ()

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pennyweight.core.errors import InputError
+from pennyweight.core.files import as_text
 from pennyweight.core.images import Picture, Pixels
 from pennyweight.core.preprocess import Preprocess
 
@@ -73,7 +74,7 @@ class Classifier:
 
     def _names(self, group: Sequence[Picture], start: int) -> Iterator[str]:
         for number, picture in enumerate(group, start):
-            yield str(picture) if isinstance(picture, (str, Path)) else f"picture {number}"
+            yield as_text(picture) if isinstance(picture, (str, Path)) else f"picture {number}"
 
     def _prediction(self, source: str, probabilities: NDArray[np.float32], top: int) -> Prediction:
         best = np.argsort(-probabilities, kind="stable")[:top]

@@ -1,0 +1,57 @@
+"""Bad pictures among good ones, on the command line."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def mixed(pictures: Path, tmp_path: Path) -> list[Path]:
+    """Good, no picture, not there, torn, good."""
+    (tmp_path / "letter.jpg").write_text("Dear Sir or Madam,\n")
+    whole = (pictures / "dark" / "03.png").read_bytes()
+    (tmp_path / "torn.png").write_bytes(whole[: len(whole) // 2])
+    return [
+        pictures / "dark" / "01.png",
+        tmp_path / "letter.jpg",
+        tmp_path / "gone.png",
+        tmp_path / "torn.png",
+        pictures / "bright" / "02.png",
+    ]
+
+
+def test_bad_pictures_among_good_ones_are_named_and_the_good_ones_predicted(
+    pennyweight: Run, bundle_file: Path, mixed: list[Path]
+) -> None:
+    outcome = pennyweight("predict", bundle_file, *mixed, "--json")
+    assert outcome.status == 1
+    found = json.loads(outcome.out)
+    assert [(row["source"], row["label"]) for row in found["predictions"]] == [
+        (str(mixed[0]), "dark"),
+        (str(mixed[4]), "bright"),
+    ]
+    assert [row["source"] for row in found["failures"]] == [str(path) for path in mixed[1:4]]
+    errors = outcome.err.splitlines()
+    assert len(errors) == 3
+    for line, path, row in zip(errors, mixed[1:4], found["failures"], strict=True):
+        assert line == f"error: {row['error']}"
+        assert str(path) in line
+
+
+def test_the_same_for_a_person(
+    pennyweight: Run, bundle_file: Path, mixed: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    outcome = pennyweight("predict", bundle_file, *mixed)
+    assert outcome.status == 1
+    assert len(outcome.err.splitlines()) == 3
+    assert [line.split()[1] for line in outcome.out.splitlines()[2:]] == ["dark", "bright"]
+
+
+def test_only_bad_pictures_print_no_table(cannot: Callable[..., str], bundle_file: Path, tmp_path: Path) -> None:
+    assert "no picture at" in cannot("predict", bundle_file, tmp_path / "gone.png")
