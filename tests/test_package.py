@@ -19,7 +19,6 @@ import torch
 import pennyweight as pw
 from pennyweight.core.manifest import METADATA_KEY, Manifest
 
-ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "torchvision", "accelerate", "sklearn", "scipy", "matplotlib", "onnx", "safetensors")
 PARTS = {*HEAVY, "jinja2", "onnxscript"}
 
