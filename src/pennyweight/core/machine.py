@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-from importlib import metadata
 from pathlib import Path
 
 __all__ = ["cores", "machine", "versions"]
@@ -39,6 +38,8 @@ def machine() -> dict[str, str | int]:
 
 def versions() -> dict[str, str]:
     """Installed versions of the packages that figures depend on; what is not installed is left out."""
+    from importlib import metadata  # seldom needed, and long to load
+
     found = {}
     for package in PACKAGES:
         try:
