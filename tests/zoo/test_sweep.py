@@ -24,12 +24,9 @@ NAMES = [name for family in FAMILIES for name in family.variants]
 SMALLEST = {family.title: min(family.variants, key=lambda name: family.variants[name].params) for family in FAMILIES}
 FIXED_SIZE = ("vit", "hybrid", "window", "spectral")
 STEMS = ("imagenet", "cifar")
-# One row of each form that layers take: what the smallest rows do not show.
-OTHER_FORMS = ("resnet50", "se_resnet50", "resnext50_32x4d", "se_resnext50_32x4d", "vgg11_bn", "hybrid_sn_bn")
-FORMS = [
-    *SMALLEST.values(),
-    *(pytest.param(name, marks=() if variant(name).params < 6e6 else pytest.mark.slow) for name in OTHER_FORMS),
-]
+# One row of each form that layers take, in the default set; every other row in the slow one.
+QUICK = (*SMALLEST.values(), "hybrid_sn_bn")
+EVERY = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in NAMES]
 # Every network, the large ones in the slow set.
 BIG_SLOW = [pytest.param(name, marks=() if variant(name).params < 6e6 else pytest.mark.slow) for name in NAMES]
 
@@ -89,7 +86,7 @@ def test_another_head(name: str) -> None:
     assert model(own_input(name, model)).shape == (2, 3)
 
 
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize("stem", STEMS)
 def test_every_parameter_has_a_gradient(name: str, stem: str) -> None:
     model = create(name, num_classes=5, in_channels=variant(name).input_shape[0], stem=stem)
@@ -112,7 +109,7 @@ def test_a_fresh_network_knows_nothing(name: str) -> None:
     assert loss.item() == pytest.approx(math.log(row.num_classes), rel=0.2)
 
 
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("name", EVERY)
 def test_batches_layouts_and_repeats_change_nothing(name: str) -> None:
     model = create(name, num_classes=5, in_channels=variant(name).input_shape[0]).eval()
     batch = own_input(name, model, 3)
@@ -141,7 +138,7 @@ def test_any_size_that_is_not_too_small_will_do(name: str, stem: str) -> None:
                 model(torch.randn(1, 1, model.smallest_input - 1, 64))
 
 
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("name", EVERY)
 def test_it_can_be_exported(name: str) -> None:
     model = create(name, num_classes=5, in_channels=variant(name).input_shape[0]).eval()
     x = own_input(name, model)
