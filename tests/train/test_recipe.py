@@ -34,7 +34,6 @@ WRONG = {
     "weight_decay": [-1e-9, math.nan, math.inf],
     "warmup_epochs": [-1.0, math.nan, math.inf],
     "label_smoothing": [1.0, -0.1, math.nan],
-    "first_side": [0.0, 1.1, -0.5, math.nan],
     "shift": [-0.1, 0.6, math.nan],
     "policy": ["random", ""],
     "erase": [-0.1, 1.1, math.nan],

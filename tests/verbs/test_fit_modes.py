@@ -10,10 +10,8 @@ import pytest
 import torch
 
 import pennyweight as pw
-from pennyweight import data
 from pennyweight.core.errors import InputError, PennyweightError, RunError
 from pennyweight.nn.weights import read_weights
-from pennyweight.verbs.plan import make_plan
 from pennyweight.verbs.seeds import fit_seeds
 
 Fit = Callable[..., pw.Run]
@@ -64,15 +62,6 @@ def test_a_recipe_by_name_with_a_field_changed(fit_small: Fit, shapes: Path, tmp
     assert (recipe["optimizer"], recipe["lr"], recipe["epochs"], recipe["flip"]) == ("adam", 1e-3, 1, False)
     with pytest.raises(InputError, match="did you mean 'classic-cifar'"):
         fit_small(shapes, recipe={"name": "classic-cifer"}, out=tmp_path / "other")
-
-
-def test_pictures_do_not_grow_for_a_network_of_one_size() -> None:
-    asked = {"recipe": {"first_side": 0.5}, "input_size": 32, "stem": None, "config": {}, "weights": None, "seed": 0}
-    said = "pictures do not grow: vit_ti_16 is made for one size"
-    for model, side, heard in (("vit_ti_16", 1.0, True), ("mobilenet_v1", 0.5, False)):
-        plan = make_plan(data.open("digits"), model, pictures=100, **asked)
-        assert plan.recipe.first_side == side
-        assert (said in plan.why) == heard
 
 
 def test_a_smaller_network_learns_from_a_run(trained: pw.Run, fit_small: Fit, shapes: Path, tmp_path: Path) -> None:

@@ -21,7 +21,6 @@ from pennyweight.data import Batch
 from pennyweight.train.average import Average
 from pennyweight.train.batches import Batches, Teacher
 from pennyweight.train.epoch import Epoch, Watcher
-from pennyweight.train.growth import grown
 from pennyweight.train.keeper import Keeper
 from pennyweight.train.loss import loss_of
 from pennyweight.train.optimizer import make_optimizer, make_schedule
@@ -197,7 +196,7 @@ class Training:
         for rows in own.parts(recipe.accumulate):
             x, targets = self.inputs(rows)
             with arithmetic(recipe, self.ranks.device):
-                logits = self.forward(grown(x, len(self.progress.own) + 1, recipe))
+                logits = self.forward(x)
             logits = logits if recipe.precision == "float64" else logits.float()
             taught = None if self.teacher is None else self.teacher(x)
             loss = loss_of(logits, targets, rows.mixed, taught, recipe, self.class_weights) * (

@@ -49,8 +49,6 @@ class Recipe:
     """Mirror each picture with a chance of one half."""
     shift: float = 0.125
     """Move pictures by up to this share of their side."""
-    first_side: float = 1.0
-    """Pictures begin at this share of their side, and have the whole of it for the last third of the epochs."""
     policy: Policy = "none"
     """trivial (TrivialAugment) or rand (RandAugment): one random change, or two, to each picture."""
     erase: float = 0.0
@@ -98,8 +96,6 @@ class Recipe:
             ("warmup_epochs", _positive(self.warmup_epochs) or self.warmup_epochs == 0, "at least 0"),
             ("label_smoothing", 0 <= self.label_smoothing < 1, "at least 0 and below 1"),
             ("shift", 0 <= self.shift <= 0.5, "between 0 and 0.5"),
-            ("first_side", 0 < self.first_side <= 1, "above 0 and at most 1"),
-            ("first_side", self.first_side == 1 or self.mode != "head", "1 in mode head, which keeps features"),
             ("erase", 0 <= self.erase <= 1, "between 0 and 1"),
             ("mixup", _positive(self.mixup) or self.mixup == 0, "at least 0"),
             ("cutmix", _positive(self.cutmix) or self.cutmix == 0, "at least 0"),

@@ -84,9 +84,8 @@ def train_by_mode(work: Work) -> Epoch:
 def _first_part(recipe: Recipe) -> Recipe:
     """What finetune does before it lets the trunk move."""
     return replace(
-        recipe, epochs=recipe.head_epochs, optimizer="adamw", lr=recipe.head_lr, schedule="cosine", warmup_epochs=0.0,
-        first_side=1.0,
-    )  # fmt: skip
+        recipe, epochs=recipe.head_epochs, optimizer="adamw", lr=recipe.head_lr, schedule="cosine", warmup_epochs=0.0
+    )
 
 
 def _head(work: Work, recipe: Recipe) -> list[Epoch]:

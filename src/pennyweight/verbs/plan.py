@@ -119,9 +119,6 @@ def make_plan(
         )
     if checkpoint is not None:
         why += _unsaid(checkpoint, source)
-    if settled.first_side < 1 and zoo.settle(name, {}, size=preprocess.size):
-        settled = replace(settled, first_side=1.0)
-        reasons += (f"pictures do not grow: {name} is made for one size",)
     small = "cifar" if preprocess.size < SMALL_INPUT and ":" not in name else usual.stem
     depth = {"drop_path": settled.drop_path} if settled.drop_path else {}
     return Plan(
