@@ -92,6 +92,25 @@ def test_frozen_parameters_stay(make_network: Make, make_pictures: Make, run_tra
     assert not torch.equal(before["linear.weight"], network.linear.weight)
 
 
+def test_pictures_grow(make_pictures: Make, run_training: Make) -> None:
+    """Those of validation are whole."""
+    seen: dict[bool, list[int]] = {True: [], False: []}
+
+    class Watched(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(3, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            seen[self.training].append(x.shape[-1])
+            logits: Tensor = self.linear(x.mean((2, 3)))
+            return logits
+
+    pictures = make_pictures(CLASSES)
+    run_training(Watched(), pictures, pictures, first_size=0.5, epochs=3, batch=32)
+    assert seen == {True: [4, 8, 8], False: [8, 8, 8]}
+
+
 # Reproducibility
 
 

@@ -16,7 +16,7 @@ from pennyweight.train import Ranks, Recipe
 from pennyweight.train import speed as room
 from pennyweight.train.preflight import preflight
 from pennyweight.train.speed import measure
-from pennyweight.train.timing import epoch_seconds
+from pennyweight.train.timing import Pace, measure_pace
 from pennyweight.train.trackers import TRACKERS, check_tracker, open_tracker
 
 Make = Callable[..., Any]
@@ -124,15 +124,29 @@ def test_a_way_that_differs_from_float32_is_refused(make_network: Make, make_pic
 
 
 def test_an_epochs_seconds_grow_with_its_steps(make_network: Make, make_pictures: Make) -> None:
-    pictures = make_pictures(CLASSES)
+    pictures, recipe = make_pictures(CLASSES), Recipe(batch=16, epochs=1)
 
     def seconds(count: int) -> float:
-        return epoch_seconds(
-            make_network(), make_pictures([number % 4 for number in range(count)]), pictures, Recipe(batch=16),
+        pace = measure_pace(
+            make_network(), make_pictures([number % 4 for number in range(count)]), pictures, recipe,
             preprocess=pictures.preprocess, ranks=Ranks(), seed=0, teacher=None,
         )  # fmt: skip
+        return pace.seconds(recipe, 8)
 
     assert seconds(3200) > 3 * seconds(48)
+
+
+def test_smaller_pictures_leave_time_for_more_epochs() -> None:
+    """16, 24 and 32 pixels of a step take 1, 2.25 and 4 times the same; epochs have 10 steps."""
+    pace = Pace(steps=10, first_step_s=0.01, step_s=0.04, validation_s=0.1)
+    whole, growing = Recipe(epochs=6), Recipe(epochs=6, first_size=0.5)
+    assert [growing.side(32, epoch) for epoch in range(1, 7)] == [16, 20, 24, 28, 32, 32]
+    assert pace.seconds(whole, 32) == pytest.approx(6 * (10 * 0.04 + 0.1))
+    steps_s = sum(0.01 * (side / 16) ** 2 for side in (16, 20, 24, 28, 32, 32))
+    assert pace.seconds(growing, 32) == pytest.approx(10 * steps_s + 0.6)
+    assert pace.epochs_within(3.01, whole, 32) == 6
+    assert pace.epochs_within(3.01, growing, 32) == 7
+    assert pace.epochs_within(0.1, whole, 32) == 1
 
 
 def test_trackers_are_known_before_training(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pennyweight.core.errors import InputError
 from pennyweight.train import Recipe
 
 WRONG = {
+    "first_size": [0, -0.5, 1.1, math.nan],
     "epochs": [0, -1],
     "batch": [1, 0, -8],
     "mode": ["auto", ""],
@@ -42,6 +43,7 @@ WRONG = {
     "balance": ["equal", ""],
 }
 EDGES = {
+    "first_size": 1.0,
     "epochs": 1,
     "batch": 2,
     "optimizer": "sgd",
@@ -77,7 +79,7 @@ def test_the_edge_of_the_range_is_inside(field: str, value: Any) -> None:
 
 
 def test_every_number_of_a_recipe_has_a_rule() -> None:
-    ruled = {field.name for field in dataclasses.fields(Recipe)} - {"flip", "compile"}
+    ruled = {field.name for field in dataclasses.fields(Recipe)} - {"flip", "compile", "freeze_norms"}
     assert set(WRONG) == ruled
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from pennyweight.core.errors import InputError, PennyweightError
 from pennyweight.core.preprocess import Preprocess
@@ -24,7 +24,7 @@ from pennyweight.train.epoch import Epoch, Watcher
 from pennyweight.train.keeper import Keeper
 from pennyweight.train.loss import loss_of
 from pennyweight.train.optimizer import make_optimizer, make_schedule
-from pennyweight.train.path import arithmetic, make_inputs, put_in_layout
+from pennyweight.train.path import arithmetic, make_inputs, put_in_layout, put_in_training
 from pennyweight.train.progress import Progress, Sums
 from pennyweight.train.ranks import Ranks
 from pennyweight.train.recipe import Recipe
@@ -150,7 +150,7 @@ class Training:
         progress, recipe = self.progress, self.recipe
         number = len(progress.own) + 1
         self.watcher.epoch_started(len(progress.history) + 1, self.steps)
-        self.network.train()
+        put_in_training(self.network, recipe)
         batches = self.training.epoch(
             number, batch=recipe.batch, seed=self.seed, augment=recipe.augment, device=self.ranks.device
         )
@@ -195,10 +195,8 @@ class Training:
         recipe, total, right = self.recipe, 0.0, 0.0
         for rows in own.parts(recipe.accumulate):
             x, targets = self.inputs(rows)
-            with arithmetic(recipe, self.ranks.device):
-                logits = self.forward(x)
-            logits = logits if recipe.precision == "float64" else logits.float()
             taught = None if self.teacher is None else self.teacher(x)
+            logits = self._logits(self.forward, self._grown(x))
             loss = loss_of(logits, targets, rows.mixed, taught, recipe, self.class_weights) * (
                 len(rows.targets) / images
             )
@@ -208,8 +206,27 @@ class Training:
             right += int((logits.argmax(1) == targets).sum())
         return total, right
 
+    def _grown(self, x: Tensor) -> Tensor:
+        """Pictures as large as this epoch has them."""
+        if self.recipe.first_size == 1:
+            return x
+        side = self.recipe.side(x.shape[-1], len(self.progress.own) + 1)
+        if side == x.shape[-1]:
+            return x
+        return F.interpolate(x, size=(side, side), mode="bilinear", antialias=True)
+
+    def answer(self, batch: Batch) -> Tensor:
+        """What the network answers, as validation asks it. -> (B, classes)"""
+        return self._logits(self.network, self.inputs(batch)[0])
+
+    def _logits(self, network: Any, x: Tensor) -> Tensor:
+        """What `network` answers, computed in the recipe's precision, in float32 at least."""
+        with arithmetic(self.recipe, self.ranks.device):
+            logits: Tensor = network(x)
+        return logits if self.recipe.precision == "float64" else logits.float()
+
     def validate(self, validation: Batches) -> Epoch:
-        """This epoch's figures, with the model in eval mode, in float32, on pictures as they are."""
+        """This epoch's figures, with the model in eval mode, in the recipe's precision, on pictures as they are."""
         started = time.perf_counter()
         with self.averaged():
             loss, accuracy = self._score(validation)
@@ -235,7 +252,7 @@ class Training:
         self.network.eval()
         loss, right = 0.0, 0.0
         for x, targets in map(self.inputs, self.ranks.turns(validation.in_order(self.recipe.batch))):
-            logits = self.network(x)
+            logits = self._logits(self.network, x)
             loss += F.cross_entropy(logits, targets, reduction="sum").item()
             right += int((logits.argmax(1) == targets).sum())
             if self._asked_to_stop():

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Batch
-from pennyweight.train.path import make_inputs, put_in_layout
+from pennyweight.train.path import make_inputs, put_in_layout, put_in_training
 from pennyweight.train.recipe import Recipe
 
 __all__ = ["preflight"]
@@ -43,10 +43,11 @@ def preflight(model: nn.Module, batch: Batch, recipe: Recipe, *, preprocess: Pre
     for module in copied.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0  # chance would hide what is looked for
+    put_in_training(copied, recipe)
     found = [
         _start(copied, x, targets, classes),
         _gradients(copied, x, targets),
-        _agreement(copied, x, targets),
+        _agreement(copied, x),
         _overfit(copied, x, targets),
     ]
     failed = [line for passed, line in found if not passed]
@@ -60,7 +61,6 @@ Finding = tuple[bool, str]
 
 def _start(model: nn.Module, x: Tensor, targets: Tensor, classes: int) -> Finding:
     """Untrained, every class is as likely as any other."""
-    model.train()
     with torch.no_grad():
         loss = F.cross_entropy(model(x), targets).item()
     expected = math.log(classes)
@@ -84,12 +84,12 @@ def _gradients(model: nn.Module, x: Tensor, targets: Tensor) -> Finding:
     )
 
 
-def _agreement(model: nn.Module, x: Tensor, targets: Tensor) -> Finding:
+def _agreement(model: nn.Module, x: Tensor) -> Finding:
     """Once norms have seen a batch often enough, eval mode answers as train mode does."""
-    copied = copy.deepcopy(model).train()
+    copied = copy.deepcopy(model)
     with torch.no_grad():
         for module in copied.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.training:
                 module.reset_running_stats()
                 module.momentum = None  # a plain mean, which needs few passes
         started = time.monotonic()
@@ -110,7 +110,6 @@ def _agreement(model: nn.Module, x: Tensor, targets: Tensor) -> Finding:
 
 def _overfit(model: nn.Module, x: Tensor, targets: Tensor) -> Finding:
     """A network that cannot learn a few pictures by heart learns nothing from many."""
-    model.train()
     optimizer = torch.optim.Adam((p for p in model.parameters() if p.requires_grad), lr=2e-3)
     losses = []
     for _ in _within(STEPS, SECONDS):

@@ -17,6 +17,11 @@ Schedule = Literal["cosine", "one-cycle", "constant"]
 Layout = Literal["channels_last", "channels_first"]
 Precision = Literal["float32", "bfloat16", "float64"]
 
+GROWING = 2 / 3
+"""Share of the epochs in which pictures grow."""
+SIDES = 4
+"""Pictures on their way have a multiple of so many pixels."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -49,6 +54,9 @@ class Recipe:
     """Mirror each picture with a chance of one half."""
     shift: float = 0.125
     """Move pictures by up to this share of their side."""
+    first_size: float = 1.0
+    """Share of their side that training pictures have at first; they grow to the whole of it, which the last third of
+    the epochs has. Smaller pictures take less time."""
     policy: Policy = "none"
     """trivial (TrivialAugment) or rand (RandAugment): one random change, or two, to each picture."""
     erase: float = 0.0
@@ -73,6 +81,8 @@ class Recipe:
     """The rate of that layer meanwhile, with adamw."""
     rate_decay: float = 1.0
     """Each stage towards the stem learns at this share of the rate of the one behind it."""
+    freeze_norms: bool = False
+    """Batch norms normalise by the statistics that the weights came with, as in use, not by those of each batch."""
     distill_share: float = 0.7
     """Of the loss, how much is agreement with the teacher, where there is one."""
     temperature: float = 4.0
@@ -96,6 +106,7 @@ class Recipe:
             ("warmup_epochs", _positive(self.warmup_epochs) or self.warmup_epochs == 0, "at least 0"),
             ("label_smoothing", 0 <= self.label_smoothing < 1, "at least 0 and below 1"),
             ("shift", 0 <= self.shift <= 0.5, "between 0 and 0.5"),
+            ("first_size", 0 < self.first_size <= 1, "above 0 and at most 1"),
             ("erase", 0 <= self.erase <= 1, "between 0 and 1"),
             ("mixup", _positive(self.mixup) or self.mixup == 0, "at least 0"),
             ("cutmix", _positive(self.cutmix) or self.cutmix == 0, "at least 0"),
@@ -129,6 +140,12 @@ class Recipe:
             mixup=self.mixup,
             cutmix=self.cutmix,
         )
+
+    def side(self, size: int, epoch: int) -> int:
+        """Pixels a side of `epoch`'s training pictures, of which the input has `size`; epochs count from 1."""
+        grown = min(1.0, (epoch - 1) / (GROWING * self.epochs))
+        share = self.first_size + (1 - self.first_size) * grown
+        return min(size, max(1, round(share * size / SIDES)) * SIDES)
 
     def to_dict(self) -> dict[str, Any]:
         """As run.json keeps it."""

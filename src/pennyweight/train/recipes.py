@@ -19,7 +19,14 @@ RECIPES: Mapping[str, Recipe] = {
     "steady": Recipe(),
     # Many small pictures in little time: after Smith and Topin 2017, arXiv:1708.07120, and Page 2018 (DAWNBench).
     "quick": Recipe(
-        epochs=16, batch=128, optimizer="sgd", lr=0.2, weight_decay=5e-4, schedule="one-cycle", label_smoothing=0.1
+        epochs=16,
+        batch=128,
+        optimizer="sgd",
+        lr=0.2,
+        weight_decay=5e-4,
+        schedule="one-cycle",
+        label_smoothing=0.1,
+        first_size=0.625,
     ),
     # The last layer on kept features.
     "probe": Recipe(
@@ -27,7 +34,14 @@ RECIPES: Mapping[str, Recipe] = {
     ),
     # The last layer, then all of it, the stem slowest.
     "gentle": Recipe(
-        mode="finetune", epochs=8, batch=32, lr=2e-4, weight_decay=0.01, warmup_epochs=1.0, rate_decay=0.7
+        mode="finetune",
+        epochs=8,
+        batch=32,
+        lr=2e-4,
+        weight_decay=0.01,
+        warmup_epochs=1.0,
+        rate_decay=0.7,
+        freeze_norms=True,
     ),
     # The first network of many courses: Adam 1e-3 over 10 epochs, pictures as they are.
     "classic-cifar": Recipe(epochs=10, batch=128, optimizer="adam", lr=1e-3, warmup_epochs=0.0, **_CLASSIC),  # type: ignore[arg-type]

@@ -1,10 +1,11 @@
-"""How long an epoch takes here, for a schedule that fits the time."""
+"""How long the parts of a training take here, for a schedule that fits the time."""
 
 from __future__ import annotations
 
 import copy
 import statistics
 import time
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import torch
@@ -14,17 +15,46 @@ from pennyweight.core.preprocess import Preprocess
 from pennyweight.train.batches import Batches, Teacher
 from pennyweight.train.keeper import Keeper
 from pennyweight.train.loop import Training
+from pennyweight.train.path import put_in_training
 from pennyweight.train.ranks import Ranks
 from pennyweight.train.recipe import Recipe
 from pennyweight.train.speed import WARM_UP, Nobody
 
-__all__ = ["epoch_seconds"]
+__all__ = ["Pace", "measure_pace"]
 
 STEPS = 12
 VALIDATION_BATCHES = 3
 
 
-def epoch_seconds(
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """Seconds of the parts of a training."""
+
+    steps: int
+    """Of an epoch."""
+    first_step_s: float
+    """Of pictures as small as the first epoch has them."""
+    step_s: float
+    """Of pictures as large as they become."""
+    validation_s: float
+
+    def seconds(self, recipe: Recipe, size: int) -> float:
+        """Of a whole training; a step takes as long as its pictures have pixels, and what they do not decide."""
+        first = recipe.side(size, 1) ** 2
+        by_pixel = (self.step_s - self.first_step_s) / (size**2 - first) if first < size**2 else 0.0
+        sides = [recipe.side(size, epoch) for epoch in range(1, recipe.epochs + 1)]
+        steps_s = sum(self.step_s - by_pixel * (size**2 - side**2) for side in sides)
+        return self.steps * steps_s + recipe.epochs * self.validation_s
+
+    def epochs_within(self, left_s: float, recipe: Recipe, size: int) -> int:
+        """As many as the time is enough for; at least one."""
+        epochs = 1
+        while self.seconds(replace(recipe, epochs=epochs + 1), size) <= left_s:
+            epochs += 1
+        return epochs
+
+
+def measure_pace(
     model: nn.Module,
     training: Batches,
     validation: Batches,
@@ -34,33 +64,35 @@ def epoch_seconds(
     ranks: Ranks,
     seed: int,
     teacher: Teacher | None,
-) -> float:
-    """Seconds of an epoch with its validation, from a few steps of each on a copy of `model`."""
-    trial = Training(
-        copy.deepcopy(model),
-        training=training,
-        recipe=recipe,
-        seed=seed,
-        watcher=Nobody(),
-        preprocess=preprocess,
-        keeper=Keeper(),
-        teacher=teacher,
-        ranks=ranks,
-    )
-    trial.network.train()
-    spent = []
-    started = time.perf_counter()
-    batches = training.epoch(1, batch=recipe.batch, seed=seed, augment=recipe.augment)
-    for batch in islice(batches, WARM_UP + STEPS):
-        trial.step(batch)
-        spent.append(time.perf_counter() - started)
+) -> Pace:
+    """From a few steps of each kind on copies of `model`."""
+
+    def trial(tried: Recipe) -> tuple[Training, float]:
+        made = Training(
+            copy.deepcopy(model), training=training, recipe=tried, seed=seed, watcher=Nobody(),
+            preprocess=preprocess, keeper=Keeper(), teacher=teacher, ranks=ranks,
+        )  # fmt: skip
+        put_in_training(made.network, tried)
+        spent = []
         started = time.perf_counter()
-    step_s = statistics.median(spent[WARM_UP:] or spent)
-    trial.network.eval()
+        for batch in islice(training.epoch(1, batch=tried.batch, seed=seed, augment=tried.augment), WARM_UP + STEPS):
+            made.step(batch)
+            spent.append(time.perf_counter() - started)
+            started = time.perf_counter()
+        return made, statistics.median(spent[WARM_UP:] or spent)
+
+    whole, step_s = trial(replace(recipe, first_size=1.0))
+    first_step_s = trial(recipe)[1] if recipe.first_size < 1 else step_s
+    whole.network.eval()
     started, images = time.perf_counter(), 0
     with torch.inference_mode():
         for batch in islice(validation.in_order(recipe.batch), VALIDATION_BATCHES):
-            trial.network(trial.inputs(batch)[0])
+            whole.answer(batch)
             images += len(batch.targets)
     image_s = (time.perf_counter() - started) / images
-    return float(trial.steps * step_s + len(validation) / ranks.count * image_s)
+    return Pace(
+        steps=whole.steps,
+        first_step_s=first_step_s,
+        step_s=step_s,
+        validation_s=len(validation) / ranks.count * image_s,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -121,14 +122,17 @@ def make_plan(
         why += _unsaid(checkpoint, source)
     small = "cifar" if preprocess.size < SMALL_INPUT and ":" not in name else usual.stem
     depth = {"drop_path": settled.drop_path} if settled.drop_path else {}
+    resolved = {
+        "name": name,
+        "num_classes": len(source.labels),
+        "in_channels": source.channels,
+        "stem": stem or (small if checkpoint is None else checkpoint.stem or usual.stem),
+        "config": zoo.settle(name, {**said, **depth, **config}, size=preprocess.size),
+    }
+    if recipe_name is not None and not _grows(resolved, settled.side(preprocess.size, 1)):
+        settled = replace(settled, first_size=1.0)
     return Plan(
-        model={
-            "name": name,
-            "num_classes": len(source.labels),
-            "in_channels": source.channels,
-            "stem": stem or (small if checkpoint is None else checkpoint.stem or usual.stem),
-            "config": zoo.settle(name, {**said, **depth, **config}, size=preprocess.size),
-        },
+        model=resolved,
         preprocess=preprocess,
         recipe=settled,
         recipe_name=recipe_name,
@@ -136,6 +140,11 @@ def make_plan(
         checkpoint=checkpoint,
         why=(*why, *reasons),
     )
+
+
+def _grows(model: Mapping[str, Any], side: int) -> bool:
+    """Whether a network takes pictures so small as well as those of its input."""
+    return "size" not in model["config"] and getattr(zoo.sketch(**model), "smallest_input", math.inf) <= side
 
 
 def _unsaid(checkpoint: zoo.Checkpoint, source: data.Source) -> tuple[str, ...]:

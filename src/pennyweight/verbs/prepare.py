@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import torch
@@ -23,7 +24,7 @@ from pennyweight.train.batches import Teacher
 from pennyweight.train.preflight import preflight as check
 from pennyweight.train.speed import measure
 from pennyweight.train.teacher import make_teacher
-from pennyweight.train.timing import epoch_seconds
+from pennyweight.train.timing import measure_pace
 from pennyweight.verbs.load import preprocess_of, restore
 from pennyweight.verbs.plan import Plan
 
@@ -53,6 +54,7 @@ def prepare(
 
     Raises PennyweightError for what the pre-flight checks find, InputError when the time is over already.
     """
+    started = perf_counter()
     recipe, training = plan.recipe, pictures["train"]
     augment = recipe.augment
     batches = list(islice(training.epoch(1, batch=recipe.batch, seed=plan.seed, augment=augment), 3))
@@ -78,18 +80,20 @@ def prepare(
     if left_s is not None and not whole:
         note("the last layer takes seconds: its epochs are not fitted to the time")
     if left_s is not None and whole:
-        epoch_s = epoch_seconds(
+        pace = measure_pace(
             network, training, pictures["val"], recipe,
             preprocess=plan.preprocess, ranks=ranks, seed=plan.seed, teacher=teacher,
         )  # fmt: skip
-        epoch_s = ranks.gather(epoch_s)[0]
-        test_s = epoch_s * len(pictures["test"]) / (3 * len(training) + len(pictures["val"]))
+        pace = ranks.gather(pace)[0]
+        left_s -= perf_counter() - started
         if left_s <= 0:
             raise InputError("reading the pictures took all of --minutes; give it more")
-        epochs = max(1, int((left_s * (1 - SPARE) - test_s) / epoch_s))
-        note(f"an epoch takes {epoch_s:.0f} s here: {epochs} of them fit the time")
-        recipe = replace(recipe, epochs=epochs)
-        found = {**(found or {}), "epoch_s": epoch_s}
+        test_s = pace.validation_s * len(pictures["test"]) / len(pictures["val"])
+        epochs = pace.epochs_within(left_s * (1 - SPARE) - test_s, recipe, plan.preprocess.size)
+        recipe = replace(recipe, epochs=ranks.gather(epochs)[0])
+        epoch_s = pace.seconds(recipe, plan.preprocess.size) / recipe.epochs
+        note(f"an epoch takes {epoch_s:.0f} s here: {recipe.epochs} of them fit the time")
+        found = {**(found or {}), "epoch_s": epoch_s, "pace": asdict(pace)}
     return replace(plan, recipe=recipe), found
 
 
