@@ -130,3 +130,11 @@ def test_an_error_that_the_model_caught_is_not_the_one_reported() -> None:
 
     with pytest.raises(InputError, match="Linear 'last' received"):
         count(Tries(), (4,))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
+def test_a_scripted_model_is_counted_as_a_whole() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    cost = count(torch.jit.script(model), (3, 8, 8))
+    assert (cost.macs, cost.params) == (4 * 36 * 27, 4 * 27 + 4)
+    assert cost.notes == ()

@@ -131,7 +131,10 @@ def facts(weighed: Weighed) -> list[tuple[str, str]]:
         ("peak of activations", live),
     ]
     if cost.peak_training_bytes is not None:
-        lines.append(("peak of a training step", f"{cost.peak_training_bytes / MB:,.1f} MB, gradients included"))
+        step = f"{cost.peak_training_bytes / MB:,.1f} MB, gradients included"
+        if cost.training_workspace_bytes:
+            step += f" (and {cost.training_workspace_bytes / MB:,.1f} MB for reordering where channels are last)"
+        lines.append(("peak of a training step", step))
     lines.append(("operations", f"{cost.ops:,}"))
     lines.append(("arithmetic intensity", f"{cost.arithmetic_intensity:.1f} operations a byte"))
     if weighed.predicted_ms is not None:

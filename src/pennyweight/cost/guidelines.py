@@ -151,7 +151,7 @@ def _with_widths(operation: Operation, c_in: int, c_out: int, groups: int) -> Op
         ops=2 * macs,
         bytes_read=size * (prod(x) + prod(weight)),
         bytes_written=size * prod(output),
-        settings=(*operation.settings[:3], groups),
+        settings=(*operation.settings[:3], groups, *operation.settings[4:]),
     )
 
 
