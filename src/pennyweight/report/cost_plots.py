@@ -110,12 +110,11 @@ def experiment_bars(
     title: str, labels: Sequence[str], ms: Sequence[float], quartiles: Sequence[Sequence[float]]
 ) -> str:
     """SVG of one experiment: a bar for each row's milliseconds with its quartiles, from zero."""
-    figure, axes = _axes(380, 230, (0.13, 0.12, 0.84, 0.72))
+    figure, axes = _axes(380, 210, (0.13, 0.13, 0.84, 0.82))
     spread = np.abs(np.asarray(quartiles).T - np.asarray(ms))
     axes.bar(range(len(ms)), ms, color=BLUE, width=0.65, yerr=spread, error_kw={"elinewidth": 1, "capsize": 3})
     axes.set_xticks(range(len(ms)), labels, fontsize=8, parse_math=False)
     axes.set_ylabel("milliseconds")
-    axes.set_title(title, fontsize=9, loc="left", parse_math=False)
     axes.yaxis.set_major_locator(MaxNLocator(6))
     axes.grid(axis="x", visible=False)
     return as_svg(figure, "experiment-" + "".join(filter(str.isalnum, title[:8])).lower(), title)
