@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
+from pennyweight.cli.cost_tree import tree_rows
 from pennyweight.report.formats import number, shape, share
 from pennyweight.report.tables import Column, table
 
@@ -95,7 +96,7 @@ def _fits(column: Shown, weighed: Weighed, by: By, width: int) -> bool:
 
 
 def one(weighed: Weighed, by: By, sort: str | None, *, lint: bool) -> None:
-    """A network: its rows and totals, its memory, what was not counted; with `lint` its guidelines."""
+    """A network: rows (layers as a tree) and totals, memory, what was not counted; with `lint` its guidelines."""
     console, cost = Console(), weighed.cost
     shown = [column for column in COLUMNS if _fits(column, weighed, by, console.width)]
     totals = {
@@ -107,7 +108,9 @@ def one(weighed: Weighed, by: By, sort: str | None, *, lint: bool) -> None:
         "bound": "",
         "predicted_ms": sum(row.predicted_ms for row in weighed.times),
     }
-    rows = [] if by == "total" else rows_of(weighed, by, sort)
+    rows: Sequence[Mapping[str, Any]] = [] if by == "total" else rows_of(weighed, by, sort)
+    if by == "layer" and sort is None:
+        rows = tree_rows(rows, SORTS)
     cells = [[column.value(row) for column in shown] for row in (*rows, totals)]
     headings = [column.heading for column in shown]
     console.print(table(f"{weighed.name}, batch {cost.batch}", headings, cells[:-1], totals=cells[-1]))
