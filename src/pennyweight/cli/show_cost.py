@@ -125,18 +125,18 @@ def facts(weighed: Weighed) -> list[tuple[str, str]]:
     """What a report says in words: weights, memory, intensity, times, what to know, what was not counted."""
     cost = weighed.cost
     frozen = cost.params - cost.trainable_params
-    live = f"{cost.peak_activation_bytes / MB:,.1f} MB while {cost.peak_layer or 'the network'} runs"
+    live = f"{number(cost.peak_activation_bytes / MB)} MB while {cost.peak_layer or 'the network'} runs"
     if cost.workspace_bytes:
-        live += f" (and {cost.workspace_bytes / MB:,.1f} MB for reordering where channels are not last)"
+        live += f" (and {number(cost.workspace_bytes / MB)} MB for reordering where channels are not last)"
     lines = [
         ("parameters", f"{cost.params:,}" + (f", of which {frozen:,} frozen" if frozen else "")),
-        ("weights", f"{cost.weight_bytes / MB:,.1f} MB"),
+        ("weights", f"{number(cost.weight_bytes / MB)} MB"),
         ("peak of activations", live),
     ]
     if cost.peak_training_bytes is not None:
-        step = f"{cost.peak_training_bytes / MB:,.1f} MB, gradients included"
+        step = f"{number(cost.peak_training_bytes / MB)} MB, gradients included"
         if cost.training_workspace_bytes:
-            step += f" (and {cost.training_workspace_bytes / MB:,.1f} MB for reordering where channels are last)"
+            step += f" (and {number(cost.training_workspace_bytes / MB)} MB for reordering where channels are last)"
         lines.append(("peak of a training step", step))
     lines.append(("operations", f"{cost.ops:,}"))
     lines.append(("arithmetic intensity", f"{cost.arithmetic_intensity:.1f} operations a byte"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -52,7 +53,7 @@ def forward_pass(model: nn.Module, input_shape: Sequence[int], *, batch: int = 1
         raise InputError(f"input shape and batch must be whole numbers of at least 1, not {shape} with batch {batch}")
     sizes = (batch, *shape)
     failures: list[tuple[Exception, Watch | None]] = []
-    with _kept_random_state(), slow_attention():
+    with _kept_random_state(), slow_attention(), _silent_fakes():
         for make, notes in _ways(model):
             watch = None
             try:
@@ -118,6 +119,17 @@ def _backward(out: Any) -> None:
 
 def _opened(out: Any) -> list[Tensor]:
     return tensors(list(out.values()) if isinstance(out, Mapping) else out)
+
+
+@contextmanager
+def _silent_fakes() -> Iterator[None]:
+    """Fake tensors write to the log what they raise; it is said once, in our words."""
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 @contextmanager
