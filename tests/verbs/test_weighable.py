@@ -49,7 +49,7 @@ def test_a_callable_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         pw.weigh("own_networks:tini", (3, 4, 4))
     with pytest.raises(InputError, match="type int came in place of a network"):
         pw.weigh("own_networks:number", (3, 4, 4))
-    with pytest.raises(InputError, match="own_networks:broken is called without arguments.* OSError: no file"):
+    with pytest.raises(InputError, match=r"own_networks:broken is called without arguments.* OSError: no file"):
         pw.weigh("own_networks:broken", (3, 4, 4))
     with pytest.raises(InputError, match="'not_python' cannot be imported: SyntaxError"):
         pw.weigh("not_python:tiny", (3, 4, 4))
