@@ -89,7 +89,7 @@ COLUMNS = (
 
 
 def _fits(column: Shown, weighed: Weighed, by: By, width: int) -> bool:
-    if column.heading.title == "type" and by != "layer":
+    if column.heading.title in ("type", "bound by") and by != "layer":
         return False
     timed = bool(weighed.times)
     return timed if column.timed else not (column.wide and timed and width < WIDE)
