@@ -11,6 +11,7 @@ times, with the median. Eager, float32, no gradients, random weights.
 import argparse
 import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -155,6 +156,8 @@ def report(
         alone = [rank(few, {key: float(costs[key].macs) for key in few}, truth) for truth in (shortest, median)]
         lines.append(f"| rank correlation under 1 G MACs, batch {b} | {found[0]} | {found[1]} |")
         lines.append(f"| … of MACs alone | {alone[0]} | {alone[1]} |")
+        own = [halves(few, times, middle) for middle in (min, statistics.median)]
+        lines.append(f"| … of measured times with themselves, every other round | {own[0]} | {own[1]} |")
     lines += [
         "",
         "| network | batch | million MACs | predicted ms | shortest ms | median ms |",
@@ -173,6 +176,12 @@ def error(keys: list[tuple[str, int]], found: dict[tuple[str, int], float], trut
 
 def rank(keys: list[tuple[str, int]], found: dict[tuple[str, int], float], truth: dict[tuple[str, int], float]) -> str:
     return f"{spearmanr([found[key] for key in keys], [truth[key] for key in keys])[0]:.3f}"
+
+
+def halves(keys: list[tuple[str, int]], times: dict[tuple[str, int], list[float]], middle: Callable[..., float]) -> str:
+    """How well what half of the rounds say agrees with the other half; no prediction can be told to be better."""
+    first, second = ({key: middle(times[key][start::2]) for key in keys} for start in (0, 1))
+    return rank(keys, first, second)
 
 
 if __name__ == "__main__":

@@ -52,6 +52,18 @@ def test_layers_and_totals(pennyweight: Run) -> None:
     assert "predicted" not in outcome.out  # nothing is predicted for a machine that was not measured
 
 
+def test_layers_stand_in_a_tree_with_subtotals(pennyweight: Run) -> None:
+    outcome = pennyweight("weigh", "torchvision:resnet18", "--input", "3x64x64")
+    assert (outcome.status, outcome.err) == (0, "")
+    cells = [(len(line) - len(line.lstrip()), line.split()) for line in outcome.out.splitlines() if line.strip()]
+    stage = next(row for row in cells if row[1][0] == "layer2")
+    block = next(row for row in cells[cells.index(stage) :] if row[1][:2] == ["0", "BasicBlock"])
+    first = next(row for row in cells[cells.index(block) :] if row[1][0] == "conv1")
+    assert stage[0] < block[0] < first[0]
+    assert "525,568" in stage[1]  # parameters of its two blocks
+    assert {"230,144", "73,728"} <= {*block[1], *first[1]}
+
+
 def test_json_with_what_makes_the_network(pennyweight: Run) -> None:
     options = ("--input", "1x32x32", "--stem", "cifar", "--config", "width=0.5", "--config", "dropout=0.3", "--json")
     values = found(pennyweight("weigh", "mobilenet_v2", *options))

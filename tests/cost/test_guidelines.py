@@ -77,3 +77,10 @@ def test_dead_kernels_are_those_of_depthwise_convolutions_that_are_nothing() -> 
     model[1].weight.data[:] = 0
     assert dead_depthwise(model) == (3, 8)
     assert dead_depthwise(nn.Linear(2, 2)) == (0, 0)
+
+
+def test_the_convolution_of_colours_is_no_light_work() -> None:
+    cost = count(nn.Sequential(nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU())), (3, 32, 32))
+    (finding,) = (finding for finding in lint(cost, None) if finding.guideline == "G4")
+    assert finding.found < 1
+    assert finding.advice.startswith("relu:")

@@ -59,6 +59,28 @@ def test_a_training_step_is_what_the_profiler_shows(name: str) -> None:
     assert cost.peak_training_bytes > cost.peak_activation_bytes
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*NAMES, "resnext50_32x4d"])
+def test_gradients_where_channels_are_last_take_their_workspace(name: str) -> None:
+    model = create(name).train()
+    cost = count(model, SIZE, training_step=True)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)  # with one thread 1×1 convolutions are done without
+    try:
+        seen = profiled_bytes(model, batch=1, layout=torch.channels_last, step=True)
+    finally:
+        torch.set_num_threads(threads)
+    assert cost.peak_training_bytes + cost.training_workspace_bytes == pytest.approx(seen, rel=0.01)
+
+
+def test_gradients_of_groups_are_filled_up_to_blocks() -> None:
+    """Depthwise 5×5: beside its weights, for every channel 16×16 windows."""
+    network = nn.Conv2d(32, 32, 5, groups=32, bias=False)
+    cost = count(network, (32, 5, 5), training_step=True)
+    assert cost.training_workspace_bytes == 4 * (32 * 25 + 32 * 16 * 16 * 25)
+    assert count(network, (32, 5, 5)).training_workspace_bytes is None
+
+
 def test_memory_by_hand() -> None:
     """1 kB in; 2 kB made of it and then 4 kB of that, while the input lives on."""
 

@@ -114,6 +114,12 @@ def test_a_wrong_shape_is_explained(model: nn.Module, shape: tuple[int, ...], wo
     assert words in str(caught.value)
 
 
+def test_what_fake_tensors_cannot_do_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(InputError):
+        count(nn.Sequential(nn.Flatten(), nn.Linear(7, 2)), (3, 3))
+    assert caplog.records == []
+
+
 def test_an_error_that_the_model_caught_is_not_the_one_reported() -> None:
     class Tries(nn.Module):
         def __init__(self) -> None:
@@ -130,3 +136,11 @@ def test_an_error_that_the_model_caught_is_not_the_one_reported() -> None:
 
     with pytest.raises(InputError, match="Linear 'last' received"):
         count(Tries(), (4,))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
+def test_a_scripted_model_is_counted_as_a_whole() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    cost = count(torch.jit.script(model), (3, 8, 8))
+    assert (cost.macs, cost.params) == (4 * 36 * 27, 4 * 27 + 4)
+    assert cost.notes == ()

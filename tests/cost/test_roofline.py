@@ -8,13 +8,40 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pennyweight.core.errors import InputError, PennyweightError
 from pennyweight.cost import MachineProfile, count, measure_machine, predict, profile_path, time_networks
 from pennyweight.cost.efficiency import Slowness
 from pennyweight.cost.limits import Limits
+from pennyweight.cost.machine_profile import profile_now
 from pennyweight.zoo import create
+
+
+def test_a_convolution_of_half_the_channels_of_a_batch_pays_for_their_copy(limits: Limits) -> None:
+    class Half(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(8, 8, 1, bias=False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = self.conv(x.chunk(2, 1)[1])
+            return out
+
+    profile = profile_now(limits, {})
+    copied = 2 * 4 * 8 * 49  # bytes of one image's half, read and written
+    one, two = (sum(row.predicted_ms for row in predict(count(Half(), (16, 7, 7), batch=b), profile)) for b in (1, 2))
+    assert one == pytest.approx(1000 * (1e-6 + (copied + 256) / 1e9))  # one image's half lies in one piece
+    assert two == pytest.approx(1000 * (2e-6 + (2 * copied + 256 + 2 * copied) / 1e9))
+
+
+def test_features_that_do_not_matter_do_not_blur() -> None:
+    draw = np.random.default_rng(0)
+    features = draw.uniform(-2, 2, (80, 3))
+    learned = Slowness.learn(features, np.sin(3 * features[:, 0]))
+    assert learned.error < 0.05
+    assert learned([0.5, 0.0, 0.0]) == pytest.approx(np.sin(1.5), abs=0.15)
+    assert learned([0.5, 1.9, -1.9]) == pytest.approx(np.sin(1.5), abs=0.15)
 
 
 def test_the_roofline_by_hand(limits: Limits) -> None:

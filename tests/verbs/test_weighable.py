@@ -38,15 +38,21 @@ def test_timms_networks() -> None:
 def test_a_callable_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "own_networks.py").write_text(
         "from torch import nn\n\ndef tiny():\n    return nn.Conv2d(3, 8, 1)\n\ntiny_one = tiny()\nnumber = int\n"
+        "def broken():\n    raise OSError('no file')\n"
     )
+    (tmp_path / "not_python.py").write_text("def\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delitem(sys.modules, "own_networks", raising=False)
     for name in ("own_networks:tiny", "own_networks:tiny_one"):
         assert pw.weigh(name, (3, 4, 4)).macs == 16 * 24
     with pytest.raises(InputError, match=r"has no 'tini'; did you mean 'tiny'\?"):
         pw.weigh("own_networks:tini", (3, 4, 4))
-    with pytest.raises(InputError, match="a int came in place of a network"):
+    with pytest.raises(InputError, match="type int came in place of a network"):
         pw.weigh("own_networks:number", (3, 4, 4))
+    with pytest.raises(InputError, match=r"own_networks:broken is called without arguments.* OSError: no file"):
+        pw.weigh("own_networks:broken", (3, 4, 4))
+    with pytest.raises(InputError, match="'not_python' cannot be imported: SyntaxError"):
+        pw.weigh("not_python:tiny", (3, 4, 4))
     with pytest.raises(InputError, match="needs its input shape"):
         pw.weigh("own_networks:tiny")
     assert str(tmp_path) not in sys.path

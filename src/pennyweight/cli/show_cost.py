@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
+from pennyweight.cli.cost_tree import tree_rows
 from pennyweight.report.formats import number, shape, share
 from pennyweight.report.tables import Column, table
 
@@ -88,14 +89,14 @@ COLUMNS = (
 
 
 def _fits(column: Shown, weighed: Weighed, by: By, width: int) -> bool:
-    if column.heading.title == "type" and by != "layer":
+    if column.heading.title in ("type", "bound by") and by != "layer":
         return False
     timed = bool(weighed.times)
     return timed if column.timed else not (column.wide and timed and width < WIDE)
 
 
 def one(weighed: Weighed, by: By, sort: str | None, *, lint: bool) -> None:
-    """A network: its rows and totals, its memory, what was not counted; with `lint` its guidelines."""
+    """A network: rows (layers as a tree) and totals, memory, what was not counted; with `lint` its guidelines."""
     console, cost = Console(), weighed.cost
     shown = [column for column in COLUMNS if _fits(column, weighed, by, console.width)]
     totals = {
@@ -107,7 +108,9 @@ def one(weighed: Weighed, by: By, sort: str | None, *, lint: bool) -> None:
         "bound": "",
         "predicted_ms": sum(row.predicted_ms for row in weighed.times),
     }
-    rows = [] if by == "total" else rows_of(weighed, by, sort)
+    rows: Sequence[Mapping[str, Any]] = [] if by == "total" else rows_of(weighed, by, sort)
+    if by == "layer" and sort is None:
+        rows = tree_rows(rows, SORTS)
     cells = [[column.value(row) for column in shown] for row in (*rows, totals)]
     headings = [column.heading for column in shown]
     console.print(table(f"{weighed.name}, batch {cost.batch}", headings, cells[:-1], totals=cells[-1]))
@@ -122,16 +125,19 @@ def facts(weighed: Weighed) -> list[tuple[str, str]]:
     """What a report says in words: weights, memory, intensity, times, what to know, what was not counted."""
     cost = weighed.cost
     frozen = cost.params - cost.trainable_params
-    live = f"{cost.peak_activation_bytes / MB:,.1f} MB while {cost.peak_layer or 'the network'} runs"
+    live = f"{number(cost.peak_activation_bytes / MB)} MB while {cost.peak_layer or 'the network'} runs"
     if cost.workspace_bytes:
-        live += f" (and {cost.workspace_bytes / MB:,.1f} MB for reordering where channels are not last)"
+        live += f" (and {number(cost.workspace_bytes / MB)} MB for reordering where channels are not last)"
     lines = [
         ("parameters", f"{cost.params:,}" + (f", of which {frozen:,} frozen" if frozen else "")),
-        ("weights", f"{cost.weight_bytes / MB:,.1f} MB"),
+        ("weights", f"{number(cost.weight_bytes / MB)} MB"),
         ("peak of activations", live),
     ]
     if cost.peak_training_bytes is not None:
-        lines.append(("peak of a training step", f"{cost.peak_training_bytes / MB:,.1f} MB, gradients included"))
+        step = f"{number(cost.peak_training_bytes / MB)} MB, gradients included"
+        if cost.training_workspace_bytes:
+            step += f" (and {number(cost.training_workspace_bytes / MB)} MB for reordering where channels are last)"
+        lines.append(("peak of a training step", step))
     lines.append(("operations", f"{cost.ops:,}"))
     lines.append(("arithmetic intensity", f"{cost.arithmetic_intensity:.1f} operations a byte"))
     if weighed.predicted_ms is not None:

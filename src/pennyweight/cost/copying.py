@@ -33,16 +33,18 @@ def whole(model: nn.Module) -> nn.Module:
 
 
 def _shadowed(model: nn.Module, made: Callable[[Tensor], Tensor]) -> nn.Module:
-    memo: dict[int, Any] = {}
-    shadows = _Shadows(memo, made)
     with torch.no_grad():
-        for tensor in (*model.parameters(), *model.buffers()):
-            shadows.shadow(tensor)
-    with torch.no_grad(), shadows:
-        for module in model.modules():
-            # Most of a module is empty dictionaries of hooks; copying them so takes a third off the copy.
-            memo |= {id(v): type(v)() for v in vars(module).values() if type(v) in (dict, OrderedDict) and not v}
-        return copy.deepcopy(model, memo)
+        copied: nn.Module = _Shadows(made).copied(model)
+        return copied
+
+
+PLAIN = frozenset({type(None), bool, int, float, str})
+"""Types of values that need no copy."""
+
+CONTAINERS = frozenset({dict, OrderedDict, set, list})
+
+WAYS = ("__new__", "__deepcopy__", "__reduce__", "__reduce_ex__", "__getstate__")
+"""Of these a module that is copied in another way than by its attributes has its own."""
 
 
 def _empty(tensor: Tensor) -> Tensor:
@@ -52,12 +54,42 @@ def _empty(tensor: Tensor) -> Tensor:
 
 
 class _Shadows(TorchFunctionMode):
-    """Makes deepcopy take shadows of tensors wherever it meets them: in lists and dictionaries too."""
+    """Copies with shadows in the place of tensors, wherever they are: in lists and dictionaries too."""
 
-    def __init__(self, memo: dict[int, Any], made: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, made: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
-        self.memo = memo
+        self.memo: dict[int, Any] = {}
         self.made = made
+
+    def copied(self, value: Any) -> Any:
+        """What deepcopy gives, which asks modules and their dictionaries a dozen things each: three times as fast."""
+        kind = type(value)
+        if kind is tuple and PLAIN.issuperset(map(type, value)):
+            return value
+        if id(value) in self.memo:
+            return self.memo[id(value)]
+        if isinstance(value, Tensor):
+            return self.shadow(value)
+        if kind in (dict, OrderedDict):
+            copied = self.memo[id(value)] = kind()
+            copied.update(self._items(value))
+            return copied
+        if isinstance(value, nn.Module) and all(getattr(kind, w, None) is getattr(nn.Module, w, None) for w in WAYS):
+            module = self.memo[id(value)] = object.__new__(kind)
+            module.__dict__.update(self._items(vars(value)))
+            return module
+        with self:
+            return copy.deepcopy(value, self.memo)
+
+    def _items(self, values: Mapping[Any, Any]) -> dict[Any, Any]:
+        """Most of what a module has are plain values, and hooks that nobody has set."""
+        items = {}
+        for key, item in values.items():
+            kind = type(item)
+            if kind not in PLAIN:
+                item = self.copied(item) if kind not in CONTAINERS or item else kind()
+            items[key] = item
+        return items
 
     def shadow(self, tensor: Tensor) -> Tensor:
         """`tensor` without storage; the same one each time."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -42,7 +44,8 @@ class Cost:
     each operator touches, weights included. `peak_activation_bytes` is the most that lives at once beside the weights,
     the input included; `workspace_bytes` what convolutions add to it where channels are not last, by copying images
     into another order; `peak_layer` the module that ran then. `peak_training_bytes` is the peak of a training step
-    (forward, backward, gradients), None unless asked for. `uncounted` says how often an operator without a formula was
+    (forward, backward, gradients), `training_workspace_bytes` what its gradients add where channels are last; both None
+    unless asked for. `uncounted` says how often an operator without a formula was
     met, `notes` what else to know.
     """
 
@@ -59,6 +62,7 @@ class Cost:
     workspace_bytes: int
     peak_layer: str
     peak_training_bytes: int | None
+    training_workspace_bytes: int | None
     layers: tuple[LayerCost, ...]
     uncounted: Mapping[str, int]
     notes: tuple[str, ...]
@@ -91,6 +95,19 @@ class Cost:
         }
 
 
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Python's collector would look through all of torch several times; what a count leaves does not wait for it."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
+
+
+@_without_collector()
 def count(model: nn.Module, input_shape: Sequence[int], *, batch: int = 1, training_step: bool = False) -> Cost:
     """Count a forward pass of `model` in its own mode (train or eval) on (batch, *input_shape); nothing is allocated.
 
@@ -99,7 +116,7 @@ def count(model: nn.Module, input_shape: Sequence[int], *, batch: int = 1, train
     that the model does not take, with the module that failed, what it received and what it said.
     """
     passed = forward_pass(model, input_shape, batch=batch)
-    layers = tuple(_layers(passed.model, passed.operations, passed.shapes))
+    layers = tuple(_layers(passed.modules, passed.operations, passed.shapes))
     totals = {name: sum(getattr(layer, name) for layer in layers) for name in SUMS}
     step = forward_pass(model, input_shape, batch=batch, backward=True) if training_step else None
     return Cost(
@@ -110,6 +127,7 @@ def count(model: nn.Module, input_shape: Sequence[int], *, batch: int = 1, train
         workspace_bytes=passed.workspace_bytes,
         peak_layer=passed.peak_layer,
         peak_training_bytes=step.peak_bytes if step else None,
+        training_workspace_bytes=step.workspace_bytes if step else None,
         layers=layers,
         uncounted=passed.uncounted,
         notes=passed.notes,
@@ -123,7 +141,9 @@ SUMS = ("params", "trainable_params", "weight_bytes", *WORK)
 
 
 def _layers(
-    model: nn.Module, operations: Sequence[Operation], shapes: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
+    modules: Mapping[str, nn.Module],
+    operations: Sequence[Operation],
+    shapes: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]],
 ) -> list[LayerCost]:
     """A row for each module with parameters or operators of its own; the rows sum to the totals."""
     work: dict[str, list[int]] = {}
@@ -133,10 +153,11 @@ def _layers(
             sums[place] += getattr(operation, name)
     rows = []
     counted: set[int] = set()
-    for name, module in model.named_modules():
-        own = [p for p in module.parameters(recurse=False) if id(p) not in counted]
-        counted.update(map(id, own))
+    for name, module in modules.items():
+        own = [p for p in module._parameters.values() if p is not None and id(p) not in counted]
         if own or name in work:
+            counted.update(map(id, own))
+            sizes = [p.numel() for p in own]
             before, after = shapes.get(name, ((), ()))
             rows.append(
                 LayerCost(
@@ -144,9 +165,9 @@ def _layers(
                     type=type(module).__name__,
                     input_shape=before,
                     output_shape=after,
-                    params=sum(p.numel() for p in own),
-                    trainable_params=sum(p.numel() for p in own if p.requires_grad),
-                    weight_bytes=sum(p.numel() * p.element_size() for p in own),
+                    params=sum(sizes),
+                    trainable_params=sum(size for size, p in zip(sizes, own, strict=True) if p.requires_grad),
+                    weight_bytes=sum(size * p.element_size() for size, p in zip(sizes, own, strict=True)),
                     **dict(zip(WORK, work.get(name, [0] * len(WORK)), strict=True)),
                 )
             )

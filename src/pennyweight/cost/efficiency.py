@@ -1,7 +1,8 @@
 """How far from the roofline operators of a kind end, as a smooth function of their sizes: Gaussian-process regression.
 
 Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, Sec. 2.7 (with a linear mean). What is learned is
-the logarithm of time over roofline; length and noise are chosen by the error of leaving one out, Sec. 5.4.2.
+the logarithm of time over roofline; the noise and each feature's length (Sec. 5.1) are chosen by the error of leaving
+one out, Sec. 5.4.2.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ Array = NDArray[np.float64]
 
 LENGTHS = (0.7, 1.0, 1.5, 2.2, 3.2, 4.5, 7.0)
 NOISES = (0.02, 0.05, 0.1, 0.2, 0.4)
+FACTORS = (0.5, 0.7, 1.4, 2.0, 4.0)
+SWEEPS = 3
+LEAST, MOST = 0.5, 30.0
+"""Of a feature's length, in deviations: below it measurements stand alone, above it the feature does not matter."""
 RIDGE = 1e-2
 
 
@@ -32,7 +37,6 @@ class Slowness:
     scale: Array
     slope: Array
     weights: Array
-    length: float
     error: float
 
     @classmethod
@@ -42,28 +46,17 @@ class Slowness:
         centre, scale = rows.mean(0), rows.std(0)
         scale[scale < 1e-9] = 1.0
         points = (rows - centre) / scale
+        rest = values - _linear(points, _ridge(points, values))
+        lengths, noise = _smoothness(points, rest)
+        points /= lengths
         slope = _ridge(points, values)
-        rest = values - _linear(points, slope)
-        distances = _squared(points, points)
-        spread = max(float(rest.var()), 1e-6)
-        best: tuple[float, float, Array, float] | None = None
-        for length, noise in product(LENGTHS, NOISES):
-            inverse = np.linalg.inv(np.exp(-distances / (2 * length**2)) + noise * np.eye(len(rest)))
-            weights = inverse @ rest
-            left_out = weights / np.diag(inverse)
-            # Squared error for a choice without luck; a few stray measurements must not decide.
-            score = float(np.minimum(left_out**2, 9 * spread).mean())
-            if best is None or score < best[0]:
-                best = score, length, weights, float(np.median(np.abs(left_out)))
-        assert best is not None
-        _, length, weights, error = best
-        return cls(points, centre, scale, slope, weights, length, error)
+        weights, left_out = _left_out(points, values - _linear(points, slope), noise)
+        return cls(points, centre, scale * lengths, slope, weights, float(np.median(np.abs(left_out))))
 
     def __call__(self, features: Sequence[float]) -> float:
         """log(time / roofline) there."""
         point = ((np.asarray(features, dtype=float) - self.centre) / self.scale)[None]
-        near = np.exp(-_squared(point, self.points) / (2 * self.length**2))
-        return float((_linear(point, self.slope) + near @ self.weights)[0])
+        return float((_linear(point, self.slope) + _near(point, self.points) @ self.weights)[0])
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON keeps it."""
@@ -76,8 +69,34 @@ class Slowness:
         return cls(**kept)
 
 
-def _squared(left: Array, right: Array) -> Array:
-    return np.asarray(((left[:, None] - right[None]) ** 2).sum(-1))
+def _smoothness(points: Array, rest: Array) -> tuple[Array, float]:
+    """The length of each feature and the noise: the best common length, then each feature's own in turn."""
+    spread = max(float(rest.var()), 1e-6)
+
+    def score(lengths: Array, noise: float) -> float:
+        # Squared error for a choice without luck; a few stray measurements must not decide.
+        return float(np.minimum(_left_out(points / lengths, rest, noise)[1] ** 2, 9 * spread).mean())
+
+    common = [(np.full(points.shape[1], length), noise) for length, noise in product(LENGTHS, NOISES)]
+    best, lengths, noise = min(((score(*pair), *pair) for pair in common), key=lambda found: found[0])
+    for place in [*range(len(lengths))] * SWEEPS:
+        for factor in FACTORS:
+            tried = lengths.copy()
+            tried[place] = np.clip(tried[place] * factor, LEAST, MOST)
+            if (found := score(tried, noise)) < best:
+                best, lengths = found, tried
+    return lengths, min(NOISES, key=lambda noise: score(lengths, noise))
+
+
+def _left_out(points: Array, rest: Array, noise: float) -> tuple[Array, Array]:
+    """The weights of the points, and the error at each if it were not among them."""
+    inverse = np.linalg.inv(_near(points, points) + noise * np.eye(len(rest)))
+    weights = inverse @ rest
+    return weights, weights / np.diag(inverse)
+
+
+def _near(left: Array, right: Array) -> Array:
+    return np.asarray(np.exp(-((left[:, None] - right[None]) ** 2).sum(-1) / 2))
 
 
 def _with_one(points: Array) -> Array:

@@ -33,6 +33,7 @@ Arguments = Sequence[Any]
 Formula = Callable[[Arguments, Mapping[str, Any], Any], Work]
 
 
+@cache
 def base_name(operator: Any) -> str:
     """Without overload and in-place mark: aten.add_.Tensor -> "add"; of other libraries "torchvision::nms"."""
     namespace, _, name = operator._schema.name.partition("::")

@@ -28,9 +28,6 @@ TITLES = {
 UNEQUAL = 2.0  # widths that differ less are left alone; our choice, the paper gives no limit
 FRAGMENTS = 4  # convolutions of one block; a bottleneck has three
 ELEMENTWISE_SHARE = 0.25  # of a block's bytes
-ARITHMETIC = frozenset(
-    {"pointwise", "dense", "depthwise", "grouped", "matrix product", "stack of products", "attention"}
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +94,7 @@ def _of_block(name: str, operations: Sequence[Operation], profile: MachineProfil
             extra_ms=lost,
             advice=f"{len(convolutions)} convolutions in one block; fewer and wider ones keep cores busier",
         )
-    light = [operation for operation in operations if kind_of(operation).name not in ARITHMETIC]
+    light = [operation for operation in operations if not operation.macs]
     light_bytes = sum(operation.bytes_read + operation.bytes_written for operation in light)
     all_bytes = sum(operation.bytes_read + operation.bytes_written for operation in operations)
     if convolutions and light_bytes > ELEMENTWISE_SHARE * all_bytes:
@@ -151,7 +148,7 @@ def _with_widths(operation: Operation, c_in: int, c_out: int, groups: int) -> Op
         ops=2 * macs,
         bytes_read=size * (prod(x) + prod(weight)),
         bytes_written=size * prod(output),
-        settings=(*operation.settings[:3], groups),
+        settings=(*operation.settings[:3], groups, *operation.settings[4:]),
     )
 
 

@@ -24,6 +24,9 @@ MATRIX = {"mm": 0, "addmm": 1, "linear": 0, "_addmm_activation": 1}
 STACKS = {"bmm": 0, "baddbmm": 1}
 """Products of stacks of matrices -> the place of the first."""
 
+FEW = 8
+"""Channels below which a convolution is one of colours, which are not kept in blocks."""
+
 ATTENTION = "_scaled_dot_product_flash_attention_for_cpu"
 
 NORMS = {
@@ -86,7 +89,11 @@ def kind_of(operation: Operation) -> Kind:
     if name in NORMS:
         last = operation.output[-1] if NORMS[name] == "layer norm" else operation.output[1]
         return Kind(NORMS[name], _logs(elements, last))
-    if name in ("max_pool2d_with_indices", "avg_pool2d", "mean", "_adaptive_avg_pool2d"):
+    if name == "max_pool2d_with_indices":  # whose threads share planes, of which each is gone through place by place
+        (*planes, _, width), out = inputs[0], operation.output
+        window, steps = operation.ops / max(1, prod(out)), width / out[-1]
+        return Kind(ELEMENTWISE[name], _logs(prod(planes), prod(out[-2:]), window, steps))
+    if name in ("avg_pool2d", "mean", "_adaptive_avg_pool2d"):
         window = operation.ops / max(1, prod(operation.output))  # which is what pooling does for each output
         return Kind(ELEMENTWISE[name], _logs(prod(inputs[0]), prod(operation.output), window))
     if name in ("mul", "add") and len(inputs) > 1 and prod(inputs[0]) != prod(inputs[1]):
@@ -99,8 +106,8 @@ def kind_of(operation: Operation) -> Kind:
 
 
 def _convolution(operation: Operation) -> Kind:
-    """Kinds as the library's kernels differ: 1×1, depthwise, grouped, the rest."""
-    stride, _, transposed, groups = operation.settings
+    """Kinds as the library's kernels differ: depthwise, grouped, from few channels, 1×1, the rest."""
+    stride, _, transposed, groups, _ = operation.settings
     x, weight = operation.inputs[:2]
     out = x if transposed else operation.output
     c_in, c_out = x[1], operation.output[1]
@@ -109,6 +116,8 @@ def _convolution(operation: Operation) -> Kind:
         return Kind("depthwise", _logs(x[0], places, c_in, window, steps))
     if groups > 1:
         return Kind("grouped", _logs(x[0], places, c_in / groups, c_out / groups, groups, window, steps))
+    if c_in < FEW:
+        return Kind("first", _logs(x[0], places, c_in, c_out, window, steps))
     if window == 1:
         return Kind("pointwise", _logs(x[0], places, c_in, c_out, steps))
     return Kind("dense", _logs(x[0], places, c_in, c_out, window, steps))

@@ -23,7 +23,7 @@ from pennyweight.cost.limits import Limits
 
 __all__ = ["MachineProfile", "profile_path"]
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, kw_only=True)

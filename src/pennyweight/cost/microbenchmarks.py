@@ -1,7 +1,8 @@
 """Single operators of many sizes, timed one after another as a network runs them. No network is among them.
 
 Shapes are drawn from wide ranges by a fixed seed: they are those of no network in particular. Each call finds its input
-just written and its weights as cold as the calls between have left them, as in a network.
+just written, with values that it has not seen before, and its weights and its instructions as cold as a few layers
+between have left them, as in a network.
 """
 
 from __future__ import annotations
@@ -28,8 +29,13 @@ SIDES = (1, 4, 7, 7, 8, 10, 12, 14, 14, 16, 19, 20, 24, 28, 28, 32, 38, 48, 56, 
 CHANNELS = (8, 12, 16, 20, 24, 28, 32, 40, 48, 58, 64, 80, 96, 112, 116, 128, 144, 160, 192, 240, 256)
 WIDE = (320, 384, 480, 512, 576, 640, 768, 960, 1024, 1152, 1280, 1536, 2048)
 BATCHES = (1, 1, 1, 2, 4, 8, 8)
-EVICTED_BYTES = 6 << 20
-"""What is touched between two calls, as other layers' weights would be: weights are found in L3, not nearer."""
+EVICTED_BYTES = 24 << 20
+"""What is touched between two calls: the weights of a network of six million parameters."""
+SPARE = 1 << 20
+"""Numbers beside those of the largest input, to begin somewhere else each time."""
+ALIGNED = 16
+"""Numbers in a cache line, where tensors begin."""
+USUAL = 32
 MOST_MACS = 3_000_000_000
 MOST_ELEMENTS = 26_000_000
 MOST_WEIGHTS = 40_000_000
@@ -62,22 +68,39 @@ class Microbenchmarks:
         with torch.no_grad(), torch.random.fork_rng():
             self.cases = [case for number, make in MAKERS for case in _cases(make, draw, max(2, round(number * share)))]
             self._others = torch.rand(EVICTED_BYTES // 4)
-            self._values = torch.rand(max(prod(case.shape) for case in self.cases))
+            # As an activation leaves them. Pooling numbers that are spread evenly takes up to twice as long.
+            self._values = torch.randn(SPARE + max(prod(case.shape) for case in self.cases)).relu_()
+            self._between, self._image = _usual_layers(), torch.rand(1, USUAL, 14, 14)
         draw.shuffle(self.cases)
+        self._draw = draw
 
     def round(self, *, keep: bool = True) -> None:
         """Every case once; the first round, which warms up, is not to be kept."""
         with torch.no_grad():
             for case in self.cases:
-                x = self._values[: prod(case.shape)].view(case.shape)
-                case.module(x)  # a library that forgot how this size is run learns it again
+                case.module(self._input(case.shape))  # a library that forgot how this size is run learns it again
                 self._others.add_(1.0)
+                self._between(self._image)
+                x = self._input(case.shape)
                 x.mul_(1.0)  # written just now, as by the layer before
                 started = time.perf_counter()
                 case.module(x)
                 elapsed = time.perf_counter() - started
                 if keep:
                     case.times.append(elapsed)
+
+    def _input(self, shape: tuple[int, ...]) -> Tensor:
+        """Other values each time: a processor remembers which way small inputs made it branch."""
+        size = prod(shape)
+        start = ALIGNED * self._draw.randrange((len(self._values) - size) // ALIGNED)
+        return self._values[start : start + size].view(shape)
+
+
+def _usual_layers() -> nn.Module:
+    """What any network calls over and over: their instructions are warm, and those of what else is timed are not."""
+    kinds = (nn.Conv2d(USUAL, USUAL, 3, padding=1), nn.Conv2d(USUAL, USUAL, 3, padding=1, groups=USUAL))
+    convolutions = (*kinds, nn.Conv2d(USUAL, USUAL, 1))
+    return nn.Sequential(*(nn.Sequential(conv, nn.BatchNorm2d(USUAL), nn.ReLU()) for conv in convolutions)).eval()
 
 
 class Call(nn.Module):
@@ -124,15 +147,21 @@ def _pointwise(draw: Draw) -> Made:
 
 
 def _dense(draw: Draw) -> Made:
-    window = draw.choice((2, 3, 3, 3, 5, 7, 4, 16))
-    c_in = draw.choice((3, 3, *CHANNELS, 320, 512)) if window < 16 else 3
-    c_out = draw.choice((*CHANNELS, 320, 512)) if window < 16 else draw.choice(WIDE)
+    window, c_in = draw.choice((2, 3, 3, 3, 3, 5, 7)), draw.choice((*CHANNELS, 320, 512))
     batch, _, side, _ = _image(draw, c_in)
-    side = max(side, window) if window < 16 else 16 * draw.choice((4, 8, 14))
-    if c_in == 3:
-        side = draw.choice((32, 64, 96, 128, 160, 192, 224, 240, 256, 300))
-    stride = 16 if window == 16 else draw.choice((1, 1, 2, 4 if window == 7 else 2))
-    return nn.Conv2d(c_in, c_out, window, stride, padding=window // 2, bias=False), (batch, c_in, side, side)
+    side, stride = max(side, window), draw.choice((1, 1, 1, 2))
+    conv = nn.Conv2d(c_in, draw.choice((*CHANNELS, 320, 512)), window, stride, padding=window // 2, bias=False)
+    return conv, (batch, c_in, side, side)
+
+
+def _first(draw: Draw) -> Made:
+    """Of colours or few bands, by windows or by patches that do not overlap."""
+    window, c_in = draw.choice((3, 3, 3, 5, 7, 7, 11, 4, 8, 16, 32)), draw.choice((1, 3, 3, 3, 4))
+    stride = window if window in (4, 8, 16, 32) else draw.choice((1, 2, 2, 4))
+    side, batch = 32 * draw.choice((1, 2, 3, 4, 5, 6, 7, 8, 9)), draw.choice(BATCHES)
+    c_out = draw.choice(WIDE if stride == window else (16, 24, 32, 40, 48, 64, 80, 96, 128))
+    padding = 0 if stride == window else window // 2
+    return nn.Conv2d(c_in, c_out, window, stride, padding, bias=False), (batch, c_in, side, side)
 
 
 def _depthwise(draw: Draw) -> Made:
@@ -142,7 +171,7 @@ def _depthwise(draw: Draw) -> Made:
 
 
 def _grouped(draw: Draw) -> Made:
-    groups, c_in, c_out = draw.choice((2, 3, 4, 8, 16, 32, 64)), draw.choice((4, 8, 16, 32, 60, 80)), 0
+    groups, c_in, c_out = draw.choice((2, 3, 4, 8, 16, 32, 64)), draw.choice((4, 8, 16, 24, 32, 40, 48, 60, 80)), 0
     c_out = draw.choice((c_in, c_in, 2 * c_in, max(1, c_in // 2), 4 * c_in))
     window = draw.choice((1, 1, 3, 3, 3))
     stride = draw.choice((1, 1, 2)) if window == 3 else 1
@@ -159,8 +188,8 @@ def _linear(draw: Draw) -> Made:
 
 def _large_linear(draw: Draw) -> Made:
     """Weights that no cache holds, as old classifiers have them."""
-    c_in = draw.choice((4096, 9216))
-    return nn.Linear(c_in, draw.choice((1000, 4096))), (draw.choice((1, 1, 8)), c_in)
+    c_in, c_out = draw.choice((2048, 4096, 6144, 8192)), draw.choice((1000, 2048, 4096))
+    return nn.Linear(c_in, c_out), (draw.choice((1, 1, 4, 8)), c_in)
 
 
 def _stack(draw: Draw) -> Made:
@@ -173,9 +202,10 @@ def _stack(draw: Draw) -> Made:
 
 
 def _attention(draw: Draw) -> Made:
+    """Of queries, keys and values that one linear layer made, as they lie there."""
     heads, tokens, width = draw.choice((2, 3, 4, 6, 8, 12, 16)), draw.choice((16, 49, 50, 65, 197, 256, 400)), 64
-    shape = draw.choice((1, 1, 4, 8)), heads, tokens, draw.choice((32, width, width))
-    return Call(lambda x: F.scaled_dot_product_attention(x, x, x)), shape
+    shape = draw.choice((1, 1, 4, 8)), tokens, 3, heads, draw.choice((32, width, width))
+    return Call(lambda x: F.scaled_dot_product_attention(*x.permute(2, 0, 3, 1, 4))), shape
 
 
 def _feature_map(draw: Draw) -> tuple[int, ...]:
@@ -209,14 +239,19 @@ def _shuffle(draw: Draw) -> Made:
 
 
 def _join(draw: Draw) -> Made:
-    return Call(lambda x: torch.cat([x, x], 1)), _feature_map(draw)
+    """With what earlier layers left."""
+    shape = _feature_map(draw)
+    others = [
+        torch.rand(shape[0], draw.choice(CHANNELS), *shape[2:]) for _ in range(draw.choice((1, 1, 1, 2, 3, 6, 12)))
+    ]
+    return Call(lambda x: torch.cat([*(other.to(x.device) for other in others), x], 1)), shape
 
 
 def _max_pool(draw: Draw) -> Made:
-    window, stride = draw.choice(((2, 2), (3, 2), (3, 2), (3, 1)))
+    window, stride = draw.choice(((2, 2), (2, 2), (3, 2), (3, 2), (3, 1), (5, 1)))
     side = draw.choice((7, 13, 14, 28, 27, 55, 56, 112, 112, 147, 150, 224))
     shape = draw.choice(BATCHES), draw.choice((*CHANNELS, 384, 512)), side, side
-    return nn.MaxPool2d(window, stride, padding=window // 2), shape
+    return nn.MaxPool2d(window, stride, padding=0 if window == 2 else window // 2), shape
 
 
 def _average_pool(draw: Draw) -> Made:
@@ -230,19 +265,20 @@ def _each(function: Callable[[Tensor], Any]) -> Callable[[Draw], Made]:
 
 MAKERS: tuple[tuple[int, Callable[[Draw], Made]], ...] = (
     (260, _pointwise),
-    (140, _dense),
+    (150, _dense),
+    (70, _first),
     (160, _depthwise),
-    (120, _grouped),
+    (140, _grouped),
     (90, _linear),
-    (8, _large_linear),
+    (20, _large_linear),
     (24, _stack),
     (50, _attention),
     (60, _batch_norm),
     (24, _layer_norm),
     (40, _gate),
     (40, _shuffle),
-    (30, _join),
-    (70, _max_pool),
+    (50, _join),
+    (90, _max_pool),
     (24, _average_pool),
     (30, _each(lambda x: x.mean((-2, -1)))),
     (24, _each(F.relu)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gc
+import logging
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -18,7 +18,7 @@ from pennyweight.core.errors import InputError, PennyweightError
 from pennyweight.cost.copying import on_fake, on_meta, slow_attention, whole
 from pennyweight.cost.failures import explain
 from pennyweight.cost.traffic import tensors
-from pennyweight.cost.watch import FusedAttention, Operation, Watch
+from pennyweight.cost.watch import OnMeta, Operation, Watch
 
 __all__ = ["Passed", "forward_pass"]
 
@@ -30,14 +30,15 @@ REAL_NOTE = "does not run without values (its control flow depends on them); cou
 class Passed:
     """What a pass met."""
 
-    model: nn.Module
-    """The copy that ran."""
+    modules: Mapping[str, nn.Module]
+    """Of the copy that ran, by name."""
     operations: Sequence[Operation]
     uncounted: Mapping[str, int]
     shapes: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
     peak_bytes: int
     workspace_bytes: int
-    """How much higher the peak is with the copies that convolutions make where channels are not last."""
+    """How much higher the peak is with the copies that convolutions make: forward where channels are not last, backward
+    where they are."""
     peak_layer: str
     notes: tuple[str, ...]
 
@@ -51,15 +52,9 @@ def forward_pass(model: nn.Module, input_shape: Sequence[int], *, batch: int = 1
     if not shape or any(not isinstance(side, int) or side < 1 for side in (*shape, batch)):
         raise InputError(f"input shape and batch must be whole numbers of at least 1, not {shape} with batch {batch}")
     sizes = (batch, *shape)
-    ways: list[tuple[Callable[[], tuple[nn.Module, AbstractContextManager[Any]]], tuple[str, ...]]] = [
-        (lambda: (on_meta(model), torch.device("meta")), ()),
-        (lambda: on_fake(model, FakeTensorMode(allow_non_fake_inputs=True)), (FAKE_NOTE,)),
-    ]
-    if not any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
-        ways.append((lambda: (whole(model), nullcontext()), (REAL_NOTE,)))
     failures: list[tuple[Exception, Watch | None]] = []
-    with _kept_random_state(), slow_attention(), _without_collector():
-        for make, notes in ways:
+    with _kept_random_state(), slow_attention(), _silent_fakes():
+        for make, notes in _ways(model):
             watch = None
             try:
                 copied, place = make()
@@ -76,10 +71,20 @@ def forward_pass(model: nn.Module, input_shape: Sequence[int], *, batch: int = 1
     raise InputError(explain(shape, cause, ran.failure if ran else None)) from cause
 
 
+def _ways(
+    model: nn.Module,
+) -> Iterator[tuple[Callable[[], tuple[nn.Module, AbstractContextManager[Any]]], tuple[str, ...]]]:
+    """What makes a copy and the place that it runs in, and what is to be noted of it; the quickest first."""
+    yield lambda: (on_meta(model), OnMeta()), ()
+    yield lambda: on_fake(model, FakeTensorMode(allow_non_fake_inputs=True)), (FAKE_NOTE,)
+    if not any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
+        yield lambda: (whole(model), nullcontext()), (REAL_NOTE,)
+
+
 def _passed(watch: Watch, notes: tuple[str, ...]) -> Passed:
     live = watch.liveness
     return Passed(
-        model=watch.model,
+        modules=watch.modules,
         operations=watch.operations,
         uncounted=dict(watch.uncounted),
         shapes=watch.shapes,
@@ -97,7 +102,7 @@ def _run(watch: Watch, place: AbstractContextManager[Any], sizes: Sequence[int],
         stack.enter_context(place)
         device = next((p.device for p in watch.model.parameters()), None)
         x = torch.rand(*sizes, device=device).to(dtype)
-        for context in (torch.set_grad_enabled(backward), FusedAttention(), watch.watching(), watch):
+        for context in (torch.set_grad_enabled(backward), watch.watching(), watch):
             stack.enter_context(context)
         watch.liveness.born(x)
         out = watch.model(x)
@@ -112,20 +117,19 @@ def _backward(out: Any) -> None:
         torch.autograd.backward(ends, [torch.ones_like(tensor) for tensor in ends])
 
 
-def _opened(out: Any) -> Iterator[Tensor]:
+def _opened(out: Any) -> list[Tensor]:
     return tensors(list(out.values()) if isinstance(out, Mapping) else out)
 
 
 @contextmanager
-def _without_collector() -> Iterator[None]:
-    """Python's collector would look through all of torch several times; a pass leaves nothing that waits for it."""
-    before = gc.isenabled()
-    gc.disable()
+def _silent_fakes() -> Iterator[None]:
+    """Fake tensors write to the log what they raise; it is said once, in our words."""
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    before, logger.disabled = logger.disabled, True
     try:
         yield
     finally:
-        if before:
-            gc.enable()
+        logger.disabled = before
 
 
 @contextmanager

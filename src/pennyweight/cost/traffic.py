@@ -6,7 +6,7 @@ broadcast is read as it lies in memory, and of a table (an embedding) only the r
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -60,15 +60,14 @@ LOOKUPS = frozenset({"embedding", "index_select", "gather", "index", "take", "_e
 """Operators that read of their first operand only what comes out."""
 
 
-def traffic(operator: Any, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any) -> Traffic:
-    """What a call of `operator` reads and writes."""
+def traffic(operator: Any, args: Sequence[Any], operands: Sequence[Tensor], made: Sequence[Tensor]) -> Traffic:
+    """What a call of `operator` reads and writes; `operands` and `made` are the tensors that go in and come out."""
     name = base_name(operator)
     if operator.is_view or name in UNTOUCHED:
         return Traffic(0, 0)
-    written = sum(map(_bytes, tensors(out)))
+    written = sum(map(_bytes, made))
     if name.startswith("_foreach"):  # which write their first list in place and give nothing back
         written = written or sum(map(_bytes, tensors(args[0])))
-    operands = list(tensors(args)) + list(tensors(kwargs.values()))
     if name == "copy" or name in OVERWRITES:
         return Traffic(sum(map(_bytes, operands[1:])), written)
     if name in LOOKUPS:
@@ -76,19 +75,25 @@ def traffic(operator: Any, args: Sequence[Any], kwargs: Mapping[str, Any], out: 
     return Traffic(sum(map(_bytes, operands)), written)
 
 
-def tensors(value: Any) -> Iterator[Tensor]:
+def tensors(value: Any) -> list[Tensor]:
     """The tensors in arguments or results, lists opened."""
     if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, str):
-        return
-    elif isinstance(value, Sequence) or hasattr(value, "__iter__"):
-        for item in value:
-            yield from tensors(item)
+        return [value]
+    if isinstance(value, str) or not hasattr(value, "__iter__"):
+        return []
+    found = []
+    for item in value:
+        if isinstance(item, Tensor):
+            found.append(item)
+        elif not isinstance(item, int | float | None):
+            found += tensors(item)
+    return found
 
 
 def _bytes(tensor: Tensor) -> int:
     """What it covers of memory; an expanded tensor covers less than its elements."""
+    if tensor.is_contiguous():
+        return tensor.nbytes
     elements = tensor.numel()
     for size, stride in zip(tensor.shape, tensor.stride(), strict=True):
         if stride == 0 and size > 1:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import torch
@@ -15,19 +13,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
+from torch.utils._device import _device_constructors
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pennyweight.cost.formulas import base_name, formula
 from pennyweight.cost.liveness import Liveness
 from pennyweight.cost.quick import QUICK
 from pennyweight.cost.traffic import tensors, traffic
+from pennyweight.cost.workspace import backward_bytes, forward_bytes
 
-__all__ = ["Operation", "Watch"]
+__all__ = ["OnMeta", "Operation", "Watch"]
 
 aten = torch.ops.aten
 
 Shape = tuple[int, ...]
-BLOCK = 16  # channels that oneDNN keeps side by side for 512-bit registers
+CONSTRUCTORS = frozenset(_device_constructors())  # whose results torch.device("meta") would put there too
 
 
 @dataclass(slots=True)
@@ -45,7 +45,8 @@ class Operation:
     inputs: tuple[Shape, ...]
     output: Shape
     settings: tuple[Any, ...]
-    """What tells two calls of these shapes apart in time: of a convolution, stride, dilation, transposed, groups."""
+    """What tells two calls of these shapes apart in time: of a convolution, stride, dilation, transposed, groups, and
+    whether its input lies scattered, so that the library copies it first."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,10 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.operations: list[Operation] = []
         self.uncounted: Counter[str] = Counter()
         self.shapes: dict[str, tuple[Shape, Shape]] = {}
-        self.liveness = Liveness(chain(_made(model.parameters()), _made(model.buffers())))
+        self.modules = dict(model.named_modules())
+        self.liveness = Liveness(_held(self.modules.values()))
         self.peak_module = ""
         self.failure: Failure | None = None
-        self._outer_error = sys.exc_info()[1]
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -89,21 +90,24 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._note(func, args, kwargs, out)
         if self.liveness.born(out):
             self.peak_module = self.stack[-1]
-        if func is aten.convolution.default:
-            self.liveness.borrowed(_reordered_bytes(args[0], args[1], out))
+        if func is aten.convolution.default and not torch.is_grad_enabled():
+            self.liveness.borrowed(forward_bytes(args[0], args[1], out))
+        elif func is aten.convolution_backward.default:
+            self.liveness.borrowed(backward_bytes(args[2], args[9]))
         return out
 
     def _note(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> None:
+        operands = tensors(args) + tensors(kwargs.values())
+        made = tensors(out)
         how = formula(func)
         if how is None:
             self.uncounted[func._schema.name.replace("::", ".")] += 1
             macs, ops = 0, 0
         else:
             macs, ops = how(args, kwargs, out)
-        bytes_read, bytes_written = traffic(func, args, kwargs, out)
+        bytes_read, bytes_written = traffic(func, args, operands, made)
         if not (ops or bytes_read or bytes_written):
             return
-        first = next(tensors(out), None)
         self.operations.append(
             Operation(
                 func._schema.name.partition("::")[2],
@@ -112,60 +116,80 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 ops,
                 bytes_read,
                 bytes_written,
-                tuple(tuple(tensor.shape) for tensor in tensors(args)),
-                () if first is None else tuple(first.shape),
-                (tuple(args[3]), tuple(args[5]), args[6], args[8]) if base_name(func) == "convolution" else (),
+                tuple(tuple(tensor.shape) for tensor in operands),
+                tuple(made[0].shape) if made else (),
+                _settings(args) if base_name(func) == "convolution" else (),
             )
         )
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Hooks on every module of the model, which is ours alone: they keep the stack of names and shapes met."""
-        handles = []
-        for name, module in self.model.named_modules():
-            handles.append(module.register_forward_pre_hook(self._enter(name), prepend=True))
-            handles.append(module.register_forward_hook(self._leave(name), with_kwargs=True, always_call=True))
+        """Follows the calls of every module of the model, which is ours alone: the stack of names, and shapes met.
+
+        It stands in the place of `_call_impl`, by which a module calls its hooks and its forward: a hook that sees an
+        error too takes several times as long.
+        """
+        for name, module in self.modules.items():
+            module.__dict__["_call_impl"] = self._following(name, module)
         try:
             yield
         finally:
-            for handle in handles:
-                handle.remove()
+            for module in self.modules.values():
+                del module.__dict__["_call_impl"]
 
-    def _enter(self, name: str) -> Callable[..., None]:
-        def hook(module: nn.Module, args: tuple[Any, ...]) -> None:
+    def _following(self, name: str, module: nn.Module) -> Callable[..., Any]:
+        call: Callable[..., Any] = module._call_impl
+
+        def follow(*args: Any, **kwargs: Any) -> Any:
             self.stack.append(name)
-
-        return hook
-
-    def _leave(self, name: str) -> Callable[..., None]:
-        def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> None:
-            self.stack.pop()
-            before = next(chain(tensors(args), tensors(kwargs.values())), None)
-            error = sys.exc_info()[1]
-            if error is not None and error is not self._outer_error:
+            try:
+                out = call(*args, **kwargs)
+            except Exception as error:
                 if self.failure is None or self.failure.error is not error:  # the innermost comes first
-                    self.failure = Failure(error, name, module, None if before is None else tuple(before.shape))
-                return
-            if name not in self.shapes and before is not None:
-                after = next(tensors(out), None)
-                if after is not None:
-                    self.shapes[name] = tuple(before.shape[1:]), tuple(after.shape[1:])
+                    self.failure = Failure(error, name, module, _first_shape(args, kwargs.values()))
+                raise
+            finally:
+                self.stack.pop()
+            if name not in self.shapes:
+                before, after = _first_shape(args, kwargs.values()), _first_shape(out)
+                if before is not None and after is not None:
+                    self.shapes[name] = before[1:], after[1:]
+            return out
 
-        return hook
+        return follow
 
 
-class FusedAttention(TorchFunctionMode):
-    """Makes scaled_dot_product_attention on the meta device the one fused operator that it is on a processor.
+def _first_shape(*values: Any) -> Shape | None:
+    """Of the first tensor among them."""
+    with torch._C.DisableTorchFunction():  # else modes look at each shape that is asked for
+        for value in values:
+            if found := tensors(value):
+                return tuple(found[0].shape)
+    return None
 
-    There it would come apart into products whose memory and traffic the real one does not have.
+
+def _settings(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    x, _, _, stride, _, dilation, transposed, _, groups = args
+    orders = {4: torch.channels_last, 5: torch.channels_last_3d}
+    whole = x.is_contiguous() or (x.dim() in orders and x.is_contiguous(memory_format=orders[x.dim()]))
+    return tuple(stride), tuple(dilation), transposed, groups, not whole
+
+
+class OnMeta(TorchFunctionMode):
+    """Puts what a model makes for itself on the meta device too, and keeps attention whole there.
+
+    It would come apart into products whose memory and traffic the operator of a processor does not have.
     """
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        kwargs = kwargs or {}
         if func is F.scaled_dot_product_attention:
-            return _fused(*args, **(kwargs or {}))
-        return func(*args, **(kwargs or {}))
+            return _fused(*args, **kwargs)
+        if func in CONSTRUCTORS and kwargs.get("device") is None:
+            kwargs["device"] = "meta"
+        return func(*args, **kwargs)
 
 
 def _fused(
@@ -200,24 +224,9 @@ def _fused(
     return out
 
 
-def _reordered_bytes(x: Tensor, weight: Tensor, out: Tensor) -> int:
-    """What oneDNN takes to convolve an image whose channels are not last: copies in its own order, beside `out`.
-
-    First input, weights and result lie there so, then the result alone while it is copied back.
-    """
-    if x.dim() != 4 or x.is_contiguous(memory_format=torch.channels_last):
-        return 0
-    before, kernel, after = _blocked_bytes(x), weight.numel() * weight.element_size(), _blocked_bytes(out)
-    return after + max(0, before + kernel - after)
-
-
-def _blocked_bytes(image: Tensor) -> int:
-    """With its channels in blocks of 16, the last one filled up; colours are left as they are."""
-    channels = image.shape[1]
-    blocked = channels if channels < BLOCK else -(-channels // BLOCK) * BLOCK
-    return image.numel() // channels * blocked * image.element_size()
-
-
-def _made(held: Iterator[Tensor]) -> Iterator[Tensor]:
-    """Without those of lazy layers, which have no storage yet."""
-    return (tensor for tensor in held if not is_lazy(tensor))
+def _held(modules: Iterable[nn.Module]) -> Iterator[Tensor]:
+    """Their parameters and buffers, without those of lazy layers, which have no storage yet."""
+    for module in modules:
+        for tensor in (*module._parameters.values(), *module._buffers.values()):
+            if tensor is not None and not is_lazy(tensor):
+                yield tensor

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from pennyweight import zoo
-from pennyweight.core.errors import InputError, nearest
+from pennyweight.core.errors import InputError, PennyweightError, nearest
 from pennyweight.core.run import Run
 from pennyweight.cost.dead import dead_depthwise
 from pennyweight.runtime import Bundle
@@ -86,7 +86,9 @@ def _made(make: Callable[[], nn.Module], real: bool) -> nn.Module:
 
 def _checked(made: Any) -> nn.Module:
     if not isinstance(made, nn.Module):
-        raise InputError(f"a {type(made).__name__} came in place of a network; only a torch.nn.Module can be weighed")
+        raise InputError(
+            f"something of type {type(made).__name__} came in place of a network; only a torch.nn.Module can be weighed"
+        )
     return made.eval()
 
 
@@ -99,12 +101,20 @@ def _of_callable(name: str, place: str, attribute: str, shape: Shape | None, rea
         module = importlib.import_module(place)
     except ModuleNotFoundError as error:
         raise InputError(f"there is no Python module '{place}' here or among those installed ({error})") from error
+    except Exception as error:  # whatever somebody's code raises
+        raise InputError(f"module '{place}' cannot be imported: {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(str(Path.cwd()))
     found = getattr(module, attribute, None)
     if found is None:
         raise InputError(f"module '{place}' has no '{attribute}'{nearest(attribute, vars(module))}")
-    model = _checked(found) if isinstance(found, nn.Module) or not callable(found) else _made(found, real)
+    try:
+        model = _checked(found) if isinstance(found, nn.Module) or not callable(found) else _made(found, real)
+    except PennyweightError:
+        raise
+    except Exception as error:  # whatever somebody's code raises
+        said = f"{type(error).__name__}: {error}"
+        raise InputError(f"{name} is called without arguments to make a network; it raised {said}") from error
     return Weighable(name=name, model=model, input_shape=shape)
 
 
