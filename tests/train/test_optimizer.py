@@ -53,6 +53,28 @@ def test_sgd_has_its_momentum() -> None:
     assert second_step(0.5) == pytest.approx(1 + 0.5 * 1.5)
 
 
+def test_muon_moves_kernels_by_as_much_in_every_direction() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(4, 8, 3), nn.Conv2d(8, 8, 3, groups=8), nn.Linear(8, 2))
+    optimizer = make_optimizer(model, Recipe(optimizer="muon", lr=0.1, momentum=0.6, weight_decay=0.0))
+    kernel, depthwise = model[0].weight, model[1].weight
+    long = kernel.detach() * (8**0.5 / kernel.detach().norm())
+    before = depthwise.detach().clone()
+    for parameter in model.parameters():
+        # One direction has a gradient ten times as large as the next.
+        parameter.grad = torch.randn_like(parameter) * torch.logspace(0, -2, len(parameter)).view(
+            -1, *[1] * (parameter.ndim - 1)
+        )
+    optimizer.step()
+    moved, slopes = (torch.linalg.svdvals(matrix.reshape(8, -1)) for matrix in (long - kernel.detach(), kernel.grad))
+    assert slopes.min() < 0.02 * slopes.max()
+    assert moved.min() > 0.02
+    assert moved.max() < 0.14
+    # SGD with Nesterov momentum: gradient and 0.9 of it, at 2.5 times the rate.
+    torch.testing.assert_close(depthwise.detach(), before - 0.25 * 1.9 * depthwise.grad)
+    assert sum(len(group["params"]) for group in optimizer.param_groups) == 6
+
+
 def rates(recipe: Recipe, steps_per_epoch: int) -> list[float]:
     """The rate of each step."""
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=recipe.lr)

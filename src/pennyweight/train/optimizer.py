@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
+from pennyweight.train.muon import Muon
 from pennyweight.train.recipe import Recipe
 
 __all__ = ["RISE", "make_optimizer", "make_schedule"]
@@ -33,6 +34,8 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
                 groups.append({"params": held, "weight_decay": decay, "lr": recipe.lr * factor})
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
+    if recipe.optimizer == "muon":
+        return Muon(groups, momentum=recipe.momentum)
     kind: Any = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
     optimizer: torch.optim.Optimizer = kind(groups, lr=recipe.lr)
     return optimizer

@@ -12,7 +12,7 @@ from pennyweight.data import Augment, Balancing, Policy
 __all__ = ["Layout", "Mode", "Optimizer", "Precision", "Recipe", "Schedule"]
 
 Mode = Literal["scratch", "head", "finetune"]
-Optimizer = Literal["adamw", "adam", "sgd"]
+Optimizer = Literal["adamw", "adam", "sgd", "muon"]
 Schedule = Literal["cosine", "one-cycle", "constant"]
 Layout = Literal["channels_last", "channels_first"]
 Precision = Literal["float32", "bfloat16", "float64"]
@@ -36,11 +36,11 @@ class Recipe:
     accumulate: int = 1
     """A step's pictures go through the network in so many parts, for a batch that memory does not hold."""
     optimizer: Optimizer = "adamw"
-    """adamw, adam (its decay in the gradient), or sgd with Nesterov momentum."""
+    """adamw, adam (its decay in the gradient), sgd with Nesterov momentum, or muon for dense convolutions."""
     lr: float = 6e-3
-    """The highest rate; about 0.1 suits sgd."""
+    """The highest rate; about 0.1 suits sgd and muon."""
     momentum: float = 0.9
-    """Of sgd."""
+    """Of sgd; about 0.6 suits muon."""
     weight_decay: float = 0.05
     """On convolution and linear weights; norms and biases have none. About 5e-4 suits sgd."""
     clip_norm: float = 0.0

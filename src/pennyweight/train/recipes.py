@@ -26,6 +26,17 @@ RECIPES: Mapping[str, Recipe] = {
         weight_decay=5e-4,
         schedule="one-cycle",
         label_smoothing=0.1,
+    ),
+    # The same for the dense convolutions of ResNet-9, after Jordan 2024 (airbench).
+    "sprint": Recipe(
+        epochs=14,
+        batch=128,
+        optimizer="muon",
+        lr=0.08,
+        momentum=0.6,
+        weight_decay=5e-4,
+        schedule="one-cycle",
+        label_smoothing=0.1,
         first_size=0.625,
     ),
     # The last layer on kept features.
@@ -66,8 +77,10 @@ def named(name: str) -> Recipe:
     return RECIPES[name]
 
 
-def suitable(mode: str, pictures: int) -> str:
-    """The name of the recipe for a mode and so many training pictures."""
+def suitable(mode: str, pictures: int, network: str) -> str:
+    """The name of the recipe for a mode, so many training pictures and a network."""
     if mode in ("head", "finetune"):
         return {"head": "probe", "finetune": "gentle"}[mode]
-    return "quick" if pictures >= MANY else "steady"
+    if pictures < MANY:
+        return "steady"
+    return "sprint" if network.startswith("resnet_9") else "quick"

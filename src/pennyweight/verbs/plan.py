@@ -104,14 +104,14 @@ def make_plan(
     if not 0 <= seed < 2**63:
         raise InputError(f"seed must be at least 0 and below 2^63, not {seed}")
     # What cannot be used is said before anything is fetched.
-    _recipe(source, recipe, pictures, fresh=weights is None)
+    _recipe(source, recipe, pictures, model, fresh=weights is None)
     if model != AUTO:
         classes, channels = len(source.labels), source.channels
         zoo.sketch(model, num_classes=classes, in_channels=channels, stem=stem, config=config)
     name, checkpoint, why = _network(source, model, input_size, weights)
     usual = zoo.form(name)
     preprocess = _preprocess(source, input_size, checkpoint)
-    settled, recipe_name, reasons = _recipe(source, recipe, pictures, fresh=checkpoint is None)
+    settled, recipe_name, reasons = _recipe(source, recipe, pictures, name, fresh=checkpoint is None)
     said = {} if checkpoint is None else zoo.fields_of(checkpoint, name)
     if said.get("size", preprocess.size) != preprocess.size:
         raise InputError(
@@ -174,7 +174,7 @@ def _network(
 
 
 def _recipe(
-    source: data.Source, recipe: Recipe | Mapping[str, Any] | str | None, pictures: int, *, fresh: bool
+    source: data.Source, recipe: Recipe | Mapping[str, Any] | str | None, pictures: int, network: str, *, fresh: bool
 ) -> tuple[Recipe, str | None, tuple[str, ...]]:
     """The resolved recipe, the name of the one that it came of, and why that one if nobody said which."""
     if isinstance(recipe, Recipe):
@@ -188,7 +188,7 @@ def _recipe(
         if mode == AUTO:
             mode, reason = _mode(fresh)
             why = (f"mode {mode}: {reason}",)
-        name = suitable(mode, pictures)
+        name = suitable(mode, pictures, network)
     base = named(name)
     if fresh and changes.get("mode", base.mode) != "scratch":
         why += ("the frozen layers are not trained: nothing said which weights to start from (--weights)",)

@@ -1,0 +1,71 @@
+"""Muon: steps of equal length in every direction of a weight matrix, which learn more in few epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["OTHERS", "Muon"]
+
+OTHERS = 2.5
+"""The rate of what is no kernel, in rates of the kernels."""
+OTHERS_MOMENTUM = 0.9
+ROUNDS = 3
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+
+
+class Muon(torch.optim.Optimizer):
+    """Jordan et al. 2024 ("Muon: an optimizer for hidden layers"), as airbench trains convolutions with it.
+
+    A dense kernel keeps the length of a matrix whose rows have length 1 and moves by its orthogonalised momentum;
+    every other parameter has SGD with Nesterov momentum at OTHERS times the rate. Weight decay is the others' alone.
+    """
+
+    def __init__(self, groups: Iterable[dict[str, Any]], *, momentum: float) -> None:
+        others, kernels = [], []
+        for group in groups:
+            held: Sequence[nn.Parameter] = group["params"]
+            # A depthwise kernel is no matrix: each of its rows sees another channel.
+            dense = [parameter for parameter in held if parameter.ndim == 4 and parameter.shape[1] > 1]
+            rest = [parameter for parameter in held if parameter.ndim != 4 or parameter.shape[1] == 1]
+            rate = group["lr"] * OTHERS
+            others.append({**group, "params": rest, "lr": rate, "kernels": False, "momentum": OTHERS_MOMENTUM})
+            kernels.append({**group, "params": dense, "kernels": True, "momentum": momentum})
+        # The last group's rate is the one that is shown.
+        super().__init__([group for group in (*others, *kernels) if group["params"]], {})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """Move every parameter that has a gradient."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                gradient = parameter.grad
+                if not group["kernels"] and group["weight_decay"]:
+                    gradient = gradient.add(parameter, alpha=group["weight_decay"])
+                state = self.state[parameter]
+                if "momentum" not in state:
+                    state["momentum"] = torch.zeros_like(parameter)
+                momentum = state["momentum"].mul_(group["momentum"]).add_(gradient)
+                move = gradient.add(momentum, alpha=group["momentum"])
+                if group["kernels"]:
+                    rows = len(parameter)
+                    parameter.mul_(rows**0.5 / parameter.norm())
+                    move = orthogonal(move.reshape(rows, -1)).reshape(parameter.shape)
+                parameter.sub_(move, alpha=group["lr"])
+
+
+def orthogonal(matrix: Tensor) -> Tensor:
+    """About the nearest matrix with singular values of 1, by a few Newton-Schulz rounds. (M, N) -> same."""
+    first, third, fifth = COEFFICIENTS
+    tall = matrix.shape[0] > matrix.shape[1]
+    x: Tensor = matrix.T if tall else matrix
+    x = x / (x.norm() + 1e-7)
+    for _ in range(ROUNDS):
+        square = x @ x.T
+        x = first * x + (third * square + fifth * square @ square) @ x
+    return x.T if tall else x
