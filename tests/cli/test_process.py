@@ -98,6 +98,7 @@ def test_ctrl_c_ends_training_with_one_line_and_keeps_the_best_weights(
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
         "run.json",
         "metrics.jsonl",
+        "seen.npy",
         "weights.safetensors",
         "checkpoints",
     }

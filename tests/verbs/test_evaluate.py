@@ -112,6 +112,31 @@ def test_a_folder_that_gained_pictures_shows_none_that_were_trained_on(
     assert not learnt & {sample.digest for sample in scored_samples}
 
 
+def test_what_was_learnt_from_is_no_test_wherever_it_lies(
+    trained: pw.Run, draw_colours: Draw, scored_samples: list[data.Sample], shapes: Path, tmp_path: Path
+) -> None:
+    """A copy of the training folder with pictures of somebody else."""
+    splits = data.split(data.open(str(shapes)))
+    learnt = {sample.digest for sample in (*splits.train, *splits.val)}
+    copy = shutil.copytree(shapes, tmp_path / "mixed")
+    draw_colours(copy, 4, seed=9)
+    scored_samples.clear()
+    said: list[str] = []
+    scored = pw.evaluate(trained, str(copy), left_out=lambda each: said.append(each.reason))
+    assert not learnt & {sample.digest for sample in scored_samples}
+    assert scored.images == len(scored_samples) > len(splits.test)
+    kept = len(splits.train) + len(splits.val)
+    assert said == [f"{kept} pictures of mixed that {trained.folder} was trained or selected on"]
+    other = draw_colours(tmp_path / "other", 1, seed=9)
+    for label in data.open(str(shapes)).labels:
+        for old in (other / label).iterdir():
+            old.unlink()
+    for sample in splits.train:
+        shutil.copy(sample.where, other / sample.name.split("/")[0])
+    with pytest.raises(SourceError, match="was trained on every picture of other, so that none can score it"):
+        pw.evaluate(trained, str(other))
+
+
 # Labels
 
 

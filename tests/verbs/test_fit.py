@@ -36,7 +36,15 @@ def without_times(line: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_run_holds_these_files_and_no_others(trained: pw.Run) -> None:
-    names = {"run.json", "metrics.jsonl", "weights.safetensors", "evaluation.json", "report.html", "checkpoints"}
+    names = {
+        "run.json",
+        "seen.npy",
+        "metrics.jsonl",
+        "weights.safetensors",
+        "evaluation.json",
+        "report.html",
+        "checkpoints",
+    }
     assert {path.name for path in trained.folder.iterdir()} == names
 
 
@@ -367,6 +375,7 @@ def test_interrupted_it_leaves_nothing_or_its_best_weights(
     assert {path.name for path in folder.iterdir()} == {
         "run.json",
         "metrics.jsonl",
+        "seen.npy",
         "weights.safetensors",
         "checkpoints",
     }

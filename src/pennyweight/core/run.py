@@ -52,6 +52,11 @@ class Run:
         return self.folder / "report.html"
 
     @property
+    def seen_path(self) -> Path:
+        """Which pictures it trained and selected on."""
+        return self.folder / "seen.npy"
+
+    @property
     def bundle_path(self) -> Path:
         return self.folder / "model.onnx"
 

@@ -7,6 +7,7 @@ from pennyweight.data.opening import open
 from pennyweight.data.pictures import Batch, Pictures
 from pennyweight.data.policies import Policy
 from pennyweight.data.quick import require_enough
+from pennyweight.data.seen import unseen, write_seen
 from pennyweight.data.source import SPLITS, Sample, Source, Split, Stored, Unreadable
 from pennyweight.data.splits import Splits, split
 from pennyweight.data.statistics import channel_statistics
@@ -31,4 +32,6 @@ __all__ = [
     "open",
     "require_enough",
     "split",
+    "unseen",
+    "write_seen",
 ]

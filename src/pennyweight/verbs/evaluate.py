@@ -38,7 +38,8 @@ def evaluate(
 ) -> Evaluation | SceneEvaluation:
     """Score a run, a bundle or a name with `weights` on a split of `source`; by default what the run was trained on.
 
-    A source without split folders that the run was not trained on is scored whole (and its split is called
+    Pictures that a run was trained or selected on are never part of its test, wherever they lie. A source without
+    split folders that the run was not trained on is scored whole (and its split is called
     "all"). A network of ImageNet knows folders by their synsets (n01440764) too. Two evaluations of the same files are
     identical. `advance(n)` is called after every n pictures, `left_out` with each that cannot be read. A scene's run
     maps its scene again, and is scored on the test pixels. Raises SourceError for classes that the network does not
@@ -69,6 +70,8 @@ def evaluate(
         name: str = split
     else:
         samples, name = opened.samples, "all"
+    if split == "test" and isinstance(trained, Run):
+        samples = _unseen(trained, samples, opened.name, left_out)
     numbers = numbers_of(opened.labels, classifier.labels, source=opened.name)
     pictures = data.Pictures(samples, classifier.preprocess, cache=data.DecodedCache())
     unreadable = pictures.read()
@@ -87,6 +90,19 @@ def evaluate(
         source=opened.name,
         split=name,
     )
+
+
+def _unseen(
+    run: Run, samples: Sequence[data.Sample], name: str, left_out: Callable[[data.Unreadable], None]
+) -> Sequence[data.Sample]:
+    """The samples without what the run learnt from. Raises SourceError where that leaves nothing."""
+    others = data.unseen(samples, run.seen_path)
+    learnt = len(samples) - len(others)
+    if learnt and not others:
+        raise SourceError(f"{run.folder} was trained on every picture of {name}, so that none can score it")
+    if learnt:
+        left_out(data.Unreadable(name, f"{learnt} pictures of {name} that {run.folder} was trained or selected on"))
+    return others
 
 
 class Origin(NamedTuple):

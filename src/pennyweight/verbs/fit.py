@@ -167,6 +167,7 @@ def fit(
                 record = _record(folder, opened, splits, plan, unreadable) | {"asked": asked, "speed": measured}
                 record["data"]["group_by"] = group_by
                 if first:
+                    data.write_seen(folder / "seen.npy", splits.train, splits.val)
                     write_json(folder / "run.json", record)
             tracker = open_tracker(log if first else None, folder.name, folder, record["recipe"])
             with waiting_for_signals() as stop:
