@@ -179,7 +179,7 @@ def rank(keys: list[tuple[str, int]], found: dict[tuple[str, int], float], truth
 
 
 def halves(keys: list[tuple[str, int]], times: dict[tuple[str, int], list[float]], middle: Callable[..., float]) -> str:
-    """How well what half of the rounds say agrees with the other half; no prediction can be told to be better."""
+    """How well what half of the rounds say agrees with the other half: the noise, of fewer rounds than the whole."""
     first, second = ({key: middle(times[key][start::2]) for key in keys} for start in (0, 1))
     return rank(keys, first, second)
 
