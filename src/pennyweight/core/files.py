@@ -12,7 +12,16 @@ from typing import Any
 
 from pennyweight.core.errors import PennyweightError
 
-__all__ = ["atomic", "read_json", "read_lines", "sync_folder", "write_json", "write_lines", "write_text"]
+__all__ = [
+    "atomic",
+    "is_left_over",
+    "read_json",
+    "read_lines",
+    "sync_folder",
+    "write_json",
+    "write_lines",
+    "write_text",
+]
 
 
 @contextmanager
@@ -36,6 +45,11 @@ def atomic(path: Path) -> Iterator[Path]:
             temporary.unlink()
         raise
     sync_folder(path.parent)
+
+
+def is_left_over(path: Path) -> bool:
+    """Whether it is what a kill left of `atomic`: a file that never came to its place."""
+    return path.name.startswith(".") and ".tmp" in path.suffixes
 
 
 def sync_folder(folder: Path) -> None:
