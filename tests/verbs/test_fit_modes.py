@@ -156,6 +156,19 @@ def test_the_same_call_goes_on_and_ends_with_the_same_bits(
     assert fit_small(shapes, out=tmp_path / "parts", resume=True, **options).record == parts.record  # nothing is left
 
 
+def test_a_run_killed_before_its_first_file_was_whole_begins(fit_small: Fit, shapes: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / ".run.4711.0123abcd.tmp.json").touch()
+    run = fit_small(shapes, recipe={"epochs": 1}, out=folder, resume=True)
+    assert run.record["status"] == "complete"
+    assert not list(folder.glob(".*"))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").touch()
+    with pytest.raises(RunError, match=r"is not a run: it has no run\.json"):
+        fit_small(shapes, recipe={"epochs": 1}, out=tmp_path / "other", resume=True)
+
+
 def test_a_resume_on_other_versions_is_said(
     fit_small: Fit, shapes: Path, tmp_path: Path, stop_at: Callable[[int], None], capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,6 +15,7 @@ from pennyweight.core.errors import PennyweightError
 __all__ = [
     "as_text",
     "atomic",
+    "is_left_over",
     "read_json",
     "read_lines",
     "sync_folder",
@@ -50,6 +51,11 @@ def atomic(path: Path) -> Iterator[Path]:
             temporary.unlink()
         raise
     sync_folder(path.parent)
+
+
+def is_left_over(path: Path) -> bool:
+    """Whether it is what a kill left of `atomic`: a file that never came to its place."""
+    return path.name.startswith(".") and ".tmp" in path.suffixes
 
 
 def sync_folder(folder: Path) -> None:

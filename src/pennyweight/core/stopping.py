@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +16,8 @@ __all__ = ["INTERRUPTED", "TERMINATED", "Stop", "heeding_termination", "waiting_
 INTERRUPTED = 130
 TERMINATED = 143
 """Exit statuses: 128 and the signal's number, as shells have them."""
+
+AGAIN_S = 0.05
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -60,10 +64,31 @@ def waiting_for_signals() -> Iterator[Stop]:
 
 
 def heeding_termination() -> None:
-    """From now on SIGTERM ends the process as SIGINT does, so that nothing half-written stays behind."""
+    """From now on SIGTERM ends the process as SIGINT does, so that nothing half-written stays behind.
+
+    A signal that comes while Python runs what may not raise (a weak reference's end, `__del__`) comes once more.
+    """
 
     def terminated(number: int, frame: FrameType | None) -> NoReturn:
         raise SystemExit(TERMINATED)
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, terminated)
+        if os.name == "posix":
+            sys.unraisablehook = _once_more
+
+
+def _once_more(unraisable: Any) -> None:
+    """Python swallowed an exception: where it was a signal's, raise that again when the place has been left."""
+    error = unraisable.exc_value
+    if isinstance(error, SystemExit) and error.code == TERMINATED:
+        number = signal.SIGTERM
+    elif isinstance(error, KeyboardInterrupt):
+        number = signal.SIGINT
+    else:
+        sys.__unraisablehook__(unraisable)
+        return
+    # To the main thread, which may wait for something and has to be woken.
+    again = threading.Timer(AGAIN_S, signal.pthread_kill, (threading.main_thread().ident, number))
+    again.daemon = True
+    again.start()

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from pennyweight.core.errors import RunError
+from pennyweight.core.files import is_left_over
 from pennyweight.core.machine import machine, versions
 from pennyweight.core.run import Run, latest_run_folder, new_run_folder
 from pennyweight.train import Recipe
@@ -29,7 +30,9 @@ def place(
     folder = latest_run_folder(name) if out is None else Path(out)
     if folder is None or not folder.exists():
         return new_run_folder(out, name), None
-    if not any(folder.iterdir()):  # killed between making the folder and writing its first file
+    if all(map(is_left_over, folder.iterdir())):  # killed before its first file was whole
+        for path in folder.iterdir():
+            path.unlink(missing_ok=True)
         return folder, None
     record = Run(folder).record
     was = record.get("asked", {})
