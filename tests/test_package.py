@@ -268,6 +268,8 @@ def every_call(folder: Path, bundle: Path) -> dict[str, Callable[[], Any]]:
         "names": lambda: pw.names("*v1*"),
         "weigh": lambda: pw.weigh("mobilenet_v1_x0_25", (3, 32, 32)),
         "Cost": lambda: pw.Cost(**vars(pw.weigh("mobilenet_v1_x0_25", (3, 32, 32)))).to_dict(),
+        "doctor": lambda: pw.doctor("digits", quick=True).to_dict(),
+        "Stream": lambda: pw.Stream(str(folder / "{a,b}.tar"), pw.Preprocess(size=4, resize=4)).state(),
         "fit": lambda: pw.fit(
             "digits", "mobilenet_v1_x0_25", input_size=8, recipe={"epochs": 1, "batch": 128}, out=run, progress=False
         ),
