@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from pennyweight import data
 from pennyweight.core.errors import InputError, SourceError
 from pennyweight.core.labels import numbers_of
 from pennyweight.core.run import Run
+from pennyweight.core.usage import Usage
 from pennyweight.runtime import Bundle, Classifier
 from pennyweight.scoring import Evaluation, score
 from pennyweight.verbs.load import Trained, load, open_trained
@@ -32,17 +33,18 @@ def evaluate(
     weights: str | os.PathLike[str] | None = None,
     advance: Callable[[int], None] = lambda count: None,
     left_out: Callable[[data.Unreadable], None] = lambda unreadable: None,
+    **usage: Unpack[Usage],
 ) -> Evaluation:
     """Score a run, a bundle or a name with `weights` on a split of `source`; by default what the run was trained on.
 
     A source without split folders that the run was not trained on is scored whole (and its split is called
     "all"). A network of ImageNet knows folders by their synsets (n01440764) too. Two evaluations of the same files are
-    identical. `advance(n)` is called after every n pictures, `left_out` with each that cannot be read. Raises
-    SourceError for classes that the network does not know.
+    identical. `advance(n)` is called after every n pictures, `left_out` with each that cannot be read; `usage` is
+    what `load` takes of weights. Raises SourceError for classes that the network does not know.
     """
     if split not in data.SPLITS:
         raise InputError(f"unknown split '{split}'; there are {', '.join(data.SPLITS)}")
-    trained = open_trained(run_or_bundle_or_name, weights)
+    trained = open_trained(run_or_bundle_or_name, weights, **usage)
     classifier = load(trained)
     origin = _origin(trained)
     opened = _open(source, origin)
