@@ -327,3 +327,23 @@ def test_a_published_network_names_photographs(name: str, file: str, least: floa
     (tench,) = pw.load(bundle).predict(next((photos / "n01440764").glob("*.jpg")))
     assert tench.label == "tench"
     assert pw.evaluate(bundle, str(photos)).accuracy == pytest.approx(scored.accuracy, abs=1e-9)
+
+
+@pytest.mark.slow
+def test_a_vit_is_trained_further_at_another_size(
+    fit_small: Callable[..., pw.Run], shapes: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    small = {"d": 24, "heads": 3, "hidden": 48, "blocks": 4}
+    torch.save(zoo.create("vit_ti_16", num_classes=3, size=64, **small).state_dict(), tmp_path / "w.pth")
+    run = fit_small(
+        shapes,
+        model="vit_ti_16",
+        stem="imagenet",
+        config=small,
+        weights=tmp_path / "w.pth",
+        input_size=32,
+        out=tmp_path / "run",
+        progress=True,
+    )
+    assert "the positions were interpolated, because 4×4 patches became 2×2" in capfd.readouterr().err
+    assert run.record["model"]["config"]["size"] == 32
