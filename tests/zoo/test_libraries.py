@@ -12,9 +12,10 @@ from torchvision import models
 
 from pennyweight import zoo
 from pennyweight.core.errors import DownloadError, InputError
+from pennyweight.train.head import last_linear
 from pennyweight.verbs.weigh import weigh
 from pennyweight.zoo import from_torchvision, open_checkpoint
-from pennyweight.zoo.weights import AdaptedWeights
+from pennyweight.zoo.weights import AdaptedWeights, shape_of
 
 SMALL = ["torchvision:squeezenet1_1", "timm:test_resnet"]
 
@@ -147,3 +148,61 @@ def test_timms_weights_that_cannot_be_fetched_say_what_to_do(monkeypatch: pytest
     with pytest.raises(DownloadError, match=r"timm cannot fetch .*no route to host; .*--weights FILE") as caught:
         open_checkpoint("imagenet", "timm:resnet18")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("channels", [3, 1])
+def test_networks_with_two_heads_have_both_fitted(channels: int, tmp_path: Path) -> None:
+    """What is in the trunk is kept, and both heads are new; the second stands for distillation."""
+    name, small = "timm:deit_tiny_distilled_patch16_224", {"img_size": 32, "depth": 1}
+    torch.manual_seed(0)
+    trained = zoo.create(name, **small)
+    torch.save(trained.state_dict(), tmp_path / "w.pth")
+    with pytest.warns(AdaptedWeights) as said:
+        network = zoo.create(name, num_classes=7, in_channels=channels, weights=tmp_path / "w.pth", **small)
+    lines = [str(warning.message) for warning in said]
+    assert lines[-1] == "w.pth: the head is new, because 1000 classes became 7"
+    assert len(lines) == (1 if channels == 3 else 2)
+    assert network.eval()(torch.zeros(1, channels, 32, 32)).shape == (1, 7)
+    assert torch.equal(
+        network.state_dict()["blocks.0.attn.qkv.weight"], trained.state_dict()["blocks.0.attn.qkv.weight"]
+    )
+    with pytest.raises(InputError, match=r"has 2 heads \(head, head_dist\), none of which can be trained alone"):
+        last_linear(network)
+
+
+def test_weights_of_a_backbone_get_a_head(tmp_path: Path) -> None:
+    """dinov2 is published without a head: it can be trained further, and names nothing."""
+    import timm
+
+    small = {"img_size": 28, "depth": 1}
+    backbone = timm.create_model("vit_small_patch14_dinov2", num_classes=0, **small)
+    torch.save(backbone.state_dict(), tmp_path / "w.pth")
+    with pytest.warns(AdaptedWeights, match=r"w\.pth: the head is new, because there is none"):
+        network = zoo.create("timm:vit_small_patch14_dinov2", num_classes=3, weights=tmp_path / "w.pth", **small)
+    x = torch.randn(1, 3, 28, 28)
+    with torch.inference_mode():
+        torch.testing.assert_close(network.eval().forward_features(x), backbone.eval().forward_features(x))
+    checkpoint = zoo.Checkpoint(name="w.pth", state=backbone.state_dict())
+    with pytest.raises(InputError, match=r"w\.pth has no head, so it names nothing; `fit --weights` trains one"):
+        shape_of(network, checkpoint)
+
+
+def test_an_encoder_without_a_head_is_no_classifier() -> None:
+    with pytest.raises(InputError, match="timm's 'qwen3_vit_88m_enc' is no classifier"):
+        zoo.sketch("timm:qwen3_vit_88m_enc", num_classes=3, in_channels=3, stem=None, config={})
+
+
+@pytest.mark.parametrize(
+    ("name", "of", "size"),
+    [
+        ("timm:vit_tiny_patch16_224", "img_size", 64),
+        ("timm:vit_small_patch14_reg4_dinov2", "img_size", 56),
+        ("torchvision:vit_b_16", "image_size", 64),
+    ],
+)
+@pytest.mark.slow
+def test_positions_fit_another_input_size(name: str, of: str, size: int, tmp_path: Path) -> None:
+    torch.save(zoo.create(name, **{of: 2 * size}).state_dict(), tmp_path / "w.pth")
+    with pytest.warns(AdaptedWeights, match=r"(8×8) patches became 4×4"):
+        network = zoo.create(name, weights=tmp_path / "w.pth", **{of: size})
+    assert network.eval()(torch.zeros(1, 3, size, size)).shape == (1, 1000)

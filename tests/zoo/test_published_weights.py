@@ -17,6 +17,7 @@ import pytest
 import torch
 from PIL import Image
 
+from pennyweight.cli import main
 from pennyweight.core.images import Picture
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.nn import FromPixels, Network
@@ -74,6 +75,18 @@ def test_cifar_10_is_recognised(shelf: Path) -> None:
     accuracy = correct(network, preprocess, cifar_10(shelf))
     print(f"shufflenet_v2_x0_5 on CIFAR-10: {accuracy:.3f}")
     assert accuracy >= 0.90
+
+
+def test_cifar_10_is_recognised_by_the_command(shelf: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The file says nothing of itself, so the command does."""
+    pytest.importorskip("pyarrow")
+    weights = str(shelf / "weights" / "shufflenet_v2_x0_5-cifar10.pth")
+    said = ["--stem", "cifar", "--input", "32", "--mean", "0.4914,0.4822,0.4465", "--std", "0.2023,0.1994,0.2010"]
+    command = ["evaluate", "shufflenet_v2_x0_5", "cifar10-lossless", "--weights", weights, *said]
+    assert main([*command, "--labels", "cifar10-lossless", "--json"]) == 0
+    scored = json.loads(capsys.readouterr().out)
+    assert scored["images"] == 1000
+    assert scored["accuracy"] >= 0.90
 
 
 def photographs(shelf: Path) -> Iterator[tuple[Picture, int]]:

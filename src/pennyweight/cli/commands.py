@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from pennyweight.cli import scene, show
+from pennyweight.cli import scene, show, trained
 from pennyweight.core.errors import ImageError, InputError
 from pennyweight.core.settings import parse_pairs
 
@@ -19,17 +19,6 @@ Stem = Annotated[Literal["imagenet", "cifar"] | None, typer.Option(help="cifar k
 Config = Annotated[
     list[str] | None,
     typer.Option("--config", metavar="NAME=VALUE", help="A field of the network's Config, such as width=0.5."),
-]
-Trained = Annotated[
-    str,
-    typer.Argument(
-        metavar="RUN_OR_BUNDLE",
-        help="A folder that fit made, a file that export made, or a network's name with --weights.",
-    ),
-]
-Weights = Annotated[
-    str | None,
-    typer.Option(metavar="WEIGHTS", help="For a name: imagenet (the best published), a tag, a file, or a run."),
 ]
 
 
@@ -215,20 +204,28 @@ def fit(
 
 
 def evaluate(
-    run_or_bundle: Trained,
+    run_or_bundle_or_name: trained.Trained,
     source: Annotated[
         str | None,
         typer.Argument(metavar="SOURCE", help="Pictures to score on; by default those it was trained on."),
     ] = None,
     split: Annotated[Literal["train", "val", "test"], typer.Option(help="Which split of the source.")] = "test",
-    weights: Weights = None,
+    weights: trained.Weights = None,
+    stem: trained.Stem = None,
+    input: trained.Input = None,
+    config: trained.Config = None,
+    mean: trained.Mean = None,
+    std: trained.Std = None,
+    labels: trained.Labels = None,
     json: Json = False,
 ) -> None:
-    """Score a run or a bundle: accuracy with its interval, and each class."""
+    """Score a run, a bundle or a name with weights: accuracy with its interval, and each class."""
     from pennyweight.scoring import Evaluation
     from pennyweight.verbs.evaluate import evaluate as verb
 
-    opened = _opened(run_or_bundle, weights)
+    opened = trained.opened(
+        run_or_bundle_or_name, weights, stem=stem, input=input, config=config, mean=mean, std=std, labels=labels
+    )
     scored = verb(opened, source, split=split, left_out=lambda each: show.failure(f"left out: {each.reason}"))
     if json:
         show.as_json(scored.to_dict())
@@ -239,20 +236,29 @@ def evaluate(
 
 
 def export(
-    run: Annotated[
-        str, typer.Argument(metavar="RUN", help="A folder that fit made, or a network's name with --weights.")
+    run_or_name: Annotated[
+        str, typer.Argument(metavar="RUN_OR_NAME", help="A folder that fit made, or a network's name with --weights.")
     ],
     out: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="The bundle, not there yet; by default model.onnx in the run, or NAME.onnx."),
     ] = None,
-    weights: Weights = None,
+    weights: trained.Weights = None,
+    stem: trained.Stem = None,
+    input: trained.Input = None,
+    config: trained.Config = None,
+    mean: trained.Mean = None,
+    std: trained.Std = None,
+    labels: trained.Labels = None,
 ) -> None:
-    """Write a run's network as a bundle: one ONNX file, proved to answer as the network does."""
+    """Write a network as a bundle: one ONNX file, proved to answer as the network does."""
     from pennyweight.runtime import Bundle
     from pennyweight.verbs.export import export as verb
 
-    made = verb(_opened(run, weights), out)
+    opened = trained.opened(
+        run_or_name, weights, stem=stem, input=input, config=config, mean=mean, std=std, labels=labels
+    )
+    made = verb(opened, out)
     if isinstance(made, Bundle):
         show.bundle(made)
     else:
@@ -260,27 +266,39 @@ def export(
 
 
 def predict(
-    run_or_bundle: Trained,
+    run_or_bundle_or_name: trained.Trained,
     paths: Annotated[
         list[Path],
         # What cannot be read is a line among the others, not wrong usage.
         typer.Argument(metavar="PATH...", help="Picture files, or folders of them.", readable=False),
     ],
     top: Annotated[int, typer.Option(metavar="N", min=1, help="How many labels to name.")] = 5,
-    weights: Weights = None,
+    weights: trained.Weights = None,
+    stem: trained.Stem = None,
+    input: trained.Input = None,
+    config: trained.Config = None,
+    mean: trained.Mean = None,
+    std: trained.Std = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(metavar="SOURCE", help="The classes of such weights, as evaluate takes them; of a cube its map."),
+    ] = None,
     map: scene.Map = None,
-    labels: scene.Labels = None,
     bfloat16: scene.Bfloat16 = False,
     json: Json = False,
 ) -> None:
     """Say what is on pictures, or with --map on every pixel of a cube. Those that cannot be read are named, and the
     status is 1."""
     if map is not None:
-        scene.predict(run_or_bundle, paths, map=map, labels=labels, bfloat16=bfloat16, json=json)
+        scene.predict(run_or_bundle_or_name, paths, map=map, labels=labels, bfloat16=bfloat16, json=json)
         return
     from pennyweight.verbs.load import load
 
-    classifier = load(_opened(run_or_bundle, weights))
+    classifier = load(
+        trained.opened(
+            run_or_bundle_or_name, weights, stem=stem, input=input, config=config, mean=mean, std=std, labels=labels
+        )
+    )
     made, failures = [], []
     for path in paths:
         try:
@@ -299,16 +317,6 @@ def predict(
         show.failure(failure["error"])
     if failures:
         raise typer.Exit(1)
-
-
-def _opened(what: str, weights: str | None) -> Any:
-    """What `what` names, ready to use; what its weights did not say is told on standard error."""
-    from pennyweight.verbs.load import open_trained
-
-    opened = open_trained(what, weights)
-    for note in getattr(opened, "notes", ()):
-        show.note(note)
-    return opened
 
 
 def _files(path: Path) -> Iterator[Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -87,6 +87,10 @@ class Preprocess:
             channels=channels,
             decoding=decoding,
         )
+
+    def at(self, size: int) -> Preprocess:
+        """The same for an input of `size` pixels, which shows as much of a picture."""
+        return replace(self, size=size, resize=round(size * self.resize / self.size))
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -16,6 +16,7 @@ from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Augment, Batch, Pictures
 from pennyweight.data.draws import draws
 from pennyweight.nn import Network
+from pennyweight.nn.ends import ends
 from pennyweight.train.path import arithmetic, make_inputs, put_in_layout
 from pennyweight.train.recipe import Recipe
 
@@ -54,11 +55,17 @@ class Features:
 
 
 def last_linear(network: nn.Module) -> nn.Linear:
-    """The layer that answers for the classes. Raises InputError for a network that ends with none."""
+    """The layer that answers for the classes. Raises InputError for a network that ends with none, or with several."""
     if isinstance(network, Network):
         layer = network.head.linear
         assert isinstance(layer, nn.Linear)
         return layer
+    heads = ends(network).heads
+    if len(heads) > 1:
+        raise InputError(
+            f"{type(network).__name__} has {len(heads)} heads ({', '.join(heads)}), none of which can be trained "
+            "alone; --mode scratch trains all of it"
+        )
     layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
     if not layers:
         raise InputError(

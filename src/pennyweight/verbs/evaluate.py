@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from pennyweight import data
 from pennyweight.core.errors import InputError, SourceError
 from pennyweight.core.labels import numbers_of
 from pennyweight.core.run import Run
+from pennyweight.core.usage import Usage
 from pennyweight.runtime import Bundle, Classifier
 from pennyweight.scoring import Evaluation, score
 from pennyweight.scoring.scene import SceneEvaluation
@@ -35,19 +36,20 @@ def evaluate(
     weights: str | os.PathLike[str] | None = None,
     advance: Callable[[int], None] = lambda count: None,
     left_out: Callable[[data.Unreadable], None] = lambda unreadable: None,
+    **usage: Unpack[Usage],
 ) -> Evaluation | SceneEvaluation:
     """Score a run, a bundle or a name with `weights` on a split of `source`; by default what the run was trained on.
 
     Pictures that a run was trained or selected on are never part of its test, wherever they lie. A source without
     split folders that the run was not trained on is scored whole (and its split is called
     "all"). A network of ImageNet knows folders by their synsets (n01440764) too. Two evaluations of the same files are
-    identical. `advance(n)` is called after every n pictures, `left_out` with each that cannot be read. A scene's run
-    maps its scene again, and is scored on the test pixels. Raises SourceError for classes that the network does not
-    know.
+    identical. `advance(n)` is called after every n pictures, `left_out` with each that cannot be read; `usage` is
+    what `load` takes of weights. A scene's run maps its scene again, and is scored on the test pixels. Raises
+    SourceError for classes that the network does not know.
     """
     if split not in data.SPLITS:
         raise InputError(f"unknown split '{split}'; there are {', '.join(data.SPLITS)}")
-    trained = open_trained(run_or_bundle_or_name, weights)
+    trained = open_trained(run_or_bundle_or_name, weights, **usage)
     if isinstance(trained, Run) and is_scene_run(trained):
         if source is not None or split != "test":
             raise InputError(f"{trained.folder} is a scene's run, which is scored on the test pixels of its own scene")

@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from torch import nn
@@ -19,6 +19,7 @@ from pennyweight.core.machine import versions
 from pennyweight.core.manifest import Manifest
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run import Run
+from pennyweight.core.usage import Usage
 from pennyweight.deploy import export_bundle
 from pennyweight.runtime import Bundle
 from pennyweight.runtime.scene_bundle import SceneBundle
@@ -37,16 +38,17 @@ def export(
     out: str | os.PathLike[str] | None = None,
     *,
     weights: str | os.PathLike[str] | None = None,
+    **usage: Unpack[Usage],
 ) -> Bundle | SceneBundle:
     """Write a network as one ONNX file that describes itself; by default the run's model.onnx, or NAME.onnx here.
 
-    The network is a run's, or a name's with `weights`. The file appears only after it answered as the network does on
-    up to 64 picture files of the test split (without them, on pictures made for the proof): probabilities within 1e-4,
-    the answer too unless two labels are that close. Raises ParityError when it does not, BundleError when the file
-    exists already, InputError for what is a bundle already. A scene's run becomes a scene's bundle, proved on every
-    pixel of a corner of the scene.
+    The network is a run's, or a name's with `weights`, of which `usage` is what `load` takes. The file appears only
+    after it answered as the network does on up to 64 picture files of the test split (without them, on pictures made
+    for the proof): probabilities within 1e-4, the answer too unless two labels are that close. Raises ParityError when
+    it does not, BundleError when the file exists already, InputError for what is a bundle already. A scene's run
+    becomes a scene's bundle, proved on every pixel of a corner of the scene.
     """
-    trained = open_trained(run_or_name, weights)
+    trained = open_trained(run_or_name, weights, **usage)
     if isinstance(trained, Bundle):
         raise InputError(f"{trained.path} is a bundle already; export takes a run, or a name with weights")
     if isinstance(trained, Run):

@@ -6,11 +6,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, Union, Unpack
 
 from pennyweight.core.errors import InputError, RunError
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run import Run
+from pennyweight.core.usage import Usage
 from pennyweight.runtime import Bundle, Classifier
 
 if TYPE_CHECKING:
@@ -24,14 +25,19 @@ Trained = Union[Run, Bundle, "Pretrained"]  # the last by name: it needs torch
 
 
 def load(
-    run_or_bundle_or_name: str | os.PathLike[str] | Trained, *, weights: str | os.PathLike[str] | None = None
+    run_or_bundle_or_name: str | os.PathLike[str] | Trained,
+    *,
+    weights: str | os.PathLike[str] | None = None,
+    **usage: Unpack[Usage],
 ) -> Classifier:
     """A classifier from a run's folder, a bundle's file (which needs no torch), or a network's name with `weights`.
 
-    `weights` is a file, a run or a published tag ("imagenet": the best), as `create` takes it. Raises InputError when
-    there is nothing of that name, RunError or BundleError when it is damaged.
+    `weights` is a file, a run or a published tag ("imagenet": the best), as `create` takes it. What their file does not
+    say of them, or says otherwise, is said by `stem`, `input_size`, `config`, `mean`, `std` and `labels` (names, a
+    source that has them, or a .txt file). Raises InputError when there is nothing of that name, RunError or BundleError
+    when it is damaged.
     """
-    trained = open_trained(run_or_bundle_or_name, weights)
+    trained = open_trained(run_or_bundle_or_name, weights, **usage)
     if isinstance(trained, Bundle):
         return trained.classifier
     from pennyweight.deploy.graph import TorchEngine  # torch, which a bundle does without
@@ -44,8 +50,14 @@ def load(
     return Classifier(TorchEngine(trained.network, trained.preprocess), trained.labels, trained.preprocess)
 
 
-def open_trained(what: str | os.PathLike[str] | Trained, weights: str | os.PathLike[str] | None = None) -> Trained:
+def open_trained(
+    what: str | os.PathLike[str] | Trained, weights: str | os.PathLike[str] | None = None, **usage: Unpack[Usage]
+) -> Trained:
     """A Run for a folder, a Bundle for a file, a Pretrained network for a name with `weights`."""
+    if weights is None and (said := [name for name, value in usage.items() if value is not None]):
+        raise InputError(
+            f"{', '.join(said)} belong{'s' * (len(said) == 1)} to a network's name with weights; {what} comes without"
+        )
     if not isinstance(what, (str, os.PathLike)):
         if weights is not None:
             raise InputError(
@@ -67,7 +79,9 @@ def open_trained(what: str | os.PathLike[str] | Trained, weights: str | os.PathL
     from pennyweight import zoo
 
     if weights is not None:
-        return zoo.open_pretrained(str(what), weights)
+        if isinstance(labels := usage.get("labels"), str):
+            usage["labels"] = _labels_of(labels)
+        return zoo.open_pretrained(str(what), weights, **usage)
     try:
         zoo.form(str(what))
     except InputError as error:
@@ -75,6 +89,19 @@ def open_trained(what: str | os.PathLike[str] | Trained, weights: str | os.PathL
     raise InputError(
         f"'{what}' is a network, and nothing says which weights: add --weights imagenet, or a file, or a run"
     )
+
+
+def _labels_of(place: str) -> tuple[str, ...]:
+    """The lines of a .txt file, or the classes of a source, in order. Raises InputError, SourceError."""
+    if not place.endswith(".txt"):
+        from pennyweight import data
+
+        return data.open(place).labels
+    try:
+        lines = Path(place).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read labels from {place}: {error}") from error
+    return tuple(line.strip() for line in lines if line.strip())
 
 
 def _is_name(path: Path) -> bool:

@@ -113,13 +113,9 @@ def make_plan(
     preprocess = _preprocess(source, input_size, checkpoint)
     settled, recipe_name, reasons = _recipe(source, recipe, pictures, name, fresh=checkpoint is None)
     said = {} if checkpoint is None else zoo.fields_of(checkpoint, name)
-    if said.get("size", preprocess.size) != preprocess.size:
-        raise InputError(
-            f"{checkpoint.name if checkpoint else name} is for an input of {said['size']} pixels alone, "
-            f"not {preprocess.size}: leave --input out"
-        )
     if checkpoint is not None:
         why += _unsaid(checkpoint, source)
+    sized = zoo.settle(name, {}, size=preprocess.size)  # a ViT's positions are fitted to --input
     small = "cifar" if preprocess.size < SMALL_INPUT and ":" not in name else usual.stem
     depth = {"drop_path": settled.drop_path} if settled.drop_path else {}
     resolved = {
@@ -127,7 +123,7 @@ def make_plan(
         "num_classes": len(source.labels),
         "in_channels": source.channels,
         "stem": stem or (small if checkpoint is None else checkpoint.stem or usual.stem),
-        "config": zoo.settle(name, {**said, **depth, **config}, size=preprocess.size),
+        "config": zoo.settle(name, {**said, **sized, **depth, **config}, size=preprocess.size),
     }
     if recipe_name is not None and not _grows(resolved, settled.side(preprocess.size, 1)):
         settled = replace(settled, first_size=1.0)
@@ -214,9 +210,8 @@ def _preprocess(source: data.Source, size: int | None, checkpoint: zoo.Checkpoin
     usual = Preprocess.for_input(size, channels=source.channels, decoding="draft")
     if asked is None:
         return usual
-    resize = round(size * asked.resize / asked.size)
     means = [
         values if asked.channels == source.channels else (fmean(values),) * source.channels
         for values in (asked.mean, asked.std)
     ]
-    return replace(asked, size=size, resize=resize, channels=source.channels, mean=means[0], std=means[1])
+    return replace(asked.at(size), channels=source.channels, mean=means[0], std=means[1])

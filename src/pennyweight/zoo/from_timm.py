@@ -12,6 +12,7 @@ from torch import nn
 from pennyweight.core.errors import DownloadError, InputError, nearest
 from pennyweight.core.labels import imagenet
 from pennyweight.core.preprocess import Preprocess
+from pennyweight.nn.ends import ends
 from pennyweight.zoo.checkpoint import Checkpoint
 from pennyweight.zoo.published import BEST
 
@@ -57,6 +58,9 @@ def make(name: str, *, num_classes: int, in_channels: int, config: Mapping[str, 
         )
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"timm cannot make '{name}' with {dict(config)}: {str(error).splitlines()[0]}") from error
+    head = network.get_submodule(ends(network).heads[0])
+    if getattr(head, "out_features", None) != num_classes and getattr(head, "out_channels", None) != num_classes:
+        raise InputError(f"timm's '{name}' is no classifier: it encodes pictures, and ends without a head for classes")
     return network
 
 

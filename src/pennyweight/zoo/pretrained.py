@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import nn
@@ -17,6 +17,7 @@ from pennyweight.core.labels import imagenet
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run import Run
 from pennyweight.core.settings import override
+from pennyweight.core.usage import Usage
 from pennyweight.zoo.checkpoint import SUFFIXES, Checkpoint, metadata, open_file, read_pickle
 from pennyweight.zoo.libraries import foreign
 from pennyweight.zoo.published import BEST, published
@@ -28,6 +29,8 @@ __all__ = ["Pretrained", "create", "describe", "fields_of", "open_checkpoint", "
 Weights = str | os.PathLike[str]
 MOST_PICTURE_CHANNELS = 4
 """Networks of more are for cubes."""
+SMALL_INPUT = 32
+"""Pixels a side where the small-image stem was asked for, and no size."""
 
 
 def create(
@@ -120,59 +123,79 @@ class Pretrained:
     """What they were trained on, as their metadata says it."""
 
 
-def open_pretrained(name: str, weights: Weights) -> Pretrained:
+def open_pretrained(name: str, weights: Weights, **said: Unpack[Usage]) -> Pretrained:
     """The network `name` as its weights were trained: their classes, channels, Config and preprocessing.
 
-    Raises InputError for another network's weights, DownloadError for published ones that cannot be fetched.
+    What the user `said` of them counts first, labels as a list of names. Raises InputError for another network's
+    weights, DownloadError for published ones that cannot be fetched.
     """
     usual = form(name)
     if usual.input_shape[0] > MOST_PICTURE_CHANNELS:
         raise InputError(
             f"'{name}' takes windows of a hyperspectral cube, not pictures; a run of `fit` has its weights"
         )
+    stem, config = said.get("stem"), said.get("config") or {}
+    model: dict[str, Any] = {"name": name, "num_classes": usual.num_classes, "in_channels": usual.input_shape[0]}
+    sketch(**model, stem=stem, config=config)  # what cannot be made is said before anything is downloaded
     checkpoint = open_checkpoint(weights, name)
-    model: dict[str, Any] = {
-        "name": name,
-        "num_classes": usual.num_classes,
-        "in_channels": usual.input_shape[0],
-        "stem": checkpoint.stem or usual.stem,
-        "config": {},
-    }
+    checkpoint = replace(checkpoint, config={**checkpoint.config, **config})
+    model |= {"stem": stem or checkpoint.stem or usual.stem, "config": {}}
     model["num_classes"], model["in_channels"] = shape_of(on_meta(lambda: make_for(checkpoint, **model)), checkpoint)
-    notes = []
-    preprocess, labels = checkpoint.preprocess, checkpoint.labels
-    if preprocess is None:
-        preprocess = Preprocess.for_input(usual.input_shape[1], channels=model["in_channels"])
-        notes.append(
-            f"{checkpoint.name} does not say how its pictures were prepared; the usual is taken, with the "
-            f"{model['stem']} stem: {preprocess}"
-        )
-    if labels is None:
-        known = model["num_classes"] == len(imagenet())
-        labels = imagenet() if known else tuple(f"class {number}" for number in range(model["num_classes"]))
-        taken = "its 1,000 are taken for ImageNet's" if known else f"they are called {labels[0]} to {labels[-1]}"
-        notes.append(f"{checkpoint.name} does not say what its classes are; {taken}")
-    if len(set(labels)) != len(labels):
-        raise InputError(f"{checkpoint.name} names a label twice: {next(x for x in labels if labels.count(x) > 1)}")
-    if len(labels) != model["num_classes"]:
-        raise InputError(f"{checkpoint.name} names {len(labels)} labels for {model['num_classes']} classes")
-    if preprocess.channels != model["in_channels"]:
-        raise InputError(
-            f"{checkpoint.name} prepares {preprocess.channels} channels for a stem of {model['in_channels']}"
-        )
+    preprocess, notes = _preprocess(checkpoint, model, said)
+    labels, more = _labels(checkpoint, model["num_classes"], said.get("labels"))
+    sized = {} if said.get("input_size") is None else settle(name, {}, size=preprocess.size)
+    model["config"] = settle(name, {**fields_of(checkpoint, name), **sized, **config}, size=preprocess.size)
     with torch.random.fork_rng():  # what is drawn is overwritten
         network = make_for(checkpoint, **model)
-    put_weights(network, checkpoint)
-    model["config"] = settle(name, fields_of(checkpoint, name), size=preprocess.size)
     return Pretrained(
         model=model,
         weights=checkpoint.name,
+        notes=(*notes, *more, *put_weights(network, checkpoint)),
         network=network.eval(),
         preprocess=preprocess,
         labels=labels,
-        notes=tuple(notes),
         data=checkpoint.data,
     )
+
+
+def _preprocess(checkpoint: Checkpoint, model: Mapping[str, Any], said: Usage) -> tuple[Preprocess, tuple[str, ...]]:
+    """How pictures are prepared, and what had to be taken for it. Raises InputError where that does not fit."""
+    size, mean, std = said.get("input_size"), said.get("mean"), said.get("std")
+    channels, usual = model["in_channels"], form(model["name"])
+    if checkpoint.preprocess is None:
+        small = model["stem"] == "cifar" != usual.stem
+        unsaid = SMALL_INPUT if small else usual.input_shape[1]
+        preprocess = Preprocess.for_input(unsaid if size is None else size, channels=channels)
+    else:
+        preprocess = checkpoint.preprocess if size is None else checkpoint.preprocess.at(size)
+    mean, std = (values if values is None or len(values) > 1 else (*values,) * channels for values in (mean, std))
+    preprocess = replace(preprocess, mean=tuple(mean or preprocess.mean), std=tuple(std or preprocess.std))
+    if preprocess.channels != channels:
+        raise InputError(f"{checkpoint.name} prepares {preprocess.channels} channels for a stem of {channels}")
+    if checkpoint.preprocess is not None or None not in (size, mean, std):
+        return preprocess, ()
+    return preprocess, (
+        f"{checkpoint.name} does not say how its pictures were prepared (--stem, --input, --mean, --std say it); "
+        f"taken, with the {model['stem']} stem: {preprocess}",
+    )
+
+
+def _labels(
+    checkpoint: Checkpoint, classes: int, said: Sequence[str] | str | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What the classes are called, and what had to be taken for it. Raises InputError where that does not fit."""
+    labels = checkpoint.labels if said is None else tuple(said)
+    if labels is None:
+        known = classes == len(imagenet())
+        labels = imagenet() if known else tuple(f"class {number}" for number in range(classes))
+        taken = "its 1,000 are taken for ImageNet's" if known else f"they are called {labels[0]} to {labels[-1]}"
+        return labels, (f"{checkpoint.name} does not say what its classes are (--labels says it); {taken}",)
+    who = checkpoint.name if said is None else "labels"
+    if len(set(labels)) != len(labels):
+        raise InputError(f"{who} names a label twice: {next(x for x in labels if labels.count(x) > 1)}")
+    if len(labels) != classes:
+        raise InputError(f"{who} names {len(labels)} labels for {classes} classes")
+    return labels, ()
 
 
 def describe(

@@ -15,11 +15,13 @@ from pennyweight.core.errors import InputError
 from pennyweight.core.run import Run
 from pennyweight.core.settings import override
 from pennyweight.nn import Network
+from pennyweight.nn.ends import ends
 from pennyweight.zoo.checkpoint import Checkpoint, check_state, open_file
 from pennyweight.zoo.layouts import Layout, translate
+from pennyweight.zoo.positions import fit_positions
 
-IDLE = ("dropout", "drop_path")
-"""Settings that matter in training alone."""
+FREE = ("dropout", "drop_path", "size")
+"""Settings that a network may have otherwise than its weights: they matter in training alone, or weights are fitted."""
 
 __all__ = ["AdaptedWeights", "load_weights", "put_weights", "shape_of", "warn_of"]
 
@@ -35,9 +37,10 @@ def load_weights(
 
     They come as a safetensors or .pth file, a run's folder, or a state dict. Our networks take our names and those of
     torchvision and timm; any other module takes its own. Another number of classes leaves the last layer fresh; another
-    number of input channels fits the first (one channel: the sum; more: repeated and scaled). Both are said by a
-    warning, AdaptedWeights. Raises InputError for another network's weights (how many keys differ, and the first), for
-    a file that could run code, and for one that wants another Config; the model is then as it was.
+    number of input channels fits the first (one channel: the sum; more: repeated and scaled); a ViT's positions are
+    interpolated for another input size. Each is said by a warning, AdaptedWeights. Raises InputError for another
+    network's weights (how many keys differ, and the first), for a file that could run code, and for one that wants
+    another Config; the model is then as it was.
     """
     if isinstance(path_or_state_dict, Mapping):
         check_state(path_or_state_dict, "the state dict")
@@ -65,7 +68,7 @@ def _check_config(model: nn.Module, checkpoint: Checkpoint) -> None:
     config = model.config
     if config is None:
         return
-    asked = {field: value for field, value in checkpoint.config.items() if hasattr(config, field) and field not in IDLE}
+    asked = {field: value for field, value in checkpoint.config.items() if hasattr(config, field) and field not in FREE}
     wanted = override(config, asked, what="Config")
     for field in asked:
         has, wants = getattr(config, field), getattr(wanted, field)
@@ -85,16 +88,20 @@ def warn_of(adapted: tuple[str, ...]) -> None:
 def put_weights(model: nn.Module, checkpoint: Checkpoint) -> tuple[str, ...]:
     """Put a checkpoint's weights into `model`, in place, as `load_weights` does; what was fitted, a line each."""
     own, state = model.state_dict(), _by_our_names(model, checkpoint)
-    first, last = _ends(model)
+    stems, heads = ends(model)
     adapted = []
-    stem, head = f"{first}.weight", f"{last}.weight"
-    if state[stem].shape[1] != own[stem].shape[1] and state[stem].shape[2:] == own[stem].shape[2:]:
-        state[stem] = _other_channels(state[stem], own[stem].shape[1])
-        adapted.append(f"{checkpoint.name}: the stem was fitted to {own[stem].shape[1]} input channels")
-    if state[head].shape[0] != own[head].shape[0]:
-        classes = f"{state[head].shape[0]} classes became {own[head].shape[0]}"
-        adapted.append(f"{checkpoint.name}: the head is new, because {classes}")
-        state |= {key: own[key] for key in (head, f"{last}.bias") if key in own}
+    channels = own[f"{stems[0]}.weight"].shape[1]
+    for stem in (f"{name}.weight" for name in stems):
+        if state[stem].shape[1] != channels and state[stem].shape[2:] == own[stem].shape[2:]:
+            state[stem] = _other_channels(state[stem], channels)
+            adapted.append(f"the stem was fitted to {channels} input channels")
+    for head in heads:
+        has, wants = state.get(f"{head}.weight"), own[f"{head}.weight"].shape[0]
+        if has is None or has.shape[0] != wants:
+            why = "there is none" if has is None else f"{has.shape[0]} classes became {wants}"
+            adapted.append(f"the head is new, because {why}")
+            state |= {key: own[key] for key in (f"{head}.weight", f"{head}.bias") if key in own}
+    adapted += fit_positions(state, own)
     wrong = [key for key in own if state[key].shape != own[key].shape]
     if wrong:
         key = wrong[0]
@@ -105,14 +112,18 @@ def put_weights(model: nn.Module, checkpoint: Checkpoint) -> tuple[str, ...]:
         )
     own.update(state)  # the model's own dictionary knows which version of the module it is
     model.load_state_dict(own)
-    return tuple(adapted)
+    # Networks with several heads or stems have them fitted alike: that is said once.
+    return tuple(f"{checkpoint.name}: {line}" for line in dict.fromkeys(adapted))
 
 
 def shape_of(model: nn.Module, checkpoint: Checkpoint) -> tuple[int, int]:
     """(classes, input channels) that a checkpoint for `model`, which may be on the meta device, was trained with."""
     state = _by_our_names(model, checkpoint)
-    first, last = _ends(model)
-    return state[f"{last}.weight"].shape[0], state[f"{first}.weight"].shape[1]
+    stems, heads = ends(model)
+    head = state.get(f"{heads[0]}.weight")
+    if head is None:
+        raise InputError(f"{checkpoint.name} has no head, so it names nothing; `fit --weights` trains one on it")
+    return head.shape[0], state[f"{stems[0]}.weight"].shape[1]
 
 
 def _by_our_names(model: nn.Module, checkpoint: Checkpoint) -> dict[str, Tensor]:
@@ -120,6 +131,9 @@ def _by_our_names(model: nn.Module, checkpoint: Checkpoint) -> dict[str, Tensor]
     if isinstance(model, Network):
         return translate(model, checkpoint.state, checkpoint.layout, name=checkpoint.name)
     own = model.state_dict()
+    heads = [key for name in ends(model).heads for key in (f"{name}.weight", f"{name}.bias") if key in own]
+    if not any(key in checkpoint.state for key in heads):  # weights of a backbone
+        own = {key: value for key, value in own.items() if key not in heads}
     missing = [key for key in own if key not in checkpoint.state and not key.endswith(".num_batches_tracked")]
     odd = [key for key in checkpoint.state if key not in own]
     if missing or odd:
@@ -129,12 +143,6 @@ def _by_our_names(model: nn.Module, checkpoint: Checkpoint) -> dict[str, Tensor]
             f"{len(odd)} of {len(checkpoint.state)} are odd, {first}"
         )
     return {**own, **checkpoint.state}
-
-
-def _ends(model: nn.Module) -> tuple[str, str]:
-    """The first layer, which sees the input's channels, and the last, which answers for the classes."""
-    layers = [name for name, module in model.named_modules() if isinstance(module, (nn.Conv2d, nn.Conv3d, nn.Linear))]
-    return layers[0], layers[-1]
 
 
 def _other_channels(weight: Tensor, channels: int) -> Tensor:

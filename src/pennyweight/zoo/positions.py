@@ -1,0 +1,49 @@
+"""Learned positions for another number of patches: a ViT's weights at an input size that they were not trained at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isqrt
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+__all__ = ["fit_positions", "resample"]
+
+KEYS = ("stem.positions", "encoder.pos_embedding", "pos_embed")
+"""Ours, torchvision's, timm's."""
+MOST_EXTRA = 8
+"""Tokens before the patches' (class, distillation, registers) that a network may have."""
+
+
+def fit_positions(state: dict[str, Tensor], own: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """Make the positions in `state` as many as those in `own`, in place, where both are squares; what was done."""
+    for key in KEYS:
+        if key not in own or state[key].ndim != 3 or own[key].ndim != 3 or state[key].shape[2] != own[key].shape[2]:
+            continue
+        was, now = state[key].shape[1], own[key].shape[1]
+        squares = (extra for extra in range(MOST_EXTRA) if is_square(was - extra) and is_square(now - extra))
+        extra = next(squares, None)
+        if was != now and extra is not None:
+            side = isqrt(now - extra)
+            state[key] = resample(state[key], side, extra=extra)
+            before = isqrt(was - extra)
+            return (f"the positions were interpolated, because {before}×{before} patches became {side}×{side}",)
+    return ()
+
+
+def is_square(number: int) -> bool:
+    return number > 0 and isqrt(number) ** 2 == number
+
+
+def resample(positions: Tensor, side: int, *, extra: int = 1) -> Tensor:
+    """(1, extra + N, d), N a square -> (1, extra + side², d): bicubic and antialiased; the `extra` first ones are kept.
+
+    As timm's `resample_abs_pos_embed`; Dosovitskiy et al. 2020, arXiv:2010.11929, section 3.2, has the idea.
+    """
+    kept, patches = positions[:, :extra], positions[:, extra:]
+    before = isqrt(patches.shape[1])
+    grid = patches.float().reshape(1, before, before, -1).permute(0, 3, 1, 2)
+    grid = interpolate(grid, size=(side, side), mode="bicubic", antialias=True)
+    return torch.cat([kept, grid.permute(0, 2, 3, 1).flatten(1, 2).to(positions.dtype)], dim=1)
