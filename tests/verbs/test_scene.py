@@ -25,8 +25,6 @@ from pennyweight.data.synthetic import synthetic
 from pennyweight.runtime import Outputs
 from pennyweight.runtime.scene_bundle import SceneBundle
 from pennyweight.runtime.scene_mapper import WindowsEngine, map_scene, tiles
-from pennyweight.verbs.evaluate_scene import evaluate_scene
-from pennyweight.verbs.export_scene import export_scene
 from pennyweight.verbs.fit_scene import fit_scene
 from pennyweight.verbs.fit_seeds import fit_seeds
 from pennyweight.verbs.load import restore
@@ -44,7 +42,9 @@ def run(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> pw.Run:
 
 @pytest.fixture(scope="module")
 def bundle(run: pw.Run, tmp_path_factory: pytest.TempPathFactory) -> SceneBundle:
-    return export_scene(run, tmp_path_factory.mktemp("scene-bundle") / "scene.onnx")
+    made = pw.export(run, tmp_path_factory.mktemp("scene-bundle") / "scene.onnx")
+    assert isinstance(made, SceneBundle)
+    return made
 
 
 def test_a_run_learns_and_says_what_its_score_is_worth(run: pw.Run) -> None:
@@ -61,7 +61,7 @@ def test_a_run_learns_and_says_what_its_score_is_worth(run: pw.Run) -> None:
 
 
 def test_two_evaluations_are_identical_and_those_of_fit(run: pw.Run) -> None:
-    first, second = (json.loads(json.dumps(evaluate_scene(run).to_dict())) for _ in range(2))
+    first, second = (json.loads(json.dumps(pw.evaluate(run).to_dict())) for _ in range(2))
     assert first == second == run.evaluation
 
 
@@ -121,7 +121,8 @@ def test_a_vit_takes_the_same_windows(tmp_path: Path) -> None:
     )
     assert made.record["model"]["config"]["patch"] == 5
     assert made.record["model"]["in_channels"] == 15
-    bundle = export_scene(made, tmp_path / "vit.onnx")
+    bundle = pw.export(made, tmp_path / "vit.onnx")
+    assert isinstance(bundle, SceneBundle)
     assert bundle.manifest.form == "windows"
     assert bundle.manifest.parity["same_top1"] == bundle.manifest.parity["pixels"] > 1000
 
@@ -225,10 +226,10 @@ def test_a_pair_of_files_is_fitted_and_found_again(tmp_path: Path) -> None:
     made = fit_scene(tmp_path / "cube.npy", "spectral_mlp", out=tmp_path / "run", **{**SMALL, "scene": options})
     assert made.evaluation["masked"] == 1
     assert any("1 pixels without numbers are masked" in note for note in made.record["data"]["notes"])
-    assert json.loads(json.dumps(evaluate_scene(made).to_dict())) == made.evaluation
+    assert json.loads(json.dumps(pw.evaluate(made).to_dict())) == made.evaluation
     np.save(tmp_path / "cube.npy", cube + 1)
     with pytest.raises(SourceError, match="its content has changed"):
-        evaluate_scene(made)
+        pw.evaluate(made)
 
 
 def test_a_scene_is_not_taken_for_pictures(run: pw.Run, bundle: SceneBundle) -> None:
@@ -236,6 +237,26 @@ def test_a_scene_is_not_taken_for_pictures(run: pw.Run, bundle: SceneBundle) -> 
         pw.load(run)
     with pytest.raises(pw.PennyweightError, match=r"is a scene's bundle: predict .* CUBE --map"):
         pw.Bundle(bundle.path)
+
+
+def test_a_run_is_scored_on_its_own_scene_alone(run: pw.Run) -> None:
+    for asked in ({"source": "digits"}, {"split": "val"}):
+        with pytest.raises(InputError, match=r"on the test pixels of its own scene, not on (digits|split val)"):
+            pw.evaluate(run, **asked)  # type: ignore[arg-type]
+
+
+def test_a_scenes_bundle_overwrites_nothing(run: pw.Run, bundle: SceneBundle) -> None:
+    before = bundle.path.read_bytes()
+    with pytest.raises(pw.PennyweightError, match="exists already; nothing is overwritten"):
+        pw.export(run, bundle.path)
+    assert bundle.path.read_bytes() == before
+
+
+@pytest.mark.parametrize("option", [{"minutes": 1.0}, {"resume": True}, {"log": "tensorboard"}, {"channels": 3}])
+def test_what_only_pictures_have_is_refused_not_ignored(option: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=rf"{next(iter(option))} is for pictures, not for a scene"):
+        pw.fit("scene:synthetic", out=tmp_path / "run", **option)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_of_pictures_makes_no_map(trained: pw.Run) -> None:

@@ -158,9 +158,11 @@ def fit(
             changes[field] = value
     fields = parse_pairs(config or [], "--config", example="width=0.5")
     if scene.is_scene(source):
-        for name, given in (("--input", input), ("--stem", stem), ("--weights", weights), ("--teacher", teacher)):
-            if given is not None:
-                raise InputError(f"{name} is for pictures, not for a scene; a scene takes a window: --window 25")
+        scene.refuse_those_of_pictures(
+            {"--input": input, "--stem": stem, "--weights": weights, "--teacher": teacher, "--minutes": minutes}
+            | {"--resume": resume or None, "--log": log, "--speed": speed, "--preflight": preflight}
+            | {"--group-by": group_by, "--channels": channels}
+        )
         how: dict[str, Any] = {"labels": labels, "background": background, "split": split, "train": train}
         how |= {"window": window, "components": components, "protocol": protocol, "cut": cut}
         trained = {"out": out, "recipe": changes, "config": fields, "seed": seed, "scene": scene.asked(**how)}
@@ -225,17 +227,17 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Score a run or a bundle: accuracy with its interval, and each class."""
+    from pennyweight.scoring import Evaluation
     from pennyweight.verbs.evaluate import evaluate as verb
 
     opened = _opened(run_or_bundle, weights)
-    if scene.is_scene_run(opened):
-        scene.evaluate(opened, json=json)
-        return
     scored = verb(opened, source, split=split, left_out=lambda each: show.failure(f"left out: {each.reason}"))
     if json:
         show.as_json(scored.to_dict())
-    else:
+    elif isinstance(scored, Evaluation):
         show.evaluation(scored)
+    else:
+        scene.evaluation(scored.to_dict(), opened.record["model"]["name"])
 
 
 def export(
@@ -249,13 +251,14 @@ def export(
     weights: Weights = None,
 ) -> None:
     """Write a run's network as a bundle: one ONNX file, proved to answer as the network does."""
+    from pennyweight.runtime import Bundle
     from pennyweight.verbs.export import export as verb
 
-    opened = _opened(run, weights)
-    if scene.is_scene_run(opened):
-        scene.export(opened, out)
-        return
-    show.bundle(verb(opened, out))
+    made = verb(_opened(run, weights), out)
+    if isinstance(made, Bundle):
+        show.bundle(made)
+    else:
+        scene.bundle(made)
 
 
 def predict(

@@ -4,20 +4,23 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 
 from pennyweight.cli import show
-from pennyweight.core.errors import BundleError, InputError
-from pennyweight.core.run import Run
+from pennyweight.core.errors import InputError
 from pennyweight.report.formats import number, share
 from pennyweight.report.tables import Column, table
 
+if TYPE_CHECKING:
+    from pennyweight.runtime.scene_bundle import SceneBundle
+
 __all__ = [
     *("Background", "Baselines", "Bfloat16", "Components", "Cut", "Labels", "Map", "Protocol", "Seeds", "Split"),
-    *("Train", "Window", "asked", "evaluate", "export", "fit", "is_scene", "is_scene_run", "leakage", "predict"),
+    *("Train", "Window", "asked", "bundle", "evaluation", "fit", "is_scene", "leakage", "predict"),
+    "refuse_those_of_pictures",
 ]
 
 PANEL = "Scenes"
@@ -71,14 +74,16 @@ def is_scene(source: str) -> bool:
     return is_scene(source)
 
 
-def is_scene_run(opened: object) -> bool:
-    """Whether something trained is a scene's run."""
-    return isinstance(opened, Run) and "scene" in opened.record
-
-
 def asked(**options: Any) -> dict[str, Any]:
     """The options of a scene that were given."""
     return {name: value for name, value in options.items() if value is not None}
+
+
+def refuse_those_of_pictures(options: Mapping[str, Any]) -> None:
+    """Raise InputError for the first option that was given: a scene has no use for it, and it is not ignored."""
+    for name, given in options.items():
+        if given is not None:
+            raise InputError(f"{name} is for pictures, not for a scene; a scene takes a window: --window 25")
 
 
 def fit(source: str, model: str, options: Mapping[str, Any], *, seeds: int | None, baselines: bool, json: bool) -> None:
@@ -106,28 +111,12 @@ def fit(source: str, model: str, options: Mapping[str, Any], *, seeds: int | Non
             }
         )
     else:
-        _show_scores(run.evaluation, run.record["model"]["name"])
+        evaluation(run.evaluation, run.record["model"]["name"])
         _say(f"run     {run.folder}\nreport  {run.report_path}")
 
 
-def evaluate(run: Any, *, json: bool) -> None:
-    """`evaluate` on a scene's run, printed."""
-    from pennyweight.verbs.evaluate_scene import evaluate_scene
-
-    scored = evaluate_scene(run).to_dict()
-    if json:
-        show.as_json(scored)
-    else:
-        _show_scores(scored, run.record["model"]["name"])
-
-
-def export(run: Any, out: Path | None) -> None:
-    """`export` of a scene's run, printed."""
-    from pennyweight.verbs.export_scene import export_scene
-
-    if out is not None and out.exists():
-        raise BundleError(f"{out} exists already; nothing is overwritten: say --out FILE, one that is not there yet")
-    made = export_scene(run, out or run.bundle_path)
+def bundle(made: "SceneBundle") -> None:
+    """Where a scene's bundle is, how large, and what the proof found."""
     proof = made.manifest.parity
     _say(
         f"{made.path}: {made.path.stat().st_size / 1e6:.1f} MB, proved on {proof['pixels']:,} pixels ({proof['of']}): "
@@ -179,15 +168,16 @@ def leakage(
     _say(_leak(found["leakage"]))
 
 
-def _show_scores(evaluation: Mapping[str, Any], name: str) -> None:
+def evaluation(scored: Mapping[str, Any], name: str) -> None:
+    """The scores of the network `name` and of what stands beside it, and what they are worth."""
     columns = (Column("classifier"), Column("overall", share), Column("average", share), Column("kappa"))
-    scored = {name: evaluation, **evaluation.get("baselines", {})}
-    rows = [(key, row["overall_accuracy"], row["average_accuracy"], row["kappa"]) for key, row in scored.items()]
-    title = f"{evaluation['source']}, {evaluation['split']} split, {number(evaluation['pixels'])} test pixels"
+    every = {name: scored, **scored.get("baselines", {})}
+    rows = [(key, row["overall_accuracy"], row["average_accuracy"], row["kappa"]) for key, row in every.items()]
+    title = f"{scored['source']}, {scored['split']} split, {number(scored['pixels'])} test pixels"
     Console().print(table(title, columns, rows))
-    _say(_leak(evaluation["leakage"]))
-    if evaluation["left_out"]:
-        _say(f"not scored, on one side of the guard only: {', '.join(evaluation['left_out'])}")
+    _say(_leak(scored["leakage"]))
+    if scored["left_out"]:
+        _say(f"not scored, on one side of the guard only: {', '.join(scored['left_out'])}")
 
 
 def _leak(found: Mapping[str, Any]) -> str:

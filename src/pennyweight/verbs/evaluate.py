@@ -1,4 +1,4 @@
-"""`evaluate`: how good a run, a bundle or a published network is on pictures."""
+"""`evaluate`: how good a run, a bundle or a published network is on pictures, or a run on its scene."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from pennyweight.core.labels import numbers_of
 from pennyweight.core.run import Run
 from pennyweight.runtime import Bundle, Classifier
 from pennyweight.scoring import Evaluation, score
+from pennyweight.scoring.scene import SceneEvaluation
+from pennyweight.verbs.evaluate_scene import evaluate_scene
 from pennyweight.verbs.load import Trained, load, open_trained
+from pennyweight.verbs.load_scene import is_scene_run
 
 __all__ = ["answer", "evaluate"]
 
@@ -32,17 +35,25 @@ def evaluate(
     weights: str | os.PathLike[str] | None = None,
     advance: Callable[[int], None] = lambda count: None,
     left_out: Callable[[data.Unreadable], None] = lambda unreadable: None,
-) -> Evaluation:
+) -> Evaluation | SceneEvaluation:
     """Score a run, a bundle or a name with `weights` on a split of `source`; by default what the run was trained on.
 
     A source without split folders that the run was not trained on is scored whole (and its split is called
     "all"). A network of ImageNet knows folders by their synsets (n01440764) too. Two evaluations of the same files are
-    identical. `advance(n)` is called after every n pictures, `left_out` with each that cannot be read. Raises
-    SourceError for classes that the network does not know.
+    identical. `advance(n)` is called after every n pictures, `left_out` with each that cannot be read. A scene's run is
+    scored on the test pixels of its own scene, which gives a SceneEvaluation. Raises SourceError for classes that the
+    network does not know.
     """
     if split not in data.SPLITS:
         raise InputError(f"unknown split '{split}'; there are {', '.join(data.SPLITS)}")
     trained = open_trained(run_or_bundle_or_name, weights)
+    if isinstance(trained, Run) and is_scene_run(trained):
+        if source is not None or split != "test":
+            raise InputError(
+                f"{trained.folder} is scored on the test pixels of its own scene, not on {source or f'split {split}'}; "
+                f"another cube is for predict {trained.folder} CUBE --labels MAP --map map.png"
+            )
+        return evaluate_scene(trained, advance=advance)
     classifier = load(trained)
     origin = _origin(trained)
     opened = _open(source, origin)
