@@ -244,6 +244,26 @@ def test_a_scene_is_not_taken_for_pictures(run: pw.Run, bundle: SceneBundle) -> 
         pw.Bundle(bundle.path)
 
 
+def test_a_run_is_scored_on_its_own_scene_alone(run: pw.Run) -> None:
+    for asked in ({"source": "digits"}, {"split": "val"}):
+        with pytest.raises(InputError, match=r"on the test pixels of its own scene, not on (digits|split val)"):
+            pw.evaluate(run, **asked)  # type: ignore[arg-type]
+
+
+def test_a_scenes_bundle_overwrites_nothing(run: pw.Run, bundle: SceneBundle) -> None:
+    before = bundle.path.read_bytes()
+    with pytest.raises(pw.PennyweightError, match="exists already; nothing is overwritten"):
+        pw.export(run, bundle.path)
+    assert bundle.path.read_bytes() == before
+
+
+@pytest.mark.parametrize("option", [{"minutes": 1.0}, {"resume": True}, {"log": "tensorboard"}, {"channels": 3}])
+def test_what_only_pictures_have_is_refused_not_ignored(option: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=rf"{next(iter(option))} is for pictures, not for a scene"):
+        pw.fit("scene:synthetic", out=tmp_path / "run", **option)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_of_pictures_makes_no_map(trained: pw.Run) -> None:
     with pytest.raises(InputError, match="was trained on pictures; a map needs a run of a scene"):
         load_mapper(trained)

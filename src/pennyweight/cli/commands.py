@@ -147,9 +147,11 @@ def fit(
             changes[field] = value
     fields = parse_pairs(config or [], "--config", example="width=0.5")
     if scene.is_scene(source):
-        for name, given in (("--input", input), ("--stem", stem), ("--weights", weights), ("--teacher", teacher)):
-            if given is not None:
-                raise InputError(f"{name} is for pictures, not for a scene; a scene takes a window: --window 25")
+        scene.refuse_those_of_pictures(
+            {"--input": input, "--stem": stem, "--weights": weights, "--teacher": teacher, "--minutes": minutes}
+            | {"--resume": resume or None, "--log": log, "--speed": speed, "--preflight": preflight}
+            | {"--group-by": group_by, "--channels": channels}
+        )
         how: dict[str, Any] = {"labels": labels, "background": background, "split": split, "train": train}
         how |= {"window": window, "components": components, "protocol": protocol, "cut": cut}
         trained = {"out": out, "recipe": changes, "config": fields, "seed": seed, "scene": scene.asked(**how)}

@@ -78,6 +78,13 @@ def asked(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
+def refuse_those_of_pictures(options: Mapping[str, Any]) -> None:
+    """Raise InputError for the first option that was given: a scene has no use for it, and it is not ignored."""
+    for name, given in options.items():
+        if given is not None:
+            raise InputError(f"{name} is for pictures, not for a scene; a scene takes a window: --window 25")
+
+
 def fit(source: str, model: str, options: Mapping[str, Any], *, seeds: int | None, baselines: bool, json: bool) -> None:
     """`fit` on a scene, printed."""
     if seeds is not None:
@@ -163,13 +170,13 @@ def leakage(
 def show_scores(evaluation: Mapping[str, Any], name: str) -> None:
     """Print what a scene's map scored, its baselines and its leakage."""
     columns = (Column("classifier"), Column("overall", share), Column("average", share), Column("kappa"))
-    scored = {name: evaluation, **evaluation.get("baselines", {})}
-    rows = [(key, row["overall_accuracy"], row["average_accuracy"], row["kappa"]) for key, row in scored.items()]
-    title = f"{evaluation['source']}, {evaluation['split']} split, {number(evaluation['pixels'])} test pixels"
+    every = {name: scored, **scored.get("baselines", {})}
+    rows = [(key, row["overall_accuracy"], row["average_accuracy"], row["kappa"]) for key, row in every.items()]
+    title = f"{scored['source']}, {scored['split']} split, {number(scored['pixels'])} test pixels"
     Console().print(table(title, columns, rows))
-    _say(_leak(evaluation["leakage"]))
-    if evaluation["left_out"]:
-        _say(f"not scored, on one side of the guard only: {', '.join(evaluation['left_out'])}")
+    _say(_leak(scored["leakage"]))
+    if scored["left_out"]:
+        _say(f"not scored, on one side of the guard only: {', '.join(scored['left_out'])}")
 
 
 def _leak(found: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""`evaluate`: how good a run, a bundle or a published network is on pictures."""
+"""`evaluate`: how good a run, a bundle or a published network is on pictures, or a run on its scene."""
 
 from __future__ import annotations
 

@@ -85,7 +85,10 @@ def fit(
     on standard error. Raises a PennyweightError for anything that cannot be used.
     """
     if is_scene(source) or scene is not None:
-        for name, value in (("input_size", input_size), ("stem", stem), ("weights", weights)):
+        of_pictures: dict[str, Any] = {"input_size": input_size, "stem": stem, "weights": weights, "teacher": teacher}
+        of_pictures |= {"minutes": minutes, "speed": speed, "preflight": preflight, "resume": resume or None}
+        of_pictures |= {"log": log, "group_by": group_by, "channels": channels}
+        for name, value in of_pictures.items():
             if value is not None:
                 raise InputError(f"{name} is for pictures, not for a scene; a scene takes a window: --window 25")
         return fit_scene(
