@@ -65,12 +65,6 @@ def test_two_evaluations_are_identical_and_those_of_fit(run: pw.Run) -> None:
     assert first == second == run.evaluation
 
 
-def test_a_scenes_run_is_scored_on_its_own_test_pixels_alone(run: pw.Run) -> None:
-    for changed in ({"source": "digits"}, {"split": "val"}):
-        with pytest.raises(InputError, match="is a scene's run, which is scored on the test pixels of its own scene"):
-            pw.evaluate(run, **changed)
-
-
 def test_one_seed_gives_one_map_bit_for_bit(run: pw.Run, tmp_path: Path) -> None:
     again = fit_scene("scene:synthetic", "window_cnn", out=tmp_path / "run", **SMALL)
     assert again.weights_path.read_bytes() == run.weights_path.read_bytes()

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     *("Background", "Baselines", "Bfloat16", "Components", "Cut", "Labels", "Map", "Protocol", "Seeds", "Split"),
-    *("Train", "Window", "asked", "fit", "is_scene", "leakage", "predict", "show_bundle", "show_scores"),
+    *("Train", "Window", "asked", "fit", "is_scene", "leakage", "predict"),
+    *("refuse_those_of_pictures", "show_bundle", "show_scores"),
 ]
 
 PANEL = "Scenes"
@@ -167,7 +168,7 @@ def leakage(
     _say(_leak(found["leakage"]))
 
 
-def show_scores(evaluation: Mapping[str, Any], name: str) -> None:
+def show_scores(scored: Mapping[str, Any], name: str) -> None:
     """Print what a scene's map scored, its baselines and its leakage."""
     columns = (Column("classifier"), Column("overall", share), Column("average", share), Column("kappa"))
     every = {name: scored, **scored.get("baselines", {})}

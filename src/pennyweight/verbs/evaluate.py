@@ -52,7 +52,10 @@ def evaluate(
     trained = open_trained(run_or_bundle_or_name, weights, **usage)
     if isinstance(trained, Run) and is_scene_run(trained):
         if source is not None or split != "test":
-            raise InputError(f"{trained.folder} is a scene's run, which is scored on the test pixels of its own scene")
+            raise InputError(
+                f"{trained.folder} is scored on the test pixels of its own scene, not on {source or f'split {split}'}; "
+                f"another cube is for predict {trained.folder} CUBE --labels MAP --map map.png"
+            )
         return evaluate_scene(trained, advance=advance)
     classifier = load(trained)
     origin = _origin(trained)
