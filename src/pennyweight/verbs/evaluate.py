@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple, Unpack
+from typing import TYPE_CHECKING, NamedTuple, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,11 @@ from pennyweight.core.run import Run
 from pennyweight.core.usage import Usage
 from pennyweight.runtime import Bundle, Classifier
 from pennyweight.scoring import Evaluation, score
-from pennyweight.scoring.scene import SceneEvaluation
-from pennyweight.verbs.evaluate_scene import evaluate_scene
 from pennyweight.verbs.load import Trained, load, open_trained
 from pennyweight.verbs.load_scene import is_scene_run
+
+if TYPE_CHECKING:
+    from pennyweight.scoring.scene import SceneEvaluation
 
 __all__ = ["answer", "evaluate"]
 
@@ -56,6 +57,8 @@ def evaluate(
                 f"{trained.folder} is scored on the test pixels of its own scene, not on {source or f'split {split}'}; "
                 f"another cube is for predict {trained.folder} CUBE --labels MAP --map map.png"
             )
+        from pennyweight.verbs.evaluate_scene import evaluate_scene  # torch, which a bundle does without
+
         return evaluate_scene(trained, advance=advance)
     classifier = load(trained)
     origin = _origin(trained)
