@@ -225,17 +225,17 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Score a run or a bundle: accuracy with its interval, and each class."""
+    from pennyweight.scoring import Evaluation
     from pennyweight.verbs.evaluate import evaluate as verb
 
     opened = _opened(run_or_bundle, weights)
-    if scene.is_scene_run(opened):
-        scene.evaluate(opened, json=json)
-        return
     scored = verb(opened, source, split=split, left_out=lambda each: show.failure(f"left out: {each.reason}"))
     if json:
         show.as_json(scored.to_dict())
-    else:
+    elif isinstance(scored, Evaluation):
         show.evaluation(scored)
+    else:
+        scene.show_scores(scored.to_dict(), opened.record["model"]["name"])
 
 
 def export(
@@ -249,13 +249,14 @@ def export(
     weights: Weights = None,
 ) -> None:
     """Write a run's network as a bundle: one ONNX file, proved to answer as the network does."""
+    from pennyweight.runtime import Bundle
     from pennyweight.verbs.export import export as verb
 
-    opened = _opened(run, weights)
-    if scene.is_scene_run(opened):
-        scene.export(opened, out)
-        return
-    show.bundle(verb(opened, out))
+    made = verb(_opened(run, weights), out)
+    if isinstance(made, Bundle):
+        show.bundle(made)
+    else:
+        scene.show_bundle(made)
 
 
 def predict(

@@ -10,14 +10,13 @@ import typer
 from rich.console import Console
 
 from pennyweight.cli import show
-from pennyweight.core.errors import BundleError, InputError
-from pennyweight.core.run import Run
+from pennyweight.core.errors import InputError
 from pennyweight.report.formats import number, share
 from pennyweight.report.tables import Column, table
 
 __all__ = [
     *("Background", "Baselines", "Bfloat16", "Components", "Cut", "Labels", "Map", "Protocol", "Seeds", "Split"),
-    *("Train", "Window", "asked", "evaluate", "export", "fit", "is_scene", "is_scene_run", "leakage", "predict"),
+    *("Train", "Window", "asked", "fit", "is_scene", "leakage", "predict", "show_bundle", "show_scores"),
 ]
 
 PANEL = "Scenes"
@@ -71,11 +70,6 @@ def is_scene(source: str) -> bool:
     return is_scene(source)
 
 
-def is_scene_run(opened: object) -> bool:
-    """Whether something trained is a scene's run."""
-    return isinstance(opened, Run) and "scene" in opened.record
-
-
 def asked(**options: Any) -> dict[str, Any]:
     """The options of a scene that were given."""
     return {name: value for name, value in options.items() if value is not None}
@@ -106,28 +100,12 @@ def fit(source: str, model: str, options: Mapping[str, Any], *, seeds: int | Non
             }
         )
     else:
-        _show_scores(run.evaluation, run.record["model"]["name"])
+        show_scores(run.evaluation, run.record["model"]["name"])
         _say(f"run     {run.folder}\nreport  {run.report_path}")
 
 
-def evaluate(run: Any, *, json: bool) -> None:
-    """`evaluate` on a scene's run, printed."""
-    from pennyweight.verbs.evaluate_scene import evaluate_scene
-
-    scored = evaluate_scene(run).to_dict()
-    if json:
-        show.as_json(scored)
-    else:
-        _show_scores(scored, run.record["model"]["name"])
-
-
-def export(run: Any, out: Path | None) -> None:
-    """`export` of a scene's run, printed."""
-    from pennyweight.verbs.export_scene import export_scene
-
-    if out is not None and out.exists():
-        raise BundleError(f"{out} exists already; nothing is overwritten: say --out FILE, one that is not there yet")
-    made = export_scene(run, out or run.bundle_path)
+def show_bundle(made: Any) -> None:
+    """A scene's bundle and its proof."""
     proof = made.manifest.parity
     _say(
         f"{made.path}: {made.path.stat().st_size / 1e6:.1f} MB, proved on {proof['pixels']:,} pixels ({proof['of']}): "
@@ -179,7 +157,8 @@ def leakage(
     _say(_leak(found["leakage"]))
 
 
-def _show_scores(evaluation: Mapping[str, Any], name: str) -> None:
+def show_scores(evaluation: Mapping[str, Any], name: str) -> None:
+    """The scores of a scene's run, its baselines, and what leaked."""
     columns = (Column("classifier"), Column("overall", share), Column("average", share), Column("kappa"))
     scored = {name: evaluation, **evaluation.get("baselines", {})}
     rows = [(key, row["overall_accuracy"], row["average_accuracy"], row["kappa"]) for key, row in scored.items()]

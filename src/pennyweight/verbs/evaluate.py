@@ -1,11 +1,11 @@
-"""`evaluate`: how good a run, a bundle or a published network is on pictures."""
+"""`evaluate`: how good a run, a bundle or a published network is."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,10 @@ from pennyweight.core.run import Run
 from pennyweight.runtime import Bundle, Classifier
 from pennyweight.scoring import Evaluation, score
 from pennyweight.verbs.load import Trained, load, open_trained
+from pennyweight.verbs.load_scene import is_scene_run
+
+if TYPE_CHECKING:
+    from pennyweight.scoring.scene import SceneEvaluation
 
 __all__ = ["answer", "evaluate"]
 
@@ -32,17 +36,20 @@ def evaluate(
     weights: str | os.PathLike[str] | None = None,
     advance: Callable[[int], None] = lambda count: None,
     left_out: Callable[[data.Unreadable], None] = lambda unreadable: None,
-) -> Evaluation:
+) -> Evaluation | SceneEvaluation:
     """Score a run, a bundle or a name with `weights` on a split of `source`; by default what the run was trained on.
 
     A source without split folders that the run was not trained on is scored whole (and its split is called
     "all"). A network of ImageNet knows folders by their synsets (n01440764) too. Two evaluations of the same files are
-    identical. `advance(n)` is called after every n pictures, `left_out` with each that cannot be read. Raises
-    SourceError for classes that the network does not know.
+    identical. `advance(n)` is called after every n pictures, `left_out` with each that cannot be read. A scene's run is
+    mapped again and scored on the test pixels of its own split; it takes no `source`. Raises SourceError for classes
+    that the network does not know.
     """
     if split not in data.SPLITS:
         raise InputError(f"unknown split '{split}'; there are {', '.join(data.SPLITS)}")
     trained = open_trained(run_or_bundle_or_name, weights)
+    if isinstance(trained, Run) and is_scene_run(trained):
+        return _of_scene(trained, source, split, advance)
     classifier = load(trained)
     origin = _origin(trained)
     opened = _open(source, origin)
@@ -79,6 +86,21 @@ def evaluate(
         source=opened.name,
         split=name,
     )
+
+
+def _of_scene(
+    run: Run, source: str | data.Source | None, split: data.Split, advance: Callable[[int], None]
+) -> SceneEvaluation:
+    if source is not None:
+        raise InputError(
+            f"{run.folder} is scored on the scene that it was trained on, not on {source}; of another cube: "
+            f"predict {run.folder} CUBE --map map.png"
+        )
+    if split != "test":
+        raise InputError(f"a scene's run is scored on its test pixels, not on '{split}'; leave the split away")
+    from pennyweight.verbs.evaluate_scene import evaluate_scene  # torch, which a bundle does without
+
+    return evaluate_scene(run, advance=advance)
 
 
 class Origin(NamedTuple):

@@ -21,7 +21,10 @@ from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run import Run
 from pennyweight.deploy import export_bundle
 from pennyweight.runtime import Bundle
+from pennyweight.runtime.scene_bundle import SceneBundle
+from pennyweight.verbs.export_scene import export_scene
 from pennyweight.verbs.load import open_trained, preprocess_of, restore
+from pennyweight.verbs.load_scene import is_scene_run
 from pennyweight.verbs.weigh import weigh
 
 __all__ = ["export"]
@@ -34,21 +37,22 @@ def export(
     out: str | os.PathLike[str] | None = None,
     *,
     weights: str | os.PathLike[str] | None = None,
-) -> Bundle:
+) -> Bundle | SceneBundle:
     """Write a network as one ONNX file that describes itself; by default the run's model.onnx, or NAME.onnx here.
 
     The network is a run's, or a name's with `weights`. The file appears only after it answered as the network does on
     up to 64 picture files of the test split (without them, on pictures made for the proof): probabilities within 1e-4,
-    the answer too unless two labels are that close. Raises ParityError when it does not, BundleError when the file
-    exists already, InputError for what is a bundle already.
+    the answer too unless two labels are that close. A scene's run gives a SceneBundle, proved on a part of the scene.
+    Raises ParityError when it does not, BundleError when the file exists already, InputError for what is a bundle
+    already.
     """
     trained = open_trained(run_or_name, weights)
     if isinstance(trained, Bundle):
         raise InputError(f"{trained.path} is a bundle already; export takes a run, or a name with weights")
     if isinstance(trained, Run):
-        path, known = trained.bundle_path, _of_run(trained)
+        path = trained.bundle_path
     else:
-        path, known = Path(f"{trained.model['name'].replace(':', '-')}.onnx"), _of_name(trained)
+        path = Path(f"{trained.model['name'].replace(':', '-')}.onnx")
     if out is not None or not isinstance(trained, Run):
         path = path if out is None else Path(out)
         if path.exists():
@@ -57,6 +61,9 @@ def export(
             )
     if not path.absolute().parent.is_dir():
         raise BundleError(f"cannot write {path}: there is no folder {path.absolute().parent}")
+    if isinstance(trained, Run) and is_scene_run(trained):
+        return export_scene(trained, path)
+    known = _of_run(trained) if isinstance(trained, Run) else _of_name(trained)
     preprocess = known.preprocess
     cost = weigh(known.network, (preprocess.channels, preprocess.size, preprocess.size))
     manifest = Manifest(
