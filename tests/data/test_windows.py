@@ -8,7 +8,7 @@ import pytest
 from pennyweight.core.spectral import Projection
 from pennyweight.data import Augment
 from pennyweight.data.synthetic import synthetic
-from pennyweight.data.windows import Padded, SceneTiles, SceneWindows
+from pennyweight.data.windows import Padded, SceneTiles, SceneWindows, tile_steps
 
 WINDOW = 7
 PLAIN = Augment(flip=False, shift=0)
@@ -66,7 +66,7 @@ def test_turned_windows_keep_their_middle(padded: Padded, pixels: np.ndarray) ->
 def test_marks_and_targets_of_tiles_agree(padded: Padded, pixels: np.ndarray, augment: Augment | None) -> None:
     tiles = SceneTiles(padded, pixels, tile=16)
     batches = list(tiles.in_order(20) if augment is None else tiles.epoch(1, batch=20, seed=0, augment=augment))
-    assert len(batches) == tiles.steps(20) > 1
+    assert len(batches) == tiles.steps(20) == tile_steps(pixels, padded.truth.shape, 20, tile=16) > 1
     assert len(tiles) == sum(len(batch.targets) for batch in batches) == 90
     single = {
         tuple(padded.values[row + WINDOW // 2, col + WINDOW // 2].tolist()): padded.truth[row, col]

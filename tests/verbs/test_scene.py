@@ -65,6 +65,20 @@ def test_two_evaluations_are_identical_and_those_of_fit(run: pw.Run) -> None:
     assert first == second == run.evaluation
 
 
+def test_one_verb_is_for_pictures_and_scenes(run: pw.Run, tmp_path: Path) -> None:
+    scored = pw.evaluate(str(run.folder))
+    assert json.loads(json.dumps(scored.to_dict())) == run.evaluation
+    made = pw.export(run, tmp_path / "scene.onnx")
+    assert isinstance(made, SceneBundle)
+    assert made.manifest.parity["same_top1"] > 1000
+    with pytest.raises(pw.PennyweightError, match=r"scene\.onnx exists already; nothing is overwritten"):
+        pw.export(run, tmp_path / "scene.onnx")
+    with pytest.raises(InputError, match=r"not on scene:salinas-a; of another cube: predict .* CUBE --map"):
+        pw.evaluate(run, "scene:salinas-a")
+    with pytest.raises(InputError, match="scored on its test pixels, not on 'val'"):
+        pw.evaluate(run, split="val")
+
+
 def test_one_seed_gives_one_map_bit_for_bit(run: pw.Run, tmp_path: Path) -> None:
     again = fit_scene("scene:synthetic", "window_cnn", out=tmp_path / "run", **SMALL)
     assert again.weights_path.read_bytes() == run.weights_path.read_bytes()

@@ -17,7 +17,7 @@ from pennyweight.data.draws import draws
 from pennyweight.data.pictures import Batch
 from pennyweight.data.scene import Scene
 
-__all__ = ["AsTheyAre", "Padded", "SceneTiles", "SceneWindows"]
+__all__ = ["AsTheyAre", "Padded", "SceneTiles", "SceneWindows", "tile_steps"]
 
 ROWS = 64
 """Rows that are projected together."""
@@ -151,13 +151,24 @@ class SceneTiles:
 
     def steps(self, batch: int) -> int:
         """How many batches of tiles there are, of about `batch` marked pixels each."""
-        return max(1, round(len(self.corners) / max(1.0, batch / self.mean_marks)))
+        return _steps(len(self.corners), self.mean_marks, batch)
 
     def epoch(self, epoch: int, *, batch: int, seed: int, augment: Any, device: Any = None) -> Iterator[Batch]:
         """Every tile once, in the order of (seed, epoch); with `augment.flip` turned and mirrored by its own draw."""
         drawn = draws(seed, epoch, np.arange(len(self.corners)), 2)
         for numbers in np.array_split(np.argsort(drawn[:, 0], kind="stable"), self.steps(batch)):
             yield self._join(numbers, drawn[:, 1] if augment.flip else None)
+
+
+def tile_steps(pixels: NDArray[np.int64], shape: tuple[int, int], batch: int, *, tile: int = TILE) -> int:
+    """How many steps an epoch over the tiles of some pixels has, before any is cut."""
+    rows, cols = np.unravel_index(pixels, shape)
+    tiles = len(np.unique(rows // tile * shape[1] + cols // tile))
+    return _steps(tiles, len(pixels) / tiles, batch)
+
+
+def _steps(tiles: int, mean_marks: float, batch: int) -> int:
+    return max(1, round(tiles / max(1.0, batch / mean_marks)))
 
 
 def _batch(values: NDArray[np.float32], targets: NDArray[np.int64]) -> Batch:

@@ -15,6 +15,7 @@ from pennyweight.core.settings import override
 from pennyweight.core.spectral import Projection
 from pennyweight.data.scene import ROWS, Scene
 from pennyweight.data.scene_splits import SceneSplit, SplitKind, split_scene
+from pennyweight.data.windows import tile_steps
 from pennyweight.train import Recipe, reproducible
 
 __all__ = ["SceneOptions", "ScenePlan", "make_scene_plan", "split_of"]
@@ -147,17 +148,22 @@ def make_scene_plan(
         },
         options=options,
         projection=projection,
-        recipe=recipe if isinstance(recipe, Recipe) else _recipe(name, len(split.train), recipe or {}),
+        recipe=recipe if isinstance(recipe, Recipe) else _recipe(name, scene, split, options, recipe or {}),
         seed=seed,
     )
 
 
-def _recipe(name: str, pixels: int, changes: Mapping[str, Any]) -> Recipe:
-    """Long enough for a scene of few labelled pixels; seen from above, every way to turn a window is as good."""
+def _recipe(name: str, scene: Scene, split: SceneSplit, options: SceneOptions, changes: Mapping[str, Any]) -> Recipe:
+    """Long enough for a scene of few labelled pixels; seen from above, every way to turn a window is as good.
+
+    Tiles make fewer steps of an epoch, and learn as windows do only in as many steps: they get more epochs.
+    """
     usual = Recipe(lr=1e-3, shift=0.0, flip=True)
     batch = override(usual, {"batch": changes.get("batch", usual.batch)}, what="recipe").batch
-    steps = max(1, -(-pixels // batch))
+    steps = max(1, -(-len(split.train) // batch))
     epochs = max(EPOCHS, -(-STEPS.get(name, FEWEST_STEPS) // steps))
+    if options.cut == "tiles":
+        epochs = max(epochs, -(-epochs * steps // tile_steps(split.train, scene.shape, batch)))
     return override(replace(usual, epochs=epochs), changes, what="recipe")
 
 
