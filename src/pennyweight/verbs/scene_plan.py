@@ -137,6 +137,9 @@ def make_scene_plan(
     own: dict[str, Any] = {"window": options.window} if "window" in fields else {}
     if "patch" in fields and options.window % VIT_PATCH == 0:
         own["patch"] = VIT_PATCH
+    settled = recipe if isinstance(recipe, Recipe) else _recipe(name, scene, split, options, recipe or {})
+    if settled.mode != "scratch":
+        raise InputError(f"mode {settled.mode} starts from weights, and a scene's network has none: leave the mode out")
     small = usual.stem if own or ":" in name else "cifar"
     return ScenePlan(
         model={
@@ -148,7 +151,7 @@ def make_scene_plan(
         },
         options=options,
         projection=projection,
-        recipe=recipe if isinstance(recipe, Recipe) else _recipe(name, scene, split, options, recipe or {}),
+        recipe=settled,
         seed=seed,
     )
 
