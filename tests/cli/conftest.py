@@ -86,9 +86,9 @@ def command() -> Callable[..., subprocess.Popen[str]]:
     return start
 
 
-def draw_pictures(root: Path, count: int) -> Path:
-    """`count` bright and dark pictures each, two classes that are easily told apart."""
-    draw = np.random.default_rng(0)
+def draw_pictures(root: Path, count: int, *, seed: int = 0) -> Path:
+    """`count` bright and dark pictures each, two classes that are easily told apart; another seed, others."""
+    draw = np.random.default_rng(seed)
     for label, level in (("bright", 215), ("dark", 40)):
         (root / label).mkdir(parents=True)
         for number in range(count):
@@ -98,8 +98,8 @@ def draw_pictures(root: Path, count: int) -> Path:
 
 
 @pytest.fixture(name="draw_pictures", scope="session")
-def draw_pictures_fixture() -> Callable[[Path, int], Path]:
-    """`draw_pictures(folder, count)`: so many in each of the classes bright and dark."""
+def draw_pictures_fixture() -> Callable[..., Path]:
+    """`draw_pictures(folder, count, seed=0)`: so many in each of the classes bright and dark."""
     return draw_pictures
 
 

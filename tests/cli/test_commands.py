@@ -265,9 +265,9 @@ def test_evaluate_a_bundle_on_a_source_and_a_split(
 
 
 def test_a_foreign_folder_is_all_of_it(
-    pennyweight: Run, run_folder: Path, draw_pictures: Callable[[Path, int], Path], tmp_path: Path
+    pennyweight: Run, run_folder: Path, draw_pictures: Callable[..., Path], tmp_path: Path
 ) -> None:
-    outcome = pennyweight("evaluate", run_folder, draw_pictures(tmp_path / "other", 3))
+    outcome = pennyweight("evaluate", run_folder, draw_pictures(tmp_path / "other", 3, seed=1))
     assert outcome.status == 0
     assert "of 6 pictures right (all of other)" in outcome.out
 

@@ -51,6 +51,10 @@ def test_a_scene_is_fitted_scored_exported_and_mapped(tmp_path: Path, capsys: py
         (["fit", "scene:synthetic", "--input", "32"], "--input is for pictures, not for a scene"),
         (["fit", "scene:synthetic", "--minutes", "5"], "--minutes is for pictures, not for a scene"),
         (["fit", "scene:synthetic", "--set", "mode=head"], "mode head starts from weights, and a scene's network has"),
+        (
+            ["predict", "run", "cube.npy", "--map", "m.png", "--weights", "w"],
+            "--weights is for pictures, not for a scene",
+        ),
         (["fit", "scene:synthetic", "--resume"], "--resume is for pictures, not for a scene"),
         (["fit", "digits", "--split", "blocks"], "are for a scene; digits is none"),
         (["fit", "scene:synthetic", "--window", "99"], "a window of 99 is larger than the scene"),

@@ -11,6 +11,7 @@ import typer
 
 from pennyweight.cli import bench, commands, lab, scene, show, weigh
 from pennyweight.cli.doctor import doctor
+from pennyweight.cli.predict import predict
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.extras import missing_part
 from pennyweight.core.stopping import INTERRUPTED, TERMINATED, heeding_termination
@@ -41,7 +42,7 @@ def make_app() -> typer.Typer:
         commands.fit,
         commands.evaluate,
         commands.export,
-        commands.predict,
+        predict,
         doctor,
         bench.bench,
         scene.leakage,

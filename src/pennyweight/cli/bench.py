@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pennyweight.cli import show, show_cost
-from pennyweight.cli.commands import Json
+from pennyweight.cli.trained import Json
 from pennyweight.core.errors import InputError
 
 __all__ = ["bench"]

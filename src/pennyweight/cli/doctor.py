@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from pennyweight.cli import show
-from pennyweight.cli.commands import Json
+from pennyweight.cli.trained import Json
 from pennyweight.report.tables import Column, table
 
 __all__ = ["doctor"]

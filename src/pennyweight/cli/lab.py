@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pennyweight.cli import show, show_cost
-from pennyweight.cli.commands import Json
+from pennyweight.cli.trained import Json
 
 __all__ = ["guidelines", "make_lab"]
 

@@ -11,9 +11,10 @@ from pennyweight.cli import show
 from pennyweight.core.errors import InputError
 from pennyweight.core.settings import parse_pairs
 
-__all__ = ["Config", "Input", "Labels", "Mean", "Std", "Stem", "Trained", "Weights", "opened"]
+__all__ = ["Config", "Input", "Json", "Labels", "Mean", "Std", "Stem", "Trained", "Weights", "opened"]
 
 PANEL = "A name with weights whose file does not say it"
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")]
 Trained = Annotated[
     str,
     typer.Argument(

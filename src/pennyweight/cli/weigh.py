@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pennyweight.cli import show, show_cost
-from pennyweight.cli.commands import Config, Json, Stem
+from pennyweight.cli.commands import Config, Stem
+from pennyweight.cli.trained import Json
 from pennyweight.core.errors import InputError, nearest
 from pennyweight.core.settings import parse_pairs
 

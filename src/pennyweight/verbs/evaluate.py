@@ -78,9 +78,9 @@ def evaluate(
         name: str = split
     else:
         samples, name = opened.samples, "all"
+    numbers = numbers_of(opened.labels, classifier.labels, source=opened.name)
     if split == "test" and isinstance(trained, Run):
         samples = _unseen(trained, samples, opened.name, left_out)
-    numbers = numbers_of(opened.labels, classifier.labels, source=opened.name)
     pictures = data.Pictures(samples, classifier.preprocess, cache=data.DecodedCache())
     unreadable = pictures.read()
     for each in unreadable:

@@ -1,0 +1,90 @@
+"""`predict`: what is on pictures, or on every pixel of a cube."""
+
+# No `from __future__ import annotations`: Typer reads the annotations.
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pennyweight.cli import scene, show, trained
+from pennyweight.core.errors import ImageError, InputError
+from pennyweight.core.files import as_text
+
+__all__ = ["predict"]
+
+
+def predict(
+    run_or_bundle_or_name: trained.Trained,
+    paths: Annotated[
+        list[Path],
+        # What cannot be read is a line among the others, not wrong usage.
+        typer.Argument(metavar="PATH...", help="Picture files, or folders of them.", readable=False),
+    ],
+    top: Annotated[int, typer.Option(metavar="N", min=1, help="How many labels to name.")] = 5,
+    weights: trained.Weights = None,
+    stem: trained.Stem = None,
+    input: trained.Input = None,
+    config: trained.Config = None,
+    mean: trained.Mean = None,
+    std: trained.Std = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(metavar="SOURCE", help="The classes of such weights, as evaluate takes them; of a cube its map."),
+    ] = None,
+    map: scene.Map = None,
+    bfloat16: scene.Bfloat16 = False,
+    json: trained.Json = False,
+) -> None:
+    """Say what is on pictures, or with --map on every pixel of a cube. Those that cannot be read are named, and the
+    status is 1."""
+    if map is not None:
+        of_pictures = {"--weights": weights, "--stem": stem, "--input": input, "--config": config, "--mean": mean}
+        scene.refuse_those_of_pictures({**of_pictures, "--std": std})
+        scene.predict(run_or_bundle_or_name, paths, map=map, labels=labels, bfloat16=bfloat16, json=json)
+        return
+    from pennyweight.verbs.load import load
+
+    classifier = load(
+        trained.opened(
+            run_or_bundle_or_name, weights, stem=stem, input=input, config=config, mean=mean, std=std, labels=labels
+        )
+    )
+    made, failures = [], []
+    for path in paths:
+        try:
+            for file in _files(path):
+                try:
+                    made += classifier.predict(file, top)
+                except ImageError as error:
+                    failures.append({"source": as_text(file), "error": str(error)})
+        except InputError as error:
+            failures.append({"source": as_text(path), "error": str(error)})
+    if json:
+        show.as_json({"predictions": [prediction.to_dict() for prediction in made], "failures": failures})
+    elif made:
+        show.predictions(made)
+    for failure in failures:
+        show.failure(failure["error"])
+    if failures:
+        raise typer.Exit(1)
+
+
+def _files(path: Path) -> Iterator[Path]:
+    """The file, or the pictures in the folder, as `fit` finds them. Raises InputError for a folder without."""
+    from pennyweight.core.images import EXTENSIONS
+
+    if not path.is_dir():
+        yield path
+        return
+    inside = [
+        file
+        for file in sorted(path.rglob("*"))
+        if file.suffix.lower() in EXTENSIONS
+        and not any(part.startswith(".") for part in file.relative_to(path).parts)
+        and not file.is_dir()
+    ]
+    if not inside:
+        raise InputError(f"{path} has no pictures; give picture files, or a folder that has some")
+    yield from inside
