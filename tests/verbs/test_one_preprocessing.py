@@ -80,7 +80,7 @@ def check(root: Path, tmp_path: Path, seen: list[np.ndarray], count: int, size: 
     paths = [sample.picture for sample in source.samples]
     expected = np.stack([preprocess(path) for path in paths])
     for look in (
-        lambda: pw.evaluate(run, source),
+        lambda: pw.evaluate(run, source, split="val"),  # it was selected on them
         lambda: pw.evaluate(bundle, source),
         lambda: pw.load(run).predict(paths),
         lambda: pw.load(bundle.path).predict(paths),

@@ -22,6 +22,7 @@ from pennyweight.data.rasters import Raster
 from pennyweight.data.scene import Scene
 from pennyweight.data.scenes import open_scene
 from pennyweight.data.synthetic import synthetic
+from pennyweight.data.windows import Padded, SceneTiles, SceneWindows
 from pennyweight.runtime import Outputs
 from pennyweight.runtime.scene_bundle import SceneBundle
 from pennyweight.runtime.scene_mapper import WindowsEngine, map_scene, tiles
@@ -65,20 +66,6 @@ def test_two_evaluations_are_identical_and_those_of_fit(run: pw.Run) -> None:
     assert first == second == run.evaluation
 
 
-def test_one_verb_is_for_pictures_and_scenes(run: pw.Run, tmp_path: Path) -> None:
-    scored = pw.evaluate(str(run.folder))
-    assert json.loads(json.dumps(scored.to_dict())) == run.evaluation
-    made = pw.export(run, tmp_path / "scene.onnx")
-    assert isinstance(made, SceneBundle)
-    assert made.manifest.parity["same_top1"] > 1000
-    with pytest.raises(pw.PennyweightError, match=r"scene\.onnx exists already; nothing is overwritten"):
-        pw.export(run, tmp_path / "scene.onnx")
-    with pytest.raises(InputError, match=r"not on scene:salinas-a; of another cube: predict .* CUBE --map"):
-        pw.evaluate(run, "scene:salinas-a")
-    with pytest.raises(InputError, match="scored on its test pixels, not on 'val'"):
-        pw.evaluate(run, split="val")
-
-
 def test_one_seed_gives_one_map_bit_for_bit(run: pw.Run, tmp_path: Path) -> None:
     again = fit_scene("scene:synthetic", "window_cnn", out=tmp_path / "run", **SMALL)
     assert again.weights_path.read_bytes() == run.weights_path.read_bytes()
@@ -120,6 +107,18 @@ def test_blocks_have_no_leakage_and_tiles_train_too(tmp_path: Path) -> None:
     assert made.evaluation["leakage"]["share"] == 0
     assert made.evaluation["overall_accuracy"] > 0.5
     assert "No test window of 9×9 holds a training pixel" in made.report_path.read_text()
+
+
+def test_tiles_are_trained_for_as_many_steps_as_windows() -> None:
+    scene, steps = synthetic(), {}
+    for cut in ("windows", "tiles"):
+        options = SceneOptions(window=9, train=0.2, split="blocks", cut=cut)
+        split = split_of(scene, options, 0)
+        plan = make_scene_plan(scene, split, "window_cnn", options, recipe=None, config={}, seed=0)
+        kind = SceneTiles if cut == "tiles" else SceneWindows
+        cuts = kind(Padded.of(scene, plan.projection, 9), split.train)
+        steps[cut] = plan.recipe.epochs * cuts.steps(plan.recipe.batch)
+    assert steps["windows"] <= steps["tiles"] < 1.2 * steps["windows"]
 
 
 @pytest.mark.slow
