@@ -22,6 +22,7 @@ from pennyweight.data.rasters import Raster
 from pennyweight.data.scene import Scene
 from pennyweight.data.scenes import open_scene
 from pennyweight.data.synthetic import synthetic
+from pennyweight.data.windows import Padded, SceneTiles, SceneWindows
 from pennyweight.runtime import Outputs
 from pennyweight.runtime.scene_bundle import SceneBundle
 from pennyweight.runtime.scene_mapper import WindowsEngine, map_scene, tiles
@@ -120,6 +121,18 @@ def test_blocks_have_no_leakage_and_tiles_train_too(tmp_path: Path) -> None:
     assert made.evaluation["leakage"]["share"] == 0
     assert made.evaluation["overall_accuracy"] > 0.5
     assert "No test window of 9×9 holds a training pixel" in made.report_path.read_text()
+
+
+def test_tiles_are_trained_for_as_many_steps_as_windows() -> None:
+    scene, steps = synthetic(), {}
+    for cut in ("windows", "tiles"):
+        options = SceneOptions(window=9, train=0.2, split="blocks", cut=cut)
+        split = split_of(scene, options, 0)
+        plan = make_scene_plan(scene, split, "window_cnn", options, recipe=None, config={}, seed=0)
+        kind = SceneTiles if cut == "tiles" else SceneWindows
+        cuts = kind(Padded.of(scene, plan.projection, 9), split.train)
+        steps[cut] = plan.recipe.epochs * cuts.steps(plan.recipe.batch)
+    assert steps["windows"] <= steps["tiles"] < 1.2 * steps["windows"]
 
 
 @pytest.mark.slow
