@@ -194,3 +194,11 @@ def test_a_loss_that_is_no_number(pennyweight: Run, pictures: Path, empty: Path)
     assert "the loss became" in errors[0]
     assert outcome.err.splitlines()[-1] == errors[0]
     assert list(empty.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [("weigh", "mobilenet_v2"), ("doctor", "digits"), ("lab", "guidelines")])
+def test_no_page_is_written_over_a_file(cannot: Callable[..., str], tmp_path: Path, command: tuple[str, ...]) -> None:
+    page = tmp_path / "notes.md"
+    page.write_text("mine")
+    assert f"{page} exists already; nothing is overwritten" in cannot(*command, "--html", page)
+    assert page.read_text() == "mine"

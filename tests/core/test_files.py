@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pennyweight.core.errors import PennyweightError
-from pennyweight.core.files import atomic, read_json, read_lines, write_json, write_lines, write_text
+from pennyweight.core.errors import InputError, PennyweightError
+from pennyweight.core.files import atomic, read_json, read_lines, require_new, write_json, write_lines, write_text
 
 
 def test_success_leaves_the_new_file_alone_in_its_folder(tmp_path: Path) -> None:
@@ -119,3 +119,14 @@ def test_a_line_that_json_has_no_word_for_is_not_written(tmp_path: Path) -> None
     with pytest.raises(ValueError, match="JSON"):
         write_lines(path, [{"loss": 1.0}, {"loss": math.nan}])
     assert read_lines(path) == [{"loss": 1.0}]
+
+
+def test_a_page_is_written_where_nothing_is(tmp_path: Path) -> None:
+    require_new(tmp_path / "page.html")
+    (tmp_path / "page.html").write_text("mine")
+    (tmp_path / "link.html").symlink_to(tmp_path / "gone.html")
+    for taken in ("page.html", "link.html"):
+        with pytest.raises(InputError, match=f"{taken} exists already; nothing is overwritten"):
+            require_new(tmp_path / taken)
+    with pytest.raises(InputError, match=r"there is no folder .*nowhere"):
+        require_new(tmp_path / "nowhere" / "page.html")

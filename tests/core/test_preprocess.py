@@ -154,3 +154,16 @@ def test_values_that_cannot_be_used_are_refused_with_the_value(values: dict[str,
         Preprocess(**({"size": 8, "resize": 8} | values))
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_an_opened_jpeg_is_read_as_its_file_is(noise, tmp_path: Path) -> None:
+    path = tmp_path / "large.jpg"
+    Image.fromarray(noise(400, 300)).save(path)
+    preprocess = Preprocess.for_input(64, decoding="draft")
+    of_file = preprocess(path)
+    with Image.open(path) as opened:
+        for _ in range(2):  # looking changes nothing
+            assert np.array_equal(preprocess(opened), of_file)
+        assert opened.size == (300, 400)
+        opened.load()
+        assert not np.array_equal(preprocess(opened), of_file)  # decoded whole by its user

@@ -106,3 +106,11 @@ def test_made_pictures_are_varied_and_always_the_same(tmp_path: Path, channels: 
     assert len({image.size for image in images}) == 16
     assert {image.mode for image in images} == {"RGB" if channels == 3 else "L"}
     assert all(np.asarray(image).std() > 20 for image in images)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4, 7])
+def test_pictures_are_made_for_any_number_of_bands(tmp_path: Path, channels: int) -> None:
+    preprocess = Preprocess.for_input(8, channels=channels)
+    seen = [preprocess(path) for path in made_pictures(tmp_path, channels, count=3)]
+    assert all(pixels.shape == (8, 8, channels) for pixels in seen)
+    assert not np.array_equal(seen[0], seen[1])

@@ -114,3 +114,14 @@ def test_the_engine_sees_what_the_preprocessing_makes() -> None:
     assert Classifier(engine, ("a", "b"), preprocess).predict([picture, picture])[1].label == "b"
     assert seen[0].shape == (2, 4, 4, 1)
     assert np.array_equal(seen[0][0], preprocess(picture))
+
+
+def test_no_batch_of_nothing(classifier: Classifier) -> None:
+    with pytest.raises(InputError, match="batch must be at least 1, not 0"):
+        classifier.predict(plain("red"), batch=0)
+
+
+@pytest.mark.parametrize("given", [None, 5, io.BytesIO(b"JPEG")])
+def test_what_is_no_picture_is_named(classifier: Classifier, given: object) -> None:
+    with pytest.raises(InputError, match=f"or Pillow images, not {type(given).__name__}"):
+        classifier.predict(given)

@@ -155,8 +155,11 @@ def fit(
         trained = {"out": out, "recipe": changes, "config": fields, "seed": seed, "scene": scene.asked(**how)}
         scene.fit(source, model, trained, seeds=seeds if seeds > 1 else None, baselines=baselines, json=json)
         return
-    if split or train or baselines:
-        raise InputError(f"--split, --train and --baselines are for a scene; {source} is none: scene:synthetic")
+    of_scenes = {"--labels": labels, "--background": background, "--split": split, "--train": train}
+    of_scenes |= {"--window": window, "--components": components, "--protocol": protocol, "--cut": cut}
+    for option, given in {**of_scenes, "--baselines": baselines or None}.items():
+        if given is not None:
+            raise InputError(f"{option} is for a scene; {source} is none: scene:synthetic")
     if minutes is not None and "epochs" in changes:
         raise InputError("--minutes and epochs were both given; keep one: the time decides how many epochs there are")
     options: dict[str, Any] = {

@@ -10,6 +10,7 @@ import typer
 
 from pennyweight.cli import show, show_cost
 from pennyweight.cli.trained import Json
+from pennyweight.core.files import require_new, write_text
 
 __all__ = ["guidelines", "make_lab"]
 
@@ -24,10 +25,11 @@ def guidelines(
     """Rerun the four experiments of ShuffleNetV2 (Tables 1 to 4): equal MACs, different time."""
     from pennyweight.lab import EXPERIMENTS, run_guidelines
 
+    if html is not None:
+        require_new(html)
     measured = run_guidelines(repeats=repeats, batch=batch, side=side)
     tables = [(e.title, [row for row in measured if row.guideline == e.guideline]) for e in EXPERIMENTS]
     if html is not None:
-        from pennyweight.core.files import write_text
         from pennyweight.core.machine import machine
         from pennyweight.report.cost_page import experiments_page
 

@@ -12,6 +12,7 @@ from pennyweight.cli import show, show_cost
 from pennyweight.cli.commands import Config, Stem
 from pennyweight.cli.trained import Json
 from pennyweight.core.errors import InputError, nearest
+from pennyweight.core.files import require_new, write_text
 from pennyweight.core.settings import parse_pairs
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def weigh(
     """Say what networks cost: work, traffic, live memory, milliseconds; layer by layer."""
     if json and csv:
         raise InputError("--json and --csv were both given; keep one")
+    if html is not None:
+        require_new(html)
     if sort is not None and sort not in show_cost.SORTS:
         hint = nearest(sort, show_cost.SORTS, otherwise=f"; there are {', '.join(show_cost.SORTS)}")
         raise InputError(f"cannot sort by '{sort}'{hint}")
@@ -97,7 +100,6 @@ def weigh(
 
 
 def _write(path: Path, networks: "Sequence[Weighed]") -> None:
-    from pennyweight.core.files import write_text
     from pennyweight.cost import MachineProfile
     from pennyweight.report.cost_page import cost_page
 

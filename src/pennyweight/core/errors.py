@@ -27,6 +27,7 @@ __all__ = [
     "RunError",
     "SourceError",
     "nearest",
+    "received",
 ]
 
 
@@ -70,3 +71,9 @@ def nearest(received: str, choices: Iterable[str], *, otherwise: str = "") -> st
     """The end of an error message: "; did you mean 'x'?" for the closest choice, else `otherwise`."""
     close = difflib.get_close_matches(received, list(choices), n=1, cutoff=0.5)
     return f"; did you mean '{close[0]}'?" if close else otherwise
+
+
+def received(value: object) -> str:
+    """What was given, as a message names it: its kind, and itself where that is short."""
+    shown = repr(value)
+    return type(value).__name__ if value is None or len(shown) > 40 else f"{type(value).__name__} {shown}"

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from pennyweight.core.errors import PennyweightError
+from pennyweight.core.errors import InputError, PennyweightError
 
 __all__ = [
     "as_text",
@@ -18,6 +18,7 @@ __all__ = [
     "is_left_over",
     "read_json",
     "read_lines",
+    "require_new",
     "sync_folder",
     "write_json",
     "write_lines",
@@ -66,6 +67,14 @@ def sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def require_new(path: Path) -> None:
+    """Raise InputError unless a file can be written to `path` that is not there yet: nothing is overwritten."""
+    if path.exists() or path.is_symlink():
+        raise InputError(f"{path} exists already; nothing is overwritten: name a file that is not there yet")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"cannot write {path}: there is no folder {path.absolute().parent}")
 
 
 def write_text(path: Path, text: str) -> None:

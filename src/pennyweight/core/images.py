@@ -20,7 +20,7 @@ __all__ = ["EXTENSIONS", "MAX_PIXELS", "Header", "Picture", "Pixels", "decode", 
 
 Pixels: TypeAlias = NDArray[np.uint8]
 Picture: TypeAlias = "str | Path | bytes | Pixels | Image.Image"
-"""A path, the bytes of a file, an array (H, W) or (H, W, C) of uint8, or a Pillow image."""
+"""A path, the bytes of a file, an array (H, W) or (H, W, C) of uint8, or a Pillow image (opened or decoded)."""
 
 EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", bands.EXTENSION}
@@ -78,7 +78,10 @@ def decode(picture: Picture, *, channels: int = 3, least: int | None = None, nam
     name = _name(picture, name)
     with _naming(name):
         if isinstance(picture, Image.Image):
-            return _to_mode(_turned(picture, _orientation(picture)), mode)
+            unread = jpeg.unread(picture)
+            if unread is None:
+                return _to_mode(_turned(picture, _orientation(picture)), mode)
+            picture = unread
         file = _whole(picture)
         if bands.is_array(file):
             return _to_mode(_from_array(bands.read(file, MAX_PIXELS)), mode)

@@ -10,14 +10,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
 try:
     import simplejpeg
 except ImportError:  # the extra `fast`
     simplejpeg = None
 
-__all__ = ["SCALES", "draft", "load"]
+__all__ = ["SCALES", "draft", "load", "unread"]
 
 SCALES = (8, 4, 2, 1)
 ALIKE = {"YCbCr": ("RGB", "RGB"), "Gray": ("L", "GRAY")}
@@ -30,6 +30,19 @@ def draft(image: Image.Image, least: int | None) -> None:
         scale = next((scale for scale in SCALES if min(image.size) // scale >= least), 1)
         if scale > 1:
             image.draft(None, (image.width // scale, image.height // scale))
+
+
+def unread(image: Image.Image) -> bytes | None:
+    """The file of a JPEG that was opened and not yet decoded, so that it is decoded as every file is; else None."""
+    if not isinstance(image, ImageFile.ImageFile) or image.format not in ("JPEG", "MPO"):
+        return None
+    if not image.tile or image.fp is None or image.decoderconfig:  # the last: another scale was asked for
+        return None
+    place = image.fp.tell()
+    image.fp.seek(0)
+    file: bytes = image.fp.read()
+    image.fp.seek(place)
+    return file
 
 
 def load(image: Image.Image, file: bytes) -> Image.Image:

@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from pennyweight.core.errors import InputError, SourceError, nearest
+from pennyweight.core.errors import InputError, SourceError, nearest, received
 from pennyweight.core.files import as_text
 from pennyweight.data import archives, manifest, parquet
 from pennyweight.data.arrays import npz
@@ -29,6 +29,8 @@ def open(source: str | os.PathLike[str], *, group_by: str | None = None) -> Sour
     `group_by` keeps pictures together when they are split: a column of a manifest, "folder", or a regular expression
     whose first group is searched in each picture's name, such as "(patient[0-9]+)".
     """
+    if not isinstance(source, (str, os.PathLike)):
+        raise SourceError(f"a source is a path or a name, such as digits, not {received(source)}")
     opened = _open(os.fspath(source), group_by)
     return opened if group_by is None else _grouped(opened, group_by)
 

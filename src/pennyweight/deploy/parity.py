@@ -77,6 +77,11 @@ def made_pictures(folder: Path, channels: int, count: int = 16) -> list[Path]:
     for number in range(count):
         coarse = draw.integers(0, 256, (2 + number, 3 + number, 3), dtype=np.uint8)
         image = Image.fromarray(coarse).resize((64 + 23 * number, 80 + 17 * number), Image.Resampling.BICUBIC)
-        paths.append(folder / f"{number:02d}.png")
-        (image if channels == 3 else image.convert("L")).save(paths[-1])
+        if channels in (1, 3):
+            paths.append(folder / f"{number:02d}.png")
+            (image if channels == 3 else image.convert("L")).save(paths[-1])
+        else:
+            paths.append(folder / f"{number:02d}.npy")
+            bands = [np.roll(np.asarray(image.convert("L")), 5 * band, axis=0) for band in range(channels)]
+            np.save(paths[-1], np.stack(bands, axis=-1))
     return paths

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pennyweight.core.errors import InputError
+from pennyweight.core.errors import InputError, received
 from pennyweight.core.files import as_text
 from pennyweight.core.images import Picture, Pixels
 from pennyweight.core.preprocess import Preprocess
@@ -60,11 +60,17 @@ class Classifier:
     def predict(self, images: Picture | Iterable[Picture], top: int = 5, *, batch: int = 32) -> list[Prediction]:
         """Classify pictures: paths, bytes of files, uint8 arrays or Pillow images, one or many.
 
-        Raises ImageError that names the first picture that cannot be read, InputError for a `top` below 1.
+        Raises ImageError that names the first picture that cannot be read, InputError for a `top` or `batch` below 1.
         """
         if top < 1:
             raise InputError(f"top must be at least 1, not {top}")
-        pictures = iter([images] if isinstance(images, (str, Path, bytes, np.ndarray, Image.Image)) else images)
+        if batch < 1:
+            raise InputError(f"batch must be at least 1, not {batch}")
+        if isinstance(images, (str, Path, bytes, np.ndarray, Image.Image)):
+            images = [images]
+        elif not isinstance(images, Iterable) or hasattr(images, "read"):
+            raise InputError(f"pictures are paths, bytes, arrays or Pillow images, not {received(images)}")
+        pictures = iter(images)
         predictions: list[Prediction] = []
         while group := list(islice(pictures, batch)):
             probabilities = self.engine(np.stack([self.preprocess(picture) for picture in group])).probabilities

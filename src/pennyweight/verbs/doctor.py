@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pennyweight import data
-from pennyweight.core.files import write_text
+from pennyweight.core.files import require_new, write_text
 from pennyweight.data.doctor import Diagnosis, diagnose, thumbnail
 
 __all__ = ["doctor"]
@@ -28,8 +28,10 @@ def doctor(
     """Look at every picture of a source and say what is wrong with it; `html` is where a contact sheet goes.
 
     `quick` leaves out near duplicates. `advance(n)` is called after every n pictures. Raises SourceError for what is no
-    source.
+    source, InputError where `html` exists already.
     """
+    if html is not None:
+        require_new(Path(html))
     opened = source if isinstance(source, data.Source) else data.open(source, group_by=group_by)
     found = diagnose(opened, quick=quick, advance=advance)
     if html is not None:

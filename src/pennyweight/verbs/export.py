@@ -45,8 +45,8 @@ def export(
     The network is a run's, or a name's with `weights`, of which `usage` is what `load` takes. The file appears only
     after it answered as the network does on up to 64 picture files of the test split (without them, on pictures made
     for the proof): probabilities within 1e-4, the answer too unless two labels are that close. Raises ParityError when
-    it does not, BundleError when the file exists already, InputError for what is a bundle already. A scene's run
-    becomes a scene's bundle, proved on every pixel of a corner of the scene.
+    it does not, BundleError when the file exists already (the run's own model.onnx alone is made anew), InputError for
+    what is a bundle already. A scene's run becomes a scene's bundle, proved on every pixel of a corner of the scene.
     """
     trained = open_trained(run_or_name, weights, **usage)
     if isinstance(trained, Bundle):

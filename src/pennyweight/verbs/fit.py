@@ -17,7 +17,7 @@ import torch
 from rich.console import Console
 
 from pennyweight import data, zoo
-from pennyweight.core.errors import InputError
+from pennyweight.core.errors import InputError, SourceError, received
 from pennyweight.core.files import read_lines, write_json, write_text
 from pennyweight.core.images import Pixels
 from pennyweight.core.machine import machine, versions
@@ -101,7 +101,8 @@ def fit(
             seed=seed,
             progress=progress,
         )
-    assert isinstance(source, (str, os.PathLike, data.Source))
+    if not isinstance(source, (str, os.PathLike, data.Source)):
+        raise SourceError(f"a source is a path or a name, such as digits, not {received(source)}")
     started = perf_counter()
     check_tracker(log)
     ranks = Ranks()

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union, Unpack
 
-from pennyweight.core.errors import InputError, RunError
+from pennyweight.core.errors import InputError, RunError, received
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run import Run
 from pennyweight.core.usage import Usage
@@ -63,6 +63,8 @@ def open_trained(
             raise InputError(
                 f"weights belong to a network's name, such as mobilenet_v2, not to a {type(what).__name__}"
             )
+        if not isinstance(what, (Run, Bundle)) and not hasattr(what, "network"):  # of a Pretrained
+            raise InputError(f"a run, a bundle or a network's name was expected, not {received(what)}")
         return what
     path = Path(what)
     if weights is None and path.is_dir() and ((path / "run.json").exists() or not _is_name(path)):

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from pennyweight import data, zoo
-from pennyweight.core.errors import InputError
+from pennyweight.core.errors import InputError, received
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.settings import override
 from pennyweight.train import Recipe, reproducible
@@ -175,6 +175,8 @@ def _recipe(
     """The resolved recipe, the name of the one that it came of, and why that one if nobody said which."""
     if isinstance(recipe, Recipe):
         return recipe, None, ()
+    if recipe is not None and not isinstance(recipe, (str, Mapping)):
+        raise InputError(f"a recipe is a Recipe, a name or a mapping of its fields, not {received(recipe)}")
     changes = {"name": recipe} if isinstance(recipe, str) else dict(recipe or {})
     name, mode = changes.pop("name", None), changes.get("mode", AUTO)
     why: tuple[str, ...] = ()

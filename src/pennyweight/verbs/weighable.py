@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from pennyweight import zoo
-from pennyweight.core.errors import InputError, PennyweightError, nearest
+from pennyweight.core.errors import InputError, PennyweightError, nearest, received
 from pennyweight.core.run import Run
 from pennyweight.cost.dead import dead_depthwise
 from pennyweight.runtime import Bundle
@@ -49,6 +49,8 @@ def open_weighable(
     Networks are made on the meta device where they can be, unless `real` values are wanted; no random number is drawn.
     Raises InputError for what is none of these, with the nearest name.
     """
+    if not isinstance(name, str):
+        raise InputError(f"a network is named by a text, such as mobilenet_v2, not by {received(name)}")
     shape = tuple(input_shape) if input_shape is not None else None
     place, colon, rest = name.partition(":")
     named = name in zoo.names() or place in zoo.LIBRARIES

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol, cast
 
 from torch import nn
 
-from pennyweight.core.errors import InputError, nearest
+from pennyweight.core.errors import InputError, nearest, received
 from pennyweight.core.extras import missing_part
 from pennyweight.zoo.checkpoint import Checkpoint
 
@@ -40,6 +40,8 @@ class Foreign(NamedTuple):
 
 def foreign(name: str) -> Foreign | None:
     """The library and its name of a network, or None for a name of ours. Raises InputError with the nearest name."""
+    if not isinstance(name, str):
+        raise InputError(f"a network is named by a text, such as mobilenet_v2, not by {received(name)}")
     prefix, colon, theirs = name.partition(":")
     if not colon:
         return None
