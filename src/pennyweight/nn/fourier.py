@@ -1,0 +1,60 @@
+"""A convolution with a large kernel as a product of spectra, block by block (overlap-save; Vasilache et al. 2014).
+
+A kernel of 17×17 costs 289 multiply-accumulates for each pair of channels and pixel; in spectra it costs about four,
+and the transforms. What differs is rounding: about 1e-6 of the largest value.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["fourier_conv2d", "pays"]
+
+BLOCK = 32
+"""Pixels a side of the output that share a transform, about: larger blocks mean larger spectra of the kernels."""
+SMALLEST_KERNEL, SMALLEST_OUTPUT = 9, 64
+"""Where the direct convolution of oneDNN is no longer quicker on a processor."""
+
+
+def pays(x: Tensor, side: int) -> bool:
+    """Whether the spectra are quicker for (B, C, H, W) and a kernel of side×side; they are for inference alone."""
+    if torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.is_autocast_enabled(x.device.type):
+        return False
+    height, width = (length - side + 1 for length in x.shape[2:])
+    return (
+        side >= SMALLEST_KERNEL
+        and min(height, width) >= SMALLEST_OUTPUT
+        and x.device.type == "cpu"
+        and x.dtype == torch.float32
+    )
+
+
+def fourier_conv2d(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """As `F.conv2d`: (B, c_in, H, W), (c_out, c_in, side, side) -> (B, c_out, H - side + 1, W - side + 1)."""
+    c_out, _, side, _ = weight.shape
+    height, width = (length - side + 1 for length in x.shape[2:])
+    step = max(math.ceil(length / math.ceil(length / BLOCK)) for length in (height, width))
+    period = step + side - 1
+    kernels = _spectra(weight, period)
+    down, across = math.ceil(height / step), math.ceil(width / step)
+    x = F.pad(x, (0, across * step - width, 0, down * step - height))
+    blocks = x.unfold(2, period, step).unfold(3, period, step)  # (B, c_in, down, across, period, period)
+    out = x.new_empty(len(x), c_out, down * step, across * step)
+    for picture, row in torch.cartesian_prod(torch.arange(len(x)), torch.arange(down)).tolist():
+        seen = torch.fft.rfft2(blocks[picture, :, row]).permute(2, 3, 1, 0)  # (period, half, across, c_in)
+        answer = torch.fft.irfft2((seen @ kernels).permute(3, 2, 0, 1), s=(period, period))[..., :step, :step]
+        out[picture, :, row * step : (row + 1) * step] = answer.transpose(1, 2).flatten(2)
+    return out[..., :height, :width] + bias[:, None, None]
+
+
+def _spectra(weight: Tensor, period: int) -> Tensor:
+    """Conjugates of the kernels' transforms, (period, period // 2 + 1, c_in, c_out): as products, kernels are small."""
+    c_out, c_in, side, _ = weight.shape
+    turns = torch.outer(torch.arange(period), torch.arange(side)).double() * (2 * math.pi / period)
+    waves = torch.polar(torch.ones_like(turns), turns).to(torch.complex64)  # conjugates: a convolution that correlates
+    rows = waves @ weight.permute(2, 3, 1, 0).reshape(side, -1).to(waves.dtype)
+    return (waves[: period // 2 + 1] @ rows.view(period, side, -1)).view(period, -1, c_in, c_out)
