@@ -144,6 +144,7 @@ def test_other_classes_get_a_new_head(
     assert run.labels == ["blue", "red"]
 
 
+@pytest.mark.slow
 def test_networks_of_other_libraries_go_the_whole_road(
     fit_small: Callable[..., pw.Run], shapes: Path, tmp_path: Path
 ) -> None:
