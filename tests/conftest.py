@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from PIL import Image
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # several test processes share the cores: a thread each, before torch asks
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A shell's background job ignores Ctrl-C, and so would every process that tests start to interrupt it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def noise(height: int, width: int, channels: int | None = 3, seed: int = 0) -> NDArray[np.uint8]:
