@@ -66,12 +66,24 @@ def _convolution(args: Sequence[Any]) -> Any:
 
 
 def _together(args: Sequence[Any]) -> Any:
-    """Of two operands the second as large as the first or broadcast to it, such as a gate of 1×1."""
+    """Of two operands with as many dimensions, such as an image and a gate of 1×1."""
     x, y = args[:2]
     if not isinstance(y, Tensor) or y.dim() != x.dim() or y.dtype != x.dtype or not y.is_meta:
         return NotImplemented
-    fits = all(other in (1, side) for side, other in zip(x.shape, y.shape, strict=True))
-    return _like(x) if fits and x.is_contiguous() and y.is_contiguous() else NotImplemented
+    if not (x.is_contiguous() and y.is_contiguous()):
+        return NotImplemented
+    if x.shape == y.shape:
+        return _like(x)
+    sides = tuple(zip(x.shape, y.shape, strict=True))
+    fits = all(a == b or 1 in (a, b) for a, b in sides)
+    return _made(x, [b if a == 1 else a for a, b in sides]) if fits else NotImplemented
+
+
+def _into(args: Sequence[Any]) -> Any:
+    """The first of two operands, changed in place by one as large."""
+    x, y = args[:2]
+    alike = isinstance(y, Tensor) and y.shape == x.shape and y.dtype == x.dtype and y.is_meta
+    return x if alike else NotImplemented
 
 
 def _mean(args: Sequence[Any]) -> Any:
@@ -88,8 +100,8 @@ QUICK: dict[Any, Rule] = {
     aten._native_batch_norm_legit_no_training: lambda args: _batch_norm(args[0], False),
     aten.native_batch_norm_backward: _batch_norm_backward,
     aten.mean: _mean,
-    aten.add: _together,
-    aten.mul: _together,
+    **dict.fromkeys((aten.add, aten.mul), _together),
+    **dict.fromkeys((aten.add_, aten.mul_), _into),
     **dict.fromkeys((aten.relu, aten.silu, aten.gelu, aten.sigmoid, aten.hardtanh, aten.hardswish), _same),
     **dict.fromkeys((aten.relu_, aten.silu_, aten.sigmoid_, aten.hardtanh_, aten.hardswish_), _itself),
 }

@@ -1,0 +1,60 @@
+"""What is found from shapes alone is what torch's own meta functions give."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from pennyweight.cost.quick import QUICK
+
+aten = torch.ops.aten
+
+
+def empty(
+    *shape: int, dtype: torch.dtype = torch.float32, order: torch.memory_format = torch.contiguous_format
+) -> Tensor:
+    return torch.empty(shape, dtype=dtype, device="meta").contiguous(memory_format=order)
+
+
+IMAGE, GATE = (2, 6, 5, 4), (2, 6, 1, 1)
+LAST = torch.channels_last
+ANSWERED: list[tuple[Any, tuple[Any, ...]]] = [
+    (aten.mul.Tensor, (empty(*IMAGE), empty(*GATE))),
+    (aten.mul.Tensor, (empty(*GATE), empty(*IMAGE))),
+    (aten.add.Tensor, (empty(2, 1, 5, 1), empty(1, 6, 1, 4))),
+    (aten.add.Tensor, (empty(*IMAGE), empty(*IMAGE))),
+    (aten.add_.Tensor, (empty(*IMAGE), empty(*IMAGE))),
+    (aten.mul_.Tensor, (empty(*IMAGE, order=LAST), empty(*IMAGE))),
+    (aten.mean.dim, (empty(*IMAGE), [2, 3], True)),
+    (aten.mean.dim, (empty(*IMAGE), [-1, -2], True)),
+    (aten.relu.default, (empty(*IMAGE, order=LAST),)),
+    (aten.silu_.default, (empty(*IMAGE),)),
+    (aten.convolution.default, (empty(*IMAGE), empty(8, 3, 3, 2), None, [2, 1], [1, 0], [1, 2], False, [0, 0], 2)),
+]
+LEFT: list[tuple[Any, tuple[Any, ...]]] = [
+    (aten.mul.Tensor, (empty(*IMAGE), 2.0)),
+    (aten.mul.Tensor, (empty(*IMAGE), empty(2, 6, 3, 1))),
+    (aten.mul.Tensor, (empty(*IMAGE), empty(6, 1, 1))),
+    (aten.add.Tensor, (empty(*IMAGE), empty(*IMAGE, dtype=torch.float64))),
+    (aten.add.Tensor, (empty(*IMAGE, order=LAST), empty(*GATE))),
+    (aten.add_.Tensor, (empty(*GATE), empty(*IMAGE))),
+    (aten.add_.Tensor, (empty(*IMAGE, dtype=torch.int64), empty(*IMAGE))),
+    (aten.mean.dim, (empty(*IMAGE), [2, 3], False)),
+    (aten.mean.dim, (empty(*IMAGE), [1, 2], True)),
+]
+
+
+@pytest.mark.parametrize(("operator", "args"), ANSWERED)
+def test_the_answer_is_torchs(operator: Any, args: tuple[Any, ...]) -> None:
+    expected = operator(*args)
+    found = QUICK[operator.overloadpacket](args)
+    assert (found.shape, found.stride(), found.dtype) == (expected.shape, expected.stride(), expected.dtype)
+    assert (found is args[0]) == operator._schema.is_mutable
+
+
+@pytest.mark.parametrize(("operator", "args"), LEFT)
+def test_what_is_not_plain_is_left_to_torch(operator: Any, args: tuple[Any, ...]) -> None:
+    assert QUICK[operator.overloadpacket](args) is NotImplemented
