@@ -52,7 +52,8 @@ def test_layers_and_totals(pennyweight: Run) -> None:
     assert "predicted" not in outcome.out  # nothing is predicted for a machine that was not measured
 
 
-def test_layers_stand_in_a_tree_with_subtotals(pennyweight: Run) -> None:
+def test_layers_stand_in_a_tree_with_subtotals(pennyweight: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     outcome = pennyweight("weigh", "torchvision:resnet18", "--input", "3x64x64")
     assert (outcome.status, outcome.err) == (0, "")
     cells = [(len(line) - len(line.lstrip()), line.split()) for line in outcome.out.splitlines() if line.strip()]
@@ -62,6 +63,33 @@ def test_layers_stand_in_a_tree_with_subtotals(pennyweight: Run) -> None:
     assert stage[0] < block[0] < first[0]
     assert "525,568" in stage[1]  # parameters of its two blocks
     assert {"230,144", "73,728"} <= {*block[1], *first[1]}
+    assert "0.2949" in first[1]  # MB of its weights
+
+
+@pytest.mark.parametrize(
+    ("letters", "shown"), [(80, []), (100, ["in"]), (120, ["type", "in", "weights", "activations"])]
+)
+def test_a_wider_terminal_shows_more(
+    pennyweight: Run, monkeypatch: pytest.MonkeyPatch, letters: int, shown: list[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(letters))
+    lines = pennyweight("weigh", "mobilenet_v2").out.splitlines()
+    assert [word for word in lines[1].split() if word in ("type", "in", "weights", "activations")] == shown
+    table = lines[: next(number for number, line in enumerate(lines) if line.startswith("parameters"))]
+    assert max(map(len, table)) <= letters
+    assert all("…" not in line for line in table)
+
+
+def test_frozen_parameters_have_a_column(pennyweight: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from torch import nn\n"
+        "def half():\n    made = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 5))\n"
+        "    made[0].requires_grad_(False)\n    return made\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    lines = pennyweight("weigh", "mine:half", "--input", "3").out.splitlines()
+    place = lines[1].split().index("frozen")
+    assert [line.split()[place] for line in lines[3:5]] == ["16", "0"]
 
 
 def test_json_with_what_makes_the_network(pennyweight: Run) -> None:

@@ -27,13 +27,13 @@ By = Literal["layer", "stage", "total"]
 CONVENTION = (
     "MACs: multiply-accumulates of convolutions, linear layers and matrix products; biases are not counted.\n"
     "operations: all arithmetic, a multiply-accumulate as two. "
-    "MB: read and written by every operator, weights included."
+    "MB: read and written by every operator, weights included; activations: what they write."
 )
 COUNTED = ("params", "trainable_params", "weight_bytes", "macs", "ops", "bytes_read", "bytes_written")
 SORTS = (*COUNTED, "predicted_ms")
 MOST_FINDINGS = 12
 MB = 1e6
-WIDE = 120
+TIMES_LETTERS = 25
 
 
 def rows_of(weighed: Weighed, by: By, sort: str | None = None) -> list[dict[str, Any]]:
@@ -71,16 +71,19 @@ class Shown(NamedTuple):
     heading: Column
     value: Callable[[Mapping[str, Any]], Any]
     timed: bool = False
-    wide: bool = False
-    """Left out of a terminal of fewer than 120 letters where times take its place."""
+    least: int = 0
+    """Letters that a line must have; where times stand beside it, 25 more."""
 
 
 COLUMNS = (
     Shown(Column("layer"), itemgetter("name")),
-    Shown(Column("type"), itemgetter("type"), wide=True),
-    Shown(Column("in", shape), itemgetter("input_shape"), wide=True),
+    Shown(Column("type"), itemgetter("type"), least=110),
+    Shown(Column("in", shape), itemgetter("input_shape"), least=90),
     Shown(Column("out", shape), itemgetter("output_shape")),
     Shown(Column("params"), itemgetter("params")),
+    Shown(Column("frozen"), lambda row: row["params"] - row["trainable_params"]),
+    Shown(Column("weights MB"), lambda row: row["weight_bytes"] / MB, least=120),
+    Shown(Column("activations MB"), lambda row: row["bytes_written"] / MB, least=120),
     Shown(Column("MACs"), itemgetter("macs")),
     Shown(Column("MB"), lambda row: (row["bytes_read"] + row["bytes_written"]) / MB),
     Shown(Column("predicted ms"), itemgetter("predicted_ms"), timed=True),
@@ -89,10 +92,12 @@ COLUMNS = (
 
 
 def _fits(column: Shown, weighed: Weighed, by: By, width: int) -> bool:
+    cost, timed = weighed.cost, bool(weighed.times)
     if column.heading.title in ("type", "bound by") and by != "layer":
         return False
-    timed = bool(weighed.times)
-    return timed if column.timed else not (column.wide and timed and width < WIDE)
+    if column.heading.title == "frozen":
+        return cost.params > cost.trainable_params
+    return timed if column.timed else width >= column.least + (TIMES_LETTERS if timed else 0) * (column.least > 0)
 
 
 def one(weighed: Weighed, by: By, sort: str | None, *, lint: bool) -> None:
