@@ -24,6 +24,7 @@ class Settings:
     act: Literal["relu", "relu6"] = "relu"
     limit: int | None = None
     rows: tuple[Row, ...] = (Row(1, 2),)
+    blocks: tuple[int, ...] = (1, 0)
 
     def __post_init__(self) -> None:
         if self.epochs == 99:
@@ -53,6 +54,11 @@ TAKEN = [
     ("rows", ((3, 4), (5, 6)), (Row(3, 4), Row(5, 6))),
     ("rows", [[3, 4]], (Row(3, 4),)),
     ("rows", [], ()),
+    ("rows", "[[3, 4], [5, 6]]", (Row(3, 4), Row(5, 6))),
+    ("blocks", "2,1", (2, 1)),
+    ("blocks", "[2, 1]", (2, 1)),
+    ("blocks", [2, 1.0], (2, 1)),
+    ("blocks", "3", (3,)),
 ]
 
 REFUSED = [
@@ -73,9 +79,12 @@ REFUSED = [
     ("act", ["relu"], "one of relu, relu6"),
     ("limit", "2.5", "a whole number or none"),
     ("limit", False, "a whole number or none"),
-    ("rows", "1,2", "tuple"),
-    ("rows", [[1, 2, 3]], "tuple"),
-    ("rows", [1], "tuple"),
+    ("rows", "1,2", "a list of [channels, stride]"),
+    ("rows", "x", "a list of [channels, stride]"),
+    ("blocks", "1,x", "a list, each a whole number"),
+    ("blocks", [0.5], "a list, each a whole number"),
+    ("rows", [[1, 2, 3]], "a list of [channels, stride]"),
+    ("rows", [1], "a list of [channels, stride]"),
 ]
 
 

@@ -85,3 +85,9 @@ def test_several_are_weighed_and_measured_alike(tmp_path: Path, monkeypatch: pyt
     assert [network.name for network in networks] == list(names)
     assert all(network.measured_ms > 0 and network.predicted_ms is None for network in networks)
     assert networks[0].cost == pw.weigh(names[0], (3, 32, 32))
+
+
+@pytest.mark.parametrize("name", ["gone.onnx", "runs/gone"])
+def test_a_file_that_is_not_there_is_no_misspelt_network(name: str) -> None:
+    with pytest.raises(InputError, match=f"there is no {name}; what can be weighed: a network's name, a run's folder"):
+        pw.weigh(name)

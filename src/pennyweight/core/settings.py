@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -90,19 +91,34 @@ def _as(value: Any, kind: Any) -> tuple[bool, Any]:
         return text is not None or number == value, number
     if isinstance(kind, type):
         return isinstance(value, kind), value
-    if typing.get_origin(kind) is tuple and isinstance(value, (list, tuple)):
-        # Rows of a table (stages): JSON keeps each as a list.
-        row = typing.get_args(kind)[0]
+    return _as_list(value, typing.get_args(kind)[0]) if typing.get_origin(kind) is tuple else (False, None)
+
+
+def _as_list(value: Any, kind: Any) -> tuple[bool, Any]:
+    """Values of one kind, or rows of a table (stages): text and what JSON kept have lists for them."""
+    if isinstance(value, str):
         try:
-            return True, tuple(item if isinstance(item, row) else row(*item) for item in value)
-        except TypeError:
+            value = json.loads(value if value.startswith("[") else f"[{value}]")
+        except ValueError:
             return False, None
-    return False, None
+    if not isinstance(value, (list, tuple)):
+        return False, None
+    if not hasattr(kind, "_fields"):
+        found = [_as(item, kind) for item in value]
+        return all(matched for matched, _ in found), tuple(item for _, item in found)
+    try:
+        return True, tuple(item if isinstance(item, kind) else kind(*item) for item in value)
+    except TypeError:
+        return False, None
 
 
 def _spell(kind: Any) -> str:
     if typing.get_origin(kind) is typing.Literal:
         return "one of " + ", ".join(map(str, typing.get_args(kind)))
+    if typing.get_origin(kind) is tuple:
+        row = typing.get_args(kind)[0]
+        fields = getattr(row, "_fields", None)
+        return f"a list of [{', '.join(fields)}]" if fields else f"a list, each {_spell(row)}"
     return {int: "a whole number", float: "a number", bool: "true or false", type(None): "none"}.get(
         kind, getattr(kind, "__name__", str(kind))
     )

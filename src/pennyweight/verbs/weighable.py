@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -60,6 +61,8 @@ def open_weighable(
         return _of_callable(name, place, rest, shape, real)
     if Path(name).exists() and not named:
         return _of_trained(name, shape, real)
+    if not named and (os.sep in name or Path(name).suffix in (".onnx", ".pth", ".safetensors")):
+        raise InputError(f"there is no {name}; what can be weighed: a network's name, a run's folder, a bundle's file")
     usual = zoo.form(name)
     small = stem == "cifar" and stem != usual.stem
     shape = shape or ((usual.input_shape[0], *SMALL_INPUT) if small else usual.input_shape)
