@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NoReturn
@@ -20,7 +20,7 @@ INTERRUPTED = 130
 TERMINATED = 143
 """Exit statuses: 128 and the signal's number, as shells have them."""
 
-STATUSES = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
+STATUSES: Mapping[int, int] = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
 
 AGAIN_S = 0.02
 
@@ -55,7 +55,7 @@ def waiting_for_signals() -> Iterator[Stop]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before: dict[signal.Signals, Any] = {number: signal.getsignal(number) for number in STATUSES}
+    before: dict[int, Any] = {number: signal.getsignal(number) for number in STATUSES}
     for number in STATUSES:
         if before[number] is not signal.SIG_IGN:  # a shell's background jobs are deaf to Ctrl-C, and stay so
             signal.signal(number, stop)

@@ -55,6 +55,10 @@ class Checkpoints:
             _checksum(old).unlink(missing_ok=True)
             old.unlink(missing_ok=True)
 
+    def __bool__(self) -> bool:
+        """Whether there is any; quick, because none is read."""
+        return next(self._whole(), None) is not None
+
     def latest(self) -> dict[str, Any] | None:
         """The newest state that is as it was written, or None."""
         for path in self._whole():
