@@ -39,10 +39,10 @@ class Stop:
         self.asked = number
 
     def end(self) -> NoReturn:
-        """Raise what the signal means: KeyboardInterrupt, or SystemExit with TERMINATED."""
-        if self.asked == signal.SIGTERM:
-            raise SystemExit(TERMINATED)
-        raise KeyboardInterrupt
+        """Raise what the signal means: KeyboardInterrupt, or SystemExit with TERMINATED, also for another rank's."""
+        if self.asked == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise SystemExit(TERMINATED)
 
 
 @contextmanager
