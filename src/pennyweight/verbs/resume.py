@@ -105,10 +105,10 @@ def nothing_empty_left(folder: Path, *, writes: bool = True) -> Iterator[None]:
 
 @contextmanager
 def saying_how_to_go_on(folder: Path, checkpoints: Checkpoints, note: Callable[[str], None]) -> Iterator[None]:
-    """A signal that ends what is inside is followed by a line about the state that was saved, if there is one."""
+    """A signal, or a disk, that ends what is inside is followed by a line about the state that was saved, if any."""
     try:
         yield
-    except (KeyboardInterrupt, SystemExit):
+    except (KeyboardInterrupt, SystemExit, OSError):
         if checkpoints:
             note(f"saved in {folder}; the same command with --resume goes on from there")
         raise
