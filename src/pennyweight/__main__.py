@@ -1,12 +1,19 @@
-"""`python -m pennyweight`: the command line."""
+"""`pennyweight`, and `python -m pennyweight`: the command line, which hears signals while it is still being loaded."""
 
 import sys
 
-if __name__ == "__main__":
-    try:
-        from pennyweight.cli import main
+from pennyweight.core.stopping import heeding_signals
 
-        status = main()
-    except KeyboardInterrupt:  # before the program could say so itself
-        status = 130
-    sys.exit(status)
+__all__ = ["run"]
+
+
+def run() -> int:
+    """What the installed command calls; the exit status."""
+    heeding_signals()
+    from pennyweight.cli import main
+
+    return main()
+
+
+if __name__ == "__main__":
+    sys.exit(run())

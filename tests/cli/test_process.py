@@ -66,6 +66,11 @@ def test_a_reader_that_goes_away_is_no_traceback(command: Command) -> None:
     assert err == ""
 
 
+def heed_interrupts() -> None:
+    """A shell starts background jobs deaf to Ctrl-C, and a test may run in one."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def wait_for(path: Path, process: "subprocess.Popen[str]") -> None:
     end = time.monotonic() + 100
     while not path.exists():
@@ -79,10 +84,6 @@ def test_ctrl_c_ends_training_with_one_line_and_keeps_the_best_weights(
     command: Command, pictures: Path, tmp_path: Path
 ) -> None:
     small = ("--model", "mobilenet_v1_x0_25", "--input", "16", "--epochs", "100000")
-
-    def heed_interrupts() -> None:
-        """A shell starts background jobs deaf to Ctrl-C, and this test may run in one."""
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     process = command("fit", pictures, *small, "--out", "run", cwd=tmp_path, preexec_fn=heed_interrupts)
     try:
@@ -106,3 +107,40 @@ def test_ctrl_c_ends_training_with_one_line_and_keeps_the_best_weights(
     assert run.record["status"] == "training"
     assert pw.load(run).predict(pictures / "dark" / "01.png")[0].label in ("bright", "dark")
     assert json.loads(run.metrics_path.read_text().splitlines()[0])["epoch"] == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+def test_terminated_after_the_last_epoch_it_says_how_to_go_on(command: Command, pictures: Path, tmp_path: Path) -> None:
+    small = ("--model", "mobilenet_v1_x0_25", "--input", "16", "--epochs", "2", "--out", "run", "--resume")
+    process = command("fit", pictures, *small, cwd=tmp_path)
+    assert process.stderr is not None
+    while not (line := process.stderr.readline()).startswith("epoch 2/2"):
+        assert line
+    process.terminate()
+    status, out, err = finish(process)
+    assert (status, out) == (143, "")
+    assert err.splitlines()[-2:] == [
+        "saved in run; the same command with --resume goes on from there",
+        "error: terminated",
+    ]
+    assert finish(command("fit", pictures, *small, cwd=tmp_path))[0] == 0
+    assert pw.Run(tmp_path / "run").record["status"] == "complete"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+def test_ctrl_c_at_any_moment_of_loading_is_an_interruption(
+    command: Command, bundle_file: Path, pictures: Path
+) -> None:
+    """Before Python runs the first line of ours, and when it takes everything down, it is the signal itself."""
+    seen = set()
+    for tenth in range(1, 13):
+        process = command("predict", bundle_file, pictures, preexec_fn=heed_interrupts)
+        time.sleep(tenth / 15)
+        process.send_signal(signal.SIGINT)
+        status, _, err = finish(process)
+        assert status in (0, 130, -signal.SIGINT)
+        assert err in ("", "error: interrupted\n") or tenth == 1
+        seen.add(status)
+    assert 130 in seen

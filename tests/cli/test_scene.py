@@ -55,7 +55,7 @@ def test_a_scene_is_fitted_scored_exported_and_mapped(tmp_path: Path, capsys: py
             ["predict", "run", "cube.npy", "--map", "m.png", "--weights", "w"],
             "--weights is for pictures, not for a scene",
         ),
-        (["fit", "scene:synthetic", "--resume"], "--resume is for pictures, not for a scene"),
+        (["fit", "scene:synthetic", "--preflight"], "--preflight is for pictures, not for a scene"),
         (["fit", "digits", "--split", "blocks"], "--split is for a scene; digits is none"),
         (["fit", "digits", "--window", "9"], "--window is for a scene; digits is none"),
         (["fit", "digits", "--labels", "map.npy"], "--labels is for a scene; digits is none"),

@@ -30,12 +30,14 @@ WITHIN_S = 10.0
 # `fit`, as the command line runs it, in a process of its own that has torch loaded already.
 COMMAND = """
 import os, sys, torch
-from pennyweight.cli import main
+from pennyweight.__main__ import run
 
 torch.set_num_threads(1)
 sys.stdout = sys.stderr = open({log!r}, "a", encoding="utf-8")
 small = ["--model", "mobilenet_v1_x0_25", "--input", "16", "--epochs", "5", "--batch", "4", "--set", "ema=0.9"]
-status = main(["fit", {source!r}, *small, "--set", "mixup=0.2", "--save-every", "0.002", "--out", {out!r}, "--resume"])
+more = ["--set", "mixup=0.2", "--save-every", "0.002", "--out", {out!r}, "--resume"]
+sys.argv[1:] = ["fit", {source!r}, *small, *more]
+status = run()
 sys.stdout.flush()
 os._exit(status)
 """

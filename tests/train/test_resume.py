@@ -1,5 +1,6 @@
 """A training that was stopped anywhere ends with the bits of one that was not."""
 
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -218,3 +219,21 @@ def test_a_failure_inside_saving_leaves_the_previous_one(
     checkpoints.save(state(4))  # and what the failure left behind is cleared away
     assert sorted(path.stem for path in (tmp_path / "kept").glob("*.pt")) == ["0000000001", "0000000002"]
     assert not list((tmp_path / "kept").glob(".*"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the limit is POSIX's")
+def test_a_file_that_the_system_stops_leaves_the_previous_one(tmp_path: Path) -> None:
+    import resource
+
+    checkpoints = Checkpoints(tmp_path / "kept")
+    checkpoints.save(state(1))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, limits[1]))
+    try:
+        with pytest.raises(RunError, match="File too large; what was saved before is intact"):
+            checkpoints.save({**state(2), "value": torch.zeros(1_000_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    latest = checkpoints.latest()
+    assert latest is not None
+    assert latest["step"] == 1

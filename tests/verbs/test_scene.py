@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,7 +16,7 @@ import torch
 from PIL import Image
 
 import pennyweight as pw
-from pennyweight.core.errors import InputError, SourceError
+from pennyweight.core.errors import InputError, RunError, SourceError
 from pennyweight.core.spectral import Projection
 from pennyweight.data.envi import read_envi, write_envi
 from pennyweight.data.rasters import Raster
@@ -54,7 +55,8 @@ def test_a_run_learns_and_says_what_its_score_is_worth(run: pw.Run) -> None:
     assert scored["leakage"]["share"] > 0.9
     assert run.record["scene"]["leakage"] == scored["leakage"]
     assert {path.name for path in run.folder.iterdir()} == {
-        *("run.json", "metrics.jsonl", "weights.safetensors", "evaluation.json", "report.html", "projection.json")
+        *("run.json", "metrics.jsonl", "weights.safetensors", "evaluation.json", "report.html", "projection.json"),
+        "checkpoints",
     }
     page = run.report_path.read_text()
     assert "synthetic scene" in page
@@ -73,6 +75,39 @@ def test_one_seed_gives_one_map_bit_for_bit(run: pw.Run, tmp_path: Path) -> None
     maps = [map_scene(load_mapper(made).engine, cube) for made in (run, again)]
     np.testing.assert_array_equal(maps[0].classes, maps[1].classes)
     np.testing.assert_array_equal(maps[0].confidence, maps[1].confidence)
+
+
+@pytest.mark.slow
+def test_a_stopped_one_goes_on_and_ends_with_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pennyweight.report.progress import TrainingProgress
+
+    few: dict[str, Any] = {**SMALL, "recipe": {"epochs": 3, "patience": 3}}
+    whole = fit_scene("scene:synthetic", "window_cnn", out=tmp_path / "whole", **few)
+    steps = 0
+
+    def step(self: TrainingProgress, loss: float, images: int, **more: Any) -> None:
+        nonlocal steps
+        steps += 1
+        if steps == 16:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(TrainingProgress, "step", step)
+    with pytest.raises(SystemExit):
+        fit_scene("scene:synthetic", "window_cnn", out=tmp_path / "parts", **few)
+    stopped = len(pw.Run(tmp_path / "parts").metrics_path.read_text().splitlines())
+    assert 0 < stopped < 3
+    with pytest.raises(RunError, match="scene window was 9 and is 11 now; resume"):
+        fit_scene(
+            "scene:synthetic",
+            "window_cnn",
+            out=tmp_path / "parts",
+            resume=True,
+            **{**few, "scene": {"window": 11, "train": 40}},
+        )
+    parts = fit_scene("scene:synthetic", "window_cnn", out=tmp_path / "parts", resume=True, **few)
+    assert parts.weights_path.read_bytes() == whole.weights_path.read_bytes()
+    assert parts.evaluation == whole.evaluation
+    assert steps == 3 * 7  # none twice
 
 
 def test_only_training_pixels_fit_the_projection_unless_the_papers_protocol_is_asked_for(run: pw.Run) -> None:
@@ -264,7 +299,7 @@ def test_a_scenes_bundle_overwrites_nothing(run: pw.Run, bundle: SceneBundle) ->
     assert bundle.path.read_bytes() == before
 
 
-@pytest.mark.parametrize("option", [{"minutes": 1.0}, {"resume": True}, {"log": "tensorboard"}, {"channels": 3}])
+@pytest.mark.parametrize("option", [{"minutes": 1.0}, {"log": "tensorboard"}, {"channels": 3}])
 def test_what_only_pictures_have_is_refused_not_ignored(option: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(InputError, match=rf"{next(iter(option))} is for pictures, not for a scene"):
         pw.fit("scene:synthetic", out=tmp_path / "run", **option)

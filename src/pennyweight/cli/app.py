@@ -6,6 +6,7 @@ import io
 import os
 import sys
 import traceback
+from collections.abc import Mapping
 
 import typer
 
@@ -14,12 +15,12 @@ from pennyweight.cli.doctor import doctor
 from pennyweight.cli.predict import predict
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.extras import missing_part
-from pennyweight.core.stopping import INTERRUPTED, TERMINATED, heeding_termination
+from pennyweight.core.stopping import INTERRUPTED, TERMINATED
 
 __all__ = ["main", "make_app"]
 
 DEBUG = "--debug"
-ENDED = {INTERRUPTED: "interrupted", TERMINATED: "terminated"}
+ENDED: Mapping[object, str] = {INTERRUPTED: "interrupted", TERMINATED: "terminated"}
 
 
 def make_app() -> typer.Typer:
@@ -53,16 +54,14 @@ def make_app() -> typer.Typer:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
+    """Run the command line; returns the exit status. Signals are its caller's."""
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = DEBUG in arguments
-    heeding_termination()
-    arguments = [argument for argument in arguments if argument != DEBUG]
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal of few letters still shows the figures
     try:
-        make_app()(arguments, prog_name="pennyweight")
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a terminal of few letters still shows the figures
+        make_app()([argument for argument in arguments if argument != DEBUG], prog_name="pennyweight")
     except SystemExit as ended:
         if ended.code in ENDED:
             show.failure(ENDED[ended.code])

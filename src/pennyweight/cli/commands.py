@@ -147,13 +147,14 @@ def fit(
     if scene.is_scene(source):
         scene.refuse_those_of_pictures(
             {"--input": input, "--stem": stem, "--weights": weights, "--teacher": teacher, "--minutes": minutes}
-            | {"--resume": resume or None, "--log": log, "--speed": speed, "--preflight": preflight}
+            | {"--log": log, "--speed": speed, "--preflight": preflight}
             | {"--group-by": group_by, "--channels": channels}
         )
         how: dict[str, Any] = {"labels": labels, "background": background, "split": split, "train": train}
         how |= {"window": window, "components": components, "protocol": protocol, "cut": cut}
-        trained = {"out": out, "recipe": changes, "config": fields, "seed": seed, "scene": scene.asked(**how)}
-        scene.fit(source, model, trained, seeds=seeds if seeds > 1 else None, baselines=baselines, json=json)
+        what: dict[str, Any] = {"out": out, "recipe": changes, "config": fields, "seed": seed}
+        what |= {"scene": scene.asked(**how), "resume": resume, "save_minutes": save_every}
+        scene.fit(source, model, what, seeds=seeds if seeds > 1 else None, baselines=baselines, json=json)
         return
     of_scenes = {"--labels": labels, "--background": background, "--split": split, "--train": train}
     of_scenes |= {"--window": window, "--components": components, "--protocol": protocol, "--cut": cut}

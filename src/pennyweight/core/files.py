@@ -47,9 +47,11 @@ def atomic(path: Path) -> Iterator[Path]:
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         with suppress(FileNotFoundError):
             temporary.unlink()
+        if isinstance(error, OSError):
+            error.filename = os.fspath(path)  # a full disk names none, and nobody knows the temporary one
         raise
     sync_folder(path.parent)
 

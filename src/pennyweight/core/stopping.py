@@ -1,4 +1,7 @@
-"""SIGINT and SIGTERM: when work that can be kept is under way, they wait until it is kept."""
+"""SIGINT and SIGTERM: when work that can be kept is under way, they wait until it is kept.
+
+This module is loaded before anything else is, so that it hears them from the start: it imports little.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +9,22 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NoReturn
 
-__all__ = ["INTERRUPTED", "TERMINATED", "Stop", "heeding_termination", "waiting_for_signals"]
+__all__ = ["INTERRUPTED", "TERMINATED", "Stop", "heeding_signals", "waiting_for_signals"]
 
 INTERRUPTED = 130
 TERMINATED = 143
 """Exit statuses: 128 and the signal's number, as shells have them."""
 
-AGAIN_S = 0.05
+STATUSES: Mapping[int, int] = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+AGAIN_S = 0.02
+
+_IMPORT = "<frozen importlib._bootstrap>"
 
 
 class Stop:
@@ -34,10 +39,10 @@ class Stop:
         self.asked = number
 
     def end(self) -> NoReturn:
-        """Raise what the signal means: KeyboardInterrupt, or SystemExit with TERMINATED."""
-        if self.asked == signal.SIGTERM:
-            raise SystemExit(TERMINATED)
-        raise KeyboardInterrupt
+        """Raise what the signal means: KeyboardInterrupt, or SystemExit with TERMINATED, also for another rank's."""
+        if self.asked == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise SystemExit(TERMINATED)
 
 
 @contextmanager
@@ -50,8 +55,8 @@ def waiting_for_signals() -> Iterator[Stop]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before: dict[signal.Signals, Any] = {number: signal.getsignal(number) for number in _SIGNALS}
-    for number in _SIGNALS:
+    before: dict[int, Any] = {number: signal.getsignal(number) for number in STATUSES}
+    for number in STATUSES:
         if before[number] is not signal.SIG_IGN:  # a shell's background jobs are deaf to Ctrl-C, and stay so
             signal.signal(number, stop)
     try:
@@ -63,32 +68,47 @@ def waiting_for_signals() -> Iterator[Stop]:
         stop.end()
 
 
-def heeding_termination() -> None:
-    """From now on SIGTERM ends the process as SIGINT does, so that nothing half-written stays behind.
+def heeding_signals() -> None:
+    """From now on SIGINT and SIGTERM raise SystemExit with their status, so that nothing half-written stays behind.
 
-    A signal that comes while Python runs what may not raise (a weak reference's end, `__del__`) comes once more.
+    One that comes while Python runs what may not raise comes once more when that place has been left: a weak
+    reference's end, `__del__`, and imports, where extension modules turn what is raised into an ImportError.
     """
 
-    def terminated(number: int, frame: FrameType | None) -> NoReturn:
-        raise SystemExit(TERMINATED)
+    def ended(number: int, frame: FrameType | None) -> None:
+        if os.name == "posix" and _importing(frame):
+            _once_more(number)
+        else:
+            raise SystemExit(STATUSES[number])
 
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, terminated)
+        for number in STATUSES:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, ended)
         if os.name == "posix":
-            sys.unraisablehook = _once_more
+            sys.unraisablehook = _unraisable
 
 
-def _once_more(unraisable: Any) -> None:
-    """Python swallowed an exception: where it was a signal's, raise that again when the place has been left."""
-    error = unraisable.exc_value
-    if isinstance(error, SystemExit) and error.code == TERMINATED:
-        number = signal.SIGTERM
-    elif isinstance(error, KeyboardInterrupt):
-        number = signal.SIGINT
-    else:
-        sys.__unraisablehook__(unraisable)
-        return
-    # To the main thread, which may wait for something and has to be woken.
+def _importing(frame: FrameType | None) -> bool:
+    """Whether a module is being imported where `frame` is, or further out."""
+    while frame is not None:
+        if frame.f_code.co_filename == _IMPORT:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _unraisable(unraisable: Any) -> None:
+    """Python swallowed an exception: where it was a signal's, raise that again."""
+    for number, status in STATUSES.items():
+        if isinstance(unraisable.exc_value, SystemExit) and unraisable.exc_value.code == status:
+            _once_more(number)
+            return
+    sys.__unraisablehook__(unraisable)
+
+
+def _once_more(number: int) -> None:
+    """Send it a moment later to the main thread, which may wait for something and has to be woken."""
     again = threading.Timer(AGAIN_S, signal.pthread_kill, (threading.main_thread().ident, number))
     again.daemon = True
     again.start()

@@ -46,14 +46,19 @@ class Checkpoints:
                 digest = _sha256(temporary)
             write_text(_checksum(path), f"{digest}  {path.name}\n")
         except (OSError, RuntimeError) as error:
-            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+            told = error.__context__ if isinstance(error.__context__, OSError) else error  # torch hides a full disk
+            reason = getattr(told, "strerror", None) or str(error).splitlines()[0]
+            before = "what was saved before is intact, and the same command with --resume goes on from there"
             raise RunError(
-                f"cannot save a checkpoint in {self.folder}: {reason}; what was saved before is intact, and the same "
-                "command with --resume goes on from there"
+                f"cannot save a checkpoint in {self.folder}: {reason}; {before if self else 'none was saved before'}"
             ) from error
         for old in list(self._whole())[KEPT:]:
             _checksum(old).unlink(missing_ok=True)
             old.unlink(missing_ok=True)
+
+    def __bool__(self) -> bool:
+        """Whether there is any; quick, because none is read."""
+        return next(self._whole(), None) is not None
 
     def latest(self) -> dict[str, Any] | None:
         """The newest state that is as it was written, or None."""

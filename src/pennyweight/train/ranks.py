@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import TypeVar
@@ -40,6 +42,8 @@ class Ranks:
         """The module whose gradients are means over the ranks; batch norm too is over all of them where it can be."""
         if self.count > 1 and self.device.type == "cuda":  # torch has it for CUDA alone
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+        if self.count > 1:  # a depthwise filter lies in both layouts at once, which DDP takes for a slow one
+            warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides", UserWarning)
         prepared: nn.Module = self.accelerator.prepare(model)
         return prepared
 
@@ -76,7 +80,9 @@ class Ranks:
         """What a failure of torch means where several work together; alone, the failure itself."""
         if self.count == 1 or not any(word in str(error) for word in ("gloo", "NCCL", "onnection", "process group")):
             return error
-        reason = str(error).splitlines()[0]
+        reason = re.sub(r"^\[\S+\] ", "", str(error).splitlines()[0]).split(". ")[
+            0
+        ]  # gloo's begins with its source file
         return PennyweightError(
             f"rank {self.number} lost another one ({reason}); the same command with --resume goes on"
         )

@@ -3,40 +3,34 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from rich.console import Console
 
 from pennyweight import data, zoo
 from pennyweight.core.errors import InputError, SourceError, received
-from pennyweight.core.files import read_lines, write_json, write_text
-from pennyweight.core.images import Pixels
+from pennyweight.core.files import write_json
 from pennyweight.core.machine import machine, versions
 from pennyweight.core.run import Run
 from pennyweight.core.stopping import waiting_for_signals
 from pennyweight.data.scenes import is_scene
-from pennyweight.report.page import Mistake, page
 from pennyweight.report.progress import TrainingProgress
-from pennyweight.scoring import Evaluation, score, worst_mistakes
-from pennyweight.train import Checkpoints, Epoch, Keeper, Ranks, Recipe
+from pennyweight.train import Checkpoints, Keeper, Ranks, Recipe
 from pennyweight.train.trackers import check_tracker, open_tracker
 from pennyweight.verbs.evaluate import answer
+from pennyweight.verbs.finish import finish
 from pennyweight.verbs.fit_scene import fit_scene
-from pennyweight.verbs.load import load, restore
+from pennyweight.verbs.load import load
 from pennyweight.verbs.modes import Work, train_by_mode
 from pennyweight.verbs.plan import Plan, make_plan
 from pennyweight.verbs.prepare import open_teacher, prepare
-from pennyweight.verbs.resume import place, recorded
-from pennyweight.verbs.weigh import weigh
+from pennyweight.verbs.resume import how, nothing_empty_left, place, recorded, saying_how_to_go_on
 
 __all__ = ["Speed", "fit"]
 
@@ -86,8 +80,8 @@ def fit(
     """
     if is_scene(source) or scene is not None:
         of_pictures: dict[str, Any] = {"input_size": input_size, "stem": stem, "weights": weights, "teacher": teacher}
-        of_pictures |= {"minutes": minutes, "speed": speed, "preflight": preflight, "resume": resume or None}
-        of_pictures |= {"log": log, "group_by": group_by, "channels": channels}
+        of_pictures |= {"minutes": minutes, "speed": speed, "preflight": preflight, "log": log}
+        of_pictures |= {"group_by": group_by, "channels": channels}
         for name, value in of_pictures.items():
             if value is not None:
                 raise InputError(f"{name} is for pictures, not for a scene; a scene takes a window: --window 25")
@@ -98,6 +92,8 @@ def fit(
             recipe={"name": recipe} if isinstance(recipe, str) else recipe,
             scene=scene,
             config=config,
+            resume=resume,
+            save_minutes=save_minutes,
             seed=seed,
             progress=progress,
         )
@@ -161,12 +157,10 @@ def fit(
         else:
             plan, measured = replace(plan, recipe=recorded(record, shown.note)), record["speed"]
         shown.epochs = plan.epochs
-        for note in (plan.note, f"run {folder}" + _how(resume, record)):
+        for note in (plan.note, f"run {folder}" + how(resume, begins=record is None)):
             shown.note(note)
-        made = [parent for parent in folder.parents if not parent.exists()]
-        if first:
-            folder.mkdir(parents=True, exist_ok=True)
-        try:
+        checkpoints = Checkpoints(folder / "checkpoints", shown.note)
+        with nothing_empty_left(folder, writes=first), saying_how_to_go_on(folder, checkpoints, shown.note):
             if record is None:
                 record = _record(folder, opened, splits, plan, unreadable) | {"asked": asked, "speed": measured}
                 record["data"]["group_by"] = group_by
@@ -175,64 +169,20 @@ def fit(
                     write_json(folder / "run.json", record)
             tracker = open_tracker(log if first else None, folder.name, folder, record["recipe"])
             with waiting_for_signals() as stop:
-                checkpoints = Checkpoints(folder / "checkpoints", shown.note)
                 keeper = Keeper(checkpoints, every_s=save_minutes * 60, stop=stop)
                 work = Work(
                     folder=folder, network=network, pictures=pictures, plan=plan, shown=shown, keeper=keeper,
                     ranks=ranks, teacher=taught, tracker=tracker, labels=opened.labels,
                     trained_on={"name": opened.name, "fingerprint": opened.fingerprint, "group_by": group_by},
                 )  # fmt: skip
-                try:
-                    best = train_by_mode(work)
-                except (KeyboardInterrupt, SystemExit):
-                    if checkpoints.latest() is not None:
-                        shown.note(f"saved in {folder}; the same command with --resume goes on from there")
-                    raise
+                best = train_by_mode(work)
             tracker.close()
-        except BaseException:
-            # Before its first weights or checkpoint a run holds nothing that anyone could miss.
-            if first and not (folder / "weights.safetensors").exists() and not any(folder.glob("checkpoints/*.sha256")):
-                shutil.rmtree(folder, ignore_errors=True)
-                for parent in made:
-                    with suppress(OSError):  # another run is in it by now
-                        parent.rmdir()
-            raise
-        ranks.end_others()
-        run = Run(folder)
-        with shown.phase("scoring the test split", len(splits.test)) as phase:
-            probabilities = answer(load(run), pictures["test"], phase.advance)
-    record["seconds"] = round(perf_counter() - started, 1)
-    return _finish(run, record, best, probabilities, pictures["test"], opened)
-
-
-def _how(resume: bool, record: Mapping[str, Any] | None) -> str:
-    if not resume:
-        return ""
-    return ": goes on" if record is not None else ": there is nothing yet to resume, so it begins"
-
-
-def _finish(
-    run: Run, record: dict[str, Any], best: Epoch, probabilities: Any, test: data.Pictures, source: data.Source
-) -> Run:
-    """Write what the test split and the report say; run.json, which calls the run complete, comes last."""
-    evaluation = score(probabilities, test.targets, labels=source.labels, source=source.name, split="test")
-    mistakes = [
-        _mistake(test, number, evaluation, probabilities[number])
-        for number in worst_mistakes(probabilities, test.targets)
-    ]
-    write_json(run.evaluation_path, evaluation.to_dict())
-    record |= {"status": "complete", "best": best.to_dict()}
-    height, width, channels = test.preprocess.shape
-    html = page(
-        run=record,
-        epochs=read_lines(run.metrics_path),
-        evaluation=evaluation.to_dict(),
-        cost=weigh(restore(run), (channels, height, width)).to_dict(),
-        mistakes=mistakes,
-    )
-    write_text(run.report_path, html)
-    write_json(run.record_path, record)
-    return Run(run.folder)
+            ranks.end_others()
+            run = Run(folder)
+            with shown.phase("scoring the test split", len(splits.test)) as phase:
+                probabilities = answer(load(run), pictures["test"], phase.advance)
+            record["seconds"] = round(perf_counter() - started, 1)
+            return finish(run, record, best, probabilities, pictures["test"], opened)
 
 
 def _with_statistics(plan: Plan, pictures: Mapping[data.Split, data.Pictures]) -> Plan:
@@ -281,22 +231,3 @@ def _left_out(unreadable: Sequence[data.Unreadable]) -> Sequence[str]:
     """A note, if there is anything to note."""
     count = len(unreadable)
     return [f"{count} pictures cannot be read and are left out, such as {unreadable[0].name}"] if count else []
-
-
-def _mistake(pictures: data.Pictures, number: int, evaluation: Evaluation, probabilities: Any) -> Mistake:
-    """A wrong answer with its picture, as the network saw it."""
-    sample = pictures.samples[number]
-    answered = int(probabilities.argmax())
-    return Mistake(
-        image=_shown(pictures.pixels(np.array([number]))[0]),
-        source=sample.name,
-        truth=evaluation.labels[sample.label],
-        predicted=evaluation.labels[answered],
-        probability=float(probabilities[answered]),
-        truth_probability=float(probabilities[sample.label]),
-    )
-
-
-def _shown(pixels: Pixels) -> Pixels:
-    """As a page can show it: the first three bands of many, the first of two."""
-    return pixels if pixels.shape[2] in (1, 3) else pixels[..., : 3 if pixels.shape[2] > 3 else 1]

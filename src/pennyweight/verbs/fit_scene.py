@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-import shutil
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -18,21 +17,23 @@ from torch import nn
 
 from pennyweight.core.files import read_lines, write_json, write_lines, write_text
 from pennyweight.core.machine import machine, versions
-from pennyweight.core.run import Run, new_run_folder
+from pennyweight.core.run import Run
 from pennyweight.core.settings import override
+from pennyweight.core.stopping import waiting_for_signals
 from pennyweight.data.scene import Scene
 from pennyweight.data.scene_splits import SceneSplit
 from pennyweight.data.scenes import open_scene
-from pennyweight.nn.weights import save_weights
+from pennyweight.nn.weights import read_weights, save_weights
 from pennyweight.report.progress import TrainingProgress
 from pennyweight.report.scene_page import scene_page
 from pennyweight.runtime.scene_mapper import MASKED, map_scene
 from pennyweight.scoring.leakage import leakage
-from pennyweight.train import Epoch, Recipe
+from pennyweight.train import Checkpoints, Epoch, Keeper, Recipe
 from pennyweight.verbs.baselines import baselines
 from pennyweight.verbs.evaluate_scene import judge
 from pennyweight.verbs.learn_scene import learn
 from pennyweight.verbs.load_scene import PROJECTION, load_mapper
+from pennyweight.verbs.resume import how, nothing_empty_left, place, recorded, saying_how_to_go_on
 from pennyweight.verbs.scene_plan import SceneOptions, ScenePlan, make_scene_plan, split_of
 from pennyweight.verbs.weigh import weigh
 
@@ -48,6 +49,8 @@ def fit_scene(
     scene: SceneOptions | Mapping[str, Any] | None = None,
     config: Mapping[str, Any] | None = None,
     with_baselines: bool = False,
+    resume: bool = False,
+    save_minutes: float = 5.0,
     seed: int = 0,
     progress: bool = True,
 ) -> Run:
@@ -63,48 +66,61 @@ def fit_scene(
     split = split_of(opened, options, seed)
     plan = make_scene_plan(opened, split, model, options, recipe=recipe, config=config or {}, seed=seed)
     plan.make()  # what the network refuses is refused before anything is written
-    folder = new_run_folder(out, f"{opened.name}-{plan.model['name']}")
-    record = _record(folder, opened, split, plan)
+    asked = _asked(opened, plan, with_baselines)
+    folder, record = place(out, f"{opened.name}-{plan.model['name']}", resume=resume, asked=asked)
+    if record is not None and record["status"] == "complete":
+        return Run(folder)
+    begins = record is None
+    record = record or _record(folder, opened, split, plan) | {"asked": asked}
     with TrainingProgress(plan.recipe.epochs, None if progress else Console(quiet=True)) as shown:
-        for note in (*record["data"]["notes"], plan.note, f"run {folder}"):
+        for note in (*record["data"]["notes"], plan.note, f"run {folder}" + how(resume, begins=begins)):
             shown.note(note)
-        made = [parent for parent in folder.parents if not parent.exists()]
-        folder.mkdir(parents=True)
-        try:
-            write_json(folder / "run.json", record)
-            write_json(folder / PROJECTION, plan.projection.to_dict())
+        if not begins:
+            recorded(record, shown.note)
+        checkpoints = Checkpoints(folder / "checkpoints", shown.note)
+        with nothing_empty_left(folder), saying_how_to_go_on(folder, checkpoints, shown.note):
+            if begins:
+                write_json(folder / PROJECTION, plan.projection.to_dict())
+                write_json(folder / "run.json", record)
             run = Run(folder)
-            network, best = _train(run, opened, split, plan, shown)
-        except BaseException:
-            # Before its first weights a run holds nothing that anyone could miss.
-            if not (folder / "weights.safetensors").exists():
-                shutil.rmtree(folder)
-                for parent in made:
-                    with suppress(OSError):  # another run is in it by now
-                        parent.rmdir()
-            raise
-        with shown.phase("mapping the scene", opened.known.size) as phase:
-            mapped = map_scene(load_mapper(run).engine, opened.cube, advance=phase.advance)
-        evaluation = judge(opened, split, mapped.classes, options.window).to_dict()
-        if with_baselines:
-            evaluation["baselines"] = baselines(
-                opened, split, options, seed=seed, shown=shown, besides=str(plan.model["name"])
-            )
-    write_json(run.evaluation_path, evaluation)
+            with waiting_for_signals() as stop:
+                keeper = Keeper(checkpoints, every_s=save_minutes * 60, stop=stop)
+                network, best = _train(run, opened, split, plan, shown, keeper)
+            with shown.phase("mapping the scene", opened.known.size) as phase:
+                mapped = map_scene(load_mapper(run).engine, opened.cube, advance=phase.advance)
+            evaluation = judge(opened, split, mapped.classes, options.window).to_dict()
+            if with_baselines:
+                evaluation["baselines"] = baselines(
+                    opened, split, options, seed=seed, shown=shown, besides=str(plan.model["name"])
+                )
     record |= {"status": "complete", "best": best.to_dict(), "seconds": round(perf_counter() - started, 1)}
-    write_json(run.record_path, record)
-    shape = (plan.projection.channels, options.window, options.window)
     html = scene_page(
         run=record,
         epochs=read_lines(run.metrics_path),
         evaluation=evaluation,
-        cost=weigh(network, shape).to_dict(),
+        cost=weigh(network, (plan.projection.channels, options.window, options.window)).to_dict(),
         classes=np.where(mapped.classes == MASKED, -1, mapped.classes.astype(np.int16)),
         truth=opened.truth,
         confidence=mapped.confidence,
     )
+    write_json(run.evaluation_path, evaluation)
     write_text(run.report_path, html)
+    write_json(run.record_path, record)  # comes last: it calls the run complete
     return Run(folder)
+
+
+def _asked(scene: Scene, plan: ScenePlan, with_baselines: bool) -> dict[str, Any]:
+    """What two commands must have alike for one to go on where the other stopped, as JSON keeps it."""
+    asked = {
+        "data": scene.fingerprint,
+        "model": plan.model,
+        "scene": plan.options.to_dict(),
+        "recipe": plan.recipe.to_dict(),
+        "seed": plan.seed,
+        "baselines": with_baselines,
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(asked))
+    return plain
 
 
 def _record(folder: Path, scene: Scene, split: SceneSplit, plan: ScenePlan) -> dict[str, Any]:
@@ -144,16 +160,14 @@ def _record(folder: Path, scene: Scene, split: SceneSplit, plan: ScenePlan) -> d
 
 
 def _train(
-    run: Run, scene: Scene, split: SceneSplit, plan: ScenePlan, shown: TrainingProgress
+    run: Run, scene: Scene, split: SceneSplit, plan: ScenePlan, shown: TrainingProgress, keeper: Keeper
 ) -> tuple[nn.Module, Epoch]:
     """The network of the best epoch; its weights are in the run's folder."""
 
-    lines: list[dict[str, Any]] = []
-
-    def keep(network: nn.Module, epoch: Epoch, best: bool) -> None:
+    def keep(network: nn.Module, epochs: Sequence[Epoch], best: bool) -> None:
         if best:
-            save_weights(run.weights_path, network, {"name": str(plan.model["name"]), "epoch": str(epoch.epoch)})
-        lines.append(epoch.to_dict())
-        write_lines(run.metrics_path, lines)
+            save_weights(run.weights_path, network, {"name": str(plan.model["name"]), "epoch": str(len(epochs))})
+        write_lines(run.metrics_path, [epoch.to_dict() for epoch in epochs])
 
-    return learn(scene, split, plan, watcher=shown, after_epoch=keep)
+    kept = read_weights(run.weights_path) if run.weights_path.exists() else None
+    return learn(scene, split, plan, watcher=shown, after_epoch=keep, keeper=keeper, kept=kept)

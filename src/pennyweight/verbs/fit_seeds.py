@@ -8,10 +8,10 @@ from typing import Any
 
 from pennyweight.core.errors import InputError
 from pennyweight.core.files import write_json
-from pennyweight.core.run import new_run_folder
 from pennyweight.data.scene import Scene
 from pennyweight.scoring.scene import mean_and_deviation
 from pennyweight.verbs.fit_scene import fit_scene
+from pennyweight.verbs.resume import place_several
 
 __all__ = ["fit_seeds"]
 
@@ -23,19 +23,20 @@ def fit_seeds(
     seeds: int,
     out: str | os.PathLike[str] | None = None,
     seed: int = 0,
+    resume: bool = False,
     **options: Any,
 ) -> tuple[Path, dict[str, Any]]:
     """A run for each of `seeds` seeds from `seed` on, in `out`/seed-N; the seed decides split and network alike.
 
     Gives the folder and what its seeds.json holds: for the network, and each baseline, mean and deviation of every
-    score. `options` are those of `fit_scene`.
+    score. `options` are those of `fit_scene`; with `resume` runs that are there go on, or are taken as they are.
     """
     if seeds < 1:
         raise InputError(f"--seeds must be at least 1, not {seeds}; papers take 10")
     name = source.name if isinstance(source, Scene) else Path(os.fspath(source).removeprefix("scene:")).stem
-    folder = new_run_folder(out, f"{name}-{model}-seeds")
+    folder = place_several(out, f"{name}-{model}-seeds", resume=resume)
     runs = [
-        fit_scene(source, model, out=folder / f"seed-{number}", seed=number, **options)
+        fit_scene(source, model, out=folder / f"seed-{number}", seed=number, resume=resume, **options)
         for number in range(seed, seed + seeds)
     ]
     evaluations = [run.evaluation for run in runs]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from torch import nn
+from torch import Tensor, nn
 
 from pennyweight import data
 from pennyweight.data.scene import Scene
 from pennyweight.data.scene_splits import SceneSplit
 from pennyweight.data.windows import Padded, SceneTiles, SceneWindows
 from pennyweight.nn import WindowNetwork
-from pennyweight.train import Epoch, Watcher, train
+from pennyweight.train import Epoch, Keeper, Watcher, train
 from pennyweight.train.epoch import best_of
 from pennyweight.train.tiles import TileTraining
 from pennyweight.verbs.scene_plan import ScenePlan
@@ -34,17 +34,23 @@ def learn(
     plan: ScenePlan,
     *,
     watcher: Watcher | None = None,
-    after_epoch: Callable[[nn.Module, Epoch, bool], None] = lambda network, epoch, best: None,
+    after_epoch: Callable[[nn.Module, Sequence[Epoch], bool], None] = lambda network, epochs, best: None,
+    keeper: Keeper | None = None,
+    kept: Mapping[str, Tensor] | None = None,
 ) -> tuple[nn.Module, Epoch]:
-    """The network with the weights of its best epoch, and that epoch; `after_epoch(network, epoch, best)`."""
+    """The network with the weights of its best epoch, and that epoch.
+
+    `after_epoch(network, epochs, best)` is told of all that are done. `keeper` saves, and says where to go on; `kept`
+    are then the best weights until there.
+    """
     network = plan.make()
     padded = Padded.of(scene, plan.projection, plan.options.window)
-    best: dict[str, Any] = {}
+    best: dict[str, Any] = dict(kept or {})
 
     def keep(epochs: Sequence[Epoch], is_best: bool) -> None:
         if is_best:
             best.update({key: value.clone() for key, value in network.state_dict().items()})
-        after_epoch(network, epochs[-1], is_best)
+        after_epoch(network, epochs, is_best)
 
     kind = SceneTiles if plan.options.cut == "tiles" else SceneWindows
     # Batches of numbers take the place of batches of pixels; the loop asks for nothing else of Pictures.
@@ -58,6 +64,7 @@ def learn(
         watcher=watcher or Nobody(),
         preprocess=training.preprocess,
         after_epoch=keep,
+        keeper=keeper,
     )
     chosen = best_of(history)
     assert chosen is not None

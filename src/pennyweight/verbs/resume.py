@@ -1,9 +1,11 @@
-"""Where a run goes, and whether one that is there already can go on."""
+"""Where a run goes, whether one that is there already can go on, and what is left and said when it ends early."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,14 @@ from pennyweight.core.errors import RunError
 from pennyweight.core.files import is_left_over
 from pennyweight.core.machine import machine, versions
 from pennyweight.core.run import Run, latest_run_folder, new_run_folder
-from pennyweight.train import Recipe
+from pennyweight.train import Checkpoints, Recipe
 
-__all__ = ["place", "recorded"]
+__all__ = ["how", "nothing_empty_left", "place", "place_several", "recorded", "saying_how_to_go_on"]
+
+BEFORE_RECORD = ("seen.npy", "projection.json")
+"""What a run's folder may hold before its run.json."""
+MOST = 3
+"""Differences that one line names."""
 
 
 def place(
@@ -30,19 +37,42 @@ def place(
     folder = latest_run_folder(name) if out is None else Path(out)
     if folder is None or not folder.exists():
         return new_run_folder(out, name), None
-    if all(map(is_left_over, folder.iterdir())):  # killed before its first file was whole
-        for path in folder.iterdir():
+    there = list(folder.iterdir())
+    if all(is_left_over(path) or path.name in BEFORE_RECORD for path in there):  # killed before run.json was whole
+        for path in there:
             path.unlink(missing_ok=True)
         return folder, None
     record = Run(folder).record
-    was = record.get("asked", {})
-    for key, value in asked.items():
-        if was.get(key) != value:
-            raise RunError(
-                f"{folder} was made by another command: its {key} was {was.get(key)}, and now it is {value}; "
-                "resume it as it was, or name another --out"
-            )
+    if changed := list(_changed(record.get("asked", {}), asked)):
+        more = f" (and {len(changed) - MOST} more)" if len(changed) > MOST else ""
+        raise RunError(
+            f"{folder} was made by another command: {', '.join(changed[:MOST])}{more}; "
+            "resume it as it was, or name another --out"
+        )
     return folder, record
+
+
+def place_several(out: str | os.PathLike[str] | None, name: str, *, resume: bool) -> Path:
+    """The folder that holds a run for each seed; with `resume` it may be there."""
+    there = (Path(out) if out is not None else latest_run_folder(name)) if resume else None
+    return there if there is not None and there.is_dir() else new_run_folder(out, name)
+
+
+def how(resume: bool, *, begins: bool) -> str:
+    """What is said behind the name of a run that was asked to go on."""
+    if not resume:
+        return ""
+    return ": there is nothing yet to resume, so it begins" if begins else ": goes on"
+
+
+def _changed(was: Mapping[str, Any], now: Mapping[str, Any], of: str = "") -> Iterator[str]:
+    """What differs, a part each: "recipe lr was 0.1 and is 0.2 now"."""
+    for key, value in now.items():
+        before = was.get(key)
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            yield from _changed(before, {**dict.fromkeys(before), **value}, f"{of}{key} ")
+        elif before != value:
+            yield f"{of}{key} was {before} and is {value} now"
 
 
 def recorded(record: Mapping[str, Any], note: Callable[[str], None]) -> Recipe:
@@ -53,3 +83,32 @@ def recorded(record: Mapping[str, Any], note: Callable[[str], None]) -> Recipe:
         if before.get(key) != now.get(key):
             note(f"{key} was {before.get(key)} and is {now.get(key)} now: the weights may differ in their last bits")
     return Recipe.from_dict(record["recipe"])
+
+
+@contextmanager
+def nothing_empty_left(folder: Path, *, writes: bool = True) -> Iterator[None]:
+    """Make the run's folder. What fails inside before its first weights or checkpoint takes it away again: it holds
+    nothing that anyone could miss."""
+    made = [parent for parent in folder.parents if not parent.exists()]
+    if writes:
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        if writes and not (folder / "weights.safetensors").exists() and not any(folder.glob("checkpoints/*.sha256")):
+            shutil.rmtree(folder, ignore_errors=True)
+            for parent in made:
+                with suppress(OSError):  # another run is in it by now
+                    parent.rmdir()
+        raise
+
+
+@contextmanager
+def saying_how_to_go_on(folder: Path, checkpoints: Checkpoints, note: Callable[[str], None]) -> Iterator[None]:
+    """A signal, or a disk, that ends what is inside is followed by a line about the state that was saved, if any."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit, OSError):
+        if checkpoints:
+            note(f"saved in {folder}; the same command with --resume goes on from there")
+        raise

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 from pennyweight import data
 from pennyweight.core.errors import InputError
 from pennyweight.core.files import write_json
-from pennyweight.core.run import latest_run_folder, new_run_folder
 from pennyweight.verbs.fit import fit
+from pennyweight.verbs.resume import place_several
 
 __all__ = ["fit_seeds"]
 
@@ -34,9 +33,7 @@ def fit_seeds(
     if seeds < 2:
         raise InputError(f"a deviation needs at least 2 seeds, not {seeds}")
     opened = source if isinstance(source, data.Source) else data.open(source)
-    name = f"{opened.name}-seeds"
-    there = (Path(out) if out is not None else latest_run_folder(name)) if resume else None
-    folder = there if there is not None and there.is_dir() else new_run_folder(out, name)
+    folder = place_several(out, f"{opened.name}-seeds", resume=resume)
     accuracies = {}
     for number in range(seed, seed + seeds):
         run = fit(opened, model, out=folder / f"seed-{number}", seed=number, resume=resume, **options)

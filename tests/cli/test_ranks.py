@@ -1,0 +1,58 @@
+"""`fit` under torchrun: a rank that is killed ends the other with one line, and the same command goes on."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import pennyweight as pw
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="looks for its ranks in /proc")]
+
+WITHIN_S = 60.0
+
+
+def launch(pictures: Path, out: Path) -> "subprocess.Popen[str]":
+    together = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "pennyweight")
+    small = ("--model", "mobilenet_v1_x0_25", "--input", "16", "--epochs", "12", "--batch", "8")
+    return subprocess.Popen(
+        [sys.executable, *together, "fit", str(pictures), *small, "--out", str(out), "--resume"],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def rank(number: int, of: "subprocess.Popen[str]") -> int:
+    """The process that is this rank."""
+    children = Path(f"/proc/{of.pid}/task/{of.pid}/children").read_text().split()
+    (found,) = (int(child) for child in children if f"\0RANK={number}\0" in Path(f"/proc/{child}/environ").read_text())
+    return found
+
+
+@pytest.mark.parametrize("dying", [0, 1])
+def test_a_rank_that_is_killed_ends_the_other_with_one_line(dying: int, pictures: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    broken = launch(pictures, out)
+    assert broken.stderr is not None
+    while not (line := broken.stderr.readline()).startswith("epoch  2/12"):
+        assert line
+    os.kill(rank(dying, broken), signal.SIGKILL)
+    killed = time.monotonic()
+    err = broken.communicate(timeout=WITHIN_S)[1]
+    assert time.monotonic() - killed < WITHIN_S
+    assert broken.returncode != 0
+    (said,) = (line for line in err.splitlines() if line.startswith("error: "))
+    assert said.startswith(f"error: rank {1 - dying} lost another one (")
+    assert said.endswith("; the same command with --resume goes on")
+    resumed = launch(pictures, out)
+    err = resumed.communicate(timeout=200)[1]
+    assert resumed.returncode == 0, err
+    assert "goes on" in err
+    assert "epoch  1/12" not in err
+    assert pw.Run(out).record["status"] == "complete"
