@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pennyweight.core.errors import SourceError
-from pennyweight.data.columns import COLUMNS, column, label_names, split_name
-from pennyweight.data.folder import SPLIT_NAMES
+from pennyweight.data.columns import COLUMNS, column, label_names, split_name, split_of
 from pennyweight.data.looks import looks
 from pennyweight.data.source import Sample, Source, Split
 
@@ -51,7 +49,7 @@ def parquet(files: Sequence[Path], *, name: str, address: str, group_by: str | N
 
     Raises SourceError for files without a column of pictures and one of labels.
     """
-    splits: dict[Path, Split | None] = {path: _split_of(path) for path in files}
+    splits: dict[Path, Split | None] = {path: split_of(path.stem) for path in files}
     if None in splits.values():
         splits = dict.fromkeys(files)
     read: list[tuple[Sample, str]] = []
@@ -146,7 +144,3 @@ def _label_names(table: Any, label: str) -> Sequence[str] | None:
     except (ValueError, KeyError, TypeError):
         return None
     return [str(name) for name in names] if isinstance(names, list) else None
-
-
-def _split_of(path: Path) -> Split | None:
-    return SPLIT_NAMES.get(re.split(r"[-_.]", path.stem.lower())[0])
