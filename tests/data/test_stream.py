@@ -16,9 +16,9 @@ from pennyweight.core.errors import InputError, SourceError
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Augment, Batch, Stream
 from pennyweight.data.index import Index
-from pennyweight.data.shards import Shards
+from pennyweight.data.shards import Shards, expanded, open_shards
 
-pytest.importorskip("datasets", reason="streams need the extra scale")
+pytest.importorskip("fsspec", reason="streams need the extra scale")
 
 PREPROCESS = Preprocess(size=8, resize=8)
 PLAIN = Augment(flip=False, shift=0.0)
@@ -187,6 +187,7 @@ def test_splits_are_those_of_the_names_and_else_by_content(tmp_path: Path, write
     assert sorted(number for part in shown.values() for number in part) == list(range(200))
     assert sorted(numbers(parts["train"].epoch(1, batch=16, seed=0, augment=PLAIN))) == sorted(shown["train"])
     assert data.open(tmp_path / "b").fingerprint == plain.fingerprint
+    assert data.open(tmp_path / "b" / "part-000.tar").fingerprint == plain.fingerprint
 
 
 def test_labels_name_the_classes(tmp_path: Path, write_shards: Write, add_sample: Callable[..., None]) -> None:
@@ -212,6 +213,22 @@ def test_what_a_stream_cannot_do_is_said(address: str) -> None:
     with pytest.raises(InputError, match="--set balance=weights"):
         data.Balance.of(np.array([0] * 30 + [1]), 2, "sampling", streamed=True)
     assert data.Balance.of(np.array([0] * 30 + [1]), 2, streamed=True).how == "weights"
+
+
+def test_what_is_no_address_of_shards_is_said(tmp_path: Path) -> None:
+    assert expanded("s3://b/{a,b}-{08..10}.tar") == [
+        f"s3://b/{letter}-{number}.tar" for letter in "ab" for number in ("08", "09", "10")
+    ]
+    assert expanded("{train-{0..1},val}.tar") == ["train-0.tar", "train-1.tar", "val.tar"]
+    for address, said in {
+        "http://host/pictures.zip": "is no address of shards",
+        "hf:": "hf: names no set",
+        "{a,b.tar": "a brace without its other",
+        "a}.{tar,b}.tar": "a brace without its other",
+        str(tmp_path / "{a,b}.tar"): r"cannot read .*a\.tar: there is no such file",
+    }.items():
+        with pytest.raises(SourceError, match=said):
+            open_shards(address).stamps  # noqa: B018 - the last shows when it is asked for
 
 
 @pytest.mark.slow

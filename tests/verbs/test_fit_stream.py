@@ -19,7 +19,7 @@ from pennyweight.core.errors import InputError, SourceError
 from pennyweight.data.shards import Shards
 from pennyweight.nn.weights import read_weights
 
-pytest.importorskip("datasets", reason="streams need the extra scale")
+pytest.importorskip("fsspec", reason="streams need the extra scale")
 
 Fit = Callable[..., pw.Run]
 

@@ -14,7 +14,7 @@ from pennyweight.data.arrays import npz
 from pennyweight.data.folder import folder
 from pennyweight.data.index import Index
 from pennyweight.data.sets import SETS, named_set
-from pennyweight.data.shards import is_address, of_files, open_shards
+from pennyweight.data.shards import is_address, is_shard, of_files, open_shards
 from pennyweight.data.source import Source
 
 __all__ = ["open"]
@@ -67,6 +67,8 @@ def _path(path: Path, *, name: str, address: str, group_by: str | None, inside: 
     if path.is_dir():
         return _folder(path, name, address, group_by, inside)
     lower = path.name.lower()
+    if lower.endswith(".tar") and is_shard(path):
+        return replace(Index.of(of_files([str(path.resolve())], address=address)).source(), name=name)
     if lower.endswith(archives.SUFFIXES):
         made = archives.unpacked(path)
         opened = _path(_innermost(made.folder), name=name, address=address, group_by=group_by, inside=True)

@@ -12,14 +12,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pennyweight.core.errors import SourceError
 from pennyweight.data.columns import COLUMNS, column, label_names, split_name, split_of
 from pennyweight.data.looks import looks
 from pennyweight.data.source import Sample, Source, Split
 
-__all__ = ["has_pictures", "parquet", "rows"]
+__all__ = ["columns_of", "content_of", "has_pictures", "parquet", "rows"]
 
 KEPT_GROUPS = 8
 
@@ -56,18 +56,39 @@ def parquet(files: Sequence[Path], *, name: str, address: str, group_by: str | N
     names: Sequence[str] | None = None
     for path in files:
         table = _file(path)
-        picture, label = _picture_column(table), column(table.schema_arrow.names, "label")
-        if picture is None or label is None:
-            raise SourceError(
-                f"{path} has the columns {', '.join(table.schema_arrow.names)}; pictures need one of "
-                f"{', '.join(COLUMNS['picture'])} with the bytes of files, and one of {', '.join(COLUMNS['label'])}"
-            )
-        names = names or _label_names(table, label)
-        read += _samples(path, table, picture, label, splits[path], group_by)
+        columns = columns_of(table, path)
+        names = names or columns.names
+        read += _samples(path, table, columns.picture, columns.label, splits[path], group_by)
     labels, number = label_names([found for _, found in read], names, name)
     samples = tuple(Sample(s.picture, number[found], s.digest, s.split, s.name, s.group) for s, found in read)
     suits = looks(samples)
     return Source(name=name, address=address, labels=labels, samples=samples, size=suits.size, channels=suits.channels)
+
+
+class Columns(NamedTuple):
+    """Where a table has pictures and classes."""
+
+    picture: str
+    label: str
+    names: Sequence[str] | None
+    """Of numbered classes, where the file says them as Hugging Face does."""
+
+
+def columns_of(table: Any, where: object) -> Columns:
+    """The columns of an open file. Raises SourceError for a table without pictures or classes."""
+    picture, label = _picture_column(table), column(table.schema_arrow.names, "label")
+    if picture is None or label is None:
+        raise SourceError(
+            f"{where} has the columns {', '.join(table.schema_arrow.names)}; pictures need one of "
+            f"{', '.join(COLUMNS['picture'])} with the bytes of files, and one of {', '.join(COLUMNS['label'])}"
+        )
+    return Columns(picture, label, _label_names(table, label))
+
+
+def content_of(value: Any) -> bytes:
+    """A picture file out of its cell: bytes, or a struct with `bytes`."""
+    value = value.get("bytes") if isinstance(value, dict) else value
+    return bytes(value or b"")
 
 
 def rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -118,9 +139,7 @@ def _group(path: Path, column: str, group: int) -> Any:
 
 
 def _bytes(pictures: Any, row: int) -> bytes:
-    value = pictures[row].as_py()
-    value = value.get("bytes") if isinstance(value, dict) else value
-    return bytes(value or b"")
+    return content_of(pictures[row].as_py())
 
 
 def _picture_column(table: Any) -> str | None:
@@ -137,7 +156,6 @@ def _picture_column(table: Any) -> str | None:
 
 
 def _label_names(table: Any, label: str) -> Sequence[str] | None:
-    """The names of numbered classes, where the file says them as Hugging Face does."""
     said = (table.schema_arrow.metadata or {}).get(b"huggingface")
     try:
         names = json.loads(said)["info"]["features"][label]["names"] if said else None

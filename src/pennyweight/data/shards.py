@@ -1,26 +1,33 @@
 """Shards of a set: which files hold its samples, of which split each is, and their samples as they come.
 
-`hf:NAME` from the Hugging Face hub, and WebDataset or Parquet shards by their addresses (local, http, S3), all read by
-the `datasets` library (the extra `scale`).
+WebDataset or Parquet shards by their addresses (local, http, S3), and `hf:NAME` from the Hugging Face hub (the extra
+`scale`).
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Sequence
+import tarfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from pennyweight.core.errors import PennyweightError, SourceError
+from pennyweight.core.extras import missing_part
+from pennyweight.core.images import EXTENSIONS
 from pennyweight.data.columns import COLUMNS, split_of
 from pennyweight.data.folder import SPLIT_NAMES
+from pennyweight.data.parquet import columns_of, content_of
 from pennyweight.data.source import Split
 
-__all__ = ["Example", "Shard", "Shards", "expanded", "is_address", "of_files", "open_shards"]
+__all__ = ["Example", "Shard", "Shards", "expanded", "is_address", "is_shard", "of_files", "open_shards"]
 
 HUB = "hf:"
 ENDINGS = {".tar": "webdataset", ".parquet": "parquet"}
@@ -28,6 +35,11 @@ LABELS = ("cls", *COLUMNS["label"])
 STAMPS = ("size", "ETag", "mtime", "Last-Modified", "LastModified", "blob_id")
 """What file systems say of a file that another content would change."""
 ASKED_AT_ONCE = 16
+RETRIES = 4
+WAIT_S = 1.0
+"""Before the first retry of a server that fails; twice as long before each further one."""
+LARGEST_BYTES = 1 << 28
+"""Of a file within a shard; it is held in memory."""
 
 
 class Example(NamedTuple):
@@ -56,7 +68,7 @@ class Shards:
     name: str
     address: str
     kind: str
-    """What `datasets` calls it: webdataset or parquet."""
+    """webdataset or parquet, as the hub calls them."""
     files: tuple[Shard, ...]
 
     @cached_property
@@ -67,51 +79,49 @@ class Shards:
         return [[*shard, *stamps] for shard, stamps in zip(self.files, said, strict=True)]
 
     @cached_property
-    def features(self) -> Any:
-        """The columns and their types, from the first file: looked up once, not for every file."""
-        with _reading(self.files[0]):
-            return self._open(self.files[0], None).features
-
-    @property
     def labels(self) -> tuple[str, ...] | None:
         """The names of numbered classes, where the files say them."""
-        found = next((self.features[key] for key in LABELS if key in self.features), None)
-        names = getattr(found, "names", None)
-        return None if names is None else tuple(map(str, names))
+        if self.kind != "parquet":
+            return None
+        with _reading(self.files[0]), _opened(self.files[0]) as file:
+            names = columns_of(_table(file), self.files[0].url).names
+            return None if names is None else tuple(names)
 
     def examples(self, number: int) -> Iterator[Example]:
-        """The samples of a file, in order. Raises SourceError that names the file, also where it ends too early."""
-        shard = self.files[number]
+        """The samples of a file, in order; a server that fails is asked again for what is left.
+
+        Raises SourceError that names the file, also where it ends too early.
+        """
+        shard, done, failures = self.files[number], 0, 0
         with _reading(shard):
-            # Decoding is ours: the same bytes as everywhere.
-            for place, row in enumerate(self._open(shard, self.features).decode(False)):
-                yield self._example(shard, place, row)
-
-    def _example(self, shard: Shard, place: int, row: dict[str, Any]) -> Example:
-        picture = next(
-            (value["bytes"] for value in row.values() if isinstance(value, dict) and value.get("bytes")), None
-        )
-        said = {**row, **row["json"]} if isinstance(row.get("json"), dict) else row
-        label = next((said[key] for key in LABELS if said.get(key) is not None), None)
-        key = row.get("__key__") or f"{shard.name}:{place:06d}"
-        if picture is None or label is None:
-            known = ", ".join(name for name, value in said.items() if value is not None)
-            raise SourceError(
-                f"sample {key} of {shard.url} has {known}; it needs a picture and one of {', '.join(LABELS)}"
-            )
-        return Example(str(key), picture, (label.decode() if isinstance(label, bytes) else str(label)).strip())
-
-    def _open(self, shard: Shard, features: Any) -> Any:
-        import datasets
-
-        return datasets.load_dataset(
-            self.kind, data_files={"train": [shard.url]}, split="train", streaming=True, features=features
-        )
+            while True:
+                try:
+                    with _opened(shard) as file:
+                        rows = _of_tar(file, shard) if self.kind == "webdataset" else _of_parquet(file, shard)
+                        for example in islice(rows, done, None):
+                            done, failures = done + 1, 0
+                            yield example
+                    return
+                except (PennyweightError, FileNotFoundError, ImportError):
+                    raise
+                except Exception:
+                    failures += 1
+                    if "://" not in shard.url or failures > RETRIES:
+                        raise
+                    time.sleep(WAIT_S * 2 ** (failures - 1))
 
 
 def is_address(text: str) -> bool:
     """Whether a source's string says shards: `hf:NAME`, an address of the network, or braces before their ending."""
     return text.startswith(HUB) or "://" in text or ("{" in text and text.lower().endswith(tuple(ENDINGS)))
+
+
+def is_shard(path: Path) -> bool:
+    """Whether a tar begins with a sample, a picture and its class; one of class folders begins with a picture alone."""
+    try:
+        return next(of_files([str(path)], address=str(path)).examples(0), None) is not None
+    except SourceError:
+        return False
 
 
 def open_shards(source: str) -> Shards:
@@ -141,6 +151,8 @@ def _of_hub(source: str) -> Shards:
     import datasets
 
     name = source.removeprefix(HUB)
+    if not name:
+        raise SourceError(f"{source} names no set; the hub's are called {HUB}NAME or {HUB}OWNER/NAME")
     try:
         builder = datasets.load_dataset_builder(name)
     except Exception as error:
@@ -165,16 +177,16 @@ def expanded(address: str) -> list[str]:
     start = address.find("{")
     if start < 0 and "}" not in address:
         return [address]
-    parts, depth = [""], 0
-    for place, letter in enumerate(address[max(start, 0) :], max(start, 0)):
+    parts, depth, place = [""], 0, start
+    for place, letter in enumerate(address[start:], start):
         depth += {"{": 1, "}": -1}.get(letter, 0)
-        if depth <= 0:
+        if depth == 0:
             break
         if letter == "," and depth == 1:
             parts.append("")
         elif place > start:
             parts[-1] += letter
-    if depth != 0 or start < 0:
+    if depth or "}" in address[: max(start, 0)] or start < 0:
         raise SourceError(f"{address} has a brace without its other")
     span = re.fullmatch(r"(\d+)\.\.(\d+)", parts[0]) if len(parts) == 1 else None
     if span:
@@ -182,6 +194,71 @@ def expanded(address: str) -> list[str]:
         parts = [f"{number:0{len(low)}d}" for number in range(int(low), int(high) + 1)]
     rests = expanded(address[place + 1 :])
     return [address[:start] + inner + rest for part in parts for inner in expanded(part) for rest in rests]
+
+
+def _of_tar(file: IO[bytes], shard: Shard) -> Iterator[Example]:
+    """Files that stand together and are called alike up to their first dot are a sample."""
+    parts: dict[str, bytes] = {}
+    key = ""
+    with tarfile.open(fileobj=file, mode="r|") as tape:
+        for member in tape:
+            stem, _, ending = member.name.rpartition("/")[2].partition(".")
+            if not member.isfile() or not stem:
+                continue
+            if member.size > LARGEST_BYTES:
+                raise SourceError(f"{member.name} of {shard.url} has {member.size:,} bytes; a picture has fewer")
+            found = member.name[: len(member.name) - len(ending) - 1]
+            if parts and found != key:
+                yield _example(key, parts, shard)
+                parts = {}
+            key, content = found, tape.extractfile(member)
+            assert content is not None
+            parts[ending.lower()] = content.read()
+    if parts:
+        yield _example(key, parts, shard)
+
+
+def _example(key: str, parts: Mapping[str, bytes], shard: Shard) -> Example:
+    picture = next(
+        (content for ending, content in parts.items() if f".{ending.rpartition('.')[2]}" in EXTENSIONS), None
+    )
+    said: dict[str, Any] = {ending: content.decode("utf-8", "replace") for ending, content in parts.items()}
+    if "json" in parts and isinstance(values := json.loads(parts["json"]), dict):
+        said |= values
+    label = next((said[name] for name in LABELS if said.get(name) is not None), None)
+    if picture is None or label is None:
+        raise SourceError(
+            f"sample {key} of {shard.url} has {', '.join(parts)}; it needs a picture and one of {', '.join(LABELS)}"
+        )
+    return Example(key, picture, str(label).strip())
+
+
+def _of_parquet(file: IO[bytes], shard: Shard) -> Iterator[Example]:
+    table = _table(file)
+    columns = columns_of(table, shard.url)
+    place = 0
+    for rows in table.iter_batches(batch_size=64, columns=[columns.picture, columns.label]):
+        for row in rows.to_pylist():
+            yield Example(
+                f"{shard.name}:{place:06d}", content_of(row[columns.picture]), str(row[columns.label]).strip()
+            )
+            place += 1
+
+
+def _table(file: IO[bytes]) -> Any:
+    import pyarrow.parquet as parquet_files
+
+    return parquet_files.ParquetFile(file)
+
+
+def _opened(shard: Shard) -> IO[bytes]:
+    """The file, to be read from its start; a tar of http in one go, because a server need not know ranges."""
+    import fsspec
+
+    files, path = fsspec.url_to_fs(shard.url)
+    once = {"block_size": 0} if shard.url.startswith("http") and shard.url.lower().endswith(".tar") else {}
+    opened: IO[bytes] = files.open(path, "rb", **once)
+    return opened
 
 
 def _stamp(shard: Shard) -> list[str]:
@@ -198,10 +275,18 @@ def _reading(shard: Shard) -> Iterator[None]:
     """Whatever goes wrong inside becomes a SourceError that names the file: network, archive and table alike."""
     try:
         yield
-    except (PennyweightError, ModuleNotFoundError):
+    except PennyweightError:
         raise
+    except ImportError as error:
+        # fsspec has its own words for a protocol's module that is not there.
+        missing = error if isinstance(error, ModuleNotFoundError) else error.__cause__
+        if isinstance(missing, ModuleNotFoundError) and missing_part(missing):
+            raise missing from None
+        raise SourceError(f"cannot read {shard.url}: {_reason(error)}") from error
     except FileNotFoundError as error:
-        raise SourceError(f"cannot read {shard.url}: there is no such file") from error
+        # A server that cannot be asked is one for fsspec, too.
+        reason = _reason(error.__cause__) if isinstance(error.__cause__, OSError) else "there is no such file"
+        raise SourceError(f"cannot read {shard.url}: {reason}") from error
     except Exception as error:
         raise SourceError(f"cannot read {shard.url}: {_reason(error)}") from error
 
