@@ -1,13 +1,18 @@
-"""Shards from real servers on the loopback: http, S3, and a hub's folder; and what is said when one fails."""
+"""Shards from servers on the loopback: http, S3 and a hub; and what is said when one fails."""
 
 from __future__ import annotations
 
 import io
+import json
+import os
+import re
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +193,7 @@ def test_a_torn_shard_is_named(local: Path) -> None:
     assert one_line(str(local / "colours")).startswith(f"cannot read {shard}: ")
 
 
-# A hub's sets, by a folder that is kept as one
+# A hub's sets, and folders that are kept as one keeps them
 
 
 def test_a_folder_as_the_hub_keeps_it(local: Path) -> None:
@@ -215,6 +220,63 @@ def test_parquet_of_the_hub_names_its_classes(tmp_path: Path) -> None:
     assert data.split(opened).counts == {"train": 30, "val": 30, "test": 30}
     shown = Stream(opened, PREPROCESS).epoch(1, batch=8, seed=0, augment=PLAIN)
     assert all((batch.pixels[:, 0, 0, 0] % 2 == batch.targets).all() for batch in shown)
+
+
+class Hub(BaseHTTPRequestHandler):
+    """What a hub says of one set, `owner/set`, whose files lie in `folder`."""
+
+    folder: Path
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        files = [{"type": "file", "path": f.name, "size": f.stat().st_size, "oid": "0"} for f in self.folder.iterdir()]
+        if path.startswith("/api/datasets/owner/set/tree/"):
+            self.answer(200, json.dumps(files).encode())
+        elif path.startswith("/api/datasets/owner/set"):
+            self.answer(200, json.dumps({"id": "owner/set", "sha": "a" * 40, "siblings": []}).encode())
+        elif path.startswith("/datasets/owner/set/resolve/") and (self.folder / Path(path).name).is_file():
+            content = (self.folder / Path(path).name).read_bytes()
+            first, last = re.match(r"bytes=(\d*)-(\d*)", self.headers.get("Range") or "bytes=-").groups()  # type: ignore[union-attr]
+            self.answer(206 if first else 200, content[int(first or 0) : int(last or len(content)) + 1])
+        else:
+            self.answer(404, b"")
+
+    def answer(self, status: int, content: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("X-Repo-Commit", "a" * 40)
+        self.send_header("ETag", '"0"')
+        if status == 404:
+            self.send_header("X-Error-Code", "EntryNotFound")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+def test_a_set_of_a_hub(local: Path, tmp_path: Path) -> None:
+    pytest.importorskip("datasets", reason="a hub's set needs the extra scale")
+    Hub.folder = local / "colours"
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    # Where the hub is, its library reads once.
+    program = "from pennyweight import data; print(data.open('hf:owner/set').fingerprint)"
+    home = {"HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "HF_HOME": str(tmp_path / "home")}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, **home}, capture_output=True, text=True, check=False
+    )
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == data.open(str(local / "colours")).fingerprint
 
 
 def test_what_no_hub_has_is_one_line(http: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
