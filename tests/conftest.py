@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
-from collections.abc import Callable, Mapping
+import tarfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +51,48 @@ def draw_folder(tmp_path: Path) -> Callable[..., Path]:
         return root
 
     return draw
+
+
+def write_shards(folder: Path, counts: Mapping[str, Sequence[int]], *, classes: int = 10) -> str:
+    """WebDataset shards of 8×8 PNG pictures, and their address: `{"train": [3, 4], "test": [2]}` are three files.
+
+    A picture's upper left colour is its number, its right half is bluer, and its class is its number modulo `classes`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    number, names = 0, []
+    for split, shards in counts.items():
+        for shard, count in enumerate(shards):
+            names.append(f"{split}-{shard:03d}")
+            with tarfile.open(folder / f"{names[-1]}.tar", "w") as tape:
+                for _ in range(count):
+                    pixels = np.empty((8, 8, 3), np.uint8)
+                    pixels[:] = number % 256, number // 256 % 256, number // 65536
+                    pixels[:, 4:, 2] = 200
+                    file = io.BytesIO()
+                    Image.fromarray(pixels).save(file, "PNG", compress_level=0)
+                    add_sample(tape, f"{number:06d}", png=file.getvalue(), cls=str(number % classes).encode())
+                    number += 1
+    return str(folder / f"{{{','.join(names)}}}.tar")
+
+
+def add_sample(tape: tarfile.TarFile, key: str, **parts: bytes) -> None:
+    """Append a sample: a file for each of its parts."""
+    for ending, content in parts.items():
+        info = tarfile.TarInfo(f"{key}.{ending}")
+        info.size = len(content)
+        tape.addfile(info, io.BytesIO(content))
+
+
+@pytest.fixture(name="write_shards", scope="session")
+def write_shards_fixture() -> Callable[..., str]:
+    """`write_shards(folder, {"train": [3, 4]}, classes=10)`."""
+    return write_shards
+
+
+@pytest.fixture(name="add_sample", scope="session")
+def add_sample_fixture() -> Callable[..., None]:
+    """`add_sample(tape, key, png=…, cls=…)`."""
+    return add_sample
 
 
 @pytest.fixture

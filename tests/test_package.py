@@ -257,6 +257,12 @@ def every_call(folder: Path, bundle: Path) -> dict[str, Callable[[], Any]]:
     run = folder / "run"
     picture = np.zeros((8, 8, 3), np.uint8)
     engine = pw.load(bundle).engine
+
+    def stream_of_nothing() -> Exception:
+        with pytest.raises(pw.PennyweightError, match=r"a\.tar: there is no such file") as raised:
+            pw.Stream(str(folder / "{a,b}.tar"), pw.Preprocess(size=4, resize=4))
+        return raised.value
+
     return {
         "PennyweightError": lambda: pw.PennyweightError("one line"),
         "Preprocess": lambda: pw.Preprocess.for_input(32)(picture),
@@ -269,7 +275,7 @@ def every_call(folder: Path, bundle: Path) -> dict[str, Callable[[], Any]]:
         "weigh": lambda: pw.weigh("mobilenet_v1_x0_25", (3, 32, 32)),
         "Cost": lambda: pw.Cost(**vars(pw.weigh("mobilenet_v1_x0_25", (3, 32, 32)))).to_dict(),
         "doctor": lambda: pw.doctor("digits", quick=True).to_dict(),
-        "Stream": lambda: pw.Stream(str(folder / "{a,b}.tar"), pw.Preprocess(size=4, resize=4)).state(),
+        "Stream": stream_of_nothing,
         "fit": lambda: pw.fit(
             "digits", "mobilenet_v1_x0_25", input_size=8, recipe={"epochs": 1, "batch": 128}, out=run, progress=False
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,21 @@ def test_a_damaged_file_that_pillow_has_opened_is_an_image_error() -> None:
     opened = Image.open(io.BytesIO(encoded(Image.effect_noise((64, 64), 60), "PNG")[:-400]))
     with pytest.raises(ImageError, match="the picture"):
         decode(opened)
+
+
+@pytest.mark.parametrize(("kind", "at", "coded"), [("JPEG", b"\xff\xc0\0\x0b\x08", ">H"), ("PNG", b"IHDR", ">I")])
+def test_a_header_that_says_more_than_a_file_can_hold_is_refused_before_decoding(
+    kind: str, at: bytes, coded: str
+) -> None:
+    white = encoded(Image.new("L", (3000, 3000), 255), kind)
+    assert decode(white).size == (3000, 3000)  # nothing whole is smaller
+    start = white.find(at) + len(at)
+    sides = struct.pack(coded, 8000) * 2
+    lying = white[:start] + sides + white[start + len(sides) :]
+    if kind == "PNG":
+        lying = lying[:29] + struct.pack(">I", zlib.crc32(lying[12:29])) + lying[33:]
+    with pytest.raises(ImageError, match="4,000 bytes cannot hold the 8000×8000 pixels of its header"):
+        decode(lying[:4000])
 
 
 def test_more_pixels_than_allowed_are_refused_before_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,68 +2,76 @@
 
 from __future__ import annotations
 
-import io
 import json
 import tarfile
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
-from PIL import Image
 
-from pennyweight.core.errors import SourceError
+from pennyweight import data
+from pennyweight.core.errors import InputError, SourceError
 from pennyweight.core.preprocess import Preprocess
-from pennyweight.data import Augment
-from pennyweight.data.stream import Stream, shards
+from pennyweight.data import Augment, Batch, Stream
+from pennyweight.data.index import Index
+from pennyweight.data.shards import Shards, expanded, open_shards
 
-pytest.importorskip("datasets", reason="streams need the extra scale")
+pytest.importorskip("fsspec", reason="streams need the extra scale")
 
 PREPROCESS = Preprocess(size=8, resize=8)
 PLAIN = Augment(flip=False, shift=0.0)
+MOVED = Augment(flip=True, shift=0.25)
+Write = Callable[..., str]
 
 
-def write_shards(folder: Path, count: int, each: int) -> str:
-    """`count` tar files of `each` PNG pictures whose pixels, and class, are the sample's number."""
-    folder.mkdir(exist_ok=True)
-    for shard in range(count):
-        with tarfile.open(folder / f"train-{shard:03d}.tar", "w") as tape:
-            for number in range(shard * each, (shard + 1) * each):
-                file = io.BytesIO()
-                colour = (number % 256, number // 256 % 256, number // 65536)
-                Image.new("RGB", (8, 8), colour).save(file, "PNG", compress_level=0)
-                for name, content in (("png", file.getvalue()), ("cls", str(number % 10).encode())):
-                    info = tarfile.TarInfo(f"{number:06d}.{name}")
-                    info.size = len(content)
-                    tape.addfile(info, io.BytesIO(content))
-    return str(folder / f"train-{{000..{count - 1:03d}}}.tar")
-
-
-def numbers(batches: object) -> list[int]:
+def numbers(batches: Iterable[Batch]) -> list[int]:
     """The samples' numbers, from their pixels; their classes agree."""
     found = []
-    for pixels, targets, _ in batches:
-        ids = pixels[:, 0, 0].astype(int) @ [1, 256, 65536]
-        assert (ids % 10 == targets).all()
+    for batch in batches:
+        ids = np.asarray(batch.pixels)[:, 0, 0].astype(int) @ [1, 256, 65536]
+        assert (ids % 10 == batch.targets).all()
         found += ids.tolist()
     return found
 
 
-def stream(address: str, **options: int) -> Stream:
+def stream(address: str, **options: Any) -> Stream:
     return Stream(address, PREPROCESS, **{"block": 64, **options})
 
 
+@pytest.fixture(autouse=True, scope="module")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PENNYWEIGHT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write_shards(tmp_path_factory.mktemp("shards"), 4, 100)
+def address(tmp_path_factory: pytest.TempPathFactory, write_shards: Write) -> str:
+    return write_shards(tmp_path_factory.mktemp("shards"), {"train": [100] * 4})
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 4])
-def test_the_ranks_see_everything_once(address: str, world: int) -> None:
+def test_the_ranks_see_everything_once_in_as_many_steps(address: str, world: int) -> None:
     shares = [
-        numbers(stream(address, rank=rank, world=world).epoch(1, batch=16, seed=0, augment=PLAIN))
-        for rank in range(world)
+        list(stream(address, rank=rank, world=world).epoch(1, batch=16, seed=0, augment=PLAIN)) for rank in range(world)
     ]
-    assert sorted(number for share in shares for number in share) == list(range(400))
-    assert min(map(len, shares)) >= 400 // world - 100
+    assert sorted(number for share in shares for number in numbers(share)) == list(range(400))
+    assert {len(share) for share in shares} == {25}
+    for step in zip(*shares, strict=True):
+        assert {batch.images for batch in step} == {sum(len(batch.targets) for batch in step)}
+        assert max(len(batch.targets) for batch in step) - min(len(batch.targets) for batch in step) <= 1
+
+
+def test_ranks_share_the_shards_where_they_can_and_else_each_reads_all(
+    address: str, tmp_path: Path, write_shards: Write
+) -> None:
+    two = [numbers(stream(address, rank=rank, world=2).epoch(1, batch=16, seed=0, augment=PLAIN)) for rank in (0, 1)]
+    assert [len({number // 100 for number in share}) for share in two] == [2, 2]
+    uneven = write_shards(tmp_path, {"train": [90, 10]})
+    two = [numbers(stream(uneven, rank=rank, world=2).epoch(1, batch=16, seed=0, augment=PLAIN)) for rank in (0, 1)]
+    assert [len(share) for share in two] == [50, 50]
 
 
 def test_epochs_and_seeds_have_orders_of_their_own(address: str) -> None:
@@ -76,59 +84,166 @@ def test_epochs_and_seeds_have_orders_of_their_own(address: str) -> None:
     assert orders[0] != orders[2]
 
 
-@pytest.mark.parametrize("stop", [1, 4, 7, 12])
-@pytest.mark.parametrize("world", [1, 2])
-def test_a_stop_in_the_middle_resumes_at_the_next_sample(address: str, stop: int, world: int) -> None:
-    augment = Augment(flip=True, shift=0.25)
+def test_what_changes_a_picture_is_drawn_for_it_alone(address: str) -> None:
+    def changed(**options: Any) -> dict[int, bytes]:
+        one = stream(address, **options)
+        plain, moved = (one.epoch(1, batch=16, seed=0, augment=augment) for augment in (PLAIN, MOVED))
+        return {
+            number: pixels.tobytes()
+            for before, after in zip(plain, moved, strict=True)
+            for number, pixels in zip(numbers([before]), after.pixels, strict=True)
+        }
 
-    def batches(one: Stream) -> list[bytes]:
-        return [batch.pixels.tobytes() for batch in one.epoch(3, batch=16, seed=0, augment=augment)]
+    whole = changed()
+    shares = changed(rank=0, world=2) | changed(rank=1, world=2)
+    assert whole == shares
+    assert whole == changed(block=10)
+    assert len({bytes(pixels[-3:]) for pixels in whole.values()}) > 1
+
+
+@pytest.mark.parametrize("start", [1, 4, 7, 24])
+@pytest.mark.parametrize("world", [1, 2])
+def test_a_stop_in_the_middle_resumes_at_the_next_sample(address: str, start: int, world: int) -> None:
+    def batches(one: Stream, **options: int) -> list[bytes]:
+        return [batch.pixels.tobytes() for batch in one.epoch(3, batch=16, seed=0, augment=MOVED, **options)]
 
     whole = batches(stream(address, world=world))
+    assert batches(stream(address, world=world), start=start) == whole[start:]
     first = stream(address, world=world)
-    epoch = first.epoch(3, batch=16, seed=0, augment=augment)
-    before = [next(epoch).pixels.tobytes() for _ in range(stop)]
+    epoch = first.epoch(3, batch=16, seed=0, augment=MOVED)
+    before = [next(epoch).pixels.tobytes() for _ in range(start)]
     epoch.close()
     second = stream(address, world=world)
     second.resume(json.loads(json.dumps(first.state())))
     assert before + batches(second) == whole
 
 
-def test_a_picture_that_cannot_be_read_is_left_out_and_named(tmp_path: Path) -> None:
-    address = write_shards(tmp_path, 1, 20)
+def test_what_is_done_is_not_read_again(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    examples = Shards.examples
+
+    def counted(self: Shards, number: int) -> Iterator[Any]:
+        for example in examples(self, number):
+            read.append(number)
+            yield example
+
+    one = stream(address)
+    monkeypatch.setattr(Shards, "examples", counted)
+    assert len(numbers(one.epoch(1, batch=16, seed=0, augment=PLAIN, start=20))) == 80
+    # The shard in which the block begins is read from its start; the three before it are not.
+    assert len(set(read)) == 1
+
+
+def test_shards_are_read_once_to_be_known_and_again_when_they_change(
+    tmp_path: Path, write_shards: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = write_shards(tmp_path, {"train": [30]})
+    known = data.open(address)
+    with monkeypatch.context() as patched:
+        patched.setattr(Shards, "examples", lambda self, number: pytest.fail("read again"))
+        assert data.open(address).fingerprint == known.fingerprint
+    write_shards(tmp_path, {"train": [40]})
+    assert len(data.open(address).samples) == 40
+
+
+def test_a_shard_that_changed_under_a_training_is_named(tmp_path: Path, write_shards: Write) -> None:
+    one = stream(write_shards(tmp_path, {"train": [30]}))
+    write_shards(tmp_path, {"train": [20]})
+    with pytest.raises(SourceError, match=r"train-000\.tar is not what it was .* sample 21 is another"):
+        list(one.epoch(1, batch=8, seed=0, augment=PLAIN))
+
+
+def test_a_picture_that_cannot_be_read_is_left_out_and_named(
+    tmp_path: Path, write_shards: Write, add_sample: Callable[..., None]
+) -> None:
+    address = write_shards(tmp_path, {"train": [20]})
     with tarfile.open(tmp_path / "train-000.tar", "a") as tape:
-        for name, content in (("png", b"no picture"), ("cls", b"3")):
-            info = tarfile.TarInfo(f"torn.{name}")
-            info.size = len(content)
-            tape.addfile(info, io.BytesIO(content))
+        add_sample(tape, "torn", png=b"no picture", cls=b"3")
     one = stream(address)
     assert sorted(numbers(one.epoch(0, batch=8, seed=0, augment=PLAIN))) == list(range(20))
     assert [each.name for each in one.unreadable] == ["torn"]
 
 
-def test_addresses_with_braces() -> None:
-    assert shards("s3://bucket/{a,b}-{08..10}.tar") == tuple(
-        f"s3://bucket/{letter}-{number}.tar" for letter in "ab" for number in ("08", "09", "10")
+def test_in_order_and_one_by_one_they_are_the_same_pictures(address: str) -> None:
+    one = stream(address)
+    assert numbers(one.in_order(64)) == list(range(400))
+    some = np.array([399, 0, 120])
+    assert (one.pixels(some)[:, 0, 0, 0] == some % 256).all()
+    kept = stream(address, keep_bytes=1 << 20)
+    assert kept.read() == ()
+    assert kept.kept
+    assert np.array_equal(kept.pixels(some), one.pixels(some))
+    sample = one.samples[120]
+    assert np.array_equal(PREPROCESS(sample.read()), one.pixels(np.array([120]))[0])
+
+
+def test_splits_are_those_of_the_names_and_else_by_content(tmp_path: Path, write_shards: Write) -> None:
+    named = data.split(data.open(write_shards(tmp_path / "a", {"train": [40], "valid": [20], "test": [30]})))
+    assert named.counts == {"train": 40, "val": 20, "test": 30}
+    plain = data.open(write_shards(tmp_path / "b", {"part": [200]}))
+    assert not plain.has_splits
+    parts = data.parts(plain, data.split(plain), PREPROCESS)
+    shown = {name: numbers(part.in_order(16)) for name, part in parts.items()}
+    assert sorted(number for part in shown.values() for number in part) == list(range(200))
+    assert sorted(numbers(parts["train"].epoch(1, batch=16, seed=0, augment=PLAIN))) == sorted(shown["train"])
+    assert data.open(tmp_path / "b").fingerprint == plain.fingerprint
+    assert data.open(tmp_path / "b" / "part-000.tar").fingerprint == plain.fingerprint
+
+
+def test_labels_name_the_classes(tmp_path: Path, write_shards: Write, add_sample: Callable[..., None]) -> None:
+    names = [f"class {number}" for number in range(10)]
+    assert Index.of(stream(write_shards(tmp_path / "a", {"train": [30]}))._index.shards).source(names).labels == tuple(
+        names
     )
-    with pytest.raises(SourceError, match="no address of shards"):
-        shards("pictures.zip")
+    (tmp_path / "b").mkdir()
+    picture = stream(write_shards(tmp_path / "a", {"train": [30]})).samples[0].read()
+    with tarfile.open(tmp_path / "b" / "train-0.tar", "w") as tape:
+        for number, label in enumerate(("hen", "cat")):
+            add_sample(tape, str(number), png=picture, label=label.encode())
+    address = str(tmp_path / "b" / "{train-0}.tar")
+    assert data.open(address).labels == ("cat", "hen")
+    assert stream(address, labels=["hen", "cow", "cat"]).targets.tolist() == [0, 2]
+    with pytest.raises(SourceError, match="class 'hen' that is not among the labels"):
+        stream(address, labels=["cow", "cat"])
+
+
+def test_what_a_stream_cannot_do_is_said(address: str) -> None:
     with pytest.raises(SourceError, match="rank 2 of 2"):
-        stream("a.tar", rank=2, world=2)
+        stream(address, rank=2, world=2)
+    with pytest.raises(InputError, match="--set balance=weights"):
+        data.Balance.of(np.array([0] * 30 + [1]), 2, "sampling", streamed=True)
+    assert data.Balance.of(np.array([0] * 30 + [1]), 2, streamed=True).how == "weights"
+
+
+def test_what_is_no_address_of_shards_is_said(tmp_path: Path) -> None:
+    assert expanded("s3://b/{a,b}-{08..10}.tar") == [
+        f"s3://b/{letter}-{number}.tar" for letter in "ab" for number in ("08", "09", "10")
+    ]
+    assert expanded("{train-{0..1},val}.tar") == ["train-0.tar", "train-1.tar", "val.tar"]
+    for address, said in {
+        "http://host/pictures.zip": "is no address of shards",
+        "hf:": "hf: names no set",
+        "{a,b.tar": "a brace without its other",
+        "a}.{tar,b}.tar": "a brace without its other",
+        str(tmp_path / "{a,b}.tar"): r"cannot read .*a\.tar: there is no such file",
+    }.items():
+        with pytest.raises(SourceError, match=said):
+            open_shards(address).stamps  # noqa: B018 - the last shows when it is asked for
 
 
 @pytest.mark.slow
-def test_two_ranks_of_thirty_thousand(tmp_path: Path) -> None:
-    address = write_shards(tmp_path, 12, 5000)
+def test_two_ranks_of_thirty_thousand(tmp_path: Path, write_shards: Write) -> None:
+    address = write_shards(tmp_path, {"train": [5000] * 12})
     ranks = [stream(address, rank=rank, world=2, block=2048) for rank in range(2)]
-    shares = [numbers(one.epoch(0, batch=256, seed=0, augment=PLAIN)) for one in ranks]
+    shares = [numbers(one.epoch(0, batch=512, seed=0, augment=PLAIN)) for one in ranks]
     assert [len(share) for share in shares] == [30_000, 30_000]
     assert sorted(shares[0] + shares[1]) == list(range(60_000))
-    epoch = ranks[0].epoch(1, batch=256, seed=0, augment=PLAIN)
+    epoch = ranks[0].epoch(1, batch=512, seed=0, augment=PLAIN)
     before = numbers(next(epoch) for _ in range(60))
     epoch.close()
     resumed = stream(address, rank=0, world=2, block=2048)
     resumed.resume(ranks[0].state())
-    after = numbers(resumed.epoch(1, batch=256, seed=0, augment=PLAIN))
-    assert len(before) == 60 * 256
+    after = numbers(resumed.epoch(1, batch=512, seed=0, augment=PLAIN))
     assert len(before) + len(after) == 30_000
     assert not set(before) & set(after)
+    assert before + after == numbers(ranks[0].epoch(1, batch=512, seed=0, augment=PLAIN))

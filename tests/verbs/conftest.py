@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -69,3 +70,25 @@ def fit_small() -> Callable[..., pw.Run]:
         return pw.fit(source, **{**SMALL, "recipe": {"epochs": 2, "batch": 16}, **options})
 
     return fit
+
+
+@pytest.fixture
+def stop_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """`stop_at(step)`: a SIGINT comes in that step."""
+    from pennyweight.report.progress import TrainingProgress
+
+    step = TrainingProgress.step
+
+    def at(number: int) -> None:
+        done = 0
+
+        def counting(self: TrainingProgress, *arguments: Any, **more: Any) -> None:
+            nonlocal done
+            done += 1
+            if done == number:
+                signal.raise_signal(signal.SIGINT)
+            step(self, *arguments, **more)
+
+        monkeypatch.setattr(TrainingProgress, "step", counting)
+
+    return at

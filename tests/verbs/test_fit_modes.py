@@ -1,7 +1,6 @@
 """What `fit` trains when, from what, for how long; and how it goes on."""
 
 import json
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -105,28 +104,6 @@ def test_several_seeds(fit_small: Fit, shapes: Path, tmp_path: Path) -> None:
 
 
 # Going on
-
-
-@pytest.fixture
-def stop_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """`stop_at(step)`: a SIGINT comes in that step."""
-    from pennyweight.report.progress import TrainingProgress
-
-    step = TrainingProgress.step
-
-    def at(number: int) -> None:
-        done = 0
-
-        def counting(self: TrainingProgress, *arguments: Any, **more: Any) -> None:
-            nonlocal done
-            done += 1
-            if done == number:
-                signal.raise_signal(signal.SIGINT)
-            step(self, *arguments, **more)
-
-        monkeypatch.setattr(TrainingProgress, "step", counting)
-
-    return at
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import math
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -18,6 +19,9 @@ TIFF_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PILLOW_BANDS = 4
 MAX_VALUES = 4
 """Values for each pixel of the limit: 4 bands of the largest picture, or more of smaller ones."""
+
+# It tells standard error of every odd tag; a file that cannot be read is named once, by an error.
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 
 class Shape(NamedTuple):

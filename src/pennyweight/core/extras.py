@@ -20,6 +20,9 @@ EXTRAS = {
     "sklearn": "train",
     "timm": "timm",
     "datasets": "scale",
+    "fsspec": "scale",
+    "aiohttp": "scale",
+    "s3fs": "scale",
     "h5py": "scenes",
     "rasterio": "geotiff",
 }

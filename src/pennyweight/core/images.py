@@ -28,6 +28,10 @@ EXTENSIONS = frozenset(
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM")
 MAX_PIXELS = 80_000_000
 """Decoded pixels of one picture. Three copies of four bytes each, the most that are alive at once, stay below 1 GiB."""
+PACKED = ("JPEG", "MPO", "PNG")
+MOST_A_BYTE = 8256
+"""Pixels that a byte of those formats holds at most: deflate makes 1,032 bytes of one, and a byte is 8 pixels of two
+colours. A header that says more lies, and would cost a second to find out."""
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 WIDE_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 STRIP_ROWS = 256
@@ -86,6 +90,7 @@ def decode(picture: Picture, *, channels: int = 3, least: int | None = None, nam
         if bands.is_array(file):
             return _to_mode(_from_array(bands.read(file, MAX_PIXELS)), mode)
         with _open(file) as image:
+            _believe(image, len(file))
             jpeg.draft(image, least)
             _limit(image.width, image.height)
             if image.mode == "I" and image.format == "TIFF":  # of a PGM it means 16 bits
@@ -185,6 +190,11 @@ def _turned(image: Image.Image, orientation: int) -> Image.Image:
 def _limit(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
         raise ValueError(f"{width}×{height} pixels are more than the {MAX_PIXELS:,} allowed")
+
+
+def _believe(image: Image.Image, file_bytes: int) -> None:
+    if image.format in PACKED and image.width * image.height > MOST_A_BYTE * file_bytes:
+        raise ValueError(f"{file_bytes:,} bytes cannot hold the {image.width}×{image.height} pixels of its header")
 
 
 def _from_array(array: Pixels) -> Image.Image:

@@ -2,15 +2,17 @@
 
 from pennyweight.data.augment import Augment, Mixed
 from pennyweight.data.balance import Balance, Balancing
+from pennyweight.data.batch import Batch, Share
 from pennyweight.data.decoded import DecodedCache
 from pennyweight.data.opening import open
-from pennyweight.data.pictures import Batch, Pictures
+from pennyweight.data.pictures import Pictures
 from pennyweight.data.policies import Policy
 from pennyweight.data.quick import require_enough
 from pennyweight.data.seen import unseen, write_seen
 from pennyweight.data.source import SPLITS, Sample, Source, Split, Stored, Unreadable
 from pennyweight.data.splits import Splits, split
 from pennyweight.data.statistics import channel_statistics
+from pennyweight.data.stream import Stream, parts, pictures
 
 __all__ = [
     "SPLITS",
@@ -23,13 +25,17 @@ __all__ = [
     "Pictures",
     "Policy",
     "Sample",
+    "Share",
     "Source",
     "Split",
     "Splits",
     "Stored",
+    "Stream",
     "Unreadable",
     "channel_statistics",
     "open",
+    "parts",
+    "pictures",
     "require_enough",
     "split",
     "unseen",

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pennyweight.core.errors import InputError
 from pennyweight.data.draws import draws
 
 __all__ = ["Balance", "Balancing", "balanced_count", "balanced_order"]
@@ -30,13 +31,20 @@ class Balance:
     weights: NDArray[np.float32] | None = None
 
     @classmethod
-    def of(cls, targets: NDArray[np.int64], classes: int, how: Balancing = "auto") -> Balance:
-        """Chosen by the imbalance of `targets` (N,): nothing below 3, weights below 20, sampling from there."""
+    def of(
+        cls, targets: NDArray[np.int64], classes: int, how: Balancing = "auto", *, streamed: bool = False
+    ) -> Balance:
+        """Chosen by the imbalance of `targets` (N,): nothing below 3, weights below 20, sampling from there.
+
+        Of what is `streamed` no picture is shown again in an epoch, so there are weights only; InputError when asked.
+        """
         counts = np.bincount(targets, minlength=classes)
         there = counts[counts > 0]
         ratio = float(there.max() / there.min())
         if how == "auto":
-            how = "none" if ratio < WEIGH_FROM else "weights" if ratio < SAMPLE_FROM else "sampling"
+            how = "none" if ratio < WEIGH_FROM else "weights" if streamed or ratio < SAMPLE_FROM else "sampling"
+        elif how == "sampling" and streamed:
+            raise InputError("balance=sampling shows rare pictures again, which a stream cannot; --set balance=weights")
         if how != "weights":
             return cls(how, ratio)
         # Their mean over the pictures is 1, so that the rate of learning stays.

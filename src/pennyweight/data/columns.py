@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from pennyweight.core.errors import SourceError
 from pennyweight.data.folder import SPLIT_NAMES
 from pennyweight.data.source import Split
 
-__all__ = ["COLUMNS", "column", "label_names", "split_name"]
+__all__ = ["COLUMNS", "column", "label_names", "split_name", "split_of"]
 
 COLUMNS = {
     "picture": ("image", "img", "picture", "photo", "jpg", "png", "bytes"),
@@ -31,6 +32,11 @@ def split_name(value: object, where: str) -> Split | None:
     if text and text not in SPLIT_NAMES:
         raise SourceError(f"{where} is of the split '{value}'; splits are {', '.join(SPLIT_NAMES)}")
     return SPLIT_NAMES.get(text)
+
+
+def split_of(name: str) -> Split | None:
+    """The split that a file's or folder's name begins with: `train-00000.parquet`."""
+    return SPLIT_NAMES.get(re.split(r"[-_.]", name.lower())[0])
 
 
 def label_names(

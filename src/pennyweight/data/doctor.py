@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pennyweight.core.errors import ImageError
+from pennyweight.core.errors import ImageError, SourceError
 from pennyweight.core.images import Header, Pixels, decode, header
 from pennyweight.core.machine import cores
 from pennyweight.data.neighbours import Look, look, near_pairs
@@ -113,7 +113,14 @@ class _Seen(NamedTuple):
 
 
 def diagnose(source: Source, *, quick: bool = False, advance: Callable[[int], None] = lambda count: None) -> Diagnosis:
-    """Look at every picture of a source; `quick` leaves out near duplicates. `advance(1)` is called after each."""
+    """Look at every picture of a source; `quick` leaves out near duplicates. `advance(1)` is called after each.
+
+    Raises SourceError for a stream, whose pictures cannot be read one by one.
+    """
+    if source.streamed:
+        raise SourceError(
+            f"{source.address} is streamed, and the doctor looks at pictures alone; look at a part of it, in a folder"
+        )
 
     def see(sample: Sample) -> _Seen:
         try:

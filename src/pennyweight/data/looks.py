@@ -10,7 +10,7 @@ from pennyweight.core.errors import ImageError
 from pennyweight.core.images import Header, header
 from pennyweight.data.source import Sample
 
-__all__ = ["Looks", "looks"]
+__all__ = ["Looks", "looks", "suited"]
 
 PHOTO_SIZE = 224
 SMALL_SIZE = 64
@@ -25,11 +25,13 @@ class Looks(NamedTuple):
 
 
 def looks(samples: Sequence[Sample]) -> Looks:
-    """Look at the headers of up to 200 samples, spread evenly; those that cannot be read say nothing.
+    """Look at the headers of up to 200 samples, spread evenly; those that cannot be read say nothing."""
+    return suited([found for sample in samples[:: max(1, len(samples) // LOOKED_AT)] if (found := _header(sample))])
 
-    224 for photographs; for small pictures the typical short side, to a multiple of 32.
-    """
-    seen = [found for sample in samples[:: max(1, len(samples) // LOOKED_AT)] if (found := _header(sample))]
+
+def suited(seen: Sequence[Header]) -> Looks:
+    """What suits pictures with such headers: 224 for photographs, for small ones the typical short side, to a multiple
+    of 32."""
     if not seen:
         return Looks(PHOTO_SIZE, 3)
     short = statistics.median(min(found.height, found.width) for found in seen)

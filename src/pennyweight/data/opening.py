@@ -1,4 +1,4 @@
-"""From a string to a source: a path, the name of a folder under $PENNYWEIGHT_DATA, or a named set."""
+"""From a string to a source: a path, a folder's name under $PENNYWEIGHT_DATA, a named set, or shards to be streamed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from pennyweight.core.files import as_text
 from pennyweight.data import archives, manifest, parquet
 from pennyweight.data.arrays import npz
 from pennyweight.data.folder import folder
+from pennyweight.data.index import Index
 from pennyweight.data.sets import SETS, named_set
+from pennyweight.data.shards import is_address, is_shard, of_files, open_shards
 from pennyweight.data.source import Source
 
 __all__ = ["open"]
@@ -39,6 +41,8 @@ def _open(text: str, group_by: str | None) -> Source:
     if not text:
         raise SourceError("no source was named; give a folder with a folder for each class, or a named set")
     path = Path(text).expanduser()
+    if is_address(text) and not path.exists():
+        return Index.of(open_shards(text)).source()
     if as_text(path.resolve()) != str(path.resolve()):
         raise SourceError(f"{as_text(path.resolve())} has a name that is not UTF-8, which a run cannot keep; rename it")
     if text == "digits":  # the one set that is always here
@@ -65,6 +69,8 @@ def _path(path: Path, *, name: str, address: str, group_by: str | None, inside: 
     if path.is_dir():
         return _folder(path, name, address, group_by, inside)
     lower = path.name.lower()
+    if lower.endswith(".tar") and is_shard(path):
+        return replace(Index.of(of_files([str(path.resolve())], address=address)).source(), name=name)
     if lower.endswith(archives.SUFFIXES):
         made = archives.unpacked(path)
         opened = _path(_innermost(made.folder), name=name, address=address, group_by=group_by, inside=True)
@@ -83,11 +89,14 @@ def _path(path: Path, *, name: str, address: str, group_by: str | None, inside: 
 
 
 def _folder(path: Path, name: str, address: str, group_by: str | None, inside: bool) -> Source:
-    """A folder of class folders, of Parquet files, or with a manifest beside its pictures."""
+    """A folder of class folders, of Parquet files, of shards, or with a manifest beside its pictures."""
     files = [child for child in _children(path) if child.is_file()]
     tables = [file for file in files if file.suffix.lower() == ".parquet"]
     if tables and all(parquet.has_pictures(file) for file in tables):
         return parquet.parquet(tables, name=name, address=address, group_by=group_by)
+    tars = [str(file.resolve()) for file in files if file.suffix.lower() == ".tar"]
+    if len(tars) == len(_children(path)) > 0 and not inside:
+        return replace(Index.of(of_files(tars, address=address)).source(), name=name)
     manifests = [file for file in files if file.suffix.lower() in manifest.SUFFIXES and file.stem.lower() in MANIFESTS]
     if len(manifests) == 1:
         return manifest.manifest(manifests[0], name=name, address=address, group_by=group_by, inside=inside)

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pennyweight.core.errors import SourceError
-from pennyweight.data.columns import COLUMNS, column, label_names, split_name
-from pennyweight.data.folder import SPLIT_NAMES
+from pennyweight.data.columns import COLUMNS, column, label_names, split_name, split_of
 from pennyweight.data.looks import looks
 from pennyweight.data.source import Sample, Source, Split
 
-__all__ = ["has_pictures", "parquet", "rows"]
+__all__ = ["columns_of", "content_of", "has_pictures", "parquet", "rows"]
 
 KEPT_GROUPS = 8
 
@@ -51,25 +49,46 @@ def parquet(files: Sequence[Path], *, name: str, address: str, group_by: str | N
 
     Raises SourceError for files without a column of pictures and one of labels.
     """
-    splits: dict[Path, Split | None] = {path: _split_of(path) for path in files}
+    splits: dict[Path, Split | None] = {path: split_of(path.stem) for path in files}
     if None in splits.values():
         splits = dict.fromkeys(files)
     read: list[tuple[Sample, str]] = []
     names: Sequence[str] | None = None
     for path in files:
         table = _file(path)
-        picture, label = _picture_column(table), column(table.schema_arrow.names, "label")
-        if picture is None or label is None:
-            raise SourceError(
-                f"{path} has the columns {', '.join(table.schema_arrow.names)}; pictures need one of "
-                f"{', '.join(COLUMNS['picture'])} with the bytes of files, and one of {', '.join(COLUMNS['label'])}"
-            )
-        names = names or _label_names(table, label)
-        read += _samples(path, table, picture, label, splits[path], group_by)
+        columns = columns_of(table, path)
+        names = names or columns.names
+        read += _samples(path, table, columns.picture, columns.label, splits[path], group_by)
     labels, number = label_names([found for _, found in read], names, name)
     samples = tuple(Sample(s.picture, number[found], s.digest, s.split, s.name, s.group) for s, found in read)
     suits = looks(samples)
     return Source(name=name, address=address, labels=labels, samples=samples, size=suits.size, channels=suits.channels)
+
+
+class Columns(NamedTuple):
+    """Where a table has pictures and classes."""
+
+    picture: str
+    label: str
+    names: Sequence[str] | None
+    """Of numbered classes, where the file says them as Hugging Face does."""
+
+
+def columns_of(table: Any, where: object) -> Columns:
+    """The columns of an open file. Raises SourceError for a table without pictures or classes."""
+    picture, label = _picture_column(table), column(table.schema_arrow.names, "label")
+    if picture is None or label is None:
+        raise SourceError(
+            f"{where} has the columns {', '.join(table.schema_arrow.names)}; pictures need one of "
+            f"{', '.join(COLUMNS['picture'])} with the bytes of files, and one of {', '.join(COLUMNS['label'])}"
+        )
+    return Columns(picture, label, _label_names(table, label))
+
+
+def content_of(value: Any) -> bytes:
+    """A picture file out of its cell: bytes, or a struct with `bytes`."""
+    value = value.get("bytes") if isinstance(value, dict) else value
+    return bytes(value or b"")
 
 
 def rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -120,9 +139,7 @@ def _group(path: Path, column: str, group: int) -> Any:
 
 
 def _bytes(pictures: Any, row: int) -> bytes:
-    value = pictures[row].as_py()
-    value = value.get("bytes") if isinstance(value, dict) else value
-    return bytes(value or b"")
+    return content_of(pictures[row].as_py())
 
 
 def _picture_column(table: Any) -> str | None:
@@ -139,14 +156,9 @@ def _picture_column(table: Any) -> str | None:
 
 
 def _label_names(table: Any, label: str) -> Sequence[str] | None:
-    """The names of numbered classes, where the file says them as Hugging Face does."""
     said = (table.schema_arrow.metadata or {}).get(b"huggingface")
     try:
         names = json.loads(said)["info"]["features"][label]["names"] if said else None
     except (ValueError, KeyError, TypeError):
         return None
     return [str(name) for name in names] if isinstance(names, list) else None
-
-
-def _split_of(path: Path) -> Split | None:
-    return SPLIT_NAMES.get(re.split(r"[-_.]", path.stem.lower())[0])

@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,9 @@ from pennyweight.core.errors import ImageError
 from pennyweight.core.images import Pixels
 from pennyweight.core.machine import cores
 from pennyweight.core.preprocess import Preprocess
-from pennyweight.data.augment import Augment, Mixed
+from pennyweight.data.augment import Augment
 from pennyweight.data.balance import Balance, balanced_count, balanced_order
+from pennyweight.data.batch import Batch
 from pennyweight.data.crops import padded
 from pennyweight.data.decoded import DecodedCache
 from pennyweight.data.draws import draws
@@ -26,35 +28,13 @@ from pennyweight.data.source import Sample, Unreadable
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Batch", "Pictures"]
+__all__ = ["Pictures"]
 
 KEEP_BYTES = 2 << 30
 CHUNK = 16
 """Pictures that a thread decodes before it reports."""
 AHEAD_BYTES = 128 << 20
 """Batches that are made before they are asked for, at least two."""
-
-
-class Batch(NamedTuple):
-    """Some pictures and their classes."""
-
-    pixels: Pixels | torch.Tensor
-    """(B, H, W, C); a tensor where it was made on an accelerator."""
-    targets: NDArray[np.int64]
-    """(B,)"""
-    mixed: Mixed | None = None
-    """What each picture was mixed with, if it was."""
-
-    def parts(self, count: int) -> list[Batch]:
-        """Itself in `count` nearly equal parts."""
-        if count == 1:
-            return [self]
-        return [self.rows(numbers) for numbers in np.array_split(np.arange(len(self.targets)), count)]
-
-    def rows(self, numbers: NDArray[np.int64]) -> Batch:
-        """Some of its pictures."""
-        mixed = None if self.mixed is None else Mixed(self.mixed.targets[numbers], self.mixed.share[numbers])
-        return Batch(self.pixels[numbers], self.targets[numbers], mixed)
 
 
 class Pictures:
@@ -102,6 +82,11 @@ class Pictures:
     def fits(self) -> bool:
         """Whether they can be kept in memory."""
         return len(self) * int(np.prod(self._stored.shape)) <= self._keep_bytes
+
+    @property
+    def advice(self) -> str:
+        """What would make loading quicker, besides cores and less work."""
+        return "" if self.kept else "room for decoded pictures (a larger disk at $PENNYWEIGHT_CACHE), "
 
     @property
     def kept(self) -> bool:
@@ -178,7 +163,10 @@ class Pictures:
 
     def pixels(self, numbers: NDArray[np.int64]) -> Pixels:
         """(B,) numbers of samples -> (B, H, W, C), as `preprocess` gives them."""
-        stored = self._pixels(numbers)
+        return self._middle(self._pixels(numbers))
+
+    def _middle(self, stored: Pixels) -> Pixels:
+        """Pictures as they are kept, cut to the input's size."""
         size, side = self.preprocess.size, self._stored.size + 2 * (self._edge if self._kept is not None else 0)
         start = round((side - size) / 2)
         return stored[:, start : start + size, start : start + size] if side > size else stored
@@ -209,13 +197,21 @@ class Pictures:
         return self.balance is not None and self.balance.how == "sampling"
 
     def epoch(
-        self, epoch: int, *, batch: int, seed: int, augment: Augment, device: torch.device | None = None
+        self,
+        epoch: int,
+        *,
+        batch: int,
+        seed: int,
+        augment: Augment,
+        device: torch.device | None = None,
+        start: int = 0,
     ) -> Iterator[Batch]:
         """Every picture once, in the order of (seed, epoch), changed by `augment`; by `balance`, classes equally often.
 
         Batches have nearly equal sizes of at most `batch`, of at least 2 because one would break batch norm
-        (so an odd number in batches of 2 has one of 3). The next ones are made while one is used. Where `device` is an
-        accelerator, whole batches are cropped, mirrored and mixed there, with the same bytes.
+        (so an odd number in batches of 2 has one of 3). The next ones are made while one is used; the first `start` are
+        passed over. Where `device` is an accelerator, whole batches are cropped, mirrored and mixed there, with the
+        same bytes.
         """
         self._repeat_edges(augment)
         self.heavy = augment.policy != "none"
@@ -227,17 +223,21 @@ class Pictures:
             times = np.zeros(len(order), np.int64)
 
         def make(turn: NDArray[np.int64]) -> Batch:
-            return self._batch(order[turn], times[turn], epoch, seed, augment, device)
+            return self._batch(self._pixels(order[turn]), order[turn], times[turn], epoch, seed, augment, device)
 
         turns = np.array_split(np.arange(len(order)), self.steps(batch))
+        yield from self._ahead((partial(make, turn) for turn in turns[start:]), batch)
+
+    def _ahead(self, makes: Iterator[Callable[[], Batch]], batch: int) -> Iterator[Batch]:
+        """What each of `makes` gives, in their order; the next ones are made while one is used."""
         ahead = max(2, min(2 * cores(), AHEAD_BYTES // max(1, batch * int(np.prod(self._stored.shape)))))
         self.waited_s = 0.0
         made: deque[Future[Batch]] = deque()
         # Of its own: a batch that is not kept waits for the pool that decodes.
         pool = ThreadPoolExecutor(max_workers=cores())
         try:
-            for turn in turns:
-                made.append(pool.submit(make, turn))
+            for make in makes:
+                made.append(pool.submit(make))
                 if len(made) > ahead:
                     yield self._waited(made.popleft())
             while made:
@@ -253,6 +253,7 @@ class Pictures:
 
     def _batch(
         self,
+        pixels: Pixels | torch.Tensor,
         numbers: NDArray[np.int64],
         times: NDArray[np.int64],
         epoch: int,
@@ -260,7 +261,6 @@ class Pictures:
         augment: Augment,
         device: torch.device | None,
     ) -> Batch:
-        pixels: Pixels | torch.Tensor = self._pixels(numbers)
         if device is not None and device.type != "cpu":
             import torch
 

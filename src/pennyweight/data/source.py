@@ -83,6 +83,8 @@ class Source:
     """What a person should know of how the source was read."""
     unreadable: tuple[Unreadable, ...] = ()
     """What was found already on opening to be no file that can be read; no sample stands for it."""
+    streamed: bool = False
+    """Whether pictures come in the order of their shards, and to read one alone is slow."""
 
     def __post_init__(self) -> None:
         if len(self.labels) < 2:

@@ -1,185 +1,255 @@
-"""Sets that outgrow a machine: shards read as they come, each rank its own share, resumed at the next sample.
+"""Pictures of a set that outgrows a machine: read as they come, each rank its own share, resumed at the next sample.
 
-`hf:NAME` from the Hugging Face hub, and WebDataset or Parquet shards by their addresses (local, http, S3), all by the
-`datasets` library (the extra `scale`). Samples are shuffled in blocks: where a block starts is a state of the library,
-and the order in it is drawn from (seed, epoch, block), so a stop in the middle of one is known by a number.
+An epoch takes the shards in an order of its own, and shuffles samples in blocks: all of it is drawn from (seed, epoch,
+sample), so a stop is known by the number of steps that are done, and what lies before it is not read again.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice, product
-from typing import Any
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pennyweight.core.errors import ImageError, SourceError
 from pennyweight.core.images import Pixels
-from pennyweight.core.machine import cores
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data.augment import Augment
-from pennyweight.data.columns import COLUMNS
+from pennyweight.data.batch import Batch, Share
+from pennyweight.data.decoded import DecodedCache
 from pennyweight.data.draws import draws
-from pennyweight.data.pictures import Batch
-from pennyweight.data.source import Unreadable
+from pennyweight.data.index import Index, Streamed
+from pennyweight.data.pictures import CHUNK, KEEP_BYTES, Pictures
+from pennyweight.data.shards import open_shards
+from pennyweight.data.source import SPLITS, Sample, Source, Split, Unreadable
+from pennyweight.data.splits import Splits
 
-__all__ = ["Stream", "shards"]
+if TYPE_CHECKING:
+    import torch
 
-HUB = "hf:"
+__all__ = ["Stream", "parts", "pictures"]
+
 BLOCK = 2048
 """Samples that are shuffled together; they are held as encoded files."""
-LABELS = ("cls", *COLUMNS["label"])
-ENDINGS = {".tar": "webdataset", ".parquet": "parquet"}
+UNEVEN = 1.1
+"""A share of whole shards may be so many times another's; from there on every rank reads all and takes its part."""
 
 
-class Stream:
-    """A share of a streamed set, as batches. `rank` of `world` says which share: together they are the whole, once.
+class Stream(Pictures):
+    """Pictures of a streamed split. `rank` of `world` says whose share `epoch` gives: together they are all, once.
 
-    `address` is `hf:NAME`, or shards with braces: `https://…/train-{000..099}.tar`, `s3://…/{a,b}.parquet`. `labels`
-    are the class names where samples carry names; numbers are taken as they are. With `margin`, `epoch` crops within
-    what `preprocess` resizes to. Raises SourceError for an address that is none, MissingPart without `datasets`.
+    `source` is a streamed source, or an address of one: `hf:NAME`, or shards with braces, `https://…/train-{000..099}.tar`
+    or `s3://…/{a,b}.parquet`; then `labels` may name its classes. `samples` are those of the `split` unless they are
+    given. What cannot be read is left out: `unreadable` names it. `read` keeps pictures as Pictures does, with
+    `keep_bytes` of 0 none. Raises SourceError for an address that is none, MissingPart without `datasets`.
     """
 
     def __init__(
         self,
-        address: str,
+        source: str | Source,
         preprocess: Preprocess,
         *,
-        split: str = "train",
+        split: Split = "train",
+        samples: Sequence[Sample] | None = None,
         labels: Sequence[str] | None = None,
         rank: int = 0,
         world: int = 1,
-        margin: bool = False,
         block: int = BLOCK,
+        keep_bytes: int = 0,
+        **options: Any,
     ) -> None:
         if not 0 <= rank < world:
             raise SourceError(f"rank {rank} of {world} is none; ranks are 0 to {world - 1}")
-        self.address = address
-        self.preprocess = preprocess
-        self.unreadable: list[Unreadable] = []
-        """What could not be read so far, and was left out."""
-        self._stored = Preprocess(**{**preprocess.to_dict(), "size": preprocess.resize}) if margin else preprocess
-        self._split, self._rank, self._world, self._block = split, rank, world, block
-        self._numbers = None if labels is None else {label: number for number, label in enumerate(labels)}
-        self._files = () if address.startswith(HUB) else shards(address)
-        self._state: dict[str, Any] = {}
+        opened = source if isinstance(source, Source) else Index.of(open_shards(source)).source(labels)
+        if samples is None:
+            samples = [sample for sample in opened.samples if sample.split in (split, None)]
+        # As they come: a split may have put them in another order.
+        samples = sorted(samples, key=_place)
+        super().__init__(samples, preprocess, keep_bytes=keep_bytes, **options)
+        self.unreadable: tuple[Unreadable, ...] = opened.unreadable
+        self._rank, self._world, self._block = rank, world, block
+        picture = opened.samples[0].picture
+        assert isinstance(picture, Streamed)
+        self._index = picture.index
+        self._state: dict[str, int] = {}
+        self._resumed: dict[str, int] = {}
 
-    def epoch(self, epoch: int, *, batch: int, seed: int, augment: Augment) -> Iterator[Batch]:
-        """This rank's share once, in the order of (seed, epoch), in batches; the last one may be smaller.
+    @property
+    def advice(self) -> str:
+        return "shards that lie nearer, "
 
-        After `resume`, the epoch of the state goes on where it stopped.
+    def alone(self) -> Stream:
+        """The same, of which every rank sees all."""
+        other = copy.copy(self)
+        other._rank, other._world = 0, 1
+        return other
+
+    def read(self, advance: Callable[[int], None] = lambda count: None) -> tuple[Unreadable, ...]:
+        """Decode what is to be kept; what is not has been read once already, when its shards were opened."""
+        if self._keep_bytes or self._cache is not None:
+            return super().read(advance)
+        advance(len(self))
+        return ()
+
+    def epoch(
+        self,
+        epoch: int,
+        *,
+        batch: int,
+        seed: int,
+        augment: Augment,
+        device: torch.device | None = None,
+        start: int = 0,
+    ) -> Iterator[Batch]:
+        """This rank's share once, in the order of (seed, epoch), as so many batches as every other rank's.
+
+        `start` of them are done already: reading begins at the block in which the next one lies. After `resume`, the
+        epoch of the state goes on where it stopped.
         """
-        state, self._state = self._state, {}
-        if state.get("epoch") != epoch:
-            state = {"epoch": epoch, "start": None, "blocks": 0, "done": 0}
-        examples = self._examples(epoch, seed)
-        if state["start"] is not None:
-            examples.load_state_dict(state["start"])
-        with ThreadPoolExecutor(max_workers=cores()) as pool:
-            source = iter(examples)
-            while True:
-                start = examples.state_dict()
-                block = list(islice(source, self._block))
-                if not block:
-                    return
-                ids = np.arange(len(block)) + state["blocks"] * self._block
-                order = np.argsort(draws(seed, epoch, ids * self._world + self._rank, 1)[:, 0], kind="stable")
-                for at in range(state["done"], len(order), batch):
-                    turn = order[at : at + batch]
-                    made = self._batch(pool, [block[number] for number in turn], ids[turn], epoch, seed, augment)
-                    # What a stop after this batch resumes from: the block, and how much of it is done.
-                    after = min(at + batch, len(order))
-                    self._state = {"epoch": epoch, "start": start, "blocks": state["blocks"], "done": after}
-                    if made is not None:
-                        yield made
-                state = {**state, "blocks": state["blocks"] + 1, "done": 0}
+        if self.kept:
+            yield from super().epoch(epoch, batch=batch, seed=seed, augment=augment, device=device, start=start)
+            return
+        if self._resumed.get("epoch") == epoch:
+            start = self._resumed["done"]
+        self._resumed = {}
+        self.heavy = augment.policy != "none"
+        shares = self._shares(seed, epoch)
+        own, steps, block = shares[self._rank], self.steps(batch), self._block
+        order = np.concatenate([_shuffled(own[at : at + block], seed, epoch) for at in range(0, len(own), block)])
+        bounds = _bounds(len(own), steps)
+        images = np.sum([np.diff(_bounds(len(share), steps)) for share in shares], axis=0)
+        have = int(bounds[start]) // block * block
+        coming = self._coming(own[have:])
+        held: dict[int, bytes] = {}
 
-    def state(self) -> dict[str, Any]:
+        def fetch(step: int) -> list[bytes]:
+            nonlocal have
+            # A block ahead, so that each step reads as much as it uses.
+            until = min(int(bounds[step + 1]) + block, len(own))
+            held.update(islice(coming, until - have))
+            have = until
+            return [held.pop(number) for number in order[bounds[step] : bounds[step + 1]].tolist()]
+
+        def make(step: int, fetched: Future[list[bytes]]) -> Batch:
+            numbers = order[bounds[step] : bounds[step + 1]]
+            pixels = self._decoded(numbers.tolist(), fetched.result())
+            made = self._batch(pixels, numbers, np.zeros_like(numbers), epoch, seed, augment, device)
+            return Share(made, int(images[step]))
+
+        reader = ThreadPoolExecutor(max_workers=1)
+        try:
+            makes = (partial(make, step, reader.submit(fetch, step)) for step in range(start, steps))
+            for done, made in enumerate(self._ahead(makes, batch), start + 1):
+                self._state = {"epoch": epoch, "done": done}
+                yield made
+        finally:
+            reader.shutdown(cancel_futures=True)
+        self._state = {}
+
+    def state(self) -> dict[str, int]:
         """Where the stream is, after the batch that was given last; JSON can hold it."""
         return dict(self._state)
 
-    def resume(self, state: Mapping[str, Any]) -> None:
+    def resume(self, state: Mapping[str, int]) -> None:
         """The next `epoch` of that number goes on from there."""
-        self._state = dict(state)
+        self._resumed = dict(state)
 
-    def _examples(self, epoch: int, seed: int) -> Any:
-        """The library's stream of this rank's share; files stand in another order each epoch."""
-        import datasets
-        from datasets.distributed import split_dataset_by_node
+    def in_order(self, batch: int) -> Iterator[Batch]:
+        """Every picture once, as it is, whatever the rank."""
+        if self.kept:
+            yield from super().in_order(batch)
+            return
+        coming = self._coming(np.arange(len(self)))
+        while some := list(islice(coming, batch)):
+            numbers = [number for number, _ in some]
+            pixels = self._middle(self._decoded(numbers, [content for _, content in some]))
+            yield Batch(pixels, self.targets[numbers])
 
-        if self._files:
-            order = np.argsort(draws(seed, epoch, np.arange(len(self._files)), 1)[:, 0], kind="stable")
-            kind = next(kind for ending, kind in ENDINGS.items() if self._files[0].lower().endswith(ending))
-            files = [self._files[number] for number in order]
-            loaded = datasets.load_dataset(kind, data_files={self._split: files}, split=self._split, streaming=True)
-        else:
-            loaded = datasets.load_dataset(self.address.removeprefix(HUB), split=self._split, streaming=True)
-        # Decoding is ours: the same bytes as everywhere.
-        return split_dataset_by_node(loaded.decode(False), self._rank, self._world)
+    def _shares(self, seed: int, epoch: int) -> list[NDArray[np.int64]]:
+        """Each rank's pictures in the order in which they are read: whole shards where those make even shares."""
+        files = self._index.file_of(np.array([_place(sample) for sample in self.samples], np.int64))
+        there, firsts = np.unique(files, return_index=True)
+        pieces = np.split(np.arange(len(files)), firsts[1:])
+        turn = np.argsort(draws(seed, epoch, there, 1)[:, 0], kind="stable")
+        mixed = [pieces[number] for number in turn.tolist()]
+        world = range(self._world)
+        if len(mixed) % self._world == 0:
+            shares = [np.concatenate(mixed[rank :: self._world]) for rank in world]
+            if max(map(len, shares)) <= UNEVEN * min(map(len, shares)):
+                return shares
+        every = np.concatenate(mixed)
+        return [every[rank :: self._world] for rank in world]
 
-    def _batch(
-        self,
-        pool: ThreadPoolExecutor,
-        examples: Sequence[Mapping[str, Any]],
-        ids: NDArray[np.int64],
-        epoch: int,
-        seed: int,
-        augment: Augment,
-    ) -> Batch | None:
-        decoded = list(pool.map(self._decode, examples))
-        kept = [number for number, one in enumerate(decoded) if one is not None]
-        if not kept:
-            return None
-        pixels = np.stack([one[0] for one in decoded if one is not None])
-        targets = np.array([one[1] for one in decoded if one is not None], np.int64)
-        # Samples are told apart on all ranks.
-        samples = ids[kept] * self._world + self._rank
-        changed = augment(pixels, seed=seed, epoch=epoch, samples=samples, size=self.preprocess.size)
-        changed, mixed = augment.mix(changed, targets, seed=seed, epoch=epoch, samples=samples)
-        return Batch(changed, targets, mixed)
-
-    def _decode(self, example: Mapping[str, Any]) -> tuple[Pixels, int] | None:
-        name = str(example.get("__key__") or example.get("__url__") or self.address)
-        picture = next(
-            (value["bytes"] for value in example.values() if isinstance(value, dict) and value.get("bytes")), None
+    def _coming(self, numbers: NDArray[np.int64]) -> Iterator[tuple[int, bytes]]:
+        """The picture files of these numbers; of one shard they stand in its order."""
+        return zip(
+            numbers.tolist(), self._index.pictures([_place(self.samples[number]) for number in numbers]), strict=True
         )
-        label = next((example[key] for key in LABELS if key in example), None)
-        if picture is None or label is None:
-            known = ", ".join(example)
-            raise SourceError(
-                f"a sample of {self.address} has {known}; it needs a picture and one of {', '.join(LABELS)}"
-            )
-        try:
-            return self._stored(picture, name=name), self._number(label)
-        except ImageError as error:
-            self.unreadable.append(Unreadable(name, str(error)))
+
+    def _decoded(self, numbers: Sequence[int], contents: Sequence[bytes]) -> Pixels:
+        """As they are kept. -> (B, H, W, C)"""
+        return np.stack(list(self._pool.map(self._decoded_one, numbers, contents)))
+
+    def _decoded_one(self, number: int, content: bytes) -> Pixels:
+        return self._stored(content, name=self.samples[number].where)
+
+    def _pixels(self, numbers: NDArray[np.int64]) -> Pixels:
+        if self.kept:
+            return super()._pixels(numbers)
+        come = dict(self._coming(np.unique(numbers)))
+        return self._decoded(numbers.tolist(), [come[number] for number in numbers.tolist()])
+
+    def _decode_all(self, row: Callable[[int, Pixels], None], advance: Callable[[int], None]) -> dict[int, str]:
+        """In the order of the shards, which are read once."""
+
+        def decode(come: tuple[int, bytes]) -> tuple[int, str] | None:
+            try:
+                row(come[0], self._decoded_one(*come))
+            except ImageError as error:
+                return come[0], str(error)
             return None
 
-    def _number(self, label: object) -> int:
-        text = label.decode() if isinstance(label, bytes) else str(label)
-        text = text.strip()
-        if self._numbers is not None and text in self._numbers:
-            return self._numbers[text]
-        if not text.isdigit():
-            raise SourceError(f"{self.address} has a class '{text}' that is not among the labels")
-        return int(text)
+        coming = self._coming(np.arange(len(self)))
+        failed: list[tuple[int, str]] = []
+        while some := list(islice(coming, CHUNK * CHUNK)):
+            failed += filter(None, self._pool.map(decode, some))
+            advance(len(some))
+        return dict(failed)
 
 
-def shards(address: str) -> tuple[str, ...]:
-    """The addresses that braces stand for: `a-{00..02}.tar` are three. Raises SourceError for other files."""
-    if not address.lower().endswith(tuple(ENDINGS)):
-        raise SourceError(f"{address} is no address of shards; they end in {' or '.join(ENDINGS)}, or it is {HUB}NAME")
-    parts = re.split(r"(\{[^{}]*\})", address)
-    choices = [_choices(part[1:-1]) if part.startswith("{") else (part,) for part in parts]
-    return tuple("".join(chosen) for chosen in product(*choices))
+def pictures(source: Source, samples: Sequence[Sample], preprocess: Preprocess, **options: Any) -> Pictures:
+    """Samples of a source as Pictures; of a streamed one those that are given a `cache` are kept, others come anew."""
+    if not source.streamed:
+        return Pictures(samples, preprocess, **options)
+    keep_bytes = KEEP_BYTES if "cache" in options else 0
+    return Stream(source, preprocess, samples=samples, keep_bytes=keep_bytes, **options)
 
 
-def _choices(text: str) -> tuple[str, ...]:
-    found = re.fullmatch(r"(\d+)\.\.(\d+)", text)
-    if not found:
-        return tuple(text.split(","))
-    low, high = found.groups()
-    return tuple(f"{number:0{len(low)}d}" for number in range(int(low), int(high) + 1))
+def parts(
+    source: Source, splits: Splits, preprocess: Preprocess, *, rank: int = 0, world: int = 1
+) -> dict[Split, Pictures]:
+    """The three splits. Of a stream those that select and score are kept; it trains on this rank's share."""
+    kept: dict[str, Any] = {"cache": DecodedCache()}
+    shared = {"rank": rank, "world": world} if source.streamed else kept
+    last = {name: pictures(source, splits[name], preprocess, **kept) for name in SPLITS[1:]}
+    return {"train": pictures(source, splits.train, preprocess, margin=True, **shared), **last}
+
+
+def _place(sample: Sample) -> int:
+    assert isinstance(sample.picture, Streamed)
+    return sample.picture.number
+
+
+def _shuffled(numbers: NDArray[np.int64], seed: int, epoch: int) -> NDArray[np.int64]:
+    return numbers[np.argsort(draws(seed, epoch, numbers, 1)[:, 0], kind="stable")]
+
+
+def _bounds(count: int, parts: int) -> NDArray[np.int64]:
+    """Where nearly equal parts begin, and the end."""
+    turns = np.arange(parts + 1)
+    return turns * (count // parts) + np.minimum(turns, count % parts)

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennyweight.core.spectral import Projection
+from pennyweight.data.batch import Batch
 from pennyweight.data.draws import draws
-from pennyweight.data.pictures import Batch
 from pennyweight.data.scene import Scene
 
 __all__ = ["AsTheyAre", "Padded", "SceneTiles", "SceneWindows", "tile_steps"]
@@ -91,10 +91,12 @@ class SceneWindows:
         """How many batches `epoch` gives: as few as hold everything, and none of a single window."""
         return max(1, min(-(-len(self) // batch), len(self) // 2))
 
-    def epoch(self, epoch: int, *, batch: int, seed: int, augment: Any, device: Any = None) -> Iterator[Batch]:
+    def epoch(
+        self, epoch: int, *, batch: int, seed: int, augment: Any, device: Any = None, start: int = 0
+    ) -> Iterator[Batch]:
         """Every window once, in the order of (seed, epoch); with `augment.flip` turned and mirrored by its own draw."""
         drawn = draws(seed, epoch, np.arange(len(self)), 2)
-        for numbers in np.array_split(np.argsort(drawn[:, 0], kind="stable"), self.steps(batch)):
+        for numbers in np.array_split(np.argsort(drawn[:, 0], kind="stable"), self.steps(batch))[start:]:
             windows = self.cut(numbers)
             if augment.flip:
                 turned = zip(windows, drawn[numbers, 1], strict=True)
@@ -153,10 +155,12 @@ class SceneTiles:
         """How many batches of tiles there are, of about `batch` marked pixels each."""
         return _steps(len(self.corners), self.mean_marks, batch)
 
-    def epoch(self, epoch: int, *, batch: int, seed: int, augment: Any, device: Any = None) -> Iterator[Batch]:
+    def epoch(
+        self, epoch: int, *, batch: int, seed: int, augment: Any, device: Any = None, start: int = 0
+    ) -> Iterator[Batch]:
         """Every tile once, in the order of (seed, epoch); with `augment.flip` turned and mirrored by its own draw."""
         drawn = draws(seed, epoch, np.arange(len(self.corners)), 2)
-        for numbers in np.array_split(np.argsort(drawn[:, 0], kind="stable"), self.steps(batch)):
+        for numbers in np.array_split(np.argsort(drawn[:, 0], kind="stable"), self.steps(batch))[start:]:
             yield self._join(numbers, drawn[:, 1] if augment.flip else None)
 
 

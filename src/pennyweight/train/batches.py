@@ -22,6 +22,13 @@ class Batches(Protocol):
     def __len__(self) -> int: ...
     def steps(self, batch: int) -> int: ...
     def epoch(
-        self, epoch: int, *, batch: int, seed: int, augment: Augment, device: torch.device | None = None
+        self,
+        epoch: int,
+        *,
+        batch: int,
+        seed: int,
+        augment: Augment,
+        device: torch.device | None = None,
+        start: int = 0,
     ) -> Iterator[Batch]: ...
     def in_order(self, batch: int) -> Iterator[Batch]: ...

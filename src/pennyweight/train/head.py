@@ -39,12 +39,19 @@ class Features:
         return max(1, min(-(-len(self) // batch), len(self) // 2))
 
     def epoch(
-        self, epoch: int, *, batch: int, seed: int, augment: Augment, device: torch.device | None = None
+        self,
+        epoch: int,
+        *,
+        batch: int,
+        seed: int,
+        augment: Augment,
+        device: torch.device | None = None,
+        start: int = 0,
     ) -> Iterator[Batch]:
         """Every picture once, in the order of (seed, epoch); epochs take the views in turn, which hold what changed."""
         view = (epoch - 1) % len(self.values)
         order = np.argsort(draws(seed, epoch, np.arange(len(self)), 1)[:, 0], kind="stable")
-        for rows in np.array_split(order, self.steps(batch)):
+        for rows in np.array_split(order, self.steps(batch))[start:]:
             yield Batch(self.values[view, rows], self.targets[view, rows])
 
     def in_order(self, batch: int) -> Iterator[Batch]:

@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from itertools import islice
 from typing import Any, TypeVar
 
 import numpy as np
@@ -152,16 +151,21 @@ class Training:
         self.watcher.epoch_started(len(progress.history) + 1, self.steps)
         put_in_training(self.network, recipe)
         batches = self.training.epoch(
-            number, batch=recipe.batch, seed=self.seed, augment=recipe.augment, device=self.ranks.device
+            number,
+            batch=recipe.batch,
+            seed=self.seed,
+            augment=recipe.augment,
+            device=self.ranks.device,
+            start=progress.sums.steps,
         )
-        for batch, waited_s in _timed(islice(batches, progress.sums.steps, None)):
+        for batch, waited_s in _timed(batches):
             started = time.perf_counter()
             loss, right = self.step(batch)
             loss, right, due, stopping = self.ranks.sum([loss, right, *self.keeper.wish])
             self._check_loss(loss)
-            progress.sums.add(loss, right, len(batch.targets), waited_s, time.perf_counter() - started)
+            progress.sums.add(loss, right, batch.images, waited_s, time.perf_counter() - started)
             progress.step += 1
-            self.watcher.step(loss, len(batch.targets), right=right, waited_s=waited_s)
+            self.watcher.step(loss, batch.images, right=right, waited_s=waited_s)
             if due or stopping:
                 self.keep()
             if stopping:
@@ -172,13 +176,13 @@ class Training:
         progress = self.progress
         progress.optimizer.zero_grad()
         try:
-            loss, right = self._gradients(self.ranks.part(batch), len(batch.targets))
+            loss, right = self._gradients(self.ranks.part(batch), batch.images)
         except RuntimeError as error:
             if not _out_of_memory(error):
                 raise self.ranks.explain(error) from error
             parts = self.recipe.accumulate
             raise InputError(
-                f"memory does not hold a step of {len(batch.targets)} pictures in {parts} parts; "
+                f"memory does not hold a step of {batch.images} pictures in {parts} parts; "
                 f"--set accumulate={parts * 2} takes it in smaller ones, and a smaller --batch would work too"
             ) from error
         if self.recipe.clip_norm:

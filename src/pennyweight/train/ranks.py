@@ -16,7 +16,7 @@ from accelerate.utils import InitProcessGroupKwargs
 from torch import nn
 
 from pennyweight.core.errors import PennyweightError
-from pennyweight.data import Batch
+from pennyweight.data import Batch, Share
 
 __all__ = ["PATIENCE_S", "Ranks"]
 
@@ -48,8 +48,8 @@ class Ranks:
         return prepared
 
     def part(self, batch: Batch) -> Batch:
-        """This rank's share of a batch, nearly as large as every other's."""
-        if self.count == 1:
+        """This rank's share of a batch, nearly as large as every other's; of a stream it is one already."""
+        if self.count == 1 or isinstance(batch, Share):
             return batch
         return batch.rows(np.array_split(np.arange(len(batch.targets)), self.count)[self.number])
 

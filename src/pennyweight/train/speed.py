@@ -202,8 +202,8 @@ class _Few:
     def steps(self, batch: int) -> int:
         return len(self.batches)
 
-    def epoch(self, epoch: int, *, batch: int, seed: int, augment: Any, device: Any = None) -> Any:
-        return iter(self.batches)
+    def epoch(self, epoch: int, *, batch: int, seed: int, augment: Any, device: Any = None, start: int = 0) -> Any:
+        return iter(self.batches[start:])
 
     def in_order(self, batch: int) -> Any:
         return iter(self.batches)

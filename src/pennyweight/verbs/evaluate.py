@@ -81,7 +81,7 @@ def evaluate(
     numbers = numbers_of(opened.labels, classifier.labels, source=opened.name)
     if split == "test" and isinstance(trained, Run):
         samples = _unseen(trained, samples, opened.name, left_out)
-    pictures = data.Pictures(samples, classifier.preprocess, cache=data.DecodedCache())
+    pictures = data.pictures(opened, samples, classifier.preprocess, cache=data.DecodedCache())
     unreadable = pictures.read()
     for each in unreadable:
         left_out(each)

@@ -128,10 +128,7 @@ def fit(
     first = not ranks.number
     network, adapted = plan.make()
     network.to(ranks.device)
-    cache = data.DecodedCache()
-    pictures = {
-        name: data.Pictures(splits[name], plan.preprocess, cache=cache, margin=name == "train") for name in data.SPLITS
-    }
+    pictures = data.parts(opened, splits, plan.preprocess, rank=ranks.number, world=ranks.count)
     unreadable = list(opened.unreadable)
     with TrainingProgress(plan.recipe.epochs, None if progress and first else Console(quiet=True)) as shown:
         for note in (*opened.notes, *splits.notes, *plan.why, *adapted):
@@ -142,7 +139,9 @@ def fit(
         for left_out in unreadable:
             shown.note(f"left out: {left_out.reason}")
         data.require_enough(opened, unreadable, *pictures.values())
-        balance = data.Balance.of(pictures["train"].targets, len(opened.labels), plan.recipe.balance)
+        balance = data.Balance.of(
+            pictures["train"].targets, len(opened.labels), plan.recipe.balance, streamed=opened.streamed
+        )
         pictures["train"].balance = balance
         plan = _with_statistics(plan, pictures)
         for line in dict.fromkeys(filter(None, (*(part.note for part in pictures.values()), balance.note))):

@@ -93,6 +93,8 @@ def _head(work: Work, recipe: Recipe) -> list[Epoch]:
     features = {}
     for split, views in (("train", recipe.views), ("val", 0)):
         pictures = work.pictures[split]  # type: ignore[index]
+        if isinstance(pictures, data.Stream):  # every rank learns from the features of all
+            pictures = pictures.alone()
         with work.shown.phase(f"features of {split}", len(pictures) * max(views, 1)) as phase:
             features[split] = extract(
                 work.network,
@@ -143,9 +145,8 @@ def _shared(work: Work) -> dict[str, Any]:
 
 def _loader_bound(pictures: data.Pictures, epoch: Epoch) -> str:
     """That training waits for its pictures, and what would change it."""
-    kept = "" if pictures.kept else "room for decoded pictures (a larger disk at $PENNYWEIGHT_CACHE), "
     policy = "--set policy=none, " if pictures.heavy else ""
     return (
         f"loading holds training back: {epoch.loader_share:.0%} of an epoch went by waiting for pictures; "
-        f"what helps: {kept}{policy}more cores, or a smaller --input"
+        f"what helps: {pictures.advice}{policy}more cores, or a smaller --input"
     )
