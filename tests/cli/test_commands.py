@@ -113,6 +113,7 @@ PROMISED = {
         "--mean": "value",
         "--std": "value",
         "--labels": "value",
+        "--background": "value",
         "--map": "value",
         "--bfloat16": "flag",
         "--json": "flag",

@@ -191,3 +191,45 @@ def test_real_scenes_are_read_as_their_publishers_say(real_scenes: Path) -> None
     assert (water[1:] == water[:-1]).mean() > 0.95
     dark = ridge.cube.mean(axis=2)
     assert dark[water].mean() < 0.5 * dark[~water].mean()
+
+
+def test_envis_ignored_value_is_no_number(tmp_path: Path) -> None:
+    cube = CUBE.copy()
+    cube[2, 3, 1] = -9999
+    write_envi(tmp_path / "cube.img", cube, {"data ignore value": "-9999"})
+    scene = open_scene(tmp_path / "cube.img")
+    assert scene.masked == 1
+    assert not scene.known[2, 3]
+    write_envi(tmp_path / "other.img", CUBE, {"data ignore value": "-9999"})
+    assert isinstance(open_scene(tmp_path / "other.img").cube.base, np.memmap)
+    write_envi(tmp_path / "bad.img", CUBE, {"data ignore value": "none"})
+    with pytest.raises(SourceError, match="a data ignore value that is no number: none"):
+        open_scene(tmp_path / "bad.img")
+
+
+@pytest.mark.parametrize(
+    ("names", "labels"),
+    [
+        ("{sea, corn, b, c, d, e, f, g, h, i, wheat, j, k, l, oats}", ("corn", "wheat", "oats")),
+        ("{sea, corn}", ("class 1", "class 10", "class 14")),
+    ],
+)
+def test_an_envi_map_names_its_classes(tmp_path: Path, names: str, labels: tuple[str, ...]) -> None:
+    save(tmp_path / "cube.npy", CUBE)
+    write_envi(tmp_path / "gt.img", IDS, {"class names": names})
+    assert open_scene(tmp_path / "cube.npy", tmp_path / "gt.img").labels == labels
+
+
+def test_cube_and_label_map_in_one_file_are_told_apart(tmp_path: Path) -> None:
+    savemat(tmp_path / "both.mat", {"cube": CUBE, "gt": IDS})
+    scene = open_scene(tmp_path / "both.mat", tmp_path / "both.mat")
+    assert scene.ids == (1, 10, 14)
+
+
+def test_a_file_that_only_ends_so_is_named(tmp_path: Path) -> None:
+    (tmp_path / "empty.npy").touch()
+    (tmp_path / "text.npy").write_text("no numbers")
+    np.save(tmp_path / "words.npy", np.array(["a", "b"]))
+    for name, reason in (("empty", "cannot read"), ("text", "cannot read"), ("words", "holds no array of numbers")):
+        with pytest.raises(SourceError, match=reason):
+            open_scene(tmp_path / f"{name}.npy")

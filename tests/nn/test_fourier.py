@@ -26,7 +26,7 @@ def test_it_is_the_convolution(height: int, width: int, side: int) -> None:
 
 def test_where_it_pays() -> None:
     enough = SMALLEST_OUTPUT + SMALLEST_KERNEL - 1
-    x = torch.zeros(1, 2, enough, enough)
+    x = torch.rand(1, 2, enough, enough)
     assert not pays(x, SMALLEST_KERNEL)  # a gradient is wanted
     with torch.inference_mode():
         assert pays(x, SMALLEST_KERNEL)
@@ -34,6 +34,9 @@ def test_where_it_pays() -> None:
         assert not pays(x[:, :, 1:], SMALLEST_KERNEL)
         assert not pays(x.double(), SMALLEST_KERNEL)
         with torch.autocast("cpu", torch.bfloat16):
+            assert not pays(x, SMALLEST_KERNEL)
+        for wild in (1e6, float("inf"), float("nan")):  # whose rounding would reach every pixel of its block
+            x[0, 0, 5, 5] = wild
             assert not pays(x, SMALLEST_KERNEL)
 
 
@@ -58,5 +61,6 @@ def test_an_exported_graph_has_plain_convolutions_and_answers_the_same() -> None
     with torch.no_grad():
         exported = torch.export.export(network, (x,))
         assert transforms(exported.graph) == []
-        assert transforms(torch.fx.experimental.proxy_tensor.make_fx(network)(x).graph) != []  # it would be seen
+        traced = torch.fx.experimental.proxy_tensor.make_fx(fourier_conv2d)(x, torch.ones(8, 3, 9, 9), torch.ones(8))
+        assert transforms(traced.graph) != []  # they would be seen
         torch.testing.assert_close(by_spectra, exported.module()(x), rtol=0, atol=1e-5)

@@ -244,7 +244,7 @@ def test_seeds_give_mean_and_deviation_beside_the_baselines(tmp_path: Path) -> N
         ({"window": 99}, "a window of 99 is larger than the scene of 72×64; --window 63 is the most"),
         ({"components": 61}, "61 components cannot be made of 60 bands; take 1 to 60"),
         ({"train": 300}, "has 237 labelled pixels, and --train 300 needs at least 301"),
-        ({"window": 10}, "must be odd, not 10; 11 would do"),
+        ({"window": 10}, "must be odd and at least 1, not 10; 11 would do"),
         ({"windows": 9}, "unknown scene field 'windows'; did you mean 'window'"),
         ({"split": "block"}, "must be one of random, blocks"),
     ],
@@ -345,3 +345,68 @@ def test_salinas_a_is_learned_from_a_tenth_of_its_pixels(real_scenes: Path, tmp_
     pairs = zip(tiles(load_mapper(made).engine, scene.cube), tiles(single, scene.cube), strict=True)
     differences = [float(np.abs(a.outputs.logits - b.outputs.logits).max()) for a, b in pairs]
     assert max(differences) <= 1e-4
+
+
+@pytest.mark.parametrize(
+    "field", [{"erase": 0.9}, {"policy": "rand"}, {"mixup": 1}, {"balance": "sampling"}, {"shift": 0.4}]
+)
+def test_what_a_recipe_would_not_do_is_refused(field: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"recipe field '{next(iter(field))}'.* is for pictures"):
+        fit_scene("scene:synthetic", out=tmp_path / "run", recipe=field, scene={"window": 9}, progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_recipe_by_its_name_leaves_windows_in_their_place(run: pw.Run) -> None:
+    scene = synthetic()
+    options = SceneOptions(window=9)
+    split = split_of(scene, options, seed=0)
+    plan = make_scene_plan(
+        scene, split, "window_cnn", options, recipe={"name": "sprint", "epochs": 2}, config={}, seed=0
+    )
+    assert (plan.recipe.optimizer, plan.recipe.epochs, plan.recipe.shift, plan.recipe.first_size) == ("muon", 2, 0, 1)
+
+
+def test_a_baseline_that_cannot_be_trained_is_said_before_anything_is(tmp_path: Path) -> None:
+    options = {"window": 5, "train": 20}
+    with pytest.raises(InputError, match=r"baseline window_cnn cannot be trained: .*; leave the baselines out"):
+        fit_scene(
+            "scene:synthetic", "spectral_mlp", out=tmp_path / "run", scene=options, with_baselines=True, progress=False
+        )
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_header_of_an_envi_cube_is_not_taken_for_its_map(run: pw.Run, tmp_path: Path) -> None:
+    write_envi(tmp_path / "cube.raw", synthetic().cube.astype(np.float32), {})
+    before = (tmp_path / "cube.hdr").read_bytes()
+    with pytest.raises(InputError, match=r"cube\.hdr exists already; nothing is overwritten"):
+        predict_scene(run, tmp_path / "cube.raw", map=tmp_path / "cube.png")
+    assert (tmp_path / "cube.hdr").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cube.hdr", "cube.raw"]
+
+
+def test_a_class_that_the_network_does_not_know_is_not_judged(run: pw.Run, tmp_path: Path) -> None:
+    scene = synthetic()
+    truth = np.where(scene.targets >= 0, np.array(scene.ids)[scene.targets], 0)
+    truth[0, :5] = 255
+    np.save(tmp_path / "gt.npy", truth)
+    np.save(tmp_path / "cube.npy", scene.cube)
+    files = {"source": tmp_path / "cube.npy", "labels": tmp_path / "gt.npy"}
+    made = predict_scene(run, **files, map=tmp_path / "map.png")
+    assert made.unknown == (255,)
+    assert made.labelled == int(((truth > 0) & (truth < 255)).sum())
+    np.save(tmp_path / "gt.npy", np.where(truth > 0, truth + 300, 0))
+    with pytest.raises(SourceError, match="the network knows no class of the label map of cube"):
+        predict_scene(run, **files, map=tmp_path / "other.png")
+
+
+@pytest.mark.parametrize(
+    ("options", "seed", "message"),
+    [
+        ({"train": float("inf")}, 0, "the training share is a share below 1, or pixels of each class, not inf"),
+        ({"window": -3}, 0, "odd and at least 1, not -3; 1 would do"),
+        ({}, -1, "seed must be at least 0"),
+    ],
+)
+def test_numbers_that_cannot_be_used(options: dict[str, Any], seed: int, message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        fit_scene("scene:synthetic", out=tmp_path / "run", scene=options, seed=seed, progress=False)

@@ -33,6 +33,7 @@ def predict(
         str | None,
         typer.Option(metavar="SOURCE", help="The classes of such weights, as evaluate takes them; of a cube its map."),
     ] = None,
+    background: scene.Background = None,
     map: scene.Map = None,
     bfloat16: scene.Bfloat16 = False,
     json: trained.Json = False,
@@ -42,8 +43,11 @@ def predict(
     if map is not None:
         of_pictures = {"--weights": weights, "--stem": stem, "--input": input, "--config": config, "--mean": mean}
         scene.refuse_those_of_pictures({**of_pictures, "--std": std})
-        scene.predict(run_or_bundle_or_name, paths, map=map, labels=labels, bfloat16=bfloat16, json=json)
+        how = scene.asked(labels=labels, background=background)
+        scene.predict(run_or_bundle_or_name, paths, map=map, labelled=how, bfloat16=bfloat16, json=json)
         return
+    if background is not None:
+        raise InputError("--background is of a cube's label map; it goes with --map")
     from pennyweight.verbs.load import load
 
     classifier = load(

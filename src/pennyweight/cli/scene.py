@@ -125,14 +125,14 @@ def show_bundle(made: "SceneBundle") -> None:
 
 
 def predict(
-    run_or_bundle: str, paths: list[Path], *, map: Path, labels: str | None, bfloat16: bool, json: bool
+    run_or_bundle: str, paths: list[Path], *, map: Path, labelled: Mapping[str, Any], bfloat16: bool, json: bool
 ) -> None:
     """`predict --map`, printed."""
     from pennyweight.verbs.predict_scene import predict_scene
 
     if len(paths) != 1:
         raise InputError(f"--map is of one cube, not of {len(paths)}")
-    made = predict_scene(run_or_bundle, str(paths[0]), map=map, labels=labels, bfloat16=bfloat16)
+    made = predict_scene(run_or_bundle, str(paths[0]), map=map, bfloat16=bfloat16, **labelled)
     if json:
         show.as_json(made.to_dict())
         return
@@ -141,6 +141,9 @@ def predict(
     Console().print(table(None, (Column("class"), Column("pixels"), Column("share", share)), rows))
     if made.masked:
         _say(f"{made.masked:,} pixels without numbers are masked")
+    if made.unknown:
+        unknown = ", ".join(str(number) for number in made.unknown)
+        _say(f"not judged, because the network does not know them: classes {unknown}")
     if made.labelled:
         right = share((made.right or 0) / made.labelled)
         _say(f"{right} of {made.labelled:,} labelled pixels right, training pixels too")

@@ -58,7 +58,10 @@ def read_header(path: Path) -> dict[str, str]:
 
 
 def read_envi(path: Path) -> tuple[NDArray[Any], dict[str, str]]:
-    """A header, or the raw file beside it -> (lines, samples, bands) memory-mapped, and the header's fields."""
+    """A header, or the raw file beside it -> (lines, samples, bands) memory-mapped, and the header's fields.
+
+    Where pixels hold the header's data ignore value, the cube is read whole, with NaN for them.
+    """
     header = path if path.suffix.lower() == ".hdr" else _header_of(path)
     fields = read_header(header)
     try:
@@ -76,8 +79,26 @@ def read_envi(path: Path) -> tuple[NDArray[Any], dict[str, str]]:
     needed = offset + dtype.itemsize * int(np.prod(list(sides.values())))
     if raw.stat().st_size < needed:
         raise SourceError(f"{raw} has {raw.stat().st_size:,} bytes, and {header.name} speaks of {needed:,}")
-    cube = np.memmap(raw, dtype, "r", offset, shape=tuple(sides[name] for name in order))
-    return cube.transpose([order.index(name) for name in ("lines", "samples", "bands")]), fields
+    mapped = np.memmap(raw, dtype, "r", offset, shape=tuple(sides[name] for name in order))
+    cube = mapped.transpose([order.index(name) for name in ("lines", "samples", "bands")])
+    return _without(cube, fields.get("data ignore value", ""), header), fields
+
+
+def _without(cube: NDArray[Any], ignored: str, header: Path) -> NDArray[Any]:
+    """The cube with NaN in every band of a pixel that has the value in one; as it is, still mapped, where none has."""
+    try:
+        value = float(ignored or "nan")
+    except ValueError as error:
+        raise SourceError(f"{header} has a data ignore value that is no number: {ignored}") from error
+    empty = np.zeros(cube.shape[:2], bool)
+    if np.isfinite(value):
+        for row in range(len(cube)):
+            empty[row] = (cube[row] == value).any(axis=-1)
+    if not empty.any():
+        return cube
+    whole = cube.astype(np.float32)
+    whole[empty] = np.nan
+    return whole
 
 
 def write_envi(path: Path, values: NDArray[Any], fields: dict[str, str]) -> None:

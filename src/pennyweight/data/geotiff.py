@@ -34,14 +34,14 @@ def read_geotiff(path: Path) -> tuple[NDArray[Any], dict[str, Any]]:
 
 
 def write_geotiff(path: Path, values: NDArray[Any], place: dict[str, Any]) -> None:
-    """(H, W) -> a GeoTIFF of one band at the same place."""
+    """(H, W) -> a GeoTIFF of one band at the same place; 0 is no data."""
     import rasterio
 
     height, width = values.shape
     with (
         atomic(path) as temporary,
         rasterio.open(
-            temporary, "w", driver="GTiff", height=height, width=width, count=1, dtype=values.dtype, **place
+            temporary, "w", driver="GTiff", height=height, width=width, count=1, dtype=values.dtype, nodata=0, **place
         ) as file,
     ):
         file.write(values, 1)

@@ -35,11 +35,17 @@ class Raster:
     """Where on earth it lies, as its kind says it."""
 
 
-def read_array(address: str, wanted: Callable[[NDArray[Any]], bool], what: str) -> Raster:
+def read_array(
+    address: str,
+    wanted: Callable[[NDArray[Any]], bool],
+    what: str,
+    *,
+    rather: Callable[[NDArray[Any]], bool] = lambda values: True,
+) -> Raster:
     """The array at FILE or FILE#VARIABLE; in a .mat the one that is `wanted`, when it is the only one.
 
-    `what` says to a person what is looked for. Raises SourceError that lists the candidates when there are several or
-    none.
+    Of several that are wanted, the only one that is so `rather` than the others is taken. `what` says to a person what
+    is looked for. Raises SourceError that lists the candidates when there are several or none.
     """
     file, _, variable = address.partition(NAME)
     path = Path(file).expanduser()
@@ -47,14 +53,17 @@ def read_array(address: str, wanted: Callable[[NDArray[Any]], bool], what: str) 
         raise SourceError(f"no file {path}; {what} is read from {', '.join(SUFFIXES)}")
     suffix = path.suffix.lower()
     if suffix == ".mat":
-        return Raster(_choose(path, _read_mat(path), variable, wanted, what))
+        return Raster(_choose(path, _read_mat(path), variable, wanted, what, rather))
     if variable:
         raise SourceError(f"{path} has no variables to name, as {address} does; only .mat files have")
     if suffix == ".npy":
         try:
-            return Raster(np.load(path, mmap_mode="r", allow_pickle=False))
-        except ValueError as error:
-            raise SourceError(f"cannot read {path}: {error}") from error
+            values = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (ValueError, EOFError, OSError) as error:
+            raise SourceError(f"cannot read {path}: {error or 'it is empty'}") from error
+        if not isinstance(values, np.ndarray) or values.dtype.kind not in "biuf":
+            raise SourceError(f"{path} holds no array of numbers; {what} is one")
+        return Raster(values)
     if suffix in (".tif", ".tiff"):
         values, place = read_geotiff(path)
         return Raster(values, "geotiff", place)
@@ -92,7 +101,12 @@ def _read_mat(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def _choose(
-    path: Path, arrays: Mapping[str, NDArray[Any]], variable: str, wanted: Callable[[NDArray[Any]], bool], what: str
+    path: Path,
+    arrays: Mapping[str, NDArray[Any]],
+    variable: str,
+    wanted: Callable[[NDArray[Any]], bool],
+    what: str,
+    rather: Callable[[NDArray[Any]], bool],
 ) -> NDArray[Any]:
     shapes = ", ".join(f"{name} {'×'.join(map(str, value.shape))}" for name, value in arrays.items()) or "no arrays"
     if variable:
@@ -100,8 +114,9 @@ def _choose(
             raise SourceError(f"{path} has no '{variable}'{nearest(variable, arrays)}; it holds {shapes}")
         return arrays[variable]
     fitting = [name for name, value in arrays.items() if wanted(value)]
-    if len(fitting) == 1:
-        return arrays[fitting[0]]
+    best = [name for name in fitting if rather(arrays[name])]
+    if len(best) == 1 or len(fitting) == 1:
+        return arrays[(best or fitting)[0]]
     if not fitting:
         raise SourceError(f"{path} holds nothing that could be {what}; it holds {shapes}")
     raise SourceError(

@@ -46,7 +46,7 @@ def open_scene(
     """`scene:NAME`, or a cube's file with the file of its label map; FILE#VARIABLE names an array of a .mat.
 
     `background` is the id of pixels that nobody labelled; negative ids and NaN are such too. `names` are the classes'
-    names, in the order of their ids. Raises SourceError that says what would do.
+    names, in the order of their ids; an ENVI map may say them itself. Raises SourceError that says what would do.
     """
     if isinstance(source, Scene):
         return source
@@ -64,13 +64,14 @@ def open_scene(
     if background:
         address["background"] = str(background)
     height, width = raster.values.shape[:2]
-    targets, ids = open_label_map(labels, background=background, shape=(height, width))
+    found = _label_map(os.fspath(labels), (height, width))
+    targets, ids = _targets(found.values, background, (height, width), os.fspath(labels))
     return Scene(
         name=name,
         address=address,
         raster=raster,
         targets=targets,
-        labels=_named(ids, names),
+        labels=_named(ids, names or _written(found, ids)),
         ids=ids,
         notes=_notes(raster, targets),
     )
@@ -84,8 +85,24 @@ def open_label_map(
     Abundances are (classes, H, W), (H, W, classes), or (classes, pixels) column by column for a scene of `shape`: the
     largest decides.
     """
-    found = read_array(os.fspath(path), lambda values: _is_label_map(values, shape), "a label map").values
-    return _targets(found, background, shape, os.fspath(path))
+    return _targets(_label_map(os.fspath(path), shape).values, background, shape, os.fspath(path))
+
+
+def _label_map(address: str, shape: tuple[int, int] | None) -> Raster:
+    """The array of a label map; one of the very size is taken before what only could be one."""
+    found = read_array(
+        address, lambda values: _is_label_map(values, shape), "a label map", rather=lambda v: v.shape == shape
+    )
+    if found.values.ndim not in (2, 3) or found.values.size == 0:
+        raise SourceError(f"{address} is no label map of height×width, but {'×'.join(map(str, found.values.shape))}")
+    return found
+
+
+def _written(raster: Raster, ids: Sequence[int]) -> list[str] | None:
+    """What an ENVI classification calls its classes, by id from 0; None where it does not say, or not of each."""
+    names = [name.strip() for name in raster.place.get("class names", "").strip("{} ").split(",")]
+    chosen = [names[number] for number in ids if 0 <= number < len(names)]
+    return chosen if len(chosen) == len(ids) == len({*chosen} - {""}) else None
 
 
 def _published(name: str) -> Scene:

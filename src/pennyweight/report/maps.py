@@ -1,6 +1,6 @@
 """Maps of a scene as pictures: classes with their legend, errors, confidence. Drawn by Pillow, which a bundle needs.
 
-Every region that is large enough carries its class's number, so that no reader depends on colour.
+The place where a class is widest carries its number, where that is wide enough; colours are told apart without it.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ __all__ = ["TileTraining"]
 class TileTraining(nn.Module):
     """(B, channels + 1, H, W), the last channel 1 at N pixels -> (N, classes): what `network` answers for each of them.
 
-    The same logits, and the same gradients but for rounding, as the N windows give one by one; neighbours share the
-    trunk. The pixels come tile by tile, row by row.
+    Without batch norm the same logits, and the same gradients but for rounding, as the N windows give one by one (its
+    statistics are the tiles' while it trains); neighbours share the trunk. The pixels come tile by tile, row by row.
     """
 
     def __init__(self, network: WindowNetwork) -> None:

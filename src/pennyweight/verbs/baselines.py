@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from pennyweight.core.errors import InputError
 from pennyweight.core.spectral import Projection
 from pennyweight.data.scene import Scene
 from pennyweight.data.scene_splits import SceneSplit
@@ -16,21 +17,40 @@ from pennyweight.runtime.scene_mapper import map_scene
 from pennyweight.scoring.baselines import Spectra, nearest_neighbour, rbf_svm
 from pennyweight.verbs.evaluate_scene import judge
 from pennyweight.verbs.learn_scene import learn
-from pennyweight.verbs.scene_plan import SceneOptions, make_scene_plan
+from pennyweight.verbs.scene_plan import SceneOptions, ScenePlan, make_scene_plan
 
-__all__ = ["NETWORKS", "SPECTRAL", "baselines"]
+__all__ = ["NETWORKS", "SPECTRAL", "baseline_plans", "baselines"]
 
 SPECTRAL: dict[str, Callable[..., Any]] = {"nearest neighbour": nearest_neighbour, "RBF-SVM": rbf_svm}
 NETWORKS = ("spectral_mlp", "window_cnn")
 
 
+def baseline_plans(
+    scene: Scene, split: SceneSplit, options: SceneOptions, *, seed: int, besides: str
+) -> dict[str, ScenePlan]:
+    """The networks among the baselines, by name, without `besides`, which is itself what is scored.
+
+    Raises InputError for what one of them refuses, such as a window that is too small.
+    """
+    plans = {
+        name: make_scene_plan(scene, split, name, options, recipe=None, config={}, seed=seed)
+        for name in NETWORKS
+        if name != besides
+    }
+    for name, plan in plans.items():
+        try:
+            plan.make()
+        except InputError as error:
+            raise InputError(f"baseline {name} cannot be trained: {error}; leave the baselines out") from error
+    return plans
+
+
 def baselines(
-    scene: Scene, split: SceneSplit, options: SceneOptions, *, seed: int, shown: TrainingProgress, besides: str
+    scene: Scene, split: SceneSplit, plans: Mapping[str, ScenePlan], *, window: int, shown: TrainingProgress
 ) -> dict[str, dict[str, Any]]:
     """Each baseline's evaluation on the same split, by name; the spectral ones see every band, scaled alone.
 
-    Scaling is fitted on training pixels, whatever the protocol. A network that is itself what is scored, `besides`,
-    stands there once.
+    Scaling is fitted on training pixels, whatever the protocol.
     """
     flat = scene.truth.ravel()
     where = {name: np.unravel_index(getattr(split, name), scene.shape) for name in ("train", "val", "test")}
@@ -42,13 +62,10 @@ def baselines(
         shown.note(f"baseline {name}")
         answers = np.full(flat.shape, -1, np.int64)
         answers[split.test] = classify(seen["train"], seen["val"], values["test"])
-        scored[name] = judge(scene, split, answers, options.window).to_dict()
-    for name in NETWORKS:
-        if name == besides:
-            continue
+        scored[name] = judge(scene, split, answers, window).to_dict()
+    for name, plan in plans.items():
         shown.note(f"baseline {name}")
-        plan = make_scene_plan(scene, split, name, options, recipe=None, config={}, seed=seed)
         network, _ = learn(scene, split, plan)
-        engine = torch_scene_engine(network, plan.projection, window=options.window)
-        scored[name] = judge(scene, split, map_scene(engine, scene.cube).classes, options.window).to_dict()
+        engine = torch_scene_engine(network, plan.projection, window=window)
+        scored[name] = judge(scene, split, map_scene(engine, scene.cube).classes, window).to_dict()
     return scored

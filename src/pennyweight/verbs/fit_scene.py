@@ -29,7 +29,7 @@ from pennyweight.report.scene_page import scene_page
 from pennyweight.runtime.scene_mapper import MASKED, map_scene
 from pennyweight.scoring.leakage import leakage
 from pennyweight.train import Checkpoints, Epoch, Keeper, Recipe
-from pennyweight.verbs.baselines import baselines
+from pennyweight.verbs.baselines import baseline_plans, baselines
 from pennyweight.verbs.evaluate_scene import judge
 from pennyweight.verbs.learn_scene import learn
 from pennyweight.verbs.load_scene import PROJECTION, load_mapper
@@ -66,6 +66,8 @@ def fit_scene(
     split = split_of(opened, options, seed)
     plan = make_scene_plan(opened, split, model, options, recipe=recipe, config=config or {}, seed=seed)
     plan.make()  # what the network refuses is refused before anything is written
+    besides = str(plan.model["name"])
+    others = baseline_plans(opened, split, options, seed=seed, besides=besides) if with_baselines else {}
     asked = _asked(opened, plan, with_baselines)
     folder, record = place(out, f"{opened.name}-{plan.model['name']}", resume=resume, asked=asked)
     if record is not None and record["status"] == "complete":
@@ -90,9 +92,7 @@ def fit_scene(
                 mapped = map_scene(load_mapper(run).engine, opened.cube, advance=phase.advance)
             evaluation = judge(opened, split, mapped.classes, options.window).to_dict()
             if with_baselines:
-                evaluation["baselines"] = baselines(
-                    opened, split, options, seed=seed, shown=shown, besides=str(plan.model["name"])
-                )
+                evaluation["baselines"] = baselines(opened, split, others, window=options.window, shown=shown)
     record |= {"status": "complete", "best": best.to_dict(), "seconds": round(perf_counter() - started, 1)}
     html = scene_page(
         run=record,

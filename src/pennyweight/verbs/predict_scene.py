@@ -39,6 +39,8 @@ class Mapped:
     right: int | None
     """Labelled pixels that are answered rightly, training pixels too; None where nothing is known."""
     labelled: int | None
+    unknown: tuple[int, ...]
+    """Ids of the label map that the network does not know; their pixels are not judged."""
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON keeps it."""
@@ -51,28 +53,36 @@ def predict_scene(
     *,
     map: str | os.PathLike[str],
     labels: str | os.PathLike[str] | None = None,
+    background: int = 0,
     bfloat16: bool = False,
     advance: Callable[[int], None] = lambda count: None,
 ) -> Mapped:
     """Write the class map of a cube to `map` (.png), its confidence and, where labels are known, its errors beside it.
 
     Of an ENVI or GeoTIFF cube a copy of the map follows, at the same place on earth, with the ids that the label map
-    of training had, and 0 where the cube has no numbers. Nothing that exists is overwritten. Raises InputError for
-    other bands than the network knows, SourceError for labels that it does not.
+    of training had (one more where 0 is one of them), and 0 where the cube has no numbers. Nothing that exists is
+    overwritten. Raises InputError for other bands than the network knows, SourceError for a label map of which it
+    knows no class.
     """
     path = Path(map)
+    if not path.name:
+        raise InputError(f"--map {path} names no file; map.png would do")
     if path.suffix.lower() != ".png":
         raise InputError(f"--map {path} is not a .png; {path.with_suffix('.png')} would do")
     mapper = load_mapper(run_or_bundle, bfloat16=bfloat16)
-    scene = open_scene(source, labels)
+    scene = open_scene(source, labels, background=background)
     beside = {part: path.with_name(f"{path.stem}-{part}.png") for part in ("confidence", "errors")}
     copies = {"envi": path.with_suffix(".img"), "geotiff": path.with_suffix(".tif")}
-    wanted = [path, *beside.values(), copies.get(scene.raster.kind, path)]
+    wanted = [path, *beside.values()]
+    if scene.raster.kind in copies:
+        wanted.append(copies[scene.raster.kind])
+    if scene.raster.kind == "envi":
+        wanted.append(path.with_suffix(".hdr"))  # the header of the copy; the cube's own may lie there
     if taken := [file for file in wanted if file.exists()]:
         raise InputError(f"{taken[0]} exists already; nothing is overwritten: name another --map")
     if not path.absolute().parent.is_dir():
         raise InputError(f"cannot write {path}: there is no folder {path.absolute().parent}")
-    truth = None if scene.targets is None else _as_known(scene, mapper.ids)
+    truth, unknown = (None, ()) if scene.targets is None else _as_known(scene, mapper.ids)
     mapped = map_scene(mapper.engine, scene.cube, advance=advance)
     classes = np.where(mapped.classes == MASKED, -1, mapped.classes.astype(np.int16))
     name = scene.name + (" (synthetic)" if scene.synthetic else "")
@@ -92,19 +102,23 @@ def predict_scene(
         mean_confidence=float(mapped.confidence[known].mean()) if known.any() else 0.0,
         right=None if truth is None else int((classes == truth)[truth >= 0].sum()),
         labelled=None if truth is None else int((truth >= 0).sum()),
+        unknown=unknown,
     )
 
 
-def _as_known(scene: Scene, ids: tuple[int, ...]) -> NDArray[np.int16]:
-    """The scene's truth in the network's class numbers."""
-    unknown = sorted(set(scene.ids) - set(ids))
-    if unknown:
+def _as_known(scene: Scene, ids: tuple[int, ...]) -> tuple[NDArray[np.int16], tuple[int, ...]]:
+    """The scene's truth in the network's class numbers, and the ids that it does not know: those pixels are not judged.
+
+    Raises SourceError where it knows none.
+    """
+    unknown = tuple(sorted(set(scene.ids) - set(ids)))
+    if len(unknown) == len(scene.ids):
         raise SourceError(
-            f"the label map of {scene.name} has class {unknown[0]}, which the network does not know; it knows "
+            f"the network knows no class of the label map of {scene.name} ({', '.join(map(str, unknown))}); it knows "
             f"{', '.join(map(str, ids))}"
         )
-    numbers = np.array([ids.index(number) for number in scene.ids], np.int16)
-    return np.where(scene.truth >= 0, numbers[scene.truth], np.int16(-1))
+    numbers = np.array([-1 if number in unknown else ids.index(number) for number in scene.ids], np.int16)
+    return np.where(scene.truth >= 0, numbers[scene.truth], np.int16(-1)), unknown
 
 
 def _save(path: Path, picture: Image.Image) -> str:
@@ -115,8 +129,10 @@ def _save(path: Path, picture: Image.Image) -> str:
 
 def _copy(path: Path, scene: Scene, classes: NDArray[np.int16], ids: tuple[int, ...]) -> str:
     """The map as the cube came: ids of the label map, 0 where nothing is known."""
-    kind = np.uint8 if max(ids) <= np.iinfo(np.uint8).max else np.uint16
-    values = np.where(classes >= 0, np.array(ids)[classes], 0).astype(kind)
+    kinds = (np.uint8, np.uint16, np.uint32)
+    kind = next(kind for kind in kinds if max(ids) + (0 in ids) <= np.iinfo(kind).max)
+    # Where 0 is a class, every id is one more, because 0 says that nothing is known.
+    values = np.where(classes >= 0, np.array(ids)[classes] + (0 in ids), 0).astype(kind)
     if scene.raster.kind == "geotiff":
         write_geotiff(path, values, dict(scene.raster.place))
     else:

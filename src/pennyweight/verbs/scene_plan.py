@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
@@ -17,6 +18,7 @@ from pennyweight.data.scene import ROWS, Scene
 from pennyweight.data.scene_splits import SceneSplit, SplitKind, split_scene
 from pennyweight.data.windows import tile_steps
 from pennyweight.train import Recipe, reproducible
+from pennyweight.train.recipes import named
 
 __all__ = ["SceneOptions", "ScenePlan", "make_scene_plan", "split_of"]
 
@@ -64,8 +66,11 @@ class SceneOptions:
                 )
         if self.window < 1 or self.window % 2 == 0:
             raise InputError(
-                f"a window has a middle pixel: its side must be odd, not {self.window}; {self.window + 1} would do"
+                "a window has a middle pixel: its side must be odd and at least 1, "
+                f"not {self.window}; {max(self.window + 1, 1)} would do"
             )
+        if not 0 < self.train < math.inf:
+            raise InputError(f"the training share is a share below 1, or pixels of each class, not {self.train}")
 
     def to_dict(self) -> dict[str, Any]:
         """As run.json keeps it."""
@@ -101,6 +106,8 @@ class ScenePlan:
 
 def split_of(scene: Scene, options: SceneOptions, seed: int) -> SceneSplit:
     """The split that options and seed give. Raises InputError for a window larger than the scene."""
+    if not 0 <= seed < 2**63:
+        raise InputError(f"seed must be at least 0 and below 2^63, not {seed}")
     height, width = scene.shape
     if options.window > min(height, width):
         most = (min(height, width) - 1) // 2 * 2 + 1
@@ -123,8 +130,6 @@ def make_scene_plan(
     seed: int,
 ) -> ScenePlan:
     """Decide what was not told. Raises InputError for what cannot be used."""
-    if not 0 <= seed < 2**63:
-        raise InputError(f"seed must be at least 0 and below 2^63, not {seed}")
     name = DEFAULT_MODEL if model == "auto" else model
     usual = zoo.form(name)
     fields = vars(zoo.variant(name).config) if ":" not in name else {}
@@ -138,6 +143,7 @@ def make_scene_plan(
     if "patch" in fields and options.window % VIT_PATCH == 0:
         own["patch"] = VIT_PATCH
     settled = recipe if isinstance(recipe, Recipe) else _recipe(name, scene, split, options, recipe or {})
+    _refuse_unused(settled, options.cut)
     if settled.mode != "scratch":
         raise InputError(f"mode {settled.mode} starts from weights, and a scene's network has none: leave the mode out")
     small = usual.stem if own or ":" in name else "cifar"
@@ -161,6 +167,9 @@ def _recipe(name: str, scene: Scene, split: SceneSplit, options: SceneOptions, c
 
     Tiles make fewer steps of an epoch, and learn as windows do only in as many steps: they get more epochs.
     """
+    changes = dict(changes)
+    if (name_of_recipe := changes.pop("name", None)) is not None:
+        return override(replace(named(name_of_recipe), shift=0.0, first_size=1.0), changes, what="recipe")
     usual = Recipe(lr=1e-3, shift=0.0, flip=True)
     batch = override(usual, {"batch": changes.get("batch", usual.batch)}, what="recipe").batch
     steps = max(1, -(-len(split.train) // batch))
@@ -168,6 +177,23 @@ def _recipe(name: str, scene: Scene, split: SceneSplit, options: SceneOptions, c
     if options.cut == "tiles":
         epochs = max(epochs, -(-epochs * steps // tile_steps(split.train, scene.shape, batch)))
     return override(replace(usual, epochs=epochs), changes, what="recipe")
+
+
+UNUSED = ("policy", "erase", "mixup", "cutmix", "balance", "first_size")
+"""Fields of a recipe that change pictures or draw them otherwise; windows have none of it."""
+
+
+def _refuse_unused(recipe: Recipe, cut: Cut) -> None:
+    """Raise InputError for a field that was set and would do nothing here."""
+    usual = Recipe()
+    for name in (*UNUSED, *(("accumulate",) if cut == "tiles" else ())):
+        if (value := getattr(recipe, name)) != getattr(usual, name):
+            where = "tiles" if name == "accumulate" else "a scene's windows"
+            raise InputError(
+                f"recipe field '{name}' ({value}) is for pictures, and does nothing to {where}: leave it out"
+            )
+    if recipe.shift not in (0.0, usual.shift):
+        raise InputError(f"recipe field 'shift' ({recipe.shift}) is for pictures: a scene's windows stay in place")
 
 
 def _fitted_on(scene: Scene, split: SceneSplit, options: SceneOptions) -> Any:
