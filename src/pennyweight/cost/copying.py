@@ -6,6 +6,7 @@ import copy
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import torch
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
+
+from pennyweight.cost.blank import blank
 
 __all__ = ["on_fake", "on_meta", "slow_attention", "whole"]
 
@@ -47,9 +50,14 @@ WAYS = ("__new__", "__deepcopy__", "__reduce__", "__reduce_ex__", "__getstate__"
 """Of these a module that is copied in another way than by its attributes has its own."""
 
 
+@cache
+def _by_attributes(kind: type) -> bool:
+    return all(getattr(kind, way, None) is getattr(nn.Module, way, None) for way in WAYS)
+
+
 def _empty(tensor: Tensor) -> Tensor:
-    if tensor.is_contiguous():  # plain sizes are quicker than having torch find out what is like another tensor
-        return torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
+    if tensor.is_contiguous():
+        return blank(tensor.shape, tensor.dtype)
     return torch.empty_like(tensor, device="meta", requires_grad=False)
 
 
@@ -62,19 +70,20 @@ class _Shadows(TorchFunctionMode):
         self.made = made
 
     def copied(self, value: Any) -> Any:
-        """What deepcopy gives, which asks modules and their dictionaries a dozen things each: three times as fast."""
+        """What deepcopy gives, which asks modules and their dictionaries a dozen things each: several times as fast."""
+        known = self.memo.get(id(value))
+        if known is not None:
+            return known
         kind = type(value)
-        if kind is tuple and PLAIN.issuperset(map(type, value)):
-            return value
-        if id(value) in self.memo:
-            return self.memo[id(value)]
         if isinstance(value, Tensor):
             return self.shadow(value)
+        if kind is tuple and PLAIN.issuperset(map(type, value)):
+            return value
         if kind in (dict, OrderedDict):
             copied = self.memo[id(value)] = kind()
             copied.update(self._items(value))
             return copied
-        if isinstance(value, nn.Module) and all(getattr(kind, w, None) is getattr(nn.Module, w, None) for w in WAYS):
+        if isinstance(value, nn.Module) and _by_attributes(kind):  # type: ignore[arg-type]
             module = self.memo[id(value)] = object.__new__(kind)
             module.__dict__.update(self._items(vars(value)))
             return module
@@ -83,23 +92,26 @@ class _Shadows(TorchFunctionMode):
 
     def _items(self, values: Mapping[Any, Any]) -> dict[Any, Any]:
         """Most of what a module has are plain values, and hooks that nobody has set."""
-        items = {}
+        items = dict(values)
         for key, item in values.items():
             kind = type(item)
             if kind not in PLAIN:
-                item = self.copied(item) if kind not in CONTAINERS or item else kind()
-            items[key] = item
+                items[key] = kind() if kind in CONTAINERS and not item else self.copied(item)
         return items
 
     def shadow(self, tensor: Tensor) -> Tensor:
         """`tensor` without storage; the same one each time."""
-        if id(tensor) not in self.memo:
-            # A lazy layer's gets its shape from the first input.
-            made = copy.copy(tensor) if is_lazy(tensor) else self.made(tensor)
-            if isinstance(tensor, nn.Parameter) and not is_lazy(tensor):
-                made = nn.Parameter(made, tensor.requires_grad)
-            self.memo[id(tensor)] = made
-        found: Tensor = self.memo[id(tensor)]
+        found: Tensor | None = self.memo.get(id(tensor))
+        if found is None:
+            if type(tensor) is nn.Parameter:
+                found = nn.Parameter(self.made(tensor), tensor.requires_grad)
+            elif is_lazy(tensor):  # gets its shape from the first input
+                found = copy.copy(tensor)
+            else:
+                found = self.made(tensor)
+                if isinstance(tensor, nn.Parameter):
+                    found = nn.Parameter(found, tensor.requires_grad)
+            self.memo[id(tensor)] = found
         return found
 
     def __torch_function__(

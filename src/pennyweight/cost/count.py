@@ -6,6 +6,7 @@ import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from operator import add
 from typing import Any
 
 from torch import nn
@@ -135,8 +136,7 @@ def count(model: nn.Module, input_shape: Sequence[int], *, batch: int = 1, train
     )
 
 
-WORK = ("macs", "ops", "bytes_read", "bytes_written")
-SUMS = ("params", "trainable_params", "weight_bytes", *WORK)
+SUMS = ("params", "trainable_params", "weight_bytes", "macs", "ops", "bytes_read", "bytes_written")
 """The columns of a layer's row that add up to the network's."""
 
 
@@ -146,29 +146,32 @@ def _layers(
     shapes: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]],
 ) -> list[LayerCost]:
     """A row for each module with parameters or operators of its own; the rows sum to the totals."""
-    work: dict[str, list[int]] = {}
+    work: dict[str, tuple[int, ...]] = {}
     for operation in operations:
-        sums = work.setdefault(operation.module, [0] * len(WORK))
-        for place, name in enumerate(WORK):
-            sums[place] += getattr(operation, name)
+        done = work.get(operation.module)
+        now = operation.macs, operation.ops, operation.bytes_read, operation.bytes_written
+        work[operation.module] = now if done is None else tuple(map(add, done, now))
     rows = []
     counted: set[int] = set()
     for name, module in modules.items():
         own = [p for p in module._parameters.values() if p is not None and id(p) not in counted]
         if own or name in work:
             counted.update(map(id, own))
-            sizes = [p.numel() for p in own]
             before, after = shapes.get(name, ((), ()))
+            macs, ops, bytes_read, bytes_written = work.get(name, (0, 0, 0, 0))
             rows.append(
                 LayerCost(
                     name=name,
                     type=type(module).__name__,
                     input_shape=before,
                     output_shape=after,
-                    params=sum(sizes),
-                    trainable_params=sum(size for size, p in zip(sizes, own, strict=True) if p.requires_grad),
-                    weight_bytes=sum(size * p.element_size() for size, p in zip(sizes, own, strict=True)),
-                    **dict(zip(WORK, work.get(name, [0] * len(WORK)), strict=True)),
+                    params=sum(p.numel() for p in own),
+                    trainable_params=sum(p.numel() for p in own if p.requires_grad),
+                    weight_bytes=sum(p.nbytes for p in own),
+                    macs=macs,
+                    ops=ops,
+                    bytes_read=bytes_read,
+                    bytes_written=bytes_written,
                 )
             )
     return rows

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pennyweight.cost.blank import blank
+
 __all__ = ["QUICK"]
 
 aten = torch.ops.aten
@@ -19,14 +21,9 @@ aten = torch.ops.aten
 Rule = Callable[[Sequence[Any]], Any]
 
 
-def _made(x: Tensor, shape: Sequence[int]) -> Tensor:
-    """Contiguous, of the type of `x`; past the modes that look at every call of torch."""
-    with torch._C.DisableTorchFunction():
-        return torch.empty(shape, dtype=x.dtype, device="meta")
-
-
 def _like(x: Tensor) -> Tensor:
-    return _made(x, x.shape) if x.is_contiguous() else torch.empty_like(x)
+    with torch._C.DisableTorchFunction():
+        return x.clone()  # on the meta device nothing but shape and strides
 
 
 def _same(args: Sequence[Any]) -> Tensor:
@@ -41,7 +38,7 @@ def _itself(args: Sequence[Any]) -> Tensor:
 def _batch_norm(x: Tensor, training: bool) -> tuple[Tensor, Tensor, Tensor]:
     """As on a processor: the output, and statistics in train mode alone."""
     channels = x.shape[1] if training else 0
-    return _like(x), _made(x, (channels,)), _made(x, (channels,))
+    return _like(x), blank((channels,), x.dtype), blank((channels,), x.dtype)
 
 
 def _batch_norm_backward(args: Sequence[Any]) -> tuple[Tensor, Tensor | None, Tensor | None]:
@@ -62,7 +59,7 @@ def _convolution(args: Sequence[Any]) -> Any:
         (side + 2 * pad - gap * (window - 1) - 1) // step + 1
         for side, window, step, pad, gap in zip(x.shape[2:], weight.shape[2:], stride, padding, dilation, strict=True)
     ]
-    return _made(x, (x.shape[0], weight.shape[0], *sides)) if min(sides) > 0 else NotImplemented
+    return blank((x.shape[0], weight.shape[0], *sides), x.dtype) if min(sides) > 0 else NotImplemented
 
 
 def _together(args: Sequence[Any]) -> Any:
@@ -89,7 +86,7 @@ def _into(args: Sequence[Any]) -> Any:
 def _mean(args: Sequence[Any]) -> Any:
     """Over the places of an image, kept as 1×1."""
     if args[0].dim() == 4 and len(args) > 2 and sorted(d % 4 for d in args[1]) == [2, 3] and args[2]:
-        return _made(args[0], (*args[0].shape[:2], 1, 1))
+        return blank((*args[0].shape[:2], 1, 1), args[0].dtype)
     return NotImplemented
 
 

@@ -7,6 +7,7 @@ broadcast is read as it lies in memory, and of a table (an embedding) only the r
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import NoneType
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -59,6 +60,9 @@ OVERWRITES = LIKE | RANDOM
 LOOKUPS = frozenset({"embedding", "index_select", "gather", "index", "take", "_embedding_bag"})
 """Operators that read of their first operand only what comes out."""
 
+SINGLE = (int, float, NoneType)
+"""Arguments that hold no tensor."""
+
 
 def traffic(operator: Any, args: Sequence[Any], operands: Sequence[Tensor], made: Sequence[Tensor]) -> Traffic:
     """What a call of `operator` reads and writes; `operands` and `made` are the tensors that go in and come out."""
@@ -85,7 +89,7 @@ def tensors(value: Any) -> list[Tensor]:
     for item in value:
         if isinstance(item, Tensor):
             found.append(item)
-        elif not isinstance(item, int | float | None):
+        elif not isinstance(item, SINGLE):
             found += tensors(item)
     return found
 

@@ -11,11 +11,13 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.module import _has_any_global_hook
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 from torch.utils._device import _device_constructors
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from pennyweight.cost.direct import Direct, operator_of
 from pennyweight.cost.formulas import base_name, formula
 from pennyweight.cost.liveness import Liveness
 from pennyweight.cost.quick import QUICK
@@ -83,10 +85,13 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         if func.is_view:  # nothing is computed, nothing is born
             return func(*args, **kwargs)
-        quick = QUICK.get(func.overloadpacket)
-        out = NotImplemented if quick is None or not args[0].is_meta else quick(args)
+        out = _quick(func, args)
         if out is NotImplemented:
             out = func(*args, **kwargs)
+        self._met(func, args, kwargs, out)
+        return out
+
+    def _met(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> None:
         self._note(func, args, kwargs, out)
         if self.liveness.born(out):
             self.peak_module = self.stack[-1]
@@ -94,7 +99,20 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.liveness.borrowed(forward_bytes(args[0], args[1], out))
         elif func is aten.convolution_backward.default:
             self.liveness.borrowed(backward_bytes(args[2], args[9]))
-        return out
+
+    def _directly(self, layer: nn.Module, direct: Direct, x: Any) -> Any:
+        """What `layer` gives for `x`, its operator noted; NotImplemented where torch's own way must be taken."""
+        if type(x) is not Tensor or torch.is_grad_enabled() or torch._C._functorch.peek_interpreter_stack() is not None:
+            return NotImplemented
+        with torch._C._DisableTorchDispatch(), torch._C.DisableTorchFunction():  # modes look at every shape asked for
+            found = direct(layer, x) if x.is_meta else None
+            if found is None:
+                return NotImplemented
+            func, args = found
+            out = _quick(func, args)
+            if out is not NotImplemented:
+                self._met(func, args, {}, out)
+            return out[0] if isinstance(out, tuple) else out
 
     def _note(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> None:
         operands = tensors(args) + tensors(kwargs.values())
@@ -129,21 +147,27 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         It stands in the place of `_call_impl`, by which a module calls its hooks and its forward: a hook that sees an
         error too takes several times as long.
         """
+        hooked = _has_any_global_hook()  # type: ignore[no-untyped-call]
         for name, module in self.modules.items():
-            module.__dict__["_call_impl"] = self._following(name, module)
+            direct = None if hooked else operator_of(module)
+            module.__dict__["_call_impl"] = self._following(name, module, direct)
         try:
             yield
         finally:
             for module in self.modules.values():
                 del module.__dict__["_call_impl"]
 
-    def _following(self, name: str, module: nn.Module) -> Callable[..., Any]:
+    def _following(self, name: str, module: nn.Module, direct: Direct | None) -> Callable[..., Any]:
         call: Callable[..., Any] = module._call_impl
 
         def follow(*args: Any, **kwargs: Any) -> Any:
             self.stack.append(name)
             try:
-                out = call(*args, **kwargs)
+                out = NotImplemented
+                if direct is not None and len(args) == 1 and not kwargs:
+                    out = self._directly(module, direct, args[0])
+                if out is NotImplemented:
+                    out = call(*args, **kwargs)
             except Exception as error:
                 if self.failure is None or self.failure.error is not error:  # the innermost comes first
                     self.failure = Failure(error, name, module, _first_shape(args, kwargs.values()))
@@ -157,6 +181,11 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return out
 
         return follow
+
+
+def _quick(func: Any, args: tuple[Any, ...]) -> Any:
+    rule = QUICK.get(func.overloadpacket)
+    return NotImplemented if rule is None or not args[0].is_meta else rule(args)
 
 
 def _first_shape(*values: Any) -> Shape | None:
