@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
@@ -144,6 +145,34 @@ def test_shards_are_read_once_to_be_known_and_again_when_they_change(
         assert data.open(address).fingerprint == known.fingerprint
     write_shards(tmp_path, {"train": [40]})
     assert len(data.open(address).samples) == 40
+
+
+def test_a_full_disk_is_one_line_and_remembers_nothing(
+    tmp_path: Path, write_shards: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, **arrays: Any) -> None:
+        path.write_bytes(b"a part")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(SourceError, match=r"cannot keep what .*\.tar holds at .*: No space left on device"):
+        data.open(write_shards(tmp_path, {"train": [30]}))
+    assert [path.suffix for path in (tmp_path / "cache" / "streams").iterdir()] == [".lock"]
+
+
+def test_many_bands_are_streamed_and_measured(tmp_path: Path, add_sample: Callable[..., None]) -> None:
+    with tarfile.open(tmp_path / "train-0.tar", "w") as tape:
+        for number in range(70):
+            file = io.BytesIO()
+            np.save(file, np.full((8, 8, 5), number, np.uint8))
+            add_sample(tape, f"{number:03d}", npy=file.getvalue(), cls=b"%d" % (number % 2))
+    opened = data.open(tmp_path / "train-0.tar")
+    assert opened.channels == 5
+    one = Stream(opened, Preprocess.for_input(8, channels=5))
+    mean, std = data.channel_statistics(one)
+    assert mean == pytest.approx([34.5 / 255] * 5, abs=1e-4)
+    assert std == pytest.approx([np.arange(70).std() / 255] * 5, abs=1e-4)
 
 
 def test_a_shard_that_changed_under_a_training_is_named(tmp_path: Path, write_shards: Write) -> None:
