@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -14,12 +15,12 @@ import pytest
 
 from pennyweight import data
 from pennyweight.core.errors import InputError, SourceError
+from pennyweight.core.extras import missing_part
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Augment, Batch, Stream
 from pennyweight.data.index import Index
-from pennyweight.data.shards import Shards, expanded, open_shards
-
-pytest.importorskip("fsspec", reason="streams need the extra scale")
+from pennyweight.data.shard import Shard
+from pennyweight.data.shards import expanded, open_shards
 
 PREPROCESS = Preprocess(size=8, resize=8)
 PLAIN = Augment(flip=False, shift=0.0)
@@ -120,16 +121,16 @@ def test_a_stop_in_the_middle_resumes_at_the_next_sample(address: str, start: in
 
 
 def test_what_is_done_is_not_read_again(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    read: list[int] = []
-    examples = Shards.examples
+    read: list[str] = []
+    examples = Shard.examples
 
-    def counted(self: Shards, number: int) -> Iterator[Any]:
-        for example in examples(self, number):
-            read.append(number)
+    def counted(self: Shard) -> Iterator[Any]:
+        for example in examples(self):
+            read.append(self.name)
             yield example
 
     one = stream(address)
-    monkeypatch.setattr(Shards, "examples", counted)
+    monkeypatch.setattr(Shard, "examples", counted)
     assert len(numbers(one.epoch(1, batch=16, seed=0, augment=PLAIN, start=20))) == 80
     # The shard in which the block begins is read from its start; the three before it are not.
     assert len(set(read)) == 1
@@ -141,7 +142,7 @@ def test_shards_are_read_once_to_be_known_and_again_when_they_change(
     address = write_shards(tmp_path, {"train": [30]})
     known = data.open(address)
     with monkeypatch.context() as patched:
-        patched.setattr(Shards, "examples", lambda self, number: pytest.fail("read again"))
+        patched.setattr(Shard, "examples", lambda self: pytest.fail("read again"))
         assert data.open(address).fingerprint == known.fingerprint
     write_shards(tmp_path, {"train": [40]})
     assert len(data.open(address).samples) == 40
@@ -159,6 +160,17 @@ def test_a_full_disk_is_one_line_and_remembers_nothing(
     with pytest.raises(SourceError, match=r"cannot keep what .*\.tar holds at .*: No space left on device"):
         data.open(write_shards(tmp_path, {"train": [30]}))
     assert [path.suffix for path in (tmp_path / "cache" / "streams").iterdir()] == [".lock"]
+
+
+def test_shards_on_disk_need_no_extra(tmp_path: Path, write_shards: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fsspec", None)
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    assert len(data.open(write_shards(tmp_path, {"train": [30]})).samples) == 30
+    for address, module in {"s3://bucket/{a,b}.tar": "fsspec", "hf:owner/set": "datasets"}.items():
+        with pytest.raises(ModuleNotFoundError) as raised:
+            data.open(address)
+        assert "pennyweight[scale]" in str(missing_part(raised.value))
+        assert raised.value.name == module
 
 
 def test_many_bands_are_streamed_and_measured(tmp_path: Path, add_sample: Callable[..., None]) -> None:
