@@ -203,6 +203,10 @@ def test_a_picture_that_cannot_be_read_is_left_out_and_named(
     one = stream(address)
     assert sorted(numbers(one.epoch(0, batch=8, seed=0, augment=PLAIN))) == list(range(20))
     assert [each.name for each in one.unreadable] == ["torn"]
+    with tarfile.open(tmp_path / "train-000.tar", "a") as tape:
+        add_sample(tape, "last", png=b"no picture either", cls=b"10")
+    with pytest.raises(SourceError, match=r"class '10' of .* has no picture that can be read; the first lost is torn"):
+        data.open(address)
 
 
 def test_in_order_and_one_by_one_they_are_the_same_pictures(address: str) -> None:

@@ -135,6 +135,11 @@ class Index:
                 unreadable.append(Unreadable(key, reason))
             else:
                 samples.append(Sample(Streamed(self, place), number[label], digest, split, key))
+        if lost := {number[label] for label in found} - {sample.label for sample in samples}:
+            raise SourceError(
+                f"class '{names[min(lost)]}' of {self.shards.name} has no picture that can be read; the first lost is "
+                f"{unreadable[0].name} ({unreadable[0].reason})"
+            )
         seen = self.headers[self.headers[:, 0] > 0]
         suits = suited([Header(height, width, bands, "", "", 1) for height, width, bands in seen.tolist()])
         return Source(
