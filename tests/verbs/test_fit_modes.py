@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -223,3 +224,29 @@ def test_a_loader_that_holds_training_back_is_said_with_what_helps(
     ((share, helps),) = said
     assert 30 < int(share) <= 100
     assert helps == "--set policy=none, more cores, or a smaller --input"
+
+
+@pytest.mark.parametrize(
+    ("most", "fewest", "said"),
+    [(40, 9, "rare classes weigh more in the loss"), (90, 5, "each class is shown equally often")],
+)
+def test_what_is_done_about_unequal_classes_is_said(
+    fit_small: Fit,
+    draw_colours: Callable[..., Path],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    most: int,
+    fewest: int,
+    said: str,
+) -> None:
+    draw_colours(tmp_path / "uneven", most, colours=["blue"])
+    root = draw_colours(tmp_path / "uneven", fewest, colours=["red"])
+    fit_small(root, out=tmp_path / "run", progress=True, recipe={"epochs": 1, "batch": 16})
+    shown = re.findall(
+        r"the largest class has ([\d.]+) times the pictures of the smallest: (.*)", capfd.readouterr().err
+    )
+    ((ratio, done),) = shown
+    train = data.Balance.of(np.array([s.label for s in data.split(data.open(root)).train]), 2)
+    assert ratio == f"{train.ratio:.1f}"
+    assert said in done
+    assert "--set balance=none" in done

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 import pennyweight as pw
 from pennyweight import data
@@ -113,6 +116,19 @@ def test_what_cannot_be_streamed_leaves_nothing(fit_small: Fit, address: str, tm
     with pytest.raises(SourceError, match="is streamed, and the doctor looks at pictures alone"):
         pw.doctor(address)
     assert not out.exists()
+
+
+@pytest.mark.slow
+def test_unequal_classes_of_a_stream_weigh(
+    fit_small: Fit, tmp_path: Path, add_sample: Callable[..., None], capfd: pytest.CaptureFixture[str]
+) -> None:
+    with tarfile.open(tmp_path / "part-0.tar", "w") as tape:
+        for number in range(250):
+            file = io.BytesIO()
+            Image.new("RGB", (8, 8), (number, 0, 0)).save(file, "PNG")
+            add_sample(tape, f"{number:03d}", png=file.getvalue(), cls=b"%d" % (number % 31 == 0))
+    fit_small(tmp_path / "part-0.tar", out=tmp_path / "run", progress=True)
+    assert "times the pictures of the smallest: rare classes weigh more in the loss" in capfd.readouterr().err
 
 
 @pytest.mark.slow

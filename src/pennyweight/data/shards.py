@@ -80,11 +80,11 @@ def of_files(urls: Sequence[str], *, address: str) -> Shards:
 
 
 def _of_hub(source: str) -> Shards:
-    import datasets
-
     name = source.removeprefix(HUB)
     if not name:
         raise SourceError(f"{source} names no set; the hub's are called {HUB}NAME or {HUB}OWNER/NAME")
+    import datasets
+
     try:
         builder = datasets.load_dataset_builder(name)
     except Exception as error:
