@@ -108,6 +108,17 @@ def test_an_epoch_shows_each_picture_once_with_its_class(batch: int) -> None:
     assert np.array_equal(shown, targets)
 
 
+def test_batches_that_are_done_are_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = Pictures(numbered(101), PREPROCESS)
+    whole = [batch.pixels.tobytes() for batch in pictures.epoch(2, batch=16, seed=0, augment=ON)]
+    asked: list[int] = []
+    decode = Pictures._decode
+    monkeypatch.setattr(Pictures, "_decode", lambda self, number: (asked.append(number), decode(self, number))[1])
+    rest = [batch.pixels.tobytes() for batch in pictures.epoch(2, batch=16, seed=0, augment=ON, start=5)]
+    assert rest == whole[5:]
+    assert len(asked) == 101 - sum(len(batch) for batch in np.array_split(np.arange(101), 7)[:5])
+
+
 def order(epoch: int, seed: int, count: int = 100) -> list[int]:
     batches = Pictures(numbered(count), PREPROCESS).epoch(epoch, batch=16, seed=seed, augment=OFF)
     return np.concatenate([batch.targets for batch in batches]).tolist()

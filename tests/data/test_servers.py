@@ -24,7 +24,7 @@ from pennyweight import data
 from pennyweight.core.errors import SourceError
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Augment, Stream
-from pennyweight.data import shards as room
+from pennyweight.data import shard as room
 
 pytest.importorskip("fsspec", reason="streams need the extra scale")
 pytest.importorskip("aiohttp", reason="streams need the extra scale")
@@ -206,7 +206,7 @@ def test_parquet_of_the_hub_names_its_classes(tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets", reason="a hub's set needs the extra scale")
     folder = tmp_path / "hub" / "set" / "data"
     folder.mkdir(parents=True)
-    for seed, split in enumerate(("train", "validation", "test")):
+    for seed, split in enumerate(("train", "validation", "test", "unlabelled")):
         rows = []
         for number in range(30):
             file = io.BytesIO()
@@ -217,6 +217,7 @@ def test_parquet_of_the_hub_names_its_classes(tmp_path: Path) -> None:
         made.to_parquet(str(folder / f"{split}-00000-of-00001.parquet"))
     opened = data.open(f"hf:{folder.parent}")
     assert opened.labels == ("hen", "cat")
+    assert "passed over its part 'unlabelled', which is no split" in opened.notes
     assert data.split(opened).counts == {"train": 30, "val": 30, "test": 30}
     shown = Stream(opened, PREPROCESS).epoch(1, batch=8, seed=0, augment=PLAIN)
     assert all((batch.pixels[:, 0, 0, 0] % 2 == batch.targets).all() for batch in shown)

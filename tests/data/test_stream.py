@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -13,12 +15,12 @@ import pytest
 
 from pennyweight import data
 from pennyweight.core.errors import InputError, SourceError
+from pennyweight.core.extras import missing_part
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Augment, Batch, Stream
 from pennyweight.data.index import Index
-from pennyweight.data.shards import Shards, expanded, open_shards
-
-pytest.importorskip("fsspec", reason="streams need the extra scale")
+from pennyweight.data.shard import Shard
+from pennyweight.data.shards import expanded, open_shards
 
 PREPROCESS = Preprocess(size=8, resize=8)
 PLAIN = Augment(flip=False, shift=0.0)
@@ -119,16 +121,16 @@ def test_a_stop_in_the_middle_resumes_at_the_next_sample(address: str, start: in
 
 
 def test_what_is_done_is_not_read_again(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    read: list[int] = []
-    examples = Shards.examples
+    read: list[str] = []
+    examples = Shard.examples
 
-    def counted(self: Shards, number: int) -> Iterator[Any]:
-        for example in examples(self, number):
-            read.append(number)
+    def counted(self: Shard) -> Iterator[Any]:
+        for example in examples(self):
+            read.append(self.name)
             yield example
 
     one = stream(address)
-    monkeypatch.setattr(Shards, "examples", counted)
+    monkeypatch.setattr(Shard, "examples", counted)
     assert len(numbers(one.epoch(1, batch=16, seed=0, augment=PLAIN, start=20))) == 80
     # The shard in which the block begins is read from its start; the three before it are not.
     assert len(set(read)) == 1
@@ -140,10 +142,49 @@ def test_shards_are_read_once_to_be_known_and_again_when_they_change(
     address = write_shards(tmp_path, {"train": [30]})
     known = data.open(address)
     with monkeypatch.context() as patched:
-        patched.setattr(Shards, "examples", lambda self, number: pytest.fail("read again"))
+        patched.setattr(Shard, "examples", lambda self: pytest.fail("read again"))
         assert data.open(address).fingerprint == known.fingerprint
     write_shards(tmp_path, {"train": [40]})
     assert len(data.open(address).samples) == 40
+
+
+def test_a_full_disk_is_one_line_and_remembers_nothing(
+    tmp_path: Path, write_shards: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, **arrays: Any) -> None:
+        path.write_bytes(b"a part")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(SourceError, match=r"cannot keep what .*\.tar holds at .*: No space left on device"):
+        data.open(write_shards(tmp_path, {"train": [30]}))
+    assert [path.suffix for path in (tmp_path / "cache" / "streams").iterdir()] == [".lock"]
+
+
+def test_shards_on_disk_need_no_extra(tmp_path: Path, write_shards: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fsspec", None)
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    assert len(data.open(write_shards(tmp_path, {"train": [30]})).samples) == 30
+    for address, module in {"s3://bucket/{a,b}.tar": "fsspec", "hf:owner/set": "datasets"}.items():
+        with pytest.raises(ModuleNotFoundError) as raised:
+            data.open(address)
+        assert "pennyweight[scale]" in str(missing_part(raised.value))
+        assert raised.value.name == module
+
+
+def test_many_bands_are_streamed_and_measured(tmp_path: Path, add_sample: Callable[..., None]) -> None:
+    with tarfile.open(tmp_path / "train-0.tar", "w") as tape:
+        for number in range(70):
+            file = io.BytesIO()
+            np.save(file, np.full((8, 8, 5), number, np.uint8))
+            add_sample(tape, f"{number:03d}", npy=file.getvalue(), cls=b"%d" % (number % 2))
+    opened = data.open(tmp_path / "train-0.tar")
+    assert opened.channels == 5
+    one = Stream(opened, Preprocess.for_input(8, channels=5))
+    mean, std = data.channel_statistics(one)
+    assert mean == pytest.approx([34.5 / 255] * 5, abs=1e-4)
+    assert std == pytest.approx([np.arange(70).std() / 255] * 5, abs=1e-4)
 
 
 def test_a_shard_that_changed_under_a_training_is_named(tmp_path: Path, write_shards: Write) -> None:
@@ -162,6 +203,10 @@ def test_a_picture_that_cannot_be_read_is_left_out_and_named(
     one = stream(address)
     assert sorted(numbers(one.epoch(0, batch=8, seed=0, augment=PLAIN))) == list(range(20))
     assert [each.name for each in one.unreadable] == ["torn"]
+    with tarfile.open(tmp_path / "train-000.tar", "a") as tape:
+        add_sample(tape, "last", png=b"no picture either", cls=b"10")
+    with pytest.raises(SourceError, match=r"class '10' of .* has no picture that can be read; the first lost is torn"):
+        data.open(address)
 
 
 def test_in_order_and_one_by_one_they_are_the_same_pictures(address: str) -> None:

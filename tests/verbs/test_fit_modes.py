@@ -1,14 +1,18 @@
 """What `fit` trains when, from what, for how long; and how it goes on."""
 
 import json
-from collections.abc import Callable
+import re
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 import pennyweight as pw
+from pennyweight import data
 from pennyweight.core.errors import InputError, PennyweightError, RunError
 from pennyweight.nn.weights import read_weights
 from pennyweight.verbs.seeds import fit_seeds
@@ -196,3 +200,54 @@ def test_a_step_that_memory_does_not_hold(
     with pytest.raises(InputError, match=r"memory does not hold a step of \d+ pictures in 1 parts; --set accumulate=2"):
         fit_small(shapes, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+# What holds it back
+
+
+def test_a_loader_that_holds_training_back_is_said_with_what_helps(
+    fit_small: Fit,
+    shapes: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ahead = data.Pictures._ahead
+
+    def slow(self: data.Pictures, *arguments: Any) -> Iterator[data.Batch]:
+        for batch in ahead(self, *arguments):
+            time.sleep(0.1)
+            yield batch
+
+    monkeypatch.setattr(data.Pictures, "_ahead", slow)
+    fit_small(shapes, out=tmp_path / "run", progress=True, recipe={"epochs": 2, "batch": 64, "policy": "trivial"})
+    said = re.findall(r"loading holds training back: (\d+)% of an epoch .*: (.*)", capfd.readouterr().err)
+    ((share, helps),) = said
+    assert 30 < int(share) <= 100
+    assert helps == "--set policy=none, more cores, or a smaller --input"
+
+
+@pytest.mark.parametrize(
+    ("most", "fewest", "said"),
+    [(40, 9, "rare classes weigh more in the loss"), (90, 5, "each class is shown equally often")],
+)
+def test_what_is_done_about_unequal_classes_is_said(
+    fit_small: Fit,
+    draw_colours: Callable[..., Path],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    most: int,
+    fewest: int,
+    said: str,
+) -> None:
+    draw_colours(tmp_path / "uneven", most, colours=["blue"])
+    root = draw_colours(tmp_path / "uneven", fewest, colours=["red"])
+    fit_small(root, out=tmp_path / "run", progress=True, recipe={"epochs": 1, "batch": 16})
+    shown = re.findall(
+        r"the largest class has ([\d.]+) times the pictures of the smallest: (.*)", capfd.readouterr().err
+    )
+    ((ratio, done),) = shown
+    train = data.Balance.of(np.array([s.label for s in data.split(data.open(root)).train]), 2)
+    assert ratio == f"{train.ratio:.1f}"
+    assert said in done
+    assert "--set balance=none" in done

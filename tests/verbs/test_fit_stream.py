@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 import pennyweight as pw
 from pennyweight import data
 from pennyweight.core.errors import InputError, SourceError
-from pennyweight.data.shards import Shards
+from pennyweight.data.shard import Shard
 from pennyweight.nn.weights import read_weights
-
-pytest.importorskip("fsspec", reason="streams need the extra scale")
 
 Fit = Callable[..., pw.Run]
 
@@ -90,16 +91,16 @@ def test_a_shard_that_goes_in_the_middle_leaves_a_run_to_resume(
     fit_small: Fit, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = fit_small(address, out=tmp_path / "whole")
-    examples, opened = Shards.examples, []
+    examples, opened = Shard.examples, []
 
-    def failing(self: Shards, number: int) -> Any:
-        opened.append(number)
+    def failing(self: Shard) -> Any:
+        opened.append(self.name)
         if len(opened) > 4:  # val, test, and the first epoch's two
-            raise SourceError(f"cannot read {self.files[number].url}: the server is gone")
-        return examples(self, number)
+            raise SourceError(f"cannot read {self.url}: the server is gone")
+        return examples(self)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Shards, "examples", failing)
+        patched.setattr(Shard, "examples", failing)
         with pytest.raises(SourceError, match="the server is gone"):
             fit_small(address, out=tmp_path / "parts")
     parts = fit_small(address, out=tmp_path / "parts", resume=True)
@@ -115,6 +116,19 @@ def test_what_cannot_be_streamed_leaves_nothing(fit_small: Fit, address: str, tm
     with pytest.raises(SourceError, match="is streamed, and the doctor looks at pictures alone"):
         pw.doctor(address)
     assert not out.exists()
+
+
+@pytest.mark.slow
+def test_unequal_classes_of_a_stream_weigh(
+    fit_small: Fit, tmp_path: Path, add_sample: Callable[..., None], capfd: pytest.CaptureFixture[str]
+) -> None:
+    with tarfile.open(tmp_path / "part-0.tar", "w") as tape:
+        for number in range(250):
+            file = io.BytesIO()
+            Image.new("RGB", (8, 8), (number, 0, 0)).save(file, "PNG")
+            add_sample(tape, f"{number:03d}", png=file.getvalue(), cls=b"%d" % (number % 31 == 0))
+    fit_small(tmp_path / "part-0.tar", out=tmp_path / "run", progress=True)
+    assert "times the pictures of the smallest: rare classes weigh more in the loss" in capfd.readouterr().err
 
 
 @pytest.mark.slow

@@ -26,7 +26,8 @@ from pennyweight.core.images import Header, decode_bands, header
 from pennyweight.core.machine import cores
 from pennyweight.data.columns import label_names
 from pennyweight.data.looks import suited
-from pennyweight.data.shards import Example, Shards
+from pennyweight.data.shard import Example
+from pennyweight.data.shards import Shards
 from pennyweight.data.source import Sample, Source, Unreadable
 
 __all__ = ["Index", "Streamed"]
@@ -71,7 +72,7 @@ class Index:
     @classmethod
     def of(cls, shards: Shards) -> Index:
         """From the cache, else by reading all of them. Raises SourceError for what cannot be read."""
-        key = hashlib.sha256(json.dumps([FORMAT, shards.kind, shards.stamps]).encode()).hexdigest()[:32]
+        key = hashlib.sha256(json.dumps([FORMAT, shards.stamps]).encode()).hexdigest()[:32]
         path = cache_folder("streams") / f"{key}.npz"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -103,7 +104,7 @@ class Index:
         files = self.file_of(wanted)
         for part in np.split(wanted, np.flatnonzero(np.diff(files)) + 1):
             file = int(self.file_of(part[:1])[0])
-            examples, place = self.shards.examples(file), 0
+            examples, place = self.shards.files[file].examples(), 0
             for number in (part - self.starts[file]).tolist():
                 example = next(islice(examples, number - place, None), None)
                 place = number + 1
@@ -117,7 +118,7 @@ class Index:
     def source(self, labels: Sequence[str] | None = None) -> Source:
         """The samples that can be read, as a source; `labels` name numbered classes, or say which number a name has."""
         found = self.classes.tolist()
-        names, number = label_names(found, labels or self.shards.labels, self.shards.name)
+        names, number = label_names(found, labels or self.shards.files[0].labels, self.shards.name)
         if labels is not None and not set(number) <= set(map(str, range(len(labels)))):
             known = {label: place for place, label in enumerate(labels)}
             if strange := sorted(set(number) - set(known)):
@@ -134,6 +135,11 @@ class Index:
                 unreadable.append(Unreadable(key, reason))
             else:
                 samples.append(Sample(Streamed(self, place), number[label], digest, split, key))
+        if lost := {number[label] for label in found} - {sample.label for sample in samples}:
+            raise SourceError(
+                f"class '{names[min(lost)]}' of {self.shards.name} has no picture that can be read; the first lost is "
+                f"{unreadable[0].name} ({unreadable[0].reason})"
+            )
         seen = self.headers[self.headers[:, 0] > 0]
         suits = suited([Header(height, width, bands, "", "", 1) for height, width, bands in seen.tolist()])
         return Source(
@@ -143,7 +149,7 @@ class Index:
             samples=tuple(samples),
             size=suits.size,
             channels=suits.channels,
-            notes=(f"streamed from {len(self.shards.files)} shards; they are read as they come",),
+            notes=(*self.shards.notes, f"streamed from {len(self.shards.files)} shards; they are read as they come"),
             unreadable=tuple(unreadable),
             streamed=True,
         )
@@ -171,7 +177,7 @@ def _read(shards: Shards) -> dict[str, Any]:
         Progress(console=console, disable=not console.is_interactive, transient=True) as bar,
     ):
         for file in bar.track(range(len(shards.files)), description="shards"):
-            examples = shards.examples(file)
+            examples = shards.files[file].examples()
             while some := list(islice(examples, AT_ONCE)):
                 rows += pool.map(_look, some)
             starts.append(len(rows))

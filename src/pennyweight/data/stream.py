@@ -46,7 +46,7 @@ class Stream(Pictures):
     `source` is a streamed source, or an address of one: `hf:NAME`, or shards with braces, `https://…/train-{000..099}.tar`
     or `s3://…/{a,b}.parquet`; then `labels` may name its classes. `samples` are those of the `split` unless they are
     given. What cannot be read is left out: `unreadable` names it. `read` keeps pictures as Pictures does, with
-    `keep_bytes` of 0 none. Raises SourceError for an address that is none, MissingPart without `datasets`.
+    `keep_bytes` of 0 none. Raises SourceError for an address that is none, MissingPart without the extra.
     """
 
     def __init__(
