@@ -1,5 +1,8 @@
 """What is checked and measured before a training."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
@@ -17,7 +20,7 @@ from pennyweight.train import speed as room
 from pennyweight.train.preflight import preflight
 from pennyweight.train.speed import measure
 from pennyweight.train.timing import Pace, measure_pace
-from pennyweight.train.trackers import TRACKERS, check_tracker, open_tracker
+from pennyweight.train.trackers import TRACKERS, Tracker, check_tracker, open_tracker
 
 Make = Callable[..., Any]
 CLASSES = [number % 4 for number in range(48)]
@@ -157,3 +160,55 @@ def test_trackers_are_known_before_training(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setitem(TRACKERS, "absent", ("no_such_module", "", lambda name, folder: {}))  # type: ignore[arg-type]
     with pytest.raises(MissingPart, match="--log absent needs no_such_module"):
         check_tracker("absent")
+
+
+def test_a_tracker_that_fails_is_left_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Away:
+        name = "away"
+
+        def log(self, values: dict[str, float], step: int) -> None:
+            raise ConnectionError("no route to host\nand more")
+
+    said: list[str] = []
+    tracker = Tracker(Away(), said.append)
+    for epoch in (1, 2):
+        tracker.epoch({"epoch": epoch, "train_loss": 1.0})
+    tracker.close()
+    assert said == ["away fails, and hears no more of this training: no route to host"]
+    monkeypatch.setitem(TRACKERS, "unwilling", ("math", "NoSuchTracker", lambda name, folder: {}))  # type: ignore[arg-type]
+    with pytest.raises(PennyweightError, match="--log unwilling cannot start: "):
+        open_tracker("unwilling", "run", tmp_path, {})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "module"), [("tensorboard", "tensorboard"), ("mlflow", "mlflow"), ("wandb", "wandb")])
+def test_a_tracker_is_told_every_epoch(name: str, module: str, tmp_path: Path) -> None:
+    """In a process of its own, because each leaves threads and handlers behind."""
+    pytest.importorskip(module, reason=f"{module} is not installed")
+    program = f"""
+from pathlib import Path
+from pennyweight.train import Ranks
+from pennyweight.train.trackers import open_tracker
+ranks = Ranks()
+tracker = open_tracker({name!r}, "run", Path("."), {{"lr": 0.1}}, print)
+for epoch in (1, 2):
+    tracker.epoch({{"epoch": epoch, "train_loss": 1 / epoch}})
+tracker.close()
+"""
+    alone = {
+        "WANDB_MODE": "offline",
+        "MLFLOW_TRACKING_URI": f"file://{tmp_path}/mlruns",
+        "MLFLOW_ALLOW_FILE_STORE": "true",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, **alone}, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "fails" not in done.stdout
+    kept = {
+        "tensorboard": "tensorboard/events.out.tfevents.*",
+        "mlflow": "mlruns/*/*/metrics/train_loss",
+        "wandb": "wandb/offline-run-*/run-*.wandb",
+    }
+    (file,) = tmp_path.glob(kept[name])
+    assert b"train_loss" in file.read_bytes() or len(file.read_text().splitlines()) == 2

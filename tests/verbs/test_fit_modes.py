@@ -197,7 +197,7 @@ def test_a_step_that_memory_does_not_hold(
         raise AssertionError
 
     monkeypatch.setattr(Training, "_gradients", too_much)
-    with pytest.raises(InputError, match=r"memory does not hold a step of \d+ pictures in 1 parts; --set accumulate=2"):
+    with pytest.raises(InputError, match=r"memory does not hold a step of \d+ pictures in 1 part; --set accumulate=2"):
         fit_small(shapes, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

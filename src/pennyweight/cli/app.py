@@ -20,6 +20,8 @@ from pennyweight.core.stopping import INTERRUPTED, TERMINATED
 __all__ = ["main", "make_app"]
 
 DEBUG = "--debug"
+NO_MEMORY = ("can't allocate memory", "can't start new thread", "failed to map segment")
+"""What torch, Python's threads and the loader of libraries say when there is no more."""
 ENDED: Mapping[object, str] = {INTERRUPTED: "interrupted", TERMINATED: "terminated"}
 
 
@@ -86,7 +88,7 @@ def _line(error: Exception) -> str:
         return str(error)
     if isinstance(error, OSError):
         return f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or any(words in str(error) for words in NO_MEMORY):
         return "there is not enough memory for this; take a smaller network, input or batch"
     reason = (str(error).strip().splitlines() or [""])[0]
     return f"unexpected {type(error).__name__}: {reason}; --debug shows where, and the authors would like to know"

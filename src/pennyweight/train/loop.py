@@ -22,6 +22,7 @@ from pennyweight.train.batches import Batches, Teacher
 from pennyweight.train.epoch import Epoch, Watcher
 from pennyweight.train.keeper import Keeper
 from pennyweight.train.loss import loss_of
+from pennyweight.train.memory import held_by_memory
 from pennyweight.train.optimizer import make_optimizer, make_schedule
 from pennyweight.train.path import arithmetic, make_inputs, put_in_layout, put_in_training
 from pennyweight.train.progress import Progress, Sums
@@ -176,15 +177,10 @@ class Training:
         progress = self.progress
         progress.optimizer.zero_grad()
         try:
-            loss, right = self._gradients(self.ranks.part(batch), batch.images)
+            with held_by_memory(batch.images, self.recipe.accumulate):
+                loss, right = self._gradients(self.ranks.part(batch), batch.images)
         except RuntimeError as error:
-            if not _out_of_memory(error):
-                raise self.ranks.explain(error) from error
-            parts = self.recipe.accumulate
-            raise InputError(
-                f"memory does not hold a step of {batch.images} pictures in {parts} parts; "
-                f"--set accumulate={parts * 2} takes it in smaller ones, and a smaller --batch would work too"
-            ) from error
+            raise self.ranks.explain(error) from error
         if self.recipe.clip_norm:
             nn.utils.clip_grad_norm_(progress.model.parameters(), self.recipe.clip_norm)
         progress.optimizer.step()
@@ -255,7 +251,7 @@ class Training:
         """(mean loss, accuracy); of nothing in particular when a signal came meanwhile."""
         self.network.eval()
         loss, right = 0.0, 0.0
-        for x, targets in map(self.inputs, self.ranks.turns(validation.in_order(self.recipe.batch))):
+        for x, targets in map(self.inputs, self.ranks.turns(validation.in_order(self.recipe.part))):
             logits = self._logits(self.network, x)
             loss += F.cross_entropy(logits, targets, reduction="sum").item()
             right += int((logits.argmax(1) == targets).sum())
@@ -301,15 +297,7 @@ class Training:
 
 def _timed(items: Iterator[T]) -> Iterator[tuple[T, float]]:
     """Each item, and the seconds that it was waited for."""
-    while True:
-        started = time.perf_counter()
-        try:
-            item = next(items)
-        except StopIteration:
-            return
+    started = time.perf_counter()
+    for item in items:
         yield item, time.perf_counter() - started
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    """Whether torch could not have the memory that it asked for."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+        started = time.perf_counter()

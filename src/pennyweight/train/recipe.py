@@ -141,6 +141,11 @@ class Recipe:
             cutmix=self.cutmix,
         )
 
+    @property
+    def part(self) -> int:
+        """Pictures that go through the network together, at most."""
+        return -(-self.batch // self.accumulate)
+
     def side(self, size: int, epoch: int) -> int:
         """Pixels a side of `epoch`'s training pictures, of which the input has `size`; epochs count from 1."""
         grown = min(1.0, (epoch - 1) / (GROWING * self.epochs))

@@ -108,16 +108,17 @@ def measure(
     What was found is kept in the folder `memory`, by machine, versions, network, batch and input. `compiling` says
     whether compiling, which may take minutes, is worth a try.
     """
-    known = memory / f"{_key(model, batches, compiling)}.json"
+    known = memory / f"{_key(model, batches, recipe, compiling)}.json"
     with suppress(PennyweightError, TypeError, KeyError):
         kept = read_json(known)
         return Measured(ways=tuple(Way(**way) for way in kept["ways"]), own=kept["own"], remembered=True)
     usual = replace(recipe, layout="channels_first", precision="float32")
-    reference = _gradient(model, batches[0], usual, preprocess)
-    own = float(F.cosine_similarity(_gradient(model, _moved(batches[0]), usual, preprocess), reference, dim=0))
+    part = next(iter(batches[0].parts(recipe.accumulate)))  # no more than memory is asked to hold
+    reference = _gradient(model, part, usual, preprocess)
+    own = float(F.cosine_similarity(_gradient(model, _moved(part), usual, preprocess), reference, dim=0))
 
     def way(changed: Recipe) -> Way:
-        gradient = _gradient(model, batches[0], changed, preprocess)
+        gradient = _gradient(model, part, changed, preprocess)
         alike = float(F.cosine_similarity(gradient, reference, dim=0)) if torch.isfinite(gradient).all() else -1.0
         step_ms = _step_ms(model, batches, changed, preprocess, ranks)
         return Way(
@@ -183,10 +184,11 @@ def _step_ms(model: nn.Module, batches: Sequence[Batch], recipe: Recipe, preproc
     return statistics.median(spent[WARM_UP:])
 
 
-def _key(model: nn.Module, batches: Sequence[Batch], compiling: bool) -> str:
+def _key(model: nn.Module, batches: Sequence[Batch], recipe: Recipe, compiling: bool) -> str:
     """What a measurement depends on, as a file's name."""
+    asked = (compiling, recipe.accumulate)
     shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    known = [machine(), versions(), torch.get_num_threads(), compiling, batches[0].pixels.shape, sorted(shapes.items())]
+    known = [machine(), versions(), torch.get_num_threads(), asked, batches[0].pixels.shape, sorted(shapes.items())]
     return hashlib.sha256(json.dumps(known).encode()).hexdigest()[:32]
 
 

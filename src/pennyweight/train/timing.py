@@ -86,7 +86,7 @@ def measure_pace(
     whole.network.eval()
     started, images = time.perf_counter(), 0
     with torch.inference_mode():
-        for batch in islice(validation.in_order(recipe.batch), VALIDATION_BATCHES):
+        for batch in islice(validation.in_order(recipe.part), VALIDATION_BATCHES):
             whole.answer(batch)
             images += len(batch.targets)
     image_s = (time.perf_counter() - started) / images

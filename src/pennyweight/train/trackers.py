@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from pennyweight.core.errors import InputError, MissingPart, nearest
+from pennyweight.core.errors import InputError, MissingPart, PennyweightError, nearest
 
 __all__ = ["TRACKERS", "Tracker", "open_tracker"]
 
@@ -24,37 +24,59 @@ TRACKERS: Mapping[str, tuple[str, str, Callable[[str, Path], dict[str, Any]]]] =
 
 
 class Tracker:
-    """An open tracker, or none."""
+    """An open tracker, or none. One that fails later is said once, and training goes on without it."""
 
-    def __init__(self, tracker: Any = None) -> None:
+    def __init__(self, tracker: Any = None, note: Callable[[str], None] = lambda line: None) -> None:
         self._tracker = tracker
+        self._note = note
 
     def epoch(self, metrics: Mapping[str, Any]) -> None:
         """Pass on a line of metrics.jsonl."""
-        if self._tracker is not None:
-            figures = {name: value for name, value in metrics.items() if name != "epoch"}
-            self._tracker.log(figures, step=metrics["epoch"])
+        figures = {name: value for name, value in metrics.items() if name != "epoch"}
+        self._tell(lambda tracker: tracker.log(figures, step=metrics["epoch"]))
 
     def close(self) -> None:
         """Flush what it holds."""
-        if self._tracker is not None:
-            self._tracker.finish()
+        self._tell(lambda tracker: tracker.finish())
+
+    def _tell(self, tell: Callable[[Any], None]) -> None:
+        if self._tracker is None:
+            return
+        try:
+            tell(self._tracker)
+        except Exception as error:  # anything: a server that is away is no reason to lose a training
+            self._note(f"{self._tracker.name} fails, and hears no more of this training: {_reason(error)}")
+            self._tracker = None
 
 
-def open_tracker(name: str | None, run: str, folder: Path, recipe: Mapping[str, Any]) -> Tracker:
+def open_tracker(
+    name: str | None,
+    run: str,
+    folder: Path,
+    recipe: Mapping[str, Any],
+    note: Callable[[str], None] = lambda line: None,
+) -> Tracker:
     """A tracker for a run, told its recipe; TensorBoard's files go into the run's folder. None tracks nothing.
 
-    Raises InputError for an unknown name, MissingPart when its package is not installed.
+    `note` is told when it fails later. Raises InputError for an unknown name, MissingPart when its package is not
+    installed, PennyweightError when it cannot start.
     """
     check_tracker(name)
     if name is None:
         return Tracker()
     _, kind, options = TRACKERS[name]
-    tracker = getattr(import_module("accelerate.tracking"), kind)(**options(run, folder))
-    if hasattr(tracker, "start"):
-        tracker.start()
-    tracker.store_init_configuration(dict(recipe))
-    return Tracker(tracker)
+    try:
+        tracker = getattr(import_module("accelerate.tracking"), kind)(**options(run, folder))
+        if hasattr(tracker, "start"):
+            tracker.start()
+        tracker.store_init_configuration(dict(recipe))
+    except Exception as error:  # each has its own
+        raise PennyweightError(f"--log {name} cannot start: {_reason(error)}") from error
+    return Tracker(tracker, note)
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def check_tracker(name: str | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ from pennyweight.core.stopping import waiting_for_signals
 from pennyweight.data.scenes import is_scene
 from pennyweight.report.progress import TrainingProgress
 from pennyweight.train import Checkpoints, Keeper, Ranks, Recipe
+from pennyweight.train.memory import held_by_memory
 from pennyweight.train.trackers import check_tracker, open_tracker
 from pennyweight.verbs.evaluate import answer
 from pennyweight.verbs.finish import finish
@@ -149,10 +151,11 @@ def fit(
         taught = open_teacher(teacher, opened, plan.preprocess, ranks.device)
         if record is None:
             left_s = None if minutes is None else minutes * 60 - (perf_counter() - started)
-            plan, measured = prepare(
-                plan, network, pictures, ranks=ranks, teacher=taught, left_s=left_s, speed=speed,
-                preflight=preflight, note=shown.note,
-            )  # fmt: skip
+            with held_by_memory(plan.recipe.batch, plan.recipe.accumulate):
+                plan, measured = prepare(
+                    plan, network, pictures, ranks=ranks, teacher=taught, left_s=left_s, speed=speed,
+                    preflight=preflight, note=shown.note,
+                )  # fmt: skip
         else:
             plan, measured = replace(plan, recipe=recorded(record, shown.note)), record["speed"]
         shown.epochs = plan.epochs
@@ -166,8 +169,8 @@ def fit(
                 if first:
                     data.write_seen(folder / "seen.npy", splits.train, splits.val)
                     write_json(folder / "run.json", record)
-            tracker = open_tracker(log if first else None, folder.name, folder, record["recipe"])
-            with waiting_for_signals() as stop:
+            opening = open_tracker(log if first else None, folder.name, folder, record["recipe"], shown.note)
+            with waiting_for_signals() as stop, closing(opening) as tracker:
                 keeper = Keeper(checkpoints, every_s=save_minutes * 60, stop=stop)
                 work = Work(
                     folder=folder, network=network, pictures=pictures, plan=plan, shown=shown, keeper=keeper,
@@ -175,7 +178,6 @@ def fit(
                     trained_on={"name": opened.name, "fingerprint": opened.fingerprint, "group_by": group_by},
                 )  # fmt: skip
                 best = train_by_mode(work)
-            tracker.close()
             ranks.end_others()
             run = Run(folder)
             with shown.phase("scoring the test split", len(splits.test)) as phase:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from pennyweight.core.errors import RunError
+from pennyweight.core.errors import PennyweightError, RunError
 from pennyweight.core.files import is_left_over
 from pennyweight.core.machine import machine, versions
 from pennyweight.core.run import Run, latest_run_folder, new_run_folder
@@ -111,4 +111,8 @@ def saying_how_to_go_on(folder: Path, checkpoints: Checkpoints, note: Callable[[
     except (KeyboardInterrupt, SystemExit, OSError):
         if checkpoints:
             note(f"saved in {folder}; the same command with --resume goes on from there")
+        raise
+    except PennyweightError:
+        if (folder / "weights.safetensors").exists():
+            note(f"the best weights until then are kept in {folder}")
         raise
