@@ -73,7 +73,7 @@ def _together(args: Sequence[Any]) -> Any:
         return _like(x)
     sides = tuple(zip(x.shape, y.shape, strict=True))
     fits = all(a == b or 1 in (a, b) for a, b in sides)
-    return _made(x, [b if a == 1 else a for a, b in sides]) if fits else NotImplemented
+    return blank([b if a == 1 else a for a, b in sides], x.dtype) if fits else NotImplemented
 
 
 def _into(args: Sequence[Any]) -> Any:
