@@ -183,6 +183,14 @@ def test_each_command_has_help(pennyweight: Run, command: str) -> None:
 # names
 
 
+def test_every_recipe_is_in_the_help_of_fit(pennyweight: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pennyweight.train import RECIPES
+
+    monkeypatch.setenv("COLUMNS", "400")
+    said = pennyweight("fit", "--help").out
+    assert [name for name in RECIPES if f" {name}," not in said and f", {name}." not in said] == []
+
+
 def test_names_lists_the_tables(pennyweight: Run) -> None:
     outcome = pennyweight("names")
     assert (outcome.status, outcome.err) == (0, "")

@@ -19,6 +19,20 @@ def test_a_folder_that_does_not_exist(cannot: Callable[..., str]) -> None:
     assert "did you mean 'digits'?" in cannot("fit", "digit", *SMALL)
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [("--teacher", "nosuch", "unknown network 'nosuch'"), ("--input", "4", "an input of 4×4 pixels is too small")],
+)
+def test_what_cannot_be_used_is_said_before_pictures_are_read(
+    pennyweight: Run, empty: Path, option: str, value: str, said: str
+) -> None:
+    outcome = pennyweight("fit", "digits", "--model", "resnet_9_x0_25", option, value, "--epochs", "1")
+    assert outcome.status == 1
+    assert said in outcome.err.splitlines()[-1]
+    assert "reading pictures" not in outcome.err
+    assert list(empty.iterdir()) == []
+
+
 def test_a_class_folder_without_pictures(
     cannot: Callable[..., str], draw_pictures: Callable[[Path, int], Path], tmp_path: Path
 ) -> None:

@@ -66,7 +66,12 @@ def names(
 
 def fit(
     source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="A folder with a folder for each class, or a named set: digits.")
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A folder with a folder for each class, a manifest (.csv, .parquet), an .npz or archive of any of "
+            "them, a named set (digits), or a scene (scene:NAME).",
+        ),
     ],
     model: Annotated[str, typer.Option(help="A network, as `names` lists them; auto chooses.")] = "auto",
     input: Annotated[
@@ -86,7 +91,8 @@ def fit(
         typer.Option(metavar="DIR", help="The run's folder, not there yet; by default runs/SOURCE-MODEL-N."),
     ] = None,
     recipe: Annotated[
-        str | None, typer.Option(metavar="NAME", help="steady, quick, probe, gentle, classic-cifar, classic-transfer.")
+        str | None,
+        typer.Option(metavar="NAME", help="steady, quick, sprint, probe, gentle, classic-cifar, classic-transfer."),
     ] = None,
     mode: Annotated[
         Literal["auto", "scratch", "head", "finetune"] | None,

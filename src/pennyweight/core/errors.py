@@ -30,6 +30,9 @@ __all__ = [
     "received",
 ]
 
+NEAR = 0.6
+"""How alike two words must be for one to be what the other meant; at 0.5 'nofolder' was taken for 'flowers'."""
+
 
 class PennyweightError(Exception):
     """Base of every error that Pennyweight raises on purpose."""
@@ -69,7 +72,7 @@ class MissingPart(PennyweightError, ImportError):  # noqa: N818 - said as a pers
 
 def nearest(received: str, choices: Iterable[str], *, otherwise: str = "") -> str:
     """The end of an error message: "; did you mean 'x'?" for the closest choice, else `otherwise`."""
-    close = difflib.get_close_matches(received, list(choices), n=1, cutoff=0.5)
+    close = difflib.get_close_matches(received, list(choices), n=1, cutoff=NEAR)
     return f"; did you mean '{close[0]}'?" if close else otherwise
 
 

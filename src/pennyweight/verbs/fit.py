@@ -21,6 +21,7 @@ from pennyweight.core.machine import machine, versions
 from pennyweight.core.run import Run
 from pennyweight.core.stopping import waiting_for_signals
 from pennyweight.data.scenes import is_scene
+from pennyweight.nn import Network
 from pennyweight.report.progress import TrainingProgress
 from pennyweight.train import Checkpoints, Keeper, Ranks, Recipe
 from pennyweight.train.memory import held_by_memory
@@ -130,6 +131,10 @@ def fit(
     first = not ranks.number
     network, adapted = plan.make()
     network.to(ranks.device)
+    # What cannot be used is said before the pictures are read, which may take minutes.
+    if isinstance(network, Network):
+        network.check(torch.empty(1, opened.channels, plan.preprocess.size, plan.preprocess.size, device="meta"))
+    first_seen, taught = plan.preprocess, open_teacher(teacher, opened, plan.preprocess, ranks.device)
     pictures = data.parts(opened, splits, plan.preprocess, rank=ranks.number, world=ranks.count)
     unreadable = list(opened.unreadable)
     with TrainingProgress(plan.recipe.epochs, None if progress and first else Console(quiet=True)) as shown:
@@ -148,7 +153,8 @@ def fit(
         plan = _with_statistics(plan, pictures)
         for line in dict.fromkeys(filter(None, (*(part.note for part in pictures.values()), balance.note))):
             shown.note(line)
-        taught = open_teacher(teacher, opened, plan.preprocess, ranks.device)
+        if plan.preprocess != first_seen:
+            taught = open_teacher(teacher, opened, plan.preprocess, ranks.device)
         if record is None:
             left_s = None if minutes is None else minutes * 60 - (perf_counter() - started)
             with held_by_memory(plan.recipe.batch, plan.recipe.accumulate):
