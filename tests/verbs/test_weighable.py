@@ -73,6 +73,25 @@ def test_a_wrong_name_is_answered_with_the_nearest(name: str, words: str) -> Non
     assert words in str(caught.value)
 
 
+def test_a_network_whose_way_depends_on_values_is_made_with_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "decides.py").write_text(
+        "from torch import nn\n"
+        "class Decides(nn.Linear):\n"
+        "    def forward(self, x):\n"
+        "        out = super().forward(x)\n"
+        "        return out if out.sum() > 0 else out + 1\n"
+        "def made(): return Decides(4, 2)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    cost = pw.weigh("decides:made", (4,))
+    assert cost.macs == 8
+    assert "real forward pass" in cost.notes[0]
+    with pytest.raises(InputError, match=r"takes \(…, 4\)"):
+        pw.weigh("decides:made", (5,))
+
+
 def test_a_stem_is_for_our_own() -> None:
     with pytest.raises(InputError, match="has no stem 'cifar'"):
         pw.weigh("torchvision:resnet18", stem="cifar")

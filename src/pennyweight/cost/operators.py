@@ -98,6 +98,7 @@ MOVES = frozenset(
         "set",
         "_local_scalar_dense",
         "is_same_size",
+        "prim::device",
         "equal",
         "_assert_async",
         "_assert_scalar",

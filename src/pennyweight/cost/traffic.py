@@ -38,6 +38,7 @@ UNTOUCHED = frozenset(
         "alias",
         "set",
         "is_same_size",
+        "prim::device",
         "resize",
         "empty",
         "empty_like",

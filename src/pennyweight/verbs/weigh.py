@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -38,12 +39,22 @@ def weigh(
         if input_shape is None:
             raise InputError("weighing a module needs its input shape, for example (3, 224, 224)")
         return count(model_or_name, input_shape, batch=batch, training_step=training_step)
-    return _counted(open_weighable(model_or_name, input_shape, stem=stem, config=config), batch, training_step)
+    opened = partial(open_weighable, model_or_name, input_shape, stem=stem, config=config)
+    return _opened_and_counted(opened, batch, training_step, real=False)[1]
 
 
-def _counted(network: Weighable, batch: int, training_step: bool) -> Cost:
-    counted = count(network.model, network.input_shape, batch=batch, training_step=training_step)
-    return dataclasses.replace(counted, notes=(*network.notes, *counted.notes))
+def _opened_and_counted(
+    opened: Callable[..., Weighable], batch: int, training_step: bool, *, real: bool
+) -> tuple[Weighable, Cost]:
+    """A network, and its cost; made with values where they are wanted, or where it could not be counted without."""
+    network = opened(real=real)
+    try:
+        counted = count(network.model, network.input_shape, batch=batch, training_step=training_step)
+    except InputError:
+        if real or network.name in zoo.names() or not any(p.is_meta for p in network.model.parameters()):
+            raise
+        return _opened_and_counted(opened, batch, training_step, real=True)
+    return network, dataclasses.replace(counted, notes=(*network.notes, *counted.notes))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +106,9 @@ def weigh_all(
 ) -> tuple[Weighed, ...]:
     """Weigh several networks alike: predicted where this machine has a profile, with `measure` timed turn by turn."""
     profile = MachineProfile.load()
-    networks = [open_weighable(name, input_shape, stem=stem, config=config, real=measure) for name in names]
-    counted = [_counted(network, batch, training_step) for network in networks]
+    opened = [partial(open_weighable, name, input_shape, stem=stem, config=config) for name in names]
+    both = [_opened_and_counted(one, batch, training_step, real=measure) for one in opened]
+    networks, counted = [network for network, _ in both], [cost for _, cost in both]
     timings: Sequence[Timing | None] = [None] * len(networks)
     if measure:
         models, shapes = [network.model for network in networks], [network.input_shape for network in networks]
