@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
@@ -23,6 +24,7 @@ TERMINATED = 143
 STATUSES: Mapping[int, int] = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
 
 AGAIN_S = 0.02
+IMPORT_S = 3.0
 
 _IMPORT = "<frozen importlib._bootstrap>"
 
@@ -72,11 +74,14 @@ def heeding_signals() -> None:
     """From now on SIGINT and SIGTERM raise SystemExit with their status, so that nothing half-written stays behind.
 
     One that comes while Python runs what may not raise comes once more when that place has been left: a weak
-    reference's end, `__del__`, and imports, where extension modules turn what is raised into an ImportError.
+    reference's end, `__del__`, and imports, where extension modules turn what is raised into an ImportError. Imports
+    are waited for IMPORT_S at most: on a busy machine they take longer than a signal may.
     """
+    heard: list[float] = []
 
     def ended(number: int, frame: FrameType | None) -> None:
-        if os.name == "posix" and _importing(frame):
+        heard.append(time.monotonic())
+        if os.name == "posix" and _importing(frame) and heard[-1] - heard[0] < IMPORT_S:
             _once_more(number)
         else:
             raise SystemExit(STATUSES[number])
