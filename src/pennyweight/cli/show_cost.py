@@ -151,7 +151,8 @@ def facts(weighed: Weighed) -> list[tuple[str, str]]:
     if timing:
         low, high = timing.quartiles_ms
         line = f"{timing.median_ms:.2f} ms (half between {low:.2f} and {high:.2f}), {timing.repeats} times"
-        line += f" after {timing.warm_up} to warm up, {timing.threads} threads, batch {timing.batch}"
+        threads = f"{timing.threads} thread{'s' * (timing.threads > 1)}"
+        line += f" after {timing.warm_up} to warm up, {threads}, batch {timing.batch}"
         lines.append(("measured", line + (f"; the machine's drift {timing.drift:.2f}" if timing.drift else "")))
     lines += [("note", note) for note in cost.notes]
     uncounted = ", ".join(f"{operator} ({times}×)" for operator, times in cost.uncounted.items())
