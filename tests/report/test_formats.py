@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pennyweight.report.formats import duration, number, plain, shape, share
+from pennyweight.report.formats import duration, fine_share, number, plain, shape, share
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,14 @@ def test_number(value: float | None, text: str) -> None:
 )
 def test_share_says_all_and_nothing_only_when_exact(value: float | None, text: str) -> None:
     assert share(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.99979, "99.98%"), (0.99996, ">99.99%"), (1.0, "100.00%"), (0.0, "0.00%"), (None, "–"), (math.nan, "–")],
+)
+def test_fine_share(value: float | None, text: str) -> None:
+    assert fine_share(value) == text
 
 
 def test_shape() -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from pennyweight.cli import show
 from pennyweight.core.errors import InputError
-from pennyweight.report.formats import number, share
+from pennyweight.report.formats import fine_share, number, share
 from pennyweight.report.tables import Column, table
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def leakage(
 
 def show_scores(scored: Mapping[str, Any], name: str) -> None:
     """Print what a scene's map scored, its baselines and its leakage."""
-    columns = (Column("classifier"), Column("overall", share), Column("average", share), Column("kappa"))
+    columns = (Column("classifier"), Column("overall", fine_share), Column("average", fine_share), Column("kappa"))
     every = {name: scored, **scored.get("baselines", {})}
     rows = [(key, row["overall_accuracy"], row["average_accuracy"], row["kappa"]) for key, row in every.items()]
     title = f"{scored['source']}, {scored['split']} split, {number(scored['pixels'])} test pixels"
@@ -203,6 +203,9 @@ def _show_seeds(folder: Path, summary: Mapping[str, Any]) -> None:
     )
     rows = [(name, *scores.values()) for name, scores in summary["scores"].items()]
     Console().print(table(f"mean ± deviation of {len(summary['seeds'])} seeds", columns, rows))
+    least, most = min(summary["leakage"]), max(summary["leakage"])
+    spread = share(most) if least == most else f"{share(least)} to {share(most)}"
+    _say(f"leakage: {spread} of the test windows hold training pixels")
     _say(f"runs    {folder}")
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["MISSING", "duration", "number", "plain", "shape", "share"]
+__all__ = ["MISSING", "duration", "fine_share", "number", "plain", "shape", "share"]
 
 MISSING = "–"
 
@@ -29,6 +29,13 @@ def share(value: float | None) -> str:
     if 0 < value < 0.0005:
         return "<0.1%"
     return f"{value:.1%}"
+
+
+def fine_share(value: float | None) -> str:
+    """To two decimals, as papers print scenes: 0.99979 -> "99.98%"; all of it only where that is exact."""
+    if value is None or math.isnan(value):
+        return MISSING
+    return ">99.99%" if 0.99995 <= value < 1 else f"{value:.2%}"
 
 
 def shape(sizes: Sequence[int] | None) -> str:

@@ -103,8 +103,9 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for show in (formats.duration, formats.number, formats.plain, formats.shape, formats.share):
-        environment.filters[show.__name__] = show
+    for name in formats.__all__:
+        if callable(show := getattr(formats, name)):
+            environment.filters[name] = show
     environment.filters |= {"interval": _interval, "moment": _moment, "thumbnail": thumbnail}
     environment.tests["small"] = _small
     return environment
