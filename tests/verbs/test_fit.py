@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 import torch
-from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
 
 import pennyweight as pw
 from pennyweight import data
-from pennyweight.core.errors import InputError, PennyweightError, RunError, SourceError
+from pennyweight.core.errors import InputError, RunError
 from pennyweight.train import Epoch
 
 Fit = Callable[..., pw.Run]
@@ -185,43 +184,6 @@ def test_a_seed_out_of_range(fit_small: Fit, shapes: Path, tmp_path: Path, seed:
 # Sources
 
 
-def test_split_folders_are_kept(fit_small: Fit, draw_colours: Callable[..., Path], tmp_path: Path) -> None:
-    for seed, (name, count) in enumerate({"train": 5, "val": 3, "test": 2}.items()):
-        draw_colours(tmp_path / "own" / name, count, seed=seed)
-    run = fit_small(tmp_path / "own", out=tmp_path / "run")
-    assert run.record["data"]["counts"] == {"train": 15, "val": 9, "test": 6}
-    assert run.evaluation["images"] == 6
-
-
-def test_of_train_and_val_the_val_is_kept_for_the_end(
-    fit_small: Fit, draw_colours: Callable[..., Path], tmp_path: Path
-) -> None:
-    for seed, (name, count) in enumerate({"train": 10, "val": 3}.items()):
-        draw_colours(tmp_path / "own" / name, count, seed=seed)
-    run = fit_small(tmp_path / "own", out=tmp_path / "run")
-    counts = run.record["data"]["counts"]
-    assert counts["test"] == run.evaluation["images"] == 9
-    assert counts["train"] + counts["val"] == 30
-    assert any("val is kept for the end" in note for note in run.record["data"]["notes"])
-
-
-def test_grey_pictures_train_a_network_of_one_channel(fit_small: Fit, tmp_path: Path) -> None:
-    digits = data.open("digits")
-    few = data.Source(
-        name="few",
-        address="few",
-        labels=digits.labels,
-        samples=digits.samples[:300],
-        size=32,
-        channels=1,
-        mirrors=False,
-    )
-    run = fit_small(few, out=tmp_path / "run", recipe={"epochs": 1})
-    assert run.record["model"]["in_channels"] == 1
-    assert load_file(run.weights_path)["stem.0.weight"].shape[1] == 1
-    assert run.record["recipe"]["flip"] is False  # a mirrored digit is another sign
-
-
 def test_what_is_left_out_is_chosen_by_the_source(
     draw_colours: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,95 +202,6 @@ def test_what_is_left_out_is_chosen_by_the_source(
 # Nothing, where it cannot be done
 
 
-@pytest.fixture
-def cannot(fit_small: Fit, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """`cannot(kind, source, **options)`: what `fit` says when it refuses, having written nothing at all."""
-    place = tmp_path / "empty"
-    place.mkdir()
-    monkeypatch.chdir(place)
-
-    def refuse(kind: type[PennyweightError], source: Any = shapes, **options: Any) -> str:
-        with pytest.raises(kind) as raised:
-            fit_small(source, **options)
-        assert list(place.iterdir()) == []
-        assert "\n" not in str(raised.value)
-        return str(raised.value)
-
-    return refuse
-
-
-def test_names_and_values_that_cannot_be_used(cannot: Callable[..., str]) -> None:
-    assert "did you mean 'mobilenet_v2'?" in cannot(InputError, model="mobilnet_v2")
-    assert "did you mean 'epochs'?" in cannot(InputError, recipe={"epoch": 3})
-    assert "did you mean 'width'?" in cannot(InputError, config={"widht": 1})
-    assert "'width' must be above 0, not -1" in cannot(InputError, config={"width": -1})
-    assert "'lr' must be a number, not 'fast'" in cannot(InputError, recipe={"lr": "fast"})
-    assert "'epochs' must be at least 1, not 0" in cannot(InputError, recipe={"epochs": 0})
-    assert "unknown stem 'stem'" in cannot(InputError, stem="stem")
-    assert "not 0" in cannot(InputError, input_size=0)
-    assert "'num_classes'" in cannot(InputError, config={"num_classes": 7})
-
-
-def test_sources_that_cannot_be_used(
-    cannot: Callable[..., str], draw_colours: Callable[..., Path], tmp_path: Path
-) -> None:
-    assert "no source 'nowhere'" in cannot(SourceError, "nowhere")
-    draw_colours(tmp_path / "single", 5, colours=["red"])
-    assert "needs at least two classes" in cannot(SourceError, tmp_path / "single")
-    (draw_colours(tmp_path / "hollow", 5) / "yellow").mkdir()
-    assert "yellow has no pictures" in cannot(SourceError, tmp_path / "hollow")
-    draw_colours(tmp_path / "few", 2)
-    assert "has 2 different pictures" in cannot(SourceError, tmp_path / "few")
-
-
-def test_torn_pictures_are_left_out_and_named(
-    fit_small: Fit, draw_colours: Callable[..., Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    root = draw_colours(tmp_path / "torn", 34)
-    for colour in ("red", "green", "blue"):  # 3 of 102
-        torn = root / colour / "0-03.png"
-        torn.write_bytes(torn.read_bytes()[:300])
-        Image.open(torn).close()  # its header is whole
-    (root / "red" / "gone.png").symlink_to(root / "nowhere.png")
-    run = fit_small(root, out=tmp_path / "run", progress=True)
-    names = {each["name"] for each in run.record["data"]["unreadable"]}
-    assert names == {"red/0-03.png", "green/0-03.png", "blue/0-03.png", "red/gone.png"}
-    said = capfd.readouterr().err
-    assert all(f"left out: cannot read {root / name}" in said for name in names)
-    told: list[data.Unreadable] = []
-    assert pw.evaluate(run, left_out=told.append).images == run.evaluation["images"]
-    in_test = {sample.name for sample in data.split(data.open(root)).test}
-    assert {each.name for each in told} == names & in_test
-
-
-def test_groups_are_kept_apart_and_scored_as_they_were_split(
-    fit_small: Fit, draw_colours: Callable[..., Path], tmp_path: Path
-) -> None:
-    root = draw_colours(tmp_path / "films", 30)
-    for path in sorted(root.rglob("*.png")):
-        number = int(path.stem.partition("-")[2])
-        path.rename(path.with_name(f"film{number % 10}-{number}.png"))
-    run = fit_small(root, out=tmp_path / "run", group_by="(film[0-9]+)")
-    assert run.record["data"]["group_by"] == "(film[0-9]+)"
-    test = data.split(data.open(root, group_by="(film[0-9]+)")).test
-    assert {sample.name for sample in test} != {sample.name for sample in data.split(data.open(root)).test}
-    again = pw.evaluate(run)
-    assert again.images == run.evaluation["images"] == len(test)
-    assert again.confusion == tuple(map(tuple, run.evaluation["confusion"]))
-
-
-def test_too_little_that_can_be_read_stops(
-    cannot: Callable[..., str], draw_colours: Callable[..., Path], tmp_path: Path
-) -> None:
-    root = draw_colours(tmp_path / "torn", 5)
-    for path in (root / "red").iterdir():
-        path.write_bytes(path.read_bytes()[:300])
-    assert "class 'red' of torn has no picture left" in cannot(SourceError, root)
-    for path in (root / "green").iterdir():
-        path.write_bytes(path.read_bytes()[:300])
-    assert "10 of the 15 pictures of torn cannot be read" in cannot(SourceError, root)
-
-
 def test_a_folder_that_exists_is_left_as_it_is(fit_small: Fit, shapes: Path, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.txt").write_text("years of work")
@@ -341,10 +214,6 @@ def test_a_folder_that_exists_is_left_as_it_is(fit_small: Fit, shapes: Path, tmp
     with pytest.raises(RunError, match="not a folder that can be written to"):
         fit_small(shapes, out=tmp_path / "file" / "run")
     assert tree(tmp_path) == before
-
-
-def test_a_loss_that_is_no_number_leaves_nothing(cannot: Callable[..., str]) -> None:
-    assert "--set lr=" in cannot(PennyweightError, recipe={"epochs": 1, "batch": 16, "lr": 1e30})
 
 
 @pytest.mark.parametrize("epoch", [1, 2])

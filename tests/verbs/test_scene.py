@@ -12,24 +12,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from PIL import Image
 
 import pennyweight as pw
 from pennyweight.core.errors import InputError, RunError, SourceError
 from pennyweight.core.spectral import Projection
 from pennyweight.data.envi import read_envi, write_envi
 from pennyweight.data.rasters import Raster
-from pennyweight.data.scene import Scene
-from pennyweight.data.scenes import open_scene
 from pennyweight.data.synthetic import synthetic
-from pennyweight.data.windows import Padded, SceneTiles, SceneWindows
-from pennyweight.runtime import Outputs
 from pennyweight.runtime.scene_bundle import SceneBundle
-from pennyweight.runtime.scene_mapper import WindowsEngine, map_scene, tiles
+from pennyweight.runtime.scene_mapper import map_scene
 from pennyweight.verbs.fit_scene import fit_scene
 from pennyweight.verbs.fit_seeds import fit_seeds
-from pennyweight.verbs.load import restore
 from pennyweight.verbs.load_scene import load_mapper, projection_of
 from pennyweight.verbs.predict_scene import predict_scene
 from pennyweight.verbs.scene_plan import SceneOptions, make_scene_plan, split_of
@@ -134,46 +127,6 @@ def test_the_papers_protocol_says_that_it_looks_at_test_pixels(tmp_path: Path) -
     assert any("on the whole scene, test pixels too" in note for note in made.record["data"]["notes"])
 
 
-def test_blocks_have_no_leakage_and_tiles_train_too(tmp_path: Path) -> None:
-    scene = {"window": 9, "train": 0.2, "split": "blocks", "cut": "tiles"}
-    made = fit_scene(
-        "scene:synthetic", "window_cnn", out=tmp_path / "run", scene=scene, recipe={"epochs": 15}, progress=False
-    )
-    assert made.evaluation["leakage"]["share"] == 0
-    assert made.evaluation["overall_accuracy"] > 0.5
-    assert "No test window of 9×9 holds a training pixel" in made.report_path.read_text()
-
-
-def test_tiles_are_trained_for_as_many_steps_as_windows() -> None:
-    scene, steps = synthetic(), {}
-    for cut in ("windows", "tiles"):
-        options = SceneOptions(window=9, train=0.2, split="blocks", cut=cut)
-        split = split_of(scene, options, 0)
-        plan = make_scene_plan(scene, split, "window_cnn", options, recipe=None, config={}, seed=0)
-        kind = SceneTiles if cut == "tiles" else SceneWindows
-        cuts = kind(Padded.of(scene, plan.projection, 9), split.train)
-        steps[cut] = plan.recipe.epochs * cuts.steps(plan.recipe.batch)
-    assert steps["windows"] <= steps["tiles"] < 1.2 * steps["windows"]
-
-
-@pytest.mark.slow
-def test_a_vit_takes_the_same_windows(tmp_path: Path) -> None:
-    made = fit_scene(
-        synthetic(40, 40, classes=3),
-        "vit_ti_16",
-        out=tmp_path / "run",
-        scene={"window": 15, "train": 20},
-        config={"d": 32, "heads": 2, "blocks": 4, "hidden": 64},
-        recipe={"epochs": 1},
-        progress=False,
-    )
-    assert made.record["model"]["config"]["patch"] == 5
-    assert made.record["model"]["in_channels"] == 15
-    bundle = pw.export(made, tmp_path / "vit.onnx")
-    assert bundle.manifest.form == "windows"
-    assert bundle.manifest.parity["same_top1"] == bundle.manifest.parity["pixels"] > 1000
-
-
 def test_a_bundle_maps_as_the_run_does_whatever_the_scene(run: pw.Run, bundle: SceneBundle) -> None:
     assert bundle.manifest.parity["largest_probability_difference"] <= 1e-4
     cube = synthetic(61, 47, seed=3).cube
@@ -238,25 +191,6 @@ def test_seeds_give_mean_and_deviation_beside_the_baselines(tmp_path: Path) -> N
 # What cannot be used
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"window": 99}, "a window of 99 is larger than the scene of 72×64; --window 63 is the most"),
-        ({"components": 61}, "61 components cannot be made of 60 bands; take 1 to 60"),
-        ({"train": 300}, "has 237 labelled pixels, and --train 300 needs at least 301"),
-        ({"window": 10}, "must be odd and at least 1, not 10; 11 would do"),
-        ({"windows": 9}, "unknown scene field 'windows'; did you mean 'window'"),
-        ({"split": "block"}, "must be one of random, blocks"),
-    ],
-)
-def test_what_cannot_be_used_is_explained_and_nothing_is_written(
-    options: dict[str, Any], message: str, tmp_path: Path
-) -> None:
-    with pytest.raises(InputError, match=message):
-        fit_scene("scene:synthetic", out=tmp_path / "run", scene=options, progress=False)
-    assert not (tmp_path / "run").exists()
-
-
 def test_a_cube_without_labels_cannot_be_fitted(tmp_path: Path) -> None:
     np.save(tmp_path / "cube.npy", synthetic().cube)
     with pytest.raises(SourceError, match="cube has no label map; give one: --labels FILE"):
@@ -299,80 +233,9 @@ def test_a_scenes_bundle_overwrites_nothing(run: pw.Run, bundle: SceneBundle) ->
     assert bundle.path.read_bytes() == before
 
 
-@pytest.mark.parametrize("option", [{"minutes": 1.0}, {"log": "tensorboard"}, {"channels": 3}])
-def test_what_only_pictures_have_is_refused_not_ignored(option: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=rf"{next(iter(option))} is for pictures, not for a scene"):
-        pw.fit("scene:synthetic", out=tmp_path / "run", **option)
-    assert not (tmp_path / "run").exists()
-
-
 def test_a_run_of_pictures_makes_no_map(trained: pw.Run) -> None:
     with pytest.raises(InputError, match="was trained on pictures; a map needs a run of a scene"):
         load_mapper(trained)
-
-
-def test_salinas_a_in_the_papers_split(real_scenes: Path, tmp_path: Path) -> None:
-    """The quick part of it: a smaller window, few epochs."""
-    scene = open_scene("scene:salinas-a")
-    assert isinstance(scene, Scene)
-    made = fit_scene(
-        scene,
-        "window_cnn",
-        out=tmp_path / "run",
-        scene={"train": 0.1, "window": 9},
-        recipe={"epochs": 6},
-        progress=False,
-    )
-    assert made.evaluation["overall_accuracy"] > 0.9
-    with Image.open(predict_scene(made, scene, map=tmp_path / "map.png").files[0]) as picture:
-        assert picture.width > 600
-
-
-@pytest.mark.slow
-def test_salinas_a_is_learned_from_a_tenth_of_its_pixels(real_scenes: Path, tmp_path: Path) -> None:
-    made = fit_scene("scene:salinas-a", out=tmp_path / "run", scene={"train": 0.1}, progress=False)
-    assert made.evaluation["overall_accuracy"] >= 0.99
-    assert made.evaluation["leakage"]["share"] == 1
-    # Every pixel, borders too: the convolutional form against its window by itself.
-    scene, network, projection = open_scene("scene:salinas-a"), restore(made), projection_of(made)
-
-    @torch.inference_mode()
-    def one_by_one(windows: np.ndarray) -> Outputs:
-        logits = network(torch.from_numpy(projection(windows)).permute(0, 3, 1, 2))
-        return Outputs(logits.softmax(1).numpy(), logits.numpy())
-
-    single = WindowsEngine(one_by_one, window=25, bands=scene.bands)
-    pairs = zip(tiles(load_mapper(made).engine, scene.cube), tiles(single, scene.cube), strict=True)
-    differences = [float(np.abs(a.outputs.logits - b.outputs.logits).max()) for a, b in pairs]
-    assert max(differences) <= 1e-4
-
-
-@pytest.mark.parametrize(
-    "field", [{"erase": 0.9}, {"policy": "rand"}, {"mixup": 1}, {"balance": "sampling"}, {"shift": 0.4}]
-)
-def test_what_a_recipe_would_not_do_is_refused(field: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=f"recipe field '{next(iter(field))}'.* is for pictures"):
-        fit_scene("scene:synthetic", out=tmp_path / "run", recipe=field, scene={"window": 9}, progress=False)
-    assert not (tmp_path / "run").exists()
-
-
-def test_a_recipe_by_its_name_leaves_windows_in_their_place(run: pw.Run) -> None:
-    scene = synthetic()
-    options = SceneOptions(window=9)
-    split = split_of(scene, options, seed=0)
-    plan = make_scene_plan(
-        scene, split, "window_cnn", options, recipe={"name": "sprint", "epochs": 2}, config={}, seed=0
-    )
-    assert (plan.recipe.optimizer, plan.recipe.epochs, plan.recipe.shift, plan.recipe.first_size) == ("muon", 2, 0, 1)
-
-
-def test_a_baseline_that_cannot_be_trained_is_said_before_anything_is(tmp_path: Path) -> None:
-    options = {"window": 5, "train": 20}
-    with pytest.raises(InputError, match=r"baseline window_cnn cannot be trained: .*; leave the baselines out"):
-        fit_scene(
-            "scene:synthetic", "spectral_mlp", out=tmp_path / "run", scene=options, with_baselines=True, progress=False
-        )
-    assert not (tmp_path / "run").exists()
 
 
 def test_the_header_of_an_envi_cube_is_not_taken_for_its_map(run: pw.Run, tmp_path: Path) -> None:
@@ -397,16 +260,3 @@ def test_a_class_that_the_network_does_not_know_is_not_judged(run: pw.Run, tmp_p
     np.save(tmp_path / "gt.npy", np.where(truth > 0, truth + 300, 0))
     with pytest.raises(SourceError, match="the network knows no class of the label map of cube"):
         predict_scene(run, **files, map=tmp_path / "other.png")
-
-
-@pytest.mark.parametrize(
-    ("options", "seed", "message"),
-    [
-        ({"train": float("inf")}, 0, "the training share is a share below 1, or pixels of each class, not inf"),
-        ({"window": -3}, 0, "odd and at least 1, not -3; 1 would do"),
-        ({}, -1, "seed must be at least 0"),
-    ],
-)
-def test_numbers_that_cannot_be_used(options: dict[str, Any], seed: int, message: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=message):
-        fit_scene("scene:synthetic", out=tmp_path / "run", scene=options, seed=seed, progress=False)

@@ -1,0 +1,91 @@
+"""What cannot be trained is one line, and leaves nothing behind."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+import pennyweight as pw
+from pennyweight import data
+from pennyweight.core.errors import InputError, PennyweightError, SourceError
+
+Fit = Callable[..., pw.Run]
+
+
+@pytest.fixture
+def cannot(fit_small: Fit, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """`cannot(kind, source, **options)`: what `fit` says when it refuses, having written nothing at all."""
+    place = tmp_path / "empty"
+    place.mkdir()
+    monkeypatch.chdir(place)
+
+    def refuse(kind: type[PennyweightError], source: Any = shapes, **options: Any) -> str:
+        with pytest.raises(kind) as raised:
+            fit_small(source, **options)
+        assert list(place.iterdir()) == []
+        assert "\n" not in str(raised.value)
+        return str(raised.value)
+
+    return refuse
+
+
+def test_names_and_values_that_cannot_be_used(cannot: Callable[..., str]) -> None:
+    assert "did you mean 'mobilenet_v2'?" in cannot(InputError, model="mobilnet_v2")
+    assert "did you mean 'epochs'?" in cannot(InputError, recipe={"epoch": 3})
+    assert "did you mean 'width'?" in cannot(InputError, config={"widht": 1})
+    assert "'width' must be above 0, not -1" in cannot(InputError, config={"width": -1})
+    assert "'lr' must be a number, not 'fast'" in cannot(InputError, recipe={"lr": "fast"})
+    assert "'epochs' must be at least 1, not 0" in cannot(InputError, recipe={"epochs": 0})
+    assert "unknown stem 'stem'" in cannot(InputError, stem="stem")
+    assert "not 0" in cannot(InputError, input_size=0)
+    assert "'num_classes'" in cannot(InputError, config={"num_classes": 7})
+
+
+def test_sources_that_cannot_be_used(
+    cannot: Callable[..., str], draw_colours: Callable[..., Path], tmp_path: Path
+) -> None:
+    assert "no source 'nowhere'" in cannot(SourceError, "nowhere")
+    draw_colours(tmp_path / "single", 5, colours=["red"])
+    assert "needs at least two classes" in cannot(SourceError, tmp_path / "single")
+    (draw_colours(tmp_path / "hollow", 5) / "yellow").mkdir()
+    assert "yellow has no pictures" in cannot(SourceError, tmp_path / "hollow")
+    draw_colours(tmp_path / "few", 2)
+    assert "has 2 different pictures" in cannot(SourceError, tmp_path / "few")
+
+
+def test_torn_pictures_are_left_out_and_named(
+    fit_small: Fit, draw_colours: Callable[..., Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    root = draw_colours(tmp_path / "torn", 34)
+    for colour in ("red", "green", "blue"):  # 3 of 102
+        torn = root / colour / "0-03.png"
+        torn.write_bytes(torn.read_bytes()[:300])
+        Image.open(torn).close()  # its header is whole
+    (root / "red" / "gone.png").symlink_to(root / "nowhere.png")
+    run = fit_small(root, out=tmp_path / "run", progress=True)
+    names = {each["name"] for each in run.record["data"]["unreadable"]}
+    assert names == {"red/0-03.png", "green/0-03.png", "blue/0-03.png", "red/gone.png"}
+    said = capfd.readouterr().err
+    assert all(f"left out: cannot read {root / name}" in said for name in names)
+    told: list[data.Unreadable] = []
+    assert pw.evaluate(run, left_out=told.append).images == run.evaluation["images"]
+    in_test = {sample.name for sample in data.split(data.open(root)).test}
+    assert {each.name for each in told} == names & in_test
+
+
+def test_too_little_that_can_be_read_stops(
+    cannot: Callable[..., str], draw_colours: Callable[..., Path], tmp_path: Path
+) -> None:
+    root = draw_colours(tmp_path / "torn", 5)
+    for path in (root / "red").iterdir():
+        path.write_bytes(path.read_bytes()[:300])
+    assert "class 'red' of torn has no picture left" in cannot(SourceError, root)
+    for path in (root / "green").iterdir():
+        path.write_bytes(path.read_bytes()[:300])
+    assert "10 of the 15 pictures of torn cannot be read" in cannot(SourceError, root)
+
+
+def test_a_loss_that_is_no_number_leaves_nothing(cannot: Callable[..., str]) -> None:
+    assert "--set lr=" in cannot(PennyweightError, recipe={"epochs": 1, "batch": 16, "lr": 1e30})

@@ -1,0 +1,64 @@
+"""Splits, groups and grey pictures, from a source to its run."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from safetensors.torch import load_file
+
+import pennyweight as pw
+from pennyweight import data
+
+Fit = Callable[..., pw.Run]
+
+
+def test_split_folders_are_kept(fit_small: Fit, draw_colours: Callable[..., Path], tmp_path: Path) -> None:
+    for seed, (name, count) in enumerate({"train": 5, "val": 3, "test": 2}.items()):
+        draw_colours(tmp_path / "own" / name, count, seed=seed)
+    run = fit_small(tmp_path / "own", out=tmp_path / "run")
+    assert run.record["data"]["counts"] == {"train": 15, "val": 9, "test": 6}
+    assert run.evaluation["images"] == 6
+
+
+def test_of_train_and_val_the_val_is_kept_for_the_end(
+    fit_small: Fit, draw_colours: Callable[..., Path], tmp_path: Path
+) -> None:
+    for seed, (name, count) in enumerate({"train": 10, "val": 3}.items()):
+        draw_colours(tmp_path / "own" / name, count, seed=seed)
+    run = fit_small(tmp_path / "own", out=tmp_path / "run")
+    counts = run.record["data"]["counts"]
+    assert counts["test"] == run.evaluation["images"] == 9
+    assert counts["train"] + counts["val"] == 30
+    assert any("val is kept for the end" in note for note in run.record["data"]["notes"])
+
+
+def test_grey_pictures_train_a_network_of_one_channel(fit_small: Fit, tmp_path: Path) -> None:
+    digits = data.open("digits")
+    few = data.Source(
+        name="few",
+        address="few",
+        labels=digits.labels,
+        samples=digits.samples[:300],
+        size=32,
+        channels=1,
+        mirrors=False,
+    )
+    run = fit_small(few, out=tmp_path / "run", recipe={"epochs": 1})
+    assert run.record["model"]["in_channels"] == 1
+    assert load_file(run.weights_path)["stem.0.weight"].shape[1] == 1
+    assert run.record["recipe"]["flip"] is False  # a mirrored digit is another sign
+
+
+def test_groups_are_kept_apart_and_scored_as_they_were_split(
+    fit_small: Fit, draw_colours: Callable[..., Path], tmp_path: Path
+) -> None:
+    root = draw_colours(tmp_path / "films", 30)
+    for path in sorted(root.rglob("*.png")):
+        number = int(path.stem.partition("-")[2])
+        path.rename(path.with_name(f"film{number % 10}-{number}.png"))
+    run = fit_small(root, out=tmp_path / "run", group_by="(film[0-9]+)")
+    assert run.record["data"]["group_by"] == "(film[0-9]+)"
+    test = data.split(data.open(root, group_by="(film[0-9]+)")).test
+    assert {sample.name for sample in test} != {sample.name for sample in data.split(data.open(root)).test}
+    again = pw.evaluate(run)
+    assert again.images == run.evaluation["images"] == len(test)
+    assert again.confusion == tuple(map(tuple, run.evaluation["confusion"]))

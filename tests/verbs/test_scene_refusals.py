@@ -1,0 +1,81 @@
+"""What a scene cannot be fitted with is said before anything is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pennyweight as pw
+from pennyweight.core.errors import InputError
+from pennyweight.data.synthetic import synthetic
+from pennyweight.verbs.fit_scene import fit_scene
+from pennyweight.verbs.scene_plan import SceneOptions, make_scene_plan, split_of
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"window": 99}, "a window of 99 is larger than the scene of 72×64; --window 63 is the most"),
+        ({"components": 61}, "61 components cannot be made of 60 bands; take 1 to 60"),
+        ({"train": 300}, "has 237 labelled pixels, and --train 300 needs at least 301"),
+        ({"window": 10}, "must be odd and at least 1, not 10; 11 would do"),
+        ({"windows": 9}, "unknown scene field 'windows'; did you mean 'window'"),
+        ({"split": "block"}, "must be one of random, blocks"),
+    ],
+)
+def test_what_cannot_be_used_is_explained_and_nothing_is_written(
+    options: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=message):
+        fit_scene("scene:synthetic", out=tmp_path / "run", scene=options, progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("option", [{"minutes": 1.0}, {"log": "tensorboard"}, {"channels": 3}])
+def test_what_only_pictures_have_is_refused_not_ignored(option: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=rf"{next(iter(option))} is for pictures, not for a scene"):
+        pw.fit("scene:synthetic", out=tmp_path / "run", **option)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "field", [{"erase": 0.9}, {"policy": "rand"}, {"mixup": 1}, {"balance": "sampling"}, {"shift": 0.4}]
+)
+def test_what_a_recipe_would_not_do_is_refused(field: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"recipe field '{next(iter(field))}'.* is for pictures"):
+        fit_scene("scene:synthetic", out=tmp_path / "run", recipe=field, scene={"window": 9}, progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_recipe_by_its_name_leaves_windows_in_their_place() -> None:
+    scene = synthetic()
+    options = SceneOptions(window=9)
+    split = split_of(scene, options, seed=0)
+    plan = make_scene_plan(
+        scene, split, "window_cnn", options, recipe={"name": "sprint", "epochs": 2}, config={}, seed=0
+    )
+    assert (plan.recipe.optimizer, plan.recipe.epochs, plan.recipe.shift, plan.recipe.first_size) == ("muon", 2, 0, 1)
+
+
+def test_a_baseline_that_cannot_be_trained_is_said_before_anything_is(tmp_path: Path) -> None:
+    options = {"window": 5, "train": 20}
+    with pytest.raises(InputError, match=r"baseline window_cnn cannot be trained: .*; leave the baselines out"):
+        fit_scene(
+            "scene:synthetic", "spectral_mlp", out=tmp_path / "run", scene=options, with_baselines=True, progress=False
+        )
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "seed", "message"),
+    [
+        ({"train": float("inf")}, 0, "the training share is a share below 1, or pixels of each class, not inf"),
+        ({"window": -3}, 0, "odd and at least 1, not -3; 1 would do"),
+        ({}, -1, "seed must be at least 0"),
+    ],
+)
+def test_numbers_that_cannot_be_used(options: dict[str, Any], seed: int, message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        fit_scene("scene:synthetic", out=tmp_path / "run", scene=options, seed=seed, progress=False)
