@@ -97,6 +97,20 @@ def test_a_class_on_one_side_of_the_guard_is_left_out_and_named() -> None:
     )
 
 
+@pytest.mark.parametrize("pixels", [1, 2])
+@pytest.mark.parametrize("train", [0.3, 20])
+def test_a_class_too_small_for_any_split_is_left_out_by_blocks(pixels: int, train: float) -> None:
+    truth = np.zeros((40, 40), np.int16)
+    truth[20:] = 1
+    truth[5, 5 : 5 + pixels] = 2
+    labels = ("field", "wood", "pond")
+    made = split(truth, labels, kind="blocks", window=9, train=train)
+    assert made.left_out == (2,)
+    assert any(f"'pond' ({pixels} pixels)" in note for note in made.notes(labels, truth))
+    with pytest.raises(InputError, match=f"class 'pond' has {pixels} labelled pixels.*--split blocks leaves it out"):
+        split(truth, labels, kind="random", window=9, train=train)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

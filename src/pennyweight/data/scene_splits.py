@@ -79,26 +79,35 @@ def split_scene(
             f"a window of {window} is larger than the scene of {height}×{width}; take at most "
             f"{(min(height, width) - 1) // 2 * 2 + 1}"
         )
-    needed = _needed(np.bincount(truth[truth >= 0], minlength=len(labels)), train, labels)
+    needed = _needed(np.bincount(truth[truth >= 0], minlength=len(labels)), train, labels, kind)
     draw = np.random.default_rng([seed, 20])
     if kind == "random":
         return _random(truth.ravel(), needed, draw)
     return _blocks(truth, needed, window, draw, labels)
 
 
-def _needed(counts: NDArray[np.int64], train: float, labels: tuple[str, ...]) -> NDArray[np.int64]:
-    """Pixels of each class's training share; at least FEWEST, and one is left to score."""
+def _needed(counts: NDArray[np.int64], train: float, labels: tuple[str, ...], kind: SplitKind) -> NDArray[np.int64]:
+    """Pixels of each class's training share; at least FEWEST, and one is left to score.
+
+    Blocks leave classes out of the scores, so one that is too small for any split is no obstacle to them.
+    """
     if not train > 0 or (train >= 1 and train != round(train)):
         raise InputError(f"--train must be a share between 0 and 1, or a whole number of pixels a class, not {train:g}")
     for label, count in zip(labels, counts, strict=True):
+        if kind == "blocks" and count <= FEWEST:
+            continue
         if count <= FEWEST or (train >= 1 and count <= train):
             least = FEWEST + 1 if train < 1 else int(max(train, FEWEST)) + 1
-            most = f"; --train {int(count) - 1} is the most" if count > FEWEST else "; leave the class out of the map"
+            most = (
+                f"; --train {int(count) - 1} is the most"
+                if count > FEWEST
+                else "; --split blocks leaves it out of the scores"
+            )
             raise InputError(
                 f"class '{label}' has {count} labelled pixels, and --train {train:g} needs at least {least}{most}"
             )
     wanted = np.round(counts * train) if train < 1 else np.full(len(counts), train)
-    needed: NDArray[np.int64] = np.clip(wanted, FEWEST, counts - 1).astype(np.int64)
+    needed: NDArray[np.int64] = np.clip(wanted, FEWEST, np.maximum(counts - 1, FEWEST)).astype(np.int64)
     return needed
 
 
