@@ -79,7 +79,7 @@ def test_errors_tell_right_wrong_and_unknown() -> None:
 
 
 def test_more_sure_is_lighter() -> None:
-    picture = maps.confidence_map(np.linspace(0, 1, 8, dtype=np.float32)[None], title="t").convert("L")
+    picture = maps.confidence_map(np.linspace(0.1, 1, 8, dtype=np.float32)[None], title="t").convert("L")
     scale = maps.LONGER_SIDE // 8
     levels = [picture.getpixel((maps.MARGIN + scale * number + 5, 50)) for number in range(8)]
     assert levels == sorted(levels)
@@ -89,3 +89,12 @@ def test_more_sure_is_lighter() -> None:
 def test_a_large_scene_is_thinned_out() -> None:
     picture = maps.class_map(np.zeros((3 * maps.LARGEST, 10), np.uint8), ["a", "b"], title="t")
     assert picture.height < maps.LARGEST + 200
+
+
+def test_a_pixel_without_an_answer_is_not_called_unsure() -> None:
+    sure = np.full((4, 4), 0.5, np.float32)
+    plain = np.asarray(maps.confidence_map(sure, title="t"))
+    sure[1, 1] = 0
+    masked = np.asarray(maps.confidence_map(sure, title="t"))
+    grey = [(picture == palette.UNKNOWN).all(axis=-1).sum() for picture in (plain, masked)]
+    assert grey[1] - grey[0] > 160 * 160  # the pixel, which is enlarged, and its sign in the legend

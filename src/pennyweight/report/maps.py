@@ -49,26 +49,30 @@ def class_map(
 
 
 def error_map(classes: NDArray[np.integer], truth: NDArray[np.integer], *, title: str) -> Image.Image:
-    """(H, W) answers and truth (negative is unknown) -> where the answers are right, wrong, or cannot be judged."""
+    """(H, W) answers and truth (negative is unknown) -> where the answers are right, wrong, or not judged."""
     known, right = truth >= 0, classes == truth
     kinds = np.where(~known, 2, np.where(right, 0, 1))
     colours = (palette.RIGHT, palette.WRONG, palette.UNKNOWN)
     picture, _ = _sized(np.array(colours, np.uint8)[kinds])
     counts = np.bincount(kinds.ravel(), minlength=3)
-    names = ("right", "wrong", "not labelled")
+    names = ("right", "wrong", "not judged")
     rows = [(colours[kind], "", names[kind], f"{number(int(counts[kind]))} pixels") for kind in range(3)]
     return _with_legend(picture, rows, title)
 
 
 def confidence_map(confidence: NDArray[np.float32], *, title: str) -> Image.Image:
-    """(H, W) probabilities of the answers -> dark where unsure, light where sure."""
+    """(H, W) probabilities of the answers -> dark where unsure, light where sure; 0 is no answer."""
     low, high = (np.array(colour, np.float32) for colour in CONFIDENCE)
-    picture, _ = _sized((low + np.clip(confidence, 0, 1)[..., None] * (high - low)).round().astype(np.uint8))
+    colours = (low + np.clip(confidence, 0, 1)[..., None] * (high - low)).round().astype(np.uint8)
+    colours[confidence == 0] = palette.UNKNOWN
+    picture, _ = _sized(colours)
     steps = (1.0, 0.75, 0.5, 0.25, 0.0)
     rows = [
         (tuple(int(value) for value in (low + step * (high - low)).round()), "", f"{step:.0%} sure", "")
         for step in steps
     ]
+    if (confidence == 0).any():
+        rows.append((palette.UNKNOWN, "", "no numbers", ""))
     return _with_legend(picture, rows, title)
 
 
