@@ -27,6 +27,11 @@ def test_leakage_of_a_label_map(fields: Path, split: str, share: float, capsys: 
     assert "test windows of 9×9 hold training pixels" in capsys.readouterr().out
 
 
+def test_leakage_of_a_named_scene(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["leakage", "scene:synthetic", "--window", "9", "--split", "blocks"]) == 0
+    assert "leakage: 0.0% of" in capsys.readouterr().out
+
+
 def test_a_scene_is_fitted_scored_exported_and_mapped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = str(tmp_path / "run")
     options = ["--model", "spectral_mlp", "--window", "5", "--train", "20", "--epochs", "2", "--split", "blocks"]

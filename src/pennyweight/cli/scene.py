@@ -151,7 +151,10 @@ def predict(
 
 
 def leakage(
-    labels: Annotated[str, typer.Argument(metavar="LABELS", help="The file of a label map; FILE#VARIABLE in a .mat.")],
+    labels: Annotated[
+        str,
+        typer.Argument(metavar="LABELS", help="The file of a label map (FILE#VARIABLE in a .mat), or scene:NAME."),
+    ],
     split: Split = None,
     train: Train = None,
     window: Window = None,

@@ -8,7 +8,7 @@ from typing import Any
 
 from pennyweight.core.settings import override
 from pennyweight.data.scene_splits import split_scene
-from pennyweight.data.scenes import open_label_map
+from pennyweight.data.scenes import open_label_map, open_scene
 from pennyweight.scoring.leakage import leakage
 from pennyweight.verbs.scene_plan import SceneOptions
 
@@ -18,13 +18,17 @@ __all__ = ["leakage_of"]
 def leakage_of(
     labels: str | os.PathLike[str], *, scene: SceneOptions | Mapping[str, Any] | None = None, seed: int = 0
 ) -> dict[str, Any]:
-    """Split a label map's file as `fit` would, and count what training pixels its test windows hold.
+    """Split a label map (a file, or `scene:NAME`) as `fit` would, and count what its test windows hold of training.
 
     `scene` are fields of SceneOptions: split, train, window, background. Gives counts, leakage and notes.
     """
     options = scene if isinstance(scene, SceneOptions) else override(SceneOptions(), scene or {}, what="scene")
-    truth, ids = open_label_map(labels, background=options.background)
-    names = tuple(f"class {number}" for number in ids)
+    if isinstance(labels, str) and labels.startswith("scene:"):
+        opened = open_scene(labels)
+        truth, names = opened.truth, opened.labels
+    else:
+        truth, ids = open_label_map(labels, background=options.background)
+        names = tuple(f"class {number}" for number in ids)
     split = split_scene(truth, names, kind=options.split, train=options.train, window=options.window, seed=seed)
     return {
         "split": split.kind,
