@@ -68,6 +68,7 @@ PROMISED = {
         "--channels": "value",
         "--set": "repeated",
         "--labels": "value",
+        "--names": "value",
         "--background": "value",
         "--split": "value",
         "--train": "value",

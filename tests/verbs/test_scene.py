@@ -203,7 +203,9 @@ def test_a_pair_of_files_is_fitted_and_found_again(tmp_path: Path) -> None:
     cube[4, 4] = np.nan
     np.save(tmp_path / "cube.npy", cube)
     np.save(tmp_path / "gt.npy", scene.targets + 5)
+    (tmp_path / "names.txt").write_text("".join(f"field {number}\n" for number in range(len(scene.ids))))
     options = {**SMALL["scene"], "labels": str(tmp_path / "gt.npy"), "background": 4}
+    options["names"] = str(tmp_path / "names.txt")
     made = fit_scene(tmp_path / "cube.npy", "spectral_mlp", out=tmp_path / "run", **{**SMALL, "scene": options})
     assert made.evaluation["masked"] == 1
     assert any("1 pixels without numbers are masked" in note for note in made.record["data"]["notes"])
@@ -211,6 +213,7 @@ def test_a_pair_of_files_is_fitted_and_found_again(tmp_path: Path) -> None:
     np.save(tmp_path / "cube.npy", cube + 1)
     with pytest.raises(SourceError, match="its content has changed"):
         pw.evaluate(made)
+    assert made.labels == [f"field {number}" for number in range(len(scene.ids))]
 
 
 def test_a_scene_is_not_taken_for_pictures(run: pw.Run, bundle: SceneBundle) -> None:

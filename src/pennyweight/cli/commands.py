@@ -132,6 +132,7 @@ def fit(
         typer.Option("--set", metavar="NAME=VALUE", help="A field of the recipe, such as lr=0.1."),
     ] = None,
     labels: scene.Labels = None,
+    names: scene.Names = None,
     background: scene.Background = None,
     split: scene.Split = None,
     train: scene.Train = None,
@@ -156,13 +157,19 @@ def fit(
             | {"--log": log, "--speed": speed, "--preflight": preflight}
             | {"--group-by": group_by, "--channels": channels}
         )
-        how: dict[str, Any] = {"labels": labels, "background": background, "split": split, "train": train}
+        how: dict[str, Any] = {
+            "labels": labels,
+            "names": names,
+            "background": background,
+            "split": split,
+            "train": train,
+        }
         how |= {"window": window, "components": components, "protocol": protocol, "cut": cut}
         what: dict[str, Any] = {"out": out, "recipe": changes, "config": fields, "seed": seed}
         what |= {"scene": scene.asked(**how), "resume": resume, "save_minutes": save_every}
         scene.fit(source, model, what, seeds=seeds if seeds > 1 else None, baselines=baselines, json=json)
         return
-    of_scenes = {"--labels": labels, "--background": background, "--split": split, "--train": train}
+    of_scenes = {"--labels": labels, "--names": names, "--background": background, "--split": split, "--train": train}
     of_scenes |= {"--window": window, "--components": components, "--protocol": protocol, "--cut": cut}
     for option, given in {**of_scenes, "--baselines": baselines or None}.items():
         if given is not None:

@@ -18,7 +18,19 @@ if TYPE_CHECKING:
     from pennyweight.runtime.scene_bundle import SceneBundle
 
 __all__ = [
-    *("Background", "Baselines", "Bfloat16", "Components", "Cut", "Labels", "Map", "Protocol", "Seeds", "Split"),
+    *(
+        "Background",
+        "Baselines",
+        "Bfloat16",
+        "Components",
+        "Cut",
+        "Labels",
+        "Map",
+        "Names",
+        "Protocol",
+        "Seeds",
+        "Split",
+    ),
     *("Train", "Window", "asked", "fit", "is_scene", "leakage", "predict"),
     *("refuse_those_of_pictures", "show_bundle", "show_scores"),
 ]
@@ -29,6 +41,10 @@ Labels = Annotated[
     typer.Option(
         metavar="FILE", help="The label map of a cube's file; FILE#VARIABLE in a .mat.", rich_help_panel=PANEL
     ),
+]
+Names = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="Names of its classes, a line each, in order of id.", rich_help_panel=PANEL),
 ]
 Background = Annotated[
     int | None, typer.Option(metavar="ID", help="The id of unlabelled pixels: 0.", rich_help_panel=PANEL)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from pennyweight.core.errors import SourceError, nearest
+from pennyweight.core.errors import InputError, SourceError, nearest
 
-__all__ = ["imagenet", "numbers_of"]
+__all__ = ["imagenet", "names_in", "numbers_of"]
 
 FEW = 10
 """As many labels stand in an error message."""
@@ -17,6 +18,15 @@ FEW = 10
 def imagenet() -> tuple[str, ...]:
     """What ImageNet-1k's classes are called, in the order in which networks answer; torchvision's spelling."""
     return tuple(_synsets().values())
+
+
+def names_in(file: str | os.PathLike[str]) -> tuple[str, ...]:
+    """The lines of a text file, without empty ones. Raises InputError for a file that cannot be read."""
+    try:
+        lines = Path(file).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read labels from {file}: {error}") from error
+    return tuple(line.strip() for line in lines if line.strip())
 
 
 def numbers_of(names: Sequence[str], labels: tuple[str, ...], *, source: str) -> list[int]:

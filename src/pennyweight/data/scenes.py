@@ -52,8 +52,10 @@ def open_scene(
         return source
     text = os.fspath(source)
     if text.startswith(PREFIX):
-        if labels is not None:
-            raise SourceError(f"{text} has its own label map; give --labels with a cube's file alone")
+        if labels is not None or names is not None:
+            raise SourceError(
+                f"{text} has its own label map and names; give --labels, --names with a cube's file alone"
+            )
         return _published(text.removeprefix(PREFIX))
     raster = read_array(text, _is_cube, "a cube of height×width×bands")
     name = Path(text.partition("#")[0]).stem

@@ -16,6 +16,7 @@ from rich.console import Console
 from torch import nn
 
 from pennyweight.core.files import read_lines, write_json, write_lines, write_text
+from pennyweight.core.labels import names_in
 from pennyweight.core.machine import machine, versions
 from pennyweight.core.run import Run
 from pennyweight.core.settings import override
@@ -62,7 +63,8 @@ def fit_scene(
     """
     started = perf_counter()
     options = scene if isinstance(scene, SceneOptions) else override(SceneOptions(), scene or {}, what="scene")
-    opened = open_scene(source, options.labels, background=options.background)
+    names = names_in(options.names) if options.names else None
+    opened = open_scene(source, options.labels, background=options.background, names=names)
     split = split_of(opened, options, seed)
     plan = make_scene_plan(opened, split, model, options, recipe=recipe, config=config or {}, seed=seed)
     plan.make()  # what the network refuses is refused before anything is written

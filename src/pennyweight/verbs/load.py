@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union, Unpack
 
 from pennyweight.core.errors import InputError, RunError, received
+from pennyweight.core.labels import names_in
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run import Run
 from pennyweight.core.usage import Usage
@@ -99,11 +100,7 @@ def _labels_of(place: str) -> tuple[str, ...]:
         from pennyweight import data
 
         return data.open(place).labels
-    try:
-        lines = Path(place).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read labels from {place}: {error}") from error
-    return tuple(line.strip() for line in lines if line.strip())
+    return names_in(place)
 
 
 def _is_name(path: Path) -> bool:

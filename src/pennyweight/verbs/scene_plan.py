@@ -43,6 +43,8 @@ class SceneOptions:
 
     labels: str | None = None
     """The file of the label map, for a cube's file."""
+    names: str | None = None
+    """A text file with the classes' names, a line each, in the order of their ids; an ENVI map has its own."""
     background: int = 0
     """The id of pixels that nobody labelled."""
     split: SplitKind = "random"
