@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import pennyweight as pw
-from pennyweight.core.errors import InputError
+from pennyweight.core.errors import InputError, SourceError
+from pennyweight.data.rasters import Raster
 from pennyweight.data.synthetic import synthetic
 from pennyweight.verbs.fit_scene import fit_scene
 from pennyweight.verbs.scene_plan import SceneOptions, make_scene_plan, split_of
@@ -79,3 +82,20 @@ def test_a_baseline_that_cannot_be_trained_is_said_before_anything_is(tmp_path: 
 def test_numbers_that_cannot_be_used(options: dict[str, Any], seed: int, message: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=message):
         fit_scene("scene:synthetic", out=tmp_path / "run", scene=options, seed=seed, progress=False)
+
+
+def test_auto_takes_what_the_bands_suffice_for() -> None:
+    scene = synthetic()
+    few = replace(scene, raster=Raster(scene.cube[..., :5]))
+    for opened, expected in ((scene, "hybrid_sn_bn"), (few, "window_cnn")):
+        options = SceneOptions(window=9)
+        split = split_of(opened, options, seed=0)
+        plan = make_scene_plan(opened, split, "auto", options, recipe=None, config={}, seed=0)
+        assert plan.model["name"] == expected
+        plan.make()
+
+
+def test_a_scene_of_nothing_is_named(tmp_path: Path) -> None:
+    scene = synthetic()
+    with pytest.raises(SourceError, match="no pixel of synthetic has a number in every band"):
+        fit_scene(replace(scene, raster=Raster(scene.cube * np.nan)), out=tmp_path / "run", progress=False)

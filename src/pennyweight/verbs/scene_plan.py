@@ -11,7 +11,7 @@ import numpy as np
 from torch import nn
 
 from pennyweight import zoo
-from pennyweight.core.errors import InputError
+from pennyweight.core.errors import InputError, SourceError
 from pennyweight.core.settings import override
 from pennyweight.core.spectral import Projection
 from pennyweight.data.scene import ROWS, Scene
@@ -22,7 +22,9 @@ from pennyweight.train.recipes import named
 
 __all__ = ["SceneOptions", "ScenePlan", "make_scene_plan", "split_of"]
 
-DEFAULT_MODEL = "hybrid_sn_bn"
+DEFAULT_MODEL, FEW_BANDS_MODEL = "hybrid_sn_bn", "window_cnn"
+"""What auto takes, and where a scene has fewer bands than the first needs."""
+FEWEST_BANDS = 13
 COMPONENTS = 15
 VIT_PATCH = 5
 ALL_BANDS = ("spectral_mlp",)
@@ -111,6 +113,8 @@ def split_of(scene: Scene, options: SceneOptions, seed: int) -> SceneSplit:
     if not 0 <= seed < 2**63:
         raise InputError(f"seed must be at least 0 and below 2^63, not {seed}")
     height, width = scene.shape
+    if not scene.known.any():
+        raise SourceError(f"no pixel of {scene.name} has a number in every band: all are NaN, or are to be ignored")
     if options.window > min(height, width):
         most = (min(height, width) - 1) // 2 * 2 + 1
         raise InputError(
@@ -132,7 +136,11 @@ def make_scene_plan(
     seed: int,
 ) -> ScenePlan:
     """Decide what was not told. Raises InputError for what cannot be used."""
-    name = DEFAULT_MODEL if model == "auto" else model
+    name = model
+    if model == "auto":
+        usual_components = min(COMPONENTS, scene.bands)
+        seen = usual_components if options.components is None else options.components or scene.bands
+        name = DEFAULT_MODEL if seen >= FEWEST_BANDS else FEW_BANDS_MODEL
     usual = zoo.form(name)
     fields = vars(zoo.variant(name).config) if ":" not in name else {}
     if options.cut == "tiles" and "window" not in fields:
