@@ -21,8 +21,9 @@ __all__ = ["AsTheyAre", "Padded", "SceneTiles", "SceneWindows", "tile_steps"]
 
 ROWS = 64
 """Rows that are projected together."""
-TILE = 32
-"""Pixels a side of a training tile, without what its windows reach beyond."""
+TILE = 8
+"""Pixels a side of a training tile, without what its windows reach beyond. Larger ones share more work, but then the
+pixels of a step come from one place, and networks learn far less of them."""
 
 
 class AsTheyAre:
