@@ -87,6 +87,11 @@ def test_lazy_layers_get_their_shape_from_the_input() -> None:
     cost = count(model, (3, 6, 6))
     assert (cost.params, cost.macs) == (5 * 28 + 2 * 81, 5 * 16 * 27 + 2 * 80)
     assert isinstance(model[0], nn.LazyConv2d)
+    settled = count(nn.Sequential(nn.Conv2d(3, 5, 3), nn.Flatten(), nn.Linear(80, 2)), (3, 6, 6))
+    assert (cost.ops, cost.peak_activation_bytes) == (
+        settled.ops,
+        settled.peak_activation_bytes,
+    )  # drawing weights costs none
 
 
 def test_the_module_that_fails_is_named_with_its_shapes() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn.parameter import is_lazy
 
 from pennyweight.core.errors import InputError, PennyweightError
 from pennyweight.cost.copying import on_fake, on_meta, slow_attention, whole
@@ -58,6 +59,7 @@ def forward_pass(model: nn.Module, input_shape: Sequence[int], *, batch: int = 1
             watch = None
             try:
                 copied, place = make()
+                _settle_lazy_layers(copied, place, sizes)
                 watch = Watch(copied)
                 _run(watch, place, sizes, backward)
             except PennyweightError:
@@ -95,13 +97,24 @@ def _passed(watch: Watch, notes: tuple[str, ...]) -> Passed:
     )
 
 
+def _settle_lazy_layers(model: nn.Module, place: AbstractContextManager[Any], sizes: Sequence[int]) -> None:
+    """A first pass gives lazy layers their sizes: to draw their weights is no part of what the network costs."""
+    if any(is_lazy(tensor) for tensor in (*model.parameters(), *model.buffers())):
+        with place, torch.no_grad(), suppress(Exception):  # what fails here fails again where it is watched
+            model(_input(model, sizes))
+
+
+def _input(model: nn.Module, sizes: Sequence[int]) -> Tensor:
+    known = [parameter for parameter in model.parameters() if not is_lazy(parameter)]
+    dtype = next((parameter.dtype for parameter in known if parameter.is_floating_point()), torch.float32)
+    return torch.rand(*sizes, device=next((parameter.device for parameter in known), None)).to(dtype)
+
+
 def _run(watch: Watch, place: AbstractContextManager[Any], sizes: Sequence[int], backward: bool) -> None:
-    dtype = next((p.dtype for p in watch.model.parameters() if p.is_floating_point()), torch.float32)
     with ExitStack() as stack:
         # The place is also for tensors that forward makes for itself.
         stack.enter_context(place)
-        device = next((p.device for p in watch.model.parameters()), None)
-        x = torch.rand(*sizes, device=device).to(dtype)
+        x = _input(watch.model, sizes)
         for context in (torch.set_grad_enabled(backward), watch.watching(), watch):
             stack.enter_context(context)
         watch.liveness.born(x)
