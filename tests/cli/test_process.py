@@ -144,3 +144,26 @@ def test_ctrl_c_at_any_moment_of_loading_is_an_interruption(
         assert err in ("", "error: interrupted\n") or tenth == 1
         seen.add(status)
     assert 130 in seen
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not hold a process to so much memory")
+def test_accumulation_holds_a_batch_that_memory_does_not(command: Command, tmp_path: Path) -> None:
+    import resource
+
+    def hold() -> None:
+        resource.setrlimit(resource.RLIMIT_DATA, (3 << 30, 3 << 30))
+
+    arguments = ["fit", "digits", "--model", "mobilenet_v2", "--input", "32", "--batch", "512", "--epochs", "1"]
+    out = tmp_path / "run"
+
+    def fit(parts: int) -> tuple[int, str, str]:
+        return finish(command(*arguments, "--set", f"accumulate={parts}", "--out", out, preexec_fn=hold))
+
+    status, _, said = fit(1)
+    assert status == 1
+    assert "memory does not hold a step of 402 pictures in 1 part; --set accumulate=2" in said.splitlines()[-1]
+    assert not out.exists()
+    status, _, said = fit(8)
+    assert status == 0, said
+    assert pw.Run(out).evaluation["images"] == 320

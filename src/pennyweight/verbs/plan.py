@@ -48,12 +48,13 @@ class Plan:
     @property
     def note(self) -> str:
         """The plan in a line."""
-        size = self.preprocess.size
+        size, epochs = self.preprocess.size, self.recipe.epochs
         config = "".join(f" {name}={value}" for name, value in self.model["config"].items())
         weights = "" if self.checkpoint is None else f" with {self.checkpoint.name}"
         return (
             f"{self.model['name']}{config}{weights}, {self.model['stem']} stem, "
-            f"input {self.preprocess.channels}×{size}×{size}, {self.recipe.epochs} epochs of {self.recipe.optimizer}"
+            f"input {self.preprocess.channels}×{size}×{size}, "
+            f"{epochs} epoch{'s' * (epochs > 1)} of {self.recipe.optimizer}"
             + {"head": " on the last layer", "finetune": f" after {self.recipe.head_epochs} of the last layer"}.get(
                 self.recipe.mode, ""
             )

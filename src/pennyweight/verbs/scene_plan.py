@@ -99,7 +99,7 @@ class ScenePlan:
         where = "the whole scene, test pixels too" if options.protocol == "paper" else "training pixels"
         return (
             f"{self.model['name']} on {options.cut} of {options.window}×{options.window}, {seen} fitted on {where}, "
-            f"{recipe.epochs} epochs of {recipe.optimizer}"
+            f"{recipe.epochs} epoch{'s' * (recipe.epochs > 1)} of {recipe.optimizer}"
         )
 
     def make(self) -> nn.Module:
