@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from pennyweight.cost import MachineProfile
-from pennyweight.cost.efficiency import Slowness
 from pennyweight.cost.limits import Limits
 from pennyweight.cost.machine_profile import profile_now
+from pennyweight.cost.operator_time import OperatorTime
 
 
 @pytest.fixture
@@ -24,6 +24,6 @@ def limits() -> Limits:
 
 @pytest.fixture
 def profile(limits: Limits) -> MachineProfile:
-    """Of that machine, whose linear layers take twice their roofline, whatever their sizes."""
-    twice = Slowness.learn(np.random.default_rng(0).uniform(0, 10, (20, 3)).tolist(), [float(np.log(2))] * 20)
-    return profile_now(limits, {"matrix product": twice})
+    """Of that machine, whose linear layers take nine milliseconds, whatever their sizes."""
+    nine_ms = OperatorTime.learn(np.random.default_rng(0).uniform(0, 10, (20, 3)).tolist(), [float(np.log(0.009))] * 20)
+    return profile_now(limits, {"matrix product": nine_ms})

@@ -37,7 +37,7 @@ def bench(
     profile = measure_machine(share)
     path = profile.save()
     if json:
-        errors = {kind: learned.error for kind, learned in profile.slowness.items()}
+        errors = {kind: learned.error for kind, learned in profile.times.items()}
         show.as_json(
             {**profile.about(), "limits": profile.limits.to_dict(), "left_out_error": errors, "path": str(path)}
         )

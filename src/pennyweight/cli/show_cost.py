@@ -55,7 +55,7 @@ def rows_of(weighed: Weighed, by: By, sort: str | None = None) -> list[dict[str,
             for name in COUNTED:
                 row[name] += values[name]
             row["predicted_ms"] = None if ms is None else row["predicted_ms"] + ms
-            row["output_shape"] = layer.output_shape or row["output_shape"]
+            row["output_shape"] = row["output_shape"] if layer.output_shape is None else layer.output_shape
     made = list(rows.values())
     return sorted(made, key=lambda row: -(row[sort] or 0)) if sort else made
 
@@ -208,7 +208,7 @@ def as_csv(networks: Sequence[Weighed], by: By, sort: str | None) -> None:
     writer = None
     for network in networks:
         for row in rows_of(network, by, sort):
-            sizes = {name: "x".join(map(str, row[name])) for name in ("input_shape", "output_shape")}
+            sizes = {name: "x".join(map(str, row[name] or ())) for name in ("input_shape", "output_shape")}
             values = {"network": network.name, "batch": network.cost.batch, **row, **sizes}
             if writer is None:
                 writer = csv.DictWriter(sys.stdout, fieldnames=list(values), lineterminator="\n")
@@ -228,7 +228,7 @@ def machine_profile(profile: MachineProfile, path: str) -> None:
     console.print(
         table(f"{profile.machine['processor']}, {profile.threads} threads", [Column("limit"), Column("measured")], rows)
     )
-    learned = [(kind, len(s.points), s.error) for kind, s in profile.slowness.items()]
+    learned = [(kind, len(s.points), s.error) for kind, s in profile.times.items()]
     columns = [Column("operators"), Column("sizes timed"), Column("left-out error", share)]
     console.print(table(None, columns, learned))
     console.print(f"kept in {path}", highlight=False, markup=False, soft_wrap=True)

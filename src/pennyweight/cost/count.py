@@ -24,8 +24,9 @@ class LayerCost:
 
     name: str
     type: str
-    input_shape: tuple[int, ...]
-    output_shape: tuple[int, ...]
+    input_shape: tuple[int, ...] | None
+    output_shape: tuple[int, ...] | None
+    """None where its forward is never called: another module uses its weights."""
     params: int
     """Its own, not those of modules inside it; shared ones stand in the first module that has them."""
     trainable_params: int
@@ -157,7 +158,7 @@ def _layers(
         own = [p for p in module._parameters.values() if p is not None and id(p) not in counted]
         if own or name in work:
             counted.update(map(id, own))
-            before, after = shapes.get(name, ((), ()))
+            before, after = shapes.get(name, (None, None))
             macs, ops, bytes_read, bytes_written = work.get(name, (0, 0, 0, 0))
             rows.append(
                 LayerCost(

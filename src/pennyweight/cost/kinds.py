@@ -15,7 +15,7 @@ class Kind(NamedTuple):
 
     name: str
     features: tuple[float, ...]
-    """Logarithms (base 2) of the sizes that matter: channels, places, kernel, elements."""
+    """Logarithms (base 2) of the sizes that matter: channels, places, kernel, elements; 1 or 0 for what is so."""
 
 
 MATRIX = {"mm": 0, "addmm": 1, "linear": 0, "_addmm_activation": 1}
@@ -23,6 +23,10 @@ MATRIX = {"mm": 0, "addmm": 1, "linear": 0, "_addmm_activation": 1}
 
 STACKS = {"bmm": 0, "baddbmm": 1}
 """Products of stacks of matrices -> the place of the first."""
+
+BLOCK = 16
+"""Channels that a convolution takes side by side, as many as a register of 512 bits holds: a number that this does not
+divide takes other kernels, or is padded."""
 
 FEW = 8
 """Channels below which a convolution is one of colours, which are not kept in blocks."""
@@ -113,14 +117,20 @@ def _convolution(operation: Operation) -> Kind:
     c_in, c_out = x[1], operation.output[1]
     window, places, steps = prod(weight[2:]), prod(out[2:]), max(stride)
     if groups > 1 and groups == c_in == c_out:
-        return Kind("depthwise", _logs(x[0], places, c_in, window, steps))
+        return Kind("depthwise", (*_logs(x[0], places, c_in, window, steps), *_whole_blocks(c_in)))
     if groups > 1:
-        return Kind("grouped", _logs(x[0], places, c_in / groups, c_out / groups, groups, window, steps))
+        c_in, c_out = c_in // groups, c_out // groups
+        return Kind("grouped", (*_logs(x[0], places, c_in, c_out, groups, window, steps), *_whole_blocks(c_in, c_out)))
     if c_in < FEW:
-        return Kind("first", _logs(x[0], places, c_in, c_out, window, steps))
+        return Kind("first", (*_logs(x[0], places, c_in, c_out, window, steps), *_whole_blocks(c_out)))
     if window == 1:
-        return Kind("pointwise", _logs(x[0], places, c_in, c_out, steps))
-    return Kind("dense", _logs(x[0], places, c_in, c_out, window, steps))
+        return Kind("pointwise", (*_logs(x[0], places, c_in, c_out, steps), *_whole_blocks(c_in, c_out)))
+    return Kind("dense", (*_logs(x[0], places, c_in, c_out, window, steps), *_whole_blocks(c_in, c_out)))
+
+
+def _whole_blocks(*channels: int) -> tuple[float, ...]:
+    """Whether each number of channels is one of whole blocks: a step on every scale."""
+    return tuple(float(number % BLOCK == 0) for number in channels)
 
 
 def _elements(operation: Operation) -> int:

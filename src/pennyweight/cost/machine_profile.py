@@ -1,4 +1,4 @@
-"""What this machine can do: peak rates, bandwidth of each cache level, launch overhead, and how near operators come.
+"""What this machine can do: peak rates, bandwidth of each cache level, launch overhead, and how long operators take.
 
 Measured once by `pennyweight bench --machine` and kept in the user's cache folder, one file for each number of threads.
 """
@@ -18,12 +18,12 @@ from pennyweight.core.download import cache_folder
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.files import read_json, write_json
 from pennyweight.core.machine import machine, versions
-from pennyweight.cost.efficiency import Slowness
 from pennyweight.cost.limits import Limits
+from pennyweight.cost.operator_time import OperatorTime
 
 __all__ = ["MachineProfile", "profile_path"]
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,19 +36,19 @@ class MachineProfile:
     created: str
     """ISO 8601, UTC."""
     limits: Limits
-    slowness: Mapping[str, Slowness]
-    """Kind of operator -> how far from the roofline its sizes end."""
+    times: Mapping[str, OperatorTime]
+    """Kind of operator -> how long its sizes take."""
 
     def about(self) -> dict[str, Any]:
         """Where and when it was measured."""
-        return {name: value for name, value in vars(self).items() if name not in ("limits", "slowness")}
+        return {name: value for name, value in vars(self).items() if name not in ("limits", "times")}
 
     def save(self) -> Path:
         """Keep it in the user's cache folder; returns where."""
         path = profile_path(self.threads)
         path.parent.mkdir(parents=True, exist_ok=True)
-        slowness = {kind: learned.to_dict() for kind, learned in self.slowness.items()}
-        write_json(path, {"format": FORMAT, **self.about(), "limits": self.limits.to_dict(), "slowness": slowness})
+        times = {kind: learned.to_dict() for kind, learned in self.times.items()}
+        write_json(path, {"format": FORMAT, **self.about(), "limits": self.limits.to_dict(), "times": times})
         return path
 
     @classmethod
@@ -65,7 +65,7 @@ class MachineProfile:
             return None  # of another version of Pennyweight, or a home folder that several machines share
         try:
             values["limits"] = Limits(**values["limits"])
-            values["slowness"] = {kind: Slowness.from_dict(learned) for kind, learned in values["slowness"].items()}
+            values["times"] = {kind: OperatorTime.from_dict(learned) for kind, learned in values["times"].items()}
             return cls(**values)
         except (TypeError, KeyError, AttributeError) as error:
             raise PennyweightError(
@@ -83,15 +83,15 @@ def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
 
 
-def learned(cases: Mapping[str, list[tuple[tuple[float, ...], float, float]]]) -> dict[str, Slowness]:
-    """Kind -> its slowness, from (features, seconds, seconds at the roofline) of each measurement."""
+def learned(cases: Mapping[str, list[tuple[tuple[float, ...], float]]]) -> dict[str, OperatorTime]:
+    """Kind -> what was learned from (features, seconds) of each measurement."""
     return {
-        kind: Slowness.learn([row[0] for row in rows], [float(np.log(row[1] / row[2])) for row in rows])
+        kind: OperatorTime.learn([features for features, _ in rows], [float(np.log(seconds)) for _, seconds in rows])
         for kind, rows in cases.items()
     }
 
 
-def profile_now(limits: Limits, slowness: Mapping[str, Slowness]) -> MachineProfile:
+def profile_now(limits: Limits, times: Mapping[str, OperatorTime]) -> MachineProfile:
     """Of this machine, with torch's present number of threads."""
     return MachineProfile(
         machine=machine(),
@@ -99,5 +99,5 @@ def profile_now(limits: Limits, slowness: Mapping[str, Slowness]) -> MachineProf
         threads=torch.get_num_threads(),
         created=now(),
         limits=limits,
-        slowness=slowness,
+        times=times,
     )

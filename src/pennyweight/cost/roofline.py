@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from pennyweight.core.heap import keeping_memory
 from pennyweight.cost.count import Cost
 from pennyweight.cost.kinds import kind_of
 from pennyweight.cost.limits import Limits, measure_limits
@@ -54,7 +55,7 @@ def predict(cost: Cost, profile: MachineProfile) -> tuple[LayerTime, ...]:
 
 
 def operation_seconds(operation: Operation, profile: MachineProfile) -> float:
-    """Its time at the roofline times the slowness that operators of its kind and size showed."""
+    """What operators of its kind and near its size took; the roofline for a kind that was not measured."""
     if operation.name == "convolution" and operation.settings[-1]:
         return _known_seconds(operation, profile) + _known_seconds(_copy_of_input(operation), profile)
     return _known_seconds(operation, profile)
@@ -79,20 +80,19 @@ def _copy_of_input(operation: Operation) -> Operation:
 
 def _known_seconds(operation: Operation, profile: MachineProfile) -> float:
     kind = kind_of(operation)
-    floor = profile.limits.seconds(operation)
-    learned_here = profile.slowness.get(kind.name)
-    return floor if learned_here is None else floor * math.exp(learned_here(kind.features))
+    known = profile.times.get(kind.name)
+    return profile.limits.seconds(operation) if known is None else math.exp(known(kind.features))
 
 
 def profile_of(cases: Iterable[Case], limits: Limits) -> MachineProfile:
     """What timed microbenchmarks say of this machine."""
-    rows: dict[str, list[tuple[tuple[float, ...], float, float]]] = {}
+    rows: dict[str, list[tuple[tuple[float, ...], float]]] = {}
     for case in cases:
-        row = case.kind.features, case.seconds, limits.seconds(case.operation)
-        rows.setdefault(case.kind.name, []).append(row)
+        rows.setdefault(case.kind.name, []).append((case.kind.features, case.seconds))
     return profile_now(limits, learned(rows))
 
 
+@keeping_memory()
 def measure_machine(share: float = 1.0) -> MachineProfile:
     """Measure this machine with torch's present number of threads: about a minute; `share` below 1 measures less."""
     limits = measure_limits()

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from pennyweight.core.errors import InputError
+from pennyweight.core.heap import keeping_memory
 from pennyweight.cost.copying import whole
 from pennyweight.cost.machine_profile import MachineProfile
 from pennyweight.cost.microbenchmarks import Case, Microbenchmarks
@@ -40,6 +41,7 @@ class Timing:
     """How much longer the profile's operators take now than when it was made; None without a profile."""
 
 
+@keeping_memory()
 def time_networks(
     models: Sequence[nn.Module],
     shapes: Sequence[Sequence[int]],

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from pennyweight.core.heap import keeping_memory
 from pennyweight.cost import count
 
 __all__ = ["EXPERIMENTS", "Experiment", "Measured", "run_guidelines"]
@@ -141,6 +142,7 @@ EXPERIMENTS = (
 )
 
 
+@keeping_memory()
 def run_guidelines(
     experiments: Sequence[Experiment] = EXPERIMENTS, *, repeats: int = 30, batch: int = 1, side: int = SIDE
 ) -> tuple[Measured, ...]:

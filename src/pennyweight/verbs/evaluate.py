@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pennyweight import data
 from pennyweight.core.errors import InputError, SourceError
+from pennyweight.core.heap import keeping_memory
 from pennyweight.core.labels import numbers_of
 from pennyweight.core.run import Run
 from pennyweight.core.usage import Usage
@@ -29,6 +30,7 @@ BATCH = 64
 MANY_CLASSES = 100
 
 
+@keeping_memory()
 def evaluate(
     run_or_bundle_or_name: str | os.PathLike[str] | Trained,
     source: str | data.Source | None = None,

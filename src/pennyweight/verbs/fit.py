@@ -17,6 +17,7 @@ from rich.console import Console
 from pennyweight import data, zoo
 from pennyweight.core.errors import InputError, SourceError, received
 from pennyweight.core.files import write_json
+from pennyweight.core.heap import keeping_memory
 from pennyweight.core.machine import machine, versions
 from pennyweight.core.run import Run
 from pennyweight.core.stopping import waiting_for_signals
@@ -40,6 +41,7 @@ __all__ = ["Speed", "fit"]
 Speed = Literal["auto", "fixed"]
 
 
+@keeping_memory()
 def fit(
     source: str | os.PathLike[str] | data.Source,
     model: str = "auto",

@@ -14,6 +14,7 @@ from PIL import Image
 
 from pennyweight.core.errors import InputError, SourceError
 from pennyweight.core.files import atomic
+from pennyweight.core.heap import keeping_memory
 from pennyweight.core.run import Run
 from pennyweight.data.envi import PLACE_FIELDS, write_envi
 from pennyweight.data.geotiff import write_geotiff
@@ -47,6 +48,7 @@ class Mapped:
         return asdict(self)
 
 
+@keeping_memory()
 def predict_scene(
     run_or_bundle: str | os.PathLike[str] | Run | SceneBundle,
     source: str | os.PathLike[str] | Scene,

@@ -1,7 +1,7 @@
-"""How far from the roofline operators of a kind end, as a smooth function of their sizes: Gaussian-process regression.
+"""How long operators of a kind take, as a smooth function of their sizes: Gaussian-process regression.
 
 Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, Sec. 2.7 (with a linear mean). What is learned is
-the logarithm of time over roofline; the noise and each feature's length (Sec. 5.1) are chosen by the error of leaving
+the logarithm of the time; the noise and each feature's length (Sec. 5.1) are chosen by the error of leaving
 one out, Sec. 5.4.2.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Slowness"]
+__all__ = ["OperatorTime"]
 
 Array = NDArray[np.float64]
 
@@ -29,8 +29,8 @@ RIDGE = 1e-2
 
 
 @dataclass(frozen=True)
-class Slowness:
-    """log(time / roofline) by features, learned from measurements; `error` is that of leaving one out (median)."""
+class OperatorTime:
+    """log(seconds) by features, learned from measurements; `error` is that of leaving one out (median)."""
 
     points: Array
     centre: Array
@@ -40,9 +40,9 @@ class Slowness:
     error: float
 
     @classmethod
-    def learn(cls, features: Sequence[Sequence[float]], slowness: Sequence[float]) -> Slowness:
-        """From one row of features and log(time / roofline) for each measurement."""
-        rows, values = np.asarray(features, dtype=float), np.asarray(slowness, dtype=float)
+    def learn(cls, features: Sequence[Sequence[float]], log_seconds: Sequence[float]) -> OperatorTime:
+        """From one row of features and log(seconds) for each measurement."""
+        rows, values = np.asarray(features, dtype=float), np.asarray(log_seconds, dtype=float)
         centre, scale = rows.mean(0), rows.std(0)
         scale[scale < 1e-9] = 1.0
         points = (rows - centre) / scale
@@ -54,7 +54,7 @@ class Slowness:
         return cls(points, centre, scale * lengths, slope, weights, float(np.median(np.abs(left_out))))
 
     def __call__(self, features: Sequence[float]) -> float:
-        """log(time / roofline) there."""
+        """log(seconds) there."""
         point = ((np.asarray(features, dtype=float) - self.centre) / self.scale)[None]
         return float((_linear(point, self.slope) + _near(point, self.points) @ self.weights)[0])
 
@@ -63,7 +63,7 @@ class Slowness:
         return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in vars(self).items()}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Slowness:
+    def from_dict(cls, values: Mapping[str, Any]) -> OperatorTime:
         """From what `to_dict` gave."""
         kept: dict[str, Any] = {n: np.asarray(v) if isinstance(v, list) else v for n, v in values.items()}
         return cls(**kept)
