@@ -21,6 +21,9 @@ __all__ = ["crop", "crop_on", "padded"]
 SMALL = 96
 """Sides up to this many pixels are cut all at once; of larger ones each is a copy worth its own call."""
 
+SMALL_AT_ONCE = 64
+"""How many small pictures are mirrored at once: what a processor's cache holds."""
+
 
 def crop(
     pixels: Pixels, size: tuple[int, int], down: NDArray[np.int64], across: NDArray[np.int64], flip: NDArray[np.bool_]
@@ -71,13 +74,16 @@ def padded(pixels: Pixels, edge: int) -> Pixels:
 
 
 def _mirror(pixels: Pixels, numbers: NDArray[np.int64]) -> None:
-    """Mirror these pictures of the batch in place."""
-    import torch  # its flip is ten times as quick as numpy's
+    """Mirror these pictures of the batch in place.
 
-    if max(pixels.shape[1:3]) > SMALL:
-        for number in numbers.tolist():
-            pixels[number] = torch.from_numpy(pixels[number]).flip(1).numpy()
-    elif len(numbers):
-        height, width, channels = pixels.shape[1:]
-        rows = torch.from_numpy(pixels[numbers].reshape(-1, width, channels))
-        pixels[numbers] = rows.flip(1).numpy().reshape(-1, height, width, channels)
+    Not by torch, as quick as it is: in a thread beside a network's it starts threads of its own, which wait for work
+    on the same processors, and a training step takes half as long again.
+    """
+    at_once = SMALL_AT_ONCE if max(pixels.shape[1:3]) <= SMALL else 1
+    for start in range(0, len(numbers), at_once):
+        some = numbers[start : start + at_once]
+        there = pixels[some]
+        mirrored = np.empty_like(there)
+        for channel in range(there.shape[-1]):  # several times as quick as all at once
+            mirrored[..., channel] = there[:, :, ::-1, channel]
+        pixels[some] = mirrored
