@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from rich.console import Console
 
+from pennyweight.core.heap import keeping_memory
 from pennyweight.core.machine import machine, versions
 from pennyweight.core.spectral import Projection
 from pennyweight.data.scenes import open_scene
@@ -74,9 +75,8 @@ def main() -> None:
     if given.task:
         torch.set_num_threads(given.threads)
         started = time.perf_counter()
-        for name, task in (("make", make), ("train", train), ("predict", predict)):
-            if name == given.task[0]:
-                task(given.task[1])
+        with keeping_memory():  # as the commands do
+            {"make": make, "train": train, "predict": predict}[given.task[0]](given.task[1])
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         print(time.perf_counter() - started, peak)
         return
