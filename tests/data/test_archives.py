@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import stat
 import tarfile
@@ -173,11 +174,45 @@ def test_an_archive_of_anything_else_that_is_a_source(cache: Path, tmp_path: Pat
     with zipfile.ZipFile(tmp_path / "arrays.zip", "w") as packed:
         packed.write(tmp_path / "a.npz", "inner/a.npz")
     assert len(data.open(tmp_path / "arrays.zip").samples) == 4
+    with tarfile.open(tmp_path / "arrays.tar", "w") as tape:  # a zip, which .npz is, at the end of a tar
+        tape.add(tmp_path / "a.npz", "a.npz")
+    assert len(data.open(tmp_path / "arrays.tar").samples) == 4
     Image.new("RGB", (8, 8)).save(tmp_path / "private.png")
     for path in (f"{tmp_path}/private.png", "../../../../private.png"):
         zipped(tmp_path / "table.zip", ("manifest.csv", f"path,label\n{path},a\n".encode()), ("x.txt", path.encode()))
         with pytest.raises(SourceError, match="leads out of its archive"):
             data.open(tmp_path / "table.zip")
+
+
+def test_an_archive_of_a_mac_with_a_table_of_any_name(cache: Path, draw_folder: Callable[..., Path]) -> None:
+    root = draw_folder({"cats": 4, "dogs": 5})
+    files = sorted(root.rglob("*.png"))
+    rows = "".join(f"pets/{file.relative_to(root)},{file.parent.name}\n" for file in files)
+    with zipfile.ZipFile(root.parent / "mac.zip", "w") as packed:
+        for file in files:
+            packed.write(file, f"pets/{file.relative_to(root)}")
+            packed.writestr(f"__MACOSX/pets/._{file.name}", b"x")
+    with zipfile.ZipFile(root.parent / "table.zip", "w") as packed:
+        packed.writestr("my pets.csv", f"path,label\n{rows}")
+        for file in files:
+            packed.write(file, f"pets/{file.relative_to(root)}")
+    for archive in (root.parent / "mac.zip", root.parent / "table.zip"):
+        source = data.open(archive)
+        assert source.count_by_label() == {"cats": 4, "dogs": 5}
+        assert source.notes == ()
+
+
+def test_a_full_disk_is_said_with_what_helps(
+    cache: Path, draw_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    archive = zipped(draw_folder({"cats": 4, "dogs": 5}).parent / "a.zip", ("a/1.png", b"1"), ("b/1.png", b"2"))
+    monkeypatch.setattr(archives, "unpack", full)
+    with pytest.raises(SourceError, match=r"a\.zip into .*archives: No space left on device; .*PENNYWEIGHT_CACHE"):
+        unpacked(archive)
+    assert list((cache / "archives").iterdir()) == []
 
 
 def test_a_broken_off_unpacking_is_done_again(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

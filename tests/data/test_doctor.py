@@ -137,7 +137,10 @@ def test_many_near_pairs_are_found_among_many_pictures(tmp_path: Path, noise) ->
         image.save(folder / f"{number:03d}.png")
         if number % 15 == 0:
             image.resize((50, 50)).save(folder / f"{number:03d}-again.jpg", quality=70)
-    pairs = found(tmp_path / "many", "near duplicate")
+    together, apart = (found(tmp_path / "many", kind) for kind in ("near duplicate", "near, two splits"))
+    assert together
+    assert apart  # by the splits that fit will make of them
+    pairs = together + apart
     assert len(pairs) == 10
     assert all(a.partition(".")[0] == b.partition("-again")[0] or b.startswith(a[:5]) for a, b in map(sorted, pairs))
 
@@ -165,10 +168,14 @@ def test_the_contact_sheet_shows_the_findings_and_asks_for_nothing(photos: Path,
 
 
 def test_a_sheet_shows_at_most_so_many_of_a_kind() -> None:
-    findings = [{"kind": "tiny", "severity": "note", "pictures": [f"p{n}"], "detail": "1×1"} for n in range(30)]
+    findings = [
+        {"kind": "tiny", "severity": "note", "meaning": "small", "pictures": [f"p{n}"], "detail": "1×1"}
+        for n in range(30)
+    ]
     values = {"source": "s", "sound": True, "counts": {"a": 3}, "splits": None, "notes": [], "findings": findings}
     page = contact_sheet(values, {}, shown=24)
     assert "Tiny: 30" in page
+    assert "Note: small." in page
     assert "The first 24 are shown" in page
     assert "p23" in page
     assert "p24" not in page

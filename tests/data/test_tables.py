@@ -80,6 +80,7 @@ TABLES = {
     "a split for some": ("path,label,split\na.png,x,train\nb.png,y,\n", "some of its rows a split"),
     "nothing": ("path,label\n", "lists no pictures"),
     "nothing that is there": ("path,label\nx.png,x\ny.png,y\n", "none of them is there"),
+    "numbers that are none": ("path,label\nx.png,--1\ny.png,²\n", "none of them is there"),
     "no text": (b"path,label\n\xff\xfe\x00,1\n", "cannot read .* as a table"),
 }
 
@@ -100,7 +101,7 @@ def pictures_table(count: int, first: int = 0, **columns: list) -> pa.Table:
         return file.getvalue()
 
     pictures = [{"bytes": content(seed), "path": None} for seed in range(first, first + count)]
-    return pa.table({"image": pictures, "label": [seed % 2 for seed in range(count)], **columns})
+    return pa.table({"image": pictures, "label": [seed % 2 for seed in range(count)]} | columns)
 
 
 def test_parquet_files_with_pictures(tmp_path: Path) -> None:
@@ -128,6 +129,17 @@ def test_parquet_columns_for_split_and_group(tmp_path: Path) -> None:
     source = data.open(tmp_path / "set.parquet", group_by="patient")
     assert Counter(sample.split for sample in source.samples) == {"train": 30, "val": 10}
     assert len({sample.group for sample in source.samples}) == 8
+
+
+def test_what_has_no_group_stays_with_nothing_and_what_has_no_label_is_named(tmp_path: Path) -> None:
+    patients = ["one", "one", "", None, *[str(number) for number in range(36)]]
+    pq.write_table(pictures_table(40, patient=patients), tmp_path / "set.parquet")
+    source = data.open(tmp_path / "set.parquet", group_by="patient")
+    assert [sample.group for sample in source.samples[:4]] == ["one", "one", None, None]
+    assert "37 groups stay together (patient)" in source.notes
+    pq.write_table(pictures_table(4, label=["cat", None, "dog", "dog"]), tmp_path / "null.parquet")
+    with pytest.raises(SourceError, match=r"row 1 of .*null\.parquet has no label"):
+        data.open(tmp_path / "null.parquet")
 
 
 def test_a_damaged_parquet_file_is_named(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from pennyweight import data
 from pennyweight.core.errors import ImageError
 from pennyweight.core.images import decode_bands, header
 from pennyweight.core.preprocess import Preprocess
+from pennyweight.data.doctor import diagnose
+from pennyweight.data.looks import suited
 
 tifffile = pytest.importorskip("tifffile", reason="TIFF files of many bands need the extra bands")
 
@@ -97,3 +99,29 @@ def test_another_number_of_bands_is_named(tmp_path: Path) -> None:
     Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
     with pytest.raises(ImageError, match=r"a\.png: not a TIFF or \.npy file"):
         decode_bands(tmp_path / "a.png", channels=6)
+
+
+@pytest.mark.parametrize("bands", [2, 4])
+def test_few_bands_that_are_no_colours_are_bands(tmp_path: Path, bands: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 14, bands), dtype=np.uint8)
+    photometric = "rgb" if bands == 4 else "minisblack"
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric=photometric, extrasamples=("unspecified",))
+    np.save(tmp_path / "a.npy", pixels)
+    for path in (tmp_path / "a.tif", tmp_path / "a.npy"):
+        assert suited([header(path)] * 3).channels == bands
+        read = decode_bands(path, channels=bands)
+        assert np.array_equal(np.dstack([np.asarray(image) for image in read]), pixels)
+
+
+def test_the_doctor_reads_as_training_does_and_one_odd_file_is_left_out(tmp_path: Path) -> None:
+    root = folder(tmp_path / "fields", 3, ".png")
+    np.save(root / "dry" / "odd.npy", np.zeros((20, 22, 7), np.uint8))
+    source = data.open(root)
+    assert source.channels == 3
+    (found,) = diagnose(source).of("unreadable")
+    assert (found.pictures, found.detail) == (("dry/odd.npy",), "it has 7 bands, and 3 are needed")
+    many = folder(tmp_path / "many", 7, ".npy")
+    broken = many / "dry" / "0.npy"
+    broken.write_bytes(broken.read_bytes()[:500])
+    (found,) = diagnose(data.open(many)).of("unreadable")
+    assert found.pictures == ("dry/0.npy",)

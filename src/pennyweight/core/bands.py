@@ -1,4 +1,4 @@
-"""Pictures of many bands: `.npy` files, and TIFF files with more bands than Pillow reads."""
+"""Pictures of many bands: `.npy` files, and TIFF files whose bands are not colours and transparency."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ __all__ = ["EXTENSION", "Shape", "is_array", "is_tiff", "read", "shape"]
 EXTENSION = ".npy"
 ARRAY_MAGIC = b"\x93NUMPY"
 TIFF_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-PILLOW_BANDS = 4
+COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3}
+"""TIFF's tag of what its samples mean -> how many of them are colours: grey, RGB, palette, CMYK, YCbCr, Lab."""
+TRANSPARENCY = (1, 2)
+"""What TIFF's tag of extra samples calls them."""
 MAX_VALUES = 4
 """Values for each pixel of the limit: 4 bands of the largest picture, or more of smaller ones."""
 
@@ -55,7 +58,8 @@ def shape(file: bytes | Path) -> Shape | None:
         return None
     with _stream(file) as stream, tifffile.TiffFile(stream) as tiff:
         page: Any = tiff.pages.first
-        if page.samplesperpixel <= PILLOW_BANDS:
+        transparent = any(kind in TRANSPARENCY for kind in page.extrasamples)
+        if page.samplesperpixel == COLOURS.get(page.photometric, 1) + transparent:
             return None
         return Shape((page.imagelength, page.imagewidth, page.samplesperpixel), "TIFF", str(page.dtype))
 

@@ -65,6 +65,11 @@ class Header(NamedTuple):
     orientation: int
     """The EXIF tag: 1 is upright."""
 
+    @property
+    def banded(self) -> bool:
+        """Whether it has other bands than colours and transparency: those of arrays and of some TIFF files."""
+        return self.bands not in (1, 3, 4) or (self.bands == 4 and self.mode.startswith("uint"))
+
 
 def decode(picture: Picture, *, channels: int = 3, least: int | None = None, name: str | None = None) -> Image.Image:
     """Read a picture upright, as 8-bit grey (`channels` 1), RGB (3) or RGBA (4). Size as stored, after orientation.
@@ -87,8 +92,8 @@ def decode(picture: Picture, *, channels: int = 3, least: int | None = None, nam
                 return _to_mode(_turned(picture, _orientation(picture)), mode)
             picture = unread
         file = _whole(picture)
-        if bands.is_array(file):
-            return _to_mode(_from_array(bands.read(file, MAX_PIXELS)), mode)
+        if bands.is_array(file) or (bands.is_tiff(file) and bands.shape(file) is not None):
+            return _to_mode(_from_bands(bands.read(file, MAX_PIXELS), channels), mode)
         with _open(file) as image:
             _believe(image, len(file))
             jpeg.draft(image, least)
@@ -205,6 +210,12 @@ def _from_array(array: Pixels) -> Image.Image:
             f"not {array.dtype} {array.shape}"
         )
     return Image.fromarray(array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array)
+
+
+def _from_bands(array: Pixels, channels: int) -> Image.Image:
+    if array.shape[2] not in MODES:
+        raise ValueError(f"it has {array.shape[2]} bands, and {channels} are needed")
+    return _from_array(array)
 
 
 def _to_mode(image: Image.Image, mode: str) -> Image.Image:

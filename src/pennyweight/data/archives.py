@@ -35,6 +35,7 @@ MAX_MEMBERS = 5_000_000
 MAX_NAME = 1000
 CHUNK_BYTES = 1 << 20
 DONE = "unpacked.json"
+ZIP_MAGICS = (b"PK\3\4", b"PK\5\6", b"PK\7\x08")
 BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError)
 
 
@@ -57,10 +58,21 @@ class Member:
 
 
 def unpacked(archive: Path) -> Unpacked:
-    """The archive's files in the cache, unpacked once for each content. Raises SourceError, OSError for a full disk."""
+    """The archive's files in the cache, unpacked once for each content. Raises SourceError, also for a full disk."""
     with archive.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     home = cache_folder("archives") / digest[:32]
+    try:
+        _unpack_once(archive, home)
+    except OSError as error:
+        raise SourceError(
+            f"cannot unpack {archive} into {home.parent}: {error.strerror or error}; make room there, or name another "
+            "folder by $PENNYWEIGHT_CACHE"
+        ) from error
+    return Unpacked(home / "files", tuple(read_json(home / DONE)["refused"]))
+
+
+def _unpack_once(archive: Path, home: Path) -> None:
     if not (home / DONE).exists():
         home.parent.mkdir(parents=True, exist_ok=True)
         # Beside its place, then renamed: whoever comes at the same time finds all of it, or nothing.
@@ -73,7 +85,6 @@ def unpacked(archive: Path) -> Unpacked:
             except OSError:
                 if not (home / DONE).exists():
                     raise
-    return Unpacked(home / "files", tuple(read_json(home / DONE)["refused"]))
 
 
 def unpack(archive: Path, target: Path) -> tuple[str, ...]:
@@ -92,6 +103,8 @@ def unpack(archive: Path, target: Path) -> tuple[str, ...]:
         for count, member in enumerate(_members(archive), 1):
             if count > MAX_MEMBERS:
                 raise SourceError(f"{archive} has more than {MAX_MEMBERS:,} members; it is taken for a bomb")
+            if _litter(member.name):
+                continue
             reason = _refusal(member, taken, folders)
             if reason:
                 refused.append(f"{_shown(member.name)}: {reason}")
@@ -100,7 +113,7 @@ def unpack(archive: Path, target: Path) -> tuple[str, ...]:
     except BROKEN as error:
         shutil.rmtree(target)
         raise SourceError(
-            f"cannot unpack {archive}: {str(error).splitlines()[0] if str(error) else 'damaged'}"
+            f"cannot unpack {archive}: {str(error).splitlines()[0].rstrip(': ') if str(error) else 'damaged'}"
         ) from error
     except BaseException:
         shutil.rmtree(target)
@@ -110,7 +123,9 @@ def unpack(archive: Path, target: Path) -> tuple[str, ...]:
 
 def _members(archive: Path) -> Iterator[Member]:
     """The members in their order; `content` of the files is open until the next is asked for."""
-    if zipfile.is_zipfile(archive):
+    with archive.open("rb") as file:
+        packed_as_zip = file.read(4) in ZIP_MAGICS  # not zipfile's test, which is glad of a zip at the end of a tar
+    if packed_as_zip:
         with zipfile.ZipFile(archive) as packed:
             for info in packed.infolist():
                 kind = _zip_kind(info)
@@ -123,6 +138,11 @@ def _members(archive: Path) -> Iterator[Member]:
         with tarfile.open(archive, "r:*") as tape:
             for entry in tape:
                 yield Member(entry.name, _tar_kind(entry), tape.extractfile(entry) if entry.isreg() else None)
+
+
+def _litter(name: str) -> bool:
+    """Whether it is what macOS puts beside files of its own accord."""
+    return name.split("/")[0] == "__MACOSX" or name.rpartition("/")[2] == ".DS_Store"
 
 
 def _zip_kind(info: zipfile.ZipInfo) -> str:

@@ -9,7 +9,7 @@ from pennyweight.core.errors import SourceError
 from pennyweight.data.folder import SPLIT_NAMES
 from pennyweight.data.source import Split
 
-__all__ = ["COLUMNS", "column", "label_names", "split_name", "split_of"]
+__all__ = ["COLUMNS", "column", "group_name", "label_name", "label_names", "split_name", "split_of"]
 
 COLUMNS = {
     "picture": ("image", "img", "picture", "photo", "jpg", "png", "bytes"),
@@ -39,6 +39,19 @@ def split_of(name: str) -> Split | None:
     return SPLIT_NAMES.get(re.split(r"[-_.]", name.lower())[0])
 
 
+def group_name(value: object) -> str | None:
+    """What keeps a row with others; None for an empty cell, which keeps it with none."""
+    return None if value is None else str(value).strip() or None
+
+
+def label_name(value: object, where: str) -> str:
+    """A row's class. Raises SourceError that says where there is none."""
+    label = "" if value is None else str(value).strip()
+    if not label:
+        raise SourceError(f"{where} has no label; give each picture one")
+    return label
+
+
 def label_names(
     found: Iterable[str], names: Sequence[str] | None, source: str
 ) -> tuple[tuple[str, ...], dict[str, int]]:
@@ -47,7 +60,7 @@ def label_names(
     Whole numbers stand in the order of their size; with `names` they are indices into them. Raises SourceError.
     """
     values = set(found)
-    whole = all(value.lstrip("-").isdigit() for value in values)
+    whole = all(re.fullmatch("-?[0-9]+", value) for value in values)
     ordered = sorted(values, key=lambda value: (int(value), value)) if whole else sorted(values)
     if names is None or not whole:
         return tuple(ordered), {value: number for number, value in enumerate(ordered)}

@@ -15,7 +15,7 @@ from pennyweight.core.errors import ImageError, SourceError
 from pennyweight.core.images import Header, Pixels, decode, header
 from pennyweight.core.machine import cores
 from pennyweight.data.neighbours import Look, look, near_pairs
-from pennyweight.data.source import Sample, Source
+from pennyweight.data.source import SPLITS, Sample, Source
 from pennyweight.data.splits import split
 
 __all__ = ["Diagnosis", "Finding", "diagnose", "thumbnail"]
@@ -100,7 +100,13 @@ class Diagnosis:
             "splits": self.splits,
             "notes": list(self.notes),
             "findings": [
-                {"kind": f.kind, "severity": f.severity, "pictures": list(f.pictures), "detail": f.detail}
+                {
+                    "kind": f.kind,
+                    "severity": f.severity,
+                    "meaning": KINDS[f.kind][1],
+                    "pictures": list(f.pictures),
+                    "detail": f.detail,
+                }
                 for f in self.findings
             ],
         }
@@ -125,15 +131,16 @@ def diagnose(source: Source, *, quick: bool = False, advance: Callable[[int], No
     def see(sample: Sample) -> _Seen:
         try:
             found = header(sample.read(), name=sample.where)
-            return _Seen(found, None if found.bands > 4 else look(sample, found), None)
+            return _Seen(found, look(sample, source.channels), None)
         except ImageError as error:
-            return _Seen(None, None, str(error))
+            return _Seen(None, None, str(error).removeprefix(f"cannot read {sample.where}: "))
 
     seen: list[_Seen] = []
     with ThreadPoolExecutor(max_workers=cores()) as pool:
         for one in pool.map(see, source.samples):
             seen.append(one)
             advance(1)
+    given = [sample.split for sample in source.samples]
     where, splits, notes = _split(source)
     findings = [Finding("unreadable", (name,), reason) for name, reason in source.unreadable]
     findings += [
@@ -141,7 +148,7 @@ def diagnose(source: Source, *, quick: bool = False, advance: Callable[[int], No
         for sample, one in zip(source.samples, seen, strict=True)
         if one.error
     ]
-    findings += _equal(source, where)
+    findings += _equal(source, given)
     if not quick:
         findings += _near(source, where, seen)
     findings += _imbalance(source)
@@ -170,13 +177,13 @@ def thumbnail(sample: Sample, side: int) -> Pixels | None:
 
 
 def _split(source: Source) -> tuple[Sequence[str | None], dict[str, int] | None, tuple[str, ...]]:
-    """(the given split of each sample, the sizes of the three, notes)."""
-    given = [sample.split for sample in source.samples]
+    """(the split in which fit will have each sample, the sizes of the three, notes)."""
     try:
         parts = split(source)
     except Exception as error:
-        return given, None, (str(error),)
-    return given, parts.counts, parts.notes
+        return [sample.split for sample in source.samples], None, (str(error),)
+    place = {sample.name: part for part in SPLITS for sample in parts[part]}
+    return [place.get(sample.name) for sample in source.samples], parts.counts, parts.notes
 
 
 def _equal(source: Source, where: Sequence[str | None]) -> Iterator[Finding]:

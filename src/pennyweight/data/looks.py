@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ LOOKED_AT = 200
 
 
 class Looks(NamedTuple):
-    """`size`: the input's side in pixels; `channels`: what the pictures need, 1 where all of them are grey."""
+    """`size`: the input's side in pixels; `channels`: what most pictures need, 1 where all of them are grey."""
 
     size: int
     channels: int
@@ -36,10 +37,11 @@ def suited(seen: Sequence[Header]) -> Looks:
         return Looks(PHOTO_SIZE, 3)
     short = statistics.median(min(found.height, found.width) for found in seen)
     size = PHOTO_SIZE if short > SMALL_SIZE else max(32, round(short / 32) * 32)
-    bands = {found.bands for found in seen}
+    banded = Counter(found.bands for found in seen if found.banded)
+    if banded.total() > len(seen) / 2:
+        return Looks(size, banded.most_common(1)[0][0])
     # Transparency is laid on white unless four channels are asked for: it is rarely what a class is known by.
-    many = {count for count in bands if count not in (1, 3, 4)}
-    return Looks(size, max(many) if many else 1 if bands == {1} else 3)
+    return Looks(size, 1 if {found.bands for found in seen if not found.banded} == {1} else 3)
 
 
 def _header(sample: Sample) -> Header | None:

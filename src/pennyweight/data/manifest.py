@@ -9,7 +9,7 @@ from typing import Any
 
 from pennyweight.core.errors import SourceError
 from pennyweight.data import parquet
-from pennyweight.data.columns import COLUMNS, column, label_names, split_name
+from pennyweight.data.columns import COLUMNS, column, group_name, label_name, label_names, split_name
 from pennyweight.data.contents import Listed, read_samples
 from pennyweight.data.looks import looks
 from pennyweight.data.source import Source
@@ -38,14 +38,14 @@ def manifest(path: Path, *, name: str, address: str, group_by: str | None = None
                     f"{path} has the columns {', '.join(map(str, row))}; a manifest needs one of "
                     f"{', '.join(COLUMNS['path'])}, and one of {', '.join(COLUMNS['label'])}"
                 )
-        text, label = (str(row.get(key) or "").strip() for key in (files, labels))
-        if not text or not label:
-            raise SourceError(f"{where} has no {'path' if not text else 'label'}; give each picture both")
+        text, label = str(row.get(files) or "").strip(), label_name(row.get(labels), where)
+        if not text:
+            raise SourceError(f"{where} has no path; give each picture one")
         file = path.parent / text
         if inside and not file.resolve().is_relative_to(path.parent.resolve()):
             raise SourceError(f"{where} leads out of its archive: {text}")
         split = split_name(row.get(splits), where) if splits else None
-        group = str(row[group_by]) if group_by in row else None
+        group = group_name(row.get(group_by)) if group_by else None
         listed.append(((file, 0, split, text, group), label))
     if not listed:
         raise SourceError(f"{path} lists no pictures; it needs a row for each, with its path and its label")

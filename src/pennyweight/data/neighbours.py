@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from pennyweight.core.images import Header, Pixels, decode
+from pennyweight.core.images import Pixels, decode_bands
 from pennyweight.data.source import Sample
 
 __all__ = ["Look", "look", "near_pairs"]
@@ -38,9 +38,14 @@ class Look(NamedTuple):
     small: Pixels
 
 
-def look(sample: Sample, found: Header) -> Look | None:
-    """How a picture looks; None where there is nothing to tell it by. Reads all of it: raises ImageError."""
-    image = decode(sample.read(), channels=1, least=4 * SIDE, name=sample.where)
+def look(sample: Sample, channels: int) -> Look | None:
+    """How a picture looks; None where there is nothing to tell it by. Reads all of it: raises ImageError.
+
+    It is decoded as for training on `channels`, so that what training cannot read is found here too. Of many bands the
+    middle one is looked at.
+    """
+    bands = decode_bands(sample.read(), channels=channels, least=4 * SIDE, name=sample.where)
+    image = bands[len(bands) // 2].convert("L")
     small = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BOX))
     if small.std() < LEAST_CONTRAST:
         return None

@@ -97,7 +97,9 @@ def _folder(path: Path, name: str, address: str, group_by: str | None, inside: b
     tars = [str(file.resolve()) for file in files if file.suffix.lower() == ".tar"]
     if len(tars) == len(_children(path)) > 0 and not inside:
         return replace(Index.of(of_files(tars, address=address)).source(), name=name)
-    manifests = [file for file in files if file.suffix.lower() in manifest.SUFFIXES and file.stem.lower() in MANIFESTS]
+    listing = [file for file in files if file.suffix.lower() in manifest.SUFFIXES]
+    # In an archive a table alone is what tells of its pictures, whatever it is called.
+    manifests = listing if inside and len(listing) == 1 else [f for f in listing if f.stem.lower() in MANIFESTS]
     if len(manifests) == 1:
         return manifest.manifest(manifests[0], name=name, address=address, group_by=group_by, inside=inside)
     arrays = [file for file in files if file.suffix.lower() == ".npz"]
@@ -118,7 +120,7 @@ def _innermost(path: Path) -> Path:
 def _grouped(source: Source, group_by: str) -> Source:
     """The samples with their groups. Raises InputError when `group_by` finds none."""
     if any(sample.group is not None for sample in source.samples):
-        return source  # a column said them
+        return _noted(source, group_by)  # a column said them
     if group_by == FOLDER:
         groups = [sample.name.rpartition("/")[0] or None for sample in source.samples]
     else:
@@ -135,9 +137,13 @@ def _grouped(source: Source, group_by: str) -> Source:
         groups = [found[1] if found else None for found in matches]
     if not any(groups):
         raise InputError(f"--group-by '{group_by}' finds no group in names such as {source.samples[0].name}")
-    count = len({group for group in groups if group})
     samples = tuple(replace(sample, group=group) for sample, group in zip(source.samples, groups, strict=True))
-    return replace(source, samples=samples, notes=(*source.notes, f"{count} groups stay together ({group_by})"))
+    return _noted(replace(source, samples=samples), group_by)
+
+
+def _noted(source: Source, group_by: str) -> Source:
+    count = len({sample.group for sample in source.samples if sample.group is not None})
+    return replace(source, notes=(*source.notes, f"{count} groups stay together ({group_by})"))
 
 
 def _stem(path: Path) -> str:

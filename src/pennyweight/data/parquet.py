@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pennyweight.core.errors import SourceError
-from pennyweight.data.columns import COLUMNS, column, label_names, split_name, split_of
+from pennyweight.data.columns import COLUMNS, column, group_name, label_name, label_names, split_name, split_of
 from pennyweight.data.looks import looks
 from pennyweight.data.source import Sample, Source, Split
 
@@ -116,9 +116,9 @@ def _samples(
                     hashlib.sha256(content).hexdigest(),
                     split_name(values[said][row], f"row {row} of {path}") if said else split,
                     f"{path.name}:{group:05d}:{row:06d}",
-                    str(values[group_by][row]) if group_by in names else None,
+                    group_name(values[group_by][row]) if group_by in names else None,
                 ),
-                str(values[label][row]),
+                label_name(values[label][row], f"row {row} of {path}"),
             )
 
 

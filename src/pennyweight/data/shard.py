@@ -15,7 +15,7 @@ from typing import IO, Any, NamedTuple
 from pennyweight.core.errors import PennyweightError, SourceError
 from pennyweight.core.extras import missing_part
 from pennyweight.core.images import EXTENSIONS
-from pennyweight.data.columns import COLUMNS
+from pennyweight.data.columns import COLUMNS, label_name
 from pennyweight.data.parquet import columns_of, content_of
 from pennyweight.data.source import Split
 
@@ -178,9 +178,8 @@ def _of_table(file: IO[bytes], shard: Shard) -> Iterator[Example]:
     place = 0
     for rows in table.iter_batches(batch_size=64, columns=[columns.picture, columns.label]):
         for row in rows.to_pylist():
-            yield Example(
-                f"{shard.name}:{place:06d}", content_of(row[columns.picture]), str(row[columns.label]).strip()
-            )
+            label = label_name(row[columns.label], f"row {place} of {shard.url}")
+            yield Example(f"{shard.name}:{place:06d}", content_of(row[columns.picture]), label)
             place += 1
 
 

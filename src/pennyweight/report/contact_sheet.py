@@ -20,7 +20,13 @@ def contact_sheet(diagnosis: Mapping[str, Any], pictures: Mapping[str, Pixels | 
     """
     findings: Sequence[Mapping[str, Any]] = diagnosis["findings"]
     kinds = [
-        {"name": name, "severity": group[0]["severity"], "count": len(group), "findings": group[:shown]}
+        {
+            "name": name,
+            "severity": group[0]["severity"],
+            "meaning": group[0]["meaning"],
+            "count": len(group),
+            "findings": group[:shown],
+        }
         for name, group in ((name, list(found)) for name, found in groupby(findings, key=lambda f: f["kind"]))
     ]
     images = {name: None if pixels is None else thumbnail(pixels) for name, pixels in pictures.items()}

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from pennyweight.report.formats import duration, number, share
+from pennyweight.report.tables import printable
 
 __all__ = ["Phase", "TrainingProgress"]
 
@@ -99,7 +100,7 @@ class TrainingProgress:
 
     def note(self, text: str) -> None:
         """Say something in a line of its own, above the bar if there is one."""
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
     def phase(self, name: str, total: int) -> Phase:
         """Work beside the epochs, such as reading `total` pictures: `with progress.phase(...) as p: p.advance()`."""
