@@ -84,11 +84,28 @@ def test_it_stays_within_its_bound_and_keeps_what_was_used_last(draw_folder: Dra
     assert {path: path.stat().st_mtime_ns for path in files(tmp_path / "cache", "pixels")} == before
 
 
+def test_two_entries_filled_at_once_stay_within_the_bound(draw_folder: Draw, tmp_path: Path) -> None:
+    row = 24 * 24 * 3
+    cache = DecodedCache(tmp_path / "cache", max_bytes=10 * row)
+    one, two = (data.open(draw_folder({"a": 3, "b": 3}, name=f"set-{n}", first=10 * n)).samples for n in range(2))
+    said: list[object] = []
+
+    def fill(_: object) -> dict[int, str]:
+        said.append(cache.get(two, PREPROCESS, lambda row: {}))
+        return {}
+
+    assert not isinstance(cache.get(one, PREPROCESS, fill), str)
+    assert said == [
+        f"decoding anew every epoch: 10.4 kB of decoded pictures are more than the 6.9 kB that the cache at "
+        f"{tmp_path / 'cache'} may take"
+    ]
+
+
 def test_what_is_too_large_is_decoded_anew_with_a_line(draw_folder: Draw, tmp_path: Path) -> None:
     pictures = cached(draw_folder({"a": 3, "b": 3}), DecodedCache(tmp_path / "cache", max_bytes=1000))
     assert not pictures.kept
     assert pictures.note is not None
-    assert pictures.note.startswith("decoding anew every epoch: 0.0 GB")
+    assert pictures.note.startswith("decoding anew every epoch: 10.4 kB of decoded pictures are more than the 1.0 kB")
     assert len(list(pictures.epoch(0, batch=2, seed=0, augment=PLAIN))) == 3
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import PIL
@@ -79,17 +79,21 @@ class DecodedCache:
                 found = self._find(name, shape)  # another process may have filled it while this one waited
                 if found is not None:
                     return found
-                room = self._make_room(size)
-                if size > room:
-                    return (
-                        f"decoding anew every epoch: {size / 1e9:.1f} GB of decoded pictures are more than the "
-                        f"{room / 1e9:.1f} GB that the cache at {self.folder} may take"
-                    )
-                self._fill(name, size, preprocess.shape, fill)
+                filling = self.folder / f"{name}.filling"
+                with _locked(self.folder / "room.lock"):  # who takes room has it before another one looks for some
+                    filling.unlink(missing_ok=True)
+                    room = self._make_room(size)
+                    if size > room:
+                        return (
+                            f"decoding anew every epoch: {_amount(size)} of decoded pictures are more than the "
+                            f"{_amount(room)} that the cache at {self.folder} may take"
+                        )
+                    _reserve(filling, size)
+                self._fill(name, preprocess.shape, fill)
                 return self._find(name, shape) or f"decoding anew every epoch: the cache at {self.folder} was emptied"
         except OSError as error:
             return (
-                f"decoding anew every epoch: cannot keep {size / 1e9:.1f} GB of decoded pictures at {self.folder}: "
+                f"decoding anew every epoch: cannot keep {_amount(size)} of decoded pictures at {self.folder}: "
                 f"{error.strerror or error}"
             )
 
@@ -103,12 +107,11 @@ class DecodedCache:
             return None
         return Entry(pixels, unreadable)
 
-    def _fill(self, name: str, size: int, shape: tuple[int, int, int], fill: Fill) -> None:
+    def _fill(self, name: str, shape: tuple[int, int, int], fill: Fill) -> None:
         filling = self.folder / f"{name}.filling"
         row_bytes = int(np.prod(shape))
         try:
-            with filling.open("wb") as file:
-                _reserve(file, size)
+            with filling.open("r+b") as file:
 
                 def row(number: int, pixels: Pixels) -> None:
                     content, start = memoryview(pixels.tobytes()), number * row_bytes
@@ -126,7 +129,12 @@ class DecodedCache:
             raise
 
     def _make_room(self, size: int) -> int:
-        """Remove the entries used longest ago until `size` bytes fit; returns how many bytes an entry may take."""
+        """Remove what killed processes left, then the entries used longest ago, until `size` bytes fit; returns how
+        many bytes an entry may take."""
+        for left in self.folder.glob("*.filling"):
+            with _locked(left.with_suffix(".lock"), wait=False) as mine:
+                if mine:
+                    left.unlink(missing_ok=True)
         entries = sorted(self.folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
         used = sum(path.stat().st_size for path in self.folder.iterdir())
         free = shutil.disk_usage(self.folder).free
@@ -137,11 +145,7 @@ class DecodedCache:
             if used + size <= most:
                 break
             used -= _remove(said)
-        for left in self.folder.glob("*.filling"):  # of processes that were killed
-            with _locked(left.with_suffix(".lock"), wait=False) as mine:
-                if mine:
-                    left.unlink(missing_ok=True)
-        return most
+        return most - used
 
 
 def _name(samples: Sequence[Sample], preprocess: Preprocess) -> str:
@@ -151,16 +155,25 @@ def _name(samples: Sequence[Sample], preprocess: Preprocess) -> str:
     return key.hexdigest()[:32]
 
 
-def _reserve(file: IO[bytes], size: int) -> None:
+def _reserve(path: Path, size: int) -> None:
     """Take the room now: a disk that is full shows here, in a line, and not in the midst of the work."""
-    if hasattr(os, "posix_fallocate"):
-        try:
-            os.posix_fallocate(file.fileno(), 0, size)
-            return
-        except OSError as error:
-            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
-                raise
-    file.truncate(size)
+    try:
+        with path.open("wb") as file:
+            try:
+                if hasattr(os, "posix_fallocate"):
+                    os.posix_fallocate(file.fileno(), 0, size)
+            except OSError as error:
+                if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+                    raise
+            file.truncate(size)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _amount(size: int) -> str:
+    unit, name = next((row for row in ((1e9, "GB"), (1e6, "MB")) if size >= row[0]), (1e3, "kB"))
+    return f"{size / unit:.1f} {name}"
 
 
 def _remove(said: Path) -> int:
