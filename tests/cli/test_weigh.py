@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -137,7 +138,7 @@ def test_predicted_measured_and_a_page(pennyweight: Run, measured: MachineProfil
     page = tmp_path / "cost.html"
     values = found(pennyweight("weigh", *SMALL, "--measure", "--repeats", "2", "--json", "--html", page))
     rows = sum(row["predicted_ms"] for row in values["times"])
-    assert values["predicted_ms"] == pytest.approx(rows * values["timing"]["drift"])
+    assert values["predicted_ms"] == pytest.approx(rows)
     assert values["measured_ms"] == values["timing"]["median_ms"] > 0
     assert {row["bound"] for row in values["times"]} <= {"compute", "overhead", "memory", "L1", "L2", "L3"}
     text = page.read_text()
@@ -191,3 +192,10 @@ def test_lab_guidelines(pennyweight: Run, tmp_path: Path) -> None:
 def test_what_cannot_go_together(pennyweight: Run) -> None:
     assert "--json and --csv" in pennyweight("weigh", *SMALL, "--json", "--csv").error
     assert "is not CxHxW" in pennyweight("weigh", "mobilenet_v2", "--input", "3,32,32").error
+
+
+def test_a_comparison_shows_the_inputs_where_they_differ(pennyweight: Callable[..., Outcome]) -> None:
+    same = pennyweight("weigh", "mobilenet_v1_x0_25", "mobilenet_v2_x0_35", "--input", "3x64x64").out
+    assert "input" not in same
+    out = pennyweight("weigh", "mobilenet_v1_x0_25", "hybrid_sn").out
+    assert re.search(r"input +3×224×224 +\d+×25×25", out)

@@ -62,11 +62,12 @@ def test_separable_saves_what_equation_5_says() -> None:
 
 
 def test_compound_scaling_doubles_the_work() -> None:
-    assert compound_scaling(0) == (1, 1, 1, 1)
+    assert compound_scaling(0) == (1, 1, 1, 1, 1)
     one = compound_scaling(1)
     assert (one.depth, one.width, one.resolution) == (1.2, 1.1, 1.15)
     assert one.macs == pytest.approx(1.92, abs=0.005)  # "about 2" in the paper
     assert compound_scaling(7).macs == pytest.approx(one.macs**7)
+    assert compound_scaling(2).params == pytest.approx(one.macs**2 / one.resolution**4)
 
 
 def test_groups_must_divide() -> None:

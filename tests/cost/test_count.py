@@ -253,3 +253,13 @@ def test_costs_are_kept_as_json() -> None:
     assert kept["macs"] == cost.macs
     assert sum(layer["macs"] for layer in kept["layers"]) == cost.macs
     assert kept["layers"][0]["input_shape"] == [3, 64, 64]
+
+
+def test_a_training_step_is_counted_inside_inference_mode_too() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3))
+    with torch.inference_mode():
+        inside = count(model, (3, 16, 16), training_step=True)
+    outside = count(model, (3, 16, 16), training_step=True)
+    assert inside == outside
+    assert outside.peak_training_bytes is not None
+    assert outside.peak_training_bytes > outside.peak_activation_bytes

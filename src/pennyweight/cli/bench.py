@@ -25,7 +25,7 @@ def bench(
     ] = 1.0,
     json: Json = False,
 ) -> None:
-    """Measure this machine once, so that `weigh` can predict milliseconds. About two minutes."""
+    """Measure this machine once, so that `weigh` can predict milliseconds. A few minutes."""
     if not machine:
         raise InputError("say what to measure: `pennyweight bench --machine` measures this machine")
     import torch

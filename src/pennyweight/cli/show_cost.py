@@ -176,7 +176,7 @@ COMPARED: tuple[tuple[str, Callable[[Weighed], float | None]], ...] = (
     ("operations", lambda w: w.cost.ops),
     ("MB read and written", lambda w: (w.cost.bytes_read + w.cost.bytes_written) / MB),
     ("MB of weights", lambda w: w.cost.weight_bytes / MB),
-    ("MB of activations", lambda w: w.cost.peak_activation_bytes / MB),
+    ("peak of activations, MB", lambda w: w.cost.peak_activation_bytes / MB),
     ("predicted ms", lambda w: w.predicted_ms),
     ("measured ms", lambda w: w.measured_ms),
 )
@@ -185,7 +185,10 @@ COMPARED: tuple[tuple[str, Callable[[Weighed], float | None]], ...] = (
 
 def compared(networks: Sequence[Weighed]) -> None:
     """Networks in columns, the winner of each row marked."""
-    rows = []
+    rows: list[list[object]] = []
+    inputs = [shape(network.cost.input_shape) for network in networks]
+    if len(set(inputs)) > 1:  # a larger input is more work, whatever the network
+        rows.append(["input", *inputs])
     for label, value in COMPARED:
         values = [value(network) for network in networks]
         known = [v for v in values if v is not None]

@@ -34,12 +34,13 @@ class Parts(NamedTuple):
 
 
 class Scaling(NamedTuple):
-    """Factors on depth, width and resolution, and on the multiply-accumulates that follow."""
+    """Factors on depth, width and resolution, and on the multiply-accumulates and parameters that follow."""
 
     depth: float
     width: float
     resolution: float
     macs: float
+    params: float
 
 
 def standard(c_in: int, c_out: int, *, kernel: int, places: int) -> Parts:
@@ -89,5 +90,9 @@ def shufflenet_unit(c: int, m: int, *, groups: int, places: int) -> Parts:
 
 
 def compound_scaling(phi: float, *, alpha: float = 1.2, beta: float = 1.1, gamma: float = 1.15) -> Scaling:
-    """Depth α^φ, width β^φ, resolution γ^φ; work (α·β²·γ²)^φ, about 2^φ. arXiv:1905.11946, Eq. 3."""
-    return Scaling(alpha**phi, beta**phi, gamma**phi, (alpha * beta**2 * gamma**2) ** phi)
+    """Depth α^φ, width β^φ, resolution γ^φ; work (α·β²·γ²)^φ, about 2^φ, and parameters (α·β²)^φ.
+
+    arXiv:1905.11946, Eq. 3.
+    """
+    work = alpha * beta**2 * gamma**2
+    return Scaling(alpha**phi, beta**phi, gamma**phi, work**phi, (alpha * beta**2) ** phi)

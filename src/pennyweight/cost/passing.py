@@ -54,7 +54,7 @@ def forward_pass(model: nn.Module, input_shape: Sequence[int], *, batch: int = 1
         raise InputError(f"input shape and batch must be whole numbers of at least 1, not {shape} with batch {batch}")
     sizes = (batch, *shape)
     failures: list[tuple[Exception, Watch | None]] = []
-    with _kept_random_state(), slow_attention(), _silent_fakes():
+    with torch.inference_mode(False), _kept_random_state(), slow_attention(), _silent_fakes():
         for make, notes in _ways(model):
             watch = None
             try:

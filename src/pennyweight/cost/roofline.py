@@ -94,7 +94,7 @@ def profile_of(cases: Iterable[Case], limits: Limits) -> MachineProfile:
 
 @keeping_memory()
 def measure_machine(share: float = 1.0) -> MachineProfile:
-    """Measure this machine with torch's present number of threads: about a minute; `share` below 1 measures less."""
+    """Measure this machine with torch's present number of threads: a few minutes; `share` below 1 measures less."""
     limits = measure_limits()
     microbenchmarks = Microbenchmarks(share)
     microbenchmarks.round(keep=False)

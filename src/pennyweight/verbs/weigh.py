@@ -64,17 +64,15 @@ class Weighed:
     name: str
     cost: Cost
     times: tuple[LayerTime, ...]
-    """A row for each of the cost's layers, or none without a machine profile."""
+    """A row for each of the cost's layers, or none without a machine profile; where the network was measured, times
+    the drift of the machine since its profile was made."""
     findings: tuple[Finding, ...]
     timing: Timing | None
 
     @property
     def predicted_ms(self) -> float | None:
-        """As the machine was when its profile was made, times the drift that a measurement found since."""
-        if not self.times:
-            return None
-        drift = self.timing.drift if self.timing and self.timing.drift else 1.0
-        return drift * sum(row.predicted_ms for row in self.times)
+        """The sum of the rows."""
+        return sum(row.predicted_ms for row in self.times) if self.times else None
 
     @property
     def measured_ms(self) -> float | None:
@@ -117,9 +115,17 @@ def weigh_all(
         Weighed(
             name=network.name,
             cost=found,
-            times=predict(found, profile) if profile else (),
+            times=_predicted(found, profile, timing) if profile else (),
             findings=lint(found, profile),
             timing=timing,
         )
         for network, found, timing in zip(networks, counted, timings, strict=True)
+    )
+
+
+def _predicted(cost: Cost, profile: MachineProfile, timing: Timing | None) -> tuple[LayerTime, ...]:
+    drift = timing.drift if timing and timing.drift else 1.0
+    return tuple(
+        dataclasses.replace(row, predicted_ms=drift * row.predicted_ms, roofline_ms=drift * row.roofline_ms)
+        for row in predict(cost, profile)
     )
