@@ -194,7 +194,7 @@ def test_what_cannot_go_together(pennyweight: Run) -> None:
     assert "is not CxHxW" in pennyweight("weigh", "mobilenet_v2", "--input", "3,32,32").error
 
 
-def test_a_comparison_shows_the_inputs_where_they_differ(pennyweight: Callable[..., Outcome]) -> None:
+def test_a_comparison_shows_the_inputs_where_they_differ(pennyweight: Callable[..., Any]) -> None:
     same = pennyweight("weigh", "mobilenet_v1_x0_25", "mobilenet_v2_x0_35", "--input", "3x64x64").out
     assert "input" not in same
     out = pennyweight("weigh", "mobilenet_v1_x0_25", "hybrid_sn").out

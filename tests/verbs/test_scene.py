@@ -223,6 +223,13 @@ def test_a_scene_is_not_taken_for_pictures(run: pw.Run, bundle: SceneBundle) -> 
         pw.Bundle(bundle.path)
 
 
+def test_a_scenes_run_and_bundle_are_weighed_on_a_window(run: pw.Run, bundle: SceneBundle) -> None:
+    window = run.record["scene"]["window"]
+    cost, exported = (pw.weigh(str(what)) for what in (run.folder, bundle.path))
+    assert cost.input_shape == (run.record["model"]["in_channels"], window, window)
+    assert (exported.macs, exported.params) == (cost.macs, cost.params) > (0, 0)
+
+
 def test_a_run_is_scored_on_its_own_scene_alone(run: pw.Run) -> None:
     for asked in ({"source": "digits"}, {"split": "val"}):
         with pytest.raises(InputError, match=r"on the test pixels of its own scene, not on (digits|split val)"):

@@ -15,11 +15,15 @@ import torch
 from torch import nn
 
 from pennyweight import zoo
-from pennyweight.core.errors import InputError, PennyweightError, nearest, received
+from pennyweight.core.errors import BundleError, InputError, PennyweightError, nearest, received
+from pennyweight.core.manifest import Manifest
 from pennyweight.core.run import Run
+from pennyweight.core.scene_manifest import SceneManifest
 from pennyweight.cost.dead import dead_depthwise
 from pennyweight.runtime import Bundle
+from pennyweight.runtime.scene_bundle import SceneBundle
 from pennyweight.verbs.load import open_trained, preprocess_of, restore
+from pennyweight.verbs.load_scene import is_scene_run
 
 __all__ = ["Weighable", "open_weighable"]
 
@@ -125,27 +129,51 @@ def _of_callable(name: str, place: str, attribute: str, shape: Shape | None, rea
 
 def _of_trained(name: str, shape: Shape | None, real: bool) -> Weighable:
     """A run's network with its weights; a bundle's network as its manifest describes it."""
-    trained = open_trained(name)
-    if isinstance(trained, Run):
-        model, size = restore(trained), preprocess_of(trained)
-        dead, kernels = dead_depthwise(model)
-        note = f"{dead} of {kernels} depthwise kernels have died ({dead / kernels:.1%})" if kernels else ""
+    if Path(name).is_file():
+        return _of_bundle(name, shape, real)
+    run = open_trained(name)
+    assert isinstance(run, Run)  # a folder is a run's
+    model = restore(run)
+    if is_scene_run(run):
+        usual = _window(run.record["model"], run.record["scene"]["window"])
+    else:
+        size = preprocess_of(run)
         usual = (size.channels, size.size, size.size)
-        return Weighable(name=name, model=model, input_shape=shape or usual, notes=(note,) if note else ())
-    assert isinstance(trained, Bundle)  # a path is a run's or a bundle's
-    return _of_bundle(name, trained, shape, real)
+    dead, kernels = dead_depthwise(model)
+    note = f"{dead} of {kernels} depthwise kernels have died ({dead / kernels:.1%})" if kernels else ""
+    return Weighable(name=name, model=model, input_shape=shape or usual, notes=(note,) if note else ())
 
 
-def _of_bundle(name: str, bundle: Bundle, shape: Shape | None, real: bool) -> Weighable:
-    manifest = bundle.manifest
-    kept = ", ".join(f"{key} {value:,}" for key, value in manifest.cost.items() if isinstance(value, int))
-    size = manifest.preprocess
+def _of_bundle(name: str, shape: Shape | None, real: bool) -> Weighable:
+    manifest = _manifest_of(Path(name))
+    kept = ""
+    if isinstance(manifest, SceneManifest):
+        usual = _window(manifest.network, manifest.window)
+    else:
+        size = manifest.preprocess
+        usual = (size.channels, size.size, size.size)
+        kept = ", ".join(f"{key} {value:,}" for key, value in manifest.cost.items() if isinstance(value, int))
     return Weighable(
         name=name,
         model=_made(lambda: zoo.build(**_buildable(manifest.network)), real),
-        input_shape=shape or (size.channels, size.size, size.size),
+        input_shape=shape or usual,
         notes=(f"its manifest says {kept}",) if kept else (),
     )
+
+
+def _manifest_of(path: Path) -> Manifest | SceneManifest:
+    try:
+        return Bundle(path).manifest
+    except BundleError as error:
+        try:
+            return SceneBundle(path).manifest
+        except BundleError:
+            raise error from None
+
+
+def _window(network: Mapping[str, Any], side: int) -> Shape:
+    """What a scene's network takes."""
+    return (network["in_channels"], side, side)
 
 
 def _buildable(network: Mapping[str, Any]) -> dict[str, Any]:
