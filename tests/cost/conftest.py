@@ -25,5 +25,5 @@ def limits() -> Limits:
 @pytest.fixture
 def profile(limits: Limits) -> MachineProfile:
     """Of that machine, whose linear layers take nine milliseconds, whatever their sizes."""
-    nine_ms = OperatorTime.learn(np.random.default_rng(0).uniform(0, 10, (20, 3)).tolist(), [float(np.log(0.009))] * 20)
+    nine_ms = OperatorTime.learn(np.random.default_rng(0).uniform(0, 10, (60, 3)).tolist(), [float(np.log(0.009))] * 60)
     return profile_now(limits, {"matrix product": nine_ms})

@@ -62,7 +62,15 @@ def test_a_prediction_is_what_such_operators_took(profile: MachineProfile) -> No
     linear, relu = predict(cost, profile)
     assert (linear.name, linear.bound, relu.bound) == ("0", "memory", "memory")
     assert linear.predicted_ms == pytest.approx(9.0, rel=1e-3) != linear.roofline_ms
-    assert relu.predicted_ms == relu.roofline_ms  # nothing is known of it
+    assert relu.predicted_ms == relu.guessed_ms == relu.roofline_ms  # nothing is known of it
+    assert linear.guessed_ms == 0
+
+
+def test_beyond_what_was_timed_a_prediction_is_a_guess_and_the_roofline_at_least(profile: MachineProfile) -> None:
+    with torch.device("meta"):
+        far = nn.Linear(1 << 15, 1 << 15, bias=False)
+    (row,) = predict(count(far, (1 << 15,)), profile)
+    assert row.predicted_ms == row.guessed_ms == row.roofline_ms > 1000
 
 
 def test_rows_of_times_are_the_rows_of_layers(profile: MachineProfile) -> None:

@@ -146,7 +146,10 @@ def facts(weighed: Weighed) -> list[tuple[str, str]]:
     lines.append(("operations", f"{cost.ops:,}"))
     lines.append(("arithmetic intensity", f"{cost.arithmetic_intensity:.1f} operations a byte"))
     if weighed.predicted_ms is not None:
-        lines.append(("predicted", f"{weighed.predicted_ms:.2f} ms on this machine"))
+        line = f"{weighed.predicted_ms:.2f} ms on this machine"
+        if weighed.guessed_share >= GUESSED:
+            line += f"; {share(weighed.guessed_share)} of it is guessed, of operators unlike any that were timed"
+        lines.append(("predicted", line))
     timing = weighed.timing
     if timing:
         low, high = timing.quartiles_ms
@@ -169,6 +172,9 @@ def _findings(weighed: Weighed) -> Table:
     title = "guidelines of ShuffleNetV2" + (f", the first {len(rows)} of {len(weighed.findings)}" if more else "")
     return table(title, [*columns, Column("what to change")], rows)
 
+
+GUESSED = 0.05
+"""Share of the predicted time from which it is said that it is guessed."""
 
 COMPARED: tuple[tuple[str, Callable[[Weighed], float | None]], ...] = (
     ("parameters", lambda w: w.cost.params),
@@ -202,7 +208,8 @@ def compared(networks: Sequence[Weighed]) -> None:
     console.print(CONVENTION, highlight=False)
     for network in networks:
         for heading, words in facts(network):
-            if heading == "note" or (heading == "uncounted operators" and words != "none"):
+            guessed = heading == "predicted" and network.guessed_share >= GUESSED
+            if guessed or heading == "note" or (heading == "uncounted operators" and words != "none"):
                 console.print(f"{network.name}: {heading}: {words}", highlight=False, markup=False, soft_wrap=True)
 
 

@@ -26,6 +26,8 @@ SWEEPS = 3
 LEAST, MOST = 0.5, 30.0
 """Of a feature's length, in deviations: below it measurements stand alone, above it the feature does not matter."""
 RIDGE = 1e-2
+REACH = 1.0
+"""How far beyond its measurements a regression is believed: of sizes, whose logarithms to base 2 they are, twice."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,16 @@ class OperatorTime:
 
     def __call__(self, features: Sequence[float]) -> float:
         """log(seconds) there."""
-        point = ((np.asarray(features, dtype=float) - self.centre) / self.scale)[None]
+        point = self._scaled(features)[None]
         return float((_linear(point, self.slope) + _near(point, self.points) @ self.weights)[0])
+
+    def reaches(self, features: Sequence[float]) -> bool:
+        """Whether each feature lies among those measured, or no farther from them than REACH."""
+        point, reach = self._scaled(features), REACH / self.scale
+        return bool(np.all((point >= self.points.min(0) - reach) & (point <= self.points.max(0) + reach)))
+
+    def _scaled(self, features: Sequence[float]) -> Array:
+        return np.asarray((np.asarray(features, dtype=float) - self.centre) / self.scale)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON keeps it."""

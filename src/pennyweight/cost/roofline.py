@@ -27,6 +27,8 @@ class LayerTime:
 
     name: str
     predicted_ms: float
+    guessed_ms: float
+    """Of that, what operators take whose kind or size is unlike any that was timed: not known, but guessed."""
     roofline_ms: float
     """What the machine's limits would allow at best."""
     bound: str
@@ -35,27 +37,32 @@ class LayerTime:
 
 def predict(cost: Cost, profile: MachineProfile) -> tuple[LayerTime, ...]:
     """A row for each row of `cost.layers`, in its order; their `predicted_ms` sum to the network's."""
-    sums: dict[str, list[float]] = {layer.name: [0.0, 0.0] for layer in cost.layers}
+    sums: dict[str, list[float]] = {layer.name: [0.0, 0.0, 0.0] for layer in cost.layers}
     bounds: dict[str, dict[str, float]] = {layer.name: {} for layer in cost.layers}
     for operation in cost.operations:
         seconds = operation_seconds(operation, profile)
         sums[operation.module][0] += seconds
-        sums[operation.module][1] += profile.limits.seconds(operation)
+        sums[operation.module][1] += 0.0 if _timed(operation, profile) else seconds
+        sums[operation.module][2] += profile.limits.seconds(operation)
         bound = profile.limits.bound(operation)
         bounds[operation.module][bound] = bounds[operation.module].get(bound, 0.0) + seconds
     return tuple(
         LayerTime(
             name=name,
             predicted_ms=1000 * seconds,
+            guessed_ms=1000 * guessed,
             roofline_ms=1000 * floor,
             bound=max(bounds[name], key=lambda bound: bounds[name][bound], default=""),
         )
-        for name, (seconds, floor) in sums.items()
+        for name, (seconds, guessed, floor) in sums.items()
     )
 
 
 def operation_seconds(operation: Operation, profile: MachineProfile) -> float:
-    """What operators of its kind and near its size took; the roofline for a kind that was not measured."""
+    """What operators of its kind and near its size took; the roofline for a kind that was not timed.
+
+    Beyond the sizes that were timed it is what their growth makes of it, and the roofline at least.
+    """
     if operation.name == "convolution" and operation.settings[-1]:
         return _known_seconds(operation, profile) + _known_seconds(_copy_of_input(operation), profile)
     return _known_seconds(operation, profile)
@@ -81,7 +88,18 @@ def _copy_of_input(operation: Operation) -> Operation:
 def _known_seconds(operation: Operation, profile: MachineProfile) -> float:
     kind = kind_of(operation)
     known = profile.times.get(kind.name)
-    return profile.limits.seconds(operation) if known is None else math.exp(known(kind.features))
+    floor = profile.limits.seconds(operation)
+    if known is None:
+        return floor
+    seconds = math.exp(known(kind.features))
+    return seconds if known.reaches(kind.features) else max(seconds, floor)
+
+
+def _timed(operation: Operation, profile: MachineProfile) -> bool:
+    """Whether the profile knows operators of its kind and near its size."""
+    kind = kind_of(operation)
+    known = profile.times.get(kind.name)
+    return known is not None and known.reaches(kind.features)
 
 
 def profile_of(cases: Iterable[Case], limits: Limits) -> MachineProfile:

@@ -75,6 +75,11 @@ class Weighed:
         return sum(row.predicted_ms for row in self.times) if self.times else None
 
     @property
+    def guessed_share(self) -> float:
+        """How much of the predicted time is of operators unlike any that was timed."""
+        return sum(row.guessed_ms for row in self.times) / self.predicted_ms if self.predicted_ms else 0.0
+
+    @property
     def measured_ms(self) -> float | None:
         return self.timing.median_ms if self.timing else None
 
@@ -123,9 +128,12 @@ def weigh_all(
     )
 
 
+MILLISECONDS = ("predicted_ms", "guessed_ms", "roofline_ms")
+
+
 def _predicted(cost: Cost, profile: MachineProfile, timing: Timing | None) -> tuple[LayerTime, ...]:
     drift = timing.drift if timing and timing.drift else 1.0
     return tuple(
-        dataclasses.replace(row, predicted_ms=drift * row.predicted_ms, roofline_ms=drift * row.roofline_ms)
+        dataclasses.replace(row, **{name: drift * getattr(row, name) for name in MILLISECONDS})
         for row in predict(cost, profile)
     )
