@@ -244,7 +244,7 @@ def test_a_networks_own_words_are_kept() -> None:
 def test_a_shape_that_is_none_is_refused(shape: tuple, batch: int) -> None:
     with pytest.raises(InputError) as caught:
         count(nn.Linear(3, 1), shape, batch=batch)
-    assert f"{shape} with batch {batch}" in str(caught.value)
+    assert f"such as (3, 224, 224) and 1, not tuple {shape} and int {batch}" in str(caught.value)
 
 
 def test_costs_are_kept_as_json() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from pennyweight.core.errors import MissingPart
-from pennyweight.cost.passing import forward_pass
+from pennyweight.cost.passing import forward_pass, whole_sizes
 from pennyweight.cost.watch import Operation
 
 __all__ = ["Cost", "LayerCost", "count"]
@@ -117,12 +117,13 @@ def count(model: nn.Module, input_shape: Sequence[int], *, batch: int = 1, train
     `notes` says. `training_step` follows the memory of a forward and backward pass too. Raises InputError for an input
     that the model does not take, with the module that failed, what it received and what it said.
     """
-    passed = forward_pass(model, input_shape, batch=batch)
+    batch, *sides = whole_sizes(input_shape, batch)
+    passed = forward_pass(model, sides, batch=batch)
     layers = tuple(_layers(passed.modules, passed.operations, passed.shapes))
     totals = {name: sum(getattr(layer, name) for layer in layers) for name in SUMS}
-    step = forward_pass(model, input_shape, batch=batch, backward=True) if training_step else None
+    step = forward_pass(model, sides, batch=batch, backward=True) if training_step else None
     return Cost(
-        input_shape=tuple(input_shape),
+        input_shape=tuple(sides),
         batch=batch,
         **totals,
         peak_activation_bytes=passed.peak_bytes,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import operator
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
@@ -15,13 +16,13 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.parameter import is_lazy
 
-from pennyweight.core.errors import InputError, PennyweightError
+from pennyweight.core.errors import InputError, PennyweightError, received
 from pennyweight.cost.copying import on_fake, on_meta, slow_attention, whole
 from pennyweight.cost.failures import explain
 from pennyweight.cost.traffic import tensors
 from pennyweight.cost.watch import OnMeta, Operation, Watch
 
-__all__ = ["Passed", "forward_pass"]
+__all__ = ["Passed", "forward_pass", "whole_sizes"]
 
 FAKE_NOTE = "does not run on meta tensors; counted on fake tensors of the processor"
 REAL_NOTE = "does not run without values (its control flow depends on them); counted on a real forward pass of a copy"
@@ -49,10 +50,8 @@ def forward_pass(model: nn.Module, input_shape: Sequence[int], *, batch: int = 1
 
     Raises InputError for an input that the model does not take.
     """
-    shape = tuple(input_shape)
-    if not shape or any(not isinstance(side, int) or side < 1 for side in (*shape, batch)):
-        raise InputError(f"input shape and batch must be whole numbers of at least 1, not {shape} with batch {batch}")
-    sizes = (batch, *shape)
+    sizes = whole_sizes(input_shape, batch)
+    shape = sizes[1:]
     failures: list[tuple[Exception, Watch | None]] = []
     with torch.inference_mode(False), _kept_random_state(), slow_attention(), _silent_fakes():
         for make, notes in _ways(model):
@@ -71,6 +70,20 @@ def forward_pass(model: nn.Module, input_shape: Sequence[int], *, batch: int = 1
     # What a real pass says is nearer to the model than what another device lacks.
     cause, ran = failures[-1] if len(failures) == 3 else failures[0]
     raise InputError(explain(shape, cause, ran.failure if ran else None)) from cause
+
+
+def whole_sizes(input_shape: Sequence[int], batch: int = 1) -> tuple[int, ...]:
+    """(batch, *input_shape), whatever kind of whole numbers they are. Raises InputError for anything else."""
+    try:
+        sizes = tuple(map(operator.index, (batch, *input_shape)))
+    except TypeError:
+        sizes = ()
+    if len(sizes) < 2 or min(sizes) < 1:
+        raise InputError(
+            "an input's shape and a batch are whole numbers of at least 1, such as (3, 224, 224) and 1, not "
+            f"{received(input_shape)} and {received(batch)}"
+        )
+    return sizes
 
 
 def _ways(

@@ -20,6 +20,7 @@ from pennyweight.core.manifest import Manifest
 from pennyweight.core.run import Run
 from pennyweight.core.scene_manifest import SceneManifest
 from pennyweight.cost.dead import dead_depthwise
+from pennyweight.cost.passing import whole_sizes
 from pennyweight.runtime import Bundle
 from pennyweight.runtime.scene_bundle import SceneBundle
 from pennyweight.verbs.load import open_trained, preprocess_of, restore
@@ -56,7 +57,7 @@ def open_weighable(
     """
     if not isinstance(name, str):
         raise InputError(f"a network is named by a text, such as mobilenet_v2, not by {received(name)}")
-    shape = tuple(input_shape) if input_shape is not None else None
+    shape = whole_sizes(input_shape)[1:] if input_shape is not None else None
     place, colon, rest = name.partition(":")
     named = name in zoo.names() or place in zoo.LIBRARIES
     if not named and (stem is not None or config):
