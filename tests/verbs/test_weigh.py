@@ -32,5 +32,5 @@ def test_what_cannot_be_weighed() -> None:
         pw.weigh(nn.Linear(2, 2))
     with pytest.raises(InputError, match=r"did you mean 'mobilenet_v2'\?"):
         pw.weigh("mobilenetv2")
-    with pytest.raises(InputError, match=r"not \(3, 0, 224\)"):
+    with pytest.raises(InputError, match=r"not tuple \(3, 0, 224\)"):
         pw.weigh("mobilenet_v2", (3, 0, 224))
