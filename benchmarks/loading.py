@@ -29,6 +29,7 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
 from pennyweight import data
+from pennyweight.core.heap import keeping_memory
 from pennyweight.core.machine import cores, machine, versions
 from pennyweight.core.preprocess import IMAGENET_MEAN, IMAGENET_STD, Preprocess
 from pennyweight.data import Augment, DecodedCache, Pictures
@@ -106,9 +107,10 @@ def first(name: str, target: float, folder: Path, batch: int, repeats: int) -> t
         return peer(ImageFolder(folder, v2.Compose(CROP)), batch)()
 
     def own() -> Iterator[Any]:
-        pictures = Pictures(data.open(folder).samples, PREPROCESS, margin=True)
-        pictures.read()
-        return ours(pictures, batch)()
+        with keeping_memory():  # as `fit` does
+            pictures = Pictures(data.open(folder).samples, PREPROCESS, margin=True)
+            pictures.read()
+            yield from ours(pictures, batch)()
 
     return compare(name, target, theirs, own, repeats, warm=False)
 

@@ -15,6 +15,7 @@ from pennyweight.data.source import Source, Split
 
 __all__ = ["SPLIT_NAMES", "folder"]
 
+ENDINGS = tuple(EXTENSIONS)
 SPLIT_NAMES: dict[str, Split] = {
     "train": "train",
     "training": "train",
@@ -107,12 +108,13 @@ def _pictures(path: Path) -> tuple[list[Path], int]:
     files: list[Path] = []
     others = 0
     for root, inner, names in os.walk(path):
+        there = Path(root)
         inner[:] = sorted(child for child in inner if not child.startswith("."))
         for name in sorted(names):
             if name.startswith("."):
                 continue
-            if Path(name).suffix.lower() in EXTENSIONS:
-                files.append(Path(root, name))
+            if name.lower().endswith(ENDINGS):
+                files.append(there / name)
             else:
                 others += 1
     return files, others

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennyweight.core.errors import ImageError
+from pennyweight.core.heap import keeping_memory
 from pennyweight.core.images import Pixels
 from pennyweight.core.machine import cores
 from pennyweight.core.preprocess import Preprocess
@@ -93,6 +94,7 @@ class Pictures:
         """Whether they are decoded once, in memory or in the cache."""
         return self._kept is not None
 
+    @keeping_memory()
     def read(self, advance: Callable[[int], None] = lambda count: None) -> tuple[Unreadable, ...]:
         """Decode all of it now, and leave out what cannot be read: those are returned. `advance(1)` after each."""
         if self._kept is not None:
