@@ -32,6 +32,12 @@ def test_a_flip_only_mirrors_about_half(pixels: np.ndarray) -> None:
     assert 16 < mirrored.sum() < 48
 
 
+def test_a_picture_is_mirrored_every_other_epoch(pixels: np.ndarray) -> None:
+    first, second, third = (augmented(pixels, flip=True, shift=0.0, epoch=epoch) for epoch in (1, 2, 3))
+    assert np.array_equal(second, first[:, :, ::-1])
+    assert np.array_equal(third, first)
+
+
 def moves(pixels: np.ndarray, out: np.ndarray, most: int) -> list[tuple[int, int]]:
     """The (down, across) by which each picture was moved with its edges repeated."""
     found = []

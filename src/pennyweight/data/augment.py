@@ -46,7 +46,8 @@ class Augment:
     """Changes of a batch. (B, H, W, C) uint8 -> (B, h, w, C); all off, it cuts the middle out."""
 
     flip: bool
-    """Mirror left and right, each picture with a chance of one half."""
+    """Mirror left and right every other epoch: which ones a picture draws, and then sees both ways equally often.
+    Learns more in few epochs than a draw for each (Jordan 2024, arXiv:2404.00498)."""
     shift: float
     """Move by up to this share of the side: within the margin where pictures have one, else edges are repeated."""
     policy: Policy = "none"
@@ -73,6 +74,8 @@ class Augment:
         `size` cuts pictures with a margin down to it. With `edge` the edges have been repeated so many times already.
         """
         drawn = draws(seed, epoch, samples, COUNT)
+        # The first epoch's draw decides for all.
+        drawn[:, FLIP] = (draws(seed, 0, samples, FLIP + 1)[:, FLIP] + epoch / 2) % 1
         out = self._moved(pixels, drawn, size, edge)
         if self.policy != "none" or self.erase:
             _one_by_one(self, out, drawn)
