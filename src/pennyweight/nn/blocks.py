@@ -163,17 +163,24 @@ class SqueezeExcite(nn.Module):
 
 
 class ClassifierHead(nn.Module):
-    """Global average pool, dropout, linear; before them a 1×1 convolution to `hidden` channels where a family has one.
+    """Global average pool, or a family's own; dropout, linear. Before them, in some, a 1×1 convolution to `hidden`.
 
     (B, c_in, H, W) -> (B, num_classes).
     """
 
     def __init__(
-        self, c_in: int, num_classes: int, *, style: Style, dropout: float = 0.0, hidden: int | None = None
+        self,
+        c_in: int,
+        num_classes: int,
+        *,
+        style: Style,
+        dropout: float = 0.0,
+        hidden: int | None = None,
+        pool: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.conv = nn.Identity() if hidden is None else ConvNormAct(c_in, hidden, style=style)
-        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.pool = nn.AdaptiveAvgPool2d(1) if pool is None else pool
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(hidden or c_in, num_classes)
 

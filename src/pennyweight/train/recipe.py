@@ -17,7 +17,7 @@ Schedule = Literal["cosine", "one-cycle", "constant"]
 Layout = Literal["channels_last", "channels_first"]
 Precision = Literal["float32", "bfloat16", "float64"]
 
-GROWING = 2 / 3
+GROWING = 3 / 4
 """Share of the epochs in which pictures grow."""
 SIDES = 4
 """Pictures on their way have a multiple of so many pixels."""
@@ -51,11 +51,11 @@ class Recipe:
     """The rate rises linearly from nothing for so long, in cosine and constant."""
     label_smoothing: float = 0.1
     flip: bool = True
-    """Mirror each picture with a chance of one half."""
+    """Mirror each picture every other epoch."""
     shift: float = 0.125
     """Move pictures by up to this share of their side."""
     first_size: float = 1.0
-    """Share of their side that training pictures have at first; they grow to the whole of it, which the last third of
+    """Share of their side that training pictures have at first; they grow to the whole of it, which the last quarter of
     the epochs has. Smaller pictures take less time."""
     policy: Policy = "none"
     """trivial (TrivialAugment) or rand (RandAugment): one random change, or two, to each picture."""

@@ -30,14 +30,14 @@ RECIPES: Mapping[str, Recipe] = {
     # The same for the dense convolutions of ResNet-9, after Jordan 2024 (airbench).
     "sprint": Recipe(
         epochs=14,
-        batch=128,
+        batch=256,
         optimizer="muon",
-        lr=0.08,
+        lr=0.11,
         momentum=0.6,
         weight_decay=5e-4,
         schedule="one-cycle",
         label_smoothing=0.1,
-        first_size=0.625,
+        first_size=0.5,
     ),
     # The last layer on kept features.
     "probe": Recipe(

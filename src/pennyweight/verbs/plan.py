@@ -18,12 +18,13 @@ from pennyweight.core.errors import InputError, received
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.settings import override
 from pennyweight.train import Recipe, reproducible
-from pennyweight.train.recipes import named, suitable
+from pennyweight.train.recipes import MANY, named, suitable
 
 __all__ = ["Plan", "make_plan"]
 
-LARGE_MODEL, SMALL_MODEL = "mobilenet_v2", "resnet_9_x0_25"
-"""What auto takes: for photographs, and for small pictures, where on a processor dense layers learn more per second."""
+LARGE_MODEL, SMALL_MODEL, SMALL_MODEL_FOR_MANY = "mobilenet_v2", "resnet_9_x0_25", "resnet_9_x0_375"
+"""What auto takes: for photographs; for small pictures, where on a processor dense layers learn more per second, and
+for thousands of those."""
 SMALL_INPUT = 96
 """Inputs below this many pixels take the small-image stem unless told otherwise."""
 AUTO = "auto"
@@ -109,7 +110,7 @@ def make_plan(
     if model != AUTO:
         classes, channels = len(source.labels), source.channels
         zoo.sketch(model, num_classes=classes, in_channels=channels, stem=stem, config=config)
-    name, checkpoint, why = _network(source, model, input_size, weights)
+    name, checkpoint, why = _network(source, model, pictures, input_size, weights)
     usual = zoo.form(name)
     preprocess = _preprocess(source, input_size, checkpoint)
     settled, recipe_name, reasons = _recipe(source, recipe, pictures, name, fresh=checkpoint is None)
@@ -155,16 +156,20 @@ def _unsaid(checkpoint: zoo.Checkpoint, source: data.Source) -> tuple[str, ...]:
 
 
 def _network(
-    source: data.Source, model: str, size: int | None, weights: str | os.PathLike[str] | None
+    source: data.Source, model: str, pictures: int, size: int | None, weights: str | os.PathLike[str] | None
 ) -> tuple[str, zoo.Checkpoint | None, tuple[str, ...]]:
     """The network's name, its first weights, and why it was chosen if nobody said which."""
     if model != AUTO:
         zoo.form(model)  # an unknown network is said before unknown weights
         return model, None if weights is None else zoo.open_checkpoint(weights, model), ()
     if weights is None:
-        small = (size or source.size) < SMALL_INPUT
-        name, pictures = (SMALL_MODEL, "small pictures") if small else (LARGE_MODEL, "photographs")
-        return name, None, (f"network {name}: suits {pictures}",)
+        if (size or source.size) >= SMALL_INPUT:
+            name, suited = LARGE_MODEL, "photographs"
+        elif pictures < MANY:
+            name, suited = SMALL_MODEL, "small pictures"
+        else:
+            name, suited = SMALL_MODEL_FOR_MANY, "many small pictures"
+        return name, None, (f"network {name}: suits {suited}",)
     checkpoint = zoo.open_checkpoint(weights, LARGE_MODEL)
     name = checkpoint.network or LARGE_MODEL
     return name, checkpoint, (f"network {name}: what {checkpoint.name} is for",)
