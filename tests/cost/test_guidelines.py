@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from torch import Tensor, nn
 
 from pennyweight.cost import MachineProfile, count, lint
@@ -39,21 +40,75 @@ def test_g2_groups() -> None:
     assert "G2" not in found(nn.Sequential(conv(128, 128, 3, groups=128)), 128)  # a depthwise one is its own kind
 
 
-def test_g3_fragments(profile: MachineProfile) -> None:
-    class Many(nn.Module):
+class Paths(nn.Module):
+    """Chains of convolutions from one tensor to one sum, each in a module of its own."""
+
+    def __init__(self, *lengths: int) -> None:
+        super().__init__()
+        self.paths = nn.ModuleList(nn.Sequential(*(conv(8, 8) for _ in range(length))) for length in lengths)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([path(x) for path in self.paths]).sum(0)
+
+
+def test_g3_convolutions_side_by_side(profile: MachineProfile) -> None:
+    finding = found(nn.Sequential(conv(8, 8), Paths(1, 2, 3)), 8, profile)["G3"]
+    assert (finding.name, finding.found) == ("1.paths", 3.0)
+    assert "3 convolutions side by side, 6 in the block" in finding.advice
+    assert finding.extra_bytes == 2 * 4 * 8 * 28 * 28  # what three read is read twice too often
+    assert finding.extra_ms == pytest.approx(3e-3)  # three of six calls of a microsecond
+
+
+@pytest.mark.parametrize("lengths", [(1, 2), (12,)], ids=["a block and its shortcut", "a chain"])
+def test_g3_leaves_alone_what_is_not_fragmented(lengths: tuple[int, ...]) -> None:
+    assert "G3" not in found(nn.Sequential(Paths(*lengths), Paths(*lengths)), 8)
+
+
+def test_g3_counts_no_more_than_the_parts_that_each_reads() -> None:
+    class Split(Paths):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.cat([path(part) for path, part in zip(self.paths, (x + x).chunk(4, dim=1), strict=True)])
+
+    finding = found(Split(1, 1, 1, 1), 32)["G3"]
+    assert (finding.found, finding.extra_bytes) == (4.0, 0)
+
+
+def test_g3_of_cells_that_read_two_cells_before_them() -> None:
+    class Cell(Paths):
+        def forward(self, now: Tensor, before: Tensor) -> Tensor:
+            return torch.stack([path(x) for path, x in zip(self.paths, (now, before, now), strict=True)]).sum(0)
+
+    class Cells(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.parts = nn.ModuleList(conv(8, 8) for _ in range(6))
+            self.cells = nn.ModuleList(Cell(2, 2, 1) for _ in range(3))
 
         def forward(self, x: Tensor) -> Tensor:
-            for part in self.parts:
-                x = part(x)
+            before = x
+            for cell in self.cells:
+                x, before = cell(x, before), x
             return x
 
-    finding = found(Many(), 8, profile)["G3"]
-    assert (finding.name, finding.found) == ("parts", 6.0)
-    assert finding.extra_ms == pytest.approx(5e-3)  # five calls of a microsecond
-    assert "G3" not in found(nn.Sequential(conv(8, 8), conv(8, 8)), 8)
+    findings = lint(count(Cells().eval(), (8, 28, 28)))
+    assert {f.name: f.found for f in findings if f.guideline == "G3"} == {f"cells.{n}.paths": 3.0 for n in range(3)}
+
+
+@pytest.mark.parametrize(
+    ("name", "paths"),
+    [
+        ("torchvision:googlenet", {4}),
+        ("vgg16", set()),
+        ("mobilenet_v2", set()),
+        ("shufflenet_v2_x1_0", set()),
+        ("resnext50_32x4d", set()),
+    ],
+)
+def test_g3_of_networks(name: str, paths: set[int]) -> None:
+    with torch.device("meta"):
+        network = create(name).eval()
+    findings = [finding for finding in lint(count(network, (3, 224, 224))) if finding.guideline == "G3"]
+    assert {finding.found for finding in findings} == paths
+    assert {finding.name.rstrip("abcde") for finding in findings} <= {"inception3", "inception4", "inception5"}
 
 
 def test_g4_element_wise_work() -> None:

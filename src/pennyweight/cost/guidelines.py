@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from math import prod, sqrt
 
 from pennyweight.cost.count import Cost
+from pennyweight.cost.fragments import Fragmented, fragmented
 from pennyweight.cost.kinds import kind_of
 from pennyweight.cost.machine_profile import MachineProfile
 from pennyweight.cost.roofline import operation_seconds
@@ -19,14 +20,7 @@ from pennyweight.cost.watch import Operation
 
 __all__ = ["Finding", "lint"]
 
-TITLES = {
-    "G1": "equal widths move least",
-    "G2": "many groups move more",
-    "G3": "fragments cost time",
-    "G4": "element-wise work costs time",
-}
 UNEQUAL = 2.0  # widths that differ less are left alone; our choice, the paper gives no limit
-FRAGMENTS = 4  # convolutions of one block; a bottleneck has three
 ELEMENTWISE_SHARE = 0.25  # of a block's bytes
 
 
@@ -39,7 +33,7 @@ class Finding:
     name: str
     """Path of the layer, for G3 and G4 of the block."""
     found: float
-    """G1 wider width over narrower; G2 groups; G3 convolutions; G4 share of the bytes that is element-wise."""
+    """G1 wider width over narrower; G2 groups; G3 convolutions side by side; G4 element-wise share of the bytes."""
     best: float
     extra_bytes: int
     """Moved beyond the best form."""
@@ -51,6 +45,7 @@ class Finding:
 def lint(cost: Cost, profile: MachineProfile | None = None) -> tuple[Finding, ...]:
     """Every finding, those that lose most first."""
     findings = [finding for operation in cost.operations for finding in _of_convolution(operation, profile)]
+    findings += [_of_fragments(block, profile) for block in fragmented(cost.operations)]
     blocks: dict[str, list[Operation]] = {}
     for operation in cost.operations:
         blocks.setdefault(operation.module.rpartition(".")[0], []).append(operation)
@@ -78,22 +73,23 @@ def _of_convolution(operation: Operation, profile: MachineProfile | None) -> Ite
         yield _finding("G2", operation, float(groups), better, profile, advice)
 
 
+def _of_fragments(block: Fragmented, profile: MachineProfile | None) -> Finding:
+    """G3."""
+    return Finding(
+        guideline="G3",
+        name=block.name,
+        found=float(block.side_by_side),
+        best=1.0,
+        extra_bytes=block.reread_bytes,
+        extra_ms=None if profile is None else 1000 * block.spare_calls * profile.limits.overhead_s,
+        advice=f"{block.side_by_side} convolutions side by side, {block.convolutions} in the block; "
+        "fewer and wider ones keep cores busier",
+    )
+
+
 def _of_block(name: str, operations: Sequence[Operation], profile: MachineProfile | None) -> Iterator[Finding]:
-    """G3 and G4: what only a block shows."""
+    """G4."""
     convolutions = [operation for operation in operations if operation.name == "convolution"]
-    if len(convolutions) > FRAGMENTS:
-        extra = len(convolutions) - 1
-        lost = None if profile is None else 1000 * extra * profile.limits.overhead_s
-        moved = 2 * sum(operation.bytes_written for operation in convolutions[1:])  # written, then read again
-        yield Finding(
-            guideline="G3",
-            name=name,
-            found=float(len(convolutions)),
-            best=1.0,
-            extra_bytes=moved,
-            extra_ms=lost,
-            advice=f"{len(convolutions)} convolutions in one block; fewer and wider ones keep cores busier",
-        )
     light = [operation for operation in operations if not operation.macs]
     light_bytes = sum(operation.bytes_read + operation.bytes_written for operation in light)
     all_bytes = sum(operation.bytes_read + operation.bytes_written for operation in operations)
@@ -136,7 +132,7 @@ def _finding(
 def _with_widths(operation: Operation, c_in: int, c_out: int, groups: int) -> Operation:
     """The same convolution with other widths, on the same places."""
     x, weight = operation.inputs[:2]
-    size = (operation.bytes_read + operation.bytes_written) // _elements(operation)
+    size = operation.item_bytes
     x, weight = (x[0], c_in, *x[2:]), (c_out, c_in // groups, *weight[2:])
     output = (operation.output[0], c_out, *operation.output[2:])
     macs = prod(output) * prod(weight[1:])
@@ -150,7 +146,3 @@ def _with_widths(operation: Operation, c_in: int, c_out: int, groups: int) -> Op
         bytes_written=size * prod(output),
         settings=(*operation.settings[:3], groups, *operation.settings[4:]),
     )
-
-
-def _elements(operation: Operation) -> int:
-    return sum(prod(shape) for shape in operation.inputs) + prod(operation.output)

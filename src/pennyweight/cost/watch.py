@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import torch
@@ -49,6 +50,14 @@ class Operation:
     settings: tuple[Any, ...]
     """What tells two calls of these shapes apart in time: of a convolution, stride, dilation, transposed, groups, and
     whether its input lies scattered, so that the library copies it first."""
+    sources: tuple[int | None, ...] = ()
+    """For each of `inputs` the place of the operator that last wrote it; None for weights and the network's input."""
+
+    @property
+    def item_bytes(self) -> int:
+        """Of each number that it touches."""
+        elements = prod(self.output) + sum(map(prod, self.inputs))
+        return (self.bytes_read + self.bytes_written) // max(1, elements)
 
 
 @dataclass(frozen=True)
@@ -72,6 +81,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.model = model
         self.stack: list[str] = [""]
         self.operations: list[Operation] = []
+        self.writers: dict[int, int] = {}  # storage -> place of the operator that last wrote it
         self.uncounted: Counter[str] = Counter()
         self.shapes: dict[str, tuple[Shape, Shape]] = {}
         self.modules = dict(model.named_modules())
@@ -124,8 +134,13 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         else:
             macs, ops = how(args, kwargs, out)
         bytes_read, bytes_written = traffic(func, args, operands, made)
+        read, written = ([tensor.untyped_storage()._cdata for tensor in touched] for touched in (operands, made))
+        sources = tuple(map(self.writers.get, read))
         if not (ops or bytes_read or bytes_written):
+            for storage in set(written) - set(read):  # new and not filled yet: what stood there before has ended
+                self.writers.pop(storage, None)
             return
+        self.writers.update(dict.fromkeys(written, len(self.operations)))
         self.operations.append(
             Operation(
                 func._schema.name.partition("::")[2],
@@ -137,6 +152,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 tuple(tuple(tensor.shape) for tensor in operands),
                 tuple(made[0].shape) if made else (),
                 _settings(args) if base_name(func) == "convolution" else (),
+                sources,
             )
         )
 
