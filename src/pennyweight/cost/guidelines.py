@@ -7,7 +7,7 @@ on a profiled machine take, in the form that the guideline calls best.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod, sqrt
 
@@ -22,6 +22,12 @@ __all__ = ["Finding", "lint"]
 
 UNEQUAL = 2.0  # widths that differ less are left alone; our choice, the paper gives no limit
 ELEMENTWISE_SHARE = 0.25  # of a block's bytes
+ACTIVATIONS = frozenset({"relu", "sigmoid", "silu", "gelu", "hardswish"})
+CHANGES: tuple[tuple[str, Callable[[Operation], bool]], ...] = (
+    ("fold norms into convolutions (export does)", lambda o: kind_of(o).name == "batch norm"),
+    ("work in place", lambda o: kind_of(o).name in ACTIVATIONS and not o.name.endswith("_")),
+)
+"""What makes element-wise work lighter, and which operators it helps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +101,7 @@ def _of_block(name: str, operations: Sequence[Operation], profile: MachineProfil
     all_bytes = sum(operation.bytes_read + operation.bytes_written for operation in operations)
     if convolutions and light_bytes > ELEMENTWISE_SHARE * all_bytes:
         names = ", ".join(dict.fromkeys(kind_of(operation).name for operation in light))
+        changes = [change for change, helps in CHANGES if any(map(helps, light))]
         yield Finding(
             guideline="G4",
             name=name,
@@ -102,7 +109,7 @@ def _of_block(name: str, operations: Sequence[Operation], profile: MachineProfil
             best=0.0,
             extra_bytes=light_bytes,
             extra_ms=None if profile is None else 1000 * sum(operation_seconds(o, profile) for o in light),
-            advice=f"{names}: fold norms into convolutions (export does), work in place, or leave some out",
+            advice=f"{names}: {', '.join(changes)}{', or ' if changes else ''}leave some out",
         )
 
 
