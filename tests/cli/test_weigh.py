@@ -199,3 +199,29 @@ def test_a_comparison_shows_the_inputs_where_they_differ(pennyweight: Callable[.
     assert "input" not in same
     out = pennyweight("weigh", "mobilenet_v1_x0_25", "hybrid_sn").out
     assert re.search(r"input +3×224×224 +\d+×25×25", out)
+
+
+def test_a_comparison_leaves_out_nothing_that_was_asked_for(pennyweight: Run) -> None:
+    names = ("mobilenet_v1_x0_25", "mobilenet_v2_x0_35")
+    asked = ("--by", "stage", "--sort", "macs", "--lint", "--training", "--measure", "--repeats", "4", "--batch", "2")
+    outcome = pennyweight("weigh", *names, "--input", "3x32x32", *asked)
+    assert (outcome.status, outcome.err) == (0, "")
+    comparison, *parts = re.split(rf"^({'|'.join(names)}), ", outcome.out, flags=re.MULTILINE)
+    assert re.search(r"peak of a training step, MB +[\d.]+ ← +[\d.]+", comparison)
+    assert re.search(r"half of them between +[\d.]+–[\d.]+ +[\d.]+–[\d.]+", comparison)
+    assert re.search(r"turn by turn, 4 times after 3 to warm up, \d+ threads?, batch 2", comparison)
+    assert parts[::2] == [names[0], names[0], names[1], names[1]]
+    for rows, guidelines in ((parts[1], parts[3]), (parts[5], parts[7])):
+        macs = [
+            int(line.split()[3].replace(",", "")) for line in rows.splitlines() if line.startswith(("trunk.", "stem."))
+        ]
+        assert macs == sorted(macs, reverse=True)
+        assert len(macs) > 5
+        assert guidelines.startswith("guidelines of ShuffleNetV2")
+
+
+def test_a_comparison_by_total_is_one_table(pennyweight: Run) -> None:
+    names = ("mobilenet_v1_x0_25", "mobilenet_v2_x0_35", "--input", "3x32x32")
+    plain, total = (pennyweight("weigh", *names, *by).out for by in ((), ("--by", "total")))
+    assert plain == total
+    assert "trunk" not in plain

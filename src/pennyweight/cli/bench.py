@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pennyweight.cli import show, show_cost
+from pennyweight.cli import show, show_machine
 from pennyweight.cli.trained import Json
 from pennyweight.core.errors import InputError
 
@@ -42,4 +42,4 @@ def bench(
             {**profile.about(), "limits": profile.limits.to_dict(), "left_out_error": errors, "path": str(path)}
         )
     else:
-        show_cost.machine_profile(profile, str(path))
+        show_machine.machine_profile(profile, str(path))

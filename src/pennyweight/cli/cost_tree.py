@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["tree_rows"]
+__all__ = ["ITSELF", "tree_rows"]
 
 Row = Mapping[str, Any]
 ITSELF = "(itself)"
+"""What a module with others inside does itself, or the network."""
 
 
 @dataclass

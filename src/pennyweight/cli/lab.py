@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pennyweight.cli import show, show_cost
+from pennyweight.cli import show, show_machine
 from pennyweight.cli.trained import Json
 from pennyweight.core.files import require_new, write_text
 
@@ -39,7 +39,7 @@ def guidelines(
         show.as_json({"rows": [asdict(row) for row in measured]})
     else:
         for title, rows in tables:
-            show_cost.experiments(title, rows)
+            show_machine.experiments(title, rows)
 
 
 def make_lab() -> typer.Typer:

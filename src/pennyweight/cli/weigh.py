@@ -10,6 +10,7 @@ import typer
 
 from pennyweight.cli import show, show_cost
 from pennyweight.cli.commands import Config, Stem
+from pennyweight.cli.cost_rows import SORTS, By, as_csv
 from pennyweight.cli.trained import Json
 from pennyweight.core.errors import InputError, nearest
 from pennyweight.core.files import require_new, write_text
@@ -39,7 +40,7 @@ def weigh(
     batch: Annotated[int, typer.Option(metavar="N", min=1, help="Inputs at once.")] = 1,
     stem: Stem = None,
     config: Config = None,
-    by: Annotated[show_cost.By, typer.Option(help="How fine the rows are.")] = "layer",
+    by: Annotated[By | None, typer.Option(help="How fine the rows are; of one network by layer.")] = None,
     sort: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Largest first: macs, ops, params, bytes_read, predicted_ms, …")
     ] = None,
@@ -65,8 +66,8 @@ def weigh(
         raise InputError("--json and --csv were both given; keep one")
     if html is not None:
         require_new(html)
-    if sort is not None and sort not in show_cost.SORTS:
-        hint = nearest(sort, show_cost.SORTS, otherwise=f"; there are {', '.join(show_cost.SORTS)}")
+    if sort is not None and sort not in SORTS:
+        hint = nearest(sort, SORTS, otherwise=f"; there are {', '.join(SORTS)}")
         raise InputError(f"cannot sort by '{sort}'{hint}")
     shape = _shape(input, image=not any(":" in name for name in names)) if input is not None else None
     changes = parse_pairs(config or [], "--config", example="width=0.5")
@@ -92,11 +93,11 @@ def weigh(
         found = [network.to_dict() for network in networks]
         show.as_json(found[0] if len(found) == 1 else {"networks": found})
     elif csv:
-        show_cost.as_csv(networks, by, sort)
+        as_csv(networks, by or "layer", sort)
     elif len(networks) == 1:
-        show_cost.one(networks[0], by, sort, lint=lint)
+        show_cost.one(networks[0], by or "layer", sort, lint=lint)
     else:
-        show_cost.compared(networks)
+        show_cost.compared(networks, by, sort, lint=lint)
 
 
 def _write(path: Path, networks: "Sequence[Weighed]") -> None:

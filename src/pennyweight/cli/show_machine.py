@@ -1,0 +1,46 @@
+"""How measurements of this machine read on a terminal: its profile, and the experiments of `lab`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from pennyweight.report.formats import share
+from pennyweight.report.tables import Column, table
+
+if TYPE_CHECKING:
+    from pennyweight.cost import MachineProfile
+    from pennyweight.lab import Measured
+
+__all__ = ["experiments", "machine_profile"]
+
+MB = 1e6
+
+
+def machine_profile(profile: MachineProfile, path: str) -> None:
+    """What was measured of the machine."""
+    limits = profile.limits
+    rows = [(f"peak, {name}", f"{rate / 1e9:,.0f} G MACs/s") for name, rate in limits.macs_per_s.items()]
+    for level, rate in limits.bytes_per_s.items():
+        size = limits.level_bytes.get(level)
+        rows.append((f"{level}{f', {size >> 10:,} KiB' if size else ''}", f"{rate / 1e9:,.0f} GB/s"))
+    rows.append(("calling a layer", f"{limits.overhead_s * 1e6:.1f} µs"))
+    console = Console()
+    console.print(
+        table(f"{profile.machine['processor']}, {profile.threads} threads", [Column("limit"), Column("measured")], rows)
+    )
+    learned = [(kind, len(s.points), s.error) for kind, s in profile.times.items()]
+    columns = [Column("operators"), Column("sizes timed"), Column("left-out error", share)]
+    console.print(table(None, columns, learned))
+    console.print(f"kept in {path}", highlight=False, markup=False, soft_wrap=True)
+
+
+def experiments(title: str, rows: Sequence[Measured]) -> None:
+    """One experiment of `lab guidelines`."""
+    fastest = min(row.ms for row in rows)
+    columns = [Column(""), Column("MACs"), Column("MB"), Column("ms"), Column("times the fastest")]
+    Console().print(
+        table(title, columns, [(r.label, r.macs, r.traffic_bytes / MB, r.ms, r.ms / fastest) for r in rows])
+    )
