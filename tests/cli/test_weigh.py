@@ -126,6 +126,50 @@ def test_the_largest_first(pennyweight: Run) -> None:
     assert "did you mean 'macs'" in pennyweight("weigh", *SMALL, "--sort", "mcs").error
 
 
+def test_json_has_the_rows_that_were_asked_for(pennyweight: Run) -> None:
+    values = found(pennyweight("weigh", *SMALL, "--by", "stage", "--sort", "ops", "--json"))
+    ops = [row["ops"] for row in values["rows"]]
+    assert 5 < len(ops) < len(values["layers"])
+    assert ops == sorted(ops, reverse=True)
+    assert sum(ops) == values["ops"]
+    assert "rows" not in found(pennyweight("weigh", *SMALL, "--json"))
+
+
+def test_what_the_columns_mean_and_what_was_not_counted_stand_in_json_and_csv(
+    pennyweight: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "odd.py").write_text(
+        "import torch\nfrom torch import nn\n"
+        "class Odd(nn.Module):\n    def forward(self, x):\n"
+        "        return torch.linalg.qr(x)[1] if bool(x.sum() > -1) else x\n"
+        "def make():\n    return nn.Sequential(nn.Linear(3, 3), Odd(), nn.ReLU())\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    values = found(pennyweight("weigh", "odd:make", "--input", "3x3", "--json"))
+    assert "multiply-accumulates" in values["conventions"]["macs"]
+    assert "all arithmetic" in values["conventions"]["ops"]
+    (operator, times), (note, *_) = *values["uncounted"].items(), values["notes"]
+    rows = list(csv.DictReader(io.StringIO(pennyweight("weigh", "odd:make", "--input", "3x3", "--csv").out)))
+    assert len(rows) > 1
+    for row in rows:
+        assert row["uncounted"] == f"{operator} {times}"
+        assert note in row["notes"]
+        assert "macs: multiply-accumulates" in row["conventions"]
+        assert "ops: all arithmetic" in row["conventions"]
+
+
+def test_csv_keeps_memory_and_what_was_measured(pennyweight: Run) -> None:
+    outcome = pennyweight("weigh", *SMALL, "--measure", "--repeats", "3", "--training", "--by", "stage", "--csv")
+    first, *rows = csv.DictReader(io.StringIO(outcome.out))
+    cost = pw.weigh("mobilenet_v1_x0_25", (3, 32, 32), training_step=True)
+    assert int(first["network_peak_training_bytes"]) == cost.peak_training_bytes
+    assert int(first["network_peak_activation_bytes"]) == cost.peak_activation_bytes
+    low, middle, high = (float(first[f"network_measured_{part}ms"]) for part in ("low_", "", "high_"))
+    assert 0 < low <= middle <= high
+    assert first["network_repeats"] == "3"
+    assert all(row["network_measured_ms"] == first["network_measured_ms"] for row in rows)
+
+
 def test_training_and_guidelines(pennyweight: Run) -> None:
     outcome = pennyweight("weigh", *SMALL, "--training", "--lint")
     assert "peak of a training step" in outcome.out
@@ -191,6 +235,7 @@ def test_lab_guidelines(pennyweight: Run, tmp_path: Path) -> None:
 
 def test_what_cannot_go_together(pennyweight: Run) -> None:
     assert "--json and --csv" in pennyweight("weigh", *SMALL, "--json", "--csv").error
+    assert "take --json instead" in pennyweight("weigh", *SMALL, "--lint", "--csv").error
     assert "is not CxHxW" in pennyweight("weigh", "mobilenet_v2", "--input", "3,32,32").error
 
 

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from pennyweight.core.errors import InputError, PennyweightError
 from pennyweight.cost import count
+from pennyweight.cost.count import SUMS
 from pennyweight.nn import ConvNormAct, Style
 from pennyweight.zoo import create
 
@@ -253,6 +254,15 @@ def test_costs_are_kept_as_json() -> None:
     assert kept["macs"] == cost.macs
     assert sum(layer["macs"] for layer in kept["layers"]) == cost.macs
     assert kept["layers"][0]["input_shape"] == [3, 64, 64]
+
+
+def test_a_data_frame_sums_to_the_totals_and_says_what_its_columns_mean() -> None:
+    pytest.importorskip("pandas", reason="pandas is not installed")
+    cost = count(create("mobilenet_v1_x0_25"), (3, 64, 64), batch=2)
+    frame = cost.to_frame()
+    for column in SUMS:
+        assert int(frame[column].sum()) == getattr(cost, column)
+    assert "multiply-accumulates" in frame.attrs["conventions"]["macs"]
 
 
 def test_a_training_step_is_counted_inside_inference_mode_too() -> None:

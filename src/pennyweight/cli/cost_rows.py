@@ -48,13 +48,38 @@ def stage(name: str) -> str:
 
 
 def as_csv(networks: Sequence[Weighed], by: By, sort: str | None) -> None:
-    """Rows as comma-separated values on standard output, shapes as 3x224x224."""
+    """Rows as comma-separated values on standard output, shapes as 3x224x224.
+
+    What is known of the network alone stands in every row of it, so that no choice of rows loses it.
+    """
     writer = None
     for network in networks:
+        known = _of_network(network)
         for row in rows_of(network, by, sort):
             sizes = {name: "x".join(map(str, row[name] or ())) for name in ("input_shape", "output_shape")}
-            values = {"network": network.name, "batch": network.cost.batch, **row, **sizes}
+            values = {"network": network.name, "batch": network.cost.batch, **row, **sizes, **known}
             if writer is None:
                 writer = csv.DictWriter(sys.stdout, fieldnames=list(values), lineterminator="\n")
                 writer.writeheader()
             writer.writerow(values)
+
+
+def _of_network(weighed: Weighed) -> dict[str, Any]:
+    """Its memory, what was measured, what was not counted, and what the columns mean."""
+    from pennyweight.cost.conventions import CONVENTIONS  # whose room loads torch
+
+    cost, timing = weighed.cost, weighed.timing
+    known: dict[str, Any] = {"network_peak_activation_bytes": cost.peak_activation_bytes}
+    if cost.peak_training_bytes is not None:
+        known["network_peak_training_bytes"] = cost.peak_training_bytes
+    if timing:
+        low, high = timing.quartiles_ms
+        measured = {"measured_ms": timing.median_ms, "measured_low_ms": low, "measured_high_ms": high}
+        how = {name: getattr(timing, name) for name in ("repeats", "warm_up", "threads", "drift")}
+        known |= {f"network_{name}": value for name, value in {**measured, **how}.items()}
+    return {
+        **known,
+        "uncounted": ", ".join(f"{operator} {times}" for operator, times in cost.uncounted.items()),
+        "notes": "; ".join(cost.notes),
+        "conventions": ". ".join(f"{name}: {words}" for name, words in CONVENTIONS.items()),
+    }

@@ -20,11 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["compared", "facts", "one"]
 
-CONVENTION = (
-    "MACs: multiply-accumulates of convolutions, linear layers and matrix products; biases are not counted.\n"
-    "operations: all arithmetic, a multiply-accumulate as two. "
-    "MB: read and written by every operator, weights included; activations: what they write."
-)
 MOST_FINDINGS = 12
 MB = 1e6
 TIMES_LETTERS = 25
@@ -71,7 +66,7 @@ def one(weighed: Weighed, by: By, sort: str | None, *, lint: bool) -> None:
     console.print(_rows(weighed, by, sort, console.width))
     for label, value in facts(weighed):
         console.print(f"{label}: {value}", highlight=False, markup=False, soft_wrap=True)
-    console.print(CONVENTION, highlight=False)
+    console.print(_conventions(), highlight=False)
     if lint:
         console.print(_findings(weighed))
 
@@ -95,6 +90,13 @@ def _rows(weighed: Weighed, by: By, sort: str | None, width: int) -> Table:
     cells = [[column.value(row) for column in shown] for row in (*rows, totals)]
     headings = [column.heading for column in shown]
     return table(f"{weighed.name}, batch {cost.batch}", headings, cells[:-1], totals=cells[-1])
+
+
+def _conventions() -> str:
+    from pennyweight.cost.conventions import CONVENTIONS  # whose room loads torch
+
+    macs, ops, read, written = CONVENTIONS.values()
+    return f"MACs: {macs}.\noperations: {ops}.\nMB: {read}, and writes; activations: {written}."
 
 
 def facts(weighed: Weighed) -> list[tuple[str, str]]:
@@ -190,7 +192,7 @@ def compared(networks: Sequence[Weighed], by: By | None, sort: str | None, *, li
     )
     if timings:
         console.print(f"measured: turn by turn, {_how(timings[0])}; medians", highlight=False, soft_wrap=True)
-    console.print(CONVENTION, highlight=False)
+    console.print(_conventions(), highlight=False)
     for network in networks:
         for heading, words in facts(network):
             guessed = heading == "predicted" and network.guessed_share >= GUESSED

@@ -10,7 +10,7 @@ import typer
 
 from pennyweight.cli import show, show_cost
 from pennyweight.cli.commands import Config, Stem
-from pennyweight.cli.cost_rows import SORTS, By, as_csv
+from pennyweight.cli.cost_rows import SORTS, By, as_csv, rows_of
 from pennyweight.cli.trained import Json
 from pennyweight.core.errors import InputError, nearest
 from pennyweight.core.files import require_new, write_text
@@ -64,6 +64,8 @@ def weigh(
     """Say what networks cost: work, traffic, live memory, milliseconds; layer by layer."""
     if json and csv:
         raise InputError("--json and --csv were both given; keep one")
+    if csv and lint:
+        raise InputError("--csv has a row for each part of a network, none for what --lint finds; take --json instead")
     if html is not None:
         require_new(html)
     if sort is not None and sort not in SORTS:
@@ -90,7 +92,7 @@ def weigh(
     if html is not None:
         _write(html, networks)
     if json:
-        found = [network.to_dict() for network in networks]
+        found = [_dict(network, by, sort) for network in networks]
         show.as_json(found[0] if len(found) == 1 else {"networks": found})
     elif csv:
         as_csv(networks, by or "layer", sort)
@@ -98,6 +100,12 @@ def weigh(
         show_cost.one(networks[0], by or "layer", sort, lint=lint)
     else:
         show_cost.compared(networks, by, sort, lint=lint)
+
+
+def _dict(network: "Weighed", by: By | None, sort: str | None) -> dict[str, object]:
+    """As JSON keeps it; `rows` where they were asked for, beside the layers in their order."""
+    rows = {"rows": rows_of(network, by or "layer", sort)} if by or sort else {}
+    return {**network.to_dict(), **rows}
 
 
 def _write(path: Path, networks: "Sequence[Weighed]") -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 
 from pennyweight.core.errors import MissingPart
+from pennyweight.cost.conventions import CONVENTIONS
 from pennyweight.cost.passing import forward_pass, whole_sizes
 from pennyweight.cost.watch import Operation
 
@@ -77,14 +78,16 @@ class Cost:
         return self.ops / max(1, self.bytes_read + self.bytes_written)
 
     def to_frame(self) -> Any:
-        """The layers as a pandas DataFrame. Raises MissingPart where pandas is not installed."""
+        """The layers as a pandas DataFrame, conventions in its `attrs`. Raises MissingPart where there is no pandas."""
         try:
             import pandas as pd
         except ModuleNotFoundError as error:
             raise MissingPart(
                 "a DataFrame needs pandas, which is not installed; add it with: pip install pandas"
             ) from error
-        return pd.DataFrame([asdict(layer) for layer in self.layers])
+        frame = pd.DataFrame([asdict(layer) for layer in self.layers])
+        frame.attrs["conventions"] = dict(CONVENTIONS)
+        return frame
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON keeps it."""
@@ -93,6 +96,7 @@ class Cost:
             **kept,
             "arithmetic_intensity": self.arithmetic_intensity,
             "uncounted": dict(self.uncounted),
+            "conventions": dict(CONVENTIONS),
             "layers": [asdict(layer) for layer in self.layers],
         }
 
