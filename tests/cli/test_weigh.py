@@ -51,6 +51,7 @@ def test_layers_and_totals(pennyweight: Run) -> None:
     ):
         assert words in outcome.out
     assert "predicted" not in outcome.out  # nothing is predicted for a machine that was not measured
+    assert re.search(r"prediction: none: this machine has no profile of \d+ threads?; make one with: ", outcome.out)
 
 
 def test_layers_stand_in_a_tree_with_subtotals(pennyweight: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +142,7 @@ def test_what_the_columns_mean_and_what_was_not_counted_stand_in_json_and_csv(
     (tmp_path / "odd.py").write_text(
         "import torch\nfrom torch import nn\n"
         "class Odd(nn.Module):\n    def forward(self, x):\n"
-        "        return torch.linalg.qr(x)[1] if bool(x.sum() > -1) else x\n"
+        "        return torch.linalg.qr(x + 1 if bool(x.sum() > 0) else x)[1]\n"
         "def make():\n    return nn.Sequential(nn.Linear(3, 3), Odd(), nn.ReLU())\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
@@ -188,6 +189,9 @@ def test_predicted_measured_and_a_page(pennyweight: Run, measured: MachineProfil
     text = page.read_text()
     assert text.count("<svg") == 3  # roofline, traffic, time
     assert "<script" not in text
+    assert "<td>3×32×32, batch 1</td>" in text
+    assert f"<td>{values['macs']:,}</td>" in text
+    assert re.search(r"profile of (1 thread|\d+ threads), measured 20\d\d-", text)
     assert all(layer["name"] in text for layer in values["layers"])
     assert "predicted ms" in pennyweight("weigh", *SMALL).out
 
@@ -199,7 +203,10 @@ def test_networks_side_by_side(pennyweight: Run, tmp_path: Path) -> None:
     assert (outcome.status, outcome.err) == (0, "")
     assert "470,072 ←" in outcome.out
     assert "measured ms" in outcome.out
-    assert "Networks compared" in page.read_text()
+    text = page.read_text()
+    assert "Networks compared" in text
+    assert re.search(r"470,072 ←.*<th scope=\"row\">half of them between</th>", text, re.DOTALL)
+    assert re.search(r"Measured: turn by turn, 2 times after 3 to warm up, (1 thread|\d+ threads), batch 1", text)
     values = found(pennyweight("weigh", *names, "--input", "3x32x32", "--json"))
     assert [network["name"] for network in values["networks"]] == list(names)
 
@@ -263,6 +270,18 @@ def test_a_comparison_leaves_out_nothing_that_was_asked_for(pennyweight: Run) ->
         assert macs == sorted(macs, reverse=True)
         assert len(macs) > 5
         assert guidelines.startswith("guidelines of ShuffleNetV2")
+
+
+def test_networks_that_do_not_fit_beside_each_other_stand_in_several_tables(pennyweight: Run) -> None:
+    names = ["mobilenet_v1_x0_25", "mobilenet_v1_x0_5", "mobilenet_v1_x0_75", "mobilenet_v1"]
+    lines = pennyweight("weigh", *names, "--input", "3x32x32").out.splitlines()
+    parameters = [line for line in lines if line.startswith("parameters")]
+    assert len(parameters) > 1
+    assert [word for line in parameters for word in line.split() if word[0].isdigit()] == [
+        f"{pw.weigh(name).params:,}" for name in names
+    ]
+    heads = [line.split() for line in lines if line.strip().startswith("mobilenet")]
+    assert [name for head in heads for name in head] == names
 
 
 def test_a_comparison_by_total_is_one_table(pennyweight: Run) -> None:

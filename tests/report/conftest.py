@@ -122,3 +122,47 @@ def parts() -> Parts:
 def parts_of() -> Callable[[list[str], list[list[int]]], Parts]:
     """The same for classes and a confusion matrix of one's own."""
     return _parts
+
+
+def _weighed(name: str, layers: int, *, ms: float | None = 1.5, findings: int = 0, macs: int = 40_140_800) -> Parts:
+    rows = [
+        {
+            "name": f"trunk.{place}.layers.0.0" if place else "",
+            "type": "InvertedResidual",
+            "input_shape": (144, 112, 112),
+            "output_shape": (144, 112, 112),
+            "params": 1_000_000,
+            "macs": macs,
+            "ops": 2 * macs,
+            "bytes_read": 1_000_000 * (layers - place),
+            "bytes_written": 4_816_896,
+        }
+        for place in range(layers)
+    ]
+    sums = {key: sum(row[key] for row in rows) for key in ("params", "macs", "ops", "bytes_read", "bytes_written")}
+    bounds = ("compute", "memory")
+    times = [{"predicted_ms": ms, "bound": bounds[place % 2]} for place in range(layers)] if ms is not None else []
+    found = {"guideline": "G4", "name": "", "found": 0.5, "best": 0.0, "extra_bytes": 2_000_000, "extra_ms": ms}
+    return {
+        "name": name,
+        "cost": {
+            **sums,
+            "batch": 1,
+            "layers": rows,
+            "uncounted": {},
+            "notes": [],
+            "conventions": {"macs": "M", "ops": "O", "bytes_read": "R", "bytes_written": "W"},
+        },
+        "times": times,
+        "rows": [{**row, **time} for row, time in zip(rows, times or [{}] * layers, strict=True)],
+        "findings": [{**found, "advice": "batch norm, relu: leave some out " * 3}] * findings,
+        "predicted_ms": None if ms is None else ms * layers,
+        "measured_ms": None,
+        "facts": [("input", "3×224×224, batch 1"), ("uncounted operators", "none")],
+    }
+
+
+@pytest.fixture
+def weighed() -> Callable[..., Parts]:
+    """What `cost_page` takes of a network: its name, number of layers, of which the first is the network itself."""
+    return _weighed

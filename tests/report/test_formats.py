@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pennyweight.report.formats import duration, fine_share, number, plain, shape, share
+from pennyweight.report.formats import duration, fine_share, number, plain, several, shape, share
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,12 @@ def test_duration(seconds: float, text: str) -> None:
 )
 def test_plain(value: Any, text: str) -> None:
     assert plain(value) == text
+
+
+def test_a_count_with_its_noun() -> None:
+    assert [several(count, "thread") for count in (0, 1, 2, 1000)] == [
+        "0 threads",
+        "1 thread",
+        "2 threads",
+        "1,000 threads",
+    ]

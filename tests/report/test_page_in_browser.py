@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pennyweight.report.cost_page import cost_page
 from pennyweight.report.page import page
 
 pytestmark = pytest.mark.browser
@@ -60,6 +61,27 @@ def test_the_page_fits_and_stands_alone(
 ) -> None:
     file = tmp_path / "report.html"
     file.write_text(page(**hard(parts_of, classes)), encoding="utf-8")
+    look(browser, file, width, scheme)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_page_of_costs_fits_and_a_wide_window_shows_every_column(
+    browser: Any, weighed: Any, tmp_path: Path, width: int
+) -> None:
+    file = tmp_path / "cost.html"
+    networks = [weighed("mobilenet_v2_of_a_long_name", 60, findings=3), weighed("shufflenet_v2_x1_0", 2)]
+    rows = [[label, "14,000,000 ←", "2"] for label in ("MACs", "half of them between")]
+    limits = {"macs_per_s": {"float32": 1e10}, "bytes_per_s": {"L1": 1e11, "memory": 1e9}}
+    text = cost_page(networks, limits=limits, machine=["x" * 90], meanings={"G4": "share"}, comparison=rows)
+    file.write_text(text, encoding="utf-8")
+    look(browser, file, width, "light")
+    script = "return [...document.querySelectorAll('.scroll')].map(e => e.scrollWidth - e.clientWidth)"
+    hidden = browser.execute_script(script)
+    assert (max(hidden) <= 0) == (width == 1280), hidden
+
+
+def look(browser: Any, file: Path, width: int, scheme: str) -> None:
+    """Open the page: nothing of it lies beside the window, asks for anything or is complained about."""
     browser.get("about:blank")  # the browser's own first page may still be loading; its requests are not ours
     browser.get_log("performance")
     browser.get_log("browser")

@@ -6,19 +6,20 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
 from pennyweight.cli.cost_rows import COUNTED, SORTS, By, rows_of
 from pennyweight.cli.cost_tree import ITSELF, tree_rows
-from pennyweight.report.formats import number, shape, share
+from pennyweight.report.formats import number, several, shape, share
 from pennyweight.report.tables import Column, table
 
 if TYPE_CHECKING:
     from pennyweight.cost import Timing
     from pennyweight.verbs.weigh import Weighed
 
-__all__ = ["compared", "facts", "one"]
+__all__ = ["compared", "comparison", "facts", "measured_how", "no_prediction", "one"]
 
 MOST_FINDINGS = 12
 MB = 1e6
@@ -68,7 +69,7 @@ def one(weighed: Weighed, by: By, sort: str | None, *, lint: bool) -> None:
         console.print(f"{label}: {value}", highlight=False, markup=False, soft_wrap=True)
     console.print(_conventions(), highlight=False)
     if lint:
-        console.print(_findings(weighed))
+        _print_findings(console, weighed)
 
 
 def _rows(weighed: Weighed, by: By, sort: str | None, width: int) -> Table:
@@ -96,7 +97,7 @@ def _conventions() -> str:
     from pennyweight.cost.conventions import CONVENTIONS  # whose room loads torch
 
     macs, ops, read, written = CONVENTIONS.values()
-    return f"MACs: {macs}.\noperations: {ops}.\nMB: {read}, and writes; activations: {written}."
+    return f"MACs are {macs}.\nOperations are {ops}.\nMB are {read}, and writes; of activations {written}."
 
 
 def facts(weighed: Weighed) -> list[tuple[str, str]]:
@@ -107,6 +108,7 @@ def facts(weighed: Weighed) -> list[tuple[str, str]]:
     if cost.workspace_bytes:
         live += f" (and {number(cost.workspace_bytes / MB)} MB for reordering where channels are not last)"
     lines = [
+        ("input", f"{shape(cost.input_shape)}, batch {cost.batch}"),
         ("parameters", f"{cost.params:,}" + (f", of which {frozen:,} frozen" if frozen else "")),
         ("weights", f"{number(cost.weight_bytes / MB)} MB"),
         ("peak of activations", live),
@@ -116,6 +118,7 @@ def facts(weighed: Weighed) -> list[tuple[str, str]]:
         if cost.training_workspace_bytes:
             step += f" (and {number(cost.training_workspace_bytes / MB)} MB for reordering where channels are last)"
         lines.append(("peak of a training step", step))
+    lines.append(("MACs", f"{cost.macs:,}"))
     lines.append(("operations", f"{cost.ops:,}"))
     lines.append(("arithmetic intensity", f"{cost.arithmetic_intensity:.1f} operations a byte"))
     if weighed.predicted_ms is not None:
@@ -123,6 +126,8 @@ def facts(weighed: Weighed) -> list[tuple[str, str]]:
         if weighed.guessed_share >= GUESSED:
             line += f"; {share(weighed.guessed_share)} of it is guessed, of operators unlike any that were timed"
         lines.append(("predicted", line))
+    elif cost.layers:
+        lines.append(("prediction", no_prediction()))
     timing = weighed.timing
     if timing:
         low, high = timing.quartiles_ms
@@ -135,15 +140,27 @@ def facts(weighed: Weighed) -> list[tuple[str, str]]:
 
 def _how(timing: Timing) -> str:
     """In what way it was measured."""
-    threads = f"{timing.threads} thread{'s' * (timing.threads > 1)}"
-    line = f"{timing.repeats} times after {timing.warm_up} to warm up, {threads}, batch {timing.batch}"
+    threads = several(timing.threads, "thread")
+    line = f"{several(timing.repeats, 'time')} after {timing.warm_up} to warm up, {threads}, batch {timing.batch}"
     return line + (f"; the machine's drift {timing.drift:.2f}" if timing.drift else "")
 
 
-def _findings(weighed: Weighed) -> Table | str:
+def no_prediction() -> str:
+    """Why there are no milliseconds, and what brings them."""
+    import torch  # loaded by now, as something was weighed
+
+    threads = torch.get_num_threads()
+    make = f"pennyweight bench --machine --threads {threads}"
+    return f"none: this machine has no profile of {several(threads, 'thread')}; make one with: {make}"
+
+
+def _print_findings(console: Console, weighed: Weighed) -> None:
+    from pennyweight.cost.guidelines import FOUND  # whose room loads torch
+
     title = f"{weighed.name}, guidelines of ShuffleNetV2"
     if not weighed.findings:
-        return f"{title}: all are followed"
+        console.print(f"{title}: all are followed", highlight=False, markup=False)
+        return
     columns = [Column("guideline"), Column("layer or block"), Column("found"), Column("extra MB"), Column("extra ms")]
     rows = [
         (f.guideline, f.name or ITSELF, f.found, f.extra_bytes / MB, f.extra_ms, f.advice)
@@ -151,7 +168,10 @@ def _findings(weighed: Weighed) -> Table | str:
     ]
     more = len(weighed.findings) - len(rows)
     title += f", the first {len(rows)} of {len(weighed.findings)}" if more else ""
-    return table(title, [*columns, Column("what to change")], rows)
+    console.print(table(title, [*columns, Column("what to change")], rows))
+    met = {finding.guideline for finding in weighed.findings}
+    meanings = "; ".join(f"{name} {words}" for name, words in FOUND.items() if name in met)
+    console.print(f"found: {meanings}", highlight=False)
 
 
 GUESSED = 0.05
@@ -171,27 +191,38 @@ COMPARED: tuple[tuple[str, Callable[[Weighed], float | None]], ...] = (
 """Rows of a comparison; less is better in each."""
 
 
-def compared(networks: Sequence[Weighed], by: By | None, sort: str | None, *, lint: bool) -> None:
-    """Networks in columns, the winner of each row marked; then the rows of each, where they were asked for."""
-    rows: list[list[object]] = []
+def comparison(networks: Sequence[Weighed]) -> list[list[str]]:
+    """A row for each thing compared: what it is, then its value for each network, the best with an arrow."""
     inputs = [shape(network.cost.input_shape) for network in networks]
-    if len(set(inputs)) > 1:  # a larger input is more work, whatever the network
-        rows.append(["input", *inputs])
+    rows = [["input", *inputs]] if len(set(inputs)) > 1 else []  # a larger one is more work, whatever the network
     for label, value in COMPARED:
         values = [value(network) for network in networks]
-        known = [v for v in values if v is not None]
-        if known:
-            best = min(known)
-            rows.append([label, *(f"{number(v)}{' ←' if v == best else ''}" if v is not None else "–" for v in values)])
+        best = min((v for v in values if v is not None), default=None)
+        if best is not None:
+            rows.append([label, *(f"{number(v)}{' ←' if v == best else ''}" for v in values)])
     timings = [network.timing for network in networks if network.timing]
     if timings:
         rows.append(["half of them between", *("{:.2f}–{:.2f}".format(*timing.quartiles_ms) for timing in timings)])
+    return rows
+
+
+def measured_how(networks: Sequence[Weighed]) -> str:
+    """In what way networks were measured beside each other; nothing where they were not."""
+    timing = networks[0].timing
+    return f"measured: turn by turn, {_how(timing)}; medians" if timing else ""
+
+
+def compared(networks: Sequence[Weighed], by: By | None, sort: str | None, *, lint: bool) -> None:
+    """Networks in columns, the winner of each row marked; then the rows of each, where they were asked for."""
     console = Console()
-    console.print(
-        table(f"batch {networks[0].cost.batch}; ← is best", [Column(""), *(Column(n.name) for n in networks)], rows)
-    )
-    if timings:
-        console.print(f"measured: turn by turn, {_how(timings[0])}; medians", highlight=False, soft_wrap=True)
+    for columns in _side_by_side([["", *(network.name for network in networks)], *comparison(networks)], console.width):
+        (_, *names), *rows = zip(*columns, strict=True)
+        title = f"batch {networks[0].cost.batch}; ← is best"
+        console.print(table(title, [Column(""), *map(Column, names)], rows))
+    if networks[0].timing:
+        console.print(measured_how(networks), highlight=False, soft_wrap=True)
+    if not networks[0].times:
+        console.print(f"prediction: {no_prediction()}", highlight=False, soft_wrap=True)
     console.print(_conventions(), highlight=False)
     for network in networks:
         for heading, words in facts(network):
@@ -204,7 +235,19 @@ def compared(networks: Sequence[Weighed], by: By | None, sort: str | None, *, li
             console.print(_rows(network, by or "layer", sort, console.width))
         if lint:
             console.print()
-            console.print(_findings(network))
+            _print_findings(console, network)
+
+
+def _side_by_side(rows: Sequence[Sequence[str]], width: int) -> list[list[tuple[str, ...]]]:
+    """The columns of `rows` in as many tables as they need to stay whole, each beginning with the first column."""
+    first, *others = zip(*rows, strict=True)
+    widths = {column: 2 + max(map(cell_len, column)) for column in (first, *others)}
+    tables: list[list[tuple[str, ...]]] = []
+    for column in others:
+        if not tables or sum(widths[one] for one in (*tables[-1], column)) > width:
+            tables.append([first])
+        tables[-1].append(column)
+    return tables
 
 
 def _mb(size: int | None) -> float | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from pennyweight.report.formats import share
+from pennyweight.report.formats import several, share
 from pennyweight.report.tables import Column, table
 
 if TYPE_CHECKING:
@@ -29,7 +29,11 @@ def machine_profile(profile: MachineProfile, path: str) -> None:
     rows.append(("calling a layer", f"{limits.overhead_s * 1e6:.1f} µs"))
     console = Console()
     console.print(
-        table(f"{profile.machine['processor']}, {profile.threads} threads", [Column("limit"), Column("measured")], rows)
+        table(
+            f"{profile.machine['processor']}, {several(profile.threads, 'thread')}",
+            [Column("limit"), Column("measured")],
+            rows,
+        )
     )
     learned = [(kind, len(s.points), s.error) for kind, s in profile.times.items()]
     columns = [Column("operators"), Column("sizes timed"), Column("left-out error", share)]

@@ -15,6 +15,7 @@ from pennyweight.cli.trained import Json
 from pennyweight.core.errors import InputError, nearest
 from pennyweight.core.files import require_new, write_text
 from pennyweight.core.settings import parse_pairs
+from pennyweight.report.formats import several
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,7 +91,7 @@ def weigh(
         repeats=repeats,
     )
     if html is not None:
-        _write(html, networks)
+        _write(html, networks, by or "layer", sort)
     if json:
         found = [_dict(network, by, sort) for network in networks]
         show.as_json(found[0] if len(found) == 1 else {"networks": found})
@@ -108,21 +109,31 @@ def _dict(network: "Weighed", by: By | None, sort: str | None) -> dict[str, obje
     return {**network.to_dict(), **rows}
 
 
-def _write(path: Path, networks: "Sequence[Weighed]") -> None:
+def _write(path: Path, networks: "Sequence[Weighed]", by: By, sort: str | None) -> None:
+    from pennyweight.core.machine import machine, versions
     from pennyweight.cost import MachineProfile
+    from pennyweight.cost.guidelines import FOUND
     from pennyweight.report.cost_page import cost_page
 
     profile = MachineProfile.load()
-    about = ""
-    if profile:
-        about = f"{profile.machine['processor']}, {profile.threads} threads, measured {profile.created}"
+    about = ", ".join(f"{name} {value}" for name, value in {**machine(), "torch": versions()["torch"]}.items())
+    measured = f"profile of {several(profile.threads, 'thread')}, measured {profile.created}" if profile else ""
     page = cost_page(
         [
-            {**network.to_dict(), "cost": network.cost.to_dict(), "facts": show_cost.facts(network)}
+            {
+                **network.to_dict(),
+                "cost": network.cost.to_dict(),
+                "facts": show_cost.facts(network),
+                "rows": [] if by == "total" else rows_of(network, by, sort),
+            }
             for network in networks
         ],
+        by=by,
+        comparison=show_cost.comparison(networks) if len(networks) > 1 else [],
+        measured=show_cost.measured_how(networks) if len(networks) > 1 else "",
         limits=asdict(profile.limits) if profile else None,
-        profile=about,
+        machine=[about, measured or f"prediction: {show_cost.no_prediction()}"],
+        meanings=FOUND,
     )
     write_text(path, page)
 

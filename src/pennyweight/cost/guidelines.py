@@ -7,7 +7,7 @@ on a profiled machine take, in the form that the guideline calls best.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod, sqrt
 
@@ -18,7 +18,15 @@ from pennyweight.cost.machine_profile import MachineProfile
 from pennyweight.cost.roofline import operation_seconds
 from pennyweight.cost.watch import Operation
 
-__all__ = ["Finding", "lint"]
+__all__ = ["FOUND", "Finding", "lint"]
+
+FOUND: Mapping[str, str] = {
+    "G1": "the wider width over the narrower",
+    "G2": "groups",
+    "G3": "convolutions side by side",
+    "G4": "element-wise share of the bytes",
+}
+"""Guideline -> what is found of a layer or block."""
 
 UNEQUAL = 2.0  # widths that differ less are left alone; our choice, the paper gives no limit
 ELEMENTWISE_SHARE = 0.25  # of a block's bytes
@@ -39,7 +47,7 @@ class Finding:
     name: str
     """Path of the layer, for G3 and G4 of the block."""
     found: float
-    """G1 wider width over narrower; G2 groups; G3 convolutions side by side; G4 element-wise share of the bytes."""
+    """What `FOUND` says of the guideline."""
     best: float
     extra_bytes: int
     """Moved beyond the best form."""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.ticker import LogFormatter, MaxNLocator
 
 from pennyweight.report.plots import as_svg, own_settings
 
-__all__ = ["bound_colour", "experiment_bars", "layer_bars", "networks_scatter", "roofline_plot"]
+__all__ = ["MOST_BARS", "experiment_bars", "layer_bars", "networks_scatter", "roofline_plot"]
 
 # Okabe and Ito's colours, told apart by every kind of colour vision.
 BOUNDS = {
@@ -28,12 +28,9 @@ UNKNOWN = "#777777"
 BLUE = "#0072B2"
 POINT = 1 / 72
 GRID = "#e4e4e4"
+WIDTH = 440  # of a plot that a phone shows at four fifths, and a wide page larger
+LETTER = 5.2  # wide, of the names beside bars
 MOST_BARS = 40
-
-
-def bound_colour(bound: str) -> str:
-    """The colour of what bounds a layer."""
-    return BOUNDS.get(bound, UNKNOWN)
 
 
 @own_settings()
@@ -42,7 +39,7 @@ def roofline_plot(layers: Sequence[Mapping[str, Any]], limits: Mapping[str, Any]
 
     A layer has `ops`, `bytes_read`, `bytes_written`, `predicted_ms` and `bound`; a larger point takes longer.
     """
-    figure, axes = _axes(520, 380, (0.13, 0.12, 0.84, 0.72))
+    figure, axes = _axes(WIDTH, 380, (0.13, 0.12, 0.84, 0.73))
     peak = 2 * limits["macs_per_s"]["float32"] / 1e9
     span = np.logspace(-2, 3.5, 200)
     for level, bandwidth in limits["bytes_per_s"].items():
@@ -58,28 +55,36 @@ def roofline_plot(layers: Sequence[Mapping[str, Any]], limits: Mapping[str, Any]
             [layer["ops"] / max(1, layer["bytes_read"] + layer["bytes_written"]) for layer in mine],
             [layer["ops"] / layer["predicted_ms"] / 1e6 for layer in mine],
             s=[8 + 90 * layer["predicted_ms"] / longest for layer in mine],
-            color=bound_colour(bound),
+            color=BOUNDS.get(bound, UNKNOWN),
             alpha=0.75,
             linewidths=0,
             label=f"bound by {bound}",
         )
     axes.set(xscale="log", yscale="log", xlabel="operations per byte", ylabel="G operations per second")
     axes.set_ylim(bottom=max(1e-3, axes.get_ylim()[0]), top=4 * peak)
-    _legend(axes, columns=4)
+    _legend(axes, columns=3)
     return as_svg(figure, name, f"Roofline of the machine with {len(shown)} layers")
 
 
 @own_settings()
 def layer_bars(
-    names: Sequence[str], values: Sequence[float], *, unit: str, colours: Sequence[str] | None = None, name: str
+    names: Sequence[str], values: Sequence[float], *, unit: str, bounds: Sequence[str] | None = None, name: str
 ) -> str:
-    """SVG of a bar for each of the largest layers, in the network's order; `name` begins the ids of the plot."""
+    """SVG of a bar for each of the largest layers, in the network's order; `name` begins the ids of the plot.
+
+    With `bounds` its colour says what bounds a layer.
+    """
     order = sorted(sorted(range(len(values)), key=lambda place: -values[place])[:MOST_BARS])
-    height = 46 + 15 * len(order)
-    figure, axes = _axes(520, height, (0.36, 34 / height, 0.6, 1 - 44 / height))
-    paint = [colours[place] if colours else BLUE for place in order]
+    shown = [_short(names[place]) for place in order]
+    top = 44 if bounds else 12
+    height, left = 34 + top + 15 * len(order), 14 + LETTER * max(map(len, shown), default=0)
+    figure, axes = _axes(WIDTH, height, (left / WIDTH, 34 / height, 0.96 - left / WIDTH, 1 - (34 + top) / height))
+    paint = [BOUNDS.get(bounds[place], UNKNOWN) if bounds else BLUE for place in order]
     axes.barh(range(len(order)), [values[place] for place in order], color=paint, height=0.75)
-    axes.set_yticks(range(len(order)), [_short(names[place]) for place in order], fontsize=8, parse_math=False)
+    if bounds:
+        met = [bound for bound in BOUNDS if bound in {bounds[place] for place in order}]
+        _legend(axes, columns=3, handles=[Patch(color=BOUNDS[bound], label=f"bound by {bound}") for bound in met])
+    axes.set_yticks(range(len(order)), shown, fontsize=8, parse_math=False)
     axes.set(ylim=(len(order) - 0.4, -0.6), xlabel=unit)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)
@@ -89,22 +94,18 @@ def layer_bars(
 @own_settings()
 def networks_scatter(networks: Sequence[Mapping[str, Any]]) -> str:
     """SVG of networks by multiply-accumulates and milliseconds, measured where they were, else predicted."""
-    figure, axes = _axes(520, 360, (0.13, 0.13, 0.84, 0.83))
-    middle = math.sqrt(min(n["macs"] for n in networks) * max(n["macs"] for n in networks)) / 1e6
-    for network in networks:
-        measured = network.get("measured_ms")
-        ms = measured if measured is not None else network["predicted_ms"]
-        axes.scatter(
-            [network["macs"] / 1e6], [ms], s=36, color=BLUE, facecolors=BLUE if measured is not None else "none"
-        )
-        left = network["macs"] / 1e6 > middle  # names stand towards the middle, where there is room
-        axes.annotate(
-            _short(network["name"]), (network["macs"] / 1e6, ms), xytext=(-5 if left else 5, 4),
-            textcoords="offset points", ha="right" if left else "left", fontsize=8, parse_math=False,
-        )  # fmt: skip
-    kind = "measured" if all(n.get("measured_ms") is not None for n in networks) else "predicted (rings) or measured"
+    figure, axes = _axes(WIDTH, 360, (0.14, 0.13, 0.83, 0.83))
+    points = [
+        (n["macs"] / 1e6, n["predicted_ms"] if n.get("measured_ms") is None else n["measured_ms"]) for n in networks
+    ]
+    for network, (macs, ms) in zip(networks, points, strict=True):
+        inside = BLUE if network.get("measured_ms") is not None else "none"
+        axes.scatter([macs], [ms], s=36, color=BLUE, facecolors=inside)
+    found = {n.get("measured_ms") is not None for n in networks}
+    kind = "measured" if found == {True} else "predicted" if found == {False} else "predicted (rings) or measured"
     axes.set(xscale="log", yscale="log", xlabel="million MACs", ylabel=f"milliseconds, {kind}")
     axes.margins(0.18)
+    _name_points(axes, [_short(network["name"]) for network in networks], points)
     for axis in (axes.xaxis, axes.yaxis):  # 14, not 1.4 times 10 to the 1
         axis.set_major_formatter(LogFormatter())
         axis.set_minor_formatter(LogFormatter())
@@ -126,6 +127,26 @@ def experiment_bars(
     return as_svg(figure, "experiment-" + "".join(filter(str.isalnum, title[:8])).lower(), title)
 
 
+def _name_points(axes: Axes, names: Sequence[str], points: Sequence[tuple[float, float]]) -> None:
+    """Names towards the middle, where there is room, each the next line up or down where another stands already."""
+    axes.autoscale_view()  # else the limits are settled when it is drawn
+    places = [tuple(place) for place in axes.transData.transform(points) * 72 / axes.figure.dpi]  # in points
+    middle = (min(x for x, _ in places) + max(x for x, _ in places)) / 2
+    taken = [(x - 4, x + 4, y - 3) for x, y in places]  # begin, end and base line
+    for name, point, (x, y) in zip(names, points, places, strict=True):
+        left, length = x > middle, LETTER * len(name)
+        begin = x - 5 - length if left else x + 5
+        for rise in (4, -11, 15, -22, 26, -33):
+            row = (begin, begin + length, y + rise)
+            if all(row[1] < other[0] or other[1] < row[0] or abs(row[2] - other[2]) > 8 for other in taken):
+                break
+        taken.append(row)
+        axes.annotate(
+            name, point, xytext=(-5 if left else 5, rise),
+            textcoords="offset points", ha="right" if left else "left", fontsize=8, parse_math=False,
+        )  # fmt: skip
+
+
 def _axes(width: float, height: float, place: tuple[float, float, float, float]) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(width * POINT, height * POINT))
     axes = figure.add_axes(place)
@@ -135,9 +156,15 @@ def _axes(width: float, height: float, place: tuple[float, float, float, float])
     return figure, axes
 
 
-def _legend(axes: Axes, *, columns: int) -> None:
+def _legend(axes: Axes, *, columns: int, handles: Sequence[Patch] | None = None) -> None:
     axes.legend(
-        loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=columns, frameon=False, borderaxespad=0.2, fontsize=8
+        handles=handles,
+        loc="lower left",
+        bbox_to_anchor=(-0.01, 1.0),
+        ncols=columns,
+        frameon=False,
+        borderaxespad=0.2,
+        fontsize=8,
     )
 
 

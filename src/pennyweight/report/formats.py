@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["MISSING", "duration", "fine_share", "number", "plain", "shape", "share"]
+__all__ = ["MISSING", "duration", "fine_share", "number", "plain", "several", "shape", "share"]
 
 MISSING = "–"
 
@@ -18,6 +18,11 @@ def number(value: float | None) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:,.0f}" if math.isfinite(value) and abs(value) >= 1000 else f"{value:.4g}"
+
+
+def several(count: int, thing: str) -> str:
+    """A count with its noun: "1 thread", "2 threads"."""
+    return f"{number(count)} {thing}{'s' * (count != 1)}"
 
 
 def share(value: float | None) -> str:

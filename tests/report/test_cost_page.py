@@ -1,0 +1,70 @@
+"""The page of what networks cost says all that it shows, and what it does not."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from pennyweight.report.cost_page import cost_page
+
+LIMITS = {"macs_per_s": {"float32": 1e10}, "bytes_per_s": {"L1": 1e11, "memory": 1e9}}
+MACHINE = ["processor X", "profile of 1 thread"]
+MEANINGS = {"G4": "element-wise share of the bytes"}
+
+
+def text_of(networks: list[Any], **options: Any) -> str:
+    """The page without its tags, a blank between any two."""
+    page = cost_page(networks, **{"limits": LIMITS, "machine": MACHINE, "meanings": MEANINGS, **options})
+    body = page[page.index("<body") :]
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", body))
+
+
+def test_a_network_with_its_facts_rows_and_machine(weighed: Any) -> None:
+    text = text_of([weighed("mine", 3, findings=1)])
+    assert "input 3×224×224, batch 1" in text
+    assert "processor X profile of 1 thread" in text
+    assert "layer type in out params MACs operations MB read MB written predicted ms bound by (itself)" in text
+    assert "trunk.1.layers.0.0 InvertedResidual 144×112×112 144×112×112 1,000,000 40,140,800 80,281,600 2 4.817" in text
+    assert "total 3,000,000 120,422,400 240,844,800 6 14.45 4.5" in text
+    assert "Found: G4 element-wise share of the bytes" in text
+    assert "G4 (itself) 0.5 0 2 1.5" in text
+
+
+@pytest.mark.parametrize(("layers", "said"), [(40, "every layer"), (41, "the 40 of 41 layers with the most")])
+def test_bars_say_which_layers_they_show(weighed: Any, layers: int, said: str) -> None:
+    text = text_of([weighed("mine", layers)])
+    assert f"Traffic: {said}" in text
+    assert f"Time: {said}" in text
+
+
+def test_colours_of_times_have_a_legend(weighed: Any) -> None:
+    times = text_of([weighed("mine", 3)], limits=None)
+    assert times.count("bound by compute") == times.count("bound by memory") == 1
+    assert "Time:" not in text_of([weighed("mine", 3, ms=None)])
+
+
+def test_findings_that_are_left_out_are_counted(weighed: Any) -> None:
+    assert "Guidelines of ShuffleNetV2, the first 30 of 31" in text_of([weighed("mine", 1, ms=None, findings=31)])
+    assert "the first" not in text_of([weighed("mine", 1, ms=None, findings=30)])
+    assert "All guidelines of ShuffleNetV2 are followed." in text_of([weighed("mine", 1, ms=None)])
+
+
+def test_networks_compared_and_what_the_plot_cannot_show(weighed: Any) -> None:
+    networks = [
+        {**weighed(name, 1, ms=None, macs=macs), "predicted_ms": 3.0} for name, macs in (("one", 40), ("two", 60))
+    ]
+    networks.append({**weighed("light", 1, ms=None, macs=0), "predicted_ms": 1.0})
+    rows = [["MACs", "80", "120", "0 ←"], ["half of them between", "1–2", "2–3", "0–1"]]
+    text = text_of(networks, comparison=rows, measured="measured: 3 times")
+    assert "one two light MACs 80 120 0 ← half of them between 1–2 2–3 0–1" in text
+    assert "Measured: 3 times." in text
+    assert "not drawn, having no MACs: light" in text
+    assert "milliseconds, predicted" in text
+    assert "not drawn" not in text_of(networks[:2], comparison=rows)
+
+
+def test_rows_by_stage_have_no_columns_of_layers(weighed: Any) -> None:
+    text = text_of([weighed("mine", 3)], by="stage", limits=None)
+    assert "stage in out params MACs operations MB read MB written predicted ms (itself)" in text
