@@ -232,12 +232,27 @@ def test_the_machine_is_measured_and_kept(pennyweight: Run, cache: Path) -> None
 
 def test_lab_guidelines(pennyweight: Run, tmp_path: Path) -> None:
     page = tmp_path / "guidelines.html"
-    outcome = pennyweight("lab", "guidelines", "--repeats", "2", "--side", "4", "--html", page)
+    how = ("lab", "guidelines", "--repeats", "2", "--side", "4", "--batch", "2")
+    outcome = pennyweight(*how, "--html", page)
     assert (outcome.status, outcome.err) == (0, "")
     assert all(words in outcome.out for words in ("Table 1", "Table 4", "1:12", "g=8", "4 in parallel", "neither"))
-    assert page.read_text().count("<svg") == 4
-    values = found(pennyweight("lab", "guidelines", "--repeats", "2", "--side", "4", "--json"))
+    text = page.read_text()
+    assert text.count("<svg") == 4
+    assert outcome.out.count("half between") == text.count("half between") == 4
+    (threads,) = re.findall(
+        r"^measured 2 times turn by turn after 2 to warm up, medians; 4×4 places, batch 2, (1 thread|\d+ threads), ",
+        outcome.out,
+        flags=re.MULTILINE,
+    )
+    assert f"4×4 places, batch 2, {threads}, eager" in text
+    for shown in (outcome.out, text):
+        assert re.search(r"(?i)processor .+, cores \d+, .*torch 2", shown)
+    values = found(pennyweight(*how, "--json"))
     assert len(values["rows"]) == 17
+    kept = {"repeats": 2, "side": 4, "batch": 2, "warm_up": 2, "threads": int(threads.split()[0])}
+    assert {name: values[name] for name in kept} == kept
+    assert values["machine"]["processor"]
+    assert values["versions"]["torch"]
 
 
 def test_what_cannot_go_together(pennyweight: Run) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pennyweight.report.formats import duration, fine_share, number, plain, several, shape, share
+from pennyweight.report.formats import duration, fine_share, number, plain, several, shape, share, spread
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,7 @@ def test_a_count_with_its_noun() -> None:
         "2 threads",
         "1,000 threads",
     ]
+
+
+def test_a_spread_is_from_a_quarter_to_three() -> None:
+    assert spread((4.64153, 12_345.6)) == "4.642–12,346"

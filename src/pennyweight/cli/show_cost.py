@@ -12,7 +12,7 @@ from rich.table import Table
 
 from pennyweight.cli.cost_rows import COUNTED, SORTS, By, rows_of
 from pennyweight.cli.cost_tree import ITSELF, tree_rows
-from pennyweight.report.formats import number, several, shape, share
+from pennyweight.report.formats import number, several, shape, share, spread
 from pennyweight.report.tables import Column, table
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ def comparison(networks: Sequence[Weighed]) -> list[list[str]]:
             rows.append([label, *(f"{number(v)}{' ←' if v == best else ''}" for v in values)])
     timings = [network.timing for network in networks if network.timing]
     if timings:
-        rows.append(["half of them between", *("{:.2f}–{:.2f}".format(*timing.quartiles_ms) for timing in timings)])
+        rows.append(["half of them between", *(spread(timing.quartiles_ms) for timing in timings)])
     return rows
 
 

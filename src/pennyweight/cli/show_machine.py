@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from pennyweight.report.formats import several, share
+from pennyweight.report.formats import several, share, spread
 from pennyweight.report.tables import Column, table
 
 if TYPE_CHECKING:
@@ -41,10 +41,13 @@ def machine_profile(profile: MachineProfile, path: str) -> None:
     console.print(f"kept in {path}", highlight=False, markup=False, soft_wrap=True)
 
 
-def experiments(title: str, rows: Sequence[Measured]) -> None:
-    """One experiment of `lab guidelines`."""
-    fastest = min(row.ms for row in rows)
-    columns = [Column(""), Column("MACs"), Column("MB"), Column("ms"), Column("times the fastest")]
-    Console().print(
-        table(title, columns, [(r.label, r.macs, r.traffic_bytes / MB, r.ms, r.ms / fastest) for r in rows])
-    )
+def experiments(tables: Sequence[tuple[str, Sequence[Measured]]], about: Sequence[str]) -> None:
+    """The experiments of `lab guidelines`, and lines about how and where they were measured."""
+    console = Console()
+    columns = [Column(name) for name in ("", "MACs", "MB", "ms", "half between", "times the fastest")]
+    for title, rows in tables:
+        fastest = min(row.ms for row in rows)
+        cells = [(r.label, r.macs, r.traffic_bytes / MB, r.ms, spread(r.quartiles_ms), r.ms / fastest) for r in rows]
+        console.print(table(title, columns, cells))
+    for line in about:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -110,13 +110,12 @@ def _dict(network: "Weighed", by: By | None, sort: str | None) -> dict[str, obje
 
 
 def _write(path: Path, networks: "Sequence[Weighed]", by: By, sort: str | None) -> None:
-    from pennyweight.core.machine import machine, versions
+    from pennyweight.core.machine import machine_line
     from pennyweight.cost import MachineProfile
     from pennyweight.cost.guidelines import FOUND
     from pennyweight.report.cost_page import cost_page
 
     profile = MachineProfile.load()
-    about = ", ".join(f"{name} {value}" for name, value in {**machine(), "torch": versions()["torch"]}.items())
     measured = f"profile of {several(profile.threads, 'thread')}, measured {profile.created}" if profile else ""
     page = cost_page(
         [
@@ -132,7 +131,7 @@ def _write(path: Path, networks: "Sequence[Weighed]", by: By, sort: str | None) 
         comparison=show_cost.comparison(networks) if len(networks) > 1 else [],
         measured=show_cost.measured_how(networks) if len(networks) > 1 else "",
         limits=asdict(profile.limits) if profile else None,
-        machine=[about, measured or f"prediction: {show_cost.no_prediction()}"],
+        machine=[machine_line(), measured or f"prediction: {show_cost.no_prediction()}"],
         meanings=FOUND,
     )
     write_text(path, page)

@@ -6,7 +6,7 @@ import os
 import platform
 from pathlib import Path
 
-__all__ = ["cores", "machine", "versions"]
+__all__ = ["cores", "machine", "machine_line", "versions"]
 
 PACKAGES = (
     "pennyweight",
@@ -47,6 +47,12 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def machine_line() -> str:
+    """The machine, and its torch where there is one, in words."""
+    torch = {name: version for name, version in versions().items() if name == "torch"}
+    return ", ".join(f"{name} {value}" for name, value in {**machine(), **torch}.items())
 
 
 def _processor() -> str:

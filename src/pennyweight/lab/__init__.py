@@ -1,5 +1,5 @@
 """The papers' claims as experiments on this machine."""
 
-from pennyweight.lab.guidelines import EXPERIMENTS, Experiment, Measured, run_guidelines
+from pennyweight.lab.guidelines import EXPERIMENTS, WARM_UP, Experiment, Measured, run_guidelines
 
-__all__ = ["EXPERIMENTS", "Experiment", "Measured", "run_guidelines"]
+__all__ = ["EXPERIMENTS", "WARM_UP", "Experiment", "Measured", "run_guidelines"]

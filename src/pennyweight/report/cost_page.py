@@ -63,8 +63,11 @@ def cost_page(
     )
 
 
-def experiments_page(tables: Sequence[tuple[str, Sequence[Mapping[str, Any]]]], machine: str) -> str:
-    """The experiments of `lab guidelines` as a page: a plot and a table for each title and its rows."""
+def experiments_page(tables: Sequence[tuple[str, Sequence[Mapping[str, Any]]]], about: Sequence[str]) -> str:
+    """The experiments of `lab guidelines` as a page: a plot and a table for each title and its rows.
+
+    `about` are lines on how and where they were measured.
+    """
     return (
         environment()
         .get_template("experiments_page.html")
@@ -79,7 +82,7 @@ def experiments_page(tables: Sequence[tuple[str, Sequence[Mapping[str, Any]]]], 
                 }
                 for title, rows in tables
             ],
-            machine=machine,
+            about=about,
             style=Path(__file__).with_name("page.css").read_text(encoding="utf-8"),
         )
     )

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["MISSING", "duration", "fine_share", "number", "plain", "several", "shape", "share"]
+__all__ = ["MISSING", "duration", "fine_share", "number", "plain", "several", "shape", "share", "spread"]
 
 MISSING = "–"
 
@@ -23,6 +23,12 @@ def number(value: float | None) -> str:
 def several(count: int, thing: str) -> str:
     """A count with its noun: "1 thread", "2 threads"."""
     return f"{number(count)} {thing}{'s' * (count != 1)}"
+
+
+def spread(quartiles: Sequence[float]) -> str:
+    """From a quarter of the values to three: (4.6415, 4.7) -> "4.641–4.7"."""
+    low, high = quartiles
+    return f"{number(low)}–{number(high)}"
 
 
 def share(value: float | None) -> str:
