@@ -46,7 +46,7 @@ def roofline_plot(layers: Sequence[Mapping[str, Any]], limits: Mapping[str, Any]
         roof = np.minimum(peak, span * bandwidth / 1e9)
         label = f"{level}, {bandwidth / 1e9:.0f} GB/s"
         axes.plot(span, roof, color=BOUNDS.get(level, UNKNOWN), linewidth=1.1, label=label)
-    axes.annotate(f"float32: {peak:.0f} G operations/s", (40, peak * 1.12), fontsize=8)
+    axes.axhline(peak, color=UNKNOWN, linewidth=0.8, linestyle=":", label=f"{peak:.0f} G operations/s")
     shown = [layer for layer in layers if layer["ops"] and layer["predicted_ms"] > 0]
     longest = max((layer["predicted_ms"] for layer in shown), default=1.0)
     for bound in dict.fromkeys(layer["bound"] for layer in shown):
@@ -83,7 +83,8 @@ def layer_bars(
     axes.barh(range(len(order)), [values[place] for place in order], color=paint, height=0.75)
     if bounds:
         met = [bound for bound in BOUNDS if bound in {bounds[place] for place in order}]
-        _legend(axes, columns=3, handles=[Patch(color=BOUNDS[bound], label=f"bound by {bound}") for bound in met])
+        handles = [Patch(color=BOUNDS[bound], label=f"bound by {bound}") for bound in met]
+        _legend(axes, columns=3, begin=(10 - left) / (0.96 * WIDTH - left), handles=handles)
     axes.set_yticks(range(len(order)), shown, fontsize=8, parse_math=False)
     axes.set(ylim=(len(order) - 0.4, -0.6), xlabel=unit)
     axes.tick_params(axis="y", length=0)
@@ -156,11 +157,12 @@ def _axes(width: float, height: float, place: tuple[float, float, float, float])
     return figure, axes
 
 
-def _legend(axes: Axes, *, columns: int, handles: Sequence[Patch] | None = None) -> None:
+def _legend(axes: Axes, *, columns: int, begin: float = -0.01, handles: Sequence[Patch] | None = None) -> None:
+    """Above the axes, from `begin` on, in widths of theirs."""
     axes.legend(
         handles=handles,
         loc="lower left",
-        bbox_to_anchor=(-0.01, 1.0),
+        bbox_to_anchor=(begin, 1.0),
         ncols=columns,
         frameon=False,
         borderaxespad=0.2,
