@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from functools import cache
+from contextlib import contextmanager, suppress
+from functools import cache, partial
+from types import CellType, FunctionType, MethodType
 from typing import Any
 
 import torch
@@ -22,22 +23,22 @@ __all__ = ["on_fake", "on_meta", "slow_attention", "whole"]
 
 def on_meta(model: nn.Module) -> nn.Module:
     """A copy whose tensors are on the meta device; shared and tied tensors stay shared, and nothing is allocated."""
-    return _shadowed(model, _empty)
+    return _copied(model, _Shadows(_empty))
 
 
 def on_fake(model: nn.Module, mode: FakeTensorMode) -> tuple[nn.Module, FakeTensorMode]:
     """The same of fake tensors, which know their device; they live in `mode`."""
-    return _shadowed(model, lambda tensor: mode.from_tensor(tensor.detach())), mode
+    return _copied(model, _Shadows(lambda tensor: mode.from_tensor(tensor.detach()))), mode
 
 
 def whole(model: nn.Module) -> nn.Module:
     """A copy with its values, so that what runs leaves the model as it is. Raises what deepcopy raises."""
-    return copy.deepcopy(model)
+    return _copied(model, _Copies())
 
 
-def _shadowed(model: nn.Module, made: Callable[[Tensor], Tensor]) -> nn.Module:
+def _copied(model: nn.Module, copies: _Copies) -> nn.Module:
     with torch.no_grad():
-        copied: nn.Module = _Shadows(made).copied(model)
+        copied: nn.Module = copies.copied(model)
         return copied
 
 
@@ -45,6 +46,9 @@ PLAIN = frozenset({type(None), bool, int, float, str})
 """Types of values that need no copy."""
 
 CONTAINERS = frozenset({dict, OrderedDict, set, list})
+
+HOLDERS = (nn.Module, Tensor, FunctionType, MethodType, partial, tuple, list, dict)
+"""Of what a function closes over, these may be or hold the model; the rest it shares with its copy."""
 
 WAYS = ("__new__", "__deepcopy__", "__reduce__", "__reduce_ex__", "__getstate__")
 """Of these a module that is copied in another way than by its attributes has its own."""
@@ -61,22 +65,24 @@ def _empty(tensor: Tensor) -> Tensor:
     return torch.empty_like(tensor, device="meta", requires_grad=False)
 
 
-class _Shadows(TorchFunctionMode):
-    """Copies with shadows in the place of tensors, wherever they are: in lists and dictionaries too."""
+class _Copies:
+    """Deep copies of modules, several times as fast as deepcopy, which asks each and its dictionaries a dozen things.
 
-    def __init__(self, made: Callable[[Tensor], Tensor]) -> None:
+    Unlike deepcopy it binds functions anew that were made around the model: a forward that somebody has replaced.
+    """
+
+    def __init__(self) -> None:
         super().__init__()
         self.memo: dict[int, Any] = {}
-        self.made = made
 
     def copied(self, value: Any) -> Any:
-        """What deepcopy gives, which asks modules and their dictionaries a dozen things each: several times as fast."""
+        """What deepcopy gives, and functions that close over the copies in place of the model."""
         known = self.memo.get(id(value))
         if known is not None:
             return known
         kind = type(value)
         if isinstance(value, Tensor):
-            return self.shadow(value)
+            return self.tensor(value)
         if kind is tuple and PLAIN.issuperset(map(type, value)):
             return value
         if kind in (dict, OrderedDict):
@@ -87,8 +93,20 @@ class _Shadows(TorchFunctionMode):
             module = self.memo[id(value)] = object.__new__(kind)
             module.__dict__.update(self._items(vars(value)))
             return module
-        with self:
-            return copy.deepcopy(value, self.memo)
+        if kind is FunctionType:
+            return self._function(value)
+        if kind is partial:
+            bound = partial(self.copied(value.func), *map(self.copied, value.args), **self._items(value.keywords))
+            return self.memo.setdefault(id(value), bound)
+        return self.other(value)
+
+    def tensor(self, tensor: Tensor) -> Tensor:
+        """A copy of `tensor`; the same one each time."""
+        return copy.deepcopy(tensor, self.memo)
+
+    def other(self, value: Any) -> Any:
+        """Whatever else a model holds."""
+        return copy.deepcopy(value, self.memo)
 
     def _items(self, values: Mapping[Any, Any]) -> dict[Any, Any]:
         """Most of what a module has are plain values, and hooks that nobody has set."""
@@ -99,7 +117,43 @@ class _Shadows(TorchFunctionMode):
                 items[key] = kind() if kind in CONTAINERS and not item else self.copied(item)
         return items
 
-    def shadow(self, tensor: Tensor) -> Tensor:
+    def _function(self, function: FunctionType) -> FunctionType:
+        """With what it closes over, its defaults and what it wraps copied where a model can be in it."""
+        cells = function.__closure__
+        if not (cells or function.__defaults__ or function.__kwdefaults__):
+            return function
+        bound = FunctionType(
+            function.__code__,
+            function.__globals__,
+            function.__name__,
+            None if function.__defaults__ is None else tuple(map(self._held, function.__defaults__)),
+            None if cells is None else tuple(CellType() for _ in cells),
+        )
+        self.memo[id(function)] = bound  # which may close over itself
+        for old, new in zip(cells or (), bound.__closure__ or (), strict=True):
+            with suppress(ValueError):  # nothing is in it yet
+                new.cell_contents = self._held(old.cell_contents)
+        if function.__kwdefaults__:
+            bound.__kwdefaults__ = {name: self._held(value) for name, value in function.__kwdefaults__.items()}
+        bound.__dict__.update({name: self._held(value) for name, value in vars(function).items()})
+        return bound
+
+    def _held(self, value: Any) -> Any:
+        return self.copied(value) if isinstance(value, HOLDERS) else value
+
+
+class _Shadows(_Copies, TorchFunctionMode):
+    """Copies with shadows in the place of tensors, wherever they are: in lists and dictionaries too."""
+
+    def __init__(self, made: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.made = made
+
+    def other(self, value: Any) -> Any:
+        with self:
+            return super().other(value)
+
+    def tensor(self, tensor: Tensor) -> Tensor:
         """`tensor` without storage; the same one each time."""
         found: Tensor | None = self.memo.get(id(tensor))
         if found is None:
@@ -118,7 +172,7 @@ class _Shadows(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         if func is Tensor.__deepcopy__:
-            return self.shadow(args[0])
+            return self.tensor(args[0])
         if func is Tensor.clone:  # how a Parameter that no module registered copies itself
             return self.made(args[0])
         return func(*args, **(kwargs or {}))

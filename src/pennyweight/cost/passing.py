@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 import operator
-import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -20,6 +18,7 @@ from pennyweight.core.errors import InputError, PennyweightError, received
 from pennyweight.cost.copying import on_fake, on_meta, slow_attention, whole
 from pennyweight.cost.failures import explain
 from pennyweight.cost.traffic import tensors
+from pennyweight.cost.untouched import untouched
 from pennyweight.cost.watch import OnMeta, Operation, Watch
 
 __all__ = ["Passed", "forward_pass", "whole_sizes"]
@@ -53,14 +52,15 @@ def forward_pass(model: nn.Module, input_shape: Sequence[int], *, batch: int = 1
     sizes = whole_sizes(input_shape, batch)
     shape = sizes[1:]
     failures: list[tuple[Exception, Watch | None]] = []
-    with torch.inference_mode(False), _kept_random_state(), slow_attention(), _silent_fakes():
+    with torch.inference_mode(False), slow_attention(), _silent_fakes():
         for make, notes in _ways(model):
             watch = None
             try:
-                copied, place = make()
-                _settle_lazy_layers(copied, place, sizes)
-                watch = Watch(copied)
-                _run(watch, place, sizes, backward)
+                with untouched(model):
+                    copied, place = make()
+                    _settle_lazy_layers(copied, place, sizes)
+                    watch = Watch(copied)
+                    _run(watch, place, sizes, backward)
             except PennyweightError:
                 raise
             except Exception as error:
@@ -156,15 +156,3 @@ def _silent_fakes() -> Iterator[None]:
         yield
     finally:
         logger.disabled = before
-
-
-@contextmanager
-def _kept_random_state() -> Iterator[None]:
-    """Draws inside leave torch's, Python's and NumPy's generators as they were."""
-    python, array = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng():
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(array)

@@ -19,6 +19,7 @@ from pennyweight.cost.copying import whole
 from pennyweight.cost.machine_profile import MachineProfile
 from pennyweight.cost.microbenchmarks import Case, Microbenchmarks
 from pennyweight.cost.roofline import operation_seconds
+from pennyweight.cost.untouched import untouched
 
 __all__ = ["Timing", "time_networks"]
 
@@ -61,7 +62,7 @@ def time_networks(
     ready = [whole(model).eval() for model in models]
     anchors = Microbenchmarks(ANCHORS) if profile is not None else None
     times: list[list[float]] = [[] for _ in ready]
-    with torch.no_grad(), torch.random.fork_rng():
+    with torch.no_grad(), untouched(*models):
         inputs = [_input(model, batch, shape) for model, shape in zip(ready, shapes, strict=True)]
         for repeat in range(repeats + WARM_UP):
             kept = repeat >= WARM_UP
