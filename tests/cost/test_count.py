@@ -204,6 +204,24 @@ def test_any_precision_costs_the_same(dtype: torch.dtype) -> None:
     assert found.bytes_written * 4 == expected.bytes_written * dtype.itemsize
 
 
+@pytest.mark.parametrize(
+    ("model", "shape", "macs", "ops"),
+    [
+        (nn.Linear(4, 5, dtype=torch.cfloat), (4,), 4 * 20, 8 * 20 + 2 * 5),
+        (nn.Conv2d(3, 5, 3, bias=False, dtype=torch.cfloat), (3, 8, 8), 3 * 36 * 5 * 27, None),
+        (nn.ConvTranspose1d(3, 5, 3, dtype=torch.cfloat), (3, 8), 3 * 8 * 3 * 15, None),
+    ],
+)
+def test_complex_numbers_cost_what_their_real_ones_do(
+    model: nn.Module, shape: tuple[int, ...], macs: int, ops: int | None
+) -> None:
+    cost = count(model, shape)
+    assert cost.macs == macs
+    assert ops is None or cost.ops == ops
+    model.register_forward_hook(lambda *_: None)  # the long way
+    assert count(model, shape).macs == macs
+
+
 def test_tensors_made_in_forward_are_no_obstacle() -> None:
     class Positions(nn.Module):
         def __init__(self) -> None:

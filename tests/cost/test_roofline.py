@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from pennyweight.cost import MachineProfile, count, measure_machine, predict, pr
 from pennyweight.cost.limits import Limits
 from pennyweight.cost.machine_profile import profile_now
 from pennyweight.cost.operator_time import OperatorTime
+from pennyweight.cost.roofline import time_notes
 from pennyweight.zoo import create
 
 
@@ -64,6 +66,18 @@ def test_a_prediction_is_what_such_operators_took(profile: MachineProfile) -> No
     assert linear.predicted_ms == pytest.approx(9.0, rel=1e-3) != linear.roofline_ms
     assert relu.predicted_ms == relu.guessed_ms == relu.roofline_ms  # nothing is known of it
     assert linear.guessed_ms == 0
+
+
+def test_another_precision_is_predicted_as_float32_and_that_is_said(limits: Limits, profile: MachineProfile) -> None:
+    both = replace(profile, limits=replace(limits, macs_per_s={"float32": 1e10, "bfloat16": 2e10}))
+    model = nn.Linear(1000, 1000, bias=False)
+    cost = count(model.bfloat16(), (1000,), batch=1000)
+    (row,) = predict(cost, both)
+    assert row.predicted_ms == row.guessed_ms == pytest.approx(9.0, rel=1e-3)
+    assert row.roofline_ms == pytest.approx(50.001)
+    assert predict(cost, profile)[0].roofline_ms == pytest.approx(100.001)  # the rate of bfloat16 is not known
+    assert time_notes(cost) == ("computes in bfloat16, which was not timed; the predicted time is that of float32",)
+    assert time_notes(count(model.float(), (1000,))) == ()
 
 
 def test_beyond_what_was_timed_a_prediction_is_a_guess_and_the_roofline_at_least(profile: MachineProfile) -> None:

@@ -10,6 +10,9 @@ import torch
 
 import pennyweight as pw
 from pennyweight.core.errors import InputError
+from pennyweight.cost import MachineProfile
+from pennyweight.cost.limits import Limits
+from pennyweight.cost.machine_profile import profile_now
 from pennyweight.verbs.weigh import weigh_all
 
 
@@ -104,6 +107,18 @@ def test_several_are_weighed_and_measured_alike(tmp_path: Path, monkeypatch: pyt
     assert [network.name for network in networks] == list(names)
     assert all(network.measured_ms > 0 and network.predicted_ms is None for network in networks)
     assert networks[0].cost == pw.weigh(names[0], (3, 32, 32))
+
+
+def test_a_time_that_is_that_of_another_precision_is_said_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "halved.py").write_text("from torch import nn\nnetwork = nn.Linear(4, 2).bfloat16()\n")
+    monkeypatch.chdir(tmp_path)
+    limits = Limits(macs_per_s={"float32": 1e9}, bytes_per_s={"memory": 1e9}, level_bytes={}, overhead_s=1e-6)
+    monkeypatch.setattr(MachineProfile, "load", lambda: profile_now(limits, {}))
+    (halved,) = weigh_all(["halved:network"], (4,))
+    assert halved.guessed_share == 1
+    assert "bfloat16" in halved.cost.notes[0]
 
 
 @pytest.mark.parametrize("name", ["gone.onnx", "runs/gone"])

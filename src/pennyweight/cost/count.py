@@ -13,7 +13,8 @@ from torch import nn
 
 from pennyweight.core.errors import MissingPart
 from pennyweight.cost.conventions import CONVENTIONS
-from pennyweight.cost.passing import forward_pass, whole_sizes
+from pennyweight.cost.inputs import whole_sizes
+from pennyweight.cost.passing import forward_pass
 from pennyweight.cost.watch import Operation
 
 __all__ = ["Cost", "LayerCost", "count"]

@@ -3,6 +3,8 @@
 `macs` are those of convolutions, linear layers and matrix products; biases are not counted. `ops` counts every
 arithmetic operation: a multiply-accumulate is two, and one element costs one for each addition, multiplication,
 division, comparison or elementary function (exp, tanh, erf, square root). Moving values costs traffic, no operation.
+Of complex numbers, a multiply-accumulate is four of real ones, and any other operation two; their convolution is the
+three of real numbers that torch makes of it.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from torch import Tensor
 
 from pennyweight.cost.operators import MOVES, PER_INPUT, PER_OUTPUT, SOFTMAX
 
-__all__ = ["Work", "base_name", "formula"]
+__all__ = ["Work", "base_name", "formula", "of_complex"]
 
 
 class Work(NamedTuple):
@@ -82,6 +84,11 @@ def _output_elements(args: Arguments, out: Any) -> int:
 
 def _input_elements(args: Arguments, out: Any) -> int:
     return int(args[0].numel())
+
+
+def of_complex(macs: int, ops: int) -> Work:
+    """The same work on complex numbers, in operations on real ones."""
+    return Work(4 * macs, 8 * macs + 2 * (ops - 2 * macs))
 
 
 def _product(macs: int, extra: int = 0) -> Work:

@@ -96,5 +96,5 @@ def _reread(row: Sequence[Operation], operations: Sequence[Operation]) -> int:
     for place, mine in readers.items():
         read = [prod(operation.inputs[0]) for operation in mine]
         once = max(read) if place is None else prod(operations[place].output)  # of which each may read its own part
-        total += max(0, sum(read) - once) * mine[0].item_bytes
+        total += max(0, sum(read) - once) * mine[0].dtype.itemsize
     return total

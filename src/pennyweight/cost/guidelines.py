@@ -147,7 +147,7 @@ def _finding(
 def _with_widths(operation: Operation, c_in: int, c_out: int, groups: int) -> Operation:
     """The same convolution with other widths, on the same places."""
     x, weight = operation.inputs[:2]
-    size = operation.item_bytes
+    size = operation.dtype.itemsize
     x, weight = (x[0], c_in, *x[2:]), (c_out, c_in // groups, *weight[2:])
     output = (operation.output[0], c_out, *operation.output[2:])
     macs = prod(output) * prod(weight[1:])

@@ -18,7 +18,7 @@ import torch
 
 from pennyweight.cost.watch import Operation
 
-__all__ = ["Limits", "measure_limits"]
+__all__ = ["Limits", "dtype_name", "measure_limits"]
 
 SIDE = 1024
 """Of the square matrices whose product shows the peak rate."""
@@ -45,13 +45,16 @@ class Limits:
         return next((name for name, size in self.level_bytes.items() if working_set_bytes <= size), MEMORY)
 
     def parts(self, operation: Operation) -> dict[str, float]:
-        """Seconds that each limit asks for: "compute", a level of memory, "overhead"."""
+        """Seconds that each limit asks for: "compute", a level of memory, "overhead".
+
+        What computes with numbers whose rate was not measured does so at that of float32.
+        """
         moved = operation.bytes_read + operation.bytes_written
         level = self.level(moved)
         # Arithmetic that is no multiply-accumulate runs at the same number of instructions.
         work = max(operation.macs, operation.ops - operation.macs)
         return {
-            "compute": work / self.macs_per_s["float32"],
+            "compute": work / (self.macs_per_s.get(dtype_name(operation.dtype)) or self.macs_per_s["float32"]),
             level: moved / self.bytes_per_s[level],
             "overhead": self.overhead_s,
         }
@@ -70,6 +73,11 @@ class Limits:
     def to_dict(self) -> dict[str, Any]:
         """As JSON keeps it."""
         return asdict(self)
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """ "bfloat16" of torch.bfloat16."""
+    return str(dtype).removeprefix("torch.")
 
 
 def measure_limits() -> Limits:

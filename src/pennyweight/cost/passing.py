@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -14,14 +13,15 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.parameter import is_lazy
 
-from pennyweight.core.errors import InputError, PennyweightError, received
+from pennyweight.core.errors import InputError, PennyweightError
 from pennyweight.cost.copying import on_fake, on_meta, slow_attention, whole
 from pennyweight.cost.failures import explain
+from pennyweight.cost.inputs import random_input, whole_sizes
 from pennyweight.cost.traffic import tensors
 from pennyweight.cost.untouched import untouched
 from pennyweight.cost.watch import OnMeta, Operation, Watch
 
-__all__ = ["Passed", "forward_pass", "whole_sizes"]
+__all__ = ["Passed", "forward_pass"]
 
 FAKE_NOTE = "does not run on meta tensors; counted on fake tensors of the processor"
 REAL_NOTE = "does not run without values (its control flow depends on them); counted on a real forward pass of a copy"
@@ -72,20 +72,6 @@ def forward_pass(model: nn.Module, input_shape: Sequence[int], *, batch: int = 1
     raise InputError(explain(shape, cause, ran.failure if ran else None)) from cause
 
 
-def whole_sizes(input_shape: Sequence[int], batch: int = 1) -> tuple[int, ...]:
-    """(batch, *input_shape), whatever kind of whole numbers they are. Raises InputError for anything else."""
-    try:
-        sizes = tuple(map(operator.index, (batch, *input_shape)))
-    except TypeError:
-        sizes = ()
-    if len(sizes) < 2 or min(sizes) < 1:
-        raise InputError(
-            "an input's shape and a batch are whole numbers of at least 1, such as (3, 224, 224) and 1, not "
-            f"{received(input_shape)} and {received(batch)}"
-        )
-    return sizes
-
-
 def _ways(
     model: nn.Module,
 ) -> Iterator[tuple[Callable[[], tuple[nn.Module, AbstractContextManager[Any]]], tuple[str, ...]]]:
@@ -114,20 +100,14 @@ def _settle_lazy_layers(model: nn.Module, place: AbstractContextManager[Any], si
     """A first pass gives lazy layers their sizes: to draw their weights is no part of what the network costs."""
     if any(is_lazy(tensor) for tensor in (*model.parameters(), *model.buffers())):
         with place, torch.no_grad(), suppress(Exception):  # what fails here fails again where it is watched
-            model(_input(model, sizes))
-
-
-def _input(model: nn.Module, sizes: Sequence[int]) -> Tensor:
-    known = [parameter for parameter in model.parameters() if not is_lazy(parameter)]
-    dtype = next((parameter.dtype for parameter in known if parameter.is_floating_point()), torch.float32)
-    return torch.rand(*sizes, device=next((parameter.device for parameter in known), None)).to(dtype)
+            model(random_input(model, sizes))
 
 
 def _run(watch: Watch, place: AbstractContextManager[Any], sizes: Sequence[int], backward: bool) -> None:
     with ExitStack() as stack:
         # The place is also for tensors that forward makes for itself.
         stack.enter_context(place)
-        x = _input(watch.model, sizes)
+        x = random_input(watch.model, sizes)
         for context in (torch.set_grad_enabled(backward), watch.watching(), watch):
             stack.enter_context(context)
         watch.liveness.born(x)

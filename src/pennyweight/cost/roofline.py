@@ -6,19 +6,21 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+import torch
+
 from pennyweight.core.heap import keeping_memory
 from pennyweight.cost.count import Cost
 from pennyweight.cost.kinds import kind_of
-from pennyweight.cost.limits import Limits, measure_limits
+from pennyweight.cost.limits import Limits, dtype_name, measure_limits
 from pennyweight.cost.machine_profile import MachineProfile, learned, profile_now
 from pennyweight.cost.microbenchmarks import Case, Microbenchmarks
 from pennyweight.cost.watch import Operation
 
-__all__ = ["LayerTime", "measure_machine", "operation_seconds", "predict", "profile_of"]
+__all__ = ["LayerTime", "measure_machine", "operation_seconds", "predict", "profile_of", "time_notes"]
 
 ROUNDS = 7
-ITEM_BYTES = 4
-"""Of a number: profiles are of float32."""
+TIMED = torch.float32
+"""What operators are timed with for a profile."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +63,8 @@ def predict(cost: Cost, profile: MachineProfile) -> tuple[LayerTime, ...]:
 def operation_seconds(operation: Operation, profile: MachineProfile) -> float:
     """What operators of its kind and near its size took; the roofline for a kind that was not timed.
 
-    Beyond the sizes that were timed it is what their growth makes of it, and the roofline at least.
+    Beyond the sizes that were timed it is what their growth makes of it, and the roofline at least. In another
+    precision it is that of float32.
     """
     if operation.name == "convolution" and operation.settings[-1]:
         return _known_seconds(operation, profile) + _known_seconds(_copy_of_input(operation), profile)
@@ -71,7 +74,7 @@ def operation_seconds(operation: Operation, profile: MachineProfile) -> float:
 def _copy_of_input(operation: Operation) -> Operation:
     """What the library does before it convolves an image that lies scattered."""
     shape = operation.inputs[0]
-    size = ITEM_BYTES * math.prod(shape)
+    size = operation.dtype.itemsize * math.prod(shape)
     return replace(
         operation,
         name="clone",
@@ -86,6 +89,8 @@ def _copy_of_input(operation: Operation) -> Operation:
 
 
 def _known_seconds(operation: Operation, profile: MachineProfile) -> float:
+    if not _as_timed(operation.dtype):  # its rate alone tells less: light layers take as long in bfloat16
+        return _known_seconds(_in_float32(operation), profile)
     kind = kind_of(operation)
     known = profile.times.get(kind.name)
     floor = profile.limits.seconds(operation)
@@ -99,7 +104,27 @@ def _timed(operation: Operation, profile: MachineProfile) -> bool:
     """Whether the profile knows operators of its kind and near its size."""
     kind = kind_of(operation)
     known = profile.times.get(kind.name)
-    return known is not None and known.reaches(kind.features)
+    return known is not None and known.reaches(kind.features) and _as_timed(operation.dtype)
+
+
+def _as_timed(dtype: torch.dtype) -> bool:
+    """Whole numbers are taken for what was timed: what little is done with them goes by its bytes."""
+    return dtype is TIMED or not (dtype.is_floating_point or dtype.is_complex)
+
+
+def _in_float32(operation: Operation) -> Operation:
+    """The same operator on the same shapes."""
+    larger = TIMED.itemsize / operation.dtype.itemsize
+    moved = {name: round(larger * getattr(operation, name)) for name in ("bytes_read", "bytes_written")}
+    return replace(operation, dtype=TIMED, **moved)
+
+
+def time_notes(cost: Cost) -> tuple[str, ...]:
+    """What is to be said of predicted milliseconds where a network does not compute with what was timed."""
+    others = {dtype_name(one.dtype) for one in cost.operations if one.macs and not _as_timed(one.dtype)}
+    if not others:
+        return ()
+    return (f"computes in {', '.join(sorted(others))}, which was not timed; the predicted time is that of float32",)
 
 
 def profile_of(cases: Iterable[Case], limits: Limits) -> MachineProfile:

@@ -16,6 +16,7 @@ from torch import nn
 from pennyweight.core.errors import InputError
 from pennyweight.core.heap import keeping_memory
 from pennyweight.cost.copying import whole
+from pennyweight.cost.inputs import random_input
 from pennyweight.cost.machine_profile import MachineProfile
 from pennyweight.cost.microbenchmarks import Case, Microbenchmarks
 from pennyweight.cost.roofline import operation_seconds
@@ -63,7 +64,7 @@ def time_networks(
     anchors = Microbenchmarks(ANCHORS) if profile is not None else None
     times: list[list[float]] = [[] for _ in ready]
     with torch.no_grad(), untouched(*models):
-        inputs = [_input(model, batch, shape) for model, shape in zip(ready, shapes, strict=True)]
+        inputs = [random_input(model, (batch, *shape)) for model, shape in zip(ready, shapes, strict=True)]
         for repeat in range(repeats + WARM_UP):
             kept = repeat >= WARM_UP
             if anchors is not None:
@@ -77,11 +78,6 @@ def time_networks(
                     spent.append(1000 * (time.perf_counter() - started))
     drift = None if anchors is None or profile is None else _drift(anchors.cases, profile)
     return tuple(_timing(spent, batch, drift) for spent in times)
-
-
-def _input(model: nn.Module, batch: int, shape: Sequence[int]) -> torch.Tensor:
-    weight = next((p for p in model.parameters() if p.is_floating_point()), torch.zeros(()))
-    return torch.rand(batch, *shape, device=weight.device).to(weight.dtype)
 
 
 def _timing(spent: Sequence[float], batch: int, drift: float | None) -> Timing:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import torch
@@ -19,7 +18,7 @@ from torch.utils._device import _device_constructors
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pennyweight.cost.direct import Direct, operator_of
-from pennyweight.cost.formulas import base_name, formula
+from pennyweight.cost.formulas import base_name, formula, of_complex
 from pennyweight.cost.liveness import Liveness
 from pennyweight.cost.quick import QUICK
 from pennyweight.cost.traffic import tensors, traffic
@@ -50,14 +49,10 @@ class Operation:
     settings: tuple[Any, ...]
     """What tells two calls of these shapes apart in time: of a convolution, stride, dilation, transposed, groups, and
     whether its input lies scattered, so that the library copies it first."""
+    dtype: torch.dtype
+    """What it computes with: of its first operand that is no whole number, else of its first."""
     sources: tuple[int | None, ...] = ()
     """For each of `inputs` the place of the operator that last wrote it; None for weights and the network's input."""
-
-    @property
-    def item_bytes(self) -> int:
-        """Of each number that it touches."""
-        elements = prod(self.output) + sum(map(prod, self.inputs))
-        return (self.bytes_read + self.bytes_written) // max(1, elements)
 
 
 @dataclass(frozen=True)
@@ -115,7 +110,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if type(x) is not Tensor or torch.is_grad_enabled() or torch._C._functorch.peek_interpreter_stack() is not None:
             return NotImplemented
         with torch._C._DisableTorchDispatch(), torch._C.DisableTorchFunction():  # modes look at every shape asked for
-            found = direct(layer, x) if x.is_meta else None
+            found = direct(layer, x) if x.is_meta and not x.is_complex() else None
             if found is None:
                 return NotImplemented
             func, args = found
@@ -133,6 +128,8 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             macs, ops = 0, 0
         else:
             macs, ops = how(args, kwargs, out)
+            if made and made[0].is_complex():
+                macs, ops = of_complex(macs, ops)
         bytes_read, bytes_written = traffic(func, args, operands, made)
         read, written = ([tensor.untyped_storage()._cdata for tensor in touched] for touched in (operands, made))
         sources = tuple(map(self.writers.get, read))
@@ -152,6 +149,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 tuple(tuple(tensor.shape) for tensor in operands),
                 tuple(made[0].shape) if made else (),
                 _settings(args) if base_name(func) == "convolution" else (),
+                _dtype(operands or made),
                 sources,
             )
         )
@@ -201,7 +199,9 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 def _quick(func: Any, args: tuple[Any, ...]) -> Any:
     rule = QUICK.get(func.overloadpacket)
-    return NotImplemented if rule is None or not args[0].is_meta else rule(args)
+    if rule is None or not args[0].is_meta or args[0].is_complex():  # which many operators refuse
+        return NotImplemented
+    return rule(args)
 
 
 def _first_shape(*values: Any) -> Shape | None:
@@ -211,6 +211,10 @@ def _first_shape(*values: Any) -> Shape | None:
             if found := tensors(value):
                 return tuple(found[0].shape)
     return None
+
+
+def _dtype(touched: Sequence[Tensor]) -> torch.dtype:
+    return next((t.dtype for t in touched if t.is_floating_point() or t.is_complex()), touched[0].dtype)
 
 
 def _settings(args: tuple[Any, ...]) -> tuple[Any, ...]:

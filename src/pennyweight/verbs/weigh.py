@@ -13,6 +13,7 @@ from torch import nn
 from pennyweight import zoo
 from pennyweight.core.errors import InputError
 from pennyweight.cost import Cost, Finding, LayerTime, MachineProfile, Timing, count, lint, predict, time_networks
+from pennyweight.cost.roofline import time_notes
 from pennyweight.verbs.weighable import Weighable, open_weighable
 
 __all__ = ["Weighed", "weigh", "weigh_all"]
@@ -119,7 +120,7 @@ def weigh_all(
     return tuple(
         Weighed(
             name=network.name,
-            cost=found,
+            cost=dataclasses.replace(found, notes=(*found.notes, *time_notes(found))) if profile else found,
             times=_predicted(found, profile, timing) if profile else (),
             findings=lint(found, profile),
             timing=timing,

@@ -20,7 +20,7 @@ from pennyweight.core.manifest import Manifest
 from pennyweight.core.run import Run
 from pennyweight.core.scene_manifest import SceneManifest
 from pennyweight.cost.dead import dead_depthwise
-from pennyweight.cost.passing import whole_sizes
+from pennyweight.cost.inputs import whole_sizes
 from pennyweight.runtime import Bundle
 from pennyweight.runtime.scene_bundle import SceneBundle
 from pennyweight.verbs.load import open_trained, preprocess_of, restore
