@@ -177,6 +177,47 @@ def test_an_operator_without_a_formula_is_named_and_counted() -> None:
     assert count(nn.Sequential(nn.Linear(4, 3), Odd()), (4,)).uncounted == {"aten.sort": 2}
 
 
+def test_an_einsum_over_one_counts_as_over_two() -> None:
+    class Summed(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.einsum("bi,bj->ij", x, x) if x.sum() > -1e9 or not self.training else x
+
+    model = Summed()
+    assert count(model, (4,), batch=2).macs == 2 * count(model, (4,)).macs == 2 * 16  # in a real pass too
+
+
+LOOKS = {
+    "transpose_": lambda x: x.clone().transpose_(1, 2).squeeze_(0).t_().unsqueeze_(0).swapaxes_(0, 1).add_(1),
+    "profiler": lambda x: recorded(x),
+    "fold": lambda x: F.fold(F.unfold(x[:, None], 2), x.shape[1:], 2),
+    "sampled": lambda x: F.grid_sample(x[:, None], x[:, :2, :2].unsqueeze(0), align_corners=False),
+    "added": lambda x: x.flatten().scatter_add(0, torch.zeros(16, dtype=torch.long), x.flatten()),
+}
+
+
+def recorded(x: Tensor) -> Tensor:
+    with torch.profiler.record_function("here"):
+        return x + 1
+
+
+@pytest.mark.parametrize("kind", LOOKS)
+def test_what_only_looks_or_moves_is_not_uncounted(kind: str) -> None:
+    class Does(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return LOOKS[kind](x)
+
+    assert count(Does(), (4, 4)).uncounted == {}
+
+
+def test_a_view_in_place_costs_nothing() -> None:
+    class Views(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.transpose_(1, 2).unsqueeze_(0)
+
+    cost = count(Views(), (4, 4))
+    assert (cost.ops, cost.bytes_read, cost.bytes_written, cost.uncounted) == (0, 0, 0, {})
+
+
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("peer", ["resnet18", "vit_b_16", "efficientnet_b0", "shufflenet_v2_x0_5"])
 def test_other_libraries_networks_are_counted_whole(peer: str, training: bool) -> None:

@@ -69,6 +69,8 @@ BY_HAND = {
     "matrix times vector": (Call(lambda m, x: x[0] @ x[0, 0]), (4, 6), 24),
     "dot": (Call(lambda m, x: torch.dot(x[0], x[0])), (6,), 6),
     "einsum": (Call(lambda m, x: torch.einsum("bij,bkj->bik", x, x)), (4, 6), 4 * 4 * 6),
+    "einsum of one": (Call(lambda m, x: torch.einsum("bi,bj->bij", x, x)), (6,), 6 * 6),
+    "einsum, plain": (Call(lambda m, x: torch.einsum("bi,bi->bi", x, x)), (6,), 0),
     "outer": (Call(lambda m, x: torch.outer(x[0], x[0])), (6,), 0),
     "bilinear": (Call(lambda m, x: m.two(x, x), two=nn.Bilinear(6, 6, 3)), (6,), 3 * 36 + 3 * 6),
     "q@k": (Call(lambda m, x: (heads(x) @ heads(x).mT).softmax(-1) @ heads(x)), (T, D), PRODUCTS),

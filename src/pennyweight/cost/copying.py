@@ -26,9 +26,9 @@ def on_meta(model: nn.Module) -> nn.Module:
     return _copied(model, _Shadows(_empty))
 
 
-def on_fake(model: nn.Module, mode: FakeTensorMode) -> tuple[nn.Module, FakeTensorMode]:
+def on_fake(model: nn.Module, mode: FakeTensorMode) -> nn.Module:
     """The same of fake tensors, which know their device; they live in `mode`."""
-    return _copied(model, _Shadows(lambda tensor: mode.from_tensor(tensor.detach()))), mode
+    return _copied(model, _Shadows(lambda tensor: mode.from_tensor(tensor.detach())))
 
 
 def whole(model: nn.Module) -> nn.Module:

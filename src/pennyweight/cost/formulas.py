@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pennyweight.cost.operators import MOVES, PER_INPUT, PER_OUTPUT, SOFTMAX
+from pennyweight.cost.operators import MOVES, PER_INPUT, PER_OUTPUT, SOFTMAX, UNTOUCHED
 
-__all__ = ["Work", "base_name", "formula", "of_complex"]
+__all__ = ["Work", "base_name", "formula", "looks_on", "of_complex", "outer"]
 
 
 class Work(NamedTuple):
@@ -44,12 +44,19 @@ def base_name(operator: Any) -> str:
 
 
 @cache
+def looks_on(operator: Any) -> bool:
+    """Whether it touches no value: a view, in place too (`transpose_`), or bookkeeping."""
+    views = operator.is_view or torch.Tag.inplace_view in operator.tags
+    return views or base_name(operator) in UNTOUCHED
+
+
+@cache
 def formula(operator: Any) -> Formula | None:
     """How the work of an overload (`torch.ops.aten.add.Tensor`) is found; None for one that has no formula here."""
     name = base_name(operator)
     if name in PRODUCTS:
         return PRODUCTS[name]
-    if name in MOVES or operator.is_view:
+    if name in MOVES or looks_on(operator):
         return lambda args, kwargs, out: NOTHING
     if name in PER_OUTPUT:
         return _each(_output_elements, PER_OUTPUT[name])
@@ -111,6 +118,12 @@ def _deform_conv(args: Arguments, kwargs: Mapping[str, Any], out: Tensor) -> Wor
     macs = out.numel() * prod(args[1].shape[1:])
     samples = out.numel() // out.shape[1] * args[0].shape[1] * prod(args[1].shape[2:])
     return _product(macs, 8 * samples + out.numel())
+
+
+def outer(args: Arguments, out: Tensor) -> Work:
+    """A matrix product over one, which torch does as a plain one: (…, n, 1) times (…, 1, m); else that plain one."""
+    wider = out.numel() > max(args[0].numel(), args[1].numel())
+    return _product(out.numel()) if wider else Work(0, out.numel())
 
 
 def _mm(args: Arguments, kwargs: Mapping[str, Any], out: Tensor) -> Work:
@@ -225,30 +238,33 @@ def _adaptive_pool(args: Arguments, kwargs: Mapping[str, Any], out: Any) -> Work
     return Work(0, args[0].numel() + first.numel())
 
 
+def _added(args: Arguments, kwargs: Mapping[str, Any], out: Any) -> Work:
+    """Each element of the source is added to a place of the first operand."""
+    return Work(0, int(args[3].numel()))
+
+
+SAMPLED = {0: {2: 7, 3: 15}, 1: {2: 0, 3: 0}, 2: {2: 31}}
+"""Bilinear, nearest, bicubic -> dimensions -> operations for each place that is sampled."""
+
+
+def _sampled(args: Arguments, kwargs: Mapping[str, Any], out: Tensor) -> Work:
+    return Work(0, SAMPLED[args[2]][out.dim() - 2] * out.numel())
+
+
 def _bag(args: Arguments, kwargs: Mapping[str, Any], out: Any) -> Work:
     """The rows that the indices name, added up."""
     return Work(0, args[1].numel() * int(args[0].shape[1]))
 
 
 PRODUCTS: dict[str, Formula] = {
-    "convolution": _convolution,
-    "convolution_overrideable": _convolution,
-    "_convolution": _convolution,
+    **dict.fromkeys(("convolution", "convolution_overrideable", "_convolution"), _convolution),
     "torchvision::deform_conv2d": _deform_conv,
-    "mm": _mm,
-    "bmm": _mm,
-    "mv": _mm,
-    "_int_mm": _mm,
-    "_scaled_mm": _mm,
-    "addmm": _addmm,
-    "_addmm_activation": _addmm,
-    "addmv": _addmm,
-    "baddbmm": _addmm,
+    **dict.fromkeys(("mm", "bmm", "mv", "_int_mm"), _mm),
+    **dict.fromkeys(("_scaled_mm", "_grouped_mm", "_scaled_grouped_mm", "_weight_int8pack_mm"), _mm),
+    **dict.fromkeys(("addmm", "_addmm_activation", "addmv", "baddbmm"), _addmm),
     "addbmm": _addbmm,
-    "dot": _dot,
-    "vdot": _dot,
-    "linear": _linear,
-    "mkldnn_linear": _linear,
+    **dict.fromkeys(("dot", "vdot"), _dot),
+    **dict.fromkeys(("linear", "mkldnn_linear"), _linear),
     "_trilinear": _trilinear,
     "_scaled_dot_product_flash_attention_for_cpu": _attention,
     "_scaled_dot_product_flash_attention": _attention,
@@ -272,16 +288,13 @@ OTHERS: dict[str, Formula] = {
     "batch_norm_stats": _norm(4),
     "native_group_norm": _norm(4),
     "native_layer_norm": _layer_norm,
-    "max_pool2d_with_indices": _window(2),
-    "max_pool3d_with_indices": _window(3),
-    "avg_pool1d": _window(1),
-    "avg_pool2d": _window(2),
-    "avg_pool3d": _window(3),
-    "_adaptive_avg_pool2d": _adaptive_pool,
-    "_adaptive_avg_pool3d": _adaptive_pool,
-    "adaptive_max_pool2d": _adaptive_pool,
-    "adaptive_max_pool3d": _adaptive_pool,
+    **{f"max_pool{n}d_with_indices": _window(n) for n in (2, 3)},
+    **{f"avg_pool{n}d": _window(n) for n in (1, 2, 3)},
+    **{f"_adaptive_avg_pool{n}d": _adaptive_pool for n in (2, 3)},
+    **{f"adaptive_max_pool{n}d": _adaptive_pool for n in (2, 3)},
     "_cdist_forward": _cdist,
+    **dict.fromkeys(("index_add", "scatter_add", "scatter_reduce"), _added),
+    **dict.fromkeys(("grid_sampler_2d", "grid_sampler_3d"), _sampled),
     "_embedding_bag": _bag,
     "_embedding_bag_forward_only": _bag,
 }

@@ -1,6 +1,6 @@
 """Operators with so much arithmetic for each element, and operators that have none."""
 
-__all__ = ["MOVES", "PER_INPUT", "PER_OUTPUT", "SOFTMAX"]
+__all__ = ["MOVES", "PER_INPUT", "PER_OUTPUT", "SOFTMAX", "UNTOUCHED"]
 
 SOFTMAX = 5
 """Operations an element: largest, difference, exp, sum, division."""
@@ -35,6 +35,13 @@ PER_OUTPUT: dict[str, int] = {
     "normal": 1,
     "rand": 1,
     "randn": 1,
+    "rand_like": 1,
+    "randn_like": 1,
+    "randint_like": 1,
+    "randint": 1,
+    "exponential": 1,
+    "floor_divide": 1,
+    "rrelu_with_noise": 2,
     "_softmax": SOFTMAX,
     "_safe_softmax": SOFTMAX,
     "_masked_softmax": SOFTMAX + 1,
@@ -77,32 +84,62 @@ PER_INPUT: dict[str, int] = {
     "cumsum": 1,
     "cumprod": 1,
     "_fused_rms_norm": 4,
+    "norm": 2,
+    "count_nonzero": 1,
+    "cummax": 1,
+    "cummin": 1,
+    "col2im": 1,
+    "_weight_norm_interface": 3,
 }
 """Operations for each element of the first operand."""
 
-MOVES = frozenset(
+UNTOUCHED = frozenset(
     {
         "_unsafe_view",
         "as_strided",
         "_reshape_alias",
-        "_reshape_copy",
         "unsafe_split",
         "unsafe_split_with_sizes",
         "unsafe_chunk",
-        "view_copy",
         "lift",
         "lift_fresh",
-        "lift_fresh_copy",
         "detach",
         "alias",
         "set",
-        "_local_scalar_dense",
         "is_same_size",
         "prim::device",
-        "equal",
+        "resize",
+        "empty",
+        "empty_like",
+        "empty_strided",
+        "empty_permuted",
+        "new_empty",
+        "new_empty_strided",
         "_assert_async",
         "_assert_scalar",
         "_assert_tensor_metadata",
+        "sym_size",
+        "sym_stride",
+        "sym_numel",
+        "sym_storage_offset",
+        "dense_dim",
+        "sparse_dim",
+        "is_pinned",
+        "profiler::_record_function_enter",
+        "profiler::_record_function_enter_new",
+        "profiler::_record_function_exit",
+        "_functional_assert_async",
+    }
+)
+"""Operators that touch no value."""
+
+MOVES = UNTOUCHED | frozenset(
+    {
+        "_reshape_copy",
+        "view_copy",
+        "lift_fresh_copy",
+        "_local_scalar_dense",
+        "equal",
         "cat",
         "stack",
         "clone",
@@ -152,12 +189,6 @@ MOVES = frozenset(
         "split_with_sizes_copy",
         "arange",
         "linspace",
-        "empty",
-        "empty_like",
-        "empty_strided",
-        "empty_permuted",
-        "new_empty",
-        "new_empty_strided",
         "new_zeros",
         "new_ones",
         "new_full",
@@ -171,7 +202,33 @@ MOVES = frozenset(
         "zero",
         "eye",
         "scalar_tensor",
-        "resize",
+        "_to_dense",
+        "to_padded_tensor",
+        "_jagged_to_padded_dense_forward",
+        "_padded_dense_to_jagged_forward",
+        "_pack_padded_sequence",
+        "_unsafe_index",
+        "_unsafe_index_put",
+        "masked_select",
+        "nonzero",
+        "nonzero_static",
+        "diag_embed",
+        "diagonal_copy",
+        "diagonal_scatter",
+        "as_strided_copy",
+        "as_strided_scatter",
+        "block_diag",
+        "permute_copy",
+        "transpose_copy",
+        "t_copy",
+        "squeeze_copy",
+        "unsqueeze_copy",
+        "narrow_copy",
+        "alias_copy",
+        "max_unpool2d",
+        "max_unpool3d",
+        "rot90",
+        "complex",
     }
 )
 """Operators that only move, make or look at values: no arithmetic."""

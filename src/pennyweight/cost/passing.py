@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,10 @@ from pennyweight.core.errors import InputError, PennyweightError
 from pennyweight.cost.copying import on_fake, on_meta, slow_attention, whole
 from pennyweight.cost.failures import explain
 from pennyweight.cost.inputs import random_input, whole_sizes
+from pennyweight.cost.places import OnMeta, Place
 from pennyweight.cost.traffic import tensors
 from pennyweight.cost.untouched import untouched
-from pennyweight.cost.watch import OnMeta, Operation, Watch
+from pennyweight.cost.watch import Operation, Watch
 
 __all__ = ["Passed", "forward_pass"]
 
@@ -59,8 +60,8 @@ def forward_pass(model: nn.Module, input_shape: Sequence[int], *, batch: int = 1
                 with untouched(model):
                     copied, place = make()
                     _settle_lazy_layers(copied, place, sizes)
-                    watch = Watch(copied)
-                    _run(watch, place, sizes, backward)
+                    watch = Watch(copied, place)
+                    _run(watch, sizes, backward)
             except PennyweightError:
                 raise
             except Exception as error:
@@ -74,12 +75,16 @@ def forward_pass(model: nn.Module, input_shape: Sequence[int], *, batch: int = 1
 
 def _ways(
     model: nn.Module,
-) -> Iterator[tuple[Callable[[], tuple[nn.Module, AbstractContextManager[Any]]], tuple[str, ...]]]:
+) -> Iterator[tuple[Callable[[], tuple[nn.Module, Place]], tuple[str, ...]]]:
     """What makes a copy and the place that it runs in, and what is to be noted of it; the quickest first."""
     yield lambda: (on_meta(model), OnMeta()), ()
-    yield lambda: on_fake(model, FakeTensorMode(allow_non_fake_inputs=True)), (FAKE_NOTE,)
+    yield lambda: _among_fakes(model, FakeTensorMode(allow_non_fake_inputs=True)), (FAKE_NOTE,)
     if not any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
-        yield lambda: (whole(model), nullcontext()), (REAL_NOTE,)
+        yield lambda: (whole(model), Place()), (REAL_NOTE,)
+
+
+def _among_fakes(model: nn.Module, mode: FakeTensorMode) -> tuple[nn.Module, Place]:
+    return on_fake(model, mode), Place(mode)
 
 
 def _passed(watch: Watch, notes: tuple[str, ...]) -> Passed:
@@ -96,17 +101,17 @@ def _passed(watch: Watch, notes: tuple[str, ...]) -> Passed:
     )
 
 
-def _settle_lazy_layers(model: nn.Module, place: AbstractContextManager[Any], sizes: Sequence[int]) -> None:
+def _settle_lazy_layers(model: nn.Module, place: Place, sizes: Sequence[int]) -> None:
     """A first pass gives lazy layers their sizes: to draw their weights is no part of what the network costs."""
     if any(is_lazy(tensor) for tensor in (*model.parameters(), *model.buffers())):
         with place, torch.no_grad(), suppress(Exception):  # what fails here fails again where it is watched
             model(random_input(model, sizes))
 
 
-def _run(watch: Watch, place: AbstractContextManager[Any], sizes: Sequence[int], backward: bool) -> None:
+def _run(watch: Watch, sizes: Sequence[int], backward: bool) -> None:
     with ExitStack() as stack:
         # The place is also for tensors that forward makes for itself.
-        stack.enter_context(place)
+        stack.enter_context(watch.place)
         x = random_input(watch.model, sizes)
         for context in (torch.set_grad_enabled(backward), watch.watching(), watch):
             stack.enter_context(context)

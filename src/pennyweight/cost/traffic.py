@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from pennyweight.cost.formulas import base_name
+from pennyweight.cost.formulas import base_name, looks_on
 
 __all__ = ["Traffic", "tensors", "traffic"]
 
@@ -23,35 +23,6 @@ class Traffic(NamedTuple):
     bytes_read: int
     bytes_written: int
 
-
-UNTOUCHED = frozenset(
-    {
-        "_unsafe_view",
-        "as_strided",
-        "_reshape_alias",
-        "unsafe_split",
-        "unsafe_split_with_sizes",
-        "unsafe_chunk",
-        "lift",
-        "lift_fresh",
-        "detach",
-        "alias",
-        "set",
-        "is_same_size",
-        "prim::device",
-        "resize",
-        "empty",
-        "empty_like",
-        "empty_strided",
-        "empty_permuted",
-        "new_empty",
-        "new_empty_strided",
-        "_assert_async",
-        "_assert_scalar",
-        "_assert_tensor_metadata",
-    }
-)
-"""Operators that touch no value."""
 
 LIKE = frozenset({"zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full", "fill", "zero"})
 RANDOM = frozenset({"bernoulli", "uniform", "normal", "exponential"})
@@ -68,7 +39,7 @@ SINGLE = (int, float, NoneType)
 def traffic(operator: Any, args: Sequence[Any], operands: Sequence[Tensor], made: Sequence[Tensor]) -> Traffic:
     """What a call of `operator` reads and writes; `operands` and `made` are the tensors that go in and come out."""
     name = base_name(operator)
-    if operator.is_view or name in UNTOUCHED:
+    if looks_on(operator):
         return Traffic(0, 0)
     written = sum(map(_bytes, made))
     if name.startswith("_foreach"):  # which write their first list in place and give nothing back

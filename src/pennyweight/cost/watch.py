@@ -9,27 +9,24 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.module import _has_any_global_hook
 from torch.nn.parameter import is_lazy
-from torch.overrides import TorchFunctionMode
-from torch.utils._device import _device_constructors
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pennyweight.cost.direct import Direct, operator_of
-from pennyweight.cost.formulas import base_name, formula, of_complex
+from pennyweight.cost.formulas import base_name, formula, of_complex, outer
 from pennyweight.cost.liveness import Liveness
+from pennyweight.cost.places import Place
 from pennyweight.cost.quick import QUICK
 from pennyweight.cost.traffic import tensors, traffic
 from pennyweight.cost.workspace import backward_bytes, forward_bytes
 
-__all__ = ["OnMeta", "Operation", "Watch"]
+__all__ = ["Operation", "Watch"]
 
 aten = torch.ops.aten
 
 Shape = tuple[int, ...]
-CONSTRUCTORS = frozenset(_device_constructors())  # whose results torch.device("meta") would put there too
 
 
 @dataclass(slots=True)
@@ -71,9 +68,10 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     A model whose tensors are on the meta device runs through with shapes alone.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, place: Place) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.model = model
+        self.place = place
         self.stack: list[str] = [""]
         self.operations: list[Operation] = []
         self.writers: dict[int, int] = {}  # storage -> place of the operator that last wrote it
@@ -127,7 +125,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.uncounted[func._schema.name.replace("::", ".")] += 1
             macs, ops = 0, 0
         else:
-            macs, ops = how(args, kwargs, out)
+            macs, ops = outer(args, out) if self.place.in_einsum and func is aten.mul.Tensor else how(args, kwargs, out)
             if made and made[0].is_complex():
                 macs, ops = of_complex(macs, ops)
         bytes_read, bytes_written = traffic(func, args, operands, made)
@@ -222,55 +220,6 @@ def _settings(args: tuple[Any, ...]) -> tuple[Any, ...]:
     orders = {4: torch.channels_last, 5: torch.channels_last_3d}
     whole = x.is_contiguous() or (x.dim() in orders and x.is_contiguous(memory_format=orders[x.dim()]))
     return tuple(stride), tuple(dilation), transposed, groups, not whole
-
-
-class OnMeta(TorchFunctionMode):
-    """Puts what a model makes for itself on the meta device too, and keeps attention whole there.
-
-    It would come apart into products whose memory and traffic the operator of a processor does not have.
-    """
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if func is F.scaled_dot_product_attention:
-            return _fused(*args, **kwargs)
-        if func in CONSTRUCTORS and kwargs.get("device") is None:
-            kwargs["device"] = "meta"
-        return func(*args, **kwargs)
-
-
-def _fused(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attn_mask: Tensor | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-) -> Tensor:
-    """Fused where torch's own choice on a processor would be (ATen/native/transformers/sdp_utils_cpp.cpp)."""
-    same = query.dim() == key.dim() == value.dim() == 4 and query.shape[:2] == key.shape[:2] == value.shape[:2]
-    able = (
-        same
-        and query.device.type == "meta"
-        and query.shape[-1] == key.shape[-1] == value.shape[-1]
-        and 0 not in (query.shape[-2], key.shape[-2])
-        and dropout_p == 0
-        and not (attn_mask is not None and (attn_mask.requires_grad or attn_mask.dim() not in (2, 4) or is_causal))
-    )
-    if not able:
-        return F.scaled_dot_product_attention(
-            query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
-        )
-    if attn_mask is not None and attn_mask.dtype == torch.bool:
-        attn_mask = torch.zeros_like(attn_mask, dtype=query.dtype).masked_fill_(attn_mask.logical_not(), -torch.inf)
-    out: Tensor = aten._scaled_dot_product_flash_attention_for_cpu(
-        query, key, value, dropout_p, is_causal, attn_mask=attn_mask, scale=scale
-    )[0]
-    return out
 
 
 def _held(modules: Iterable[nn.Module]) -> Iterator[Tensor]:

@@ -1,0 +1,100 @@
+"""Where a copy of a model runs: on the meta device, among fake tensors, or as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.overrides import TorchFunctionMode
+from torch.utils._device import _device_constructors
+
+__all__ = ["OnMeta", "Place"]
+
+aten = torch.ops.aten
+
+CONSTRUCTORS = frozenset(_device_constructors())  # whose results torch.device("meta") would put there too
+
+
+class Place(TorchFunctionMode):
+    """Where a copy runs, in `mode` where there is one: with what it makes for itself.
+
+    Knows when an einsum is being done: where it sums over one, torch makes a plain product of its matrix product.
+    """
+
+    def __init__(self, mode: FakeTensorMode | None = None) -> None:
+        super().__init__()
+        self.mode = mode
+        self.in_einsum = False
+
+    def __enter__(self) -> Self:
+        if self.mode is not None:
+            self.mode.__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
+        if self.mode is not None:
+            self.mode.__exit__(*error)
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        self.in_einsum = func is torch.einsum
+        try:
+            return func(*args, **(kwargs or {}))
+        finally:
+            self.in_einsum = False
+
+
+class OnMeta(Place):
+    """Puts what a model makes for itself on the meta device too, and keeps attention whole there.
+
+    It would come apart into products whose memory and traffic the operator of a processor does not have.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func is F.scaled_dot_product_attention:
+            return _fused(*args, **kwargs)
+        if func in CONSTRUCTORS and kwargs.get("device") is None:
+            kwargs["device"] = "meta"
+        return super().__torch_function__(func, types, args, kwargs)
+
+
+def _fused(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """Fused where torch's own choice on a processor would be (ATen/native/transformers/sdp_utils_cpp.cpp)."""
+    same = query.dim() == key.dim() == value.dim() == 4 and query.shape[:2] == key.shape[:2] == value.shape[:2]
+    able = (
+        same
+        and query.device.type == "meta"
+        and query.shape[-1] == key.shape[-1] == value.shape[-1]
+        and 0 not in (query.shape[-2], key.shape[-2])
+        and dropout_p == 0
+        and not (attn_mask is not None and (attn_mask.requires_grad or attn_mask.dim() not in (2, 4) or is_causal))
+    )
+    if not able:
+        return F.scaled_dot_product_attention(
+            query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
+        )
+    if attn_mask is not None and attn_mask.dtype == torch.bool:
+        attn_mask = torch.zeros_like(attn_mask, dtype=query.dtype).masked_fill_(attn_mask.logical_not(), -torch.inf)
+    out: Tensor = aten._scaled_dot_product_flash_attention_for_cpu(
+        query, key, value, dropout_p, is_causal, attn_mask=attn_mask, scale=scale
+    )[0]
+    return out
