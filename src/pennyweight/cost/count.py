@@ -13,7 +13,7 @@ from torch import nn
 
 from pennyweight.core.errors import MissingPart
 from pennyweight.cost.conventions import CONVENTIONS
-from pennyweight.cost.inputs import whole_sizes
+from pennyweight.cost.inputs import Given, Inputs
 from pennyweight.cost.passing import forward_pass
 from pennyweight.cost.watch import Operation
 
@@ -115,21 +115,32 @@ def _without_collector() -> Iterator[None]:
 
 
 @_without_collector()
-def count(model: nn.Module, input_shape: Sequence[int], *, batch: int = 1, training_step: bool = False) -> Cost:
+def count(
+    model: nn.Module,
+    input_shape: Sequence[int] | None = None,
+    *,
+    batch: int = 1,
+    inputs: Inputs | None = None,
+    training_step: bool = False,
+) -> Cost:
     """Count a forward pass of `model` in its own mode (train or eval) on (batch, *input_shape); nothing is allocated.
+
+    In place of a shape, `inputs` are what to call it with: a tensor, a tuple by position or a dictionary by name, on
+    the meta device or with values, which matter only where it cannot be counted without. The batch is the first side
+    of the first tensor.
 
     The model is not touched: a copy on the meta device runs, or where it cannot run there a copy on real values, which
     `notes` says. `training_step` follows the memory of a forward and backward pass too. Raises InputError for an input
     that the model does not take, with the module that failed, what it received and what it said.
     """
-    batch, *sides = whole_sizes(input_shape, batch)
-    passed = forward_pass(model, sides, batch=batch)
+    given = Given.of(input_shape, batch, inputs)
+    passed = forward_pass(model, given)
     layers = tuple(_layers(passed.modules, passed.operations, passed.shapes))
     totals = {name: sum(getattr(layer, name) for layer in layers) for name in SUMS}
-    step = forward_pass(model, sides, batch=batch, backward=True) if training_step else None
+    step = forward_pass(model, given, backward=True) if training_step else None
     return Cost(
-        input_shape=tuple(sides),
-        batch=batch,
+        input_shape=given.sizes[1:],
+        batch=next(iter(given.sizes), 1),
         **totals,
         peak_activation_bytes=passed.peak_bytes,
         workspace_bytes=passed.workspace_bytes,

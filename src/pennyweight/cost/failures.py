@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from torch import nn
@@ -16,10 +15,10 @@ Norm = nn.modules.batchnorm._NormBase
 Conv = nn.modules.conv._ConvNd
 
 
-def explain(shape: Sequence[int], error: Exception, failure: Failure | None) -> str:
-    """One line about an input of `shape` (without the batch) that ended in `error`."""
+def explain(given: str, error: Exception, failure: Failure | None) -> str:
+    """One line about what was given to a network and ended in `error`."""
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-    said = f"the network does not take an input of {'x'.join(map(str, shape))}: "
+    said = f"the network does not take {given}: "
     if failure is None:
         return said + reason
     where = f"{type(failure.module).__name__}"
@@ -42,5 +41,5 @@ def _takes(module: nn.Module) -> str | None:
     if isinstance(module, nn.LayerNorm):
         return f"(…, {', '.join(map(str, module.normalized_shape))})"
     if isinstance(module, nn.Embedding | nn.EmbeddingBag):
-        return "whole numbers, not fractions"
+        return "whole numbers, from Python: weigh(…, inputs=torch.zeros(1, 128, dtype=torch.long))"
     return None

@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pennyweight.cost.inputs import Given
 from pennyweight.cost.kinds import Kind, kind_of
 from pennyweight.cost.passing import forward_pass
 from pennyweight.cost.watch import Operation
@@ -125,7 +126,7 @@ def _cases(make: Callable[[Draw], Made], draw: Draw, number: int) -> list[Case]:
         weights = sum(parameter.numel() for parameter in module.parameters())
         if prod(shape) > MOST_ELEMENTS or weights > MOST_WEIGHTS:
             continue
-        operations = forward_pass(module.eval(), shape[1:], batch=shape[0]).operations
+        operations = forward_pass(module.eval(), Given(sizes=shape)).operations
         largest = max(operations, key=lambda operation: operation.bytes_read + operation.bytes_written)
         if largest.macs > MOST_MACS or prod(largest.output) > MOST_ELEMENTS:
             continue

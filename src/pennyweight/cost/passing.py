@@ -16,7 +16,7 @@ from torch.nn.parameter import is_lazy
 from pennyweight.core.errors import InputError, PennyweightError
 from pennyweight.cost.copying import on_fake, on_meta, slow_attention, whole
 from pennyweight.cost.failures import explain
-from pennyweight.cost.inputs import random_input, whole_sizes
+from pennyweight.cost.inputs import Given
 from pennyweight.cost.places import OnMeta, Place
 from pennyweight.cost.traffic import tensors
 from pennyweight.cost.untouched import untouched
@@ -45,13 +45,11 @@ class Passed:
     notes: tuple[str, ...]
 
 
-def forward_pass(model: nn.Module, input_shape: Sequence[int], *, batch: int = 1, backward: bool = False) -> Passed:
-    """Run a copy of `model` on (batch, *input_shape), with `backward` a backward pass through all outputs as well.
+def forward_pass(model: nn.Module, given: Given, *, backward: bool = False) -> Passed:
+    """Call a copy of `model` with what is given, with `backward` a backward pass through all outputs as well.
 
     Raises InputError for an input that the model does not take.
     """
-    sizes = whole_sizes(input_shape, batch)
-    shape = sizes[1:]
     failures: list[tuple[Exception, Watch | None]] = []
     with torch.inference_mode(False), slow_attention(), _silent_fakes():
         for make, notes in _ways(model):
@@ -59,18 +57,18 @@ def forward_pass(model: nn.Module, input_shape: Sequence[int], *, batch: int = 1
             try:
                 with untouched(model):
                     copied, place = make()
-                    _settle_lazy_layers(copied, place, sizes)
+                    _settle_lazy_layers(copied, place, given)
                     watch = Watch(copied, place)
-                    _run(watch, sizes, backward)
+                    _run(watch, given, backward)
             except PennyweightError:
                 raise
             except Exception as error:
                 failures.append((error, watch))
             else:
-                return _passed(watch, notes)
+                return _passed(watch, (*given.notes, *notes))
     # What a real pass says is nearer to the model than what another device lacks.
     cause, ran = failures[-1] if len(failures) == 3 else failures[0]
-    raise InputError(explain(shape, cause, ran.failure if ran else None)) from cause
+    raise InputError(explain(str(given), cause, ran.failure if ran else None)) from cause
 
 
 def _ways(
@@ -101,22 +99,23 @@ def _passed(watch: Watch, notes: tuple[str, ...]) -> Passed:
     )
 
 
-def _settle_lazy_layers(model: nn.Module, place: Place, sizes: Sequence[int]) -> None:
+def _settle_lazy_layers(model: nn.Module, place: Place, given: Given) -> None:
     """A first pass gives lazy layers their sizes: to draw their weights is no part of what the network costs."""
     if any(is_lazy(tensor) for tensor in (*model.parameters(), *model.buffers())):
         with place, torch.no_grad(), suppress(Exception):  # what fails here fails again where it is watched
-            model(random_input(model, sizes))
+            args, kwargs = given.arguments(model, place)
+            model(*args, **kwargs)
 
 
-def _run(watch: Watch, sizes: Sequence[int], backward: bool) -> None:
+def _run(watch: Watch, given: Given, backward: bool) -> None:
     with ExitStack() as stack:
         # The place is also for tensors that forward makes for itself.
         stack.enter_context(watch.place)
-        x = random_input(watch.model, sizes)
+        args, kwargs = given.arguments(watch.model, watch.place)
         for context in (torch.set_grad_enabled(backward), watch.watching(), watch):
             stack.enter_context(context)
-        watch.liveness.born(x)
-        out = watch.model(x)
+        watch.liveness.born((args, list(kwargs.values())))
+        out = watch.model(*args, **kwargs)
         if backward:
             _backward(out)
 

@@ -30,6 +30,15 @@ class Place(TorchFunctionMode):
         self.mode = mode
         self.in_einsum = False
 
+    def made(self, tensor: Tensor, device: torch.device) -> Tensor:
+        """What stands here for an input: with its values, or some on `device` where it has none and they are needed."""
+        if self.mode is not None:
+            return torch.empty_like(tensor, device=device if tensor.is_meta else tensor.device)
+        if not tensor.is_meta:
+            return tensor.detach().clone()
+        known = tensor.is_floating_point() or tensor.is_complex()
+        return (torch.rand_like if known else torch.zeros_like)(tensor, device=device)
+
     def __enter__(self) -> Self:
         if self.mode is not None:
             self.mode.__enter__()
@@ -56,6 +65,9 @@ class OnMeta(Place):
 
     It would come apart into products whose memory and traffic the operator of a processor does not have.
     """
+
+    def made(self, tensor: Tensor, device: torch.device) -> Tensor:
+        return torch.empty_like(tensor, device="meta")
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None

@@ -13,6 +13,7 @@ from torch import nn
 from pennyweight import zoo
 from pennyweight.core.errors import InputError
 from pennyweight.cost import Cost, Finding, LayerTime, MachineProfile, Timing, count, lint, predict, time_networks
+from pennyweight.cost.inputs import Given, Inputs
 from pennyweight.cost.roofline import time_notes
 from pennyweight.verbs.weighable import Weighable, open_weighable
 
@@ -26,36 +27,39 @@ def weigh(
     batch: int = 1,
     stem: zoo.Stem | None = None,
     config: Mapping[str, Any] | None = None,
+    inputs: Inputs | None = None,
     training_step: bool = False,
 ) -> Cost:
-    """Count the work, traffic and live memory of a network on (batch, *input_shape).
+    """Count the work, traffic and live memory of a network on (batch, *input_shape), or on `inputs`.
 
     `model_or_name` is a module, which needs its input shape and is counted in its own mode, or what stands for one and
     brings its usual input shape, 32 pixels with the small-image stem: a name for `create` with its `stem` and `config`,
     also `torchvision:NAME` and `timm:NAME`, a run's folder, a bundle's file; `module.path:callable` needs the shape.
-    Those are counted in eval mode. `training_step` follows the memory of a forward and backward pass as well.
-    Raises InputError for an input that the network does not take.
+    Those are counted in eval mode. `inputs` are what to call it with where a shape does not tell: a tensor, a tuple by
+    position, a dictionary by name, with the batch; on the meta device they are shapes with a type. `training_step`
+    follows the memory of a forward and backward pass as well. Raises InputError for an input that the network does not
+    take.
     """
     if isinstance(model_or_name, nn.Module):
-        if input_shape is None:
-            raise InputError("weighing a module needs its input shape, for example (3, 224, 224)")
-        return count(model_or_name, input_shape, batch=batch, training_step=training_step)
-    opened = partial(open_weighable, model_or_name, input_shape, stem=stem, config=config)
-    return _opened_and_counted(opened, batch, training_step, real=False)[1]
+        return count(model_or_name, input_shape, batch=batch, inputs=inputs, training_step=training_step)
+    shape = input_shape if inputs is None else Given.of(input_shape, batch, inputs).sizes[1:]
+    opened = partial(open_weighable, model_or_name, shape, stem=stem, config=config)
+    counted = partial(count, inputs=inputs, batch=batch, training_step=training_step)
+    return _opened_and_counted(opened, counted, real=False)[1]
 
 
 def _opened_and_counted(
-    opened: Callable[..., Weighable], batch: int, training_step: bool, *, real: bool
+    opened: Callable[..., Weighable], counted: partial[Cost], *, real: bool
 ) -> tuple[Weighable, Cost]:
     """A network, and its cost; made with values where they are wanted, or where it could not be counted without."""
     network = opened(real=real)
     try:
-        counted = count(network.model, network.input_shape, batch=batch, training_step=training_step)
+        cost = counted(network.model, None if counted.keywords.get("inputs") is not None else network.input_shape)
     except InputError:
         if real or network.name in zoo.names() or not any(p.is_meta for p in network.model.parameters()):
             raise
-        return _opened_and_counted(opened, batch, training_step, real=True)
-    return network, dataclasses.replace(counted, notes=(*network.notes, *counted.notes))
+        return _opened_and_counted(opened, counted, real=True)
+    return network, dataclasses.replace(cost, notes=(*network.notes, *cost.notes))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,8 +115,9 @@ def weigh_all(
     """Weigh several networks alike: predicted where this machine has a profile, with `measure` timed turn by turn."""
     profile = MachineProfile.load()
     opened = [partial(open_weighable, name, input_shape, stem=stem, config=config) for name in names]
-    both = [_opened_and_counted(one, batch, training_step, real=measure) for one in opened]
-    networks, counted = [network for network, _ in both], [cost for _, cost in both]
+    counted = partial(count, batch=batch, training_step=training_step)
+    both = [_opened_and_counted(one, counted, real=measure) for one in opened]
+    networks, costs = [network for network, _ in both], [cost for _, cost in both]
     timings: Sequence[Timing | None] = [None] * len(networks)
     if measure:
         models, shapes = [network.model for network in networks], [network.input_shape for network in networks]
@@ -125,7 +130,7 @@ def weigh_all(
             findings=lint(found, profile),
             timing=timing,
         )
-        for network, found, timing in zip(networks, counted, timings, strict=True)
+        for network, found, timing in zip(networks, costs, timings, strict=True)
     )
 
 
