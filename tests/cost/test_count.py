@@ -168,6 +168,20 @@ def test_frozen_parameters_are_not_trainable() -> None:
     assert (cost.params, cost.trainable_params) == (23, 8)
 
 
+def test_buffers_stand_beside_the_weights() -> None:
+    norm = nn.BatchNorm2d(3)
+    cost = count(nn.Sequential(norm, norm, nn.BatchNorm2d(3, track_running_stats=False)).half(), (3, 4, 4), batch=2)
+    assert (cost.weight_bytes, cost.buffer_bytes) == (2 * 2 * 3 * 2, 2 * 3 * 2 + 8)  # and a counter of 64 bits
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+def test_packed_weights_are_said_to_be() -> None:
+    model = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(4, 4), nn.ReLU()), {nn.Linear})
+    cost = count(model, (4,))
+    assert "1 layer keeps its weights packed" in cost.notes[-1]
+    assert cost.uncounted == {"quantized.linear_dynamic": 1}
+
+
 class Odd(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return torch.sort(torch.sort(x).values).values

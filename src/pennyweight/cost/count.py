@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from operator import add
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from pennyweight.core.errors import MissingPart
 from pennyweight.cost.conventions import CONVENTIONS
@@ -49,8 +50,8 @@ class Cost:
     the input included; `workspace_bytes` what convolutions add to it where channels are not last, by copying images
     into another order; `peak_layer` the module that ran then. `peak_training_bytes` is the peak of a training step
     (forward, backward, gradients), `training_workspace_bytes` what its gradients add where channels are last; both None
-    unless asked for. `uncounted` says how often an operator without a formula was
-    met, `notes` what else to know.
+    unless asked for. `weight_bytes` are those of parameters, `buffer_bytes` of what else is registered (running
+    statistics, tables). `uncounted` says how often an operator without a formula was met, `notes` what else to know.
     """
 
     input_shape: tuple[int, ...]
@@ -58,6 +59,7 @@ class Cost:
     params: int
     trainable_params: int
     weight_bytes: int
+    buffer_bytes: int
     macs: int
     ops: int
     bytes_read: int
@@ -142,6 +144,7 @@ def count(
         input_shape=given.sizes[1:],
         batch=next(iter(given.sizes), 1),
         **totals,
+        buffer_bytes=sum({id(buffer): buffer.nbytes for buffer in _buffers(passed.modules.values())}.values()),
         peak_activation_bytes=passed.peak_bytes,
         workspace_bytes=passed.workspace_bytes,
         peak_layer=passed.peak_layer,
@@ -149,13 +152,24 @@ def count(
         training_workspace_bytes=step.workspace_bytes if step else None,
         layers=layers,
         uncounted=passed.uncounted,
-        notes=passed.notes,
+        notes=(*passed.notes, *_packed_note(passed.modules.values())),
         operations=tuple(passed.operations),
     )
 
 
 SUMS = ("params", "trainable_params", "weight_bytes", "macs", "ops", "bytes_read", "bytes_written")
 """The columns of a layer's row that add up to the network's."""
+
+
+def _buffers(modules: Iterable[nn.Module]) -> Iterator[Tensor]:
+    return (buffer for module in modules for buffer in module._buffers.values() if buffer is not None)
+
+
+def _packed_note(modules: Iterable[nn.Module]) -> tuple[str, ...]:
+    """Of weights that lie in objects of torch's own, as quantised layers keep them, nothing can be counted."""
+    packed = sum(any(type(value) is torch.ScriptObject for value in vars(module).values()) for module in modules)
+    layers = f"{packed} layer{'s keep their' if packed > 1 else ' keeps its'} weights"
+    return (f"{layers} packed: they are no parameters and are not in the weights' bytes",) if packed else ()
 
 
 def _layers(
