@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+import sys
+import threading
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.attention.flex_attention import flex_attention
 
 from pennyweight.core.errors import InputError
 from pennyweight.cost import count
@@ -80,6 +83,74 @@ def test_tensors_anywhere_in_a_model_are_no_obstacle() -> None:
 
     cost = count(Keeps(), (4,))
     assert (cost.macs, cost.params, cost.notes) == (48, 20, ())
+
+
+@pytest.mark.filterwarnings("ignore:Sparse:UserWarning")
+@pytest.mark.parametrize(("layout", "size"), [("to_sparse_coo", 4 * 20), ("to_sparse_csr", 4 * 12 + 5 * 8)])
+def test_sparse_products_are_not_counted_as_whole_ones(layout: str, size: int) -> None:
+    class Sparse(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("table", getattr(torch.eye(4), layout)())
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.sparse.mm(self.table, x.T)
+
+    cost = count(Sparse(), (4,), batch=2)
+    assert (cost.macs, cost.uncounted) == (0, {"aten._sparse_addmm": 1})
+    assert "real forward pass" in cost.notes[0]
+    assert cost.buffer_bytes == size
+    assert cost.bytes_read >= size
+
+
+def test_a_jagged_tensor_is_counted() -> None:
+    class Ragged(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            rows = torch.nested.nested_tensor([x[0], x[1, :2]], layout=torch.jagged)
+            return super().forward(rows).to_padded_tensor(0.0)
+
+    cost = count(Ragged(4, 5), (3, 4), batch=2)
+    assert (cost.macs, cost.uncounted) == ((3 + 2) * 4 * 5, {})
+
+
+def test_a_copy_has_a_lock_of_its_own() -> None:
+    class Locked(nn.Linear):
+        def __init__(self) -> None:
+            super().__init__(4, 2)
+            self.lock, self.again = threading.Lock(), threading.RLock()
+
+        def forward(self, x: Tensor) -> Tensor:
+            with self.lock, self.again:
+                return super().forward(x)
+
+    model = Locked()
+    with model.lock:
+        assert count(model, (4,)).macs == 8
+
+
+@pytest.mark.parametrize(
+    ("held", "kind"),
+    [((n for n in (1, 2)), "generator"), (sys.__stdout__, "TextIOWrapper"), ([memoryview(b"a")], "list")],
+)
+def test_what_cannot_be_copied_is_named(held: object, kind: str) -> None:
+    model = nn.Sequential(nn.Linear(4, 4), nn.Sequential(nn.ReLU()))
+    model[1][0].held = held
+    with pytest.raises(InputError, match=rf"only a copy of it is run: '1\.0\.held' is of type .*{kind}, which"):
+        count(model, (4,))
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+def test_what_cannot_be_followed_is_named() -> None:
+    class Flexible(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = flex_attention(x, x, x)
+            return out
+
+    with pytest.raises(InputError) as caught:
+        count(Flexible(), (2, 16, 16))
+    said = str(caught.value)
+    assert said.startswith("the network cannot be weighed: Flexible, the network itself, received (1, 2, 16, 16): ")
+    assert said.endswith("operators of higher order, such as flex_attention, cannot be followed")
 
 
 def test_lazy_layers_get_their_shape_from_the_input() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -18,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from pennyweight.cost.blank import blank
 
-__all__ = ["on_fake", "on_meta", "slow_attention", "whole"]
+__all__ = ["Uncopied", "on_fake", "on_meta", "slow_attention", "whole"]
 
 
 def on_meta(model: nn.Module) -> nn.Module:
@@ -50,6 +51,11 @@ CONTAINERS = frozenset({dict, OrderedDict, set, list})
 HOLDERS = (nn.Module, Tensor, FunctionType, MethodType, partial, tuple, list, dict)
 """Of what a function closes over, these may be or hold the model; the rest it shares with its copy."""
 
+LOCKS: dict[type, Callable[[], Any]] = {type(made()): made for made in (threading.Lock, threading.RLock)}
+"""Which a copy has of its own, open."""
+
+REGISTERED = ("_parameters", "_buffers", "_modules")
+
 WAYS = ("__new__", "__deepcopy__", "__reduce__", "__reduce_ex__", "__getstate__")
 """Of these a module that is copied in another way than by its attributes has its own."""
 
@@ -63,6 +69,19 @@ def _empty(tensor: Tensor) -> Tensor:
     if tensor.is_contiguous():
         return blank(tensor.shape, tensor.dtype)
     return torch.empty_like(tensor, device="meta", requires_grad=False)
+
+
+class Uncopied(Exception):  # noqa: N818 - said as a person would
+    """Something that a model holds and that has no copy: a file, a generator, a connection."""
+
+    def __init__(self, key: str, value: object) -> None:
+        super().__init__()
+        self.path = [key]
+        self.kind = type(value)
+
+    def __str__(self) -> str:
+        name = ".".join(key for key in self.path if key not in REGISTERED)
+        return f"'{name}' is of type {self.kind.__module__}.{self.kind.__qualname__}, which has no copy"
 
 
 class _Copies:
@@ -95,6 +114,8 @@ class _Copies:
             return module
         if kind is FunctionType:
             return self._function(value)
+        if kind in LOCKS:
+            return self.memo.setdefault(id(value), LOCKS[kind]())
         if kind is partial:
             bound = partial(self.copied(value.func), *map(self.copied, value.args), **self._items(value.keywords))
             return self.memo.setdefault(id(value), bound)
@@ -102,7 +123,10 @@ class _Copies:
 
     def tensor(self, tensor: Tensor) -> Tensor:
         """A copy of `tensor`; the same one each time."""
-        return copy.deepcopy(tensor, self.memo)
+        if tensor.layout is torch.strided:
+            return copy.deepcopy(tensor, self.memo)
+        copied: Tensor = self.memo.setdefault(id(tensor), tensor.detach().clone())  # deepcopy asks for a storage
+        return copied
 
     def other(self, value: Any) -> Any:
         """Whatever else a model holds."""
@@ -114,7 +138,13 @@ class _Copies:
         for key, item in values.items():
             kind = type(item)
             if kind not in PLAIN:
-                items[key] = kind() if kind in CONTAINERS and not item else self.copied(item)
+                try:
+                    items[key] = kind() if kind in CONTAINERS and not item else self.copied(item)
+                except Uncopied as error:
+                    error.path.insert(0, str(key))
+                    raise
+                except Exception as error:  # whatever somebody's object raises
+                    raise Uncopied(str(key), item) from error
         return items
 
     def _function(self, function: FunctionType) -> FunctionType:
@@ -157,6 +187,8 @@ class _Shadows(_Copies, TorchFunctionMode):
         """`tensor` without storage; the same one each time."""
         found: Tensor | None = self.memo.get(id(tensor))
         if found is None:
+            if tensor.layout not in (torch.strided, torch.jagged):
+                raise NotImplementedError("what is in a sparse tensor decides how much work it is")
             if type(tensor) is nn.Parameter:
                 found = nn.Parameter(self.made(tensor), tensor.requires_grad)
             elif is_lazy(tensor):  # gets its shape from the first input

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from operator import add
@@ -16,6 +16,7 @@ from pennyweight.core.errors import MissingPart
 from pennyweight.cost.conventions import CONVENTIONS
 from pennyweight.cost.inputs import Given, Inputs
 from pennyweight.cost.passing import forward_pass
+from pennyweight.cost.traffic import parts
 from pennyweight.cost.watch import Operation
 
 __all__ = ["Cost", "LayerCost", "count"]
@@ -144,7 +145,7 @@ def count(
         input_shape=given.sizes[1:],
         batch=next(iter(given.sizes), 1),
         **totals,
-        buffer_bytes=sum({id(buffer): buffer.nbytes for buffer in _buffers(passed.modules.values())}.values()),
+        buffer_bytes=sum(part.nbytes for buffer in _buffers(passed.modules.values()) for part in parts(buffer)),
         peak_activation_bytes=passed.peak_bytes,
         workspace_bytes=passed.workspace_bytes,
         peak_layer=passed.peak_layer,
@@ -161,8 +162,10 @@ SUMS = ("params", "trainable_params", "weight_bytes", "macs", "ops", "bytes_read
 """The columns of a layer's row that add up to the network's."""
 
 
-def _buffers(modules: Iterable[nn.Module]) -> Iterator[Tensor]:
-    return (buffer for module in modules for buffer in module._buffers.values() if buffer is not None)
+def _buffers(modules: Iterable[nn.Module]) -> Collection[Tensor]:
+    """Each once."""
+    found = (buffer for module in modules for buffer in module._buffers.values() if buffer is not None)
+    return {id(buffer): buffer for buffer in found}.values()
 
 
 def _packed_note(modules: Iterable[nn.Module]) -> tuple[str, ...]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from torch import nn
+
+from pennyweight.cost.copying import Uncopied
 
 if TYPE_CHECKING:
     from pennyweight.cost.watch import Failure
@@ -17,8 +20,13 @@ Conv = nn.modules.conv._ConvNd
 
 def explain(given: str, error: Exception, failure: Failure | None) -> str:
     """One line about what was given to a network and ended in `error`."""
+    if isinstance(error, Uncopied):
+        return f"the network cannot be weighed, for only a copy of it is run: {error}"
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
     said = f"the network does not take {given}: "
+    if higher := re.search(r"HigherOrderOperator (\w+)", reason):
+        said = "the network cannot be weighed: "
+        reason = f"operators of higher order, such as {higher[1]}, cannot be followed"
     if failure is None:
         return said + reason
     where = f"{type(failure.module).__name__}"

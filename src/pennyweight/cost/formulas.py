@@ -19,7 +19,7 @@ from torch import Tensor
 
 from pennyweight.cost.operators import MOVES, PER_INPUT, PER_OUTPUT, SOFTMAX, UNTOUCHED
 
-__all__ = ["Work", "base_name", "formula", "looks_on", "of_complex", "outer"]
+__all__ = ["PRODUCTS", "Work", "base_name", "formula", "looks_on", "of_complex", "outer"]
 
 
 class Work(NamedTuple):
@@ -46,8 +46,7 @@ def base_name(operator: Any) -> str:
 @cache
 def looks_on(operator: Any) -> bool:
     """Whether it touches no value: a view, in place too (`transpose_`), or bookkeeping."""
-    views = operator.is_view or torch.Tag.inplace_view in operator.tags
-    return views or base_name(operator) in UNTOUCHED
+    return operator.is_view or torch.Tag.inplace_view in operator.tags or base_name(operator) in UNTOUCHED
 
 
 @cache

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from pennyweight.cost.traffic import tensors
+from pennyweight.cost.traffic import parts, tensors
 
 __all__ = ["Liveness"]
 
@@ -27,12 +28,15 @@ class Liveness:
         self.peak_bytes = 0
         self.peak_with_workspace_bytes = 0
         self._ends: dict[int, Any] = {}
-        self._kept = [tensor.untyped_storage() for tensor in kept]
+        self._kept = [part.untyped_storage() for tensor in kept for part in parts(tensor)]
         self._known = {storage._cdata for storage in self._kept}
 
     def born(self, result: Any) -> bool:
         """Tell of what an operator gave; True when that made a new peak."""
         for tensor in tensors(result):
+            if tensor.layout is not torch.strided:
+                self.born(parts(tensor))
+                continue
             storage = tensor.untyped_storage()
             key = storage._cdata
             if key not in self._known:

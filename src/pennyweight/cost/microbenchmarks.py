@@ -195,12 +195,8 @@ def _large_linear(draw: Draw) -> Made:
 
 
 def _stack(draw: Draw) -> Made:
-    batch, tokens, width = (
-        draw.choice((2, 3, 8, 12, 24, 64)),
-        draw.choice((16, 49, 64, 197, 256)),
-        draw.choice((32, 64)),
-    )
-    return Call(lambda x: x @ x.mT), (batch, tokens, width)
+    batch, tokens = draw.choice((2, 3, 8, 12, 24, 64)), draw.choice((16, 49, 64, 197, 256))
+    return Call(lambda x: x @ x.mT), (batch, tokens, draw.choice((32, 64)))
 
 
 def _attention(draw: Draw) -> Made:

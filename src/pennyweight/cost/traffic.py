@@ -6,15 +6,16 @@ broadcast is read as it lies in memory, and of a table (an embedding) only the r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import NoneType
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from pennyweight.cost.formulas import base_name, looks_on
 
-__all__ = ["Traffic", "tensors", "traffic"]
+__all__ = ["Traffic", "parts", "tensors", "traffic"]
 
 
 class Traffic(NamedTuple):
@@ -66,8 +67,25 @@ def tensors(value: Any) -> list[Tensor]:
     return found
 
 
+PARTS: dict[torch.layout, Sequence[Callable[[Tensor], Tensor]]] = {
+    torch.strided: (lambda tensor: tensor,),
+    torch.jagged: (Tensor.values,),
+    torch.sparse_coo: (Tensor._indices, Tensor._values),
+    **dict.fromkeys((torch.sparse_csr, torch.sparse_bsr), (Tensor.crow_indices, Tensor.col_indices, Tensor.values)),
+    **dict.fromkeys((torch.sparse_csc, torch.sparse_bsc), (Tensor.ccol_indices, Tensor.row_indices, Tensor.values)),
+}
+"""Layout -> the plain tensors that one of it consists of."""
+
+
+def parts(tensor: Tensor) -> list[Tensor]:
+    """The plain tensors that `tensor` consists of: itself, or of a sparse one its indices and values."""
+    return [part(tensor) for part in PARTS[tensor.layout]]
+
+
 def _bytes(tensor: Tensor) -> int:
     """What it covers of memory; an expanded tensor covers less than its elements."""
+    if tensor.layout is not torch.strided:
+        return sum(map(_bytes, parts(tensor)))
     if tensor.is_contiguous():
         return tensor.nbytes
     elements = tensor.numel()

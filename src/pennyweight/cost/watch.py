@@ -15,7 +15,7 @@ from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pennyweight.cost.direct import Direct, operator_of
-from pennyweight.cost.formulas import base_name, formula, of_complex, outer
+from pennyweight.cost.formulas import PRODUCTS, base_name, formula, of_complex, outer
 from pennyweight.cost.liveness import Liveness
 from pennyweight.cost.places import Place
 from pennyweight.cost.quick import QUICK
@@ -27,6 +27,10 @@ __all__ = ["Operation", "Watch"]
 aten = torch.ops.aten
 
 Shape = tuple[int, ...]
+
+
+SPARSE = frozenset({torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc})
+"""Layouts of tensors in which most products are left out: how many depends on their values."""
 
 
 @dataclass(slots=True)
@@ -121,7 +125,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         operands = tensors(args) + tensors(kwargs.values())
         made = tensors(out)
         how = formula(func)
-        if how is None:
+        if how is None or (base_name(func) in PRODUCTS and any(one.layout in SPARSE for one in operands)):
             self.uncounted[func._schema.name.replace("::", ".")] += 1
             macs, ops = 0, 0
         else:
