@@ -258,7 +258,20 @@ def test_lab_guidelines(pennyweight: Run, tmp_path: Path) -> None:
 def test_what_cannot_go_together(pennyweight: Run) -> None:
     assert "--json and --csv" in pennyweight("weigh", *SMALL, "--json", "--csv").error
     assert "take --json instead" in pennyweight("weigh", *SMALL, "--lint", "--csv").error
-    assert "is not CxHxW" in pennyweight("weigh", "mobilenet_v2", "--input", "3,32,32").error
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("3,32,32", "--input '3,32,32' is not CxHxW, such as 3x224x224; did you mean '3x32x32'?"),
+        ("224,224,3", "did you mean '3x224x224'?"),
+        ("96", "did you mean '3x96x96'?"),
+        ("224x224x3", "channels first; did you mean 3x224x224 in place of 224x224x3?"),
+        ("0x8x8", "--input '0x8x8' is not CxHxW, such as 3x224x224"),
+    ],
+)
+def test_what_was_meant_by_a_shape_is_said(pennyweight: Run, given: str, words: str) -> None:
+    assert pennyweight("weigh", "mobilenet_v2", "--input", given).error.rstrip().endswith(words)
 
 
 def test_a_comparison_shows_the_inputs_where_they_differ(pennyweight: Callable[..., Any]) -> None:

@@ -12,7 +12,7 @@ import pennyweight as pw
 from pennyweight.core.errors import InputError
 from pennyweight.cost import MachineProfile
 from pennyweight.cost.limits import Limits
-from pennyweight.cost.machine_profile import profile_now
+from pennyweight.cost.machine_profile import profile_now, profile_path
 from pennyweight.verbs.weigh import weigh_all
 
 
@@ -67,6 +67,10 @@ def test_a_callable_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         ("torchvision:resnet81", "did you mean 'resnet18'"),
         ("timm:mobilenetv3_smal_050", "did you mean 'mobilenetv3_small_050'"),
         ("no_such_module:thing", "no Python module 'no_such_module'"),
+        ("torchvison:resnet18", "did you mean 'torchvision'"),
+        ("json:JSONDecoder.decod", "module 'json' has no 'JSONDecoder.decod'; did you mean 'decode'"),
+        ("json:JSONDecoder.decode", "is called without arguments"),
+        ("", "a network is named by a text"),
         ("mobilenet_v22", "did you mean 'mobilenet_v2'"),
     ],
 )
@@ -119,6 +123,42 @@ def test_a_time_that_is_that_of_another_precision_is_said_to_be(
     (halved,) = weigh_all(["halved:network"], (4,))
     assert halved.guessed_share == 1
     assert "bfloat16" in halved.cost.notes[0]
+
+
+def test_a_name_that_is_none_is_said_before_a_shape_is_asked_for() -> None:
+    with pytest.raises(InputError, match="no Python module 'no_such_module'"):
+        pw.weigh("no_such_module:thing")
+    with pytest.raises(InputError, match="module 'json' has no 'x'"):
+        pw.weigh("json:x")
+
+
+def test_an_input_that_was_chosen_is_named() -> None:
+    assert pw.weigh("torchvision:vit_b_16").notes == (
+        "counted on 3x384x384, the input that torchvision gives for its best weights",
+    )
+    assert pw.weigh("torchvision:vit_b_16", (3, 224, 224)).notes == ()
+
+
+def test_a_named_network_takes_an_image() -> None:
+    with pytest.raises(InputError, match="take channels, height and width, such as 3x224x224, not 224"):
+        pw.weigh("torchvision:resnet18", (224,))
+    with pytest.raises(InputError, match="did you mean 3x64x64 in place of 64x64x3"):
+        pw.weigh("mobilenet_v2", (64, 64, 3))
+
+
+def test_threads_without_a_profile_are_said_to_have_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 64)
+    assert weigh_all(["mobilenet_v1_x0_25"], (3, 32, 32))[0].cost.notes == ()  # nothing is known of any
+    for threads in (1, 16):
+        path = profile_path(threads)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
+    (weighed,) = weigh_all(["mobilenet_v1_x0_25"], (3, 32, 32))
+    assert weighed.cost.notes == (
+        "no time is predicted: this machine's profiles are for --threads 1, 16, not 64; "
+        "`pennyweight bench --machine --threads 64` makes one",
+    )
 
 
 @pytest.mark.parametrize("name", ["gone.onnx", "runs/gone"])

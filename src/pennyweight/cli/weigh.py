@@ -2,6 +2,7 @@
 
 # No `from __future__ import annotations`: Typer reads the annotations.
 
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -141,5 +142,16 @@ def _shape(text: str, *, image: bool) -> tuple[int, ...]:
     """ "3x224x224" -> (3, 224, 224); of others' networks any number of sides, of an `image` three."""
     sides = text.lower().replace("×", "x").split("x")
     if (image and len(sides) != 3) or not all(side.isascii() and side.isdigit() and int(side) for side in sides):
-        raise InputError(f"--input '{text}' is not CxHxW, such as 3x224x224")
+        raise InputError(f"--input '{text}' is not CxHxW, such as 3x224x224{_meant(text)}")
     return tuple(map(int, sides))
+
+
+def _meant(text: str) -> str:
+    """What is likely meant by a side alone, or by sides with something else between them, channels last."""
+    sides = re.findall(r"[0-9]+", text)
+    if len(sides) == 1 and sides[0] == text:
+        return f"; did you mean '3x{sides[0]}x{sides[0]}'?"
+    if len(sides) != 3 or not all(map(int, sides)) or "-" in text or "." in text:
+        return ""
+    last = sides[0] == sides[1] != sides[2]
+    return f"; did you mean '{'x'.join([sides[2], *sides[:2]] if last else sides)}'?"

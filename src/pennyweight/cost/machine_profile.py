@@ -21,7 +21,7 @@ from pennyweight.core.machine import machine, versions
 from pennyweight.cost.limits import Limits
 from pennyweight.cost.operator_time import OperatorTime
 
-__all__ = ["MachineProfile", "profile_path"]
+__all__ = ["MachineProfile", "profile_path", "profiled_threads"]
 
 FORMAT = 3
 
@@ -71,6 +71,12 @@ class MachineProfile:
             raise PennyweightError(
                 f"{path} is not a machine profile; remove it, and `pennyweight bench --machine` makes it anew"
             ) from error
+
+
+def profiled_threads() -> list[int]:
+    """Numbers of threads that profiles are kept for."""
+    names = (path.stem.split("-")[1] for path in cache_folder("machine").glob("profile-*-threads.json"))
+    return sorted(int(name) for name in names if name.isdigit())
 
 
 def profile_path(threads: int) -> Path:

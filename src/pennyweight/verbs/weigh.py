@@ -8,12 +8,14 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
+import torch
 from torch import nn
 
 from pennyweight import zoo
 from pennyweight.core.errors import InputError
 from pennyweight.cost import Cost, Finding, LayerTime, MachineProfile, Timing, count, lint, predict, time_networks
 from pennyweight.cost.inputs import Given, Inputs
+from pennyweight.cost.machine_profile import profiled_threads
 from pennyweight.cost.roofline import time_notes
 from pennyweight.verbs.weighable import Weighable, open_weighable
 
@@ -114,6 +116,7 @@ def weigh_all(
 ) -> tuple[Weighed, ...]:
     """Weigh several networks alike: predicted where this machine has a profile, with `measure` timed turn by turn."""
     profile = MachineProfile.load()
+    unprofiled = () if profile else _unprofiled()
     opened = [partial(open_weighable, name, input_shape, stem=stem, config=config) for name in names]
     counted = partial(count, batch=batch, training_step=training_step)
     both = [_opened_and_counted(one, counted, real=measure) for one in opened]
@@ -125,12 +128,24 @@ def weigh_all(
     return tuple(
         Weighed(
             name=network.name,
-            cost=dataclasses.replace(found, notes=(*found.notes, *time_notes(found))) if profile else found,
+            cost=dataclasses.replace(found, notes=(*found.notes, *(time_notes(found) if profile else unprofiled))),
             times=_predicted(found, profile, timing) if profile else (),
             findings=lint(found, profile),
             timing=timing,
         )
         for network, found, timing in zip(networks, costs, timings, strict=True)
+    )
+
+
+def _unprofiled() -> tuple[str, ...]:
+    """Why no time is predicted where it would be with other threads."""
+    threads, known = torch.get_num_threads(), profiled_threads()
+    if not known or threads in known:
+        return ()
+    kept = ", ".join(map(str, known))
+    return (
+        f"no time is predicted: this machine's profiles are for --threads {kept}, not {threads}; "
+        f"`pennyweight bench --machine --threads {threads}` makes one",
     )
 
 

@@ -30,6 +30,8 @@ __all__ = ["Weighable", "open_weighable"]
 
 Shape = tuple[int, ...]
 SMALL_INPUT = (32, 32)
+COLOURS = 4
+"""At most, with transparency."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,14 +57,14 @@ def open_weighable(
     Networks are made on the meta device where they can be, unless `real` values are wanted; no random number is drawn.
     Raises InputError for what is none of these, with the nearest name.
     """
-    if not isinstance(name, str):
+    if not isinstance(name, str) or not name:
         raise InputError(f"a network is named by a text, such as mobilenet_v2, not by {received(name)}")
     shape = whole_sizes(input_shape)[1:] if input_shape is not None else None
     place, colon, rest = name.partition(":")
     named = name in zoo.names() or place in zoo.LIBRARIES
     if not named and (stem is not None or config):
         raise InputError(f"a stem or Config is for networks by name, not for {name}")
-    if colon and not named and rest.isidentifier():
+    if colon and not named and all(part.isidentifier() for part in rest.split(".")):
         return _of_callable(name, place, rest, shape, real)
     if Path(name).exists() and not named:
         return _of_trained(name, shape, real)
@@ -70,7 +72,10 @@ def open_weighable(
         raise InputError(f"there is no {name}; what can be weighed: a network's name, a run's folder, a bundle's file")
     usual = zoo.form(name)
     small = stem == "cifar" and stem != usual.stem
+    chosen = f"counted on {'x'.join(map(str, usual.input_shape))}, the input that {place} gives for its best weights"
+    notes = (chosen,) if shape is None and place in zoo.LIBRARIES else ()
     shape = shape or ((usual.input_shape[0], *SMALL_INPUT) if small else usual.input_shape)
+    _require_image(shape)
     how: dict[str, Any] = {
         "num_classes": usual.num_classes,
         "in_channels": shape[0],
@@ -78,7 +83,17 @@ def open_weighable(
         "config": zoo.settle(name, config or {}, size=shape[-1]),
     }
     model = _made(lambda: zoo.build(name, **how), real) if real else zoo.sketch(name, **how)
-    return Weighable(name=name, model=model, input_shape=shape)
+    return Weighable(name=name, model=model, input_shape=shape, notes=notes)
+
+
+def _require_image(shape: Shape) -> None:
+    """Channels, height, width: 224x224x3 would be 224 channels of 224 by 3 pixels, which nobody means."""
+    given = "x".join(map(str, shape))
+    if len(shape) != 3:
+        raise InputError(f"networks by name take channels, height and width, such as 3x224x224, not {given}")
+    if shape[2] <= COLOURS < shape[0] == shape[1]:
+        meant = "x".join(map(str, (shape[2], *shape[:2])))
+        raise InputError(f"an input has its channels first; did you mean {meant} in place of {given}?")
 
 
 def _made(make: Callable[[], nn.Module], real: bool) -> nn.Module:
@@ -104,20 +119,25 @@ def _checked(made: Any) -> nn.Module:
 
 def _of_callable(name: str, place: str, attribute: str, shape: Shape | None, real: bool) -> Weighable:
     """Whatever `module.path:callable` gives when called, or is if it is a network itself."""
-    if shape is None:
-        raise InputError(f"weighing {name} needs its input shape, for example 3x224x224")
     sys.path.insert(0, str(Path.cwd()))  # as `python -m` would find it
     try:
         module = importlib.import_module(place)
     except ModuleNotFoundError as error:
-        raise InputError(f"there is no Python module '{place}' here or among those installed ({error})") from error
+        meant = nearest(place, zoo.LIBRARIES)
+        raise InputError(
+            f"there is no Python module '{place}' here or among those installed ({error}){meant}"
+        ) from error
     except Exception as error:  # whatever somebody's code raises
         raise InputError(f"module '{place}' cannot be imported: {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(str(Path.cwd()))
-    found = getattr(module, attribute, None)
-    if found is None:
-        raise InputError(f"module '{place}' has no '{attribute}'{nearest(attribute, vars(module))}")
+    found: Any = module
+    for part in attribute.split("."):
+        where, found = found, getattr(found, part, None)
+        if found is None:
+            raise InputError(f"module '{place}' has no '{attribute}'{nearest(part, vars(where))}")
+    if shape is None:
+        raise InputError(f"weighing {name} needs its input shape, for example 3x224x224")
     try:
         model = _checked(found) if isinstance(found, nn.Module) or not callable(found) else _made(found, real)
     except PennyweightError:
