@@ -7,9 +7,10 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import is_dataclass
 from functools import cache, partial
 from types import CellType, FunctionType, MethodType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,32 +20,41 @@ from torch.overrides import TorchFunctionMode
 
 from pennyweight.cost.blank import blank
 
-__all__ = ["Uncopied", "on_fake", "on_meta", "slow_attention", "whole"]
+__all__ = ["Copy", "Uncopied", "on_fake", "on_meta", "slow_attention", "whole"]
 
 
-def on_meta(model: nn.Module) -> nn.Module:
+class Copy(NamedTuple):
+    """Of a model."""
+
+    module: nn.Module
+    alone: bool
+    """Whether it holds values, tensors, modules and settings alone; all else may know the way to the model."""
+
+
+def on_meta(model: nn.Module) -> Copy:
     """A copy whose tensors are on the meta device; shared and tied tensors stay shared, and nothing is allocated."""
     return _copied(model, _Shadows(_empty))
 
 
-def on_fake(model: nn.Module, mode: FakeTensorMode) -> nn.Module:
+def on_fake(model: nn.Module, mode: FakeTensorMode) -> Copy:
     """The same of fake tensors, which know their device; they live in `mode`."""
     return _copied(model, _Shadows(lambda tensor: mode.from_tensor(tensor.detach())))
 
 
-def whole(model: nn.Module) -> nn.Module:
+def whole(model: nn.Module) -> Copy:
     """A copy with its values, so that what runs leaves the model as it is. Raises what deepcopy raises."""
     return _copied(model, _Copies())
 
 
-def _copied(model: nn.Module, copies: _Copies) -> nn.Module:
+def _copied(model: nn.Module, copies: _Copies) -> Copy:
     with torch.no_grad():
-        copied: nn.Module = copies.copied(model)
-        return copied
+        return Copy(copies.copied(model), copies.alone)
 
 
 PLAIN = frozenset({type(None), bool, int, float, str})
 """Types of values that need no copy."""
+
+ATOMS = frozenset({type, torch.dtype, torch.device, torch.Size, torch.layout, torch.memory_format, complex, bytes})
 
 CONTAINERS = frozenset({dict, OrderedDict, set, list})
 
@@ -93,6 +103,7 @@ class _Copies:
     def __init__(self) -> None:
         super().__init__()
         self.memo: dict[int, Any] = {}
+        self.alone = True
 
     def copied(self, value: Any) -> Any:
         """What deepcopy gives, and functions that close over the copies in place of the model."""
@@ -102,8 +113,8 @@ class _Copies:
         kind = type(value)
         if isinstance(value, Tensor):
             return self.tensor(value)
-        if kind is tuple and PLAIN.issuperset(map(type, value)):
-            return value
+        if kind in (tuple, list) and PLAIN.issuperset(map(type, value)):
+            return value if kind is tuple else self.memo.setdefault(id(value), value.copy())
         if kind in (dict, OrderedDict):
             copied = self.memo[id(value)] = kind()
             copied.update(self._items(value))
@@ -112,6 +123,9 @@ class _Copies:
             module = self.memo[id(value)] = object.__new__(kind)
             module.__dict__.update(self._items(vars(value)))
             return module
+        if kind in ATOMS:
+            return value
+        self.alone = self.alone and is_dataclass(kind) and kind.__hash__ is not None  # a setting, which nothing changes
         if kind is FunctionType:
             return self._function(value)
         if kind in LOCKS:

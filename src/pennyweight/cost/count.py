@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from pennyweight.core.errors import MissingPart
 from pennyweight.cost.conventions import CONVENTIONS
 from pennyweight.cost.inputs import Given, Inputs
-from pennyweight.cost.passing import forward_pass
+from pennyweight.cost.passing import Passed, forward_pass
 from pennyweight.cost.traffic import parts
 from pennyweight.cost.watch import Operation
 
@@ -153,7 +153,7 @@ def count(
         training_workspace_bytes=step.workspace_bytes if step else None,
         layers=layers,
         uncounted=passed.uncounted,
-        notes=(*passed.notes, *_packed_note(passed.modules.values())),
+        notes=(*passed.notes, *_packed_note(passed)),
         operations=tuple(passed.operations),
     )
 
@@ -168,9 +168,12 @@ def _buffers(modules: Iterable[nn.Module]) -> Collection[Tensor]:
     return {id(buffer): buffer for buffer in found}.values()
 
 
-def _packed_note(modules: Iterable[nn.Module]) -> tuple[str, ...]:
+def _packed_note(passed: Passed) -> tuple[str, ...]:
     """Of weights that lie in objects of torch's own, as quantised layers keep them, nothing can be counted."""
-    packed = sum(any(type(value) is torch.ScriptObject for value in vars(module).values()) for module in modules)
+    if not any(name.startswith("quantized.") for name in passed.uncounted):
+        return ()
+    held = [vars(module).values() for module in passed.modules.values()]
+    packed = sum(any(type(value) is torch.ScriptObject for value in values) for values in held)
     layers = f"{packed} layer{'s keep their' if packed > 1 else ' keeps its'} weights"
     return (f"{layers} packed: they are no parameters and are not in the weights' bytes",) if packed else ()
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from pennyweight.cost.operators import MOVES, PER_INPUT, PER_OUTPUT, SOFTMAX, UNTOUCHED
 
-__all__ = ["PRODUCTS", "Work", "base_name", "formula", "looks_on", "of_complex", "outer"]
+__all__ = ["OF_MATRICES", "Work", "base_name", "formula", "looks_on", "of_complex", "outer"]
 
 
 class Work(NamedTuple):
@@ -277,10 +277,10 @@ PRODUCTS: dict[str, Formula] = {
 }
 """Operator -> its work, for all whose multiply-accumulates count by the papers' convention."""
 
+OF_MATRICES = frozenset({_mm, _addmm})  # which know sparse ones too
+
 OTHERS: dict[str, Formula] = {
-    "native_batch_norm": _batch_norm,
-    "cudnn_batch_norm": _batch_norm,
-    "_native_batch_norm_legit": _batch_norm,
+    **dict.fromkeys(("native_batch_norm", "cudnn_batch_norm", "_native_batch_norm_legit"), _batch_norm),
     "_native_batch_norm_legit_no_training": _norm(0),
     "_batch_norm_with_update": _norm(4),
     "_batch_norm_no_update": _norm(0),

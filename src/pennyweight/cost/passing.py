@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +14,12 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.parameter import is_lazy
 
 from pennyweight.core.errors import InputError, PennyweightError
-from pennyweight.cost.copying import on_fake, on_meta, slow_attention, whole
+from pennyweight.cost.copying import Copy, on_fake, on_meta, slow_attention, whole
 from pennyweight.cost.failures import explain
 from pennyweight.cost.inputs import Given
 from pennyweight.cost.places import OnMeta, Place
 from pennyweight.cost.traffic import tensors
-from pennyweight.cost.untouched import untouched
+from pennyweight.cost.untouched import kept_random_state, untouched
 from pennyweight.cost.watch import Operation, Watch
 
 __all__ = ["Passed", "forward_pass"]
@@ -55,11 +55,12 @@ def forward_pass(model: nn.Module, given: Given, *, backward: bool = False) -> P
         for make, notes in _ways(model):
             watch = None
             try:
-                with untouched(model):
-                    copied, place = make()
-                    _settle_lazy_layers(copied, place, given)
-                    watch = Watch(copied, place)
-                    _run(watch, given, backward)
+                with kept_random_state():
+                    copy, place = make()
+                    with nullcontext() if copy.alone else untouched(model):
+                        _settle_lazy_layers(copy.module, place, given)
+                        watch = Watch(copy.module, place)
+                        _run(watch, given, backward)
             except PennyweightError:
                 raise
             except Exception as error:
@@ -73,7 +74,7 @@ def forward_pass(model: nn.Module, given: Given, *, backward: bool = False) -> P
 
 def _ways(
     model: nn.Module,
-) -> Iterator[tuple[Callable[[], tuple[nn.Module, Place]], tuple[str, ...]]]:
+) -> Iterator[tuple[Callable[[], tuple[Copy, Place]], tuple[str, ...]]]:
     """What makes a copy and the place that it runs in, and what is to be noted of it; the quickest first."""
     yield lambda: (on_meta(model), OnMeta()), ()
     yield lambda: _among_fakes(model, FakeTensorMode(allow_non_fake_inputs=True)), (FAKE_NOTE,)
@@ -81,7 +82,7 @@ def _ways(
         yield lambda: (whole(model), Place()), (REAL_NOTE,)
 
 
-def _among_fakes(model: nn.Module, mode: FakeTensorMode) -> tuple[nn.Module, Place]:
+def _among_fakes(model: nn.Module, mode: FakeTensorMode) -> tuple[Copy, Place]:
     return on_fake(model, mode), Place(mode)
 
 

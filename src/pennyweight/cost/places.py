@@ -53,7 +53,9 @@ class Place(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        self.in_einsum = func is torch.einsum
+        if func is not torch.einsum:
+            return func(*args, **(kwargs or {}))
+        self.in_einsum = True
         try:
             return func(*args, **(kwargs or {}))
         finally:

@@ -20,7 +20,7 @@ from pennyweight.cost.inputs import random_input
 from pennyweight.cost.machine_profile import MachineProfile
 from pennyweight.cost.microbenchmarks import Case, Microbenchmarks
 from pennyweight.cost.roofline import operation_seconds
-from pennyweight.cost.untouched import untouched
+from pennyweight.cost.untouched import kept_random_state, untouched
 
 __all__ = ["Timing", "time_networks"]
 
@@ -60,10 +60,10 @@ def time_networks(
         raise InputError(f"a median and a spread need at least 2 repeats, not {repeats}")
     if any(tensor.is_meta for model in models for tensor in (*model.parameters(), *model.buffers())):
         raise InputError("a model on the meta device has no values to compute with; make it on a real device")
-    ready = [whole(model).eval() for model in models]
+    ready = [whole(model).module.eval() for model in models]
     anchors = Microbenchmarks(ANCHORS) if profile is not None else None
     times: list[list[float]] = [[] for _ in ready]
-    with torch.no_grad(), untouched(*models):
+    with torch.no_grad(), kept_random_state(), untouched(*models):
         inputs = [random_input(model, (batch, *shape)) for model, shape in zip(ready, shapes, strict=True)]
         for repeat in range(repeats + WARM_UP):
             kept = repeat >= WARM_UP

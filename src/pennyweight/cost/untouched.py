@@ -16,21 +16,8 @@ __all__ = ["untouched"]
 
 
 @contextmanager
-def untouched(*models: nn.Module) -> Iterator[None]:
-    """Put back afterwards what a copy has changed in its model: attributes, and buffers with their values.
-
-    A forward that names its model (a global, a weak reference) finds its way there from the copy too. Draws inside
-    leave torch's, Python's and NumPy's generators as they were.
-    """
-    modules = [module for model in models for module in model.modules()]
-    held = [vars(module) for module in modules]
-    held += [module._buffers for module in modules if type(module._buffers) is dict and module._buffers]
-    before = [dict(now) for now in held]
-    buffers = [buffer for module in modules for buffer in module._buffers.values() if buffer is not None]
-    buffers = [
-        buffer for buffer in buffers if buffer.layout is torch.strided and type(buffer) is Tensor and not buffer.is_meta
-    ]
-    values = [buffer.detach().clone() for buffer in buffers]
+def kept_random_state() -> Iterator[None]:
+    """Draws inside leave torch's, Python's and NumPy's generators as they were."""
     python, array = random.getstate(), np.random.get_state()
     with torch.random.fork_rng():
         try:
@@ -38,12 +25,30 @@ def untouched(*models: nn.Module) -> Iterator[None]:
         finally:
             random.setstate(python)
             np.random.set_state(array)
-            for now, then in zip(held, before, strict=True):
-                if now.keys() != then.keys() or not all(map(is_, now.values(), then.values())):
-                    _put_back(now, then)
-            for buffer, value in zip(buffers, values, strict=True):
-                if not torch.equal(buffer, value):
-                    buffer.data.copy_(value)
+
+
+@contextmanager
+def untouched(*models: nn.Module) -> Iterator[None]:
+    """Put back afterwards what a copy has changed in its model: attributes, and buffers with their values.
+
+    A function or a weak reference that a model holds finds its way there from the copy too.
+    """
+    modules = [module for model in models for module in model.modules()]
+    held = [vars(module) for module in modules]
+    held += [module._buffers for module in modules if type(module._buffers) is dict and module._buffers]
+    before = [dict(now) for now in held]
+    buffers = [buffer for module in modules for buffer in module._buffers.values() if buffer is not None]
+    buffers = [one for one in buffers if type(one) is Tensor and one.layout is torch.strided and not one.is_meta]
+    values = [buffer.detach().clone() for buffer in buffers]
+    try:
+        yield
+    finally:
+        for now, then in zip(held, before, strict=True):
+            if len(now) != len(then) or not all(map(is_, now.values(), then.values())):
+                _put_back(now, then)
+        for buffer, value in zip(buffers, values, strict=True):
+            if not torch.equal(buffer, value):
+                buffer.data.copy_(value)
 
 
 def _put_back(now: dict[str, Any], then: Mapping[str, Any]) -> None:

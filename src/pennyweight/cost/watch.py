@@ -15,7 +15,7 @@ from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pennyweight.cost.direct import Direct, operator_of
-from pennyweight.cost.formulas import PRODUCTS, base_name, formula, of_complex, outer
+from pennyweight.cost.formulas import OF_MATRICES, base_name, formula, of_complex, outer
 from pennyweight.cost.liveness import Liveness
 from pennyweight.cost.places import Place
 from pennyweight.cost.quick import QUICK
@@ -124,13 +124,13 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _note(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> None:
         operands = tensors(args) + tensors(kwargs.values())
         made = tensors(out)
-        how = formula(func)
-        if how is None or (base_name(func) in PRODUCTS and any(one.layout in SPARSE for one in operands)):
+        how, dtype = formula(func), _dtype(operands or made)
+        if how is None or (how in OF_MATRICES and any(one.layout in SPARSE for one in operands)):
             self.uncounted[func._schema.name.replace("::", ".")] += 1
             macs, ops = 0, 0
         else:
             macs, ops = outer(args, out) if self.place.in_einsum and func is aten.mul.Tensor else how(args, kwargs, out)
-            if made and made[0].is_complex():
+            if made and made[0].dtype.is_complex:
                 macs, ops = of_complex(macs, ops)
         bytes_read, bytes_written = traffic(func, args, operands, made)
         read, written = ([tensor.untyped_storage()._cdata for tensor in touched] for touched in (operands, made))
@@ -151,7 +151,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 tuple(tuple(tensor.shape) for tensor in operands),
                 tuple(made[0].shape) if made else (),
                 _settings(args) if base_name(func) == "convolution" else (),
-                _dtype(operands or made),
+                dtype,
                 sources,
             )
         )
@@ -216,7 +216,11 @@ def _first_shape(*values: Any) -> Shape | None:
 
 
 def _dtype(touched: Sequence[Tensor]) -> torch.dtype:
-    return next((t.dtype for t in touched if t.is_floating_point() or t.is_complex()), touched[0].dtype)
+    for tensor in touched:
+        dtype = tensor.dtype
+        if dtype.is_floating_point or dtype.is_complex:
+            return dtype
+    return touched[0].dtype if touched else torch.float32
 
 
 def _settings(args: tuple[Any, ...]) -> tuple[Any, ...]:
