@@ -26,6 +26,7 @@ RECIPES: Mapping[str, Recipe] = {
         weight_decay=5e-4,
         schedule="one-cycle",
         label_smoothing=0.1,
+        first_size=0.625,
     ),
     # The same for the dense convolutions of ResNet-9, after Jordan 2024 (airbench).
     "sprint": Recipe(
