@@ -133,7 +133,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if made and made[0].dtype.is_complex:
                 macs, ops = of_complex(macs, ops)
         bytes_read, bytes_written = traffic(func, args, operands, made)
-        read, written = ([tensor.untyped_storage()._cdata for tensor in touched] for touched in (operands, made))
+        read, written = (list(map(_storage, touched)) for touched in (operands, made))
         sources = tuple(map(self.writers.get, read))
         if not (ops or bytes_read or bytes_written):
             for storage in set(written) - set(read):  # new and not filled yet: what stood there before has ended
@@ -221,6 +221,11 @@ def _dtype(touched: Sequence[Tensor]) -> torch.dtype:
         if dtype.is_floating_point or dtype.is_complex:
             return dtype
     return touched[0].dtype if touched else torch.float32
+
+
+def _storage(tensor: Tensor) -> int:
+    """What tells storages apart; sparse tensors, which have several, are all alike."""
+    return 0 if tensor.layout in SPARSE else tensor.untyped_storage()._cdata
 
 
 def _settings(args: tuple[Any, ...]) -> tuple[Any, ...]:
