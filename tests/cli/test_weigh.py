@@ -46,6 +46,7 @@ def test_layers_and_totals(pennyweight: Run) -> None:
         "470,072",
         "41,030,272",
         "biases are not counted",
+        "weights: 1.88 MB, and 0.0221 MB of buffers",
         "uncounted operators: none",
         "a multiply-accumulate",
     ):

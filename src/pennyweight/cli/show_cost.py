@@ -110,7 +110,7 @@ def facts(weighed: Weighed) -> list[tuple[str, str]]:
     lines = [
         ("input", f"{shape(cost.input_shape)}, batch {cost.batch}"),
         ("parameters", f"{cost.params:,}" + (f", of which {frozen:,} frozen" if frozen else "")),
-        ("weights", f"{number(cost.weight_bytes / MB)} MB"),
+        ("weights", f"{number(cost.weight_bytes / MB)} MB, and {number(cost.buffer_bytes / MB)} MB of buffers"),
         ("peak of activations", live),
     ]
     if cost.peak_training_bytes is not None:
