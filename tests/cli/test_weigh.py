@@ -258,6 +258,7 @@ def test_lab_guidelines(pennyweight: Run, tmp_path: Path) -> None:
 
 def test_what_cannot_go_together(pennyweight: Run) -> None:
     assert "--json and --csv" in pennyweight("weigh", *SMALL, "--json", "--csv").error
+    assert "add --measure" in pennyweight("weigh", *SMALL, "--repeats", "5").error
     assert "take --json instead" in pennyweight("weigh", *SMALL, "--lint", "--csv").error
 
 

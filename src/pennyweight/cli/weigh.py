@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["weigh"]
 
+REPEATS = 20
+
 
 def weigh(
     names: Annotated[
@@ -53,7 +55,9 @@ def weigh(
     measure: Annotated[
         bool, typer.Option("--measure", help="Run the networks on this machine and time them, turn by turn.")
     ] = False,
-    repeats: Annotated[int, typer.Option(metavar="N", min=2, help="How often --measure runs each.")] = 20,
+    repeats: Annotated[
+        int | None, typer.Option(metavar="N", min=2, help=f"How often --measure runs each: {REPEATS} unless said.")
+    ] = None,
     threads: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Threads to measure and predict for; by default torch's own.")
     ] = None,
@@ -68,6 +72,8 @@ def weigh(
         raise InputError("--json and --csv were both given; keep one")
     if csv and lint:
         raise InputError("--csv has a row for each part of a network, none for what --lint finds; take --json instead")
+    if repeats is not None and not measure:
+        raise InputError("--repeats says how often --measure runs each network; add --measure")
     if html is not None:
         require_new(html)
     if sort is not None and sort not in SORTS:
@@ -89,7 +95,7 @@ def weigh(
         config=changes,
         training_step=training,
         measure=measure,
-        repeats=repeats,
+        repeats=repeats or REPEATS,
     )
     if html is not None:
         _write(html, networks, by or "layer", sort)
