@@ -1,6 +1,6 @@
 """CIFAR-10 from scratch in so many minutes of wall clock: test accuracy, beside a plain loop, and steps per second.
 
-    python benchmarks/cifar10.py [SOURCE] [--minutes M] [--seeds N]
+    python benchmarks/cifar10.py [SOURCE] [--minutes M] [--seeds N] [--only NETWORK]
 
 SOURCE is a name or folder as `fit` takes it, with train and test. The plain loop is what tutorials write: NCHW,
 float32, Adam 1e-3, no schedule, no augmentation, the last weights. Steps per second are of one network, turn by turn.
@@ -117,6 +117,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--plain-seeds", type=int, default=3, help="how many of them the plain loop trains too")
+    parser.add_argument("--only", choices=OURS, help="one network of ours; both unless said")
     arguments = parser.parse_args()
     source, console = data.open(arguments.source), Console()
     console.print(machine() | versions() | {"load": os.getloadavg()})
@@ -133,6 +134,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(arguments.seeds):
             for name, options in OURS.items():
+                if arguments.only not in (None, name):
+                    continue
                 started = time.monotonic()
                 run = fit(source, **options, minutes=arguments.minutes, seed=seed, out=Path(folder) / f"{name}-{seed}")
                 minutes = (time.monotonic() - started) / 60
