@@ -1,12 +1,15 @@
 """Splits, groups and grey pictures, from a source to its run."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from safetensors.torch import load_file
 
 import pennyweight as pw
 from pennyweight import data
+from pennyweight.core.errors import RunError
 
 Fit = Callable[..., pw.Run]
 
@@ -62,3 +65,19 @@ def test_groups_are_kept_apart_and_scored_as_they_were_split(
     again = pw.evaluate(run)
     assert again.images == run.evaluation["images"] == len(test)
     assert again.confusion == tuple(map(tuple, run.evaluation["confusion"]))
+
+
+def test_a_run_does_not_go_on_with_another_split(
+    fit_small: Fit, shapes: Path, tmp_path: Path, stop_at: Callable[[int], None]
+) -> None:
+    source = data.open(str(shapes))
+    films = tuple(replace(sample, group=f"film {number % 12}") for number, sample in enumerate(source.samples))
+    grouped = replace(source, samples=films)
+    assert grouped.fingerprint == source.fingerprint
+    stop_at(1)
+    with pytest.raises(KeyboardInterrupt):
+        fit_small(grouped, out=tmp_path / "run")
+    with pytest.raises(RunError, match=r"another command: split was sha256:\w+ and is sha256:\w+ now; resume"):
+        fit_small(source, out=tmp_path / "run", resume=True)
+    with pytest.raises(RunError, match=r"another command: group_by was None and is \(\[12\]\) now, split was sha256"):
+        fit_small(shapes, out=tmp_path / "run", resume=True, group_by="([12])")

@@ -121,7 +121,15 @@ def fit(
         weights=weights,
         seed=seed,
     )
-    asked = plan.asked(opened, weights=weights, teacher=teacher, minutes=minutes, speed=speed)
+    asked = plan.asked(
+        opened,
+        weights=weights,
+        teacher=teacher,
+        minutes=minutes,
+        speed=speed,
+        group_by=group_by,
+        split=splits.fingerprint,  # equal pictures are split otherwise where their groups are others
+    )
     folder, record = place(out, f"{opened.name}-{plan.model['name']}", resume=resume, asked=asked)
     ranks.gather(None)  # every rank has looked before the first one makes the folder
     if record is not None and record["status"] == "complete":
