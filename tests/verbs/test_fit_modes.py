@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -105,6 +106,20 @@ def test_several_seeds(fit_small: Fit, shapes: Path, tmp_path: Path) -> None:
     assert found["deviation"] == pytest.approx(abs(one - two) / 2**0.5)
     assert json.loads((tmp_path / "several" / "seeds.json").read_text()) == found
     assert pw.Run(tmp_path / "several" / "seed-3").record["seed"] == 3
+
+
+def test_several_seeds_keep_groups_together(shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[data.Source] = []
+
+    def fit(source: data.Source, model: str, *, out: Path, **options: Any) -> Any:
+        out.parent.mkdir(exist_ok=True)
+        assert "group_by" not in options
+        opened.append(source)
+        return SimpleNamespace(evaluation={"accuracy": 0.5})
+
+    monkeypatch.setattr("pennyweight.verbs.seeds.fit", fit)
+    fit_seeds(shapes, seeds=2, group_by="(-0[0-9])", out=tmp_path / "several")
+    assert opened == [data.open(str(shapes), group_by="(-0[0-9])")] * 2
 
 
 # Going on

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 import pennyweight as pw
 from pennyweight import data
-from pennyweight.core.errors import RunError
+from pennyweight.core.errors import InputError, RunError
 
 Fit = Callable[..., pw.Run]
 
@@ -62,6 +62,10 @@ def test_groups_are_kept_apart_and_scored_as_they_were_split(
     assert run.record["data"]["group_by"] == "(film[0-9]+)"
     test = data.split(data.open(root, group_by="(film[0-9]+)")).test
     assert {sample.name for sample in test} != {sample.name for sample in data.split(data.open(root)).test}
+    opened = data.open(root, group_by="(film[0-9]+)")
+    assert fit_small(opened, out=tmp_path / "run", resume=True).record == run.record  # it was opened by the same words
+    with pytest.raises(InputError, match="group_by belongs to a path or a name"):
+        fit_small(opened, out=tmp_path / "other", group_by="(film[0-9]+)")
     again = pw.evaluate(run)
     assert again.images == run.evaluation["images"] == len(test)
     assert again.confusion == tuple(map(tuple, run.evaluation["confusion"]))

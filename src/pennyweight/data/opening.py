@@ -25,12 +25,16 @@ FOLDER = "folder"
 """`group_by` for the folder that a picture lies in."""
 
 
-def open(source: str | os.PathLike[str], *, group_by: str | None = None) -> Source:
-    """Open a source of pictures by one string. Raises SourceError with the nearest name when there is none.
+def open(source: str | os.PathLike[str] | Source, *, group_by: str | None = None) -> Source:
+    """Open a source of pictures by one string; a Source is one. Raises SourceError with the nearest name of none.
 
     `group_by` keeps pictures together when they are split: a column of a manifest, "folder", or a regular expression
     whose first group is searched in each picture's name, such as "(patient[0-9]+)".
     """
+    if isinstance(source, Source):
+        if group_by is not None:
+            raise InputError("group_by belongs to a path or a name; a Source is grouped already, or is not")
+        return source
     if not isinstance(source, (str, os.PathLike)):
         raise SourceError(f"a source is a path or a name, such as digits, not {received(source)}")
     opened = _open(os.fspath(source), group_by)
@@ -143,7 +147,7 @@ def _grouped(source: Source, group_by: str) -> Source:
 
 def _noted(source: Source, group_by: str) -> Source:
     count = len({sample.group for sample in source.samples if sample.group is not None})
-    return replace(source, notes=(*source.notes, f"{count} groups stay together ({group_by})"))
+    return replace(source, group_by=group_by, notes=(*source.notes, f"{count} groups stay together ({group_by})"))
 
 
 def _stem(path: Path) -> str:

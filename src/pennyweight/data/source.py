@@ -83,6 +83,8 @@ class Source:
     """What a person should know of how the source was read."""
     unreadable: tuple[Unreadable, ...] = ()
     """What was found already on opening to be no file that can be read; no sample stands for it."""
+    group_by: str | None = None
+    """How its samples were told to keep together, as `open` takes it."""
     streamed: bool = False
     """Whether pictures come in the order of their shards, and to read one alone is slow."""
 

@@ -32,7 +32,7 @@ def doctor(
     """
     if html is not None:
         require_new(Path(html))
-    opened = source if isinstance(source, data.Source) else data.open(source, group_by=group_by)
+    opened = data.open(source, group_by=group_by)
     found = diagnose(opened, quick=quick, advance=advance)
     if html is not None:
         from pennyweight.report.contact_sheet import contact_sheet

@@ -148,8 +148,6 @@ def answer(
 
 
 def _open(source: str | data.Source | None, origin: Origin) -> data.Source:
-    if isinstance(source, data.Source):
-        return source
     if source is not None:
         return data.open(source)
     if origin.address is None:

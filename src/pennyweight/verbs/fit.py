@@ -15,7 +15,7 @@ import torch
 from rich.console import Console
 
 from pennyweight import data, zoo
-from pennyweight.core.errors import InputError, SourceError, received
+from pennyweight.core.errors import InputError
 from pennyweight.core.files import write_json
 from pennyweight.core.heap import keeping_memory
 from pennyweight.core.machine import machine, versions
@@ -102,12 +102,10 @@ def fit(
             seed=seed,
             progress=progress,
         )
-    if not isinstance(source, (str, os.PathLike, data.Source)):
-        raise SourceError(f"a source is a path or a name, such as digits, not {received(source)}")
     started = perf_counter()
     check_tracker(log)
     ranks = Ranks()
-    opened = source if isinstance(source, data.Source) else data.open(source, group_by=group_by)
+    opened = data.open(source, group_by=group_by)
     opened = opened if channels is None else replace(opened, channels=channels)
     splits = data.split(opened)
     plan = make_plan(
@@ -127,7 +125,7 @@ def fit(
         teacher=teacher,
         minutes=minutes,
         speed=speed,
-        group_by=group_by,
+        group_by=opened.group_by,
         split=splits.fingerprint,  # equal pictures are split otherwise where their groups are others
     )
     folder, record = place(out, f"{opened.name}-{plan.model['name']}", resume=resume, asked=asked)
@@ -181,7 +179,6 @@ def fit(
         with nothing_empty_left(folder, writes=first), saying_how_to_go_on(folder, checkpoints, shown.note):
             if record is None:
                 record = _record(folder, opened, splits, plan, unreadable) | {"asked": asked, "speed": measured}
-                record["data"]["group_by"] = group_by
                 if first:
                     data.write_seen(folder / "seen.npy", splits.train, splits.val)
                     write_json(folder / "run.json", record)
@@ -191,7 +188,7 @@ def fit(
                 work = Work(
                     folder=folder, network=network, pictures=pictures, plan=plan, shown=shown, keeper=keeper,
                     ranks=ranks, teacher=taught, tracker=tracker, labels=opened.labels,
-                    trained_on={"name": opened.name, "fingerprint": opened.fingerprint, "group_by": group_by},
+                    trained_on={"name": opened.name, "fingerprint": opened.fingerprint, "group_by": opened.group_by},
                 )  # fmt: skip
                 best = train_by_mode(work)
             ranks.end_others()
@@ -234,6 +231,7 @@ def _record(
             "split_fingerprint": splits.fingerprint,
             "unreadable": [{"name": name, "reason": reason} for name, reason in unreadable],
             "channels": source.channels,
+            "group_by": source.group_by,
         },
         "preprocess": plan.preprocess.to_dict(),
         "recipe": plan.recipe.to_dict(),

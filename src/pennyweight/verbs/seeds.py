@@ -23,6 +23,7 @@ def fit_seeds(
     seed: int = 0,
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    group_by: str | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """Runs out/seed-N, each as `fit` makes it, and seeds.json beside them: what is returned.
@@ -32,7 +33,7 @@ def fit_seeds(
     """
     if seeds < 2:
         raise InputError(f"a deviation needs at least 2 seeds, not {seeds}")
-    opened = source if isinstance(source, data.Source) else data.open(source)
+    opened = data.open(source, group_by=group_by)
     folder = place_several(out, f"{opened.name}-seeds", resume=resume)
     accuracies = {}
     for number in range(seed, seed + seeds):
