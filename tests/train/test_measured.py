@@ -31,11 +31,11 @@ def batches(pictures: Any, count: int = 3) -> list[Any]:
     return list(islice(pictures.epoch(1, batch=16, seed=0, augment=PLAIN), count))
 
 
-def checked(network: nn.Module, pictures: Any, classes: int = 4) -> list[str]:
+def checked(network: nn.Module, pictures: Any, **recipe: Any) -> list[str]:
     before = {key: value.clone() for key, value in network.state_dict().items()}
     (batch,) = batches(pictures, 1)
     try:
-        return preflight(network, batch, Recipe(), preprocess=pictures.preprocess, classes=classes)
+        return preflight(network, batch, Recipe(**recipe), preprocess=pictures.preprocess, classes=4)
     finally:
         assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
 
@@ -44,6 +44,12 @@ def test_a_sound_network_passes(make_network: Make, make_pictures: Make) -> None
     lines = checked(make_network(), make_pictures(CLASSES))
     assert len(lines) == 4
     assert "ln(4) = 1.39" in lines[0]
+    assert lines[3].endswith("at rate 0.002")
+
+
+def test_weights_that_are_tuned_are_moved_gently(make_network: Make, make_pictures: Make) -> None:
+    assert checked(make_network(), make_pictures(CLASSES), mode="finetune", lr=5e-4)[3].endswith("at rate 0.0005")
+    assert checked(make_network(), make_pictures(CLASSES), mode="finetune", lr=0.1)[3].endswith("at rate 0.002")
 
 
 def loud(network: nn.Module) -> None:
@@ -58,6 +64,19 @@ def frozen(network: nn.Module) -> None:
     for parameter in network.parameters():
         parameter.requires_grad_(False)
     network.linear.bias.requires_grad_(True)
+
+
+class Steep(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return 50 * x
+
+
+def guessing(network: nn.Module) -> None:
+    """Only how often each class comes can be learnt; the first is expected too often, so that the loss falls."""
+    frozen(network)
+    network.linear.weight.data.zero_()
+    network.linear.bias.data = torch.tensor([0.05, 0.0, 0.0, 0.0])
+    network.linear = nn.Sequential(network.linear, Steep())
 
 
 class Moody(nn.Module):
@@ -75,6 +94,7 @@ def moody(network: nn.Module) -> None:
         (loud, "the last layer starts too large"),
         (idle, "1 of 7 parameters get no gradient, first 'extra'"),
         (frozen, "one batch cannot be learnt"),
+        (guessing, "one batch cannot be learnt: loss 2.1"),
         (moody, "eval mode answers otherwise than train mode"),
     ],
 )

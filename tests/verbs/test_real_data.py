@@ -50,3 +50,19 @@ def test_foreign_photographs_are_predicted_and_not_scored(real_data: Path, tmp_p
         pw.evaluate(run, "imagenet-photos")
     files = sorted((real_data / "imagenet-photos").rglob("*.jpg"))[:40]
     assert [p.source for p in pw.load(run).predict(files)] == list(map(str, files))
+
+
+@pytest.mark.slow
+def test_sound_weights_pass_the_checks_before_they_are_tuned(
+    real_data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What is learnt at once at the rate of the training is thrown about at ten times of it."""
+    pw.fit(
+        "cats-dogs",
+        weights=real_data / "weights" / "mobilenet_v2-imagenet-tf_same-224.safetensors",
+        input_size=96,
+        recipe={"mode": "finetune", "head_epochs": 1, "epochs": 1},
+        preflight=True,
+        out=tmp_path / "run",
+    )
+    assert "pre-flight: one batch is learnt by heart: loss 0." in capfd.readouterr().err

@@ -21,6 +21,9 @@ __all__ = ["preflight"]
 
 PICTURES = 16
 STEPS = 40
+RATE = 2e-3
+LEARNT = 0.7
+"""Share of its loss at the start, or by guessing, below which a batch counts as learnt."""
 SECONDS = 20.0
 """One batch has so long to be learnt; a large network has fewer steps, and is asked for less."""
 START = 1.0
@@ -48,7 +51,8 @@ def preflight(model: nn.Module, batch: Batch, recipe: Recipe, *, preprocess: Pre
         _start(copied, x, targets, classes),
         _gradients(copied, x, targets),
         _agreement(copied, x),
-        _overfit(copied, x, targets),
+        # Weights that have learnt are moved as gently as the training will move them.
+        _overfit(copied, x, targets, classes, min(RATE, recipe.lr) if recipe.mode == "finetune" else RATE),
     ]
     failed = [line for passed, line in found if not passed]
     if failed:
@@ -104,13 +108,14 @@ def _agreement(model: nn.Module, x: Tensor) -> Finding:
         return True, f"train and eval mode answer alike (cosine {alike:.2f})"
     return False, (
         f"eval mode answers otherwise than train mode (cosine {alike:.2f}): a layer beyond dropout and "
-        "batch norm changes with the mode, or a norm whose running figures do not follow"
+        "batch norm changes with the mode, a norm whose running figures do not follow, or weights that their norms "
+        "were folded into (--set freeze_norms=true)"
     )
 
 
-def _overfit(model: nn.Module, x: Tensor, targets: Tensor) -> Finding:
+def _overfit(model: nn.Module, x: Tensor, targets: Tensor, classes: int, rate: float) -> Finding:
     """A network that cannot learn a few pictures by heart learns nothing from many."""
-    optimizer = torch.optim.Adam((p for p in model.parameters() if p.requires_grad), lr=2e-3)
+    optimizer = torch.optim.Adam((p for p in model.parameters() if p.requires_grad), lr=rate)
     losses = []
     for _ in _within(STEPS, SECONDS):
         optimizer.zero_grad()
@@ -118,12 +123,12 @@ def _overfit(model: nn.Module, x: Tensor, targets: Tensor) -> Finding:
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         losses.append(loss.item())
-    line = f"one batch is learnt by heart: loss {losses[0]:.2f} to {min(losses):.2f} in {len(losses)} steps"
-    if min(losses) < 0.7 * losses[0]:
-        return True, line
+    way = f"loss {losses[0]:.2f} to {min(losses):.2f} in {len(losses)} steps at rate {rate:g}"
+    if min(losses) < LEARNT * min(losses[0], math.log(classes)):
+        return True, f"one batch is learnt by heart: {way}"
     return False, (
-        f"one batch cannot be learnt: loss {losses[0]:.2f} to {min(losses):.2f} in {len(losses)} steps: labels "
-        "that say nothing of the pictures, frozen weights, or gradients that vanish"
+        f"one batch cannot be learnt: {way}: labels that say nothing of the pictures, frozen weights, or gradients "
+        "that vanish"
     )
 
 
