@@ -1,8 +1,9 @@
 """What every rank of the test runs: train on fixed pictures, and the first one writes the loss curve."""
 
 import json
+import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import torch
 from torch import nn
 
 from pennyweight.core.preprocess import Preprocess
-from pennyweight.data import Pictures, Sample
+from pennyweight.core.stopping import Stop
+from pennyweight.data import Batch, Pictures, Sample
 from pennyweight.train import Checkpoints, Keeper, Ranks, Recipe, train
 
 SIDE, CLASSES = 16, 4
@@ -65,14 +67,27 @@ class Curve:
         self.losses.append(loss)
         if self.dies and len(self.losses) == 7:
             import os
-            import signal
 
             os.kill(os.getpid(), signal.SIGKILL)
 
     def epoch_finished(self, metrics: Mapping[str, Any]) -> None: ...
 
 
-def main(out: Path, dying: int) -> None:
+class Interrupted(Pictures):
+    """Has batches of one for validation, and asks `stop` when the third one is read."""
+
+    stop: Stop | None = None
+    read = 0
+
+    def in_order(self, batch: int) -> Iterator[Batch]:
+        for one in super().in_order(1):
+            self.read += 1
+            if self.read == 3 and self.stop is not None:
+                self.stop(signal.SIGTERM)
+            yield one
+
+
+def main(out: Path, dying: int, stopped: int) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     model = Calibrated()
@@ -81,22 +96,29 @@ def main(out: Path, dying: int) -> None:
         model.norm.running_mean.fill_(0.1)  # type: ignore[union-attr]
     ranks = Ranks()
     curve = Curve(dies=ranks.number == dying)
-    epochs = train(
-        model,
-        training=known,
-        validation=known,
-        recipe=Recipe(epochs=5, batch=8, lr=0.05, precision="float64", flip=False, shift=0.125, clip_norm=5.0),
-        seed=0,
-        watcher=curve,
-        after_epoch=lambda epochs, best: None,
-        preprocess=known.preprocess,
-        keeper=Keeper(Checkpoints(out.with_suffix("")), every_s=0.0),
-        ranks=ranks,
-    )
+    stop, validation = Stop(), Interrupted(known.samples, known.preprocess)
+    if ranks.number == stopped:
+        validation.stop = stop
+    try:
+        epochs = train(
+            model,
+            training=known,
+            validation=known if stopped < 0 else validation,
+            recipe=Recipe(epochs=5, batch=8, lr=0.05, precision="float64", flip=False, shift=0.125, clip_norm=5.0),
+            seed=0,
+            watcher=curve,
+            after_epoch=lambda epochs, best: None,
+            preprocess=known.preprocess,
+            keeper=Keeper(Checkpoints(out.with_suffix("")), every_s=0.0, stop=stop),
+            ranks=ranks,
+        )
+    except SystemExit:
+        out.with_suffix(f".{ranks.number}").write_text(str(validation.read))
+        raise
     if not ranks.number:
         out.write_text(json.dumps({"losses": curve.losses, "val": [epoch.val_loss for epoch in epochs]}))
     ranks.end_others()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

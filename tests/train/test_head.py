@@ -36,11 +36,11 @@ def test_a_layer_on_features_answers_as_the_network_does(make_network: Make, mak
 def test_training_the_layer_trains_the_network_and_leaves_the_rest(make_network: Make, make_pictures: Make) -> None:
     network, pictures = make_network(), make_pictures(CLASSES)
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    passes = 0
+    passed = 0
 
-    def count(*arguments: Any) -> None:
-        nonlocal passes
-        passes += 1
+    def count(module: nn.Module, seen: tuple[torch.Tensor], *others: Any) -> None:
+        nonlocal passed
+        passed += len(seen[0])
 
     network.conv.register_forward_hook(count)
     features = extract(network, pictures, Recipe(), views=0, seed=0, device=CPU)
@@ -54,7 +54,7 @@ def test_training_the_layer_trains_the_network_and_leaves_the_rest(make_network:
         after_epoch=lambda epochs, best: None,
         preprocess=None,
     )
-    assert passes == 1
+    assert passed == 30
     best = best_of(epochs)
     assert best is not None
     assert best.val_accuracy == 1.0

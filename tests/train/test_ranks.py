@@ -9,20 +9,39 @@ from pathlib import Path
 
 import pytest
 
+from pennyweight.train import Checkpoints, Ranks
+
 PROGRAM = Path(__file__).with_name("ranks_program.py")
 WITHIN_S = 60.0
 
 
-def launch(out: Path, ranks: int, dying: int = -1) -> "subprocess.CompletedProcess[str]":
+def launch(out: Path, ranks: int, dying: int = -1, stopped: int = -1) -> "subprocess.CompletedProcess[str]":
     together = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)] if ranks > 1 else []
     return subprocess.run(
-        [sys.executable, *together, PROGRAM, out, str(dying)],
+        [sys.executable, *together, PROGRAM, out, str(dying), str(stopped)],
         env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         text=True,
         check=False,
         timeout=200,
     )
+
+
+def test_every_rank_takes_as_many_turns() -> None:
+    turns = []
+    for number in range(3):
+        rank = Ranks()
+        rank.count, rank.number = 3, number
+        turns.append(list(rank.turns(iter(range(7)))))
+    assert turns == [[0, 3, 6], [1, 4, None], [2, 5, None]]
+
+
+@pytest.mark.slow
+def test_a_signal_to_one_rank_ends_the_validation_of_both(tmp_path: Path) -> None:
+    done = launch(tmp_path / "curve.json", 2, stopped=1)
+    assert done.returncode != 0
+    assert [int((tmp_path / f"curve.{rank}").read_text()) for rank in (0, 1)] == [4, 4]  # of 42 batches
+    assert Checkpoints(tmp_path / "curve").latest() is not None
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ import pennyweight as pw
 from pennyweight import data
 from pennyweight.core.errors import InputError, PennyweightError, RunError
 from pennyweight.nn.weights import read_weights
+from pennyweight.report.progress import Phase
 from pennyweight.verbs.seeds import fit_seeds
 
 Fit = Callable[..., pw.Run]
@@ -120,6 +122,24 @@ def test_several_seeds_keep_groups_together(shapes: Path, tmp_path: Path, monkey
     monkeypatch.setattr("pennyweight.verbs.seeds.fit", fit)
     fit_seeds(shapes, seeds=2, group_by="(-0[0-9])", out=tmp_path / "several")
     assert opened == [data.open(str(shapes), group_by="(-0[0-9])")] * 2
+
+
+def test_a_signal_ends_the_features_at_once(
+    trained: pw.Run, fit_small: Fit, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def advance(self: Phase, n: int = 1) -> None:
+        if self.name == "features of train":
+            seen.append(n)
+            if len(seen) == 1:
+                signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Phase, "advance", advance)
+    with pytest.raises(KeyboardInterrupt):
+        fit_small(shapes, weights=trained.folder, input_size=None, recipe={"mode": "head"}, out=tmp_path / "run")
+    assert len(seen) == 1
+    assert not (tmp_path / "run").exists()
 
 
 # Going on

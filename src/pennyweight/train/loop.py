@@ -251,10 +251,12 @@ class Training:
         """(mean loss, accuracy); of nothing in particular when a signal came meanwhile."""
         self.network.eval()
         loss, right = 0.0, 0.0
-        for x, targets in map(self.inputs, self.ranks.turns(validation.in_order(self.recipe.part))):
-            logits = self._logits(self.network, x)
-            loss += F.cross_entropy(logits, targets, reduction="sum").item()
-            right += int((logits.argmax(1) == targets).sum())
+        for batch in self.ranks.turns(validation.in_order(self.recipe.part)):
+            if batch is not None:
+                x, targets = self.inputs(batch)
+                logits = self._logits(self.network, x)
+                loss += F.cross_entropy(logits, targets, reduction="sum").item()
+                right += int((logits.argmax(1) == targets).sum())
             if self._asked_to_stop():
                 break
         loss, right = self.ranks.sum([loss, right])
@@ -267,6 +269,7 @@ class Training:
     def keep(self) -> None:
         """Save the state now; every rank takes part, the first one writes."""
         self.keeper.save(self.progress.state(), writes=not self.ranks.number)
+        self.ranks.gather(None)  # a rank that ended now would have torchrun end the one that writes
 
     def heed(self) -> None:
         """End here, with the state saved, when a signal asked to."""
@@ -275,8 +278,8 @@ class Training:
             self.keeper.stop.end()
 
     def _asked_to_stop(self) -> bool:
-        """Of one process alone: several agree on it at their next step."""
-        return self.ranks.count == 1 and self.keeper.stop.asked is not None
+        """Whether a signal came to any rank; all of them must ask at the same time."""
+        return self.ranks.sum([self.keeper.wish[1]])[0] > 0
 
     def _check_parts(self) -> None:
         recipe, ranks = self.recipe, self.ranks.count

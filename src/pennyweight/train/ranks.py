@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from itertools import islice
 from typing import TypeVar
 
 import numpy as np
@@ -53,9 +54,10 @@ class Ranks:
             return batch
         return batch.rows(np.array_split(np.arange(len(batch.targets)), self.count)[self.number])
 
-    def turns(self, items: Iterator[T]) -> Iterator[T]:
-        """Every `count`-th item, beginning with this rank's first."""
-        return (item for number, item in enumerate(items) if number % self.count == self.number)
+    def turns(self, items: Iterator[T]) -> Iterator[T | None]:
+        """This rank's of every `count` items; None where the last are too few, so that all ranks take as many turns."""
+        while turn := list(islice(items, self.count)):
+            yield turn[self.number] if self.number < len(turn) else None
 
     def sum(self, values: Sequence[float]) -> list[float]:
         """Each value summed over the ranks, in float64."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from torch import nn
 from pennyweight import data
 from pennyweight.core.files import write_lines
 from pennyweight.nn.weights import save_weights
-from pennyweight.report.progress import TrainingProgress
+from pennyweight.report.progress import Phase, TrainingProgress
 from pennyweight.train import Epoch, Keeper, Ranks, Recipe, train
 from pennyweight.train.batches import Teacher
 from pennyweight.train.epoch import best_of
@@ -103,7 +103,7 @@ def _head(work: Work, recipe: Recipe) -> list[Epoch]:
                 views=views,
                 seed=work.plan.seed,
                 device=work.ranks.device,
-                advance=phase.advance,
+                advance=_heeding(work.keeper, phase),
             )
     # What augments pictures, or speeds up a network, does nothing for rows of features.
     plain = replace(recipe, mixup=0.0, cutmix=0.0, precision="float32", compile=False)
@@ -117,6 +117,17 @@ def _head(work: Work, recipe: Recipe) -> list[Epoch]:
         phase="head",
         **_shared(work),
     )
+
+
+def _heeding(keeper: Keeper, phase: Phase) -> Callable[[int], None]:
+    """Count features, until a signal asks to stop: nothing of them is kept, so that each rank may end alone."""
+
+    def advance(count: int) -> None:
+        phase.advance(count)
+        if keeper.stop.asked is not None:
+            keeper.stop.end()
+
+    return advance
 
 
 def _shared(work: Work) -> dict[str, Any]:
