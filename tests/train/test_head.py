@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from pennyweight.core.errors import InputError
+from pennyweight.data import Balance
 from pennyweight.nn import FromPixels
 from pennyweight.train import Recipe, train
 from pennyweight.train.epoch import best_of
@@ -71,6 +72,21 @@ def test_views_are_different_and_epochs_take_them_in_turn(make_network: Make, ma
     totals = [float(values.sum()) for values in seen]
     assert totals[0] == pytest.approx(totals[2], rel=1e-6)
     assert abs(totals[0] - totals[1]) > 1e-3
+
+
+@pytest.mark.parametrize("views", [0, 2])
+def test_rare_classes_are_shown_as_often_where_that_is_asked(
+    make_network: Make, make_pictures: Make, views: int
+) -> None:
+    pictures = make_pictures([0] * 37 + [1] * 3)
+    pictures.balance = Balance.of(pictures.targets, 2, "sampling")
+    features = extract(make_network(), pictures, Recipe(), views=views, seed=0, device=CPU)
+    assert features.values.shape == (max(views, 1), 40, 64)
+    assert pictures.balance.how == "sampling"
+    for epoch in (1, 2):
+        batches = list(features.epoch(epoch, batch=8, seed=0, augment=Recipe().augment))
+        assert len(batches) == features.steps(8) == 5
+        assert np.bincount(np.concatenate([batch.targets for batch in batches])).tolist() == [20, 20]
 
 
 def test_a_network_without_a_linear_layer_is_refused() -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from pennyweight.core.errors import InputError
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Augment, Batch, Pictures
+from pennyweight.data.balance import balanced_count, balanced_order
 from pennyweight.data.draws import draws
 from pennyweight.nn import Network
 from pennyweight.nn.ends import ends
@@ -27,17 +28,21 @@ BATCH = 16
 
 
 class Features:
-    """What the last linear layer sees of each picture, in one or more views: (views, N, features) and (views, N)."""
+    """What the last linear layer sees of each picture, in one or more views: (views, N, features) and (views, N).
 
-    def __init__(self, values: NDArray[np.float32], targets: NDArray[np.int64]) -> None:
-        self.values, self.targets = values, targets
+    With `sampled`, epochs show classes equally often.
+    """
+
+    def __init__(self, values: NDArray[np.float32], targets: NDArray[np.int64], *, sampled: bool = False) -> None:
+        self.values, self.targets, self.sampled = values, targets, sampled
 
     def __len__(self) -> int:
         return int(self.targets.shape[1])
 
     def steps(self, batch: int) -> int:
         """How many batches `epoch` gives, as `Pictures.steps`."""
-        return max(1, min(-(-len(self) // batch), len(self) // 2))
+        shown = balanced_count(self.targets[0]) if self.sampled else len(self)
+        return max(1, min(-(-shown // batch), shown // 2))
 
     def epoch(
         self,
@@ -49,9 +54,13 @@ class Features:
         device: torch.device | None = None,
         start: int = 0,
     ) -> Iterator[Batch]:
-        """Every picture once, in the order of (seed, epoch); epochs take the views in turn, which hold what changed."""
+        """Every picture once, or as `sampled` says, in the order of (seed, epoch); epochs take the views in turn, which
+        hold what changed."""
         view = (epoch - 1) % len(self.values)
-        order = np.argsort(draws(seed, epoch, np.arange(len(self)), 1)[:, 0], kind="stable")
+        if self.sampled:
+            order, _ = balanced_order(self.targets[view], seed=seed, epoch=epoch)
+        else:
+            order = np.argsort(draws(seed, epoch, np.arange(len(self)), 1)[:, 0], kind="stable")
         for rows in np.array_split(order, self.steps(batch))[start:]:
             yield Batch(self.values[view, rows], self.targets[view, rows])
 
@@ -101,6 +110,7 @@ def extract(
     inputs = make_inputs(preprocess, recipe, device)
     augment = replace(recipe.augment, mixup=0.0, cutmix=0.0)  # a row of features has one class
     rounds = [pictures.epoch(view, batch=BATCH, seed=seed, augment=augment) for view in range(1, views + 1)]
+    balance, pictures.balance = pictures.balance, None  # each has features once, however often it will be shown
     seen: list[Tensor] = []
     targets: list[NDArray[np.int64]] = []
     hook = last_linear(network).register_forward_pre_hook(lambda layer, args: seen.append(args[0].float().cpu()))
@@ -114,6 +124,7 @@ def extract(
                 advance(len(batch.targets))
     finally:
         hook.remove()
+        pictures.balance = balance
     values = torch.cat(seen).numpy()
     if values.ndim != 2:
         raise InputError(
@@ -121,4 +132,5 @@ def extract(
             "not one row of features; --mode scratch trains all of it"
         )
     shape = (max(views, 1), len(pictures))
-    return Features(values.reshape(*shape, -1), np.concatenate(targets).reshape(shape))
+    sampled = balance is not None and balance.how == "sampling"
+    return Features(values.reshape(*shape, -1), np.concatenate(targets).reshape(shape), sampled=sampled)
