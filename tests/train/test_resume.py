@@ -187,7 +187,13 @@ def test_a_damaged_one_is_said_and_the_one_before_serves(tmp_path: Path, damage:
     latest = checkpoints.latest()
     assert latest is not None
     assert latest["step"] == 1
-    assert said == ["checkpoint 0000000001.pt is damaged: it is not what its checksum says; the one before it serves"]
+    assert said == ["checkpoint 0000000001.pt damaged, not what the checksum beside says: the one before serves"]
+    oldest = newest.with_stem("0000000000")
+    oldest.write_bytes(damage(oldest.read_bytes()))
+    assert checkpoints.latest() is None
+    assert checkpoints.latest() is None
+    names = "checkpoints 0000000001.pt and 0000000000.pt"
+    assert said[1:] == [f"{names} damaged, not what the checksum beside says: none is whole, and training begins again"]
 
 
 POINTS = ["torch.save", "_sha256", "write_text", "atomic"]

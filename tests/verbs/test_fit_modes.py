@@ -204,6 +204,22 @@ def test_a_resume_on_other_versions_is_said(
     assert "threads was 64 and is 1 now" in said
 
 
+def test_a_run_whose_checkpoints_are_all_damaged_begins_and_says_so(
+    fit_small: Fit, shapes: Path, tmp_path: Path, stop_at: Callable[[int], None], capfd: pytest.CaptureFixture[str]
+) -> None:
+    stop_at(3)
+    with pytest.raises(KeyboardInterrupt):
+        fit_small(shapes, out=tmp_path / "run")
+    for path in (tmp_path / "run" / "checkpoints").glob("*.pt"):
+        path.write_bytes(b"")
+    stop_at(1)
+    with pytest.raises(KeyboardInterrupt):
+        fit_small(shapes, out=tmp_path / "run", resume=True, progress=True)
+    said = capfd.readouterr().err
+    assert said.count("none is whole, and training begins again") == said.count("damaged") == 1
+    assert "run: there is nothing to resume, so it begins" in said
+
+
 def test_a_loss_that_is_no_number_loses_nothing_that_was_kept(
     fit_small: Fit, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

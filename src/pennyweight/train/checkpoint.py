@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,8 @@ class Checkpoints:
     def __init__(self, folder: Path, note: Callable[[str], None] = lambda line: None) -> None:
         self.folder = folder
         self.note = note
-        """Is told of a checkpoint that is damaged."""
+        """Is told once of checkpoints that are damaged."""
+        self._told: set[str] = set()
 
     def save(self, state: dict[str, Any]) -> None:
         """Keep `state` as the newest. Raises RunError when it cannot be written; older ones are then intact."""
@@ -62,16 +63,22 @@ class Checkpoints:
 
     def latest(self) -> dict[str, Any] | None:
         """The newest state that is as it was written, or None."""
+        damaged: list[str] = []
         for path in self._whole():
             said = _checksum(path).read_text(encoding="ascii", errors="replace").partition(" ")[0]
-            if _sha256(path) != said:
-                self.note(
-                    f"checkpoint {path.name} is damaged: it is not what its checksum says; the one before it serves"
-                )
-                continue
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-            return state
+            if _sha256(path) == said:
+                self._tell(damaged, "the one before serves")
+                state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+                return state
+            damaged.append(path.name)
+        self._tell(damaged, "none is whole, and training begins again")
         return None
+
+    def _tell(self, damaged: Sequence[str], outcome: str) -> None:
+        if not self._told.issuperset(damaged):
+            self._told.update(damaged)
+            names = f"checkpoint{'s' * (len(damaged) > 1)} {' and '.join(damaged)}"
+            self.note(f"{names} damaged, not what the checksum beside says: {outcome}")
 
     def _whole(self) -> Iterator[Path]:
         """Those with a checksum, the newest first."""

@@ -173,9 +173,10 @@ def fit(
         else:
             plan, measured = replace(plan, recipe=recorded(record, shown.note)), record["speed"]
         shown.epochs = plan.epochs
-        for note in (plan.note, f"run {folder}" + how(resume, begins=record is None)):
-            shown.note(note)
         checkpoints = Checkpoints(folder / "checkpoints", shown.note)
+        begins = record is None or checkpoints.latest() is None
+        for note in (plan.note, f"run {folder}" + how(resume, begins=begins)):
+            shown.note(note)
         with nothing_empty_left(folder, writes=first), saying_how_to_go_on(folder, checkpoints, shown.note):
             if record is None:
                 record = _record(folder, opened, splits, plan, unreadable) | {"asked": asked, "speed": measured}

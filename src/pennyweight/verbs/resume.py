@@ -62,7 +62,7 @@ def how(resume: bool, *, begins: bool) -> str:
     """What is said behind the name of a run that was asked to go on."""
     if not resume:
         return ""
-    return ": there is nothing yet to resume, so it begins" if begins else ": goes on"
+    return ": there is nothing to resume, so it begins" if begins else ": goes on"
 
 
 def _changed(was: Mapping[str, Any], now: Mapping[str, Any], of: str = "") -> Iterator[str]:
