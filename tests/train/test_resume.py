@@ -196,7 +196,7 @@ def test_a_damaged_one_is_said_and_the_one_before_serves(tmp_path: Path, damage:
     assert said[1:] == [f"{names} damaged, not what the checksum beside says: none is whole, and training begins again"]
 
 
-POINTS = ["torch.save", "_sha256", "write_text", "atomic"]
+POINTS = ["torch.save", "sha256", "write_text", "atomic"]
 
 
 @pytest.mark.parametrize("point", POINTS)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -170,6 +171,23 @@ def test_the_same_call_goes_on_and_ends_with_the_same_bits(
     assert parts.evaluation == whole.evaluation
     assert [line["val_loss"] for line in lines(parts)] == [line["val_loss"] for line in lines(whole)]
     assert fit_small(shapes, out=tmp_path / "parts", resume=True, **options).record == parts.record  # nothing is left
+
+
+@pytest.mark.parametrize("of", ["weights", "teacher"])
+def test_a_run_does_not_go_on_with_other_weights_of_the_same_name(
+    trained: pw.Run, fit_small: Fit, shapes: Path, tmp_path: Path, stop_at: Callable[[int], None], of: str
+) -> None:
+    shutil.copytree(trained.folder, tmp_path / "given")
+    options: dict[str, Any] = {of: tmp_path / "given", "out": tmp_path / "run", "resume": True}
+    stop_at(1)
+    with pytest.raises(KeyboardInterrupt):
+        fit_small(shapes, **options)
+    weights = tmp_path / "given" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4] + bytes(4))
+    with pytest.raises(
+        RunError, match=rf"made by another command: sha256 {of} was \w{{64}} and is \w{{64}} now; resume"
+    ):
+        fit_small(shapes, **options)
 
 
 def test_a_run_killed_before_its_first_file_was_whole_begins(fit_small: Fit, shapes: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -19,6 +20,7 @@ __all__ = [
     "read_json",
     "read_lines",
     "require_new",
+    "sha256",
     "sync_folder",
     "write_json",
     "write_lines",
@@ -54,6 +56,12 @@ def atomic(path: Path) -> Iterator[Path]:
             error.filename = os.fspath(path)  # a full disk names none, and nobody knows the temporary one
         raise
     sync_folder(path.parent)
+
+
+def sha256(path: Path) -> str:
+    """Of what a file holds, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def is_left_over(path: Path) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -12,7 +11,7 @@ from typing import Any
 import torch
 
 from pennyweight.core.errors import RunError
-from pennyweight.core.files import atomic, write_text
+from pennyweight.core.files import atomic, sha256, write_text
 
 __all__ = ["Checkpoints"]
 
@@ -44,7 +43,7 @@ class Checkpoints:
             with atomic(path) as temporary:
                 with temporary.open("wb") as file:
                     torch.save(state, file)
-                digest = _sha256(temporary)
+                digest = sha256(temporary)
             write_text(_checksum(path), f"{digest}  {path.name}\n")
         except (OSError, RuntimeError) as error:
             told = error.__context__ if isinstance(error.__context__, OSError) else error  # torch hides a full disk
@@ -66,7 +65,7 @@ class Checkpoints:
         damaged: list[str] = []
         for path in self._whole():
             said = _checksum(path).read_text(encoding="ascii", errors="replace").partition(" ")[0]
-            if _sha256(path) == said:
+            if sha256(path) == said:
                 self._tell(damaged, "the one before serves")
                 state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
                 return state
@@ -96,8 +95,3 @@ class Checkpoints:
 
 def _checksum(path: Path) -> Path:
     return path.with_suffix(".sha256")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -34,7 +34,7 @@ from pennyweight.verbs.load import load
 from pennyweight.verbs.modes import Work, train_by_mode
 from pennyweight.verbs.plan import Plan, make_plan
 from pennyweight.verbs.prepare import open_teacher, prepare
-from pennyweight.verbs.resume import how, nothing_empty_left, place, recorded, saying_how_to_go_on
+from pennyweight.verbs.resume import digests, how, nothing_empty_left, place, recorded, saying_how_to_go_on
 
 __all__ = ["Speed", "fit"]
 
@@ -126,6 +126,7 @@ def fit(
         minutes=minutes,
         speed=speed,
         group_by=opened.group_by,
+        sha256=digests(weights=weights, teacher=teacher),
         split=splits.fingerprint,  # equal pictures are split otherwise where their groups are others
     )
     folder, record = place(out, f"{opened.name}-{plan.model['name']}", resume=resume, asked=asked)

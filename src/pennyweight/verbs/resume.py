@@ -12,12 +12,12 @@ from typing import Any
 import torch
 
 from pennyweight.core.errors import PennyweightError, RunError
-from pennyweight.core.files import is_left_over
+from pennyweight.core.files import is_left_over, sha256
 from pennyweight.core.machine import machine, versions
 from pennyweight.core.run import Run, latest_run_folder, new_run_folder
 from pennyweight.train import Checkpoints, Recipe
 
-__all__ = ["how", "nothing_empty_left", "place", "place_several", "recorded", "saying_how_to_go_on"]
+__all__ = ["digests", "how", "nothing_empty_left", "place", "place_several", "recorded", "saying_how_to_go_on"]
 
 BEFORE_RECORD = ("seen.npy", "projection.json")
 """What a run's folder may hold before its run.json."""
@@ -56,6 +56,13 @@ def place_several(out: str | os.PathLike[str] | None, name: str, *, resume: bool
     """The folder that holds a run for each seed; with `resume` it may be there."""
     there = (Path(out) if out is not None else latest_run_folder(name)) if resume else None
     return there if there is not None and there.is_dir() else new_run_folder(out, name)
+
+
+def digests(**named: str | os.PathLike[str] | None) -> dict[str, str]:
+    """SHA-256 of what is named: of a file, or of a run's weights. What a published name stands for does not change."""
+    paths = {name: Path(what) for name, what in named.items() if what is not None}
+    files = {name: path / "weights.safetensors" if path.is_dir() else path for name, path in paths.items()}
+    return {name: sha256(file) for name, file in files.items() if file.is_file()}
 
 
 def how(resume: bool, *, begins: bool) -> str:
