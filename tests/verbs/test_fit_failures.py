@@ -40,6 +40,8 @@ def test_names_and_values_that_cannot_be_used(cannot: Callable[..., str]) -> Non
     assert "'epochs' must be at least 1, not 0" in cannot(InputError, recipe={"epochs": 0})
     assert "unknown stem 'stem'" in cannot(InputError, stem="stem")
     assert "not 0" in cannot(InputError, input_size=0)
+    assert "minutes must be above 0 and finite, not 0" in cannot(InputError, minutes=0)
+    assert "minutes must be above 0 and finite, not inf" in cannot(InputError, minutes=float("inf"))
     assert "'num_classes'" in cannot(InputError, config={"num_classes": 7})
 
 

@@ -101,7 +101,7 @@ def fit(
     teacher: Annotated[
         str | None, typer.Option(metavar="RUN_OR_NAME", help="Learn from this trained network as well.")
     ] = None,
-    minutes: Annotated[float | None, typer.Option(metavar="M", min=0.0, help="The schedule fits the time.")] = None,
+    minutes: Annotated[float | None, typer.Option(metavar="M", help="The schedule fits the time.")] = None,
     speed: Annotated[
         Literal["auto", "fixed"] | None,
         typer.Option(help="auto measures the quickest way to step; fixed unless there are --minutes."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import statistics
 import time
+from bisect import bisect_right
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -24,6 +25,9 @@ __all__ = ["Pace", "measure_pace"]
 
 STEPS = 12
 VALIDATION_BATCHES = 3
+COUNTED = 1_000
+"""Epochs whose pictures' sides are counted one by one; those of more grow alike."""
+MOST_EPOCHS = 1 << 40
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,16 +46,17 @@ class Pace:
         """Of a whole training; a step takes as long as its pictures have pixels, and what they do not decide."""
         first = recipe.side(size, 1) ** 2
         by_pixel = (self.step_s - self.first_step_s) / (size**2 - first) if first < size**2 else 0.0
-        sides = [recipe.side(size, epoch) for epoch in range(1, recipe.epochs + 1)]
-        steps_s = sum(self.step_s - by_pixel * (size**2 - side**2) for side in sides)
-        return self.steps * steps_s + recipe.epochs * self.validation_s
+        counted = replace(recipe, epochs=min(recipe.epochs, COUNTED))
+        sides = [counted.side(size, epoch) for epoch in range(1, counted.epochs + 1)]
+        step_s = statistics.fmean(self.step_s - by_pixel * (size**2 - side**2) for side in sides)
+        return recipe.epochs * (self.steps * step_s + self.validation_s)
 
     def epochs_within(self, left_s: float, recipe: Recipe, size: int) -> int:
         """As many as the time is enough for; at least one."""
-        epochs = 1
-        while self.seconds(replace(recipe, epochs=epochs + 1), size) <= left_s:
-            epochs += 1
-        return epochs
+        fitting = bisect_right(
+            range(1, MOST_EPOCHS), left_s, key=lambda epochs: self.seconds(replace(recipe, epochs=epochs), size)
+        )
+        return max(1, fitting)
 
 
 def measure_pace(

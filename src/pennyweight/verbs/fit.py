@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -102,6 +103,8 @@ def fit(
             seed=seed,
             progress=progress,
         )
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise InputError(f"minutes must be above 0 and finite, not {minutes}")
     started = perf_counter()
     check_tracker(log)
     ranks = Ranks()

@@ -87,7 +87,10 @@ def prepare(
         pace = ranks.gather(pace)[0]
         left_s -= perf_counter() - started
         if left_s <= 0:
-            raise InputError("reading the pictures took all of --minutes; give it more")
+            raise InputError(
+                "reading the pictures, the pre-flight checks and measuring took all of --minutes; give it more, or "
+                "--no-preflight and --speed fixed"
+            )
         test_s = pace.validation_s * len(pictures["test"]) / len(pictures["val"])
         epochs = pace.epochs_within(left_s * (1 - SPARE) - test_s, recipe, plan.preprocess.size)
         recipe = replace(recipe, epochs=ranks.gather(epochs)[0])
