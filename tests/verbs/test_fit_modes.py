@@ -19,6 +19,7 @@ from pennyweight import data
 from pennyweight.core.errors import InputError, PennyweightError, RunError
 from pennyweight.nn.weights import read_weights
 from pennyweight.report.progress import Phase
+from pennyweight.train import Ranks
 from pennyweight.verbs.seeds import fit_seeds
 
 Fit = Callable[..., pw.Run]
@@ -141,6 +142,20 @@ def test_a_signal_ends_the_features_at_once(
         fit_small(shapes, weights=trained.folder, input_size=None, recipe={"mode": "head"}, out=tmp_path / "run")
     assert len(seen) == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_several_seeds_on_several_ranks_are_refused(
+    shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Two(Ranks):
+        def __init__(self) -> None:
+            super().__init__()
+            self.count = 2
+
+    monkeypatch.setattr("pennyweight.verbs.seeds.Ranks", Two)
+    with pytest.raises(InputError, match=r"several ranks \(2\) train one run.*give each seed a torchrun of its own"):
+        fit_seeds(shapes, seeds=2, out=tmp_path / "several")
+    assert not (tmp_path / "several").exists()
 
 
 # Going on

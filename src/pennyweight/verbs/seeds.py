@@ -9,6 +9,7 @@ from typing import Any
 from pennyweight import data
 from pennyweight.core.errors import InputError
 from pennyweight.core.files import write_json
+from pennyweight.train import Ranks
 from pennyweight.verbs.fit import fit
 from pennyweight.verbs.resume import place_several
 
@@ -33,6 +34,11 @@ def fit_seeds(
     """
     if seeds < 2:
         raise InputError(f"a deviation needs at least 2 seeds, not {seeds}")
+    if (ranks := Ranks().count) > 1:
+        raise InputError(
+            f"several ranks ({ranks}) train one run, after which all but the first end; give each seed a torchrun of "
+            "its own: --seed N"
+        )
     opened = data.open(source, group_by=group_by)
     folder = place_several(out, f"{opened.name}-seeds", resume=resume)
     accuracies = {}
