@@ -110,16 +110,24 @@ def test_what_is_wrong_is_named(
     assert "\n" not in str(raised.value)
 
 
-def measured(network: nn.Module, pictures: Any, memory: Path) -> room.Measured:
+def measured(
+    network: nn.Module, pictures: Any, memory: Path, ranks: Ranks | None = None, optimizer: Any = "adamw"
+) -> room.Measured:
     return measure(
         network,
         batches(pictures),
-        Recipe(batch=16),
+        Recipe(batch=16, optimizer=optimizer),
         preprocess=pictures.preprocess,
-        ranks=Ranks(),
+        ranks=ranks or Ranks(),
         compiling=False,
         memory=memory,
     )
+
+
+class Elsewhere(Ranks):
+    @property
+    def machine(self) -> dict[str, str | int | None]:
+        return super().machine | {"accelerator": "Abacus"}
 
 
 def test_ways_to_step_are_measured_once(make_network: Make, make_pictures: Make, tmp_path: Path) -> None:
@@ -135,6 +143,8 @@ def test_ways_to_step_are_measured_once(make_network: Make, make_pictures: Make,
     assert again.remembered
     assert again.ways == found.ways
     assert not measured(make_network(classes=5), pictures, tmp_path).remembered
+    assert not measured(network, pictures, tmp_path, optimizer="sgd").remembered
+    assert not measured(network, pictures, tmp_path, Elsewhere()).remembered
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
 
 

@@ -229,12 +229,16 @@ def test_a_resume_on_other_versions_is_said(
     stop_at(10**9)
     path = tmp_path / "run" / "run.json"
     record = json.loads(path.read_text())
-    record["versions"]["torch"], record["machine"]["threads"] = "1.0", 64
+    record["versions"]["torch"] = "1.0"
+    record["machine"] |= {"threads": 64, "ranks": 2, "onednn": False, "accelerator": "Abacus"}
     path.write_text(json.dumps(record))
     fit_small(shapes, out=tmp_path / "run", resume=True, progress=True)
     said = capfd.readouterr().err
     assert "torch was 1.0 and is" in said
     assert "threads was 64 and is 1 now" in said
+    assert "ranks was 2 and is 1 now" in said
+    assert "onednn was False and is True now" in said
+    assert "accelerator was Abacus and is " in said
 
 
 def test_a_run_whose_checkpoints_are_all_damaged_begins_and_says_so(

@@ -17,6 +17,7 @@ from accelerate.utils import InitProcessGroupKwargs
 from torch import nn
 
 from pennyweight.core.errors import PennyweightError
+from pennyweight.core.machine import machine
 from pennyweight.data import Batch, Share
 
 __all__ = ["PATIENCE_S", "Ranks"]
@@ -38,6 +39,17 @@ class Ranks:
         self.count = self.accelerator.num_processes
         self.number = self.accelerator.process_index
         self.device: torch.device = self.accelerator.device
+
+    @property
+    def machine(self) -> dict[str, str | int | None]:
+        """This machine with all of it that steps are computed by: what decides their time and their last bits."""
+        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
+        return machine() | {
+            "threads": torch.get_num_threads(),
+            "onednn": torch.backends.mkldnn.enabled,
+            "accelerator": None if name == "cpu" else name,
+            "ranks": self.count,
+        }
 
     def prepare(self, model: nn.Module) -> nn.Module:
         """The module whose gradients are means over the ranks; batch norm too is over all of them where it can be."""

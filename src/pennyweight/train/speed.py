@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.files import read_json, write_json
-from pennyweight.core.machine import machine, versions
+from pennyweight.core.machine import versions
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Batch
 from pennyweight.train.epoch import Watcher
@@ -105,10 +105,10 @@ def measure(
 ) -> Measured:
     """Time steps on a copy of `model` over `batches` in each layout and precision, then the best of them compiled.
 
-    What was found is kept in the folder `memory`, by machine, versions, network, batch and input. `compiling` says
-    whether compiling, which may take minutes, is worth a try.
+    What was found is kept in the folder `memory`, by machine, ranks, versions, network, batch, input and optimiser.
+    `compiling` says whether compiling, which may take minutes, is worth a try.
     """
-    known = memory / f"{_key(model, batches, recipe, compiling)}.json"
+    known = memory / f"{_key(model, batches, recipe, ranks, compiling)}.json"
     with suppress(PennyweightError, TypeError, KeyError):
         kept = read_json(known)
         return Measured(ways=tuple(Way(**way) for way in kept["ways"]), own=kept["own"], remembered=True)
@@ -184,11 +184,11 @@ def _step_ms(model: nn.Module, batches: Sequence[Batch], recipe: Recipe, preproc
     return statistics.median(spent[WARM_UP:])
 
 
-def _key(model: nn.Module, batches: Sequence[Batch], recipe: Recipe, compiling: bool) -> str:
+def _key(model: nn.Module, batches: Sequence[Batch], recipe: Recipe, ranks: Ranks, compiling: bool) -> str:
     """What a measurement depends on, as a file's name."""
-    asked = (compiling, recipe.accumulate)
+    asked = (compiling, recipe.accumulate, recipe.optimizer)
     shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    known = [machine(), versions(), torch.get_num_threads(), asked, batches[0].pixels.shape, sorted(shapes.items())]
+    known = [ranks.machine, versions(), asked, batches[0].pixels.shape, sorted(shapes.items())]
     return hashlib.sha256(json.dumps(known).encode()).hexdigest()[:32]
 
 

@@ -19,7 +19,7 @@ from pennyweight import data, zoo
 from pennyweight.core.errors import InputError
 from pennyweight.core.files import write_json
 from pennyweight.core.heap import keeping_memory
-from pennyweight.core.machine import machine, versions
+from pennyweight.core.machine import versions
 from pennyweight.core.run import Run
 from pennyweight.core.stopping import waiting_for_signals
 from pennyweight.data.scenes import is_scene
@@ -175,7 +175,7 @@ def fit(
                     preflight=preflight, note=shown.note,
                 )  # fmt: skip
         else:
-            plan, measured = replace(plan, recipe=recorded(record, shown.note)), record["speed"]
+            plan, measured = replace(plan, recipe=recorded(record, ranks, shown.note)), record["speed"]
         shown.epochs = plan.epochs
         checkpoints = Checkpoints(folder / "checkpoints", shown.note)
         begins = record is None or checkpoints.latest() is None
@@ -183,7 +183,7 @@ def fit(
             shown.note(note)
         with nothing_empty_left(folder, writes=first), saying_how_to_go_on(folder, checkpoints, shown.note):
             if record is None:
-                record = _record(folder, opened, splits, plan, unreadable) | {"asked": asked, "speed": measured}
+                record = _record(folder, opened, splits, plan, unreadable, ranks) | {"asked": asked, "speed": measured}
                 if first:
                     data.write_seen(folder / "seen.npy", splits.train, splits.val)
                     write_json(folder / "run.json", record)
@@ -216,7 +216,12 @@ def _with_statistics(plan: Plan, pictures: Mapping[data.Split, data.Pictures]) -
 
 
 def _record(
-    folder: Path, source: data.Source, splits: data.Splits, plan: Plan, unreadable: Sequence[data.Unreadable]
+    folder: Path,
+    source: data.Source,
+    splits: data.Splits,
+    plan: Plan,
+    unreadable: Sequence[data.Unreadable],
+    ranks: Ranks,
 ) -> dict[str, Any]:
     """What run.json says at the start."""
     return {
@@ -242,7 +247,7 @@ def _record(
         "recipe": plan.recipe.to_dict(),
         "recipe_name": plan.recipe_name,
         "why": list(plan.why),
-        "machine": machine() | {"threads": torch.get_num_threads(), "onednn": torch.backends.mkldnn.enabled},
+        "machine": ranks.machine,
         "versions": versions(),
     }
 

@@ -11,13 +11,12 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-import torch
 from rich.console import Console
 from torch import nn
 
 from pennyweight.core.files import read_lines, write_json, write_lines, write_text
 from pennyweight.core.labels import names_in
-from pennyweight.core.machine import machine, versions
+from pennyweight.core.machine import versions
 from pennyweight.core.run import Run
 from pennyweight.core.settings import override
 from pennyweight.core.stopping import waiting_for_signals
@@ -29,7 +28,7 @@ from pennyweight.report.progress import TrainingProgress
 from pennyweight.report.scene_page import scene_page
 from pennyweight.runtime.scene_mapper import MASKED, map_scene
 from pennyweight.scoring.leakage import leakage
-from pennyweight.train import Checkpoints, Epoch, Keeper, Recipe
+from pennyweight.train import Checkpoints, Epoch, Keeper, Ranks, Recipe
 from pennyweight.verbs.baselines import baseline_plans, baselines
 from pennyweight.verbs.evaluate_scene import judge
 from pennyweight.verbs.learn_scene import learn
@@ -77,11 +76,12 @@ def fit_scene(
     begins = record is None
     record = record or _record(folder, opened, split, plan) | {"asked": asked}
     with TrainingProgress(plan.recipe.epochs, None if progress else Console(quiet=True)) as shown:
-        for note in (*record["data"]["notes"], plan.note, f"run {folder}" + how(resume, begins=begins)):
+        checkpoints = Checkpoints(folder / "checkpoints", shown.note)
+        anew = begins or checkpoints.latest() is None
+        for note in (*record["data"]["notes"], plan.note, f"run {folder}" + how(resume, begins=anew)):
             shown.note(note)
         if not begins:
-            recorded(record, shown.note)
-        checkpoints = Checkpoints(folder / "checkpoints", shown.note)
+            recorded(record, Ranks(), shown.note)
         with nothing_empty_left(folder), saying_how_to_go_on(folder, checkpoints, shown.note):
             if begins:
                 write_json(folder / PROJECTION, plan.projection.to_dict())
@@ -156,7 +156,7 @@ def _record(folder: Path, scene: Scene, split: SceneSplit, plan: ScenePlan) -> d
             "leakage": leakage(scene.truth, split.share, split.test, window=plan.options.window).to_dict(),
         },
         "recipe": plan.recipe.to_dict(),
-        "machine": machine() | {"threads": torch.get_num_threads()},
+        "machine": Ranks().machine,
         "versions": versions(),
     }
 

@@ -9,13 +9,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from pennyweight.core.errors import PennyweightError, RunError
 from pennyweight.core.files import is_left_over, sha256
-from pennyweight.core.machine import machine, versions
+from pennyweight.core.machine import versions
 from pennyweight.core.run import Run, latest_run_folder, new_run_folder
-from pennyweight.train import Checkpoints, Recipe
+from pennyweight.train import Checkpoints, Ranks, Recipe
 
 __all__ = ["digests", "how", "nothing_empty_left", "place", "place_several", "recorded", "saying_how_to_go_on"]
 
@@ -82,11 +80,11 @@ def _changed(was: Mapping[str, Any], now: Mapping[str, Any], of: str = "") -> It
             yield f"{of}{key} was {before} and is {value} now"
 
 
-def recorded(record: Mapping[str, Any], note: Callable[[str], None]) -> Recipe:
+def recorded(record: Mapping[str, Any], ranks: Ranks, note: Callable[[str], None]) -> Recipe:
     """The recipe of a run that goes on. Says what differs now and can change its bits."""
-    now = {**versions(), **machine(), "threads": torch.get_num_threads()}
+    now = {**versions(), **ranks.machine}
     before = {**record["versions"], **record["machine"]}
-    for key in ("processor", "threads", "torch", "numpy", "pillow"):
+    for key in ("processor", "accelerator", "ranks", "threads", "onednn", "torch", "numpy", "pillow"):
         if before.get(key) != now.get(key):
             note(f"{key} was {before.get(key)} and is {now.get(key)} now: the weights may differ in their last bits")
     return Recipe.from_dict(record["recipe"])
