@@ -118,7 +118,7 @@ def test_config_that_cannot_be_used(cannot: Callable[..., str], pair: str, said:
     [
         ("epoch=3", "unknown recipe field 'epoch'; did you mean 'epochs'?"),
         ("lr=fast", "recipe field 'lr' must be a number, not 'fast'"),
-        ("lr=-1", "recipe field 'lr' must be above 0, not -1.0"),
+        ("lr=-1", "recipe field 'lr' must be above 0 and at most 1e+30, not -1.0"),
         ("lr", "--set 'lr' is not NAME=VALUE"),
         ("batch=1", "recipe field 'batch' must be at least 2"),
         ("batch=2.5", "recipe field 'batch' must be a whole number, not '2.5'"),

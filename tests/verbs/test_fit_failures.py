@@ -91,3 +91,6 @@ def test_too_little_that_can_be_read_stops(
 
 def test_a_loss_that_is_no_number_leaves_nothing(cannot: Callable[..., str]) -> None:
     assert "--set lr=" in cannot(PennyweightError, recipe={"epochs": 1, "batch": 16, "lr": 1e30})
+    recipe = {"mode": "finetune", "epochs": 1, "head_epochs": 2, "batch": 16, "head_lr": 1e30}
+    assert "--set head_lr=1e+29" in cannot(PennyweightError, recipe=recipe)
+    assert "'head_lr' must be above 0 and at most 1e+30, not" in cannot(InputError, recipe={"head_lr": 1e38})

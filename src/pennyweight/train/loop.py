@@ -292,9 +292,10 @@ class Training:
     def _check_loss(self, loss: float) -> None:
         """Raise PennyweightError when the loss is no longer a number."""
         if not math.isfinite(loss):
+            first = self.progress.phase == "head" and self.recipe.mode == "finetune"
             raise PennyweightError(
                 f"the loss became {loss} in epoch {len(self.progress.history) + 1}; "
-                f"try a smaller rate: --set lr={self.recipe.lr / 10:g}"
+                f"try a smaller rate: --set {'head_lr' if first else 'lr'}={self.recipe.lr / 10:g}"
             )
 
 

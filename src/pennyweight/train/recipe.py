@@ -19,6 +19,8 @@ Precision = Literal["float32", "bfloat16", "float64"]
 
 GROWING = 3 / 4
 """Share of the epochs in which pictures grow."""
+HIGHEST = 1e30
+"""Rates above it leave float32 in an optimiser, which then fails before the loss shows it."""
 SIDES = 4
 """Pictures on their way have a multiple of so many pixels."""
 
@@ -99,7 +101,7 @@ class Recipe:
             ("epochs", self.epochs >= 1, "at least 1"),
             ("batch", self.batch >= 2, "at least 2, because batch norm needs two"),
             ("accumulate", 1 <= self.accumulate <= self.batch // 2, "at least 1, and leave two pictures for each part"),
-            ("lr", _positive(self.lr), "above 0"),
+            ("lr", 0 < self.lr <= HIGHEST, f"above 0 and at most {HIGHEST:g}"),
             ("momentum", 0 <= self.momentum < 1, "at least 0 and below 1"),
             ("weight_decay", _positive(self.weight_decay) or self.weight_decay == 0, "at least 0"),
             ("clip_norm", _positive(self.clip_norm) or self.clip_norm == 0, "at least 0"),
@@ -115,7 +117,7 @@ class Recipe:
             ("patience", self.patience >= 0, "at least 0"),
             ("views", self.views >= 0, "at least 0"),
             ("head_epochs", self.head_epochs >= 1, "at least 1"),
-            ("head_lr", _positive(self.head_lr), "above 0"),
+            ("head_lr", 0 < self.head_lr <= HIGHEST, f"above 0 and at most {HIGHEST:g}"),
             ("rate_decay", 0 < self.rate_decay <= 1, "above 0 and at most 1"),
             ("distill_share", 0 <= self.distill_share <= 1, "between 0 and 1"),
             ("temperature", _positive(self.temperature), "above 0"),
