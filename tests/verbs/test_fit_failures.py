@@ -45,6 +45,17 @@ def test_names_and_values_that_cannot_be_used(cannot: Callable[..., str]) -> Non
     assert "'num_classes'" in cannot(InputError, config={"num_classes": 7})
 
 
+def test_what_would_do_nothing_is_refused(cannot: Callable[..., str]) -> None:
+    head = {"mode": "head"}
+    said = cannot(InputError, recipe={**head, "policy": "trivial"})
+    assert said.startswith("recipe field 'policy' does nothing in mode head")
+    assert said.endswith("--mode finetune has it, or --set views=4, features of so many changed views")
+    assert "'mixup' does nothing in mode head" in cannot(InputError, recipe={**head, "mixup": "0.3", "views": 2})
+    assert "'erase' does nothing in mode head" in cannot(InputError, recipe=pw.Recipe(mode="head", erase=0.5))
+    assert pw.Recipe(mode="head", views=2, erase=0.5).idle == ()
+    assert cannot(InputError, recipe={**head, "flip": "no", "views": -1}).startswith("recipe field 'views' must")
+
+
 def test_sources_that_cannot_be_used(
     cannot: Callable[..., str], draw_colours: Callable[..., Path], tmp_path: Path
 ) -> None:

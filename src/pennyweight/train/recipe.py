@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args, get_type_hints
 
 from pennyweight.core.errors import InputError
 from pennyweight.data import Augment, Balancing, Policy
 
-__all__ = ["Layout", "Mode", "Optimizer", "Precision", "Recipe", "Schedule"]
+__all__ = ["ONLY_IN_VIEWS", "Layout", "Mode", "Optimizer", "Precision", "Recipe", "Schedule"]
 
 Mode = Literal["scratch", "head", "finetune"]
 Optimizer = Literal["adamw", "adam", "sgd", "muon"]
@@ -23,6 +24,11 @@ HIGHEST = 1e30
 """Rates above it leave float32 in an optimiser, which then fails before the loss shows it."""
 SIDES = 4
 """Pictures on their way have a multiple of so many pixels."""
+NEVER_IN_FEATURES: Mapping[str, Any] = {
+    "mixup": 0.0, "cutmix": 0.0, "first_size": 1.0, "drop_path": 0.0, "compile": False,
+}  # fmt: skip
+ONLY_IN_VIEWS: Mapping[str, Any] = {"flip": False, "shift": 0.0, "policy": "none", "erase": 0.0}
+"""What changes pictures, and the value with which it does not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +148,14 @@ class Recipe:
             mixup=self.mixup,
             cutmix=self.cutmix,
         )
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """Fields that are on and do nothing: features are of pictures as they are, or of `views`, and never mixed."""
+        if self.mode != "head":
+            return ()
+        off = NEVER_IN_FEATURES if self.views else {**NEVER_IN_FEATURES, **ONLY_IN_VIEWS}
+        return tuple(name for name, value in off.items() if getattr(self, name) != value)
 
     @property
     def part(self) -> int:

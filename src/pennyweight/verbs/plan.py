@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
@@ -18,6 +18,7 @@ from pennyweight.core.errors import InputError, received
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.settings import override
 from pennyweight.train import Recipe, reproducible
+from pennyweight.train.recipe import ONLY_IN_VIEWS
 from pennyweight.train.recipes import MANY, named, suitable
 
 __all__ = ["Plan", "make_plan"]
@@ -180,6 +181,8 @@ def _recipe(
 ) -> tuple[Recipe, str | None, tuple[str, ...]]:
     """The resolved recipe, the name of the one that it came of, and why that one if nobody said which."""
     if isinstance(recipe, Recipe):
+        usual = Recipe().to_dict()
+        _require_use(recipe, [name for name, value in recipe.to_dict().items() if value != usual[name]])
         return recipe, None, ()
     if recipe is not None and not isinstance(recipe, (str, Mapping)):
         raise InputError(f"a recipe is a Recipe, a name or a mapping of its fields, not {received(recipe)}")
@@ -196,7 +199,20 @@ def _recipe(
     base = named(name)
     if fresh and changes.get("mode", base.mode) != "scratch":
         why += ("the frozen layers are not trained: nothing said which weights to start from (--weights)",)
-    return override(replace(base, flip=base.flip and source.mirrors), changes, what="recipe"), name, why
+    settled = override(replace(base, flip=base.flip and source.mirrors), changes, what="recipe")
+    _require_use(settled, changes)
+    return settled, name, why
+
+
+def _require_use(recipe: Recipe, asked: Collection[str]) -> None:
+    """Raise InputError where what was asked for would do nothing, and stand in run.json as if it had."""
+    idle = [name for name in recipe.idle if name in asked]
+    if idle:
+        raise InputError(
+            f"recipe field '{idle[0]}' does nothing in mode head, whose features are those of pictures as they are: "
+            "--mode finetune has it"
+            + (", or --set views=4, features of so many changed views" if idle[0] in ONLY_IN_VIEWS else "")
+        )
 
 
 def _mode(fresh: bool) -> tuple[str, str]:
