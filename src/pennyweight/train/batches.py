@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
 from pennyweight.data import Augment, Batch
 
-__all__ = ["Batches", "Teacher"]
+__all__ = ["Batches", "Teacher", "timed"]
+
+T = TypeVar("T")
 
 Teacher = Callable[[Tensor], Tensor]
 """From the network's input (B, C, H, W) to logits (B, classes)."""
@@ -32,3 +35,11 @@ class Batches(Protocol):
         start: int = 0,
     ) -> Iterator[Batch]: ...
     def in_order(self, batch: int) -> Iterator[Batch]: ...
+
+
+def timed(items: Iterator[T]) -> Iterator[tuple[T, float]]:
+    """Each item, and the seconds that it was waited for."""
+    started = time.perf_counter()
+    for item in items:
+        yield item, time.perf_counter() - started
+        started = time.perf_counter()

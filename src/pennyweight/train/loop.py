@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from pennyweight.core.errors import InputError, PennyweightError
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Batch
 from pennyweight.train.average import Average
-from pennyweight.train.batches import Batches, Teacher
+from pennyweight.train.batches import Batches, Teacher, timed
 from pennyweight.train.epoch import Epoch, Watcher
 from pennyweight.train.keeper import Keeper
 from pennyweight.train.loss import loss_of
@@ -31,8 +31,6 @@ from pennyweight.train.recipe import Recipe
 from pennyweight.train.reproducible import reproducible
 
 __all__ = ["Training", "train"]
-
-T = TypeVar("T")
 
 
 def train(
@@ -159,7 +157,7 @@ class Training:
             device=self.ranks.device,
             start=progress.sums.steps,
         )
-        for batch, waited_s in _timed(batches):
+        for batch, waited_s in timed(batches):
             started = time.perf_counter()
             loss, right = self.step(batch)
             loss, right, due, stopping = self.ranks.sum([loss, right, *self.keeper.wish])
@@ -297,11 +295,3 @@ class Training:
                 f"the loss became {loss} in epoch {len(self.progress.history) + 1}; "
                 f"try a smaller rate: --set {'head_lr' if first else 'lr'}={self.recipe.lr / 10:g}"
             )
-
-
-def _timed(items: Iterator[T]) -> Iterator[tuple[T, float]]:
-    """Each item, and the seconds that it was waited for."""
-    started = time.perf_counter()
-    for item in items:
-        yield item, time.perf_counter() - started
-        started = time.perf_counter()
