@@ -38,6 +38,7 @@ def test_names_and_values_that_cannot_be_used(cannot: Callable[..., str]) -> Non
     assert "'width' must be above 0, not -1" in cannot(InputError, config={"width": -1})
     assert "'lr' must be a number, not 'fast'" in cannot(InputError, recipe={"lr": "fast"})
     assert "'epochs' must be at least 1, not 0" in cannot(InputError, recipe={"epochs": 0})
+    assert "a teacher is the folder of a run, or a network's name" in cannot(InputError, teacher=__file__)
     assert "unknown stem 'stem'" in cannot(InputError, stem="stem")
     assert "not 0" in cannot(InputError, input_size=0)
     assert "minutes must be above 0 and finite, not 0" in cannot(InputError, minutes=0)

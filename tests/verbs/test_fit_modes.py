@@ -97,8 +97,10 @@ def test_depth_is_stochastic_where_the_network_has_it(fit_small: Fit, shapes: Pa
     small = {"model": "resnet_9_x0_25", "config": {"width": 0.1}}
     run = fit_small(shapes, **small, recipe={"epochs": 1, "drop_path": 0.3}, out=tmp_path / "run")
     assert run.record["model"]["config"] == {"drop_path": 0.3, "width": 0.1}
-    with pytest.raises(InputError, match="drop_path"):
+    with pytest.raises(InputError, match=r"field 'drop_path' is for .* such as resnet18: mobilenet_v1_x0_25 has"):
         fit_small(shapes, recipe={"epochs": 1, "drop_path": 0.3}, out=tmp_path / "none")
+    with pytest.raises(InputError, match=r"recipe field 'drop_path' .* not for torchvision:resnet18: --config"):
+        fit_small(shapes, model="torchvision:resnet18", recipe={"drop_path": 0.3}, out=tmp_path / "none")
 
 
 def test_several_seeds(fit_small: Fit, shapes: Path, tmp_path: Path) -> None:

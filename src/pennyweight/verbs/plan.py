@@ -120,7 +120,7 @@ def make_plan(
         why += _unsaid(checkpoint, source)
     sized = zoo.settle(name, {}, size=preprocess.size)  # a ViT's positions are fitted to --input
     small = "cifar" if preprocess.size < SMALL_INPUT and ":" not in name else usual.stem
-    depth = {"drop_path": settled.drop_path} if settled.drop_path else {}
+    depth = _depth(name, settled)
     resolved = {
         "name": name,
         "num_classes": len(source.labels),
@@ -139,6 +139,22 @@ def make_plan(
         checkpoint=checkpoint,
         why=(*why, *reasons),
     )
+
+
+def _depth(name: str, recipe: Recipe) -> dict[str, float]:
+    """The recipe's stochastic depth as a field of the network's Config. Raises InputError for a network without."""
+    if not recipe.drop_path:
+        return {}
+    if ":" in name:
+        raise InputError(
+            f"recipe field 'drop_path' is for our own networks, not for {name}: --config sets it by the name "
+            "that its library has for it, such as timm's drop_path_rate=0.2"
+        )
+    if not hasattr(zoo.variant(name).config, "drop_path"):
+        raise InputError(
+            f"recipe field 'drop_path' is for networks with blocks to leave out, such as resnet18: {name} has none"
+        )
+    return {"drop_path": recipe.drop_path}
 
 
 def _grows(model: Mapping[str, Any], side: int) -> bool:

@@ -110,6 +110,8 @@ def open_teacher(
     if Path(teacher).is_dir():
         run = Run(Path(teacher))
         network, theirs, labels = restore(run), preprocess_of(run), tuple(run.labels)
+    elif Path(teacher).is_file():
+        raise InputError(f"a teacher is the folder of a run, or a network's name with published weights, not {teacher}")
     else:
         made = zoo.open_pretrained(str(teacher), "imagenet")
         network, theirs, labels = made.network, made.preprocess, made.labels
