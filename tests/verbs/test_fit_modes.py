@@ -20,6 +20,9 @@ from pennyweight.core.errors import InputError, PennyweightError, RunError
 from pennyweight.nn.weights import read_weights
 from pennyweight.report.progress import Phase
 from pennyweight.train import Ranks
+from pennyweight.train.timing import Pace
+from pennyweight.verbs.plan import make_plan
+from pennyweight.verbs.prepare import prepare
 from pennyweight.verbs.seeds import fit_seeds
 
 Fit = Callable[..., pw.Run]
@@ -91,6 +94,24 @@ def test_the_schedule_fits_the_time(fit_small: Fit, shapes: Path, tmp_path: Path
     with pytest.raises(InputError, match="took all of --minutes"):
         fit_small(shapes, minutes=1e-6, recipe={"batch": 16}, out=tmp_path / "none")
     assert not (tmp_path / "none").exists()
+
+
+def test_the_time_is_shared_with_the_features(shapes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Validation takes 100 s, the test split as long; training has four times its pictures."""
+    pace = Pace(steps=1, first_step_s=100.0, step_s=100.0, validation_s=100.0)
+    monkeypatch.setattr("pennyweight.verbs.prepare.measure_pace", lambda *arguments, **options: pace)
+    source = data.open(str(shapes))
+    plan = make_plan(
+        source, "mobilenet_v1_x0_25", pictures=80, recipe={"mode": "finetune"}, input_size=16, stem=None, config={},
+        weights=None, seed=0,
+    )  # fmt: skip
+    parts = {"train": source.samples[:80], "val": source.samples[80:100], "test": source.samples[100:]}
+    pictures = {name: data.Pictures(samples, plan.preprocess) for name, samples in parts.items()}
+    settled, _ = prepare(
+        plan, plan.make()[0], pictures, ranks=Ranks(), teacher=None, left_s=100_100.0, speed="fixed", preflight=False,
+        note=lambda line: None,
+    )  # fmt: skip
+    assert settled.recipe.epochs == int((95_095 - 100 - 500) / 200)
 
 
 def test_depth_is_stochastic_where_the_network_has_it(fit_small: Fit, shapes: Path, tmp_path: Path) -> None:
@@ -190,21 +211,20 @@ def test_the_same_call_goes_on_and_ends_with_the_same_bits(
     assert fit_small(shapes, out=tmp_path / "parts", resume=True, **options).record == parts.record  # nothing is left
 
 
-@pytest.mark.parametrize("of", ["weights", "teacher"])
 def test_a_run_does_not_go_on_with_other_weights_of_the_same_name(
-    trained: pw.Run, fit_small: Fit, shapes: Path, tmp_path: Path, stop_at: Callable[[int], None], of: str
+    trained: pw.Run, fit_small: Fit, shapes: Path, tmp_path: Path, stop_at: Callable[[int], None]
 ) -> None:
-    shutil.copytree(trained.folder, tmp_path / "given")
-    options: dict[str, Any] = {of: tmp_path / "given", "out": tmp_path / "run", "resume": True}
+    given = tmp_path / "given"
+    shutil.copytree(trained.folder, given)
+    options: dict[str, Any] = {"weights": given, "teacher": given, "recipe": {"mode": "scratch"}, "input_size": None}
     stop_at(1)
     with pytest.raises(KeyboardInterrupt):
-        fit_small(shapes, **options)
-    weights = tmp_path / "given" / "weights.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-4] + bytes(4))
-    with pytest.raises(
-        RunError, match=rf"made by another command: sha256 {of} was \w{{64}} and is \w{{64}} now; resume"
-    ):
-        fit_small(shapes, **options)
+        fit_small(shapes, out=tmp_path / "run", **options)
+    file = given / "weights.safetensors"
+    file.write_bytes(file.read_bytes()[:-4] + bytes(4))
+    weights, teacher = (rf"sha256 {of} was \w{{64}} and is \w{{64}} now" for of in ("weights", "teacher"))
+    with pytest.raises(RunError, match=f"made by another command: {weights}, {teacher}; resume"):
+        fit_small(shapes, out=tmp_path / "run", resume=True, **options)
 
 
 def test_a_run_killed_before_its_first_file_was_whole_begins(fit_small: Fit, shapes: Path, tmp_path: Path) -> None:

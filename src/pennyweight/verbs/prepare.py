@@ -91,8 +91,12 @@ def prepare(
                 "reading the pictures, the pre-flight checks and measuring took all of --minutes; give it more, or "
                 "--no-preflight and --speed fixed"
             )
-        test_s = pace.validation_s * len(pictures["test"]) / len(pictures["val"])
-        epochs = pace.epochs_within(left_s * (1 - SPARE) - test_s, recipe, plan.preprocess.size)
+        shown_s = pace.validation_s / len(pictures["val"])  # a picture without training
+        besides_s = len(pictures["test"]) * shown_s
+        if recipe.mode == "finetune":  # every rank computes the features of all; the layer itself takes seconds
+            seen = len(training) * max(recipe.views, 1) + len(pictures["val"])
+            besides_s += seen * shown_s * ranks.count
+        epochs = pace.epochs_within(left_s * (1 - SPARE) - besides_s, recipe, plan.preprocess.size)
         recipe = replace(recipe, epochs=ranks.gather(epochs)[0])
         epoch_s = pace.seconds(recipe, plan.preprocess.size) / recipe.epochs
         note(f"an epoch takes {epoch_s:.0f} s here: {recipe.epochs} of them fit the time")
