@@ -143,6 +143,15 @@ def test_killed_between_an_epochs_checkpoint_and_what_its_caller_keeps(
     assert outcome(Keeper(Checkpoints(tmp_path / "kept")), parts, **EVERYTHING) == whole
 
 
+def test_the_time_of_every_process_counts(tmp_path: Path) -> None:
+    for spent_s in (3600.0, 60.0, 0.0):
+        keeper = Keeper(Checkpoints(tmp_path / "kept"), spent_s=spent_s)
+        keeper.latest()
+        keeper.save({"step": 1}, writes=True)
+        keeper.latest()  # its own, which is no earlier one's
+    assert 3660 <= keeper.spent_s < 3720
+
+
 def test_patience_ends_a_resumed_training_where_it_ends_another(
     outcome: Callable[..., Outcome], tmp_path: Path
 ) -> None:

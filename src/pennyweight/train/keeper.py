@@ -16,20 +16,36 @@ State = dict[str, Any]
 class Keeper:
     """Saves into `checkpoints` every `every_s` seconds and after epochs. None keeps nothing, and stops at once.
 
-    `stop` says whether a signal came, and ends the training once its state is safe.
+    `stop` says whether a signal came, and ends the training once its state is safe. `spent_s` is how long this process
+    has worked on it already.
     """
 
     def __init__(
-        self, checkpoints: Checkpoints | None = None, *, every_s: float = 300.0, stop: Stop | None = None
+        self,
+        checkpoints: Checkpoints | None = None,
+        *,
+        every_s: float = 300.0,
+        stop: Stop | None = None,
+        spent_s: float = 0.0,
     ) -> None:
         self.checkpoints = checkpoints
         self.every_s = every_s
         self.stop = stop or Stop()
         self._saved = time.monotonic()
+        self._began = self._saved - spent_s
+        self._earlier_s: float | None = None
+
+    @property
+    def spent_s(self) -> float:
+        """Seconds of the training, those of the processes before this one included as far as their state was kept."""
+        return (self._earlier_s or 0.0) + time.monotonic() - self._began
 
     def latest(self) -> State | None:
         """What to go on from, or None."""
-        return None if self.checkpoints is None else self.checkpoints.latest()
+        kept = None if self.checkpoints is None else self.checkpoints.latest()
+        if self._earlier_s is None:  # what is asked for later, this process has kept itself
+            self._earlier_s = 0.0 if kept is None else kept.get("spent_s", 0.0)
+        return kept
 
     @property
     def wish(self) -> tuple[float, float]:
@@ -39,5 +55,5 @@ class Keeper:
     def save(self, state: State, *, writes: bool) -> None:
         """Keep the state now, if this process is the one that writes."""
         if self.checkpoints is not None and writes:
-            self.checkpoints.save(state)
+            self.checkpoints.save(state | {"spent_s": self.spent_s})
         self._saved = time.monotonic()

@@ -189,7 +189,8 @@ def fit(
                     write_json(folder / "run.json", record)
             opening = open_tracker(log if first else None, folder.name, folder, record["recipe"], shown.note)
             with waiting_for_signals() as stop, closing(opening) as tracker:
-                keeper = Keeper(checkpoints, every_s=save_minutes * 60, stop=stop)
+                spent_s = perf_counter() - started
+                keeper = Keeper(checkpoints, every_s=save_minutes * 60, stop=stop, spent_s=spent_s)
                 work = Work(
                     folder=folder, network=network, pictures=pictures, plan=plan, shown=shown, keeper=keeper,
                     ranks=ranks, teacher=taught, tracker=tracker, labels=opened.labels,
@@ -200,7 +201,7 @@ def fit(
             run = Run(folder)
             with shown.phase("scoring the test split", len(splits.test)) as phase:
                 probabilities = answer(load(run), pictures["test"], phase.advance)
-            record["seconds"] = round(perf_counter() - started, 1)
+            record["seconds"] = round(keeper.spent_s, 1)
             return finish(run, record, best, probabilities, pictures["test"], opened)
 
 

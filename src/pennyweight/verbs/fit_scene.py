@@ -88,14 +88,15 @@ def fit_scene(
                 write_json(folder / "run.json", record)
             run = Run(folder)
             with waiting_for_signals() as stop:
-                keeper = Keeper(checkpoints, every_s=save_minutes * 60, stop=stop)
+                spent_s = perf_counter() - started
+                keeper = Keeper(checkpoints, every_s=save_minutes * 60, stop=stop, spent_s=spent_s)
                 network, best = _train(run, opened, split, plan, shown, keeper)
             with shown.phase("mapping the scene", opened.known.size) as phase:
                 mapped = map_scene(load_mapper(run).engine, opened.cube, advance=phase.advance)
             evaluation = judge(opened, split, mapped.classes, options.window).to_dict()
             if with_baselines:
                 evaluation["baselines"] = baselines(opened, split, others, window=options.window, shown=shown)
-    record |= {"status": "complete", "best": best.to_dict(), "seconds": round(perf_counter() - started, 1)}
+    record |= {"status": "complete", "best": best.to_dict(), "seconds": round(keeper.spent_s, 1)}
     html = scene_page(
         run=record,
         epochs=read_lines(run.metrics_path),
