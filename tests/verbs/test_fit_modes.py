@@ -241,7 +241,7 @@ def test_a_run_killed_before_its_first_file_was_whole_begins(fit_small: Fit, sha
         fit_small(shapes, recipe={"epochs": 1}, out=tmp_path / "other", resume=True)
 
 
-def test_a_resume_on_other_versions_is_said(
+def test_a_resume_on_other_versions_and_of_damaged_checkpoints_is_said(
     fit_small: Fit, shapes: Path, tmp_path: Path, stop_at: Callable[[int], None], capfd: pytest.CaptureFixture[str]
 ) -> None:
     stop_at(3)
@@ -254,29 +254,17 @@ def test_a_resume_on_other_versions_is_said(
     record["versions"]["torch"] = "1.0"
     record["machine"] |= {"threads": 64, "ranks": 2, "onednn": False, "accelerator": "Abacus"}
     path.write_text(json.dumps(record))
+    for checkpoint in (tmp_path / "run" / "checkpoints").glob("*.pt"):
+        checkpoint.write_bytes(b"")
     fit_small(shapes, out=tmp_path / "run", resume=True, progress=True)
     said = capfd.readouterr().err
     assert "torch was 1.0 and is" in said
+    assert said.count("none is whole, and training begins again") == said.count("damaged") == 1
+    assert "run: there is nothing to resume, so it begins" in said
     assert "threads was 64 and is 1 now" in said
     assert "ranks was 2 and is 1 now" in said
     assert "onednn was False and is True now" in said
     assert "accelerator was Abacus and is " in said
-
-
-def test_a_run_whose_checkpoints_are_all_damaged_begins_and_says_so(
-    fit_small: Fit, shapes: Path, tmp_path: Path, stop_at: Callable[[int], None], capfd: pytest.CaptureFixture[str]
-) -> None:
-    stop_at(3)
-    with pytest.raises(KeyboardInterrupt):
-        fit_small(shapes, out=tmp_path / "run")
-    for path in (tmp_path / "run" / "checkpoints").glob("*.pt"):
-        path.write_bytes(b"")
-    stop_at(1)
-    with pytest.raises(KeyboardInterrupt):
-        fit_small(shapes, out=tmp_path / "run", resume=True, progress=True)
-    said = capfd.readouterr().err
-    assert said.count("none is whole, and training begins again") == said.count("damaged") == 1
-    assert "run: there is nothing to resume, so it begins" in said
 
 
 def test_a_loss_that_is_no_number_loses_nothing_that_was_kept(
