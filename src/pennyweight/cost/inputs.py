@@ -90,7 +90,12 @@ def whole_sizes(input_shape: Sequence[int], batch: int = 1) -> tuple[int, ...]:
 
 def random_input(model: nn.Module, sizes: Sequence[int]) -> Tensor:
     """Numbers of [0, 1) on the model's device, of the type that its first parameter that is no whole number has."""
-    known = [parameter for parameter in model.parameters() if not is_lazy(parameter)]
-    kinds = (parameter.dtype for parameter in known if parameter.is_floating_point() or parameter.is_complex())
-    device = known[0].device if known else None
-    return torch.rand(*sizes, device=device).to(next(kinds, torch.float32))
+    device, dtype = None, torch.float32
+    for parameter in model.parameters():
+        if is_lazy(parameter):
+            continue
+        device = device or parameter.device
+        if parameter.is_floating_point() or parameter.is_complex():
+            dtype = parameter.dtype
+            break  # a listing of all of them takes longer than many layers' counts
+    return torch.rand(*sizes, device=device).to(dtype)

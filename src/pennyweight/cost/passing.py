@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.nn.parameter import is_lazy
+from torch.nn.modules.lazy import LazyModuleMixin
 
 from pennyweight.core.errors import InputError, PennyweightError
 from pennyweight.cost.copying import Copy, on_fake, on_meta, slow_attention, whole
@@ -102,7 +102,7 @@ def _passed(watch: Watch, notes: tuple[str, ...]) -> Passed:
 
 def _settle_lazy_layers(model: nn.Module, place: Place, given: Given) -> None:
     """A first pass gives lazy layers their sizes: to draw their weights is no part of what the network costs."""
-    if any(is_lazy(tensor) for tensor in (*model.parameters(), *model.buffers())):
+    if any(isinstance(module, LazyModuleMixin) for module in model.modules()):
         with place, torch.no_grad(), suppress(Exception):  # what fails here fails again where it is watched
             args, kwargs = given.arguments(model, place)
             model(*args, **kwargs)

@@ -122,7 +122,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return out[0] if isinstance(out, tuple) else out
 
     def _note(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> None:
-        operands = tensors(args) + tensors(kwargs.values())
+        operands = tensors(args) + tensors(kwargs.values()) if kwargs else tensors(args)
         made = tensors(out)
         how, dtype = formula(func), _dtype(operands or made)
         if how is None or (how in OF_MATRICES and any(one.layout in SPARSE for one in operands)):
@@ -133,7 +133,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if made and made[0].dtype.is_complex:
                 macs, ops = of_complex(macs, ops)
         bytes_read, bytes_written = traffic(func, args, operands, made)
-        read, written = (list(map(_storage, touched)) for touched in (operands, made))
+        read, written = _storages(operands), _storages(made)
         sources = tuple(map(self.writers.get, read))
         if not (ops or bytes_read or bytes_written):
             for storage in set(written) - set(read):  # new and not filled yet: what stood there before has ended
@@ -223,9 +223,12 @@ def _dtype(touched: Sequence[Tensor]) -> torch.dtype:
     return touched[0].dtype if touched else torch.float32
 
 
-def _storage(tensor: Tensor) -> int:
-    """What tells storages apart; sparse tensors, which have several, are all alike."""
-    return 0 if tensor.layout in SPARSE else tensor.untyped_storage()._cdata
+def _storages(touched: Sequence[Tensor]) -> list[int]:
+    """What tells the tensors' storages apart; where one is sparse, and has several, nothing does."""
+    try:
+        return [tensor.untyped_storage()._cdata for tensor in touched]
+    except NotImplementedError:
+        return [0] * len(touched)
 
 
 def _settings(args: tuple[Any, ...]) -> tuple[Any, ...]:
