@@ -91,9 +91,7 @@ def whole_sizes(input_shape: Sequence[int], batch: int = 1) -> tuple[int, ...]:
 def random_input(model: nn.Module, sizes: Sequence[int]) -> Tensor:
     """Numbers of [0, 1) on the model's device, of the type that its first parameter that is no whole number has."""
     device, dtype = None, torch.float32
-    for parameter in model.parameters():
-        if is_lazy(parameter):
-            continue
+    for parameter in (one for one in model.parameters() if not is_lazy(one)):
         device = device or parameter.device
         if parameter.is_floating_point() or parameter.is_complex():
             dtype = parameter.dtype
