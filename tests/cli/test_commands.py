@@ -134,6 +134,7 @@ PROMISED = {
         "--repeats": "value",
         "--batch": "value",
         "--side": "value",
+        "--threads": "value",
         "--html": "value",
         "--json": "flag",
     },
