@@ -141,7 +141,7 @@ PROMISED = {
 }
 DEFAULTS = {
     "names": {"pattern": "*"},
-    "weigh": {"batch": 1, "by": "layer", "repeats": 20},
+    "weigh": {"batch": 1},
     "fit": {"model": "auto", "seed": 0, "save_every": 5.0, "seeds": 1},
     "evaluate": {"split": "test"},
     "doctor": {},
