@@ -122,6 +122,13 @@ def test_shared_layers_work_each_time_and_are_kept_once() -> None:
     assert {layer.name: (layer.params, layer.macs) for layer in cost.layers} == {"one": (72, 128), "tied": (0, 64)}
 
 
+def test_a_parameter_under_two_names_of_one_module_is_kept_once() -> None:
+    model = nn.Linear(4, 3)
+    model.tied = model.weight
+    cost = count(model, (4,))
+    assert (cost.params, cost.trainable_params, cost.weight_bytes) == (15, 15, 60)
+
+
 @pytest.mark.parametrize("name", ["mobilenet_v1", "shufflenet_v2_x0_5", "efficientnet_b0", "vgg11"])
 def test_rows_sum_to_the_totals(name: str) -> None:
     cost = count(create(name), (3, 64, 64), batch=2)

@@ -192,9 +192,11 @@ def _layers(
     rows = []
     counted: set[int] = set()
     for name, module in modules.items():
-        own = [p for p in module._parameters.values() if p is not None and id(p) not in counted]
+        # By identity: one module may have a parameter under two names too.
+        mine = {id(p): p for p in module._parameters.values() if p is not None and id(p) not in counted}
+        own = mine.values()
         if own or name in work:
-            counted.update(map(id, own))
+            counted.update(mine)
             before, after = shapes.get(name, (None, None))
             macs, ops, bytes_read, bytes_written = work.get(name, (0, 0, 0, 0))
             rows.append(
