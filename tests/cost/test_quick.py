@@ -21,6 +21,7 @@ def empty(
 
 IMAGE, GATE = (2, 6, 5, 4), (2, 6, 1, 1)
 LAST = torch.channels_last
+CONVOLVED = empty(*IMAGE), empty(8, 3, 3, 2)
 ANSWERED: list[tuple[Any, tuple[Any, ...]]] = [
     (aten.mul.Tensor, (empty(*IMAGE), empty(*GATE))),
     (aten.mul.Tensor, (empty(*GATE), empty(*IMAGE))),
@@ -44,6 +45,9 @@ LEFT: list[tuple[Any, tuple[Any, ...]]] = [
     (aten.add_.Tensor, (empty(*IMAGE, dtype=torch.int64), empty(*IMAGE))),
     (aten.mean.dim, (empty(*IMAGE), [2, 3], False)),
     (aten.mean.dim, (empty(*IMAGE), [1, 2], True)),
+    (aten.convolution.default, (*CONVOLVED, empty(7), [1, 1], [1, 1], [1, 1], False, [0, 0], 2)),
+    (aten.convolution.default, (*CONVOLVED, empty(8), [1, 1], [-1, 1], [1, 1], False, [0, 0], 2)),
+    (aten.convolution.default, (empty(*IMAGE), empty(7, 3, 3, 2), None, [1, 1], [1, 1], [1, 1], False, [0, 0], 2)),
 ]
 
 

@@ -49,17 +49,20 @@ def _batch_norm_backward(args: Sequence[Any]) -> tuple[Tensor, Tensor | None, Te
 
 def _convolution(args: Sequence[Any]) -> Any:
     """Of plain images: (B, C, H, W) that lies so, not transposed, with the channels that the weight takes."""
-    x, weight, _, stride, padding, dilation, transposed, _, groups = args
+    x, weight, bias, stride, padding, dilation, transposed, _, groups = args
     plain = x.dim() == 4 and not transposed and len(stride) == len(padding) == len(dilation) == 2
     if not plain or not (x.is_contiguous() and weight.is_contiguous()) or x.dtype != weight.dtype:
         return NotImplemented
-    if weight.shape[1] * groups != x.shape[1] or not weight.is_meta:
+    c_out, c_in = weight.shape[:2]
+    if c_in * groups != x.shape[1] or c_out % groups or min(padding) < 0 or not weight.is_meta:
+        return NotImplemented
+    if bias is not None and (bias.shape != (c_out,) or bias.dtype != x.dtype):
         return NotImplemented
     sides = [
         (side + 2 * pad - gap * (window - 1) - 1) // step + 1
         for side, window, step, pad, gap in zip(x.shape[2:], weight.shape[2:], stride, padding, dilation, strict=True)
     ]
-    return blank((x.shape[0], weight.shape[0], *sides), x.dtype) if min(sides) > 0 else NotImplemented
+    return blank((x.shape[0], c_out, *sides), x.dtype) if min(sides) > 0 else NotImplemented
 
 
 def _together(args: Sequence[Any]) -> Any:
