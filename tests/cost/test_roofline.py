@@ -46,6 +46,13 @@ def test_features_that_do_not_matter_do_not_blur() -> None:
     assert learned([0.5, 1.9, -1.9]) == pytest.approx(np.sin(1.5), abs=0.15)
 
 
+def test_beyond_its_measurements_a_time_grows_no_faster_than_the_sizes() -> None:
+    """Two measurements that lie close together say nothing of how times grow."""
+    learned = OperatorTime.learn([(10.0, 3.0), (10.1, 3.0)], [-9.0, -7.0])
+    assert learned((10.1 + 4, 3.0 + 2)) - learned((10.1, 3.0)) <= np.log(2) * (4 + 2) + 1e-9
+    assert learned((10.0, 3.0)) - learned((10.0 - 4, 3.0 - 2)) <= np.log(2) * (4 + 2) + 1e-9
+
+
 def test_the_roofline_by_hand(limits: Limits) -> None:
     (big,) = count(nn.Linear(1000, 1000, bias=False), (1000,)).operations
     assert limits.bound(big) == "memory"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import log
 from typing import Any
 
 import numpy as np
@@ -56,14 +57,28 @@ class OperatorTime:
         return cls(points, centre, scale * lengths, slope, weights, float(np.median(np.abs(left_out))))
 
     def __call__(self, features: Sequence[float]) -> float:
-        """log(seconds) there."""
-        point = self._scaled(features)[None]
-        return float((_linear(point, self.slope) + _near(point, self.points) @ self.weights)[0])
+        """log(seconds) there.
+
+        Beyond what was measured the time grows or falls by no more than each size does, whatever the slope that a few
+        measurements close to each other seem to have.
+        """
+        point = self._scaled(features)
+        nearest = self._nearest(point, 0.0)
+        beyond = log(2) * float(np.abs((point - nearest) * self.scale).sum())
+        found = self._at(point)
+        return found if beyond == 0 else float(np.clip(found, self._at(nearest) - beyond, self._at(nearest) + beyond))
 
     def reaches(self, features: Sequence[float]) -> bool:
         """Whether each feature lies among those measured, or no farther from them than REACH."""
-        point, reach = self._scaled(features), REACH / self.scale
-        return bool(np.all((point >= self.points.min(0) - reach) & (point <= self.points.max(0) + reach)))
+        point = self._scaled(features)
+        return bool(np.all(self._nearest(point, REACH) == point))
+
+    def _at(self, point: Array) -> float:
+        return float((_linear(point[None], self.slope) + _near(point[None], self.points) @ self.weights)[0])
+
+    def _nearest(self, point: Array, reach: float) -> Array:
+        """The point whose every feature lies among those measured, or no farther from them than `reach`."""
+        return np.clip(point, self.points.min(0) - reach / self.scale, self.points.max(0) + reach / self.scale)
 
     def _scaled(self, features: Sequence[float]) -> Array:
         return np.asarray((np.asarray(features, dtype=float) - self.centre) / self.scale)
