@@ -195,6 +195,10 @@ def test_traffic_reads_every_operand_once() -> None:
         (lambda m, x: x[:, :1].expand(-1, 6).clone(), 4, 24),
         (lambda m, x: torch.cat([x, x]), 48, 48),
         (lambda m, x: x + torch.zeros_like(x), 48, 48),
+        (lambda m, x: torch.add(x, x, out=torch.empty_like(x)), 48, 24),
+        (lambda m, x: torch.sigmoid(x.long()), 72, 72),
+        (lambda m, x: x[None].mean((-1, -2), keepdim=True), 24, 4),
+        (lambda m, x: x.view(1, 1, 2, 3).mean((-1, -2), keepdim=True, dtype=torch.float64), 24, 8),
     ],
 )
 def test_traffic_by_hand(function: Callable[..., Tensor], read: int, written: int) -> None:
@@ -207,3 +211,10 @@ def test_a_table_is_read_where_it_is_asked() -> None:
     cost = count(Call(lambda m, x: m.e(x.long()), e=nn.Embedding(1000, 4)), (5,))
     to_whole = 5 * 4 + 5 * 8  # the conversion of the input
     assert cost.bytes_read + cost.bytes_written == to_whole + 5 * 8 + 2 * 5 * 16
+
+
+def test_a_bag_reads_every_row_that_it_adds_up() -> None:
+    cost = count(Call(lambda m, x: m.e(x.long()), e=nn.EmbeddingBag(1000, 4, mode="sum")), (5,), batch=2)
+    converted, indices, offsets, rows = 10 * 4, 10 * 8, 2 * 8, 10 * 16
+    assert cost.bytes_read == converted + indices + offsets + rows
+    assert cost.ops == 10 * 4

@@ -30,8 +30,11 @@ RANDOM = frozenset({"bernoulli", "uniform", "normal", "exponential"})
 OVERWRITES = LIKE | RANDOM
 """Operators that write without reading what their first operand holds."""
 
-LOOKUPS = frozenset({"embedding", "index_select", "gather", "index", "take", "_embedding_bag"})
+LOOKUPS = frozenset({"embedding", "index_select", "gather", "index", "take"})
 """Operators that read of their first operand only what comes out."""
+
+BAGS = frozenset({"_embedding_bag", "_embedding_bag_forward_only"})
+"""Operators that read of their first operand the rows that their second names, and add them up."""
 
 SINGLE = (int, float, NoneType)
 """Arguments that hold no tensor."""
@@ -49,6 +52,10 @@ def traffic(operator: Any, args: Sequence[Any], operands: Sequence[Tensor], made
         return Traffic(sum(map(_bytes, operands[1:])), written)
     if name in LOOKUPS:
         return Traffic(written + sum(map(_bytes, operands[1:])), written)
+    if name in BAGS:
+        table, indices, *others = operands
+        rows = indices.numel() * table.shape[1] * table.element_size()
+        return Traffic(rows + sum(map(_bytes, (indices, *others))), written)
     return Traffic(sum(map(_bytes, operands)), written)
 
 

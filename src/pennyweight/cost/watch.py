@@ -92,7 +92,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         if func.is_view:  # nothing is computed, nothing is born
             return func(*args, **kwargs)
-        out = _quick(func, args)
+        out = NotImplemented if kwargs else _quick(func, args)  # what has a name is not plain: another type, `out`
         if out is NotImplemented:
             out = func(*args, **kwargs)
         self._met(func, args, kwargs, out)
@@ -122,8 +122,9 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return out[0] if isinstance(out, tuple) else out
 
     def _note(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> None:
-        operands = tensors(args) + tensors(kwargs.values()) if kwargs else tensors(args)
-        made = tensors(out)
+        operands, made = tensors(args), tensors(out)
+        if kwargs:  # of which `out` is written alone
+            operands += [one for one in tensors(kwargs.values()) if not any(one is result for result in made)]
         how, dtype = formula(func), _dtype(operands or made)
         if how is None or (how in OF_MATRICES and any(one.layout in SPARSE for one in operands)):
             self.uncounted[func._schema.name.replace("::", ".")] += 1
@@ -201,7 +202,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 def _quick(func: Any, args: tuple[Any, ...]) -> Any:
     rule = QUICK.get(func.overloadpacket)
-    if rule is None or not args[0].is_meta or args[0].is_complex():  # which many operators refuse
+    if rule is None or not args[0].is_meta or not args[0].is_floating_point():  # which many operators refuse or convert
         return NotImplemented
     return rule(args)
 
