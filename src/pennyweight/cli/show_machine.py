@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from pennyweight.report.formats import several, share, spread
+from pennyweight.report.formats import number, several, share, spread
 from pennyweight.report.tables import Column, table
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ MB = 1e6
 def machine_profile(profile: MachineProfile, path: str) -> None:
     """What was measured of the machine."""
     limits = profile.limits
-    rows = [(f"peak, {name}", f"{rate / 1e9:,.0f} G MACs/s") for name, rate in limits.macs_per_s.items()]
+    rows = [(f"peak, {name}", f"{number(rate / 1e9)} G MACs/s") for name, rate in limits.macs_per_s.items()]
     for level, rate in limits.bytes_per_s.items():
         size = limits.level_bytes.get(level)
-        rows.append((f"{level}{f', {size >> 10:,} KiB' if size else ''}", f"{rate / 1e9:,.0f} GB/s"))
+        rows.append((f"{level}{f', {size >> 10:,} KiB' if size else ''}", f"{number(rate / 1e9)} GB/s"))
     rows.append(("calling a layer", f"{limits.overhead_s * 1e6:.1f} µs"))
     console = Console()
     console.print(

@@ -23,6 +23,8 @@ __all__ = ["Limits", "dtype_name", "measure_limits"]
 SIDE = 1024
 """Of the square matrices whose product shows the peak rate."""
 REPEATS = 9
+WARM_UP = 2
+ENOUGH_S = 4.0
 DEFAULT_LEVELS = {"L1": 32 << 10, "L2": 512 << 10, "L3": 8 << 20}
 MEMORY = "memory"
 
@@ -91,14 +93,14 @@ def measure_limits() -> Limits:
 
 
 def _best_s(call: Callable[[], object], *, inner: int = 1) -> float:
-    """The shortest of several times: a limit is what is possible."""
-    times = []
-    for _ in range(REPEATS + 2):
+    """The shortest of several times: a limit is what is possible. Of what takes seconds, fewer are enough."""
+    times: list[float] = []
+    while len(times) < REPEATS + WARM_UP and (len(times) <= WARM_UP or inner * sum(times) < ENOUGH_S):
         started = time.perf_counter()
         for _ in range(inner):
             call()
         times.append((time.perf_counter() - started) / inner)
-    return min(times[2:])
+    return min(times[WARM_UP:])
 
 
 def _overhead() -> float:

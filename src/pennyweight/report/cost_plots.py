@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogFormatter, MaxNLocator
 
+from pennyweight.report.formats import number
 from pennyweight.report.plots import as_svg, own_settings
 
 __all__ = ["MOST_BARS", "experiment_bars", "layer_bars", "networks_scatter", "roofline_plot"]
@@ -44,9 +45,9 @@ def roofline_plot(layers: Sequence[Mapping[str, Any]], limits: Mapping[str, Any]
     span = np.logspace(-2, 3.5, 200)
     for level, bandwidth in limits["bytes_per_s"].items():
         roof = np.minimum(peak, span * bandwidth / 1e9)
-        label = f"{level}, {bandwidth / 1e9:.0f} GB/s"
+        label = f"{level}, {number(bandwidth / 1e9)} GB/s"
         axes.plot(span, roof, color=BOUNDS.get(level, UNKNOWN), linewidth=1.1, label=label)
-    axes.axhline(peak, color=UNKNOWN, linewidth=0.8, linestyle=":", label=f"{peak:.0f} G operations/s")
+    axes.axhline(peak, color=UNKNOWN, linewidth=0.8, linestyle=":", label=f"{number(peak)} G operations/s")
     shown = [layer for layer in layers if layer["ops"] and layer["predicted_ms"] > 0]
     longest = max((layer["predicted_ms"] for layer in shown), default=1.0)
     for bound in dict.fromkeys(layer["bound"] for layer in shown):
