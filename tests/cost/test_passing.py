@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sys
 import threading
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -187,6 +188,25 @@ def test_the_module_that_fails_is_named_with_its_shapes() -> None:
 def test_a_wrong_shape_is_explained(model: nn.Module, shape: tuple[int, ...], words: str) -> None:
     with pytest.raises(InputError) as caught:
         count(model, shape)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (lambda x: {}["depth"], "KeyError: 'depth'"),
+        (lambda x: 1 / 0, "ZeroDivisionError: division by zero"),
+        (lambda x: x.nothing, "has no attribute 'nothing'"),
+    ],
+)
+def test_a_fault_of_the_model_is_not_called_one_of_the_input(fault: Callable[[Tensor], Tensor], words: str) -> None:
+    class Broken(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return fault(x)
+
+    with pytest.raises(InputError) as caught:
+        count(nn.Sequential(nn.Linear(4, 3), Broken()), (4,))
+    assert str(caught.value).startswith("the network fails on an input of 4: Broken '1' received (1, 3): ")
     assert words in str(caught.value)
 
 

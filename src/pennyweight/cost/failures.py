@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["explain"]
 
+SPEAKING = (RuntimeError, ValueError, TypeError)
+"""Of these the words are enough; those of a KeyError are the key alone."""
+
 Norm = nn.modules.batchnorm._NormBase
 Conv = nn.modules.conv._ConvNd
 
@@ -22,8 +25,12 @@ def explain(given: str, error: Exception, failure: Failure | None) -> str:
     """One line about what was given to a network and ended in `error`."""
     if isinstance(error, Uncopied):
         return f"the network cannot be weighed, for only a copy of it is run: {error}"
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-    said = f"the network does not take {given}: "
+    reason = (str(error).strip().splitlines() or [""])[0].rstrip(".")
+    if not reason or not isinstance(error, SPEAKING):
+        reason = f"{type(error).__name__}: {reason}".rstrip(": ")
+    # Whether the input is at fault is known where a layer says what it takes.
+    takes = _takes(failure.module) if failure else None
+    said = f"the network {'does not take' if takes else 'fails on'} {given}: "
     if higher := re.search(r"HigherOrderOperator (\w+)", reason):
         said = "the network cannot be weighed: "
         reason = f"operators of higher order, such as {higher[1]}, cannot be followed"
@@ -32,7 +39,6 @@ def explain(given: str, error: Exception, failure: Failure | None) -> str:
     where = f"{type(failure.module).__name__}"
     where += f" '{failure.name}'" if failure.name else ", the network itself,"
     received = f" received {failure.input_shape}" if failure.input_shape is not None else " failed"
-    takes = _takes(failure.module)
     return f"{said}{where}{received}{f' and takes {takes}' if takes else ''}: {reason}"
 
 

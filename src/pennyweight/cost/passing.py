@@ -25,7 +25,10 @@ from pennyweight.cost.watch import Operation, Watch
 __all__ = ["Passed", "forward_pass"]
 
 FAKE_NOTE = "does not run on meta tensors; counted on fake tensors of the processor"
-REAL_NOTE = "does not run without values (its control flow depends on them); counted on a real forward pass of a copy"
+REAL_NOTE = (
+    "does not run without values (its control flow or an operator depends on them); "
+    "counted on a real forward pass of a copy"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
