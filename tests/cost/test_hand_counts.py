@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchvision.ops import deform_conv2d
 
 from pennyweight.cost import count
 from pennyweight.zoo import create
@@ -63,6 +64,16 @@ BY_HAND = {
         (3, 7, 7),
         4 * 49 * 27,
     ),
+    "convolution, channels last": (
+        Call(lambda m, x: torch.conv_tbc(x.transpose(0, 1), torch.ones(3, 4, 5), torch.ones(5))),
+        (10, 4),
+        8 * 5 * 3 * 4,
+    ),
+    "deformable": (
+        Call(lambda m, x: deform_conv2d(x, x.new_zeros(1, 18, 6, 6), x.new_ones(4, 3, 3, 3))),
+        (3, 8, 8),
+        4 * 36 * 27,
+    ),
     "convolution without a batch": (Call(lambda m, x: m.conv(x[0])[None], conv=nn.Conv2d(3, 4, 1)), (3, 7, 7), 12 * 49),
     "matmul": (Call(lambda m, x: x @ x.mT), (3, 4, 6), 3 * 4 * 4 * 6),
     "matmul, broadcast": (Call(lambda m, x: x @ torch.ones(2, 1, 6, 5)), (3, 4, 6), 2 * 3 * 4 * 6 * 5),
@@ -71,6 +82,7 @@ BY_HAND = {
     "einsum": (Call(lambda m, x: torch.einsum("bij,bkj->bik", x, x)), (4, 6), 4 * 4 * 6),
     "einsum of one": (Call(lambda m, x: torch.einsum("bi,bj->bij", x, x)), (6,), 6 * 6),
     "einsum, plain": (Call(lambda m, x: torch.einsum("bi,bi->bi", x, x)), (6,), 0),
+    "outer, added": (Call(lambda m, x: torch.addr(x.new_ones(6, 6), x[0], x[0])), (6,), 0),
     "outer": (Call(lambda m, x: torch.outer(x[0], x[0])), (6,), 0),
     "bilinear": (Call(lambda m, x: m.two(x, x), two=nn.Bilinear(6, 6, 3)), (6,), 3 * 36 + 3 * 6),
     "q@k": (Call(lambda m, x: (heads(x) @ heads(x).mT).softmax(-1) @ heads(x)), (T, D), PRODUCTS),

@@ -112,6 +112,11 @@ def _convolution(args: Arguments, kwargs: Mapping[str, Any], out: Tensor) -> Wor
     return _product(places.numel() * prod(weight.shape[1:]), 0 if bias is None else out.numel())
 
 
+def _conv_tbc(args: Arguments, kwargs: Mapping[str, Any], out: Tensor) -> Work:
+    """One-dimensional, channels last: (T, B, C), (K, C, c_out)."""
+    return _product(out.numel() * prod(args[1].shape[:2]), out.numel())
+
+
 def _deform_conv(args: Arguments, kwargs: Mapping[str, Any], out: Tensor) -> Work:
     # Each sample is interpolated between four places (7 operations), which its mask scales.
     macs = out.numel() * prod(args[1].shape[1:])
@@ -257,6 +262,7 @@ def _bag(args: Arguments, kwargs: Mapping[str, Any], out: Any) -> Work:
 
 PRODUCTS: dict[str, Formula] = {
     **dict.fromkeys(("convolution", "convolution_overrideable", "_convolution"), _convolution),
+    "conv_tbc": _conv_tbc,
     "torchvision::deform_conv2d": _deform_conv,
     **dict.fromkeys(("mm", "bmm", "mv", "_int_mm"), _mm),
     **dict.fromkeys(("_scaled_mm", "_grouped_mm", "_scaled_grouped_mm", "_weight_int8pack_mm"), _mm),
@@ -265,11 +271,8 @@ PRODUCTS: dict[str, Formula] = {
     **dict.fromkeys(("dot", "vdot"), _dot),
     **dict.fromkeys(("linear", "mkldnn_linear"), _linear),
     "_trilinear": _trilinear,
-    "_scaled_dot_product_flash_attention_for_cpu": _attention,
-    "_scaled_dot_product_flash_attention": _attention,
-    "_scaled_dot_product_efficient_attention": _attention,
-    "_scaled_dot_product_cudnn_attention": _attention,
-    "_scaled_dot_product_fused_attention_overrideable": _attention,
+    **{f"_scaled_dot_product_{kind}attention": _attention for kind in ("flash_", "efficient_", "cudnn_")},
+    **{f"_scaled_dot_product_{k}": _attention for k in ("flash_attention_for_cpu", "fused_attention_overrideable")},
     "_scaled_dot_product_attention_math_for_mps": _attention,
     "_native_multi_head_attention": _mha,
     "_transformer_encoder_layer_fwd": _encoder_layer,
@@ -294,6 +297,5 @@ OTHERS: dict[str, Formula] = {
     "_cdist_forward": _cdist,
     **dict.fromkeys(("index_add", "scatter_add", "scatter_reduce"), _added),
     **dict.fromkeys(("grid_sampler_2d", "grid_sampler_3d"), _sampled),
-    "_embedding_bag": _bag,
-    "_embedding_bag_forward_only": _bag,
+    **dict.fromkeys(("_embedding_bag", "_embedding_bag_forward_only"), _bag),
 }

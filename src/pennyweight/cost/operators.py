@@ -56,6 +56,7 @@ PER_OUTPUT: dict[str, int] = {
     "_foreach_add": 1,
     "_foreach_mul": 1,
     "ger": 1,
+    "addr": 2,
     "tril": 0,
     "triu": 0,
 }
@@ -125,6 +126,7 @@ UNTOUCHED = frozenset(
         "dense_dim",
         "sparse_dim",
         "is_pinned",
+        "torchvision::_cuda_version",
         "profiler::_record_function_enter",
         "profiler::_record_function_enter_new",
         "profiler::_record_function_exit",
