@@ -71,6 +71,29 @@ def test_a_model_that_asks_for_a_processor_is_counted_on_fake_tensors() -> None:
     assert "fake tensors" in cost.notes[0]
 
 
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_network_under_autocast_is_counted_in_the_precision_that_it_has_there(inside: bool) -> None:
+    class Casts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 8, 3, bias=False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            with torch.autocast("cpu", torch.bfloat16, enabled=inside or torch.is_autocast_enabled("cpu")):
+                out: Tensor = self.conv(x)
+                return out
+
+    model = Casts()
+    expected = count(nn.Conv2d(3, 8, 3, bias=False, dtype=torch.bfloat16), (3, 6, 6))
+    converted = 3 * 36 + 8 * 27
+    with torch.autocast("cpu", torch.bfloat16, enabled=not inside):
+        cost = count(model, (3, 6, 6))
+    assert cost.macs == expected.macs
+    assert cost.bytes_read == expected.bytes_read + 4 * converted
+    assert cost.bytes_written == expected.bytes_written + 2 * converted
+    assert "fake tensors" in cost.notes[0]
+
+
 def test_tensors_anywhere_in_a_model_are_no_obstacle() -> None:
     class Keeps(nn.Module):
         def __init__(self) -> None:

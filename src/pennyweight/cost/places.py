@@ -39,6 +39,9 @@ class Place(TorchFunctionMode):
         known = tensor.is_floating_point() or tensor.is_complex()
         return (torch.rand_like if known else torch.zeros_like)(tensor, device=device)
 
+    def require_seen(self) -> None:
+        """Raise RuntimeError where what is switched on does nothing to tensors of this place, and would elsewhere."""
+
     def __enter__(self) -> Self:
         if self.mode is not None:
             self.mode.__enter__()
@@ -70,6 +73,10 @@ class OnMeta(Place):
 
     def made(self, tensor: Tensor, device: torch.device) -> Tensor:
         return torch.empty_like(tensor, device="meta")
+
+    def require_seen(self) -> None:
+        if torch._C._is_any_autocast_enabled():
+            raise RuntimeError("autocast converts no meta tensors")
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None

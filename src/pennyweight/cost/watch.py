@@ -90,6 +90,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        self.place.require_seen()
         if func.is_view:  # nothing is computed, nothing is born
             return func(*args, **kwargs)
         out = NotImplemented if kwargs else _quick(func, args)  # what has a name is not plain: another type, `out`
@@ -111,6 +112,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """What `layer` gives for `x`, its operator noted; NotImplemented where torch's own way must be taken."""
         if type(x) is not Tensor or torch.is_grad_enabled() or torch._C._functorch.peek_interpreter_stack() is not None:
             return NotImplemented
+        self.place.require_seen()
         with torch._C._DisableTorchDispatch(), torch._C.DisableTorchFunction():  # modes look at every shape asked for
             found = direct(layer, x) if x.is_meta and not x.is_complex() else None
             if found is None:
