@@ -113,7 +113,7 @@ def _convolution(args: Arguments, kwargs: Mapping[str, Any], out: Tensor) -> Wor
 
 
 def _conv_tbc(args: Arguments, kwargs: Mapping[str, Any], out: Tensor) -> Work:
-    """One-dimensional, channels last: (T, B, C), (K, C, c_out)."""
+    # Of (T, B, C) by (K, C, c_out).
     return _product(out.numel() * prod(args[1].shape[:2]), out.numel())
 
 
@@ -199,10 +199,6 @@ def _rnn(args: Arguments, kwargs: Mapping[str, Any], out: Any) -> Work:
     return _product(steps * (args[1].numel() + args[2].numel()), steps * gates * 6)
 
 
-def _cdist(args: Arguments, kwargs: Mapping[str, Any], out: Tensor) -> Work:
-    return Work(0, 3 * out.numel() * int(args[0].shape[-1]))
-
-
 def _norm(statistics: int) -> Formula:
     """(x - mean) / deviation, then the affine part where there is one; `statistics` operations an element before."""
 
@@ -264,8 +260,8 @@ PRODUCTS: dict[str, Formula] = {
     **dict.fromkeys(("convolution", "convolution_overrideable", "_convolution"), _convolution),
     "conv_tbc": _conv_tbc,
     "torchvision::deform_conv2d": _deform_conv,
-    **dict.fromkeys(("mm", "bmm", "mv", "_int_mm"), _mm),
-    **dict.fromkeys(("_scaled_mm", "_grouped_mm", "_scaled_grouped_mm", "_weight_int8pack_mm"), _mm),
+    **dict.fromkeys(("mm", "bmm", "mv", "_int_mm", "_scaled_mm", "_grouped_mm", "_scaled_grouped_mm"), _mm),
+    "_weight_int8pack_mm": _mm,
     **dict.fromkeys(("addmm", "_addmm_activation", "addmv", "baddbmm"), _addmm),
     "addbmm": _addbmm,
     **dict.fromkeys(("dot", "vdot"), _dot),
@@ -294,7 +290,7 @@ OTHERS: dict[str, Formula] = {
     **{f"avg_pool{n}d": _window(n) for n in (1, 2, 3)},
     **{f"_adaptive_avg_pool{n}d": _adaptive_pool for n in (2, 3)},
     **{f"adaptive_max_pool{n}d": _adaptive_pool for n in (2, 3)},
-    "_cdist_forward": _cdist,
+    "_cdist_forward": lambda args, kwargs, out: Work(0, 3 * out.numel() * int(args[0].shape[-1])),
     **dict.fromkeys(("index_add", "scatter_add", "scatter_reduce"), _added),
     **dict.fromkeys(("grid_sampler_2d", "grid_sampler_3d"), _sampled),
     **dict.fromkeys(("_embedding_bag", "_embedding_bag_forward_only"), _bag),
