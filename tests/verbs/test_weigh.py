@@ -34,3 +34,5 @@ def test_what_cannot_be_weighed() -> None:
         pw.weigh("mobilenetv2")
     with pytest.raises(InputError, match=r"not tuple \(3, 0, 224\)"):
         pw.weigh("mobilenet_v2", (3, 0, 224))
+    with pytest.raises(InputError, match="a stem or Config is for networks by name, not for a Linear"):
+        pw.weigh(nn.Linear(2, 2), (2,), config={"width": 0.5})

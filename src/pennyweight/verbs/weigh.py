@@ -43,6 +43,8 @@ def weigh(
     take.
     """
     if isinstance(model_or_name, nn.Module):
+        if stem is not None or config:
+            raise InputError(f"a stem or Config is for networks by name, not for a {type(model_or_name).__name__}")
         return count(model_or_name, input_shape, batch=batch, inputs=inputs, training_step=training_step)
     shape = input_shape if inputs is None else Given.of(input_shape, batch, inputs).sizes[1:]
     opened = partial(open_weighable, model_or_name, shape, stem=stem, config=config)
