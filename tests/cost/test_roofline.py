@@ -13,10 +13,12 @@ from torch import Tensor, nn
 
 from pennyweight.core.errors import InputError, PennyweightError
 from pennyweight.cost import MachineProfile, count, measure_machine, predict, profile_path, time_networks
+from pennyweight.cost.kinds import kind_of
 from pennyweight.cost.limits import Limits
 from pennyweight.cost.machine_profile import profile_now
+from pennyweight.cost.microbenchmarks import Case
 from pennyweight.cost.operator_time import OperatorTime
-from pennyweight.cost.roofline import time_notes
+from pennyweight.cost.roofline import profile_of, time_notes
 from pennyweight.zoo import create
 
 
@@ -51,6 +53,18 @@ def test_beyond_its_measurements_a_time_grows_no_faster_than_the_sizes() -> None
     learned = OperatorTime.learn([(10.0, 3.0), (10.1, 3.0)], [-9.0, -7.0])
     assert learned((10.1 + 4, 3.0 + 2)) - learned((10.1, 3.0)) <= np.log(2) * (4 + 2) + 1e-9
     assert learned((10.0, 3.0)) - learned((10.0 - 4, 3.0 - 2)) <= np.log(2) * (4 + 2) + 1e-9
+
+
+def test_of_few_sizes_a_profile_knows_how_far_they_stay_behind_the_limits(limits: Limits) -> None:
+    cases = []
+    for width, times_the_limit in ((1000, 3.0), (1010, 5.0), (1020, 4.0)):
+        (operation,) = count(nn.Linear(width, width, bias=False), (width,)).operations
+        seconds = times_the_limit * limits.seconds(operation)
+        cases.append(Case(nn.Identity(), (width,), operation, kind_of(operation), [seconds]))
+    rough = profile_of(cases, limits)
+    (row,) = predict(count(nn.Linear(4000, 100, bias=False), (4000,)), rough)
+    assert row.predicted_ms == row.guessed_ms == pytest.approx(4 * row.roofline_ms)
+    assert not rough.times
 
 
 def test_the_roofline_by_hand(limits: Limits) -> None:
@@ -117,11 +131,12 @@ def test_a_profile_is_kept_for_each_number_of_threads(
 ) -> None:
     monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path))
     assert MachineProfile.load() is None
+    profile = replace(profile, factors={"relu": 7.0})
     path = profile.save()
     assert path == profile_path(torch.get_num_threads())
     assert tmp_path in path.parents
     again = MachineProfile.load()
-    cost = count(nn.Linear(50, 50), (50,))
+    cost = count(nn.Sequential(nn.Linear(50, 50), nn.ReLU()), (50,))
     assert predict(cost, again) == predict(cost, profile)
     assert MachineProfile.load(threads=profile.threads + 1) is None
 
@@ -148,7 +163,13 @@ def test_this_machine_can_be_measured() -> None:
     assert min(measured.limits.bytes_per_s.values()) > 1e8
     assert "memory" in measured.limits.bytes_per_s
     assert 0 < measured.limits.overhead_s < 1e-2
-    assert {"pointwise", "depthwise", "dense", "matrix product", "batch norm"} <= set(measured.times)
+    assert {
+        "pointwise",
+        "depthwise",
+        "dense",
+        "matrix product",
+        "batch norm",
+    } <= measured.times.keys() | measured.factors
     cost = count(create("mobilenet_v1_x0_25").eval(), (3, 64, 64))
     assert sum(row.predicted_ms for row in predict(cost, measured)) > 0
 

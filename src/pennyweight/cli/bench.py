@@ -38,8 +38,7 @@ def bench(
     path = profile.save()
     if json:
         errors = {kind: learned.error for kind, learned in profile.times.items()}
-        show.as_json(
-            {**profile.about(), "limits": profile.limits.to_dict(), "left_out_error": errors, "path": str(path)}
-        )
+        known = {"left_out_error": errors, "over_limits": dict(profile.factors)}
+        show.as_json({**profile.about(), "limits": profile.limits.to_dict(), **known, "path": str(path)})
     else:
         show_machine.machine_profile(profile, str(path))

@@ -37,7 +37,11 @@ def machine_profile(profile: MachineProfile, path: str) -> None:
     )
     learned = [(kind, len(s.points), s.error) for kind, s in profile.times.items()]
     columns = [Column("operators"), Column("sizes timed"), Column("left-out error", share)]
-    console.print(table(None, columns, learned))
+    if learned:
+        console.print(table(None, columns, learned))
+    if profile.factors:
+        few = f"too few sizes to learn from, predicted by how far they stay behind the limits: {', '.join(profile.factors)}"
+        console.print(few, highlight=False, soft_wrap=True)
     console.print(f"kept in {path}", highlight=False, markup=False, soft_wrap=True)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,17 +38,20 @@ class MachineProfile:
     limits: Limits
     times: Mapping[str, OperatorTime]
     """Kind of operator -> how long its sizes take."""
+    factors: Mapping[str, float] = field(default_factory=dict)
+    """Kind of operator -> its time over what the limits allow, for those of too few sizes to learn more from."""
 
     def about(self) -> dict[str, Any]:
         """Where and when it was measured."""
-        return {name: value for name, value in vars(self).items() if name not in ("limits", "times")}
+        return {name: value for name, value in vars(self).items() if name not in ("limits", "times", "factors")}
 
     def save(self) -> Path:
         """Keep it in the user's cache folder; returns where."""
         path = profile_path(self.threads)
         path.parent.mkdir(parents=True, exist_ok=True)
         times = {kind: learned.to_dict() for kind, learned in self.times.items()}
-        write_json(path, {"format": FORMAT, **self.about(), "limits": self.limits.to_dict(), "times": times})
+        kept = {"limits": self.limits.to_dict(), "times": times, "factors": dict(self.factors)}
+        write_json(path, {"format": FORMAT, **self.about(), **kept})
         return path
 
     @classmethod
@@ -97,7 +100,9 @@ def learned(cases: Mapping[str, list[tuple[tuple[float, ...], float]]]) -> dict[
     }
 
 
-def profile_now(limits: Limits, times: Mapping[str, OperatorTime]) -> MachineProfile:
+def profile_now(
+    limits: Limits, times: Mapping[str, OperatorTime], factors: Mapping[str, float] | None = None
+) -> MachineProfile:
     """Of this machine, with torch's present number of threads."""
     return MachineProfile(
         machine=machine(),
@@ -106,4 +111,5 @@ def profile_now(limits: Limits, times: Mapping[str, OperatorTime]) -> MachinePro
         created=now(),
         limits=limits,
         times=times,
+        factors=factors or {},
     )

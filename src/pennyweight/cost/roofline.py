@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -61,7 +62,7 @@ def predict(cost: Cost, profile: MachineProfile) -> tuple[LayerTime, ...]:
 
 
 def operation_seconds(operation: Operation, profile: MachineProfile) -> float:
-    """What operators of its kind and near its size took; the roofline for a kind that was not timed.
+    """What operators of its kind and near its size took; the roofline for a kind that was not timed, or at few sizes.
 
     Beyond the sizes that were timed it is what their growth makes of it, and the roofline at least. In another
     precision it is that of float32.
@@ -95,7 +96,7 @@ def _known_seconds(operation: Operation, profile: MachineProfile) -> float:
     known = profile.times.get(kind.name)
     floor = profile.limits.seconds(operation)
     if known is None:
-        return floor
+        return floor * profile.factors.get(kind.name, 1.0)
     seconds = math.exp(known(kind.features))
     return seconds if known.reaches(kind.features) else max(seconds, floor)
 
@@ -128,11 +129,21 @@ def time_notes(cost: Cost) -> tuple[str, ...]:
 
 
 def profile_of(cases: Iterable[Case], limits: Limits) -> MachineProfile:
-    """What timed microbenchmarks say of this machine."""
+    """What timed microbenchmarks say of this machine.
+
+    Of a kind with hardly more sizes than features they say how far it stays behind the limits, and no more.
+    """
     rows: dict[str, list[tuple[tuple[float, ...], float]]] = {}
+    over: dict[str, list[float]] = {}
     for case in cases:
         rows.setdefault(case.kind.name, []).append((case.kind.features, case.seconds))
-    return profile_now(limits, learned(rows))
+        over.setdefault(case.kind.name, []).append(case.seconds / limits.seconds(case.operation))
+    few = {kind for kind, measured in rows.items() if len(measured) < len(measured[0][0]) + 2}
+    return profile_now(
+        limits,
+        learned({kind: measured for kind, measured in rows.items() if kind not in few}),
+        {kind: statistics.median(over[kind]) for kind in few},
+    )
 
 
 @keeping_memory()
