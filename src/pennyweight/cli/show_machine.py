@@ -40,7 +40,8 @@ def machine_profile(profile: MachineProfile, path: str) -> None:
     if learned:
         console.print(table(None, columns, learned))
     if profile.factors:
-        few = f"too few sizes to learn from, predicted by how far they stay behind the limits: {', '.join(profile.factors)}"
+        few = ", ".join(profile.factors)
+        few = f"too few sizes to learn from, predicted by how far they stay behind the limits: {few}"
         console.print(few, highlight=False, soft_wrap=True)
     console.print(f"kept in {path}", highlight=False, markup=False, soft_wrap=True)
 
