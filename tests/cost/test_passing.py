@@ -189,6 +189,27 @@ def test_lazy_layers_get_their_shape_from_the_input() -> None:
     )  # drawing weights costs none
 
 
+def test_layers_that_a_model_makes_in_its_first_pass_are_its_own() -> None:
+    class Late(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear: nn.Linear | None = None
+
+        def forward(self, x: Tensor) -> Tensor:
+            if self.linear is None:
+                self.linear = nn.Linear(x.shape[-1], 3)
+            out: Tensor = self.linear(x)
+            return out
+
+    model = Late()
+    cost = count(model, (4,), training_step=True)
+    settled = count(nn.Linear(4, 3), (4,), training_step=True)
+    assert [(layer.name, layer.params, layer.macs) for layer in cost.layers] == [("linear", 15, 12)]
+    assert (cost.ops, cost.peak_activation_bytes) == (settled.ops, settled.peak_activation_bytes)
+    assert cost.peak_training_bytes == settled.peak_training_bytes
+    assert model.linear is None
+
+
 def test_the_module_that_fails_is_named_with_its_shapes() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Flatten(), nn.Sequential(nn.Linear(100, 2)))
     with pytest.raises(InputError) as caught:

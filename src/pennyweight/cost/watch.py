@@ -86,6 +86,16 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.peak_module = ""
         self.failure: Failure | None = None
 
+    @property
+    def outgrown(self) -> bool:
+        """Whether the model has made itself modules since, as some do when they meet their first input."""
+        known = set(map(id, self.modules.values()))
+        return any(
+            child is not None and id(child) not in known
+            for module in self.modules.values()
+            for child in module._modules.values()
+        )
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
