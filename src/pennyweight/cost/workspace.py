@@ -9,7 +9,7 @@ from torch import Tensor
 
 __all__ = ["backward_bytes", "forward_bytes"]
 
-BLOCK = 16  # channels that oneDNN keeps side by side for 512-bit registers
+BLOCK = 16 if torch.backends.cpu.get_cpu_capability() == "AVX512" else 8  # channels that oneDNN keeps side by side
 PLANES = 9  # places of the largest window for which depthwise gradients have a kernel of their own
 
 
@@ -27,7 +27,7 @@ def forward_bytes(x: Tensor, weight: Tensor, out: Tensor) -> int:
 def backward_bytes(weight: Tensor, groups: int) -> int:
     """What the gradients of a convolution take beside themselves where channels are last.
 
-    The weights and their gradient lie in its order; of groups, each is filled up to a block of 16×16 channels.
+    The weights and their gradient lie in its order; of groups, each is filled up to a block of 16×16 or 8×8 channels.
     """
     size = weight.numel() * weight.element_size()
     c_out, c_in, *window = weight.shape
@@ -37,7 +37,7 @@ def backward_bytes(weight: Tensor, groups: int) -> int:
 
 
 def _blocked_bytes(image: Tensor) -> int:
-    """With its channels in blocks of 16, the last one filled up; colours are left as they are."""
+    """With its channels in blocks, the last one filled up; colours are left as they are."""
     channels = image.shape[1]
     return image.numel() // channels * (channels if channels < BLOCK else _whole(channels)) * image.element_size()
 
