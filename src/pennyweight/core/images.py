@@ -89,6 +89,7 @@ def decode(picture: Picture, *, channels: int = 3, least: int | None = None, nam
         if isinstance(picture, Image.Image):
             unread = jpeg.unread(picture)
             if unread is None:
+                picture.load()  # Pillow turns a TIFF here itself, and only then does its tag say so
                 return _to_mode(_turned(picture, _orientation(picture)), mode)
             picture = unread
         file = _whole(picture)
