@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from pennyweight.core.errors import SourceError
 from pennyweight.core.files import as_text
 from pennyweight.core.machine import cores
 from pennyweight.data.source import Sample, Split, Unreadable
 
-__all__ = ["Listed", "read_samples"]
+__all__ = ["Listed", "read_samples", "require_classes"]
 
 TURN = 64
 """Files that a thread reads before it asks for more."""
@@ -36,6 +37,17 @@ def read_samples(files: Sequence[Listed]) -> tuple[tuple[Sample, ...], tuple[Unr
         else:
             samples.append(Sample(path, label, digest, split, name, group))
     return tuple(samples), tuple(unreadable)
+
+
+def require_classes(
+    labels: Sequence[str], samples: Sequence[Sample], unreadable: Sequence[Unreadable], source: str
+) -> None:
+    """Raise SourceError where none of the files of a class could be read."""
+    if lost := set(range(len(labels))) - {sample.label for sample in samples}:
+        raise SourceError(
+            f"class '{labels[min(lost)]}' of {source} has no picture that can be read; the first lost is "
+            f"{unreadable[0].name} ({unreadable[0].reason})"
+        )
 
 
 def _digests(files: Sequence[Listed]) -> list[str | OSError]:
