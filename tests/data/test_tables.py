@@ -65,6 +65,18 @@ def test_a_folder_with_a_manifest_is_what_the_manifest_says(draw_folder: Draw) -
     assert data.open(root).count_by_label() == {"a": 3, "b": 3}
 
 
+def test_a_table_that_windows_made_is_read_elsewhere(draw_folder: Draw) -> None:
+    root = draw_folder({"a": 3, "b": 3})
+    (root / "list.csv").write_text(listed(root, "path,label").replace("/", "\\"))
+    assert data.open(root / "list.csv").count_by_label() == {"a": 3, "b": 3}
+
+
+def test_empty_cells_behind_the_last_column_mean_nothing(draw_folder: Draw) -> None:
+    root = draw_folder({"a": 3, "b": 3})
+    (root / "list.csv").write_text(listed(root, "path,label").replace("\n", ",,\n").replace(",,", "", 1))
+    assert data.open(root / "list.csv").count_by_label() == {"a": 3, "b": 3}
+
+
 def test_files_that_are_not_there_are_named(draw_folder: Draw) -> None:
     root = draw_folder({"a": 3, "b": 3})
     (root / "list.csv").write_text(listed(root, "path,label") + "a/gone.png,a\n")
@@ -81,6 +93,14 @@ TABLES = {
     "nothing": ("path,label\n", "lists no pictures"),
     "nothing that is there": ("path,label\nx.png,x\ny.png,y\n", "none of them is there"),
     "numbers that are none": ("path,label\nx.png,--1\ny.png,²\n", "none of them is there"),
+    "a comma without quotes": ("path,label\na.png,x\nb.png,x, y\n", "line 3 of .* has more cells than the heading"),
+    "more cells at once": ("path,label\na.png,x,y\n", "line 2 of .* has more cells than the heading"),
+    "a class that is not there": (
+        "path,label\nlist.csv,x\nlist.csv,y\ngone.png,z\n",
+        "class 'z' .* the first lost is gone",
+    ),
+    "names that no file has": ("path,label\na\0b.png,x\n", "line 2 of .* has a path with a zero byte"),
+    "long numbers": (f"path,label\nx.png,{'9' * 5000}\ny.png,1\n", "none of them is there"),
     "no text": (b"path,label\n\xff\xfe\x00,1\n", "cannot read .* as a table"),
 }
 
@@ -146,6 +166,17 @@ def test_a_damaged_parquet_file_is_named(tmp_path: Path) -> None:
     pq.write_table(pictures_table(40), tmp_path / "set.parquet")
     content = (tmp_path / "set.parquet").read_bytes()
     (tmp_path / "set.parquet").write_bytes(content[:-100])
+    with pytest.raises(SourceError, match=r"set\.parquet: not a whole Parquet file"):
+        data.open(tmp_path / "set.parquet")
+
+
+@pytest.mark.parametrize("table", ["pictures", "paths"])
+def test_parquet_that_is_damaged_within_is_named(tmp_path: Path, table: str) -> None:
+    paths = pa.table({"path": [f"{number}.png" for number in range(40)], "label": [0, 1] * 20})
+    pq.write_table(pictures_table(40) if table == "pictures" else paths, tmp_path / "set.parquet")
+    content = bytearray((tmp_path / "set.parquet").read_bytes())
+    content[8:200] = bytes(byte ^ 0x55 for byte in content[8:200])  # the footer stays
+    (tmp_path / "set.parquet").write_bytes(content)
     with pytest.raises(SourceError, match=r"set\.parquet: not a whole Parquet file"):
         data.open(tmp_path / "set.parquet")
 
