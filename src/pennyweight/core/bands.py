@@ -34,6 +34,8 @@ class Shape(NamedTuple):
     """(H, W, bands)"""
     format: str
     dtype: str
+    more: bool = False
+    """Whether further pages follow."""
 
 
 def is_array(file: bytes | Path) -> bool:
@@ -61,7 +63,8 @@ def shape(file: bytes | Path) -> Shape | None:
         transparent = any(kind in TRANSPARENCY for kind in page.extrasamples)
         if page.samplesperpixel == COLOURS.get(page.photometric, 1) + transparent:
             return None
-        return Shape((page.imagelength, page.imagewidth, page.samplesperpixel), "TIFF", str(page.dtype))
+        sides = (page.imagelength, page.imagewidth, page.samplesperpixel)
+        return Shape(sides, "TIFF", str(page.dtype), bool(tiff.pages.is_multipage))
 
 
 def read(file: bytes, most_pixels: int) -> NDArray[np.uint8]:

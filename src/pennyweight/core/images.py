@@ -64,6 +64,8 @@ class Header(NamedTuple):
     """Pillow's mode, such as "CMYK"; of many bands the type of their values."""
     orientation: int
     """The EXIF tag: 1 is upright."""
+    more: bool = False
+    """Whether others follow in the file, which are not read: of an animation, or pages."""
 
     @property
     def banded(self) -> bool:
@@ -143,11 +145,12 @@ def header(picture: str | Path | bytes | Pixels, *, name: str | None = None) -> 
         if bands.is_array(start) or bands.is_tiff(start):
             found = bands.shape(start)
             if found is not None:
-                return Header(*found.shape, found.format, found.dtype, 1)
+                return Header(*found.shape, found.format, found.dtype, 1, found.more)
         with _open(start) as image:
             grey = image.mode in ("1", "L", "LA", *WIDE_MODES)
             count = 1 if grey else 4 if image.mode in ("RGBA", "PA") else 3
-            return Header(image.height, image.width, count, str(image.format), image.mode, _orientation(image))
+            turned, more = _orientation(image), _more(image)
+            return Header(image.height, image.width, count, str(image.format), image.mode, turned, more)
 
 
 def _name(picture: object, name: str | None) -> str:
@@ -177,6 +180,8 @@ def _naming(name: str) -> Iterator[None]:
 
 
 def _open(file: bytes | Path) -> Image.Image:
+    if not (len(file) if isinstance(file, bytes) else file.stat().st_size):
+        raise ValueError("it is empty")
     return Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS)
 
 
@@ -187,6 +192,14 @@ def _orientation(image: Image.Image) -> int:
     except Exception:
         return 1
     return value if value in UPRIGHT else 1
+
+
+def _more(image: Image.Image) -> bool:
+    try:
+        # What phones put behind a photograph as MPO is made of it.
+        return image.format != "MPO" and bool(getattr(image, "is_animated", False))
+    except Exception:  # the first may be whole all the same
+        return False
 
 
 def _turned(image: Image.Image, orientation: int) -> Image.Image:

@@ -150,14 +150,15 @@ def fit(
     pictures = data.parts(opened, splits, plan.preprocess, rank=ranks.number, world=ranks.count)
     unreadable = list(opened.unreadable)
     with TrainingProgress(plan.recipe.epochs, None if progress and first else Console(quiet=True)) as shown:
-        for note in (*opened.notes, *splits.notes, *plan.why, *adapted):
+        for note in (*opened.notes, *data.remarks(opened), *splits.notes, *plan.why, *adapted):
             shown.note(note)
         with shown.phase("reading pictures", len(opened.samples)) as phase:
             for part in pictures.values():
                 unreadable += part.read(phase.advance)
+        data.require_enough(opened, unreadable, *pictures.values())
         for left_out in unreadable:
             shown.note(f"left out: {left_out.reason}")
-        data.require_enough(opened, unreadable, *pictures.values())
+        shown.note("pictures: " + ", ".join(f"{name} {len(part):,}" for name, part in pictures.items()))
         balance = data.Balance.of(
             pictures["train"].targets, len(opened.labels), plan.recipe.balance, streamed=opened.streamed
         )
