@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -218,6 +219,23 @@ def test_arrays_that_cannot_be_used_are_one_line(tmp_path: Path, arrays: dict, s
     with pytest.raises(SourceError, match=said) as caught:
         data.open(tmp_path / "set.npz")
     assert "\n" not in str(caught.value)
+
+
+def test_arrays_that_are_a_bomb_are_not_unpacked(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "bomb.npz", images=np.zeros((300, 512, 512), np.uint8), labels=np.arange(300) % 2)
+    with pytest.raises(SourceError, match="more than 200 times its size"):
+        data.open(tmp_path / "bomb.npz")
+
+
+def test_arrays_whose_heading_says_more_than_there_is_are_one_line(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "lies.npz", "w") as packed:
+        for name in ("images", "labels"):
+            heading = io.BytesIO()
+            values = {"descr": "|u1", "fortran_order": False, "shape": (10**9, 10**6)}
+            np.lib.format.write_array_header_1_0(heading, values)
+            packed.writestr(f"{name}.npy", heading.getvalue() + bytes(100))
+    with pytest.raises(SourceError, match=r"cannot read .*lies\.npz as arrays"):
+        data.open(tmp_path / "lies.npz")
 
 
 def test_groups_by_a_part_of_the_name_stay_together(draw_folder: Draw) -> None:
