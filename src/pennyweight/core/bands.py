@@ -11,7 +11,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["EXTENSION", "Shape", "is_array", "is_tiff", "read", "shape"]
+__all__ = ["EXTENSION", "Shape", "is_array", "is_tiff", "read", "reader", "shape"]
 
 EXTENSION = ".npy"
 ARRAY_MAGIC = b"\x93NUMPY"
@@ -36,6 +36,16 @@ class Shape(NamedTuple):
     dtype: str
     more: bool = False
     """Whether further pages follow."""
+
+
+def reader() -> str:
+    """The version of what reads TIFF files of many bands, which decides whether they can be read at all."""
+    from importlib import metadata  # seldom needed, and long to load
+
+    try:
+        return metadata.version("tifffile")
+    except metadata.PackageNotFoundError:
+        return "none"
 
 
 def is_array(file: bytes | Path) -> bool:
