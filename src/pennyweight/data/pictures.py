@@ -18,6 +18,7 @@ from pennyweight.core.heap import keeping_memory
 from pennyweight.core.images import Pixels
 from pennyweight.core.machine import cores
 from pennyweight.core.preprocess import Preprocess
+from pennyweight.data.alone import alone
 from pennyweight.data.augment import Augment
 from pennyweight.data.balance import Balance, balanced_count, balanced_order
 from pennyweight.data.batch import Batch
@@ -236,7 +237,7 @@ class Pictures:
         self.waited_s = 0.0
         made: deque[Future[Batch]] = deque()
         # Of its own: a batch that is not kept waits for the pool that decodes.
-        pool = ThreadPoolExecutor(max_workers=cores())
+        pool = ThreadPoolExecutor(max_workers=cores(), initializer=alone if self.heavy else None)
         try:
             for make in makes:
                 made.append(pool.submit(make))
