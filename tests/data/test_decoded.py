@@ -17,7 +17,7 @@ import pytest
 from pennyweight import data
 from pennyweight.core import bands
 from pennyweight.core.preprocess import Preprocess
-from pennyweight.data import DecodedCache, Pictures
+from pennyweight.data import DecodedCache, Pictures, stream
 from pennyweight.data.augment import Augment
 
 PREPROCESS = Preprocess(size=24, resize=28)
@@ -201,6 +201,26 @@ def test_a_damaged_entry_is_filled_again(draw_folder: Draw, tmp_path: Path, dama
     else:
         said.write_text("{")
     assert np.array_equal(cached(root, cache).pixels(np.arange(6)), expected)
+
+
+@pytest.mark.parametrize(("spare", "kind"), [(0, np.ndarray), (-1, np.memmap)])
+def test_a_set_stays_in_memory_as_a_whole_or_not_at_all(
+    draw_folder: Draw, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spare: int, kind: type
+) -> None:
+    monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path / "cache"))
+    source = data.open(draw_folder({"a": 12, "b": 12}))
+    splits = data.split(source)
+    monkeypatch.setattr(
+        stream, "KEEP_BYTES", sum(part.bytes for part in data.parts(source, splits, PREPROCESS).values()) + spare
+    )
+    for part in data.parts(source, splits, PREPROCESS).values():
+        part.read()
+        assert type(part._kept) is kind
+    (tmp_path / "no folder").touch()
+    monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path / "no folder"))
+    for part in data.parts(source, splits, PREPROCESS).values():
+        part.read()
+        assert part.kept  # each of them fits
 
 
 def test_what_cannot_be_read_is_named_where_it_lies_now(draw_folder: Draw, tmp_path: Path) -> None:
