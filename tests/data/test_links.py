@@ -1,7 +1,8 @@
-"""Links in a folder of pictures."""
+"""Links and pipes in a folder of pictures."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +24,15 @@ def test_linked_folders_are_followed_but_not_back(draw_folder: Draw, tmp_path: P
     assert source.notes == (
         "passed over 2 links to folders that were read already or hold the link, such as cats/linked/again",
     )
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_among_pictures_is_named_and_not_waited_for(draw_folder: Draw) -> None:
+    root = draw_folder({"cats": 3, "dogs": 3})
+    os.mkfifo(root / "cats" / "pipe.png")
+    source = data.open(root)
+    assert len(source.samples) == 6
+    assert [each.name for each in source.unreadable] == ["cats/pipe.png"]
 
 
 def test_a_class_of_which_nothing_can_be_opened_is_named(draw_folder: Draw) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import stat
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +19,7 @@ __all__ = ["Listed", "read_samples", "require_classes"]
 
 TURN = 64
 """Files that a thread reads before it asks for more."""
+NO_WAITING = getattr(os, "O_NONBLOCK", 0)
 BLOCK_BYTES = 1 << 20
 """Most pictures are read at once."""
 
@@ -54,10 +58,17 @@ def _digests(files: Sequence[Listed]) -> list[str | OSError]:
     return [_digest(path) for path, *_ in files]
 
 
+def _at_once(path: str, flags: int) -> int:
+    """A pipe is opened without waiting for who writes to it."""
+    return os.open(path, flags | NO_WAITING)
+
+
 def _digest(path: Path) -> str | OSError:
     found = hashlib.sha256()
     try:
-        with path.open("rb", buffering=0) as content:
+        with open(path, "rb", buffering=0, opener=_at_once) as content:
+            if not stat.S_ISREG(os.fstat(content.fileno()).st_mode):
+                return OSError(errno.EINVAL, "it is no file")
             while block := content.read(BLOCK_BYTES):
                 found.update(block)
     except OSError as error:
