@@ -119,6 +119,14 @@ def test_too_little_that_can_be_read_stops(
     assert "10 of the 15 pictures of torn cannot be read" in cannot(SourceError, root)
 
 
+def test_channels_that_no_picture_has_do_not_name_every_picture(
+    cannot: Callable[..., str], draw_colours: Callable[..., Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    root = draw_colours(tmp_path / "colours", 12)
+    assert "36 of the 36 pictures of colours cannot be read" in cannot(SourceError, root, channels=7, progress=True)
+    assert capfd.readouterr().err.count("left out") == 20
+
+
 def test_a_loss_that_is_no_number_leaves_nothing(cannot: Callable[..., str]) -> None:
     assert "--set lr=" in cannot(PennyweightError, recipe={"epochs": 1, "batch": 16, "lr": 1e30})
     recipe = {"mode": "finetune", "epochs": 1, "head_epochs": 2, "batch": 16, "head_lr": 1e30}
