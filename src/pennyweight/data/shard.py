@@ -165,7 +165,7 @@ def _example(key: str, parts: Mapping[str, bytes]) -> Example:
     picture = next(
         (content for ending, content in parts.items() if f".{ending.rpartition('.')[2]}" in EXTENSIONS), None
     )
-    said: dict[str, Any] = {ending: content.decode("utf-8", "replace") for ending, content in parts.items()}
+    said: dict[str, Any] = {name: parts[name].decode("utf-8", "replace") for name in LABELS if name in parts}
     with suppress(ValueError):  # a record that is none says no class
         if isinstance(values := json.loads(parts.get("json", b"{}")), dict):
             said |= values
