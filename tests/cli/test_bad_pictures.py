@@ -1,6 +1,7 @@
 """Bad pictures among good ones, on the command line."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,3 +56,15 @@ def test_the_same_for_a_person(
 
 def test_only_bad_pictures_print_no_table(cannot: Callable[..., str], bundle_file: Path, tmp_path: Path) -> None:
     assert "no picture at" in cannot("predict", bundle_file, tmp_path / "gone.png")
+
+
+def test_the_doctor_names_some_of_each_finding(
+    pennyweight: Run, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    shutil.copytree(pictures, tmp_path / "pictures")
+    for number in range(1, 4):
+        (tmp_path / "pictures" / "dark" / f"0{number}.png").write_bytes(b"no picture")
+    outcome = pennyweight("doctor", tmp_path / "pictures", "--quick")
+    assert outcome.status == 1
+    assert "dark/01.png; dark/02.png; dark/03.png" in outcome.out

@@ -119,7 +119,7 @@ def test_what_the_limit_allows_pillow_allows_too() -> None:
 def test_the_size_is_read_from_the_header(tmp_path: Path) -> None:
     whole = encoded(Image.effect_noise((30, 20), 60), "PNG")
     (tmp_path / "cut.png").write_bytes(whole[:100])
-    assert header(tmp_path / "cut.png") == (20, 30, 1, "PNG", "L", 1)
+    assert header(tmp_path / "cut.png") == (20, 30, 1, "PNG", "L", 1, False)
 
 
 @pytest.mark.parametrize("kind", ["text", "empty", "missing", "folder", "PDF"])

@@ -49,6 +49,19 @@ def test_pictures_are_turned_upright(noise, orientation: int, kind: str) -> None
     assert np.array_equal(np.asarray(decode(content)), upright(pixels, orientation))
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_a_picture_that_pillow_opened_is_that_of_its_file(noise, orientation: int, kind: str) -> None:
+    exif, stream = Image.Exif(), io.BytesIO()
+    exif[ORIENTATION] = orientation
+    Image.fromarray(noise(24, 36)).save(stream, kind, exif=exif)
+    expected = np.asarray(decode(stream.getvalue()))
+    opened, loaded = Image.open(stream), Image.open(stream)
+    loaded.load()
+    assert np.array_equal(np.asarray(decode(opened)), expected)
+    assert np.array_equal(np.asarray(decode(loaded)), expected)
+
+
 def test_a_jpeg_of_a_camera_held_sideways_stands_upright(tmp_path: Path) -> None:
     pixels = np.zeros((32, 64, 3), np.uint8)
     pixels[:, :32] = (255, 0, 0)

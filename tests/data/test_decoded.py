@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 from pennyweight import data
+from pennyweight.core import bands
 from pennyweight.core.preprocess import Preprocess
-from pennyweight.data import DecodedCache, Pictures
+from pennyweight.data import DecodedCache, Pictures, stream
 from pennyweight.data.augment import Augment
 
 PREPROCESS = Preprocess(size=24, resize=28)
@@ -185,7 +186,7 @@ def test_a_kill_while_it_is_filled_leaves_it_usable(draw_folder: Draw, tmp_path:
     assert not files(tmp_path / "cache", "filling")
 
 
-@pytest.mark.parametrize("damage", ["cut", "no record", "bad record"])
+@pytest.mark.parametrize("damage", ["cut", "changed", "no record", "bad record"])
 def test_a_damaged_entry_is_filled_again(draw_folder: Draw, tmp_path: Path, damage: str) -> None:
     root = draw_folder({"a": 3, "b": 3})
     cache = DecodedCache(tmp_path / "cache")
@@ -193,8 +194,55 @@ def test_a_damaged_entry_is_filled_again(draw_folder: Draw, tmp_path: Path, dama
     (rows,), (said,) = files(tmp_path / "cache", "pixels"), files(tmp_path / "cache", "json")
     if damage == "cut":
         rows.write_bytes(rows.read_bytes()[:100])
+    elif damage == "changed":
+        rows.write_bytes(bytes(byte ^ 1 for byte in rows.read_bytes()))
     elif damage == "no record":
         said.unlink()
     else:
         said.write_text("{")
     assert np.array_equal(cached(root, cache).pixels(np.arange(6)), expected)
+
+
+@pytest.mark.parametrize(("spare", "kind"), [(0, np.ndarray), (-1, np.memmap)])
+def test_a_set_stays_in_memory_as_a_whole_or_not_at_all(
+    draw_folder: Draw, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spare: int, kind: type
+) -> None:
+    monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path / "cache"))
+    source = data.open(draw_folder({"a": 12, "b": 12}))
+    splits = data.split(source)
+    monkeypatch.setattr(
+        stream, "KEEP_BYTES", sum(part.bytes for part in data.parts(source, splits, PREPROCESS).values()) + spare
+    )
+    for part in data.parts(source, splits, PREPROCESS).values():
+        part.read()
+        assert type(part._kept) is kind
+    (tmp_path / "no folder").touch()
+    monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path / "no folder"))
+    for part in data.parts(source, splits, PREPROCESS).values():
+        part.read()
+        assert part.kept  # each of them fits
+
+
+def test_what_cannot_be_read_is_named_where_it_lies_now(draw_folder: Draw, tmp_path: Path) -> None:
+    root = draw_folder({"a": 3, "b": 3})
+    (root / "a" / "torn.png").write_bytes(b"no picture")
+    cache = DecodedCache(tmp_path / "cache")
+    cached(root, cache)
+    root = root.rename(tmp_path / "moved")
+    pictures = Pictures(data.open(root).samples, PREPROCESS, keep_bytes=0, cache=cache)
+    ((name, reason),) = pictures.read()
+    assert name == "a/torn.png"
+    assert str(root / "a" / "torn.png") in reason
+    assert len(files(tmp_path / "cache", "pixels")) == 1  # it was not filled again
+
+
+def test_a_reader_that_is_installed_later_reads_what_could_not_be_read(
+    draw_folder: Draw, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = draw_folder({"a": 3, "b": 3})
+    cache = DecodedCache(tmp_path / "cache")
+    with monkeypatch.context() as without:
+        without.setattr(bands, "reader", lambda: "none")
+        cached(root, cache)
+    cached(root, cache)
+    assert len(files(tmp_path / "cache", "pixels")) == 2

@@ -14,6 +14,7 @@ from PIL import Image
 
 from pennyweight import data
 from pennyweight.data.doctor import KINDS, Diagnosis, diagnose
+from pennyweight.data.neighbours import Look, near_pairs
 from pennyweight.report.contact_sheet import contact_sheet
 from pennyweight.verbs.doctor import doctor
 
@@ -78,6 +79,24 @@ def tiny(root: Path) -> None:
     Image.effect_noise((9, 30), 90).convert("RGB").save(root / "cats" / "odd.png")
 
 
+def animated(root: Path) -> None:
+    frames = [Image.effect_noise((40, 40), sigma) for sigma in (90, 60)]
+    frames[0].save(root / "cats" / "odd.webp", save_all=True, append_images=frames[1:])
+
+
+def pages(root: Path) -> None:
+    frames = [Image.effect_noise((40, 40), sigma) for sigma in (90, 60)]
+    frames[0].save(root / "cats" / "odd.tif", save_all=True, append_images=frames[1:])
+
+
+def bands(root: Path) -> None:
+    np.save(root / "cats" / "odd.npy", np.random.default_rng(0).integers(0, 256, (40, 40, 7), dtype=np.uint8))
+
+
+def empty(root: Path) -> None:
+    (root / "cats" / "odd.png").touch()
+
+
 def unequal(root: Path) -> None:
     for path in sorted((root / "dogs").iterdir())[4:]:
         path.unlink()
@@ -97,6 +116,10 @@ ILLS: dict[str, tuple[Callable[[Path], None], str, tuple[str, ...]]] = {
     "an odd mode": (modes, "mode", ("cats/odd.jpg",)),
     "turned": (turned, "orientation", ("cats/odd.jpg",)),
     "tiny": (tiny, "tiny", ("cats/odd.png",)),
+    "animated": (animated, "several", ("cats/odd.webp",)),
+    "pages": (pages, "several", ("cats/odd.tif",)),
+    "other bands": (bands, "bands", ("cats/odd.npy",)),
+    "empty": (empty, "unreadable", ("cats/odd.png",)),
     "unequal classes": (unequal, "imbalance", ()),
 }
 
@@ -143,6 +166,19 @@ def test_many_near_pairs_are_found_among_many_pictures(tmp_path: Path, noise) ->
     pairs = together + apart
     assert len(pairs) == 10
     assert all(a.partition(".")[0] == b.partition("-again")[0] or b.startswith(a[:5]) for a, b in map(sorted, pairs))
+
+
+def test_near_pairs_are_found_whichever_bits_differ() -> None:
+    draw = np.random.default_rng(0)
+    small = draw.integers(0, 256, (16, 16), dtype=np.uint8)
+    looks = [Look(int(bits), small if number % 40 == 0 else 255 - small) for number, bits in
+             enumerate(draw.integers(0, 2**63, 2000))]  # fmt: skip
+    near = [Look(looks[number].bits ^ int(sum(1 << bit for bit in draw.permutation(64)[:8].tolist())), small)
+            for number in range(0, 2000, 40)]  # fmt: skip
+    # One different bit in every byte, which no eight bands of eight bits would find.
+    near[0] = Look(looks[0].bits ^ 0x0101010101010101, small)
+    found = set(near_pairs([*looks, *near]))
+    assert found >= {(40 * number, 2000 + number) for number in range(50)}
 
 
 def test_plain_pictures_are_not_alike(tmp_path: Path) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from pennyweight import data
 from pennyweight.core.errors import ImageError
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Augment, Pictures, Sample
+from pennyweight.data.alone import alone
 from pennyweight.data.decoded import DecodedCache
 
 OFF = Augment(flip=False, shift=0.0)
@@ -167,6 +170,17 @@ def test_how_a_picture_is_moved_says_nothing_of_its_turn() -> None:
     moved = np.concatenate([batch.pixels[:, 4, 4, 0] for batch in batches]).astype(float) - 4
     assert set(moved) == {-2, -1, 0, 1, 2}
     assert abs(np.corrcoef(moved, np.arange(600))[0, 1]) < 0.15
+
+
+def test_in_the_loaders_threads_torch_starts_no_others() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    with ThreadPoolExecutor(max_workers=1, initializer=alone) as pool:
+        assert pool.submit(torch.get_num_threads).result() == 1
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        assert pool.submit(torch.get_num_threads).result() == 2
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(before)
 
 
 def test_augmentation_leaves_what_is_kept_alone(noise) -> None:

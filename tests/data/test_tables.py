@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -65,6 +66,18 @@ def test_a_folder_with_a_manifest_is_what_the_manifest_says(draw_folder: Draw) -
     assert data.open(root).count_by_label() == {"a": 3, "b": 3}
 
 
+def test_a_table_that_windows_made_is_read_elsewhere(draw_folder: Draw) -> None:
+    root = draw_folder({"a": 3, "b": 3})
+    (root / "list.csv").write_text(listed(root, "path,label").replace("/", "\\"))
+    assert data.open(root / "list.csv").count_by_label() == {"a": 3, "b": 3}
+
+
+def test_empty_cells_behind_the_last_column_mean_nothing(draw_folder: Draw) -> None:
+    root = draw_folder({"a": 3, "b": 3})
+    (root / "list.csv").write_text(listed(root, "path,label").replace("\n", ",,\n").replace(",,", "", 1))
+    assert data.open(root / "list.csv").count_by_label() == {"a": 3, "b": 3}
+
+
 def test_files_that_are_not_there_are_named(draw_folder: Draw) -> None:
     root = draw_folder({"a": 3, "b": 3})
     (root / "list.csv").write_text(listed(root, "path,label") + "a/gone.png,a\n")
@@ -81,6 +94,14 @@ TABLES = {
     "nothing": ("path,label\n", "lists no pictures"),
     "nothing that is there": ("path,label\nx.png,x\ny.png,y\n", "none of them is there"),
     "numbers that are none": ("path,label\nx.png,--1\ny.png,²\n", "none of them is there"),
+    "a comma without quotes": ("path,label\na.png,x\nb.png,x, y\n", "line 3 of .* has more cells than the heading"),
+    "more cells at once": ("path,label\na.png,x,y\n", "line 2 of .* has more cells than the heading"),
+    "a class that is not there": (
+        "path,label\nlist.csv,x\nlist.csv,y\ngone.png,z\n",
+        "class 'z' .* the first lost is gone",
+    ),
+    "names that no file has": ("path,label\na\0b.png,x\n", "line 2 of .* has a path with a zero byte"),
+    "long numbers": (f"path,label\nx.png,{'9' * 5000}\ny.png,1\n", "none of them is there"),
     "no text": (b"path,label\n\xff\xfe\x00,1\n", "cannot read .* as a table"),
 }
 
@@ -150,6 +171,17 @@ def test_a_damaged_parquet_file_is_named(tmp_path: Path) -> None:
         data.open(tmp_path / "set.parquet")
 
 
+@pytest.mark.parametrize("table", ["pictures", "paths"])
+def test_parquet_that_is_damaged_within_is_named(tmp_path: Path, table: str) -> None:
+    paths = pa.table({"path": [f"{number}.png" for number in range(40)], "label": [0, 1] * 20})
+    pq.write_table(pictures_table(40) if table == "pictures" else paths, tmp_path / "set.parquet")
+    content = bytearray((tmp_path / "set.parquet").read_bytes())
+    content[8:200] = bytes(byte ^ 0x55 for byte in content[8:200])  # the footer stays
+    (tmp_path / "set.parquet").write_bytes(content)
+    with pytest.raises(SourceError, match=r"set\.parquet: not a whole Parquet file"):
+        data.open(tmp_path / "set.parquet")
+
+
 @pytest.mark.parametrize(
     "names",
     [
@@ -187,6 +219,23 @@ def test_arrays_that_cannot_be_used_are_one_line(tmp_path: Path, arrays: dict, s
     with pytest.raises(SourceError, match=said) as caught:
         data.open(tmp_path / "set.npz")
     assert "\n" not in str(caught.value)
+
+
+def test_arrays_that_are_a_bomb_are_not_unpacked(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "bomb.npz", images=np.zeros((300, 512, 512), np.uint8), labels=np.arange(300) % 2)
+    with pytest.raises(SourceError, match="more than 200 times its size"):
+        data.open(tmp_path / "bomb.npz")
+
+
+def test_arrays_whose_heading_says_more_than_there_is_are_one_line(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "lies.npz", "w") as packed:
+        for name in ("images", "labels"):
+            heading = io.BytesIO()
+            values = {"descr": "|u1", "fortran_order": False, "shape": (10**9, 10**6)}
+            np.lib.format.write_array_header_1_0(heading, values)
+            packed.writestr(f"{name}.npy", heading.getvalue() + bytes(100))
+    with pytest.raises(SourceError, match=r"cannot read .*lies\.npz as arrays"):
+        data.open(tmp_path / "lies.npz")
 
 
 def test_groups_by_a_part_of_the_name_stay_together(draw_folder: Draw) -> None:

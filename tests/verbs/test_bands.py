@@ -118,7 +118,7 @@ def test_the_doctor_reads_as_training_does_and_one_odd_file_is_left_out(tmp_path
     np.save(root / "dry" / "odd.npy", np.zeros((20, 22, 7), np.uint8))
     source = data.open(root)
     assert source.channels == 3
-    (found,) = diagnose(source).of("unreadable")
+    (found,) = diagnose(source).of("bands")
     assert (found.pictures, found.detail) == (("dry/odd.npy",), "it has 7 bands, and 3 are needed")
     many = folder(tmp_path / "many", 7, ".npy")
     broken = many / "dry" / "0.npy"

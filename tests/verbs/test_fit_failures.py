@@ -1,5 +1,7 @@
 """What cannot be trained is one line, and leaves nothing behind."""
 
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -83,10 +85,26 @@ def test_torn_pictures_are_left_out_and_named(
     assert names == {"red/0-03.png", "green/0-03.png", "blue/0-03.png", "red/gone.png"}
     said = capfd.readouterr().err
     assert all(f"left out: cannot read {root / name}" in said for name in names)
+    (counts,) = re.findall(r"^pictures: train (\d+), val (\d+), test (\d+)$", said, re.MULTILINE)
+    assert sum(map(int, counts)) == 102 - 3
+    assert int(counts[2]) == run.evaluation["images"]
     told: list[data.Unreadable] = []
     assert pw.evaluate(run, left_out=told.append).images == run.evaluation["images"]
     in_test = {sample.name for sample in data.split(data.open(root)).test}
     assert {each.name for each in told} == names & in_test
+
+
+def test_wrong_labels_and_pictures_that_are_not_read_are_said(
+    fit_small: Fit, draw_colours: Callable[..., Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    root = draw_colours(tmp_path / "odd", 12)
+    shutil.copy(root / "red" / "0-03.png", root / "green" / "copy.png")
+    with Image.open(root / "red" / "0-04.png") as one, Image.open(root / "red" / "0-05.png") as other:
+        one.save(root / "blue" / "pages.tif", save_all=True, append_images=[other])
+    fit_small(root, out=tmp_path / "run", progress=True)
+    said = capfd.readouterr().err
+    assert "pictures under two labels: 1, such as green/copy.png = red/0-03.png" in said
+    assert "the first is taken, as of blue/pages.tif" in said
 
 
 def test_too_little_that_can_be_read_stops(
@@ -99,6 +117,14 @@ def test_too_little_that_can_be_read_stops(
     for path in (root / "green").iterdir():
         path.write_bytes(path.read_bytes()[:300])
     assert "10 of the 15 pictures of torn cannot be read" in cannot(SourceError, root)
+
+
+def test_channels_that_no_picture_has_do_not_name_every_picture(
+    cannot: Callable[..., str], draw_colours: Callable[..., Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    root = draw_colours(tmp_path / "colours", 12)
+    assert "36 of the 36 pictures of colours cannot be read" in cannot(SourceError, root, channels=7, progress=True)
+    assert capfd.readouterr().err.count("left out") == 20
 
 
 def test_a_loss_that_is_no_number_leaves_nothing(cannot: Callable[..., str]) -> None:

@@ -41,7 +41,7 @@ def doctor(
         for kind, group in groupby(found.findings, key=lambda finding: finding.kind):
             findings = list(group)
             examples = [" = ".join(finding.pictures[:2]) or finding.detail for finding in findings[:EXAMPLES]]
-            rows.append((kind, found.of(kind)[0].severity, len(findings), KINDS[kind][1], "\n".join(examples)))
+            rows.append((kind, found.of(kind)[0].severity, len(findings), KINDS[kind][1], "; ".join(examples)))
         console = Console()
         if rows:
             columns = [Column(name) for name in ("finding", "severity", "count", "what it means", "such as")]

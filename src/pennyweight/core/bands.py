@@ -11,7 +11,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["EXTENSION", "Shape", "is_array", "is_tiff", "read", "shape"]
+__all__ = ["EXTENSION", "Shape", "is_array", "is_tiff", "read", "reader", "shape"]
 
 EXTENSION = ".npy"
 ARRAY_MAGIC = b"\x93NUMPY"
@@ -34,6 +34,18 @@ class Shape(NamedTuple):
     """(H, W, bands)"""
     format: str
     dtype: str
+    more: bool = False
+    """Whether further pages follow."""
+
+
+def reader() -> str:
+    """The version of what reads TIFF files of many bands, which decides whether they can be read at all."""
+    from importlib import metadata  # seldom needed, and long to load
+
+    try:
+        return metadata.version("tifffile")
+    except metadata.PackageNotFoundError:
+        return "none"
 
 
 def is_array(file: bytes | Path) -> bool:
@@ -61,7 +73,8 @@ def shape(file: bytes | Path) -> Shape | None:
         transparent = any(kind in TRANSPARENCY for kind in page.extrasamples)
         if page.samplesperpixel == COLOURS.get(page.photometric, 1) + transparent:
             return None
-        return Shape((page.imagelength, page.imagewidth, page.samplesperpixel), "TIFF", str(page.dtype))
+        sides = (page.imagelength, page.imagewidth, page.samplesperpixel)
+        return Shape(sides, "TIFF", str(page.dtype), bool(tiff.pages.is_multipage))
 
 
 def read(file: bytes, most_pixels: int) -> NDArray[np.uint8]:

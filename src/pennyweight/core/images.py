@@ -64,6 +64,8 @@ class Header(NamedTuple):
     """Pillow's mode, such as "CMYK"; of many bands the type of their values."""
     orientation: int
     """The EXIF tag: 1 is upright."""
+    more: bool = False
+    """Whether others follow in the file, which are not read: of an animation, or pages."""
 
     @property
     def banded(self) -> bool:
@@ -89,6 +91,7 @@ def decode(picture: Picture, *, channels: int = 3, least: int | None = None, nam
         if isinstance(picture, Image.Image):
             unread = jpeg.unread(picture)
             if unread is None:
+                picture.load()  # Pillow turns a TIFF here itself, and only then does its tag say so
                 return _to_mode(_turned(picture, _orientation(picture)), mode)
             picture = unread
         file = _whole(picture)
@@ -142,11 +145,12 @@ def header(picture: str | Path | bytes | Pixels, *, name: str | None = None) -> 
         if bands.is_array(start) or bands.is_tiff(start):
             found = bands.shape(start)
             if found is not None:
-                return Header(*found.shape, found.format, found.dtype, 1)
+                return Header(*found.shape, found.format, found.dtype, 1, found.more)
         with _open(start) as image:
             grey = image.mode in ("1", "L", "LA", *WIDE_MODES)
             count = 1 if grey else 4 if image.mode in ("RGBA", "PA") else 3
-            return Header(image.height, image.width, count, str(image.format), image.mode, _orientation(image))
+            turned, more = _orientation(image), _more(image)
+            return Header(image.height, image.width, count, str(image.format), image.mode, turned, more)
 
 
 def _name(picture: object, name: str | None) -> str:
@@ -176,6 +180,8 @@ def _naming(name: str) -> Iterator[None]:
 
 
 def _open(file: bytes | Path) -> Image.Image:
+    if not (len(file) if isinstance(file, bytes) else file.stat().st_size):
+        raise ValueError("it is empty")
     return Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS)
 
 
@@ -186,6 +192,14 @@ def _orientation(image: Image.Image) -> int:
     except Exception:
         return 1
     return value if value in UPRIGHT else 1
+
+
+def _more(image: Image.Image) -> bool:
+    try:
+        # What phones put behind a photograph as MPO is made of it.
+        return image.format != "MPO" and bool(getattr(image, "is_animated", False))
+    except Exception:  # the first may be whole all the same
+        return False
 
 
 def _turned(image: Image.Image, orientation: int) -> Image.Image:

@@ -7,7 +7,7 @@ from pennyweight.data.decoded import DecodedCache
 from pennyweight.data.opening import open
 from pennyweight.data.pictures import Pictures
 from pennyweight.data.policies import Policy
-from pennyweight.data.quick import require_enough
+from pennyweight.data.quick import remarks, require_enough
 from pennyweight.data.seen import unseen, write_seen
 from pennyweight.data.source import SPLITS, Sample, Source, Split, Stored, Unreadable
 from pennyweight.data.splits import Splits, split
@@ -36,6 +36,7 @@ __all__ = [
     "open",
     "parts",
     "pictures",
+    "remarks",
     "require_enough",
     "split",
     "unseen",

@@ -23,7 +23,7 @@ from pennyweight.core.download import cache_folder
 from pennyweight.core.errors import SourceError
 from pennyweight.core.files import read_json, write_json
 
-__all__ = ["SUFFIXES", "Unpacked", "unpack", "unpacked"]
+__all__ = ["MAX_RATIO", "SPARE_BYTES", "SUFFIXES", "Unpacked", "unpack", "unpacked"]
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 MAX_BYTES = 200 << 30

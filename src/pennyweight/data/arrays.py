@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from pennyweight.core.errors import SourceError
 from pennyweight.core.images import Pixels
+from pennyweight.data.archives import MAX_RATIO, SPARE_BYTES
 from pennyweight.data.columns import label_names
 from pennyweight.data.folder import SPLIT_NAMES
 from pennyweight.data.looks import looks
@@ -70,9 +72,13 @@ def npz(path: Path, *, name: str, address: str) -> Source:
     Also `x` and `y`, before or after the split's name (`x_train`). Raises SourceError for other names or values.
     """
     try:
+        with zipfile.ZipFile(path) as packed:
+            size = sum(entry.file_size for entry in packed.infolist())
+        if size > max(SPARE_BYTES, MAX_RATIO * path.stat().st_size):
+            raise SourceError(f"{path} unpacks to more than {MAX_RATIO} times its size; it is taken for a bomb")
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, KeyError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise SourceError(f"cannot read {path} as arrays: {str(error).splitlines()[0]}") from error
     meanings = {_meaning(key): key for key in arrays}
     blocks = []

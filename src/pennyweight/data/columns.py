@@ -60,7 +60,7 @@ def label_names(
     Whole numbers stand in the order of their size; with `names` they are indices into them. Raises SourceError.
     """
     values = set(found)
-    whole = all(re.fullmatch("-?[0-9]+", value) for value in values)
+    whole = all(re.fullmatch("-?[0-9]{1,18}", value) for value in values)
     ordered = sorted(values, key=lambda value: (int(value), value)) if whole else sorted(values)
     if names is None or not whole:
         return tuple(ordered), {value: number for number, value in enumerate(ordered)}

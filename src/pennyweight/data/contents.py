@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import stat
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from pennyweight.core.errors import SourceError
 from pennyweight.core.files import as_text
 from pennyweight.core.machine import cores
 from pennyweight.data.source import Sample, Split, Unreadable
 
-__all__ = ["Listed", "read_samples"]
+__all__ = ["Listed", "read_samples", "require_classes"]
 
 TURN = 64
 """Files that a thread reads before it asks for more."""
+NO_WAITING = getattr(os, "O_NONBLOCK", 0)
 BLOCK_BYTES = 1 << 20
 """Most pictures are read at once."""
 
@@ -38,14 +43,32 @@ def read_samples(files: Sequence[Listed]) -> tuple[tuple[Sample, ...], tuple[Unr
     return tuple(samples), tuple(unreadable)
 
 
+def require_classes(
+    labels: Sequence[str], samples: Sequence[Sample], unreadable: Sequence[Unreadable], source: str
+) -> None:
+    """Raise SourceError where none of the files of a class could be read."""
+    if lost := set(range(len(labels))) - {sample.label for sample in samples}:
+        raise SourceError(
+            f"class '{labels[min(lost)]}' of {source} has no picture that can be read; the first lost is "
+            f"{unreadable[0].name} ({unreadable[0].reason})"
+        )
+
+
 def _digests(files: Sequence[Listed]) -> list[str | OSError]:
     return [_digest(path) for path, *_ in files]
+
+
+def _at_once(path: str, flags: int) -> int:
+    """A pipe is opened without waiting for who writes to it."""
+    return os.open(path, flags | NO_WAITING)
 
 
 def _digest(path: Path) -> str | OSError:
     found = hashlib.sha256()
     try:
-        with path.open("rb", buffering=0) as content:
+        with open(path, "rb", buffering=0, opener=_at_once) as content:
+            if not stat.S_ISREG(os.fstat(content.fileno()).st_mode):
+                return OSError(errno.EINVAL, "it is no file")
             while block := content.read(BLOCK_BYTES):
                 found.update(block)
     except OSError as error:

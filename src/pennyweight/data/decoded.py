@@ -1,8 +1,9 @@
 """The decoded cache: pictures as the network sees them, as uint8 rows of one file that is mapped into memory.
 
-An entry's name is a hash of its pictures' contents, what `Preprocess` does to them and the decoder's version, so an
-entry is never stale. NAME.pixels holds the rows; NAME.json, written last, says that they are whole. Whoever fills an
-entry holds NAME.lock: another process waits and then finds it, and what a kill leaves is overwritten by the next.
+An entry's name is a hash of its pictures' contents, what `Preprocess` does to them and the decoders' versions, so an
+entry is never stale. NAME.pixels holds the rows; NAME.json, written last, says that they are whole, and when they were
+written: rows that something else has written to are filled again. Whoever fills an entry holds NAME.lock: another
+process waits and then finds it, and what a kill leaves is overwritten by the next.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 import PIL
 
+from pennyweight.core import bands
 from pennyweight.core.download import cache_folder
 from pennyweight.core.files import read_json, write_json
 from pennyweight.core.images import Pixels
@@ -37,6 +39,8 @@ __all__ = ["DecodedCache", "Entry"]
 FORMAT = 1
 MAX_BYTES = 200 << 30
 FREE_SHARE = 0.5
+WHERE = "\0"
+"""Stands for a picture's place in what is kept: it may lie elsewhere when the entry is used again."""
 
 Row = Callable[[int, Pixels], None]
 Fill = Callable[[Row], dict[int, str]]
@@ -72,11 +76,11 @@ class DecodedCache:
         size = int(np.prod(shape, dtype=np.int64))
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            found = self._find(name, shape)
+            found = self._find(name, samples, shape)
             if found is not None:
                 return found
             with _locked(self.folder / f"{name}.lock"):
-                found = self._find(name, shape)  # another process may have filled it while this one waited
+                found = self._find(name, samples, shape)  # another process may have filled it while this one waited
                 if found is not None:
                     return found
                 filling = self.folder / f"{name}.filling"
@@ -89,25 +93,31 @@ class DecodedCache:
                             f"{_amount(room)} that the cache at {self.folder} may take"
                         )
                     _reserve(filling, size)
-                self._fill(name, preprocess.shape, fill)
-                return self._find(name, shape) or f"decoding anew every epoch: the cache at {self.folder} was emptied"
+                self._fill(name, samples, preprocess.shape, fill)
+                return (
+                    self._find(name, samples, shape)
+                    or f"decoding anew every epoch: the cache at {self.folder} was emptied"
+                )
         except OSError as error:
             return (
                 f"decoding anew every epoch: cannot keep {_amount(size)} of decoded pictures at {self.folder}: "
                 f"{error.strerror or error}"
             )
 
-    def _find(self, name: str, shape: tuple[int, ...]) -> Entry | None:
+    def _find(self, name: str, samples: Sequence[Sample], shape: tuple[int, ...]) -> Entry | None:
         rows, said = self.folder / f"{name}.pixels", self.folder / f"{name}.json"
         try:
-            unreadable = {int(number): str(why) for number, why in read_json(said)["unreadable"].items()}
+            record = read_json(said)
+            unreadable = {int(n): why.replace(WHERE, samples[int(n)].where) for n, why in record["unreadable"].items()}
+            if rows.stat().st_mtime_ns != record["written_ns"]:
+                return None
             os.utime(said)  # when it was used last
             pixels = np.memmap(rows, np.uint8, "r", shape=shape)
         except Exception:  # whatever is wrong with it, it is filled again
             return None
         return Entry(pixels, unreadable)
 
-    def _fill(self, name: str, shape: tuple[int, int, int], fill: Fill) -> None:
+    def _fill(self, name: str, samples: Sequence[Sample], shape: tuple[int, int, int], fill: Fill) -> None:
         filling = self.folder / f"{name}.filling"
         row_bytes = int(np.prod(shape))
         try:
@@ -122,7 +132,9 @@ class DecodedCache:
                 unreadable = fill(row)
                 os.fsync(file.fileno())
             filling.replace(self.folder / f"{name}.pixels")
-            write_json(self.folder / f"{name}.json", {"unreadable": {str(n): why for n, why in unreadable.items()}})
+            reasons = {str(n): why.replace(samples[n].where, WHERE) for n, why in unreadable.items()}
+            written_ns = (self.folder / f"{name}.pixels").stat().st_mtime_ns
+            write_json(self.folder / f"{name}.json", {"unreadable": reasons, "written_ns": written_ns})
         except BaseException:
             with suppress(FileNotFoundError):
                 filling.unlink()
@@ -149,7 +161,7 @@ class DecodedCache:
 
 
 def _name(samples: Sequence[Sample], preprocess: Preprocess) -> str:
-    key = hashlib.sha256(f"{FORMAT} {PIL.__version__} {preprocess.pixels_key}\n".encode())
+    key = hashlib.sha256(f"{FORMAT} {PIL.__version__} {bands.reader()} {preprocess.pixels_key}\n".encode())
     for sample in samples:
         key.update(f"{sample.digest}\n".encode())
     return key.hexdigest()[:32]

@@ -23,6 +23,8 @@ __all__ = ["Diagnosis", "Finding", "diagnose", "thumbnail"]
 TINY = 16
 HUGE_PIXELS = 50_000_000
 IMBALANCED = 3.0
+MOST_USUAL = 4
+"""Channels of a picture with colours and transparency."""
 USUAL_MODES = ("L", "RGB", "uint8")
 FORMATS = {
     ".jpg": ("JPEG", "MPO"),
@@ -41,6 +43,7 @@ FORMATS = {
 
 KINDS = {
     "unreadable": ("error", "cannot be read; fit leaves them out"),
+    "bands": ("error", "another number of bands than the input has; fit leaves them out"),
     "two labels": ("error", "the same picture under two labels"),
     "two splits": ("error", "the same picture in two splits; fit keeps it in the later one"),
     "near, two splits": ("warning", "nearly the same picture in two splits: the score may flatter"),
@@ -52,6 +55,7 @@ KINDS = {
     "tiny": ("note", f"a side below {TINY} pixels"),
     "huge": ("note", f"more than {HUGE_PIXELS // 10**6} megapixels"),
     "mode": ("note", "neither 8-bit grey nor RGB; converted when read"),
+    "several": ("note", "an animation or pages: the first is read"),
     "orientation": ("note", "stored turned, with a tag that says so; turned when read"),
 }
 """A finding's kind -> (how serious it is, what it means), the most serious first."""
@@ -116,6 +120,8 @@ class _Seen(NamedTuple):
     header: Header | None
     look: Look | None
     error: str | None
+    kind: str = "unreadable"
+    """Of the finding that the error is."""
 
 
 def diagnose(source: Source, *, quick: bool = False, advance: Callable[[int], None] = lambda count: None) -> Diagnosis:
@@ -129,11 +135,16 @@ def diagnose(source: Source, *, quick: bool = False, advance: Callable[[int], No
         )
 
     def see(sample: Sample) -> _Seen:
+        found = None
         try:
             found = header(sample.read(), name=sample.where)
             return _Seen(found, look(sample, source.channels), None)
         except ImageError as error:
-            return _Seen(None, None, str(error).removeprefix(f"cannot read {sample.where}: "))
+            banded = (
+                found is not None and found.bands != source.channels and (found.banded or source.channels > MOST_USUAL)
+            )
+            reason = str(error).removeprefix(f"cannot read {sample.where}: ")
+            return _Seen(None, None, reason, "bands" if banded else "unreadable")
 
     seen: list[_Seen] = []
     with ThreadPoolExecutor(max_workers=cores()) as pool:
@@ -144,7 +155,7 @@ def diagnose(source: Source, *, quick: bool = False, advance: Callable[[int], No
     where, splits, notes = _split(source)
     findings = [Finding("unreadable", (name,), reason) for name, reason in source.unreadable]
     findings += [
-        Finding("unreadable", (sample.name,), one.error)
+        Finding(one.kind, (sample.name,), one.error)
         for sample, one in zip(source.samples, seen, strict=True)
         if one.error
     ]
@@ -244,5 +255,7 @@ def _odd(sample: Sample, found: Header) -> Iterator[Finding]:
         yield Finding("huge", (sample.name,), size)
     if found.mode not in USUAL_MODES:
         yield Finding("mode", (sample.name,), found.mode)
+    if found.more:
+        yield Finding("several", (sample.name,), found.format)
     if found.orientation != 1:
         yield Finding("orientation", (sample.name,), f"tag {found.orientation}")

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pennyweight.core.errors import SourceError
 from pennyweight.core.files import as_text
 from pennyweight.core.images import EXTENSIONS
-from pennyweight.data.contents import Listed, read_samples
+from pennyweight.data.contents import Listed, read_samples, require_classes
 from pennyweight.data.looks import looks
 from pennyweight.data.source import Source, Split
 
 __all__ = ["SPLIT_NAMES", "folder"]
 
 ENDINGS = tuple(EXTENSIONS)
+MOST_ENDINGS = 5
+"""Of files that are passed over, so many endings are named."""
 SPLIT_NAMES: dict[str, Split] = {
     "train": "train",
     "training": "train",
@@ -31,9 +34,9 @@ SPLIT_NAMES: dict[str, Split] = {
 def folder(path: Path, *, address: str | None = None) -> Source:
     """Read the names and contents of the pictures under `path`; class folders may hold folders.
 
-    Files that are no pictures by their extension are passed over; whether the others are pictures shows when they are
-    decoded. Raises SourceError for a layout that holds no classes, an empty class, or a class that training does not
-    have.
+    Linked folders are followed, but not back to where they lie. Files that are no pictures by their extension are
+    passed over; whether the others are pictures shows when they are decoded. Raises SourceError for a layout that holds
+    no classes, a class of which nothing can be opened, or one that training does not have.
     """
     splits = _split_folders(path)
     roots: dict[Split | None, Path] = dict(splits) or {None: path}
@@ -45,7 +48,8 @@ def folder(path: Path, *, address: str | None = None) -> Source:
         if as_text(name) != name:
             raise SourceError(f"class folder '{as_text(name)}' of {first} has a name that is not UTF-8; rename it")
     listed: list[Listed] = []
-    passed_over = 0
+    others: Counter[str] = Counter()
+    back: list[Path] = []
     for split, root in roots.items():
         classes = _folders(root)
         for child in classes:
@@ -58,15 +62,14 @@ def folder(path: Path, *, address: str | None = None) -> Source:
                 "move each into the folder of its class"
             )
         for child in classes:
-            files, others = _pictures(child)
-            passed_over += others
+            files = _pictures(child, others, back)
             if not files:
                 raise SourceError(f"class folder {child} has no pictures; add some ({_known()}), or remove the folder")
             label = labels.index(child.name)
             listed += [(file, label, split, as_text(file.relative_to(path).as_posix()), None) for file in files]
     samples, unreadable = read_samples(listed)
+    require_classes(labels, samples, unreadable, path.resolve().name)
     suits = looks(samples)
-    notes = () if not passed_over else (f"passed over {passed_over} files that are no pictures by their extension",)
     return Source(
         name=path.resolve().name,
         address=address or str(path.resolve()),
@@ -74,7 +77,7 @@ def folder(path: Path, *, address: str | None = None) -> Source:
         samples=samples,
         size=suits.size,
         channels=suits.channels,
-        notes=notes,
+        notes=_passed_over(path, others, back),
         unreadable=unreadable,
     )
 
@@ -103,21 +106,44 @@ def _split_folders(path: Path) -> list[tuple[Split, Path]]:
     return known
 
 
-def _pictures(path: Path) -> tuple[list[Path], int]:
-    """(the picture files under `path` in a fixed order, how many other files there are)."""
+def _pictures(path: Path, others: Counter[str], back: list[Path]) -> list[Path]:
+    """The picture files under `path` in a fixed order. `others` counts other files by their endings.
+
+    Linked folders are followed once each; those that lead back to what holds the link are added to `back`.
+    """
     files: list[Path] = []
-    others = 0
-    for root, inner, names in os.walk(path):
+    followed: set[Path] = set()
+    for root, inner, names in os.walk(path, followlinks=True):
         there = Path(root)
         inner[:] = sorted(child for child in inner if not child.startswith("."))
+        for linked in [there / child for child in inner if (there / child).is_symlink()]:
+            target = linked.resolve()
+            if target in followed or any(place.is_relative_to(target) for place in (path.resolve(), there.resolve())):
+                inner.remove(linked.name)
+                back.append(linked)
+            followed.add(target)
         for name in sorted(names):
             if name.startswith("."):
                 continue
             if name.lower().endswith(ENDINGS):
                 files.append(there / name)
             else:
-                others += 1
-    return files, others
+                others[Path(name).suffix.lower() or "none"] += 1
+    return files
+
+
+def _passed_over(path: Path, others: Counter[str], back: Sequence[Path]) -> tuple[str, ...]:
+    """What was not looked at, in a line each."""
+    notes = []
+    if others:
+        endings = ", ".join(ending for ending, _ in others.most_common(MOST_ENDINGS))
+        notes.append(f"passed over {others.total()} files that are no pictures by their extension ({endings})")
+    if back:
+        named = as_text(back[0].relative_to(path))
+        notes.append(
+            f"passed over {len(back)} links to folders that were read already or hold the link, such as {named}"
+        )
+    return tuple(notes)
 
 
 def _children(path: Path) -> Iterator[Path]:

@@ -26,7 +26,7 @@ from pennyweight.core.images import Header, decode_bands, header
 from pennyweight.core.machine import cores
 from pennyweight.data.columns import label_names
 from pennyweight.data.looks import suited
-from pennyweight.data.shard import Example
+from pennyweight.data.shard import LABELS, Example
 from pennyweight.data.shards import Shards
 from pennyweight.data.source import Sample, Source, Unreadable
 
@@ -118,7 +118,9 @@ class Index:
     def source(self, labels: Sequence[str] | None = None) -> Source:
         """The samples that can be read, as a source; `labels` name numbered classes, or say which number a name has."""
         found = self.classes.tolist()
-        names, number = label_names(found, labels or self.shards.files[0].labels, self.shards.name)
+        if not any(found):
+            raise SourceError(f"no sample of {self.shards.address} has a class; it is one of {', '.join(LABELS)}")
+        names, number = label_names(filter(None, found), labels or self.shards.files[0].labels, self.shards.name)
         if labels is not None and not set(number) <= set(map(str, range(len(labels)))):
             known = {label: place for place, label in enumerate(labels)}
             if strange := sorted(set(number) - set(known)):
@@ -135,7 +137,7 @@ class Index:
                 unreadable.append(Unreadable(key, reason))
             else:
                 samples.append(Sample(Streamed(self, place), number[label], digest, split, key))
-        if lost := {number[label] for label in found} - {sample.label for sample in samples}:
+        if lost := {number[label] for label in found if label} - {sample.label for sample in samples}:
             raise SourceError(
                 f"class '{names[min(lost)]}' of {self.shards.name} has no picture that can be read; the first lost is "
                 f"{unreadable[0].name} ({unreadable[0].reason})"
@@ -198,6 +200,9 @@ def _read(shards: Shards) -> dict[str, Any]:
 def _look(example: Example) -> Row:
     key, picture, label = example
     reason, shape = "", (0, 0, 0)
+    if not example.whole:
+        lacks = "class" if picture else "picture"
+        return key, label, hashlib.sha256(picture).hexdigest(), len(picture), f"{key} has no {lacks}", shape
     try:
         said = header(picture, name=key)
         decode_bands(picture, channels=said.bands, name=key)

@@ -11,7 +11,7 @@ from pennyweight.core.errors import ImageError
 from pennyweight.core.images import Header, header
 from pennyweight.data.source import Sample
 
-__all__ = ["Looks", "looks", "suited"]
+__all__ = ["Looks", "holding_more", "looks", "suited"]
 
 PHOTO_SIZE = 224
 SMALL_SIZE = 64
@@ -27,7 +27,16 @@ class Looks(NamedTuple):
 
 def looks(samples: Sequence[Sample]) -> Looks:
     """Look at the headers of up to 200 samples, spread evenly; those that cannot be read say nothing."""
-    return suited([found for sample in samples[:: max(1, len(samples) // LOOKED_AT)] if (found := _header(sample))])
+    return suited([found for sample in _some(samples) if (found := _header(sample))])
+
+
+def holding_more(samples: Sequence[Sample]) -> Sample | None:
+    """The first of up to 200 whose file holds further pictures, which are not read."""
+    return next((sample for sample in _some(samples) if (found := _header(sample)) and found.more), None)
+
+
+def _some(samples: Sequence[Sample]) -> Sequence[Sample]:
+    return samples[:: max(1, len(samples) // LOOKED_AT)]
 
 
 def suited(seen: Sequence[Header]) -> Looks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from pennyweight.core.errors import SourceError
 from pennyweight.data import parquet
 from pennyweight.data.columns import COLUMNS, column, group_name, label_name, label_names, split_name
-from pennyweight.data.contents import Listed, read_samples
+from pennyweight.data.contents import Listed, read_samples, require_classes
 from pennyweight.data.looks import looks
 from pennyweight.data.source import Source
 
@@ -41,7 +42,9 @@ def manifest(path: Path, *, name: str, address: str, group_by: str | None = None
         text, label = str(row.get(files) or "").strip(), label_name(row.get(labels), where)
         if not text:
             raise SourceError(f"{where} has no path; give each picture one")
-        file = path.parent / text
+        if "\0" in text:
+            raise SourceError(f"{where} has a path with a zero byte, which no file has")
+        file = _file(path.parent, text)
         if inside and not file.resolve().is_relative_to(path.parent.resolve()):
             raise SourceError(f"{where} leads out of its archive: {text}")
         split = split_name(row.get(splits), where) if splits else None
@@ -56,6 +59,7 @@ def manifest(path: Path, *, name: str, address: str, group_by: str | None = None
     samples, unreadable = read_samples([(f, numbers[label], s, text, g) for (f, _, s, text, g), label in listed])
     if not samples:
         raise SourceError(f"{path} lists {len(listed)} pictures and none of them is there; {unreadable[0].reason}")
+    require_classes(names, samples, unreadable, name)
     suits = looks(samples)
     return Source(
         name=name,
@@ -68,6 +72,12 @@ def manifest(path: Path, *, name: str, address: str, group_by: str | None = None
     )
 
 
+def _file(folder: Path, text: str) -> Path:
+    """The file that a row names. Tables that Windows made have backslashes, which elsewhere are part of a name."""
+    file = folder / text
+    return folder / text.replace("\\", "/") if "\\" in text and not os.path.lexists(file) else file
+
+
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
     """The rows of a CSV or TSV file; the delimiter is whichever its heading has most of."""
     try:
@@ -75,6 +85,13 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
             heading = file.readline()
             delimiter = max(DELIMITERS, key=heading.count)
             file.seek(0)
-            yield from csv.DictReader(file, delimiter=delimiter)
+            rows = csv.DictReader(file, delimiter=delimiter)
+            for row in rows:
+                if any(row.pop(None, ())):  # what csv has for cells without a heading
+                    raise SourceError(
+                        f"line {rows.line_num} of {path} has more cells than the heading; put quotes about a path or a "
+                        f"label that holds '{delimiter}'"
+                    )
+                yield row
     except (UnicodeDecodeError, csv.Error) as error:
         raise SourceError(f"cannot read {path} as a table: {error}") from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +21,7 @@ __all__ = ["Look", "look", "near_pairs"]
 
 BITS = 8
 """Different bits up to which two pictures are compared closer. Split in 9 bands, one band at least is then equal."""
+HASH_BITS = 64
 BANDS = 9
 DIFFERENCE = 10.0
 """Mean difference of the thumbnails, of 255, up to which they are alike."""
@@ -57,18 +58,21 @@ def look(sample: Sample, channels: int) -> Look | None:
 def near_pairs(looks: Sequence[Look]) -> Iterator[tuple[int, int]]:
     """Pairs of numbers of pictures that look alike, each once."""
     told: set[tuple[int, int]] = set()
-    width = -(-64 // BANDS)
-    for band in range(BANDS):
+    starts = [HASH_BITS * band // BANDS for band in range(BANDS + 1)]
+    for start, end in pairwise(starts):
         buckets: dict[int, list[int]] = defaultdict(list)
         for number, one in enumerate(looks):
-            buckets[(one.bits >> (band * width)) & ((1 << width) - 1)].append(number)
+            buckets[(one.bits >> start) & ((1 << (end - start)) - 1)].append(number)
         for bucket in buckets.values():
-            yield from _pairs(looks, bucket, told)
+            yield from _pairs(looks, bucket, start, told)
 
 
-def _pairs(looks: Sequence[Look], bucket: list[int], told: set[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+def _pairs(
+    looks: Sequence[Look], bucket: list[int], start: int, told: set[tuple[int, int]]
+) -> Iterator[tuple[int, int]]:
     if len(bucket) > CROWD:
-        ordered = sorted(bucket, key=lambda number: looks[number].bits)
+        # From another bit on in every band, so that no few bits keep two apart in all of them.
+        ordered = sorted(bucket, key=lambda number: _turned(looks[number].bits, start))
         candidates = [pair for start in range(len(ordered)) for pair in combinations(ordered[start : start + 8], 2)]
     else:
         candidates = list(combinations(bucket, 2))
@@ -79,3 +83,8 @@ def _pairs(looks: Sequence[Look], bucket: list[int], told: set[tuple[int, int]])
         told.add(pair)
         if np.abs(looks[a].small.astype(np.int16) - looks[b].small).mean() <= DIFFERENCE:
             yield pair
+
+
+def _turned(bits: int, start: int) -> int:
+    """The bits below `start` first, then those from the top down to it."""
+    return (bits << (HASH_BITS - start)) & ((1 << HASH_BITS) - 1) | bits >> start

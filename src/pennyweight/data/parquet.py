@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -93,8 +94,9 @@ def content_of(value: Any) -> bytes:
 
 def rows(path: Path) -> Iterator[dict[str, Any]]:
     """The rows of a Parquet file that is a manifest: values without pictures."""
-    for batch in _file(path).iter_batches():
-        yield from batch.to_pylist()
+    with _reading(path):
+        for batch in _file(path).iter_batches():
+            yield from batch.to_pylist()
 
 
 def _samples(
@@ -106,7 +108,8 @@ def _samples(
     others = [label, *([said] if said else []), *([group_by] if group_by in names else [])]
     for group in range(table.num_row_groups):
         pictures = _group(path, picture, group)
-        values = table.read_row_group(group, columns=others).to_pydict()
+        with _reading(path):
+            values = table.read_row_group(group, columns=others).to_pydict()
         for row in range(len(pictures)):
             content = _bytes(pictures, row)
             yield (
@@ -124,10 +127,18 @@ def _samples(
 
 def _file(path: Path) -> Any:
     import pyarrow.parquet as parquet_files  # 0.1 s: only those who open such files pay
+
+    with _reading(path):
+        return parquet_files.ParquetFile(path, memory_map=True)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """What pyarrow finds wrong inside becomes a SourceError that names the file."""
     from pyarrow.lib import ArrowException
 
     try:
-        return parquet_files.ParquetFile(path, memory_map=True)
+        yield
     except (ArrowException, OSError) as error:
         raise SourceError(f"cannot read {path}: not a whole Parquet file") from error
 
@@ -135,7 +146,8 @@ def _file(path: Path) -> Any:
 @lru_cache(maxsize=KEPT_GROUPS)
 def _group(path: Path, column: str, group: int) -> Any:
     """One row group's column of pictures."""
-    return _file(path).read_row_group(group, columns=[column]).column(0).combine_chunks()
+    with _reading(path):
+        return _file(path).read_row_group(group, columns=[column]).column(0).combine_chunks()
 
 
 def _bytes(pictures: Any, row: int) -> bytes:

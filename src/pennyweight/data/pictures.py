@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,6 +16,8 @@ from pennyweight.core.heap import keeping_memory
 from pennyweight.core.images import Pixels
 from pennyweight.core.machine import cores
 from pennyweight.core.preprocess import Preprocess
+from pennyweight.data.ahead import ahead
+from pennyweight.data.alone import alone
 from pennyweight.data.augment import Augment
 from pennyweight.data.balance import Balance, balanced_count, balanced_order
 from pennyweight.data.batch import Batch
@@ -64,6 +64,8 @@ class Pictures:
         """What a person should know of how they are kept."""
         self.waited_s = 0.0
         """How long the consumer of the latest epoch waited for its batches."""
+        self.mapped = False
+        """Whether the cache goes before memory: they are a part of what does not fit."""
         self.heavy = False
         """Whether the latest epoch changed pictures one by one."""
         self._stored = replace(preprocess, size=preprocess.resize) if margin else preprocess
@@ -80,9 +82,14 @@ class Pictures:
         return len(self.samples)
 
     @property
+    def bytes(self) -> int:
+        """Of all of them as they are kept."""
+        return len(self) * int(np.prod(self._stored.shape))
+
+    @property
     def fits(self) -> bool:
         """Whether they can be kept in memory."""
-        return len(self) * int(np.prod(self._stored.shape)) <= self._keep_bytes
+        return self.bytes <= self._keep_bytes
 
     @property
     def advice(self) -> str:
@@ -99,19 +106,18 @@ class Pictures:
         """Decode all of it now, and leave out what cannot be read: those are returned. `advance(1)` after each."""
         if self._kept is not None:
             return ()
-        if self.fits:
-            kept: Pixels | None = np.empty((len(self), *self._stored.shape), np.uint8)
-            assert kept is not None
-            unreadable = self._decode_all(kept.__setitem__, advance)
-        else:
-            unreadable, kept = self._cached(advance)
-        self._kept = kept
+        mapped = self.mapped or not self.fits
+        unreadable, self._kept = self._cached(advance) if mapped else self._in_memory(advance)
         failed = [Unreadable(self.samples[number].name, why) for number, why in sorted(unreadable.items())]
         self._rows = np.array([number for number in range(len(self)) if number not in unreadable], dtype=np.int64)
         if failed:
             self.samples = [self.samples[number] for number in self._rows.tolist()]
             self.targets = self.targets[self._rows]
         return tuple(failed)
+
+    def _in_memory(self, advance: Callable[[int], None]) -> tuple[dict[int, str], Pixels]:
+        kept = np.empty((len(self), *self._stored.shape), np.uint8)
+        return self._decode_all(kept.__setitem__, advance), kept
 
     def _cached(self, advance: Callable[[int], None]) -> tuple[dict[int, str], Pixels | None]:
         """(why some cannot be read, what the cache holds of the others)."""
@@ -128,6 +134,8 @@ class Pictures:
             else None
         )
         if entry is None or isinstance(entry, str):
+            if self.fits:
+                return self._in_memory(advance)
             self.note = entry
             # Nothing keeps them; what cannot be read must show now all the same, not in the midst of an epoch.
             return self._decode_all(lambda number, pixels: None, advance), None
@@ -232,26 +240,11 @@ class Pictures:
 
     def _ahead(self, makes: Iterator[Callable[[], Batch]], batch: int) -> Iterator[Batch]:
         """What each of `makes` gives, in their order; the next ones are made while one is used."""
-        ahead = max(2, min(2 * cores(), AHEAD_BYTES // max(1, batch * int(np.prod(self._stored.shape)))))
+        count = max(2, min(2 * cores(), AHEAD_BYTES // max(1, batch * int(np.prod(self._stored.shape)))))
         self.waited_s = 0.0
-        made: deque[Future[Batch]] = deque()
-        # Of its own: a batch that is not kept waits for the pool that decodes.
-        pool = ThreadPoolExecutor(max_workers=cores())
-        try:
-            for make in makes:
-                made.append(pool.submit(make))
-                if len(made) > ahead:
-                    yield self._waited(made.popleft())
-            while made:
-                yield self._waited(made.popleft())
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-    def _waited(self, future: Future[Batch]) -> Batch:
-        started = time.perf_counter()
-        made = future.result()
-        self.waited_s += time.perf_counter() - started
-        return made
+        for made, waited_s in ahead(makes, count, threads=cores(), initializer=alone if self.heavy else None):
+            self.waited_s += waited_s
+            yield made
 
     def _batch(
         self,

@@ -1,16 +1,42 @@
-"""The quick check that `fit` and `evaluate` make: what cannot be read is left out, unless too little is left."""
+"""The quick part of the doctor, which `fit` and `evaluate` run: what is said, left out, or too little to go on."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
 from pennyweight.core.errors import SourceError
+from pennyweight.data.looks import holding_more
 from pennyweight.data.pictures import Pictures
-from pennyweight.data.source import Source, Unreadable
+from pennyweight.data.source import Sample, Source, Unreadable
 
-__all__ = ["require_enough"]
+__all__ = ["remarks", "require_enough"]
 
 MOST_UNREADABLE = 0.5
+
+
+def remarks(source: Source) -> tuple[str, ...]:
+    """What a person should know before training, in a line each: wrong labels, and pictures that are not read."""
+    return (*_two_labels(source), *_more(source))
+
+
+def _two_labels(source: Source) -> Iterator[str]:
+    equal: dict[str, list[Sample]] = defaultdict(list)
+    for sample in source.samples:
+        equal[sample.digest].append(sample)
+    several = [samples for samples in equal.values() if len({sample.label for sample in samples}) > 1]
+    if several:
+        first = several[0][0]
+        other = next(sample for sample in several[0] if sample.label != first.label)
+        yield (
+            f"pictures under two labels: {len(several)}, such as {first.name} = {other.name}; `pennyweight doctor` "
+            "lists them"
+        )
+
+
+def _more(source: Source) -> Iterator[str]:
+    if not source.streamed and (found := holding_more(source.samples)) is not None:
+        yield f"of an animation, and of a file of several pages, the first is taken, as of {found.name}"
 
 
 def require_enough(source: Source, unreadable: Sequence[Unreadable], *parts: Pictures) -> None:

@@ -6,7 +6,7 @@ import json
 import tarfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,11 +15,11 @@ from typing import IO, Any, NamedTuple
 from pennyweight.core.errors import PennyweightError, SourceError
 from pennyweight.core.extras import missing_part
 from pennyweight.core.images import EXTENSIONS
-from pennyweight.data.columns import COLUMNS, label_name
+from pennyweight.data.columns import COLUMNS
 from pennyweight.data.parquet import columns_of, content_of
 from pennyweight.data.source import Split
 
-__all__ = ["Example", "Shard", "reason_of"]
+__all__ = ["LABELS", "Example", "Shard", "reason_of"]
 
 LABELS = ("cls", *COLUMNS["label"])
 STAMPS = ("size", "ETag", "Last-Modified", "LastModified", "blob_id")
@@ -32,11 +32,15 @@ LARGEST_BYTES = 1 << 28
 
 
 class Example(NamedTuple):
-    """A sample as a shard holds it: its key, a picture file, its class as it stands."""
+    """A sample as a shard holds it: its key, a picture file, its class as it stands; empty where it has none."""
 
     key: str
     picture: bytes
     label: str
+
+    @property
+    def whole(self) -> bool:
+        return bool(self.picture and self.label)
 
 
 @dataclass(frozen=True)
@@ -148,28 +152,25 @@ def _of_tar(file: IO[bytes], shard: Shard) -> Iterator[Example]:
                 raise SourceError(f"{member.name} of {shard.url} has {member.size:,} bytes; a picture has fewer")
             found = member.name[: len(member.name) - len(ending) - 1]
             if parts and found != key:
-                yield _example(key, parts, shard)
+                yield _example(key, parts)
                 parts = {}
             key, content = found, tape.extractfile(member)
             assert content is not None
             parts[ending.lower()] = content.read()
     if parts:
-        yield _example(key, parts, shard)
+        yield _example(key, parts)
 
 
-def _example(key: str, parts: Mapping[str, bytes], shard: Shard) -> Example:
+def _example(key: str, parts: Mapping[str, bytes]) -> Example:
     picture = next(
         (content for ending, content in parts.items() if f".{ending.rpartition('.')[2]}" in EXTENSIONS), None
     )
-    said: dict[str, Any] = {ending: content.decode("utf-8", "replace") for ending, content in parts.items()}
-    if "json" in parts and isinstance(values := json.loads(parts["json"]), dict):
-        said |= values
-    label = next((said[name] for name in LABELS if said.get(name) is not None), None)
-    if picture is None or label is None:
-        raise SourceError(
-            f"sample {key} of {shard.url} has {', '.join(parts)}; it needs a picture and one of {', '.join(LABELS)}"
-        )
-    return Example(key, picture, str(label).strip())
+    said: dict[str, Any] = {name: parts[name].decode("utf-8", "replace") for name in LABELS if name in parts}
+    with suppress(ValueError):  # a record that is none says no class
+        if isinstance(values := json.loads(parts.get("json", b"{}")), dict):
+            said |= values
+    label = next((said[name] for name in LABELS if said.get(name) is not None), "")
+    return Example(key, picture or b"", str(label).strip())
 
 
 def _of_table(file: IO[bytes], shard: Shard) -> Iterator[Example]:
@@ -178,8 +179,8 @@ def _of_table(file: IO[bytes], shard: Shard) -> Iterator[Example]:
     place = 0
     for rows in table.iter_batches(batch_size=64, columns=[columns.picture, columns.label]):
         for row in rows.to_pylist():
-            label = label_name(row[columns.label], f"row {place} of {shard.url}")
-            yield Example(f"{shard.name}:{place:06d}", content_of(row[columns.picture]), label)
+            label, picture = row[columns.label], content_of(row[columns.picture])
+            yield Example(f"{shard.name}:{place:06d}", picture, "" if label is None else str(label).strip())
             place += 1
 
 

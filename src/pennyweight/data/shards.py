@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 from pennyweight.core.errors import SourceError
@@ -24,6 +25,8 @@ ENDINGS = (".tar", ".parquet")
 KINDS = ("webdataset", "parquet")
 """What the hub calls them."""
 ASKED_AT_ONCE = 16
+LOOKED_AT = 16
+"""Samples of a tar, of which one may lack its class."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,9 @@ def is_address(text: str) -> bool:
 
 
 def is_shard(path: Path) -> bool:
-    """Whether a tar begins with a sample, a picture and its class; one of class folders begins with a picture alone."""
+    """Whether a tar begins with samples, a picture and its class; one of class folders has pictures alone."""
     try:
-        return next(Shard(str(path), None).examples(), None) is not None
+        return any(example.whole for example in islice(Shard(str(path), None).examples(), LOOKED_AT))
     except SourceError:
         return False
 

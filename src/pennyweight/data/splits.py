@@ -161,8 +161,9 @@ def _by_content(
         empty = [name for name in order if name not in covered[label]]
         if len(own) < len(empty):
             what = "groups or pictures" if any(sample.group for sample in samples) else "pictures"
+            shared = " of its own: others are under another label too" if covered[label] else ""
             raise SourceError(
-                f"class '{source.labels[label]}' of {source.name} has {len(own)} different {what}; "
+                f"class '{source.labels[label]}' of {source.name} has {len(own)} different {what}{shared}; "
                 f"it needs at least {len(empty)}, to train, select and test on"
             )
         start = 0

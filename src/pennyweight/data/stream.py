@@ -237,7 +237,10 @@ def parts(
     kept: dict[str, Any] = {"cache": DecodedCache()}
     shared = {"rank": rank, "world": world} if source.streamed else kept
     last = {name: pictures(source, splits[name], preprocess, **kept) for name in SPLITS[1:]}
-    return {"train": pictures(source, splits.train, preprocess, margin=True, **shared), **last}
+    made = {"train": pictures(source, splits.train, preprocess, margin=True, **shared), **last}
+    for part in made.values():
+        part.mapped = not source.streamed and sum(other.bytes for other in made.values()) > KEEP_BYTES
+    return made
 
 
 def _place(sample: Sample) -> int:

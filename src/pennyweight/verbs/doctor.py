@@ -14,6 +14,8 @@ __all__ = ["doctor"]
 
 SHOWN = 24
 """Findings of a kind that the contact sheet shows."""
+ALIKE = 4
+"""Pictures that it shows of one finding."""
 SIDE = 160
 
 
@@ -41,7 +43,7 @@ def doctor(
         pictures = {}
         for kind in {finding.kind for finding in found.findings}:
             for finding in found.of(kind)[:SHOWN]:
-                for name in finding.pictures:
+                for name in finding.pictures[:ALIKE]:
                     if name in samples and name not in pictures:
                         pictures[name] = thumbnail(samples[name], SIDE)
         write_text(Path(html), contact_sheet(found.to_dict(), pictures, shown=SHOWN))

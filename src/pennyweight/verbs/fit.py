@@ -16,7 +16,7 @@ import torch
 from rich.console import Console
 
 from pennyweight import data, zoo
-from pennyweight.core.errors import InputError
+from pennyweight.core.errors import InputError, SourceError
 from pennyweight.core.files import write_json
 from pennyweight.core.heap import keeping_memory
 from pennyweight.core.machine import versions
@@ -40,6 +40,8 @@ from pennyweight.verbs.resume import digests, how, nothing_empty_left, place, re
 __all__ = ["Speed", "fit"]
 
 Speed = Literal["auto", "fixed"]
+NAMED_AT_A_STOP = 20
+"""Of pictures that cannot be read, where they are too many to go on: all may be, for one reason."""
 
 
 @keeping_memory()
@@ -150,14 +152,21 @@ def fit(
     pictures = data.parts(opened, splits, plan.preprocess, rank=ranks.number, world=ranks.count)
     unreadable = list(opened.unreadable)
     with TrainingProgress(plan.recipe.epochs, None if progress and first else Console(quiet=True)) as shown:
-        for note in (*opened.notes, *splits.notes, *plan.why, *adapted):
+        for note in (*opened.notes, *data.remarks(opened), *splits.notes, *plan.why, *adapted):
             shown.note(note)
         with shown.phase("reading pictures", len(opened.samples)) as phase:
             for part in pictures.values():
                 unreadable += part.read(phase.advance)
-        for left_out in unreadable:
-            shown.note(f"left out: {left_out.reason}")
-        data.require_enough(opened, unreadable, *pictures.values())
+        named = len(unreadable)
+        try:
+            data.require_enough(opened, unreadable, *pictures.values())
+        except SourceError:
+            named = NAMED_AT_A_STOP
+            raise
+        finally:
+            for left_out in unreadable[:named]:
+                shown.note(f"left out: {left_out.reason}")
+        shown.note("pictures: " + ", ".join(f"{name} {len(part):,}" for name, part in pictures.items()))
         balance = data.Balance.of(
             pictures["train"].targets, len(opened.labels), plan.recipe.balance, streamed=opened.streamed
         )
