@@ -43,13 +43,22 @@ class Pace:
     validation_s: float
 
     def seconds(self, recipe: Recipe, size: int) -> float:
-        """Of a whole training; a step takes as long as its pictures have pixels, and what they do not decide."""
+        """Of a whole training."""
+        counted = replace(recipe, epochs=min(recipe.epochs, COUNTED))
+        return recipe.epochs * self._mean(counted, size, range(1, counted.epochs + 1))
+
+    def seconds_of(self, epochs: range, recipe: Recipe, size: int) -> float:
+        """Of some epochs, which count from 1."""
+        counted = epochs[:1] if recipe.first_size == 1 else epochs[:: 1 + len(epochs) // COUNTED]
+        return len(epochs) * self._mean(recipe, size, counted)
+
+    def _mean(self, recipe: Recipe, size: int, epochs: range) -> float:
+        """Of these epochs; a step takes as long as its pictures have pixels, and what they do not decide."""
         first = recipe.side(size, 1) ** 2
         by_pixel = (self.step_s - self.first_step_s) / (size**2 - first) if first < size**2 else 0.0
-        counted = replace(recipe, epochs=min(recipe.epochs, COUNTED))
-        sides = [counted.side(size, epoch) for epoch in range(1, counted.epochs + 1)]
+        sides = [recipe.side(size, epoch) for epoch in epochs]
         step_s = statistics.fmean(self.step_s - by_pixel * (size**2 - side**2) for side in sides)
-        return recipe.epochs * (self.steps * step_s + self.validation_s)
+        return self.steps * step_s + self.validation_s
 
     def epochs_within(self, left_s: float, recipe: Recipe, size: int) -> int:
         """As many as the time is enough for; at least one."""

@@ -35,7 +35,8 @@ from pennyweight.verbs.load import load
 from pennyweight.verbs.modes import Work, train_by_mode
 from pennyweight.verbs.plan import Plan, make_plan
 from pennyweight.verbs.prepare import open_teacher, prepare
-from pennyweight.verbs.resume import digests, how, nothing_empty_left, place, recorded, saying_how_to_go_on
+from pennyweight.verbs.replan import refitting
+from pennyweight.verbs.resume import digests, how, nothing_empty_left, place, planned, recorded, saying_how_to_go_on
 
 __all__ = ["Speed", "fit"]
 
@@ -167,17 +168,19 @@ def fit(
             shown.note(line)
         if plan.preprocess != first_seen:
             taught = open_teacher(teacher, opened, plan.preprocess, ranks.device)
+        checkpoints = Checkpoints(folder / "checkpoints", shown.note)
         if record is None:
             left_s = None if minutes is None else minutes * 60 - (perf_counter() - started)
             with held_by_memory(plan.recipe.batch, plan.recipe.accumulate):
-                plan, measured = prepare(
+                plan, measured, deadline = prepare(
                     plan, network, pictures, ranks=ranks, teacher=taught, left_s=left_s, speed=speed,
                     preflight=preflight, note=shown.note,
                 )  # fmt: skip
         else:
-            plan, measured = replace(plan, recipe=recorded(record, ranks, shown.note)), record["speed"]
+            recipe = planned(recorded(record, ranks, shown.note), checkpoints.latest())
+            plan, measured, deadline = replace(plan, recipe=recipe), record["speed"], None
+            record["recipe"] = recipe.to_dict()
         shown.epochs = plan.epochs
-        checkpoints = Checkpoints(folder / "checkpoints", shown.note)
         begins = record is None or checkpoints.latest() is None
         for note in (plan.note, f"run {folder}" + how(resume, begins=begins)):
             shown.note(note)
@@ -194,6 +197,7 @@ def fit(
                 work = Work(
                     folder=folder, network=network, pictures=pictures, plan=plan, shown=shown, keeper=keeper,
                     ranks=ranks, teacher=taught, tracker=tracker, labels=opened.labels,
+                    refit=refitting(deadline, folder / "run.json", record, shown, ranks),
                     trained_on={"name": opened.name, "fingerprint": opened.fingerprint, "group_by": opened.group_by},
                 )  # fmt: skip
                 best = train_by_mode(work)

@@ -46,6 +46,8 @@ class Work:
     labels: Sequence[str]
     trained_on: Mapping[str, Any]
     """name, fingerprint and group_by of the pictures."""
+    refit: Callable[[Recipe, int], Recipe] | None = None
+    """As `train` takes it, for the whole network."""
 
     @property
     def class_weights(self) -> NDArray[np.float32] | None:
@@ -74,6 +76,7 @@ def train_by_mode(work: Work) -> Epoch:
             teacher=work.teacher,
             phase="network",
             history=history,
+            refit=work.refit,
             **_shared(work),
         )
     best = best_of(history)

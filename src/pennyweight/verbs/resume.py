@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,16 @@ from pennyweight.core.machine import versions
 from pennyweight.core.run import Run, latest_run_folder, new_run_folder
 from pennyweight.train import Checkpoints, Ranks, Recipe
 
-__all__ = ["digests", "how", "nothing_empty_left", "place", "place_several", "recorded", "saying_how_to_go_on"]
+__all__ = [
+    "digests",
+    "how",
+    "nothing_empty_left",
+    "place",
+    "place_several",
+    "planned",
+    "recorded",
+    "saying_how_to_go_on",
+]
 
 BEFORE_RECORD = ("seen.npy", "projection.json")
 """What a run's folder may hold before its run.json."""
@@ -88,6 +98,13 @@ def recorded(record: Mapping[str, Any], ranks: Ranks, note: Callable[[str], None
         if before.get(key) != now.get(key):
             note(f"{key} was {before.get(key)} and is {now.get(key)} now: the weights may differ in their last bits")
     return Recipe.from_dict(record["recipe"])
+
+
+def planned(recipe: Recipe, kept: Mapping[str, Any] | None) -> Recipe:
+    """The recipe with the epochs that the newest state was trained by: --minutes may have changed them meanwhile."""
+    if kept is None or kept["phase"] != "network" or "stretches" not in kept:
+        return recipe
+    return replace(recipe, epochs=kept["epochs"], stretches=kept["stretches"])
 
 
 @contextmanager
