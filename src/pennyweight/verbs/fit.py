@@ -32,6 +32,7 @@ from pennyweight.verbs.evaluate import answer
 from pennyweight.verbs.finish import finish
 from pennyweight.verbs.fit_scene import fit_scene
 from pennyweight.verbs.load import load
+from pennyweight.verbs.learnt import seen_by, without_learnt, write_learnt
 from pennyweight.verbs.modes import Work, train_by_mode
 from pennyweight.verbs.plan import Plan, make_plan
 from pennyweight.verbs.prepare import open_teacher, prepare
@@ -111,7 +112,8 @@ def fit(
     ranks = Ranks()
     opened = data.open(source, group_by=group_by)
     opened = opened if channels is None else replace(opened, channels=channels)
-    splits = data.split(opened)
+    before = seen_by(weights, teacher)
+    splits = without_learnt(data.split(opened), before)
     plan = make_plan(
         opened,
         model,
@@ -188,7 +190,7 @@ def fit(
             if record is None:
                 record = _record(folder, opened, splits, plan, unreadable, ranks) | {"asked": asked, "speed": measured}
                 if first:
-                    data.write_seen(folder / "seen.npy", splits.train, splits.val)
+                    write_learnt(folder / "seen.npy", splits, before)
                     write_json(folder / "run.json", record)
             opening = open_tracker(log if first else None, folder.name, folder, record["recipe"], shown.note)
             with waiting_for_signals() as stop, closing(opening) as tracker:
