@@ -186,22 +186,31 @@ def test_several_seeds_keep_groups_together(shapes: Path, tmp_path: Path, monkey
     assert opened == [data.open(str(shapes), group_by="(-0[0-9])")] * 2
 
 
-def test_a_signal_ends_the_features_at_once(
-    trained: pw.Run, fit_small: Fit, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_signal_ends_the_features_at_once_and_they_go_on(
+    trained: pw.Run, fit_small: Fit, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
 ) -> None:
-    seen = []
+    out, seen = tmp_path / "run", []
+    options: dict[str, Any] = {"weights": trained.folder, "input_size": None, "recipe": {"mode": "head"}}
+    whole = fit_small(shapes, **options, out=tmp_path / "whole")
 
     def advance(self: Phase, n: int = 1) -> None:
         if self.name == "features of train":
             seen.append(n)
-            if len(seen) == 1:
+            if len(seen) == 2:
                 signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(Phase, "advance", advance)
     with pytest.raises(KeyboardInterrupt):
-        fit_small(shapes, weights=trained.folder, input_size=None, recipe={"mode": "head"}, out=tmp_path / "run")
-    assert len(seen) == 1
-    assert not (tmp_path / "run").exists()
+        fit_small(shapes, **options, out=out, progress=True)
+    assert len(seen) == 2
+    assert f"saved in {out}; the same command with --resume goes on from there" in capfd.readouterr().err
+    seen[:] = [0, 0]  # no signal any more
+    run = fit_small(shapes, **options, out=out, resume=True, progress=True)
+    assert f"run {out}: goes on" in capfd.readouterr().err
+    assert seen[2] == 32
+    assert sum(seen) == whole.record["data"]["counts"]["train"]
+    assert not changed(run.weights_path, whole.weights_path)
+    assert not (out / "features").exists()
 
 
 def test_several_seeds_on_several_ranks_are_refused(

@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from shutil import rmtree
 from time import perf_counter
 from typing import Any, Literal
 
@@ -31,13 +32,23 @@ from pennyweight.train.trackers import check_tracker, open_tracker
 from pennyweight.verbs.evaluate import answer
 from pennyweight.verbs.finish import finish
 from pennyweight.verbs.fit_scene import fit_scene
-from pennyweight.verbs.load import load
 from pennyweight.verbs.learnt import seen_by, without_learnt, write_learnt
+from pennyweight.verbs.load import load
 from pennyweight.verbs.modes import Work, train_by_mode
 from pennyweight.verbs.plan import Plan, make_plan
 from pennyweight.verbs.prepare import open_teacher, prepare
 from pennyweight.verbs.replan import refitting
-from pennyweight.verbs.resume import digests, how, nothing_empty_left, place, planned, recorded, saying_how_to_go_on
+from pennyweight.verbs.resume import (
+    FEATURES,
+    digests,
+    features_saved,
+    how,
+    nothing_empty_left,
+    place,
+    planned,
+    recorded,
+    saying_how_to_go_on,
+)
 
 __all__ = ["Speed", "fit"]
 
@@ -183,10 +194,10 @@ def fit(
             plan, measured, deadline = replace(plan, recipe=recipe), record["speed"], None
             record["recipe"] = recipe.to_dict()
         shown.epochs = plan.epochs
-        begins = record is None or checkpoints.latest() is None
+        begins = record is None or (checkpoints.latest() is None and not features_saved(folder))
         for note in (plan.note, f"run {folder}" + how(resume, begins=begins)):
             shown.note(note)
-        with nothing_empty_left(folder, writes=first), saying_how_to_go_on(folder, checkpoints, shown.note):
+        with nothing_empty_left(folder, writes=first), saying_how_to_go_on(folder, shown.note):
             if record is None:
                 record = _record(folder, opened, splits, plan, unreadable, ranks) | {"asked": asked, "speed": measured}
                 if first:
@@ -208,7 +219,9 @@ def fit(
             with shown.phase("scoring the test split", len(splits.test)) as phase:
                 probabilities = answer(load(run), pictures["test"], phase.advance)
             record["seconds"] = round(keeper.spent_s, 1)
-            return finish(run, record, best, probabilities, pictures["test"], opened)
+            run = finish(run, record, best, probabilities, pictures["test"], opened)
+            rmtree(folder / FEATURES, ignore_errors=True)
+            return run
 
 
 def _with_statistics(plan: Plan, pictures: Mapping[data.Split, data.Pictures]) -> Plan:
