@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import statistics
 import time
 from bisect import bisect_right
@@ -78,8 +79,9 @@ def measure_pace(
     ranks: Ranks,
     seed: int,
     teacher: Teacher | None,
+    within_s: float = math.inf,
 ) -> Pace:
-    """From a few steps of each kind on copies of `model`."""
+    """From a few steps of each kind on copies of `model`: fewer, but one after WARM_UP, where they take `within_s`."""
 
     def trial(tried: Recipe) -> tuple[Training, float]:
         made = Training(
@@ -87,11 +89,13 @@ def measure_pace(
             preprocess=preprocess, keeper=Keeper(), teacher=teacher, ranks=ranks,
         )  # fmt: skip
         put_in_training(made.network, tried)
-        spent = []
+        spent: list[float] = []
         started = time.perf_counter()
         for batch in islice(training.epoch(1, batch=tried.batch, seed=seed, augment=tried.augment), WARM_UP + STEPS):
             made.step(batch)
             spent.append(time.perf_counter() - started)
+            if ranks.gather(len(spent) > WARM_UP and sum(spent) > within_s)[0]:
+                break
             started = time.perf_counter()
         return made, statistics.median(spent[WARM_UP:] or spent)
 

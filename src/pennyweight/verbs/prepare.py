@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
@@ -33,6 +34,10 @@ __all__ = ["open_teacher", "prepare"]
 
 LONG_STEPS = 2_000
 """From so many steps on a training is worth a check beforehand."""
+LONG_S = 180.0
+"""Or from so many seconds on, where there are --minutes."""
+MEASURING = 0.1
+"""Of the time left, how much may go by before no other way to step is tried, nor another step is timed."""
 COMPILING_S = 1_200.0
 """A training with less time than this does not try whether compiling pays: the trial alone takes half a minute."""
 
@@ -66,8 +71,9 @@ def prepare(
     require_time()
     recipe, training = plan.recipe, pictures["train"]
     augment = recipe.augment
+    within_s = math.inf if left_s is None else MEASURING * left_s
     batches = list(islice(training.epoch(1, batch=recipe.batch, seed=plan.seed, augment=augment), 3))
-    long = left_s is not None or recipe.epochs * training.steps(recipe.batch) >= LONG_STEPS
+    long = (left_s or 0.0) > LONG_S or recipe.epochs * training.steps(recipe.batch) >= LONG_STEPS
     if whole and (long if preflight is None else preflight):
         for line in check(network, batches[0], recipe, preprocess=plan.preprocess, classes=plan.model["num_classes"]):
             note(line)
@@ -82,6 +88,7 @@ def prepare(
             ranks=ranks,
             compiling=left_s is None or left_s > COMPILING_S,
             memory=cache_folder("speed"),
+            within_s=within_s,
         )
         measured = ranks.gather(measured)[0]
         note(measured.note)
@@ -92,6 +99,7 @@ def prepare(
         pace = measure_pace(
             network, training, pictures["val"], recipe,
             preprocess=plan.preprocess, ranks=ranks, seed=plan.seed, teacher=teacher,
+            within_s=within_s / 2,
         )  # fmt: skip
         pace = ranks.gather(pace)[0]
         require_time()
