@@ -224,8 +224,8 @@ class Training:
         return F.interpolate(x, size=(side, side), mode="bilinear", antialias=True)
 
     def answer(self, batch: Batch) -> Tensor:
-        """What the network answers, as validation asks it. -> (B, classes)"""
-        return self._logits(self.network, self.inputs(batch)[0])
+        """As validation asks the network. -> (B, classes)"""
+        return self._logits(self.progress.model, self.inputs(batch)[0])
 
     def _logits(self, network: Any, x: Tensor) -> Tensor:
         """What `network` answers, computed in the recipe's precision, in float32 at least."""
@@ -257,12 +257,12 @@ class Training:
     @torch.inference_mode()
     def _score(self, validation: Batches) -> tuple[float, float]:
         """(mean loss, accuracy); of nothing in particular when a signal came meanwhile."""
-        self.network.eval()
-        loss, right = 0.0, 0.0
+        model, loss, right = self.progress.model.eval(), 0.0, 0.0
+        self.ranks.share_buffers(model)
         for batch in self.ranks.turns(validation.in_order(self.recipe.part)):
             if batch is not None:
                 x, targets = self.inputs(batch)
-                logits = self._logits(self.network, x)
+                logits = self._logits(model, x)
                 loss += F.cross_entropy(logits, targets, reduction="sum").item()
                 right += int((logits.argmax(1) == targets).sum())
             if self._asked_to_stop():
