@@ -2,7 +2,7 @@
 
 import sys
 
-from pennyweight.core.stopping import heeding_signals
+from pennyweight.core.stopping import ending, heeding_signals
 
 __all__ = ["run"]
 
@@ -12,7 +12,7 @@ def run() -> int:
     heeding_signals()
     from pennyweight.cli import main
 
-    return main()
+    return ending(main())
 
 
 if __name__ == "__main__":

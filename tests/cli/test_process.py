@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import pennyweight as pw
+from pennyweight.core.stopping import INTERRUPTED, TERMINATED
 
 Command = Callable[..., "subprocess.Popen[str]"]
 
@@ -168,3 +169,18 @@ def test_accumulation_holds_a_batch_that_memory_does_not(command: Command, tmp_p
     status, _, said = fit(8)
     assert status == 0, said
     assert pw.Run(out).evaluation["images"] == 320
+
+
+@pytest.mark.parametrize(("status", "said"), [(TERMINATED, ["done"]), (INTERRUPTED, ["done"]), (1, ["done", "late"])])
+def test_after_a_signal_nothing_is_taken_apart(status: int, said: list[str]) -> None:
+    program = f"""
+import atexit, sys
+from pennyweight import cli
+from pennyweight.__main__ import run
+
+atexit.register(print, "late")
+cli.main = lambda: print("done") or {status}
+sys.exit(run())
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout.split()) == (status, said), ended.stderr

@@ -1,5 +1,6 @@
 """Files are whole or absent."""
 
+import errno
 import json
 import math
 import os
@@ -130,3 +131,16 @@ def test_a_page_is_written_where_nothing_is(tmp_path: Path) -> None:
             require_new(tmp_path / taken)
     with pytest.raises(InputError, match=r"there is no folder .*nowhere"):
         require_new(tmp_path / "nowhere" / "page.html")
+
+
+def test_a_disk_that_became_read_only_names_the_file_that_was_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Path, *arguments: object, **more: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    monkeypatch.setattr(Path, "touch", refused)
+    monkeypatch.setattr(Path, "unlink", refused)
+    with pytest.raises(OSError, match="Read-only") as raised:
+        write_text(tmp_path / "run.json", "{}")
+    assert raised.value.filename == str(tmp_path / "run.json")

@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
@@ -111,7 +113,7 @@ def test_what_is_wrong_is_named(
 
 
 def measured(
-    network: nn.Module, pictures: Any, memory: Path, ranks: Ranks | None = None, optimizer: Any = "adamw"
+    network: nn.Module, pictures: Any, memory: Path, ranks: Ranks | None = None, optimizer: Any = "adamw", **more: Any
 ) -> room.Measured:
     return measure(
         network,
@@ -121,6 +123,7 @@ def measured(
         ranks=ranks or Ranks(),
         compiling=False,
         memory=memory,
+        **more,
     )
 
 
@@ -146,6 +149,42 @@ def test_ways_to_step_are_measured_once(make_network: Make, make_pictures: Make,
     assert not measured(network, pictures, tmp_path, optimizer="sgd").remembered
     assert not measured(network, pictures, tmp_path, Elsewhere()).remembered
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+
+
+def test_where_time_is_short_the_usual_way_is_measured_alone(
+    make_network: Make, make_pictures: Make, tmp_path: Path
+) -> None:
+    network, pictures = make_network(), make_pictures(CLASSES)
+    (way,) = measured(network, pictures, tmp_path, within_s=0.0).ways
+    assert (way.layout, way.precision) == ("channels_last", "float32")
+    assert not measured(network, pictures, tmp_path).remembered
+
+
+def test_a_way_that_is_much_slower_is_given_up(
+    make_network: Make, make_pictures: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step, steps = room.Training.step, Counter[str]()
+
+    def slow(self: room.Training, batch: Any) -> tuple[float, float]:
+        steps[self.recipe.precision] += 1
+        time.sleep(0.2 * (self.recipe.precision == "bfloat16"))
+        return step(self, batch)
+
+    monkeypatch.setattr(room.Training, "step", slow)
+    found = measured(make_network(), make_pictures(CLASSES), tmp_path)
+    assert steps == {"float32": 2 * (room.WARM_UP + room.TIMED), "bfloat16": 2 * (room.WARM_UP + 1)}
+    assert found.quickest.precision == "float32"
+
+
+def test_a_pace_is_measured_by_few_steps_where_time_is_short(make_network: Make, make_pictures: Make) -> None:
+    pictures, seen = make_pictures([0, 1] * 400), []
+    network = make_network()
+    network.register_forward_hook(lambda module, args, answer: seen.append(module.training))
+    measure_pace(
+        network, pictures, pictures, Recipe(batch=16), preprocess=pictures.preprocess, ranks=Ranks(), seed=0,
+        teacher=None, within_s=0.0,
+    )  # fmt: skip
+    assert sum(seen) == room.WARM_UP + 1
 
 
 def test_a_way_that_differs_from_float32_is_refused(make_network: Make, make_pictures: Make, tmp_path: Path) -> None:

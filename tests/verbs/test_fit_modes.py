@@ -6,6 +6,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,9 +18,11 @@ import torch
 import pennyweight as pw
 from pennyweight import data
 from pennyweight.core.errors import InputError, PennyweightError, RunError
+from pennyweight.core.files import write_json
 from pennyweight.nn.weights import read_weights
-from pennyweight.report.progress import Phase
-from pennyweight.train import Ranks
+from pennyweight.report.progress import Phase, TrainingProgress
+from pennyweight.train import Ranks, Recipe
+from pennyweight.train.deadline import Deadline
 from pennyweight.train.timing import Pace
 from pennyweight.verbs.plan import make_plan
 from pennyweight.verbs.prepare import prepare
@@ -96,6 +99,40 @@ def test_the_schedule_fits_the_time(fit_small: Fit, shapes: Path, tmp_path: Path
     assert not (tmp_path / "none").exists()
 
 
+def test_a_schedule_fitted_anew_stands_in_the_record(
+    fit_small: Fit, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Five epochs are planned, and after two the machine leaves time for one more; the run then goes on by that."""
+    pace = Pace(steps=1, first_step_s=1.0, step_s=1.0, validation_s=0.0)
+    monkeypatch.setattr("pennyweight.verbs.prepare.measure_pace", lambda *arguments, **options: pace)
+    monkeypatch.setattr(Deadline, "first", lambda self, recipe, before_s: replace(recipe, epochs=5))
+    monkeypatch.setattr(
+        Deadline, "fitted", lambda self, recipe, done: recipe.stretched(3, after=2) if done == 2 else recipe
+    )
+    out = tmp_path / "run"
+    options: dict[str, Any] = {"minutes": 60, "speed": "fixed", "preflight": False, "recipe": {"batch": 16}, "out": out}
+    keep = TrainingProgress.epoch_finished
+
+    def stopped(self: TrainingProgress, metrics: Any) -> None:
+        keep(self, metrics)
+        if metrics["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(TrainingProgress, "epoch_finished", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        fit_small(shapes, **options, progress=True)
+    monkeypatch.setattr(TrainingProgress, "epoch_finished", keep)
+    assert "this machine got slower: 3 epochs fit the time, not 5" in capfd.readouterr().err
+    assert pw.Run(out).record["recipe"]["stretches"] == [[2, 5]]
+    record = pw.Run(out).record
+    write_json(out / "run.json", record | {"recipe": record["recipe"] | {"epochs": 5, "stretches": []}})  # a kill
+    run = fit_small(shapes, **options, resume=True)
+    assert len(lines(run)) == run.record["recipe"]["epochs"] == 3
+    assert run.record["recipe"]["stretches"] == [[2, 5]]
+    whole = fit_small(shapes, recipe=Recipe.from_dict(run.record["recipe"]), out=tmp_path / "whole")
+    assert not changed(run.weights_path, whole.weights_path)
+
+
 def test_the_time_is_shared_with_the_features(shapes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Validation takes 100 s, the test split as long; training has four times its pictures."""
     pace = Pace(steps=1, first_step_s=100.0, step_s=100.0, validation_s=100.0)
@@ -107,7 +144,7 @@ def test_the_time_is_shared_with_the_features(shapes: Path, monkeypatch: pytest.
     )  # fmt: skip
     parts = {"train": source.samples[:80], "val": source.samples[80:100], "test": source.samples[100:]}
     pictures = {name: data.Pictures(samples, plan.preprocess) for name, samples in parts.items()}
-    settled, _ = prepare(
+    settled, _, _ = prepare(
         plan, plan.make()[0], pictures, ranks=Ranks(), teacher=None, left_s=100_100.0, speed="fixed", preflight=False,
         note=lambda line: None,
     )  # fmt: skip
@@ -149,22 +186,31 @@ def test_several_seeds_keep_groups_together(shapes: Path, tmp_path: Path, monkey
     assert opened == [data.open(str(shapes), group_by="(-0[0-9])")] * 2
 
 
-def test_a_signal_ends_the_features_at_once(
-    trained: pw.Run, fit_small: Fit, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_signal_ends_the_features_at_once_and_they_go_on(
+    trained: pw.Run, fit_small: Fit, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
 ) -> None:
-    seen = []
+    out, seen = tmp_path / "run", []
+    options: dict[str, Any] = {"weights": trained.folder, "input_size": None, "recipe": {"mode": "head"}}
+    whole = fit_small(shapes, **options, out=tmp_path / "whole")
 
     def advance(self: Phase, n: int = 1) -> None:
         if self.name == "features of train":
             seen.append(n)
-            if len(seen) == 1:
+            if len(seen) == 2:
                 signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(Phase, "advance", advance)
     with pytest.raises(KeyboardInterrupt):
-        fit_small(shapes, weights=trained.folder, input_size=None, recipe={"mode": "head"}, out=tmp_path / "run")
-    assert len(seen) == 1
-    assert not (tmp_path / "run").exists()
+        fit_small(shapes, **options, out=out, progress=True)
+    assert len(seen) == 2
+    assert f"saved in {out}; the same command with --resume goes on from there" in capfd.readouterr().err
+    seen[:] = [0, 0]  # no signal any more
+    run = fit_small(shapes, **options, out=out, resume=True, progress=True)
+    assert f"run {out}: goes on" in capfd.readouterr().err
+    assert seen[2] == 32
+    assert sum(seen) == whole.record["data"]["counts"]["train"]
+    assert not changed(run.weights_path, whole.weights_path)
+    assert not (out / "features").exists()
 
 
 def test_several_seeds_on_several_ranks_are_refused(

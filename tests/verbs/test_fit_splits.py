@@ -4,12 +4,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from safetensors.torch import load_file
 
 import pennyweight as pw
 from pennyweight import data
-from pennyweight.core.errors import InputError, RunError
+from pennyweight.core.errors import InputError, RunError, SourceError
 
 Fit = Callable[..., pw.Run]
 
@@ -85,3 +86,30 @@ def test_a_run_does_not_go_on_with_another_split(
         fit_small(source, out=tmp_path / "run", resume=True)
     with pytest.raises(RunError, match=r"another command: group_by was None and is \(\[12\]\) now, split was sha256"):
         fit_small(shapes, out=tmp_path / "run", resume=True, group_by="([12])")
+
+
+@pytest.mark.parametrize("inherited", ["weights", "teacher"])
+def test_what_the_first_weights_or_the_teacher_saw_scores_nothing(
+    trained: pw.Run, fit_small: Fit, shapes: Path, tmp_path: Path, inherited: str
+) -> None:
+    before = trained.folder if inherited == "teacher" else trained.weights_path
+    options = {"recipe": {"mode": "scratch", "epochs": 1}, inherited: before}
+    source = split_otherwise(shapes, learnt=10)
+    run = fit_small(source, **options, out=tmp_path / "run")
+    fresh = len(data.split(source).test) - 10
+    assert run.evaluation["images"] == run.record["data"]["counts"]["test"] == fresh > 0
+    assert f"10 pictures are left out of test: {trained.folder}" in run.record["data"]["notes"][-1]
+    assert np.isin(np.load(trained.seen_path), np.load(run.seen_path)).all()  # nor what learns from it in turn
+    assert pw.evaluate(run, source).images == fresh
+    with pytest.raises(SourceError, match="learnt from every picture of the test split"):
+        fit_small(split_otherwise(shapes, learnt=10, fresh=False), **options, out=tmp_path / "none")
+
+
+def split_otherwise(source: Path, *, learnt: int, fresh: bool = True) -> data.Source:
+    """So many training pictures of `source` in test, and with `fresh` half of its own test pictures."""
+    opened = data.open(source)
+    was = data.split(opened)
+    test = {s.name for s in (*was.train[:learnt], *(was.test[::2] if fresh else ()))}
+    val = {s.name for s in was.val}
+    named = {s.name: "test" if s.name in test else "val" if s.name in val else "train" for s in opened.samples}
+    return replace(opened, samples=tuple(replace(s, split=named[s.name]) for s in opened.samples))  # type: ignore[arg-type]

@@ -50,7 +50,7 @@ def atomic(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException as error:
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # a disk that takes nothing lets nothing go either
             temporary.unlink()
         if isinstance(error, OSError):
             error.filename = os.fspath(path)  # a full disk names none, and nobody knows the temporary one

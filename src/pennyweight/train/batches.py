@@ -9,9 +9,11 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from pennyweight.core.errors import InputError
 from pennyweight.data import Augment, Batch
+from pennyweight.train.recipe import Recipe
 
-__all__ = ["Batches", "Teacher", "timed"]
+__all__ = ["Batches", "Teacher", "require_parts", "timed"]
 
 T = TypeVar("T")
 
@@ -35,6 +37,15 @@ class Batches(Protocol):
         start: int = 0,
     ) -> Iterator[Batch]: ...
     def in_order(self, batch: int) -> Iterator[Batch]: ...
+
+
+def require_parts(pictures: int, steps: int, recipe: Recipe, ranks: int) -> None:
+    """Raise InputError where so many pictures in so many steps leave a part of a batch with a single one."""
+    if pictures // steps < 2 * ranks * recipe.accumulate and ranks * recipe.accumulate > 1:
+        raise InputError(
+            f"{pictures} pictures in batches of {recipe.batch} leave less than two for each of "
+            f"{ranks} ranks × {recipe.accumulate} parts; batch norm needs two: take a larger --batch"
+        )
 
 
 def timed(items: Iterator[T]) -> Iterator[tuple[T, float]]:

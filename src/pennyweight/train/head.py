@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import chain
+from hashlib import sha256
+from itertools import chain, islice
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from pennyweight.data.balance import balanced_count, balanced_order
 from pennyweight.data.draws import draws
 from pennyweight.nn import Network
 from pennyweight.nn.ends import ends
+from pennyweight.train.kept import NotKept
 from pennyweight.train.path import arithmetic, make_inputs, put_in_layout
 from pennyweight.train.recipe import Recipe
 
@@ -100,32 +102,41 @@ def extract(
     seed: int,
     device: torch.device,
     advance: Callable[[int], None] = lambda count: None,
+    kept: NotKept | None = None,
 ) -> Features:
     """The features of every picture by the network at rest: `views` times augmented, or with 0 once as it is.
 
-    `advance(n)` is called after every n pictures, and may end it.
+    `advance(n)` is called after every n pictures. What is `kept` is not computed again.
     """
+    kept = kept or NotKept()
     preprocess: Preprocess = pictures.preprocess
     put_in_layout(network.to(device), recipe)
     inputs = make_inputs(preprocess, recipe, device)
     augment = replace(recipe.augment, mixup=0.0, cutmix=0.0)  # a row of features has one class
     rounds = [pictures.epoch(view, batch=BATCH, seed=seed, augment=augment) for view in range(1, views + 1)]
     balance, pictures.balance = pictures.balance, None  # each has features once, however often it will be shown
+    digests = "".join(sample.digest for sample in pictures.samples)
+    rows = kept.read(f"{sha256(digests.encode()).hexdigest()} in {views} views")
+    if rows:
+        advance(sum(len(targets) for _, targets in rows))
     seen: list[Tensor] = []
-    targets: list[NDArray[np.int64]] = []
     hook = last_linear(network).register_forward_pre_hook(lambda layer, args: seen.append(args[0].float().cpu()))
     network.eval()
     try:
         with torch.inference_mode():
-            for batch in chain.from_iterable(rounds or [pictures.in_order(BATCH)]):
+            batches = chain.from_iterable(rounds or [pictures.in_order(BATCH)])
+            for batch in islice(batches, len(rows), None):
                 with arithmetic(recipe, device):
                     network(inputs(batch)[0])
-                targets.append(batch.targets)
+                rows.append((seen.pop().numpy(), batch.targets))
+                seen.clear()
                 advance(len(batch.targets))
+                kept.add(rows[-1])
     finally:
         hook.remove()
         pictures.balance = balance
-    values = torch.cat(seen).numpy()
+    kept.end()
+    values = np.concatenate([features for features, _ in rows])
     if values.ndim != 2:
         raise InputError(
             f"the last linear layer of {type(network).__name__} sees {values.ndim - 1} dimensions of each picture, "
@@ -133,4 +144,4 @@ def extract(
         )
     shape = (max(views, 1), len(pictures))
     sampled = balance is not None and balance.how == "sampling"
-    return Features(values.reshape(*shape, -1), np.concatenate(targets).reshape(shape), sampled=sampled)
+    return Features(values.reshape(*shape, -1), np.concatenate([t for _, t in rows]).reshape(shape), sampled=sampled)

@@ -14,16 +14,16 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pennyweight.core.errors import InputError, PennyweightError
+from pennyweight.core.errors import PennyweightError
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Batch
 from pennyweight.train.average import Average
-from pennyweight.train.batches import Batches, Teacher, timed
+from pennyweight.train.batches import Batches, Teacher, require_parts, timed
 from pennyweight.train.epoch import Epoch, Watcher
 from pennyweight.train.keeper import Keeper
 from pennyweight.train.loss import loss_of
 from pennyweight.train.memory import held_by_memory
-from pennyweight.train.optimizer import make_optimizer, make_schedule
+from pennyweight.train.optimizer import make_optimizer, make_schedule, share_of
 from pennyweight.train.path import arithmetic, make_inputs, put_in_layout, put_in_training
 from pennyweight.train.progress import Progress, Sums
 from pennyweight.train.ranks import Ranks
@@ -49,16 +49,18 @@ def train(
     ranks: Ranks | None = None,
     phase: str = "network",
     history: Sequence[Epoch] = (),
+    refit: Callable[[Recipe, int], Recipe] | None = None,
 ) -> list[Epoch]:
     """Train `model` in place and return every epoch, `history` (those of the phases before this one) included.
 
     `preprocess` says how pixels become the network's input; without it batches are inputs already. `class_weights`
     (classes,) say how much a picture of each class counts in the loss.
     `after_epoch(epochs, best)` is called while the model holds the weights of the last of them (with `ema` their
-    average), and says whether it is the best so far; the caller keeps those. A training that `keeper` has a state of
-    goes on from there, in the middle of an epoch if need be. One seed decides everything: on one machine with one
-    number of threads, equal calls give equal bits, whether they were interrupted or not. Raises PennyweightError when
-    the loss is no longer a number, InputError when memory does not hold a step.
+    average), and says whether it is the best so far; the caller keeps those. Before it `refit(recipe, done)` may plan
+    the rest of the epochs anew. A training that `keeper` has a state of goes on from there, in the middle of an epoch
+    if need be. One seed decides everything: on one machine with one number of threads, equal calls give equal bits,
+    whether they were interrupted or not. Raises PennyweightError when the loss is no longer a number, InputError when
+    memory does not hold a step.
     """
     ranks = ranks or Ranks()
     with reproducible(seed + ranks.number):
@@ -81,11 +83,13 @@ def train(
             # It was kept between an epoch's end and what the caller does then.
             with training_.averaged():
                 after_epoch(progress.history, progress.own[-1] == progress.best)
-        while len(progress.own) < recipe.epochs and not progress.tired(recipe.patience):
+        while len(progress.own) < training_.recipe.epochs and not progress.tired(recipe.patience):
             training_.epoch()
             epoch = training_.validate(validation)
             best = epoch.better_than(progress.best)
             progress.history.append(epoch)
+            if refit is not None:
+                training_.plan_anew(refit(training_.recipe, len(progress.own)))
             # First the state, then what the caller keeps: a kill between the two is made good by resuming.
             training_.keep()
             with training_.averaged():
@@ -117,7 +121,7 @@ class Training:
         self.training, self.recipe, self.seed, self.teacher = training, recipe, seed, teacher
         self.watcher, self.keeper, self.ranks = watcher, keeper, ranks
         self.steps = training.steps(recipe.batch)
-        self._check_parts()
+        require_parts(len(training), self.steps, recipe, ranks.count)
         self.inputs = make_inputs(preprocess, recipe, ranks.device)
         self.class_weights = None if class_weights is None else torch.from_numpy(class_weights).to(ranks.device)
         put_in_layout(model, recipe)
@@ -142,6 +146,12 @@ class Training:
             return False
         self.progress.restore(kept)
         return True
+
+    def plan_anew(self, recipe: Recipe) -> None:
+        """Go on with the recipe's epochs, of which the same are done."""
+        self.recipe = recipe
+        schedule = self.progress.schedule
+        schedule.lr_lambdas = [share_of(recipe, self.steps)] * len(schedule.lr_lambdas)
 
     def epoch(self) -> None:
         """Every step of this epoch that is not done yet."""
@@ -214,8 +224,8 @@ class Training:
         return F.interpolate(x, size=(side, side), mode="bilinear", antialias=True)
 
     def answer(self, batch: Batch) -> Tensor:
-        """What the network answers, as validation asks it. -> (B, classes)"""
-        return self._logits(self.network, self.inputs(batch)[0])
+        """As validation asks the network. -> (B, classes)"""
+        return self._logits(self.progress.model, self.inputs(batch)[0])
 
     def _logits(self, network: Any, x: Tensor) -> Tensor:
         """What `network` answers, computed in the recipe's precision, in float32 at least."""
@@ -247,12 +257,12 @@ class Training:
     @torch.inference_mode()
     def _score(self, validation: Batches) -> tuple[float, float]:
         """(mean loss, accuracy); of nothing in particular when a signal came meanwhile."""
-        self.network.eval()
-        loss, right = 0.0, 0.0
+        model, loss, right = self.progress.model.eval(), 0.0, 0.0
+        self.ranks.share_buffers(model)
         for batch in self.ranks.turns(validation.in_order(self.recipe.part)):
             if batch is not None:
                 x, targets = self.inputs(batch)
-                logits = self._logits(self.network, x)
+                logits = self._logits(model, x)
                 loss += F.cross_entropy(logits, targets, reduction="sum").item()
                 right += int((logits.argmax(1) == targets).sum())
             if self._asked_to_stop():
@@ -266,7 +276,7 @@ class Training:
 
     def keep(self) -> None:
         """Save the state now; every rank takes part, the first one writes."""
-        self.keeper.save(self.progress.state(), writes=not self.ranks.number)
+        self.keeper.save(self.progress.state() | self.recipe.plan, writes=not self.ranks.number)
         self.ranks.gather(None)  # a rank that ended now would have torchrun end the one that writes
 
     def heed(self) -> None:
@@ -278,14 +288,6 @@ class Training:
     def _asked_to_stop(self) -> bool:
         """Whether a signal came to any rank; all of them must ask at the same time."""
         return self.ranks.sum([self.keeper.wish[1]])[0] > 0
-
-    def _check_parts(self) -> None:
-        recipe, ranks = self.recipe, self.ranks.count
-        if len(self.training) // self.steps < 2 * ranks * recipe.accumulate and ranks * recipe.accumulate > 1:
-            raise InputError(
-                f"{len(self.training)} pictures in batches of {recipe.batch} leave less than two for each of "
-                f"{ranks} ranks × {recipe.accumulate} parts; batch norm needs two: take a larger --batch"
-            )
 
     def _check_loss(self, loss: float) -> None:
         """Raise PennyweightError when the loss is no longer a number."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from pennyweight.train.muon import Muon
 from pennyweight.train.recipe import Recipe
 
-__all__ = ["RISE", "make_optimizer", "make_schedule"]
+__all__ = ["RISE", "make_optimizer", "make_schedule", "share_of"]
 
 RISE = 0.25
 """Share of a training in which one-cycle's rate rises."""
@@ -65,13 +66,19 @@ def _stages(model: nn.Module, decay: float) -> list[tuple[list[nn.Parameter], fl
 
 def make_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps_per_epoch: int) -> LambdaLR:
     """The share of the highest rate at each step, as `recipe.schedule` says; advanced after every step."""
-    total = recipe.epochs * steps_per_epoch
+    return LambdaLR(optimizer, share_of(recipe, steps_per_epoch))
+
+
+def share_of(recipe: Recipe, steps_per_epoch: int) -> Callable[[int], float]:
+    """From a step to its share of the highest rate."""
+    total = recipe.planned * steps_per_epoch
     one_cycle = recipe.schedule == "one-cycle"
     rise = int(RISE * total) if one_cycle else int(recipe.warmup_epochs * steps_per_epoch)
     # A warm-up that would fill the whole training is cut to half of it.
     warmup = min(rise, total // 2)
 
-    def share(step: int) -> float:
+    def share(number: int) -> float:
+        step = recipe.position(number, steps_per_epoch)
         if step < warmup:
             return (step + 1) / (warmup + 1)
         if recipe.schedule == "constant":
@@ -79,4 +86,4 @@ def make_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps_per_ep
         passed = (step - warmup) / max(1, total - warmup)
         return 1 - passed if one_cycle else 0.5 * (1 + math.cos(math.pi * passed))
 
-    return LambdaLR(optimizer, share)
+    return share

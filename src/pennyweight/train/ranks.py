@@ -60,6 +60,13 @@ class Ranks:
         prepared: nn.Module = self.accelerator.prepare(model)
         return prepared
 
+    def share_buffers(self, model: nn.Module) -> None:
+        """Give every rank the first one's, such as the figures of norms. A forward pass on the bare model needs no
+        other rank: one that has no pictures left does not keep the rest waiting."""
+        if self.count > 1:
+            for buffer in model.buffers():
+                dist.broadcast(buffer, 0)
+
     def part(self, batch: Batch) -> Batch:
         """This rank's share of a batch, nearly as large as every other's; of a stream it is one already."""
         if self.count == 1 or isinstance(batch, Share):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import math
 import shutil
 import statistics
 import time
@@ -29,12 +30,19 @@ from pennyweight.train.keeper import Keeper
 from pennyweight.train.loop import Training
 from pennyweight.train.path import arithmetic, make_inputs, put_in_layout, put_in_training
 from pennyweight.train.ranks import Ranks
-from pennyweight.train.recipe import Recipe
+from pennyweight.train.recipe import Layout, Precision, Recipe
 
 __all__ = ["WARM_UP", "Measured", "Nobody", "Way", "measure"]
 
 WARM_UP = 2
 TIMED = 5
+ORDER: Sequence[tuple[Layout, Precision]] = (
+    ("channels_last", "float32"), ("channels_first", "float32"),
+    ("channels_last", "bfloat16"), ("channels_first", "bfloat16"),
+)  # fmt: skip
+"""Ways as they are tried: the usual one first."""
+HOPELESS = 3.0
+"""A way whose second and third step take this many times the quickest way's is timed no further."""
 ALIKE = 0.9
 """Cosine between a way's gradient and float32's, below which it is refused, unless float32 itself agrees less with what
 it gives when each pixel moves by at most one level of 256: the gradients of deep fresh networks are that sensitive."""
@@ -102,37 +110,40 @@ def measure(
     ranks: Ranks,
     compiling: bool,
     memory: Path,
+    within_s: float = math.inf,
 ) -> Measured:
     """Time steps on a copy of `model` over `batches` in each layout and precision, then the best of them compiled.
 
     What was found is kept in the folder `memory`, by machine, ranks, versions, network, batch, input and optimiser.
-    `compiling` says whether compiling, which may take minutes, is worth a try.
+    `compiling` says whether compiling, which may take minutes, is worth a try. After `within_s` no other way is begun.
     """
     known = memory / f"{_key(model, batches, recipe, ranks, compiling)}.json"
     with suppress(PennyweightError, TypeError, KeyError):
         kept = read_json(known)
         return Measured(ways=tuple(Way(**way) for way in kept["ways"]), own=kept["own"], remembered=True)
+    started = time.perf_counter()
     usual = replace(recipe, layout="channels_first", precision="float32")
     part = next(iter(batches[0].parts(recipe.accumulate)))  # no more than memory is asked to hold
     reference = _gradient(model, part, usual, preprocess)
     own = float(F.cosine_similarity(_gradient(model, _moved(part), usual, preprocess), reference, dim=0))
 
-    def way(changed: Recipe) -> Way:
+    tried: list[Way] = []
+
+    def way(changed: Recipe) -> None:
         gradient = _gradient(model, part, changed, preprocess)
         alike = float(F.cosine_similarity(gradient, reference, dim=0)) if torch.isfinite(gradient).all() else -1.0
-        step_ms = _step_ms(model, batches, changed, preprocess, ranks)
-        return Way(
-            layout=changed.layout, precision=changed.precision, compile=changed.compile, step_ms=step_ms, alike=alike
-        )
+        best_ms = min((each.step_ms for each in tried), default=math.inf)
+        step_ms = _step_ms(model, batches, changed, preprocess, ranks, best_ms)
+        layout, precision = changed.layout, changed.precision
+        tried.append(Way(layout=layout, precision=precision, compile=changed.compile, step_ms=step_ms, alike=alike))
 
-    tried = [
+    for layout, precision in ORDER:
+        if tried and ranks.gather(time.perf_counter() - started > within_s)[0]:
+            return Measured(ways=tuple(tried), own=own, remembered=False)  # and not kept: some are missing
         way(replace(recipe, layout=layout, precision=precision, compile=False))
-        for layout in ("channels_first", "channels_last")
-        for precision in ("float32", "bfloat16")
-    ]
     best = Measured(ways=tuple(tried), own=own, remembered=False)
     if compiling and (ranks.device.type != "cpu" or shutil.which("g++") or shutil.which("clang++")):
-        tried.append(way(replace(best.applied_to(recipe), compile=True)))
+        way(replace(best.applied_to(recipe), compile=True))
     found = Measured(ways=tuple(tried), own=own, remembered=False)
     with suppress(OSError):  # a machine without a place to remember measures each time
         memory.mkdir(parents=True, exist_ok=True)
@@ -162,8 +173,10 @@ def _moved(batch: Batch) -> Batch:
     return batch._replace(pixels=np.clip(pixels + moves, 0, 255).astype(np.uint8))
 
 
-def _step_ms(model: nn.Module, batches: Sequence[Batch], recipe: Recipe, preprocess: Preprocess, ranks: Ranks) -> float:
-    """The median of a few steps."""
+def _step_ms(
+    model: nn.Module, batches: Sequence[Batch], recipe: Recipe, preprocess: Preprocess, ranks: Ranks, best_ms: float
+) -> float:
+    """The median of a few steps; of fewer where the best way is out of reach."""
     training = Training(
         copy.deepcopy(model),
         training=_Few(batches),
@@ -181,6 +194,8 @@ def _step_ms(model: nn.Module, batches: Sequence[Batch], recipe: Recipe, preproc
         started = time.perf_counter()
         training.step(batches[number % len(batches)])
         spent.append((time.perf_counter() - started) * 1000)
+        if number == WARM_UP and not recipe.compile and ranks.gather(min(spent[1:]) > HOPELESS * best_ms)[0]:
+            return min(spent[1:])
     return statistics.median(spent[WARM_UP:])
 
 

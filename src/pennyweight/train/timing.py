@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import statistics
 import time
 from bisect import bisect_right
@@ -43,13 +44,22 @@ class Pace:
     validation_s: float
 
     def seconds(self, recipe: Recipe, size: int) -> float:
-        """Of a whole training; a step takes as long as its pictures have pixels, and what they do not decide."""
+        """Of a whole training."""
+        counted = replace(recipe, epochs=min(recipe.epochs, COUNTED))
+        return recipe.epochs * self._mean(counted, size, range(1, counted.epochs + 1))
+
+    def seconds_of(self, epochs: range, recipe: Recipe, size: int) -> float:
+        """Of some epochs, which count from 1."""
+        counted = epochs[:1] if recipe.first_size == 1 else epochs[:: 1 + len(epochs) // COUNTED]
+        return len(epochs) * self._mean(recipe, size, counted)
+
+    def _mean(self, recipe: Recipe, size: int, epochs: range) -> float:
+        """Of these epochs; a step takes as long as its pictures have pixels, and what they do not decide."""
         first = recipe.side(size, 1) ** 2
         by_pixel = (self.step_s - self.first_step_s) / (size**2 - first) if first < size**2 else 0.0
-        counted = replace(recipe, epochs=min(recipe.epochs, COUNTED))
-        sides = [counted.side(size, epoch) for epoch in range(1, counted.epochs + 1)]
+        sides = [recipe.side(size, epoch) for epoch in epochs]
         step_s = statistics.fmean(self.step_s - by_pixel * (size**2 - side**2) for side in sides)
-        return recipe.epochs * (self.steps * step_s + self.validation_s)
+        return self.steps * step_s + self.validation_s
 
     def epochs_within(self, left_s: float, recipe: Recipe, size: int) -> int:
         """As many as the time is enough for; at least one."""
@@ -69,8 +79,9 @@ def measure_pace(
     ranks: Ranks,
     seed: int,
     teacher: Teacher | None,
+    within_s: float = math.inf,
 ) -> Pace:
-    """From a few steps of each kind on copies of `model`."""
+    """From a few steps of each kind on copies of `model`: fewer, but one after WARM_UP, where they take `within_s`."""
 
     def trial(tried: Recipe) -> tuple[Training, float]:
         made = Training(
@@ -78,11 +89,13 @@ def measure_pace(
             preprocess=preprocess, keeper=Keeper(), teacher=teacher, ranks=ranks,
         )  # fmt: skip
         put_in_training(made.network, tried)
-        spent = []
+        spent: list[float] = []
         started = time.perf_counter()
         for batch in islice(training.epoch(1, batch=tried.batch, seed=seed, augment=tried.augment), WARM_UP + STEPS):
             made.step(batch)
             spent.append(time.perf_counter() - started)
+            if ranks.gather(len(spent) > WARM_UP and sum(spent) > within_s)[0]:
+                break
             started = time.perf_counter()
         return made, statistics.median(spent[WARM_UP:] or spent)
 

@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from shutil import rmtree
 from time import perf_counter
 from typing import Any, Literal
 
@@ -31,11 +32,23 @@ from pennyweight.train.trackers import check_tracker, open_tracker
 from pennyweight.verbs.evaluate import answer
 from pennyweight.verbs.finish import finish
 from pennyweight.verbs.fit_scene import fit_scene
+from pennyweight.verbs.learnt import seen_by, without_learnt, write_learnt
 from pennyweight.verbs.load import load
 from pennyweight.verbs.modes import Work, train_by_mode
 from pennyweight.verbs.plan import Plan, make_plan
 from pennyweight.verbs.prepare import open_teacher, prepare
-from pennyweight.verbs.resume import digests, how, nothing_empty_left, place, recorded, saying_how_to_go_on
+from pennyweight.verbs.replan import refitting
+from pennyweight.verbs.resume import (
+    FEATURES,
+    digests,
+    features_saved,
+    how,
+    nothing_empty_left,
+    place,
+    planned,
+    recorded,
+    saying_how_to_go_on,
+)
 
 __all__ = ["Speed", "fit"]
 
@@ -112,7 +125,8 @@ def fit(
     ranks = Ranks()
     opened = data.open(source, group_by=group_by)
     opened = opened if channels is None else replace(opened, channels=channels)
-    splits = data.split(opened)
+    before = seen_by(weights, teacher)
+    splits = without_learnt(data.split(opened), before)
     plan = make_plan(
         opened,
         model,
@@ -176,25 +190,27 @@ def fit(
             shown.note(line)
         if plan.preprocess != first_seen:
             taught = open_teacher(teacher, opened, plan.preprocess, ranks.device)
+        checkpoints = Checkpoints(folder / "checkpoints", shown.note)
         if record is None:
             left_s = None if minutes is None else minutes * 60 - (perf_counter() - started)
             with held_by_memory(plan.recipe.batch, plan.recipe.accumulate):
-                plan, measured = prepare(
+                plan, measured, deadline = prepare(
                     plan, network, pictures, ranks=ranks, teacher=taught, left_s=left_s, speed=speed,
                     preflight=preflight, note=shown.note,
                 )  # fmt: skip
         else:
-            plan, measured = replace(plan, recipe=recorded(record, ranks, shown.note)), record["speed"]
+            recipe = planned(recorded(record, ranks, shown.note), checkpoints.latest())
+            plan, measured, deadline = replace(plan, recipe=recipe), record["speed"], None
+            record["recipe"] = recipe.to_dict()
         shown.epochs = plan.epochs
-        checkpoints = Checkpoints(folder / "checkpoints", shown.note)
-        begins = record is None or checkpoints.latest() is None
+        begins = record is None or (checkpoints.latest() is None and not features_saved(folder))
         for note in (plan.note, f"run {folder}" + how(resume, begins=begins)):
             shown.note(note)
-        with nothing_empty_left(folder, writes=first), saying_how_to_go_on(folder, checkpoints, shown.note):
+        with nothing_empty_left(folder, writes=first), saying_how_to_go_on(folder, shown.note):
             if record is None:
                 record = _record(folder, opened, splits, plan, unreadable, ranks) | {"asked": asked, "speed": measured}
                 if first:
-                    data.write_seen(folder / "seen.npy", splits.train, splits.val)
+                    write_learnt(folder / "seen.npy", splits, before)
                     write_json(folder / "run.json", record)
             opening = open_tracker(log if first else None, folder.name, folder, record["recipe"], shown.note)
             with waiting_for_signals() as stop, closing(opening) as tracker:
@@ -203,6 +219,7 @@ def fit(
                 work = Work(
                     folder=folder, network=network, pictures=pictures, plan=plan, shown=shown, keeper=keeper,
                     ranks=ranks, teacher=taught, tracker=tracker, labels=opened.labels,
+                    refit=refitting(deadline, folder / "run.json", record, shown, ranks),
                     trained_on={"name": opened.name, "fingerprint": opened.fingerprint, "group_by": opened.group_by},
                 )  # fmt: skip
                 best = train_by_mode(work)
@@ -211,7 +228,9 @@ def fit(
             with shown.phase("scoring the test split", len(splits.test)) as phase:
                 probabilities = answer(load(run), pictures["test"], phase.advance)
             record["seconds"] = round(keeper.spent_s, 1)
-            return finish(run, record, best, probabilities, pictures["test"], opened)
+            run = finish(run, record, best, probabilities, pictures["test"], opened)
+            rmtree(folder / FEATURES, ignore_errors=True)
+            return run
 
 
 def _with_statistics(plan: Plan, pictures: Mapping[data.Split, data.Pictures]) -> Plan:

@@ -82,7 +82,7 @@ def fit_scene(
             shown.note(note)
         if not begins:
             recorded(record, Ranks(), shown.note)
-        with nothing_empty_left(folder), saying_how_to_go_on(folder, checkpoints, shown.note):
+        with nothing_empty_left(folder), saying_how_to_go_on(folder, shown.note):
             if begins:
                 write_json(folder / PROJECTION, plan.projection.to_dict())
                 write_json(folder / "run.json", record)

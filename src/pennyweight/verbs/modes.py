@@ -14,13 +14,15 @@ from torch import nn
 from pennyweight import data
 from pennyweight.core.files import write_lines
 from pennyweight.nn.weights import save_weights
-from pennyweight.report.progress import Phase, TrainingProgress
+from pennyweight.report.progress import TrainingProgress
 from pennyweight.train import Epoch, Keeper, Ranks, Recipe, train
 from pennyweight.train.batches import Teacher
 from pennyweight.train.epoch import best_of
 from pennyweight.train.head import extract, last_linear
+from pennyweight.train.kept import KeptFeatures
 from pennyweight.train.trackers import Tracker
 from pennyweight.verbs.plan import Plan
+from pennyweight.verbs.resume import FEATURES
 
 __all__ = ["Work", "train_by_mode"]
 
@@ -46,12 +48,20 @@ class Work:
     labels: Sequence[str]
     trained_on: Mapping[str, Any]
     """name, fingerprint and group_by of the pictures."""
+    refit: Callable[[Recipe, int], Recipe] | None = None
+    """As `train` takes it, for the whole network."""
 
     @property
     def class_weights(self) -> NDArray[np.float32] | None:
         """How much a picture of each class counts, where that is what is done about unequal classes."""
         balance = self.pictures["train"].balance
         return None if balance is None else balance.weights
+
+    def kept_features(self, split: data.Split) -> KeptFeatures:
+        """Those of a split, in the run's folder until it is complete. Each rank may end alone: nobody waits here."""
+        keeper = self.keeper
+        folder = self.folder / FEATURES / split
+        return KeptFeatures(folder, every_s=keeper.every_s, stop=keeper.stop, writes=not self.ranks.number)
 
 
 def train_by_mode(work: Work) -> Epoch:
@@ -74,6 +84,7 @@ def train_by_mode(work: Work) -> Epoch:
             teacher=work.teacher,
             phase="network",
             history=history,
+            refit=work.refit,
             **_shared(work),
         )
     best = best_of(history)
@@ -91,8 +102,9 @@ def _first_part(recipe: Recipe) -> Recipe:
 def _head(work: Work, recipe: Recipe) -> list[Epoch]:
     """Train the last linear layer on features that are computed once."""
     features = {}
-    for split, views in (("train", recipe.views), ("val", 0)):
-        pictures = work.pictures[split]  # type: ignore[index]
+    asked: tuple[tuple[data.Split, int], ...] = (("train", recipe.views), ("val", 0))
+    for split, views in asked:
+        pictures = work.pictures[split]
         if isinstance(pictures, data.Stream):  # every rank learns from the features of all
             pictures = pictures.alone()
         with work.shown.phase(f"features of {split}", len(pictures) * max(views, 1)) as phase:
@@ -103,7 +115,8 @@ def _head(work: Work, recipe: Recipe) -> list[Epoch]:
                 views=views,
                 seed=work.plan.seed,
                 device=work.ranks.device,
-                advance=_heeding(work.keeper, phase),
+                advance=phase.advance,
+                kept=work.kept_features(split),
             )
     # What augments pictures, or speeds up a network, does nothing for rows of features.
     plain = replace(recipe, mixup=0.0, cutmix=0.0, precision="float32", compile=False)
@@ -117,17 +130,6 @@ def _head(work: Work, recipe: Recipe) -> list[Epoch]:
         phase="head",
         **_shared(work),
     )
-
-
-def _heeding(keeper: Keeper, phase: Phase) -> Callable[[int], None]:
-    """Count features, until a signal asks to stop: nothing of them is kept, so that each rank may end alone."""
-
-    def advance(count: int) -> None:
-        phase.advance(count)
-        if keeper.stop.asked is not None:
-            keeper.stop.end()
-
-    return advance
 
 
 def _shared(work: Work) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
@@ -21,6 +22,7 @@ from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run import Run
 from pennyweight.train import Ranks
 from pennyweight.train.batches import Teacher
+from pennyweight.train.deadline import Deadline
 from pennyweight.train.preflight import preflight as check
 from pennyweight.train.speed import measure
 from pennyweight.train.teacher import make_teacher
@@ -32,10 +34,12 @@ __all__ = ["open_teacher", "prepare"]
 
 LONG_STEPS = 2_000
 """From so many steps on a training is worth a check beforehand."""
+LONG_S = 180.0
+"""Or from so many seconds on, where there are --minutes."""
+MEASURING = 0.1
+"""Of the time left, how much may go by before no other way to step is tried, nor another step is timed."""
 COMPILING_S = 1_200.0
 """A training with less time than this does not try whether compiling pays: the trial alone takes half a minute."""
-SPARE = 0.05
-"""Of the time left, kept for what was not measured: the test split, the report, a busier machine."""
 
 
 def prepare(
@@ -49,21 +53,32 @@ def prepare(
     speed: str | None,
     preflight: bool | None,
     note: Callable[[str], None],
-) -> tuple[Plan, dict[str, Any] | None]:
-    """The plan with its way to step and its epochs settled, and what was measured for it.
+) -> tuple[Plan, dict[str, Any] | None, Deadline | None]:
+    """The plan with its way to step and its epochs settled, what was measured for it, and when its epochs must end.
 
     Raises PennyweightError for what the pre-flight checks find, InputError when the time is over already.
     """
     started = perf_counter()
+    whole = plan.recipe.mode != "head"
+
+    def require_time() -> None:
+        if whole and left_s is not None and perf_counter() - started >= left_s:
+            raise InputError(
+                "reading the pictures, the pre-flight checks and measuring took all of --minutes; give it more, or "
+                "--no-preflight and --speed fixed"
+            )
+
+    require_time()
     recipe, training = plan.recipe, pictures["train"]
     augment = recipe.augment
+    within_s = math.inf if left_s is None else MEASURING * left_s
     batches = list(islice(training.epoch(1, batch=recipe.batch, seed=plan.seed, augment=augment), 3))
-    whole = recipe.mode != "head"
-    long = left_s is not None or recipe.epochs * training.steps(recipe.batch) >= LONG_STEPS
+    long = (left_s or 0.0) > LONG_S or recipe.epochs * training.steps(recipe.batch) >= LONG_STEPS
     if whole and (long if preflight is None else preflight):
         for line in check(network, batches[0], recipe, preprocess=plan.preprocess, classes=plan.model["num_classes"]):
             note(line)
-    found = None
+        require_time()
+    found, deadline = None, None
     if whole and (speed or ("fixed" if left_s is None else "auto")) == "auto":
         measured = measure(
             network,
@@ -73,6 +88,7 @@ def prepare(
             ranks=ranks,
             compiling=left_s is None or left_s > COMPILING_S,
             memory=cache_folder("speed"),
+            within_s=within_s,
         )
         measured = ranks.gather(measured)[0]
         note(measured.note)
@@ -83,25 +99,21 @@ def prepare(
         pace = measure_pace(
             network, training, pictures["val"], recipe,
             preprocess=plan.preprocess, ranks=ranks, seed=plan.seed, teacher=teacher,
+            within_s=within_s / 2,
         )  # fmt: skip
         pace = ranks.gather(pace)[0]
-        left_s -= perf_counter() - started
-        if left_s <= 0:
-            raise InputError(
-                "reading the pictures, the pre-flight checks and measuring took all of --minutes; give it more, or "
-                "--no-preflight and --speed fixed"
-            )
-        shown_s = pace.validation_s / len(pictures["val"])  # a picture without training
-        besides_s = len(pictures["test"]) * shown_s
+        require_time()
+        shown_s = pace.validation_s * ranks.count / len(pictures["val"])  # a picture without training
+        first_s = 0.0
         if recipe.mode == "finetune":  # every rank computes the features of all; the layer itself takes seconds
-            seen = len(training) * max(recipe.views, 1) + len(pictures["val"])
-            besides_s += seen * shown_s * ranks.count
-        epochs = pace.epochs_within(left_s * (1 - SPARE) - besides_s, recipe, plan.preprocess.size)
-        recipe = replace(recipe, epochs=ranks.gather(epochs)[0])
+            first_s = shown_s * (len(training) * max(recipe.views, 1) + len(pictures["val"]))
+        left_s -= perf_counter() - started + shown_s * len(pictures["test"])  # one rank scores them
+        deadline = Deadline(left_s, pace, plan.preprocess.size)
+        recipe = ranks.gather(deadline.first(recipe, first_s))[0]
         epoch_s = pace.seconds(recipe, plan.preprocess.size) / recipe.epochs
         note(f"an epoch takes {epoch_s:.0f} s here: {recipe.epochs} of them fit the time")
         found = {**(found or {}), "epoch_s": epoch_s, "pace": asdict(pace)}
-    return replace(plan, recipe=recipe), found
+    return replace(plan, recipe=recipe), found, deadline
 
 
 def open_teacher(

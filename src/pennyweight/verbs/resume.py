@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,25 @@ from pennyweight.core.errors import PennyweightError, RunError
 from pennyweight.core.files import is_left_over, sha256
 from pennyweight.core.machine import versions
 from pennyweight.core.run import Run, latest_run_folder, new_run_folder
-from pennyweight.train import Checkpoints, Ranks, Recipe
+from pennyweight.train import Ranks, Recipe
 
-__all__ = ["digests", "how", "nothing_empty_left", "place", "place_several", "recorded", "saying_how_to_go_on"]
+__all__ = [
+    "FEATURES",
+    "digests",
+    "features_saved",
+    "how",
+    "nothing_empty_left",
+    "place",
+    "place_several",
+    "planned",
+    "recorded",
+    "saying_how_to_go_on",
+]
 
 BEFORE_RECORD = ("seen.npy", "projection.json")
 """What a run's folder may hold before its run.json."""
+FEATURES = "features"
+"""The folder in a run that holds features until it is complete."""
 MOST = 3
 """Differences that one line names."""
 
@@ -63,6 +77,16 @@ def digests(**named: str | os.PathLike[str] | None) -> dict[str, str]:
     return {name: sha256(file) for name, file in files.items() if file.is_file()}
 
 
+def anything_saved(folder: Path) -> bool:
+    """Whether a training can go on from what is in its folder."""
+    return any(folder.glob("checkpoints/*.sha256")) or features_saved(folder)
+
+
+def features_saved(folder: Path) -> bool:
+    """Whether some features need not be computed again."""
+    return any(folder.glob(f"{FEATURES}/*/*.npz"))
+
+
 def how(resume: bool, *, begins: bool) -> str:
     """What is said behind the name of a run that was asked to go on."""
     if not resume:
@@ -90,6 +114,13 @@ def recorded(record: Mapping[str, Any], ranks: Ranks, note: Callable[[str], None
     return Recipe.from_dict(record["recipe"])
 
 
+def planned(recipe: Recipe, kept: Mapping[str, Any] | None) -> Recipe:
+    """The recipe with the epochs that the newest state was trained by: --minutes may have changed them meanwhile."""
+    if kept is None or kept["phase"] != "network" or "stretches" not in kept:
+        return recipe
+    return replace(recipe, epochs=kept["epochs"], stretches=kept["stretches"])
+
+
 @contextmanager
 def nothing_empty_left(folder: Path, *, writes: bool = True) -> Iterator[None]:
     """Make the run's folder. What fails inside before its first weights or checkpoint takes it away again: it holds
@@ -100,7 +131,7 @@ def nothing_empty_left(folder: Path, *, writes: bool = True) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if writes and not (folder / "weights.safetensors").exists() and not any(folder.glob("checkpoints/*.sha256")):
+        if writes and not (folder / "weights.safetensors").exists() and not anything_saved(folder):
             shutil.rmtree(folder, ignore_errors=True)
             for parent in made:
                 with suppress(OSError):  # another run is in it by now
@@ -109,12 +140,12 @@ def nothing_empty_left(folder: Path, *, writes: bool = True) -> Iterator[None]:
 
 
 @contextmanager
-def saying_how_to_go_on(folder: Path, checkpoints: Checkpoints, note: Callable[[str], None]) -> Iterator[None]:
+def saying_how_to_go_on(folder: Path, note: Callable[[str], None]) -> Iterator[None]:
     """A signal, or a disk, that ends what is inside is followed by a line about the state that was saved, if any."""
     try:
         yield
     except (KeyboardInterrupt, SystemExit, OSError):
-        if checkpoints:
+        if anything_saved(folder):
             note(f"saved in {folder}; the same command with --resume goes on from there")
         raise
     except PennyweightError:

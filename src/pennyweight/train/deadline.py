@@ -1,0 +1,66 @@
+"""When a training has to be over: the rest of its schedule follows a machine that gets busier, or quieter."""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import replace
+
+from pennyweight.train.recipe import Recipe
+from pennyweight.train.timing import Pace
+
+__all__ = ["SPARE", "Deadline"]
+
+SPARE = 0.05
+"""Of the time, kept for what was not measured: the report, a busier machine."""
+TOUCHED = SPARE / 2
+"""As much of it may be used up before epochs are taken away."""
+WORTH = 1.05
+"""More epochs by this factor are worth a new plan."""
+RECENT, RECENT_SHARE = 3, 0.05
+"""So many epochs, or this share of all, say how quick the machine is now."""
+
+
+class Deadline:
+    """Epochs end `left_s` from now; of those, SPARE is kept. `pace` is what was measured for pictures of `size`."""
+
+    def __init__(self, left_s: float, pace: Pace, size: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.left_s, self.pace, self.size = left_s, pace, size
+        self._clock = clock
+        self._end = clock() + left_s
+        self._ends: list[float] = []
+
+    def first(self, recipe: Recipe, before_s: float = 0.0) -> Recipe:
+        """As many epochs as the time is enough for, with other work before them; at least one."""
+        left_s = self.left_s * (1 - SPARE) - before_s
+        return replace(recipe, epochs=self.pace.epochs_within(left_s, recipe, self.size))
+
+    def fitted(self, recipe: Recipe, done: int) -> Recipe:
+        """Asked after every epoch: the same recipe, or one whose rest fits the time that is left.
+
+        The first epoch, which also warms up, says nothing of the next.
+        """
+        self._ends.append(self._clock())
+        recent = min(len(self._ends) - 1, max(RECENT, int(RECENT_SHARE * recipe.epochs)))
+        if not recent or done >= recipe.epochs:
+            return recipe
+        expected_s = self.pace.seconds_of(range(done - recent + 1, done + 1), recipe, self.size)
+        slower = (self._ends[-1] - self._ends[-1 - recent]) / expected_s
+        left_s = self._end - self._ends[-1]
+
+        def rest_s(epochs: int) -> float:
+            planned = recipe.stretched(epochs, after=done)
+            return slower * self.pace.seconds_of(range(done + 1, epochs + 1), planned, self.size)
+
+        def fitting(seconds: float) -> int:
+            return done + max(1, bisect_right(range(done + 1, 2 * recipe.epochs + 1), seconds, key=rest_s))
+
+        at_most_s = left_s - TOUCHED * self.left_s
+        if slower * self.pace.seconds_of(range(done + 1, recipe.epochs + 1), recipe, self.size) > at_most_s:
+            epochs = fitting(at_most_s)
+        else:
+            epochs = fitting(left_s - SPARE * self.left_s)
+            if epochs < WORTH * recipe.epochs:
+                return recipe
+        return recipe if epochs == recipe.epochs else recipe.stretched(epochs, after=done)
