@@ -137,9 +137,9 @@ def test_ways_to_step_are_measured_once(make_network: Make, make_pictures: Make,
     network, pictures = make_network(), make_pictures(CLASSES)
     before = {key: value.clone() for key, value in network.state_dict().items()}
     found = measured(network, pictures, tmp_path)
-    assert {(way.layout, way.precision) for way in found.ways} == {
-        (layout, precision) for layout in ("channels_first", "channels_last") for precision in ("float32", "bfloat16")
-    }
+    slow = [way.precision for way in found.ways if way.step_ms > room.HOPELESS * found.ways[0].step_ms]
+    assert slow in ([], ["bfloat16"])  # on a processor without code for it
+    assert [(way.layout, way.precision) for way in found.ways] == list(room.ORDER)[: 4 - len(slow)]
     assert all(way.step_ms > 0 and way.alike > room.ALIKE for way in found.ways)
     assert found.applied_to(Recipe()).layout == found.quickest.layout
     again = measured(network, pictures, tmp_path)
@@ -172,7 +172,8 @@ def test_a_way_that_is_much_slower_is_given_up(
 
     monkeypatch.setattr(room.Training, "step", slow)
     found = measured(make_network(), make_pictures(CLASSES), tmp_path)
-    assert steps == {"float32": 2 * (room.WARM_UP + room.TIMED), "bfloat16": 2 * (room.WARM_UP + 1)}
+    assert steps == {"float32": 2 * (room.WARM_UP + room.TIMED), "bfloat16": room.WARM_UP + 1}
+    assert [way.precision for way in found.ways] == ["float32", "float32", "bfloat16"]
     assert found.quickest.precision == "float32"
 
 

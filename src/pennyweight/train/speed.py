@@ -42,7 +42,8 @@ ORDER: Sequence[tuple[Layout, Precision]] = (
 )  # fmt: skip
 """Ways as they are tried: the usual one first."""
 HOPELESS = 3.0
-"""A way whose second and third step take this many times the quickest way's is timed no further."""
+"""A way whose second and third step take this many times the quickest way's is timed no further; nor is another layout
+in its precision, which this processor has no quick code for."""
 ALIKE = 0.9
 """Cosine between a way's gradient and float32's, below which it is refused, unless float32 itself agrees less with what
 it gives when each pixel moves by at most one level of 256: the gradients of deep fresh networks are that sensitive."""
@@ -138,6 +139,9 @@ def measure(
         tried.append(Way(layout=layout, precision=precision, compile=changed.compile, step_ms=step_ms, alike=alike))
 
     for layout, precision in ORDER:
+        hopeless = any(each.precision == precision and each.step_ms > HOPELESS * tried[0].step_ms for each in tried)
+        if ranks.gather(hopeless)[0]:
+            continue
         if tried and ranks.gather(time.perf_counter() - started > within_s)[0]:
             return Measured(ways=tuple(tried), own=own, remembered=False)  # and not kept: some are missing
         way(replace(recipe, layout=layout, precision=precision, compile=False))

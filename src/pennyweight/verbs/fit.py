@@ -35,11 +35,12 @@ from pennyweight.verbs.fit_scene import fit_scene
 from pennyweight.verbs.learnt import seen_by, without_learnt, write_learnt
 from pennyweight.verbs.load import load
 from pennyweight.verbs.modes import Work, train_by_mode
-from pennyweight.verbs.plan import Plan, make_plan
+from pennyweight.verbs.plan import AUTO, Plan, make_plan
 from pennyweight.verbs.prepare import open_teacher, prepare
 from pennyweight.verbs.replan import refitting
 from pennyweight.verbs.resume import (
     FEATURES,
+    chosen_before,
     digests,
     features_saved,
     how,
@@ -49,6 +50,7 @@ from pennyweight.verbs.resume import (
     recorded,
     saying_how_to_go_on,
 )
+from pennyweight.verbs.width import WIDTHS
 
 __all__ = ["Speed", "fit"]
 
@@ -127,6 +129,8 @@ def fit(
     opened = opened if channels is None else replace(opened, channels=channels)
     before = seen_by(weights, teacher)
     splits = without_learnt(data.split(opened), before)
+    if resume and model == AUTO:
+        model = chosen_before(out, opened.name, WIDTHS) or model
     plan = make_plan(
         opened,
         model,
@@ -137,6 +141,8 @@ def fit(
         config=config or {},
         weights=weights,
         seed=seed,
+        minutes=minutes,
+        ranks=ranks,
     )
     asked = plan.asked(
         opened,

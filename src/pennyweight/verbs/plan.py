@@ -17,15 +17,16 @@ from pennyweight import data, zoo
 from pennyweight.core.errors import InputError, received
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.settings import override
-from pennyweight.train import Recipe, reproducible
+from pennyweight.train import Ranks, Recipe, reproducible
 from pennyweight.train.recipe import ONLY_IN_VIEWS
 from pennyweight.train.recipes import MANY, named, suitable
+from pennyweight.verbs.width import widest
 
-__all__ = ["Plan", "make_plan"]
+__all__ = ["AUTO", "Plan", "make_plan"]
 
 LARGE_MODEL, SMALL_MODEL, SMALL_MODEL_FOR_MANY = "mobilenet_v2", "resnet_9_x0_25", "resnet_9_x0_375"
 """What auto takes: for photographs; for small pictures, where on a processor dense layers learn more per second, and
-for thousands of those."""
+for thousands of those, where no minutes say how wide."""
 SMALL_INPUT = 96
 """Inputs below this many pixels take the small-image stem unless told otherwise."""
 AUTO = "auto"
@@ -102,8 +103,13 @@ def make_plan(
     config: Mapping[str, Any],
     weights: str | os.PathLike[str] | None,
     seed: int,
+    minutes: float | None = None,
+    ranks: Ranks | None = None,
 ) -> Plan:
-    """Decide what `fit` was not told; it trains on so many `pictures`. Raises InputError for what cannot be used."""
+    """Decide what `fit` was not told; it trains on so many `pictures`, in so many `minutes` on `ranks` if that is said.
+
+    Raises InputError for what cannot be used.
+    """
     if not 0 <= seed < 2**63:
         raise InputError(f"seed must be at least 0 and below 2^63, not {seed}")
     # What cannot be used is said before anything is fetched.
@@ -111,7 +117,7 @@ def make_plan(
     if model != AUTO:
         classes, channels = len(source.labels), source.channels
         zoo.sketch(model, num_classes=classes, in_channels=channels, stem=stem, config=config)
-    name, checkpoint, why = _network(source, model, pictures, input_size, weights)
+    name, checkpoint, why = _network(source, model, pictures, input_size, weights, minutes, ranks)
     usual = zoo.form(name)
     preprocess = _preprocess(source, input_size, checkpoint)
     settled, recipe_name, reasons = _recipe(source, recipe, pictures, name, fresh=checkpoint is None)
@@ -173,7 +179,13 @@ def _unsaid(checkpoint: zoo.Checkpoint, source: data.Source) -> tuple[str, ...]:
 
 
 def _network(
-    source: data.Source, model: str, pictures: int, size: int | None, weights: str | os.PathLike[str] | None
+    source: data.Source,
+    model: str,
+    pictures: int,
+    size: int | None,
+    weights: str | os.PathLike[str] | None,
+    minutes: float | None,
+    ranks: Ranks | None,
 ) -> tuple[str, zoo.Checkpoint | None, tuple[str, ...]]:
     """The network's name, its first weights, and why it was chosen if nobody said which."""
     if model != AUTO:
@@ -184,6 +196,12 @@ def _network(
             name, suited = LARGE_MODEL, "photographs"
         elif pictures < MANY:
             name, suited = SMALL_MODEL, "small pictures"
+        elif minutes is not None:
+            name, reason = widest(
+                minutes, pictures=pictures, size=size or source.size, channels=source.channels,
+                classes=len(source.labels), ranks=ranks or Ranks(),
+            )  # fmt: skip
+            return name, None, (reason,)
         else:
             name, suited = SMALL_MODEL_FOR_MANY, "many small pictures"
         return name, None, (f"network {name}: suits {suited}",)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from pennyweight.train import Ranks, Recipe
 
 __all__ = [
     "FEATURES",
+    "chosen_before",
     "digests",
     "features_saved",
     "how",
@@ -62,6 +63,17 @@ def place(
             "resume it as it was, or name another --out"
         )
     return folder, record
+
+
+def chosen_before(out: str | os.PathLike[str] | None, source: str, among: Sequence[str]) -> str | None:
+    """Which of some networks the run has that a command is to go on with: a busier machine would get another."""
+    found = []
+    for network in among:
+        folder = latest_run_folder(f"{source}-{network}") if out is None else Path(out)
+        with suppress(PennyweightError):
+            if folder is not None and (record := Run(folder).record)["model"]["name"] == network:
+                found.append((record["created"], network))
+    return max(found)[1] if found else None
 
 
 def place_several(out: str | os.PathLike[str] | None, name: str, *, resume: bool) -> Path:

@@ -1,0 +1,60 @@
+"""The network that auto trains on many small pictures in so many minutes: the widest that sees them often enough."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from statistics import fmean
+
+import torch
+
+from pennyweight import zoo
+from pennyweight.core.heap import keeping_memory
+from pennyweight.train import RECIPES, Ranks, reproducible
+
+__all__ = ["WIDTHS", "widest"]
+
+WIDTHS = ("resnet_9_x0_25", "resnet_9_x0_375", "resnet_9_x0_5", "resnet_9")
+ENOUGH = 8
+"""Epochs: in fewer, a wider network has learnt less in equal time."""
+SHARE = 0.85
+"""Of the time, what training has of it: the rest goes to reading, measuring, validation and the test split."""
+BATCH = 64
+WARM_UP, TIMED = 2, 3
+
+
+def widest(minutes: float, *, pictures: int, size: int, channels: int, classes: int, ranks: Ranks) -> tuple[str, str]:
+    """(a name of WIDTHS, why that one): what trains on so many `pictures` of `size` pixels for ENOUGH epochs.
+
+    The narrowest is timed here for some steps, and wider ones are taken to need time as they need MACs. Every rank
+    must call it, and gets the first one's answer.
+    """
+    recipe = replace(RECIPES["sprint"], epochs=ENOUGH)
+    grown = fmean((recipe.side(size, epoch) / size) ** 2 for epoch in range(1, ENOUGH + 1))
+    picture_s = _picture_s(WIDTHS[0], size, channels, classes, ranks) / ranks.count
+    narrow = zoo.variant(WIDTHS[0]).macs
+
+    def epochs(name: str) -> float:
+        return SHARE * minutes * 60 / (pictures * grown * picture_s * zoo.variant(name).macs / narrow)
+
+    name = next((name for name in reversed(WIDTHS) if epochs(name) >= ENOUGH), WIDTHS[0])
+    why = f"network {name}: about {epochs(name):.0f} epochs of many small pictures fit {minutes:g} minutes here"
+    found: tuple[str, str] = ranks.gather((name, why))[0]
+    return found
+
+
+@keeping_memory()
+def _picture_s(name: str, size: int, channels: int, classes: int, ranks: Ranks) -> float:
+    """Seconds that one picture takes a step, forward and backward, in the layout and precision that are usual."""
+    with reproducible(0):
+        network = zoo.create(name, num_classes=classes, in_channels=channels, stem="cifar").to(ranks.device)
+    network = network.to(memory_format=torch.channels_last)
+    x = torch.zeros(BATCH, channels, size, size, device=ranks.device).to(memory_format=torch.channels_last)
+    spent = []
+    for _ in range(WARM_UP + TIMED):
+        started = time.perf_counter()
+        loss = network(x).sum()
+        loss.backward()
+        loss.item()  # an accelerator has finished by then
+        spent.append(time.perf_counter() - started)
+    return min(spent[WARM_UP:]) / BATCH

@@ -1,0 +1,62 @@
+"""Which network auto takes for many small pictures: the widest that the minutes are enough for."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pennyweight.train import Ranks
+from pennyweight.verbs import width
+from pennyweight.verbs.resume import chosen_before
+from pennyweight.verbs.width import ENOUGH, WIDTHS, widest
+from pennyweight.zoo import variant
+
+MANY: dict[str, Any] = {"pictures": 40_000, "size": 32, "channels": 3, "classes": 10}
+
+
+@pytest.mark.parametrize(
+    ("picture_s", "minutes", "name"),
+    [
+        (1 / 300, 10, WIDTHS[0]),  # too slow for any: the narrowest
+        (1 / 700, 10, WIDTHS[0]),
+        (1 / 1100, 10, WIDTHS[1]),
+        (1 / 1100, 20, WIDTHS[2]),
+        (1 / 100_000, 10, WIDTHS[3]),
+    ],
+)
+def test_the_widest_that_has_enough_epochs(
+    picture_s: float, minutes: float, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(width, "_picture_s", lambda *asked: picture_s)
+    found, why = widest(minutes, **MANY, ranks=Ranks())
+    assert found == name
+    assert f"{minutes} minutes" in why
+    epochs = int(why.split("about ")[1].split()[0])
+    assert epochs >= ENOUGH or name == WIDTHS[0]
+
+
+def test_widths_grow() -> None:
+    macs = [variant(name).macs for name in WIDTHS]
+    assert macs == sorted(macs)
+
+
+def test_a_picture_is_timed_here() -> None:
+    spent_s = width._picture_s(WIDTHS[0], 32, 3, 10, Ranks())
+    assert 1e-6 < spent_s < 1
+
+
+def test_a_resume_goes_on_with_the_network_that_was_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, name in enumerate((WIDTHS[1], WIDTHS[0])):
+        folder = tmp_path / "runs" / f"digits-{name}-1"
+        folder.mkdir(parents=True)
+        (folder / "run.json").write_text(f'{{"model": {{"name": "{name}"}}, "created": "2026-01-0{number + 1}"}}')
+    monkeypatch.chdir(tmp_path)
+    assert chosen_before(None, "digits", WIDTHS) == WIDTHS[0]  # the later one
+    assert chosen_before(tmp_path / "runs" / f"digits-{WIDTHS[1]}-1", "digits", WIDTHS) == WIDTHS[1]
+    assert chosen_before(tmp_path / "elsewhere", "digits", WIDTHS) is None
+    assert chosen_before(None, "letters", WIDTHS) is None
+
+
+def test_a_torn_record_chooses_nothing(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{")
+    assert chosen_before(tmp_path, "digits", WIDTHS) is None
