@@ -50,6 +50,7 @@ def layers() -> nn.Module:
         nn.Conv2d(8, 8, 3, padding=1, padding_mode="circular", groups=4),
         nn.BatchNorm2d(8, track_running_stats=False),
         nn.ReLU(),
+        nn.BatchNorm2d(8, momentum=0.3),
         nn.Conv2d(8, 8, (3, 1), stride=2, dilation=2, bias=False),
         nn.Sigmoid(),
         nn.AdaptiveAvgPool2d((2, 1)),

@@ -1,4 +1,4 @@
-"""Layers that are one operator: which, and with what arguments, so that a count need not go torch's way to it.
+"""Layers that are an operator or two: which, and with what arguments, so that a count need not go torch's way to them.
 
 Between a layer's call and its operator lie its forward, a function with its checks, and the modes on both; on shapes
 alone that is most of the time. Only torch's own layers with their own forward are here, of tensors on the meta device;
@@ -19,47 +19,55 @@ aten = torch.ops.aten
 
 Call = tuple[Any, tuple[Any, ...]]
 """An overload of an operator, and its arguments."""
+Calls = tuple[Call, ...]
+"""What a layer calls; the last gives its output."""
 
 HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
 
 
-def _convolution(layer: Any, x: Tensor) -> Call | None:
+def _convolution(layer: Any, x: Tensor) -> Calls | None:
     if layer.padding_mode != "zeros" or isinstance(layer.padding, str):
         return None
     own = layer._parameters
     stride, padding, dilation = layer.stride, layer.padding, layer.dilation
     call = (x, own["weight"], own["bias"], stride, padding, dilation, False, (0,) * len(stride), layer.groups)
-    return aten.convolution.default, call
+    return ((aten.convolution.default, call),)
 
 
-def _batch_norm(layer: Any, x: Tensor) -> Call | None:
-    own, kept = layer._parameters, layer._buffers
-    if layer.training or kept["running_mean"] is None or x.dim() != 4 or x.shape[1] != layer.num_features:
+def _batch_norm(layer: Any, x: Tensor) -> Calls | None:
+    """In train mode it counts its batches first; a moving average that is none needs the number itself."""
+    own, kept, training = layer._parameters, layer._buffers, layer.training
+    seen = kept["num_batches_tracked"]
+    if kept["running_mean"] is None or x.dim() != 4 or x.shape[1] != layer.num_features:
         return None
-    call = (x, own["weight"], own["bias"], kept["running_mean"], kept["running_var"], False, layer.momentum, layer.eps)
-    return aten.native_batch_norm.default, call
+    if training and (seen is None or layer.momentum is None or x.numel() == x.shape[1]):
+        return None
+    mean, variance = kept["running_mean"], kept["running_var"]
+    call = (x, own["weight"], own["bias"], mean, variance, training, layer.momentum, layer.eps)
+    norm = (aten.native_batch_norm.default, call)
+    return ((aten.add_.Tensor, (seen, 1)), norm) if training else (norm,)
 
 
-def _silu(layer: Any, x: Tensor) -> Call:
-    return (aten.silu_ if layer.inplace else aten.silu).default, (x,)
+def _silu(layer: Any, x: Tensor) -> Calls:
+    return (((aten.silu_ if layer.inplace else aten.silu).default, (x,)),)
 
 
-def _relu(layer: Any, x: Tensor) -> Call:
-    return (aten.relu_ if layer.inplace else aten.relu).default, (x,)
+def _relu(layer: Any, x: Tensor) -> Calls:
+    return (((aten.relu_ if layer.inplace else aten.relu).default, (x,)),)
 
 
-def _sigmoid(layer: Any, x: Tensor) -> Call:
-    return aten.sigmoid.default, (x,)
+def _sigmoid(layer: Any, x: Tensor) -> Calls:
+    return ((aten.sigmoid.default, (x,)),)
 
 
-def _pool(layer: Any, x: Tensor) -> Call | None:
+def _pool(layer: Any, x: Tensor) -> Calls | None:
     """The mean over all places, which is how torch finds it too."""
     whole = layer.output_size in (1, (1, 1)) and x.dim() == 4
-    return (aten.mean.dim, (x, (-1, -2), True)) if whole else None
+    return ((aten.mean.dim, (x, (-1, -2), True)),) if whole else None
 
 
-Direct = Callable[[Any, Tensor], Call | None]
-"""A layer and its input -> its operator; None where torch's way to it is not known here."""
+Direct = Callable[[Any, Tensor], Calls | None]
+"""A layer and its input -> its operators; None where torch's way to it is not known here."""
 
 OPERATORS: dict[type, tuple[Any, Direct]] = {
     kind: (kind.forward, call)
@@ -72,11 +80,11 @@ OPERATORS: dict[type, tuple[Any, Direct]] = {
         (nn.AdaptiveAvgPool2d, _pool),
     )
 }
-"""Layer -> the forward that torch gave it, and its operator."""
+"""Layer -> the forward that torch gave it, and its operators."""
 
 
 def operator_of(layer: nn.Module) -> Direct | None:
-    """What gives the operator of `layer` for its input; None for a layer that is more, or that somebody has changed."""
+    """What gives the operators of `layer` for its input; None for one that is more, or that somebody changed."""
     kind = type(layer)
     forward, direct = OPERATORS.get(kind, (None, None))
     if direct is None or kind.forward is not forward:

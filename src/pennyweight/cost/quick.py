@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pennyweight.cost.blank import blank
 
-__all__ = ["QUICK"]
+__all__ = ["OF_WHOLE", "QUICK"]
 
 aten = torch.ops.aten
 
@@ -86,6 +86,11 @@ def _into(args: Sequence[Any]) -> Any:
     return x if alike else NotImplemented
 
 
+def _raised(args: Sequence[Any]) -> Any:
+    """The first operand, changed in place by a number: how batch norms count their batches."""
+    return args[0] if type(args[1]) is int else NotImplemented
+
+
 def _mean(args: Sequence[Any]) -> Any:
     """Over the places of an image, kept as 1×1."""
     if args[0].dim() == 4 and len(args) > 2 and sorted(d % 4 for d in args[1]) == [2, 3] and args[2]:
@@ -105,4 +110,7 @@ QUICK: dict[Any, Rule] = {
     **dict.fromkeys((aten.relu, aten.silu, aten.gelu, aten.sigmoid, aten.hardtanh, aten.hardswish), _same),
     **dict.fromkeys((aten.relu_, aten.silu_, aten.sigmoid_, aten.hardtanh_, aten.hardswish_), _itself),
 }
-"""Operator -> its rule."""
+"""Operator -> its rule, where the first operand has fractions: of whole numbers many are refused or converted."""
+
+OF_WHOLE: dict[Any, Rule] = {aten.add_: _raised}
+"""Operators that are in QUICK -> their rule, where the first operand has whole numbers."""

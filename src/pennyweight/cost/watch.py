@@ -18,7 +18,7 @@ from pennyweight.cost.direct import Direct, operator_of
 from pennyweight.cost.formulas import OF_MATRICES, base_name, formula, of_complex, outer
 from pennyweight.cost.liveness import Liveness
 from pennyweight.cost.places import Place
-from pennyweight.cost.quick import QUICK
+from pennyweight.cost.quick import OF_WHOLE, QUICK
 from pennyweight.cost.traffic import tensors, traffic
 from pennyweight.cost.workspace import backward_bytes, forward_bytes
 
@@ -119,7 +119,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.liveness.borrowed(backward_bytes(args[2], args[9]))
 
     def _directly(self, layer: nn.Module, direct: Direct, x: Any) -> Any:
-        """What `layer` gives for `x`, its operator noted; NotImplemented where torch's own way must be taken."""
+        """What `layer` gives for `x`, its operators noted; NotImplemented where torch's own way must be taken."""
         if type(x) is not Tensor or torch.is_grad_enabled() or torch._C._functorch.peek_interpreter_stack() is not None:
             return NotImplemented
         self.place.require_seen()
@@ -127,11 +127,12 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             found = direct(layer, x) if x.is_meta and not x.is_complex() else None
             if found is None:
                 return NotImplemented
-            func, args = found
-            out = _quick(func, args)
-            if out is not NotImplemented:
+            made = [_quick(func, args) for func, args in found]
+            if any(out is NotImplemented for out in made):
+                return NotImplemented
+            for (func, args), out in zip(found, made, strict=True):
                 self._met(func, args, {}, out)
-            return out[0] if isinstance(out, tuple) else out
+            return made[-1][0] if isinstance(made[-1], tuple) else made[-1]
 
     def _note(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> None:
         operands, made = tensors(args), tensors(out)
@@ -213,10 +214,11 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def _quick(func: Any, args: tuple[Any, ...]) -> Any:
-    rule = QUICK.get(func.overloadpacket)
-    if rule is None or not args[0].is_meta or not args[0].is_floating_point():  # which many operators refuse or convert
+    name = func.overloadpacket
+    if name not in QUICK or not args[0].is_meta:
         return NotImplemented
-    return rule(args)
+    rule = (QUICK if args[0].is_floating_point() else OF_WHOLE).get(name)
+    return NotImplemented if rule is None else rule(args)
 
 
 def _first_shape(*values: Any) -> Shape | None:
