@@ -35,7 +35,8 @@ def widest(minutes: float, *, pictures: int, size: int, channels: int, classes: 
     narrow = zoo.variant(WIDTHS[0]).macs
 
     def epochs(name: str) -> float:
-        return SHARE * minutes * 60 / (pictures * grown * picture_s * zoo.variant(name).macs / narrow)
+        epoch_s = pictures * grown * picture_s * zoo.variant(name).macs / narrow
+        return float(SHARE * minutes * 60 / epoch_s)
 
     name = next((name for name in reversed(WIDTHS) if epochs(name) >= ENOUGH), WIDTHS[0])
     why = f"network {name}: about {epochs(name):.0f} epochs of many small pictures fit {minutes:g} minutes here"
