@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Pictures"]
 
-KEEP_BYTES = 2 << 30
+KEEP_BYTES = 1 << 29
 CHUNK = 16
 """Pictures that a thread decodes before it reports."""
 AHEAD_BYTES = 128 << 20
