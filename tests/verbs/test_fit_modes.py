@@ -302,7 +302,9 @@ def test_a_resume_on_other_versions_and_of_damaged_checkpoints_is_said(
     path.write_text(json.dumps(record))
     for checkpoint in (tmp_path / "run" / "checkpoints").glob("*.pt"):
         checkpoint.write_bytes(b"")
+    (tmp_path / "run" / ".metrics.4711.0123abcd.tmp.jsonl").touch()
     fit_small(shapes, out=tmp_path / "run", resume=True, progress=True)
+    assert not list((tmp_path / "run").glob(".*"))
     said = capfd.readouterr().err
     assert "torch was 1.0 and is" in said
     assert said.count("none is whole, and training begins again") == said.count("damaged") == 1

@@ -62,6 +62,8 @@ def place(
             f"{folder} was made by another command: {', '.join(changed[:MOST])}{more}; "
             "resume it as it was, or name another --out"
         )
+    for path in filter(is_left_over, there):
+        path.unlink(missing_ok=True)
     return folder, record
 
 
