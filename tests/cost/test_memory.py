@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
-from pennyweight.cost import count
+from pennyweight.cost import count, workspace
 from pennyweight.zoo import create
 
 SIZE = (3, 224, 224)
@@ -73,11 +73,13 @@ def test_gradients_where_channels_are_last_take_their_workspace(name: str) -> No
     assert cost.peak_training_bytes + cost.training_workspace_bytes == pytest.approx(seen, rel=0.01)
 
 
-def test_gradients_of_groups_are_filled_up_to_blocks() -> None:
-    """Depthwise 5×5: beside its weights, for every channel 16×16 windows."""
+@pytest.mark.parametrize("block", [16, 8], ids=["512 bits", "256 bits"])
+def test_gradients_of_groups_are_filled_up_to_blocks(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Depthwise 5×5: beside its weights, for every channel 16×16 windows, or 8×8 by narrower registers."""
+    monkeypatch.setattr(workspace, "BLOCK", block)
     network = nn.Conv2d(32, 32, 5, groups=32, bias=False)
     cost = count(network, (32, 5, 5), training_step=True)
-    assert cost.training_workspace_bytes == 4 * (32 * 25 + 32 * 16 * 16 * 25)
+    assert cost.training_workspace_bytes == 4 * (32 * 25 + 32 * block * block * 25)
     assert count(network, (32, 5, 5)).training_workspace_bytes is None
 
 

@@ -27,6 +27,7 @@ from pennyweight.train.timing import Pace
 from pennyweight.verbs.plan import make_plan
 from pennyweight.verbs.prepare import prepare
 from pennyweight.verbs.seeds import fit_seeds
+from pennyweight.verbs.width import WIDTHS
 
 Fit = Callable[..., pw.Run]
 
@@ -172,18 +173,23 @@ def test_several_seeds(fit_small: Fit, shapes: Path, tmp_path: Path) -> None:
     assert pw.Run(tmp_path / "several" / "seed-3").record["seed"] == 3
 
 
-def test_several_seeds_keep_groups_together(shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_seeds_keep_groups_and_network_together(
+    shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     opened: list[data.Source] = []
+    models = []
 
     def fit(source: data.Source, model: str, *, out: Path, **options: Any) -> Any:
         out.parent.mkdir(exist_ok=True)
         assert "group_by" not in options
         opened.append(source)
-        return SimpleNamespace(evaluation={"accuracy": 0.5})
+        models.append(model)
+        return SimpleNamespace(evaluation={"accuracy": 0.5}, record={"model": {"name": WIDTHS[1]}})
 
     monkeypatch.setattr("pennyweight.verbs.seeds.fit", fit)
     fit_seeds(shapes, seeds=2, group_by="(-0[0-9])", out=tmp_path / "several")
     assert opened == [data.open(str(shapes), group_by="(-0[0-9])")] * 2
+    assert models == ["auto", WIDTHS[1]]  # what was chosen for the first, for the others too
 
 
 def test_a_signal_ends_the_features_at_once_and_they_go_on(

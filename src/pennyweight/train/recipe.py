@@ -222,7 +222,7 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """As run.json keeps it."""
-        return asdict(self)
+        return asdict(self) | self.plan
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Recipe:
