@@ -77,7 +77,10 @@ def test_a_damaged_file_that_pillow_has_opened_is_an_image_error() -> None:
         decode(opened)
 
 
-@pytest.mark.parametrize(("kind", "at", "coded"), [("JPEG", b"\xff\xc0\0\x0b\x08", ">H"), ("PNG", b"IHDR", ">I")])
+@pytest.mark.parametrize(
+    ("kind", "at", "coded"),
+    [("JPEG", b"\xff\xc0\0\x0b\x08", ">H"), ("PNG", b"IHDR", ">I"), ("GIF", b"GIF87a", "<H")],
+)
 def test_a_header_that_says_more_than_a_file_can_hold_is_refused_before_decoding(
     kind: str, at: bytes, coded: str
 ) -> None:
@@ -85,6 +88,7 @@ def test_a_header_that_says_more_than_a_file_can_hold_is_refused_before_decoding
     assert decode(white).size == (3000, 3000)  # nothing whole is smaller
     start = white.find(at) + len(at)
     sides = struct.pack(coded, 8000) * 2
+    assert white[start : start + len(sides)] == struct.pack(coded, 3000) * 2
     lying = white[:start] + sides + white[start + len(sides) :]
     if kind == "PNG":
         lying = lying[:29] + struct.pack(">I", zlib.crc32(lying[12:29])) + lying[33:]

@@ -28,10 +28,10 @@ EXTENSIONS = frozenset(
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM")
 MAX_PIXELS = 80_000_000
 """Decoded pixels of one picture. Three copies of four bytes each, the most that are alive at once, stay below 1 GiB."""
-PACKED = ("JPEG", "MPO", "PNG")
+PACKED = ("JPEG", "MPO", "PNG", "GIF")
 MOST_A_BYTE = 8256
 """Pixels that a byte of those formats holds at most: deflate makes 1,032 bytes of one, and a byte is 8 pixels of two
-colours. A header that says more lies, and would cost a second to find out."""
+colours; LZW makes 2,560 pixels of one. A header that says more lies, and would cost a second to find out."""
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 WIDE_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 STRIP_ROWS = 256
