@@ -23,6 +23,7 @@ from pennyweight.nn.weights import read_weights
 from pennyweight.report.progress import Phase, TrainingProgress
 from pennyweight.train import Ranks, Recipe
 from pennyweight.train.deadline import Deadline
+from pennyweight.train.speed import ORDER
 from pennyweight.train.timing import Pace
 from pennyweight.verbs.plan import make_plan
 from pennyweight.verbs.prepare import prepare
@@ -91,7 +92,9 @@ def test_the_schedule_fits_the_time(fit_small: Fit, shapes: Path, tmp_path: Path
     monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path / "cache"))
     run = fit_small(shapes, minutes=0.1, recipe={"batch": 16}, preflight=False, out=tmp_path / "run")
     measured = run.record["speed"]
-    assert len(measured["ways"]) == 4
+    ways = [(way["layout"], way["precision"]) for way in measured["ways"]]
+    assert ways
+    assert ways == list(ORDER)[: len(ways)]  # as many as a tenth of the time is enough for
     epochs = run.record["recipe"]["epochs"]
     assert epochs == len(lines(run)) == max(1, int(epochs))
     assert epochs * measured["epoch_s"] < 6.0 or epochs == 1
