@@ -64,7 +64,7 @@ def unbiased(layer: Any) -> bool:
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("name", ["mobilenet_v2", "resnext50_32x4d", "shufflenet_v1_g3_x1_0", "vit_ti_16"])
 def test_products_are_those_of_torchs_own_counter(name: str, training: bool) -> None:
-    """It counts two operations for each multiply-accumulate, of a real pass; of fused attention not in every version."""
+    """It counts two operations for each multiply-accumulate, of a real pass; fused attention not in every version."""
     from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
