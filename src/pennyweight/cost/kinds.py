@@ -6,6 +6,7 @@ from math import log2, prod
 from typing import NamedTuple
 
 from pennyweight.cost.watch import Operation
+from pennyweight.cost.workspace import BLOCK
 
 __all__ = ["Kind", "kind_of"]
 
@@ -23,10 +24,6 @@ MATRIX = {"mm": 0, "addmm": 1, "linear": 0, "_addmm_activation": 1}
 
 STACKS = {"bmm": 0, "baddbmm": 1}
 """Products of stacks of matrices -> the place of the first."""
-
-BLOCK = 16
-"""Channels that a convolution takes side by side, as many as a register of 512 bits holds: a number that this does not
-divide takes other kernels, or is padded."""
 
 FEW = 8
 """Channels below which a convolution is one of colours, which are not kept in blocks."""
@@ -129,7 +126,8 @@ def _convolution(operation: Operation) -> Kind:
 
 
 def _whole_blocks(*channels: int) -> tuple[float, ...]:
-    """Whether each number of channels is one of whole blocks: a step on every scale."""
+    """Whether each number of channels is one of whole blocks, a step on every scale: others are padded, or take other
+    kernels."""
     return tuple(float(number % BLOCK == 0) for number in channels)
 
 

@@ -23,7 +23,7 @@ from pennyweight.cost.operator_time import OperatorTime
 
 __all__ = ["MachineProfile", "profile_path", "profiled_threads"]
 
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,10 @@ from math import prod
 import torch
 from torch import Tensor
 
-__all__ = ["backward_bytes", "forward_bytes"]
+__all__ = ["BLOCK", "backward_bytes", "forward_bytes"]
 
-BLOCK = 16 if torch.backends.cpu.get_cpu_capability() == "AVX512" else 8  # channels that oneDNN keeps side by side
+BLOCK = 16 if torch.backends.cpu.get_cpu_capability() == "AVX512" else 8
+"""Channels that oneDNN keeps and convolves side by side: as many as a register of 512 bits holds, or of 256."""
 PLANES = 9  # places of the largest window for which depthwise gradients have a kernel of their own
 
 
