@@ -192,22 +192,25 @@ def _layers(
     rows = []
     counted: set[int] = set()
     for name, module in modules.items():
+        done = work.get(name)
+        if done is None and not module._parameters:
+            continue
         # By identity: one module may have a parameter under two names too.
-        mine = {id(p): p for p in module._parameters.values() if p is not None and id(p) not in counted}
-        own = mine.values()
-        if own or name in work:
-            counted.update(mine)
+        own = {id(p): p for p in module._parameters.values() if p is not None and id(p) not in counted}
+        if own or done is not None:
+            counted.update(own)
             before, after = shapes.get(name, (None, None))
-            macs, ops, bytes_read, bytes_written = work.get(name, (0, 0, 0, 0))
+            macs, ops, bytes_read, bytes_written = done or (0, 0, 0, 0)
+            sizes = [(p.numel(), p.requires_grad, p.nbytes) for p in own.values()]
             rows.append(
                 LayerCost(
                     name=name,
                     type=type(module).__name__,
                     input_shape=before,
                     output_shape=after,
-                    params=sum(p.numel() for p in own),
-                    trainable_params=sum(p.numel() for p in own if p.requires_grad),
-                    weight_bytes=sum(p.nbytes for p in own),
+                    params=sum(params for params, _, _ in sizes),
+                    trainable_params=sum(params for params, trainable, _ in sizes if trainable),
+                    weight_bytes=sum(size for _, _, size in sizes),
                     macs=macs,
                     ops=ops,
                     bytes_read=bytes_read,

@@ -28,7 +28,11 @@ class Liveness:
         self.peak_bytes = 0
         self.peak_with_workspace_bytes = 0
         self._ends: dict[int, Any] = {}
-        self._kept = [part.untyped_storage() for tensor in kept for part in parts(tensor)]
+        self._kept = [
+            part.untyped_storage()
+            for tensor in kept
+            for part in ((tensor,) if tensor.layout is torch.strided else parts(tensor))
+        ]
         self._known = {storage._cdata for storage in self._kept}
 
     def born(self, result: Any) -> bool:

@@ -225,6 +225,9 @@ def _first_shape(*values: Any) -> Shape | None:
     """Of the first tensor among them."""
     with torch._C.DisableTorchFunction():  # else modes look at each shape that is asked for
         for value in values:
+            first = value[0] if type(value) is tuple and value else value
+            if isinstance(first, Tensor):
+                return tuple(first.shape)
             if found := tensors(value):
                 return tuple(found[0].shape)
     return None
