@@ -201,16 +201,21 @@ def _layers(
             counted.update(own)
             before, after = shapes.get(name, (None, None))
             macs, ops, bytes_read, bytes_written = done or (0, 0, 0, 0)
-            sizes = [(p.numel(), p.requires_grad, p.nbytes) for p in own.values()]
+            params = trainable_params = weight_bytes = 0
+            for parameter in own.values():
+                size = parameter.numel()
+                params += size
+                trainable_params += size if parameter.requires_grad else 0
+                weight_bytes += parameter.nbytes
             rows.append(
                 LayerCost(
                     name=name,
                     type=type(module).__name__,
                     input_shape=before,
                     output_shape=after,
-                    params=sum(params for params, _, _ in sizes),
-                    trainable_params=sum(params for params, trainable, _ in sizes if trainable),
-                    weight_bytes=sum(size for _, _, size in sizes),
+                    params=params,
+                    trainable_params=trainable_params,
+                    weight_bytes=weight_bytes,
                     macs=macs,
                     ops=ops,
                     bytes_read=bytes_read,

@@ -12,6 +12,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torchvision.ops import StochasticDepth
+
+from pennyweight.cost.blank import blank
 
 __all__ = ["Direct", "operator_of"]
 
@@ -66,6 +69,15 @@ def _pool(layer: Any, x: Tensor) -> Calls | None:
     return ((aten.mean.dim, (x, (-1, -2), True)),) if whole else None
 
 
+def _stochastic_depth(layer: Any, x: Tensor) -> Calls | None:
+    """In train mode a draw for each sample or one for all, which makes up for what is dropped."""
+    kept = 1 - layer.p
+    if not layer.training or not 0 < kept < 1 or layer.mode not in ("row", "batch"):
+        return None
+    draws = blank((len(x) if layer.mode == "row" else 1, *(1,) * (x.dim() - 1)), x.dtype)
+    return (aten.bernoulli_.float, (draws, kept)), (aten.div_.Tensor, (draws, kept)), (aten.mul.Tensor, (x, draws))
+
+
 Direct = Callable[[Any, Tensor], Calls | None]
 """A layer and its input -> its operators; None where torch's way to it is not known here."""
 
@@ -78,6 +90,7 @@ OPERATORS: dict[type, tuple[Any, Direct]] = {
         (nn.ReLU, _relu),
         (nn.Sigmoid, _sigmoid),
         (nn.AdaptiveAvgPool2d, _pool),
+        (StochasticDepth, _stochastic_depth),
     )
 }
 """Layer -> the forward that torch gave it, and its operators."""

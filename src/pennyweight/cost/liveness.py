@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -21,13 +21,15 @@ class Liveness:
     `peak_with_workspace_bytes` is the most together with what operators borrowed while they ran.
 
     A storage ends when Python and autograd let go of it, which is when its memory goes back; nothing is estimated.
+    `ended` is then told what it was known by.
     """
 
-    def __init__(self, kept: Iterable[Tensor]) -> None:
+    def __init__(self, kept: Iterable[Tensor], ended: Callable[[int], object]) -> None:
         self.live_bytes = 0
         self.peak_bytes = 0
         self.peak_with_workspace_bytes = 0
         self._ends: dict[int, Any] = {}
+        self._ended = ended
         self._kept = [
             part.untyped_storage()
             for tensor in kept
@@ -61,3 +63,4 @@ class Liveness:
         self.live_bytes -= size
         self._known.discard(key)
         self._ends.pop(key, None)
+        self._ended(key)

@@ -61,8 +61,10 @@ def forward_pass(model: nn.Module, given: Given, *, backward: bool = False) -> P
                 with kept_random_state():
                     copy, place = make()
                     with nullcontext() if copy.alone else untouched(model):
-                        _settle_lazy_layers(copy.module, place, given)
                         watch = Watch(copy.module, place)
+                        if any(isinstance(module, LazyModuleMixin) for module in watch.modules.values()):
+                            _settle_lazy_layers(copy.module, place, given)
+                            watch = Watch(copy.module, place)
                         _run(watch, given, backward)
                         if watch.outgrown:  # to make them is no part of what the network costs
                             copy.module.zero_grad()
@@ -109,10 +111,9 @@ def _passed(watch: Watch, notes: tuple[str, ...]) -> Passed:
 
 def _settle_lazy_layers(model: nn.Module, place: Place, given: Given) -> None:
     """A first pass gives lazy layers their sizes: to draw their weights is no part of what the network costs."""
-    if any(isinstance(module, LazyModuleMixin) for module in model.modules()):
-        with place, torch.no_grad(), suppress(Exception):  # what fails here fails again where it is watched
-            args, kwargs = given.arguments(model, place)
-            model(*args, **kwargs)
+    with place, torch.no_grad(), suppress(Exception):  # what fails here fails again where it is watched
+        args, kwargs = given.arguments(model, place)
+        model(*args, **kwargs)
 
 
 def _run(watch: Watch, given: Given, backward: bool) -> None:

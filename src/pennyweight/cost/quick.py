@@ -86,6 +86,16 @@ def _into(args: Sequence[Any]) -> Any:
     return x if alike else NotImplemented
 
 
+def _scaled(args: Sequence[Any]) -> Any:
+    """The first operand, changed in place by a number: how stochastic depth makes up for what it drops."""
+    return args[0] if type(args[1]) in (int, float) else NotImplemented
+
+
+def _drawn(args: Sequence[Any]) -> Any:
+    """The first operand, filled with draws of a chance."""
+    return args[0] if all(type(chance) is float and 0 <= chance <= 1 for chance in args[1:]) else NotImplemented
+
+
 def _raised(args: Sequence[Any]) -> Any:
     """The first operand, changed in place by a number: how batch norms count their batches."""
     return args[0] if type(args[1]) is int else NotImplemented
@@ -105,6 +115,8 @@ QUICK: dict[Any, Rule] = {
     aten._native_batch_norm_legit_no_training: lambda args: _batch_norm(args[0], False),
     aten.native_batch_norm_backward: _batch_norm_backward,
     aten.mean: _mean,
+    aten.bernoulli_: _drawn,
+    aten.div_: _scaled,
     **dict.fromkeys((aten.add, aten.mul), _together),
     **dict.fromkeys((aten.add_, aten.mul_), _into),
     **dict.fromkeys((aten.relu, aten.silu, aten.gelu, aten.sigmoid, aten.hardtanh, aten.hardswish), _same),

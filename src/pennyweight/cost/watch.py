@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -78,11 +79,11 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.place = place
         self.stack: list[str] = [""]
         self.operations: list[Operation] = []
-        self.writers: dict[int, int] = {}  # storage -> place of the operator that last wrote it
+        self.writers: dict[int, int] = {}  # live storage -> place of the operator that last wrote it
         self.uncounted: Counter[str] = Counter()
         self.shapes: dict[str, tuple[Shape, Shape]] = {}
         self.modules = dict(model.named_modules())
-        self.liveness = Liveness(_held(self.modules.values()))
+        self.liveness = Liveness(_held(self.modules.values()), partial(_forget, self.writers))
         self.peak_module = ""
         self.failure: Failure | None = None
 
@@ -147,16 +148,13 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if made and made[0].dtype.is_complex:
                 macs, ops = of_complex(macs, ops)
         bytes_read, bytes_written = traffic(func, args, operands, made)
-        read, written = _storages(operands), _storages(made)
-        sources = tuple(map(self.writers.get, read))
         if not (ops or bytes_read or bytes_written):
-            for storage in set(written) - set(read):  # new and not filled yet: what stood there before has ended
-                self.writers.pop(storage, None)
             return
-        self.writers.update(dict.fromkeys(written, len(self.operations)))
+        sources = tuple(map(self.writers.get, _storages(operands)))
+        self.writers.update(dict.fromkeys(_storages(made), len(self.operations)))
         self.operations.append(
             Operation(
-                func._schema.name.partition("::")[2],
+                _name(func),
                 self.stack[-1],
                 macs,
                 ops,
@@ -211,6 +209,16 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return out
 
         return follow
+
+
+def _forget(writers: dict[int, int], storage: int) -> None:
+    writers.pop(storage, None)
+
+
+@cache
+def _name(func: Any) -> str:
+    """As torch writes it, without its library and overload."""
+    return str(func._schema.name.partition("::")[2])
 
 
 def _quick(func: Any, args: tuple[Any, ...]) -> Any:
