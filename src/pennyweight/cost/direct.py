@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torchvision.ops import StochasticDepth
 
 from pennyweight.cost.blank import blank
 
@@ -90,17 +89,26 @@ OPERATORS: dict[type, tuple[Any, Direct]] = {
         (nn.ReLU, _relu),
         (nn.Sigmoid, _sigmoid),
         (nn.AdaptiveAvgPool2d, _pool),
-        (StochasticDepth, _stochastic_depth),
     )
 }
 """Layer -> the forward that torch gave it, and its operators."""
+
+
+ELSEWHERE: dict[tuple[str, str], Direct] = {
+    ("torchvision.ops.stochastic_depth", "StochasticDepth"): _stochastic_depth,
+}
+"""Layers of libraries that take seconds to import, by module and name."""
 
 
 def operator_of(layer: nn.Module) -> Direct | None:
     """What gives the operators of `layer` for its input; None for one that is more, or that somebody changed."""
     kind = type(layer)
     forward, direct = OPERATORS.get(kind, (None, None))
-    if direct is None or kind.forward is not forward:
-        return None
+    if direct is None:
+        direct = ELSEWHERE.get((kind.__module__, kind.__qualname__))
+        forward = kind.__dict__.get("forward")
+        if direct is None or forward.__module__ != kind.__module__:  # another's, put in its place
+            return None
     own = layer.__dict__
-    return None if "forward" in own or any(own[hooks] for hooks in HOOKS) else direct
+    changed = kind.forward is not forward or "forward" in own or any(own[hooks] for hooks in HOOKS)
+    return None if changed else direct
