@@ -36,8 +36,8 @@ LOOKUPS = frozenset({"embedding", "index_select", "gather", "index", "take"})
 BAGS = frozenset({"_embedding_bag", "_embedding_bag_forward_only"})
 """Operators that read of their first operand the rows that their second names, and add them up."""
 
-SINGLE = (int, float, NoneType)
-"""Arguments that hold no tensor."""
+SINGLE = frozenset({int, float, bool, NoneType})
+"""Types of arguments that hold no tensor."""
 
 
 def traffic(operator: Any, args: Sequence[Any], operands: Sequence[Tensor], made: Sequence[Tensor]) -> Traffic:
@@ -67,9 +67,11 @@ def tensors(value: Any) -> list[Tensor]:
         return []
     found = []
     for item in value:
+        if type(item) in SINGLE:  # most are, and to ask whether they are tensors takes longer
+            continue
         if isinstance(item, Tensor):
             found.append(item)
-        elif not isinstance(item, SINGLE):
+        elif type(item) not in (tuple, list) or not SINGLE.issuperset(map(type, item)):  # no stride
             found += tensors(item)
     return found
 

@@ -140,7 +140,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if kwargs:  # of which `out` is written alone
             operands += [one for one in tensors(kwargs.values()) if not any(one is result for result in made)]
         how, dtype = formula(func), _dtype(operands or made)
-        if how is None or (how in OF_MATRICES and any(one.layout in SPARSE for one in operands)):
+        if how is None or (how in OF_MATRICES and not SPARSE.isdisjoint([one.layout for one in operands])):
             self.uncounted[func._schema.name.replace("::", ".")] += 1
             macs, ops = 0, 0
         else:
@@ -160,8 +160,8 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 ops,
                 bytes_read,
                 bytes_written,
-                tuple(tuple(tensor.shape) for tensor in operands),
-                tuple(made[0].shape) if made else (),
+                tuple([tensor.shape for tensor in operands]),
+                made[0].shape if made else (),
                 _settings(args) if base_name(func) == "convolution" else (),
                 dtype,
                 sources,
