@@ -47,11 +47,13 @@ def test_with_weights_auto_trains_the_last_layer_and_says_why(
     trained: pw.Run, fit_small: Fit, shapes: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     run = fit_small(
-        shapes, model="auto", weights=trained.folder, input_size=None, recipe={}, out=tmp_path / "r", progress=True
-    )
+        shapes, model="auto", weights=trained.folder, input_size=None, recipe={}, out=tmp_path / "r", progress=True,
+        speed="auto", minutes=1,
+    )  # fmt: skip
     said = capfd.readouterr().err
     assert "network mobilenet_v1_x0_25: what weights.safetensors is for" in said
     assert "mode head: there are weights to start from, and a processor trains the last layer in seconds" in said
+    assert "the last layer takes seconds, so there is nothing for --minutes and --speed to do" in said
     assert run.record["recipe_name"] == "probe"
     assert len(lines(run)) == 40
     assert changed(trained.weights_path, run.weights_path) == {"head"}

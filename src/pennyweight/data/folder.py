@@ -137,12 +137,10 @@ def _passed_over(path: Path, others: Counter[str], back: Sequence[Path]) -> tupl
     notes = []
     if others:
         endings = ", ".join(ending for ending, _ in others.most_common(MOST_ENDINGS))
-        notes.append(f"passed over {others.total()} files that are no pictures by their extension ({endings})")
+        notes.append(f"passed over, as no pictures by their extension ({endings}): {others.total()}")
     if back:
         named = as_text(back[0].relative_to(path))
-        notes.append(
-            f"passed over {len(back)} links to folders that were read already or hold the link, such as {named}"
-        )
+        notes.append(f"passed over, as links to folders read already or around the link: {len(back)}, such as {named}")
     return tuple(notes)
 
 

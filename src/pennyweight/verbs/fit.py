@@ -290,4 +290,4 @@ def _record(
 def _left_out(unreadable: Sequence[data.Unreadable]) -> Sequence[str]:
     """A note, if there is anything to note."""
     count = len(unreadable)
-    return [f"{count} pictures cannot be read and are left out, such as {unreadable[0].name}"] if count else []
+    return [f"left out, as they cannot be read: {count}, such as {unreadable[0].name}"] if count else []

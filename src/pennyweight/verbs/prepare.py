@@ -93,8 +93,9 @@ def prepare(
         measured = ranks.gather(measured)[0]
         note(measured.note)
         recipe, found = measured.applied_to(recipe), measured.to_dict()
-    if left_s is not None and not whole:
-        note("the last layer takes seconds: its epochs are not fitted to the time")
+    asked = {"--minutes": left_s is not None, "--speed": speed == "auto", "--preflight": bool(preflight)}
+    if not whole and any(asked.values()):
+        note(f"the last layer takes seconds, so there is nothing for {' and '.join(filter(asked.get, asked))} to do")
     if left_s is not None and whole:
         pace = measure_pace(
             network, training, pictures["val"], recipe,
