@@ -26,7 +26,8 @@ class TrainingProgress:
     """Shows a training of `epochs` epochs on `console` (standard error unless given); a context manager.
 
     Images per second are those of training steps alone: validation, checkpoints and other phases do not count. The time
-    left is that of the whole training, from the mean length of the last epochs. `clock` gives seconds.
+    left is that of the whole training, from the mean length of the last epochs and the work of those to come. `clock`
+    gives seconds.
     """
 
     def __init__(
@@ -34,6 +35,8 @@ class TrainingProgress:
     ) -> None:
         self.epochs = epochs
         """How many there will be; may be set until the first begins."""
+        self.work: Callable[[int], float] = lambda epoch: 1.0
+        """Of each epoch, beside the others'; may be set too."""
         self.console = console if console is not None else Console(stderr=True)
         self._clock = clock
         self._bars = _bars(self.console) if self.console.is_interactive else None
@@ -78,7 +81,7 @@ class TrainingProgress:
 
     def epoch_finished(self, metrics: Mapping[str, Any]) -> None:
         """Validation is done too; `metrics` is the epoch's line of metrics.jsonl."""
-        self._lengths.append(self._clock() - self._started)
+        self._lengths.append((self._clock() - self._started) / self.work(self._epoch))
         self._steps_done = self._steps
         self._finished = True
         self._val_accuracy = metrics.get("val_accuracy")
@@ -146,15 +149,15 @@ class TrainingProgress:
 
     def _left(self) -> float | None:
         """Seconds until the last epoch ends; None until there is anything to judge by."""
-        spent = self._clock() - self._started
+        spent, work = self._clock() - self._started, self.work(self._epoch)
         if self._lengths:
             length = fmean(self._lengths)
         elif self._steps_done:
-            length = spent / self._done()
+            length = spent / self._done() / work
         else:
             return None
-        rest = 0.0 if self._finished else max(length - spent, 0.0)
-        return rest + length * max(self.epochs - self._epoch, 0)
+        rest = 0.0 if self._finished else max(length * work - spent, 0.0)
+        return rest + length * sum(map(self.work, range(self._epoch + 1, self.epochs + 1)))
 
 
 class Phase:

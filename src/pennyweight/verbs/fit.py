@@ -208,7 +208,7 @@ def fit(
             recipe = planned(recorded(record, ranks, shown.note), checkpoints.latest())
             plan, measured, deadline = replace(plan, recipe=recipe), record["speed"], None
             record["recipe"] = recipe.to_dict()
-        shown.epochs = plan.epochs
+        shown.epochs, shown.work = plan.epochs, plan.work
         begins = record is None or (checkpoints.latest() is None and not features_saved(folder))
         for note in (plan.note, f"run {folder}" + how(resume, begins=begins)):
             shown.note(note)
