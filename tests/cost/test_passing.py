@@ -94,6 +94,19 @@ def test_a_network_under_autocast_is_counted_in_the_precision_that_it_has_there(
     assert "fake tensors" in cost.notes[0]
 
 
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [(nn.Linear(8, 4), (8,)), (nn.Conv1d(3, 4, 3), (3, 9)), (nn.ConvTranspose2d(3, 4, 3), (3, 5, 5))],
+)
+def test_autocast_is_seen_whatever_the_layer(layer: nn.Module, shape: tuple[int, ...]) -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        cost = count(layer, shape, training_step=True)
+    plain = count(layer, shape, training_step=True)
+    assert "fake tensors" in cost.notes[0]
+    assert any(operation.macs and operation.dtype == torch.bfloat16 for operation in cost.operations)
+    assert cost.peak_training_bytes != plain.peak_training_bytes
+
+
 def test_tensors_anywhere_in_a_model_are_no_obstacle() -> None:
     class Keeps(nn.Module):
         def __init__(self) -> None:
@@ -284,3 +297,16 @@ def test_a_scripted_model_is_counted_as_a_whole() -> None:
     cost = count(torch.jit.script(model), (3, 8, 8))
     assert (cost.macs, cost.params) == (4 * 36 * 27, 4 * 27 + 4)
     assert cost.notes == ()
+
+
+def test_who_wrote_nested_tensors_is_not_taken_for_who_wrote_what_has_their_place() -> None:
+    class Nested(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            for _ in range(40):
+                nested = torch.nested.nested_tensor_from_jagged(x, torch.tensor([0, 2, len(x)])).relu().sigmoid()
+                del nested
+                torch.empty(3, 7).tanh()
+            return x + 1
+
+    operations = count(Nested(), inputs=torch.empty(5, 4, device="meta")).operations
+    assert {operation.sources for operation in operations if operation.name == "tanh"} == {(None,)}

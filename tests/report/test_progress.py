@@ -61,16 +61,21 @@ def test_time_left_knows_that_later_epochs_are_more_work() -> None:
     console, stream = log()
     clock = Clock()
     with TrainingProgress(4, console, clock=clock) as progress:
-        progress.work = lambda epoch: float(epoch)
+        progress.expect(4, sum)
         progress.epoch_started(1, 1)
         clock.now += 60
         progress.epoch_finished({"epoch": 1, **METRICS})
         progress.epoch_started(2, 1)
         clock.now += 120
         progress.epoch_finished({"epoch": 2, **METRICS})
-    first, second = stream.getvalue().splitlines()
+        progress.epoch_started(3, 1)
+        clock.now += 180
+        progress.expect(5, sum)
+        progress.epoch_finished({"epoch": 3, **METRICS})
+    first, second, third = stream.getvalue().splitlines()
     assert first.endswith("left 9:00")  # two, three and four minutes
     assert second.endswith("left 7:00")
+    assert third.endswith("left 9:00")  # four minutes, and five
 
 
 def test_throughput_is_that_of_the_training_steps_alone() -> None:

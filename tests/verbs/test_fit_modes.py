@@ -53,7 +53,7 @@ def test_with_weights_auto_trains_the_last_layer_and_says_why(
     said = capfd.readouterr().err
     assert "network mobilenet_v1_x0_25: what weights.safetensors is for" in said
     assert "mode head: there are weights to start from, and a processor trains the last layer in seconds" in said
-    assert "the last layer takes seconds, so there is nothing for --minutes and --speed to do" in said
+    assert "the last layer takes seconds, so that its training is the same without --minutes and --speed" in said
     assert run.record["recipe_name"] == "probe"
     assert len(lines(run)) == 40
     assert changed(trained.weights_path, run.weights_path) == {"head"}
@@ -128,7 +128,7 @@ def test_a_schedule_fitted_anew_stands_in_the_record(
     with pytest.raises(KeyboardInterrupt):
         fit_small(shapes, **options, progress=True)
     monkeypatch.setattr(TrainingProgress, "epoch_finished", keep)
-    assert "this machine got slower: 3 epochs fit the time, not 5" in capfd.readouterr().err
+    assert "this machine got slower: the time is enough for epochs to 3, not 5" in capfd.readouterr().err
     assert pw.Run(out).record["recipe"]["stretches"] == [[2, 5]]
     record = pw.Run(out).record
     write_json(out / "run.json", record | {"recipe": record["recipe"] | {"epochs": 5, "stretches": []}})  # a kill

@@ -206,7 +206,7 @@ def _layers(
                 size = parameter.numel()
                 params += size
                 trainable_params += size if parameter.requires_grad else 0
-                weight_bytes += parameter.nbytes
+                weight_bytes += sum(part.nbytes for part in parts(parameter))
             rows.append(
                 LayerCost(
                     name=name,

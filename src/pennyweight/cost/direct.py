@@ -1,8 +1,8 @@
 """Layers that are an operator or two: which, and with what arguments, so that a count need not go torch's way to them.
 
 Between a layer's call and its operator lie its forward, a function with its checks, and the modes on both; on shapes
-alone that is most of the time. Only torch's own layers with their own forward are here, of tensors on the meta device;
-where one is called in another way, torch's way is taken.
+alone that is most of the time. Only layers of torch and torchvision with their own forward are here, of tensors on the
+meta device; where one is called in another way, torch's way is taken.
 """
 
 from __future__ import annotations
@@ -107,8 +107,8 @@ def operator_of(layer: nn.Module) -> Direct | None:
     if direct is None:
         direct = ELSEWHERE.get((kind.__module__, kind.__qualname__))
         forward = kind.__dict__.get("forward")
-        if direct is None or forward.__module__ != kind.__module__:  # another's, put in its place
-            return None
+        if direct is None or getattr(forward, "__globals__", {}).get("__name__") != kind.__module__:
+            return None  # another's, put in its place
     own = layer.__dict__
     changed = kind.forward is not forward or "forward" in own or any(own[hooks] for hooks in HOOKS)
     return None if changed else direct

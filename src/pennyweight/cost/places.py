@@ -81,6 +81,7 @@ class OnMeta(Place):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        self.require_seen()  # within an operator's own dispatch autocast is off
         kwargs = kwargs or {}
         if func is F.scaled_dot_product_attention:
             return _fused(*args, **kwargs)

@@ -35,10 +35,10 @@ def _itself(args: Sequence[Any]) -> Tensor:
     return x
 
 
-def _batch_norm(x: Tensor, training: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """As on a processor: the output, and statistics in train mode alone."""
-    channels = x.shape[1] if training else 0
-    return _like(x), blank((channels,), x.dtype), blank((channels,), x.dtype)
+def _batch_norm(x: Tensor, weight: Tensor | None, training: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """As on a processor: the output, and statistics in train mode alone, as exact as the weight."""
+    channels, dtype = x.shape[1] if training else 0, x.dtype if weight is None else weight.dtype
+    return _like(x), blank((channels,), dtype), blank((channels,), dtype)
 
 
 def _batch_norm_backward(args: Sequence[Any]) -> tuple[Tensor, Tensor | None, Tensor | None]:
@@ -110,9 +110,11 @@ def _mean(args: Sequence[Any]) -> Any:
 
 QUICK: dict[Any, Rule] = {
     aten.convolution: _convolution,
-    aten.native_batch_norm: lambda args: _batch_norm(args[0], args[5]),
-    aten._native_batch_norm_legit: lambda args: _batch_norm(args[0], args[5]) if len(args) > 7 else NotImplemented,
-    aten._native_batch_norm_legit_no_training: lambda args: _batch_norm(args[0], False),
+    aten.native_batch_norm: lambda args: _batch_norm(args[0], args[1], args[5]),
+    aten._native_batch_norm_legit: lambda args: (
+        _batch_norm(args[0], args[1], args[5]) if len(args) > 7 else NotImplemented
+    ),
+    aten._native_batch_norm_legit_no_training: lambda args: _batch_norm(args[0], args[1], False),
     aten.native_batch_norm_backward: _batch_norm_backward,
     aten.mean: _mean,
     aten.bernoulli_: _drawn,

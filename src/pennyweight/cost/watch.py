@@ -79,7 +79,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.place = place
         self.stack: list[str] = [""]
         self.operations: list[Operation] = []
-        self.writers: dict[int, int] = {}  # live storage -> place of the operator that last wrote it
+        self.writers: dict[int | None, int] = {}  # live storage -> place of the operator that last wrote it
         self.uncounted: Counter[str] = Counter()
         self.shapes: dict[str, tuple[Shape, Shape]] = {}
         self.modules = dict(model.named_modules())
@@ -101,7 +101,6 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        self.place.require_seen()
         if func.is_view:  # nothing is computed, nothing is born
             return func(*args, **kwargs)
         out = NotImplemented if kwargs else _quick(func, args)  # what has a name is not plain: another type, `out`
@@ -151,7 +150,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not (ops or bytes_read or bytes_written):
             return
         sources = tuple(map(self.writers.get, _storages(operands)))
-        self.writers.update(dict.fromkeys(_storages(made), len(self.operations)))
+        self.writers.update(dict.fromkeys(filter(None, _storages(made)), len(self.operations)))
         self.operations.append(
             Operation(
                 _name(func),
@@ -211,7 +210,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return follow
 
 
-def _forget(writers: dict[int, int], storage: int) -> None:
+def _forget(writers: dict[int | None, int], storage: int) -> None:
     writers.pop(storage, None)
 
 
@@ -249,12 +248,9 @@ def _dtype(touched: Sequence[Tensor]) -> torch.dtype:
     return touched[0].dtype if touched else torch.float32
 
 
-def _storages(touched: Sequence[Tensor]) -> list[int]:
-    """What tells the tensors' storages apart; where one is sparse, and has several, nothing does."""
-    try:
-        return [tensor.untyped_storage()._cdata for tensor in touched]
-    except NotImplementedError:
-        return [0] * len(touched)
+def _storages(touched: Sequence[Tensor]) -> list[int | None]:
+    """What tells the tensors' storages apart; None for one that is sparse or nested, and has several."""
+    return [tensor.untyped_storage()._cdata if tensor.layout is torch.strided else None for tensor in touched]
 
 
 def _settings(args: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -102,8 +102,8 @@ def _apart(
             "which would score what was learnt; give each split its own pictures"
         )
     left_out = sum(map(len, earlier)) - sum(map(len, kept))
-    reason = "pictures are left out of training and selection: they, or their group, are in a later split too"
-    return kept, (f"{left_out} {reason}",) if left_out else ()
+    reason = "left out of training and selection, as they or their group are in a later split too"
+    return kept, (f"{reason}: {left_out}",) if left_out else ()
 
 
 def _units(samples: Sequence[Sample]) -> list[Unit]:

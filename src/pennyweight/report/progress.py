@@ -26,22 +26,18 @@ class TrainingProgress:
     """Shows a training of `epochs` epochs on `console` (standard error unless given); a context manager.
 
     Images per second are those of training steps alone: validation, checkpoints and other phases do not count. The time
-    left is that of the whole training, from the mean length of the last epochs and the work of those to come. `clock`
-    gives seconds.
+    left is that of the whole training, from the lengths of the last epochs and the work in those to come. `clock` gives
+    seconds.
     """
 
     def __init__(
         self, epochs: int, console: Console | None = None, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.epochs = epochs
-        """How many there will be; may be set until the first begins."""
-        self.work: Callable[[int], float] = lambda epoch: 1.0
-        """Of each epoch, beside the others'; may be set too."""
         self.console = console if console is not None else Console(stderr=True)
         self._clock = clock
         self._bars = _bars(self.console) if self.console.is_interactive else None
         self._task: TaskID | None = None
-        self._lengths: deque[float] = deque(maxlen=RECENT_EPOCHS)
+        self._lengths: deque[float] = deque(maxlen=RECENT_EPOCHS)  # for each unit of work
         self._val_accuracy: float | None = None
         self._epoch = self._steps = self._steps_done = self._images = 0
         self._loss_sum = 0.0
@@ -49,6 +45,12 @@ class TrainingProgress:
         self._waited_s: float | None = 0.0
         self._finished = False
         self._started = self._last_step = clock()
+        self.expect(epochs)
+
+    def expect(self, epochs: int, work: Callable[[range], float] = len) -> None:
+        """So many epochs in all; `work` says how much a row of them is, in any unit, where they are not alike."""
+        self.epochs, self._work_of = epochs, work
+        self._see_work()
 
     def __enter__(self) -> Self:
         if self._bars is not None:
@@ -81,7 +83,7 @@ class TrainingProgress:
 
     def epoch_finished(self, metrics: Mapping[str, Any]) -> None:
         """Validation is done too; `metrics` is the epoch's line of metrics.jsonl."""
-        self._lengths.append((self._clock() - self._started) / self.work(self._epoch))
+        self._lengths.append((self._clock() - self._started) / self._work)
         self._steps_done = self._steps
         self._finished = True
         self._val_accuracy = metrics.get("val_accuracy")
@@ -111,10 +113,15 @@ class TrainingProgress:
 
     def _start_epoch(self, epoch: int, steps: int) -> None:
         self._epoch, self._steps = epoch, steps
+        self._see_work()
         self._steps_done = self._images = 0
         self._loss_sum = self._right = self._waited_s = 0.0
         self._finished = False
         self._started = self._last_step = self._clock()
+
+    def _see_work(self) -> None:
+        now, to_come = range(max(self._epoch, 1), self._epoch + 1), range(self._epoch + 1, self.epochs + 1)
+        self._work, self._work_to_come = (self._work_of(epochs) if epochs else 0.0 for epochs in (now, to_come))
 
     def _show(self) -> None:
         if self._bars is None or self._task is None:
@@ -149,15 +156,15 @@ class TrainingProgress:
 
     def _left(self) -> float | None:
         """Seconds until the last epoch ends; None until there is anything to judge by."""
-        spent, work = self._clock() - self._started, self.work(self._epoch)
+        spent = self._clock() - self._started
         if self._lengths:
             length = fmean(self._lengths)
         elif self._steps_done:
-            length = spent / self._done() / work
+            length = spent / self._done() / self._work
         else:
             return None
-        rest = 0.0 if self._finished else max(length * work - spent, 0.0)
-        return rest + length * sum(map(self.work, range(self._epoch + 1, self.epochs + 1)))
+        rest = 0.0 if self._finished else max(length * self._work - spent, 0.0)
+        return rest + length * self._work_to_come
 
 
 class Phase:

@@ -37,7 +37,7 @@ from pennyweight.verbs.load import load
 from pennyweight.verbs.modes import Work, train_by_mode
 from pennyweight.verbs.plan import AUTO, Plan, make_plan
 from pennyweight.verbs.prepare import open_teacher, prepare
-from pennyweight.verbs.replan import refitting
+from pennyweight.verbs.replan import refitting, work_of
 from pennyweight.verbs.resume import (
     FEATURES,
     chosen_before,
@@ -208,7 +208,7 @@ def fit(
             recipe = planned(recorded(record, ranks, shown.note), checkpoints.latest())
             plan, measured, deadline = replace(plan, recipe=recipe), record["speed"], None
             record["recipe"] = recipe.to_dict()
-        shown.epochs, shown.work = plan.epochs, plan.work
+        shown.expect(plan.epochs, work_of(measured, plan.recipe, plan.preprocess.size))
         begins = record is None or (checkpoints.latest() is None and not features_saved(folder))
         for note in (plan.note, f"run {folder}" + how(resume, begins=begins)):
             shown.note(note)

@@ -68,11 +68,6 @@ class Plan:
         """Of all parts of the training."""
         return self.recipe.epochs + (self.recipe.head_epochs if self.recipe.mode == "finetune" else 0)
 
-    def work(self, epoch: int) -> float:
-        """Of an epoch, beside that of one whose pictures have grown to their whole size."""
-        of_recipe = max(1, epoch - (self.epochs - self.recipe.epochs))
-        return (self.recipe.side(self.preprocess.size, of_recipe) / self.preprocess.size) ** 2
-
     def asked(self, source: data.Source, **others: Any) -> dict[str, Any]:
         """What two commands must have alike for one to go on where the other stopped, as JSON keeps it."""
         asked = {

@@ -95,7 +95,8 @@ def prepare(
         recipe, found = measured.applied_to(recipe), measured.to_dict()
     asked = {"--minutes": left_s is not None, "--speed": speed == "auto", "--preflight": bool(preflight)}
     if not whole and any(asked.values()):
-        note(f"the last layer takes seconds, so there is nothing for {' and '.join(filter(asked.get, asked))} to do")
+        idle = " and ".join(filter(asked.get, asked))
+        note(f"the last layer takes seconds, so that its training is the same without {idle}")
     if left_s is not None and whole:
         pace = measure_pace(
             network, training, pictures["val"], recipe,
@@ -112,7 +113,7 @@ def prepare(
         deadline = Deadline(left_s, pace, plan.preprocess.size)
         recipe = ranks.gather(deadline.first(recipe, first_s))[0]
         epoch_s = pace.seconds(recipe, plan.preprocess.size) / recipe.epochs
-        note(f"an epoch takes {epoch_s:.0f} s here: {recipe.epochs} of them fit the time")
+        note(f"an epoch takes {epoch_s:.0f} s here; epochs that fit the time: {recipe.epochs}")
         found = {**(found or {}), "epoch_s": epoch_s, "pace": asdict(pace)}
     return replace(plan, recipe=recipe), found, deadline
 

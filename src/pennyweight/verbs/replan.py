@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,15 @@ from pennyweight.core.files import write_json
 from pennyweight.report.progress import TrainingProgress
 from pennyweight.train import Ranks, Recipe
 from pennyweight.train.deadline import Deadline
+from pennyweight.train.timing import Pace
 
-__all__ = ["refitting"]
+__all__ = ["refitting", "work_of"]
+
+
+def work_of(measured: Mapping[str, Any] | None, recipe: Recipe, size: int) -> Callable[[range], float]:
+    """Of the epochs of `recipe`: seconds, where the parts of one were measured; else all are taken to be alike."""
+    pace = (measured or {}).get("pace")
+    return len if pace is None else partial(Pace(**pace).seconds_of, recipe=recipe, size=size)
 
 
 def refitting(
@@ -28,8 +36,11 @@ def refitting(
         fitted = ranks.gather(deadline.fitted(recipe, done))[0]
         if fitted != recipe:
             pace = "slower" if fitted.epochs < recipe.epochs else "quicker"
-            shown.note(f"this machine got {pace}: {fitted.epochs} epochs fit the time, not {recipe.epochs}")
-            shown.epochs += fitted.epochs - recipe.epochs
+            shown.note(
+                f"this machine got {pace}: the time is enough for epochs to {fitted.epochs}, not {recipe.epochs}"
+            )
+            work = partial(deadline.pace.seconds_of, recipe=fitted, size=deadline.size)
+            shown.expect(shown.epochs + fitted.epochs - recipe.epochs, work)
             record["recipe"] = fitted.to_dict()
             if not ranks.number:
                 # The checkpoint that follows counts, should a kill come between the two.
