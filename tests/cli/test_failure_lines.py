@@ -1,5 +1,8 @@
 """What a failure looks like: its status and its line, whatever it is."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,3 +97,39 @@ def test_a_label_of_brackets_is_shown_as_it_is(pennyweight: Run, tmp_path: Path,
     shown = pennyweight("evaluate", "run").out
     assert "[red]" in shown
     assert "[bold]" in shown
+
+
+FAILS_AT_A_SIGNAL = """
+import os, signal, sys
+from pennyweight.cli import app, show
+from pennyweight.core.errors import PennyweightError
+from pennyweight.core.stopping import heeding_signals
+
+heeding_signals()
+told = show.failure
+
+def command():
+    try:
+        raise PennyweightError("the other rank is lost")
+    except PennyweightError:
+        if sys.argv[1] == "on its way":
+            os.kill(os.getpid(), signal.SIGTERM)
+        raise
+
+def failure(line):
+    if sys.argv[1] == "being told":
+        os.kill(os.getpid(), signal.SIGTERM)
+    told(line)
+
+show.failure, app.make_app = failure, lambda: lambda *arguments, **options: command()
+sys.exit(app.main([]))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+@pytest.mark.parametrize("moment", ["on its way", "being told"])
+def test_a_signal_does_not_hide_the_failure_that_it_follows(moment: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FAILS_AT_A_SIGNAL, moment], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (143, "error: the other rank is lost\n")

@@ -141,6 +141,10 @@ def test_ctrl_c_at_any_moment_of_loading_is_an_interruption(
         time.sleep(tenth / 15)
         process.send_signal(signal.SIGINT)
         status, _, err = finish(process)
+        if status == 1:  # as Python itself ends that was finding its own modules
+            assert err.endswith("KeyboardInterrupt\n")
+            assert "/pennyweight/" not in err
+            continue
         assert status in (0, 130, -signal.SIGINT)
         ours_runs = status != -signal.SIGINT or "pennyweight/cli" in err
         assert err in ("", "error: interrupted\n") or not ours_runs

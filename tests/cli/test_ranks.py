@@ -47,7 +47,9 @@ def test_a_rank_that_is_killed_ends_the_other_with_one_line(dying: int, pictures
     err = broken.communicate(timeout=WITHIN_S)[1]
     assert time.monotonic() - killed < WITHIN_S
     assert broken.returncode != 0
-    (said,) = (line for line in err.splitlines() if line.startswith("error: "))
+    lines = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, err
+    (said,) = lines
     assert said.startswith(f"error: rank {1 - dying} lost another one (")
     assert said.endswith("; the same command with --resume goes on")
     resumed = launch(pictures, out)

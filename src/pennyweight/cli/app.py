@@ -15,7 +15,7 @@ from pennyweight.cli.doctor import doctor
 from pennyweight.cli.predict import predict
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.extras import missing_part
-from pennyweight.core.stopping import INTERRUPTED, TERMINATED
+from pennyweight.core.stopping import INTERRUPTED, TERMINATED, waiting_for_signals
 
 __all__ = ["main", "make_app"]
 
@@ -66,7 +66,8 @@ def main(arguments: list[str] | None = None) -> int:
         make_app()([argument for argument in arguments if argument != DEBUG], prog_name="pennyweight")
     except SystemExit as ended:
         if ended.code in ENDED:
-            show.failure(ENDED[ended.code])
+            failed = ended.__context__  # the signal may come of a failure that was on its way here, as torchrun's does
+            _tell(_line(failed) if isinstance(failed, PennyweightError) else ENDED[ended.code])
         return ended.code if isinstance(ended.code, int) else 1
     except BrokenPipeError:
         # The reader of our output went away (`| head`); what is still to be flushed has nowhere to go.
@@ -75,9 +76,15 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         if debug:
             traceback.print_exc()
-        show.failure(_line(error))
+        _tell(_line(error))
         return 1
     return 0
+
+
+def _tell(line: str) -> None:
+    """A signal waits meanwhile: the program ends in any case, and what it has to say is said."""
+    with waiting_for_signals():
+        show.failure(line)
 
 
 def _line(error: Exception) -> str:
