@@ -1,6 +1,7 @@
 """What a failure looks like: its status and its line, whatever it is."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -100,7 +101,7 @@ def test_a_label_of_brackets_is_shown_as_it_is(pennyweight: Run, tmp_path: Path,
 
 
 FAILS_AT_A_SIGNAL = """
-import os, signal, sys
+import os, sys
 from pennyweight.cli import app, show
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.stopping import heeding_signals
@@ -113,12 +114,12 @@ def command():
         raise PennyweightError("the other rank is lost")
     except PennyweightError:
         if sys.argv[1] == "on its way":
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), int(sys.argv[2]))
         raise
 
 def failure(line):
     if sys.argv[1] == "being told":
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), int(sys.argv[2]))
     told(line)
 
 show.failure, app.make_app = failure, lambda: lambda *arguments, **options: command()
@@ -127,9 +128,10 @@ sys.exit(app.main([]))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("moment", ["on its way", "being told"])
-def test_a_signal_does_not_hide_the_failure_that_it_follows(moment: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", FAILS_AT_A_SIGNAL, moment], capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stderr) == (143, "error: the other rank is lost\n")
+def test_a_signal_does_not_hide_the_failure_that_it_follows(moment: str, number: int) -> None:
+    command = [sys.executable, "-c", FAILS_AT_A_SIGNAL, moment, str(int(number))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    status = 1 if moment == "being told" else 128 + number
+    assert (done.returncode, done.stderr) == (status, "error: the other rank is lost\n")

@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 
 import typer
 
@@ -82,8 +83,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _tell(line: str) -> None:
-    """A signal waits meanwhile: the program ends in any case, and what it has to say is said."""
-    with waiting_for_signals():
+    """A signal meanwhile changes nothing: the program ends in any case, and what it has to say is said."""
+    with suppress(KeyboardInterrupt, SystemExit), waiting_for_signals():
         show.failure(line)
 
 
