@@ -111,14 +111,14 @@ class _Copies:
         if known is not None:
             return known
         kind = type(value)
-        if isinstance(value, Tensor):
-            return self.tensor(value)
-        if kind in (tuple, list) and PLAIN.issuperset(map(type, value)):
-            return value if kind is tuple else self.memo.setdefault(id(value), value.copy())
         if kind in (dict, OrderedDict):
             copied = self.memo[id(value)] = kind()
             copied.update(self._items(value))
             return copied
+        if kind in (tuple, list) and PLAIN.issuperset(map(type, value)):
+            return value if kind is tuple else self.memo.setdefault(id(value), value.copy())
+        if isinstance(value, Tensor):
+            return self.tensor(value)
         if isinstance(value, nn.Module) and _by_attributes(kind):  # type: ignore[arg-type]
             module = self.memo[id(value)] = object.__new__(kind)
             module.__dict__.update(self._items(vars(value)))

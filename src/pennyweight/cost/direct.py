@@ -110,5 +110,5 @@ def operator_of(layer: nn.Module) -> Direct | None:
         if direct is None or getattr(forward, "__globals__", {}).get("__name__") != kind.__module__:
             return None  # another's, put in its place
     own = layer.__dict__
-    changed = kind.forward is not forward or "forward" in own or any(own[hooks] for hooks in HOOKS)
+    changed = kind.forward is not forward or "forward" in own or any(map(own.__getitem__, HOOKS))
     return None if changed else direct

@@ -127,12 +127,15 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             found = direct(layer, x) if x.is_meta and not x.is_complex() else None
             if found is None:
                 return NotImplemented
-            made = [_quick(func, args) for func, args in found]
-            if any(out is NotImplemented for out in made):
-                return NotImplemented
+            made = []
+            for func, args in found:
+                out = _quick(func, args)
+                if out is NotImplemented:
+                    return NotImplemented
+                made.append(out)
             for (func, args), out in zip(found, made, strict=True):
                 self._met(func, args, {}, out)
-            return made[-1][0] if isinstance(made[-1], tuple) else made[-1]
+            return out[0] if isinstance(out, tuple) else out
 
     def _note(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> None:
         operands, made = tensors(args), tensors(out)
