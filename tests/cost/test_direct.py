@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial, wraps
+from functools import partial
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
 
 from pennyweight import zoo
-from pennyweight.cost import Cost, count, direct, watch
+from pennyweight.cost import Cost, count, watch
 
 
 class Subclass(nn.Conv2d):
@@ -42,26 +42,6 @@ def changed() -> nn.Module:
     return layer
 
 
-def changed_depth() -> nn.Module:
-    """Whose class somebody has changed."""
-    forward = wraps(StochasticDepth.forward)(lambda self, x: x + 1)
-    kind = type("StochasticDepth", (StochasticDepth,), {"forward": forward})
-    kind.__module__ = StochasticDepth.__module__
-    layer: nn.Module = kind(0.2, "row")
-    return layer
-
-
-def inherited_depth() -> nn.Module:
-    """Of a class of the same name, without a forward of its own."""
-    kind = type("StochasticDepth", (StochasticDepth,), {"__module__": StochasticDepth.__module__})
-    layer: nn.Module = kind(0.2, "row")
-    return layer
-
-
-def test_layers_of_torchvision_are_known() -> None:
-    assert direct.operator_of(StochasticDepth(0.2, "row")) is not None
-
-
 def layers() -> nn.Module:
     """With every option that changes what torch calls."""
     return nn.Sequential(
@@ -84,8 +64,6 @@ MADE: dict[str, Callable[[], nn.Module]] = {
     "layers": layers,
     "hooked": hooked,
     "changed": changed,
-    "changed depth": changed_depth,
-    "inherited depth": inherited_depth,
     "subclass": lambda: Subclass(3, 4, 3),
     "under vmap": Mapped,
     **{name: partial(zoo.create, name) for name in ("efficientnet_b0", "shufflenet_v2_x0_5", "mobilenet_v2")},

@@ -310,3 +310,15 @@ def test_who_wrote_nested_tensors_is_not_taken_for_who_wrote_what_has_their_plac
 
     operations = count(Nested(), inputs=torch.empty(5, 4, device="meta")).operations
     assert {operation.sources for operation in operations if operation.name == "tanh"} == {(None,)}
+
+
+def test_a_sparse_weight_has_the_bytes_of_its_indices_and_values() -> None:
+    class Sparse(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.eye(4).to_sparse(), requires_grad=False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.sparse.mm(self.weight, x.T)
+
+    assert count(Sparse(), (4,)).weight_bytes == 4 * (2 * 8 + 4)

@@ -69,3 +69,14 @@ def test_the_answer_is_torchs(operator: Any, args: tuple[Any, ...]) -> None:
 @pytest.mark.parametrize(("operator", "args"), LEFT)
 def test_what_is_not_plain_is_left_to_torch(operator: Any, args: tuple[Any, ...]) -> None:
     assert QUICK[operator.overloadpacket](args) is NotImplemented
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("weight", [torch.float32, torch.bfloat16])
+def test_statistics_are_those_of_a_processor(weight: torch.dtype, training: bool) -> None:
+    own = [torch.ones(6, dtype=weight) for _ in range(4)]
+    args = (torch.ones(IMAGE, dtype=torch.bfloat16), *own, training, 0.1, 1e-5)
+    expected = aten.native_batch_norm(*args)
+    shapes = [each.to("meta") if isinstance(each, Tensor) else each for each in args]
+    found = QUICK[aten.native_batch_norm](shapes)
+    assert [(each.shape, each.dtype) for each in found] == [(each.shape, each.dtype) for each in expected]

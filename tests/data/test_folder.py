@@ -100,7 +100,7 @@ def test_other_files_are_passed_over_with_a_note(draw_folder: Draw) -> None:
     (root / "b" / "Thumbs.db").write_text("x")
     source = data.open(root)
     assert len(source.samples) == 4
-    assert source.notes == ("passed over, as no pictures by their extension (.csv, .db): 2",)
+    assert source.notes == ("passed over 2 files without the extension of a picture (.csv, .db)",)
 
 
 def test_extensions_are_read_in_any_case(draw_folder: Draw) -> None:

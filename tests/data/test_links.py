@@ -22,7 +22,7 @@ def test_linked_folders_are_followed_but_not_back(draw_folder: Draw, tmp_path: P
     source = data.open(root)
     assert source.count_by_label() == {"cats": 5, "dogs": 3}
     assert source.notes == (
-        "passed over, as links to folders read already or around the link: 2, such as cats/linked/again",
+        "passed over 2 links to what was read already or holds the link, such as cats/linked/again",
     )
 
 

@@ -1,8 +1,8 @@
 """Layers that are an operator or two: which, and with what arguments, so that a count need not go torch's way to them.
 
 Between a layer's call and its operator lie its forward, a function with its checks, and the modes on both; on shapes
-alone that is most of the time. Only layers of torch and torchvision with their own forward are here, of tensors on the
-meta device; where one is called in another way, torch's way is taken.
+alone that is most of the time. Only torch's own layers with their own forward are here, of tensors on the meta device;
+where one is called in another way, torch's way is taken.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-
-from pennyweight.cost.blank import blank
 
 __all__ = ["Direct", "operator_of"]
 
@@ -68,15 +66,6 @@ def _pool(layer: Any, x: Tensor) -> Calls | None:
     return ((aten.mean.dim, (x, (-1, -2), True)),) if whole else None
 
 
-def _stochastic_depth(layer: Any, x: Tensor) -> Calls | None:
-    """In train mode a draw for each sample or one for all, which makes up for what is dropped."""
-    kept = 1 - layer.p
-    if not layer.training or not 0 < kept < 1 or layer.mode not in ("row", "batch"):
-        return None
-    draws = blank((len(x) if layer.mode == "row" else 1, *(1,) * (x.dim() - 1)), x.dtype)
-    return (aten.bernoulli_.float, (draws, kept)), (aten.div_.Tensor, (draws, kept)), (aten.mul.Tensor, (x, draws))
-
-
 Direct = Callable[[Any, Tensor], Calls | None]
 """A layer and its input -> its operators; None where torch's way to it is not known here."""
 
@@ -94,21 +83,11 @@ OPERATORS: dict[type, tuple[Any, Direct]] = {
 """Layer -> the forward that torch gave it, and its operators."""
 
 
-ELSEWHERE: dict[tuple[str, str], Direct] = {
-    ("torchvision.ops.stochastic_depth", "StochasticDepth"): _stochastic_depth,
-}
-"""Layers of libraries that take seconds to import, by module and name."""
-
-
 def operator_of(layer: nn.Module) -> Direct | None:
     """What gives the operators of `layer` for its input; None for one that is more, or that somebody changed."""
     kind = type(layer)
     forward, direct = OPERATORS.get(kind, (None, None))
-    if direct is None:
-        direct = ELSEWHERE.get((kind.__module__, kind.__qualname__))
-        forward = kind.__dict__.get("forward")
-        if direct is None or getattr(forward, "__globals__", {}).get("__name__") != kind.__module__:
-            return None  # another's, put in its place
+    if direct is None or kind.forward is not forward:
+        return None
     own = layer.__dict__
-    changed = kind.forward is not forward or "forward" in own or any(map(own.__getitem__, HOOKS))
-    return None if changed else direct
+    return None if "forward" in own or any(map(own.__getitem__, HOOKS)) else direct

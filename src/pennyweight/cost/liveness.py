@@ -21,7 +21,7 @@ class Liveness:
     `peak_with_workspace_bytes` is the most together with what operators borrowed while they ran.
 
     A storage ends when Python and autograd let go of it, which is when its memory goes back; nothing is estimated.
-    `ended` is then told what it was known by.
+    `ended` is then called with its address, by which another one may be known later.
     """
 
     def __init__(self, kept: Iterable[Tensor], ended: Callable[[int], object]) -> None:

@@ -71,7 +71,7 @@ def tensors(value: Any) -> list[Tensor]:
             continue
         if isinstance(item, Tensor):
             found.append(item)
-        elif type(item) not in (tuple, list) or not SINGLE.issuperset(map(type, item)):  # unlike a stride
+        elif type(item) not in (tuple, list) or not SINGLE.issuperset(map(type, item)):  # such as strides
             found += tensors(item)
     return found
 

@@ -137,10 +137,12 @@ def _passed_over(path: Path, others: Counter[str], back: Sequence[Path]) -> tupl
     notes = []
     if others:
         endings = ", ".join(ending for ending, _ in others.most_common(MOST_ENDINGS))
-        notes.append(f"passed over, as no pictures by their extension ({endings}): {others.total()}")
+        count = others.total()
+        notes.append(f"passed over {count} file{'s' * (count > 1)} without the extension of a picture ({endings})")
     if back:
         named = as_text(back[0].relative_to(path))
-        notes.append(f"passed over, as links to folders read already or around the link: {len(back)}, such as {named}")
+        links = f"{len(back)} link{'s' * (len(back) > 1)}"
+        notes.append(f"passed over {links} to what was read already or holds the link, such as {named}")
     return tuple(notes)
 
 

@@ -102,8 +102,9 @@ def _apart(
             "which would score what was learnt; give each split its own pictures"
         )
     left_out = sum(map(len, earlier)) - sum(map(len, kept))
-    reason = "left out of training and selection, as they or their group are in a later split too"
-    return kept, (f"{reason}: {left_out}",) if left_out else ()
+    pictures = f"{left_out} picture{'s' * (left_out > 1)}"
+    note = f"left out {pictures} of training and selection: a later split has them, or their group, too"
+    return kept, (note,) if left_out else ()
 
 
 def _units(samples: Sequence[Sample]) -> list[Unit]:

@@ -290,4 +290,5 @@ def _record(
 def _left_out(unreadable: Sequence[data.Unreadable]) -> Sequence[str]:
     """A note, if there is anything to note."""
     count = len(unreadable)
-    return [f"left out, as they cannot be read: {count}, such as {unreadable[0].name}"] if count else []
+    pictures = f"{count} picture{'s' * (count > 1)}"
+    return [f"left out {pictures} that cannot be read, such as {unreadable[0].name}"] if count else []

@@ -113,7 +113,7 @@ def prepare(
         deadline = Deadline(left_s, pace, plan.preprocess.size)
         recipe = ranks.gather(deadline.first(recipe, first_s))[0]
         epoch_s = pace.seconds(recipe, plan.preprocess.size) / recipe.epochs
-        note(f"an epoch takes {epoch_s:.0f} s here; epochs that fit the time: {recipe.epochs}")
+        note(f"an epoch takes {epoch_s:.0f} s here: {recipe.epochs} epoch{'s' * (recipe.epochs > 1)} in the time given")
         found = {**(found or {}), "epoch_s": epoch_s, "pace": asdict(pace)}
     return replace(plan, recipe=recipe), found, deadline
 

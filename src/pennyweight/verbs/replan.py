@@ -36,10 +36,9 @@ def refitting(
         fitted = ranks.gather(deadline.fitted(recipe, done))[0]
         if fitted != recipe:
             pace = "slower" if fitted.epochs < recipe.epochs else "quicker"
-            shown.note(
-                f"this machine got {pace}: the time is enough for epochs to {fitted.epochs}, not {recipe.epochs}"
-            )
-            work = partial(deadline.pace.seconds_of, recipe=fitted, size=deadline.size)
+            fit = f"{fitted.epochs} epoch{'s' * (fitted.epochs > 1)}"
+            shown.note(f"this machine got {pace}: {fit} in the time given, not {recipe.epochs}")
+            work = work_of(record["speed"], fitted, deadline.size)
             shown.expect(shown.epochs + fitted.epochs - recipe.epochs, work)
             record["recipe"] = fitted.to_dict()
             if not ranks.number:
