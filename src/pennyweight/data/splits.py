@@ -103,7 +103,7 @@ def _apart(
         )
     left_out = sum(map(len, earlier)) - sum(map(len, kept))
     pictures = f"{left_out} picture{'s' * (left_out > 1)}"
-    note = f"left out {pictures} of training and selection: a later split has them, or their group, too"
+    note = f"{pictures} left out of training and selection: a later split has the same, or some of the group"
     return kept, (note,) if left_out else ()
 
 

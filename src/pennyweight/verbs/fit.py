@@ -291,4 +291,4 @@ def _left_out(unreadable: Sequence[data.Unreadable]) -> Sequence[str]:
     """A note, if there is anything to note."""
     count = len(unreadable)
     pictures = f"{count} picture{'s' * (count > 1)}"
-    return [f"left out {pictures} that cannot be read, such as {unreadable[0].name}"] if count else []
+    return [f"{pictures} left out that cannot be read, such as {unreadable[0].name}"] if count else []

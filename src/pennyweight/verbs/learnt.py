@@ -37,7 +37,7 @@ def without_learnt(splits: data.Splits, seen: Sequence[Path]) -> data.Splits:
     who = " and ".join(dict.fromkeys(str(path.parent) for path in seen))
     if not test:
         raise SourceError(f"{who} learnt from every picture of the test split, so that none can score this training")
-    note = f"left out {left_out} picture{'s' * (left_out > 1)} of test, which {who} learnt from"
+    note = f"{left_out} picture{'s' * (left_out > 1)} left out of test: {who} learnt from the same"
     return replace(splits, test=tuple(test), notes=(*splits.notes, note))
 
 
