@@ -74,6 +74,18 @@ def test_more_pictures_move_no_other() -> None:
     assert before == {digest: after[digest] for digest in before}
 
 
+def test_of_many_pictures_fewer_select_and_more_teach() -> None:
+    pictures = many(40_000)
+    before, after = (data.split(source(pictures[:count])) for count in (30_000, 40_000))
+    assert before.counts["val"] == pytest.approx(0.15 * 30_000, rel=0.1)
+    assert after.counts["val"] == pytest.approx(0.075 * 40_000, rel=0.1)
+    assert after.counts["test"] == pytest.approx(0.15 * 40_000, rel=0.1)
+    assert "7.5% validation" in after.notes[0]
+    now = where(after)
+    moved = {(name, now[digest]) for digest, name in where(before).items() if now[digest] != name}
+    assert moved == {("val", "train")}
+
+
 def test_another_class_moves_no_picture() -> None:
     before = where(data.split(source(many())))
     more = [*many(), *(sample(number, 2) for number in range(9000, 9050))]

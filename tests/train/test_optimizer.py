@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from pennyweight.train.muon import COEFFICIENTS, ROUNDS, orthogonal
 from pennyweight.train.optimizer import make_optimizer, make_schedule
 from pennyweight.train.recipe import Recipe
 
@@ -73,6 +74,17 @@ def test_muon_moves_kernels_by_as_much_in_every_direction() -> None:
     # SGD with Nesterov momentum: gradient and 0.9 of it, at 2.5 times the rate.
     torch.testing.assert_close(depthwise.detach(), before - 0.25 * 1.9 * depthwise.grad)
     assert sum(len(group["params"]) for group in optimizer.param_groups) == 6
+
+
+@pytest.mark.parametrize("shape", [(8, 72), (72, 8), (16, 16), (1, 9)])
+def test_orthogonal_is_the_rounds_as_published(shape: tuple[int, int]) -> None:
+    matrix = torch.randn(shape, generator=torch.manual_seed(0), dtype=torch.float64)
+    x = matrix / matrix.norm()
+    for _ in range(ROUNDS):
+        square = x @ x.T
+        x = COEFFICIENTS[0] * x + COEFFICIENTS[1] * square @ x + COEFFICIENTS[2] * square @ square @ x
+    torch.testing.assert_close(orthogonal(matrix), x, rtol=1e-5, atol=1e-6)  # a length has 1e-7 added
+    torch.testing.assert_close(orthogonal(matrix.float()), x.float(), rtol=1e-3, atol=1e-4)
 
 
 def rates(recipe: Recipe, steps_per_epoch: int) -> list[float]:

@@ -1,17 +1,19 @@
 """Which network auto takes for many small pictures: the widest that the minutes are enough for."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pennyweight.train import Ranks
+from pennyweight.train import RECIPES, Ranks
+from pennyweight.train.recipe import Precision
 from pennyweight.verbs import width
 from pennyweight.verbs.resume import chosen_before
 from pennyweight.verbs.width import ENOUGH, WIDTHS, widest
 from pennyweight.zoo import variant
 
-MANY: dict[str, Any] = {"pictures": 40_000, "size": 32, "channels": 3, "classes": 10}
+MANY: dict[str, Any] = {"pictures": 40_000, "size": 32, "channels": 3, "classes": 10, "precisions": ("float32",)}
 
 
 @pytest.mark.parametrize(
@@ -35,13 +37,21 @@ def test_the_widest_that_has_enough_epochs(
     assert epochs >= ENOUGH or name == WIDTHS[0]
 
 
+def test_the_quicker_precision_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = {"float32": 1 / 700, "bfloat16": 1 / 1100}
+    monkeypatch.setattr(width, "_picture_s", lambda name, recipe, *asked: seconds[recipe.precision])
+    assert widest(10, **MANY, ranks=Ranks())[0] == WIDTHS[0]
+    assert widest(10, **MANY | {"precisions": ("float32", "bfloat16")}, ranks=Ranks())[0] == WIDTHS[1]
+
+
 def test_widths_grow() -> None:
     macs = [variant(name).macs for name in WIDTHS]
     assert macs == sorted(macs)
 
 
-def test_a_picture_is_timed_here() -> None:
-    spent_s = width._picture_s(WIDTHS[0], 32, 3, 10, Ranks())
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_picture_is_timed_here(precision: Precision) -> None:
+    spent_s = width._picture_s(WIDTHS[0], replace(RECIPES["sprint"], precision=precision), 32, 3, 10, Ranks())
     assert 1e-6 < spent_s < 1
 
 

@@ -14,6 +14,8 @@ __all__ = ["TEST_SHARE", "VAL_SHARE", "Splits", "split"]
 
 TEST_SHARE = 0.15
 VAL_SHARE = 0.15
+VAL_ENOUGH = 5_000
+"""Pictures that selection has use for: they tell half a percent apart. More of them teach more in training."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +66,10 @@ def split(source: Source) -> Splits:
     given = {name: tuple(s for s in source.samples if s.split == name) for name in SPLITS}
     there = [name for name in SPLITS if given[name]]
     if len(there) <= 1:
-        note = f"split by content: about {TEST_SHARE:.0%} test, {VAL_SHARE:.0%} validation"
+        share = _val_share(len(source.samples))
+        note = f"split by content: about {TEST_SHARE:.0%} test, {_percent(share)} validation"
         alone = (f"it has a {there[0]} split only, which is divided",) if there else ()
-        parts = _by_content(source, source.samples, {"test": TEST_SHARE, "val": VAL_SHARE})
+        parts = _by_content(source, source.samples, {"test": TEST_SHARE, "val": share})
         return Splits(train=parts["train"], val=parts["val"], test=parts["test"], notes=(*alone, note))
     if not given["train"]:
         raise SourceError(f"{source.name} has val and test but no train; add one, or give no splits at all")
@@ -76,9 +79,25 @@ def split(source: Source) -> Splits:
     last: Split = "test" if given["test"] else "val"
     (train,), apart = _apart(source, given[last], given["train"])
     notes = ("its val is kept for the end, as the test split",) if last == "val" else ()
-    notes += (*apart, f"about {VAL_SHARE:.0%} of its train, chosen by content, selects the weights")
-    parts = _by_content(source, train, {"val": VAL_SHARE})
+    share = _val_share(len(train))
+    notes += (*apart, f"about {_percent(share)} of its train, chosen by content, selects the weights")
+    parts = _by_content(source, train, {"val": share})
     return Splits(train=parts["train"], val=parts["val"], test=given[last], notes=notes)
+
+
+def _val_share(pictures: int) -> float:
+    """VAL_SHARE, halved until it is no more than VAL_ENOUGH of so many pictures.
+
+    In halves, because one more picture would move others into another split wherever the share changes with the count.
+    """
+    share = VAL_SHARE
+    while share * pictures > VAL_ENOUGH:
+        share /= 2
+    return share
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g}%"
 
 
 def _apart(

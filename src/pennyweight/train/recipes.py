@@ -22,10 +22,11 @@ RECIPES: Mapping[str, Recipe] = {
         epochs=16,
         batch=128,
         optimizer="sgd",
-        lr=0.2,
+        lr=0.4,
         weight_decay=5e-4,
         schedule="one-cycle",
-        label_smoothing=0.1,
+        label_smoothing=0.05,
+        shift=0.0625,
         first_size=0.625,
     ),
     # The same for the dense convolutions of ResNet-9, after Jordan 2024 (airbench).

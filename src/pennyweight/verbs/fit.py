@@ -142,6 +142,7 @@ def fit(
         weights=weights,
         seed=seed,
         minutes=minutes,
+        speed=speed,
         ranks=ranks,
     )
     asked = plan.asked(

@@ -104,9 +104,11 @@ def make_plan(
     weights: str | os.PathLike[str] | None,
     seed: int,
     minutes: float | None = None,
+    speed: str | None = None,
     ranks: Ranks | None = None,
 ) -> Plan:
-    """Decide what `fit` was not told; it trains on so many `pictures`, in so many `minutes` on `ranks` if that is said.
+    """Decide what `fit` was not told; it trains on so many `pictures`, in so many `minutes` on `ranks` if that is said,
+    by the quickest way to step unless `speed` is "fixed".
 
     Raises InputError for what cannot be used.
     """
@@ -117,7 +119,7 @@ def make_plan(
     if model != AUTO:
         classes, channels = len(source.labels), source.channels
         zoo.sketch(model, num_classes=classes, in_channels=channels, stem=stem, config=config)
-    name, checkpoint, why = _network(source, model, pictures, input_size, weights, minutes, ranks)
+    name, checkpoint, why = _network(source, model, pictures, input_size, weights, minutes, speed, ranks)
     usual = zoo.form(name)
     preprocess = _preprocess(source, input_size, checkpoint)
     settled, recipe_name, reasons = _recipe(source, recipe, pictures, name, fresh=checkpoint is None)
@@ -185,6 +187,7 @@ def _network(
     size: int | None,
     weights: str | os.PathLike[str] | None,
     minutes: float | None,
+    speed: str | None,
     ranks: Ranks | None,
 ) -> tuple[str, zoo.Checkpoint | None, tuple[str, ...]]:
     """The network's name, its first weights, and why it was chosen if nobody said which."""
@@ -200,6 +203,7 @@ def _network(
             name, reason = widest(
                 minutes, pictures=pictures, size=size or source.size, channels=source.channels,
                 classes=len(source.labels), ranks=ranks or Ranks(),
+                precisions=("float32",) if speed == "fixed" else ("float32", "bfloat16"),
             )  # fmt: skip
             return name, None, (reason,)
         else:

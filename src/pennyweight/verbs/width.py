@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
 
@@ -10,7 +11,9 @@ import torch
 
 from pennyweight import zoo
 from pennyweight.core.heap import keeping_memory
-from pennyweight.train import RECIPES, Ranks, reproducible
+from pennyweight.train import RECIPES, Ranks, Recipe, reproducible
+from pennyweight.train.path import arithmetic
+from pennyweight.train.recipe import Precision
 
 __all__ = ["WIDTHS", "widest"]
 
@@ -23,15 +26,25 @@ BATCH = 64
 WARM_UP, TIMED = 2, 3
 
 
-def widest(minutes: float, *, pictures: int, size: int, channels: int, classes: int, ranks: Ranks) -> tuple[str, str]:
+def widest(
+    minutes: float,
+    *,
+    pictures: int,
+    size: int,
+    channels: int,
+    classes: int,
+    ranks: Ranks,
+    precisions: Sequence[Precision],
+) -> tuple[str, str]:
     """(a name of WIDTHS, why that one): what trains on so many `pictures` of `size` pixels for ENOUGH epochs.
 
-    The narrowest is timed here for some steps, and wider ones are taken to need time as they need MACs. Every rank
-    must call it, and gets the first one's answer.
+    The narrowest is timed here for some steps in the quickest of these `precisions`, and wider ones are taken to need
+    time as they need MACs. Every rank must call it, and gets the first one's answer.
     """
     recipe = replace(RECIPES["sprint"], epochs=ENOUGH)
     grown = fmean((recipe.side(size, epoch) / size) ** 2 for epoch in range(1, ENOUGH + 1))
-    picture_s = _picture_s(WIDTHS[0], size, channels, classes, ranks) / ranks.count
+    ways = [replace(recipe, precision=precision) for precision in precisions]
+    picture_s = min(_picture_s(WIDTHS[0], way, size, channels, classes, ranks) for way in ways) / ranks.count
     narrow = zoo.variant(WIDTHS[0]).macs
 
     def epochs(name: str) -> float:
@@ -45,8 +58,8 @@ def widest(minutes: float, *, pictures: int, size: int, channels: int, classes: 
 
 
 @keeping_memory()
-def _picture_s(name: str, size: int, channels: int, classes: int, ranks: Ranks) -> float:
-    """Seconds that one picture takes a step, forward and backward, in the layout and precision that are usual."""
+def _picture_s(name: str, recipe: Recipe, size: int, channels: int, classes: int, ranks: Ranks) -> float:
+    """Seconds that one picture takes a step, forward and backward, in the usual layout and the recipe's precision."""
     with reproducible(0):
         network = zoo.create(name, num_classes=classes, in_channels=channels, stem="cifar").to(ranks.device)
     network = network.to(memory_format=torch.channels_last)
@@ -54,7 +67,8 @@ def _picture_s(name: str, size: int, channels: int, classes: int, ranks: Ranks) 
     spent = []
     for _ in range(WARM_UP + TIMED):
         started = time.perf_counter()
-        loss = network(x).sum()
+        with arithmetic(recipe, ranks.device):
+            loss = network(x).sum()
         loss.backward()
         loss.item()  # an accelerator has finished by then
         spent.append(time.perf_counter() - started)

@@ -1,7 +1,8 @@
 """ResNet-9: nine layers for small images, because on a processor dense small networks learn more per second.
 
 After Page 2018, "How to train your ResNet" (DAWNBench): a convolution; three times a convolution and a max pool, the
-first and last followed by a residual block of two convolutions; a max pool and a linear layer.
+first and last followed by a residual block of two convolutions; a max pool and a linear layer. As in Jordan 2024
+(airbench) each pool comes before its norm and activation, which then see a quarter of the values.
 (B, in_channels, H, W) -> (B, num_classes); the trunk divides H and W by 8, and the stem for large images by 4 more.
 """
 
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from pennyweight.nn import ClassifierHead, ConvNormAct, Network, PooledStem, divisible
+from pennyweight.nn import ClassifierHead, Network, PooledStem, divisible
 from pennyweight.nn.residual import Residual, ResidualStyle, basic
 from pennyweight.zoo.variant import Variant
 
@@ -42,7 +43,7 @@ class ResNet9(Network):
         scale = 1 if small else 4
         for number, blocks in enumerate(config.residual_blocks, 1):
             c_out = divisible(config.channels * 2**number * config.width)
-            stage: list[nn.Module] = [ConvNormAct(c_in, c_out, 3, style=config), nn.MaxPool2d(2)]
+            stage = [config.conv(c_in, c_out, 3), nn.MaxPool2d(2), config.norm(c_out), config.act()]
             for _ in range(blocks):
                 layers, _ = basic(c_out, c_out, stride=1, config=config)
                 drop_path = config.drop_path * reached / last
