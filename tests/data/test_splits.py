@@ -10,6 +10,7 @@ import pytest
 from pennyweight import data
 from pennyweight.core.errors import SourceError
 from pennyweight.data import Sample, Source
+from pennyweight.data import splits as splits_module
 
 
 def sample(number: int, label: int = 0, split: data.Split | None = None, name: str | None = None) -> Sample:
@@ -84,6 +85,24 @@ def test_of_many_pictures_fewer_select_and_more_teach() -> None:
     now = where(after)
     moved = {(name, now[digest]) for digest, name in where(before).items() if now[digest] != name}
     assert moved == {("val", "train")}
+
+
+def test_given_test_leaves_more_of_many_to_teach(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(splits_module, "VAL_MOST", 100)
+    pictures = [sample(number, number % 2, "train") for number in range(2000)]
+    pictures += [sample(number, number % 2, "test") for number in range(9000, 9100)]
+    splits = data.split(source(pictures))
+    assert splits.counts["test"] == 100
+    assert splits.counts["val"] == pytest.approx(0.0375 * 2000, rel=0.3)  # halved twice
+    assert any("3.75% of its train" in note for note in splits.notes)
+
+
+def test_groups_count_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(splits_module, "VAL_MOST", 100)
+    pictures = [replace(s, group=f"patient {number % 41}") for number, s in enumerate(many(4000))]
+    splits = data.split(source(pictures))
+    assert "15% validation" in splits.notes[-1]
+    assert len({s.group for s in splits.val}) > 3
 
 
 def test_another_class_moves_no_picture() -> None:

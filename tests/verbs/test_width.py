@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from pennyweight import data
 from pennyweight.train import RECIPES, Ranks
 from pennyweight.train.recipe import Precision
-from pennyweight.verbs import width
+from pennyweight.verbs import plan, width
 from pennyweight.verbs.resume import chosen_before
 from pennyweight.verbs.width import ENOUGH, WIDTHS, widest
-from pennyweight.zoo import variant
+from pennyweight.zoo import create, variant
 
 MANY: dict[str, Any] = {"pictures": 40_000, "size": 32, "channels": 3, "classes": 10, "precisions": ("float32",)}
 
@@ -49,10 +51,51 @@ def test_widths_grow() -> None:
     assert macs == sorted(macs)
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_picture_is_timed_here(precision: Precision) -> None:
-    spent_s = width._picture_s(WIDTHS[0], replace(RECIPES["sprint"], precision=precision), 32, 3, 10, Ranks())
-    assert 1e-6 < spent_s < 1
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("float32", torch.float32), ("bfloat16", torch.bfloat16), ("float64", torch.float64)]
+)
+def test_a_picture_is_timed_here(precision: Precision, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    dtypes: list[torch.dtype] = []
+
+    def made(*asked: Any, **options: Any) -> torch.nn.Module:
+        network = create(*asked, **options)
+        network.register_forward_hook(lambda module, inputs, logits: dtypes.append(logits.dtype))
+        return network
+
+    monkeypatch.setattr(width.zoo, "create", made)
+    recipe = replace(RECIPES["sprint"], precision=precision)
+    assert 1e-6 < width._picture_s(WIDTHS[0], recipe, 32, 3, 10, Ranks()) < 1
+    assert dtypes == [dtype] * 5
+    dtypes.clear()
+    assert width._picture_s(WIDTHS[0], recipe, 32, 3, 10, Ranks(), 1e-9) > 1e-6
+    assert len(dtypes) == 2  # the best is out of reach
+
+
+@pytest.mark.parametrize(
+    ("speed", "recipe", "precisions"),
+    [
+        (None, None, ("float32", "bfloat16")),
+        ("auto", None, ("float32", "bfloat16")),
+        ("fixed", None, ("float32",)),
+        ("fixed", {"precision": "bfloat16"}, ("bfloat16",)),
+    ],
+)
+def test_a_fixed_precision_is_timed_alone(
+    speed: str | None, recipe: dict[str, Any] | None, precisions: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def noted(minutes: float, **options: Any) -> tuple[str, str]:
+        asked.append(options["precisions"])
+        return WIDTHS[1], "noted"
+
+    monkeypatch.setattr(plan, "widest", noted)
+    made = plan.make_plan(
+        data.open("digits"), "auto", pictures=40_000, recipe=recipe, input_size=None, stem=None, config={},
+        weights=None, seed=0, minutes=10, speed=speed,
+    )  # fmt: skip
+    assert made.model["name"] == WIDTHS[1]
+    assert asked == [precisions]
 
 
 def test_a_resume_goes_on_with_the_network_that_was_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,8 @@ __all__ = ["TEST_SHARE", "VAL_SHARE", "Splits", "split"]
 
 TEST_SHARE = 0.15
 VAL_SHARE = 0.15
-VAL_ENOUGH = 5_000
-"""Pictures that selection has use for: they tell half a percent apart. More of them teach more in training."""
+VAL_MOST = 5_000
+"""Pictures that select, at most; half as many tell a percent apart, and the others teach more in training."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,12 +61,13 @@ def split(source: Source) -> Splits:
     What a source gives is kept, but pictures of its training that are in a later split too, or share a group with one
     that is. A source with train and val only keeps its val for the end, as test, and selects on a part of train; one
     with a single split is divided as if it had none. Without splits, each picture goes by its own content: adding one
-    moves no other (but in a class so small that a split would have none), and equal pictures and groups stay together.
+    moves no other (but in a class so small that a split would have none, or where VAL_MOST is passed: then half of
+    validation goes to training), and equal pictures and groups stay together.
     """
     given = {name: tuple(s for s in source.samples if s.split == name) for name in SPLITS}
     there = [name for name in SPLITS if given[name]]
     if len(there) <= 1:
-        share = _val_share(len(source.samples))
+        share = _val_share(source.samples)
         note = f"split by content: about {TEST_SHARE:.0%} test, {_percent(share)} validation"
         alone = (f"it has a {there[0]} split only, which is divided",) if there else ()
         parts = _by_content(source, source.samples, {"test": TEST_SHARE, "val": share})
@@ -79,19 +80,19 @@ def split(source: Source) -> Splits:
     last: Split = "test" if given["test"] else "val"
     (train,), apart = _apart(source, given[last], given["train"])
     notes = ("its val is kept for the end, as the test split",) if last == "val" else ()
-    share = _val_share(len(train))
+    share = _val_share(train)
     notes += (*apart, f"about {_percent(share)} of its train, chosen by content, selects the weights")
     parts = _by_content(source, train, {"val": share})
     return Splits(train=parts["train"], val=parts["val"], test=given[last], notes=notes)
 
 
-def _val_share(pictures: int) -> float:
-    """VAL_SHARE, halved until it is no more than VAL_ENOUGH of so many pictures.
+def _val_share(samples: Sequence[Sample]) -> float:
+    """VAL_SHARE, halved until it is no more than VAL_MOST of these pictures, or groups where they stand in such.
 
     In halves, because one more picture would move others into another split wherever the share changes with the count.
     """
-    share = VAL_SHARE
-    while share * pictures > VAL_ENOUGH:
+    share, units = VAL_SHARE, len({sample.group or sample.digest for sample in samples})
+    while share * units > VAL_MOST:
         share /= 2
     return share
 

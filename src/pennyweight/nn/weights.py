@@ -57,5 +57,8 @@ def take_weights(model: nn.Module, state: Mapping[str, Tensor], *, name: str) ->
     odd = [key for key in own if key not in state or state[key].shape != own[key].shape]
     odd += [key for key in state if key not in own]
     if odd:
-        raise InputError(f"{name} holds another network's weights: {len(odd)} of {len(own)} differ, first '{odd[0]}'")
+        raise InputError(
+            f"{name} holds another network's weights, or those of an earlier form of it, which is to be trained anew: "
+            f"{len(odd)} of {len({*own, *state})} keys differ, first '{odd[0]}'"
+        )
     model.load_state_dict(dict(state))

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
+from pennyweight.nn.weights import take_weights
 from pennyweight.train.average import Average
 from pennyweight.train.epoch import Epoch, best_of
 from pennyweight.train.ranks import Ranks
@@ -97,7 +98,7 @@ class Progress:
         self.step, self.earlier = state["step"], state["earlier"]
         self.sums = Sums(**state["sums"])
         self.history[:] = [Epoch(**values) for values in state["history"]]
-        self.model.load_state_dict(state["model"])
+        take_weights(self.model, state["model"], name="the checkpoint")
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.last_epoch = state["schedule"]["last_epoch"]
         self.schedule._last_lr = [group["lr"] for group in self.optimizer.param_groups]

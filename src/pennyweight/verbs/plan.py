@@ -18,7 +18,7 @@ from pennyweight.core.errors import InputError, received
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.settings import override
 from pennyweight.train import Ranks, Recipe, reproducible
-from pennyweight.train.recipe import ONLY_IN_VIEWS
+from pennyweight.train.recipe import ONLY_IN_VIEWS, Precision
 from pennyweight.train.recipes import MANY, named, suitable
 from pennyweight.verbs.width import widest
 
@@ -108,18 +108,19 @@ def make_plan(
     ranks: Ranks | None = None,
 ) -> Plan:
     """Decide what `fit` was not told; it trains on so many `pictures`, in so many `minutes` on `ranks` if that is said,
-    by the quickest way to step unless `speed` is "fixed".
+    by the quickest way to step unless `speed` is "fixed", which keeps the recipe's.
 
     Raises InputError for what cannot be used.
     """
     if not 0 <= seed < 2**63:
         raise InputError(f"seed must be at least 0 and below 2^63, not {seed}")
     # What cannot be used is said before anything is fetched.
-    _recipe(source, recipe, pictures, model, fresh=weights is None)
+    asked = _recipe(source, recipe, pictures, model, fresh=weights is None)[0]
+    precisions: tuple[Precision, ...] = (asked.precision,) if speed == "fixed" else ("float32", "bfloat16")
     if model != AUTO:
         classes, channels = len(source.labels), source.channels
         zoo.sketch(model, num_classes=classes, in_channels=channels, stem=stem, config=config)
-    name, checkpoint, why = _network(source, model, pictures, input_size, weights, minutes, speed, ranks)
+    name, checkpoint, why = _network(source, model, pictures, input_size, weights, minutes, precisions, ranks)
     usual = zoo.form(name)
     preprocess = _preprocess(source, input_size, checkpoint)
     settled, recipe_name, reasons = _recipe(source, recipe, pictures, name, fresh=checkpoint is None)
@@ -187,7 +188,7 @@ def _network(
     size: int | None,
     weights: str | os.PathLike[str] | None,
     minutes: float | None,
-    speed: str | None,
+    precisions: Sequence[Precision],
     ranks: Ranks | None,
 ) -> tuple[str, zoo.Checkpoint | None, tuple[str, ...]]:
     """The network's name, its first weights, and why it was chosen if nobody said which."""
@@ -203,7 +204,7 @@ def _network(
             name, reason = widest(
                 minutes, pictures=pictures, size=size or source.size, channels=source.channels,
                 classes=len(source.labels), ranks=ranks or Ranks(),
-                precisions=("float32",) if speed == "fixed" else ("float32", "bfloat16"),
+                precisions=precisions,
             )  # fmt: skip
             return name, None, (reason,)
         else:
