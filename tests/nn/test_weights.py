@@ -81,7 +81,7 @@ def test_a_truncated_file_is_an_error(tmp_path: Path) -> None:
     [
         (lambda: network(8).state_dict(), "'0.0.weight'"),
         (dict, "'0.0.weight'"),
-        (lambda: {**network().state_dict(), "more": torch.zeros(1)}, "1 of 12 differ, first 'more'"),
+        (lambda: {**network().state_dict(), "more": torch.zeros(1)}, "1 of 13 keys differ, first 'more'"),
     ],
 )
 def test_another_networks_weights_are_refused_and_change_nothing(state: Callable[[], dict], said: str) -> None:
