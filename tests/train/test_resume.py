@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pennyweight.core.errors import RunError
+from pennyweight.core.errors import InputError, RunError
 from pennyweight.core.stopping import Stop
 from pennyweight.train import Checkpoints, Epoch, Keeper
 from pennyweight.train import checkpoint as room
@@ -30,7 +30,11 @@ EVERYTHING = {
     "accumulate": 2,
     "warmup_epochs": 1.0,
 }
-OPTIMIZERS = ({"optimizer": "adamw", "lr": 0.01}, {"optimizer": "sgd", "lr": 0.1, "schedule": "one-cycle"})
+OPTIMIZERS = (
+    {"optimizer": "adamw", "lr": 0.01},
+    {"optimizer": "sgd", "lr": 0.1, "schedule": "one-cycle"},
+    {"optimizer": "muon", "lr": 0.1},
+)
 
 
 class Outcome:
@@ -111,6 +115,23 @@ def test_stopped_at_any_step_it_ends_with_the_same_bits(
     with pytest.raises(KeyboardInterrupt):
         outcome(stopping_at(Checkpoints(tmp_path / "kept"), step), parts, **recipe)
     assert outcome(Keeper(Checkpoints(tmp_path / "kept")), parts, **recipe) == whole
+
+
+def test_a_state_of_another_network_is_refused_before_anything_changes(
+    outcome: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    checkpoints = Checkpoints(tmp_path / "kept")
+    with pytest.raises(KeyboardInterrupt):
+        outcome(stopping_at(checkpoints, 3), **EVERYTHING)
+    kept = checkpoints.latest()
+    assert kept is not None
+    name = next(iter(kept["model"]))
+    kept["model"][f"{name}-of-before"] = kept["model"].pop(name)
+    checkpoints.save(kept)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "kept").iterdir()}
+    with pytest.raises(InputError, match=f"an earlier form of it, .* first '{name}'"):
+        outcome(Keeper(Checkpoints(tmp_path / "kept")), **EVERYTHING)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "kept").iterdir()} == before
 
 
 def test_that_comparison_sees_a_lost_random_state(

@@ -163,7 +163,10 @@ def digest_of(model: Network) -> str:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_state_keys_and_shapes_are_those_of_kept_weights(name: str) -> None:
-    """A changed key would orphan every file of weights: state_keys.json gets rows for new networks, and no others."""
+    """A changed key would orphan every file of weights: state_keys.json gets rows for new networks, and no others.
+
+    But where a network comes to compute something else its keys must change too, so that weights of before are refused.
+    """
     assert digest_of(weightless(name)) == json.loads(STATE_KEYS.read_text(encoding="utf-8"))[name]
 
 

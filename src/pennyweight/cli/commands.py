@@ -92,7 +92,9 @@ def fit(
     ] = None,
     recipe: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="steady, quick, sprint, probe, gentle, classic-cifar, classic-transfer."),
+        typer.Option(
+            metavar="NAME", help="steady, quick, sprint, careful, probe, gentle, classic-cifar, classic-transfer."
+        ),
     ] = None,
     mode: Annotated[
         Literal["auto", "scratch", "head", "finetune"] | None,

@@ -65,18 +65,22 @@ def orthogonal(matrix: Tensor) -> Tensor:
     A round is a polynomial of x @ x.T before x. Those of all rounds are multiplied first, as matrices of the shorter
     side: half of the work for kernels of 3×3 where channels stay, 0.6 of it where they double.
     """
-    first, third, fifth = COEFFICIENTS
     tall = matrix.shape[0] > matrix.shape[1]
     x: Tensor = matrix.T if tall else matrix
     x = x / (x.norm() + 1e-7)
     square = x @ x.T
-    product: Tensor | None = None
-    for number in range(ROUNDS):
-        factor = third * square + fifth * square @ square
-        factor.diagonal().add_(first)
-        product = factor if product is None else factor @ product
-        if number < ROUNDS - 1:
-            square = factor @ square @ factor
-    assert product is not None
+    product = factor = _factor(square)
+    for _ in range(ROUNDS - 1):
+        square = factor @ square @ factor
+        factor = _factor(square)
+        product = factor @ product
     x = product @ x
     return x.T if tall else x
+
+
+def _factor(square: Tensor) -> Tensor:
+    """What a round multiplies x by, where `square` is x @ x.T. (M, M) -> same."""
+    first, third, fifth = COEFFICIENTS
+    factor = third * square + fifth * square @ square
+    factor.diagonal().add_(first)
+    return factor

@@ -56,7 +56,7 @@ class Recipe:
     optimizer: Optimizer = "adamw"
     """adamw, adam (its decay in the gradient), sgd with Nesterov momentum, or muon for dense convolutions."""
     lr: float = 6e-3
-    """The highest rate; about 0.1 suits muon and sgd, of which one-cycle takes up to 0.4."""
+    """The highest rate; about 0.1 suits muon and sgd, the latter with one-cycle up to 0.4."""
     momentum: float = 0.9
     """Of sgd; about 0.6 suits muon."""
     weight_decay: float = 0.05

@@ -115,15 +115,17 @@ def make_plan(
     if not 0 <= seed < 2**63:
         raise InputError(f"seed must be at least 0 and below 2^63, not {seed}")
     # What cannot be used is said before anything is fetched.
-    asked = _recipe(source, recipe, pictures, model, fresh=weights is None)[0]
-    precisions: tuple[Precision, ...] = (asked.precision,) if speed == "fixed" else ("float32", "bfloat16")
+    normed = True  # as what auto takes is
     if model != AUTO:
         classes, channels = len(source.labels), source.channels
-        zoo.sketch(model, num_classes=classes, in_channels=channels, stem=stem, config=config)
+        layers = zoo.sketch(model, num_classes=classes, in_channels=channels, stem=stem, config=config).modules()
+        normed = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in layers)
+    asked = _recipe(source, recipe, pictures, model, fresh=weights is None, normed=normed)[0]
+    precisions: tuple[Precision, ...] = (asked.precision,) if speed == "fixed" else ("float32", "bfloat16")
     name, checkpoint, why = _network(source, model, pictures, input_size, weights, minutes, precisions, ranks)
     usual = zoo.form(name)
     preprocess = _preprocess(source, input_size, checkpoint)
-    settled, recipe_name, reasons = _recipe(source, recipe, pictures, name, fresh=checkpoint is None)
+    settled, recipe_name, reasons = _recipe(source, recipe, pictures, name, fresh=checkpoint is None, normed=normed)
     said = {} if checkpoint is None else zoo.fields_of(checkpoint, name)
     if checkpoint is not None:
         why += _unsaid(checkpoint, source)
@@ -216,7 +218,13 @@ def _network(
 
 
 def _recipe(
-    source: data.Source, recipe: Recipe | Mapping[str, Any] | str | None, pictures: int, network: str, *, fresh: bool
+    source: data.Source,
+    recipe: Recipe | Mapping[str, Any] | str | None,
+    pictures: int,
+    network: str,
+    *,
+    fresh: bool,
+    normed: bool,
 ) -> tuple[Recipe, str | None, tuple[str, ...]]:
     """The resolved recipe, the name of the one that it came of, and why that one if nobody said which."""
     if isinstance(recipe, Recipe):
@@ -234,7 +242,7 @@ def _recipe(
         if mode == AUTO:
             mode, reason = _mode(fresh)
             why = (f"mode {mode}: {reason}",)
-        name = suitable(mode, pictures, network)
+        name = suitable(mode, pictures, network, normed=normed)
     base = named(name)
     if fresh and changes.get("mode", base.mode) != "scratch":
         why += ("the frozen layers are not trained: nothing said which weights to start from (--weights)",)
