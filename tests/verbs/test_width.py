@@ -8,30 +8,39 @@ import pytest
 import torch
 
 from pennyweight import data
-from pennyweight.train import RECIPES, Ranks
-from pennyweight.train.recipe import Precision
+from pennyweight.train import RECIPES, Ranks, Recipe
+from pennyweight.train.recipe import Layout, Precision
 from pennyweight.verbs import plan, width
 from pennyweight.verbs.resume import chosen_before
 from pennyweight.verbs.width import ENOUGH, WIDTHS, widest
 from pennyweight.zoo import create, variant
 
-MANY: dict[str, Any] = {"pictures": 40_000, "size": 32, "channels": 3, "classes": 10, "precisions": ("float32",)}
+MANY: dict[str, Any] = {
+    "pictures": 40_000,
+    "size": 32,
+    "channels": 3,
+    "classes": 10,
+    "ways": (("channels_last", "float32"),),
+}
 
 
 @pytest.mark.parametrize(
     ("picture_s", "minutes", "name"),
     [
         (1 / 300, 10, WIDTHS[0]),  # too slow for any: the narrowest
-        (1 / 700, 10, WIDTHS[0]),
-        (1 / 1100, 10, WIDTHS[1]),
-        (1 / 1100, 20, WIDTHS[2]),
+        (1 / 1000, 10, WIDTHS[0]),
+        (1 / 1700, 10, WIDTHS[1]),
+        (1 / 1700, 20, WIDTHS[2]),
         (1 / 100_000, 10, WIDTHS[3]),
     ],
 )
 def test_the_widest_that_has_enough_epochs(
     picture_s: float, minutes: float, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(width, "_picture_s", lambda *asked: picture_s)
+    def as_macs_are(name: str, *asked: Any) -> float:
+        return picture_s * variant(name).macs / variant(WIDTHS[0]).macs
+
+    monkeypatch.setattr(width, "_picture_s", as_macs_are)
     found, why = widest(minutes, **MANY, ranks=Ranks())
     assert found == name
     assert f"{minutes} minutes" in why
@@ -39,11 +48,21 @@ def test_the_widest_that_has_enough_epochs(
     assert epochs >= ENOUGH or name == WIDTHS[0]
 
 
-def test_the_quicker_precision_decides(monkeypatch: pytest.MonkeyPatch) -> None:
-    seconds = {"float32": 1 / 700, "bfloat16": 1 / 1100}
-    monkeypatch.setattr(width, "_picture_s", lambda name, recipe, *asked: seconds[recipe.precision])
-    assert widest(10, **MANY, ranks=Ranks())[0] == WIDTHS[0]
-    assert widest(10, **MANY | {"precisions": ("float32", "bfloat16")}, ranks=Ranks())[0] == WIDTHS[1]
+def test_the_quicker_way_decides_and_wider_ones_are_timed_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = {"float32": 1 / 700, "bfloat16": 1 / 2000}
+    asked: list[tuple[str, str]] = []
+
+    def timed(name: str, recipe: Recipe, *others: Any) -> float:
+        asked.append((name, recipe.precision))
+        return seconds[recipe.precision] * (1.5 if name == WIDTHS[1] else 50.0 if name != WIDTHS[0] else 1.0)
+
+    monkeypatch.setattr(width, "_picture_s", timed)
+    ways = (("channels_last", "float32"), ("channels_last", "bfloat16"))
+    assert widest(10, **MANY | {"ways": ways[:1]}, ranks=Ranks())[0] == WIDTHS[0]
+    asked.clear()
+    assert widest(10, **MANY | {"ways": ways}, ranks=Ranks())[0] == WIDTHS[1]
+    quick = "bfloat16"
+    assert asked == [(WIDTHS[0], "float32"), (WIDTHS[0], quick), (WIDTHS[1], quick), (WIDTHS[2], quick)]
 
 
 def test_widths_grow() -> None:
@@ -54,39 +73,47 @@ def test_widths_grow() -> None:
 @pytest.mark.parametrize(
     ("precision", "dtype"), [("float32", torch.float32), ("bfloat16", torch.bfloat16), ("float64", torch.float64)]
 )
-def test_a_picture_is_timed_here(precision: Precision, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("layout", ["channels_last", "channels_first"])
+def test_a_picture_is_timed_here(
+    layout: Layout, precision: Precision, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dtypes: list[torch.dtype] = []
+    lasts: list[bool] = []
 
     def made(*asked: Any, **options: Any) -> torch.nn.Module:
         network = create(*asked, **options)
         network.register_forward_hook(lambda module, inputs, logits: dtypes.append(logits.dtype))
+        network.stem.register_forward_pre_hook(
+            lambda module, inputs: lasts.append(inputs[0].is_contiguous(memory_format=torch.channels_last))
+        )
         return network
 
     monkeypatch.setattr(width.zoo, "create", made)
-    recipe = replace(RECIPES["sprint"], precision=precision)
+    recipe = replace(RECIPES["sprint"], precision=precision, layout=layout)
     assert 1e-6 < width._picture_s(WIDTHS[0], recipe, 32, 3, 10, Ranks()) < 1
     assert dtypes == [dtype] * 5
+    assert lasts == [layout == "channels_last"] * 5
     dtypes.clear()
     assert width._picture_s(WIDTHS[0], recipe, 32, 3, 10, Ranks(), 1e-9) > 1e-6
     assert len(dtypes) == 2  # the best is out of reach
 
 
 @pytest.mark.parametrize(
-    ("speed", "recipe", "precisions"),
+    ("speed", "recipe", "ways"),
     [
-        (None, None, ("float32", "bfloat16")),
-        ("auto", None, ("float32", "bfloat16")),
-        ("fixed", None, ("float32",)),
-        ("fixed", {"precision": "bfloat16"}, ("bfloat16",)),
+        (None, None, ["channels_last float32", "channels_last bfloat16"]),
+        ("auto", None, ["channels_last float32", "channels_last bfloat16"]),
+        ("fixed", None, ["channels_last float32"]),
+        ("fixed", {"precision": "bfloat16", "layout": "channels_first"}, ["channels_first bfloat16"]),
     ],
 )
-def test_a_fixed_precision_is_timed_alone(
-    speed: str | None, recipe: dict[str, Any] | None, precisions: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+def test_a_fixed_way_is_timed_alone(
+    speed: str | None, recipe: dict[str, Any] | None, ways: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[Any] = []
+    asked: list[str] = []
 
     def noted(minutes: float, **options: Any) -> tuple[str, str]:
-        asked.append(options["precisions"])
+        asked.extend(" ".join(way) for way in options["ways"])
         return WIDTHS[1], "noted"
 
     monkeypatch.setattr(plan, "widest", noted)
@@ -95,7 +122,7 @@ def test_a_fixed_precision_is_timed_alone(
         weights=None, seed=0, minutes=10, speed=speed,
     )  # fmt: skip
     assert made.model["name"] == WIDTHS[1]
-    assert asked == [precisions]
+    assert asked == ways
 
 
 @pytest.mark.parametrize(

@@ -81,11 +81,11 @@ def named(name: str) -> Recipe:
     return RECIPES[name]
 
 
-def suitable(mode: str, pictures: int, network: str, *, normed: bool = True) -> str:
-    """The name of the recipe for a mode, so many training pictures and a network; `normed` says it has batch norms."""
+def suitable(mode: str, pictures: int, network: str, *, batch_norm: bool = True) -> str:
+    """The name of the recipe for a mode, so many training pictures and a network, with `batch_norm` or without."""
     if mode in ("head", "finetune"):
         return {"head": "probe", "finetune": "gentle"}[mode]
-    if not normed:
+    if not batch_norm:
         return "careful"
     if pictures < MANY:
         return "steady"

@@ -18,7 +18,7 @@ from pennyweight.core.errors import InputError, received
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.settings import override
 from pennyweight.train import Ranks, Recipe, reproducible
-from pennyweight.train.recipe import ONLY_IN_VIEWS, Precision
+from pennyweight.train.recipe import ONLY_IN_VIEWS, Layout, Precision
 from pennyweight.train.recipes import MANY, named, suitable
 from pennyweight.verbs.width import widest
 
@@ -115,30 +115,36 @@ def make_plan(
     if not 0 <= seed < 2**63:
         raise InputError(f"seed must be at least 0 and below 2^63, not {seed}")
     # What cannot be used is said before anything is fetched.
-    normed = True  # as what auto takes is
+    classes, channels = len(source.labels), source.channels
     if model != AUTO:
-        classes, channels = len(source.labels), source.channels
-        layers = zoo.sketch(model, num_classes=classes, in_channels=channels, stem=stem, config=config).modules()
-        normed = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in layers)
-    asked = _recipe(source, recipe, pictures, model, fresh=weights is None, normed=normed)[0]
-    precisions: tuple[Precision, ...] = (asked.precision,) if speed == "fixed" else ("float32", "bfloat16")
-    name, checkpoint, why = _network(source, model, pictures, input_size, weights, minutes, precisions, ranks)
+        zoo.sketch(model, num_classes=classes, in_channels=channels, stem=stem, config=config)
+    asked = _recipe(source, recipe, pictures, model, fresh=weights is None)[0]
+    ways: list[tuple[Layout, Precision]] = [("channels_last", "float32"), ("channels_last", "bfloat16")]
+    if speed == "fixed":
+        ways = [(asked.layout, asked.precision)]
+    name, checkpoint, why = _network(source, model, pictures, input_size, weights, minutes, ways, ranks)
     usual = zoo.form(name)
     preprocess = _preprocess(source, input_size, checkpoint)
-    settled, recipe_name, reasons = _recipe(source, recipe, pictures, name, fresh=checkpoint is None, normed=normed)
     said = {} if checkpoint is None else zoo.fields_of(checkpoint, name)
     if checkpoint is not None:
         why += _unsaid(checkpoint, source)
     sized = zoo.settle(name, {}, size=preprocess.size)  # a ViT's positions are fitted to --input
     small = "cifar" if preprocess.size < SMALL_INPUT and ":" not in name else usual.stem
-    depth = _depth(name, settled)
+
+    def settled_with(depth: Mapping[str, Any]) -> dict[str, Any]:
+        return zoo.settle(name, {**said, **sized, **depth, **config}, size=preprocess.size)
+
     resolved = {
         "name": name,
-        "num_classes": len(source.labels),
-        "in_channels": source.channels,
+        "num_classes": classes,
+        "in_channels": channels,
         "stem": stem or (small if checkpoint is None else checkpoint.stem or usual.stem),
-        "config": zoo.settle(name, {**said, **sized, **depth, **config}, size=preprocess.size),
+        "config": settled_with({}),
     }
+    settled, recipe_name, reasons = _recipe(
+        source, recipe, pictures, name, fresh=checkpoint is None, batch_norm=_has_batch_norm(resolved)
+    )
+    resolved["config"] = settled_with(_depth(name, settled))
     if recipe_name is not None and not _grows(resolved, settled.side(preprocess.size, 1)):
         settled = replace(settled, first_size=1.0)
     return Plan(
@@ -173,6 +179,10 @@ def _grows(model: Mapping[str, Any], side: int) -> bool:
     return "size" not in model["config"] and getattr(zoo.sketch(**model), "smallest_input", math.inf) <= side
 
 
+def _has_batch_norm(model: Mapping[str, Any]) -> bool:
+    return any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in zoo.sketch(**model).modules())
+
+
 def _unsaid(checkpoint: zoo.Checkpoint, source: data.Source) -> tuple[str, ...]:
     """What weights leave open, and what was taken for it."""
     labels, lines = checkpoint.labels, []
@@ -190,7 +200,7 @@ def _network(
     size: int | None,
     weights: str | os.PathLike[str] | None,
     minutes: float | None,
-    precisions: Sequence[Precision],
+    ways: Sequence[tuple[Layout, Precision]],
     ranks: Ranks | None,
 ) -> tuple[str, zoo.Checkpoint | None, tuple[str, ...]]:
     """The network's name, its first weights, and why it was chosen if nobody said which."""
@@ -205,8 +215,7 @@ def _network(
         elif minutes is not None:
             name, reason = widest(
                 minutes, pictures=pictures, size=size or source.size, channels=source.channels,
-                classes=len(source.labels), ranks=ranks or Ranks(),
-                precisions=precisions,
+                classes=len(source.labels), ranks=ranks or Ranks(), ways=ways,
             )  # fmt: skip
             return name, None, (reason,)
         else:
@@ -224,7 +233,7 @@ def _recipe(
     network: str,
     *,
     fresh: bool,
-    normed: bool,
+    batch_norm: bool = True,
 ) -> tuple[Recipe, str | None, tuple[str, ...]]:
     """The resolved recipe, the name of the one that it came of, and why that one if nobody said which."""
     if isinstance(recipe, Recipe):
@@ -242,7 +251,7 @@ def _recipe(
         if mode == AUTO:
             mode, reason = _mode(fresh)
             why = (f"mode {mode}: {reason}",)
-        name = suitable(mode, pictures, network, normed=normed)
+        name = suitable(mode, pictures, network, batch_norm=batch_norm)
     base = named(name)
     if fresh and changes.get("mode", base.mode) != "scratch":
         why += ("the frozen layers are not trained: nothing said which weights to start from (--weights)",)

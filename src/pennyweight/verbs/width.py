@@ -14,13 +14,13 @@ from pennyweight import zoo
 from pennyweight.core.heap import keeping_memory
 from pennyweight.train import RECIPES, Ranks, Recipe, reproducible
 from pennyweight.train.path import arithmetic, put_in_layout
-from pennyweight.train.recipe import Precision
+from pennyweight.train.recipe import Layout, Precision
 from pennyweight.train.speed import HOPELESS
 
 __all__ = ["WIDTHS", "widest"]
 
 WIDTHS = ("resnet_9_x0_25", "resnet_9_x0_375", "resnet_9_x0_5", "resnet_9")
-ENOUGH = 8
+ENOUGH = 10
 """Epochs: in fewer, a wider network has learnt less in equal time."""
 SHARE = 0.85
 """Of the time, what training has of it: the rest goes to reading, measuring, validation and the test split."""
@@ -36,30 +36,34 @@ def widest(
     channels: int,
     classes: int,
     ranks: Ranks,
-    precisions: Sequence[Precision],
+    ways: Sequence[tuple[Layout, Precision]],
 ) -> tuple[str, str]:
     """(a name of WIDTHS, why that one): what trains on so many `pictures` of `size` pixels for ENOUGH epochs.
 
-    The narrowest is timed here for some steps in the quickest of these `precisions`, and wider ones are taken to need
-    time as they need MACs. Every rank must call it, and gets the first one's answer.
+    The narrowest is timed here for some steps in each of these `ways`, and wider ones, until one has too few epochs, in
+    the quickest. Every rank must call it, and gets the first one's answer.
     """
     recipe = replace(RECIPES["sprint"], epochs=ENOUGH)
     grown = fmean((recipe.side(size, epoch) / size) ** 2 for epoch in range(1, ENOUGH + 1))
-    picture_s = math.inf
-    for precision in precisions:
-        way = replace(recipe, precision=precision)
-        picture_s = min(picture_s, _picture_s(WIDTHS[0], way, size, channels, classes, ranks, picture_s))
-    picture_s /= ranks.count
-    narrow = zoo.variant(WIDTHS[0]).macs
+    limit_s = SHARE * minutes * 60 * ranks.count / (ENOUGH * pictures * grown)  # that a picture may take
 
-    def epochs(name: str) -> float:
-        epoch_s = pictures * grown * picture_s * zoo.variant(name).macs / narrow
-        return float(SHARE * minutes * 60 / epoch_s)
+    def timed(name: str, way: tuple[Layout, Precision], best_s: float) -> float:
+        layout, precision = way
+        return _picture_s(
+            name, replace(recipe, layout=layout, precision=precision), size, channels, classes, ranks, best_s
+        )
 
-    name = next((name for name in reversed(WIDTHS) if epochs(name) >= ENOUGH), WIDTHS[0])
-    why = f"network {name}: about {epochs(name):.0f} epochs of many small pictures fit {minutes:g} minutes here"
-    found: tuple[str, str] = ranks.gather((name, why))[0]
-    return found
+    name, picture_s, quickest = WIDTHS[0], math.inf, ways[0]
+    for way in ways:
+        picture_s, quickest = min((picture_s, quickest), (timed(name, way, picture_s), way))
+    picture_s, quickest = ranks.gather((picture_s, quickest))[0]
+    for wider in WIDTHS[1:]:
+        wider_s = ranks.gather(timed(wider, quickest, limit_s))[0]
+        if wider_s > limit_s:
+            break
+        name, picture_s = wider, wider_s
+    epochs = ENOUGH * limit_s / picture_s
+    return name, f"network {name}: about {epochs:.0f} epochs of many small pictures fit {minutes:g} minutes here"
 
 
 @keeping_memory()
@@ -75,7 +79,8 @@ def _picture_s(
     put_in_layout(network, recipe)
     dtype = next(network.parameters()).dtype
     x = torch.zeros(BATCH, channels, size, size, device=ranks.device, dtype=dtype)
-    x = x.to(memory_format=torch.channels_last)
+    if recipe.layout == "channels_last":
+        x = x.to(memory_format=torch.channels_last)
     spent = []
     for _ in range(WARM_UP + TIMED):
         started = time.perf_counter()
