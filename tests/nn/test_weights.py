@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -92,6 +93,23 @@ def test_another_networks_weights_are_refused_and_change_nothing(state: Callable
     assert "its file holds another network's weights" in str(caught.value)
     assert said in str(caught.value)
     assert all(torch.equal(before[key], value) for key, value in one.state_dict().items())
+
+
+class Versioned(nn.Linear):
+    """As torchvision's MNASNet: what it loads has to say which version of the module it is of."""
+
+    _version = 2
+
+    def _load_from_state_dict(self, state: Any, prefix: str, local_metadata: Any, *others: Any) -> None:
+        if local_metadata.get("version") != self._version:
+            raise ValueError(f"version should be {self._version}, not {local_metadata.get('version')}")
+        super()._load_from_state_dict(state, prefix, local_metadata, *others)
+
+
+def test_modules_that_ask_for_their_version_take_weights() -> None:
+    one, other = Versioned(3, 2), Versioned(3, 2)
+    take_weights(other, dict(one.state_dict()), name="a file")
+    assert torch.equal(one.weight, other.weight)
 
 
 def test_equal_weights_give_equal_files(tmp_path: Path) -> None:

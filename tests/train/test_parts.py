@@ -116,9 +116,9 @@ def test_recipes_by_name() -> None:
     with pytest.raises(InputError, match="did you mean 'classic-cifar'"):
         named("classic-cifer")
     for mode, pictures in (("scratch", 100), ("scratch", 50_000), ("head", 100), ("finetune", 100)):
-        assert RECIPES[suitable(mode, pictures, "mobilenet_v2")].mode == mode
-    assert suitable("scratch", 50_000, "resnet_9_x0_25") == "sprint"
-    assert {suitable("scratch", pictures, "vgg11", batch_norm=False) for pictures in (100, 50_000)} == {"careful"}
+        assert RECIPES[suitable(mode, pictures, "mobilenet_v2")[0]].mode == mode
+    assert suitable("scratch", 50_000, "resnet_9_x0_25")[0] == "sprint"
+    assert {suitable("scratch", pictures, "vgg11", batch_norm=False)[0] for pictures in (100, 50_000)} == {"careful"}
 
 
 def test_adam_keeps_its_decay_out_of_norms() -> None:

@@ -16,10 +16,11 @@ import pytest
 import torch
 
 import pennyweight as pw
-from pennyweight import data
+from pennyweight import data, zoo
 from pennyweight.core.errors import InputError, PennyweightError, RunError
 from pennyweight.core.files import write_json
-from pennyweight.nn.weights import read_weights
+from pennyweight.core.preprocess import Preprocess
+from pennyweight.nn.weights import read_weights, save_weights
 from pennyweight.report.progress import Phase, TrainingProgress
 from pennyweight.train import Ranks, Recipe
 from pennyweight.train.deadline import Deadline
@@ -155,6 +156,37 @@ def test_the_time_is_shared_with_the_features(shapes: Path, monkeypatch: pytest.
         note=lambda line: None,
     )  # fmt: skip
     assert settled.recipe.epochs == int((95_095 - 100 - 500) / 200)
+
+
+@pytest.mark.parametrize(
+    ("model", "recipe"), [("vgg11", "careful"), ("vgg11_bn", "quick"), ("vit_ti_16", "careful"), ("resnet_9", "sprint")]
+)
+def test_networks_without_batch_norm_are_trained_with_care(model: str, recipe: str) -> None:
+    made = make_plan(
+        data.open("digits"), model, pictures=40_000, recipe=None, input_size=32, stem=None, config={}, weights=None,
+        seed=0,
+    )  # fmt: skip
+    assert made.recipe_name == recipe
+    assert any(line.startswith(f"recipe {recipe}: ") for line in made.why)
+
+
+@pytest.mark.parametrize(("batch_norm", "recipe"), [(False, "careful"), (True, "quick")])
+@pytest.mark.parametrize("model", ["auto", "vgg11"])
+def test_the_network_that_weights_name_says_which_recipe(
+    model: str, batch_norm: bool, recipe: str, tmp_path: Path
+) -> None:
+    config = {"batch_norm": batch_norm, "blocks": [1] * 5, "channels": [8] * 5}
+    resolved = {"name": "vgg11", "num_classes": 10, "in_channels": 1, "stem": "cifar", "config": config}
+    said = zoo.describe(
+        model=resolved, preprocess=Preprocess.for_input(32, channels=1), labels=[str(n) for n in range(10)], data={}
+    )
+    save_weights(tmp_path / "w.safetensors", zoo.build(**resolved), said)
+    made = make_plan(
+        data.open("digits"), model, pictures=40_000, recipe={"mode": "scratch"}, input_size=None, stem=None, config={},
+        weights=tmp_path / "w.safetensors", seed=0,
+    )  # fmt: skip
+    assert made.model["name"] == "vgg11"
+    assert made.recipe_name == recipe
 
 
 def test_depth_is_stochastic_where_the_network_has_it(fit_small: Fit, shapes: Path, tmp_path: Path) -> None:

@@ -125,17 +125,6 @@ def test_a_fixed_way_is_timed_alone(
     assert asked == ways
 
 
-@pytest.mark.parametrize(
-    ("model", "recipe"), [("vgg11", "careful"), ("vgg11_bn", "quick"), ("vit_ti_16", "careful"), ("resnet_9", "sprint")]
-)
-def test_networks_without_batch_norm_are_trained_with_care(model: str, recipe: str) -> None:
-    made = plan.make_plan(
-        data.open("digits"), model, pictures=40_000, recipe=None, input_size=32, stem=None, config={}, weights=None,
-        seed=0,
-    )  # fmt: skip
-    assert made.recipe_name == recipe
-
-
 def test_a_resume_goes_on_with_the_network_that_was_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number, name in enumerate((WIDTHS[1], WIDTHS[0])):
         folder = tmp_path / "runs" / f"digits-{name}-1"

@@ -62,8 +62,8 @@ def test_missing_and_odd_keys_are_counted() -> None:
     with pytest.raises(InputError) as missing:
         translate(network, state, name="w.pth")
     assert str(missing.value) == (
-        f"w.pth holds another network's weights: in the layout of pennyweight, 1 of {total} keys are missing "
-        f"and 0 of {total - 1} are odd, first missing 'head.linear.bias'"
+        f"w.pth holds another network's weights, or those of an earlier form of this one: in the layout of "
+        f"pennyweight, 1 of {total} keys are missing and 0 of {total - 1} are odd, first missing 'head.linear.bias'"
     )
     state["head.linear.bias"] = state["extra"] = torch.zeros(1000)
     with pytest.raises(InputError, match=rf"0 of {total} keys are missing and 1 of {total + 1} are odd, first odd 'ex"):

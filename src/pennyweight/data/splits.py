@@ -15,7 +15,7 @@ __all__ = ["TEST_SHARE", "VAL_SHARE", "Splits", "split"]
 TEST_SHARE = 0.15
 VAL_SHARE = 0.15
 VAL_MOST = 5_000
-"""Pictures that select, at most; half as many tell a percent apart, and the others teach more in training."""
+"""Pictures, or groups, that select: about so many at most. The others teach more in training."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ def _val_share(samples: Sequence[Sample]) -> float:
 
     In halves, because one more picture would move others into another split wherever the share changes with the count.
     """
-    share, units = VAL_SHARE, len({sample.group or sample.digest for sample in samples})
+    share, units = VAL_SHARE, len({sample.digest if sample.group is None else sample.group for sample in samples})
     while share * units > VAL_MOST:
         share /= 2
     return share

@@ -58,7 +58,8 @@ def take_weights(model: nn.Module, state: Mapping[str, Tensor], *, name: str) ->
     odd += [key for key in state if key not in own]
     if odd:
         raise InputError(
-            f"{name} holds another network's weights, or those of an earlier form of it, which is to be trained anew: "
-            f"{len(odd)} of {len({*own, *state})} keys differ, first '{odd[0]}'"
+            f"{name} holds another network's weights, or those of an earlier form of this one, which is to be trained "
+            f"anew: {len(odd)} of {len({*own, *state})} keys differ, first '{odd[0]}'"
         )
-    model.load_state_dict(dict(state))
+    own.update(state)  # the model's own dictionary knows which version of the module it is
+    model.load_state_dict(own)

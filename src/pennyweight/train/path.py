@@ -32,13 +32,17 @@ def put_in_layout(model: nn.Module, recipe: Recipe) -> None:
             parameter.data = parameter.data.contiguous(memory_format=order)
 
 
+def batch_norms(model: nn.Module) -> Iterator[nn.modules.batchnorm._BatchNorm]:
+    """Its layers whose statistics are the batch's in train mode."""
+    return (layer for layer in model.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm))
+
+
 def put_in_training(model: nn.Module, recipe: Recipe) -> None:
     """Train mode, but for the norms where the recipe freezes them."""
     model.train()
     if recipe.freeze_norms:
-        for module in model.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.eval()
+        for norm in batch_norms(model):
+            norm.eval()
 
 
 def make_inputs(preprocess: Preprocess | None, recipe: Recipe, device: torch.device) -> Inputs:

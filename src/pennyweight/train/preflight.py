@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Batch
-from pennyweight.train.path import make_inputs, put_in_layout, put_in_training
+from pennyweight.train.path import batch_norms, make_inputs, put_in_layout, put_in_training
 from pennyweight.train.recipe import Recipe
 
 __all__ = ["preflight"]
@@ -92,10 +92,10 @@ def _agreement(model: nn.Module, x: Tensor) -> Finding:
     """Once norms have seen a batch often enough, eval mode answers as train mode does."""
     copied = copy.deepcopy(model)
     with torch.no_grad():
-        for module in copied.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.training:
-                module.reset_running_stats()
-                module.momentum = None  # a plain mean, which needs few passes
+        for norm in batch_norms(copied):
+            if norm.training:
+                norm.reset_running_stats()
+                norm.momentum = None  # a plain mean, which needs few passes
         started = time.monotonic()
         for _ in range(CALIBRATION):
             training = copied(x)

@@ -41,7 +41,7 @@ RECIPES: Mapping[str, Recipe] = {
         label_smoothing=0.1,
         first_size=0.5,
     ),
-    # Networks without batch norm (VGG, Transformers), whose loss the rates of the others do not bring down.
+    # Networks without batch norm (VGG, Transformers), which learn slower at the rates of the others, or not at all.
     "careful": Recipe(epochs=30, batch=64, lr=5e-4, clip_norm=1.0),
     # The last layer on kept features.
     "probe": Recipe(
@@ -81,12 +81,14 @@ def named(name: str) -> Recipe:
     return RECIPES[name]
 
 
-def suitable(mode: str, pictures: int, network: str, *, batch_norm: bool = True) -> str:
-    """The name of the recipe for a mode, so many training pictures and a network, with `batch_norm` or without."""
+def suitable(mode: str, pictures: int, network: str, *, batch_norm: bool = True) -> tuple[str, str]:
+    """(a recipe's name, why that one): for a mode, so many training pictures and a network with `batch_norm` or not."""
     if mode in ("head", "finetune"):
-        return {"head": "probe", "finetune": "gentle"}[mode]
+        return {"head": "probe", "finetune": "gentle"}[mode], f"suits mode {mode}"
     if not batch_norm:
-        return "careful"
+        return "careful", f"{network} has no batch norm"
     if pictures < MANY:
-        return "steady"
-    return "sprint" if network.startswith("resnet_9") else "quick"
+        return "steady", f"suits fewer than {MANY:,} training pictures"
+    if network.startswith("resnet_9"):
+        return "sprint", f"suits ResNet-9 and {MANY:,} training pictures or more"
+    return "quick", f"suits {MANY:,} training pictures or more"

@@ -18,6 +18,7 @@ from pennyweight.core.errors import InputError, received
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.settings import override
 from pennyweight.train import Ranks, Recipe, reproducible
+from pennyweight.train.path import batch_norms
 from pennyweight.train.recipe import ONLY_IN_VIEWS, Layout, Precision
 from pennyweight.train.recipes import MANY, named, suitable
 from pennyweight.verbs.width import widest
@@ -134,7 +135,7 @@ def make_plan(
     def settled_with(depth: Mapping[str, Any]) -> dict[str, Any]:
         return zoo.settle(name, {**said, **sized, **depth, **config}, size=preprocess.size)
 
-    resolved = {
+    resolved: dict[str, Any] = {
         "name": name,
         "num_classes": classes,
         "in_channels": channels,
@@ -142,7 +143,12 @@ def make_plan(
         "config": settled_with({}),
     }
     settled, recipe_name, reasons = _recipe(
-        source, recipe, pictures, name, fresh=checkpoint is None, batch_norm=_has_batch_norm(resolved)
+        source,
+        recipe,
+        pictures,
+        name,
+        fresh=checkpoint is None,
+        batch_norm=any(batch_norms(zoo.sketch(**resolved))),
     )
     resolved["config"] = settled_with(_depth(name, settled))
     if recipe_name is not None and not _grows(resolved, settled.side(preprocess.size, 1)):
@@ -177,10 +183,6 @@ def _depth(name: str, recipe: Recipe) -> dict[str, float]:
 def _grows(model: Mapping[str, Any], side: int) -> bool:
     """Whether a network takes pictures so small as well as those of its input."""
     return "size" not in model["config"] and getattr(zoo.sketch(**model), "smallest_input", math.inf) <= side
-
-
-def _has_batch_norm(model: Mapping[str, Any]) -> bool:
-    return any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in zoo.sketch(**model).modules())
 
 
 def _unsaid(checkpoint: zoo.Checkpoint, source: data.Source) -> tuple[str, ...]:
@@ -251,7 +253,8 @@ def _recipe(
         if mode == AUTO:
             mode, reason = _mode(fresh)
             why = (f"mode {mode}: {reason}",)
-        name = suitable(mode, pictures, network, batch_norm=batch_norm)
+        name, reason = suitable(mode, pictures, network, batch_norm=batch_norm)
+        why += (f"recipe {name}: {reason}",)
     base = named(name)
     if fresh and changes.get("mode", base.mode) != "scratch":
         why += ("the frozen layers are not trained: nothing said which weights to start from (--weights)",)

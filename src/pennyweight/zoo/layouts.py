@@ -225,8 +225,9 @@ def translate(
         missing, odd = len(best.missing), len(best.odd)
         first = f"first missing '{best.missing[0]}'" if missing else f"first odd '{best.odd[0]}'"
         raise InputError(
-            f"{name} holds another network's weights: in the layout of {best.layout}, {missing} of "
-            f"{len(network.state_dict())} keys are missing and {odd} of {len(state)} are odd, {first}"
+            f"{name} holds another network's weights, or those of an earlier form of this one: in the layout of "
+            f"{best.layout}, {missing} of {len(network.state_dict())} keys are missing and {odd} of {len(state)} are "
+            f"odd, {first}"
         )
     return best.found
 
