@@ -1,6 +1,6 @@
-"""Killed and terminated at random moments, `fit --resume` ends with the bits of a run that was left alone.
+"""Killed and terminated, at random moments and at chosen ones, `fit --resume` ends with the bits of a run left alone.
 
-TORTURE=20 makes it twenty times as long (`make torture`).
+TORTURE=20 makes the random ones twenty times as many (`make torture`).
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
+import signal
 import time
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
@@ -27,30 +28,35 @@ KILLS, TERMINATIONS = 10 * TIMES, 5 * TIMES
 WITHIN_S = 10.0
 
 
-# `fit`, as the command line runs it, in a process of its own that has torch loaded already.
+# The command line, in a process of its own that has torch loaded already.
 COMMAND = """
 import os, sys, torch
 from pennyweight.__main__ import run
 
 torch.set_num_threads(1)
 sys.stdout = sys.stderr = open({log!r}, "a", encoding="utf-8")
-small = ["--model", "mobilenet_v1_x0_25", "--input", "16", "--epochs", "5", "--batch", "4", "--set", "ema=0.9"]
-more = ["--set", "mixup=0.2", "--save-every", "0.002", "--out", {out!r}, "--resume"]
-sys.argv[1:] = ["fit", {source!r}, *small, *more]
+{before}
+sys.argv[1:] = {arguments!r}
 status = run()
 sys.stdout.flush()
 os._exit(status)
 """
+SMALL = ("--model", "mobilenet_v1_x0_25", "--input", "16", "--epochs", "5", "--batch", "4", "--save-every", "0.002")
+USUAL = ("--set", "ema=0.9", "--set", "mixup=0.2")
+
+Start = Callable[..., BaseProcess]
 
 
 @pytest.fixture(scope="module")
-def start() -> Callable[[Path, Path], BaseProcess]:
-    """`start(source, out)`: the command, running."""
+def start() -> Start:
+    """`start(source, out, *options, before=…)`: `fit`, or another `verb`, running after the code of `before`."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["pennyweight.verbs.fit", "pennyweight.cli"])
 
-    def begin(source: Path, out: Path) -> BaseProcess:
-        code = COMMAND.format(source=str(source), out=str(out), log=str(out.with_suffix(".log")))
+    def begin(source: Path, out: Path, *options: str, before: str = "", verb: tuple[str, ...] = ()) -> BaseProcess:
+        fit = ("fit", str(source), *SMALL, *(options or USUAL), "--resume", "--out", str(out))
+        arguments = list(verb or fit)
+        code = COMMAND.format(arguments=arguments, log=str(out.with_suffix(".log")), before=before)
         process = context.Process(target=exec, args=(code, {}))
         process.start()
         return process
@@ -59,9 +65,7 @@ def start() -> Callable[[Path, Path], BaseProcess]:
 
 
 @pytest.fixture(scope="module")
-def whole(
-    start: Callable[[Path, Path], BaseProcess], pictures: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[pw.Run, float]:
+def whole(start: Start, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[pw.Run, float]:
     """A run that was left alone, and its seconds."""
     out = tmp_path_factory.mktemp("whole") / "run"
     seconds = 0.0
@@ -88,9 +92,7 @@ def step_of(folder: Path) -> int:
     return -1 if kept is None else kept["step"]
 
 
-def test_killed_at_random_moments(
-    start: Callable[[Path, Path], BaseProcess], whole: tuple[pw.Run, float], pictures: Path, tmp_path: Path
-) -> None:
+def test_killed_at_random_moments(start: Start, whole: tuple[pw.Run, float], pictures: Path, tmp_path: Path) -> None:
     draw, (expected, seconds) = random.Random(time.time_ns()), whole
     kills = finished = 0
     while kills < KILLS:
@@ -112,7 +114,7 @@ def test_killed_at_random_moments(
 
 
 def test_terminated_at_random_moments(
-    start: Callable[[Path, Path], BaseProcess], whole: tuple[pw.Run, float], pictures: Path, tmp_path: Path
+    start: Start, whole: tuple[pw.Run, float], pictures: Path, tmp_path: Path
 ) -> None:
     draw, (expected, seconds) = random.Random(time.time_ns()), whole
     terminations = finished = 0
@@ -134,3 +136,160 @@ def test_terminated_at_random_moments(
                 break
         assert same(pw.Run(folder), expected)
         finished += 1
+
+
+# Where saving can be cut, from the first byte of a state to the last file of an old one.
+HERE = """
+import signal, torch
+from pathlib import Path
+from pennyweight.train import checkpoint
+
+times = 0
+
+def here(first=lambda: None):
+    global times
+    times += 1
+    if times == {time}:
+        first()
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+POINTS = {
+    "amid a state": """
+save = torch.save
+def saved(state, file):
+    save(state, file)
+    here(lambda: (file.flush(), os.truncate(file.name, file.tell() // 2)))
+torch.save = saved
+""",
+    "before a state has its name": """
+replace = Path.replace
+def replaced(path, target):
+    if Path(target).suffix == ".pt":
+        here()
+    return replace(path, target)
+Path.replace = replaced
+""",
+    "before its checksum": """
+write = checkpoint.write_text
+def written(path, text):
+    here()
+    write(path, text)
+checkpoint.write_text = written
+""",
+    "after its checksum": """
+write = checkpoint.write_text
+def written(path, text):
+    write(path, text)
+    here()
+checkpoint.write_text = written
+""",
+    "amid an old one's end": """
+unlink = Path.unlink
+def unlinked(path, **options):
+    unlink(path, **options)
+    if path.suffix == ".sha256":
+        here()
+Path.unlink = unlinked
+""",
+}
+
+
+@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("turn", [1, 3])
+def test_killed_inside_saving(
+    start: Start, whole: tuple[pw.Run, float], pictures: Path, tmp_path: Path, point: str, turn: int
+) -> None:
+    folder = tmp_path / "run"
+    process = start(pictures, folder, before=HERE.format(time=turn) + POINTS[point])
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+    process = start(pictures, folder)
+    process.join(60)
+    assert process.exitcode == 0, folder.with_suffix(".log").read_text()
+    assert same(pw.Run(folder), whole[0])
+
+
+# A signal comes at the nth call of a function.
+SIGNALLED = """
+import importlib, signal
+
+os.environ["PENNYWEIGHT_CACHE"] = {cache!r}
+place = importlib.import_module({module!r})
+for part in {function!r}.split(".")[:-1]:
+    place = getattr(place, part)
+original = getattr(place, {function!r}.split(".")[-1])
+calls = 0
+
+def signalled(*arguments, **options):
+    global calls
+    calls += 1
+    if calls == {turn}:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return original(*arguments, **options)
+
+setattr(place, {function!r}.split(".")[-1], signalled)
+"""
+MEASURED = (*USUAL, "--speed", "auto", "--preflight")
+HEAD = ("--mode", "head")
+PHASES = {
+    "scan": ("pennyweight.data.folder", "_pictures", 2, USUAL),
+    "hashing": ("pennyweight.data.folder", "read_samples", 1, USUAL),
+    "reading": ("pennyweight.data.pictures", "Pictures._decode_all", 2, USUAL),
+    "pre-flight": ("pennyweight.train.preflight", "_overfit", 1, MEASURED),
+    "measuring": ("pennyweight.train.speed", "_step_ms", 2, MEASURED),
+    "features": ("pennyweight.train.kept", "KeptFeatures.add", 2, HEAD),
+    "last layer": ("pennyweight.train.loop", "Training.step", 5, HEAD),
+    "training": ("pennyweight.train.loop", "Training.step", 20, USUAL),
+    "validation": ("pennyweight.train.loop", "Training._score", 2, USUAL),
+    "best weights": ("pennyweight.verbs.modes", "save_weights", 1, USUAL),
+    "scoring": ("pennyweight.verbs.fit", "answer", 1, USUAL),
+    "report": ("pennyweight.verbs.fit", "finish", 1, USUAL),
+}
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_terminated_in_every_phase(
+    start: Start, whole: tuple[pw.Run, float], pictures: Path, tmp_path: Path, phase: str
+) -> None:
+    folder, (module, function, turn, options) = tmp_path / "run", PHASES[phase]
+    before = SIGNALLED.format(module=module, function=function, turn=turn, cache=str(tmp_path / "cache"))
+    started = time.monotonic()
+    process = start(pictures, folder, *options, before=before)
+    process.join(60)
+    assert time.monotonic() - started < WITHIN_S
+    log = folder.with_suffix(".log").read_text()
+    assert (process.exitcode, log.splitlines()[-1]) == (TERMINATED, "error: terminated")
+    assert "Traceback" not in log
+    if list(PHASES).index(phase) >= list(PHASES).index("last layer"):
+        assert step_of(folder) >= 0
+    again = USUAL if options == MEASURED else options  # nothing of a run had begun, and measuring takes long
+    process = start(pictures, folder, *again)
+    process.join(60)
+    assert process.exitcode == 0, folder.with_suffix(".log").read_text()
+    assert pw.Run(folder).record["status"] == "complete"
+    assert again == HEAD or same(pw.Run(folder), whole[0])
+
+
+@pytest.mark.parametrize(
+    ("verb", "module", "function"),
+    [
+        ("evaluate", "pennyweight.verbs.evaluate", "answer"),
+        ("export", "pennyweight.deploy.export", "_graph"),
+        ("export", "pennyweight.deploy.export", "prove"),
+    ],
+)
+def test_terminated_behind_training(
+    start: Start, whole: tuple[pw.Run, float], pictures: Path, tmp_path: Path, verb: str, module: str, function: str
+) -> None:
+    out, run = tmp_path / "out.onnx", whole[0].folder
+    before = {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
+    arguments = (verb, str(run), *(("--out", str(out)) if verb == "export" else ()))
+    started = time.monotonic()
+    signalled = SIGNALLED.format(module=module, function=function, turn=1, cache=str(tmp_path / "cache"))
+    process = start(pictures, out, verb=arguments, before=signalled)
+    process.join(60)
+    assert time.monotonic() - started < WITHIN_S
+    log = out.with_suffix(".log").read_text()
+    assert (process.exitcode, log.splitlines()[-1]) == (TERMINATED, "error: terminated")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.log"]
+    assert {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()} == before

@@ -11,15 +11,18 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from pennyweight import zoo
 from pennyweight.core.errors import InputError, MissingPart, PennyweightError
 from pennyweight.data import Augment
 from pennyweight.train import Ranks, Recipe
 from pennyweight.train import speed as room
 from pennyweight.train.preflight import preflight
+from pennyweight.train.reproducible import reproducible
 from pennyweight.train.speed import measure
 from pennyweight.train.timing import Pace, measure_pace
 from pennyweight.train.trackers import TRACKERS, Tracker, check_tracker, open_tracker
@@ -33,9 +36,9 @@ def batches(pictures: Any, count: int = 3) -> list[Any]:
     return list(islice(pictures.epoch(1, batch=16, seed=0, augment=PLAIN), count))
 
 
-def checked(network: nn.Module, pictures: Any, **recipe: Any) -> list[str]:
+def checked(network: nn.Module, pictures: Any, *, few: int = 16, **recipe: Any) -> list[str]:
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    (batch,) = batches(pictures, 1)
+    batch = batches(pictures, 1)[0].rows(np.arange(few))
     try:
         return preflight(network, batch, Recipe(**recipe), preprocess=pictures.preprocess, classes=4)
     finally:
@@ -47,6 +50,14 @@ def test_a_sound_network_passes(make_network: Make, make_pictures: Make) -> None
     assert len(lines) == 4
     assert "ln(4) = 1.39" in lines[0]
     assert lines[3].endswith("at rate 0.002")
+
+
+@pytest.mark.parametrize("few", [4, 8])
+def test_a_deep_network_on_few_pictures_answers_alike_in_both_modes(make_pictures: Make, few: int) -> None:
+    with reproducible(0):
+        network = zoo.create("mobilenet_v1_x0_25", num_classes=4)
+    lines = checked(network, make_pictures(CLASSES), few=few)
+    assert float(lines[2].partition("cosine ")[2].rstrip(")")) > 0.95
 
 
 def test_weights_that_are_tuned_are_moved_gently(make_network: Make, make_pictures: Make) -> None:

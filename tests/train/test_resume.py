@@ -1,5 +1,6 @@
 """A training that was stopped anywhere ends with the bits of one that was not."""
 
+import errno
 import os
 import signal
 from collections.abc import Callable
@@ -11,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from pennyweight.core.errors import InputError, RunError
-from pennyweight.core.stopping import Stop
-from pennyweight.train import Checkpoints, Epoch, Keeper
+from pennyweight.core.stopping import Stop, waiting_for_signals
+from pennyweight.train import Checkpoints, Epoch, Keeper, loop
 from pennyweight.train import checkpoint as room
+from pennyweight.train.hearing import hearing
 from pennyweight.train.loop import Training
 
 Make = Callable[..., Any]
@@ -164,6 +166,97 @@ def test_killed_between_an_epochs_checkpoint_and_what_its_caller_keeps(
     assert outcome(Keeper(Checkpoints(tmp_path / "kept")), parts, **EVERYTHING) == whole
 
 
+@pytest.mark.parametrize("kill", range(1, 16))
+def test_a_kill_loses_one_interval_at_most(
+    outcome: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kill: int
+) -> None:
+    interval, steps, step_of = 2, 0, Training.step
+
+    def stepped(self: Training, batch: Any) -> Any:
+        nonlocal steps
+        steps += 1
+        if steps == kill:
+            raise GeneratorExit  # which nothing waits for
+        return step_of(self, batch)
+
+    monkeypatch.setattr(Training, "step", stepped)
+    checkpoints = Checkpoints(tmp_path / "kept")
+    with pytest.raises(GeneratorExit):
+        outcome(Keeper(checkpoints, every_s=interval, clock=lambda: steps), **EVERYTHING)  # a step is a second
+    kept = checkpoints.latest()
+    assert kill - 1 - (0 if kept is None else kept["step"]) <= interval
+
+
+WHERE = ["before", "forward", "backward", "validation"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize("step", [1, 4, 7])
+def test_a_signal_does_not_wait_for_a_long_step(
+    outcome: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, step: int
+) -> None:
+    monkeypatch.setattr(loop, "LONG_S", 0.0)
+    whole = outcome(**EVERYTHING)
+    parts, checkpoints, calls = Outcome(), Checkpoints(tmp_path / "kept"), dict.fromkeys(WHERE, 0)
+    step_of, logits_of = Training.step, Training._logits
+
+    def call(of: str, number: int) -> bool:
+        calls[of] += 1
+        return of == where and calls[of] == number
+
+    def stepped(self: Training, batch: Any) -> Any:
+        if call("before", step):
+            signal.raise_signal(signal.SIGINT)
+        return step_of(self, batch)
+
+    def interrupted(self: Training, network: Any, x: Tensor) -> Tensor:
+        logits = logits_of(self, network, x)  # norms have changed, and chance was drawn
+        if not torch.is_grad_enabled():
+            if call("validation", 2):
+                signal.raise_signal(signal.SIGINT)
+            return logits
+        if call("backward", 2 * step):  # the second part of two
+            logits.register_hook(lambda gradient: signal.raise_signal(signal.SIGINT))
+        if call("forward", 2 * step):
+            signal.raise_signal(signal.SIGINT)
+        return logits
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Training, "step", stepped)
+        patched.setattr(Training, "_logits", interrupted)
+        with pytest.raises(KeyboardInterrupt), waiting_for_signals() as stop:
+            outcome(Keeper(checkpoints, stop=stop), parts, **EVERYTHING)
+    kept = checkpoints.latest()
+    assert kept is not None
+    assert kept["step"] == (kept["sums"]["steps"] if where == "validation" else step - 1)
+    assert outcome(Keeper(checkpoints), parts, **EVERYTHING) == whole
+
+
+@pytest.mark.skipif(os.name != "posix", reason="alarms are POSIX's")
+def test_a_signal_is_heard_amid_a_backward_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = nn.Sequential(*(nn.Linear(1200, 1200) for _ in range(24)))
+    first = network[0]
+    assert isinstance(first, nn.Linear)
+
+    def heard(number: int, frame: Any) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, heard)
+    try:
+        with hearing(network):
+            loss = network(torch.ones(600, 1200)).sum()
+            signal.setitimer(signal.ITIMER_REAL, 0.02)
+            with pytest.raises(TimeoutError):
+                loss.backward()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert first.weight.grad is None  # it would have been the last
+    network(torch.ones(1, 1200)).sum().backward()
+    assert first.weight.grad is not None
+
+
 def test_the_time_of_every_process_counts(tmp_path: Path) -> None:
     for spent_s in (3600.0, 60.0, 0.0):
         keeper = Keeper(Checkpoints(tmp_path / "kept"), spent_s=spent_s)
@@ -230,7 +323,10 @@ POINTS = ["torch.save", "sha256", "write_text", "atomic"]
 
 
 @pytest.mark.parametrize("point", POINTS)
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), SystemExit()])
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOSPC, "No space left on device"), OSError(errno.EROFS, "Read-only file system"), SystemExit()],
+)
 def test_a_failure_inside_saving_leaves_the_previous_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str, error: BaseException
 ) -> None:
@@ -246,7 +342,8 @@ def test_a_failure_inside_saving_leaves_the_previous_one(
         with pytest.raises((RunError, SystemExit)) as raised:
             checkpoints.save(state(3))
     if isinstance(raised.value, RunError):
-        assert "No space left on device; what was saved before is intact" in str(raised.value)
+        assert isinstance(error, OSError)
+        assert f"{error.strerror}; what was saved before is intact" in str(raised.value)
         assert "\n" not in str(raised.value)
     latest = checkpoints.latest()
     assert latest is not None

@@ -316,6 +316,21 @@ def test_a_run_does_not_go_on_with_other_weights_of_the_same_name(
         fit_small(shapes, out=tmp_path / "run", resume=True, **options)
 
 
+def test_a_run_of_an_earlier_version_whose_defaults_were_others_is_named_so(
+    fit_small: Fit, shapes: Path, tmp_path: Path, stop_at: Callable[[int], None]
+) -> None:
+    stop_at(1)
+    with pytest.raises(KeyboardInterrupt):
+        fit_small(shapes, out=tmp_path / "run")
+    file = tmp_path / "run" / "run.json"
+    record = json.loads(file.read_text())
+    record["versions"]["pennyweight"] = "0.0.1"
+    record["asked"]["recipe"]["lr"] = 0.123
+    file.write_text(json.dumps(record))
+    with pytest.raises(RunError, match=r"made by Pennyweight 0\.0\.1: recipe lr was 0\.123 and is 0\.\S+ now; resume"):
+        fit_small(shapes, out=tmp_path / "run", resume=True)
+
+
 def test_a_run_killed_before_its_first_file_was_whole_begins(fit_small: Fit, shapes: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()

@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from pennyweight import data
+from pennyweight.core.errors import InputError
 from pennyweight.train import RECIPES, Ranks, Recipe
 from pennyweight.train.recipe import Layout, Precision
 from pennyweight.verbs import plan, width
+from pennyweight.verbs.fit import fit
 from pennyweight.verbs.resume import chosen_before
 from pennyweight.verbs.width import ENOUGH, WIDTHS, widest
 from pennyweight.zoo import create, variant
@@ -123,6 +125,23 @@ def test_a_fixed_way_is_timed_alone(
     )  # fmt: skip
     assert made.model["name"] == WIDTHS[1]
     assert asked == ways
+
+
+def test_what_fit_is_asked_reaches_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {
+        "recipe": {"lr": 0.1}, "input_size": 48, "stem": "cifar", "config": {"width": 0.5}, "weights": "imagenet",
+        "seed": 3, "minutes": 7.0, "speed": "fixed",
+    }  # fmt: skip
+    seen: dict[str, Any] = {}
+
+    def planned(source: data.Source, model: str, **options: Any) -> plan.Plan:
+        seen.update(options)
+        raise InputError("far enough")
+
+    monkeypatch.setattr("pennyweight.verbs.fit.make_plan", planned)
+    with pytest.raises(InputError, match="far enough"):
+        fit("digits", "mobilenet_v1", progress=False, **asked)
+    assert {name: seen[name] for name in asked} == asked
 
 
 def test_a_resume_goes_on_with_the_network_that_was_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

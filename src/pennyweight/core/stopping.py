@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn
 
-__all__ = ["INTERRUPTED", "TERMINATED", "Stop", "ending", "heeding_signals", "waiting_for_signals"]
+__all__ = ["INTERRUPTED", "TERMINATED", "Abandoned", "Stop", "ending", "heeding_signals", "waiting_for_signals"]
 
 INTERRUPTED = 130
 TERMINATED = 143
@@ -29,16 +29,37 @@ IMPORT_S = 3.0
 _IMPORT = "<frozen importlib._bootstrap>"
 
 
+class Abandoned(BaseException):
+    """A signal came while what was being done could be left undone."""
+
+
 class Stop:
     """Whether a signal asked to stop. A second one does not wait any longer."""
 
     def __init__(self) -> None:
         self.asked: int | None = None
+        self._at_once = False
 
     def __call__(self, number: int, frame: FrameType | None = None) -> None:
         if self.asked is not None:
             self.end()
+        if self._at_once and os.name == "posix" and _importing(frame):
+            _once_more(number)
+            return
         self.asked = number
+        if self._at_once:
+            raise Abandoned
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Inside, a signal raises Abandoned, as does one that came before."""
+        try:
+            self._at_once = True
+            if self.asked is not None:
+                raise Abandoned
+            yield
+        finally:
+            self._at_once = False
 
     def end(self) -> NoReturn:
         """Raise what the signal means: KeyboardInterrupt, or SystemExit with TERMINATED, also for another rank's."""
@@ -114,7 +135,9 @@ def _importing(frame: FrameType | None) -> bool:
 
 
 def _unraisable(unraisable: Any) -> None:
-    """Python swallowed an exception: where it was a signal's, raise that again."""
+    """Python swallowed an exception: where it was a signal's, raise that again. What `Stop` holds is heeded later."""
+    if isinstance(unraisable.exc_value, Abandoned):
+        return
     for number, status in STATUSES.items():
         if isinstance(unraisable.exc_value, SystemExit) and unraisable.exc_value.code == status:
             _once_more(number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from pennyweight.core.stopping import Stop
@@ -27,18 +28,20 @@ class Keeper:
         every_s: float = 300.0,
         stop: Stop | None = None,
         spent_s: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.checkpoints = checkpoints
         self.every_s = every_s
         self.stop = stop or Stop()
-        self._saved = time.monotonic()
+        self._clock = clock
+        self._saved = clock()
         self._began = self._saved - spent_s
         self._earlier_s: float | None = None
 
     @property
     def spent_s(self) -> float:
         """Seconds of the training, those of the processes before this one included as far as their state was kept."""
-        return (self._earlier_s or 0.0) + time.monotonic() - self._began
+        return (self._earlier_s or 0.0) + self._clock() - self._began
 
     def latest(self) -> State | None:
         """What to go on from, or None."""
@@ -50,10 +53,10 @@ class Keeper:
     @property
     def wish(self) -> tuple[float, float]:
         """(1 when an interval has passed, 1 when a signal asks to stop): numbers, so that ranks can add them up."""
-        return float(time.monotonic() - self._saved >= self.every_s), float(self.stop.asked is not None)
+        return float(self._clock() - self._saved >= self.every_s), float(self.stop.asked is not None)
 
     def save(self, state: State, *, writes: bool) -> None:
         """Keep the state now, if this process is the one that writes."""
         if self.checkpoints is not None and writes:
             self.checkpoints.save(state | {"spent_s": self.spent_s})
-        self._saved = time.monotonic()
+        self._saved = self._clock()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,12 @@ from torch import Tensor, nn
 
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.preprocess import Preprocess
+from pennyweight.core.stopping import Abandoned
 from pennyweight.data import Batch
 from pennyweight.train.average import Average
 from pennyweight.train.batches import Batches, Teacher, require_parts, timed
 from pennyweight.train.epoch import Epoch, Watcher
+from pennyweight.train.hearing import hearing
 from pennyweight.train.keeper import Keeper
 from pennyweight.train.loss import loss_of
 from pennyweight.train.memory import held_by_memory
@@ -31,6 +33,9 @@ from pennyweight.train.recipe import Recipe
 from pennyweight.train.reproducible import reproducible
 
 __all__ = ["Training", "train"]
+
+LONG_S = 1.0
+"""A signal does not wait for the end of a step that takes longer."""
 
 
 def train(
@@ -138,6 +143,8 @@ class Training:
             history=list(history),
             earlier=len(history),
         )
+        self._step_s = math.inf
+        """Of the last step."""
 
     def resume(self) -> bool:
         """Go on from what the keeper has of this phase, if it has anything."""
@@ -182,10 +189,10 @@ class Training:
 
     def step(self, batch: Batch) -> tuple[float, float]:
         """Move the weights once; (the batch's loss, how many were right), or this rank's shares of the two."""
-        progress = self.progress
+        progress, started = self.progress, time.perf_counter()
         progress.optimizer.zero_grad()
         try:
-            with held_by_memory(batch.images, self.recipe.accumulate):
+            with held_by_memory(batch.images, self.recipe.accumulate), self._undone(), self._at_once():
                 loss, right = self._gradients(self.ranks.part(batch), batch.images)
         except RuntimeError as error:
             raise self.ranks.explain(error) from error
@@ -196,6 +203,7 @@ class Training:
         progress.schedule.step()
         if progress.average is not None:
             progress.average.update()
+        self._step_s = time.perf_counter() - started
         return loss, right
 
     def _gradients(self, own: Batch, images: int) -> tuple[float, float]:
@@ -236,7 +244,7 @@ class Training:
     def validate(self, validation: Batches) -> Epoch:
         """This epoch's figures, with the model in eval mode, in the recipe's precision, on pictures as they are."""
         started = time.perf_counter()
-        with self.averaged():
+        with self._undone(), self.averaged(), self._at_once():
             loss, accuracy = self._score(validation)
         self.heed()
         self._check_loss(loss)  # the last step may have broken what no training loss shows
@@ -273,6 +281,31 @@ class Training:
     def averaged(self) -> AbstractContextManager[None]:
         """Inside, the model holds the average of its weights, where one is kept."""
         return nullcontext() if self.progress.average is None else self.progress.average.in_place()
+
+    @contextmanager
+    def _undone(self) -> Iterator[None]:
+        """What is abandoned inside was never begun: here ends the training, its state saved as it was before."""
+        undo = self.progress.undo() if self._abandons else None
+        try:
+            yield
+        except Abandoned:
+            assert undo is not None
+            undo()
+            self.keep()
+            self.keeper.stop.end()
+
+    @contextmanager
+    def _at_once(self) -> Iterator[None]:
+        """Inside, a signal is heeded at once where steps are long, and where no other rank waits for this one."""
+        if not self._abandons:
+            yield
+            return
+        with nullcontext() if self.recipe.compile else hearing(self.progress.model), self.keeper.stop.at_once():
+            yield
+
+    @property
+    def _abandons(self) -> bool:
+        return self.ranks.count == 1 and self._step_s > LONG_S
 
     def keep(self) -> None:
         """Save the state now; every rank takes part, the first one writes."""

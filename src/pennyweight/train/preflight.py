@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Batch
+from pennyweight.train.hearing import hearing
 from pennyweight.train.path import batch_norms, make_inputs, put_in_layout, put_in_training
 from pennyweight.train.recipe import Recipe
 
-__all__ = ["preflight"]
+__all__ = ["PICTURES", "preflight"]
 
 PICTURES = 16
 STEPS = 40
@@ -47,13 +48,14 @@ def preflight(model: nn.Module, batch: Batch, recipe: Recipe, *, preprocess: Pre
         if isinstance(module, nn.Dropout):
             module.p = 0.0  # chance would hide what is looked for
     put_in_training(copied, recipe)
-    found = [
-        _start(copied, x, targets, classes),
-        _gradients(copied, x, targets),
-        _agreement(copied, x),
-        # Weights that have learnt are moved as gently as the training will move them.
-        _overfit(copied, x, targets, classes, min(RATE, recipe.lr) if recipe.mode == "finetune" else RATE),
-    ]
+    with hearing(copied):
+        found = [
+            _start(copied, x, targets, classes),
+            _gradients(copied, x, targets),
+            _agreement(copied, x),
+            # Weights that have learnt are moved as gently as the training will move them.
+            _overfit(copied, x, targets, classes, min(RATE, recipe.lr) if recipe.mode == "finetune" else RATE),
+        ]
     failed = [line for passed, line in found if not passed]
     if failed:
         raise PennyweightError(f"pre-flight: {'; '.join(failed)} (--no-preflight trains all the same)")
@@ -92,17 +94,20 @@ def _agreement(model: nn.Module, x: Tensor) -> Finding:
     """Once norms have seen a batch often enough, eval mode answers as train mode does."""
     copied = copy.deepcopy(model)
     with torch.no_grad():
-        for norm in batch_norms(copied):
-            if norm.training:
-                norm.reset_running_stats()
-                norm.momentum = None  # a plain mean, which needs few passes
+        norms, seen = [norm for norm in batch_norms(copied) if norm.training], {}
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # a plain mean, which needs few passes
+            norm.register_forward_pre_hook(lambda norm, args: seen.update({norm: args[0].numel() // args[0].shape[1]}))
         started = time.monotonic()
         for _ in range(CALIBRATION):
             training = copied(x)
             if time.monotonic() - started > SECONDS / 2:
                 break
+        for norm in norms:  # Bessel's correction, which train mode does without and a deep network would amplify
+            if norm.running_var is not None and norm in seen:
+                norm.running_var *= 1 - 1 / seen[norm]
         resting = copied.eval()(x)
-    # Not their lengths: variances are taken with and without Bessel's correction, which a deep network amplifies.
     alike = float(F.cosine_similarity(training.flatten(), resting.flatten(), dim=0))
     if alike >= ALIKE:
         return True, f"train and eval mode answer alike (cosine {alike:.2f})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -92,6 +93,18 @@ class Progress:
             "average": None if self.average is None else self.average.state_dict(),
             "random": self.ranks.gather(random_state()),
         }
+
+    def undo(self) -> Callable[[], None]:
+        """What puts back as it is now all that a step changes before it moves the weights, or that validation does."""
+        buffers, random = [(buffer, buffer.clone()) for buffer in self.model.buffers()], random_state()
+
+        def undone() -> None:
+            with torch.no_grad():
+                for buffer, value in buffers:
+                    buffer.copy_(value)
+            set_random_state(random)
+
+        return undone
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what `state` gave. With another number of ranks their random numbers are drawn anew."""

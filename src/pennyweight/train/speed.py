@@ -26,6 +26,7 @@ from pennyweight.core.machine import versions
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Batch
 from pennyweight.train.epoch import Watcher
+from pennyweight.train.hearing import hearing
 from pennyweight.train.keeper import Keeper
 from pennyweight.train.loop import Training
 from pennyweight.train.path import arithmetic, make_inputs, put_in_layout, put_in_training
@@ -166,7 +167,8 @@ def _gradient(model: nn.Module, batch: Batch, recipe: Recipe, preprocess: Prepro
         torch.manual_seed(0)
         with arithmetic(recipe, device):
             logits = copied(x)
-    F.cross_entropy(logits.float(), targets).backward()  # type: ignore[no-untyped-call]
+    with hearing(copied):
+        F.cross_entropy(logits.float(), targets).backward()  # type: ignore[no-untyped-call]
     return torch.cat([p.grad.float().flatten() for p in copied.parameters() if p.grad is not None])
 
 

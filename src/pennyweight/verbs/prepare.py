@@ -23,6 +23,7 @@ from pennyweight.core.run import Run
 from pennyweight.train import Ranks
 from pennyweight.train.batches import Teacher
 from pennyweight.train.deadline import Deadline
+from pennyweight.train.preflight import PICTURES
 from pennyweight.train.preflight import preflight as check
 from pennyweight.train.speed import measure
 from pennyweight.train.teacher import make_teacher
@@ -75,7 +76,10 @@ def prepare(
     batches = list(islice(training.epoch(1, batch=recipe.batch, seed=plan.seed, augment=augment), 3))
     long = (left_s or 0.0) > LONG_S or recipe.epochs * training.steps(recipe.batch) >= LONG_STEPS
     if whole and (long if preflight is None else preflight):
-        for line in check(network, batches[0], recipe, preprocess=plan.preprocess, classes=plan.model["num_classes"]):
+        batch = batches[0]
+        if recipe.batch < PICTURES:
+            batch = next(training.epoch(1, batch=PICTURES, seed=plan.seed, augment=augment))
+        for line in check(network, batch, recipe, preprocess=plan.preprocess, classes=plan.model["num_classes"]):
             note(line)
         require_time()
     found, deadline = None, None

@@ -58,9 +58,10 @@ def place(
     record = Run(folder).record
     if changed := list(_changed(record.get("asked", {}), asked)):
         more = f" (and {len(changed) - MOST} more)" if len(changed) > MOST else ""
+        version = record.get("versions", {}).get("pennyweight")  # the defaults of another may be others
+        by = f"Pennyweight {version}" if version not in (None, versions().get("pennyweight")) else "another command"
         raise RunError(
-            f"{folder} was made by another command: {', '.join(changed[:MOST])}{more}; "
-            "resume it as it was, or name another --out"
+            f"{folder} was made by {by}: {', '.join(changed[:MOST])}{more}; resume it as it was, or name another --out"
         )
     for path in filter(is_left_over, there):
         path.unlink(missing_ok=True)
