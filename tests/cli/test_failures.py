@@ -131,6 +131,8 @@ def test_recipes_that_cannot_be_used(cannot: Callable[..., str], pair: str, said
 
 
 def test_a_field_given_twice(cannot: Callable[..., str]) -> None:
+    said = cannot("fit", "digits", "--recipe", "quick", "--set", "name=steady")
+    assert "--recipe and --set name= were both given" in said
     assert "--epochs and --set epochs= were both given" in cannot("fit", "digits", "--epochs", 1, "--set", "epochs=2")
 
 

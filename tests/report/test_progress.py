@@ -115,7 +115,21 @@ def test_a_phase_that_fails_does_not_claim_to_be_done() -> None:
     assert stream.getvalue() == ""
 
 
-def test_a_terminal_gets_one_live_bar_with_everything_on_it() -> None:
+def test_an_epoch_that_takes_long_says_where_it_is() -> None:
+    console, stream = log()
+    clock = Clock()
+    with TrainingProgress(2, console, clock=clock) as progress:
+        progress.epoch_started(1, 200)
+        for _ in range(9):
+            clock.now += 10
+            progress.step(0.25, 64, right=32)
+    assert stream.getvalue().splitlines() == [
+        f"epoch 1/2  step {step:3}/200  loss 0.250  accuracy 50.0%  6 images/s  left {left}"
+        for step, left in ((3, "1:06:10"), (6, "1:05:40"), (9, "1:05:10"))
+    ]
+
+
+def test_a_terminal_gets_live_bars_for_epochs_and_steps() -> None:
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=True, force_interactive=True, width=80, color_system=None)
     clock = Clock()
@@ -130,9 +144,10 @@ def test_a_terminal_gets_one_live_bar_with_everything_on_it() -> None:
         with progress.phase("scoring", 9) as phase:
             phase.advance(9)
     drawn = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "\n", stream.getvalue())
-    final = drawn.strip().splitlines()[-1]
-    assert final.startswith("epoch  2/20 ")
-    assert final.endswith("loss 0.250  val accuracy 93.1%  64 images/s  left 0:54")
+    epochs, steps = drawn.strip().splitlines()[-2:]
+    assert steps.startswith("step 2/2 ")
+    assert epochs.startswith("epoch  2/20 ")
+    assert epochs.rstrip().endswith("loss 0.250  val accuracy 93.1%  64 images/s  left 0:54")
     assert "scoring  9 in 0.0 s" in stream.getvalue()
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._dynamo.exc import TorchDynamoException
 
 from pennyweight import zoo
 from pennyweight.core.errors import InputError, MissingPart, PennyweightError
@@ -124,17 +125,21 @@ def test_what_is_wrong_is_named(
 
 
 def measured(
-    network: nn.Module, pictures: Any, memory: Path, ranks: Ranks | None = None, optimizer: Any = "adamw", **more: Any
+    network: nn.Module,
+    pictures: Any,
+    memory: Path,
+    ranks: Ranks | None = None,
+    optimizer: Any = "adamw",
+    recipe: dict[str, Any] | None = None,
+    **more: Any,
 ) -> room.Measured:
     return measure(
         network,
         batches(pictures),
-        Recipe(batch=16, optimizer=optimizer),
+        Recipe(batch=16, optimizer=optimizer, **(recipe or {})),
         preprocess=pictures.preprocess,
         ranks=ranks or Ranks(),
-        compiling=False,
-        memory=memory,
-        **more,
+        **{"compiling": False, "memory": memory, **more},
     )
 
 
@@ -161,6 +166,66 @@ def test_ways_to_step_are_measured_once(
     assert not measured(network, pictures, tmp_path, optimizer="sgd").remembered
     assert not measured(network, pictures, tmp_path, Elsewhere()).remembered
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+
+
+def test_what_the_recipe_says_of_the_way_stays(make_network: Make, make_pictures: Make, tmp_path: Path) -> None:
+    network, pictures = make_network(), make_pictures(CLASSES)
+
+    def ways(recipe: dict[str, Any]) -> set[tuple[str, str, bool]]:
+        found = measured(network, pictures, tmp_path, settled=recipe, recipe=recipe)
+        assert measured(network, pictures, tmp_path, settled=recipe, recipe=recipe).remembered
+        applied = found.applied_to(Recipe())
+        assert all(getattr(applied, name) == value for name, value in recipe.items())
+        return {(way.layout, way.precision, way.compile) for way in found.ways}
+
+    assert ways({"precision": "float64", "layout": "channels_first"}) == {("channels_first", "float64", False)}
+    assert {precision for _, precision, _ in ways({"precision": "bfloat16"})} == {"bfloat16"}
+    assert {layout for layout, _, _ in ways({"layout": "channels_first", "compile": False})} == {"channels_first"}
+
+
+@pytest.fixture
+def compiler(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Any], Any]], None]:
+    """`compiler(made)`: what torch.compile gives for a network."""
+
+    def have(made: Callable[[Any], Any]) -> None:
+        monkeypatch.setattr(room.shutil, "which", lambda name: name)
+        monkeypatch.setattr(torch, "compile", made)
+
+    return have
+
+
+def test_a_compiled_way_is_checked_too(
+    make_network: Make, make_pictures: Make, tmp_path: Path, compiler: Callable[..., None]
+) -> None:
+    network, pictures = make_network(dropout=0.0), make_pictures(CLASSES)
+    for name, right, made in (("right", True, lambda made: made), ("wrong", False, lambda made: lambda x: -made(x))):
+        compiler(made)
+        found = measured(network, pictures, tmp_path / name, compiling=True)
+        (way,) = (way for way in found.ways if way.compile)
+        assert found.sound(way) == right
+        assert found.quickest in found.ways if right else not found.quickest.compile
+        assert ("compiled" in found.note, "refused: not as float32" in found.note) == (True, not right)
+
+
+def test_a_compiler_that_fails_is_said_and_the_rest_serves(
+    make_network: Make, make_pictures: Make, tmp_path: Path, compiler: Callable[..., None], run_training: Make
+) -> None:
+    def failing(network: Any) -> Any:
+        def compiled(x: Tensor) -> Tensor:
+            raise TorchDynamoException("no Python.h\n\nand much more")
+
+        return compiled
+
+    compiler(failing)
+    network, pictures = make_network(), make_pictures(CLASSES)
+    found = measured(network, pictures, tmp_path, compiling=True)
+    assert not any(way.compile for way in found.ways)
+    assert found.note.endswith("; compiling fails here (no Python.h)")
+    assert not list(tmp_path.iterdir())  # it may be mended
+    with pytest.raises(
+        PennyweightError, match=r"^torch.compile fails here \(no Python.h\); --set compile=false trains"
+    ):
+        run_training(network, pictures, pictures, compile=True)
 
 
 @pytest.mark.parametrize(("bfloat16_ms", "tried"), [(29.0, 4), (31.0, 3)])

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from pennyweight import zoo
 from pennyweight.core.errors import InputError
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Mixed
@@ -68,18 +69,38 @@ def test_a_teacher_sees_its_own_normalisation_size_and_classes() -> None:
         make_teacher(network, theirs=theirs, ours=grey, order=[0], device=torch.device("cpu"))
 
 
-def test_stages_learn_slower_towards_the_stem() -> None:
-    model = nn.Module()
-    model.stem, model.trunk, model.head = (
-        nn.Linear(2, 2),
-        nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)),
-        nn.Linear(2, 2),
-    )
+@pytest.mark.parametrize(
+    ("name", "stages"),
+    [
+        ("resnet18", ["stem", "trunk.0", "trunk.1", "trunk.2", "trunk.3", "head"]),
+        ("torchvision:resnet18", ["conv1 bn1", "layer1", "layer2", "layer3", "layer4", "fc"]),
+        ("torchvision:mobilenet_v2", [*(f"features.{number}" for number in range(19)), "classifier"]),
+    ],
+)
+def test_stages_learn_slower_towards_the_stem(name: str, stages: list[str]) -> None:
+    model = zoo.create(name, num_classes=5)
     optimizer = make_optimizer(model, Recipe(lr=1.0, rate_decay=0.5))
     rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
-    found = [rates[id(part.weight)] for part in (model.stem, model.trunk[0], model.trunk[1], model.head)]
-    assert found == [0.125, 0.25, 0.5, 1.0]
-    assert len(rates) == 8
+    expected = {part: {0.5**distance} for distance, row in enumerate(reversed(stages)) for part in row.split()}
+    assert {part: {rates[id(p)] for p in model.get_submodule(part).parameters()} for part in expected} == expected
+    assert len(rates) == len(list(model.parameters()))
+
+
+def test_a_layer_of_one_row_learns_at_one_rate() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2))
+    optimizer = make_optimizer(model, Recipe(lr=1.0, rate_decay=0.5))
+    assert {group["lr"] for group in optimizer.param_groups if group["params"]} == {1.0}
+
+
+def test_tables_of_biases_do_not_decay() -> None:
+    model = zoo.create("torchvision:swin_t", num_classes=5)
+    (table,) = (p for name, p in model.named_parameters() if name == "features.1.0.attn.relative_position_bias_table")
+    (decay,) = (
+        group["weight_decay"]
+        for group in make_optimizer(model, Recipe()).param_groups
+        if any(p is table for p in group["params"])
+    )
+    assert decay == 0
 
 
 def test_the_courses_of_the_rate() -> None:

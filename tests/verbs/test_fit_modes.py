@@ -90,6 +90,36 @@ def test_a_smaller_network_learns_from_a_run(trained: pw.Run, fit_small: Fit, sh
     assert changed(alone.weights_path, taught.weights_path)
 
 
+def test_with_weights_and_a_teacher_auto_takes_a_mode_that_has_pictures(
+    trained: pw.Run, fit_small: Fit, shapes: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    options: dict[str, Any] = {"weights": trained.folder, "teacher": trained.folder, "input_size": None}
+    run = fit_small(shapes, **options, recipe={"epochs": 1, "head_epochs": 1}, out=tmp_path / "run", progress=True)
+    assert run.record["recipe"]["mode"] == "finetune"
+    assert (
+        "mode finetune: there are weights to start from, and a teacher, which needs pictures" in capfd.readouterr().err
+    )
+    fit_small(
+        shapes, **options, recipe={"epochs": 1, "head_epochs": 1}, out=tmp_path / "run", progress=True, resume=True
+    )
+    assert capfd.readouterr().err == f"run {tmp_path / 'run'} is complete, and stays as it is\n"
+
+
+def test_fields_that_say_the_way_to_step_stay_with_minutes(
+    fit_small: Fit, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path / "cache"))
+    long = Pace(steps=1, first_step_s=60.0, step_s=60.0, validation_s=0.0)
+    monkeypatch.setattr("pennyweight.verbs.prepare.measure_pace", lambda *arguments, **options: long)
+    recipe = {"layout": "channels_first", "precision": "float64", "batch": 16}
+    run = fit_small(shapes, minutes=0.5, recipe=recipe, preflight=False, out=tmp_path / "run", progress=True)
+    assert {name: run.record["recipe"][name] for name in recipe} == recipe
+    (way,) = run.record["speed"]["ways"]
+    assert (way["layout"], way["precision"]) == ("channels_first", "float64")
+    said = capfd.readouterr().err
+    assert "an epoch takes 60 s here: more than is left of --minutes, and one is trained all the same" in said
+
+
 @pytest.mark.slow
 def test_the_schedule_fits_the_time(fit_small: Fit, shapes: Path, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path / "cache"))

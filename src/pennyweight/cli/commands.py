@@ -147,10 +147,11 @@ def fit(
 ) -> None:
     """Train on pictures, or on a scene (scene:NAME): a run folder with weights, evaluation and report."""
     changes: dict[str, Any] = dict(parse_pairs(set or [], "--set", example="lr=0.1"))
-    for field, value in (("epochs", epochs), ("batch", batch), ("mode", mode), ("name", recipe)):
+    for option, value in (("epochs", epochs), ("batch", batch), ("mode", mode), ("recipe", recipe)):
+        field = "name" if option == "recipe" else option
         if value is not None:
             if field in changes:
-                raise InputError(f"--{field} and --set {field}= were both given; keep one")
+                raise InputError(f"--{option} and --set {field}= were both given; keep one")
             changes[field] = value
     fields = parse_pairs(config or [], "--config", example="width=0.5")
     if scene.is_scene(source):
@@ -176,8 +177,6 @@ def fit(
     for option, given in {**of_scenes, "--baselines": baselines or None}.items():
         if given is not None:
             raise InputError(f"{option} is for a scene; {source} is none: scene:synthetic")
-    if minutes is not None and "epochs" in changes:
-        raise InputError("--minutes and epochs were both given; keep one: the time decides how many epochs there are")
     options: dict[str, Any] = {
         "out": out,
         "recipe": changes,

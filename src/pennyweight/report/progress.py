@@ -1,4 +1,4 @@
-"""How far training is: one live bar on a terminal, plain lines anywhere else (a log, a pipe, a batch job)."""
+"""How far training is: live bars on a terminal, plain lines anywhere else (a log, a pipe, a batch job)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pennyweight.report.tables import printable
 __all__ = ["Phase", "TrainingProgress"]
 
 RECENT_EPOCHS = 5  # epochs whose mean length predicts the rest; the first is often slower than all others
-QUIET_SECONDS = 30.0  # at most this long without a line from a phase where nothing is live
+QUIET_SECONDS = 30.0  # at most this long without a line, where nothing is live
 
 
 class TrainingProgress:
@@ -37,6 +37,7 @@ class TrainingProgress:
         self._clock = clock
         self._bars = _bars(self.console) if self.console.is_interactive else None
         self._task: TaskID | None = None
+        self._step_task: TaskID | None = None
         self._lengths: deque[float] = deque(maxlen=RECENT_EPOCHS)  # for each unit of work
         self._val_accuracy: float | None = None
         self._epoch = self._steps = self._steps_done = self._images = 0
@@ -44,7 +45,7 @@ class TrainingProgress:
         self._right: float | None = 0.0
         self._waited_s: float | None = 0.0
         self._finished = False
-        self._started = self._last_step = clock()
+        self._started = self._last_step = self._spoke = clock()
         self.expect(epochs)
 
     def expect(self, epochs: int, work: Callable[[range], float] = len) -> None:
@@ -68,6 +69,7 @@ class TrainingProgress:
         self._start_epoch(epoch, steps)
         if self._bars is not None and self._task is None:
             self._task = self._bars.add_task("", total=self.epochs, detail="")
+            self._step_task = self._bars.add_task("", detail="")
         self._show()
 
     def step(self, loss: float, images: int, *, right: float | None = None, waited_s: float | None = None) -> None:
@@ -80,6 +82,8 @@ class TrainingProgress:
         self._loss_sum += loss * images
         self._last_step = self._clock()
         self._show()
+        if self._bars is None and self._last_step - self._spoke >= QUIET_SECONDS:
+            self._say(self._heading() + self._steps_text() + "  " + self._detail())
 
     def epoch_finished(self, metrics: Mapping[str, Any]) -> None:
         """Validation is done too; `metrics` is the epoch's line of metrics.jsonl."""
@@ -91,7 +95,7 @@ class TrainingProgress:
             self._show()
             return
         speed = metrics.get("images_per_s")
-        self.note(
+        self._say(
             self._heading()
             + _detail(
                 metrics.get("train_loss"),
@@ -102,6 +106,10 @@ class TrainingProgress:
                 self._left(),
             )
         )
+
+    def _say(self, text: str) -> None:
+        self._spoke = self._clock()
+        self.note(text)
 
     def note(self, text: str) -> None:
         """Say something in a line of its own, above the bar if there is one."""
@@ -117,25 +125,30 @@ class TrainingProgress:
         self._steps_done = self._images = 0
         self._loss_sum = self._right = self._waited_s = 0.0
         self._finished = False
-        self._started = self._last_step = self._clock()
+        self._started = self._last_step = self._spoke = self._clock()
 
     def _see_work(self) -> None:
         now, to_come = range(max(self._epoch, 1), self._epoch + 1), range(self._epoch + 1, self.epochs + 1)
         self._work, self._work_to_come = (self._work_of(epochs) if epochs else 0.0 for epochs in (now, to_come))
 
     def _show(self) -> None:
-        if self._bars is None or self._task is None:
+        if self._bars is None or self._task is None or self._step_task is None:
             return
+        heading, detail = self._heading().rstrip(), self._detail()
+        self._bars.update(self._task, description=heading, completed=self._epoch - 1 + self._done(), detail=detail)
+        self._bars.update(
+            self._step_task, description=self._steps_text(), total=self._steps, completed=self._steps_done
+        )
+
+    def _detail(self) -> str:
+        """The figures of the epoch as far as it is."""
         loss = self._loss_sum / self._images if self._images else None
         accuracy = self._right / self._images if self._images and self._right is not None else None
-        self._bars.update(
-            self._task,
-            description=self._heading().rstrip(),
-            completed=self._epoch - 1 + self._done(),
-            detail=_detail(
-                loss, accuracy, self._val_accuracy, self._images_per_s(), self._loader_share(), self._left()
-            ),
-        )
+        return _detail(loss, accuracy, self._val_accuracy, self._images_per_s(), self._loader_share(), self._left())
+
+    def _steps_text(self) -> str:
+        width = len(str(self._steps))
+        return f"step {self._steps_done:{width}}/{self._steps}"
 
     def _heading(self) -> str:
         width = len(str(self.epochs))

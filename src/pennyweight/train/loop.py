@@ -20,6 +20,7 @@ from pennyweight.core.stopping import Abandoned
 from pennyweight.data import Batch
 from pennyweight.train.average import Average
 from pennyweight.train.batches import Batches, Teacher, require_parts, timed
+from pennyweight.train.compiling import why_not_compiled
 from pennyweight.train.epoch import Epoch, Watcher
 from pennyweight.train.hearing import hearing
 from pennyweight.train.keeper import Keeper
@@ -195,6 +196,10 @@ class Training:
             with held_by_memory(batch.images, self.recipe.accumulate), self._undone(), self._at_once():
                 loss, right = self._gradients(self.ranks.part(batch), batch.images)
         except RuntimeError as error:
+            if self.recipe.compile and (reason := why_not_compiled(error)) is not None:
+                raise PennyweightError(
+                    f"torch.compile fails here ({reason}); --set compile=false trains without it"
+                ) from error
             raise self.ranks.explain(error) from error
         if self.recipe.clip_norm:
             nn.utils.clip_grad_norm_(progress.model.parameters(), self.recipe.clip_norm)

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
+from pennyweight.nn import Network
 from pennyweight.train.muon import Muon
 from pennyweight.train.recipe import Recipe
 
@@ -20,16 +21,21 @@ RISE = 0.25
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimiser over the trainable parameters; vectors (norms, biases) have no weight decay.
+    """The recipe's optimiser over the trainable parameters; norms and biases have no weight decay.
 
     With `rate_decay` each stage is a group of its own, slower towards the stem.
     """
+    undecayed = {
+        id(parameter)
+        for name, parameter in model.named_parameters()
+        if parameter.ndim <= 1 or "bias" in name.rpartition(".")[2]  # Swin's biases of positions are tables
+    }
     groups = []
     for part, factor in _stages(model, recipe.rate_decay):
         trainable = [parameter for parameter in part if parameter.requires_grad]
         for held, decay in (
-            ([p for p in trainable if p.ndim > 1], recipe.weight_decay),
-            ([p for p in trainable if p.ndim <= 1], 0.0),
+            ([p for p in trainable if id(p) not in undecayed], recipe.weight_decay),
+            ([p for p in trainable if id(p) in undecayed], 0.0),
         ):
             if held or factor == 1.0:
                 groups.append({"params": held, "weight_decay": decay, "lr": recipe.lr * factor})
@@ -45,23 +51,49 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 def _stages(model: nn.Module, decay: float) -> list[tuple[list[nn.Parameter], float]]:
     """The parameters of each stage with its share of the rate: 1 for the head, `decay` of it for the stage before, …
 
-    Stages are the stem, those of the trunk, and the head; of another library's network its outermost parts.
+    Stages are the stem, those of the trunk, and the head; of another library's network its outermost parts, and the
+    blocks of the one that holds them all, where one does.
     """
     everything = list(model.parameters())
     if decay == 1.0:
         return [(everything, 1.0)]
-    parts: list[nn.Module] = []
-    for child in model.children():
-        parts += child.children() if isinstance(child, nn.Sequential) else [child]
+    parts = _parts(model)
     factors: dict[int, float] = {}
     for distance, part in enumerate(reversed(parts)):
-        factors |= {id(parameter): decay**distance for parameter in part.parameters() if id(parameter) not in factors}
+        held = (parameter for layer in part for parameter in layer.parameters())
+        factors |= {id(parameter): decay**distance for parameter in held if id(parameter) not in factors}
     # What the network itself holds, such as a transformer's positions, lies before its first part.
     first = decay ** len(parts)
     by_factor: dict[float, list[nn.Parameter]] = {}
     for parameter in everything:
         by_factor.setdefault(factors.get(id(parameter), first), []).append(parameter)
     return [(held, factor) for factor, held in by_factor.items()]
+
+
+def _parts(model: nn.Module) -> list[list[nn.Module]]:
+    """The stages that have parameters, the stem first; single layers in a row are one, such as a convolution's norm."""
+    if isinstance(model, Network):
+        rows: list[nn.Module] = [model.trunk]
+    else:  # some have a row of blocks for each stage
+        rows = [child for child in model.children() if isinstance(child, nn.Sequential) and _has_blocks(child)]
+    stages: list[list[nn.Module]] = []
+    before = False
+    for child in model.children():
+        for part in child.children() if [child] == rows else [child]:
+            if not any(True for _ in part.parameters()):
+                continue
+            single = not any(True for _ in part.children())
+            if single and before:
+                stages[-1].append(part)
+            else:
+                stages.append([part])
+            before = single
+    return stages
+
+
+def _has_blocks(row: nn.Sequential) -> bool:
+    """Whether it holds more than single layers."""
+    return any(any(True for _ in part.children()) for part in row)
 
 
 def make_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps_per_epoch: int) -> LambdaLR:

@@ -130,7 +130,7 @@ def _overfit(model: nn.Module, x: Tensor, targets: Tensor, classes: int, rate: f
         losses.append(loss.item())
     way = f"loss {losses[0]:.2f} to {min(losses):.2f} in {len(losses)} steps at rate {rate:g}"
     if min(losses) < LEARNT * min(losses[0], math.log(classes)):
-        return True, f"one batch is learnt by heart: {way}"
+        return True, f"one batch can be learnt: {way}"
     return False, (
         f"one batch cannot be learnt: {way}: labels that say nothing of the pictures, frozen weights, or gradients "
         "that vanish"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
@@ -27,9 +27,16 @@ SIDES = 4
 """Pictures on their way have a multiple of so many pixels."""
 NEVER_IN_FEATURES: Mapping[str, Any] = {
     "mixup": 0.0, "cutmix": 0.0, "first_size": 1.0, "drop_path": 0.0, "compile": False,
+    "freeze_norms": False, "rate_decay": 1.0,
 }  # fmt: skip
 ONLY_IN_VIEWS: Mapping[str, Any] = {"flip": False, "shift": 0.0, "policy": "none", "erase": 0.0}
 """What changes pictures, and the value with which it does not."""
+OF_OTHER_MODES: Mapping[str, Sequence[str]] = {
+    "scratch": ("head_epochs", "head_lr", "views"),
+    "head": ("head_epochs", "head_lr", "distill_share", "temperature"),
+    "finetune": (),
+}
+"""What a mode has no use for, whatever its value."""
 
 
 class Stretch(NamedTuple):
@@ -172,10 +179,11 @@ class Recipe:
 
     @property
     def idle(self) -> tuple[str, ...]:
-        """Fields that are on and do nothing: features are of pictures as they are, or of `views`, and never mixed."""
-        if self.mode != "head":
-            return ()
-        off = NEVER_IN_FEATURES if self.views else {**NEVER_IN_FEATURES, **ONLY_IN_VIEWS}
+        """Fields that are not as usual and do nothing in this mode: features are of pictures as they are, or of
+        `views`, and never mixed."""
+        off = {name: getattr(Recipe, name) for name in OF_OTHER_MODES[self.mode]}
+        if self.mode == "head":
+            off |= NEVER_IN_FEATURES if self.views else {**NEVER_IN_FEATURES, **ONLY_IN_VIEWS}
         return tuple(name for name, value in off.items() if getattr(self, name) != value)
 
     @property

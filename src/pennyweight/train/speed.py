@@ -9,8 +9,8 @@ import math
 import shutil
 import statistics
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Collection, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from pennyweight.core.files import read_json, write_json
 from pennyweight.core.machine import versions
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Batch
+from pennyweight.train.compiling import why_not_compiled
 from pennyweight.train.epoch import Watcher
 from pennyweight.train.hearing import hearing
 from pennyweight.train.keeper import Keeper
@@ -74,14 +75,18 @@ class Measured:
     """Cosine between float32's gradient and that of pictures moved by at most a level."""
     remembered: bool
     """Whether it was measured in an earlier run."""
+    untried: str = ""
+    """What could not be tried, and why."""
 
     @property
     def quickest(self) -> Way:
-        return min(filter(self.sound, self.ways), key=lambda way: way.step_ms)
+        """Of those that agree with float32; the first one tried if none does."""
+        return min(filter(self.sound, self.ways), key=lambda way: way.step_ms, default=self.ways[0])
 
     def sound(self, way: Way) -> bool:
-        """Whether a way agrees with float32 as far as can be asked. Float32's own ways do."""
-        return way.precision == "float32" or way.alike >= min(ALIKE, self.own - SLACK)
+        """Whether a way agrees with float32 as far as can be asked. Float32's own ways do, if nothing compiled them."""
+        own = way.precision in ("float32", "float64") and not way.compile
+        return own or way.alike >= min(ALIKE, self.own - SLACK)
 
     def applied_to(self, recipe: Recipe) -> Recipe:
         """The recipe with the quickest way."""
@@ -96,7 +101,7 @@ class Measured:
             + ("" if self.sound(way) else " (refused: not as float32)")
             for way in sorted(self.ways, key=lambda way: way.step_ms)
         )
-        return f"step path{' (measured before)' if self.remembered else ''}: {tried}"
+        return f"step path{' (measured before)' if self.remembered else ''}: {tried}{self.untried}"
 
     def to_dict(self) -> dict[str, Any]:
         """As run.json keeps it."""
@@ -113,13 +118,20 @@ def measure(
     compiling: bool,
     memory: Path,
     within_s: float = math.inf,
+    settled: Collection[str] = (),
 ) -> Measured:
     """Time steps on a copy of `model` over `batches` in each layout and precision, then the best of them compiled.
 
     What was found is kept in the folder `memory`, by machine, ranks, versions, network, batch, input and optimiser.
     `compiling` says whether compiling, which may take minutes, is worth a try. After `within_s` no other way is begun.
+    Of layout, precision and compile, those that are `settled` stay as the recipe has them.
     """
-    known = memory / f"{_key(model, batches, recipe, ranks, compiling)}.json"
+    order = [(layout, precision) for layout, precision in ORDER if "layout" not in settled or layout == recipe.layout]
+    if "precision" in settled:
+        order = [(layout, recipe.precision) for layout in dict.fromkeys(layout for layout, _ in order)]
+    compiled = recipe.compile and "compile" in settled
+    compiling = compiling and "compile" not in settled
+    known = memory / f"{_key(model, batches, recipe, ranks, (order, compiled, compiling))}.json"
     with suppress(PennyweightError, TypeError, KeyError):
         kept = read_json(known)
         return Measured(ways=tuple(Way(**way) for way in kept["ways"]), own=kept["own"], remembered=True)
@@ -139,16 +151,22 @@ def measure(
         layout, precision = changed.layout, changed.precision
         tried.append(Way(layout=layout, precision=precision, compile=changed.compile, step_ms=step_ms, alike=alike))
 
-    for layout, precision in ORDER:
+    for layout, precision in order:
         hopeless = any(each.precision == precision and each.step_ms > HOPELESS * tried[0].step_ms for each in tried)
         if ranks.gather(hopeless)[0]:
             continue
         if tried and ranks.gather(time.perf_counter() - started > within_s)[0]:
             return Measured(ways=tuple(tried), own=own, remembered=False)  # and not kept: some are missing
-        way(replace(recipe, layout=layout, precision=precision, compile=False))
+        way(replace(recipe, layout=layout, precision=precision, compile=compiled))
     best = Measured(ways=tuple(tried), own=own, remembered=False)
     if compiling and (ranks.device.type != "cpu" or shutil.which("g++") or shutil.which("clang++")):
-        way(replace(best.applied_to(recipe), compile=True))
+        try:
+            way(replace(best.applied_to(recipe), compile=True))
+        except RuntimeError as error:
+            reason = why_not_compiled(error)
+            if reason is None:
+                raise
+            return replace(best, untried=f"; compiling fails here ({reason})")  # not kept: it may be mended
     found = Measured(ways=tuple(tried), own=own, remembered=False)
     with suppress(OSError):  # a machine without a place to remember measures each time
         memory.mkdir(parents=True, exist_ok=True)
@@ -161,13 +179,14 @@ def _gradient(model: nn.Module, batch: Batch, recipe: Recipe, preprocess: Prepro
     copied = copy.deepcopy(model)
     put_in_layout(copied, recipe)
     put_in_training(copied, recipe)
+    forward: Any = torch.compile(copied) if recipe.compile else copied
     device = next(copied.parameters()).device
     x, targets = make_inputs(preprocess, recipe, device)(batch)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         with arithmetic(recipe, device):
-            logits = copied(x)
-    with hearing(copied):
+            logits = forward(x)
+    with nullcontext() if recipe.compile else hearing(copied):
         F.cross_entropy(logits.float(), targets).backward()  # type: ignore[no-untyped-call]
     return torch.cat([p.grad.float().flatten() for p in copied.parameters() if p.grad is not None])
 
@@ -205,9 +224,9 @@ def _step_ms(
     return statistics.median(spent[WARM_UP:])
 
 
-def _key(model: nn.Module, batches: Sequence[Batch], recipe: Recipe, ranks: Ranks, compiling: bool) -> str:
+def _key(model: nn.Module, batches: Sequence[Batch], recipe: Recipe, ranks: Ranks, ways: Any) -> str:
     """What a measurement depends on, as a file's name."""
-    asked = (compiling, recipe.accumulate, recipe.optimizer)
+    asked = (ways, recipe.accumulate, recipe.optimizer)
     shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     known = [ranks.machine, versions(), asked, batches[0].pixels.shape, sorted(shapes.items())]
     return hashlib.sha256(json.dumps(known).encode()).hexdigest()[:32]

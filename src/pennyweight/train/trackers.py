@@ -84,9 +84,8 @@ def check_tracker(name: str | None) -> None:
     if name is None:
         return
     if name not in TRACKERS:
-        raise InputError(
-            f"unknown tracker '{name}'{nearest(name, TRACKERS, otherwise=f'; there are {chr(44).join(TRACKERS)}')}"
-        )
+        known = f"; there are {', '.join(TRACKERS)}"
+        raise InputError(f"unknown tracker '{name}'{nearest(name, TRACKERS, otherwise=known)}")
     module = TRACKERS[name][0]
     try:
         import_module(module)

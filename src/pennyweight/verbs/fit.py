@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from shutil import rmtree
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from rich.console import Console
@@ -101,6 +101,8 @@ def fit(
     little is left. A scene (`scene:NAME`, or a cube's file) takes `scene`, fields of SceneOptions. `progress` is shown
     on standard error. Raises a PennyweightError for anything that cannot be used.
     """
+    if not save_minutes >= 0:
+        raise InputError(f"save_minutes must be at least 0, not {save_minutes}")
     if is_scene(source) or scene is not None:
         of_pictures: dict[str, Any] = {"input_size": input_size, "stem": stem, "weights": weights, "teacher": teacher}
         of_pictures |= {"minutes": minutes, "speed": speed, "preflight": preflight, "log": log}
@@ -122,6 +124,10 @@ def fit(
         )
     if minutes is not None and not 0 < minutes < math.inf:
         raise InputError(f"minutes must be above 0 and finite, not {minutes}")
+    if minutes is not None and isinstance(recipe, Mapping) and "epochs" in recipe:
+        raise InputError("minutes and epochs were both given; keep one: the time decides how many epochs there are")
+    if speed not in (None, *get_args(Speed)):
+        raise InputError(f"speed is {' or '.join(get_args(Speed))}, not '{speed}'")
     started = perf_counter()
     check_tracker(log)
     ranks = Ranks()
@@ -144,6 +150,7 @@ def fit(
         minutes=minutes,
         speed=speed,
         ranks=ranks,
+        taught=teacher is not None,
     )
     asked = plan.asked(
         opened,
@@ -157,7 +164,9 @@ def fit(
     )
     folder, record = place(out, f"{opened.name}-{plan.model['name']}", resume=resume, asked=asked)
     ranks.gather(None)  # every rank has looked before the first one makes the folder
+    console = None if progress and not ranks.number else Console(quiet=True)
     if record is not None and record["status"] == "complete":
+        TrainingProgress(plan.epochs, console).note(f"run {folder} is complete, and stays as it is")
         return Run(folder)
     if teacher is not None and plan.recipe.mode == "head":
         raise InputError(
@@ -172,7 +181,7 @@ def fit(
     first_seen, taught = plan.preprocess, open_teacher(teacher, opened, plan.preprocess, ranks.device)
     pictures = data.parts(opened, splits, plan.preprocess, rank=ranks.number, world=ranks.count)
     unreadable = list(opened.unreadable)
-    with TrainingProgress(plan.recipe.epochs, None if progress and first else Console(quiet=True)) as shown:
+    with TrainingProgress(plan.recipe.epochs, console) as shown:
         for note in (*opened.notes, *data.remarks(opened), *splits.notes, *plan.why, *adapted):
             shown.note(note)
         with shown.phase("reading pictures", len(opened.samples)) as phase:

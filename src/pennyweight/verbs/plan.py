@@ -19,7 +19,7 @@ from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.settings import override
 from pennyweight.train import Ranks, Recipe, reproducible
 from pennyweight.train.path import batch_norms
-from pennyweight.train.recipe import ONLY_IN_VIEWS, Layout, Precision
+from pennyweight.train.recipe import NEVER_IN_FEATURES, ONLY_IN_VIEWS, Layout, Precision
 from pennyweight.train.recipes import MANY, named, suitable
 from pennyweight.verbs.width import widest
 
@@ -46,6 +46,8 @@ class Plan:
     seed: int
     checkpoint: zoo.Checkpoint | None
     """The weights that training starts from; None for a fresh network."""
+    said: frozenset[str] = frozenset()
+    """The recipe's fields that were asked for, and stay as they are."""
     why: tuple[str, ...] = ()
     """What was chosen, and why."""
 
@@ -107,9 +109,11 @@ def make_plan(
     minutes: float | None = None,
     speed: str | None = None,
     ranks: Ranks | None = None,
+    taught: bool = False,
 ) -> Plan:
-    """Decide what `fit` was not told; it trains on so many `pictures`, in so many `minutes` on `ranks` if that is said,
-    by the quickest way to step unless `speed` is "fixed", which keeps the recipe's.
+    """Decide what `fit` was not told; it trains on so many `pictures`, with a teacher if it is `taught`, and in so many
+    `minutes` on `ranks` if that is said, by the quickest way to step. Of that way, `speed` "fixed" keeps all that the
+    recipe says, else what its given fields say.
 
     Raises InputError for what cannot be used.
     """
@@ -119,21 +123,23 @@ def make_plan(
     classes, channels = len(source.labels), source.channels
     if model != AUTO:
         zoo.sketch(model, num_classes=classes, in_channels=channels, stem=stem, config=config)
-    asked = _recipe(source, recipe, pictures, model, fresh=weights is None)[0]
-    ways: list[tuple[Layout, Precision]] = [("channels_last", "float32"), ("channels_last", "bfloat16")]
-    if speed == "fixed":
-        ways = [(asked.layout, asked.precision)]
+    asked = _recipe(source, recipe, pictures, model, fresh=weights is None, taught=taught)[0]
+    said = _said(recipe)
+    layout: Layout = asked.layout if speed == "fixed" or "layout" in said else "channels_last"
+    fixed = speed == "fixed" or "precision" in said
+    precisions: Sequence[Precision] = (asked.precision,) if fixed else ("float32", "bfloat16")
+    ways = [(layout, precision) for precision in precisions]
     name, checkpoint, why = _network(source, model, pictures, input_size, weights, minutes, ways, ranks)
     usual = zoo.form(name)
     preprocess = _preprocess(source, input_size, checkpoint)
-    said = {} if checkpoint is None else zoo.fields_of(checkpoint, name)
+    told = {} if checkpoint is None else zoo.fields_of(checkpoint, name)
     if checkpoint is not None:
         why += _unsaid(checkpoint, source)
     sized = zoo.settle(name, {}, size=preprocess.size)  # a ViT's positions are fitted to --input
     small = "cifar" if preprocess.size < SMALL_INPUT and ":" not in name else usual.stem
 
     def settled_with(depth: Mapping[str, Any]) -> dict[str, Any]:
-        return zoo.settle(name, {**said, **sized, **depth, **config}, size=preprocess.size)
+        return zoo.settle(name, {**told, **sized, **depth, **config}, size=preprocess.size)
 
     resolved: dict[str, Any] = {
         "name": name,
@@ -148,6 +154,7 @@ def make_plan(
         pictures,
         name,
         fresh=checkpoint is None,
+        taught=taught,
         batch_norm=any(batch_norms(zoo.sketch(**resolved))),
     )
     resolved["config"] = settled_with(_depth(name, settled))
@@ -160,6 +167,7 @@ def make_plan(
         recipe_name=recipe_name,
         seed=seed,
         checkpoint=checkpoint,
+        said=said,
         why=(*why, *reasons),
     )
 
@@ -235,12 +243,12 @@ def _recipe(
     network: str,
     *,
     fresh: bool,
+    taught: bool,
     batch_norm: bool = True,
 ) -> tuple[Recipe, str | None, tuple[str, ...]]:
     """The resolved recipe, the name of the one that it came of, and why that one if nobody said which."""
     if isinstance(recipe, Recipe):
-        usual = Recipe().to_dict()
-        _require_use(recipe, [name for name, value in recipe.to_dict().items() if value != usual[name]])
+        _require_use(recipe, _said(recipe))
         return recipe, None, ()
     if recipe is not None and not isinstance(recipe, (str, Mapping)):
         raise InputError(f"a recipe is a Recipe, a name or a mapping of its fields, not {received(recipe)}")
@@ -251,7 +259,7 @@ def _recipe(
         changes.pop("mode", None)
     if name is None:
         if mode == AUTO:
-            mode, reason = _mode(fresh)
+            mode, reason = _mode(fresh, taught)
             why = (f"mode {mode}: {reason}",)
         name, reason = suitable(mode, pictures, network, batch_norm=batch_norm)
         why += (f"recipe {name}: {reason}",)
@@ -263,21 +271,35 @@ def _recipe(
     return settled, name, why
 
 
+def _said(recipe: Recipe | Mapping[str, Any] | str | None) -> frozenset[str]:
+    """The fields that were asked for: of a whole recipe, those that are not as usual."""
+    if isinstance(recipe, Recipe):
+        usual = Recipe().to_dict()
+        return frozenset(name for name, value in recipe.to_dict().items() if value != usual[name])
+    return frozenset(recipe) if isinstance(recipe, Mapping) else frozenset()
+
+
 def _require_use(recipe: Recipe, asked: Collection[str]) -> None:
     """Raise InputError where what was asked for would do nothing, and stand in run.json as if it had."""
     idle = [name for name in recipe.idle if name in asked]
     if idle:
+        why = (
+            ", whose features are those of pictures as they are"
+            if idle[0] in {**NEVER_IN_FEATURES, **ONLY_IN_VIEWS}
+            else ""
+        )
         raise InputError(
-            f"recipe field '{idle[0]}' does nothing in mode head, whose features are those of pictures as they are: "
-            "--mode finetune has it"
+            f"recipe field '{idle[0]}' does nothing in mode {recipe.mode}{why}: --mode finetune has it"
             + (", or --set views=4, features of so many changed views" if idle[0] in ONLY_IN_VIEWS else "")
         )
 
 
-def _mode(fresh: bool) -> tuple[str, str]:
+def _mode(fresh: bool, taught: bool) -> tuple[str, str]:
     """What to train, and why."""
     if fresh:
         return "scratch", "there are no weights to start from"
+    if taught:
+        return "finetune", "there are weights to start from, and a teacher, which needs pictures"
     if torch.cuda.is_available():
         return "finetune", "there are weights to start from, and an accelerator"
     return "head", "there are weights to start from, and a processor trains the last layer in seconds"

@@ -93,6 +93,7 @@ def prepare(
             compiling=left_s is None or left_s > COMPILING_S,
             memory=cache_folder("speed"),
             within_s=within_s,
+            settled=plan.said,
         )
         measured = ranks.gather(measured)[0]
         note(measured.note)
@@ -117,7 +118,13 @@ def prepare(
         deadline = Deadline(left_s, pace, plan.preprocess.size)
         recipe = ranks.gather(deadline.first(recipe, first_s))[0]
         epoch_s = pace.seconds(recipe, plan.preprocess.size) / recipe.epochs
-        note(f"an epoch takes {epoch_s:.0f} s here: {recipe.epochs} epoch{'s' * (recipe.epochs > 1)} in the time given")
+        if recipe.epochs == 1 and first_s + epoch_s > left_s:
+            note(
+                f"an epoch takes {epoch_s:.0f} s here: more than is left of --minutes, and one is trained all the same"
+            )
+        else:
+            plural = "s" * (recipe.epochs > 1)
+            note(f"an epoch takes {epoch_s:.0f} s here: {recipe.epochs} epoch{plural} in the time given")
         found = {**(found or {}), "epoch_s": epoch_s, "pace": asdict(pace)}
     return replace(plan, recipe=recipe), found, deadline
 
