@@ -27,7 +27,8 @@ PETS = ("cats-dogs", "--model", "mobilenet_v2", "--weights", str(MOBILENET))
 ROWS = {
     "digits": ("digits", "--epochs", "8"),
     "cats-dogs, head": (*PETS, "--mode", "head"),
-    "cats-dogs, finetune": (*PETS, "--mode", "finetune", "--epochs", "2"),
+    "cats-dogs, finetune, 2 epochs": (*PETS, "--mode", "finetune", "--epochs", "2"),
+    "cats-dogs, finetune": (*PETS, "--mode", "finetune"),
 }
 
 
