@@ -164,7 +164,7 @@ LAYOUTS = {
     "two pictures in a class": ({"a": 9, "b": 2}, "class 'b' of pets has 2 different pictures; it needs at least 3"),
     "one picture to select on": (
         {"train/a": 9, "train/b": 1, "val/a": 1},
-        "class 'b' of pets has 1 different pictures; it needs at least 2",
+        "class 'b' of pets has 1 different picture; it needs at least 2",
     ),
 }
 
@@ -203,7 +203,7 @@ def test_equal_pictures_are_one_picture_when_a_class_is_counted(draw_folder: Dra
     only = next((root / "b").iterdir())
     for number in range(9):
         shutil.copy(only, root / "b" / f"copy-{number}.png")
-    assert "class 'b' of pets has 1 different pictures" in refuse(root)
+    assert "class 'b' of pets has 1 different picture" in refuse(root)
 
 
 @pytest.mark.parametrize("content", [b"text, not a picture", b""])

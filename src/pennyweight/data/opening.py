@@ -62,7 +62,7 @@ def _open(text: str, group_by: str | None) -> Source:
         return _path(found, name=text, address=text, group_by=group_by)
     if text in SETS:
         return named_set(text)
-    known = [*SETS, *on_shelf]
+    known = dict.fromkeys([*SETS, *(name for name, child in on_shelf.items() if child.is_dir())])
     beside = [str(path.parent / child.name) for child in _children(path.parent) if child.is_dir()]
     hint = nearest(text, [*known, *beside], otherwise=f"; named sets are {', '.join(known)}")
     raise SourceError(f"no source '{text}': there is no such folder, and no set of that name{hint}")

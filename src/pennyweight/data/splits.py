@@ -181,11 +181,12 @@ def _by_content(
         order: list[Split] = [*shares, "train"]
         empty = [name for name in order if name not in covered[label]]
         if len(own) < len(empty):
-            what = "groups or pictures" if any(sample.group for sample in samples) else "pictures"
+            plural = "s" * (len(own) != 1)
+            groups = f"group{plural} or " if any(sample.group for sample in samples) else ""
             shared = " of its own: others are under another label too" if covered[label] else ""
             raise SourceError(
-                f"class '{source.labels[label]}' of {source.name} has {len(own)} different {what}{shared}; "
-                f"it needs at least {len(empty)}, to train, select and test on"
+                f"class '{source.labels[label]}' of {source.name} has {len(own)} different {groups}picture{plural}"
+                f"{shared}; it needs at least {len(empty)}, to train, select and test on"
             )
         start = 0
         for number, name in enumerate(shares):
