@@ -129,6 +129,23 @@ def test_an_epoch_that_takes_long_says_where_it_is() -> None:
     ]
 
 
+def test_an_epoch_that_goes_on_counts_what_was_done() -> None:
+    console, stream = log()
+    clock = Clock()
+    with TrainingProgress(2, console, clock=clock) as progress:
+        progress.epoch_started(1, 200, 100)
+        for _ in range(3):
+            clock.now += 10
+            progress.step(0.25, 64)
+        for _ in range(97):
+            progress.step(0.25, 64)
+        progress.epoch_finished({"epoch": 1, **METRICS})
+    first, last = stream.getvalue().splitlines()
+    assert first.startswith("epoch 1/2  step 103/200")
+    assert first.endswith("left 49:30")  # 97 steps of 10 s, and 200
+    assert last.endswith("left 1:00")  # twice the 30 s of a half
+
+
 def test_a_terminal_gets_live_bars_for_epochs_and_steps() -> None:
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=True, force_interactive=True, width=80, color_system=None)

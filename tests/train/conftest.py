@@ -78,7 +78,7 @@ class Recorder:
         self.finished: list[Mapping[str, Any]] = []
         self.epochs: list[tuple[Epoch, bool]] = []
 
-    def epoch_started(self, epoch: int, steps: int) -> None:
+    def epoch_started(self, epoch: int, steps: int, done: int = 0) -> None:
         self.started.append((epoch, steps))
 
     def step(self, loss: float, images: int, *, right: float | None = None, waited_s: float | None = None) -> None:

@@ -61,7 +61,7 @@ class Curve:
         self.losses: list[float] = []
         self.dies = dies
 
-    def epoch_started(self, epoch: int, steps: int) -> None: ...
+    def epoch_started(self, epoch: int, steps: int, done: int = 0) -> None: ...
 
     def step(self, loss: float, images: int, *, right: float | None = None, waited_s: float | None = None) -> None:
         self.losses.append(loss)

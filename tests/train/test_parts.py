@@ -86,10 +86,11 @@ def test_stages_learn_slower_towards_the_stem(name: str, stages: list[str]) -> N
     assert len(rates) == len(list(model.parameters()))
 
 
-def test_a_layer_of_one_row_learns_at_one_rate() -> None:
-    model = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2))
+def test_single_layers_are_one_stage_before_the_last() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2), nn.ReLU(), nn.Linear(2, 2))
     optimizer = make_optimizer(model, Recipe(lr=1.0, rate_decay=0.5))
-    assert {group["lr"] for group in optimizer.param_groups if group["params"]} == {1.0}
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    assert [{rates[id(p)] for p in layer.parameters()} for layer in model] == [{0.5}, {0.5}, set(), {1.0}]
 
 
 def test_tables_of_biases_do_not_decay() -> None:

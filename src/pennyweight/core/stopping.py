@@ -39,11 +39,13 @@ class Stop:
     def __init__(self) -> None:
         self.asked: int | None = None
         self._at_once = False
+        self._heard: float | None = None
 
     def __call__(self, number: int, frame: FrameType | None = None) -> None:
         if self.asked is not None:
             self.end()
-        if self._at_once and os.name == "posix" and _importing(frame):
+        self._heard = self._heard or time.monotonic()
+        if self._at_once and os.name == "posix" and _importing(frame) and time.monotonic() - self._heard < IMPORT_S:
             _once_more(number)
             return
         self.asked = number
@@ -64,8 +66,8 @@ class Stop:
     def end(self) -> NoReturn:
         """Raise what the signal means: KeyboardInterrupt, or SystemExit with TERMINATED, also for another rank's."""
         if self.asked == signal.SIGINT:
-            raise KeyboardInterrupt
-        raise SystemExit(TERMINATED)
+            raise KeyboardInterrupt from None
+        raise SystemExit(TERMINATED) from None
 
 
 @contextmanager

@@ -40,7 +40,7 @@ class TrainingProgress:
         self._step_task: TaskID | None = None
         self._lengths: deque[float] = deque(maxlen=RECENT_EPOCHS)  # for each unit of work
         self._val_accuracy: float | None = None
-        self._epoch = self._steps = self._steps_done = self._images = 0
+        self._epoch = self._steps = self._begun = self._steps_done = self._images = 0
         self._loss_sum = 0.0
         self._right: float | None = 0.0
         self._waited_s: float | None = 0.0
@@ -64,9 +64,10 @@ class TrainingProgress:
         if self._bars is not None:
             self._bars.stop()
 
-    def epoch_started(self, epoch: int, steps: int) -> None:
-        """Epoch number `epoch` (the first is 1; a resumed training starts later) begins; it has `steps` steps."""
-        self._start_epoch(epoch, steps)
+    def epoch_started(self, epoch: int, steps: int, done: int = 0) -> None:
+        """Epoch number `epoch` (the first is 1; a resumed training starts later) begins; it has `steps` steps, of which
+        so many are `done`."""
+        self._start_epoch(epoch, steps, done)
         if self._bars is not None and self._task is None:
             self._task = self._bars.add_task("", total=self.epochs, detail="")
             self._step_task = self._bars.add_task("", detail="")
@@ -119,10 +120,12 @@ class TrainingProgress:
         """Work beside the epochs, such as reading `total` pictures: `with progress.phase(...) as p: p.advance()`."""
         return Phase(name, total, note=self.note, bars=self._bars, clock=self._clock)
 
-    def _start_epoch(self, epoch: int, steps: int) -> None:
+    def _start_epoch(self, epoch: int, steps: int, done: int) -> None:
         self._epoch, self._steps = epoch, steps
         self._see_work()
-        self._steps_done = self._images = 0
+        self._work *= 1 - done / max(steps, 1)  # what is left of this one
+        self._begun = self._steps_done = done
+        self._images = 0
         self._loss_sum = self._right = self._waited_s = 0.0
         self._finished = False
         self._started = self._last_step = self._spoke = self._clock()
@@ -172,8 +175,8 @@ class TrainingProgress:
         spent = self._clock() - self._started
         if self._lengths:
             length = fmean(self._lengths)
-        elif self._steps_done:
-            length = spent / self._done() / self._work
+        elif self._steps_done > self._begun:
+            length = spent / ((self._steps_done - self._begun) / (self._steps - self._begun)) / self._work
         else:
             return None
         rest = 0.0 if self._finished else max(length * self._work - spent, 0.0)

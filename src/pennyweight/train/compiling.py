@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
-__all__ = ["why_not_compiled"]
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pennyweight.core.errors import PennyweightError
+from pennyweight.train.recipe import Recipe
+
+__all__ = ["CompilerError", "said_by_a_compiler"]
 
 
-def why_not_compiled(error: RuntimeError) -> str | None:
-    """The first line of what ended torch.compile; None where `error` is of something else."""
+class CompilerError(PennyweightError):
+    """torch.compile fails here."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"torch.compile fails here ({reason}); --set compile=false trains without it")
+        self.reason = reason
+
+
+@contextmanager
+def said_by_a_compiler(recipe: Recipe) -> Iterator[None]:
+    """Raise CompilerError where what the recipe has compiled cannot be; other errors pass."""
+    try:
+        yield
+    except RuntimeError as error:
+        if recipe.compile and (reason := _reason(error)):
+            raise CompilerError(reason) from error
+        raise
+
+
+def _reason(error: RuntimeError) -> str | None:
+    """A line of what ended torch.compile; None where `error` is of something else."""
     from torch._dynamo.exc import TorchDynamoException  # torch.compile loads it, and nothing else does
 
-    if not isinstance(error, TorchDynamoException):
+    if not isinstance(error, TorchDynamoException) and "torch.compile is not supported" not in str(error):
         return None
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return " ".join(lines[: 1 + lines[0].endswith(":")])

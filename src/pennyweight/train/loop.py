@@ -20,7 +20,7 @@ from pennyweight.core.stopping import Abandoned
 from pennyweight.data import Batch
 from pennyweight.train.average import Average
 from pennyweight.train.batches import Batches, Teacher, require_parts, timed
-from pennyweight.train.compiling import why_not_compiled
+from pennyweight.train.compiling import said_by_a_compiler
 from pennyweight.train.epoch import Epoch, Watcher
 from pennyweight.train.hearing import hearing
 from pennyweight.train.keeper import Keeper
@@ -165,7 +165,7 @@ class Training:
         """Every step of this epoch that is not done yet."""
         progress, recipe = self.progress, self.recipe
         number = len(progress.own) + 1
-        self.watcher.epoch_started(len(progress.history) + 1, self.steps)
+        self.watcher.epoch_started(len(progress.history) + 1, self.steps, progress.sums.steps)
         put_in_training(self.network, recipe)
         batches = self.training.epoch(
             number,
@@ -193,13 +193,14 @@ class Training:
         progress, started = self.progress, time.perf_counter()
         progress.optimizer.zero_grad()
         try:
-            with held_by_memory(batch.images, self.recipe.accumulate), self._undone(), self._at_once():
+            with (
+                said_by_a_compiler(self.recipe),
+                held_by_memory(batch.images, self.recipe.accumulate),
+                self._undone(),
+                self._at_once(),
+            ):
                 loss, right = self._gradients(self.ranks.part(batch), batch.images)
         except RuntimeError as error:
-            if self.recipe.compile and (reason := why_not_compiled(error)) is not None:
-                raise PennyweightError(
-                    f"torch.compile fails here ({reason}); --set compile=false trains without it"
-                ) from error
             raise self.ranks.explain(error) from error
         if self.recipe.clip_norm:
             nn.utils.clip_grad_norm_(progress.model.parameters(), self.recipe.clip_norm)

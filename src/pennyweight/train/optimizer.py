@@ -71,24 +71,25 @@ def _stages(model: nn.Module, decay: float) -> list[tuple[list[nn.Parameter], fl
 
 
 def _parts(model: nn.Module) -> list[list[nn.Module]]:
-    """The stages that have parameters, the stem first; single layers in a row are one, such as a convolution's norm."""
+    """The stages that have parameters, the stem first: a norm belongs to the layer before it, as do single layers."""
     if isinstance(model, Network):
         rows: list[nn.Module] = [model.trunk]
     else:  # some have a row of blocks for each stage
         rows = [child for child in model.children() if isinstance(child, nn.Sequential) and _has_blocks(child)]
+    outer = [part for child in model.children() for part in (child.children() if [child] == rows else [child])]
+    *parts, head = [part for part in outer if any(True for _ in part.parameters())] or [model]
     stages: list[list[nn.Module]] = []
-    before = False
-    for child in model.children():
-        for part in child.children() if [child] == rows else [child]:
-            if not any(True for _ in part.parameters()):
-                continue
-            single = not any(True for _ in part.children())
-            if single and before:
-                stages[-1].append(part)
-            else:
-                stages.append([part])
-            before = single
-    return stages
+    for part in parts:
+        if stages and _single(part) and all(map(_single, stages[-1])):
+            stages[-1].append(part)
+        else:
+            stages.append([part])
+    return [*stages, [head]]
+
+
+def _single(part: nn.Module) -> bool:
+    """Whether it is one layer; timm's norms hold an activation."""
+    return isinstance(part, nn.modules.batchnorm._BatchNorm) or not any(True for _ in part.children())
 
 
 def _has_blocks(row: nn.Sequential) -> bool:

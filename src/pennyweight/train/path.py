@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,7 +16,15 @@ from pennyweight.data import Batch
 from pennyweight.nn import FromPixels
 from pennyweight.train.recipe import Recipe
 
-__all__ = ["Inputs", "arithmetic", "make_inputs", "put_in_layout", "put_in_training"]
+__all__ = [
+    "Inputs",
+    "arithmetic",
+    "batch_norms",
+    "leave_out_chance",
+    "make_inputs",
+    "put_in_layout",
+    "put_in_training",
+]
 
 Inputs = Callable[[Batch], tuple[Tensor, Tensor]]
 
@@ -35,6 +43,20 @@ def put_in_layout(model: nn.Module, recipe: Recipe) -> None:
 def batch_norms(model: nn.Module) -> Iterator[nn.modules.batchnorm._BatchNorm]:
     """Its layers whose statistics are the batch's in train mode."""
     return (layer for layer in model.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm))
+
+
+CHANCE: Mapping[str, str] = {
+    "Dropout": "p", "Dropout1d": "p", "Dropout2d": "p", "Dropout3d": "p", "AlphaDropout": "p",
+    "StochasticDepth": "p", "DropPath": "drop_prob",
+}  # fmt: skip
+"""Layers that leave things out by chance, here and in other libraries, and what they call how often."""
+
+
+def leave_out_chance(model: nn.Module) -> None:
+    """Nothing is left out from now on: two computations of one network can be compared."""
+    for module in model.modules():
+        if name := CHANCE.get(type(module).__name__):
+            setattr(module, name, 0.0)
 
 
 def put_in_training(model: nn.Module, recipe: Recipe) -> None:

@@ -15,10 +15,10 @@ from pennyweight.core.errors import PennyweightError
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Batch
 from pennyweight.train.hearing import hearing
-from pennyweight.train.path import batch_norms, make_inputs, put_in_layout, put_in_training
+from pennyweight.train.path import batch_norms, leave_out_chance, make_inputs, put_in_layout, put_in_training
 from pennyweight.train.recipe import Recipe
 
-__all__ = ["PICTURES", "preflight"]
+__all__ = ["preflight"]
 
 PICTURES = 16
 STEPS = 40
@@ -38,15 +38,13 @@ def preflight(model: nn.Module, batch: Batch, recipe: Recipe, *, preprocess: Pre
     """Check a copy of `model` on one batch; what was found, a line each.
 
     The loss at the start is near ln(classes), every parameter gets a gradient, train and eval mode agree, and the batch
-    can be learnt by heart. Raises PennyweightError that names all that fails.
+    can be learnt. Raises PennyweightError that names all that fails.
     """
     copied = copy.deepcopy(model)
     put_in_layout(copied, recipe)
     few = Batch(batch.pixels[:PICTURES], batch.targets[:PICTURES])
     x, targets = make_inputs(preprocess, recipe, next(copied.parameters()).device)(few)
-    for module in copied.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = 0.0  # chance would hide what is looked for
+    leave_out_chance(copied)  # it would hide what is looked for
     put_in_training(copied, recipe)
     with hearing(copied):
         found = [

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
+from pennyweight.core.errors import InputError
 from pennyweight.nn.weights import take_weights
 from pennyweight.train.average import Average
 from pennyweight.train.epoch import Epoch, best_of
@@ -112,7 +113,12 @@ class Progress:
         self.sums = Sums(**state["sums"])
         self.history[:] = [Epoch(**values) for values in state["history"]]
         take_weights(self.model, state["model"], name="the checkpoint")
-        self.optimizer.load_state_dict(state["optimizer"])
+        try:
+            self.optimizer.load_state_dict(state["optimizer"])
+        except ValueError as error:
+            raise InputError(
+                "the checkpoint's optimiser is of an earlier form of this one; begin anew under another --out"
+            ) from error
         self.schedule.last_epoch = state["schedule"]["last_epoch"]
         self.schedule._last_lr = [group["lr"] for group in self.optimizer.param_groups]
         if self.average is not None:

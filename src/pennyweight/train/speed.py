@@ -25,12 +25,12 @@ from pennyweight.core.files import read_json, write_json
 from pennyweight.core.machine import versions
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Batch
-from pennyweight.train.compiling import why_not_compiled
+from pennyweight.train.compiling import CompilerError, said_by_a_compiler
 from pennyweight.train.epoch import Watcher
 from pennyweight.train.hearing import hearing
 from pennyweight.train.keeper import Keeper
 from pennyweight.train.loop import Training
-from pennyweight.train.path import arithmetic, make_inputs, put_in_layout, put_in_training
+from pennyweight.train.path import arithmetic, leave_out_chance, make_inputs, put_in_layout, put_in_training
 from pennyweight.train.ranks import Ranks
 from pennyweight.train.recipe import Layout, Precision, Recipe
 
@@ -80,8 +80,8 @@ class Measured:
 
     @property
     def quickest(self) -> Way:
-        """Of those that agree with float32; the first one tried if none does."""
-        return min(filter(self.sound, self.ways), key=lambda way: way.step_ms, default=self.ways[0])
+        """Of those that agree with float32; of all if none does, where the recipe leaves no other."""
+        return min(filter(self.sound, self.ways), key=_step_of, default=min(self.ways, key=_step_of))
 
     def sound(self, way: Way) -> bool:
         """Whether a way agrees with float32 as far as can be asked. Float32's own ways do, if nothing compiled them."""
@@ -96,16 +96,21 @@ class Measured:
     @property
     def note(self) -> str:
         """The outcome in a line."""
+        chosen = self.quickest
         tried = ", ".join(
             f"{way.layout} {way.precision}{' compiled' if way.compile else ''} {way.step_ms:.0f} ms"
-            + ("" if self.sound(way) else " (refused: not as float32)")
-            for way in sorted(self.ways, key=lambda way: way.step_ms)
+            + ("" if self.sound(way) else f" ({'refused: ' * (way != chosen)}not as float32)")
+            for way in sorted(self.ways, key=_step_of)
         )
         return f"step path{' (measured before)' if self.remembered else ''}: {tried}{self.untried}"
 
     def to_dict(self) -> dict[str, Any]:
         """As run.json keeps it."""
         return {"ways": [asdict(way) for way in self.ways], "own": self.own, "remembered": self.remembered}
+
+
+def _step_of(way: Way) -> float:
+    return way.step_ms
 
 
 def measure(
@@ -136,7 +141,7 @@ def measure(
         kept = read_json(known)
         return Measured(ways=tuple(Way(**way) for way in kept["ways"]), own=kept["own"], remembered=True)
     started = time.perf_counter()
-    usual = replace(recipe, layout="channels_first", precision="float32")
+    usual = replace(recipe, layout="channels_first", precision="float32", compile=False)
     part = next(iter(batches[0].parts(recipe.accumulate)))  # no more than memory is asked to hold
     reference = _gradient(model, part, usual, preprocess)
     own = float(F.cosine_similarity(_gradient(model, _moved(part), usual, preprocess), reference, dim=0))
@@ -160,12 +165,14 @@ def measure(
         way(replace(recipe, layout=layout, precision=precision, compile=compiled))
     best = Measured(ways=tuple(tried), own=own, remembered=False)
     if compiling and (ranks.device.type != "cpu" or shutil.which("g++") or shutil.which("clang++")):
+        reason = ""
         try:
             way(replace(best.applied_to(recipe), compile=True))
-        except RuntimeError as error:
-            reason = why_not_compiled(error)
-            if reason is None:
+        except CompilerError as error:
+            if ranks.count > 1:  # others may be in the midst of a step
                 raise
+            reason = error.reason
+        if reason:
             return replace(best, untried=f"; compiling fails here ({reason})")  # not kept: it may be mended
     found = Measured(ways=tuple(tried), own=own, remembered=False)
     with suppress(OSError):  # a machine without a place to remember measures each time
@@ -175,19 +182,19 @@ def measure(
 
 
 def _gradient(model: nn.Module, batch: Batch, recipe: Recipe, preprocess: Preprocess) -> Tensor:
-    """The gradient of one batch as one row, in float32; random numbers are those of every other call."""
+    """The gradient of one batch as one row, in float32, with nothing left out by chance, which compiled is another."""
     copied = copy.deepcopy(model)
     put_in_layout(copied, recipe)
     put_in_training(copied, recipe)
-    forward: Any = torch.compile(copied) if recipe.compile else copied
+    leave_out_chance(copied)
     device = next(copied.parameters()).device
     x, targets = make_inputs(preprocess, recipe, device)(batch)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
+    with said_by_a_compiler(recipe):
+        forward: Any = torch.compile(copied) if recipe.compile else copied
         with arithmetic(recipe, device):
             logits = forward(x)
-    with nullcontext() if recipe.compile else hearing(copied):
-        F.cross_entropy(logits.float(), targets).backward()  # type: ignore[no-untyped-call]
+        with nullcontext() if recipe.compile else hearing(copied):
+            F.cross_entropy(logits.float(), targets).backward()  # type: ignore[no-untyped-call]
     return torch.cat([p.grad.float().flatten() for p in copied.parameters() if p.grad is not None])
 
 
@@ -254,6 +261,6 @@ class _Few:
 class Nobody(Watcher):
     """Is told, and says nothing."""
 
-    def epoch_started(self, epoch: int, steps: int) -> None: ...
+    def epoch_started(self, epoch: int, steps: int, done: int = 0) -> None: ...
     def step(self, loss: float, images: int, *, right: float | None = None, waited_s: float | None = None) -> None: ...
     def epoch_finished(self, metrics: Any) -> None: ...

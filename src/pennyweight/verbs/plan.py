@@ -19,7 +19,7 @@ from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.settings import override
 from pennyweight.train import Ranks, Recipe, reproducible
 from pennyweight.train.path import batch_norms
-from pennyweight.train.recipe import NEVER_IN_FEATURES, ONLY_IN_VIEWS, Layout, Precision
+from pennyweight.train.recipe import ONLY_IN_VIEWS, Layout, Precision
 from pennyweight.train.recipes import MANY, named, suitable
 from pennyweight.verbs.width import widest
 
@@ -283,11 +283,7 @@ def _require_use(recipe: Recipe, asked: Collection[str]) -> None:
     """Raise InputError where what was asked for would do nothing, and stand in run.json as if it had."""
     idle = [name for name in recipe.idle if name in asked]
     if idle:
-        why = (
-            ", whose features are those of pictures as they are"
-            if idle[0] in {**NEVER_IN_FEATURES, **ONLY_IN_VIEWS}
-            else ""
-        )
+        why = ", whose features are those of pictures as they are" if hasattr(recipe.augment, idle[0]) else ""
         raise InputError(
             f"recipe field '{idle[0]}' does nothing in mode {recipe.mode}{why}: --mode finetune has it"
             + (", or --set views=4, features of so many changed views" if idle[0] in ONLY_IN_VIEWS else "")

@@ -23,7 +23,6 @@ from pennyweight.core.run import Run
 from pennyweight.train import Ranks
 from pennyweight.train.batches import Teacher
 from pennyweight.train.deadline import Deadline
-from pennyweight.train.preflight import PICTURES
 from pennyweight.train.preflight import preflight as check
 from pennyweight.train.speed import measure
 from pennyweight.train.teacher import make_teacher
@@ -40,7 +39,7 @@ LONG_S = 180.0
 MEASURING = 0.1
 """Of the time left, how much may go by before no other way to step is tried, nor another step is timed."""
 COMPILING_S = 1_200.0
-"""A training with less time than this does not try whether compiling pays: the trial alone takes half a minute."""
+"""A training with less time than this does not try whether compiling pays: the trial alone takes a minute."""
 
 
 def prepare(
@@ -76,10 +75,7 @@ def prepare(
     batches = list(islice(training.epoch(1, batch=recipe.batch, seed=plan.seed, augment=augment), 3))
     long = (left_s or 0.0) > LONG_S or recipe.epochs * training.steps(recipe.batch) >= LONG_STEPS
     if whole and (long if preflight is None else preflight):
-        batch = batches[0]
-        if recipe.batch < PICTURES:
-            batch = next(training.epoch(1, batch=PICTURES, seed=plan.seed, augment=augment))
-        for line in check(network, batch, recipe, preprocess=plan.preprocess, classes=plan.model["num_classes"]):
+        for line in check(network, batches[0], recipe, preprocess=plan.preprocess, classes=plan.model["num_classes"]):
             note(line)
         require_time()
     found, deadline = None, None

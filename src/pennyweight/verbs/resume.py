@@ -123,7 +123,7 @@ def recorded(record: Mapping[str, Any], ranks: Ranks, note: Callable[[str], None
     """The recipe of a run that goes on. Says what differs now and can change its bits."""
     now = {**versions(), **ranks.machine}
     before = {**record["versions"], **record["machine"]}
-    for key in ("processor", "accelerator", "ranks", "threads", "onednn", "torch", "numpy", "pillow"):
+    for key in ("processor", "accelerator", "ranks", "threads", "onednn", "pennyweight", "torch", "numpy", "pillow"):
         if before.get(key) != now.get(key):
             note(f"{key} was {before.get(key)} and is {now.get(key)} now: the weights may differ in their last bits")
     return Recipe.from_dict(record["recipe"])
