@@ -57,6 +57,22 @@ def test_time_left_follows_the_epochs_seen_and_counts_from_where_a_run_was_resum
     assert second.endswith("left 1:00:00")
 
 
+@pytest.mark.parametrize("interactive", [False, True])
+def test_an_epoch_resumed_before_its_validation_has_no_step_left_to_judge_by(interactive: bool) -> None:
+    stream, clock = io.StringIO(), Clock()
+    console = Console(file=stream, force_terminal=interactive, force_interactive=interactive, width=100)
+    with TrainingProgress(3, console, clock=clock) as progress:
+        progress.epoch_started(1, 4, 4)
+        clock.now += 10
+        progress.epoch_finished({"epoch": 1, **METRICS})
+        progress.epoch_started(2, 4, 0)
+        clock.now += 60
+        progress.epoch_finished({"epoch": 2, **METRICS})
+    said = stream.getvalue()
+    assert "left 1:00" in said
+    assert "left 0:10" not in said
+
+
 def test_time_left_knows_that_later_epochs_are_more_work() -> None:
     console, stream = log()
     clock = Clock()

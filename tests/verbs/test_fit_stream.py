@@ -64,17 +64,10 @@ def test_a_bundle_of_it_is_proved_and_scored_on_shards(fit_small: Fit, address: 
 def test_a_stop_in_the_middle_of_an_epoch_goes_on_with_the_same_bits(
     fit_small: Fit, address: str, tmp_path: Path, stop_at: Callable[[int], None], mode: str, step: int
 ) -> None:
-    recipe = {
-        "mode": mode,
-        "epochs": 2,
-        "head_epochs": 1,
-        "batch": 16,
-        "shift": 0.25,
-        "mixup": 0.2,
-        "policy": "trivial",
-    }
+    recipe = {"mode": mode, "epochs": 2, "batch": 16, "shift": 0.25, "mixup": 0.2, "policy": "trivial"}
     options: dict[str, Any] = {"recipe": recipe}
     if mode == "finetune":
+        recipe["head_epochs"] = 1
         options |= {"weights": fit_small(address, out=tmp_path / "first").folder, "input_size": None}
     whole = fit_small(address, out=tmp_path / "whole", **options)
     stop_at(step)

@@ -88,7 +88,8 @@ class TrainingProgress:
 
     def epoch_finished(self, metrics: Mapping[str, Any]) -> None:
         """Validation is done too; `metrics` is the epoch's line of metrics.jsonl."""
-        self._lengths.append((self._clock() - self._started) / self._work)
+        if self._work:  # a resumed one may have had its validation alone left
+            self._lengths.append((self._clock() - self._started) / self._work)
         self._steps_done = self._steps
         self._finished = True
         self._val_accuracy = metrics.get("val_accuracy")
