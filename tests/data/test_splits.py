@@ -125,7 +125,7 @@ def test_equal_pictures_stay_together() -> None:
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_class_too_small_is_refused(count: int) -> None:
     samples = [*many(), *(sample(number, 2) for number in range(9000, 9000 + count))]
-    with pytest.raises(SourceError, match=f"class 'c' of pets has {count} different pictures?"):
+    with pytest.raises(SourceError, match=f"class 'c' of pets has {count} different picture{'s' * (count - 1)};"):
         data.split(source(samples, ("a", "b", "c")))
 
 

@@ -73,6 +73,33 @@ def test_an_epoch_resumed_before_its_validation_has_no_step_left_to_judge_by(int
     assert "left 0:10" not in said
 
 
+def test_epochs_of_the_last_layer_say_nothing_of_the_networks() -> None:
+    console, stream = log()
+    clock = Clock()
+    with TrainingProgress(4, console, apart=2, clock=clock) as progress:
+        for epoch, seconds in ((1, 0.05), (2, 0.05), (3, 60), (4, 60)):
+            progress.epoch_started(epoch, 2)
+            progress.step(0.5, 32)
+            clock.now += seconds
+            progress.step(0.5, 32)
+            progress.epoch_finished({"epoch": epoch, **METRICS})
+    *head, between, third, _, fourth = stream.getvalue().splitlines()
+    assert [line.partition("left ")[2] for line in (*head, between, third, fourth)] == ["", "", "1:00", "1:00", "0:00"]
+
+
+def test_an_epoch_that_takes_longer_than_those_before_it_has_time_left() -> None:
+    console, stream = log()
+    clock = Clock()
+    with TrainingProgress(2, console, clock=clock) as progress:
+        progress.epoch_started(1, 4)
+        clock.now += 10
+        progress.epoch_finished({"epoch": 1, **METRICS})
+        progress.epoch_started(2, 4)
+        clock.now += 40
+        progress.step(0.5, 32)
+    assert stream.getvalue().splitlines()[-1].endswith("left 2:00")
+
+
 def test_time_left_knows_that_later_epochs_are_more_work() -> None:
     console, stream = log()
     clock = Clock()

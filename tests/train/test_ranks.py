@@ -12,13 +12,16 @@ import pytest
 from pennyweight.train import Checkpoints, Ranks
 
 PROGRAM = Path(__file__).with_name("ranks_program.py")
+MEASURING = Path(__file__).with_name("measuring_program.py")
 WITHIN_S = 60.0
 
 
-def launch(out: Path, ranks: int, dying: int = -1, stopped: int = -1) -> "subprocess.CompletedProcess[str]":
+def launch(
+    out: Path, ranks: int, dying: int = -1, stopped: int = -1, program: Path = PROGRAM
+) -> "subprocess.CompletedProcess[str]":
     together = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)] if ranks > 1 else []
     return subprocess.run(
-        [sys.executable, *together, PROGRAM, out, str(dying), str(stopped)],
+        [sys.executable, *together, program, out, str(dying), str(stopped)],
         env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         text=True,
@@ -42,6 +45,18 @@ def test_a_signal_to_one_rank_ends_the_validation_of_both(tmp_path: Path) -> Non
     assert done.returncode != 0
     assert [int((tmp_path / f"curve.{rank}").read_text()) for rank in (0, 1)] == [4, 4]  # of 42 batches
     assert Checkpoints(tmp_path / "curve").latest() is not None
+
+
+@pytest.mark.slow
+def test_ranks_measure_alike_where_one_cannot_compile_or_has_forgotten(tmp_path: Path) -> None:
+    done = launch(tmp_path / "found.json", 2, program=MEASURING)
+    assert done.returncode == 0, done.stderr
+    for rank in (0, 1):
+        compiling, plain, again = json.loads((tmp_path / f"found.{rank}").read_text())
+        assert compiling["untried"] == "compiling fails here (no Python.h)"
+        assert not any(way["compile"] for way in compiling["ways"])
+        assert (plain["untried"], plain["remembered"], again["remembered"]) == ("", False, True)
+        assert len(again["ways"]) >= 3
 
 
 @pytest.mark.slow

@@ -136,6 +136,20 @@ def test_a_state_of_another_network_is_refused_before_anything_changes(
     assert {path.name: path.read_bytes() for path in (tmp_path / "kept").iterdir()} == before
 
 
+def test_an_optimiser_of_an_earlier_form_is_refused(outcome: Callable[..., Outcome], tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path / "kept")
+    with pytest.raises(KeyboardInterrupt):
+        outcome(stopping_at(checkpoints, 3), **EVERYTHING)
+    kept = checkpoints.latest()
+    assert kept is not None
+    kept["optimizer"]["param_groups"].append({**kept["optimizer"]["param_groups"][-1], "params": []})
+    checkpoints.save(kept)
+    with pytest.raises(
+        InputError, match=r"optimiser is of an earlier form of this one; begin anew under another --out"
+    ):
+        outcome(Keeper(Checkpoints(tmp_path / "kept")), **EVERYTHING)
+
+
 def test_that_comparison_sees_a_lost_random_state(
     outcome: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,7 +71,9 @@ def test_one_seed_gives_one_map_bit_for_bit(run: pw.Run, tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-def test_a_stopped_one_goes_on_and_ends_with_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_one_goes_on_and_ends_with_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     from pennyweight.report.progress import TrainingProgress
 
     few: dict[str, Any] = {**SMALL, "recipe": {"epochs": 3, "patience": 3}}
@@ -101,6 +103,9 @@ def test_a_stopped_one_goes_on_and_ends_with_the_same_bits(tmp_path: Path, monke
     assert parts.weights_path.read_bytes() == whole.weights_path.read_bytes()
     assert parts.evaluation == whole.evaluation
     assert steps == 3 * 7  # none twice
+    capfd.readouterr()
+    fit_scene("scene:synthetic", "window_cnn", out=tmp_path / "parts", resume=True, **{**few, "progress": True})
+    assert capfd.readouterr().err == f"run {tmp_path / 'parts'} is complete, and stays as it is\n"
 
 
 def test_only_training_pixels_fit_the_projection_unless_the_papers_protocol_is_asked_for(run: pw.Run) -> None:

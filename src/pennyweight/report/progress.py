@@ -19,28 +19,34 @@ from pennyweight.report.tables import printable
 __all__ = ["Phase", "TrainingProgress"]
 
 RECENT_EPOCHS = 5  # epochs whose mean length predicts the rest; the first is often slower than all others
-QUIET_SECONDS = 30.0  # at most this long without a line, where nothing is live
+QUIET_SECONDS = 30.0  # at most this long without a line of an epoch's steps or of a phase, where nothing is live
 
 
 class TrainingProgress:
     """Shows a training of `epochs` epochs on `console` (standard error unless given); a context manager.
 
     Images per second are those of training steps alone: validation, checkpoints and other phases do not count. The time
-    left is that of the whole training, from the lengths of the last epochs and the work in those to come. `clock` gives
-    seconds.
+    left is that of the whole training, from the lengths of the last epochs and the work in those to come; the first
+    `apart` of them are of another kind, and say nothing of it. `clock` gives seconds.
     """
 
     def __init__(
-        self, epochs: int, console: Console | None = None, *, clock: Callable[[], float] = time.monotonic
+        self,
+        epochs: int,
+        console: Console | None = None,
+        *,
+        apart: int = 0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.console = console if console is not None else Console(stderr=True)
-        self._clock = clock
+        self._apart, self._clock = apart, clock
         self._bars = _bars(self.console) if self.console.is_interactive else None
         self._task: TaskID | None = None
         self._step_task: TaskID | None = None
         self._lengths: deque[float] = deque(maxlen=RECENT_EPOCHS)  # for each unit of work
         self._val_accuracy: float | None = None
         self._epoch = self._steps = self._begun = self._steps_done = self._images = 0
+        self._share_left = 1.0
         self._loss_sum = 0.0
         self._right: float | None = 0.0
         self._waited_s: float | None = 0.0
@@ -122,9 +128,11 @@ class TrainingProgress:
         return Phase(name, total, note=self.note, bars=self._bars, clock=self._clock)
 
     def _start_epoch(self, epoch: int, steps: int, done: int) -> None:
+        if epoch == self._apart + 1:
+            self._lengths.clear()
         self._epoch, self._steps = epoch, steps
+        self._share_left = 1 - done / max(steps, 1)
         self._see_work()
-        self._work *= 1 - done / max(steps, 1)  # what is left of this one
         self._begun = self._steps_done = done
         self._images = 0
         self._loss_sum = self._right = self._waited_s = 0.0
@@ -134,6 +142,7 @@ class TrainingProgress:
     def _see_work(self) -> None:
         now, to_come = range(max(self._epoch, 1), self._epoch + 1), range(self._epoch + 1, self.epochs + 1)
         self._work, self._work_to_come = (self._work_of(epochs) if epochs else 0.0 for epochs in (now, to_come))
+        self._work *= self._share_left
 
     def _show(self) -> None:
         if self._bars is None or self._task is None or self._step_task is None:
@@ -173,14 +182,18 @@ class TrainingProgress:
 
     def _left(self) -> float | None:
         """Seconds until the last epoch ends; None until there is anything to judge by."""
-        spent = self._clock() - self._started
+        if self._epoch <= self._apart < self.epochs:
+            return None
+        spent, steps = self._clock() - self._started, self._steps_done - self._begun
+        by_steps = spent * (self._steps - self._begun) / steps if steps else 0.0  # all that was left of this epoch
         if self._lengths:
             length = fmean(self._lengths)
-        elif self._steps_done > self._begun:
-            length = spent / ((self._steps_done - self._begun) / (self._steps - self._begun)) / self._work
+        elif steps:
+            length = by_steps / self._work
         else:
             return None
-        rest = 0.0 if self._finished else max(length * self._work - spent, 0.0)
+        whole = length * self._work
+        rest = 0.0 if self._finished else max((whole if whole > spent else by_steps) - spent, 0.0)
         return rest + length * self._work_to_come
 
 

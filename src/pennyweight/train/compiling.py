@@ -12,11 +12,11 @@ __all__ = ["CompilerError", "said_by_a_compiler"]
 
 
 class CompilerError(PennyweightError):
-    """torch.compile fails here."""
+    """torch.compile fails here; `everywhere` says whether every rank knows."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, everywhere: bool = False) -> None:
         super().__init__(f"torch.compile fails here ({reason}); --set compile=false trains without it")
-        self.reason = reason
+        self.reason, self.everywhere = reason, everywhere
 
 
 @contextmanager

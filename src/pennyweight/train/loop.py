@@ -132,7 +132,8 @@ class Training:
         self.class_weights = None if class_weights is None else torch.from_numpy(class_weights).to(ranks.device)
         put_in_layout(model, recipe)
         self.network = ranks.prepare(model)
-        self.forward: Any = torch.compile(self.network) if recipe.compile else self.network
+        with said_by_a_compiler(recipe):
+            self.forward: Any = torch.compile(self.network) if recipe.compile else self.network
         optimizer = make_optimizer(model, recipe)
         self.progress = Progress(
             phase=phase,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -45,18 +45,23 @@ def batch_norms(model: nn.Module) -> Iterator[nn.modules.batchnorm._BatchNorm]:
     return (layer for layer in model.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm))
 
 
-CHANCE: Mapping[str, str] = {
-    "Dropout": "p", "Dropout1d": "p", "Dropout2d": "p", "Dropout3d": "p", "AlphaDropout": "p",
-    "StochasticDepth": "p", "DropPath": "drop_prob",
+CHANCE: Mapping[str, Sequence[str]] = {
+    "p": (
+        "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout", "StochasticDepth",
+    ),
+    "drop_prob": ("DropPath", "DropBlock2d"),
+    "dropout": ("MultiHeadAttention", "MultiheadAttention", "ShiftedWindowAttention", "ShiftedWindowAttentionV2"),
+    "attention_dropout": ("ShiftedWindowAttention", "ShiftedWindowAttentionV2"),
 }  # fmt: skip
-"""Layers that leave things out by chance, here and in other libraries, and what they call how often."""
+"""Layers that leave things out by chance, here and in other libraries, by what they call how often."""
 
 
 def leave_out_chance(model: nn.Module) -> None:
     """Nothing is left out from now on: two computations of one network can be compared."""
     for module in model.modules():
-        if name := CHANCE.get(type(module).__name__):
-            setattr(module, name, 0.0)
+        for name, layers in CHANCE.items():
+            if type(module).__name__ in layers:
+                setattr(module, name, 0.0)
 
 
 def put_in_training(model: nn.Module, recipe: Recipe) -> None:

@@ -32,6 +32,8 @@ START = 1.0
 CALIBRATION = 30
 ALIKE = 0.5
 """Cosine between the logits of the two modes, below which they are not of one network."""
+FEW = 8
+"""Norms of fewer pictures make much of rounding, layer after layer."""
 
 
 def preflight(model: nn.Module, batch: Batch, recipe: Recipe, *, preprocess: Preprocess, classes: int) -> list[str]:
@@ -91,8 +93,10 @@ def _gradients(model: nn.Module, x: Tensor, targets: Tensor) -> Finding:
 def _agreement(model: nn.Module, x: Tensor) -> Finding:
     """Once norms have seen a batch often enough, eval mode answers as train mode does."""
     copied = copy.deepcopy(model)
+    norms, seen = [norm for norm in batch_norms(copied) if norm.training], {}
+    if norms and len(x) < FEW:
+        copied, x = copied.cpu().double(), x.cpu().double()
     with torch.no_grad():
-        norms, seen = [norm for norm in batch_norms(copied) if norm.training], {}
         for norm in norms:
             norm.reset_running_stats()
             norm.momentum = None  # a plain mean, which needs few passes
@@ -117,7 +121,7 @@ def _agreement(model: nn.Module, x: Tensor) -> Finding:
 
 
 def _overfit(model: nn.Module, x: Tensor, targets: Tensor, classes: int, rate: float) -> Finding:
-    """A network that cannot learn a few pictures by heart learns nothing from many."""
+    """A network that cannot learn a few pictures learns nothing from many."""
     optimizer = torch.optim.Adam((p for p in model.parameters() if p.requires_grad), lr=rate)
     losses = []
     for _ in _within(STEPS, SECONDS):

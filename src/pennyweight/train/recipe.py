@@ -36,7 +36,7 @@ OF_OTHER_MODES: Mapping[str, Sequence[str]] = {
     "head": ("head_epochs", "head_lr", "distill_share", "temperature"),
     "finetune": (),
 }
-"""What a mode has no use for, whatever its value."""
+"""What a mode has no use for."""
 
 
 class Stretch(NamedTuple):

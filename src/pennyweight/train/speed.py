@@ -102,11 +102,17 @@ class Measured:
             + ("" if self.sound(way) else f" ({'refused: ' * (way != chosen)}not as float32)")
             for way in sorted(self.ways, key=_step_of)
         )
-        return f"step path{' (measured before)' if self.remembered else ''}: {tried}{self.untried}"
+        outcome = "; ".join(filter(None, (tried, self.untried)))
+        return f"step path{' (measured before)' if self.remembered else ''}: {outcome}"
 
     def to_dict(self) -> dict[str, Any]:
         """As run.json keeps it."""
-        return {"ways": [asdict(way) for way in self.ways], "own": self.own, "remembered": self.remembered}
+        return {
+            "ways": [asdict(way) for way in self.ways],
+            "own": self.own,
+            "remembered": self.remembered,
+            "untried": self.untried,
+        }
 
 
 def _step_of(way: Way) -> float:
@@ -129,7 +135,8 @@ def measure(
 
     What was found is kept in the folder `memory`, by machine, ranks, versions, network, batch, input and optimiser.
     `compiling` says whether compiling, which may take minutes, is worth a try. After `within_s` no other way is begun.
-    Of layout, precision and compile, those that are `settled` stay as the recipe has them.
+    Of layout, precision and compile, those that are `settled` stay as the recipe has them. Every rank takes part, and
+    what the first one remembers serves all.
     """
     order = [(layout, precision) for layout, precision in ORDER if "layout" not in settled or layout == recipe.layout]
     if "precision" in settled:
@@ -137,9 +144,12 @@ def measure(
     compiled = recipe.compile and "compile" in settled
     compiling = compiling and "compile" not in settled
     known = memory / f"{_key(model, batches, recipe, ranks, (order, compiled, compiling))}.json"
+    remembered = None
     with suppress(PennyweightError, TypeError, KeyError):
         kept = read_json(known)
-        return Measured(ways=tuple(Way(**way) for way in kept["ways"]), own=kept["own"], remembered=True)
+        remembered = Measured(ways=tuple(Way(**way) for way in kept["ways"]), own=kept["own"], remembered=True)
+    if found := ranks.gather(remembered)[0]:
+        return found
     started = time.perf_counter()
     usual = replace(recipe, layout="channels_first", precision="float32", compile=False)
     part = next(iter(batches[0].parts(recipe.accumulate)))  # no more than memory is asked to hold
@@ -148,33 +158,49 @@ def measure(
 
     tried: list[Way] = []
 
+    def gradient_of(changed: Recipe) -> Tensor:
+        """CompilerError on every rank where any of them cannot compile."""
+        gradient, reason = reference, ""
+        try:
+            gradient = _gradient(model, part, changed, preprocess)
+        except CompilerError as error:
+            reason = error.reason
+        if reason := next(filter(None, ranks.gather(reason)), ""):
+            raise CompilerError(reason, everywhere=True)
+        return gradient
+
     def way(changed: Recipe) -> None:
-        gradient = _gradient(model, part, changed, preprocess)
+        gradient = gradient_of(changed)
         alike = float(F.cosine_similarity(gradient, reference, dim=0)) if torch.isfinite(gradient).all() else -1.0
         best_ms = min((each.step_ms for each in tried), default=math.inf)
         step_ms = _step_ms(model, batches, changed, preprocess, ranks, best_ms)
         layout, precision = changed.layout, changed.precision
         tried.append(Way(layout=layout, precision=precision, compile=changed.compile, step_ms=step_ms, alike=alike))
 
+    def so_far(untried: str = "") -> Measured:
+        return Measured(ways=tuple(tried), own=own, remembered=False, untried=untried)
+
+    def late() -> bool:
+        return bool(tried and ranks.gather(time.perf_counter() - started > within_s)[0])
+
     for layout, precision in order:
         hopeless = any(each.precision == precision and each.step_ms > HOPELESS * tried[0].step_ms for each in tried)
         if ranks.gather(hopeless)[0]:
             continue
-        if tried and ranks.gather(time.perf_counter() - started > within_s)[0]:
-            return Measured(ways=tuple(tried), own=own, remembered=False)  # and not kept: some are missing
+        if late():
+            return so_far()  # and not kept: some are missing
         way(replace(recipe, layout=layout, precision=precision, compile=compiled))
-    best = Measured(ways=tuple(tried), own=own, remembered=False)
-    if compiling and (ranks.device.type != "cpu" or shutil.which("g++") or shutil.which("clang++")):
-        reason = ""
+    compilers = ranks.device.type != "cpu" or shutil.which("g++") or shutil.which("clang++")
+    if compiling and all(ranks.gather(bool(compilers))):
+        if late():
+            return so_far()
         try:
-            way(replace(best.applied_to(recipe), compile=True))
+            way(replace(so_far().applied_to(recipe), compile=True))
         except CompilerError as error:
-            if ranks.count > 1:  # others may be in the midst of a step
+            if ranks.count > 1 and not error.everywhere:  # others may be in the midst of a step
                 raise
-            reason = error.reason
-        if reason:
-            return replace(best, untried=f"; compiling fails here ({reason})")  # not kept: it may be mended
-    found = Measured(ways=tuple(tried), own=own, remembered=False)
+            return so_far(f"compiling fails here ({error.reason})")  # not kept: it may be mended
+    found = so_far()
     with suppress(OSError):  # a machine without a place to remember measures each time
         memory.mkdir(parents=True, exist_ok=True)
         write_json(known, found.to_dict())
@@ -182,14 +208,18 @@ def measure(
 
 
 def _gradient(model: nn.Module, batch: Batch, recipe: Recipe, preprocess: Preprocess) -> Tensor:
-    """The gradient of one batch as one row, in float32, with nothing left out by chance, which compiled is another."""
+    """The gradient of one batch as one row, in float32, with nothing left out by chance, which compiled is another.
+
+    Layers of chance that nobody knows draw alike each time, where they are not compiled.
+    """
     copied = copy.deepcopy(model)
     put_in_layout(copied, recipe)
     put_in_training(copied, recipe)
     leave_out_chance(copied)
     device = next(copied.parameters()).device
     x, targets = make_inputs(preprocess, recipe, device)(batch)
-    with said_by_a_compiler(recipe):
+    with said_by_a_compiler(recipe), torch.random.fork_rng():
+        torch.manual_seed(0)
         forward: Any = torch.compile(copied) if recipe.compile else copied
         with arithmetic(recipe, device):
             logits = forward(x)

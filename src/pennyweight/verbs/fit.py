@@ -41,6 +41,7 @@ from pennyweight.verbs.replan import refitting, work_of
 from pennyweight.verbs.resume import (
     FEATURES,
     chosen_before,
+    complete,
     digests,
     features_saved,
     how,
@@ -124,8 +125,6 @@ def fit(
         )
     if minutes is not None and not 0 < minutes < math.inf:
         raise InputError(f"minutes must be above 0 and finite, not {minutes}")
-    if minutes is not None and isinstance(recipe, Mapping) and "epochs" in recipe:
-        raise InputError("minutes and epochs were both given; keep one: the time decides how many epochs there are")
     if speed not in (None, *get_args(Speed)):
         raise InputError(f"speed is {' or '.join(get_args(Speed))}, not '{speed}'")
     started = perf_counter()
@@ -166,8 +165,7 @@ def fit(
     ranks.gather(None)  # every rank has looked before the first one makes the folder
     console = None if progress and not ranks.number else Console(quiet=True)
     if record is not None and record["status"] == "complete":
-        TrainingProgress(plan.epochs, console).note(f"run {folder} is complete, and stays as it is")
-        return Run(folder)
+        return complete(folder, TrainingProgress(plan.epochs, console).note)
     if teacher is not None and plan.recipe.mode == "head":
         raise InputError(
             "mode head trains on features, and a teacher needs pictures: --mode scratch or finetune has both"
@@ -181,7 +179,7 @@ def fit(
     first_seen, taught = plan.preprocess, open_teacher(teacher, opened, plan.preprocess, ranks.device)
     pictures = data.parts(opened, splits, plan.preprocess, rank=ranks.number, world=ranks.count)
     unreadable = list(opened.unreadable)
-    with TrainingProgress(plan.recipe.epochs, console) as shown:
+    with TrainingProgress(plan.epochs, console, apart=plan.apart) as shown:
         for note in (*opened.notes, *data.remarks(opened), *splits.notes, *plan.why, *adapted):
             shown.note(note)
         with shown.phase("reading pictures", len(opened.samples)) as phase:

@@ -33,7 +33,7 @@ from pennyweight.verbs.baselines import baseline_plans, baselines
 from pennyweight.verbs.evaluate_scene import judge
 from pennyweight.verbs.learn_scene import learn
 from pennyweight.verbs.load_scene import PROJECTION, load_mapper
-from pennyweight.verbs.resume import how, nothing_empty_left, place, recorded, saying_how_to_go_on
+from pennyweight.verbs.resume import complete, how, nothing_empty_left, place, recorded, saying_how_to_go_on
 from pennyweight.verbs.scene_plan import SceneOptions, ScenePlan, make_scene_plan, split_of
 from pennyweight.verbs.weigh import weigh
 
@@ -71,11 +71,12 @@ def fit_scene(
     others = baseline_plans(opened, split, options, seed=seed, besides=besides) if with_baselines else {}
     asked = _asked(opened, plan, with_baselines)
     folder, record = place(out, f"{opened.name}-{plan.model['name']}", resume=resume, asked=asked)
+    console = None if progress else Console(quiet=True)
     if record is not None and record["status"] == "complete":
-        return Run(folder)
+        return complete(folder, TrainingProgress(plan.recipe.epochs, console).note)
     begins = record is None
     record = record or _record(folder, opened, split, plan) | {"asked": asked}
-    with TrainingProgress(plan.recipe.epochs, None if progress else Console(quiet=True)) as shown:
+    with TrainingProgress(plan.recipe.epochs, console) as shown:
         checkpoints = Checkpoints(folder / "checkpoints", shown.note)
         anew = begins or checkpoints.latest() is None
         for note in (*record["data"]["notes"], plan.note, f"run {folder}" + how(resume, begins=anew)):

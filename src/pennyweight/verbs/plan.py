@@ -69,7 +69,12 @@ class Plan:
     @property
     def epochs(self) -> int:
         """Of all parts of the training."""
-        return self.recipe.epochs + (self.recipe.head_epochs if self.recipe.mode == "finetune" else 0)
+        return self.recipe.epochs + self.apart
+
+    @property
+    def apart(self) -> int:
+        """The first of them, of the last layer alone."""
+        return self.recipe.head_epochs if self.recipe.mode == "finetune" else 0
 
     def asked(self, source: data.Source, **others: Any) -> dict[str, Any]:
         """What two commands must have alike for one to go on where the other stopped, as JSON keeps it."""
@@ -125,6 +130,8 @@ def make_plan(
         zoo.sketch(model, num_classes=classes, in_channels=channels, stem=stem, config=config)
     asked = _recipe(source, recipe, pictures, model, fresh=weights is None, taught=taught)[0]
     said = _said(recipe)
+    if minutes is not None and "epochs" in said:
+        raise InputError("minutes and epochs were both given; keep one: the time decides how many epochs there are")
     layout: Layout = asked.layout if speed == "fixed" or "layout" in said else "channels_last"
     fixed = speed == "fixed" or "precision" in said
     precisions: Sequence[Precision] = (asked.precision,) if fixed else ("float32", "bfloat16")
@@ -283,11 +290,13 @@ def _require_use(recipe: Recipe, asked: Collection[str]) -> None:
     """Raise InputError where what was asked for would do nothing, and stand in run.json as if it had."""
     idle = [name for name in recipe.idle if name in asked]
     if idle:
-        why = ", whose features are those of pictures as they are" if hasattr(recipe.augment, idle[0]) else ""
-        raise InputError(
-            f"recipe field '{idle[0]}' does nothing in mode {recipe.mode}{why}: --mode finetune has it"
-            + (", or --set views=4, features of so many changed views" if idle[0] in ONLY_IN_VIEWS else "")
-        )
+        field, why, views = idle[0], "", ""
+        if field in ONLY_IN_VIEWS:
+            why = ", whose features are those of pictures as they are"
+            views = ", or --set views=4, features of so many changed views"
+        having = "head or finetune" if field == "views" else "finetune"
+        idly = f"recipe field '{field}' does nothing in mode {recipe.mode}{why}"
+        raise InputError(f"{idly}: --mode {having} has it{views}")
 
 
 def _mode(fresh: bool, taught: bool) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from pennyweight.train import Ranks, Recipe
 __all__ = [
     "FEATURES",
     "chosen_before",
+    "complete",
     "digests",
     "features_saved",
     "how",
@@ -107,6 +108,12 @@ def how(resume: bool, *, begins: bool) -> str:
     if not resume:
         return ""
     return ": there is nothing to resume, so it begins" if begins else ": goes on"
+
+
+def complete(folder: Path, note: Callable[[str], None]) -> Run:
+    """The run, of which nothing is left to do, which is said."""
+    note(f"run {folder} is complete, and stays as it is")
+    return Run(folder)
 
 
 def _changed(was: Mapping[str, Any], now: Mapping[str, Any], of: str = "") -> Iterator[str]:
