@@ -25,9 +25,11 @@ from pennyweight.train import speed as room
 from pennyweight.train.path import leave_out_chance
 from pennyweight.train.preflight import preflight
 from pennyweight.train.reproducible import reproducible
+from pennyweight.train.resting import measure_features
 from pennyweight.train.speed import measure
 from pennyweight.train.timing import Pace, measure_pace
 from pennyweight.train.trackers import TRACKERS, Tracker, check_tracker, open_tracker
+from pennyweight.train.ways import ALIKE, Measured
 
 Make = Callable[..., Any]
 CLASSES = [number % 4 for number in range(48)]
@@ -133,7 +135,7 @@ def measured(
     optimizer: Any = "adamw",
     recipe: dict[str, Any] | None = None,
     **more: Any,
-) -> room.Measured:
+) -> Measured:
     return measure(
         network,
         batches(pictures),
@@ -158,7 +160,7 @@ def test_ways_to_step_are_measured_once(
     before = {key: value.clone() for key, value in network.state_dict().items()}
     found = measured(network, pictures, tmp_path)
     assert [(way.layout, way.precision) for way in found.ways] == list(room.ORDER)
-    assert all(way.step_ms > 0 and way.alike > room.ALIKE for way in found.ways)
+    assert all(way.step_ms > 0 and way.alike > ALIKE for way in found.ways)
     assert found.applied_to(Recipe()).layout == found.quickest.layout
     again = measured(network, pictures, tmp_path)
     assert again.remembered
@@ -212,7 +214,7 @@ def test_a_compiled_way_is_checked_too(
         compiled = [way for way in found.ways if way.compile]
         assert len(compiled) == (len(found.ways) if settled else 1)
         assert {found.sound(way) for way in compiled} == {name == "right"}
-        assert found.note.count("refused") == (0 if name == "right" else len(compiled) - settled)
+        assert found.note().count("refused") == (0 if name == "right" else len(compiled) - settled)
         assert name == "right" or settled or not found.quickest.compile
     assert found.quickest.step_ms == min(way.step_ms for way in found.ways if way.compile == settled)
 
@@ -242,7 +244,7 @@ def test_a_compiler_that_fails_is_said_and_the_rest_serves(
     compiler(failing("backend='inductor' raised:\nCppCompileError: no Python.h\n\nand much more", after))
     found = measured(make_network(), make_pictures(CLASSES), tmp_path, compiling=True)
     assert not any(way.compile for way in found.ways)
-    assert found.note.endswith("; compiling fails here (backend='inductor' raised: CppCompileError: no Python.h)")
+    assert found.note().endswith("; compiling fails here (backend='inductor' raised: CppCompileError: no Python.h)")
     assert not list(tmp_path.iterdir())  # it may be mended
 
 
@@ -349,7 +351,42 @@ def test_a_way_that_differs_from_float32_is_refused(make_network: Make, make_pic
     wrong = [replace(way, step_ms=0.001, alike=0.2) if way.precision == "bfloat16" else way for way in found.ways]
     refusing = replace(found, ways=tuple(wrong))
     assert refusing.quickest.precision == "float32"
-    assert "(refused: not as float32)" in refusing.note
+    assert "(refused: not as float32)" in refusing.note()
+
+
+class Coarse(nn.Module):
+    """Under autocast it answers otherwise."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return -x if torch.is_autocast_enabled(x.device.type) else x
+
+
+def test_features_are_timed_in_each_precision_and_one_that_changes_them_is_refused(
+    make_network: Make, make_pictures: Make, tmp_path: Path
+) -> None:
+    pictures, recipe = make_pictures(CLASSES), Recipe(mode="head", layout="channels_first")
+    network = make_network().train()
+
+    def found(network: nn.Module, name: str, recipe: Recipe = recipe, **more: Any) -> Measured:
+        return measure_features(
+            network, batches(pictures, 1)[0], recipe,
+            preprocess=pictures.preprocess, ranks=Ranks(), memory=tmp_path / name, **more,
+        )  # fmt: skip
+
+    first, again = found(network, "kept"), found(network, "kept")
+    assert network.training
+    assert [(way.layout, way.precision) for way in first.ways] == [
+        ("channels_first", "float32"),
+        ("channels_first", "bfloat16"),
+    ]
+    assert all(first.sound(way) for way in first.ways)
+    assert again == replace(first, remembered=True)
+    fixed = found(network, "kept", replace(recipe, precision="bfloat16"), settled=("precision",))
+    assert [way.precision for way in fixed.ways] == ["bfloat16"]
+    network.dropout = nn.Sequential(nn.Dropout(), Coarse())
+    coarse = found(network, "coarse")
+    assert [coarse.sound(way) for way in coarse.ways] == [True, False]
+    assert coarse.applied_to(recipe).precision == "float32"
 
 
 def test_an_epochs_seconds_grow_with_its_steps(make_network: Make, make_pictures: Make) -> None:

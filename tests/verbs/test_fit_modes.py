@@ -54,7 +54,9 @@ def test_with_weights_auto_trains_the_last_layer_and_says_why(
     said = capfd.readouterr().err
     assert "network mobilenet_v1_x0_25: what weights.safetensors is for" in said
     assert "mode head: there are weights to start from, and a processor trains the last layer in seconds" in said
-    assert "the last layer takes seconds, so that its training is the same without --minutes and --speed" in said
+    assert "the last layer takes seconds, so that its training is the same without --minutes" in said
+    assert re.search(r"features of a few pictures: channels_last \w+ \d+ ms, channels_last \w+ \d+ ms\n", said)
+    assert {way["precision"] for way in run.record["speed"]["ways"]} == {"float32", "bfloat16"}
     assert run.record["recipe_name"] == "probe"
     assert len(lines(run)) == 40
     assert changed(trained.weights_path, run.weights_path) == {"head"}

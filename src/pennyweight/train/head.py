@@ -23,7 +23,7 @@ from pennyweight.train.kept import NotKept
 from pennyweight.train.path import arithmetic, make_inputs, put_in_layout
 from pennyweight.train.recipe import Recipe
 
-__all__ = ["Features", "extract", "last_linear"]
+__all__ = ["BATCH", "Features", "extract", "features_of", "last_linear"]
 
 BATCH = 16
 """Few enough that a signal is heeded in seconds by VGG-16 too; a processor is no slower than with more."""
@@ -93,6 +93,18 @@ def last_linear(network: nn.Module) -> nn.Linear:
     return layers[-1]
 
 
+def features_of(network: nn.Module, x: Tensor, recipe: Recipe) -> Tensor:
+    """What the last linear layer sees of the inputs `x`, computed in the recipe's precision. -> (B, features)"""
+    seen: list[Tensor] = []
+    hook = last_linear(network).register_forward_pre_hook(lambda layer, args: seen.append(args[0].float().cpu()))
+    try:
+        with torch.inference_mode(), arithmetic(recipe, x.device):
+            network(x)
+    finally:
+        hook.remove()
+    return seen.pop()
+
+
 def extract(
     network: nn.Module,
     pictures: Pictures,
@@ -119,21 +131,13 @@ def extract(
     rows = kept.read(f"{sha256(digests.encode()).hexdigest()} in {views} views")
     if rows:
         advance(sum(len(targets) for _, targets in rows))
-    seen: list[Tensor] = []
-    hook = last_linear(network).register_forward_pre_hook(lambda layer, args: seen.append(args[0].float().cpu()))
     network.eval()
     try:
-        with torch.inference_mode():
-            batches = chain.from_iterable(rounds or [pictures.in_order(BATCH)])
-            for batch in islice(batches, len(rows), None):
-                with arithmetic(recipe, device):
-                    network(inputs(batch)[0])
-                rows.append((seen.pop().numpy(), batch.targets))
-                seen.clear()
-                advance(len(batch.targets))
-                kept.add(rows[-1])
+        for batch in islice(chain.from_iterable(rounds or [pictures.in_order(BATCH)]), len(rows), None):
+            rows.append((features_of(network, inputs(batch)[0], recipe).numpy(), batch.targets))
+            advance(len(batch.targets))
+            kept.add(rows[-1])
     finally:
-        hook.remove()
         pictures.balance = balance
     kept.end()
     values = np.concatenate([features for features, _ in rows])

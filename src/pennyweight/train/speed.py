@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 import math
 import shutil
 import statistics
 import time
 from collections.abc import Collection, Sequence
-from contextlib import nullcontext, suppress
-from dataclasses import asdict, dataclass, replace
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +18,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pennyweight.core.errors import PennyweightError
-from pennyweight.core.files import read_json, write_json
-from pennyweight.core.machine import versions
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Batch
 from pennyweight.train.compiling import CompilerError, said_by_a_compiler
@@ -33,8 +28,9 @@ from pennyweight.train.loop import Training
 from pennyweight.train.path import arithmetic, leave_out_chance, make_inputs, put_in_layout, put_in_training
 from pennyweight.train.ranks import Ranks
 from pennyweight.train.recipe import Layout, Precision, Recipe
+from pennyweight.train.ways import Measured, Memory, Way
 
-__all__ = ["WARM_UP", "Measured", "Nobody", "Way", "measure"]
+__all__ = ["WARM_UP", "Nobody", "measure"]
 
 WARM_UP = 2
 TIMED = 5
@@ -46,77 +42,6 @@ ORDER: Sequence[tuple[Layout, Precision]] = (
 HOPELESS = 3.0
 """A way whose second and third step take this many times the quickest way's is timed no further; nor is another layout
 in its precision, which this processor has no quick code for."""
-ALIKE = 0.9
-"""Cosine between a way's gradient and float32's, below which it is refused, unless float32 itself agrees less with what
-it gives when each pixel moves by at most one level of 256: the gradients of deep fresh networks are that sensitive."""
-SLACK = 0.1
-"""How far below that a way may stay."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Way:
-    """One way to step, and what it took."""
-
-    layout: str
-    precision: str
-    compile: bool
-    step_ms: float
-    """Median of a few whole steps."""
-    alike: float
-    """Cosine between its gradient and that of float32 in the usual layout, on one batch."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measured:
-    """What was tried. `recipe` has the quickest way that agrees with float32."""
-
-    ways: tuple[Way, ...]
-    own: float
-    """Cosine between float32's gradient and that of pictures moved by at most a level."""
-    remembered: bool
-    """Whether it was measured in an earlier run."""
-    untried: str = ""
-    """What could not be tried, and why."""
-
-    @property
-    def quickest(self) -> Way:
-        """Of those that agree with float32; of all if none does, where the recipe leaves no other."""
-        return min(filter(self.sound, self.ways), key=_step_of, default=min(self.ways, key=_step_of))
-
-    def sound(self, way: Way) -> bool:
-        """Whether a way agrees with float32 as far as can be asked. Float32's own ways do, if nothing compiled them."""
-        own = way.precision in ("float32", "float64") and not way.compile
-        return own or way.alike >= min(ALIKE, self.own - SLACK)
-
-    def applied_to(self, recipe: Recipe) -> Recipe:
-        """The recipe with the quickest way."""
-        way = self.quickest
-        return replace(recipe, layout=way.layout, precision=way.precision, compile=way.compile)  # type: ignore[arg-type]
-
-    @property
-    def note(self) -> str:
-        """The outcome in a line."""
-        chosen = self.quickest
-        tried = ", ".join(
-            f"{way.layout} {way.precision}{' compiled' if way.compile else ''} {way.step_ms:.0f} ms"
-            + ("" if self.sound(way) else f" ({'refused: ' * (way != chosen)}not as float32)")
-            for way in sorted(self.ways, key=_step_of)
-        )
-        outcome = "; ".join(filter(None, (tried, self.untried)))
-        return f"step path{' (measured before)' if self.remembered else ''}: {outcome}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """As run.json keeps it."""
-        return {
-            "ways": [asdict(way) for way in self.ways],
-            "own": self.own,
-            "remembered": self.remembered,
-            "untried": self.untried,
-        }
-
-
-def _step_of(way: Way) -> float:
-    return way.step_ms
 
 
 def measure(
@@ -143,13 +68,10 @@ def measure(
         order = [(layout, recipe.precision) for layout in dict.fromkeys(layout for layout, _ in order)]
     compiled = recipe.compile and "compile" in settled
     compiling = compiling and "compile" not in settled
-    known = memory / f"{_key(model, batches, recipe, ranks, (order, compiled, compiling))}.json"
-    remembered = None
-    with suppress(PennyweightError, TypeError, KeyError):
-        kept = read_json(known)
-        remembered = Measured(ways=tuple(Way(**way) for way in kept["ways"]), own=kept["own"], remembered=True)
-    if found := ranks.gather(remembered)[0]:
-        return found
+    ways = (order, compiled, compiling)
+    known = Memory(memory, model, ranks, (ways, recipe.accumulate, recipe.optimizer, batches[0].pixels.shape))
+    if remembered := known.recall():
+        return remembered
     started = time.perf_counter()
     usual = replace(recipe, layout="channels_first", precision="float32", compile=False)
     part = next(iter(batches[0].parts(recipe.accumulate)))  # no more than memory is asked to hold
@@ -200,11 +122,7 @@ def measure(
             if ranks.count > 1 and not error.everywhere:  # others may be in the midst of a step
                 raise
             return so_far(f"compiling fails here ({error.reason})")  # not kept: it may be mended
-    found = so_far()
-    with suppress(OSError):  # a machine without a place to remember measures each time
-        memory.mkdir(parents=True, exist_ok=True)
-        write_json(known, found.to_dict())
-    return found
+    return known.keep(so_far())
 
 
 def _gradient(model: nn.Module, batch: Batch, recipe: Recipe, preprocess: Preprocess) -> Tensor:
@@ -259,14 +177,6 @@ def _step_ms(
         if number == WARM_UP and not recipe.compile and ranks.gather(min(spent[1:]) > HOPELESS * best_ms)[0]:
             return min(spent[1:])
     return statistics.median(spent[WARM_UP:])
-
-
-def _key(model: nn.Module, batches: Sequence[Batch], recipe: Recipe, ranks: Ranks, ways: Any) -> str:
-    """What a measurement depends on, as a file's name."""
-    asked = (ways, recipe.accumulate, recipe.optimizer)
-    shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    known = [ranks.machine, versions(), asked, batches[0].pixels.shape, sorted(shapes.items())]
-    return hashlib.sha256(json.dumps(known).encode()).hexdigest()[:32]
 
 
 class _Few:

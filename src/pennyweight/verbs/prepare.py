@@ -24,6 +24,7 @@ from pennyweight.train import Ranks
 from pennyweight.train.batches import Teacher
 from pennyweight.train.deadline import Deadline
 from pennyweight.train.preflight import preflight as check
+from pennyweight.train.resting import measure_features
 from pennyweight.train.speed import measure
 from pennyweight.train.teacher import make_teacher
 from pennyweight.train.timing import measure_pace
@@ -79,22 +80,22 @@ def prepare(
             note(line)
         require_time()
     found, deadline = None, None
-    if whole and (speed or ("fixed" if left_s is None else "auto")) == "auto":
-        measured = measure(
-            network,
-            batches,
-            recipe,
-            preprocess=plan.preprocess,
-            ranks=ranks,
-            compiling=left_s is None or left_s > COMPILING_S,
-            memory=cache_folder("speed"),
-            within_s=within_s,
-            settled=plan.said,
-        )
+    if (speed or ("fixed" if left_s is None else "auto")) == "auto":
+        alike: dict[str, Any] = {
+            "preprocess": plan.preprocess,
+            "ranks": ranks,
+            "memory": cache_folder("speed"),
+            "settled": plan.said,
+        }
+        if whole:
+            compiling = left_s is None or left_s > COMPILING_S
+            measured = measure(network, batches, recipe, compiling=compiling, within_s=within_s, **alike)
+        else:
+            measured = measure_features(network, batches[0], recipe, **alike)
         measured = ranks.gather(measured)[0]
-        note(measured.note)
+        note(measured.note("step path" if whole else "features of a few pictures"))
         recipe, found = measured.applied_to(recipe), measured.to_dict()
-    asked = {"--minutes": left_s is not None, "--speed": speed == "auto", "--preflight": bool(preflight)}
+    asked = {"--minutes": left_s is not None, "--preflight": bool(preflight)}
     if not whole and any(asked.values()):
         idle = " and ".join(filter(asked.get, asked))
         note(f"the last layer takes seconds, so that its training is the same without {idle}")

@@ -1,0 +1,62 @@
+"""The quickest way to compute features, by trial: the precision alone, in the recipe's layout."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from pennyweight.core.preprocess import Preprocess
+from pennyweight.data import Batch
+from pennyweight.train.head import BATCH, features_of
+from pennyweight.train.path import make_inputs, put_in_layout
+from pennyweight.train.ranks import Ranks
+from pennyweight.train.recipe import Precision, Recipe
+from pennyweight.train.ways import Measured, Memory, Way
+
+__all__ = ["measure_features"]
+
+
+def measure_features(
+    model: nn.Module,
+    batch: Batch,
+    recipe: Recipe,
+    *,
+    preprocess: Preprocess,
+    ranks: Ranks,
+    memory: Path,
+    settled: Collection[str] = (),
+) -> Measured:
+    """Time `model`, at rest, over some pictures of `batch` in float32 and in bfloat16,
+    unless the precision is `settled`.
+
+    A way's `step_ms` is of all these pictures; `alike` compares its features with float32's, those of the picture where
+    they differ most. What was found is kept in the folder `memory`.
+    """
+    few = batch.rows(np.arange(min(BATCH, len(batch.targets))))
+    precisions: Sequence[Precision] = (recipe.precision,) if "precision" in settled else ("float32", "bfloat16")
+    known = Memory(memory, model, ranks, ("features", precisions, recipe.layout, few.pixels.shape))
+    if remembered := known.recall():
+        return remembered
+    copied = copy.deepcopy(model).eval()
+    put_in_layout(copied, recipe)
+    ways, reference = [], None
+    for precision in precisions:
+        changed = replace(recipe, precision=precision)
+        x, _ = make_inputs(preprocess, changed, ranks.device)(few)
+        features = features_of(copied, x, changed)  # and warms up
+        reference = features if reference is None else reference
+        started = time.perf_counter()
+        features_of(copied, x, changed)
+        step_ms = (time.perf_counter() - started) * 1000
+        alike = float(F.cosine_similarity(features, reference).min()) if torch.isfinite(features).all() else -1.0
+        way = Way(layout=recipe.layout, precision=precision, compile=False, step_ms=step_ms, alike=alike)
+        ways.append(way)
+    return known.keep(Measured(ways=tuple(ways), own=1.0, remembered=False))
