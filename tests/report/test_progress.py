@@ -76,15 +76,18 @@ def test_an_epoch_resumed_before_its_validation_has_no_step_left_to_judge_by(int
 def test_epochs_of_the_last_layer_say_nothing_of_the_networks() -> None:
     console, stream = log()
     clock = Clock()
-    with TrainingProgress(4, console, apart=2, clock=clock) as progress:
-        for epoch, seconds in ((1, 0.05), (2, 0.05), (3, 60), (4, 60)):
+    with TrainingProgress(4, console, clock=clock) as progress:
+        progress.expect(6, apart=4, work=sum)  # of the network's own epochs, counted from 1
+        for epoch, seconds in ((1, 0.05), (2, 0.05), (3, 60), (4, 120)):
+            if epoch == 3:
+                progress.expect(4, apart=2)  # those of the last layer ended early
             progress.epoch_started(epoch, 2)
             progress.step(0.5, 32)
             clock.now += seconds
             progress.step(0.5, 32)
             progress.epoch_finished({"epoch": epoch, **METRICS})
     *head, between, third, _, fourth = stream.getvalue().splitlines()
-    assert [line.partition("left ")[2] for line in (*head, between, third, fourth)] == ["", "", "1:00", "1:00", "0:00"]
+    assert [line.partition("left ")[2] for line in (*head, between, third, fourth)] == ["", "", "2:00", "2:00", "0:00"]
 
 
 def test_an_epoch_that_takes_longer_than_those_before_it_has_time_left() -> None:
@@ -104,7 +107,7 @@ def test_time_left_knows_that_later_epochs_are_more_work() -> None:
     console, stream = log()
     clock = Clock()
     with TrainingProgress(4, console, clock=clock) as progress:
-        progress.expect(4, sum)
+        progress.expect(4, work=sum)
         progress.epoch_started(1, 1)
         clock.now += 60
         progress.epoch_finished({"epoch": 1, **METRICS})
@@ -113,7 +116,7 @@ def test_time_left_knows_that_later_epochs_are_more_work() -> None:
         progress.epoch_finished({"epoch": 2, **METRICS})
         progress.epoch_started(3, 1)
         clock.now += 180
-        progress.expect(5, sum)
+        progress.expect(5, work=sum)
         progress.epoch_finished({"epoch": 3, **METRICS})
     first, second, third = stream.getvalue().splitlines()
     assert first.endswith("left 9:00")  # two, three and four minutes

@@ -214,7 +214,7 @@ def test_a_compiled_way_is_checked_too(
         compiled = [way for way in found.ways if way.compile]
         assert len(compiled) == (len(found.ways) if settled else 1)
         assert {found.sound(way) for way in compiled} == {name == "right"}
-        assert found.note().count("refused") == (0 if name == "right" else len(compiled) - settled)
+        assert found.note("steps").count("refused") == (0 if name == "right" else len(compiled) - settled)
         assert name == "right" or settled or not found.quickest.compile
     assert found.quickest.step_ms == min(way.step_ms for way in found.ways if way.compile == settled)
 
@@ -244,7 +244,9 @@ def test_a_compiler_that_fails_is_said_and_the_rest_serves(
     compiler(failing("backend='inductor' raised:\nCppCompileError: no Python.h\n\nand much more", after))
     found = measured(make_network(), make_pictures(CLASSES), tmp_path, compiling=True)
     assert not any(way.compile for way in found.ways)
-    assert found.note().endswith("; compiling fails here (backend='inductor' raised: CppCompileError: no Python.h)")
+    assert found.note("steps").endswith(
+        "; compiling fails here (backend='inductor' raised: CppCompileError: no Python.h)"
+    )
     assert not list(tmp_path.iterdir())  # it may be mended
 
 
@@ -269,12 +271,19 @@ def test_where_compiling_was_asked_for_its_failure_ends_the_training(
 
 @pytest.mark.parametrize(
     "name",
-    ["vit_ti_16", "torchvision:vit_b_32", "torchvision:swin_t", "efficientnet_b0", "timm:swin_tiny_patch4_window7_224"],
+    [
+        "vit_ti_16",
+        "efficientnet_b0",
+        "torchvision:vit_b_32",
+        "torchvision:swin_t",
+        "timm:swin_tiny_patch4_window7_224",
+        "timm:efficientnet_b0",
+    ],
 )
 def test_nothing_is_left_out_by_chance_where_ways_are_compared(name: str) -> None:
     if name.startswith("timm:"):
         pytest.importorskip("timm")
-    chances = {"dropout", "attention_dropout", "p", "drop_prob"}
+    chances = {"dropout", "attention_dropout", "p", "drop_prob", "drop_rate"}
     network = zoo.create(name, num_classes=4).train()
     chance = 0
     for module in network.modules():
@@ -290,6 +299,19 @@ def test_nothing_is_left_out_by_chance_where_ways_are_compared(name: str) -> Non
         assert not torch.equal(network(x), network(x))
         leave_out_chance(network)
         assert torch.equal(network(x), network(x))
+
+
+class Rain(nn.Module):
+    """Leaves out by chance, and nobody knows it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.nn.functional.dropout(x, 0.5, self.training)
+
+
+def test_unknown_chance_draws_alike_for_each_way(make_network: Make, make_pictures: Make, tmp_path: Path) -> None:
+    network = make_network()
+    network.dropout = Rain()
+    assert all(way.alike > ALIKE for way in measured(network, make_pictures(CLASSES), tmp_path).ways)
 
 
 @pytest.mark.parametrize(("bfloat16_ms", "tried"), [(29.0, 4), (31.0, 3)])
@@ -315,7 +337,19 @@ def test_where_time_is_short_the_usual_way_is_measured_alone(
     network, pictures = make_network(), make_pictures(CLASSES)
     (way,) = measured(network, pictures, tmp_path, within_s=0.0, compiling=True).ways
     assert (way.layout, way.precision) == ("channels_last", "float32")
-    assert not measured(network, pictures, tmp_path).remembered
+    assert not measured(network, pictures, tmp_path, compiling=True).remembered
+
+
+def test_where_time_is_short_nothing_is_compiled(
+    make_network: Make, make_pictures: Make, tmp_path: Path, compiler: Callable[..., None]
+) -> None:
+    made: list[Any] = []
+    compiler(lambda network: made.append(network) or network)
+    (way,) = measured(
+        make_network(), make_pictures(CLASSES), tmp_path, settled=("layout", "precision"), within_s=0.0, compiling=True
+    ).ways
+    assert not way.compile
+    assert not made
 
 
 def test_a_way_that_is_much_slower_is_given_up(
@@ -351,7 +385,7 @@ def test_a_way_that_differs_from_float32_is_refused(make_network: Make, make_pic
     wrong = [replace(way, step_ms=0.001, alike=0.2) if way.precision == "bfloat16" else way for way in found.ways]
     refusing = replace(found, ways=tuple(wrong))
     assert refusing.quickest.precision == "float32"
-    assert "(refused: not as float32)" in refusing.note()
+    assert "(refused: not as float32)" in refusing.note("steps")
 
 
 class Coarse(nn.Module):
@@ -384,6 +418,8 @@ def test_features_are_timed_in_each_precision_and_one_that_changes_them_is_refus
     fixed = found(network, "kept", replace(recipe, precision="bfloat16"), settled=("precision",))
     assert [way.precision for way in fixed.ways] == ["bfloat16"]
     network.dropout = nn.Sequential(nn.Dropout(), Coarse())
+    (only,) = found(network, "coarse", replace(recipe, precision="bfloat16"), settled=("precision",)).ways
+    assert only.alike < 0
     coarse = found(network, "coarse")
     assert [coarse.sound(way) for way in coarse.ways] == [True, False]
     assert coarse.applied_to(recipe).precision == "float32"

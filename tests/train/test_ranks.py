@@ -48,7 +48,7 @@ def test_a_signal_to_one_rank_ends_the_validation_of_both(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_ranks_measure_alike_where_one_cannot_compile_or_has_forgotten(tmp_path: Path) -> None:
+def test_ranks_measure_alike_where_one_cannot_compile_and_one_alone_remembers(tmp_path: Path) -> None:
     done = launch(tmp_path / "found.json", 2, program=MEASURING)
     assert done.returncode == 0, done.stderr
     for rank in (0, 1):

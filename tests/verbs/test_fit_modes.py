@@ -45,8 +45,14 @@ def lines(run: pw.Run) -> list[dict[str, Any]]:
 
 
 def test_with_weights_auto_trains_the_last_layer_and_says_why(
-    trained: pw.Run, fit_small: Fit, shapes: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    trained: pw.Run,
+    fit_small: Fit,
+    shapes: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path / "cache"))
     run = fit_small(
         shapes, model="auto", weights=trained.folder, input_size=None, recipe={}, out=tmp_path / "r", progress=True,
         speed="auto", minutes=1,
@@ -54,7 +60,7 @@ def test_with_weights_auto_trains_the_last_layer_and_says_why(
     said = capfd.readouterr().err
     assert "network mobilenet_v1_x0_25: what weights.safetensors is for" in said
     assert "mode head: there are weights to start from, and a processor trains the last layer in seconds" in said
-    assert "the last layer takes seconds, so that its training is the same without --minutes" in said
+    assert "the last layer takes seconds, so that its epochs are the same without --minutes" in said
     assert re.search(r"features of a few pictures: channels_last \w+ \d+ ms, channels_last \w+ \d+ ms\n", said)
     assert {way["precision"] for way in run.record["speed"]["ways"]} == {"float32", "bfloat16"}
     assert run.record["recipe_name"] == "probe"
@@ -65,10 +71,12 @@ def test_with_weights_auto_trains_the_last_layer_and_says_why(
 
 
 def test_finetune_trains_the_head_and_then_everything(
-    trained: pw.Run, fit_small: Fit, shapes: Path, tmp_path: Path
+    trained: pw.Run, fit_small: Fit, shapes: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     recipe = {"mode": "finetune", "head_epochs": 2, "epochs": 3, "batch": 16}
-    run = fit_small(shapes, weights=trained.folder, input_size=None, recipe=recipe, out=tmp_path / "run")
+    run = fit_small(shapes, weights=trained.folder, input_size=None, recipe=recipe, out=tmp_path / "run", progress=True)
+    said = [line for line in capfd.readouterr().err.splitlines() if re.match(r"epoch \d/5", line)]
+    assert ["left" in line for line in said] == [False, False, True, True, True]
     assert [line["epoch"] for line in lines(run)] == [1, 2, 3, 4, 5]
     assert run.record["recipe"]["rate_decay"] < 1
     best = max(lines(run), key=lambda line: (line["val_accuracy"], -line["val_loss"], -line["epoch"]))

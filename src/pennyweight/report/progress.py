@@ -26,20 +26,15 @@ class TrainingProgress:
     """Shows a training of `epochs` epochs on `console` (standard error unless given); a context manager.
 
     Images per second are those of training steps alone: validation, checkpoints and other phases do not count. The time
-    left is that of the whole training, from the lengths of the last epochs and the work in those to come; the first
-    `apart` of them are of another kind, and say nothing of it. `clock` gives seconds.
+    left is that of the whole training, from the lengths of the last epochs and the work in those to come. `clock` gives
+    seconds.
     """
 
     def __init__(
-        self,
-        epochs: int,
-        console: Console | None = None,
-        *,
-        apart: int = 0,
-        clock: Callable[[], float] = time.monotonic,
+        self, epochs: int, console: Console | None = None, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.console = console if console is not None else Console(stderr=True)
-        self._apart, self._clock = apart, clock
+        self._clock = clock
         self._bars = _bars(self.console) if self.console.is_interactive else None
         self._task: TaskID | None = None
         self._step_task: TaskID | None = None
@@ -52,11 +47,19 @@ class TrainingProgress:
         self._waited_s: float | None = 0.0
         self._finished = False
         self._started = self._last_step = self._spoke = clock()
-        self.expect(epochs)
+        self.epochs, self._apart = epochs, 0
+        self._work_of: Callable[[range], float] = len
+        self._see_work()
 
-    def expect(self, epochs: int, work: Callable[[range], float] = len) -> None:
-        """So many epochs in all; `work` says how much a row of them is, in any unit, where they are not alike."""
-        self.epochs, self._work_of = epochs, work
+    def expect(self, epochs: int, *, apart: int | None = None, work: Callable[[range], float] | None = None) -> None:
+        """So many epochs in all, the first `apart` of another kind, which say nothing of the time that the rest takes.
+
+        `work` says how much a row of that rest is, counted from 1, in any unit, where its epochs are not alike. What is
+        not given stays as it was.
+        """
+        self.epochs = epochs
+        self._apart = self._apart if apart is None else apart
+        self._work_of = work or self._work_of
         self._see_work()
 
     def __enter__(self) -> Self:
@@ -94,7 +97,7 @@ class TrainingProgress:
 
     def epoch_finished(self, metrics: Mapping[str, Any]) -> None:
         """Validation is done too; `metrics` is the epoch's line of metrics.jsonl."""
-        if self._work:  # a resumed one may have had its validation alone left
+        if self._work:  # else it had nothing but its validation left, or is none of those that are alike
             self._lengths.append((self._clock() - self._started) / self._work)
         self._steps_done = self._steps
         self._finished = True
@@ -128,8 +131,6 @@ class TrainingProgress:
         return Phase(name, total, note=self.note, bars=self._bars, clock=self._clock)
 
     def _start_epoch(self, epoch: int, steps: int, done: int) -> None:
-        if epoch == self._apart + 1:
-            self._lengths.clear()
         self._epoch, self._steps = epoch, steps
         self._share_left = 1 - done / max(steps, 1)
         self._see_work()
@@ -140,7 +141,8 @@ class TrainingProgress:
         self._started = self._last_step = self._spoke = self._clock()
 
     def _see_work(self) -> None:
-        now, to_come = range(max(self._epoch, 1), self._epoch + 1), range(self._epoch + 1, self.epochs + 1)
+        epoch, last = self._epoch - self._apart, self.epochs - self._apart
+        now, to_come = range(max(epoch, 1), epoch + 1), range(max(epoch, 0) + 1, last + 1)
         self._work, self._work_to_come = (self._work_of(epochs) if epochs else 0.0 for epochs in (now, to_come))
         self._work *= self._share_left
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -45,22 +45,19 @@ def batch_norms(model: nn.Module) -> Iterator[nn.modules.batchnorm._BatchNorm]:
     return (layer for layer in model.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm))
 
 
-CHANCE: Mapping[str, Sequence[str]] = {
-    "p": (
-        "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout", "StochasticDepth",
-    ),
-    "drop_prob": ("DropPath", "DropBlock2d"),
-    "dropout": ("MultiHeadAttention", "MultiheadAttention", "ShiftedWindowAttention", "ShiftedWindowAttentionV2"),
-    "attention_dropout": ("ShiftedWindowAttention", "ShiftedWindowAttentionV2"),
-}  # fmt: skip
-"""Layers that leave things out by chance, here and in other libraries, by what they call how often."""
+CHANCE = ("drop_prob", "drop_rate", "dropout", "attention_dropout")
+"""What layers, here and in other libraries, call how often they leave something out."""
+CHANCE_OF_DROPS = ("p", "prob")
+"""What those call it that do nothing else, such as Dropout, DropBlock2d and StochasticDepth."""
 
 
 def leave_out_chance(model: nn.Module) -> None:
     """Nothing is left out from now on: two computations of one network can be compared."""
     for module in model.modules():
-        for name, layers in CHANCE.items():
-            if type(module).__name__ in layers:
+        kind = type(module).__name__
+        drops = "Drop" in kind or kind == "StochasticDepth"
+        for name in (*CHANCE, *(CHANCE_OF_DROPS if drops else ())):
+            if isinstance(getattr(module, name, None), float):
                 setattr(module, name, 0.0)
 
 

@@ -91,11 +91,22 @@ def _gradients(model: nn.Module, x: Tensor, targets: Tensor) -> Finding:
 
 
 def _agreement(model: nn.Module, x: Tensor) -> Finding:
-    """Once norms have seen a batch often enough, eval mode answers as train mode does."""
-    copied = copy.deepcopy(model)
+    """Eval mode answers as train mode does."""
+    alike = _alike(copy.deepcopy(model), x)
+    if alike < ALIKE and len(x) < FEW and any(batch_norms(model)):
+        alike = _alike(copy.deepcopy(model).cpu().double(), x.cpu().double())
+    if alike >= ALIKE:
+        return True, f"train and eval mode answer alike (cosine {alike:.2f})"
+    return False, (
+        f"eval mode answers otherwise than train mode (cosine {alike:.2f}): a layer beyond dropout and "
+        "batch norm changes with the mode, a norm whose running figures do not follow, or weights that their norms "
+        "were folded into (--set freeze_norms=true)"
+    )
+
+
+def _alike(copied: nn.Module, x: Tensor) -> float:
+    """Cosine between the answers of the two modes, once norms have seen a batch often enough."""
     norms, seen = [norm for norm in batch_norms(copied) if norm.training], {}
-    if norms and len(x) < FEW:
-        copied, x = copied.cpu().double(), x.cpu().double()
     with torch.no_grad():
         for norm in norms:
             norm.reset_running_stats()
@@ -110,14 +121,7 @@ def _agreement(model: nn.Module, x: Tensor) -> Finding:
             if norm.running_var is not None and norm in seen:
                 norm.running_var *= 1 - 1 / seen[norm]
         resting = copied.eval()(x)
-    alike = float(F.cosine_similarity(training.flatten(), resting.flatten(), dim=0))
-    if alike >= ALIKE:
-        return True, f"train and eval mode answer alike (cosine {alike:.2f})"
-    return False, (
-        f"eval mode answers otherwise than train mode (cosine {alike:.2f}): a layer beyond dropout and "
-        "batch norm changes with the mode, a norm whose running figures do not follow, or weights that their norms "
-        "were folded into (--set freeze_norms=true)"
-    )
+    return float(F.cosine_similarity(training.flatten(), resting.flatten(), dim=0))
 
 
 def _overfit(model: nn.Module, x: Tensor, targets: Tensor, classes: int, rate: float) -> Finding:

@@ -77,6 +77,7 @@ def measure(
     part = next(iter(batches[0].parts(recipe.accumulate)))  # no more than memory is asked to hold
     reference = _gradient(model, part, usual, preprocess)
     own = float(F.cosine_similarity(_gradient(model, _moved(part), usual, preprocess), reference, dim=0))
+    own = ranks.gather(own)[0]
 
     tried: list[Way] = []
 
@@ -96,6 +97,7 @@ def measure(
         alike = float(F.cosine_similarity(gradient, reference, dim=0)) if torch.isfinite(gradient).all() else -1.0
         best_ms = min((each.step_ms for each in tried), default=math.inf)
         step_ms = _step_ms(model, batches, changed, preprocess, ranks, best_ms)
+        alike, step_ms = ranks.gather((alike, step_ms))[0]
         layout, precision = changed.layout, changed.precision
         tried.append(Way(layout=layout, precision=precision, compile=changed.compile, step_ms=step_ms, alike=alike))
 
@@ -106,14 +108,13 @@ def measure(
         return bool(tried and ranks.gather(time.perf_counter() - started > within_s)[0])
 
     for layout, precision in order:
-        hopeless = any(each.precision == precision and each.step_ms > HOPELESS * tried[0].step_ms for each in tried)
-        if ranks.gather(hopeless)[0]:
+        if any(each.precision == precision and each.step_ms > HOPELESS * tried[0].step_ms for each in tried):
             continue
         if late():
             return so_far()  # and not kept: some are missing
         way(replace(recipe, layout=layout, precision=precision, compile=compiled))
     compilers = ranks.device.type != "cpu" or shutil.which("g++") or shutil.which("clang++")
-    if compiling and all(ranks.gather(bool(compilers))):
+    if all(ranks.gather(bool(compiling and compilers))):
         if late():
             return so_far()
         try:
@@ -128,7 +129,7 @@ def measure(
 def _gradient(model: nn.Module, batch: Batch, recipe: Recipe, preprocess: Preprocess) -> Tensor:
     """The gradient of one batch as one row, in float32, with nothing left out by chance, which compiled is another.
 
-    Layers of chance that nobody knows draw alike each time, where they are not compiled.
+    Layers of chance that nobody knows draw alike each time, in one layout and where they are not compiled.
     """
     copied = copy.deepcopy(model)
     put_in_layout(copied, recipe)

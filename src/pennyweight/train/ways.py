@@ -34,18 +34,18 @@ class Way:
     precision: str
     compile: bool
     step_ms: float
-    """Median of a few whole steps."""
+    """Median of a few whole steps; of features, one pass."""
     alike: float
-    """Cosine between its gradient and that of float32 in the usual layout, on one batch."""
+    """Cosine between its gradient and that of float32 in the usual layout, on one batch; of features, between those."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What was tried. `recipe` has the quickest way that agrees with float32."""
+    """What was tried; `applied_to` takes the quickest way that agrees with float32."""
 
     ways: tuple[Way, ...]
     own: float
-    """Cosine between float32's gradient and that of pictures moved by at most a level."""
+    """Cosine between float32's gradient and that of pictures moved by at most a level; 1 of features."""
     remembered: bool
     """Whether it was measured in an earlier run."""
     untried: str = ""
@@ -66,7 +66,7 @@ class Measured:
         way = self.quickest
         return replace(recipe, layout=way.layout, precision=way.precision, compile=way.compile)  # type: ignore[arg-type]
 
-    def note(self, what: str = "step path") -> str:
+    def note(self, what: str) -> str:
         """The outcome in a line, of `what` was timed."""
         chosen = self.quickest
         tried = ", ".join(
@@ -109,8 +109,9 @@ class Memory:
         return remembered
 
     def keep(self, found: Measured) -> Measured:
-        """The same, which is remembered from now on."""
-        with suppress(OSError):  # a machine without a place to remember measures each time
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_json(self._path, found.to_dict())
+        """The same, which the first rank remembers from now on."""
+        if not self._ranks.number:
+            with suppress(OSError):  # a machine without a place to remember measures each time
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                write_json(self._path, found.to_dict())
         return found

@@ -179,7 +179,7 @@ def fit(
     first_seen, taught = plan.preprocess, open_teacher(teacher, opened, plan.preprocess, ranks.device)
     pictures = data.parts(opened, splits, plan.preprocess, rank=ranks.number, world=ranks.count)
     unreadable = list(opened.unreadable)
-    with TrainingProgress(plan.epochs, console, apart=plan.apart) as shown:
+    with TrainingProgress(plan.epochs, console) as shown:
         for note in (*opened.notes, *data.remarks(opened), *splits.notes, *plan.why, *adapted):
             shown.note(note)
         with shown.phase("reading pictures", len(opened.samples)) as phase:
@@ -216,7 +216,8 @@ def fit(
             recipe = planned(recorded(record, ranks, shown.note), checkpoints.latest())
             plan, measured, deadline = replace(plan, recipe=recipe), record["speed"], None
             record["recipe"] = recipe.to_dict()
-        shown.expect(plan.epochs, work_of(measured, plan.recipe, plan.preprocess.size))
+        alone = plan.epochs - plan.recipe.epochs  # of the last layer
+        shown.expect(plan.epochs, apart=alone, work=work_of(measured, plan.recipe, plan.preprocess.size))
         begins = record is None or (checkpoints.latest() is None and not features_saved(folder))
         for note in (plan.note, f"run {folder}" + how(resume, begins=begins)):
             shown.note(note)

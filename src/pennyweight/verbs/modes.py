@@ -74,6 +74,8 @@ def train_by_mode(work: Work) -> Epoch:
     elif recipe.mode == "finetune" and (kept is None or kept["phase"] == "head"):
         history = _head(work, _first_part(recipe))
     if recipe.mode != "head":
+        alone = len(history) if kept is None or kept["phase"] == "head" else kept["earlier"]
+        work.shown.expect(alone + recipe.epochs, apart=alone)  # fewer than were asked for where patience ended them
         history = train(
             work.network,
             training=work.pictures["train"],

@@ -69,12 +69,7 @@ class Plan:
     @property
     def epochs(self) -> int:
         """Of all parts of the training."""
-        return self.recipe.epochs + self.apart
-
-    @property
-    def apart(self) -> int:
-        """The first of them, of the last layer alone."""
-        return self.recipe.head_epochs if self.recipe.mode == "finetune" else 0
+        return self.recipe.epochs + (self.recipe.head_epochs if self.recipe.mode == "finetune" else 0)
 
     def asked(self, source: data.Source, **others: Any) -> dict[str, Any]:
         """What two commands must have alike for one to go on where the other stopped, as JSON keeps it."""

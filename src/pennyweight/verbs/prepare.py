@@ -98,7 +98,7 @@ def prepare(
     asked = {"--minutes": left_s is not None, "--preflight": bool(preflight)}
     if not whole and any(asked.values()):
         idle = " and ".join(filter(asked.get, asked))
-        note(f"the last layer takes seconds, so that its training is the same without {idle}")
+        note(f"the last layer takes seconds, so that its epochs are the same without {idle}")
     if left_s is not None and whole:
         pace = measure_pace(
             network, training, pictures["val"], recipe,

@@ -39,7 +39,7 @@ def refitting(
             fit = f"{fitted.epochs} epoch{'s' * (fitted.epochs > 1)}"
             shown.note(f"this machine got {pace}: {fit} in the time given, not {recipe.epochs}")
             work = work_of(record["speed"], fitted, deadline.size)
-            shown.expect(shown.epochs + fitted.epochs - recipe.epochs, work)
+            shown.expect(shown.epochs + fitted.epochs - recipe.epochs, work=work)
             record["recipe"] = fitted.to_dict()
             if not ranks.number:
                 # The checkpoint that follows counts, should a kill come between the two.
