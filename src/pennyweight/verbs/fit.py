@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
 from shutil import rmtree
 from time import perf_counter
 from typing import Any, Literal, get_args
@@ -20,7 +18,6 @@ from pennyweight import data, zoo
 from pennyweight.core.errors import InputError, SourceError
 from pennyweight.core.files import write_json
 from pennyweight.core.heap import keeping_memory
-from pennyweight.core.machine import versions
 from pennyweight.core.run import Run
 from pennyweight.core.stopping import waiting_for_signals
 from pennyweight.data.scenes import is_scene
@@ -29,14 +26,16 @@ from pennyweight.report.progress import TrainingProgress
 from pennyweight.train import Checkpoints, Keeper, Ranks, Recipe
 from pennyweight.train.memory import held_by_memory
 from pennyweight.train.trackers import check_tracker, open_tracker
+from pennyweight.verbs.choose_recipe import AUTO
 from pennyweight.verbs.evaluate import answer
 from pennyweight.verbs.finish import finish
 from pennyweight.verbs.fit_scene import fit_scene
 from pennyweight.verbs.learnt import seen_by, without_learnt, write_learnt
 from pennyweight.verbs.load import load
 from pennyweight.verbs.modes import Work, train_by_mode
-from pennyweight.verbs.plan import AUTO, Plan, make_plan
+from pennyweight.verbs.plan import Plan, make_plan
 from pennyweight.verbs.prepare import open_teacher, prepare
+from pennyweight.verbs.record import record_of
 from pennyweight.verbs.replan import refitting, work_of
 from pennyweight.verbs.resume import (
     FEATURES,
@@ -223,7 +222,10 @@ def fit(
             shown.note(note)
         with nothing_empty_left(folder, writes=first), saying_how_to_go_on(folder, shown.note):
             if record is None:
-                record = _record(folder, opened, splits, plan, unreadable, ranks) | {"asked": asked, "speed": measured}
+                record = record_of(folder, opened, splits, plan, unreadable, ranks) | {
+                    "asked": asked,
+                    "speed": measured,
+                }
                 if first:
                     write_learnt(folder / "seen.npy", splits, before)
                     write_json(folder / "run.json", record)
@@ -257,47 +259,3 @@ def _with_statistics(plan: Plan, pictures: Mapping[data.Split, data.Pictures]) -
     for part in pictures.values():
         part.preprocess = preprocess
     return replace(plan, preprocess=preprocess)
-
-
-def _record(
-    folder: Path,
-    source: data.Source,
-    splits: data.Splits,
-    plan: Plan,
-    unreadable: Sequence[data.Unreadable],
-    ranks: Ranks,
-) -> dict[str, Any]:
-    """What run.json says at the start."""
-    return {
-        "name": folder.name,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "status": "training",
-        "seed": plan.seed,
-        "model": plan.model,
-        "weights": None if plan.checkpoint is None else plan.checkpoint.name,
-        "data": {
-            "source": source.name,
-            "address": source.address,
-            "labels": list(source.labels),
-            "counts": splits.counts,
-            "notes": [*source.notes, *splits.notes, *_left_out(unreadable)],
-            "fingerprint": source.fingerprint,
-            "split_fingerprint": splits.fingerprint,
-            "unreadable": [{"name": name, "reason": reason} for name, reason in unreadable],
-            "channels": source.channels,
-            "group_by": source.group_by,
-        },
-        "preprocess": plan.preprocess.to_dict(),
-        "recipe": plan.recipe.to_dict(),
-        "recipe_name": plan.recipe_name,
-        "why": list(plan.why),
-        "machine": ranks.machine,
-        "versions": versions(),
-    }
-
-
-def _left_out(unreadable: Sequence[data.Unreadable]) -> Sequence[str]:
-    """A note, if there is anything to note."""
-    count = len(unreadable)
-    pictures = f"{count} picture{'s' * (count > 1)}"
-    return [f"{pictures} left out that cannot be read, such as {unreadable[0].name}"] if count else []

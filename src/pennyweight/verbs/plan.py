@@ -5,32 +5,30 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
-import torch
 from torch import nn
 
 from pennyweight import data, zoo
-from pennyweight.core.errors import InputError, received
+from pennyweight.core.errors import InputError
 from pennyweight.core.preprocess import Preprocess
-from pennyweight.core.settings import override
 from pennyweight.train import Ranks, Recipe, reproducible
 from pennyweight.train.path import batch_norms
-from pennyweight.train.recipe import ONLY_IN_VIEWS, Layout, Precision
-from pennyweight.train.recipes import MANY, named, suitable
+from pennyweight.train.recipe import Layout, Precision
+from pennyweight.train.recipes import MANY
+from pennyweight.verbs.choose_recipe import AUTO, choose_recipe, said_in
 from pennyweight.verbs.width import widest
 
-__all__ = ["AUTO", "Plan", "make_plan"]
+__all__ = ["Plan", "make_plan"]
 
 LARGE_MODEL, SMALL_MODEL, SMALL_MODEL_FOR_MANY = "mobilenet_v2", "resnet_9_x0_25", "resnet_9_x0_375"
 """What auto takes: for photographs; for small pictures, where on a processor dense layers learn more per second, and
 for thousands of those, where no minutes say how wide."""
 SMALL_INPUT = 96
 """Inputs below this many pixels take the small-image stem unless told otherwise."""
-AUTO = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,8 +121,8 @@ def make_plan(
     classes, channels = len(source.labels), source.channels
     if model != AUTO:
         zoo.sketch(model, num_classes=classes, in_channels=channels, stem=stem, config=config)
-    asked = _recipe(source, recipe, pictures, model, fresh=weights is None, taught=taught)[0]
-    said = _said(recipe)
+    asked = choose_recipe(source, recipe, pictures, model, fresh=weights is None, taught=taught)[0]
+    said = said_in(recipe)
     if minutes is not None and "epochs" in said:
         raise InputError("minutes and epochs were both given; keep one: the time decides how many epochs there are")
     layout: Layout = asked.layout if speed == "fixed" or "layout" in said else "channels_last"
@@ -150,7 +148,7 @@ def make_plan(
         "stem": stem or (small if checkpoint is None else checkpoint.stem or usual.stem),
         "config": settled_with({}),
     }
-    settled, recipe_name, reasons = _recipe(
+    settled, recipe_name, reasons = choose_recipe(
         source,
         recipe,
         pictures,
@@ -236,73 +234,6 @@ def _network(
     checkpoint = zoo.open_checkpoint(weights, LARGE_MODEL)
     name = checkpoint.network or LARGE_MODEL
     return name, checkpoint, (f"network {name}: what {checkpoint.name} is for",)
-
-
-def _recipe(
-    source: data.Source,
-    recipe: Recipe | Mapping[str, Any] | str | None,
-    pictures: int,
-    network: str,
-    *,
-    fresh: bool,
-    taught: bool,
-    batch_norm: bool = True,
-) -> tuple[Recipe, str | None, tuple[str, ...]]:
-    """The resolved recipe, the name of the one that it came of, and why that one if nobody said which."""
-    if isinstance(recipe, Recipe):
-        _require_use(recipe, _said(recipe))
-        return recipe, None, ()
-    if recipe is not None and not isinstance(recipe, (str, Mapping)):
-        raise InputError(f"a recipe is a Recipe, a name or a mapping of its fields, not {received(recipe)}")
-    changes = {"name": recipe} if isinstance(recipe, str) else dict(recipe or {})
-    name, mode = changes.pop("name", None), changes.get("mode", AUTO)
-    why: tuple[str, ...] = ()
-    if mode == AUTO:
-        changes.pop("mode", None)
-    if name is None:
-        if mode == AUTO:
-            mode, reason = _mode(fresh, taught)
-            why = (f"mode {mode}: {reason}",)
-        name, reason = suitable(mode, pictures, network, batch_norm=batch_norm)
-        why += (f"recipe {name}: {reason}",)
-    base = named(name)
-    if fresh and changes.get("mode", base.mode) != "scratch":
-        why += ("the frozen layers are not trained: nothing said which weights to start from (--weights)",)
-    settled = override(replace(base, flip=base.flip and source.mirrors), changes, what="recipe")
-    _require_use(settled, changes)
-    return settled, name, why
-
-
-def _said(recipe: Recipe | Mapping[str, Any] | str | None) -> frozenset[str]:
-    """The fields that were asked for: of a whole recipe, those that are not as usual."""
-    if isinstance(recipe, Recipe):
-        usual = Recipe().to_dict()
-        return frozenset(name for name, value in recipe.to_dict().items() if value != usual[name])
-    return frozenset(recipe) if isinstance(recipe, Mapping) else frozenset()
-
-
-def _require_use(recipe: Recipe, asked: Collection[str]) -> None:
-    """Raise InputError where what was asked for would do nothing, and stand in run.json as if it had."""
-    idle = [name for name in recipe.idle if name in asked]
-    if idle:
-        field, why, views = idle[0], "", ""
-        if field in ONLY_IN_VIEWS:
-            why = ", whose features are those of pictures as they are"
-            views = ", or --set views=4, features of so many changed views"
-        having = "head or finetune" if field == "views" else "finetune"
-        idly = f"recipe field '{field}' does nothing in mode {recipe.mode}{why}"
-        raise InputError(f"{idly}: --mode {having} has it{views}")
-
-
-def _mode(fresh: bool, taught: bool) -> tuple[str, str]:
-    """What to train, and why."""
-    if fresh:
-        return "scratch", "there are no weights to start from"
-    if taught:
-        return "finetune", "there are weights to start from, and a teacher, which needs pictures"
-    if torch.cuda.is_available():
-        return "finetune", "there are weights to start from, and an accelerator"
-    return "head", "there are weights to start from, and a processor trains the last layer in seconds"
 
 
 def _preprocess(source: data.Source, size: int | None, checkpoint: zoo.Checkpoint | None) -> Preprocess:

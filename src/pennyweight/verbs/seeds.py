@@ -10,8 +10,8 @@ from pennyweight import data
 from pennyweight.core.errors import InputError
 from pennyweight.core.files import write_json
 from pennyweight.train import Ranks
+from pennyweight.verbs.choose_recipe import AUTO
 from pennyweight.verbs.fit import fit
-from pennyweight.verbs.plan import AUTO
 from pennyweight.verbs.resume import place_several
 from pennyweight.verbs.width import WIDTHS
 
