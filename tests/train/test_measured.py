@@ -274,10 +274,10 @@ def test_where_compiling_was_asked_for_its_failure_ends_the_training(
     [
         "vit_ti_16",
         "efficientnet_b0",
-        "torchvision:vit_b_32",
-        "torchvision:swin_t",
-        "timm:swin_tiny_patch4_window7_224",
         "timm:efficientnet_b0",
+        pytest.param("torchvision:vit_b_32", marks=pytest.mark.slow),
+        pytest.param("torchvision:swin_t", marks=pytest.mark.slow),
+        pytest.param("timm:swin_tiny_patch4_window7_224", marks=pytest.mark.slow),
     ],
 )
 def test_nothing_is_left_out_by_chance_where_ways_are_compared(name: str) -> None:
@@ -332,8 +332,9 @@ def test_a_precision_out_of_reach_is_tried_in_one_layout(
 
 
 def test_where_time_is_short_the_usual_way_is_measured_alone(
-    make_network: Make, make_pictures: Make, tmp_path: Path
+    make_network: Make, make_pictures: Make, tmp_path: Path, compiler: Callable[..., None]
 ) -> None:
+    compiler(lambda network: network)
     network, pictures = make_network(), make_pictures(CLASSES)
     (way,) = measured(network, pictures, tmp_path, within_s=0.0, compiling=True).ways
     assert (way.layout, way.precision) == ("channels_last", "float32")
