@@ -13,12 +13,13 @@ import torch
 
 from pennyweight.core.errors import InputError
 from pennyweight.train import Checkpoints, Epoch, Keeper, Recipe, train
-from pennyweight.train.deadline import SPARE, Deadline
+from pennyweight.train.deadline import RESERVE, SPARE, Deadline
 from pennyweight.train.recipe import Stretch
 from pennyweight.train.timing import Pace
 
 SIZE = 32
 PACE = Pace(steps=10, first_step_s=0.25, step_s=1.0, validation_s=0.0)
+LONG = Pace(steps=60, first_step_s=0.25, step_s=1.0, validation_s=0.0)
 WHOLE, GROWING = Recipe(), Recipe(first_size=0.5)
 
 
@@ -32,14 +33,16 @@ class Watch:
         return self.now
 
 
-def spent(recipe: Recipe, slower: Callable[[int], float], *, left_s: float = 600.0) -> tuple[float, Recipe]:
+def spent(
+    recipe: Recipe, slower: Callable[[int], float], *, left_s: float = 600.0, pace: Pace = PACE
+) -> tuple[float, Recipe]:
     """(seconds of a training whose epoch number N takes `slower(N)` times what was measured, its last recipe)."""
     watch = Watch()
-    deadline = Deadline(left_s, PACE, SIZE, clock=watch)
+    deadline = Deadline(left_s, pace, SIZE, clock=watch)
     recipe, done = deadline.first(recipe), 0
     while done < recipe.epochs:
         done += 1
-        watch.now += slower(done) * PACE.seconds_of(range(done, done + 1), recipe, SIZE)
+        watch.now += slower(done) * pace.seconds_of(range(done, done + 1), recipe, SIZE)
         recipe = deadline.fitted(recipe, done)
     assert done == recipe.epochs
     return watch.now - 100.0, recipe
@@ -55,6 +58,21 @@ def test_a_steady_machine_keeps_its_plan(recipe: Recipe) -> None:
 @pytest.mark.parametrize("recipe", [WHOLE, GROWING])
 def test_a_slow_first_epoch_says_nothing(recipe: Recipe) -> None:
     assert not spent(recipe, lambda epoch: 1.3 if epoch == 1 else 1.0)[1].stretches
+
+
+@pytest.mark.parametrize("recipe", [WHOLE, GROWING])
+def test_one_slow_epoch_takes_none_away(recipe: Recipe) -> None:
+    seconds, ended = spent(recipe, lambda epoch: 1.15 if epoch == 2 else 1.01, pace=LONG)
+    assert not ended.stretches
+    assert 600 * 0.9 <= seconds <= 600
+
+
+@pytest.mark.parametrize("recipe", [WHOLE, GROWING])
+@pytest.mark.parametrize("factor", [1.03, 1.06, 1.1])
+def test_few_long_epochs_use_most_of_the_time(recipe: Recipe, factor: float) -> None:
+    seconds, ended = spent(recipe, lambda epoch: factor * (1.02 if epoch % 2 else 0.98), pace=LONG)
+    assert ended.epochs >= ended.planned - 1
+    assert 600 * 0.88 <= seconds <= 600
 
 
 @pytest.mark.parametrize("recipe", [WHOLE, GROWING])
@@ -80,8 +98,9 @@ def test_one_epoch_at_least_is_left_to_let_the_rate_fall() -> None:
 
 def test_the_plan_keeps_some_time() -> None:
     deadline = Deadline(600.0, PACE, SIZE)
-    assert deadline.first(WHOLE).epochs == 600 * (1 - SPARE) // 10
-    assert deadline.first(WHOLE, 100.0).epochs == (600 * (1 - SPARE) - 100) // 10
+    planned_s = 600 * (1 - SPARE - RESERVE)
+    assert deadline.first(WHOLE).epochs == planned_s // 10
+    assert deadline.first(WHOLE, 100.0).epochs == (planned_s - 100) // 10
 
 
 def test_the_rest_of_the_first_plan_is_gone_through_in_the_epochs_that_are_left() -> None:

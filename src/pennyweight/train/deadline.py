@@ -12,10 +12,12 @@ from pennyweight.train.timing import Pace
 
 __all__ = ["SPARE", "Deadline"]
 
-SPARE = 0.05
-"""Of the time, kept for what was not measured: the report, a busier machine."""
-TOUCHED = SPARE / 2
-"""As much of it may be used up before epochs are taken away."""
+RESERVE = 0.015
+"""Share of all the time, kept for what was not measured: the report, a last epoch that takes longer."""
+SPARE = 0.03
+"""Share of what is left that is not planned with: the machine may get busier."""
+MENDED = 0.02
+"""Share of what is left that may be wanting: plans after later epochs, which know better, can still mend it."""
 WORTH = 1.05
 """More epochs by this factor are worth a new plan."""
 RECENT, RECENT_SHARE = 3, 0.05
@@ -23,17 +25,17 @@ RECENT, RECENT_SHARE = 3, 0.05
 
 
 class Deadline:
-    """Epochs end `left_s` from now; of those, SPARE is kept. `pace` is what was measured for pictures of `size`."""
+    """Epochs end `left_s` from now, a little before. `pace` is what was measured for pictures of `size`."""
 
     def __init__(self, left_s: float, pace: Pace, size: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.left_s, self.pace, self.size = left_s, pace, size
         self._clock = clock
-        self._end = clock() + left_s
+        self._end = clock() + left_s * (1 - RESERVE)
         self._ends: list[float] = []
 
     def first(self, recipe: Recipe, before_s: float = 0.0) -> Recipe:
         """As many epochs as the time is enough for, with other work before them; at least one."""
-        left_s = self.left_s * (1 - SPARE) - before_s
+        left_s = self.left_s * (1 - RESERVE - SPARE) - before_s
         return replace(recipe, epochs=self.pace.epochs_within(left_s, recipe, self.size))
 
     def fitted(self, recipe: Recipe, done: int) -> Recipe:
@@ -46,7 +48,8 @@ class Deadline:
         if not recent or done >= recipe.epochs:
             return recipe
         expected_s = self.pace.seconds_of(range(done - recent + 1, done + 1), recipe, self.size)
-        slower = (self._ends[-1] - self._ends[-1 - recent]) / expected_s
+        measured_s = expected_s / recent  # an epoch as it was planned, beside the few that were seen
+        slower = (self._ends[-1] - self._ends[-1 - recent] + measured_s) / (expected_s + measured_s)
         left_s = self._end - self._ends[-1]
 
         def rest_s(epochs: int) -> float:
@@ -56,11 +59,11 @@ class Deadline:
         def fitting(seconds: float) -> int:
             return done + max(1, bisect_right(range(done + 1, 2 * recipe.epochs + 1), seconds, key=rest_s))
 
-        at_most_s = left_s - TOUCHED * self.left_s
+        at_most_s = left_s * (1 + MENDED)
         if slower * self.pace.seconds_of(range(done + 1, recipe.epochs + 1), recipe, self.size) > at_most_s:
             epochs = fitting(at_most_s)
         else:
-            epochs = fitting(left_s - SPARE * self.left_s)
+            epochs = fitting(left_s * (1 - SPARE))
             if epochs < WORTH * recipe.epochs:
                 return recipe
         return recipe if epochs == recipe.epochs else recipe.stretched(epochs, after=done)
