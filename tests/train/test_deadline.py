@@ -98,7 +98,7 @@ def test_one_epoch_at_least_is_left_to_let_the_rate_fall() -> None:
 
 def test_the_plan_keeps_some_time() -> None:
     deadline = Deadline(600.0, PACE, SIZE)
-    planned_s = 600 * (1 - SPARE - RESERVE)
+    planned_s = 600 * (1 - RESERVE - SPARE)
     assert deadline.first(WHOLE).epochs == planned_s // 10
     assert deadline.first(WHOLE, 100.0).epochs == (planned_s - 100) // 10
 

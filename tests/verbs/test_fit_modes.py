@@ -23,7 +23,7 @@ from pennyweight.core.preprocess import Preprocess
 from pennyweight.nn.weights import read_weights, save_weights
 from pennyweight.report.progress import Phase, TrainingProgress
 from pennyweight.train import Ranks, Recipe
-from pennyweight.train.deadline import Deadline
+from pennyweight.train.deadline import RESERVE, SPARE, Deadline
 from pennyweight.train.speed import ORDER
 from pennyweight.train.timing import Pace
 from pennyweight.verbs.plan import make_plan
@@ -192,10 +192,10 @@ def test_the_time_is_shared_with_the_features(shapes: Path, monkeypatch: pytest.
     parts = {"train": source.samples[:80], "val": source.samples[80:100], "test": source.samples[100:]}
     pictures = {name: data.Pictures(samples, plan.preprocess) for name, samples in parts.items()}
     settled, _, _ = prepare(
-        plan, plan.make()[0], pictures, ranks=Ranks(), teacher=None, left_s=100_100.0, speed="fixed", preflight=False,
+        plan, plan.make()[0], pictures, ranks=Ranks(), teacher=None, left_s=100_150.0, speed="fixed", preflight=False,
         note=lambda line: None,
     )  # fmt: skip
-    assert settled.recipe.epochs == int((95_095 - 100 - 500) / 200)
+    assert settled.recipe.epochs == int(((100_150 - 100) * (1 - RESERVE - SPARE) - 500) / 200)
 
 
 @pytest.mark.parametrize(

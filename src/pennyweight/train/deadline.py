@@ -14,7 +14,7 @@ __all__ = ["SPARE", "Deadline"]
 
 RESERVE = 0.015
 """Share of all the time, kept for what was not measured: the report, a last epoch that takes longer."""
-SPARE = 0.03
+SPARE = 0.01
 """Share of what is left that is not planned with: the machine may get busier."""
 MENDED = 0.02
 """Share of what is left that may be wanting: plans after later epochs, which know better, can still mend it."""
