@@ -26,8 +26,9 @@ from pennyweight.nn import FromPixels
 from pennyweight.report.formats import share
 from pennyweight.report.tables import Column, table
 from pennyweight.train import Keeper, Ranks, Recipe
-from pennyweight.train.loop import Training
-from pennyweight.train.speed import Nobody, measure
+from pennyweight.train.epoch import Nobody
+from pennyweight.train.speed import measure
+from pennyweight.train.training import Training
 from pennyweight.verbs.fit import fit
 
 OURS: dict[str, dict[str, Any]] = {

@@ -103,6 +103,21 @@ def test_an_epoch_that_takes_longer_than_those_before_it_has_time_left() -> None
     assert stream.getvalue().splitlines()[-1].endswith("left 2:00")
 
 
+def test_a_terminal_of_80_columns_has_room_for_every_figure() -> None:
+    stream, clock = io.StringIO(), Clock()
+    console = Console(file=stream, force_terminal=True, force_interactive=True, width=80)
+    with TrainingProgress(100, console, clock=clock) as progress:
+        for epoch in (1, 2):
+            progress.epoch_started(epoch, 1000)
+            progress.step(0.5, 128, right=64, waited_s=1.0)
+            clock.now += 10_000
+            progress.step(0.5, 128, right=64, waited_s=1.0)
+            progress.epoch_finished({"epoch": epoch, **METRICS})
+    said = stream.getvalue()
+    assert re.search(r"loss 0\.500  accuracy 50\.0%  val accuracy 93\.1%  left \d+:\d\d:\d\d", said)
+    assert re.search(r"\d images/s  loader \d+%", said)
+
+
 def test_time_left_knows_that_later_epochs_are_more_work() -> None:
     console, stream = log()
     clock = Clock()
@@ -210,7 +225,8 @@ def test_a_terminal_gets_live_bars_for_epochs_and_steps() -> None:
     epochs, steps = drawn.strip().splitlines()[-2:]
     assert steps.startswith("step 2/2 ")
     assert epochs.startswith("epoch  2/20 ")
-    assert epochs.rstrip().endswith("loss 0.250  val accuracy 93.1%  64 images/s  left 0:54")
+    assert epochs.rstrip().endswith("loss 0.250  val accuracy 93.1%  left 0:54")
+    assert steps.rstrip().endswith("64 images/s")
     assert "scoring  9 in 0.0 s" in stream.getvalue()
 
 

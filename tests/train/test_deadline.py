@@ -14,6 +14,7 @@ import torch
 from pennyweight.core.errors import InputError
 from pennyweight.train import Checkpoints, Epoch, Keeper, Recipe, train
 from pennyweight.train.deadline import RESERVE, SPARE, Deadline
+from pennyweight.train.epoch import Nobody
 from pennyweight.train.recipe import Stretch
 from pennyweight.train.timing import Pace
 
@@ -147,7 +148,7 @@ def test_a_plan_changed_on_the_way_gives_the_bits_of_the_recipe_that_came_of_it(
         try:
             train(
                 network, training=make_pictures(classes), validation=make_pictures(classes, seed=1), recipe=recipe,
-                seed=0, watcher=Silent(), after_epoch=after_epoch, preprocess=make_pictures(classes).preprocess,
+                seed=0, watcher=Nobody(), after_epoch=after_epoch, preprocess=make_pictures(classes).preprocess,
                 refit=refit, keeper=keeper,
             )  # fmt: skip
         except Interrupted:
@@ -165,9 +166,3 @@ def test_a_plan_changed_on_the_way_gives_the_bits_of_the_recipe_that_came_of_it(
     assert settled == asked.stretched(4, after=2)
     for equal in (trained(settled), trained(settled, keeper=Keeper(checkpoints))):
         assert all(torch.equal(value, weights[name]) for name, value in equal[1].items())
-
-
-class Silent:
-    def epoch_started(self, epoch: int, steps: int, done: int = 0) -> None: ...
-    def step(self, loss: float, images: int, *, right: float | None = None, waited_s: float | None = None) -> None: ...
-    def epoch_finished(self, metrics: Any) -> None: ...

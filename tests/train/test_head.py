@@ -12,7 +12,7 @@ from pennyweight.core.errors import InputError
 from pennyweight.data import Balance
 from pennyweight.nn import FromPixels
 from pennyweight.train import Recipe, train
-from pennyweight.train.epoch import best_of
+from pennyweight.train.epoch import Nobody, best_of
 from pennyweight.train.head import extract, last_linear
 
 Make = Callable[..., Any]
@@ -51,7 +51,7 @@ def test_training_the_layer_trains_the_network_and_leaves_the_rest(make_network:
         validation=features,
         recipe=Recipe(mode="head", epochs=30, batch=10, lr=0.05),
         seed=0,
-        watcher=Silent(),
+        watcher=Nobody(),
         after_epoch=lambda epochs, best: None,
         preprocess=None,
     )
@@ -92,9 +92,3 @@ def test_rare_classes_are_shown_as_often_where_that_is_asked(
 def test_a_network_without_a_linear_layer_is_refused() -> None:
     with pytest.raises(InputError, match="has no linear layer to train alone"):
         last_linear(nn.Sequential(nn.Conv2d(3, 4, 1)))
-
-
-class Silent:
-    def epoch_started(self, epoch: int, steps: int, done: int = 0) -> None: ...
-    def step(self, loss: float, images: int, *, right: float | None = None, waited_s: float | None = None) -> None: ...
-    def epoch_finished(self, metrics: Any) -> None: ...

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from pennyweight.core.errors import InputError, RunError
 from pennyweight.core.stopping import Stop, waiting_for_signals
-from pennyweight.train import Checkpoints, Epoch, Keeper, loop
+from pennyweight.train import Checkpoints, Epoch, Keeper, training
 from pennyweight.train import checkpoint as room
 from pennyweight.train.hearing import hearing
-from pennyweight.train.loop import Training
+from pennyweight.train.training import Training
 
 Make = Callable[..., Any]
 CLASSES = [number % 4 for number in range(36)]
@@ -210,7 +210,7 @@ WHERE = ["before", "forward", "backward", "validation"]
 def test_a_signal_does_not_wait_for_a_long_step(
     outcome: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, step: int
 ) -> None:
-    monkeypatch.setattr(loop, "LONG_S", 0.0)
+    monkeypatch.setattr(training, "LONG_S", 0.0)
     whole = outcome(**EVERYTHING)
     parts, checkpoints, calls = Outcome(), Checkpoints(tmp_path / "kept"), dict.fromkeys(WHERE, 0)
     step_of, logits_of = Training.step, Training._logits
@@ -312,7 +312,8 @@ def test_the_last_two_are_kept_with_their_checksums(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda data: data[:-7], lambda data: data[:900] + b"\0" + data[901:], lambda data: b""]
+    "damage",
+    [lambda data: data[:-7], lambda data: data[:900] + bytes([data[900] ^ 0xFF]) + data[901:], lambda data: b""],
 )
 def test_a_damaged_one_is_said_and_the_one_before_serves(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     said: list[str] = []

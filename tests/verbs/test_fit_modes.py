@@ -416,7 +416,7 @@ def test_a_resume_on_other_versions_and_of_damaged_checkpoints_is_said(
 def test_a_loss_that_is_no_number_loses_nothing_that_was_kept(
     fit_small: Fit, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pennyweight.train.loop import Training
+    from pennyweight.train.training import Training
 
     step = Training.step
 
@@ -434,7 +434,7 @@ def test_a_loss_that_is_no_number_loses_nothing_that_was_kept(
 def test_a_step_that_memory_does_not_hold(
     fit_small: Fit, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pennyweight.train.loop import Training
+    from pennyweight.train.training import Training
 
     def too_much(self: Training, *arguments: Any) -> tuple[float, float]:
         torch.empty(1 << 60)

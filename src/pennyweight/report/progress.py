@@ -93,7 +93,7 @@ class TrainingProgress:
         self._last_step = self._clock()
         self._show()
         if self._bars is None and self._last_step - self._spoke >= QUIET_SECONDS:
-            self._say(self._heading() + self._steps_text() + "  " + self._detail())
+            self._say(self._heading() + self._steps_text() + "  " + _detail(**self._learnt(), **self._pace()))
 
     def epoch_finished(self, metrics: Mapping[str, Any]) -> None:
         """Validation is done too; `metrics` is the epoch's line of metrics.jsonl."""
@@ -109,12 +109,12 @@ class TrainingProgress:
         self._say(
             self._heading()
             + _detail(
-                metrics.get("train_loss"),
-                metrics.get("train_accuracy"),
-                self._val_accuracy,
-                self._images_per_s() if speed is None else speed,
-                metrics.get("loader_share"),
-                self._left(),
+                loss=metrics.get("train_loss"),
+                accuracy=metrics.get("train_accuracy"),
+                val_accuracy=self._val_accuracy,
+                images_per_s=self._images_per_s() if speed is None else speed,
+                loader_share=metrics.get("loader_share"),
+                left=self._left(),
             )
         )
 
@@ -149,17 +149,32 @@ class TrainingProgress:
     def _show(self) -> None:
         if self._bars is None or self._task is None or self._step_task is None:
             return
-        heading, detail = self._heading().rstrip(), self._detail()
-        self._bars.update(self._task, description=heading, completed=self._epoch - 1 + self._done(), detail=detail)
+        pace = self._pace()  # beside the steps, so that a narrow terminal has room for the time left
         self._bars.update(
-            self._step_task, description=self._steps_text(), total=self._steps, completed=self._steps_done
+            self._task,
+            description=self._heading().rstrip(),
+            completed=self._epoch - 1 + self._done(),
+            detail=_detail(**self._learnt(), left=pace.pop("left")),
+        )
+        self._bars.update(
+            self._step_task,
+            description=self._steps_text(),
+            total=self._steps,
+            completed=self._steps_done,
+            detail=_detail(**pace),
         )
 
-    def _detail(self) -> str:
-        """The figures of the epoch as far as it is."""
-        loss = self._loss_sum / self._images if self._images else None
-        accuracy = self._right / self._images if self._images and self._right is not None else None
-        return _detail(loss, accuracy, self._val_accuracy, self._images_per_s(), self._loader_share(), self._left())
+    def _learnt(self) -> dict[str, float | None]:
+        """What the epoch has learnt as far as it is."""
+        return {
+            "loss": self._loss_sum / self._images if self._images else None,
+            "accuracy": self._right / self._images if self._images and self._right is not None else None,
+            "val_accuracy": self._val_accuracy,
+        }
+
+    def _pace(self) -> dict[str, float | None]:
+        """How quick it is."""
+        return {"images_per_s": self._images_per_s(), "loader_share": self._loader_share(), "left": self._left()}
 
     def _steps_text(self) -> str:
         width = len(str(self._steps))
@@ -257,12 +272,13 @@ def _bars(console: Console) -> Progress:
 
 
 def _detail(
-    loss: float | None,
-    accuracy: float | None,
-    val_accuracy: float | None,
-    images_per_s: float | None,
-    loader_share: float | None,
-    left: float | None,
+    *,
+    loss: float | None = None,
+    accuracy: float | None = None,
+    val_accuracy: float | None = None,
+    images_per_s: float | None = None,
+    loader_share: float | None = None,
+    left: float | None = None,
 ) -> str:
     parts = []
     if loss is not None:

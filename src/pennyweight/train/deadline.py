@@ -10,11 +10,11 @@ from dataclasses import replace
 from pennyweight.train.recipe import Recipe
 from pennyweight.train.timing import Pace
 
-__all__ = ["SPARE", "Deadline"]
+__all__ = ["RESERVE", "SPARE", "Deadline"]
 
-RESERVE = 0.015
+RESERVE = 0.022
 """Share of all the time, kept for what was not measured: the report, a last epoch that takes longer."""
-SPARE = 0.01
+SPARE = 0.005
 """Share of what is left that is not planned with: the machine may get busier."""
 MENDED = 0.02
 """Share of what is left that may be wanting: plans after later epochs, which know better, can still mend it."""

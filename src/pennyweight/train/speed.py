@@ -21,16 +21,16 @@ from torch import Tensor, nn
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Batch
 from pennyweight.train.compiling import CompilerError, said_by_a_compiler
-from pennyweight.train.epoch import Watcher
+from pennyweight.train.epoch import Nobody
 from pennyweight.train.hearing import hearing
 from pennyweight.train.keeper import Keeper
-from pennyweight.train.loop import Training
 from pennyweight.train.path import arithmetic, leave_out_chance, make_inputs, put_in_layout, put_in_training
 from pennyweight.train.ranks import Ranks
 from pennyweight.train.recipe import Layout, Precision, Recipe
+from pennyweight.train.training import Training
 from pennyweight.train.ways import Measured, Memory, Way
 
-__all__ = ["WARM_UP", "Nobody", "measure"]
+__all__ = ["WARM_UP", "measure"]
 
 WARM_UP = 2
 TIMED = 5
@@ -197,11 +197,3 @@ class _Few:
 
     def in_order(self, batch: int) -> Any:
         return iter(self.batches)
-
-
-class Nobody(Watcher):
-    """Is told, and says nothing."""
-
-    def epoch_started(self, epoch: int, steps: int, done: int = 0) -> None: ...
-    def step(self, loss: float, images: int, *, right: float | None = None, waited_s: float | None = None) -> None: ...
-    def epoch_finished(self, metrics: Any) -> None: ...

@@ -15,12 +15,13 @@ from torch import nn
 
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.train.batches import Batches, Teacher
+from pennyweight.train.epoch import Nobody
 from pennyweight.train.keeper import Keeper
-from pennyweight.train.loop import Training
 from pennyweight.train.path import put_in_training
 from pennyweight.train.ranks import Ranks
 from pennyweight.train.recipe import Recipe
-from pennyweight.train.speed import WARM_UP, Nobody
+from pennyweight.train.speed import WARM_UP
+from pennyweight.train.training import Training
 
 __all__ = ["Pace", "measure_pace"]
 

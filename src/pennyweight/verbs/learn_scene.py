@@ -13,19 +13,11 @@ from pennyweight.data.scene_splits import SceneSplit
 from pennyweight.data.windows import Padded, SceneTiles, SceneWindows
 from pennyweight.nn import WindowNetwork
 from pennyweight.train import Epoch, Keeper, Watcher, train
-from pennyweight.train.epoch import best_of
+from pennyweight.train.epoch import Nobody, best_of
 from pennyweight.train.tiles import TileTraining
 from pennyweight.verbs.scene_plan import ScenePlan
 
 __all__ = ["learn"]
-
-
-class Nobody:
-    """Watches nothing."""
-
-    def epoch_started(self, epoch: int, steps: int, done: int = 0) -> None: ...
-    def step(self, loss: float, images: int, *, right: float | None = None, waited_s: float | None = None) -> None: ...
-    def epoch_finished(self, metrics: Mapping[str, Any]) -> None: ...
 
 
 def learn(

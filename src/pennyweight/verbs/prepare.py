@@ -81,7 +81,7 @@ def prepare(
         require_time()
     found, deadline = None, None
     if (speed or ("fixed" if left_s is None else "auto")) == "auto":
-        alike: dict[str, Any] = {
+        shared: dict[str, Any] = {
             "preprocess": plan.preprocess,
             "ranks": ranks,
             "memory": cache_folder("speed"),
@@ -89,9 +89,9 @@ def prepare(
         }
         if whole:
             compiling = left_s is None or left_s > COMPILING_S
-            measured = measure(network, batches, recipe, compiling=compiling, within_s=within_s, **alike)
+            measured = measure(network, batches, recipe, compiling=compiling, within_s=within_s, **shared)
         else:
-            measured = measure_features(network, batches[0], recipe, **alike)
+            measured = measure_features(network, batches[0], recipe, **shared)
         measured = ranks.gather(measured)[0]
         note(measured.note("step path" if whole else "features of a few pictures"))
         recipe, found = measured.applied_to(recipe), measured.to_dict()
