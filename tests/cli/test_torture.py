@@ -242,7 +242,7 @@ setattr(place, {function!r}.split(".")[-1], signalled)
 MEASURED = (*USUAL, "--speed", "auto", "--preflight")
 HEAD = ("--mode", "head")
 PHASES = {
-    "scan": ("pennyweight.data.folder", "_pictures", 2, USUAL),
+    "scan": ("pennyweight.core.walk", "Walk.listing", 2, USUAL),
     "hashing": ("pennyweight.data.folder", "read_samples", 1, USUAL),
     "reading": ("pennyweight.data.pictures", "Pictures._decode_all", 2, USUAL),
     "pre-flight": ("pennyweight.train.preflight", "_overfit", 1, MEASURED),

@@ -84,13 +84,13 @@ def test_one_class_may_be_called_train(draw_folder: Draw) -> None:
     assert source.labels == ("bus", "car", "train")
 
 
-def test_hidden_files_and_folders_are_passed_over_in_silence(draw_folder: Draw) -> None:
-    root = draw_folder({"a": 2, "b": 2, ".cache": 3, "a/.thumbnails": 3})
+def test_hidden_folders_are_passed_over_with_a_note_and_what_systems_write_in_silence(draw_folder: Draw) -> None:
+    root = draw_folder({"a": 2, "b": 2, ".cache": 3, "a/.mine": 3})
     for path in (root / ".DS_Store", root / "a" / "._picture.jpg"):
         path.write_bytes(b"hidden")
     source = data.open(root)
     assert source.count_by_label() == {"a": 2, "b": 2}
-    assert source.notes == ()
+    assert source.notes == ("passed over 2 hidden folders or pictures, such as .cache",)
 
 
 def test_other_files_are_passed_over_with_a_note(draw_folder: Draw) -> None:
@@ -100,7 +100,7 @@ def test_other_files_are_passed_over_with_a_note(draw_folder: Draw) -> None:
     (root / "b" / "Thumbs.db").write_text("x")
     source = data.open(root)
     assert len(source.samples) == 4
-    assert source.notes == ("passed over 2 files without the extension of a picture (.csv, .db)",)
+    assert source.notes == ("passed over 2 files without the extension of a picture (1 .txt, 1 .csv)",)
 
 
 def test_extensions_are_read_in_any_case(draw_folder: Draw) -> None:

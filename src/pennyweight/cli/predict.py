@@ -2,7 +2,6 @@
 
 # No `from __future__ import annotations`: Typer reads the annotations.
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ import typer
 from pennyweight.cli import scene, show, trained
 from pennyweight.core.errors import ImageError, InputError
 from pennyweight.core.files import as_text
+from pennyweight.core.walk import Walk
 
 __all__ = ["predict"]
 
@@ -57,14 +57,24 @@ def predict(
     )
     made, failures = [], []
     for path in paths:
-        try:
-            for file in _files(path):
-                try:
-                    made += classifier.predict(file, top)
-                except ImageError as error:
-                    failures.append({"source": as_text(file), "error": str(error)})
-        except InputError as error:
-            failures.append({"source": as_text(path), "error": str(error)})
+        walk = Walk(path)
+        files = walk.pictures() if path.is_dir() else [path]
+        found = False
+        for file in files:
+            found = True
+            try:
+                made += classifier.predict(file, top)
+            except ImageError as error:
+                failures.append({"source": as_text(file), "error": str(error)})
+        failures += [
+            {"source": as_text(lost.path), "error": f"cannot read {as_text(lost.path)}: {lost.reason}"}
+            for lost in walk.lost
+        ]
+        for note in walk.notes():
+            show.note(note)
+        if not found and not walk.lost:
+            reason = f"{path} has no pictures; give picture files, or a folder that has some"
+            failures.append({"source": as_text(path), "error": reason})
     if json:
         show.as_json({"predictions": [prediction.to_dict() for prediction in made], "failures": failures})
     elif made:
@@ -73,22 +83,3 @@ def predict(
         show.failure(failure["error"])
     if failures:
         raise typer.Exit(1)
-
-
-def _files(path: Path) -> Iterator[Path]:
-    """The file, or the pictures in the folder, as `fit` finds them. Raises InputError for a folder without."""
-    from pennyweight.core.images import EXTENSIONS
-
-    if not path.is_dir():
-        yield path
-        return
-    inside = [
-        file
-        for file in sorted(path.rglob("*"))
-        if file.suffix.lower() in EXTENSIONS
-        and not any(part.startswith(".") for part in file.relative_to(path).parts)
-        and not file.is_dir()
-    ]
-    if not inside:
-        raise InputError(f"{path} has no pictures; give picture files, or a folder that has some")
-    yield from inside

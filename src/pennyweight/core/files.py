@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import secrets
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,8 +21,10 @@ __all__ = [
     "is_left_over",
     "read_json",
     "read_lines",
+    "require_file",
     "require_new",
     "sha256",
+    "special_kind",
     "sync_folder",
     "write_json",
     "write_lines",
@@ -31,6 +35,33 @@ __all__ = [
 def as_text(path: str | os.PathLike[str]) -> str:
     """A path for people and JSON: a name whose bytes are no UTF-8, as a disk may hold, gets � for each of them."""
     return os.fsencode(path).decode("utf-8", "replace")
+
+
+SPECIAL = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+"""Type of a file that is read without end, or not at all -> its name."""
+
+
+def special_kind(mode: int) -> str:
+    """Name the kind of file that `st_mode` says, where it is neither a plain file nor a folder."""
+    return SPECIAL.get(stat.S_IFMT(mode), "a special file")
+
+
+def require_file(path: str | os.PathLike[str]) -> int:
+    """Return the bytes of a plain file, from its entry alone: a pipe or a device is never opened, so nothing waits.
+
+    Raises OSError for anything else: IsADirectoryError for a folder, FileNotFoundError where there is nothing.
+    """
+    found = Path(path).stat()
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "it is a folder", os.fspath(path))
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, f"it is {special_kind(found.st_mode)}, not a file", os.fspath(path))
+    return found.st_size
 
 
 @contextmanager

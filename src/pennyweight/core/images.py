@@ -15,6 +15,7 @@ from PIL import Image, UnidentifiedImageError
 
 from pennyweight.core import bands, jpeg
 from pennyweight.core.errors import ImageError, InputError
+from pennyweight.core.files import require_file
 
 __all__ = ["EXTENSIONS", "MAX_PIXELS", "Header", "Picture", "Pixels", "decode", "decode_bands", "header"]
 
@@ -142,6 +143,8 @@ def header(picture: str | Path | bytes | Pixels, *, name: str | None = None) -> 
     name = _name(picture, name)
     with _naming(name):
         start = picture if isinstance(picture, bytes) else Path(picture)
+        if isinstance(start, Path):
+            require_file(start)
         if bands.is_array(start) or bands.is_tiff(start):
             found = bands.shape(start)
             if found is not None:
@@ -158,7 +161,10 @@ def _name(picture: object, name: str | None) -> str:
 
 
 def _whole(picture: str | Path | bytes) -> bytes:
-    return picture if isinstance(picture, bytes) else Path(picture).read_bytes()
+    if isinstance(picture, bytes):
+        return picture
+    require_file(picture)
+    return Path(picture).read_bytes()
 
 
 @contextmanager
@@ -175,7 +181,7 @@ def _naming(name: str) -> Iterator[None]:
         raise ImageError(f"cannot read {name}: not a picture in a known format ({known})") from error
     # A damaged file can raise nearly anything inside a decoder; all of it means the same to the caller.
     except Exception as error:
-        reason = str(error).strip() or type(error).__name__
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error).strip() or type(error).__name__
         raise ImageError(f"cannot read {name}: {reason.splitlines()[0]}") from error
 
 
