@@ -17,6 +17,7 @@ from pennyweight.cli.predict import predict
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.extras import missing_part
 from pennyweight.core.stopping import INTERRUPTED, TERMINATED, waiting_for_signals
+from pennyweight.core.text import say
 
 __all__ = ["main", "make_app"]
 
@@ -76,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except Exception as error:
         if debug:
-            traceback.print_exc()
+            say(*traceback.format_exc().splitlines(), error=True)
         _tell(_line(error))
         return 1
     return 0

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from pennyweight.core.text import printable
+
 if TYPE_CHECKING:
     from pennyweight.verbs.weigh import Weighed
 
@@ -61,7 +63,9 @@ def as_csv(networks: Sequence[Weighed], by: By, sort: str | None) -> None:
             if writer is None:
                 writer = csv.DictWriter(sys.stdout, fieldnames=list(values), lineterminator="\n")
                 writer.writeheader()
-            writer.writerow(values)
+            writer.writerow(
+                {name: printable(value) if isinstance(value, str) else value for name, value in values.items()}
+            )
 
 
 def _of_network(weighed: Weighed) -> dict[str, Any]:

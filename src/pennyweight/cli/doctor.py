@@ -11,6 +11,7 @@ from rich.console import Console
 
 from pennyweight.cli import show
 from pennyweight.cli.trained import Json
+from pennyweight.core.text import say
 from pennyweight.report.tables import Column, table
 
 __all__ = ["doctor"]
@@ -42,19 +43,11 @@ def doctor(
             findings = list(group)
             examples = [" = ".join(finding.pictures[:2]) or finding.detail for finding in findings[:EXAMPLES]]
             rows.append((kind, found.of(kind)[0].severity, len(findings), KINDS[kind][1], "; ".join(examples)))
-        console = Console()
         if rows:
             columns = [Column(name) for name in ("finding", "severity", "count", "what it means", "such as")]
-            console.print(table(None, columns, rows))
+            Console().print(table(None, columns, rows))
         state = "sound" if found.sound else "not sound"
         total = sum(found.counts.values())
-        console.print(
-            f"{found.source}: {total:,} pictures in {len(found.counts)} classes; {state}",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
-        for note in found.notes:
-            console.print(note, highlight=False, markup=False, soft_wrap=True)
+        say(f"{found.source}: {total:,} pictures in {len(found.counts)} classes; {state}", *found.notes)
     if not found.sound:
         raise typer.Exit(1)

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from pennyweight.cli import show
 from pennyweight.core.errors import InputError
+from pennyweight.core.text import say
 from pennyweight.report.formats import fine_share, number, share
 from pennyweight.report.tables import Column, table
 
@@ -128,13 +129,13 @@ def fit(source: str, model: str, options: Mapping[str, Any], *, seeds: int | Non
         )
     else:
         show_scores(run.evaluation, run.record["model"]["name"])
-        _say(f"run     {run.folder}\nreport  {run.report_path}")
+        say(f"run     {run.folder}", f"report  {run.report_path}")
 
 
 def show_bundle(made: "SceneBundle") -> None:
     """Say what was exported, and how it was proved."""
     proof = made.manifest.parity
-    _say(
+    say(
         f"{made.path}: {made.path.stat().st_size / 1e6:.1f} MB, proved on {proof['pixels']:,} pixels ({proof['of']}): "
         f"{proof['same_top1']:,} same answers, probabilities within {proof['largest_probability_difference']:.1e}"
     )
@@ -156,14 +157,14 @@ def predict(
     rows = [(label, count, count / total) for label, count in made.pixels.items()]
     Console().print(table(None, (Column("class"), Column("pixels"), Column("share", share)), rows))
     if made.masked:
-        _say(f"{made.masked:,} pixels without numbers are masked")
+        say(f"{made.masked:,} pixels without numbers are masked")
     if made.unknown:
         unknown = ", ".join(str(number) for number in made.unknown)
-        _say(f"not judged, because the network does not know them: classes {unknown}")
+        say(f"not judged, because the network does not know them: classes {unknown}")
     if made.labelled:
         right = share((made.right or 0) / made.labelled)
-        _say(f"{right} of {made.labelled:,} labelled pixels right, training pixels too")
-    _say("\n".join(made.files))
+        say(f"{right} of {made.labelled:,} labelled pixels right, training pixels too")
+    say(*made.files)
 
 
 def leakage(
@@ -185,9 +186,7 @@ def leakage(
     if json:
         show.as_json(found)
         return
-    for note in found["notes"]:
-        _say(note)
-    _say(_leak(found["leakage"]))
+    say(*found["notes"], _leak(found["leakage"]))
 
 
 def show_scores(scored: Mapping[str, Any], name: str) -> None:
@@ -197,9 +196,9 @@ def show_scores(scored: Mapping[str, Any], name: str) -> None:
     rows = [(key, row["overall_accuracy"], row["average_accuracy"], row["kappa"]) for key, row in every.items()]
     title = f"{scored['source']}, {scored['split']} split, {number(scored['pixels'])} test pixels"
     Console().print(table(title, columns, rows))
-    _say(_leak(scored["leakage"]))
+    say(_leak(scored["leakage"]))
     if scored["left_out"]:
-        _say(f"not scored, on one side of the guard only: {', '.join(scored['left_out'])}")
+        say(f"not scored, on one side of the guard only: {', '.join(scored['left_out'])}")
 
 
 def _leak(found: Mapping[str, Any]) -> str:
@@ -224,9 +223,5 @@ def _show_seeds(folder: Path, summary: Mapping[str, Any]) -> None:
     Console().print(table(f"mean ± deviation of {len(summary['seeds'])} seeds", columns, rows))
     least, most = min(summary["leakage"]), max(summary["leakage"])
     spread = share(most) if least == most else f"{share(least)} to {share(most)}"
-    _say(f"leakage: {spread} of the test windows hold training pixels")
-    _say(f"runs    {folder}")
-
-
-def _say(text: str) -> None:
-    Console().print(text, highlight=False, markup=False, soft_wrap=True)
+    say(f"leakage: {spread} of the test windows hold training pixels")
+    say(f"runs    {folder}")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from pennyweight.core.errors import PennyweightError
+from pennyweight.core.text import say
 from pennyweight.report.formats import number, shape, share
-from pennyweight.report.tables import Column, printable, table
+from pennyweight.report.tables import Column, table
 
 if TYPE_CHECKING:
     from pennyweight.core.run import Run
@@ -20,8 +23,27 @@ __all__ = ["as_json", "bundle", "evaluation", "failure", "networks", "note", "pr
 
 
 def as_json(value: Mapping[str, Any]) -> None:
-    """One JSON object on standard output."""
-    print(json.dumps(value, allow_nan=False))  # in ASCII, which every encoding of a pipe can take
+    """Print one JSON object on standard output. Raises PennyweightError that names a value that is no number."""
+    try:
+        text = json.dumps(value, allow_nan=False)  # in ASCII, which every encoding of a pipe can take
+    except ValueError as error:
+        where = next(_not_finite(value), "")
+        raise PennyweightError(
+            f"the answer holds a value that is not a finite number ({where}), which JSON cannot hold; "
+            "without --json it is shown as it is"
+        ) from error
+    print(text.replace("\x7f", "\\u007f"))  # the one control character that JSON leaves
+
+
+def _not_finite(value: object, place: str = "") -> Iterator[str]:
+    """Yield where in an answer values are NaN or infinite, and the values."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield f"{place}: {value}"
+    inside = (
+        value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list | tuple) else ()
+    )
+    for key, item in inside:
+        yield from _not_finite(item, f"{place}.{key}".lstrip("."))
 
 
 def networks(rows: Iterable[Mapping[str, Any]]) -> None:
@@ -44,23 +66,17 @@ def networks(rows: Iterable[Mapping[str, Any]]) -> None:
         for row in rows
     ]
     Console().print(table(None, columns, cells))
-    Console().print(
-        "paper, weights: ImageNet top-1 as published, by the authors and of the best weights", highlight=False
-    )
+    say("paper, weights: ImageNet top-1 as published, by the authors and of the best weights")
 
 
 def evaluation(scored: Evaluation) -> None:
     """Accuracy with its interval, and each class."""
     low, high = scored.accuracy_interval
-    console = Console()
     whole = f"all of {scored.source}" if scored.split == "all" else f"{scored.split} split of {scored.source}"
-    console.print(
+    say(
         f"{share(scored.accuracy)} of {number(scored.images)} pictures right ({whole}); "
         f"95% interval {share(low)} to {share(high)}; "
-        f"the commonest class alone gives {share(scored.majority_accuracy)}",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
+        f"the commonest class alone gives {share(scored.majority_accuracy)}"
     )
     columns = (
         Column("class"),
@@ -70,58 +86,47 @@ def evaluation(scored: Evaluation) -> None:
         Column("pictures"),
     )
     rows = [(c.label, c.precision, c.recall, c.f1, c.images) for c in scored.per_class]
-    console.print(table(None, columns, rows))
+    Console().print(table(None, columns, rows))
 
 
 def run(made: Run) -> None:
     """What a finished fit reached, and where it lies."""
     scored = made.evaluation
     low, high = scored["accuracy_interval"]
-    console = Console()
-    console.print(
+    say(
         f"test accuracy {share(scored['accuracy'])} of {number(scored['images'])} pictures "
         f"(95% interval {share(low)} to {share(high)}), weights of epoch {made.record['best']['epoch']}",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
+        f"run     {made.folder}",
+        f"report  {made.report_path}",
     )
-    console.print(f"run     {made.folder}\nreport  {made.report_path}", highlight=False, markup=False, soft_wrap=True)
 
 
 def seeds(found: Mapping[str, Any]) -> None:
     """What several seeds reached."""
     columns = (Column("seed"), Column("test accuracy", share))
     Console().print(table(None, columns, list(found["accuracies"].items())))
-    Console().print(
-        f"mean {share(found['mean'])}, deviation {share(found['deviation'])}; runs in {found['folder']}",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
+    say(f"mean {share(found['mean'])}, deviation {share(found['deviation'])}; runs in {found['folder']}")
 
 
 def note(line: str) -> None:
     """What a person should know beside the answer, on standard error."""
-    Console(stderr=True).print(f"note: {printable(line)}", markup=False, highlight=False, soft_wrap=True)
+    say(f"note: {line}", error=True)
 
 
 def failure(line: str) -> None:
     """One line on standard error."""
     console = Console(stderr=True)
     console.print("error:", style="bold red", end=" ")
-    console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+    say(line, console=console)
 
 
 def bundle(made: Bundle) -> None:
     """Where it is, how large, and what the proof found."""
     proof = made.manifest.parity
-    Console().print(
+    say(
         f"{made.path}: {made.path.stat().st_size / 1e6:.1f} MB, "
         f"proved on {proof['pictures']} pictures ({proof['of']}): "
-        f"{proof['same_top1']} same answers, probabilities within {proof['largest_probability_difference']:.1e}",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
+        f"{proof['same_top1']} same answers, probabilities within {proof['largest_probability_difference']:.1e}"
     )
 
 

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from pennyweight.cli.cost_rows import COUNTED, SORTS, By, rows_of
 from pennyweight.cli.cost_tree import ITSELF, tree_rows
+from pennyweight.core.text import say
 from pennyweight.report.formats import number, several, shape, share, spread
 from pennyweight.report.tables import Column, table
 
@@ -66,8 +67,8 @@ def one(weighed: Weighed, by: By, sort: str | None, *, lint: bool) -> None:
     console = Console()
     console.print(_rows(weighed, by, sort, console.width))
     for label, value in facts(weighed):
-        console.print(f"{label}: {value}", highlight=False, markup=False, soft_wrap=True)
-    console.print(_conventions(), highlight=False)
+        say(f"{label}: {value}")
+    say(*_conventions())
     if lint:
         _print_findings(console, weighed)
 
@@ -93,11 +94,11 @@ def _rows(weighed: Weighed, by: By, sort: str | None, width: int) -> Table:
     return table(f"{weighed.name}, batch {cost.batch}", headings, cells[:-1], totals=cells[-1])
 
 
-def _conventions() -> str:
+def _conventions() -> tuple[str, ...]:
     from pennyweight.cost.conventions import CONVENTIONS  # whose room loads torch
 
     macs, ops, read, written = CONVENTIONS.values()
-    return f"MACs are {macs}.\nOperations are {ops}.\nMB are {read}, and writes; of activations {written}."
+    return f"MACs are {macs}.", f"Operations are {ops}.", f"MB are {read}, and writes; of activations {written}."
 
 
 def facts(weighed: Weighed) -> list[tuple[str, str]]:
@@ -159,7 +160,7 @@ def _print_findings(console: Console, weighed: Weighed) -> None:
 
     title = f"{weighed.name}, guidelines of ShuffleNetV2"
     if not weighed.findings:
-        console.print(f"{title}: all are followed", highlight=False, markup=False)
+        say(f"{title}: all are followed")
         return
     columns = [Column("guideline"), Column("layer or block"), Column("found"), Column("extra MB"), Column("extra ms")]
     rows = [
@@ -171,7 +172,7 @@ def _print_findings(console: Console, weighed: Weighed) -> None:
     console.print(table(title, [*columns, Column("what to change")], rows))
     met = {finding.guideline for finding in weighed.findings}
     meanings = "; ".join(f"{name} {words}" for name, words in FOUND.items() if name in met)
-    console.print(f"found: {meanings}", highlight=False)
+    say(f"found: {meanings}")
 
 
 GUESSED = 0.05
@@ -220,15 +221,15 @@ def compared(networks: Sequence[Weighed], by: By | None, sort: str | None, *, li
         title = f"batch {networks[0].cost.batch}; ← is best"
         console.print(table(title, [Column(""), *map(Column, names)], rows))
     if networks[0].timing:
-        console.print(measured_how(networks), highlight=False, soft_wrap=True)
+        say(measured_how(networks))
     if not networks[0].times:
-        console.print(f"prediction: {no_prediction()}", highlight=False, soft_wrap=True)
-    console.print(_conventions(), highlight=False)
+        say(f"prediction: {no_prediction()}")
+    say(*_conventions())
     for network in networks:
         for heading, words in facts(network):
             guessed = heading == "predicted" and network.guessed_share >= GUESSED
             if guessed or heading == "note" or (heading == "uncounted operators" and words != "none"):
-                console.print(f"{network.name}: {heading}: {words}", highlight=False, markup=False, soft_wrap=True)
+                say(f"{network.name}: {heading}: {words}")
     for network in networks:
         if (by or sort) and by != "total":
             console.print()

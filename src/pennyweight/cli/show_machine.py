@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from pennyweight.core.text import say
 from pennyweight.report.formats import number, several, share, spread
 from pennyweight.report.tables import Column, table
 
@@ -42,8 +43,8 @@ def machine_profile(profile: MachineProfile, path: str) -> None:
     if profile.factors:
         few = ", ".join(profile.factors)
         few = f"too few sizes to learn from, predicted by how far they stay behind the limits: {few}"
-        console.print(few, highlight=False, soft_wrap=True)
-    console.print(f"kept in {path}", highlight=False, markup=False, soft_wrap=True)
+        say(few)
+    say(f"kept in {path}")
 
 
 def experiments(tables: Sequence[tuple[str, Sequence[Measured]]], about: Sequence[str]) -> None:
@@ -55,4 +56,4 @@ def experiments(tables: Sequence[tuple[str, Sequence[Measured]]], about: Sequenc
         cells = [(r.label, r.macs, r.traffic_bytes / MB, r.ms, spread(r.quartiles_ms), r.ms / fastest) for r in rows]
         console.print(table(title, columns, cells))
     for line in about:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        say(line)

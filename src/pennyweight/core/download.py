@@ -9,6 +9,7 @@ from typing import IO, Any
 
 from pennyweight.core.errors import DownloadError
 from pennyweight.core.files import sync_folder
+from pennyweight.core.text import printable, say
 
 __all__ = ["cache_folder", "fetch"]
 
@@ -88,7 +89,6 @@ def _receive(url: str, part: Path) -> None:
 
 def _copy(response: IO[bytes], file: IO[bytes], name: str, done: int, total: int | None) -> None:
     from rich.console import Console
-    from rich.markup import escape
     from rich.progress import (
         BarColumn,
         DownloadColumn,
@@ -101,10 +101,10 @@ def _copy(response: IO[bytes], file: IO[bytes], name: str, done: int, total: int
     console = Console(stderr=True)
     if not console.is_interactive:
         size = "" if total is None else f", {total / 1e6:.1f} MB"
-        console.print(f"downloading {name}{size}", markup=False, highlight=False, soft_wrap=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        say(f"downloading {name}{size}", console=console)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_interactive) as bar:
-        task = bar.add_task(escape(name), completed=done, total=total)
+        task = bar.add_task(printable(name), completed=done, total=total)
         while chunk := response.read(CHUNK_BYTES):
             file.write(chunk)
             bar.advance(task, len(chunk))

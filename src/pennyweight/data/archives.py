@@ -22,6 +22,7 @@ from typing import IO
 from pennyweight.core.download import cache_folder
 from pennyweight.core.errors import SourceError
 from pennyweight.core.files import read_json, write_json
+from pennyweight.core.text import printable
 
 __all__ = ["MAX_RATIO", "SPARE_BYTES", "SUFFIXES", "Unpacked", "unpack", "unpacked"]
 
@@ -216,5 +217,5 @@ def _write(member: Member, target: Path, budget: int, archive: Path) -> int:
 
 def _shown(name: str) -> str:
     """A member's name as one line that leaves a terminal as it is."""
-    shown = "".join(letter if letter.isprintable() else "�" for letter in name)
+    shown = printable(name)
     return shown if len(shown) <= 120 else shown[:117] + "…"

@@ -24,6 +24,7 @@ from pennyweight.core.errors import ImageError, SourceError
 from pennyweight.core.files import atomic
 from pennyweight.core.images import Header, decode_bands, header
 from pennyweight.core.machine import cores
+from pennyweight.core.text import say
 from pennyweight.data.columns import label_names
 from pennyweight.data.looks import suited
 from pennyweight.data.shard import LABELS, Example
@@ -173,7 +174,7 @@ def _read(shards: Shards) -> dict[str, Any]:
     starts = [0]
     rows: list[Row] = []
     console = Console(stderr=True)
-    console.print(f"reading {len(shards.files)} shards of {shards.name}", markup=False, highlight=False)
+    say(f"reading {len(shards.files)} shards of {shards.name}", console=console)
     with (
         ThreadPoolExecutor(max_workers=cores()) as pool,
         Progress(console=console, disable=not console.is_interactive, transient=True) as bar,

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogFormatter, MaxNLocator
 
+from pennyweight.core.text import printable
 from pennyweight.report.formats import number
 from pennyweight.report.plots import as_svg, own_settings
 
@@ -172,5 +173,5 @@ def _legend(axes: Axes, *, columns: int, begin: float = -0.01, handles: Sequence
 
 
 def _short(name: str) -> str:
-    text = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name)
+    text = printable(name)
     return text if len(text) <= 34 else f"…{text[-33:]}"

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from pennyweight.core.text import printable
 from pennyweight.report import palette
 from pennyweight.report.formats import number, share
 
@@ -131,6 +132,7 @@ def _with_legend(
 ) -> Image.Image:
     """The picture under its title, and beside it a row for each (colour, sign in it, name, figure)."""
     font = _font()
+    title, rows = printable(title), [(colour, sign, printable(name), figure) for colour, sign, name, figure in rows]
     names = max(font.getlength(name) for _, _, name, _ in rows)
     figures = max(font.getlength(figure) for *_, figure in rows)
     legend = round(SWATCH + 8 + names + 16 + figures)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pennyweight.core.text import printable
 from pennyweight.report import formats, plots
 
 __all__ = ["Mistake", "environment", "page", "style", "thumbnail"]
@@ -99,6 +100,7 @@ def environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
+        finalize=_shown,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -109,6 +111,11 @@ def environment() -> jinja2.Environment:
     environment.filters |= {"interval": _interval, "moment": _moment, "thumbnail": thumbnail}
     environment.tests["small"] = _small
     return environment
+
+
+def _shown(value: object) -> object:
+    """A text of a person without what could turn a line of the page around; markup of ours stays as it is."""
+    return printable(value) if type(value) is str else value
 
 
 def _interval(bounds: tuple[float, float]) -> str:

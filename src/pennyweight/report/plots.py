@@ -24,6 +24,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from rich.cells import cell_len, set_cell_size
 
+from pennyweight.core.text import printable
 from pennyweight.report.formats import number
 
 __all__ = ["accuracy_curves", "as_svg", "confusion_matrix", "loss_curves", "own_settings"]
@@ -190,7 +191,7 @@ def _short(label: str) -> str:
 
     The middle goes, so that names which begin alike, such as green_weeds_1 and green_weeds_2, stay apart.
     """
-    text = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in label)
+    text = printable(label)
     if cell_len(text) <= LABEL_CELLS:
         return text
     tail = set_cell_size(text[::-1], LABEL_TAIL)[::-1]

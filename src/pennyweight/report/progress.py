@@ -13,8 +13,8 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from pennyweight.core.text import printable, say
 from pennyweight.report.formats import duration, number, share
-from pennyweight.report.tables import printable
 
 __all__ = ["Phase", "TrainingProgress"]
 
@@ -124,7 +124,7 @@ class TrainingProgress:
 
     def note(self, text: str) -> None:
         """Say something in a line of its own, above the bar if there is one."""
-        self.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+        say(text, console=self.console)
 
     def phase(self, name: str, total: int) -> Phase:
         """Work beside the epochs, such as reading `total` pictures: `with progress.phase(...) as p: p.advance()`."""
@@ -234,7 +234,7 @@ class Phase:
     def __enter__(self) -> Self:
         self._started = self._spoke = self._clock()
         if self._bars is not None:
-            self._task = self._bars.add_task(self.name, total=self.total, detail=self._count())
+            self._task = self._bars.add_task(printable(self.name), total=self.total, detail=self._count())
         return self
 
     def __exit__(

@@ -10,9 +10,10 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from pennyweight.core.text import printable
 from pennyweight.report.formats import plain
 
-__all__ = ["Column", "printable", "table"]
+__all__ = ["Column", "table"]
 
 NARROWEST_NAME = 12  # characters that a column of words keeps while numbers beside it take the width
 
@@ -53,10 +54,10 @@ def table(
     for index, column in enumerate(columns):
         texts = [row[index] for row in (*cells, *([last] if last else []))]
         if _numeric([row[index] for row in values]):
-            grid.add_column(Text(column.title), justify="right", no_wrap=True)
+            grid.add_column(Text(printable(column.title)), justify="right", no_wrap=True)
         else:
             longest = max((text.cell_len for text in texts), default=0)
-            grid.add_column(Text(column.title), overflow="fold", min_width=min(longest, NARROWEST_NAME))
+            grid.add_column(Text(printable(column.title)), overflow="fold", min_width=min(longest, NARROWEST_NAME))
     for row in cells:
         grid.add_row(*row)
     if last is not None:
@@ -77,9 +78,3 @@ def _cells(columns: Sequence[Column], row: Sequence[object]) -> list[Text]:
 def _numeric(values: Sequence[object]) -> bool:
     known = [value for value in values if value is not None]
     return bool(known) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in known)
-
-
-def printable(text: str) -> str:
-    """`text` as one line that leaves the terminal as it is."""
-    # A class or file name may hold escape sequences; printed as they are they could rewrite the screen.
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)

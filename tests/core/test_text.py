@@ -1,0 +1,40 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from pennyweight.core.text import printable, say
+
+STEERS = [
+    "\x1b[2J",
+    "\n",
+    "\r",
+    "\t",
+    "\0",
+    "\x7f",
+    "\x9b31m",
+    "\u202e",
+    "\u2066",
+    "\u200f",
+    "\ufeff",
+    "\u2028",
+    "\udcff",
+]
+
+
+@pytest.mark.parametrize("letters", STEERS, ids=ascii)
+def test_what_could_steer_a_terminal_is_replaced(letters: str) -> None:
+    shown = printable(f"cat{letters}dog")
+    assert shown.isprintable()
+    assert shown.startswith("cat\N{REPLACEMENT CHARACTER}")
+    assert shown.endswith("dog")
+
+
+@pytest.mark.parametrize(
+    "text", ["café", "小猫", "می\u200cخواهم", "👩\u200d🔬", "a\u00a0b\u3000c", "[red]x[/]", ":smile:", ""]
+)
+def test_words_of_every_language_stay(text: str) -> None:
+    assert printable(text) == text
+    stream = io.StringIO()
+    say(text, console=Console(file=stream, width=4, force_terminal=True, color_system=None))
+    assert stream.getvalue() == f"{text}\n"
