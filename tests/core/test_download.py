@@ -24,8 +24,11 @@ class Server(ThreadingHTTPServer):
 
     ranges = True
     cut_after: int | None = None
+    cut_once: int | None = None
+    trickle_s: float | None = None
     tampered = False
     asked: list[str | None]
+    ending: threading.Event
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -45,7 +48,11 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(content) - start))
         self.end_headers()
-        self.wfile.write(content[start : self.server.cut_after])
+        end, self.server.cut_once = self.server.cut_once or self.server.cut_after, None
+        if self.server.trickle_s is not None:
+            while not self.server.ending.wait(self.server.trickle_s):
+                self.wfile.write(b"x")
+        self.wfile.write(content[start:end])
 
     def log_message(self, *arguments: object) -> None:
         pass
@@ -54,10 +61,11 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server() -> Iterator[Server]:
     server = Server(("127.0.0.1", 0), Handler)
-    server.asked = []
-    thread = threading.Thread(target=server.serve_forever)
+    server.asked, server.ending = [], threading.Event()
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))  # how soon it hears that it is to end
     thread.start()
     yield server
+    server.ending.set()
     server.shutdown()
     thread.join()
     server.server_close()
@@ -81,16 +89,58 @@ def test_a_file_comes_once_and_says_so(
     assert sorted(file.name for file in path.parent.iterdir() if file.suffix != ".lock") == ["w-00.pth"]
 
 
+def test_a_connection_that_breaks_is_taken_up_again(
+    server: Server, url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the same call, where it broke, as long as a try brings more."""
+    server.cut_once = 1_500_000
+    assert fetch(url, tmp_path / "w.pth", checksum=CHECKSUM).read_bytes() == CONTENT
+    assert server.asked == [None, "bytes=1500000-"]
+    said = "downloading w.pth, 2.3 MB\nresuming w.pth at 1.5 MB, 2.3 MB in all\n"
+    assert capsys.readouterr().err == said
+
+
 @pytest.mark.parametrize("ranges", [True, False])
-def test_what_was_cut_short_goes_on(server: Server, url: str, tmp_path: Path, ranges: bool) -> None:
+def test_what_was_cut_short_goes_on_in_the_next_call(server: Server, url: str, tmp_path: Path, ranges: bool) -> None:
     path = tmp_path / "w.pth"
     server.cut_after, server.ranges = 1_500_000, ranges
     with pytest.raises(DownloadError, match="ended after 1,500,000 of 2,304,000 bytes"):
         fetch(url, path, checksum=CHECKSUM)
     assert not path.exists()
+    assert server.asked == [None, "bytes=1500000-"]  # the second brought nothing
     server.cut_after = None
     assert fetch(url, path, checksum=CHECKSUM).read_bytes() == CONTENT
-    assert server.asked == [None, "bytes=1500000-"]
+    assert server.asked == [None, "bytes=1500000-", "bytes=1500000-"]
+
+
+def test_a_download_that_may_not_last_ends_with_what_came_kept(server: Server, url: str, tmp_path: Path) -> None:
+    """A server that sends a byte now and then never falls silent."""
+    server.trickle_s = 0.02
+    with pytest.raises(DownloadError, match=r"longer than 0.3 s; the next try goes on there; .*put the file at"):
+        fetch(url, tmp_path / "w.pth", checksum=CHECKSUM, within_s=0.3)
+    assert (tmp_path / "w.pth.part").stat().st_size > 0
+    assert not (tmp_path / "w.pth").exists()
+
+
+@pytest.mark.parametrize("value", ["1", "true", "YES"])
+def test_offline_nothing_is_asked_for(
+    server: Server, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("PENNYWEIGHT_OFFLINE", value)
+    path = tmp_path / "cache" / "w.pth"
+    with pytest.raises(DownloadError, match=r"PENNYWEIGHT_OFFLINE is set, so http.* is not fetched; put the file at"):
+        fetch(url, path, checksum=CHECKSUM)
+    assert server.asked == []
+    assert not path.parent.exists()
+    path.parent.mkdir()
+    path.write_bytes(CONTENT)
+    assert fetch(url, path, checksum=CHECKSUM) == path  # what is here is used
+
+
+@pytest.mark.parametrize("value", ["0", "false", "off", "No", ""])
+def test_offline_can_be_switched_off(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("PENNYWEIGHT_OFFLINE", value)
+    assert fetch(url, tmp_path / "w.pth", checksum=CHECKSUM).exists()
 
 
 def test_what_was_tampered_with_is_removed(server: Server, url: str, tmp_path: Path) -> None:

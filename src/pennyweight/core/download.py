@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
+import time
 from pathlib import Path
 from typing import IO, Any
 
 from pennyweight.core.errors import DownloadError
 from pennyweight.core.files import sync_folder
+from pennyweight.core.offline import require_network
 from pennyweight.core.text import printable, say
 
 __all__ = ["cache_folder", "fetch"]
 
 CHUNK_BYTES = 1 << 20
 TIMEOUT_S = 30.0
+"""A server that sends nothing for so long has failed."""
+TRIES = 5
+"""Connections for one file, as long as each of them brought more of it."""
 
 
 def cache_folder(kind: str) -> Path:
@@ -25,29 +31,33 @@ def cache_folder(kind: str) -> Path:
     return Path(root, kind)
 
 
-def fetch(url: str, path: Path, *, checksum: str) -> Path:
-    """`path`, downloaded from `url` unless it is there already; its content has the `checksum` or nothing is kept.
+def fetch(url: str, path: Path, *, checksum: str, within_s: float = math.inf) -> Path:
+    """Return `path`, downloaded from `url` unless it is there already, with the content of the `checksum`.
 
     `checksum` is "sha256:" or "md5:" and hexadecimal digits; of SHA-256 the first ones are enough, as file names carry
-    them. What came before a break is kept beside `path` and resumed. Progress is shown on standard error: a bar on a
-    terminal, else a line. Raises DownloadError, which says where to put the file by hand.
+    them. A broken connection is taken up again while each try brings more; what came before the last break is kept
+    beside `path` for the next call. A download that lasts longer than `within_s` seconds ends likewise. Progress is
+    shown on standard error: a bar on a terminal, else a line. Raises DownloadError, which says where to put the file by
+    hand; also where PENNYWEIGHT_OFFLINE forbids it.
     """
     if not url.startswith(("https://", "http://")):
         raise DownloadError(f"cannot download {url}: only https and http addresses are taken")
+    if path.exists():  # also in a cache that cannot be written to
+        _verify(path, checksum, url, ours=False)
+        return path
+    require_network(url, instead=f"put the file at {path}")
     import http.client  # only those who download pay
 
     from filelock import FileLock
 
-    if path.exists():  # also in a cache that cannot be written to
-        _verify(path, checksum, url, ours=False)
-        return path
     part = path.with_name(path.name + ".part")
+    clock = _Clock(within_s)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # One of several processes downloads; the others wait, and find it there.
-        with FileLock(path.with_name(path.name + ".lock")):
+        with FileLock(path.with_name(path.name + ".lock"), timeout=-1 if math.isinf(within_s) else within_s):
             if not path.exists():
-                _receive(url, part)
+                _receive_all(url, part, clock)
                 _verify(part, checksum, url, ours=True)
                 part.replace(path)
                 sync_folder(path.parent)
@@ -59,16 +69,52 @@ def fetch(url: str, path: Path, *, checksum: str) -> Path:
     return path
 
 
-def _receive(url: str, part: Path) -> None:
+class _Clock:
+    """Seconds that a download may take."""
+
+    def __init__(self, within_s: float) -> None:
+        self.within_s = within_s
+        self._end = time.monotonic() + within_s
+
+    def left_s(self) -> float:
+        """Return how long to wait for the next bytes. Raises TimeoutError when the time is over."""
+        left_s = self._end - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError(f"it took longer than {self.within_s:.3g} s; the next try goes on there")
+        return min(TIMEOUT_S, left_s)
+
+
+def _receive_all(url: str, part: Path, clock: _Clock) -> None:
+    """Fill `part` from `url`, over as many connections as it takes, up to TRIES that each bring something."""
+    import http.client
+    import urllib.error
+
+    for number in range(1, TRIES + 1):
+        had = _size(part)
+        try:
+            _receive(url, part, clock)
+            return
+        except urllib.error.HTTPError:  # the server's answer, not a break
+            raise
+        except (OSError, http.client.HTTPException):
+            if number == TRIES or _size(part) <= had:
+                raise
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _receive(url: str, part: Path, clock: _Clock) -> None:
     """Append to `part` what it lacks of `url`; a server that cannot resume sends all of it."""
     import urllib.error
     import urllib.request
     from http import HTTPStatus
 
-    have = part.stat().st_size if part.exists() else 0
+    have = _size(part)
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})  # noqa: S310 - see fetch
     try:
-        response: Any = urllib.request.urlopen(request, timeout=TIMEOUT_S)  # noqa: S310
+        response: Any = urllib.request.urlopen(request, timeout=clock.left_s())  # noqa: S310
     except urllib.error.HTTPError as error:
         error.close()  # it holds the connection
         if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
@@ -80,14 +126,14 @@ def _receive(url: str, part: Path) -> None:
         length = response.headers.get("Content-Length")
         total = have + int(length) if length is not None else None
         with part.open("ab" if resumed else "wb") as file:
-            _copy(response, file, part.stem, have, total)
+            _copy(response, file, part.stem, have, total, clock)
     if total is not None and part.stat().st_size < total:
         raise OSError(
             f"the connection ended after {part.stat().st_size:,} of {total:,} bytes; the next try goes on there"
         )
 
 
-def _copy(response: IO[bytes], file: IO[bytes], name: str, done: int, total: int | None) -> None:
+def _copy(response: Any, file: IO[bytes], name: str, done: int, total: int | None, clock: _Clock) -> None:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -100,14 +146,16 @@ def _copy(response: IO[bytes], file: IO[bytes], name: str, done: int, total: int
 
     console = Console(stderr=True)
     if not console.is_interactive:
-        size = "" if total is None else f", {total / 1e6:.1f} MB"
-        say(f"downloading {name}{size}", console=console)
+        doing = f"resuming {name} at {done / 1e6:.1f} MB" if done else f"downloading {name}"
+        size = "" if total is None else f", {total / 1e6:.1f} MB in all" if done else f", {total / 1e6:.1f} MB"
+        say(doing + size, console=console)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_interactive) as bar:
         task = bar.add_task(printable(name), completed=done, total=total)
-        while chunk := response.read(CHUNK_BYTES):
+        while chunk := response.read1(CHUNK_BYTES):  # as much as has come: a slow server is heard of in time
             file.write(chunk)
             bar.advance(task, len(chunk))
+            clock.left_s()
     file.flush()
     os.fsync(file.fileno())
 

@@ -15,6 +15,7 @@ from typing import IO, Any, NamedTuple
 from pennyweight.core.errors import PennyweightError, SourceError
 from pennyweight.core.extras import missing_part
 from pennyweight.core.images import EXTENSIONS
+from pennyweight.core.offline import require_network
 from pennyweight.data.columns import COLUMNS
 from pennyweight.data.parquet import columns_of, content_of
 from pennyweight.data.source import Split
@@ -24,6 +25,8 @@ __all__ = ["LABELS", "Example", "Shard", "reason_of"]
 LABELS = ("cls", *COLUMNS["label"])
 STAMPS = ("size", "ETag", "Last-Modified", "LastModified", "blob_id")
 """What file systems say of a file that another content would change."""
+HERE = ("file", "local", "memory")
+"""Protocols of addresses that lead to no other machine."""
 RETRIES = 4
 WAIT_S = 1.0
 """Before the first retry of a server that fails; twice as long before each further one."""
@@ -70,9 +73,7 @@ class Shard:
             if self.local:
                 found = Path(self.url).stat()
                 return f"{found.st_size} bytes of {found.st_mtime_ns}"
-            import fsspec
-
-            files, path = fsspec.url_to_fs(self.url)
+            files, path = self._found()
             said = files.info(path)
             return ", ".join(f"{key} {said[key]}" for key in STAMPS if said.get(key) is not None)
 
@@ -111,12 +112,18 @@ class Shard:
         """The file, to be read from its start; a tar of http in one go, because a server need not know ranges."""
         if self.local:
             return Path(self.url).open("rb")
-        import fsspec
-
-        files, path = fsspec.url_to_fs(self.url)
+        files, path = self._found()
         once = {"block_size": 0} if self.url.startswith("http") and not self.is_table else {}
         opened: IO[bytes] = files.open(path, "rb", **once)
         return opened
+
+    def _found(self) -> tuple[Any, str]:
+        """Return the file system of an address, and the path in it. Raises DownloadError where that is forbidden."""
+        if self.url.partition("://")[0] not in HERE:
+            require_network(self.url, instead="give shards on this machine")
+        import fsspec
+
+        return fsspec.url_to_fs(self.url)  # type: ignore[no-any-return]
 
     @contextmanager
     def _reading(self) -> Iterator[None]:

@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from pennyweight.core.errors import SourceError
+from pennyweight.core.offline import keep_hub_offline, require_network
 from pennyweight.data.columns import split_of
 from pennyweight.data.folder import SPLIT_NAMES
 from pennyweight.data.shard import Shard, reason_of
@@ -86,6 +87,10 @@ def _of_hub(source: str) -> Shards:
     name = source.removeprefix(HUB)
     if not name:
         raise SourceError(f"{source} names no set; the hub's are called {HUB}NAME or {HUB}OWNER/NAME")
+    here = Path(name).expanduser().is_dir()
+    if not here:
+        require_network(source, instead="give a folder of its shards")
+    keep_hub_offline()
     import datasets
 
     try:
@@ -98,7 +103,6 @@ def _of_hub(source: str) -> Shards:
     others = [split for split in files if split not in SPLIT_NAMES]
     if len(others) == len(files):
         others = []  # a set of parts that are no splits is divided
-    here = Path(name).expanduser().is_dir()
     return Shards(
         name.rstrip("/").rpartition("/")[2],
         HUB + str(Path(name).expanduser().absolute()) if here else source,

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import timm
+import torch
 from torch import nn
 
 from pennyweight.core.errors import DownloadError, InputError, nearest
 from pennyweight.core.labels import imagenet
+from pennyweight.core.offline import keep_hub_offline, require_network
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.nn.ends import ends
 from pennyweight.zoo.checkpoint import Checkpoint
@@ -72,14 +75,19 @@ def checkpoint(name: str, tag: str) -> Checkpoint:
         if tag not in (known := tags(architecture)):
             there = f"; there are {BEST}, {', '.join(known)}" if known else "; timm has none for it"
             raise InputError(f"'timm:{architecture}' has no weights '{tag}'{nearest(tag, known, otherwise=there)}")
+    keep_hub_offline()
+    place = _published(name).hf_hub_id or _published(name).url
+    if not _published(name).hf_hub_id:  # timm has torch fetch it, which knows no such setting
+        _require_kept(name, _published(name).url or "")
     try:
         network = timm.create_model(name, pretrained=True)
     # What fails lies below timm, in whichever library fetches: each has errors of its own.
     except Exception as error:
+        require_network(f"{place} for timm's '{name}'", instead="give a file: --weights FILE")
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise DownloadError(
             f"timm cannot fetch the weights of '{name}': {reason}; where this machine has no network, fetch "
-            f"{_published(name).hf_hub_id or _published(name).url} elsewhere and give the file: --weights FILE"
+            f"{place} elsewhere and give the file: --weights FILE"
         ) from error
     how: dict[str, Any] = timm.data.resolve_model_data_config(network)  # type: ignore[attr-defined,no-untyped-call]
     _, size, width = how["input_size"]
@@ -101,6 +109,12 @@ def checkpoint(name: str, tag: str) -> Checkpoint:
         ),
         labels=imagenet() if network.num_classes == len(imagenet()) else None,
     )
+
+
+def _require_kept(name: str, url: str) -> None:
+    """Raise DownloadError where downloads are forbidden and torch has no file of this address."""
+    if not Path(torch.hub.get_dir(), "checkpoints", url.rpartition("/")[2]).exists():
+        require_network(f"{url} for timm's '{name}'", instead="give a file: --weights FILE")
 
 
 def _published(name: str) -> Any:
