@@ -11,7 +11,9 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["EXTENSION", "Shape", "is_array", "is_tiff", "read", "reader", "shape"]
+from pennyweight.core.wide import Levels, to_bytes
+
+__all__ = ["EXTENSION", "Shape", "is_array", "is_tiff", "read", "reader", "shape", "values"]
 
 EXTENSION = ".npy"
 ARRAY_MAGIC = b"\x93NUMPY"
@@ -20,6 +22,8 @@ COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3}
 """TIFF's tag of what its samples mean -> how many of them are colours: grey, RGB, palette, CMYK, YCbCr, Lab."""
 TRANSPARENCY = (1, 2)
 """What TIFF's tag of extra samples calls them."""
+PLANAR = 2
+"""TIFF's tag of bands that are stored one after the other. Pillow takes 16-bit ones for 8 bits."""
 MAX_VALUES = 4
 """Values for each pixel of the limit: 4 bands of the largest picture, or more of smaller ones."""
 
@@ -63,7 +67,7 @@ def shape(file: bytes | Path) -> Shape | None:
     if is_array(file):
         with _stream(file) as stream:
             sides, dtype = _array_header(stream)
-        return Shape(sides, "NPY", str(dtype))
+        return Shape(sides, "NPY", dtype.name)
     try:
         import tifffile
     except ImportError:
@@ -71,17 +75,24 @@ def shape(file: bytes | Path) -> Shape | None:
     with _stream(file) as stream, tifffile.TiffFile(stream) as tiff:
         page: Any = tiff.pages.first
         transparent = any(kind in TRANSPARENCY for kind in page.extrasamples)
-        if page.samplesperpixel == COLOURS.get(page.photometric, 1) + transparent:
+        apart = page.planarconfig == PLANAR and page.samplesperpixel > 1 and page.bitspersample == 16
+        if page.samplesperpixel == COLOURS.get(page.photometric, 1) + transparent and not apart:
             return None
         sides = (page.imagelength, page.imagewidth, page.samplesperpixel)
         return Shape(sides, "TIFF", str(page.dtype), bool(tiff.pages.is_multipage))
 
 
-def read(file: bytes, most_pixels: int) -> NDArray[np.uint8]:
-    """The array (H, W, bands) of a `.npy` or TIFF file; of 16 bits the upper 8.
+def read(file: bytes, most_pixels: int, levels: Levels = ()) -> NDArray[np.uint8]:
+    """The array (H, W, bands) of a `.npy` or TIFF file; 16 bits become 8 by `levels`.
 
     Raises ValueError for other values, more pixels than allowed and what is neither, ImportError without tifffile.
     """
+    array = values(file, most_pixels)
+    return to_bytes(array, levels) if array.dtype == np.uint16 else array
+
+
+def values(file: bytes, most_pixels: int) -> NDArray[Any]:
+    """The array (H, W, bands) of a `.npy` or TIFF file as it is stored. Raises as `read`."""
     if is_array(file):
         with _stream(file) as stream:
             sides, dtype = _array_header(stream)
@@ -94,9 +105,9 @@ def read(file: bytes, most_pixels: int) -> NDArray[np.uint8]:
         array = _tiff(file, most_pixels)
     else:
         raise ValueError("not a TIFF or .npy file, which pictures of many bands are")
-    if array.dtype == np.uint16:
-        array = (array >> 8).astype(np.uint8)
-    if array.dtype != np.uint8:
+    if array.dtype == ">u2":
+        array = array.astype(np.uint16)
+    if array.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"its values are {array.dtype}; save them as uint8 or uint16")
     return array if array.ndim == 3 else array[..., None]
 
@@ -114,7 +125,7 @@ def _tiff(file: bytes, most_pixels: int) -> NDArray[Any]:
         array: NDArray[Any] = page.asarray(maxworkers=1)
         # Bands one after the other (planar) come first.
         planar = array.ndim == 3 and array.shape[0] == page.samplesperpixel and array.shape[2] == page.imagewidth
-        return np.moveaxis(array, 0, -1) if planar and page.planarconfig == 2 else array
+        return np.moveaxis(array, 0, -1) if planar and page.planarconfig == PLANAR else array
 
 
 def _array_header(stream: IO[bytes]) -> tuple[tuple[int, int, int], np.dtype[Any]]:

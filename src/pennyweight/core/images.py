@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from pennyweight.core import bands, jpeg
+from pennyweight.core import bands, jpeg, wide
 from pennyweight.core.errors import ImageError, InputError
 from pennyweight.core.files import require_file
+from pennyweight.core.modes import MODES, from_array, is_wide_color, to_mode, wide_colors
+from pennyweight.core.wide import Levels
 
-__all__ = ["EXTENSIONS", "MAX_PIXELS", "Header", "Picture", "Pixels", "decode", "decode_bands", "header"]
+__all__ = ["EXTENSIONS", "MAX_PIXELS", "Header", "Picture", "Pixels", "decode", "decode_bands", "header", "wide_values"]
 
 Pixels: TypeAlias = NDArray[np.uint8]
-Picture: TypeAlias = "str | Path | bytes | Pixels | Image.Image"
-"""A path, the bytes of a file, an array (H, W) or (H, W, C) of uint8, or a Pillow image (opened or decoded)."""
+Picture: TypeAlias = "str | Path | bytes | NDArray[np.uint8] | NDArray[np.uint16] | Image.Image"
+"""A path, the bytes of a file, an array (H, W) or (H, W, C) of uint8 or uint16, or a Pillow image."""
 
 EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", bands.EXTENSION}
@@ -33,9 +35,6 @@ PACKED = ("JPEG", "MPO", "PNG", "GIF")
 MOST_A_BYTE = 8256
 """Pixels that a byte of those formats holds at most: deflate makes 1,032 bytes of one, and a byte is 8 pixels of two
 colours; LZW makes 2,560 pixels of one. A header that says more lies, and would cost a second to find out."""
-MODES = {1: "L", 3: "RGB", 4: "RGBA"}
-WIDE_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
-STRIP_ROWS = 256
 # Pillow warns of odd metadata and large sizes: the first harms nothing, the second is checked here. Said once for the
 # whole process, because what silences a single call changes every thread's warnings.
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -62,11 +61,16 @@ class Header(NamedTuple):
     format: str
     """As Pillow calls it ("JPEG"), or "NPY"."""
     mode: str
-    """Pillow's mode, such as "CMYK"; of many bands the type of their values."""
+    """Pillow's mode, such as "CMYK", or "RGB;16" for 16-bit colors; of many bands the type of their values."""
     orientation: int
     """The EXIF tag: 1 is upright."""
     more: bool = False
     """Whether others follow in the file, which are not read: of an animation, or pages."""
+
+    @property
+    def wide(self) -> bool:
+        """Whether its values have 16 bits."""
+        return self.mode in wide.GREY or self.mode.endswith(";16") or self.mode == "uint16"
 
     @property
     def banded(self) -> bool:
@@ -74,59 +78,62 @@ class Header(NamedTuple):
         return self.bands not in (1, 3, 4) or (self.bands == 4 and self.mode.startswith("uint"))
 
 
-def decode(picture: Picture, *, channels: int = 3, least: int | None = None, name: str | None = None) -> Image.Image:
+def decode(
+    picture: Picture, *, channels: int = 3, least: int | None = None, name: str | None = None, levels: Levels = ()
+) -> Image.Image:
     """Read a picture upright, as 8-bit grey (`channels` 1), RGB (3) or RGBA (4). Size as stored, after orientation.
 
-    EXIF orientation is applied; transparency is laid on white where no channel holds it; palettes, CMYK and 16-bit grey
-    become 8-bit; of an animation the first frame is taken. With `least`, a JPEG is decoded at the smallest of 1, 1/2,
-    1/4 and 1/8 of its size that leaves its short side that long. Raises ImageError that names the file, as `name` if
-    given.
+    EXIF orientation is applied; transparency is laid on white where no channel holds it; palettes, CMYK and 16 bits
+    become 8-bit, the last by `levels`; of an animation the first frame is taken. With `least`, a JPEG is decoded at the
+    smallest of 1, 1/2, 1/4 and 1/8 of its size that leaves its short side that long. Raises ImageError that names the
+    file, as `name` if given.
     """
     if channels not in MODES:
         raise InputError(f"pictures are read with {', '.join(map(str, MODES))} channels, not {channels}")
     mode = MODES[channels]
     if isinstance(picture, np.ndarray):
-        return _to_mode(_from_array(picture), mode)
+        return to_mode(from_array(picture, levels), mode, levels)
     name = _name(picture, name)
     with _naming(name):
         if isinstance(picture, Image.Image):
             unread = jpeg.unread(picture)
             if unread is None:
                 picture.load()  # Pillow turns a TIFF here itself, and only then does its tag say so
-                return _to_mode(_turned(picture, _orientation(picture)), mode)
+                return to_mode(_turned(picture, _orientation(picture)), mode, levels)
             picture = unread
         file = _whole(picture)
         if bands.is_array(file) or (bands.is_tiff(file) and bands.shape(file) is not None):
-            return _to_mode(_from_bands(bands.read(file, MAX_PIXELS), channels), mode)
+            return to_mode(_from_bands(bands.read(file, MAX_PIXELS, levels), channels), mode, levels)
         with _open(file) as image:
             _believe(image, len(file))
             jpeg.draft(image, least)
             _limit(image.width, image.height)
             if image.mode == "I" and image.format == "TIFF":  # of a PGM it means 16 bits
                 raise ValueError("its pixels are 32-bit numbers, of which none says which is white; save it as 16-bit")
-            upright = _turned(jpeg.load(image, file), _orientation(image))
-        return _to_mode(upright, mode)
+            if image.format == "TIFF" and wide.is_planar(image):  # with tifffile it was read above
+                raise ValueError("it stores 16-bit bands one after the other; such TIFF files need tifffile")
+            whole = wide_colors(image, file, levels) if levels and is_wide_color(image) else jpeg.load(image, file)
+            upright = _turned(whole, _orientation(image))
+        return to_mode(upright, mode, levels)
 
 
 def decode_bands(
-    picture: Picture, *, channels: int, least: int | None = None, name: str | None = None
+    picture: Picture, *, channels: int, least: int | None = None, name: str | None = None, levels: Levels = ()
 ) -> tuple[Image.Image, ...]:
     """A picture as Pillow images that together have `channels` bands: one for 1, 3 or 4, else a grey one for each band.
 
-    Pictures of many bands are TIFF or `.npy` files or arrays (H, W, C); of 16 bits the upper 8 are kept. Raises
+    Pictures of many bands are TIFF or `.npy` files or arrays (H, W, C); 16 bits become 8 by `levels`. Raises
     ImageError that names the file, also where it has another number of bands.
     """
     if channels in MODES:
-        return (decode(picture, channels=channels, least=least, name=name),)
+        return (decode(picture, channels=channels, least=least, name=name, levels=levels),)
     name = _name(picture, name)
-    if isinstance(picture, np.ndarray):
-        array = picture
-    else:
-        with _naming(name):
-            if isinstance(picture, Image.Image):
-                array = np.asarray(picture)
-            else:
-                array = bands.read(_whole(picture), MAX_PIXELS)
+    with _naming(name):
+        if isinstance(picture, (np.ndarray, Image.Image)):
+            array = np.asarray(picture)
+            array = wide.to_bytes(array, levels) if array.dtype == np.uint16 else array
+        else:
+            array = bands.read(_whole(picture), MAX_PIXELS, levels)
     found = array.shape[2] if array.ndim == 3 else 1
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or found != channels or array.size == 0:
         raise ImageError(
@@ -135,7 +142,33 @@ def decode_bands(
     return tuple(Image.fromarray(np.ascontiguousarray(array[..., band])) for band in range(channels))
 
 
-def header(picture: str | Path | bytes | Pixels, *, name: str | None = None) -> Header:
+def wide_values(picture: str | Path | bytes | NDArray[Any], *, name: str | None = None) -> NDArray[np.uint16] | None:
+    """Read the values of a 16-bit picture, without its transparency: (pixels, bands); None for one of 8 bits.
+
+    Raises ImageError that names the file.
+    """
+    with _naming(_name(picture, name)):
+        values = picture if isinstance(picture, np.ndarray) else _wide_values(_whole(picture))
+        if values is None or values.dtype != np.uint16:
+            return None
+        return values.reshape(-1, values.shape[2] if values.ndim == 3 else 1)
+
+
+def _wide_values(file: bytes) -> NDArray[Any] | None:
+    if bands.is_array(file) or (bands.is_tiff(file) and bands.shape(file) is not None):
+        return bands.values(file, MAX_PIXELS)
+    with _open(file) as image:
+        _believe(image, len(file))
+        _limit(image.width, image.height)
+        if is_wide_color(image):
+            colors = wide.split_bytes(image, file)
+            return None if colors is None else colors[..., :3]
+        if image.mode in wide.GREY and not (image.mode == "I" and image.format == "TIFF"):
+            return np.clip(np.asarray(image).astype(np.int64), 0, wide.WHITE).astype(np.uint16)
+    return None
+
+
+def header(picture: str | Path | bytes | NDArray[Any], *, name: str | None = None) -> Header:
     """What a picture's header says; nothing is decoded. Raises ImageError."""
     if isinstance(picture, np.ndarray):
         height, width = picture.shape[:2]
@@ -150,10 +183,11 @@ def header(picture: str | Path | bytes | Pixels, *, name: str | None = None) -> 
             if found is not None:
                 return Header(*found.shape, found.format, found.dtype, 1, found.more)
         with _open(start) as image:
-            grey = image.mode in ("1", "L", "LA", *WIDE_MODES)
+            grey = image.mode in ("1", "L", "LA", *wide.GREY)
             count = 1 if grey else 4 if image.mode in ("RGBA", "PA") else 3
+            mode = f"{image.mode};16" if is_wide_color(image) else image.mode
             turned, more = _orientation(image), _more(image)
-            return Header(image.height, image.width, count, str(image.format), image.mode, turned, more)
+            return Header(image.height, image.width, count, str(image.format), mode, turned, more)
 
 
 def _name(picture: object, name: str | None) -> str:
@@ -222,48 +256,7 @@ def _believe(image: Image.Image, file_bytes: int) -> None:
         raise ValueError(f"{file_bytes:,} bytes cannot hold the {image.width}×{image.height} pixels of its header")
 
 
-def _from_array(array: Pixels) -> Image.Image:
-    planes = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in MODES)
-    if array.dtype != np.uint8 or not planes or array.size == 0:
-        raise InputError(
-            "a picture array must be uint8 of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), "
-            f"not {array.dtype} {array.shape}"
-        )
-    return Image.fromarray(array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array)
-
-
 def _from_bands(array: Pixels, channels: int) -> Image.Image:
     if array.shape[2] not in MODES:
         raise ValueError(f"it has {array.shape[2]} bands, and {channels} are needed")
-    return _from_array(array)
-
-
-def _to_mode(image: Image.Image, mode: str) -> Image.Image:
-    """To 8-bit grey, RGB or RGBA, without losing what transparency or 16 bits would lose by a plain conversion."""
-    if image.mode in WIDE_MODES:
-        image = _by_strips(image, "L", _upper_byte)
-    elif image.mode == "F":
-        raise ValueError("its pixels are floating-point numbers; save it as 8-bit or 16-bit")
-    if mode != "RGBA" and image.has_transparency_data:
-        image = _by_strips(image, "RGB", _on_white)
-    return image if image.mode == mode else image.convert(mode)
-
-
-def _by_strips(image: Image.Image, mode: str, change: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """`change` done to some rows at a time, so that its copies stay small."""
-    changed = Image.new(mode, image.size)
-    for top in range(0, image.height, STRIP_ROWS):
-        strip = image.crop((0, top, image.width, min(top + STRIP_ROWS, image.height)))
-        changed.paste(change(strip), (0, top))
-    return changed
-
-
-def _upper_byte(image: Image.Image) -> Image.Image:
-    # Pillow clips 16-bit to 255; keep the upper byte instead.
-    wide = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
-    return Image.fromarray((wide >> 8).astype(np.uint8))
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    layer = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+    return from_array(array)

@@ -42,7 +42,8 @@ class Manifest:
 
     def to_json(self) -> str:
         """The text kept under METADATA_KEY."""
-        return json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False, allow_nan=False)
+        values = {"format": FORMAT, **asdict(self), "preprocess": self.preprocess.to_dict()}
+        return json.dumps(values, ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str, *, name: str) -> Manifest:

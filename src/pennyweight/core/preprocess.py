@@ -11,6 +11,7 @@ from PIL import Image
 
 from pennyweight.core.errors import InputError
 from pennyweight.core.images import Picture, Pixels, decode_bands
+from pennyweight.core.wide import Levels, checked
 
 __all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Decoding", "Interpolation", "Preprocess"]
 
@@ -48,6 +49,9 @@ class Preprocess:
     """How much of a picture is decoded and resized: "full", all of it, as published weights were scored; or "draft": a
     JPEG at the smallest of 1, 1/2, 1/4 and 1/8 whose short side is still at least `resize`, and of any picture only the
     part that is kept. Several times quicker on large photographs; other bytes."""
+    levels: Levels = ()
+    """The (black, white) values of 16-bit pictures that become 0 and 255: one pair, or a pair for each band. Without
+    pairs the upper byte of each value is kept. 8-bit pictures stay as they are."""
 
     def __post_init__(self) -> None:
         if self.size < 1 or self.resize < self.size:
@@ -66,6 +70,10 @@ class Preprocess:
             )
         if not all(deviation > 0 for deviation in self.std):
             raise InputError(f"every value of std must be above 0, not {self.std}")
+        try:
+            object.__setattr__(self, "levels", checked(self.levels, self.channels))
+        except (TypeError, ValueError) as error:
+            raise InputError(str(error)) from error
 
     @classmethod
     def for_input(
@@ -100,7 +108,8 @@ class Preprocess:
     @property
     def pixels_key(self) -> str:
         """What the bytes of `__call__` depend on, and nothing else: mean and deviation are applied later."""
-        return f"{self.size}/{self.resize} {self.interpolation} {self.channels} {self.decoding}"
+        levels = "".join(f" {black}-{white}" for black, white in self.levels)
+        return f"{self.size}/{self.resize} {self.interpolation} {self.channels} {self.decoding}{levels}"
 
     def __call__(self, picture: Picture, *, name: str | None = None) -> Pixels:
         """Any picture (path, bytes, array, Pillow image) -> (size, size, channels) uint8.
@@ -108,7 +117,7 @@ class Preprocess:
         Raises ImageError, which calls the picture `name` if that is given.
         """
         least = self.resize if self.decoding == "draft" else None
-        images = decode_bands(picture, channels=self.channels, least=least, name=name)
+        images = decode_bands(picture, channels=self.channels, least=least, name=name, levels=self.levels)
         pixels = [np.asarray(self._fit(image), dtype=np.uint8) for image in images]
         return (pixels[0] if len(pixels) == 1 else np.stack(pixels, axis=-1)).reshape(self.shape)
 
@@ -128,8 +137,8 @@ class Preprocess:
         return image.resize((self.size, self.size), rule, box=box)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON keeps it."""
-        return asdict(self)
+        """Return the fields as JSON keeps them, without `levels` where there are none, as older files are."""
+        return {name: value for name, value in asdict(self).items() if name != "levels" or value}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocess:

@@ -13,6 +13,7 @@ from pennyweight.data.source import SPLITS, Sample, Source, Split, Stored, Unrea
 from pennyweight.data.splits import Splits, split
 from pennyweight.data.statistics import channel_statistics
 from pennyweight.data.stream import Stream, parts, pictures
+from pennyweight.data.used_levels import Used, used_levels
 
 __all__ = [
     "SPLITS",
@@ -32,6 +33,7 @@ __all__ = [
     "Stored",
     "Stream",
     "Unreadable",
+    "Used",
     "channel_statistics",
     "open",
     "parts",
@@ -40,5 +42,6 @@ __all__ = [
     "require_enough",
     "split",
     "unseen",
+    "used_levels",
     "write_seen",
 ]

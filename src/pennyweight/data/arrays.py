@@ -62,6 +62,8 @@ def from_arrays(
         samples=tuple(samples),
         size=size or suits.size,
         channels=suits.channels,
+        wide=suits.wide,
+        notes=suits.notes,
         mirrors=mirrors,
     )
 

@@ -14,9 +14,11 @@ import numpy as np
 from pennyweight.core.errors import ImageError, SourceError
 from pennyweight.core.images import Header, Pixels, decode, header
 from pennyweight.core.machine import cores
+from pennyweight.core.wide import Levels
 from pennyweight.data.neighbours import Look, look, near_pairs
 from pennyweight.data.source import SPLITS, Sample, Source
 from pennyweight.data.splits import split
+from pennyweight.data.used_levels import used_levels
 
 __all__ = ["Diagnosis", "Finding", "diagnose", "thumbnail"]
 
@@ -85,6 +87,8 @@ class Diagnosis:
     """Pictures in each of the three splits; None where it cannot be split."""
     findings: tuple[Finding, ...]
     notes: tuple[str, ...]
+    levels: Levels = ()
+    """The range of 16-bit pictures that `fit` will use."""
 
     @property
     def sound(self) -> bool:
@@ -134,11 +138,16 @@ def diagnose(source: Source, *, quick: bool = False, advance: Callable[[int], No
             f"{source.address} is streamed, and the doctor looks at pictures alone; look at a part of it, in a folder"
         )
 
+    where, splits, notes = _split(source)
+    learnt = [sample for sample, part in zip(source.samples, where, strict=True) if part in ("train", None)]
+    used = used_levels(source, learnt)
+    levels = () if used is None else used.levels
+
     def see(sample: Sample) -> _Seen:
         found = None
         try:
             found = header(sample.read(), name=sample.where)
-            return _Seen(found, look(sample, source.channels), None)
+            return _Seen(found, look(sample, source.channels, levels), None)
         except ImageError as error:
             banded = (
                 found is not None and found.bands != source.channels and (found.banded or source.channels > MOST_USUAL)
@@ -152,7 +161,6 @@ def diagnose(source: Source, *, quick: bool = False, advance: Callable[[int], No
             seen.append(one)
             advance(1)
     given = [sample.split for sample in source.samples]
-    where, splits, notes = _split(source)
     findings = [Finding("unreadable", (name,), reason) for name, reason in source.unreadable]
     findings += [
         Finding(one.kind, (sample.name,), one.error)
@@ -173,14 +181,15 @@ def diagnose(source: Source, *, quick: bool = False, advance: Callable[[int], No
         counts=dict(source.count_by_label()),
         splits=splits,
         findings=tuple(sorted(findings, key=lambda finding: order.index(finding.kind))),
-        notes=(*source.notes, *notes),
+        notes=(*source.notes, *notes, *((used.note,) if used is not None else ())),
+        levels=levels,
     )
 
 
-def thumbnail(sample: Sample, side: int) -> Pixels | None:
+def thumbnail(sample: Sample, side: int, levels: Levels = ()) -> Pixels | None:
     """The whole picture within `side` pixels, (h, w, 3) uint8; None for one that cannot be read or has many bands."""
     try:
-        image = decode(sample.read(), least=side, name=sample.where)
+        image = decode(sample.read(), least=side, name=sample.where, levels=levels)
     except (ImageError, ValueError):
         return None
     image.thumbnail((side, side))

@@ -9,7 +9,6 @@ from pennyweight.core.files import as_text
 from pennyweight.core.images import EXTENSIONS
 from pennyweight.core.walk import Walk
 from pennyweight.data.contents import Listed, read_samples, require_classes
-from pennyweight.data.looks import looks
 from pennyweight.data.source import Source, Split, Unreadable
 
 __all__ = ["SPLIT_NAMES", "folder"]
@@ -62,9 +61,8 @@ def folder(path: Path, *, address: str | None = None) -> Source:
                 raise SourceError(f"class folder {child} has no pictures; add some ({_known()}), or remove the folder")
             label = labels.index(child.name)
             listed += [(file, label, split, as_text(file.relative_to(path).as_posix()), None) for file in files]
-    samples, unreadable = read_samples(listed)
+    samples, unreadable, suits = read_samples(listed)
     require_classes(labels, samples, unreadable, path.resolve().name)
-    suits = looks(samples)
     return Source(
         name=path.resolve().name,
         address=address or str(path.resolve()),
@@ -72,7 +70,8 @@ def folder(path: Path, *, address: str | None = None) -> Source:
         samples=samples,
         size=suits.size,
         channels=suits.channels,
-        notes=walk.notes(),
+        wide=suits.wide,
+        notes=(*walk.notes(), *suits.notes),
         unreadable=(*(Unreadable(walk.name(lost.path), lost.reason) for lost in walk.lost), *unreadable),
     )
 

@@ -35,9 +35,9 @@ __all__ = ["Index", "Streamed"]
 
 AT_ONCE = 256
 """Samples that are decoded together; they are held as encoded files."""
-FORMAT = 1
-Row = tuple[str, str, str, int, str, tuple[int, int, int]]
-"""Key, class, digest, bytes, reason and header of a sample."""
+FORMAT = 2
+Row = tuple[str, str, str, int, str, tuple[int, int, int], str]
+"""Key, class, digest, bytes, reason, and from the header of a sample its shape and mode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,8 @@ class Index:
     """Why a picture cannot be read; empty for those that can."""
     headers: NDArray[np.int64]
     """(N, 3): height, width and bands; zeros where they cannot be read."""
+    modes: NDArray[np.str_]
+    """As Header calls them."""
 
     @classmethod
     def of(cls, shards: Shards) -> Index:
@@ -95,6 +97,10 @@ class Index:
     def file_of(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """Which file each sample is in."""
         return np.searchsorted(self.starts, numbers, side="right") - 1
+
+    def is_wide(self, number: int) -> bool:
+        """Whether a sample is a picture of 16 bits."""
+        return Header(0, 0, 0, "", str(self.modes[number]), 1).wide
 
     def pictures(self, numbers: Sequence[int] | NDArray[np.int64]) -> Iterator[bytes]:
         """The picture files of these samples, one file after the other; within a file they stand as they are stored.
@@ -143,8 +149,13 @@ class Index:
                 f"class '{names[min(lost)]}' of {self.shards.name} has no picture that can be read; the first lost is "
                 f"{unreadable[0].name} ({unreadable[0].reason})"
             )
-        seen = self.headers[self.headers[:, 0] > 0]
-        suits = suited([Header(height, width, bands, "", "", 1) for height, width, bands in seen.tolist()])
+        headers = [
+            (key, Header(height, width, bands, "", mode, 1) if height else None)
+            for key, (height, width, bands), mode in zip(
+                self.keys.tolist(), self.headers.tolist(), self.modes.tolist(), strict=True
+            )
+        ]
+        suits = suited(headers)
         return Source(
             name=self.shards.name,
             address=self.shards.address,
@@ -152,7 +163,12 @@ class Index:
             samples=tuple(samples),
             size=suits.size,
             channels=suits.channels,
-            notes=(*self.shards.notes, f"streamed from {len(self.shards.files)} shards; they are read as they come"),
+            wide=suits.wide,
+            notes=(
+                *self.shards.notes,
+                f"streamed from {len(self.shards.files)} shards; they are read as they come",
+                *suits.notes,
+            ),
             unreadable=tuple(unreadable),
             streamed=True,
         )
@@ -186,7 +202,7 @@ def _read(shards: Shards) -> dict[str, Any]:
             starts.append(len(rows))
     if not rows:
         raise SourceError(f"{shards.address} holds no samples")
-    keys, classes, digests, sizes, reasons, headers = zip(*rows, strict=True)
+    keys, classes, digests, sizes, reasons, headers, modes = zip(*rows, strict=True)
     return {
         "starts": np.array(starts),
         "keys": np.array(keys),
@@ -195,19 +211,21 @@ def _read(shards: Shards) -> dict[str, Any]:
         "sizes": np.array(sizes),
         "reasons": np.array(reasons),
         "headers": np.array(headers),
+        "modes": np.array(modes),
     }
 
 
 def _look(example: Example) -> Row:
     key, picture, label = example
-    reason, shape = "", (0, 0, 0)
+    reason, shape, mode = "", (0, 0, 0), ""
+    digest = hashlib.sha256(picture).hexdigest()
     if not example.whole:
         lacks = "class" if picture else "picture"
-        return key, label, hashlib.sha256(picture).hexdigest(), len(picture), f"{key} has no {lacks}", shape
+        return key, label, digest, len(picture), f"{key} has no {lacks}", shape, mode
     try:
         said = header(picture, name=key)
         decode_bands(picture, channels=said.bands, name=key)
-        shape = (said.height, said.width, said.bands)
+        shape, mode = (said.height, said.width, said.bands), said.mode
     except ImageError as error:
         reason = str(error)
-    return key, label, hashlib.sha256(picture).hexdigest(), len(picture), reason, shape
+    return key, label, digest, len(picture), reason, shape, mode

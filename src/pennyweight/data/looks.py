@@ -1,60 +1,81 @@
-"""What pictures look like, from the headers of some of them: the input that suits them."""
+"""What pictures look like, from their headers: the input that suits them."""
 
 from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
 
 from pennyweight.core.errors import ImageError
 from pennyweight.core.images import Header, header
 from pennyweight.data.source import Sample
 
-__all__ = ["Looks", "holding_more", "looks", "suited"]
+__all__ = ["Looks", "header_of", "looks", "suited"]
 
 PHOTO_SIZE = 224
 SMALL_SIZE = 64
-LOOKED_AT = 200
 
 
 class Looks(NamedTuple):
-    """`size`: the input's side in pixels; `channels`: what most pictures need, 1 where all of them are grey."""
+    """The input that suits pictures, from all headers that can be read."""
 
     size: int
+    """Side of the input in pixels."""
     channels: int
+    """What the pictures need: 1 where all of them are grey."""
+    wide: int = 0
+    """Pictures of 16 bits."""
+    notes: tuple[str, ...] = ()
+    """Lines for a person: pictures of both kinds, pages that are not read."""
 
 
 def looks(samples: Sequence[Sample]) -> Looks:
-    """Look at the headers of up to 200 samples, spread evenly; those that cannot be read say nothing."""
-    return suited([found for sample in _some(samples) if (found := _header(sample))])
+    """Look at the headers of all samples; those that cannot be read say nothing."""
+    return suited((sample.name, header_of(sample.read())) for sample in samples)
 
 
-def holding_more(samples: Sequence[Sample]) -> Sample | None:
-    """The first of up to 200 whose file holds further pictures, which are not read."""
-    return next((sample for sample in _some(samples) if (found := _header(sample)) and found.more), None)
+def suited(named: Iterable[tuple[str, Header | None]]) -> Looks:
+    """Return what suits pictures with such headers.
 
-
-def _some(samples: Sequence[Sample]) -> Sequence[Sample]:
-    return samples[:: max(1, len(samples) // LOOKED_AT)]
-
-
-def suited(seen: Sequence[Header]) -> Looks:
-    """What suits pictures with such headers: 224 for photographs, for small ones the typical short side, to a multiple
-    of 32."""
-    if not seen:
+    The size is 224 for photographs, for small pictures their median short side, to a multiple of 32. Colors win over
+    grey, whatever their share. Most of the pictures decide on many bands.
+    """
+    kinds: Counter[tuple[int, bool]] = Counter()
+    short: Counter[int] = Counter()
+    wide, paged = 0, ""
+    for name, found in named:
+        if found is None:
+            continue
+        kinds[found.bands, found.banded] += 1
+        short[min(found.height, found.width)] += 1
+        wide += found.wide
+        paged = paged or (name if found.more else "")
+    total = kinds.total()
+    if not total:
         return Looks(PHOTO_SIZE, 3)
-    short = statistics.median(min(found.height, found.width) for found in seen)
-    size = PHOTO_SIZE if short > SMALL_SIZE else max(32, round(short / 32) * 32)
-    banded = Counter(found.bands for found in seen if found.banded)
-    if banded.total() > len(seen) / 2:
-        return Looks(size, banded.most_common(1)[0][0])
+    median = statistics.median(short.elements())
+    size = PHOTO_SIZE if median > SMALL_SIZE else max(32, round(median / 32) * 32)
+    notes: tuple[str, ...] = ()
+    if paged:
+        notes = (f"of an animation, and of a file of several pages, the first is taken, as of {paged}",)
+    banded = Counter({bands: count for (bands, many), count in kinds.items() if many})
+    if banded.total() > total / 2:
+        return Looks(size, banded.most_common(1)[0][0], wide, notes)
     # Transparency is laid on white unless four channels are asked for: it is rarely what a class is known by.
-    return Looks(size, 1 if {found.bands for found in seen if not found.banded} == {1} else 3)
+    plain = {bands: count for (bands, many), count in kinds.items() if not many}
+    grey = plain.get(1, 0)
+    if 0 < grey < sum(plain.values()):
+        notes += (f"{grey:,} of {total:,} pictures are grey, the others have colors: they suit 3 channels",)
+    return Looks(size, 1 if set(plain) == {1} else 3, wide, notes)
 
 
-def _header(sample: Sample) -> Header | None:
+def header_of(picture: Path | bytes | NDArray[Any]) -> Header | None:
+    """Return what a header says, or None for one that cannot be read."""
     try:
-        return header(sample.read(), name=sample.name)
+        return header(picture)
     except ImageError:
         return None

@@ -12,7 +12,6 @@ from pennyweight.core.errors import SourceError
 from pennyweight.data import parquet
 from pennyweight.data.columns import COLUMNS, column, group_name, label_name, label_names, split_name
 from pennyweight.data.contents import Listed, read_samples, require_classes
-from pennyweight.data.looks import looks
 from pennyweight.data.source import Source
 
 __all__ = ["SUFFIXES", "manifest"]
@@ -56,11 +55,10 @@ def manifest(path: Path, *, name: str, address: str, group_by: str | None = None
     if None in given and len(given) > 1:
         raise SourceError(f"{path} gives some of its rows a split and others none; give it to all, or to none")
     names, numbers = label_names([label for _, label in listed], None, path.name)
-    samples, unreadable = read_samples([(f, numbers[label], s, text, g) for (f, _, s, text, g), label in listed])
+    samples, unreadable, suits = read_samples([(f, numbers[label], s, text, g) for (f, _, s, text, g), label in listed])
     if not samples:
         raise SourceError(f"{path} lists {len(listed)} pictures and none of them is there; {unreadable[0].reason}")
     require_classes(names, samples, unreadable, name)
-    suits = looks(samples)
     return Source(
         name=name,
         address=address,
@@ -68,6 +66,8 @@ def manifest(path: Path, *, name: str, address: str, group_by: str | None = None
         samples=samples,
         size=suits.size,
         channels=suits.channels,
+        wide=suits.wide,
+        notes=suits.notes,
         unreadable=unreadable,
     )
 

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from pennyweight.core.images import Pixels, decode_bands
+from pennyweight.core.wide import Levels
 from pennyweight.data.source import Sample
 
 __all__ = ["Look", "look", "near_pairs"]
@@ -39,13 +40,13 @@ class Look(NamedTuple):
     small: Pixels
 
 
-def look(sample: Sample, channels: int) -> Look | None:
+def look(sample: Sample, channels: int, levels: Levels = ()) -> Look | None:
     """How a picture looks; None where there is nothing to tell it by. Reads all of it: raises ImageError.
 
-    It is decoded as for training on `channels`, so that what training cannot read is found here too. Of many bands the
-    middle one is looked at.
+    It is decoded as for training on `channels`, 16 bits by `levels`, so that what training cannot read is found here
+    too. Of many bands the middle one is looked at.
     """
-    bands = decode_bands(sample.read(), channels=channels, least=4 * SIDE, name=sample.where)
+    bands = decode_bands(sample.read(), channels=channels, least=4 * SIDE, name=sample.where, levels=levels)
     image = bands[len(bands) // 2].convert("L")
     small = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BOX))
     if small.std() < LEAST_CONTRAST:

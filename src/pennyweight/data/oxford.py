@@ -64,7 +64,7 @@ def flowers(files: Mapping[str, Path]) -> Source:
 
 
 def _source(name: str, labels: tuple[str, ...], rows: list[Listed]) -> Source:
-    samples, unreadable = read_samples(rows)
+    samples, unreadable, _ = read_samples(rows)
     return Source(name=name, address=name, labels=labels, samples=samples, size=PHOTO_SIZE, unreadable=unreadable)
 
 

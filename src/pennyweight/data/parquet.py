@@ -10,14 +10,15 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pennyweight.core.errors import SourceError
+from pennyweight.core.images import Header
 from pennyweight.data.columns import COLUMNS, column, group_name, label_name, label_names, split_name, split_of
-from pennyweight.data.looks import looks
+from pennyweight.data.looks import header_of, suited
 from pennyweight.data.source import Sample, Source, Split
 
 __all__ = ["columns_of", "content_of", "has_pictures", "parquet", "rows"]
@@ -53,17 +54,25 @@ def parquet(files: Sequence[Path], *, name: str, address: str, group_by: str | N
     splits: dict[Path, Split | None] = {path: split_of(path.stem) for path in files}
     if None in splits.values():
         splits = dict.fromkeys(files)
-    read: list[tuple[Sample, str]] = []
+    read: list[tuple[Sample, str, Header | None]] = []
     names: Sequence[str] | None = None
     for path in files:
         table = _file(path)
         columns = columns_of(table, path)
         names = names or columns.names
         read += _samples(path, table, columns.picture, columns.label, splits[path], group_by)
-    labels, number = label_names([found for _, found in read], names, name)
-    samples = tuple(Sample(s.picture, number[found], s.digest, s.split, s.name, s.group) for s, found in read)
-    suits = looks(samples)
-    return Source(name=name, address=address, labels=labels, samples=samples, size=suits.size, channels=suits.channels)
+    labels, number = label_names([found for _, found, _ in read], names, name)
+    suits = suited((sample.name, found) for sample, _, found in read)
+    return Source(
+        name=name,
+        address=address,
+        labels=labels,
+        samples=tuple(replace(sample, label=number[found]) for sample, found, _ in read),
+        size=suits.size,
+        channels=suits.channels,
+        wide=suits.wide,
+        notes=suits.notes,
+    )
 
 
 class Columns(NamedTuple):
@@ -101,8 +110,8 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
 
 def _samples(
     path: Path, table: Any, picture: str, label: str, split: Split | None, group_by: str | None
-) -> Iterator[tuple[Sample, str]]:
-    """(a sample without its label, its label as it stands) of every row."""
+) -> Iterator[tuple[Sample, str, Header | None]]:
+    """(a sample without its label, its label as it stands, its header) of every row."""
     names = table.schema_arrow.names
     said = column(names, "split")
     others = [label, *([said] if said else []), *([group_by] if group_by in names else [])]
@@ -122,6 +131,7 @@ def _samples(
                     group_name(values[group_by][row]) if group_by in names else None,
                 ),
                 label_name(values[label][row], f"row {row} of {path}"),
+                header_of(content),
             )
 
 

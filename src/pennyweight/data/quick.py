@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from pennyweight.core.errors import SourceError
-from pennyweight.data.looks import holding_more
 from pennyweight.data.pictures import Pictures
 from pennyweight.data.source import Sample, Source, Unreadable
 
@@ -16,8 +15,8 @@ MOST_UNREADABLE = 0.5
 
 
 def remarks(source: Source) -> tuple[str, ...]:
-    """What a person should know before training, in a line each: wrong labels, and pictures that are not read."""
-    return (*_two_labels(source), *_more(source))
+    """Return what a person should know before training, in a line each: pictures under two labels."""
+    return tuple(_two_labels(source))
 
 
 def _two_labels(source: Source) -> Iterator[str]:
@@ -32,11 +31,6 @@ def _two_labels(source: Source) -> Iterator[str]:
             f"pictures under two labels: {len(several)}, such as {first.name} = {other.name}; `pennyweight doctor` "
             "lists them"
         )
-
-
-def _more(source: Source) -> Iterator[str]:
-    if not source.streamed and (found := holding_more(source.samples)) is not None:
-        yield f"of an animation, and of a file of several pages, the first is taken, as of {found.name}"
 
 
 def require_enough(source: Source, unreadable: Sequence[Unreadable], *parts: Pictures) -> None:

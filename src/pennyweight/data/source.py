@@ -77,6 +77,8 @@ class Source:
     size: int
     """The side in pixels that suits these pictures as network input."""
     channels: int = 3
+    wide: int = 0
+    """How many of the pictures have 16 bits."""
     mirrors: bool = True
     """Whether a picture seen in a mirror is still of its class; of digits and text it is not."""
     notes: tuple[str, ...] = ()

@@ -10,9 +10,23 @@ from torch import Tensor, nn
 
 from pennyweight.core.errors import InputError
 from pennyweight.core.preprocess import Preprocess
+from pennyweight.core.wide import WHITE, Levels
 from pennyweight.train.batches import Teacher
 
 __all__ = ["make_teacher"]
+
+
+def _between(ours: Levels, theirs: Levels) -> tuple[list[float], list[float]]:
+    """(gain, offset) from pixels in 0..1 that stand for one range of 16-bit values to those of another, per channel."""
+    if not ours or ours == theirs:
+        return [1.0], [0.0]
+    bands = max(len(ours), len(theirs))
+    mine, other = (pairs * bands if len(pairs) < 2 else pairs for pairs in (ours, theirs or ((0, WHITE),)))
+    rows = [
+        ((white - black) / (top - bottom), (black - bottom) / (top - bottom))
+        for (black, white), (bottom, top) in zip(mine, other, strict=True)
+    ]
+    return [gain for gain, _ in rows], [offset for _, offset in rows]
 
 
 def make_teacher(
@@ -20,7 +34,8 @@ def make_teacher(
 ) -> Teacher:
     """From the student's input to the teacher's logits for the student's classes. (B, C, H, W) -> (B, len(order))
 
-    The student's normalisation is taken back and the teacher's applied; another size is interpolated. `order` says
+    The student's normalisation is taken back and the teacher's applied, as is its range of 16-bit values; another size
+    is interpolated. `order` says
     which of the teacher's outputs each class is. Raises InputError for another number of channels.
     """
     if theirs.channels != ours.channels:
@@ -31,8 +46,9 @@ def make_teacher(
     def values(numbers: Sequence[float]) -> Tensor:
         return torch.tensor(numbers, dtype=torch.float32, device=device).view(1, -1, 1, 1)
 
-    scale = values(ours.std) / values(theirs.std)
-    shift = (values(ours.mean) - values(theirs.mean)) / values(theirs.std)
+    gain, offset = (values(numbers) for numbers in _between(ours.levels, theirs.levels))
+    scale = values(ours.std) * gain / values(theirs.std)
+    shift = (values(ours.mean) * gain + offset - values(theirs.mean)) / values(theirs.std)
 
     @torch.no_grad()
     def teacher(x: Tensor) -> Tensor:

@@ -45,6 +45,6 @@ def doctor(
             for finding in found.of(kind)[:SHOWN]:
                 for name in finding.pictures[:ALIKE]:
                     if name in samples and name not in pictures:
-                        pictures[name] = thumbnail(samples[name], SIDE)
+                        pictures[name] = thumbnail(samples[name], SIDE, found.levels)
         write_text(Path(html), contact_sheet(found.to_dict(), pictures, shown=SHOWN))
     return found

@@ -139,6 +139,7 @@ def fit(
         opened,
         model,
         pictures=len(splits.train),
+        used=data.used_levels(opened, splits.train),
         recipe=recipe,
         input_size=input_size,
         stem=stem,

@@ -98,6 +98,7 @@ def make_plan(
     model: str,
     *,
     pictures: int,
+    used: data.Used | None = None,
     recipe: Recipe | Mapping[str, Any] | str | None,
     input_size: int | None,
     stem: zoo.Stem | None,
@@ -113,7 +114,7 @@ def make_plan(
     `minutes` on `ranks` if that is said, by the quickest way to step. Of that way, `speed` "fixed" keeps all that the
     recipe says, else what its given fields say.
 
-    Raises InputError for what cannot be used.
+    `used` is the range of 16-bit pictures. Raises InputError for what cannot be used.
     """
     if not 0 <= seed < 2**63:
         raise InputError(f"seed must be at least 0 and below 2^63, not {seed}")
@@ -131,7 +132,7 @@ def make_plan(
     ways = [(layout, precision) for precision in precisions]
     name, checkpoint, why = _network(source, model, pictures, input_size, weights, minutes, ways, ranks)
     usual = zoo.form(name)
-    preprocess = _preprocess(source, input_size, checkpoint)
+    preprocess, range_note = _preprocess(source, input_size, checkpoint, used)
     told = {} if checkpoint is None else zoo.fields_of(checkpoint, name)
     if checkpoint is not None:
         why += _unsaid(checkpoint, source)
@@ -168,7 +169,7 @@ def make_plan(
         seed=seed,
         checkpoint=checkpoint,
         said=said,
-        why=(*why, *reasons),
+        why=(*why, *reasons, *range_note),
     )
 
 
@@ -236,18 +237,25 @@ def _network(
     return name, checkpoint, (f"network {name}: what {checkpoint.name} is for",)
 
 
-def _preprocess(source: data.Source, size: int | None, checkpoint: zoo.Checkpoint | None) -> Preprocess:
-    """As the weights ask; else what suits the source. `size` changes the pixels a side alone."""
+def _preprocess(
+    source: data.Source, size: int | None, checkpoint: zoo.Checkpoint | None, used: data.Used | None
+) -> tuple[Preprocess, tuple[str, ...]]:
+    """As the weights ask; else what suits the source, and a line on 16 bits. `size` changes the pixels a side alone."""
     asked = None if checkpoint is None else checkpoint.preprocess
     if size is None:
         size = source.size if asked is None else asked.size
     if size < 1:
         raise InputError(f"the input needs at least 1 pixel a side, not {size}; {source.size} suits {source.name}")
     usual = Preprocess.for_input(size, channels=source.channels, decoding="draft")
+    levels, note = ((), "") if used is None else used
     if asked is None:
-        return usual
+        return replace(usual, levels=levels), (note,) * bool(note)
+    if used is not None and asked.levels and len(asked.levels) in (1, source.channels):
+        shown = ", ".join(f"{black:,} to {white:,}" for black, white in asked.levels)
+        levels, note = asked.levels, f"16-bit pictures are read by the levels of the weights, {shown}"
     means = [
         values if asked.channels == source.channels else (fmean(values),) * source.channels
         for values in (asked.mean, asked.std)
     ]
-    return replace(asked.at(size), channels=source.channels, mean=means[0], std=means[1])
+    preprocess = replace(asked.at(size), channels=source.channels, mean=means[0], std=means[1], levels=levels)
+    return preprocess, (note,) * bool(note)

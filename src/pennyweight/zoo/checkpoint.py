@@ -8,6 +8,7 @@ config          fields of its Config that are not the network's usual, a JSON ob
 activation, padding, bn_eps     such fields too, each by itself, as other libraries' files need them
 input           pixels a side; resize, interpolation, decoding, channels where they are not usual
 mean, std       for pixels in 0..1: one number, or one for each channel, joined by commas
+levels          black and white of 16-bit pictures, a JSON list of pairs: one, or one for each channel
 labels          the class names, a JSON list; or imagenet-1k
 data            name, fingerprint and group_by of what they were trained on, a JSON object
 """
@@ -102,6 +103,7 @@ def metadata(
         "channels": str(preprocess.channels),
         "mean": ",".join(map(str, preprocess.mean)),
         "std": ",".join(map(str, preprocess.std)),
+        **({"levels": json.dumps(preprocess.levels)} if preprocess.levels else {}),
         "labels": json.dumps(list(labels), ensure_ascii=False),
         "data": json.dumps(dict(data), ensure_ascii=False),
     }
@@ -139,6 +141,7 @@ def _preprocess(said: Mapping[str, str], usual_size: int) -> Preprocess | None:
         decoding=cast("Decoding", said.get("decoding", usual.decoding)),
         mean=values("mean", usual.mean),
         std=values("std", usual.std),
+        levels=json.loads(said.get("levels", "[]")),
     )
 
 

@@ -1,0 +1,127 @@
+"""Which of the 65,536 levels of 16-bit pictures are used: what `Preprocess` spreads over its 256."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pennyweight.core.errors import ImageError
+from pennyweight.core.images import header, wide_values
+from pennyweight.core.machine import cores
+from pennyweight.core.wide import WHITE, Levels
+from pennyweight.data.index import Streamed
+from pennyweight.data.source import Sample, Source
+
+__all__ = ["Used", "used_levels"]
+
+LOOKED_AT = 500
+"""16-bit pictures that are read, at most."""
+PIXELS = 1 << 16
+"""Of one picture, about so many are counted; its darkest and brightest are always known."""
+TAIL = 0.0005
+"""Share of the counted pixels that lies below black, and above white, before the range is widened."""
+WHOLE = (WHITE + 1) // 2
+"""Pictures that use as many levels keep the upper byte: it has 128 levels for them."""
+TURN = 16
+
+
+class Used(NamedTuple):
+    """The range that pictures use, and a line that says so; no pairs where it is about the whole range."""
+
+    levels: Levels
+    note: str
+
+
+def used_levels(source: Source, samples: Sequence[Sample]) -> Used | None:
+    """Find the range of the 16-bit pictures among `samples`; None where there are none.
+
+    Black and white each leave 0.05% of the pixels outside. Then each moves out to the extreme value, but by no more
+    than the distance of the two: dim details and small bright spots stay, and a defective pixel does not darken all.
+    Colors share one range. Of pictures with many bands each band has a range. Up to 500 pictures are read, chosen by
+    their contents.
+    """
+    if not source.wide:
+        return None
+    counted = _Counts(1 if source.channels in (1, 3, 4) else source.channels)
+    with ThreadPoolExecutor(max_workers=cores()) as pool:
+        pictures = islice(_wide_pictures(source, samples), LOOKED_AT)
+        while turn := list(islice(pictures, TURN)):
+            for values in pool.map(_values, turn):
+                if values is not None:
+                    counted.add(values)
+    if not counted.pictures:
+        return None
+    pairs = counted.pairs()
+    seen = f"{counted.pictures:,} 16-bit training picture{'s' * (counted.pictures > 1)}"
+    if all(white - black >= WHOLE for black, white in pairs):
+        return Used((), f"{seen} use the whole range: the upper 8 bits are kept")
+    low, high = min(black for black, _ in pairs), max(white for _, white in pairs)
+    each = "" if len(pairs) == 1 else " (each band its own range)"
+    return Used(pairs, f"{seen} use the levels {low:,} to {high:,} of {WHITE + 1:,}{each}: these become 0 to 255")
+
+
+class _Counts:
+    """Pixels of each value, for each band, and the extreme values."""
+
+    def __init__(self, bands: int) -> None:
+        self.pictures = 0
+        self._counts = np.zeros((bands, WHITE + 1), np.uint32)
+        self._least = np.full(bands, WHITE)
+        self._most = np.zeros(bands, np.int64)
+
+    def add(self, values: NDArray[Any]) -> None:
+        """Count the values of a picture, (pixels, bands) uint16; those with another number of bands are passed over."""
+        if len(self._counts) == 1:
+            values = values.reshape(-1, 1)
+        if values.shape[1] != len(self._counts):
+            return
+        self.pictures += 1
+        some = values[:: max(1, len(values) // PIXELS)]
+        for band, counts in enumerate(self._counts):
+            counts += np.bincount(some[:, band], minlength=WHITE + 1).astype(np.uint32)
+        self._least = np.minimum(self._least, values.min(0))
+        self._most = np.maximum(self._most, values.max(0))
+
+    def pairs(self) -> Levels:
+        """(black, white) of each band; 0 and 65,535 for a band of a single value."""
+        return tuple(
+            self._pair(*row) for row in zip(self._counts, self._least.tolist(), self._most.tolist(), strict=True)
+        )
+
+    def _pair(self, counts: NDArray[np.uint32], least: int, most: int) -> tuple[int, int]:
+        below = np.cumsum(counts, dtype=np.float64) / counts.sum(dtype=np.float64)
+        low, high = (int(np.searchsorted(below, share)) for share in (TAIL, 1 - TAIL))
+        span = max(high - low, 1)
+        black, white = max(least, low - span), min(most, high + span)
+        return (black, white) if black < white else (0, WHITE)
+
+
+def _values(picture: Any) -> NDArray[Any] | None:
+    try:
+        return wide_values(picture)
+    except ImageError:
+        return None
+
+
+def _wide_pictures(source: Source, samples: Sequence[Sample]) -> Iterator[Any]:
+    """The 16-bit pictures among `samples` in an order that their contents decide; of shards in the order of these."""
+    ordered = sorted(samples, key=lambda sample: sample.digest)
+    if source.streamed:
+        streamed = [sample.picture for sample in ordered if isinstance(sample.picture, Streamed)]
+        index = streamed[0].index
+        chosen = [one.number for one in streamed if index.is_wide(one.number)][:LOOKED_AT]
+        yield from index.pictures(sorted(chosen))
+        return
+    for sample in ordered:
+        picture = sample.read()
+        try:
+            wide = header(picture).wide
+        except ImageError:
+            continue
+        if wide:
+            yield picture
