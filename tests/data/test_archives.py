@@ -49,7 +49,14 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "zip: up": (lambda p: zipped(p / "a.zip", ("../outside", b"bad")), "leads out"),
     "zip: up from within": (lambda p: zipped(p / "a.zip", ("a/../../outside", b"bad")), "leads out"),
     "zip: absolute": (lambda p: zipped(p / "a.zip", (f"{p}/outside", b"bad")), "absolute"),
-    "zip: backslashes": (lambda p: zipped(p / "a.zip", ("..\\outside", b"bad")), "otherwise"),
+    "zip: backslashes": (lambda p: zipped(p / "a.zip", ("..\\outside", b"bad")), "leads out"),
+    "zip: backslashes from the root": (lambda p: zipped(p / "a.zip", ("\\outside", b"bad")), "absolute"),
+    "zip: a drive with backslashes": (lambda p: zipped(p / "a.zip", ("C:\\outside", b"bad")), "otherwise"),
+    "zip: up from within with backslashes": (
+        lambda p: zipped(p / "a.zip", ("a\\..\\../outside", b"bad")),
+        "leads out",
+    ),
+    "tar: backslashes": (lambda p: taped(p / "a.tar", ("..\\outside", REG, b"")), "otherwise"),
     "zip: a drive": (lambda p: zipped(p / "a.zip", ("C:/outside", b"bad")), "otherwise"),
     "zip: a link": (lambda p: zipped(p / "a.zip", ("link", b"../outside"), mode=stat.S_IFLNK | 0o777), "a link"),
     "zip: a device": (lambda p: zipped(p / "a.zip", ("dev", b""), mode=stat.S_IFCHR | 0o777), "a device"),
@@ -164,7 +171,8 @@ def test_an_archive_of_class_folders_is_a_source(
     assert source.name == "packed"
     assert source.count_by_label() == {"cats": 4, "dogs": 5}
     assert source.fingerprint == data.open(root).fingerprint
-    assert source.notes == (f"refused of packed.{kind}: ../hostile.png: a path that leads out of its folder",)
+    reason = "1 × a path that leads out of its folder, such as ../hostile.png"
+    assert source.notes == (f"refused of packed.{kind}: {reason}",)
     assert data.open(source.address) == source
     assert len(list((cache / "archives").iterdir())) == 1  # the second time nothing was unpacked
 
@@ -228,3 +236,67 @@ def test_a_broken_off_unpacking_is_done_again(cache: Path, tmp_path: Path, monke
     monkeypatch.setenv("PENNYWEIGHT_CACHE", str(cache))
     assert sorted(path.name for path in unpacked(archive).folder.iterdir()) == ["a", "b"]
     assert len(list((cache / "archives").iterdir())) == 1
+
+
+def packed_with(root: Path, archive: Path, rename: Callable[[str], str | bytes], *, flags: int = 0) -> Path:
+    """A zip of the pictures under `root`, their names changed by `rename`."""
+    with zipfile.ZipFile(archive, "w") as packed:
+        for file in sorted(root.rglob("*.png")):
+            packed.writestr(zipfile.ZipInfo(str(rename(file.relative_to(root).as_posix()))), file.read_bytes())
+    if flags:
+        content = bytearray(archive.read_bytes())
+        for magic, place in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+            at = content.find(magic)
+            while at >= 0:
+                content[at + place] |= flags
+                at = content.find(magic, at + 4)
+        archive.write_bytes(content)
+    return archive
+
+
+def test_backslashes_in_a_zip_are_separators(cache: Path, draw_folder: Callable[..., Path]) -> None:
+    root = draw_folder({"cats": 4, "dogs": 5})
+    archive = packed_with(root, root.parent / "powershell.zip", lambda name: "photos\\" + name.replace("/", "\\"))
+    with zipfile.ZipFile(archive, "a") as packed:
+        packed.writestr(zipfile.ZipInfo("photos\\"), b"")
+    source = data.open(archive)
+    assert source.fingerprint == data.open(root).fingerprint
+    assert source.notes == ()
+
+
+def test_a_colon_in_a_name_is_a_name(cache: Path, draw_folder: Callable[..., Path]) -> None:
+    root = draw_folder({"cats": 4, "dogs": 5})
+    archive = packed_with(root, root.parent / "a.zip", lambda name: name.replace("dogs", "Tomato: x"))
+    assert data.open(archive).labels == ("Tomato: x", "cats")
+
+
+def test_a_zip_behind_a_password_names_the_users_file(cache: Path, draw_folder: Callable[..., Path]) -> None:
+    root = draw_folder({"cats": 4, "dogs": 5})
+    archive = packed_with(root, root.parent / "secret.zip", str, flags=1)
+    said = r"nothing of .*secret\.zip could be unpacked: 9 × a file behind a password is not unpacked, such as cats/"
+    with pytest.raises(SourceError, match=said) as caught:
+        data.open(archive)
+    assert str(cache) not in str(caught.value)
+
+
+def test_what_is_left_of_an_archive_is_named_by_the_users_file(cache: Path, draw_folder: Callable[..., Path]) -> None:
+    root = draw_folder({"cats": 4, "dogs": 5})
+    archive = packed_with(root, root.parent / "a.zip", lambda name: name.replace("dogs/", "../"))
+    with pytest.raises(SourceError, match=r"a\.zip.*; refused of a\.zip: 5 × a path that leads out") as caught:
+        data.open(archive)
+    assert str(cache) not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("encoding", "said"), [("utf-8", "UTF-8"), ("cp437", "cp437, the standard of zip")])
+def test_names_without_an_encoding(cache: Path, draw_folder: Callable[..., Path], encoding: str, said: str) -> None:
+    root = draw_folder({"cats": 4, "dogs": 5})
+    written = "café".encode(encoding)
+    archive = packed_with(root, root.parent / "a.zip", lambda name: name.replace("cats", "c" * len(written)))
+    archive.write_bytes(archive.read_bytes().replace(b"c" * len(written) + b"/", written + b"/"))
+    source = data.open(archive)
+    assert source.labels == ("café", "dogs")
+    assert source.notes == (
+        f"4 names do not say their encoding; they are read as {said}, such as café/picture-0000.png",
+    )
+    assert data.open(archive) == source

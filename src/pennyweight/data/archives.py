@@ -1,7 +1,8 @@
 """Archives of pictures, unpacked where they can do no harm: only plain files and folders, only under one new folder.
 
 Members with `..`, absolute or drive paths, links, devices and names that clash where case does not count are refused
-and named. What an archive says of its own sizes is not believed: bytes are counted as they are written.
+and counted by their reasons. A backslash in a zip separates folders, as Windows writes it. What an archive says of its
+own sizes is not believed: bytes are counted as they are written.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,16 +38,22 @@ MAX_MEMBERS = 5_000_000
 MAX_NAME = 1000
 CHUNK_BYTES = 1 << 20
 DONE = "unpacked.json"
+FORMAT = 2
+"""Of what is kept; another is unpacked anew."""
+CLASH = "a name that clashes with another one, whatever their case"
+UTF8, STANDARD = "utf-8", "cp437"
+UTF8_FLAG = 0x800
 ZIP_MAGICS = (b"PK\3\4", b"PK\5\6", b"PK\7\x08")
 BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError)
 
 
 @dataclass(frozen=True)
 class Unpacked:
-    """The folder with an archive's files, and the members that were refused, each with the reason."""
+    """The folder with an archive's files, and lines on the members that were refused and on the encoding of names."""
 
     folder: Path
     refused: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,7 @@ def unpacked(archive: Path) -> Unpacked:
     """The archive's files in the cache, unpacked once for each content. Raises SourceError, also for a full disk."""
     with archive.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    home = cache_folder("archives") / digest[:32]
+    home = cache_folder("archives") / f"{digest[:32]}-{FORMAT}"
     try:
         _unpack_once(archive, home)
     except OSError as error:
@@ -70,7 +78,8 @@ def unpacked(archive: Path) -> Unpacked:
             f"cannot unpack {archive} into {home.parent}: {error.strerror or error}; make room there, or name another "
             "folder by $PENNYWEIGHT_CACHE"
         ) from error
-    return Unpacked(home / "files", tuple(read_json(home / DONE)["refused"]))
+    said = read_json(home / DONE)
+    return Unpacked(home / "files", tuple(said["refused"]), tuple(said["notes"]))
 
 
 def _unpack_once(archive: Path, home: Path) -> None:
@@ -80,7 +89,7 @@ def _unpack_once(archive: Path, home: Path) -> None:
         with tempfile.TemporaryDirectory(dir=home.parent, prefix=".unpacking-") as temporary:
             made = Path(temporary, "made")
             refused = unpack(archive, made / "files")
-            write_json(made / DONE, {"archive": archive.name, "refused": list(refused)})
+            write_json(made / DONE, {"archive": archive.name, "refused": refused, "notes": notes_on_names(archive)})
             try:
                 made.rename(home)
             except OSError:
@@ -89,7 +98,7 @@ def _unpack_once(archive: Path, home: Path) -> None:
 
 
 def unpack(archive: Path, target: Path) -> tuple[str, ...]:
-    """Write the plain files of `archive` under the new folder `target`; returns what was refused, with reasons.
+    """Write the plain files of `archive` under the new folder `target`; return a line for each reason of a refusal.
 
     Raises SourceError for what is no archive, is damaged, or unpacks to more than its size lets expect; then nothing
     is left of it.
@@ -97,7 +106,8 @@ def unpack(archive: Path, target: Path) -> tuple[str, ...]:
     target.mkdir(parents=True)
     size = archive.stat().st_size
     budget = min(MAX_BYTES, max(SPARE_BYTES, size * MAX_RATIO))
-    refused: list[str] = []
+    refused: Counter[str] = Counter()
+    examples: dict[str, str] = {}
     taken: dict[str, str] = {}
     folders: dict[str, str] = {}
     try:
@@ -108,7 +118,8 @@ def unpack(archive: Path, target: Path) -> tuple[str, ...]:
                 continue
             reason = _refusal(member, taken, folders)
             if reason:
-                refused.append(f"{_shown(member.name)}: {reason}")
+                refused[reason] += 1
+                examples.setdefault(reason, _shown(member.name))
             elif member.content is not None:
                 budget -= _write(member, target, budget, archive)
     except BROKEN as error:
@@ -119,26 +130,65 @@ def unpack(archive: Path, target: Path) -> tuple[str, ...]:
     except BaseException:
         shutil.rmtree(target)
         raise
-    return tuple(refused)
+    return tuple(f"{count:,} × {reason}, such as {examples[reason]}" for reason, count in refused.most_common())
 
 
 def _members(archive: Path) -> Iterator[Member]:
     """The members in their order; `content` of the files is open until the next is asked for."""
-    with archive.open("rb") as file:
-        packed_as_zip = file.read(4) in ZIP_MAGICS  # not zipfile's test, which is glad of a zip at the end of a tar
-    if packed_as_zip:
+    if _is_zip(archive):
         with zipfile.ZipFile(archive) as packed:
+            encoding = _encoding(packed)
             for info in packed.infolist():
-                kind = _zip_kind(info)
+                name = _zip_name(info, encoding)
+                kind = _zip_kind(info, name)
                 if kind == "file":
                     with packed.open(info) as content:
-                        yield Member(info.orig_filename, kind, content)
+                        yield Member(name, kind, content)
                 else:
-                    yield Member(info.orig_filename, kind, None)
+                    yield Member(name, kind, None)
     else:
         with tarfile.open(archive, "r:*") as tape:
             for entry in tape:
                 yield Member(entry.name, _tar_kind(entry), tape.extractfile(entry) if entry.isreg() else None)
+
+
+def notes_on_names(archive: Path) -> tuple[str, ...]:
+    """Say which encoding was assumed for the names of a zip that does not say it."""
+    if not _is_zip(archive):
+        return ()
+    with zipfile.ZipFile(archive) as packed:
+        unsaid = [info for info in packed.infolist() if _says_no_encoding(info)]
+        if not unsaid:
+            return ()
+        encoding = _encoding(packed)
+        named = {UTF8: "UTF-8", STANDARD: "cp437, the standard of zip"}[encoding]
+        example = _shown(_zip_name(unsaid[0], encoding))
+    return (f"{len(unsaid):,} names do not say their encoding; they are read as {named}, such as {example}",)
+
+
+def _is_zip(archive: Path) -> bool:
+    with archive.open("rb") as file:
+        return file.read(4) in ZIP_MAGICS  # not zipfile's test, which is glad of a zip at the end of a tar
+
+
+def _says_no_encoding(info: zipfile.ZipInfo) -> bool:
+    return not info.flag_bits & UTF8_FLAG and not info.orig_filename.isascii()
+
+
+def _encoding(packed: zipfile.ZipFile) -> str:
+    """The encoding of names that do not say it: UTF-8 where all of them are that, as of Macs and Linux."""
+    try:
+        for info in packed.infolist():
+            if _says_no_encoding(info):
+                info.orig_filename.encode(STANDARD).decode(UTF8)
+    except UnicodeError:
+        return STANDARD
+    return UTF8
+
+
+def _zip_name(info: zipfile.ZipInfo, encoding: str) -> str:
+    name = info.orig_filename.encode(STANDARD).decode(encoding) if _says_no_encoding(info) else info.orig_filename
+    return name.replace("\\", "/")
 
 
 def _litter(name: str) -> bool:
@@ -146,13 +196,13 @@ def _litter(name: str) -> bool:
     return name.split("/")[0] == "__MACOSX" or name.rpartition("/")[2] == ".DS_Store"
 
 
-def _zip_kind(info: zipfile.ZipInfo) -> str:
+def _zip_kind(info: zipfile.ZipInfo, name: str) -> str:
     if info.flag_bits & 1:
-        return "an encrypted file"
+        return "a file behind a password"
     # Zips made on Unix keep the file type in the upper half.
     kind = info.external_attr >> 28
     special = {0o12: "a link", 0o2: "a device", 0o6: "a device", 0o1: "a pipe", 0o14: "a socket"}
-    return special.get(kind) or ("folder" if info.is_dir() else "file")
+    return special.get(kind) or ("folder" if name.endswith("/") else "file")
 
 
 def _tar_kind(entry: tarfile.TarInfo) -> str:
@@ -176,7 +226,8 @@ def _refusal(member: Member, taken: dict[str, str], folders: dict[str, str]) -> 
         return None if member.kind == "folder" else "it has no name"
     if name.startswith("/"):
         return "an absolute path"
-    if "\\" in name or ":" in parts[0] or any(ord(letter) < 32 for letter in name):
+    colon = ":" in name if os.name == "nt" else parts[0][1:2] == ":"
+    if "\\" in name or colon or any(ord(letter) < 32 for letter in name):
         return "a name that some systems read otherwise"
     if any(part in ("..", ".", "") for part in parts):
         return "a path that leads out of its folder" if ".." in parts else "a path with empty parts"
@@ -186,14 +237,14 @@ def _refusal(member: Member, taken: dict[str, str], folders: dict[str, str]) -> 
     for end in range(1, len(parts)):
         above = "/".join(parts[:end])
         if above.lower() in taken or folders.setdefault(above.lower(), above) != above:
-            return f"it clashes with {_shown(taken.get(above.lower()) or folders[above.lower()])}"
+            return CLASH
     if member.kind == "folder":
         clash = taken.get(low) or (folders.setdefault(low, path) if folders.get(low, path) != path else None)
         folders.setdefault(low, path)
     else:
         clash = taken.get(low) or folders.get(low)
         taken.setdefault(low, path)
-    return f"it clashes with {_shown(clash)}" if clash else None
+    return CLASH if clash else None
 
 
 def _write(member: Member, target: Path, budget: int, archive: Path) -> int:

@@ -10,9 +10,9 @@ from pathlib import Path
 from pennyweight.core.errors import InputError, SourceError, nearest, received
 from pennyweight.core.files import as_text
 from pennyweight.data import archives, manifest, parquet
-from pennyweight.data.arrays import npz
 from pennyweight.data.folder import folder
 from pennyweight.data.index import Index
+from pennyweight.data.npz import npz
 from pennyweight.data.sets import SETS, named_set
 from pennyweight.data.shards import is_address, is_shard, of_files, open_shards
 from pennyweight.data.source import Source
@@ -76,10 +76,7 @@ def _path(path: Path, *, name: str, address: str, group_by: str | None, inside: 
     if lower.endswith(".tar") and is_shard(path):
         return replace(Index.of(of_files([str(path.resolve())], address=address)).source(), name=name)
     if lower.endswith(archives.SUFFIXES):
-        made = archives.unpacked(path)
-        opened = _path(_innermost(made.folder), name=name, address=address, group_by=group_by, inside=True)
-        notes = tuple(f"refused of {path.name}: {line}" for line in made.refused)
-        return replace(opened, name=name, notes=(*notes, *opened.notes))
+        return _archive(path, name=name, address=address, group_by=group_by)
     if lower.endswith(".npz"):
         return npz(path, name=name, address=address)
     if lower.endswith(".parquet") and parquet.has_pictures(path):
@@ -90,6 +87,19 @@ def _path(path: Path, *, name: str, address: str, group_by: str | None, inside: 
     raise SourceError(
         f"{path} is a file; a source is a folder with a folder for each class, a file ending in {kinds}, or a named set"
     )
+
+
+def _archive(path: Path, *, name: str, address: str, group_by: str | None) -> Source:
+    """What an archive holds, unpacked into the cache. Errors name the archive, and all that was refused of it."""
+    made = archives.unpacked(path)
+    refused = tuple(f"refused of {path.name}: {line}" for line in made.refused)
+    if refused and not any(made.folder.iterdir()):
+        raise SourceError(f"nothing of {path} could be unpacked: {'; '.join(made.refused)}")
+    try:
+        opened = _path(_innermost(made.folder), name=name, address=address, group_by=group_by, inside=True)
+    except SourceError as error:
+        raise SourceError("; ".join((str(error).replace(str(made.folder), str(path)), *refused))) from error
+    return replace(opened, name=name, notes=(*made.notes, *refused, *opened.notes))
 
 
 def _folder(path: Path, name: str, address: str, group_by: str | None, inside: bool) -> Source:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, get_args, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pennyweight.core.errors import SourceError
 from pennyweight.core.files import as_text
-from pennyweight.core.images import Pixels
 
 __all__ = ["SPLITS", "Sample", "Source", "Split", "Stored", "Unreadable"]
 
@@ -36,8 +38,8 @@ class Unreadable(NamedTuple):
 class Sample:
     """A picture and its class."""
 
-    picture: Path | Pixels | Stored
-    """A file, a file within another, or (H, W) or (H, W, C) uint8."""
+    picture: Path | NDArray[np.uint8] | NDArray[np.uint16] | Stored
+    """A file, a file within another, or (H, W) or (H, W, C) uint8 or uint16."""
     label: int
     """Index into the source's labels."""
     digest: str
@@ -49,7 +51,7 @@ class Sample:
     group: str | None = None
     """Samples of one group stay in one split: pictures of one patient, place or film."""
 
-    def read(self) -> Path | Pixels | bytes:
+    def read(self) -> Path | NDArray[np.uint8] | NDArray[np.uint16] | bytes:
         """The picture as `Preprocess` takes it."""
         return self.picture.read() if isinstance(self.picture, Stored) else self.picture
 
