@@ -16,7 +16,7 @@ from pennyweight.core.heap import keeping_memory
 from pennyweight.core.images import Pixels
 from pennyweight.core.machine import cores
 from pennyweight.core.preprocess import Preprocess
-from pennyweight.data.ahead import ahead
+from pennyweight.core.ahead import ahead
 from pennyweight.data.alone import alone
 from pennyweight.data.augment import Augment
 from pennyweight.data.balance import Balance, balanced_count, balanced_order

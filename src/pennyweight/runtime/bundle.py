@@ -27,6 +27,7 @@ class OnnxEngine:
     def __init__(self, path: Path, *, threads: int | None = None) -> None:
         import onnxruntime  # 0.1 s: only those who open a bundle pay
 
+        self._path = path
         if not path.exists():
             raise BundleError(f"no bundle at {path}: there is no such file")
         options = onnxruntime.SessionOptions()
@@ -39,6 +40,11 @@ class OnnxEngine:
             reason = (str(error).strip().splitlines() or [""])[0]
             raise BundleError(f"cannot open {path}: not a whole ONNX file ({reason}); export it again") from error
         self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
+
+    @cached_property
+    def shared(self) -> OnnxEngine:
+        """The same network for several threads at once, each of which computes alone: no thread waits for another."""
+        return OnnxEngine(self._path, threads=1)
 
     def __call__(self, pixels: Pixels) -> Outputs:
         """(B, H, W, C) uint8 -> probabilities and logits (B, classes)."""

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
-from itertools import islice
+from functools import partial
+from itertools import chain, count
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from threading import Lock
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pennyweight.core.errors import InputError, received
+from pennyweight.core.ahead import ahead
+from pennyweight.core.errors import ImageError, InputError, received
 from pennyweight.core.files import as_text
 from pennyweight.core.images import Picture, Pixels
+from pennyweight.core.machine import cores
 from pennyweight.core.preprocess import Preprocess
 
-__all__ = ["Classifier", "Engine", "Outputs", "Prediction"]
+__all__ = ["Classifier", "Engine", "Failure", "Given", "Outputs", "Prediction", "SharedEngine"]
+
+BATCH_BYTES = 16 * 224 * 224 * 3
+"""Pixels of one batch: larger ones are no quicker on a processor, and take more memory."""
+MOST = 64
+"""Pictures of one batch, however small."""
+HELD_BYTES = 32 << 20
+"""Bytes of files and arrays in memory with which a batch is full, however few pictures they are."""
 
 
 class Outputs(NamedTuple):
@@ -31,6 +42,14 @@ class Engine(Protocol):
     """Executes a network on pixels as `Preprocess` gives them: (B, H, W, C) uint8 -> Outputs."""
 
     def __call__(self, pixels: Pixels) -> Outputs: ...
+
+
+@runtime_checkable
+class SharedEngine(Protocol):
+    """An engine that several threads may call at once, through what `shared` gives: each call computes alone."""
+
+    @property
+    def shared(self) -> Engine: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +68,25 @@ class Prediction:
         return asdict(self)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A picture without an answer, and the reason in one line."""
+
+    source: str
+    error: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON keeps them."""
+        return asdict(self)
+
+
+class Given(NamedTuple):
+    """A picture with the name that its answer will have."""
+
+    source: str
+    picture: Picture
+
+
 @dataclass(frozen=True)
 class Classifier:
     """An engine with the labels and the preprocessing that belong to it."""
@@ -57,32 +95,134 @@ class Classifier:
     labels: tuple[str, ...]
     preprocess: Preprocess
 
-    def predict(self, images: Picture | Iterable[Picture], top: int = 5, *, batch: int = 32) -> list[Prediction]:
+    def predict(
+        self, images: Picture | Iterable[Picture], top: int = 5, *, batch: int | None = None
+    ) -> list[Prediction]:
         """Classify pictures: paths, bytes of files, uint8 arrays or Pillow images, one or many.
 
-        Raises ImageError that names the first picture that cannot be read, InputError for a `top` or `batch` below 1.
+        The same as `stream`, in a list. Raises ImageError that names the first picture that cannot be read, InputError
+        for a `top` or `batch` below 1.
         """
-        if top < 1:
-            raise InputError(f"top must be at least 1, not {top}")
-        if batch < 1:
-            raise InputError(f"batch must be at least 1, not {batch}")
+        predictions = []
+        for answer in self.stream(images, top, batch=batch):
+            if isinstance(answer, Failure):
+                raise ImageError(answer.error)
+            predictions.append(answer)
+        return predictions
+
+    def stream(
+        self, images: Picture | Iterable[Picture], top: int = 5, *, batch: int | None = None
+    ) -> Iterator[Prediction | Failure]:
+        """Classify any number of pictures in bounded memory: an answer for each, in order, as they come.
+
+        `images` is what `predict` takes, and may be endless. Pictures are decoded in threads and answered `batch` at a
+        time, by default as many as suit the input's size. A picture that cannot be read is a Failure with its reason.
+        Raises InputError for a `top` or `batch` below 1, and for what is no picture.
+        """
         if isinstance(images, (str, Path, bytes, np.ndarray, Image.Image)):
             images = [images]
         elif not isinstance(images, Iterable) or hasattr(images, "read"):
             raise InputError(f"pictures are paths, bytes, arrays or Pillow images, not {received(images)}")
-        pictures = iter(images)
-        predictions: list[Prediction] = []
-        while group := list(islice(pictures, batch)):
-            probabilities = self.engine(np.stack([self.preprocess(picture) for picture in group])).probabilities
-            names = self._names(group, start=len(predictions))
-            predictions += [self._prediction(name, row, top) for name, row in zip(names, probabilities, strict=True)]
-        return predictions
+        return self.answers(map(_named, images, count()), top, batch=batch)
 
-    def _names(self, group: Sequence[Picture], start: int) -> Iterator[str]:
-        for number, picture in enumerate(group, start):
-            yield as_text(picture) if isinstance(picture, (str, Path)) else f"picture {number}"
+    def answers(
+        self, given: Iterable[Given | Failure], top: int = 5, *, batch: int | None = None
+    ) -> Iterator[Prediction | Failure]:
+        """Classify pictures under the names that they are given; a Failure among them keeps its place."""
+        if top < 1:
+            raise InputError(f"top must be at least 1, not {top}")
+        if batch is not None and batch < 1:
+            raise InputError(f"batch must be at least 1, not {batch}")
+        size = batch or max(1, min(MOST, BATCH_BYTES // int(np.prod(self.preprocess.shape))))
+        return self._answers(_groups(map(self._task, given), size), top)
 
-    def _prediction(self, source: str, probabilities: NDArray[np.float32], top: int) -> Prediction:
+    def _answers(self, groups: Iterator[list[Task | Failure]], top: int) -> Iterator[Prediction | Failure]:
+        first = next(groups, None)
+        if first is None:
+            return
+        second = next(groups, None)
+        if second is None:  # few pictures: the engine has all threads for its one call
+            yield from self._answered(first, top, self.engine)
+            return
+        engine = self.engine.shared if isinstance(self.engine, SharedEngine) else _one_at_a_time(self.engine)
+        makes = (partial(self._answered, group, top, engine) for group in chain((first, second), groups))
+        for answers, _ in ahead(makes, cores() + 1, threads=cores()):
+            yield from answers
+
+    def _task(self, given: Given | Failure) -> Task | Failure:
+        """Prepare the decoding of a picture in another thread, whatever its owner does to it meanwhile."""
+        if isinstance(given, Failure):
+            return given
+        source, picture = given
+        decode = partial(self.preprocess, name=source)
+        if isinstance(picture, Image.Image):  # may share its file with the next one, or be the next one
+            try:
+                pixels = decode(picture)
+            except ImageError as error:
+                return Failure(source=source, error=str(error))
+            return Task(source, lambda: pixels, pixels.nbytes)
+        if isinstance(picture, np.ndarray):
+            picture = picture.copy()
+            return Task(source, partial(decode, picture), picture.nbytes)
+        return Task(source, partial(decode, picture), len(picture) if isinstance(picture, bytes) else 0)
+
+    def _answered(self, group: list[Task | Failure], top: int, engine: Engine) -> list[Prediction | Failure]:
+        """Decode a group of pictures, and answer them in one call of the engine."""
+        answers: list[Prediction | Failure | str] = []
+        pixels = []
+        for task in group:
+            if isinstance(task, Failure):
+                answers.append(task)
+                continue
+            try:
+                pixels.append(task.decode())
+            except ImageError as error:
+                answers.append(Failure(source=task.source, error=str(error)))
+            else:
+                answers.append(task.source)
+        rows = iter(engine(np.stack(pixels)).probabilities if pixels else ())
+        return [self._answer(each, next(rows), top) if isinstance(each, str) else each for each in answers]
+
+    def _answer(self, source: str, probabilities: NDArray[np.float32], top: int) -> Prediction | Failure:
+        if not np.isfinite(probabilities).all():
+            return Failure(source=source, error=f"no answer for {source}: the network gives NaN in place of numbers")
         best = np.argsort(-probabilities, kind="stable")[:top]
         ranked = tuple((self.labels[number], float(probabilities[number])) for number in best)
         return Prediction(source=source, label=ranked[0][0], probability=ranked[0][1], top=ranked)
+
+
+class Task(NamedTuple):
+    """A picture that is still to be decoded, and the bytes that it holds until then."""
+
+    source: str
+    decode: Callable[[], Pixels]
+    held_bytes: int
+
+
+def _named(picture: Picture, number: int) -> Given:
+    return Given(as_text(picture) if isinstance(picture, (str, Path)) else f"picture {number}", picture)
+
+
+def _groups(tasks: Iterable[Task | Failure], size: int) -> Iterator[list[Task | Failure]]:
+    """Split into lists of `size`, of fewer where their pictures are large."""
+    group: list[Task | Failure] = []
+    held = 0
+    for task in tasks:
+        group.append(task)
+        held += 0 if isinstance(task, Failure) else task.held_bytes
+        if len(group) == size or held > HELD_BYTES:
+            yield group
+            group, held = [], 0
+    if group:
+        yield group
+
+
+def _one_at_a_time(engine: Engine) -> Engine:
+    """Give several threads an engine that uses all threads itself: while one of them computes, the others decode."""
+    lock = Lock()
+
+    def answer(pixels: Pixels) -> Outputs:
+        with lock:
+            return engine(pixels)
+
+    return answer
