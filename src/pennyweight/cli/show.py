@@ -16,10 +16,10 @@ from pennyweight.report.tables import Column, table
 
 if TYPE_CHECKING:
     from pennyweight.core.run import Run
-    from pennyweight.runtime import Bundle, Prediction
+    from pennyweight.runtime import Bundle
     from pennyweight.scoring import Evaluation
 
-__all__ = ["as_json", "bundle", "evaluation", "failure", "networks", "note", "predictions", "run", "seeds"]
+__all__ = ["as_json", "bundle", "evaluation", "failure", "networks", "note", "run", "seeds"]
 
 
 def as_json(value: Mapping[str, Any]) -> None:
@@ -128,13 +128,3 @@ def bundle(made: Bundle) -> None:
         f"proved on {proof['pictures']} pictures ({proof['of']}): "
         f"{proof['same_top1']} same answers, probabilities within {proof['largest_probability_difference']:.1e}"
     )
-
-
-def predictions(made: Iterable[Prediction]) -> None:
-    """A line for each picture: its best label, then what else it may be."""
-    columns = (Column("picture"), Column("label"), Column("probability", share), Column("then"))
-    rows = [
-        (p.source, p.label, p.probability, ", ".join(f"{label} {share(value)}" for label, value in p.top[1:]))
-        for p in made
-    ]
-    Console().print(table(None, columns, rows))

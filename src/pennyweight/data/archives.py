@@ -26,7 +26,7 @@ from pennyweight.core.errors import SourceError
 from pennyweight.core.files import read_json, write_json
 from pennyweight.core.text import printable
 
-__all__ = ["MAX_RATIO", "SPARE_BYTES", "SUFFIXES", "Unpacked", "unpack", "unpacked"]
+__all__ = ["BROKEN", "MAX_RATIO", "SPARE_BYTES", "SUFFIXES", "Member", "Unpacked", "members", "unpack", "unpacked"]
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 MAX_BYTES = 200 << 30
@@ -131,6 +131,20 @@ def unpack(archive: Path, target: Path) -> tuple[str, ...]:
         shutil.rmtree(target)
         raise
     return tuple(f"{count:,} × {reason}, such as {examples[reason]}" for reason, count in refused.most_common())
+
+
+def members(archive: Path) -> Iterator[Member]:
+    """Yield the members of an archive, to be read one by one without unpacking. Raises SourceError where it is damaged.
+
+    What a member's `content` raises when it is read is one of BROKEN, or OSError.
+    """
+    try:
+        for count, member in enumerate(_members(archive), 1):
+            if count > MAX_MEMBERS:
+                raise SourceError(f"{archive} has more than {MAX_MEMBERS:,} members; it is taken for a bomb")
+            yield member
+    except BROKEN as error:
+        raise SourceError(f"cannot read {archive}: {(str(error).splitlines() or ['damaged'])[0]}") from error
 
 
 def _members(archive: Path) -> Iterator[Member]:

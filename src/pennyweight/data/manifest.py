@@ -14,7 +14,7 @@ from pennyweight.data.columns import COLUMNS, column, group_name, label_name, la
 from pennyweight.data.contents import Listed, read_samples, require_classes
 from pennyweight.data.source import Source
 
-__all__ = ["SUFFIXES", "manifest"]
+__all__ = ["SUFFIXES", "manifest", "pictures_of"]
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
 DELIMITERS = ",;\t|"
@@ -70,6 +70,29 @@ def manifest(path: Path, *, name: str, address: str, group_by: str | None = None
         notes=suits.notes,
         unreadable=unreadable,
     )
+
+
+def pictures_of(path: Path) -> Iterator[Path | bytes | None]:
+    """Yield the picture of each row of a table: a path or, of a Parquet file, its bytes; None for an empty cell.
+
+    Labels are not asked for. Raises SourceError for a table without such a column.
+    """
+    if path.suffix.lower() == ".parquet":
+        pictures = parquet.contents(path)
+        if pictures is not None:
+            yield from pictures
+            return
+    files = ""
+    for number, row in enumerate(parquet.rows(path) if path.suffix.lower() == ".parquet" else _rows(path)):
+        if not number:
+            files = column(row, "path") or ""
+            if not files:
+                known = ", ".join(COLUMNS["path"])
+                raise SourceError(
+                    f"{path} has the columns {', '.join(map(str, row))}; its pictures need one of {known}"
+                )
+        text = str(row.get(files) or "").strip()
+        yield _file(path.parent, text) if text and "\0" not in text else None
 
 
 def _file(folder: Path, text: str) -> Path:

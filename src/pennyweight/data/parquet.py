@@ -21,9 +21,11 @@ from pennyweight.data.columns import COLUMNS, column, group_name, label_name, la
 from pennyweight.data.looks import header_of, suited
 from pennyweight.data.source import Sample, Source, Split
 
-__all__ = ["columns_of", "content_of", "has_pictures", "parquet", "rows"]
+__all__ = ["columns_of", "content_of", "contents", "has_pictures", "parquet", "rows"]
 
 KEPT_GROUPS = 8
+FEW_ROWS = 32
+"""Pictures that are read at once where each is looked at once, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,20 @@ def content_of(value: Any) -> bytes:
     """A picture file out of its cell: bytes, or a struct with `bytes`."""
     value = value.get("bytes") if isinstance(value, dict) else value
     return bytes(value or b"")
+
+
+def contents(path: Path) -> Iterator[bytes | None] | None:
+    """Return the picture files of a Parquet file, row by row, None for an empty one; None for a table without any."""
+    table = _file(path)
+    picture = _picture_column(table)
+    return None if picture is None else _contents(path, table, picture)
+
+
+def _contents(path: Path, table: Any, picture: str) -> Iterator[bytes | None]:
+    with _reading(path):
+        for batch in table.iter_batches(batch_size=FEW_ROWS, columns=[picture]):
+            for value in batch.column(0):
+                yield content_of(value.as_py()) or None
 
 
 def rows(path: Path) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,167 @@
+"""Where the answers of `predict` go, as they come: a table, lines of JSON, one JSON object, comma-separated values."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Protocol
+
+from rich.cells import cell_len
+from rich.console import Console
+
+from pennyweight.core.files import atomic
+from pennyweight.core.text import printable
+from pennyweight.report.formats import MISSING, share
+from pennyweight.report.tables import Column, table
+from pennyweight.runtime import Failure, Prediction
+
+__all__ = ["Sink", "as_csv", "as_json", "as_json_lines", "as_table"]
+
+PAGE = 20
+"""Rows that are laid out together; their widths are those of all that follow."""
+COLUMNS = (Column("picture"), Column("label"), Column("probability", share), Column("then"))
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the start of a formula."""
+
+
+class Sink(Protocol):
+    """Takes one answer after another."""
+
+    def __call__(self, answer: Prediction | Failure) -> None: ...
+
+
+@contextmanager
+def as_table() -> Iterator[Sink]:
+    """Print a line for each picture: its best label, then what else it may be; or why it has no answer."""
+    page: list[tuple[str, str | None, float | None, str]] = []
+    widths: list[int] = []
+
+    def lay_out() -> None:
+        if page:
+            Console().print(table(None, COLUMNS, page))
+            shown = [(row[0], row[1] or MISSING, share(row[2])) for row in page]
+            widths[:] = [
+                max(cell_len(text) for text in (column.title, *texts))
+                for column, texts in zip(COLUMNS, zip(*shown, strict=True), strict=False)
+            ]
+            page.clear()
+
+    def write(answer: Prediction | Failure) -> None:
+        row = _cells(answer)
+        if not widths:
+            page.append(row)
+            if len(page) == PAGE:
+                lay_out()
+            return
+        source, label, probability = (printable(text) for text in (row[0], row[1] or MISSING, share(row[2])))
+        columns = (
+            _padded(source, widths[0]),
+            _padded(label, widths[1]),
+            probability.rjust(widths[2]),
+            printable(row[3]),
+        )
+        print("  ".join(columns).rstrip())
+
+    yield write
+    if any(row[1] is not None for row in page):
+        lay_out()  # of failures alone there is no table: each is a line on standard error
+
+
+@contextmanager
+def as_json_lines() -> Iterator[Sink]:
+    """Print an object a line, each when its picture is answered: that of a prediction, or `source` and `error`."""
+
+    def write(answer: Prediction | Failure) -> None:
+        print(_json(answer), flush=True)
+
+    yield write
+
+
+@contextmanager
+def as_json() -> Iterator[Sink]:
+    """Print one object with the lists `predictions` and `failures`, at the end; until then they are on disk."""
+    with _spool() as predictions, _spool() as failures:
+
+        def write(answer: Prediction | Failure) -> None:
+            spool = failures if isinstance(answer, Failure) else predictions
+            spool.write(f"{', ' if spool.tell() else ''}{_json(answer)}")
+
+        yield write
+        for text, spool in (('{"predictions": [', predictions), ('], "failures": [', failures)):
+            sys.stdout.write(text)
+            spool.seek(0)
+            shutil.copyfileobj(spool, sys.stdout)
+        print("]}")
+
+
+@contextmanager
+def as_csv(path: str, top: int) -> Iterator[Sink]:
+    """Write a row for each picture to the file `path`, which is there at the end and whole, or to "-" as they come.
+
+    The columns are source, label, probability, label_2, probability_2, … up to `top`, and error.
+    """
+    if path == "-":
+        yield _csv(sys.stdout, top)
+        sys.stdout.flush()
+        return
+    with (
+        atomic(Path(path)) as temporary,
+        temporary.open("w", encoding="utf-8", errors="replace", newline="") as file,
+    ):
+        yield _csv(file, top)
+
+
+def _csv(file: IO[str], top: int) -> Sink:
+    rows = csv.writer(file, lineterminator="\n")
+    more = [f"{name}_{rank}" for rank in range(2, top + 1) for name in ("label", "probability")]
+    rows.writerow(["source", "label", "probability", *more, "error"])
+    terminal = file.isatty()
+
+    def write(answer: Prediction | Failure) -> None:
+        if isinstance(answer, Failure):
+            ranked: list[str | float] = [""] * (2 * top)
+            error = answer.error
+        else:
+            ranked = [value for label, probability in answer.top for value in (_no_formula(label), probability)]
+            error = ""
+        source = f"./{answer.source}" if answer.source.startswith(FORMULA) else answer.source
+        row = [source, *ranked, _no_formula(error)]
+        rows.writerow([printable(cell) if terminal and isinstance(cell, str) else cell for cell in row])
+
+    return write
+
+
+def _no_formula(text: str) -> str:
+    """Put a quotation mark before what a spreadsheet would compute; a number stays as it is."""
+    if not text.startswith(FORMULA):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}"
+    return text
+
+
+def _cells(answer: Prediction | Failure) -> tuple[str, str | None, float | None, str]:
+    if isinstance(answer, Failure):
+        return answer.source, None, None, answer.error
+    others = ", ".join(f"{label} {share(value)}" for label, value in answer.top[1:])
+    return answer.source, answer.label, answer.probability, others
+
+
+def _padded(text: str, width: int) -> str:
+    return text + " " * (width - cell_len(text))
+
+
+def _json(answer: Prediction | Failure) -> str:
+    return json.dumps(answer.to_dict(), allow_nan=False)  # in ASCII, which every encoding of a pipe can take
+
+
+def _spool() -> tempfile.SpooledTemporaryFile[str]:
+    return tempfile.SpooledTemporaryFile(1 << 20, "w+", encoding="ascii")

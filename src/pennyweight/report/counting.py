@@ -1,0 +1,97 @@
+"""Progress of work whose end may be unknown: a live bar on a terminal, plain lines anywhere else."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from pennyweight.core.text import printable
+from pennyweight.report.formats import duration, number
+from pennyweight.report.progress import QUIET_SECONDS
+
+__all__ = ["CountProgress"]
+
+
+class CountProgress:
+    """Shows how many things are done, how quickly, and how long the rest takes; a context manager.
+
+    `total` is called once, in a thread beside the work, and only where a bar is shown: it returns how many there are,
+    or None. Where nothing is live, a line comes every 30 seconds. `clock` gives seconds.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        total: Callable[[], int | None],
+        console: Console | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.done = 0
+        self._name, self._total, self._clock = name, total, clock
+        self._console = console if console is not None else Console(stderr=True)
+        self._bar = _bar(self._console) if self._console.is_interactive else None
+        self._task = None if self._bar is None else self._bar.add_task(name, total=None, detail="")
+        self._started = self._spoke = clock()
+
+    def __enter__(self) -> Self:
+        self._started = self._spoke = self._clock()
+        if self._bar is not None:
+            self._bar.start()
+            threading.Thread(target=self._count, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def advance(self) -> None:
+        """One more is done."""
+        self.done += 1
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=self.done, detail=self._detail())
+        elif self._clock() - self._spoke >= QUIET_SECONDS:
+            self._spoke = self._clock()
+            self._console.print(printable(f"{self._name}  {self._detail()}"), highlight=False, markup=False)
+
+    @property
+    def seconds(self) -> float:
+        """Return how long it has taken until now."""
+        return self._clock() - self._started
+
+    def _detail(self) -> str:
+        rate = f"  {self.done / self.seconds:,.0f}/s" if self.seconds > 0 else ""
+        return f"{number(self.done)}{rate}" + ("" if self._bar is not None else f"  {duration(self.seconds)}")
+
+    def _count(self) -> None:
+        try:
+            total = self._total()
+        except Exception:  # whoever does the work meets it too, and tells it
+            total = None
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, total=total)
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        TextColumn("{task.fields[detail]}", markup=False),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        expand=True,
+        transient=True,
+        refresh_per_second=5,
+        # Standard output that goes to a file must arrive there, not be drawn above the bar.
+        redirect_stdout=sys.stdout.isatty(),
+    )
