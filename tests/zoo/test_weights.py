@@ -147,15 +147,6 @@ def test_other_channels_fit_the_stem_and_say_so(tmp_path: Path, channels: int) -
         torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("wrap", [lambda s: s, lambda s: {"state_dict": s}, lambda s: {"model": s, "epoch": 3}])
-def test_state_dicts_of_pth_files(tmp_path: Path, wrap: object) -> None:
-    model = zoo.create(NAME, num_classes=5).eval()
-    torch.save(wrap({f"module.{k}": v for k, v in model.state_dict().items()}), tmp_path / "w.pth")
-    again = load_weights(zoo.create(NAME, num_classes=5), tmp_path / "w.pth").eval()
-    x = torch.randn(1, 3, 32, 32)
-    assert torch.equal(model(x), again(x))
-
-
 class Canary:
     """Unpickled by a loader that runs code, it leaves a folder behind."""
 

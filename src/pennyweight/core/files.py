@@ -25,6 +25,7 @@ __all__ = [
     "require_new",
     "sha256",
     "special_kind",
+    "split_part",
     "sync_folder",
     "write_json",
     "write_lines",
@@ -93,6 +94,17 @@ def sha256(path: Path) -> str:
     """Of what a file holds, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def split_part(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
+    """Split FILE#PART where FILE exists: the path, and what of it is meant. A file with # in its name counts first."""
+    whole, text = Path(path), os.fspath(path)
+    if whole.exists():
+        return whole, None
+    for place in (place for place, sign in reversed(list(enumerate(text))) if sign == "#"):
+        if Path(text[:place]).is_file():
+            return Path(text[:place]), text[place + 1 :]
+    return whole, None
 
 
 def is_left_over(path: Path) -> bool:

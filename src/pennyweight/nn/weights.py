@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from pennyweight.core.errors import InputError
 from pennyweight.core.files import atomic
 
-__all__ = ["read_metadata", "read_weights", "save_weights", "take_weights"]
+__all__ = ["check_values", "read_metadata", "read_weights", "save_weights", "storage_fault", "take_weights"]
 
 
 def save_weights(path: Path, model: nn.Module, metadata: Mapping[str, str]) -> None:
@@ -61,5 +62,54 @@ def take_weights(model: nn.Module, state: Mapping[str, Tensor], *, name: str) ->
             f"{name} holds another network's weights, or those of an earlier form of this one, which is to be trained "
             f"anew: {len(odd)} of {len({*own, *state})} keys differ, first '{odd[0]}'"
         )
+    check_values(state, own, name=name)
     own.update(state)  # the model's own dictionary knows which version of the module it is
     model.load_state_dict(own)
+
+
+def storage_fault(tensor: Tensor) -> str:
+    """Return what keeps a tensor from being plain numbers in memory, or nothing."""
+    if tensor.is_quantized:
+        return f"is quantized ({tensor.dtype}): dequantize the network before its weights are saved"
+    if tensor.layout != torch.strided or tensor.is_nested:
+        return "is sparse or nested: save it dense (tensor.to_dense())"
+    if tensor.is_meta:
+        return "has a shape and no values (it is on the meta device)"
+    return ""
+
+
+def check_values(
+    state: Mapping[str, Tensor], own: Mapping[str, Tensor], *, name: str, names: Mapping[str, str] | None = None
+) -> None:
+    """Raise InputError for values that no network can answer with, before any of them is used.
+
+    These are tensors that are no plain numbers, complex numbers, integers and truth values in place of weights, and NaN
+    or infinity, also after conversion to the type of the network's `own` tensor. `names` are those in the file called
+    `name`, by those in `own`.
+    """
+    faults = {key: fault for key in state if (fault := _value_fault(state[key], own[key]))}
+    if not faults:
+        return
+    key, fault = next(iter(faults.items()))
+    more = f" (the first of {len(faults)} such tensors)" if len(faults) > 1 else ""
+    raise InputError(f"{name} cannot be used: '{(names or {}).get(key, key)}' {fault}{more}")
+
+
+def _value_fault(tensor: Tensor, own: Tensor) -> str:
+    if fault := storage_fault(tensor):
+        return fault
+    if tensor.is_complex():
+        return f"holds complex numbers ({tensor.dtype}), and the network's are real"
+    if own.is_floating_point() and not tensor.is_floating_point():
+        kind = str(tensor.dtype).removeprefix("torch.")
+        return f"holds {kind} in place of floating-point weights: of quantized weights, the scale is missing"
+    if not tensor.is_floating_point():
+        return ""
+    converted = tensor.to(own.dtype) if own.is_floating_point() else tensor
+    if bool(torch.isfinite(converted).all()):
+        return ""
+    if converted.isnan().any():
+        return "holds NaN: that training had diverged; take an earlier checkpoint"
+    if bool(torch.isfinite(tensor).all()):
+        return f"holds numbers beyond the range of {own.dtype}"
+    return "holds infinite numbers: that training had diverged; take an earlier checkpoint"

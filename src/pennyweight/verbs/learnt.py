@@ -11,7 +11,7 @@ import numpy as np
 
 from pennyweight import data
 from pennyweight.core.errors import SourceError
-from pennyweight.core.files import atomic
+from pennyweight.core.files import atomic, split_part
 
 __all__ = ["seen_by", "without_learnt", "write_learnt"]
 
@@ -21,7 +21,7 @@ def seen_by(*named: str | os.PathLike[str] | None) -> list[Path]:
 
     A run is its folder, or the weights in it.
     """
-    paths = [Path(what) for what in named if what is not None]
+    paths = [split_part(what)[0] for what in named if what is not None]
     folders = [path if path.is_dir() else path.parent for path in paths if path.exists()]
     return [folder / "seen.npy" for folder in folders if (folder / "seen.npy").exists()]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pennyweight.core.errors import PennyweightError, RunError
-from pennyweight.core.files import is_left_over, sha256
+from pennyweight.core.files import is_left_over, sha256, split_part
 from pennyweight.core.machine import versions
 from pennyweight.core.run import Run, latest_run_folder, new_run_folder
 from pennyweight.train import Ranks, Recipe
@@ -88,7 +88,7 @@ def place_several(out: str | os.PathLike[str] | None, name: str, *, resume: bool
 
 def digests(**named: str | os.PathLike[str] | None) -> dict[str, str]:
     """SHA-256 of what is named: of a file, or of a run's weights. What a published name stands for does not change."""
-    paths = {name: Path(what) for name, what in named.items() if what is not None}
+    paths = {name: split_part(what)[0] for name, what in named.items() if what is not None}
     files = {name: path / "weights.safetensors" if path.is_dir() else path for name, path in paths.items()}
     return {name: sha256(file) for name, file in files.items() if file.is_file()}
 

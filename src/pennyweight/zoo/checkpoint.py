@@ -27,16 +27,19 @@ import torch
 from torch import Tensor
 
 from pennyweight.core.errors import InputError, nearest
+from pennyweight.core.files import split_part
 from pennyweight.core.labels import imagenet
 from pennyweight.core.preprocess import Decoding, Interpolation, Preprocess
 from pennyweight.nn.weights import read_metadata, read_weights
 from pennyweight.zoo.layouts import Layout
 
-__all__ = ["SUFFIXES", "Checkpoint", "check_state", "metadata", "open_file", "read_pickle"]
+__all__ = ["SUFFIXES", "Checkpoint", "flatten", "metadata", "open_file", "read_pickle"]
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 STYLE = ("activation", "padding", "bn_eps")
 IMAGENET = "imagenet-1k"
+DEEPEST = 100
+"""Dots in a name; files of weights have about ten."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +48,9 @@ class Checkpoint:
 
     name: str
     state: Mapping[str, Tensor]
+    """All tensors of the file by dotted name; `choose` finds a network's among them."""
+    part: str | None = None
+    """Place of the set that was asked for: `state_dict` of FILE#state_dict."""
     layout: Layout = "auto"
     network: str | None = None
     stem: str | None = None
@@ -57,17 +63,20 @@ class Checkpoint:
 
 
 def open_file(path: Path, *, usual_size: int = 224) -> Checkpoint:
-    """A safetensors file with what its metadata says, or a .pth file. Raises InputError that names the file.
+    """Open a safetensors file with what its metadata says, or a .pth file; `FILE#state_dict` means one set in it.
 
-    `usual_size` stands for an `input` that is not said where other parts of the preprocessing are.
+    `usual_size` stands for an `input` that is not said where other parts of the preprocessing are. Raises InputError
+    that names the file.
     """
+    path, part = split_part(path)
     if path.suffix != ".safetensors":
-        return Checkpoint(name=path.name, state=read_pickle(path))
+        return Checkpoint(name=path.name, state=read_pickle(path), part=part)
     said = read_metadata(path)
     try:
         return Checkpoint(
             name=path.name,
             state=read_weights(path),
+            part=part,
             layout=_layout(said),
             network=said.get("network"),
             stem=said.get("stem"),
@@ -157,7 +166,7 @@ def _labels(said: Mapping[str, str]) -> tuple[str, ...] | None:
 
 
 def read_pickle(path: Path) -> Mapping[str, Tensor]:
-    """A .pth file's state dict, read by torch's restricted unpickler, which runs nothing."""
+    """Read all tensors of a .pth file by dotted name, with torch's restricted unpickler, which runs nothing."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch remarks on the pickle's protocol
@@ -174,16 +183,31 @@ def read_pickle(path: Path) -> Mapping[str, Tensor]:
         raise InputError(
             f"{path} is damaged, or no file of weights ({type(error).__name__}); nothing in it was run"
         ) from error
-    for key in ("state_dict", "model", "model_state_dict"):
-        if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
-            loaded = loaded[key]
-    check_state(loaded, str(path))
-    return {key.removeprefix("module."): value for key, value in loaded.items()}
+    return flatten(loaded, str(path))
 
 
-def check_state(state: Any, name: str) -> None:
-    """Raise InputError unless `state` is a state dict: names and their tensors."""
-    if not isinstance(state, Mapping) or not all(
-        isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()
-    ):
-        raise InputError(f"{name} holds no state dict, names with tensors, but another {type(state).__name__}")
+def flatten(loaded: Any, name: str) -> dict[str, Tensor]:
+    """Return all tensors with names of their own in what a file held, however nested, by dotted name.
+
+    What belongs to an optimizer is left out. Raises InputError where there is none.
+    """
+    state: dict[str, Tensor] = {}
+    seen: set[int] = set()
+
+    def visit(tree: Mapping[Any, Any], prefix: str) -> None:
+        if id(tree) in seen or prefix.count(".") > DEEPEST:  # a pickle may hold itself
+            return
+        seen.add(id(tree))
+        for key, value in tree.items():
+            if not isinstance(key, str):
+                continue
+            if isinstance(value, Tensor):
+                state[prefix + key] = value
+            elif isinstance(value, Mapping) and not key.lower().startswith("optim"):
+                visit(value, f"{prefix}{key}.")
+
+    if isinstance(loaded, Mapping):
+        visit(loaded, "")
+    if not state:
+        raise InputError(f"{name} holds no state dict, names with tensors, but another {type(loaded).__name__}")
+    return state

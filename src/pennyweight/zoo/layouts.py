@@ -7,14 +7,11 @@ the whole trunk, all from 0; `{n+1}` and the like are counted from there, `{n+st
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from itertools import accumulate
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from pennyweight.core.errors import InputError, nearest
 from pennyweight.nn import Network
 from pennyweight.zoo.efficientnet import EfficientNet
 from pennyweight.zoo.mobilenet_v1 import MobileNetV1
@@ -25,7 +22,7 @@ from pennyweight.zoo.shufflenet_v2 import ShuffleNetV2
 from pennyweight.zoo.vgg import VGG
 from pennyweight.zoo.vit import ViT
 
-__all__ = ["LAYOUTS", "Layout", "Rule", "translate"]
+__all__ = ["LAYOUTS", "PENNYWEIGHT", "Layout", "Rule", "Rules", "whole"]
 
 Layout = Literal["auto", "pennyweight", "torchvision", "timm"]
 
@@ -202,86 +199,3 @@ LAYOUTS: Mapping[type[Network], Mapping[str, Rules]] = {
     VGG: {"torchvision": VGG_TORCHVISION, "timm": VGG_TIMM},
     ViT: {"torchvision": VIT_TORCHVISION, "timm": VIT_TIMM},
 }
-
-
-def translate(
-    network: Network, state: Mapping[str, Tensor], layout: Layout = "auto", *, name: str = "the state dict"
-) -> dict[str, Tensor]:
-    """`state`, named as `layout` names it, under our keys; "auto" is the layout that fits best. A new dictionary.
-
-    Norms' counts of batches may be missing and are then the network's own. Tensors have as many dimensions as ours, but
-    sizes are not compared: other classes and channels can still be fitted. Raises InputError for a layout that the
-    network does not have, and for another network's weights: how many keys differ, and the first.
-    """
-    known = {"pennyweight": PENNYWEIGHT, **LAYOUTS.get(type(network), {})}
-    if layout != "auto" and layout not in known:
-        hint = f"; there are auto, {', '.join(known)}"
-        if layout not in get_args(Layout):
-            hint = nearest(layout, known, otherwise=hint)
-        raise InputError(f"{name}: {type(network).__name__} has no layout '{layout}'{hint}")
-    tried = [_match(network, state, known[one], one) for one in (known if layout == "auto" else [layout])]
-    best = min(tried, key=lambda match: len(match.missing) + len(match.odd))
-    if best.missing or best.odd:
-        missing, odd = len(best.missing), len(best.odd)
-        first = f"first missing '{best.missing[0]}'" if missing else f"first odd '{best.odd[0]}'"
-        raise InputError(
-            f"{name} holds another network's weights, or those of an earlier form of this one: in the layout of "
-            f"{best.layout}, {missing} of {len(network.state_dict())} keys are missing and {odd} of {len(state)} are "
-            f"odd, {first}"
-        )
-    return best.found
-
-
-class _Match(NamedTuple):
-    """What a layout finds: tensors by our keys, their keys that are missing, those that are odd."""
-
-    layout: str
-    found: dict[str, Tensor]
-    missing: list[str]
-    odd: list[str]
-
-
-def _match(network: Network, state: Mapping[str, Tensor], rules: Rules, layout: str) -> _Match:
-    found: dict[str, Tensor] = {}
-    missing: list[str] = []
-    used: set[str] = set()
-    starts = list(accumulate((len(list(stage.children())) for stage in network.trunk), initial=0))
-    counts = {"stages+1": len(network.trunk) + 1, "blocks+1": starts[-1] + 1}
-    for key, own in network.state_dict().items():
-        places = counts | _places(key, starts, stem=network.stem)
-        theirs, part = _theirs(key, rules, places, state)
-        used.add(theirs)
-        if theirs in state:
-            tensor = part(state[theirs])
-            if tensor.ndim == own.ndim:
-                found[key] = tensor
-                continue
-        elif key.endswith(".num_batches_tracked"):
-            found[key] = own
-            continue
-        missing.append(theirs)
-    return _Match(layout, found, missing, [key for key in state if key not in used])
-
-
-def _places(key: str, starts: list[int], *, stem: nn.Module) -> dict[str, int]:
-    """Where in the trunk a key is, as rules may say it."""
-    place = re.match(r"trunk\.(\d+)\.(\d+)\.", key)
-    if place is None:
-        return {}
-    s, b = int(place[1]), int(place[2])
-    n = starts[s] + b
-    stem_layers = len(list(stem.children()))
-    return {"s": s, "s+1": s + 1, "s+2": s + 2, "b": b, "n": n, "n+1": n + 1, "n+stem": n + stem_layers}
-
-
-def _theirs(
-    key: str, rules: Rules, places: Mapping[str, int], state: Mapping[str, Tensor]
-) -> tuple[str, Callable[[Tensor], Tensor]]:
-    """Their key for one of ours, and which part of the tensor is meant; our own key where they have none."""
-    for rule in rules:
-        start = re.match(re.escape(rule.ours).replace(r"\*", r"\d+"), key)
-        if start is not None:
-            rest = key[start.end() :]
-            names = [form.format_map(places) + rest for form in (rule.theirs, rule.older) if form is not None]
-            return next((name for name in names if name in state), names[0]), rule.part
-    return key, whole

@@ -13,6 +13,7 @@ from torch import nn
 
 from pennyweight.core.download import cache_folder, fetch
 from pennyweight.core.errors import InputError
+from pennyweight.core.files import split_part
 from pennyweight.core.labels import imagenet
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run import Run
@@ -74,13 +75,13 @@ def make_for(checkpoint: Checkpoint, name: str, *, config: Mapping[str, Any], **
 
 def open_checkpoint(weights: Weights, network: str) -> Checkpoint:
     """A file of weights, a run's best, or those published for `network` under a tag ("imagenet": the best)."""
-    path = Path(weights)
+    path = split_part(weights)[0]
     usual_size = form(network).input_shape[1]
     # A folder that happens to be called like a tag is none of ours.
     if path.is_dir() and ((path / "run.json").exists() or str(weights) not in (BEST, *tags(network))):
         return open_file(Run(path).weights_path, usual_size=usual_size)
     if path.is_file():
-        return open_file(path, usual_size=usual_size)
+        return open_file(Path(weights), usual_size=usual_size)
     if path.suffix in SUFFIXES or len(path.parts) > 1:
         raise InputError(f"no weights at {weights}: there is no such file")
     if (other := foreign(network)) is not None:

@@ -16,9 +16,11 @@ from pennyweight.core.run import Run
 from pennyweight.core.settings import override
 from pennyweight.nn import Network
 from pennyweight.nn.ends import ends
-from pennyweight.zoo.checkpoint import Checkpoint, check_state, open_file
-from pennyweight.zoo.layouts import Layout, translate
+from pennyweight.nn.weights import check_values
+from pennyweight.zoo.checkpoint import Checkpoint, flatten, open_file
+from pennyweight.zoo.layouts import Layout
 from pennyweight.zoo.positions import fit_positions
+from pennyweight.zoo.weight_sets import Chosen, choose
 
 FREE = ("dropout", "drop_path", "size")
 """Settings that a network may have otherwise than its weights: they matter in training alone, or weights are fitted."""
@@ -35,16 +37,17 @@ def load_weights(
 ) -> nn.Module:
     """Put weights into a network, in place, and return it.
 
-    They come as a safetensors or .pth file, a run's folder, or a state dict. Our networks take our names and those of
-    torchvision and timm; any other module takes its own. Another number of classes leaves the last layer fresh; another
-    number of input channels fits the first (one channel: the sum; more: repeated and scaled); a ViT's positions are
-    interpolated for another input size. Each is said by a warning, AdaptedWeights. Raises InputError for another
-    network's weights (how many keys differ, and the first), for a file that could run code, and for one that wants
-    another Config; the model is then as it was.
+    They come as a safetensors or .pth file, one set of it (`FILE#state_dict`), a run's folder, or a state dict. Our
+    networks take our names and those of torchvision and timm; any other module takes its own. Wrappers are taken off,
+    and of weights and their moving average the average is taken. Another number of classes leaves the last layer fresh;
+    another number of input channels fits the first (one channel: the sum; more: repeated and scaled); a ViT's positions
+    are interpolated for another input size; other precisions are converted. Each is said by a warning, AdaptedWeights.
+    Raises InputError, and leaves the model as it was, for another network's weights (how many keys differ, and the
+    first), for numbers that no network can answer with (NaN, infinity, integers), for a file that could run code, and
+    for one that wants another Config.
     """
     if isinstance(path_or_state_dict, Mapping):
-        check_state(path_or_state_dict, "the state dict")
-        checkpoint = Checkpoint(name="the state dict", state=path_or_state_dict)
+        checkpoint = Checkpoint(name="the state dict", state=flatten(path_or_state_dict, "the state dict"))
     else:
         path = Path(path_or_state_dict)
         checkpoint = open_file(Run(path).weights_path if path.is_dir() else path)
@@ -87,9 +90,11 @@ def warn_of(adapted: tuple[str, ...]) -> None:
 
 def put_weights(model: nn.Module, checkpoint: Checkpoint) -> tuple[str, ...]:
     """Put a checkpoint's weights into `model`, in place, as `load_weights` does; what was fitted, a line each."""
-    own, state = model.state_dict(), _by_our_names(model, checkpoint)
+    own, chosen = model.state_dict(), _chosen(model, checkpoint)
+    state = chosen.match.found
+    check_values(state, own, name=checkpoint.name, names=chosen.match.names)
     stems, heads = ends(model)
-    adapted = []
+    adapted = [*chosen.notes, *_converted(state, own)]
     channels = own[f"{stems[0]}.weight"].shape[1]
     for stem in (f"{name}.weight" for name in stems):
         if state[stem].shape[1] != channels and state[stem].shape[2:] == own[stem].shape[2:]:
@@ -100,7 +105,7 @@ def put_weights(model: nn.Module, checkpoint: Checkpoint) -> tuple[str, ...]:
         if has is None or has.shape[0] != wants:
             why = "there is none" if has is None else f"{has.shape[0]} classes became {wants}"
             adapted.append(f"the head is new, because {why}")
-            state |= {key: own[key] for key in (f"{head}.weight", f"{head}.bias") if key in own}
+            state |= {key: own[key] for key in own if key.startswith(f"{head}.")}
     adapted += fit_positions(state, own)
     wrong = [key for key in own if state[key].shape != own[key].shape]
     if wrong:
@@ -118,7 +123,7 @@ def put_weights(model: nn.Module, checkpoint: Checkpoint) -> tuple[str, ...]:
 
 def shape_of(model: nn.Module, checkpoint: Checkpoint) -> tuple[int, int]:
     """(classes, input channels) that a checkpoint for `model`, which may be on the meta device, was trained with."""
-    state = _by_our_names(model, checkpoint)
+    state = _chosen(model, checkpoint).match.found
     stems, heads = ends(model)
     head = state.get(f"{heads[0]}.weight")
     if head is None:
@@ -126,23 +131,26 @@ def shape_of(model: nn.Module, checkpoint: Checkpoint) -> tuple[int, int]:
     return head.shape[0], state[f"{stems[0]}.weight"].shape[1]
 
 
-def _by_our_names(model: nn.Module, checkpoint: Checkpoint) -> dict[str, Tensor]:
-    """The tensors of a checkpoint under the names that `model` gives them."""
-    if isinstance(model, Network):
-        return translate(model, checkpoint.state, checkpoint.layout, name=checkpoint.name)
-    own = model.state_dict()
-    heads = [key for name in ends(model).heads for key in (f"{name}.weight", f"{name}.bias") if key in own]
-    if not any(key in checkpoint.state for key in heads):  # weights of a backbone
-        own = {key: value for key, value in own.items() if key not in heads}
-    missing = [key for key in own if key not in checkpoint.state and not key.endswith(".num_batches_tracked")]
-    odd = [key for key in checkpoint.state if key not in own]
-    if missing or odd:
-        first = f"first missing '{missing[0]}'" if missing else f"first odd '{odd[0]}'"
-        raise InputError(
-            f"{checkpoint.name} holds another network's weights: {len(missing)} of {len(own)} keys are missing and "
-            f"{len(odd)} of {len(checkpoint.state)} are odd, {first}"
-        )
-    return {**own, **checkpoint.state}
+def _chosen(model: nn.Module, checkpoint: Checkpoint) -> Chosen:
+    """Choose the tensors of `model` in a checkpoint. Raises InputError where there are none."""
+    chosen = choose(model, checkpoint)
+    if not chosen.match.fits:
+        where = f" under '{chosen.path}'" if chosen.path else ""
+        raise InputError(f"{checkpoint.name} holds{where} {chosen.match.misfit(chosen.received)}")
+    return chosen
+
+
+def _converted(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """Name the types of numbers that loading converts."""
+    kinds = {
+        (str(tensor.dtype), str(own[key].dtype))
+        for key, tensor in state.items()
+        if own[key].is_floating_point() and tensor.dtype != own[key].dtype
+    }
+    return tuple(
+        f"{was.removeprefix('torch.')} weights were converted to {now.removeprefix('torch.')}"
+        for was, now in sorted(kinds)
+    )
 
 
 def _other_channels(weight: Tensor, channels: int) -> Tensor:

@@ -1,0 +1,156 @@
+"""Match the tensors of other libraries with the parameters of a network, by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from itertools import accumulate
+from typing import NamedTuple, get_args
+
+from torch import Tensor, nn
+
+from pennyweight.core.errors import InputError, nearest
+from pennyweight.nn import Network
+from pennyweight.nn.ends import ends
+from pennyweight.zoo.layouts import LAYOUTS, PENNYWEIGHT, Layout, Rules, whole
+
+__all__ = ["Match", "match", "translate"]
+
+
+class Match(NamedTuple):
+    """Result of comparing a state dict with a network: which tensors were found, which names have no partner."""
+
+    layout: str | None
+    """The naming scheme; None where the names are the network's own and it knows no other."""
+    found: dict[str, Tensor]
+    """Tensors by the network's names; parameters that are missing have no entry."""
+    names: dict[str, str]
+    """The names that the found tensors have in the state dict, by the network's names."""
+    missing: list[str]
+    """Names that the state dict lacks."""
+    odd: list[str]
+    """Names in the state dict that the network has no use for."""
+    headless: list[str]
+    """Names of the last layer, where it is absent as a whole: these are the weights of a backbone."""
+    expected: int
+    """Tensors that the network has."""
+
+    @property
+    def fits(self) -> bool:
+        """Every tensor has its partner, but for the last layer of a backbone."""
+        return not self.missing and not self.odd
+
+    def misfit(self, received: int) -> str:
+        """Describe the names without partners, for an error message about a state dict of `received` tensors."""
+        missing = self.missing + self.headless
+        first = f"first missing '{missing[0]}'" if missing else f"first odd '{self.odd[0]}'"
+        form = f", or those of an earlier form of this one: in the layout of {self.layout}, " if self.layout else ": "
+        return (
+            f"another network's weights{form}{len(missing)} of {self.expected} keys are missing and {len(self.odd)} of "
+            f"{received} are odd, {first}"
+        )
+
+
+def match(model: nn.Module, state: Mapping[str, Tensor], layout: Layout = "auto", *, name: str) -> Match:
+    """Match `state`, named as `layout` names it, with `model`, which may be on the meta device.
+
+    "auto" chooses the layout with the fewest misfits. Our networks know the layouts of other libraries; any other
+    module knows its own names only. Counts of batches may be missing, and the last layer may be missing as a whole.
+    Sizes are not compared: another number of classes or channels can be fitted. Raises InputError for a layout that the
+    network does not have.
+    """
+    known: dict[str, tuple[Rules, str | None]] = {"pennyweight": (PENNYWEIGHT, None)}
+    if isinstance(model, Network):
+        known = {key: (rules, key) for key, rules in {"pennyweight": PENNYWEIGHT, **_layouts_of(model)}.items()}
+        if layout != "auto" and layout not in known:
+            hint = f"; there are auto, {', '.join(known)}"
+            if layout not in get_args(Layout):
+                hint = nearest(layout, known, otherwise=hint)
+            raise InputError(f"{name}: {type(model).__name__} has no layout '{layout}'{hint}")
+    tried = known.values() if layout not in known else [known[layout]]
+    matches = [_match(model, state, rules, said) for rules, said in tried]
+    return min(matches, key=lambda one: len(one.missing) + len(one.odd) + len(one.headless))
+
+
+def translate(
+    network: Network, state: Mapping[str, Tensor], layout: Layout = "auto", *, name: str = "the state dict"
+) -> dict[str, Tensor]:
+    """Return `state`, named as `layout` names it, under our keys; "auto" is the layout that fits best.
+
+    Counts of batches may be missing and are then the network's own. Tensors have as many dimensions as ours, but sizes
+    are not compared. Raises InputError for a layout that the network does not have, and for another network's weights:
+    how many keys differ, and the first.
+    """
+    best = match(network, state, layout, name=name)
+    if not best.fits or best.headless:
+        raise InputError(f"{name} holds {best.misfit(len(state))}")
+    return best.found
+
+
+def _layouts_of(network: Network) -> Mapping[str, Rules]:
+    return LAYOUTS.get(type(network), {})
+
+
+def _match(model: nn.Module, state: Mapping[str, Tensor], rules: Rules, layout: str | None) -> Match:
+    own, heads = model.state_dict(), tuple(f"{name}." for name in ends(model).heads)
+    found: dict[str, Tensor] = {}
+    names: dict[str, str] = {}
+    missing: list[str] = []
+    headless: list[str] = []
+    used: set[str] = set()
+    for key, theirs, part in _their_names(model, own, rules, state):
+        used.add(theirs)
+        if theirs in state:
+            tensor = part(state[theirs])
+            # A module of others may have shapes that its weights are fitted to in ways of its own.
+            if layout is None or tensor.ndim == own[key].ndim:
+                found[key], names[key] = tensor, theirs
+                continue
+        elif key.endswith(".num_batches_tracked"):
+            found[key], names[key] = own[key], theirs
+            continue
+        elif key.startswith(heads):
+            headless.append(theirs)
+            continue
+        missing.append(theirs)
+    if any(key.startswith(heads) for key in found):  # a head in part is no backbone
+        missing, headless = missing + headless, []
+    odd = [key for key in state if key not in used]
+    return Match(layout, found, names, missing, odd, headless, len(own))
+
+
+def _their_names(
+    model: nn.Module, own: Mapping[str, Tensor], rules: Rules, state: Mapping[str, Tensor]
+) -> Iterator[tuple[str, str, Callable[[Tensor], Tensor]]]:
+    """Yield each key of ours, its name in `state`, and which part of that tensor it is."""
+    if not isinstance(model, Network) or rules is PENNYWEIGHT:
+        yield from ((key, key, whole) for key in own)
+        return
+    starts = list(accumulate((len(list(stage.children())) for stage in model.trunk), initial=0))
+    counts = {"stages+1": len(model.trunk) + 1, "blocks+1": starts[-1] + 1}
+    for key in own:
+        yield key, *_theirs(key, rules, counts | _places(key, starts, stem=model.stem), state)
+
+
+def _places(key: str, starts: list[int], *, stem: nn.Module) -> dict[str, int]:
+    """Where in the trunk a key is, as rules may say it."""
+    place = re.match(r"trunk\.(\d+)\.(\d+)\.", key)
+    if place is None:
+        return {}
+    s, b = int(place[1]), int(place[2])
+    n = starts[s] + b
+    stem_layers = len(list(stem.children()))
+    return {"s": s, "s+1": s + 1, "s+2": s + 2, "b": b, "n": n, "n+1": n + 1, "n+stem": n + stem_layers}
+
+
+def _theirs(
+    key: str, rules: Rules, places: Mapping[str, int], state: Mapping[str, Tensor]
+) -> tuple[str, Callable[[Tensor], Tensor]]:
+    """Their key for one of ours, and which part of the tensor is meant; our own key where they have none."""
+    for rule in rules:
+        start = re.match(re.escape(rule.ours).replace(r"\*", r"\d+"), key)
+        if start is not None:
+            rest = key[start.end() :]
+            names = [form.format_map(places) + rest for form in (rule.theirs, rule.older) if form is not None]
+            return next((name for name in names if name in state), names[0]), rule.part
+    return key, whole

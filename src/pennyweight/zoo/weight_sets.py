@@ -1,0 +1,182 @@
+"""Find a network's weights among all tensors of a file: wrappers, several sets, and the moving average of one of them.
+
+A file is a tree of names: `state_dict_ema` → `module` → `stem.0.weight`. Here it is flat, with names joined by dots, so
+that a key of a dictionary and a prefix that a wrapper added (`_orig_mod.`, `module.`, `model.`) are the same thing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from pennyweight.core.errors import InputError, nearest
+from pennyweight.nn.ends import ends
+from pennyweight.nn.weights import storage_fault
+from pennyweight.zoo.checkpoint import Checkpoint
+from pennyweight.zoo.positions import KEYS as POSITIONS
+from pennyweight.zoo.translate import Match, match
+
+__all__ = ["Chosen", "choose", "fitting"]
+
+AVERAGES = {"ema", "swa", "avg", "average", "averaged", "averages", "averager", "shadow", "polyak"}
+"""Words in the name of a set that holds a moving average of weights."""
+COUNTER = "n_averaged"
+"""Tensor that torch's AveragedModel keeps beside `module.`."""
+SMALLEST_SHARE = 0.25
+"""Share of a file's tensors that a set of weights has at least; a prefix of fewer is a part of a network."""
+
+
+class Chosen(NamedTuple):
+    """The weights for a network, or the nearest to them that a file has."""
+
+    match: Match
+    path: str
+    """Dotted place in the file; empty where the weights are all that it holds."""
+    received: int
+    """Tensors there."""
+    notes: tuple[str, ...]
+    """Which of several sets was taken, from under which wrapper, and which tensors were left out."""
+
+
+class _Candidate(NamedTuple):
+    path: str
+    state: dict[str, Tensor]
+    match: Match
+    average: bool
+    """Its name says that it is a moving average."""
+    other_shapes: int
+    """Tensors that cannot be fitted to the network by another head, stem or grid of positions."""
+
+
+def choose(model: nn.Module, checkpoint: Checkpoint) -> Chosen:
+    """Choose the weights of `model`, which may be on the meta device, among the tensors of a file.
+
+    Of a set and its moving average, the average is taken: published accuracy is its. `checkpoint.part` names another.
+    A result that does not fit is the nearest one. Raises InputError for several sets that fit, none or several of them
+    an average; for a part that the file does not have; and for tensors that are no plain numbers in memory.
+    """
+    fits, nearest_one = fitting(model, checkpoint)
+    if not fits:
+        return Chosen(nearest_one.match, nearest_one.path, len(nearest_one.state), ())
+    averages = [one for one in fits if one.average]
+    plain = [one for one in fits if not one.average]
+    taken = _only(averages or plain, checkpoint)
+    notes = []
+    if taken.path and averages and plain:
+        others = " or ".join(f"{checkpoint.name}#{one.path}" for one in plain)
+        notes.append(f"took the moving average of the weights, '{taken.path}'; {others} takes the others")
+    elif taken.path:
+        notes.append(f"took the weights under '{taken.path}'")
+    found = taken.match
+    if found.missing:  # of an average of parameters alone
+        kept = _only(plain, checkpoint)
+        found = found._replace(found={**kept.match.found, **found.found}, missing=[])
+        notes.append(
+            f"took the {len(taken.match.missing)} statistics of norms from '{kept.path}': the average has none"
+        )
+    places = tuple(f"{one.path}." if one.path else "" for one in fits)
+    left_out = [key for key in checkpoint.state if not key.startswith(places) and _within(key, checkpoint.part)]
+    if left_out:
+        notes.append(f"left out {len(left_out)} other tensor{'s' * (len(left_out) > 1)}, first '{left_out[0]}'")
+    return Chosen(found, taken.path, len(taken.state), tuple(notes))
+
+
+def fitting(model: nn.Module, checkpoint: Checkpoint) -> tuple[list[_Candidate], _Candidate]:
+    """Return the sets that suit `model` best, equally well, and the nearest of those that do not suit."""
+    tried: list[_Candidate] = []
+    fault = ""
+    for path, state in _sets(checkpoint):
+        found = next((f"'{key}' {why}" for key, tensor in state.items() if (why := storage_fault(tensor))), "")
+        if found:
+            fault = fault or found
+            continue
+        result = match(model, state, checkpoint.layout, name=checkpoint.name)
+        tried.append(
+            _Candidate(path, state, result, _is_average(path, checkpoint.state), len(_other_shapes(model, result)))
+        )
+        if result.fits and not path:
+            break  # as the network has its names: no wrapper to look under
+    if not tried:
+        raise InputError(f"{checkpoint.name} cannot be used: {fault}")
+    fits = [one for one in tried if one.match.fits]
+    if fits:
+        best = min((len(one.match.headless), one.other_shapes) for one in fits)
+        fits = [one for one in fits if (len(one.match.headless), one.other_shapes) == best]
+        fits += [one for one in tried if one.average and _lacks_statistics_alone(one.match)]
+    elif fault:
+        raise InputError(f"{checkpoint.name} cannot be used: {fault}")
+    return fits, min(tried, key=lambda one: len(one.match.missing))
+
+
+def _sets(checkpoint: Checkpoint) -> list[tuple[str, dict[str, Tensor]]]:
+    """Every place in a file that may be a set of weights, shortest first. Raises InputError for an unknown part."""
+    state = checkpoint.state
+    counts = Counter(key[: dot.end()] for key in state for dot in re.finditer(r"\.", key))
+    prefixes = sorted((one for one, count in counts.items() if count >= SMALLEST_SHARE * len(state)), key=len)
+    if checkpoint.part is not None:
+        within = [one for one in prefixes if _within(one, checkpoint.part)]
+        if not within:
+            known = [one[:-1] for one in prefixes]
+            hint = nearest(checkpoint.part, known, otherwise=f"; there are {', '.join(known) or 'no sets'}")
+            raise InputError(f"{checkpoint.name} has no set '{checkpoint.part}'{hint}")
+        prefixes = within
+    else:
+        prefixes.insert(0, "")
+    return [
+        (prefix[:-1], {key.removeprefix(prefix): tensor for key, tensor in state.items() if key.startswith(prefix)})
+        for prefix in prefixes
+    ]
+
+
+def _within(key: str, part: str | None) -> bool:
+    """Return whether `key` lies in the part of a file that was asked for."""
+    return part is None or f".{part}." in f".{key}"
+
+
+def _is_average(path: str, state: Mapping[str, Tensor]) -> bool:
+    """Return whether a place is called like a moving average, or lies beside the counter of one."""
+    words = re.findall(r"[a-z]+|[A-Z]+(?![a-z])|[A-Z][a-z]*", path)
+    parent = path.rpartition(".")[0]
+    counter = f"{parent}.{COUNTER}" if parent else COUNTER
+    return any(word.lower() in AVERAGES for word in words) or (path.endswith("module") and counter in state)
+
+
+def _lacks_statistics_alone(found: Match) -> bool:
+    statistics = ("running_mean", "running_var")
+    return bool(found.missing) and not found.odd and all(key.endswith(statistics) for key in found.missing)
+
+
+def _only(sets: Sequence[_Candidate], checkpoint: Checkpoint) -> _Candidate:
+    """Return the only set there is. Raises InputError where several differ: nothing says which is meant."""
+    first, *others = sets
+    if any(not _same(first.state, other.state) for other in others):
+        names = ", ".join(f"'{one.path}'" for one in sets)
+        raise InputError(
+            f"{checkpoint.name} holds {len(sets)} sets of weights that fit: {names}; say which: "
+            f"{checkpoint.name}#{first.path}"
+        )
+    return first
+
+
+def _same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+def _other_shapes(model: nn.Module, found: Match) -> list[str]:
+    """Return the keys whose shapes differ where nothing can be fitted."""
+    own, (stems, heads) = model.state_dict(), ends(model)
+
+    def fixed(key: str, shape: Sequence[int]) -> Sequence[int]:
+        layer, _, last = key.rpartition(".")
+        if layer in heads:
+            return shape[1:]
+        if layer in stems and last == "weight":
+            return [*shape[:1], *shape[2:]]
+        return shape[2:] if key in POSITIONS else shape
+
+    return [key for key, tensor in found.found.items() if fixed(key, tensor.shape) != fixed(key, own[key].shape)]
