@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pennyweight.core.errors import InputError, PennyweightError
+from pennyweight.core.reading import parse_json, reading
 
 __all__ = [
     "as_text",
@@ -31,6 +32,8 @@ __all__ = [
     "write_lines",
     "write_text",
 ]
+
+MAX_JSON_BYTES = 1 << 28
 
 
 def as_text(path: str | os.PathLike[str]) -> str:
@@ -143,18 +146,18 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object. Raises PennyweightError that names the file when it is not one."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise PennyweightError(f"cannot read {path}: {error}") from error
-    if not isinstance(value, dict):
-        raise PennyweightError(f"cannot read {path}: expected a JSON object, found {type(value).__name__}")
-    return value
+    with reading(path, PennyweightError):
+        if (size := path.stat().st_size) > MAX_JSON_BYTES:
+            raise ValueError(f"it has {size:,} bytes; what is kept as JSON has {MAX_JSON_BYTES:,} at most")
+        text = path.read_text(encoding="utf-8")
+    return parse_json(text, path)
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The objects of a file that `write_lines` wrote."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    """Read the objects of a file that `write_lines` wrote. Raises PennyweightError that names the file."""
+    with reading(path, PennyweightError):
+        text = path.read_text(encoding="utf-8")
+    return [parse_json(line, f"line {number} of {path}") for number, line in enumerate(text.split("\n"), 1) if line]
 
 
 def write_lines(path: Path, values: Iterable[Mapping[str, Any]]) -> None:

@@ -8,13 +8,11 @@ own sizes is not believed: bytes are counted as they are written.
 from __future__ import annotations
 
 import hashlib
-import lzma
 import os
 import shutil
 import tarfile
 import tempfile
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,16 +22,14 @@ from typing import IO
 from pennyweight.core.download import cache_folder
 from pennyweight.core.errors import SourceError
 from pennyweight.core.files import read_json, write_json
+from pennyweight.core.reading import MAX_RATIO, SPARE_BYTES, reading, reason_of
 from pennyweight.core.text import printable
+from pennyweight.data import tape
 
-__all__ = ["BROKEN", "MAX_RATIO", "SPARE_BYTES", "SUFFIXES", "Member", "Unpacked", "members", "unpack", "unpacked"]
+__all__ = ["SUFFIXES", "Member", "Unpacked", "members", "unpack", "unpacked"]
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 MAX_BYTES = 200 << 30
-MAX_RATIO = 200
-"""Unpacked bytes for each byte of the archive. Pictures hardly shrink; bombs shrink a thousandfold."""
-SPARE_BYTES = 64 << 20
-"""What any archive may unpack to, whatever its ratio."""
 MAX_MEMBERS = 5_000_000
 MAX_NAME = 1000
 CHUNK_BYTES = 1 << 20
@@ -44,7 +40,6 @@ CLASH = "a name that clashes with another one, whatever their case"
 UTF8, STANDARD = "utf-8", "cp437"
 UTF8_FLAG = 0x800
 ZIP_MAGICS = (b"PK\3\4", b"PK\5\6", b"PK\7\x08")
-BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError)
 
 
 @dataclass(frozen=True)
@@ -104,14 +99,13 @@ def unpack(archive: Path, target: Path) -> tuple[str, ...]:
     is left of it.
     """
     target.mkdir(parents=True)
-    size = archive.stat().st_size
-    budget = min(MAX_BYTES, max(SPARE_BYTES, size * MAX_RATIO))
+    budget = _budget(archive)
     refused: Counter[str] = Counter()
     examples: dict[str, str] = {}
     taken: dict[str, str] = {}
     folders: dict[str, str] = {}
     try:
-        for count, member in enumerate(_members(archive), 1):
+        for count, member in enumerate(_members(archive, budget + SPARE_BYTES), 1):
             if count > MAX_MEMBERS:
                 raise SourceError(f"{archive} has more than {MAX_MEMBERS:,} members; it is taken for a bomb")
             if _litter(member.name):
@@ -122,33 +116,37 @@ def unpack(archive: Path, target: Path) -> tuple[str, ...]:
                 examples.setdefault(reason, _shown(member.name))
             elif member.content is not None:
                 budget -= _write(member, target, budget, archive)
-    except BROKEN as error:
+    except BaseException as error:
         shutil.rmtree(target)
-        raise SourceError(
-            f"cannot unpack {archive}: {str(error).splitlines()[0].rstrip(': ') if str(error) else 'damaged'}"
-        ) from error
-    except BaseException:
-        shutil.rmtree(target)
-        raise
+        # A damaged archive can raise nearly anything; what the disk refuses has a number, and is no fault of it.
+        if not isinstance(error, Exception) or isinstance(error, SourceError) or getattr(error, "errno", None):
+            raise
+        raise SourceError(f"cannot unpack {archive}: {reason_of(error).rstrip(': ')}") from error
     return tuple(f"{count:,} × {reason}, such as {examples[reason]}" for reason, count in refused.most_common())
 
 
 def members(archive: Path) -> Iterator[Member]:
     """Yield the members of an archive, to be read one by one without unpacking. Raises SourceError where it is damaged.
 
-    What a member's `content` raises when it is read is one of BROKEN, or OSError.
+    What a member's `content` raises when it is read can be nearly anything.
     """
-    try:
-        for count, member in enumerate(_members(archive), 1):
+    with reading(archive):
+        for count, member in enumerate(_members(archive, _budget(archive) + SPARE_BYTES), 1):
             if count > MAX_MEMBERS:
                 raise SourceError(f"{archive} has more than {MAX_MEMBERS:,} members; it is taken for a bomb")
             yield member
-    except BROKEN as error:
-        raise SourceError(f"cannot read {archive}: {(str(error).splitlines() or ['damaged'])[0]}") from error
 
 
-def _members(archive: Path) -> Iterator[Member]:
-    """The members in their order; `content` of the files is open until the next is asked for."""
+def _budget(archive: Path) -> int:
+    """Return how many bytes an archive may unpack to."""
+    return min(MAX_BYTES, max(SPARE_BYTES, archive.stat().st_size * MAX_RATIO))
+
+
+def _members(archive: Path, most: int) -> Iterator[Member]:
+    """The members in their order; `content` of the files is open until the next is asked for.
+
+    Raises ValueError for a tar of more than `most` bytes, whether its members are unpacked or not.
+    """
     if _is_zip(archive):
         with zipfile.ZipFile(archive) as packed:
             encoding = _encoding(packed)
@@ -161,9 +159,10 @@ def _members(archive: Path) -> Iterator[Member]:
                 else:
                     yield Member(name, kind, None)
     else:
-        with tarfile.open(archive, "r:*") as tape:
-            for entry in tape:
-                yield Member(entry.name, _tar_kind(entry), tape.extractfile(entry) if entry.isreg() else None)
+        with archive.open("rb") as file, tape.unpacked(file) as tar:
+            for entry in tape.entries(tar, most):
+                kind = _tar_kind(entry)
+                yield Member(entry.name, kind, tar.extractfile(entry) if kind == "file" else None)
 
 
 def notes_on_names(archive: Path) -> tuple[str, ...]:
@@ -220,6 +219,8 @@ def _zip_kind(info: zipfile.ZipInfo, name: str) -> str:
 
 
 def _tar_kind(entry: tarfile.TarInfo) -> str:
+    if entry.type == tape.HOLES:
+        return "a file with holes"
     if entry.isreg():
         return "file"
     if entry.isdir():

@@ -69,14 +69,14 @@ def read_pickled(content: IO[bytes], *, where: str) -> dict[bytes, Any]:
     """A pickled dictionary of plain values and arrays of bytes. Raises SourceError for a pickle with anything else."""
     try:
         values = _Plain(content, encoding="bytes").load()
+        if isinstance(values, dict):
+            return {key: value.array() if isinstance(value, _Array) else value for key, value in values.items()}
     except SourceError:
         raise
     # A damaged pickle can raise nearly anything.
     except Exception as error:
         raise SourceError(f"cannot read {where}: {str(error) or type(error).__name__}") from error
-    if not isinstance(values, dict):
-        raise SourceError(f"cannot read {where}: it holds a {type(values).__name__}, not a dictionary")
-    return {key: value.array() if isinstance(value, _Array) else value for key, value in values.items()}
+    raise SourceError(f"cannot read {where}: it holds a {type(values).__name__}, not a dictionary")
 
 
 class _Array:

@@ -5,6 +5,7 @@ The header's fields: L3Harris, "ENVI Header Files".
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from pennyweight.core.errors import SourceError
 from pennyweight.core.files import atomic, write_text
+from pennyweight.core.reading import reading
 
 __all__ = ["PLACE_FIELDS", "read_envi", "read_header", "write_envi"]
 
@@ -33,28 +35,34 @@ INTERLEAVES = {
     "bip": ("lines", "samples", "bands"),
 }
 RAW_SUFFIXES = ("", ".img", ".raw", ".dat", ".bin", ".bsq", ".bil", ".bip")
+MAX_HEADER = 1 << 24
+"""Letters of a header; the wavelengths and names of thousands of bands are a tenth of it."""
 PLACE_FIELDS = ("map info", "coordinate system string", "projection info", "x start", "y start")
 """What says where on earth a scene lies; a copy of its map keeps it."""
 
 
 def read_header(path: Path) -> dict[str, str]:
     """The fields of a .hdr file by their names in lower case; braces stay."""
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise SourceError(f"cannot read {path}: {error.strerror or error}") from error
+    with reading(path), path.open(encoding="utf-8", errors="replace") as file:
+        text = file.read(MAX_HEADER + 1)
+        if len(text) > MAX_HEADER:
+            raise ValueError(f"a header has at most {MAX_HEADER:,} letters")
     if not text.lstrip().startswith("ENVI"):
         raise SourceError(f"{path} is not an ENVI header: its first line must be ENVI")
-    fields: dict[str, str] = {}
-    name = ""
+    fields: dict[str, list[str]] = {}
+    value: list[str] = []
+    depth = 0
     for line in text.splitlines()[1:]:
-        if name and fields[name].count("{") > fields[name].count("}"):
-            fields[name] += " " + line.strip()
-        elif "=" in line:
-            name, _, value = line.partition("=")
-            name = name.strip().lower()
-            fields[name] = value.strip()
-    return fields
+        part = line
+        if depth <= 0:
+            name, equals, part = line.partition("=")
+            if not equals:
+                continue
+            depth = 0
+            value = fields[name.strip().lower()] = []
+        value.append(part.strip())
+        depth += part.count("{") - part.count("}")
+    return {name: " ".join(parts) for name, parts in fields.items()}
 
 
 def read_envi(path: Path) -> tuple[NDArray[Any], dict[str, str]]:
@@ -65,23 +73,31 @@ def read_envi(path: Path) -> tuple[NDArray[Any], dict[str, str]]:
     header = path if path.suffix.lower() == ".hdr" else _header_of(path)
     fields = read_header(header)
     try:
-        sides = {name: int(fields[name]) for name in ("lines", "samples", "bands")}
+        sides = {name: _whole(fields[name], 1) for name in ("lines", "samples", "bands")}
         kind = TYPES[int(fields["data type"])]
         order = INTERLEAVES[fields.get("interleave", "bsq").lower()]
-        offset = int(fields.get("header offset", "0"))
+        offset = _whole(fields.get("header offset", "0"), 0)
     except (KeyError, ValueError) as error:
         raise SourceError(
-            f"{header} is no header that can be read ({type(error).__name__} {error}); it needs lines, samples, bands, "
-            "a data type that is not complex, and interleave bsq, bil or bip"
+            f"{header} is no header that can be read ({type(error).__name__} {error}); it needs lines, samples and "
+            "bands of 1 or more, a data type that is not complex, and interleave bsq, bil or bip"
         ) from error
     raw = _raw_of(header)
     dtype = np.dtype((">" if fields.get("byte order", "0") == "1" else "<") + kind)
-    needed = offset + dtype.itemsize * int(np.prod(list(sides.values())))
+    needed = offset + dtype.itemsize * math.prod(sides.values())
     if raw.stat().st_size < needed:
         raise SourceError(f"{raw} has {raw.stat().st_size:,} bytes, and {header.name} speaks of {needed:,}")
-    mapped = np.memmap(raw, dtype, "r", offset, shape=tuple(sides[name] for name in order))
+    with reading(raw):
+        mapped = np.memmap(raw, dtype, "r", offset, shape=tuple(sides[name] for name in order))
     cube = mapped.transpose([order.index(name) for name in ("lines", "samples", "bands")])
     return _without(cube, fields.get("data ignore value", ""), header), fields
+
+
+def _whole(text: str, least: int) -> int:
+    """Return the whole number that a field says. Raises ValueError for one below `least`."""
+    if (value := int(text)) < least:
+        raise ValueError(f"{text} is below {least}")
+    return value
 
 
 def _without(cube: NDArray[Any], ignored: str, header: Path) -> NDArray[Any]:

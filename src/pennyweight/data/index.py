@@ -35,6 +35,8 @@ __all__ = ["Index", "Streamed"]
 
 AT_ONCE = 256
 """Samples that are decoded together; they are held as encoded files."""
+HELD_BYTES = 64 << 20
+"""Bytes of these files from which on fewer are."""
 FORMAT = 2
 Row = tuple[str, str, str, int, str, tuple[int, int, int], str]
 """Key, class, digest, bytes, reason, and from the header of a sample its shape and mode."""
@@ -197,7 +199,7 @@ def _read(shards: Shards) -> dict[str, Any]:
     ):
         for file in bar.track(range(len(shards.files)), description="shards"):
             examples = shards.files[file].examples()
-            while some := list(islice(examples, AT_ONCE)):
+            for some in _handfuls(examples):
                 rows += pool.map(_look, some)
             starts.append(len(rows))
     if not rows:
@@ -213,6 +215,20 @@ def _read(shards: Shards) -> dict[str, Any]:
         "headers": np.array(headers),
         "modes": np.array(modes),
     }
+
+
+def _handfuls(examples: Iterator[Example]) -> Iterator[list[Example]]:
+    """Some samples at a time: so many, or so many bytes."""
+    some: list[Example] = []
+    held = 0
+    for example in examples:
+        some.append(example)
+        held += len(example.picture)
+        if len(some) == AT_ONCE or held > HELD_BYTES:
+            yield some
+            some, held = [], 0
+    if some:
+        yield some
 
 
 def _look(example: Example) -> Row:

@@ -6,8 +6,8 @@ that mends it.
 
 from __future__ import annotations
 
+import math
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennyweight.core.errors import SourceError
+from pennyweight.core.reading import believe, reading
 from pennyweight.core.wide import WHITE
-from pennyweight.data.archives import MAX_RATIO, SPARE_BYTES
 from pennyweight.data.arrays import Block, from_arrays
 from pennyweight.data.folder import SPLIT_NAMES
 from pennyweight.data.source import Source, Split
@@ -71,24 +71,29 @@ def npz(path: Path, *, name: str, address: str) -> Source:
 
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
-    arrays: dict[str, NDArray[Any]] = {}
-    key = ""
-    try:
-        with zipfile.ZipFile(path) as packed:
-            size = sum(entry.file_size for entry in packed.infolist())
-        if size > max(SPARE_BYTES, MAX_RATIO * path.stat().st_size):
-            raise SourceError(f"{path} unpacks to more than {MAX_RATIO} times its size; it is taken for a bomb")
-        with np.load(path, allow_pickle=False) as file:
-            for key in file.files:
-                arrays[key] = file[key]
-    except (OSError, ValueError, EOFError, KeyError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
-        if "Object arrays" in str(error):
-            raise SourceError(
-                f"{key} of {path} holds Python objects, which can run code and are not read; save it as text or "
-                f"numbers: {key}.astype(str)"
-            ) from error
-        raise SourceError(f"cannot read {path} as arrays: {str(error).splitlines()[0]}") from error
-    return arrays
+    with reading(f"{path} as arrays"), zipfile.ZipFile(path) as packed:
+        believe(sum(entry.file_size for entry in packed.infolist()), path.stat().st_size)
+        files = [name for name in packed.namelist() if name.endswith(".npy")]
+        return {name.removesuffix(".npy"): _array(packed, name, path) for name in files}
+
+
+def _array(packed: zipfile.ZipFile, name: str, path: Path) -> NDArray[Any]:
+    """Return one array. Raises ValueError for one that is shorter than its header says, before room is made for it."""
+    key = name.removesuffix(".npy")
+    with packed.open(name) as file:
+        version = np.lib.format.read_magic(file)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read_header(file)
+    if dtype.hasobject:
+        raise SourceError(
+            f"{key} of {path} holds Python objects, which can run code and are not read; save it as text or "
+            f"numbers: {key}.astype(str)"
+        )
+    if math.prod(shape) * dtype.itemsize > packed.getinfo(name).file_size:
+        raise ValueError(f"{key} is shorter than the {math.prod(shape) * dtype.itemsize:,} bytes of its header")
+    with packed.open(name) as file:
+        read: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+        return read
 
 
 def _of(arrays: Mapping[str, Any], keys: Sequence[str], path: Path) -> Iterator[tuple[Split | None, str]]:

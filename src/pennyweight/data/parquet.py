@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -17,15 +16,16 @@ from typing import Any, NamedTuple
 
 from pennyweight.core.errors import SourceError
 from pennyweight.core.images import Header
+from pennyweight.core.reading import believe, reading
 from pennyweight.data.columns import COLUMNS, column, group_name, label_name, label_names, split_name, split_of
 from pennyweight.data.looks import header_of, suited
 from pennyweight.data.source import Sample, Source, Split
 
-__all__ = ["columns_of", "content_of", "contents", "has_pictures", "parquet", "rows"]
+__all__ = ["batches", "columns_of", "content_of", "contents", "has_pictures", "parquet", "rows"]
 
 KEPT_GROUPS = 8
-FEW_ROWS = 32
-"""Pictures that are read at once where each is looked at once, in order."""
+AT_ONCE = 32
+"""Rows that are read together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,17 +111,39 @@ def contents(path: Path) -> Iterator[bytes | None] | None:
 
 
 def _contents(path: Path, table: Any, picture: str) -> Iterator[bytes | None]:
-    with _reading(path):
-        for batch in table.iter_batches(batch_size=FEW_ROWS, columns=[picture]):
+    with reading(f"{path} as a Parquet file"):
+        for batch in batches(table, path.stat().st_size, [picture]):
             for value in batch.column(0):
                 yield content_of(value.as_py()) or None
 
 
 def rows(path: Path) -> Iterator[dict[str, Any]]:
     """The rows of a Parquet file that is a manifest: values without pictures."""
-    with _reading(path):
-        for batch in _file(path).iter_batches():
+    with reading(f"{path} as a Parquet file"):
+        for batch in batches(_file(path), path.stat().st_size):
             yield from batch.to_pylist()
+
+
+def batches(
+    table: Any, stored: int, columns: Sequence[str] | None = None, groups: Sequence[int] | None = None
+) -> Iterator[Any]:
+    """The rows of an open file of `stored` bytes, some at a time.
+
+    Raises ValueError where they grow far beyond that: pages shrink a thousandfold, and a dictionary holds one picture
+    for a million rows.
+    """
+    chosen = range(table.num_row_groups) if groups is None else groups
+    meta = table.metadata
+    for group in chosen:
+        believe(
+            sum(meta.row_group(group).column(place).total_uncompressed_size for place in range(meta.num_columns)),
+            stored,
+        )
+    grown = 0
+    for batch in table.iter_batches(batch_size=AT_ONCE, columns=columns, row_groups=list(chosen)):
+        grown += batch.nbytes
+        believe(grown, stored)
+        yield batch
 
 
 def _samples(
@@ -130,11 +152,14 @@ def _samples(
     """(a sample without its label, its label as it stands, its header) of every row."""
     names = table.schema_arrow.names
     said = column(names, "split")
-    others = [label, *([said] if said else []), *([group_by] if group_by in names else [])]
+    others = [label, *([said] if said else []), *([group_by] if group_by and group_by in names else [])]
     for group in range(table.num_row_groups):
         pictures = _group(path, picture, group)
-        with _reading(path):
-            values = table.read_row_group(group, columns=others).to_pydict()
+        with reading(f"{path} as a Parquet file"):
+            values: dict[str, list[Any]] = {name: [] for name in others}
+            for batch in batches(table, path.stat().st_size, list(values), [group]):
+                for name, found in batch.to_pydict().items():
+                    values[name] += found
         for row in range(len(pictures)):
             content = _bytes(pictures, row)
             yield (
@@ -144,7 +169,7 @@ def _samples(
                     hashlib.sha256(content).hexdigest(),
                     split_name(values[said][row], f"row {row} of {path}") if said else split,
                     f"{path.name}:{group:05d}:{row:06d}",
-                    group_name(values[group_by][row]) if group_by in names else None,
+                    group_name(values[group_by][row]) if group_by in others and group_by else None,
                 ),
                 label_name(values[label][row], f"row {row} of {path}"),
                 header_of(content),
@@ -154,26 +179,19 @@ def _samples(
 def _file(path: Path) -> Any:
     import pyarrow.parquet as parquet_files  # 0.1 s: only those who open such files pay
 
-    with _reading(path):
+    with reading(f"{path} as a Parquet file"):
         return parquet_files.ParquetFile(path, memory_map=True)
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """What pyarrow finds wrong inside becomes a SourceError that names the file."""
-    from pyarrow.lib import ArrowException
-
-    try:
-        yield
-    except (ArrowException, OSError) as error:
-        raise SourceError(f"cannot read {path}: not a whole Parquet file") from error
 
 
 @lru_cache(maxsize=KEPT_GROUPS)
 def _group(path: Path, column: str, group: int) -> Any:
     """One row group's column of pictures."""
-    with _reading(path):
-        return _file(path).read_row_group(group, columns=[column]).column(0).combine_chunks()
+    import pyarrow
+
+    with reading(f"{path} as a Parquet file"):
+        table = _file(path)
+        found = [batch.column(0) for batch in batches(table, path.stat().st_size, [column], [group])]
+        return pyarrow.chunked_array(found, table.schema_arrow.field(column).type).combine_chunks()
 
 
 def _bytes(pictures: Any, row: int) -> bytes:
@@ -197,6 +215,6 @@ def _label_names(table: Any, label: str) -> Sequence[str] | None:
     said = (table.schema_arrow.metadata or {}).get(b"huggingface")
     try:
         names = json.loads(said)["info"]["features"][label]["names"] if said else None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):  # a note of another program, of any form
         return None
     return [str(name) for name in names] if isinstance(names, list) else None

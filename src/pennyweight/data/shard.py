@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tarfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -16,11 +15,13 @@ from pennyweight.core.errors import PennyweightError, SourceError
 from pennyweight.core.extras import missing_part
 from pennyweight.core.images import EXTENSIONS
 from pennyweight.core.offline import require_network
+from pennyweight.core.reading import reason_of
+from pennyweight.data import tape
 from pennyweight.data.columns import COLUMNS
-from pennyweight.data.parquet import columns_of, content_of
+from pennyweight.data.parquet import batches, columns_of, content_of
 from pennyweight.data.source import Split
 
-__all__ = ["LABELS", "Example", "Shard", "reason_of"]
+__all__ = ["LABELS", "Example", "Shard"]
 
 LABELS = ("cls", *COLUMNS["label"])
 STAMPS = ("size", "ETag", "Last-Modified", "LastModified", "blob_id")
@@ -150,18 +151,20 @@ def _of_tar(file: IO[bytes], shard: Shard) -> Iterator[Example]:
     """Files that stand together and are called alike up to their first dot are a sample."""
     parts: dict[str, bytes] = {}
     key = ""
-    with tarfile.open(fileobj=file, mode="r|") as tape:
-        for member in tape:
+    with tape.streamed(file) as tar:
+        for member in tape.entries(tar):
             stem, _, ending = member.name.rpartition("/")[2].partition(".")
             if not member.isfile() or not stem:
                 continue
-            if member.size > LARGEST_BYTES:
-                raise SourceError(f"{member.name} of {shard.url} has {member.size:,} bytes; a picture has fewer")
+            held = sum(map(len, parts.values())) if member.name.startswith(f"{key}.") else 0
+            if member.type == tape.HOLES or member.size + held > LARGEST_BYTES:
+                size = "holes" if member.type == tape.HOLES else f"{member.size:,} bytes"
+                raise SourceError(f"{member.name} of {shard.url} has {size}; a picture has fewer")
             found = member.name[: len(member.name) - len(ending) - 1]
             if parts and found != key:
                 yield _example(key, parts)
                 parts = {}
-            key, content = found, tape.extractfile(member)
+            key, content = found, tar.extractfile(member)
             assert content is not None
             parts[ending.lower()] = content.read()
     if parts:
@@ -173,7 +176,7 @@ def _example(key: str, parts: Mapping[str, bytes]) -> Example:
         (content for ending, content in parts.items() if f".{ending.rpartition('.')[2]}" in EXTENSIONS), None
     )
     said: dict[str, Any] = {name: parts[name].decode("utf-8", "replace") for name in LABELS if name in parts}
-    with suppress(ValueError):  # a record that is none says no class
+    with suppress(ValueError, RecursionError):  # a record that is none says no class
         if isinstance(values := json.loads(parts.get("json", b"{}")), dict):
             said |= values
     label = next((said[name] for name in LABELS if said.get(name) is not None), "")
@@ -184,7 +187,8 @@ def _of_table(file: IO[bytes], shard: Shard) -> Iterator[Example]:
     table = _table(file)
     columns = columns_of(table, shard.url)
     place = 0
-    for rows in table.iter_batches(batch_size=64, columns=[columns.picture, columns.label]):
+    stored = file.seek(0, 2)
+    for rows in batches(table, stored, [columns.picture, columns.label]):
         for row in rows.to_pylist():
             label, picture = row[columns.label], content_of(row[columns.picture])
             yield Example(f"{shard.name}:{place:06d}", picture, "" if label is None else str(label).strip())
@@ -195,7 +199,3 @@ def _table(file: IO[bytes]) -> Any:
     import pyarrow.parquet as parquet_files
 
     return parquet_files.ParquetFile(file)
-
-
-def reason_of(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -12,6 +12,7 @@ from typing import BinaryIO
 from pennyweight.core.errors import InputError, PennyweightError
 from pennyweight.core.files import as_text
 from pennyweight.core.images import EXTENSIONS
+from pennyweight.core.reading import reason_of
 from pennyweight.core.walk import Walk, is_hidden, is_system
 from pennyweight.data import archives, manifest
 from pennyweight.runtime import Failure, Given
@@ -133,9 +134,8 @@ def _of_archive(archive: Path, note: Note) -> Iterator[Given | Failure]:
             continue
         try:
             content = member.content.read(MAX_PICTURE_BYTES + 1)
-        except (*archives.BROKEN, OSError) as error:
-            reason = (str(error).splitlines() or ["damaged"])[0]
-            yield Failure(source=source, error=f"cannot read {source}: {reason}")
+        except Exception as error:  # a damaged archive can raise nearly anything
+            yield Failure(source=source, error=f"cannot read {source}: {reason_of(error)}")
             continue
         if len(content) > MAX_PICTURE_BYTES:
             yield Failure(source=source, error=f"cannot read {source}: it has more than {MAX_PICTURE_BYTES:,} bytes")
