@@ -15,6 +15,7 @@ from PIL import Image
 
 from pennyweight.core import images
 from pennyweight.core.errors import ImageError
+from pennyweight.core.formats import ENDINGS
 from pennyweight.core.images import EXTENSIONS, decode, header
 
 
@@ -141,7 +142,9 @@ def test_every_extension_that_is_looked_for_can_be_read(tmp_path: Path, noise, e
     if extension == ".npy":
         np.save(path, pixels)
     else:
-        Image.fromarray(pixels).save(path)
+        if "HEIF" in ENDINGS[extension]:
+            pytest.importorskip("pillow_heif").register_heif_opener()
+        Image.fromarray(pixels).save(path, ENDINGS[extension][0])
     image = decode(path)
     assert image.mode == "RGB"
     assert image.size == (14, 12)

@@ -129,6 +129,7 @@ def fit(
     channels: Annotated[
         int | None, typer.Option(metavar="N", help="1 grey, 3 RGB, 4 with transparency; by default what they have.")
     ] = None,
+    max_pixels: trained.MaxPixels = None,
     set: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A field of the recipe, such as lr=0.1."),
@@ -158,7 +159,7 @@ def fit(
         scene.refuse_those_of_pictures(
             {"--input": input, "--stem": stem, "--weights": weights, "--teacher": teacher, "--minutes": minutes}
             | {"--log": log, "--speed": speed, "--preflight": preflight}
-            | {"--group-by": group_by, "--channels": channels}
+            | {"--group-by": group_by, "--channels": channels, "--max-pixels": max_pixels}
         )
         how: dict[str, Any] = {
             "labels": labels,
@@ -194,6 +195,7 @@ def fit(
         "seed": seed,
         "group_by": group_by,
         "channels": channels,
+        "max_pixels": max_pixels,
     }
     from pennyweight.verbs.fit import fit as verb
 
@@ -235,6 +237,7 @@ def evaluate(
     mean: trained.Mean = None,
     std: trained.Std = None,
     labels: trained.Labels = None,
+    max_pixels: trained.MaxPixels = None,
     json: trained.Json = False,
 ) -> None:
     """Score a run, a bundle or a name with weights: accuracy with its interval, and each class."""
@@ -244,7 +247,13 @@ def evaluate(
     opened = trained.opened(
         run_or_bundle_or_name, weights, stem=stem, input=input, config=config, mean=mean, std=std, labels=labels
     )
-    scored = verb(opened, source, split=split, left_out=lambda each: show.note(f"left out: {each.reason}"))
+    scored = verb(
+        opened,
+        source,
+        split=split,
+        max_pixels=max_pixels,
+        left_out=lambda each: show.note(f"left out: {each.reason}"),
+    )
     if json:
         show.as_json(scored.to_dict())
     elif isinstance(scored, Evaluation):

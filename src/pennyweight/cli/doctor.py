@@ -2,21 +2,28 @@
 
 # No `from __future__ import annotations`: Typer reads the annotations.
 
+from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from pennyweight.cli import show
-from pennyweight.cli.trained import Json
+from pennyweight.cli.trained import Json, MaxPixels
 from pennyweight.core.text import say
 from pennyweight.report.tables import Column, table
+
+if TYPE_CHECKING:
+    from pennyweight.data.doctor import Diagnosis
 
 __all__ = ["doctor"]
 
 EXAMPLES = 3
+REASONED = ("unreadable", "bands")
+"""Kinds of which each picture has a reason of its own."""
+MOST_REASONS = 100
 
 
 def doctor(
@@ -24,6 +31,7 @@ def doctor(
     group_by: Annotated[str | None, typer.Option(metavar="HOW", help="As fit takes it.")] = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a contact sheet of the findings.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Leave out near duplicates.")] = False,
+    max_pixels: MaxPixels = None,
     json: Json = False,
 ) -> None:
     """Say whether a source of pictures is sound. The status is 1 when a finding is an error."""
@@ -34,7 +42,7 @@ def doctor(
 
     opened = data.open(source, group_by=group_by)
     with TrainingProgress(0) as progress, progress.phase("looking at pictures", len(opened.samples)) as phase:
-        found = verb(opened, quick=quick, html=html, advance=phase.advance)
+        found = verb(opened, quick=quick, max_pixels=max_pixels, html=html, advance=phase.advance)
     if json:
         show.as_json(found.to_dict())
     else:
@@ -46,8 +54,18 @@ def doctor(
         if rows:
             columns = [Column(name) for name in ("finding", "severity", "count", "what it means", "such as")]
             Console().print(table(None, columns, rows))
+        say(*_reasons(found))
         state = "sound" if found.sound else "not sound"
         total = sum(found.counts.values())
         say(f"{found.source}: {total:,} pictures in {len(found.counts)} classes; {state}", *found.notes)
     if not found.sound:
         raise typer.Exit(1)
+
+
+def _reasons(found: "Diagnosis") -> Iterator[str]:
+    """Yield a line for each picture that cannot be read, with its reason."""
+    findings = [finding for kind in REASONED for finding in found.of(kind)]
+    for finding in findings[:MOST_REASONS]:
+        yield f"cannot read {finding.pictures[0]}: {finding.detail}"
+    if (more := len(findings) - MOST_REASONS) > 0:
+        yield f"and {more:,} more, which --json lists"

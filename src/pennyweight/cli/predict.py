@@ -5,7 +5,7 @@
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -45,6 +45,7 @@ def predict(
         str | None,
         typer.Option(metavar="SOURCE", help="The classes of such weights, as evaluate takes them; of a cube its map."),
     ] = None,
+    max_pixels: trained.MaxPixels = None,
     background: scene.Background = None,
     map: scene.Map = None,
     bfloat16: scene.Bfloat16 = False,
@@ -62,8 +63,15 @@ def predict(
     """Say what is on pictures, or with --map on every pixel of a cube. A picture that cannot be read is a row with its
     reason, and the status is 1."""
     if map is not None:
-        of_pictures = {"--weights": weights, "--stem": stem, "--input": input, "--config": config, "--mean": mean}
-        scene.refuse_those_of_pictures({**of_pictures, "--std": std, "--csv": csv, "--jsonl": jsonl or None})
+        of_pictures: dict[str, Any] = {
+            "--weights": weights,
+            "--stem": stem,
+            "--input": input,
+            "--config": config,
+            "--mean": mean,
+        }
+        of_pictures |= {"--std": std, "--max-pixels": max_pixels, "--csv": csv, "--jsonl": jsonl or None}
+        scene.refuse_those_of_pictures(of_pictures)
         how = scene.asked(labels=labels, background=background)
         scene.predict(
             run_or_bundle_or_name, [Path(path) for path in paths], map=map, labelled=how, bfloat16=bfloat16, json=json
@@ -77,7 +85,8 @@ def predict(
     classifier = load(
         trained.opened(
             run_or_bundle_or_name, weights, stem=stem, input=input, config=config, mean=mean, std=std, labels=labels
-        )
+        ),
+        max_pixels=max_pixels,
     )
     most = min(top, len(classifier.labels))
     sinks: list[AbstractContextManager[answers.Sink]] = [answers.as_csv(csv, most)] if csv is not None else []

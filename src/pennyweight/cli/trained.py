@@ -11,10 +11,14 @@ from pennyweight.cli import show
 from pennyweight.core.errors import InputError
 from pennyweight.core.settings import parse_pairs
 
-__all__ = ["Config", "Input", "Json", "Labels", "Mean", "Std", "Stem", "Trained", "Weights", "opened"]
+__all__ = ["Config", "Input", "Json", "Labels", "MaxPixels", "Mean", "Std", "Stem", "Trained", "Weights", "opened"]
 
 PANEL = "A name with weights whose file does not say it"
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")]
+MaxPixels = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, help="Read pictures of up to N pixels; by default 80 million, for memory's sake."),
+]
 Trained = Annotated[
     str,
     typer.Argument(

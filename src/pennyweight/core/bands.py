@@ -11,6 +11,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pennyweight.core.formats import too_many
 from pennyweight.core.wide import Levels, to_bytes
 
 __all__ = ["EXTENSION", "Shape", "is_array", "is_tiff", "read", "reader", "shape", "values"]
@@ -141,7 +142,8 @@ def _array_header(stream: IO[bytes]) -> tuple[tuple[int, int, int], np.dtype[Any
 
 def _limit(sides: tuple[int, int, int], most_pixels: int) -> None:
     if math.prod(sides) > MAX_VALUES * most_pixels:
-        raise ValueError(f"{'×'.join(map(str, sides))} values are more than the {MAX_VALUES * most_pixels:,} allowed")
+        size, needed = "×".join(map(str, sides)), -(-math.prod(sides) // MAX_VALUES)
+        raise ValueError(too_many(size, MAX_VALUES * most_pixels, needed, unit="values"))
 
 
 def _start(file: bytes | Path) -> bytes:

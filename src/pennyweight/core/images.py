@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,11 +10,12 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from pennyweight.core import bands, jpeg, wide
 from pennyweight.core.errors import ImageError, InputError
 from pennyweight.core.files import require_file
+from pennyweight.core.formats import ENDINGS, allow_pixels, open_image, too_many
 from pennyweight.core.modes import MODES, from_array, is_wide_color, to_mode, wide_colors
 from pennyweight.core.wide import Levels
 
@@ -25,12 +25,10 @@ Pixels: TypeAlias = NDArray[np.uint8]
 Picture: TypeAlias = "str | Path | bytes | NDArray[np.uint8] | NDArray[np.uint16] | Image.Image"
 """A path, the bytes of a file, an array (H, W) or (H, W, C) of uint8 or uint16, or a Pillow image."""
 
-EXTENSIONS = frozenset(
-    {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", bands.EXTENSION}
-)
-FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM")
+EXTENSIONS = frozenset(ENDINGS)
 MAX_PIXELS = 80_000_000
-"""Decoded pixels of one picture. Three copies of four bytes each, the most that are alive at once, stay below 1 GiB."""
+"""Decoded pixels of one picture, unless --max-pixels allows more. Three copies of four bytes each, the most that are
+alive at once, stay below 1 GiB."""
 PACKED = ("JPEG", "MPO", "PNG", "GIF")
 MOST_A_BYTE = 8256
 """Pixels that a byte of those formats holds at most: deflate makes 1,032 bytes of one, and a byte is 8 pixels of two
@@ -79,18 +77,25 @@ class Header(NamedTuple):
 
 
 def decode(
-    picture: Picture, *, channels: int = 3, least: int | None = None, name: str | None = None, levels: Levels = ()
+    picture: Picture,
+    *,
+    channels: int = 3,
+    least: int | None = None,
+    name: str | None = None,
+    levels: Levels = (),
+    max_pixels: int | None = None,
 ) -> Image.Image:
     """Read a picture upright, as 8-bit grey (`channels` 1), RGB (3) or RGBA (4). Size as stored, after orientation.
 
     EXIF orientation is applied; transparency is laid on white where no channel holds it; palettes, CMYK and 16 bits
     become 8-bit, the last by `levels`; of an animation the first frame is taken. With `least`, a JPEG is decoded at the
-    smallest of 1, 1/2, 1/4 and 1/8 of its size that leaves its short side that long. Raises ImageError that names the
-    file, as `name` if given.
+    smallest of 1, 1/2, 1/4 and 1/8 of its size that leaves its short side that long. Pictures of more than `max_pixels`
+    (by default MAX_PIXELS) are refused. Raises ImageError that names the file, as `name` if given.
     """
     if channels not in MODES:
         raise InputError(f"pictures are read with {', '.join(map(str, MODES))} channels, not {channels}")
     mode = MODES[channels]
+    allow_pixels(max_pixels)
     if isinstance(picture, np.ndarray):
         return to_mode(from_array(picture, levels), mode, levels)
     name = _name(picture, name)
@@ -103,11 +108,12 @@ def decode(
             picture = unread
         file = _whole(picture)
         if bands.is_array(file) or (bands.is_tiff(file) and bands.shape(file) is not None):
-            return to_mode(_from_bands(bands.read(file, MAX_PIXELS, levels), channels), mode, levels)
-        with _open(file) as image:
+            array = bands.read(file, max_pixels or MAX_PIXELS, levels)
+            return to_mode(_from_bands(array, channels), mode, levels)
+        with open_image(file) as image:
             _believe(image, len(file))
             jpeg.draft(image, least)
-            _limit(image.width, image.height)
+            _limit(image.width, image.height, max_pixels or MAX_PIXELS)
             if image.mode == "I" and image.format == "TIFF":  # of a PGM it means 16 bits
                 raise ValueError("its pixels are 32-bit numbers, of which none says which is white; save it as 16-bit")
             if image.format == "TIFF" and wide.is_planar(image):  # with tifffile it was read above
@@ -118,7 +124,13 @@ def decode(
 
 
 def decode_bands(
-    picture: Picture, *, channels: int, least: int | None = None, name: str | None = None, levels: Levels = ()
+    picture: Picture,
+    *,
+    channels: int,
+    least: int | None = None,
+    name: str | None = None,
+    levels: Levels = (),
+    max_pixels: int | None = None,
 ) -> tuple[Image.Image, ...]:
     """A picture as Pillow images that together have `channels` bands: one for 1, 3 or 4, else a grey one for each band.
 
@@ -126,14 +138,14 @@ def decode_bands(
     ImageError that names the file, also where it has another number of bands.
     """
     if channels in MODES:
-        return (decode(picture, channels=channels, least=least, name=name, levels=levels),)
+        return (decode(picture, channels=channels, least=least, name=name, levels=levels, max_pixels=max_pixels),)
     name = _name(picture, name)
     with _naming(name):
         if isinstance(picture, (np.ndarray, Image.Image)):
             array = np.asarray(picture)
             array = wide.to_bytes(array, levels) if array.dtype == np.uint16 else array
         else:
-            array = bands.read(_whole(picture), MAX_PIXELS, levels)
+            array = bands.read(_whole(picture), max_pixels or MAX_PIXELS, levels)
     found = array.shape[2] if array.ndim == 3 else 1
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or found != channels or array.size == 0:
         raise ImageError(
@@ -142,24 +154,26 @@ def decode_bands(
     return tuple(Image.fromarray(np.ascontiguousarray(array[..., band])) for band in range(channels))
 
 
-def wide_values(picture: str | Path | bytes | NDArray[Any], *, name: str | None = None) -> NDArray[np.uint16] | None:
+def wide_values(
+    picture: str | Path | bytes | NDArray[Any], *, name: str | None = None, max_pixels: int | None = None
+) -> NDArray[np.uint16] | None:
     """Read the values of a 16-bit picture, without its transparency: (pixels, bands); None for one of 8 bits.
 
     Raises ImageError that names the file.
     """
     with _naming(_name(picture, name)):
-        values = picture if isinstance(picture, np.ndarray) else _wide_values(_whole(picture))
+        values = picture if isinstance(picture, np.ndarray) else _wide_values(_whole(picture), max_pixels or MAX_PIXELS)
         if values is None or values.dtype != np.uint16:
             return None
         return values.reshape(-1, values.shape[2] if values.ndim == 3 else 1)
 
 
-def _wide_values(file: bytes) -> NDArray[Any] | None:
+def _wide_values(file: bytes, most: int) -> NDArray[Any] | None:
     if bands.is_array(file) or (bands.is_tiff(file) and bands.shape(file) is not None):
-        return bands.values(file, MAX_PIXELS)
-    with _open(file) as image:
+        return bands.values(file, most)
+    with open_image(file) as image:
         _believe(image, len(file))
-        _limit(image.width, image.height)
+        _limit(image.width, image.height, most)
         if is_wide_color(image):
             colors = wide.split_bytes(image, file)
             return None if colors is None else colors[..., :3]
@@ -182,7 +196,7 @@ def header(picture: str | Path | bytes | NDArray[Any], *, name: str | None = Non
             found = bands.shape(start)
             if found is not None:
                 return Header(*found.shape, found.format, found.dtype, 1, found.more)
-        with _open(start) as image:
+        with open_image(start) as image:
             grey = image.mode in ("1", "L", "LA", *wide.GREY)
             count = 1 if grey else 4 if image.mode in ("RGBA", "PA") else 3
             mode = f"{image.mode};16" if is_wide_color(image) else image.mode
@@ -210,19 +224,10 @@ def _naming(name: str) -> Iterator[None]:
         raise ImageError(f"no picture at {name}") from error
     except IsADirectoryError as error:
         raise ImageError(f"{name} is a folder, not a picture") from error
-    except UnidentifiedImageError as error:
-        known = ", ".join(FORMATS)
-        raise ImageError(f"cannot read {name}: not a picture in a known format ({known})") from error
     # A damaged file can raise nearly anything inside a decoder; all of it means the same to the caller.
     except Exception as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error).strip() or type(error).__name__
         raise ImageError(f"cannot read {name}: {reason.splitlines()[0]}") from error
-
-
-def _open(file: bytes | Path) -> Image.Image:
-    if not (len(file) if isinstance(file, bytes) else file.stat().st_size):
-        raise ValueError("it is empty")
-    return Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -246,9 +251,9 @@ def _turned(image: Image.Image, orientation: int) -> Image.Image:
     return image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
 
 
-def _limit(width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise ValueError(f"{width}×{height} pixels are more than the {MAX_PIXELS:,} allowed")
+def _limit(width: int, height: int, most: int) -> None:
+    if width * height > most:
+        raise ValueError(too_many(f"{width}×{height}", most, width * height))
 
 
 def _believe(image: Image.Image, file_bytes: int) -> None:

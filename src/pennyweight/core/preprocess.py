@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -53,7 +53,13 @@ class Preprocess:
     """The (black, white) values of 16-bit pictures that become 0 and 255: one pair, or a pair for each band. Without
     pairs the upper byte of each value is kept. 8-bit pictures stay as they are."""
 
+    max_pixels: int | None = field(default=None, compare=False)
+    """Pictures of more pixels are refused; None is `core.images.MAX_PIXELS`. It changes no picture that is read, and is
+    not kept with a network."""
+
     def __post_init__(self) -> None:
+        if self.max_pixels is not None and self.max_pixels < 1:
+            raise InputError(f"max_pixels must be at least 1, not {self.max_pixels}")
         if self.size < 1 or self.resize < self.size:
             raise InputError(
                 f"preprocessing must resize to at least its size of 1 or more (size={self.size}, resize={self.resize})"
@@ -117,7 +123,14 @@ class Preprocess:
         Raises ImageError, which calls the picture `name` if that is given.
         """
         least = self.resize if self.decoding == "draft" else None
-        images = decode_bands(picture, channels=self.channels, least=least, name=name, levels=self.levels)
+        images = decode_bands(
+            picture,
+            channels=self.channels,
+            least=least,
+            name=name,
+            levels=self.levels,
+            max_pixels=self.max_pixels,
+        )
         pixels = [np.asarray(self._fit(image), dtype=np.uint8) for image in images]
         return (pixels[0] if len(pixels) == 1 else np.stack(pixels, axis=-1)).reshape(self.shape)
 
@@ -138,7 +151,9 @@ class Preprocess:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON keeps them, without `levels` where there are none, as older files are."""
-        return {name: value for name, value in asdict(self).items() if name != "levels" or value}
+        kept = {name: value for name, value in asdict(self).items() if name != "levels" or value}
+        del kept["max_pixels"]
+        return kept
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocess:

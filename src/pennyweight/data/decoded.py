@@ -24,7 +24,8 @@ import PIL
 from pennyweight.core import bands
 from pennyweight.core.download import cache_folder
 from pennyweight.core.files import read_json, write_json
-from pennyweight.core.images import Pixels
+from pennyweight.core.formats import heif_reader
+from pennyweight.core.images import MAX_PIXELS, Pixels
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data.source import Sample
 
@@ -161,7 +162,10 @@ class DecodedCache:
 
 
 def _name(samples: Sequence[Sample], preprocess: Preprocess) -> str:
-    key = hashlib.sha256(f"{FORMAT} {PIL.__version__} {bands.reader()} {preprocess.pixels_key}\n".encode())
+    # Decoders and the limit say which pictures cannot be read.
+    readers = f"{PIL.__version__} {bands.reader()} {heif_reader()}"
+    most = preprocess.max_pixels or MAX_PIXELS
+    key = hashlib.sha256(f"{FORMAT} {readers} {most} {preprocess.pixels_key}\n".encode())
     for sample in samples:
         key.update(f"{sample.digest}\n".encode())
     return key.hexdigest()[:32]

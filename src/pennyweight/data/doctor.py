@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pennyweight.core.errors import ImageError, SourceError
+from pennyweight.core.formats import ENDINGS
 from pennyweight.core.images import Header, Pixels, decode, header
 from pennyweight.core.machine import cores
 from pennyweight.core.wide import Levels
 from pennyweight.data.neighbours import Look, look, near_pairs
-from pennyweight.data.source import SPLITS, Sample, Source
+from pennyweight.data.source import SPLITS, Sample, Source, Unreadable
 from pennyweight.data.splits import split
 from pennyweight.data.used_levels import used_levels
 
@@ -28,21 +29,6 @@ IMBALANCED = 3.0
 MOST_USUAL = 4
 """Channels of a picture with colours and transparency."""
 USUAL_MODES = ("L", "RGB", "uint8")
-FORMATS = {
-    ".jpg": ("JPEG", "MPO"),
-    ".jpeg": ("JPEG", "MPO"),
-    ".png": ("PNG",),
-    ".bmp": ("BMP", "DIB"),
-    ".webp": ("WEBP",),
-    ".gif": ("GIF",),
-    ".tif": ("TIFF",),
-    ".tiff": ("TIFF",),
-    ".ppm": ("PPM",),
-    ".pgm": ("PPM",),
-    ".npy": ("NPY",),
-}
-"""A file's ending -> what it may hold."""
-
 KINDS = {
     "unreadable": ("error", "cannot be read; fit leaves them out"),
     "bands": ("error", "another number of bands than the input has; fit leaves them out"),
@@ -128,10 +114,17 @@ class _Seen(NamedTuple):
     """Of the finding that the error is."""
 
 
-def diagnose(source: Source, *, quick: bool = False, advance: Callable[[int], None] = lambda count: None) -> Diagnosis:
+def diagnose(
+    source: Source,
+    *,
+    quick: bool = False,
+    max_pixels: int | None = None,
+    advance: Callable[[int], None] = lambda count: None,
+) -> Diagnosis:
     """Look at every picture of a source; `quick` leaves out near duplicates. `advance(1)` is called after each.
 
-    Raises SourceError for a stream, whose pictures cannot be read one by one.
+    Pictures of more than `max_pixels` (by default 80 million) cannot be read, as in `fit`. Raises SourceError for a
+    stream, whose pictures cannot be read one by one.
     """
     if source.streamed:
         raise SourceError(
@@ -147,7 +140,7 @@ def diagnose(source: Source, *, quick: bool = False, advance: Callable[[int], No
         found = None
         try:
             found = header(sample.read(), name=sample.where)
-            return _Seen(found, look(sample, source.channels, levels), None)
+            return _Seen(found, look(sample, source.channels, levels, max_pixels), None)
         except ImageError as error:
             banded = (
                 found is not None and found.bands != source.channels and (found.banded or source.channels > MOST_USUAL)
@@ -161,7 +154,7 @@ def diagnose(source: Source, *, quick: bool = False, advance: Callable[[int], No
             seen.append(one)
             advance(1)
     given = [sample.split for sample in source.samples]
-    findings = [Finding("unreadable", (name,), reason) for name, reason in source.unreadable]
+    findings = [Finding("unreadable", (each.name,), _short(each)) for each in source.unreadable]
     findings += [
         Finding(one.kind, (sample.name,), one.error)
         for sample, one in zip(source.samples, seen, strict=True)
@@ -186,14 +179,20 @@ def diagnose(source: Source, *, quick: bool = False, advance: Callable[[int], No
     )
 
 
-def thumbnail(sample: Sample, side: int, levels: Levels = ()) -> Pixels | None:
+def thumbnail(sample: Sample, side: int, levels: Levels = (), max_pixels: int | None = None) -> Pixels | None:
     """The whole picture within `side` pixels, (h, w, 3) uint8; None for one that cannot be read or has many bands."""
     try:
-        image = decode(sample.read(), least=side, name=sample.where, levels=levels)
+        image = decode(sample.read(), least=side, name=sample.where, levels=levels, max_pixels=max_pixels)
     except (ImageError, ValueError):
         return None
     image.thumbnail((side, side))
     return np.asarray(image)
+
+
+def _short(unreadable: Unreadable) -> str:
+    """The reason without the picture's path, which stands beside it."""
+    said, separator, reason = unreadable.reason.partition(": ")
+    return reason if separator and said.endswith(unreadable.name) else unreadable.reason
 
 
 def _split(source: Source) -> tuple[Sequence[str | None], dict[str, int] | None, tuple[str, ...]]:
@@ -255,7 +254,7 @@ def _imbalance(source: Source) -> Iterator[Finding]:
 def _odd(sample: Sample, found: Header) -> Iterator[Finding]:
     size = f"{found.width}×{found.height}"
     if isinstance(sample.picture, Path):
-        expected = FORMATS.get(sample.picture.suffix.lower())
+        expected = ENDINGS.get(sample.picture.suffix.lower())
         if expected is not None and found.format not in expected:
             yield Finding("extension", (sample.name,), f"it is {found.format}")
     if min(found.height, found.width) < TINY and isinstance(sample.picture, Path):

@@ -40,13 +40,20 @@ class Look(NamedTuple):
     small: Pixels
 
 
-def look(sample: Sample, channels: int, levels: Levels = ()) -> Look | None:
+def look(sample: Sample, channels: int, levels: Levels = (), max_pixels: int | None = None) -> Look | None:
     """How a picture looks; None where there is nothing to tell it by. Reads all of it: raises ImageError.
 
     It is decoded as for training on `channels`, 16 bits by `levels`, so that what training cannot read is found here
     too. Of many bands the middle one is looked at.
     """
-    bands = decode_bands(sample.read(), channels=channels, least=4 * SIDE, name=sample.where, levels=levels)
+    bands = decode_bands(
+        sample.read(),
+        channels=channels,
+        least=4 * SIDE,
+        name=sample.where,
+        levels=levels,
+        max_pixels=max_pixels,
+    )
     image = bands[len(bands) // 2].convert("L")
     small = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BOX))
     if small.std() < LEAST_CONTRAST:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import chain, count
 from pathlib import Path
@@ -124,6 +124,12 @@ class Classifier:
         elif not isinstance(images, Iterable) or hasattr(images, "read"):
             raise InputError(f"pictures are paths, bytes, arrays or Pillow images, not {received(images)}")
         return self.answers(map(_named, images, count()), top, batch=batch)
+
+    def allowing(self, max_pixels: int | None) -> Classifier:
+        """Return the same classifier for pictures of up to so many pixels; None keeps its limit. Raises InputError."""
+        if max_pixels is None:
+            return self
+        return replace(self, preprocess=replace(self.preprocess, max_pixels=max_pixels))
 
     def answers(
         self, given: Iterable[Given | Failure], top: int = 5, *, batch: int | None = None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pennyweight import data
 from pennyweight.core.files import require_new, write_text
+from pennyweight.core.formats import allow_pixels
 from pennyweight.data.doctor import Diagnosis, diagnose, thumbnail
 
 __all__ = ["doctor"]
@@ -24,18 +25,20 @@ def doctor(
     *,
     group_by: str | None = None,
     quick: bool = False,
+    max_pixels: int | None = None,
     html: str | os.PathLike[str] | None = None,
     advance: Callable[[int], None] = lambda count: None,
 ) -> Diagnosis:
     """Look at every picture of a source and say what is wrong with it; `html` is where a contact sheet goes.
 
-    `quick` leaves out near duplicates. `advance(n)` is called after every n pictures. Raises SourceError for what is no
-    source, InputError where `html` exists already.
+    `quick` leaves out near duplicates; pictures of more than `max_pixels` (80 million) cannot be read. `advance(n)` is
+    called after every n pictures. Raises SourceError for what is no source, InputError where `html` exists already.
     """
     if html is not None:
         require_new(Path(html))
+    allow_pixels(max_pixels)
     opened = data.open(source, group_by=group_by)
-    found = diagnose(opened, quick=quick, advance=advance)
+    found = diagnose(opened, quick=quick, max_pixels=max_pixels, advance=advance)
     if html is not None:
         from pennyweight.report.contact_sheet import contact_sheet
 
@@ -45,6 +48,6 @@ def doctor(
             for finding in found.of(kind)[:SHOWN]:
                 for name in finding.pictures[:ALIKE]:
                     if name in samples and name not in pictures:
-                        pictures[name] = thumbnail(samples[name], SIDE, found.levels)
+                        pictures[name] = thumbnail(samples[name], SIDE, found.levels, max_pixels)
         write_text(Path(html), contact_sheet(found.to_dict(), pictures, shown=SHOWN))
     return found

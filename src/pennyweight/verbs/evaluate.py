@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pennyweight import data
 from pennyweight.core.errors import InputError, SourceError
+from pennyweight.core.formats import allow_pixels
 from pennyweight.core.heap import keeping_memory
 from pennyweight.core.labels import numbers_of
 from pennyweight.core.run import Run
@@ -37,6 +38,7 @@ def evaluate(
     *,
     split: data.Split = "test",
     weights: str | os.PathLike[str] | None = None,
+    max_pixels: int | None = None,
     advance: Callable[[int], None] = lambda count: None,
     left_out: Callable[[data.Unreadable], None] = lambda unreadable: None,
     **usage: Unpack[Usage],
@@ -46,7 +48,8 @@ def evaluate(
     Pictures that a run was trained or selected on are never part of its test, wherever they lie. A source without
     split folders that the run was not trained on is scored whole (and its split is called
     "all"). A network of ImageNet knows folders by their synsets (n01440764) too. Two evaluations of the same files are
-    identical. `advance(n)` is called after every n pictures, `left_out` with each that cannot be read; `usage` is
+    identical. Pictures of more than `max_pixels` (80 million) are left out. `advance(n)`
+    is called after every n pictures, `left_out` with each that cannot be read; `usage` is
     what `load` takes of weights. A scene's run maps its scene again, and is scored on the test pixels. Raises
     SourceError for classes that the network does not know.
     """
@@ -54,6 +57,8 @@ def evaluate(
         raise InputError(f"unknown split '{split}'; there are {', '.join(data.SPLITS)}")
     trained = open_trained(run_or_bundle_or_name, weights, **usage)
     if isinstance(trained, Run) and is_scene_run(trained):
+        if max_pixels is not None:
+            raise InputError(f"max_pixels is for pictures; {trained.folder} was trained on a scene")
         if source is not None or split != "test":
             raise InputError(
                 f"{trained.folder} is scored on the test pixels of its own scene, not on {source or f'split {split}'}; "
@@ -62,7 +67,8 @@ def evaluate(
         from pennyweight.verbs.evaluate_scene import evaluate_scene  # torch, which a bundle does without
 
         return evaluate_scene(trained, advance=advance)
-    classifier = load(trained)
+    allow_pixels(max_pixels)
+    classifier = load(trained, max_pixels=max_pixels)
     origin = _origin(trained)
     opened = _open(source, origin)
     same = opened.fingerprint == origin.fingerprint

@@ -17,7 +17,9 @@ from rich.console import Console
 from pennyweight import data, zoo
 from pennyweight.core.errors import InputError, SourceError
 from pennyweight.core.files import write_json
+from pennyweight.core.formats import allow_pixels
 from pennyweight.core.heap import keeping_memory
+from pennyweight.core.images import MAX_PIXELS
 from pennyweight.core.run import Run
 from pennyweight.core.stopping import waiting_for_signals
 from pennyweight.data.scenes import is_scene
@@ -81,6 +83,7 @@ def fit(
     seed: int = 0,
     group_by: str | None = None,
     channels: int | None = None,
+    max_pixels: int | None = None,
     progress: bool = True,
 ) -> Run:
     """Train a network on `source`, choose its best weights on validation, score them once on test; a run folder.
@@ -93,7 +96,7 @@ def fit(
     schedule fits the time; `speed` "auto" measures the quickest way to step ("fixed" unless there are `minutes`);
     `preflight` checks first what would make a long training worthless (by default where it is long). `group_by` keeps
     pictures in one split, as `data.open` says; `channels` are those of the input, by default what the pictures have
-    (transparency needs 4).
+    (transparency needs 4). Pictures of more than `max_pixels` (by default 80 million) are left out and named.
 
     `out` must not exist; by default it is runs/SOURCE-MODEL-N. With `resume` it may: the same call goes on where that
     run stopped. Its state is saved every `save_minutes` and every epoch. `log` names a tracker. Nothing is written
@@ -106,7 +109,7 @@ def fit(
     if is_scene(source) or scene is not None:
         of_pictures: dict[str, Any] = {"input_size": input_size, "stem": stem, "weights": weights, "teacher": teacher}
         of_pictures |= {"minutes": minutes, "speed": speed, "preflight": preflight, "log": log}
-        of_pictures |= {"group_by": group_by, "channels": channels}
+        of_pictures |= {"group_by": group_by, "channels": channels, "max_pixels": max_pixels}
         for name, value in of_pictures.items():
             if value is not None:
                 raise InputError(f"{name} is for pictures, not for a scene; a scene takes a window: --window 25")
@@ -129,8 +132,13 @@ def fit(
     started = perf_counter()
     check_tracker(log)
     ranks = Ranks()
+    allow_pixels(max_pixels)
     opened = data.open(source, group_by=group_by)
     opened = opened if channels is None else replace(opened, channels=channels)
+    if opened.streamed and max_pixels is not None:
+        raise InputError(
+            f"max_pixels is for pictures that are read alone; of shards up to {MAX_PIXELS:,} pixels are read"
+        )
     before = seen_by(weights, teacher)
     splits = without_learnt(data.split(opened), before)
     if resume and model == AUTO:
@@ -151,6 +159,7 @@ def fit(
         ranks=ranks,
         taught=teacher is not None,
     )
+    plan = replace(plan, preprocess=replace(plan.preprocess, max_pixels=max_pixels))
     asked = plan.asked(
         opened,
         weights=weights,
@@ -160,6 +169,7 @@ def fit(
         group_by=opened.group_by,
         sha256=digests(weights=weights, teacher=teacher),
         split=splits.fingerprint,  # equal pictures are split otherwise where their groups are others
+        **({} if max_pixels is None else {"max_pixels": max_pixels}),
     )
     folder, record = place(out, f"{opened.name}-{plan.model['name']}", resume=resume, asked=asked)
     ranks.gather(None)  # every rank has looked before the first one makes the folder

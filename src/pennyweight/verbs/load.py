@@ -29,26 +29,29 @@ def load(
     run_or_bundle_or_name: str | os.PathLike[str] | Trained,
     *,
     weights: str | os.PathLike[str] | None = None,
+    max_pixels: int | None = None,
     **usage: Unpack[Usage],
 ) -> Classifier:
     """A classifier from a run's folder, a bundle's file (which needs no torch), or a network's name with `weights`.
 
     `weights` is a file, a run or a published tag ("imagenet": the best), as `create` takes it. What their file does not
     say of them, or says otherwise, is said by `stem`, `input_size`, `config`, `mean`, `std` and `labels` (names, a
-    source that has them, or a .txt file). Raises InputError when there is nothing of that name, RunError or BundleError
+    source that has them, or a .txt file). Pictures of more than `max_pixels` are refused
+    (by default 80 million). Raises InputError when there is nothing of that name, RunError or BundleError
     when it is damaged.
     """
     trained = open_trained(run_or_bundle_or_name, weights, **usage)
     if isinstance(trained, Bundle):
-        return trained.classifier
+        return trained.classifier.allowing(max_pixels)
     from pennyweight.deploy.graph import TorchEngine  # torch, which a bundle does without
 
     if isinstance(trained, Run):
         preprocess = preprocess_of(trained)
         with _record(trained):
             labels = tuple(trained.labels)
-        return Classifier(TorchEngine(restore(trained), preprocess), labels, preprocess)
-    return Classifier(TorchEngine(trained.network, trained.preprocess), trained.labels, trained.preprocess)
+        return Classifier(TorchEngine(restore(trained), preprocess), labels, preprocess).allowing(max_pixels)
+    made = Classifier(TorchEngine(trained.network, trained.preprocess), trained.labels, trained.preprocess)
+    return made.allowing(max_pixels)
 
 
 def open_trained(

@@ -1,0 +1,153 @@
+"""Formats of picture files: their endings, which of them are read here, and what else a file may be."""
+
+from __future__ import annotations
+
+import io
+import re
+from functools import cache
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError, features
+
+__all__ = ["ENDINGS", "allow_pixels", "heif_reader", "kind_of", "open_image", "too_many"]
+
+ENDINGS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi"), ("JPEG", "MPO")),
+    **dict.fromkeys((".png", ".apng"), ("PNG",)),
+    **dict.fromkeys((".bmp", ".dib"), ("BMP", "DIB")),
+    ".webp": ("WEBP",),
+    ".gif": ("GIF",),
+    **dict.fromkeys((".tif", ".tiff"), ("TIFF",)),
+    **dict.fromkeys((".ppm", ".pgm", ".pbm", ".pnm"), ("PPM",)),
+    **dict.fromkeys((".avif", ".avifs"), ("AVIF",)),
+    **dict.fromkeys((".heic", ".heif", ".hif"), ("HEIF",)),
+    ".npy": ("NPY",),
+}
+"""Ending of a picture file, in small letters -> the formats that it may hold, as Pillow calls them."""
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM", *(("AVIF",) if features.check("avif") else ()))
+"""Formats that Pillow reads here without any other package."""
+
+HEIC = "HEIC"
+AVIF = "AVIF"
+REMEDIES = {
+    HEIC: "pip install 'pennyweight[heic]' reads it",
+    AVIF: "a newer Pillow reads it: pip install --upgrade pillow",
+    "a Git LFS pointer": "git lfs pull fetches the picture",
+    "a git-annex pointer": "git annex get fetches the picture",
+    "an HTML page": "a server sent it in place of the picture; download it again",
+    "an XML document": "a server may have sent it in place of the picture",
+    "JSON": "a server may have sent it in place of the picture",
+    "zeros throughout": "the copy or the download did not finish",
+}
+"""What a file is -> what would help."""
+SIGNATURES: tuple[tuple[bytes, str], ...] = (
+    (rb"version https://(git-lfs\.github\.com|hawser\.github\.com)/spec", "a Git LFS pointer"),
+    (rb"(\.\./)*(\.git)?/annex/objects/", "a git-annex pointer"),
+    (rb"\0{16,}\Z", "zeros throughout"),
+    (rb".{4}ftyp.{0,40}avi[fs]", AVIF),
+    (rb".{4}ftyp.{0,40}(hei[cxms]|hev[cx]|mif1|msf1)", HEIC),
+    (rb".{4}ftypcrx ", "a raw file of a camera (CR3)"),
+    (rb".{4}(ftyp|moov|mdat)|\x1aE\xdf\xa3|RIFF.{4}AVI ", "a video"),
+    (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", "JPEG 2000"),
+    (rb"\0\0\0\x0cJXL |\xff\x0a", "JPEG XL"),
+    (rb"FUJIFILMCCD-RAW", "a raw file of a camera (RAF)"),
+    (rb"8BPS", "a Photoshop document"),
+    (rb"\0\0[\x01\x02]\0", "an icon (ICO)"),
+    (rb".{128}DICM", "DICOM"),
+    (rb"SIMPLE  =", "FITS"),
+    (rb"\x89HDF\r\n\x1a\n", "HDF5"),
+    (rb"v/1\x01", "OpenEXR"),
+    (rb"%PDF-", "a PDF document"),
+    (rb"%!PS|\xc5\xd0\xd3\xc6", "PostScript"),
+    (rb"PK\x03\x04|PK\x05\x06", "a zip archive"),
+    (rb"\x1f\x8b", "gzip data"),
+    (rb"7z\xbc\xaf\x27\x1c|Rar!\x1a\x07|BZh[1-9]|\xfd7zXZ\0", "an archive"),
+    (rb"\0\x05\x16[\x07\0]", "what macOS keeps beside a file (AppleDouble)"),
+    (rb"L\0\0\0\x01\x14\x02\0", "a Windows shortcut"),
+    (rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*>)?\s*(<!--.*?-->)?\s*(<!doctype svg|<svg)", "an SVG drawing"),
+    (rb"(\xef\xbb\xbf)?\s*(<!--.*?-->)?\s*<(!doctype html|html|head|body|script|meta|title|center|h1|div|p>)",
+     "an HTML page"),
+    (rb"(\xef\xbb\xbf)?\s*<(\?xml|[a-z!])", "an XML document"),
+    (rb"(\xef\xbb\xbf)?\s*(\{\s*(\}|\"[^\"]*\"\s*:)|\[\s*[\]\[{\"\d-])", "JSON"),
+    (rb"\xff\xd8", "a damaged or cut-off JPEG"),
+    (rb"\x89PNG", "a damaged or cut-off PNG"),
+    (rb"GIF8", "a damaged or cut-off GIF"),
+    (rb"RIFF.{4}WEBP", "a damaged or cut-off WebP"),
+    (rb"II\*\0|MM\0\*|II\+\0|MM\0\+", "a damaged TIFF, or one of a kind that is not read"),
+    (rb"BM.{4}\0{4}", "a damaged or cut-off BMP"),
+)  # fmt: skip
+"""Start of a file, as a regular expression -> what the file is; the first that fits counts."""
+LOOKED_AT = 1024
+
+
+def kind_of(file: bytes) -> str | None:
+    """Name what a file is by its first bytes ("an HTML page"); None for what is not known."""
+    start = file[:LOOKED_AT]
+    found = next((kind for pattern, kind in _signatures() if pattern.match(start)), None)
+    return found or ("text" if _is_text(start) else None)
+
+
+def _formats(file: bytes) -> tuple[str, ...]:
+    """Return the formats that Pillow may try for a file that begins so: HEIF with pillow-heif installed."""
+    boxed = file[4:8] == b"ftyp"  # spares every other file the search
+    return (*FORMATS, "HEIF") if boxed and kind_of(file) == HEIC and heif_reader() != "none" else FORMATS
+
+
+@cache
+def heif_reader() -> str:
+    """Return the version of what reads HEIC, "none" where it is not installed, and tell Pillow of it."""
+    try:
+        import pillow_heif
+    except ImportError:
+        return "none"
+    pillow_heif.register_heif_opener()
+    return str(pillow_heif.__version__) if "HEIF" in Image.OPEN else "none"
+
+
+def open_image(file: bytes | Path) -> Image.Image:
+    """Open a picture; its pixels are not decoded. Raises ValueError that says what a file is that is no picture."""
+    start = file[:LOOKED_AT] if isinstance(file, bytes) else _start(file)
+    if not start:
+        raise ValueError("it is empty")
+    stream = io.BytesIO(file) if isinstance(file, bytes) else file
+    try:
+        return Image.open(stream, formats=_formats(start))
+    except UnidentifiedImageError as error:
+        kind = kind_of(start)
+        known = f"not a picture in a known format ({', '.join(FORMATS)})"
+        raise ValueError(f"it is {kind}, not a picture that is read here{_remedy(kind)}" if kind else known) from error
+    except Image.DecompressionBombError as error:
+        pixels = next(iter(re.findall(r"\d+", str(error))), "many")
+        raise ValueError(too_many(f"its {pixels}", 2 * (Image.MAX_IMAGE_PIXELS or 0), pixels)) from error
+
+
+def allow_pixels(most: int | None) -> None:
+    """Raise Pillow's own limit, which holds for the whole process, to pictures of so many pixels; never lower it."""
+    if most is not None and Image.MAX_IMAGE_PIXELS is not None and most > Image.MAX_IMAGE_PIXELS:
+        Image.MAX_IMAGE_PIXELS = most
+
+
+def too_many(size: str, most: int, needed: int | str, *, unit: str = "pixels") -> str:
+    """Say that a picture of this size is over the limit, and which option reads it."""
+    return f"{size} {unit} are more than the {most:,} allowed; --max-pixels {needed} reads it"
+
+
+def _start(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        return stream.read(LOOKED_AT)
+
+
+@cache
+def _signatures() -> tuple[tuple[re.Pattern[bytes], str], ...]:
+    return tuple((re.compile(pattern, re.IGNORECASE | re.DOTALL), kind) for pattern, kind in SIGNATURES)
+
+
+def _remedy(kind: str) -> str:
+    return f"; {REMEDIES[kind]}" if kind in REMEDIES else ""
+
+
+def _is_text(start: bytes) -> bool:
+    """Whether it is UTF-8 of printable letters, as the start of a text file is; its last letter may be cut."""
+    text = start.decode("utf-8", "ignore")
+    printable = all(letter.isprintable() or letter.isspace() for letter in text)
+    return bool(text.strip()) and printable and len(text.encode()) > len(start) - 4
