@@ -83,6 +83,7 @@ PROMISED = {
         "RUN_OR_BUNDLE_OR_NAME": "required",
         "SOURCE": "optional",
         "--split": "value",
+        "--rename": "repeated",
         "--weights": "value",
         "--stem": "value",
         "--input": "value",
@@ -314,6 +315,13 @@ def test_predict_pictures_and_folders(pennyweight: Run, either: Path, pictures: 
     assert dict(found["predictions"][0]["top"]) == pytest.approx(dict(expected.top), abs=1e-6)
     assert found["predictions"][0]["top"][0][0] == "dark"
     assert all(len(row["top"]) == 2 for row in found["predictions"])
+
+
+def test_evaluate_renames_classes(pennyweight: Run, bundle_file: Path, pictures: Path, tmp_path: Path) -> None:
+    shutil.copytree(pictures / "dark", tmp_path / "new" / "Dark ones")
+    outcome = pennyweight("evaluate", bundle_file, tmp_path / "new", "--rename", "Dark ones=dark", "--json")
+    assert (outcome.status, one_object(outcome.out)["images"]) == (0, 24)
+    assert "is not NAME=VALUE" in pennyweight("evaluate", bundle_file, pictures, "--rename", "dark").error
 
 
 def test_predict_for_a_person(

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pennyweight.core.errors import SourceError
-from pennyweight.core.labels import imagenet, numbers_of
+from pennyweight.core.errors import InputError, SourceError
+from pennyweight.core.labels import imagenet, likely_label, numbers_of
 
 
 def test_the_names_are_torchvisions() -> None:
@@ -33,7 +33,40 @@ def test_classes_are_found_by_name_and_imagenets_by_synset() -> None:
     assert numbers_of(["n01440764", "goldfish"], imagenet(), source="s") == [0, 1]
     with pytest.raises(SourceError, match="s has a class 'n01440764' that the network does not know; it knows a, b"):
         numbers_of(["n01440764"], ("a", "b"), source="s")
-    with pytest.raises(SourceError, match="'gold fish' that the network does not know; did you mean 'goldfish'"):
-        numbers_of(["gold fish"], imagenet(), source="s")
-    with pytest.raises(SourceError, match=r"it knows tench, .* and 990 more"):
-        numbers_of(["qqqqqqqqqqqqqqq"], imagenet(), source="s")
+    with pytest.raises(
+        SourceError, match=r"it knows tench, .* and 990 more; did you mean --rename 'gold fish=goldfish'"
+    ):
+        numbers_of(["gold fish"], imagenet(), source="s", rename={})
+    with pytest.raises(SourceError, match=r"and 990 more; --rename NAME=LABEL says which"):
+        numbers_of(["qqqqqqqqqqqqqqq"], imagenet(), source="s", rename={})
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "meant"),
+    [
+        ("cats", ("Dog", "Cat"), "Cat"),
+        ("CATS", ("cats", "dogs"), "cats"),
+        ("golden retriever", ("golden_retriever", "poodle"), "golden_retriever"),
+        ("cafe", ("café", "bar"), "café"),
+        ("n01440764", ("goldfish", "tench"), "tench"),
+        ("tench", ("n01443537", "n01440764"), "n01440764"),
+        ("labradr", ("labrador", "poodle"), "labrador"),
+        ("zebra", ("cat", "dog"), None),
+    ],
+)
+def test_what_a_name_is_likely_to_mean(name: str, labels: tuple[str, ...], meant: str | None) -> None:
+    assert likely_label(name, labels) == meant
+
+
+def test_renamed_classes_are_found() -> None:
+    labels = ("Cats", "Dogs")
+    assert numbers_of(["dogs", "Cats"], labels, source="s", rename={"dogs": "Dogs"}) == [1, 0]
+    assert numbers_of(["cats", "kittens"], labels, source="s", rename={"cats": "Cats", "kittens": "Cats"}) == [0, 0]
+    with pytest.raises(SourceError, match=r"classes 'cats' and 'dogs' that .*--rename cats=Cats --rename dogs=Dogs\?"):
+        numbers_of(["cats", "dogs"], labels, source="s", rename={})
+    with pytest.raises(SourceError, match="it knows Cats, Dogs; did you mean 'Cats'"):
+        numbers_of(["cats"], labels, source="s")
+    with pytest.raises(InputError, match="s has no class 'cat' to rename; did you mean 'cats'"):
+        numbers_of(["cats"], labels, source="s", rename={"cat": "Cats"})
+    with pytest.raises(InputError, match="no class 'cats' for 'felines'; did you mean --rename felines=Cats"):
+        numbers_of(["felines"], labels, source="s", rename={"felines": "cats"})

@@ -199,7 +199,7 @@ def test_the_fingerprint_knows_classes_by_name() -> None:
 @pytest.mark.parametrize("labels", [(), ("a",)])
 def test_one_class_is_no_source(labels: tuple[str, ...]) -> None:
     with pytest.raises(SourceError, match="at least two classes"):
-        source([], labels)
+        data.open(source([], labels))
 
 
 def test_of_equal_pictures_in_two_given_splits_the_later_keeps_its_own() -> None:

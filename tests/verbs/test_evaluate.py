@@ -177,6 +177,40 @@ def test_a_class_that_the_network_does_not_know(trained: pw.Run, draw_colours: D
         pw.evaluate(trained, str(folder))
 
 
+def test_one_class_is_enough(trained: pw.Run, bundle: pw.Bundle, draw_colours: Draw, tmp_path: Path) -> None:
+    whole = pw.evaluate(trained, draw_colours(tmp_path / "whole", 6, seed=9))
+    (tmp_path / "new").mkdir()
+    shutil.copytree(tmp_path / "whole" / "green", tmp_path / "new" / "green")
+    told: list[str] = []
+    for each in (trained, bundle):
+        for place in (tmp_path / "new", tmp_path / "new" / "green"):
+            lone = pw.evaluate(each, place, note=told.append)
+            assert (lone.images, lone.split, lone.labels) == (6, "all", whole.labels)
+            assert lone.confusion == ((0, 0, 0), whole.confusion[1], (0, 0, 0))
+            assert lone.accuracy == whole.per_class[1].recall
+    assert told == ["its pictures are scored as of the class 'green', the name of their folder"] * 2
+    with pytest.raises(SourceError, match="at least two classes, found one: 'green'"):
+        pw.fit(tmp_path / "new", out=tmp_path / "run")
+
+
+def test_classes_of_other_names_are_renamed(trained: pw.Run, draw_colours: Draw, tmp_path: Path) -> None:
+    whole = pw.evaluate(trained, draw_colours(tmp_path / "same", 6, seed=9))
+    other = shutil.copytree(tmp_path / "same", tmp_path / "other")
+    for name in ("green", "red"):
+        (other / name).rename(other / f"{name.title()}s")
+    with pytest.raises(SourceError, match=r"classes 'Greens' and 'Reds' .* --rename Greens=green --rename Reds=red"):
+        pw.evaluate(trained, other)
+    renamed = pw.evaluate(trained, other, rename={"Greens": "green", "Reds": "red"})
+    assert sorted(map(sorted, renamed.confusion)) == sorted(map(sorted, whole.confusion))
+    assert renamed.accuracy == whole.accuracy
+    both = pw.evaluate(trained, other, rename={"Greens": "red", "Reds": "red"})  # two of them may be one
+    assert [each.images for each in both.per_class] == [6, 0, 12]
+    with pytest.raises(InputError, match="has no class 'Green' to rename; did you mean 'Greens'"):
+        pw.evaluate(trained, other, rename={"Green": "green"})
+    with pytest.raises(InputError, match="no class 'Green' for 'Greens'; did you mean --rename Greens=green"):
+        pw.evaluate(trained, other, rename={"Greens": "Green"})
+
+
 # Where things are
 
 

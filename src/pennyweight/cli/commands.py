@@ -230,6 +230,14 @@ def evaluate(
         typer.Argument(metavar="SOURCE", help="Pictures to score on; by default those it was trained on."),
     ] = None,
     split: Annotated[Literal["train", "val", "test"], typer.Option(help="Which split of the source.")] = "test",
+    rename: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rename",
+            metavar="NAME=LABEL",
+            help="Score a class of the source as this class of the network, such as cats=Cats; repeatable.",
+        ),
+    ] = None,
     weights: trained.Weights = None,
     stem: trained.Stem = None,
     input: trained.Input = None,
@@ -251,8 +259,10 @@ def evaluate(
         opened,
         source,
         split=split,
+        rename=parse_pairs(rename or [], "--rename", example="cats=Cats"),
         max_pixels=max_pixels,
         left_out=lambda each: show.note(f"left out: {each.reason}"),
+        note=show.note,
     )
     if json:
         show.as_json(scored.to_dict())

@@ -4,6 +4,7 @@ from pennyweight.data.augment import Augment, Mixed
 from pennyweight.data.balance import Balance, Balancing
 from pennyweight.data.batch import Batch, Share
 from pennyweight.data.decoded import DecodedCache
+from pennyweight.data.folder import class_folder
 from pennyweight.data.opening import open
 from pennyweight.data.pictures import Pictures
 from pennyweight.data.policies import Policy
@@ -35,6 +36,7 @@ __all__ = [
     "Unreadable",
     "Used",
     "channel_statistics",
+    "class_folder",
     "open",
     "parts",
     "pictures",

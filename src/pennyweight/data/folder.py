@@ -11,7 +11,7 @@ from pennyweight.core.walk import Walk
 from pennyweight.data.contents import Listed, read_samples, require_classes
 from pennyweight.data.source import Source, Split, Unreadable
 
-__all__ = ["SPLIT_NAMES", "folder"]
+__all__ = ["SPLIT_NAMES", "class_folder", "folder"]
 
 SPLIT_NAMES: dict[str, Split] = {
     "train": "train",
@@ -73,6 +73,31 @@ def folder(path: Path, *, address: str | None = None) -> Source:
         wide=suits.wide,
         notes=(*walk.notes(), *suits.notes),
         unreadable=(*(Unreadable(walk.name(lost.path), lost.reason) for lost in walk.lost), *unreadable),
+    )
+
+
+def class_folder(path: Path) -> Source | None:
+    """Read a folder of pictures as one class that is called as the folder is; None for one that holds folders.
+
+    To be scored, for training needs another class.
+    """
+    walk = Walk(path)
+    found = walk.listing(path) if path.is_dir() else None
+    if found is None or found.folders or not found.pictures or as_text(path.resolve().name) != path.resolve().name:
+        return None
+    samples, unreadable, suits = read_samples([(file, 0, None, file.name, None) for file in found.pictures])
+    name = path.resolve().name
+    require_classes((name,), samples, unreadable, name)
+    return Source(
+        name=name,
+        address=str(path.resolve()),
+        labels=(name,),
+        samples=samples,
+        size=suits.size,
+        channels=suits.channels,
+        wide=suits.wide,
+        notes=(f"its pictures are scored as of the class '{name}', the name of their folder", *walk.notes()),
+        unreadable=unreadable,
     )
 
 

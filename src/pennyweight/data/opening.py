@@ -25,19 +25,22 @@ FOLDER = "folder"
 """`group_by` for the folder that a picture lies in."""
 
 
-def open(source: str | os.PathLike[str] | Source, *, group_by: str | None = None) -> Source:
+def open(source: str | os.PathLike[str] | Source, *, group_by: str | None = None, least_classes: int = 2) -> Source:
     """Open a source of pictures by one string; a Source is one. Raises SourceError with the nearest name of none.
 
     `group_by` keeps pictures together when they are split: a column of a manifest, "folder", or a regular expression
-    whose first group is searched in each picture's name, such as "(patient[0-9]+)".
+    whose first group is searched in each picture's name, such as "(patient[0-9]+)". Raises SourceError too for fewer
+    than `least_classes`: training needs two, scoring one.
     """
     if isinstance(source, Source):
         if group_by is not None:
             raise InputError("group_by belongs to a path or a name; a Source is grouped already, or is not")
+        source.require_classes(least_classes)
         return source
     if not isinstance(source, (str, os.PathLike)):
         raise SourceError(f"a source is a path or a name, such as digits, not {received(source)}")
     opened = _open(os.fspath(source), group_by)
+    opened.require_classes(least_classes)
     return opened if group_by is None else _grouped(opened, group_by)
 
 

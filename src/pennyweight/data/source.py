@@ -92,10 +92,12 @@ class Source:
     streamed: bool = False
     """Whether pictures come in the order of their shards, and to read one alone is slow."""
 
-    def __post_init__(self) -> None:
-        if len(self.labels) < 2:
+    def require_classes(self, least: int) -> None:
+        """Raise SourceError for fewer than `least` classes: two to train on, one to score."""
+        if len(self.labels) < least:
             found = f"one: '{self.labels[0]}'" if self.labels else "none"
-            raise SourceError(f"{self.name} needs at least two classes, found {found}; make a folder for each class")
+            wanted = "at least two classes" if least == 2 else "a class"
+            raise SourceError(f"{self.name} needs {wanted}, found {found}; make a folder for each class")
 
     @property
     def has_splits(self) -> bool:

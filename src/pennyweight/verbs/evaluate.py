@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Unpack
 
 import numpy as np
@@ -37,19 +38,23 @@ def evaluate(
     source: str | data.Source | None = None,
     *,
     split: data.Split = "test",
+    rename: Mapping[str, str] | None = None,
     weights: str | os.PathLike[str] | None = None,
     max_pixels: int | None = None,
     advance: Callable[[int], None] = lambda count: None,
     left_out: Callable[[data.Unreadable], None] = lambda unreadable: None,
+    note: Callable[[str], None] = lambda line: None,
     **usage: Unpack[Usage],
 ) -> Evaluation | SceneEvaluation:
     """Score a run, a bundle or a name with `weights` on a split of `source`; by default what the run was trained on.
 
     Pictures that a run was trained or selected on are never part of its test, wherever they lie. A source without
     split folders that the run was not trained on is scored whole (and its split is called
-    "all"). A network of ImageNet knows folders by their synsets (n01440764) too. Two evaluations of the same files are
-    identical. Pictures of more than `max_pixels` (80 million) are left out. `advance(n)`
-    is called after every n pictures, `left_out` with each that cannot be read; `usage` is
+    "all"); it may have one class alone, or be a folder of pictures that is called as a class is. `rename` maps classes
+    of the source to those of the network: {"cats": "Cats"}. A network of ImageNet knows folders by their synsets
+    (n01440764) too. Two evaluations of the same files are identical. Pictures of more than `max_pixels` (80 million)
+    are left out. `advance(n)` is called after every n pictures, `left_out` with each that cannot be read,
+    `note` with what is to be known of how `source` was read; `usage` is
     what `load` takes of weights. A scene's run maps its scene again, and is scored on the test pixels. Raises
     SourceError for classes that the network does not know.
     """
@@ -59,7 +64,7 @@ def evaluate(
     if isinstance(trained, Run) and is_scene_run(trained):
         if max_pixels is not None:
             raise InputError(f"max_pixels is for pictures; {trained.folder} was trained on a scene")
-        if source is not None or split != "test":
+        if source is not None or split != "test" or rename:
             raise InputError(
                 f"{trained.folder} is scored on the test pixels of its own scene, not on {source or f'split {split}'}; "
                 f"another cube is for predict {trained.folder} CUBE --labels MAP --map map.png"
@@ -71,6 +76,8 @@ def evaluate(
     classifier = load(trained, max_pixels=max_pixels)
     origin = _origin(trained)
     opened = _open(source, origin)
+    for line in opened.notes if source is not None else ():
+        note(line)
     same = opened.fingerprint == origin.fingerprint
     if source is None and not same and not (isinstance(trained, Run) and opened.address == origin.address):
         # What is known by its name alone may be another folder of that name.
@@ -80,13 +87,15 @@ def evaluate(
         )
     own = same or opened.address == origin.address
     if own and origin.group_by and not isinstance(source, data.Source):
-        opened = data.open(opened.address, group_by=origin.group_by)  # the same groups, for the same splits
+        opened = data.open(
+            opened.address, group_by=origin.group_by, least_classes=1
+        )  # the same groups, for the same splits
     if own or opened.has_splits:
         samples: Sequence[data.Sample] = data.split(opened)[split]
         name: str = split
     else:
         samples, name = opened.samples, "all"
-    numbers = numbers_of(opened.labels, classifier.labels, source=opened.name)
+    numbers = numbers_of(opened.labels, classifier.labels, source=opened.name, rename=rename or {})
     if split == "test" and isinstance(trained, Run):
         samples = _unseen(trained, samples, opened.name, left_out)
     pictures = data.pictures(opened, samples, classifier.preprocess, cache=data.DecodedCache())
@@ -155,7 +164,7 @@ def answer(
 
 def _open(source: str | data.Source | None, origin: Origin) -> data.Source:
     if source is not None:
-        return data.open(source)
+        return _scored(source)
     if origin.address is None:
         raise InputError(f"{origin.where} does not say what it was trained on; say what to score: SOURCE")
     try:
@@ -165,3 +174,14 @@ def _open(source: str | data.Source | None, origin: Origin) -> data.Source:
             f"the pictures that {origin.where} was trained on are not here ({origin.address}); "
             f"name others: evaluate {origin.where} SOURCE"
         ) from error
+
+
+def _scored(source: str | os.PathLike[str] | data.Source) -> data.Source:
+    """Open what is to be scored: a source of any number of classes, or a folder of pictures that is a class."""
+    try:
+        return data.open(source, least_classes=1)
+    except SourceError:
+        lone = data.class_folder(Path(source)) if isinstance(source, (str, os.PathLike)) else None
+        if lone is None:
+            raise
+        return lone
