@@ -98,6 +98,7 @@ def values(file: bytes, most_pixels: int) -> NDArray[Any]:
         with _stream(file) as stream:
             sides, dtype = _array_header(stream)
             _limit(sides, most_pixels)
+            _require_bytes(dtype)
             if len(file) - stream.tell() < math.prod(sides) * dtype.itemsize:
                 raise ValueError("array file is truncated")
             stream.seek(0)
@@ -108,9 +109,13 @@ def values(file: bytes, most_pixels: int) -> NDArray[Any]:
         raise ValueError("not a TIFF or .npy file, which pictures of many bands are")
     if array.dtype == ">u2":
         array = array.astype(np.uint16)
-    if array.dtype not in (np.uint8, np.uint16):
-        raise ValueError(f"its values are {array.dtype}; save them as uint8 or uint16")
     return array if array.ndim == 3 else array[..., None]
+
+
+def _require_bytes(dtype: Any) -> None:
+    """Raise ValueError for values of other types, before room is made for them: eight bytes each, or a thousand."""
+    if dtype is None or np.dtype(dtype).newbyteorder("=") not in (np.uint8, np.uint16):
+        raise ValueError(f"its values are {dtype}; save them as uint8 or uint16")
 
 
 def _tiff(file: bytes, most_pixels: int) -> NDArray[Any]:
@@ -123,6 +128,7 @@ def _tiff(file: bytes, most_pixels: int) -> NDArray[Any]:
     with _stream(file) as stream, tifffile.TiffFile(stream) as tiff:
         page: Any = tiff.pages.first
         _limit((page.imagelength, page.imagewidth, page.samplesperpixel), most_pixels)
+        _require_bytes(page.dtype)
         array: NDArray[Any] = page.asarray(maxworkers=1)
         # Bands one after the other (planar) come first.
         planar = array.ndim == 3 and array.shape[0] == page.samplesperpixel and array.shape[2] == page.imagewidth

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -16,6 +17,7 @@ from pennyweight.core import bands, jpeg, wide
 from pennyweight.core.errors import ImageError, InputError
 from pennyweight.core.files import require_file
 from pennyweight.core.formats import ENDINGS, allow_pixels, open_image, too_many
+from pennyweight.core.interruptible import interruptible
 from pennyweight.core.modes import MODES, from_array, is_wide_color, to_mode, wide_colors
 from pennyweight.core.wide import Levels
 
@@ -29,6 +31,8 @@ EXTENSIONS = frozenset(ENDINGS)
 MAX_PIXELS = 80_000_000
 """Decoded pixels of one picture, unless --max-pixels allows more. Three copies of four bytes each, the most that are
 alive at once, stay below 1 GiB."""
+LONG_PIXELS = 8_000_000
+"""Pixels from which decoding may take so long that Ctrl-C should be heard meanwhile."""
 PACKED = ("JPEG", "MPO", "PNG", "GIF")
 MOST_A_BYTE = 8256
 """Pixels that a byte of those formats holds at most: deflate makes 1,032 bytes of one, and a byte is 8 pixels of two
@@ -112,13 +116,18 @@ def decode(
             return to_mode(_from_bands(array, channels), mode, levels)
         with open_image(file) as image:
             _believe(image, len(file))
+            jpeg.require_few_scans(image, file)
             jpeg.draft(image, least)
             _limit(image.width, image.height, max_pixels or MAX_PIXELS)
+            if image.mode == "F":  # before four bytes of each pixel are read
+                raise ValueError("its pixels are floating-point numbers; save it as 8-bit or 16-bit")
             if image.mode == "I" and image.format == "TIFF":  # of a PGM it means 16 bits
                 raise ValueError("its pixels are 32-bit numbers, of which none says which is white; save it as 16-bit")
             if image.format == "TIFF" and wide.is_planar(image):  # with tifffile it was read above
                 raise ValueError("it stores 16-bit bands one after the other; such TIFF files need tifffile")
-            whole = wide_colors(image, file, levels) if levels and is_wide_color(image) else jpeg.load(image, file)
+            wide_color = levels and is_wide_color(image)
+            load = partial(wide_colors, image, file, levels) if wide_color else partial(jpeg.load, image, file)
+            whole = interruptible(load) if image.width * image.height > LONG_PIXELS else load()
             upright = _turned(whole, _orientation(image))
         return to_mode(upright, mode, levels)
 

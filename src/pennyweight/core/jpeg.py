@@ -7,6 +7,7 @@ is part of `Preprocess`.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,38 @@ try:
 except ImportError:  # the extra `fast`
     simplejpeg = None
 
-__all__ = ["SCALES", "draft", "load", "unread"]
+__all__ = ["SCALES", "draft", "load", "require_few_scans", "unread"]
 
 SCALES = (8, 4, 2, 1)
 ALIKE = {"YCbCr": ("RGB", "RGB"), "Gray": ("L", "GRAY")}
 """What a JPEG holds -> the mode in which Pillow opens it, and what simplejpeg calls that."""
+MOST_SCANS = 100
+"""Of a progressive JPEG, which has ten or so; libtiff's limit too. Each goes over all pixels, however few its bytes."""
+MOST_SCANNED = 1_600_000_000
+"""Pixels times scans, from which on fewer scans are decoded; never fewer than ENOUGH_SCANS."""
+ENOUGH_SCANS = 20
+MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])", re.DOTALL)
+"""What begins a segment; zeros and restarts belong to the pixels."""
+END, SCAN = 0xD9, 0xDA
+
+
+def require_few_scans(image: Image.Image, file: bytes) -> None:
+    """Raise ValueError for a JPEG whose scans would take minutes: a small file may hold thousands."""
+    if image.format not in ("JPEG", "MPO"):
+        return
+    pixels = image.width * image.height
+    most = min(MOST_SCANS, max(ENOUGH_SCANS, MOST_SCANNED // max(pixels, 1)))
+    if file.count(b"\xff\xda") > most and (scans := _scans(file)) > most:  # thumbnails have some too
+        raise ValueError(f"it has {scans:,} scans of {pixels:,} pixels; {most} are the most that are decoded")
+
+
+def _scans(file: bytes) -> int:
+    """Return how many scans stand between the beginning of a JPEG and its end."""
+    scans, place = 0, 2
+    while (found := MARKER.search(file, place)) and (kind := found[1][0]) != END:
+        scans += kind == SCAN
+        place = found.end() + int.from_bytes(file[found.end() : found.end() + 2])
+    return scans
 
 
 def draft(image: Image.Image, least: int | None) -> None:
