@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pennyweight.core.errors import BundleError
+from pennyweight.core.errors import BundleError, InputError
 from pennyweight.core.preprocess import Preprocess
+from pennyweight.core.reading import parse_json
+from pennyweight.core.settings import from_json
 
 __all__ = ["INPUT", "LOGITS", "METADATA_KEY", "PROBABILITIES", "Manifest"]
 
@@ -49,11 +51,10 @@ class Manifest:
     def from_json(cls, text: str, *, name: str) -> Manifest:
         """From what `to_json` gave. Raises BundleError that names the file `name`."""
         try:
-            values = json.loads(text)
+            values = parse_json(text, "it", InputError)
             if values.pop("format") != FORMAT:
                 raise BundleError(f"{name} was written by a newer Pennyweight; update this one to open it")
             values["preprocess"] = Preprocess.from_dict(values["preprocess"])
-            values["labels"] = tuple(values["labels"])
-            return cls(**values)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            return from_json(cls, values, what="manifest")
+        except (InputError, TypeError, KeyError, AttributeError) as error:
             raise BundleError(f"{name} has a manifest that cannot be read: {error}") from error

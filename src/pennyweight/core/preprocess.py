@@ -11,6 +11,7 @@ from PIL import Image
 
 from pennyweight.core.errors import InputError
 from pennyweight.core.images import Picture, Pixels, decode_bands
+from pennyweight.core.settings import from_json
 from pennyweight.core.wide import Levels, checked
 
 __all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Decoding", "Interpolation", "Preprocess"]
@@ -157,8 +158,5 @@ class Preprocess:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocess:
-        """From what `to_dict` gave, also after JSON turned tuples into lists."""
-        fields: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
-        }
-        return cls(**fields)
+        """Return what `to_dict` gave, also after JSON turned tuples into lists. Raises InputError for anything else."""
+        return from_json(cls, values, what="preprocessing")

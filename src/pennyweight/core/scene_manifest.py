@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from pennyweight.core.errors import BundleError
+from pennyweight.core.errors import BundleError, InputError
+from pennyweight.core.reading import parse_json
+from pennyweight.core.settings import from_json
 
 __all__ = ["SCENE_METADATA_KEY", "Form", "SceneManifest"]
 
@@ -44,10 +46,15 @@ class SceneManifest:
     def from_json(cls, text: str, *, name: str) -> SceneManifest:
         """From what `to_json` gave. Raises BundleError that names the file `name`."""
         try:
-            values = json.loads(text)
+            values = parse_json(text, "it", InputError)
             if values.pop("format") != FORMAT:
                 raise BundleError(f"{name} was written by a newer Pennyweight; update this one to open it")
-            values["labels"], values["ids"] = tuple(values["labels"]), tuple(values["ids"])
-            return cls(**values)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            made = from_json(cls, values, what="manifest")
+            if len(made.labels) != len(made.ids) or made.window < 1 or made.window % 2 == 0 or made.bands < 1:
+                raise InputError(
+                    f"{len(made.labels)} labels, {len(made.ids)} ids, a window of {made.window} and {made.bands} bands "
+                    "are not those of a scene"
+                )
+            return made
+        except (InputError, TypeError, KeyError, AttributeError) as error:
             raise BundleError(f"{name} has a manifest that cannot be read: {error}") from error

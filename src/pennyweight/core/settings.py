@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pennyweight.core.errors import InputError, nearest
 
-__all__ = ["override", "parse", "parse_pairs"]
+__all__ = ["from_json", "override", "parse", "parse_pairs"]
 
 T = TypeVar("T")
 
@@ -55,6 +55,17 @@ def override(settings: T, changes: Mapping[str, Any], *, what: str) -> T:
     return dataclasses.replace(settings, **converted)  # type: ignore[type-var]
 
 
+def from_json(kind: type[T], values: Mapping[str, Any], *, what: str) -> T:
+    """Return the dataclass `kind` from what JSON kept of it. Raises InputError for unknown, missing or other values."""
+    assert dataclasses.is_dataclass(kind)
+    hints, fields = typing.get_type_hints(kind), {field.name: field for field in dataclasses.fields(kind)}
+    if strange := [name for name in values if name not in fields]:
+        raise InputError(f"{what} has an unknown field '{strange[0]}'{nearest(strange[0], fields)}")
+    if lost := [n for n, field in fields.items() if n not in values and field.default is dataclasses.MISSING]:
+        raise InputError(f"{what} has no '{lost[0]}'")
+    return kind(**{name: _convert(name, value, hints[name], what) for name, value in values.items()})
+
+
 def _convert(name: str, value: Any, annotation: Any, what: str) -> Any:
     """Turn `value` into the annotated type: bool, int, float, str, one of a Literal's, or None."""
     options = [annotation]
@@ -74,7 +85,9 @@ def _as(value: Any, kind: Any) -> tuple[bool, Any]:
     if kind is type(None):
         return value is None or text in ("none", "None"), None
     if typing.get_origin(kind) is typing.Literal:
-        return value in typing.get_args(kind), value
+        return isinstance(value, (str, int)) and value in typing.get_args(kind), value
+    if typing.get_origin(kind) is Mapping:
+        return isinstance(value, Mapping), value
     if kind is bool:
         named = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
         if text is not None:
@@ -115,6 +128,8 @@ def _as_list(value: Any, kind: Any) -> tuple[bool, Any]:
 def _spell(kind: Any) -> str:
     if typing.get_origin(kind) is typing.Literal:
         return "one of " + ", ".join(map(str, typing.get_args(kind)))
+    if typing.get_origin(kind) is Mapping:
+        return "an object of names and values"
     if typing.get_origin(kind) is tuple:
         row = typing.get_args(kind)[0]
         fields = getattr(row, "_fields", None)

@@ -12,10 +12,14 @@ from pennyweight.core.errors import BundleError
 from pennyweight.core.images import Pixels
 from pennyweight.core.machine import cores
 from pennyweight.core.manifest import INPUT, LOGITS, METADATA_KEY, PROBABILITIES, Manifest
+from pennyweight.core.reading import reason_of
 from pennyweight.core.scene_manifest import SCENE_METADATA_KEY
+from pennyweight.runtime.agreement import Port, require_agreement
 from pennyweight.runtime.classifier import Classifier, Outputs
 
 __all__ = ["Bundle", "OnnxEngine"]
+
+PIXELS, NUMBERS = "tensor(uint8)", "tensor(float)"
 
 
 class OnnxEngine:
@@ -37,8 +41,10 @@ class OnnxEngine:
             self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         # onnxruntime raises classes of its own compiled module, each derived from Exception alone.
         except Exception as error:
-            reason = (str(error).strip().splitlines() or [""])[0]
+            reason = reason_of(error)
             raise BundleError(f"cannot open {path}: not a whole ONNX file ({reason}); export it again") from error
+        ports = (*self._session.get_inputs(), *self._session.get_outputs())
+        self.ports = {port.name: Port(port.type, tuple(port.shape)) for port in ports}
         self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
 
     @cached_property
@@ -47,9 +53,12 @@ class OnnxEngine:
         return OnnxEngine(self._path, threads=1)
 
     def __call__(self, pixels: Pixels) -> Outputs:
-        """(B, H, W, C) uint8 -> probabilities and logits (B, classes)."""
+        """(B, H, W, C) uint8 -> probabilities and logits (B, classes). Raises BundleError where the graph fails."""
         feed = {INPUT: np.ascontiguousarray(pixels)}
-        return Outputs(*self._session.run([PROBABILITIES, LOGITS], feed))
+        try:
+            return Outputs(*self._session.run([PROBABILITIES, LOGITS], feed))
+        except Exception as error:
+            raise BundleError(f"{self._path} cannot answer: {reason_of(error)}; export it again") from error
 
 
 @dataclass(frozen=True)
@@ -66,7 +75,13 @@ class Bundle:
             raise BundleError(
                 f"{self.path} is an ONNX file without a manifest; bundles are made by `pennyweight export`"
             )
-        _ = self.manifest
+        shape, classes = self.manifest.preprocess.shape, ("batch", len(self.manifest.labels))
+        said = {
+            INPUT: Port(PIXELS, ("batch", *shape)),
+            PROBABILITIES: Port(NUMBERS, classes),
+            LOGITS: Port(NUMBERS, classes),
+        }
+        require_agreement(self.path, self.engine.ports, said)
 
     @cached_property
     def engine(self) -> OnnxEngine:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pennyweight.core.ahead import ahead
-from pennyweight.core.errors import ImageError, InputError, received
+from pennyweight.core.errors import BundleError, ImageError, InputError, received
 from pennyweight.core.files import as_text
 from pennyweight.core.images import Picture, Pixels
 from pennyweight.core.machine import cores
@@ -186,8 +186,18 @@ class Classifier:
                 answers.append(Failure(source=task.source, error=str(error)))
             else:
                 answers.append(task.source)
-        rows = iter(engine(np.stack(pixels)).probabilities if pixels else ())
+        rows = iter(self.probabilities(np.stack(pixels), engine) if pixels else ())
         return [self._answer(each, next(rows), top) if isinstance(each, str) else each for each in answers]
+
+    def probabilities(self, pixels: Pixels, engine: Engine | None = None) -> NDArray[np.float32]:
+        """(B, H, W, C) uint8 -> (B, classes). Raises BundleError for an engine that answers for other classes."""
+        found = (engine or self.engine)(pixels).probabilities
+        if found.shape != (len(pixels), len(self.labels)):
+            raise BundleError(
+                f"the network answers {len(pixels)} pictures with {'×'.join(map(str, found.shape))} values; it has "
+                f"{len(self.labels)} labels"
+            )
+        return found
 
     def _answer(self, source: str, probabilities: NDArray[np.float32], top: int) -> Prediction | Failure:
         if not np.isfinite(probabilities).all():

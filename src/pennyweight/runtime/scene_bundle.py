@@ -7,8 +7,10 @@ from functools import cached_property
 from pathlib import Path
 
 from pennyweight.core.errors import BundleError
+from pennyweight.core.manifest import INPUT, LOGITS, PROBABILITIES
 from pennyweight.core.scene_manifest import SCENE_METADATA_KEY, SceneManifest
-from pennyweight.runtime.bundle import OnnxEngine
+from pennyweight.runtime.agreement import Port, require_agreement
+from pennyweight.runtime.bundle import NUMBERS, OnnxEngine
 from pennyweight.runtime.scene_mapper import SceneEngine, TileEngine, WindowsEngine
 
 __all__ = ["SceneBundle", "scene_engine"]
@@ -30,7 +32,12 @@ class SceneBundle:
         object.__setattr__(self, "path", Path(self.path))
         if SCENE_METADATA_KEY not in self.session.metadata:
             raise BundleError(f"{self.path} is no bundle of a scene; `pennyweight export` makes one of a scene's run")
-        _ = self.manifest
+        said = self.manifest
+        pixels, sides = ((said.window, said.window), ("batch",)) if said.form == "windows" else (("H", "W"), ("h", "w"))
+        batch = ("batch",) if said.form == "windows" else ()
+        answer = Port(NUMBERS, (*sides, len(said.labels)))
+        ports = {INPUT: Port(NUMBERS, (*batch, *pixels, said.bands)), PROBABILITIES: answer, LOGITS: answer}
+        require_agreement(self.path, self.session.ports, ports)
 
     @cached_property
     def session(self) -> OnnxEngine:

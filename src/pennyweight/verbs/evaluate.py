@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennyweight import data
-from pennyweight.core.errors import InputError, SourceError
+from pennyweight.core.errors import InputError, PennyweightError, SourceError
 from pennyweight.core.formats import allow_pixels
 from pennyweight.core.heap import keeping_memory
 from pennyweight.core.labels import numbers_of
@@ -157,7 +157,12 @@ def answer(
     rows = []
     for batch in pictures.in_order(BATCH):
         assert isinstance(batch.pixels, np.ndarray)
-        rows.append(classifier.engine(batch.pixels).probabilities)
+        rows.append(classifier.probabilities(batch.pixels))
+        if not np.isfinite(rows[-1]).all():
+            raise PennyweightError(
+                "the network answers with NaN in place of numbers, which no score can be made of: its weights are "
+                "damaged, or its training diverged"
+            )
         advance(len(batch.targets))
     return np.concatenate(rows)
 
