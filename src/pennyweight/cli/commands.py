@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from pennyweight.cli import read_as as of_source
 from pennyweight.cli import scene, show, trained
 from pennyweight.core.errors import InputError
 from pennyweight.core.settings import parse_pairs
@@ -126,6 +127,10 @@ def fit(
             help="Keep pictures in one split: a manifest's column, 'folder', or a regular expression for their names.",
         ),
     ] = None,
+    columns: of_source.Columns = None,
+    pictures: of_source.Pictures = None,
+    ending: of_source.Ending = None,
+    label_from: of_source.LabelFrom = None,
     channels: Annotated[
         int | None, typer.Option(metavar="N", help="1 grey, 3 RGB, 4 with transparency; by default what they have.")
     ] = None,
@@ -155,11 +160,13 @@ def fit(
                 raise InputError(f"--{option} and --set {field}= were both given; keep one")
             changes[field] = value
     fields = parse_pairs(config or [], "--config", example="width=0.5")
+    read = of_source.read_as(columns, pictures, ending, label_from)
     if scene.is_scene(source):
         scene.refuse_those_of_pictures(
             {"--input": input, "--stem": stem, "--weights": weights, "--teacher": teacher, "--minutes": minutes}
             | {"--log": log, "--speed": speed, "--preflight": preflight}
             | {"--group-by": group_by, "--channels": channels, "--max-pixels": max_pixels}
+            | {"--columns": columns, "--pictures": pictures, "--ending": ending, "--label-from": label_from}
         )
         how: dict[str, Any] = {
             "labels": labels,
@@ -194,6 +201,7 @@ def fit(
         "log": log,
         "seed": seed,
         "group_by": group_by,
+        "read_as": read,
         "channels": channels,
         "max_pixels": max_pixels,
     }
@@ -238,6 +246,10 @@ def evaluate(
             help="Score a class of the source as this class of the network, such as cats=Cats; repeatable.",
         ),
     ] = None,
+    columns: of_source.Columns = None,
+    pictures: of_source.Pictures = None,
+    ending: of_source.Ending = None,
+    label_from: of_source.LabelFrom = None,
     weights: trained.Weights = None,
     stem: trained.Stem = None,
     input: trained.Input = None,
@@ -261,6 +273,7 @@ def evaluate(
         split=split,
         rename=parse_pairs(rename or [], "--rename", example="cats=Cats"),
         max_pixels=max_pixels,
+        read_as=of_source.read_as(columns, pictures, ending, label_from),
         left_out=lambda each: show.note(f"left out: {each.reason}"),
         note=show.note,
     )

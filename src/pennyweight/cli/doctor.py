@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from pennyweight.cli import read_as as of_source
 from pennyweight.cli import show
 from pennyweight.cli.trained import Json, MaxPixels
 from pennyweight.core.text import say
@@ -29,6 +30,10 @@ MOST_REASONS = 100
 def doctor(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="What fit takes: a folder, a file, a named set.")],
     group_by: Annotated[str | None, typer.Option(metavar="HOW", help="As fit takes it.")] = None,
+    columns: of_source.Columns = None,
+    pictures: of_source.Pictures = None,
+    ending: of_source.Ending = None,
+    label_from: of_source.LabelFrom = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a contact sheet of the findings.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Leave out near duplicates.")] = False,
     max_pixels: MaxPixels = None,
@@ -40,7 +45,8 @@ def doctor(
     from pennyweight.report.progress import TrainingProgress
     from pennyweight.verbs.doctor import doctor as verb
 
-    opened = data.open(source, group_by=group_by)
+    read = of_source.read_as(columns, pictures, ending, label_from)
+    opened = data.open(source, group_by=group_by, read_as=read)
     with TrainingProgress(0) as progress, progress.phase("looking at pictures", len(opened.samples)) as phase:
         found = verb(opened, quick=quick, max_pixels=max_pixels, html=html, advance=phase.advance)
     if json:
@@ -52,8 +58,8 @@ def doctor(
             examples = [" = ".join(finding.pictures[:2]) or finding.detail for finding in findings[:EXAMPLES]]
             rows.append((kind, found.of(kind)[0].severity, len(findings), KINDS[kind][1], "; ".join(examples)))
         if rows:
-            columns = [Column(name) for name in ("finding", "severity", "count", "what it means", "such as")]
-            Console().print(table(None, columns, rows))
+            heads = [Column(name) for name in ("finding", "severity", "count", "what it means", "such as")]
+            Console().print(table(None, heads, rows))
         say(*_reasons(found))
         state = "sound" if found.sound else "not sound"
         total = sum(found.counts.values())

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
+from pennyweight.core.encodings import not_utf8
 from pennyweight.core.errors import InputError, SourceError, nearest
 
 __all__ = ["imagenet", "likely_label", "names_in", "numbers_of"]
@@ -27,8 +28,10 @@ def imagenet() -> tuple[str, ...]:
 def names_in(file: str | os.PathLike[str]) -> tuple[str, ...]:
     """The lines of a text file, without empty ones. Raises InputError for a file that cannot be read."""
     try:
-        lines = Path(file).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = Path(file).read_text(encoding="utf-8-sig").splitlines()  # Windows begins a text with a mark
+    except UnicodeDecodeError as error:
+        raise InputError(f"cannot read labels from {file}: {not_utf8(Path(file))}") from error
+    except OSError as error:
         raise InputError(f"cannot read labels from {file}: {error}") from error
     return tuple(line.strip() for line in lines if line.strip())
 

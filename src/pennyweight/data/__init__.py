@@ -9,6 +9,7 @@ from pennyweight.data.opening import open
 from pennyweight.data.pictures import Pictures
 from pennyweight.data.policies import Policy
 from pennyweight.data.quick import remarks, require_enough
+from pennyweight.data.read_as import ReadAs
 from pennyweight.data.seen import unseen, write_seen
 from pennyweight.data.source import SPLITS, Sample, Source, Split, Stored, Unreadable
 from pennyweight.data.splits import Splits, split
@@ -26,6 +27,7 @@ __all__ = [
     "Mixed",
     "Pictures",
     "Policy",
+    "ReadAs",
     "Sample",
     "Share",
     "Source",

@@ -4,47 +4,80 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from pennyweight.core.errors import InputError, SourceError, nearest, received
 from pennyweight.core.files import as_text
 from pennyweight.data import archives, manifest, parquet
 from pennyweight.data.folder import folder
 from pennyweight.data.index import Index
+from pennyweight.data.manifest import Table, find_tables, lists_pictures
+from pennyweight.data.named_labels import named_labels
 from pennyweight.data.npz import npz
+from pennyweight.data.read_as import ReadAs
 from pennyweight.data.sets import SETS, named_set
 from pennyweight.data.shards import is_address, is_shard, of_files, open_shards
 from pennyweight.data.source import Source
 
 __all__ = ["open"]
 
-MANIFESTS = ("manifest", "metadata", "labels", "train")
-"""Names of a table beside pictures that makes their folder a manifest's."""
 FOLDER = "folder"
 """`group_by` for the folder that a picture lies in."""
 
 
-def open(source: str | os.PathLike[str] | Source, *, group_by: str | None = None, least_classes: int = 2) -> Source:
+class _Asked(NamedTuple):
+    """What a source will be called, and how it is read."""
+
+    name: str
+    address: str
+    group_by: str | None
+    read_as: ReadAs
+    inside: bool = False
+    """Whether it came in an archive."""
+
+    @property
+    def named(self) -> dict[str, str]:
+        return {"name": self.name, "address": self.address}
+
+
+def open(
+    source: str | os.PathLike[str] | Source,
+    *,
+    group_by: str | None = None,
+    read_as: ReadAs | Mapping[str, Any] | None = None,
+    least_classes: int = 2,
+) -> Source:
     """Open a source of pictures by one string; a Source is one. Raises SourceError with the nearest name of none.
 
     `group_by` keeps pictures together when they are split: a column of a manifest, "folder", or a regular expression
-    whose first group is searched in each picture's name, such as "(patient[0-9]+)". Raises SourceError too for fewer
+    whose first group is searched in each picture's name, such as "(patient[0-9]+)". `read_as` (a ReadAs or its fields)
+    says what the files of the source do not: columns, pictures, ending, label_from. Raises SourceError too for fewer
     than `least_classes`: training needs two, scoring one.
     """
+    how = ReadAs.of(read_as)
     if isinstance(source, Source):
-        if group_by is not None:
-            raise InputError("group_by belongs to a path or a name; a Source is grouped already, or is not")
+        if group_by is not None or how:
+            raise InputError(
+                "group_by and read_as belong to a path or a name; a Source is grouped and read already, or is not"
+            )
         source.require_classes(least_classes)
         return source
     if not isinstance(source, (str, os.PathLike)):
         raise SourceError(f"a source is a path or a name, such as digits, not {received(source)}")
-    opened = _open(os.fspath(source), group_by)
+    opened = _open(os.fspath(source), group_by, how)
     opened.require_classes(least_classes)
+    if how and not opened.read_as:
+        said = " and ".join(how.to_dict())
+        raise InputError(
+            f"{said} belong{'s' * (len(how.to_dict()) == 1)} to a table or a folder, which {source} is not"
+        )
     return opened if group_by is None else _grouped(opened, group_by)
 
 
-def _open(text: str, group_by: str | None) -> Source:
+def _open(text: str, group_by: str | None, read_as: ReadAs) -> Source:
     if not text:
         raise SourceError("no source was named; give a folder with a folder for each class, or a named set")
     path = Path(text).expanduser()
@@ -55,14 +88,14 @@ def _open(text: str, group_by: str | None) -> Source:
     if text == "digits":  # the one set that is always here
         return named_set(text)
     if path.exists():
-        return _path(path, name=_stem(path.resolve()), address=str(path.resolve()), group_by=group_by)
+        return _path(path, _Asked(_stem(path.resolve()), str(path.resolve()), group_by, read_as))
     shelf = Path(os.environ["PENNYWEIGHT_DATA"]) if os.environ.get("PENNYWEIGHT_DATA") else None
     on_shelf = {_stem(child): child for child in _children(shelf)} if shelf else {}
     found = on_shelf.get(text)
     files = set(SETS[text].files) if text in SETS else set()
     # A folder there that holds a set's own downloads is the set's.
     if found is not None and not (found.is_dir() and files & {child.name for child in found.iterdir()}):
-        return _path(found, name=text, address=text, group_by=group_by)
+        return _path(found, _Asked(text, text, group_by, read_as))
     if text in SETS:
         return named_set(text)
     known = dict.fromkeys([*SETS, *(name for name, child in on_shelf.items() if child.is_dir())])
@@ -71,58 +104,90 @@ def _open(text: str, group_by: str | None) -> Source:
     raise SourceError(f"no source '{text}': there is no such folder, and no set of that name{hint}")
 
 
-def _path(path: Path, *, name: str, address: str, group_by: str | None, inside: bool = False) -> Source:
-    """A folder or file as the kind of source that it is. `inside`: it came in an archive."""
+def _path(path: Path, asked: _Asked) -> Source:
+    """A folder or file as the kind of source that it is."""
     if path.is_dir():
-        return _folder(path, name, address, group_by, inside)
+        return _folder(path, asked)
     lower = path.name.lower()
     if lower.endswith(".tar") and is_shard(path):
-        return replace(Index.of(of_files([str(path.resolve())], address=address)).source(), name=name)
+        return replace(Index.of(of_files([str(path.resolve())], address=asked.address)).source(), name=asked.name)
     if lower.endswith(archives.SUFFIXES):
-        return _archive(path, name=name, address=address, group_by=group_by)
+        return _archive(path, asked)
     if lower.endswith(".npz"):
-        return npz(path, name=name, address=address)
-    if lower.endswith(".parquet") and parquet.has_pictures(path):
-        return parquet.parquet([path], name=name, address=address, group_by=group_by)
+        return npz(path, **asked.named)
+    if lower.endswith(".parquet") and ("picture" in asked.read_as.columns or parquet.has_pictures(path)):
+        return parquet.parquet([path], **asked.named, group_by=asked.group_by, read_as=asked.read_as)
     if lower.endswith(manifest.SUFFIXES):
-        return manifest.manifest(path, name=name, address=address, group_by=group_by, inside=inside)
+        return _manifest([Table(path)], path.parent, asked)
     kinds = ", ".join((*manifest.SUFFIXES, ".npz", *archives.SUFFIXES))
     raise SourceError(
         f"{path} is a file; a source is a folder with a folder for each class, a file ending in {kinds}, or a named set"
     )
 
 
-def _archive(path: Path, *, name: str, address: str, group_by: str | None) -> Source:
+def _archive(path: Path, asked: _Asked) -> Source:
     """What an archive holds, unpacked into the cache. Errors name the archive, and all that was refused of it."""
     made = archives.unpacked(path)
     refused = tuple(f"refused of {path.name}: {line}" for line in made.refused)
     if refused and not any(made.folder.iterdir()):
         raise SourceError(f"nothing of {path} could be unpacked: {'; '.join(made.refused)}")
     try:
-        opened = _path(_innermost(made.folder), name=name, address=address, group_by=group_by, inside=True)
+        opened = _path(_innermost(made.folder), asked._replace(inside=True))
     except SourceError as error:
         raise SourceError("; ".join((str(error).replace(str(made.folder), str(path)), *refused))) from error
-    return replace(opened, name=name, notes=(*made.notes, *refused, *opened.notes))
+    return replace(opened, name=asked.name, notes=(*made.notes, *refused, *opened.notes))
 
 
-def _folder(path: Path, name: str, address: str, group_by: str | None, inside: bool) -> Source:
+def _folder(path: Path, asked: _Asked) -> Source:
     """A folder of class folders, of Parquet files, of shards, or with a manifest beside its pictures."""
     files = [child for child in _children(path) if child.is_file()]
     tables = [file for file in files if file.suffix.lower() == ".parquet"]
-    if tables and all(parquet.has_pictures(file) for file in tables):
-        return parquet.parquet(tables, name=name, address=address, group_by=group_by)
+    if tables and ("picture" in asked.read_as.columns or all(parquet.has_pictures(file) for file in tables)):
+        return parquet.parquet(tables, **asked.named, group_by=asked.group_by, read_as=asked.read_as)
     tars = [str(file.resolve()) for file in files if file.suffix.lower() == ".tar"]
-    if len(tars) == len(_children(path)) > 0 and not inside:
-        return replace(Index.of(of_files(tars, address=address)).source(), name=name)
-    listing = [file for file in files if file.suffix.lower() in manifest.SUFFIXES]
-    # In an archive a table alone is what tells of its pictures, whatever it is called.
-    manifests = listing if inside and len(listing) == 1 else [f for f in listing if f.stem.lower() in MANIFESTS]
-    if len(manifests) == 1:
-        return manifest.manifest(manifests[0], name=name, address=address, group_by=group_by, inside=inside)
+    if len(tars) == len(_children(path)) > 0 and not asked.inside:
+        return replace(Index.of(of_files(tars, address=asked.address)).source(), name=asked.name)
+    if asked.read_as.label_from is not None and not asked.read_as.of_table:
+        return named_labels(path, asked.read_as, **asked.named)
     arrays = [file for file in files if file.suffix.lower() == ".npz"]
     if len(arrays) == 1 and len(files) == 1 and not any(child.is_dir() for child in _children(path)):
-        return npz(arrays[0], name=name, address=address)
-    return replace(folder(path, address=address), name=name)
+        return npz(arrays[0], **asked.named)
+    return _listed(path, asked)
+
+
+def _listed(path: Path, asked: _Asked) -> Source:
+    """What the table of a folder lists, or the tables of its split folders; else its class folders.
+
+    A table whose pictures are not there does not hide class folders, which is said. Without class folders a lone table
+    is meant, whatever its name.
+    """
+    lone = asked.inside or bool(asked.read_as.of_table)
+    candidates = find_tables(path, lone=lone)
+    if asked.read_as.of_table:
+        if not candidates:
+            raise SourceError(f"{path} has no table, or several of which none is meant; name the file of the table")
+        return _manifest(candidates, path, asked)
+    why = {table.path: lists_pictures(table.path, asked.read_as) for table in candidates}
+    real = [table for table in candidates if why[table.path] is None]
+    if sum(table.split is None for table in real) > 1:
+        named = " and ".join(table.path.name for table in real)
+        raise SourceError(f"{path} has {named}, which all list its pictures; name the file of one")
+    if real:
+        return _manifest(real, path, asked)
+    try:
+        opened = folder(path, address=asked.address)
+    except SourceError:
+        if meant := candidates[:1] or find_tables(path, lone=True):
+            return _manifest(meant, path, asked)  # which says what is wrong with the table, and what would work
+        raise
+    notes = tuple(f"passed over a table: {reason}" for reason in why.values())
+    return replace(opened, name=asked.name, notes=(*notes, *opened.notes))
+
+
+def _manifest(tables: Sequence[Table], root: Path, asked: _Asked) -> Source:
+    return manifest.manifest(
+        tables, root, **asked.named, group_by=asked.group_by, inside=asked.inside, read_as=asked.read_as
+    )
 
 
 def _innermost(path: Path) -> Path:

@@ -19,6 +19,7 @@ from pennyweight.core.images import Header
 from pennyweight.core.reading import believe, reading
 from pennyweight.data.columns import COLUMNS, column, group_name, label_name, label_names, split_name, split_of
 from pennyweight.data.looks import header_of, suited
+from pennyweight.data.read_as import ReadAs
 from pennyweight.data.source import Sample, Source, Split
 
 __all__ = ["batches", "columns_of", "content_of", "contents", "has_pictures", "parquet", "rows"]
@@ -48,7 +49,9 @@ def has_pictures(path: Path) -> bool:
     return _picture_column(_file(path)) is not None
 
 
-def parquet(files: Sequence[Path], *, name: str, address: str, group_by: str | None = None) -> Source:
+def parquet(
+    files: Sequence[Path], *, name: str, address: str, group_by: str | None = None, read_as: ReadAs | None = None
+) -> Source:
     """A source of the pictures in Parquet files; those named train-…, test-… and so on are those splits.
 
     Raises SourceError for files without a column of pictures and one of labels.
@@ -60,9 +63,9 @@ def parquet(files: Sequence[Path], *, name: str, address: str, group_by: str | N
     names: Sequence[str] | None = None
     for path in files:
         table = _file(path)
-        columns = columns_of(table, path)
+        columns = columns_of(table, path, read_as)
         names = names or columns.names
-        read += _samples(path, table, columns.picture, columns.label, splits[path], group_by)
+        read += _samples(path, table, columns, splits[path], group_by)
     labels, number = label_names([found for _, found, _ in read], names, name)
     suits = suited((sample.name, found) for sample, _, found in read)
     return Source(
@@ -74,6 +77,7 @@ def parquet(files: Sequence[Path], *, name: str, address: str, group_by: str | N
         channels=suits.channels,
         wide=suits.wide,
         notes=suits.notes,
+        read_as={} if read_as is None else read_as.to_dict(),
     )
 
 
@@ -82,19 +86,22 @@ class Columns(NamedTuple):
 
     picture: str
     label: str
+    split: str | None
     names: Sequence[str] | None
     """Of numbered classes, where the file says them as Hugging Face does."""
 
 
-def columns_of(table: Any, where: object) -> Columns:
+def columns_of(table: Any, where: object, read_as: ReadAs | None = None) -> Columns:
     """The columns of an open file. Raises SourceError for a table without pictures or classes."""
-    picture, label = _picture_column(table), column(table.schema_arrow.names, "label")
+    how, there = read_as or ReadAs(), table.schema_arrow.names
+    picture = how.column(there, "picture", where) if "picture" in how.columns else _picture_column(table)
+    label, split = (how.column(there, meaning, where) for meaning in ("label", "split"))
     if picture is None or label is None:
         raise SourceError(
             f"{where} has the columns {', '.join(table.schema_arrow.names)}; pictures need one of "
             f"{', '.join(COLUMNS['picture'])} with the bytes of files, and one of {', '.join(COLUMNS['label'])}"
         )
-    return Columns(picture, label, _label_names(table, label))
+    return Columns(picture, label, split, _label_names(table, label))
 
 
 def content_of(value: Any) -> bytes:
@@ -147,11 +154,10 @@ def batches(
 
 
 def _samples(
-    path: Path, table: Any, picture: str, label: str, split: Split | None, group_by: str | None
+    path: Path, table: Any, columns: Columns, split: Split | None, group_by: str | None
 ) -> Iterator[tuple[Sample, str, Header | None]]:
     """(a sample without its label, its label as it stands, its header) of every row."""
-    names = table.schema_arrow.names
-    said = column(names, "split")
+    names, picture, label, said = table.schema_arrow.names, columns.picture, columns.label, columns.split
     others = [label, *([said] if said else []), *([group_by] if group_by and group_by in names else [])]
     for group in range(table.num_row_groups):
         pictures = _group(path, picture, group)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol, get_args, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, get_args, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,6 +90,8 @@ class Source:
     """What was found already on opening to be no file that can be read; no sample stands for it."""
     group_by: str | None = None
     """How its samples were told to keep together, as `open` takes it."""
+    read_as: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """How it was read where its files do not say it, as `open` takes it."""
     streamed: bool = False
     """Whether pictures come in the order of their shards, and to read one alone is slow."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from pennyweight import data
 from pennyweight.core.files import require_new, write_text
@@ -24,6 +25,7 @@ def doctor(
     source: str | os.PathLike[str] | data.Source,
     *,
     group_by: str | None = None,
+    read_as: data.ReadAs | Mapping[str, Any] | None = None,
     quick: bool = False,
     max_pixels: int | None = None,
     html: str | os.PathLike[str] | None = None,
@@ -37,7 +39,7 @@ def doctor(
     if html is not None:
         require_new(Path(html))
     allow_pixels(max_pixels)
-    opened = data.open(source, group_by=group_by)
+    opened = data.open(source, group_by=group_by, read_as=read_as)
     found = diagnose(opened, quick=quick, max_pixels=max_pixels, advance=advance)
     if html is not None:
         from pennyweight.report.contact_sheet import contact_sheet

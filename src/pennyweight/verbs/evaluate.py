@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Unpack
+from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,7 @@ def evaluate(
     *,
     split: data.Split = "test",
     rename: Mapping[str, str] | None = None,
+    read_as: data.ReadAs | Mapping[str, Any] | None = None,
     weights: str | os.PathLike[str] | None = None,
     max_pixels: int | None = None,
     advance: Callable[[int], None] = lambda count: None,
@@ -48,15 +49,15 @@ def evaluate(
 ) -> Evaluation | SceneEvaluation:
     """Score a run, a bundle or a name with `weights` on a split of `source`; by default what the run was trained on.
 
-    Pictures that a run was trained or selected on are never part of its test, wherever they lie. A source without
-    split folders that the run was not trained on is scored whole (and its split is called
-    "all"); it may have one class alone, or be a folder of pictures that is called as a class is. `rename` maps classes
-    of the source to those of the network: {"cats": "Cats"}. A network of ImageNet knows folders by their synsets
-    (n01440764) too. Two evaluations of the same files are identical. Pictures of more than `max_pixels` (80 million)
-    are left out. `advance(n)` is called after every n pictures, `left_out` with each that cannot be read,
-    `note` with what is to be known of how `source` was read; `usage` is
-    what `load` takes of weights. A scene's run maps its scene again, and is scored on the test pixels. Raises
-    SourceError for classes that the network does not know.
+    Pictures that a run was trained or selected on are never part of its test, wherever they lie. `read_as` says what
+    the files of the source do not, as `data.open` takes it. A source without split folders that the run was not trained
+    on is scored whole (and its split is called "all"); it may have one class alone, or be a folder of pictures that is
+    called as a class is. `rename` maps classes of the source to those of the network: {"cats": "Cats"}. A network of
+    ImageNet knows folders by their synsets (n01440764) too. Two evaluations of the same files are identical. Pictures
+    of more than `max_pixels` (80 million) are left out. `advance(n)` is called after every n pictures, `left_out` with
+    each that cannot be read, `note` with what is to be known of how `source` was read; `usage` is what `load` takes of
+    weights. A scene's run maps its scene again, and is scored on the test pixels. Raises SourceError for classes that
+    the network does not know.
     """
     if split not in data.SPLITS:
         raise InputError(f"unknown split '{split}'; there are {', '.join(data.SPLITS)}")
@@ -75,7 +76,7 @@ def evaluate(
     allow_pixels(max_pixels)
     classifier = load(trained, max_pixels=max_pixels)
     origin = _origin(trained)
-    opened = _open(source, origin)
+    opened = _open(source, origin, read_as)
     for line in opened.notes if source is not None else ():
         note(line)
     same = opened.fingerprint == origin.fingerprint
@@ -88,7 +89,7 @@ def evaluate(
     own = same or opened.address == origin.address
     if own and origin.group_by and not isinstance(source, data.Source):
         opened = data.open(
-            opened.address, group_by=origin.group_by, least_classes=1
+            opened.address, group_by=origin.group_by, read_as=opened.read_as, least_classes=1
         )  # the same groups, for the same splits
     if own or opened.has_splits:
         samples: Sequence[data.Sample] = data.split(opened)[split]
@@ -137,17 +138,26 @@ class Origin(NamedTuple):
     address: str | None = None
     fingerprint: str | None = None
     group_by: str | None = None
+    read_as: Mapping[str, Any] | None = None
 
 
 def _origin(trained: Trained) -> Origin:
     if isinstance(trained, Run):
         known = trained.record["data"]
-        return Origin(str(trained.folder), known["address"], known["fingerprint"], known.get("group_by"))
+        return Origin(
+            str(trained.folder), known["address"], known["fingerprint"], known.get("group_by"), known.get("read_as")
+        )
     if isinstance(trained, Bundle):
         known = trained.manifest.data or {}
         return Origin(str(trained.path), known.get("name"), known.get("fingerprint"), known.get("group_by"))
     known = trained.data or {}
     return Origin(trained.model["name"], known.get("name"), known.get("fingerprint"), known.get("group_by"))
+
+
+def _address(source: str | os.PathLike[str]) -> str:
+    """What `data.open` calls the address of a path."""
+    path = Path(source).expanduser()
+    return str(path.resolve()) if path.exists() else os.fspath(source)
 
 
 def answer(
@@ -167,13 +177,18 @@ def answer(
     return np.concatenate(rows)
 
 
-def _open(source: str | data.Source | None, origin: Origin) -> data.Source:
+def _open(
+    source: str | data.Source | None, origin: Origin, read_as: data.ReadAs | Mapping[str, Any] | None
+) -> data.Source:
+    """The source to score on. That of the training is read as it was then, unless `read_as` says otherwise."""
     if source is not None:
-        return _scored(source)
+        if read_as is None and isinstance(source, (str, os.PathLike)) and _address(source) == origin.address:
+            read_as = origin.read_as
+        return _scored(source, read_as)
     if origin.address is None:
         raise InputError(f"{origin.where} does not say what it was trained on; say what to score: SOURCE")
     try:
-        return data.open(origin.address)
+        return data.open(origin.address, read_as=origin.read_as if read_as is None else read_as)
     except SourceError as error:
         raise SourceError(
             f"the pictures that {origin.where} was trained on are not here ({origin.address}); "
@@ -181,10 +196,12 @@ def _open(source: str | data.Source | None, origin: Origin) -> data.Source:
         ) from error
 
 
-def _scored(source: str | os.PathLike[str] | data.Source) -> data.Source:
+def _scored(
+    source: str | os.PathLike[str] | data.Source, read_as: data.ReadAs | Mapping[str, Any] | None
+) -> data.Source:
     """Open what is to be scored: a source of any number of classes, or a folder of pictures that is a class."""
     try:
-        return data.open(source, least_classes=1)
+        return data.open(source, read_as=read_as, least_classes=1)
     except SourceError:
         lone = data.class_folder(Path(source)) if isinstance(source, (str, os.PathLike)) else None
         if lone is None:

@@ -130,8 +130,8 @@ def _test_pictures(run: Run, folder: Path) -> list[Picture]:
     """Up to 64 files of the run's test split; none when its source is not as it was. Arrays are written to `folder`."""
     known, preprocess = run.record["data"], preprocess_of(run)
     try:
-        source = data.open(known["address"], group_by=known.get("group_by"))
-    except (SourceError, ImageError):
+        source = data.open(known["address"], group_by=known.get("group_by"), read_as=known.get("read_as"))
+    except (SourceError, ImageError, InputError):
         return []
     if source.fingerprint != known["fingerprint"]:
         return []

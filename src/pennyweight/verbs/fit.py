@@ -82,6 +82,7 @@ def fit(
     scene: Mapping[str, Any] | None = None,
     seed: int = 0,
     group_by: str | None = None,
+    read_as: data.ReadAs | Mapping[str, Any] | None = None,
     channels: int | None = None,
     max_pixels: int | None = None,
     progress: bool = True,
@@ -95,8 +96,9 @@ def fit(
     `teacher` (a run, or a name with published weights) is what a smaller network learns from. With `minutes` the
     schedule fits the time; `speed` "auto" measures the quickest way to step ("fixed" unless there are `minutes`);
     `preflight` checks first what would make a long training worthless (by default where it is long). `group_by` keeps
-    pictures in one split, as `data.open` says; `channels` are those of the input, by default what the pictures have
-    (transparency needs 4). Pictures of more than `max_pixels` (by default 80 million) are left out and named.
+    pictures in one split, and `read_as` says what the files of a source do not, as `data.open` takes both;
+    `channels` are those of the input, by default what the pictures have (transparency needs 4). Pictures of more than
+    `max_pixels` (by default 80 million) are left out and named.
 
     `out` must not exist; by default it is runs/SOURCE-MODEL-N. With `resume` it may: the same call goes on where that
     run stopped. Its state is saved every `save_minutes` and every epoch. `log` names a tracker. Nothing is written
@@ -109,7 +111,7 @@ def fit(
     if is_scene(source) or scene is not None:
         of_pictures: dict[str, Any] = {"input_size": input_size, "stem": stem, "weights": weights, "teacher": teacher}
         of_pictures |= {"minutes": minutes, "speed": speed, "preflight": preflight, "log": log}
-        of_pictures |= {"group_by": group_by, "channels": channels, "max_pixels": max_pixels}
+        of_pictures |= {"group_by": group_by, "read_as": read_as, "channels": channels, "max_pixels": max_pixels}
         for name, value in of_pictures.items():
             if value is not None:
                 raise InputError(f"{name} is for pictures, not for a scene; a scene takes a window: --window 25")
@@ -133,7 +135,7 @@ def fit(
     check_tracker(log)
     ranks = Ranks()
     allow_pixels(max_pixels)
-    opened = data.open(source, group_by=group_by)
+    opened = data.open(source, group_by=group_by, read_as=read_as)
     opened = opened if channels is None else replace(opened, channels=channels)
     if opened.streamed and max_pixels is not None:
         raise InputError(
@@ -167,6 +169,7 @@ def fit(
         minutes=minutes,
         speed=speed,
         group_by=opened.group_by,
+        read_as=dict(opened.read_as) or None,
         sha256=digests(weights=weights, teacher=teacher),
         split=splits.fingerprint,  # equal pictures are split otherwise where their groups are others
         **({} if max_pixels is None else {"max_pixels": max_pixels}),

@@ -42,6 +42,7 @@ def record_of(
             "unreadable": [{"name": name, "reason": reason} for name, reason in unreadable],
             "channels": source.channels,
             "group_by": source.group_by,
+            "read_as": dict(source.read_as),
         },
         "preprocess": plan.preprocess.to_dict(),
         "recipe": plan.recipe.to_dict(),

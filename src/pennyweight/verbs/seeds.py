@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from statistics import fmean, stdev
 from typing import Any
 
@@ -27,6 +28,7 @@ def fit_seeds(
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
     group_by: str | None = None,
+    read_as: data.ReadAs | Mapping[str, Any] | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """Runs out/seed-N, each as `fit` makes it, and seeds.json beside them: what is returned.
@@ -41,7 +43,7 @@ def fit_seeds(
             f"several ranks ({ranks}) train one run, after which all but the first end; give each seed a torchrun of "
             "its own: --seed N"
         )
-    opened = data.open(source, group_by=group_by)
+    opened = data.open(source, group_by=group_by, read_as=read_as)
     folder = place_several(out, f"{opened.name}-seeds", resume=resume)
     accuracies = {}
     for number in range(seed, seed + seeds):
