@@ -1,0 +1,64 @@
+"""Options that read a table or file names as they are: fit, doctor and evaluate take the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def kaggle(tmp_path: Path) -> Path:
+    """train.csv with the columns image_id and breed; pictures/ID.png."""
+    draw = np.random.default_rng(0)
+    rows = ["image_id,breed"]
+    for number in range(24):
+        path = tmp_path / "pictures" / f"{number:02d}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(draw.integers(0, 256, (20, 20, 3), dtype=np.uint8)).save(path)
+        rows.append(f"{number:02d},{('beagle', 'poodle')[number % 2]}")
+    (tmp_path / "train.csv").write_text("\n".join(rows) + "\n")
+    return tmp_path
+
+
+def test_a_table_of_kaggle_from_the_doctor_to_the_score(pennyweight: Callable[..., Any], kaggle: Path) -> None:
+    how = (
+        "--columns",
+        "label=breed",
+        "--columns",
+        "path=image_id",
+        "--pictures",
+        kaggle / "pictures",
+        "--ending",
+        "png",
+    )
+    found = json.loads(pennyweight("doctor", kaggle / "train.csv", *how, "--json").out)
+    assert found["counts"] == {"beagle": 12, "poodle": 12}
+    small = ("--model", "mobilenet_v1_x0_25", "--input", "16", "--epochs", "1", "--out", kaggle / "run")
+    assert pennyweight("fit", kaggle / "train.csv", *how, *small).status == 0
+    scored = json.loads(pennyweight("evaluate", kaggle / "run", "--json").out)
+    assert json.loads(pennyweight("evaluate", kaggle / "run", kaggle / "train.csv", *how, "--json").out) == scored
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--columns", "breed"), "--columns 'breed' is no MEANING=NAME"),
+        (("--columns", "label=a,label=b"), "--columns names the label twice"),
+        (("--columns", "lable=breed"), "not 'lable'; did you mean 'label'"),
+        (("--pictures", "nowhere"), "there is none at nowhere"),
+        (("--label-from", "cat"), "0 groups in place of one"),
+        ((), "--columns path=NAME,label=NAME"),
+    ],
+)
+def test_what_cannot_be_is_one_line(
+    pennyweight: Callable[..., Any], kaggle: Path, options: tuple[str, ...], said: str
+) -> None:
+    for command in (("doctor",), ("fit", "--out", kaggle / "run")):
+        assert said in pennyweight(command[0], kaggle / "train.csv", *command[1:], *options).error
+    assert not (kaggle / "run").exists()

@@ -1,0 +1,46 @@
+"""A table that is read by named columns: the run remembers how, and a resumed run notices another way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import pennyweight as pw
+from pennyweight import data
+from pennyweight.core.errors import RunError
+
+READ = {"columns": {"path": "id", "label": "breed"}, "ending": ".png"}
+
+
+@pytest.fixture(scope="module")
+def table(draw_colours: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """train.csv with ids of pictures that lie in another folder."""
+    root = tmp_path_factory.mktemp("kaggle")
+    pictures = draw_colours(root / "pictures", 12)
+    rows = [f"{path.parent.name}/{path.stem},{path.parent.name}" for path in sorted(pictures.rglob("*.png"))]
+    (root / "table").mkdir()
+    (root / "table" / "train.csv").write_text("\n".join(["id,breed", *rows]) + "\n")
+    return root / "table" / "train.csv"
+
+
+@pytest.fixture
+def how(table: Path) -> dict[str, object]:
+    return {**READ, "pictures": table.parent.parent / "pictures"}
+
+
+def test_a_run_remembers_how_its_source_is_read(
+    table: Path, how: dict[str, object], tmp_path: Path, fit_small: Callable[..., pw.Run]
+) -> None:
+    run = fit_small(table, out=tmp_path / "run", read_as=how)
+    assert run.record["data"]["read_as"] == dict(data.open(table, read_as=how).read_as)
+    scored = pw.evaluate(run).to_dict()
+    assert pw.evaluate(run, str(table)).to_dict() == scored
+    assert pw.evaluate(run, str(table), read_as=how).to_dict() == scored
+    assert pw.export(run).manifest.parity["of"] == "test split of train"
+    again = fit_small(table, out=tmp_path / "run", read_as=how, resume=True)
+    assert again.record == run.record
+    elsewhere = {**how, "label_from": "^([a-z]+)/", "columns": {"path": "id"}}
+    with pytest.raises(RunError, match="was made by another command: read_as"):
+        fit_small(table, out=tmp_path / "run", read_as=elsewhere, resume=True)
