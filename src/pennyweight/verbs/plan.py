@@ -233,8 +233,9 @@ def _network(
             name, suited = SMALL_MODEL_FOR_MANY, "many small pictures"
         return name, None, (f"network {name}: suits {suited}",)
     checkpoint = zoo.open_checkpoint(weights, LARGE_MODEL)
-    name = checkpoint.network or LARGE_MODEL
-    return name, checkpoint, (f"network {name}: what {checkpoint.name} is for",)
+    found = zoo.recognize(checkpoint)
+    checkpoint = replace(zoo.open_checkpoint(weights, found.name), stem=checkpoint.stem or found.stem)
+    return found.name, checkpoint, (f"network {found.name}: {found.reason}",)
 
 
 def _preprocess(

@@ -77,7 +77,7 @@ def open_weighable(
     shape = shape or ((usual.input_shape[0], *SMALL_INPUT) if small else usual.input_shape)
     _require_image(shape)
     how: dict[str, Any] = {
-        "num_classes": usual.num_classes,
+        "num_classes": None,  # as published
         "in_channels": shape[0],
         "stem": stem,
         "config": zoo.settle(name, config or {}, size=shape[-1]),

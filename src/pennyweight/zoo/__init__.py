@@ -3,6 +3,7 @@
 from pennyweight.zoo.checkpoint import Checkpoint
 from pennyweight.zoo.libraries import LIBRARIES
 from pennyweight.zoo.pretrained import Pretrained, create, describe, fields_of, open_checkpoint, open_pretrained
+from pennyweight.zoo.recognize import recognize
 from pennyweight.zoo.registry import (
     FAMILIES,
     Family,
@@ -35,6 +36,7 @@ __all__ = [
     "open_checkpoint",
     "open_pretrained",
     "put_weights",
+    "recognize",
     "settle",
     "sketch",
     "tags",

@@ -19,7 +19,7 @@ from pennyweight.nn.ends import ends
 from pennyweight.zoo.checkpoint import Checkpoint
 from pennyweight.zoo.published import BEST
 
-__all__ = ["checkpoint", "input_shape", "make", "names", "size_setting", "tags"]
+__all__ = ["checkpoint", "input_shape", "make", "names", "num_classes", "params", "size_setting", "tags"]
 
 
 def names() -> list[str]:
@@ -42,6 +42,11 @@ def _all_tags() -> dict[str, list[str]]:
     return tags
 
 
+def params() -> dict[str, int]:
+    """Return nothing: timm does not keep the parameters of its networks beside their names."""
+    return {}
+
+
 def input_shape(name: str) -> tuple[int, int, int]:
     """(C, H, W) that the network is published for."""
     channels, height, width = _published(name).input_size
@@ -53,14 +58,23 @@ def size_setting(name: str, size: int) -> dict[str, Any]:
     return {"img_size": size} if _published(name).fixed_input_size else {}
 
 
-def make(name: str, *, num_classes: int, in_channels: int, config: Mapping[str, Any]) -> nn.Module:
-    """A fresh network; `config` are arguments of timm's own constructor."""
+def num_classes(name: str) -> int:
+    """Return the classes that the network is published for; 0 where it is published without a head."""
+    return int(_published(name).num_classes)
+
+
+def make(name: str, *, num_classes: int | None, in_channels: int, config: Mapping[str, Any]) -> nn.Module:
+    """Make a fresh network; `config` are arguments of timm's own constructor.
+
+    Without `num_classes` the head, or its absence, is that of `timm.create_model(name)`.
+    """
+    head_of: dict[str, Any] = {} if num_classes is None else {"num_classes": num_classes}
     try:
-        network: nn.Module = timm.create_model(
-            name, pretrained=False, num_classes=num_classes, in_chans=in_channels, **config
-        )
+        network: nn.Module = timm.create_model(name, pretrained=False, in_chans=in_channels, **head_of, **config)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"timm cannot make '{name}' with {dict(config)}: {str(error).splitlines()[0]}") from error
+    if num_classes is None:
+        return network
     head = network.get_submodule(ends(network).heads[0])
     if getattr(head, "out_features", None) != num_classes and getattr(head, "out_channels", None) != num_classes:
         raise InputError(f"timm's '{name}' is no classifier: it encodes pictures, and ends without a head for classes")

@@ -16,7 +16,7 @@ from pennyweight.core.preprocess import Preprocess
 from pennyweight.zoo.checkpoint import Checkpoint, read_pickle
 from pennyweight.zoo.published import BEST
 
-__all__ = ["checkpoint", "input_shape", "make", "names", "size_setting", "tags"]
+__all__ = ["checkpoint", "input_shape", "make", "names", "num_classes", "params", "size_setting", "tags"]
 
 # Auxiliary classifiers help training alone, and answer with more than logits.
 FIXED: Mapping[str, Mapping[str, Any]] = {
@@ -45,6 +45,12 @@ def tags(name: str) -> dict[str, float]:
     return dict(sorted(accuracy.items(), key=lambda item: -item[1]))
 
 
+def params() -> dict[str, int]:
+    """Return the parameters of every network that weights are published for."""
+    counts = {name: [row.meta["num_params"] for row in models.get_model_weights(name)] for name in names()}
+    return {name: found[0] for name, found in counts.items() if found}
+
+
 def input_shape(name: str) -> tuple[int, int, int]:
     """(C, H, W) that the best published weights were scored at."""
     weights = models.get_model_weights(name)
@@ -60,11 +66,20 @@ def size_setting(name: str, size: int) -> dict[str, Any]:
     return {"input_size": (size, size)} if name.startswith("maxvit") else {}
 
 
-def make(name: str, *, num_classes: int, in_channels: int, config: Mapping[str, Any]) -> nn.Module:
-    """A fresh network; `config` are arguments of torchvision's own constructor."""
+def num_classes(name: str) -> int:
+    """Return the classes that the network is published for."""
+    return 1000
+
+
+def make(name: str, *, num_classes: int | None, in_channels: int, config: Mapping[str, Any]) -> nn.Module:
+    """Make a fresh network; `config` are arguments of torchvision's own constructor."""
     try:
         network: nn.Module = models.get_model(
-            name, weights=None, num_classes=num_classes, **FIXED.get(name, {}), **config
+            name,
+            weights=None,
+            num_classes=1000 if num_classes is None else num_classes,
+            **FIXED.get(name, {}),
+            **config,
         )
     except (TypeError, ValueError) as error:
         raise InputError(f"torchvision cannot make '{name}' with {dict(config)}: {error}") from error

@@ -22,10 +22,12 @@ class Library(Protocol):
     names: Callable[[], list[str]]
     tags: Callable[[str], Mapping[str, float | None]]
     input_shape: Callable[[str], tuple[int, int, int]]
+    num_classes: Callable[[str], int]
+    params: Callable[[], Mapping[str, int]]
     size_setting: Callable[[str, int], dict[str, Any]]
     checkpoint: Callable[[str, str], Checkpoint]
 
-    def make(self, name: str, *, num_classes: int, in_channels: int, config: Mapping[str, Any]) -> nn.Module: ...
+    def make(self, name: str, *, num_classes: int | None, in_channels: int, config: Mapping[str, Any]) -> nn.Module: ...
 
 
 LIBRARIES = {"torchvision": "from_torchvision", "timm": "from_timm"}

@@ -23,7 +23,7 @@ from pennyweight.zoo.checkpoint import SUFFIXES, Checkpoint, metadata, open_file
 from pennyweight.zoo.libraries import foreign
 from pennyweight.zoo.published import BEST, published
 from pennyweight.zoo.registry import Stem, build, form, on_meta, settle, sketch, tags, variant
-from pennyweight.zoo.weights import put_weights, shape_of, warn_of
+from pennyweight.zoo.weights import put_weights, require_fit, shape_of, warn_of
 
 __all__ = ["Pretrained", "create", "describe", "fields_of", "open_checkpoint", "open_pretrained"]
 
@@ -37,21 +37,25 @@ SMALL_INPUT = 32
 def create(
     name: str,
     *,
-    num_classes: int = 1000,
+    num_classes: int | None = None,
     in_channels: int = 3,
     stem: Stem | None = None,
     weights: Weights | None = None,
     **config: Any,
 ) -> nn.Module:
-    """A network: (B, in_channels, H, W) float -> (B, num_classes) logits; freshly initialised, or with `weights`.
+    """Make a network: (B, in_channels, H, W) float -> (B, num_classes) logits; freshly initialised, or with `weights`.
 
-    `name` is one of `names()`, or `torchvision:NAME`, `timm:NAME`. `stem="cifar"` keeps small images large enough, None
-    is the network's own ("imagenet" for those that papers score on it). `config` overrides fields of the family's
-    Config: `create("mobilenet_v2", width=0.5)`. `weights` is a file, whose metadata may say which Config it needs, a
-    run's folder, or a published tag ("imagenet": the best), downloaded once; other classes leave the head fresh, other
-    channels fit the stem, and a warning says so. Raises InputError for an unknown name, stem or field, with the nearest
-    one, and for weights of another network.
+    `name` is one of `names()`, or `torchvision:NAME`, `timm:NAME`. Without `num_classes` there are 1000, or as many as
+    another library publishes the network with: `timm:NAME` is then that of `timm.create_model(NAME)`. `stem="cifar"`
+    keeps small images large enough, None is the network's own ("imagenet" for those that papers score on it). `config`
+    overrides fields of the family's Config: `create("mobilenet_v2", width=0.5)`. `weights` is a file, whose metadata
+    may say which Config it needs, one set of it (`FILE#state_dict`), a run's folder, or a published tag ("imagenet":
+    the best), downloaded once; other classes leave the head fresh, other channels fit the stem, and a warning says so.
+    Raises InputError for an unknown name, stem or field, with the nearest one, and for weights of another network, with
+    the one that they look like.
     """
+    if num_classes is None and foreign(name) is None:
+        num_classes = 1000
     how: dict[str, Any] = {"num_classes": num_classes, "in_channels": in_channels, "stem": stem, "config": config}
     if weights is None:
         return build(name, **how)
@@ -65,12 +69,7 @@ def create(
 
 def make_for(checkpoint: Checkpoint, name: str, *, config: Mapping[str, Any], **how: Any) -> nn.Module:
     """A network with the Config that a checkpoint asks for and `config`. Raises InputError when it is another's."""
-    try:
-        return build(name, **how, config={**fields_of(checkpoint, name), **config})
-    except InputError as error:
-        # Fields that the family does not have: then the keys are another's too, which is the better answer.
-        shape_of(sketch(name, **how, config=config), checkpoint)
-        raise InputError(f"{checkpoint.name} asks for what '{name}' is not: {error}") from error
+    return build(name, **how, config={**fields_of(checkpoint, name), **config})
 
 
 def open_checkpoint(weights: Weights, network: str) -> Checkpoint:
@@ -91,6 +90,7 @@ def open_checkpoint(weights: Weights, network: str) -> Checkpoint:
     return Checkpoint(
         name=row.file,
         state=read_pickle(file),
+        network=network,
         layout="torchvision",
         # A ViT's positions are learned for one size.
         config={"size": row.size} if network.startswith("vit_") else {},
@@ -100,10 +100,22 @@ def open_checkpoint(weights: Weights, network: str) -> Checkpoint:
 
 
 def fields_of(checkpoint: Checkpoint, name: str) -> dict[str, Any]:
-    """The Config that a checkpoint asks for; families whose padding is always the same have no field for it."""
+    """Return the Config that a checkpoint asks for; families whose padding is always the same have no field for it.
+
+    Raises InputError for another network's weights, before a field is blamed that the network does not have.
+    """
     plain = checkpoint.config.get("padding") == "same" and foreign(name) is None
     without = plain and not hasattr(variant(name).config, "padding")
-    return {key: value for key, value in checkpoint.config.items() if not (without and key == "padding")}
+    config = {key: value for key, value in checkpoint.config.items() if not (without and key == "padding")}
+    usual = form(name)
+    how: dict[str, Any] = {"num_classes": usual.num_classes or 1, "in_channels": usual.input_shape[0], "stem": None}
+    if config:
+        try:
+            sketch(name, **how, config=config)
+        except InputError as error:
+            require_fit(sketch(name, **how, config={}), checkpoint)
+            raise InputError(f"{checkpoint.name} asks for what '{name}' is not: {error}") from error
+    return config
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +148,8 @@ def open_pretrained(name: str, weights: Weights, **said: Unpack[Usage]) -> Pretr
             f"'{name}' takes windows of a hyperspectral cube, not pictures; a run of `fit` has its weights"
         )
     stem, config = said.get("stem"), said.get("config") or {}
-    model: dict[str, Any] = {"name": name, "num_classes": usual.num_classes, "in_channels": usual.input_shape[0]}
+    classes = usual.num_classes or len(imagenet())  # a network without a head is sketched with one
+    model: dict[str, Any] = {"name": name, "num_classes": classes, "in_channels": usual.input_shape[0]}
     sketch(**model, stem=stem, config=config)  # what cannot be made is said before anything is downloaded
     checkpoint = open_checkpoint(weights, name)
     checkpoint = replace(checkpoint, config={**checkpoint.config, **config})

@@ -87,6 +87,7 @@ class Form(NamedTuple):
 
     input_shape: tuple[int, int, int]
     num_classes: int
+    """0 for another library's network without a head."""
     stem: str
 
 
@@ -112,7 +113,7 @@ def variant(name: str) -> Variant[Any]:
 def form(name: str) -> Form:
     """What a network is published for. Raises InputError for an unknown name."""
     if (other := foreign(name)) is not None:
-        return Form(other.library.input_shape(other.name), 1000, "imagenet")
+        return Form(other.library.input_shape(other.name), other.library.num_classes(other.name), "imagenet")
     row = variant(name)
     return Form(row.input_shape, row.num_classes, row.stem)
 
@@ -138,27 +139,38 @@ def settle(name: str, config: Mapping[str, Any], *, size: int) -> dict[str, Any]
     return {key: getattr(resolved, key) for key in config}
 
 
-def build(name: str, *, num_classes: int, in_channels: int, stem: str | None, config: Mapping[str, Any]) -> nn.Module:
-    """A fresh network from values, as run.json keeps them; a field of `config` never stands for another argument."""
+def build(
+    name: str, *, num_classes: int | None, in_channels: int, stem: str | None, config: Mapping[str, Any]
+) -> nn.Module:
+    """Make a fresh network from values, as run.json keeps them; a field of `config` never stands for another argument.
+
+    Without `num_classes` a network has the head that it is published with.
+    """
     other = foreign(name)
     usual = form(name).stem
     stem = usual if stem is None else stem
     if stem not in get_args(Stem):
         hint = nearest(stem, get_args(Stem), otherwise=f"; there are {', '.join(get_args(Stem))}")
         raise InputError(f"unknown stem '{stem}'{hint}")
-    num_classes, in_channels = at_least_one("num_classes", num_classes), at_least_one("in_channels", in_channels)
+    in_channels = at_least_one("in_channels", in_channels)
+    if num_classes is not None:
+        num_classes = at_least_one("num_classes", num_classes)
     if other is not None:
         if stem != usual:
             raise InputError(f"'{name}' has no stem '{stem}': the small-image stems are those of our own networks")
         return other.library.make(other.name, num_classes=num_classes, in_channels=in_channels, config=config)
-    resolved = override(variant(name).config, config, what="Config")
+    row = variant(name)
+    resolved = override(row.config, config, what="Config")
     _check(resolved)
-    network = _BY_NAME[name].network(resolved, num_classes=num_classes, in_channels=in_channels, stem=stem)
+    classes = row.num_classes if num_classes is None else num_classes
+    network = _BY_NAME[name].network(resolved, num_classes=classes, in_channels=in_channels, stem=stem)
     network.config, network.stem_form = resolved, stem
     return network
 
 
-def sketch(name: str, *, num_classes: int, in_channels: int, stem: str | None, config: Mapping[str, Any]) -> nn.Module:
+def sketch(
+    name: str, *, num_classes: int | None, in_channels: int, stem: str | None, config: Mapping[str, Any]
+) -> nn.Module:
     """The same network on the meta device: shapes without numbers, in eval mode."""
     return on_meta(
         lambda: build(name, num_classes=num_classes, in_channels=in_channels, stem=stem, config=config)

@@ -20,12 +20,13 @@ from pennyweight.nn.weights import check_values
 from pennyweight.zoo.checkpoint import Checkpoint, flatten, open_file
 from pennyweight.zoo.layouts import Layout
 from pennyweight.zoo.positions import fit_positions
+from pennyweight.zoo.recognize import look_alike
 from pennyweight.zoo.weight_sets import Chosen, choose
 
 FREE = ("dropout", "drop_path", "size")
 """Settings that a network may have otherwise than its weights: they matter in training alone, or weights are fitted."""
 
-__all__ = ["AdaptedWeights", "load_weights", "put_weights", "shape_of", "warn_of"]
+__all__ = ["AdaptedWeights", "load_weights", "put_weights", "require_fit", "shape_of", "warn_of"]
 
 
 class AdaptedWeights(UserWarning):
@@ -110,7 +111,7 @@ def put_weights(model: nn.Module, checkpoint: Checkpoint) -> tuple[str, ...]:
     wrong = [key for key in own if state[key].shape != own[key].shape]
     if wrong:
         key = wrong[0]
-        meant = f"; it says that it is for {checkpoint.network}" if checkpoint.network else ""
+        meant = f"; it says that it is for {checkpoint.network}" if checkpoint.network else _hint(checkpoint)
         raise InputError(
             f"{checkpoint.name} holds weights of other shapes: {len(wrong)} of {len(own)}, first '{key}', "
             f"{tuple(state[key].shape)} in place of {tuple(own[key].shape)}{meant}"
@@ -119,6 +120,11 @@ def put_weights(model: nn.Module, checkpoint: Checkpoint) -> tuple[str, ...]:
     model.load_state_dict(own)
     # Networks with several heads or stems have them fitted alike: that is said once.
     return tuple(f"{checkpoint.name}: {line}" for line in dict.fromkeys(adapted))
+
+
+def require_fit(model: nn.Module, checkpoint: Checkpoint) -> None:
+    """Raise InputError for another network's weights; `model` may be on the meta device."""
+    _chosen(model, checkpoint)
 
 
 def shape_of(model: nn.Module, checkpoint: Checkpoint) -> tuple[int, int]:
@@ -136,8 +142,14 @@ def _chosen(model: nn.Module, checkpoint: Checkpoint) -> Chosen:
     chosen = choose(model, checkpoint)
     if not chosen.match.fits:
         where = f" under '{chosen.path}'" if chosen.path else ""
-        raise InputError(f"{checkpoint.name} holds{where} {chosen.match.misfit(chosen.received)}")
+        raise InputError(f"{checkpoint.name} holds{where} {chosen.match.misfit(chosen.received)}{_hint(checkpoint)}")
     return chosen
+
+
+def _hint(checkpoint: Checkpoint) -> str:
+    """Return the end of an error message: the network that weights look like, if there is one."""
+    alike = look_alike(checkpoint)
+    return alike.hint if alike else ""
 
 
 def _converted(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> tuple[str, ...]:
