@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import unicodedata
 from pathlib import Path
 
 import pytest
 
 from pennyweight.core.errors import InputError, SourceError
-from pennyweight.core.labels import imagenet, likely_label, numbers_of
+from pennyweight.core.labels import imagenet, likely_label, names_in, numbers_of
 
 
 def test_the_names_are_torchvisions() -> None:
@@ -70,3 +71,11 @@ def test_renamed_classes_are_found() -> None:
         numbers_of(["cats"], labels, source="s", rename={"cat": "Cats"})
     with pytest.raises(InputError, match="no class 'cats' for 'felines'; did you mean --rename felines=Cats"):
         numbers_of(["felines"], labels, source="s", rename={"felines": "cats"})
+
+
+def test_labels_are_compared_composed(tmp_path: Path) -> None:
+    apart, together = (unicodedata.normalize(form, "café") for form in ("NFD", "NFC"))
+    (tmp_path / "labels.txt").write_text(f"bar\n{apart}\n", encoding="utf-8")
+    assert names_in(tmp_path / "labels.txt") == ("bar", together)
+    assert numbers_of([together, apart], ("bar", apart), source="here") == [1, 1]
+    assert numbers_of([apart], ("bar", "shop"), source="here", rename={together: "shop"}) == [1]

@@ -148,7 +148,11 @@ def test_of_two_given_splits_the_second_is_never_trained_or_selected_on(last: da
 
 @pytest.mark.parametrize(
     ("shared", "lost"),
-    [(("train", "test"), "class 'a'"), (("train", "val", "test"), "class 'a'"), (("val", "test"), "the val split")],
+    [
+        (("train", "test"), "class 'a' and class 'b'"),
+        (("train", "val", "test"), "class 'a' and class 'b'"),
+        (("val", "test"), "the val split"),
+    ],
 )
 def test_splits_that_leave_nothing_of_their_own_are_refused(shared: tuple[data.Split, ...], lost: str) -> None:
     """Train and test are often the same folder, copied or linked."""

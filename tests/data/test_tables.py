@@ -261,7 +261,7 @@ def test_groups_by_folder_and_what_groups_nothing(draw_folder: Draw) -> None:
     assert sum(map(len, by_folder)) == 16
     for group_by, said in (("(x", "no regular expression"), ("patient", "is no column"), ("(patient)", "no group")):
         with pytest.raises(InputError, match=said):
-            data.open(root, group_by=group_by)
+            data.open(f"classes:{root}", group_by=group_by)
 
 
 def test_real_parquet(real_data: Path) -> None:

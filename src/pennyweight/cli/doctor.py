@@ -46,7 +46,7 @@ def doctor(
     from pennyweight.verbs.doctor import doctor as verb
 
     read = of_source.read_as(columns, pictures, ending, label_from)
-    opened = data.open(source, group_by=group_by, read_as=read)
+    opened = data.open(source, group_by=group_by, read_as=read, strict=False)
     with TrainingProgress(0) as progress, progress.phase("looking at pictures", len(opened.samples)) as phase:
         found = verb(opened, quick=quick, max_pixels=max_pixels, html=html, advance=phase.advance)
     if json:
@@ -69,7 +69,9 @@ def doctor(
 
 
 def _reasons(found: "Diagnosis") -> Iterator[str]:
-    """Yield a line for each picture that cannot be read, with its reason."""
+    """Yield a line for each reason for which `fit` refuses, and for each picture that cannot be read."""
+    for finding in found.of("refused"):
+        yield f"fit refuses: {finding.detail}"
     findings = [finding for kind in REASONED for finding in found.of(kind)]
     for finding in findings[:MOST_REASONS]:
         yield f"cannot read {finding.pictures[0]}: {finding.detail}"

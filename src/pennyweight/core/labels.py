@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pennyweight.core.encodings import not_utf8
 from pennyweight.core.errors import InputError, SourceError, nearest
+from pennyweight.core.text import composed
 
 __all__ = ["imagenet", "likely_label", "names_in", "numbers_of"]
 
@@ -33,7 +34,7 @@ def names_in(file: str | os.PathLike[str]) -> tuple[str, ...]:
         raise InputError(f"cannot read labels from {file}: {not_utf8(Path(file))}") from error
     except OSError as error:
         raise InputError(f"cannot read labels from {file}: {error}") from error
-    return tuple(line.strip() for line in lines if line.strip())
+    return tuple(composed(line.strip()) for line in lines if line.strip())
 
 
 def numbers_of(
@@ -45,12 +46,13 @@ def numbers_of(
     SourceError that lists the names that are none of them (with what they are likely to mean, where the caller takes a
     `rename`); InputError for a `rename` of a name that is not there.
     """
-    can_rename, rename = rename is not None, rename or {}
+    can_rename, rename = rename is not None, {composed(name): composed(to) for name, to in (rename or {}).items()}
+    names = [composed(name) for name in names]
     for name in rename:
         if name not in names:
             known = f"; it has {_few(tuple(names))}"
             raise InputError(f"{source} has no class '{name}' to rename{nearest(name, names, otherwise=known)}")
-    numbers = {label: number for number, label in enumerate(labels)}
+    numbers = {composed(label): number for number, label in enumerate(labels)}
     if labels == imagenet():
         numbers |= {synset: number for number, synset in enumerate(_synsets())}
     for name, meant in rename.items():

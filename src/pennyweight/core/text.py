@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["printable", "say"]
+__all__ = ["composed", "printable", "say"]
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
 """Persian and Indic words, and many emoji, are written with them; they change nothing but the letters beside them."""
+
+
+def composed(name: str) -> str:
+    """Return a name with composed letters (NFC), as names are compared: a Mac stores the accent of é by itself."""
+    return unicodedata.normalize("NFC", name)
 
 
 def printable(text: str) -> str:

@@ -78,6 +78,8 @@ class Walk:
         """What was passed over: how many of each kind."""
         self.passed: list[Passed] = []
         """What was passed over: at most KEPT of each kind."""
+        self._listed: dict[Path, Listing] = {}
+        """Folders that were listed by themselves, so that each is listed and told of once."""
         self.not_utf8 = 0
         """Names of pictures and folders that are not UTF-8."""
 
@@ -104,12 +106,17 @@ class Walk:
                 read.add(target)
             elif here is not top and len(read) > 1 and os.path.realpath(here) in read:
                 continue  # a link led here before
-            found = self.listing(here)
+            found = self._listed.pop(here, None) or self._list(here)
             yield from found.pictures
             waiting += reversed(found.folders)
 
     def listing(self, folder: Path) -> Listing:
         """List one folder. Where that is not allowed it is passed over as "unlisted", and the answer is empty."""
+        if folder not in self._listed:
+            self._listed[folder] = self._list(folder)
+        return self._listed[folder]
+
+    def _list(self, folder: Path) -> Listing:
         folders: list[str] = []
         pictures: list[str] = []
         try:

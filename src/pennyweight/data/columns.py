@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 from pennyweight.core.errors import SourceError
-from pennyweight.data.folder import SPLIT_NAMES
+from pennyweight.core.text import composed
+from pennyweight.data.layout import SPLIT_NAMES, split_named
 from pennyweight.data.source import Split
 
 __all__ = ["COLUMNS", "column", "group_name", "label_name", "label_names", "split_name", "split_of"]
@@ -28,10 +29,11 @@ def column(names: Iterable[str], meaning: str) -> str | None:
 
 def split_name(value: object, where: str) -> Split | None:
     """A split by any of its names; None for an empty cell. Raises SourceError that says where."""
-    text = str(value or "").strip().lower()
-    if text and text not in SPLIT_NAMES:
+    text = str(value or "").strip()
+    found = split_named(text)
+    if text and found is None:
         raise SourceError(f"{where} is of the split '{value}'; splits are {', '.join(SPLIT_NAMES)}")
-    return SPLIT_NAMES.get(text)
+    return found
 
 
 def split_of(name: str) -> Split | None:
@@ -41,12 +43,12 @@ def split_of(name: str) -> Split | None:
 
 def group_name(value: object) -> str | None:
     """What keeps a row with others; None for an empty cell, which keeps it with none."""
-    return None if value is None else str(value).strip() or None
+    return None if value is None else composed(str(value).strip()) or None
 
 
 def label_name(value: object, where: str) -> str:
     """A row's class. Raises SourceError that says where there is none."""
-    label = "" if value is None else str(value).strip()
+    label = "" if value is None else composed(str(value).strip())
     if not label:
         raise SourceError(f"{where} has no label; give each picture one")
     return label
@@ -67,4 +69,4 @@ def label_names(
     outside = [value for value in ordered if not 0 <= int(value) < len(names)]
     if outside:
         raise SourceError(f"{source} has the label {outside[0]}, and names for 0 to {len(names) - 1} only")
-    return tuple(names), {value: int(value) for value in ordered}
+    return tuple(map(composed, names)), {value: int(value) for value in ordered}

@@ -12,14 +12,13 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from pennyweight.core.errors import SourceError
-from pennyweight.core.files import as_text
+from pennyweight.core.files import as_text, require_file
 from pennyweight.core.images import Header
 from pennyweight.core.machine import cores
 from pennyweight.data.looks import Looks, header_of, suited
 from pennyweight.data.source import Sample, Split, Unreadable
 
-__all__ = ["Contents", "Listed", "read_samples", "require_classes"]
+__all__ = ["Contents", "Listed", "lost_classes", "read_samples"]
 
 TURN = 64
 """Files that a thread reads before it asks for more."""
@@ -74,15 +73,18 @@ def read_samples(files: Sequence[Listed]) -> Contents:
     return Contents(tuple(samples), tuple(unreadable), looks)
 
 
-def require_classes(
-    labels: Sequence[str], samples: Sequence[Sample], unreadable: Sequence[Unreadable], source: str
-) -> None:
-    """Raise SourceError where none of the files of a class could be read."""
-    if lost := set(range(len(labels))) - {sample.label for sample in samples}:
-        raise SourceError(
-            f"class '{labels[min(lost)]}' of {source} has no picture that can be read; the first lost is "
-            f"{unreadable[0].name} ({unreadable[0].reason})"
+def lost_classes(labels: Sequence[str], listed: Sequence[Listed], found: Contents, source: str) -> tuple[str, ...]:
+    """Return a line for each class that has files, none of which could be read."""
+    lost = {label for _, label, *_ in listed} - {sample.label for sample in found.samples}
+    reasons = dict(found.unreadable)
+    lines = []
+    for label in sorted(lost):
+        name = next(name for _, of, _, name, _ in listed if of == label)
+        lines.append(
+            f"class '{labels[label]}' of {source} has no picture that can be read; the first lost is {name} "
+            f"({reasons[name]})"
         )
+    return tuple(lines)
 
 
 def _at_once(path: str, flags: int) -> int:
@@ -93,9 +95,10 @@ def _at_once(path: str, flags: int) -> int:
 def _found(path: Path, *, with_header: bool) -> _Found | OSError:
     digest = hashlib.sha256()
     try:
+        require_file(path)
         with open(path, "rb", buffering=0, opener=_at_once) as content:
             if not stat.S_ISREG(os.fstat(content.fileno()).st_mode):
-                return OSError(errno.EINVAL, "it is no file")
+                return OSError(errno.EINVAL, "it is no file")  # it has changed meanwhile
             first = block = content.read(BLOCK_BYTES)
             while block:
                 digest.update(block)

@@ -17,6 +17,7 @@ from pennyweight.core.images import Header, Pixels, decode, header
 from pennyweight.core.machine import cores
 from pennyweight.core.wide import Levels
 from pennyweight.data.neighbours import Look, look, near_pairs
+from pennyweight.data.quick import refusals
 from pennyweight.data.source import SPLITS, Sample, Source, Unreadable
 from pennyweight.data.splits import split
 from pennyweight.data.used_levels import used_levels
@@ -30,6 +31,7 @@ MOST_USUAL = 4
 """Channels of a picture with colours and transparency."""
 USUAL_MODES = ("L", "RGB", "uint8")
 KINDS = {
+    "refused": ("error", "fit refuses the source for this"),
     "unreadable": ("error", "cannot be read; fit leaves them out"),
     "bands": ("error", "another number of bands than the input has; fit leaves them out"),
     "two labels": ("error", "the same picture under two labels"),
@@ -154,7 +156,12 @@ def diagnose(
             seen.append(one)
             advance(1)
     given = [sample.split for sample in source.samples]
-    findings = [Finding("unreadable", (each.name,), _short(each)) for each in source.unreadable]
+    unreadable = [
+        *source.unreadable,
+        *(Unreadable(sample.name, one.error) for sample, one in zip(source.samples, seen, strict=True) if one.error),
+    ]
+    findings = [Finding("refused", (), reason) for reason in refusals(source, unreadable)]
+    findings += [Finding("unreadable", (each.name,), _short(each)) for each in source.unreadable]
     findings += [
         Finding(one.kind, (sample.name,), one.error)
         for sample, one in zip(source.samples, seen, strict=True)
@@ -199,8 +206,8 @@ def _split(source: Source) -> tuple[Sequence[str | None], dict[str, int] | None,
     """(the split in which fit will have each sample, the sizes of the three, notes)."""
     try:
         parts = split(source)
-    except Exception as error:
-        return [sample.split for sample in source.samples], None, (str(error),)
+    except SourceError:  # a refusal, which the findings tell
+        return [sample.split for sample in source.samples], None, ()
     place = {sample.name: part for part in SPLITS for sample in parts[part]}
     return [place.get(sample.name) for sample in source.samples], parts.counts, parts.notes
 

@@ -6,73 +6,65 @@ from pathlib import Path
 
 from pennyweight.core.errors import SourceError
 from pennyweight.core.files import as_text
-from pennyweight.core.images import EXTENSIONS
+from pennyweight.core.text import composed
 from pennyweight.core.walk import Walk
-from pennyweight.data.contents import Listed, read_samples, require_classes
-from pennyweight.data.source import Source, Split, Unreadable
+from pennyweight.data.contents import Listed, lost_classes, read_samples
+from pennyweight.data.layout import find_layout
+from pennyweight.data.source import Source, Unreadable
 
-__all__ = ["SPLIT_NAMES", "class_folder", "folder"]
-
-SPLIT_NAMES: dict[str, Split] = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "val",
-    "test": "test",
-    "testing": "test",
-}
+__all__ = ["class_folder", "folder"]
 
 
-def folder(path: Path, *, address: str | None = None) -> Source:
+def folder(path: Path, *, address: str | None = None, classes: bool = False, grouped: bool = False) -> Source:
     """Read the names and contents of the pictures under `path`; class folders may hold folders.
 
     Linked folders are followed, but not back to where they lie. Files that are no pictures by their extension are
-    passed over; whether the others are pictures shows when they are decoded. Raises SourceError for a layout that holds
-    no classes, a class of which nothing can be opened, or one that training does not have.
+    passed over; whether the others are pictures shows when they are decoded. With `classes` the folders are classes
+    whatever they hold and are called; with `grouped` the folders within them are groups. Raises SourceError for a
+    layout that holds no classes; what else `fit` refuses stands in `Source.refusals`.
     """
-    splits = _split_folders(path)
-    roots: dict[Split | None, Path] = dict(splits) or {None: path}
-    first = roots.get("train", path)
     walk = Walk(path)
-    listings = {split: walk.listing(root) for split, root in roots.items()}
-    labels = tuple(child.name for child in listings["train" if "train" in roots else None].folders)
-    _require_listed(walk)
-    if not labels:
-        raise SourceError(f"{first} has no class folders; the pictures of each class go into a folder of its own")
-    for name in labels:
-        if as_text(name) != name:
-            raise SourceError(f"class folder '{as_text(name)}' of {first} has a name that is not UTF-8; rename it")
+    layout = find_layout(path, walk, classes=classes, grouped=grouped)
+    trained = [place.label for place in layout.places if place.split in (None, "train")]
+    labels = tuple(sorted(set(trained)))
     listed: list[Listed] = []
-    for split, (classes, loose) in listings.items():
-        for child in classes:
-            if child.name not in labels:
-                raise SourceError(f"{child} is a class that {first} does not have; it has {', '.join(labels)}")
-        if loose:
-            raise SourceError(
-                f"{roots[split]} has pictures beside its class folders ({loose[0].name}); "
-                "move each into the folder of its class"
+    for place in layout.places:
+        if place.label not in labels:  # of a class folder that has no training
+            layout.refusals.append(
+                f"{place.folder} is of a class that has no training pictures; add some, or remove it"
             )
-        for child in classes:
-            files = list(walk.pictures(child))
-            if not files:
-                _require_listed(walk, child)
-                raise SourceError(f"class folder {child} has no pictures; add some ({_known()}), or remove the folder")
-            label = labels.index(child.name)
-            listed += [(file, label, split, as_text(file.relative_to(path).as_posix()), None) for file in files]
-    samples, unreadable, suits = read_samples(listed)
-    require_classes(labels, samples, unreadable, path.resolve().name)
+            continue
+        files = list(walk.pictures(place.folder))
+        if not files and not any(lost.path == place.folder for lost in walk.lost):
+            layout.refusals.append(
+                f"class folder {place.folder} has no pictures; add some (such as .jpg or .png), or remove the folder"
+            )
+        label = labels.index(place.label)
+        listed += [(file, label, place.split, as_text(file.relative_to(path).as_posix()), None) for file in files]
+    unlisted: list[Unreadable] = []
+    for lost in walk.lost:
+        of_class = any(lost.path == place.folder for place in layout.places)
+        if of_class or (lost.path.parent == path and lost.kind == "dead link"):
+            layout.refusals.append(
+                f"cannot read class folder {as_text(lost.path)}: {lost.reason}; mend it, or remove it"
+            )
+        else:
+            unlisted.append(Unreadable(walk.name(lost.path), lost.reason))
+    if not listed:
+        raise SourceError(layout.refusals[0] if layout.refusals else f"{path} has no pictures")
+    found = read_samples(listed)
+    suits = found.looks
     return Source(
         name=path.resolve().name,
         address=address or str(path.resolve()),
         labels=labels,
-        samples=samples,
+        samples=found.samples,
         size=suits.size,
         channels=suits.channels,
         wide=suits.wide,
-        notes=(*walk.notes(), *suits.notes),
-        unreadable=(*(Unreadable(walk.name(lost.path), lost.reason) for lost in walk.lost), *unreadable),
+        notes=(*layout.notes, *walk.notes(), *suits.notes),
+        unreadable=(*unlisted, *found.unreadable),
+        refusals=(*layout.refusals, *lost_classes(labels, listed, found, path.resolve().name)),
     )
 
 
@@ -85,9 +77,10 @@ def class_folder(path: Path) -> Source | None:
     found = walk.listing(path) if path.is_dir() else None
     if found is None or found.folders or not found.pictures or as_text(path.resolve().name) != path.resolve().name:
         return None
-    samples, unreadable, suits = read_samples([(file, 0, None, file.name, None) for file in found.pictures])
-    name = path.resolve().name
-    require_classes((name,), samples, unreadable, name)
+    name = composed(path.resolve().name)
+    listed: list[Listed] = [(file, 0, None, as_text(file.name), None) for file in found.pictures]
+    contents = read_samples(listed)
+    samples, unreadable, suits = contents
     return Source(
         name=name,
         address=str(path.resolve()),
@@ -98,43 +91,5 @@ def class_folder(path: Path) -> Source | None:
         wide=suits.wide,
         notes=(f"its pictures are scored as of the class '{name}', the name of their folder", *walk.notes()),
         unreadable=unreadable,
+        refusals=lost_classes((name,), listed, contents, name),
     )
-
-
-def _split_folders(path: Path) -> list[tuple[Split, Path]]:
-    """The split folders of `path`: one for training and others, or a lone one for training that holds class folders."""
-    children = _folders(path)
-    named = [(SPLIT_NAMES.get(child.name.lower()), child) for child in children]
-    known = [(split, child) for split, child in named if split is not None]
-    train = [child for split, child in known if split == "train"]
-    if not train and len(known) == len(children) > 0 and all(_folders(child) for child in children):
-        names = " and ".join(child.name for child in children)
-        raise SourceError(f"{path} has {names} but no train folder; add one, or put the classes side by side")
-    if not train or (len(known) == 1 and not (len(children) == 1 and _folders(train[0]))):
-        return []
-    others = [child.name for split, child in named if split is None]
-    if others:
-        splits = " and ".join(f"'{child.name}'" for _, child in known)
-        raise SourceError(
-            f"{path} has '{others[0]}' beside {splits}, which name splits; keep split folders or class folders there"
-        )
-    for split in dict(known):
-        same = [child.name for other, child in known if other == split]
-        if len(same) > 1:
-            raise SourceError(f"{path} has {' and '.join(same)}, which both mean '{split}'; keep one of them")
-    return known
-
-
-def _require_listed(walk: Walk, folder: Path | None = None) -> None:
-    """Raise SourceError where a class folder, or this one, is a link that leads nowhere or may not be listed."""
-    for lost in walk.lost:
-        if folder is None or lost.path == folder:
-            raise SourceError(f"cannot read class folder {as_text(lost.path)}: {lost.reason}; mend it, or remove it")
-
-
-def _folders(path: Path) -> list[Path]:
-    return Walk(path).listing(path).folders
-
-
-def _known() -> str:
-    return ", ".join(sorted(EXTENSIONS))

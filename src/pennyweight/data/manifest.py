@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -12,8 +13,8 @@ from pennyweight.core.errors import SourceError
 from pennyweight.core.images import EXTENSIONS
 from pennyweight.data import parquet
 from pennyweight.data.columns import COLUMNS, column, group_name, label_name, label_names, split_name
-from pennyweight.data.contents import Listed, read_samples, require_classes
-from pennyweight.data.folder import SPLIT_NAMES
+from pennyweight.data.contents import Listed, lost_classes, read_samples
+from pennyweight.data.layout import split_named
 from pennyweight.data.read_as import ReadAs
 from pennyweight.data.rows import SUFFIXES, rows_of
 from pennyweight.data.source import Source, Split
@@ -63,11 +64,12 @@ def manifest(
     if None in given and len(given) > 1:
         raise SourceError(f"{where} gives some of its rows a split and others none; give it to all, or to none")
     names, numbers = label_names([label for _, label in rows], None, name)
-    samples, unreadable, suits = read_samples([(f, numbers[label], s, text, g) for (f, _, s, text, g), label in rows])
+    listed: list[Listed] = [(f, numbers[label], s, text, g) for (f, _, s, text, g), label in rows]
+    found = read_samples(listed)
+    samples, unreadable, suits = found
     if not samples:
         hint = _nearby(rows[0][0][0], root, how)
         raise SourceError(f"{where} lists {len(rows)} pictures and none of them is there; {unreadable[0].reason}{hint}")
-    require_classes(names, samples, unreadable, name)
     return Source(
         name=name,
         address=address,
@@ -78,6 +80,7 @@ def manifest(
         wide=suits.wide,
         notes=suits.notes,
         unreadable=unreadable,
+        refusals=lost_classes(names, listed, found, name),
         read_as=how.to_dict(),
     )
 
@@ -114,7 +117,7 @@ def find_tables(folder: Path, *, lone: bool) -> list[Table]:
         return named if named else [Table(here[0])]
     inner = []
     for child in sorted(child for child in folder.iterdir() if child.is_dir()):
-        split = SPLIT_NAMES.get(child.name.lower())
+        split = split_named(child.name)
         files = [file for file in _tables_in(child) if file.stem.lower() in NAMES]
         inner += [Table(file, split) for file in files if split is not None]
     return inner if any(table.split == "train" for table in inner) else []
@@ -192,7 +195,12 @@ def _file(folder: Path, text: str, read_as: ReadAs) -> Path:
     start = folder if read_as.pictures is None else Path(read_as.pictures)
     text = text if text.lower().endswith(read_as.ending.lower()) else text + read_as.ending
     file = start / text
-    return start / text.replace("\\", "/") if "\\" in text and not os.path.lexists(file) else file
+    if os.path.lexists(file):
+        return file
+    slashed = text.replace("\\", "/")
+    # A table of a Mac and files of another system, or the other way, store accents in different ways.
+    others = [start / unicodedata.normalize(form, slashed) for form in ("NFC", "NFD")]
+    return next((other for other in others if os.path.lexists(other)), start / slashed)
 
 
 def _nearby(file: Path, root: Path, read_as: ReadAs) -> str:

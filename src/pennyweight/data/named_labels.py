@@ -8,8 +8,8 @@ from pennyweight.core.errors import SourceError
 from pennyweight.core.files import as_text
 from pennyweight.core.walk import Walk
 from pennyweight.data.columns import label_names
-from pennyweight.data.contents import Listed, read_samples, require_classes
-from pennyweight.data.folder import SPLIT_NAMES
+from pennyweight.data.contents import Listed, lost_classes, read_samples
+from pennyweight.data.layout import split_named
 from pennyweight.data.read_as import ReadAs
 from pennyweight.data.source import Source, Split, Unreadable
 
@@ -42,8 +42,8 @@ def named_labels(root: Path, read_as: ReadAs, *, name: str, address: str) -> Sou
         (file, numbers[label], split if known else None, text, None)
         for (file, text, label), split in zip(found, splits, strict=True)
     ]
-    samples, unreadable, suits = read_samples(listed)
-    require_classes(labels, samples, unreadable, name)
+    contents = read_samples(listed)
+    samples, unreadable, suits = contents
     notes = [f"labels are what '{read_as.label_from}' finds in the names of files: {len(labels)} classes"]
     if without:
         which = "picture whose name holds" if len(without) == 1 else "pictures whose names hold"
@@ -58,6 +58,7 @@ def named_labels(root: Path, read_as: ReadAs, *, name: str, address: str) -> Sou
         wide=suits.wide,
         notes=(*notes, *walk.notes(), *suits.notes),
         unreadable=(*(Unreadable(walk.name(lost.path), lost.reason) for lost in walk.lost), *unreadable),
+        refusals=lost_classes(labels, listed, contents, name),
         read_as=read_as.to_dict(),
     )
 
@@ -65,4 +66,4 @@ def named_labels(root: Path, read_as: ReadAs, *, name: str, address: str) -> Sou
 def _split(text: str) -> Split | None:
     """The split that the first folder of a path is called by."""
     first, _, rest = text.partition("/")
-    return SPLIT_NAMES.get(first.lower()) if rest else None
+    return split_named(first) if rest else None

@@ -19,7 +19,7 @@ from pennyweight.core.errors import SourceError
 from pennyweight.core.reading import believe, reading
 from pennyweight.core.wide import WHITE
 from pennyweight.data.arrays import Block, from_arrays
-from pennyweight.data.folder import SPLIT_NAMES
+from pennyweight.data.layout import SPLIT_NAMES
 from pennyweight.data.source import Source, Split
 
 __all__ = ["npz"]

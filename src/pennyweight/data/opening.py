@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import Any, NamedTuple
 
 from pennyweight.core.errors import InputError, SourceError, nearest, received
 from pennyweight.core.files import as_text
+from pennyweight.core.walk import Walk, is_hidden, is_system
 from pennyweight.data import archives, manifest, parquet
 from pennyweight.data.folder import folder
 from pennyweight.data.index import Index
+from pennyweight.data.layout import CLASSES, split_named
 from pennyweight.data.manifest import Table, find_tables, lists_pictures
 from pennyweight.data.named_labels import named_labels
 from pennyweight.data.npz import npz
@@ -49,8 +52,12 @@ def open(
     group_by: str | None = None,
     read_as: ReadAs | Mapping[str, Any] | None = None,
     least_classes: int = 2,
+    strict: bool = True,
 ) -> Source:
     """Open a source of pictures by one string; a Source is one. Raises SourceError with the nearest name of none.
+
+    It is refused where training cannot use it as it is; without `strict` what can be read of it is given, and the
+    reasons stand in its `refusals`.
 
     `group_by` keeps pictures together when they are split: a column of a manifest, "folder", or a regular expression
     whose first group is searched in each picture's name, such as "(patient[0-9]+)". `read_as` (a ReadAs or its fields)
@@ -63,12 +70,12 @@ def open(
             raise InputError(
                 "group_by and read_as belong to a path or a name; a Source is grouped and read already, or is not"
             )
-        source.require_classes(least_classes)
-        return source
+        return _required(source, least_classes) if strict else source
     if not isinstance(source, (str, os.PathLike)):
         raise SourceError(f"a source is a path or a name, such as digits, not {received(source)}")
     opened = _open(os.fspath(source), group_by, how)
-    opened.require_classes(least_classes)
+    if strict:
+        _required(opened, least_classes)
     if how and not opened.read_as:
         said = " and ".join(how.to_dict())
         raise InputError(
@@ -77,10 +84,22 @@ def open(
     return opened if group_by is None else _grouped(opened, group_by)
 
 
+def _required(source: Source, least_classes: int) -> Source:
+    """The source itself. Raises SourceError where it was refused when it was read, or has too few classes."""
+    if source.refusals:
+        more = len(source.refusals) - 1
+        others = f"; and {more} more: `pennyweight doctor` lists all that is to be mended" if more else ""
+        raise SourceError(source.refusals[0] + others)
+    source.require_classes(least_classes)
+    return source
+
+
 def _open(text: str, group_by: str | None, read_as: ReadAs) -> Source:
     if not text:
         raise SourceError("no source was named; give a folder with a folder for each class, or a named set")
-    path = Path(text).expanduser()
+    path = _spelled(Path(text).expanduser())
+    if text.startswith(CLASSES) and not path.exists():
+        return _of_classes(text.removeprefix(CLASSES))
     if is_address(text) and not path.exists():
         return Index.of(open_shards(text)).source()
     if as_text(path.resolve()) != str(path.resolve()):
@@ -102,6 +121,23 @@ def _open(text: str, group_by: str | None, read_as: ReadAs) -> Source:
     beside = [str(path.parent / child.name) for child in _children(path.parent) if child.is_dir()]
     hint = nearest(text, [*known, *beside], otherwise=f"; named sets are {', '.join(known)}")
     raise SourceError(f"no source '{text}': there is no such folder, and no set of that name{hint}")
+
+
+def _of_classes(text: str) -> Source:
+    """A folder whose folders are classes, whatever they hold and are called."""
+    path = _spelled(Path(text).expanduser())
+    shelf = os.environ.get("PENNYWEIGHT_DATA")
+    if not path.exists() and shelf and (Path(shelf) / text).is_dir():
+        path = Path(shelf) / text
+    if not path.is_dir():
+        raise SourceError(f"{CLASSES} goes before a folder, and there is no folder {path}")
+    return folder(path, address=f"{CLASSES}{path.resolve()}", classes=True)
+
+
+def _spelled(path: Path) -> Path:
+    """The path as it is stored: a Mac stores accents in another way than other systems do."""
+    others = (Path(unicodedata.normalize(form, str(path))) for form in ("NFC", "NFD"))
+    return path if path.exists() else next((other for other in others if other.exists()), path)
 
 
 def _path(path: Path, asked: _Asked) -> Source:
@@ -152,6 +188,11 @@ def _folder(path: Path, asked: _Asked) -> Source:
     arrays = [file for file in files if file.suffix.lower() == ".npz"]
     if len(arrays) == 1 and len(files) == 1 and not any(child.is_dir() for child in _children(path)):
         return npz(arrays[0], **asked.named)
+    inner = _wrapped(path)
+    if inner is not None:
+        note = f"entered {as_text(inner.relative_to(path))}: it is all that {as_text(path)} holds"
+        opened = _folder(inner, asked)
+        return replace(opened, notes=(note, *opened.notes))
     return _listed(path, asked)
 
 
@@ -175,7 +216,9 @@ def _listed(path: Path, asked: _Asked) -> Source:
     if real:
         return _manifest(real, path, asked)
     try:
-        opened = folder(path, address=asked.address)
+        opened = folder(path, address=asked.address, grouped=asked.group_by == FOLDER)
+        if opened.refusals and candidates:
+            raise SourceError(opened.refusals[0])
     except SourceError:
         if meant := candidates[:1] or find_tables(path, lone=True):
             return _manifest(meant, path, asked)  # which says what is wrong with the table, and what would work
@@ -188,6 +231,29 @@ def _manifest(tables: Sequence[Table], root: Path, asked: _Asked) -> Source:
     return manifest.manifest(
         tables, root, **asked.named, group_by=asked.group_by, inside=asked.inside, read_as=asked.read_as
     )
+
+
+def _wrapped(path: Path) -> Path | None:
+    """The only folder of a folder without anything else to read, where that has folders or a table; else None."""
+    at = path
+    while True:
+        folders, pictures = Walk(at).listing(at)
+        if (
+            len(folders) != 1
+            or pictures
+            or split_named(folders[0].name) is not None
+            or any(map(_is_read, _children(at)))
+        ):
+            break
+        if not any(child.is_dir() or _is_read(child) for child in _children(folders[0])):
+            break
+        at = folders[0]
+    return None if at == path else at
+
+
+def _is_read(path: Path) -> bool:
+    """Whether it is a file of many pictures or of their labels."""
+    return path.name.lower().endswith((*manifest.SUFFIXES, ".npz", ".tar")) and path.is_file()
 
 
 def _innermost(path: Path) -> Path:
@@ -237,4 +303,6 @@ def _stem(path: Path) -> str:
 
 
 def _children(path: Path) -> list[Path]:
-    return sorted(child for child in path.iterdir() if not child.name.startswith(".")) if path.is_dir() else []
+    if not path.is_dir():
+        return []
+    return sorted(child for child in path.iterdir() if not is_hidden(child.name) and not is_system(child.name))

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 
 from pennyweight.core.errors import SourceError
 from pennyweight.data.pictures import Pictures
-from pennyweight.data.source import Sample, Source, Unreadable
+from pennyweight.data.source import SPLITS, Sample, Source, Unreadable
+from pennyweight.data.splits import split
 
-__all__ = ["remarks", "require_enough"]
+__all__ = ["refusals", "remarks", "require_enough", "too_little"]
 
 MOST_UNREADABLE = 0.5
 
@@ -38,17 +39,37 @@ def require_enough(source: Source, unreadable: Sequence[Unreadable], *parts: Pic
 
     The first of the parts is what is trained on.
     """
+    reason = too_little(source, unreadable, *(part.targets.tolist() for part in parts))
+    if reason is not None:
+        raise SourceError(reason)
+
+
+def too_little(source: Source, unreadable: Sequence[Unreadable], *parts: Sequence[int]) -> str | None:
+    """Say why what can be read is too little, None where it is enough; `parts` are labels, those of training first."""
     if not unreadable:
-        return
+        return None
     kept = sum(map(len, parts))
     example = f"{unreadable[0].name} ({unreadable[0].reason})"
     if len(unreadable) > MOST_UNREADABLE * (kept + len(unreadable)):
-        raise SourceError(
+        return (
             f"{len(unreadable)} of the {kept + len(unreadable)} pictures of {source.name} cannot be read, such as "
             f"{example}; `pennyweight doctor` lists them"
         )
-    missing = set(range(len(source.labels))) - set(parts[0].targets.tolist())
-    lost = missing & {sample.label for sample in source.samples}
-    if not all(map(len, parts)) or lost:
-        what = f"class '{source.labels[min(lost)]}'" if lost else "a split"
-        raise SourceError(f"{what} of {source.name} has no picture left that can be read; the first lost is {example}")
+    lost = {sample.label for sample in source.samples} - set(parts[0])
+    if all(parts) and not lost:
+        return None
+    what = " and ".join(f"class '{source.labels[label]}'" for label in sorted(lost)) or "a split"
+    return f"{what} of {source.name} has no picture left that can be read; the first lost is {example}"
+
+
+def refusals(source: Source, unreadable: Sequence[Unreadable]) -> tuple[str, ...]:
+    """Return every reason for which `fit` refuses a source of which these cannot be read, by what `fit` itself asks."""
+    try:
+        source.require_classes(2)
+        splits = split(source)
+    except SourceError as error:
+        return (*source.refusals, str(error))
+    bad = {each.name for each in unreadable}
+    parts = [[sample.label for sample in splits[name] if sample.name not in bad] for name in SPLITS]
+    reason = too_little(source, unreadable, *parts)
+    return (*source.refusals, *filter(None, (reason,)))

@@ -17,7 +17,7 @@ from pennyweight.core.errors import SourceError
 from pennyweight.core.offline import keep_hub_offline, require_network
 from pennyweight.core.reading import reason_of
 from pennyweight.data.columns import split_of
-from pennyweight.data.folder import SPLIT_NAMES
+from pennyweight.data.layout import SPLIT_NAMES
 from pennyweight.data.shard import Shard
 
 __all__ = ["Shards", "expanded", "is_address", "is_shard", "of_files", "open_shards"]

@@ -88,6 +88,8 @@ class Source:
     """What a person should know of how the source was read."""
     unreadable: tuple[Unreadable, ...] = ()
     """What was found already on opening to be no file that can be read; no sample stands for it."""
+    refusals: tuple[str, ...] = ()
+    """Why `fit` cannot use it as it is, a line each: a class folder without pictures, or one that cannot be listed."""
     group_by: str | None = None
     """How its samples were told to keep together, as `open` takes it."""
     read_as: Mapping[str, Any] = field(default_factory=dict, hash=False)

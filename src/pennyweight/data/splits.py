@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from pennyweight.core.errors import SourceError
@@ -116,7 +116,7 @@ def _apart(
         groups |= {s.group for s in part}
     lost = {s.label for s in earlier[-1]} - {s.label for s in kept[-1]}
     if lost or not all(kept):
-        what = f"class '{source.labels[min(lost)]}'" if lost else "the val split"
+        what = " and ".join(f"class '{source.labels[label]}'" for label in sorted(lost)) or "the val split"
         raise SourceError(
             f"every picture of {what} of {source.name} that training or selection has is in a later split too, "
             "which would score what was learnt; give each split its own pictures"
@@ -155,6 +155,19 @@ def _place(sample: Sample) -> float:
     return int(hashlib.sha256(sample.group.encode()).hexdigest()[:16], 16) / 16**16
 
 
+def _too_few(
+    source: Source, label: int, own: int, needed: int, groups: bool, covered: Mapping[int, Collection[Split]]
+) -> str:
+    """Say that a class has too few pictures of its own for its splits."""
+    plural = "s" * (own != 1)
+    groups_or = f"group{plural} or " if groups else ""
+    shared = " of its own: others are under another label too" if covered[label] else ""
+    return (
+        f"class '{source.labels[label]}' of {source.name} has {own} different {groups_or}picture{plural}{shared}; it "
+        f"needs at least {needed}, to train, select and test on"
+    )
+
+
 def _by_content(
     source: Source, samples: Sequence[Sample], shares: dict[Split, float]
 ) -> dict[Split, tuple[Sample, ...]]:
@@ -176,18 +189,17 @@ def _by_content(
     for unit in units:
         if len(unit.labels) == 1:
             by_class[unit.samples[0].label].append(unit)
-    for label in sorted({sample.label for sample in samples}):
-        own = by_class[label]
-        order: list[Split] = [*shares, "train"]
-        empty = [name for name in order if name not in covered[label]]
-        if len(own) < len(empty):
-            plural = "s" * (len(own) != 1)
-            groups = f"group{plural} or " if any(sample.group for sample in samples) else ""
-            shared = " of its own: others are under another label too" if covered[label] else ""
-            raise SourceError(
-                f"class '{source.labels[label]}' of {source.name} has {len(own)} different {groups}picture{plural}"
-                f"{shared}; it needs at least {len(empty)}, to train, select and test on"
-            )
+    order: list[Split] = [*shares, "train"]
+    labels = sorted({sample.label for sample in samples})
+    empties = {label: [name for name in order if name not in covered[label]] for label in labels}
+    short = [label for label in labels if len(by_class[label]) < len(empties[label])]
+    if short:
+        groups = any(sample.group for sample in samples)
+        first = _too_few(source, short[0], len(by_class[short[0]]), len(empties[short[0]]), groups, covered)
+        others = [f"'{source.labels[label]}' ({len(by_class[label])})" for label in short[1:]]
+        raise SourceError(first + (f"; too few have also {', '.join(others)}" if others else ""))
+    for label in labels:
+        own, empty = by_class[label], empties[label]
         start = 0
         for number, name in enumerate(shares):
             end = sum(unit.place < bounds[name] for unit in own)

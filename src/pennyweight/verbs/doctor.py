@@ -39,7 +39,7 @@ def doctor(
     if html is not None:
         require_new(Path(html))
     allow_pixels(max_pixels)
-    opened = data.open(source, group_by=group_by, read_as=read_as)
+    opened = data.open(source, group_by=group_by, read_as=read_as, strict=False)
     found = diagnose(opened, quick=quick, max_pixels=max_pixels, advance=advance)
     if html is not None:
         from pennyweight.report.contact_sheet import contact_sheet

@@ -1,0 +1,240 @@
+"""Which folders are splits and which are classes: by their names, and by what they hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pennyweight.core.errors import SourceError, nearest
+from pennyweight.core.files import as_text
+from pennyweight.core.text import composed
+from pennyweight.core.walk import Listing, Walk
+from pennyweight.data.source import Split
+
+__all__ = ["CLASSES", "SPLIT_NAMES", "Layout", "Place", "find_layout", "split_named"]
+
+NAMES: dict[Split, tuple[str, ...]] = {
+    "train": ("train", "training", "trn", "trainval"),
+    "val": ("val", "valid", "validation", "validate", "dev", "development", "eval", "evaluation"),
+    "test": ("test", "testing", "tst", "holdout", "heldout"),
+}
+SPLIT_NAMES: dict[str, Split] = {name: split for split, names in NAMES.items() for name in names}
+"""Word for a split -> the split."""
+USUAL = frozenset({"train", "training", "val", "valid", "validation", "dev", "test", "testing"})
+"""Names that need no line which says how they were taken."""
+FILLERS = ("dataset", "data", "set", "split", "images", "imgs", "pictures", "photos", "folder")
+"""Words beside that of a split which change nothing: `training_set`, `test-images`, `valset`."""
+MOST_SPLITS = 12
+"""More folders than these are classes, also where all hold folders of the same names."""
+SHOWN = 6
+"""Names that a message gives."""
+CLASSES = "classes:"
+"""Before a folder's path: its folders are classes, whatever they hold."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder of pictures of one class and split."""
+
+    label: str
+    split: Split | None
+    folder: Path
+
+
+@dataclass
+class Layout:
+    """Where the pictures of each class and split lie, what to say of it, and why `fit` refuses it."""
+
+    places: list[Place] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
+
+
+def split_named(name: str, beside: Sequence[str] = ()) -> Split | None:
+    """Return the split that a folder or a cell means by its name: `Training_Set`, `seg-test`, `birds_valid`.
+
+    Words that all names `beside` it share are passed over, such as `birds` of `birds_train` and `birds_test`.
+    """
+    shared = set.intersection(*(set(_words(each)) for each in beside)) if len(beside) > 1 else set()
+    words = [word for word in _words(name) if word not in FILLERS and (word not in shared or word in SPLIT_NAMES)]
+    joined = "".join(words)
+    return SPLIT_NAMES.get(joined) or SPLIT_NAMES.get(_without_filler(joined)) if words else None
+
+
+def find_layout(path: Path, walk: Walk, *, classes: bool = False, grouped: bool = False) -> Layout:
+    """Find the class folders under `path`, and the splits where there are any; with `classes`, take none for splits.
+
+    With `grouped`, folders of the same names within the classes are groups, and no sign of splits.
+
+    What `fit` refuses is collected, so that `doctor` can go on. Raises SourceError where there are no class folders.
+    """
+    found = Layout()
+    top = walk.listing(path)
+    if not classes:
+        splits = _splits(path, top, walk, found)
+        if splits:
+            _under_splits(path, splits, walk, found)
+            return found
+        inner = _splits_within(top, walk)
+        if inner:
+            _under_classes(path, inner, walk, found)
+            return found
+        if not grouped:
+            _refuse_likeness(path, top, walk, found)
+    _add_classes(path, None, top, found, known=None)
+    if not found.places:
+        raise SourceError(f"{path} has no class folders; the pictures of each class go into a folder of its own")
+    return found
+
+
+def _words(name: str) -> list[str]:
+    """Split a name into words in small letters, without numbers: "TrainingSet 2017" -> training, set."""
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", composed(name))
+    return [word for part in re.split(r"[\W_]+", spaced) if (word := part.strip("0123456789").casefold())]
+
+
+def _without_filler(word: str) -> str:
+    """Take a filler from the end of a word: "trainset" -> train."""
+    return next((word.removesuffix(each) for each in FILLERS if word.endswith(each)), word)
+
+
+def _splits(path: Path, top: Listing, walk: Walk, found: Layout) -> list[tuple[Split, Path]]:
+    """Return the folders that are splits by their names: one for training and others, or training's alone."""
+    names = [child.name for child in top.folders]
+    named = [(split_named(child.name, names), child) for child in top.folders]
+    known = [(split, child) for split, child in named if split is not None]
+    train = [child for split, child in known if split == "train"]
+    if not train:
+        if len(known) == len(named) > 0 and all(walk.listing(child).folders for child in top.folders):
+            raise SourceError(
+                f"{path} has {' and '.join(map(_name, top.folders))} but no train folder; add one, or put the classes "
+                "side by side"
+            )
+        return []
+    if len(known) == 1 and not (len(named) == 1 and walk.listing(train[0]).folders):
+        return []
+    if not walk.listing(train[0]).folders:
+        raise SourceError(
+            f"{train[0]} has no class folders; the pictures of each class go into a folder of its own. If "
+            f"{' and '.join(map(_name, top.folders))} are the classes, name the source {CLASSES}{path}"
+        )
+    splits: list[tuple[Split, Path]] = []
+    for split, child in named:
+        inner = walk.listing(child)
+        if not inner.folders:
+            pictures = f"{len(inner.pictures):,} picture{'s' * (len(inner.pictures) != 1)}"
+            found.notes.append(f"left out {_name(child)}: {pictures} and no class folders")
+        elif split is None:
+            others = " and ".join(f"'{_name(other)}'" for _, other in known)
+            found.refusals.append(
+                f"{path} has '{_name(child)}' beside {others}, which name splits; rename it train, val or test, or "
+                "remove it"
+            )
+        else:
+            splits.append((split, child))
+    for split in dict(splits):
+        same = [child for other, child in splits if other == split]
+        if len(same) > 1:
+            found.refusals.append(
+                f"{path} has {' and '.join(map(_name, same))}, which both mean '{split}'; keep one of them"
+            )
+    if taken := [f"{_name(child)} as {split}" for split, child in splits if child.name.casefold() not in USUAL]:
+        found.notes.append(f"took {', '.join(taken)}")
+    return splits
+
+
+def _under_splits(path: Path, splits: list[tuple[Split, Path]], walk: Walk, found: Layout) -> None:
+    """Add the class folders of each split, training first: its classes are those of the others."""
+    known: set[str] | None = None
+    for split, root in sorted(splits, key=lambda row: row[0] != "train"):
+        listing, at = walk.listing(root), root
+        while (
+            len(listing.folders) == 1
+            and not listing.pictures
+            and (known is None or composed(listing.folders[0].name) not in known)
+            and walk.listing(listing.folders[0]).folders
+        ):
+            at = listing.folders[0]
+            listing = walk.listing(at)
+        if at != root:
+            found.notes.append(f"entered {walk.name(at)}, which is all that {walk.name(root)} holds")
+        _add_classes(at, split, listing, found, known=known)
+        if known is None:
+            known = {place.label for place in found.places}
+
+
+def _splits_within(top: Listing, walk: Walk) -> list[tuple[str, Split, Path]]:
+    """Return (class, split, folder) where every class folder holds folders that are splits, training's among them."""
+    rows: list[tuple[str, Split, Path]] = []
+    for child in top.folders:
+        inner = walk.listing(child)
+        splits = [(split_named(each.name), each) for each in inner.folders]
+        if inner.pictures or len(splits) < 2 or "train" not in dict(splits):
+            return []
+        for split, each in splits:
+            if split is None or walk.listing(each).folders:
+                return []
+            rows.append((composed(child.name), split, each))
+    return rows
+
+
+def _under_classes(path: Path, rows: list[tuple[str, Split, Path]], walk: Walk, found: Layout) -> None:
+    names = " and ".join(dict.fromkeys(split for _, split, _ in rows))
+    found.notes.append(f"each class folder of {path} holds its own {names}")
+    found.places += [Place(label, split, folder) for label, split, folder in rows]
+
+
+def _refuse_likeness(path: Path, top: Listing, walk: Walk, found: Layout) -> None:
+    """Refuse folders that hold nothing but folders of the same names: splits of other names look so, and would be
+    trained as classes."""
+    if top.pictures or not 2 <= len(top.folders) <= MOST_SPLITS:
+        return
+    inner = [walk.listing(child) for child in top.folders]
+    names = [{composed(each.name) for each in listing.folders} for listing in inner]
+    most = max(names, key=len)
+    if any(listing.pictures for listing in inner) or any(len(each) < 2 or not each <= most for each in names):
+        return
+    tops, same = ", ".join(_some(map(_name, top.folders))), ", ".join(_some(sorted(most)))
+    found.refusals.append(
+        f"{path} has the folders {tops}, and each holds folders of the same names ({same}). If those are the classes, "
+        f"rename {tops} to train, val and test; if {tops} are the classes, name the source {CLASSES}{path}"
+    )
+
+
+def _add_classes(
+    at: Path, split: Split | None, listing: Listing, found: Layout, *, known: Collection[str] | None
+) -> None:
+    """Add the class folders of one folder; `known` are the classes of training, None where these are they."""
+    if listing.pictures:
+        found.refusals.append(
+            f"{at} has pictures beside its class folders ({_name(listing.pictures[0])}); move each into the folder of "
+            "its class"
+        )
+    names: set[str] = set()
+    for child in listing.folders:
+        label = composed(child.name)
+        if _name(child) != child.name:
+            found.refusals.append(f"class folder '{_name(child)}' of {at} has a name that is not UTF-8; rename it")
+            continue
+        if known is not None and label not in known:
+            hint = nearest(label, known, otherwise=f"; it has {', '.join(_some(sorted(known)))}")
+            found.refusals.append(f"{child} is a class that training does not have{hint}")
+            continue
+        if label in names:
+            found.notes.append(
+                f"{at} has two folders '{label}', whose accents are stored in different ways: both are that class"
+            )
+        names.add(label)
+        found.places.append(Place(label, split, child))
+
+
+def _some(names: Iterable[str]) -> list[str]:
+    """The first names, and how many more there are."""
+    every = list(names)
+    return every if len(every) <= SHOWN else [*every[:SHOWN], f"{len(every) - SHOWN} more"]
+
+
+def _name(path: Path) -> str:
+    return as_text(path.name)
