@@ -1,12 +1,17 @@
 """Pennyweight: image classifiers that fit a budget. Weigh, pick, fit, prove and ship.
 
 The public names stand in the stub beside this file and are loaded when first used (SPEC 1), so that
-`import pennyweight` loads no torch, and a server with a bundle never does.
+`import pennyweight` loads no torch, and a server with a bundle never does. Importing it also switches off what other
+libraries report to their makers (`core.telemetry`).
 """
 
 import typing as _typing
 
 import lazy_loader as _lazy
+
+from pennyweight.core.telemetry import switch_off_telemetry as _switch_off_telemetry
+
+_switch_off_telemetry()
 
 _load, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
 

@@ -12,7 +12,7 @@ from onnx import helper
 from pennyweight.core.errors import BundleError
 from pennyweight.core.manifest import METADATA_KEY, Manifest
 from pennyweight.runtime import Bundle
-from pennyweight.runtime.bundle import OnnxEngine
+from pennyweight.runtime.engine import OnnxEngine
 
 
 def refusal(path: Path) -> str:

@@ -11,7 +11,7 @@ import pennyweight as pw
 from pennyweight import data
 from pennyweight.core.errors import BundleError, InputError, ParityError, PennyweightError
 from pennyweight.runtime import Outputs
-from pennyweight.runtime.bundle import OnnxEngine
+from pennyweight.runtime.engine import OnnxEngine
 
 
 @pytest.fixture

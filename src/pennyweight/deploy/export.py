@@ -21,7 +21,7 @@ from pennyweight.core.manifest import INPUT, LOGITS, METADATA_KEY, PROBABILITIES
 from pennyweight.deploy.graph import BundleGraph, TorchEngine
 from pennyweight.deploy.parity import made_pictures, prove
 from pennyweight.runtime import Bundle, Classifier
-from pennyweight.runtime.bundle import OnnxEngine
+from pennyweight.runtime.engine import OnnxEngine
 
 __all__ = ["export_bundle", "onnx_of"]
 

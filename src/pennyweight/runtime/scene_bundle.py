@@ -10,7 +10,7 @@ from pennyweight.core.errors import BundleError
 from pennyweight.core.manifest import INPUT, LOGITS, PROBABILITIES
 from pennyweight.core.scene_manifest import SCENE_METADATA_KEY, SceneManifest
 from pennyweight.runtime.agreement import Port, require_agreement
-from pennyweight.runtime.bundle import NUMBERS, OnnxEngine
+from pennyweight.runtime.engine import NUMBERS, OnnxEngine
 from pennyweight.runtime.scene_mapper import SceneEngine, TileEngine, WindowsEngine
 
 __all__ = ["SceneBundle", "scene_engine"]

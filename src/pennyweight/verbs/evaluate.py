@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennyweight import data
+from pennyweight.core.busy_wait import sharing_cores
 from pennyweight.core.errors import InputError, PennyweightError, SourceError
 from pennyweight.core.formats import allow_pixels
 from pennyweight.core.heap import keeping_memory
@@ -33,6 +34,7 @@ MANY_CLASSES = 100
 
 
 @keeping_memory()
+@sharing_cores()
 def evaluate(
     run_or_bundle_or_name: str | os.PathLike[str] | Trained,
     source: str | data.Source | None = None,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from pennyweight import data
+from pennyweight.core.busy_wait import how_threads_waited
 from pennyweight.core.files import read_lines, write_json, write_text
 from pennyweight.core.images import Pixels
 from pennyweight.core.run import Run
@@ -29,7 +30,7 @@ def finish(
         for number in worst_mistakes(probabilities, test.targets)
     ]
     write_json(run.evaluation_path, evaluation.to_dict())
-    record |= {"status": "complete", "best": best.to_dict()}
+    record |= {"status": "complete", "best": best.to_dict(), "waiting": how_threads_waited()}
     height, width, channels = test.preprocess.shape
     html = page(
         run=record,

@@ -15,6 +15,7 @@ import torch
 from rich.console import Console
 
 from pennyweight import data, zoo
+from pennyweight.core.busy_wait import sharing_cores
 from pennyweight.core.errors import InputError, SourceError
 from pennyweight.core.files import write_json
 from pennyweight.core.formats import allow_pixels
@@ -62,6 +63,7 @@ NAMED_AT_A_STOP = 20
 
 
 @keeping_memory()
+@sharing_cores()
 def fit(
     source: str | os.PathLike[str] | data.Source,
     model: str = "auto",

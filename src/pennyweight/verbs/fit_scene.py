@@ -14,6 +14,7 @@ import numpy as np
 from rich.console import Console
 from torch import nn
 
+from pennyweight.core.busy_wait import how_threads_waited, sharing_cores
 from pennyweight.core.files import read_lines, write_json, write_lines, write_text
 from pennyweight.core.labels import names_in
 from pennyweight.core.machine import versions
@@ -40,6 +41,7 @@ from pennyweight.verbs.weigh import weigh
 __all__ = ["fit_scene"]
 
 
+@sharing_cores()
 def fit_scene(
     source: str | os.PathLike[str] | Scene,
     model: str = "auto",
@@ -98,6 +100,7 @@ def fit_scene(
             if with_baselines:
                 evaluation["baselines"] = baselines(opened, split, others, window=options.window, shown=shown)
     record |= {"status": "complete", "best": best.to_dict(), "seconds": round(keeper.spent_s, 1)}
+    record["waiting"] = how_threads_waited()
     html = scene_page(
         run=record,
         epochs=read_lines(run.metrics_path),

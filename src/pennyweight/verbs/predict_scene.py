@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pennyweight.core.busy_wait import sharing_cores
 from pennyweight.core.errors import InputError, SourceError
 from pennyweight.core.files import atomic
 from pennyweight.core.heap import keeping_memory
@@ -49,6 +50,7 @@ class Mapped:
 
 
 @keeping_memory()
+@sharing_cores()
 def predict_scene(
     run_or_bundle: str | os.PathLike[str] | Run | SceneBundle,
     source: str | os.PathLike[str] | Scene,
