@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -69,10 +70,15 @@ def open_tracker(
         tracker = getattr(import_module("accelerate.tracking"), kind)(**options(run, folder))
         if hasattr(tracker, "start"):
             tracker.start()
-        tracker.store_init_configuration(dict(recipe))
+        tracker.store_init_configuration({name: _plain(value) for name, value in recipe.items()})
     except Exception as error:  # each has its own
         raise PennyweightError(f"--log {name} cannot start: {_reason(error)}") from error
     return Tracker(tracker, note)
+
+
+def _plain(value: Any) -> int | float | str | bool:
+    """Return a field as trackers take it: TensorBoard refuses lists and None, which become text."""
+    return value if isinstance(value, (int, float, str, bool)) else json.dumps(value)
 
 
 def _reason(error: Exception) -> str:

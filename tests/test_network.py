@@ -1,0 +1,163 @@
+"""No command asks an address that it was not asked to ask: system calls are watched, not the libraries' promises."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from pennyweight.core.telemetry import OFF
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed (apt-get install strace)"),
+]
+
+CALLS = "trace=connect,sendto,sendmsg,sendmmsg"
+ADDRESS = re.compile(r'sin6?_port=htons\((\d+)\).*?(?:inet_addr\("|inet_pton\(AF_INET6, ")([^"]+)"')
+DNS = 53
+TINY = ("--model", "mobilenet_v2", "--config", "width=0.25", "--input", "16", "--epochs", "1")
+LINGERING = """
+import sys, time
+import pennyweight as pw
+
+classifier = pw.load(sys.argv[1])
+classifier.predict([sys.argv[2]])
+time.sleep(8)  # reports are sent some seconds after a session was made
+"""
+
+
+def addresses(log: str) -> set[tuple[str, int]]:
+    """The addresses and ports of a log of strace; unix sockets have none."""
+    return {(found[2], int(found[1])) for found in ADDRESS.finditer(log) if int(found[1])}
+
+
+def is_foreign(address: str, port: int) -> bool:
+    return port == DNS or not (address.startswith("127.") or address in ("::1", "::ffff:127.0.0.1"))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working folder with a home of its own."""
+    folder = tmp_path_factory.mktemp("watched")
+    (folder / "home").mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def watched(place: Path) -> Callable[..., set[tuple[str, int]]]:
+    def run(*command: str, status: int | None = 0, **environment: str) -> set[tuple[str, int]]:
+        """Run a program; return every address that it or a process it started asked or sent to."""
+        log = place / "strace.log"
+        kept = {name: value for name, value in os.environ.items() if name not in OFF and not name.startswith("XDG_")}
+        done = subprocess.run(
+            ["strace", "-f", "-qq", "-e", CALLS, "-o", str(log), sys.executable, *command],
+            cwd=place,
+            env={**kept, "HOME": str(place / "home"), "OMP_NUM_THREADS": "1", **environment},
+            capture_output=True,
+            text=True,
+        )
+        assert status is None or done.returncode == status, done.stderr
+        return addresses(log.read_text(errors="replace"))
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def run_folder(place: Path, watched: Callable[..., set[tuple[str, int]]]) -> Path:
+    """A run with its bundle, and a picture beside it."""
+    assert watched("-m", "pennyweight", "fit", "digits", *TINY, "--out", "run") == set()
+    assert watched("-m", "pennyweight", "export", "run") == set()
+    from PIL import Image
+
+    Image.new("L", (16, 16), 200).save(place / "picture.png")
+    return place / "run"
+
+
+COMMANDS: Sequence[tuple[str, ...]] = (
+    ("--help",),
+    ("names",),
+    ("weigh", "mobilenet_v2_x0_35", "--measure"),
+    ("weigh", "timm:mobilenetv3_small_050.lamb_in1k"),
+    ("doctor", "digits"),
+    ("evaluate", "run"),
+    ("evaluate", "run/model.onnx", "digits"),
+    ("predict", "run", "picture.png"),
+    ("predict", "run/model.onnx", "picture.png"),
+    ("leakage", "scene:synthetic"),
+    ("fit", "digits", *TINY, "--log", "tensorboard", "--out", "tracked"),
+    ("fit", "scene:synthetic", "--model", "spectral_mlp", "--epochs", "1", "--out", "scene"),
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: "-".join(command[:2]).strip("-"))
+def test_a_command_asks_no_address(
+    command: tuple[str, ...], run_folder: Path, watched: Callable[..., set[tuple[str, int]]]
+) -> None:
+    assert watched("-m", "pennyweight", *command) == set()
+
+
+def test_a_loaded_classifier_stays_silent_and_writes_nothing(
+    run_folder: Path, place: Path, watched: Callable[..., set[tuple[str, int]]]
+) -> None:
+    before = set((place / "home").rglob("*"))
+    assert watched("-c", LINGERING, "run/model.onnx", "picture.png") == set()
+    assert {path for path in (place / "home").rglob("*") if path.is_file()} <= before
+
+
+@pytest.mark.parametrize(
+    ("tracker", "environment"),
+    [
+        ("mlflow", {"MLFLOW_TRACKING_URI": "sqlite:///mlflow.db"}),
+        ("mlflow", {"MLFLOW_TRACKING_URI": "mlruns", "MLFLOW_ALLOW_FILE_STORE": "true"}),
+        ("wandb", {"WANDB_MODE": "offline"}),
+    ],
+    ids=["mlflow-sqlite", "mlflow-files", "wandb"],
+)
+def test_a_tracker_on_this_machine_tells_nobody_else(
+    tracker: str, environment: dict[str, str], run_folder: Path, watched: Callable[..., set[tuple[str, int]]]
+) -> None:
+    pytest.importorskip({"mlflow": "mlflow", "wandb": "wandb"}[tracker])
+    asked = watched(
+        "-m", "pennyweight", "fit", "digits", *TINY, "--log", tracker, "--seed", str(len(environment)), **environment
+    )
+    assert {each for each in asked if is_foreign(*each)} == set()
+
+
+def test_a_fetch_is_seen(watched: Callable[..., set[tuple[str, int]]]) -> None:
+    """The watching can fail: a command that was asked to fetch shows its address."""
+
+    class Refusing(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(404)
+
+        do_HEAD = do_GET
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Refusing)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        port = server.server_address[1]
+        asked = watched("-m", "pennyweight", "doctor", f"http://127.0.0.1:{port}/train-{{000..001}}.tar", status=None)
+        assert ("127.0.0.1", port) in asked
+    finally:
+        server.shutdown()
+
+
+def test_onnxruntime_would_report(place: Path, run_folder: Path, watched: Callable[..., set[tuple[str, int]]]) -> None:
+    """The reports that are switched off exist: without the switch a device id is written."""
+    home = place / "reporting"
+    home.mkdir()
+    program = "import onnxruntime as o; o.InferenceSession('run/model.onnx', providers=['CPUExecutionProvider'])"
+    watched("-c", program, HOME=str(home))
+    written = [path for path in home.rglob("*") if path.is_file()]
+    if not written:
+        pytest.skip("this build of onnxruntime reports nothing")
