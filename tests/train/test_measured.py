@@ -490,10 +490,10 @@ def test_a_tracker_is_told_every_epoch(name: str, module: str, tmp_path: Path) -
     pytest.importorskip(module, reason=f"{module} is not installed")
     program = f"""
 from pathlib import Path
-from pennyweight.train import Ranks
+from pennyweight.train import Ranks, Recipe
 from pennyweight.train.trackers import open_tracker
 ranks = Ranks()
-tracker = open_tracker({name!r}, "run", Path("."), {{"lr": 0.1}}, print)
+tracker = open_tracker({name!r}, "run", Path("."), Recipe().to_dict(), print)
 for epoch in (1, 2):
     tracker.epoch({{"epoch": epoch, "train_loss": 1 / epoch}})
 tracker.close()
