@@ -43,7 +43,7 @@ def steps(way: str) -> None:
 
     torch.set_num_threads(cores())
     torch.manual_seed(0)
-    network = zoo.create("mobilenet_v2", width=0.5, num_classes=10).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = zoo.create("mobilenet_v2", width=0.5, num_classes=10).to(memory_format=torch.channels_last)
     images = torch.randn(BATCH, 3, SIDE, SIDE).contiguous(memory_format=torch.channels_last)
     targets = torch.randint(0, 10, (BATCH,))
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
