@@ -9,30 +9,22 @@ three of real numbers that torch makes of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cache
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from pennyweight.cost.operators import MOVES, PER_INPUT, PER_OUTPUT, SOFTMAX, UNTOUCHED
+from pennyweight.cost.windows import WINDOWS
+from pennyweight.cost.work import Arguments, Formula, Work
 
-__all__ = ["OF_MATRICES", "Work", "base_name", "formula", "looks_on", "of_complex", "outer"]
-
-
-class Work(NamedTuple):
-    """Of one call of an operator."""
-
-    macs: int
-    ops: int
+__all__ = ["OF_MATRICES", "base_name", "formula", "looks_on", "of_complex", "outer"]
 
 
 NOTHING = Work(0, 0)
-
-Arguments = Sequence[Any]
-Formula = Callable[[Arguments, Mapping[str, Any], Any], Work]
 
 
 @cache
@@ -221,23 +213,6 @@ def _layer_norm(args: Arguments, kwargs: Mapping[str, Any], out: Any) -> Work:
     return Work(0, args[0].numel() * (4 + 2 + affine))
 
 
-def _window(dimensions: int) -> Formula:
-    """Pooling: each output looks at its whole window, whose sides may be given as one number."""
-
-    def work(args: Arguments, kwargs: Mapping[str, Any], out: Any) -> Work:
-        first = out if isinstance(out, Tensor) else out[0]
-        sides = list(args[1])
-        return Work(0, first.numel() * prod(sides if len(sides) == dimensions else sides * dimensions))
-
-    return work
-
-
-def _adaptive_pool(args: Arguments, kwargs: Mapping[str, Any], out: Any) -> Work:
-    """Every input once, and for the average a division for every output."""
-    first = out if isinstance(out, Tensor) else out[0]
-    return Work(0, args[0].numel() + first.numel())
-
-
 def _added(args: Arguments, kwargs: Mapping[str, Any], out: Any) -> Work:
     """Each element of the source is added to a place of the first operand."""
     return Work(0, int(args[3].numel()))
@@ -286,10 +261,7 @@ OTHERS: dict[str, Formula] = {
     "batch_norm_stats": _norm(4),
     "native_group_norm": _norm(4),
     "native_layer_norm": _layer_norm,
-    **{f"max_pool{n}d_with_indices": _window(n) for n in (2, 3)},
-    **{f"avg_pool{n}d": _window(n) for n in (1, 2, 3)},
-    **{f"_adaptive_avg_pool{n}d": _adaptive_pool for n in (2, 3)},
-    **{f"adaptive_max_pool{n}d": _adaptive_pool for n in (2, 3)},
+    **WINDOWS,
     "_cdist_forward": lambda args, kwargs, out: Work(0, 3 * out.numel() * int(args[0].shape[-1])),
     **dict.fromkeys(("index_add", "scatter_add", "scatter_reduce"), _added),
     **dict.fromkeys(("grid_sampler_2d", "grid_sampler_3d"), _sampled),
