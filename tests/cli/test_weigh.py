@@ -13,15 +13,21 @@ from typing import Any
 import pytest
 
 import pennyweight as pw
-from pennyweight.cost import MachineProfile, count, measure_machine
+from pennyweight.cost import MachineProfile, count
+from pennyweight.cost.limits import Limits
+from pennyweight.cost.machine_profile import profile_now
 
 Run = Callable[..., Any]
 SMALL = ("mobilenet_v1_x0_25", "--input", "3x32x32")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def measured() -> MachineProfile:
-    return measure_machine(0.01)
+    """A profile that knows limits alone: 10 G MACs/s, 1 GB/s from memory, a microsecond for each call."""
+    limits = Limits(
+        macs_per_s={"float32": 1e10}, bytes_per_s={"L1": 1e11, "memory": 1e9}, level_bytes={"L1": 1000}, overhead_s=1e-6
+    )
+    return profile_now(limits, {})
 
 
 @pytest.fixture(autouse=True)
@@ -160,6 +166,59 @@ def test_what_the_columns_mean_and_what_was_not_counted_stand_in_json_and_csv(
         assert "ops: all arithmetic" in row["conventions"]
 
 
+@pytest.fixture
+def half_counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[str, ...]:
+    """Two networks to compare on 3x16x16: the heavier one is counted whole, of the lighter one a sorting is not."""
+    (tmp_path / "halves.py").write_text(
+        "import torch\nfrom torch import nn\n"
+        "class Sorts(nn.Module):\n    def forward(self, x):\n        return torch.sort(x).values\n"
+        "def whole():\n    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU())\n"
+        "def light():\n    return nn.Sequential(nn.Conv2d(3, 4, 3), Sorts())\n"
+        "def heavy():\n    return nn.Sequential(nn.Conv2d(3, 99, 3), Sorts())\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    return "halves:whole", "--input", "3x16x16"
+
+
+def test_what_was_not_counted_wins_no_comparison(
+    pennyweight: Run, half_counted: tuple[str, ...], measured: MachineProfile, tmp_path: Path
+) -> None:
+    """A smaller figure that is not the whole one says nothing; a larger one has lost all the same."""
+    measured.save()
+    page = tmp_path / "page.html"
+    light = pennyweight("weigh", "halves:light", *half_counted, "--html", page)
+    assert (light.status, light.err) == (0, "")
+    text = page.read_text()
+    assert re.search(r"MACs +≥ 21,168 +42,336 *$", light.out, re.MULTILINE)
+    assert re.search(r"^parameters +≥ 112 +224 *$", light.out, re.MULTILINE)
+    assert not re.search(r"≥ [\d,.]+ ←", light.out + text)
+    assert re.search(r"<th scope=\"row\">MACs</th><td class=\"n\">≥ 21,168</td><td class=\"n\">42,336</td>", text)
+    assert "Multiply-accumulates and milliseconds" not in text  # of one network alone
+
+    heavy = pennyweight("weigh", "halves:heavy", *half_counted).out
+    assert re.search(r"MACs +≥ 523,908 +42,336 ←", heavy)
+    assert not re.search(r"≥ [\d,.]+ ←", heavy)
+
+
+def test_a_total_that_is_not_whole_says_so(pennyweight: Run, half_counted: tuple[str, ...]) -> None:
+    _, *how = half_counted
+    outcome = pennyweight("weigh", "halves:light", *how).out
+    assert "MACs: ≥ 21,168" in outcome
+    assert re.search(r"^1 .* ≥ 0 ", outcome, re.MULTILINE)
+    assert re.search(r"^total .* ≥ 21,168 ", outcome, re.MULTILINE)
+    values = found(pennyweight("weigh", "halves:light", *how, "--json"))
+    assert [layer["uncounted_calls"] for layer in values["layers"]] == [0, 1]
+    rows = list(csv.DictReader(io.StringIO(pennyweight("weigh", "halves:light", *how, "--csv").out)))
+    assert [row["uncounted_calls"] for row in rows] == ["0", "1"]
+    assert "≥" not in pennyweight("weigh", "halves:whole", *how).out
+
+
+def test_what_was_measured_may_win(pennyweight: Run, half_counted: tuple[str, ...]) -> None:
+    out = pennyweight("weigh", "halves:light", *half_counted, "--measure", "--repeats", "2").out
+    (row,) = [line for line in out.splitlines() if line.startswith("measured ms")]
+    assert (row.count("←"), row.count("≥")) == (1, 0)
+
+
 def test_csv_keeps_memory_and_what_was_measured(pennyweight: Run) -> None:
     outcome = pennyweight("weigh", *SMALL, "--measure", "--repeats", "3", "--training", "--by", "stage", "--csv")
     first, *rows = csv.DictReader(io.StringIO(outcome.out))
@@ -222,7 +281,7 @@ def test_a_run_and_its_bundle(pennyweight: Run, run_folder: Path, bundle_file: P
 
 @pytest.mark.slow
 def test_the_machine_is_measured_and_kept(pennyweight: Run, cache: Path) -> None:
-    outcome = pennyweight("bench", "--machine", "--share", "0.01")
+    outcome = pennyweight("bench", "--machine", "--share", "0.01", "--anyway")
     assert (outcome.status, outcome.err) == (0, "")
     assert "G MACs/s" in outcome.out
     assert "GB/s" in outcome.out

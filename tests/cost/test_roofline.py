@@ -97,8 +97,10 @@ def test_another_precision_is_predicted_as_float32_and_that_is_said(limits: Limi
     assert row.predicted_ms == row.guessed_ms == pytest.approx(9.0, rel=1e-3)
     assert row.roofline_ms == pytest.approx(50.001)
     assert predict(cost, profile)[0].roofline_ms == pytest.approx(100.001)  # the rate of bfloat16 is not known
-    assert time_notes(cost) == ("computes in bfloat16, which was not timed; the predicted time is that of float32",)
-    assert time_notes(count(model.float(), (1000,))) == ()
+    assert time_notes(cost, profile) == (
+        "computes in bfloat16, which was not timed; the predicted time is that of float32",
+    )
+    assert time_notes(count(model.float(), (1000,)), profile) == ()
 
 
 def test_beyond_what_was_timed_a_prediction_is_a_guess_and_the_roofline_at_least(profile: MachineProfile) -> None:

@@ -4,44 +4,55 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from pennyweight.core.text import printable
+from pennyweight.report.formats import AtLeast
 
 if TYPE_CHECKING:
     from pennyweight.verbs.weigh import Weighed
 
-__all__ = ["COUNTED", "SORTS", "By", "as_csv", "rows_of"]
+__all__ = ["COUNTED", "SORTS", "SUMMED", "By", "as_csv", "bounded", "rows_of"]
 
 By = Literal["layer", "stage", "total"]
 
 COUNTED = ("params", "trainable_params", "weight_bytes", "macs", "ops", "bytes_read", "bytes_written")
 SORTS = (*COUNTED, "predicted_ms")
+SUMMED = (*COUNTED, "uncounted_calls")
+BOUNDED = ("macs", "ops", "predicted_ms")
+"""Columns that hold less than the truth where an operator was not counted."""
 
 
 def rows_of(weighed: Weighed, by: By, sort: str | None = None) -> list[dict[str, Any]]:
     """What a report shows of a network: its layers, or their sums by stage or in all; the largest first if sorted."""
     times = {row.name: row for row in weighed.times}
+    shapes = weighed.cost.shapes
     rows: dict[str, dict[str, Any]] = {}
     for layer in weighed.cost.layers:
         key = {"layer": layer.name, "stage": stage(layer.name), "total": ""}[by]
-        values = {name: getattr(layer, name) for name in COUNTED}
+        values = {name: getattr(layer, name) for name in SUMMED}
         timed = times.get(layer.name)
         ms = timed.predicted_ms if timed else None
         row = rows.get(key)
         if row is None or by == "layer":
             kind = layer.type if by == "layer" else ""
-            sizes = {"input_shape": layer.input_shape, "output_shape": layer.output_shape}
+            before, after = shapes.get(key, (None, None))
+            sizes = {"input_shape": before, "output_shape": after}
             rows[key] = {"name": key, "type": kind, **sizes, **values, "predicted_ms": ms}
             rows[key]["bound"] = timed.bound if timed and by == "layer" else None
         else:
-            for name in COUNTED:
+            for name in SUMMED:
                 row[name] += values[name]
             row["predicted_ms"] = None if ms is None else row["predicted_ms"] + ms
-            row["output_shape"] = row["output_shape"] if layer.output_shape is None else layer.output_shape
     made = list(rows.values())
     return sorted(made, key=lambda row: -(row[sort] or 0)) if sort else made
+
+
+def bounded(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row whose figures say that they are less than the truth where an operator in it was not counted."""
+    marks = [name for name in BOUNDED if row.get("uncounted_calls") and row.get(name) is not None]
+    return {**row, **{name: AtLeast(row[name]) for name in marks}}
 
 
 def stage(name: str) -> str:

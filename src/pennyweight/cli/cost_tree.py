@@ -9,6 +9,8 @@ from typing import Any
 __all__ = ["ITSELF", "tree_rows"]
 
 Row = Mapping[str, Any]
+Shape = tuple[int, ...]
+Shapes = Mapping[str, tuple[Shape, Shape]]
 ITSELF = "(itself)"
 """What a module with others inside does itself, or the network."""
 
@@ -28,11 +30,12 @@ class Node:
             yield from child.rows()
 
 
-def tree_rows(layers: Sequence[Row], summed: Sequence[str]) -> list[Row]:
+def tree_rows(layers: Sequence[Row], summed: Sequence[str], shapes: Shapes) -> list[Row]:
     """Rows named by their last part, two blanks deeper than the module around them, which stands above with its sums.
 
     What a module with others inside does itself has a row "(itself)", so that the rows without rows below them add up
-    to the network. Modules with nothing but one other inside share its row.
+    to the network. Modules with nothing but one other inside share its row. `shapes` are each module's own input and
+    output, by its whole name.
     """
     top = Node()
     for layer in layers:
@@ -41,32 +44,35 @@ def tree_rows(layers: Sequence[Row], summed: Sequence[str]) -> list[Row]:
             node = node.inside.setdefault(part, Node())
         node.row = layer
     itself = [] if top.row is None else [{**top.row, "name": ITSELF}]
-    return [*itself, *(row for name, child in top.inside.items() for row in _rows(name, child, 0, summed))]
+    return [
+        *itself,
+        *(row for name, child in top.inside.items() for row in _rows(name, name, child, 0, summed, shapes)),
+    ]
 
 
-def _rows(name: str, node: Node, depth: int, summed: Sequence[str]) -> Iterator[Row]:
+def _rows(name: str, path: str, node: Node, depth: int, summed: Sequence[str], shapes: Shapes) -> Iterator[Row]:
     while node.row is None and len(node.inside) == 1:
         ((part, node),) = node.inside.items()
-        name = f"{name}.{part}"
+        name, path = f"{name}.{part}", f"{path}.{part}"
     indent = "  " * depth
     if not node.inside:
         assert node.row is not None
         yield {**node.row, "name": indent + name}
         return
     rows = list(node.rows())
-    first, last = node.row or rows[0], node.row or rows[-1]
+    before, after = shapes.get(path, (None, None))
     yield {
         "name": indent + name,
         "type": node.row["type"] if node.row else "",
-        "input_shape": first["input_shape"],
-        "output_shape": last["output_shape"],
+        "input_shape": before,
+        "output_shape": after,
         **{column: _sum([row[column] for row in rows]) for column in summed},
         "bound": "",
     }
     if node.row is not None:
         yield {**node.row, "name": f"{indent}  {ITSELF}", "type": ""}
     for part, child in node.inside.items():
-        yield from _rows(part, child, depth + 1, summed)
+        yield from _rows(part, f"{path}.{part}", child, depth + 1, summed, shapes)
 
 
 def _sum(values: Sequence[float | None]) -> float | None:

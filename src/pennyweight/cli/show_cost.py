@@ -10,10 +10,10 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
-from pennyweight.cli.cost_rows import COUNTED, SORTS, By, rows_of
+from pennyweight.cli.cost_rows import COUNTED, SUMMED, By, bounded, rows_of
 from pennyweight.cli.cost_tree import ITSELF, tree_rows
 from pennyweight.core.text import say
-from pennyweight.report.formats import number, several, shape, share, spread
+from pennyweight.report.formats import AtLeast, number, several, shape, share, spread
 from pennyweight.report.tables import Column, table
 
 if TYPE_CHECKING:
@@ -79,17 +79,18 @@ def _rows(weighed: Weighed, by: By, sort: str | None, width: int) -> Table:
     shown = [column for column in COLUMNS if _fits(column, weighed, by, width)]
     totals = {
         **{name: getattr(cost, name) for name in COUNTED},
+        "uncounted_calls": sum(cost.uncounted.values()),
         "name": "total",
         "type": "",
         "input_shape": cost.input_shape,
-        "output_shape": "",
+        "output_shape": cost.shapes.get("", (None, None))[1],
         "bound": "",
         "predicted_ms": weighed.predicted_ms,
     }
     rows: Sequence[Mapping[str, Any]] = [] if by == "total" else rows_of(weighed, by, sort)
     if by == "layer" and sort is None:
-        rows = tree_rows(rows, SORTS)
-    cells = [[column.value(row) for column in shown] for row in (*rows, totals)]
+        rows = tree_rows(rows, (*SUMMED, "predicted_ms"), cost.shapes)
+    cells = [[column.value(bounded(row)) for column in shown] for row in (*rows, totals)]
     headings = [column.heading for column in shown]
     return table(f"{weighed.name}, batch {cost.batch}", headings, cells[:-1], totals=cells[-1])
 
@@ -119,11 +120,12 @@ def facts(weighed: Weighed) -> list[tuple[str, str]]:
         if cost.training_workspace_bytes:
             step += f" (and {number(cost.training_workspace_bytes / MB)} MB for reordering where channels are last)"
         lines.append(("peak of a training step", step))
-    lines.append(("MACs", f"{cost.macs:,}"))
-    lines.append(("operations", f"{cost.ops:,}"))
-    lines.append(("arithmetic intensity", f"{cost.arithmetic_intensity:.1f} operations a byte"))
+    least = "≥ " if cost.uncounted else ""
+    lines.append(("MACs", f"{least}{cost.macs:,}"))
+    lines.append(("operations", f"{least}{cost.ops:,}"))
+    lines.append(("arithmetic intensity", f"{least}{cost.arithmetic_intensity:.1f} operations a byte"))
     if weighed.predicted_ms is not None:
-        line = f"{weighed.predicted_ms:.2f} ms on this machine"
+        line = f"{least}{weighed.predicted_ms:.2f} ms on this machine"
         if weighed.guessed_share >= GUESSED:
             line += f"; {share(weighed.guessed_share)} of it is guessed, of operators unlike any that were timed"
         lines.append(("predicted", line))
@@ -178,6 +180,7 @@ def _print_findings(console: Console, weighed: Weighed) -> None:
 GUESSED = 0.05
 """Share of the predicted time from which it is said that it is guessed."""
 
+MEASURED = "measured ms"
 COMPARED: tuple[tuple[str, Callable[[Weighed], float | None]], ...] = (
     ("parameters", lambda w: w.cost.params),
     ("MACs", lambda w: w.cost.macs),
@@ -187,7 +190,7 @@ COMPARED: tuple[tuple[str, Callable[[Weighed], float | None]], ...] = (
     ("peak of activations, MB", lambda w: w.cost.peak_activation_bytes / MB),
     ("peak of a training step, MB", lambda w: _mb(w.cost.peak_training_bytes)),
     ("predicted ms", lambda w: w.predicted_ms),
-    ("measured ms", lambda w: w.measured_ms),
+    (MEASURED, lambda w: w.measured_ms),
 )
 """Rows of a comparison; less is better in each."""
 
@@ -197,14 +200,29 @@ def comparison(networks: Sequence[Weighed]) -> list[list[str]]:
     inputs = [shape(network.cost.input_shape) for network in networks]
     rows = [["input", *inputs]] if len(set(inputs)) > 1 else []  # a larger one is more work, whatever the network
     for label, value in COMPARED:
-        values = [value(network) for network in networks]
-        best = min((v for v in values if v is not None), default=None)
-        if best is not None:
-            rows.append([label, *(f"{number(v)}{' ←' if v == best else ''}" for v in values)])
+        values = [_bounded(network, label, value(network)) for network in networks]
+        if any(value is not None for value in values):
+            best = _best(values)
+            rows.append([label, *(f"{number(v)}{' ←' if _whole(v) and v == best else ''}" for v in values)])
     timings = [network.timing for network in networks if network.timing]
     if timings:
         rows.append(["half of them between", *(spread(timing.quartiles_ms) for timing in timings)])
     return rows
+
+
+def _bounded(network: Weighed, label: str, value: float | None) -> float | None:
+    """Return a value that says that it may be more, of a network that was not counted whole; measured ones are."""
+    return value if value is None or label == MEASURED or not network.cost.uncounted else AtLeast(value)
+
+
+def _best(values: Sequence[float | None]) -> float | None:
+    """Return the smallest value; None where one that may be more is smaller still, so that nobody knows the best."""
+    whole, known = [v for v in values if _whole(v)], [v for v in values if v is not None]
+    return min(known) if any(v == min(known) for v in whole) else None
+
+
+def _whole(value: float | None) -> bool:
+    return value is not None and not isinstance(value, AtLeast)
 
 
 def measured_how(networks: Sequence[Weighed]) -> str:

@@ -44,6 +44,9 @@ def machine_profile(profile: MachineProfile, path: str) -> None:
         few = ", ".join(profile.factors)
         few = f"too few sizes to learn from, predicted by how far they stay behind the limits: {few}"
         say(few)
+    if profile.agreement is not None:
+        busy = "" if profile.agreement.holds else "the machine was busy, which weigh will say: "
+        say(f"{busy}{profile.agreement}")
     say(f"kept in {path}")
 
 

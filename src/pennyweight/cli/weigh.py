@@ -11,7 +11,7 @@ import typer
 
 from pennyweight.cli import show, show_cost
 from pennyweight.cli.commands import Config, Stem
-from pennyweight.cli.cost_rows import SORTS, By, as_csv, rows_of
+from pennyweight.cli.cost_rows import SORTS, By, as_csv, bounded, rows_of
 from pennyweight.cli.trained import Json
 from pennyweight.core.errors import InputError, nearest
 from pennyweight.core.files import require_new, write_text
@@ -130,7 +130,7 @@ def _write(path: Path, networks: "Sequence[Weighed]", by: By, sort: str | None) 
                 **network.to_dict(),
                 "cost": network.cost.to_dict(),
                 "facts": show_cost.facts(network),
-                "rows": [] if by == "total" else rows_of(network, by, sort),
+                "rows": [] if by == "total" else [bounded(row) for row in rows_of(network, by, sort)],
             }
             for network in networks
         ],

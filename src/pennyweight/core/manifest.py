@@ -32,7 +32,7 @@ class Manifest:
     labels: tuple[str, ...]
     preprocess: Preprocess
     cost: Mapping[str, Any]
-    """params and macs for one picture."""
+    """params and macs for one picture; with `uncounted`, operators that are not in the macs."""
     evaluation: Mapping[str, Any] | None
     """accuracy, its interval, split, images; None for a network that was not scored."""
     parity: Mapping[str, Any]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from operator import add
@@ -16,6 +16,7 @@ from pennyweight.core.errors import MissingPart
 from pennyweight.cost.conventions import CONVENTIONS
 from pennyweight.cost.inputs import Given, Inputs
 from pennyweight.cost.passing import Passed, forward_pass
+from pennyweight.cost.shapes import Shapes
 from pennyweight.cost.traffic import parts
 from pennyweight.cost.watch import Operation
 
@@ -39,6 +40,8 @@ class LayerCost:
     ops: int
     bytes_read: int
     bytes_written: int
+    uncounted_calls: int
+    """Calls of operators without a formula: with any, its `macs` and `ops` are more than stands here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +76,8 @@ class Cost:
     layers: tuple[LayerCost, ...]
     uncounted: Mapping[str, int]
     notes: tuple[str, ...]
+    shapes: Mapping[str, Shapes] = field(repr=False)
+    """Module -> input and output of its first call, without the batch; not part of what is kept."""
     operations: tuple[Operation, ...] = field(repr=False, compare=False)
     """Every operator in the order it ran; not part of what is kept."""
 
@@ -95,7 +100,7 @@ class Cost:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON keeps it."""
-        kept = {name: value for name, value in vars(self).items() if name not in ("operations", "layers")}
+        kept = {name: value for name, value in vars(self).items() if name not in ("operations", "shapes", "layers")}
         return {
             **kept,
             "arithmetic_intensity": self.arithmetic_intensity,
@@ -138,14 +143,14 @@ def count(
     """
     given = Given.of(input_shape, batch, inputs)
     passed = forward_pass(model, given)
-    layers = tuple(_layers(passed.modules, passed.operations, passed.shapes))
+    layers = tuple(_layers(passed))
     totals = {name: sum(getattr(layer, name) for layer in layers) for name in SUMS}
     step = forward_pass(model, given, backward=True) if training_step else None
     return Cost(
         input_shape=given.sizes[1:],
         batch=next(iter(given.sizes), 1),
         **totals,
-        buffer_bytes=sum(part.nbytes for buffer in _buffers(passed.modules.values()) for part in parts(buffer)),
+        buffer_bytes=sum(part.nbytes for buffer in _buffers(passed) for part in parts(buffer)),
         peak_activation_bytes=passed.peak_bytes,
         workspace_bytes=passed.workspace_bytes,
         peak_layer=passed.peak_layer,
@@ -154,6 +159,7 @@ def count(
         layers=layers,
         uncounted=passed.uncounted,
         notes=(*passed.notes, *_packed_note(passed)),
+        shapes=passed.shapes,
         operations=tuple(passed.operations),
     )
 
@@ -162,10 +168,9 @@ SUMS = ("params", "trainable_params", "weight_bytes", "macs", "ops", "bytes_read
 """The columns of a layer's row that add up to the network's."""
 
 
-def _buffers(modules: Iterable[nn.Module]) -> Collection[Tensor]:
-    """Each once."""
-    found = (buffer for module in modules for buffer in module._buffers.values() if buffer is not None)
-    return {id(buffer): buffer for buffer in found}.values()
+def _buffers(passed: Passed) -> Collection[Tensor]:
+    """Return each once."""
+    return {id(one): one for held in passed.buffers.values() for one in held}.values()
 
 
 def _packed_note(passed: Passed) -> tuple[str, ...]:
@@ -179,28 +184,31 @@ def _packed_note(passed: Passed) -> tuple[str, ...]:
 
 
 def _layers(
-    modules: Mapping[str, nn.Module],
-    operations: Sequence[Operation],
-    shapes: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]],
+    passed: Passed,
 ) -> list[LayerCost]:
-    """A row for each module with parameters or operators of its own; the rows sum to the totals."""
+    """Return a row for each module with parameters or operators of its own; the rows sum to the totals."""
     work: dict[str, tuple[int, ...]] = {}
-    for operation in operations:
+    for operation in passed.operations:
         done = work.get(operation.module)
-        now = operation.macs, operation.ops, operation.bytes_read, operation.bytes_written
+        now = (
+            operation.macs,
+            operation.ops,
+            operation.bytes_read,
+            operation.bytes_written,
+            int(not operation.counted),
+        )
         work[operation.module] = now if done is None else tuple(map(add, done, now))
     rows = []
     counted: set[int] = set()
-    for name, module in modules.items():
+    for name, module in passed.modules.items():
         done = work.get(name)
-        if done is None and not module._parameters:
+        if done is None and not passed.parameters[name]:
             continue
-        # By identity: one module may have a parameter under two names too.
-        own = {id(p): p for p in module._parameters.values() if p is not None and id(p) not in counted}
+        own = {id(one): one for one in passed.parameters[name] if id(one) not in counted}
         if own or done is not None:
             counted.update(own)
-            before, after = shapes.get(name, (None, None))
-            macs, ops, bytes_read, bytes_written = done or (0, 0, 0, 0)
+            before, after = passed.shapes.get(name, (None, None))
+            macs, ops, bytes_read, bytes_written, uncounted_calls = done or (0, 0, 0, 0, 0)
             params = trainable_params = weight_bytes = 0
             for parameter in own.values():
                 size = parameter.numel()
@@ -220,6 +228,7 @@ def _layers(
                     ops=ops,
                     bytes_read=bytes_read,
                     bytes_written=bytes_written,
+                    uncounted_calls=uncounted_calls,
                 )
             )
     return rows

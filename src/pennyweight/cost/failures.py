@@ -12,7 +12,7 @@ from pennyweight.cost.copying import Uncopied
 if TYPE_CHECKING:
     from pennyweight.cost.watch import Failure
 
-__all__ = ["explain"]
+__all__ = ["explain", "first_line"]
 
 SPEAKING = (RuntimeError, ValueError, TypeError)
 """Of these the words are enough; those of a KeyError are the key alone."""
@@ -25,7 +25,7 @@ def explain(given: str, error: Exception, failure: Failure | None) -> str:
     """One line about what was given to a network and ended in `error`."""
     if isinstance(error, Uncopied):
         return f"the network cannot be weighed, for only a copy of it is run: {error}"
-    reason = (str(error).strip().splitlines() or [""])[0].rstrip(".")
+    reason = first_line(error)
     if not reason or not isinstance(error, SPEAKING):
         reason = f"{type(error).__name__}: {reason}".rstrip(": ")
     # Whether the input is at fault is known where a layer says what it takes.
@@ -40,6 +40,11 @@ def explain(given: str, error: Exception, failure: Failure | None) -> str:
     where += f" '{failure.name}'" if failure.name else ", the network itself,"
     received = f" received {failure.input_shape}" if failure.input_shape is not None else " failed"
     return f"{said}{where}{received}{f' and takes {takes}' if takes else ''}: {reason}"
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of what `error` says."""
+    return (str(error).strip().splitlines() or [""])[0].rstrip(".")
 
 
 def _takes(module: nn.Module) -> str | None:

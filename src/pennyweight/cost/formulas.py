@@ -21,7 +21,7 @@ from pennyweight.cost.operators import MOVES, PER_INPUT, PER_OUTPUT, SOFTMAX, UN
 from pennyweight.cost.windows import WINDOWS
 from pennyweight.cost.work import Arguments, Formula, Work
 
-__all__ = ["OF_MATRICES", "base_name", "formula", "looks_on", "of_complex", "outer"]
+__all__ = ["OF_MATRICES", "base_name", "by_elements", "formula", "looks_on", "of_complex", "outer"]
 
 
 NOTHING = Work(0, 0)
@@ -60,11 +60,20 @@ def formula(operator: Any) -> Formula | None:
     return None
 
 
+@cache
+def by_elements(name: str) -> bool:
+    """Return whether an operator, by its base name, treats each element alike or moves it: its time goes by them."""
+    return name in MOVES or any(torch.Tag.pointwise in form.tags for form in _overloads(name))
+
+
 def _pointwise(operator: Any, name: str) -> bool:
-    """Whether torch calls it so; in-place forms are not always marked, their plain ones are."""
+    """Return whether torch calls it so; in-place forms are not always marked, their plain ones are."""
+    return any(torch.Tag.pointwise in form.tags for form in (operator, *_overloads(name)))
+
+
+def _overloads(name: str) -> list[Any]:
     plain = getattr(torch.ops.aten, name, None) if "::" not in name else None
-    overloads = [getattr(plain, overload) for overload in plain.overloads()] if plain is not None else []
-    return any(torch.Tag.pointwise in form.tags for form in (operator, *overloads))
+    return [getattr(plain, overload) for overload in plain.overloads()] if plain is not None else []
 
 
 def _each(elements: Callable[[Arguments, Any], int], ops: int) -> Formula:

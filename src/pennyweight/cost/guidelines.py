@@ -16,7 +16,7 @@ from pennyweight.cost.fragments import Fragmented, fragmented
 from pennyweight.cost.kinds import kind_of
 from pennyweight.cost.machine_profile import MachineProfile
 from pennyweight.cost.roofline import operation_seconds
-from pennyweight.cost.watch import Operation
+from pennyweight.cost.watch import Operation, Settings
 
 __all__ = ["FOUND", "Finding", "lint"]
 
@@ -70,20 +70,21 @@ def lint(cost: Cost, profile: MachineProfile | None = None) -> tuple[Finding, ..
 
 def _of_convolution(operation: Operation, profile: MachineProfile | None) -> Iterator[Finding]:
     """G1 for a 1×1 convolution, G2 for a grouped one."""
-    if operation.name != "convolution" or len(operation.inputs) < 2:
+    settings = operation.settings
+    if settings is None:
         return
     kind = kind_of(operation).name
-    groups = operation.settings[3]
+    groups = settings.groups
     c_in, c_out = operation.inputs[0][1], operation.output[1]
     if kind == "pointwise" and max(c_in, c_out) >= UNEQUAL * min(c_in, c_out) and prod(operation.output[2:]) > 1:
         even = max(1, round(sqrt(c_in * c_out)))
         advice = f"{even} channels in and out instead of {c_in} and {c_out} cost the same MACs"
         found = max(c_in, c_out) / min(c_in, c_out)
-        yield _finding("G1", operation, found, _with_widths(operation, even, even, 1), profile, advice)
+        yield _finding("G1", operation, found, _with_widths(operation, settings, even, even, 1), profile, advice)
     if kind == "grouped":
         narrow_in, narrow_out = (max(1, round(width / sqrt(groups))) for width in (c_in, c_out))
         advice = f"1 group of {narrow_in} to {narrow_out} channels costs the MACs of {groups} groups of this width"
-        better = _with_widths(operation, narrow_in, narrow_out, 1)
+        better = _with_widths(operation, settings, narrow_in, narrow_out, 1)
         yield _finding("G2", operation, float(groups), better, profile, advice)
 
 
@@ -104,7 +105,7 @@ def _of_fragments(block: Fragmented, profile: MachineProfile | None) -> Finding:
 def _of_block(name: str, operations: Sequence[Operation], profile: MachineProfile | None) -> Iterator[Finding]:
     """G4."""
     convolutions = [operation for operation in operations if operation.name == "convolution"]
-    light = [operation for operation in operations if not operation.macs]
+    light = [operation for operation in operations if operation.counted and not operation.macs]
     light_bytes = sum(operation.bytes_read + operation.bytes_written for operation in light)
     all_bytes = sum(operation.bytes_read + operation.bytes_written for operation in operations)
     if convolutions and light_bytes > ELEMENTWISE_SHARE * all_bytes:
@@ -144,7 +145,7 @@ def _finding(
     )
 
 
-def _with_widths(operation: Operation, c_in: int, c_out: int, groups: int) -> Operation:
+def _with_widths(operation: Operation, settings: Settings, c_in: int, c_out: int, groups: int) -> Operation:
     """The same convolution with other widths, on the same places."""
     x, weight = operation.inputs[:2]
     size = operation.dtype.itemsize
@@ -159,5 +160,5 @@ def _with_widths(operation: Operation, c_in: int, c_out: int, groups: int) -> Op
         ops=2 * macs,
         bytes_read=size * (prod(x) + prod(weight)),
         bytes_written=size * prod(output),
-        settings=(*operation.settings[:3], groups, *operation.settings[4:]),
+        settings=settings._replace(groups=groups),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +14,10 @@ from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from pennyweight.core.errors import InputError, received
-from pennyweight.cost.limits import dtype_name
 from pennyweight.cost.places import Place
+from pennyweight.cost.traffic import dtype_name
 
-__all__ = ["Given", "Inputs", "random_input", "whole_sizes"]
+__all__ = ["Given", "Inputs", "picture_dtype", "random_input", "whole_sizes"]
 
 Inputs = Tensor | tuple[Any, ...] | Mapping[str, Any]
 """A tensor, a tuple of what is passed by position, or what is passed by name; batch included."""
@@ -33,6 +34,7 @@ class Given:
     @classmethod
     def of(cls, input_shape: Sequence[int] | None, batch: int = 1, inputs: Inputs | None = None) -> Given:
         """From a shape and a batch, or from inputs alone. Raises InputError for what is neither."""
+        inputs = _plain(inputs)
         if inputs is None:
             if input_shape is None:
                 raise InputError("weighing a module needs its input shape, for example (3, 224, 224), or its inputs")
@@ -61,6 +63,15 @@ class Given:
         """What is to be known where a shape does not say it."""
         return () if self.inputs is None else (f"called with {self}",)
 
+    def type_notes(self, model: nn.Module) -> tuple[str, ...]:
+        """Return what the numbers drawn for a shape are, where the weights of `model` leave a choice."""
+        weights = (one for one in model.parameters() if not is_lazy(one) and _inexact(one.dtype))
+        types = sorted({dtype_name(weight.dtype) for weight in weights})
+        if self.inputs is not None or len(types) < 2:
+            return ()
+        chosen = dtype_name(picture_dtype(model))
+        return (f"its weights are {', '.join(types)}; called with {chosen} numbers, others are given as inputs",)
+
     def __str__(self) -> str:
         if self.inputs is None:
             return f"an input of {'x'.join(map(str, self.sizes[1:]))}"
@@ -68,6 +79,15 @@ class Given:
         given = [f"{dtype_name(one.dtype)} {tuple(one.shape)}" for one in _tensors(self.inputs)]
         names = names if len(names) == len(given) else [""] * len(given)
         return ", ".join(map(operator.add, names, given))
+
+
+def _plain(inputs: Any) -> Any:
+    """Return `inputs` with its mappings as dictionaries, whatever their class (those of transformers are no dict)."""
+    if isinstance(inputs, Mapping):
+        return {str(key): _plain(value) for key, value in inputs.items()}
+    if type(inputs) in (tuple, list):
+        return type(inputs)(map(_plain, inputs))
+    return inputs
 
 
 def _tensors(inputs: Inputs) -> list[Tensor]:
@@ -89,11 +109,32 @@ def whole_sizes(input_shape: Sequence[int], batch: int = 1) -> tuple[int, ...]:
 
 
 def random_input(model: nn.Module, sizes: Sequence[int]) -> Tensor:
-    """Numbers of [0, 1) on the model's device, of the type that its first parameter that is no whole number has."""
-    device, dtype = None, torch.float32
-    for parameter in (one for one in model.parameters() if not is_lazy(one)):
-        device = device or parameter.device
-        if parameter.is_floating_point() or parameter.is_complex():
-            dtype = parameter.dtype
-            break  # a listing of all of them takes longer than many layers' counts
-    return torch.rand(*sizes, device=device).to(dtype)
+    """Draw numbers of [0, 1) on the model's device, of the type that it takes a picture in."""
+    device = next((one.device for one in model.parameters() if not is_lazy(one)), None)
+    return torch.rand(*sizes, device=device).to(picture_dtype(model))
+
+
+LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
+"""Layers that compute in the type of their weights, and take nothing else."""
+
+
+def picture_dtype(model: nn.Module) -> torch.dtype:
+    """Return the type in which a network takes a picture, as its weights tell.
+
+    It is that of the first convolution or linear layer; where there is none, the real type of most weights, else
+    float32. Other parameters may be anything: complex filters, scales in float64, tables of whole numbers.
+    """
+    for layer in model.modules():
+        weight = layer._parameters.get("weight") if isinstance(layer, LAYERS) else None
+        if weight is not None and not is_lazy(weight) and _inexact(weight.dtype):
+            return weight.dtype
+    sizes: Counter[torch.dtype] = Counter()
+    for one in model.parameters():
+        if not is_lazy(one) and one.is_floating_point() and _inexact(one.dtype):
+            sizes[one.dtype] += one.numel()
+    return sizes.most_common(1)[0][0] if sizes else torch.float32
+
+
+def _inexact(dtype: torch.dtype) -> bool:
+    """Return whether numbers of a type are drawn: real ones of more than a byte, or complex ones."""
+    return dtype.is_complex or (dtype.is_floating_point and dtype.itemsize > 1)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from math import log2, prod
 from typing import NamedTuple
 
-from pennyweight.cost.watch import Operation
+from pennyweight.cost.formulas import by_elements
+from pennyweight.cost.watch import Operation, Settings
 from pennyweight.cost.workspace import BLOCK
 
 __all__ = ["Kind", "kind_of"]
@@ -17,6 +18,8 @@ class Kind(NamedTuple):
     name: str
     features: tuple[float, ...]
     """Logarithms (base 2) of the sizes that matter: channels, places, kernel, elements; 1 or 0 for what is so."""
+    likened: bool = False
+    """Whether no such operator was timed, and it is taken for another one on as many elements."""
 
 
 MATRIX = {"mm": 0, "addmm": 1, "linear": 0, "_addmm_activation": 1}
@@ -27,6 +30,12 @@ STACKS = {"bmm": 0, "baddbmm": 1}
 
 FEW = 8
 """Channels below which a convolution is one of colours, which are not kept in blocks."""
+
+EDGE, WIDE_EDGE = 4, 6
+"""Columns of padding that the library's kernel for depthwise windows handles: without AVX-512, and with it.
+
+A window that reaches farther out goes another way, which takes up to twenty times as long.
+"""
 
 ATTENTION = "_scaled_dot_product_flash_attention_for_cpu"
 
@@ -73,10 +82,12 @@ ELEMENTWISE = {
 
 
 def kind_of(operation: Operation) -> Kind:
-    """Where the time of an operation is looked up; what is in no table goes by its bytes and its arithmetic."""
+    """Return where the time of an operation is looked up; what is in no table goes by its elements."""
     name, inputs = operation.name.rstrip("_"), operation.inputs
-    if name == "convolution" and len(inputs) > 1:
-        return _convolution(operation)
+    if not operation.counted:
+        return Kind("uncounted", ())
+    if operation.settings is not None:
+        return _convolution(operation, operation.settings)
     if name in MATRIX:
         first, second = inputs[MATRIX[name] : MATRIX[name] + 2]
         return Kind("matrix product", _logs(prod(first[:-1]), first[-1], second[-1]))
@@ -99,22 +110,34 @@ def kind_of(operation: Operation) -> Kind:
         return Kind(ELEMENTWISE[name], _logs(prod(inputs[0]), prod(operation.output), window))
     if name in ("mul", "add") and len(inputs) > 1 and prod(inputs[0]) != prod(inputs[1]):
         return Kind("broadcast", _logs(elements))
-    fallback = "sigmoid" if operation.ops > 3 * elements else "relu" if operation.ops else "reorder"
+    if operation.macs:  # of other forms: recurrent, deformable, of integers
+        return Kind("other product", ())
     if name in ("_softmax", "_safe_softmax"):
         return Kind(ELEMENTWISE[name], _logs(elements, operation.output[-1]))
+    fallback = "sigmoid" if operation.ops > 3 * elements else "relu" if operation.ops else "reorder"
     # Whether it works in place, and on how many operands, doubles or halves what it touches: a step on every scale.
-    return Kind(ELEMENTWISE.get(name, fallback), (*_logs(elements), float(operation.name.endswith("_")), len(inputs)))
+    features = *_logs(elements), float(operation.name.endswith("_")), float(len(inputs))
+    return Kind(ELEMENTWISE.get(name, fallback), features, name not in ELEMENTWISE and not by_elements(name))
 
 
-def _convolution(operation: Operation) -> Kind:
-    """Kinds as the library's kernels differ: depthwise, grouped, from few channels, 1×1, the rest."""
-    stride, _, transposed, groups, _ = operation.settings
+def _convolution(operation: Operation, settings: Settings) -> Kind:
+    """Return the kind of a convolution; kinds differ as the library's kernels do."""
     x, weight = operation.inputs[:2]
-    out = x if transposed else operation.output
-    c_in, c_out = x[1], operation.output[1]
-    window, places, steps = prod(weight[2:]), prod(out[2:]), max(stride)
-    if groups > 1 and groups == c_in == c_out:
-        return Kind("depthwise", (*_logs(x[0], places, c_in, window, steps), *_whole_blocks(c_in)))
+    out = x if settings.transposed else operation.output
+    c_in, c_out, groups = x[1], operation.output[1], settings.groups
+    window, places, steps = prod(weight[2:]), prod(out[2:]), max(settings.stride)
+    depthwise = 1 < groups == c_in == c_out
+    if settings.transposed:
+        blocks = _whole_blocks(c_in, c_out)
+        features = *_logs(x[0], places, c_in, c_out, window, steps), *blocks
+        return Kind("transposed" if groups == 1 else "transposed, grouped", features)
+    if depthwise:
+        return _depthwise(settings, x[0], places, c_in, window)
+    if len(weight) > 4:
+        features = *_logs(x[0], places, c_in, c_out, window, steps), *_whole_blocks(c_in, c_out)
+        return Kind("three-dimensional" if groups == 1 else "three-dimensional, grouped", features)
+    if 1 < groups == c_in:
+        return Kind("multiplied", (*_logs(x[0], places, c_in, c_out // c_in, window, steps), *_whole_blocks(c_in)))
     if groups > 1:
         c_in, c_out = c_in // groups, c_out // groups
         return Kind("grouped", (*_logs(x[0], places, c_in, c_out, groups, window, steps), *_whole_blocks(c_in, c_out)))
@@ -123,6 +146,18 @@ def _convolution(operation: Operation) -> Kind:
     if window == 1:
         return Kind("pointwise", (*_logs(x[0], places, c_in, c_out, steps), *_whole_blocks(c_in, c_out)))
     return Kind("dense", (*_logs(x[0], places, c_in, c_out, window, steps), *_whole_blocks(c_in, c_out)))
+
+
+def _depthwise(settings: Settings, batch: int, places: int, channels: int, window: int) -> Kind:
+    """Return the kind of a depthwise convolution: what a 1×1 costs is moving the image, whatever larger ones cost."""
+    steps, blocks = max(settings.stride), _whole_blocks(channels)
+    if window == 1:
+        return Kind("depthwise 1×1", (*_logs(batch, places, channels, steps), *blocks))
+    features = *_logs(batch, places, channels, window, steps), *blocks
+    if len(settings.stride) == 3:
+        return Kind("depthwise, three-dimensional", features)
+    edge = settings.padding[-1]
+    return Kind("wide depthwise", (*features, float(edge > WIDE_EDGE))) if edge > EDGE else Kind("depthwise", features)
 
 
 def _whole_blocks(*channels: int) -> tuple[float, ...]:

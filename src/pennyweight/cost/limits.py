@@ -10,15 +10,16 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from pennyweight.cost.traffic import dtype_name
 from pennyweight.cost.watch import Operation
 
-__all__ = ["Limits", "dtype_name", "measure_limits"]
+__all__ = ["Limits", "measure_limits"]
 
 SIDE = 1024
 """Of the square matrices whose product shows the peak rate."""
@@ -72,14 +73,18 @@ class Limits:
         parts = self.parts(operation)
         return max(parts, key=lambda name: parts[name])
 
+    def or_better(self, other: Limits) -> Limits:
+        """Return the better of two measurements of one machine, limit by limit."""
+        rates, bandwidths = (
+            {name: max(mine[name], theirs.get(name, 0.0)) for name in mine}
+            for mine, theirs in ((self.macs_per_s, other.macs_per_s), (self.bytes_per_s, other.bytes_per_s))
+        )
+        overhead_s = min(self.overhead_s, other.overhead_s)
+        return replace(self, macs_per_s=rates, bytes_per_s=bandwidths, overhead_s=overhead_s)
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON keeps it."""
         return asdict(self)
-
-
-def dtype_name(dtype: torch.dtype) -> str:
-    """ "bfloat16" of torch.bfloat16."""
-    return str(dtype).removeprefix("torch.")
 
 
 def measure_limits() -> Limits:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,14 @@ from pennyweight.core.download import cache_folder
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.files import read_json, write_json
 from pennyweight.core.machine import machine, versions
+from pennyweight.cost.agreement import Agreement
 from pennyweight.cost.limits import Limits
 from pennyweight.cost.operator_time import OperatorTime
 
 __all__ = ["MachineProfile", "profile_path", "profiled_threads"]
 
-FORMAT = 4
+FORMAT = 5
+MEASURED = ("limits", "times", "factors", "behind", "agreement")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,10 +42,14 @@ class MachineProfile:
     """Kind of operator -> how long its sizes take."""
     factors: Mapping[str, float] = field(default_factory=dict)
     """Kind of operator -> its time over what the limits allow, for those of too few sizes to learn more from."""
+    behind: Mapping[str, float] = field(default_factory=dict)
+    """How far all that was timed stays behind the limits (median), "products" and "others": a guess for other kinds."""
+    agreement: Agreement | None = None
+    """How well the measurement agrees with itself; None where that is not known."""
 
     def about(self) -> dict[str, Any]:
         """Where and when it was measured."""
-        return {name: value for name, value in vars(self).items() if name not in ("limits", "times", "factors")}
+        return {name: value for name, value in vars(self).items() if name not in MEASURED}
 
     def save(self) -> Path:
         """Keep it in the user's cache folder; returns where."""
@@ -51,6 +57,7 @@ class MachineProfile:
         path.parent.mkdir(parents=True, exist_ok=True)
         times = {kind: learned.to_dict() for kind, learned in self.times.items()}
         kept = {"limits": self.limits.to_dict(), "times": times, "factors": dict(self.factors)}
+        kept |= {"behind": dict(self.behind), "agreement": self.agreement and asdict(self.agreement)}
         write_json(path, {"format": FORMAT, **self.about(), **kept})
         return path
 
@@ -69,6 +76,7 @@ class MachineProfile:
         try:
             values["limits"] = Limits(**values["limits"])
             values["times"] = {kind: OperatorTime.from_dict(learned) for kind, learned in values["times"].items()}
+            values["agreement"] = values["agreement"] and Agreement(**values["agreement"])
             return cls(**values)
         except (TypeError, KeyError, AttributeError) as error:
             raise PennyweightError(
@@ -101,9 +109,9 @@ def learned(cases: Mapping[str, list[tuple[tuple[float, ...], float]]]) -> dict[
 
 
 def profile_now(
-    limits: Limits, times: Mapping[str, OperatorTime], factors: Mapping[str, float] | None = None
+    limits: Limits, times: Mapping[str, OperatorTime], factors: Mapping[str, float] | None = None, **known: Any
 ) -> MachineProfile:
-    """Of this machine, with torch's present number of threads."""
+    """Return what is `known` of this machine, with torch's present number of threads."""
     return MachineProfile(
         machine=machine(),
         versions=versions(),
@@ -112,4 +120,5 @@ def profile_now(
         limits=limits,
         times=times,
         factors=factors or {},
+        **known,
     )

@@ -12,24 +12,19 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pennyweight.cost.inputs import Given
 from pennyweight.cost.kinds import Kind, kind_of
+from pennyweight.cost.operator_draws import MAKERS, Draw, Made
 from pennyweight.cost.passing import forward_pass
 from pennyweight.cost.watch import Operation
 
 __all__ = ["Case", "Microbenchmarks"]
 
 SEED = 20
-SIDES = (1, 4, 7, 7, 8, 10, 12, 14, 14, 16, 19, 20, 24, 28, 28, 32, 38, 48, 56, 56, 75, 112, 150)
-CHANNELS = (8, 12, 16, 20, 24, 28, 32, 40, 48, 58, 64, 80, 96, 112, 116, 128, 144, 160, 192, 240, 256)
-WIDE = (320, 384, 480, 512, 576, 640, 768, 960, 1024, 1152, 1280, 1536, 2048)
-BATCHES = (1, 1, 1, 2, 4, 8, 8)
 EVICTED_BYTES = 24 << 20
 """What is touched between two calls: the weights of a network of six million parameters."""
 SPARE = 1 << 20
@@ -40,9 +35,6 @@ USUAL = 32
 MOST_MACS = 3_000_000_000
 MOST_ELEMENTS = 26_000_000
 MOST_WEIGHTS = 40_000_000
-
-Made = tuple[nn.Module, tuple[int, ...]]
-Draw = random.Random
 
 
 @dataclass
@@ -105,17 +97,6 @@ def _usual_layers() -> nn.Module:
     return nn.Sequential(*(nn.Sequential(conv, nn.BatchNorm2d(USUAL), nn.ReLU()) for conv in convolutions)).eval()
 
 
-class Call(nn.Module):
-    """A function as a module, so that calling it costs what calling a layer costs."""
-
-    def __init__(self, function: Callable[[Tensor], Any]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, x: Tensor) -> Any:
-        return self.function(x)
-
-
 def _cases(make: Callable[[Draw], Made], draw: Draw, number: int) -> list[Case]:
     """So many cases of a kind, none of them too large to be timed often."""
     cases: list[Case] = []
@@ -136,161 +117,3 @@ def _cases(make: Callable[[Draw], Made], draw: Draw, number: int) -> list[Case]:
         draw.setstate(after)
         cases.append(Case(module.eval(), shape, largest, kind_of(largest)))
     return cases
-
-
-def _image(draw: Draw, channels: int) -> tuple[int, ...]:
-    side = draw.choice(SIDES)
-    return draw.choice(BATCHES), channels, side, side
-
-
-def _pointwise(draw: Draw) -> Made:
-    c_in, c_out = draw.choice(CHANNELS + WIDE), draw.choice(CHANNELS + WIDE)
-    return nn.Conv2d(c_in, c_out, 1, draw.choice((1, 1, 1, 2)), bias=False), _image(draw, c_in)
-
-
-def _dense(draw: Draw) -> Made:
-    window, c_in = draw.choice((2, 3, 3, 3, 3, 5, 7)), draw.choice((*CHANNELS, 320, 512))
-    batch, _, side, _ = _image(draw, c_in)
-    side, stride = max(side, window), draw.choice((1, 1, 1, 2))
-    conv = nn.Conv2d(c_in, draw.choice((*CHANNELS, 320, 512)), window, stride, padding=window // 2, bias=False)
-    return conv, (batch, c_in, side, side)
-
-
-def _first(draw: Draw) -> Made:
-    """Of colours or few bands, by windows or by patches that do not overlap."""
-    window, c_in = draw.choice((3, 3, 3, 5, 7, 7, 11, 4, 8, 16, 32)), draw.choice((1, 3, 3, 3, 4))
-    stride = window if window in (4, 8, 16, 32) else draw.choice((1, 2, 2, 4))
-    side, batch = 32 * draw.choice((1, 2, 3, 4, 5, 6, 7, 8, 9)), draw.choice(BATCHES)
-    c_out = draw.choice(WIDE if stride == window else (16, 24, 32, 40, 48, 64, 80, 96, 128))
-    padding = 0 if stride == window else window // 2
-    return nn.Conv2d(c_in, c_out, window, stride, padding, bias=False), (batch, c_in, side, side)
-
-
-def _depthwise(draw: Draw) -> Made:
-    channels, window = draw.choice(CHANNELS + WIDE), draw.choice((3, 3, 3, 5, 5, 7))
-    conv = nn.Conv2d(channels, channels, window, draw.choice((1, 1, 2)), window // 2, groups=channels, bias=False)
-    return conv, _image(draw, channels)
-
-
-def _grouped(draw: Draw) -> Made:
-    groups, c_in, c_out = draw.choice((2, 3, 4, 8, 16, 32, 64)), draw.choice((4, 8, 16, 24, 32, 40, 48, 60, 80)), 0
-    c_out = draw.choice((c_in, c_in, 2 * c_in, max(1, c_in // 2), 4 * c_in))
-    window = draw.choice((1, 1, 3, 3, 3))
-    stride = draw.choice((1, 1, 2)) if window == 3 else 1
-    conv = nn.Conv2d(groups * c_in, groups * c_out, window, stride, window // 2, groups=groups, bias=False)
-    return conv, _image(draw, groups * c_in)
-
-
-def _linear(draw: Draw) -> Made:
-    widths = (64, 128, 192, 256, 384, 512, 768, 1024, 1280, 2048, 3072, 4096)
-    c_in, c_out = draw.choice(widths), draw.choice((10, 100, 1000, *widths))
-    rows = draw.choice((1, 1, 1, 2, 4, 8, 8, 50, 64, 197, 197, 256, 400, 1000, 1576))
-    return nn.Linear(c_in, c_out), (rows, c_in)
-
-
-def _large_linear(draw: Draw) -> Made:
-    """Weights that no cache holds, as old classifiers have them."""
-    c_in, c_out = draw.choice((2048, 4096, 6144, 8192)), draw.choice((1000, 2048, 4096))
-    return nn.Linear(c_in, c_out), (draw.choice((1, 1, 4, 8)), c_in)
-
-
-def _stack(draw: Draw) -> Made:
-    batch, tokens = draw.choice((2, 3, 8, 12, 24, 64)), draw.choice((16, 49, 64, 197, 256))
-    return Call(lambda x: x @ x.mT), (batch, tokens, draw.choice((32, 64)))
-
-
-def _attention(draw: Draw) -> Made:
-    """Of queries, keys and values that one linear layer made, as they lie there."""
-    heads, tokens, width = draw.choice((2, 3, 4, 6, 8, 12, 16)), draw.choice((16, 49, 50, 65, 197, 256, 400)), 64
-    shape = draw.choice((1, 1, 4, 8)), tokens, 3, heads, draw.choice((32, width, width))
-    return Call(lambda x: F.scaled_dot_product_attention(*x.permute(2, 0, 3, 1, 4))), shape
-
-
-def _feature_map(draw: Draw) -> tuple[int, ...]:
-    return _image(draw, draw.choice(CHANNELS + WIDE))
-
-
-def _batch_norm(draw: Draw) -> Made:
-    shape = _feature_map(draw)
-    return nn.BatchNorm2d(shape[1]), shape
-
-
-def _tokens(draw: Draw) -> tuple[int, ...]:
-    return draw.choice(BATCHES), draw.choice((16, 50, 65, 197, 256, 577)), draw.choice((192, 384, 512, 768, 1024, 3072))
-
-
-def _layer_norm(draw: Draw) -> Made:
-    shape = _tokens(draw)
-    return nn.LayerNorm(shape[-1]), shape
-
-
-def _gate(draw: Draw) -> Made:
-    shape = _feature_map(draw)
-    gates = torch.rand(*shape[:2], 1, 1)
-    return Call(lambda x: x * gates.to(x.device)), shape
-
-
-def _shuffle(draw: Draw) -> Made:
-    batch, channels, side, _ = _feature_map(draw)
-    channels += channels % 2
-    return Call(lambda x: x.view(batch, 2, -1, side, side).transpose(1, 2).contiguous()), (batch, channels, side, side)
-
-
-def _join(draw: Draw) -> Made:
-    """With what earlier layers left."""
-    shape = _feature_map(draw)
-    others = [
-        torch.rand(shape[0], draw.choice(CHANNELS), *shape[2:]) for _ in range(draw.choice((1, 1, 1, 2, 3, 6, 12)))
-    ]
-    return Call(lambda x: torch.cat([*(other.to(x.device) for other in others), x], 1)), shape
-
-
-def _max_pool(draw: Draw) -> Made:
-    window, stride = draw.choice(((2, 2), (2, 2), (3, 2), (3, 2), (3, 1), (5, 1)))
-    side = draw.choice((7, 13, 14, 28, 27, 55, 56, 112, 112, 147, 150, 224))
-    shape = draw.choice(BATCHES), draw.choice((*CHANNELS, 384, 512)), side, side
-    return nn.MaxPool2d(window, stride, padding=0 if window == 2 else window // 2), shape
-
-
-def _average_pool(draw: Draw) -> Made:
-    batch, channels, side, _ = _feature_map(draw)
-    return nn.AvgPool2d(3, 2, padding=1), (batch, channels, max(side, 4), max(side, 4))
-
-
-def _each(function: Callable[[Tensor], Any]) -> Callable[[Draw], Made]:
-    return lambda draw: (Call(function), draw.choice((_feature_map, _feature_map, _tokens))(draw))
-
-
-MAKERS: tuple[tuple[int, Callable[[Draw], Made]], ...] = (
-    (260, _pointwise),
-    (150, _dense),
-    (70, _first),
-    (160, _depthwise),
-    (140, _grouped),
-    (90, _linear),
-    (20, _large_linear),
-    (24, _stack),
-    (50, _attention),
-    (60, _batch_norm),
-    (24, _layer_norm),
-    (40, _gate),
-    (40, _shuffle),
-    (50, _join),
-    (90, _max_pool),
-    (24, _average_pool),
-    (30, _each(lambda x: x.mean((-2, -1)))),
-    (24, _each(F.relu)),
-    (24, _each(lambda x: F.relu(x, inplace=True))),
-    (20, _each(lambda x: F.hardtanh(x, inplace=True))),
-    (30, _each(lambda x: x + x)),
-    (20, _each(lambda x: x.mul_(1.0))),
-    (24, _each(torch.sigmoid)),
-    (20, _each(F.silu)),
-    (24, _each(lambda x: F.silu(x, inplace=True))),
-    (24, _each(F.gelu)),
-    (20, _each(lambda x: F.hardswish(x, inplace=True))),
-    (20, _each(lambda x: F.hardsigmoid(x))),
-    (20, _each(lambda x: x.softmax(-1))),
-    (20, _each(lambda x: x.add(1.0))),
-)
-"""How many cases of each operator, and what draws one."""

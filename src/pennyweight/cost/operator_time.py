@@ -59,14 +59,17 @@ class OperatorTime:
     def __call__(self, features: Sequence[float]) -> float:
         """log(seconds) there.
 
-        Beyond what was measured the time grows or falls by no more than each size does, whatever the slope that a few
-        measurements close to each other seem to have.
+        Beyond what was measured the time grows by no more than each size does, whatever the slope that a few
+        measurements close to each other seem to have. It falls likewise, but no farther than REACH: at some size, which
+        was not seen, an operator costs no more than being called and moving its input.
         """
         point = self._scaled(features)
         nearest = self._nearest(point, 0.0)
-        beyond = log(2) * float(np.abs((point - nearest) * self.scale).sum())
-        found = self._at(point)
-        return found if beyond == 0 else float(np.clip(found, self._at(nearest) - beyond, self._at(nearest) + beyond))
+        beyond = np.abs((point - nearest) * self.scale)
+        if not beyond.any():
+            return self._at(point)
+        rise, fall = (log(2) * float(sizes.sum()) for sizes in (beyond, np.minimum(beyond, REACH)))
+        return float(np.clip(self._at(point), self._at(nearest) - fall, self._at(nearest) + rise))
 
     def reaches(self, features: Sequence[float]) -> bool:
         """Whether each feature lies among those measured, or no farther from them than REACH."""

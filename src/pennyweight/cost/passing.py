@@ -12,12 +12,15 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.parameter import is_lazy
 
 from pennyweight.core.errors import InputError, PennyweightError
 from pennyweight.cost.copying import Copy, on_fake, on_meta, slow_attention, whole
-from pennyweight.cost.failures import explain
+from pennyweight.cost.failures import explain, first_line
 from pennyweight.cost.inputs import Given
 from pennyweight.cost.places import OnMeta, Place
+from pennyweight.cost.shapes import Shapes
+from pennyweight.cost.state import State
 from pennyweight.cost.traffic import tensors
 from pennyweight.cost.untouched import kept_random_state, untouched
 from pennyweight.cost.watch import Operation, Watch
@@ -25,6 +28,8 @@ from pennyweight.cost.watch import Operation, Watch
 __all__ = ["Passed", "forward_pass"]
 
 FAKE_NOTE = "does not run on meta tensors; counted on fake tensors of the processor"
+LAZY_NOTE = "its lazy layers took their sizes from this input"
+MADE_NOTE = "makes layers for itself in its first call; counted on its second"
 REAL_NOTE = (
     "does not run without values (its control flow or an operator depends on them); "
     "counted on a real forward pass of a copy"
@@ -37,9 +42,12 @@ class Passed:
 
     modules: Mapping[str, nn.Module]
     """Of the copy that ran, by name."""
+    parameters: Mapping[str, Sequence[Tensor]]
+    """Module -> its own, as they were before the pass; likewise `buffers`."""
+    buffers: Mapping[str, Sequence[Tensor]]
     operations: Sequence[Operation]
     uncounted: Mapping[str, int]
-    shapes: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
+    shapes: Mapping[str, Shapes]
     peak_bytes: int
     workspace_bytes: int
     """How much higher the peak is with the copies that convolutions make: forward where channels are not last, backward
@@ -65,17 +73,23 @@ def forward_pass(model: nn.Module, given: Given, *, backward: bool = False) -> P
                         if any(isinstance(module, LazyModuleMixin) for module in watch.modules.values()):
                             _settle_lazy_layers(copy.module, place, given)
                             watch = Watch(copy.module, place)
+                            notes = (*notes, LAZY_NOTE)
+                        before = State.of(copy.module, values=place.real)
                         _run(watch, given, backward)
-                        if watch.outgrown:  # to make them is no part of what the network costs
+                        after = State.of(copy.module, values=place.real)
+                        if before.grew_into(after):  # to make layers is no part of what the network costs
                             copy.module.zero_grad()
                             watch = Watch(copy.module, place)
                             _run(watch, given, backward)
+                            notes = (*notes, MADE_NOTE)
+                        elif before != after and not backward:
+                            notes = (*notes, *_changed(watch, given))
             except PennyweightError:
                 raise
             except Exception as error:
                 failures.append((error, watch))
             else:
-                return _passed(watch, (*given.notes, *notes))
+                return _passed(watch, (*given.notes, *given.type_notes(model), *notes))
     # What a real pass says is nearer to the model than what another device lacks.
     cause, ran = failures[-1] if len(failures) == 3 else failures[0]
     raise InputError(explain(str(given), cause, ran.failure if ran else None)) from cause
@@ -95,10 +109,34 @@ def _among_fakes(model: nn.Module, mode: FakeTensorMode) -> tuple[Copy, Place]:
     return on_fake(model, mode), Place(mode)
 
 
+def _changed(watch: Watch, given: Given) -> tuple[str, ...]:
+    """Return what a network that has changed itself in its first call costs in its second, if that is not the same."""
+    again = Watch(watch.model, watch.place)
+    try:
+        _run(again, given, backward=False)
+    except Exception as error:
+        return (f"changes itself in its first call, and is counted as it was; its second fails: {first_line(error)}",)
+    first, second = (_sums(one) for one in (watch, again))
+    if first == second:
+        return ()
+    params, macs, ops = second[:3]
+    later = f"{macs:,} MACs, {ops:,} operations and {params:,} parameters"
+    return (f"changes itself in its first call, and is counted as it was; its second call takes {later}",)
+
+
+def _sums(watch: Watch) -> tuple[int, ...]:
+    parameters = {id(one): one.numel() for held in watch.parameters.values() for one in held if not is_lazy(one)}
+    columns = ("macs", "ops", "bytes_read", "bytes_written")
+    work = (sum(getattr(operation, column) for operation in watch.operations) for column in columns)
+    return sum(parameters.values()), *work, watch.uncounted.total()
+
+
 def _passed(watch: Watch, notes: tuple[str, ...]) -> Passed:
     live = watch.liveness
     return Passed(
         modules=watch.modules,
+        parameters=watch.parameters,
+        buffers=watch.buffers,
         operations=watch.operations,
         uncounted=dict(watch.uncounted),
         shapes=watch.shapes,

@@ -39,6 +39,11 @@ class Place(TorchFunctionMode):
         known = tensor.is_floating_point() or tensor.is_complex()
         return (torch.rand_like if known else torch.zeros_like)(tensor, device=device)
 
+    @property
+    def real(self) -> bool:
+        """Whether tensors have values here."""
+        return self.mode is None
+
     def require_seen(self) -> None:
         """Raise RuntimeError where what is switched on does nothing to tensors of this place, and would elsewhere."""
 
@@ -70,6 +75,10 @@ class OnMeta(Place):
 
     It would come apart into products whose memory and traffic the operator of a processor does not have.
     """
+
+    @property
+    def real(self) -> bool:
+        return False
 
     def made(self, tensor: Tensor, device: torch.device) -> Tensor:
         return torch.empty_like(tensor, device="meta")

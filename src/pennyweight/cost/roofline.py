@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
 from pennyweight.core.heap import keeping_memory
+from pennyweight.cost.agreement import agreement_of, load_now, waited_share, waits
 from pennyweight.cost.count import Cost
 from pennyweight.cost.kinds import kind_of
-from pennyweight.cost.limits import Limits, dtype_name, measure_limits
+from pennyweight.cost.limits import Limits, measure_limits
 from pennyweight.cost.machine_profile import MachineProfile, learned, profile_now
 from pennyweight.cost.microbenchmarks import Case, Microbenchmarks
+from pennyweight.cost.traffic import dtype_name
 from pennyweight.cost.watch import Operation
 
 __all__ = ["LayerTime", "measure_machine", "operation_seconds", "predict", "profile_of", "time_notes"]
 
-ROUNDS = 7
+ROUNDS = 8
+PRODUCTS, OTHERS = "products", "others"
 TIMED = torch.float32
 """What operators are timed with for a profile."""
 
@@ -31,7 +35,7 @@ class LayerTime:
     name: str
     predicted_ms: float
     guessed_ms: float
-    """Of that, what operators take whose kind or size is unlike any that was timed: not known, but guessed."""
+    """Of that, the time of operators whose kind or size is unlike any that was timed: not known, but guessed."""
     roofline_ms: float
     """What the machine's limits would allow at best."""
     bound: str
@@ -62,12 +66,13 @@ def predict(cost: Cost, profile: MachineProfile) -> tuple[LayerTime, ...]:
 
 
 def operation_seconds(operation: Operation, profile: MachineProfile) -> float:
-    """What operators of its kind and near its size took; the roofline for a kind that was not timed, or at few sizes.
+    """Return the seconds that operators of its kind and near its size took.
 
-    Beyond the sizes that were timed it is what their growth makes of it, and the roofline at least. In another
-    precision it is that of float32.
+    Beyond the sizes that were timed they follow their growth, and are the roofline's at least. Of a kind that was not
+    timed, or at few sizes, they stay as far behind the roofline as such operators do; of an operator that was not
+    counted they are what its bytes take at least. In another precision they are those of float32.
     """
-    if operation.name == "convolution" and operation.settings[-1]:
+    if operation.settings is not None and operation.settings.scattered:
         return _known_seconds(operation, profile) + _known_seconds(_copy_of_input(operation), profile)
     return _known_seconds(operation, profile)
 
@@ -85,7 +90,7 @@ def _copy_of_input(operation: Operation) -> Operation:
         bytes_written=size,
         inputs=(shape,),
         output=shape,
-        settings=(),
+        settings=None,
     )
 
 
@@ -95,17 +100,20 @@ def _known_seconds(operation: Operation, profile: MachineProfile) -> float:
     kind = kind_of(operation)
     known = profile.times.get(kind.name)
     floor = profile.limits.seconds(operation)
+    if not operation.counted:
+        return floor
     if known is None:
-        return floor * profile.factors.get(kind.name, 1.0)
+        usual = profile.behind.get(PRODUCTS if operation.macs else OTHERS, 1.0)
+        return floor * profile.factors.get(kind.name, usual)
     seconds = math.exp(known(kind.features))
     return seconds if known.reaches(kind.features) else max(seconds, floor)
 
 
 def _timed(operation: Operation, profile: MachineProfile) -> bool:
-    """Whether the profile knows operators of its kind and near its size."""
+    """Return whether the profile knows operators of its kind and near its size."""
     kind = kind_of(operation)
     known = profile.times.get(kind.name)
-    return known is not None and known.reaches(kind.features) and _as_timed(operation.dtype)
+    return known is not None and not kind.likened and known.reaches(kind.features) and _as_timed(operation.dtype)
 
 
 def _as_timed(dtype: torch.dtype) -> bool:
@@ -120,38 +128,57 @@ def _in_float32(operation: Operation) -> Operation:
     return replace(operation, dtype=TIMED, **moved)
 
 
-def time_notes(cost: Cost) -> tuple[str, ...]:
-    """What is to be said of predicted milliseconds where a network does not compute with what was timed."""
-    others = {dtype_name(one.dtype) for one in cost.operations if one.macs and not _as_timed(one.dtype)}
-    if not others:
-        return ()
-    return (f"computes in {', '.join(sorted(others))}, which was not timed; the predicted time is that of float32",)
+def time_notes(cost: Cost, profile: MachineProfile) -> tuple[str, ...]:
+    """Return what is to be known of predicted milliseconds: precision, what was not counted, a doubtful profile."""
+    notes = []
+    if others := {dtype_name(one.dtype) for one in cost.operations if one.macs and not _as_timed(one.dtype)}:
+        names = ", ".join(sorted(others))
+        notes.append(f"computes in {names}, which was not timed; the predicted time is that of float32")
+    if cost.uncounted:
+        names = ", ".join(cost.uncounted)
+        notes.append(f"no time is known of {names}: the predicted time holds only the bytes that they move")
+    if profile.agreement is not None and not profile.agreement.holds:
+        notes.append(f"the machine was busy when its profile was measured: {profile.agreement}")
+    return tuple(notes)
 
 
-def profile_of(cases: Iterable[Case], limits: Limits) -> MachineProfile:
-    """What timed microbenchmarks say of this machine.
+def profile_of(
+    cases: Sequence[Case], limits: Limits, *, waited: float | None = None, load: float | None = None
+) -> MachineProfile:
+    """Return what timed microbenchmarks say of this machine, and how well they agree with themselves.
 
-    Of a kind with hardly more sizes than features they say how far it stays behind the limits, and no more.
+    Of a kind with hardly more sizes than features they say how far it stays behind the limits, and no more. `waited` is
+    the share of the time that threads stood in line for a processor, `load` the load average before.
     """
     rows: dict[str, list[tuple[tuple[float, ...], float]]] = {}
     over: dict[str, list[float]] = {}
     for case in cases:
+        ratio = case.seconds / limits.seconds(case.operation)
         rows.setdefault(case.kind.name, []).append((case.kind.features, case.seconds))
-        over.setdefault(case.kind.name, []).append(case.seconds / limits.seconds(case.operation))
+        for group in (case.kind.name, PRODUCTS if case.operation.macs else OTHERS):
+            over.setdefault(group, []).append(ratio)
     few = {kind for kind, measured in rows.items() if len(measured) < len(measured[0][0]) + 2}
     return profile_now(
         limits,
         learned({kind: measured for kind, measured in rows.items() if kind not in few}),
         {kind: statistics.median(over[kind]) for kind in few},
+        behind={group: statistics.median(over[group]) for group in (PRODUCTS, OTHERS) if group in over},
+        agreement=agreement_of([case.times for case in cases], waited=waited, load=load),
     )
 
 
 @keeping_memory()
 def measure_machine(share: float = 1.0) -> MachineProfile:
-    """Measure this machine with torch's present number of threads: a few minutes; `share` below 1 measures less."""
+    """Measure this machine with torch's present number of threads: a few minutes; `share` below 1 measures less.
+
+    Limits are measured before and after the operators. `agreement` of the profile says whether the machine was quiet.
+    """
+    load, before, started = load_now(), waits(), time.monotonic()
     limits = measure_limits()
     microbenchmarks = Microbenchmarks(share)
     microbenchmarks.round(keep=False)
     for _ in range(ROUNDS):
         microbenchmarks.round()
-    return profile_of(microbenchmarks.cases, limits)
+    limits = limits.or_better(measure_limits())
+    waited = waited_share(before, time.monotonic() - started)
+    return profile_of(microbenchmarks.cases, limits, waited=waited, load=load)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pennyweight.cost.formulas import base_name, looks_on
 
-__all__ = ["Traffic", "parts", "tensors", "traffic"]
+__all__ = ["Traffic", "dtype_name", "parts", "tensors", "traffic"]
 
 
 class Traffic(NamedTuple):
@@ -84,6 +84,11 @@ PARTS: dict[torch.layout, Sequence[Callable[[Tensor], Tensor]]] = {
     **dict.fromkeys((torch.sparse_csc, torch.sparse_bsc), (Tensor.ccol_indices, Tensor.row_indices, Tensor.values)),
 }
 """Layout -> the plain tensors that one of it consists of."""
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """Return the name of a type: "bfloat16" of torch.bfloat16."""
+    return str(dtype).removeprefix("torch.")
 
 
 def parts(tensor: Tensor) -> list[Tensor]:

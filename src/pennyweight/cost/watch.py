@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,18 +20,32 @@ from pennyweight.cost.formulas import OF_MATRICES, base_name, formula, of_comple
 from pennyweight.cost.liveness import Liveness
 from pennyweight.cost.places import Place
 from pennyweight.cost.quick import OF_WHOLE, QUICK
-from pennyweight.cost.traffic import tensors, traffic
+from pennyweight.cost.shapes import Shape, Shapes, first_shape, without_batch
+from pennyweight.cost.traffic import dtype_name, tensors, traffic
 from pennyweight.cost.workspace import backward_bytes, forward_bytes
 
-__all__ = ["Operation", "Watch"]
+__all__ = ["Operation", "Settings", "Watch"]
 
 aten = torch.ops.aten
 
-Shape = tuple[int, ...]
 
+OF_ONE_TYPE = frozenset({"convolution", "mm", "bmm", "addmm", "baddbmm", "linear", "mv", "addmv", "_addmm_activation"})
+"""Operators whose operands are of one type."""
 
 SPARSE = frozenset({torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc})
 """Layouts of tensors in which most products are left out: how many depends on their values."""
+
+
+class Settings(NamedTuple):
+    """Of a convolution: settings that tell two calls of the same shapes apart in time."""
+
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    transposed: bool
+    groups: int
+    scattered: bool
+    """Whether the input lies scattered in memory, so that the library copies it first."""
 
 
 @dataclass(slots=True)
@@ -39,7 +53,8 @@ class Operation:
     """One call of an operator. Shapes are with the batch."""
 
     name: str
-    """As torch writes it, without overload: "convolution", "add_"."""
+    """As torch writes it, without overload: "convolution", "add_"; with its library where that is not torch's own:
+    "quantized::linear"."""
     module: str
     """Path of the module that ran it; "" is the network itself."""
     macs: int
@@ -48,11 +63,12 @@ class Operation:
     bytes_written: int
     inputs: tuple[Shape, ...]
     output: Shape
-    settings: tuple[Any, ...]
-    """What tells two calls of these shapes apart in time: of a convolution, stride, dilation, transposed, groups, and
-    whether its input lies scattered, so that the library copies it first."""
+    settings: Settings | None
+    """Of a convolution; None of any other operator."""
     dtype: torch.dtype
     """What it computes with: of its first operand that is no whole number, else of its first."""
+    counted: bool = True
+    """False for an operator without a formula: its `macs` and `ops` are not known, and stand as 0."""
     sources: tuple[int | None, ...] = ()
     """For each of `inputs` the place of the operator that last wrote it; None for weights and the network's input."""
 
@@ -81,21 +97,13 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.operations: list[Operation] = []
         self.writers: dict[int | None, int] = {}  # live storage -> place of the operator that last wrote it
         self.uncounted: Counter[str] = Counter()
-        self.shapes: dict[str, tuple[Shape, Shape]] = {}
+        self.shapes: dict[str, Shapes] = {}
         self.modules = dict(model.named_modules())
+        self.parameters = {name: _each_once(module._parameters) for name, module in self.modules.items()}
+        self.buffers = {name: _each_once(module._buffers) for name, module in self.modules.items()}
         self.liveness = Liveness(_held(self.modules.values()), partial(_forget, self.writers))
         self.peak_module = ""
         self.failure: Failure | None = None
-
-    @property
-    def outgrown(self) -> bool:
-        """Whether the model has made itself modules since, as some do when they meet their first input."""
-        known = set(map(id, self.modules.values()))
-        return any(
-            child is not None and id(child) not in known
-            for module in self.modules.values()
-            for child in module._modules.values()
-        )
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -142,7 +150,11 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if kwargs:  # of which `out` is written alone
             operands += [one for one in tensors(kwargs.values()) if not any(one is result for result in made)]
         how, dtype = formula(func), _dtype(operands or made)
-        if how is None or (how in OF_MATRICES and not SPARSE.isdisjoint([one.layout for one in operands])):
+        if not self.place.real and base_name(func) in OF_ONE_TYPE:
+            _require_one_type(operands)
+        if how in OF_MATRICES and not SPARSE.isdisjoint([one.layout for one in operands]):
+            how = None
+        if how is None:
             self.uncounted[func._schema.name.replace("::", ".")] += 1
             macs, ops = 0, 0
         else:
@@ -164,8 +176,9 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 bytes_written,
                 tuple([tensor.shape for tensor in operands]),
                 made[0].shape if made else (),
-                _settings(args) if base_name(func) == "convolution" else (),
+                _settings(args) if base_name(func) == "convolution" else None,
                 dtype,
+                how is not None,
                 sources,
             )
         )
@@ -192,6 +205,9 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
         def follow(*args: Any, **kwargs: Any) -> Any:
             self.stack.append(name)
+            first = name not in self.shapes
+            if first:
+                self.shapes[name] = without_batch(first_shape(args, kwargs)), None
             try:
                 out = NotImplemented
                 if direct is not None and len(args) == 1 and not kwargs:
@@ -200,14 +216,14 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     out = call(*args, **kwargs)
             except Exception as error:
                 if self.failure is None or self.failure.error is not error:  # the innermost comes first
-                    self.failure = Failure(error, name, module, _first_shape(args, kwargs.values()))
+                    self.failure = Failure(error, name, module, first_shape(args, kwargs))
+                if first:  # the model may catch it, and call another time
+                    del self.shapes[name]
                 raise
             finally:
                 self.stack.pop()
-            if name not in self.shapes:
-                before, after = _first_shape(args, kwargs.values()), _first_shape(out)
-                if before is not None and after is not None:
-                    self.shapes[name] = before[1:], after[1:]
+            if first:
+                self.shapes[name] = self.shapes[name][0], without_batch(first_shape(out))
             return out
 
         return follow
@@ -217,10 +233,18 @@ def _forget(writers: dict[int | None, int], storage: int) -> None:
     writers.pop(storage, None)
 
 
+def _require_one_type(operands: Sequence[Tensor]) -> None:
+    """Raise RuntimeError for operands that a real operator refuses, which without values goes unnoticed."""
+    types = {tensor.dtype for tensor in operands if tensor.is_floating_point() or tensor.is_complex()}
+    if len(types) > 1:
+        names = " and ".join(sorted(map(dtype_name, types)))
+        raise RuntimeError(f"operands of different types, {names}; give its inputs in the type that it takes")
+
+
 @cache
 def _name(func: Any) -> str:
-    """As torch writes it, without its library and overload."""
-    return str(func._schema.name.partition("::")[2])
+    """Return the operator's name without overload, and without its library where that is torch's own."""
+    return str(func._schema.name).removeprefix("aten::")
 
 
 def _quick(func: Any, args: tuple[Any, ...]) -> Any:
@@ -229,18 +253,6 @@ def _quick(func: Any, args: tuple[Any, ...]) -> Any:
         return NotImplemented
     rule = (QUICK if args[0].is_floating_point() else OF_WHOLE).get(name)
     return NotImplemented if rule is None else rule(args)
-
-
-def _first_shape(*values: Any) -> Shape | None:
-    """Of the first tensor among them."""
-    with torch._C.DisableTorchFunction():  # else modes look at each shape that is asked for
-        for value in values:
-            first = value[0] if type(value) is tuple and value else value
-            if isinstance(first, Tensor):
-                return tuple(first.shape)
-            if found := tensors(value):
-                return tuple(found[0].shape)
-    return None
 
 
 def _dtype(touched: Sequence[Tensor]) -> torch.dtype:
@@ -256,11 +268,16 @@ def _storages(touched: Sequence[Tensor]) -> list[int | None]:
     return [tensor.untyped_storage()._cdata if tensor.layout is torch.strided else None for tensor in touched]
 
 
-def _settings(args: tuple[Any, ...]) -> tuple[Any, ...]:
-    x, _, _, stride, _, dilation, transposed, _, groups = args
+def _settings(args: tuple[Any, ...]) -> Settings:
+    x, _, _, stride, padding, dilation, transposed, _, groups = args
     orders = {4: torch.channels_last, 5: torch.channels_last_3d}
     whole = x.is_contiguous() or (x.dim() in orders and x.is_contiguous(memory_format=orders[x.dim()]))
-    return tuple(stride), tuple(dilation), transposed, groups, not whole
+    return Settings(tuple(stride), tuple(padding), tuple(dilation), transposed, groups, not whole)
+
+
+def _each_once(held: Mapping[str, Tensor | None]) -> list[Tensor]:
+    """Return the tensors that a module has now, whatever it does to itself later; one may stand under two names."""
+    return list({id(one): one for one in held.values() if one is not None}.values())
 
 
 def _held(modules: Iterable[nn.Module]) -> Iterator[Tensor]:

@@ -35,7 +35,8 @@ def cost_page(
     timed = [
         network for network in networks if network["predicted_ms"] is not None or network["measured_ms"] is not None
     ]
-    drawn = [{**network, "macs": network["cost"]["macs"]} for network in timed if network["cost"]["macs"]]
+    whole = [network for network in timed if network["cost"]["macs"] and not network["cost"]["uncounted"]]
+    drawn = [{**network, "macs": network["cost"]["macs"]} for network in whole]
     return (
         environment()
         .get_template("cost_page.html")
@@ -55,7 +56,7 @@ def cost_page(
             comparison=comparison,
             measured=measured,
             scatter=cost_plots.networks_scatter(drawn) if len(drawn) > 1 else None,
-            left_out=[network["name"] for network in timed if not network["cost"]["macs"]],
+            left_out=[network["name"] for network in timed if network not in whole],
             machine=machine,
             meanings=meanings,
             style=Path(__file__).with_name("page.css").read_text(encoding="utf-8"),

@@ -6,15 +6,21 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["MISSING", "duration", "fine_share", "number", "plain", "several", "shape", "share", "spread"]
+__all__ = ["MISSING", "AtLeast", "duration", "fine_share", "number", "plain", "several", "shape", "share", "spread"]
 
 MISSING = "–"
+
+
+class AtLeast(float):
+    """A number that the true one, which is not known, is not below; it reads "≥ 1,234"."""
 
 
 def number(value: float | None) -> str:
     """A count in full with its thousands separated, anything else to four figures: 3504872 -> "3,504,872"."""
     if value is None:
         return MISSING
+    if isinstance(value, AtLeast):
+        return f"≥ {number(float(value))}"
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:,.0f}" if math.isfinite(value) and abs(value) >= 1000 else f"{value:.4g}"

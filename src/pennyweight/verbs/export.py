@@ -72,7 +72,8 @@ def export(
         network=known.model,
         labels=known.labels,
         preprocess=preprocess,
-        cost={"params": cost.params, "macs": cost.macs},
+        cost={"params": cost.params, "macs": cost.macs}
+        | ({"uncounted": dict(cost.uncounted)} if cost.uncounted else {}),
         evaluation=known.evaluation,
         parity={},
         data=known.data,

@@ -118,7 +118,7 @@ def weigh_all(
 ) -> tuple[Weighed, ...]:
     """Weigh several networks alike: predicted where this machine has a profile, with `measure` timed turn by turn."""
     profile = MachineProfile.load()
-    unprofiled = () if profile else _unprofiled()
+    missing = () if profile else _unprofiled()
     opened = [partial(open_weighable, name, input_shape, stem=stem, config=config) for name in names]
     counted = partial(count, batch=batch, training_step=training_step)
     both = [_opened_and_counted(one, counted, real=measure) for one in opened]
@@ -130,7 +130,9 @@ def weigh_all(
     return tuple(
         Weighed(
             name=network.name,
-            cost=dataclasses.replace(found, notes=(*found.notes, *(time_notes(found) if profile else unprofiled))),
+            cost=dataclasses.replace(
+                found, notes=(*found.notes, *(time_notes(found, profile) if profile else missing))
+            ),
             times=_predicted(found, profile, timing) if profile else (),
             findings=lint(found, profile),
             timing=timing,

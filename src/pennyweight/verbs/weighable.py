@@ -174,6 +174,8 @@ def _of_bundle(name: str, shape: Shape | None, real: bool) -> Weighable:
         size = manifest.preprocess
         usual = (size.channels, size.size, size.size)
         kept = ", ".join(f"{key} {value:,}" for key, value in manifest.cost.items() if isinstance(value, int))
+        if isinstance(missing := manifest.cost.get("uncounted"), dict) and missing:
+            kept += f", not counted: {', '.join(map(str, missing))}"
     return Weighable(
         name=name,
         model=_made(lambda: zoo.build(**_buildable(manifest.network)), real),

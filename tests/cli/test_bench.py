@@ -1,0 +1,78 @@
+"""`bench --machine`, whose measurement is made up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pennyweight.cost
+from pennyweight.cost import MachineProfile
+from pennyweight.cost.agreement import Agreement
+from pennyweight.cost.limits import Limits
+from pennyweight.cost.machine_profile import profile_now
+
+Run = Callable[..., Any]
+QUIET = Agreement(apart=0.02, far=0.01, waited=0.001, load=0.1, cores=2)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def measuring(monkeypatch: pytest.MonkeyPatch) -> Callable[[Agreement], None]:
+    """Makes a measurement come out with such an agreement."""
+    limits = Limits(macs_per_s={"float32": 1e10}, bytes_per_s={"memory": 1e9}, level_bytes={}, overhead_s=1e-6)
+
+    def come_out(agreement: Agreement) -> None:
+        profile = replace(profile_now(limits, {}), agreement=agreement)
+        monkeypatch.setattr(pennyweight.cost, "measure_machine", lambda share: profile)
+
+    return come_out
+
+
+def test_a_profile_that_disagrees_with_itself_is_not_kept(
+    pennyweight: Run, measuring: Callable[[Agreement], None], cache: Path
+) -> None:
+    measuring(QUIET)
+    assert pennyweight("bench", "--machine").status == 0
+    good = MachineProfile.load()
+    measuring(replace(QUIET, apart=0.6, far=0.8, waited=0.7, load=9.5))
+    outcome = pennyweight("bench", "--machine")
+    assert (outcome.status, outcome.out) == (1, "")
+    assert outcome.err.count("\n") == 1
+    for words in ("the machine was busy", "differ by 60%", "waited 70%", "load 9.5 on 2 cores", "--anyway"):
+        assert words in outcome.err
+    assert MachineProfile.load() == good  # the one before stays
+
+
+def test_it_is_kept_anyway_where_that_is_asked_for_and_weigh_says_so(
+    pennyweight: Run, measuring: Callable[[Agreement], None]
+) -> None:
+    measuring(replace(QUIET, waited=0.4))
+    outcome = pennyweight("bench", "--machine", "--anyway")
+    assert outcome.status == 0
+    assert "the machine was busy, which weigh will say: two halves" in outcome.out
+    small = ("mobilenet_v1_x0_25", "--input", "3x32x32")
+    assert "note: the machine was busy when its profile was measured" in pennyweight("weigh", *small).out
+    both = pennyweight("weigh", "mobilenet_v1_x0_25", *small).out
+    assert "note: the machine was busy when its profile was measured" in both
+    values = json.loads(pennyweight("weigh", *small, "--json").out)
+    assert any("the machine was busy" in note for note in values["notes"])
+    assert json.loads(pennyweight("bench", "--machine", "--anyway", "--json").out)["agreement"]["holds"] is False
+
+
+def test_a_quiet_profile_says_how_well_it_agrees(pennyweight: Run, measuring: Callable[[Agreement], None]) -> None:
+    measuring(QUIET)
+    outcome = pennyweight("bench", "--machine")
+    assert "two halves of the same measurement differ by 2%" in outcome.out
+    assert "busy" not in outcome.out
+    assert "busy" not in pennyweight("weigh", "mobilenet_v1_x0_25", "--input", "3x32x32").out
+    assert json.loads(pennyweight("bench", "--machine", "--json").out)["agreement"]["holds"] is True
