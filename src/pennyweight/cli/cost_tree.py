@@ -10,7 +10,7 @@ __all__ = ["ITSELF", "tree_rows"]
 
 Row = Mapping[str, Any]
 Shape = tuple[int, ...]
-Shapes = Mapping[str, tuple[Shape, Shape]]
+Shapes = Mapping[str, tuple[Shape | None, Shape | None]]
 ITSELF = "(itself)"
 """What a module with others inside does itself, or the network."""
 

@@ -56,7 +56,7 @@ class MachineProfile:
         path = profile_path(self.threads)
         path.parent.mkdir(parents=True, exist_ok=True)
         times = {kind: learned.to_dict() for kind, learned in self.times.items()}
-        kept = {"limits": self.limits.to_dict(), "times": times, "factors": dict(self.factors)}
+        kept: dict[str, Any] = {"limits": self.limits.to_dict(), "times": times, "factors": dict(self.factors)}
         kept |= {"behind": dict(self.behind), "agreement": self.agreement and asdict(self.agreement)}
         write_json(path, {"format": FORMAT, **self.about(), **kept})
         return path

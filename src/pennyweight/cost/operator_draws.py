@@ -79,7 +79,8 @@ def _odd_depthwise(draw: Draw) -> Made:
     window, dilation = draw.choice((((2, 2), 1), ((1, 7), 1), ((7, 1), 1), ((9, 9), 1), ((3, 3), 2), ((3, 3), 3)))
     batch, _, side, _ = _image(draw, channels)
     side, stride = max(side, max(window)), draw.choice((1, 1, 2, 4))
-    padding = tuple(dilation * (width // 2) for width in window)
+    height, width = window
+    padding = dilation * (height // 2), dilation * (width // 2)
     conv = nn.Conv2d(channels, channels, window, stride, padding, dilation, groups=channels, bias=False)
     return conv, (batch, channels, side, side)
 
@@ -92,7 +93,8 @@ def _wide_depthwise(draw: Draw) -> Made:
     """Windows that reach far out (ConvNeXt's successors, visual attention): slow, so that the images are small."""
     channels, side = draw.choice(CHANNELS), draw.choice((7, 14, 14, 28))
     window, dilation = draw.choice(WIDE_WINDOWS)
-    padding = tuple(dilation * (width // 2) for width in window)
+    height, width = window
+    padding = dilation * (height // 2), dilation * (width // 2)
     conv = nn.Conv2d(channels, channels, window, draw.choice((1, 1, 2)), padding, dilation, groups=channels, bias=False)
     return conv, (draw.choice((1, 1, 1, 2)), channels, side, side)
 
@@ -109,7 +111,8 @@ def _three_dimensional(draw: Draw) -> Made:
     """Of videos, volumes and spectra."""
     c_in, c_out = draw.choice((1, 3, 8, 16, 32, 64)), draw.choice((8, 16, 32, 64))
     window = draw.choice(((3, 3, 3), (3, 3, 3), (1, 3, 3), (3, 1, 1), (5, 3, 3), (7, 3, 3), (1, 1, 1)))
-    padding = tuple(width // 2 for width in window)
+    depth, height, width = window
+    padding = depth // 2, height // 2, width // 2
     return nn.Conv3d(c_in, c_out, window, draw.choice((1, 1, 1, 2)), padding, bias=False), _volume(draw, c_in)
 
 
