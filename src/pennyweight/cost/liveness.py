@@ -55,6 +55,10 @@ class Liveness:
             return True
         return False
 
+    def knows(self, storage: int) -> bool:
+        """Return whether a live storage, by its address, was kept or born."""
+        return storage in self._known
+
     def borrowed(self, size: int) -> None:
         """Tell of memory that an operator, whose result is born already, took for itself while it ran."""
         self.peak_with_workspace_bytes = max(self.peak_with_workspace_bytes, self.live_bytes + size)

@@ -89,7 +89,7 @@ def forward_pass(model: nn.Module, given: Given, *, backward: bool = False) -> P
             except Exception as error:
                 failures.append((error, watch))
             else:
-                return _passed(watch, (*given.notes, *given.type_notes(model), *notes))
+                return _passed(watch, (*given.notes, *given.type_notes(model), *notes, *_unregistered(watch)))
     # What a real pass says is nearer to the model than what another device lacks.
     cause, ran = failures[-1] if len(failures) == 3 else failures[0]
     raise InputError(explain(str(given), cause, ran.failure if ran else None)) from cause
@@ -122,6 +122,12 @@ def _changed(watch: Watch, given: Given) -> tuple[str, ...]:
     params, macs, ops = second[:3]
     later = f"{macs:,} MACs, {ops:,} operations and {params:,} parameters"
     return (f"changes itself in its first call, and is counted as it was; its second call takes {later}",)
+
+
+def _unregistered(watch: Watch) -> tuple[str, ...]:
+    """Return what is to be known of weights that a network keeps to itself: in attributes, in a frozen script."""
+    numbers = sum(watch.unregistered.values())
+    return (f"computes with {numbers:,} numbers that are neither its parameters nor its buffers",) if numbers else ()
 
 
 def _sums(watch: Watch) -> tuple[int, ...]:

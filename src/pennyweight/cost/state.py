@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 __all__ = ["State"]
@@ -49,6 +50,8 @@ class State:
 def _held(modules: tuple[nn.Module, ...]) -> Iterator[Any]:
     """Yield what each attribute of them is, and of lists and dictionaries what they hold instead."""
     for module in modules:
+        if isinstance(module, torch.jit.ScriptModule):
+            continue  # whose parts are fixed, and stand for something else each time they are asked for
         for value in module.__dict__.values():
             yield from _opened(value)
 

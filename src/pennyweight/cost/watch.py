@@ -97,6 +97,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.operations: list[Operation] = []
         self.writers: dict[int | None, int] = {}  # live storage -> place of the operator that last wrote it
         self.uncounted: Counter[str] = Counter()
+        self.unregistered: dict[int, int] = {}  # storage of what is no parameter, buffer or input -> its numbers
         self.shapes: dict[str, Shapes] = {}
         self.modules = dict(model.named_modules())
         self.parameters = {name: _each_once(module._parameters) for name, module in self.modules.items()}
@@ -164,7 +165,14 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         bytes_read, bytes_written = traffic(func, args, operands, made)
         if not (ops or bytes_read or bytes_written):
             return
-        sources = tuple(map(self.writers.get, _storages(operands)))
+        storages = _storages(operands)
+        if macs:
+            self.unregistered |= {
+                storage: tensor.numel()
+                for storage, tensor in zip(storages, operands, strict=True)
+                if storage is not None and not self.liveness.knows(storage)
+            }
+        sources = tuple(map(self.writers.get, storages))
         self.writers.update(dict.fromkeys(filter(None, _storages(made)), len(self.operations)))
         self.operations.append(
             Operation(
