@@ -36,6 +36,7 @@ def cost_page(
         network for network in networks if network["predicted_ms"] is not None or network["measured_ms"] is not None
     ]
     whole = [network for network in timed if network["cost"]["macs"] and not network["cost"]["uncounted"]]
+    costs = [(network["name"], network["cost"]) for network in timed]
     drawn = [{**network, "macs": network["cost"]["macs"]} for network in whole]
     return (
         environment()
@@ -56,7 +57,10 @@ def cost_page(
             comparison=comparison,
             measured=measured,
             scatter=cost_plots.networks_scatter(drawn) if len(drawn) > 1 else None,
-            left_out=[network["name"] for network in timed if network not in whole],
+            left_out={
+                "having no MACs": [name for name, cost in costs if not cost["macs"] and not cost["uncounted"]],
+                "having operators that were not counted": [name for name, cost in costs if cost["uncounted"]],
+            },
             machine=machine,
             meanings=meanings,
             style=Path(__file__).with_name("page.css").read_text(encoding="utf-8"),
