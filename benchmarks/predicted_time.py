@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import timm
 import torch
 import torchvision
 from rich.console import Console
@@ -58,6 +59,8 @@ OURS = (
     "vit_s_16",
     "vgg11",
 )
+TIMM = ("mobileone_s0", "fastvit_t8")
+"""Networks of many branches, with depthwise 1×1 convolutions."""
 TORCHVISION = (
     "mobilenet_v3_small",
     "mobilenet_v3_large",
@@ -81,9 +84,8 @@ TORCHVISION = (
 def networks() -> dict[str, nn.Module]:
     """By name, in eval mode."""
     ours: dict[str, nn.Module] = {name: zoo.create(name).eval() for name in OURS}
-    return ours | {
-        f"torchvision:{name}": torchvision.models.get_model(name, weights=None).eval() for name in TORCHVISION
-    }
+    theirs = {f"torchvision:{name}": torchvision.models.get_model(name, weights=None).eval() for name in TORCHVISION}
+    return ours | theirs | {f"timm:{name}": timm.create_model(name).eval() for name in TIMM}
 
 
 def spent_ms(network: nn.Module, images: Tensor) -> float:

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from pennyweight.core.errors import MissingPart
 from pennyweight.cost.conventions import CONVENTIONS
 from pennyweight.cost.inputs import Given, Inputs
+from pennyweight.cost.operation import Operation
 from pennyweight.cost.passing import Passed, forward_pass
 from pennyweight.cost.shapes import Shapes
 from pennyweight.cost.traffic import parts
-from pennyweight.cost.watch import Operation
 
 __all__ = ["Cost", "LayerCost", "count"]
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from pennyweight.cost.watch import Operation
+from pennyweight.cost.operation import Operation
 
 __all__ = ["Fragmented", "fragmented"]
 

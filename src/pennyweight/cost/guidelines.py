@@ -15,8 +15,8 @@ from pennyweight.cost.count import Cost
 from pennyweight.cost.fragments import Fragmented, fragmented
 from pennyweight.cost.kinds import kind_of
 from pennyweight.cost.machine_profile import MachineProfile
+from pennyweight.cost.operation import Operation, Settings
 from pennyweight.cost.roofline import operation_seconds
-from pennyweight.cost.watch import Operation, Settings
 
 __all__ = ["FOUND", "Finding", "lint"]
 

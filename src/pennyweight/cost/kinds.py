@@ -6,7 +6,7 @@ from math import log2, prod
 from typing import NamedTuple
 
 from pennyweight.cost.formulas import by_elements
-from pennyweight.cost.watch import Operation, Settings
+from pennyweight.cost.operation import Operation, Settings
 from pennyweight.cost.workspace import BLOCK
 
 __all__ = ["Kind", "kind_of"]

@@ -16,8 +16,8 @@ from typing import Any
 
 import torch
 
+from pennyweight.cost.operation import Operation
 from pennyweight.cost.traffic import dtype_name
-from pennyweight.cost.watch import Operation
 
 __all__ = ["Limits", "measure_limits"]
 

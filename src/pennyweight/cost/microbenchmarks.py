@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from pennyweight.cost.inputs import Given
 from pennyweight.cost.kinds import Kind, kind_of
+from pennyweight.cost.operation import Operation
 from pennyweight.cost.operator_draws import MAKERS, Draw, Made
 from pennyweight.cost.passing import forward_pass
-from pennyweight.cost.watch import Operation
 
 __all__ = ["Case", "Microbenchmarks"]
 

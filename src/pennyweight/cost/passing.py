@@ -18,12 +18,13 @@ from pennyweight.core.errors import InputError, PennyweightError
 from pennyweight.cost.copying import Copy, on_fake, on_meta, slow_attention, whole
 from pennyweight.cost.failures import explain, first_line
 from pennyweight.cost.inputs import Given
+from pennyweight.cost.operation import Operation
 from pennyweight.cost.places import OnMeta, Place
 from pennyweight.cost.shapes import Shapes
 from pennyweight.cost.state import State
 from pennyweight.cost.traffic import tensors
 from pennyweight.cost.untouched import kept_random_state, untouched
-from pennyweight.cost.watch import Operation, Watch
+from pennyweight.cost.watch import Watch
 
 __all__ = ["Passed", "forward_pass"]
 
@@ -74,15 +75,15 @@ def forward_pass(model: nn.Module, given: Given, *, backward: bool = False) -> P
                             _settle_lazy_layers(copy.module, place, given)
                             watch = Watch(copy.module, place)
                             notes = (*notes, LAZY_NOTE)
-                        before = State.of(copy.module, values=place.real)
+                        state = State(watch.modules.values(), values=place.real)
                         _run(watch, given, backward)
-                        after = State.of(copy.module, values=place.real)
-                        if before.grew_into(after):  # to make layers is no part of what the network costs
+                        changed = state.changed
+                        if changed and watch.outgrown:  # to make layers is no part of what the network costs
                             copy.module.zero_grad()
                             watch = Watch(copy.module, place)
                             _run(watch, given, backward)
                             notes = (*notes, MADE_NOTE)
-                        elif before != after and not backward:
+                        elif changed and not backward:
                             notes = (*notes, *_changed(watch, given))
             except PennyweightError:
                 raise

@@ -17,8 +17,8 @@ from pennyweight.cost.kinds import kind_of
 from pennyweight.cost.limits import Limits, measure_limits
 from pennyweight.cost.machine_profile import MachineProfile, learned, profile_now
 from pennyweight.cost.microbenchmarks import Case, Microbenchmarks
+from pennyweight.cost.operation import Operation
 from pennyweight.cost.traffic import dtype_name
-from pennyweight.cost.watch import Operation
 
 __all__ = ["LayerTime", "measure_machine", "operation_seconds", "predict", "profile_of", "time_notes"]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from operator import is_
 from typing import Any
 
 import torch
@@ -12,58 +12,43 @@ from torch import Tensor, nn
 
 __all__ = ["State"]
 
+CONTAINERS = frozenset({dict, OrderedDict, list, set})
 DEEPEST = 3
 """Containers inside of containers that are looked into, some of which hold themselves."""
-CONTAINERS = frozenset({dict, OrderedDict, list, set, tuple})
 
 
-@dataclass(frozen=True, eq=False)
 class State:
-    """Everything that the modules of a network hold, by identity; tensors with how often they were written."""
+    """Everything that modules hold, by identity; with `values` also how often each tensor was written."""
 
-    modules: tuple[nn.Module, ...]
-    parameters: tuple[Tensor, ...]
-    held: tuple[Any, ...]
-    versions: tuple[int, ...]
+    def __init__(self, modules: Iterable[nn.Module], *, values: bool) -> None:
+        # Parts of a script are fixed, and stand for something else each time they are asked for.
+        self._modules = [module for module in modules if not isinstance(module, torch.jit.ScriptModule)]
+        self._values = values
+        self._held = [tuple(module.__dict__.values()) for module in self._modules]
+        containers = [one for held in self._held for one in held if type(one) in CONTAINERS and one]
+        self._inside = [item for container in containers for item in _opened(container)]
+        self._versions = [one._version for one in self._inside if isinstance(one, Tensor)] if values else []
 
-    @classmethod
-    def of(cls, network: nn.Module, *, values: bool) -> State:
-        """Look at a network; with `values` those count too, and what was written into a tensor is a change."""
-        modules, parameters = tuple(network.modules()), tuple(network.parameters())
-        tensors = (*parameters, *network.buffers()) if values else ()
-        return cls(modules, parameters, tuple(_held(modules)), tuple(tensor._version for tensor in tensors))
-
-    def __eq__(self, other: object) -> bool:
-        """Return whether nothing was put in, taken out or replaced."""
-        if not isinstance(other, State) or self.versions != other.versions or len(self.held) != len(other.held):
-            return False
-        return all(map(_same, self.held, other.held))
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def grew_into(self, later: State) -> bool:
-        """Return whether layers or parameters were added since, and none that there was is gone."""
-        before, now = ({id(one) for one in (*state.modules, *state.parameters)} for state in (self, later))
-        return before < now
+    @property
+    def changed(self) -> bool:
+        """Whether something was put into the modules since, taken out, replaced or written."""
+        now = State(self._modules, values=self._values)
+        rows = zip((*self._held, self._inside), (*now._held, now._inside), strict=True)
+        return self._versions != now._versions or not all(_same(before, after) for before, after in rows)
 
 
-def _held(modules: tuple[nn.Module, ...]) -> Iterator[Any]:
-    """Yield what each attribute of them is, and of lists and dictionaries what they hold instead."""
-    for module in modules:
-        if isinstance(module, torch.jit.ScriptModule):
-            continue  # whose parts are fixed, and stand for something else each time they are asked for
-        for value in module.__dict__.values():
-            yield from _opened(value)
+def _opened(container: Collection[Any], depth: int = 0) -> Iterator[Any]:
+    for item in container.values() if isinstance(container, Mapping) else container:
+        if type(item) in CONTAINERS and depth < DEEPEST:
+            yield len(item)
+            yield from _opened(item, depth + 1)
+        else:
+            yield item
 
 
-def _opened(value: Any, depth: int = 0) -> Iterator[Any]:
-    if type(value) not in CONTAINERS or depth > DEEPEST:
-        yield value
-        return
-    yield len(value)
-    for item in value.values() if isinstance(value, Mapping) else value:
-        yield from _opened(item, depth + 1)
-
-
-def _same(one: Any, other: Any) -> bool:
-    return one is other or (type(one) is int and one == other)
+def _same(before: Collection[Any], after: Collection[Any]) -> bool:
+    """Return whether both hold the same objects, or whole numbers that are equal."""
+    if len(before) != len(after):
+        return False
+    pairs = zip(before, after, strict=True)
+    return all(map(is_, before, after)) or all(a is b or (type(a) is int and a == b) for a, b in pairs)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any, NamedTuple
+from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,13 +19,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from pennyweight.cost.direct import Direct, operator_of
 from pennyweight.cost.formulas import OF_MATRICES, base_name, formula, of_complex, outer
 from pennyweight.cost.liveness import Liveness
+from pennyweight.cost.operation import Operation, Settings
 from pennyweight.cost.places import Place
 from pennyweight.cost.quick import OF_WHOLE, QUICK
 from pennyweight.cost.shapes import Shape, Shapes, first_shape, without_batch
 from pennyweight.cost.traffic import dtype_name, tensors, traffic
 from pennyweight.cost.workspace import backward_bytes, forward_bytes
 
-__all__ = ["Operation", "Settings", "Watch"]
+__all__ = ["Watch"]
 
 aten = torch.ops.aten
 
@@ -34,43 +36,6 @@ OF_ONE_TYPE = frozenset({"convolution", "mm", "bmm", "addmm", "baddbmm", "linear
 
 SPARSE = frozenset({torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc})
 """Layouts of tensors in which most products are left out: how many depends on their values."""
-
-
-class Settings(NamedTuple):
-    """Of a convolution: settings that tell two calls of the same shapes apart in time."""
-
-    stride: tuple[int, ...]
-    padding: tuple[int, ...]
-    dilation: tuple[int, ...]
-    transposed: bool
-    groups: int
-    scattered: bool
-    """Whether the input lies scattered in memory, so that the library copies it first."""
-
-
-@dataclass(slots=True)
-class Operation:
-    """One call of an operator. Shapes are with the batch."""
-
-    name: str
-    """As torch writes it, without overload: "convolution", "add_"; with its library where that is not torch's own:
-    "quantized::linear"."""
-    module: str
-    """Path of the module that ran it; "" is the network itself."""
-    macs: int
-    ops: int
-    bytes_read: int
-    bytes_written: int
-    inputs: tuple[Shape, ...]
-    output: Shape
-    settings: Settings | None
-    """Of a convolution; None of any other operator."""
-    dtype: torch.dtype
-    """What it computes with: of its first operand that is no whole number, else of its first."""
-    counted: bool = True
-    """False for an operator without a formula: its `macs` and `ops` are not known, and stand as 0."""
-    sources: tuple[int | None, ...] = ()
-    """For each of `inputs` the place of the operator that last wrote it; None for weights and the network's input."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +70,12 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.liveness = Liveness(_held(self.modules.values()), partial(_forget, self.writers))
         self.peak_module = ""
         self.failure: Failure | None = None
+
+    @property
+    def outgrown(self) -> bool:
+        """Whether the model has made itself layers or parameters since, and still has all that it had."""
+        known = {id(one) for one in (*self.modules.values(), *chain.from_iterable(self.parameters.values()))}
+        return known < {id(one) for one in (*self.model.modules(), *self.model.parameters())}
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
