@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import signal
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +14,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision import models
 
 import pennyweight as pw
+from pennyweight.zoo.published import PUBLISHED, Published
 
 COLOURS = {"blue": (70, 70, 160), "green": (70, 160, 70), "red": (160, 70, 70)}
 SMALL: dict[str, Any] = {"model": "mobilenet_v1_x0_25", "input_size": 16, "progress": False}
@@ -92,3 +97,72 @@ def stop_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
         monkeypatch.setattr(TrainingProgress, "step", counting)
 
     return at
+
+
+class Publisher(ThreadingHTTPServer):
+    """A server on the loopback with one file of weights of mobilenet_v2; what a test sets says how badly it serves."""
+
+    daemon_threads = True
+    content: bytes
+    asked: list[str | None]
+    """The ranges of all requests."""
+    cut_once: int | None = None
+    stalls = False
+
+    def server_bind(self) -> None:
+        self.socket.bind(self.server_address)  # asks for the name of no address
+        self.server_address = self.socket.getsockname()
+        self.server_name, self.server_port = "127.0.0.1", self.server_address[1]
+
+
+class Serving(BaseHTTPRequestHandler):
+    server: Publisher
+
+    def do_GET(self) -> None:
+        server, asked = self.server, self.headers.get("Range")
+        server.asked.append(asked)
+        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(server.content) - start))
+        self.end_headers()
+        end, server.cut_once = server.cut_once, None
+        if server.stalls:
+            self.wfile.write(server.content[:1])
+            threading.Event().wait(5)
+            return
+        self.wfile.write(server.content[start:end])
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Publisher]]:
+    """`publish(state, size, resize)`: a server that publishes weights of mobilenet_v2 as torchvision does."""
+    servers = []
+
+    def start(state: Mapping[str, torch.Tensor], size: int, resize: int) -> Publisher:
+        torch.save(dict(state), tmp_path / "published.pth")
+        server = Publisher(("127.0.0.1", 0), Serving)
+        server.content, server.asked = (tmp_path / "published.pth").read_bytes(), []
+        digest = hashlib.sha256(server.content).hexdigest()[:8]
+        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
+        servers.append(server)
+        row = Published(f"mobilenet_v2-{digest}.pth", 72.2, size, resize)
+        monkeypatch.setattr("pennyweight.zoo.published.ADDRESS", f"http://127.0.0.1:{server.server_port}/")
+        monkeypatch.setitem(PUBLISHED, "mobilenet_v2", {"IMAGENET1K_V2": row})
+        monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path / "cache"))
+        monkeypatch.delenv("PENNYWEIGHT_OFFLINE", raising=False)
+        return server
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def publisher(publish: Callable[..., Publisher]) -> Publisher:
+    """A publisher of weights that were drawn at random, for an input of 64 pixels."""
+    torch.manual_seed(0)
+    return publish(models.mobilenet_v2().state_dict(), 64, 72)

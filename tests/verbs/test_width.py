@@ -13,7 +13,7 @@ from pennyweight.train import RECIPES, Ranks, Recipe
 from pennyweight.train.recipe import Layout, Precision
 from pennyweight.verbs import plan, width
 from pennyweight.verbs.fit import fit
-from pennyweight.verbs.resume import chosen_before
+from pennyweight.verbs.resume import record_before
 from pennyweight.verbs.width import ENOUGH, WIDTHS, widest
 from pennyweight.zoo import create, variant
 
@@ -150,12 +150,12 @@ def test_a_resume_goes_on_with_the_network_that_was_chosen(tmp_path: Path, monke
         folder.mkdir(parents=True)
         (folder / "run.json").write_text(f'{{"model": {{"name": "{name}"}}, "created": "2026-01-0{number + 1}"}}')
     monkeypatch.chdir(tmp_path)
-    assert chosen_before(None, "digits", WIDTHS) == WIDTHS[0]  # the later one
-    assert chosen_before(tmp_path / "runs" / f"digits-{WIDTHS[1]}-1", "digits", WIDTHS) == WIDTHS[1]
-    assert chosen_before(tmp_path / "elsewhere", "digits", WIDTHS) is None
-    assert chosen_before(None, "letters", WIDTHS) is None
+    assert record_before(None, "digits", WIDTHS)["model"]["name"] == WIDTHS[0]  # the later one
+    assert record_before(tmp_path / "runs" / f"digits-{WIDTHS[1]}-1", "digits", WIDTHS)["model"]["name"] == WIDTHS[1]
+    assert record_before(tmp_path / "elsewhere", "digits", WIDTHS) is None
+    assert record_before(None, "letters", WIDTHS) is None
 
 
 def test_a_torn_record_chooses_nothing(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("{")
-    assert chosen_before(tmp_path, "digits", WIDTHS) is None
+    assert record_before(tmp_path, "digits", WIDTHS) is None

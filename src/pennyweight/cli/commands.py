@@ -84,7 +84,9 @@ def fit(
     weights: Annotated[
         str | None,
         typer.Option(
-            metavar="WEIGHTS", help="Start from these: imagenet (the best published), a tag, a file, or a run."
+            metavar="WEIGHTS",
+            help="Start from these: imagenet (the best published), a tag, a file, or a run; none starts from scratch. "
+            "auto takes published ones for photographs.",
         ),
     ] = None,
     out: Annotated[

@@ -15,7 +15,7 @@ from pennyweight.train import Recipe
 from pennyweight.train.recipe import ONLY_IN_VIEWS
 from pennyweight.train.recipes import named, suitable
 
-__all__ = ["AUTO", "choose_recipe", "said_in"]
+__all__ = ["AUTO", "choose_recipe", "said_in", "trains_from_scratch"]
 
 AUTO = "auto"
 
@@ -43,7 +43,7 @@ def choose_recipe(
         changes.pop("mode", None)
     if name is None:
         if mode == AUTO:
-            mode, reason = _mode(fresh, taught)
+            mode, reason = _mode(fresh, taught, changes)
             why = (f"mode {mode}: {reason}",)
         name, reason = suitable(mode, pictures, network, batch_norm=batch_norm)
         why += (f"recipe {name}: {reason}",)
@@ -63,6 +63,17 @@ def said_in(recipe: Recipe | Mapping[str, Any] | str | None) -> frozenset[str]:
     return frozenset(recipe) if isinstance(recipe, Mapping) else frozenset()
 
 
+def trains_from_scratch(recipe: Recipe | Mapping[str, Any] | str | None) -> str:
+    """Return what of a recipe says to train a fresh network; nothing where the mode is left open, or is another."""
+    if isinstance(recipe, Recipe):
+        return "mode scratch was asked for" if recipe.mode == "scratch" else ""
+    changes = {"name": recipe} if isinstance(recipe, str) else dict(recipe or {})
+    name, mode = changes.get("name"), changes.get("mode", AUTO)
+    if mode == AUTO and name is not None and named(name).mode == "scratch":
+        return f"recipe {name} trains from scratch"
+    return "mode scratch was asked for" if mode == "scratch" else ""
+
+
 def _require_use(recipe: Recipe, asked: Collection[str]) -> None:
     """Raise InputError where what was asked for would do nothing, and stand in run.json as if it had."""
     idle = [name for name in recipe.idle if name in asked]
@@ -76,12 +87,20 @@ def _require_use(recipe: Recipe, asked: Collection[str]) -> None:
         raise InputError(f"{idly}: --mode {having} has it{views}")
 
 
-def _mode(fresh: bool, taught: bool) -> tuple[str, str]:
-    """What to train, and why."""
+def _mode(fresh: bool, taught: bool, changes: Mapping[str, Any]) -> tuple[str, str]:
+    """Choose what to train, and say why; `changes` are the fields that were asked for."""
     if fresh:
         return "scratch", "there are no weights to start from"
     if taught:
         return "finetune", "there are weights to start from, and a teacher, which needs pictures"
     if torch.cuda.is_available():
         return "finetune", "there are weights to start from, and an accelerator"
+    if idle := _idle_in_head(changes):
+        return "finetune", f"there are weights to start from, and '{idle[0]}' does nothing for the last layer alone"
     return "head", "there are weights to start from, and a processor trains the last layer in seconds"
+
+
+def _idle_in_head(changes: Mapping[str, Any]) -> list[str]:
+    """Return the fields that were asked for and would do nothing in mode head."""
+    settled = override(named("probe"), changes, what="recipe")
+    return [name for name in settled.idle if name in changes]

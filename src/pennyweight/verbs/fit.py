@@ -32,6 +32,7 @@ from pennyweight.train.trackers import check_tracker, open_tracker
 from pennyweight.verbs.choose_recipe import AUTO
 from pennyweight.verbs.evaluate import answer
 from pennyweight.verbs.finish import finish
+from pennyweight.verbs.first_weights import LARGE_MODEL, as_begun, is_named
 from pennyweight.verbs.fit_scene import fit_scene
 from pennyweight.verbs.learnt import seen_by, without_learnt, write_learnt
 from pennyweight.verbs.load import load
@@ -42,7 +43,6 @@ from pennyweight.verbs.record import record_of
 from pennyweight.verbs.replan import refitting, work_of
 from pennyweight.verbs.resume import (
     FEATURES,
-    chosen_before,
     complete,
     digests,
     features_saved,
@@ -50,6 +50,7 @@ from pennyweight.verbs.resume import (
     nothing_empty_left,
     place,
     planned,
+    record_before,
     recorded,
     saying_how_to_go_on,
 )
@@ -94,7 +95,8 @@ def fit(
     `recipe` is a whole Recipe, the name of one, or fields to change in the one that suits the source (among them
     "name"); its `mode` says what is trained: everything, the last layer, or first that and then everything. `config`
     changes fields of the network's Config. What is left out is chosen by the source, and said. `weights` (a file, a
-    run, or a published tag) are what training starts from, and choose their own input, stem and Config instead.
+    run, or a published tag) are what training starts from, and choose their own input, stem and Config instead. "none"
+    takes none; None, or "auto", takes published ones for photographs where `model` is "auto", which may fetch them.
     `teacher` (a run, or a name with published weights) is what a smaller network learns from. With `minutes` the
     schedule fits the time; `speed` "auto" measures the quickest way to step ("fixed" unless there are `minutes`);
     `preflight` checks first what would make a long training worthless (by default where it is long). `group_by` keeps
@@ -143,10 +145,10 @@ def fit(
         raise InputError(
             f"max_pixels is for pictures that are read alone; of shards up to {MAX_PIXELS:,} pixels are read"
         )
-    before = seen_by(weights, teacher)
+    before = seen_by(weights if is_named(weights) else None, teacher)
     splits = without_learnt(data.split(opened), before)
     if resume and model == AUTO:
-        model = chosen_before(out, opened.name, WIDTHS) or model
+        model, weights = as_begun(record_before(out, opened.name, (*WIDTHS, LARGE_MODEL)), weights)
     plan = make_plan(
         opened,
         model,
@@ -166,13 +168,13 @@ def fit(
     plan = replace(plan, preprocess=replace(plan.preprocess, max_pixels=max_pixels))
     asked = plan.asked(
         opened,
-        weights=weights,
+        weights=plan.weights,
         teacher=teacher,
         minutes=minutes,
         speed=speed,
         group_by=opened.group_by,
         read_as=dict(opened.read_as) or None,
-        sha256=digests(weights=weights, teacher=teacher),
+        sha256=digests(weights=plan.weights, teacher=teacher),
         split=splits.fingerprint,  # equal pictures are split otherwise where their groups are others
         **({} if max_pixels is None else {"max_pixels": max_pixels}),
     )

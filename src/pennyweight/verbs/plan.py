@@ -20,15 +20,14 @@ from pennyweight.train.path import batch_norms
 from pennyweight.train.recipe import Layout, Precision
 from pennyweight.train.recipes import MANY
 from pennyweight.verbs.choose_recipe import AUTO, choose_recipe, said_in
+from pennyweight.verbs.first_weights import LARGE_MODEL, SMALL_INPUT, first_weights
 from pennyweight.verbs.width import widest
 
 __all__ = ["Plan", "make_plan"]
 
-LARGE_MODEL, SMALL_MODEL, SMALL_MODEL_FOR_MANY = "mobilenet_v2", "resnet_9_x0_25", "resnet_9_x0_375"
-"""What auto takes: for photographs; for small pictures, where on a processor dense layers learn more per second, and
-for thousands of those, where no minutes say how wide."""
-SMALL_INPUT = 96
-"""Inputs below this many pixels take the small-image stem unless told otherwise."""
+SMALL_MODEL, SMALL_MODEL_FOR_MANY = "resnet_9_x0_25", "resnet_9_x0_375"
+"""What auto takes for small pictures, where on a processor dense layers learn more per second, and for thousands of
+those, where no minutes say how wide."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +43,8 @@ class Plan:
     seed: int
     checkpoint: zoo.Checkpoint | None
     """The weights that training starts from; None for a fresh network."""
+    weights: str | os.PathLike[str] | None
+    """What `--weights` has to name for the same training, also where auto chose; None for a fresh network."""
     said: frozenset[str] = frozenset()
     """The recipe's fields that were asked for, and stay as they are."""
     why: tuple[str, ...] = ()
@@ -122,7 +123,8 @@ def make_plan(
     classes, channels = len(source.labels), source.channels
     if model != AUTO:
         zoo.sketch(model, num_classes=classes, in_channels=channels, stem=stem, config=config)
-    asked = choose_recipe(source, recipe, pictures, model, fresh=weights is None, taught=taught)[0]
+    start = first_weights(source, model, weights, input_size=input_size, stem=stem, config=config, recipe=recipe)
+    asked = choose_recipe(source, recipe, pictures, model, fresh=start.weights is None, taught=taught)[0]
     said = said_in(recipe)
     if minutes is not None and "epochs" in said:
         raise InputError("minutes and epochs were both given; keep one: the time decides how many epochs there are")
@@ -130,7 +132,12 @@ def make_plan(
     fixed = speed == "fixed" or "precision" in said
     precisions: Sequence[Precision] = (asked.precision,) if fixed else ("float32", "bfloat16")
     ways = [(layout, precision) for precision in precisions]
-    name, checkpoint, why = _network(source, model, pictures, input_size, weights, minutes, ways, ranks)
+    start = start.fetched(minutes, ranks or Ranks())
+    if start.checkpoint is None:
+        name, checkpoint, why = _network(source, model, pictures, input_size, start.weights, minutes, ways, ranks)
+    else:
+        name, checkpoint, why = LARGE_MODEL, start.checkpoint, ()
+    why = (*start.why, *why)
     usual = zoo.form(name)
     preprocess, range_note = _preprocess(source, input_size, checkpoint, used)
     told = {} if checkpoint is None else zoo.fields_of(checkpoint, name)
@@ -168,6 +175,7 @@ def make_plan(
         recipe_name=recipe_name,
         seed=seed,
         checkpoint=checkpoint,
+        weights=start.weights,
         said=said,
         why=(*why, *reasons, *range_note),
     )

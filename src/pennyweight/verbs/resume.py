@@ -18,7 +18,6 @@ from pennyweight.train import Ranks, Recipe
 
 __all__ = [
     "FEATURES",
-    "chosen_before",
     "complete",
     "digests",
     "features_saved",
@@ -27,6 +26,7 @@ __all__ = [
     "place",
     "place_several",
     "planned",
+    "record_before",
     "recorded",
     "saying_how_to_go_on",
 ]
@@ -69,15 +69,16 @@ def place(
     return folder, record
 
 
-def chosen_before(out: str | os.PathLike[str] | None, source: str, among: Sequence[str]) -> str | None:
-    """Which of some networks the run has that a command is to go on with: a busier machine would get another."""
+def record_before(out: str | os.PathLike[str] | None, source: str, among: Sequence[str]) -> Mapping[str, Any] | None:
+    """Return the record of the run, of one of some networks, that a command is to go on with: what auto chose then is
+    kept, though a busier machine, or one without a network, would get something else now."""
     found = []
     for network in among:
         folder = latest_run_folder(f"{source}-{network}") if out is None else Path(out)
         with suppress(PennyweightError):
             if folder is not None and (record := Run(folder).record)["model"]["name"] == network:
-                found.append((record["created"], network))
-    return max(found)[1] if found else None
+                found.append(record)
+    return max(found, key=lambda record: str(record["created"]), default=None)
 
 
 def place_several(out: str | os.PathLike[str] | None, name: str, *, resume: bool) -> Path:

@@ -12,9 +12,9 @@ from pennyweight.core.errors import InputError
 from pennyweight.core.files import write_json
 from pennyweight.train import Ranks
 from pennyweight.verbs.choose_recipe import AUTO
+from pennyweight.verbs.first_weights import as_begun
 from pennyweight.verbs.fit import fit
 from pennyweight.verbs.resume import place_several
-from pennyweight.verbs.width import WIDTHS
 
 __all__ = ["fit_seeds"]
 
@@ -49,8 +49,8 @@ def fit_seeds(
     for number in range(seed, seed + seeds):
         run = fit(opened, model, out=folder / f"seed-{number}", seed=number, resume=resume, **options)
         accuracies[str(number)] = float(run.evaluation["accuracy"])
-        if model == AUTO and run.record["model"]["name"] in WIDTHS:
-            model = run.record["model"]["name"]  # a mean is of one network, however busy the machine becomes
+        if model == AUTO:  # a mean is of one network and one start, however busy the machine becomes, or its network
+            model, options["weights"] = as_begun(run.record, options.get("weights"))
     values = list(accuracies.values())
     found = {"folder": str(folder), "accuracies": accuracies, "mean": fmean(values), "deviation": stdev(values)}
     write_json(folder / "seeds.json", found)

@@ -2,7 +2,17 @@
 
 from pennyweight.zoo.checkpoint import Checkpoint
 from pennyweight.zoo.libraries import LIBRARIES
-from pennyweight.zoo.pretrained import Pretrained, create, describe, fields_of, open_checkpoint, open_pretrained
+from pennyweight.zoo.pretrained import (
+    Pretrained,
+    create,
+    describe,
+    fields_of,
+    open_checkpoint,
+    open_pretrained,
+    open_published,
+    published_file,
+)
+from pennyweight.zoo.published import BEST
 from pennyweight.zoo.recognize import recognize
 from pennyweight.zoo.registry import (
     FAMILIES,
@@ -20,6 +30,7 @@ from pennyweight.zoo.registry import (
 from pennyweight.zoo.weights import put_weights
 
 __all__ = [
+    "BEST",
     "FAMILIES",
     "LIBRARIES",
     "Checkpoint",
@@ -35,6 +46,8 @@ __all__ = [
     "names",
     "open_checkpoint",
     "open_pretrained",
+    "open_published",
+    "published_file",
     "put_weights",
     "recognize",
     "settle",

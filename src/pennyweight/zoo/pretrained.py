@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,11 +22,20 @@ from pennyweight.core.settings import override
 from pennyweight.core.usage import Usage
 from pennyweight.zoo.checkpoint import SUFFIXES, Checkpoint, metadata, open_file, read_pickle
 from pennyweight.zoo.libraries import foreign
-from pennyweight.zoo.published import BEST, published
+from pennyweight.zoo.published import BEST, Published, published
 from pennyweight.zoo.registry import Stem, build, form, on_meta, settle, sketch, tags, variant
 from pennyweight.zoo.weights import put_weights, require_fit, shape_of, warn_of
 
-__all__ = ["Pretrained", "create", "describe", "fields_of", "open_checkpoint", "open_pretrained"]
+__all__ = [
+    "Pretrained",
+    "create",
+    "describe",
+    "fields_of",
+    "open_checkpoint",
+    "open_pretrained",
+    "open_published",
+    "published_file",
+]
 
 Weights = str | os.PathLike[str]
 MOST_PICTURE_CHANNELS = 4
@@ -85,11 +95,24 @@ def open_checkpoint(weights: Weights, network: str) -> Checkpoint:
         raise InputError(f"no weights at {weights}: there is no such file")
     if (other := foreign(network)) is not None:
         return other.library.checkpoint(other.name, str(weights))
-    row = published(network, str(weights))
-    file = fetch(row.url, cache_folder("weights") / row.file, checksum=row.checksum)
+    return open_published(network, str(weights))
+
+
+def published_file(network: str, tag: str = BEST) -> tuple[Published, Path]:
+    """Return the row of published weights, and where their file is kept. Raises InputError where there are none."""
+    row = published(network, tag)
+    return row, cache_folder("weights") / row.file
+
+
+def open_published(network: str, tag: str = BEST, *, within_s: float = math.inf) -> Checkpoint:
+    """Return the weights published for `network`, fetched within so many seconds unless they are here.
+
+    Raises DownloadError where they cannot be had, InputError for a network or tag without.
+    """
+    row, path = published_file(network, tag)
     return Checkpoint(
         name=row.file,
-        state=read_pickle(file),
+        state=read_pickle(fetch(row.url, path, checksum=row.checksum, within_s=within_s)),
         network=network,
         layout="torchvision",
         # A ViT's positions are learned for one size.
