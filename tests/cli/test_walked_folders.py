@@ -99,3 +99,14 @@ def test_large_pictures_are_read_where_that_is_asked(
     outcome = pennyweight("fit", root, *options, "--out", tmp_path / "b", "--max-pixels", "12000")
     assert (outcome.status, said in outcome.err) == (0, False)
     assert json.loads((tmp_path / "b" / "run.json").read_text())["asked"]["max_pixels"] == 12000
+
+
+def test_evaluate_names_what_it_could_not_open(
+    pennyweight: Run, bundle_file: Path, draw_pictures: Callable[..., Path], tmp_path: Path
+) -> None:
+    root = draw_pictures(tmp_path / "other", 3, seed=5)
+    (root / "dark" / "gone.png").symlink_to("/nowhere/gone.png")
+    outcome = pennyweight("evaluate", bundle_file, root)
+    assert outcome.status == 0
+    assert "left out: cannot read" in outcome.err
+    assert "gone.png" in outcome.err

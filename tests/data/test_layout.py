@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import unicodedata
 from collections import Counter
@@ -12,6 +13,7 @@ import pytest
 
 from pennyweight import data
 from pennyweight.core.errors import SourceError
+from pennyweight.data.doctor import diagnose
 from pennyweight.data.layout import split_named
 
 Draw = Callable[..., Path]
@@ -194,6 +196,52 @@ def test_every_refusal_is_collected_and_the_rest_is_read(draw_folder: Draw) -> N
     source = data.open(root, strict=False)
     assert len(source.samples) == 6
     assert [line.split(" ")[0] for line in source.refusals] == [str(root), "class", "cannot"]
+
+
+@pytest.fixture
+def closed(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """`closed(folder)`: it may not be listed, as another user's is; the tests may run as root."""
+    scan = os.scandir
+
+    def close(folder: Path) -> None:
+        def refuse(path: Path) -> object:
+            if Path(path) == folder:
+                raise PermissionError(13, "Permission denied", str(path))
+            return scan(path)
+
+        monkeypatch.setattr("pennyweight.core.walk.os.scandir", refuse)
+
+    return close
+
+
+def test_a_folder_within_a_class_that_may_not_be_listed_is_named(draw_folder: Draw, closed: Callable) -> None:
+    root = draw_folder({"cats": 3, "dogs": 3, "cats/trip": 2})
+    closed(root / "cats" / "trip")
+    source = data.open(root)
+    assert source.count_by_label() == {"cats": 3, "dogs": 3}
+    assert source.unreadable == (("cats/trip", "the folder cannot be listed: Permission denied"),)
+    (finding,) = diagnose(source, quick=True).of("unreadable")
+    assert finding == ("unreadable", ("cats/trip",), "the folder cannot be listed: Permission denied")
+
+
+@pytest.mark.parametrize("inner", ["cats", "train/cats", ""])
+def test_a_class_folder_that_may_not_be_listed_is_refused(draw_folder: Draw, closed: Callable, inner: str) -> None:
+    above = "train/" if "/" in inner else ""
+    root = draw_folder({f"{above}cats": 3, f"{above}dogs": 3, f"{above}cows": 3})
+    closed(root / inner)
+    assert f"{root / inner}: the folder cannot be listed: Permission denied" in refused(root)
+
+
+@pytest.mark.parametrize("name", ["table.csv", "pets.zip", "a.npz", "rows.parquet", "shard.tar"])
+def test_a_pipe_is_no_source_and_is_not_opened(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    assert "it is a pipe, not a file" in refused(tmp_path / name)
+
+
+def test_groups_and_labels_of_names_are_compared_composed(draw_folder: Draw) -> None:
+    root = draw_folder({f"cats/{NFD}": 3, f"dogs/{NFD}": 3, "cats/bar": 3, "dogs/bar": 3})
+    source = data.open(f"classes:{root}", group_by=f"({NFC}|bar)")
+    assert {sample.group for sample in source.samples} == {NFC, "bar"}
 
 
 def test_names_of_classes_are_compared_composed(draw_folder: Draw) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pennyweight.core.encodings import not_utf8
 from pennyweight.core.errors import InputError, SourceError, nearest
+from pennyweight.core.files import require_file
 from pennyweight.core.text import composed
 
 __all__ = ["imagenet", "likely_label", "names_in", "numbers_of"]
@@ -29,6 +30,7 @@ def imagenet() -> tuple[str, ...]:
 def names_in(file: str | os.PathLike[str]) -> tuple[str, ...]:
     """The lines of a text file, without empty ones. Raises InputError for a file that cannot be read."""
     try:
+        require_file(file)
         lines = Path(file).read_text(encoding="utf-8-sig").splitlines()  # Windows begins a text with a mark
     except UnicodeDecodeError as error:
         raise InputError(f"cannot read labels from {file}: {not_utf8(Path(file))}") from error

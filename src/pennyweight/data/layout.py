@@ -84,6 +84,8 @@ def find_layout(path: Path, walk: Walk, *, classes: bool = False, grouped: bool 
         if not grouped:
             _refuse_likeness(path, top, walk, found)
     _add_classes(path, None, top, found, known=None)
+    if lost := next((each for each in walk.lost if each.path == path), None):
+        raise SourceError(f"cannot read {path}: {lost.reason}")
     if not found.places:
         raise SourceError(f"{path} has no class folders; the pictures of each class go into a folder of its own")
     return found

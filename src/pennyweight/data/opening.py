@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,10 +10,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pennyweight.core.errors import InputError, SourceError, nearest, received
-from pennyweight.core.files import as_text
+from pennyweight.core.files import as_text, require_file
 from pennyweight.core.walk import Walk, is_hidden, is_system
 from pennyweight.data import archives, manifest, parquet
 from pennyweight.data.folder import folder
+from pennyweight.data.groups import FOLDER, grouped
 from pennyweight.data.index import Index
 from pennyweight.data.layout import CLASSES, split_named
 from pennyweight.data.manifest import Table, find_tables, lists_pictures
@@ -26,9 +26,6 @@ from pennyweight.data.shards import is_address, is_shard, of_files, open_shards
 from pennyweight.data.source import Source
 
 __all__ = ["open"]
-
-FOLDER = "folder"
-"""`group_by` for the folder that a picture lies in."""
 
 
 class _Asked(NamedTuple):
@@ -81,7 +78,7 @@ def open(
         raise InputError(
             f"{said} belong{'s' * (len(how.to_dict()) == 1)} to a table or a folder, which {source} is not"
         )
-    return opened if group_by is None else _grouped(opened, group_by)
+    return opened if group_by is None else grouped(opened, group_by)
 
 
 def _required(source: Source, least_classes: int) -> Source:
@@ -144,6 +141,10 @@ def _path(path: Path, asked: _Asked) -> Source:
     """A folder or file as the kind of source that it is."""
     if path.is_dir():
         return _folder(path, asked)
+    try:
+        require_file(path)
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}") from error
     lower = path.name.lower()
     if lower.endswith(".tar") and is_shard(path):
         return replace(Index.of(of_files([str(path.resolve())], address=asked.address)).source(), name=asked.name)
@@ -263,35 +264,6 @@ def _innermost(path: Path) -> Path:
         path = children[0]
         children = _children(path) if path.is_dir() else []
     return path
-
-
-def _grouped(source: Source, group_by: str) -> Source:
-    """The samples with their groups. Raises InputError when `group_by` finds none."""
-    if any(sample.group is not None for sample in source.samples):
-        return _noted(source, group_by)  # a column said them
-    if group_by == FOLDER:
-        groups = [sample.name.rpartition("/")[0] or None for sample in source.samples]
-    else:
-        try:
-            pattern = re.compile(group_by)
-        except re.error as error:
-            raise InputError(f"--group-by '{group_by}' is no regular expression: {error}") from error
-        if pattern.groups != 1:
-            raise InputError(
-                f"--group-by '{group_by}' is no column of {source.name}; give a column of a manifest, 'folder', or a "
-                "regular expression with one group, such as '(patient[0-9]+)'"
-            )
-        matches = [pattern.search(sample.name) for sample in source.samples]
-        groups = [found[1] if found else None for found in matches]
-    if not any(groups):
-        raise InputError(f"--group-by '{group_by}' finds no group in names such as {source.samples[0].name}")
-    samples = tuple(replace(sample, group=group) for sample, group in zip(source.samples, groups, strict=True))
-    return _noted(replace(source, samples=samples), group_by)
-
-
-def _noted(source: Source, group_by: str) -> Source:
-    count = len({sample.group for sample in source.samples if sample.group is not None})
-    return replace(source, group_by=group_by, notes=(*source.notes, f"{count} groups stay together ({group_by})"))
 
 
 def _stem(path: Path) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pennyweight.core.errors import InputError, SourceError, nearest, received
+from pennyweight.core.text import composed
 from pennyweight.data.columns import COLUMNS, column
 
 __all__ = ["ReadAs", "one_group"]
@@ -85,7 +86,7 @@ class ReadAs:
 
     def label_of(self, name: str) -> str | None:
         """The label that a picture's name holds, or None."""
-        found = re.search(self.label_from or "()", name)
+        found = re.search(composed(self.label_from or "()"), composed(name))
         return (found[1] or "").strip() or None if found else None
 
 

@@ -102,7 +102,7 @@ def evaluate(
     if split == "test" and isinstance(trained, Run):
         samples = _unseen(trained, samples, opened.name, left_out)
     pictures = data.pictures(opened, samples, classifier.preprocess, cache=data.DecodedCache())
-    unreadable = pictures.read()
+    unreadable = (*opened.unreadable, *pictures.read())
     for each in unreadable:
         left_out(each)
     data.require_enough(replace(opened, samples=tuple(pictures.samples)), unreadable, pictures)
