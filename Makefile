@@ -32,7 +32,7 @@ test: setup
 	$(BIN)/pytest -n 2 --dist loadfile
 
 fuzz: setup
-	PENNYWEIGHT_MUTANTS=10000 $(BIN)/pytest tests/core/test_fuzz.py
+	PENNYWEIGHT_MUTANTS=10000 $(BIN)/pytest tests/core/test_fuzz.py tests/data/test_fuzz.py
 
 # 200 kills and 100 terminations at random moments; each run must end with the bits of one that was left alone.
 torture: setup

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pennyweight.core.errors import InputError, nearest
 
-__all__ = ["from_json", "override", "parse", "parse_pairs"]
+__all__ = ["from_json", "kept", "override", "parse", "parse_pairs"]
 
 T = TypeVar("T")
 
@@ -55,6 +55,14 @@ def override(settings: T, changes: Mapping[str, Any], *, what: str) -> T:
     return dataclasses.replace(settings, **converted)  # type: ignore[type-var]
 
 
+def kept(name: str, value: Any, annotation: Any, what: str) -> Any:
+    """Return a value that JSON kept as the annotated type; no text stands for another type there. Raises InputError."""
+    converted = _convert(name, value, annotation, what)
+    if isinstance(value, str) and not isinstance(converted, str):
+        raise InputError(f"{what} field '{name}' is the text {value!r}, where another type is kept")
+    return converted
+
+
 def from_json(kind: type[T], values: Mapping[str, Any], *, what: str) -> T:
     """Return the dataclass `kind` from what JSON kept of it. Raises InputError for unknown, missing or other values."""
     assert dataclasses.is_dataclass(kind)
@@ -63,7 +71,7 @@ def from_json(kind: type[T], values: Mapping[str, Any], *, what: str) -> T:
         raise InputError(f"{what} has an unknown field '{strange[0]}'{nearest(strange[0], fields)}")
     if lost := [n for n, field in fields.items() if n not in values and field.default is dataclasses.MISSING]:
         raise InputError(f"{what} has no '{lost[0]}'")
-    return kind(**{name: _convert(name, value, hints[name], what) for name, value in values.items()})
+    return kind(**{name: kept(name, value, hints[name], what) for name, value in values.items()})
 
 
 def _convert(name: str, value: Any, annotation: Any, what: str) -> Any:

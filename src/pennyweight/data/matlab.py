@@ -1,22 +1,21 @@
 """MATLAB's files: the numeric arrays at their top, looked at without reading them, and read one at a time.
 
-v5 and v4 by scipy, v7.3 (HDF5) by h5py. MathWorks, "MAT-File Format"; The HDF Group, "HDF5 File Format Specification".
+v5 to v7 by `mat5`, v7.3 (HDF5) by h5py, v4 by scipy. The HDF Group, "HDF5 File Format Specification".
 """
 
 from __future__ import annotations
 
 import math
-import struct
 import warnings
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pennyweight.core.reading import MAX_RATIO, believe, reading
+from pennyweight.core.reading import believe, reading
+from pennyweight.data import mat5
 
 if TYPE_CHECKING:
     import h5py
@@ -34,9 +33,6 @@ CLASSES = {
     **{f"{sign}int{8 * size}": f"{sign or 'i'}{size}" for sign in ("", "u") for size in (1, 2, 4, 8)},
 }
 """What scipy calls MATLAB's classes of numbers -> numpy's."""
-COMPRESSED = 15
-"""The type of a v5 element that is packed by zlib."""
-CHUNK_BYTES = 1 << 16
 
 
 def outlines(path: Path) -> dict[str, NDArray[Any]]:
@@ -53,6 +49,8 @@ def outlines(path: Path) -> dict[str, NDArray[Any]]:
                     name: _outline(item.shape[::-1], item.dtype)  # HDF5 lists the axes of MATLAB's arrays in reverse
                     for name, item in _datasets(file).items()
                 }
+        if found := _of_mat5(path):
+            return {name: _outline(each.shape, each.dtype) for name, each in found.items()}
         from scipy.io import whosmat
 
         with warnings.catch_warnings(action="ignore"), path.open("rb") as opened:
@@ -74,13 +72,14 @@ def read_variable(path: Path, name: str) -> NDArray[Any]:
                 stored = item.id.get_storage_size()
                 believe(item.dtype.itemsize * max(item.size, math.prod(item.chunks or ())), stored, spare=SPARE_BYTES)
                 read: NDArray[Any] = item[()].T
+        elif found := _of_mat5(path):
+            with path.open("rb") as opened:
+                read = found[name].read(opened, SPARE_BYTES)
         else:
             from scipy.io import loadmat
 
-            believe(outlines(path)[name].nbytes, path.stat().st_size, spare=SPARE_BYTES)
             with warnings.catch_warnings(action="ignore"), path.open("rb") as opened:
-                _unpack(opened, path.stat().st_size)
-                opened.seek(0)
+                believe(outlines(path)[name].nbytes, path.stat().st_size)  # v4 packs nothing
                 read = loadmat(opened, variable_names=[name])[name]
         if not isinstance(read, np.ndarray) or read.dtype.kind not in "biuf":
             raise ValueError(f"its '{name}' is no array of real numbers")
@@ -91,6 +90,13 @@ def _is_hdf5(path: Path) -> bool:
     with path.open("rb") as file:
         start = file.read(USERBLOCK_BYTES + len(HDF5))
     return start.startswith(HDF5) or start[USERBLOCK_BYTES:] == HDF5
+
+
+def _of_mat5(path: Path) -> dict[str, mat5.Variable]:
+    """Return the arrays of a file of version 5 to 7; none for another version."""
+    with path.open("rb") as file:
+        order = mat5.order_of(file.read(USERBLOCK_BYTES))
+        return {} if order is None else {each.name: each for each in mat5.variables(file, order)}
 
 
 def _outline(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -113,23 +119,3 @@ def _datasets(file: h5py.File) -> Mapping[str, h5py.Dataset]:
         if item.shape is not None and item.dtype.kind in "biuf":
             found[name] = item
     return found
-
-
-def _unpack(file: IO[bytes], size: int) -> None:
-    """Raise ValueError where the packed elements of a v5 file hold far more than data shrink to."""
-    start = file.read(128)
-    order = {b"IM": "<", b"MI": ">"}.get(start[126:])
-    if order is None:  # v4 packs nothing
-        return
-    left = max(SPARE_BYTES, MAX_RATIO * size)
-    while len(tag := file.read(8)) == 8:
-        kind, count = struct.unpack(f"{order}II", tag)
-        if kind != COMPRESSED:
-            file.seek(count, 1)
-            continue
-        unpacker = zlib.decompressobj()
-        while count > 0 and (packed := file.read(min(count, CHUNK_BYTES))):
-            count -= len(packed)
-            left -= len(unpacker.decompress(packed))  # a thousandfold of the chunk at most
-            if left < 0:
-                believe(max(SPARE_BYTES, MAX_RATIO * size) - left, size, spare=SPARE_BYTES)

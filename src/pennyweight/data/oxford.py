@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pennyweight.core.errors import SourceError
+from pennyweight.core.reading import reading
 from pennyweight.data.archives import unpacked
 from pennyweight.data.contents import Listed, read_samples
 from pennyweight.data.looks import PHOTO_SIZE
+from pennyweight.data.matlab import read_variable
 from pennyweight.data.source import Source, Split
 
 __all__ = ["flowers", "pets"]
@@ -47,19 +49,14 @@ def pets(files: Mapping[str, Path], *, name: str, species: bool) -> Source:
 
 def flowers(files: Mapping[str, Path]) -> Source:
     """Flowers by the number of their kind, 1 to 102. Raises SourceError for files that hold something else."""
-    from scipy.io import loadmat
-
     pictures = unpacked(files["102flowers.tgz"]).folder / "jpg"
-    try:
-        kinds = loadmat(files["imagelabels.mat"])["labels"].reshape(-1)
-        numbers = loadmat(files["setid.mat"])
+    with reading("the labels of flowers"):
+        kinds = read_variable(files["imagelabels.mat"], "labels").reshape(-1)
         rows: list[Listed] = []
         for key, split in FLOWER_SPLITS.items():
-            for number in numbers[key].reshape(-1).tolist():
+            for number in read_variable(files["setid.mat"], key).reshape(-1).tolist():
                 file = f"image_{number:05d}.jpg"
                 rows.append((pictures / file, int(kinds[number - 1]) - 1, split, file, None))
-    except (OSError, ValueError, KeyError, IndexError, NotImplementedError) as error:
-        raise SourceError(f"the labels of flowers cannot be read: {error}") from error
     return _source("flowers", tuple(str(kind) for kind in range(1, KINDS + 1)), rows)
 
 

@@ -46,7 +46,8 @@ class Row:
 
 def has_pictures(path: Path) -> bool:
     """Whether a Parquet file holds the bytes of pictures, rather than their paths."""
-    return _picture_column(_file(path)) is not None
+    with reading(f"{path} as a Parquet file"):
+        return _picture_column(_file(path)) is not None
 
 
 def parquet(
@@ -62,10 +63,11 @@ def parquet(
     read: list[tuple[Sample, str, Header | None]] = []
     names: Sequence[str] | None = None
     for path in files:
-        table = _file(path)
-        columns = columns_of(table, path, read_as)
-        names = names or columns.names
-        read += _samples(path, table, columns, splits[path], group_by)
+        with reading(f"{path} as a Parquet file"):
+            table = _file(path)
+            columns = columns_of(table, path, read_as)
+            names = names or columns.names
+            read += _samples(path, table, columns, splits[path], group_by)
     labels, number = label_names([found for _, found, _ in read], names, name)
     suits = suited((sample.name, found) for sample, _, found in read)
     return Source(
@@ -112,8 +114,9 @@ def content_of(value: Any) -> bytes:
 
 def contents(path: Path) -> Iterator[bytes | None] | None:
     """Return the picture files of a Parquet file, row by row, None for an empty one; None for a table without any."""
-    table = _file(path)
-    picture = _picture_column(table)
+    with reading(f"{path} as a Parquet file"):
+        table = _file(path)
+        picture = _picture_column(table)
     return None if picture is None else _contents(path, table, picture)
 
 

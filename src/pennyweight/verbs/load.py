@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union, Unpack
 
-from pennyweight.core.errors import InputError, RunError, received
+from pennyweight.core.errors import InputError, PennyweightError, RunError, received
 from pennyweight.core.labels import names_in
 from pennyweight.core.preprocess import Preprocess
+from pennyweight.core.reading import reason_of
+from pennyweight.core.record import require_fields
 from pennyweight.core.run import Run
 from pennyweight.core.usage import Usage
 from pennyweight.runtime import Bundle, Classifier
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
     from pennyweight.zoo import Pretrained
 
-__all__ = ["Trained", "load", "open_trained", "preprocess_of", "restore"]
+__all__ = ["Trained", "checked", "load", "open_trained", "preprocess_of", "restore"]
 
 Trained = Union[Run, Bundle, "Pretrained"]  # the last by name: it needs torch
 
@@ -69,10 +71,10 @@ def open_trained(
             )
         if not isinstance(what, (Run, Bundle)) and not hasattr(what, "network"):  # of a Pretrained
             raise InputError(f"a run, a bundle or a network's name was expected, not {received(what)}")
-        return what
+        return checked(what) if isinstance(what, Run) else what
     path = Path(what)
     if weights is None and path.is_dir() and ((path / "run.json").exists() or not _is_name(path)):
-        return Run(path)
+        return checked(Run(path))
     if weights is None and path.is_file():
         return Bundle(path)
     if len(path.parts) > 1 or path.suffix == ".onnx":  # no name looks so
@@ -97,6 +99,12 @@ def open_trained(
     )
 
 
+def checked(run: Run) -> Run:
+    """Return the run, whose run.json may be anyone's. Raises RunError where that lacks a field or has another type."""
+    require_fields(run.record, run.record_path)
+    return run
+
+
 def _labels_of(place: str) -> tuple[str, ...]:
     """The lines of a .txt file, or the classes of a source, in order. Raises InputError, SourceError."""
     if not place.endswith(".txt"):
@@ -117,9 +125,9 @@ def _is_name(path: Path) -> bool:
 
 def preprocess_of(run: Run) -> Preprocess:
     """How a run's pictures become its network's input. Raises InputError for a run of a scene, which has none."""
+    if "scene" in run.record:
+        raise InputError(f"{run.folder} was trained on a scene: predict {run.folder} CUBE --map map.png")
     with _record(run) as record:
-        if "scene" in record:
-            raise InputError(f"{run.folder} was trained on a scene: predict {run.folder} CUBE --map map.png")
         return Preprocess.from_dict(record["preprocess"])
 
 
@@ -139,7 +147,11 @@ def restore(run: Run) -> nn.Module:
 @contextmanager
 def _record(run: Run) -> Iterator[dict[str, Any]]:
     """What run.json says; what it lacks there, or holds as something else, is a RunError that names the file."""
+    record = run.record
     try:
-        yield run.record
-    except (AttributeError, KeyError, TypeError) as error:
-        raise RunError(f"{run.record_path} is not as `fit` wrote it: {type(error).__name__} {error}") from error
+        yield record
+    except ImportError:  # a part that is not installed
+        raise
+    except Exception as error:  # values of any form can end anywhere in what they are given to
+        kind = "" if isinstance(error, PennyweightError) else f"{type(error).__name__} "
+        raise RunError(f"{run.record_path} is not as `fit` wrote it: {kind}{reason_of(error)}") from error

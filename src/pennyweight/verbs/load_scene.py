@@ -10,6 +10,7 @@ from typing import Any
 
 from pennyweight.core.errors import BundleError, InputError, SourceError
 from pennyweight.core.files import read_json
+from pennyweight.core.record import require_fields
 from pennyweight.core.run import Run
 from pennyweight.core.spectral import Projection
 from pennyweight.data.scene import Scene
@@ -57,6 +58,7 @@ def load_mapper(run_or_bundle: str | os.PathLike[str] | Run | SceneBundle, *, bf
         if bfloat16:
             raise BundleError(f"{what.path} computes with 32 bits; --bfloat16 is for a run")
         return Mapper(what.engine, what.manifest.labels, what.manifest.ids)
+    require_fields(what.record, what.record_path)
     if not is_scene_run(what):
         raise InputError(f"{what.folder} was trained on pictures; a map needs a run of a scene: fit scene:NAME")
     from pennyweight.deploy.scene_graph import torch_scene_engine  # torch, which a bundle does without

@@ -63,12 +63,18 @@ def num_classes(name: str) -> int:
     return int(_published(name).num_classes)
 
 
+FETCHING = {"pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir"}
+"""What of timm's would read other files or ask servers; a config may come from a stranger's run."""
+
+
 def make(name: str, *, num_classes: int | None, in_channels: int, config: Mapping[str, Any]) -> nn.Module:
     """Make a fresh network; `config` are arguments of timm's own constructor.
 
     Without `num_classes` the head, or its absence, is that of `timm.create_model(name)`.
     """
     head_of: dict[str, Any] = {} if num_classes is None else {"num_classes": num_classes}
+    if named := FETCHING & config.keys():
+        raise InputError(f"the config of '{name}' names weights ({', '.join(sorted(named))}); give them by --weights")
     try:
         network: nn.Module = timm.create_model(name, pretrained=False, in_chans=in_channels, **head_of, **config)
     except (TypeError, ValueError, RuntimeError) as error:
