@@ -378,3 +378,14 @@ def test_a_comparison_by_total_is_one_table(pennyweight: Run) -> None:
     plain, total = (pennyweight("weigh", *names, *by).out for by in ((), ("--by", "total")))
     assert plain == total
     assert "trunk" not in plain
+
+
+def test_every_time_says_on_what_it_was_measured(pennyweight: Run, bundle_file: Path) -> None:
+    alone = pennyweight("weigh", bundle_file, "--measure", "--repeats", "2").out
+    assert re.search(r"measured: .* ms \(half between .*\) on onnxruntime [0-9.]+, 2 times after", alone)
+    both = pennyweight("weigh", bundle_file, "mobilenet_v1_x0_25", "--measure", "--repeats", "2").out
+    (line,) = (line for line in both.splitlines() if line.startswith("measured on"))
+    assert "onnxruntime" in line
+    assert "torch" in line
+    csv = pennyweight("weigh", bundle_file, "--measure", "--repeats", "2", "--csv").out
+    assert ",onnxruntime " in csv.splitlines()[1]

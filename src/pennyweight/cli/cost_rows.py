@@ -90,7 +90,7 @@ def _of_network(weighed: Weighed) -> dict[str, Any]:
     if timing:
         low, high = timing.quartiles_ms
         measured = {"measured_ms": timing.median_ms, "measured_low_ms": low, "measured_high_ms": high}
-        how = {name: getattr(timing, name) for name in ("repeats", "warm_up", "threads", "drift")}
+        how = {name: getattr(timing, name) for name in ("engine", "repeats", "warm_up", "threads", "drift")}
         known |= {f"network_{name}": value for name, value in {**measured, **how}.items()}
     return {
         **known,

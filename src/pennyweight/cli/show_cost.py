@@ -125,7 +125,7 @@ def facts(weighed: Weighed) -> list[tuple[str, str]]:
     lines.append(("operations", f"{least}{cost.ops:,}"))
     lines.append(("arithmetic intensity", f"{least}{cost.arithmetic_intensity:.1f} operations a byte"))
     if weighed.predicted_ms is not None:
-        line = f"{least}{weighed.predicted_ms:.2f} ms on this machine"
+        line = f"{least}{weighed.predicted_ms:.2f} ms on this machine as torch runs it"
         if weighed.guessed_share >= GUESSED:
             line += f"; {share(weighed.guessed_share)} of it is guessed, of operators unlike any that were timed"
         lines.append(("predicted", line))
@@ -134,7 +134,7 @@ def facts(weighed: Weighed) -> list[tuple[str, str]]:
     timing = weighed.timing
     if timing:
         low, high = timing.quartiles_ms
-        line = f"{timing.median_ms:.2f} ms (half between {low:.2f} and {high:.2f}), {_how(timing)}"
+        line = f"{timing.median_ms:.2f} ms (half between {low:.2f} and {high:.2f}) on {timing.engine}, {_how(timing)}"
         lines.append(("measured", line))
     lines += [("note", note) for note in cost.notes]
     uncounted = ", ".join(f"{operator} ({times}×)" for operator, times in cost.uncounted.items())
@@ -207,6 +207,7 @@ def comparison(networks: Sequence[Weighed]) -> list[list[str]]:
     timings = [network.timing for network in networks if network.timing]
     if timings:
         rows.append(["half of them between", *(spread(timing.quartiles_ms) for timing in timings)])
+        rows.append(["measured on", *(timing.engine for timing in timings)])
     return rows
 
 

@@ -31,6 +31,10 @@ class Run:
         if not self.record_path.exists():
             raise RunError(f"{self.folder} is not a run: it has no {self.record_path.name}")
 
+    def __fspath__(self) -> str:
+        """Return the folder: a run stands wherever its folder's name does."""
+        return str(self.folder)
+
     @property
     def record_path(self) -> Path:
         return self.folder / "run.json"

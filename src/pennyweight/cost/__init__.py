@@ -7,14 +7,16 @@ from pennyweight.cost.count import Cost, LayerCost, count
 from pennyweight.cost.guidelines import Finding, lint
 from pennyweight.cost.machine_profile import MachineProfile, profile_path
 from pennyweight.cost.roofline import LayerTime, measure_machine, predict
-from pennyweight.cost.timing import Timing, time_networks
+from pennyweight.cost.timing import EAGER, Timed, Timing, time_networks
 
 __all__ = [
+    "EAGER",
     "Cost",
     "Finding",
     "LayerCost",
     "LayerTime",
     "MachineProfile",
+    "Timed",
     "Timing",
     "count",
     "lint",

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -22,17 +24,27 @@ from pennyweight.cost.microbenchmarks import Case, Microbenchmarks
 from pennyweight.cost.roofline import operation_seconds
 from pennyweight.cost.untouched import kept_random_state, untouched
 
-__all__ = ["Timing", "time_networks"]
+__all__ = ["EAGER", "Timed", "Timing", "time_networks"]
 
+EAGER = f"torch {torch.__version__.partition('+')[0]}, eager"
 WARM_UP = 3
 ANCHORS = 0.02
 """Share of the microbenchmarks that is timed again beside the networks."""
 
 
+class Timed(NamedTuple):
+    """A network on an engine of its own: what is called to be timed, and what that engine is."""
+
+    call: Callable[[], object]
+    engine: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """Measured milliseconds of a forward pass, eager, without gradients."""
+    """Measured milliseconds of a forward pass, without gradients."""
 
+    engine: str
+    """What it was measured on."""
     median_ms: float
     quartiles_ms: tuple[float, float]
     repeats: int
@@ -45,7 +57,7 @@ class Timing:
 
 @keeping_memory()
 def time_networks(
-    models: Sequence[nn.Module],
+    models: Sequence[nn.Module | Timed],
     shapes: Sequence[Sequence[int]],
     *,
     batch: int = 1,
@@ -54,35 +66,45 @@ def time_networks(
 ) -> tuple[Timing, ...]:
     """Time eval-mode copies of `models` on random inputs (batch, *shape), turn by turn. The models stay as they are.
 
-    Raises InputError for a model whose weights are on the meta device, or fewer than two repeats.
+    One that is Timed is called as it is, in its turn. Raises InputError for a model whose weights are on the meta
+    device, or fewer than two repeats.
     """
     if repeats < 2:
         raise InputError(f"a median and a spread need at least 2 repeats, not {repeats}")
-    if any(tensor.is_meta for model in models for tensor in (*model.parameters(), *model.buffers())):
+    modules = [model for model in models if isinstance(model, nn.Module)]
+    if any(tensor.is_meta for model in modules for tensor in (*model.parameters(), *model.buffers())):
         raise InputError("a model on the meta device has no values to compute with; make it on a real device")
-    ready = [whole(model).module.eval() for model in models]
     anchors = Microbenchmarks(ANCHORS) if profile is not None else None
-    times: list[list[float]] = [[] for _ in ready]
-    with torch.no_grad(), kept_random_state(), untouched(*models):
-        inputs = [random_input(model, (batch, *shape)) for model, shape in zip(ready, shapes, strict=True)]
+    times: list[list[float]] = [[] for _ in models]
+    with torch.no_grad(), kept_random_state(), untouched(*modules):
+        ready = [_timed(model, (batch, *shape)) for model, shape in zip(models, shapes, strict=True)]
         for repeat in range(repeats + WARM_UP):
             kept = repeat >= WARM_UP
             if anchors is not None:
                 anchors.round(keep=kept)
-            for model, x, spent in zip(ready, inputs, times, strict=True):
+            for timed, spent in zip(ready, times, strict=True):
                 if len(ready) > 1 or anchors is not None:
-                    model(x)  # once more just before: what ran between has taken the caches
+                    timed.call()  # once more just before: what ran between has taken the caches
                 started = time.perf_counter()
-                model(x)
+                timed.call()
                 if kept:
                     spent.append(1000 * (time.perf_counter() - started))
     drift = None if anchors is None or profile is None else _drift(anchors.cases, profile)
-    return tuple(_timing(spent, batch, drift) for spent in times)
+    return tuple(_timing(timed.engine, spent, batch, drift) for timed, spent in zip(ready, times, strict=True))
 
 
-def _timing(spent: Sequence[float], batch: int, drift: float | None) -> Timing:
+def _timed(model: nn.Module | Timed, shape: Sequence[int]) -> Timed:
+    """A module as torch runs it, on a random input."""
+    if isinstance(model, Timed):
+        return model
+    module = whole(model).module.eval()
+    return Timed(partial(module, random_input(module, shape)), EAGER)
+
+
+def _timing(engine: str, spent: Sequence[float], batch: int, drift: float | None) -> Timing:
     low, middle, high = statistics.quantiles(spent, n=4, method="inclusive")
     return Timing(
+        engine=engine,
         median_ms=middle,
         quartiles_ms=(low, high),
         repeats=len(spent),

@@ -38,6 +38,10 @@ class Bundle:
         }
         require_agreement(self.path, self.engine.ports, said)
 
+    def __fspath__(self) -> str:
+        """Return the file: a bundle stands wherever its file's name does."""
+        return str(self.path)
+
     @cached_property
     def engine(self) -> OnnxEngine:
         return OnnxEngine(self.path)

@@ -52,6 +52,7 @@ class OnnxEngine:
             raise BundleError(f"cannot open {path}: not a whole ONNX file ({reason}); export it again") from error
         ports = (*self._session.get_inputs(), *self._session.get_outputs())
         self.ports = {port.name: Port(port.type, tuple(port.shape)) for port in ports}
+        self.name = f"onnxruntime {onnxruntime.__version__}"
         self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
 
     @cached_property

@@ -39,6 +39,10 @@ class SceneBundle:
         ports = {INPUT: Port(NUMBERS, (*batch, *pixels, said.bands)), PROBABILITIES: answer, LOGITS: answer}
         require_agreement(self.path, self.session.ports, ports)
 
+    def __fspath__(self) -> str:
+        """Return the file: a bundle stands wherever its file's name does."""
+        return str(self.path)
+
     @cached_property
     def session(self) -> OnnxEngine:
         return OnnxEngine(self.path)

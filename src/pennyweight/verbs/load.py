@@ -64,7 +64,7 @@ def open_trained(
         raise InputError(
             f"{', '.join(said)} belong{'s' * (len(said) == 1)} to a network's name with weights; {what} comes without"
         )
-    if not isinstance(what, (str, os.PathLike)):
+    if isinstance(what, (Run, Bundle)) or not isinstance(what, (str, os.PathLike)):
         if weights is not None:
             raise InputError(
                 f"weights belong to a network's name, such as mobilenet_v2, not to a {type(what).__name__}"
@@ -89,9 +89,9 @@ def open_trained(
     if weights is not None:
         if isinstance(labels := usage.get("labels"), str):
             usage["labels"] = _labels_of(labels)
-        return zoo.open_pretrained(str(what), weights, **usage)
+        return zoo.open_pretrained(os.fspath(what), weights, **usage)
     try:
-        zoo.form(str(what))
+        zoo.form(os.fspath(what))
     except InputError as error:
         raise InputError(f"no run or bundle at {path}, and {error}") from error
     raise InputError(

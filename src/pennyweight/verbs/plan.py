@@ -78,7 +78,7 @@ class Plan:
             "preprocess": self.preprocess.to_dict(),
             "recipe": self.recipe.to_dict(),
             "seed": self.seed,
-            **{name: str(value) if isinstance(value, os.PathLike) else value for name, value in others.items()},
+            **{name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in others.items()},
         }
         plain: dict[str, Any] = json.loads(json.dumps(asked))
         return plain

@@ -133,13 +133,14 @@ def open_teacher(
     that it does not know."""
     if teacher is None:
         return None
+    teacher = os.fspath(teacher)  # of a Run its folder
     if Path(teacher).is_dir():
         run = Run(Path(teacher))
         network, theirs, labels = restore(run), preprocess_of(run), tuple(run.labels)
     elif Path(teacher).is_file():
         raise InputError(f"a teacher is the folder of a run, or a network's name with published weights, not {teacher}")
     else:
-        made = zoo.open_pretrained(str(teacher), "imagenet")
+        made = zoo.open_pretrained(teacher, "imagenet")
         network, theirs, labels = made.network, made.preprocess, made.labels
     order = numbers_of(source.labels, labels, source=source.name)
     return make_teacher(network, theirs=theirs, ours=ours, order=order, device=device)

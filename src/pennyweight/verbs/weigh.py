@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -23,7 +24,7 @@ __all__ = ["Weighed", "weigh", "weigh_all"]
 
 
 def weigh(
-    model_or_name: nn.Module | str,
+    model_or_name: nn.Module | str | os.PathLike[str],
     input_shape: Sequence[int] | None = None,
     *,
     batch: int = 1,
@@ -36,7 +37,8 @@ def weigh(
 
     `model_or_name` is a module, which needs its input shape and is counted in its own mode, or what stands for one and
     brings its usual input shape, 32 pixels with the small-image stem: a name for `create` with its `stem` and `config`,
-    also `torchvision:NAME` and `timm:NAME`, a run's folder, a bundle's file; `module.path:callable` needs the shape.
+    also `torchvision:NAME` and `timm:NAME`, a Run or its folder, a Bundle or its file; `module.path:callable` needs the
+    shape.
     Those are counted in eval mode. `inputs` are what to call it with where a shape does not tell: a tensor, a tuple by
     position, a dictionary by name, with the batch; on the meta device they are shapes with a type. `training_step`
     follows the memory of a forward and backward pass as well. Raises InputError for an input that the network does not
@@ -106,7 +108,7 @@ class Weighed:
 
 
 def weigh_all(
-    names: Sequence[str],
+    names: Sequence[str | os.PathLike[str]],
     input_shape: Sequence[int] | None = None,
     *,
     batch: int = 1,
@@ -116,7 +118,10 @@ def weigh_all(
     measure: bool = False,
     repeats: int = 20,
 ) -> tuple[Weighed, ...]:
-    """Weigh several networks alike: predicted where this machine has a profile, with `measure` timed turn by turn."""
+    """Weigh several networks alike: predicted where this machine has a profile, with `measure` timed turn by turn.
+
+    A bundle is timed on its own engine, any other network as torch runs it.
+    """
     profile = MachineProfile.load()
     missing = () if profile else _unprofiled()
     opened = [partial(open_weighable, name, input_shape, stem=stem, config=config) for name in names]
@@ -125,7 +130,8 @@ def weigh_all(
     networks, costs = [network for network, _ in both], [cost for _, cost in both]
     timings: Sequence[Timing | None] = [None] * len(networks)
     if measure:
-        models, shapes = [network.model for network in networks], [network.input_shape for network in networks]
+        models = [network.timed(batch) if network.timed is not None else network.model for network in networks]
+        shapes = [network.input_shape for network in networks]
         timings = time_networks(models, shapes, batch=batch, repeats=repeats, profile=profile)
     return tuple(
         Weighed(

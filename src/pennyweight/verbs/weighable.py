@@ -8,9 +8,11 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -19,10 +21,12 @@ from pennyweight.core.errors import BundleError, InputError, PennyweightError, n
 from pennyweight.core.manifest import Manifest
 from pennyweight.core.run import Run
 from pennyweight.core.scene_manifest import SceneManifest
+from pennyweight.cost import Timed
 from pennyweight.cost.dead import dead_depthwise
 from pennyweight.cost.inputs import whole_sizes
 from pennyweight.runtime import Bundle
-from pennyweight.runtime.scene_bundle import SceneBundle
+from pennyweight.runtime.engine import OnnxEngine
+from pennyweight.runtime.scene_bundle import SceneBundle, scene_engine
 from pennyweight.verbs.load import open_trained, preprocess_of, restore
 from pennyweight.verbs.load_scene import is_scene_run
 
@@ -42,10 +46,12 @@ class Weighable:
     model: nn.Module
     input_shape: Shape
     notes: tuple[str, ...] = ()
+    timed: Callable[[int], Timed] | None = None
+    """Of a bundle: from the number of inputs at once to what runs them on the bundle's engine."""
 
 
 def open_weighable(
-    name: str,
+    name: str | os.PathLike[str],
     input_shape: Sequence[int] | None = None,
     *,
     stem: zoo.Stem | None = None,
@@ -54,17 +60,20 @@ def open_weighable(
 ) -> Weighable:
     """What `name` stands for: a network of `names`, torchvision:NAME, timm:NAME, module.path:callable, a run, a bundle.
 
+    A Path, a Run or a Bundle is the folder or file that it names, whatever network is called the same.
     Networks are made on the meta device where they can be, unless `real` values are wanted; no random number is drawn.
     Raises InputError for what is none of these, with the nearest name.
     """
-    if not isinstance(name, str) or not name:
+    if not isinstance(name, (str, os.PathLike)) or not os.fspath(name):
         raise InputError(f"a network is named by a text, such as mobilenet_v2, not by {received(name)}")
+    is_place = not isinstance(name, str) and Path(name).exists()
+    name = os.fspath(name)
     shape = whole_sizes(input_shape)[1:] if input_shape is not None else None
     place, colon, rest = name.partition(":")
-    named = name in zoo.names() or place in zoo.LIBRARIES
+    named = not is_place and (name in zoo.names() or place in zoo.LIBRARIES)
     if not named and (stem is not None or config):
         raise InputError(f"a stem or Config is for networks by name, not for {name}")
-    if colon and not named and all(part.isidentifier() for part in rest.split(".")):
+    if colon and not named and not is_place and all(part.isidentifier() for part in rest.split(".")):
         return _of_callable(name, place, rest, shape, real)
     if Path(name).exists() and not named:
         return _of_trained(name, shape, real)
@@ -181,7 +190,22 @@ def _of_bundle(name: str, shape: Shape | None, real: bool) -> Weighable:
         model=_made(lambda: zoo.build(**_buildable(manifest.network)), real),
         input_shape=shape or usual,
         notes=(f"its manifest says {kept}",) if kept else (),
+        timed=partial(_on_its_engine, Path(name), manifest, shape or usual, usual),
     )
+
+
+def _on_its_engine(path: Path, manifest: Manifest | SceneManifest, shape: Shape, own: Shape, batch: int) -> Timed:
+    """A bundle's call on a random input, with as many threads as torch has. Raises InputError for another input."""
+    if shape != own:
+        given, only = ("x".join(map(str, sizes)) for sizes in (shape, own))
+        raise InputError(f"{path} is measured as it is, with inputs of {only}, not {given}; leave --input out")
+    engine = OnnxEngine(path, threads=torch.get_num_threads())
+    channels, height, width = own
+    draw = np.random.default_rng(0)
+    if isinstance(manifest, SceneManifest):  # so many windows beside one another
+        tile = draw.standard_normal((height, width + batch - 1, channels), np.float32)
+        return Timed(partial(scene_engine(engine, manifest), tile), engine.name)
+    return Timed(partial(engine, draw.integers(0, 256, (batch, height, width, channels), np.uint8)), engine.name)
 
 
 def _manifest_of(path: Path) -> Manifest | SceneManifest:

@@ -84,18 +84,19 @@ def make_for(checkpoint: Checkpoint, name: str, *, config: Mapping[str, Any], **
 
 def open_checkpoint(weights: Weights, network: str) -> Checkpoint:
     """A file of weights, a run's best, or those published for `network` under a tag ("imagenet": the best)."""
+    weights = os.fspath(weights)  # of a Run its folder
     path = split_part(weights)[0]
     usual_size = form(network).input_shape[1]
     # A folder that happens to be called like a tag is none of ours.
-    if path.is_dir() and ((path / "run.json").exists() or str(weights) not in (BEST, *tags(network))):
+    if path.is_dir() and ((path / "run.json").exists() or weights not in (BEST, *tags(network))):
         return open_file(Run(path).weights_path, usual_size=usual_size)
     if path.is_file():
         return open_file(Path(weights), usual_size=usual_size)
     if path.suffix in SUFFIXES or len(path.parts) > 1:
         raise InputError(f"no weights at {weights}: there is no such file")
     if (other := foreign(network)) is not None:
-        return other.library.checkpoint(other.name, str(weights))
-    return open_published(network, str(weights))
+        return other.library.checkpoint(other.name, weights)
+    return open_published(network, weights)
 
 
 def published_file(network: str, tag: str = BEST) -> tuple[Published, Path]:
