@@ -51,7 +51,7 @@ def test_a_table_of_kaggle_from_the_doctor_to_the_score(pennyweight: Callable[..
         (("--columns", "breed"), "--columns 'breed' is no MEANING=NAME"),
         (("--columns", "label=a,label=b"), "--columns names the label twice"),
         (("--columns", "lable=breed"), "not 'lable'; did you mean 'label'"),
-        (("--pictures", "nowhere"), "there is none at nowhere"),
+        (("--columns", "path=image_id,label=breed", "--pictures", "nowhere"), "there is none at nowhere"),
         (("--label-from", "cat"), "0 groups in place of one"),
         ((), "--columns path=NAME,label=NAME"),
     ],

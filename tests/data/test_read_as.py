@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -53,6 +54,28 @@ def test_a_table_of_kaggle_is_read_as_it_is(kaggle: Path, name: str, ending: str
     assert json.loads(json.dumps(source.read_as)) == source.read_as
 
 
+def test_the_folder_of_pictures_may_lie_beside_the_table_and_in_an_archive(
+    kaggle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path / "cache"))
+    reading = {**READ, "pictures": "train"}
+    with zipfile.ZipFile(tmp_path / "pets.zip", "w") as packed:
+        for path in (kaggle / "train.csv", *sorted((kaggle / "train").iterdir())):
+            packed.write(path, path.relative_to(kaggle))
+    for name in ("train.csv", "pets.zip"):
+        source = data.open(kaggle / name, read_as=reading)
+        assert len(source.samples) == 12
+        assert data.open(source.address, read_as=source.read_as) == source
+    with pytest.raises(SourceError, match="leads out of its archive"):
+        data.open(tmp_path / "pets.zip", read_as={**READ, "pictures": kaggle / "train"})
+
+
+def test_a_folder_without_classes_and_with_another_table_says_both(kaggle: Path) -> None:
+    (kaggle / "train.csv").rename(kaggle / "results.csv")
+    with pytest.raises(SourceError, match=r"nor does its table say them: .*results\.csv has the columns id, breed"):
+        data.open(kaggle)
+
+
 def test_a_table_that_does_not_fit_says_what_would(kaggle: Path) -> None:
     with pytest.raises(SourceError, match=r"has the columns id, breed; .* --columns path=NAME,label=NAME"):
         data.open(kaggle)
@@ -66,7 +89,7 @@ def test_a_table_that_does_not_fit_says_what_would(kaggle: Path) -> None:
     ("read_as", "said"),
     [
         ({"columns": {"paths": "id"}}, "columns name .*, not 'paths'"),
-        ({"pictures": "/nowhere"}, "there is none at /nowhere"),
+        ({**READ, "pictures": "/nowhere"}, "there is none at /nowhere, here or beside"),
         ({"label_from": "("}, "no regular expression"),
         ({"label_from": "cat"}, "0 groups in place of one"),
         ({"label": "x"}, "read_as has no field 'label'"),

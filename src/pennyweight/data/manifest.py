@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pennyweight.core.errors import SourceError
+from pennyweight.core.errors import InputError, SourceError
 from pennyweight.core.images import EXTENSIONS
 from pennyweight.data import parquet
 from pennyweight.data.columns import COLUMNS, column, group_name, label_name, label_names, split_name
@@ -56,6 +56,8 @@ def manifest(
     archive, paths must stay in its folder. Raises SourceError for a table without the columns, or without one file.
     """
     how = read_as or ReadAs()
+    if how.pictures is not None and not any((table.path.parent / how.pictures).is_dir() for table in tables):
+        raise InputError(f"pictures are in a folder, and there is none at {how.pictures}, here or beside the table")
     rows = [row for table in tables for row in _listed(table, root, group_by, inside, how)]
     where = " and ".join(str(table.path) for table in tables)
     if not rows:
@@ -192,7 +194,7 @@ def _text(row: Mapping[str, Any], column: str) -> str:
 
 def _file(folder: Path, text: str, read_as: ReadAs) -> Path:
     """The file that a row names. Tables that Windows made have backslashes, which elsewhere are part of a name."""
-    start = folder if read_as.pictures is None else Path(read_as.pictures)
+    start = folder / (read_as.pictures or "")
     text = text if text.lower().endswith(read_as.ending.lower()) else text + read_as.ending
     file = start / text
     if os.path.lexists(file):

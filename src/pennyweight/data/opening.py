@@ -220,9 +220,14 @@ def _listed(path: Path, asked: _Asked) -> Source:
         opened = folder(path, address=asked.address, grouped=asked.group_by == FOLDER)
         if opened.refusals and candidates:
             raise SourceError(opened.refusals[0])
-    except SourceError:
-        if meant := candidates[:1] or find_tables(path, lone=True):
-            return _manifest(meant, path, asked)  # which says what is wrong with the table, and what would work
+    except SourceError as error:
+        if candidates:
+            return _manifest(candidates[:1], path, asked)  # which says what is wrong with it, and what would work
+        if meant := find_tables(path, lone=True):
+            try:
+                return _manifest(meant, path, asked)
+            except SourceError as other:
+                raise SourceError(f"{error}; nor does its table say them: {other}") from other
         raise
     notes = tuple(f"passed over a table: {reason}" for reason in why.values())
     return replace(opened, name=asked.name, notes=(*notes, *opened.notes))

@@ -21,8 +21,9 @@ class ReadAs:
     """What a person says of a source.
 
     `columns`: a meaning (path, label, split, picture) -> the column of the table. `pictures`: the folder that a
-    table's paths start from, by default the table's own. `ending`: what is added to paths without it, such as ".jpg".
-    `label_from`: a regular expression whose one group, searched in each picture's name, is its label.
+    table's paths start from, here or beside the table; by default the table's own. `ending`: what is added to paths
+    without it, such as ".jpg". `label_from`: a regular expression whose one group, searched in each picture's name, is
+    its label.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -54,9 +55,8 @@ class ReadAs:
         object.__setattr__(self, "columns", columns)
         if self.pictures is not None:
             folder = Path(os.fspath(self.pictures)).expanduser()
-            if not folder.is_dir():
-                raise InputError(f"pictures are in a folder, and there is none at {folder}")
-            object.__setattr__(self, "pictures", str(folder.resolve()))
+            # What is not here may lie beside the table, also in an archive.
+            object.__setattr__(self, "pictures", str(folder.resolve() if folder.is_dir() else folder))
         if self.ending:
             object.__setattr__(self, "ending", f".{self.ending.removeprefix('.')}")
         if self.label_from is not None:
