@@ -70,6 +70,20 @@ def test_the_folder_of_pictures_may_lie_beside_the_table_and_in_an_archive(
         data.open(tmp_path / "pets.zip", read_as={**READ, "pictures": kaggle / "train"})
 
 
+def test_folders_that_are_no_classes_are_not_taken_for_them(kaggle: Path) -> None:
+    """train/ and test/ would be two classes; the table says that they are none."""
+    (kaggle / "train").rename(kaggle / "train_images")
+    (kaggle / "test").rename(kaggle / "test_images")
+    text = (kaggle / "train.csv").read_text().replace("breed", "label")
+    (kaggle / "train.csv").write_text(text)
+    with pytest.raises(SourceError, match=rf"not beside it, .* try --pictures {kaggle}/train_images --ending \.png"):
+        data.open(kaggle)
+    spaced = text.replace("id,label", " id , label ")
+    (kaggle / "train.csv").write_text(spaced)
+    reading = {"columns": {"path": "id", "label": "label"}, "pictures": "train_images", "ending": ".png"}
+    assert len(data.open(kaggle, read_as=reading).samples) == 12
+
+
 def test_a_folder_without_classes_and_with_another_table_says_both(kaggle: Path) -> None:
     (kaggle / "train.csv").rename(kaggle / "results.csv")
     with pytest.raises(SourceError, match=r"nor does its table say them: .*results\.csv has the columns id, breed"):
@@ -104,7 +118,7 @@ def test_what_reading_cannot_be(kaggle: Path, read_as: Any, said: str) -> None:
 def test_reading_is_for_tables_and_folders(kaggle: Path, draw_folder: Callable[..., Path]) -> None:
     with pytest.raises(InputError, match="ending belongs to a table or a folder, which digits is not"):
         data.open("digits", read_as={"ending": ".png"})
-    with pytest.raises(SourceError, match="has no table"):
+    with pytest.raises(SourceError, match="has no table, or several, and ending belong to one"):
         data.open(draw_folder({"cats": 2, "dogs": 2}), read_as={"ending": ".png"})
 
 
@@ -143,8 +157,8 @@ def test_a_table_of_json_lines_beside_its_pictures(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("labels.csv", "ClassId,Name\n0,Speed limit\n1,Stop\n", "has the columns ClassId, Name"),
-        ("labels.csv", "id,label\n0,Speed limit\n1,Stop\n", "none of the pictures that labels.csv names is there"),
+        ("labels.csv", "ClassId,Name\n0,Speed limit\n1,Stop\n", "has no columns of paths and labels (ClassId, Name)"),
+        ("labels.csv", "id,label\n0,Speed limit\n1,Stop\n", "labels.csv lists is there, such as 0"),
         ("train.csv", "", "train.csv has no rows"),
         ("metadata.jsonl", "no json\n", "is no JSON"),
         ("metadata.csv", "path,label\n\xe9.png,0\n", "another encoding than UTF-8"),

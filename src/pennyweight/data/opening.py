@@ -17,13 +17,13 @@ from pennyweight.data.folder import folder
 from pennyweight.data.groups import FOLDER, grouped
 from pennyweight.data.index import Index
 from pennyweight.data.layout import CLASSES, split_named
-from pennyweight.data.manifest import Table, find_tables, lists_pictures
 from pennyweight.data.named_labels import named_labels
 from pennyweight.data.npz import npz
 from pennyweight.data.read_as import ReadAs
 from pennyweight.data.sets import SETS, named_set
 from pennyweight.data.shards import is_address, is_shard, of_files, open_shards
 from pennyweight.data.source import Source
+from pennyweight.data.tables import Table, find_tables, why_not
 
 __all__ = ["open"]
 
@@ -207,9 +207,10 @@ def _listed(path: Path, asked: _Asked) -> Source:
     candidates = find_tables(path, lone=lone)
     if asked.read_as.of_table:
         if not candidates:
-            raise SourceError(f"{path} has no table, or several of which none is meant; name the file of the table")
+            said = " and ".join(asked.read_as.of_table)
+            raise SourceError(f"{path} has no table, or several, and {said} belong to one; name the table's file")
         return _manifest(candidates, path, asked)
-    why = {table.path: lists_pictures(table.path, asked.read_as) for table in candidates}
+    why = {table.path: why_not(table, path, asked.read_as) for table in candidates}
     real = [table for table in candidates if why[table.path] is None]
     if sum(table.split is None for table in real) > 1:
         named = " and ".join(table.path.name for table in real)

@@ -76,13 +76,13 @@ class ReadAs:
 
     def column(self, names: Iterable[str], meaning: str, where: object) -> str | None:
         """The column of a table with that meaning: the one that was said, else the usual. Raises SourceError."""
-        known = {name: name for name in names}
+        known = {name.strip(): name for name in names}
         said = self.columns.get(meaning)
         if said is None:
-            return column(known, meaning)
+            return column(known.values(), meaning)
         if said not in known:
             raise SourceError(f"{where} has no column '{said}'{nearest(said, known)}; it has {', '.join(known)}")
-        return said
+        return known[said]
 
     def label_of(self, name: str) -> str | None:
         """The label that a picture's name holds, or None."""
