@@ -110,6 +110,12 @@ def test_beyond_what_was_timed_a_prediction_is_a_guess_and_the_roofline_at_least
     assert row.predicted_ms == row.guessed_ms == row.roofline_ms > 1000
 
 
+def test_times_of_another_torch_are_said_to_be(profile: MachineProfile) -> None:
+    older = replace(profile, versions={**profile.versions, "torch": "1.0"})
+    (note,) = time_notes(count(nn.Linear(4, 4), (4,)), older)
+    assert note.startswith("the profile of this machine was measured with torch 1.0, and this is 2")
+
+
 def test_rows_of_times_are_the_rows_of_layers(profile: MachineProfile) -> None:
     cost = count(create("shufflenet_v2_x0_5").eval(), (3, 64, 64))
     times = predict(cost, profile)

@@ -272,8 +272,13 @@ def test_mappings_that_are_no_dictionaries_are_inputs() -> None:
 
     class Nested(nn.Module):
         def forward(self, batch: UserDict[str, Tensor]) -> Tensor:
+            assert isinstance(batch, UserDict)  # whose attributes it may use
             return batch["pixel_values"] * 2
 
-    assert count(Nested(), inputs=(UserDict(pixel_values=torch.ones(1, 3)),)).ops == 3
+    nested = count(Nested(), inputs=(UserDict(pixel_values=torch.ones(1, 3)),))
+    assert (nested.ops, nested.peak_activation_bytes) == (3, 24)  # its input is among what lives
+    assert nested.layers[0].input_shape == (3,)
     with pytest.raises(InputError, match="at least one tensor"):
         count(Words(), inputs=UserDict(input_ids=[1, 2]))
+    with pytest.raises(InputError, match="names as keys, not int 0"):
+        count(Words(), inputs={0: ids})

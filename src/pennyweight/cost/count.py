@@ -31,7 +31,7 @@ class LayerCost:
     type: str
     input_shape: tuple[int, ...] | None
     output_shape: tuple[int, ...] | None
-    """None where its forward is never called: another module uses its weights."""
+    """Of its first call; None where its forward is never called: another module uses its weights."""
     params: int
     """Its own, not those of modules inside it; shared ones stand in the first module that has them."""
     trainable_params: int

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import operator
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
-from torch.utils._pytree import tree_leaves, tree_map_only
+from torch.utils._pytree import tree_map_only
 
 from pennyweight.core.errors import InputError, received
 from pennyweight.cost.places import Place
@@ -34,7 +35,6 @@ class Given:
     @classmethod
     def of(cls, input_shape: Sequence[int] | None, batch: int = 1, inputs: Inputs | None = None) -> Given:
         """From a shape and a batch, or from inputs alone. Raises InputError for what is neither."""
-        inputs = _plain(inputs)
         if inputs is None:
             if input_shape is None:
                 raise InputError("weighing a module needs its input shape, for example (3, 224, 224), or its inputs")
@@ -46,6 +46,8 @@ class Given:
                 "inputs are a tensor, a tuple of what is passed by position or a dictionary of what is passed by name, "
                 f"with at least one tensor, not {received(inputs)}"
             )
+        if isinstance(inputs, Mapping) and not all(isinstance(name, str) for name in inputs):
+            raise InputError(f"a dictionary of inputs has their names as keys, not {received(next(iter(inputs)))}")
         return cls(sizes=tuple(found[0].shape), inputs=inputs)
 
     def arguments(self, model: nn.Module, place: Place) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -53,7 +55,7 @@ class Given:
         if self.inputs is None:
             return (random_input(model, self.sizes),), {}
         device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-        made = tree_map_only(Tensor, lambda tensor: place.made(tensor, device), self.inputs)
+        made = _each(self.inputs, lambda tensor: place.made(tensor, device))
         if isinstance(made, Mapping):
             return (), dict(made)
         return (made if isinstance(made, tuple) else (made,)), {}
@@ -81,17 +83,24 @@ class Given:
         return ", ".join(map(operator.add, names, given))
 
 
-def _plain(inputs: Any) -> Any:
-    """Return `inputs` with its mappings as dictionaries, whatever their class (those of transformers are no dict)."""
-    if isinstance(inputs, Mapping):
-        return {str(key): _plain(value) for key, value in inputs.items()}
-    if type(inputs) in (tuple, list):
-        return type(inputs)(map(_plain, inputs))
-    return inputs
+def _each(value: Any, change: Callable[[Tensor], Any]) -> Any:
+    """Return `value` with each tensor changed, also in mappings that torch does not know: those of transformers."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if type(value) in (tuple, list):
+        return type(value)(_each(item, change) for item in value)
+    if isinstance(value, Mapping):
+        changed = copy.copy(value) if isinstance(value, MutableMapping) else dict(value)
+        for key, item in value.items():
+            changed[key] = _each(item, change)
+        return changed
+    return tree_map_only(Tensor, change, value)
 
 
 def _tensors(inputs: Inputs) -> list[Tensor]:
-    return [leaf for leaf in tree_leaves(inputs) if isinstance(leaf, Tensor)]
+    found: list[Tensor] = []
+    _each(inputs, found.append)
+    return found
 
 
 def whole_sizes(input_shape: Sequence[int], batch: int = 1) -> tuple[int, ...]:

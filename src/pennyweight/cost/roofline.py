@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from pennyweight.core.heap import keeping_memory
+from pennyweight.core.machine import versions
 from pennyweight.cost.agreement import agreement_of, load_now, waited_share, waits
 from pennyweight.cost.count import Cost
 from pennyweight.cost.kinds import kind_of
@@ -137,6 +138,9 @@ def time_notes(cost: Cost, profile: MachineProfile) -> tuple[str, ...]:
     if cost.uncounted:
         names = ", ".join(cost.uncounted)
         notes.append(f"no time is known of {names}: the predicted time holds only the bytes that they move")
+    before, now = profile.versions.get("torch"), versions().get("torch")
+    if before != now:
+        notes.append(f"the profile of this machine was measured with torch {before}, and this is {now}")
     if profile.agreement is not None and not profile.agreement.holds:
         notes.append(f"the machine was busy when its profile was measured: {profile.agreement}")
     return tuple(notes)

@@ -6,7 +6,7 @@ broadcast is read as it lies in memory, and of a table (an embedding) only the r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import NoneType
 from typing import Any, NamedTuple
 
@@ -60,12 +60,14 @@ def traffic(operator: Any, args: Sequence[Any], operands: Sequence[Tensor], made
 
 
 def tensors(value: Any) -> list[Tensor]:
-    """The tensors in arguments or results, lists opened."""
+    """Return the tensors in arguments or results, lists and dictionaries opened."""
     if isinstance(value, Tensor):
         return [value]
     if isinstance(value, str) or not hasattr(value, "__iter__"):
         return []
     found = []
+    if type(value) not in (tuple, list) and isinstance(value, Mapping):
+        value = value.values()
     for item in value:
         if type(item) in SINGLE:  # most are, and to ask whether they are tensors takes longer
             continue
