@@ -17,6 +17,7 @@ from pennyweight.core.errors import InputError, PennyweightError, SourceError
 from pennyweight.core.formats import allow_pixels
 from pennyweight.core.heap import keeping_memory
 from pennyweight.core.labels import numbers_of
+from pennyweight.core.offline import only_said
 from pennyweight.core.run import Run
 from pennyweight.core.usage import Usage
 from pennyweight.runtime import Bundle, Classifier
@@ -190,7 +191,8 @@ def _open(
     if origin.address is None:
         raise InputError(f"{origin.where} does not say what it was trained on; say what to score: SOURCE")
     try:
-        return data.open(origin.address, read_as=origin.read_as if read_as is None else read_as)
+        with only_said(origin.where, origin.address, ask=f"evaluate {origin.where} {origin.address}"):
+            return data.open(origin.address, read_as=origin.read_as if read_as is None else read_as)
     except SourceError as error:
         raise SourceError(
             f"the pictures that {origin.where} was trained on are not here ({origin.address}); "

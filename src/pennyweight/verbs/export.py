@@ -13,10 +13,11 @@ import numpy as np
 from torch import nn
 
 from pennyweight import data, zoo
-from pennyweight.core.errors import BundleError, ImageError, InputError, RunError, SourceError
+from pennyweight.core.errors import BundleError, DownloadError, ImageError, InputError, RunError, SourceError
 from pennyweight.core.images import Picture
 from pennyweight.core.machine import versions
 from pennyweight.core.manifest import Manifest
+from pennyweight.core.offline import only_said
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run import Run
 from pennyweight.core.usage import Usage
@@ -131,8 +132,9 @@ def _test_pictures(run: Run, folder: Path) -> list[Picture]:
     """Up to 64 files of the run's test split; none when its source is not as it was. Arrays are written to `folder`."""
     known, preprocess = run.record["data"], preprocess_of(run)
     try:
-        source = data.open(known["address"], group_by=known.get("group_by"), read_as=known.get("read_as"))
-    except (SourceError, ImageError, InputError):
+        with only_said(run.folder, known["address"], ask="SOURCE"):
+            source = data.open(known["address"], group_by=known.get("group_by"), read_as=known.get("read_as"))
+    except (SourceError, ImageError, InputError, DownloadError):
         return []
     if source.fingerprint != known["fingerprint"]:
         return []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pennyweight.core.errors import SourceError
+from pennyweight.core.errors import DownloadError, SourceError
 from pennyweight.core.machine import versions
 from pennyweight.core.run import Run
 from pennyweight.core.scene_manifest import SceneManifest
@@ -35,7 +35,7 @@ def export_scene(run: Run, path: Path) -> SceneBundle:
             np.asarray(reopen(run).cube[:PROOF_SIDE, :PROOF_SIDE], np.float32),
             f"a corner of {run.record['data']['source']}",
         )
-    except SourceError:
+    except (SourceError, DownloadError):
         noise = np.random.default_rng(0).normal(0, 0.1, (PROOF_SIDE, PROOF_SIDE, projection.bands))
         cube, of = (projection.mean * (1 + noise)).astype(np.float32), "a scene made for the proof"
     manifest = SceneManifest(

@@ -10,6 +10,7 @@ from typing import Any
 
 from pennyweight.core.errors import BundleError, InputError, SourceError
 from pennyweight.core.files import read_json
+from pennyweight.core.offline import only_said
 from pennyweight.core.record import require_fields
 from pennyweight.core.run import Run
 from pennyweight.core.spectral import Projection
@@ -73,9 +74,17 @@ def reopen(run: Run) -> Scene:
     """The scene that a run was trained on. Raises SourceError when it is not here, or is another by now."""
     known: Mapping[str, Any] = run.record["data"]
     address = known["address"]
-    scene = open_scene(
-        address["cube"], address.get("labels"), background=int(address.get("background", 0)), names=known["names"]
-    )
+    ask = f"predict {run.folder} {address['cube']} --map map.png"
+    with (
+        only_said(run.folder, address.get("labels", ""), ask=ask),
+        only_said(run.folder, address["cube"], ask=ask),
+    ):
+        scene = open_scene(
+            address["cube"],
+            address.get("labels"),
+            background=int(address.get("background", 0)),
+            names=known.get("names"),
+        )
     if scene.fingerprint != known["fingerprint"]:
         raise SourceError(f"'{address['cube']}' here is not what {run.folder} was trained on: its content has changed")
     return scene
