@@ -6,7 +6,19 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["MISSING", "AtLeast", "duration", "fine_share", "number", "plain", "several", "shape", "share", "spread"]
+__all__ = [
+    "MISSING",
+    "AtLeast",
+    "about",
+    "duration",
+    "fine_share",
+    "number",
+    "plain",
+    "several",
+    "shape",
+    "share",
+    "spread",
+]
 
 MISSING = "–"
 
@@ -74,6 +86,18 @@ def duration(seconds: float | None) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
     return f"{minutes // 60:,} h {minutes % 60:02d} min"
+
+
+def about(seconds: float) -> str:
+    """An estimate of a time, as roughly as it is known: "a few seconds", "about 40 s", "about 3 min", "about 2.5 h"."""
+    if seconds < 7.5:
+        return "a few seconds"
+    if seconds < 87.5:
+        return f"about {5 * round(seconds / 5)} s"
+    minutes, hours = seconds / 60, seconds / 3600
+    if minutes < 89.5:
+        return f"about {round(minutes)} min"
+    return f"about {hours:.1f} h" if hours < 9.95 else f"about {hours:,.0f} h"
 
 
 def plain(value: Any) -> str:

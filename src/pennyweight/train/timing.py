@@ -76,13 +76,18 @@ def measure_pace(
     validation: Batches,
     recipe: Recipe,
     *,
-    preprocess: Preprocess,
+    preprocess: Preprocess | None,
     ranks: Ranks,
     seed: int,
     teacher: Teacher | None,
     within_s: float = math.inf,
+    steps: int = WARM_UP + STEPS,
+    batches: int = VALIDATION_BATCHES,
 ) -> Pace:
-    """From a few steps of each kind on copies of `model`: fewer, but one after WARM_UP, where they take `within_s`."""
+    """Time so many steps of each kind on copies of `model`, and so many batches of validation.
+
+    Fewer steps, but one after WARM_UP, where they take `within_s`. What warms up is left out if there are others.
+    """
 
     def trial(tried: Recipe) -> tuple[Training, float]:
         made = Training(
@@ -92,7 +97,7 @@ def measure_pace(
         put_in_training(made.network, tried)
         spent: list[float] = []
         started = time.perf_counter()
-        for batch in islice(training.epoch(1, batch=tried.batch, seed=seed, augment=tried.augment), WARM_UP + STEPS):
+        for batch in islice(training.epoch(1, batch=tried.batch, seed=seed, augment=tried.augment), steps):
             made.step(batch)
             spent.append(time.perf_counter() - started)
             if ranks.gather(len(spent) > WARM_UP and sum(spent) > within_s)[0]:
@@ -105,7 +110,7 @@ def measure_pace(
     whole.network.eval()
     started, images = time.perf_counter(), 0
     with torch.inference_mode():
-        for batch in islice(validation.in_order(recipe.part), VALIDATION_BATCHES):
+        for batch in islice(validation.in_order(recipe.part), batches):
             whole.answer(batch)
             images += len(batch.targets)
     image_s = (time.perf_counter() - started) / images

@@ -30,6 +30,7 @@ from pennyweight.train import Checkpoints, Keeper, Ranks, Recipe
 from pennyweight.train.memory import held_by_memory
 from pennyweight.train.trackers import check_tracker, open_tracker
 from pennyweight.verbs.choose_recipe import AUTO
+from pennyweight.verbs.estimate import estimate
 from pennyweight.verbs.evaluate import answer
 from pennyweight.verbs.finish import finish
 from pennyweight.verbs.first_weights import LARGE_MODEL, as_begun, is_named
@@ -229,6 +230,8 @@ def fit(
                     plan, network, pictures, ranks=ranks, teacher=taught, left_s=left_s, speed=speed,
                     preflight=preflight, note=shown.note,
                 )  # fmt: skip
+                if progress and deadline is None:
+                    shown.note(estimate(plan, network, pictures, ranks=ranks, teacher=taught))
         else:
             recipe = planned(recorded(record, ranks, shown.note), checkpoints.latest())
             plan, measured, deadline = replace(plan, recipe=recipe), record["speed"], None

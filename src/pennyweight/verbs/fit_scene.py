@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -93,7 +93,8 @@ def fit_scene(
             with waiting_for_signals() as stop:
                 spent_s = perf_counter() - started
                 keeper = Keeper(checkpoints, every_s=save_minutes * 60, stop=stop, spent_s=spent_s)
-                network, best = _train(run, opened, split, plan, shown, keeper)
+                note = shown.note if begins and progress else None
+                network, best = _train(run, opened, split, plan, shown, keeper, note)
             with shown.phase("mapping the scene", opened.known.size) as phase:
                 mapped = map_scene(load_mapper(run).engine, opened.cube, advance=phase.advance)
             evaluation = judge(opened, split, mapped.classes, options.window).to_dict()
@@ -167,7 +168,13 @@ def _record(folder: Path, scene: Scene, split: SceneSplit, plan: ScenePlan) -> d
 
 
 def _train(
-    run: Run, scene: Scene, split: SceneSplit, plan: ScenePlan, shown: TrainingProgress, keeper: Keeper
+    run: Run,
+    scene: Scene,
+    split: SceneSplit,
+    plan: ScenePlan,
+    shown: TrainingProgress,
+    keeper: Keeper,
+    note: Callable[[str], None] | None,
 ) -> tuple[nn.Module, Epoch]:
     """The network of the best epoch; its weights are in the run's folder."""
 
@@ -177,4 +184,4 @@ def _train(
         write_lines(run.metrics_path, [epoch.to_dict() for epoch in epochs])
 
     kept = read_weights(run.weights_path) if run.weights_path.exists() else None
-    return learn(scene, split, plan, watcher=shown, after_epoch=keep, keeper=keeper, kept=kept)
+    return learn(scene, split, plan, watcher=shown, after_epoch=keep, keeper=keeper, kept=kept, note=note)

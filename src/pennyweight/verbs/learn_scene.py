@@ -12,9 +12,10 @@ from pennyweight.data.scene import Scene
 from pennyweight.data.scene_splits import SceneSplit
 from pennyweight.data.windows import Padded, SceneTiles, SceneWindows
 from pennyweight.nn import WindowNetwork
-from pennyweight.train import Epoch, Keeper, Watcher, train
+from pennyweight.train import Epoch, Keeper, Ranks, Watcher, train
 from pennyweight.train.epoch import Nobody, best_of
 from pennyweight.train.tiles import TileTraining
+from pennyweight.verbs.estimate import estimated, few_steps
 from pennyweight.verbs.scene_plan import ScenePlan
 
 __all__ = ["learn"]
@@ -29,11 +30,12 @@ def learn(
     after_epoch: Callable[[nn.Module, Sequence[Epoch], bool], None] = lambda network, epochs, best: None,
     keeper: Keeper | None = None,
     kept: Mapping[str, Tensor] | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> tuple[nn.Module, Epoch]:
     """The network with the weights of its best epoch, and that epoch.
 
     `after_epoch(network, epochs, best)` is told of all that are done. `keeper` saves, and says where to go on; `kept`
-    are then the best weights until there.
+    are then the best weights until there. `note` is told how long it takes, from a few steps.
     """
     network = plan.make()
     padded = Padded.of(scene, plan.projection, plan.options.window)
@@ -47,14 +49,17 @@ def learn(
     kind = SceneTiles if plan.options.cut == "tiles" else SceneWindows
     # Batches of numbers take the place of batches of pixels; the loop asks for nothing else of Pictures.
     training, validation = (cast("data.Pictures", kind(padded, part)) for part in (split.train, split.val))
+    trained = TileTraining(network) if isinstance(network, WindowNetwork) and kind is SceneTiles else network
+    shared: dict[str, Any] = {"recipe": plan.recipe, "seed": plan.seed, "preprocess": training.preprocess}
+    if note is not None:
+        pace = few_steps(trained, training, validation, epochs=plan.recipe.epochs, ranks=Ranks(), **shared)
+        note(estimated(pace.seconds(plan.recipe, plan.options.window)))
     history = train(
-        TileTraining(network) if isinstance(network, WindowNetwork) and kind is SceneTiles else network,
+        trained,
         training=training,
         validation=validation,
-        recipe=plan.recipe,
-        seed=plan.seed,
         watcher=watcher or Nobody(),
-        preprocess=training.preprocess,
+        **shared,
         after_epoch=keep,
         keeper=keeper,
     )

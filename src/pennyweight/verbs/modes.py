@@ -24,7 +24,7 @@ from pennyweight.train.trackers import Tracker
 from pennyweight.verbs.plan import Plan
 from pennyweight.verbs.resume import FEATURES
 
-__all__ = ["Work", "train_by_mode"]
+__all__ = ["Work", "head_part", "train_by_mode"]
 
 WATCHED_EPOCH = 2
 """The first epoch also warms up."""
@@ -69,10 +69,8 @@ def train_by_mode(work: Work) -> Epoch:
     recipe = work.plan.recipe
     kept = work.keeper.latest()
     history: list[Epoch] = []
-    if recipe.mode == "head":
+    if recipe.mode == "head" or (recipe.mode == "finetune" and (kept is None or kept["phase"] == "head")):
         history = _head(work, recipe)
-    elif recipe.mode == "finetune" and (kept is None or kept["phase"] == "head"):
-        history = _head(work, _first_part(recipe))
     if recipe.mode != "head":
         alone = len(history) if kept is None or kept["phase"] == "head" else kept["earlier"]
         work.shown.expect(alone + recipe.epochs, apart=alone)  # fewer than were asked for where patience ended them
@@ -94,11 +92,19 @@ def train_by_mode(work: Work) -> Epoch:
     return best
 
 
-def _first_part(recipe: Recipe) -> Recipe:
-    """What finetune does before it lets the trunk move."""
-    return replace(
-        recipe, epochs=recipe.head_epochs, optimizer="adamw", lr=recipe.head_lr, schedule="cosine", warmup_epochs=0.0
-    )
+def head_part(recipe: Recipe) -> Recipe:
+    """Return the recipe of the last layer alone: of mode head, or of what finetune does before the trunk moves."""
+    if recipe.mode == "finetune":
+        recipe = replace(
+            recipe,
+            epochs=recipe.head_epochs,
+            optimizer="adamw",
+            lr=recipe.head_lr,
+            schedule="cosine",
+            warmup_epochs=0.0,
+        )
+    # What augments pictures, or speeds up a network, does nothing for rows of features.
+    return replace(recipe, mixup=0.0, cutmix=0.0, precision="float32", compile=False)
 
 
 def _head(work: Work, recipe: Recipe) -> list[Epoch]:
@@ -120,14 +126,12 @@ def _head(work: Work, recipe: Recipe) -> list[Epoch]:
                 advance=phase.advance,
                 kept=work.kept_features(split),
             )
-    # What augments pictures, or speeds up a network, does nothing for rows of features.
-    plain = replace(recipe, mixup=0.0, cutmix=0.0, precision="float32", compile=False)
     return train(
         last_linear(work.network),
         training=features["train"],
         class_weights=work.class_weights,
         validation=features["val"],
-        recipe=plain,
+        recipe=head_part(recipe),
         preprocess=None,
         phase="head",
         **_shared(work),

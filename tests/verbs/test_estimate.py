@@ -1,0 +1,60 @@
+"""How long a training takes is told before it starts, and telling it changes nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pennyweight as pw
+from pennyweight.report.formats import about
+
+Fit = Callable[..., pw.Run]
+LINE = re.compile(
+    r"^training takes (a few seconds|about .*) on this machine, as a few timed steps suggest$", re.MULTILINE
+)
+
+
+@pytest.mark.parametrize("mode", ["scratch", "head", "finetune"])
+def test_the_time_is_told_before_the_first_step_and_changes_no_bit(
+    fit_small: Fit, trained: pw.Run, shapes: Path, tmp_path: Path, mode: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Also of a network with dropout, which draws random numbers in every step."""
+    how: dict[str, Any] = {
+        "model": "mobilenet_v2",
+        "config": {"width": 0.25, "dropout": 0.5},
+        "recipe": {"mode": mode, "epochs": 2, "batch": 16},
+    }
+    if mode != "scratch":
+        first = fit_small(shapes, **how | {"recipe": {"epochs": 1}}, out=tmp_path / "first")
+        how["weights"] = first.folder
+    silent = fit_small(shapes, **how, out=tmp_path / "silent")
+    capfd.readouterr()
+    told = fit_small(shapes, **how, out=tmp_path / "told", progress=True)
+    said = capfd.readouterr().err
+    (found,) = LINE.finditer(said)
+    assert found.start() < re.search(r"epoch +1/", said).start()  # type: ignore[union-attr]
+    assert told.weights_path.read_bytes() == silent.weights_path.read_bytes()
+
+
+def test_a_scene_is_told_of_too(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    how: dict[str, Any] = {"recipe": {"epochs": 1}, "scene": {"window": 9}}
+    silent = pw.fit("scene:synthetic", out=tmp_path / "silent", progress=False, **how)
+    told = pw.fit("scene:synthetic", out=tmp_path / "told", **how)
+    assert LINE.search(capfd.readouterr().err)
+    assert told.weights_path.read_bytes() == silent.weights_path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.2, "a few seconds"), (7.4, "a few seconds"), (8, "about 10 s"), (42, "about 40 s"), (87, "about 85 s"),
+        (88, "about 1 min"), (200, "about 3 min"), (3_600, "about 60 min"), (9_000, "about 2.5 h"),
+        (90_000, "about 25 h"), (9_000_000, "about 2,500 h"),
+    ],
+)  # fmt: skip
+def test_an_estimate_reads_as_one(seconds: float, words: str) -> None:
+    assert about(seconds) == words
