@@ -16,6 +16,7 @@ import pytest
 import torch
 
 import pennyweight as pw
+from pennyweight.core.extras import install_command
 from pennyweight.core.manifest import METADATA_KEY, Manifest
 
 HEAVY = ("torch", "torchvision", "accelerate", "sklearn", "scipy", "matplotlib", "onnx", "safetensors")
@@ -201,7 +202,7 @@ def test_what_is_missing_is_named_with_the_command_that_adds_it(
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: this needs ")
-    assert line.endswith("add it with: pip install 'pennyweight[train]'")
+    assert line.endswith(f"add it with: {install_command('train')}")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -221,7 +222,7 @@ def test_from_python_it_is_an_error_of_ours() -> None:
     lines = done.stdout.splitlines()
     assert len(lines) == 4
     assert all(line.startswith("MissingPart this needs ") for line in lines)
-    assert all("pip install 'pennyweight[train]'" in line for line in lines)
+    assert all(install_command("train") in line for line in lines)
 
 
 # Public names

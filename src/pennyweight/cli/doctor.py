@@ -49,6 +49,8 @@ def doctor(
     opened = data.open(source, group_by=group_by, read_as=read, strict=False)
     with TrainingProgress(0) as progress, progress.phase("looking at pictures", len(opened.samples)) as phase:
         found = verb(opened, quick=quick, max_pixels=max_pixels, html=html, advance=phase.advance)
+    if html is not None:
+        show.written(html)
     if json:
         show.as_json(found.to_dict())
     else:

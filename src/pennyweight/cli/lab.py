@@ -48,6 +48,7 @@ def guidelines(
         from pennyweight.report.cost_page import experiments_page
 
         write_text(html, experiments_page([(title, list(map(asdict, rows))) for title, rows in tables], about))
+        show.written(html)
     if json:
         show.as_json({**how, "machine": machine(), "versions": versions(), "rows": list(map(asdict, measured))})
     else:

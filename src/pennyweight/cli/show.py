@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from pennyweight.runtime import Bundle
     from pennyweight.scoring import Evaluation
 
-__all__ = ["as_json", "bundle", "evaluation", "failure", "networks", "note", "run", "seeds"]
+__all__ = ["as_json", "bundle", "evaluation", "failure", "networks", "note", "run", "seeds", "written"]
 
 
 def as_json(value: Mapping[str, Any]) -> None:
@@ -111,6 +112,11 @@ def seeds(found: Mapping[str, Any]) -> None:
 def note(line: str) -> None:
     """What a person should know beside the answer, on standard error."""
     say(f"note: {line}", error=True)
+
+
+def written(path: Path) -> None:
+    """Say on standard error where a page was written."""
+    say(f"wrote {path}", error=True)
 
 
 def failure(line: str) -> None:

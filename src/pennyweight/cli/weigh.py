@@ -99,6 +99,7 @@ def weigh(
     )
     if html is not None:
         _write(html, networks, by or "layer", sort)
+        show.written(html)
     if json:
         found = [_dict(network, by, sort) for network in networks]
         show.as_json(found[0] if len(found) == 1 else {"networks": found})

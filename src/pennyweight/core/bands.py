@@ -11,6 +11,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pennyweight.core.extras import install_command
 from pennyweight.core.formats import too_many
 from pennyweight.core.wide import Levels, to_bytes
 
@@ -122,9 +123,7 @@ def _tiff(file: bytes, most_pixels: int) -> NDArray[Any]:
     try:
         import tifffile
     except ImportError as error:
-        raise ImportError(
-            "TIFF files of many bands need tifffile; add it with: pip install 'pennyweight[bands]'"
-        ) from error
+        raise ImportError(f"TIFF files of many bands need tifffile; add it with: {install_command('bands')}") from error
     with _stream(file) as stream, tifffile.TiffFile(stream) as tiff:
         page: Any = tiff.pages.first
         _limit((page.imagelength, page.imagewidth, page.samplesperpixel), most_pixels)

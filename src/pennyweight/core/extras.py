@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 from pennyweight.core.errors import MissingPart
 
-__all__ = ["missing_part"]
+__all__ = ["install_command", "missing_part"]
+
+NAME = "pennyweight"
 
 EXTRAS = {
     "torch": "train",
@@ -35,4 +40,45 @@ def missing_part(error: ModuleNotFoundError) -> MissingPart | None:
     extra = EXTRAS.get(module)
     if extra is None:
         return None
-    return MissingPart(f"this needs {module}, which is not installed; add it with: pip install 'pennyweight[{extra}]'")
+    return MissingPart(f"this needs {module}, which is not installed; add it with: {install_command(extra)}")
+
+
+def install_command(extra: str) -> str:
+    """Return the command that adds an extra to this installation, from where it was installed, as a shell takes it."""
+    from shlex import quote
+
+    folder = Path(__file__).resolve().parents[3]
+    if _is_checkout(folder):
+        return f"pip install -e {quote(f'{folder}[{extra}]')}"
+    return f"pip install {quote(_origin(extra))}"
+
+
+def _is_checkout(folder: Path) -> bool:
+    """Return whether a folder is our source tree."""
+    import tomllib
+
+    try:
+        project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(project.get("project", {}).get("name") == NAME)
+
+
+def _origin(extra: str) -> str:
+    """Return what pip takes for the distribution with an extra: its folder, its address, or name and version."""
+    from importlib.metadata import PackageNotFoundError, distribution
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
+    named = f"{NAME}[{extra}]"
+    try:
+        installed = distribution(NAME)
+        said = json.loads(installed.read_text("direct_url.json") or "{}")
+    except PackageNotFoundError:
+        return named
+    url, vcs = str(said.get("url", "")), said.get("vcs_info", {})
+    if not url:
+        return f"{named}=={installed.version}"
+    if "dir_info" in said:
+        return f"{url2pathname(urlsplit(url).path)}[{extra}]"
+    return f"{named} @ {vcs['vcs']}+{url}@{vcs['commit_id']}" if vcs else f"{named} @ {url}"

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError, features
 
+from pennyweight.core.extras import install_command
+
 __all__ = ["ENDINGS", "allow_pixels", "heif_reader", "kind_of", "open_image", "too_many"]
 
 ENDINGS: dict[str, tuple[str, ...]] = {
@@ -30,7 +32,7 @@ FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM", *(("AVIF",) if fe
 HEIC = "HEIC"
 AVIF = "AVIF"
 REMEDIES = {
-    HEIC: "pip install 'pennyweight[heic]' reads it",
+    HEIC: "{install} reads it",
     AVIF: "a newer Pillow reads it: pip install --upgrade pillow",
     "a Git LFS pointer": "git lfs pull fetches the picture",
     "a git-annex pointer": "git annex get fetches the picture",
@@ -39,7 +41,7 @@ REMEDIES = {
     "JSON": "a server may have sent it in place of the picture",
     "zeros throughout": "the copy or the download did not finish",
 }
-"""What a file is -> what would help."""
+"""What a file is -> what would help; {install} is the command that adds the extra for HEIC."""
 SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (rb"version https://(git-lfs\.github\.com|hawser\.github\.com)/spec", "a Git LFS pointer"),
     (rb"(\.\./)*(\.git)?/annex/objects/", "a git-annex pointer"),
@@ -143,7 +145,9 @@ def _signatures() -> tuple[tuple[re.Pattern[bytes], str], ...]:
 
 
 def _remedy(kind: str) -> str:
-    return f"; {REMEDIES[kind]}" if kind in REMEDIES else ""
+    if kind not in REMEDIES:
+        return ""
+    return f"; {REMEDIES[kind].format(install=install_command('heic') if kind == HEIC else '')}"
 
 
 def _is_text(start: bytes) -> bool:

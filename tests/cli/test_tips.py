@@ -1,0 +1,124 @@
+"""What an error, a note or a help text tells a user to run exists: commands, options, and the fields that they name."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+import pennyweight
+from pennyweight.cli.app import DEBUG, make_app
+from pennyweight.train import RECIPES, Recipe
+
+SOURCE = Path(pennyweight.__file__).parent
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
+COMMAND = re.compile(r"`(?:pennyweight )([^`]+)`")
+OTHERS = {"--upgrade", "--legible"}
+"""An option of pip, and a variable of a page's style."""
+HELD = "X"
+"""Stands for what a message puts in."""
+
+
+def texts(tree: ast.AST) -> Iterator[str]:
+    """Yield the strings of a module that a person may see: all but docstrings, with HELD for each value put in."""
+    docstrings = {
+        id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    inner = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else HELD for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and not {id(node)} & (docstrings | inner):
+            yield node.value
+
+
+@pytest.fixture(scope="module")
+def said() -> list[tuple[str, str]]:
+    """(file, string) of all that the package may say."""
+    return [
+        (str(file.relative_to(SOURCE)), text)
+        for file in sorted(SOURCE.rglob("*.py"))
+        for text in texts(ast.parse(file.read_text(encoding="utf-8")))
+    ]
+
+
+def commands(group: Any, before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*before, name))
+        else:
+            yield (*before, name), command
+
+
+@pytest.fixture(scope="module")
+def program() -> dict[tuple[str, ...], Any]:
+    """Every command by its words."""
+    return dict(commands(typer.main.get_command(make_app())))
+
+
+def test_every_option_that_is_mentioned_exists(
+    said: list[tuple[str, str]], program: dict[tuple[str, ...], Any]
+) -> None:
+    known = {DEBUG, "--help", "--version", *OTHERS}
+    for command in program.values():
+        for parameter in command.params:
+            known |= {*parameter.opts, *parameter.secondary_opts}
+    mentioned = {(option, file) for file, text in said for option in OPTION.findall(text)}
+    assert len(mentioned) > 100
+    assert sorted((option, file) for option, file in mentioned if option not in known) == []
+
+
+def test_every_field_recipe_and_mode_that_is_mentioned_exists(said: list[tuple[str, str]]) -> None:
+    fields = {"name", HELD, *Recipe().to_dict()}
+    rules = (
+        (r"--set (\w+)=", fields),
+        (r"--recipe (\w[\w-]*)", {"NAME", HELD, *RECIPES}),
+        (r"--mode (\w+)", {"auto", "scratch", "head", "finetune", HELD}),
+        (r"--speed (\w+)", {"auto", "fixed", HELD}),
+    )
+    found = [
+        (word, known, file) for pattern, known in rules for file, text in said for word in re.findall(pattern, text)
+    ]
+    assert len(found) > 10
+    assert [(word, file) for word, known, file in found if word not in known] == []
+
+
+def test_every_command_that_is_mentioned_can_be_parsed(
+    said: list[tuple[str, str]], program: dict[tuple[str, ...], Any]
+) -> None:
+    mentioned = [(line, file) for file, text in said for line in COMMAND.findall(text)]
+    assert len(mentioned) >= 5
+    for line, file in mentioned:
+        words = shlex.split(line)
+        name = max((name for name in program if tuple(words[: len(name)]) == name), key=len, default=None)
+        assert name is not None, (line, file)
+        context = typer.Context(program[name], resilient_parsing=True)
+        program[name].make_parser(context).parse_args(words[len(name) :])  # raises for an option that is none
+
+
+@pytest.mark.parametrize("command", [("doctor", "SOURCE", "--quick"), ("weigh", "mobilenet_v1_x0_25")])
+@pytest.mark.parametrize("json", [(), ("--json",)])
+def test_a_page_is_said_to_be_written(
+    pennyweight: Callable[..., Any],
+    draw_folder: Callable[..., Path],
+    command: tuple[str, ...],
+    json: tuple[str, ...],
+    tmp_path: Path,
+) -> None:
+    """On standard error, where it stands in no program's way."""
+    source, page = draw_folder({"cats": 3, "dogs": 3}), tmp_path / "page.html"
+    done = pennyweight(*(source if word == "SOURCE" else word for word in command), *json, "--html", page)
+    assert f"wrote {page}" in done.err.splitlines()
+    assert page.exists()
+
+
+def test_what_installs_a_part_is_said_in_one_place(said: list[tuple[str, str]]) -> None:
+    """A name alone finds nothing on the package index: `core.extras.install_command` knows where this copy is from."""
+    literal = [(text, file) for file, text in said if re.search(r"pennyweight\[\w", text)]
+    assert literal == []
