@@ -79,6 +79,28 @@ def test_a_folder_without_classes_beside_splits_is_left_out_and_said(draw_folder
     assert "left out seg_pred: 5 pictures and no class folders" in data.open(root).notes
 
 
+@pytest.mark.parametrize("inner", ["seg_pred", "images", "data"])
+def test_a_wrapped_folder_without_classes_beside_splits_is_left_out_and_said(draw_folder: Draw, inner: str) -> None:
+    folders = [f"seg_{split}/seg_{split}/{label}" for split in ("train", "test") for label in "ab"]
+    root = draw_folder(dict.fromkeys([*folders, f"seg_pred/{inner}"], 3))
+    assert layout(root) == {("train", "a"): 3, ("train", "b"): 3, ("test", "a"): 3, ("test", "b"): 3}
+    assert "left out seg_pred: 3 pictures and no class folders" in data.open(root).notes
+
+
+@pytest.mark.parametrize("other", ["unlabeled", "extra/a", "pred/a"])
+def test_training_beside_what_is_no_split_is_refused(draw_folder: Draw, other: str) -> None:
+    root = draw_folder({"train/a": 3, "train/b": 3, other: 3})
+    message = refused(root)
+    assert f"has train with the folders a, b beside {other.split('/')[0]}" in message
+    assert message.endswith(f"if all are classes, name the source classes:{root}")
+    assert data.open(f"classes:{root}").labels == tuple(sorted(("train", other.split("/")[0])))
+
+
+def test_vehicles_may_hold_folders(draw_folder: Draw) -> None:
+    root = draw_folder({"train/steam": 3, "train/diesel": 3, "bus/city": 3, "bus/tour": 3})
+    assert data.open(root).labels == ("bus", "train")
+
+
 def test_a_test_split_without_labels_is_left_out_and_said(draw_folder: Draw) -> None:
     root = draw_folder({"train/a": 3, "train/b": 3, "test": 4})
     assert layout(root) == {("train", "a"): 3, ("train", "b"): 3}
@@ -88,7 +110,6 @@ def test_a_test_split_without_labels_is_left_out_and_said(draw_folder: Draw) -> 
 SAME = {
     "splits of unknown names": ("monday", "tuesday"),
     "numbered folds": ("fold1", "fold2", "fold3"),
-    "training and what is none": ("others", "train"),
     "classes with the same folders": ("cats", "dogs"),
 }
 

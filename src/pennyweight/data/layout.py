@@ -81,7 +81,7 @@ def find_layout(path: Path, walk: Walk, *, classes: bool = False, grouped: bool 
         if inner:
             _under_classes(path, inner, walk, found)
             return found
-        if not grouped:
+        if not grouped and not found.refusals:
             _refuse_likeness(path, top, walk, found)
     _add_classes(path, None, top, found, known=None)
     if lost := next((each for each in walk.lost if each.path == path), None):
@@ -107,24 +107,27 @@ def _splits(path: Path, top: Listing, walk: Walk, found: Layout) -> list[tuple[S
     names = [child.name for child in top.folders]
     named = [(split_named(child.name, names), child) for child in top.folders]
     known = [(split, child) for split, child in named if split is not None]
-    train = [child for split, child in known if split == "train"]
-    if not train:
+    train = next((child for split, child in known if split == "train"), None)
+    if train is None:
         if len(known) == len(named) > 0 and all(walk.listing(child).folders for child in top.folders):
             raise SourceError(
                 f"{path} has {' and '.join(map(_name, top.folders))} but no train folder; add one, or put the classes "
                 "side by side"
             )
         return []
-    if len(known) == 1 and not (len(named) == 1 and walk.listing(train[0]).folders):
+    at, listing = _entered(train, walk)
+    labels = {composed(child.name) for child in listing.folders}
+    if len(known) == 1 and (len(named) > 1 or not labels):
+        _refuse_training_alone(path, train, walk, named, labels, found)
         return []
-    if not walk.listing(train[0]).folders:
+    if not labels:
         raise SourceError(
-            f"{train[0]} has no class folders; the pictures of each class go into a folder of its own. If "
+            f"{at} has no class folders; the pictures of each class go into a folder of its own. If "
             f"{' and '.join(map(_name, top.folders))} are the classes, name the source {CLASSES}{path}"
         )
     splits: list[tuple[Split, Path]] = []
     for split, child in named:
-        inner = walk.listing(child)
+        inner = _entered(child, walk, labels)[1]
         if not inner.folders:
             pictures = f"{len(inner.pictures):,} picture{'s' * (len(inner.pictures) != 1)}"
             found.notes.append(f"left out {_name(child)}: {pictures} and no class folders")
@@ -140,26 +143,49 @@ def _splits(path: Path, top: Listing, walk: Walk, found: Layout) -> list[tuple[S
         same = [child for other, child in splits if other == split]
         if len(same) > 1:
             found.refusals.append(
-                f"{path} has {' and '.join(map(_name, same))}, which both mean '{split}'; keep one of them"
+                f"{path} has {' and '.join(map(_name, same))}, which both mean '{split}'; keep one of them, or rename "
+                "one train, val or test"
             )
     if taken := [f"{_name(child)} as {split}" for split, child in splits if child.name.casefold() not in USUAL]:
         found.notes.append(f"took {', '.join(taken)}")
     return splits
 
 
+def _refuse_training_alone(
+    path: Path, train: Path, walk: Walk, named: list[tuple[Split | None, Path]], labels: set[str], found: Layout
+) -> None:
+    """Refuse a training folder of class folders beside others: a split, or a class of vehicles that has subfolders."""
+    if len(labels) < 2 or walk.listing(train).pictures:
+        return
+    others = [child for _, child in named if child != train]
+    inner = [{composed(each.name) for each in walk.listing(child).folders} for child in others]
+    if len(others) > MOST_SPLITS or not all(not names or names & labels for names in inner):
+        return
+    beside, inside = ", ".join(_some(map(_name, others))), ", ".join(_some(sorted(labels)))
+    found.refusals.append(
+        f"{path} has {_name(train)} with the folders {inside} beside {beside}. If {_name(train)} "
+        f"is the training split, rename {beside} val or test, or remove them; if all are classes, name the source "
+        f"{CLASSES}{path}"
+    )
+
+
+def _entered(root: Path, walk: Walk, labels: Collection[str] = ()) -> tuple[Path, Listing]:
+    """Go past folders that hold nothing but one folder, which is none of the `labels`: (where it ends, its listing)."""
+    at, listing = root, walk.listing(root)
+    while len(listing.folders) == 1 and not listing.pictures:
+        (inner,) = listing.folders
+        again = inner.name.casefold() == at.name.casefold() or set(_words(inner.name)) <= set(FILLERS)
+        if composed(inner.name) in labels or not (again or walk.listing(inner).folders):
+            break
+        at, listing = inner, walk.listing(inner)
+    return at, listing
+
+
 def _under_splits(path: Path, splits: list[tuple[Split, Path]], walk: Walk, found: Layout) -> None:
     """Add the class folders of each split, training first: its classes are those of the others."""
     known: set[str] | None = None
     for split, root in sorted(splits, key=lambda row: row[0] != "train"):
-        listing, at = walk.listing(root), root
-        while (
-            len(listing.folders) == 1
-            and not listing.pictures
-            and (known is None or composed(listing.folders[0].name) not in known)
-            and walk.listing(listing.folders[0]).folders
-        ):
-            at = listing.folders[0]
-            listing = walk.listing(at)
+        at, listing = _entered(root, walk, known or ())
         if at != root:
             found.notes.append(f"entered {walk.name(at)}, which is all that {walk.name(root)} holds")
         _add_classes(at, split, listing, found, known=known)
