@@ -154,7 +154,7 @@ PROMISED = {
         "--quick": "flag",
         "--json": "flag",
     },
-    "bench": {"--machine": "flag", "--threads": "value", "--share": "value", "--json": "flag"},
+    "bench": {"--machine": "flag", "--threads": "value", "--share": "value", "--anyway": "flag", "--json": "flag"},
     "lab guidelines": {
         "--repeats": "value",
         "--batch": "value",

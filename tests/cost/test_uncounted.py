@@ -56,6 +56,21 @@ def test_an_operator_of_another_library_is_not_taken_for_torchs_own(name: str, p
     assert lint(cost, profile) == ()
 
 
+@torch.library.custom_op("mine::conv2d", mutates_args=())
+def written_in_python(x: Tensor, weight: Tensor) -> Tensor:
+    return torch.conv2d(x, weight[:, :, None, None])
+
+
+@pytest.mark.parametrize("held", [written_in_python, ops.mm, ops.mm.default])
+def test_an_operator_may_be_held_by_the_network(held: Callable[..., Tensor]) -> None:
+    model = Calls("mm")
+    model.held = held
+    model.forward = lambda x: model.held(x, model.weight)  # type: ignore[method-assign]
+    cost = count(model, (3, 4, 4) if held is written_in_python else (3,))
+    assert set(cost.uncounted) <= {"mine.conv2d", "mine.mm"}
+    assert (cost.macs, len(cost.uncounted)) == (0, 1)
+
+
 def test_an_operator_that_consists_of_torchs_is_counted_as_they_are() -> None:
     cost = count(Calls("separable"), (3,), batch=2)
     assert (cost.macs, cost.uncounted) == (2 * 12, {})

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch._library.custom_ops import CustomOpDef
+from torch._ops import OpOverload, OpOverloadPacket
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
@@ -54,7 +56,10 @@ def _copied(model: nn.Module, copies: _Copies) -> Copy:
 PLAIN = frozenset({type(None), bool, int, float, str})
 """Types of values that need no copy."""
 
-ATOMS = frozenset({type, torch.dtype, torch.device, torch.Size, torch.layout, torch.memory_format, complex, bytes})
+ATOMS = frozenset(
+    {type, torch.dtype, torch.device, torch.Size, torch.layout, torch.memory_format, complex, bytes}
+    | {CustomOpDef, OpOverload, OpOverloadPacket}
+)
 
 CONTAINERS = frozenset({dict, OrderedDict, set, list})
 
