@@ -21,6 +21,9 @@ def __getattr__(name: str) -> _typing.Any:
         from importlib.metadata import version
 
         return version("pennyweight")
+    from pennyweight.core.files import require_working_folder
+
+    require_working_folder()  # importing torch without one ends the process
     try:
         return _load(name)
     except ModuleNotFoundError as error:

@@ -2,12 +2,18 @@
 
 import json
 import os
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from pennyweight.core.errors import PennyweightError, RunError
-from pennyweight.core.run import Run, new_run_folder
+from pennyweight.core.files import read_json
+from pennyweight.core.locks import holding
+from pennyweight.core.run import Run, making_folder, next_run_folder, write_record
 
 
 @pytest.fixture
@@ -48,48 +54,113 @@ def test_a_damaged_record_names_its_file(run_folder: Path) -> None:
         _ = Run(run_folder).record
 
 
-def test_without_a_name_the_first_free_number_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_run_has_a_number_above_all_that_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert new_run_folder(None, "pets") == Path("runs/pets-1")
+    assert next_run_folder("pets") == Path("runs/pets-1")
     assert not Path("runs").exists()
-    for taken in ("pets-1", "pets-3", "birds-2"):
+    for taken in ("pets-1", "pets-3", "birds-2", "pets-x", "pets-1-2"):
         Path("runs", taken).mkdir(parents=True)
-    Path("runs/pets-2").write_text("a file takes a name too")
-    assert new_run_folder(None, "pets") == Path("runs/pets-4")
-    assert new_run_folder(None, "birds") == Path("runs/birds-1")
+    Path("runs/pets-4").write_text("a file takes a name too")
+    assert next_run_folder("pets") == Path("runs/pets-5")
+    assert next_run_folder("birds") == Path("runs/birds-3")
 
 
-def test_without_a_name_a_place_that_takes_no_folder_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("runs").write_text("a file")
-    with pytest.raises(RunError, match="cannot make a run"):
-        new_run_folder(None, "pets")
+def test_a_folder_is_made_by_one_alone_and_held(tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "new"
+    with making_folder(folder):
+        assert (folder / ".lock").read_text().startswith(f"process {os.getpid()} on ")
+        with pytest.raises(FileExistsError), making_folder(folder):
+            pass
+        with (
+            pytest.raises(RunError, match=rf"new is being written by process {os.getpid()} on .*: wait"),
+            holding(folder),
+        ):
+            pass
+        (folder / "kept").touch()
+    assert [path.name for path in folder.iterdir()] == ["kept"]
 
 
-def test_a_name_that_is_free_is_kept_and_not_made(tmp_path: Path) -> None:
-    out = tmp_path / "deep" / "new"
-    assert new_run_folder(str(out), "pets") == out
-    assert not out.parent.exists()
+def test_a_folder_that_nothing_came_of_goes_with_those_above_that_were_made_for_it(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(ZeroDivisionError), making_folder(tmp_path / "mine" / "deep" / "new"):
+        raise ZeroDivisionError
+    assert list((tmp_path / "mine").iterdir()) == []
 
 
-@pytest.mark.parametrize("kind", ["folder", "file", "broken link"])
-def test_a_name_that_exists_is_refused(tmp_path: Path, kind: str) -> None:
-    out = tmp_path / "here"
-    {"folder": out.mkdir, "file": out.touch, "broken link": lambda: out.symlink_to(tmp_path / "gone")}[kind]()
-    with pytest.raises(RunError, match=r"here exists already"):
-        new_run_folder(out, "pets")
+def test_a_folder_that_another_run_lies_in_stays(tmp_path: Path) -> None:
+    with making_folder(tmp_path / "runs" / "first"):
+        (tmp_path / "runs" / "second").mkdir()
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["second"]
+
+
+def test_the_lock_of_a_killed_process_holds_nothing(tmp_path: Path) -> None:
+    program = "import os, sys, pathlib; from pennyweight.core.locks import holding\n"
+    program += "with holding(pathlib.Path(sys.argv[1])): os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", program, tmp_path], check=False)
+    assert (tmp_path / ".lock").exists()
+    with holding(tmp_path):
+        pass
+    assert not (tmp_path / ".lock").exists()
 
 
 def test_a_name_under_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(RunError, match="not a folder that can be written to"):
-        new_run_folder(tmp_path / "file" / "run", "pets")
+    with pytest.raises(RunError, match="not a folder that can be written to"), making_folder(tmp_path / "file" / "run"):
+        pass
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
 def test_a_name_where_nothing_may_be_written_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    with pytest.raises(RunError, match="not a folder that can be written to"):
-        new_run_folder(tmp_path / "run", "pets")
+    with pytest.raises(RunError, match="not a folder that can be written to"), making_folder(tmp_path / "run"):
+        pass
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Run:
+    """A run with digests."""
+    (tmp_path / "weights.safetensors").write_bytes(b"weights")
+    (tmp_path / "evaluation.json").write_text('{"accuracy": 0.5}')
+    path = tmp_path / "run.json"
+    write_record(path, {"model": {"config": {}}, "data": {"labels": ["b", "é"]}, "loss": 0.1 + 0.2, "n": 3})
+    write_record(path, read_json(path), tmp_path / "weights.safetensors", tmp_path / "evaluation.json")
+    return Run(tmp_path)
+
+
+def test_a_record_says_the_digests_of_its_files_and_its_own(kept: Run) -> None:
+    assert kept.record["sha256"].keys() == {"run.json", "weights.safetensors", "evaluation.json"}
+    assert kept.whole(kept.weights_path) == kept.weights_path
+    assert kept.notes == ()
+
+
+def test_spaces_and_the_order_of_keys_are_free(kept: Run) -> None:
+    turned = dict(reversed(kept.record.items()))
+    kept.record_path.write_text(json.dumps(turned, indent=7))
+    assert Run(kept.folder).record == kept.record
+
+
+def test_every_flipped_byte_of_a_record_is_refused_or_changes_nothing(kept: Run) -> None:
+    content = kept.record_path.read_bytes()
+    for place in range(len(content)):
+        kept.record_path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with suppress(PennyweightError):
+            assert Run(kept.folder).record == kept.record, content[place - 9 : place + 9]
+
+
+@pytest.mark.parametrize("change", [lambda path: path.write_bytes(b"weightz"), Path.unlink])
+def test_a_file_that_is_not_what_was_scored_is_refused(kept: Run, change: Callable[[Path], None]) -> None:
+    change(kept.weights_path)
+    with pytest.raises(
+        RunError, match=r"weights\.safetensors (has another SHA-256|is missing).*restore it from a copy"
+    ):
+        kept.whole(kept.weights_path)
+    kept.evaluation_path.write_text('{"accuracy": 0.6}')
+    with pytest.raises(RunError, match=r"evaluation\.json has another SHA-256"):
+        _ = kept.evaluation
+
+
+def test_a_run_of_before_digests_says_that_it_cannot_be_checked(run_folder: Path) -> None:
+    run = Run(run_folder)
+    assert run.whole(run.weights_path) == run.weights_path
+    (note,) = run.notes
+    assert "was made before runs kept checksums" in note

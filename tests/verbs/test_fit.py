@@ -52,7 +52,7 @@ def test_the_record_says_what_was_asked_and_what_was_found(trained: pw.Run, shap
     assert set(record) == {
         *("name", "created", "status", "seed", "model", "data", "preprocess", "recipe", "machine", "versions"),
         "weights",
-        *("best", "seconds", "asked", "recipe_name", "speed", "why"),
+        *("best", "seconds", "asked", "recipe_name", "speed", "why", "format", "sha256"),
     }
     assert record["name"] == trained.folder.name
     assert record["status"] == "complete"

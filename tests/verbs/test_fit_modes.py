@@ -18,8 +18,9 @@ import torch
 import pennyweight as pw
 from pennyweight import data, zoo
 from pennyweight.core.errors import InputError, PennyweightError, RunError
-from pennyweight.core.files import write_json
+from pennyweight.core.files import read_json
 from pennyweight.core.preprocess import Preprocess
+from pennyweight.core.run import write_record
 from pennyweight.nn.weights import read_weights, save_weights
 from pennyweight.report.progress import Phase, TrainingProgress
 from pennyweight.train import Ranks, Recipe
@@ -172,7 +173,7 @@ def test_a_schedule_fitted_anew_stands_in_the_record(
     assert "this machine got slower: 3 epochs in the time given, not 5" in capfd.readouterr().err
     assert pw.Run(out).record["recipe"]["stretches"] == [[2, 5]]
     record = pw.Run(out).record
-    write_json(out / "run.json", record | {"recipe": record["recipe"] | {"epochs": 5, "stretches": []}})  # a kill
+    write_record(out / "run.json", record | {"recipe": record["recipe"] | {"epochs": 5, "stretches": []}})  # a kill
     run = fit_small(shapes, **options, resume=True)
     assert len(lines(run)) == run.record["recipe"]["epochs"] == 3
     assert run.record["recipe"]["stretches"] == [[2, 5]]
@@ -351,6 +352,7 @@ def test_a_run_does_not_go_on_with_other_weights_of_the_same_name(
         fit_small(shapes, out=tmp_path / "run", **options)
     file = given / "weights.safetensors"
     file.write_bytes(file.read_bytes()[:-4] + bytes(4))
+    write_record(given / "run.json", read_json(given / "run.json"), file)
     weights, teacher = (rf"sha256 {of} was \w{{64}} and is \w{{64}} now" for of in ("weights", "teacher"))
     with pytest.raises(RunError, match=f"made by another command: {weights}, {teacher}; resume"):
         fit_small(shapes, out=tmp_path / "run", resume=True, **options)
@@ -363,10 +365,10 @@ def test_a_run_of_an_earlier_version_whose_defaults_were_others_is_named_so(
     with pytest.raises(KeyboardInterrupt):
         fit_small(shapes, out=tmp_path / "run")
     file = tmp_path / "run" / "run.json"
-    record = json.loads(file.read_text())
+    record = read_json(file)
     record["versions"]["pennyweight"] = "0.0.1"
     record["asked"]["recipe"]["lr"] = 0.123
-    file.write_text(json.dumps(record))
+    write_record(file, record)
     with pytest.raises(RunError, match=r"made by Pennyweight 0\.0\.1: recipe lr was 0\.123 and is 0\.\S+ now; resume"):
         fit_small(shapes, out=tmp_path / "run", resume=True)
 
@@ -394,10 +396,10 @@ def test_a_resume_on_other_versions_and_of_damaged_checkpoints_is_said(
     assert "the same command with --resume goes on from there" in capfd.readouterr().err
     stop_at(10**9)
     path = tmp_path / "run" / "run.json"
-    record = json.loads(path.read_text())
+    record = read_json(path)
     record["versions"]["torch"] = "1.0"
     record["machine"] |= {"threads": 64, "ranks": 2, "onednn": False, "accelerator": "Abacus"}
-    path.write_text(json.dumps(record))
+    write_record(path, record)
     for checkpoint in (tmp_path / "run" / "checkpoints").glob("*.pt"):
         checkpoint.write_bytes(b"")
     (tmp_path / "run" / ".metrics.4711.0123abcd.tmp.jsonl").touch()

@@ -1,6 +1,5 @@
 """`load` gives a classifier, or says which file is wrong."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -10,6 +9,8 @@ from safetensors.torch import save_file
 
 import pennyweight as pw
 from pennyweight.core.errors import BundleError, InputError, PennyweightError, RunError
+from pennyweight.core.files import read_json
+from pennyweight.core.run import write_record
 
 
 @pytest.fixture
@@ -45,6 +46,7 @@ def test_a_file_that_is_no_bundle(tmp_path: Path) -> None:
 
 def test_weights_of_another_network(own_run: pw.Run) -> None:
     save_file(pw.create("mobilenet_v2_x0_35", num_classes=3).state_dict(), own_run.weights_path)
+    write_record(own_run.record_path, read_json(own_run.record_path), own_run.weights_path)
     with pytest.raises(InputError, match=r"weights\.safetensors holds another network's weights"):
         pw.load(own_run)
 
@@ -58,8 +60,8 @@ def test_a_damaged_record_is_named(own_run: pw.Run, text: str) -> None:
 
 
 def test_a_record_with_a_network_that_this_version_does_not_know(own_run: pw.Run) -> None:
-    record = json.loads(own_run.record_path.read_text())
+    record = read_json(own_run.record_path)
     record["model"]["name"] = "mobilenet_v9"
-    own_run.record_path.write_text(json.dumps(record))
+    write_record(own_run.record_path, record)
     with pytest.raises(InputError, match="unknown network 'mobilenet_v9'"):
         pw.load(own_run.folder)

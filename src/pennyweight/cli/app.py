@@ -16,6 +16,8 @@ from pennyweight.cli.doctor import doctor
 from pennyweight.cli.predict import predict
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.extras import missing_part
+from pennyweight.core.files import require_working_folder
+from pennyweight.core.reading import reason_of
 from pennyweight.core.stopping import INTERRUPTED, TERMINATED, waiting_for_signals
 from pennyweight.core.text import say
 
@@ -62,6 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = DEBUG in arguments
     try:
+        require_working_folder()
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")  # a terminal of few letters still shows the figures
@@ -96,7 +99,7 @@ def _line(error: Exception) -> str:
     if isinstance(error, PennyweightError):
         return str(error)
     if isinstance(error, OSError):
-        return f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
+        return f"{reason_of(error)}: {error.filename}" if error.filename else reason_of(error)
     if isinstance(error, MemoryError) or any(words in str(error) for words in NO_MEMORY):
         return "there is not enough memory for this; take a smaller network, input or batch"
     reason = (str(error).strip().splitlines() or [""])[0]

@@ -6,7 +6,9 @@ import errno
 import hashlib
 import json
 import os
+import re
 import secrets
+import shutil
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -14,16 +16,20 @@ from pathlib import Path
 from typing import Any
 
 from pennyweight.core.errors import InputError, PennyweightError
-from pennyweight.core.reading import parse_json, reading
+from pennyweight.core.locks import locked
+from pennyweight.core.reading import parse_json, reading, reason_of
 
 __all__ = [
     "as_text",
     "atomic",
-    "is_left_over",
+    "clear_left_overs",
+    "digest_of",
+    "left_over_of",
     "read_json",
     "read_lines",
     "require_file",
     "require_new",
+    "require_working_folder",
     "sha256",
     "special_kind",
     "split_part",
@@ -68,29 +74,74 @@ def require_file(path: str | os.PathLike[str]) -> int:
     return found.st_size
 
 
+LEFT_OVER = re.compile(r"\.(?P<stem>.+)\.\d+\.[0-9a-f]{8}\.tmp(?P<suffix>\.[^.]+)?")
+"""The names that `atomic` gives: .STEM.PROCESS.RANDOM.tmp.SUFFIX."""
+FULL_BYTES = 1 << 20
+"""A disk with less room than this is full."""
+
+
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """Give a temporary path in the folder of `path`; on success it becomes `path`, on failure it goes.
 
-    A reader sees the old file or the whole new one, also after a kill or a power cut.
+    A reader sees the old file or the whole new one, also after a kill or a power cut. The temporary file is locked
+    while it is written, so that `clear_left_overs` can tell it from one that a killed process left. An OSError names
+    `path` and its reason.
     """
     # The suffix stays last, because some writers choose their format by it.
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.{secrets.token_hex(4)}.tmp{path.suffix}")
     try:
         temporary.touch()
         mode = temporary.stat().st_mode
-        yield temporary
-        temporary.chmod(mode)  # some writers narrow it to their own user
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with locked(temporary, wait=False):
+            yield temporary
+            temporary.chmod(mode)  # some writers narrow it to their own user
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
     except BaseException as error:
+        full = _is_full(path.absolute().parent)  # before the room that the temporary file took is free again
         with suppress(OSError):  # a disk that takes nothing lets nothing go either
             temporary.unlink()
+        if isinstance(error, OSError) and error.errno is None:  # numpy counts what it could not write, and says no more
+            number, why = (errno.ENOSPC, os.strerror(errno.ENOSPC)) if full else (errno.EIO, reason_of(error))
+            raise OSError(number, why, os.fspath(path)) from error
         if isinstance(error, OSError):
             error.filename = os.fspath(path)  # a full disk names none, and nobody knows the temporary one
         raise
     sync_folder(path.parent)
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < FULL_BYTES
+    except OSError:
+        return False
+
+
+def left_over_of(path: Path) -> str | None:
+    """Return the name of the file that `atomic` was writing to `path`, or None where `path` is no such left-over.
+
+    Only regular files that are named exactly as `atomic` names them count: no link, no other dot file.
+    """
+    match = LEFT_OVER.fullmatch(path.name)
+    if match is None or path.is_symlink() or not path.is_file():
+        return None
+    return match["stem"] + (match["suffix"] or "")
+
+
+def clear_left_overs(folder: Path, *, of: str | None = None) -> None:
+    """Remove what killed processes left of `atomic` in `folder` (only those of the file named `of`, where given).
+
+    A file that another process is still writing stays.
+    """
+    for path in list(folder.iterdir()):
+        name = left_over_of(path)
+        if name is None or of not in (None, name):
+            continue
+        with suppress(OSError), locked(path, wait=False) as dead:
+            if dead:
+                path.unlink()
 
 
 def sha256(path: Path) -> str:
@@ -110,11 +161,6 @@ def split_part(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
     return whole, None
 
 
-def is_left_over(path: Path) -> bool:
-    """Whether it is what a kill left of `atomic`: a file that never came to its place."""
-    return path.name.startswith(".") and ".tmp" in path.suffixes
-
-
 def sync_folder(folder: Path) -> None:
     """Flush the folder's own entries, so that a rename in it survives a power cut (POSIX)."""
     if os.name == "posix":
@@ -123,6 +169,14 @@ def sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def require_working_folder() -> None:
+    """Raise InputError where the working folder was deleted: torch's libraries end the process there."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise InputError("the working folder was deleted; change to one that exists, such as `cd ~`") from None
 
 
 def require_new(path: Path) -> None:
@@ -151,6 +205,12 @@ def read_json(path: Path) -> dict[str, Any]:
             raise ValueError(f"it has {size:,} bytes; what is kept as JSON has {MAX_JSON_BYTES:,} at most")
         text = path.read_text(encoding="utf-8")
     return parse_json(text, path)
+
+
+def digest_of(value: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a JSON object, as written or as read again; spaces and the order of keys are free."""
+    plain = json.loads(json.dumps(value))
+    return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

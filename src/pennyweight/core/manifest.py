@@ -15,7 +15,8 @@ from pennyweight.core.settings import from_json
 __all__ = ["INPUT", "LOGITS", "METADATA_KEY", "PROBABILITIES", "Manifest"]
 
 METADATA_KEY = "pennyweight"
-FORMAT = 1
+FORMAT = 2
+"""Files of the first one have no seal (`core.seal`)."""
 
 # The names of the graph's input and outputs.
 INPUT = "images"
@@ -41,10 +42,16 @@ class Manifest:
     """name and fingerprint of what it was trained on; None for weights from elsewhere."""
     versions: Mapping[str, str]
     created: str
+    format: int = FORMAT
+
+    @property
+    def sealed(self) -> bool:
+        """Whether the file must end with a seal."""
+        return self.format > 1
 
     def to_json(self) -> str:
         """The text kept under METADATA_KEY."""
-        values = {"format": FORMAT, **asdict(self), "preprocess": self.preprocess.to_dict()}
+        values = {**asdict(self), "preprocess": self.preprocess.to_dict()}
         return json.dumps(values, ensure_ascii=False, allow_nan=False)
 
     @classmethod
@@ -52,7 +59,7 @@ class Manifest:
         """From what `to_json` gave. Raises BundleError that names the file `name`."""
         try:
             values = parse_json(text, "it", InputError)
-            if values.pop("format") != FORMAT:
+            if not 1 <= values["format"] <= FORMAT:
                 raise BundleError(f"{name} was written by a newer Pennyweight; update this one to open it")
             values["preprocess"] = Preprocess.from_dict(values["preprocess"])
             return from_json(cls, values, what="manifest")

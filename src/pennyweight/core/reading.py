@@ -38,7 +38,8 @@ def reason_of(error: BaseException) -> str:
     """Return the first line that an exception says, else its kind."""
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
-    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    # Libraries raise some OSError without a number; with a file's name added they print as "[Errno None] None".
+    said = error.strerror or " ".join(map(str, error.args)) if isinstance(error, OSError) else str(error)
     return next((line.strip() for line in said.splitlines() if line.strip()), type(error).__name__)
 
 

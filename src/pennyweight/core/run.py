@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import glob
 import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from pennyweight.core.errors import RunError
-from pennyweight.core.files import read_json
+from pennyweight.core.files import digest_of, read_json, sha256, write_json
+from pennyweight.core.learnt import Learnt
+from pennyweight.core.locks import holding
 
-__all__ = ["Run", "latest_run_folder", "new_run_folder"]
+__all__ = ["Run", "latest_run_folder", "making_folder", "next_run_folder", "write_record"]
+
+DIGESTS = "sha256"
+"""In run.json: the SHA-256 of each file that an answer depends on, run.json's own among them."""
+FORMAT = 2
+"""Of run.json. The first one, which did not say its number, had no digests."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +70,57 @@ class Run:
         return self.folder / "seen.npy"
 
     @property
+    def learnt(self) -> Learnt | None:
+        """What seen.npy says; None for a run of before it was written."""
+        path = self.whole(self.seen_path)
+        return Learnt.read(path) if path.exists() else None
+
+    @property
     def bundle_path(self) -> Path:
         return self.folder / "model.onnx"
 
     @cached_property
     def record(self) -> dict[str, Any]:
-        """What run.json says: what was asked, the resolved recipe, versions, seed, machine, data."""
-        return read_json(self.record_path)
+        """What run.json says: what was asked, the resolved recipe, versions, seed, machine, data.
+
+        Raises RunError when it is not as `fit` wrote it; run.json of earlier versions has no digest to tell.
+        """
+        record = read_json(self.record_path)
+        digests = record.get(DIGESTS)
+        if ("format" in record or digests is not None) and (
+            not isinstance(digests, dict) or digests.get(self.record_path.name) != _digest(record)
+        ):
+            raise RunError(
+                f"{self.record_path} is not as `fit` wrote it: its SHA-256 is another; restore it from a copy, or use "
+                f"the weights alone, by the network's name and --weights {self.weights_path}"
+            )
+        return record
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know before taking its word: that its weights cannot be checked."""
+        if DIGESTS not in self.record:
+            return (f"{self.folder} was made before runs kept checksums: its files are not checked",)
+        if self.weights_path.name not in self.record[DIGESTS]:
+            return (f"the training of {self.folder} did not finish: its weights have not been scored, nor checked",)
+        return ()
+
+    def whole(self, path: Path) -> Path:
+        """Return `path`, a file of this run, if its SHA-256 is what run.json says, or if run.json says none.
+
+        Raises RunError for a file that was changed, damaged or removed.
+        """
+        said = self.record.get(DIGESTS, {}).get(path.name)
+        if said is None:
+            return path
+        found = sha256(path) if path.is_file() else None
+        if found != said:
+            state = "is missing" if found is None else f"has another SHA-256 ({found[:12]}…)"
+            alone = f", or name the file: --weights {path}" if found and path == self.weights_path else ""
+            raise RunError(
+                f"{path} {state} than when this run was scored ({said[:12]}…); restore it from a copy{alone}"
+            )
+        return path
 
     @property
     def labels(self) -> list[str]:
@@ -79,32 +132,70 @@ class Run:
         """What evaluation.json says. Raises RunError when the run has not come that far."""
         if not self.evaluation_path.exists():
             raise RunError(f"{self.folder} has no evaluation.json: its training did not finish")
-        return read_json(self.evaluation_path)
+        return read_json(self.whole(self.evaluation_path))
 
 
-def new_run_folder(out: str | os.PathLike[str] | None, name: str) -> Path:
-    """Where a new run goes: `out`, or the first free runs/NAME-N. The folder is not made yet.
+def write_record(path: Path, record: dict[str, Any], *files: Path) -> None:
+    """Write `record` to run.json at `path`, with its own SHA-256 and that of each of `files`, which lie beside it.
 
-    Raises RunError when `out` exists already, or its parent cannot take a folder.
+    `record` keeps the digests, so that it can be written again.
     """
-    folder = _free(Path("runs"), name) if out is None else Path(out)
-    if folder.exists() or folder.is_symlink():
-        raise RunError(
-            f"--out {folder} exists already; nothing is overwritten: name a folder that is not there yet, or --resume"
-        )
+    digests = {**record.get(DIGESTS, {}), **{file.name: sha256(file) for file in files}}
+    record |= {"format": FORMAT, DIGESTS: digests}
+    digests[path.name] = _digest(record)
+    write_json(path, record)
+
+
+def _digest(record: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of what run.json says, that digest itself left out."""
+    others = {name: digest for name, digest in record[DIGESTS].items() if name != "run.json"}
+    return digest_of({**record, DIGESTS: others})
+
+
+@contextmanager
+def making_folder(folder: Path) -> Iterator[None]:
+    """Make `folder`, which nobody else gets, and the folders above it; hold it, and take it away if nothing came of it.
+
+    Raises FileExistsError where something is there already, RunError where its parent takes no folder.
+    """
     parent = next(path for path in folder.absolute().parents if path.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise RunError(f"cannot make a run at {folder}: {parent} is not a folder that can be written to")
-    return folder
+    made: list[Path] = []
+    with ExitStack() as stack:
+        stack.callback(_remove_empty, made)  # after the lock in it is gone
+        for path in (*reversed(folder.parents), folder):
+            if path.exists() and path != folder:
+                continue
+            try:
+                path.mkdir()
+                made.insert(0, path)
+            except FileExistsError:
+                if path == folder:
+                    raise
+        stack.enter_context(holding(folder))
+        yield
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):  # it holds a run, or another one by now
+            folder.rmdir()
+
+
+def next_run_folder(name: str) -> Path:
+    """Return runs/NAME-N with a number above all that are taken."""
+    taken = [_number(path, name) for path in Path("runs").glob(f"{glob.escape(name)}-*")]
+    return Path("runs", f"{name}-{max(taken, default=0) + 1}")
 
 
 def latest_run_folder(name: str) -> Path | None:
     """The runs/NAME-N with the highest number, or None."""
-    found = [path for path in Path("runs").glob(f"{glob.escape(name)}-*") if path.name[len(name) + 1 :].isdecimal()]
-    return max(found, key=lambda path: int(path.name[len(name) + 1 :]), default=None)
+    found = [path for path in Path("runs").glob(f"{glob.escape(name)}-*") if _number(path, name)]
+    return max(found, key=lambda path: _number(path, name), default=None)
 
 
-def _free(runs: Path, name: str) -> Path:
-    taken = {path.name for path in runs.iterdir()} if runs.is_dir() else set()
-    number = next(n for n in range(1, len(taken) + 2) if f"{name}-{n}" not in taken)
-    return runs / f"{name}-{number}"
+def _number(path: Path, name: str) -> int:
+    """Return N of NAME-N, or 0 for another name."""
+    number = path.name[len(name) + 1 :]
+    return int(number) if number.isascii() and number.isdecimal() else 0

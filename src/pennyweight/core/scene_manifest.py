@@ -14,7 +14,8 @@ from pennyweight.core.settings import from_json
 __all__ = ["SCENE_METADATA_KEY", "Form", "SceneManifest"]
 
 SCENE_METADATA_KEY = "pennyweight-scene"
-FORMAT = 1
+FORMAT = 2
+"""Files of the first one have no seal (`core.seal`)."""
 
 Form = Literal["tile", "windows"]
 """tile: (H, W, bands) -> one answer for each window in it. windows: (B, window, window, bands) -> (B, classes)."""
@@ -37,17 +38,23 @@ class SceneManifest:
     data: Mapping[str, Any]
     versions: Mapping[str, str]
     created: str
+    format: int = FORMAT
+
+    @property
+    def sealed(self) -> bool:
+        """Whether the file must end with a seal."""
+        return self.format > 1
 
     def to_json(self) -> str:
         """The text kept under SCENE_METADATA_KEY."""
-        return json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False, allow_nan=False)
+        return json.dumps(asdict(self), ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str, *, name: str) -> SceneManifest:
         """From what `to_json` gave. Raises BundleError that names the file `name`."""
         try:
             values = parse_json(text, "it", InputError)
-            if values.pop("format") != FORMAT:
+            if not 1 <= values["format"] <= FORMAT:
                 raise BundleError(f"{name} was written by a newer Pennyweight; update this one to open it")
             made = from_json(cls, values, what="manifest")
             if len(made.labels) != len(made.ids) or made.window < 1 or made.window % 2 == 0 or made.bands < 1:

@@ -10,7 +10,7 @@ from pennyweight.data.pictures import Pictures
 from pennyweight.data.policies import Policy
 from pennyweight.data.quick import remarks, require_enough
 from pennyweight.data.read_as import ReadAs
-from pennyweight.data.seen import unseen, write_seen
+from pennyweight.data.seen import learnt_from, unseen
 from pennyweight.data.source import SPLITS, Sample, Source, Split, Stored, Unreadable
 from pennyweight.data.splits import Splits, split
 from pennyweight.data.statistics import channel_statistics
@@ -39,6 +39,7 @@ __all__ = [
     "Used",
     "channel_statistics",
     "class_folder",
+    "learnt_from",
     "open",
     "parts",
     "pictures",
@@ -47,5 +48,4 @@ __all__ = [
     "split",
     "unseen",
     "used_levels",
-    "write_seen",
 ]

@@ -70,7 +70,7 @@ def unpacked(archive: Path) -> Unpacked:
         _unpack_once(archive, home)
     except OSError as error:
         raise SourceError(
-            f"cannot unpack {archive} into {home.parent}: {error.strerror or error}; make room there, or name another "
+            f"cannot unpack {archive} into {home.parent}: {reason_of(error)}; make room there, or name another "
             "folder by $PENNYWEIGHT_CACHE"
         ) from error
     said = read_json(home / DONE)

@@ -24,6 +24,7 @@ from pennyweight.core.errors import ImageError, SourceError
 from pennyweight.core.files import atomic
 from pennyweight.core.images import Header, decode_bands, header
 from pennyweight.core.machine import cores
+from pennyweight.core.reading import reason_of
 from pennyweight.core.text import say
 from pennyweight.data.columns import label_names
 from pennyweight.data.looks import suited
@@ -88,9 +89,7 @@ class Index:
                     with atomic(path) as temporary:
                         np.savez(temporary, **found)
         except OSError as error:
-            raise SourceError(
-                f"cannot keep what {shards.address} holds at {path}: {error.strerror or error}"
-            ) from error
+            raise SourceError(f"cannot keep what {shards.address} holds at {path}: {reason_of(error)}") from error
         return cls(shards, **found)
 
     def __len__(self) -> int:

@@ -22,7 +22,7 @@ from pennyweight.data.augment import Augment
 from pennyweight.data.balance import Balance, balanced_count, balanced_order
 from pennyweight.data.batch import Batch
 from pennyweight.data.crops import padded
-from pennyweight.data.decoded import DecodedCache
+from pennyweight.data.decoded import DecodedCache, Entry
 from pennyweight.data.draws import draws
 from pennyweight.data.source import Sample, Unreadable
 
@@ -72,6 +72,8 @@ class Pictures:
         self._keep_bytes = keep_bytes
         self._cache = cache
         self._kept: Pixels | None = None
+        self._entry: Entry | None = None
+        """Of the cache, where that keeps them."""
         self._rows = np.arange(len(samples))
         self._edge = 0
         """How often the edges of what is kept are repeated, for crops that reach beyond."""
@@ -141,6 +143,7 @@ class Pictures:
             return self._decode_all(lambda number, pixels: None, advance), None
         if not done:
             advance(len(self))
+        self._entry = entry
         return entry.unreadable, entry.pixels
 
     def _decode_all(self, row: Callable[[int, Pixels], None], advance: Callable[[int], None]) -> dict[int, str]:
@@ -183,6 +186,11 @@ class Pictures:
 
     def _pixels(self, numbers: NDArray[np.int64]) -> Pixels:
         """As they are kept."""
+        if self._entry is not None:
+            taken, damaged = self._entry.take(self._rows[numbers])
+            for place in damaged:  # the disk gave something else than was written to it
+                taken[place] = self._decode(int(numbers[place]))
+            return taken
         if self._kept is not None:
             return self._kept.take(self._rows[numbers], axis=0)
         return np.stack(list(self._pool.map(self._decode, numbers.tolist())))

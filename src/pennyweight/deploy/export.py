@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -15,9 +14,11 @@ import onnx
 import torch
 from torch import nn
 
-from pennyweight.core.files import atomic
+from pennyweight.core.files import atomic, clear_left_overs
 from pennyweight.core.images import Picture
+from pennyweight.core.learnt import LEARNT_KEY, Learnt
 from pennyweight.core.manifest import INPUT, LOGITS, METADATA_KEY, PROBABILITIES, Manifest
+from pennyweight.core.seal import seal
 from pennyweight.deploy.graph import BundleGraph, TorchEngine
 from pennyweight.deploy.parity import made_pictures, prove
 from pennyweight.runtime import Bundle, Classifier
@@ -29,25 +30,34 @@ OPSET = 20
 
 
 def export_bundle(
-    network: nn.Module, path: Path, manifest: Manifest, pictures: Sequence[Picture], *, of: str
+    network: nn.Module,
+    path: Path,
+    manifest: Manifest,
+    pictures: Sequence[Picture],
+    *,
+    of: str,
+    learnt: Learnt | None = None,
 ) -> Bundle:
     """Write `network` to `path` as a bundle; the manifest's parity is filled in by the proof on `pictures`.
 
-    Without pictures some are made. Raises ParityError, and writes nothing, when the graph answers otherwise
-    than the network.
+    `learnt` is what it was trained and selected on. Without pictures some are made. Raises ParityError, and writes
+    nothing, when the graph answers otherwise than the network.
     """
     network = network.eval()
     preprocess = manifest.preprocess
     expected = Classifier(TorchEngine(network, preprocess), manifest.labels, preprocess)
-    with atomic(path) as temporary, tempfile.TemporaryDirectory() as folder:
+    if not pictures:
+        pictures, of = made_pictures(preprocess.channels), "pictures made for the proof"
+    clear_left_overs(path.absolute().parent, of=path.name)
+    with atomic(path) as temporary:
         model = _graph(network, manifest)
         onnx.save(model, temporary, format="protobuf")  # whatever the name ends in
         received = Classifier(OnnxEngine(temporary), manifest.labels, preprocess)
-        if not pictures:
-            pictures, of = made_pictures(Path(folder), preprocess.channels), "pictures made for the proof"
         proved = replace(manifest, parity=prove(expected, received, pictures, of=of).to_dict())
-        onnx.helper.set_model_props(model, {METADATA_KEY: proved.to_json()})
+        said = {METADATA_KEY: proved.to_json()} | ({} if learnt is None else {LEARNT_KEY: learnt.to_text()})
+        onnx.helper.set_model_props(model, said)
         onnx.save(model, temporary, format="protobuf")
+        seal(temporary)
     return Bundle(path)
 
 

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from pennyweight.core.errors import ParityError
-from pennyweight.core.files import atomic
+from pennyweight.core.files import atomic, clear_left_overs
 from pennyweight.core.scene_manifest import SCENE_METADATA_KEY, SceneManifest
+from pennyweight.core.seal import seal
 from pennyweight.core.spectral import Projection
 from pennyweight.deploy.export import onnx_of
 from pennyweight.deploy.parity import TOLERANCE
@@ -45,6 +46,7 @@ def export_scene_bundle(
     else:
         example = torch.zeros(2, window, window, bands)
         sizes = {0: torch.export.Dim("batch", min=1)}
+    clear_left_overs(path.absolute().parent, of=path.name)
     with atomic(path) as temporary:
         model = onnx_of(graph, example, sizes)
         onnx.save(model, temporary)
@@ -53,6 +55,7 @@ def export_scene_bundle(
         proved = replace(manifest, parity=proof)
         onnx.helper.set_model_props(model, {SCENE_METADATA_KEY: proved.to_json()})
         onnx.save(model, temporary)
+        seal(temporary)
     return SceneBundle(path)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from pennyweight.core.errors import ParityError
 from pennyweight.core.images import Picture
@@ -68,20 +69,18 @@ def prove(network: Classifier, bundle: Classifier, pictures: Sequence[Picture], 
     return parity
 
 
-def made_pictures(folder: Path, channels: int, count: int = 16) -> list[Path]:
-    """Write seeded pictures to `folder`, for a network whose own pictures are not at hand: blotches of many sizes."""
-    from PIL import Image
-
+def made_pictures(channels: int, count: int = 16) -> list[Picture]:
+    """Return seeded pictures for a network whose own pictures are not at hand: blotches of many sizes."""
     draw = np.random.default_rng(0)
-    paths = []
+    made: list[Picture] = []
     for number in range(count):
         coarse = draw.integers(0, 256, (2 + number, 3 + number, 3), dtype=np.uint8)
         image = Image.fromarray(coarse).resize((64 + 23 * number, 80 + 17 * number), Image.Resampling.BICUBIC)
         if channels in (1, 3):
-            paths.append(folder / f"{number:02d}.png")
-            (image if channels == 3 else image.convert("L")).save(paths[-1])
+            file = io.BytesIO()
+            (image if channels == 3 else image.convert("L")).save(file, "PNG")
+            made.append(file.getvalue())
         else:
-            paths.append(folder / f"{number:02d}.npy")
-            bands = [np.roll(np.asarray(image.convert("L")), 5 * band, axis=0) for band in range(channels)]
-            np.save(paths[-1], np.stack(bands, axis=-1))
-    return paths
+            grey = np.asarray(image.convert("L"))
+            made.append(np.stack([np.roll(grey, 5 * band, axis=0) for band in range(channels)], axis=-1))
+    return made

@@ -7,8 +7,10 @@ from functools import cached_property
 from pathlib import Path
 
 from pennyweight.core.errors import BundleError
+from pennyweight.core.learnt import LEARNT_KEY, Learnt
 from pennyweight.core.manifest import INPUT, LOGITS, METADATA_KEY, PROBABILITIES, Manifest
 from pennyweight.core.scene_manifest import SCENE_METADATA_KEY
+from pennyweight.core.seal import broken, sealed
 from pennyweight.runtime.agreement import Port, require_agreement
 from pennyweight.runtime.classifier import Classifier
 from pennyweight.runtime.engine import NUMBERS, PIXELS, OnnxEngine
@@ -24,12 +26,15 @@ class Bundle:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", Path(self.path))
+        whole = sealed(self.path)  # before onnxruntime reads what may be damaged
         if SCENE_METADATA_KEY in self.engine.metadata:
             raise BundleError(f"{self.path} is a scene's bundle: predict {self.path} CUBE --map map.png")
         if METADATA_KEY not in self.engine.metadata:
             raise BundleError(
                 f"{self.path} is an ONNX file without a manifest; bundles are made by `pennyweight export`"
             )
+        if self.manifest.sealed and not whole:
+            raise broken(self.path)
         shape, classes = self.manifest.preprocess.shape, ("batch", len(self.manifest.labels))
         said = {
             INPUT: Port(PIXELS, ("batch", *shape)),
@@ -50,6 +55,12 @@ class Bundle:
     def manifest(self) -> Manifest:
         """Labels, preprocessing, costs, evaluation and proof."""
         return Manifest.from_json(self.engine.metadata[METADATA_KEY], name=str(self.path))
+
+    @cached_property
+    def learnt(self) -> Learnt | None:
+        """Which pictures its network learnt from; None where the file does not say."""
+        text = self.engine.metadata.get(LEARNT_KEY)
+        return None if text is None else Learnt.from_text(text, name=str(self.path))
 
     @property
     def classifier(self) -> Classifier:

@@ -9,6 +9,7 @@ from pathlib import Path
 from pennyweight.core.errors import BundleError
 from pennyweight.core.manifest import INPUT, LOGITS, PROBABILITIES
 from pennyweight.core.scene_manifest import SCENE_METADATA_KEY, SceneManifest
+from pennyweight.core.seal import broken, sealed
 from pennyweight.runtime.agreement import Port, require_agreement
 from pennyweight.runtime.engine import NUMBERS, OnnxEngine
 from pennyweight.runtime.scene_mapper import SceneEngine, TileEngine, WindowsEngine
@@ -30,9 +31,12 @@ class SceneBundle:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", Path(self.path))
+        whole = sealed(self.path)
         if SCENE_METADATA_KEY not in self.session.metadata:
             raise BundleError(f"{self.path} is no bundle of a scene; `pennyweight export` makes one of a scene's run")
         said = self.manifest
+        if said.sealed and not whole:
+            raise broken(self.path)
         pixels, sides = ((said.window, said.window), ("batch",)) if said.form == "windows" else (("H", "W"), ("h", "w"))
         batch = ("batch",) if said.form == "windows" else ()
         answer = Port(NUMBERS, (*sides, len(said.labels)))

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from pennyweight.core.errors import RunError
-from pennyweight.core.files import atomic, sha256, write_text
+from pennyweight.core.files import atomic, clear_left_overs, sha256, write_text
+from pennyweight.core.reading import reason_of
 
 __all__ = ["Checkpoints"]
 
@@ -47,7 +48,7 @@ class Checkpoints:
             write_text(_checksum(path), f"{digest}  {path.name}\n")
         except (OSError, RuntimeError) as error:
             told = error.__context__ if isinstance(error.__context__, OSError) else error  # torch hides a full disk
-            reason = getattr(told, "strerror", None) or str(error).splitlines()[0]
+            reason = reason_of(told) if isinstance(told, OSError) else str(error).splitlines()[0]
             before = "what was saved before is intact, and the same command with --resume goes on from there"
             raise RunError(
                 f"cannot save a checkpoint in {self.folder}: {reason}; {before if self else 'none was saved before'}"
@@ -82,15 +83,20 @@ class Checkpoints:
     def _whole(self) -> Iterator[Path]:
         """Those with a checksum, the newest first."""
         names = sorted(self.folder.iterdir(), reverse=True) if self.folder.is_dir() else []
-        return (path for path in names if _NAME.fullmatch(path.name) and _checksum(path).exists())
+        return (path for path in names if _is_state(path) and _checksum(path).is_file())
 
     def _clear_torn(self) -> None:
-        """Remove what a kill in the middle of saving left behind."""
+        """Remove what a kill in the middle of saving left behind; what we cannot have written stays."""
+        clear_left_overs(self.folder)
         for path in self.folder.iterdir():
-            unfinished = _NAME.fullmatch(path.name) and not _checksum(path).exists()
-            if unfinished or path.name.startswith("."):
+            if _is_state(path) and not _checksum(path).exists():
                 with suppress(FileNotFoundError):
                     path.unlink()
+
+
+def _is_state(path: Path) -> bool:
+    """Tell a file that is named as a state is: no folder, and no link to something else."""
+    return _NAME.fullmatch(path.name) is not None and path.is_file() and not path.is_symlink()
 
 
 def _checksum(path: Path) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from pennyweight.core.errors import RunError
 from pennyweight.core.files import atomic
+from pennyweight.core.reading import reason_of
 from pennyweight.core.stopping import Stop
 
 __all__ = ["KeptFeatures", "NotKept"]
@@ -90,7 +90,7 @@ class KeptFeatures(NotKept):
                 with atomic(self._path(self._parts)) as temporary, temporary.open("wb") as file:
                     np.savez(file, of=np.array(self._of), values=values, targets=targets, sizes=sizes)
             except OSError as error:
-                raise RunError(f"cannot save features in {self.folder}: {error.strerror or error}") from error
+                raise RunError(f"cannot save features in {self.folder}: {reason_of(error)}") from error
         self._parts, self._rows, self._saved = self._parts + 1, [], self._clock()
 
     def _part(self, number: int) -> list[Rows] | None:
@@ -101,5 +101,5 @@ class KeptFeatures(NotKept):
                     return None
                 ends = np.cumsum(part["sizes"])[:-1]
                 return list(zip(np.split(part["values"], ends), np.split(part["targets"], ends), strict=True))
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        except Exception:  # each array has a CRC-32; whatever is wrong with a part, it is computed again
             return None

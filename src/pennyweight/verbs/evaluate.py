@@ -17,11 +17,13 @@ from pennyweight.core.errors import InputError, PennyweightError, SourceError
 from pennyweight.core.formats import allow_pixels
 from pennyweight.core.heap import keeping_memory
 from pennyweight.core.labels import numbers_of
+from pennyweight.core.learnt import Learnt
 from pennyweight.core.offline import only_said
 from pennyweight.core.run import Run
 from pennyweight.core.usage import Usage
 from pennyweight.runtime import Bundle, Classifier
 from pennyweight.scoring import Evaluation, score
+from pennyweight.verbs.learnt import learnt_by
 from pennyweight.verbs.load import Trained, load, open_trained
 from pennyweight.verbs.load_scene import is_scene_run
 
@@ -52,15 +54,15 @@ def evaluate(
 ) -> Evaluation | SceneEvaluation:
     """Score a run, a bundle or a name with `weights` on a split of `source`; by default what the run was trained on.
 
-    Pictures that a run was trained or selected on are never part of its test, wherever they lie. `read_as` says what
-    the files of the source do not, as `data.open` takes it. A source without split folders that the run was not trained
-    on is scored whole (and its split is called "all"); it may have one class alone, or be a folder of pictures that is
-    called as a class is. `rename` maps classes of the source to those of the network: {"cats": "Cats"}. A network of
-    ImageNet knows folders by their synsets (n01440764) too. Two evaluations of the same files are identical. Pictures
-    of more than `max_pixels` (80 million) are left out. `advance(n)` is called after every n pictures, `left_out` with
-    each that cannot be read, `note` with what is to be known of how `source` was read; `usage` is what `load` takes of
-    weights. A scene's run maps its scene again, and is scored on the test pixels. Raises SourceError for classes that
-    the network does not know.
+    Pictures that a run was trained or selected on are never part of its test, wherever they lie, nor of its bundle's;
+    `note` is told where that cannot be known. `read_as` says what the files of the source do not, as `data.open` takes
+    it. A source without split folders that the run was not trained on is scored whole (and its split is called "all");
+    it may have one class alone, or be a folder of pictures that is called as a class is. `rename` maps classes of the
+    source to those of the network: {"cats": "Cats"}. A network of ImageNet knows folders by their synsets (n01440764)
+    too. Two evaluations of the same files are identical. Pictures of more than `max_pixels` (80 million) are left out.
+    `advance(n)` is called after every n pictures, `left_out` with each that cannot be read, `note` with what is to be
+    known of how `source` was read; `usage` is what `load` takes of weights. A scene's run maps its scene again, and is
+    scored on the test pixels. Raises SourceError for classes that the network does not know.
     """
     if split not in data.SPLITS:
         raise InputError(f"unknown split '{split}'; there are {', '.join(data.SPLITS)}")
@@ -100,8 +102,12 @@ def evaluate(
     else:
         samples, name = opened.samples, "all"
     numbers = numbers_of(opened.labels, classifier.labels, source=opened.name, rename=rename or {})
-    if split == "test" and isinstance(trained, Run):
-        samples = _unseen(trained, samples, opened.name, left_out)
+    if split == "test":
+        learnt = _learnt(trained)
+        if learnt is not None:
+            samples = _unseen(origin.where, learnt, samples, opened.name, left_out)
+        elif not same:
+            note(f"{origin.where} does not say which pictures it learnt from: some of {opened.name} may be among them")
     pictures = data.pictures(opened, samples, classifier.preprocess, cache=data.DecodedCache())
     unreadable = (*opened.unreadable, *pictures.read())
     for each in unreadable:
@@ -121,16 +127,27 @@ def evaluate(
     )
 
 
+def _learnt(trained: Trained) -> Learnt | None:
+    """Return what something trained has learnt from; None where that is not known."""
+    if isinstance(trained, (Run, Bundle)):
+        return trained.learnt
+    return next(iter(learnt_by(trained.origin).values()), None)
+
+
 def _unseen(
-    run: Run, samples: Sequence[data.Sample], name: str, left_out: Callable[[data.Unreadable], None]
+    where: str,
+    learnt: Learnt,
+    samples: Sequence[data.Sample],
+    name: str,
+    left_out: Callable[[data.Unreadable], None],
 ) -> Sequence[data.Sample]:
-    """The samples without what the run learnt from. Raises SourceError where that leaves nothing."""
-    others = data.unseen(samples, run.seen_path)
-    learnt = len(samples) - len(others)
-    if learnt and not others:
-        raise SourceError(f"{run.folder} was trained on every picture of {name}, so that none can score it")
-    if learnt:
-        left_out(data.Unreadable(name, f"{learnt} pictures of {name} that {run.folder} was trained or selected on"))
+    """Return the samples without what was learnt from. Raises SourceError where that leaves nothing."""
+    others = data.unseen(samples, learnt)
+    count = len(samples) - len(others)
+    if count and not others:
+        raise SourceError(f"{where} was trained on every picture of {name}, so that none can score it")
+    if count:
+        left_out(data.Unreadable(name, f"{count} pictures of {name} that {where} was trained or selected on"))
     return others
 
 

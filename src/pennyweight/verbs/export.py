@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Unpack
 
-import numpy as np
 from torch import nn
 
 from pennyweight import data, zoo
 from pennyweight.core.errors import BundleError, DownloadError, ImageError, InputError, RunError, SourceError
 from pennyweight.core.images import Picture
+from pennyweight.core.learnt import Learnt
 from pennyweight.core.machine import versions
 from pennyweight.core.manifest import Manifest
 from pennyweight.core.offline import only_said
@@ -25,6 +24,7 @@ from pennyweight.deploy import export_bundle
 from pennyweight.runtime import Bundle
 from pennyweight.runtime.scene_bundle import SceneBundle
 from pennyweight.verbs.export_scene import export_scene
+from pennyweight.verbs.learnt import learnt_by
 from pennyweight.verbs.load import open_trained, preprocess_of, restore
 from pennyweight.verbs.load_scene import is_scene_run
 from pennyweight.verbs.weigh import weigh
@@ -81,10 +81,9 @@ def export(
         versions=versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    with tempfile.TemporaryDirectory() as folder:
-        pictures = _test_pictures(trained, Path(folder)) if isinstance(trained, Run) else []
-        of = f"test split of {known.data['name']}" if known.data else ""
-        return export_bundle(known.network, path, manifest, pictures, of=of)
+    pictures = _test_pictures(trained) if isinstance(trained, Run) else []
+    of = f"test split of {known.data['name']}" if known.data else ""
+    return export_bundle(known.network, path, manifest, pictures, of=of, learnt=known.learnt)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +96,8 @@ class Known:
     preprocess: Preprocess
     evaluation: dict[str, Any] | None = None
     data: dict[str, Any] | None = None
+    learnt: Learnt | None = None
+    """Which pictures it learnt from, where that is known."""
 
 
 def _of_run(run: Run) -> Known:
@@ -113,6 +114,7 @@ def _of_run(run: Run) -> Known:
                 "fingerprint": record["data"]["fingerprint"],
                 "group_by": record["data"].get("group_by"),
             },
+            learnt=run.learnt,
         )
     except (KeyError, TypeError) as error:
         raise RunError(f"{run.folder} is not as `fit` wrote it: {type(error).__name__} {error}") from error
@@ -125,11 +127,12 @@ def _of_name(made: zoo.Pretrained) -> Known:
         labels=made.labels,
         preprocess=made.preprocess,
         data=None if made.data is None else dict(made.data),
+        learnt=next(iter(learnt_by(made.origin).values()), None),
     )
 
 
-def _test_pictures(run: Run, folder: Path) -> list[Picture]:
-    """Up to 64 files of the run's test split; none when its source is not as it was. Arrays are written to `folder`."""
+def _test_pictures(run: Run) -> list[Picture]:
+    """Up to 64 files of the run's test split; none when its source is not as it was."""
     known, preprocess = run.record["data"], preprocess_of(run)
     try:
         with only_said(run.folder, known["address"], ask="SOURCE"):
@@ -143,15 +146,11 @@ def _test_pictures(run: Run, folder: Path) -> list[Picture]:
     apart = 1 if source.streamed else max(1, len(samples) // PROOF_PICTURES)
     chosen = samples[::apart][:PROOF_PICTURES]
     files: list[Picture] = []
-    for number, sample in enumerate(chosen):
+    for sample in chosen:
         picture = sample.read()
         try:
             preprocess(picture)
         except ImageError:
             continue  # left out of training and scoring too
-        if isinstance(picture, np.ndarray):
-            path = folder / f"{number:03d}.npy"
-            np.save(path, picture)
-            picture = path
         files.append(picture)
     return files

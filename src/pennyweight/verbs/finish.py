@@ -10,7 +10,7 @@ from pennyweight import data
 from pennyweight.core.busy_wait import how_threads_waited
 from pennyweight.core.files import read_lines, write_json, write_text
 from pennyweight.core.images import Pixels
-from pennyweight.core.run import Run
+from pennyweight.core.run import Run, write_record
 from pennyweight.report.page import Mistake, page
 from pennyweight.scoring import Evaluation, score, worst_mistakes
 from pennyweight.train import Epoch
@@ -40,7 +40,7 @@ def finish(
         mistakes=mistakes,
     )
     write_text(run.report_path, html)
-    write_json(run.record_path, record)
+    write_record(run.record_path, record, run.evaluation_path)
     return Run(run.folder)
 
 

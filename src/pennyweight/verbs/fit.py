@@ -17,11 +17,11 @@ from rich.console import Console
 from pennyweight import data, zoo
 from pennyweight.core.busy_wait import sharing_cores
 from pennyweight.core.errors import InputError, SourceError
-from pennyweight.core.files import write_json
 from pennyweight.core.formats import allow_pixels
 from pennyweight.core.heap import keeping_memory
 from pennyweight.core.images import MAX_PIXELS
-from pennyweight.core.run import Run
+from pennyweight.core.learnt import Learnt
+from pennyweight.core.run import Run, write_record
 from pennyweight.core.stopping import waiting_for_signals
 from pennyweight.data.scenes import is_scene
 from pennyweight.nn import Network
@@ -35,9 +35,10 @@ from pennyweight.verbs.evaluate import answer
 from pennyweight.verbs.finish import finish
 from pennyweight.verbs.first_weights import LARGE_MODEL, as_begun, is_named
 from pennyweight.verbs.fit_scene import fit_scene
-from pennyweight.verbs.learnt import seen_by, without_learnt, write_learnt
+from pennyweight.verbs.learnt import learnt_by, without_learnt
 from pennyweight.verbs.load import load
 from pennyweight.verbs.modes import Work, train_by_mode
+from pennyweight.verbs.place import taking
 from pennyweight.verbs.plan import Plan, make_plan
 from pennyweight.verbs.prepare import open_teacher, prepare
 from pennyweight.verbs.record import record_of
@@ -48,8 +49,6 @@ from pennyweight.verbs.resume import (
     digests,
     features_saved,
     how,
-    nothing_empty_left,
-    place,
     planned,
     record_before,
     recorded,
@@ -146,7 +145,7 @@ def fit(
         raise InputError(
             f"max_pixels is for pictures that are read alone; of shards up to {MAX_PIXELS:,} pixels are read"
         )
-    before = seen_by(weights if is_named(weights) else None, teacher)
+    before = learnt_by(weights if is_named(weights) else None, teacher)
     splits = without_learnt(data.split(opened), before)
     if resume and model == AUTO:
         model, weights = as_begun(record_before(out, opened.name, (*WIDTHS, LARGE_MODEL)), weights)
@@ -179,11 +178,8 @@ def fit(
         split=splits.fingerprint,  # equal pictures are split otherwise where their groups are others
         **({} if max_pixels is None else {"max_pixels": max_pixels}),
     )
-    folder, record = place(out, f"{opened.name}-{plan.model['name']}", resume=resume, asked=asked)
-    ranks.gather(None)  # every rank has looked before the first one makes the folder
+    taken = taking(out, f"{opened.name}-{plan.model['name']}", resume=resume, asked=asked, ranks=ranks)
     console = None if progress and not ranks.number else Console(quiet=True)
-    if record is not None and record["status"] == "complete":
-        return complete(folder, TrainingProgress(plan.epochs, console).note)
     if teacher is not None and plan.recipe.mode == "head":
         raise InputError(
             "mode head trains on features, and a teacher needs pictures: --mode scratch or finetune has both"
@@ -197,7 +193,9 @@ def fit(
     first_seen, taught = plan.preprocess, open_teacher(teacher, opened, plan.preprocess, ranks.device)
     pictures = data.parts(opened, splits, plan.preprocess, rank=ranks.number, world=ranks.count)
     unreadable = list(opened.unreadable)
-    with TrainingProgress(plan.epochs, console) as shown:
+    with taken as (folder, record), TrainingProgress(plan.epochs, console) as shown:
+        if record is not None and record["status"] == "complete":
+            return complete(folder, shown.note)
         for note in (*opened.notes, *data.remarks(opened), *splits.notes, *plan.why, *adapted):
             shown.note(note)
         with shown.phase("reading pictures", len(opened.samples)) as phase:
@@ -241,15 +239,17 @@ def fit(
         begins = record is None or (checkpoints.latest() is None and not features_saved(folder))
         for note in (plan.note, f"run {folder}" + how(resume, begins=begins)):
             shown.note(note)
-        with nothing_empty_left(folder, writes=first), saying_how_to_go_on(folder, shown.note):
+        with saying_how_to_go_on(folder, shown.note):
             if record is None:
                 record = record_of(folder, opened, splits, plan, unreadable, ranks) | {
                     "asked": asked,
                     "speed": measured,
                 }
                 if first:
-                    write_learnt(folder / "seen.npy", splits, before)
-                    write_json(folder / "run.json", record)
+                    learnt = data.learnt_from(splits.train, splits.val)
+                    learnt = Learnt.of(learnt.marks, *(each.marks for each in before.values()))
+                    learnt.save(folder / "seen.npy")
+                    write_record(folder / "run.json", record, folder / "seen.npy")
             opening = open_tracker(log if first else None, folder.name, folder, record["recipe"], shown.note)
             with waiting_for_signals() as stop, closing(opening) as tracker:
                 spent_s = perf_counter() - started
@@ -262,6 +262,7 @@ def fit(
                 )  # fmt: skip
                 best = train_by_mode(work)
             ranks.end_others()
+            write_record(folder / "run.json", record, folder / "weights.safetensors")  # the weights that are scored
             run = Run(folder)
             with shown.phase("scoring the test split", len(splits.test)) as phase:
                 probabilities = answer(load(run), pictures["test"], phase.advance)

@@ -18,7 +18,7 @@ from pennyweight.core.busy_wait import how_threads_waited, sharing_cores
 from pennyweight.core.files import read_lines, write_json, write_lines, write_text
 from pennyweight.core.labels import names_in
 from pennyweight.core.machine import versions
-from pennyweight.core.run import Run
+from pennyweight.core.run import Run, write_record
 from pennyweight.core.settings import override
 from pennyweight.core.stopping import waiting_for_signals
 from pennyweight.data.scene import Scene
@@ -34,7 +34,8 @@ from pennyweight.verbs.baselines import baseline_plans, baselines
 from pennyweight.verbs.evaluate_scene import judge
 from pennyweight.verbs.learn_scene import learn
 from pennyweight.verbs.load_scene import PROJECTION, load_mapper
-from pennyweight.verbs.resume import complete, how, nothing_empty_left, place, recorded, saying_how_to_go_on
+from pennyweight.verbs.place import taking
+from pennyweight.verbs.resume import complete, how, recorded, saying_how_to_go_on
 from pennyweight.verbs.scene_plan import SceneOptions, ScenePlan, make_scene_plan, split_of
 from pennyweight.verbs.weigh import weigh
 
@@ -72,49 +73,54 @@ def fit_scene(
     besides = str(plan.model["name"])
     others = baseline_plans(opened, split, options, seed=seed, besides=besides) if with_baselines else {}
     asked = _asked(opened, plan, with_baselines)
-    folder, record = place(out, f"{opened.name}-{plan.model['name']}", resume=resume, asked=asked)
+    name = f"{opened.name}-{plan.model['name']}"
     console = None if progress else Console(quiet=True)
-    if record is not None and record["status"] == "complete":
-        return complete(folder, TrainingProgress(plan.recipe.epochs, console).note)
-    begins = record is None
-    record = record or _record(folder, opened, split, plan) | {"asked": asked}
-    with TrainingProgress(plan.recipe.epochs, console) as shown:
+    with (
+        taking(out, name, resume=resume, asked=asked, ranks=Ranks()) as (folder, record),
+        TrainingProgress(plan.recipe.epochs, console) as shown,
+    ):
+        if record is not None and record["status"] == "complete":
+            return complete(folder, shown.note)
+        begins = record is None
+        record = record or _record(folder, opened, split, plan) | {"asked": asked}
         checkpoints = Checkpoints(folder / "checkpoints", shown.note)
         anew = begins or checkpoints.latest() is None
         for note in (*record["data"]["notes"], plan.note, f"run {folder}" + how(resume, begins=anew)):
             shown.note(note)
         if not begins:
             recorded(record, Ranks(), shown.note)
-        with nothing_empty_left(folder), saying_how_to_go_on(folder, shown.note):
+        with saying_how_to_go_on(folder, shown.note):
             if begins:
                 write_json(folder / PROJECTION, plan.projection.to_dict())
-                write_json(folder / "run.json", record)
+                write_record(folder / "run.json", record, folder / PROJECTION)
             run = Run(folder)
             with waiting_for_signals() as stop:
                 spent_s = perf_counter() - started
                 keeper = Keeper(checkpoints, every_s=save_minutes * 60, stop=stop, spent_s=spent_s)
                 note = shown.note if begins and progress else None
                 network, best = _train(run, opened, split, plan, shown, keeper, note)
+            write_record(run.record_path, record, run.weights_path)  # the weights that are scored
+            run = Run(folder)
             with shown.phase("mapping the scene", opened.known.size) as phase:
                 mapped = map_scene(load_mapper(run).engine, opened.cube, advance=phase.advance)
             evaluation = judge(opened, split, mapped.classes, options.window).to_dict()
             if with_baselines:
                 evaluation["baselines"] = baselines(opened, split, others, window=options.window, shown=shown)
-    record |= {"status": "complete", "best": best.to_dict(), "seconds": round(keeper.spent_s, 1)}
-    record["waiting"] = how_threads_waited()
-    html = scene_page(
-        run=record,
-        epochs=read_lines(run.metrics_path),
-        evaluation=evaluation,
-        cost=weigh(network, (plan.projection.channels, options.window, options.window)).to_dict(),
-        classes=np.where(mapped.classes == MASKED, -1, mapped.classes.astype(np.int16)),
-        truth=opened.truth,
-        confidence=mapped.confidence,
-    )
-    write_json(run.evaluation_path, evaluation)
-    write_text(run.report_path, html)
-    write_json(run.record_path, record)  # comes last: it calls the run complete
-    return Run(folder)
+        record |= {"status": "complete", "best": best.to_dict(), "seconds": round(keeper.spent_s, 1)}
+        record["waiting"] = how_threads_waited()
+        html = scene_page(
+            run=record,
+            epochs=read_lines(run.metrics_path),
+            evaluation=evaluation,
+            cost=weigh(network, (plan.projection.channels, options.window, options.window)).to_dict(),
+            classes=np.where(mapped.classes == MASKED, -1, mapped.classes.astype(np.int16)),
+            truth=opened.truth,
+            confidence=mapped.confidence,
+        )
+        write_json(run.evaluation_path, evaluation)
+        write_text(run.report_path, html)
+        write_record(run.record_path, record, run.evaluation_path)  # comes last: it calls the run complete
+        return Run(folder)
 
 
 def _asked(scene: Scene, plan: ScenePlan, with_baselines: bool) -> dict[str, Any]:

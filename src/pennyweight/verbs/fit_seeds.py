@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pennyweight.core.errors import InputError
 from pennyweight.core.files import write_json
+from pennyweight.core.run import Run
 from pennyweight.data.scene import Scene
 from pennyweight.scoring.scene import mean_and_deviation
 from pennyweight.verbs.fit_scene import fit_scene
-from pennyweight.verbs.resume import place_several
+from pennyweight.verbs.place import taking_several
 
 __all__ = ["fit_seeds"]
 
@@ -34,19 +36,24 @@ def fit_seeds(
     if seeds < 1:
         raise InputError(f"--seeds must be at least 1, not {seeds}; papers take 10")
     name = source.name if isinstance(source, Scene) else Path(os.fspath(source).removeprefix("scene:")).stem
-    folder = place_several(out, f"{name}-{model}-seeds", resume=resume)
-    runs = [
-        fit_scene(source, model, out=folder / f"seed-{number}", seed=number, resume=resume, **options)
-        for number in range(seed, seed + seeds)
-    ]
+    with taking_several(out, f"{name}-{model}-seeds", resume=resume) as folder:
+        runs = [
+            fit_scene(source, model, out=folder / f"seed-{number}", seed=number, resume=resume, **options)
+            for number in range(seed, seed + seeds)
+        ]
+        summary = _summary(runs, list(range(seed, seed + seeds)))
+        write_json(folder / "seeds.json", summary)
+    return folder, summary
+
+
+def _summary(runs: Sequence[Run], seeds: list[int]) -> dict[str, Any]:
+    """Return what seeds.json holds of the runs of `seeds`."""
     evaluations = [run.evaluation for run in runs]
     rows = {str(runs[0].record["model"]["name"]): evaluations}
     for baseline in evaluations[0].get("baselines", {}):
         rows[baseline] = [evaluation["baselines"][baseline] for evaluation in evaluations]
-    summary = {
-        "seeds": list(range(seed, seed + seeds)),
+    return {
+        "seeds": seeds,
         "leakage": [evaluation["leakage"]["share"] for evaluation in evaluations],
         "scores": {name: mean_and_deviation(scored) for name, scored in rows.items()},
     }
-    write_json(folder / "seeds.json", summary)
-    return folder, summary

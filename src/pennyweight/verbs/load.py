@@ -140,7 +140,7 @@ def restore(run: Run) -> nn.Module:
 
     with _record(run) as record, torch.random.fork_rng():
         network = zoo.build(**record["model"])
-    take_weights(network, read_weights(run.weights_path), name=str(run.weights_path))
+    take_weights(network, read_weights(run.whole(run.weights_path)), name=str(run.weights_path))
     return network.eval()
 
 

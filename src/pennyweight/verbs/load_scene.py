@@ -41,7 +41,7 @@ def is_scene_run(run: Run) -> bool:
 
 def projection_of(run: Run) -> Projection:
     """The scaling and components of a scene's run."""
-    return Projection.from_dict(read_json(run.folder / PROJECTION))
+    return Projection.from_dict(read_json(run.whole(run.folder / PROJECTION)))
 
 
 def load_mapper(run_or_bundle: str | os.PathLike[str] | Run | SceneBundle, *, bfloat16: bool = False) -> Mapper:

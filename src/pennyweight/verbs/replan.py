@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pennyweight.core.files import write_json
+from pennyweight.core.run import write_record
 from pennyweight.report.progress import TrainingProgress
 from pennyweight.train import Ranks, Recipe
 from pennyweight.train.deadline import Deadline
@@ -43,7 +43,7 @@ def refitting(
             record["recipe"] = fitted.to_dict()
             if not ranks.number:
                 # The checkpoint that follows counts, should a kill come between the two.
-                write_json(path, record)
+                write_record(path, record)
         return fitted
 
     return refit

@@ -1,72 +1,35 @@
-"""Where a run goes, whether one that is there already can go on, and what is left and said when it ends early."""
+"""A run that is resumed: what is there to go on from, and the lines that say so."""
 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pennyweight.core.errors import PennyweightError, RunError
-from pennyweight.core.files import is_left_over, sha256, split_part
+from pennyweight.core.errors import PennyweightError
+from pennyweight.core.files import sha256, split_part
 from pennyweight.core.machine import versions
-from pennyweight.core.run import Run, latest_run_folder, new_run_folder
+from pennyweight.core.run import Run, latest_run_folder
 from pennyweight.train import Ranks, Recipe
 
 __all__ = [
     "FEATURES",
+    "anything_saved",
     "complete",
     "digests",
     "features_saved",
     "how",
-    "nothing_empty_left",
-    "place",
-    "place_several",
     "planned",
     "record_before",
     "recorded",
     "saying_how_to_go_on",
 ]
 
-BEFORE_RECORD = ("seen.npy", "projection.json")
-"""What a run's folder may hold before its run.json."""
 FEATURES = "features"
 """The folder in a run that holds features until it is complete."""
-MOST = 3
-"""Differences that one line names."""
-
-
-def place(
-    out: str | os.PathLike[str] | None, name: str, *, resume: bool, asked: Mapping[str, Any]
-) -> tuple[Path, dict[str, Any] | None]:
-    """(the run's folder, what run.json says of it); None for a run that is to begin.
-
-    With `resume` it is `out`, or the latest of runs/NAME-N. Raises RunError when that run was made by another command.
-    """
-    if not resume:
-        return new_run_folder(out, name), None
-    folder = latest_run_folder(name) if out is None else Path(out)
-    if folder is None or not folder.exists():
-        return new_run_folder(out, name), None
-    there = list(folder.iterdir())
-    if all(is_left_over(path) or path.name in BEFORE_RECORD for path in there):  # killed before run.json was whole
-        for path in there:
-            path.unlink(missing_ok=True)
-        return folder, None
-    record = Run(folder).record
-    if changed := list(_changed(record.get("asked", {}), asked)):
-        more = f" (and {len(changed) - MOST} more)" if len(changed) > MOST else ""
-        version = record.get("versions", {}).get("pennyweight")  # the defaults of another may be others
-        by = f"Pennyweight {version}" if version not in (None, versions().get("pennyweight")) else "another command"
-        raise RunError(
-            f"{folder} was made by {by}: {', '.join(changed[:MOST])}{more}; resume it as it was, or name another --out"
-        )
-    for path in filter(is_left_over, there):
-        path.unlink(missing_ok=True)
-    return folder, record
 
 
 def record_before(out: str | os.PathLike[str] | None, source: str, among: Sequence[str]) -> Mapping[str, Any] | None:
@@ -79,12 +42,6 @@ def record_before(out: str | os.PathLike[str] | None, source: str, among: Sequen
             if folder is not None and (record := Run(folder).record)["model"]["name"] == network:
                 found.append(record)
     return max(found, key=lambda record: str(record["created"]), default=None)
-
-
-def place_several(out: str | os.PathLike[str] | None, name: str, *, resume: bool) -> Path:
-    """The folder that holds a run for each seed; with `resume` it may be there."""
-    there = (Path(out) if out is not None else latest_run_folder(name)) if resume else None
-    return there if there is not None and there.is_dir() else new_run_folder(out, name)
 
 
 def digests(**named: str | os.PathLike[str] | None) -> dict[str, str]:
@@ -117,16 +74,6 @@ def complete(folder: Path, note: Callable[[str], None]) -> Run:
     return Run(folder)
 
 
-def _changed(was: Mapping[str, Any], now: Mapping[str, Any], of: str = "") -> Iterator[str]:
-    """What differs, a part each: "recipe lr was 0.1 and is 0.2 now"."""
-    for key, value in now.items():
-        before = was.get(key)
-        if isinstance(value, Mapping) and isinstance(before, Mapping):
-            yield from _changed(before, {**dict.fromkeys(before), **value}, f"{of}{key} ")
-        elif before != value:
-            yield f"{of}{key} was {before} and is {value} now"
-
-
 def recorded(record: Mapping[str, Any], ranks: Ranks, note: Callable[[str], None]) -> Recipe:
     """The recipe of a run that goes on. Says what differs now and can change its bits."""
     now = {**versions(), **ranks.machine}
@@ -142,24 +89,6 @@ def planned(recipe: Recipe, kept: Mapping[str, Any] | None) -> Recipe:
     if kept is None or kept["phase"] != "network" or "stretches" not in kept:
         return recipe
     return replace(recipe, epochs=kept["epochs"], stretches=kept["stretches"])
-
-
-@contextmanager
-def nothing_empty_left(folder: Path, *, writes: bool = True) -> Iterator[None]:
-    """Make the run's folder. What fails inside before its first weights or checkpoint takes it away again: it holds
-    nothing that anyone could miss."""
-    made = [parent for parent in folder.parents if not parent.exists()]
-    if writes:
-        folder.mkdir(parents=True, exist_ok=True)
-    try:
-        yield
-    except BaseException:
-        if writes and not (folder / "weights.safetensors").exists() and not anything_saved(folder):
-            shutil.rmtree(folder, ignore_errors=True)
-            for parent in made:
-                with suppress(OSError):  # another run is in it by now
-                    parent.rmdir()
-        raise
 
 
 @contextmanager

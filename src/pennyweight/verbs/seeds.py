@@ -14,7 +14,7 @@ from pennyweight.train import Ranks
 from pennyweight.verbs.choose_recipe import AUTO
 from pennyweight.verbs.first_weights import as_begun
 from pennyweight.verbs.fit import fit
-from pennyweight.verbs.resume import place_several
+from pennyweight.verbs.place import taking_several
 
 __all__ = ["fit_seeds"]
 
@@ -44,14 +44,14 @@ def fit_seeds(
             "its own: --seed N"
         )
     opened = data.open(source, group_by=group_by, read_as=read_as)
-    folder = place_several(out, f"{opened.name}-seeds", resume=resume)
     accuracies = {}
-    for number in range(seed, seed + seeds):
-        run = fit(opened, model, out=folder / f"seed-{number}", seed=number, resume=resume, **options)
-        accuracies[str(number)] = float(run.evaluation["accuracy"])
-        if model == AUTO:  # a mean is of one network and one start, however busy the machine becomes, or its network
-            model, options["weights"] = as_begun(run.record, options.get("weights"))
-    values = list(accuracies.values())
-    found = {"folder": str(folder), "accuracies": accuracies, "mean": fmean(values), "deviation": stdev(values)}
-    write_json(folder / "seeds.json", found)
+    with taking_several(out, f"{opened.name}-seeds", resume=resume) as folder:
+        for number in range(seed, seed + seeds):
+            run = fit(opened, model, out=folder / f"seed-{number}", seed=number, resume=resume, **options)
+            accuracies[str(number)] = float(run.evaluation["accuracy"])
+            if model == AUTO:  # a mean is of one network and one start, however busy the machine becomes
+                model, options["weights"] = as_begun(run.record, options.get("weights"))
+        values = list(accuracies.values())
+        found = {"folder": str(folder), "accuracies": accuracies, "mean": fmean(values), "deviation": stdev(values)}
+        write_json(folder / "seeds.json", found)
     return found

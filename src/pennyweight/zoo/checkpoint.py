@@ -30,6 +30,7 @@ from pennyweight.core.errors import InputError, nearest
 from pennyweight.core.files import split_part
 from pennyweight.core.labels import imagenet
 from pennyweight.core.preprocess import Decoding, Interpolation, Preprocess
+from pennyweight.core.reading import reason_of
 from pennyweight.nn.weights import read_metadata, read_weights
 from pennyweight.zoo.layouts import Layout
 
@@ -172,7 +173,7 @@ def read_pickle(path: Path) -> Mapping[str, Tensor]:
             warnings.simplefilter("ignore")  # torch remarks on the pickle's protocol
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise InputError(f"cannot read weights from {path}: {error.strerror or error}") from error
+        raise InputError(f"cannot read weights from {path}: {reason_of(error)}") from error
     except pickle.UnpicklingError as error:
         raise InputError(
             f"{path} holds more than tensors, or is damaged; nothing in it was run. Take a safetensors file, or one "

@@ -89,7 +89,8 @@ def open_checkpoint(weights: Weights, network: str) -> Checkpoint:
     usual_size = form(network).input_shape[1]
     # A folder that happens to be called like a tag is none of ours.
     if path.is_dir() and ((path / "run.json").exists() or weights not in (BEST, *tags(network))):
-        return open_file(Run(path).weights_path, usual_size=usual_size)
+        run = Run(path)
+        return open_file(run.whole(run.weights_path), usual_size=usual_size)
     if path.is_file():
         return open_file(Path(weights), usual_size=usual_size)
     if path.suffix in SUFFIXES or len(path.parts) > 1:
@@ -158,6 +159,8 @@ class Pretrained:
     """What the weights did not say, and what was taken for it."""
     data: Mapping[str, Any] | None
     """What they were trained on, as their metadata says it."""
+    origin: Path | None = None
+    """The file or the run that they come from, where they were not published."""
 
 
 def open_pretrained(name: str, weights: Weights, **said: Unpack[Usage]) -> Pretrained:
@@ -193,6 +196,7 @@ def open_pretrained(name: str, weights: Weights, **said: Unpack[Usage]) -> Pretr
         preprocess=preprocess,
         labels=labels,
         data=checkpoint.data,
+        origin=Path(weights) if Path(weights).exists() else None,
     )
 
 

@@ -1,0 +1,86 @@
+"""Which pictures a network has learnt from: a few bytes of each one's SHA-256, in a run's folder and in its bundle."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pennyweight.core.errors import BundleError, RunError
+from pennyweight.core.files import atomic
+
+__all__ = ["LEARNT_KEY", "Learnt", "marks_of"]
+
+LEARNT_KEY = "pennyweight-learnt"
+"""Of a bundle's metadata."""
+FULL_BITS = 64
+BUNDLE_BYTES = 5
+"""Of each picture in a bundle: a picture that was not learnt from is taken for one with probability len / 2^40."""
+
+
+def marks_of(digests: Iterable[str]) -> NDArray[np.uint64]:
+    """Return the first eight bytes of each SHA-256, given in hexadecimal. -> (N,)"""
+    return np.array([int(digest[:16], 16) for digest in digests], np.uint64)
+
+
+@dataclass(frozen=True, eq=False)
+class Learnt:
+    """The pictures that a network was trained and selected on, each by the first `bits` bits of its SHA-256."""
+
+    marks: NDArray[np.uint64]
+    """(N,), sorted and different, below 2^bits."""
+    bits: int = FULL_BITS
+
+    def __len__(self) -> int:
+        return len(self.marks)
+
+    @property
+    def error_rate(self) -> float:
+        """The probability that a picture it has not learnt from is taken for one that it has."""
+        return float(len(self) / 2**self.bits)
+
+    def knows(self, marks: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Tell for each of `marks_of` some pictures if it is among them. (N,) -> (N,)"""
+        return np.isin(marks >> np.uint64(FULL_BITS - self.bits), self.marks)
+
+    @classmethod
+    def of(cls, *parts: NDArray[np.uint64]) -> Learnt:
+        """Return all that is in `parts`, as `marks_of` gives them."""
+        return cls(np.unique(np.concatenate(parts)))
+
+    def save(self, path: Path) -> None:
+        """Write a .npy file of uint64; whole or not at all."""
+        with atomic(path) as temporary:
+            np.save(temporary, self.marks, allow_pickle=False)
+
+    @classmethod
+    def read(cls, path: Path) -> Learnt:
+        """Read what `save` wrote. Raises RunError for anything else."""
+        try:
+            marks = np.load(path, allow_pickle=False)
+            if marks.dtype != np.uint64 or marks.ndim != 1:
+                raise ValueError(f"{marks.dtype} of {marks.ndim} dimensions")
+        except (OSError, ValueError, EOFError) as error:
+            raise RunError(f"cannot read which pictures were learnt from, in {path}: {error}") from error
+        return cls(marks)
+
+    def to_text(self) -> str:
+        """Return what a bundle holds: BUNDLE_BYTES bytes of each picture, in base64."""
+        short = np.unique(self.marks >> np.uint64(self.bits - 8 * BUNDLE_BYTES))
+        return base64.b64encode(short.astype(">u8").view(np.uint8).reshape(-1, 8)[:, -BUNDLE_BYTES:].tobytes()).decode()
+
+    @classmethod
+    def from_text(cls, text: str, *, name: str) -> Learnt:
+        """Read what `to_text` gave. Raises BundleError that names the file `name`."""
+        try:
+            rows = np.frombuffer(base64.b64decode(text, validate=True), np.uint8).reshape(-1, BUNDLE_BYTES)
+        except (ValueError, binascii.Error) as error:
+            raise BundleError(f"{name} does not say which pictures it learnt from as `export` does: {error}") from error
+        wide = np.zeros((len(rows), 8), np.uint8)
+        wide[:, -BUNDLE_BYTES:] = rows
+        return cls(wide.view(">u8")[:, 0].astype(np.uint64), 8 * BUNDLE_BYTES)
