@@ -18,6 +18,7 @@ import torch
 import pennyweight as pw
 from pennyweight.core.extras import install_command
 from pennyweight.core.manifest import METADATA_KEY, Manifest
+from pennyweight.core.seal import seal
 
 HEAVY = ("torch", "torchvision", "accelerate", "sklearn", "scipy", "matplotlib", "onnx", "safetensors")
 PARTS = {*HEAVY, "jinja2", "onnxscript"}
@@ -133,7 +134,7 @@ def bundle_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         nodes,
         "brightness",
         [helper.make_tensor_value_info("images", TensorProto.UINT8, shape)],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 2]) for name in ("probabilities", "logits")],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 3]) for name in ("probabilities", "logits")],
         initializer=[
             helper.make_tensor("axes", TensorProto.INT64, [2], [1, 2]),
             helper.make_tensor("middle", TensorProto.FLOAT, [3], [0.0, 1.0, 2.0]),
@@ -154,6 +155,7 @@ def bundle_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     helper.set_model_props(model, {METADATA_KEY: manifest.to_json()})
     path = tmp_path_factory.mktemp("bundle") / "model.onnx"
     onnx.save(model, path)
+    seal(path)
     return path
 
 

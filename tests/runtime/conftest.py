@@ -10,6 +10,7 @@ from onnx import TensorProto, helper
 
 from pennyweight.core.manifest import INPUT, LOGITS, METADATA_KEY, PROBABILITIES, Manifest
 from pennyweight.core.preprocess import Preprocess
+from pennyweight.core.seal import seal
 
 LABELS = ("red", "green", "blue")
 SIDE = 6
@@ -59,4 +60,5 @@ def bundle_path(plain_model: onnx.ModelProto, manifest: Manifest, tmp_path_facto
     helper.set_model_props(model, {METADATA_KEY: manifest.to_json()})
     path = tmp_path_factory.mktemp("bundle") / "colours.onnx"
     onnx.save(model, path)
+    seal(path)
     return path

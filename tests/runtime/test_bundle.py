@@ -11,6 +11,7 @@ from onnx import helper
 
 from pennyweight.core.errors import BundleError
 from pennyweight.core.manifest import METADATA_KEY, Manifest
+from pennyweight.core.seal import seal
 from pennyweight.runtime import Bundle
 from pennyweight.runtime.engine import OnnxEngine
 
@@ -82,6 +83,7 @@ def test_a_manifest_that_cannot_be_read(plain_model: onnx.ModelProto, tmp_path: 
     model.CopyFrom(plain_model)
     helper.set_model_props(model, {METADATA_KEY: text})
     onnx.save(model, tmp_path / "odd.onnx")
+    seal(tmp_path / "odd.onnx")
     message = refusal(tmp_path / "odd.onnx")
     assert ("newer Pennyweight" in message) == ("99" in text)
 
@@ -93,6 +95,7 @@ def test_a_manifest_with_a_wrong_value(plain_model: onnx.ModelProto, manifest: M
     model.CopyFrom(plain_model)
     helper.set_model_props(model, {METADATA_KEY: json.dumps(values)})
     onnx.save(model, tmp_path / "odd.onnx")
+    seal(tmp_path / "odd.onnx")
     assert "size=-1" in refusal(tmp_path / "odd.onnx")
 
 

@@ -14,6 +14,7 @@ from onnx import helper
 from pennyweight.core.errors import BundleError
 from pennyweight.core.manifest import METADATA_KEY, Manifest
 from pennyweight.core.preprocess import Preprocess
+from pennyweight.core.seal import seal
 from pennyweight.runtime import Bundle, Classifier
 from pennyweight.runtime.classifier import Outputs
 
@@ -29,6 +30,7 @@ def bundle_of(plain_model: onnx.ModelProto, tmp_path: Path) -> Make:
         model.CopyFrom(plain_model)
         helper.set_model_props(model, {METADATA_KEY: text})
         onnx.save(model, tmp_path / "strange.onnx")
+        seal(tmp_path / "strange.onnx")
         return tmp_path / "strange.onnx"
 
     return make
