@@ -48,7 +48,10 @@ def group_name(value: object) -> str | None:
 
 def label_name(value: object, where: str) -> str:
     """A row's class. Raises SourceError that says where there is none."""
-    label = "" if value is None else composed(str(value).strip())
+    if isinstance(value, (list, tuple, dict)):
+        raise SourceError(f"{where} has the label {value!r}; a picture has one class, a text or a whole number")
+    value = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    label = "" if value is None or value != value else composed(str(value).strip())  # NaN alone differs from itself
     if not label:
         raise SourceError(f"{where} has no label; give each picture one")
     return label
