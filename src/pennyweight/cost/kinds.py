@@ -19,7 +19,7 @@ class Kind(NamedTuple):
     features: tuple[float, ...]
     """Logarithms (base 2) of the sizes that matter: channels, places, kernel, elements; 1 or 0 for what is so."""
     likened: bool = False
-    """Whether no such operator was timed, and it is taken for another one on as many elements."""
+    """True where no such operator was timed, and it is taken for another one on as many elements."""
 
 
 MATRIX = {"mm": 0, "addmm": 1, "linear": 0, "_addmm_activation": 1}

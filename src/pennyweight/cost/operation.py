@@ -21,7 +21,7 @@ class Settings(NamedTuple):
     transposed: bool
     groups: int
     scattered: bool
-    """Whether the input lies scattered in memory, so that the library copies it first."""
+    """True where the input lies scattered in memory, so that the library copies it first."""
 
 
 @dataclass(slots=True)

@@ -41,7 +41,7 @@ class Place(TorchFunctionMode):
 
     @property
     def real(self) -> bool:
-        """Whether tensors have values here."""
+        """True where tensors have values."""
         return self.mode is None
 
     def require_seen(self) -> None:

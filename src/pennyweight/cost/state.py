@@ -31,7 +31,7 @@ class State:
 
     @property
     def changed(self) -> bool:
-        """Whether something was put into the modules since, taken out, replaced or written."""
+        """True where something was put into the modules since, taken out, replaced or written."""
         now = State(self._modules, values=self._values)
         rows = zip((*self._held, self._inside), (*now._held, now._inside), strict=True)
         return self._versions != now._versions or not all(_same(before, after) for before, after in rows)

@@ -73,7 +73,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @property
     def outgrown(self) -> bool:
-        """Whether the model has made itself layers or parameters since, and still has all that it had."""
+        """True where the model has made itself layers or parameters since, and still has all that it had."""
         known = {id(one) for one in (*self.modules.values(), *chain.from_iterable(self.parameters.values()))}
         return known < {id(one) for one in (*self.model.modules(), *self.model.parameters())}
 
