@@ -14,6 +14,7 @@ import typer
 from pennyweight.cli import bench, commands, lab, scene, show, weigh
 from pennyweight.cli.doctor import doctor
 from pennyweight.cli.predict import predict
+from pennyweight.cli.recipe_options import CommandWithRecipe
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.extras import missing_part
 from pennyweight.core.files import require_working_folder
@@ -54,7 +55,7 @@ def make_app() -> typer.Typer:
         bench.bench,
         scene.leakage,
     ):
-        app.command()(command)
+        app.command(cls=CommandWithRecipe if command is commands.fit else None)(command)
     app.add_typer(lab.make_lab(), name="lab")
     return app
 

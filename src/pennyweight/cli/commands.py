@@ -85,8 +85,9 @@ def fit(
         str | None,
         typer.Option(
             metavar="WEIGHTS",
-            help="Start from these: imagenet (the best published), a tag, a file, or a run; none starts from scratch. "
-            "auto takes published ones for photographs.",
+            help="Start from these: imagenet (the best published), a tag, a file (FILE#SET for one set in it), or a "
+            "run; none starts from scratch. Without --model, a file brings its network. auto takes published ones for "
+            "photographs.",
         ),
     ] = None,
     out: Annotated[

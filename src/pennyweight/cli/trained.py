@@ -28,7 +28,10 @@ Trained = Annotated[
 ]
 Weights = Annotated[
     str | None,
-    typer.Option(metavar="WEIGHTS", help="For a name: imagenet (the best published), a tag, a file, or a run."),
+    typer.Option(
+        metavar="WEIGHTS",
+        help="For a name: imagenet (the best published), a tag, a file (FILE#SET for one set in it), or a run.",
+    ),
 ]
 Stem = Annotated[
     Literal["imagenet", "cifar"] | None,

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from pennyweight.core.errors import InputError, nearest
+from pennyweight.core.synonyms import hint, hint_of_value
 
 __all__ = ["from_json", "kept", "override", "parse", "parse_pairs"]
 
@@ -50,7 +51,7 @@ def override(settings: T, changes: Mapping[str, Any], *, what: str) -> T:
     for name in changes:
         if name not in fields:
             known = ", ".join(fields)
-            raise InputError(f"unknown {what} field '{name}'{nearest(name, fields, otherwise=f'; it has {known}')}")
+            raise InputError(f"unknown {what} field '{name}'{hint(name, fields, otherwise=f'; it has {known}')}")
     converted = {name: _convert(name, value, fields[name], what) for name, value in changes.items()}
     return dataclasses.replace(settings, **converted)  # type: ignore[type-var]
 
@@ -84,7 +85,8 @@ def _convert(name: str, value: Any, annotation: Any, what: str) -> Any:
         if matched:
             return result
     allowed = " or ".join(_spell(option) for option in options)
-    raise InputError(f"{what} field '{name}' must be {allowed}, not {value!r}")
+    close = hint_of_value(value, [one for option in options for one in typing.get_args(option) if isinstance(one, str)])
+    raise InputError(f"{what} field '{name}' must be {allowed}, not {value!r}{close}")
 
 
 def _as(value: Any, kind: Any) -> tuple[bool, Any]:

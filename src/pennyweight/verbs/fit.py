@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 from shutil import rmtree
 from time import perf_counter
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Never, get_args
 
 import torch
 from rich.console import Console
@@ -29,6 +29,7 @@ from pennyweight.report.progress import TrainingProgress
 from pennyweight.train import Checkpoints, Keeper, Ranks, Recipe
 from pennyweight.train.memory import held_by_memory
 from pennyweight.train.trackers import check_tracker, open_tracker
+from pennyweight.verbs.arguments import refuse_unknown
 from pennyweight.verbs.choose_recipe import AUTO
 from pennyweight.verbs.estimate import estimate
 from pennyweight.verbs.evaluate import answer
@@ -89,6 +90,7 @@ def fit(
     channels: int | None = None,
     max_pixels: int | None = None,
     progress: bool = True,
+    **unknown: Never,
 ) -> Run:
     """Train a network on `source`, choose its best weights on validation, score them once on test; a run folder.
 
@@ -110,6 +112,7 @@ def fit(
     little is left. A scene (`scene:NAME`, or a cube's file) takes `scene`, fields of SceneOptions. `progress` is shown
     on standard error. Raises a PennyweightError for anything that cannot be used.
     """
+    refuse_unknown(unknown, fit)
     if not save_minutes >= 0:
         raise InputError(f"save_minutes must be at least 0, not {save_minutes}")
     if is_scene(source) or scene is not None:
