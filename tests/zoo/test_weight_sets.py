@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -271,3 +273,32 @@ def test_networks_of_others_refuse_them_too() -> None:
     checkpoint = zoo.Checkpoint(name="w.pth", state={**network.state_dict(), key: torch.full((1,), torch.nan)})
     with pytest.raises(InputError, match=f"w.pth cannot be used: '{key}' holds NaN"):
         put_weights(network, checkpoint)
+
+
+class Arguments:
+    """Object of a training program, of a class that the reader does not have."""
+
+    lr = 0.1
+
+
+def test_what_training_programs_keep_beside_weights_is_left_out(tmp_path: Path) -> None:
+    """timm's and torchvision's scripts keep their arguments, others a best accuracy of numpy or a path."""
+    beside = {"args": argparse.Namespace(lr=0.1), "best": np.float64(0.7), "out": tmp_path, "config": Arguments()}
+    torch.save({"state_dict": WEIGHTS, "state_dict_ema": AVERAGE, **beside}, tmp_path / "w.pth.tar")
+    assert has(loaded(tmp_path / "w.pth.tar")[0], AVERAGE)
+
+
+def test_a_whole_module_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    torch.save(nn.Linear(2, 2), tmp_path / "w.pth")
+    with pytest.raises(InputError, match=r"w\.pth holds no state dict, but a whole Linear, .*save its state_dict"):
+        loaded(tmp_path / "w.pth")
+
+
+def test_functions_in_a_file_are_never_called(tmp_path: Path) -> None:
+    class Calls:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return eval, (f"open({str(tmp_path / 'canary')!r}, 'w')",)
+
+    torch.save({"state_dict": WEIGHTS, "more": Calls()}, tmp_path / "w.pth")
+    assert has(loaded(tmp_path / "w.pth")[0], WEIGHTS)
+    assert not (tmp_path / "canary").exists()

@@ -16,31 +16,26 @@ data            name, fingerprint and group_by of what they were trained on, a J
 from __future__ import annotations
 
 import json
-import pickle
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
-import torch
 from torch import Tensor
 
 from pennyweight.core.errors import InputError, nearest
 from pennyweight.core.files import split_part
 from pennyweight.core.labels import imagenet
 from pennyweight.core.preprocess import Decoding, Interpolation, Preprocess
-from pennyweight.core.reading import reason_of
 from pennyweight.nn.weights import read_metadata, read_weights
 from pennyweight.zoo.layouts import Layout
+from pennyweight.zoo.pickles import read_pickle
 
-__all__ = ["SUFFIXES", "Checkpoint", "flatten", "metadata", "open_file", "read_pickle"]
+__all__ = ["SUFFIXES", "Checkpoint", "metadata", "open_file"]
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 STYLE = ("activation", "padding", "bn_eps")
 IMAGENET = "imagenet-1k"
-DEEPEST = 100
-"""Dots in a name; files of weights have about ten."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,51 +159,3 @@ def _labels(said: Mapping[str, str]) -> tuple[str, ...] | None:
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise TypeError(f"labels are no JSON list of names, but {said['labels'][:40]}")
     return tuple(labels)
-
-
-def read_pickle(path: Path) -> Mapping[str, Tensor]:
-    """Read all tensors of a .pth file by dotted name, with torch's restricted unpickler, which runs nothing."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch remarks on the pickle's protocol
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise InputError(f"cannot read weights from {path}: {reason_of(error)}") from error
-    except pickle.UnpicklingError as error:
-        raise InputError(
-            f"{path} holds more than tensors, or is damaged; nothing in it was run. Take a safetensors file, or one "
-            "that holds model.state_dict() alone"
-        ) from error
-    # A damaged pickle makes the unpickler stumble anywhere.
-    except Exception as error:
-        raise InputError(
-            f"{path} is damaged, or no file of weights ({type(error).__name__}); nothing in it was run"
-        ) from error
-    return flatten(loaded, str(path))
-
-
-def flatten(loaded: Any, name: str) -> dict[str, Tensor]:
-    """Return all tensors with names of their own in what a file held, however nested, by dotted name.
-
-    What belongs to an optimizer is left out. Raises InputError where there is none.
-    """
-    state: dict[str, Tensor] = {}
-    seen: set[int] = set()
-
-    def visit(tree: Mapping[Any, Any], prefix: str) -> None:
-        if id(tree) in seen or prefix.count(".") > DEEPEST:  # a pickle may hold itself
-            return
-        seen.add(id(tree))
-        for key, value in tree.items():
-            if not isinstance(key, str):
-                continue
-            if isinstance(value, Tensor):
-                state[prefix + key] = value
-            elif isinstance(value, Mapping) and not key.lower().startswith("optim"):
-                visit(value, f"{prefix}{key}.")
-
-    if isinstance(loaded, Mapping):
-        visit(loaded, "")
-    if not state:
-        raise InputError(f"{name} holds no state dict, names with tensors, but another {type(loaded).__name__}")
-    return state

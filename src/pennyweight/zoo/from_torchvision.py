@@ -13,7 +13,8 @@ from torchvision import models
 from pennyweight.core.download import cache_folder, fetch
 from pennyweight.core.errors import InputError, nearest
 from pennyweight.core.preprocess import Preprocess
-from pennyweight.zoo.checkpoint import Checkpoint, read_pickle
+from pennyweight.zoo.checkpoint import Checkpoint
+from pennyweight.zoo.pickles import read_pickle
 from pennyweight.zoo.published import BEST
 
 __all__ = ["checkpoint", "input_shape", "make", "names", "num_classes", "params", "size_setting", "tags"]

@@ -20,8 +20,9 @@ from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run import Run
 from pennyweight.core.settings import override
 from pennyweight.core.usage import Usage
-from pennyweight.zoo.checkpoint import SUFFIXES, Checkpoint, metadata, open_file, read_pickle
+from pennyweight.zoo.checkpoint import SUFFIXES, Checkpoint, metadata, open_file
 from pennyweight.zoo.libraries import foreign
+from pennyweight.zoo.pickles import read_pickle
 from pennyweight.zoo.published import BEST, Published, published
 from pennyweight.zoo.registry import Stem, build, form, on_meta, settle, sketch, tags, variant
 from pennyweight.zoo.weights import put_weights, require_fit, shape_of, warn_of

@@ -17,8 +17,9 @@ from pennyweight.core.settings import override
 from pennyweight.nn import Network
 from pennyweight.nn.ends import ends
 from pennyweight.nn.weights import check_values
-from pennyweight.zoo.checkpoint import Checkpoint, flatten, open_file
+from pennyweight.zoo.checkpoint import Checkpoint, open_file
 from pennyweight.zoo.layouts import Layout
+from pennyweight.zoo.pickles import flatten
 from pennyweight.zoo.positions import fit_positions
 from pennyweight.zoo.recognize import look_alike
 from pennyweight.zoo.weight_sets import Chosen, choose

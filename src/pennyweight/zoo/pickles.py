@@ -1,0 +1,99 @@
+"""Read `.pth` files of other programs: tensors by name, and nothing of what else such a file may hold."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
+
+from pennyweight.core.errors import InputError
+from pennyweight.core.reading import reason_of
+
+__all__ = ["flatten", "read_pickle"]
+
+DEEPEST = 100
+"""Dots in a name; files of weights have about ten."""
+
+
+class _Inert:
+    """Object that stands for one of a class that is not loaded, such as the arguments of a training program."""
+
+    def __new__(cls, *arguments: object, **named: object) -> _Inert:
+        return object.__new__(cls)
+
+    def __init__(self, *arguments: object, **named: object) -> None:
+        pass
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
+def read_pickle(path: Path) -> Mapping[str, Tensor]:
+    """Read all tensors of a .pth file by dotted name, with torch's restricted unpickler, which runs nothing.
+
+    Training programs keep more beside them: their arguments, numbers of numpy, paths. Such objects are left out, and
+    their classes are not looked up. Raises InputError for a file that cannot be read.
+    """
+    try:
+        with warnings.catch_warnings(), safe_globals(_stand_ins(path)):
+            warnings.simplefilter("ignore")  # torch remarks on the pickle's protocol
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise InputError(f"cannot read weights from {path}: {reason_of(error)}") from error
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{path} holds more than tensors, or is damaged; nothing in it was run. Take a safetensors file, or one "
+            "that holds model.state_dict() alone"
+        ) from error
+    # A damaged pickle makes the unpickler stumble anywhere.
+    except Exception as error:
+        raise InputError(
+            f"{path} is damaged, or no file of weights ({type(error).__name__}); nothing in it was run"
+        ) from error
+    if isinstance(loaded, _Inert):
+        raise InputError(
+            f"{path} holds no state dict, but a whole {type(loaded).__name__}, whose code was not run: save its "
+            "state_dict() where it was made"
+        )
+    return flatten(loaded, str(path))
+
+
+def _stand_ins(path: Path) -> list[Any]:
+    """Return an inert class for each that the file names and torch does not know; files before torch 1.6 have none."""
+    if not zipfile.is_zipfile(path):
+        return []
+    return [(type(name.rpartition(".")[2], (_Inert,), {}), name) for name in get_unsafe_globals_in_checkpoint(path)]
+
+
+def flatten(loaded: Any, name: str) -> dict[str, Tensor]:
+    """Return all tensors with names of their own in what a file held, however nested, by dotted name.
+
+    What belongs to an optimizer is left out. Raises InputError where there is none.
+    """
+    state: dict[str, Tensor] = {}
+    seen: set[int] = set()
+
+    def visit(tree: Mapping[Any, Any], prefix: str) -> None:
+        if id(tree) in seen or prefix.count(".") > DEEPEST:  # a pickle may hold itself
+            return
+        seen.add(id(tree))
+        for key, value in tree.items():
+            if not isinstance(key, str):
+                continue
+            if isinstance(value, Tensor):
+                state[prefix + key] = value
+            elif isinstance(value, Mapping) and not key.lower().startswith("optim"):
+                visit(value, f"{prefix}{key}.")
+
+    if isinstance(loaded, Mapping):
+        visit(loaded, "")
+    if not state:
+        raise InputError(f"{name} holds no state dict, names with tensors, but another {type(loaded).__name__}")
+    return state
