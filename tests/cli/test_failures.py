@@ -1,5 +1,6 @@
 """Bad input gets one line and leaves nothing behind."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -233,3 +234,14 @@ def test_an_option_that_is_a_field_of_the_recipe(pennyweight: Run, option: str, 
 def test_a_field_of_the_recipe_by_another_librarys_name(cannot: Callable[..., str]) -> None:
     found = cannot("fit", "digits", "--set", "learning_rate=0.1")
     assert found == "error: unknown recipe field 'learning_rate'; did you mean 'lr'?"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere a working folder cannot be deleted")
+@pytest.mark.parametrize("command", [["names"], ["fit", "digits"], ["predict", "m.onnx", "a.png"], ["--help"]])
+def test_a_deleted_working_folder_is_one_line(
+    pennyweight: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert "the working folder was deleted; change to one that exists" in pennyweight(*command).error

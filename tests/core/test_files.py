@@ -4,13 +4,24 @@ import errno
 import json
 import math
 import os
+import shutil
 import stat
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from pennyweight.core.errors import InputError, PennyweightError
-from pennyweight.core.files import atomic, read_json, read_lines, require_new, write_json, write_lines, write_text
+from pennyweight.core.files import (
+    atomic,
+    clear_left_overs,
+    read_json,
+    read_lines,
+    require_new,
+    write_json,
+    write_lines,
+    write_text,
+)
 
 
 def test_success_leaves_the_new_file_alone_in_its_folder(tmp_path: Path) -> None:
@@ -144,3 +155,35 @@ def test_a_disk_that_became_read_only_names_the_file_that_was_meant(
     with pytest.raises(OSError, match="Read-only") as raised:
         write_text(tmp_path / "run.json", "{}")
     assert raised.value.filename == str(tmp_path / "run.json")
+
+
+def test_a_disk_that_is_full_names_the_file_and_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unwritten() -> None:
+        with atomic(tmp_path / "seen.npy"):
+            raise OSError("4096 requested and 0 written")  # all that numpy says
+
+    with pytest.raises(OSError, match="4096 requested") as raised:
+        unwritten()
+    assert raised.value.filename == str(tmp_path / "seen.npy")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=0))
+    with pytest.raises(OSError, match="No space left on device") as raised:
+        unwritten()
+    assert (raised.value.errno, raised.value.filename) == (errno.ENOSPC, str(tmp_path / "seen.npy"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_left_overs_of_the_killed_alone_are_cleared(tmp_path: Path) -> None:
+    dead = [".model.4711.0123abcd.tmp.onnx", ".run.4711.0123abcd.tmp.json", ".plain.1.0123abcd.tmp"]
+    kept = [".model.tmp.onnx", ".hidden", ".model.4711.0123ABCD.tmp.onnx", "model.4711.0123abcd.tmp.onnx"]
+    for name in (*dead, *kept):
+        (tmp_path / name).touch()
+    (tmp_path / ".link.4711.0123abcd.tmp.onnx").symlink_to(tmp_path / ".hidden")
+    (tmp_path / ".folder.4711.0123abcd.tmp.onnx").mkdir()
+    clear_left_overs(tmp_path, of="model.onnx")
+    assert {path.name for path in tmp_path.iterdir()} >= {*dead[1:], *kept}
+    assert not (tmp_path / dead[0]).exists()
+    with atomic(tmp_path / "run.json"):
+        clear_left_overs(tmp_path)  # what is being written stays, so that it comes to its place
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *(*kept, "run.json", ".link.4711.0123abcd.tmp.onnx", ".folder.4711.0123abcd.tmp.onnx")
+    }

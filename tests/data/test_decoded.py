@@ -246,3 +246,41 @@ def test_a_reader_that_is_installed_later_reads_what_could_not_be_read(
         cached(root, cache)
     cached(root, cache)
     assert len(files(tmp_path / "cache", "pixels")) == 2
+
+
+def test_a_damaged_row_is_decoded_again(draw_folder: Draw, tmp_path: Path) -> None:
+    root = draw_folder({"a": 5, "b": 6})
+    cache = DecodedCache(tmp_path / "cache")
+    expected = cached(root, cache).pixels(np.arange(11))
+    (rows,) = files(tmp_path / "cache", "pixels")
+    times, content = rows.stat(), bytearray(rows.read_bytes())
+    for place in (0, 7 * 24 * 24 * 3, len(content) - 1):
+        content[place] ^= 1
+    rows.write_bytes(content)
+    os.utime(rows, ns=(times.st_atime_ns, times.st_mtime_ns))  # a disk that forgets changes no time
+    pictures = cached(root, cache)
+    assert pictures.kept
+    for _ in range(2):
+        assert np.array_equal(pictures.pixels(np.arange(11)), expected)
+
+
+def test_damage_of_what_an_entry_says_is_filled_again(draw_folder: Draw, tmp_path: Path) -> None:
+    root = draw_folder({"a": 5, "b": 6})
+    cache = DecodedCache(tmp_path / "cache")
+    expected = cached(root, cache).pixels(np.arange(11))
+    for ending in ("json", "sums"):
+        (path,) = files(tmp_path / "cache", ending)
+        for place in range(0, path.stat().st_size, 7):
+            content = path.read_bytes()
+            path.write_bytes(content[:place] + bytes([content[place] ^ 2]) + content[place + 1 :])
+            pictures = cached(root, cache)
+            assert np.array_equal(pictures.pixels(np.arange(11)), expected)
+
+
+def test_files_of_others_in_its_folder_stay(draw_folder: Draw, tmp_path: Path) -> None:
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    (folder / "mine.json").write_text("{}")
+    (folder / "dead").symlink_to(tmp_path / "gone")
+    cached(draw_folder({"a": 3, "b": 3}), DecodedCache(folder, max_bytes=6 * 24 * 24 * 3 + 4000))
+    assert (folder / "mine.json").exists()

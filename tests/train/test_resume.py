@@ -385,3 +385,24 @@ def test_a_file_that_the_system_stops_leaves_the_previous_one(tmp_path: Path) ->
     latest = checkpoints.latest()
     assert latest is not None
     assert latest["step"] == 1
+
+
+def test_what_others_put_beside_checkpoints_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    (folder / ".ipynb_checkpoints").mkdir()
+    (folder / "0000000007.pt").mkdir()
+    (tmp_path / "mine").touch()
+    (folder / "0000000008.pt").symlink_to(tmp_path / "mine")
+    others = [".gitignore", ".0000000003.pt.swp", "notes.txt"]
+    ours = [".0000000003.4711.0123abcd.tmp.pt", ".0000000003.4711.0123abcd.tmp.sha256", "0000000009.pt"]
+    for name in (*others, *ours):
+        (folder / name).touch()
+    checkpoints = Checkpoints(folder)
+    for number in range(3):
+        checkpoints.save({"step": number})
+    assert checkpoints.latest() == {"step": 2}
+    names = {path.name for path in folder.iterdir()}
+    assert names >= {*others, ".ipynb_checkpoints", "0000000007.pt", "0000000008.pt"}
+    assert not names & set(ours)
+    assert (tmp_path / "mine").exists()
