@@ -1,0 +1,141 @@
+"""Pictures a second of `predict` on a folder: one at a time in a loop, against batches in threads; and its memory.
+
+    python benchmarks/predict_folder.py [--pictures N] [--turn N] [--no-memory]
+
+Needs $PENNYWEIGHT_DATA with cats-dogs, whose photographs are linked N times. Both sides run in one process and take
+turns, each with its own pictures: `classifier.predict(file)` for each file, as a loop of one's own would, and
+`classifier.answers` to a CSV file, as the command does. Networks are bundles (onnxruntime) and torch's, with random
+weights: time does not depend on them. Memory is the peak of the command as a process of its own, on a tenth of the
+pictures and on all. Quote the ratios: the figures are of this machine in this hour.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from pennyweight import zoo
+from pennyweight.cli.answers import as_csv
+from pennyweight.core.machine import cores, machine, versions
+from pennyweight.core.manifest import Manifest
+from pennyweight.core.preprocess import Preprocess
+from pennyweight.deploy import TorchEngine, export_bundle
+from pennyweight.report.tables import Column, table
+from pennyweight.runtime import Classifier
+from pennyweight.verbs.given import pictures_given
+
+NETWORKS = (("mobilenet_v1_x0_25", 128), ("mobilenet_v1_x0_25", 224), ("mobilenet_v2", 224))
+LABELS = ("cat", "dog")
+FOLDERS = 20
+TOP = 5
+
+
+def link(root: Path, count: int) -> Path:
+    """Link the photographs of cats and dogs `count` times, in some folders."""
+    photographs = sorted(Path(os.environ["PENNYWEIGHT_DATA"], "cats-dogs").rglob("*.jpg"))
+    for number in range(count):
+        folder = root / f"{number % FOLDERS:02d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{number:06d}.jpg").symlink_to(photographs[number % len(photographs)])
+    return root
+
+
+def classifiers(name: str, size: int, folder: Path) -> dict[str, Classifier]:
+    """The network as a bundle and as torch runs it, prepared as `fit` prepares."""
+    network = zoo.create(name, num_classes=len(LABELS)).eval()
+    preprocess = Preprocess.for_input(size, decoding="draft")
+    manifest = Manifest(
+        network={"name": name},
+        labels=LABELS,
+        preprocess=preprocess,
+        cost={},
+        evaluation=None,
+        parity={},
+        data={},
+        versions=versions(),
+        created="",
+    )
+    bundle = export_bundle(network, folder / f"{name}-{size}.onnx", manifest, [], of="")
+    return {"bundle": bundle.classifier, "torch": Classifier(TorchEngine(network, preprocess), LABELS, preprocess)}
+
+
+def one_at_a_time(classifier: Classifier, files: Iterable[Path], out: Path) -> None:
+    """Predict as a loop does that gathers what it is told."""
+    made = []
+    for file in files:
+        made += classifier.predict(file, TOP)
+
+
+def in_batches(classifier: Classifier, files: Iterable[Path], out: Path) -> None:
+    """Predict as the command does."""
+    with as_csv(str(out), min(TOP, len(LABELS))) as write:
+        for answer in classifier.answers(pictures_given(map(str, files)), TOP):
+            write(answer)
+
+
+def rates(classifier: Classifier, files: list[Path], turn: int, out: Path) -> tuple[float, float, float]:
+    """(pictures a second one at a time, in batches, the median ratio), turn by turn on the same pictures."""
+    sides: tuple[Callable[[Classifier, Iterable[Path], Path], None], ...] = (one_at_a_time, in_batches)
+    spent: tuple[list[float], list[float]] = ([], [])
+    for side in sides:
+        side(classifier, files[: min(100, turn)], out)
+        out.unlink(missing_ok=True)
+    for number, start in enumerate(range(0, len(files), turn)):
+        for side in (0, 1) if number % 2 else (1, 0):
+            started = time.perf_counter()
+            sides[side](classifier, files[start : start + turn], out)
+            spent[side].append(time.perf_counter() - started)
+            out.unlink(missing_ok=True)
+    ratios = [slow / quick for slow, quick in zip(*spent, strict=True)]
+    return len(files) / sum(spent[0]), len(files) / sum(spent[1]), statistics.median(ratios)
+
+
+def peak_mb(bundle: Path, photographs: Path, out: Path) -> float:
+    """The most memory that the command takes, in MB; Linux's unit."""
+    command = [sys.executable, "-m", "pennyweight", "predict", str(bundle), str(photographs), "--csv", str(out)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return usage.ru_maxrss / 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", type=int, default=20_000)
+    parser.add_argument("--turn", type=int, default=1_000)
+    parser.add_argument("--no-memory", action="store_true")
+    asked = parser.parse_args()
+    torch.set_num_threads(cores())
+    console = Console()
+    with tempfile.TemporaryDirectory() as temporary:
+        home = Path(temporary)
+        photographs = link(home / "all", asked.pictures)
+        files = sorted(photographs.rglob("*.jpg"))
+        rows = []
+        for name, size in NETWORKS:
+            for engine, classifier in classifiers(name, size, home).items():
+                rows.append((name, size, engine, *rates(classifier, files, asked.turn, home / "out.csv")))
+        headings = ("network", "input", "engine", "one at a time, /s", "in batches, /s", "ratio, median")
+        console.print(table(f"{asked.pictures:,} photographs", [Column(title) for title in headings], rows))
+        if not asked.no_memory:
+            bundle = home / "{}-{}.onnx".format(*NETWORKS[1])
+            few = link(home / "few", asked.pictures // 10)
+            peaks = [
+                (number, peak_mb(bundle, folder, home / f"{number}.csv"))
+                for number, folder in ((asked.pictures // 10, few), (asked.pictures, photographs))
+            ]
+            console.print(table("peak memory of the command", [Column("pictures"), Column("MB")], peaks))
+    console.print(machine() | versions())
+
+
+if __name__ == "__main__":
+    main()
