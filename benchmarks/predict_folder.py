@@ -85,8 +85,8 @@ def rates(classifier: Classifier, files: list[Path], turn: int, out: Path) -> tu
     """(pictures a second one at a time, in batches, the median ratio), turn by turn on the same pictures."""
     sides: tuple[Callable[[Classifier, Iterable[Path], Path], None], ...] = (one_at_a_time, in_batches)
     spent: tuple[list[float], list[float]] = ([], [])
-    for side in sides:
-        side(classifier, files[: min(100, turn)], out)
+    for predict in sides:
+        predict(classifier, files[: min(100, turn)], out)
         out.unlink(missing_ok=True)
     for number, start in enumerate(range(0, len(files), turn)):
         for side in (0, 1) if number % 2 else (1, 0):
