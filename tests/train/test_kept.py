@@ -117,3 +117,18 @@ def test_a_disk_that_takes_no_more_is_said(features: Make, tmp_path: Path) -> No
     (tmp_path / "features").write_text("in the way")
     with pytest.raises(RunError, match=r"cannot save features in .*features: "):
         features(every_s=0.5)
+
+
+def test_features_with_a_flipped_byte_are_computed_again(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
+    kept = KeptFeatures(tmp_path, every_s=0.0, stop=Stop(), clock=Clock())
+    kept.read("pictures")
+    kept.add((values, np.arange(6)))
+    (path,) = tmp_path.glob("*.npz")
+    content = path.read_bytes()
+    for place in range(0, len(content), 5):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :])
+        found = KeptFeatures(tmp_path, every_s=0.0, stop=Stop()).read("pictures")
+        assert all(np.array_equal(rows, values) and np.array_equal(targets, np.arange(6)) for rows, targets in found)
+    path.write_bytes(content)
+    assert len(KeptFeatures(tmp_path, every_s=0.0, stop=Stop()).read("pictures")) == 1
