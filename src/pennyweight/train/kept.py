@@ -96,7 +96,7 @@ class KeptFeatures(NotKept):
     def _part(self, number: int) -> list[Rows] | None:
         """The batches of a part; None where it is not there, damaged, or of something else."""
         try:
-            with np.load(self._path(number), allow_pickle=False) as part:
+            with self._path(number).open("rb") as file, np.load(file, allow_pickle=False) as part:
                 if str(part["of"]) != self._of:
                     return None
                 ends = np.cumsum(part["sizes"])[:-1]
