@@ -1,11 +1,11 @@
 from .core.errors import PennyweightError as PennyweightError
+from .core.prediction import Prediction as Prediction
 from .core.preprocess import Preprocess as Preprocess
 from .core.run import Run as Run
 from .cost.count import Cost as Cost
 from .data.stream import Stream as Stream
 from .runtime.bundle import Bundle as Bundle
 from .runtime.classifier import Classifier as Classifier
-from .runtime.classifier import Prediction as Prediction
 from .scoring.evaluation import Evaluation as Evaluation
 from .train.recipe import Recipe as Recipe
 from .verbs.doctor import doctor as doctor

@@ -63,5 +63,5 @@ def test_a_record_with_a_network_that_this_version_does_not_know(own_run: pw.Run
     record = read_json(own_run.record_path)
     record["model"]["name"] = "mobilenet_v9"
     write_record(own_run.record_path, record)
-    with pytest.raises(InputError, match="unknown network 'mobilenet_v9'"):
+    with pytest.raises(RunError, match="unknown network 'mobilenet_v9'"):
         pw.load(own_run.folder)

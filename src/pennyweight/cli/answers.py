@@ -10,18 +10,16 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, Protocol
 
 from rich.cells import cell_len
 from rich.console import Console
 
 from pennyweight.core.files import atomic
+from pennyweight.core.prediction import Failure, Prediction
 from pennyweight.core.text import printable
 from pennyweight.report.formats import MISSING, share
 from pennyweight.report.tables import Column, table
-
-if TYPE_CHECKING:
-    from pennyweight.runtime import Failure, Prediction
 
 __all__ = ["Sink", "as_csv", "as_json", "as_json_lines", "as_table"]
 
@@ -88,8 +86,6 @@ def as_json_lines() -> Iterator[Sink]:
 @contextmanager
 def as_json() -> Iterator[Sink]:
     """Print one object with the lists `predictions` and `failures`, at the end; until then they are on disk."""
-    from pennyweight.runtime import Failure  # only those who predict pay
-
     with _spool() as predictions, _spool() as failures:
 
         def write(answer: Prediction | Failure) -> None:
@@ -122,8 +118,6 @@ def as_csv(path: str, top: int) -> Iterator[Sink]:
 
 
 def _csv(file: IO[str], top: int) -> Sink:
-    from pennyweight.runtime import Failure
-
     rows = csv.writer(file, lineterminator="\n")
     more = [f"{name}_{rank}" for rank in range(2, top + 1) for name in ("label", "probability")]
     rows.writerow(["source", "label", "probability", *more, "error"])
@@ -155,8 +149,6 @@ def _no_formula(text: str) -> str:
 
 
 def _cells(answer: Prediction | Failure) -> tuple[str, str | None, float | None, str]:
-    from pennyweight.runtime import Failure
-
     if isinstance(answer, Failure):
         return answer.source, None, None, answer.error
     others = ", ".join(f"{label} {share(value)}" for label, value in answer.top[1:])

@@ -1,6 +1,7 @@
 """A bundle at work: numpy, Pillow and onnxruntime, no torch."""
 
+from pennyweight.core.prediction import Failure, Prediction
 from pennyweight.runtime.bundle import Bundle
-from pennyweight.runtime.classifier import Classifier, Engine, Failure, Given, Outputs, Prediction
+from pennyweight.runtime.classifier import Classifier, Engine, Given, Outputs
 
 __all__ = ["Bundle", "Classifier", "Engine", "Failure", "Given", "Outputs", "Prediction"]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, count
 from pathlib import Path
 from threading import Lock
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,10 @@ from pennyweight.core.errors import BundleError, ImageError, InputError, receive
 from pennyweight.core.files import as_text
 from pennyweight.core.images import Picture, Pixels
 from pennyweight.core.machine import cores
+from pennyweight.core.prediction import Failure, Prediction
 from pennyweight.core.preprocess import Preprocess
 
-__all__ = ["Classifier", "Engine", "Failure", "Given", "Outputs", "Prediction", "SharedEngine"]
+__all__ = ["Classifier", "Engine", "Given", "Outputs", "SharedEngine"]
 
 BATCH_BYTES = 16 * 224 * 224 * 3
 """Pixels of one batch: larger ones are no quicker on a processor, and take more memory."""
@@ -50,34 +51,6 @@ class SharedEngine(Protocol):
 
     @property
     def shared(self) -> Engine: ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prediction:
-    """What a classifier says of one picture."""
-
-    source: str
-    """The path that was given; for pictures without one, which in the list it was."""
-    label: str
-    probability: float
-    top: tuple[tuple[str, float], ...]
-    """The likeliest labels with their probabilities, likeliest first."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON keeps it."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """A picture without an answer, and the reason in one line."""
-
-    source: str
-    error: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON keeps them."""
-        return asdict(self)
 
 
 class Given(NamedTuple):
