@@ -62,3 +62,7 @@ def test_what_cannot_be_is_one_line(
     for command in (("doctor",), ("fit", "--out", kaggle / "run")):
         assert said in pennyweight(command[0], kaggle / "train.csv", *command[1:], *options).error
     assert not (kaggle / "run").exists()
+
+
+def test_help_shows_a_regular_expression_as_it_is_typed(pennyweight: Callable[..., Any]) -> None:
+    assert "'^([a-z]+)'" in pennyweight("fit", "--help").out

@@ -146,6 +146,12 @@ def test_the_same_picture_in_two_splits(draw_folder: Draw) -> None:
     assert any("left out of training" in note for note in diagnosis.notes)
 
 
+def test_equal_files_that_cannot_be_read_are_unreadable_alone(photos: Path) -> None:
+    for name in ("cats/odd.png", "dogs/odd.png"):
+        (photos / name).write_text("<html>404</html>")
+    assert [finding.kind for finding in diagnose(data.open(photos)).findings] == ["unreadable", "unreadable"]
+
+
 def test_quick_leaves_out_near_duplicates(photos: Path) -> None:
     saved_again(photos)
     assert found(photos, "near duplicate")

@@ -150,7 +150,7 @@ def _no_formula(text: str) -> str:
 
 def _cells(answer: Prediction | Failure) -> tuple[str, str | None, float | None, str]:
     if isinstance(answer, Failure):
-        return answer.source, None, None, answer.error
+        return answer.source, None, None, answer.error.removeprefix(f"cannot read {answer.source}: ")
     others = ", ".join(f"{label} {share(value)}" for label, value in answer.top[1:])
     return answer.source, answer.label, answer.probability, others
 

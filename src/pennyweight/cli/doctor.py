@@ -14,6 +14,7 @@ from pennyweight.cli import read_as as of_source
 from pennyweight.cli import show
 from pennyweight.cli.trained import Json, MaxPixels
 from pennyweight.core.text import say
+from pennyweight.report.formats import several
 from pennyweight.report.tables import Column, table
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ def doctor(
         say(*_reasons(found))
         state = "sound" if found.sound else "not sound"
         total = sum(found.counts.values())
-        say(f"{found.source}: {total:,} pictures in {len(found.counts)} classes; {state}", *found.notes)
+        classes = f"{len(found.counts):,} class{'es' * (len(found.counts) != 1)}"
+        say(f"{found.source}: {several(total, 'picture')} in {classes}; {state}", *found.notes)
     if not found.sound:
         raise typer.Exit(1)
 

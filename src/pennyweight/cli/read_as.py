@@ -34,7 +34,7 @@ LabelFrom = Annotated[
     typer.Option(
         "--label-from",
         metavar="REGEX",
-        help="Take labels from file names: a regular expression with one group, such as '^([a-z]+)'.",
+        help=r"Take labels from file names: a regular expression with one group, such as '^(\[a-z]+)'.",
         rich_help_panel=PANEL,
     ),
 ]

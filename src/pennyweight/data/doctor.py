@@ -167,7 +167,7 @@ def diagnose(
         for sample, one in zip(source.samples, seen, strict=True)
         if one.error
     ]
-    findings += _equal(source, given)
+    findings += _equal(source, given, seen)
     if not quick:
         findings += _near(source, where, seen)
     findings += _imbalance(source)
@@ -212,10 +212,11 @@ def _split(source: Source) -> tuple[Sequence[str | None], dict[str, int] | None,
     return [place.get(sample.name) for sample in source.samples], parts.counts, parts.notes
 
 
-def _equal(source: Source, where: Sequence[str | None]) -> Iterator[Finding]:
+def _equal(source: Source, where: Sequence[str | None], seen: Sequence[_Seen]) -> Iterator[Finding]:
     alike: dict[str, list[int]] = defaultdict(list)
     for number, sample in enumerate(source.samples):
-        alike[sample.digest].append(number)
+        if seen[number].kind != "unreadable" or seen[number].error is None:  # equal empty files are no picture
+            alike[sample.digest].append(number)
     for numbers in alike.values():
         if len(numbers) > 1:
             kind = _kind(source, where, numbers, ("two labels", "two splits", "duplicate"))
