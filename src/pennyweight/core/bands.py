@@ -85,7 +85,7 @@ def shape(file: bytes | Path) -> Shape | None:
 
 
 def read(file: bytes, most_pixels: int, levels: Levels = ()) -> NDArray[np.uint8]:
-    """The array (H, W, bands) of a `.npy` or TIFF file; 16 bits become 8 by `levels`.
+    """Return the array (H, W, bands) of a `.npy` or TIFF file; 16 bits become 8 by `levels`.
 
     Raises ValueError for other values, more pixels than allowed and what is neither, ImportError without tifffile.
     """
@@ -94,7 +94,7 @@ def read(file: bytes, most_pixels: int, levels: Levels = ()) -> NDArray[np.uint8
 
 
 def values(file: bytes, most_pixels: int) -> NDArray[Any]:
-    """The array (H, W, bands) of a `.npy` or TIFF file as it is stored. Raises as `read`."""
+    """Return the array (H, W, bands) of a `.npy` or TIFF file as it is stored. Raises as `read`."""
     if is_array(file):
         with _stream(file) as stream:
             sides, dtype = _array_header(stream)

@@ -114,7 +114,7 @@ _current: Sharing | None = None
 
 @contextmanager
 def sharing_cores() -> Iterator[Sharing | None]:
-    """Inside, OpenMP threads spin only while this process gets the cores that it asks for; None where nothing is done.
+    """Let OpenMP threads spin only while this process gets the cores that it asks for; None where nothing is done.
 
     Nothing is done where the user decided (`user_setting`), for one thread, without libgomp or Linux's scheduler
     figures. An inner block belongs to the outer one.

@@ -18,7 +18,7 @@ __all__ = ["cache_folder", "fetch"]
 
 CHUNK_BYTES = 1 << 20
 TIMEOUT_S = 30.0
-"""A server that sends nothing for so long has failed."""
+"""Seconds without a byte after which a server has failed."""
 TRIES = 5
 """Connections for one file, as long as each of them brought more of it."""
 
@@ -152,7 +152,7 @@ def _copy(response: Any, file: IO[bytes], name: str, done: int, total: int | Non
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_interactive) as bar:
         task = bar.add_task(printable(name), completed=done, total=total)
-        while chunk := response.read1(CHUNK_BYTES):  # as much as has come: a slow server is heard of in time
+        while chunk := response.read1(CHUNK_BYTES):  # what has arrived, so that a slow server is noticed in time
             file.write(chunk)
             bar.advance(task, len(chunk))
             clock.left_s()

@@ -151,7 +151,7 @@ def _remedy(kind: str) -> str:
 
 
 def _is_text(start: bytes) -> bool:
-    """Whether it is UTF-8 of printable letters, as the start of a text file is; its last letter may be cut."""
+    """Return whether bytes are UTF-8 of printable letters, like a text file; the last letter may be cut."""
     text = start.decode("utf-8", "ignore")
     printable = all(letter.isprintable() or letter.isspace() for letter in text)
     return bool(text.strip()) and printable and len(text.encode()) > len(start) - 4

@@ -71,7 +71,7 @@ class Header(NamedTuple):
 
     @property
     def wide(self) -> bool:
-        """Whether its values have 16 bits."""
+        """True if its values have 16 bits."""
         return self.mode in wide.GREY or self.mode.endswith(";16") or self.mode == "uint16"
 
     @property

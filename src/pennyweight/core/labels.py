@@ -96,7 +96,7 @@ def _few(labels: Sequence[str]) -> str:
 
 
 def _renames(unknown: Sequence[str], labels: Sequence[str]) -> str:
-    """The options that would say what the unknown names are likely to mean."""
+    """Return the options that would say what the unknown names are likely to mean."""
     likely = [(name, label) for name in unknown[:FEW_UNKNOWN] if (label := likely_label(name, labels)) is not None]
     if not likely:
         return "; --rename NAME=LABEL says which of them is meant"

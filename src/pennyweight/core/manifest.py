@@ -46,7 +46,7 @@ class Manifest:
 
     @property
     def sealed(self) -> bool:
-        """Whether the file must end with a seal."""
+        """True if the file must end with a seal."""
         return self.format > 1
 
     def to_json(self) -> str:

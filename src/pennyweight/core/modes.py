@@ -25,7 +25,7 @@ def is_wide_color(image: Image.Image) -> bool:
 
 
 def wide_colors(image: Image.Image, file: bytes, levels: Levels) -> Image.Image:
-    """16-bit colors as 8-bit ones, by `levels`; transparency keeps its full range."""
+    """Convert 16-bit colors to 8 bits, by `levels`; transparency keeps its full range."""
     values = wide.split_bytes(image, file)
     if values is None:
         raise ValueError("its 16-bit colors are multiplied by their transparency; save it without transparency")
@@ -49,7 +49,7 @@ def from_array(array: NDArray[Any], levels: Levels = ()) -> Image.Image:
 
 
 def to_mode(image: Image.Image, mode: str, levels: Levels) -> Image.Image:
-    """To 8-bit grey, RGB or RGBA, without losing what transparency or 16 bits would lose by a plain conversion."""
+    """Convert to 8-bit grey, RGB or RGBA, and keep what a plain conversion loses of transparency and 16 bits."""
     if image.mode in wide.GREY:
         image = _by_strips(image, "L", partial(_narrowed, levels))
     elif image.mode == "F":

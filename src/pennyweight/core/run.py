@@ -71,7 +71,7 @@ class Run:
 
     @property
     def learnt(self) -> Learnt | None:
-        """What seen.npy says; None for a run of before it was written."""
+        """The pictures that seen.npy lists; None for a run without that file."""
         path = self.whole(self.seen_path)
         return Learnt.read(path) if path.exists() else None
 
@@ -81,7 +81,7 @@ class Run:
 
     @cached_property
     def record(self) -> dict[str, Any]:
-        """What run.json says: what was asked, the resolved recipe, versions, seed, machine, data.
+        """The content of run.json: what was asked, the resolved recipe, versions, seed, machine, data.
 
         Raises RunError when it is not as `fit` wrote it; run.json of earlier versions has no digest to tell.
         """
@@ -98,7 +98,7 @@ class Run:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a person should know before taking its word: that its weights cannot be checked."""
+        """Lines for a person: why its weights cannot be checked."""
         if DIGESTS not in self.record:
             return (f"{self.folder} was made before runs kept checksums: its files are not checked",)
         if self.weights_path.name not in self.record[DIGESTS]:

@@ -42,7 +42,7 @@ class SceneManifest:
 
     @property
     def sealed(self) -> bool:
-        """Whether the file must end with a seal."""
+        """True if the file must end with a seal."""
         return self.format > 1
 
     def to_json(self) -> str:

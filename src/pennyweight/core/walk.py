@@ -147,11 +147,11 @@ class Walk:
         return tuple(lines)
 
     def name(self, path: Path) -> str:
-        """The path within `root`, for people and JSON."""
+        """Return the path within `root`, for people and JSON."""
         return as_text(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
 
     def _is_system(self, entry: os.DirEntry[str]) -> bool:
-        """Whether an entry is passed over by its name alone."""
+        """Return whether an entry is passed over by its name alone."""
         if is_system(entry.name):
             if _is_folder(entry):
                 self._pass("system", Path(entry.path))
@@ -194,13 +194,13 @@ class Walk:
 
 
 def is_system(name: str) -> bool:
-    """Whether a file or folder of this name is a system's or a program's own, whatever its case."""
+    """Return whether a file or folder of this name is a system's or a program's own, whatever its case."""
     low = name.lower()
     return low in SYSTEM or low.startswith(SYSTEM_BEGINNINGS)
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a name begins with a dot."""
+    """Return whether a name begins with a dot."""
     return name.startswith(".")
 
 
@@ -219,7 +219,7 @@ def _target(entry: os.DirEntry[str]) -> str:
 
 
 def _covered(target: str, read: set[str]) -> bool:
-    """Whether a folder is one of those `read`, or lies in one where the walk comes to it without a link."""
+    """Return whether a folder is among those `read`, or lies in one that leads to it without a link."""
     above = target
     while above not in read:
         above, inner = os.path.split(above)

@@ -51,18 +51,18 @@ def to_bytes(wide: NDArray[Any], levels: Levels) -> NDArray[np.uint8]:
 
 @lru_cache(maxsize=512)
 def _table(black: int, white: int) -> NDArray[np.uint8]:
-    """(65536,) uint8: the byte of each value."""
+    """Return (65536,) uint8: the byte of each value."""
     values = np.clip(np.arange(WHITE + 1), black, white) - black
     return ((values * 510 + (white - black)) // (2 * (white - black))).astype(np.uint8)
 
 
 def is_wide(image: Image.Image) -> bool:
-    """Whether the file of an opened picture has 16 bits for each value, which Pillow's mode does not say of colors."""
+    """Return whether a picture's file has 16 bits for each value; for colors, Pillow's mode does not say so."""
     return image.mode in GREY or (image.mode in COLORS and _bits(image).endswith((";16B", ";16L", ";16N")))
 
 
 def is_planar(image: Image.Image) -> bool:
-    """Whether an opened TIFF stores 16-bit bands one after the other, which Pillow takes for 8 bits."""
+    """Return whether an opened TIFF stores 16-bit bands one after the other, which Pillow takes for 8 bits."""
     tags: Any = getattr(image, "tag_v2", {})
     return tags.get(PLANAR_TAG) == 2 and max(tags.get(BITS_TAG, (8,))) == 16 and len(image.getbands()) > 1
 
@@ -87,7 +87,7 @@ def split_bytes(image: Image.Image, file: bytes) -> NDArray[np.uint16] | None:
 
 
 def _read(image: Image.Image, file: bytes, taken: Callable[[str], str]) -> NDArray[np.uint8]:
-    """Read the picture anew, with other words for how a decoder takes its values."""
+    """Read the picture again, with another name for how a decoder takes its values."""
     with Image.open(io.BytesIO(file), formats=[str(image.format)]) as again:
         again.tile = [tile._replace(args=_with(tile.args, taken)) for tile in again.tile]
         return np.asarray(again)
@@ -98,12 +98,12 @@ def _with(args: Any, taken: Callable[[str], str]) -> Any:
 
 
 def _other_order(bits: str) -> str:
-    """ "RGB;16B" -> "RGB;16L"."""
+    """Return the other byte order: "RGB;16B" -> "RGB;16L"."""
     return bits[:-1] + {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}[bits[-1]]
 
 
 def _bits(image: Image.Image) -> str:
-    """How a decoder of Pillow takes the values of a file, such as "RGB;16B"; empty once it is decoded."""
+    """Return how a decoder of Pillow takes the values of a file, such as "RGB;16B"; empty once it is decoded."""
     tiles = getattr(image, "tile", None)
     args = tiles[0].args if tiles else ""
     return str(args[0] if isinstance(args, tuple) and args else args)

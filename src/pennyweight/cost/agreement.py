@@ -19,7 +19,7 @@ FAR = 0.25
 MOST_FAR = 0.20
 """Most operators that may differ by FAR: one busy program disturbs the longest ones alone."""
 MOST_WAITED = 0.05
-"""Most of the time that threads may stand in line for a processor."""
+"""Largest share of the time that threads may wait for a processor."""
 
 
 @dataclass(frozen=True, kw_only=True)

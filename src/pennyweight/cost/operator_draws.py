@@ -51,7 +51,7 @@ def _dense(draw: Draw) -> Made:
 
 
 def _first(draw: Draw) -> Made:
-    """Of colours or few bands, by windows or by patches that do not overlap."""
+    """Draw a first convolution, of colors or few bands, by windows or by patches that do not overlap."""
     window, c_in = draw.choice((3, 3, 3, 5, 7, 7, 11, 4, 8, 16, 32)), draw.choice((1, 3, 3, 3, 4))
     stride = window if window in (4, 8, 16, 32) else draw.choice((1, 2, 2, 4))
     side, batch = 32 * draw.choice((1, 2, 3, 4, 5, 6, 7, 8, 9)), draw.choice(BATCHES)
@@ -74,7 +74,7 @@ def _depthwise_1x1(draw: Draw) -> Made:
 
 
 def _odd_depthwise(draw: Draw) -> Made:
-    """Stripes, even and dilated windows, and strides that leave places out."""
+    """Draw a convolution with stripes, even or dilated windows, or strides that leave places out."""
     channels = draw.choice(CHANNELS + WIDE)
     window, dilation = draw.choice((((2, 2), 1), ((1, 7), 1), ((7, 1), 1), ((9, 9), 1), ((3, 3), 2), ((3, 3), 3)))
     batch, _, side, _ = _image(draw, channels)
@@ -100,7 +100,7 @@ def _wide_depthwise(draw: Draw) -> Made:
 
 
 def _multiplied(draw: Draw) -> Made:
-    """Several outputs for each channel."""
+    """Draw a convolution with several outputs for each channel."""
     channels, window = draw.choice(CHANNELS), draw.choice((1, 3, 3, 5))
     c_out = channels * draw.choice((2, 2, 3, 4))
     conv = nn.Conv2d(channels, c_out, window, draw.choice((1, 1, 2)), window // 2, groups=channels, bias=False)
@@ -108,7 +108,7 @@ def _multiplied(draw: Draw) -> Made:
 
 
 def _three_dimensional(draw: Draw) -> Made:
-    """Of videos, volumes and spectra."""
+    """Draw a convolution of videos, volumes and spectra."""
     c_in, c_out = draw.choice((1, 3, 8, 16, 32, 64)), draw.choice((8, 16, 32, 64))
     window = draw.choice(((3, 3, 3), (3, 3, 3), (1, 3, 3), (3, 1, 1), (5, 3, 3), (7, 3, 3), (1, 1, 1)))
     depth, height, width = window
@@ -155,7 +155,7 @@ def _linear(draw: Draw) -> Made:
 
 
 def _large_linear(draw: Draw) -> Made:
-    """Weights that no cache holds, as old classifiers have them."""
+    """Draw a linear layer whose weights no cache holds, as in old classifiers."""
     c_in, c_out = draw.choice((2048, 4096, 6144, 8192)), draw.choice((1000, 2048, 4096))
     return nn.Linear(c_in, c_out), (draw.choice((1, 1, 4, 8)), c_in)
 
@@ -166,7 +166,7 @@ def _stack(draw: Draw) -> Made:
 
 
 def _attention(draw: Draw) -> Made:
-    """Of queries, keys and values that one linear layer made, as they lie there."""
+    """Draw attention of queries, keys and values that one linear layer made, as they lie in memory."""
     heads, tokens, width = draw.choice((2, 3, 4, 6, 8, 12, 16)), draw.choice((16, 49, 50, 65, 197, 256, 400)), 64
     shape = draw.choice((1, 1, 4, 8)), tokens, 3, heads, draw.choice((32, width, width))
     return Call(lambda x: F.scaled_dot_product_attention(*x.permute(2, 0, 3, 1, 4))), shape
@@ -203,7 +203,7 @@ def _shuffle(draw: Draw) -> Made:
 
 
 def _join(draw: Draw) -> Made:
-    """With what earlier layers left."""
+    """Draw a concatenation with the outputs of earlier layers."""
     shape = _feature_map(draw)
     others = [
         torch.rand(shape[0], draw.choice(CHANNELS), *shape[2:]) for _ in range(draw.choice((1, 1, 1, 2, 3, 6, 12)))

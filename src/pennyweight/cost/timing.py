@@ -94,7 +94,7 @@ def time_networks(
 
 
 def _timed(model: nn.Module | Timed, shape: Sequence[int]) -> Timed:
-    """A module as torch runs it, on a random input."""
+    """Return a module as torch runs it, on a random input."""
     if isinstance(model, Timed):
         return model
     module = whole(model).module.eval()

@@ -35,7 +35,7 @@ MAX_NAME = 1000
 CHUNK_BYTES = 1 << 20
 DONE = "unpacked.json"
 FORMAT = 2
-"""Of what is kept; another is unpacked anew."""
+"""Version of an unpacked archive; an archive of another version is unpacked again."""
 CLASH = "a name that clashes with another one, whatever their case"
 UTF8, STANDARD = "utf-8", "cp437"
 UTF8_FLAG = 0x800
@@ -143,7 +143,7 @@ def _budget(archive: Path) -> int:
 
 
 def _members(archive: Path, most: int) -> Iterator[Member]:
-    """The members in their order; `content` of the files is open until the next is asked for.
+    """Yield the members in their order; the `content` of a file is open until the next member is asked for.
 
     Raises ValueError for a tar of more than `most` bytes, whether its members are unpacked or not.
     """
@@ -189,7 +189,7 @@ def _says_no_encoding(info: zipfile.ZipInfo) -> bool:
 
 
 def _encoding(packed: zipfile.ZipFile) -> str:
-    """The encoding of names that do not say it: UTF-8 where all of them are that, as of Macs and Linux."""
+    """Return the encoding of names that do not say it: UTF-8 where all of them are that, as of Macs and Linux."""
     try:
         for info in packed.infolist():
             if _says_no_encoding(info):

@@ -26,14 +26,14 @@ NO_WAITING = getattr(os, "O_NONBLOCK", 0)
 BLOCK_BYTES = 1 << 20
 """Most pictures are read at once."""
 HEADERS = 20_000
-"""Of more pictures, so many headers are looked at, drawn at random: Pillow takes twice the time that hashing takes."""
+"""Most headers that are read; of more pictures a random sample. Pillow takes twice the time that hashing takes."""
 
 Listed = tuple[Path, int, Split | None, str, str | None]
 """A file, its label, split, name and group: a Sample but for its digest."""
 
 
 class Contents(NamedTuple):
-    """What files hold: the samples of those that can be read, in order, and the others with the reason."""
+    """Contents of files: the samples of readable files, in order, and the unreadable files with the reason."""
 
     samples: tuple[Sample, ...]
     unreadable: tuple[Unreadable, ...]

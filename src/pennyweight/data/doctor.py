@@ -197,7 +197,7 @@ def thumbnail(sample: Sample, side: int, levels: Levels = (), max_pixels: int | 
 
 
 def _short(unreadable: Unreadable) -> str:
-    """The reason without the picture's path, which stands beside it."""
+    """Return the reason without the picture's path, which stands beside it."""
     said, separator, reason = unreadable.reason.partition(": ")
     return reason if separator and said.endswith(unreadable.name) else unreadable.reason
 

@@ -16,7 +16,7 @@ FOLDER = "folder"
 
 
 def grouped(source: Source, group_by: str) -> Source:
-    """The samples with their groups. Raises InputError when `group_by` finds none."""
+    """Return the samples with their groups. Raises InputError when `group_by` finds none."""
     if any(sample.group is not None for sample in source.samples):
         return _noted(source, group_by)  # a column said them
     if group_by == FOLDER:

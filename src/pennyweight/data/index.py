@@ -100,7 +100,7 @@ class Index:
         return np.searchsorted(self.starts, numbers, side="right") - 1
 
     def is_wide(self, number: int) -> bool:
-        """Whether a sample is a picture of 16 bits."""
+        """Return whether a sample is a picture of 16 bits."""
         return Header(0, 0, 0, "", str(self.modes[number]), 1).wide
 
     def pictures(self, numbers: Sequence[int] | NDArray[np.int64]) -> Iterator[bytes]:
@@ -217,7 +217,7 @@ def _read(shards: Shards) -> dict[str, Any]:
 
 
 def _handfuls(examples: Iterator[Example]) -> Iterator[list[Example]]:
-    """Some samples at a time: so many, or so many bytes."""
+    """Yield some samples at a time: so many, or so many bytes."""
     some: list[Example] = []
     held = 0
     for example in examples:

@@ -45,7 +45,7 @@ class Place:
 
 @dataclass
 class Layout:
-    """Where the pictures of each class and split lie, what to say of it, and why `fit` refuses it."""
+    """Places of the pictures of each class and split, notes on them, and the reasons for which `fit` refuses them."""
 
     places: list[Place] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -259,7 +259,7 @@ def _add_classes(
 
 
 def _some(names: Iterable[str]) -> list[str]:
-    """The first names, and how many more there are."""
+    """Return the first names, and how many more there are."""
     every = list(names)
     return every if len(every) <= SHOWN else [*every[:SHOWN], f"{len(every) - SHOWN} more"]
 

@@ -27,7 +27,7 @@ def manifest(
     inside: bool = False,
     read_as: ReadAs | None = None,
 ) -> Source:
-    """The pictures that tables list; relative paths start at the table's folder, and are named from `root`.
+    """Return the pictures that tables list; relative paths start at the table's folder, and names at `root`.
 
     A label is a class name, or a number. `group_by` names a column. With `inside`, as for a table that came in an
     archive, paths must stay in its folder. Raises SourceError for a table without the columns, or without one file.
@@ -91,7 +91,7 @@ def pictures_of(path: Path) -> Iterator[Path | bytes | None]:
 def _listed(
     table: Table, root: Path, group_by: str | None, inside: bool, read_as: ReadAs
 ) -> Iterator[tuple[Listed, str]]:
-    """(a file with the others of its row, its label as it stands) of each row."""
+    """Yield (a file with the others of its row, its label as it stands) of each row."""
     path, columns = table.path, None
     prefix = path.parent.relative_to(root).as_posix() + "/" if path.parent != root else ""
     for number, row in enumerate(rows_of(path), 2):

@@ -104,7 +104,7 @@ def _outline(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 def _datasets(file: h5py.File) -> Mapping[str, h5py.Dataset]:
-    """The arrays of real numbers at the top of a file. Raises ValueError for what would have another file opened."""
+    """Return the arrays of real numbers at the top of a file. Raises ValueError for links to other files."""
     import h5py
 
     found = {}

@@ -17,7 +17,7 @@ __all__ = ["named_labels"]
 
 
 def named_labels(root: Path, read_as: ReadAs, *, name: str, address: str) -> Source:
-    """The pictures under `root`, each labelled by the group that `read_as.label_from` finds in its path there.
+    """Return the pictures under `root`, each labeled by the group that `read_as.label_from` finds in its path.
 
     Folders called train, val or test at the top are splits. Pictures without a label are left out and counted. Raises
     SourceError where none has one.
@@ -64,6 +64,6 @@ def named_labels(root: Path, read_as: ReadAs, *, name: str, address: str) -> Sou
 
 
 def _split(text: str) -> Split | None:
-    """The split that the first folder of a path is called by."""
+    """Return the split that the first folder of a path is called by."""
     first, _, rest = text.partition("/")
     return split_named(first) if rest else None

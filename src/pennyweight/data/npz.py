@@ -97,7 +97,7 @@ def _array(packed: zipfile.ZipFile, name: str, path: Path) -> NDArray[Any]:
 
 
 def _of(arrays: Mapping[str, Any], keys: Sequence[str], path: Path) -> Iterator[tuple[Split | None, str]]:
-    """(split, key) of the arrays that `keys` name. Raises SourceError for two of one split."""
+    """Yield (split, key) of the arrays that `keys` name. Raises SourceError for two of one split."""
     seen: dict[Split | None, str] = {}
     for key in arrays:
         words = key.lower().split("_")
@@ -110,7 +110,7 @@ def _of(arrays: Mapping[str, Any], keys: Sequence[str], path: Path) -> Iterator[
 
 
 def _pictures(arrays: Mapping[str, NDArray[Any]], path: Path) -> tuple[dict[str, NDArray[Any]], list[str]]:
-    """The arrays as (N, H, W[, C]) uint8 or uint16, all by one rule, and what was done, a line each."""
+    """Return the arrays as (N, H, W[, C]) uint8 or uint16, all by one rule, and a line for each conversion."""
     notes = []
     made: dict[str, NDArray[Any]] = {}
     for key, array in arrays.items():
@@ -146,7 +146,7 @@ def _pictures(arrays: Mapping[str, NDArray[Any]], path: Path) -> tuple[dict[str,
 
 
 def _channels_last(array: NDArray[Any], key: str, path: Path) -> tuple[NDArray[Any], str | None]:
-    """(N, H, W[, C]), and a line where the channels came first."""
+    """Return (N, H, W[, C]), and a line where the channels came first."""
     shape = array.shape
     if array.ndim == 2 and array.size:
         raise SourceError(f"{key} of {path} is flat, {shape}; give it sides: {key}.reshape({_sides(*shape)})")
@@ -169,7 +169,7 @@ def _channels_last(array: NDArray[Any], key: str, path: Path) -> tuple[NDArray[A
 
 
 def _sides(count: int, values: int) -> str:
-    """The shape that flat pictures probably have: "-1, 32, 32, 3"."""
+    """Return the shape that flat pictures probably have: "-1, 32, 32, 3"."""
     for channels in (1, 3, 4):
         side = round((values / channels) ** 0.5)
         if side * side * channels == values:
@@ -178,7 +178,7 @@ def _sides(count: int, values: int) -> str:
 
 
 def _labels(array: NDArray[Any], key: str, count: int, path: Path) -> tuple[NDArray[Any], list[str]]:
-    """A class for each picture, (N,), and what was done, a line each. Raises SourceError for what is no class."""
+    """Return a class for each picture, (N,), and a line for each conversion. Raises SourceError for anything else."""
     notes = []
     if array.ndim == 2 and 1 not in array.shape and len(array) == count and array.dtype.kind in "biuf":
         if not (((array == 0) | (array == 1)).all() and (array.sum(1, dtype=np.float64) == 1).all()):

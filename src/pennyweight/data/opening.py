@@ -29,7 +29,7 @@ __all__ = ["open"]
 
 
 class _Asked(NamedTuple):
-    """What a source will be called, and how it is read."""
+    """Name of a source, and how it is read."""
 
     name: str
     address: str
@@ -82,7 +82,7 @@ def open(
 
 
 def _required(source: Source, least_classes: int) -> Source:
-    """The source itself. Raises SourceError where it was refused when it was read, or has too few classes."""
+    """Return the source itself. Raises SourceError where it was refused when it was read, or has too few classes."""
     if source.refusals:
         more = len(source.refusals) - 1
         others = f"; and {more} more: `pennyweight doctor` lists all that is to be mended" if more else ""
@@ -121,7 +121,7 @@ def _open(text: str, group_by: str | None, read_as: ReadAs) -> Source:
 
 
 def _of_classes(text: str) -> Source:
-    """A folder whose folders are classes, whatever they hold and are called."""
+    """Open a folder whose folders are classes, whatever they hold and are called."""
     path = _spelled(Path(text).expanduser())
     shelf = os.environ.get("PENNYWEIGHT_DATA")
     if not path.exists() and shelf and (Path(shelf) / text).is_dir():
@@ -132,13 +132,13 @@ def _of_classes(text: str) -> Source:
 
 
 def _spelled(path: Path) -> Path:
-    """The path as it is stored: a Mac stores accents in another way than other systems do."""
+    """Return the path as it is stored: a Mac stores accents in another way than other systems do."""
     others = (Path(unicodedata.normalize(form, str(path))) for form in ("NFC", "NFD"))
     return path if path.exists() else next((other for other in others if other.exists()), path)
 
 
 def _path(path: Path, asked: _Asked) -> Source:
-    """A folder or file as the kind of source that it is."""
+    """Open a folder or file as the kind of source that it is."""
     if path.is_dir():
         return _folder(path, asked)
     try:
@@ -163,7 +163,7 @@ def _path(path: Path, asked: _Asked) -> Source:
 
 
 def _archive(path: Path, asked: _Asked) -> Source:
-    """What an archive holds, unpacked into the cache. Errors name the archive, and all that was refused of it."""
+    """Open an archive, unpacked into the cache. Errors name the archive, and all members that were refused."""
     made = archives.unpacked(path)
     refused = tuple(f"refused of {path.name}: {line}" for line in made.refused)
     if refused and not any(made.folder.iterdir()):
@@ -198,7 +198,7 @@ def _folder(path: Path, asked: _Asked) -> Source:
 
 
 def _listed(path: Path, asked: _Asked) -> Source:
-    """What the table of a folder lists, or the tables of its split folders; else its class folders.
+    """Open what the table of a folder lists, or the tables of its split folders; else its class folders.
 
     A table whose pictures are not there does not hide class folders, which is said. Without class folders a lone table
     is meant, whatever its name.
@@ -241,7 +241,7 @@ def _manifest(tables: Sequence[Table], root: Path, asked: _Asked) -> Source:
 
 
 def _wrapped(path: Path) -> Path | None:
-    """The only folder of a folder without anything else to read, where that has folders or a table; else None."""
+    """Return a folder's only folder, if there is nothing else to read and it has folders or a table; else None."""
     at = path
     while True:
         folders, pictures = Walk(at).listing(at)
@@ -259,7 +259,7 @@ def _wrapped(path: Path) -> Path | None:
 
 
 def _is_read(path: Path) -> bool:
-    """Whether it is a file of many pictures or of their labels."""
+    """Return whether a path is a file of many pictures or of their labels."""
     return path.name.lower().endswith((*manifest.SUFFIXES, ".npz", ".tar")) and path.is_file()
 
 

@@ -137,7 +137,7 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
 def batches(
     table: Any, stored: int, columns: Sequence[str] | None = None, groups: Sequence[int] | None = None
 ) -> Iterator[Any]:
-    """The rows of an open file of `stored` bytes, some at a time.
+    """Yield the rows of an open file of `stored` bytes, some at a time.
 
     Raises ValueError where they grow far beyond that: pages shrink a thousandfold, and a dictionary holds one picture
     for a million rows.
@@ -157,7 +157,7 @@ def batches(
 def _samples(
     path: Path, table: Any, columns: Columns, split: Split | None, group_by: str | None
 ) -> Iterator[tuple[Sample, str, Header | None]]:
-    """(a sample without its label, its label as it stands, its header) of every row."""
+    """Yield (a sample without its label, its label as it stands, its header) of every row."""
     names, picture, label, said = table.schema_arrow.names, columns.picture, columns.label, columns.split
     others = [label, *([said] if said else []), *([group_by] if group_by and group_by in names else [])]
     for group in range(table.num_row_groups):

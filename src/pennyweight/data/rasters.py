@@ -81,7 +81,7 @@ def _chosen(
     what: str,
     rather: Callable[[NDArray[Any]], bool],
 ) -> str:
-    """The variable that is meant. Raises SourceError that lists the candidates."""
+    """Return the variable that is meant. Raises SourceError that lists the candidates."""
     shapes = ", ".join(f"{name} {'×'.join(map(str, value.shape))}" for name, value in arrays.items()) or "no arrays"
     if variable:
         if variable not in arrays:

@@ -18,7 +18,7 @@ __all__ = ["ReadAs", "one_group"]
 
 @dataclass(frozen=True, kw_only=True)
 class ReadAs:
-    """What a person says of a source.
+    """Options with which a person says how to read a source.
 
     `columns`: a meaning (path, label, split, picture) -> the column of the table. `pictures`: the folder that a
     table's paths start from, here or beside the table; by default the table's own. `ending`: what is added to paths
@@ -67,7 +67,7 @@ class ReadAs:
 
     @property
     def of_table(self) -> tuple[str, ...]:
-        """The fields that were said and belong to a table."""
+        """The fields that were given and belong to a table."""
         return tuple(name for name in ("columns", "pictures", "ending") if getattr(self, name))
 
     def to_dict(self) -> dict[str, Any]:
@@ -75,7 +75,7 @@ class ReadAs:
         return {name: value for name, value in asdict(self).items() if value}
 
     def column(self, names: Iterable[str], meaning: str, where: object) -> str | None:
-        """The column of a table with that meaning: the one that was said, else the usual. Raises SourceError."""
+        """Return the column of a table with that meaning: the one that was said, else the usual. Raises SourceError."""
         known = {name.strip(): name for name in names}
         said = self.columns.get(meaning)
         if said is None:
@@ -85,7 +85,7 @@ class ReadAs:
         return known[said]
 
     def label_of(self, name: str) -> str | None:
-        """The label that a picture's name holds, or None."""
+        """Return the label that a picture's name holds, or None."""
         found = re.search(composed(self.label_from or "()"), composed(name))
         return (found[1] or "").strip() or None if found else None
 

@@ -20,7 +20,7 @@ DELIMITERS = ",;\t|"
 
 
 def rows_of(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of any table. Raises SourceError for a file that is none."""
+    """Yield the rows of any table. Raises SourceError for a file that is no table."""
     if path.suffix.lower() == ".parquet":
         yield from parquet.rows(path)
         return
@@ -35,7 +35,7 @@ def rows_of(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a CSV or TSV file; the delimiter is whichever its heading has most of."""
+    """Yield the rows of a CSV or TSV file; the delimiter is whichever its heading has most of."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         heading = file.readline()
         if "\0" in heading:
@@ -56,7 +56,7 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a file with a JSON object on each line."""
+    """Yield the rows of a file with a JSON object on each line."""
     with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():

@@ -22,7 +22,7 @@ __all__ = ["Used", "used_levels"]
 LOOKED_AT = 500
 """16-bit pictures that are read, at most."""
 PIXELS = 1 << 16
-"""Of one picture, about so many are counted; its darkest and brightest are always known."""
+"""Pixels of one picture that are counted, about; its darkest and brightest always count."""
 TAIL = 0.0005
 """Share of the counted pixels that lies below black, and above white, before the range is widened."""
 WHOLE = (WHITE + 1) // 2
@@ -88,7 +88,7 @@ class _Counts:
         self._most = np.maximum(self._most, values.max(0))
 
     def pairs(self) -> Levels:
-        """(black, white) of each band; 0 and 65,535 for a band of a single value."""
+        """Return (black, white) of each band; 0 and 65,535 for a band of a single value."""
         return tuple(
             self._pair(*row) for row in zip(self._counts, self._least.tolist(), self._most.tolist(), strict=True)
         )
@@ -109,7 +109,7 @@ def _values(picture: Any) -> NDArray[Any] | None:
 
 
 def _wide_pictures(source: Source, samples: Sequence[Sample]) -> Iterator[Any]:
-    """The 16-bit pictures among `samples` in an order that their contents decide; of shards in the order of these."""
+    """Yield the 16-bit pictures among `samples` in an order that their contents decide; of shards in their order."""
     ordered = sorted(samples, key=lambda sample: sample.digest)
     if source.streamed:
         streamed = [sample.picture for sample in ordered if isinstance(sample.picture, Streamed)]

@@ -55,7 +55,7 @@ class CountProgress:
             self._bar.stop()
 
     def advance(self) -> None:
-        """One more is done."""
+        """Count one more as done."""
         self.done += 1
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=self.done, detail=self._detail())

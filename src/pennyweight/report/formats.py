@@ -89,7 +89,7 @@ def duration(seconds: float | None) -> str:
 
 
 def about(seconds: float) -> str:
-    """An estimate of a time, as roughly as it is known: "a few seconds", "about 40 s", "about 3 min", "about 2.5 h"."""
+    """Round an estimate of a time: "a few seconds", "about 40 s", "about 3 min", "about 2.5 h"."""
     if seconds < 7.5:
         return "a few seconds"
     if seconds < 87.5:

@@ -114,7 +114,7 @@ def environment() -> jinja2.Environment:
 
 
 def _shown(value: object) -> object:
-    """A text of a person without what could turn a line of the page around; markup of ours stays as it is."""
+    """Return a text without letters that could turn a line of the page around; our own markup stays."""
     return printable(value) if type(value) is str else value
 
 

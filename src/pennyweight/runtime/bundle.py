@@ -58,7 +58,7 @@ class Bundle:
 
     @cached_property
     def learnt(self) -> Learnt | None:
-        """Which pictures its network learnt from; None where the file does not say."""
+        """The pictures that its network learnt from; None where the file does not say."""
         text = self.engine.metadata.get(LEARNT_KEY)
         return None if text is None else Learnt.from_text(text, name=str(self.path))
 

@@ -163,7 +163,7 @@ class Classifier:
         return [self._answer(each, next(rows), top) if isinstance(each, str) else each for each in answers]
 
     def probabilities(self, pixels: Pixels, engine: Engine | None = None) -> NDArray[np.float32]:
-        """(B, H, W, C) uint8 -> (B, classes). Raises BundleError for an engine that answers for other classes."""
+        """Compute (B, H, W, C) uint8 -> (B, classes). Raises BundleError for an engine with other classes."""
         found = (engine or self.engine)(pixels).probabilities
         if found.shape != (len(pixels), len(self.labels)):
             raise BundleError(

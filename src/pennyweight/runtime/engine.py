@@ -57,11 +57,11 @@ class OnnxEngine:
 
     @cached_property
     def shared(self) -> OnnxEngine:
-        """The same network for several threads at once, each of which computes alone: no thread waits for another."""
+        """Return an engine that several threads may call at once: each computes alone, and none waits for another."""
         return OnnxEngine(self._path, threads=1)
 
     def __call__(self, pixels: Pixels) -> Outputs:
-        """(B, H, W, C) uint8 -> probabilities and logits (B, classes). Raises BundleError where the graph fails."""
+        """Compute probabilities and logits (B, classes) of (B, H, W, C) uint8. Raises BundleError if that fails."""
         feed = {INPUT: np.ascontiguousarray(pixels)}
         try:
             return Outputs(*self._session.run([PROBABILITIES, LOGITS], feed))

@@ -17,7 +17,7 @@ __all__ = ["make_teacher"]
 
 
 def _between(ours: Levels, theirs: Levels) -> tuple[list[float], list[float]]:
-    """(gain, offset) from pixels in 0..1 that stand for one range of 16-bit values to those of another, per channel."""
+    """Return (gain, offset) per channel, from pixels in 0..1 of one range of 16-bit values to those of another."""
     if not ours or ours == theirs:
         return [1.0], [0.0]
     bands = max(len(ours), len(theirs))

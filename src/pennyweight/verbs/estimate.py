@@ -26,7 +26,7 @@ from pennyweight.verbs.plan import Plan
 __all__ = ["estimate", "estimated", "few_steps"]
 
 SHARE = 30
-"""One step of so many is timed, or one picture: an estimate may take no more of a training than that."""
+"""Steps, or pictures, of a training for each that is timed: an estimate takes no larger share of the training."""
 
 
 def estimate(

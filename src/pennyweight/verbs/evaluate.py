@@ -175,7 +175,7 @@ def _origin(trained: Trained) -> Origin:
 
 
 def _address(source: str | os.PathLike[str]) -> str:
-    """What `data.open` calls the address of a path."""
+    """Return what `data.open` calls the address of a path."""
     path = Path(source).expanduser()
     return str(path.resolve()) if path.exists() else os.fspath(source)
 
@@ -200,7 +200,7 @@ def answer(
 def _open(
     source: str | data.Source | None, origin: Origin, read_as: data.ReadAs | Mapping[str, Any] | None
 ) -> data.Source:
-    """The source to score on. That of the training is read as it was then, unless `read_as` says otherwise."""
+    """Open the source to score on: that of the training as it was read then, unless `read_as` says otherwise."""
     if source is not None:
         if read_as is None and isinstance(source, (str, os.PathLike)) and _address(source) == origin.address:
             read_as = origin.read_as

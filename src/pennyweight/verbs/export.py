@@ -132,7 +132,7 @@ def _of_name(made: zoo.Pretrained) -> Known:
 
 
 def _test_pictures(run: Run) -> list[Picture]:
-    """Up to 64 files of the run's test split; none when its source is not as it was."""
+    """Return up to 64 files of the run's test split; none when its source is not as it was."""
     known, preprocess = run.record["data"], preprocess_of(run)
     try:
         with only_said(run.folder, known["address"], ask="SOURCE"):

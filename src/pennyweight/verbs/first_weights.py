@@ -27,9 +27,9 @@ SMALL_INPUT = 96
 PHOTO_CHANNELS = (1, 3)
 """Grey and RGB: what published weights have learned from, or a sum of it."""
 PATIENCE_S = 300.0
-"""A fetch that nobody asked for by name may last so long."""
+"""Longest time of a fetch that nobody asked for by name, in seconds."""
 PATIENCE_SHARE = 0.2
-"""Of `--minutes`, how much it may take."""
+"""Largest share of `--minutes` that the fetch may take."""
 GAIN = (
     "measured on 400 photographs of cats and dogs: 99% of the test pictures are right with such weights, "
     "65% from scratch"
@@ -38,7 +38,7 @@ GAIN = (
 
 @dataclass(frozen=True, kw_only=True)
 class FirstWeights:
-    """What a training starts from."""
+    """Weights that a training starts from."""
 
     weights: Weights | None
     """As `--weights` would name it; None for a fresh network."""

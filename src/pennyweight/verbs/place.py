@@ -154,7 +154,7 @@ def _record(folder: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _changed(was: Mapping[str, Any], now: Mapping[str, Any], of: str = "") -> Iterator[str]:
-    """What differs, a part each: "recipe lr was 0.1 and is 0.2 now"."""
+    """Yield each difference: "recipe lr was 0.1 and is 0.2 now"."""
     for key, value in now.items():
         before = was.get(key)
         if isinstance(value, Mapping) and isinstance(before, Mapping):

@@ -26,8 +26,8 @@ from pennyweight.verbs.width import widest
 __all__ = ["Plan", "make_plan"]
 
 SMALL_MODEL, SMALL_MODEL_FOR_MANY = "resnet_9_x0_25", "resnet_9_x0_375"
-"""What auto takes for small pictures, where on a processor dense layers learn more per second, and for thousands of
-those, where no minutes say how wide."""
+"""Networks that auto takes for small pictures, because on a processor dense layers learn more per second: for fewer
+pictures, and for thousands, if `--minutes` does not decide the width."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,7 +249,7 @@ def _network(
 def _preprocess(
     source: data.Source, size: int | None, checkpoint: zoo.Checkpoint | None, used: data.Used | None
 ) -> tuple[Preprocess, tuple[str, ...]]:
-    """As the weights ask; else what suits the source, and a line on 16 bits. `size` changes the pixels a side alone."""
+    """Return what the weights ask for, else what suits the source; and a line on 16 bits. `size` sets the side."""
     asked = None if checkpoint is None else checkpoint.preprocess
     if size is None:
         size = source.size if asked is None else asked.size

@@ -195,7 +195,7 @@ def _of_bundle(name: str, shape: Shape | None, real: bool) -> Weighable:
 
 
 def _on_its_engine(path: Path, manifest: Manifest | SceneManifest, shape: Shape, own: Shape, batch: int) -> Timed:
-    """A bundle's call on a random input, with as many threads as torch has. Raises InputError for another input."""
+    """Return a bundle's call on a random input, with torch's number of threads. Raises InputError for another input."""
     if shape != own:
         given, only = ("x".join(map(str, sizes)) for sizes in (shape, own))
         raise InputError(f"{path} is measured as it is, with inputs of {only}, not {given}; leave --input out")

@@ -37,7 +37,7 @@ class Match(NamedTuple):
 
     @property
     def fits(self) -> bool:
-        """Every tensor has its partner, but for the last layer of a backbone."""
+        """True if every tensor has its partner, but for the last layer of a backbone."""
         return not self.missing and not self.odd
 
     def misfit(self, received: int) -> str:
@@ -133,7 +133,7 @@ def _their_names(
 
 
 def _places(key: str, starts: list[int], *, stem: nn.Module) -> dict[str, int]:
-    """Where in the trunk a key is, as rules may say it."""
+    """Return where in the trunk a key is, as rules may say it."""
     place = re.match(r"trunk\.(\d+)\.(\d+)\.", key)
     if place is None:
         return {}
@@ -146,7 +146,7 @@ def _places(key: str, starts: list[int], *, stem: nn.Module) -> dict[str, int]:
 def _theirs(
     key: str, rules: Rules, places: Mapping[str, int], state: Mapping[str, Tensor]
 ) -> tuple[str, Callable[[Tensor], Tensor]]:
-    """Their key for one of ours, and which part of the tensor is meant; our own key where they have none."""
+    """Return their key for one of ours, and the part of the tensor that is meant; our own key where they have none."""
     for rule in rules:
         start = re.match(re.escape(rule.ours).replace(r"\*", r"\d+"), key)
         if start is not None:

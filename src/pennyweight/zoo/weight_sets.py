@@ -56,9 +56,10 @@ class _Candidate(NamedTuple):
 def choose(model: nn.Module, checkpoint: Checkpoint) -> Chosen:
     """Choose the weights of `model`, which may be on the meta device, among the tensors of a file.
 
-    Of a set and its moving average, the average is taken: published accuracy is its. `checkpoint.part` names another.
-    A result that does not fit is the nearest one. Raises InputError for several sets that fit, none or several of them
-    an average; for a part that the file does not have; and for tensors that are no plain numbers in memory.
+    Of a set and its moving average, the average is taken: published accuracy is that of the average. A part that
+    `checkpoint` names is taken alone. A result that does not fit is the nearest one. Raises InputError for several sets
+    that fit, none or several of them an average; for a part that the file does not have; for tensors that are no plain
+    numbers in memory.
     """
     fits, nearest_one = fitting(model, checkpoint)
     if not fits:
@@ -114,7 +115,7 @@ def fitting(model: nn.Module, checkpoint: Checkpoint) -> tuple[list[_Candidate],
 
 
 def _sets(checkpoint: Checkpoint) -> list[tuple[str, dict[str, Tensor]]]:
-    """Every place in a file that may be a set of weights, shortest first. Raises InputError for an unknown part."""
+    """Return all places in a file that may hold weights, shortest first. Raises InputError for an unknown part."""
     state = checkpoint.state
     counts = Counter(key[: dot.end()] for key in state for dot in re.finditer(r"\.", key))
     prefixes = sorted((one for one, count in counts.items() if count >= SMALLEST_SHARE * len(state)), key=len)
