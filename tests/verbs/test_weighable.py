@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import pennyweight as pw
 from pennyweight.core.errors import InputError
+from pennyweight.core.machine import machine
 from pennyweight.cost import MachineProfile
 from pennyweight.cost.limits import Limits
-from pennyweight.cost.machine_profile import profile_now, profile_path
+from pennyweight.cost.machine_profile import FORMAT, profile_now, profile_path
 from pennyweight.verbs.weigh import weigh_all
 
 
@@ -153,12 +156,34 @@ def test_threads_without_a_profile_are_said_to_have_none(tmp_path: Path, monkeyp
     for threads in (1, 16):
         path = profile_path(threads)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("{}")
+        path.write_text(json.dumps({"format": FORMAT, "machine": machine()}))
+    profile_path(2).write_text("{}")
+    profile_path(4).write_text("damaged")
     (weighed,) = weigh_all(["mobilenet_v1_x0_25"], (3, 32, 32))
     assert weighed.cost.notes == (
         "no time is predicted: this machine's profiles are for --threads 1, 16, not 64; "
         "`pennyweight bench --machine --threads 64` makes one",
     )
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"format": FORMAT - 1, "machine": machine()}, "was measured by another version of Pennyweight"),
+        ({"format": FORMAT, "machine": {"cpu": "other"}}, "was measured on another machine"),
+    ],
+)
+def test_a_profile_that_is_not_used_is_named(
+    values: dict[str, Any], reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path))
+    threads = torch.get_num_threads()
+    path = profile_path(threads)
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(values))
+    (note,) = weigh_all(["mobilenet_v1_x0_25"], (3, 32, 32))[0].cost.notes
+    make = f"`pennyweight bench --machine --threads {threads}` makes one"
+    assert note == f"no time is predicted: {path} {reason}; {make}"
 
 
 @pytest.mark.parametrize("name", ["gone.onnx", "runs/gone"])

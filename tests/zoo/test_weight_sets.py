@@ -112,6 +112,30 @@ def test_tensors_beside_the_weights_are_said() -> None:
 
 
 @pytest.mark.parametrize(
+    ("kept", "place", "kind"),
+    [
+        (list(PARAMETERS.values()), "ema", "list"),
+        (tuple(PARAMETERS.values()), "ema", "tuple"),
+        ({"decay": 0.99, "shadow_params": list(PARAMETERS.values())}, "ema.shadow_params", "list"),
+        (dict(enumerate(PARAMETERS.values())), "ema", "dict"),
+        (zoo.create(NAME), "ema", "MobileNetV1"),
+        ({"module": [zoo.create(NAME)]}, "ema.module", "list"),
+    ],
+)
+def test_an_average_without_names_is_left_out_and_said(kept: Any, place: str, kind: str, tmp_path: Path) -> None:
+    """Its accuracy is the published one, and no code of a file is run to have its names."""
+    others = {"args": argparse.Namespace(lr=1), "rng": [torch.zeros(1)] * 8, "optimizer": [torch.zeros(1)] * 80}
+    torch.save({"model": WEIGHTS, "ema": kept, **others}, tmp_path / "w.pth")
+    model, (_, line) = loaded(tmp_path / "w.pth")
+    assert has(model, WEIGHTS)
+    assert line.startswith(f"w.pth: left out '{place}', by its name a moving average, because the ")
+    assert f" tensors of a {kind} come without names: save its state_dict()" in line
+    assert len(loaded(f"{tmp_path / 'w.pth'}#model")[1]) == 1  # who named a set knows of the other
+    with pytest.raises(InputError, match=f"w.pth: left out '{place}', by its name a moving average"):
+        loaded(f"{tmp_path / 'w.pth'}#{place}")
+
+
+@pytest.mark.parametrize(
     ("content", "taken", "other"),
     [
         ({"state_dict": WEIGHTS, "state_dict_ema": AVERAGE}, "state_dict_ema", "state_dict"),

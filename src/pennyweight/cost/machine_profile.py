@@ -22,7 +22,7 @@ from pennyweight.cost.agreement import Agreement
 from pennyweight.cost.limits import Limits
 from pennyweight.cost.operator_time import OperatorTime
 
-__all__ = ["MachineProfile", "profile_path", "profiled_threads"]
+__all__ = ["MachineProfile", "profile_path", "profiled_threads", "why_unused"]
 
 FORMAT = 5
 MEASURED = ("limits", "times", "factors", "behind", "agreement")
@@ -71,8 +71,9 @@ class MachineProfile:
         if not path.exists():
             return None
         values = read_json(path)
-        if values.pop("format", None) != FORMAT or values.get("machine") != machine():
-            return None  # of another version of Pennyweight, or a home folder that several machines share
+        if _foreign(values):
+            return None
+        del values["format"]
         try:
             values["limits"] = Limits(**values["limits"])
             values["times"] = {kind: OperatorTime.from_dict(learned) for kind, learned in values["times"].items()}
@@ -85,9 +86,28 @@ class MachineProfile:
 
 
 def profiled_threads() -> list[int]:
-    """Numbers of threads that profiles are kept for."""
+    """Return the numbers of threads that profiles are kept for, also those that cannot be used."""
     names = (path.stem.split("-")[1] for path in cache_folder("machine").glob("profile-*-threads.json"))
     return sorted(int(name) for name in names if name.isdigit())
+
+
+def why_unused(threads: int) -> str:
+    """Return why the profile for so many threads is not used; nothing where it is, or where there is none."""
+    path = profile_path(threads)
+    if not path.exists():
+        return ""
+    try:
+        reason = _foreign(read_json(path))
+    except PennyweightError:
+        reason = "cannot be read"
+    return f"{path} {reason}" if reason else ""
+
+
+def _foreign(values: Mapping[str, Any]) -> str:
+    """Return why a profile says nothing of this machine, which may share its home folder with others."""
+    if values.get("format") != FORMAT:
+        return "was measured by another version of Pennyweight"
+    return "" if values.get("machine") == machine() else "was measured on another machine"
 
 
 def profile_path(threads: int) -> Path:

@@ -16,7 +16,7 @@ from pennyweight import zoo
 from pennyweight.core.errors import InputError
 from pennyweight.cost import Cost, Finding, LayerTime, MachineProfile, Timing, count, lint, predict, time_networks
 from pennyweight.cost.inputs import Given, Inputs
-from pennyweight.cost.machine_profile import profiled_threads
+from pennyweight.cost.machine_profile import profiled_threads, why_unused
 from pennyweight.cost.roofline import time_notes
 from pennyweight.verbs.weighable import Weighable, open_weighable
 
@@ -148,15 +148,15 @@ def weigh_all(
 
 
 def _unprofiled() -> tuple[str, ...]:
-    """Why no time is predicted where it would be with other threads."""
-    threads, known = torch.get_num_threads(), profiled_threads()
-    if not known or threads in known:
+    """Say why no time is predicted where there are profiles: of other threads, versions or machines."""
+    threads = torch.get_num_threads()
+    known = [number for number in profiled_threads() if number != threads and not why_unused(number)]
+    reason = why_unused(threads)
+    if known and not reason:
+        reason = f"this machine's profiles are for --threads {', '.join(map(str, known))}, not {threads}"
+    if not reason:
         return ()
-    kept = ", ".join(map(str, known))
-    return (
-        f"no time is predicted: this machine's profiles are for --threads {kept}, not {threads}; "
-        f"`pennyweight bench --machine --threads {threads}` makes one",
-    )
+    return (f"no time is predicted: {reason}; `pennyweight bench --machine --threads {threads}` makes one",)
 
 
 MILLISECONDS = ("predicted_ms", "guessed_ms", "roofline_ms")

@@ -45,6 +45,8 @@ class Checkpoint:
     name: str
     state: Mapping[str, Tensor]
     """All tensors of the file by dotted name; `choose` finds a network's among them."""
+    unnamed: Mapping[str, str] = field(default_factory=dict)
+    """Dotted place -> a description of tensors of the file that cannot be taken, because nothing names them."""
     part: str | None = None
     """Place of the set that was asked for: `state_dict` of FILE#state_dict."""
     layout: Layout = "auto"
@@ -66,7 +68,8 @@ def open_file(path: Path, *, usual_size: int = 224) -> Checkpoint:
     """
     path, part = split_part(path)
     if path.suffix != ".safetensors":
-        return Checkpoint(name=path.name, state=read_pickle(path), part=part)
+        tensors = read_pickle(path)
+        return Checkpoint(name=path.name, state=tensors.state, unnamed=tensors.unnamed, part=part)
     said = read_metadata(path)
     try:
         return Checkpoint(

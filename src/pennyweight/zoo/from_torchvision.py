@@ -114,7 +114,7 @@ def checkpoint(name: str, tag: str) -> Checkpoint:
     path = fetch(row.url, cache_folder("weights") / file, checksum=f"sha256:{digits}")
     how = row.transforms()
     state = {}
-    for key, tensor in read_pickle(path).items():
+    for key, tensor in read_pickle(path).state.items():
         new = _renamed(key)
         if new is not None:
             state[new] = tensor

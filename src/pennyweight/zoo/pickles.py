@@ -5,9 +5,9 @@ from __future__ import annotations
 import pickle
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,14 +16,28 @@ from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 from pennyweight.core.errors import InputError
 from pennyweight.core.reading import reason_of
 
-__all__ = ["flatten", "read_pickle"]
+__all__ = ["Tensors", "flatten", "read_pickle"]
 
 DEEPEST = 100
 """Dots in a name; files of weights have about ten."""
 
+FEWEST = 10
+"""Tensors without names that may be weights; fewer are scores, or states of random generators."""
+
+
+class Tensors(NamedTuple):
+    """Tensors of a file by dotted name, and those that cannot be taken because nothing names them."""
+
+    state: dict[str, Tensor]
+    unnamed: dict[str, str]
+    """Dotted place -> a description of the tensors there: those of a whole module, or of a list."""
+
 
 class _Inert:
     """Object that stands for one of a class that is not loaded, such as the arguments of a training program."""
+
+    held: object = None
+    """Its state, which nothing reads but to count tensors."""
 
     def __new__(cls, *arguments: object, **named: object) -> _Inert:
         return object.__new__(cls)
@@ -32,10 +46,10 @@ class _Inert:
         pass
 
     def __setstate__(self, state: object) -> None:
-        pass
+        self.held = state
 
 
-def read_pickle(path: Path) -> Mapping[str, Tensor]:
+def read_pickle(path: Path) -> Tensors:
     """Read all tensors of a .pth file by dotted name, with torch's restricted unpickler, which runs nothing.
 
     Training programs keep more beside them: their arguments, numbers of numpy, paths. Such objects are left out, and
@@ -72,12 +86,13 @@ def _stand_ins(path: Path) -> list[Any]:
     return [(type(name.rpartition(".")[2], (_Inert,), {}), name) for name in get_unsafe_globals_in_checkpoint(path)]
 
 
-def flatten(loaded: Any, name: str) -> dict[str, Tensor]:
-    """Return all tensors with names of their own in what a file held, however nested, by dotted name.
+def flatten(loaded: Any, name: str) -> Tensors:
+    """Return all tensors in what a file held, however nested, by dotted name.
 
-    What belongs to an optimizer is left out. Raises InputError where there is none.
+    What belongs to an optimizer is left out. Raises InputError where no tensor has a name.
     """
     state: dict[str, Tensor] = {}
+    unnamed: dict[str, str] = {}
     seen: set[int] = set()
 
     def visit(tree: Mapping[Any, Any], prefix: str) -> None:
@@ -89,11 +104,41 @@ def flatten(loaded: Any, name: str) -> dict[str, Tensor]:
                 continue
             if isinstance(value, Tensor):
                 state[prefix + key] = value
-            elif isinstance(value, Mapping) and not key.lower().startswith("optim"):
+            elif key.lower().startswith("optim"):
+                continue
+            elif isinstance(value, Mapping):
                 visit(value, f"{prefix}{key}.")
+            if (count := _without_names(value)) >= FEWEST:
+                unnamed[prefix + key] = f"{count} tensors of a {type(value).__name__}"
 
     if isinstance(loaded, Mapping):
         visit(loaded, "")
     if not state:
         raise InputError(f"{name} holds no state dict, names with tensors, but another {type(loaded).__name__}")
-    return state
+    return Tensors(state, unnamed)
+
+
+def _without_names(value: object) -> int:
+    """Count the tensors of a list, of a numbered dictionary, or of an object that was not loaded."""
+    if isinstance(value, Mapping):
+        value = [entry for key, entry in value.items() if not isinstance(key, str)]
+    if not isinstance(value, _Inert | list | tuple | set):
+        return 0
+    return sum(isinstance(entry, Tensor) for entry in _entries(value))
+
+
+def _entries(root: object) -> Iterator[object]:
+    """Yield all that lies in an object, however nested, once each."""
+    left, seen = [root], set[int]()
+    while left:
+        entry = left.pop()
+        if id(entry) in seen:
+            continue
+        seen.add(id(entry))
+        yield entry
+        if isinstance(entry, Mapping):
+            left += entry.values()
+        elif isinstance(entry, list | tuple | set):
+            left += entry
+        elif isinstance(entry, _Inert):
+            left.append(entry.held)

@@ -115,7 +115,7 @@ def open_published(network: str, tag: str = BEST, *, within_s: float = math.inf)
     row, path = published_file(network, tag)
     return Checkpoint(
         name=row.file,
-        state=read_pickle(fetch(row.url, path, checksum=row.checksum, within_s=within_s)),
+        state=read_pickle(fetch(row.url, path, checksum=row.checksum, within_s=within_s)).state,
         network=network,
         layout="torchvision",
         # A ViT's positions are learned for one size.

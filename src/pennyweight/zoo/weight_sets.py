@@ -84,7 +84,19 @@ def choose(model: nn.Module, checkpoint: Checkpoint) -> Chosen:
     left_out = [key for key in checkpoint.state if not key.startswith(places) and _within(key, checkpoint.part)]
     if left_out:
         notes.append(f"left out {len(left_out)} other tensor{'s' * (len(left_out) > 1)}, first '{left_out[0]}'")
+    if checkpoint.part is None:
+        notes += [_left_out(place, tensors) for place, tensors in checkpoint.unnamed.items()]
     return Chosen(found, taken.path, len(taken.state), tuple(notes))
+
+
+def _left_out(place: str, tensors: str) -> str:
+    """Say that tensors without names were passed over; a moving average among them would have been preferred."""
+    if not _is_average(place, {}):
+        return f"left out '{place}', {tensors} without names"
+    return (
+        f"left out '{place}', by its name a moving average, because the {tensors} come without names: save its "
+        "state_dict() where it was made"
+    )
 
 
 def fitting(model: nn.Module, checkpoint: Checkpoint) -> tuple[list[_Candidate], _Candidate]:
@@ -122,6 +134,10 @@ def _sets(checkpoint: Checkpoint) -> list[tuple[str, dict[str, Tensor]]]:
     if checkpoint.part is not None:
         within = [one for one in prefixes if _within(one, checkpoint.part)]
         if not within:
+            if checkpoint.part in checkpoint.unnamed:
+                raise InputError(
+                    f"{checkpoint.name}: {_left_out(checkpoint.part, checkpoint.unnamed[checkpoint.part])}"
+                )
             known = [one[:-1] for one in prefixes]
             hint = nearest(checkpoint.part, known, otherwise=f"; there are {', '.join(known) or 'no sets'}")
             raise InputError(f"{checkpoint.name} has no set '{checkpoint.part}'{hint}")

@@ -49,7 +49,8 @@ def load_weights(
     for one that wants another Config.
     """
     if isinstance(path_or_state_dict, Mapping):
-        checkpoint = Checkpoint(name="the state dict", state=flatten(path_or_state_dict, "the state dict"))
+        name = "the state dict"
+        checkpoint = Checkpoint(name=name, **flatten(path_or_state_dict, name)._asdict())
     else:
         path = Path(path_or_state_dict)
         checkpoint = open_file(Run(path).weights_path if path.is_dir() else path)
