@@ -71,8 +71,21 @@ def test_published_weights_are_for_photographs_and_whoever_asks_for_nothing_else
     asked: dict[str, Any] = {"model": "auto", "weights": None, "input_size": None, "stem": None, "config": {}}
     found = first_weights(source_of(size, channels), **{**asked, "recipe": None, **options})
     assert (found.weights, found.chosen) == (("imagenet", True) if taken else (None, False))
-    said_before = size >= 96 and channels == 3 and options.get("weights") != "none" and not options.get("input_size")
-    assert bool(found.why) == (not taken and said_before)  # whoever could have had them is told why not
+    photographs = size >= 96 and options.get("weights") != "none"
+    assert bool(found.why) == (not taken and photographs)  # whoever could have had them is told why not
+
+
+@pytest.mark.parametrize(
+    ("channels", "options", "reason"),
+    [
+        (4, {}, "they have learned from grey and RGB pictures, not from 4 channels"),
+        (3, {"input_size": 64}, "they suit inputs of at least 96 pixels, not of 64"),
+    ],
+)
+def test_pictures_that_they_do_not_suit_are_told_why(channels: int, options: dict[str, Any], reason: str) -> None:
+    asked: dict[str, Any] = {"weights": None, "input_size": None, "stem": None, "config": {}, "recipe": None}
+    (line,) = first_weights(source_of(224, channels), "auto", **{**asked, **options}).why
+    assert line == f"no published weights are taken: {reason}; --weights imagenet takes them all the same"
 
 
 def test_photographs_start_from_published_weights(
@@ -131,7 +144,7 @@ def test_without_them_a_line_says_what_would_have_been_taken_and_training_begins
     (line,) = (line for line in said.splitlines() if "would be the start of this training" in line)
     file = zoo.published_file("mobilenet_v2")[1]
     assert line.startswith(file.name)
-    assert "99% of the test pictures are right with such weights, 65% from scratch" in line
+    assert "with mobilenet_v2 at 224 pixels on 400 photographs of cats and dogs" in line
     assert (str(file) in line) == (reason != "another file")
     assert (FETCHING in said) == (reason != "offline")
     assert (run.record["weights"], run.record["recipe"]["mode"]) == (None, "scratch")

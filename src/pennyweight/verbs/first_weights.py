@@ -31,8 +31,8 @@ PATIENCE_S = 300.0
 PATIENCE_SHARE = 0.2
 """Largest share of `--minutes` that the fetch may take."""
 GAIN = (
-    "measured on 400 photographs of cats and dogs: 99% of the test pictures are right with such weights, "
-    "65% from scratch"
+    f"measured with {LARGE_MODEL} at 224 pixels on 400 photographs of cats and dogs: 98% of 150 test pictures are right "
+    "with weights trained on ImageNet, 65% from scratch"
 )
 
 
@@ -107,13 +107,12 @@ def first_weights(
     """
     if is_named(weights):
         return FirstWeights(weights=weights)
-    photographs = (input_size or source.size) >= SMALL_INPUT and source.channels in PHOTO_CHANNELS
-    if weights == NONE or not photographs:
+    if weights == NONE or max(source.size, input_size or 0) < SMALL_INPUT:
         return FirstWeights(weights=None)
-    scratch = trains_from_scratch(recipe)
+    scratch, unlike = trains_from_scratch(recipe), _unlike_photographs(source, input_size)
     if model != AUTO:
-        return FirstWeights(weights=None, why=() if scratch else _tip(model))
-    if reason := scratch or _unlike(source, stem, config):
+        return FirstWeights(weights=None, why=() if scratch or unlike else _tip(model))
+    if reason := scratch or unlike or _unlike(source, stem, config):
         return FirstWeights(weights=None, why=(f"no published weights are taken: {reason}",))
     return FirstWeights(weights=zoo.BEST, chosen=True)
 
@@ -123,6 +122,16 @@ def _tip(model: str) -> tuple[str, ...]:
     if not zoo.tags(model):
         return ()
     return (f"--weights {zoo.BEST} starts from weights published for {model}; {GAIN}",)
+
+
+def _unlike_photographs(source: data.Source, input_size: int | None) -> str:
+    """Return why pictures are no photographs, which published weights have learned from; nothing where they are."""
+    named = f"--weights {zoo.BEST} takes them all the same"
+    if source.channels not in PHOTO_CHANNELS:
+        return f"they have learned from grey and RGB pictures, not from {source.channels} channels; {named}"
+    if (input_size or source.size) < SMALL_INPUT:
+        return f"they suit inputs of at least {SMALL_INPUT} pixels, not of {input_size}; {named}"
+    return ""
 
 
 def _unlike(source: data.Source, stem: zoo.Stem | None, config: Mapping[str, Any]) -> str:
