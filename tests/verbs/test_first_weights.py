@@ -18,6 +18,7 @@ from pennyweight.core.errors import InputError
 from pennyweight.train import Recipe
 from pennyweight.verbs import first_weights as room
 from pennyweight.verbs.first_weights import FirstWeights, first_weights
+from pennyweight.verbs.plan import Plan, make_plan
 from pennyweight.verbs.seeds import fit_seeds
 
 FETCHING = "fetching published weights mobilenet_v2-"
@@ -34,6 +35,12 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             pixels = np.clip(draw.normal(level, 40, (100, 100, 3)), 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(root / label / f"{number}.png")
     return root
+
+
+def planned(folder: Path, **options: Any) -> Plan:
+    """What `fit` decides before it trains."""
+    asked: dict[str, Any] = {"model": "auto", "weights": None, "stem": None, "config": {}, "seed": 0}
+    return make_plan(data.open(folder), pictures=18, **asked | QUICK | options)
 
 
 def source_of(size: int, channels: int) -> data.Source:
@@ -114,18 +121,18 @@ def test_photographs_start_from_published_weights(
     assert any("published by torchvision (BSD-3)" in line for line in run.record["why"])
     monkeypatch.setattr(zoo, "open_published", fetch)
     capfd.readouterr()
-    again = pw.fit(photographs, out=tmp_path / "two", progress=False, **QUICK)
+    again = planned(photographs)
     assert FETCHING not in capfd.readouterr().err
     assert publisher.asked == [None]
-    assert again.record["weights"] == run.record["weights"]
+    assert again.checkpoint is not None
+    assert again.checkpoint.name == run.record["weights"]
 
 
 @pytest.mark.parametrize("reason", ["offline", "gone", "another file", "stalls"])
-def test_without_them_a_line_says_what_would_have_been_taken_and_training_begins_from_scratch(
+def test_without_them_a_line_says_what_would_have_been_taken(
     publisher: Any,
     reason: str,
     photographs: Path,
-    tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -139,15 +146,15 @@ def test_without_them_a_line_says_what_would_have_been_taken_and_training_begins
     else:
         publisher.stalls = True
         monkeypatch.setattr(room, "PATIENCE_S", 0.2)
-    run = pw.fit(photographs, out=tmp_path / "run", **QUICK)
+    plan = planned(photographs)
     said = capfd.readouterr().err
-    (line,) = (line for line in said.splitlines() if "would be the start of this training" in line)
+    (line,) = (line for line in plan.why if "would be the start of this training" in line)
     file = zoo.published_file("mobilenet_v2")[1]
     assert line.startswith(file.name)
     assert "with mobilenet_v2 at 224 pixels on 400 photographs of cats and dogs" in line
     assert (str(file) in line) == (reason != "another file")
     assert (FETCHING in said) == (reason != "offline")
-    assert (run.record["weights"], run.record["recipe"]["mode"]) == (None, "scratch")
+    assert (plan.checkpoint, plan.recipe.mode) == (None, "scratch")
     assert not file.exists()
 
 
@@ -166,26 +173,23 @@ def test_minutes_bound_the_fetch(publisher: Any, monkeypatch: pytest.MonkeyPatch
 
 
 def test_nothing_is_fetched_where_it_is_forbidden_or_for_what_cannot_be_trained(
-    publisher: Any, photographs: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    publisher: Any, photographs: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    run = pw.fit(photographs, weights="none", out=tmp_path / "run", **QUICK)
-    assert run.record["recipe"]["mode"] == "scratch"
-    assert run.record["weights"] is None
-    assert "published" not in capfd.readouterr().err
+    plan = planned(photographs, weights="none")
+    assert (plan.checkpoint, plan.recipe.mode) == (None, "scratch")
+    assert "published" not in " ".join(plan.why) + capfd.readouterr().err
     for wrong in ({"recipe": {"lrr": 1}}, {"config": {"widht": 1}}, {"recipe": {"mode": "finetuned"}}):
         with pytest.raises(InputError):
             pw.fit(photographs, progress=False, **wrong)
     assert publisher.asked == []
 
 
-def test_a_field_that_the_last_layer_has_no_use_for_moves_the_rest_too(
-    publisher: Any, photographs: Path, tmp_path: Path
-) -> None:
+def test_a_field_that_the_last_layer_has_no_use_for_moves_the_rest_too(publisher: Any, photographs: Path) -> None:
     """Photographs with `--set mixup=0.2` were trained before there were weights for them, and are so still."""
     recipe = {"epochs": 1, "head_epochs": 1, "mixup": 0.2}
-    run = pw.fit(photographs, input_size=96, recipe=recipe, out=tmp_path / "run", progress=False)
-    assert (run.record["recipe"]["mode"], run.record["recipe"]["mixup"]) == ("finetune", 0.2)
-    assert any("does nothing for the last layer alone" in line for line in run.record["why"])
+    plan = planned(photographs, recipe=recipe)
+    assert (plan.recipe.mode, plan.recipe.mixup) == ("finetune", 0.2)
+    assert any("does nothing for the last layer alone" in line for line in plan.why)
 
 
 @pytest.mark.parametrize("began", ["with weights", "from scratch"])
@@ -224,7 +228,8 @@ def test_all_seeds_start_alike(
     publisher.content = content
     ask(None)
     runs = [pw.Run(tmp_path / "seeds" / f"seed-{seed}") for seed in (0, 1)]
-    assert [run.record["weights"] for run in runs] == [None, None]
+    assert [(run.record["weights"], run.record["recipe"]["mode"]) for run in runs] == [(None, "scratch")] * 2
+    assert all("would be the start of this training" in " ".join(run.record["why"]) for run in runs)
     assert publisher.asked == [None, None]
 
 
