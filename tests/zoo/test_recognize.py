@@ -104,3 +104,9 @@ def test_real_files_are_recognized() -> None:
         found = look_alike(open_file(file))
         assert found is not None
         assert found.name == file.name.partition("-")[0]
+
+
+def test_a_set_that_is_not_there_is_no_unknown_network(tmp_path: Path) -> None:
+    torch.save({"state_dict": zoo.create("mobilenet_v1_x0_25").state_dict()}, tmp_path / "w.pth")
+    with pytest.raises(InputError, match=r"w\.pth has no set 'nope'; there are state_dict"):
+        recognize(open_file(Path(f"{tmp_path / 'w.pth'}#nope")))

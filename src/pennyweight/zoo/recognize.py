@@ -11,7 +11,7 @@ from pennyweight.core.errors import InputError
 from pennyweight.zoo.checkpoint import Checkpoint
 from pennyweight.zoo.libraries import open_library
 from pennyweight.zoo.registry import Stem, form, names, sketch, variant
-from pennyweight.zoo.weight_sets import fitting
+from pennyweight.zoo.weight_sets import fitting, require_part
 
 __all__ = ["Likeness", "look_alike", "recognize"]
 
@@ -52,6 +52,7 @@ def recognize(checkpoint: Checkpoint) -> Likeness:
             return Likeness(checkpoint.network, None, exact=True, reason=f"{checkpoint.name} says that it is for it")
         except InputError:  # files of other programs use the same word for other things
             pass
+    require_part(checkpoint)  # before the file is said to look like nothing
     found = look_alike(checkpoint)
     if found is None or not found.exact:
         near = found.hint if found else ": name it with --model"

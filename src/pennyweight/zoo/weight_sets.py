@@ -21,7 +21,7 @@ from pennyweight.zoo.checkpoint import Checkpoint
 from pennyweight.zoo.positions import KEYS as POSITIONS
 from pennyweight.zoo.translate import Match, match
 
-__all__ = ["Chosen", "choose", "fitting"]
+__all__ = ["Chosen", "choose", "fitting", "require_part"]
 
 AVERAGES = {"ema", "swa", "avg", "average", "averaged", "averages", "averager", "shadow", "polyak"}
 """Words in the name of a set that holds a moving average of weights."""
@@ -124,6 +124,11 @@ def fitting(model: nn.Module, checkpoint: Checkpoint) -> tuple[list[_Candidate],
     elif fault:
         raise InputError(f"{checkpoint.name} cannot be used: {fault}")
     return fits, min(tried, key=lambda one: len(one.match.missing))
+
+
+def require_part(checkpoint: Checkpoint) -> None:
+    """Raise InputError for a set that was asked for and that the file does not have."""
+    _sets(checkpoint)
 
 
 def _sets(checkpoint: Checkpoint) -> list[tuple[str, dict[str, Tensor]]]:
