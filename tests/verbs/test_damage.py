@@ -117,6 +117,32 @@ def test_a_run_whose_labels_were_edited_is_refused(finished: Path, tmp_path: Pat
         pw.export(tmp_path / "run")
 
 
+def test_a_run_whose_split_was_edited_is_refused(finished: Path, tmp_path: Path) -> None:
+    for name, changes in {
+        "run.json": {"data": {"split_fingerprint": "sha256:0"}},
+        "evaluation.json": {"split": "train"},
+    }.items():
+        folder = shutil.copytree(finished, tmp_path / name)
+        record = read_json(folder / name)
+        for key, value in changes.items():
+            record[key] = {**record[key], **value} if isinstance(value, dict) else value
+        write_json(folder / name, record)
+        with pytest.raises(RunError, match=name):
+            pw.export(folder, tmp_path / "out.onnx")
+    assert not (tmp_path / "out.onnx").exists()
+
+
+def test_a_record_that_asks_for_more_memory_than_there_is_is_refused_before_it_is_taken(
+    finished: Path, tmp_path: Path
+) -> None:
+    run = Run(shutil.copytree(finished, tmp_path / "run"))
+    record = run.record
+    record["model"]["config"]["width"] = 1e6  # petabytes
+    write_record(run.record_path, record)
+    with pytest.raises(PennyweightError, match=r"weights\.safetensors holds another network's weights"):
+        pw.load(run.folder)
+
+
 def test_a_run_of_before_checksums_serves_and_says_so(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished, tmp_path / "run")
     path = tmp_path / "run" / "run.json"

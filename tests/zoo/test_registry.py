@@ -7,7 +7,7 @@ import torch
 
 from pennyweight.core.errors import InputError
 from pennyweight.cost import count
-from pennyweight.zoo import build, create, names, variant
+from pennyweight.zoo import build, create, names, registry, sketch, variant
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,38 @@ def test_a_network_comes_back_from_what_json_keeps() -> None:
 def test_a_config_field_never_stands_for_another_argument() -> None:
     with pytest.raises(InputError, match="unknown Config field 'num_classes'"):
         build("mobilenet_v1", num_classes=4, in_channels=3, stem="cifar", config={"num_classes": 5})
+
+
+HUGE = [
+    ("mobilenet_v2", {"stages": [[6, 16, 10**9, 1, 1]]}),
+    ("efficientnet_b0", {"depth": 1e9}),
+    ("resnet18", {"blocks": [2, 2, 2, 10**9]}),
+    ("vit_b_16", {"blocks": 10**9}),
+    ("timm:resnet18", {"layers": [10**9, 1, 1, 1]}),
+]
+
+
+@pytest.mark.parametrize(("name", "config"), HUGE, ids=[name for name, _ in HUGE])
+def test_a_billion_blocks_are_refused_while_they_are_made(
+    name: str, config: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if name.startswith("timm:"):
+        pytest.importorskip("timm")
+    monkeypatch.setattr(registry, "MOST_MODULES", 300)
+    with pytest.raises(InputError, match=f"'{name}' with this Config has more than 300 modules; take fewer blocks"):
+        sketch(name, num_classes=2, in_channels=3, stem=None, config=config)
+
+
+def test_a_width_beyond_memory_is_refused() -> None:
+    with pytest.raises(InputError, match="'mobilenet_v2' cannot be made with this Config: "):
+        sketch("mobilenet_v2", num_classes=2, in_channels=3, stem=None, config={"width": 1e9})
+
+
+@pytest.mark.parametrize("field", ["checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir"])
+def test_a_config_of_timm_opens_no_file_of_its_own(field: str) -> None:
+    pytest.importorskip("timm")
+    with pytest.raises(InputError, match=rf"names weights \({field}\); give them by --weights"):
+        build("timm:resnet18", num_classes=2, in_channels=3, stem=None, config={field: "/etc/passwd"})
 
 
 def test_two_networks_of_one_name_start_different() -> None:

@@ -14,7 +14,15 @@ from torch import Tensor, nn
 from pennyweight.core.errors import InputError
 from pennyweight.core.files import atomic
 
-__all__ = ["check_values", "read_metadata", "read_weights", "save_weights", "storage_fault", "take_weights"]
+__all__ = [
+    "check_values",
+    "read_metadata",
+    "read_weights",
+    "require_same_shapes",
+    "save_weights",
+    "storage_fault",
+    "take_weights",
+]
 
 
 def save_weights(path: Path, model: nn.Module, metadata: Mapping[str, str]) -> None:
@@ -52,9 +60,8 @@ def read_metadata(path: Path) -> dict[str, str]:
         raise InputError(f"cannot read weights from {path}: {error}") from error
 
 
-def take_weights(model: nn.Module, state: Mapping[str, Tensor], *, name: str) -> None:
-    """Put `state` into `model`, all of it. Raises InputError that says which keys or shapes differ."""
-    own = model.state_dict()
+def require_same_shapes(own: Mapping[str, Tensor], state: Mapping[str, Tensor], *, name: str) -> None:
+    """Raise InputError, which says what differs, unless `state` has the keys and shapes of `own`."""
     odd = [key for key in own if key not in state or state[key].shape != own[key].shape]
     odd += [key for key in state if key not in own]
     if odd:
@@ -62,6 +69,12 @@ def take_weights(model: nn.Module, state: Mapping[str, Tensor], *, name: str) ->
             f"{name} holds another network's weights, or those of an earlier form of this one, which is to be trained "
             f"anew: {len(odd)} of {len({*own, *state})} keys differ, first '{odd[0]}'"
         )
+
+
+def take_weights(model: nn.Module, state: Mapping[str, Tensor], *, name: str) -> None:
+    """Put `state` into `model`, all of it. Raises InputError that says which keys or shapes differ."""
+    own = model.state_dict()
+    require_same_shapes(own, state, name=name)
     check_values(state, own, name=name)
     own.update(state)  # the model's own dictionary knows which version of the module it is
     model.load_state_dict(own)

@@ -136,11 +136,15 @@ def restore(run: Run) -> nn.Module:
     import torch
 
     from pennyweight import zoo
-    from pennyweight.nn.weights import read_weights, take_weights
+    from pennyweight.nn.weights import read_weights, require_same_shapes, take_weights
 
-    with _record(run) as record, torch.random.fork_rng():
+    state, name = read_weights(run.whole(run.weights_path)), str(run.weights_path)
+    with _record(run) as record:
+        shapes = zoo.sketch(**record["model"]).state_dict()
+    require_same_shapes(shapes, state, name=name)  # before memory is taken for what run.json asks for
+    with _record(run), torch.random.fork_rng():
         network = zoo.build(**record["model"])
-    take_weights(network, read_weights(run.whole(run.weights_path)), name=str(run.weights_path))
+    take_weights(network, state, name=name)
     return network.eval()
 
 

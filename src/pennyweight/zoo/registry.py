@@ -6,15 +6,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
 from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_module_registration_hook
 
 from pennyweight.core.errors import InputError, nearest
+from pennyweight.core.reading import reason_of
 from pennyweight.core.settings import override, parse
 from pennyweight.nn import Network
 from pennyweight.nn.network import at_least_one
@@ -53,6 +56,8 @@ __all__ = [
 ]
 
 Stem = Literal["imagenet", "cifar"]
+MOST_MODULES = 10_000
+"""Modules of a network. The largest published networks have a few thousand."""
 
 
 @dataclass(frozen=True)
@@ -158,14 +163,41 @@ def build(
     if other is not None:
         if stem != usual:
             raise InputError(f"'{name}' has no stem '{stem}': the small-image stems are those of our own networks")
-        return other.library.make(other.name, num_classes=num_classes, in_channels=in_channels, config=config)
+        with _bounded(name):
+            return other.library.make(other.name, num_classes=num_classes, in_channels=in_channels, config=config)
     row = variant(name)
     resolved = override(row.config, config, what="Config")
     _check(resolved)
     classes = row.num_classes if num_classes is None else num_classes
-    network = _BY_NAME[name].network(resolved, num_classes=classes, in_channels=in_channels, stem=stem)
+    with _bounded(name):
+        network = _BY_NAME[name].network(resolved, num_classes=classes, in_channels=in_channels, stem=stem)
     network.config, network.stem_form = resolved, stem
     return network
+
+
+@contextmanager
+def _bounded(name: str) -> Iterator[None]:
+    """Raise InputError for a network made inside that has more than MOST_MODULES modules, or tensors beyond memory.
+
+    A Config may come from a stranger's file, and a billion blocks would be made for days.
+    """
+    made = 0
+
+    def count(module: nn.Module, attribute: str, child: nn.Module | None) -> None:
+        nonlocal made
+        made += 1
+        if made > MOST_MODULES:
+            raise InputError(f"'{name}' with this Config has more than {MOST_MODULES:,} modules; take fewer blocks")
+
+    handle = register_module_module_registration_hook(count)
+    try:
+        yield
+    except NotImplementedError:  # on the meta device: `on_meta` knows what to do
+        raise
+    except (MemoryError, OverflowError, RuntimeError) as error:
+        raise InputError(f"'{name}' cannot be made with this Config: {reason_of(error)}") from error
+    finally:
+        handle.remove()
 
 
 def sketch(
