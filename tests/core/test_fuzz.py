@@ -19,11 +19,10 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 MUTANTS = int(os.environ.get("PENNYWEIGHT_MUTANTS", "300"))
-MOST_SECONDS = 2.0
 MOST_MIB = 1024
 
 RUN = """
-import json, re, sys, time, warnings
+import json, re, sys, warnings
 from pathlib import Path
 warnings.simplefilter("error")
 from pennyweight.core.errors import PennyweightError
@@ -32,9 +31,8 @@ from pennyweight.core.preprocess import Preprocess
 sides = [Preprocess(size=32, resize=36),
          Preprocess(size=32, resize=36, decoding="draft", channels=1, mean=(0,), std=(1,)),
          Preprocess(size=16, resize=16, channels=4, mean=(0,) * 4, std=(1,) * 4)]
-bad, pictures, slowest = [], 0, 0.0
+bad, pictures = [], 0
 for number, path in enumerate(sorted(Path(sys.argv[1]).iterdir())):
-    started = time.perf_counter()
     for read in (header, sides[number % 3]):
         try:
             out = read(path)
@@ -46,9 +44,7 @@ for number, path in enumerate(sorted(Path(sys.argv[1]).iterdir())):
                 bad.append(f"{path.name}: {error}")
         except BaseException as error:
             bad.append(f"{path.name}: {type(error).__name__} {error}")
-    took = time.perf_counter() - started
-    slowest = max(slowest, took)
-print(json.dumps({"bad": bad, "pictures": pictures, "slowest_s": slowest,
+print(json.dumps({"bad": bad, "pictures": pictures,
                   # getrusage would count what the process was before it became this program
                   "mib": int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024}))
 """
@@ -172,6 +168,5 @@ def test_each_mutant_is_a_picture_or_an_error_that_names_the_file(outcome: dict[
     assert 0 < outcome["pictures"] < MUTANTS
 
 
-def test_none_takes_long_or_much_memory(outcome: dict[str, object]) -> None:
-    assert outcome["slowest_s"] < MOST_SECONDS
+def test_none_takes_much_memory(outcome: dict[str, object]) -> None:
     assert outcome["mib"] < MOST_MIB
