@@ -30,6 +30,14 @@ class Block(NamedTuple):
     line: int
 
 
+def test_each_decision_has_a_number_of_its_own_and_a_row_in_the_table() -> None:
+    files = sorted(file.name for file in (ROOT / "docs" / "decisions").glob("0*.md"))
+    numbers = [name[:4] for name in files]
+    assert len(numbers) == len(set(numbers))
+    table = (ROOT / "docs" / "decisions" / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| \[(\d{4})\]\((0[^)]*)\)", table, re.MULTILINE) == list(zip(numbers, files, strict=True))
+
+
 def blocks(path: Path) -> list[Block]:
     """The fenced blocks of a page, in order of appearance."""
     text = path.read_text(encoding="utf-8")

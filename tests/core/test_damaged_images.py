@@ -107,12 +107,14 @@ def test_more_pixels_than_allowed_are_refused_before_decoding(tmp_path: Path, mo
     assert header(tmp_path / "large.png")[:2] == (10, 10)
 
 
-def test_the_limit_is_on_what_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limit_is_on_what_is_stored_whatever_the_scale_of_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The doctor, a training and a bundle decode at other scales, and read the same files."""
     monkeypatch.setattr(images, "MAX_PIXELS", 20_000)
     large = encoded(Image.effect_noise((400, 300), 60), "JPEG")
-    assert decode(large, least=70).size == (100, 75)
-    with pytest.raises(ImageError, match="400×300 pixels are more"):
-        decode(large)
+    for least in (None, 70):
+        with pytest.raises(ImageError, match="400×300 pixels are more than the 20,000 allowed; --max-pixels 120000"):
+            decode(large, least=least)
+    assert decode(large, least=70, max_pixels=120_000).size == (100, 75)
 
 
 def test_what_the_limit_allows_pillow_allows_too() -> None:

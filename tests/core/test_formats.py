@@ -105,6 +105,12 @@ def test_avif_is_named_where_pillow_does_not_read_it(monkeypatch: pytest.MonkeyP
         decode(AVIF)
 
 
+@pytest.mark.skipif("AVIF" not in formats.FORMATS, reason="this Pillow reads no AVIF")
+def test_avif_is_called_damaged_where_pillow_reads_avif() -> None:
+    with pytest.raises(ImageError, match="it is a damaged or cut-off AVIF, not a picture that is read here$"):
+        decode(AVIF)
+
+
 @pytest.fixture
 def without_heif(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where pillow-heif is not installed."""

@@ -113,6 +113,16 @@ def test_the_doctor_names_the_range(tmp_path: Path) -> None:
     assert any("use the levels 0 to 1,500 of 65,536" in note for note in found.notes)
 
 
+def test_pictures_that_max_pixels_allows_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = folder(tmp_path / "large", between(100, 700))
+    monkeypatch.setattr("pennyweight.core.images.MAX_PIXELS", 899)
+    assert used_levels(source, source.samples) is None
+    found = used_levels(source, source.samples, max_pixels=900)
+    assert found is not None
+    assert found.levels == ((100, 700),)
+    assert diagnose(source, max_pixels=900).levels
+
+
 def test_shards_and_tables_hold_16_bits_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import io
     import tarfile

@@ -115,12 +115,19 @@ def open_image(file: bytes | Path) -> Image.Image:
     try:
         return Image.open(stream, formats=_formats(start))
     except UnidentifiedImageError as error:
-        kind = kind_of(start)
+        kind = _unread_kind(start)
         known = f"not a picture in a known format ({', '.join(FORMATS)})"
         raise ValueError(f"it is {kind}, not a picture that is read here{_remedy(kind)}" if kind else known) from error
     except Image.DecompressionBombError as error:
         pixels = next(iter(re.findall(r"\d+", str(error))), "many")
         raise ValueError(too_many(f"its {pixels}", 2 * (Image.MAX_IMAGE_PIXELS or 0), pixels)) from error
+
+
+def _unread_kind(start: bytes) -> str | None:
+    """Name what a file is that Pillow did not open: AVIF and HEIC are damaged where there is a reader of them."""
+    kind = kind_of(start)
+    readable = (kind == AVIF and AVIF in FORMATS) or (kind == HEIC and heif_reader() != "none")
+    return f"a damaged or cut-off {kind}" if readable else kind
 
 
 def allow_pixels(most: int | None) -> None:

@@ -29,7 +29,7 @@ Picture: TypeAlias = "str | Path | bytes | NDArray[np.uint8] | NDArray[np.uint16
 
 EXTENSIONS = frozenset(ENDINGS)
 MAX_PIXELS = 80_000_000
-"""Decoded pixels of one picture, unless --max-pixels allows more. Three copies of four bytes each, the most that are
+"""Stored pixels of one picture, also of a JPEG that is decoded smaller, unless --max-pixels allows more. Three copies of four bytes each, the most that are
 alive at once, stay below 1 GiB."""
 LONG_PIXELS = 8_000_000
 """Pixels from which decoding may take so long that Ctrl-C should be heard meanwhile."""
@@ -117,8 +117,8 @@ def decode(
         with open_image(file) as image:
             _believe(image, len(file))
             jpeg.require_few_scans(image, file)
-            jpeg.draft(image, least)
             _limit(image.width, image.height, max_pixels or MAX_PIXELS)
+            jpeg.draft(image, least)
             if image.mode == "F":  # before four bytes of each pixel are read
                 raise ValueError("its pixels are floating-point numbers; save it as 8-bit or 16-bit")
             if image.mode == "I" and image.format == "TIFF":  # of a PGM it means 16 bits

@@ -135,7 +135,7 @@ def diagnose(
 
     where, splits, notes = _split(source)
     learnt = [sample for sample, part in zip(source.samples, where, strict=True) if part in ("train", None)]
-    used = used_levels(source, learnt)
+    used = used_levels(source, learnt, max_pixels=max_pixels)
     levels = () if used is None else used.levels
 
     def see(sample: Sample) -> _Seen:

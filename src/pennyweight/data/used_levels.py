@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -37,13 +38,13 @@ class Used(NamedTuple):
     note: str
 
 
-def used_levels(source: Source, samples: Sequence[Sample]) -> Used | None:
+def used_levels(source: Source, samples: Sequence[Sample], *, max_pixels: int | None = None) -> Used | None:
     """Find the range of the 16-bit pictures among `samples`; None where there are none.
 
     Black and white each leave 0.05% of the pixels outside. Then each moves out to the extreme value, but by no more
     than the distance of the two: dim details and small bright spots stay, and a defective pixel does not darken all.
     Colors share one range. Of pictures with many bands each band has a range. Up to 500 pictures are read, chosen by
-    their contents.
+    their contents; those of more than `max_pixels` (by default 80 million) are left out.
     """
     if not source.wide:
         return None
@@ -51,7 +52,7 @@ def used_levels(source: Source, samples: Sequence[Sample]) -> Used | None:
     with ThreadPoolExecutor(max_workers=cores()) as pool:
         pictures = islice(_wide_pictures(source, samples), LOOKED_AT)
         while turn := list(islice(pictures, TURN)):
-            for values in pool.map(_values, turn):
+            for values in pool.map(partial(_values, max_pixels=max_pixels), turn):
                 if values is not None:
                     counted.add(values)
     if not counted.pictures:
@@ -101,9 +102,9 @@ class _Counts:
         return (black, white) if black < white else (0, WHITE)
 
 
-def _values(picture: Any) -> NDArray[Any] | None:
+def _values(picture: Any, max_pixels: int | None) -> NDArray[Any] | None:
     try:
-        return wide_values(picture)
+        return wide_values(picture, max_pixels=max_pixels)
     except ImageError:
         return None
 

@@ -156,7 +156,7 @@ def fit(
         opened,
         model,
         pictures=len(splits.train),
-        used=data.used_levels(opened, splits.train),
+        used=data.used_levels(opened, splits.train, max_pixels=max_pixels),
         recipe=recipe,
         input_size=input_size,
         stem=stem,
