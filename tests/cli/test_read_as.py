@@ -66,3 +66,35 @@ def test_what_cannot_be_is_one_line(
 
 def test_help_shows_a_regular_expression_as_it_is_typed(pennyweight: Callable[..., Any]) -> None:
     assert "'^([a-z]+)'" in pennyweight("fit", "--help").out
+
+
+def test_help_shows_the_example_of_a_regular_expression_whole(pennyweight: Callable[..., Any]) -> None:
+    """Brackets in a help text are markup."""
+    assert "'^(.+)_'" in pennyweight("doctor", "--help").out
+
+
+def test_predict_reads_the_table_as_fit_does(pennyweight: Callable[..., Any], kaggle: Path) -> None:
+    small = ("--model", "mobilenet_v1_x0_25", "--input", "16", "--epochs", "1", "--out", kaggle / "run")
+    how = ("--pictures", kaggle / "pictures", "--ending", "png")
+    table = kaggle / "train.csv"
+    assert pennyweight("fit", table, *how, "--columns", "path=image_id,label=breed", *small).status == 0
+    table.write_text(table.read_text().replace("image_id", "number"))
+    answered = pennyweight("predict", kaggle / "run", table, *how, "--columns", "path=number", "--json")
+    assert answered.status == 0
+    sources = [Path(each["source"]).name for each in json.loads(answered.out)["predictions"]]
+    assert sources == [f"{number:02d}.png" for number in range(24)]
+    refused = pennyweight("predict", kaggle / "run", table)
+    assert "another is named by --columns path=NAME" in refused.error
+    refused = pennyweight("predict", kaggle / "run", kaggle / "pictures", "--ending", "png")
+    assert "ending belongs to a table" in refused.error
+
+
+def test_one_hot_labels_of_a_table_are_named_with_what_mends_them(
+    pennyweight: Callable[..., Any], kaggle: Path
+) -> None:
+    table = kaggle / "train.csv"
+    table.write_text("image_id,healthy,rust,scab\n00,0,1,0\n01,1,0,0\n")
+    refused = pennyweight("doctor", table, "--pictures", kaggle / "pictures", "--ending", "png")
+    assert refused.status == 1
+    assert "has one-hot labels, a column of 0 and 1 for each class (healthy, rust, scab)" in refused.error
+    assert "idxmax(axis=1)" in refused.error

@@ -107,7 +107,7 @@ def test_avif_is_named_where_pillow_does_not_read_it(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.skipif("AVIF" not in formats.FORMATS, reason="this Pillow reads no AVIF")
 def test_avif_is_called_damaged_where_pillow_reads_avif() -> None:
-    with pytest.raises(ImageError, match="it is a damaged or cut-off AVIF, not a picture that is read here$"):
+    with pytest.raises(ImageError, match=r"it is a damaged or cut-off AVIF, not a picture that is read here$"):
         decode(AVIF)
 
 

@@ -289,3 +289,19 @@ def test_tables_and_paths_are_compared_composed(draw_folder: Draw) -> None:
     assert source.labels == ("bar", NFC)
     assert source.count_by_label() == {"bar": 2, NFC: 2}
     assert source.unreadable == ()
+
+
+def test_a_table_finds_pictures_whose_names_are_stored_decomposed(draw_folder: Draw) -> None:
+    root = draw_folder({NFD: 3, "bar": 3})
+    rows = [
+        f"{label}/{file.name},{label}"
+        for label, folder in ((NFC, NFD), ("bar", "bar"))
+        for file in sorted((root / folder).iterdir())
+    ]
+    (root / "labels.csv").write_text("\n".join(["path,label", *rows]), encoding="utf-8")
+    assert data.open(root).count_by_label() == {"bar": 3, NFC: 3}
+
+
+def test_system_folders_beside_the_only_folder_are_told_of(draw_folder: Draw) -> None:
+    root = draw_folder({"pets/cats": 3, "pets/dogs": 3, "$RECYCLE.BIN": 1})
+    assert "passed over 1 system folder, such as $RECYCLE.BIN" in data.open(root).notes

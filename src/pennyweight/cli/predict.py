@@ -2,7 +2,7 @@
 
 # No `from __future__ import annotations`: Typer reads the annotations.
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from pennyweight.cli import answers, scene, show, trained
+from pennyweight.cli import read_as as of_source
 from pennyweight.core.errors import InputError
 from pennyweight.core.files import require_new
 from pennyweight.report.formats import duration, number, several
 
 if TYPE_CHECKING:
-    from pennyweight.runtime import Classifier, Failure
+    from pennyweight.runtime import Classifier, Failure, Given
 
 __all__ = ["predict"]
 
@@ -35,6 +36,9 @@ def predict(
         ),
     ],
     top: Annotated[int, typer.Option(metavar="N", min=1, help="How many labels to name.")] = 5,
+    columns: of_source.Columns = None,
+    pictures: of_source.Pictures = None,
+    ending: of_source.Ending = None,
     weights: trained.Weights = None,
     stem: trained.Stem = None,
     input: trained.Input = None,
@@ -70,6 +74,7 @@ def predict(
             "--config": config,
             "--mean": mean,
         }
+        of_pictures |= {"--columns": columns, "--pictures": pictures, "--ending": ending}
         of_pictures |= {"--std": std, "--max-pixels": max_pixels, "--csv": csv, "--jsonl": jsonl or None}
         scene.refuse_those_of_pictures(of_pictures)
         how = scene.asked(labels=labels, background=background)
@@ -80,7 +85,11 @@ def predict(
     if background is not None:
         raise InputError("--background is of a cube's label map; it goes with --map")
     _require_outputs(paths, csv, jsonl=jsonl, json=json)
+    read = of_source.read_as(columns, pictures, ending, None)
+    from pennyweight.verbs.given import pictures_given
     from pennyweight.verbs.load import load
+
+    given = pictures_given(paths, show.note, read_as=read)
 
     classifier = load(
         trained.opened(
@@ -91,7 +100,7 @@ def predict(
     most = min(top, len(classifier.labels))
     sinks: list[AbstractContextManager[answers.Sink]] = [answers.as_csv(csv, most)] if csv is not None else []
     sinks += [answers.as_json_lines()] if jsonl else [answers.as_json()] if json else []
-    done = _answered(classifier, paths, top, sinks or [answers.as_table()], csv)
+    done = _answered(classifier, paths, given, top, sinks or [answers.as_table()], csv)
     # A table that was printed has the reasons already.
     _summarize(done, csv, name_failures=bool(sinks) or done.failed == done.pictures < answers.PAGE)
     if done.failed:
@@ -122,6 +131,7 @@ class Done(NamedTuple):
 def _answered(
     classifier: "Classifier",
     paths: Sequence[str],
+    given: "Iterable[Given | Failure]",
     top: int,
     sinks: Sequence[AbstractContextManager[answers.Sink]],
     csv: str | None,
@@ -129,7 +139,7 @@ def _answered(
     """Give every answer to each of `sinks` as soon as it is there."""
     from pennyweight.report.counting import CountProgress
     from pennyweight.runtime import Failure
-    from pennyweight.verbs.given import counted, pictures_given
+    from pennyweight.verbs.given import counted
 
     first: list[Failure] = []
     failed = 0
@@ -137,7 +147,7 @@ def _answered(
         try:
             with ExitStack() as stack:
                 writes = [stack.enter_context(sink) for sink in sinks]
-                for answer in classifier.answers(pictures_given(paths, show.note), top):
+                for answer in classifier.answers(given, top):
                     if isinstance(answer, Failure):
                         failed += 1
                         first += [answer] * (failed <= FEW)

@@ -10,6 +10,7 @@ import re
 import secrets
 import shutil
 import stat
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ from pennyweight.core.locks import locked
 from pennyweight.core.reading import parse_json, reading, reason_of
 
 __all__ = [
+    "as_stored",
     "as_text",
     "atomic",
     "clear_left_overs",
@@ -45,6 +47,20 @@ MAX_JSON_BYTES = 1 << 28
 def as_text(path: str | os.PathLike[str]) -> str:
     """A path for people and JSON: a name whose bytes are no UTF-8, as a disk may hold, gets � for each of them."""
     return os.fsencode(path).decode("utf-8", "replace")
+
+
+def as_stored(path: Path) -> Path:
+    """Return a path as the disk spells its accents, composed or decomposed; the path itself where none is there."""
+    if str(path).isascii() or os.path.lexists(path):
+        return path
+    at = Path(path.anchor)
+    for part in path.parts[bool(path.anchor) :]:
+        spelled = (at / each for each in (part, *(unicodedata.normalize(form, part) for form in ("NFC", "NFD"))))
+        found = next((each for each in spelled if os.path.lexists(each)), None)
+        if found is None:
+            return path
+        at = found
+    return at
 
 
 SPECIAL = {

@@ -29,8 +29,8 @@ Picture: TypeAlias = "str | Path | bytes | NDArray[np.uint8] | NDArray[np.uint16
 
 EXTENSIONS = frozenset(ENDINGS)
 MAX_PIXELS = 80_000_000
-"""Stored pixels of one picture, also of a JPEG that is decoded smaller, unless --max-pixels allows more. Three copies of four bytes each, the most that are
-alive at once, stay below 1 GiB."""
+"""Stored pixels of one picture, also of a JPEG that is decoded smaller, unless --max-pixels allows more.
+Three copies of four bytes each, the most that are alive at once, stay below 1 GiB."""
 LONG_PIXELS = 8_000_000
 """Pixels from which decoding may take so long that Ctrl-C should be heard meanwhile."""
 PACKED = ("JPEG", "MPO", "PNG", "GIF")

@@ -34,8 +34,10 @@ MAX_MEMBERS = 5_000_000
 MAX_NAME = 1000
 CHUNK_BYTES = 1 << 20
 DONE = "unpacked.json"
-FORMAT = 2
+FORMAT = 3
 """Version of an unpacked archive; an archive of another version is unpacked again."""
+LITTER = "__MACOSX"
+"""Folder in which macOS packs what it keeps beside files."""
 CLASH = "a name that clashes with another one, whatever their case"
 UTF8, STANDARD = "utf-8", "cp437"
 UTF8_FLAG = 0x800
@@ -109,6 +111,8 @@ def unpack(archive: Path, target: Path) -> tuple[str, ...]:
             if count > MAX_MEMBERS:
                 raise SourceError(f"{archive} has more than {MAX_MEMBERS:,} members; it is taken for a bomb")
             if _litter(member.name):
+                if (top := member.name.split("/")[0]) == LITTER:
+                    (target / top).mkdir(exist_ok=True)  # empty: whoever walks there says that it is passed over
                 continue
             reason = _refusal(member, taken, folders)
             if reason:
@@ -206,7 +210,7 @@ def _zip_name(info: zipfile.ZipInfo, encoding: str) -> str:
 
 def _litter(name: str) -> bool:
     """Whether it is what macOS puts beside files of its own accord."""
-    return name.split("/")[0] == "__MACOSX" or name.rpartition("/")[2] == ".DS_Store"
+    return name.split("/")[0] == LITTER or name.rpartition("/")[2] == ".DS_Store"
 
 
 def _zip_kind(info: zipfile.ZipInfo, name: str) -> str:

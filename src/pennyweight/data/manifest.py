@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pennyweight.core.errors import InputError, SourceError
 from pennyweight.data import parquet
-from pennyweight.data.columns import COLUMNS, column, group_name, label_name, label_names, split_name
+from pennyweight.data.columns import COLUMNS, group_name, label_name, label_names, split_name
 from pennyweight.data.contents import Listed, lost_classes, read_samples
 from pennyweight.data.read_as import ReadAs
 from pennyweight.data.rows import SUFFIXES, rows_of
@@ -65,27 +65,29 @@ def manifest(
     )
 
 
-def pictures_of(path: Path) -> Iterator[Path | bytes | None]:
+def pictures_of(path: Path, read_as: ReadAs | None = None) -> Iterator[Path | bytes | None]:
     """Yield the picture of each row of a table: a path or, of a Parquet file, its bytes; None for an empty cell.
 
     Labels are not asked for. Raises SourceError for a table without such a column.
     """
+    how = read_as or ReadAs()
     if path.suffix.lower() == ".parquet":
-        pictures = parquet.contents(path)
+        pictures = parquet.contents(path, how)
         if pictures is not None:
             yield from pictures
             return
     files = ""
     for number, row in enumerate(rows_of(path)):
         if not number:
-            files = column(row, "path") or ""
+            files = how.column(row, "path", path) or ""
             if not files:
                 known = ", ".join(COLUMNS["path"])
                 raise SourceError(
-                    f"{path} has the columns {', '.join(map(str, row))}; its pictures need one of {known}"
+                    f"{path} has the columns {', '.join(map(str, row))}; its pictures need one of {known}; "
+                    "another is named by --columns path=NAME"
                 )
         text = str(row.get(files) or "").strip()
-        yield file_of(path.parent, text, ReadAs()) if text and "\0" not in text else None
+        yield file_of(path.parent, text, how) if text and "\0" not in text else None
 
 
 def _listed(

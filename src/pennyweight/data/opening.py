@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pennyweight.core.errors import InputError, SourceError, nearest, received
-from pennyweight.core.files import as_text, require_file
+from pennyweight.core.files import as_stored, as_text, require_file
 from pennyweight.core.walk import Walk, is_hidden, is_system
 from pennyweight.data import archives, manifest, parquet
 from pennyweight.data.folder import folder
@@ -94,7 +93,7 @@ def _required(source: Source, least_classes: int) -> Source:
 def _open(text: str, group_by: str | None, read_as: ReadAs) -> Source:
     if not text:
         raise SourceError("no source was named; give a folder with a folder for each class, or a named set")
-    path = _spelled(Path(text).expanduser())
+    path = as_stored(Path(text).expanduser())
     if text.startswith(CLASSES) and not path.exists():
         return _of_classes(text.removeprefix(CLASSES))
     if is_address(text) and not path.exists():
@@ -122,19 +121,13 @@ def _open(text: str, group_by: str | None, read_as: ReadAs) -> Source:
 
 def _of_classes(text: str) -> Source:
     """Open a folder whose folders are classes, whatever they hold and are called."""
-    path = _spelled(Path(text).expanduser())
+    path = as_stored(Path(text).expanduser())
     shelf = os.environ.get("PENNYWEIGHT_DATA")
     if not path.exists() and shelf and (Path(shelf) / text).is_dir():
         path = Path(shelf) / text
     if not path.is_dir():
         raise SourceError(f"{CLASSES} goes before a folder, and there is no folder {path}")
     return folder(path, address=f"{CLASSES}{path.resolve()}", classes=True)
-
-
-def _spelled(path: Path) -> Path:
-    """Return the path as it is stored: a Mac stores accents in another way than other systems do."""
-    others = (Path(unicodedata.normalize(form, str(path))) for form in ("NFC", "NFD"))
-    return path if path.exists() else next((other for other in others if other.exists()), path)
 
 
 def _path(path: Path, asked: _Asked) -> Source:
@@ -169,10 +162,11 @@ def _archive(path: Path, asked: _Asked) -> Source:
     if refused and not any(made.folder.iterdir()):
         raise SourceError(f"nothing of {path} could be unpacked: {'; '.join(made.refused)}")
     try:
-        opened = _path(_innermost(made.folder), asked._replace(inside=True))
+        inner, passed = _innermost(made.folder)
+        opened = _path(inner, asked._replace(inside=True))
     except SourceError as error:
         raise SourceError("; ".join((str(error).replace(str(made.folder), str(path)), *refused))) from error
-    return replace(opened, name=asked.name, notes=(*made.notes, *refused, *opened.notes))
+    return replace(opened, name=asked.name, notes=(*made.notes, *refused, *passed, *opened.notes))
 
 
 def _folder(path: Path, asked: _Asked) -> Source:
@@ -189,11 +183,11 @@ def _folder(path: Path, asked: _Asked) -> Source:
     arrays = [file for file in files if file.suffix.lower() == ".npz"]
     if len(arrays) == 1 and len(files) == 1 and not any(child.is_dir() for child in _children(path)):
         return npz(arrays[0], **asked.named)
-    inner = _wrapped(path)
-    if inner is not None:
+    inner, passed = _wrapped(path)
+    if inner != path:
         note = f"entered {as_text(inner.relative_to(path))}: it is all that {as_text(path)} holds"
         opened = _folder(inner, asked)
-        return replace(opened, notes=(note, *opened.notes))
+        return replace(opened, notes=(note, *passed, *opened.notes))
     return _listed(path, asked)
 
 
@@ -240,11 +234,15 @@ def _manifest(tables: Sequence[Table], root: Path, asked: _Asked) -> Source:
     )
 
 
-def _wrapped(path: Path) -> Path | None:
-    """Return a folder's only folder, if there is nothing else to read and it has folders or a table; else None."""
-    at = path
+def _wrapped(path: Path) -> tuple[Path, list[str]]:
+    """Go past folders that hold one folder and nothing else to read, to one that has folders or a table.
+
+    Return where that is, and notes on what was passed over on the way.
+    """
+    at, passed = path, list[str]()
     while True:
-        folders, pictures = Walk(at).listing(at)
+        walk = Walk(at)
+        folders, pictures = walk.listing(at)
         if (
             len(folders) != 1
             or pictures
@@ -255,7 +253,8 @@ def _wrapped(path: Path) -> Path | None:
         if not any(child.is_dir() or _is_read(child) for child in _children(folders[0])):
             break
         at = folders[0]
-    return None if at == path else at
+        passed += walk.notes()
+    return at, passed
 
 
 def _is_read(path: Path) -> bool:
@@ -263,13 +262,20 @@ def _is_read(path: Path) -> bool:
     return path.name.lower().endswith((*manifest.SUFFIXES, ".npz", ".tar")) and path.is_file()
 
 
-def _innermost(path: Path) -> Path:
-    """Past folders that hold nothing but one folder or file, as archives of a folder do."""
-    children = _children(path)
+def _innermost(path: Path) -> tuple[Path, list[str]]:
+    """Go past folders that hold nothing but one folder or file, as archives of a folder do.
+
+    Return where that is, and notes on the system folders that were passed over on the way.
+    """
+    children, passed = _children(path), list[str]()
     while len(children) == 1 and (children[0].is_file() or len(_children(children[0])) > 0):
+        walk = Walk(path)
+        walk.listing(path)
         path = children[0]
+        if path.is_dir():
+            passed += walk.notes()
         children = _children(path) if path.is_dir() else []
-    return path
+    return path, passed
 
 
 def _stem(path: Path) -> str:

@@ -96,7 +96,7 @@ class Columns(NamedTuple):
 def columns_of(table: Any, where: object, read_as: ReadAs | None = None) -> Columns:
     """The columns of an open file. Raises SourceError for a table without pictures or classes."""
     how, there = read_as or ReadAs(), table.schema_arrow.names
-    picture = how.column(there, "picture", where) if "picture" in how.columns else _picture_column(table)
+    picture = _said_or_found(table, where, how)
     label, split = (how.column(there, meaning, where) for meaning in ("label", "split"))
     if picture is None or label is None:
         raise SourceError(
@@ -106,17 +106,24 @@ def columns_of(table: Any, where: object, read_as: ReadAs | None = None) -> Colu
     return Columns(picture, label, split, _label_names(table, label))
 
 
+def _said_or_found(table: Any, where: object, read_as: ReadAs) -> str | None:
+    """Return the column of pictures that was said, else the one that is found."""
+    if "picture" in read_as.columns:
+        return read_as.column(table.schema_arrow.names, "picture", where)
+    return _picture_column(table)
+
+
 def content_of(value: Any) -> bytes:
     """A picture file out of its cell: bytes, or a struct with `bytes`."""
     value = value.get("bytes") if isinstance(value, dict) else value
     return bytes(value or b"")
 
 
-def contents(path: Path) -> Iterator[bytes | None] | None:
+def contents(path: Path, read_as: ReadAs) -> Iterator[bytes | None] | None:
     """Return the picture files of a Parquet file, row by row, None for an empty one; None for a table without any."""
     with reading(f"{path} as a Parquet file"):
         table = _file(path)
-        picture = _picture_column(table)
+        picture = _said_or_found(table, path, read_as)
     return None if picture is None else _contents(path, table, picture)
 
 

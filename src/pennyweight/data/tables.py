@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pennyweight.core.errors import SourceError
+from pennyweight.core.files import as_stored
 from pennyweight.core.images import EXTENSIONS
 from pennyweight.data.columns import COLUMNS
 from pennyweight.data.layout import split_named
@@ -20,6 +21,8 @@ __all__ = ["TRIED", "Columns", "Table", "columns_of", "file_of", "find_tables", 
 
 NAMES = ("manifest", "metadata", "labels", "train")
 """Names of a table beside pictures that makes their folder a manifest's."""
+MOST_NAMED = 4
+"""Columns that a message gives."""
 TRIED = 50
 """Rows of a table of which one must name a picture that is there, for the table to be a manifest."""
 
@@ -81,6 +84,8 @@ def columns_of(row: Mapping[str, Any], path: Path, read_as: ReadAs) -> Columns:
     if (found := _columns(row, path, read_as)) is not None:
         return found
     there = [str(name) for name in row]
+    if (said := _one_hot(row, path, read_as)) is not None:
+        raise SourceError(said)
     unheaded = any(Path(name).suffix.lower() in EXTENSIONS for name in there)
     raise SourceError(
         f"{path} has the columns {', '.join(there)}{'; its first line is no heading' * unheaded}; a manifest needs one "
@@ -100,7 +105,7 @@ def file_of(folder: Path, text: str, read_as: ReadAs) -> Path:
     start = folder / (read_as.pictures or "")
     text = text if text.lower().endswith(read_as.ending.lower()) else text + read_as.ending
     file = start / text
-    return start / text.replace("\\", "/") if "\\" in text and not os.path.lexists(file) else file
+    return as_stored(start / text.replace("\\", "/") if "\\" in text and not os.path.lexists(file) else file)
 
 
 def options_for(files: Sequence[Path], root: Path) -> str:
@@ -121,6 +126,21 @@ def _columns(row: Mapping[str, Any], path: Path, read_as: ReadAs) -> Columns | N
     if files is None or (labels is None and read_as.label_from is None) or files == labels:
         return None
     return Columns(files, labels, splits)
+
+
+def _one_hot(row: Mapping[str, Any], path: Path, read_as: ReadAs) -> str | None:
+    """Say how a table with a column of zeros and ones for each class is read; None for another table."""
+    files = read_as.column(row, "path", path)
+    cells = {str(name): text_of(row, name) for name in row if name != files}
+    marks = [name for name, text in cells.items() if text in ("0", "1", "0.0", "1.0")]
+    if files is None or len(marks) < 2 or sum(float(cells[name]) for name in marks) != 1:
+        return None
+    classes = ", ".join(marks[:MOST_NAMED]) + f" and {len(marks) - MOST_NAMED} more" * (len(marks) > MOST_NAMED)
+    return (
+        f"{path} has one-hot labels, a column of 0 and 1 for each class ({classes}); a manifest needs one column with "
+        "the name of the class: with pandas, table['label'] = table[classes].idxmax(axis=1), where classes lists "
+        "those columns"
+    )
 
 
 def _tables_in(folder: Path) -> list[Path]:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from pennyweight.core.errors import InputError, PennyweightError
-from pennyweight.core.files import as_text
+from pennyweight.core.files import as_stored, as_text
 from pennyweight.core.images import EXTENSIONS
 from pennyweight.core.reading import reason_of
 from pennyweight.core.walk import Walk, is_hidden, is_system
-from pennyweight.data import archives, manifest
+from pennyweight.data import ReadAs, archives, manifest
 from pennyweight.runtime import Failure, Given
 
 __all__ = ["LIST", "counted", "pictures_given"]
@@ -31,19 +31,27 @@ Note = Callable[[str], None]
 
 
 def pictures_given(
-    paths: Iterable[str], note: Note = lambda line: None, *, listed: BinaryIO | None = None
+    paths: Iterable[str],
+    note: Note = lambda line: None,
+    *,
+    listed: BinaryIO | None = None,
+    read_as: ReadAs | Mapping[str, Any] | None = None,
 ) -> Iterator[Given | Failure]:
     """Yield the pictures that `paths` stand for, lazily and in order, each with its name; or why there are none.
 
     A path is a picture file, a folder (as `fit` walks it), an archive (.zip, .tar, …, read without being unpacked), a
     table (.csv, .tsv, .parquet) with a column of paths, or "-": a list of such paths on standard input, or on `listed`,
-    a line each or separated by zero bytes. `note` is called with what was passed over. Raises InputError for a second
-    "-".
+    a line each or separated by zero bytes. `note` is called with what was passed over. `read_as` says which columns,
+    folder and ending tables have, as `fit` takes it. Raises InputError for a second "-", and for `read_as` without a
+    table among `paths`.
     """
-    paths = list(paths)
+    paths, how = list(paths), ReadAs.of(read_as)
+    if how and not any(path == LIST or path.lower().endswith(manifest.SUFFIXES) for path in paths):
+        said = " and ".join(how.to_dict())
+        raise InputError(f"{said} belong{'s' * (len(how.to_dict()) == 1)} to a table, and {', '.join(paths)} has none")
     if paths.count(LIST) > 1:
         raise InputError("- was named twice, and standard input holds one list")
-    return _pictures(paths, note, listed)
+    return _pictures(paths, note, listed, how)
 
 
 def counted(paths: Iterable[str]) -> int | None:
@@ -56,30 +64,33 @@ def counted(paths: Iterable[str]) -> int | None:
     return total
 
 
-def _pictures(paths: Iterable[str], note: Note, listed: BinaryIO | None) -> Iterator[Given | Failure]:
+def _pictures(paths: Iterable[str], note: Note, listed: BinaryIO | None, how: ReadAs) -> Iterator[Given | Failure]:
     for path in paths:
         if path == LIST:
             empty = True
             for line in _lines(sys.stdin.buffer if listed is None else listed):
                 empty = False
-                yield from _pictures_of(line, note)
+                yield from _pictures_of(line, note, how)
             if empty:
                 yield Failure(source=LIST, error="the list on standard input is empty; give a path on each line")
         else:
-            yield from _pictures_of(path, note)
+            yield from _pictures_of(path, note, how)
 
 
-def _pictures_of(path: str, note: Note) -> Iterator[Given | Failure]:
-    place, name = Path(path), as_text(path)
+def _pictures_of(path: str, note: Note, how: ReadAs) -> Iterator[Given | Failure]:
+    name = as_text(path)
     if not path or "\0" in path or len(os.fsencode(path)) > MAX_PATH_BYTES:
         shown = name if len(name) <= 100 else f"{name[:97]}…"
         yield Failure(source=shown, error=f"'{shown}' is no path of a picture")
-    elif os.path.isdir(path):  # noqa: PTH112 - False also where a path is too long to be asked for
+        return
+    place = as_stored(Path(path))
+    path = str(place)
+    if os.path.isdir(path):  # noqa: PTH112 - False also where a path is too long to be asked for
         yield from _of_folder(place, note)
     elif path.lower().endswith(archives.SUFFIXES) and os.path.isfile(path):  # noqa: PTH113
         yield from _whole(name, _of_archive(place, note))
     elif path.lower().endswith(manifest.SUFFIXES) and os.path.isfile(path):  # noqa: PTH113
-        yield from _whole(name, _of_table(place))
+        yield from _whole(name, _of_table(place, how))
     else:
         yield Given(name, place)
 
@@ -146,8 +157,8 @@ def _of_archive(archive: Path, note: Note) -> Iterator[Given | Failure]:
         note(f"passed over {others.total():,} files of {name} without the extension of a picture ({named})")
 
 
-def _of_table(table: Path) -> Iterator[Given | Failure]:
-    for row, picture in enumerate(manifest.pictures_of(table), 1):
+def _of_table(table: Path, how: ReadAs) -> Iterator[Given | Failure]:
+    for row, picture in enumerate(manifest.pictures_of(table, how), 1):
         if isinstance(picture, Path):
             yield Given(as_text(picture), picture)
         elif picture is None:
