@@ -68,11 +68,6 @@ def test_help_shows_a_regular_expression_as_it_is_typed(pennyweight: Callable[..
     assert "'^([a-z]+)'" in pennyweight("fit", "--help").out
 
 
-def test_help_shows_the_example_of_a_regular_expression_whole(pennyweight: Callable[..., Any]) -> None:
-    """Brackets in a help text are markup."""
-    assert "'^(.+)_'" in pennyweight("doctor", "--help").out
-
-
 def test_predict_reads_the_table_as_fit_does(pennyweight: Callable[..., Any], kaggle: Path) -> None:
     small = ("--model", "mobilenet_v1_x0_25", "--input", "16", "--epochs", "1", "--out", kaggle / "run")
     how = ("--pictures", kaggle / "pictures", "--ending", "png")
