@@ -79,6 +79,11 @@ def tiny(root: Path) -> None:
     Image.effect_noise((9, 30), 90).convert("RGB").save(root / "cats" / "odd.png")
 
 
+def dull(root: Path) -> None:
+    levels = np.random.default_rng(0).integers(100, 114, (40, 40, 3), dtype=np.uint8)
+    Image.fromarray(levels).save(root / "cats" / "odd.png")
+
+
 def animated(root: Path) -> None:
     frames = [Image.effect_noise((40, 40), sigma) for sigma in (90, 60)]
     frames[0].save(root / "cats" / "odd.webp", save_all=True, append_images=frames[1:])
@@ -118,6 +123,7 @@ ILLS: dict[str, tuple[Callable[[Path], None], str, tuple[str, ...]]] = {
     "tiny": (tiny, "tiny", ("cats/odd.png",)),
     "animated": (animated, "several", ("cats/odd.webp",)),
     "pages": (pages, "several", ("cats/odd.tif",)),
+    "hardly any contrast": (dull, "dull", ("cats/odd.png",)),
     "other bands": (bands, "bands", ("cats/odd.npy",)),
     "empty": (empty, "unreadable", ("cats/odd.png",)),
     "unequal classes": (unequal, "imbalance", ()),
@@ -192,7 +198,7 @@ def test_plain_pictures_are_not_alike(tmp_path: Path) -> None:
         folder = tmp_path / "plain" / "ab"[number % 2]
         folder.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (40, 40), (number * 12, 9, 9)).save(folder / f"{number}.png")
-    assert diagnose(data.open(tmp_path / "plain")).findings == ()
+    assert {finding.kind for finding in diagnose(data.open(tmp_path / "plain")).findings} == {"dull"}
 
 
 def test_the_contact_sheet_shows_the_findings_and_asks_for_nothing(photos: Path, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ __all__ = ["Diagnosis", "Finding", "diagnose", "thumbnail"]
 TINY = 16
 HUGE_PIXELS = 50_000_000
 IMBALANCED = 3.0
+FEW_LEVELS = 16
 MOST_USUAL = 4
 """Channels of a picture with colours and transparency."""
 USUAL_MODES = ("L", "RGB", "uint8")
@@ -44,6 +45,7 @@ KINDS = {
     "extension": ("note", "the ending of the name is not that of the content"),
     "tiny": ("note", f"a side below {TINY} pixels"),
     "huge": ("note", f"more than {HUGE_PIXELS // 10**6} megapixels"),
+    "dull": ("note", f"darkest and brightest are less than {FEW_LEVELS} of 256 levels apart"),
     "mode": ("note", "neither 8-bit grey nor RGB; converted when read"),
     "several": ("note", "an animation or pages: the first is read"),
     "orientation": ("note", "stored turned, with a tag that says so; turned when read"),
@@ -114,6 +116,8 @@ class _Seen(NamedTuple):
     error: str | None
     kind: str = "unreadable"
     """Of the finding that the error is."""
+    levels_used: int = 256
+    """From the darkest to the brightest, of 256."""
 
 
 def diagnose(
@@ -142,7 +146,8 @@ def diagnose(
         found = None
         try:
             found = header(sample.read(), name=sample.where)
-            return _Seen(found, look(sample, source.channels, levels, max_pixels), None)
+            looks, levels_used = look(sample, source.channels, levels, max_pixels)
+            return _Seen(found, looks, None, levels_used=levels_used)
         except ImageError as error:
             banded = (
                 found is not None and found.bands != source.channels and (found.banded or source.channels > MOST_USUAL)
@@ -174,6 +179,8 @@ def diagnose(
     for sample, one in zip(source.samples, seen, strict=True):
         if one.header is not None:
             findings += _odd(sample, one.header)
+            if one.levels_used < FEW_LEVELS:
+                findings.append(Finding("dull", (sample.name,), f"{one.levels_used} levels"))
     order = list(KINDS)
     return Diagnosis(
         source=source.name,

@@ -40,11 +40,11 @@ class Look(NamedTuple):
     small: Pixels
 
 
-def look(sample: Sample, channels: int, levels: Levels = (), max_pixels: int | None = None) -> Look | None:
-    """How a picture looks; None where there is nothing to tell it by. Reads all of it: raises ImageError.
+def look(sample: Sample, channels: int, levels: Levels = (), max_pixels: int | None = None) -> tuple[Look | None, int]:
+    """Return how a picture looks, None where there is nothing to tell it by, and its range of levels, 1 to 256.
 
-    It is decoded as for training on `channels`, 16 bits by `levels`, so that what training cannot read is found here
-    too. Of many bands the middle one is looked at.
+    Reads all of it: raises ImageError. It is decoded as for training on `channels`, 16 bits by `levels`, so that what
+    training cannot read is found here too. Of many bands the middle one is looked at; the range is the widest of all.
     """
     bands = decode_bands(
         sample.read(),
@@ -54,13 +54,15 @@ def look(sample: Sample, channels: int, levels: Levels = (), max_pixels: int | N
         levels=levels,
         max_pixels=max_pixels,
     )
+    values = [np.asarray(band) for image in bands for band in image.split()]
+    levels_used = max(int(band.max()) - int(band.min()) + 1 for band in values)
     image = bands[len(bands) // 2].convert("L")
     small = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BOX))
     if small.std() < LEAST_CONTRAST:
-        return None
+        return None, levels_used
     edge = np.asarray(image.resize((9, 8), Image.Resampling.BOX)).astype(np.int16)
     bits = np.packbits(edge[:, :-1] > edge[:, 1:])
-    return Look(int.from_bytes(bits.tobytes(), "big"), small)
+    return Look(int.from_bytes(bits.tobytes(), "big"), small), levels_used
 
 
 def near_pairs(looks: Sequence[Look]) -> Iterator[tuple[int, int]]:

@@ -128,13 +128,14 @@ def _of_folder(folder: Path, note: Note) -> Iterator[Given | Failure]:
 
 def _of_archive(archive: Path, note: Note) -> Iterator[Given | Failure]:
     others: Counter[str] = Counter()
-    name = as_text(archive)
+    hidden, name = 0, as_text(archive)
     for member in archives.members(archive):
         inner = member.name.replace("\\", "/").strip("/").removeprefix("./")
         parts = inner.split("/")
-        if member.kind == "folder" or any(
-            is_system(part) or is_hidden(part) for part in parts if part not in (".", "..")
-        ):
+        if member.kind == "folder":
+            continue
+        if any(is_system(part) or is_hidden(part) for part in parts if part not in (".", "..")):
+            hidden += 1
             continue
         if Path(parts[-1]).suffix.lower() not in EXTENSIONS:
             others[Path(parts[-1]).suffix.lower() or "without any"] += 1
@@ -152,6 +153,8 @@ def _of_archive(archive: Path, note: Note) -> Iterator[Given | Failure]:
             yield Failure(source=source, error=f"cannot read {source}: it has more than {MAX_PICTURE_BYTES:,} bytes")
         else:
             yield Given(source, content)
+    if hidden:
+        note(f"passed over {hidden:,} file{'s' * (hidden > 1)} of {name}, hidden or of a system folder")
     if others:
         named = ", ".join(f"{count} {ending}" for ending, count in others.most_common(5))
         note(f"passed over {others.total():,} files of {name} without the extension of a picture ({named})")
