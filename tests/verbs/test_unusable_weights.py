@@ -5,13 +5,17 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 import pennyweight as pw
 from pennyweight.core.errors import InputError, PennyweightError
+from pennyweight.verbs.evaluate import answer
 
 NAME = "mobilenet_v1_x0_25"
 
@@ -55,3 +59,11 @@ def test_a_run_whose_weights_hold_nan_is_refused(trained: pw.Run, tmp_path: Path
         with pytest.raises(PennyweightError, match=r"weights\.safetensors"):
             use(run)
     assert not (tmp_path / "out.onnx").exists()
+
+
+def test_answers_of_nan_make_no_score() -> None:
+    batch = SimpleNamespace(pixels=np.zeros((2, 4, 4, 3), np.uint8), targets=[0, 1])
+    pictures: Any = SimpleNamespace(in_order=lambda size: [batch])
+    network: Any = SimpleNamespace(probabilities=lambda pixels: np.full((len(pixels), 2), np.nan, np.float32))
+    with pytest.raises(PennyweightError, match="the network answers with NaN in place of numbers"):
+        answer(network, pictures)
