@@ -1,8 +1,9 @@
 """Pictures a second of `predict` on a folder: one at a time in a loop, against batches in threads; and its memory.
 
-    python benchmarks/predict_folder.py [--pictures N] [--turn N] [--no-memory]
+    python benchmarks/predict_folder.py [--pictures N] [--turn N] [--memory-pictures N]
 
-Needs $PENNYWEIGHT_DATA with cats-dogs, whose photographs are linked N times. Both sides run in one process and take
+Needs $PENNYWEIGHT_DATA with cats-dogs, whose photographs are linked N times. For an input of 32 pixels they are made
+small first. Both sides run in one process and take
 turns, each with its own pictures: `classifier.predict(file)` for each file, as a loop of one's own would, and
 `classifier.answers` to a CSV file, as the command does. Networks are bundles (onnxruntime) and torch's, with random
 weights: time does not depend on them. Memory is the peak of the command as a process of its own, on a tenth of the
@@ -16,14 +17,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import torch
+from PIL import Image
 from rich.console import Console
 
 from pennyweight import zoo
 from pennyweight.cli.answers import as_csv
+from pennyweight.core.busy_wait import sharing_cores
 from pennyweight.core.machine import cores, machine, versions
 from pennyweight.core.manifest import Manifest
 from pennyweight.core.preprocess import Preprocess
@@ -32,19 +35,35 @@ from pennyweight.report.tables import Column, table
 from pennyweight.runtime import Classifier
 from pennyweight.verbs.given import pictures_given
 
-NETWORKS = (("mobilenet_v1_x0_25", 128), ("mobilenet_v1_x0_25", 224), ("mobilenet_v2", 224))
+NETWORKS = (("resnet_9_x0_25", 32), ("mobilenet_v1_x0_25", 128), ("mobilenet_v1_x0_25", 224), ("mobilenet_v2", 224))
+SMALL = 32
+MEMORY_ROW = 1
+"""Which of the networks runs as a command of its own whose memory is taken."""
 LABELS = ("cat", "dog")
 FOLDERS = 20
 TOP = 5
 
 
-def link(root: Path, count: int) -> Path:
-    """Link the photographs of cats and dogs `count` times, in some folders."""
-    photographs = sorted(Path(os.environ["PENNYWEIGHT_DATA"], "cats-dogs").rglob("*.jpg"))
+def photographs(home: Path, size: int) -> list[Path]:
+    """Return the photographs of cats and dogs; those for a small input are made as small, as PNG."""
+    found = sorted(Path(os.environ["PENNYWEIGHT_DATA"], "cats-dogs").rglob("*.jpg"))
+    if size > SMALL:
+        return found
+    small = [home / f"small-{number:03d}.png" for number in range(len(found))]
+    for path, photograph in zip(small, found, strict=True):
+        if not path.exists():
+            with Image.open(photograph) as image:
+                image.resize((size, size)).save(path)
+    return small
+
+
+def link(root: Path, count: int, files: Sequence[Path]) -> Path:
+    """Link `files` in turn until there are `count` pictures, in some folders."""
     for number in range(count):
         folder = root / f"{number % FOLDERS:02d}"
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{number:06d}.jpg").symlink_to(photographs[number % len(photographs)])
+        file = files[number % len(files)]
+        (folder / f"{number:06d}{file.suffix}").symlink_to(file)
     return root
 
 
@@ -76,7 +95,7 @@ def one_at_a_time(classifier: Classifier, files: Iterable[Path], out: Path) -> N
 
 def in_batches(classifier: Classifier, files: Iterable[Path], out: Path) -> None:
     """Predict as the command does."""
-    with as_csv(str(out), min(TOP, len(LABELS))) as write:
+    with sharing_cores(), as_csv(str(out), min(TOP, len(LABELS))) as write:
         for answer in classifier.answers(pictures_given(map(str, files)), TOP):
             write(answer)
 
@@ -117,30 +136,28 @@ def peak_mb(bundle: Path, photographs: Path, out: Path) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=int, default=20_000)
-    parser.add_argument("--turn", type=int, default=1_000)
-    parser.add_argument("--no-memory", action="store_true")
+    parser.add_argument("--pictures", type=int, default=2_000, help="of each network and engine")
+    parser.add_argument("--turn", type=int, default=250)
+    parser.add_argument("--memory-pictures", type=int, default=20_000, help="of the command whose memory is taken")
     asked = parser.parse_args()
     torch.set_num_threads(cores())
     console = Console()
     with tempfile.TemporaryDirectory() as temporary:
         home = Path(temporary)
-        photographs = link(home / "all", asked.pictures)
-        files = sorted(photographs.rglob("*.jpg"))
         rows = []
         for name, size in NETWORKS:
+            files = sorted(link(home / f"{name}-{size}", asked.pictures, photographs(home, size)).rglob("*.*"))
             for engine, classifier in classifiers(name, size, home).items():
                 rows.append((name, size, engine, *rates(classifier, files, asked.turn, home / "out.csv")))
         headings = ("network", "input", "engine", "one at a time, /s", "in batches, /s", "ratio, median")
         console.print(table(f"{asked.pictures:,} photographs", [Column(title) for title in headings], rows))
-        if not asked.no_memory:
-            bundle = home / "{}-{}.onnx".format(*NETWORKS[1])
-            few = link(home / "few", asked.pictures // 10)
-            peaks = [
-                (number, peak_mb(bundle, folder, home / f"{number}.csv"))
-                for number, folder in ((asked.pictures // 10, few), (asked.pictures, photographs))
-            ]
-            console.print(table("peak memory of the command", [Column("pictures"), Column("MB")], peaks))
+        bundle = home / "{}-{}.onnx".format(*NETWORKS[MEMORY_ROW])
+        originals = photographs(home, NETWORKS[MEMORY_ROW][1])
+        peaks = []
+        for number in (asked.memory_pictures // 10, asked.memory_pictures):
+            folder = link(home / f"memory-{number}", number, originals)
+            peaks.append((number, peak_mb(bundle, folder, home / f"{number}.csv")))
+        console.print(table("peak memory of the command", [Column("pictures"), Column("MB")], peaks))
     console.print(machine() | versions())
 
 

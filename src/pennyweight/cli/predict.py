@@ -11,6 +11,7 @@ import typer
 
 from pennyweight.cli import answers, scene, show, trained
 from pennyweight.cli import read_as as of_source
+from pennyweight.core.busy_wait import sharing_cores
 from pennyweight.core.errors import InputError
 from pennyweight.core.files import require_new
 from pennyweight.report.formats import duration, number, several
@@ -143,7 +144,7 @@ def _answered(
 
     first: list[Failure] = []
     failed = 0
-    with CountProgress("predict", lambda: counted(paths)) as progress:
+    with sharing_cores(), CountProgress("predict", lambda: counted(paths)) as progress:
         try:
             with ExitStack() as stack:
                 writes = [stack.enter_context(sink) for sink in sinks]
