@@ -88,18 +88,23 @@ def test_torn_pictures_are_left_out_and_named(
         torn.write_bytes(torn.read_bytes()[:300])
         Image.open(torn).close()  # its header is whole
     (root / "red" / "gone.png").symlink_to(root / "nowhere.png")
+    for colour in ("red", "green"):  # two empty files are no picture under two labels
+        (root / colour / "empty.png").touch()
     run = fit_small(root, out=tmp_path / "run", progress=True)
     names = {each["name"] for each in run.record["data"]["unreadable"]}
-    assert names == {"red/0-03.png", "green/0-03.png", "blue/0-03.png", "red/gone.png"}
+    empty = {"red/empty.png", "green/empty.png"}
+    assert names == {"red/0-03.png", "green/0-03.png", "blue/0-03.png", "red/gone.png", *empty}
     said = capfd.readouterr().err
+    assert "under two labels" not in said
     assert all(f"left out: cannot read {root / name}" in said for name in names)
     (counts,) = re.findall(r"^pictures: train (\d+), val (\d+), test (\d+)$", said, re.MULTILINE)
     assert sum(map(int, counts)) == 102 - 3
     assert int(counts[2]) == run.evaluation["images"]
+    assert list(run.record["data"]["counts"].values()) == list(map(int, counts))
     told: list[data.Unreadable] = []
     assert pw.evaluate(run, left_out=told.append).images == run.evaluation["images"]
     in_test = {sample.name for sample in data.split(data.open(root)).test}
-    assert {each.name for each in told} == names & in_test
+    assert {each.name for each in told} == names & (in_test | {"red/gone.png"})
 
 
 def test_wrong_labels_and_pictures_that_are_not_read_are_said(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 
 from pennyweight.core.errors import SourceError
 from pennyweight.data.pictures import Pictures
@@ -15,15 +15,19 @@ __all__ = ["refusals", "remarks", "require_enough", "too_little"]
 MOST_UNREADABLE = 0.5
 
 
-def remarks(source: Source) -> tuple[str, ...]:
-    """Return what a person should know before training, in a line each: pictures under two labels."""
-    return tuple(_two_labels(source))
+def remarks(source: Source, unreadable: Sequence[Unreadable] = ()) -> tuple[str, ...]:
+    """Return what a person should know before training, in a line each: pictures under two labels.
+
+    Files that cannot be read are no pictures: two empty ones are not the same picture.
+    """
+    return tuple(_two_labels(source, {each.name for each in unreadable}))
 
 
-def _two_labels(source: Source) -> Iterator[str]:
+def _two_labels(source: Source, left_out: Set[str]) -> Iterator[str]:
     equal: dict[str, list[Sample]] = defaultdict(list)
     for sample in source.samples:
-        equal[sample.digest].append(sample)
+        if sample.name not in left_out:
+            equal[sample.digest].append(sample)
     several = [samples for samples in equal.values() if len({sample.label for sample in samples}) > 1]
     if several:
         first = several[0][0]

@@ -199,7 +199,7 @@ def fit(
     with taken as (folder, record), TrainingProgress(plan.epochs, console) as shown:
         if record is not None and record["status"] == "complete":
             return complete(folder, shown.note)
-        for note in (*opened.notes, *data.remarks(opened), *splits.notes, *plan.why, *adapted):
+        for note in (*opened.notes, *splits.notes, *plan.why, *adapted):
             shown.note(note)
         with shown.phase("reading pictures", len(opened.samples)) as phase:
             for part in pictures.values():
@@ -213,7 +213,10 @@ def fit(
         finally:
             for left_out in unreadable[:named]:
                 shown.note(f"left out: {left_out.reason}")
-        shown.note("pictures: " + ", ".join(f"{name} {len(part):,}" for name, part in pictures.items()))
+        for note in data.remarks(opened, unreadable):
+            shown.note(note)
+        counts = {name: len(part) for name, part in pictures.items()}
+        shown.note("pictures: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()))
         balance = data.Balance.of(
             pictures["train"].targets, len(opened.labels), plan.recipe.balance, streamed=opened.streamed
         )
@@ -244,7 +247,7 @@ def fit(
             shown.note(note)
         with saying_how_to_go_on(folder, shown.note):
             if record is None:
-                record = record_of(folder, opened, splits, plan, unreadable, ranks) | {
+                record = record_of(folder, opened, splits, counts, plan, unreadable, ranks) | {
                     "asked": asked,
                     "speed": measured,
                 }

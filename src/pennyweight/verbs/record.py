@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,12 @@ def record_of(
     folder: Path,
     source: data.Source,
     splits: data.Splits,
+    counts: Mapping[data.Split, int],
     plan: Plan,
     unreadable: Sequence[data.Unreadable],
     ranks: Ranks,
 ) -> dict[str, Any]:
-    """What run.json says at the start."""
+    """Return what run.json says at the start; `counts` are the pictures of each split that can be read."""
     return {
         "name": folder.name,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -35,7 +36,7 @@ def record_of(
             "source": source.name,
             "address": source.address,
             "labels": list(source.labels),
-            "counts": splits.counts,
+            "counts": dict(counts),
             "notes": [*source.notes, *splits.notes, *_left_out(unreadable)],
             "fingerprint": source.fingerprint,
             "split_fingerprint": splits.fingerprint,
