@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import typer
+from PIL import Image
 
 import pennyweight as pw
 from pennyweight.cli.app import make_app
@@ -118,6 +119,9 @@ PROMISED = {
         "RUN_OR_BUNDLE_OR_NAME": "required",
         "PATH...": "required",
         "--top": "value",
+        "--columns": "repeated",
+        "--pictures": "value",
+        "--ending": "value",
         "--weights": "value",
         "--stem": "value",
         "--input": "value",
@@ -340,7 +344,10 @@ def test_predict_pictures_and_folders(pennyweight: Run, either: Path, pictures: 
 
 
 def test_evaluate_renames_classes(pennyweight: Run, bundle_file: Path, pictures: Path, tmp_path: Path) -> None:
-    shutil.copytree(pictures / "dark", tmp_path / "new" / "Dark ones")
+    (tmp_path / "new" / "Dark ones").mkdir(parents=True)
+    for file in (pictures / "dark").iterdir():  # other files than those that the network has learned from
+        with Image.open(file) as image:
+            image.save(tmp_path / "new" / "Dark ones" / f"{file.stem}.bmp")
     outcome = pennyweight("evaluate", bundle_file, tmp_path / "new", "--rename", "Dark ones=dark", "--json")
     assert (outcome.status, one_object(outcome.out)["images"]) == (0, 24)
     assert "is not NAME=VALUE" in pennyweight("evaluate", bundle_file, pictures, "--rename", "dark").error

@@ -37,8 +37,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def found(outcome: Any) -> dict[str, Any]:
-    assert (outcome.status, outcome.err) == (0, "")
+def found(outcome: Any, err: str = "") -> dict[str, Any]:
+    assert (outcome.status, outcome.err) == (0, err)
     assert outcome.out.count("\n") == 1
     value = json.loads(outcome.out)
     assert isinstance(value, dict)
@@ -187,7 +187,7 @@ def test_what_was_not_counted_wins_no_comparison(
     measured.save()
     page = tmp_path / "page.html"
     light = pennyweight("weigh", "halves:light", *half_counted, "--html", page)
-    assert (light.status, light.err) == (0, "")
+    assert (light.status, light.err) == (0, f"wrote {page}\n")
     text = page.read_text()
     assert re.search(r"MACs +≥ 21,168 +42,336 *$", light.out, re.MULTILINE)
     assert re.search(r"^parameters +≥ 112 +224 *$", light.out, re.MULTILINE)
@@ -241,7 +241,9 @@ def test_training_and_guidelines(pennyweight: Run) -> None:
 def test_predicted_measured_and_a_page(pennyweight: Run, measured: MachineProfile, tmp_path: Path) -> None:
     measured.save()
     page = tmp_path / "cost.html"
-    values = found(pennyweight("weigh", *SMALL, "--measure", "--repeats", "2", "--json", "--html", page))
+    values = found(
+        pennyweight("weigh", *SMALL, "--measure", "--repeats", "2", "--json", "--html", page), err=f"wrote {page}\n"
+    )
     rows = sum(row["predicted_ms"] for row in values["times"])
     assert values["predicted_ms"] == pytest.approx(rows)
     assert values["measured_ms"] == values["timing"]["median_ms"] > 0
@@ -260,7 +262,7 @@ def test_networks_side_by_side(pennyweight: Run, tmp_path: Path) -> None:
     page = tmp_path / "both.html"
     names = ("mobilenet_v1_x0_25", "mobilenet_v1_x0_5")
     outcome = pennyweight("weigh", *names, "--input", "3x32x32", "--measure", "--repeats", "2", "--html", page)
-    assert (outcome.status, outcome.err) == (0, "")
+    assert (outcome.status, outcome.err) == (0, f"wrote {page}\n")
     assert "470,072 ←" in outcome.out
     assert "measured ms" in outcome.out
     text = page.read_text()
@@ -294,7 +296,7 @@ def test_lab_guidelines(pennyweight: Run, tmp_path: Path) -> None:
     page = tmp_path / "guidelines.html"
     how = ("lab", "guidelines", "--repeats", "2", "--side", "4", "--batch", "2")
     outcome = pennyweight(*how, "--html", page)
-    assert (outcome.status, outcome.err) == (0, "")
+    assert (outcome.status, outcome.err) == (0, f"wrote {page}\n")
     assert all(words in outcome.out for words in ("Table 1", "Table 4", "1:12", "g=8", "4 in parallel", "neither"))
     text = page.read_text()
     assert text.count("<svg") == 4

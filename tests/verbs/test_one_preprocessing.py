@@ -81,7 +81,7 @@ def check(root: Path, tmp_path: Path, seen: list[np.ndarray], count: int, size: 
     expected = np.stack([preprocess(path) for path in paths])
     for look in (
         lambda: pw.evaluate(run, source, split="val"),  # it was selected on them
-        lambda: pw.evaluate(bundle, source),
+        lambda: pw.evaluate(bundle, source, split="val"),
         lambda: pw.load(run).predict(paths),
         lambda: pw.load(bundle.path).predict(paths),
         lambda: pw.load(bundle.path).predict([path.read_bytes() for path in paths]),
