@@ -38,8 +38,10 @@ def reason_of(error: BaseException) -> str:
     """Return the first line that an exception says, else its kind."""
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
+    said = str(error)
     # Libraries raise some OSError without a number; with a file's name added they print as "[Errno None] None".
-    said = error.strerror or " ".join(map(str, error.args)) if isinstance(error, OSError) else str(error)
+    if isinstance(error, OSError) and type(error).__str__ is OSError.__str__:
+        said = error.strerror or " ".join(map(str, error.args))
     return next((line.strip() for line in said.splitlines() if line.strip()), type(error).__name__)
 
 
