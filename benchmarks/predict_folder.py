@@ -38,7 +38,7 @@ from pennyweight.verbs.given import pictures_given
 NETWORKS = (("resnet_9_x0_25", 32), ("mobilenet_v1_x0_25", 128), ("mobilenet_v1_x0_25", 224), ("mobilenet_v2", 224))
 SMALL = 32
 MEMORY_ROW = 1
-"""Which of the networks runs as a command of its own whose memory is taken."""
+"""Index of the network whose command runs in a process of its own, so that its memory can be measured."""
 LABELS = ("cat", "dog")
 FOLDERS = 20
 TOP = 5

@@ -1,4 +1,4 @@
-"""Where the answers of `predict` go, as they come: a table, lines of JSON, one JSON object, comma-separated values."""
+"""Outputs of `predict`, written as answers come: a table, lines of JSON, one JSON object, comma-separated values."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PAGE = 20
 """Rows that are laid out together; their widths are those of all that follow."""
 COLUMNS = (Column("picture"), Column("label"), Column("probability", share), Column("then"))
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the start of a formula."""
+"""Characters with which a spreadsheet lets a formula begin."""
 
 
 class Sink(Protocol):

@@ -79,7 +79,7 @@ class Sharing:
         ask_for_slices(0)
 
     def heed(self, waited: float) -> None:
-        """Decide after a look: the process's threads `waited` so many seconds a second for a core."""
+        """Let threads sleep or spin: `waited` is the time that they waited for a core, in seconds for each second."""
         self._quiet_looks = self._quiet_looks + 1 if waited < QUIET else 0
         if waited > BUSY:
             self._yield()
