@@ -130,27 +130,85 @@ def test_terminated_after_the_last_epoch_it_says_how_to_go_on(command: Command, 
     assert pw.Run(tmp_path / "run").record["status"] == "complete"
 
 
+INTERRUPTED_LINE = "error: interrupted"
+IMPORTED = "import time:"
+"""The opening of the line that Python prints for each module as soon as it is imported."""
+
+
+def interrupt_when(imported: str, arguments: tuple[object, ...], err: Path) -> tuple[int, str, list[str]]:
+    """Send Ctrl-C once the command has imported a module; return its status, its output and its lines on standard
+    error. Its standard input stays open, so that a command which reads a list there cannot end before the signal."""
+    with err.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-X", "importtime", "-m", "pennyweight", *map(str, arguments)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=file,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            preexec_fn=heed_interrupts,
+        )
+    guard = time.monotonic() + 100
+    try:
+        while not any(line.split()[-1:] == [imported] for line in err.read_text().splitlines(keepends=True)[:-1]):
+            assert process.poll() is None, err.read_text()
+            assert time.monotonic() < guard
+            time.sleep(0.002)
+        process.send_signal(signal.SIGINT)
+        status = process.wait(timeout=120)
+    finally:
+        process.kill()
+        out, _ = process.communicate()
+    return status, out, [line for line in err.read_text().splitlines() if not line.startswith(IMPORTED)]
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
-def test_ctrl_c_at_any_moment_of_loading_is_an_interruption(
-    command: Command, bundle_file: Path, pictures: Path
+@pytest.mark.parametrize("imported", ["typer", "pennyweight.cli", "numpy", "PIL.Image", "onnxruntime", "rich.progress"])
+def test_ctrl_c_at_any_moment_of_loading_is_an_interruption(imported: str, bundle_file: Path, tmp_path: Path) -> None:
+    ended = interrupt_when(imported, ("predict", bundle_file, "-"), tmp_path / "err")
+    assert ended == (130, "", [INTERRUPTED_LINE])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+@pytest.mark.parametrize("imported", ["encodings", "site", "pennyweight.core.stopping"])
+def test_ctrl_c_before_the_first_line_of_the_command_ends_it(imported: str, bundle_file: Path, tmp_path: Path) -> None:
+    """Python itself ends by the signal, or with its own traceback and status 1 where it was finding its modules."""
+    status, out, err = interrupt_when(imported, ("predict", bundle_file, "-"), tmp_path / "err")
+    assert out == ""
+    if status == 130:  # the signal came later
+        assert err == [INTERRUPTED_LINE]
+    else:
+        assert status in (1, -signal.SIGINT)
+        assert not any("pennyweight/cli" in line for line in err)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+@pytest.mark.parametrize("later_ms", [0, 2, 20, 80])
+def test_ctrl_c_behind_the_last_answer_leaves_a_finished_command_or_an_interruption(
+    command: Command, bundle_file: Path, pictures: Path, later_ms: int
 ) -> None:
-    """Before Python runs the first line of ours, and when it takes everything down, it is the signal itself."""
-    seen = set()
-    for tenth in range(1, 13):
-        process = command("predict", bundle_file, pictures, preexec_fn=heed_interrupts)
-        time.sleep(tenth / 15)
-        process.send_signal(signal.SIGINT)
-        status, _, err = finish(process)
-        if status == 1:  # as Python itself ends that was finding its own modules
-            assert err.endswith("KeyboardInterrupt\n")
-            assert "/pennyweight/" not in err
-            continue
-        assert status in (0, 130, -signal.SIGINT)
-        ours_runs = status != -signal.SIGINT or "pennyweight/cli" in err
-        assert err in ("", "error: interrupted\n") or not ours_runs
-        seen.add(status)
-    assert 130 in seen
+    """The signal may find the command at work, ended, or being taken down by Python, which then ends by the signal."""
+    process = command("predict", bundle_file, pictures, "--jsonl", preexec_fn=heed_interrupts)
+    assert process.stdout is not None
+    answers = [process.stdout.readline() for _ in range(48)]
+    assert all("label" in json.loads(answer) for answer in answers)
+    time.sleep(later_ms / 1000)
+    process.send_signal(signal.SIGINT)
+    status, more, err = finish(process)
+    note, error = (
+        [line for line in err.splitlines() if line.startswith(opening)]
+        for opening in ("note: 48 pictures answered in ", INTERRUPTED_LINE)
+    )
+    assert more == ""
+    assert err.splitlines() == [*note, *error]
+    if status == 130:
+        assert (len(note) <= 1, error) == (True, [INTERRUPTED_LINE])
+    else:
+        assert status in (0, -signal.SIGINT)
+        assert (len(note), error) == (1, [])
 
 
 @pytest.mark.slow
