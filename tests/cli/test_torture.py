@@ -25,7 +25,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="s
 
 TIMES = int(os.environ.get("TORTURE", "1"))
 KILLS, TERMINATIONS = 10 * TIMES, 5 * TIMES
-WITHIN_S = 10.0
 
 
 # The command line, in a process of its own that has torch loaded already.
@@ -135,9 +134,7 @@ def test_terminated_at_random_moments(
             process.join(draw.uniform(0.3, seconds))
             if process.exitcode is None:
                 process.terminate()
-                asked = time.monotonic()
                 process.join(60)
-                assert time.monotonic() - asked < WITHIN_S
                 terminations += 1
             log = folder.with_suffix(".log").read_text() if folder.with_suffix(".log").exists() else ""
             assert process.exitcode in (0, TERMINATED, -15), log  # -15: before the command had begun
@@ -219,7 +216,8 @@ def test_killed_inside_saving(
     assert same(pw.Run(folder), whole[0])
 
 
-# A signal comes at the nth call of a function.
+WENT_ON = "the work went on behind the signal"
+# A signal comes at the nth call of a function, which is not called again.
 SIGNALLED = """
 import importlib, signal
 
@@ -235,6 +233,8 @@ def signalled(*arguments, **options):
     calls += 1
     if calls == {turn}:
         os.kill(os.getpid(), signal.SIGTERM)
+    if calls > {turn}:
+        print({went_on!r})
     return original(*arguments, **options)
 
 setattr(place, {function!r}.split(".")[-1], signalled)
@@ -267,14 +267,15 @@ def test_terminated_in_every_phase(
     phase: str,
 ) -> None:
     folder, (module, function, turn, options) = tmp_path / "run", PHASES[phase]
-    before = SIGNALLED.format(module=module, function=function, turn=turn, cache=str(tmp_path / "cache"))
-    started = time.monotonic()
+    before = SIGNALLED.format(
+        module=module, function=function, turn=turn, cache=str(tmp_path / "cache"), went_on=WENT_ON
+    )
     process = start(pictures, folder, *options, before=before)
     process.join(60)
-    assert time.monotonic() - started < WITHIN_S
     log = folder.with_suffix(".log").read_text()
     assert (process.exitcode, log.splitlines()[-1]) == (TERMINATED, "error: terminated")
     assert "Traceback" not in log
+    assert WENT_ON not in log
     if list(PHASES).index(phase) >= list(PHASES).index("last layer"):
         assert step_of(folder) >= 0
     again = USUAL if options == MEASURED else options  # nothing of a run had begun, and measuring takes long
@@ -299,11 +300,11 @@ def test_terminated_behind_training(
     out, run = tmp_path / "out.onnx", whole[0].folder
     before = {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
     arguments = (verb, str(run), *(("--out", str(out)) if verb == "export" else ()))
-    started = time.monotonic()
-    signalled = SIGNALLED.format(module=module, function=function, turn=1, cache=str(tmp_path / "cache"))
+    signalled = SIGNALLED.format(
+        module=module, function=function, turn=1, cache=str(tmp_path / "cache"), went_on=WENT_ON
+    )
     process = start(pictures, out, verb=arguments, before=signalled)
     process.join(60)
-    assert time.monotonic() - started < WITHIN_S
     log = out.with_suffix(".log").read_text()
     assert (process.exitcode, log.splitlines()[-1]) == (TERMINATED, "error: terminated")
     assert [path.name for path in tmp_path.iterdir()] == ["out.log"]

@@ -4,16 +4,17 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from pennyweight.train import Checkpoints, Ranks
+from pennyweight.train.ranks import PATIENCE_S
 
 PROGRAM = Path(__file__).with_name("ranks_program.py")
 MEASURING = Path(__file__).with_name("measuring_program.py")
-WITHIN_S = 60.0
+GUARD_S = 200
+"""Less than a rank waits for one that it has not heard of."""
 
 
 def launch(
@@ -26,7 +27,7 @@ def launch(
         capture_output=True,
         text=True,
         check=False,
-        timeout=200,
+        timeout=GUARD_S,
     )
 
 
@@ -77,10 +78,9 @@ def test_two_ranks_follow_the_loss_curve_of_one(tmp_path: Path) -> None:
 def test_a_rank_that_dies_ends_the_other_and_the_training_goes_on(tmp_path: Path) -> None:
     expected = launch(tmp_path / "whole.json", 2)
     assert expected.returncode == 0, expected.stderr
-    started = time.monotonic()
+    assert GUARD_S < PATIENCE_S
     broken = launch(tmp_path / "parts.json", 2, dying=1)
     assert broken.returncode != 0
-    assert time.monotonic() - started < WITHIN_S
     assert not (tmp_path / "parts.json").exists()
     resumed = launch(tmp_path / "parts.json", 2)
     assert resumed.returncode == 0, resumed.stderr
