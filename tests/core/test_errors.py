@@ -25,3 +25,8 @@ def test_nearest_names_the_closest_choice() -> None:
 def test_nearest_says_otherwise_when_nothing_is_close() -> None:
     assert errors.nearest("zebra", ["mobilenet_v2"]) == ""
     assert errors.nearest("zebra", iter(["mobilenet_v2"]), otherwise="; see the list") == "; see the list"
+
+
+@pytest.mark.parametrize(("given", "meant"), [("MobileNet_V2", "mobilenet_v2"), ("VIT_B", "ViT_b"), ("AUTO", "auto")])
+def test_nearest_takes_small_and_capital_letters_for_alike(given: str, meant: str) -> None:
+    assert errors.nearest(given, ["mobilenet_v2", "ViT_b", "auto", "AUTO"]) == f"; did you mean '{meant}'?"

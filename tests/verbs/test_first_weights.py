@@ -47,6 +47,31 @@ def source_of(size: int, channels: int) -> data.Source:
     return data.Source(name="s", address="s", labels=("a", "b"), samples=(), size=size, channels=channels)
 
 
+@pytest.mark.parametrize("model", ["auto", "mobilenet_v2"])
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("Imagenet", "imagenet"),
+        ("IMAGENET", "imagenet"),
+        ("imagenet1k_v2", "IMAGENET1K_V2"),
+        ("noen", "none"),
+        ("None", "none"),
+        ("Auto", "auto"),
+    ],
+)
+def test_a_misspelt_word_for_weights_is_answered_with_the_nearest(
+    photographs: Path, model: str, given: str, meant: str
+) -> None:
+    with pytest.raises(InputError) as raised:
+        planned(photographs, model=model, weights=given)
+    assert str(raised.value) == f"'mobilenet_v2' has no weights '{given}'; did you mean '{meant}'?"
+
+
+def test_a_network_without_published_weights_has_the_words_of_fit(photographs: Path) -> None:
+    with pytest.raises(InputError, match=r"no published weights for 'resnet_9'; did you mean 'none'\?$"):
+        planned(photographs, model="resnet_9", weights="None")
+
+
 @pytest.mark.parametrize(
     ("taken", "size", "channels", "options"),
     [

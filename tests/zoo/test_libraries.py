@@ -131,11 +131,21 @@ def test_torchvisions_older_files_are_read(
         assert torch.equal(ours(x), theirs(x))
 
 
-def test_unknown_tags_name_what_there_is() -> None:
-    with pytest.raises(InputError, match=r"no weights 'V1'.*(IMAGENET1K_V1|did you mean)"):
-        zoo.create("torchvision:resnet50", weights="V1")
-    with pytest.raises(InputError, match="'timm:resnet50' has no weights 'nothing'"):
-        zoo.create("timm:resnet50", weights="nothing")
+@pytest.mark.parametrize(
+    ("name", "given", "there"),
+    [
+        ("torchvision:resnet50", "V1", r"there are imagenet, IMAGENET1K_V2, IMAGENET1K_V1$"),
+        ("torchvision:resnet50", "Imagenet", r"did you mean 'imagenet'\?$"),
+        ("torchvision:resnet50", "imagenet1k_v1", r"did you mean 'IMAGENET1K_V1'\?$"),
+        ("timm:resnet50", "nothing", "there are imagenet, .*a1_in1k"),
+        ("timm:resnet50", "A1_in1k", r"did you mean 'a1_in1k'\?$"),
+        ("mobilenet_v2", "imagenet1k", r"did you mean 'imagenet'\?$"),
+        ("mobilenet_v2", "none", r"there are imagenet, IMAGENET1K_V1, IMAGENET1K_V2$"),
+    ],
+)
+def test_unknown_tags_name_the_nearest_or_what_there_is(name: str, given: str, there: str) -> None:
+    with pytest.raises(InputError, match=f"^'{name}' has no weights '{given}'; {there}"):
+        zoo.create(name, weights=given)
 
 
 def test_timms_weights_that_cannot_be_fetched_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

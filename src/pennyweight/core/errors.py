@@ -71,9 +71,15 @@ class MissingPart(PennyweightError, ImportError):  # noqa: N818 - said as a pers
 
 
 def nearest(received: str, choices: Iterable[str], *, otherwise: str = "") -> str:
-    """The end of an error message: "; did you mean 'x'?" for the closest choice, else `otherwise`."""
-    close = difflib.get_close_matches(received, list(choices), n=1, cutoff=NEAR)
-    return f"; did you mean '{close[0]}'?" if close else otherwise
+    """Return the end of an error message: "; did you mean 'x'?" for the closest choice, else `otherwise`.
+
+    Small and capital letters are alike; of choices that differ in nothing else the first is the closest.
+    """
+    folded: dict[str, str] = {}
+    for choice in choices:
+        folded.setdefault(choice.casefold(), choice)
+    close = difflib.get_close_matches(received.casefold(), folded, n=1, cutoff=NEAR)
+    return f"; did you mean '{folded[close[0]]}'?" if close else otherwise
 
 
 def received(value: object) -> str:

@@ -15,11 +15,13 @@ from pennyweight.core.text import say
 from pennyweight.train import Ranks, Recipe
 from pennyweight.verbs.choose_recipe import AUTO, trains_from_scratch
 
-__all__ = ["LARGE_MODEL", "NONE", "SMALL_INPUT", "FirstWeights", "as_begun", "first_weights", "is_named"]
+__all__ = ["LARGE_MODEL", "NONE", "SMALL_INPUT", "WORDS", "FirstWeights", "as_begun", "first_weights", "is_named"]
 
 Weights = str | os.PathLike[str]
 
 NONE = "none"
+WORDS = (NONE, AUTO)
+"""Weights that are no tag, file or run."""
 LARGE_MODEL = "mobilenet_v2"
 """What auto takes for photographs."""
 SMALL_INPUT = 96
@@ -77,7 +79,7 @@ class FirstWeights:
 
 def is_named(weights: Weights | None) -> bool:
     """Return whether a user named weights, neither leaving them to auto nor refusing them."""
-    return weights is not None and str(weights) not in (AUTO, NONE)
+    return weights is not None and str(weights) not in WORDS
 
 
 def as_begun(record: Mapping[str, Any] | None, weights: Weights | None) -> tuple[str, Weights | None]:

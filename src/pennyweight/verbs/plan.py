@@ -20,7 +20,7 @@ from pennyweight.train.path import batch_norms
 from pennyweight.train.recipe import Layout, Precision
 from pennyweight.train.recipes import MANY
 from pennyweight.verbs.choose_recipe import AUTO, choose_recipe, said_in
-from pennyweight.verbs.first_weights import LARGE_MODEL, SMALL_INPUT, first_weights
+from pennyweight.verbs.first_weights import LARGE_MODEL, SMALL_INPUT, WORDS, first_weights
 from pennyweight.verbs.width import widest
 
 __all__ = ["Plan", "make_plan"]
@@ -225,7 +225,7 @@ def _network(
     """The network's name, its first weights, and why it was chosen if nobody said which."""
     if model != AUTO:
         zoo.form(model)  # an unknown network is said before unknown weights
-        return model, None if weights is None else zoo.open_checkpoint(weights, model), ()
+        return model, None if weights is None else zoo.open_checkpoint(weights, model, words=WORDS), ()
     if weights is None:
         if (size or source.size) >= SMALL_INPUT:
             name, suited = LARGE_MODEL, "photographs"
@@ -240,7 +240,7 @@ def _network(
         else:
             name, suited = SMALL_MODEL_FOR_MANY, "many small pictures"
         return name, None, (f"network {name}: suits {suited}",)
-    checkpoint = zoo.open_checkpoint(weights, LARGE_MODEL)
+    checkpoint = zoo.open_checkpoint(weights, LARGE_MODEL, words=WORDS)
     found = zoo.recognize(checkpoint)
     checkpoint = replace(zoo.open_checkpoint(weights, found.name), stem=checkpoint.stem or found.stem)
     return found.name, checkpoint, (f"network {found.name}: {found.reason}",)

@@ -11,7 +11,7 @@ import timm
 import torch
 from torch import nn
 
-from pennyweight.core.errors import DownloadError, InputError, nearest
+from pennyweight.core.errors import DownloadError, InputError
 from pennyweight.core.labels import imagenet
 from pennyweight.core.offline import keep_hub_offline, require_network
 from pennyweight.core.preprocess import Preprocess
@@ -92,9 +92,6 @@ def checkpoint(name: str, tag: str) -> Checkpoint:
     architecture = name.partition(".")[0]
     if tag != BEST:
         name = f"{architecture}.{tag}"
-        if tag not in (known := tags(architecture)):
-            there = f"; there are {BEST}, {', '.join(known)}" if known else "; timm has none for it"
-            raise InputError(f"'timm:{architecture}' has no weights '{tag}'{nearest(tag, known, otherwise=there)}")
     keep_hub_offline()
     place = _published(name).hf_hub_id or _published(name).url
     if not _published(name).hf_hub_id:  # timm has torch fetch it, which knows no such setting

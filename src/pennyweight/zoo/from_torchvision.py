@@ -11,7 +11,7 @@ from torch import nn
 from torchvision import models
 
 from pennyweight.core.download import cache_folder, fetch
-from pennyweight.core.errors import InputError, nearest
+from pennyweight.core.errors import InputError
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.zoo.checkpoint import Checkpoint
 from pennyweight.zoo.pickles import read_pickle
@@ -103,12 +103,7 @@ def _other_stem(network: nn.Module, channels: int) -> None:
 def checkpoint(name: str, tag: str) -> Checkpoint:
     """The published weights of a tag ("imagenet": the best), downloaded once and verified."""
     known = tags(name)
-    if tag == BEST and known:
-        tag = next(iter(known))
-    if tag not in known:
-        there = f"; there are {BEST}, {', '.join(known)}" if known else "; torchvision has none for it"
-        raise InputError(f"'torchvision:{name}' has no weights '{tag}'{nearest(tag, known, otherwise=there)}")
-    row = models.get_model_weights(name)[tag]
+    row = models.get_model_weights(name)[next(iter(known)) if tag == BEST else tag]
     file = row.url.rpartition("/")[2]
     digits = file.rpartition("-")[2].removesuffix(".pth")
     path = fetch(row.url, cache_folder("weights") / file, checksum=f"sha256:{digits}")

@@ -56,9 +56,9 @@ def foreign(name: str) -> Foreign | None:
         close = nearest(theirs, known, otherwise=f"; `pennyweight names '{prefix}:*'` lists them")
         raise InputError(f"{prefix} has no classifier '{theirs}'{close}")
     tag = theirs.partition(".")[2]
-    if tag and tag not in library.tags(theirs):
-        there = ", ".join(library.tags(theirs)) or "none"
-        raise InputError(f"'{theirs.partition('.')[0]}' has no weights '{tag}'; {prefix} has {there}")
+    if tag and tag not in (tags := library.tags(theirs)):
+        there = nearest(tag, tags, otherwise=f"; {prefix} has {', '.join(tags) or 'none'}")
+        raise InputError(f"'{theirs.partition('.')[0]}' has no weights '{tag}'{there}")
     return Foreign(library, theirs)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
@@ -24,7 +24,7 @@ from pennyweight.zoo.checkpoint import SUFFIXES, Checkpoint, metadata, open_file
 from pennyweight.zoo.libraries import foreign
 from pennyweight.zoo.pickles import read_pickle
 from pennyweight.zoo.published import BEST, Published, published
-from pennyweight.zoo.registry import Stem, build, form, on_meta, settle, sketch, tags, variant
+from pennyweight.zoo.registry import Stem, build, form, on_meta, require_tag, settle, sketch, tags, variant
 from pennyweight.zoo.weights import put_weights, require_fit, shape_of, warn_of
 
 __all__ = [
@@ -83,8 +83,12 @@ def make_for(checkpoint: Checkpoint, name: str, *, config: Mapping[str, Any], **
     return build(name, **how, config={**fields_of(checkpoint, name), **config})
 
 
-def open_checkpoint(weights: Weights, network: str) -> Checkpoint:
-    """A file of weights, a run's best, or those published for `network` under a tag ("imagenet": the best)."""
+def open_checkpoint(weights: Weights, network: str, *, words: Iterable[str] = ()) -> Checkpoint:
+    """Return a file of weights, a run's best, or those published for `network` under a tag ("imagenet": the best).
+
+    Raises InputError where there is none of them; the nearest tag, or the nearest of the `words` that the caller takes
+    beside tags, is named.
+    """
     weights = os.fspath(weights)  # of a Run its folder
     path = split_part(weights)[0]
     usual_size = form(network).input_shape[1]
@@ -96,13 +100,14 @@ def open_checkpoint(weights: Weights, network: str) -> Checkpoint:
         return open_file(Path(weights), usual_size=usual_size)
     if path.suffix in SUFFIXES or len(path.parts) > 1:
         raise InputError(f"no weights at {weights}: there is no such file")
+    require_tag(network, weights, words=words)
     if (other := foreign(network)) is not None:
         return other.library.checkpoint(other.name, weights)
     return open_published(network, weights)
 
 
 def published_file(network: str, tag: str = BEST) -> tuple[Published, Path]:
-    """Return the row of published weights, and where their file is kept. Raises InputError where there are none."""
+    """Return the row of published weights, and where their file is kept."""
     row = published(network, tag)
     return row, cache_folder("weights") / row.file
 
@@ -110,7 +115,7 @@ def published_file(network: str, tag: str = BEST) -> tuple[Published, Path]:
 def open_published(network: str, tag: str = BEST, *, within_s: float = math.inf) -> Checkpoint:
     """Return the weights published for `network`, fetched within so many seconds unless they are here.
 
-    Raises DownloadError where they cannot be had, InputError for a network or tag without.
+    Raises DownloadError where they cannot be had.
     """
     row, path = published_file(network, tag)
     return Checkpoint(

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
@@ -37,7 +37,7 @@ from pennyweight.zoo import (
     window_cnn,
 )
 from pennyweight.zoo.libraries import LIBRARIES, foreign, open_library
-from pennyweight.zoo.published import PUBLISHED
+from pennyweight.zoo.published import BEST, PUBLISHED
 from pennyweight.zoo.variant import Variant
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "form",
     "names",
     "on_meta",
+    "require_tag",
     "settle",
     "sketch",
     "tags",
@@ -128,6 +129,21 @@ def tags(name: str) -> Mapping[str, float | None]:
     if (other := foreign(name)) is not None:
         return other.library.tags(other.name)
     return {tag: row.top1 for tag, row in PUBLISHED.get(name, {}).items()}
+
+
+def require_tag(name: str, tag: str, *, words: Iterable[str] = ()) -> None:
+    """Raise InputError, with the nearest tag, unless weights of the network `name` are published under the tag.
+
+    `words` are what the caller takes beside tags, such as "none".
+    """
+    known = tags(name)
+    if known and tag in (BEST, *known):
+        return
+    if known:
+        there = f"; there are {BEST}, {', '.join(known)}"
+        raise InputError(f"'{name}' has no weights '{tag}'{nearest(tag, (BEST, *known, *words), otherwise=there)}")
+    hint = nearest(tag, words) or nearest(name, PUBLISHED, otherwise="; give a file, or train it")
+    raise InputError(f"there are no published weights for '{name}'{hint}")
 
 
 def settle(name: str, config: Mapping[str, Any], *, size: int) -> dict[str, Any]:
