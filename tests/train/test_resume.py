@@ -136,6 +136,23 @@ def test_a_state_of_another_network_is_refused_before_anything_changes(
     assert {path.name: path.read_bytes() for path in (tmp_path / "kept").iterdir()} == before
 
 
+@pytest.mark.parametrize(("part", "name"), [("model", "the checkpoint"), ("average", "the moving average of the ch")])
+def test_a_state_whose_weights_or_average_hold_nan_is_refused(
+    outcome: Callable[..., Outcome], tmp_path: Path, part: str, name: str
+) -> None:
+    checkpoints = Checkpoints(tmp_path / "kept")
+    with pytest.raises(KeyboardInterrupt):
+        outcome(stopping_at(checkpoints, 3), **EVERYTHING)
+    kept = checkpoints.latest()
+    assert kept is not None
+    state = kept["model"] if part == "model" else kept["average"]["mean"]
+    key = next(iter(state))
+    state[key].fill_(torch.nan)
+    checkpoints.save(kept)
+    with pytest.raises(InputError, match=f"^{name}.* cannot be used: '{key}' holds NaN"):
+        outcome(Keeper(Checkpoints(tmp_path / "kept")), **EVERYTHING)
+
+
 def test_an_optimiser_of_an_earlier_form_is_refused(outcome: Callable[..., Outcome], tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path / "kept")
     with pytest.raises(KeyboardInterrupt):

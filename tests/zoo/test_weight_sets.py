@@ -172,6 +172,37 @@ def test_of_two_sets_the_average_is_taken_and_the_other_can_be(
     assert said == [f"w.pth: took the weights under '{other}'"]
 
 
+def with_nan(state: Mapping[str, Tensor]) -> State:
+    return {**state, "stem.0.weight": torch.full_like(state["stem.0.weight"], torch.nan)}
+
+
+@pytest.mark.parametrize(
+    ("content", "key", "hint"),
+    [
+        (
+            {"state_dict": WEIGHTS, "state_dict_ema": with_nan(AVERAGE)},
+            "state_dict_ema.stem.0.weight",
+            "; the weights of w.pth#state_dict hold numbers alone",
+        ),
+        ({"model": WEIGHTS, "ema": with_nan(PARAMETERS)}, "ema.stem.0.weight", "; the weights of w.pth#model hold"),
+        ({"model": with_nan(WEIGHTS), "model_ema": with_nan(AVERAGE)}, "model_ema.stem.0.weight", ""),
+        ({"model": under("module.", with_nan(WEIGHTS))}, "model.module.stem.0.weight", ""),
+        (
+            {"model": {**WEIGHTS, "stem.1.running_var": torch.full((8,), torch.nan)}, "ema": PARAMETERS},
+            "model.stem.1.running_var",
+            "",
+        ),
+    ],
+)
+def test_a_refusal_names_the_set_that_holds_nan(content: dict[str, Any], key: str, hint: str, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "w.pth")
+    with pytest.raises(InputError) as caught:
+        loaded(tmp_path / "w.pth")
+    assert str(caught.value).startswith(f"w.pth cannot be used: '{key}' holds NaN")
+    assert hint in str(caught.value)
+    assert ("#" in str(caught.value)) == bool(hint)
+
+
 def test_an_average_of_parameters_alone_has_its_statistics_from_the_weights() -> None:
     model, said = loaded({"model": WEIGHTS, "ema": PARAMETERS})
     assert has(model, {**WEIGHTS, **PARAMETERS})

@@ -22,6 +22,7 @@ __all__ = [
     "save_weights",
     "storage_fault",
     "take_weights",
+    "values_fault",
 ]
 
 
@@ -91,21 +92,25 @@ def storage_fault(tensor: Tensor) -> str:
     return ""
 
 
-def check_values(
-    state: Mapping[str, Tensor], own: Mapping[str, Tensor], *, name: str, names: Mapping[str, str] | None = None
-) -> None:
-    """Raise InputError for values that no network can answer with, before any of them is used.
+def check_values(state: Mapping[str, Tensor], own: Mapping[str, Tensor], *, name: str) -> None:
+    """Raise InputError for values that no network can answer with, before any of them is used; see `values_fault`."""
+    if fault := values_fault(state, own):
+        raise InputError(f"{name} cannot be used: {fault}")
+
+
+def values_fault(state: Mapping[str, Tensor], own: Mapping[str, Tensor], names: Mapping[str, str] | None = None) -> str:
+    """Return which tensor of `state` holds values that no network can answer with, and which values; or nothing.
 
     These are tensors that are no plain numbers, complex numbers, integers and truth values in place of weights, and NaN
-    or infinity, also after conversion to the type of the network's `own` tensor. `names` are those in the file called
-    `name`, by those in `own`.
+    or infinity, also after conversion to the type of the network's `own` tensor. `names` are those in the tensors'
+    file, by those in `own`.
     """
     faults = {key: fault for key in state if (fault := _value_fault(state[key], own[key]))}
     if not faults:
-        return
+        return ""
     key, fault = next(iter(faults.items()))
     more = f" (the first of {len(faults)} such tensors)" if len(faults) > 1 else ""
-    raise InputError(f"{name} cannot be used: '{(names or {}).get(key, key)}' {fault}{more}")
+    return f"'{(names or {}).get(key, key)}' {fault}{more}"
 
 
 def _value_fault(tensor: Tensor, own: Tensor) -> str:

@@ -11,7 +11,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from pennyweight.core.errors import InputError
-from pennyweight.nn.weights import take_weights
+from pennyweight.nn.weights import check_values, require_same_shapes, take_weights
 from pennyweight.train.average import Average
 from pennyweight.train.epoch import Epoch, best_of
 from pennyweight.train.ranks import Ranks
@@ -108,7 +108,14 @@ class Progress:
         return undone
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` gave. With another number of ranks their random numbers are drawn anew."""
+        """Go on from what `state` gave. With another number of ranks their random numbers are drawn anew.
+
+        Raises InputError for another network's state, and for weights or an average of them that hold NaN.
+        """
+        own = self.model.state_dict()
+        require_same_shapes(own, state["model"], name="the checkpoint")
+        if self.average is not None:
+            check_values(state["average"]["mean"], own, name="the moving average of the checkpoint")
         self.step, self.earlier = state["step"], state["earlier"]
         self.sums = Sums(**state["sums"])
         self.history[:] = [Epoch(**values) for values in state["history"]]

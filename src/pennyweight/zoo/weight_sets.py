@@ -35,12 +35,15 @@ class Chosen(NamedTuple):
     """The weights for a network, or the nearest to them that a file has."""
 
     match: Match
+    """Its names are whole: of the tensors in the file."""
     path: str
     """Dotted place in the file; empty where the weights are all that it holds."""
     received: int
     """Tensors there."""
     notes: tuple[str, ...]
     """Which of several sets was taken, from under which wrapper, and which tensors were left out."""
+    others: tuple[tuple[str, Match], ...] = ()
+    """Place and tensors of the sets beside a moving average that was taken."""
 
 
 class _Candidate(NamedTuple):
@@ -51,6 +54,12 @@ class _Candidate(NamedTuple):
     """Its name says that it is a moving average."""
     other_shapes: int
     """Tensors that cannot be fitted to the network by another head, stem or grid of positions."""
+
+    @property
+    def named(self) -> Match:
+        """The match, with the names that its tensors have in the file."""
+        place = f"{self.path}." if self.path else ""
+        return self.match._replace(names={key: f"{place}{name}" for key, name in self.match.names.items()})
 
 
 def choose(model: nn.Module, checkpoint: Checkpoint) -> Chosen:
@@ -69,14 +78,16 @@ def choose(model: nn.Module, checkpoint: Checkpoint) -> Chosen:
     taken = _only(averages or plain, checkpoint)
     notes = []
     if taken.path and averages and plain:
-        others = " or ".join(f"{checkpoint.name}#{one.path}" for one in plain)
-        notes.append(f"took the moving average of the weights, '{taken.path}'; {others} takes the others")
+        instead = " or ".join(f"{checkpoint.name}#{one.path}" for one in plain)
+        notes.append(f"took the moving average of the weights, '{taken.path}'; {instead} takes the others")
     elif taken.path:
         notes.append(f"took the weights under '{taken.path}'")
-    found = taken.match
+    found = taken.named
     if found.missing:  # of an average of parameters alone
         kept = _only(plain, checkpoint)
-        found = found._replace(found={**kept.match.found, **found.found}, missing=[])
+        found = found._replace(
+            found={**kept.match.found, **found.found}, names={**kept.named.names, **found.names}, missing=[]
+        )
         notes.append(
             f"took the {len(taken.match.missing)} statistics of norms from '{kept.path}': the average has none"
         )
@@ -86,7 +97,8 @@ def choose(model: nn.Module, checkpoint: Checkpoint) -> Chosen:
         notes.append(f"left out {len(left_out)} other tensor{'s' * (len(left_out) > 1)}, first '{left_out[0]}'")
     if checkpoint.part is None:
         notes += [_left_out(place, tensors) for place, tensors in checkpoint.unnamed.items()]
-    return Chosen(found, taken.path, len(taken.state), tuple(notes))
+    others = tuple((one.path, one.named) for one in plain if one is not taken)
+    return Chosen(found, taken.path, len(taken.state), tuple(notes), others)
 
 
 def _left_out(place: str, tensors: str) -> str:

@@ -16,7 +16,7 @@ from pennyweight.core.run import Run
 from pennyweight.core.settings import override
 from pennyweight.nn import Network
 from pennyweight.nn.ends import ends
-from pennyweight.nn.weights import check_values
+from pennyweight.nn.weights import values_fault
 from pennyweight.zoo.checkpoint import Checkpoint, open_file
 from pennyweight.zoo.layouts import Layout
 from pennyweight.zoo.pickles import flatten
@@ -95,7 +95,10 @@ def put_weights(model: nn.Module, checkpoint: Checkpoint) -> tuple[str, ...]:
     """Put a checkpoint's weights into `model`, in place, as `load_weights` does; what was fitted, a line each."""
     own, chosen = model.state_dict(), _chosen(model, checkpoint)
     state = chosen.match.found
-    check_values(state, own, name=checkpoint.name, names=chosen.match.names)
+    if fault := values_fault(state, own, chosen.match.names):
+        sound = [path for path, other in chosen.others if not values_fault(other.found, own)]
+        hint = f"; the weights of {checkpoint.name}#{sound[0]} hold numbers alone" if sound else ""
+        raise InputError(f"{checkpoint.name} cannot be used: {fault}{hint}")
     stems, heads = ends(model)
     adapted = [*chosen.notes, *_converted(state, own)]
     channels = own[f"{stems[0]}.weight"].shape[1]
