@@ -1,5 +1,6 @@
 """`export` proves the bundle on the run's own pictures, and writes it whole or not at all."""
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -79,11 +80,30 @@ def test_by_default_it_is_the_runs_own_and_replaces_the_one_before(own_run: pw.R
     assert {path.name for path in own_run.folder.iterdir() if path.suffix == ".onnx"} == {"model.onnx"}
 
 
-def test_where_the_source_is_gone_pictures_are_made(own_run: pw.Run) -> None:
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("{folder}/gone", "not at hand: .*gone"),
+        ("http://localhost:1/{{0..3}}.tar", "not at hand: http://.* is not fetched: only .* evaluate .* http://"),
+        ("digits", "not at hand: digits has other pictures than in training$"),
+    ],
+)
+def test_where_the_source_is_gone_pictures_are_made_and_the_reason_is_said(
+    own_run: pw.Run, address: str, reason: str
+) -> None:
     record = read_json(own_run.record_path)
-    record["data"]["address"] = str(own_run.folder / "gone")
+    record["data"]["address"] = address.format(folder=own_run.folder)
     write_record(own_run.record_path, record)
-    assert pw.export(own_run).manifest.parity["of"] == "pictures made for the proof"
+    notes: list[str] = []
+    assert pw.export(own_run, note=notes.append).manifest.parity["of"] == "pictures made for the proof"
+    (line,) = notes
+    assert re.match(f"the bundle is proved on pictures made for the proof, because .* test split are {reason}", line)
+
+
+def test_a_proof_on_the_test_split_needs_no_word(own_run: pw.Run) -> None:
+    notes: list[str] = []
+    pw.export(own_run, note=notes.append)
+    assert notes == []
 
 
 def test_a_named_file_that_exists_is_left_as_it_is(own_run: pw.Run, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 
 import pennyweight as pw
 from pennyweight.core.errors import InputError, RunError, SourceError
+from pennyweight.core.run import write_record
 from pennyweight.core.spectral import Projection
 from pennyweight.data.envi import read_envi, write_envi
 from pennyweight.data.rasters import Raster
@@ -226,6 +228,19 @@ def test_a_scene_is_not_taken_for_pictures(run: pw.Run, bundle: SceneBundle) -> 
         pw.load(run)
     with pytest.raises(pw.PennyweightError, match=r"is a scene's bundle: predict .* CUBE --map"):
         pw.Bundle(bundle.path)
+
+
+def test_where_the_scene_is_gone_one_is_made_and_the_reason_is_said(run: pw.Run, tmp_path: Path) -> None:
+    own = pw.Run(shutil.copytree(run.folder, tmp_path / "own"))
+    record = own.record
+    record["data"]["address"]["cube"] = str(tmp_path / "gone.npy")
+    write_record(own.record_path, record)
+    notes: list[str] = []
+    made = pw.export(own, note=notes.append)
+    assert made.manifest.parity["of"] == "a scene made for the proof"
+    (line,) = notes
+    assert line.startswith("the bundle is proved on a scene made for the proof, because the run's own is not at hand: ")
+    assert "gone.npy" in line
 
 
 def test_a_scenes_run_and_bundle_are_weighed_on_a_window(run: pw.Run, bundle: SceneBundle) -> None:

@@ -311,7 +311,7 @@ def export(
     opened = trained.opened(
         run_or_name, weights, stem=stem, input=input, config=config, mean=mean, std=std, labels=labels
     )
-    made = verb(opened, out)
+    made = verb(opened, out, note=show.note)
     if isinstance(made, Bundle):
         show.bundle(made)
     else:

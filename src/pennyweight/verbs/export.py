@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,15 +40,17 @@ def export(
     out: str | os.PathLike[str] | None = None,
     *,
     weights: str | os.PathLike[str] | None = None,
+    note: Callable[[str], None] = lambda line: None,
     **usage: Unpack[Usage],
 ) -> Bundle | SceneBundle:
     """Write a network as one ONNX file that describes itself; by default the run's model.onnx, or NAME.onnx here.
 
     The network is a run's, or a name's with `weights`, of which `usage` is what `load` takes. The file appears only
     after it answered as the network does on up to 64 picture files of the test split (without them, on pictures made
-    for the proof): probabilities within 1e-4, the answer too unless two labels are that close. Raises ParityError when
-    it does not, BundleError when the file exists already (the run's own model.onnx alone is made anew), InputError for
-    what is a bundle already. A scene's run becomes a scene's bundle, proved on every pixel of a corner of the scene.
+    for the proof, and `note` is called with the reason): probabilities within 1e-4, the answer too unless two labels
+    are that close. Raises ParityError when it does not, BundleError when the file exists already (the run's own
+    model.onnx alone is made anew), InputError for what is a bundle already. A scene's run becomes a scene's bundle,
+    proved on every pixel of a corner of the scene.
     """
     trained = open_trained(run_or_name, weights, **usage)
     if isinstance(trained, Bundle):
@@ -65,7 +68,7 @@ def export(
     if not path.absolute().parent.is_dir():
         raise BundleError(f"cannot write {path}: there is no folder {path.absolute().parent}")
     if isinstance(trained, Run) and is_scene_run(trained):
-        return export_scene(trained, path)
+        return export_scene(trained, path, note)
     known = _of_run(trained) if isinstance(trained, Run) else _of_name(trained)
     preprocess = known.preprocess
     cost = weigh(known.network, (preprocess.channels, preprocess.size, preprocess.size))
@@ -81,7 +84,11 @@ def export(
         versions=versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    pictures = _test_pictures(trained) if isinstance(trained, Run) else []
+    pictures: list[Picture] = []
+    if isinstance(trained, Run):
+        pictures, missing = _test_pictures(trained)
+        if missing:
+            note(f"the bundle is proved on pictures made for the proof, because those of the test split are {missing}")
     of = f"test split of {known.data['name']}" if known.data else ""
     return export_bundle(known.network, path, manifest, pictures, of=of, learnt=known.learnt)
 
@@ -131,16 +138,16 @@ def _of_name(made: zoo.Pretrained) -> Known:
     )
 
 
-def _test_pictures(run: Run) -> list[Picture]:
-    """Return up to 64 files of the run's test split; none when its source is not as it was."""
+def _test_pictures(run: Run) -> tuple[list[Picture], str]:
+    """Return up to 64 files of the run's test split; none, and why, when its source is not as it was."""
     known, preprocess = run.record["data"], preprocess_of(run)
     try:
-        with only_said(run.folder, known["address"], ask="SOURCE"):
+        with only_said(run.folder, known["address"], ask=f"evaluate {run.folder} {known['address']}"):
             source = data.open(known["address"], group_by=known.get("group_by"), read_as=known.get("read_as"))
-    except (SourceError, ImageError, InputError, DownloadError):
-        return []
+    except (SourceError, ImageError, InputError, DownloadError) as error:
+        return [], f"not at hand: {error}"
     if source.fingerprint != known["fingerprint"]:
-        return []
+        return [], f"not at hand: {known['address']} has other pictures than in training"
     samples = data.split(source).test
     # To read one alone out of a shard, all before it is read.
     apart = 1 if source.streamed else max(1, len(samples) // PROOF_PICTURES)
@@ -153,4 +160,4 @@ def _test_pictures(run: Run) -> list[Picture]:
         except ImageError:
             continue  # left out of training and scoring too
         files.append(picture)
-    return files
+    return files, "" if files else f"not readable: none of {len(chosen)} from {known['address']}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,10 +25,11 @@ PROOF_SIDE = 48
 """Pixels a side of the part of the scene, its corner, that the proof maps."""
 
 
-def export_scene(run: Run, path: Path) -> SceneBundle:
+def export_scene(run: Run, path: Path, note: Callable[[str], None]) -> SceneBundle:
     """Write a scene's network with its scaling and components as one ONNX file, proved to map as the network does.
 
-    The proof is every pixel of a corner of the scene; where the scene is not here, of noise around the mean spectrum.
+    The proof is every pixel of a corner of the scene; where the scene is not here, of noise around the mean spectrum,
+    and `note` is called with the reason.
     """
     record, evaluation, projection, network = run.record, run.evaluation, projection_of(run), restore(run)
     try:
@@ -35,7 +37,8 @@ def export_scene(run: Run, path: Path) -> SceneBundle:
             np.asarray(reopen(run).cube[:PROOF_SIDE, :PROOF_SIDE], np.float32),
             f"a corner of {run.record['data']['source']}",
         )
-    except (SourceError, DownloadError):
+    except (SourceError, DownloadError) as error:
+        note(f"the bundle is proved on a scene made for the proof, because the run's own is not at hand: {error}")
         noise = np.random.default_rng(0).normal(0, 0.1, (PROOF_SIDE, PROOF_SIDE, projection.bands))
         cube, of = (projection.mean * (1 + noise)).astype(np.float32), "a scene made for the proof"
     manifest = SceneManifest(
