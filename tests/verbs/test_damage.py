@@ -117,6 +117,64 @@ def test_a_run_whose_labels_were_edited_is_refused(finished: Path, tmp_path: Pat
         pw.export(tmp_path / "run")
 
 
+def older(folder: Path, **changes: Any) -> Path:
+    """Write run.json as before it kept digests, with `changes` of dotted fields, their dots written as double _."""
+    record = read_json(folder / "run.json")
+    record = {key: value for key, value in record.items() if key not in ("format", "sha256")}
+    for name, value in changes.items():
+        above, _, last = name.partition("__")
+        record[above][last] = value
+    write_json(folder / "run.json", record)
+    return folder
+
+
+@pytest.mark.parametrize("witness", ["evaluation.json", "weights.safetensors"])
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (["red", "green", "blue"], "its labels\\[0\\] is 'red', and 'blue' in"),
+        (["blue", "green", "Red"], "its labels\\[2\\] is 'Red', and 'red' in"),
+        (["blue", "green"], "its number of labels is 2, and 3 in"),
+    ],
+)
+def test_labels_that_were_edited_in_a_run_without_digests_are_refused(
+    finished: Path, tmp_path: Path, witness: str, labels: list[str], said: str
+) -> None:
+    run = older(shutil.copytree(finished, tmp_path / "run"), data__labels=labels)
+    if witness != "evaluation.json":  # a training that did not finish
+        (run / "evaluation.json").unlink()
+    for ask in (pw.load, pw.evaluate, lambda run: pw.export(run, tmp_path / "out.onnx"), lambda run: Run(run).record):
+        with pytest.raises(RunError, match=rf"run\.json is not as `fit` wrote it: {said} {witness}"):
+            ask(run)
+    assert not (tmp_path / "out.onnx").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"model__stem": "imagenet"}, "its stem is 'imagenet', and 'cifar' in weights"),
+        ({"model__name": "mobilenet_v1_x0_5"}, "its name is 'mobilenet_v1_x0_5', and 'mobilenet_v1_x0_25' in weights"),
+        ({"preprocess__mean": [0.5, 0.456, 0.406]}, "its mean\\[0\\] is 0.5, and 0.485 in weights"),
+        ({"preprocess__size": 15}, "its size is 15, and 16 in weights"),
+        ({"preprocess__interpolation": "bicubic"}, "its interpolation is 'bicubic', and 'bilinear' in weights"),
+    ],
+)
+def test_a_network_or_a_preprocessing_that_was_edited_without_digests_is_refused(
+    finished: Path, tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    run = older(shutil.copytree(finished, tmp_path / "run"), **changes)
+    with pytest.raises(RunError, match=said):
+        pw.load(run)
+
+
+def test_a_run_without_digests_serves(finished: Path, shapes: Path, tmp_path: Path) -> None:
+    picture = next(shapes.rglob("*.png"))
+    run = older(shutil.copytree(finished, tmp_path / "run"))
+    assert pw.load(run).predict(picture) == pw.load(finished).predict(picture)
+    (run / "evaluation.json").write_text("{")  # what does not need the file does not mind it
+    assert pw.load(run).predict(picture) == pw.load(finished).predict(picture)
+
+
 def test_a_run_whose_split_was_edited_is_refused(finished: Path, tmp_path: Path) -> None:
     for name, changes in {
         "run.json": {"data": {"split_fingerprint": "sha256:0"}},

@@ -15,6 +15,7 @@ from pennyweight.core.errors import RunError
 from pennyweight.core.files import digest_of, read_json, sha256, write_json
 from pennyweight.core.learnt import Learnt
 from pennyweight.core.locks import holding
+from pennyweight.core.older_runs import require_agreement
 
 __all__ = ["Run", "latest_run_folder", "making_folder", "next_run_folder", "write_record"]
 
@@ -83,13 +84,14 @@ class Run:
     def record(self) -> dict[str, Any]:
         """The content of run.json: what was asked, the resolved recipe, versions, seed, machine, data.
 
-        Raises RunError when it is not as `fit` wrote it; run.json of earlier versions has no digest to tell.
+        Raises RunError when it is not as `fit` wrote it. run.json of earlier versions has no digest to tell: it is
+        compared with what the other files of the run say.
         """
         record = read_json(self.record_path)
         digests = record.get(DIGESTS)
-        if ("format" in record or digests is not None) and (
-            not isinstance(digests, dict) or digests.get(self.record_path.name) != _digest(record)
-        ):
+        if "format" not in record and digests is None:
+            require_agreement(record, self.folder)
+        elif not isinstance(digests, dict) or digests.get(self.record_path.name) != _digest(record):
             raise RunError(
                 f"{self.record_path} is not as `fit` wrote it: its SHA-256 is another; restore it from a copy, or use "
                 f"the weights alone, by the network's name and --weights {self.weights_path}"

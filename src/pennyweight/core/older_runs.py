@@ -1,0 +1,80 @@
+"""Runs from before run.json kept digests: an edit of it shows where another file of the run says something else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from pennyweight.core.errors import PennyweightError, RunError
+from pennyweight.core.files import read_json
+
+__all__ = ["require_agreement"]
+
+MAX_HEADER_BYTES = 100 << 20
+"""Of a safetensors file, as its library has it."""
+NUMBERS = ("size", "resize", "channels")
+LISTS = ("mean", "std")
+WORDS = ("interpolation", "decoding")
+"""Fields of the preprocessing, by how the metadata of weights writes them."""
+
+
+def require_agreement(record: Mapping[str, Any], folder: Path) -> None:
+    """Raise RunError where run.json names other labels, another network or another preprocessing than the run's
+    evaluation.json or the metadata of its weights. A file that is missing or damaged, or that does not say, is passed
+    over: what reads the file refuses it.
+    """
+    for file, field, theirs in _said(folder):
+        *above, last = field.split(".")
+        ours: Any = record
+        for part in above:
+            ours = ours.get(part) if isinstance(ours, Mapping) else None
+        if isinstance(ours, Mapping) and last in ours and ours[last] != theirs:
+            raise RunError(
+                f"{folder / 'run.json'} is not as `fit` wrote it: its {_difference(field, ours[last], theirs)} in "
+                f"{file}; restore it from a copy"
+            )
+
+
+def _said(folder: Path) -> Iterator[tuple[str, str, Any]]:
+    """Yield what the run's other files say: the file's name, the dotted field of run.json, and its value."""
+    with suppress(PennyweightError):
+        if isinstance(labels := read_json(folder / "evaluation.json").get("labels"), list):
+            yield "evaluation.json", "data.labels", labels
+    metadata = _metadata(folder / "weights.safetensors")
+    with suppress(ValueError):
+        if isinstance(labels := json.loads(metadata.get("labels", "null")), list):
+            yield "weights.safetensors", "data.labels", labels
+        for key, field in {"network": "name", "stem": "stem"}.items():
+            if key in metadata:
+                yield "weights.safetensors", f"model.{field}", metadata[key]
+        said = {"size": metadata["input"], **metadata} if "input" in metadata else metadata
+        for key in said.keys() & {*NUMBERS, *LISTS, *WORDS}:
+            text = said[key]
+            values = [float(part) for part in text.split(",")] if key in LISTS else None
+            yield "weights.safetensors", f"preprocess.{key}", values or (int(text) if key in NUMBERS else text)
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    """Return what a safetensors file says of itself; nothing where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            said = json.loads(file.read(min(length, MAX_HEADER_BYTES)))["__metadata__"]
+        return {key: value for key, value in said.items() if isinstance(value, str)}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}
+
+
+def _difference(field: str, ours: Any, theirs: Any) -> str:
+    """Describe the first difference: the end of "its …", before the name of the other file."""
+    name = field.rpartition(".")[2]
+    both = isinstance(ours, Sequence) and isinstance(theirs, Sequence) and not isinstance(theirs, str)
+    if both and len(ours) != len(theirs):
+        return f"number of {name} is {len(ours)}, and {len(theirs)}"
+    if both:
+        number = next(n for n, (one, other) in enumerate(zip(ours, theirs, strict=True)) if one != other)
+        return f"{name}[{number}] is {ours[number]!r}, and {theirs[number]!r}"
+    return f"{name} is {ours!r}, and {theirs!r}"
