@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -120,6 +122,52 @@ def test_a_download_that_may_not_last_ends_with_what_came_kept(server: Server, u
         fetch(url, tmp_path / "w.pth", checksum=CHECKSUM, within_s=0.3)
     assert (tmp_path / "w.pth.part").stat().st_size > 0
     assert not (tmp_path / "w.pth").exists()
+
+
+def test_a_full_disk_is_said_with_what_is_missing_and_what_came_is_kept(
+    server: Server, url: str, small_disk: Path
+) -> None:
+    path, room = small_disk / "weights" / "w.pth", small_disk / "others"
+    room.write_bytes(bytes(1_500_000))
+    with pytest.raises(DownloadError) as caught:
+        fetch(url, path, checksum=CHECKSUM)
+    have = (small_disk / "weights" / "w.pth.part").stat().st_size
+    assert 0 < have < len(CONTENT)
+    assert str(caught.value) == (
+        f"cannot download {url}: the disk is full, {path.parent}; {len(CONTENT) - have:,} of 2,304,000 bytes are "
+        f"missing; the {have:,} bytes in w.pth.part are kept, and the next try goes on there"
+    )
+    assert server.asked == [None]  # no connection was broken, and none is made again
+    room.unlink()
+    assert fetch(url, path, checksum=CHECKSUM).read_bytes() == CONTENT
+    assert server.asked == [None, f"bytes={have}-"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the limit is POSIX's")
+def test_a_file_that_may_not_be_so_large_is_no_broken_connection(server: Server, url: str, tmp_path: Path) -> None:
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, limits[1]))
+    try:
+        with pytest.raises(DownloadError, match=r"may be so large .*; 804,000 of 2,304,000 bytes are missing; the 1,5"):
+            fetch(url, tmp_path / "w.pth", checksum=CHECKSUM)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert server.asked == [None]
+    assert fetch(url, tmp_path / "w.pth", checksum=CHECKSUM).read_bytes() == CONTENT
+
+
+def test_a_disk_that_takes_no_file_at_all_is_full(
+    server: Server, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, *_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(DownloadError, match=r"^cannot download http.*/file: the disk is full, .*cache$"):
+        fetch(url, tmp_path / "cache" / "w.pth", checksum=CHECKSUM)
+    assert server.asked == []
 
 
 @pytest.mark.parametrize("value", ["1", "true", "YES"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import math
 import os
@@ -19,6 +20,12 @@ __all__ = ["cache_folder", "fetch"]
 CHUNK_BYTES = 1 << 20
 TIMEOUT_S = 30.0
 """Seconds without a byte after which a server has failed."""
+NO_ROOM = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "no file may be so large on this disk, or for this process",
+}
+"""Failures of writing that are no broken connection, and what they mean."""
 TRIES = 5
 """Connections for one file, as long as each of them brought more of it."""
 
@@ -38,7 +45,7 @@ def fetch(url: str, path: Path, *, checksum: str, within_s: float = math.inf) ->
     them. A broken connection is taken up again while each try brings more; what came before the last break is kept
     beside `path` for the next call. A download that lasts longer than `within_s` seconds ends likewise. Progress is
     shown on standard error: a bar on a terminal, else a line. Raises DownloadError, which says where to put the file by
-    hand; also where PENNYWEIGHT_OFFLINE forbids it.
+    hand, or how many bytes a full disk lacks; also where PENNYWEIGHT_OFFLINE forbids it.
     """
     if not url.startswith(("https://", "http://")):
         raise DownloadError(f"cannot download {url}: only https and http addresses are taken")
@@ -62,6 +69,8 @@ def fetch(url: str, path: Path, *, checksum: str, within_s: float = math.inf) ->
                 part.replace(path)
                 sync_folder(path.parent)
     except (OSError, http.client.HTTPException, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            raise _no_room(url, part, NO_ROOM[error.errno], None) from error
         reason = " ".join(str(getattr(error, "reason", None) or error).split()) or type(error).__name__
         raise DownloadError(
             f"cannot download {url}: {reason}; where this machine has no network, put the file at {path}"
@@ -125,12 +134,25 @@ def _receive(url: str, part: Path, clock: _Clock) -> None:
         have = have if resumed else 0
         length = response.headers.get("Content-Length")
         total = have + int(length) if length is not None else None
-        with part.open("ab" if resumed else "wb") as file:
-            _copy(response, file, part.stem, have, total, clock)
+        try:
+            with part.open("ab" if resumed else "wb") as file:
+                _copy(response, file, part.stem, have, total, clock)
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            raise _no_room(url, part, NO_ROOM[error.errno], total) from error
     if total is not None and part.stat().st_size < total:
         raise OSError(
             f"the connection ended after {part.stat().st_size:,} of {total:,} bytes; the next try goes on there"
         )
+
+
+def _no_room(url: str, part: Path, reason: str, total: int | None) -> DownloadError:
+    """Return the error of a disk that takes no more of the `total` bytes; what came stays in `part`."""
+    have = _size(part)
+    missing = "" if total is None else f"; {total - have:,} of {total:,} bytes are missing"
+    kept = f"; the {have:,} bytes in {part.name} are kept, and the next try goes on there" if have else ""
+    return DownloadError(f"cannot download {url}: {reason}, {part.parent}{missing}{kept}")
 
 
 def _copy(response: Any, file: IO[bytes], name: str, done: int, total: int | None, clock: _Clock) -> None:
