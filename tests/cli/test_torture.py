@@ -232,7 +232,7 @@ def signalled(*arguments, **options):
     global calls
     calls += 1
     if calls == {turn}:
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.{signal})
     if calls > {turn}:
         print({went_on!r})
     return original(*arguments, **options)
@@ -268,7 +268,7 @@ def test_terminated_in_every_phase(
 ) -> None:
     folder, (module, function, turn, options) = tmp_path / "run", PHASES[phase]
     before = SIGNALLED.format(
-        module=module, function=function, turn=turn, cache=str(tmp_path / "cache"), went_on=WENT_ON
+        module=module, function=function, turn=turn, cache=str(tmp_path / "cache"), went_on=WENT_ON, signal="SIGTERM"
     )
     process = start(pictures, folder, *options, before=before)
     process.join(60)
@@ -301,11 +301,45 @@ def test_terminated_behind_training(
     before = {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
     arguments = (verb, str(run), *(("--out", str(out)) if verb == "export" else ()))
     signalled = SIGNALLED.format(
-        module=module, function=function, turn=1, cache=str(tmp_path / "cache"), went_on=WENT_ON
+        module=module, function=function, turn=1, cache=str(tmp_path / "cache"), went_on=WENT_ON, signal="SIGTERM"
     )
     process = start(pictures, out, verb=arguments, before=signalled)
     process.join(60)
     log = out.with_suffix(".log").read_text()
     assert (process.exitcode, log.splitlines()[-1]) == (TERMINATED, "error: terminated")
     assert [path.name for path in tmp_path.iterdir()] == ["out.log"]
+    assert {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("module", "function", "turn"),
+    [
+        ("pennyweight.deploy.export", "_graph", 1),
+        ("pennyweight.deploy.export", "onnx.save", 1),
+        ("pennyweight.deploy.export", "prove", 1),
+        ("pennyweight.deploy.export", "onnx.save", 2),
+        ("pennyweight.deploy.export", "seal", 1),
+        ("pathlib", "Path.replace", 1),
+    ],
+)
+def test_an_export_that_is_killed_leaves_no_half_bundle_and_the_next_one_clears_up(
+    start: Start, whole: tuple[pw.Run, float], pictures: Path, tmp_path: Path, module: str, function: str, turn: int
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    out, run = folder / "out.onnx", whole[0].folder
+    before = {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
+    export = ("export", str(run), "--out", str(out))
+    killed = SIGNALLED.format(
+        module=module, function=function, turn=turn, cache=str(tmp_path / "c"), went_on=WENT_ON, signal="SIGKILL"
+    )
+    process = start(pictures, tmp_path / "killed", verb=export, before=killed)
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL, (tmp_path / "killed.log").read_text()
+    assert all(path.name.startswith(".out.") and ".tmp" in path.name for path in folder.iterdir())
+    process = start(pictures, tmp_path / "again", verb=export)
+    process.join(60)
+    assert process.exitcode == 0, (tmp_path / "again.log").read_text()
+    assert list(folder.iterdir()) == [out]
+    assert pw.Bundle(out).manifest.labels == tuple(whole[0].labels)
     assert {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()} == before

@@ -227,6 +227,7 @@ def test_a_server_that_talks_nonsense_is_one_line(tmp_path: Path, reply: bytes) 
 
         def answer() -> None:
             connection, _ = listener.accept()
+            listener.close()  # a second try is refused at once
             with connection:
                 connection.recv(4096)
                 connection.sendall(reply)

@@ -135,6 +135,16 @@ def test_a_failed_proof_leaves_the_bundle_that_was_there(own_run: pw.Run, monkey
     assert own_run.bundle_path.read_bytes() == b"the bundle of yesterday"
 
 
+def test_a_full_disk_takes_no_half_bundle(own_run: pw.Run, small_disk: Path) -> None:
+    (small_disk / "others").write_bytes(bytes(2_900_000))
+    with pytest.raises(OSError, match="No space left on device") as raised:
+        pw.export(own_run, small_disk / "m.onnx")
+    assert raised.value.filename == str(small_disk / "m.onnx")
+    assert [path.name for path in small_disk.iterdir()] == ["others"]
+    (small_disk / "others").unlink()
+    assert pw.export(own_run, small_disk / "m.onnx").manifest.labels
+
+
 def test_what_is_no_whole_run(own_run: pw.Run, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no run or bundle at"):
         pw.export(tmp_path / "none")
