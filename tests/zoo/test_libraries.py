@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import timm
 import torch
 from torch import nn
 from torchvision import models
@@ -129,6 +132,57 @@ def test_torchvisions_older_files_are_read(
     x = torch.randn(1, 3, checkpoint.preprocess.size, checkpoint.preprocess.size)
     with torch.inference_mode():
         assert torch.equal(ours(x), theirs(x))
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "said"),
+    [
+        ("timm:resnet18", {"act_layer": "odd"}, r"KeyError 'odd'$"),
+        ("timm:resnet18", {"output_stride": 7}, "AssertionError$"),
+        ("timm:vit_tiny_patch16_224", {"global_pool": "odd"}, "AssertionError Only avg"),
+        ("torchvision:vit_b_16", {"image_size": 7}, "AssertionError Input shape"),
+        ("torchvision:resnet18", {"norm_layer": 3}, "'int' object is not callable$"),
+    ],
+)
+@pytest.mark.parametrize("make", [zoo.build, zoo.sketch])
+def test_a_config_that_a_library_cannot_use_is_one_line(
+    make: Callable[..., nn.Module], name: str, config: dict[str, Any], said: str
+) -> None:
+    library, _, theirs = name.partition(":")
+    with pytest.raises(InputError, match=f"^{library} cannot make '{theirs}' with .*: {said}"):
+        make(name, num_classes=None, in_channels=3, stem=None, config=config)
+
+
+@pytest.mark.parametrize("library", ["timm", "torchvision"])
+@pytest.mark.parametrize(
+    "read", [lambda x: x.item(), lambda x: float(x), lambda x: x.numpy(), lambda x: nn.Linear(1, 1).to("cpu")]
+)
+def test_a_network_that_reads_numbers_while_it_is_made_is_sketched(
+    monkeypatch: pytest.MonkeyPatch, library: str, read: Callable[[torch.Tensor], object]
+) -> None:
+    room: Any = timm if library == "timm" else models
+    constructor = "create_model" if library == "timm" else "get_model"
+    make = getattr(room, constructor)
+
+    def reads(*arguments: Any, **options: Any) -> nn.Module:
+        read(torch.linspace(0, 0.1, 3).sum())
+        network: nn.Module = make(*arguments, **options)
+        return network
+
+    monkeypatch.setattr(room, constructor, reads)
+    how: dict[str, Any] = {"num_classes": 10, "in_channels": 3, "stem": None, "config": {}}
+    sketched = zoo.sketch(f"{library}:resnet18", **how)
+    assert {parameter.device.type for parameter in sketched.parameters()} == {"meta"}
+
+
+def test_what_a_library_has_not_implemented_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(name: str, **settings: object) -> nn.Module:
+        raise NotImplementedError
+
+    monkeypatch.setattr(timm, "create_model", refuse)
+    for make in (zoo.build, zoo.sketch):
+        with pytest.raises(InputError, match=r"^timm cannot make 'resnet18' with \{\}: NotImplementedError$"):
+            make("timm:resnet18", num_classes=10, in_channels=3, stem=None, config={})
 
 
 @pytest.mark.parametrize(

@@ -75,10 +75,7 @@ def make(name: str, *, num_classes: int | None, in_channels: int, config: Mappin
     head_of: dict[str, Any] = {} if num_classes is None else {"num_classes": num_classes}
     if named := FETCHING & config.keys():
         raise InputError(f"the config of '{name}' names weights ({', '.join(sorted(named))}); give them by --weights")
-    try:
-        network: nn.Module = timm.create_model(name, pretrained=False, in_chans=in_channels, **head_of, **config)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"timm cannot make '{name}' with {dict(config)}: {str(error).splitlines()[0]}") from error
+    network: nn.Module = timm.create_model(name, pretrained=False, in_chans=in_channels, **head_of, **config)
     if num_classes is None:
         return network
     head = network.get_submodule(ends(network).heads[0])

@@ -11,7 +11,6 @@ from torch import nn
 from torchvision import models
 
 from pennyweight.core.download import cache_folder, fetch
-from pennyweight.core.errors import InputError
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.zoo.checkpoint import Checkpoint
 from pennyweight.zoo.pickles import read_pickle
@@ -74,16 +73,8 @@ def num_classes(name: str) -> int:
 
 def make(name: str, *, num_classes: int | None, in_channels: int, config: Mapping[str, Any]) -> nn.Module:
     """Make a fresh network; `config` are arguments of torchvision's own constructor."""
-    try:
-        network: nn.Module = models.get_model(
-            name,
-            weights=None,
-            num_classes=1000 if num_classes is None else num_classes,
-            **FIXED.get(name, {}),
-            **config,
-        )
-    except (TypeError, ValueError) as error:
-        raise InputError(f"torchvision cannot make '{name}' with {dict(config)}: {error}") from error
+    classes = 1000 if num_classes is None else num_classes
+    network: nn.Module = models.get_model(name, weights=None, num_classes=classes, **FIXED.get(name, {}), **config)
     if in_channels != 3:
         _other_stem(network, in_channels)
     return network

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn.modules.module import register_module_module_registration_hook
 
-from pennyweight.core.errors import InputError, nearest
+from pennyweight.core.errors import InputError, PennyweightError, nearest
 from pennyweight.core.reading import reason_of
 from pennyweight.core.settings import override, parse
 from pennyweight.nn import Network
@@ -179,7 +179,7 @@ def build(
     if other is not None:
         if stem != usual:
             raise InputError(f"'{name}' has no stem '{stem}': the small-image stems are those of our own networks")
-        with _bounded(name):
+        with _bounded(name), _made_elsewhere(name, config):
             return other.library.make(other.name, num_classes=num_classes, in_channels=in_channels, config=config)
     row = variant(name)
     resolved = override(row.config, config, what="Config")
@@ -214,6 +214,29 @@ def _bounded(name: str) -> Iterator[None]:
         raise InputError(f"'{name}' cannot be made with this Config: {reason_of(error)}") from error
     finally:
         handle.remove()
+
+
+@contextmanager
+def _made_elsewhere(name: str, config: Mapping[str, Any]) -> Iterator[None]:
+    """Raise InputError, in one line, for whatever the constructor of another library raises inside.
+
+    On the meta device a constructor that computes with its numbers fails for want of them: NotImplementedError, of
+    which `on_meta` knows what to do.
+    """
+    try:
+        yield
+    except (PennyweightError, ImportError):
+        raise
+    except Exception as error:  # their constructors raise AssertionError, KeyError and ZeroDivisionError too
+        computes = isinstance(error, NotImplementedError) or "meta" in str(error)
+        if computes and torch.get_default_device().type == "meta":
+            raise NotImplementedError(f"'{name}' reads numbers while it is made") from error
+        library, _, theirs = name.partition(":")
+        kind, reason = type(error).__name__, reason_of(error)
+        said = (
+            reason if isinstance(error, (TypeError, ValueError, RuntimeError)) or reason == kind else f"{kind} {reason}"
+        )
+        raise InputError(f"{library} cannot make '{theirs}' with {dict(config)}: {said}") from error
 
 
 def sketch(
