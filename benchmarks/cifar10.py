@@ -26,9 +26,9 @@ from pennyweight.nn import FromPixels
 from pennyweight.report.formats import share
 from pennyweight.report.tables import Column, table
 from pennyweight.train import Keeper, Ranks, Recipe
-from pennyweight.train.epoch import Nobody
-from pennyweight.train.speed import measure
-from pennyweight.train.training import Training
+from pennyweight.train.autotune import measure
+from pennyweight.train.callbacks import Nobody
+from pennyweight.train.trainer import Training
 from pennyweight.verbs.fit import fit
 
 OURS: dict[str, dict[str, Any]] = {

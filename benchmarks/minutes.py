@@ -16,8 +16,8 @@ from pennyweight.core.machine import machine, versions
 from pennyweight.report.formats import share
 from pennyweight.report.tables import Column, table
 from pennyweight.train.deadline import Deadline
-from pennyweight.train.recipes import named
-from pennyweight.train.timing import Pace
+from pennyweight.train.presets import named
+from pennyweight.train.time_budget import Pace
 
 PACES = {
     15: Pace(steps=181, first_step_s=0.0894, step_s=0.2644, validation_s=1.15),

@@ -33,7 +33,7 @@ from pennyweight.core.preprocess import Preprocess
 from pennyweight.deploy import TorchEngine, export_bundle
 from pennyweight.report.tables import Column, table
 from pennyweight.runtime import Classifier
-from pennyweight.verbs.given import pictures_given
+from pennyweight.verbs.inputs import pictures_given
 
 NETWORKS = (("resnet_9_x0_25", 32), ("mobilenet_v1_x0_25", 128), ("mobilenet_v1_x0_25", 224), ("mobilenet_v2", 224))
 SMALL = 32

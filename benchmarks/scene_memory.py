@@ -16,19 +16,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from pennyweight.data.scenes.open.open import open_scene
+from pennyweight.data.scenes.open.synthetic import synthetic
 from rich.console import Console
 
 from pennyweight.core.heap import keeping_memory
 from pennyweight.core.machine import machine, versions
 from pennyweight.core.spectral import Projection
-from pennyweight.data.scenes import open_scene
-from pennyweight.data.synthetic import synthetic
 from pennyweight.deploy.scene_graph import torch_scene_engine
 from pennyweight.report.tables import Column, table
 from pennyweight.runtime.scene_mapper import map_scene
 from pennyweight.train import Recipe
-from pennyweight.verbs.learn_scene import learn
-from pennyweight.verbs.scene_plan import SceneOptions, make_scene_plan, split_of
+from pennyweight.verbs.scenes.plan import SceneOptions, make_scene_plan, split_of
+from pennyweight.verbs.scenes.train import learn
 from pennyweight.zoo import create
 
 SIZES = ((1000, 1000), (2000, 1000))

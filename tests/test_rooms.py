@@ -42,7 +42,7 @@ def test_imports_point_down(tmp_path: Path) -> None:
         ("runtime/classifier.py", "from onnx import helper", "core, runtime and serve load no torch"),
         ("nn/blocks.py", "from pennyweight.verbs.load import load", "Imports point down"),
         ("train/loop.py", "from pennyweight.deploy import prove", "Imports point down"),
-        ("cost/count.py", "import pennyweight.zoo", "train, deploy and cost take any module"),
+        ("cost/counting/count.py", "import pennyweight.zoo", "train, deploy and cost take any module"),
         ("train/loop.py", "from pennyweight import zoo", "train, deploy and cost take any module"),
         ("deploy/parity.py", "from pennyweight.zoo import create", "train, deploy and cost take any module"),
         ("zoo/mobilenet_v2.py", "from pennyweight.zoo.mobilenet_v1 import Config", "Families never import each other"),

@@ -2,7 +2,7 @@ from .core.errors import PennyweightError as PennyweightError
 from .core.prediction import Prediction as Prediction
 from .core.preprocess import Preprocess as Preprocess
 from .core.run import Run as Run
-from .cost.count import Cost as Cost
+from .cost.counting.count import Cost as Cost
 from .data.stream import Stream as Stream
 from .runtime.bundle import Bundle as Bundle
 from .runtime.classifier import Classifier as Classifier

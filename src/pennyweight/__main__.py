@@ -2,7 +2,7 @@
 
 import sys
 
-from pennyweight.core.stopping import ending, heeding_signals
+from pennyweight.core.signals import ending, heeding_signals
 
 __all__ = ["run"]
 

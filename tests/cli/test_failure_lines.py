@@ -104,7 +104,7 @@ FAILS_AT_A_SIGNAL = """
 import os, sys
 from pennyweight.cli import app, show
 from pennyweight.core.errors import PennyweightError
-from pennyweight.core.stopping import heeding_signals
+from pennyweight.core.signals import heeding_signals
 
 heeding_signals()
 told = show.failure

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import pennyweight as pw
-from pennyweight.core.stopping import INTERRUPTED, TERMINATED
+from pennyweight.core.signals import INTERRUPTED, TERMINATED
 
 Command = Callable[..., "subprocess.Popen[str]"]
 
@@ -172,7 +172,7 @@ def test_ctrl_c_at_any_moment_of_loading_is_an_interruption(imported: str, bundl
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
-@pytest.mark.parametrize("imported", ["encodings", "site", "pennyweight.core.stopping"])
+@pytest.mark.parametrize("imported", ["encodings", "site", "pennyweight.core.signals"])
 def test_ctrl_c_before_the_first_line_of_the_command_ends_it(imported: str, bundle_file: Path, tmp_path: Path) -> None:
     """Python itself ends by the signal, or with its own traceback and status 1 where it was finding its modules."""
     status, out, err = interrupt_when(imported, ("predict", bundle_file, "-"), tmp_path / "err")

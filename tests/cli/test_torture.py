@@ -18,7 +18,7 @@ import pytest
 from safetensors.torch import load_file
 
 import pennyweight as pw
-from pennyweight.core.stopping import TERMINATED
+from pennyweight.core.signals import TERMINATED
 from pennyweight.train import Checkpoints
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")]
@@ -243,15 +243,15 @@ MEASURED = (*USUAL, "--speed", "auto", "--preflight")
 HEAD = ("--mode", "head")
 PHASES = {
     "scan": ("pennyweight.core.walk", "Walk.listing", 2, USUAL),
-    "hashing": ("pennyweight.data.folder", "read_samples", 1, USUAL),
+    "hashing": ("pennyweight.data.readers.folder", "read_samples", 1, USUAL),
     "reading": ("pennyweight.data.pictures", "Pictures._decode_all", 2, USUAL),
     "pre-flight": ("pennyweight.train.preflight", "_overfit", 1, MEASURED),
-    "measuring": ("pennyweight.train.speed", "_step_ms", 2, MEASURED),
-    "features": ("pennyweight.train.kept", "KeptFeatures.add", 2, HEAD),
-    "last layer": ("pennyweight.train.training", "Training.step", 5, HEAD),
-    "training": ("pennyweight.train.training", "Training.step", 20, USUAL),
-    "validation": ("pennyweight.train.training", "Training._score", 2, USUAL),
-    "best weights": ("pennyweight.verbs.modes", "save_weights", 1, USUAL),
+    "measuring": ("pennyweight.train.autotune", "_step_ms", 2, MEASURED),
+    "features": ("pennyweight.train.feature_cache", "KeptFeatures.add", 2, HEAD),
+    "last layer": ("pennyweight.train.trainer", "Training.step", 5, HEAD),
+    "training": ("pennyweight.train.trainer", "Training.step", 20, USUAL),
+    "validation": ("pennyweight.train.trainer", "Training._score", 2, USUAL),
+    "best weights": ("pennyweight.verbs.fitting.modes", "save_weights", 1, USUAL),
     "scoring": ("pennyweight.verbs.fit", "answer", 1, USUAL),
     "report": ("pennyweight.verbs.fit", "finish", 1, USUAL),
 }

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from pennyweight.core.errors import InputError, PennyweightError
 from pennyweight.cost import count
-from pennyweight.cost.count import SUMS
+from pennyweight.cost.counting.count import SUMS
 from pennyweight.nn import ConvNormAct, Style
 from pennyweight.zoo import create
 

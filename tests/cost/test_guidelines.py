@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pennyweight.cost import Finding, MachineProfile, count, lint
-from pennyweight.cost.dead import dead_depthwise
+from pennyweight.cost.dead_kernels import dead_depthwise
 from pennyweight.zoo import create
 
 

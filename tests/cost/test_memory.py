@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
-from pennyweight.cost import count, workspace
+from pennyweight.cost import count
+from pennyweight.cost.counting import workspace
 from pennyweight.zoo import create
 
 SIZE = (3, 224, 224)

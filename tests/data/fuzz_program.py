@@ -25,13 +25,13 @@ def source(path: Path) -> None:
 
 
 def shard(path: Path) -> None:
-    from pennyweight.data.shard import Shard
+    from pennyweight.data.readers.shard import Shard
 
     list(Shard(str(path), None).examples())
 
 
 def scene(path: Path) -> None:
-    from pennyweight.data.scenes import open_label_map, open_scene
+    from pennyweight.data.scenes.open.open import open_label_map, open_scene
 
     path = path.with_suffix(".hdr") if path.suffix == ".img" else path
     cube = open_scene(path).cube
@@ -57,7 +57,7 @@ def scene_manifest(path: Path) -> None:
 def run(path: Path) -> None:
     """A run whose run.json is `path`, as far as nothing is computed; a few are built."""
     from pennyweight.verbs.load import open_trained, preprocess_of, restore
-    from pennyweight.verbs.load_scene import is_scene_run
+    from pennyweight.verbs.scenes.load import is_scene_run
 
     folder = path.with_suffix("")
     folder.mkdir()

@@ -17,8 +17,8 @@ from PIL import Image
 
 from pennyweight import data
 from pennyweight.core.errors import SourceError
-from pennyweight.data import archives
-from pennyweight.data.archives import unpack, unpacked
+from pennyweight.data.readers import archives
+from pennyweight.data.readers.archives import unpack, unpacked
 
 
 def zipped(path: Path, *members: tuple[str, bytes], mode: int = stat.S_IFREG | 0o644) -> Path:

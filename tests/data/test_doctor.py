@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from pennyweight import data
-from pennyweight.data.doctor import KINDS, Diagnosis, diagnose
-from pennyweight.data.neighbours import Look, near_pairs
+from pennyweight.data.checks.doctor import KINDS, Diagnosis, diagnose
+from pennyweight.data.checks.near_duplicates import Look, near_pairs
 from pennyweight.report.contact_sheet import contact_sheet
 from pennyweight.verbs.doctor import doctor
 

@@ -13,8 +13,8 @@ import pytest
 
 from pennyweight import data
 from pennyweight.core.errors import SourceError
-from pennyweight.data.doctor import diagnose
-from pennyweight.data.layout import split_named
+from pennyweight.data.checks.doctor import diagnose
+from pennyweight.data.readers.layout import split_named
 
 Draw = Callable[..., Path]
 NFC, NFD = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))

@@ -14,8 +14,8 @@ from pennyweight import data
 from pennyweight.core.errors import ImageError
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Augment, Pictures, Sample
-from pennyweight.data.alone import alone
-from pennyweight.data.decoded import DecodedCache
+from pennyweight.data.decoded_cache import DecodedCache
+from pennyweight.data.single_thread import alone
 
 OFF = Augment(flip=False, shift=0.0)
 ON = Augment(flip=True, shift=0.25)

@@ -24,7 +24,7 @@ from pennyweight import data
 from pennyweight.core.errors import SourceError
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Augment, Stream
-from pennyweight.data import shard as room
+from pennyweight.data.readers import shard as room
 
 pytest.importorskip("fsspec", reason="streams need the extra scale")
 pytest.importorskip("aiohttp", reason="streams need the extra scale")

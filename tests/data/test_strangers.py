@@ -9,13 +9,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from pennyweight.data.scenes.open.open import open_scene
 from PIL import Image
 
 from pennyweight import data
 from pennyweight.core.errors import SourceError
-from pennyweight.data.archives import unpack
-from pennyweight.data.scenes import open_scene
-from pennyweight.data.shard import Shard
+from pennyweight.data.readers.archives import unpack
+from pennyweight.data.readers.shard import Shard
 
 CUBE = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
 
@@ -102,7 +102,7 @@ def test_a_compressed_mat_that_grows_is_refused(tmp_path: Path, monkeypatch: pyt
     from scipy.io import savemat
 
     savemat(tmp_path / "cube.mat", {"cube": np.zeros((500, 500, 8))}, do_compression=True)
-    monkeypatch.setattr("pennyweight.data.matlab.SPARE_BYTES", 1 << 20)
+    monkeypatch.setattr("pennyweight.data.scenes.open.matlab.SPARE_BYTES", 1 << 20)
     with pytest.raises(SourceError, match="taken for a bomb"):
         open_scene(tmp_path / "cube.mat")
 
@@ -141,7 +141,7 @@ def test_members_with_holes_are_not_read(tmp_path: Path) -> None:
 def test_what_a_packed_tar_holds_beside_files_is_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr("pennyweight.data.archives.SPARE_BYTES", 1 << 20)
+    monkeypatch.setattr("pennyweight.data.readers.archives.SPARE_BYTES", 1 << 20)
     info = tarfile.TarInfo("name")
     info.type = b"Z" if kind == "passed over" else tarfile.GNUTYPE_LONGNAME
     info.size = 600_000 if kind == "a chain of names" else 30 << 20

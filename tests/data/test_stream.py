@@ -18,9 +18,9 @@ from pennyweight.core.errors import InputError, SourceError
 from pennyweight.core.extras import missing_part
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Augment, Batch, Stream
-from pennyweight.data.index import Index
-from pennyweight.data.shard import Shard
-from pennyweight.data.shards import expanded, open_shards
+from pennyweight.data.readers.shard import Shard
+from pennyweight.data.readers.shard_index import Index
+from pennyweight.data.readers.shards import expanded, open_shards
 
 PREPROCESS = Preprocess(size=8, resize=8)
 PLAIN = Augment(flip=False, shift=0.0)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from pennyweight import data
-from pennyweight.data.doctor import diagnose
+from pennyweight.data.checks.doctor import diagnose
 from pennyweight.data.used_levels import Used, used_levels
 
 Make = Callable[[np.random.Generator], np.ndarray]

@@ -13,7 +13,7 @@ from torch import nn
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Pictures, Sample
 from pennyweight.train import Epoch, Keeper, Recipe, train
-from pennyweight.train.epoch import best_of
+from pennyweight.train.callbacks import best_of
 
 SIDE = 8
 

@@ -15,8 +15,8 @@ from torch._dynamo.exc import TorchDynamoException
 
 from pennyweight.data import Augment
 from pennyweight.train import Ranks, Recipe
-from pennyweight.train import speed as room
-from pennyweight.train.ways import Measured
+from pennyweight.train import autotune as room
+from pennyweight.train.trials import Measured
 
 
 def broken(network: nn.Module) -> Any:

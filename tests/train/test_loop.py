@@ -16,7 +16,7 @@ from pennyweight.core.errors import PennyweightError
 from pennyweight.data import Pictures
 from pennyweight.nn import FromPixels
 from pennyweight.train import Epoch, reproducible
-from pennyweight.train.training import Training
+from pennyweight.train.trainer import Training
 
 Make = Callable[..., Any]
 CLASSES = [number % 4 for number in range(32)]

@@ -14,11 +14,11 @@ from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Mixed
 from pennyweight.nn import FromPixels
 from pennyweight.train import RECIPES, Recipe
-from pennyweight.train.average import Average
+from pennyweight.train.distillation import make_teacher
+from pennyweight.train.ema import Average
 from pennyweight.train.loss import loss_of
 from pennyweight.train.optimizer import make_optimizer, make_schedule
-from pennyweight.train.recipes import named, suitable
-from pennyweight.train.teacher import make_teacher
+from pennyweight.train.presets import named, suitable
 
 
 def test_an_average_follows_slowly_and_steps_aside() -> None:

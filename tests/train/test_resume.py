@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from pennyweight.core.errors import InputError, RunError
-from pennyweight.core.stopping import Stop, waiting_for_signals
-from pennyweight.train import Checkpoints, Epoch, Keeper, training
+from pennyweight.core.signals import Stop, waiting_for_signals
+from pennyweight.train import Checkpoints, Epoch, Keeper, trainer
 from pennyweight.train import checkpoint as room
-from pennyweight.train.hearing import hearing
-from pennyweight.train.training import Training
+from pennyweight.train.interrupts import hearing
+from pennyweight.train.trainer import Training
 
 Make = Callable[..., Any]
 CLASSES = [number % 4 for number in range(36)]
@@ -174,7 +174,7 @@ def test_that_comparison_sees_a_lost_random_state(
     parts = Outcome()
     with pytest.raises(KeyboardInterrupt):
         outcome(stopping_at(Checkpoints(tmp_path / "kept"), 3), parts, **EVERYTHING)
-    monkeypatch.setattr("pennyweight.train.progress.set_random_state", lambda state: None)
+    monkeypatch.setattr("pennyweight.train.state.set_random_state", lambda state: None)
     assert outcome(Keeper(Checkpoints(tmp_path / "kept")), parts, **EVERYTHING) != whole
 
 
@@ -227,7 +227,7 @@ WHERE = ["before", "forward", "backward", "validation"]
 def test_a_signal_does_not_wait_for_a_long_step(
     outcome: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, step: int
 ) -> None:
-    monkeypatch.setattr(training, "LONG_S", 0.0)
+    monkeypatch.setattr(trainer, "LONG_S", 0.0)
     whole = outcome(**EVERYTHING)
     parts, checkpoints, calls = Outcome(), Checkpoints(tmp_path / "kept"), dict.fromkeys(WHERE, 0)
     step_of, logits_of = Training.step, Training._logits

@@ -15,8 +15,8 @@ from pennyweight import data
 from pennyweight.core.errors import ImageError
 from pennyweight.core.images import decode_bands, header
 from pennyweight.core.preprocess import Preprocess
-from pennyweight.data.doctor import diagnose
-from pennyweight.data.looks import suited
+from pennyweight.data.checks.doctor import diagnose
+from pennyweight.data.readers.input_size import suited
 
 tifffile = pytest.importorskip("tifffile", reason="TIFF files of many bands need the extra bands")
 

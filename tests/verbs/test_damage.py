@@ -13,8 +13,8 @@ import pytest
 import pennyweight as pw
 from pennyweight.core.errors import BundleError, PennyweightError, RunError
 from pennyweight.core.files import read_json, write_json
-from pennyweight.core.learnt import Learnt, marks_of
 from pennyweight.core.run import Run, write_record
+from pennyweight.core.training_digests import Learnt, marks_of
 
 PLACES = 6
 """Of each file, spread over its length."""

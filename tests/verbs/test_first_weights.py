@@ -16,10 +16,10 @@ import pennyweight as pw
 from pennyweight import data, zoo
 from pennyweight.core.errors import InputError
 from pennyweight.train import Recipe
-from pennyweight.verbs import first_weights as room
-from pennyweight.verbs.first_weights import FirstWeights, first_weights
-from pennyweight.verbs.plan import Plan, make_plan
-from pennyweight.verbs.seeds import fit_seeds
+from pennyweight.verbs.fitting import first_weights as room
+from pennyweight.verbs.fitting.first_weights import FirstWeights, first_weights
+from pennyweight.verbs.fitting.fit_seeds import fit_seeds
+from pennyweight.verbs.fitting.plan import Plan, make_plan
 
 FETCHING = "fetching published weights mobilenet_v2-"
 QUICK: dict[str, Any] = {"input_size": 96, "recipe": {"epochs": 1}}

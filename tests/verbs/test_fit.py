@@ -117,7 +117,7 @@ def test_the_best_weights_are_kept_when_later_epochs_are_worse(
         return self.epoch <= 2
 
     monkeypatch.setattr(Epoch, "better_than", better_than)
-    from pennyweight.verbs import modes as room
+    from pennyweight.verbs.fitting import modes as room
 
     save = room.save_weights
 

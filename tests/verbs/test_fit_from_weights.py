@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from pennyweight import data, zoo
 from pennyweight.core.errors import InputError
-from pennyweight.verbs.plan import make_plan
+from pennyweight.verbs.fitting.plan import make_plan
 
 
 def planned(source: Path, weights: Path, **options: Any) -> Any:

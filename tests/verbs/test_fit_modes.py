@@ -24,13 +24,13 @@ from pennyweight.core.run import write_record
 from pennyweight.nn.weights import read_weights, save_weights
 from pennyweight.report.progress import Phase, TrainingProgress
 from pennyweight.train import Ranks, Recipe
+from pennyweight.train.autotune import ORDER
 from pennyweight.train.deadline import RESERVE, SPARE, Deadline
-from pennyweight.train.speed import ORDER
-from pennyweight.train.timing import Pace
-from pennyweight.verbs.plan import make_plan
-from pennyweight.verbs.prepare import prepare
-from pennyweight.verbs.seeds import fit_seeds
-from pennyweight.verbs.width import WIDTHS
+from pennyweight.train.time_budget import Pace
+from pennyweight.verbs.fitting.auto_width import WIDTHS
+from pennyweight.verbs.fitting.fit_seeds import fit_seeds
+from pennyweight.verbs.fitting.plan import make_plan
+from pennyweight.verbs.fitting.prepare import prepare
 
 Fit = Callable[..., pw.Run]
 
@@ -121,7 +121,7 @@ def test_fields_that_say_the_way_to_step_stay_with_minutes(
 ) -> None:
     monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path / "cache"))
     long = Pace(steps=1, first_step_s=60.0, step_s=60.0, validation_s=0.0)
-    monkeypatch.setattr("pennyweight.verbs.prepare.measure_pace", lambda *arguments, **options: long)
+    monkeypatch.setattr("pennyweight.verbs.fitting.prepare.measure_pace", lambda *arguments, **options: long)
     recipe = {"layout": "channels_first", "precision": "float64", "batch": 16}
     run = fit_small(shapes, minutes=0.5, recipe=recipe, preflight=False, out=tmp_path / "run", progress=True)
     assert {name: run.record["recipe"][name] for name in recipe} == recipe
@@ -152,7 +152,7 @@ def test_a_schedule_fitted_anew_stands_in_the_record(
 ) -> None:
     """Five epochs are planned, and after two the machine leaves time for one more; the run then goes on by that."""
     pace = Pace(steps=1, first_step_s=1.0, step_s=1.0, validation_s=0.0)
-    monkeypatch.setattr("pennyweight.verbs.prepare.measure_pace", lambda *arguments, **options: pace)
+    monkeypatch.setattr("pennyweight.verbs.fitting.prepare.measure_pace", lambda *arguments, **options: pace)
     monkeypatch.setattr(Deadline, "first", lambda self, recipe, before_s: replace(recipe, epochs=5))
     monkeypatch.setattr(
         Deadline, "fitted", lambda self, recipe, done: recipe.stretched(3, after=2) if done == 2 else recipe
@@ -184,7 +184,7 @@ def test_a_schedule_fitted_anew_stands_in_the_record(
 def test_the_time_is_shared_with_the_features(shapes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Validation takes 100 s, the test split as long; training has four times its pictures."""
     pace = Pace(steps=1, first_step_s=100.0, step_s=100.0, validation_s=100.0)
-    monkeypatch.setattr("pennyweight.verbs.prepare.measure_pace", lambda *arguments, **options: pace)
+    monkeypatch.setattr("pennyweight.verbs.fitting.prepare.measure_pace", lambda *arguments, **options: pace)
     source = data.open(str(shapes))
     plan = make_plan(
         source, "mobilenet_v1_x0_25", pictures=80, recipe={"mode": "finetune"}, input_size=16, stem=None, config={},
@@ -264,7 +264,7 @@ def test_several_seeds_keep_groups_and_network_together(
         models.append(model)
         return SimpleNamespace(evaluation={"accuracy": 0.5}, record={"model": {"name": WIDTHS[1]}})
 
-    monkeypatch.setattr("pennyweight.verbs.seeds.fit", fit)
+    monkeypatch.setattr("pennyweight.verbs.fitting.fit_seeds.fit", fit)
     fit_seeds(shapes, seeds=2, group_by="(-0[0-9])", out=tmp_path / "several")
     assert opened == [data.open(str(shapes), group_by="(-0[0-9])")] * 2
     assert models == ["auto", WIDTHS[1]]  # what was chosen for the first, for the others too
@@ -305,7 +305,7 @@ def test_several_seeds_on_several_ranks_are_refused(
             super().__init__()
             self.count = 2
 
-    monkeypatch.setattr("pennyweight.verbs.seeds.Ranks", Two)
+    monkeypatch.setattr("pennyweight.verbs.fitting.fit_seeds.Ranks", Two)
     with pytest.raises(InputError, match=r"several ranks \(2\) train one run.*give each seed a torchrun of its own"):
         fit_seeds(shapes, seeds=2, out=tmp_path / "several")
     assert not (tmp_path / "several").exists()
@@ -418,7 +418,7 @@ def test_a_resume_on_other_versions_and_of_damaged_checkpoints_is_said(
 def test_a_loss_that_is_no_number_loses_nothing_that_was_kept(
     fit_small: Fit, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pennyweight.train.training import Training
+    from pennyweight.train.trainer import Training
 
     step = Training.step
 
@@ -436,7 +436,7 @@ def test_a_loss_that_is_no_number_loses_nothing_that_was_kept(
 def test_a_step_that_memory_does_not_hold(
     fit_small: Fit, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pennyweight.train.training import Training
+    from pennyweight.train.trainer import Training
 
     def too_much(self: Training, *arguments: Any) -> tuple[float, float]:
         torch.empty(1 << 60)

@@ -19,7 +19,7 @@ from PIL import Image
 import pennyweight as pw
 from pennyweight import data
 from pennyweight.core.errors import InputError, SourceError
-from pennyweight.data.shard import Shard
+from pennyweight.data.readers.shard import Shard
 from pennyweight.nn.weights import read_weights
 
 Fit = Callable[..., pw.Run]

@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pennyweight.data.scenes.open.open import open_scene
+from pennyweight.data.scenes.open.scene import Scene
 from PIL import Image
 
-from pennyweight.data.scene import Scene
-from pennyweight.data.scenes import open_scene
 from pennyweight.runtime import Outputs
 from pennyweight.runtime.scene_mapper import WindowsEngine, tiles
-from pennyweight.verbs.fit_scene import fit_scene
 from pennyweight.verbs.load import restore
-from pennyweight.verbs.load_scene import load_mapper, projection_of
-from pennyweight.verbs.predict_scene import predict_scene
+from pennyweight.verbs.scenes.fit import fit_scene
+from pennyweight.verbs.scenes.load import load_mapper, projection_of
+from pennyweight.verbs.scenes.predict import predict_scene
 
 
 def test_salinas_a_in_the_papers_split(real_scenes: Path, tmp_path: Path) -> None:

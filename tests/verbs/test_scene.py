@@ -13,21 +13,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pennyweight.data.scenes.open.envi import read_envi, write_envi
+from pennyweight.data.scenes.open.rasters import Raster
+from pennyweight.data.scenes.open.synthetic import synthetic
 
 import pennyweight as pw
 from pennyweight.core.errors import InputError, RunError, SourceError
 from pennyweight.core.run import write_record
 from pennyweight.core.spectral import Projection
-from pennyweight.data.envi import read_envi, write_envi
-from pennyweight.data.rasters import Raster
-from pennyweight.data.synthetic import synthetic
 from pennyweight.runtime.scene_bundle import SceneBundle
 from pennyweight.runtime.scene_mapper import map_scene
-from pennyweight.verbs.fit_scene import fit_scene
-from pennyweight.verbs.fit_seeds import fit_seeds
-from pennyweight.verbs.load_scene import load_mapper, projection_of
-from pennyweight.verbs.predict_scene import predict_scene
-from pennyweight.verbs.scene_plan import SceneOptions, make_scene_plan, split_of
+from pennyweight.verbs.scenes.fit import fit_scene
+from pennyweight.verbs.scenes.fit_seeds import fit_seeds
+from pennyweight.verbs.scenes.load import load_mapper, projection_of
+from pennyweight.verbs.scenes.plan import SceneOptions, make_scene_plan, split_of
+from pennyweight.verbs.scenes.predict import predict_scene
 
 SMALL: dict[str, Any] = {"scene": {"window": 9, "train": 40}, "recipe": {"epochs": 12}, "progress": False}
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pennyweight.data.scenes.open.synthetic import synthetic
+from pennyweight.data.scenes.open.windows import Padded, SceneTiles, SceneWindows
 
 import pennyweight as pw
-from pennyweight.data.synthetic import synthetic
-from pennyweight.data.windows import Padded, SceneTiles, SceneWindows
-from pennyweight.verbs.fit_scene import fit_scene
-from pennyweight.verbs.scene_plan import SceneOptions, make_scene_plan, split_of
+from pennyweight.verbs.scenes.fit import fit_scene
+from pennyweight.verbs.scenes.plan import SceneOptions, make_scene_plan, split_of
 
 SMALL: dict[str, Any] = {"scene": {"window": 9, "train": 40}, "recipe": {"epochs": 12}, "progress": False}
 

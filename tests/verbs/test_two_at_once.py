@@ -21,7 +21,7 @@ from pennyweight.cli import main
 from pennyweight.core.errors import RunError
 from pennyweight.core.locks import holding
 from pennyweight.train import Ranks
-from pennyweight.verbs.place import taking, taking_several
+from pennyweight.verbs.fitting.run_folder import taking, taking_several
 
 Fit = Callable[..., pw.Run]
 ROUNDS = int(os.environ.get("PENNYWEIGHT_ROUNDS", "1"))

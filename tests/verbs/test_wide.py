@@ -14,7 +14,7 @@ from PIL import Image
 import pennyweight as pw
 from pennyweight import data
 from pennyweight.core.preprocess import Preprocess
-from pennyweight.train.teacher import make_teacher
+from pennyweight.train.distillation import make_teacher
 from pennyweight.verbs.load import preprocess_of
 from pennyweight.zoo.checkpoint import open_file
 

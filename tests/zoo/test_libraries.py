@@ -15,7 +15,7 @@ from torchvision import models
 
 from pennyweight import zoo
 from pennyweight.core.errors import DownloadError, InputError
-from pennyweight.train.head import last_linear
+from pennyweight.train.linear_probe import last_linear
 from pennyweight.verbs.weigh import weigh
 from pennyweight.zoo import from_torchvision, open_checkpoint
 from pennyweight.zoo.weights import AdaptedWeights, shape_of

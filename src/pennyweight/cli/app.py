@@ -19,7 +19,7 @@ from pennyweight.core.errors import PennyweightError
 from pennyweight.core.extras import missing_part
 from pennyweight.core.files import require_working_folder
 from pennyweight.core.reading import reason_of
-from pennyweight.core.stopping import INTERRUPTED, TERMINATED, waiting_for_signals
+from pennyweight.core.signals import INTERRUPTED, TERMINATED, waiting_for_signals
 from pennyweight.core.text import say
 
 __all__ = ["main", "make_app"]

@@ -211,7 +211,7 @@ def fit(
     from pennyweight.verbs.fit import fit as verb
 
     if seeds > 1:
-        from pennyweight.verbs.seeds import fit_seeds
+        from pennyweight.verbs.fitting.fit_seeds import fit_seeds
 
         several = fit_seeds(source, model, seeds=seeds, **options)
         if json:

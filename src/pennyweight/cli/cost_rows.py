@@ -81,7 +81,7 @@ def as_csv(networks: Sequence[Weighed], by: By, sort: str | None) -> None:
 
 def _of_network(weighed: Weighed) -> dict[str, Any]:
     """Its memory, what was measured, what was not counted, and what the columns mean."""
-    from pennyweight.cost.conventions import CONVENTIONS  # whose room loads torch
+    from pennyweight.cost.counting.conventions import CONVENTIONS  # whose room loads torch
 
     cost, timing = weighed.cost, weighed.timing
     known: dict[str, Any] = {"network_peak_activation_bytes": cost.peak_activation_bytes}

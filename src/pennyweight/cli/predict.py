@@ -87,7 +87,7 @@ def predict(
         raise InputError("--background is of a cube's label map; it goes with --map")
     _require_outputs(paths, csv, jsonl=jsonl, json=json)
     read = of_source.read_as(columns, pictures, ending, None)
-    from pennyweight.verbs.given import pictures_given
+    from pennyweight.verbs.inputs import pictures_given
     from pennyweight.verbs.load import load
 
     given = pictures_given(paths, show.note, read_as=read)
@@ -138,9 +138,9 @@ def _answered(
     csv: str | None,
 ) -> Done:
     """Give every answer to each of `sinks` as soon as it is there."""
-    from pennyweight.report.counting import CountProgress
+    from pennyweight.report.progress_bar import CountProgress
     from pennyweight.runtime import Failure
-    from pennyweight.verbs.given import counted
+    from pennyweight.verbs.inputs import counted
 
     first: list[Failure] = []
     failed = 0

@@ -86,7 +86,7 @@ Bfloat16 = Annotated[bool, typer.Option("--bfloat16", help="Compute a scene's ma
 
 def is_scene(source: str) -> bool:
     """Whether `fit` is asked for a scene; only then is what reads one loaded."""
-    from pennyweight.data.scenes import is_scene
+    from pennyweight.data.scenes.open.open import is_scene
 
     return is_scene(source)
 
@@ -106,7 +106,7 @@ def refuse_those_of_pictures(options: Mapping[str, Any]) -> None:
 def fit(source: str, model: str, options: Mapping[str, Any], *, seeds: int | None, baselines: bool, json: bool) -> None:
     """`fit` on a scene, printed."""
     if seeds is not None:
-        from pennyweight.verbs.fit_seeds import fit_seeds
+        from pennyweight.verbs.scenes.fit_seeds import fit_seeds
 
         folder, summary = fit_seeds(source, model, seeds=seeds, with_baselines=baselines, **options)
         if json:
@@ -114,7 +114,7 @@ def fit(source: str, model: str, options: Mapping[str, Any], *, seeds: int | Non
         else:
             _show_seeds(folder, summary)
         return
-    from pennyweight.verbs.fit_scene import fit_scene
+    from pennyweight.verbs.scenes.fit import fit_scene
 
     run = fit_scene(source, model, with_baselines=baselines, **options)
     if json:
@@ -145,7 +145,7 @@ def predict(
     run_or_bundle: str, paths: list[Path], *, map: Path, labelled: Mapping[str, Any], bfloat16: bool, json: bool
 ) -> None:
     """`predict --map`, printed."""
-    from pennyweight.verbs.predict_scene import predict_scene
+    from pennyweight.verbs.scenes.predict import predict_scene
 
     if len(paths) != 1:
         raise InputError(f"--map is of one cube, not of {len(paths)}")
@@ -180,7 +180,7 @@ def leakage(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> None:
     """Say how many test windows of a scene hold training pixels, before anything is trained."""
-    from pennyweight.verbs.leakage import leakage_of
+    from pennyweight.verbs.scenes.leakage import leakage_of
 
     found = leakage_of(labels, scene=asked(split=split, train=train, window=window, background=background), seed=seed)
     if json:

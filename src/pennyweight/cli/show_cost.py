@@ -96,7 +96,7 @@ def _rows(weighed: Weighed, by: By, sort: str | None, width: int) -> Table:
 
 
 def _conventions() -> tuple[str, ...]:
-    from pennyweight.cost.conventions import CONVENTIONS  # whose room loads torch
+    from pennyweight.cost.counting.conventions import CONVENTIONS  # whose room loads torch
 
     macs, ops, read, written = CONVENTIONS.values()
     return f"MACs are {macs}.", f"Operations are {ops}.", f"MB are {read}, and writes; of activations {written}."

@@ -13,9 +13,9 @@ from typing import Any
 
 from pennyweight.core.errors import RunError
 from pennyweight.core.files import digest_of, read_json, sha256, write_json
-from pennyweight.core.learnt import Learnt
 from pennyweight.core.locks import holding
 from pennyweight.core.older_runs import require_agreement
+from pennyweight.core.training_digests import Learnt
 
 __all__ = ["Run", "latest_run_folder", "making_folder", "next_run_folder", "write_record"]
 

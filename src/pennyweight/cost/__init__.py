@@ -3,11 +3,11 @@
 Takes any module; knows no network by name.
 """
 
-from pennyweight.cost.count import Cost, LayerCost, count
+from pennyweight.cost.counting.count import Cost, LayerCost, count
 from pennyweight.cost.guidelines import Finding, lint
-from pennyweight.cost.machine_profile import MachineProfile, profile_path
-from pennyweight.cost.roofline import LayerTime, measure_machine, predict
-from pennyweight.cost.timing import EAGER, Timed, Timing, time_networks
+from pennyweight.cost.timing.measure.machine_profile import MachineProfile, profile_path
+from pennyweight.cost.timing.measure.measure import EAGER, Timed, Timing, time_networks
+from pennyweight.cost.timing.measure.predict import LayerTime, measure_machine, predict
 
 __all__ = [
     "EAGER",

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod, sqrt
 
-from pennyweight.cost.count import Cost
-from pennyweight.cost.fragments import Fragmented, fragmented
-from pennyweight.cost.kinds import kind_of
-from pennyweight.cost.machine_profile import MachineProfile
-from pennyweight.cost.operation import Operation, Settings
-from pennyweight.cost.roofline import operation_seconds
+from pennyweight.cost.branches import Fragmented, fragmented
+from pennyweight.cost.counting.count import Cost
+from pennyweight.cost.counting.operation import Operation, Settings
+from pennyweight.cost.timing.measure.machine_profile import MachineProfile
+from pennyweight.cost.timing.measure.operator_kinds import kind_of
+from pennyweight.cost.timing.measure.predict import operation_seconds
 
 __all__ = ["FOUND", "Finding", "lint"]
 

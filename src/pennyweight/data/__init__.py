@@ -1,20 +1,20 @@
 """Where pictures come from: `open` turns a string into a Source, `split` gives its three splits."""
 
-from pennyweight.data.augment import Augment, Mixed
+from pennyweight.data.augment.augment.augment import Augment, Mixed
+from pennyweight.data.augment.augment.policies import Policy
 from pennyweight.data.balance import Balance, Balancing
 from pennyweight.data.batch import Batch, Share
-from pennyweight.data.decoded import DecodedCache
-from pennyweight.data.folder import class_folder
-from pennyweight.data.opening import open
+from pennyweight.data.checks.quick import remarks, require_enough
+from pennyweight.data.decoded_cache import DecodedCache
 from pennyweight.data.pictures import Pictures
-from pennyweight.data.policies import Policy
-from pennyweight.data.quick import remarks, require_enough
-from pennyweight.data.read_as import ReadAs
-from pennyweight.data.seen import learnt_from, unseen
+from pennyweight.data.readers.folder import class_folder
+from pennyweight.data.readers.open import open
+from pennyweight.data.readers.read_as import ReadAs
 from pennyweight.data.source import SPLITS, Sample, Source, Split, Stored, Unreadable
 from pennyweight.data.splits import Splits, split
 from pennyweight.data.statistics import channel_statistics
 from pennyweight.data.stream import Stream, parts, pictures
+from pennyweight.data.training_pictures import learnt_from, unseen
 from pennyweight.data.used_levels import Used, used_levels
 
 __all__ = [

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pennyweight.core.ahead import ahead
 from pennyweight.core.errors import ImageError
 from pennyweight.core.heap import keeping_memory
 from pennyweight.core.images import Pixels
 from pennyweight.core.machine import cores
+from pennyweight.core.prefetch import ahead
 from pennyweight.core.preprocess import Preprocess
-from pennyweight.data.alone import alone
-from pennyweight.data.augment import Augment
+from pennyweight.data.augment.augment.augment import Augment
+from pennyweight.data.augment.augment.crops import padded
+from pennyweight.data.augment.augment.draws import draws
 from pennyweight.data.balance import Balance, balanced_count, balanced_order
 from pennyweight.data.batch import Batch
-from pennyweight.data.crops import padded
-from pennyweight.data.decoded import DecodedCache, Entry
-from pennyweight.data.draws import draws
+from pennyweight.data.decoded_cache import DecodedCache, Entry
+from pennyweight.data.single_thread import alone
 from pennyweight.data.source import Sample, Unreadable
 
 if TYPE_CHECKING:

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from pennyweight.core.errors import ImageError, SourceError
 from pennyweight.core.images import Pixels
 from pennyweight.core.preprocess import Preprocess
-from pennyweight.data.augment import Augment
+from pennyweight.data.augment.augment.augment import Augment
+from pennyweight.data.augment.augment.draws import draws
 from pennyweight.data.batch import Batch, Share
-from pennyweight.data.decoded import DecodedCache
-from pennyweight.data.draws import draws
-from pennyweight.data.index import Index, Streamed
+from pennyweight.data.decoded_cache import DecodedCache
 from pennyweight.data.pictures import CHUNK, KEEP_BYTES, Pictures
-from pennyweight.data.shards import open_shards
+from pennyweight.data.readers.shard_index import Index, Streamed
+from pennyweight.data.readers.shards import open_shards
 from pennyweight.data.source import SPLITS, Sample, Source, Split, Unreadable
 from pennyweight.data.splits import Splits
 

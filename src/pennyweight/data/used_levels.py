@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from pennyweight.core.errors import ImageError
 from pennyweight.core.images import header, wide_values
+from pennyweight.core.levels import WHITE, Levels
 from pennyweight.core.machine import cores
-from pennyweight.core.wide import WHITE, Levels
-from pennyweight.data.index import Streamed
+from pennyweight.data.readers.shard_index import Streamed
 from pennyweight.data.source import Sample, Source
 
 __all__ = ["Used", "used_levels"]

@@ -16,9 +16,9 @@ from torch import nn
 
 from pennyweight.core.files import atomic, clear_left_overs
 from pennyweight.core.images import Picture
-from pennyweight.core.learnt import LEARNT_KEY, Learnt
 from pennyweight.core.manifest import INPUT, LOGITS, METADATA_KEY, PROBABILITIES, Manifest
 from pennyweight.core.seal import seal
+from pennyweight.core.training_digests import LEARNT_KEY, Learnt
 from pennyweight.deploy.graph import BundleGraph, TorchEngine
 from pennyweight.deploy.parity import made_pictures, prove
 from pennyweight.runtime import Bundle, Classifier

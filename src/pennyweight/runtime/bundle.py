@@ -7,10 +7,10 @@ from functools import cached_property
 from pathlib import Path
 
 from pennyweight.core.errors import BundleError
-from pennyweight.core.learnt import LEARNT_KEY, Learnt
 from pennyweight.core.manifest import INPUT, LOGITS, METADATA_KEY, PROBABILITIES, Manifest
 from pennyweight.core.scene_manifest import SCENE_METADATA_KEY
 from pennyweight.core.seal import broken, sealed
+from pennyweight.core.training_digests import LEARNT_KEY, Learnt
 from pennyweight.runtime.agreement import Port, require_agreement
 from pennyweight.runtime.classifier import Classifier
 from pennyweight.runtime.engine import NUMBERS, PIXELS, OnnxEngine

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pennyweight.core.ahead import ahead
 from pennyweight.core.errors import BundleError, ImageError, InputError, received
 from pennyweight.core.files import as_text
 from pennyweight.core.images import Picture, Pixels
 from pennyweight.core.machine import cores
 from pennyweight.core.prediction import Failure, Prediction
+from pennyweight.core.prefetch import ahead
 from pennyweight.core.preprocess import Preprocess
 
 __all__ = ["Classifier", "Engine", "Given", "Outputs", "SharedEngine"]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from pennyweight.train.recipe import Recipe
-from pennyweight.train.timing import Pace
+from pennyweight.train.time_budget import Pace
 
 __all__ = ["RESERVE", "SPARE", "Deadline"]
 

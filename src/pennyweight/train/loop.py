@@ -10,12 +10,12 @@ from torch import nn
 
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.train.batches import Batches, Teacher
-from pennyweight.train.epoch import Epoch, Watcher
-from pennyweight.train.keeper import Keeper
-from pennyweight.train.ranks import Ranks
+from pennyweight.train.callbacks import Epoch, Watcher
+from pennyweight.train.checkpoint_schedule import Keeper
+from pennyweight.train.distributed import Ranks
 from pennyweight.train.recipe import Recipe
 from pennyweight.train.reproducible import reproducible
-from pennyweight.train.training import Training
+from pennyweight.train.trainer import Training
 
 __all__ = ["train"]
 

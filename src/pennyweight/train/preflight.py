@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Batch
-from pennyweight.train.hearing import hearing
-from pennyweight.train.path import batch_norms, leave_out_chance, make_inputs, put_in_layout, put_in_training
+from pennyweight.train.interrupts import hearing
+from pennyweight.train.precision import batch_norms, leave_out_chance, make_inputs, put_in_layout, put_in_training
 from pennyweight.train.recipe import Recipe
 
 __all__ = ["preflight"]

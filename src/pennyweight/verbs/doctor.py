@@ -10,7 +10,7 @@ from typing import Any
 from pennyweight import data
 from pennyweight.core.files import require_new, write_text
 from pennyweight.core.formats import allow_pixels
-from pennyweight.data.doctor import Diagnosis, diagnose, thumbnail
+from pennyweight.data.checks.doctor import Diagnosis, diagnose, thumbnail
 
 __all__ = ["doctor"]
 

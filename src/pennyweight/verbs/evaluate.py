@@ -17,15 +17,15 @@ from pennyweight.core.errors import InputError, PennyweightError, SourceError
 from pennyweight.core.formats import allow_pixels
 from pennyweight.core.heap import keeping_memory
 from pennyweight.core.labels import numbers_of
-from pennyweight.core.learnt import Learnt
 from pennyweight.core.offline import only_said
 from pennyweight.core.run import Run
+from pennyweight.core.training_digests import Learnt
 from pennyweight.core.usage import Usage
 from pennyweight.runtime import Bundle, Classifier
 from pennyweight.scoring import Evaluation, score
-from pennyweight.verbs.learnt import learnt_by
 from pennyweight.verbs.load import Trained, load, open_trained
-from pennyweight.verbs.load_scene import is_scene_run
+from pennyweight.verbs.scenes.load import is_scene_run
+from pennyweight.verbs.training_pictures import learnt_by
 
 if TYPE_CHECKING:
     from pennyweight.scoring.scene import SceneEvaluation
@@ -75,7 +75,7 @@ def evaluate(
                 f"{trained.folder} is scored on the test pixels of its own scene, not on {source or f'split {split}'}; "
                 f"another cube is for predict {trained.folder} CUBE --labels MAP --map map.png"
             )
-        from pennyweight.verbs.evaluate_scene import evaluate_scene  # torch, which a bundle does without
+        from pennyweight.verbs.scenes.evaluate import evaluate_scene  # torch, which a bundle does without
 
         return evaluate_scene(trained, advance=advance)
     allow_pixels(max_pixels)

@@ -14,20 +14,20 @@ from torch import nn
 from pennyweight import data, zoo
 from pennyweight.core.errors import BundleError, DownloadError, ImageError, InputError, RunError, SourceError
 from pennyweight.core.images import Picture
-from pennyweight.core.learnt import Learnt
 from pennyweight.core.machine import versions
 from pennyweight.core.manifest import Manifest
 from pennyweight.core.offline import only_said
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run import Run
+from pennyweight.core.training_digests import Learnt
 from pennyweight.core.usage import Usage
 from pennyweight.deploy import export_bundle
 from pennyweight.runtime import Bundle
 from pennyweight.runtime.scene_bundle import SceneBundle
-from pennyweight.verbs.export_scene import export_scene
-from pennyweight.verbs.learnt import learnt_by
 from pennyweight.verbs.load import open_trained, preprocess_of, restore
-from pennyweight.verbs.load_scene import is_scene_run
+from pennyweight.verbs.scenes.export import export_scene
+from pennyweight.verbs.scenes.load import is_scene_run
+from pennyweight.verbs.training_pictures import learnt_by
 from pennyweight.verbs.weigh import weigh
 
 __all__ = ["export"]

@@ -20,31 +20,27 @@ from pennyweight.core.errors import InputError, SourceError
 from pennyweight.core.formats import allow_pixels
 from pennyweight.core.heap import keeping_memory
 from pennyweight.core.images import MAX_PIXELS
-from pennyweight.core.learnt import Learnt
 from pennyweight.core.run import Run, write_record
-from pennyweight.core.stopping import waiting_for_signals
-from pennyweight.data.scenes import is_scene
+from pennyweight.core.signals import waiting_for_signals
+from pennyweight.core.training_digests import Learnt
+from pennyweight.data.scenes.open.open import is_scene
 from pennyweight.nn import Network
 from pennyweight.report.progress import TrainingProgress
 from pennyweight.train import Checkpoints, Keeper, Ranks, Recipe
-from pennyweight.train.memory import held_by_memory
+from pennyweight.train.out_of_memory import held_by_memory
 from pennyweight.train.trackers import check_tracker, open_tracker
-from pennyweight.verbs.arguments import refuse_unknown
-from pennyweight.verbs.choose_recipe import AUTO
-from pennyweight.verbs.estimate import estimate
 from pennyweight.verbs.evaluate import answer
-from pennyweight.verbs.finish import finish
-from pennyweight.verbs.first_weights import LARGE_MODEL, as_begun, is_named
-from pennyweight.verbs.fit_scene import fit_scene
-from pennyweight.verbs.learnt import learnt_by, without_learnt
-from pennyweight.verbs.load import load
-from pennyweight.verbs.modes import Work, train_by_mode
-from pennyweight.verbs.place import taking
-from pennyweight.verbs.plan import Plan, make_plan
-from pennyweight.verbs.prepare import open_teacher, prepare
-from pennyweight.verbs.record import record_of
-from pennyweight.verbs.replan import refitting, work_of
-from pennyweight.verbs.resume import (
+from pennyweight.verbs.fitting.arguments import refuse_unknown
+from pennyweight.verbs.fitting.auto_width import WIDTHS
+from pennyweight.verbs.fitting.choose_recipe import AUTO
+from pennyweight.verbs.fitting.estimate import estimate
+from pennyweight.verbs.fitting.finish import finish
+from pennyweight.verbs.fitting.first_weights import LARGE_MODEL, as_begun, is_named
+from pennyweight.verbs.fitting.modes import Work, train_by_mode
+from pennyweight.verbs.fitting.plan import Plan, make_plan
+from pennyweight.verbs.fitting.prepare import open_teacher, prepare
+from pennyweight.verbs.fitting.replan import refitting, work_of
+from pennyweight.verbs.fitting.resume import (
     FEATURES,
     complete,
     digests,
@@ -55,7 +51,11 @@ from pennyweight.verbs.resume import (
     recorded,
     saying_how_to_go_on,
 )
-from pennyweight.verbs.width import WIDTHS
+from pennyweight.verbs.fitting.run_folder import taking
+from pennyweight.verbs.fitting.run_record import record_of
+from pennyweight.verbs.load import load
+from pennyweight.verbs.scenes.fit import fit_scene
+from pennyweight.verbs.training_pictures import learnt_by, without_learnt
 
 __all__ = ["Speed", "fit"]
 

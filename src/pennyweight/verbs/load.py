@@ -12,8 +12,8 @@ from pennyweight.core.errors import InputError, PennyweightError, RunError, rece
 from pennyweight.core.labels import names_in
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.reading import reason_of
-from pennyweight.core.record import require_fields
 from pennyweight.core.run import Run
+from pennyweight.core.run_fields import require_fields
 from pennyweight.core.usage import Usage
 from pennyweight.runtime import Bundle, Classifier
 

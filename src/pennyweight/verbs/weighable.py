@@ -22,13 +22,13 @@ from pennyweight.core.manifest import Manifest
 from pennyweight.core.run import Run
 from pennyweight.core.scene_manifest import SceneManifest
 from pennyweight.cost import Timed
-from pennyweight.cost.dead import dead_depthwise
-from pennyweight.cost.inputs import whole_sizes
+from pennyweight.cost.counting.inputs import whole_sizes
+from pennyweight.cost.dead_kernels import dead_depthwise
 from pennyweight.runtime import Bundle
 from pennyweight.runtime.engine import OnnxEngine
 from pennyweight.runtime.scene_bundle import SceneBundle, scene_engine
 from pennyweight.verbs.load import open_trained, preprocess_of, restore
-from pennyweight.verbs.load_scene import is_scene_run
+from pennyweight.verbs.scenes.load import is_scene_run
 
 __all__ = ["Weighable", "open_weighable"]
 

@@ -1,0 +1,234 @@
+"""Counting a network: a forward pass without values, and what its operators add up to, module by module."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from operator import add
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pennyweight.core.errors import MissingPart
+from pennyweight.cost.counting.conventions import CONVENTIONS
+from pennyweight.cost.counting.forward import Passed, forward_pass
+from pennyweight.cost.counting.inputs import Given, Inputs
+from pennyweight.cost.counting.operation import Operation
+from pennyweight.cost.counting.shapes import Shapes
+from pennyweight.cost.counting.traffic import parts
+
+__all__ = ["Cost", "LayerCost", "count"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerCost:
+    """A module that has parameters or computes something itself. Shapes are without the batch, work is with it."""
+
+    name: str
+    type: str
+    input_shape: tuple[int, ...] | None
+    output_shape: tuple[int, ...] | None
+    """Of its first call; None where its forward is never called: another module uses its weights."""
+    params: int
+    """Its own, not those of modules inside it; shared ones stand in the first module that has them."""
+    trainable_params: int
+    weight_bytes: int
+    macs: int
+    ops: int
+    bytes_read: int
+    bytes_written: int
+    uncounted_calls: int
+    """Calls of operators without a formula: with any, its `macs` and `ops` are more than stands here."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a network costs for `batch` inputs.
+
+    `macs` are multiply-accumulates of convolutions, linear layers and matrix products, as the papers count them,
+    biases left out; `ops` is all arithmetic, a multiply-accumulate as two. `bytes_read` and `bytes_written` add up what
+    each operator touches, weights included. `peak_activation_bytes` is the most that lives at once beside the weights,
+    the input included; `workspace_bytes` what convolutions add to it where channels are not last, by copying images
+    into another order; `peak_layer` the module that ran then. `peak_training_bytes` is the peak of a training step
+    (forward, backward, gradients), `training_workspace_bytes` what its gradients add where channels are last; both None
+    unless asked for. `weight_bytes` are those of parameters, `buffer_bytes` of what else is registered (running
+    statistics, tables). `uncounted` says how often an operator without a formula was met, `notes` what else to know.
+    """
+
+    input_shape: tuple[int, ...]
+    batch: int
+    params: int
+    trainable_params: int
+    weight_bytes: int
+    buffer_bytes: int
+    macs: int
+    ops: int
+    bytes_read: int
+    bytes_written: int
+    peak_activation_bytes: int
+    workspace_bytes: int
+    peak_layer: str
+    peak_training_bytes: int | None
+    training_workspace_bytes: int | None
+    layers: tuple[LayerCost, ...]
+    uncounted: Mapping[str, int]
+    notes: tuple[str, ...]
+    shapes: Mapping[str, Shapes] = field(repr=False)
+    """Module -> input and output of its first call, without the batch; not part of what is kept."""
+    operations: tuple[Operation, ...] = field(repr=False, compare=False)
+    """Every operator in the order it ran; not part of what is kept."""
+
+    @property
+    def arithmetic_intensity(self) -> float:
+        """Operations for each byte moved."""
+        return self.ops / max(1, self.bytes_read + self.bytes_written)
+
+    def to_frame(self) -> Any:
+        """The layers as a pandas DataFrame, conventions in its `attrs`. Raises MissingPart where there is no pandas."""
+        try:
+            import pandas as pd
+        except ModuleNotFoundError as error:
+            raise MissingPart(
+                "a DataFrame needs pandas, which is not installed; add it with: pip install pandas"
+            ) from error
+        frame = pd.DataFrame([asdict(layer) for layer in self.layers])
+        frame.attrs["conventions"] = dict(CONVENTIONS)
+        return frame
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON keeps it."""
+        kept = {name: value for name, value in vars(self).items() if name not in ("operations", "shapes", "layers")}
+        return {
+            **kept,
+            "arithmetic_intensity": self.arithmetic_intensity,
+            "uncounted": dict(self.uncounted),
+            "conventions": dict(CONVENTIONS),
+            "layers": [asdict(layer) for layer in self.layers],
+        }
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Python's collector would look through all of torch several times; what a count leaves does not wait for it."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
+
+
+@_without_collector()
+def count(
+    model: nn.Module,
+    input_shape: Sequence[int] | None = None,
+    *,
+    batch: int = 1,
+    inputs: Inputs | None = None,
+    training_step: bool = False,
+) -> Cost:
+    """Count a forward pass of `model` in its own mode (train or eval) on (batch, *input_shape); nothing is allocated.
+
+    In place of a shape, `inputs` are what to call it with: a tensor, a tuple by position or a dictionary by name, on
+    the meta device or with values, which matter only where it cannot be counted without. The batch is the first side
+    of the first tensor.
+
+    The model is not touched: a copy on the meta device runs, or where it cannot run there a copy on real values, which
+    `notes` says. `training_step` follows the memory of a forward and backward pass too. Raises InputError for an input
+    that the model does not take, with the module that failed, what it received and what it said.
+    """
+    given = Given.of(input_shape, batch, inputs)
+    passed = forward_pass(model, given)
+    layers = tuple(_layers(passed))
+    totals = {name: sum(getattr(layer, name) for layer in layers) for name in SUMS}
+    step = forward_pass(model, given, backward=True) if training_step else None
+    return Cost(
+        input_shape=given.sizes[1:],
+        batch=next(iter(given.sizes), 1),
+        **totals,
+        buffer_bytes=sum(part.nbytes for buffer in _buffers(passed) for part in parts(buffer)),
+        peak_activation_bytes=passed.peak_bytes,
+        workspace_bytes=passed.workspace_bytes,
+        peak_layer=passed.peak_layer,
+        peak_training_bytes=step.peak_bytes if step else None,
+        training_workspace_bytes=step.workspace_bytes if step else None,
+        layers=layers,
+        uncounted=passed.uncounted,
+        notes=(*passed.notes, *_packed_note(passed)),
+        shapes=passed.shapes,
+        operations=tuple(passed.operations),
+    )
+
+
+SUMS = ("params", "trainable_params", "weight_bytes", "macs", "ops", "bytes_read", "bytes_written")
+"""The columns of a layer's row that add up to the network's."""
+
+
+def _buffers(passed: Passed) -> Collection[Tensor]:
+    """Return each once."""
+    return {id(one): one for held in passed.buffers.values() for one in held}.values()
+
+
+def _packed_note(passed: Passed) -> tuple[str, ...]:
+    """Of weights that lie in objects of torch's own, as quantised layers keep them, nothing can be counted."""
+    if not any(name.startswith("quantized.") for name in passed.uncounted):
+        return ()
+    held = [vars(module).values() for module in passed.modules.values()]
+    packed = sum(any(type(value) is torch.ScriptObject for value in values) for values in held)
+    layers = f"{packed} layer{'s keep their' if packed > 1 else ' keeps its'} weights"
+    return (f"{layers} packed: they are no parameters and are not in the weights' bytes",) if packed else ()
+
+
+def _layers(
+    passed: Passed,
+) -> list[LayerCost]:
+    """Return a row for each module with parameters or operators of its own; the rows sum to the totals."""
+    work: dict[str, tuple[int, ...]] = {}
+    for operation in passed.operations:
+        done = work.get(operation.module)
+        now = (
+            operation.macs,
+            operation.ops,
+            operation.bytes_read,
+            operation.bytes_written,
+            int(not operation.counted),
+        )
+        work[operation.module] = now if done is None else tuple(map(add, done, now))
+    rows = []
+    counted: set[int] = set()
+    for name, module in passed.modules.items():
+        done = work.get(name)
+        if done is None and not passed.parameters[name]:
+            continue
+        own = {id(one): one for one in passed.parameters[name] if id(one) not in counted}
+        if own or done is not None:
+            counted.update(own)
+            before, after = passed.shapes.get(name, (None, None))
+            macs, ops, bytes_read, bytes_written, uncounted_calls = done or (0, 0, 0, 0, 0)
+            params = trainable_params = weight_bytes = 0
+            for parameter in own.values():
+                size = parameter.numel()
+                params += size
+                trainable_params += size if parameter.requires_grad else 0
+                weight_bytes += sum(part.nbytes for part in parts(parameter))
+            rows.append(
+                LayerCost(
+                    name=name,
+                    type=type(module).__name__,
+                    input_shape=before,
+                    output_shape=after,
+                    params=params,
+                    trainable_params=trainable_params,
+                    weight_bytes=weight_bytes,
+                    macs=macs,
+                    ops=ops,
+                    bytes_read=bytes_read,
+                    bytes_written=bytes_written,
+                    uncounted_calls=uncounted_calls,
+                )
+            )
+    return rows

@@ -1,0 +1,70 @@
+"""How many bytes of tensors live at once, followed from the birth of each storage to its end."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pennyweight.cost.counting.traffic import parts, tensors
+
+__all__ = ["Liveness"]
+
+
+class Liveness:
+    """`live_bytes` now and `peak_bytes` at most, of every storage that `born` was told of and that was not `kept`.
+
+    `peak_with_workspace_bytes` is the most together with what operators borrowed while they ran.
+
+    A storage ends when Python and autograd let go of it, which is when its memory goes back; nothing is estimated.
+    `ended` is then called with its address, by which another one may be known later.
+    """
+
+    def __init__(self, kept: Iterable[Tensor], ended: Callable[[int], object]) -> None:
+        self.live_bytes = 0
+        self.peak_bytes = 0
+        self.peak_with_workspace_bytes = 0
+        self._ends: dict[int, Any] = {}
+        self._ended = ended
+        self._kept = [
+            part.untyped_storage()
+            for tensor in kept
+            for part in ((tensor,) if tensor.layout is torch.strided else parts(tensor))
+        ]
+        self._known = {storage._cdata for storage in self._kept}
+
+    def born(self, result: Any) -> bool:
+        """Tell of what an operator gave; True when that made a new peak."""
+        for tensor in tensors(result):
+            if tensor.layout is not torch.strided:
+                self.born(parts(tensor))
+                continue
+            storage = tensor.untyped_storage()
+            key = storage._cdata
+            if key not in self._known:
+                size = storage.nbytes()
+                self._known.add(key)
+                self._ends[key] = weakref.ref(storage, partial(self._end, key, size))
+                self.live_bytes += size
+        if self.live_bytes > self.peak_bytes:
+            self.peak_bytes = self.live_bytes
+            return True
+        return False
+
+    def knows(self, storage: int) -> bool:
+        """Return whether a live storage, by its address, was kept or born."""
+        return storage in self._known
+
+    def borrowed(self, size: int) -> None:
+        """Tell of memory that an operator, whose result is born already, took for itself while it ran."""
+        self.peak_with_workspace_bytes = max(self.peak_with_workspace_bytes, self.live_bytes + size)
+
+    def _end(self, key: int, size: int, _: Any) -> None:
+        self.live_bytes -= size
+        self._known.discard(key)
+        self._ends.pop(key, None)
+        self._ended(key)

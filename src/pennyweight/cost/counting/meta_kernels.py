@@ -1,0 +1,130 @@
+"""What the commonest operators give on the meta device, found from shapes alone.
+
+torch answers for them with Python decompositions that would take most of the time of a count. A rule says
+NotImplemented where a call is not plain; then torch answers, and complains where there is something to complain of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pennyweight.cost.counting.meta_tensor import blank
+
+__all__ = ["OF_WHOLE", "QUICK"]
+
+aten = torch.ops.aten
+
+Rule = Callable[[Sequence[Any]], Any]
+
+
+def _like(x: Tensor) -> Tensor:
+    with torch._C.DisableTorchFunction():
+        return x.clone()  # on the meta device nothing but shape and strides
+
+
+def _same(args: Sequence[Any]) -> Tensor:
+    return _like(args[0])
+
+
+def _itself(args: Sequence[Any]) -> Tensor:
+    x: Tensor = args[0]
+    return x
+
+
+def _batch_norm(x: Tensor, weight: Tensor | None, training: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """As on a processor: the output, and statistics in train mode alone, as exact as the weight."""
+    channels, dtype = x.shape[1] if training else 0, x.dtype if weight is None else weight.dtype
+    return _like(x), blank((channels,), dtype), blank((channels,), dtype)
+
+
+def _batch_norm_backward(args: Sequence[Any]) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    x, weight = args[1], args[2]
+    scale, shift = (None if weight is None else _like(weight) for _ in range(2))
+    return _like(x), scale, shift
+
+
+def _convolution(args: Sequence[Any]) -> Any:
+    """Of plain images: (B, C, H, W) that lies so, not transposed, with the channels that the weight takes."""
+    x, weight, bias, stride, padding, dilation, transposed, _, groups = args
+    plain = x.dim() == 4 and not transposed and len(stride) == len(padding) == len(dilation) == 2
+    if not plain or not (x.is_contiguous() and weight.is_contiguous()) or x.dtype != weight.dtype:
+        return NotImplemented
+    c_out, c_in = weight.shape[:2]
+    if c_in * groups != x.shape[1] or c_out % groups or min(padding) < 0 or not weight.is_meta:
+        return NotImplemented
+    if bias is not None and (bias.shape != (c_out,) or bias.dtype != x.dtype):
+        return NotImplemented
+    sides = [
+        (side + 2 * pad - gap * (window - 1) - 1) // step + 1
+        for side, window, step, pad, gap in zip(x.shape[2:], weight.shape[2:], stride, padding, dilation, strict=True)
+    ]
+    return blank((x.shape[0], c_out, *sides), x.dtype) if min(sides) > 0 else NotImplemented
+
+
+def _together(args: Sequence[Any]) -> Any:
+    """Of two operands with as many dimensions, such as an image and a gate of 1×1."""
+    x, y = args[:2]
+    if not isinstance(y, Tensor) or y.dim() != x.dim() or y.dtype != x.dtype or not y.is_meta:
+        return NotImplemented
+    if not (x.is_contiguous() and y.is_contiguous()):
+        return NotImplemented
+    if x.shape == y.shape:
+        return _like(x)
+    sides = tuple(zip(x.shape, y.shape, strict=True))
+    fits = all(a == b or 1 in (a, b) for a, b in sides)
+    return blank([b if a == 1 else a for a, b in sides], x.dtype) if fits else NotImplemented
+
+
+def _into(args: Sequence[Any]) -> Any:
+    """The first of two operands, changed in place by one as large."""
+    x, y = args[:2]
+    alike = isinstance(y, Tensor) and y.shape == x.shape and y.dtype == x.dtype and y.is_meta
+    return x if alike else NotImplemented
+
+
+def _scaled(args: Sequence[Any]) -> Any:
+    """The first operand, changed in place by a number: how stochastic depth makes up for what it drops."""
+    return args[0] if type(args[1]) in (int, float) else NotImplemented
+
+
+def _drawn(args: Sequence[Any]) -> Any:
+    """The first operand, filled with draws of a chance."""
+    return args[0] if all(type(chance) is float and 0 <= chance <= 1 for chance in args[1:]) else NotImplemented
+
+
+def _raised(args: Sequence[Any]) -> Any:
+    """The first operand, changed in place by a number: how batch norms count their batches."""
+    return args[0] if type(args[1]) is int else NotImplemented
+
+
+def _mean(args: Sequence[Any]) -> Any:
+    """Over the places of an image, kept as 1×1."""
+    if args[0].dim() == 4 and len(args) > 2 and sorted(d % 4 for d in args[1]) == [2, 3] and args[2]:
+        return blank((*args[0].shape[:2], 1, 1), args[0].dtype)
+    return NotImplemented
+
+
+QUICK: dict[Any, Rule] = {
+    aten.convolution: _convolution,
+    aten.native_batch_norm: lambda args: _batch_norm(args[0], args[1], args[5]),
+    aten._native_batch_norm_legit: lambda args: (
+        _batch_norm(args[0], args[1], args[5]) if len(args) > 7 else NotImplemented
+    ),
+    aten._native_batch_norm_legit_no_training: lambda args: _batch_norm(args[0], args[1], False),
+    aten.native_batch_norm_backward: _batch_norm_backward,
+    aten.mean: _mean,
+    aten.bernoulli_: _drawn,
+    aten.div_: _scaled,
+    **dict.fromkeys((aten.add, aten.mul), _together),
+    **dict.fromkeys((aten.add_, aten.mul_), _into),
+    **dict.fromkeys((aten.relu, aten.silu, aten.gelu, aten.sigmoid, aten.hardtanh, aten.hardswish), _same),
+    **dict.fromkeys((aten.relu_, aten.silu_, aten.sigmoid_, aten.hardtanh_, aten.hardswish_), _itself),
+}
+"""Operator -> its rule, where the first operand has fractions: of whole numbers many are refused or converted."""
+
+OF_WHOLE: dict[Any, Rule] = {aten.add_: _raised}
+"""Operators that are in QUICK -> their rule, where the first operand has whole numbers."""

@@ -1,0 +1,111 @@
+"""Bytes that each operator must read and write: every operand once, weights included.
+
+This is the traffic that no cache can save, operator by operator, as eager execution runs them; an operand that is
+broadcast is read as it lies in memory, and of a table (an embedding) only the rows that are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import NoneType
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from pennyweight.cost.counting.formulas import base_name, looks_on
+
+__all__ = ["Traffic", "dtype_name", "parts", "tensors", "traffic"]
+
+
+class Traffic(NamedTuple):
+    """Of one call of an operator."""
+
+    bytes_read: int
+    bytes_written: int
+
+
+LIKE = frozenset({"zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full", "fill", "zero"})
+RANDOM = frozenset({"bernoulli", "uniform", "normal", "exponential"})
+OVERWRITES = LIKE | RANDOM
+"""Operators that write without reading what their first operand holds."""
+
+LOOKUPS = frozenset({"embedding", "index_select", "gather", "index", "take"})
+"""Operators that read of their first operand only what comes out."""
+
+BAGS = frozenset({"_embedding_bag", "_embedding_bag_forward_only"})
+"""Operators that read of their first operand the rows that their second names, and add them up."""
+
+SINGLE = frozenset({int, float, bool, NoneType})
+"""Types of arguments that hold no tensor."""
+
+
+def traffic(operator: Any, args: Sequence[Any], operands: Sequence[Tensor], made: Sequence[Tensor]) -> Traffic:
+    """What a call of `operator` reads and writes; `operands` and `made` are the tensors that go in and come out."""
+    name = base_name(operator)
+    if looks_on(operator):
+        return Traffic(0, 0)
+    written = sum(map(_bytes, made))
+    if name.startswith("_foreach"):  # which write their first list in place and give nothing back
+        written = written or sum(map(_bytes, tensors(args[0])))
+    if name == "copy" or name in OVERWRITES:
+        return Traffic(sum(map(_bytes, operands[1:])), written)
+    if name in LOOKUPS:
+        return Traffic(written + sum(map(_bytes, operands[1:])), written)
+    if name in BAGS:
+        table, indices, *others = operands
+        rows = indices.numel() * table.shape[1] * table.element_size()
+        return Traffic(rows + sum(map(_bytes, (indices, *others))), written)
+    return Traffic(sum(map(_bytes, operands)), written)
+
+
+def tensors(value: Any) -> list[Tensor]:
+    """Return the tensors in arguments or results, lists and dictionaries opened."""
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, str) or not hasattr(value, "__iter__"):
+        return []
+    found = []
+    if type(value) not in (tuple, list) and isinstance(value, Mapping):
+        value = value.values()
+    for item in value:
+        if type(item) in SINGLE:  # most are, and to ask whether they are tensors takes longer
+            continue
+        if isinstance(item, Tensor):
+            found.append(item)
+        elif type(item) not in (tuple, list) or not SINGLE.issuperset(map(type, item)):  # such as strides
+            found += tensors(item)
+    return found
+
+
+PARTS: dict[torch.layout, Sequence[Callable[[Tensor], Tensor]]] = {
+    torch.strided: (lambda tensor: tensor,),
+    torch.jagged: (Tensor.values,),
+    torch.sparse_coo: (Tensor._indices, Tensor._values),
+    **dict.fromkeys((torch.sparse_csr, torch.sparse_bsr), (Tensor.crow_indices, Tensor.col_indices, Tensor.values)),
+    **dict.fromkeys((torch.sparse_csc, torch.sparse_bsc), (Tensor.ccol_indices, Tensor.row_indices, Tensor.values)),
+}
+"""Layout -> the plain tensors that one of it consists of."""
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """Return the name of a type: "bfloat16" of torch.bfloat16."""
+    return str(dtype).removeprefix("torch.")
+
+
+def parts(tensor: Tensor) -> list[Tensor]:
+    """The plain tensors that `tensor` consists of: itself, or of a sparse one its indices and values."""
+    return [part(tensor) for part in PARTS[tensor.layout]]
+
+
+def _bytes(tensor: Tensor) -> int:
+    """What it covers of memory; an expanded tensor covers less than its elements."""
+    if tensor.layout is not torch.strided:
+        return sum(map(_bytes, parts(tensor)))
+    if tensor.is_contiguous():
+        return tensor.nbytes
+    elements = tensor.numel()
+    for size, stride in zip(tensor.shape, tensor.stride(), strict=True):
+        if stride == 0 and size > 1:
+            elements //= size
+    return elements * tensor.element_size()

@@ -1,0 +1,1 @@
+"""Timing: the machine's profile, predicted and measured milliseconds."""

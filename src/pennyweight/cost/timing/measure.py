@@ -1,0 +1,121 @@
+"""The real network on this machine, timed between calls of the microbenchmarks that the profile was made of.
+
+A machine drifts: other work, heat. What the microbenchmarks take now over what they took then scales the prediction.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from pennyweight.core.errors import InputError
+from pennyweight.core.heap import keeping_memory
+from pennyweight.cost.counting.inputs import random_input
+from pennyweight.cost.counting.meta_copy import whole
+from pennyweight.cost.counting.restore import kept_random_state, untouched
+from pennyweight.cost.timing.measure.machine_profile import MachineProfile
+from pennyweight.cost.timing.measure.microbenchmarks import Case, Microbenchmarks
+from pennyweight.cost.timing.measure.predict import operation_seconds
+
+__all__ = ["EAGER", "Timed", "Timing", "time_networks"]
+
+EAGER = f"torch {torch.__version__.partition('+')[0]}, eager"
+WARM_UP = 3
+ANCHORS = 0.02
+"""Share of the microbenchmarks that is timed again beside the networks."""
+
+
+class Timed(NamedTuple):
+    """A network on an engine of its own: what is called to be timed, and what that engine is."""
+
+    call: Callable[[], object]
+    engine: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """Measured milliseconds of a forward pass, without gradients."""
+
+    engine: str
+    """What it was measured on."""
+    median_ms: float
+    quartiles_ms: tuple[float, float]
+    repeats: int
+    warm_up: int
+    threads: int
+    batch: int
+    drift: float | None
+    """How much longer the profile's operators take now than when it was made; None without a profile."""
+
+
+@keeping_memory()
+def time_networks(
+    models: Sequence[nn.Module | Timed],
+    shapes: Sequence[Sequence[int]],
+    *,
+    batch: int = 1,
+    repeats: int = 20,
+    profile: MachineProfile | None = None,
+) -> tuple[Timing, ...]:
+    """Time eval-mode copies of `models` on random inputs (batch, *shape), turn by turn. The models stay as they are.
+
+    One that is Timed is called as it is, in its turn. Raises InputError for a model whose weights are on the meta
+    device, or fewer than two repeats.
+    """
+    if repeats < 2:
+        raise InputError(f"a median and a spread need at least 2 repeats, not {repeats}")
+    modules = [model for model in models if isinstance(model, nn.Module)]
+    if any(tensor.is_meta for model in modules for tensor in (*model.parameters(), *model.buffers())):
+        raise InputError("a model on the meta device has no values to compute with; make it on a real device")
+    anchors = Microbenchmarks(ANCHORS) if profile is not None else None
+    times: list[list[float]] = [[] for _ in models]
+    with torch.no_grad(), kept_random_state(), untouched(*modules):
+        ready = [_timed(model, (batch, *shape)) for model, shape in zip(models, shapes, strict=True)]
+        for repeat in range(repeats + WARM_UP):
+            kept = repeat >= WARM_UP
+            if anchors is not None:
+                anchors.round(keep=kept)
+            for timed, spent in zip(ready, times, strict=True):
+                if len(ready) > 1 or anchors is not None:
+                    timed.call()  # once more just before: what ran between has taken the caches
+                started = time.perf_counter()
+                timed.call()
+                if kept:
+                    spent.append(1000 * (time.perf_counter() - started))
+    drift = None if anchors is None or profile is None else _drift(anchors.cases, profile)
+    return tuple(_timing(timed.engine, spent, batch, drift) for timed, spent in zip(ready, times, strict=True))
+
+
+def _timed(model: nn.Module | Timed, shape: Sequence[int]) -> Timed:
+    """Return a module as torch runs it, on a random input."""
+    if isinstance(model, Timed):
+        return model
+    module = whole(model).module.eval()
+    return Timed(partial(module, random_input(module, shape)), EAGER)
+
+
+def _timing(engine: str, spent: Sequence[float], batch: int, drift: float | None) -> Timing:
+    low, middle, high = statistics.quantiles(spent, n=4, method="inclusive")
+    return Timing(
+        engine=engine,
+        median_ms=middle,
+        quartiles_ms=(low, high),
+        repeats=len(spent),
+        warm_up=WARM_UP,
+        threads=torch.get_num_threads(),
+        batch=batch,
+        drift=drift,
+    )
+
+
+def _drift(cases: Sequence[Case], profile: MachineProfile) -> float:
+    """A round of operators now over the sum of what the profile says of them; the median round."""
+    rounds = statistics.median(map(sum, zip(*(case.times for case in cases), strict=True)))
+    return float(rounds / sum(operation_seconds(case.operation, profile) for case in cases))

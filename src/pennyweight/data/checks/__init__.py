@@ -1,0 +1,1 @@
+"""Checks of a source before training: unreadable files, near duplicates, conflicting labels."""

@@ -1,0 +1,1 @@
+"""Readers of sources: folders, tables, arrays, archives, shards and named sets."""

@@ -1,0 +1,59 @@
+"""Sets whose pictures come as whole arrays."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
+
+from pennyweight.core.errors import SourceError
+from pennyweight.data.readers.columns import label_names
+from pennyweight.data.readers.input_size import looks
+from pennyweight.data.source import Sample, Source, Split
+
+__all__ = ["Block", "from_arrays"]
+
+
+class Block(NamedTuple):
+    """Pictures (N, H, W) or (N, H, W, C), uint8 or uint16, with their labels (N,), of one split."""
+
+    split: Split | None
+    pictures: NDArray[Any]
+    labels: NDArray[Any]
+
+
+def from_arrays(
+    blocks: Sequence[Block],
+    *,
+    name: str,
+    address: str,
+    labels: Sequence[str] | None = None,
+    mirrors: bool = True,
+    size: int | None = None,
+    notes: tuple[str, ...] = (),
+) -> Source:
+    """A source of pictures that are in memory already; `labels` names their numbered classes."""
+    found = [[str(value) for value in block.labels.reshape(-1).tolist()] for block in blocks]
+    names, number = label_names([value for values in found for value in values], labels, name)
+    samples = []
+    for block, values in zip(blocks, found, strict=True):
+        if len(values) != len(block.pictures):
+            raise SourceError(f"{name} has {len(block.pictures)} pictures and {len(values)} labels; each needs one")
+        part = f"{block.split}/" if block.split else ""
+        for index, (picture, value) in enumerate(zip(block.pictures, values, strict=True)):
+            digest = hashlib.sha256(picture.tobytes()).hexdigest()
+            samples.append(Sample(picture, number[value], digest, block.split, f"{name}/{part}{index:05d}"))
+    suits = looks(samples)
+    return Source(
+        name=name,
+        address=address,
+        labels=names,
+        samples=tuple(samples),
+        size=size or suits.size,
+        channels=suits.channels,
+        wide=suits.wide,
+        notes=(*notes, *suits.notes),
+        mirrors=mirrors,
+    )

@@ -1,0 +1,109 @@
+"""The contents of files as digests, and what their headers say, many at a time."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+from pennyweight.core.files import as_text, require_file
+from pennyweight.core.images import Header
+from pennyweight.core.machine import cores
+from pennyweight.data.readers.input_size import Looks, header_of, suited
+from pennyweight.data.source import Sample, Split, Unreadable
+
+__all__ = ["Contents", "Listed", "lost_classes", "read_samples"]
+
+TURN = 64
+"""Files that a thread reads before it asks for more."""
+NO_WAITING = getattr(os, "O_NONBLOCK", 0)
+BLOCK_BYTES = 1 << 20
+"""Most pictures are read at once."""
+HEADERS = 20_000
+"""Most headers that are read; of more pictures a random sample. Pillow takes twice the time that hashing takes."""
+
+Listed = tuple[Path, int, Split | None, str, str | None]
+"""A file, its label, split, name and group: a Sample but for its digest."""
+
+
+class Contents(NamedTuple):
+    """Contents of files: the samples of readable files, in order, and the unreadable files with the reason."""
+
+    samples: tuple[Sample, ...]
+    unreadable: tuple[Unreadable, ...]
+    looks: Looks
+
+
+class _Found(NamedTuple):
+    digest: str
+    header: Header | None
+
+
+def read_samples(files: Sequence[Listed]) -> Contents:
+    """Read every file once, for its digest and its header; of more than HEADERS files a random sample of headers."""
+    many = len(files) > HEADERS
+    chosen = set(Random(0).sample(range(len(files)), HEADERS)) if many else range(len(files))  # noqa: S311
+
+    def look_at(turn: range) -> list[_Found | OSError]:
+        return [_found(files[number][0], with_header=number in chosen) for number in turn]
+
+    turns = [range(start, min(start + TURN, len(files))) for start in range(0, len(files), TURN)]
+    # Hashing leaves Python's lock, so threads are enough.
+    with ThreadPoolExecutor(max_workers=cores()) as pool:
+        found = [each for turn in pool.map(look_at, turns) for each in turn]
+    samples: list[Sample] = []
+    unreadable: list[Unreadable] = []
+    headers: list[tuple[str, Header | None]] = []
+    for (path, label, split, name, group), each in zip(files, found, strict=True):
+        if isinstance(each, OSError):
+            unreadable.append(Unreadable(name, f"cannot read {as_text(path)}: {each.strerror}"))
+        else:
+            samples.append(Sample(path, label, each.digest, split, name, group))
+            headers.append((name, each.header))
+    looks = suited(headers)
+    if many:
+        note = f"input size and channels are those of {HEADERS:,} of {len(files):,} pictures, drawn at random"
+        looks = looks._replace(notes=(*looks.notes, note))
+    return Contents(tuple(samples), tuple(unreadable), looks)
+
+
+def lost_classes(labels: Sequence[str], listed: Sequence[Listed], found: Contents, source: str) -> tuple[str, ...]:
+    """Return a line for each class that has files, none of which could be read."""
+    lost = {label for _, label, *_ in listed} - {sample.label for sample in found.samples}
+    reasons = dict(found.unreadable)
+    lines = []
+    for label in sorted(lost):
+        name = next(name for _, of, _, name, _ in listed if of == label)
+        lines.append(
+            f"class '{labels[label]}' of {source} has no picture that can be read; the first lost is {name} "
+            f"({reasons[name]})"
+        )
+    return tuple(lines)
+
+
+def _at_once(path: str, flags: int) -> int:
+    """A pipe is opened without waiting for who writes to it."""
+    return os.open(path, flags | NO_WAITING)
+
+
+def _found(path: Path, *, with_header: bool) -> _Found | OSError:
+    digest = hashlib.sha256()
+    try:
+        require_file(path)
+        with open(path, "rb", buffering=0, opener=_at_once) as content:
+            if not stat.S_ISREG(os.fstat(content.fileno()).st_mode):
+                return OSError(errno.EINVAL, "it is no file")  # it has changed meanwhile
+            first = block = content.read(BLOCK_BYTES)
+            while block:
+                digest.update(block)
+                block = content.read(BLOCK_BYTES)
+    except OSError as error:
+        return error
+    header = header_of(first if len(first) < BLOCK_BYTES else path) if with_header else None
+    return _Found(digest.hexdigest(), header)

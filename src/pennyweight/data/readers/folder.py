@@ -1,0 +1,95 @@
+"""A folder of pictures: SOURCE/class/*.jpg, or SOURCE/{train,val,test}/class/*."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pennyweight.core.errors import SourceError
+from pennyweight.core.files import as_text
+from pennyweight.core.text import composed
+from pennyweight.core.walk import Walk
+from pennyweight.data.readers.contents import Listed, lost_classes, read_samples
+from pennyweight.data.readers.layout import find_layout
+from pennyweight.data.source import Source, Unreadable
+
+__all__ = ["class_folder", "folder"]
+
+
+def folder(path: Path, *, address: str | None = None, classes: bool = False, grouped: bool = False) -> Source:
+    """Read the names and contents of the pictures under `path`; class folders may hold folders.
+
+    Linked folders are followed, but not back to where they lie. Files that are no pictures by their extension are
+    passed over; whether the others are pictures shows when they are decoded. With `classes` the folders are classes
+    whatever they hold and are called; with `grouped` the folders within them are groups. Raises SourceError for a
+    layout that holds no classes; what else `fit` refuses stands in `Source.refusals`.
+    """
+    walk = Walk(path)
+    layout = find_layout(path, walk, classes=classes, grouped=grouped)
+    trained = [place.label for place in layout.places if place.split in (None, "train")]
+    labels = tuple(sorted(set(trained)))
+    listed: list[Listed] = []
+    for place in layout.places:
+        if place.label not in labels:  # of a class folder that has no training
+            layout.refusals.append(
+                f"{place.folder} is of a class that has no training pictures; add some, or remove it"
+            )
+            continue
+        files = list(walk.pictures(place.folder))
+        if not files and not any(lost.path == place.folder for lost in walk.lost):
+            layout.refusals.append(
+                f"class folder {place.folder} has no pictures; add some (such as .jpg or .png), or remove the folder"
+            )
+        label = labels.index(place.label)
+        listed += [(file, label, place.split, as_text(file.relative_to(path).as_posix()), None) for file in files]
+    unlisted: list[Unreadable] = []
+    for lost in walk.lost:
+        of_class = any(lost.path == place.folder for place in layout.places)
+        if of_class or (lost.path.parent == path and lost.kind == "dead link"):
+            layout.refusals.append(
+                f"cannot read class folder {as_text(lost.path)}: {lost.reason}; mend it, or remove it"
+            )
+        else:
+            unlisted.append(Unreadable(walk.name(lost.path), lost.reason))
+    if not listed:
+        raise SourceError(layout.refusals[0] if layout.refusals else f"{path} has no pictures")
+    found = read_samples(listed)
+    suits = found.looks
+    return Source(
+        name=path.resolve().name,
+        address=address or str(path.resolve()),
+        labels=labels,
+        samples=found.samples,
+        size=suits.size,
+        channels=suits.channels,
+        wide=suits.wide,
+        notes=(*layout.notes, *walk.notes(), *suits.notes),
+        unreadable=(*unlisted, *found.unreadable),
+        refusals=(*layout.refusals, *lost_classes(labels, listed, found, path.resolve().name)),
+    )
+
+
+def class_folder(path: Path) -> Source | None:
+    """Read a folder of pictures as one class that is called as the folder is; None for one that holds folders.
+
+    To be scored, for training needs another class.
+    """
+    walk = Walk(path)
+    found = walk.listing(path) if path.is_dir() else None
+    if found is None or found.folders or not found.pictures or as_text(path.resolve().name) != path.resolve().name:
+        return None
+    name = composed(path.resolve().name)
+    listed: list[Listed] = [(file, 0, None, as_text(file.name), None) for file in found.pictures]
+    contents = read_samples(listed)
+    samples, unreadable, suits = contents
+    return Source(
+        name=name,
+        address=str(path.resolve()),
+        labels=(name,),
+        samples=samples,
+        size=suits.size,
+        channels=suits.channels,
+        wide=suits.wide,
+        notes=(f"its pictures are scored as of the class '{name}', the name of their folder", *walk.notes()),
+        unreadable=unreadable,
+        refusals=lost_classes((name,), listed, contents, name),
+    )

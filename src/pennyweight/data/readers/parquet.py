@@ -1,0 +1,234 @@
+"""Pictures in Parquet files: a column with the bytes of picture files, as Hugging Face writes them, and their labels.
+
+A row of such a table is a picture file within a file; nothing is unpacked. Row groups are read when one of their rows
+is, and the last few are kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pennyweight.core.errors import SourceError
+from pennyweight.core.images import Header
+from pennyweight.core.reading import believe, reading
+from pennyweight.data.readers.columns import COLUMNS, column, group_name, label_name, label_names, split_name, split_of
+from pennyweight.data.readers.input_size import header_of, suited
+from pennyweight.data.readers.read_as import ReadAs
+from pennyweight.data.source import Sample, Source, Split
+
+__all__ = ["batches", "columns_of", "content_of", "contents", "has_pictures", "parquet", "rows"]
+
+KEPT_GROUPS = 8
+AT_ONCE = 32
+"""Rows that are read together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A picture file in a row of a Parquet file."""
+
+    path: Path
+    column: str
+    group: int
+    """Which row group."""
+    row: int
+    """In that group."""
+
+    def read(self) -> bytes:
+        return _bytes(_group(self.path, self.column, self.group), self.row)
+
+
+def has_pictures(path: Path) -> bool:
+    """Whether a Parquet file holds the bytes of pictures, rather than their paths."""
+    with reading(f"{path} as a Parquet file"):
+        return _picture_column(_file(path)) is not None
+
+
+def parquet(
+    files: Sequence[Path], *, name: str, address: str, group_by: str | None = None, read_as: ReadAs | None = None
+) -> Source:
+    """A source of the pictures in Parquet files; those named train-…, test-… and so on are those splits.
+
+    Raises SourceError for files without a column of pictures and one of labels.
+    """
+    splits: dict[Path, Split | None] = {path: split_of(path.stem) for path in files}
+    if None in splits.values():
+        splits = dict.fromkeys(files)
+    read: list[tuple[Sample, str, Header | None]] = []
+    names: Sequence[str] | None = None
+    for path in files:
+        with reading(f"{path} as a Parquet file"):
+            table = _file(path)
+            columns = columns_of(table, path, read_as)
+            names = names or columns.names
+            read += _samples(path, table, columns, splits[path], group_by)
+    labels, number = label_names([found for _, found, _ in read], names, name)
+    suits = suited((sample.name, found) for sample, _, found in read)
+    return Source(
+        name=name,
+        address=address,
+        labels=labels,
+        samples=tuple(replace(sample, label=number[found]) for sample, found, _ in read),
+        size=suits.size,
+        channels=suits.channels,
+        wide=suits.wide,
+        notes=suits.notes,
+        read_as={} if read_as is None else read_as.to_dict(),
+    )
+
+
+class Columns(NamedTuple):
+    """Where a table has pictures and classes."""
+
+    picture: str
+    label: str
+    split: str | None
+    names: Sequence[str] | None
+    """Of numbered classes, where the file says them as Hugging Face does."""
+
+
+def columns_of(table: Any, where: object, read_as: ReadAs | None = None) -> Columns:
+    """The columns of an open file. Raises SourceError for a table without pictures or classes."""
+    how, there = read_as or ReadAs(), table.schema_arrow.names
+    picture = _said_or_found(table, where, how)
+    label, split = (how.column(there, meaning, where) for meaning in ("label", "split"))
+    if picture is None or label is None:
+        raise SourceError(
+            f"{where} has the columns {', '.join(table.schema_arrow.names)}; pictures need one of "
+            f"{', '.join(COLUMNS['picture'])} with the bytes of files, and one of {', '.join(COLUMNS['label'])}"
+        )
+    return Columns(picture, label, split, _label_names(table, label))
+
+
+def _said_or_found(table: Any, where: object, read_as: ReadAs) -> str | None:
+    """Return the column of pictures that was said, else the one that is found."""
+    if "picture" in read_as.columns:
+        return read_as.column(table.schema_arrow.names, "picture", where)
+    return _picture_column(table)
+
+
+def content_of(value: Any) -> bytes:
+    """A picture file out of its cell: bytes, or a struct with `bytes`."""
+    value = value.get("bytes") if isinstance(value, dict) else value
+    return bytes(value or b"")
+
+
+def contents(path: Path, read_as: ReadAs) -> Iterator[bytes | None] | None:
+    """Return the picture files of a Parquet file, row by row, None for an empty one; None for a table without any."""
+    with reading(f"{path} as a Parquet file"):
+        table = _file(path)
+        picture = _said_or_found(table, path, read_as)
+    return None if picture is None else _contents(path, table, picture)
+
+
+def _contents(path: Path, table: Any, picture: str) -> Iterator[bytes | None]:
+    with reading(f"{path} as a Parquet file"):
+        for batch in batches(table, path.stat().st_size, [picture]):
+            for value in batch.column(0):
+                yield content_of(value.as_py()) or None
+
+
+def rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a Parquet file that is a manifest: values without pictures."""
+    with reading(f"{path} as a Parquet file"):
+        for batch in batches(_file(path), path.stat().st_size):
+            yield from batch.to_pylist()
+
+
+def batches(
+    table: Any, stored: int, columns: Sequence[str] | None = None, groups: Sequence[int] | None = None
+) -> Iterator[Any]:
+    """Yield the rows of an open file of `stored` bytes, some at a time.
+
+    Raises ValueError where they grow far beyond that: pages shrink a thousandfold, and a dictionary holds one picture
+    for a million rows.
+    """
+    chosen = range(table.num_row_groups) if groups is None else groups
+    meta = table.metadata
+    for group in chosen:
+        # Not by the sizes of its columns: pyarrow ends the process where their statistics are damaged.
+        believe(meta.row_group(group).total_byte_size, stored)
+    grown = 0
+    for batch in table.iter_batches(batch_size=AT_ONCE, columns=columns, row_groups=list(chosen)):
+        grown += batch.nbytes
+        believe(grown, stored)
+        yield batch
+
+
+def _samples(
+    path: Path, table: Any, columns: Columns, split: Split | None, group_by: str | None
+) -> Iterator[tuple[Sample, str, Header | None]]:
+    """Yield (a sample without its label, its label as it stands, its header) of every row."""
+    names, picture, label, said = table.schema_arrow.names, columns.picture, columns.label, columns.split
+    others = [label, *([said] if said else []), *([group_by] if group_by and group_by in names else [])]
+    for group in range(table.num_row_groups):
+        pictures = _group(path, picture, group)
+        with reading(f"{path} as a Parquet file"):
+            values: dict[str, list[Any]] = {name: [] for name in others}
+            for batch in batches(table, path.stat().st_size, list(values), [group]):
+                for name, found in batch.to_pydict().items():
+                    values[name] += found
+        for row in range(len(pictures)):
+            content = _bytes(pictures, row)
+            yield (
+                Sample(
+                    Row(path, picture, group, row),
+                    0,
+                    hashlib.sha256(content).hexdigest(),
+                    split_name(values[said][row], f"row {row} of {path}") if said else split,
+                    f"{path.name}:{group:05d}:{row:06d}",
+                    group_name(values[group_by][row]) if group_by in others and group_by else None,
+                ),
+                label_name(values[label][row], f"row {row} of {path}"),
+                header_of(content),
+            )
+
+
+def _file(path: Path) -> Any:
+    import pyarrow.parquet as parquet_files  # 0.1 s: only those who open such files pay
+
+    with reading(f"{path} as a Parquet file"):
+        return parquet_files.ParquetFile(path, memory_map=True)
+
+
+@lru_cache(maxsize=KEPT_GROUPS)
+def _group(path: Path, column: str, group: int) -> Any:
+    """One row group's column of pictures."""
+    import pyarrow
+
+    with reading(f"{path} as a Parquet file"):
+        table = _file(path)
+        found = [batch.column(0) for batch in batches(table, path.stat().st_size, [column], [group])]
+        return pyarrow.chunked_array(found, table.schema_arrow.field(column).type).combine_chunks()
+
+
+def _bytes(pictures: Any, row: int) -> bytes:
+    return content_of(pictures[row].as_py())
+
+
+def _picture_column(table: Any) -> str | None:
+    """The column that holds picture files: binary, or a struct with `bytes`."""
+    import pyarrow
+
+    def holds(kind: Any) -> bool:
+        if pyarrow.types.is_struct(kind):
+            return bool(kind.get_field_index("bytes") >= 0)
+        return bool(pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind))
+
+    found = [field.name for field in table.schema_arrow if holds(field.type)]
+    return column(found, "picture") or (found[0] if len(found) == 1 else None)
+
+
+def _label_names(table: Any, label: str) -> Sequence[str] | None:
+    said = (table.schema_arrow.metadata or {}).get(b"huggingface")
+    try:
+        names = json.loads(said)["info"]["features"][label]["names"] if said else None
+    except (ValueError, KeyError, TypeError, RecursionError):  # a note of another program, of any form
+        return None
+    return [str(name) for name in names] if isinstance(names, list) else None

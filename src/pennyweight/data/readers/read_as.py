@@ -1,0 +1,105 @@
+"""How a source is read whose files do not say it: columns, the folder of a table's pictures, labels in file names."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from pennyweight.core.errors import InputError, SourceError, nearest, received
+from pennyweight.core.text import composed
+from pennyweight.data.readers.columns import COLUMNS, column
+
+__all__ = ["ReadAs", "one_group"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadAs:
+    """Options with which a person says how to read a source.
+
+    `columns`: a meaning (path, label, split, picture) -> the column of the table. `pictures`: the folder that a
+    table's paths start from, here or beside the table; by default the table's own. `ending`: what is added to paths
+    without it, such as ".jpg". `label_from`: a regular expression whose one group, searched in each picture's name, is
+    its label.
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    pictures: str | None = None
+    ending: str = ""
+    label_from: str | None = None
+
+    @classmethod
+    def of(cls, said: ReadAs | Mapping[str, Any] | None) -> ReadAs:
+        """From a mapping of its fields. Raises InputError for others, and for what they cannot be."""
+        if isinstance(said, cls):
+            return said
+        if said is not None and not isinstance(said, Mapping):
+            raise InputError(f"read_as is a mapping of {', '.join(_names())}, not {received(said)}")
+        values = {name: value for name, value in (said or {}).items() if value is not None}
+        for name in values:
+            if name not in _names():
+                raise InputError(
+                    f"read_as has no field '{name}'{nearest(name, _names())}; it has {', '.join(_names())}"
+                )
+        return cls(**values)
+
+    def __post_init__(self) -> None:
+        columns = dict(self.columns)
+        for meaning in columns:
+            if meaning not in COLUMNS:
+                known = ", ".join(COLUMNS)
+                raise InputError(f"columns name {known}, not '{meaning}'{nearest(meaning, COLUMNS)}")
+        object.__setattr__(self, "columns", columns)
+        if self.pictures is not None:
+            folder = Path(os.fspath(self.pictures)).expanduser()
+            # What is not here may lie beside the table, also in an archive.
+            object.__setattr__(self, "pictures", str(folder.resolve() if folder.is_dir() else folder))
+        if self.ending:
+            object.__setattr__(self, "ending", f".{self.ending.removeprefix('.')}")
+        if self.label_from is not None:
+            one_group(self.label_from, "--label-from", example="^([a-z]+)")
+
+    def __bool__(self) -> bool:
+        return self != ReadAs()
+
+    @property
+    def of_table(self) -> tuple[str, ...]:
+        """The fields that were given and belong to a table."""
+        return tuple(name for name in ("columns", "pictures", "ending") if getattr(self, name))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields that were said, as JSON keeps them."""
+        return {name: value for name, value in asdict(self).items() if value}
+
+    def column(self, names: Iterable[str], meaning: str, where: object) -> str | None:
+        """Return the column of a table with that meaning: the one that was said, else the usual. Raises SourceError."""
+        known = {name.strip(): name for name in names}
+        said = self.columns.get(meaning)
+        if said is None:
+            return column(known.values(), meaning)
+        if said not in known:
+            raise SourceError(f"{where} has no column '{said}'{nearest(said, known)}; it has {', '.join(known)}")
+        return known[said]
+
+    def label_of(self, name: str) -> str | None:
+        """Return the label that a picture's name holds, or None."""
+        found = re.search(composed(self.label_from or "()"), composed(name))
+        return (found[1] or "").strip() or None if found else None
+
+
+def one_group(text: str, option: str, *, example: str) -> re.Pattern[str]:
+    """Compile a regular expression with one group. Raises InputError."""
+    try:
+        pattern = re.compile(text)
+    except re.error as error:
+        raise InputError(f"{option} '{text}' is no regular expression: {error}") from error
+    if pattern.groups != 1:
+        raise InputError(f"{option} '{text}' has {pattern.groups} groups in place of one, such as '{example}'")
+    return pattern
+
+
+def _names() -> tuple[str, ...]:
+    return tuple(each.name for each in fields(ReadAs))

@@ -1,0 +1,70 @@
+"""The rows of a table: CSV and TSV with any usual delimiter, JSON lines, or Parquet."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pennyweight.core.encodings import not_utf8
+from pennyweight.core.errors import SourceError
+from pennyweight.data.readers import parquet
+
+__all__ = ["SUFFIXES", "rows_of"]
+
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+DELIMITERS = ",;\t|"
+
+
+def rows_of(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of any table. Raises SourceError for a file that is no table."""
+    if path.suffix.lower() == ".parquet":
+        yield from parquet.rows(path)
+        return
+    try:
+        yield from (_json_rows if path.suffix.lower() == ".jsonl" else _rows)(path)
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SourceError(f"cannot read {path} as a table: {not_utf8(path)}") from error
+    except csv.Error as error:
+        raise SourceError(f"cannot read {path} as a table: {error}") from error
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a CSV or TSV file; the delimiter is whichever its heading has most of."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        heading = file.readline()
+        if "\0" in heading:
+            raise SourceError(f"cannot read {path} as a table: {not_utf8(path)}")
+        if said := re.fullmatch(r'"?sep=(.)"?\s*', heading, re.IGNORECASE):  # what Excel puts first
+            delimiter = said[1]
+        else:
+            delimiter = max(DELIMITERS, key=re.sub(r'"[^"]*"', "", heading).count)
+            file.seek(0)
+        rows = csv.DictReader(file, delimiter=delimiter)
+        for row in rows:
+            if any(row.pop(None, ())):  # what csv has for cells without a heading
+                raise SourceError(
+                    f"line {rows.line_num} of {path} has more cells than the heading; put quotes about a path or a "
+                    f"label that holds '{delimiter}'"
+                )
+            yield row
+
+
+def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a file with a JSON object on each line."""
+    with path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise SourceError(f"line {number} of {path} is no JSON: {error}") from error
+            if not isinstance(row, dict):
+                raise SourceError(f"line {number} of {path} is no JSON object, which names the columns of a row")
+            yield row

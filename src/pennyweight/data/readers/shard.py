@@ -1,0 +1,201 @@
+"""A shard: a file of samples, read from its start."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from pennyweight.core.errors import PennyweightError, SourceError
+from pennyweight.core.extras import missing_part
+from pennyweight.core.images import EXTENSIONS
+from pennyweight.core.offline import require_network
+from pennyweight.core.reading import reason_of
+from pennyweight.data.readers import tar_stream
+from pennyweight.data.readers.columns import COLUMNS
+from pennyweight.data.readers.parquet import batches, columns_of, content_of
+from pennyweight.data.source import Split
+
+__all__ = ["LABELS", "Example", "Shard"]
+
+LABELS = ("cls", *COLUMNS["label"])
+STAMPS = ("size", "ETag", "Last-Modified", "LastModified", "blob_id")
+"""What file systems say of a file that another content would change."""
+HERE = ("file", "local", "memory")
+"""Protocols of addresses that lead to no other machine."""
+RETRIES = 4
+WAIT_S = 1.0
+"""Before the first retry of a server that fails; twice as long before each further one."""
+LARGEST_BYTES = 1 << 28
+"""Of a file within a shard; it is held in memory."""
+
+
+class Example(NamedTuple):
+    """A sample as a shard holds it: its key, a picture file, its class as it stands; empty where it has none."""
+
+    key: str
+    picture: bytes
+    label: str
+
+    @property
+    def whole(self) -> bool:
+        return bool(self.picture and self.label)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A tar as WebDataset has it or a Parquet file, at a path or an address, and which split it says that it is of."""
+
+    url: str
+    split: Split | None
+
+    @property
+    def name(self) -> str:
+        return self.url.rpartition("/")[2]
+
+    @property
+    def local(self) -> bool:
+        """Whether it is a path; anything else needs the extra `scale`."""
+        return "://" not in self.url
+
+    @property
+    def is_table(self) -> bool:
+        return self.url.lower().endswith(".parquet")
+
+    @property
+    def stamp(self) -> str:
+        """What changes with its content. Raises SourceError where there is no such file."""
+        with self._reading():
+            if self.local:
+                found = Path(self.url).stat()
+                return f"{found.st_size} bytes of {found.st_mtime_ns}"
+            files, path = self._found()
+            said = files.info(path)
+            return ", ".join(f"{key} {said[key]}" for key in STAMPS if said.get(key) is not None)
+
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        """The names of numbered classes, where it says them."""
+        if not self.is_table:
+            return None
+        with self._reading(), self._opened() as file:
+            names = columns_of(_table(file), self.url).names
+            return None if names is None else tuple(names)
+
+    def examples(self) -> Iterator[Example]:
+        """The samples, in order; a server that fails is asked again for what is left.
+
+        Raises SourceError that names the file, also where it ends too early.
+        """
+        done = failures = 0
+        with self._reading():
+            while True:
+                try:
+                    with self._opened() as file:
+                        for example in islice((_of_table if self.is_table else _of_tar)(file, self), done, None):
+                            done, failures = done + 1, 0
+                            yield example
+                    return
+                except (PennyweightError, FileNotFoundError, ImportError):
+                    raise
+                except Exception:
+                    failures += 1
+                    if self.local or failures > RETRIES:
+                        raise
+                    time.sleep(WAIT_S * 2 ** (failures - 1))
+
+    def _opened(self) -> IO[bytes]:
+        """The file, to be read from its start; a tar of http in one go, because a server need not know ranges."""
+        if self.local:
+            return Path(self.url).open("rb")
+        files, path = self._found()
+        once = {"block_size": 0} if self.url.startswith("http") and not self.is_table else {}
+        opened: IO[bytes] = files.open(path, "rb", **once)
+        return opened
+
+    def _found(self) -> tuple[Any, str]:
+        """Return the file system of an address, and the path in it. Raises DownloadError where that is forbidden."""
+        if self.url.partition("://")[0] not in HERE:
+            require_network(self.url, instead="give shards on this machine")
+        import fsspec
+
+        return fsspec.url_to_fs(self.url)  # type: ignore[no-any-return]
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Whatever goes wrong inside becomes a SourceError that names the file: network, archive and table alike."""
+        try:
+            yield
+        except PennyweightError:
+            raise
+        except ImportError as error:
+            # fsspec has its own words for a protocol's module that is not there.
+            missing = error if isinstance(error, ModuleNotFoundError) else error.__cause__
+            if isinstance(missing, ModuleNotFoundError) and missing_part(missing):
+                raise missing from None
+            raise SourceError(f"cannot read {self.url}: {reason_of(error)}") from error
+        except FileNotFoundError as error:
+            # A server that cannot be asked is one for fsspec, too.
+            reason = reason_of(error.__cause__) if isinstance(error.__cause__, OSError) else "there is no such file"
+            raise SourceError(f"cannot read {self.url}: {reason}") from error
+        except Exception as error:
+            raise SourceError(f"cannot read {self.url}: {reason_of(error)}") from error
+
+
+def _of_tar(file: IO[bytes], shard: Shard) -> Iterator[Example]:
+    """Files that stand together and are called alike up to their first dot are a sample."""
+    parts: dict[str, bytes] = {}
+    key = ""
+    with tar_stream.streamed(file) as tar:
+        for member in tar_stream.entries(tar):
+            stem, _, ending = member.name.rpartition("/")[2].partition(".")
+            if not member.isfile() or not stem:
+                continue
+            held = sum(map(len, parts.values())) if member.name.startswith(f"{key}.") else 0
+            if member.type == tar_stream.HOLES or member.size + held > LARGEST_BYTES:
+                size = "holes" if member.type == tar_stream.HOLES else f"{member.size:,} bytes"
+                raise SourceError(f"{member.name} of {shard.url} has {size}; a picture has fewer")
+            found = member.name[: len(member.name) - len(ending) - 1]
+            if parts and found != key:
+                yield _example(key, parts)
+                parts = {}
+            key, content = found, tar.extractfile(member)
+            assert content is not None
+            parts[ending.lower()] = content.read()
+    if parts:
+        yield _example(key, parts)
+
+
+def _example(key: str, parts: Mapping[str, bytes]) -> Example:
+    picture = next(
+        (content for ending, content in parts.items() if f".{ending.rpartition('.')[2]}" in EXTENSIONS), None
+    )
+    said: dict[str, Any] = {name: parts[name].decode("utf-8", "replace") for name in LABELS if name in parts}
+    with suppress(ValueError, RecursionError):  # a record that is none says no class
+        if isinstance(values := json.loads(parts.get("json", b"{}")), dict):
+            said |= values
+    label = next((said[name] for name in LABELS if said.get(name) is not None), "")
+    return Example(key, picture or b"", str(label).strip())
+
+
+def _of_table(file: IO[bytes], shard: Shard) -> Iterator[Example]:
+    table = _table(file)
+    columns = columns_of(table, shard.url)
+    place = 0
+    stored = file.seek(0, 2)
+    for rows in batches(table, stored, [columns.picture, columns.label]):
+        for row in rows.to_pylist():
+            label, picture = row[columns.label], content_of(row[columns.picture])
+            yield Example(f"{shard.name}:{place:06d}", picture, "" if label is None else str(label).strip())
+            place += 1
+
+
+def _table(file: IO[bytes]) -> Any:
+    import pyarrow.parquet as parquet_files
+
+    return parquet_files.ParquetFile(file)

@@ -1,0 +1,141 @@
+"""Shards of a set: which files hold its samples, and of which split each is.
+
+WebDataset or Parquet shards on disk, and with the extra `scale` by http, on S3, and `hf:NAME` of the Hugging Face hub.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+
+from pennyweight.core.errors import SourceError
+from pennyweight.core.offline import keep_hub_offline, require_network
+from pennyweight.core.reading import reason_of
+from pennyweight.data.readers.columns import split_of
+from pennyweight.data.readers.layout import SPLIT_NAMES
+from pennyweight.data.readers.shard import Shard
+
+__all__ = ["Shards", "expanded", "is_address", "is_shard", "of_files", "open_shards"]
+
+HUB = "hf:"
+ENDINGS = (".tar", ".parquet")
+KINDS = ("webdataset", "parquet")
+"""What the hub calls them."""
+ASKED_AT_ONCE = 16
+LOOKED_AT = 16
+"""Samples of a tar, of which one may lack its class."""
+
+
+@dataclass(frozen=True)
+class Shards:
+    """The files of a set."""
+
+    name: str
+    address: str
+    files: tuple[Shard, ...]
+    notes: tuple[str, ...] = ()
+    """What a person should know of how they were found."""
+
+    @cached_property
+    def stamps(self) -> list[list[str | None]]:
+        """Address, split and what else changes with the content, of each file. Raises SourceError for a missing one."""
+        with ThreadPoolExecutor(max_workers=ASKED_AT_ONCE) as pool:
+            said = list(pool.map(lambda shard: shard.stamp, self.files))
+        return [[shard.url, shard.split, stamp] for shard, stamp in zip(self.files, said, strict=True)]
+
+
+def is_address(text: str) -> bool:
+    """Whether a source's string says shards: `hf:NAME`, an address of the network, or braces before their ending."""
+    return text.startswith(HUB) or "://" in text or ("{" in text and text.lower().endswith(ENDINGS))
+
+
+def is_shard(path: Path) -> bool:
+    """Whether a tar begins with samples, a picture and its class; one of class folders has pictures alone."""
+    try:
+        return any(example.whole for example in islice(Shard(str(path), None).examples(), LOOKED_AT))
+    except SourceError:
+        return False
+
+
+def open_shards(source: str) -> Shards:
+    """The shards of `hf:NAME` or of an address with braces. Raises SourceError for what is neither."""
+    if source.startswith(HUB):
+        return _of_hub(source)
+    address = source if "://" in source else str(Path(source).expanduser().absolute())
+    return of_files(expanded(address), address=address)
+
+
+def of_files(urls: Sequence[str], *, address: str) -> Shards:
+    """Shards by their addresses; splits are what their names begin with, or what their folders are called."""
+    if not all(url.lower().endswith(ENDINGS) for url in urls):
+        raise SourceError(
+            f"{address} is no address of shards; all end in {' or in '.join(ENDINGS)}, or it is {HUB}NAME"
+        )
+    places = [url.split("/")[-2:] for url in urls]
+    splits = [split_of(name) or SPLIT_NAMES.get(folder.lower()) for folder, name in places]
+    known = None not in splits
+    folders = [part for part in urls[0].split("/")[:-1] if part and part.lower() not in SPLIT_NAMES]
+    files = tuple(Shard(url, split if known else None) for url, split in zip(urls, splits, strict=True))
+    return Shards(folders[-1], address, files)
+
+
+def _of_hub(source: str) -> Shards:
+    name = source.removeprefix(HUB)
+    if not name:
+        raise SourceError(f"{source} names no set; the hub's are called {HUB}NAME or {HUB}OWNER/NAME")
+    here = Path(name).expanduser().is_dir()
+    if not here:
+        require_network(source, instead="give a folder of its shards")
+    keep_hub_offline()
+    import datasets
+
+    try:
+        builder = datasets.load_dataset_builder(name)
+    except Exception as error:
+        raise SourceError(f"cannot open {source}: {reason_of(error)}") from error
+    if builder.name not in KINDS:
+        raise SourceError(f"{source} holds its pictures as {builder.name}; {' and '.join(KINDS)} can be streamed")
+    files = {str(split): urls for split, urls in (builder.config.data_files or {}).items()}
+    others = [split for split in files if split not in SPLIT_NAMES]
+    if len(others) == len(files):
+        others = []  # a set of parts that are no splits is divided
+    return Shards(
+        name.rstrip("/").rpartition("/")[2],
+        HUB + str(Path(name).expanduser().absolute()) if here else source,
+        tuple(
+            Shard(str(url), SPLIT_NAMES.get(split))
+            for split, urls in files.items()
+            for url in urls
+            if split not in others
+        ),
+        tuple(f"passed over its part '{split}', which is no split" for split in others),
+    )
+
+
+def expanded(address: str) -> list[str]:
+    """What braces stand for: `{train-{00..02},val-0}.tar` are four. Raises SourceError for one without its other."""
+    start = address.find("{")
+    if start < 0 and "}" not in address:
+        return [address]
+    parts, depth, place = [""], 0, start
+    for place, letter in enumerate(address[start:], start):
+        depth += {"{": 1, "}": -1}.get(letter, 0)
+        if depth == 0:
+            break
+        if letter == "," and depth == 1:
+            parts.append("")
+        elif place > start:
+            parts[-1] += letter
+    if depth or "}" in address[: max(start, 0)] or start < 0:
+        raise SourceError(f"{address} has a brace without its other")
+    span = re.fullmatch(r"(\d+)\.\.(\d+)", parts[0]) if len(parts) == 1 else None
+    if span:
+        low, high = span.groups()
+        parts = [f"{number:0{len(low)}d}" for number in range(int(low), int(high) + 1)]
+    rests = expanded(address[place + 1 :])
+    return [address[:start] + inner + rest for part in parts for inner in expanded(part) for rest in rests]

@@ -1,0 +1,148 @@
+"""Tables beside pictures: where they are looked for, their columns, and whether they really list pictures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pennyweight.core.errors import SourceError
+from pennyweight.core.files import as_stored
+from pennyweight.core.images import EXTENSIONS
+from pennyweight.data.readers.columns import COLUMNS
+from pennyweight.data.readers.layout import split_named
+from pennyweight.data.readers.read_as import ReadAs
+from pennyweight.data.readers.rows import SUFFIXES, rows_of
+from pennyweight.data.source import Split
+
+__all__ = ["TRIED", "Columns", "Table", "columns_of", "file_of", "find_tables", "options_for", "text_of", "why_not"]
+
+NAMES = ("manifest", "metadata", "labels", "train")
+"""Names of a table beside pictures that makes their folder a manifest's."""
+MOST_NAMED = 4
+"""Columns that a message gives."""
+TRIED = 50
+"""Rows of a table of which one must name a picture that is there, for the table to be a manifest."""
+
+
+class Table(NamedTuple):
+    """A file with rows, and the split of all of them, where its folder is one's."""
+
+    path: Path
+    split: Split | None = None
+
+
+class Columns(NamedTuple):
+    """Names of a table's columns."""
+
+    path: str
+    label: str | None
+    split: str | None
+
+
+def find_tables(folder: Path, *, lone: bool) -> list[Table]:
+    """List the tables in a folder that are called like a manifest, else those in its split folders; with `lone` a table
+    that is alone, whatever its name."""
+    here = _tables_in(folder)
+    named = [Table(file) for file in here if file.stem.lower() in NAMES]
+    if named or (lone and len(here) == 1):
+        return named or [Table(here[0])]
+    inner = []
+    for child in sorted(child for child in folder.iterdir() if child.is_dir()):
+        split = split_named(child.name)
+        files = [file for file in _tables_in(child) if file.stem.lower() in NAMES]
+        inner += [Table(file, split) for file in files if split is not None]
+    return inner if any(table.split == "train" for table in inner) else []
+
+
+def why_not(table: Table, root: Path, read_as: ReadAs) -> str | None:
+    """Say why a table is no manifest; None where its first rows name a picture that is there.
+
+    Raises SourceError where its pictures lie elsewhere, with the options that find them.
+    """
+    path = table.path
+    try:
+        rows = list(islice(rows_of(path), TRIED))
+    except SourceError as error:
+        return str(error)
+    if not rows:
+        return f"{path} has no rows"
+    if (columns := _columns(rows[0], path, read_as)) is None:
+        return f"{path} has no columns of paths and labels ({', '.join(map(str, rows[0]))})"
+    files = [file_of(path.parent, text, read_as) for row in rows if (text := text_of(row, columns.path))]
+    if any(file.is_file() for file in files):
+        return None
+    if hint := options_for(files, root):
+        raise SourceError(f"the pictures that {path} lists are not beside it, such as {files[0].name}; try {hint}")
+    return f"none of the pictures that {path} lists is there, such as {files[0].name if files else 'its first'}"
+
+
+def columns_of(row: Mapping[str, Any], path: Path, read_as: ReadAs) -> Columns:
+    """Return the columns that mean something. Raises SourceError for a table without paths or without labels."""
+    if (found := _columns(row, path, read_as)) is not None:
+        return found
+    there = [str(name) for name in row]
+    if (said := _one_hot(row, path, read_as)) is not None:
+        raise SourceError(said)
+    unheaded = any(Path(name).suffix.lower() in EXTENSIONS for name in there)
+    raise SourceError(
+        f"{path} has the columns {', '.join(there)}{'; its first line is no heading' * unheaded}; a manifest needs one "
+        f"of {', '.join(COLUMNS['path'])}, and one of {', '.join(COLUMNS['label'])}; others are named by --columns "
+        "path=NAME,label=NAME"
+    )
+
+
+def text_of(row: Mapping[str, Any], column: str) -> str:
+    """Return a cell as text without spaces around it."""
+    value = row.get(column)
+    return "" if value is None else str(value).strip()
+
+
+def file_of(folder: Path, text: str, read_as: ReadAs) -> Path:
+    """Return the file that a row names. Tables of Windows have backslashes, which elsewhere are part of a name."""
+    start = folder / (read_as.pictures or "")
+    text = text if text.lower().endswith(read_as.ending.lower()) else text + read_as.ending
+    file = start / text
+    return as_stored(start / text.replace("\\", "/") if "\\" in text and not os.path.lexists(file) else file)
+
+
+def options_for(files: Sequence[Path], root: Path) -> str:
+    """Return the options that would find all of some pictures by their names, in one folder near; else nothing."""
+    if not files:
+        return ""
+    for folder in (files[0].parent, root, *sorted(child for child in root.iterdir() if child.is_dir())):
+        for ending in ("", *sorted(EXTENSIONS)):
+            if all((folder / f"{file.name}{ending}").is_file() for file in files):
+                options = [] if folder == files[0].parent else [f"--pictures {folder}"]
+                return " ".join([*options, *([f"--ending {ending}"] if ending else [])])
+    return ""
+
+
+def _columns(row: Mapping[str, Any], path: Path, read_as: ReadAs) -> Columns | None:
+    files, labels, splits = (read_as.column(row, meaning, path) for meaning in ("path", "label", "split"))
+    labels = None if read_as.label_from is not None and "label" not in read_as.columns else labels
+    if files is None or (labels is None and read_as.label_from is None) or files == labels:
+        return None
+    return Columns(files, labels, splits)
+
+
+def _one_hot(row: Mapping[str, Any], path: Path, read_as: ReadAs) -> str | None:
+    """Say how a table with a column of zeros and ones for each class is read; None for another table."""
+    files = read_as.column(row, "path", path)
+    cells = {str(name): text_of(row, name) for name in row if name != files}
+    marks = [name for name, text in cells.items() if text in ("0", "1", "0.0", "1.0")]
+    if files is None or len(marks) < 2 or sum(float(cells[name]) for name in marks) != 1:
+        return None
+    classes = ", ".join(marks[:MOST_NAMED]) + f" and {len(marks) - MOST_NAMED} more" * (len(marks) > MOST_NAMED)
+    return (
+        f"{path} has one-hot labels, a column of 0 and 1 for each class ({classes}); a manifest needs one column with "
+        "the name of the class: with pandas, table['label'] = table[classes].idxmax(axis=1), where classes lists "
+        "those columns"
+    )
+
+
+def _tables_in(folder: Path) -> list[Path]:
+    files = sorted(file for file in folder.iterdir() if not file.name.startswith("."))
+    return [file for file in files if file.suffix.lower() in SUFFIXES and file.is_file()]

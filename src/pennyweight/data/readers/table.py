@@ -1,0 +1,116 @@
+"""A manifest: a table (CSV, TSV, JSON lines, Parquet) with a row for each picture: path, label, and split or none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pennyweight.core.errors import InputError, SourceError
+from pennyweight.data.readers import parquet
+from pennyweight.data.readers.columns import COLUMNS, group_name, label_name, label_names, split_name
+from pennyweight.data.readers.contents import Listed, lost_classes, read_samples
+from pennyweight.data.readers.read_as import ReadAs
+from pennyweight.data.readers.rows import SUFFIXES, rows_of
+from pennyweight.data.readers.side_tables import TRIED, Table, columns_of, file_of, options_for, text_of
+from pennyweight.data.source import Source
+
+__all__ = ["SUFFIXES", "manifest", "pictures_of"]
+
+
+def manifest(
+    tables: Sequence[Table],
+    root: Path,
+    *,
+    name: str,
+    address: str,
+    group_by: str | None = None,
+    inside: bool = False,
+    read_as: ReadAs | None = None,
+) -> Source:
+    """Return the pictures that tables list; relative paths start at the table's folder, and names at `root`.
+
+    A label is a class name, or a number. `group_by` names a column. With `inside`, as for a table that came in an
+    archive, paths must stay in its folder. Raises SourceError for a table without the columns, or without one file.
+    """
+    how = read_as or ReadAs()
+    if how.pictures is not None and not any((table.path.parent / how.pictures).is_dir() for table in tables):
+        raise InputError(f"pictures are in a folder, and there is none at {how.pictures}, here or beside the table")
+    rows = [row for table in tables for row in _listed(table, root, group_by, inside, how)]
+    where = " and ".join(str(table.path) for table in tables)
+    if not rows:
+        raise SourceError(f"{where} lists no pictures; it needs a row for each, with its path and its label")
+    given = {row[2] for row, _ in rows}
+    if None in given and len(given) > 1:
+        raise SourceError(f"{where} gives some of its rows a split and others none; give it to all, or to none")
+    names, numbers = label_names([label for _, label in rows], None, name)
+    listed: list[Listed] = [(f, numbers[label], s, text, g) for (f, _, s, text, g), label in rows]
+    found = read_samples(listed)
+    samples, unreadable, suits = found
+    if not samples:
+        options = options_for([file for (file, *_), _ in rows[:TRIED]], root)
+        hint = f"; try {options}" if options else ""
+        raise SourceError(f"{where} lists {len(rows)} pictures and none of them is there; {unreadable[0].reason}{hint}")
+    return Source(
+        name=name,
+        address=address,
+        labels=names,
+        samples=samples,
+        size=suits.size,
+        channels=suits.channels,
+        wide=suits.wide,
+        notes=suits.notes,
+        unreadable=unreadable,
+        refusals=lost_classes(names, listed, found, name),
+        read_as=how.to_dict(),
+    )
+
+
+def pictures_of(path: Path, read_as: ReadAs | None = None) -> Iterator[Path | bytes | None]:
+    """Yield the picture of each row of a table: a path or, of a Parquet file, its bytes; None for an empty cell.
+
+    Labels are not asked for. Raises SourceError for a table without such a column.
+    """
+    how = read_as or ReadAs()
+    if path.suffix.lower() == ".parquet":
+        pictures = parquet.contents(path, how)
+        if pictures is not None:
+            yield from pictures
+            return
+    files = ""
+    for number, row in enumerate(rows_of(path)):
+        if not number:
+            files = how.column(row, "path", path) or ""
+            if not files:
+                known = ", ".join(COLUMNS["path"])
+                raise SourceError(
+                    f"{path} has the columns {', '.join(map(str, row))}; its pictures need one of {known}; "
+                    "another is named by --columns path=NAME"
+                )
+        text = str(row.get(files) or "").strip()
+        yield file_of(path.parent, text, how) if text and "\0" not in text else None
+
+
+def _listed(
+    table: Table, root: Path, group_by: str | None, inside: bool, read_as: ReadAs
+) -> Iterator[tuple[Listed, str]]:
+    """Yield (a file with the others of its row, its label as it stands) of each row."""
+    path, columns = table.path, None
+    prefix = path.parent.relative_to(root).as_posix() + "/" if path.parent != root else ""
+    for number, row in enumerate(rows_of(path), 2):
+        where = f"line {number} of {path}"
+        columns = columns or columns_of(row, path, read_as)
+        text = text_of(row, columns.path)
+        if not text:
+            raise SourceError(f"{where} has no path; give each picture one")
+        if "\0" in text:
+            raise SourceError(f"{where} has a path with a zero byte, which no file has")
+        if columns.label is not None:
+            label = label_name(row.get(columns.label), where)
+        else:
+            label = label_name(read_as.label_of(text), f"{where} ({text})")
+        file = file_of(path.parent, text, read_as)
+        if inside and not file.resolve().is_relative_to(path.parent.resolve()):
+            raise SourceError(f"{where} leads out of its archive: {text}")
+        split = split_name(row.get(columns.split), where) if columns.split and table.split is None else table.split
+        group = group_name(row.get(group_by)) if group_by else None
+        yield (file, 0, split, f"{prefix}{text}", group), label

@@ -1,0 +1,1 @@
+"""Hyperspectral scenes: readers of cubes and label maps, splits of pixels, windows for training."""

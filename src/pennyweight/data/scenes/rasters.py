@@ -1,0 +1,99 @@
+"""Arrays from files of many kinds: .mat of both sorts, .npy, ENVI, GeoTIFF."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pennyweight.core.errors import SourceError, nearest
+from pennyweight.core.reading import reading
+from pennyweight.data.scenes.open.envi import read_envi
+from pennyweight.data.scenes.open.geotiff import read_geotiff
+from pennyweight.data.scenes.open.matlab import outlines, read_variable
+
+__all__ = ["SUFFIXES", "Raster", "read_array"]
+
+SUFFIXES = (".mat", ".npy", ".hdr", ".img", ".raw", ".dat", ".bsq", ".bil", ".bip", ".tif", ".tiff")
+NAME = "#"
+"""Between a file and the variable in it: cube.mat#paviaU."""
+
+Kind = Literal["plain", "envi", "geotiff"]
+
+
+@dataclass(frozen=True, eq=False)
+class Raster:
+    """An array as a file holds it."""
+
+    values: NDArray[Any]
+    kind: Kind = "plain"
+    place: Mapping[str, Any] = field(default_factory=dict)
+    """Where on earth it lies, as its kind says it."""
+
+
+def read_array(
+    address: str,
+    wanted: Callable[[NDArray[Any]], bool],
+    what: str,
+    *,
+    rather: Callable[[NDArray[Any]], bool] = lambda values: True,
+) -> Raster:
+    """The array at FILE or FILE#VARIABLE; in a .mat the one that is `wanted`, when it is the only one.
+
+    Of several that are wanted, the only one that is so `rather` than the others is taken. `what` says to a person what
+    is looked for. Raises SourceError that lists the candidates when there are several or none.
+    """
+    file, _, variable = address.partition(NAME)
+    path = Path(file).expanduser()
+    if not path.is_file():
+        raise SourceError(f"no file {path}; {what} is read from {', '.join(SUFFIXES)}")
+    suffix = path.suffix.lower()
+    if suffix == ".mat":
+        return Raster(read_variable(path, _chosen(path, outlines(path), variable, wanted, what, rather)))
+    if variable:
+        raise SourceError(f"{path} has no variables to name, as {address} does; only .mat files have")
+    if suffix == ".npy":
+        with reading(path):
+            if path.stat().st_size == 0:
+                raise ValueError("it is empty")
+            values = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(values, np.ndarray) or values.dtype.kind not in "biuf":
+            raise SourceError(f"{path} holds no array of numbers; {what} is one")
+        return Raster(values)
+    if suffix in (".tif", ".tiff"):
+        values, place = read_geotiff(path)
+        return Raster(values, "geotiff", place)
+    if suffix in SUFFIXES:
+        values, fields = read_envi(path)
+        return Raster(values, "envi", fields)
+    raise SourceError(f"{path} is of no kind that is read here; {what} is read from {', '.join(SUFFIXES)}")
+
+
+def _chosen(
+    path: Path,
+    arrays: Mapping[str, NDArray[Any]],
+    variable: str,
+    wanted: Callable[[NDArray[Any]], bool],
+    what: str,
+    rather: Callable[[NDArray[Any]], bool],
+) -> str:
+    """Return the variable that is meant. Raises SourceError that lists the candidates."""
+    shapes = ", ".join(f"{name} {'×'.join(map(str, value.shape))}" for name, value in arrays.items()) or "no arrays"
+    if variable:
+        if variable not in arrays:
+            raise SourceError(f"{path} has no '{variable}'{nearest(variable, arrays)}; it holds {shapes}")
+        return variable
+    fitting = [name for name, value in arrays.items() if wanted(value)]
+    best = [name for name in fitting if rather(arrays[name])]
+    if len(best) == 1 or len(fitting) == 1:
+        return (best or fitting)[0]
+    if not fitting:
+        raise SourceError(f"{path} holds nothing that could be {what}; it holds {shapes}")
+    raise SourceError(
+        f"{path} holds several arrays that could be {what}: {', '.join(fitting)}; name one: "
+        f"{path.name}{NAME}{fitting[0]} (it holds {shapes})"
+    )

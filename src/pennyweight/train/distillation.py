@@ -1,0 +1,61 @@
+"""A trained network that a smaller one learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pennyweight.core.errors import InputError
+from pennyweight.core.levels import WHITE, Levels
+from pennyweight.core.preprocess import Preprocess
+from pennyweight.train.batches import Teacher
+
+__all__ = ["make_teacher"]
+
+
+def _between(ours: Levels, theirs: Levels) -> tuple[list[float], list[float]]:
+    """Return (gain, offset) per channel, from pixels in 0..1 of one range of 16-bit values to those of another."""
+    if not ours or ours == theirs:
+        return [1.0], [0.0]
+    bands = max(len(ours), len(theirs))
+    mine, other = (pairs * bands if len(pairs) < 2 else pairs for pairs in (ours, theirs or ((0, WHITE),)))
+    rows = [
+        ((white - black) / (top - bottom), (black - bottom) / (top - bottom))
+        for (black, white), (bottom, top) in zip(mine, other, strict=True)
+    ]
+    return [gain for gain, _ in rows], [offset for _, offset in rows]
+
+
+def make_teacher(
+    network: nn.Module, *, theirs: Preprocess, ours: Preprocess, order: Sequence[int], device: torch.device
+) -> Teacher:
+    """From the student's input to the teacher's logits for the student's classes. (B, C, H, W) -> (B, len(order))
+
+    The student's normalisation is taken back and the teacher's applied, as is its range of 16-bit values; another size
+    is interpolated. `order` says
+    which of the teacher's outputs each class is. Raises InputError for another number of channels.
+    """
+    if theirs.channels != ours.channels:
+        raise InputError(f"the teacher sees {theirs.channels} channels, these pictures have {ours.channels}")
+    network = network.to(device).eval().requires_grad_(False)
+    columns = torch.tensor(list(order), device=device)
+
+    def values(numbers: Sequence[float]) -> Tensor:
+        return torch.tensor(numbers, dtype=torch.float32, device=device).view(1, -1, 1, 1)
+
+    gain, offset = (values(numbers) for numbers in _between(ours.levels, theirs.levels))
+    scale = values(ours.std) * gain / values(theirs.std)
+    shift = (values(ours.mean) * gain + offset - values(theirs.mean)) / values(theirs.std)
+
+    @torch.no_grad()
+    def teacher(x: Tensor) -> Tensor:
+        seen = x.float() * scale + shift
+        if theirs.size != ours.size:
+            seen = F.interpolate(seen, size=(theirs.size, theirs.size), mode="bilinear", antialias=True)
+        logits: Tensor = network(seen)[:, columns]
+        return logits.to(x.dtype)
+
+    return teacher

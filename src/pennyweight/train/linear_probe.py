@@ -1,0 +1,151 @@
+"""The last layer on kept features: the rest of the network is frozen, so it has to see each picture only once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from hashlib import sha256
+from itertools import chain, islice
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pennyweight.core.errors import InputError
+from pennyweight.core.preprocess import Preprocess
+from pennyweight.data import Augment, Batch, Pictures
+from pennyweight.data.augment.augment.draws import draws
+from pennyweight.data.balance import balanced_count, balanced_order
+from pennyweight.nn import Network
+from pennyweight.nn.ends import ends
+from pennyweight.train.feature_cache import NotKept
+from pennyweight.train.precision import arithmetic, make_inputs, put_in_layout
+from pennyweight.train.recipe import Recipe
+
+__all__ = ["BATCH", "Features", "extract", "features_of", "last_linear"]
+
+BATCH = 16
+"""Few enough that a signal is heeded in seconds by VGG-16 too; a processor is no slower than with more."""
+
+
+class Features:
+    """What the last linear layer sees of each picture, in one or more views: (views, N, features) and (views, N).
+
+    With `sampled`, epochs show classes equally often.
+    """
+
+    def __init__(self, values: NDArray[np.float32], targets: NDArray[np.int64], *, sampled: bool = False) -> None:
+        self.values, self.targets, self.sampled = values, targets, sampled
+
+    def __len__(self) -> int:
+        return int(self.targets.shape[1])
+
+    def steps(self, batch: int) -> int:
+        """How many batches `epoch` gives, as `Pictures.steps`."""
+        shown = balanced_count(self.targets[0]) if self.sampled else len(self)
+        return max(1, min(-(-shown // batch), shown // 2))
+
+    def epoch(
+        self,
+        epoch: int,
+        *,
+        batch: int,
+        seed: int,
+        augment: Augment,
+        device: torch.device | None = None,
+        start: int = 0,
+    ) -> Iterator[Batch]:
+        """Every picture once, or as `sampled` says, in the order of (seed, epoch); epochs take the views in turn, which
+        hold what changed."""
+        view = (epoch - 1) % len(self.values)
+        if self.sampled:
+            order, _ = balanced_order(self.targets[view], seed=seed, epoch=epoch)
+        else:
+            order = np.argsort(draws(seed, epoch, np.arange(len(self)), 1)[:, 0], kind="stable")
+        for rows in np.array_split(order, self.steps(batch))[start:]:
+            yield Batch(self.values[view, rows], self.targets[view, rows])
+
+    def in_order(self, batch: int) -> Iterator[Batch]:
+        """Every picture of the first view once."""
+        for start in range(0, len(self), batch):
+            rows = slice(start, start + batch)
+            yield Batch(self.values[0, rows], self.targets[0, rows])  # type: ignore[arg-type]
+
+
+def last_linear(network: nn.Module) -> nn.Linear:
+    """The layer that answers for the classes. Raises InputError for a network that ends with none, or with several."""
+    if isinstance(network, Network):
+        layer = network.head.linear
+        assert isinstance(layer, nn.Linear)
+        return layer
+    heads = ends(network).heads
+    if len(heads) > 1:
+        raise InputError(
+            f"{type(network).__name__} has {len(heads)} heads ({', '.join(heads)}), none of which can be trained "
+            "alone; --mode scratch trains all of it"
+        )
+    layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    if not layers:
+        raise InputError(
+            f"{type(network).__name__} has no linear layer to train alone; --mode scratch trains all of it"
+        )
+    return layers[-1]
+
+
+def features_of(network: nn.Module, x: Tensor, recipe: Recipe) -> Tensor:
+    """What the last linear layer sees of the inputs `x`, computed in the recipe's precision. -> (B, features)"""
+    seen: list[Tensor] = []
+    hook = last_linear(network).register_forward_pre_hook(lambda layer, args: seen.append(args[0].float().cpu()))
+    try:
+        with torch.inference_mode(), arithmetic(recipe, x.device):
+            network(x)
+    finally:
+        hook.remove()
+    return seen.pop()
+
+
+def extract(
+    network: nn.Module,
+    pictures: Pictures,
+    recipe: Recipe,
+    *,
+    views: int,
+    seed: int,
+    device: torch.device,
+    advance: Callable[[int], None] = lambda count: None,
+    kept: NotKept | None = None,
+) -> Features:
+    """The features of every picture by the network at rest: `views` times augmented, or with 0 once as it is.
+
+    `advance(n)` is called after every n pictures. What is `kept` is not computed again.
+    """
+    kept = kept or NotKept()
+    preprocess: Preprocess = pictures.preprocess
+    put_in_layout(network.to(device), recipe)
+    inputs = make_inputs(preprocess, recipe, device)
+    augment = replace(recipe.augment, mixup=0.0, cutmix=0.0)  # a row of features has one class
+    rounds = [pictures.epoch(view, batch=BATCH, seed=seed, augment=augment) for view in range(1, views + 1)]
+    balance, pictures.balance = pictures.balance, None  # each has features once, however often it will be shown
+    digests = "".join(sample.digest for sample in pictures.samples)
+    rows = kept.read(f"{sha256(digests.encode()).hexdigest()} in {views} views")
+    if rows:
+        advance(sum(len(targets) for _, targets in rows))
+    network.eval()
+    try:
+        for batch in islice(chain.from_iterable(rounds or [pictures.in_order(BATCH)]), len(rows), None):
+            rows.append((features_of(network, inputs(batch)[0], recipe).numpy(), batch.targets))
+            advance(len(batch.targets))
+            kept.add(rows[-1])
+    finally:
+        pictures.balance = balance
+    kept.end()
+    values = np.concatenate([features for features, _ in rows])
+    if values.ndim != 2:
+        raise InputError(
+            f"the last linear layer of {type(network).__name__} sees {values.ndim - 1} dimensions of each picture, "
+            "not one row of features; --mode scratch trains all of it"
+        )
+    shape = (max(views, 1), len(pictures))
+    sampled = balance is not None and balance.how == "sampling"
+    return Features(values.reshape(*shape, -1), np.concatenate([t for _, t in rows]).reshape(shape), sampled=sampled)

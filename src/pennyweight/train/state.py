@@ -1,0 +1,134 @@
+"""Where a training stands: all that changes from step to step, and how it is put into a checkpoint and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
+
+from pennyweight.core.errors import InputError
+from pennyweight.nn.weights import check_values, require_same_shapes, take_weights
+from pennyweight.train.callbacks import Epoch, best_of
+from pennyweight.train.distributed import Ranks
+from pennyweight.train.ema import Average
+from pennyweight.train.reproducible import random_state, set_random_state
+
+__all__ = ["Progress", "Sums"]
+
+
+@dataclass
+class Sums:
+    """Over the part of an epoch that is done."""
+
+    steps: int = 0
+    images: float = 0.0
+    loss: float = 0.0
+    right: float = 0.0
+    train_s: float = 0.0
+    """Waiting for pictures included."""
+    waited_s: float = 0.0
+    lr: float = 0.0
+    """Of the last step."""
+
+    def add(self, loss: float, right: float, images: int, waited_s: float, step_s: float) -> None:
+        """One more step: its mean loss, how many of its images were right, and its time."""
+        self.steps += 1
+        self.images += images
+        self.loss += loss * images
+        self.right += right
+        self.waited_s += waited_s
+        self.train_s += waited_s + step_s
+
+
+@dataclass
+class Progress:
+    """A training in the middle of its work. `model` is bare: neither compiled nor wrapped for several ranks."""
+
+    phase: str
+    """head or network: which part is trained."""
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    schedule: LambdaLR
+    average: Average | None
+    ranks: Ranks
+    history: list[Epoch]
+    """Every epoch that is done, those of the phases before included."""
+    earlier: int
+    """How many of them belong to the phases before."""
+    sums: Sums = field(default_factory=Sums)
+    step: int = 0
+    """Steps done, in all phases."""
+
+    @property
+    def best(self) -> Epoch | None:
+        """The first best of the epochs that are done."""
+        return best_of(self.history)
+
+    @property
+    def own(self) -> list[Epoch]:
+        """Those of this phase."""
+        return self.history[self.earlier :]
+
+    def tired(self, patience: int) -> bool:
+        """Whether so many epochs brought no better one; 0 is endless patience."""
+        best = self.best
+        if not patience or best is None:
+            return False
+        return len(self.history) - max(best.epoch, self.earlier) >= patience
+
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint. Every rank must ask at the same step: each has random numbers of its own."""
+        return {
+            "phase": self.phase,
+            "step": self.step,
+            "earlier": self.earlier,
+            "sums": asdict(self.sums),
+            "history": [epoch.to_dict() for epoch in self.history],
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": {"last_epoch": self.schedule.last_epoch},
+            "average": None if self.average is None else self.average.state_dict(),
+            "random": self.ranks.gather(random_state()),
+        }
+
+    def undo(self) -> Callable[[], None]:
+        """What puts back as it is now all that a step changes before it moves the weights, or that validation does."""
+        buffers, random = [(buffer, buffer.clone()) for buffer in self.model.buffers()], random_state()
+
+        def undone() -> None:
+            with torch.no_grad():
+                for buffer, value in buffers:
+                    buffer.copy_(value)
+            set_random_state(random)
+
+        return undone
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave. With another number of ranks their random numbers are drawn anew.
+
+        Raises InputError for another network's state, and for weights or an average of them that hold NaN.
+        """
+        own = self.model.state_dict()
+        require_same_shapes(own, state["model"], name="the checkpoint")
+        if self.average is not None:
+            check_values(state["average"]["mean"], own, name="the moving average of the checkpoint")
+        self.step, self.earlier = state["step"], state["earlier"]
+        self.sums = Sums(**state["sums"])
+        self.history[:] = [Epoch(**values) for values in state["history"]]
+        take_weights(self.model, state["model"], name="the checkpoint")
+        try:
+            self.optimizer.load_state_dict(state["optimizer"])
+        except ValueError as error:
+            raise InputError(
+                "the checkpoint's optimiser is of an earlier form of this one; begin anew under another --out"
+            ) from error
+        self.schedule.last_epoch = state["schedule"]["last_epoch"]
+        self.schedule._last_lr = [group["lr"] for group in self.optimizer.param_groups]
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+        if len(state["random"]) == self.ranks.count:
+            set_random_state(state["random"][self.ranks.number])

@@ -1,0 +1,122 @@
+"""How long the parts of a training take here, for a schedule that fits the time."""
+
+from __future__ import annotations
+
+import copy
+import math
+import statistics
+import time
+from bisect import bisect_right
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import torch
+from torch import nn
+
+from pennyweight.core.preprocess import Preprocess
+from pennyweight.train.autotune import WARM_UP
+from pennyweight.train.batches import Batches, Teacher
+from pennyweight.train.callbacks import Nobody
+from pennyweight.train.checkpoint_schedule import Keeper
+from pennyweight.train.distributed import Ranks
+from pennyweight.train.precision import put_in_training
+from pennyweight.train.recipe import Recipe
+from pennyweight.train.trainer import Training
+
+__all__ = ["Pace", "measure_pace"]
+
+STEPS = 12
+VALIDATION_BATCHES = 3
+COUNTED = 1_000
+"""Epochs whose pictures' sides are counted one by one; those of more grow alike."""
+MOST_EPOCHS = 1 << 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """Seconds of the parts of a training."""
+
+    steps: int
+    """Of an epoch."""
+    first_step_s: float
+    """Of pictures as small as the first epoch has them."""
+    step_s: float
+    """Of pictures as large as they become."""
+    validation_s: float
+
+    def seconds(self, recipe: Recipe, size: int) -> float:
+        """Of a whole training."""
+        counted = replace(recipe, epochs=min(recipe.epochs, COUNTED))
+        return recipe.epochs * self._mean(counted, size, range(1, counted.epochs + 1))
+
+    def seconds_of(self, epochs: range, recipe: Recipe, size: int) -> float:
+        """Of some epochs, which count from 1."""
+        counted = epochs[:1] if recipe.first_size == 1 else epochs[:: 1 + len(epochs) // COUNTED]
+        return len(epochs) * self._mean(recipe, size, counted)
+
+    def _mean(self, recipe: Recipe, size: int, epochs: range) -> float:
+        """Of these epochs; a step takes as long as its pictures have pixels, and what they do not decide."""
+        first = recipe.side(size, 1) ** 2
+        by_pixel = (self.step_s - self.first_step_s) / (size**2 - first) if first < size**2 else 0.0
+        sides = [recipe.side(size, epoch) for epoch in epochs]
+        step_s = statistics.fmean(self.step_s - by_pixel * (size**2 - side**2) for side in sides)
+        return self.steps * step_s + self.validation_s
+
+    def epochs_within(self, left_s: float, recipe: Recipe, size: int) -> int:
+        """As many as the time is enough for; at least one."""
+        fitting = bisect_right(
+            range(1, MOST_EPOCHS), left_s, key=lambda epochs: self.seconds(replace(recipe, epochs=epochs), size)
+        )
+        return max(1, fitting)
+
+
+def measure_pace(
+    model: nn.Module,
+    training: Batches,
+    validation: Batches,
+    recipe: Recipe,
+    *,
+    preprocess: Preprocess | None,
+    ranks: Ranks,
+    seed: int,
+    teacher: Teacher | None,
+    within_s: float = math.inf,
+    steps: int = WARM_UP + STEPS,
+    batches: int = VALIDATION_BATCHES,
+) -> Pace:
+    """Time so many steps of each kind on copies of `model`, and so many batches of validation.
+
+    Fewer steps, but one after WARM_UP, where they take `within_s`. What warms up is left out if there are others.
+    """
+
+    def trial(tried: Recipe) -> tuple[Training, float]:
+        made = Training(
+            copy.deepcopy(model), training=training, recipe=tried, seed=seed, watcher=Nobody(),
+            preprocess=preprocess, keeper=Keeper(), teacher=teacher, ranks=ranks,
+        )  # fmt: skip
+        put_in_training(made.network, tried)
+        spent: list[float] = []
+        started = time.perf_counter()
+        for batch in islice(training.epoch(1, batch=tried.batch, seed=seed, augment=tried.augment), steps):
+            made.step(batch)
+            spent.append(time.perf_counter() - started)
+            if ranks.gather(len(spent) > WARM_UP and sum(spent) > within_s)[0]:
+                break
+            started = time.perf_counter()
+        return made, statistics.median(spent[WARM_UP:] or spent)
+
+    whole, step_s = trial(replace(recipe, first_size=1.0))
+    first_step_s = trial(recipe)[1] if recipe.first_size < 1 else step_s
+    whole.network.eval()
+    started, images = time.perf_counter(), 0
+    with torch.inference_mode():
+        for batch in islice(validation.in_order(recipe.part), batches):
+            whole.answer(batch)
+            images += len(batch.targets)
+    image_s = (time.perf_counter() - started) / images
+    return Pace(
+        steps=whole.steps,
+        first_step_s=first_step_s,
+        step_s=step_s,
+        validation_s=len(validation) / ranks.count * image_s,
+    )

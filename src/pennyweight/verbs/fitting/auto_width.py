@@ -1,0 +1,94 @@
+"""The network that auto trains on many small pictures in so many minutes: the widest that sees them often enough."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from statistics import fmean
+
+import torch
+
+from pennyweight import zoo
+from pennyweight.core.heap import keeping_memory
+from pennyweight.train import RECIPES, Ranks, Recipe, reproducible
+from pennyweight.train.autotune import HOPELESS
+from pennyweight.train.precision import arithmetic, put_in_layout
+from pennyweight.train.recipe import Layout, Precision
+
+__all__ = ["WIDTHS", "widest"]
+
+WIDTHS = ("resnet_9_x0_25", "resnet_9_x0_375", "resnet_9_x0_5", "resnet_9")
+ENOUGH = 10
+"""Epochs: in fewer, a wider network has learnt less in equal time."""
+SHARE = 0.85
+"""Of the time, what training has of it: the rest goes to reading, measuring, validation and the test split."""
+BATCH = 64
+WARM_UP, TIMED = 2, 3
+
+
+def widest(
+    minutes: float,
+    *,
+    pictures: int,
+    size: int,
+    channels: int,
+    classes: int,
+    ranks: Ranks,
+    ways: Sequence[tuple[Layout, Precision]],
+) -> tuple[str, str]:
+    """(a name of WIDTHS, why that one): what trains on so many `pictures` of `size` pixels for ENOUGH epochs.
+
+    The narrowest is timed here for some steps in each of these `ways`, and wider ones, until one has too few epochs, in
+    the quickest. Every rank must call it, and gets the first one's answer.
+    """
+    recipe = replace(RECIPES["sprint"], epochs=ENOUGH)
+    grown = fmean((recipe.side(size, epoch) / size) ** 2 for epoch in range(1, ENOUGH + 1))
+    limit_s = SHARE * minutes * 60 * ranks.count / (ENOUGH * pictures * grown)  # that a picture may take
+
+    def timed(name: str, way: tuple[Layout, Precision], best_s: float) -> float:
+        layout, precision = way
+        return _picture_s(
+            name, replace(recipe, layout=layout, precision=precision), size, channels, classes, ranks, best_s
+        )
+
+    name, picture_s, quickest = WIDTHS[0], math.inf, ways[0]
+    for way in ways:
+        picture_s, quickest = min((picture_s, quickest), (timed(name, way, picture_s), way))
+    picture_s, quickest = ranks.gather((picture_s, quickest))[0]
+    for wider in WIDTHS[1:]:
+        wider_s = ranks.gather(timed(wider, quickest, limit_s))[0]
+        if wider_s > limit_s:
+            break
+        name, picture_s = wider, wider_s
+    epochs = ENOUGH * limit_s / picture_s
+    return name, f"network {name}: about {epochs:.0f} epochs of many small pictures fit {minutes:g} minutes here"
+
+
+@keeping_memory()
+def _picture_s(
+    name: str, recipe: Recipe, size: int, channels: int, classes: int, ranks: Ranks, best_s: float = math.inf
+) -> float:
+    """Seconds that one picture takes a step, forward and backward, as the recipe has it.
+
+    Of fewer steps where `best_s` is out of reach.
+    """
+    with reproducible(0):
+        network = zoo.create(name, num_classes=classes, in_channels=channels, stem="cifar").to(ranks.device)
+    put_in_layout(network, recipe)
+    dtype = next(network.parameters()).dtype
+    x = torch.zeros(BATCH, channels, size, size, device=ranks.device, dtype=dtype)
+    if recipe.layout == "channels_last":
+        x = x.to(memory_format=torch.channels_last)
+    spent = []
+    for _ in range(WARM_UP + TIMED):
+        started = time.perf_counter()
+        with arithmetic(recipe, ranks.device):
+            loss = network(x).sum()
+        loss.backward()
+        loss.item()  # an accelerator has finished by then
+        spent.append(time.perf_counter() - started)
+        if len(spent) == WARM_UP and spent[-1] > HOPELESS * best_s * BATCH:
+            break
+    return min(spent[WARM_UP:] or spent[1:]) / BATCH

@@ -1,0 +1,111 @@
+"""How long a training will take on this machine, told before it starts: from a few steps of copies of the network."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import replace
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from pennyweight import data
+from pennyweight.core.preprocess import Preprocess
+from pennyweight.report.formats import about
+from pennyweight.train import Ranks, Recipe
+from pennyweight.train.autotune import WARM_UP
+from pennyweight.train.batches import Batches, Teacher
+from pennyweight.train.linear_probe import BATCH, Features, features_of, last_linear
+from pennyweight.train.precision import make_inputs, put_in_layout
+from pennyweight.train.time_budget import Pace, measure_pace
+from pennyweight.verbs.fitting.modes import head_part
+from pennyweight.verbs.fitting.plan import Plan
+
+__all__ = ["estimate", "estimated", "few_steps"]
+
+SHARE = 30
+"""Steps, or pictures, of a training for each that is timed: an estimate takes no larger share of the training."""
+
+
+def estimate(
+    plan: Plan,
+    network: nn.Module,
+    pictures: Mapping[data.Split, data.Pictures],
+    *,
+    ranks: Ranks,
+    teacher: Teacher | None,
+) -> str:
+    """Time a few steps, and say how long all of the plan's training takes and the scoring of the test split.
+
+    The network stays as it is. All ranks must call it, and get the first one's answer.
+    """
+    recipe, training, validation, seconds = plan.recipe, pictures["train"], pictures["val"], 0.0
+    how: dict[str, Any] = {"ranks": ranks, "seed": plan.seed}
+    if recipe.mode != "scratch":  # every rank computes the features of all pictures
+        seen = len(training) * max(recipe.views, 1) + len(validation)
+        picture_s, rows = _one_picture(network, validation, recipe, plan.preprocess, seen, ranks)
+        part = head_part(recipe)
+        pace = few_steps(last_linear(network), rows, rows, part, preprocess=None, epochs=1, **how)
+        shown = training.steps(part.batch) * pace.step_s + pace.validation_s * len(validation) / len(rows)
+        seconds += seen * picture_s + part.epochs * shown
+    if recipe.mode != "head":
+        pace = few_steps(
+            network,
+            training,
+            validation,
+            recipe,
+            preprocess=plan.preprocess,
+            teacher=teacher,
+            epochs=recipe.epochs,
+            **how,
+        )
+        seconds += pace.seconds(recipe, plan.preprocess.size)
+        picture_s = pace.validation_s * ranks.count / len(validation)
+    return estimated(ranks.gather(seconds + picture_s * len(pictures["test"]))[0])
+
+
+def estimated(seconds: float) -> str:
+    """Return the line about a training of so many seconds."""
+    return f"training takes {about(seconds)} on this machine, as a few timed steps suggest"
+
+
+def few_steps(
+    network: nn.Module,
+    training: Batches,
+    validation: Batches,
+    recipe: Recipe,
+    *,
+    preprocess: Preprocess | None,
+    epochs: int,
+    ranks: Ranks,
+    seed: int,
+    teacher: Teacher | None = None,
+) -> Pace:
+    """Return what one to three steps on a copy of `network` take, and one batch of validation."""
+    steps = epochs * training.steps(recipe.batch) // SHARE
+    return measure_pace(
+        network, training, validation, replace(recipe, compile=False),
+        preprocess=preprocess, ranks=ranks, seed=seed, teacher=teacher,
+        steps=min(max(steps, 1), WARM_UP + 1), batches=1,
+    )  # fmt: skip
+
+
+def _one_picture(
+    network: nn.Module, pictures: data.Pictures, recipe: Recipe, preprocess: Preprocess, seen: int, ranks: Ranks
+) -> tuple[float, Features]:
+    """Return seconds that the features of one picture take, reading included; and a batch of such features."""
+    copied = copy.deepcopy(network).eval()
+    put_in_layout(copied, recipe)
+    inputs = make_inputs(preprocess, recipe, ranks.device)
+    started = perf_counter()
+    batch = next(iter(pictures.in_order(min(BATCH, max(2, seen // SHARE // 2)))))
+    x = inputs(batch)[0]
+    read_s = perf_counter() - started
+    features_of(copied, x, recipe)  # warms up
+    started = perf_counter()
+    values = features_of(copied, x, recipe).numpy()
+    picture_s = (read_s + perf_counter() - started) / len(values)
+    rows = np.resize(values, (1, head_part(recipe).batch, values.shape[-1]))
+    return picture_s, Features(rows, np.resize(batch.targets, rows.shape[:2]))

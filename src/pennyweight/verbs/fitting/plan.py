@@ -1,0 +1,270 @@
+"""What `fit` decides before the first step: everything that was not said, chosen by the source."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import Any
+
+from torch import nn
+
+from pennyweight import data, zoo
+from pennyweight.core.errors import InputError
+from pennyweight.core.preprocess import Preprocess
+from pennyweight.train import Ranks, Recipe, reproducible
+from pennyweight.train.precision import batch_norms
+from pennyweight.train.presets import MANY
+from pennyweight.train.recipe import Layout, Precision
+from pennyweight.verbs.fitting.auto_width import widest
+from pennyweight.verbs.fitting.choose_recipe import AUTO, choose_recipe, said_in
+from pennyweight.verbs.fitting.first_weights import LARGE_MODEL, SMALL_INPUT, WORDS, first_weights
+
+__all__ = ["Plan", "make_plan"]
+
+SMALL_MODEL, SMALL_MODEL_FOR_MANY = "resnet_9_x0_25", "resnet_9_x0_375"
+"""Networks that auto takes for small pictures, because on a processor dense layers learn more per second: for fewer
+pictures, and for thousands, if `--minutes` does not decide the width."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A network, its input and its training, fully decided."""
+
+    model: dict[str, Any]
+    """name, num_classes, in_channels, stem and the changed fields of its Config."""
+    preprocess: Preprocess
+    recipe: Recipe
+    recipe_name: str | None
+    """Of the recipe that its fields were changed from; None for one that was given whole."""
+    seed: int
+    checkpoint: zoo.Checkpoint | None
+    """The weights that training starts from; None for a fresh network."""
+    weights: str | os.PathLike[str] | None
+    """What `--weights` has to name for the same training, also where auto chose; None for a fresh network."""
+    said: frozenset[str] = frozenset()
+    """The recipe's fields that were asked for, and stay as they are."""
+    why: tuple[str, ...] = ()
+    """What was chosen, and why."""
+
+    @property
+    def note(self) -> str:
+        """The plan in a line."""
+        size, epochs = self.preprocess.size, self.recipe.epochs
+        config = "".join(f" {name}={value}" for name, value in self.model["config"].items())
+        weights = "" if self.checkpoint is None else f" with {self.checkpoint.name}"
+        return (
+            f"{self.model['name']}{config}{weights}, {self.model['stem']} stem, "
+            f"input {self.preprocess.channels}×{size}×{size}, "
+            f"{epochs} epoch{'s' * (epochs > 1)} of {self.recipe.optimizer}"
+            + {"head": " on the last layer", "finetune": f" after {self.recipe.head_epochs} of the last layer"}.get(
+                self.recipe.mode, ""
+            )
+        )
+
+    @property
+    def epochs(self) -> int:
+        """Of all parts of the training."""
+        return self.recipe.epochs + (self.recipe.head_epochs if self.recipe.mode == "finetune" else 0)
+
+    def asked(self, source: data.Source, **others: Any) -> dict[str, Any]:
+        """What two commands must have alike for one to go on where the other stopped, as JSON keeps it."""
+        asked = {
+            "data": source.fingerprint,
+            "model": self.model,
+            "preprocess": self.preprocess.to_dict(),
+            "recipe": self.recipe.to_dict(),
+            "seed": self.seed,
+            **{name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in others.items()},
+        }
+        plain: dict[str, Any] = json.loads(json.dumps(asked))
+        return plain
+
+    def make(self) -> tuple[nn.Module, tuple[str, ...]]:
+        """The network, drawn from the seed, with its first weights; what of them had to be fitted, a line each."""
+        with reproducible(self.seed):
+            network = zoo.build(**self.model)
+        return network, zoo.put_weights(network, self.checkpoint) if self.checkpoint is not None else ()
+
+    def describe(self, labels: Sequence[str], trained_on: Mapping[str, Any]) -> dict[str, str]:
+        """What the weights that come of it say of themselves."""
+        return zoo.describe(model=self.model, preprocess=self.preprocess, labels=labels, data=trained_on)
+
+
+def make_plan(
+    source: data.Source,
+    model: str,
+    *,
+    pictures: int,
+    used: data.Used | None = None,
+    recipe: Recipe | Mapping[str, Any] | str | None,
+    input_size: int | None,
+    stem: zoo.Stem | None,
+    config: Mapping[str, Any],
+    weights: str | os.PathLike[str] | None,
+    seed: int,
+    minutes: float | None = None,
+    speed: str | None = None,
+    ranks: Ranks | None = None,
+    taught: bool = False,
+) -> Plan:
+    """Decide what `fit` was not told; it trains on so many `pictures`, with a teacher if it is `taught`, and in so many
+    `minutes` on `ranks` if that is said, by the quickest way to step. Of that way, `speed` "fixed" keeps all that the
+    recipe says, else what its given fields say.
+
+    `used` is the range of 16-bit pictures. Raises InputError for what cannot be used.
+    """
+    if not 0 <= seed < 2**63:
+        raise InputError(f"seed must be at least 0 and below 2^63, not {seed}")
+    # What cannot be used is said before anything is fetched.
+    classes, channels = len(source.labels), source.channels
+    if model != AUTO:
+        zoo.sketch(model, num_classes=classes, in_channels=channels, stem=stem, config=config)
+    start = first_weights(source, model, weights, input_size=input_size, stem=stem, config=config, recipe=recipe)
+    asked = choose_recipe(source, recipe, pictures, model, fresh=start.weights is None, taught=taught)[0]
+    said = said_in(recipe)
+    if minutes is not None and "epochs" in said:
+        raise InputError("minutes and epochs were both given; keep one: the time decides how many epochs there are")
+    layout: Layout = asked.layout if speed == "fixed" or "layout" in said else "channels_last"
+    fixed = speed == "fixed" or "precision" in said
+    precisions: Sequence[Precision] = (asked.precision,) if fixed else ("float32", "bfloat16")
+    ways = [(layout, precision) for precision in precisions]
+    start = start.fetched(minutes, ranks or Ranks())
+    if start.checkpoint is None:
+        name, checkpoint, why = _network(source, model, pictures, input_size, start.weights, minutes, ways, ranks)
+    else:
+        name, checkpoint, why = LARGE_MODEL, start.checkpoint, ()
+    why = (*start.why, *why)
+    usual = zoo.form(name)
+    preprocess, range_note = _preprocess(source, input_size, checkpoint, used)
+    told = {} if checkpoint is None else zoo.fields_of(checkpoint, name)
+    if checkpoint is not None:
+        why += _unsaid(checkpoint, source)
+    sized = zoo.settle(name, {}, size=preprocess.size)  # a ViT's positions are fitted to --input
+    small = "cifar" if preprocess.size < SMALL_INPUT and ":" not in name else usual.stem
+
+    def settled_with(depth: Mapping[str, Any]) -> dict[str, Any]:
+        return zoo.settle(name, {**told, **sized, **depth, **config}, size=preprocess.size)
+
+    resolved: dict[str, Any] = {
+        "name": name,
+        "num_classes": classes,
+        "in_channels": channels,
+        "stem": stem or (small if checkpoint is None else checkpoint.stem or usual.stem),
+        "config": settled_with({}),
+    }
+    settled, recipe_name, reasons = choose_recipe(
+        source,
+        recipe,
+        pictures,
+        name,
+        fresh=checkpoint is None,
+        taught=taught,
+        batch_norm=any(batch_norms(zoo.sketch(**resolved))),
+    )
+    resolved["config"] = settled_with(_depth(name, settled))
+    if recipe_name is not None and not _grows(resolved, settled.side(preprocess.size, 1)):
+        settled = replace(settled, first_size=1.0)
+    return Plan(
+        model=resolved,
+        preprocess=preprocess,
+        recipe=settled,
+        recipe_name=recipe_name,
+        seed=seed,
+        checkpoint=checkpoint,
+        weights=start.weights,
+        said=said,
+        why=(*why, *reasons, *range_note),
+    )
+
+
+def _depth(name: str, recipe: Recipe) -> dict[str, float]:
+    """The recipe's stochastic depth as a field of the network's Config. Raises InputError for a network without."""
+    if not recipe.drop_path:
+        return {}
+    if ":" in name:
+        raise InputError(
+            f"recipe field 'drop_path' is for our own networks, not for {name}: --config sets it by the name "
+            "that its library has for it, such as timm's drop_path_rate=0.2"
+        )
+    if not hasattr(zoo.variant(name).config, "drop_path"):
+        raise InputError(
+            f"recipe field 'drop_path' is for networks with blocks to leave out, such as resnet18: {name} has none"
+        )
+    return {"drop_path": recipe.drop_path}
+
+
+def _grows(model: Mapping[str, Any], side: int) -> bool:
+    """Whether a network takes pictures so small as well as those of its input."""
+    return "size" not in model["config"] and getattr(zoo.sketch(**model), "smallest_input", math.inf) <= side
+
+
+def _unsaid(checkpoint: zoo.Checkpoint, source: data.Source) -> tuple[str, ...]:
+    """What weights leave open, and what was taken for it."""
+    labels, lines = checkpoint.labels, []
+    if checkpoint.preprocess is None:
+        lines.append(f"{checkpoint.name} does not say how its pictures were prepared; the usual is taken")
+    if labels is not None and len(labels) == len(source.labels) and labels != tuple(source.labels):
+        lines.append(f"the head of {checkpoint.name} is kept, though its classes were {', '.join(labels[:3])}, …")
+    return tuple(lines)
+
+
+def _network(
+    source: data.Source,
+    model: str,
+    pictures: int,
+    size: int | None,
+    weights: str | os.PathLike[str] | None,
+    minutes: float | None,
+    ways: Sequence[tuple[Layout, Precision]],
+    ranks: Ranks | None,
+) -> tuple[str, zoo.Checkpoint | None, tuple[str, ...]]:
+    """The network's name, its first weights, and why it was chosen if nobody said which."""
+    if model != AUTO:
+        zoo.form(model)  # an unknown network is said before unknown weights
+        return model, None if weights is None else zoo.open_checkpoint(weights, model, words=WORDS), ()
+    if weights is None:
+        if (size or source.size) >= SMALL_INPUT:
+            name, suited = LARGE_MODEL, "photographs"
+        elif pictures < MANY:
+            name, suited = SMALL_MODEL, "small pictures"
+        elif minutes is not None:
+            name, reason = widest(
+                minutes, pictures=pictures, size=size or source.size, channels=source.channels,
+                classes=len(source.labels), ranks=ranks or Ranks(), ways=ways,
+            )  # fmt: skip
+            return name, None, (reason,)
+        else:
+            name, suited = SMALL_MODEL_FOR_MANY, "many small pictures"
+        return name, None, (f"network {name}: suits {suited}",)
+    checkpoint = zoo.open_checkpoint(weights, LARGE_MODEL, words=WORDS)
+    found = zoo.recognize(checkpoint)
+    checkpoint = replace(zoo.open_checkpoint(weights, found.name), stem=checkpoint.stem or found.stem)
+    return found.name, checkpoint, (f"network {found.name}: {found.reason}",)
+
+
+def _preprocess(
+    source: data.Source, size: int | None, checkpoint: zoo.Checkpoint | None, used: data.Used | None
+) -> tuple[Preprocess, tuple[str, ...]]:
+    """Return what the weights ask for, else what suits the source; and a line on 16 bits. `size` sets the side."""
+    asked = None if checkpoint is None else checkpoint.preprocess
+    if size is None:
+        size = source.size if asked is None else asked.size
+    if size < 1:
+        raise InputError(f"the input needs at least 1 pixel a side, not {size}; {source.size} suits {source.name}")
+    usual = Preprocess.for_input(size, channels=source.channels, decoding="draft")
+    levels, note = ((), "") if used is None else used
+    if asked is None:
+        return replace(usual, levels=levels), (note,) * bool(note)
+    if used is not None and asked.levels and len(asked.levels) in (1, source.channels):
+        shown = ", ".join(f"{black:,} to {white:,}" for black, white in asked.levels)
+        levels, note = asked.levels, f"16-bit pictures are read by the levels of the weights, {shown}"
+    means = [
+        values if asked.channels == source.channels else (fmean(values),) * source.channels
+        for values in (asked.mean, asked.std)
+    ]
+    preprocess = replace(asked.at(size), channels=source.channels, mean=means[0], std=means[1], levels=levels)
+    return preprocess, (note,) * bool(note)

@@ -1,0 +1,163 @@
+"""The folder of a run: taken by making it, held by a lock while it is written, removed if nothing came of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from pennyweight.core.errors import RunError
+from pennyweight.core.files import clear_left_overs, left_over_of
+from pennyweight.core.locks import LOCK, HeldError, holding
+from pennyweight.core.machine import versions
+from pennyweight.core.run import Run, latest_run_folder, making_folder, next_run_folder
+from pennyweight.train import Ranks
+from pennyweight.verbs.fitting.resume import FEATURES, anything_saved
+
+__all__ = ["taking", "taking_several"]
+
+BEFORE_RECORD = frozenset({LOCK, "seen.npy", "projection.json"})
+"""What a run's folder may hold before its run.json."""
+BEFORE_WEIGHTS = BEFORE_RECORD | {"run.json", "metrics.jsonl", "checkpoints", "tensorboard", FEATURES}
+"""What it may hold before anything in it is worth keeping."""
+MOST = 3
+"""Differences that one line names."""
+TRIES = 100
+"""Each is lost only to another run that took the name meanwhile."""
+
+
+@contextmanager
+def taking(
+    out: str | os.PathLike[str] | None, name: str, *, resume: bool, asked: Mapping[str, Any], ranks: Ranks
+) -> Iterator[tuple[Path, dict[str, Any] | None]]:
+    """Give (the run's folder, what run.json says of it), None for a run that begins; the folder is held meanwhile.
+
+    The folder is `out`, or the next of runs/NAME-N; with `resume` one that is there, or the latest of runs/NAME-N. What
+    fails inside before the first weights or checkpoint takes a folder that was made here away again. The first rank
+    takes it, and tells the others. Raises RunError where another process holds the folder, where something else is
+    there, or where another command made the run.
+    """
+    with ExitStack() as stack:
+        told: tuple[Path, dict[str, Any] | None] | Exception | None = None
+        if not ranks.number:
+            try:
+                told = _take(stack, out, name, resume=resume, asked=asked)
+            except (OSError, RunError) as error:
+                told = error
+        told = ranks.gather(told)[0]
+        if not isinstance(told, tuple):
+            assert told is not None
+            raise told
+        yield told
+
+
+@contextmanager
+def taking_several(out: str | os.PathLike[str] | None, name: str, *, resume: bool) -> Iterator[Path]:
+    """Give the folder that holds a run for each seed, held meanwhile; with `resume` it may be there."""
+    there = _there(out, name) if resume else None
+    with ExitStack() as stack:
+        if there is not None and there.is_dir():
+            stack.enter_context(holding(there))
+            clear_left_overs(there)
+            yield there
+        else:
+            yield _make(stack, out, name)
+
+
+def _there(out: str | os.PathLike[str] | None, name: str) -> Path | None:
+    """Return the folder that `--resume` would go on with, if there is one."""
+    folder = latest_run_folder(name) if out is None else Path(out)
+    return folder if folder is not None and folder.exists() else None
+
+
+def _take(
+    stack: ExitStack, out: str | os.PathLike[str] | None, name: str, *, resume: bool, asked: Mapping[str, Any]
+) -> tuple[Path, dict[str, Any] | None]:
+    """Take the folder, which `stack` gives back."""
+    folder = _there(out, name) if resume else None
+    if folder is None:
+        return _make(stack, out, name), None
+    if not _never_began(folder):
+        record = _record(folder, asked)
+        if record["status"] == "complete":  # nothing will be written
+            return folder, record
+    stack.enter_context(holding(folder))
+    clear_left_overs(folder)
+    # Whoever held it a moment ago may have written more.
+    return folder, None if _never_began(folder) else _record(folder, asked)
+
+
+def _make(stack: ExitStack, out: str | os.PathLike[str] | None, name: str) -> Path:
+    """Make the folder of a new run: `out`, or the next of runs/NAME-N that nobody else took."""
+    for _ in range(TRIES):
+        folder = next_run_folder(name) if out is None else Path(out)
+        try:
+            stack.enter_context(making_folder(folder))
+        except FileNotFoundError:
+            continue  # another run took the folder above it away, because nothing came of it
+        except (FileExistsError, HeldError):
+            if out is None:
+                continue
+            if not _left_empty(folder):
+                raise RunError(
+                    f"--out {folder} exists already; nothing is overwritten: name a folder that is not there yet, or "
+                    "--resume"
+                ) from None
+            stack.enter_context(holding(folder))
+        stack.enter_context(_cleared_on_failure(folder))
+        return folder
+    raise RunError(f"cannot make a run at {folder}: its name is taken as soon as it is free")
+
+
+def _left_empty(folder: Path) -> bool:
+    """Tell a folder that a killed `fit` made and had not begun to write a run to."""
+    return folder.is_dir() and not folder.is_symlink() and (folder / LOCK).exists() and _never_began(folder)
+
+
+def _never_began(folder: Path) -> bool:
+    """Tell a folder without run.json that holds only what `fit` writes before it, besides dot files of others."""
+    if not folder.is_dir():
+        return False
+    names = {path.name for path in folder.iterdir() if left_over_of(path) is None}
+    return all(name in BEFORE_RECORD or name.startswith(".") for name in names)
+
+
+@contextmanager
+def _cleared_on_failure(folder: Path) -> Iterator[None]:
+    """Remove what `fit` wrote to `folder`, which it had made, if that fails before anything worth keeping."""
+    try:
+        yield
+    except BaseException:
+        if not (folder / "weights.safetensors").exists() and not anything_saved(folder):
+            with suppress(OSError):
+                clear_left_overs(folder)
+            for path in (folder / name for name in BEFORE_WEIGHTS - {LOCK}):
+                with suppress(OSError):
+                    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        raise
+
+
+def _record(folder: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what run.json says. Raises RunError when the run was made by another command."""
+    record = Run(folder).record
+    if changed := list(_changed(record.get("asked", {}), asked)):
+        more = f" (and {len(changed) - MOST} more)" if len(changed) > MOST else ""
+        version = record.get("versions", {}).get("pennyweight")  # the defaults of another may be others
+        by = f"Pennyweight {version}" if version not in (None, versions().get("pennyweight")) else "another command"
+        raise RunError(
+            f"{folder} was made by {by}: {', '.join(changed[:MOST])}{more}; resume it as it was, or name another --out"
+        )
+    return record
+
+
+def _changed(was: Mapping[str, Any], now: Mapping[str, Any], of: str = "") -> Iterator[str]:
+    """Yield each difference: "recipe lr was 0.1 and is 0.2 now"."""
+    for key, value in now.items():
+        before = was.get(key)
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            yield from _changed(before, {**dict.fromkeys(before), **value}, f"{of}{key} ")
+        elif before != value:
+            yield f"{of}{key} was {before} and is {value} now"

@@ -1,0 +1,193 @@
+"""From the paths that `predict` is given to pictures, one after another: files, folders, archives, tables, a list."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from pennyweight.core.errors import InputError, PennyweightError
+from pennyweight.core.files import as_stored, as_text
+from pennyweight.core.images import EXTENSIONS
+from pennyweight.core.reading import reason_of
+from pennyweight.core.walk import Walk, is_hidden, is_system
+from pennyweight.data import ReadAs
+from pennyweight.data.readers import archives, table
+from pennyweight.runtime import Failure, Given
+
+__all__ = ["LIST", "counted", "pictures_given"]
+
+LIST = "-"
+"""Stands for a list of paths on standard input."""
+CHUNK_BYTES = 1 << 16
+MAX_PATH_BYTES = 1 << 12
+"""A longer line of a list is no path, on any system."""
+MAX_PICTURE_BYTES = 256 << 20
+"""The largest picture file that is read out of an archive or a table."""
+
+Note = Callable[[str], None]
+
+
+def pictures_given(
+    paths: Iterable[str],
+    note: Note = lambda line: None,
+    *,
+    listed: BinaryIO | None = None,
+    read_as: ReadAs | Mapping[str, Any] | None = None,
+) -> Iterator[Given | Failure]:
+    """Yield the pictures that `paths` stand for, lazily and in order, each with its name; or why there are none.
+
+    A path is a picture file, a folder (as `fit` walks it), an archive (.zip, .tar, …, read without being unpacked), a
+    table (.csv, .tsv, .parquet) with a column of paths, or "-": a list of such paths on standard input, or on `listed`,
+    a line each or separated by zero bytes. `note` is called with what was passed over. `read_as` says which columns,
+    folder and ending tables have, as `fit` takes it. Raises InputError for a second "-", and for `read_as` without a
+    table among `paths`.
+    """
+    paths, how = list(paths), ReadAs.of(read_as)
+    if how and not any(path == LIST or path.lower().endswith(table.SUFFIXES) for path in paths):
+        said = " and ".join(how.to_dict())
+        raise InputError(f"{said} belong{'s' * (len(how.to_dict()) == 1)} to a table, and {', '.join(paths)} has none")
+    if paths.count(LIST) > 1:
+        raise InputError("- was named twice, and standard input holds one list")
+    return _pictures(paths, note, listed, how)
+
+
+def counted(paths: Iterable[str]) -> int | None:
+    """Count the pictures that `paths` stand for, without opening one; None where that needs reading."""
+    total = 0
+    for path in paths:
+        if path == LIST or path.lower().endswith((*archives.SUFFIXES, *table.SUFFIXES)):
+            return None
+        total += sum(1 for _ in Walk(Path(path)).pictures()) if os.path.isdir(path) else 1  # noqa: PTH112
+    return total
+
+
+def _pictures(paths: Iterable[str], note: Note, listed: BinaryIO | None, how: ReadAs) -> Iterator[Given | Failure]:
+    for path in paths:
+        if path == LIST:
+            empty = True
+            for line in _lines(sys.stdin.buffer if listed is None else listed):
+                empty = False
+                yield from _pictures_of(line, note, how)
+            if empty:
+                yield Failure(source=LIST, error="the list on standard input is empty; give a path on each line")
+        else:
+            yield from _pictures_of(path, note, how)
+
+
+def _pictures_of(path: str, note: Note, how: ReadAs) -> Iterator[Given | Failure]:
+    name = as_text(path)
+    if not path or "\0" in path or len(os.fsencode(path)) > MAX_PATH_BYTES:
+        shown = name if len(name) <= 100 else f"{name[:97]}…"
+        yield Failure(source=shown, error=f"'{shown}' is no path of a picture")
+        return
+    place = as_stored(Path(path))
+    path = str(place)
+    if os.path.isdir(path):  # noqa: PTH112 - False also where a path is too long to be asked for
+        yield from _of_folder(place, note)
+    elif path.lower().endswith(archives.SUFFIXES) and os.path.isfile(path):  # noqa: PTH113
+        yield from _whole(name, _of_archive(place, note))
+    elif path.lower().endswith(table.SUFFIXES) and os.path.isfile(path):  # noqa: PTH113
+        yield from _whole(name, _of_table(place, how))
+    else:
+        yield Given(name, place)
+
+
+def _whole(name: str, found: Iterator[Given | Failure]) -> Iterator[Given | Failure]:
+    """Yield what is found; an archive or a table that is damaged, or has no picture, is a failure of its own."""
+    any_found = False
+    try:
+        for each in found:
+            any_found = True
+            yield each
+    except (PennyweightError, OSError) as error:
+        any_found = True
+        yield Failure(source=name, error=f"cannot read {name}: {str(error).removeprefix(f'cannot read {name}: ')}")
+    if not any_found:
+        yield Failure(source=name, error=f"{name} has no pictures")
+
+
+def _of_folder(folder: Path, note: Note) -> Iterator[Given | Failure]:
+    walk, found = Walk(folder), False
+    for file in walk.pictures():
+        found = True
+        yield Given(as_text(file), file)
+    for lost in walk.lost:
+        name = as_text(lost.path)
+        yield Failure(source=name, error=f"cannot read {name}: {lost.reason}")
+    for line in walk.notes():
+        note(line)
+    if not found and not walk.lost:
+        name = as_text(folder)
+        yield Failure(
+            source=name, error=f"{name} has no pictures; give picture files, or a folder or archive that has some"
+        )
+
+
+def _of_archive(archive: Path, note: Note) -> Iterator[Given | Failure]:
+    others: Counter[str] = Counter()
+    hidden, name = 0, as_text(archive)
+    for member in archives.members(archive):
+        inner = member.name.replace("\\", "/").strip("/").removeprefix("./")
+        parts = inner.split("/")
+        if member.kind == "folder":
+            continue
+        if any(is_system(part) or is_hidden(part) for part in parts if part not in (".", "..")):
+            hidden += 1
+            continue
+        if Path(parts[-1]).suffix.lower() not in EXTENSIONS:
+            others[Path(parts[-1]).suffix.lower() or "without any"] += 1
+            continue
+        source = f"{name}/{inner}"
+        if member.content is None:
+            yield Failure(source=source, error=f"cannot read {source}: {member.kind} is not read out of an archive")
+            continue
+        try:
+            content = member.content.read(MAX_PICTURE_BYTES + 1)
+        except Exception as error:  # a damaged archive can raise nearly anything
+            yield Failure(source=source, error=f"cannot read {source}: {reason_of(error)}")
+            continue
+        if len(content) > MAX_PICTURE_BYTES:
+            yield Failure(source=source, error=f"cannot read {source}: it has more than {MAX_PICTURE_BYTES:,} bytes")
+        else:
+            yield Given(source, content)
+    if hidden:
+        note(f"passed over {hidden:,} file{'s' * (hidden > 1)} of {name}, hidden or of a system folder")
+    if others:
+        named = ", ".join(f"{count} {ending}" for ending, count in others.most_common(5))
+        note(f"passed over {others.total():,} files of {name} without the extension of a picture ({named})")
+
+
+def _of_table(table: Path, how: ReadAs) -> Iterator[Given | Failure]:
+    for row, picture in enumerate(table.pictures_of(table, how), 1):
+        if isinstance(picture, Path):
+            yield Given(as_text(picture), picture)
+        elif picture is None:
+            yield Failure(source=f"{as_text(table)}:{row}", error=f"row {row} of {as_text(table)} names no picture")
+        else:
+            yield Given(f"{as_text(table)}:{row}", picture)
+
+
+def _lines(listed: BinaryIO) -> Iterator[str]:
+    """Yield the paths of a list: lines, or what stands between zero bytes where there are any; empty ones are none."""
+    rest, separator, first = b"", b"\n", True
+    read = getattr(listed, "read1", listed.read)  # what is there already, without waiting for more
+    while chunk := read(CHUNK_BYTES):
+        if first:
+            chunk = chunk.removeprefix(b"\xef\xbb\xbf")
+            separator = b"\0" if b"\0" in chunk else b"\n"
+            first = False
+        *lines, rest = (rest + chunk).split(separator)
+        yield from filter(None, (_path(line, separator) for line in lines))
+        if len(rest) > MAX_PATH_BYTES:
+            yield _path(rest, separator)
+            rest = b""
+    if rest:
+        yield from filter(None, (_path(rest, separator),))
+
+
+def _path(line: bytes, separator: bytes) -> str:
+    return os.fsdecode(line if separator == b"\0" else line.rstrip(b"\r"))

@@ -1,0 +1,1 @@
+"""The public functions of hyperspectral scenes: fit, evaluate, export, predict, leakage."""

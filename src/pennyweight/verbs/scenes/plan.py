@@ -1,0 +1,219 @@
+"""What `fit` decides for a scene before the first step: everything that was not said."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+from torch import nn
+
+from pennyweight import zoo
+from pennyweight.core.errors import InputError, SourceError
+from pennyweight.core.settings import override
+from pennyweight.core.spectral import Projection
+from pennyweight.data.scenes.open.scene import ROWS, Scene
+from pennyweight.data.scenes.open.splits import SceneSplit, SplitKind, split_scene
+from pennyweight.data.scenes.open.windows import tile_steps
+from pennyweight.train import Recipe, reproducible
+from pennyweight.train.presets import named
+
+__all__ = ["SceneOptions", "ScenePlan", "make_scene_plan", "split_of"]
+
+DEFAULT_MODEL, FEW_BANDS_MODEL = "hybrid_sn_bn", "window_cnn"
+"""What auto takes, and where a scene has fewer bands than the first needs."""
+FEWEST_BANDS = 13
+COMPONENTS = 15
+VIT_PATCH = 5
+ALL_BANDS = ("spectral_mlp",)
+"""Networks that see one pixel take every band; whitening would raise the noise to the height of the signal."""
+STEPS = {"spectral_mlp": 3000}
+"""Steps of training unless told otherwise; FEWEST_STEPS for the others."""
+FEWEST_STEPS = 240
+EPOCHS = 15
+WHOLE_SCENE_ROWS = 4 * ROWS
+
+Protocol = Literal["training", "paper"]
+Cut = Literal["windows", "tiles"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneOptions:
+    """How a scene is divided and shown to the network. Raises InputError for a value out of range."""
+
+    labels: str | None = None
+    """The file of the label map, for a cube's file."""
+    names: str | None = None
+    """A text file with the classes' names, a line each, in the order of their ids; an ENVI map has its own."""
+    background: int = 0
+    """The id of pixels that nobody labelled."""
+    split: SplitKind = "random"
+    """random, as papers do; blocks, with a guard of half a window between training and test."""
+    train: float = 0.3
+    """The training share: below 1 of each class, else pixels of each class. Validation comes out of it."""
+    window: int = 25
+    """Pixels a side of the neighbourhood that the network sees; odd."""
+    components: int | None = None
+    """Principal components; 0 takes the bands, scaled; None is what suits the network."""
+    protocol: Protocol = "training"
+    """training: scaling and components are fitted on training pixels; paper: on the whole scene, test pixels too."""
+    cut: Cut = "windows"
+    """windows: each is trained on by itself; tiles: neighbours share the trunk."""
+
+    def __post_init__(self) -> None:
+        for name, choices in (("split", SplitKind), ("protocol", Protocol), ("cut", Cut)):
+            if getattr(self, name) not in get_args(choices):
+                raise InputError(
+                    f"scene field '{name}' must be one of {', '.join(get_args(choices))}, not '{getattr(self, name)}'"
+                )
+        if self.window < 1 or self.window % 2 == 0:
+            raise InputError(
+                "a window has a middle pixel: its side must be odd and at least 1, "
+                f"not {self.window}; {max(self.window + 1, 1)} would do"
+            )
+        if not 0 < self.train < math.inf:
+            raise InputError(f"the training share is a share below 1, or pixels of each class, not {self.train}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """As run.json keeps it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScenePlan:
+    """A network, what it sees and its training, fully decided."""
+
+    model: dict[str, Any]
+    options: SceneOptions
+    projection: Projection
+    recipe: Recipe
+    seed: int
+
+    @property
+    def note(self) -> str:
+        """The plan in a line."""
+        options, recipe = self.options, self.recipe
+        seen = f"{options.components} components" if options.components else f"{self.projection.bands} bands"
+        where = "the whole scene, test pixels too" if options.protocol == "paper" else "training pixels"
+        return (
+            f"{self.model['name']} on {options.cut} of {options.window}×{options.window}, {seen} fitted on {where}, "
+            f"{recipe.epochs} epoch{'s' * (recipe.epochs > 1)} of {recipe.optimizer}"
+        )
+
+    def make(self) -> nn.Module:
+        """The network, drawn from the seed."""
+        with reproducible(self.seed):
+            return zoo.build(**self.model)
+
+
+def split_of(scene: Scene, options: SceneOptions, seed: int) -> SceneSplit:
+    """The split that options and seed give. Raises InputError for a window larger than the scene."""
+    if not 0 <= seed < 2**63:
+        raise InputError(f"seed must be at least 0 and below 2^63, not {seed}")
+    height, width = scene.shape
+    if not scene.known.any():
+        raise SourceError(f"no pixel of {scene.name} has a number in every band: all are NaN, or are to be ignored")
+    if options.window > min(height, width):
+        most = (min(height, width) - 1) // 2 * 2 + 1
+        raise InputError(
+            f"a window of {options.window} is larger than the scene of {height}×{width}; --window {most} is the most"
+        )
+    return split_scene(
+        scene.truth, scene.labels, kind=options.split, train=options.train, window=options.window, seed=seed
+    )
+
+
+def make_scene_plan(
+    scene: Scene,
+    split: SceneSplit,
+    model: str,
+    options: SceneOptions,
+    *,
+    recipe: Recipe | Mapping[str, Any] | None,
+    config: Mapping[str, Any],
+    seed: int,
+) -> ScenePlan:
+    """Decide what was not told. Raises InputError for what cannot be used."""
+    name = model
+    if model == "auto":
+        usual_components = min(COMPONENTS, scene.bands)
+        seen = usual_components if options.components is None else options.components or scene.bands
+        name = DEFAULT_MODEL if seen >= FEWEST_BANDS else FEW_BANDS_MODEL
+    usual = zoo.form(name)
+    fields = vars(zoo.variant(name).config) if ":" not in name else {}
+    if options.cut == "tiles" and "window" not in fields:
+        raise InputError(f"'{name}' has no convolutional form for tiles; take --cut windows, or --model hybrid_sn_bn")
+    if options.components is None:
+        # As many as suit, of as many as there are.
+        options = replace(options, components=0 if name in ALL_BANDS else min(COMPONENTS, scene.bands))
+    projection = Projection.fit(_fitted_on(scene, split, options), options.components or None)
+    own: dict[str, Any] = {"window": options.window} if "window" in fields else {}
+    if "patch" in fields and options.window % VIT_PATCH == 0:
+        own["patch"] = VIT_PATCH
+    settled = recipe if isinstance(recipe, Recipe) else _recipe(name, scene, split, options, recipe or {})
+    _refuse_unused(settled, options.cut)
+    if settled.mode != "scratch":
+        raise InputError(f"mode {settled.mode} starts from weights, and a scene's network has none: leave the mode out")
+    small = usual.stem if own or ":" in name else "cifar"
+    return ScenePlan(
+        model={
+            "name": name,
+            "num_classes": len(scene.labels),
+            "in_channels": projection.channels,
+            "stem": small,
+            "config": zoo.settle(name, {**own, **config}, size=options.window),
+        },
+        options=options,
+        projection=projection,
+        recipe=settled,
+        seed=seed,
+    )
+
+
+def _recipe(name: str, scene: Scene, split: SceneSplit, options: SceneOptions, changes: Mapping[str, Any]) -> Recipe:
+    """Long enough for a scene of few labelled pixels; seen from above, every way to turn a window is as good.
+
+    Tiles make fewer steps of an epoch, and learn as windows do only in as many steps: they get more epochs.
+    """
+    changes = dict(changes)
+    if (name_of_recipe := changes.pop("name", None)) is not None:
+        return override(replace(named(name_of_recipe), shift=0.0, first_size=1.0), changes, what="recipe")
+    usual = Recipe(lr=1e-3, shift=0.0, flip=True)
+    batch = override(usual, {"batch": changes.get("batch", usual.batch)}, what="recipe").batch
+    steps = max(1, -(-len(split.train) // batch))
+    epochs = max(EPOCHS, -(-STEPS.get(name, FEWEST_STEPS) // steps))
+    if options.cut == "tiles":
+        epochs = max(epochs, -(-epochs * steps // tile_steps(split.train, scene.shape, batch)))
+    return override(replace(usual, epochs=epochs), changes, what="recipe")
+
+
+UNUSED = ("policy", "erase", "mixup", "cutmix", "balance", "first_size")
+"""Fields of a recipe that change pictures or draw them otherwise; windows have none of it."""
+
+
+def _refuse_unused(recipe: Recipe, cut: Cut) -> None:
+    """Raise InputError for a field that was set and would do nothing here."""
+    usual = Recipe()
+    for name in (*UNUSED, *(("accumulate",) if cut == "tiles" else ())):
+        if (value := getattr(recipe, name)) != getattr(usual, name):
+            where = "tiles" if name == "accumulate" else "a scene's windows"
+            raise InputError(
+                f"recipe field '{name}' ({value}) is for pictures, and does nothing to {where}: leave it out"
+            )
+    if recipe.shift not in (0.0, usual.shift):
+        raise InputError(f"recipe field 'shift' ({recipe.shift}) is for pictures: a scene's windows stay in place")
+
+
+def _fitted_on(scene: Scene, split: SceneSplit, options: SceneOptions) -> Any:
+    """The spectra that scaling and components come from: (N, bands)."""
+    if options.protocol == "training":
+        rows, cols = np.unravel_index(split.train, scene.shape)
+        return scene.cube[rows, cols]
+    return np.concatenate(
+        [
+            scene.cube[start : start + WHOLE_SCENE_ROWS][scene.known[start : start + WHOLE_SCENE_ROWS]]
+            for start in range(0, scene.shape[0], WHOLE_SCENE_ROWS)
+        ]
+    )

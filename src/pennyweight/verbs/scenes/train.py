@@ -1,0 +1,69 @@
+"""Training on a scene: the loop of pictures, given windows or tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+from torch import Tensor, nn
+
+from pennyweight import data
+from pennyweight.data.scenes.open.scene import Scene
+from pennyweight.data.scenes.open.splits import SceneSplit
+from pennyweight.data.scenes.open.windows import Padded, SceneTiles, SceneWindows
+from pennyweight.nn import WindowNetwork
+from pennyweight.train import Epoch, Keeper, Ranks, Watcher, train
+from pennyweight.train.callbacks import Nobody, best_of
+from pennyweight.train.tiles import TileTraining
+from pennyweight.verbs.fitting.estimate import estimated, few_steps
+from pennyweight.verbs.scenes.plan import ScenePlan
+
+__all__ = ["learn"]
+
+
+def learn(
+    scene: Scene,
+    split: SceneSplit,
+    plan: ScenePlan,
+    *,
+    watcher: Watcher | None = None,
+    after_epoch: Callable[[nn.Module, Sequence[Epoch], bool], None] = lambda network, epochs, best: None,
+    keeper: Keeper | None = None,
+    kept: Mapping[str, Tensor] | None = None,
+    note: Callable[[str], None] | None = None,
+) -> tuple[nn.Module, Epoch]:
+    """The network with the weights of its best epoch, and that epoch.
+
+    `after_epoch(network, epochs, best)` is told of all that are done. `keeper` saves, and says where to go on; `kept`
+    are then the best weights until there. `note` is told how long it takes, from a few steps.
+    """
+    network = plan.make()
+    padded = Padded.of(scene, plan.projection, plan.options.window)
+    best: dict[str, Any] = dict(kept or {})
+
+    def keep(epochs: Sequence[Epoch], is_best: bool) -> None:
+        if is_best:
+            best.update({key: value.clone() for key, value in network.state_dict().items()})
+        after_epoch(network, epochs, is_best)
+
+    kind = SceneTiles if plan.options.cut == "tiles" else SceneWindows
+    # Batches of numbers take the place of batches of pixels; the loop asks for nothing else of Pictures.
+    training, validation = (cast("data.Pictures", kind(padded, part)) for part in (split.train, split.val))
+    trained = TileTraining(network) if isinstance(network, WindowNetwork) and kind is SceneTiles else network
+    shared: dict[str, Any] = {"recipe": plan.recipe, "seed": plan.seed, "preprocess": training.preprocess}
+    if note is not None:
+        pace = few_steps(trained, training, validation, epochs=plan.recipe.epochs, ranks=Ranks(), **shared)
+        note(estimated(pace.seconds(plan.recipe, plan.options.window)))
+    history = train(
+        trained,
+        training=training,
+        validation=validation,
+        watcher=watcher or Nobody(),
+        **shared,
+        after_epoch=keep,
+        keeper=keeper,
+    )
+    chosen = best_of(history)
+    assert chosen is not None
+    network.load_state_dict(best)
+    return network.eval(), chosen

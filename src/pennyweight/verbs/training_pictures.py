@@ -1,0 +1,41 @@
+"""Pictures that a network has learnt from, or what its first weights or its teacher did: they score nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from pennyweight import data
+from pennyweight.core.errors import SourceError
+from pennyweight.core.files import split_part
+from pennyweight.core.run import Run
+from pennyweight.core.training_digests import Learnt
+
+__all__ = ["learnt_by", "without_learnt"]
+
+
+def learnt_by(*named: str | os.PathLike[str] | None) -> dict[str, Learnt]:
+    """Return what the runs among `named` have learnt from, by the run's folder.
+
+    A run is named by its folder, or by the weights in it. Raises RunError for a damaged run.
+    """
+    paths = [split_part(what)[0] for what in named if what is not None]
+    folders = [path if path.is_dir() else path.parent for path in paths if path.exists()]
+    found = {str(folder): Run(folder).learnt for folder in folders if (folder / "run.json").exists()}
+    return {folder: learnt for folder, learnt in found.items() if learnt is not None}
+
+
+def without_learnt(splits: data.Splits, before: Mapping[str, Learnt]) -> data.Splits:
+    """Return the splits, without what was learnt `before` in test. Raises SourceError where that leaves nothing."""
+    test: Sequence[data.Sample] = splits.test
+    for learnt in before.values():
+        test = data.unseen(test, learnt)
+    left_out = len(splits.test) - len(test)
+    if not left_out:
+        return splits
+    who = " and ".join(before)
+    if not test:
+        raise SourceError(f"{who} learnt from every picture of the test split, so that none can score this training")
+    note = f"{left_out} picture{'s' * (left_out > 1)} left out of test: {who} learnt from the same"
+    return replace(splits, test=tuple(test), notes=(*splits.notes, note))
