@@ -25,10 +25,10 @@ from pennyweight.core.preprocess import Preprocess
 from pennyweight.nn import FromPixels
 from pennyweight.report.formats import share
 from pennyweight.report.tables import Column, table
-from pennyweight.train import Keeper, Ranks, Recipe
+from pennyweight.train import Checkpointer, Ranks, Recipe
 from pennyweight.train.autotune import measure
-from pennyweight.train.callbacks import Nobody
-from pennyweight.train.trainer import Training
+from pennyweight.train.callbacks import NullCallback
+from pennyweight.train.trainer import Trainer
 from pennyweight.verbs.fit import fit
 
 OURS: dict[str, dict[str, Any]] = {
@@ -93,9 +93,9 @@ def steps_per_s(source: data.Source, turns: int = 12) -> tuple[float, float]:
         found = measure(
             network, batches, recipe, preprocess=preprocess, ranks=ranks, compiling=False, memory=Path(memory)
         )
-    ours = Training(
-        network, training=pictures, recipe=found.applied_to(recipe), seed=0, watcher=Nobody(),
-        preprocess=preprocess, keeper=Keeper(), teacher=None, ranks=ranks,
+    ours = Trainer(
+        network, training=pictures, recipe=found.applied_to(recipe), seed=0, callback=NullCallback(),
+        preprocess=preprocess, checkpointer=Checkpointer(), teacher=None, ranks=ranks,
     )  # fmt: skip
     ours.network.train()
     loop = Plain(preprocess, 0)

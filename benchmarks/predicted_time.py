@@ -18,9 +18,6 @@ from pathlib import Path
 import timm
 import torch
 import torchvision
-from pennyweight.cost.timing.measure.microbenchmarks import Microbenchmarks
-from pennyweight.cost.timing.measure.predict import profile_of
-from pennyweight.cost.timing.measure.roofline import measure_limits
 from rich.console import Console
 from scipy.stats import spearmanr
 from torch import Tensor, nn
@@ -29,6 +26,9 @@ from pennyweight import zoo
 from pennyweight.core.heap import keeping_memory
 from pennyweight.core.machine import cores, machine, versions
 from pennyweight.cost import Cost, count, predict
+from pennyweight.cost.timing.microbenchmarks import Microbenchmarks
+from pennyweight.cost.timing.predict import profile_of
+from pennyweight.cost.timing.roofline import measure_limits
 
 SMALL = 1_000_000_000
 BATCHES = (1, 8)

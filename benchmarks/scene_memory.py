@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from pennyweight.data.scenes.open.open import open_scene
-from pennyweight.data.scenes.open.synthetic import synthetic
 from rich.console import Console
 
 from pennyweight.core.heap import keeping_memory
 from pennyweight.core.machine import machine, versions
 from pennyweight.core.spectral import Projection
+from pennyweight.data.scenes.open import open_scene
+from pennyweight.data.scenes.synthetic import synthetic
 from pennyweight.deploy.scene_graph import torch_scene_engine
 from pennyweight.report.tables import Column, table
 from pennyweight.runtime.scene_mapper import map_scene

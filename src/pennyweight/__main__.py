@@ -2,14 +2,14 @@
 
 import sys
 
-from pennyweight.core.signals import ending, heeding_signals
+from pennyweight.core.signals import ending, handling_signals
 
 __all__ = ["run"]
 
 
 def run() -> int:
     """What the installed command calls; the exit status."""
-    heeding_signals()
+    handling_signals()
     from pennyweight.cli import main
 
     return ending(main())

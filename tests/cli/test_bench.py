@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pennyweight.cost.timing.measure.agreement import Agreement
-from pennyweight.cost.timing.measure.machine_profile import profile_now
-from pennyweight.cost.timing.measure.roofline import Limits
 
 import pennyweight.cost
 from pennyweight.cost import MachineProfile
+from pennyweight.cost.timing.agreement import Agreement
+from pennyweight.cost.timing.machine_profile import profile_now
+from pennyweight.cost.timing.roofline import Limits
 
 Run = Callable[..., Any]
 QUIET = Agreement(apart=0.02, far=0.01, waited=0.001, load=0.1, cores=2)

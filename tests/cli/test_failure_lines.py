@@ -104,9 +104,9 @@ FAILS_AT_A_SIGNAL = """
 import os, sys
 from pennyweight.cli import app, show
 from pennyweight.core.errors import PennyweightError
-from pennyweight.core.signals import heeding_signals
+from pennyweight.core.signals import handling_signals
 
-heeding_signals()
+handling_signals()
 told = show.failure
 
 def command():

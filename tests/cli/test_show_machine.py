@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from pennyweight.cost.timing.measure.machine_profile import profile_now
-from pennyweight.cost.timing.measure.roofline import Limits
 
 from pennyweight.cli import show_machine
+from pennyweight.cost.timing.machine_profile import profile_now
+from pennyweight.cost.timing.roofline import Limits
 
 
 def test_a_slow_rate_is_not_nothing(capsys: pytest.CaptureFixture[str]) -> None:

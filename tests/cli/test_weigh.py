@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pennyweight.cost.timing.measure.machine_profile import profile_now
-from pennyweight.cost.timing.measure.roofline import Limits
 
 import pennyweight as pw
 from pennyweight.cost import MachineProfile, count
+from pennyweight.cost.timing.machine_profile import profile_now
+from pennyweight.cost.timing.roofline import Limits
 
 Run = Callable[..., Any]
 SMALL = ("mobilenet_v1_x0_25", "--input", "3x32x32")

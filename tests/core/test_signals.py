@@ -12,14 +12,14 @@ from pennyweight.core.signals import INTERRUPTED, TERMINATED, Abandoned, Stop
 # A signal comes while an object ends, where Python swallows what is raised.
 PROGRAM = """
 import signal, time
-from pennyweight.core.signals import heeding_signals
+from pennyweight.core.signals import handling_signals
 
 class Ending:
     def __del__(self):
         signal.raise_signal(signal.{name})
         time.sleep(0)
 
-heeding_signals()
+handling_signals()
 ending = Ending()
 del ending
 time.sleep(20)
@@ -35,9 +35,9 @@ except BaseException as error:
 """
 IMPORTING = """
 import time
-from pennyweight.core.signals import heeding_signals
+from pennyweight.core.signals import handling_signals
 
-heeding_signals()
+handling_signals()
 import {module}
 time.sleep(20)
 """
@@ -63,10 +63,10 @@ def test_a_signal_in_an_import_waits_for_its_end(name: str, status: int, tmp_pat
 
 
 WORKING = """
-from pennyweight.core.signals import Abandoned, heeding_signals, waiting_for_signals
+from pennyweight.core.signals import Abandoned, handling_signals, deferring_signals
 
-heeding_signals()
-with waiting_for_signals() as stop:
+handling_signals()
+with deferring_signals() as stop:
     try:
         with stop.at_once():
             import {module}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pennyweight.cost.timing.measure.machine_profile import profile_now
-from pennyweight.cost.timing.measure.operator_time import OperatorTime
-from pennyweight.cost.timing.measure.roofline import Limits
 
 from pennyweight.cost import MachineProfile
+from pennyweight.cost.timing.machine_profile import profile_now
+from pennyweight.cost.timing.operator_time import OperatorTime
+from pennyweight.cost.timing.roofline import Limits
 
 
 @pytest.fixture

@@ -6,14 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pennyweight.cost.timing.measure.agreement import agreement_of, load_now, waited_share, waits
-from pennyweight.cost.timing.measure.microbenchmarks import Case
-from pennyweight.cost.timing.measure.operator_kinds import kind_of
-from pennyweight.cost.timing.measure.predict import profile_of, time_notes
-from pennyweight.cost.timing.measure.roofline import Limits
 from torch import nn
 
 from pennyweight.cost import MachineProfile, count
+from pennyweight.cost.timing.agreement import agreement_of, load_now, waited_share, waits
+from pennyweight.cost.timing.microbenchmarks import Case
+from pennyweight.cost.timing.operator_kinds import kind_of
+from pennyweight.cost.timing.predict import profile_of, time_notes
+from pennyweight.cost.timing.roofline import Limits
 
 STEADY = [1.0, 1.02, 1.01, 1.0, 1.03, 1.0]
 

@@ -7,19 +7,19 @@ import random
 import numpy as np
 import pytest
 import torch
-from pennyweight.cost.timing.measure.machine_profile import profile_now
-from pennyweight.cost.timing.measure.microbenchmarks import Case
-from pennyweight.cost.timing.measure.operator_draws import MAKERS
-from pennyweight.cost.timing.measure.operator_kinds import Kind, kind_of
-from pennyweight.cost.timing.measure.operator_time import OperatorTime
-from pennyweight.cost.timing.measure.predict import profile_of
-from pennyweight.cost.timing.measure.roofline import Limits
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pennyweight.cost import MachineProfile, count, predict
 from pennyweight.cost.counting.forward import forward_pass
 from pennyweight.cost.counting.inputs import Given
+from pennyweight.cost.timing.machine_profile import profile_now
+from pennyweight.cost.timing.microbenchmarks import Case
+from pennyweight.cost.timing.operator_draws import MAKERS
+from pennyweight.cost.timing.operator_kinds import Kind, kind_of
+from pennyweight.cost.timing.operator_time import OperatorTime
+from pennyweight.cost.timing.predict import profile_of
+from pennyweight.cost.timing.roofline import Limits
 
 
 def depthwise(window: int, channels: int = 32, **how: int) -> nn.Conv2d:

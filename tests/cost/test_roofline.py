@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pennyweight.cost.timing.measure.machine_profile import profile_now
-from pennyweight.cost.timing.measure.microbenchmarks import Case
-from pennyweight.cost.timing.measure.operator_kinds import kind_of
-from pennyweight.cost.timing.measure.operator_time import OperatorTime
-from pennyweight.cost.timing.measure.predict import profile_of, time_notes
-from pennyweight.cost.timing.measure.roofline import Limits
 from torch import Tensor, nn
 
 from pennyweight.core.errors import InputError, PennyweightError
 from pennyweight.cost import MachineProfile, count, measure_machine, predict, profile_path, time_networks
+from pennyweight.cost.timing.machine_profile import profile_now
+from pennyweight.cost.timing.microbenchmarks import Case
+from pennyweight.cost.timing.operator_kinds import kind_of
+from pennyweight.cost.timing.operator_time import OperatorTime
+from pennyweight.cost.timing.predict import profile_of, time_notes
+from pennyweight.cost.timing.roofline import Limits
 from pennyweight.zoo import create
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from pennyweight.cost.timing.measure.predict import time_notes
 from torch import Tensor, nn
 
 from pennyweight.cost import MachineProfile, count, lint, predict
+from pennyweight.cost.timing.predict import time_notes
 
 LIBRARY = torch.library.Library("mine", "FRAGMENT")
 ops = torch.ops.mine

@@ -113,8 +113,9 @@ def test_a_policy_changes_each_picture_by_its_own_draw(policy: str) -> None:
 
 def test_each_change_of_the_table_is_torchvisions() -> None:
     import torch
-    from pennyweight.data.augment.augment.policies import _table
     from torchvision.transforms import v2
+
+    from pennyweight.data.augment.policies import _table
 
     trivial, rand = v2.TrivialAugmentWide._AUGMENTATION_SPACE, v2.RandAugment._AUGMENTATION_SPACE
     names = dict(zip(_table(), trivial, strict=True))
@@ -175,7 +176,8 @@ def test_without_mixing_nothing_is_mixed() -> None:
 def test_an_accelerator_gives_the_same_bytes(side: int, size: int | None, edge: int) -> None:
     """The tensor path, on the processor here; on a device it is the same arithmetic on whole numbers."""
     import torch
-    from pennyweight.data.augment.augment.crops import padded
+
+    from pennyweight.data.augment.crops import padded
 
     pixels, numbers = varied(24, side), np.arange(24)
     reach = 0 if edge or size else EVERYTHING.edge(side)

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pennyweight.data.augment.augment.augment import Augment
 
 from pennyweight import data
 from pennyweight.core import bands
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import DecodedCache, Pictures, stream
+from pennyweight.data.augment.augment import Augment
 
 PREPROCESS = Preprocess(size=24, resize=28)
 PLAIN = Augment(flip=False, shift=0.0)

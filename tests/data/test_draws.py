@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from pennyweight.data.augment.augment.draws import draws
 from scipy import stats
+
+from pennyweight.data.augment.draws import draws
 
 
 def test_numbers_are_uniform() -> None:

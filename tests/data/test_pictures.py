@@ -15,7 +15,7 @@ from pennyweight.core.errors import ImageError
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Augment, Pictures, Sample
 from pennyweight.data.decoded_cache import DecodedCache
-from pennyweight.data.single_thread import alone
+from pennyweight.data.single_thread import limit_to_one_thread
 
 OFF = Augment(flip=False, shift=0.0)
 ON = Augment(flip=True, shift=0.25)
@@ -175,7 +175,7 @@ def test_how_a_picture_is_moved_says_nothing_of_its_turn() -> None:
 def test_in_the_loaders_threads_torch_starts_no_others() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(2)
-    with ThreadPoolExecutor(max_workers=1, initializer=alone) as pool:
+    with ThreadPoolExecutor(max_workers=1, initializer=limit_to_one_thread) as pool:
         assert pool.submit(torch.get_num_threads).result() == 1
     with ThreadPoolExecutor(max_workers=1) as pool:
         assert pool.submit(torch.get_num_threads).result() == 2

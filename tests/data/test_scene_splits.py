@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pennyweight.data.scenes.open.open import open_label_map
-from pennyweight.data.scenes.open.splits import SceneSplit, split_scene
-from pennyweight.data.scenes.open.synthetic import synthetic
 
 from pennyweight.core.errors import InputError
+from pennyweight.data.scenes.open import open_label_map
+from pennyweight.data.scenes.splits import SceneSplit, split_scene
+from pennyweight.data.scenes.synthetic import synthetic
 from pennyweight.scoring.leakage import leakage
 
 LABELS = tuple("abcdef")

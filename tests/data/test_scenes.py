@@ -7,12 +7,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from pennyweight.data.scenes.open.envi import write_envi
-from pennyweight.data.scenes.open.open import SCENES, is_scene, open_label_map, open_scene
-from pennyweight.data.scenes.open.scene import UNLABELLED
 from scipy.io import savemat
 
 from pennyweight.core.errors import DownloadError, SourceError
+from pennyweight.data.scenes.envi import write_envi
+from pennyweight.data.scenes.open import SCENES, is_scene, open_label_map, open_scene
+from pennyweight.data.scenes.scene import UNLABELLED
 
 CUBE = np.random.default_rng(0).integers(0, 4000, (7, 5, 4)).astype(np.int16)
 IDS = np.array([[0, 1, 10, 10, 14]] * 7, np.uint8)

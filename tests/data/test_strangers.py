@@ -9,13 +9,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from pennyweight.data.scenes.open.open import open_scene
 from PIL import Image
 
 from pennyweight import data
 from pennyweight.core.errors import SourceError
 from pennyweight.data.readers.archives import unpack
 from pennyweight.data.readers.shard import Shard
+from pennyweight.data.scenes.open import open_scene
 
 CUBE = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
 
@@ -102,7 +102,7 @@ def test_a_compressed_mat_that_grows_is_refused(tmp_path: Path, monkeypatch: pyt
     from scipy.io import savemat
 
     savemat(tmp_path / "cube.mat", {"cube": np.zeros((500, 500, 8))}, do_compression=True)
-    monkeypatch.setattr("pennyweight.data.scenes.open.matlab.SPARE_BYTES", 1 << 20)
+    monkeypatch.setattr("pennyweight.data.scenes.matlab.SPARE_BYTES", 1 << 20)
     with pytest.raises(SourceError, match="taken for a bomb"):
         open_scene(tmp_path / "cube.mat")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pennyweight.data.scenes.open.synthetic import synthetic
-from pennyweight.data.scenes.open.windows import Padded, SceneTiles, SceneWindows, tile_steps
 
 from pennyweight.core.spectral import Projection
 from pennyweight.data import Augment
+from pennyweight.data.scenes.synthetic import synthetic
+from pennyweight.data.scenes.windows import Padded, SceneTiles, SceneWindows, tile_steps
 
 WINDOW = 7
 PLAIN = Augment(flip=False, shift=0)

@@ -109,9 +109,9 @@ def test_a_terminal_of_80_columns_has_room_for_every_figure() -> None:
     with TrainingProgress(100, console, clock=clock) as progress:
         for epoch in (1, 2):
             progress.epoch_started(epoch, 1000)
-            progress.step(0.5, 128, right=64, waited_s=1.0)
+            progress.step(0.5, 128, correct=64, waited_s=1.0)
             clock.now += 10_000
-            progress.step(0.5, 128, right=64, waited_s=1.0)
+            progress.step(0.5, 128, correct=64, waited_s=1.0)
             progress.epoch_finished({"epoch": epoch, **METRICS})
     said = stream.getvalue()
     assert re.search(r"loss 0\.500  accuracy 50\.0%  val accuracy 93\.1%  left \d+:\d\d:\d\d", said)
@@ -183,7 +183,7 @@ def test_an_epoch_that_takes_long_says_where_it_is() -> None:
         progress.epoch_started(1, 200)
         for _ in range(9):
             clock.now += 10
-            progress.step(0.25, 64, right=32)
+            progress.step(0.25, 64, correct=32)
     assert stream.getvalue().splitlines() == [
         f"epoch 1/2  step {step:3}/200  loss 0.250  accuracy 50.0%  6 images/s  left {left}"
         for step, left in ((3, "1:06:10"), (6, "1:05:40"), (9, "1:05:10"))

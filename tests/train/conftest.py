@@ -12,7 +12,7 @@ from torch import nn
 
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Pictures, Sample
-from pennyweight.train import Epoch, Keeper, Recipe, train
+from pennyweight.train import Checkpointer, Epoch, Recipe, train
 from pennyweight.train.callbacks import best_of
 
 SIDE = 8
@@ -81,7 +81,7 @@ class Recorder:
     def epoch_started(self, epoch: int, steps: int, done: int = 0) -> None:
         self.started.append((epoch, steps))
 
-    def step(self, loss: float, images: int, *, right: float | None = None, waited_s: float | None = None) -> None:
+    def step(self, loss: float, images: int, *, correct: float | None = None, waited_s: float | None = None) -> None:
         self.steps.append((loss, images))
 
     def epoch_finished(self, metrics: Mapping[str, Any]) -> None:
@@ -105,7 +105,7 @@ def run_training() -> Callable[..., tuple[Epoch, Recorder]]:
         *,
         seed: int = 0,
         after_epoch: Callable[[Epoch, bool], None] | None = None,
-        keeper: Keeper | None = None,
+        checkpointer: Checkpointer | None = None,
         **recipe: Any,
     ) -> tuple[Epoch, Recorder]:
         recorder = Recorder()
@@ -121,10 +121,10 @@ def run_training() -> Callable[..., tuple[Epoch, Recorder]]:
             validation=validation,
             recipe=Recipe(**{"flip": False, "shift": 0.0, "warmup_epochs": 0.0, "epochs": 2, **recipe}),
             seed=seed,
-            watcher=recorder,
+            callback=recorder,
             after_epoch=lambda epochs, best: after(epochs[-1], best),
             preprocess=training.preprocess,
-            keeper=keeper,
+            checkpointer=checkpointer,
         )
         best = best_of(epochs)
         assert best is not None

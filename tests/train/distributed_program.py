@@ -14,7 +14,7 @@ from torch import nn
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.signals import Stop
 from pennyweight.data import Batch, Pictures, Sample
-from pennyweight.train import Checkpoints, Keeper, Ranks, Recipe, train
+from pennyweight.train import Checkpointer, Checkpoints, Ranks, Recipe, train
 
 SIDE, CLASSES = 16, 4
 
@@ -63,7 +63,7 @@ class Curve:
 
     def epoch_started(self, epoch: int, steps: int, done: int = 0) -> None: ...
 
-    def step(self, loss: float, images: int, *, right: float | None = None, waited_s: float | None = None) -> None:
+    def step(self, loss: float, images: int, *, correct: float | None = None, waited_s: float | None = None) -> None:
         self.losses.append(loss)
         if self.dies and len(self.losses) == 7:
             import os
@@ -106,10 +106,10 @@ def main(out: Path, dying: int, stopped: int) -> None:
             validation=pictures(8) if stopped < 0 else validation,  # one batch: the second rank has none
             recipe=Recipe(epochs=5, batch=8, lr=0.05, precision="float64", flip=False, shift=0.125, clip_norm=5.0),
             seed=0,
-            watcher=curve,
+            callback=curve,
             after_epoch=lambda epochs, best: None,
             preprocess=known.preprocess,
-            keeper=Keeper(Checkpoints(out.with_suffix("")), every_s=0.0, stop=stop),
+            checkpointer=Checkpointer(Checkpoints(out.with_suffix("")), every_s=0.0, stop=stop),
             ranks=ranks,
         )
     except SystemExit:

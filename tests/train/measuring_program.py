@@ -16,7 +16,7 @@ from torch._dynamo.exc import TorchDynamoException
 from pennyweight.data import Augment
 from pennyweight.train import Ranks, Recipe
 from pennyweight.train import autotune as room
-from pennyweight.train.trials import Measured
+from pennyweight.train.trials import Trials
 
 
 def broken(network: nn.Module) -> Any:
@@ -37,7 +37,7 @@ def main(out: Path) -> None:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(3, 8, SIDE), nn.ReLU(), nn.Flatten(), nn.Linear(8, CLASSES))
 
-    def measured(compiling: bool) -> Measured:
+    def measured(compiling: bool) -> Trials:
         return room.measure(
             network, batches, Recipe(batch=16), preprocess=known.preprocess, ranks=ranks, compiling=compiling,
             memory=memory,

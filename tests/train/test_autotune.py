@@ -29,7 +29,7 @@ from pennyweight.train.preflight import preflight
 from pennyweight.train.reproducible import reproducible
 from pennyweight.train.time_budget import Pace, measure_pace
 from pennyweight.train.trackers import TRACKERS, Tracker, check_tracker, open_tracker
-from pennyweight.train.trials import ALIKE, Measured
+from pennyweight.train.trials import ALIKE, Trials
 
 Make = Callable[..., Any]
 CLASSES = [number % 4 for number in range(48)]
@@ -135,7 +135,7 @@ def measured(
     optimizer: Any = "adamw",
     recipe: dict[str, Any] | None = None,
     **more: Any,
-) -> Measured:
+) -> Trials:
     return measure(
         network,
         batches(pictures),
@@ -356,14 +356,14 @@ def test_where_time_is_short_nothing_is_compiled(
 def test_a_way_that_is_much_slower_is_given_up(
     make_network: Make, make_pictures: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step, steps = room.Training.step, Counter[str]()
+    step, steps = room.Trainer.step, Counter[str]()
 
-    def slow(self: room.Training, batch: Any) -> tuple[float, float]:
+    def slow(self: room.Trainer, batch: Any) -> tuple[float, float]:
         steps[self.recipe.precision] += 1
         time.sleep(0.2 * (self.recipe.precision == "bfloat16"))
         return step(self, batch)
 
-    monkeypatch.setattr(room.Training, "step", slow)
+    monkeypatch.setattr(room.Trainer, "step", slow)
     found = measured(make_network(), make_pictures(CLASSES), tmp_path)
     assert steps == {"float32": 2 * (room.WARM_UP + room.TIMED), "bfloat16": room.WARM_UP + 1}
     assert [way.precision for way in found.ways] == ["float32", "float32", "bfloat16"]
@@ -402,7 +402,7 @@ def test_features_are_timed_in_each_precision_and_one_that_changes_them_is_refus
     pictures, recipe = make_pictures(CLASSES), Recipe(mode="head", layout="channels_first")
     network = make_network().train()
 
-    def found(network: nn.Module, name: str, recipe: Recipe = recipe, **more: Any) -> Measured:
+    def found(network: nn.Module, name: str, recipe: Recipe = recipe, **more: Any) -> Trials:
         return measure_features(
             network, batches(pictures, 1)[0], recipe,
             preprocess=pictures.preprocess, ranks=Ranks(), memory=tmp_path / name, **more,

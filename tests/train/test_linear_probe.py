@@ -12,7 +12,7 @@ from pennyweight.core.errors import InputError
 from pennyweight.data import Balance
 from pennyweight.nn import FromPixels
 from pennyweight.train import Recipe, train
-from pennyweight.train.callbacks import Nobody, best_of
+from pennyweight.train.callbacks import NullCallback, best_of
 from pennyweight.train.linear_probe import extract, last_linear
 
 Make = Callable[..., Any]
@@ -51,7 +51,7 @@ def test_training_the_layer_trains_the_network_and_leaves_the_rest(make_network:
         validation=features,
         recipe=Recipe(mode="head", epochs=30, batch=10, lr=0.05),
         seed=0,
-        watcher=Nobody(),
+        callback=NullCallback(),
         after_epoch=lambda epochs, best: None,
         preprocess=None,
     )

@@ -16,7 +16,7 @@ from pennyweight.core.errors import PennyweightError
 from pennyweight.data import Pictures
 from pennyweight.nn import FromPixels
 from pennyweight.train import Epoch, reproducible
-from pennyweight.train.trainer import Training
+from pennyweight.train.trainer import Trainer
 
 Make = Callable[..., Any]
 CLASSES = [number % 4 for number in range(32)]
@@ -60,14 +60,14 @@ def test_it_learns_32_pictures_by_heart(
 def test_that_check_fails_when_gradients_are_cleared_before_the_step(
     make_network: Make, make_pictures: Make, run_training: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gradients = Training._gradients
+    gradients = Trainer._gradients
 
-    def forgetful(self: Training, *arguments: Any) -> tuple[float, float]:
+    def forgetful(self: Trainer, *arguments: Any) -> tuple[float, float]:
         found = gradients(self, *arguments)
         self.progress.optimizer.zero_grad()
         return found
 
-    monkeypatch.setattr(Training, "_gradients", forgetful)
+    monkeypatch.setattr(Trainer, "_gradients", forgetful)
     assert learn_noise(make_network, make_pictures, run_training) < 0.6
 
 
@@ -188,9 +188,9 @@ def test_training_figures_are_over_the_whole_epoch(make_pictures: Make, run_trai
     pictures = make_pictures([0] * 22 + [1] * 19)
     smoothing = 0.2
     best, told = run_training(Stubborn(), pictures, pictures, batch=7, epochs=3, label_smoothing=smoothing)
-    right, wrong = math.log(1 + math.exp(-2)), math.log(1 + math.exp(2))
-    plain = (22 * right + 19 * wrong) / 41
-    smoothed = (1 - smoothing) * plain + smoothing * (right + wrong) / 2
+    correct, wrong = math.log(1 + math.exp(-2)), math.log(1 + math.exp(2))
+    plain = (22 * correct + 19 * wrong) / 41
+    smoothed = (1 - smoothing) * plain + smoothing * (correct + wrong) / 2
     for epoch, _ in told.epochs:
         assert epoch.train_accuracy == 22 / 41
         assert epoch.train_loss == pytest.approx(smoothed, rel=1e-6)

@@ -33,8 +33,8 @@ class Scripted(nn.Module):
         logits = 0 * self.weight.expand(len(x), 2)
         if self.training:
             return logits
-        right, margin = self.script[self.epoch]
-        sign = torch.where(torch.arange(len(x)) < right, margin, -margin)
+        correct, margin = self.script[self.epoch]
+        sign = torch.where(torch.arange(len(x)) < correct, margin, -margin)
         return logits + torch.stack([sign, -sign], dim=1)
 
 
@@ -43,7 +43,7 @@ def test_the_best_epoch_is_the_first_best_on_validation(make_pictures: Make, run
     #   right of 8, margin: a wide margin makes a small loss where nearly all are right
     script = [(4, 0.1), (6, 0.1), (6, 0.1), (6, 0.3), (5, 0.1), (6, 0.2)]
     best, told = run_training(Scripted(script), pictures, pictures, epochs=len(script))
-    assert [epoch.val_accuracy for epoch, _ in told.epochs] == [right / 8 for right, _ in script]
+    assert [epoch.val_accuracy for epoch, _ in told.epochs] == [correct / 8 for correct, _ in script]
     assert [is_best for _, is_best in told.epochs] == [True, True, False, True, False, False]
     assert best == told.epochs[3][0]
     assert [epoch.epoch for epoch, _ in told.epochs] == [1, 2, 3, 4, 5, 6]

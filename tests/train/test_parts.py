@@ -49,8 +49,8 @@ def test_the_loss_of_a_mixture_and_of_a_teacher() -> None:
     torch.testing.assert_close(mixture, 0.75 * plain + 0.25 * F.cross_entropy(logits, others))
     soft, wanted = (logits / 2).softmax(1), (taught / 2).softmax(1)
     apart = (wanted * (wanted.log() - soft.log())).sum(1).mean() * 4
-    learnt = loss_of(logits, targets, None, taught, recipe)
-    torch.testing.assert_close(learnt, 0.75 * plain + 0.25 * apart)
+    training_digests = loss_of(logits, targets, None, taught, recipe)
+    torch.testing.assert_close(training_digests, 0.75 * plain + 0.25 * apart)
     assert loss_of(taught, targets, None, taught, Recipe(distill_share=1.0)).item() == pytest.approx(0)
 
 

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from pennyweight.core.errors import InputError, RunError
-from pennyweight.core.signals import Stop, waiting_for_signals
-from pennyweight.train import Checkpoints, Epoch, Keeper, trainer
+from pennyweight.core.signals import Stop, deferring_signals
+from pennyweight.train import Checkpointer, Checkpoints, Epoch, trainer
 from pennyweight.train import checkpoint as room
-from pennyweight.train.interrupts import hearing
-from pennyweight.train.trainer import Training
+from pennyweight.train.interrupts import interruptible_backward
+from pennyweight.train.trainer import Trainer
 
 Make = Callable[..., Any]
 CLASSES = [number % 4 for number in range(36)]
@@ -63,7 +63,7 @@ def outcome(make_network: Make, make_pictures: Make, run_training: Make) -> Call
     """`outcome(keeper, into=…, **recipe)`: train a fresh network; `into` is what an earlier attempt left."""
     pictures, others = make_pictures(CLASSES), make_pictures(CLASSES, seed=1)
 
-    def run(keeper: Keeper | None = None, into: Outcome | None = None, **recipe: Any) -> Outcome:
+    def run(checkpointer: Checkpointer | None = None, into: Outcome | None = None, **recipe: Any) -> Outcome:
         network: nn.Module = make_network()
         made = into or Outcome()
 
@@ -73,14 +73,14 @@ def outcome(make_network: Make, make_pictures: Make, run_training: Make) -> Call
             del made.figures[epoch.epoch - 1 :]
             made.figures.append((epoch.train_loss, epoch.train_accuracy, epoch.val_loss, epoch.val_accuracy, epoch.lr))
 
-        run_training(network, pictures, others, keeper=keeper, after_epoch=after_epoch, **recipe)
+        run_training(network, pictures, others, checkpointer=checkpointer, after_epoch=after_epoch, **recipe)
         made.last = network.state_dict()
         return made
 
     return run
 
 
-def stopping_at(checkpoints: Checkpoints, step: int) -> Keeper:
+def stopping_at(checkpoints: Checkpoints, step: int) -> Checkpointer:
     """A keeper that a signal reaches during that step."""
 
     class Timed(Stop):
@@ -92,18 +92,18 @@ def stopping_at(checkpoints: Checkpoints, step: int) -> Keeper:
         def asked(self, value: int | None) -> None: ...
 
     steps = [0]
-    keeper = Keeper(checkpoints, stop=Timed())
-    wish = Keeper.wish.fget
+    checkpointer = Checkpointer(checkpoints, stop=Timed())
+    wish = Checkpointer.wish.fget
     assert wish is not None
 
-    class Counting(Keeper):
+    class Counting(Checkpointer):
         @property
         def wish(self) -> tuple[float, float]:
             steps[0] += 1
             return wish(self)  # type: ignore[no-any-return]
 
-    keeper.__class__ = Counting
-    return keeper
+    checkpointer.__class__ = Counting
+    return checkpointer
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda recipe: recipe["optimizer"])
@@ -116,7 +116,7 @@ def test_stopped_at_any_step_it_ends_with_the_same_bits(
     parts = Outcome()
     with pytest.raises(KeyboardInterrupt):
         outcome(stopping_at(Checkpoints(tmp_path / "kept"), step), parts, **recipe)
-    assert outcome(Keeper(Checkpoints(tmp_path / "kept")), parts, **recipe) == whole
+    assert outcome(Checkpointer(Checkpoints(tmp_path / "kept")), parts, **recipe) == whole
 
 
 def test_a_state_of_another_network_is_refused_before_anything_changes(
@@ -132,7 +132,7 @@ def test_a_state_of_another_network_is_refused_before_anything_changes(
     checkpoints.save(kept)
     before = {path.name: path.read_bytes() for path in (tmp_path / "kept").iterdir()}
     with pytest.raises(InputError, match=f"an earlier form of this one, .* first '{name}'"):
-        outcome(Keeper(Checkpoints(tmp_path / "kept")), **EVERYTHING)
+        outcome(Checkpointer(Checkpoints(tmp_path / "kept")), **EVERYTHING)
     assert {path.name: path.read_bytes() for path in (tmp_path / "kept").iterdir()} == before
 
 
@@ -150,7 +150,7 @@ def test_a_state_whose_weights_or_average_hold_nan_is_refused(
     state[key].fill_(torch.nan)
     checkpoints.save(kept)
     with pytest.raises(InputError, match=f"^{name}.* cannot be used: '{key}' holds NaN"):
-        outcome(Keeper(Checkpoints(tmp_path / "kept")), **EVERYTHING)
+        outcome(Checkpointer(Checkpoints(tmp_path / "kept")), **EVERYTHING)
 
 
 def test_an_optimiser_of_an_earlier_form_is_refused(outcome: Callable[..., Outcome], tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_an_optimiser_of_an_earlier_form_is_refused(outcome: Callable[..., Outco
     with pytest.raises(
         InputError, match=r"optimiser is of an earlier form of this one; begin anew under another --out"
     ):
-        outcome(Keeper(Checkpoints(tmp_path / "kept")), **EVERYTHING)
+        outcome(Checkpointer(Checkpoints(tmp_path / "kept")), **EVERYTHING)
 
 
 def test_that_comparison_sees_a_lost_random_state(
@@ -175,45 +175,45 @@ def test_that_comparison_sees_a_lost_random_state(
     with pytest.raises(KeyboardInterrupt):
         outcome(stopping_at(Checkpoints(tmp_path / "kept"), 3), parts, **EVERYTHING)
     monkeypatch.setattr("pennyweight.train.state.set_random_state", lambda state: None)
-    assert outcome(Keeper(Checkpoints(tmp_path / "kept")), parts, **EVERYTHING) != whole
+    assert outcome(Checkpointer(Checkpoints(tmp_path / "kept")), parts, **EVERYTHING) != whole
 
 
 def test_killed_between_an_epochs_checkpoint_and_what_its_caller_keeps(
     outcome: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = outcome(**EVERYTHING)
-    parts, keep = Outcome(), Training.keep
+    parts, keep = Outcome(), Trainer.keep
 
-    def killed(self: Training) -> None:
+    def killed(self: Trainer) -> None:
         keep(self)
         if len(self.progress.history) == 2:
             raise SystemExit
 
-    monkeypatch.setattr(Training, "keep", killed)
+    monkeypatch.setattr(Trainer, "keep", killed)
     with pytest.raises(SystemExit):
-        outcome(Keeper(Checkpoints(tmp_path / "kept")), parts, **EVERYTHING)
+        outcome(Checkpointer(Checkpoints(tmp_path / "kept")), parts, **EVERYTHING)
     assert len(parts.figures) == 1
-    monkeypatch.setattr(Training, "keep", keep)
-    assert outcome(Keeper(Checkpoints(tmp_path / "kept")), parts, **EVERYTHING) == whole
+    monkeypatch.setattr(Trainer, "keep", keep)
+    assert outcome(Checkpointer(Checkpoints(tmp_path / "kept")), parts, **EVERYTHING) == whole
 
 
 @pytest.mark.parametrize("kill", range(1, 16))
 def test_a_kill_loses_one_interval_at_most(
     outcome: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kill: int
 ) -> None:
-    interval, steps, step_of = 2, 0, Training.step
+    interval, steps, step_of = 2, 0, Trainer.step
 
-    def stepped(self: Training, batch: Any) -> Any:
+    def stepped(self: Trainer, batch: Any) -> Any:
         nonlocal steps
         steps += 1
         if steps == kill:
             raise GeneratorExit  # which nothing waits for
         return step_of(self, batch)
 
-    monkeypatch.setattr(Training, "step", stepped)
+    monkeypatch.setattr(Trainer, "step", stepped)
     checkpoints = Checkpoints(tmp_path / "kept")
     with pytest.raises(GeneratorExit):
-        outcome(Keeper(checkpoints, every_s=interval, clock=lambda: steps), **EVERYTHING)  # a step is a second
+        outcome(Checkpointer(checkpoints, every_s=interval, clock=lambda: steps), **EVERYTHING)  # a step is a second
     kept = checkpoints.latest()
     assert kill - 1 - (0 if kept is None else kept["step"]) <= interval
 
@@ -230,18 +230,18 @@ def test_a_signal_does_not_wait_for_a_long_step(
     monkeypatch.setattr(trainer, "LONG_S", 0.0)
     whole = outcome(**EVERYTHING)
     parts, checkpoints, calls = Outcome(), Checkpoints(tmp_path / "kept"), dict.fromkeys(WHERE, 0)
-    step_of, logits_of = Training.step, Training._logits
+    step_of, logits_of = Trainer.step, Trainer._logits
 
     def call(of: str, number: int) -> bool:
         calls[of] += 1
         return of == where and calls[of] == number
 
-    def stepped(self: Training, batch: Any) -> Any:
+    def stepped(self: Trainer, batch: Any) -> Any:
         if call("before", step):
             signal.raise_signal(signal.SIGINT)
         return step_of(self, batch)
 
-    def interrupted(self: Training, network: Any, x: Tensor) -> Tensor:
+    def interrupted(self: Trainer, network: Any, x: Tensor) -> Tensor:
         logits = logits_of(self, network, x)  # norms have changed, and chance was drawn
         if not torch.is_grad_enabled():
             if call("validation", 2):
@@ -254,14 +254,14 @@ def test_a_signal_does_not_wait_for_a_long_step(
         return logits
 
     with monkeypatch.context() as patched:
-        patched.setattr(Training, "step", stepped)
-        patched.setattr(Training, "_logits", interrupted)
-        with pytest.raises(KeyboardInterrupt), waiting_for_signals() as stop:
-            outcome(Keeper(checkpoints, stop=stop), parts, **EVERYTHING)
+        patched.setattr(Trainer, "step", stepped)
+        patched.setattr(Trainer, "_logits", interrupted)
+        with pytest.raises(KeyboardInterrupt), deferring_signals() as stop:
+            outcome(Checkpointer(checkpoints, stop=stop), parts, **EVERYTHING)
     kept = checkpoints.latest()
     assert kept is not None
     assert kept["step"] == (kept["sums"]["steps"] if where == "validation" else step - 1)
-    assert outcome(Keeper(checkpoints), parts, **EVERYTHING) == whole
+    assert outcome(Checkpointer(checkpoints), parts, **EVERYTHING) == whole
 
 
 @pytest.mark.skipif(os.name != "posix", reason="alarms are POSIX's")
@@ -275,7 +275,7 @@ def test_a_signal_is_heard_amid_a_backward_pass(monkeypatch: pytest.MonkeyPatch)
 
     before = signal.signal(signal.SIGALRM, heard)
     try:
-        with hearing(network):
+        with interruptible_backward(network):
             loss = network(torch.ones(600, 1200)).sum()
             signal.setitimer(signal.ITIMER_REAL, 0.02)
             with pytest.raises(TimeoutError):
@@ -290,11 +290,11 @@ def test_a_signal_is_heard_amid_a_backward_pass(monkeypatch: pytest.MonkeyPatch)
 
 def test_the_time_of_every_process_counts(tmp_path: Path) -> None:
     for spent_s in (3600.0, 60.0, 0.0):
-        keeper = Keeper(Checkpoints(tmp_path / "kept"), spent_s=spent_s)
-        keeper.latest()
-        keeper.save({"step": 1}, writes=True)
-        keeper.latest()  # its own, which is no earlier one's
-    assert 3660 <= keeper.spent_s < 3720
+        checkpointer = Checkpointer(Checkpoints(tmp_path / "kept"), spent_s=spent_s)
+        checkpointer.latest()
+        checkpointer.save({"step": 1}, writes=True)
+        checkpointer.latest()  # its own, which is no earlier one's
+    assert 3660 <= checkpointer.spent_s < 3720
 
 
 def test_patience_ends_a_resumed_training_where_it_ends_another(
@@ -306,7 +306,7 @@ def test_patience_ends_a_resumed_training_where_it_ends_another(
     parts = Outcome()
     with pytest.raises(KeyboardInterrupt):
         outcome(stopping_at(Checkpoints(tmp_path / "kept"), 8), parts, **recipe)
-    assert outcome(Keeper(Checkpoints(tmp_path / "kept")), parts, **recipe) == whole
+    assert outcome(Checkpointer(Checkpoints(tmp_path / "kept")), parts, **recipe) == whole
 
 
 # What lies on disk

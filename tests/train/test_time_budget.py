@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from pennyweight.core.errors import InputError
-from pennyweight.train import Checkpoints, Epoch, Keeper, Recipe, train
-from pennyweight.train.callbacks import Nobody
+from pennyweight.train import Checkpointer, Checkpoints, Epoch, Recipe, train
+from pennyweight.train.callbacks import NullCallback
 from pennyweight.train.deadline import RESERVE, SPARE, Deadline
 from pennyweight.train.recipe import Stretch
 from pennyweight.train.time_budget import Pace
@@ -137,7 +137,7 @@ def test_a_plan_changed_on_the_way_gives_the_bits_of_the_recipe_that_came_of_it(
     def refit(recipe: Recipe, done: int) -> Recipe:
         return recipe.stretched(4, after=2) if done == 2 else recipe
 
-    def trained(recipe: Recipe, refit: Any = None, *, keeper: Keeper | None = None, until: int = 99) -> Any:
+    def trained(recipe: Recipe, refit: Any = None, *, checkpointer: Checkpointer | None = None, until: int = 99) -> Any:
         network, told = make_network(), []
 
         def after_epoch(epochs: list[Epoch], best: bool) -> None:
@@ -148,8 +148,8 @@ def test_a_plan_changed_on_the_way_gives_the_bits_of_the_recipe_that_came_of_it(
         try:
             train(
                 network, training=make_pictures(classes), validation=make_pictures(classes, seed=1), recipe=recipe,
-                seed=0, watcher=Nobody(), after_epoch=after_epoch, preprocess=make_pictures(classes).preprocess,
-                refit=refit, keeper=keeper,
+                seed=0, callback=NullCallback(), after_epoch=after_epoch, preprocess=make_pictures(classes).preprocess,
+                refit=refit, checkpointer=checkpointer,
             )  # fmt: skip
         except Interrupted:
             return None
@@ -159,10 +159,10 @@ def test_a_plan_changed_on_the_way_gives_the_bits_of_the_recipe_that_came_of_it(
     assert len(rates) == 4
     assert rates[-1] < 0.2 * asked.lr
     checkpoints = Checkpoints(tmp_path / "checkpoints")
-    assert trained(asked, refit, keeper=Keeper(checkpoints), until=2) is None
+    assert trained(asked, refit, checkpointer=Checkpointer(checkpoints), until=2) is None
     kept = checkpoints.latest()
     assert kept is not None
     settled = replace(asked, epochs=kept["epochs"], stretches=kept["stretches"])
     assert settled == asked.stretched(4, after=2)
-    for equal in (trained(settled), trained(settled, keeper=Keeper(checkpoints))):
+    for equal in (trained(settled), trained(settled, checkpointer=Checkpointer(checkpoints))):
         assert all(torch.equal(value, weights[name]) for name, value in equal[1].items())

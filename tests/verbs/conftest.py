@@ -51,13 +51,13 @@ def draw_colours_fixture() -> Callable[..., Path]:
 
 @pytest.fixture(scope="package")
 def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that `trained` was trained on. Nobody writes to it."""
+    """The folder that `trained` was trained on. NullCallback writes to it."""
     return draw_colours(tmp_path_factory.mktemp("sources") / "shapes", 40)
 
 
 @pytest.fixture(scope="package")
 def trained(one_thread: None, shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> pw.Run:
-    """A run that is better than chance and not perfect. Nobody writes to it."""
+    """A run that is better than chance and not perfect. NullCallback writes to it."""
     recipe = {"epochs": 8, "batch": 8, "lr": 0.01, "warmup_epochs": 1}
     return pw.fit(shapes, out=tmp_path_factory.mktemp("runs") / "run", recipe=recipe, **SMALL)
 

@@ -134,11 +134,11 @@ def test_what_fit_is_asked_reaches_the_plan(monkeypatch: pytest.MonkeyPatch) -> 
     }  # fmt: skip
     seen: dict[str, Any] = {}
 
-    def planned(source: data.Source, model: str, **options: Any) -> plan.Plan:
+    def with_replanned_epochs(source: data.Source, model: str, **options: Any) -> plan.Plan:
         seen.update(options)
         raise InputError("far enough")
 
-    monkeypatch.setattr("pennyweight.verbs.fit.make_plan", planned)
+    monkeypatch.setattr("pennyweight.verbs.fit.make_plan", with_replanned_epochs)
     with pytest.raises(InputError, match="far enough"):
         fit("digits", "mobilenet_v1", progress=False, **asked)
     assert {name: seen[name] for name in asked} == asked

@@ -14,7 +14,7 @@ import pennyweight as pw
 from pennyweight.core.errors import BundleError, PennyweightError, RunError
 from pennyweight.core.files import read_json, write_json
 from pennyweight.core.run import Run, write_record
-from pennyweight.core.training_digests import Learnt, marks_of
+from pennyweight.core.training_digests import TrainingDigests, marks_of
 
 PLACES = 6
 """Of each file, spread over its length."""
@@ -258,7 +258,7 @@ def test_a_bundle_that_lost_its_seal_is_refused(bundle: pw.Bundle, tmp_path: Pat
 def test_a_bundle_of_before_seals_serves(bundle: pw.Bundle, tmp_path: Path) -> None:
     old = resaved(bundle.path, tmp_path / "old.onnx", without("pennyweight-sha256", "pennyweight-learnt"))
     assert pw.load(old).labels == bundle.manifest.labels
-    assert pw.Bundle(old).learnt is None
+    assert pw.Bundle(old).training_digests is None
 
 
 def test_a_bundle_leaves_out_the_pictures_that_its_run_leaves_out(
@@ -270,10 +270,10 @@ def test_a_bundle_leaves_out_the_pictures_that_its_run_leaves_out(
     said: dict[str, list[str]] = {}
     by_name = ("mobilenet_v1_x0_25", {"weights": trained.weights_path})
     scored = {}
-    for name, (what, how) in {"run": (trained, {}), "bundle": (bundle, {}), "name": by_name}.items():
+    for name, (what, resume_note) in {"run": (trained, {}), "bundle": (bundle, {}), "name": by_name}.items():
         lines = said.setdefault(name, [])
         scored[name] = pw.evaluate(
-            what, str(tmp_path / "mix"), left_out=lambda each, lines=lines: lines.append(each.reason), **how
+            what, str(tmp_path / "mix"), left_out=lambda each, lines=lines: lines.append(each.reason), **resume_note
         ).images
     assert scored["run"] == scored["bundle"] == scored["name"] < len(list((tmp_path / "mix").rglob("*.png")))
     (line,) = said["bundle"]
@@ -292,16 +292,16 @@ def test_a_bundle_that_does_not_say_what_it_learnt_from_says_that(
 
 def test_what_was_learnt_from_takes_five_bytes_a_picture_and_errs_seldom() -> None:
     draw = np.random.default_rng(0)
-    learnt = Learnt.of(draw.integers(0, 2**64, 20_000, np.uint64))
-    short = Learnt.from_text(learnt.to_text(), name="m.onnx")
-    assert len(learnt.to_text()) <= 20_000 * 5 * 4 / 3 + 4
-    assert short.knows(learnt.marks).all()
+    training_digests = TrainingDigests.of(draw.integers(0, 2**64, 20_000, np.uint64))
+    short = TrainingDigests.from_text(training_digests.to_text(), name="m.onnx")
+    assert len(training_digests.to_text()) <= 20_000 * 5 * 4 / 3 + 4
+    assert short.knows(training_digests.marks).all()
     assert short.error_rate < 2e-8
     assert not short.knows(draw.integers(0, 2**64, 20_000, np.uint64)).any()
-    assert learnt.knows(marks_of([f"{learnt.marks[3]:016x}" + "0" * 48])).all()
+    assert training_digests.knows(marks_of([f"{training_digests.marks[3]:016x}" + "0" * 48])).all()
 
 
 @pytest.mark.parametrize("text", ["AAAA", "no base64!", "é", "A"])
 def test_what_does_not_say_what_was_learnt_from_is_refused(text: str) -> None:
     with pytest.raises(BundleError, match=r"m\.onnx does not say which pictures"):
-        Learnt.from_text(text, name="m.onnx")
+        TrainingDigests.from_text(text, name="m.onnx")

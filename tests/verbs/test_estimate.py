@@ -23,17 +23,17 @@ def test_the_time_is_told_before_the_first_step_and_changes_no_bit(
     fit_small: Fit, trained: pw.Run, shapes: Path, tmp_path: Path, mode: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Also of a network with dropout, which draws random numbers in every step."""
-    how: dict[str, Any] = {
+    resume_note: dict[str, Any] = {
         "model": "mobilenet_v2",
         "config": {"width": 0.25, "dropout": 0.5},
         "recipe": {"mode": mode, "epochs": 2, "batch": 16},
     }
     if mode != "scratch":
-        first = fit_small(shapes, **how | {"recipe": {"epochs": 1}}, out=tmp_path / "first")
-        how["weights"] = first.folder
-    silent = fit_small(shapes, **how, out=tmp_path / "silent")
+        first = fit_small(shapes, **resume_note | {"recipe": {"epochs": 1}}, out=tmp_path / "first")
+        resume_note["weights"] = first.folder
+    silent = fit_small(shapes, **resume_note, out=tmp_path / "silent")
     capfd.readouterr()
-    told = fit_small(shapes, **how, out=tmp_path / "told", progress=True)
+    told = fit_small(shapes, **resume_note, out=tmp_path / "told", progress=True)
     said = capfd.readouterr().err
     (found,) = LINE.finditer(said)
     assert found.start() < re.search(r"epoch +1/", said).start()  # type: ignore[union-attr]
@@ -41,9 +41,9 @@ def test_the_time_is_told_before_the_first_step_and_changes_no_bit(
 
 
 def test_a_scene_is_told_of_too(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    how: dict[str, Any] = {"recipe": {"epochs": 1}, "scene": {"window": 9}}
-    silent = pw.fit("scene:synthetic", out=tmp_path / "silent", progress=False, **how)
-    told = pw.fit("scene:synthetic", out=tmp_path / "told", **how)
+    resume_note: dict[str, Any] = {"recipe": {"epochs": 1}, "scene": {"window": 9}}
+    silent = pw.fit("scene:synthetic", out=tmp_path / "silent", progress=False, **resume_note)
+    told = pw.fit("scene:synthetic", out=tmp_path / "told", **resume_note)
     assert LINE.search(capfd.readouterr().err)
     assert told.weights_path.read_bytes() == silent.weights_path.read_bytes()
 

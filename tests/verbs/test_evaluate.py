@@ -103,13 +103,13 @@ def test_a_folder_that_gained_pictures_shows_none_that_were_trained_on(
     folder = draw_colours(tmp_path / "growing", 12)
     run = fit_small(folder, out=tmp_path / "run")
     splits = data.split(data.open(str(folder)))
-    learnt = {sample.digest for sample in (*splits.train, *splits.val)}
+    training_digests = {sample.digest for sample in (*splits.train, *splits.val)}
     draw_colours(folder, 12, seed=1)
     scored_samples.clear()
     scored = pw.evaluate(run)
     assert scored.split == "test"
     assert scored.images == len(scored_samples) > len(splits.test)
-    assert not learnt & {sample.digest for sample in scored_samples}
+    assert not training_digests & {sample.digest for sample in scored_samples}
 
 
 def test_what_was_learnt_from_is_no_test_wherever_it_lies(
@@ -117,13 +117,13 @@ def test_what_was_learnt_from_is_no_test_wherever_it_lies(
 ) -> None:
     """A copy of the training folder with pictures of somebody else."""
     splits = data.split(data.open(str(shapes)))
-    learnt = {sample.digest for sample in (*splits.train, *splits.val)}
+    training_digests = {sample.digest for sample in (*splits.train, *splits.val)}
     copy = shutil.copytree(shapes, tmp_path / "mixed")
     draw_colours(copy, 4, seed=9)
     scored_samples.clear()
     said: list[str] = []
     scored = pw.evaluate(trained, str(copy), left_out=lambda each: said.append(each.reason))
-    assert not learnt & {sample.digest for sample in scored_samples}
+    assert not training_digests & {sample.digest for sample in scored_samples}
     assert scored.images == len(scored_samples) > len(splits.test)
     kept = len(splits.train) + len(splits.val)
     assert said == [f"{kept} pictures of mixed that {trained.folder} was trained or selected on"]

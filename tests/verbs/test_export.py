@@ -61,7 +61,7 @@ def test_at_most_64_pictures_are_taken_from_the_whole_split(own_run: pw.Run, mon
     write_record(own_run.record_path, record)
     shown: list[Any] = []
 
-    def noted(network: object, path: Path, manifest: object, pictures: list[Any], **how: object) -> None:
+    def noted(network: object, path: Path, manifest: object, pictures: list[Any], **resume_note: object) -> None:
         shown.extend(pictures)
         samples = data.split(data.open("digits")).test
         first = pw.Preprocess(size=8, resize=8, mean=(0.5,), std=(0.5,), channels=1)(pictures[-1])

@@ -37,7 +37,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def planned(folder: Path, **options: Any) -> Plan:
+def with_replanned_epochs(folder: Path, **options: Any) -> Plan:
     """What `fit` decides before it trains."""
     asked: dict[str, Any] = {"model": "auto", "weights": None, "stem": None, "config": {}, "seed": 0}
     return make_plan(data.open(folder), pictures=18, **asked | QUICK | options)
@@ -63,13 +63,13 @@ def test_a_misspelt_word_for_weights_is_answered_with_the_nearest(
     photographs: Path, model: str, given: str, meant: str
 ) -> None:
     with pytest.raises(InputError) as raised:
-        planned(photographs, model=model, weights=given)
+        with_replanned_epochs(photographs, model=model, weights=given)
     assert str(raised.value) == f"'mobilenet_v2' has no weights '{given}'; did you mean '{meant}'?"
 
 
 def test_a_network_without_published_weights_has_the_words_of_fit(photographs: Path) -> None:
     with pytest.raises(InputError, match=r"no published weights for 'resnet_9'; did you mean 'none'\?$"):
-        planned(photographs, model="resnet_9", weights="None")
+        with_replanned_epochs(photographs, model="resnet_9", weights="None")
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_photographs_start_from_published_weights(
     assert any("published by torchvision (BSD-3)" in line for line in run.record["why"])
     monkeypatch.setattr(zoo, "open_published", fetch)
     capfd.readouterr()
-    again = planned(photographs)
+    again = with_replanned_epochs(photographs)
     assert FETCHING not in capfd.readouterr().err
     assert publisher.asked == [None]
     assert again.checkpoint is not None
@@ -171,7 +171,7 @@ def test_without_them_a_line_says_what_would_have_been_taken(
     else:
         publisher.stalls = True
         monkeypatch.setattr(room, "PATIENCE_S", 0.2)
-    plan = planned(photographs)
+    plan = with_replanned_epochs(photographs)
     said = capfd.readouterr().err
     (line,) = (line for line in plan.why if "would be the start of this training" in line)
     file = zoo.published_file("mobilenet_v2")[1]
@@ -200,7 +200,7 @@ def test_minutes_bound_the_fetch(publisher: Any, monkeypatch: pytest.MonkeyPatch
 def test_nothing_is_fetched_where_it_is_forbidden_or_for_what_cannot_be_trained(
     publisher: Any, photographs: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    plan = planned(photographs, weights="none")
+    plan = with_replanned_epochs(photographs, weights="none")
     assert (plan.checkpoint, plan.recipe.mode) == (None, "scratch")
     assert "published" not in " ".join(plan.why) + capfd.readouterr().err
     for wrong in ({"recipe": {"lrr": 1}}, {"config": {"widht": 1}}, {"recipe": {"mode": "finetuned"}}):
@@ -212,7 +212,7 @@ def test_nothing_is_fetched_where_it_is_forbidden_or_for_what_cannot_be_trained(
 def test_a_field_that_the_last_layer_has_no_use_for_moves_the_rest_too(publisher: Any, photographs: Path) -> None:
     """Photographs with `--set mixup=0.2` were trained before there were weights for them, and are so still."""
     recipe = {"epochs": 1, "head_epochs": 1, "mixup": 0.2}
-    plan = planned(photographs, recipe=recipe)
+    plan = with_replanned_epochs(photographs, recipe=recipe)
     assert (plan.recipe.mode, plan.recipe.mixup) == ("finetune", 0.2)
     assert any("does nothing for the last layer alone" in line for line in plan.why)
 
@@ -227,16 +227,16 @@ def test_a_resumed_run_keeps_what_it_began_with(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whichever way the network went meanwhile."""
-    how = {"input_size": 96, "recipe": {"epochs": 2}, "out": tmp_path / "run", "progress": False}
+    resume_note = {"input_size": 96, "recipe": {"epochs": 2}, "out": tmp_path / "run", "progress": False}
     offline = {"with weights": ("0", "1"), "from scratch": ("1", "0")}[began]
     with monkeypatch.context() as patch:
         stop_at(2)
         patch.setenv("PENNYWEIGHT_OFFLINE", offline[0])
         with pytest.raises(KeyboardInterrupt):
-            pw.fit(photographs, **how)
+            pw.fit(photographs, **resume_note)
     asked = list(publisher.asked)
     monkeypatch.setenv("PENNYWEIGHT_OFFLINE", offline[1])
-    run = pw.fit(photographs, resume=True, **how)
+    run = pw.fit(photographs, resume=True, **resume_note)
     assert (run.record["weights"] is not None) == (began == "with weights")
     assert run.record["recipe"]["mode"] == ("head" if began == "with weights" else "scratch")
     assert publisher.asked == asked

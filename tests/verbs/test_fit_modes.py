@@ -418,15 +418,15 @@ def test_a_resume_on_other_versions_and_of_damaged_checkpoints_is_said(
 def test_a_loss_that_is_no_number_loses_nothing_that_was_kept(
     fit_small: Fit, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pennyweight.train.trainer import Training
+    from pennyweight.train.trainer import Trainer
 
-    step = Training.step
+    step = Trainer.step
 
-    def breaking(self: Training, *arguments: Any) -> tuple[float, float]:
+    def breaking(self: Trainer, *arguments: Any) -> tuple[float, float]:
         loss, right = step(self, *arguments)
         return (float("nan") if len(self.progress.history) == 1 else loss), right
 
-    monkeypatch.setattr(Training, "step", breaking)
+    monkeypatch.setattr(Trainer, "step", breaking)
     with pytest.raises(PennyweightError, match=r"the loss became nan in epoch 2; try a smaller rate: --set lr="):
         fit_small(shapes, out=tmp_path / "run")
     assert len(lines(pw.Run(tmp_path / "run"))) == 1
@@ -436,13 +436,13 @@ def test_a_loss_that_is_no_number_loses_nothing_that_was_kept(
 def test_a_step_that_memory_does_not_hold(
     fit_small: Fit, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pennyweight.train.trainer import Training
+    from pennyweight.train.trainer import Trainer
 
-    def too_much(self: Training, *arguments: Any) -> tuple[float, float]:
+    def too_much(self: Trainer, *arguments: Any) -> tuple[float, float]:
         torch.empty(1 << 60)
         raise AssertionError
 
-    monkeypatch.setattr(Training, "_gradients", too_much)
+    monkeypatch.setattr(Trainer, "_gradients", too_much)
     with pytest.raises(InputError, match=r"memory does not hold a step of \d+ pictures in 1 part; --set accumulate=2"):
         fit_small(shapes, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
@@ -458,10 +458,10 @@ def test_a_loader_that_holds_training_back_is_said_with_what_helps(
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    ahead = data.Pictures._ahead
+    prefetch = data.Pictures._ahead
 
     def slow(self: data.Pictures, *arguments: Any) -> Iterator[data.Batch]:
-        for batch in ahead(self, *arguments):
+        for batch in prefetch(self, *arguments):
             time.sleep(0.1)
             yield batch
 

@@ -94,7 +94,7 @@ def test_what_the_first_weights_or_the_teacher_saw_scores_nothing(
 ) -> None:
     before = trained.folder if inherited == "teacher" else trained.weights_path
     options = {"recipe": {"mode": "scratch", "epochs": 1}, inherited: before}
-    source = split_otherwise(shapes, learnt=10)
+    source = split_otherwise(shapes, training_digests=10)
     run = fit_small(source, **options, out=tmp_path / "run")
     fresh = len(data.split(source).test) - 10
     assert run.evaluation["images"] == run.record["data"]["counts"]["test"] == fresh > 0
@@ -102,14 +102,14 @@ def test_what_the_first_weights_or_the_teacher_saw_scores_nothing(
     assert np.isin(np.load(trained.seen_path), np.load(run.seen_path)).all()  # nor what learns from it in turn
     assert pw.evaluate(run, source).images == fresh
     with pytest.raises(SourceError, match="learnt from every picture of the test split"):
-        fit_small(split_otherwise(shapes, learnt=10, fresh=False), **options, out=tmp_path / "none")
+        fit_small(split_otherwise(shapes, training_digests=10, fresh=False), **options, out=tmp_path / "none")
 
 
-def split_otherwise(source: Path, *, learnt: int, fresh: bool = True) -> data.Source:
+def split_otherwise(source: Path, *, training_digests: int, fresh: bool = True) -> data.Source:
     """So many training pictures of `source` in test, and with `fresh` half of its own test pictures."""
     opened = data.open(source)
     was = data.split(opened)
-    test = {s.name for s in (*was.train[:learnt], *(was.test[::2] if fresh else ()))}
+    test = {s.name for s in (*was.train[:training_digests], *(was.test[::2] if fresh else ()))}
     val = {s.name for s in was.val}
     named = {s.name: "test" if s.name in test else "val" if s.name in val else "train" for s in opened.samples}
     return replace(opened, samples=tuple(replace(s, split=named[s.name]) for s in opened.samples))  # type: ignore[arg-type]

@@ -8,10 +8,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from pennyweight.data.scenes.open.open import open_scene
 
 from pennyweight import data, zoo
 from pennyweight.core.errors import DownloadError
+from pennyweight.data.scenes.open import open_scene
 
 FETCHING: dict[str, tuple[str, Callable[[], object]]] = {
     "published weights": ("", lambda: zoo.create("mobilenet_v2", weights="imagenet")),

@@ -26,21 +26,21 @@ def table(draw_colours: Callable[..., Path], tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture
-def how(table: Path) -> dict[str, object]:
+def resume_note(table: Path) -> dict[str, object]:
     return {**READ, "pictures": table.parent.parent / "pictures"}
 
 
 def test_a_run_remembers_how_its_source_is_read(
-    table: Path, how: dict[str, object], tmp_path: Path, fit_small: Callable[..., pw.Run]
+    table: Path, resume_note: dict[str, object], tmp_path: Path, fit_small: Callable[..., pw.Run]
 ) -> None:
-    run = fit_small(table, out=tmp_path / "run", read_as=how)
-    assert run.record["data"]["read_as"] == dict(data.open(table, read_as=how).read_as)
+    run = fit_small(table, out=tmp_path / "run", read_as=resume_note)
+    assert run.record["data"]["read_as"] == dict(data.open(table, read_as=resume_note).read_as)
     scored = pw.evaluate(run).to_dict()
     assert pw.evaluate(run, str(table)).to_dict() == scored
-    assert pw.evaluate(run, str(table), read_as=how).to_dict() == scored
+    assert pw.evaluate(run, str(table), read_as=resume_note).to_dict() == scored
     assert pw.export(run).manifest.parity["of"] == "test split of train"
-    again = fit_small(table, out=tmp_path / "run", read_as=how, resume=True)
+    again = fit_small(table, out=tmp_path / "run", read_as=resume_note, resume=True)
     assert again.record == run.record
-    elsewhere = {**how, "label_from": "^([a-z]+)/", "columns": {"path": "id"}}
+    elsewhere = {**resume_note, "label_from": "^([a-z]+)/", "columns": {"path": "id"}}
     with pytest.raises(RunError, match="was made by another command: read_as"):
         fit_small(table, out=tmp_path / "run", read_as=elsewhere, resume=True)

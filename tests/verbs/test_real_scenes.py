@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pennyweight.data.scenes.open.open import open_scene
-from pennyweight.data.scenes.open.scene import Scene
 from PIL import Image
 
+from pennyweight.data.scenes.open import open_scene
+from pennyweight.data.scenes.scene import Scene
 from pennyweight.runtime import Outputs
 from pennyweight.runtime.scene_mapper import WindowsEngine, tiles
 from pennyweight.verbs.load import restore

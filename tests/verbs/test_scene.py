@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pennyweight.data.scenes.open.envi import read_envi, write_envi
-from pennyweight.data.scenes.open.rasters import Raster
-from pennyweight.data.scenes.open.synthetic import synthetic
 
 import pennyweight as pw
 from pennyweight.core.errors import InputError, RunError, SourceError
 from pennyweight.core.run import write_record
 from pennyweight.core.spectral import Projection
+from pennyweight.data.scenes.envi import read_envi, write_envi
+from pennyweight.data.scenes.rasters import Raster
+from pennyweight.data.scenes.synthetic import synthetic
 from pennyweight.runtime.scene_bundle import SceneBundle
 from pennyweight.runtime.scene_mapper import map_scene
 from pennyweight.verbs.scenes.fit import fit_scene

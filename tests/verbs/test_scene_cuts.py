@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pennyweight.data.scenes.open.synthetic import synthetic
-from pennyweight.data.scenes.open.windows import Padded, SceneTiles, SceneWindows
 
 import pennyweight as pw
+from pennyweight.data.scenes.synthetic import synthetic
+from pennyweight.data.scenes.windows import Padded, SceneTiles, SceneWindows
 from pennyweight.verbs.scenes.fit import fit_scene
 from pennyweight.verbs.scenes.plan import SceneOptions, make_scene_plan, split_of
 

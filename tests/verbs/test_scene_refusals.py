@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pennyweight.data.scenes.open.rasters import Raster
-from pennyweight.data.scenes.open.synthetic import synthetic
 
 import pennyweight as pw
 from pennyweight.core.errors import InputError, SourceError
+from pennyweight.data.scenes.rasters import Raster
+from pennyweight.data.scenes.synthetic import synthetic
 from pennyweight.verbs.scenes.fit import fit_scene
 from pennyweight.verbs.scenes.plan import SceneOptions, make_scene_plan, split_of
 

@@ -22,9 +22,9 @@ def test_a_run_stands_for_its_folder(
     assert pw.weigh(run).params == pw.weigh(trained.folder).params
     assert pw.evaluate(run).to_dict()["accuracy"] == trained.evaluation["accuracy"]
     assert pw.load(run).labels == ("blue", "green", "red")
-    how: dict[str, Any] = {"num_classes": 3, "stem": trained.record["model"]["stem"]}
-    created = pw.create("mobilenet_v1_x0_25", weights=run, **how).state_dict()
-    kept = pw.load_weights(pw.create("mobilenet_v1_x0_25", **how), run).state_dict()
+    resume_note: dict[str, Any] = {"num_classes": 3, "stem": trained.record["model"]["stem"]}
+    created = pw.create("mobilenet_v1_x0_25", weights=run, **resume_note).state_dict()
+    kept = pw.load_weights(pw.create("mobilenet_v1_x0_25", **resume_note), run).state_dict()
     assert all(torch.equal(value, kept[key]) for key, value in created.items())
     assert pw.load("mobilenet_v1_x0_25", weights=run).labels == ("blue", "green", "red")
     if form == "object":

@@ -21,7 +21,7 @@ from pennyweight.cli import main
 from pennyweight.core.errors import RunError
 from pennyweight.core.locks import holding
 from pennyweight.train import Ranks
-from pennyweight.verbs.fitting.run_folder import taking, taking_several
+from pennyweight.verbs.fitting.run_folder import claiming_run_folder, claiming_run_folders
 
 Fit = Callable[..., pw.Run]
 ROUNDS = int(os.environ.get("PENNYWEIGHT_ROUNDS", "1"))
@@ -137,7 +137,7 @@ def test_resuming_a_run_that_another_process_trains_says_who_does(
 
 
 def take(out: Path | None, *, resume: bool = False, asked: dict[str, Any] | None = None) -> Any:
-    return taking(out, "pets", resume=resume, asked=asked or {}, ranks=Ranks())
+    return claiming_run_folder(out, "pets", resume=resume, asked=asked or {}, ranks=Ranks())
 
 
 def test_two_threads_get_two_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,10 +234,10 @@ def test_a_resume_clears_left_overs_alone(tmp_path: Path) -> None:
 def test_a_folder_of_seeds_is_held_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with (
-        taking_several(None, "pets-seeds", resume=False) as first,
-        taking_several(None, "pets-seeds", resume=False) as second,
+        claiming_run_folders(None, "pets-seeds", resume=False) as first,
+        claiming_run_folders(None, "pets-seeds", resume=False) as second,
     ):
         assert (first, second) == (Path("runs/pets-seeds-1"), Path("runs/pets-seeds-2"))
-        with pytest.raises(RunError, match="is being written by"), taking_several(first, "", resume=True):
+        with pytest.raises(RunError, match="is being written by"), claiming_run_folders(first, "", resume=True):
             pass
     assert not Path("runs").exists()  # nothing came of them

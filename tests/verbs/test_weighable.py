@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 import torch
-from pennyweight.cost.timing.measure.machine_profile import FORMAT, profile_now, profile_path
-from pennyweight.cost.timing.measure.roofline import Limits
 
 import pennyweight as pw
 from pennyweight.core.errors import InputError
 from pennyweight.core.machine import machine
 from pennyweight.cost import MachineProfile
+from pennyweight.cost.timing.machine_profile import FORMAT, profile_now, profile_path
+from pennyweight.cost.timing.roofline import Limits
 from pennyweight.verbs.weigh import weigh_all
 
 

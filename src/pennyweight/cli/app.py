@@ -19,7 +19,7 @@ from pennyweight.core.errors import PennyweightError
 from pennyweight.core.extras import missing_part
 from pennyweight.core.files import require_working_folder
 from pennyweight.core.reading import reason_of
-from pennyweight.core.signals import INTERRUPTED, TERMINATED, waiting_for_signals
+from pennyweight.core.signals import INTERRUPTED, TERMINATED, deferring_signals
 from pennyweight.core.text import say
 
 __all__ = ["main", "make_app"]
@@ -89,7 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _tell(line: str) -> None:
     """A signal meanwhile changes nothing: the program ends in any case, and what it has to say is said."""
-    with suppress(KeyboardInterrupt, SystemExit), waiting_for_signals():
+    with suppress(KeyboardInterrupt, SystemExit), deferring_signals():
         show.failure(line)
 
 

@@ -86,7 +86,7 @@ Bfloat16 = Annotated[bool, typer.Option("--bfloat16", help="Compute a scene's ma
 
 def is_scene(source: str) -> bool:
     """Whether `fit` is asked for a scene; only then is what reads one loaded."""
-    from pennyweight.data.scenes.open.open import is_scene
+    from pennyweight.data.scenes.open import is_scene
 
     return is_scene(source)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pennyweight.core.extras import install_command
 from pennyweight.core.formats import too_many
-from pennyweight.core.levels import Levels, to_bytes
+from pennyweight.core.sixteen_bit import Levels, to_bytes
 
 __all__ = ["EXTENSION", "Shape", "is_array", "is_tiff", "read", "reader", "shape", "values"]
 

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pennyweight.core import bands, jpeg, levels
+from pennyweight.core import bands, jpeg, sixteen_bit
 from pennyweight.core.errors import ImageError, InputError
 from pennyweight.core.files import require_file
 from pennyweight.core.formats import ENDINGS, allow_pixels, open_image, too_many
 from pennyweight.core.interruptible import interruptible
-from pennyweight.core.levels import Levels
 from pennyweight.core.modes import MODES, from_array, is_wide_color, to_mode, wide_colors
+from pennyweight.core.sixteen_bit import Levels
 
 __all__ = ["EXTENSIONS", "MAX_PIXELS", "Header", "Picture", "Pixels", "decode", "decode_bands", "header", "wide_values"]
 
@@ -72,7 +72,7 @@ class Header(NamedTuple):
     @property
     def wide(self) -> bool:
         """True if its values have 16 bits."""
-        return self.mode in levels.GREY or self.mode.endswith(";16") or self.mode == "uint16"
+        return self.mode in sixteen_bit.GREY or self.mode.endswith(";16") or self.mode == "uint16"
 
     @property
     def banded(self) -> bool:
@@ -123,7 +123,7 @@ def decode(
                 raise ValueError("its pixels are floating-point numbers; save it as 8-bit or 16-bit")
             if image.mode == "I" and image.format == "TIFF":  # of a PGM it means 16 bits
                 raise ValueError("its pixels are 32-bit numbers, of which none says which is white; save it as 16-bit")
-            if image.format == "TIFF" and levels.is_planar(image):  # with tifffile it was read above
+            if image.format == "TIFF" and sixteen_bit.is_planar(image):  # with tifffile it was read above
                 raise ValueError("it stores 16-bit bands one after the other; such TIFF files need tifffile")
             wide_color = levels and is_wide_color(image)
             load = partial(wide_colors, image, file, levels) if wide_color else partial(jpeg.load, image, file)
@@ -152,7 +152,7 @@ def decode_bands(
     with _naming(name):
         if isinstance(picture, (np.ndarray, Image.Image)):
             array = np.asarray(picture)
-            array = levels.to_bytes(array, levels) if array.dtype == np.uint16 else array
+            array = sixteen_bit.to_bytes(array, levels) if array.dtype == np.uint16 else array
         else:
             array = bands.read(_whole(picture), max_pixels or MAX_PIXELS, levels)
     found = array.shape[2] if array.ndim == 3 else 1
@@ -184,10 +184,10 @@ def _wide_values(file: bytes, most: int) -> NDArray[Any] | None:
         _believe(image, len(file))
         _limit(image.width, image.height, most)
         if is_wide_color(image):
-            colors = levels.split_bytes(image, file)
+            colors = sixteen_bit.split_bytes(image, file)
             return None if colors is None else colors[..., :3]
-        if image.mode in levels.GREY and not (image.mode == "I" and image.format == "TIFF"):
-            return np.clip(np.asarray(image).astype(np.int64), 0, levels.WHITE).astype(np.uint16)
+        if image.mode in sixteen_bit.GREY and not (image.mode == "I" and image.format == "TIFF"):
+            return np.clip(np.asarray(image).astype(np.int64), 0, sixteen_bit.WHITE).astype(np.uint16)
     return None
 
 
@@ -206,7 +206,7 @@ def header(picture: str | Path | bytes | NDArray[Any], *, name: str | None = Non
             if found is not None:
                 return Header(*found.shape, found.format, found.dtype, 1, found.more)
         with open_image(start) as image:
-            grey = image.mode in ("1", "L", "LA", *levels.GREY)
+            grey = image.mode in ("1", "L", "LA", *sixteen_bit.GREY)
             count = 1 if grey else 4 if image.mode in ("RGBA", "PA") else 3
             mode = f"{image.mode};16" if is_wide_color(image) else image.mode
             turned, more = _orientation(image), _more(image)

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pennyweight.core import levels
+from pennyweight.core import sixteen_bit
 from pennyweight.core.errors import InputError
-from pennyweight.core.levels import Levels
+from pennyweight.core.sixteen_bit import Levels
 
 __all__ = ["MODES", "from_array", "is_wide_color", "to_mode", "wide_colors"]
 
@@ -21,24 +21,24 @@ STRIP_ROWS = 256
 
 
 def is_wide_color(image: Image.Image) -> bool:
-    return image.mode not in levels.GREY and levels.is_wide(image)
+    return image.mode not in sixteen_bit.GREY and sixteen_bit.is_wide(image)
 
 
 def wide_colors(image: Image.Image, file: bytes, levels: Levels) -> Image.Image:
     """Convert 16-bit colors to 8 bits, by `levels`; transparency keeps its full range."""
-    values = levels.split_bytes(image, file)
+    values = sixteen_bit.split_bytes(image, file)
     if values is None:
         raise ValueError("its 16-bit colors are multiplied by their transparency; save it without transparency")
     pixels = np.empty(values.shape, np.uint8)
     for top in range(0, len(values), STRIP_ROWS):
         rows = np.s_[top : top + STRIP_ROWS]
-        pixels[rows, :, :3] = levels.to_bytes(values[rows, :, :3], levels)
-        pixels[rows, :, 3:] = levels.to_bytes(values[rows, :, 3:], ())
+        pixels[rows, :, :3] = sixteen_bit.to_bytes(values[rows, :, :3], levels)
+        pixels[rows, :, 3:] = sixteen_bit.to_bytes(values[rows, :, 3:], ())
     return Image.fromarray(pixels)
 
 
 def from_array(array: NDArray[Any], levels: Levels = ()) -> Image.Image:
-    array = levels.to_bytes(array, levels) if array.dtype == np.uint16 else array
+    array = sixteen_bit.to_bytes(array, levels) if array.dtype == np.uint16 else array
     planes = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in MODES)
     if array.dtype != np.uint8 or not planes or array.size == 0:
         raise InputError(
@@ -50,7 +50,7 @@ def from_array(array: NDArray[Any], levels: Levels = ()) -> Image.Image:
 
 def to_mode(image: Image.Image, mode: str, levels: Levels) -> Image.Image:
     """Convert to 8-bit grey, RGB or RGBA, and keep what a plain conversion loses of transparency and 16 bits."""
-    if image.mode in levels.GREY:
+    if image.mode in sixteen_bit.GREY:
         image = _by_strips(image, "L", partial(_narrowed, levels))
     elif image.mode == "F":
         raise ValueError("its pixels are floating-point numbers; save it as 8-bit or 16-bit")
@@ -70,8 +70,8 @@ def _by_strips(image: Image.Image, mode: str, change: Callable[[Image.Image], Im
 
 def _narrowed(levels: Levels, image: Image.Image) -> Image.Image:
     # Pillow clips 16-bit to 255.
-    values = np.clip(np.asarray(image).astype(np.int64), 0, levels.WHITE)
-    return Image.fromarray(levels.to_bytes(values, levels))
+    values = np.clip(np.asarray(image).astype(np.int64), 0, sixteen_bit.WHITE)
+    return Image.fromarray(sixteen_bit.to_bytes(values, levels))
 
 
 def _on_white(image: Image.Image) -> Image.Image:

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-__all__ = ["ahead"]
+__all__ = ["prefetch"]
 
 T = TypeVar("T")
 
 
-def ahead(
+def prefetch(
     makes: Iterator[Callable[[], T]], count: int, *, threads: int, initializer: Callable[[], None] | None = None
 ) -> Iterator[tuple[T, float]]:
     """What each of `makes` gives, and the seconds that were waited for it; `count` of the next are made meanwhile.

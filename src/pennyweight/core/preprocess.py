@@ -11,8 +11,8 @@ from PIL import Image
 
 from pennyweight.core.errors import InputError
 from pennyweight.core.images import Picture, Pixels, decode_bands
-from pennyweight.core.levels import Levels, checked
 from pennyweight.core.settings import from_json
+from pennyweight.core.sixteen_bit import Levels, checked
 
 __all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Decoding", "Interpolation", "Preprocess"]
 

@@ -15,7 +15,7 @@ from pennyweight.core.errors import RunError
 from pennyweight.core.files import digest_of, read_json, sha256, write_json
 from pennyweight.core.locks import holding
 from pennyweight.core.older_runs import require_agreement
-from pennyweight.core.training_digests import Learnt
+from pennyweight.core.training_digests import TrainingDigests
 
 __all__ = ["Run", "latest_run_folder", "making_folder", "next_run_folder", "write_record"]
 
@@ -71,10 +71,10 @@ class Run:
         return self.folder / "seen.npy"
 
     @property
-    def learnt(self) -> Learnt | None:
+    def training_digests(self) -> TrainingDigests | None:
         """The pictures that seen.npy lists; None for a run without that file."""
         path = self.whole(self.seen_path)
-        return Learnt.read(path) if path.exists() else None
+        return TrainingDigests.read(path) if path.exists() else None
 
     @property
     def bundle_path(self) -> Path:

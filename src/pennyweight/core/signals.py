@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn
 
-__all__ = ["INTERRUPTED", "TERMINATED", "Abandoned", "Stop", "ending", "heeding_signals", "waiting_for_signals"]
+__all__ = ["INTERRUPTED", "TERMINATED", "Abandoned", "Stop", "deferring_signals", "ending", "handling_signals"]
 
 INTERRUPTED = 130
 TERMINATED = 143
@@ -71,7 +71,7 @@ class Stop:
 
 
 @contextmanager
-def waiting_for_signals() -> Iterator[Stop]:
+def deferring_signals() -> Iterator[Stop]:
     """Inside, a signal only sets `asked`; at the end of the block, at the latest, it has its effect.
 
     Signals belong to a process's first thread: in any other, nothing ever asks.
@@ -93,7 +93,7 @@ def waiting_for_signals() -> Iterator[Stop]:
         stop.end()
 
 
-def heeding_signals() -> None:
+def handling_signals() -> None:
     """From now on SIGINT and SIGTERM raise SystemExit with their status, so that nothing half-written stays behind.
 
     One that comes while Python runs what may not raise comes once more when that place has been left: a weak

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from pennyweight.core.errors import BundleError, RunError
 from pennyweight.core.files import atomic
 
-__all__ = ["LEARNT_KEY", "Learnt", "marks_of"]
+__all__ = ["TRAINING_DIGESTS_KEY", "TrainingDigests", "marks_of"]
 
-LEARNT_KEY = "pennyweight-learnt"
+TRAINING_DIGESTS_KEY = "pennyweight-learnt"
 """Of a bundle's metadata."""
 FULL_BITS = 64
 BUNDLE_BYTES = 5
@@ -29,7 +29,7 @@ def marks_of(digests: Iterable[str]) -> NDArray[np.uint64]:
 
 
 @dataclass(frozen=True, eq=False)
-class Learnt:
+class TrainingDigests:
     """The pictures that a network was trained and selected on, each by the first `bits` bits of its SHA-256."""
 
     marks: NDArray[np.uint64]
@@ -49,7 +49,7 @@ class Learnt:
         return np.isin(marks >> np.uint64(FULL_BITS - self.bits), self.marks)
 
     @classmethod
-    def of(cls, *parts: NDArray[np.uint64]) -> Learnt:
+    def of(cls, *parts: NDArray[np.uint64]) -> TrainingDigests:
         """Return all that is in `parts`, as `marks_of` gives them."""
         return cls(np.unique(np.concatenate(parts)))
 
@@ -59,7 +59,7 @@ class Learnt:
             np.save(temporary, self.marks, allow_pickle=False)
 
     @classmethod
-    def read(cls, path: Path) -> Learnt:
+    def read(cls, path: Path) -> TrainingDigests:
         """Read what `save` wrote. Raises RunError for anything else."""
         try:
             marks = np.load(path, allow_pickle=False)
@@ -75,7 +75,7 @@ class Learnt:
         return base64.b64encode(short.astype(">u8").view(np.uint8).reshape(-1, 8)[:, -BUNDLE_BYTES:].tobytes()).decode()
 
     @classmethod
-    def from_text(cls, text: str, *, name: str) -> Learnt:
+    def from_text(cls, text: str, *, name: str) -> TrainingDigests:
         """Read what `to_text` gave. Raises BundleError that names the file `name`."""
         try:
             rows = np.frombuffer(base64.b64decode(text, validate=True), np.uint8).reshape(-1, BUNDLE_BYTES)

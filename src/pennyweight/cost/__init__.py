@@ -5,9 +5,9 @@ Takes any module; knows no network by name.
 
 from pennyweight.cost.counting.count import Cost, LayerCost, count
 from pennyweight.cost.guidelines import Finding, lint
-from pennyweight.cost.timing.measure.machine_profile import MachineProfile, profile_path
-from pennyweight.cost.timing.measure.measure import EAGER, Timed, Timing, time_networks
-from pennyweight.cost.timing.measure.predict import LayerTime, measure_machine, predict
+from pennyweight.cost.timing.machine_profile import MachineProfile, profile_path
+from pennyweight.cost.timing.measure import EAGER, Timed, Timing, time_networks
+from pennyweight.cost.timing.predict import LayerTime, measure_machine, predict
 
 __all__ = [
     "EAGER",

@@ -14,9 +14,9 @@ from math import prod, sqrt
 from pennyweight.cost.branches import Fragmented, fragmented
 from pennyweight.cost.counting.count import Cost
 from pennyweight.cost.counting.operation import Operation, Settings
-from pennyweight.cost.timing.measure.machine_profile import MachineProfile
-from pennyweight.cost.timing.measure.operator_kinds import kind_of
-from pennyweight.cost.timing.measure.predict import operation_seconds
+from pennyweight.cost.timing.machine_profile import MachineProfile
+from pennyweight.cost.timing.operator_kinds import kind_of
+from pennyweight.cost.timing.predict import operation_seconds
 
 __all__ = ["FOUND", "Finding", "lint"]
 

@@ -1,7 +1,7 @@
 """Where pictures come from: `open` turns a string into a Source, `split` gives its three splits."""
 
-from pennyweight.data.augment.augment.augment import Augment, Mixed
-from pennyweight.data.augment.augment.policies import Policy
+from pennyweight.data.augment.augment import Augment, Mixed
+from pennyweight.data.augment.policies import Policy
 from pennyweight.data.balance import Balance, Balancing
 from pennyweight.data.batch import Batch, Share
 from pennyweight.data.checks.quick import remarks, require_enough
@@ -14,7 +14,7 @@ from pennyweight.data.source import SPLITS, Sample, Source, Split, Stored, Unrea
 from pennyweight.data.splits import Splits, split
 from pennyweight.data.statistics import channel_statistics
 from pennyweight.data.stream import Stream, parts, pictures
-from pennyweight.data.training_pictures import learnt_from, unseen
+from pennyweight.data.training_pictures import digests_of_samples, unseen
 from pennyweight.data.used_levels import Used, used_levels
 
 __all__ = [
@@ -39,7 +39,7 @@ __all__ = [
     "Used",
     "channel_statistics",
     "class_folder",
-    "learnt_from",
+    "digests_of_samples",
     "open",
     "parts",
     "pictures",

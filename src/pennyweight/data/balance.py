@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennyweight.core.errors import InputError
-from pennyweight.data.augment.augment.draws import draws
+from pennyweight.data.augment.draws import draws
 
 __all__ = ["Balance", "Balancing", "balanced_count", "balanced_order"]
 

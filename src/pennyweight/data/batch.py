@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennyweight.core.images import Pixels
-from pennyweight.data.augment.augment.augment import Mixed
+from pennyweight.data.augment.augment import Mixed
 
 if TYPE_CHECKING:
     import torch

@@ -15,15 +15,15 @@ from pennyweight.core.errors import ImageError
 from pennyweight.core.heap import keeping_memory
 from pennyweight.core.images import Pixels
 from pennyweight.core.machine import cores
-from pennyweight.core.prefetch import ahead
+from pennyweight.core.prefetch import prefetch
 from pennyweight.core.preprocess import Preprocess
-from pennyweight.data.augment.augment.augment import Augment
-from pennyweight.data.augment.augment.crops import padded
-from pennyweight.data.augment.augment.draws import draws
+from pennyweight.data.augment.augment import Augment
+from pennyweight.data.augment.crops import padded
+from pennyweight.data.augment.draws import draws
 from pennyweight.data.balance import Balance, balanced_count, balanced_order
 from pennyweight.data.batch import Batch
 from pennyweight.data.decoded_cache import DecodedCache, Entry
-from pennyweight.data.single_thread import alone
+from pennyweight.data.single_thread import limit_to_one_thread
 from pennyweight.data.source import Sample, Unreadable
 
 if TYPE_CHECKING:
@@ -250,7 +250,9 @@ class Pictures:
         """What each of `makes` gives, in their order; the next ones are made while one is used."""
         count = max(2, min(2 * cores(), AHEAD_BYTES // max(1, batch * int(np.prod(self._stored.shape)))))
         self.waited_s = 0.0
-        for made, waited_s in ahead(makes, count, threads=cores(), initializer=alone if self.heavy else None):
+        for made, waited_s in prefetch(
+            makes, count, threads=cores(), initializer=limit_to_one_thread if self.heavy else None
+        ):
             self.waited_s += waited_s
             yield made
 

@@ -6,10 +6,10 @@ would have torch share out every large picture among threads more, which wait fo
 
 from __future__ import annotations
 
-__all__ = ["alone"]
+__all__ = ["limit_to_one_thread"]
 
 
-def alone() -> None:
+def limit_to_one_thread() -> None:
     """Make this thread such a one, for good; others, the network's too, stay as they are."""
     import threadpoolctl
     import torch

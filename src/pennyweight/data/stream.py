@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from pennyweight.core.errors import ImageError, SourceError
 from pennyweight.core.images import Pixels
 from pennyweight.core.preprocess import Preprocess
-from pennyweight.data.augment.augment.augment import Augment
-from pennyweight.data.augment.augment.draws import draws
+from pennyweight.data.augment.augment import Augment
+from pennyweight.data.augment.draws import draws
 from pennyweight.data.batch import Batch, Share
 from pennyweight.data.decoded_cache import DecodedCache
 from pennyweight.data.pictures import CHUNK, KEEP_BYTES, Pictures

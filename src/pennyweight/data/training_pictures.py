@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pennyweight.core.training_digests import Learnt, marks_of
+from pennyweight.core.training_digests import TrainingDigests, marks_of
 from pennyweight.data.source import Sample
 
-__all__ = ["learnt_from", "unseen"]
+__all__ = ["digests_of_samples", "unseen"]
 
 
-def learnt_from(*parts: Sequence[Sample]) -> Learnt:
+def digests_of_samples(*parts: Sequence[Sample]) -> TrainingDigests:
     """Return the pictures of `parts` as something that was learnt from."""
-    return Learnt.of(*(marks_of(sample.digest for sample in part) for part in parts))
+    return TrainingDigests.of(*(marks_of(sample.digest for sample in part) for part in parts))
 
 
-def unseen(samples: Sequence[Sample], learnt: Learnt) -> Sequence[Sample]:
+def unseen(samples: Sequence[Sample], training_digests: TrainingDigests) -> Sequence[Sample]:
     """Return those of `samples` that are not among what was learnt from."""
-    known = learnt.knows(marks_of(sample.digest for sample in samples))
+    known = training_digests.knows(marks_of(sample.digest for sample in samples))
     return [sample for sample, seen in zip(samples, known.tolist(), strict=True) if not seen]

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from pennyweight.core.errors import ImageError
 from pennyweight.core.images import header, wide_values
-from pennyweight.core.levels import WHITE, Levels
 from pennyweight.core.machine import cores
+from pennyweight.core.sixteen_bit import WHITE, Levels
 from pennyweight.data.readers.shard_index import Streamed
 from pennyweight.data.source import Sample, Source
 

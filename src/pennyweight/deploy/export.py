@@ -18,7 +18,7 @@ from pennyweight.core.files import atomic, clear_left_overs
 from pennyweight.core.images import Picture
 from pennyweight.core.manifest import INPUT, LOGITS, METADATA_KEY, PROBABILITIES, Manifest
 from pennyweight.core.seal import seal
-from pennyweight.core.training_digests import LEARNT_KEY, Learnt
+from pennyweight.core.training_digests import TRAINING_DIGESTS_KEY, TrainingDigests
 from pennyweight.deploy.graph import BundleGraph, TorchEngine
 from pennyweight.deploy.parity import made_pictures, prove
 from pennyweight.runtime import Bundle, Classifier
@@ -36,7 +36,7 @@ def export_bundle(
     pictures: Sequence[Picture],
     *,
     of: str,
-    learnt: Learnt | None = None,
+    training_digests: TrainingDigests | None = None,
 ) -> Bundle:
     """Write `network` to `path` as a bundle; the manifest's parity is filled in by the proof on `pictures`.
 
@@ -54,7 +54,9 @@ def export_bundle(
         onnx.save(model, temporary, format="protobuf")  # whatever the name ends in
         received = Classifier(OnnxEngine(temporary), manifest.labels, preprocess)
         proved = replace(manifest, parity=prove(expected, received, pictures, of=of).to_dict())
-        said = {METADATA_KEY: proved.to_json()} | ({} if learnt is None else {LEARNT_KEY: learnt.to_text()})
+        said = {METADATA_KEY: proved.to_json()} | (
+            {} if training_digests is None else {TRAINING_DIGESTS_KEY: training_digests.to_text()}
+        )
         onnx.helper.set_model_props(model, said)
         onnx.save(model, temporary, format="protobuf")
         seal(temporary)

@@ -32,7 +32,7 @@ def class_map(
 ) -> Image.Image:
     """(H, W) indices into `labels`, all else called `rest` -> the map and its legend: colour, number, name, share."""
     valid = (classes >= 0) & (classes < len(labels))
-    colours = np.array([palette.colour_of(kind) for kind in range(len(labels))] + [palette.MASKED], np.uint8)
+    colours = np.array([palette.color_of(kind) for kind in range(len(labels))] + [palette.MASKED], np.uint8)
     kinds = np.where(valid, classes, len(labels))
     picture, scale = _sized(colours[kinds])
     draw = ImageDraw.Draw(picture)
@@ -41,7 +41,7 @@ def class_map(
             _number(draw, kind, place, scale, picture.size, classes.shape)
     counts = np.bincount(kinds.ravel(), minlength=len(labels) + 1)
     rows = [
-        (palette.colour_of(kind), f"{kind + 1}", label, share(counts[kind] / kinds.size))
+        (palette.color_of(kind), f"{kind + 1}", label, share(counts[kind] / kinds.size))
         for kind, label in enumerate(labels)
     ]
     if counts[-1]:
@@ -115,7 +115,7 @@ def _number(
     """Write a class's number at a pixel of the scene, black or white as its colour asks."""
     row, column = place
     x, y = (column + 0.5) * size[0] / shape[1], (row + 0.5) * size[1] / shape[0]
-    draw.text((x, y), f"{kind + 1}", fill=_ink(palette.colour_of(kind)), font=_font(), anchor="mm")
+    draw.text((x, y), f"{kind + 1}", fill=_ink(palette.color_of(kind)), font=_font(), anchor="mm")
 
 
 def _ink(colour: Sequence[int]) -> tuple[int, int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CLASSES", "MASKED", "RIGHT", "UNKNOWN", "WRONG", "colour_of"]
+__all__ = ["CLASSES", "MASKED", "RIGHT", "UNKNOWN", "WRONG", "color_of"]
 
 RGB = tuple[int, int, int]
 
@@ -33,6 +33,6 @@ RIGHT: RGB = (120, 160, 200)
 WRONG: RGB = (190, 50, 0)
 
 
-def colour_of(number: int) -> RGB:
+def color_of(number: int) -> RGB:
     """The colour of class `number`; from the seventeenth on they come again, and the numbers on the map tell."""
     return CLASSES[number % len(CLASSES)]

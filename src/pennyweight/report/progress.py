@@ -82,10 +82,10 @@ class TrainingProgress:
             self._step_task = self._bars.add_task("", detail="")
         self._show()
 
-    def step(self, loss: float, images: int, *, right: float | None = None, waited_s: float | None = None) -> None:
+    def step(self, loss: float, images: int, *, correct: float | None = None, waited_s: float | None = None) -> None:
         """One training step is done: its mean loss, how many images it took, how many of them were `right`, and how
         long it waited for them."""
-        self._right = None if right is None or self._right is None else self._right + right
+        self._right = None if correct is None or self._right is None else self._right + correct
         self._waited_s = None if waited_s is None or self._waited_s is None else self._waited_s + waited_s
         self._steps_done += 1
         self._images += images

@@ -10,7 +10,7 @@ from pennyweight.core.errors import BundleError
 from pennyweight.core.manifest import INPUT, LOGITS, METADATA_KEY, PROBABILITIES, Manifest
 from pennyweight.core.scene_manifest import SCENE_METADATA_KEY
 from pennyweight.core.seal import broken, sealed
-from pennyweight.core.training_digests import LEARNT_KEY, Learnt
+from pennyweight.core.training_digests import TRAINING_DIGESTS_KEY, TrainingDigests
 from pennyweight.runtime.agreement import Port, require_agreement
 from pennyweight.runtime.classifier import Classifier
 from pennyweight.runtime.engine import NUMBERS, PIXELS, OnnxEngine
@@ -57,10 +57,10 @@ class Bundle:
         return Manifest.from_json(self.engine.metadata[METADATA_KEY], name=str(self.path))
 
     @cached_property
-    def learnt(self) -> Learnt | None:
+    def training_digests(self) -> TrainingDigests | None:
         """The pictures that its network learnt from; None where the file does not say."""
-        text = self.engine.metadata.get(LEARNT_KEY)
-        return None if text is None else Learnt.from_text(text, name=str(self.path))
+        text = self.engine.metadata.get(TRAINING_DIGESTS_KEY)
+        return None if text is None else TrainingDigests.from_text(text, name=str(self.path))
 
     @property
     def classifier(self) -> Classifier:

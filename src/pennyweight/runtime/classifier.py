@@ -19,7 +19,7 @@ from pennyweight.core.files import as_text
 from pennyweight.core.images import Picture, Pixels
 from pennyweight.core.machine import cores
 from pennyweight.core.prediction import Failure, Prediction
-from pennyweight.core.prefetch import ahead
+from pennyweight.core.prefetch import prefetch
 from pennyweight.core.preprocess import Preprocess
 
 __all__ = ["Classifier", "Engine", "Given", "Outputs", "SharedEngine"]
@@ -125,7 +125,7 @@ class Classifier:
             return
         engine = self.engine.shared if isinstance(self.engine, SharedEngine) else _one_at_a_time(self.engine)
         makes = (partial(self._answered, group, top, engine) for group in chain((first, second), groups))
-        for answers, _ in ahead(makes, cores() + 1, threads=cores()):
+        for answers, _ in prefetch(makes, cores() + 1, threads=cores()):
             yield from answers
 
     def _task(self, given: Given | Failure) -> Task | Failure:

@@ -20,15 +20,15 @@ from torch import Tensor, nn
 
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Batch
-from pennyweight.train.callbacks import Nobody
-from pennyweight.train.checkpoint_schedule import Keeper
-from pennyweight.train.compile_errors import CompilerError, said_by_a_compiler
+from pennyweight.train.callbacks import NullCallback
+from pennyweight.train.checkpointer import Checkpointer
+from pennyweight.train.compile_errors import CompilerError, explaining_compile_errors
 from pennyweight.train.distributed import Ranks
-from pennyweight.train.interrupts import hearing
-from pennyweight.train.precision import arithmetic, leave_out_chance, make_inputs, put_in_layout, put_in_training
+from pennyweight.train.interrupts import interruptible_backward
+from pennyweight.train.precision import apply_memory_format, arithmetic, leave_out_chance, make_inputs, set_train_mode
 from pennyweight.train.recipe import Layout, Precision, Recipe
-from pennyweight.train.trainer import Training
-from pennyweight.train.trials import Measured, Memory, Way
+from pennyweight.train.trainer import Trainer
+from pennyweight.train.trials import Trial, TrialCache, Trials
 
 __all__ = ["WARM_UP", "measure"]
 
@@ -55,7 +55,7 @@ def measure(
     memory: Path,
     within_s: float = math.inf,
     settled: Collection[str] = (),
-) -> Measured:
+) -> Trials:
     """Time steps on a copy of `model` over `batches` in each layout and precision, then the best of them compiled.
 
     What was found is kept in the folder `memory`, by machine, ranks, versions, network, batch, input and optimiser.
@@ -69,7 +69,7 @@ def measure(
     compiled = recipe.compile and "compile" in settled
     compiling = compiling and "compile" not in settled
     ways = (order, compiled, compiling)
-    known = Memory(memory, model, ranks, (ways, recipe.accumulate, recipe.optimizer, batches[0].pixels.shape))
+    known = TrialCache(memory, model, ranks, (ways, recipe.accumulate, recipe.optimizer, batches[0].pixels.shape))
     if remembered := known.recall():
         return remembered
     started = time.perf_counter()
@@ -79,7 +79,7 @@ def measure(
     own = float(F.cosine_similarity(_gradient(model, _moved(part), usual, preprocess), reference, dim=0))
     own = ranks.gather(own)[0]
 
-    tried: list[Way] = []
+    tried: list[Trial] = []
 
     def gradient_of(changed: Recipe) -> Tensor:
         """CompilerError on every rank where any of them cannot compile."""
@@ -99,10 +99,10 @@ def measure(
         step_ms = _step_ms(model, batches, changed, preprocess, ranks, best_ms)
         alike, step_ms = ranks.gather((alike, step_ms))[0]
         layout, precision = changed.layout, changed.precision
-        tried.append(Way(layout=layout, precision=precision, compile=changed.compile, step_ms=step_ms, alike=alike))
+        tried.append(Trial(layout=layout, precision=precision, compile=changed.compile, step_ms=step_ms, alike=alike))
 
-    def so_far(untried: str = "") -> Measured:
-        return Measured(ways=tuple(tried), own=own, remembered=False, untried=untried)
+    def so_far(untried: str = "") -> Trials:
+        return Trials(ways=tuple(tried), own=own, remembered=False, untried=untried)
 
     def late() -> bool:
         return bool(tried and ranks.gather(time.perf_counter() - started > within_s)[0])
@@ -132,17 +132,17 @@ def _gradient(model: nn.Module, batch: Batch, recipe: Recipe, preprocess: Prepro
     Layers of chance that nobody knows draw alike each time, in one layout and where they are not compiled.
     """
     copied = copy.deepcopy(model)
-    put_in_layout(copied, recipe)
-    put_in_training(copied, recipe)
+    apply_memory_format(copied, recipe)
+    set_train_mode(copied, recipe)
     leave_out_chance(copied)
     device = next(copied.parameters()).device
     x, targets = make_inputs(preprocess, recipe, device)(batch)
-    with said_by_a_compiler(recipe), torch.random.fork_rng():
+    with explaining_compile_errors(recipe), torch.random.fork_rng():
         torch.manual_seed(0)
         forward: Any = torch.compile(copied) if recipe.compile else copied
         with arithmetic(recipe, device):
             logits = forward(x)
-        with nullcontext() if recipe.compile else hearing(copied):
+        with nullcontext() if recipe.compile else interruptible_backward(copied):
             F.cross_entropy(logits.float(), targets).backward()  # type: ignore[no-untyped-call]
     return torch.cat([p.grad.float().flatten() for p in copied.parameters() if p.grad is not None])
 
@@ -158,18 +158,18 @@ def _step_ms(
     model: nn.Module, batches: Sequence[Batch], recipe: Recipe, preprocess: Preprocess, ranks: Ranks, best_ms: float
 ) -> float:
     """The median of a few steps; of fewer where the best way is out of reach."""
-    training = Training(
+    training = Trainer(
         copy.deepcopy(model),
         training=_Few(batches),
         recipe=recipe,
         seed=0,
-        watcher=Nobody(),
+        callback=NullCallback(),
         preprocess=preprocess,
-        keeper=Keeper(),
+        checkpointer=Checkpointer(),
         teacher=None,
         ranks=ranks,
     )
-    put_in_training(training.network, recipe)
+    set_train_mode(training.network, recipe)
     spent = []
     for number in range(WARM_UP + TIMED):
         started = time.perf_counter()

@@ -17,9 +17,9 @@ from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Batch
 from pennyweight.train.distributed import Ranks
 from pennyweight.train.linear_probe import BATCH, features_of
-from pennyweight.train.precision import make_inputs, put_in_layout
+from pennyweight.train.precision import apply_memory_format, make_inputs
 from pennyweight.train.recipe import Precision, Recipe
-from pennyweight.train.trials import Measured, Memory, Way
+from pennyweight.train.trials import Trial, TrialCache, Trials
 
 __all__ = ["measure_features"]
 
@@ -33,7 +33,7 @@ def measure_features(
     ranks: Ranks,
     memory: Path,
     settled: Collection[str] = (),
-) -> Measured:
+) -> Trials:
     """Time `model`, at rest, over some pictures of `batch` in float32 and in bfloat16,
     unless the precision is `settled`.
 
@@ -42,11 +42,11 @@ def measure_features(
     """
     few = batch.rows(np.arange(min(BATCH, len(batch.targets))))
     precisions: Sequence[Precision] = (recipe.precision,) if "precision" in settled else ("float32", "bfloat16")
-    known = Memory(memory, model, ranks, ("features", precisions, recipe.layout, few.pixels.shape))
+    known = TrialCache(memory, model, ranks, ("features", precisions, recipe.layout, few.pixels.shape))
     if remembered := known.recall():
         return remembered
     copied = copy.deepcopy(model).eval()
-    put_in_layout(copied, recipe)
+    apply_memory_format(copied, recipe)
 
     def timed(precision: Precision) -> tuple[Tensor, float]:
         changed = replace(recipe, precision=precision)
@@ -59,7 +59,7 @@ def measure_features(
     exact: Precision = "float32" if precisions[0] == "bfloat16" else precisions[0]
     tried = {precision: timed(precision) for precision in dict.fromkeys((exact, *precisions))}
     ways = [
-        Way(
+        Trial(
             layout=recipe.layout,
             precision=precision,
             compile=False,
@@ -69,7 +69,7 @@ def measure_features(
         for precision, (features, step_ms) in tried.items()
         if precision in precisions
     ]
-    return known.keep(Measured(ways=tuple(ways), own=1.0, remembered=False))
+    return known.keep(Trials(ways=tuple(ways), own=1.0, remembered=False))
 
 
 def _alike(features: Tensor, reference: Tensor) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-__all__ = ["Epoch", "Nobody", "Watcher", "best_of"]
+__all__ = ["Callback", "Epoch", "NullCallback", "best_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,17 +46,21 @@ def best_of(epochs: Iterable[Epoch]) -> Epoch | None:
     return best
 
 
-class Watcher(Protocol):
+class Callback(Protocol):
     """Is told how training goes; a resumed epoch has some of its steps done."""
 
     def epoch_started(self, epoch: int, steps: int, done: int = 0) -> None: ...
-    def step(self, loss: float, images: int, *, right: float | None = None, waited_s: float | None = None) -> None: ...
+    def step(
+        self, loss: float, images: int, *, correct: float | None = None, waited_s: float | None = None
+    ) -> None: ...
     def epoch_finished(self, metrics: Mapping[str, Any]) -> None: ...
 
 
-class Nobody(Watcher):
+class NullCallback(Callback):
     """Is told, and says nothing."""
 
     def epoch_started(self, epoch: int, steps: int, done: int = 0) -> None: ...
-    def step(self, loss: float, images: int, *, right: float | None = None, waited_s: float | None = None) -> None: ...
+    def step(
+        self, loss: float, images: int, *, correct: float | None = None, waited_s: float | None = None
+    ) -> None: ...
     def epoch_finished(self, metrics: Mapping[str, Any]) -> None: ...

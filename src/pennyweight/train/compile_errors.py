@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pennyweight.core.errors import PennyweightError
 from pennyweight.train.recipe import Recipe
 
-__all__ = ["CompilerError", "said_by_a_compiler"]
+__all__ = ["CompilerError", "explaining_compile_errors"]
 
 
 class CompilerError(PennyweightError):
@@ -20,7 +20,7 @@ class CompilerError(PennyweightError):
 
 
 @contextmanager
-def said_by_a_compiler(recipe: Recipe) -> Iterator[None]:
+def explaining_compile_errors(recipe: Recipe) -> Iterator[None]:
     """Raise CompilerError where what the recipe has compiled cannot be; other errors pass."""
     try:
         yield

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pennyweight.core.errors import InputError
-from pennyweight.core.levels import WHITE, Levels
 from pennyweight.core.preprocess import Preprocess
+from pennyweight.core.sixteen_bit import WHITE, Levels
 from pennyweight.train.batches import Teacher
 
 __all__ = ["make_teacher"]

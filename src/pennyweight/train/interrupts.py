@@ -7,11 +7,11 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
-__all__ = ["hearing"]
+__all__ = ["interruptible_backward"]
 
 
 @contextmanager
-def hearing(model: nn.Module) -> Iterator[None]:
+def interruptible_backward(model: nn.Module) -> Iterator[None]:
     """Inside, a backward pass on a processor calls Python whenever a parameter has its gradient: a signal that raises
     does so there, not when the whole pass is over. What is computed stays the same."""
     trained = (parameter for parameter in model.parameters() if parameter.requires_grad)

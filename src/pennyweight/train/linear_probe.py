@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from pennyweight.core.errors import InputError
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Augment, Batch, Pictures
-from pennyweight.data.augment.augment.draws import draws
+from pennyweight.data.augment.draws import draws
 from pennyweight.data.balance import balanced_count, balanced_order
 from pennyweight.nn import Network
 from pennyweight.nn.ends import ends
 from pennyweight.train.feature_cache import NotKept
-from pennyweight.train.precision import arithmetic, make_inputs, put_in_layout
+from pennyweight.train.precision import apply_memory_format, arithmetic, make_inputs
 from pennyweight.train.recipe import Recipe
 
 __all__ = ["BATCH", "Features", "extract", "features_of", "last_linear"]
@@ -122,7 +122,7 @@ def extract(
     """
     kept = kept or NotKept()
     preprocess: Preprocess = pictures.preprocess
-    put_in_layout(network.to(device), recipe)
+    apply_memory_format(network.to(device), recipe)
     inputs = make_inputs(preprocess, recipe, device)
     augment = replace(recipe.augment, mixup=0.0, cutmix=0.0)  # a row of features has one class
     rounds = [pictures.epoch(view, batch=BATCH, seed=seed, augment=augment) for view in range(1, views + 1)]

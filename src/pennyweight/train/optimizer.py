@@ -14,7 +14,7 @@ from pennyweight.nn import Network
 from pennyweight.train.muon import Muon
 from pennyweight.train.recipe import Recipe
 
-__all__ = ["RISE", "make_optimizer", "make_schedule", "share_of"]
+__all__ = ["RISE", "lr_factor", "make_optimizer", "make_schedule"]
 
 RISE = 0.25
 """Share of a training in which one-cycle's rate rises."""
@@ -99,10 +99,10 @@ def _has_blocks(row: nn.Sequential) -> bool:
 
 def make_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps_per_epoch: int) -> LambdaLR:
     """The share of the highest rate at each step, as `recipe.schedule` says; advanced after every step."""
-    return LambdaLR(optimizer, share_of(recipe, steps_per_epoch))
+    return LambdaLR(optimizer, lr_factor(recipe, steps_per_epoch))
 
 
-def share_of(recipe: Recipe, steps_per_epoch: int) -> Callable[[int], float]:
+def lr_factor(recipe: Recipe, steps_per_epoch: int) -> Callable[[int], float]:
     """From a step to its share of the highest rate."""
     total = recipe.planned * steps_per_epoch
     one_cycle = recipe.schedule == "one-cycle"

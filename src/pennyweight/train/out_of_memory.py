@@ -9,11 +9,11 @@ import torch
 
 from pennyweight.core.errors import InputError
 
-__all__ = ["held_by_memory"]
+__all__ = ["explaining_out_of_memory"]
 
 
 @contextmanager
-def held_by_memory(pictures: int, parts: int) -> Iterator[None]:
+def explaining_out_of_memory(pictures: int, parts: int) -> Iterator[None]:
     """Raise InputError when torch does not get the memory for a step of so many pictures, taken in so many parts."""
     try:
         yield

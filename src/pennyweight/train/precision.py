@@ -18,18 +18,18 @@ from pennyweight.train.recipe import Recipe
 
 __all__ = [
     "Inputs",
+    "apply_memory_format",
     "arithmetic",
     "batch_norms",
     "leave_out_chance",
     "make_inputs",
-    "put_in_layout",
-    "put_in_training",
+    "set_train_mode",
 ]
 
 Inputs = Callable[[Batch], tuple[Tensor, Tensor]]
 
 
-def put_in_layout(model: nn.Module, recipe: Recipe) -> None:
+def apply_memory_format(model: nn.Module, recipe: Recipe) -> None:
     """Put the weights into the recipe's layout and precision, in place."""
     if recipe.precision == "float64":
         model.double()
@@ -61,7 +61,7 @@ def leave_out_chance(model: nn.Module) -> None:
                 setattr(module, name, 0.0)
 
 
-def put_in_training(model: nn.Module, recipe: Recipe) -> None:
+def set_train_mode(model: nn.Module, recipe: Recipe) -> None:
     """Train mode, but for the norms where the recipe freezes them."""
     model.train()
     if recipe.freeze_norms:

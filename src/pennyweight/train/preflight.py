@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Batch
-from pennyweight.train.interrupts import hearing
-from pennyweight.train.precision import batch_norms, leave_out_chance, make_inputs, put_in_layout, put_in_training
+from pennyweight.train.interrupts import interruptible_backward
+from pennyweight.train.precision import apply_memory_format, batch_norms, leave_out_chance, make_inputs, set_train_mode
 from pennyweight.train.recipe import Recipe
 
 __all__ = ["preflight"]
@@ -43,12 +43,12 @@ def preflight(model: nn.Module, batch: Batch, recipe: Recipe, *, preprocess: Pre
     can be learnt. Raises PennyweightError that names all that fails.
     """
     copied = copy.deepcopy(model)
-    put_in_layout(copied, recipe)
+    apply_memory_format(copied, recipe)
     few = Batch(batch.pixels[:PICTURES], batch.targets[:PICTURES])
     x, targets = make_inputs(preprocess, recipe, next(copied.parameters()).device)(few)
     leave_out_chance(copied)  # it would hide what is looked for
-    put_in_training(copied, recipe)
-    with hearing(copied):
+    set_train_mode(copied, recipe)
+    with interruptible_backward(copied):
         found = [
             _start(copied, x, targets, classes),
             _gradients(copied, x, targets),

@@ -19,6 +19,9 @@ from pennyweight.train.reproducible import random_state, set_random_state
 
 __all__ = ["Progress", "Sums"]
 
+RENAMED = {"right": "correct"}
+"""Fields of `Sums` in checkpoints of version 0.1.0 -> their names now."""
+
 
 @dataclass
 class Sums:
@@ -27,19 +30,19 @@ class Sums:
     steps: int = 0
     images: float = 0.0
     loss: float = 0.0
-    right: float = 0.0
+    correct: float = 0.0
     train_s: float = 0.0
     """Waiting for pictures included."""
     waited_s: float = 0.0
     lr: float = 0.0
     """Of the last step."""
 
-    def add(self, loss: float, right: float, images: int, waited_s: float, step_s: float) -> None:
+    def add(self, loss: float, correct: float, images: int, waited_s: float, step_s: float) -> None:
         """One more step: its mean loss, how many of its images were right, and its time."""
         self.steps += 1
         self.images += images
         self.loss += loss * images
-        self.right += right
+        self.correct += correct
         self.waited_s += waited_s
         self.train_s += waited_s + step_s
 
@@ -73,7 +76,7 @@ class Progress:
         """Those of this phase."""
         return self.history[self.earlier :]
 
-    def tired(self, patience: int) -> bool:
+    def should_stop_early(self, patience: int) -> bool:
         """Whether so many epochs brought no better one; 0 is endless patience."""
         best = self.best
         if not patience or best is None:
@@ -117,7 +120,8 @@ class Progress:
         if self.average is not None:
             check_values(state["average"]["mean"], own, name="the moving average of the checkpoint")
         self.step, self.earlier = state["step"], state["earlier"]
-        self.sums = Sums(**state["sums"])
+        sums = {RENAMED.get(name, name): value for name, value in state["sums"].items()}
+        self.sums = Sums(**sums)
         self.history[:] = [Epoch(**values) for values in state["history"]]
         take_weights(self.model, state["model"], name="the checkpoint")
         try:

@@ -16,12 +16,12 @@ from torch import nn
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.train.autotune import WARM_UP
 from pennyweight.train.batches import Batches, Teacher
-from pennyweight.train.callbacks import Nobody
-from pennyweight.train.checkpoint_schedule import Keeper
+from pennyweight.train.callbacks import NullCallback
+from pennyweight.train.checkpointer import Checkpointer
 from pennyweight.train.distributed import Ranks
-from pennyweight.train.precision import put_in_training
+from pennyweight.train.precision import set_train_mode
 from pennyweight.train.recipe import Recipe
-from pennyweight.train.trainer import Training
+from pennyweight.train.trainer import Trainer
 
 __all__ = ["Pace", "measure_pace"]
 
@@ -89,12 +89,12 @@ def measure_pace(
     Fewer steps, but one after WARM_UP, where they take `within_s`. What warms up is left out if there are others.
     """
 
-    def trial(tried: Recipe) -> tuple[Training, float]:
-        made = Training(
-            copy.deepcopy(model), training=training, recipe=tried, seed=seed, watcher=Nobody(),
-            preprocess=preprocess, keeper=Keeper(), teacher=teacher, ranks=ranks,
+    def trial(tried: Recipe) -> tuple[Trainer, float]:
+        made = Trainer(
+            copy.deepcopy(model), training=training, recipe=tried, seed=seed, callback=NullCallback(),
+            preprocess=preprocess, checkpointer=Checkpointer(), teacher=teacher, ranks=ranks,
         )  # fmt: skip
-        put_in_training(made.network, tried)
+        set_train_mode(made.network, tried)
         spent: list[float] = []
         started = time.perf_counter()
         for batch in islice(training.epoch(1, batch=tried.batch, seed=seed, augment=tried.augment), steps):

@@ -19,26 +19,26 @@ from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.signals import Abandoned
 from pennyweight.data import Batch
 from pennyweight.train.batches import Batches, Teacher, require_parts, timed
-from pennyweight.train.callbacks import Epoch, Watcher
-from pennyweight.train.checkpoint_schedule import Keeper
-from pennyweight.train.compile_errors import said_by_a_compiler
+from pennyweight.train.callbacks import Callback, Epoch
+from pennyweight.train.checkpointer import Checkpointer
+from pennyweight.train.compile_errors import explaining_compile_errors
 from pennyweight.train.distributed import Ranks
 from pennyweight.train.ema import Average
-from pennyweight.train.interrupts import hearing
+from pennyweight.train.interrupts import interruptible_backward
 from pennyweight.train.loss import loss_of
-from pennyweight.train.optimizer import make_optimizer, make_schedule, share_of
-from pennyweight.train.out_of_memory import held_by_memory
-from pennyweight.train.precision import arithmetic, make_inputs, put_in_layout, put_in_training
+from pennyweight.train.optimizer import lr_factor, make_optimizer, make_schedule
+from pennyweight.train.out_of_memory import explaining_out_of_memory
+from pennyweight.train.precision import apply_memory_format, arithmetic, make_inputs, set_train_mode
 from pennyweight.train.recipe import Recipe
 from pennyweight.train.state import Progress, Sums
 
-__all__ = ["Training"]
+__all__ = ["Trainer"]
 
 LONG_S = 1.0
 """A signal does not wait for the end of a step that takes longer."""
 
 
-class Training:
+class Trainer:
     """A model with all that one step of it needs."""
 
     def __init__(
@@ -48,24 +48,24 @@ class Training:
         training: Batches,
         recipe: Recipe,
         seed: int,
-        watcher: Watcher,
+        callback: Callback,
         preprocess: Preprocess | None,
         class_weights: NDArray[np.float32] | None = None,
-        keeper: Keeper,
+        checkpointer: Checkpointer,
         teacher: Teacher | None,
         ranks: Ranks,
         phase: str = "network",
         history: Sequence[Epoch] = (),
     ) -> None:
         self.training, self.recipe, self.seed, self.teacher = training, recipe, seed, teacher
-        self.watcher, self.keeper, self.ranks = watcher, keeper, ranks
+        self.callback, self.checkpointer, self.ranks = callback, checkpointer, ranks
         self.steps = training.steps(recipe.batch)
         require_parts(len(training), self.steps, recipe, ranks.count)
         self.inputs = make_inputs(preprocess, recipe, ranks.device)
         self.class_weights = None if class_weights is None else torch.from_numpy(class_weights).to(ranks.device)
-        put_in_layout(model, recipe)
+        apply_memory_format(model, recipe)
         self.network = ranks.prepare(model)
-        with said_by_a_compiler(recipe):
+        with explaining_compile_errors(recipe):
             self.forward: Any = torch.compile(self.network) if recipe.compile else self.network
         optimizer = make_optimizer(model, recipe)
         self.progress = Progress(
@@ -83,24 +83,24 @@ class Training:
 
     def resume(self) -> bool:
         """Go on from what the keeper has of this phase, if it has anything."""
-        kept = self.keeper.latest()
+        kept = self.checkpointer.latest()
         if kept is None or kept["phase"] != self.progress.phase:
             return False
         self.progress.restore(kept)
         return True
 
-    def plan_anew(self, recipe: Recipe) -> None:
+    def replan(self, recipe: Recipe) -> None:
         """Go on with the recipe's epochs, of which the same are done."""
         self.recipe = recipe
         schedule = self.progress.schedule
-        schedule.lr_lambdas = [share_of(recipe, self.steps)] * len(schedule.lr_lambdas)
+        schedule.lr_lambdas = [lr_factor(recipe, self.steps)] * len(schedule.lr_lambdas)
 
     def epoch(self) -> None:
         """Every step of this epoch that is not done yet."""
         progress, recipe = self.progress, self.recipe
         number = len(progress.own) + 1
-        self.watcher.epoch_started(len(progress.history) + 1, self.steps, progress.sums.steps)
-        put_in_training(self.network, recipe)
+        self.callback.epoch_started(len(progress.history) + 1, self.steps, progress.sums.steps)
+        set_train_mode(self.network, recipe)
         batches = self.training.epoch(
             number,
             batch=recipe.batch,
@@ -111,16 +111,16 @@ class Training:
         )
         for batch, waited_s in timed(batches):
             started = time.perf_counter()
-            loss, right = self.step(batch)
-            loss, right, due, stopping = self.ranks.sum([loss, right, *self.keeper.wish])
+            loss, correct = self.step(batch)
+            loss, correct, due, stopping = self.ranks.sum([loss, correct, *self.checkpointer.wish])
             self._check_loss(loss)
-            progress.sums.add(loss, right, batch.images, waited_s, time.perf_counter() - started)
+            progress.sums.add(loss, correct, batch.images, waited_s, time.perf_counter() - started)
             progress.step += 1
-            self.watcher.step(loss, batch.images, right=right, waited_s=waited_s)
+            self.callback.step(loss, batch.images, correct=correct, waited_s=waited_s)
             if due or stopping:
                 self.keep()
             if stopping:
-                self.keeper.stop.end()
+                self.checkpointer.stop.end()
 
     def step(self, batch: Batch) -> tuple[float, float]:
         """Move the weights once; (the batch's loss, how many were right), or this rank's shares of the two."""
@@ -128,12 +128,12 @@ class Training:
         progress.optimizer.zero_grad()
         try:
             with (
-                said_by_a_compiler(self.recipe),
-                held_by_memory(batch.images, self.recipe.accumulate),
+                explaining_compile_errors(self.recipe),
+                explaining_out_of_memory(batch.images, self.recipe.accumulate),
                 self._undone(),
                 self._at_once(),
             ):
-                loss, right = self._gradients(self.ranks.part(batch), batch.images)
+                loss, correct = self._gradients(self.ranks.part(batch), batch.images)
         except RuntimeError as error:
             raise self.ranks.explain(error) from error
         if self.recipe.clip_norm:
@@ -144,11 +144,11 @@ class Training:
         if progress.average is not None:
             progress.average.update()
         self._step_s = time.perf_counter() - started
-        return loss, right
+        return loss, correct
 
     def _gradients(self, own: Batch, images: int) -> tuple[float, float]:
         """Add the gradients of this rank's own part of a batch of `images`, in as many parts as the recipe says."""
-        recipe, total, right = self.recipe, 0.0, 0.0
+        recipe, total, correct = self.recipe, 0.0, 0.0
         for rows in own.parts(recipe.accumulate):
             x, targets = self.inputs(rows)
             taught = None if self.teacher is None else self.teacher(x)
@@ -159,8 +159,8 @@ class Training:
             # The ranks' gradients are averaged, and a loss is the mean over the whole batch.
             self.ranks.accelerator.backward(loss * self.ranks.count)
             total += loss.item()
-            right += int((logits.argmax(1) == targets).sum())
-        return total, right
+            correct += int((logits.argmax(1) == targets).sum())
+        return total, correct
 
     def _grown(self, x: Tensor) -> Tensor:
         """Pictures as large as this epoch has them."""
@@ -193,7 +193,7 @@ class Training:
         return Epoch(
             epoch=len(self.progress.history) + 1,
             train_loss=sums.loss / sums.images,
-            train_accuracy=sums.right / sums.images,
+            train_accuracy=sums.correct / sums.images,
             val_loss=loss,
             val_accuracy=accuracy,
             lr=sums.lr,
@@ -205,18 +205,18 @@ class Training:
     @torch.inference_mode()
     def _score(self, validation: Batches) -> tuple[float, float]:
         """(mean loss, accuracy); of nothing in particular when a signal came meanwhile."""
-        model, loss, right = self.progress.model.eval(), 0.0, 0.0
+        model, loss, correct = self.progress.model.eval(), 0.0, 0.0
         self.ranks.share_buffers(model)
         for batch in self.ranks.turns(validation.in_order(self.recipe.part)):
             if batch is not None:
                 x, targets = self.inputs(batch)
                 logits = self._logits(model, x)
                 loss += F.cross_entropy(logits, targets, reduction="sum").item()
-                right += int((logits.argmax(1) == targets).sum())
+                correct += int((logits.argmax(1) == targets).sum())
             if self._asked_to_stop():
                 break
-        loss, right = self.ranks.sum([loss, right])
-        return loss / len(validation), right / len(validation)
+        loss, correct = self.ranks.sum([loss, correct])
+        return loss / len(validation), correct / len(validation)
 
     def averaged(self) -> AbstractContextManager[None]:
         """Inside, the model holds the average of its weights, where one is kept."""
@@ -232,7 +232,7 @@ class Training:
             assert undo is not None
             undo()
             self.keep()
-            self.keeper.stop.end()
+            self.checkpointer.stop.end()
 
     @contextmanager
     def _at_once(self) -> Iterator[None]:
@@ -240,7 +240,10 @@ class Training:
         if not self._abandons:
             yield
             return
-        with nullcontext() if self.recipe.compile else hearing(self.progress.model), self.keeper.stop.at_once():
+        with (
+            nullcontext() if self.recipe.compile else interruptible_backward(self.progress.model),
+            self.checkpointer.stop.at_once(),
+        ):
             yield
 
     @property
@@ -249,18 +252,18 @@ class Training:
 
     def keep(self) -> None:
         """Save the state now; every rank takes part, the first one writes."""
-        self.keeper.save(self.progress.state() | self.recipe.plan, writes=not self.ranks.number)
+        self.checkpointer.save(self.progress.state() | self.recipe.plan, writes=not self.ranks.number)
         self.ranks.gather(None)  # a rank that ended now would have torchrun end the one that writes
 
     def heed(self) -> None:
         """End here, with the state saved, when a signal asked to."""
         if self._asked_to_stop():
             self.keep()
-            self.keeper.stop.end()
+            self.checkpointer.stop.end()
 
     def _asked_to_stop(self) -> bool:
         """Whether a signal came to any rank; all of them must ask at the same time."""
-        return self.ranks.sum([self.keeper.wish[1]])[0] > 0
+        return self.ranks.sum([self.checkpointer.wish[1]])[0] > 0
 
     def _check_loss(self, loss: float) -> None:
         """Raise PennyweightError when the loss is no longer a number."""

@@ -17,7 +17,7 @@ from pennyweight.core.machine import versions
 from pennyweight.train.distributed import Ranks
 from pennyweight.train.recipe import Recipe
 
-__all__ = ["Measured", "Memory", "Way"]
+__all__ = ["Trial", "TrialCache", "Trials"]
 
 ALIKE = 0.9
 """Cosine between a way's gradient and float32's, below which it is refused, unless float32 itself agrees less with what
@@ -27,7 +27,7 @@ SLACK = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Way:
+class Trial:
     """One way to step, and what it took."""
 
     layout: str
@@ -40,10 +40,10 @@ class Way:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class Trials:
     """What was tried; `applied_to` takes the quickest way that agrees with float32."""
 
-    ways: tuple[Way, ...]
+    ways: tuple[Trial, ...]
     own: float
     """Cosine between float32's gradient and that of pictures moved by at most a level; 1 of features."""
     remembered: bool
@@ -52,11 +52,11 @@ class Measured:
     """What could not be tried, and why."""
 
     @property
-    def quickest(self) -> Way:
+    def quickest(self) -> Trial:
         """Of those that agree with float32; of all if none does, where the recipe leaves no other."""
         return min(filter(self.sound, self.ways), key=_step_of, default=min(self.ways, key=_step_of))
 
-    def sound(self, way: Way) -> bool:
+    def sound(self, way: Trial) -> bool:
         """Whether a way agrees with float32 as far as can be asked. Float32's own ways do, if nothing compiled them."""
         own = way.precision in ("float32", "float64") and not way.compile
         return own or way.alike >= min(ALIKE, self.own - SLACK)
@@ -87,11 +87,11 @@ class Measured:
         }
 
 
-def _step_of(way: Way) -> float:
+def _step_of(way: Trial) -> float:
     return way.step_ms
 
 
-class Memory:
+class TrialCache:
     """Keeps what was measured of `model` in `folder`, by machine, ranks, versions, the network's shapes and `asked`."""
 
     def __init__(self, folder: Path, model: nn.Module, ranks: Ranks, asked: Any) -> None:
@@ -99,16 +99,16 @@ class Memory:
         known = json.dumps([ranks.machine, versions(), asked, sorted(shapes.items())])
         self._path, self._ranks = folder / f"{hashlib.sha256(known.encode()).hexdigest()[:32]}.json", ranks
 
-    def recall(self) -> Measured | None:
+    def recall(self) -> Trials | None:
         """What the first rank remembers, on every rank."""
         found = None
         with suppress(PennyweightError, TypeError, KeyError):
             kept = read_json(self._path)
-            found = Measured(ways=tuple(Way(**way) for way in kept["ways"]), own=kept["own"], remembered=True)
-        remembered: Measured | None = self._ranks.gather(found)[0]
+            found = Trials(ways=tuple(Trial(**way) for way in kept["ways"]), own=kept["own"], remembered=True)
+        remembered: Trials | None = self._ranks.gather(found)[0]
         return remembered
 
-    def keep(self, found: Measured) -> Measured:
+    def keep(self, found: Trials) -> Trials:
         """The same, which the first rank remembers from now on."""
         if not self._ranks.number:
             with suppress(OSError):  # a machine without a place to remember measures each time

@@ -19,13 +19,13 @@ from pennyweight.core.heap import keeping_memory
 from pennyweight.core.labels import numbers_of
 from pennyweight.core.offline import only_said
 from pennyweight.core.run import Run
-from pennyweight.core.training_digests import Learnt
+from pennyweight.core.training_digests import TrainingDigests
 from pennyweight.core.usage import Usage
 from pennyweight.runtime import Bundle, Classifier
 from pennyweight.scoring import Evaluation, score
 from pennyweight.verbs.load import Trained, load, open_trained
 from pennyweight.verbs.scenes.load import is_scene_run
-from pennyweight.verbs.training_pictures import learnt_by
+from pennyweight.verbs.training_pictures import training_digests_of
 
 if TYPE_CHECKING:
     from pennyweight.scoring.scene import SceneEvaluation
@@ -103,9 +103,9 @@ def evaluate(
         samples, name = opened.samples, "all"
     numbers = numbers_of(opened.labels, classifier.labels, source=opened.name, rename=rename or {})
     if split == "test":
-        learnt = _learnt(trained)
-        if learnt is not None:
-            samples = _unseen(origin.where, learnt, samples, opened.name, left_out)
+        training_digests = _learnt(trained)
+        if training_digests is not None:
+            samples = _unseen(origin.where, training_digests, samples, opened.name, left_out)
         elif not same:
             note(f"{origin.where} does not say which pictures it learnt from: some of {opened.name} may be among them")
     pictures = data.pictures(opened, samples, classifier.preprocess, cache=data.DecodedCache())
@@ -127,22 +127,22 @@ def evaluate(
     )
 
 
-def _learnt(trained: Trained) -> Learnt | None:
+def _learnt(trained: Trained) -> TrainingDigests | None:
     """Return what something trained has learnt from; None where that is not known."""
     if isinstance(trained, (Run, Bundle)):
-        return trained.learnt
-    return next(iter(learnt_by(trained.origin).values()), None)
+        return trained.training_digests
+    return next(iter(training_digests_of(trained.origin).values()), None)
 
 
 def _unseen(
     where: str,
-    learnt: Learnt,
+    training_digests: TrainingDigests,
     samples: Sequence[data.Sample],
     name: str,
     left_out: Callable[[data.Unreadable], None],
 ) -> Sequence[data.Sample]:
     """Return the samples without what was learnt from. Raises SourceError where that leaves nothing."""
-    others = data.unseen(samples, learnt)
+    others = data.unseen(samples, training_digests)
     count = len(samples) - len(others)
     if count and not others:
         raise SourceError(f"{where} was trained on every picture of {name}, so that none can score it")

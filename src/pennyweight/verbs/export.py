@@ -19,7 +19,7 @@ from pennyweight.core.manifest import Manifest
 from pennyweight.core.offline import only_said
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run import Run
-from pennyweight.core.training_digests import Learnt
+from pennyweight.core.training_digests import TrainingDigests
 from pennyweight.core.usage import Usage
 from pennyweight.deploy import export_bundle
 from pennyweight.runtime import Bundle
@@ -27,7 +27,7 @@ from pennyweight.runtime.scene_bundle import SceneBundle
 from pennyweight.verbs.load import open_trained, preprocess_of, restore
 from pennyweight.verbs.scenes.export import export_scene
 from pennyweight.verbs.scenes.load import is_scene_run
-from pennyweight.verbs.training_pictures import learnt_by
+from pennyweight.verbs.training_pictures import training_digests_of
 from pennyweight.verbs.weigh import weigh
 
 __all__ = ["export"]
@@ -90,7 +90,7 @@ def export(
         if missing:
             note(f"the bundle is proved on pictures made for the proof, because those of the test split are {missing}")
     of = f"test split of {known.data['name']}" if known.data else ""
-    return export_bundle(known.network, path, manifest, pictures, of=of, learnt=known.learnt)
+    return export_bundle(known.network, path, manifest, pictures, of=of, training_digests=known.training_digests)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +103,7 @@ class Known:
     preprocess: Preprocess
     evaluation: dict[str, Any] | None = None
     data: dict[str, Any] | None = None
-    learnt: Learnt | None = None
+    training_digests: TrainingDigests | None = None
     """Which pictures it learnt from, where that is known."""
 
 
@@ -121,7 +121,7 @@ def _of_run(run: Run) -> Known:
                 "fingerprint": record["data"]["fingerprint"],
                 "group_by": record["data"].get("group_by"),
             },
-            learnt=run.learnt,
+            training_digests=run.training_digests,
         )
     except (KeyError, TypeError) as error:
         raise RunError(f"{run.folder} is not as `fit` wrote it: {type(error).__name__} {error}") from error
@@ -134,7 +134,7 @@ def _of_name(made: zoo.Pretrained) -> Known:
         labels=made.labels,
         preprocess=made.preprocess,
         data=None if made.data is None else dict(made.data),
-        learnt=next(iter(learnt_by(made.origin).values()), None),
+        training_digests=next(iter(training_digests_of(made.origin).values()), None),
     )
 
 

@@ -21,13 +21,13 @@ from pennyweight.core.formats import allow_pixels
 from pennyweight.core.heap import keeping_memory
 from pennyweight.core.images import MAX_PIXELS
 from pennyweight.core.run import Run, write_record
-from pennyweight.core.signals import waiting_for_signals
-from pennyweight.core.training_digests import Learnt
-from pennyweight.data.scenes.open.open import is_scene
+from pennyweight.core.signals import deferring_signals
+from pennyweight.core.training_digests import TrainingDigests
+from pennyweight.data.scenes.open import is_scene
 from pennyweight.nn import Network
 from pennyweight.report.progress import TrainingProgress
-from pennyweight.train import Checkpoints, Keeper, Ranks, Recipe
-from pennyweight.train.out_of_memory import held_by_memory
+from pennyweight.train import Checkpointer, Checkpoints, Ranks, Recipe
+from pennyweight.train.out_of_memory import explaining_out_of_memory
 from pennyweight.train.trackers import check_tracker, open_tracker
 from pennyweight.verbs.evaluate import answer
 from pennyweight.verbs.fitting.arguments import refuse_unknown
@@ -42,20 +42,20 @@ from pennyweight.verbs.fitting.prepare import open_teacher, prepare
 from pennyweight.verbs.fitting.replan import refitting, work_of
 from pennyweight.verbs.fitting.resume import (
     FEATURES,
-    complete,
     digests,
     features_saved,
-    how,
-    planned,
+    finished_run,
+    noting_how_to_resume,
     record_before,
-    recorded,
-    saying_how_to_go_on,
+    recorded_recipe,
+    resume_note,
+    with_replanned_epochs,
 )
-from pennyweight.verbs.fitting.run_folder import taking
+from pennyweight.verbs.fitting.run_folder import claiming_run_folder
 from pennyweight.verbs.fitting.run_record import record_of
 from pennyweight.verbs.load import load
 from pennyweight.verbs.scenes.fit import fit_scene
-from pennyweight.verbs.training_pictures import learnt_by, without_learnt
+from pennyweight.verbs.training_pictures import training_digests_of, without_training_pictures
 
 __all__ = ["Speed", "fit"]
 
@@ -148,8 +148,8 @@ def fit(
         raise InputError(
             f"max_pixels is for pictures that are read alone; of shards up to {MAX_PIXELS:,} pixels are read"
         )
-    before = learnt_by(weights if is_named(weights) else None, teacher)
-    splits = without_learnt(data.split(opened), before)
+    before = training_digests_of(weights if is_named(weights) else None, teacher)
+    splits = without_training_pictures(data.split(opened), before)
     if resume and model == AUTO:
         model, weights = as_begun(record_before(out, opened.name, (*WIDTHS, LARGE_MODEL)), weights)
     plan = make_plan(
@@ -181,7 +181,7 @@ def fit(
         split=splits.fingerprint,  # equal pictures are split otherwise where their groups are others
         **({} if max_pixels is None else {"max_pixels": max_pixels}),
     )
-    taken = taking(out, f"{opened.name}-{plan.model['name']}", resume=resume, asked=asked, ranks=ranks)
+    taken = claiming_run_folder(out, f"{opened.name}-{plan.model['name']}", resume=resume, asked=asked, ranks=ranks)
     console = None if progress and not ranks.number else Console(quiet=True)
     if teacher is not None and plan.recipe.mode == "head":
         raise InputError(
@@ -198,7 +198,7 @@ def fit(
     unreadable = list(opened.unreadable)
     with taken as (folder, record), TrainingProgress(plan.epochs, console) as shown:
         if record is not None and record["status"] == "complete":
-            return complete(folder, shown.note)
+            return finished_run(folder, shown.note)
         for note in (*opened.notes, *splits.notes, *plan.why, *adapted):
             shown.note(note)
         with shown.phase("reading pictures", len(opened.samples)) as phase:
@@ -229,7 +229,7 @@ def fit(
         checkpoints = Checkpoints(folder / "checkpoints", shown.note)
         if record is None:
             left_s = None if minutes is None else minutes * 60 - (perf_counter() - started)
-            with held_by_memory(plan.recipe.batch, plan.recipe.accumulate):
+            with explaining_out_of_memory(plan.recipe.batch, plan.recipe.accumulate):
                 plan, measured, deadline = prepare(
                     plan, network, pictures, ranks=ranks, teacher=taught, left_s=left_s, speed=speed,
                     preflight=preflight, note=shown.note,
@@ -237,32 +237,34 @@ def fit(
                 if progress and deadline is None:
                     shown.note(estimate(plan, network, pictures, ranks=ranks, teacher=taught))
         else:
-            recipe = planned(recorded(record, ranks, shown.note), checkpoints.latest())
+            recipe = with_replanned_epochs(recorded_recipe(record, ranks, shown.note), checkpoints.latest())
             plan, measured, deadline = replace(plan, recipe=recipe), record["speed"], None
             record["recipe"] = recipe.to_dict()
         alone = plan.epochs - plan.recipe.epochs  # of the last layer
         shown.expect(plan.epochs, apart=alone, work=work_of(measured, plan.recipe, plan.preprocess.size))
         begins = record is None or (checkpoints.latest() is None and not features_saved(folder))
-        for note in (plan.note, f"run {folder}" + how(resume, begins=begins)):
+        for note in (plan.note, f"run {folder}" + resume_note(resume, begins=begins)):
             shown.note(note)
-        with saying_how_to_go_on(folder, shown.note):
+        with noting_how_to_resume(folder, shown.note):
             if record is None:
                 record = record_of(folder, opened, splits, counts, plan, unreadable, ranks) | {
                     "asked": asked,
                     "speed": measured,
                 }
                 if first:
-                    learnt = data.learnt_from(splits.train, splits.val)
-                    learnt = Learnt.of(learnt.marks, *(each.marks for each in before.values()))
-                    learnt.save(folder / "seen.npy")
+                    training_digests = data.digests_of_samples(splits.train, splits.val)
+                    training_digests = TrainingDigests.of(
+                        training_digests.marks, *(each.marks for each in before.values())
+                    )
+                    training_digests.save(folder / "seen.npy")
                     write_record(folder / "run.json", record, folder / "seen.npy")
             opening = open_tracker(log if first else None, folder.name, folder, record["recipe"], shown.note)
-            with waiting_for_signals() as stop, closing(opening) as tracker:
+            with deferring_signals() as stop, closing(opening) as tracker:
                 spent_s = perf_counter() - started
-                keeper = Keeper(checkpoints, every_s=save_minutes * 60, stop=stop, spent_s=spent_s)
+                checkpointer = Checkpointer(checkpoints, every_s=save_minutes * 60, stop=stop, spent_s=spent_s)
                 work = Work(
-                    folder=folder, network=network, pictures=pictures, plan=plan, shown=shown, keeper=keeper,
-                    ranks=ranks, teacher=taught, tracker=tracker, labels=opened.labels,
+                    folder=folder, network=network, pictures=pictures, plan=plan, shown=shown,
+                    checkpointer=checkpointer, ranks=ranks, teacher=taught, tracker=tracker, labels=opened.labels,
                     refit=refitting(deadline, folder / "run.json", record, shown, ranks),
                     trained_on={"name": opened.name, "fingerprint": opened.fingerprint, "group_by": opened.group_by},
                 )  # fmt: skip
@@ -272,7 +274,7 @@ def fit(
             run = Run(folder)
             with shown.phase("scoring the test split", len(splits.test)) as phase:
                 probabilities = answer(load(run), pictures["test"], phase.advance)
-            record["seconds"] = round(keeper.spent_s, 1)
+            record["seconds"] = round(checkpointer.spent_s, 1)
             run = finish(run, record, best, probabilities, pictures["test"], opened)
             rmtree(folder / FEATURES, ignore_errors=True)
             return run

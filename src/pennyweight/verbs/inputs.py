@@ -15,7 +15,7 @@ from pennyweight.core.images import EXTENSIONS
 from pennyweight.core.reading import reason_of
 from pennyweight.core.walk import Walk, is_hidden, is_system
 from pennyweight.data import ReadAs
-from pennyweight.data.readers import archives, table
+from pennyweight.data.readers import archives, manifest
 from pennyweight.runtime import Failure, Given
 
 __all__ = ["LIST", "counted", "pictures_given"]
@@ -47,7 +47,7 @@ def pictures_given(
     table among `paths`.
     """
     paths, how = list(paths), ReadAs.of(read_as)
-    if how and not any(path == LIST or path.lower().endswith(table.SUFFIXES) for path in paths):
+    if how and not any(path == LIST or path.lower().endswith(manifest.SUFFIXES) for path in paths):
         said = " and ".join(how.to_dict())
         raise InputError(f"{said} belong{'s' * (len(how.to_dict()) == 1)} to a table, and {', '.join(paths)} has none")
     if paths.count(LIST) > 1:
@@ -59,7 +59,7 @@ def counted(paths: Iterable[str]) -> int | None:
     """Count the pictures that `paths` stand for, without opening one; None where that needs reading."""
     total = 0
     for path in paths:
-        if path == LIST or path.lower().endswith((*archives.SUFFIXES, *table.SUFFIXES)):
+        if path == LIST or path.lower().endswith((*archives.SUFFIXES, *manifest.SUFFIXES)):
             return None
         total += sum(1 for _ in Walk(Path(path)).pictures()) if os.path.isdir(path) else 1  # noqa: PTH112
     return total
@@ -90,7 +90,7 @@ def _pictures_of(path: str, note: Note, how: ReadAs) -> Iterator[Given | Failure
         yield from _of_folder(place, note)
     elif path.lower().endswith(archives.SUFFIXES) and os.path.isfile(path):  # noqa: PTH113
         yield from _whole(name, _of_archive(place, note))
-    elif path.lower().endswith(table.SUFFIXES) and os.path.isfile(path):  # noqa: PTH113
+    elif path.lower().endswith(manifest.SUFFIXES) and os.path.isfile(path):  # noqa: PTH113
         yield from _whole(name, _of_table(place, how))
     else:
         yield Given(name, place)
@@ -162,7 +162,7 @@ def _of_archive(archive: Path, note: Note) -> Iterator[Given | Failure]:
 
 
 def _of_table(table: Path, how: ReadAs) -> Iterator[Given | Failure]:
-    for row, picture in enumerate(table.pictures_of(table, how), 1):
+    for row, picture in enumerate(manifest.pictures_of(table, how), 1):
         if isinstance(picture, Path):
             yield Given(as_text(picture), picture)
         elif picture is None:

@@ -10,27 +10,27 @@ from pennyweight import data
 from pennyweight.core.errors import SourceError
 from pennyweight.core.files import split_part
 from pennyweight.core.run import Run
-from pennyweight.core.training_digests import Learnt
+from pennyweight.core.training_digests import TrainingDigests
 
-__all__ = ["learnt_by", "without_learnt"]
+__all__ = ["training_digests_of", "without_training_pictures"]
 
 
-def learnt_by(*named: str | os.PathLike[str] | None) -> dict[str, Learnt]:
+def training_digests_of(*named: str | os.PathLike[str] | None) -> dict[str, TrainingDigests]:
     """Return what the runs among `named` have learnt from, by the run's folder.
 
     A run is named by its folder, or by the weights in it. Raises RunError for a damaged run.
     """
     paths = [split_part(what)[0] for what in named if what is not None]
     folders = [path if path.is_dir() else path.parent for path in paths if path.exists()]
-    found = {str(folder): Run(folder).learnt for folder in folders if (folder / "run.json").exists()}
-    return {folder: learnt for folder, learnt in found.items() if learnt is not None}
+    found = {str(folder): Run(folder).training_digests for folder in folders if (folder / "run.json").exists()}
+    return {folder: training_digests for folder, training_digests in found.items() if training_digests is not None}
 
 
-def without_learnt(splits: data.Splits, before: Mapping[str, Learnt]) -> data.Splits:
+def without_training_pictures(splits: data.Splits, before: Mapping[str, TrainingDigests]) -> data.Splits:
     """Return the splits, without what was learnt `before` in test. Raises SourceError where that leaves nothing."""
     test: Sequence[data.Sample] = splits.test
-    for learnt in before.values():
-        test = data.unseen(test, learnt)
+    for training_digests in before.values():
+        test = data.unseen(test, training_digests)
     left_out = len(splits.test) - len(test)
     if not left_out:
         return splits

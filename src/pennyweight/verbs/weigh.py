@@ -16,8 +16,8 @@ from pennyweight import zoo
 from pennyweight.core.errors import InputError
 from pennyweight.cost import Cost, Finding, LayerTime, MachineProfile, Timing, count, lint, predict, time_networks
 from pennyweight.cost.counting.inputs import Given, Inputs
-from pennyweight.cost.timing.measure.machine_profile import profiled_threads, why_unused
-from pennyweight.cost.timing.measure.predict import time_notes
+from pennyweight.cost.timing.machine_profile import profiled_threads, why_unused
+from pennyweight.cost.timing.predict import time_notes
 from pennyweight.verbs.weighable import Weighable, open_weighable
 
 __all__ = ["Weighed", "weigh", "weigh_all"]

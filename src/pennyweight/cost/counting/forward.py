@@ -23,7 +23,7 @@ from pennyweight.cost.counting.operation import Operation
 from pennyweight.cost.counting.restore import kept_random_state, untouched
 from pennyweight.cost.counting.shapes import Shapes
 from pennyweight.cost.counting.state import State
-from pennyweight.cost.counting.tracer import Watch
+from pennyweight.cost.counting.tracer import Tracer
 from pennyweight.cost.counting.traffic import tensors
 
 __all__ = ["Passed", "forward_pass"]
@@ -62,7 +62,7 @@ def forward_pass(model: nn.Module, given: Given, *, backward: bool = False) -> P
 
     Raises InputError for an input that the model does not take.
     """
-    failures: list[tuple[Exception, Watch | None]] = []
+    failures: list[tuple[Exception, Tracer | None]] = []
     with torch.inference_mode(False), slow_attention(), _silent_fakes():
         for make, notes in _ways(model):
             watch = None
@@ -70,17 +70,17 @@ def forward_pass(model: nn.Module, given: Given, *, backward: bool = False) -> P
                 with kept_random_state():
                     copy, place = make()
                     with nullcontext() if copy.alone else untouched(model):
-                        watch = Watch(copy.module, place)
+                        watch = Tracer(copy.module, place)
                         if any(isinstance(module, LazyModuleMixin) for module in watch.modules.values()):
                             _settle_lazy_layers(copy.module, place, given)
-                            watch = Watch(copy.module, place)
+                            watch = Tracer(copy.module, place)
                             notes = (*notes, LAZY_NOTE)
                         state = State(watch.modules.values(), values=place.real)
                         _run(watch, given, backward)
                         changed = state.changed
                         if changed and watch.outgrown:  # to make layers is no part of what the network costs
                             copy.module.zero_grad()
-                            watch = Watch(copy.module, place)
+                            watch = Tracer(copy.module, place)
                             _run(watch, given, backward)
                             notes = (*notes, MADE_NOTE)
                         elif changed and not backward:
@@ -110,9 +110,9 @@ def _among_fakes(model: nn.Module, mode: FakeTensorMode) -> tuple[Copy, Place]:
     return on_fake(model, mode), Place(mode)
 
 
-def _changed(watch: Watch, given: Given) -> tuple[str, ...]:
+def _changed(watch: Tracer, given: Given) -> tuple[str, ...]:
     """Return what a network that has changed itself in its first call costs in its second, if that is not the same."""
-    again = Watch(watch.model, watch.place)
+    again = Tracer(watch.model, watch.place)
     try:
         _run(again, given, backward=False)
     except Exception as error:
@@ -125,20 +125,20 @@ def _changed(watch: Watch, given: Given) -> tuple[str, ...]:
     return (f"changes itself in its first call, and is counted as it was; its second call takes {later}",)
 
 
-def _unregistered(watch: Watch) -> tuple[str, ...]:
+def _unregistered(watch: Tracer) -> tuple[str, ...]:
     """Return what is to be known of weights that a network keeps to itself: in attributes, in a frozen script."""
     numbers = sum(watch.unregistered.values())
     return (f"computes with {numbers:,} numbers that are neither its parameters nor its buffers",) if numbers else ()
 
 
-def _sums(watch: Watch) -> tuple[int, ...]:
+def _sums(watch: Tracer) -> tuple[int, ...]:
     parameters = {id(one): one.numel() for held in watch.parameters.values() for one in held if not is_lazy(one)}
     columns = ("macs", "ops", "bytes_read", "bytes_written")
     work = (sum(getattr(operation, column) for operation in watch.operations) for column in columns)
     return sum(parameters.values()), *work, watch.uncounted.total()
 
 
-def _passed(watch: Watch, notes: tuple[str, ...]) -> Passed:
+def _passed(watch: Tracer, notes: tuple[str, ...]) -> Passed:
     live = watch.liveness
     return Passed(
         modules=watch.modules,
@@ -161,12 +161,12 @@ def _settle_lazy_layers(model: nn.Module, place: Place, given: Given) -> None:
         model(*args, **kwargs)
 
 
-def _run(watch: Watch, given: Given, backward: bool) -> None:
+def _run(watch: Tracer, given: Given, backward: bool) -> None:
     with ExitStack() as stack:
         # The place is also for tensors that forward makes for itself.
         stack.enter_context(watch.place)
         args, kwargs = given.arguments(watch.model, watch.place)
-        for context in (torch.set_grad_enabled(backward), watch.watching(), watch):
+        for context in (torch.set_grad_enabled(backward), watch.tracing(), watch):
             stack.enter_context(context)
         watch.liveness.born((args, list(kwargs.values())))
         out = watch.model(*args, **kwargs)

@@ -26,7 +26,7 @@ from pennyweight.cost.counting.shapes import Shape, Shapes, first_shape, without
 from pennyweight.cost.counting.traffic import dtype_name, tensors, traffic
 from pennyweight.cost.counting.workspace import backward_bytes, forward_bytes
 
-__all__ = ["Watch"]
+__all__ = ["Tracer"]
 
 aten = torch.ops.aten
 
@@ -48,7 +48,7 @@ class Failure:
     input_shape: Shape | None
 
 
-class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """While it is entered, notes every operator that `model` runs; `watching` entered too, under which module.
 
     A model whose tensors are on the meta device runs through with shapes alone.
@@ -163,7 +163,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         )
 
     @contextmanager
-    def watching(self) -> Iterator[None]:
+    def tracing(self) -> Iterator[None]:
         """Follows the calls of every module of the model, which is ours alone: the stack of names, and shapes met.
 
         It stands in the place of `_call_impl`, by which a module calls its hooks and its forward: a hook that sees an

@@ -18,9 +18,9 @@ from pennyweight.core.download import cache_folder
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.files import read_json, write_json
 from pennyweight.core.machine import machine, versions
-from pennyweight.cost.timing.measure.agreement import Agreement
-from pennyweight.cost.timing.measure.operator_time import OperatorTime
-from pennyweight.cost.timing.measure.roofline import Limits
+from pennyweight.cost.timing.agreement import Agreement
+from pennyweight.cost.timing.operator_time import OperatorTime
+from pennyweight.cost.timing.roofline import Limits
 
 __all__ = ["MachineProfile", "profile_path", "profiled_threads", "why_unused"]
 

@@ -20,9 +20,9 @@ from pennyweight.core.heap import keeping_memory
 from pennyweight.cost.counting.inputs import random_input
 from pennyweight.cost.counting.meta_copy import whole
 from pennyweight.cost.counting.restore import kept_random_state, untouched
-from pennyweight.cost.timing.measure.machine_profile import MachineProfile
-from pennyweight.cost.timing.measure.microbenchmarks import Case, Microbenchmarks
-from pennyweight.cost.timing.measure.predict import operation_seconds
+from pennyweight.cost.timing.machine_profile import MachineProfile
+from pennyweight.cost.timing.microbenchmarks import Case, Microbenchmarks
+from pennyweight.cost.timing.predict import operation_seconds
 
 __all__ = ["EAGER", "Timed", "Timing", "time_networks"]
 

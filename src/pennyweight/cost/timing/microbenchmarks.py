@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from pennyweight.cost.counting.forward import forward_pass
 from pennyweight.cost.counting.inputs import Given
 from pennyweight.cost.counting.operation import Operation
-from pennyweight.cost.timing.measure.operator_draws import MAKERS, Draw, Made
-from pennyweight.cost.timing.measure.operator_kinds import Kind, kind_of
+from pennyweight.cost.timing.operator_draws import MAKERS, Draw, Made
+from pennyweight.cost.timing.operator_kinds import Kind, kind_of
 
 __all__ = ["Case", "Microbenchmarks"]
 

@@ -15,11 +15,11 @@ from pennyweight.core.machine import versions
 from pennyweight.cost.counting.count import Cost
 from pennyweight.cost.counting.operation import Operation
 from pennyweight.cost.counting.traffic import dtype_name
-from pennyweight.cost.timing.measure.agreement import agreement_of, load_now, waited_share, waits
-from pennyweight.cost.timing.measure.machine_profile import MachineProfile, learned, profile_now
-from pennyweight.cost.timing.measure.microbenchmarks import Case, Microbenchmarks
-from pennyweight.cost.timing.measure.operator_kinds import kind_of
-from pennyweight.cost.timing.measure.roofline import Limits, measure_limits
+from pennyweight.cost.timing.agreement import agreement_of, load_now, waited_share, waits
+from pennyweight.cost.timing.machine_profile import MachineProfile, learned, profile_now
+from pennyweight.cost.timing.microbenchmarks import Case, Microbenchmarks
+from pennyweight.cost.timing.operator_kinds import kind_of
+from pennyweight.cost.timing.roofline import Limits, measure_limits
 
 __all__ = ["LayerTime", "measure_machine", "operation_seconds", "predict", "profile_of", "time_notes"]
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from pennyweight.core.images import Pixels
 from pennyweight.data.augment.augment import policies
-from pennyweight.data.augment.augment.crops import crop, crop_on, padded
-from pennyweight.data.augment.augment.draws import draws
-from pennyweight.data.augment.augment.policies import Policy
+from pennyweight.data.augment.crops import crop, crop_on, padded
+from pennyweight.data.augment.draws import draws
+from pennyweight.data.augment.policies import Policy
 
 if TYPE_CHECKING:
     from torch import Tensor

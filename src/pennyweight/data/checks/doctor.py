@@ -14,8 +14,8 @@ import numpy as np
 from pennyweight.core.errors import ImageError, SourceError
 from pennyweight.core.formats import ENDINGS
 from pennyweight.core.images import Header, Pixels, decode, header
-from pennyweight.core.levels import Levels
 from pennyweight.core.machine import cores
+from pennyweight.core.sixteen_bit import Levels
 from pennyweight.data.checks.near_duplicates import Look, look, near_pairs
 from pennyweight.data.checks.quick import refusals
 from pennyweight.data.source import SPLITS, Sample, Source, Unreadable
@@ -138,8 +138,8 @@ def diagnose(
         )
 
     where, splits, notes = _split(source)
-    learnt = [sample for sample, part in zip(source.samples, where, strict=True) if part in ("train", None)]
-    used = used_levels(source, learnt, max_pixels=max_pixels)
+    training_digests = [sample for sample, part in zip(source.samples, where, strict=True) if part in ("train", None)]
+    used = used_levels(source, training_digests, max_pixels=max_pixels)
     levels = () if used is None else used.levels
 
     def see(sample: Sample) -> _Seen:

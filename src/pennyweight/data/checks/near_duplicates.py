@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from pennyweight.core.images import Pixels, decode_bands
-from pennyweight.core.levels import Levels
+from pennyweight.core.sixteen_bit import Levels
 from pennyweight.data.source import Sample
 
 __all__ = ["Look", "look", "near_pairs"]

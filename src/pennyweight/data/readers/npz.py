@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennyweight.core.errors import SourceError
-from pennyweight.core.levels import WHITE
 from pennyweight.core.reading import believe, reading
+from pennyweight.core.sixteen_bit import WHITE
 from pennyweight.data.readers.arrays import Block, from_arrays
 from pennyweight.data.readers.layout import SPLIT_NAMES
 from pennyweight.data.source import Source, Split

@@ -12,7 +12,7 @@ from pennyweight.core.errors import InputError, SourceError, nearest, received
 from pennyweight.core.files import as_stored, as_text, require_file
 from pennyweight.core.walk import Walk, is_hidden, is_system
 from pennyweight.data.groups import FOLDER, grouped
-from pennyweight.data.readers import archives, parquet, table
+from pennyweight.data.readers import archives, manifest, parquet
 from pennyweight.data.readers.folder import folder
 from pennyweight.data.readers.layout import CLASSES, split_named
 from pennyweight.data.readers.named import SETS, named_set
@@ -147,9 +147,9 @@ def _path(path: Path, asked: _Asked) -> Source:
         return npz(path, **asked.named)
     if lower.endswith(".parquet") and ("picture" in asked.read_as.columns or parquet.has_pictures(path)):
         return parquet.parquet([path], **asked.named, group_by=asked.group_by, read_as=asked.read_as)
-    if lower.endswith(table.SUFFIXES):
+    if lower.endswith(manifest.SUFFIXES):
         return _manifest([Table(path)], path.parent, asked)
-    kinds = ", ".join((*table.SUFFIXES, ".npz", *archives.SUFFIXES))
+    kinds = ", ".join((*manifest.SUFFIXES, ".npz", *archives.SUFFIXES))
     raise SourceError(
         f"{path} is a file; a source is a folder with a folder for each class, a file ending in {kinds}, or a named set"
     )
@@ -229,7 +229,7 @@ def _listed(path: Path, asked: _Asked) -> Source:
 
 
 def _manifest(tables: Sequence[Table], root: Path, asked: _Asked) -> Source:
-    return table.manifest(
+    return manifest.manifest(
         tables, root, **asked.named, group_by=asked.group_by, inside=asked.inside, read_as=asked.read_as
     )
 
@@ -259,7 +259,7 @@ def _wrapped(path: Path) -> tuple[Path, list[str]]:
 
 def _is_read(path: Path) -> bool:
     """Return whether a path is a file of many pictures or of their labels."""
-    return path.name.lower().endswith((*table.SUFFIXES, ".npz", ".tar")) and path.is_file()
+    return path.name.lower().endswith((*manifest.SUFFIXES, ".npz", ".tar")) and path.is_file()
 
 
 def _innermost(path: Path) -> tuple[Path, list[str]]:
@@ -281,7 +281,7 @@ def _innermost(path: Path) -> tuple[Path, list[str]]:
 def _stem(path: Path) -> str:
     """A source's name: that of its folder, or of its file without the ending."""
     lower = path.name.lower()
-    endings = sorted((*archives.SUFFIXES, *table.SUFFIXES, ".npz"), key=len, reverse=True)
+    endings = sorted((*archives.SUFFIXES, *manifest.SUFFIXES, ".npz"), key=len, reverse=True)
     ending = next((e for e in endings if lower.endswith(e)), "") if not path.is_dir() else ""
     return path.name[: len(path.name) - len(ending)]
 

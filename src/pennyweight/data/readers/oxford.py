@@ -13,7 +13,7 @@ from pennyweight.core.reading import reading
 from pennyweight.data.readers.archives import unpacked
 from pennyweight.data.readers.contents import Listed, read_samples
 from pennyweight.data.readers.input_size import PHOTO_SIZE
-from pennyweight.data.scenes.open.matlab import read_variable
+from pennyweight.data.scenes.matlab import read_variable
 from pennyweight.data.source import Source, Split
 
 __all__ = ["flowers", "pets"]

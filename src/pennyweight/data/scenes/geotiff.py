@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pennyweight.core.files import atomic
 from pennyweight.core.reading import believe, reading
-from pennyweight.data.scenes.open.matlab import SPARE_BYTES
+from pennyweight.data.scenes.matlab import SPARE_BYTES
 
 __all__ = ["read_geotiff", "write_geotiff"]
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from pennyweight.core.download import cache_folder, fetch
 from pennyweight.core.errors import SourceError, nearest
-from pennyweight.data.scenes.open.published import SCENES, File
-from pennyweight.data.scenes.open.rasters import SUFFIXES, Raster, read_array
-from pennyweight.data.scenes.open.scene import UNLABELLED, Scene
-from pennyweight.data.scenes.open.synthetic import synthetic
+from pennyweight.data.scenes.published import SCENES, File
+from pennyweight.data.scenes.rasters import SUFFIXES, Raster, read_array
+from pennyweight.data.scenes.scene import UNLABELLED, Scene
+from pennyweight.data.scenes.synthetic import synthetic
 
 __all__ = ["SCENES", "is_scene", "open_label_map", "open_scene"]
 

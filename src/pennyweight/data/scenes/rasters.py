@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from pennyweight.core.errors import SourceError, nearest
 from pennyweight.core.reading import reading
-from pennyweight.data.scenes.open.envi import read_envi
-from pennyweight.data.scenes.open.geotiff import read_geotiff
-from pennyweight.data.scenes.open.matlab import outlines, read_variable
+from pennyweight.data.scenes.envi import read_envi
+from pennyweight.data.scenes.geotiff import read_geotiff
+from pennyweight.data.scenes.matlab import outlines, read_variable
 
 __all__ = ["SUFFIXES", "Raster", "read_array"]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pennyweight.core.errors import SourceError
 from pennyweight.core.spectral import finite
-from pennyweight.data.scenes.open.rasters import Raster
+from pennyweight.data.scenes.rasters import Raster
 
 __all__ = ["UNLABELLED", "Scene"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pennyweight.data.scenes.open.rasters import Raster
-from pennyweight.data.scenes.open.scene import UNLABELLED, Scene
+from pennyweight.data.scenes.rasters import Raster
+from pennyweight.data.scenes.scene import UNLABELLED, Scene
 
 __all__ = ["synthetic"]
 

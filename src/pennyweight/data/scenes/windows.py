@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennyweight.core.spectral import Projection
-from pennyweight.data.augment.augment.draws import draws
+from pennyweight.data.augment.draws import draws
 from pennyweight.data.batch import Batch
-from pennyweight.data.scenes.open.scene import Scene
+from pennyweight.data.scenes.scene import Scene
 
 __all__ = ["AsTheyAre", "Padded", "SceneTiles", "SceneWindows", "tile_steps"]
 

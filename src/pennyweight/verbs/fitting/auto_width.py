@@ -14,7 +14,7 @@ from pennyweight import zoo
 from pennyweight.core.heap import keeping_memory
 from pennyweight.train import RECIPES, Ranks, Recipe, reproducible
 from pennyweight.train.autotune import HOPELESS
-from pennyweight.train.precision import arithmetic, put_in_layout
+from pennyweight.train.precision import apply_memory_format, arithmetic
 from pennyweight.train.recipe import Layout, Precision
 
 __all__ = ["WIDTHS", "widest"]
@@ -76,7 +76,7 @@ def _picture_s(
     """
     with reproducible(0):
         network = zoo.create(name, num_classes=classes, in_channels=channels, stem="cifar").to(ranks.device)
-    put_in_layout(network, recipe)
+    apply_memory_format(network, recipe)
     dtype = next(network.parameters()).dtype
     x = torch.zeros(BATCH, channels, size, size, device=ranks.device, dtype=dtype)
     if recipe.layout == "channels_last":

@@ -15,7 +15,7 @@ from pennyweight.train import Recipe
 from pennyweight.train.presets import named, suitable
 from pennyweight.train.recipe import ONLY_IN_VIEWS
 
-__all__ = ["AUTO", "choose_recipe", "said_in", "trains_from_scratch"]
+__all__ = ["AUTO", "choose_recipe", "requested_fields", "trains_from_scratch"]
 
 AUTO = "auto"
 
@@ -32,7 +32,7 @@ def choose_recipe(
 ) -> tuple[Recipe, str | None, tuple[str, ...]]:
     """The resolved recipe, the name of the one that it came of, and why that one if nobody said which."""
     if isinstance(recipe, Recipe):
-        _require_use(recipe, said_in(recipe))
+        _require_use(recipe, requested_fields(recipe))
         return recipe, None, ()
     if recipe is not None and not isinstance(recipe, (str, Mapping)):
         raise InputError(f"a recipe is a Recipe, a name or a mapping of its fields, not {received(recipe)}")
@@ -55,7 +55,7 @@ def choose_recipe(
     return settled, name, why
 
 
-def said_in(recipe: Recipe | Mapping[str, Any] | str | None) -> frozenset[str]:
+def requested_fields(recipe: Recipe | Mapping[str, Any] | str | None) -> frozenset[str]:
     """The fields that were asked for: of a whole recipe, those that are not as usual."""
     if isinstance(recipe, Recipe):
         usual = Recipe().to_dict()

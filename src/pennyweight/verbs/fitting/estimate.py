@@ -18,7 +18,7 @@ from pennyweight.train import Ranks, Recipe
 from pennyweight.train.autotune import WARM_UP
 from pennyweight.train.batches import Batches, Teacher
 from pennyweight.train.linear_probe import BATCH, Features, features_of, last_linear
-from pennyweight.train.precision import make_inputs, put_in_layout
+from pennyweight.train.precision import apply_memory_format, make_inputs
 from pennyweight.train.time_budget import Pace, measure_pace
 from pennyweight.verbs.fitting.modes import head_part
 from pennyweight.verbs.fitting.plan import Plan
@@ -97,7 +97,7 @@ def _one_picture(
 ) -> tuple[float, Features]:
     """Return seconds that the features of one picture take, reading included; and a batch of such features."""
     copied = copy.deepcopy(network).eval()
-    put_in_layout(copied, recipe)
+    apply_memory_format(copied, recipe)
     inputs = make_inputs(preprocess, recipe, ranks.device)
     started = perf_counter()
     batch = next(iter(pictures.in_order(min(BATCH, max(2, seen // SHARE // 2)))))

@@ -14,7 +14,7 @@ from pennyweight.train import Ranks
 from pennyweight.verbs.fit import fit
 from pennyweight.verbs.fitting.choose_recipe import AUTO
 from pennyweight.verbs.fitting.first_weights import as_begun
-from pennyweight.verbs.fitting.run_folder import taking_several
+from pennyweight.verbs.fitting.run_folder import claiming_run_folders
 
 __all__ = ["fit_seeds"]
 
@@ -45,7 +45,7 @@ def fit_seeds(
         )
     opened = data.open(source, group_by=group_by, read_as=read_as)
     accuracies = {}
-    with taking_several(out, f"{opened.name}-seeds", resume=resume) as folder:
+    with claiming_run_folders(out, f"{opened.name}-seeds", resume=resume) as folder:
         for number in range(seed, seed + seeds):
             run = fit(opened, model, out=folder / f"seed-{number}", seed=number, resume=resume, **options)
             accuracies[str(number)] = float(run.evaluation["accuracy"])

@@ -15,7 +15,7 @@ from pennyweight import data
 from pennyweight.core.files import write_lines
 from pennyweight.nn.weights import save_weights
 from pennyweight.report.progress import TrainingProgress
-from pennyweight.train import Epoch, Keeper, Ranks, Recipe, train
+from pennyweight.train import Checkpointer, Epoch, Ranks, Recipe, train
 from pennyweight.train.batches import Teacher
 from pennyweight.train.callbacks import best_of
 from pennyweight.train.feature_cache import KeptFeatures
@@ -41,7 +41,7 @@ class Work:
     pictures: Mapping[data.Split, data.Pictures]
     plan: Plan
     shown: TrainingProgress
-    keeper: Keeper
+    checkpointer: Checkpointer
     ranks: Ranks
     teacher: Teacher | None
     tracker: Tracker
@@ -59,15 +59,15 @@ class Work:
 
     def kept_features(self, split: data.Split) -> KeptFeatures:
         """Those of a split, in the run's folder until it is complete. Each rank may end alone: nobody waits here."""
-        keeper = self.keeper
+        checkpointer = self.checkpointer
         folder = self.folder / FEATURES / split
-        return KeptFeatures(folder, every_s=keeper.every_s, stop=keeper.stop, writes=not self.ranks.number)
+        return KeptFeatures(folder, every_s=checkpointer.every_s, stop=checkpointer.stop, writes=not self.ranks.number)
 
 
 def train_by_mode(work: Work) -> Epoch:
     """Train as the recipe's mode says; the best epoch, whose weights are in the run's folder."""
     recipe = work.plan.recipe
-    kept = work.keeper.latest()
+    kept = work.checkpointer.latest()
     history: list[Epoch] = []
     if recipe.mode == "head" or (recipe.mode == "finetune" and (kept is None or kept["phase"] == "head")):
         history = _head(work, recipe)
@@ -156,7 +156,7 @@ def _shared(work: Work) -> dict[str, Any]:
     return {
         "seed": work.plan.seed,
         "watcher": work.shown,
-        "keeper": work.keeper,
+        "keeper": work.checkpointer,
         "ranks": work.ranks,
         "after_epoch": keep,
     }

@@ -20,7 +20,7 @@ from pennyweight.train.precision import batch_norms
 from pennyweight.train.presets import MANY
 from pennyweight.train.recipe import Layout, Precision
 from pennyweight.verbs.fitting.auto_width import widest
-from pennyweight.verbs.fitting.choose_recipe import AUTO, choose_recipe, said_in
+from pennyweight.verbs.fitting.choose_recipe import AUTO, choose_recipe, requested_fields
 from pennyweight.verbs.fitting.first_weights import LARGE_MODEL, SMALL_INPUT, WORDS, first_weights
 
 __all__ = ["Plan", "make_plan"]
@@ -125,7 +125,7 @@ def make_plan(
         zoo.sketch(model, num_classes=classes, in_channels=channels, stem=stem, config=config)
     start = first_weights(source, model, weights, input_size=input_size, stem=stem, config=config, recipe=recipe)
     asked = choose_recipe(source, recipe, pictures, model, fresh=start.weights is None, taught=taught)[0]
-    said = said_in(recipe)
+    said = requested_fields(recipe)
     if minutes is not None and "epochs" in said:
         raise InputError("minutes and epochs were both given; keep one: the time decides how many epochs there are")
     layout: Layout = asked.layout if speed == "fixed" or "layout" in said else "channels_last"

@@ -18,14 +18,14 @@ from pennyweight.train import Ranks, Recipe
 __all__ = [
     "FEATURES",
     "anything_saved",
-    "complete",
     "digests",
     "features_saved",
-    "how",
-    "planned",
+    "finished_run",
+    "noting_how_to_resume",
     "record_before",
-    "recorded",
-    "saying_how_to_go_on",
+    "recorded_recipe",
+    "resume_note",
+    "with_replanned_epochs",
 ]
 
 FEATURES = "features"
@@ -61,20 +61,20 @@ def features_saved(folder: Path) -> bool:
     return any(folder.glob(f"{FEATURES}/*/*.npz"))
 
 
-def how(resume: bool, *, begins: bool) -> str:
+def resume_note(resume: bool, *, begins: bool) -> str:
     """What is said behind the name of a run that was asked to go on."""
     if not resume:
         return ""
     return ": there is nothing to resume, so it begins" if begins else ": goes on"
 
 
-def complete(folder: Path, note: Callable[[str], None]) -> Run:
+def finished_run(folder: Path, note: Callable[[str], None]) -> Run:
     """The run, of which nothing is left to do, which is said."""
     note(f"run {folder} is complete, and stays as it is")
     return Run(folder)
 
 
-def recorded(record: Mapping[str, Any], ranks: Ranks, note: Callable[[str], None]) -> Recipe:
+def recorded_recipe(record: Mapping[str, Any], ranks: Ranks, note: Callable[[str], None]) -> Recipe:
     """The recipe of a run that goes on. Says what differs now and can change its bits."""
     now = {**versions(), **ranks.machine}
     before = {**record["versions"], **record["machine"]}
@@ -84,7 +84,7 @@ def recorded(record: Mapping[str, Any], ranks: Ranks, note: Callable[[str], None
     return Recipe.from_dict(record["recipe"])
 
 
-def planned(recipe: Recipe, kept: Mapping[str, Any] | None) -> Recipe:
+def with_replanned_epochs(recipe: Recipe, kept: Mapping[str, Any] | None) -> Recipe:
     """The recipe with the epochs that the newest state was trained by: --minutes may have changed them meanwhile."""
     if kept is None or kept["phase"] != "network" or "stretches" not in kept:
         return recipe
@@ -92,7 +92,7 @@ def planned(recipe: Recipe, kept: Mapping[str, Any] | None) -> Recipe:
 
 
 @contextmanager
-def saying_how_to_go_on(folder: Path, note: Callable[[str], None]) -> Iterator[None]:
+def noting_how_to_resume(folder: Path, note: Callable[[str], None]) -> Iterator[None]:
     """A signal, or a disk, that ends what is inside is followed by a line about the state that was saved, if any."""
     try:
         yield

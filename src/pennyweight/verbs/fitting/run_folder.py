@@ -17,7 +17,7 @@ from pennyweight.core.run import Run, latest_run_folder, making_folder, next_run
 from pennyweight.train import Ranks
 from pennyweight.verbs.fitting.resume import FEATURES, anything_saved
 
-__all__ = ["taking", "taking_several"]
+__all__ = ["claiming_run_folder", "claiming_run_folders"]
 
 BEFORE_RECORD = frozenset({LOCK, "seen.npy", "projection.json"})
 """What a run's folder may hold before its run.json."""
@@ -30,7 +30,7 @@ TRIES = 100
 
 
 @contextmanager
-def taking(
+def claiming_run_folder(
     out: str | os.PathLike[str] | None, name: str, *, resume: bool, asked: Mapping[str, Any], ranks: Ranks
 ) -> Iterator[tuple[Path, dict[str, Any] | None]]:
     """Give (the run's folder, what run.json says of it), None for a run that begins; the folder is held meanwhile.
@@ -55,7 +55,7 @@ def taking(
 
 
 @contextmanager
-def taking_several(out: str | os.PathLike[str] | None, name: str, *, resume: bool) -> Iterator[Path]:
+def claiming_run_folders(out: str | os.PathLike[str] | None, name: str, *, resume: bool) -> Iterator[Path]:
     """Give the folder that holds a run for each seed, held meanwhile; with `resume` it may be there."""
     there = _there(out, name) if resume else None
     with ExitStack() as stack:

@@ -9,8 +9,8 @@ import numpy as np
 
 from pennyweight.core.errors import InputError
 from pennyweight.core.spectral import Projection
-from pennyweight.data.scenes.open.scene import Scene
-from pennyweight.data.scenes.open.splits import SceneSplit
+from pennyweight.data.scenes.scene import Scene
+from pennyweight.data.scenes.splits import SceneSplit
 from pennyweight.deploy.scene_graph import torch_scene_engine
 from pennyweight.report.progress import TrainingProgress
 from pennyweight.runtime.scene_mapper import map_scene

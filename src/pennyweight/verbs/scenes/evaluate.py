@@ -9,8 +9,8 @@ import numpy as np
 
 from pennyweight.core.run import Run
 from pennyweight.core.settings import override
-from pennyweight.data.scenes.open.scene import Scene
-from pennyweight.data.scenes.open.splits import SceneSplit
+from pennyweight.data.scenes.scene import Scene
+from pennyweight.data.scenes.splits import SceneSplit
 from pennyweight.runtime.scene_mapper import map_scene
 from pennyweight.scoring.leakage import leakage
 from pennyweight.scoring.scene import SceneEvaluation, score_scene

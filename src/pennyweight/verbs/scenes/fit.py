@@ -20,18 +20,18 @@ from pennyweight.core.labels import names_in
 from pennyweight.core.machine import versions
 from pennyweight.core.run import Run, write_record
 from pennyweight.core.settings import override
-from pennyweight.core.signals import waiting_for_signals
-from pennyweight.data.scenes.open.open import open_scene
-from pennyweight.data.scenes.open.scene import Scene
-from pennyweight.data.scenes.open.splits import SceneSplit
+from pennyweight.core.signals import deferring_signals
+from pennyweight.data.scenes.open import open_scene
+from pennyweight.data.scenes.scene import Scene
+from pennyweight.data.scenes.splits import SceneSplit
 from pennyweight.nn.weights import read_weights, save_weights
 from pennyweight.report.progress import TrainingProgress
 from pennyweight.report.scene_page import scene_page
 from pennyweight.runtime.scene_mapper import MASKED, map_scene
 from pennyweight.scoring.leakage import leakage
-from pennyweight.train import Checkpoints, Epoch, Keeper, Ranks, Recipe
-from pennyweight.verbs.fitting.resume import complete, how, recorded, saying_how_to_go_on
-from pennyweight.verbs.fitting.run_folder import taking
+from pennyweight.train import Checkpointer, Checkpoints, Epoch, Ranks, Recipe
+from pennyweight.verbs.fitting.resume import finished_run, noting_how_to_resume, recorded_recipe, resume_note
+from pennyweight.verbs.fitting.run_folder import claiming_run_folder
 from pennyweight.verbs.scenes.baselines import baseline_plans, baselines
 from pennyweight.verbs.scenes.evaluate import judge
 from pennyweight.verbs.scenes.load import PROJECTION, load_mapper
@@ -76,29 +76,29 @@ def fit_scene(
     name = f"{opened.name}-{plan.model['name']}"
     console = None if progress else Console(quiet=True)
     with (
-        taking(out, name, resume=resume, asked=asked, ranks=Ranks()) as (folder, record),
+        claiming_run_folder(out, name, resume=resume, asked=asked, ranks=Ranks()) as (folder, record),
         TrainingProgress(plan.recipe.epochs, console) as shown,
     ):
         if record is not None and record["status"] == "complete":
-            return complete(folder, shown.note)
+            return finished_run(folder, shown.note)
         begins = record is None
         record = record or _record(folder, opened, split, plan) | {"asked": asked}
         checkpoints = Checkpoints(folder / "checkpoints", shown.note)
         anew = begins or checkpoints.latest() is None
-        for note in (*record["data"]["notes"], plan.note, f"run {folder}" + how(resume, begins=anew)):
+        for note in (*record["data"]["notes"], plan.note, f"run {folder}" + resume_note(resume, begins=anew)):
             shown.note(note)
         if not begins:
-            recorded(record, Ranks(), shown.note)
-        with saying_how_to_go_on(folder, shown.note):
+            recorded_recipe(record, Ranks(), shown.note)
+        with noting_how_to_resume(folder, shown.note):
             if begins:
                 write_json(folder / PROJECTION, plan.projection.to_dict())
                 write_record(folder / "run.json", record, folder / PROJECTION)
             run = Run(folder)
-            with waiting_for_signals() as stop:
+            with deferring_signals() as stop:
                 spent_s = perf_counter() - started
-                keeper = Keeper(checkpoints, every_s=save_minutes * 60, stop=stop, spent_s=spent_s)
+                checkpointer = Checkpointer(checkpoints, every_s=save_minutes * 60, stop=stop, spent_s=spent_s)
                 note = shown.note if begins and progress else None
-                network, best = _train(run, opened, split, plan, shown, keeper, note)
+                network, best = _train(run, opened, split, plan, shown, checkpointer, note)
             write_record(run.record_path, record, run.weights_path)  # the weights that are scored
             run = Run(folder)
             with shown.phase("mapping the scene", opened.known.size) as phase:
@@ -106,7 +106,7 @@ def fit_scene(
             evaluation = judge(opened, split, mapped.classes, options.window).to_dict()
             if with_baselines:
                 evaluation["baselines"] = baselines(opened, split, others, window=options.window, shown=shown)
-        record |= {"status": "complete", "best": best.to_dict(), "seconds": round(keeper.spent_s, 1)}
+        record |= {"status": "complete", "best": best.to_dict(), "seconds": round(checkpointer.spent_s, 1)}
         record["waiting"] = how_threads_waited()
         html = scene_page(
             run=record,
@@ -179,7 +179,7 @@ def _train(
     split: SceneSplit,
     plan: ScenePlan,
     shown: TrainingProgress,
-    keeper: Keeper,
+    checkpointer: Checkpointer,
     note: Callable[[str], None] | None,
 ) -> tuple[nn.Module, Epoch]:
     """The network of the best epoch; its weights are in the run's folder."""
@@ -190,4 +190,4 @@ def _train(
         write_lines(run.metrics_path, [epoch.to_dict() for epoch in epochs])
 
     kept = read_weights(run.weights_path) if run.weights_path.exists() else None
-    return learn(scene, split, plan, watcher=shown, after_epoch=keep, keeper=keeper, kept=kept, note=note)
+    return learn(scene, split, plan, callback=shown, after_epoch=keep, checkpointer=checkpointer, kept=kept, note=note)

@@ -10,9 +10,9 @@ from typing import Any
 from pennyweight.core.errors import InputError
 from pennyweight.core.files import write_json
 from pennyweight.core.run import Run
-from pennyweight.data.scenes.open.scene import Scene
+from pennyweight.data.scenes.scene import Scene
 from pennyweight.scoring.scene import mean_and_deviation
-from pennyweight.verbs.fitting.run_folder import taking_several
+from pennyweight.verbs.fitting.run_folder import claiming_run_folders
 from pennyweight.verbs.scenes.fit import fit_scene
 
 __all__ = ["fit_seeds"]
@@ -36,7 +36,7 @@ def fit_seeds(
     if seeds < 1:
         raise InputError(f"--seeds must be at least 1, not {seeds}; papers take 10")
     name = source.name if isinstance(source, Scene) else Path(os.fspath(source).removeprefix("scene:")).stem
-    with taking_several(out, f"{name}-{model}-seeds", resume=resume) as folder:
+    with claiming_run_folders(out, f"{name}-{model}-seeds", resume=resume) as folder:
         runs = [
             fit_scene(source, model, out=folder / f"seed-{number}", seed=number, resume=resume, **options)
             for number in range(seed, seed + seeds)

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pennyweight.core.settings import override
-from pennyweight.data.scenes.open.open import open_label_map, open_scene
-from pennyweight.data.scenes.open.splits import split_scene
+from pennyweight.data.scenes.open import open_label_map, open_scene
+from pennyweight.data.scenes.splits import split_scene
 from pennyweight.scoring.leakage import leakage
 from pennyweight.verbs.scenes.plan import SceneOptions
 

@@ -14,8 +14,8 @@ from pennyweight.core.offline import only_said
 from pennyweight.core.run import Run
 from pennyweight.core.run_fields import require_fields
 from pennyweight.core.spectral import Projection
-from pennyweight.data.scenes.open.open import open_scene
-from pennyweight.data.scenes.open.scene import Scene
+from pennyweight.data.scenes.open import open_scene
+from pennyweight.data.scenes.scene import Scene
 from pennyweight.runtime.scene_bundle import SceneBundle
 from pennyweight.runtime.scene_mapper import SceneEngine
 

@@ -14,9 +14,9 @@ from pennyweight import zoo
 from pennyweight.core.errors import InputError, SourceError
 from pennyweight.core.settings import override
 from pennyweight.core.spectral import Projection
-from pennyweight.data.scenes.open.scene import ROWS, Scene
-from pennyweight.data.scenes.open.splits import SceneSplit, SplitKind, split_scene
-from pennyweight.data.scenes.open.windows import tile_steps
+from pennyweight.data.scenes.scene import ROWS, Scene
+from pennyweight.data.scenes.splits import SceneSplit, SplitKind, split_scene
+from pennyweight.data.scenes.windows import tile_steps
 from pennyweight.train import Recipe, reproducible
 from pennyweight.train.presets import named
 

@@ -17,10 +17,10 @@ from pennyweight.core.errors import InputError, SourceError
 from pennyweight.core.files import atomic
 from pennyweight.core.heap import keeping_memory
 from pennyweight.core.run import Run
-from pennyweight.data.scenes.open.envi import PLACE_FIELDS, write_envi
-from pennyweight.data.scenes.open.geotiff import write_geotiff
-from pennyweight.data.scenes.open.open import open_scene
-from pennyweight.data.scenes.open.scene import Scene
+from pennyweight.data.scenes.envi import PLACE_FIELDS, write_envi
+from pennyweight.data.scenes.geotiff import write_geotiff
+from pennyweight.data.scenes.open import open_scene
+from pennyweight.data.scenes.scene import Scene
 from pennyweight.report import maps
 from pennyweight.runtime.scene_bundle import SceneBundle
 from pennyweight.runtime.scene_mapper import MASKED, map_scene

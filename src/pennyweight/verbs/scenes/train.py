@@ -8,12 +8,12 @@ from typing import Any, cast
 from torch import Tensor, nn
 
 from pennyweight import data
-from pennyweight.data.scenes.open.scene import Scene
-from pennyweight.data.scenes.open.splits import SceneSplit
-from pennyweight.data.scenes.open.windows import Padded, SceneTiles, SceneWindows
+from pennyweight.data.scenes.scene import Scene
+from pennyweight.data.scenes.splits import SceneSplit
+from pennyweight.data.scenes.windows import Padded, SceneTiles, SceneWindows
 from pennyweight.nn import WindowNetwork
-from pennyweight.train import Epoch, Keeper, Ranks, Watcher, train
-from pennyweight.train.callbacks import Nobody, best_of
+from pennyweight.train import Callback, Checkpointer, Epoch, Ranks, train
+from pennyweight.train.callbacks import NullCallback, best_of
 from pennyweight.train.tiles import TileTraining
 from pennyweight.verbs.fitting.estimate import estimated, few_steps
 from pennyweight.verbs.scenes.plan import ScenePlan
@@ -26,16 +26,16 @@ def learn(
     split: SceneSplit,
     plan: ScenePlan,
     *,
-    watcher: Watcher | None = None,
+    callback: Callback | None = None,
     after_epoch: Callable[[nn.Module, Sequence[Epoch], bool], None] = lambda network, epochs, best: None,
-    keeper: Keeper | None = None,
+    checkpointer: Checkpointer | None = None,
     kept: Mapping[str, Tensor] | None = None,
     note: Callable[[str], None] | None = None,
 ) -> tuple[nn.Module, Epoch]:
     """The network with the weights of its best epoch, and that epoch.
 
-    `after_epoch(network, epochs, best)` is told of all that are done. `keeper` saves, and says where to go on; `kept`
-    are then the best weights until there. `note` is told how long it takes, from a few steps.
+    `after_epoch(network, epochs, best)` is told of all that are done. `checkpointer` saves the state and gives the
+    newest one; `kept` are then the best weights until there. `note` is told how long it takes, from a few steps.
     """
     network = plan.make()
     padded = Padded.of(scene, plan.projection, plan.options.window)
@@ -58,10 +58,10 @@ def learn(
         trained,
         training=training,
         validation=validation,
-        watcher=watcher or Nobody(),
+        callback=callback or NullCallback(),
         **shared,
         after_epoch=keep,
-        keeper=keeper,
+        checkpointer=checkpointer,
     )
     chosen = best_of(history)
     assert chosen is not None

@@ -9,12 +9,12 @@ from typing import Any
 from pennyweight.core.signals import Stop
 from pennyweight.train.checkpoint import Checkpoints
 
-__all__ = ["Keeper"]
+__all__ = ["Checkpointer"]
 
 State = dict[str, Any]
 
 
-class Keeper:
+class Checkpointer:
     """Saves into `checkpoints` every `every_s` seconds and after epochs. None keeps nothing, and stops at once.
 
     `stop` says whether a signal came, and ends the training once its state is safe. `spent_s` is how long this process

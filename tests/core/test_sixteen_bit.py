@@ -12,8 +12,8 @@ from PIL import Image
 
 from pennyweight.core.errors import ImageError, InputError
 from pennyweight.core.images import decode, decode_bands, header
-from pennyweight.core.levels import to_bytes
 from pennyweight.core.preprocess import Preprocess
+from pennyweight.core.sixteen_bit import to_bytes
 
 LEVELS = ((100, 1630),)
 COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
