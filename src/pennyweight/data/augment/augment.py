@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennyweight.core.images import Pixels
-from pennyweight.data.augment.augment import policies
+from pennyweight.data.augment import policies
 from pennyweight.data.augment.crops import crop, crop_on, padded
 from pennyweight.data.augment.draws import draws
 from pennyweight.data.augment.policies import Policy

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennyweight.core.reading import believe, reading
-from pennyweight.data.scenes.open import mat5
+from pennyweight.data.scenes import mat5
 
 if TYPE_CHECKING:
     import h5py
