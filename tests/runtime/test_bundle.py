@@ -3,11 +3,13 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
-from onnx import helper
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
 
 from pennyweight.core.errors import BundleError
 from pennyweight.core.manifest import METADATA_KEY, Manifest
@@ -23,6 +25,15 @@ def refusal(path: Path) -> str:
     assert str(path) in message
     assert "\n" not in message
     return message
+
+
+def sealed_again(path: Path) -> Path:
+    """Seal a file that a test changed."""
+    model = onnx.load(path)
+    del model.metadata_props[1:]  # the seal of before
+    onnx.save(model, path)
+    seal(path)
+    return path
 
 
 def test_it_holds_its_manifest(bundle_path: Path, manifest: Manifest) -> None:
@@ -46,6 +57,33 @@ def test_pixels_need_not_be_contiguous(bundle_path: Path) -> None:
     engine = OnnxEngine(bundle_path, threads=1)
     turned = engine(np.asfortranarray(pixels)[:, ::-1])
     assert turned.logits == pytest.approx(engine(np.ascontiguousarray(pixels[:, ::-1])).logits)
+
+
+@pytest.mark.parametrize(
+    ("kind", "raw"),
+    [(np.float32, True), (np.float32, False), (np.float64, True), (np.float64, False), (np.float16, True)],
+)
+def test_a_sealed_bundle_whose_weights_hold_nan_does_not_open(
+    bundle_path: Path, tmp_path: Path, kind: type[np.floating[Any]], raw: bool
+) -> None:
+    model = onnx.load(bundle_path)
+    values = np.ones((40, 30), kind)
+    values[-1, -1] = np.nan
+    weight = numpy_helper.from_array(values, "trunk.3.weight")
+    if not raw:
+        weight = helper.make_tensor(weight.name, weight.data_type, values.shape, values)
+    model.graph.initializer.append(weight)
+    onnx.save(model, tmp_path / "nan.onnx")
+    said = refusal(sealed_again(tmp_path / "nan.onnx"))
+    assert "cannot be used: its weight 'trunk.3.weight' holds NaN" in said
+
+
+@pytest.mark.parametrize("values", [np.float32([1, -np.inf, 3]), np.int64([2**62, -1]), np.float32([])])
+def test_other_weights_of_a_bundle_open(bundle_path: Path, tmp_path: Path, values: NDArray[Any]) -> None:
+    model = onnx.load(bundle_path)
+    model.graph.initializer.append(numpy_helper.from_array(values, "mask"))
+    onnx.save(model, tmp_path / "more.onnx")
+    assert Bundle(sealed_again(tmp_path / "more.onnx")).manifest.labels
 
 
 def test_cut_short_anywhere_it_does_not_open(bundle_path: Path, tmp_path: Path) -> None:

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 import pennyweight as pw
 from pennyweight.core.errors import InputError, RunError, SourceError
 from pennyweight.core.run import write_record
+from pennyweight.core.seal import seal
 from pennyweight.core.spectral import Projection
 from pennyweight.data.scenes.envi import read_envi, write_envi
 from pennyweight.data.scenes.rasters import Raster
@@ -228,6 +230,19 @@ def test_a_scene_is_not_taken_for_pictures(run: pw.Run, bundle: SceneBundle) -> 
         pw.load(run)
     with pytest.raises(pw.PennyweightError, match=r"is a scene's bundle: predict .* CUBE --map"):
         pw.Bundle(bundle.path)
+
+
+def test_a_scenes_bundle_whose_weights_hold_nan_does_not_open(bundle: SceneBundle, tmp_path: Path) -> None:
+    model = onnx.load(bundle.path)
+    del model.metadata_props[1:]  # the seal
+    weight = next(one for one in model.graph.initializer if one.name.endswith("weight"))
+    values = onnx.numpy_helper.to_array(weight).copy()
+    values.flat[-1] = np.nan
+    weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
+    onnx.save(model, tmp_path / "nan.onnx")
+    seal(tmp_path / "nan.onnx")
+    with pytest.raises(pw.PennyweightError, match=rf"nan\.onnx cannot be used: its weight '{weight.name}' holds NaN"):
+        SceneBundle(tmp_path / "nan.onnx")
 
 
 def test_where_the_scene_is_gone_one_is_made_and_the_reason_is_said(run: pw.Run, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pennyweight.core.training_digests import TRAINING_DIGESTS_KEY, TrainingDige
 from pennyweight.runtime.agreement import Port, require_agreement
 from pennyweight.runtime.classifier import Classifier
 from pennyweight.runtime.engine import NUMBERS, PIXELS, OnnxEngine
+from pennyweight.runtime.initializers import require_numbers
 
 __all__ = ["Bundle"]
 
@@ -42,6 +43,7 @@ class Bundle:
             LOGITS: Port(NUMBERS, classes),
         }
         require_agreement(self.path, self.engine.ports, said)
+        require_numbers(self.path)
 
     def __fspath__(self) -> str:
         """Return the file: a bundle stands wherever its file's name does."""

@@ -12,6 +12,7 @@ from pennyweight.core.scene_manifest import SCENE_METADATA_KEY, SceneManifest
 from pennyweight.core.seal import broken, sealed
 from pennyweight.runtime.agreement import Port, require_agreement
 from pennyweight.runtime.engine import NUMBERS, OnnxEngine
+from pennyweight.runtime.initializers import require_numbers
 from pennyweight.runtime.scene_mapper import SceneEngine, TileEngine, WindowsEngine
 
 __all__ = ["SceneBundle", "scene_engine"]
@@ -42,6 +43,7 @@ class SceneBundle:
         answer = Port(NUMBERS, (*sides, len(said.labels)))
         ports = {INPUT: Port(NUMBERS, (*batch, *pixels, said.bands)), PROBABILITIES: answer, LOGITS: answer}
         require_agreement(self.path, self.session.ports, ports)
+        require_numbers(self.path)
 
     def __fspath__(self) -> str:
         """Return the file: a bundle stands wherever its file's name does."""
