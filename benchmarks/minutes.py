@@ -16,7 +16,7 @@ from pennyweight.core.machine import machine, versions
 from pennyweight.report.formats import share
 from pennyweight.report.tables import Column, table
 from pennyweight.train.deadline import Deadline
-from pennyweight.train.presets import named
+from pennyweight.train.presets import get_recipe
 from pennyweight.train.time_budget import Pace
 
 PACES = {
@@ -30,7 +30,7 @@ def used(pace: Pace, slower: float, draw: np.random.Generator) -> float:
     """Share of the time until the deadline that one training takes."""
     left_s, now = float(draw.uniform(530, 590)), 0.0
     deadline = Deadline(left_s, pace, SIDE, clock=lambda: now)
-    recipe, done = deadline.first(replace(named("sprint"), epochs=1)), 0
+    recipe, done = deadline.first(replace(get_recipe("sprint"), epochs=1)), 0
     while done < recipe.epochs:
         done += 1
         now += pace.seconds_of(range(done, done + 1), recipe, SIDE) * slower * (1 + VARIES * draw.standard_normal())

@@ -96,7 +96,7 @@ def one_at_a_time(classifier: Classifier, files: Iterable[Path], out: Path) -> N
 def in_batches(classifier: Classifier, files: Iterable[Path], out: Path) -> None:
     """Predict as the command does."""
     with sharing_cores(), as_csv(str(out), min(TOP, len(LABELS))) as write:
-        for answer in classifier.answers(pictures_given(map(str, files)), TOP):
+        for answer in classifier.stream_named(pictures_given(map(str, files)), TOP):
             write(answer)
 
 

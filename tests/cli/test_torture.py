@@ -247,7 +247,7 @@ PHASES = {
     "reading": ("pennyweight.data.pictures", "Pictures._decode_all", 2, USUAL),
     "pre-flight": ("pennyweight.train.preflight", "_overfit", 1, MEASURED),
     "measuring": ("pennyweight.train.autotune", "_step_ms", 2, MEASURED),
-    "features": ("pennyweight.train.feature_cache", "KeptFeatures.add", 2, HEAD),
+    "features": ("pennyweight.train.feature_cache", "FeatureCache.add", 2, HEAD),
     "last layer": ("pennyweight.train.trainer", "Training.step", 5, HEAD),
     "training": ("pennyweight.train.trainer", "Training.step", 20, USUAL),
     "validation": ("pennyweight.train.trainer", "Training._score", 2, USUAL),

@@ -9,7 +9,7 @@ from PIL import Image
 from pennyweight.core.errors import ParityError
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.deploy import prove
-from pennyweight.deploy.parity import TOLERANCE, made_pictures
+from pennyweight.deploy.parity import TOLERANCE, make_pictures
 from pennyweight.runtime import Classifier, Outputs
 
 
@@ -95,7 +95,7 @@ def test_each_reads_the_files_itself() -> None:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_made_pictures_are_varied_and_always_the_same(channels: int) -> None:
-    first, again = made_pictures(channels), made_pictures(channels)
+    first, again = make_pictures(channels), make_pictures(channels)
     assert first == again
     assert len(first) == 16
     images = [Image.open(io.BytesIO(picture)) for picture in first if isinstance(picture, bytes)]
@@ -107,6 +107,6 @@ def test_made_pictures_are_varied_and_always_the_same(channels: int) -> None:
 @pytest.mark.parametrize("channels", [1, 3, 4, 7])
 def test_pictures_are_made_for_any_number_of_bands(channels: int) -> None:
     preprocess = Preprocess.for_input(8, channels=channels)
-    seen = [preprocess(picture) for picture in made_pictures(channels, count=3)]
+    seen = [preprocess(picture) for picture in make_pictures(channels, count=3)]
     assert all(pixels.shape == (8, 8, channels) for pixels in seen)
     assert not np.array_equal(seen[0], seen[1])

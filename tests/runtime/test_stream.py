@@ -14,7 +14,7 @@ from PIL import Image
 
 from pennyweight.core.errors import InputError
 from pennyweight.core.preprocess import Preprocess
-from pennyweight.runtime import Bundle, Classifier, Failure, Given, Outputs, Prediction
+from pennyweight.runtime import Bundle, Classifier, Failure, NamedPicture, Outputs, Prediction
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 
@@ -48,8 +48,8 @@ def answers_of(first: int) -> tuple[str, str]:
 
 def test_a_failure_that_is_given_keeps_its_place(classifier: Classifier) -> None:
     lost = Failure(source="album", error="the folder cannot be listed")
-    given = [Given("a", plain("red")), lost, Given("b", plain("blue"))]
-    assert [each.source for each in classifier.answers(given, batch=1)] == ["a", "album", "b"]
+    given = [NamedPicture("a", plain("red")), lost, NamedPicture("b", plain("blue"))]
+    assert [each.source for each in classifier.stream_named(given, batch=1)] == ["a", "album", "b"]
 
 
 def test_batches_answer_as_one_at_a_time_does(classifier: Classifier) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pennyweight.scoring.baselines import Spectra, nearest_neighbour, rbf_svm
+from pennyweight.scoring.baselines import Spectra, nearest_neighbor, rbf_svm
 from pennyweight.scoring.leakage import Leakage
 from pennyweight.scoring.scene import mean_and_deviation, score_scene
 
@@ -36,7 +36,7 @@ def test_mean_and_deviation_are_of_a_sample() -> None:
     assert mean_and_deviation(rows[:1])["kappa"]["deviation"] == 0
 
 
-@pytest.mark.parametrize("classify", [nearest_neighbour, rbf_svm])
+@pytest.mark.parametrize("classify", [nearest_neighbor, rbf_svm])
 def test_baselines_tell_rings_apart_where_a_line_could_not(classify: object) -> None:
     draw = np.random.default_rng(0)
     targets = draw.integers(0, 2, 240)

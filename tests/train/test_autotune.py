@@ -24,7 +24,7 @@ from pennyweight.train import Ranks, Recipe
 from pennyweight.train import autotune as room
 from pennyweight.train.autotune import measure
 from pennyweight.train.autotune_features import measure_features
-from pennyweight.train.precision import leave_out_chance
+from pennyweight.train.precision import disable_dropout
 from pennyweight.train.preflight import preflight
 from pennyweight.train.reproducible import reproducible
 from pennyweight.train.time_budget import Pace, measure_pace
@@ -297,7 +297,7 @@ def test_nothing_is_left_out_by_chance_where_ways_are_compared(name: str) -> Non
     x = torch.randn(2, 3, 224, 224)
     with torch.no_grad():
         assert not torch.equal(network(x), network(x))
-        leave_out_chance(network)
+        disable_dropout(network)
         assert torch.equal(network(x), network(x))
 
 

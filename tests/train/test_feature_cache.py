@@ -13,8 +13,8 @@ import torch
 from pennyweight.core.errors import RunError
 from pennyweight.core.signals import Stop
 from pennyweight.train import Recipe
-from pennyweight.train.feature_cache import KeptFeatures
-from pennyweight.train.linear_probe import BATCH, Features, extract
+from pennyweight.train.feature_cache import FeatureCache
+from pennyweight.train.linear_probe import BATCH, Features, extract_features
 
 Make = Callable[..., Any]
 CLASSES = [number % 4 for number in range(70)]
@@ -58,9 +58,9 @@ def features(make_network: Make, make_pictures: Make, tmp_path: Path) -> Callabl
                 raise Killed
             advanced.append(count)
 
-        kept = KeptFeatures(tmp_path / "features", every_s=every_s, stop=Stop(), writes=keeps, clock=Clock())
+        kept = FeatureCache(tmp_path / "features", every_s=every_s, stop=Stop(), writes=keeps, clock=Clock())
         pictures = make_pictures(CLASSES[:count])
-        got = extract(network, pictures, CHANGING, views=views, seed=0, device=CPU, advance=advance, kept=kept)
+        got = extract_features(network, pictures, CHANGING, views=views, seed=0, device=CPU, advance=advance, kept=kept)
         return got, advanced
 
     return extracted
@@ -121,14 +121,14 @@ def test_a_disk_that_takes_no_more_is_said(features: Make, tmp_path: Path) -> No
 
 def test_features_with_a_flipped_byte_are_computed_again(tmp_path: Path) -> None:
     values = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
-    kept = KeptFeatures(tmp_path, every_s=0.0, stop=Stop(), clock=Clock())
+    kept = FeatureCache(tmp_path, every_s=0.0, stop=Stop(), clock=Clock())
     kept.read("pictures")
     kept.add((values, np.arange(6)))
     (path,) = tmp_path.glob("*.npz")
     content = path.read_bytes()
     for place in range(0, len(content), 5):
         path.write_bytes(content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :])
-        found = KeptFeatures(tmp_path, every_s=0.0, stop=Stop()).read("pictures")
+        found = FeatureCache(tmp_path, every_s=0.0, stop=Stop()).read("pictures")
         assert all(np.array_equal(rows, values) and np.array_equal(targets, np.arange(6)) for rows, targets in found)
     path.write_bytes(content)
-    assert len(KeptFeatures(tmp_path, every_s=0.0, stop=Stop()).read("pictures")) == 1
+    assert len(FeatureCache(tmp_path, every_s=0.0, stop=Stop()).read("pictures")) == 1

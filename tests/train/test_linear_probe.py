@@ -13,7 +13,7 @@ from pennyweight.data import Balance
 from pennyweight.nn import FromPixels
 from pennyweight.train import Recipe, train
 from pennyweight.train.callbacks import NullCallback, best_of
-from pennyweight.train.linear_probe import extract, last_linear
+from pennyweight.train.linear_probe import extract_features, find_last_linear
 
 Make = Callable[..., Any]
 CLASSES = [number % 4 for number in range(30)]
@@ -23,14 +23,14 @@ CPU = torch.device("cpu")
 def test_a_layer_on_features_answers_as_the_network_does(make_network: Make, make_pictures: Make) -> None:
     network, pictures = make_network(), make_pictures(CLASSES)
     advanced: list[int] = []
-    features = extract(network, pictures, Recipe(), views=0, seed=0, device=CPU, advance=advanced.append)
+    features = extract_features(network, pictures, Recipe(), views=0, seed=0, device=CPU, advance=advanced.append)
     assert (len(features), sum(advanced)) == (30, 30)
     (batch,) = features.in_order(64)
     assert np.array_equal(batch.targets, pictures.targets)
     pixels = torch.from_numpy(next(pictures.in_order(30)).pixels)
     with torch.no_grad():
         whole = network.eval()(FromPixels(pictures.preprocess.mean, pictures.preprocess.std)(pixels))
-        layer = last_linear(network)(torch.from_numpy(batch.pixels))
+        layer = find_last_linear(network)(torch.from_numpy(batch.pixels))
     torch.testing.assert_close(layer, whole)
 
 
@@ -44,9 +44,9 @@ def test_training_the_layer_trains_the_network_and_leaves_the_rest(make_network:
         passed += len(seen[0])
 
     network.conv.register_forward_hook(count)
-    features = extract(network, pictures, Recipe(), views=0, seed=0, device=CPU)
+    features = extract_features(network, pictures, Recipe(), views=0, seed=0, device=CPU)
     epochs = train(
-        last_linear(network),
+        find_last_linear(network),
         training=features,
         validation=features,
         recipe=Recipe(mode="head", epochs=30, batch=10, lr=0.05),
@@ -64,7 +64,7 @@ def test_training_the_layer_trains_the_network_and_leaves_the_rest(make_network:
 
 
 def test_views_are_different_and_epochs_take_them_in_turn(make_network: Make, make_pictures: Make) -> None:
-    features = extract(make_network(), make_pictures(CLASSES), Recipe(shift=0.25), views=3, seed=0, device=CPU)
+    features = extract_features(make_network(), make_pictures(CLASSES), Recipe(shift=0.25), views=3, seed=0, device=CPU)
     assert features.values.shape == (3, 30, 64)
     seen = [
         np.concatenate([batch.pixels for batch in features.epoch(n, batch=8, seed=0, augment=None)]) for n in (1, 2, 4)
@@ -80,7 +80,7 @@ def test_rare_classes_are_shown_as_often_where_that_is_asked(
 ) -> None:
     pictures = make_pictures([0] * 37 + [1] * 3)
     pictures.balance = Balance.of(pictures.targets, 2, "sampling")
-    features = extract(make_network(), pictures, Recipe(), views=views, seed=0, device=CPU)
+    features = extract_features(make_network(), pictures, Recipe(), views=views, seed=0, device=CPU)
     assert features.values.shape == (max(views, 1), 40, 64)
     assert pictures.balance.how == "sampling"
     for epoch in (1, 2):
@@ -91,4 +91,4 @@ def test_rare_classes_are_shown_as_often_where_that_is_asked(
 
 def test_a_network_without_a_linear_layer_is_refused() -> None:
     with pytest.raises(InputError, match="has no linear layer to train alone"):
-        last_linear(nn.Sequential(nn.Conv2d(3, 4, 1)))
+        find_last_linear(nn.Sequential(nn.Conv2d(3, 4, 1)))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from pennyweight.train.muon import orthogonal
+from pennyweight.train.muon import orthogonalize
 from pennyweight.train.optimizer import make_optimizer, make_schedule
 from pennyweight.train.recipe import Recipe
 
@@ -83,8 +83,8 @@ def test_orthogonal_is_the_rounds_as_published(shape: tuple[int, int]) -> None:
     for _ in range(3):
         square = x @ x.T
         x = 3.4445 * x - 4.7750 * square @ x + 2.0315 * square @ square @ x
-    torch.testing.assert_close(orthogonal(matrix), x, rtol=1e-5, atol=1e-6)  # a length has 1e-7 added
-    torch.testing.assert_close(orthogonal(matrix.float()), x.float(), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(orthogonalize(matrix), x, rtol=1e-5, atol=1e-6)  # a length has 1e-7 added
+    torch.testing.assert_close(orthogonalize(matrix.float()), x.float(), rtol=1e-3, atol=1e-4)
 
 
 def rates(recipe: Recipe, steps_per_epoch: int) -> list[float]:

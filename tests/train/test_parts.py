@@ -15,16 +15,16 @@ from pennyweight.data import Mixed
 from pennyweight.nn import FromPixels
 from pennyweight.train import RECIPES, Recipe
 from pennyweight.train.distillation import make_teacher
-from pennyweight.train.ema import Average
-from pennyweight.train.loss import loss_of
+from pennyweight.train.ema import MovingAverage
+from pennyweight.train.loss import compute_loss
 from pennyweight.train.optimizer import make_optimizer, make_schedule
-from pennyweight.train.presets import named, suitable
+from pennyweight.train.presets import get_recipe, suggest_recipe
 
 
 def test_an_average_follows_slowly_and_steps_aside() -> None:
     model = nn.Linear(2, 2)
     nn.init.zeros_(model.weight)
-    average = Average(model, decay=0.5)
+    average = MovingAverage(model, decay=0.5)
     for _ in range(3):
         with torch.no_grad():
             model.weight.fill_(1.0)
@@ -34,7 +34,7 @@ def test_an_average_follows_slowly_and_steps_aside() -> None:
     with average.in_place():
         assert model.weight.mean().item() == pytest.approx(expected)
     assert model.weight.mean().item() == 1.0
-    other = Average(nn.Linear(2, 2), decay=0.5)
+    other = MovingAverage(nn.Linear(2, 2), decay=0.5)
     other.load_state_dict(average.state_dict())
     assert other.updates == 3
 
@@ -45,13 +45,13 @@ def test_the_loss_of_a_mixture_and_of_a_teacher() -> None:
     targets, others = torch.tensor([0, 1, 2]), torch.tensor([4, 4, 4])
     recipe = Recipe(label_smoothing=0.0, distill_share=0.25, temperature=2.0)
     plain = F.cross_entropy(logits, targets)
-    mixture = loss_of(logits, targets, Mixed(others.numpy(), np.full(len(others), 0.75, np.float32)), None, recipe)
+    mixture = compute_loss(logits, targets, Mixed(others.numpy(), np.full(len(others), 0.75, np.float32)), None, recipe)
     torch.testing.assert_close(mixture, 0.75 * plain + 0.25 * F.cross_entropy(logits, others))
     soft, wanted = (logits / 2).softmax(1), (taught / 2).softmax(1)
     apart = (wanted * (wanted.log() - soft.log())).sum(1).mean() * 4
-    training_digests = loss_of(logits, targets, None, taught, recipe)
+    training_digests = compute_loss(logits, targets, None, taught, recipe)
     torch.testing.assert_close(training_digests, 0.75 * plain + 0.25 * apart)
-    assert loss_of(taught, targets, None, taught, Recipe(distill_share=1.0)).item() == pytest.approx(0)
+    assert compute_loss(taught, targets, None, taught, Recipe(distill_share=1.0)).item() == pytest.approx(0)
 
 
 def test_a_teacher_sees_its_own_normalisation_size_and_classes() -> None:
@@ -124,10 +124,10 @@ def test_the_courses_of_the_rate() -> None:
 
 
 def test_recipes_by_name() -> None:
-    classic = named("classic-cifar")
+    classic = get_recipe("classic-cifar")
     assert (classic.optimizer, classic.lr, classic.batch, classic.epochs) == ("adam", 1e-3, 128, 10)
     assert (classic.flip, classic.shift, classic.schedule) == (False, 0.0, "constant")
-    transfer = named("classic-transfer")
+    transfer = get_recipe("classic-transfer")
     assert (transfer.mode, transfer.optimizer, transfer.lr, transfer.batch, transfer.epochs) == (
         "head",
         "sgd",
@@ -136,11 +136,13 @@ def test_recipes_by_name() -> None:
         10,
     )
     with pytest.raises(InputError, match="did you mean 'classic-cifar'"):
-        named("classic-cifer")
+        get_recipe("classic-cifer")
     for mode, pictures in (("scratch", 100), ("scratch", 50_000), ("head", 100), ("finetune", 100)):
-        assert RECIPES[suitable(mode, pictures, "mobilenet_v2")[0]].mode == mode
-    assert suitable("scratch", 50_000, "resnet_9_x0_25")[0] == "sprint"
-    assert {suitable("scratch", pictures, "vgg11", batch_norm=False)[0] for pictures in (100, 50_000)} == {"careful"}
+        assert RECIPES[suggest_recipe(mode, pictures, "mobilenet_v2")[0]].mode == mode
+    assert suggest_recipe("scratch", 50_000, "resnet_9_x0_25")[0] == "sprint"
+    assert {suggest_recipe("scratch", pictures, "vgg11", batch_norm=False)[0] for pictures in (100, 50_000)} == {
+        "careful"
+    }
 
 
 def test_adam_keeps_its_decay_out_of_norms() -> None:

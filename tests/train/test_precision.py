@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pennyweight.train import Recipe
-from pennyweight.train.precision import arithmetic
+from pennyweight.train.precision import autocast
 
 CPU = torch.device("cpu")
 BFLOAT16 = Recipe(precision="bfloat16")
@@ -15,7 +15,7 @@ BFLOAT16 = Recipe(precision="bfloat16")
 def answer_and_gradients(layer: nn.Conv2d, x: Tensor, *, ours: bool) -> list[Tensor]:
     x = x.clone().requires_grad_()
     layer.zero_grad()
-    with arithmetic(BFLOAT16, CPU) if ours else torch.autocast("cpu", torch.bfloat16):
+    with autocast(BFLOAT16, CPU) if ours else torch.autocast("cpu", torch.bfloat16):
         y = layer(x)
     y.float().square().sum().backward()
     return [value.detach().float() for value in (y, x.grad, layer.weight.grad) if value is not None]
@@ -42,5 +42,5 @@ def test_other_layers_and_other_precisions_are_left_alone() -> None:
     dense, x = nn.Conv2d(8, 8, 3, 2), torch.randn(2, 8, 9, 9)
     for plain, ours in zip(*(answer_and_gradients(dense, x, ours=mine) for mine in (False, True)), strict=True):
         assert torch.equal(plain, ours)
-    with arithmetic(Recipe(), CPU):
+    with autocast(Recipe(), CPU):
         assert dense(x).dtype == torch.float32

@@ -15,7 +15,7 @@ from torchvision import models
 
 from pennyweight import zoo
 from pennyweight.core.errors import DownloadError, InputError
-from pennyweight.train.linear_probe import last_linear
+from pennyweight.train.linear_probe import find_last_linear
 from pennyweight.verbs.weigh import weigh
 from pennyweight.zoo import from_torchvision, open_checkpoint
 from pennyweight.zoo.weights import AdaptedWeights, shape_of
@@ -231,7 +231,7 @@ def test_networks_with_two_heads_have_both_fitted(channels: int, tmp_path: Path)
         network.state_dict()["blocks.0.attn.qkv.weight"], trained.state_dict()["blocks.0.attn.qkv.weight"]
     )
     with pytest.raises(InputError, match=r"has 2 heads \(head, head_dist\), none of which can be trained alone"):
-        last_linear(network)
+        find_last_linear(network)
 
 
 def test_weights_of_a_backbone_get_a_head(tmp_path: Path) -> None:

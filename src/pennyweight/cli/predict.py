@@ -17,7 +17,7 @@ from pennyweight.core.files import require_new
 from pennyweight.report.formats import duration, number, several
 
 if TYPE_CHECKING:
-    from pennyweight.runtime import Classifier, Failure, Given
+    from pennyweight.runtime import Classifier, Failure, NamedPicture
 
 __all__ = ["predict"]
 
@@ -132,7 +132,7 @@ class Done(NamedTuple):
 def _answered(
     classifier: "Classifier",
     paths: Sequence[str],
-    given: "Iterable[Given | Failure]",
+    given: "Iterable[NamedPicture | Failure]",
     top: int,
     sinks: Sequence[AbstractContextManager[answers.Sink]],
     csv: str | None,
@@ -148,7 +148,7 @@ def _answered(
         try:
             with ExitStack() as stack:
                 writes = [stack.enter_context(sink) for sink in sinks]
-                for answer in classifier.answers(given, top):
+                for answer in classifier.stream_named(given, top):
                     if isinstance(answer, Failure):
                         failed += 1
                         first += [answer] * (failed <= FEW)

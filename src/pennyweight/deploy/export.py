@@ -20,11 +20,11 @@ from pennyweight.core.manifest import INPUT, LOGITS, METADATA_KEY, PROBABILITIES
 from pennyweight.core.seal import seal
 from pennyweight.core.training_digests import TRAINING_DIGESTS_KEY, TrainingDigests
 from pennyweight.deploy.graph import BundleGraph, TorchEngine
-from pennyweight.deploy.parity import made_pictures, prove
+from pennyweight.deploy.parity import make_pictures, prove
 from pennyweight.runtime import Bundle, Classifier
 from pennyweight.runtime.engine import OnnxEngine
 
-__all__ = ["export_bundle", "onnx_of"]
+__all__ = ["export_bundle", "to_onnx"]
 
 OPSET = 20
 
@@ -47,7 +47,7 @@ def export_bundle(
     preprocess = manifest.preprocess
     expected = Classifier(TorchEngine(network, preprocess), manifest.labels, preprocess)
     if not pictures:
-        pictures, of = made_pictures(preprocess.channels), "pictures made for the proof"
+        pictures, of = make_pictures(preprocess.channels), "pictures made for the proof"
     clear_left_overs(path.absolute().parent, of=path.name)
     with atomic(path) as temporary:
         model = _graph(network, manifest)
@@ -69,10 +69,10 @@ def _graph(network: nn.Module, manifest: Manifest) -> onnx.ModelProto:
     graph = BundleGraph(network, manifest.preprocess).to(device).eval()
     # Two, because the exporter takes a batch of one for a constant.
     example = torch.zeros(2, *manifest.preprocess.shape, dtype=torch.uint8, device=device)
-    return onnx_of(graph, example, {0: torch.export.Dim("batch", min=1)})
+    return to_onnx(graph, example, {0: torch.export.Dim("batch", min=1)})
 
 
-def onnx_of(graph: nn.Module, example: torch.Tensor, sizes: Mapping[int, torch.export.Dim]) -> onnx.ModelProto:
+def to_onnx(graph: nn.Module, example: torch.Tensor, sizes: Mapping[int, torch.export.Dim]) -> onnx.ModelProto:
     """A graph of one input and two outputs (probabilities, logits) as ONNX; `sizes` are the axes that may vary."""
     with _quiet():
         program = torch.onnx.export(

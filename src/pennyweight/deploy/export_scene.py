@@ -17,7 +17,7 @@ from pennyweight.core.files import atomic, clear_left_overs
 from pennyweight.core.scene_manifest import SCENE_METADATA_KEY, SceneManifest
 from pennyweight.core.seal import seal
 from pennyweight.core.spectral import Projection
-from pennyweight.deploy.export import onnx_of
+from pennyweight.deploy.export import to_onnx
 from pennyweight.deploy.parity import TOLERANCE
 from pennyweight.deploy.scene_graph import SceneGraph, torch_scene_engine
 from pennyweight.runtime.engine import OnnxEngine
@@ -48,7 +48,7 @@ def export_scene_bundle(
         sizes = {0: torch.export.Dim("batch", min=1)}
     clear_left_overs(path.absolute().parent, of=path.name)
     with atomic(path) as temporary:
-        model = onnx_of(graph, example, sizes)
+        model = to_onnx(graph, example, sizes)
         onnx.save(model, temporary)
         expected = torch_scene_engine(network, projection, window=window)
         proof = _prove(expected, scene_engine(OnnxEngine(temporary), manifest), cube, of=of)

@@ -69,7 +69,7 @@ def prove(network: Classifier, bundle: Classifier, pictures: Sequence[Picture], 
     return parity
 
 
-def made_pictures(channels: int, count: int = 16) -> list[Picture]:
+def make_pictures(channels: int, count: int = 16) -> list[Picture]:
     """Return seeded pictures for a network whose own pictures are not at hand: blotches of many sizes."""
     draw = np.random.default_rng(0)
     made: list[Picture] = []

@@ -2,6 +2,6 @@
 
 from pennyweight.core.prediction import Failure, Prediction
 from pennyweight.runtime.bundle import Bundle
-from pennyweight.runtime.classifier import Classifier, Engine, Given, Outputs
+from pennyweight.runtime.classifier import Classifier, Engine, NamedPicture, Outputs
 
-__all__ = ["Bundle", "Classifier", "Engine", "Failure", "Given", "Outputs", "Prediction"]
+__all__ = ["Bundle", "Classifier", "Engine", "Failure", "NamedPicture", "Outputs", "Prediction"]

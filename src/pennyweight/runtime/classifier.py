@@ -22,7 +22,7 @@ from pennyweight.core.prediction import Failure, Prediction
 from pennyweight.core.prefetch import prefetch
 from pennyweight.core.preprocess import Preprocess
 
-__all__ = ["Classifier", "Engine", "Given", "Outputs", "SharedEngine"]
+__all__ = ["Classifier", "Engine", "NamedPicture", "Outputs", "SharedEngine"]
 
 BATCH_BYTES = 16 * 224 * 224 * 3
 """Pixels of one batch: larger ones are no quicker on a processor, and take more memory."""
@@ -53,7 +53,7 @@ class SharedEngine(Protocol):
     def shared(self) -> Engine: ...
 
 
-class Given(NamedTuple):
+class NamedPicture(NamedTuple):
     """A picture with the name that its answer will have."""
 
     source: str
@@ -96,16 +96,16 @@ class Classifier:
             images = [images]
         elif not isinstance(images, Iterable) or hasattr(images, "read"):
             raise InputError(f"pictures are paths, bytes, arrays or Pillow images, not {received(images)}")
-        return self.answers(map(_named, images, count()), top, batch=batch)
+        return self.stream_named(map(_named, images, count()), top, batch=batch)
 
-    def allowing(self, max_pixels: int | None) -> Classifier:
+    def with_max_pixels(self, max_pixels: int | None) -> Classifier:
         """Return the same classifier for pictures of up to so many pixels; None keeps its limit. Raises InputError."""
         if max_pixels is None:
             return self
         return replace(self, preprocess=replace(self.preprocess, max_pixels=max_pixels))
 
-    def answers(
-        self, given: Iterable[Given | Failure], top: int = 5, *, batch: int | None = None
+    def stream_named(
+        self, given: Iterable[NamedPicture | Failure], top: int = 5, *, batch: int | None = None
     ) -> Iterator[Prediction | Failure]:
         """Classify pictures under the names that they are given; a Failure among them keeps its place."""
         if top < 1:
@@ -128,7 +128,7 @@ class Classifier:
         for answers, _ in prefetch(makes, cores() + 1, threads=cores()):
             yield from answers
 
-    def _task(self, given: Given | Failure) -> Task | Failure:
+    def _task(self, given: NamedPicture | Failure) -> Task | Failure:
         """Prepare the decoding of a picture in another thread, whatever its owner does to it meanwhile."""
         if isinstance(given, Failure):
             return given
@@ -188,8 +188,8 @@ class Task(NamedTuple):
     held_bytes: int
 
 
-def _named(picture: Picture, number: int) -> Given:
-    return Given(as_text(picture) if isinstance(picture, (str, Path)) else f"picture {number}", picture)
+def _named(picture: Picture, number: int) -> NamedPicture:
+    return NamedPicture(as_text(picture) if isinstance(picture, (str, Path)) else f"picture {number}", picture)
 
 
 def _groups(tasks: Iterable[Task | Failure], size: int) -> Iterator[list[Task | Failure]]:

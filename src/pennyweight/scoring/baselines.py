@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
-__all__ = ["Spectra", "nearest_neighbour", "rbf_svm"]
+__all__ = ["Spectra", "nearest_neighbor", "rbf_svm"]
 
 COSTS = (1.0, 10.0, 100.0, 1000.0)
 WIDTHS = (0.1, 1.0, 10.0)
@@ -23,7 +23,7 @@ class Spectra(NamedTuple):
     targets: NDArray[np.int64]
 
 
-def nearest_neighbour(train: Spectra, val: Spectra, test: NDArray[np.float32]) -> NDArray[np.int64]:
+def nearest_neighbor(train: Spectra, val: Spectra, test: NDArray[np.float32]) -> NDArray[np.int64]:
     """The class of the nearest spectrum of the training share, for each of `test` (N, bands) -> (N,)."""
     return _fitted(KNeighborsClassifier(n_neighbors=1), train, val).predict(test).astype(np.int64)  # type: ignore[no-any-return]
 

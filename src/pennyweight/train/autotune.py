@@ -25,7 +25,7 @@ from pennyweight.train.checkpointer import Checkpointer
 from pennyweight.train.compile_errors import CompilerError, explaining_compile_errors
 from pennyweight.train.distributed import Ranks
 from pennyweight.train.interrupts import interruptible_backward
-from pennyweight.train.precision import apply_memory_format, arithmetic, leave_out_chance, make_inputs, set_train_mode
+from pennyweight.train.precision import apply_memory_format, autocast, disable_dropout, make_inputs, set_train_mode
 from pennyweight.train.recipe import Layout, Precision, Recipe
 from pennyweight.train.trainer import Trainer
 from pennyweight.train.trials import Trial, TrialCache, Trials
@@ -134,13 +134,13 @@ def _gradient(model: nn.Module, batch: Batch, recipe: Recipe, preprocess: Prepro
     copied = copy.deepcopy(model)
     apply_memory_format(copied, recipe)
     set_train_mode(copied, recipe)
-    leave_out_chance(copied)
+    disable_dropout(copied)
     device = next(copied.parameters()).device
     x, targets = make_inputs(preprocess, recipe, device)(batch)
     with explaining_compile_errors(recipe), torch.random.fork_rng():
         torch.manual_seed(0)
         forward: Any = torch.compile(copied) if recipe.compile else copied
-        with arithmetic(recipe, device):
+        with autocast(recipe, device):
             logits = forward(x)
         with nullcontext() if recipe.compile else interruptible_backward(copied):
             F.cross_entropy(logits.float(), targets).backward()  # type: ignore[no-untyped-call]

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Batch
 from pennyweight.train.distributed import Ranks
-from pennyweight.train.linear_probe import BATCH, features_of
+from pennyweight.train.linear_probe import BATCH, compute_features
 from pennyweight.train.precision import apply_memory_format, make_inputs
 from pennyweight.train.recipe import Precision, Recipe
 from pennyweight.train.trials import Trial, TrialCache, Trials
@@ -51,9 +51,9 @@ def measure_features(
     def timed(precision: Precision) -> tuple[Tensor, float]:
         changed = replace(recipe, precision=precision)
         x, _ = make_inputs(preprocess, changed, ranks.device)(few)
-        features_of(copied, x, changed)  # warms up
+        compute_features(copied, x, changed)  # warms up
         started = time.perf_counter()
-        features = features_of(copied, x, changed)
+        features = compute_features(copied, x, changed)
         return features, (time.perf_counter() - started) * 1000
 
     exact: Precision = "float32" if precisions[0] == "bfloat16" else precisions[0]

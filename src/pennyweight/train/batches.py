@@ -13,7 +13,7 @@ from pennyweight.core.errors import InputError
 from pennyweight.data import Augment, Batch
 from pennyweight.train.recipe import Recipe
 
-__all__ = ["Batches", "Teacher", "require_parts", "timed"]
+__all__ = ["Batches", "Teacher", "require_parts", "time_waits"]
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ def require_parts(pictures: int, steps: int, recipe: Recipe, ranks: int) -> None
         )
 
 
-def timed(items: Iterator[T]) -> Iterator[tuple[T, float]]:
+def time_waits(items: Iterator[T]) -> Iterator[tuple[T, float]]:
     """Each item, and the seconds that it was waited for."""
     started = time.perf_counter()
     for item in items:

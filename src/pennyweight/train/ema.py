@@ -8,10 +8,10 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Average"]
+__all__ = ["MovingAverage"]
 
 
-class Average:
+class MovingAverage:
     """What `model`'s weights were on average, recent ones more. Polyak and Juditsky 1992, doi:10.1137/0330046.
 
     After each step an average loses `1 - decay` of itself to the weights; in the first steps more, so that a short

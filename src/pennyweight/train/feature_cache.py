@@ -14,13 +14,13 @@ from pennyweight.core.files import atomic
 from pennyweight.core.reading import reason_of
 from pennyweight.core.signals import Stop
 
-__all__ = ["KeptFeatures", "NotKept"]
+__all__ = ["FeatureCache", "NullFeatureCache"]
 
 Rows = tuple[NDArray[np.float32], NDArray[np.int64]]
 """(n, features) and (n,): what the last linear layer sees of n pictures, and their classes."""
 
 
-class NotKept:
+class NullFeatureCache:
     """Nowhere: all features are computed."""
 
     def read(self, of: str) -> list[Rows]:
@@ -34,7 +34,7 @@ class NotKept:
         """These were all."""
 
 
-class KeptFeatures(NotKept):
+class FeatureCache(NullFeatureCache):
     """Parts of some batches in `folder`, written every `every_s` seconds and when `stop` asks; each is whole or absent.
 
     What took less than an interval in all is not written. Only the process that `writes` does.

@@ -19,11 +19,11 @@ from pennyweight.data.augment.draws import draws
 from pennyweight.data.balance import balanced_count, balanced_order
 from pennyweight.nn import Network
 from pennyweight.nn.ends import ends
-from pennyweight.train.feature_cache import NotKept
-from pennyweight.train.precision import apply_memory_format, arithmetic, make_inputs
+from pennyweight.train.feature_cache import NullFeatureCache
+from pennyweight.train.precision import apply_memory_format, autocast, make_inputs
 from pennyweight.train.recipe import Recipe
 
-__all__ = ["BATCH", "Features", "extract", "features_of", "last_linear"]
+__all__ = ["BATCH", "Features", "compute_features", "extract_features", "find_last_linear"]
 
 BATCH = 16
 """Few enough that a signal is heeded in seconds by VGG-16 too; a processor is no slower than with more."""
@@ -73,7 +73,7 @@ class Features:
             yield Batch(self.values[0, rows], self.targets[0, rows])  # type: ignore[arg-type]
 
 
-def last_linear(network: nn.Module) -> nn.Linear:
+def find_last_linear(network: nn.Module) -> nn.Linear:
     """The layer that answers for the classes. Raises InputError for a network that ends with none, or with several."""
     if isinstance(network, Network):
         layer = network.head.linear
@@ -93,19 +93,19 @@ def last_linear(network: nn.Module) -> nn.Linear:
     return layers[-1]
 
 
-def features_of(network: nn.Module, x: Tensor, recipe: Recipe) -> Tensor:
+def compute_features(network: nn.Module, x: Tensor, recipe: Recipe) -> Tensor:
     """What the last linear layer sees of the inputs `x`, computed in the recipe's precision. -> (B, features)"""
     seen: list[Tensor] = []
-    hook = last_linear(network).register_forward_pre_hook(lambda layer, args: seen.append(args[0].float().cpu()))
+    hook = find_last_linear(network).register_forward_pre_hook(lambda layer, args: seen.append(args[0].float().cpu()))
     try:
-        with torch.inference_mode(), arithmetic(recipe, x.device):
+        with torch.inference_mode(), autocast(recipe, x.device):
             network(x)
     finally:
         hook.remove()
     return seen.pop()
 
 
-def extract(
+def extract_features(
     network: nn.Module,
     pictures: Pictures,
     recipe: Recipe,
@@ -114,13 +114,13 @@ def extract(
     seed: int,
     device: torch.device,
     advance: Callable[[int], None] = lambda count: None,
-    kept: NotKept | None = None,
+    kept: NullFeatureCache | None = None,
 ) -> Features:
     """The features of every picture by the network at rest: `views` times augmented, or with 0 once as it is.
 
     `advance(n)` is called after every n pictures. What is `kept` is not computed again.
     """
-    kept = kept or NotKept()
+    kept = kept or NullFeatureCache()
     preprocess: Preprocess = pictures.preprocess
     apply_memory_format(network.to(device), recipe)
     inputs = make_inputs(preprocess, recipe, device)
@@ -134,7 +134,7 @@ def extract(
     network.eval()
     try:
         for batch in islice(chain.from_iterable(rounds or [pictures.in_order(BATCH)]), len(rows), None):
-            rows.append((features_of(network, inputs(batch)[0], recipe).numpy(), batch.targets))
+            rows.append((compute_features(network, inputs(batch)[0], recipe).numpy(), batch.targets))
             advance(len(batch.targets))
             kept.add(rows[-1])
     finally:

@@ -9,10 +9,10 @@ from torch import Tensor
 from pennyweight.data import Mixed
 from pennyweight.train.recipe import Recipe
 
-__all__ = ["loss_of"]
+__all__ = ["compute_loss"]
 
 
-def loss_of(
+def compute_loss(
     logits: Tensor,
     targets: Tensor,
     mixed: Mixed | None,

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["OTHERS", "Muon"]
+__all__ = ["OTHERS_LR_FACTOR", "Muon"]
 
-OTHERS = 2.5
+OTHERS_LR_FACTOR = 2.5
 """The rate of what is no kernel, in rates of the kernels."""
 OTHERS_MOMENTUM = 0.9
 ROUNDS = 3
@@ -20,8 +20,9 @@ COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 class Muon(torch.optim.Optimizer):
     """Jordan et al. 2024 ("Muon: an optimizer for hidden layers"), as airbench trains convolutions with it.
 
-    A dense kernel keeps the length of a matrix whose rows have length 1 and moves by its orthogonalised momentum;
-    every other parameter has SGD with Nesterov momentum at OTHERS times the rate. Weight decay is the others' alone.
+    A dense kernel keeps the norm of a matrix whose rows have length 1 and moves by its orthogonalized momentum. Every
+    other parameter moves by SGD with Nesterov momentum at OTHERS_LR_FACTOR times the learning rate. Only those other
+    parameters have weight decay.
     """
 
     def __init__(self, groups: Iterable[dict[str, Any]], *, momentum: float) -> None:
@@ -31,7 +32,7 @@ class Muon(torch.optim.Optimizer):
             # A depthwise kernel is no matrix: each of its rows sees another channel.
             dense = [parameter for parameter in held if parameter.ndim == 4 and parameter.shape[1] > 1]
             rest = [parameter for parameter in held if parameter.ndim != 4 or parameter.shape[1] == 1]
-            rate = group["lr"] * OTHERS
+            rate = group["lr"] * OTHERS_LR_FACTOR
             others.append({**group, "params": rest, "lr": rate, "kernels": False, "momentum": OTHERS_MOMENTUM})
             kernels.append({**group, "params": dense, "kernels": True, "momentum": momentum})
         # The last group's rate is the one that is shown.
@@ -55,11 +56,11 @@ class Muon(torch.optim.Optimizer):
                 if group["kernels"]:
                     rows = len(parameter)
                     parameter.mul_(rows**0.5 / parameter.norm())
-                    move = orthogonal(move.reshape(rows, -1)).reshape(parameter.shape)
+                    move = orthogonalize(move.reshape(rows, -1)).reshape(parameter.shape)
                 parameter.sub_(move, alpha=group["lr"])
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
+def orthogonalize(matrix: Tensor) -> Tensor:
     """About the nearest matrix with singular values of 1, by a few Newton-Schulz rounds. (M, N) -> same.
 
     A round is a polynomial of x @ x.T before x. Those of all rounds are multiplied first, as matrices of the shorter

@@ -19,9 +19,9 @@ from pennyweight.train.recipe import Recipe
 __all__ = [
     "Inputs",
     "apply_memory_format",
-    "arithmetic",
+    "autocast",
     "batch_norms",
-    "leave_out_chance",
+    "disable_dropout",
     "make_inputs",
     "set_train_mode",
 ]
@@ -51,7 +51,7 @@ CHANCE_OF_DROPS = ("p", "prob")
 """What those call it that do nothing else, such as Dropout, DropBlock2d and StochasticDepth."""
 
 
-def leave_out_chance(model: nn.Module) -> None:
+def disable_dropout(model: nn.Module) -> None:
     """Nothing is left out from now on: two computations of one network can be compared."""
     for module in model.modules():
         kind = type(module).__name__
@@ -84,7 +84,7 @@ def make_inputs(preprocess: Preprocess | None, recipe: Recipe, device: torch.dev
 
 
 @contextmanager
-def arithmetic(recipe: Recipe, device: torch.device) -> Iterator[None]:
+def autocast(recipe: Recipe, device: torch.device) -> Iterator[None]:
     """The recipe's precision, to compute a forward pass in."""
     if recipe.precision != "bfloat16":
         yield

@@ -15,7 +15,7 @@ from pennyweight.core.errors import PennyweightError
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Batch
 from pennyweight.train.interrupts import interruptible_backward
-from pennyweight.train.precision import apply_memory_format, batch_norms, leave_out_chance, make_inputs, set_train_mode
+from pennyweight.train.precision import apply_memory_format, batch_norms, disable_dropout, make_inputs, set_train_mode
 from pennyweight.train.recipe import Recipe
 
 __all__ = ["preflight"]
@@ -23,7 +23,7 @@ __all__ = ["preflight"]
 PICTURES = 16
 STEPS = 40
 RATE = 2e-3
-LEARNT = 0.7
+LEARNED = 0.7
 """Share of its loss at the start, or by guessing, below which a batch counts as learnt."""
 SECONDS = 20.0
 """One batch has so long to be learnt; a large network has fewer steps, and is asked for less."""
@@ -46,7 +46,7 @@ def preflight(model: nn.Module, batch: Batch, recipe: Recipe, *, preprocess: Pre
     apply_memory_format(copied, recipe)
     few = Batch(batch.pixels[:PICTURES], batch.targets[:PICTURES])
     x, targets = make_inputs(preprocess, recipe, next(copied.parameters()).device)(few)
-    leave_out_chance(copied)  # it would hide what is looked for
+    disable_dropout(copied)  # it would hide what is looked for
     set_train_mode(copied, recipe)
     with interruptible_backward(copied):
         found = [
@@ -135,7 +135,7 @@ def _overfit(model: nn.Module, x: Tensor, targets: Tensor, classes: int, rate: f
         optimizer.step()
         losses.append(loss.item())
     way = f"loss {losses[0]:.2f} to {min(losses):.2f} in {len(losses)} steps at rate {rate:g}"
-    if min(losses) < LEARNT * min(losses[0], math.log(classes)):
+    if min(losses) < LEARNED * min(losses[0], math.log(classes)):
         return True, f"one batch can be learnt: {way}"
     return False, (
         f"one batch cannot be learnt: {way}: labels that say nothing of the pictures, frozen weights, or gradients "

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pennyweight.core.errors import InputError, nearest
 from pennyweight.train.recipe import Recipe
 
-__all__ = ["MANY", "RECIPES", "named", "suitable"]
+__all__ = ["MANY", "RECIPES", "get_recipe", "suggest_recipe"]
 
 MANY = 5_000
 """Training pictures from which on large steps at a high rate learn more in the same time."""
@@ -73,7 +73,7 @@ RECIPES: Mapping[str, Recipe] = {
 }
 
 
-def named(name: str) -> Recipe:
+def get_recipe(name: str) -> Recipe:
     """The recipe of that name. Raises InputError with the nearest name."""
     if name not in RECIPES:
         known = f"; there are {', '.join(RECIPES)}"
@@ -81,7 +81,7 @@ def named(name: str) -> Recipe:
     return RECIPES[name]
 
 
-def suitable(mode: str, pictures: int, network: str, *, batch_norm: bool = True) -> tuple[str, str]:
+def suggest_recipe(mode: str, pictures: int, network: str, *, batch_norm: bool = True) -> tuple[str, str]:
     """(a recipe's name, why that one): for a mode, so many training pictures and a network with `batch_norm` or not."""
     if mode in ("head", "finetune"):
         return {"head": "probe", "finetune": "gentle"}[mode], f"suits mode {mode}"

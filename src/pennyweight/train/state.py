@@ -14,7 +14,7 @@ from pennyweight.core.errors import InputError
 from pennyweight.nn.weights import check_values, require_same_shapes, take_weights
 from pennyweight.train.callbacks import Epoch, best_of
 from pennyweight.train.distributed import Ranks
-from pennyweight.train.ema import Average
+from pennyweight.train.ema import MovingAverage
 from pennyweight.train.reproducible import random_state, set_random_state
 
 __all__ = ["Progress", "Sums"]
@@ -56,7 +56,7 @@ class Progress:
     model: nn.Module
     optimizer: torch.optim.Optimizer
     schedule: LambdaLR
-    average: Average | None
+    average: MovingAverage | None
     ranks: Ranks
     history: list[Epoch]
     """Every epoch that is done, those of the phases before included."""

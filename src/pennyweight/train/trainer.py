@@ -18,17 +18,17 @@ from pennyweight.core.errors import PennyweightError
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.signals import Abandoned
 from pennyweight.data import Batch
-from pennyweight.train.batches import Batches, Teacher, require_parts, timed
+from pennyweight.train.batches import Batches, Teacher, require_parts, time_waits
 from pennyweight.train.callbacks import Callback, Epoch
 from pennyweight.train.checkpointer import Checkpointer
 from pennyweight.train.compile_errors import explaining_compile_errors
 from pennyweight.train.distributed import Ranks
-from pennyweight.train.ema import Average
+from pennyweight.train.ema import MovingAverage
 from pennyweight.train.interrupts import interruptible_backward
-from pennyweight.train.loss import loss_of
+from pennyweight.train.loss import compute_loss
 from pennyweight.train.optimizer import lr_factor, make_optimizer, make_schedule
 from pennyweight.train.out_of_memory import explaining_out_of_memory
-from pennyweight.train.precision import apply_memory_format, arithmetic, make_inputs, set_train_mode
+from pennyweight.train.precision import apply_memory_format, autocast, make_inputs, set_train_mode
 from pennyweight.train.recipe import Recipe
 from pennyweight.train.state import Progress, Sums
 
@@ -73,7 +73,7 @@ class Trainer:
             model=model,
             optimizer=optimizer,
             schedule=make_schedule(optimizer, recipe, self.steps),
-            average=Average(model, recipe.ema) if recipe.ema else None,
+            average=MovingAverage(model, recipe.ema) if recipe.ema else None,
             ranks=ranks,
             history=list(history),
             earlier=len(history),
@@ -109,7 +109,7 @@ class Trainer:
             device=self.ranks.device,
             start=progress.sums.steps,
         )
-        for batch, waited_s in timed(batches):
+        for batch, waited_s in time_waits(batches):
             started = time.perf_counter()
             loss, correct = self.step(batch)
             loss, correct, due, stopping = self.ranks.sum([loss, correct, *self.checkpointer.wish])
@@ -153,7 +153,7 @@ class Trainer:
             x, targets = self.inputs(rows)
             taught = None if self.teacher is None else self.teacher(x)
             logits = self._logits(self.forward, self._grown(x))
-            loss = loss_of(logits, targets, rows.mixed, taught, recipe, self.class_weights) * (
+            loss = compute_loss(logits, targets, rows.mixed, taught, recipe, self.class_weights) * (
                 len(rows.targets) / images
             )
             # The ranks' gradients are averaged, and a loss is the mean over the whole batch.
@@ -177,7 +177,7 @@ class Trainer:
 
     def _logits(self, network: Any, x: Tensor) -> Tensor:
         """What `network` answers, computed in the recipe's precision, in float32 at least."""
-        with arithmetic(self.recipe, self.ranks.device):
+        with autocast(self.recipe, self.ranks.device):
             logits: Tensor = network(x)
         return logits if self.recipe.precision == "float64" else logits.float()
 

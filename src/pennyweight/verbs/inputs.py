@@ -16,7 +16,7 @@ from pennyweight.core.reading import reason_of
 from pennyweight.core.walk import Walk, is_hidden, is_system
 from pennyweight.data import ReadAs
 from pennyweight.data.readers import archives, manifest
-from pennyweight.runtime import Failure, Given
+from pennyweight.runtime import Failure, NamedPicture
 
 __all__ = ["LIST", "counted", "pictures_given"]
 
@@ -37,7 +37,7 @@ def pictures_given(
     *,
     listed: BinaryIO | None = None,
     read_as: ReadAs | Mapping[str, Any] | None = None,
-) -> Iterator[Given | Failure]:
+) -> Iterator[NamedPicture | Failure]:
     """Yield the pictures that `paths` stand for, lazily and in order, each with its name; or why there are none.
 
     A path is a picture file, a folder (as `fit` walks it), an archive (.zip, .tar, …, read without being unpacked), a
@@ -65,7 +65,9 @@ def counted(paths: Iterable[str]) -> int | None:
     return total
 
 
-def _pictures(paths: Iterable[str], note: Note, listed: BinaryIO | None, how: ReadAs) -> Iterator[Given | Failure]:
+def _pictures(
+    paths: Iterable[str], note: Note, listed: BinaryIO | None, how: ReadAs
+) -> Iterator[NamedPicture | Failure]:
     for path in paths:
         if path == LIST:
             empty = True
@@ -78,7 +80,7 @@ def _pictures(paths: Iterable[str], note: Note, listed: BinaryIO | None, how: Re
             yield from _pictures_of(path, note, how)
 
 
-def _pictures_of(path: str, note: Note, how: ReadAs) -> Iterator[Given | Failure]:
+def _pictures_of(path: str, note: Note, how: ReadAs) -> Iterator[NamedPicture | Failure]:
     name = as_text(path)
     if not path or "\0" in path or len(os.fsencode(path)) > MAX_PATH_BYTES:
         shown = name if len(name) <= 100 else f"{name[:97]}…"
@@ -93,10 +95,10 @@ def _pictures_of(path: str, note: Note, how: ReadAs) -> Iterator[Given | Failure
     elif path.lower().endswith(manifest.SUFFIXES) and os.path.isfile(path):  # noqa: PTH113
         yield from _whole(name, _of_table(place, how))
     else:
-        yield Given(name, place)
+        yield NamedPicture(name, place)
 
 
-def _whole(name: str, found: Iterator[Given | Failure]) -> Iterator[Given | Failure]:
+def _whole(name: str, found: Iterator[NamedPicture | Failure]) -> Iterator[NamedPicture | Failure]:
     """Yield what is found; an archive or a table that is damaged, or has no picture, is a failure of its own."""
     any_found = False
     try:
@@ -110,11 +112,11 @@ def _whole(name: str, found: Iterator[Given | Failure]) -> Iterator[Given | Fail
         yield Failure(source=name, error=f"{name} has no pictures")
 
 
-def _of_folder(folder: Path, note: Note) -> Iterator[Given | Failure]:
+def _of_folder(folder: Path, note: Note) -> Iterator[NamedPicture | Failure]:
     walk, found = Walk(folder), False
     for file in walk.pictures():
         found = True
-        yield Given(as_text(file), file)
+        yield NamedPicture(as_text(file), file)
     for lost in walk.lost:
         name = as_text(lost.path)
         yield Failure(source=name, error=f"cannot read {name}: {lost.reason}")
@@ -127,7 +129,7 @@ def _of_folder(folder: Path, note: Note) -> Iterator[Given | Failure]:
         )
 
 
-def _of_archive(archive: Path, note: Note) -> Iterator[Given | Failure]:
+def _of_archive(archive: Path, note: Note) -> Iterator[NamedPicture | Failure]:
     others: Counter[str] = Counter()
     hidden, name = 0, as_text(archive)
     for member in archives.members(archive):
@@ -153,7 +155,7 @@ def _of_archive(archive: Path, note: Note) -> Iterator[Given | Failure]:
         if len(content) > MAX_PICTURE_BYTES:
             yield Failure(source=source, error=f"cannot read {source}: it has more than {MAX_PICTURE_BYTES:,} bytes")
         else:
-            yield Given(source, content)
+            yield NamedPicture(source, content)
     if hidden:
         note(f"passed over {hidden:,} file{'s' * (hidden > 1)} of {name}, hidden or of a system folder")
     if others:
@@ -161,14 +163,14 @@ def _of_archive(archive: Path, note: Note) -> Iterator[Given | Failure]:
         note(f"passed over {others.total():,} files of {name} without the extension of a picture ({named})")
 
 
-def _of_table(table: Path, how: ReadAs) -> Iterator[Given | Failure]:
+def _of_table(table: Path, how: ReadAs) -> Iterator[NamedPicture | Failure]:
     for row, picture in enumerate(manifest.pictures_of(table, how), 1):
         if isinstance(picture, Path):
-            yield Given(as_text(picture), picture)
+            yield NamedPicture(as_text(picture), picture)
         elif picture is None:
             yield Failure(source=f"{as_text(table)}:{row}", error=f"row {row} of {as_text(table)} names no picture")
         else:
-            yield Given(f"{as_text(table)}:{row}", picture)
+            yield NamedPicture(f"{as_text(table)}:{row}", picture)
 
 
 def _lines(listed: BinaryIO) -> Iterator[str]:

@@ -44,16 +44,16 @@ def load(
     """
     trained = open_trained(run_or_bundle_or_name, weights, **usage)
     if isinstance(trained, Bundle):
-        return trained.classifier.allowing(max_pixels)
+        return trained.classifier.with_max_pixels(max_pixels)
     from pennyweight.deploy.graph import TorchEngine  # torch, which a bundle does without
 
     if isinstance(trained, Run):
         preprocess = preprocess_of(trained)
         with _record(trained):
             labels = tuple(trained.labels)
-        return Classifier(TorchEngine(restore(trained), preprocess), labels, preprocess).allowing(max_pixels)
+        return Classifier(TorchEngine(restore(trained), preprocess), labels, preprocess).with_max_pixels(max_pixels)
     made = Classifier(TorchEngine(trained.network, trained.preprocess), trained.labels, trained.preprocess)
-    return made.allowing(max_pixels)
+    return made.with_max_pixels(max_pixels)
 
 
 def open_trained(

@@ -14,7 +14,7 @@ from pennyweight import zoo
 from pennyweight.core.heap import keeping_memory
 from pennyweight.train import RECIPES, Ranks, Recipe, reproducible
 from pennyweight.train.autotune import HOPELESS
-from pennyweight.train.precision import apply_memory_format, arithmetic
+from pennyweight.train.precision import apply_memory_format, autocast
 from pennyweight.train.recipe import Layout, Precision
 
 __all__ = ["WIDTHS", "widest"]
@@ -84,7 +84,7 @@ def _picture_s(
     spent = []
     for _ in range(WARM_UP + TIMED):
         started = time.perf_counter()
-        with arithmetic(recipe, ranks.device):
+        with autocast(recipe, ranks.device):
             loss = network(x).sum()
         loss.backward()
         loss.item()  # an accelerator has finished by then

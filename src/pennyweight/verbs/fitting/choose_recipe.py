@@ -12,7 +12,7 @@ from pennyweight import data
 from pennyweight.core.errors import InputError, received
 from pennyweight.core.settings import override
 from pennyweight.train import Recipe
-from pennyweight.train.presets import named, suitable
+from pennyweight.train.presets import get_recipe, suggest_recipe
 from pennyweight.train.recipe import ONLY_IN_VIEWS
 
 __all__ = ["AUTO", "choose_recipe", "requested_fields", "trains_from_scratch"]
@@ -45,9 +45,9 @@ def choose_recipe(
         if mode == AUTO:
             mode, reason = _mode(fresh, taught, changes)
             why = (f"mode {mode}: {reason}",)
-        name, reason = suitable(mode, pictures, network, batch_norm=batch_norm)
+        name, reason = suggest_recipe(mode, pictures, network, batch_norm=batch_norm)
         why += (f"recipe {name}: {reason}",)
-    base = named(name)
+    base = get_recipe(name)
     if fresh and changes.get("mode", base.mode) != "scratch":
         why += ("the frozen layers are not trained: nothing said which weights to start from (--weights)",)
     settled = override(replace(base, flip=base.flip and source.mirrors), changes, what="recipe")
@@ -69,7 +69,7 @@ def trains_from_scratch(recipe: Recipe | Mapping[str, Any] | str | None) -> str:
         return "mode scratch was asked for" if recipe.mode == "scratch" else ""
     changes = {"name": recipe} if isinstance(recipe, str) else dict(recipe or {})
     name, mode = changes.get("name"), changes.get("mode", AUTO)
-    if mode == AUTO and name is not None and named(name).mode == "scratch":
+    if mode == AUTO and name is not None and get_recipe(name).mode == "scratch":
         return f"recipe {name} trains from scratch"
     return "mode scratch was asked for" if mode == "scratch" else ""
 
@@ -102,5 +102,5 @@ def _mode(fresh: bool, taught: bool, changes: Mapping[str, Any]) -> tuple[str, s
 
 def _idle_in_head(changes: Mapping[str, Any]) -> list[str]:
     """Return the fields that were asked for and would do nothing in mode head."""
-    settled = override(named("probe"), changes, what="recipe")
+    settled = override(get_recipe("probe"), changes, what="recipe")
     return [name for name in settled.idle if name in changes]

@@ -17,7 +17,7 @@ from pennyweight.report.formats import about
 from pennyweight.train import Ranks, Recipe
 from pennyweight.train.autotune import WARM_UP
 from pennyweight.train.batches import Batches, Teacher
-from pennyweight.train.linear_probe import BATCH, Features, features_of, last_linear
+from pennyweight.train.linear_probe import BATCH, Features, compute_features, find_last_linear
 from pennyweight.train.precision import apply_memory_format, make_inputs
 from pennyweight.train.time_budget import Pace, measure_pace
 from pennyweight.verbs.fitting.modes import head_part
@@ -47,7 +47,7 @@ def estimate(
         seen = len(training) * max(recipe.views, 1) + len(validation)
         picture_s, rows = _one_picture(network, validation, recipe, plan.preprocess, seen, ranks)
         part = head_part(recipe)
-        pace = few_steps(last_linear(network), rows, rows, part, preprocess=None, epochs=1, **how)
+        pace = few_steps(find_last_linear(network), rows, rows, part, preprocess=None, epochs=1, **how)
         shown = training.steps(part.batch) * pace.step_s + pace.validation_s * len(validation) / len(rows)
         seconds += seen * picture_s + part.epochs * shown
     if recipe.mode != "head":
@@ -103,9 +103,9 @@ def _one_picture(
     batch = next(iter(pictures.in_order(min(BATCH, max(2, seen // SHARE // 2)))))
     x = inputs(batch)[0]
     read_s = perf_counter() - started
-    features_of(copied, x, recipe)  # warms up
+    compute_features(copied, x, recipe)  # warms up
     started = perf_counter()
-    values = features_of(copied, x, recipe).numpy()
+    values = compute_features(copied, x, recipe).numpy()
     picture_s = (read_s + perf_counter() - started) / len(values)
     rows = np.resize(values, (1, head_part(recipe).batch, values.shape[-1]))
     return picture_s, Features(rows, np.resize(batch.targets, rows.shape[:2]))

@@ -18,8 +18,8 @@ from pennyweight.report.progress import TrainingProgress
 from pennyweight.train import Checkpointer, Epoch, Ranks, Recipe, train
 from pennyweight.train.batches import Teacher
 from pennyweight.train.callbacks import best_of
-from pennyweight.train.feature_cache import KeptFeatures
-from pennyweight.train.linear_probe import extract, last_linear
+from pennyweight.train.feature_cache import FeatureCache
+from pennyweight.train.linear_probe import extract_features, find_last_linear
 from pennyweight.train.trackers import Tracker
 from pennyweight.verbs.fitting.plan import Plan
 from pennyweight.verbs.fitting.resume import FEATURES
@@ -57,11 +57,11 @@ class Work:
         balance = self.pictures["train"].balance
         return None if balance is None else balance.weights
 
-    def kept_features(self, split: data.Split) -> KeptFeatures:
+    def kept_features(self, split: data.Split) -> FeatureCache:
         """Those of a split, in the run's folder until it is complete. Each rank may end alone: nobody waits here."""
         checkpointer = self.checkpointer
         folder = self.folder / FEATURES / split
-        return KeptFeatures(folder, every_s=checkpointer.every_s, stop=checkpointer.stop, writes=not self.ranks.number)
+        return FeatureCache(folder, every_s=checkpointer.every_s, stop=checkpointer.stop, writes=not self.ranks.number)
 
 
 def train_by_mode(work: Work) -> Epoch:
@@ -116,7 +116,7 @@ def _head(work: Work, recipe: Recipe) -> list[Epoch]:
         if isinstance(pictures, data.Stream):  # every rank learns from the features of all
             pictures = pictures.alone()
         with work.shown.phase(f"features of {split}", len(pictures) * max(views, 1)) as phase:
-            features[split] = extract(
+            features[split] = extract_features(
                 work.network,
                 pictures,
                 recipe,
@@ -127,7 +127,7 @@ def _head(work: Work, recipe: Recipe) -> list[Epoch]:
                 kept=work.kept_features(split),
             )
     return train(
-        last_linear(work.network),
+        find_last_linear(work.network),
         training=features["train"],
         class_weights=work.class_weights,
         validation=features["val"],

@@ -14,14 +14,14 @@ from pennyweight.data.scenes.splits import SceneSplit
 from pennyweight.deploy.scene_graph import torch_scene_engine
 from pennyweight.report.progress import TrainingProgress
 from pennyweight.runtime.scene_mapper import map_scene
-from pennyweight.scoring.baselines import Spectra, nearest_neighbour, rbf_svm
+from pennyweight.scoring.baselines import Spectra, nearest_neighbor, rbf_svm
 from pennyweight.verbs.scenes.evaluate import judge
 from pennyweight.verbs.scenes.plan import SceneOptions, ScenePlan, make_scene_plan
 from pennyweight.verbs.scenes.train import learn
 
 __all__ = ["NETWORKS", "SPECTRAL", "baseline_plans", "baselines"]
 
-SPECTRAL: dict[str, Callable[..., Any]] = {"nearest neighbour": nearest_neighbour, "RBF-SVM": rbf_svm}
+SPECTRAL: dict[str, Callable[..., Any]] = {"nearest neighbour": nearest_neighbor, "RBF-SVM": rbf_svm}
 NETWORKS = ("spectral_mlp", "window_cnn")
 
 

@@ -18,7 +18,7 @@ from pennyweight.data.scenes.scene import ROWS, Scene
 from pennyweight.data.scenes.splits import SceneSplit, SplitKind, split_scene
 from pennyweight.data.scenes.windows import tile_steps
 from pennyweight.train import Recipe, reproducible
-from pennyweight.train.presets import named
+from pennyweight.train.presets import get_recipe
 
 __all__ = ["SceneOptions", "ScenePlan", "make_scene_plan", "split_of"]
 
@@ -179,7 +179,7 @@ def _recipe(name: str, scene: Scene, split: SceneSplit, options: SceneOptions, c
     """
     changes = dict(changes)
     if (name_of_recipe := changes.pop("name", None)) is not None:
-        return override(replace(named(name_of_recipe), shift=0.0, first_size=1.0), changes, what="recipe")
+        return override(replace(get_recipe(name_of_recipe), shift=0.0, first_size=1.0), changes, what="recipe")
     usual = Recipe(lr=1e-3, shift=0.0, flip=True)
     batch = override(usual, {"batch": changes.get("batch", usual.batch)}, what="recipe").batch
     steps = max(1, -(-len(split.train) // batch))
