@@ -155,8 +155,8 @@ def _shared(work: Work) -> dict[str, Any]:
 
     return {
         "seed": work.plan.seed,
-        "watcher": work.shown,
-        "keeper": work.checkpointer,
+        "callback": work.shown,
+        "checkpointer": work.checkpointer,
         "ranks": work.ranks,
         "after_epoch": keep,
     }
