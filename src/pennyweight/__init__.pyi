@@ -16,6 +16,6 @@ from .verbs.load import load as load
 from .verbs.weigh import weigh as weigh
 from .zoo.pretrained import create as create
 from .zoo.registry import names as names
-from .zoo.weights import load_weights as load_weights
+from .zoo.weights.load import load_weights as load_weights
 
 __version__: str

@@ -17,7 +17,7 @@ from PIL import Image
 from torchvision import models
 
 import pennyweight as pw
-from pennyweight.zoo.published import PUBLISHED, Published
+from pennyweight.zoo.weights.published import PUBLISHED, Published
 
 COLOURS = {"blue": (70, 70, 160), "green": (70, 160, 70), "red": (160, 70, 70)}
 SMALL: dict[str, Any] = {"model": "mobilenet_v1_x0_25", "input_size": 16, "progress": False}
@@ -149,7 +149,7 @@ def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
         threading.Thread(target=server.serve_forever, args=(0.01,)).start()
         servers.append(server)
         row = Published(f"mobilenet_v2-{digest}.pth", 72.2, size, resize)
-        monkeypatch.setattr("pennyweight.zoo.published.ADDRESS", f"http://127.0.0.1:{server.server_port}/")
+        monkeypatch.setattr("pennyweight.zoo.weights.published.ADDRESS", f"http://127.0.0.1:{server.server_port}/")
         monkeypatch.setitem(PUBLISHED, "mobilenet_v2", {"IMAGENET1K_V2": row})
         monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path / "cache"))
         monkeypatch.delenv("PENNYWEIGHT_OFFLINE", raising=False)

@@ -16,7 +16,7 @@ from pennyweight import data
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.train.distillation import make_teacher
 from pennyweight.verbs.load import preprocess_of
-from pennyweight.zoo.checkpoint import open_file
+from pennyweight.zoo.weights.checkpoint import open_file
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import torch
 from pennyweight.core.errors import InputError
 from pennyweight.nn import Network
 from pennyweight.zoo import FAMILIES, create, names, variant
-from pennyweight.zoo.layouts import LAYOUTS
-from pennyweight.zoo.translate import translate
+from pennyweight.zoo.weights.layouts import LAYOUTS
+from pennyweight.zoo.weights.translate import translate
 
 
 def meta(name: str, **options: Any) -> Network:

@@ -18,7 +18,7 @@ from pennyweight.core.errors import DownloadError, InputError
 from pennyweight.train.linear_probe import find_last_linear
 from pennyweight.verbs.weigh import weigh
 from pennyweight.zoo import from_torchvision, open_checkpoint
-from pennyweight.zoo.weights import AdaptedWeights, shape_of
+from pennyweight.zoo.weights.load import AdaptedWeights, shape_of
 
 SMALL = ["torchvision:squeezenet1_1", "timm:test_resnet"]
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from pennyweight.core.errors import InputError
 from pennyweight.nn import Network
 from pennyweight.zoo import create, variant
-from pennyweight.zoo.layouts import Layout
-from pennyweight.zoo.translate import translate
+from pennyweight.zoo.weights.layouts import Layout
+from pennyweight.zoo.weights.translate import translate
 
 pytestmark = [
     pytest.mark.peers,

@@ -7,8 +7,8 @@ import torch
 
 from pennyweight import zoo
 from pennyweight.core.errors import InputError
-from pennyweight.zoo.positions import resample
-from pennyweight.zoo.weights import AdaptedWeights, load_weights
+from pennyweight.zoo.weights.load import AdaptedWeights, load_weights
+from pennyweight.zoo.weights.positions import resample
 
 SMALL = {"d": 24, "heads": 3, "hidden": 48, "blocks": 4}
 

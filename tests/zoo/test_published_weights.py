@@ -22,7 +22,7 @@ from pennyweight.core.images import Picture
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.nn import FromPixels, Network
 from pennyweight.zoo import create
-from pennyweight.zoo.weights import load_weights, open_file, put_weights
+from pennyweight.zoo.weights.load import load_weights, open_file, put_weights
 
 pytestmark = pytest.mark.slow
 

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from pennyweight import zoo
 from pennyweight.core.errors import InputError
-from pennyweight.zoo.checkpoint import open_file
-from pennyweight.zoo.recognize import look_alike, recognize
-from pennyweight.zoo.weights import load_weights
+from pennyweight.zoo.weights.checkpoint import open_file
+from pennyweight.zoo.weights.load import load_weights
+from pennyweight.zoo.weights.recognize import look_alike, recognize
 
 
 def state_of(name: str, **options: Any) -> dict[str, Tensor]:

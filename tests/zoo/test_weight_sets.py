@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from pennyweight import zoo
 from pennyweight.core.errors import InputError
-from pennyweight.zoo.weights import AdaptedWeights, load_weights, put_weights
+from pennyweight.zoo.weights.load import AdaptedWeights, load_weights, put_weights
 
 NAME = "mobilenet_v1_x0_25"
 State = dict[str, Tensor]

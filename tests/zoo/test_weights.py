@@ -16,8 +16,8 @@ from safetensors.torch import save_file
 from pennyweight import zoo
 from pennyweight.core.errors import InputError
 from pennyweight.core.preprocess import Preprocess
-from pennyweight.zoo.published import PUBLISHED, published
-from pennyweight.zoo.weights import AdaptedWeights, load_weights, open_file
+from pennyweight.zoo.weights.load import AdaptedWeights, load_weights, open_file
+from pennyweight.zoo.weights.published import PUBLISHED, published
 
 NAME = "mobilenet_v1_x0_25"
 

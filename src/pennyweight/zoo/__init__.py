@@ -1,6 +1,5 @@
 """The networks by name: `create` makes one, `names` lists them."""
 
-from pennyweight.zoo.checkpoint import Checkpoint
 from pennyweight.zoo.libraries import LIBRARIES
 from pennyweight.zoo.pretrained import (
     Pretrained,
@@ -12,8 +11,6 @@ from pennyweight.zoo.pretrained import (
     open_published,
     published_file,
 )
-from pennyweight.zoo.published import BEST
-from pennyweight.zoo.recognize import recognize
 from pennyweight.zoo.registry import (
     FAMILIES,
     Family,
@@ -27,7 +24,10 @@ from pennyweight.zoo.registry import (
     tags,
     variant,
 )
-from pennyweight.zoo.weights import put_weights
+from pennyweight.zoo.weights.checkpoint import Checkpoint
+from pennyweight.zoo.weights.load import put_weights
+from pennyweight.zoo.weights.published import BEST
+from pennyweight.zoo.weights.recognize import recognize
 
 __all__ = [
     "BEST",

@@ -16,8 +16,8 @@ from pennyweight.core.labels import imagenet
 from pennyweight.core.offline import keep_hub_offline, require_network
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.nn.ends import ends
-from pennyweight.zoo.checkpoint import Checkpoint
-from pennyweight.zoo.published import BEST
+from pennyweight.zoo.weights.checkpoint import Checkpoint
+from pennyweight.zoo.weights.published import BEST
 
 __all__ = ["checkpoint", "input_shape", "make", "names", "num_classes", "params", "size_setting", "tags"]
 

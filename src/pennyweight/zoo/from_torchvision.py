@@ -12,9 +12,9 @@ from torchvision import models
 
 from pennyweight.core.download import cache_folder, fetch
 from pennyweight.core.preprocess import Preprocess
-from pennyweight.zoo.checkpoint import Checkpoint
-from pennyweight.zoo.pickles import read_pickle
-from pennyweight.zoo.published import BEST
+from pennyweight.zoo.weights.checkpoint import Checkpoint
+from pennyweight.zoo.weights.pickles import read_pickle
+from pennyweight.zoo.weights.published import BEST
 
 __all__ = ["checkpoint", "input_shape", "make", "names", "num_classes", "params", "size_setting", "tags"]
 

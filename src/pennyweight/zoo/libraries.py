@@ -11,7 +11,7 @@ from torch import nn
 
 from pennyweight.core.errors import InputError, nearest, received
 from pennyweight.core.extras import missing_part
-from pennyweight.zoo.checkpoint import Checkpoint
+from pennyweight.zoo.weights.checkpoint import Checkpoint
 
 __all__ = ["LIBRARIES", "Foreign", "Library", "foreign"]
 

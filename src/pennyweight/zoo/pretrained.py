@@ -20,12 +20,12 @@ from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run import Run
 from pennyweight.core.settings import override
 from pennyweight.core.usage import Usage
-from pennyweight.zoo.checkpoint import SUFFIXES, Checkpoint, metadata, open_file
 from pennyweight.zoo.libraries import foreign
-from pennyweight.zoo.pickles import read_pickle
-from pennyweight.zoo.published import BEST, Published, published
 from pennyweight.zoo.registry import Stem, build, form, on_meta, require_tag, settle, sketch, tags, variant
-from pennyweight.zoo.weights import put_weights, require_fit, shape_of, warn_of
+from pennyweight.zoo.weights.checkpoint import SUFFIXES, Checkpoint, metadata, open_file
+from pennyweight.zoo.weights.load import put_weights, require_fit, shape_of, warn_of
+from pennyweight.zoo.weights.pickles import read_pickle
+from pennyweight.zoo.weights.published import BEST, Published, published
 
 __all__ = [
     "Pretrained",

@@ -37,8 +37,8 @@ from pennyweight.zoo import (
     window_cnn,
 )
 from pennyweight.zoo.libraries import LIBRARIES, foreign, open_library
-from pennyweight.zoo.published import BEST, PUBLISHED
 from pennyweight.zoo.variant import Variant
+from pennyweight.zoo.weights.published import BEST, PUBLISHED
 
 __all__ = [
     "FAMILIES",

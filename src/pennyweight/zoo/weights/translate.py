@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pennyweight.core.errors import InputError, nearest
 from pennyweight.nn import Network
 from pennyweight.nn.ends import ends
-from pennyweight.zoo.layouts import LAYOUTS, PENNYWEIGHT, Layout, Rules, whole
+from pennyweight.zoo.weights.layouts import LAYOUTS, PENNYWEIGHT, Layout, Rules, whole
 
 __all__ = ["Match", "match", "translate"]
 

@@ -28,8 +28,8 @@ from pennyweight.core.files import split_part
 from pennyweight.core.labels import imagenet
 from pennyweight.core.preprocess import Decoding, Interpolation, Preprocess
 from pennyweight.nn.weights import read_metadata, read_weights
-from pennyweight.zoo.layouts import Layout
-from pennyweight.zoo.pickles import read_pickle
+from pennyweight.zoo.weights.layouts import Layout
+from pennyweight.zoo.weights.pickles import read_pickle
 
 __all__ = ["SUFFIXES", "Checkpoint", "metadata", "open_file"]
 

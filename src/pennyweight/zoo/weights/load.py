@@ -17,12 +17,12 @@ from pennyweight.core.settings import override
 from pennyweight.nn import Network
 from pennyweight.nn.ends import ends
 from pennyweight.nn.weights import values_fault
-from pennyweight.zoo.checkpoint import Checkpoint, open_file
-from pennyweight.zoo.layouts import Layout
-from pennyweight.zoo.pickles import flatten
-from pennyweight.zoo.positions import fit_positions
-from pennyweight.zoo.recognize import look_alike
-from pennyweight.zoo.weight_sets import Chosen, choose
+from pennyweight.zoo.weights.checkpoint import Checkpoint, open_file
+from pennyweight.zoo.weights.layouts import Layout
+from pennyweight.zoo.weights.pickles import flatten
+from pennyweight.zoo.weights.positions import fit_positions
+from pennyweight.zoo.weights.recognize import look_alike
+from pennyweight.zoo.weights.weight_sets import Chosen, choose
 
 FREE = ("dropout", "drop_path", "size")
 """Settings that a network may have otherwise than its weights: they matter in training alone, or weights are fitted."""

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from pennyweight.core.errors import InputError
-from pennyweight.zoo.checkpoint import Checkpoint
 from pennyweight.zoo.libraries import open_library
 from pennyweight.zoo.registry import Stem, form, names, sketch, variant
-from pennyweight.zoo.weight_sets import fitting, require_part
+from pennyweight.zoo.weights.checkpoint import Checkpoint
+from pennyweight.zoo.weights.weight_sets import fitting, require_part
 
 __all__ = ["Likeness", "look_alike", "recognize"]
 

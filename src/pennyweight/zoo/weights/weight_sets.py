@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from pennyweight.core.errors import InputError, nearest
 from pennyweight.nn.ends import ends
 from pennyweight.nn.weights import storage_fault
-from pennyweight.zoo.checkpoint import Checkpoint
-from pennyweight.zoo.positions import KEYS as POSITIONS
-from pennyweight.zoo.translate import Match, match
+from pennyweight.zoo.weights.checkpoint import Checkpoint
+from pennyweight.zoo.weights.positions import KEYS as POSITIONS
+from pennyweight.zoo.weights.translate import Match, match
 
 __all__ = ["Chosen", "choose", "fitting", "require_part"]
 
