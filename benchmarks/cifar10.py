@@ -20,10 +20,10 @@ import torch.nn.functional as F
 from rich.console import Console
 
 from pennyweight import data, zoo
+from pennyweight.core.figures import share
 from pennyweight.core.machine import machine, versions
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.nn import FromPixels
-from pennyweight.report.formats import share
 from pennyweight.report.tables import Column, table
 from pennyweight.train import Checkpointer, Ranks, Recipe
 from pennyweight.train.autotune import measure

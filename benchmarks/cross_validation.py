@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from pennyweight.core.figures import share
 from pennyweight.core.machine import machine, versions
 from pennyweight.core.run import Run
-from pennyweight.report.formats import share
 from pennyweight.report.tables import Column, table
 
 SHELF = Path(os.environ.get("PENNYWEIGHT_DATA", "."))

@@ -13,8 +13,8 @@ from rich.console import Console
 from scipy.stats import t
 
 from pennyweight import data
+from pennyweight.core.figures import share
 from pennyweight.core.machine import machine, versions
-from pennyweight.report.formats import share
 from pennyweight.report.tables import Column, table
 from pennyweight.verbs.fit import fit
 

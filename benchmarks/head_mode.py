@@ -21,9 +21,9 @@ from rich.console import Console
 
 from pennyweight import data
 from pennyweight.core.download import cache_folder
+from pennyweight.core.figures import share
 from pennyweight.core.machine import machine, versions
 from pennyweight.core.run import Run
-from pennyweight.report.formats import share
 from pennyweight.report.tables import Column, table
 
 RECOMPUTED = """

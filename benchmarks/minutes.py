@@ -12,8 +12,8 @@ from dataclasses import replace
 import numpy as np
 from rich.console import Console
 
+from pennyweight.core.figures import share
 from pennyweight.core.machine import machine, versions
-from pennyweight.report.formats import share
 from pennyweight.report.tables import Column, table
 from pennyweight.train.deadline import Deadline
 from pennyweight.train.presets import get_recipe

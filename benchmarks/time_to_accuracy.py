@@ -16,9 +16,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from pennyweight.core.figures import share
 from pennyweight.core.machine import machine, versions
 from pennyweight.core.run import Run
-from pennyweight.report.formats import share
 from pennyweight.report.tables import Column, table
 
 SHELF = Path(os.environ.get("PENNYWEIGHT_DATA", "."))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pytest
 from rich.console import Console
 
-from pennyweight.report.formats import shape, share
+from pennyweight.core.figures import shape, share
 from pennyweight.report.tables import Column, table
 
 
@@ -71,7 +71,7 @@ def test_an_empty_table_prints_its_headings() -> None:
     assert printed(None, [Column("name"), Column("params")], [])[0].split() == ["name", "params"]
 
 
-@pytest.mark.parametrize("module", ["tables", "progress", "formats"])
+@pytest.mark.parametrize("module", ["tables", "progress"])
 def test_what_a_command_prints_with_loads_nothing_heavy(module: str) -> None:
     code = (
         f"import sys, pennyweight.report.{module}; "

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import pennyweight as pw
-from pennyweight.report.formats import about
+from pennyweight.core.figures import about
 
 Fit = Callable[..., pw.Run]
 LINE = re.compile(

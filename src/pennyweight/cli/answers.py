@@ -15,10 +15,10 @@ from typing import IO, Protocol
 from rich.cells import cell_len
 from rich.console import Console
 
+from pennyweight.core.figures import MISSING, share
 from pennyweight.core.files import atomic
 from pennyweight.core.prediction import Failure, Prediction
 from pennyweight.core.text import printable
-from pennyweight.report.formats import MISSING, share
 from pennyweight.report.tables import Column, table
 
 __all__ = ["Sink", "as_csv", "as_json", "as_json_lines", "as_table"]

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from pennyweight.core.figures import AtLeast
 from pennyweight.core.text import printable
-from pennyweight.report.formats import AtLeast
 
 if TYPE_CHECKING:
     from pennyweight.verbs.weigh import Weighed

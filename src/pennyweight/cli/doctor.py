@@ -13,8 +13,8 @@ from rich.console import Console
 from pennyweight.cli import read_as as of_source
 from pennyweight.cli import show
 from pennyweight.cli.trained import Json, MaxPixels
+from pennyweight.core.figures import several
 from pennyweight.core.text import say
-from pennyweight.report.formats import several
 from pennyweight.report.tables import Column, table
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import typer
 
 from pennyweight.cli import show, show_machine
 from pennyweight.cli.trained import Json
+from pennyweight.core.figures import several
 from pennyweight.core.files import require_new, write_text
 from pennyweight.core.machine import machine, machine_line, versions
-from pennyweight.report.formats import several
 
 __all__ = ["guidelines", "make_lab"]
 

@@ -13,8 +13,8 @@ from pennyweight.cli import answers, scene, show, trained
 from pennyweight.cli import read_as as of_source
 from pennyweight.core.busy_wait import sharing_cores
 from pennyweight.core.errors import InputError
+from pennyweight.core.figures import duration, number, several
 from pennyweight.core.files import require_new
-from pennyweight.report.formats import duration, number, several
 
 if TYPE_CHECKING:
     from pennyweight.runtime import Classifier, Failure, NamedPicture

@@ -11,8 +11,8 @@ from rich.console import Console
 
 from pennyweight.cli import show
 from pennyweight.core.errors import InputError
+from pennyweight.core.figures import fine_share, number, share
 from pennyweight.core.text import say
-from pennyweight.report.formats import fine_share, number, share
 from pennyweight.report.tables import Column, table
 
 if TYPE_CHECKING:

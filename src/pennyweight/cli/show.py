@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from pennyweight.core.errors import PennyweightError
+from pennyweight.core.figures import number, shape, share
 from pennyweight.core.text import say
-from pennyweight.report.formats import number, shape, share
 from pennyweight.report.tables import Column, table
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from rich.table import Table
 
 from pennyweight.cli.cost_rows import COUNTED, SUMMED, By, bounded, rows_of
 from pennyweight.cli.cost_tree import ITSELF, tree_rows
+from pennyweight.core.figures import AtLeast, number, several, shape, share, spread
 from pennyweight.core.text import say
-from pennyweight.report.formats import AtLeast, number, several, shape, share, spread
 from pennyweight.report.tables import Column, table
 
 if TYPE_CHECKING:

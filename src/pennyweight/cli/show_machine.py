@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from pennyweight.core.figures import number, several, share, spread
 from pennyweight.core.text import say
-from pennyweight.report.formats import number, several, share, spread
 from pennyweight.report.tables import Column, table
 
 if TYPE_CHECKING:

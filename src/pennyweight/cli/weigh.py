@@ -14,9 +14,9 @@ from pennyweight.cli.commands import Config, Stem
 from pennyweight.cli.cost_rows import SORTS, By, as_csv, bounded, rows_of
 from pennyweight.cli.trained import Json
 from pennyweight.core.errors import InputError, nearest
+from pennyweight.core.figures import several
 from pennyweight.core.files import require_new, write_text
 from pennyweight.core.settings import parse_pairs
-from pennyweight.report.formats import several
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

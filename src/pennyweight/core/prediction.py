@@ -5,11 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pennyweight.core.figures import share
+from pennyweight.core.summary import Facts, Summary
+
 __all__ = ["Failure", "Prediction"]
 
+SHOWN = 5
+"""Labels that the description of a prediction names."""
 
-@dataclass(frozen=True, kw_only=True)
-class Prediction:
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Prediction(Summary):
     """Answer of a classifier for one picture."""
 
     source: str
@@ -22,6 +28,13 @@ class Prediction:
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON keeps them."""
         return asdict(self)
+
+    def _facts(self) -> Facts:
+        yield "source", self.source
+        for label, probability in self.top[:SHOWN]:
+            yield label, share(probability)
+        if (more := len(self.top) - SHOWN) > 0:
+            yield "", f"and {more:,} more"
 
 
 @dataclass(frozen=True, kw_only=True)

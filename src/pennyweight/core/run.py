@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from pennyweight.core.errors import RunError
+from pennyweight.core.figures import duration, number, share
 from pennyweight.core.files import digest_of, read_json, sha256, write_json
 from pennyweight.core.locks import holding
 from pennyweight.core.older_runs import require_agreement
+from pennyweight.core.summary import Facts, Summary
 from pennyweight.core.training_digests import TrainingDigests
 
 __all__ = ["Run", "latest_run_folder", "making_folder", "next_run_folder", "write_record"]
@@ -25,8 +27,8 @@ FORMAT = 2
 """Of run.json. The first one, which did not say its number, had no digests."""
 
 
-@dataclass(frozen=True)
-class Run:
+@dataclass(frozen=True, repr=False)
+class Run(Summary):
     """A run folder that `fit` made. Raises RunError when the folder is not one.
 
     Every property is a path or what a file there says; nothing is kept in memory that the folder does not hold.
@@ -135,6 +137,22 @@ class Run:
         if not self.evaluation_path.exists():
             raise RunError(f"{self.folder} has no evaluation.json: its training did not finish")
         return read_json(self.whole(self.evaluation_path))
+
+    def _facts(self) -> Facts:
+        yield "folder", str(self.folder)
+        model, data, best = (self.record.get(name) or {} for name in ("model", "data", "best"))
+        yield "network", str(model["name"])
+        yield "data", str(data["source"])
+        yield "classes", number(len(data["labels"]))
+        if not self.evaluation_path.exists():
+            yield "", "training has not finished"
+            return
+        scored = self.evaluation
+        kind, count = ("images", "accuracy") if "accuracy" in scored else ("pixels", "overall_accuracy")
+        yield f"{scored['split']} accuracy", f"{share(scored[count])} of {number(scored[kind])} {kind}"
+        if best.get("epoch") is not None:
+            yield "best epoch", str(best["epoch"])
+        yield "training time", duration(self.record.get("seconds"))
 
 
 def write_record(path: Path, record: dict[str, Any], *files: Path) -> None:

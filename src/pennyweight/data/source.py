@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennyweight.core.errors import SourceError
+from pennyweight.core.figures import number
 from pennyweight.core.files import as_text
+from pennyweight.core.summary import Facts, Summary
 
 __all__ = ["SPLITS", "Sample", "Source", "Split", "Stored", "Unreadable"]
 
@@ -67,8 +69,8 @@ class Sample:
         return int(self.digest[:16], 16) / 16**16
 
 
-@dataclass(frozen=True, kw_only=True)
-class Source:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Source(Summary):
     """Labelled pictures. `labels[sample.label]` is a sample's class name."""
 
     name: str
@@ -96,6 +98,14 @@ class Source:
     """How it was read where its files do not say it, as `open` takes it."""
     streamed: bool = False
     """Whether pictures come in the order of their shards, and to read one alone is slow."""
+
+    def _facts(self) -> Facts:
+        yield "name", self.name
+        yield "images", number(len(self.samples))
+        yield "classes", number(len(self.labels))
+        yield "", "with splits of its own" if self.has_splits else "without splits"
+        if self.unreadable:
+            yield "unreadable", number(len(self.unreadable))
 
     def require_classes(self, least: int) -> None:
         """Raise SourceError for fewer than `least` classes: two to train on, one to score."""

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogFormatter, MaxNLocator
 
+from pennyweight.core.figures import number
 from pennyweight.core.text import printable
-from pennyweight.report.formats import number
 from pennyweight.report.plots import as_svg, own_settings
 
 __all__ = ["MOST_BARS", "experiment_bars", "layer_bars", "networks_scatter", "roofline_plot"]

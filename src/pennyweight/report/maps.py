@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from pennyweight.core.figures import number, share
 from pennyweight.core.text import printable
 from pennyweight.report import palette
-from pennyweight.report.formats import number, share
 
 __all__ = ["class_map", "confidence_map", "error_map"]
 

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pennyweight.core import figures
 from pennyweight.core.text import printable
-from pennyweight.report import formats, plots
+from pennyweight.report import plots
 
 __all__ = ["Mistake", "environment", "page", "style", "thumbnail"]
 
@@ -105,8 +106,8 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in formats.__all__:
-        if callable(show := getattr(formats, name)):
+    for name in figures.__all__:
+        if callable(show := getattr(figures, name)):
             environment.filters[name] = show
     environment.filters |= {"interval": _interval, "moment": _moment, "thumbnail": thumbnail}
     environment.tests["small"] = _small
@@ -120,7 +121,7 @@ def _shown(value: object) -> object:
 
 def _interval(bounds: tuple[float, float]) -> str:
     """(0.957, 0.992) -> "95.7–99.2%"."""
-    low, high = (formats.share(bound) for bound in bounds)
+    low, high = (figures.share(bound) for bound in bounds)
     return f"{low.removesuffix('%')}–{high}"
 
 

@@ -24,8 +24,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from rich.cells import cell_len, set_cell_size
 
+from pennyweight.core.figures import number
 from pennyweight.core.text import printable
-from pennyweight.report.formats import number
 
 __all__ = ["accuracy_curves", "as_svg", "confusion_matrix", "loss_curves", "own_settings"]
 

@@ -13,8 +13,8 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from pennyweight.core.figures import duration, number, share
 from pennyweight.core.text import printable, say
-from pennyweight.report.formats import duration, number, share
 
 __all__ = ["Phase", "TrainingProgress"]
 

@@ -12,8 +12,8 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from pennyweight.core.figures import duration, number
 from pennyweight.core.text import printable
-from pennyweight.report.formats import duration, number
 from pennyweight.report.progress import QUIET_SECONDS
 
 __all__ = ["CountProgress"]

@@ -10,8 +10,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from pennyweight.core.figures import plain
 from pennyweight.core.text import printable
-from pennyweight.report.formats import plain
 
 __all__ = ["Column", "table"]
 

@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pennyweight.core.errors import BundleError, ImageError, InputError, received
+from pennyweight.core.figures import number
 from pennyweight.core.files import as_text
 from pennyweight.core.images import Picture, Pixels
 from pennyweight.core.machine import cores
 from pennyweight.core.prediction import Failure, Prediction
 from pennyweight.core.prefetch import prefetch
 from pennyweight.core.preprocess import Preprocess
+from pennyweight.core.summary import Facts, Summary
 
 __all__ = ["Classifier", "Engine", "NamedPicture", "Outputs", "SharedEngine"]
 
@@ -28,6 +30,8 @@ BATCH_BYTES = 16 * 224 * 224 * 3
 """Pixels of one batch: larger ones are no quicker on a processor, and take more memory."""
 MOST = 64
 """Pictures of one batch, however small."""
+NAMED = 5
+"""Classes that the description of a classifier names."""
 HELD_BYTES = 32 << 20
 """Bytes of files and arrays in memory with which a batch is full, however few pictures they are."""
 
@@ -60,8 +64,8 @@ class NamedPicture(NamedTuple):
     picture: Picture
 
 
-@dataclass(frozen=True)
-class Classifier:
+@dataclass(frozen=True, repr=False)
+class Classifier(Summary):
     """An engine with the labels and the preprocessing that belong to it."""
 
     engine: Engine
@@ -178,6 +182,13 @@ class Classifier:
         best = np.argsort(-probabilities, kind="stable")[:top]
         ranked = tuple((self.labels[number], float(probabilities[number])) for number in best)
         return Prediction(source=source, label=ranked[0][0], probability=ranked[0][1], top=ranked)
+
+    def _facts(self) -> Facts:
+        yield "engine", type(self.engine).__name__
+        height, width, channels = self.preprocess.shape
+        yield "input", f"{channels}×{height}×{width}"
+        names = ", ".join(self.labels[:NAMED])
+        yield f"{number(len(self.labels))} classes", f"{names}{', …' * (len(self.labels) > NAMED)}"
 
 
 class Task(NamedTuple):

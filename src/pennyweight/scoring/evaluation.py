@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
+from pennyweight.core.figures import number, share
+from pennyweight.core.summary import Facts, Summary
+
 __all__ = ["ClassScore", "Evaluation", "score"]
 
 CONFIDENCE = 0.95
@@ -27,8 +30,8 @@ class ClassScore:
     images: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Evaluation:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Evaluation(Summary):
     """What a classifier scored on `images` pictures that it was not trained on."""
 
     source: str
@@ -49,6 +52,17 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """As evaluation.json keeps it."""
         return asdict(self)
+
+    def _facts(self) -> Facts:
+        low, high = self.accuracy_interval
+        yield "accuracy", f"{share(self.accuracy)} (95% interval {share(low)} to {share(high)})"
+        yield f"{self.split} images", number(self.images)
+        yield "data", self.source
+        yield "loss", number(self.loss)
+        yield "majority class", share(self.majority_accuracy)
+        worst = min((row for row in self.per_class if row.images), key=lambda row: row.f1)
+        yield "lowest F1", f"{share(worst.f1)} ({worst.label})"
+        yield "classes", number(len(self.labels))
 
 
 def score(

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import cohen_kappa_score, confusion_matrix, precision_recall_fscore_support
 
+from pennyweight.core.figures import fine_share, number, share
+from pennyweight.core.summary import Facts, Summary
 from pennyweight.scoring.leakage import Leakage
 
 __all__ = ["SCORES", "PixelScore", "SceneEvaluation", "mean_and_deviation", "score_scene"]
@@ -27,8 +29,8 @@ class PixelScore:
     pixels: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class SceneEvaluation:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class SceneEvaluation(Summary):
     """What a classifier scored on the test pixels of a scene.
 
     No interval stands beside the accuracy: neighbouring pixels are alike, so that their number says little. Several
@@ -56,6 +58,15 @@ class SceneEvaluation:
     def to_dict(self) -> dict[str, Any]:
         """As evaluation.json keeps it."""
         return asdict(self)
+
+    def _facts(self) -> Facts:
+        yield "overall accuracy", fine_share(self.overall_accuracy)
+        yield "average accuracy", fine_share(self.average_accuracy)
+        yield "kappa", number(self.kappa)
+        yield f"{self.split} pixels", number(self.pixels)
+        yield "test windows with training pixels", share(self.leakage.share)
+        yield "scene", self.source
+        yield "classes", number(len(self.labels))
 
 
 def score_scene(

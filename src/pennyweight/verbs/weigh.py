@@ -14,6 +14,8 @@ from torch import nn
 
 from pennyweight import zoo
 from pennyweight.core.errors import InputError
+from pennyweight.core.figures import number
+from pennyweight.core.summary import Facts, Summary
 from pennyweight.cost import Cost, Finding, LayerTime, MachineProfile, Timing, count, lint, predict, time_networks
 from pennyweight.cost.counting.inputs import Given, Inputs
 from pennyweight.cost.timing.machine_profile import profiled_threads, why_unused
@@ -68,8 +70,8 @@ def _opened_and_counted(
     return network, dataclasses.replace(cost, notes=(*network.notes, *cost.notes))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Weighed:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Weighed(Summary):
     """A network with all that is known of its cost; milliseconds only where they were asked for or can be predicted."""
 
     name: str
@@ -105,6 +107,14 @@ class Weighed:
             "findings": [asdict(finding) for finding in self.findings],
             "timing": asdict(self.timing) if self.timing else None,
         }
+
+    def _facts(self) -> Facts:
+        yield "network", self.name
+        yield from self.cost._facts()
+        for kind, milliseconds in (("predicted", self.predicted_ms), ("measured", self.measured_ms)):
+            if milliseconds is not None:
+                yield f"{kind} time", f"{number(milliseconds)} ms"
+        yield "guideline findings", number(len(self.findings))
 
 
 def weigh_all(

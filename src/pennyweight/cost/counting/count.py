@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from pennyweight.core.errors import MissingPart
+from pennyweight.core.figures import megabytes, number, shape
+from pennyweight.core.summary import Facts, Rows, Summary
 from pennyweight.cost.counting.conventions import CONVENTIONS
 from pennyweight.cost.counting.forward import Passed, forward_pass
 from pennyweight.cost.counting.inputs import Given, Inputs
@@ -23,8 +25,8 @@ from pennyweight.cost.counting.traffic import parts
 __all__ = ["Cost", "LayerCost", "count"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class LayerCost:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class LayerCost(Summary):
     """A module that has parameters or computes something itself. Shapes are without the batch, work is with it."""
 
     name: str
@@ -43,9 +45,15 @@ class LayerCost:
     uncounted_calls: int
     """Calls of operators without a formula: with any, its `macs` and `ops` are more than stands here."""
 
+    def _facts(self) -> Facts:
+        yield "", f"{self.name} {self.type}".strip()
+        yield "", f"{shape(self.input_shape)} to {shape(self.output_shape)}"
+        yield "parameters", number(self.params)
+        yield "MACs", f"{'≥ ' if self.uncounted_calls else ''}{number(self.macs)}"
 
-@dataclass(frozen=True, kw_only=True)
-class Cost:
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Cost(Summary):
     """What a network costs for `batch` inputs.
 
     `macs` are multiply-accumulates of convolutions, linear layers and matrix products, as the papers count them,
@@ -109,6 +117,21 @@ class Cost:
             "layers": [asdict(layer) for layer in self.layers],
         }
 
+    def _facts(self) -> Facts:
+        least = "≥ " if self.uncounted else ""
+        yield "input", f"{shape(self.input_shape)}, batch {number(self.batch)}"
+        yield "parameters", f"{number(self.params)} ({megabytes(self.weight_bytes)})"
+        yield "MACs", least + number(self.macs)
+        yield "operations", least + number(self.ops)
+        yield "memory traffic", f"{megabytes(self.bytes_read)} read, {megabytes(self.bytes_written)} written"
+        yield "peak activations", megabytes(self.peak_activation_bytes)
+        if self.peak_training_bytes is not None:
+            yield "peak of a training step", megabytes(self.peak_training_bytes)
+        yield "layers", number(len(self.layers))
+        for name, times in list(self.uncounted.items())[:1]:
+            others = len(self.uncounted) - 1
+            yield "uncounted operators", f"{name} {number(times)} times{f' and {number(others)} more' * bool(others)}"
+
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
@@ -143,7 +166,7 @@ def count(
     """
     given = Given.of(input_shape, batch, inputs)
     passed = forward_pass(model, given)
-    layers = tuple(_layers(passed))
+    layers = Rows(_layers(passed))
     totals = {name: sum(getattr(layer, name) for layer in layers) for name in SUMS}
     step = forward_pass(model, given, backward=True) if training_step else None
     return Cost(
@@ -160,7 +183,7 @@ def count(
         uncounted=passed.uncounted,
         notes=(*passed.notes, *_packed_note(passed)),
         shapes=passed.shapes,
-        operations=tuple(passed.operations),
+        operations=Rows(passed.operations),
     )
 
 

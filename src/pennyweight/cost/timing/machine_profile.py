@@ -16,8 +16,10 @@ import torch
 
 from pennyweight.core.download import cache_folder
 from pennyweight.core.errors import PennyweightError
+from pennyweight.core.figures import number, several
 from pennyweight.core.files import read_json, write_json
 from pennyweight.core.machine import machine, versions
+from pennyweight.core.summary import Facts, Summary
 from pennyweight.cost.timing.agreement import Agreement
 from pennyweight.cost.timing.operator_time import OperatorTime
 from pennyweight.cost.timing.roofline import Limits
@@ -28,8 +30,8 @@ FORMAT = 5
 MEASURED = ("limits", "times", "factors", "behind", "agreement")
 
 
-@dataclass(frozen=True, kw_only=True)
-class MachineProfile:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class MachineProfile(Summary):
     """A machine as `weigh` predicts by it, with so many threads."""
 
     machine: Mapping[str, Any]
@@ -46,6 +48,15 @@ class MachineProfile:
     """How far all that was timed stays behind the limits (median), "products" and "others": a guess for other kinds."""
     agreement: Agreement | None = None
     """How well the measurement agrees with itself; None where that is not known."""
+
+    def _facts(self) -> Facts:
+        yield "processor", str(self.machine.get("processor"))
+        yield "", several(self.threads, "thread")
+        yield "measured", self.created
+        yield "peak rate", f"{number(2 * self.limits.macs_per_s['float32'] / 1e9)} G operations/s (float32)"
+        bandwidths = (f"{level} {number(rate / 1e9)}" for level, rate in self.limits.bytes_per_s.items())
+        yield "bandwidth", f"{', '.join(bandwidths)} GB/s"
+        yield "kinds of operators", number(len(self.times))
 
     def about(self) -> dict[str, Any]:
         """Where and when it was measured."""

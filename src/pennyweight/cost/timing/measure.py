@@ -16,7 +16,9 @@ import torch
 from torch import nn
 
 from pennyweight.core.errors import InputError
+from pennyweight.core.figures import number, several, spread
 from pennyweight.core.heap import keeping_memory
+from pennyweight.core.summary import Facts, Summary
 from pennyweight.cost.counting.inputs import random_input
 from pennyweight.cost.counting.meta_copy import whole
 from pennyweight.cost.counting.restore import kept_random_state, untouched
@@ -39,8 +41,8 @@ class Timed(NamedTuple):
     engine: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Timing:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Timing(Summary):
     """Measured milliseconds of a forward pass, without gradients."""
 
     engine: str
@@ -53,6 +55,15 @@ class Timing:
     batch: int
     drift: float | None
     """How much longer the profile's operators take now than when it was made; None without a profile."""
+
+    def _facts(self) -> Facts:
+        yield "median", f"{number(self.median_ms)} ms"
+        yield "middle half", f"{spread(self.quartiles_ms)} ms"
+        yield "engine", self.engine
+        yield "", f"{several(self.repeats, 'repeat')} after {number(self.warm_up)} to warm up"
+        yield "", f"batch {number(self.batch)}, {several(self.threads, 'thread')}"
+        if self.drift is not None:
+            yield "drift since the machine profile", number(self.drift)
 
 
 @keeping_memory()

@@ -16,6 +16,7 @@ from pennyweight.core.formats import ENDINGS
 from pennyweight.core.images import Header, Pixels, decode, header
 from pennyweight.core.machine import cores
 from pennyweight.core.sixteen_bit import Levels
+from pennyweight.core.summary import Facts, Summary
 from pennyweight.data.checks.near_duplicates import Look, look, near_pairs
 from pennyweight.data.checks.quick import refusals
 from pennyweight.data.source import SPLITS, Sample, Source, Unreadable
@@ -65,8 +66,8 @@ class Finding(NamedTuple):
         return KINDS[self.kind][0]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Diagnosis:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Diagnosis(Summary):
     """What was found in a source."""
 
     source: str
@@ -84,6 +85,14 @@ class Diagnosis:
     def sound(self) -> bool:
         """No finding is an error."""
         return all(finding.severity != "error" for finding in self.findings)
+
+    def _facts(self) -> Facts:
+        yield "data", self.source
+        yield "", "sound" if self.sound else "not sound"
+        yield "images", f"{sum(self.counts.values()):,}"
+        yield "classes", f"{len(self.counts):,}"
+        for kind, count in Counter(finding.kind for finding in self.findings).items():
+            yield f"{KINDS[kind][0]}: {kind}", f"{count:,}"
 
     def of(self, kind: str) -> tuple[Finding, ...]:
         return tuple(finding for finding in self.findings if finding.kind == kind)

@@ -12,8 +12,8 @@ import numpy as np
 from torch import nn
 
 from pennyweight import data
+from pennyweight.core.figures import about
 from pennyweight.core.preprocess import Preprocess
-from pennyweight.report.formats import about
 from pennyweight.train import Ranks, Recipe
 from pennyweight.train.autotune import WARM_UP
 from pennyweight.train.batches import Batches, Teacher

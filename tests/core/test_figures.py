@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pennyweight.report.formats import duration, fine_share, number, plain, several, shape, share, spread
+from pennyweight.core.figures import duration, fine_share, number, plain, several, shape, share, spread
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ __all__ = [
     "about",
     "duration",
     "fine_share",
+    "megabytes",
     "number",
     "plain",
     "several",
@@ -65,6 +66,11 @@ def fine_share(value: float | None) -> str:
     if value is None or math.isnan(value):
         return MISSING
     return ">99.99%" if 0.99995 <= value < 1 else f"{value:.2%}"
+
+
+def megabytes(count: int) -> str:
+    """Return bytes as megabytes of 10^6 bytes, to four figures: 14019488 -> "14.02 MB"."""
+    return f"{number(count / 1e6)} MB"
 
 
 def shape(sizes: Sequence[int] | None) -> str:
