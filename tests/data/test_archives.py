@@ -273,7 +273,7 @@ def test_a_colon_in_a_name_is_a_name(cache: Path, draw_folder: Callable[..., Pat
 def test_a_zip_behind_a_password_names_the_users_file(cache: Path, draw_folder: Callable[..., Path]) -> None:
     root = draw_folder({"cats": 4, "dogs": 5})
     archive = packed_with(root, root.parent / "secret.zip", str, flags=1)
-    said = r"nothing of .*secret\.zip could be unpacked: 9 × a file behind a password is not unpacked, such as cats/"
+    said = r"nothing of .*secret\.zip could be unpacked: 9 × a password-protected file is not unpacked, such as cats/"
     with pytest.raises(SourceError, match=said) as caught:
         data.open(archive)
     assert str(cache) not in str(caught.value)

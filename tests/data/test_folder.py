@@ -195,7 +195,7 @@ def test_names_that_are_no_utf_8_are_kept_readable(draw_folder: Draw) -> None:
 def test_pictures_beside_class_folders_are_refused(draw_folder: Draw, inner: str) -> None:
     root = draw_folder({"train/a": 2, "train/b": 2, "test/a": 2} if inner == "train" else {"a": 3, "b": 3})
     Image.new("RGB", (9, 9)).save(root / inner / "loose.png")
-    assert "has pictures beside its class folders (loose.png)" in refuse(root)
+    assert "has pictures next to its class folders (loose.png)" in refuse(root)
 
 
 def test_equal_pictures_are_one_picture_when_a_class_is_counted(draw_folder: Draw) -> None:

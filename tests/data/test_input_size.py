@@ -34,7 +34,7 @@ def test_every_second_picture_in_color_asks_for_color(tmp_path: Path) -> None:
     twins(save, 110)
     source = data.open(tmp_path)
     assert source.channels == 3
-    assert source.notes == ("220 of 440 pictures are grey, the others have colors: they suit 3 channels",)
+    assert source.notes == ("220 of 440 pictures are gray and the others are in color: the input has 3 channels",)
 
 
 def test_a_table_of_every_second_picture_in_color(tmp_path: Path) -> None:
@@ -96,4 +96,6 @@ def test_a_file_of_several_pages_is_named_wherever_it_lies(tmp_path: Path) -> No
         Image.new("L", (20, 20), number % 256).save(folder / f"{number:03d}.png")
     pages = [Image.new("L", (20, 20), level) for level in (3, 4)]
     pages[0].save(tmp_path / "moss" / "101.gif", save_all=True, append_images=pages[1:])
-    assert "the first is taken, as of moss/101.gif" in " ".join(data.open(tmp_path).notes)
+    assert "only the first frame or page of a file is read, such as that of moss/101.gif" in " ".join(
+        data.open(tmp_path).notes
+    )

@@ -27,10 +27,10 @@ IMAGES: dict[str, tuple[Any, Any, str]] = {
     "grey": (PICTURES[..., 0], PICTURES[..., 0], ""),
     "channels first": (PICTURES.transpose(0, 3, 1, 2), PICTURES, "images is (30, 3, 12, 10): its channels come first"),
     "grey first": (PICTURES[:, None, ..., 0], PICTURES[..., :1], "its channels come first"),
-    "floats in 0..1": (PICTURES / 255, PICTURES, "float64 values from 0 to 0.996078 are taken for the range 0..1"),
-    "floats in 0..255": (PICTURES.astype(np.float32), PICTURES, "from 0 to 254 are taken for the range 0..255"),
-    "int64": (PICTURES.astype(np.int64), PICTURES, "int64 values from 0 to 254 are taken for the range 0..255"),
-    "bool": (PICTURES > 90, (PICTURES > 90) * np.uint8(255), "bool values from 0 to 1 are taken for the range 0..1"),
+    "floats in 0..1": (PICTURES / 255, PICTURES, "float64 values from 0 to 0.996078 are read as the range 0..1"),
+    "floats in 0..255": (PICTURES.astype(np.float32), PICTURES, "from 0 to 254 are read as the range 0..255"),
+    "int64": (PICTURES.astype(np.int64), PICTURES, "int64 values from 0 to 254 are read as the range 0..255"),
+    "bool": (PICTURES > 90, (PICTURES > 90) * np.uint8(255), "bool values from 0 to 1 are read as the range 0..1"),
     "uint16": (PICTURES.astype(np.uint16) * 9, PICTURES.astype(np.uint16) * 9, ""),
     "uint16 of another byte order": ((PICTURES.astype(np.uint16) * 9).astype(">u2"), PICTURES * np.uint16(9), ""),
     "int32 of 16 bits": (PICTURES.astype(np.int32) * 9, PICTURES * np.uint16(9), "for the range 0..65535"),
@@ -52,7 +52,7 @@ def test_pictures_are_taken_for_what_they_are(tmp_path: Path, case: str) -> None
 
 
 REFUSED: dict[str, tuple[Any, str]] = {
-    "square bands first": (np.zeros((30, 13, 64, 64), np.uint8), r"where its channels come first, save np\.transpose"),
+    "square bands first": (np.zeros((30, 13, 64, 64), np.uint8), r"if its channels come first, save np\.transpose"),
     "pictures last": (
         PICTURES[:, :10].transpose(1, 2, 3, 0),
         r"come last; save np\.transpose\(images, \(3, 0, 1, 2\)\)",
@@ -99,7 +99,7 @@ def test_labels_in_any_shape(tmp_path: Path, labels: Any, names: tuple[str, ...]
 def test_one_hot_labels_are_named_as_such(tmp_path: Path, kind: Any) -> None:
     source = opened(tmp_path, images=PICTURES, labels=np.eye(3, dtype=kind)[LABELS])
     assert [sample.label for sample in source.samples] == LABELS.tolist()
-    assert source.notes == ("labels is one-hot, (30, 3): the class of a picture is the number of its column",)
+    assert source.notes == ("labels is one-hot, (30, 3): the class of a picture is the index of its column",)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_keys_of_the_field_and_what_is_left(tmp_path: Path) -> None:
     arrays = {"X_train": PICTURES, "Y_train": LABELS, "X_test": PICTURES[:6], "ids": LABELS}
     source = opened(tmp_path, **arrays, class_names=np.array(["ant", "bee", "cat"]))
     assert source.labels == ("ant", "bee", "cat")
-    assert source.notes == ("passed over the arrays X_test, ids, which are no pictures with labels",)
+    assert source.notes == ("skipped the arrays X_test, ids, which are not pictures with labels",)
     with pytest.raises(SourceError, match="images and x, which mean the same"):
         opened(tmp_path, images=PICTURES, x=PICTURES, labels=LABELS)
     with pytest.raises(SourceError, match=r"has the arrays arr_0, arr_1; .* np\.savez\(file, images="):

@@ -158,7 +158,7 @@ def test_a_table_of_json_lines_beside_its_pictures(tmp_path: Path) -> None:
     ("name", "content", "said"),
     [
         ("labels.csv", "ClassId,Name\n0,Speed limit\n1,Stop\n", "has no columns of paths and labels (ClassId, Name)"),
-        ("labels.csv", "id,label\n0,Speed limit\n1,Stop\n", "labels.csv lists is there, such as 0"),
+        ("labels.csv", "id,label\n0,Speed limit\n1,Stop\n", "labels.csv lists exists, such as 0"),
         ("train.csv", "", "train.csv has no rows"),
         ("metadata.jsonl", "no json\n", "is no JSON"),
         ("metadata.csv", "path,label\n\xe9.png,0\n", "another encoding than UTF-8"),
@@ -236,7 +236,7 @@ def test_labels_from_file_names(flat: Path) -> None:
     source = data.open(flat, read_as={"label_from": "^([a-z]+)"})
     assert source.count_by_label() == {"cat": 4, "dog": 4}
     assert source.notes == (
-        "labels are what '^([a-z]+)' finds in the names of files: 2 classes",
+        "labels are the matches of '^([a-z]+)' in the names of files: 2 classes",
         "left out 1 picture whose name holds no label, such as 0.png",
     )
     with pytest.raises(SourceError, match=r"finds no label in the pictures of .*flat, such as 0\.png"):

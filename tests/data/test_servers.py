@@ -217,7 +217,7 @@ def test_parquet_of_the_hub_names_its_classes(tmp_path: Path) -> None:
         made.to_parquet(str(folder / f"{split}-00000-of-00001.parquet"))
     opened = data.open(f"hf:{folder.parent}")
     assert opened.labels == ("hen", "cat")
-    assert "passed over its part 'unlabelled', which is no split" in opened.notes
+    assert "skipped its part 'unlabelled', which is no split" in opened.notes
     assert data.split(opened).counts == {"train": 30, "val": 30, "test": 30}
     shown = Stream(opened, PREPROCESS).epoch(1, batch=8, seed=0, augment=PLAIN)
     assert all((batch.pixels[:, 0, 0, 0] % 2 == batch.targets).all() for batch in shown)

@@ -117,7 +117,7 @@ def test_wrong_labels_and_pictures_that_are_not_read_are_said(
     fit_small(root, out=tmp_path / "run", progress=True)
     said = capfd.readouterr().err
     assert "pictures under two labels: 1, such as green/copy.png = red/0-03.png" in said
-    assert "the first is taken, as of blue/pages.tif" in said
+    assert "only the first frame or page of a file is read, such as that of blue/pages.tif" in said
 
 
 def test_too_little_that_can_be_read_stops(

@@ -49,7 +49,8 @@ def believe(needed: int, stored: int, *, spare: int = SPARE_BYTES) -> None:
     """Raise ValueError where `stored` bytes of a file are said to hold `needed` bytes, far more than data shrink to."""
     if needed > max(spare, MAX_RATIO * stored):
         raise ValueError(
-            f"{stored:,} bytes are said to hold {needed:,}, more than {MAX_RATIO} times as many; it is taken for a bomb"
+            f"{stored:,} bytes declare {needed:,} unpacked ones, more than {MAX_RATIO} times as many; it looks like a "
+            "decompression bomb"
         )
 
 

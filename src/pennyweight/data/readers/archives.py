@@ -1,8 +1,8 @@
-"""Archives of pictures, unpacked where they can do no harm: only plain files and folders, only under one new folder.
+"""Unpack archives of pictures safely: plain files and folders only, all under one new folder.
 
-Members with `..`, absolute or drive paths, links, devices and names that clash where case does not count are refused
-and counted by their reasons. A backslash in a zip separates folders, as Windows writes it. What an archive says of its
-own sizes is not believed: bytes are counted as they are written.
+`unpack` refuses members with `..`, absolute or drive paths, links, devices, and names that differ from another one by
+case only; it counts the refused members by reason. Sizes that an archive declares are not trusted: `unpack` counts
+bytes as it writes them.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ MAX_NAME = 1000
 CHUNK_BYTES = 1 << 20
 DONE = "unpacked.json"
 FORMAT = 3
-"""Version of an unpacked archive; an archive of another version is unpacked again."""
+"""Version of the cache entry; an archive that was unpacked by another version is unpacked again."""
 LITTER = "__MACOSX"
-"""Folder in which macOS packs what it keeps beside files."""
+"""Folder in which macOS packs metadata of the files."""
 CLASH = "a name that clashes with another one, whatever their case"
 UTF8, STANDARD = "utf-8", "cp437"
 UTF8_FLAG = 0x800
@@ -46,7 +46,7 @@ ZIP_MAGICS = (b"PK\3\4", b"PK\5\6", b"PK\7\x08")
 
 @dataclass(frozen=True)
 class Unpacked:
-    """The folder with an archive's files, and lines on the members that were refused and on the encoding of names."""
+    """Folder with an archive's files, a line for each reason of a refusal, and notes on the encoding of names."""
 
     folder: Path
     refused: tuple[str, ...]
@@ -55,16 +55,17 @@ class Unpacked:
 
 @dataclass(frozen=True)
 class Member:
-    """What an archive says of one of its members."""
+    """Member of an archive, as the archive declares it."""
 
     name: str
     kind: str
-    """"file", "folder", or what it is instead."""
+    """"file", "folder", or words for another kind, such as "a link"."""
     content: IO[bytes] | None
+    """Open file with the member's bytes; None for all kinds but "file"."""
 
 
 def unpacked(archive: Path) -> Unpacked:
-    """The archive's files in the cache, unpacked once for each content. Raises SourceError, also for a full disk."""
+    """Unpack an archive into the cache, once for each content. Raises SourceError, also for a full disk."""
     with archive.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     home = cache_folder("archives") / f"{digest[:32]}-{FORMAT}"
@@ -75,14 +76,14 @@ def unpacked(archive: Path) -> Unpacked:
             f"cannot unpack {archive} into {home.parent}: {reason_of(error)}; make room there, or name another "
             "folder by $PENNYWEIGHT_CACHE"
         ) from error
-    said = read_json(home / DONE)
-    return Unpacked(home / "files", tuple(said["refused"]), tuple(said["notes"]))
+    record = read_json(home / DONE)
+    return Unpacked(home / "files", tuple(record["refused"]), tuple(record["notes"]))
 
 
 def _unpack_once(archive: Path, home: Path) -> None:
     if not (home / DONE).exists():
         home.parent.mkdir(parents=True, exist_ok=True)
-        # Beside its place, then renamed: whoever comes at the same time finds all of it, or nothing.
+        # Unpacked in a temporary folder, then renamed: another process finds the whole entry or none.
         with tempfile.TemporaryDirectory(dir=home.parent, prefix=".unpacking-") as temporary:
             made = Path(temporary, "made")
             refused = unpack(archive, made / "files")
@@ -95,10 +96,13 @@ def _unpack_once(archive: Path, home: Path) -> None:
 
 
 def unpack(archive: Path, target: Path) -> tuple[str, ...]:
-    """Write the plain files of `archive` under the new folder `target`; return a line for each reason of a refusal.
+    """Write the plain files of `archive` under the new folder `target`.
 
-    Raises SourceError for what is no archive, is damaged, or unpacks to more than its size lets expect; then nothing
-    is left of it.
+    Returns:
+        A line for each reason of a refusal: the number of refused members, the reason, and one of their names.
+
+    Raises:
+        SourceError: `archive` is not an archive, is damaged, or is a decompression bomb. `target` is removed.
     """
     target.mkdir(parents=True)
     budget = _budget(archive)
@@ -109,10 +113,12 @@ def unpack(archive: Path, target: Path) -> tuple[str, ...]:
     try:
         for count, member in enumerate(_members(archive, budget + SPARE_BYTES), 1):
             if count > MAX_MEMBERS:
-                raise SourceError(f"{archive} has more than {MAX_MEMBERS:,} members; it is taken for a bomb")
+                raise SourceError(
+                    f"{archive} has more than {MAX_MEMBERS:,} members; it looks like a decompression bomb"
+                )
             if _litter(member.name):
                 if (top := member.name.split("/")[0]) == LITTER:
-                    (target / top).mkdir(exist_ok=True)  # empty: whoever walks there says that it is passed over
+                    (target / top).mkdir(exist_ok=True)  # empty; the walk of the folder reports that it is skipped
                 continue
             reason = _refusal(member, taken, folders)
             if reason:
@@ -122,7 +128,7 @@ def unpack(archive: Path, target: Path) -> tuple[str, ...]:
                 budget -= _write(member, target, budget, archive)
     except BaseException as error:
         shutil.rmtree(target)
-        # A damaged archive can raise nearly anything; what the disk refuses has a number, and is no fault of it.
+        # A damaged archive can raise nearly any error. An error of the disk has an errno: not the archive's fault.
         if not isinstance(error, Exception) or isinstance(error, SourceError) or getattr(error, "errno", None):
             raise
         raise SourceError(f"cannot unpack {archive}: {reason_of(error).rstrip(': ')}") from error
@@ -130,26 +136,28 @@ def unpack(archive: Path, target: Path) -> tuple[str, ...]:
 
 
 def members(archive: Path) -> Iterator[Member]:
-    """Yield the members of an archive, to be read one by one without unpacking. Raises SourceError where it is damaged.
+    """Yield the members of an archive one by one, without unpacking. Raises SourceError for a damaged archive.
 
-    What a member's `content` raises when it is read can be nearly anything.
+    Reading a member's `content` can raise nearly any error.
     """
     with reading(archive):
         for count, member in enumerate(_members(archive, _budget(archive) + SPARE_BYTES), 1):
             if count > MAX_MEMBERS:
-                raise SourceError(f"{archive} has more than {MAX_MEMBERS:,} members; it is taken for a bomb")
+                raise SourceError(
+                    f"{archive} has more than {MAX_MEMBERS:,} members; it looks like a decompression bomb"
+                )
             yield member
 
 
 def _budget(archive: Path) -> int:
-    """Return how many bytes an archive may unpack to."""
+    """Return the largest number of bytes that an archive may unpack to."""
     return min(MAX_BYTES, max(SPARE_BYTES, archive.stat().st_size * MAX_RATIO))
 
 
 def _members(archive: Path, most: int) -> Iterator[Member]:
-    """Yield the members in their order; the `content` of a file is open until the next member is asked for.
+    """Yield the members in stored order; the `content` of a file stays open until the next member is requested.
 
-    Raises ValueError for a tar of more than `most` bytes, whether its members are unpacked or not.
+    Raises ValueError for a tar of more than `most` bytes, counting members that are not unpacked too.
     """
     if _is_zip(archive):
         with zipfile.ZipFile(archive) as packed:
@@ -170,7 +178,7 @@ def _members(archive: Path, most: int) -> Iterator[Member]:
 
 
 def notes_on_names(archive: Path) -> tuple[str, ...]:
-    """Say which encoding was assumed for the names of a zip that does not say it."""
+    """Return a note on the encoding assumed for names of a zip that do not declare theirs; empty for other archives."""
     if not _is_zip(archive):
         return ()
     with zipfile.ZipFile(archive) as packed:
@@ -185,7 +193,7 @@ def notes_on_names(archive: Path) -> tuple[str, ...]:
 
 def _is_zip(archive: Path) -> bool:
     with archive.open("rb") as file:
-        return file.read(4) in ZIP_MAGICS  # not zipfile's test, which is glad of a zip at the end of a tar
+        return file.read(4) in ZIP_MAGICS  # zipfile.is_zipfile also accepts a tar that ends in a zip
 
 
 def _says_no_encoding(info: zipfile.ZipInfo) -> bool:
@@ -193,7 +201,7 @@ def _says_no_encoding(info: zipfile.ZipInfo) -> bool:
 
 
 def _encoding(packed: zipfile.ZipFile) -> str:
-    """Return the encoding of names that do not say it: UTF-8 where all of them are that, as of Macs and Linux."""
+    """Return the encoding of names that do not declare theirs: UTF-8 if all decode (macOS, Linux), else cp437."""
     try:
         for info in packed.infolist():
             if _says_no_encoding(info):
@@ -204,18 +212,19 @@ def _encoding(packed: zipfile.ZipFile) -> str:
 
 
 def _zip_name(info: zipfile.ZipInfo, encoding: str) -> str:
+    """Return a member's name; a backslash, which Windows writes, separates folders."""
     name = info.orig_filename.encode(STANDARD).decode(encoding) if _says_no_encoding(info) else info.orig_filename
     return name.replace("\\", "/")
 
 
 def _litter(name: str) -> bool:
-    """Whether it is what macOS puts beside files of its own accord."""
+    """Return whether macOS added the member on its own."""
     return name.split("/")[0] == LITTER or name.rpartition("/")[2] == ".DS_Store"
 
 
 def _zip_kind(info: zipfile.ZipInfo, name: str) -> str:
     if info.flag_bits & 1:
-        return "a file behind a password"
+        return "a password-protected file"
     # Zips made on Unix keep the file type in the upper half.
     kind = info.external_attr >> 28
     special = {0o12: "a link", 0o2: "a device", 0o6: "a device", 0o1: "a pipe", 0o14: "a socket"}
@@ -224,7 +233,7 @@ def _zip_kind(info: zipfile.ZipInfo, name: str) -> str:
 
 def _tar_kind(entry: tarfile.TarInfo) -> str:
     if entry.type == tar_stream.HOLES:
-        return "a file with holes"
+        return "a sparse file"
     if entry.isreg():
         return "file"
     if entry.isdir():
@@ -235,7 +244,7 @@ def _tar_kind(entry: tarfile.TarInfo) -> str:
 
 
 def _refusal(member: Member, taken: dict[str, str], folders: dict[str, str]) -> str | None:
-    """Why a member is not unpacked, None for one that may be. Remembers the names in `taken` and `folders`."""
+    """Return the reason to refuse a member, or None. Records its names in `taken` (files) and `folders`."""
     name = member.name
     if member.kind not in ("file", "folder"):
         return f"{member.kind} is not unpacked"
@@ -247,7 +256,7 @@ def _refusal(member: Member, taken: dict[str, str], folders: dict[str, str]) -> 
         return "an absolute path"
     colon = ":" in name if os.name == "nt" else parts[0][1:2] == ":"
     if "\\" in name or colon or any(ord(letter) < 32 for letter in name):
-        return "a name that some systems read otherwise"
+        return "a name that other systems read differently"
     if any(part in ("..", ".", "") for part in parts):
         return "a path that leads out of its folder" if ".." in parts else "a path with empty parts"
     if len(name) > MAX_NAME or any(len(os.fsencode(part)) > 255 for part in parts):
@@ -267,7 +276,7 @@ def _refusal(member: Member, taken: dict[str, str], folders: dict[str, str]) -> 
 
 
 def _write(member: Member, target: Path, budget: int, archive: Path) -> int:
-    """Write one file; returns its bytes. Raises SourceError when they are more than `budget`."""
+    """Write one file and return its size in bytes. Raises SourceError when it exceeds `budget`."""
     assert member.content is not None
     parts = [part for part in member.name.split("/") if part != "."]
     path = target.joinpath(*parts)
@@ -279,13 +288,13 @@ def _write(member: Member, target: Path, budget: int, archive: Path) -> int:
             if written > budget:
                 raise SourceError(
                     f"{archive} unpacks to more than {MAX_RATIO} times its size at {_shown(member.name)}; "
-                    "it is taken for a bomb"
+                    "it looks like a decompression bomb"
                 )
             file.write(chunk)
     return written
 
 
 def _shown(name: str) -> str:
-    """A member's name as one line that leaves a terminal as it is."""
+    """Return a member's name as one line of printable characters, 120 at most."""
     shown = printable(name)
     return shown if len(shown) <= 120 else shown[:117] + "…"

@@ -1,4 +1,4 @@
-"""Sets whose pictures come as whole arrays."""
+"""Sources of pictures held in memory as arrays."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Block", "from_arrays"]
 
 
 class Block(NamedTuple):
-    """Pictures (N, H, W) or (N, H, W, C), uint8 or uint16, with their labels (N,), of one split."""
+    """Pictures (N, H, W) or (N, H, W, C), uint8 or uint16, and their labels (N,), all of one split."""
 
     split: Split | None
     pictures: NDArray[Any]
@@ -34,7 +34,20 @@ def from_arrays(
     size: int | None = None,
     notes: tuple[str, ...] = (),
 ) -> Source:
-    """A source of pictures that are in memory already; `labels` names their numbered classes."""
+    """Return a source of pictures that are in memory.
+
+    Args:
+        blocks: pictures and labels, one block for each split.
+        name: name of the source.
+        address: string that opens the source again.
+        labels: names of the classes, if the blocks' labels are numbers.
+        mirrors: whether a picture may be flipped left to right in training.
+        size: side of the input in pixels; by default derived from the pictures.
+        notes: lines for the user.
+
+    Raises:
+        SourceError: a block has more or fewer labels than pictures.
+    """
     found = [[str(value) for value in block.labels.reshape(-1).tolist()] for block in blocks]
     names, number = label_names([value for values in found for value in values], labels, name)
     samples = []

@@ -1,8 +1,8 @@
-"""CIFAR-10 and CIFAR-100 from their publisher's archive, whose pickles are read without running any code in them.
+"""CIFAR-10 and CIFAR-100 from their publisher's archive; its pickles are read without running any code in them.
 
 Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images. The archive holds pickled dictionaries of bytes,
-lists and one array each. Of all that a pickle can call, this reader knows the three functions that rebuild an array,
-and takes their arguments as values; anything else is refused.
+lists and one array each. The reader knows the three functions that rebuild an array and takes their arguments as
+values. A pickle that calls any other function is refused.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MAX_MEMBER_BYTES = 400_000_000
 
 
 def cifar(archive: Path, *, name: str, address: str) -> Source:
-    """The pictures of cifar-10-python.tar.gz or cifar-100-python.tar.gz, 32×32 RGB, in its train and test splits.
+    """Read the 32×32 RGB pictures of cifar-10-python.tar.gz or cifar-100-python.tar.gz, in train and test splits.
 
     Raises SourceError for an archive that holds anything else.
     """
@@ -66,21 +66,21 @@ def _first(values: dict[bytes, Any], keys: tuple[bytes, ...]) -> Any:
 
 
 def read_pickled(content: IO[bytes], *, where: str) -> dict[bytes, Any]:
-    """A pickled dictionary of plain values and arrays of bytes. Raises SourceError for a pickle with anything else."""
+    """Read a pickled dictionary of plain values and uint8 arrays. Raises SourceError for any other pickle."""
     try:
         values = _Plain(content, encoding="bytes").load()
         if isinstance(values, dict):
             return {key: value.array() if isinstance(value, _Array) else value for key, value in values.items()}
     except SourceError:
         raise
-    # A damaged pickle can raise nearly anything.
+    # A damaged pickle can raise nearly any error.
     except Exception as error:
         raise SourceError(f"cannot read {where}: {str(error) or type(error).__name__}") from error
     raise SourceError(f"cannot read {where}: it holds a {type(values).__name__}, not a dictionary")
 
 
 class _Array:
-    """Stands for an array while it is read: what its pickled state says, as values."""
+    """Stand-in for an array that is being unpickled: its shape and bytes."""
 
     def __init__(self) -> None:
         self.shape: tuple[int, ...] = ()
@@ -89,21 +89,21 @@ class _Array:
     def __setstate__(self, state: Any) -> None:
         _, self.shape, dtype, fortran, self.content = state
         if not isinstance(dtype, _Dtype) or fortran or not isinstance(self.content, bytes):
-            raise ValueError("an array that is not of bytes, row after row")
+            raise ValueError("an array that is not uint8 in C order")
 
     def array(self) -> np.ndarray[Any, np.dtype[np.uint8]]:
         return np.frombuffer(self.content, np.uint8).reshape(self.shape)
 
 
 class _Dtype:
-    """Stands for the type of an array; bytes alone are taken."""
+    """Stand-in for the dtype of an array; accepts uint8 only."""
 
     def __init__(self, code: object = b"", *_: object) -> None:
         if code not in (b"u1", "u1"):
-            raise ValueError(f"an array of {code!r}, not of bytes")
+            raise ValueError(f"an array of {code!r}, not of uint8")
 
     def __setstate__(self, state: object) -> None:
-        """What follows of byte order says nothing of bytes."""
+        """Ignore the byte order, which does not apply to uint8."""
 
 
 def _rebuild(*_: object) -> _Array:
@@ -111,9 +111,9 @@ def _rebuild(*_: object) -> _Array:
 
 
 class _Plain(pickle.Unpickler):
-    """An unpickler whose only functions are the three above."""
+    """Unpickler that calls nothing but the three stand-ins above."""
 
-    known = {  # noqa: RUF012 - a table, never written to
+    known = {  # noqa: RUF012 - a constant table
         ("numpy.core.multiarray", "_reconstruct"): _rebuild,
         ("numpy._core.multiarray", "_reconstruct"): _rebuild,
         ("numpy", "ndarray"): _Array,

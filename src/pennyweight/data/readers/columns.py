@@ -1,4 +1,4 @@
-"""How tables of pictures call their columns, splits and classes."""
+"""Names of columns, splits and classes in tables of pictures."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ COLUMNS = {
     "label": ("label", "class", "category", "target", "labels", "fine_label", "species"),
     "split": ("split", "subset", "set", "partition"),
 }
-"""What a column means -> its usual names, the first of them that is there is taken."""
+"""Meaning of a column -> its usual names; the first name that the table has is taken."""
 
 
 def column(names: Iterable[str], meaning: str) -> str | None:
-    """The column among `names` with that meaning, whatever its case."""
+    """Return the column among `names` with that meaning, in any case, or None."""
     known = {name.strip().lower(): name for name in names}
     return next((known[name] for name in COLUMNS[meaning] if name in known), None)
 
 
 def split_name(value: object, where: str) -> Split | None:
-    """A split by any of its names; None for an empty cell. Raises SourceError that says where."""
+    """Return the split that a cell names; None for an empty cell. Raises SourceError with the place, `where`."""
     text = str(value or "").strip()
     found = split_named(text)
     if text and found is None:
@@ -37,17 +37,17 @@ def split_name(value: object, where: str) -> Split | None:
 
 
 def split_of(name: str) -> Split | None:
-    """The split that a file's or folder's name begins with: `train-00000.parquet`."""
+    """Return the split that a file or folder name begins with, as `train-00000.parquet` does, or None."""
     return SPLIT_NAMES.get(re.split(r"[-_.]", name.lower())[0])
 
 
 def group_name(value: object) -> str | None:
-    """What keeps a row with others; None for an empty cell, which keeps it with none."""
+    """Return the group of a row, whose pictures stay in one split; None for an empty cell."""
     return None if value is None else composed(str(value).strip()) or None
 
 
 def label_name(value: object, where: str) -> str:
-    """A row's class. Raises SourceError that says where there is none."""
+    """Return the class of a row. Raises SourceError with the place, `where`, for an empty cell or a list."""
     if isinstance(value, (list, tuple, dict)):
         raise SourceError(f"{where} has the label {value!r}; a picture has one class, a text or a whole number")
     value = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
@@ -60,9 +60,10 @@ def label_name(value: object, where: str) -> str:
 def label_names(
     found: Iterable[str], names: Sequence[str] | None, source: str
 ) -> tuple[tuple[str, ...], dict[str, int]]:
-    """(the class names in order, the number of each value found).
+    """Number the classes of a source: return (class names in order, number of each value in `found`).
 
-    Whole numbers stand in the order of their size; with `names` they are indices into them. Raises SourceError.
+    Whole numbers are sorted by value; with `names` they are indices into `names`. Raises SourceError for an index
+    outside `names`.
     """
     values = set(found)
     whole = all(re.fullmatch("-?[0-9]{1,18}", value) for value in values)

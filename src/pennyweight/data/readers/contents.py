@@ -1,4 +1,4 @@
-"""The contents of files as digests, and what their headers say, many at a time."""
+"""Digests and headers of many picture files, read by several threads."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from pennyweight.data.source import Sample, Split, Unreadable
 __all__ = ["Contents", "Listed", "lost_classes", "read_samples"]
 
 TURN = 64
-"""Files that a thread reads before it asks for more."""
+"""Files that a thread reads at a time."""
 NO_WAITING = getattr(os, "O_NONBLOCK", 0)
 BLOCK_BYTES = 1 << 20
-"""Most pictures are read at once."""
+"""Size of a read; most pictures fit into one."""
 HEADERS = 20_000
-"""Most headers that are read; of more pictures a random sample. Pillow takes twice the time that hashing takes."""
+"""Largest number of headers to read; of more pictures a random sample. Pillow takes twice as long as hashing does."""
 
 Listed = tuple[Path, int, Split | None, str, str | None]
-"""A file, its label, split, name and group: a Sample but for its digest."""
+"""File, label, split, name and group: the fields of a Sample without its digest."""
 
 
 class Contents(NamedTuple):
-    """Contents of files: the samples of readable files, in order, and the unreadable files with the reason."""
+    """Samples of the readable files, in order, and the unreadable files with the reason of each."""
 
     samples: tuple[Sample, ...]
     unreadable: tuple[Unreadable, ...]
@@ -46,7 +46,7 @@ class _Found(NamedTuple):
 
 
 def read_samples(files: Sequence[Listed]) -> Contents:
-    """Read every file once, for its digest and its header; of more than HEADERS files a random sample of headers."""
+    """Read every file once, for its digest and its header; more than HEADERS files give a random sample of headers."""
     many = len(files) > HEADERS
     chosen = set(Random(0).sample(range(len(files)), HEADERS)) if many else range(len(files))  # noqa: S311
 
@@ -54,7 +54,7 @@ def read_samples(files: Sequence[Listed]) -> Contents:
         return [_found(files[number][0], with_header=number in chosen) for number in turn]
 
     turns = [range(start, min(start + TURN, len(files))) for start in range(0, len(files), TURN)]
-    # Hashing leaves Python's lock, so threads are enough.
+    # Hashing releases the GIL, so threads are enough.
     with ThreadPoolExecutor(max_workers=cores()) as pool:
         found = [each for turn in pool.map(look_at, turns) for each in turn]
     samples: list[Sample] = []
@@ -74,7 +74,7 @@ def read_samples(files: Sequence[Listed]) -> Contents:
 
 
 def lost_classes(labels: Sequence[str], listed: Sequence[Listed], found: Contents, source: str) -> tuple[str, ...]:
-    """Return a line for each class that has files, none of which could be read."""
+    """Return a line for each class that has files, but none that can be read."""
     lost = {label for _, label, *_ in listed} - {sample.label for sample in found.samples}
     reasons = dict(found.unreadable)
     lines = []
@@ -88,7 +88,7 @@ def lost_classes(labels: Sequence[str], listed: Sequence[Listed], found: Content
 
 
 def _at_once(path: str, flags: int) -> int:
-    """A pipe is opened without waiting for who writes to it."""
+    """Open a file without blocking, for a pipe that no process writes to."""
     return os.open(path, flags | NO_WAITING)
 
 
@@ -98,7 +98,7 @@ def _found(path: Path, *, with_header: bool) -> _Found | OSError:
         require_file(path)
         with open(path, "rb", buffering=0, opener=_at_once) as content:
             if not stat.S_ISREG(os.fstat(content.fileno()).st_mode):
-                return OSError(errno.EINVAL, "it is no file")  # it has changed meanwhile
+                return OSError(errno.EINVAL, "it is no file")  # replaced after `require_file`
             first = block = content.read(BLOCK_BYTES)
             while block:
                 digest.update(block)

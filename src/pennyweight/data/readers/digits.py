@@ -1,4 +1,4 @@
-"""`digits`: 1,797 scanned digits of 8×8 pixels, the UCI test set that scikit-learn carries. Nothing is downloaded.
+"""`digits`: 1,797 scanned digits of 8×8 pixels, the UCI test set that comes with scikit-learn; no download.
 
 Alpaydin and Kaynak 1998, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository.
 """
@@ -15,8 +15,8 @@ __all__ = ["digits"]
 
 
 def digits() -> Source:
-    """Grey pictures of 8×8 pixels in ten classes; the 17 levels of the scans are spread over 0..255."""
-    from sklearn.datasets import load_digits  # slow to import, and only this set needs it
+    """Return the 8×8 gray pictures in ten classes; the 17 levels of the scans are scaled to 0..255."""
+    from sklearn.datasets import load_digits  # slow to import, and no other source needs it
 
     bunch = load_digits()
     pictures = np.round(bunch.images * (255 / 16)).astype(np.uint8)

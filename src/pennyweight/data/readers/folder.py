@@ -1,4 +1,4 @@
-"""A folder of pictures: SOURCE/class/*.jpg, or SOURCE/{train,val,test}/class/*."""
+"""Folders of pictures: SOURCE/class/*.jpg, or SOURCE/{train,val,test}/class/*."""
 
 from __future__ import annotations
 
@@ -16,12 +16,19 @@ __all__ = ["class_folder", "folder"]
 
 
 def folder(path: Path, *, address: str | None = None, classes: bool = False, grouped: bool = False) -> Source:
-    """Read the names and contents of the pictures under `path`; class folders may hold folders.
+    """Read the names and contents of the pictures under `path`, also in subfolders of the class folders.
 
-    Linked folders are followed, but not back to where they lie. Files that are no pictures by their extension are
-    passed over; whether the others are pictures shows when they are decoded. With `classes` the folders are classes
-    whatever they hold and are called; with `grouped` the folders within them are groups. Raises SourceError for a
-    layout that holds no classes; what else `fit` refuses stands in `Source.refusals`.
+    Links to folders are followed, except a link to a folder above it. Files without the extension of a picture are
+    skipped; the others are decoded later.
+
+    Args:
+        path: the folder.
+        address: string that opens the source again; by default the resolved path.
+        classes: take the top folders as classes, even if their names or contents look like splits.
+        grouped: take the folders within a class as groups, whose pictures stay in one split.
+
+    Raises:
+        SourceError: the folder holds no class folders. Other faults that `fit` refuses are in `Source.refusals`.
     """
     walk = Walk(path)
     layout = find_layout(path, walk, classes=classes, grouped=grouped)
@@ -29,10 +36,8 @@ def folder(path: Path, *, address: str | None = None, classes: bool = False, gro
     labels = tuple(sorted(set(trained)))
     listed: list[Listed] = []
     for place in layout.places:
-        if place.label not in labels:  # of a class folder that has no training
-            layout.refusals.append(
-                f"{place.folder} is of a class that has no training pictures; add some, or remove it"
-            )
+        if place.label not in labels:  # a class without training pictures
+            layout.refusals.append(f"the class of {place.folder} has no training pictures; add some, or remove it")
             continue
         files = list(walk.pictures(place.folder))
         if not files and not any(lost.path == place.folder for lost in walk.lost):
@@ -69,10 +74,7 @@ def folder(path: Path, *, address: str | None = None, classes: bool = False, gro
 
 
 def class_folder(path: Path) -> Source | None:
-    """Read a folder of pictures as one class that is called as the folder is; None for one that holds folders.
-
-    To be scored, for training needs another class.
-    """
+    """Read a folder of pictures as one class with the folder's name, to be scored; None for a folder of folders."""
     walk = Walk(path)
     found = walk.listing(path) if path.is_dir() else None
     if found is None or found.folders or not found.pictures or as_text(path.resolve().name) != path.resolve().name:

@@ -1,4 +1,4 @@
-"""MNIST and the sets made like it: gzipped IDX files of 28×28 grey pictures.
+"""MNIST and sets in its format: gzipped IDX files of 28×28 gray pictures.
 
 LeCun, Cortes and Burges, The MNIST database of handwritten digits: a magic number, the sizes, then the bytes.
 """
@@ -31,7 +31,7 @@ MAX_BYTES = 1 << 30
 
 
 def idx(files: Mapping[str, Path], *, name: str, address: str, labels: Sequence[str], mirrors: bool) -> Source:
-    """The pictures of the four files; `files` says by their names where they are. Raises SourceError."""
+    """Read the pictures of the four files; `files` maps each name in FILES to a path. Raises SourceError."""
     blocks = [
         Block(split, _read(files[pictures], 3), _read(files[numbers], 1))
         for split, (pictures, numbers) in FILES.items()

@@ -1,4 +1,4 @@
-"""What pictures look like, from their headers: the input that suits them."""
+"""Input size and channels that suit pictures, from the headers of their files."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ SMALL_SIZE = 64
 
 
 class Looks(NamedTuple):
-    """The input that suits pictures, from all headers that can be read."""
+    """Input size and channels that suit pictures, from all headers that can be read."""
 
     size: int
     """Side of the input in pixels."""
     channels: int
-    """What the pictures need: 1 where all of them are grey."""
+    """1 if all pictures are gray, else 3, or the number of bands of multispectral pictures."""
     wide: int = 0
-    """Pictures of 16 bits."""
+    """Number of 16-bit pictures."""
     notes: tuple[str, ...] = ()
-    """Lines for a person: pictures of both kinds, pages that are not read."""
+    """Lines for the user: gray and color pictures mixed, pages that are not read."""
 
 
 def looks(samples: Sequence[Sample]) -> Looks:
-    """Look at the headers of all samples; those that cannot be read say nothing."""
+    """Return the input that suits the samples; headers that cannot be read are ignored."""
     return suited((sample.name, header_of(sample.read())) for sample in samples)
 
 
 def suited(named: Iterable[tuple[str, Header | None]]) -> Looks:
-    """Return what suits pictures with such headers.
+    """Return the input that suits pictures with these headers, given as (name, header) pairs.
 
-    The size is 224 for photographs, for small pictures their median short side, to a multiple of 32. Colors win over
-    grey, whatever their share. Most of the pictures decide on many bands.
+    The size is 224 for photographs; for small pictures it is their median short side, rounded to a multiple of 32. One
+    color picture makes 3 channels. More than three bands need a majority of the pictures.
     """
     kinds: Counter[tuple[int, bool]] = Counter()
     short: Counter[int] = Counter()
@@ -61,20 +61,20 @@ def suited(named: Iterable[tuple[str, Header | None]]) -> Looks:
     size = PHOTO_SIZE if median > SMALL_SIZE else max(32, round(median / 32) * 32)
     notes: tuple[str, ...] = ()
     if paged:
-        notes = (f"of an animation, and of a file of several pages, the first is taken, as of {paged}",)
+        notes = (f"only the first frame or page of a file is read, such as that of {paged}",)
     banded = Counter({bands: count for (bands, many), count in kinds.items() if many})
     if banded.total() > total / 2:
         return Looks(size, banded.most_common(1)[0][0], wide, notes)
-    # Transparency is laid on white unless four channels are asked for: it is rarely what a class is known by.
+    # Transparent pixels become white unless the user chooses four channels: classes rarely differ by transparency.
     plain = {bands: count for (bands, many), count in kinds.items() if not many}
     grey = plain.get(1, 0)
     if 0 < grey < sum(plain.values()):
-        notes += (f"{grey:,} of {total:,} pictures are grey, the others have colors: they suit 3 channels",)
+        notes += (f"{grey:,} of {total:,} pictures are gray and the others are in color: the input has 3 channels",)
     return Looks(size, 1 if set(plain) == {1} else 3, wide, notes)
 
 
 def header_of(picture: Path | bytes | NDArray[Any]) -> Header | None:
-    """Return what a header says, or None for one that cannot be read."""
+    """Return the header of a picture, or None if it cannot be read."""
     try:
         return header(picture)
     except ImageError:

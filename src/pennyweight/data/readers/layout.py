@@ -1,4 +1,4 @@
-"""Which folders are splits and which are classes: by their names, and by what they hold."""
+"""Find the folders that are splits and those that are classes, by their names and contents."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ NAMES: dict[Split, tuple[str, ...]] = {
 SPLIT_NAMES: dict[str, Split] = {name: split for split, names in NAMES.items() for name in names}
 """Word for a split -> the split."""
 USUAL = frozenset({"train", "training", "val", "valid", "validation", "dev", "test", "testing"})
-"""Names that need no line which says how they were taken."""
+"""Names of splits that need no note on how they were read."""
 FILLERS = ("dataset", "data", "set", "split", "images", "imgs", "pictures", "photos", "folder")
-"""Words beside that of a split which change nothing: `training_set`, `test-images`, `valset`."""
+"""Words that may accompany the name of a split: `training_set`, `test-images`, `valset`."""
 MOST_SPLITS = 12
-"""More folders than these are classes, also where all hold folders of the same names."""
+"""Largest number of folders that may be splits; more folders are classes, even if all hold the same names."""
 SHOWN = 6
-"""Names that a message gives."""
+"""Largest number of names that a message gives."""
 CLASSES = "classes:"
-"""Before a folder's path: its folders are classes, whatever they hold."""
+"""Prefix of a folder's path: its folders are classes, even if they look like splits."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """A folder of pictures of one class and split."""
+    """Folder with pictures of one class and split."""
 
     label: str
     split: Split | None
@@ -45,7 +45,7 @@ class Place:
 
 @dataclass
 class Layout:
-    """Places of the pictures of each class and split, notes on them, and the reasons for which `fit` refuses them."""
+    """Folders of each class and split, notes on them, and the reasons for which `fit` refuses them."""
 
     places: list[Place] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -53,9 +53,9 @@ class Layout:
 
 
 def split_named(name: str, beside: Sequence[str] = ()) -> Split | None:
-    """Return the split that a folder or a cell means by its name: `Training_Set`, `seg-test`, `birds_valid`.
+    """Return the split that a folder or a cell names, such as `Training_Set`, `seg-test`, `birds_valid`, or None.
 
-    Words that all names `beside` it share are passed over, such as `birds` of `birds_train` and `birds_test`.
+    Words that all names in `beside`, the siblings, share are ignored: `birds` of `birds_train` and `birds_test`.
     """
     shared = set.intersection(*(set(_words(each)) for each in beside)) if len(beside) > 1 else set()
     words = [word for word in _words(name) if word not in FILLERS and (word not in shared or word in SPLIT_NAMES)]
@@ -64,11 +64,20 @@ def split_named(name: str, beside: Sequence[str] = ()) -> Split | None:
 
 
 def find_layout(path: Path, walk: Walk, *, classes: bool = False, grouped: bool = False) -> Layout:
-    """Find the class folders under `path`, and the splits where there are any; with `classes`, take none for splits.
+    """Find the class folders under `path`, and its splits if it has any.
 
-    With `grouped`, folders of the same names within the classes are groups, and no sign of splits.
+    Args:
+        path: the folder.
+        walk: listing of its folders, which collects what cannot be read.
+        classes: take no folder for a split.
+        grouped: take folders with equal names within the classes as groups, not as a sign of splits.
 
-    What `fit` refuses is collected, so that `doctor` can go on. Raises SourceError where there are no class folders.
+    Returns:
+        The folders of each class and split. Faults that `fit` refuses are collected in it, so that `doctor` can
+        report all of them.
+
+    Raises:
+        SourceError: the folder has no class folders.
     """
     found = Layout()
     top = walk.listing(path)
@@ -92,18 +101,18 @@ def find_layout(path: Path, walk: Walk, *, classes: bool = False, grouped: bool 
 
 
 def _words(name: str) -> list[str]:
-    """Split a name into words in small letters, without numbers: "TrainingSet 2017" -> training, set."""
+    """Split a name into lower-case words without numbers: "TrainingSet 2017" -> training, set."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", composed(name))
     return [word for part in re.split(r"[\W_]+", spaced) if (word := part.strip("0123456789").casefold())]
 
 
 def _without_filler(word: str) -> str:
-    """Take a filler from the end of a word: "trainset" -> train."""
+    """Remove a filler from the end of a word: "trainset" -> train."""
     return next((word.removesuffix(each) for each in FILLERS if word.endswith(each)), word)
 
 
 def _splits(path: Path, top: Listing, walk: Walk, found: Layout) -> list[tuple[Split, Path]]:
-    """Return the folders that are splits by their names: one for training and others, or training's alone."""
+    """Return the folders that are splits by name: a training split with or without others; empty if there is none."""
     names = [child.name for child in top.folders]
     named = [(split_named(child.name, names), child) for child in top.folders]
     known = [(split, child) for split, child in named if split is not None]
@@ -134,7 +143,7 @@ def _splits(path: Path, top: Listing, walk: Walk, found: Layout) -> list[tuple[S
         elif split is None:
             others = " and ".join(f"'{_name(other)}'" for _, other in known)
             found.refusals.append(
-                f"{path} has '{_name(child)}' beside {others}, which name splits; rename it train, val or test, or "
+                f"{path} has '{_name(child)}' next to {others}, which name splits; rename it train, val or test, or "
                 "remove it"
             )
         else:
@@ -144,7 +153,7 @@ def _splits(path: Path, top: Listing, walk: Walk, found: Layout) -> list[tuple[S
         if len(same) > 1:
             found.refusals.append(
                 f"{path} has {' and '.join(map(_name, same))}, which both mean '{split}'; keep one of them, or rename "
-                "one train, val or test"
+                "one to train, val or test"
             )
     if taken := [f"{_name(child)} as {split}" for split, child in splits if child.name.casefold() not in USUAL]:
         found.notes.append(f"took {', '.join(taken)}")
@@ -154,7 +163,7 @@ def _splits(path: Path, top: Listing, walk: Walk, found: Layout) -> list[tuple[S
 def _refuse_training_alone(
     path: Path, train: Path, walk: Walk, named: list[tuple[Split | None, Path]], labels: set[str], found: Layout
 ) -> None:
-    """Refuse a training folder of class folders beside others: a split, or a class of vehicles that has subfolders."""
+    """Refuse one training folder among others: it may be a split, or a class (a vehicle) that has subfolders."""
     if len(labels) < 2 or walk.listing(train).pictures:
         return
     others = [child for _, child in named if child != train]
@@ -163,14 +172,14 @@ def _refuse_training_alone(
         return
     beside, inside = ", ".join(_some(map(_name, others))), ", ".join(_some(sorted(labels)))
     found.refusals.append(
-        f"{path} has {_name(train)} with the folders {inside} beside {beside}. If {_name(train)} "
+        f"{path} has {_name(train)} with the folders {inside} next to {beside}. If {_name(train)} "
         f"is the training split, rename {beside} val or test, or remove them; if all are classes, name the source "
         f"{CLASSES}{path}"
     )
 
 
 def _entered(root: Path, walk: Walk, labels: Collection[str] = ()) -> tuple[Path, Listing]:
-    """Go past folders that hold nothing but one folder, which is none of the `labels`: (where it ends, its listing)."""
+    """Enter folders that hold nothing but one folder, unless it is one of `labels`; return (folder, its listing)."""
     at, listing = root, walk.listing(root)
     while len(listing.folders) == 1 and not listing.pictures:
         (inner,) = listing.folders
@@ -182,7 +191,7 @@ def _entered(root: Path, walk: Walk, labels: Collection[str] = ()) -> tuple[Path
 
 
 def _under_splits(path: Path, splits: list[tuple[Split, Path]], walk: Walk, found: Layout) -> None:
-    """Add the class folders of each split, training first: its classes are those of the others."""
+    """Add the class folders of each split, training first: the other splits must have its classes."""
     known: set[str] | None = None
     for split, root in sorted(splits, key=lambda row: row[0] != "train"):
         at, listing = _entered(root, walk, known or ())
@@ -194,7 +203,7 @@ def _under_splits(path: Path, splits: list[tuple[Split, Path]], walk: Walk, foun
 
 
 def _splits_within(top: Listing, walk: Walk) -> list[tuple[str, Split, Path]]:
-    """Return (class, split, folder) where every class folder holds folders that are splits, training's among them."""
+    """Return (class, split, folder) rows if every class folder holds split folders, train among them; else empty."""
     rows: list[tuple[str, Split, Path]] = []
     for child in top.folders:
         inner = walk.listing(child)
@@ -215,8 +224,7 @@ def _under_classes(path: Path, rows: list[tuple[str, Split, Path]], walk: Walk, 
 
 
 def _refuse_likeness(path: Path, top: Listing, walk: Walk, found: Layout) -> None:
-    """Refuse folders that hold nothing but folders of the same names: splits of other names look so, and would be
-    trained as classes."""
+    """Refuse folders that hold nothing but folders of the same names: splits with unknown names look like that."""
     if top.pictures or not 2 <= len(top.folders) <= MOST_SPLITS:
         return
     inner = [walk.listing(child) for child in top.folders]
@@ -234,10 +242,10 @@ def _refuse_likeness(path: Path, top: Listing, walk: Walk, found: Layout) -> Non
 def _add_classes(
     at: Path, split: Split | None, listing: Listing, found: Layout, *, known: Collection[str] | None
 ) -> None:
-    """Add the class folders of one folder; `known` are the classes of training, None where these are they."""
+    """Add the class folders of one folder; `known` are the training classes, None for the training split itself."""
     if listing.pictures:
         found.refusals.append(
-            f"{at} has pictures beside its class folders ({_name(listing.pictures[0])}); move each into the folder of "
+            f"{at} has pictures next to its class folders ({_name(listing.pictures[0])}); move each into the folder of "
             "its class"
         )
     names: set[str] = set()
@@ -252,14 +260,14 @@ def _add_classes(
             continue
         if label in names:
             found.notes.append(
-                f"{at} has two folders '{label}', whose accents are stored in different ways: both are that class"
+                f"{at} has two folders '{label}' whose accents are encoded differently: both are that class"
             )
         names.add(label)
         found.places.append(Place(label, split, child))
 
 
 def _some(names: Iterable[str]) -> list[str]:
-    """Return the first names, and how many more there are."""
+    """Return the first SHOWN names, and "N more" for the rest."""
     every = list(names)
     return every if len(every) <= SHOWN else [*every[:SHOWN], f"{len(every) - SHOWN} more"]
 

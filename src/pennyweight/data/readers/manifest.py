@@ -1,4 +1,4 @@
-"""A manifest: a table (CSV, TSV, JSON lines, Parquet) with a row for each picture: path, label, and split or none."""
+"""Manifests: tables (CSV, TSV, JSON lines, Parquet) with a row for each picture: path, label and optional split."""
 
 from __future__ import annotations
 
@@ -27,10 +27,20 @@ def manifest(
     inside: bool = False,
     read_as: ReadAs | None = None,
 ) -> Source:
-    """Return the pictures that tables list; relative paths start at the table's folder, and names at `root`.
+    """Read the pictures that tables list. A label is a class name or a number.
 
-    A label is a class name, or a number. `group_by` names a column. With `inside`, as for a table that came in an
-    archive, paths must stay in its folder. Raises SourceError for a table without the columns, or without one file.
+    Args:
+        tables: the tables; a relative path in a table starts at the table's folder.
+        root: folder that the names of samples are relative to.
+        name: name of the source.
+        address: string that opens the source again.
+        group_by: column whose equal values keep pictures in one split.
+        inside: refuse paths that lead out of the table's folder, as for a table from an archive.
+        read_as: columns, folder and file ending that the user gave.
+
+    Raises:
+        SourceError: a table lacks a column of paths or labels, or none of its files exists.
+        InputError: the folder that `read_as.pictures` names does not exist.
     """
     how = read_as or ReadAs()
     if how.pictures is not None and not any((table.path.parent / how.pictures).is_dir() for table in tables):
@@ -66,9 +76,9 @@ def manifest(
 
 
 def pictures_of(path: Path, read_as: ReadAs | None = None) -> Iterator[Path | bytes | None]:
-    """Yield the picture of each row of a table: a path or, of a Parquet file, its bytes; None for an empty cell.
+    """Yield the picture of each row of a table: a path, or bytes from a Parquet file; None for an empty cell.
 
-    Labels are not asked for. Raises SourceError for a table without such a column.
+    Labels are not needed. Raises SourceError for a table without a column of pictures.
     """
     how = read_as or ReadAs()
     if path.suffix.lower() == ".parquet":
@@ -93,7 +103,7 @@ def pictures_of(path: Path, read_as: ReadAs | None = None) -> Iterator[Path | by
 def _listed(
     table: Table, root: Path, group_by: str | None, inside: bool, read_as: ReadAs
 ) -> Iterator[tuple[Listed, str]]:
-    """Yield (a file with the others of its row, its label as it stands) of each row."""
+    """Yield (a file with the other values of its row, the label as written) for each row."""
     path, columns = table.path, None
     prefix = path.parent.relative_to(root).as_posix() + "/" if path.parent != root else ""
     for number, row in enumerate(rows_of(path), 2):

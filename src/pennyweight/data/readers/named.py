@@ -1,7 +1,7 @@
-"""Named sets: looked for under $PENNYWEIGHT_DATA, then in the cache, then downloaded and verified.
+"""Named sets: found under $PENNYWEIGHT_DATA or in the cache, else downloaded and verified.
 
-A row says what is downloaded and which reader makes a source of it. Addresses and checksums are those that torchvision
-gives, and neither the files nor their licences are ours: the addresses lead to the publishers.
+A row of SETS gives the files to download and their reader. Addresses and checksums are torchvision's. The files and
+their licenses belong to the publishers, to whom the addresses lead.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Files = Mapping[str, Path]
 
 @dataclass(frozen=True, kw_only=True)
 class NamedSet:
-    """`files`: name -> (address, checksum). `read` makes the source of where they are."""
+    """Files of a named set, as name -> (address, checksum), and the reader that makes a source of their paths."""
 
     files: Mapping[str, tuple[str, str]]
     read: Callable[[Files], Source]
@@ -134,13 +134,13 @@ SETS: dict[str, NamedSet] = {
         read=partial(_unpacked_folder, "imagenette", "imagenette2-320"),
     ),
 }
-"""Named sets; `./digits` means a folder of that name."""
+"""Name -> set. `./digits` opens a folder of that name instead."""
 
 
 def named_set(name: str) -> Source:
-    """The set of that name, downloaded if it is not here. Raises DownloadError, SourceError.
+    """Read the set of that name, after downloading the files that are missing. Raises DownloadError, SourceError.
 
-    Its files may lie in $PENNYWEIGHT_DATA/NAME or in $PENNYWEIGHT_DATA.
+    Files are looked for in $PENNYWEIGHT_DATA/NAME, $PENNYWEIGHT_DATA and the cache.
     """
     row = SETS[name]
     files: dict[str, Path] = {}

@@ -1,4 +1,4 @@
-"""Pictures whose file names hold their labels: one flat folder, such as cat.1.jpg, dog.1.jpg."""
+"""Folders of pictures whose file names hold their labels, such as cat.1.jpg, dog.1.jpg."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["named_labels"]
 
 
 def named_labels(root: Path, read_as: ReadAs, *, name: str, address: str) -> Source:
-    """Return the pictures under `root`, each labeled by the group that `read_as.label_from` finds in its path.
+    """Read the pictures under `root`, each labeled by the group that `read_as.label_from` matches in its path.
 
-    Folders called train, val or test at the top are splits. Pictures without a label are left out and counted. Raises
-    SourceError where none has one.
+    Top folders named train, val or test are splits. A note counts pictures without a label, which are left out. Raises
+    SourceError if no picture has a label.
     """
     walk = Walk(root)
     found: list[tuple[Path, str, str]] = []
@@ -44,7 +44,7 @@ def named_labels(root: Path, read_as: ReadAs, *, name: str, address: str) -> Sou
     ]
     contents = read_samples(listed)
     samples, unreadable, suits = contents
-    notes = [f"labels are what '{read_as.label_from}' finds in the names of files: {len(labels)} classes"]
+    notes = [f"labels are the matches of '{read_as.label_from}' in the names of files: {len(labels)} classes"]
     if without:
         which = "picture whose name holds" if len(without) == 1 else "pictures whose names hold"
         notes.append(f"left out {len(without):,} {which} no label, such as {without[0]}")
@@ -64,6 +64,6 @@ def named_labels(root: Path, read_as: ReadAs, *, name: str, address: str) -> Sou
 
 
 def _split(text: str) -> Split | None:
-    """Return the split that the first folder of a path is called by."""
+    """Return the split that the first folder of a path names, or None."""
     first, _, rest = text.partition("/")
     return split_named(first) if rest else None

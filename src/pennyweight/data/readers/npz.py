@@ -1,7 +1,7 @@
-"""`.npz` files: which of their arrays are pictures and labels, and what these need to become 8 or 16 bits.
+"""Read `.npz` files: find the arrays of pictures and labels, and convert the pictures to 8 or 16 bits.
 
-An array is taken for what it surely is, and a note says what was done. Anything else is refused with the line of NumPy
-that mends it.
+Unambiguous arrays are converted, with a note on each conversion. Other arrays are refused; the message gives the line
+of NumPy that fixes them.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ NEEDED = (
 )
 COLORS = (1, 3, 4)
 FEWEST = 8
-"""Pixels a side from which an axis is taken for a side, where three values might be a side too."""
+"""Fewest pixels on a side for which (N, 3, H, W) is read as channels first."""
 CHANNELS_LAST = "np.transpose({key}, (0, 2, 3, 1))"
 
 
 class _Found(NamedTuple):
-    """The key of an array, and the split that the key names."""
+    """Key of an array, and the split that the key names."""
 
     key: str
     split: Split | None
 
 
 def npz(path: Path, *, name: str, address: str) -> Source:
-    """Return the pictures of a `.npz` file: `images` and `labels`, or `train_images`, `train_labels`, `test_images`, ….
+    """Read the pictures of a `.npz` file: `images` and `labels`, or `train_images`, `train_labels`, `test_images`, ….
 
-    Also `x` and `y`, before or after the split's name (`x_train`); `class_names` are those of numbered classes. Raises
+    `x` and `y` serve too, before or after the split's name (`x_train`). `class_names` names numbered classes. Raises
     SourceError for other keys or values.
     """
     arrays = _arrays(path)
@@ -65,7 +65,7 @@ def npz(path: Path, *, name: str, address: str) -> Source:
     names = next((key for key in arrays if key.lower() in NAMES), None)
     used = {*keys, *(found["labels"][split] for split in splits), names}
     if left := [key for key in arrays if key not in used]:
-        notes.append(f"passed over the arrays {', '.join(left)}, which are no pictures with labels")
+        notes.append(f"skipped the arrays {', '.join(left)}, which are not pictures with labels")
     labels_named = None if names is None else [_text(value) for value in arrays[names].reshape(-1).tolist()]
     return from_arrays(blocks, name=name, address=address, labels=labels_named, notes=tuple(dict.fromkeys(notes)))
 
@@ -78,7 +78,7 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def _array(packed: zipfile.ZipFile, name: str, path: Path) -> NDArray[Any]:
-    """Return one array. Raises ValueError for one that is shorter than its header says, before room is made for it."""
+    """Read one array. Raises ValueError, before memory is allocated, for an array shorter than its header declares."""
     key = name.removesuffix(".npy")
     with packed.open(name) as file:
         version = np.lib.format.read_magic(file)
@@ -97,7 +97,7 @@ def _array(packed: zipfile.ZipFile, name: str, path: Path) -> NDArray[Any]:
 
 
 def _of(arrays: Mapping[str, Any], keys: Sequence[str], path: Path) -> Iterator[tuple[Split | None, str]]:
-    """Yield (split, key) of the arrays that `keys` name. Raises SourceError for two of one split."""
+    """Yield (split, key) of the arrays that `keys` name. Raises SourceError for two arrays of one split."""
     seen: dict[Split | None, str] = {}
     for key in arrays:
         words = key.lower().split("_")
@@ -110,7 +110,7 @@ def _of(arrays: Mapping[str, Any], keys: Sequence[str], path: Path) -> Iterator[
 
 
 def _pictures(arrays: Mapping[str, NDArray[Any]], path: Path) -> tuple[dict[str, NDArray[Any]], list[str]]:
-    """Return the arrays as (N, H, W[, C]) uint8 or uint16, all by one rule, and a line for each conversion."""
+    """Return the arrays as (N, H, W[, C]) uint8 or uint16, all scaled alike, and a line for each conversion."""
     notes = []
     made: dict[str, NDArray[Any]] = {}
     for key, array in arrays.items():
@@ -128,16 +128,16 @@ def _pictures(arrays: Mapping[str, NDArray[Any]], path: Path) -> tuple[dict[str,
     least = min(float(array.min()) for array in made.values())
     most = max(float(array.max()) for array in made.values())
     factor = 255 if kinds == {"b"} or (kinds == {"f"} and most <= 1) else 1
-    if not (least >= 0 and most <= WHITE):  # neither for NaN
+    if not (least >= 0 and most <= WHITE):  # NaN fails both
         raise SourceError(
-            f"{key} of {path} holds values from {least:g} to {most:g}, of which none says which is black and which "
-            f"white; save it as uint8: np.uint8(255 * ({key} - {key}.min()) / np.ptp({key}))"
+            f"{key} of {path} holds values from {least:g} to {most:g}, so black and white are unknown; save it as "
+            f"uint8: np.uint8(255 * ({key} - {key}.min()) / np.ptp({key}))"
         )
     wide = factor * most > 255
     if wide and "f" in kinds and any((array != np.round(array)).any() for array in made.values()):
         raise SourceError(f"{key} of {path} holds fractions up to {most:g}; floats are in 0..1 or in 0..255")
     to = "0..65535" if wide else "0..1" if factor > 1 else "0..255"
-    notes.append(f"{', '.join(made)}: {kind} values from {least:g} to {most:g} are taken for the range {to}")
+    notes.append(f"{', '.join(made)}: {kind} values from {least:g} to {most:g} are read as the range {to}")
     kept = np.uint16 if wide else np.uint8
     for key, array in made.items():
         scaled = array * np.float32(factor) if array.dtype.kind in "bf" else array
@@ -146,7 +146,7 @@ def _pictures(arrays: Mapping[str, NDArray[Any]], path: Path) -> tuple[dict[str,
 
 
 def _channels_last(array: NDArray[Any], key: str, path: Path) -> tuple[NDArray[Any], str | None]:
-    """Return (N, H, W[, C]), and a line where the channels came first."""
+    """Return (N, H, W[, C]), and a line if the channels came first."""
     shape = array.shape
     if array.ndim == 2 and array.size:
         raise SourceError(f"{key} of {path} is flat, {shape}; give it sides: {key}.reshape({_sides(*shape)})")
@@ -157,10 +157,10 @@ def _channels_last(array: NDArray[Any], key: str, path: Path) -> tuple[NDArray[A
     if shape[1] in COLORS and min(shape[2:]) >= FEWEST:
         return np.ascontiguousarray(
             np.moveaxis(array, 1, -1)
-        ), f"{key} is {shape}: its channels come first, and are put last"
+        ), f"{key} is {shape}: its channels come first, and are moved to the last axis"
     if shape[2] == shape[3] > shape[1]:
         raise SourceError(
-            f"{key} of {path} is {shape}, which would be {shape[3]} bands of {shape[1]}×{shape[2]} pixels; where its "
+            f"{key} of {path} is {shape}, which would be {shape[3]} bands of {shape[1]}×{shape[2]} pixels; if its "
             f"channels come first, save {CHANNELS_LAST.format(key=key)}"
         )
     if shape[0] == shape[1] != shape[2] and shape[2] in COLORS:
@@ -169,7 +169,7 @@ def _channels_last(array: NDArray[Any], key: str, path: Path) -> tuple[NDArray[A
 
 
 def _sides(count: int, values: int) -> str:
-    """Return the shape that flat pictures probably have: "-1, 32, 32, 3"."""
+    """Return the likely shape of flat pictures as text, such as "-1, 32, 32, 3"."""
     for channels in (1, 3, 4):
         side = round((values / channels) ** 0.5)
         if side * side * channels == values:
@@ -178,15 +178,15 @@ def _sides(count: int, values: int) -> str:
 
 
 def _labels(array: NDArray[Any], key: str, count: int, path: Path) -> tuple[NDArray[Any], list[str]]:
-    """Return a class for each picture, (N,), and a line for each conversion. Raises SourceError for anything else."""
+    """Return the class of each picture, (N,), and a line for each conversion. Raises SourceError for other shapes."""
     notes = []
     if array.ndim == 2 and 1 not in array.shape and len(array) == count and array.dtype.kind in "biuf":
         if not (((array == 0) | (array == 1)).all() and (array.sum(1, dtype=np.float64) == 1).all()):
             raise SourceError(
-                f"{key} of {path} is {array.shape} and not one-hot: a picture has one class; where the largest is "
-                f"meant, save np.argmax({key}, axis=1)"
+                f"{key} of {path} is {array.shape} and not one-hot: a picture has one class; to take the largest "
+                f"value, save np.argmax({key}, axis=1)"
             )
-        notes.append(f"{key} is one-hot, {array.shape}: the class of a picture is the number of its column")
+        notes.append(f"{key} is one-hot, {array.shape}: the class of a picture is the index of its column")
         array = array.argmax(1)
     if array.size != count or max(array.shape, default=0) != count:
         raise SourceError(f"{path} has {count} pictures and labels of shape {array.shape} in {key}; each needs one")

@@ -1,4 +1,4 @@
-"""The two sets of Oxford's Visual Geometry Group: pets and flowers, in their published splits.
+"""Pets and flowers, two sets of Oxford's Visual Geometry Group, in their published splits.
 
 Parkhi et al. 2012, Cats and Dogs (37 breeds). Nilsback and Zisserman 2008, Automated Flower Classification (102 kinds).
 """
@@ -24,7 +24,7 @@ KINDS = 102
 
 
 def pets(files: Mapping[str, Path], *, name: str, species: bool) -> Source:
-    """Breeds, or cats and dogs. Raises SourceError for archives that hold something else."""
+    """Read the pets, labeled by breed or, with `species`, as cat or dog. Raises SourceError for other archives."""
     lists = unpacked(files["annotations.tar.gz"]).folder / "annotations"
     pictures = unpacked(files["images.tar.gz"]).folder / "images"
     breeds: dict[int, str] = {}
@@ -32,7 +32,7 @@ def pets(files: Mapping[str, Path], *, name: str, species: bool) -> Source:
     splits: tuple[tuple[Split, str], ...] = (("train", "trainval"), ("test", "test"))
     for split, listed in splits:
         for line in _lines(lists / f"{listed}.txt"):
-            # A line is: file, breed from 1, species from 1, number of the breed in its species.
+            # Columns: file, breed from 1, species from 1, number of the breed within its species.
             file, breed, kind, _ = line.split()
             breeds[int(breed) - 1] = file.rpartition("_")[0]
             rows.append((file, int(breed) - 1, int(kind) - 1, split))
@@ -48,7 +48,7 @@ def pets(files: Mapping[str, Path], *, name: str, species: bool) -> Source:
 
 
 def flowers(files: Mapping[str, Path]) -> Source:
-    """Flowers by the number of their kind, 1 to 102. Raises SourceError for files that hold something else."""
+    """Read the flowers, labeled by the number of their kind, 1 to 102. Raises SourceError for other files."""
     pictures = unpacked(files["102flowers.tgz"]).folder / "jpg"
     with reading("the labels of flowers"):
         kinds = read_variable(files["imagelabels.mat"], "labels").reshape(-1)

@@ -1,7 +1,6 @@
 """Pictures in Parquet files: a column with the bytes of picture files, as Hugging Face writes them, and their labels.
 
-A row of such a table is a picture file within a file; nothing is unpacked. Row groups are read when one of their rows
-is, and the last few are kept.
+Nothing is unpacked: reading one row reads its row group, and the last KEPT_GROUPS row groups stay in memory.
 """
 
 from __future__ import annotations
@@ -36,16 +35,16 @@ class Row:
     path: Path
     column: str
     group: int
-    """Which row group."""
+    """Index of the row group."""
     row: int
-    """In that group."""
+    """Index within the row group."""
 
     def read(self) -> bytes:
         return _bytes(_group(self.path, self.column, self.group), self.row)
 
 
 def has_pictures(path: Path) -> bool:
-    """Whether a Parquet file holds the bytes of pictures, rather than their paths."""
+    """Return whether a Parquet file holds the bytes of pictures, rather than their paths."""
     with reading(f"{path} as a Parquet file"):
         return _picture_column(_file(path)) is not None
 
@@ -53,9 +52,17 @@ def has_pictures(path: Path) -> bool:
 def parquet(
     files: Sequence[Path], *, name: str, address: str, group_by: str | None = None, read_as: ReadAs | None = None
 ) -> Source:
-    """A source of the pictures in Parquet files; those named train-…, test-… and so on are those splits.
+    """Read the pictures of Parquet files; a file named train-…, val-… or test-… is that split.
 
-    Raises SourceError for files without a column of pictures and one of labels.
+    Args:
+        files: the Parquet files.
+        name: name of the source.
+        address: string that opens the source again.
+        group_by: column whose equal values keep pictures in one split.
+        read_as: columns that the user named.
+
+    Raises:
+        SourceError: a file lacks a column of pictures or of labels.
     """
     splits: dict[Path, Split | None] = {path: split_of(path.stem) for path in files}
     if None in splits.values():
@@ -84,17 +91,17 @@ def parquet(
 
 
 class Columns(NamedTuple):
-    """Where a table has pictures and classes."""
+    """Columns of a table with pictures, labels and splits."""
 
     picture: str
     label: str
     split: str | None
     names: Sequence[str] | None
-    """Of numbered classes, where the file says them as Hugging Face does."""
+    """Names of numbered classes, from Hugging Face's metadata in the file; None without it."""
 
 
 def columns_of(table: Any, where: object, read_as: ReadAs | None = None) -> Columns:
-    """The columns of an open file. Raises SourceError for a table without pictures or classes."""
+    """Return the columns of an open file. Raises SourceError for a table without pictures or classes."""
     how, there = read_as or ReadAs(), table.schema_arrow.names
     picture = _said_or_found(table, where, how)
     label, split = (how.column(there, meaning, where) for meaning in ("label", "split"))
@@ -107,20 +114,20 @@ def columns_of(table: Any, where: object, read_as: ReadAs | None = None) -> Colu
 
 
 def _said_or_found(table: Any, where: object, read_as: ReadAs) -> str | None:
-    """Return the column of pictures that was said, else the one that is found."""
+    """Return the column of pictures that the user named, else the one found by name and type."""
     if "picture" in read_as.columns:
         return read_as.column(table.schema_arrow.names, "picture", where)
     return _picture_column(table)
 
 
 def content_of(value: Any) -> bytes:
-    """A picture file out of its cell: bytes, or a struct with `bytes`."""
+    """Return the picture file in a cell, which is bytes or a struct with `bytes`."""
     value = value.get("bytes") if isinstance(value, dict) else value
     return bytes(value or b"")
 
 
 def contents(path: Path, read_as: ReadAs) -> Iterator[bytes | None] | None:
-    """Return the picture files of a Parquet file, row by row, None for an empty one; None for a table without any."""
+    """Return an iterator over the picture of each row, None for an empty cell; None for a table without pictures."""
     with reading(f"{path} as a Parquet file"):
         table = _file(path)
         picture = _said_or_found(table, path, read_as)
@@ -135,7 +142,7 @@ def _contents(path: Path, table: Any, picture: str) -> Iterator[bytes | None]:
 
 
 def rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a Parquet file that is a manifest: values without pictures."""
+    """Yield the rows of a Parquet file that is a manifest: values without pictures."""
     with reading(f"{path} as a Parquet file"):
         for batch in batches(_file(path), path.stat().st_size):
             yield from batch.to_pylist()
@@ -144,15 +151,15 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
 def batches(
     table: Any, stored: int, columns: Sequence[str] | None = None, groups: Sequence[int] | None = None
 ) -> Iterator[Any]:
-    """Yield the rows of an open file of `stored` bytes, some at a time.
+    """Yield the rows of an open file of `stored` bytes, AT_ONCE at a time.
 
-    Raises ValueError where they grow far beyond that: pages shrink a thousandfold, and a dictionary holds one picture
-    for a million rows.
+    Raises ValueError for a decompression bomb: pages can expand a thousandfold, and a dictionary page can repeat one
+    picture in a million rows.
     """
     chosen = range(table.num_row_groups) if groups is None else groups
     meta = table.metadata
     for group in chosen:
-        # Not by the sizes of its columns: pyarrow ends the process where their statistics are damaged.
+        # The sizes of its columns are not read: damaged column statistics make pyarrow abort the process.
         believe(meta.row_group(group).total_byte_size, stored)
     grown = 0
     for batch in table.iter_batches(batch_size=AT_ONCE, columns=columns, row_groups=list(chosen)):
@@ -164,7 +171,7 @@ def batches(
 def _samples(
     path: Path, table: Any, columns: Columns, split: Split | None, group_by: str | None
 ) -> Iterator[tuple[Sample, str, Header | None]]:
-    """Yield (a sample without its label, its label as it stands, its header) of every row."""
+    """Yield (sample without its label, label as written, header) for every row."""
     names, picture, label, said = table.schema_arrow.names, columns.picture, columns.label, columns.split
     others = [label, *([said] if said else []), *([group_by] if group_by and group_by in names else [])]
     for group in range(table.num_row_groups):
@@ -191,7 +198,7 @@ def _samples(
 
 
 def _file(path: Path) -> Any:
-    import pyarrow.parquet as parquet_files  # 0.1 s: only those who open such files pay
+    import pyarrow.parquet as parquet_files  # takes 0.1 s, so only where a Parquet file is opened
 
     with reading(f"{path} as a Parquet file"):
         return parquet_files.ParquetFile(path, memory_map=True)
@@ -199,7 +206,7 @@ def _file(path: Path) -> Any:
 
 @lru_cache(maxsize=KEPT_GROUPS)
 def _group(path: Path, column: str, group: int) -> Any:
-    """One row group's column of pictures."""
+    """Return the column of pictures of one row group."""
     import pyarrow
 
     with reading(f"{path} as a Parquet file"):
@@ -213,7 +220,7 @@ def _bytes(pictures: Any, row: int) -> bytes:
 
 
 def _picture_column(table: Any) -> str | None:
-    """The column that holds picture files: binary, or a struct with `bytes`."""
+    """Return the column that holds picture files: binary, or a struct with `bytes`; None if there is none."""
     import pyarrow
 
     def holds(kind: Any) -> bool:
@@ -229,6 +236,6 @@ def _label_names(table: Any, label: str) -> Sequence[str] | None:
     said = (table.schema_arrow.metadata or {}).get(b"huggingface")
     try:
         names = json.loads(said)["info"]["features"][label]["names"] if said else None
-    except (ValueError, KeyError, TypeError, RecursionError):  # a note of another program, of any form
+    except (ValueError, KeyError, TypeError, RecursionError):  # metadata of another program, in any form
         return None
     return [str(name) for name in names] if isinstance(names, list) else None

@@ -1,4 +1,4 @@
-"""How a source is read whose files do not say it: columns, the folder of a table's pictures, labels in file names."""
+"""Reading options that a source's files do not give: columns, folder of a table's pictures, labels in file names."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["ReadAs", "one_group"]
 
 @dataclass(frozen=True, kw_only=True)
 class ReadAs:
-    """Options with which a person says how to read a source.
+    """Options with which a user says how to read a source.
 
-    `columns`: a meaning (path, label, split, picture) -> the column of the table. `pictures`: the folder that a
-    table's paths start from, here or beside the table; by default the table's own. `ending`: what is added to paths
-    without it, such as ".jpg". `label_from`: a regular expression whose one group, searched in each picture's name, is
-    its label.
+    `columns`: meaning (path, label, split, picture) -> name of the table's column. `pictures`: folder that a table's
+    paths start from, relative to the working directory or to the table; by default the table's folder. `ending`:
+    suffix that paths lack, such as ".jpg". `label_from`: regular expression with one group, whose match in a picture's
+    name is the label.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -33,7 +33,7 @@ class ReadAs:
 
     @classmethod
     def of(cls, said: ReadAs | Mapping[str, Any] | None) -> ReadAs:
-        """From a mapping of its fields. Raises InputError for others, and for what they cannot be."""
+        """Make options from a mapping of the fields. Raises InputError for an unknown field or a wrong value."""
         if isinstance(said, cls):
             return said
         if said is not None and not isinstance(said, Mapping):
@@ -55,7 +55,7 @@ class ReadAs:
         object.__setattr__(self, "columns", columns)
         if self.pictures is not None:
             folder = Path(os.fspath(self.pictures)).expanduser()
-            # What is not here may lie beside the table, also in an archive.
+            # A folder that is not here may lie next to the table, also in an archive.
             object.__setattr__(self, "pictures", str(folder.resolve() if folder.is_dir() else folder))
         if self.ending:
             object.__setattr__(self, "ending", f".{self.ending.removeprefix('.')}")
@@ -67,15 +67,15 @@ class ReadAs:
 
     @property
     def of_table(self) -> tuple[str, ...]:
-        """The fields that were given and belong to a table."""
+        """Names of the given fields that apply to tables only."""
         return tuple(name for name in ("columns", "pictures", "ending") if getattr(self, name))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields that were said, as JSON keeps them."""
+        """Return the fields that were given, as JSON values."""
         return {name: value for name, value in asdict(self).items() if value}
 
     def column(self, names: Iterable[str], meaning: str, where: object) -> str | None:
-        """Return the column of a table with that meaning: the one that was said, else the usual. Raises SourceError."""
+        """Return the column with that meaning: the one the user named, else the usual one. Raises SourceError."""
         known = {name.strip(): name for name in names}
         said = self.columns.get(meaning)
         if said is None:
@@ -85,7 +85,7 @@ class ReadAs:
         return known[said]
 
     def label_of(self, name: str) -> str | None:
-        """Return the label that a picture's name holds, or None."""
+        """Return the label in a picture's name, or None."""
         found = re.search(composed(self.label_from or "()"), composed(name))
         return (found[1] or "").strip() or None if found else None
 

@@ -1,4 +1,4 @@
-"""The rows of a table: CSV and TSV with any usual delimiter, JSON lines, or Parquet."""
+"""Rows of tables: CSV and TSV with any usual delimiter, JSON lines, or Parquet."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DELIMITERS = ",;\t|"
 
 
 def rows_of(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows of any table. Raises SourceError for a file that is no table."""
+    """Yield the rows of a table as column -> value. Raises SourceError for a file that is not a table."""
     if path.suffix.lower() == ".parquet":
         yield from parquet.rows(path)
         return
@@ -35,21 +35,21 @@ def rows_of(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a CSV or TSV file; the delimiter is whichever its heading has most of."""
+    """Yield the rows of a CSV or TSV file; the delimiter is the most frequent candidate in the header line."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         heading = file.readline()
         if "\0" in heading:
             raise SourceError(f"cannot read {path} as a table: {not_utf8(path)}")
-        if said := re.fullmatch(r'"?sep=(.)"?\s*', heading, re.IGNORECASE):  # what Excel puts first
+        if said := re.fullmatch(r'"?sep=(.)"?\s*', heading, re.IGNORECASE):  # Excel writes it as the first line
             delimiter = said[1]
         else:
             delimiter = max(DELIMITERS, key=re.sub(r'"[^"]*"', "", heading).count)
             file.seek(0)
         rows = csv.DictReader(file, delimiter=delimiter)
         for row in rows:
-            if any(row.pop(None, ())):  # what csv has for cells without a heading
+            if any(row.pop(None, ())):  # csv's key for cells beyond the header
                 raise SourceError(
-                    f"line {rows.line_num} of {path} has more cells than the heading; put quotes about a path or a "
+                    f"line {rows.line_num} of {path} has more cells than the heading; put quotes around a path or a "
                     f"label that holds '{delimiter}'"
                 )
             yield row

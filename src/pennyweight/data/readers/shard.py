@@ -1,4 +1,4 @@
-"""A shard: a file of samples, read from its start."""
+"""Shards: files of samples (WebDataset tars or Parquet), each read from its start."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ __all__ = ["LABELS", "Example", "Shard"]
 
 LABELS = ("cls", *COLUMNS["label"])
 STAMPS = ("size", "ETag", "Last-Modified", "LastModified", "blob_id")
-"""What file systems say of a file that another content would change."""
+"""Facts of a file system that change with a file's content."""
 HERE = ("file", "local", "memory")
-"""Protocols of addresses that lead to no other machine."""
+"""Protocols of addresses on this machine."""
 RETRIES = 4
 WAIT_S = 1.0
-"""Before the first retry of a server that fails; twice as long before each further one."""
+"""Seconds before the first retry of a server that fails; doubled before each further retry."""
 LARGEST_BYTES = 1 << 28
-"""Of a file within a shard; it is held in memory."""
+"""Largest file within a shard; it is held in memory."""
 
 
 class Example(NamedTuple):
-    """A sample as a shard holds it: its key, a picture file, its class as it stands; empty where it has none."""
+    """Sample as stored in a shard: key, picture file, class as written; a missing picture or class is empty."""
 
     key: str
     picture: bytes
@@ -49,7 +49,7 @@ class Example(NamedTuple):
 
 @dataclass(frozen=True)
 class Shard:
-    """A tar as WebDataset has it or a Parquet file, at a path or an address, and which split it says that it is of."""
+    """WebDataset tar or Parquet file, at a path or an address, and the split that it names."""
 
     url: str
     split: Split | None
@@ -60,7 +60,7 @@ class Shard:
 
     @property
     def local(self) -> bool:
-        """Whether it is a path; anything else needs the extra `scale`."""
+        """Return whether the shard is a local path; any address needs the extra `scale`."""
         return "://" not in self.url
 
     @property
@@ -69,18 +69,18 @@ class Shard:
 
     @property
     def stamp(self) -> str:
-        """What changes with its content. Raises SourceError where there is no such file."""
+        """Return text that changes with the content: size and date. Raises SourceError for a missing file."""
         with self._reading():
             if self.local:
                 found = Path(self.url).stat()
                 return f"{found.st_size} bytes of {found.st_mtime_ns}"
             files, path = self._found()
-            said = files.info(path)
-            return ", ".join(f"{key} {said[key]}" for key in STAMPS if said.get(key) is not None)
+            info = files.info(path)
+            return ", ".join(f"{key} {info[key]}" for key in STAMPS if info.get(key) is not None)
 
     @property
     def labels(self) -> tuple[str, ...] | None:
-        """The names of numbered classes, where it says them."""
+        """Return the names of numbered classes, or None if the shard does not give them."""
         if not self.is_table:
             return None
         with self._reading(), self._opened() as file:
@@ -88,9 +88,9 @@ class Shard:
             return None if names is None else tuple(names)
 
     def examples(self) -> Iterator[Example]:
-        """The samples, in order; a server that fails is asked again for what is left.
+        """Yield the samples in order; retry a server that fails, and continue after the last sample.
 
-        Raises SourceError that names the file, also where it ends too early.
+        Raises SourceError with the file's name, also for a truncated file.
         """
         done = failures = 0
         with self._reading():
@@ -110,7 +110,7 @@ class Shard:
                     time.sleep(WAIT_S * 2 ** (failures - 1))
 
     def _opened(self) -> IO[bytes]:
-        """The file, to be read from its start; a tar of http in one go, because a server need not know ranges."""
+        """Open the file from its start; a tar over http as one stream, because a server may not support ranges."""
         if self.local:
             return Path(self.url).open("rb")
         files, path = self._found()
@@ -119,7 +119,7 @@ class Shard:
         return opened
 
     def _found(self) -> tuple[Any, str]:
-        """Return the file system of an address, and the path in it. Raises DownloadError where that is forbidden."""
+        """Return the file system of an address, and the path in it. Raises DownloadError in offline mode."""
         if self.url.partition("://")[0] not in HERE:
             require_network(self.url, instead="give shards on this machine")
         import fsspec
@@ -128,19 +128,19 @@ class Shard:
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """Whatever goes wrong inside becomes a SourceError that names the file: network, archive and table alike."""
+        """Convert every error of network, archive or table to a SourceError that names the file."""
         try:
             yield
         except PennyweightError:
             raise
         except ImportError as error:
-            # fsspec has its own words for a protocol's module that is not there.
+            # fsspec wraps the error of a missing protocol module in its own.
             missing = error if isinstance(error, ModuleNotFoundError) else error.__cause__
             if isinstance(missing, ModuleNotFoundError) and missing_part(missing):
                 raise missing from None
             raise SourceError(f"cannot read {self.url}: {reason_of(error)}") from error
         except FileNotFoundError as error:
-            # A server that cannot be asked is one for fsspec, too.
+            # fsspec raises FileNotFoundError for an unreachable server, too.
             reason = reason_of(error.__cause__) if isinstance(error.__cause__, OSError) else "there is no such file"
             raise SourceError(f"cannot read {self.url}: {reason}") from error
         except Exception as error:
@@ -148,7 +148,7 @@ class Shard:
 
 
 def _of_tar(file: IO[bytes], shard: Shard) -> Iterator[Example]:
-    """Files that stand together and are called alike up to their first dot are a sample."""
+    """Yield the samples of a tar: adjacent files with one name up to the first dot are one sample."""
     parts: dict[str, bytes] = {}
     key = ""
     with tar_stream.streamed(file) as tar:
@@ -158,8 +158,8 @@ def _of_tar(file: IO[bytes], shard: Shard) -> Iterator[Example]:
                 continue
             held = sum(map(len, parts.values())) if member.name.startswith(f"{key}.") else 0
             if member.type == tar_stream.HOLES or member.size + held > LARGEST_BYTES:
-                size = "holes" if member.type == tar_stream.HOLES else f"{member.size:,} bytes"
-                raise SourceError(f"{member.name} of {shard.url} has {size}; a picture has fewer")
+                size = "is sparse" if member.type == tar_stream.HOLES else f"has {member.size:,} bytes"
+                raise SourceError(f"{member.name} of {shard.url} {size}; a sample has {LARGEST_BYTES:,} bytes at most")
             found = member.name[: len(member.name) - len(ending) - 1]
             if parts and found != key:
                 yield _example(key, parts)
@@ -176,7 +176,7 @@ def _example(key: str, parts: Mapping[str, bytes]) -> Example:
         (content for ending, content in parts.items() if f".{ending.rpartition('.')[2]}" in EXTENSIONS), None
     )
     said: dict[str, Any] = {name: parts[name].decode("utf-8", "replace") for name in LABELS if name in parts}
-    with suppress(ValueError, RecursionError):  # a record that is none says no class
+    with suppress(ValueError, RecursionError):  # a damaged record gives no class
         if isinstance(values := json.loads(parts.get("json", b"{}")), dict):
             said |= values
     label = next((said[name] for name in LABELS if said.get(name) is not None), "")

@@ -1,7 +1,7 @@
-"""What shards hold, read once and remembered: without it nobody knows how many samples there are, and of which class.
+"""Index of shards: key, class, digest and size of every sample, read once and cached.
 
-Every sample is decoded, so that what cannot be read shows before a training and not in its midst. Shards whose size
-and date stay are not read again.
+Building the index decodes every sample, so that unreadable pictures are found before training starts. Shards with
+unchanged size and date are not read again.
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ from pennyweight.data.source import Sample, Source, Unreadable
 __all__ = ["Index", "Streamed"]
 
 AT_ONCE = 256
-"""Samples that are decoded together; they are held as encoded files."""
+"""Samples that are decoded together; their files are held in memory."""
 HELD_BYTES = 64 << 20
-"""Bytes of these files from which on fewer are."""
+"""Bytes of these files at which a smaller batch is decoded."""
 FORMAT = 2
 Row = tuple[str, str, str, int, str, tuple[int, int, int], str]
-"""Key, class, digest, bytes, reason, and from the header of a sample its shape and mode."""
+"""Key, class, digest, bytes, reason, and shape and mode from the header of a sample."""
 
 
 @dataclass(frozen=True, slots=True)
 class Streamed:
-    """A picture within a shard. To read it alone, its shard is read up to it."""
+    """Picture within a shard; to read it alone is to read the shard up to it."""
 
     index: Index
     number: int
-    """Of all samples of the set."""
+    """Number among all samples of the set."""
 
     def read(self) -> bytes:
         return next(self.index.pictures([self.number]))
@@ -57,32 +57,32 @@ class Streamed:
 
 @dataclass(frozen=True, eq=False)
 class Index:
-    """The samples of some shards, file by file: (N,) each."""
+    """Samples of some shards, file by file, as arrays (N,)."""
 
     shards: Shards
     starts: NDArray[np.int64]
-    """(files + 1,): the number of each file's first sample, and of all."""
+    """(files + 1,): the number of each file's first sample, and N."""
     keys: NDArray[np.str_]
     classes: NDArray[np.str_]
-    """As they stand in the shards."""
+    """Classes as written in the shards."""
     digests: NDArray[np.bytes_]
     sizes: NDArray[np.int64]
     """Bytes of each picture file."""
     reasons: NDArray[np.str_]
-    """Why a picture cannot be read; empty for those that can."""
+    """Reason for which a picture cannot be read; empty for a readable picture."""
     headers: NDArray[np.int64]
-    """(N, 3): height, width and bands; zeros where they cannot be read."""
+    """(N, 3): height, width and bands; zeros for an unreadable picture."""
     modes: NDArray[np.str_]
-    """As Header calls them."""
+    """Modes as in Header."""
 
     @classmethod
     def of(cls, shards: Shards) -> Index:
-        """From the cache, else by reading all of them. Raises SourceError for what cannot be read."""
+        """Load the index from the cache, else read all shards. Raises SourceError for a shard that cannot be read."""
         key = hashlib.sha256(json.dumps([FORMAT, shards.stamps]).encode()).hexdigest()[:32]
         path = cache_folder("streams") / f"{key}.npz"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            # One of several processes reads; the others wait, and find it there.
+            # One of several processes reads the shards; the others wait for its cache entry.
             with FileLock(path.with_suffix(".lock")):
                 if (found := _remembered(path)) is None:
                     found = _read(shards)
@@ -96,17 +96,17 @@ class Index:
         return len(self.keys)
 
     def file_of(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Which file each sample is in."""
+        """Return the index of the file that holds each sample, (n,) -> (n,)."""
         return np.searchsorted(self.starts, numbers, side="right") - 1
 
     def is_wide(self, number: int) -> bool:
-        """Return whether a sample is a picture of 16 bits."""
+        """Return whether a sample is a 16-bit picture."""
         return Header(0, 0, 0, "", str(self.modes[number]), 1).wide
 
     def pictures(self, numbers: Sequence[int] | NDArray[np.int64]) -> Iterator[bytes]:
-        """The picture files of these samples, one file after the other; within a file they stand as they are stored.
+        """Yield the picture files of these samples. Within one shard, the numbers must ascend.
 
-        Raises SourceError where a file is no longer what was read.
+        Raises SourceError for a shard that has changed since it was indexed.
         """
         wanted = np.asarray(numbers, np.int64)
         files = self.file_of(wanted)
@@ -118,13 +118,13 @@ class Index:
                 place = number + 1
                 if example is None or len(example.picture) != self.sizes[self.starts[file] + number]:
                     raise SourceError(
-                        f"{self.shards.files[file].url} is not what it was when it was first read: "
-                        f"sample {number + 1} is another; begin a new run"
+                        f"{self.shards.files[file].url} has changed since it was first read: "
+                        f"sample {number + 1} differs; begin a new run"
                     )
                 yield example.picture
 
     def source(self, labels: Sequence[str] | None = None) -> Source:
-        """The samples that can be read, as a source; `labels` name numbered classes, or say which number a name has."""
+        """Return the readable samples as a source; `labels` name numbered classes, or give the number of each name."""
         found = self.classes.tolist()
         if not any(found):
             raise SourceError(f"no sample of {self.shards.address} has a class; it is one of {', '.join(LABELS)}")
@@ -167,7 +167,7 @@ class Index:
             wide=suits.wide,
             notes=(
                 *self.shards.notes,
-                f"streamed from {len(self.shards.files)} shards; they are read as they come",
+                f"streamed from {len(self.shards.files)} shards, read sample by sample",
                 *suits.notes,
             ),
             unreadable=tuple(unreadable),
@@ -179,12 +179,12 @@ def _remembered(path: Path) -> dict[str, Any] | None:
     try:
         with np.load(path, allow_pickle=False) as file:
             return {key: file[key] for key in file.files}
-    except Exception:  # whatever is wrong with it, the shards are read again
+    except Exception:  # any damage of the cache entry: read the shards again
         return None
 
 
 def _read(shards: Shards) -> dict[str, Any]:
-    """Every sample of every file, once."""
+    """Read every sample of every shard and return the arrays of an Index."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -217,7 +217,7 @@ def _read(shards: Shards) -> dict[str, Any]:
 
 
 def _handfuls(examples: Iterator[Example]) -> Iterator[list[Example]]:
-    """Yield some samples at a time: so many, or so many bytes."""
+    """Yield batches of AT_ONCE samples, or fewer once they exceed HELD_BYTES."""
     some: list[Example] = []
     held = 0
     for example in examples:

@@ -1,6 +1,7 @@
-"""Shards of a set: which files hold its samples, and of which split each is.
+"""Shards of a set: the files that hold its samples, and the split of each.
 
-WebDataset or Parquet shards on disk, and with the extra `scale` by http, on S3, and `hf:NAME` of the Hugging Face hub.
+WebDataset or Parquet shards lie on disk or, with the extra `scale`, behind http, on S3, or at `hf:NAME` on the Hugging
+Face hub.
 """
 
 from __future__ import annotations
@@ -25,37 +26,37 @@ __all__ = ["Shards", "expanded", "is_address", "is_shard", "of_files", "open_sha
 HUB = "hf:"
 ENDINGS = (".tar", ".parquet")
 KINDS = ("webdataset", "parquet")
-"""What the hub calls them."""
+"""The hub's names for these kinds of files."""
 ASKED_AT_ONCE = 16
 LOOKED_AT = 16
-"""Samples of a tar, of which one may lack its class."""
+"""First samples of a tar, one of which must have a picture and a class."""
 
 
 @dataclass(frozen=True)
 class Shards:
-    """The files of a set."""
+    """Files of a streamed set."""
 
     name: str
     address: str
     files: tuple[Shard, ...]
     notes: tuple[str, ...] = ()
-    """What a person should know of how they were found."""
+    """Lines for the user on parts that were skipped."""
 
     @cached_property
     def stamps(self) -> list[list[str | None]]:
-        """Address, split and what else changes with the content, of each file. Raises SourceError for a missing one."""
+        """Return [address, split, size and date] of each file. Raises SourceError for a missing file."""
         with ThreadPoolExecutor(max_workers=ASKED_AT_ONCE) as pool:
-            said = list(pool.map(lambda shard: shard.stamp, self.files))
-        return [[shard.url, shard.split, stamp] for shard, stamp in zip(self.files, said, strict=True)]
+            stamps = list(pool.map(lambda shard: shard.stamp, self.files))
+        return [[shard.url, shard.split, stamp] for shard, stamp in zip(self.files, stamps, strict=True)]
 
 
 def is_address(text: str) -> bool:
-    """Whether a source's string says shards: `hf:NAME`, an address of the network, or braces before their ending."""
+    """Return whether a source's string means shards: `hf:NAME`, a network address, or braces before the ending."""
     return text.startswith(HUB) or "://" in text or ("{" in text and text.lower().endswith(ENDINGS))
 
 
 def is_shard(path: Path) -> bool:
-    """Whether a tar begins with samples, a picture and its class; one of class folders has pictures alone."""
+    """Return whether a tar begins with samples of picture and class; a tar of class folders holds pictures alone."""
     try:
         return any(example.whole for example in islice(Shard(str(path), None).examples(), LOOKED_AT))
     except SourceError:
@@ -63,7 +64,7 @@ def is_shard(path: Path) -> bool:
 
 
 def open_shards(source: str) -> Shards:
-    """The shards of `hf:NAME` or of an address with braces. Raises SourceError for what is neither."""
+    """Return the shards of `hf:NAME` or of an address with braces. Raises SourceError for any other string."""
     if source.startswith(HUB):
         return _of_hub(source)
     address = source if "://" in source else str(Path(source).expanduser().absolute())
@@ -71,11 +72,9 @@ def open_shards(source: str) -> Shards:
 
 
 def of_files(urls: Sequence[str], *, address: str) -> Shards:
-    """Shards by their addresses; splits are what their names begin with, or what their folders are called."""
+    """Return the shards at these addresses; the start of a file's name, or its folder, names the split."""
     if not all(url.lower().endswith(ENDINGS) for url in urls):
-        raise SourceError(
-            f"{address} is no address of shards; all end in {' or in '.join(ENDINGS)}, or it is {HUB}NAME"
-        )
+        raise SourceError(f"{address} is no address of shards; each ends in {' or '.join(ENDINGS)}, or give {HUB}NAME")
     places = [url.split("/")[-2:] for url in urls]
     splits = [split_of(name) or SPLIT_NAMES.get(folder.lower()) for folder, name in places]
     known = None not in splits
@@ -87,7 +86,7 @@ def of_files(urls: Sequence[str], *, address: str) -> Shards:
 def _of_hub(source: str) -> Shards:
     name = source.removeprefix(HUB)
     if not name:
-        raise SourceError(f"{source} names no set; the hub's are called {HUB}NAME or {HUB}OWNER/NAME")
+        raise SourceError(f"{source} names no set; a set of the hub is {HUB}NAME or {HUB}OWNER/NAME")
     here = Path(name).expanduser().is_dir()
     if not here:
         require_network(source, instead="give a folder of its shards")
@@ -103,7 +102,7 @@ def _of_hub(source: str) -> Shards:
     files = {str(split): urls for split, urls in (builder.config.data_files or {}).items()}
     others = [split for split in files if split not in SPLIT_NAMES]
     if len(others) == len(files):
-        others = []  # a set of parts that are no splits is divided
+        others = []  # no part is a split: all parts together are split later
     return Shards(
         name.rstrip("/").rpartition("/")[2],
         HUB + str(Path(name).expanduser().absolute()) if here else source,
@@ -113,12 +112,12 @@ def _of_hub(source: str) -> Shards:
             for url in urls
             if split not in others
         ),
-        tuple(f"passed over its part '{split}', which is no split" for split in others),
+        tuple(f"skipped its part '{split}', which is no split" for split in others),
     )
 
 
 def expanded(address: str) -> list[str]:
-    """What braces stand for: `{train-{00..02},val-0}.tar` are four. Raises SourceError for one without its other."""
+    """Expand braces: `{train-{00..02},val-0}.tar` becomes four addresses. Raises SourceError for unbalanced braces."""
     start = address.find("{")
     if start < 0 and "}" not in address:
         return [address]
@@ -132,7 +131,7 @@ def expanded(address: str) -> list[str]:
         elif place > start:
             parts[-1] += letter
     if depth or "}" in address[: max(start, 0)] or start < 0:
-        raise SourceError(f"{address} has a brace without its other")
+        raise SourceError(f"{address} has a brace without its partner")
     span = re.fullmatch(r"(\d+)\.\.(\d+)", parts[0]) if len(parts) == 1 else None
     if span:
         low, high = span.groups()

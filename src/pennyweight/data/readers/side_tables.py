@@ -1,4 +1,4 @@
-"""Tables beside pictures: where they are looked for, their columns, and whether they really list pictures."""
+"""Find tables next to pictures, their columns, and the files that their rows name."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from pennyweight.data.source import Split
 __all__ = ["TRIED", "Columns", "Table", "columns_of", "file_of", "find_tables", "options_for", "text_of", "why_not"]
 
 NAMES = ("manifest", "metadata", "labels", "train")
-"""Names of a table beside pictures that makes their folder a manifest's."""
+"""Names of a table next to pictures that is read as a manifest."""
 MOST_NAMED = 4
-"""Columns that a message gives."""
+"""Largest number of columns that a message names."""
 TRIED = 50
-"""Rows of a table of which one must name a picture that is there, for the table to be a manifest."""
+"""First rows of a table, one of which must name an existing picture for the table to be a manifest."""
 
 
 class Table(NamedTuple):
-    """A file with rows, and the split of all of them, where its folder is one's."""
+    """File with rows, and the split of all of them if its folder is a split."""
 
     path: Path
     split: Split | None = None
@@ -43,8 +43,10 @@ class Columns(NamedTuple):
 
 
 def find_tables(folder: Path, *, lone: bool) -> list[Table]:
-    """List the tables in a folder that are called like a manifest, else those in its split folders; with `lone` a table
-    that is alone, whatever its name."""
+    """List the tables of a folder with the name of a manifest, else those of its split folders.
+
+    With `lone`, a table that is the only one serves under any name.
+    """
     here = _tables_in(folder)
     named = [Table(file) for file in here if file.stem.lower() in NAMES]
     if named or (lone and len(here) == 1):
@@ -58,9 +60,9 @@ def find_tables(folder: Path, *, lone: bool) -> list[Table]:
 
 
 def why_not(table: Table, root: Path, read_as: ReadAs) -> str | None:
-    """Say why a table is no manifest; None where its first rows name a picture that is there.
+    """Return the reason for which a table is not a manifest; None if its first rows name an existing picture.
 
-    Raises SourceError where its pictures lie elsewhere, with the options that find them.
+    Raises SourceError with the options to give if its pictures lie elsewhere.
     """
     path = table.path
     try:
@@ -75,21 +77,21 @@ def why_not(table: Table, root: Path, read_as: ReadAs) -> str | None:
     if any(file.is_file() for file in files):
         return None
     if hint := options_for(files, root):
-        raise SourceError(f"the pictures that {path} lists are not beside it, such as {files[0].name}; try {hint}")
-    return f"none of the pictures that {path} lists is there, such as {files[0].name if files else 'its first'}"
+        raise SourceError(f"the pictures that {path} lists are not next to it, such as {files[0].name}; try {hint}")
+    return f"none of the pictures that {path} lists exists, such as {files[0].name if files else 'its first'}"
 
 
 def columns_of(row: Mapping[str, Any], path: Path, read_as: ReadAs) -> Columns:
-    """Return the columns that mean something. Raises SourceError for a table without paths or without labels."""
+    """Return the columns of paths, labels and splits. Raises SourceError for a table without paths or labels."""
     if (found := _columns(row, path, read_as)) is not None:
         return found
     there = [str(name) for name in row]
-    if (said := _one_hot(row, path, read_as)) is not None:
-        raise SourceError(said)
+    if (advice := _one_hot(row, path, read_as)) is not None:
+        raise SourceError(advice)
     unheaded = any(Path(name).suffix.lower() in EXTENSIONS for name in there)
     raise SourceError(
         f"{path} has the columns {', '.join(there)}{'; its first line is no heading' * unheaded}; a manifest needs one "
-        f"of {', '.join(COLUMNS['path'])}, and one of {', '.join(COLUMNS['label'])}; others are named by --columns "
+        f"of {', '.join(COLUMNS['path'])}, and one of {', '.join(COLUMNS['label'])}; name other columns with --columns "
         "path=NAME,label=NAME"
     )
 
@@ -101,7 +103,7 @@ def text_of(row: Mapping[str, Any], column: str) -> str:
 
 
 def file_of(folder: Path, text: str, read_as: ReadAs) -> Path:
-    """Return the file that a row names. Tables of Windows have backslashes, which elsewhere are part of a name."""
+    """Return the file that a row names; a backslash separates folders unless a file with that very name exists."""
     start = folder / (read_as.pictures or "")
     text = text if text.lower().endswith(read_as.ending.lower()) else text + read_as.ending
     file = start / text
@@ -109,7 +111,7 @@ def file_of(folder: Path, text: str, read_as: ReadAs) -> Path:
 
 
 def options_for(files: Sequence[Path], root: Path) -> str:
-    """Return the options that would find all of some pictures by their names, in one folder near; else nothing."""
+    """Return the options that would find all these pictures in one folder nearby, as text; else an empty string."""
     if not files:
         return ""
     for folder in (files[0].parent, root, *sorted(child for child in root.iterdir() if child.is_dir())):
@@ -129,7 +131,7 @@ def _columns(row: Mapping[str, Any], path: Path, read_as: ReadAs) -> Columns | N
 
 
 def _one_hot(row: Mapping[str, Any], path: Path, read_as: ReadAs) -> str | None:
-    """Say how a table with a column of zeros and ones for each class is read; None for another table."""
+    """Return advice for a one-hot table, with a column of zeros and ones for each class; None for other tables."""
     files = read_as.column(row, "path", path)
     cells = {str(name): text_of(row, name) for name in row if name != files}
     marks = [name for name, text in cells.items() if text in ("0", "1", "0.0", "1.0")]
@@ -139,7 +141,7 @@ def _one_hot(row: Mapping[str, Any], path: Path, read_as: ReadAs) -> str | None:
     return (
         f"{path} has one-hot labels, a column of 0 and 1 for each class ({classes}); a manifest needs one column with "
         "the name of the class: with pandas, table['label'] = table[classes].idxmax(axis=1), where classes lists "
-        "those columns"
+        "these columns"
     )
 
 

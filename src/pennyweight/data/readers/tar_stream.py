@@ -1,4 +1,4 @@
-"""Tars of strangers, member after member: headers of a bounded size, and nothing is kept of what went by."""
+"""Read untrusted tars member by member, with headers of bounded size and constant memory."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import IO, Any, cast
 __all__ = ["HOLES", "entries", "streamed", "unpacked"]
 
 HOLES = tarfile.GNUTYPE_SPARSE
-"""The type that `entries` gives to every member with holes: its size is whatever its header says."""
+"""Type that `entries` gives to every sparse member; the header alone declares its size."""
 MAX_HEADER = 1 << 20
-"""Bytes of a name, or of what pax says of a member. They are read at once, whatever their size, and shrink well."""
+"""Largest header in bytes: a long name or a pax header. tarfile reads it whole, and zeros in it compress well."""
 HEADERS = (
     tarfile.GNUTYPE_LONGNAME,
     tarfile.GNUTYPE_LONGLINK,
@@ -28,11 +28,11 @@ PACKERS: dict[bytes, Callable[[IO[bytes]], Any]] = {
     b"\xfd7zXZ\0": lzma.LZMAFile,
     b"\x5d\0\0\x80": lzma.LZMAFile,
 }
-"""How a packed tar begins -> what unpacks it."""
+"""First bytes of a compressed tar -> decompressor."""
 
 
 def unpacked(file: IO[bytes]) -> tarfile.TarFile:
-    """Return the tar in an open file, packed or not."""
+    """Open the tar in a seekable file, compressed or not."""
     start = file.read(6)
     file.seek(0)
     unpack = next((unpack for magic, unpack in PACKERS.items() if start.startswith(magic)), None)
@@ -41,13 +41,13 @@ def unpacked(file: IO[bytes]) -> tarfile.TarFile:
 
 
 def streamed(file: Any) -> tarfile.TarFile:
-    """Return the unpacked tar in a file that need not seek."""
+    """Open the uncompressed tar in a file that cannot seek."""
     return tarfile.open(fileobj=file, mode="r|", tarinfo=_Entry)
 
 
 def entries(tar: tarfile.TarFile, most: int | None = None) -> Iterator[tarfile.TarInfo]:
-    """Yield the members in their order. Raises ValueError where they take more than `most` bytes of the tar."""
-    inside = cast(Any, tar)  # whose list of members and place the stubs do not know
+    """Yield the members in stored order. Raises ValueError once they take more than `most` bytes of the tar."""
+    inside = cast(Any, tar)  # the stubs lack its list of members and its offset
     watched = inside.fileobj if isinstance(inside.fileobj, _Watched) else None
     while (entry := tar.next()) is not None:
         if entry.issparse():
@@ -55,19 +55,19 @@ def entries(tar: tarfile.TarFile, most: int | None = None) -> Iterator[tarfile.T
         if watched:
             watched.left = None
         yield entry
-        inside.members.clear()  # a million of them would take a gigabyte
+        inside.members.clear()  # a million members would take a gigabyte
         if watched:
             watched.left = MAX_HEADER
-        if most is not None and inside.offset > most:  # before it is passed over
-            raise ValueError(f"it unpacks to more than {most:,} bytes; it is taken for a bomb")
+        if most is not None and inside.offset > most:  # before its content is skipped
+            raise ValueError(f"it unpacks to more than {most:,} bytes; it looks like a decompression bomb")
 
 
 class _Entry(tarfile.TarInfo):
-    """A member whose header is looked at before what follows is read."""
+    """Member whose header is checked before the rest is read."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Entry:
-        """Return the member of 512 bytes. Raises ValueError for a header that is larger than any name."""
+        """Parse the header block of 512 bytes. Raises ValueError for a long name or pax header over MAX_HEADER."""
         entry = super().frombuf(buf, encoding, errors)
         if entry.type in HEADERS and entry.size > MAX_HEADER:
             raise ValueError(f"it has a header of {entry.size:,} bytes; a name has {MAX_HEADER:,} at most")
@@ -75,7 +75,7 @@ class _Entry(tarfile.TarInfo):
 
 
 class _Watched:
-    """An unpacked tar, of which `left` bytes may be read: a chain of headers, or a list of holes, has no end."""
+    """Uncompressed tar of which `left` more bytes may be read: headers and sparse maps can be endless."""
 
     def __init__(self, file: Any) -> None:
         self.file = file
