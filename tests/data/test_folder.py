@@ -160,7 +160,7 @@ LAYOUTS = {
     "a class that training has not": ({"train/a": 3, "train/b": 3, "val/c": 1}, "c is a class that"),
     "two names of one split": ({"train/a": 3, "train/b": 3, "valid/a": 1, "val/b": 1}, "val and valid"),
     "training without classes": ({"train": 3, "test": 3}, "train has no class folders"),
-    "a folder beside splits": ({"train/a": 3, "train/b": 3, "val/a": 2, "extra/c": 1}, "'extra' beside 'train'"),
+    "a folder beside splits": ({"train/a": 3, "train/b": 3, "val/a": 2, "extra/c": 1}, "'extra' next to 'train'"),
     "two pictures in a class": ({"a": 9, "b": 2}, "class 'b' of pets has 2 different pictures; it needs at least 3"),
     "one picture to select on": (
         {"train/a": 9, "train/b": 1, "val/a": 1},

@@ -91,7 +91,7 @@ def test_a_wrapped_folder_without_classes_beside_splits_is_left_out_and_said(dra
 def test_training_beside_what_is_no_split_is_refused(draw_folder: Draw, other: str) -> None:
     root = draw_folder({"train/a": 3, "train/b": 3, other: 3})
     message = refused(root)
-    assert f"has train with the folders a, b beside {other.split('/')[0]}" in message
+    assert f"has train with the folders a, b next to {other.split('/')[0]}" in message
     assert message.endswith(f"if all are classes, name the source classes:{root}")
     assert data.open(f"classes:{root}").labels == tuple(sorted(("train", other.split("/")[0])))
 

@@ -33,7 +33,7 @@ IMAGES: dict[str, tuple[Any, Any, str]] = {
     "bool": (PICTURES > 90, (PICTURES > 90) * np.uint8(255), "bool values from 0 to 1 are read as the range 0..1"),
     "uint16": (PICTURES.astype(np.uint16) * 9, PICTURES.astype(np.uint16) * 9, ""),
     "uint16 of another byte order": ((PICTURES.astype(np.uint16) * 9).astype(">u2"), PICTURES * np.uint16(9), ""),
-    "int32 of 16 bits": (PICTURES.astype(np.int32) * 9, PICTURES * np.uint16(9), "for the range 0..65535"),
+    "int32 of 16 bits": (PICTURES.astype(np.int32) * 9, PICTURES * np.uint16(9), "as the range 0..65535"),
     "bands": (DRAW.integers(0, 255, (30, 9, 9, 7), dtype=np.uint8), None, ""),
 }
 

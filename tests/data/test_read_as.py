@@ -76,7 +76,7 @@ def test_folders_that_are_no_classes_are_not_taken_for_them(kaggle: Path) -> Non
     (kaggle / "test").rename(kaggle / "test_images")
     text = (kaggle / "train.csv").read_text().replace("breed", "label")
     (kaggle / "train.csv").write_text(text)
-    with pytest.raises(SourceError, match=rf"not beside it, .* try --pictures {kaggle}/train_images --ending \.png"):
+    with pytest.raises(SourceError, match=rf"not next to it, .* try --pictures {kaggle}/train_images --ending \.png"):
         data.open(kaggle)
     spaced = text.replace("id,label", " id , label ")
     (kaggle / "train.csv").write_text(spaced)
