@@ -10,6 +10,7 @@ from typing import Any
 
 from pennyweight.core.errors import PennyweightError, RunError
 from pennyweight.core.files import read_json
+from pennyweight.core.run_folder import RunFolder
 
 __all__ = ["require_agreement"]
 
@@ -21,40 +22,40 @@ WORDS = ("interpolation", "decoding")
 """Fields of the preprocessing, by how the metadata of weights writes them."""
 
 
-def require_agreement(record: Mapping[str, Any], folder: Path) -> None:
+def require_agreement(record: Mapping[str, Any], run: RunFolder) -> None:
     """Raise RunError where run.json names other labels, another network or another preprocessing than the run's
     evaluation.json or the metadata of its weights. A file that is missing or damaged, or that does not say, is passed
     over: what reads the file refuses it.
     """
-    for file, field, theirs in _said(folder):
+    for file, field, theirs in _said(run):
         *above, last = field.split(".")
         ours: Any = record
         for part in above:
             ours = ours.get(part) if isinstance(ours, Mapping) else None
         if isinstance(ours, Mapping) and last in ours and ours[last] != theirs:
             raise RunError(
-                f"{folder / 'run.json'} is not as `fit` wrote it: its {_difference(field, ours[last], theirs)} in "
+                f"{run.record_path} is not as `fit` wrote it: its {_difference(field, ours[last], theirs)} in "
                 f"{file}; restore it from a copy"
             )
 
 
-def _said(folder: Path) -> Iterator[tuple[str, str, Any]]:
+def _said(run: RunFolder) -> Iterator[tuple[str, str, Any]]:
     """Yield what the run's other files say: the file's name, the dotted field of run.json, and its value."""
     with suppress(PennyweightError):
-        if isinstance(labels := read_json(folder / "evaluation.json").get("labels"), list):
-            yield "evaluation.json", "data.labels", labels
-    metadata = _metadata(folder / "weights.safetensors")
+        if isinstance(labels := read_json(run.evaluation_path).get("labels"), list):
+            yield run.evaluation_path.name, "data.labels", labels
+    metadata = _metadata(run.weights_path)
     with suppress(ValueError):
         if isinstance(labels := json.loads(metadata.get("labels", "null")), list):
-            yield "weights.safetensors", "data.labels", labels
+            yield run.weights_path.name, "data.labels", labels
         for key, field in {"network": "name", "stem": "stem"}.items():
             if key in metadata:
-                yield "weights.safetensors", f"model.{field}", metadata[key]
+                yield run.weights_path.name, f"model.{field}", metadata[key]
         said = {"size": metadata["input"], **metadata} if "input" in metadata else metadata
         for key in said.keys() & {*NUMBERS, *LISTS, *WORDS}:
             text = said[key]
             values = [float(part) for part in text.split(",")] if key in LISTS else None
-            yield "weights.safetensors", f"preprocess.{key}", values or (int(text) if key in NUMBERS else text)
+            yield run.weights_path.name, f"preprocess.{key}", values or (int(text) if key in NUMBERS else text)
 
 
 def _metadata(path: Path) -> dict[str, str]:

@@ -16,6 +16,8 @@ from pennyweight.core.figures import duration, number, share
 from pennyweight.core.files import digest_of, read_json, sha256, write_json
 from pennyweight.core.locks import holding
 from pennyweight.core.older_runs import require_agreement
+from pennyweight.core.run_folder import RunFolder
+from pennyweight.core.run_record import RunRecord
 from pennyweight.core.summary import Facts, Summary
 from pennyweight.core.training_digests import TrainingDigests
 
@@ -28,13 +30,11 @@ FORMAT = 2
 
 
 @dataclass(frozen=True, repr=False)
-class Run(Summary):
-    """A run folder that `fit` made. Raises RunError when the folder is not one.
+class Run(Summary, RunFolder):
+    """Run folder that `fit` made. Raises RunError when the folder is not one.
 
-    Every property is a path or what a file there says; nothing is kept in memory that the folder does not hold.
+    Every property is a path or the content of a file there; memory holds nothing that the folder does not hold.
     """
-
-    folder: Path
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "folder", Path(self.folder))
@@ -48,39 +48,10 @@ class Run(Summary):
         return str(self.folder)
 
     @property
-    def record_path(self) -> Path:
-        return self.folder / "run.json"
-
-    @property
-    def metrics_path(self) -> Path:
-        return self.folder / "metrics.jsonl"
-
-    @property
-    def weights_path(self) -> Path:
-        return self.folder / "weights.safetensors"
-
-    @property
-    def evaluation_path(self) -> Path:
-        return self.folder / "evaluation.json"
-
-    @property
-    def report_path(self) -> Path:
-        return self.folder / "report.html"
-
-    @property
-    def seen_path(self) -> Path:
-        """Which pictures it trained and selected on."""
-        return self.folder / "seen.npy"
-
-    @property
     def training_digests(self) -> TrainingDigests | None:
         """The pictures that seen.npy lists; None for a run without that file."""
         path = self.whole(self.seen_path)
         return TrainingDigests.read(path) if path.exists() else None
-
-    @property
-    def bundle_path(self) -> Path:
-        return self.folder / "model.onnx"
 
     @cached_property
     def record(self) -> dict[str, Any]:
@@ -92,13 +63,18 @@ class Run(Summary):
         record = read_json(self.record_path)
         digests = record.get(DIGESTS)
         if "format" not in record and digests is None:
-            require_agreement(record, self.folder)
+            require_agreement(record, self)
         elif not isinstance(digests, dict) or digests.get(self.record_path.name) != _digest(record):
             raise RunError(
                 f"{self.record_path} is not as `fit` wrote it: its SHA-256 is another; restore it from a copy, or use "
                 f"the weights alone, by the network's name and --weights {self.weights_path}"
             )
         return record
+
+    @cached_property
+    def info(self) -> RunRecord:
+        """The content of run.json as typed values. Raises RunError for a field that is missing or of another type."""
+        return RunRecord.read(self.record, self.record_path)
 
     @property
     def notes(self) -> tuple[str, ...]:
