@@ -262,11 +262,54 @@ def test_no_room_hides_a_public_name() -> None:
     for found in pkgutil.walk_packages(pw.__path__, "pennyweight."):
         if not found.name.endswith("__main__"):
             importlib.import_module(found.name)
+    assert pw.scene is sys.modules["pennyweight.scene"]
+    for name in pw.scene.__all__:
+        assert callable(getattr(pw.scene, name))
     for name, module in stub_names().items():
         value = getattr(pw, name)
+        if name == "scene":
+            continue
         assert not isinstance(value, ModuleType)
         assert callable(value)
         assert value is getattr(importlib.import_module(module), name)
+
+
+def test_the_functions_on_scenes_are_those_that_the_namespace_declares() -> None:
+    tree = ast.parse(Path(str(pw.scene.__file__)).read_text(encoding="utf-8"))
+    declared = {
+        alias.asname or alias.name: (str(node.module).removeprefix("pennyweight."), alias.name)
+        for checked in tree.body
+        if isinstance(checked, ast.If)
+        for node in checked.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert declared == pw.scene.PLACES
+    assert sorted(declared) == sorted(pw.scene.__all__) == sorted(dir(pw.scene))
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = pw.scene.no_such_name
+
+
+@pytest.mark.parametrize("code", ["import pennyweight.scene", "import pennyweight as pw; pw.scene; dir(pw.scene)"])
+def test_the_namespace_of_scenes_loads_no_torch(code: str) -> None:
+    assert not loaded_by(code) & {*HEAVY, "numpy"}
+
+
+def every_call_on_scenes(folder: Path) -> dict[str, Callable[[], Any]]:
+    """A call of each function of `pw.scene`; `fit` makes the run that others use."""
+    run, cube = folder / "scene-run", "scene:synthetic"
+    scene, recipe = {"window": 3, "train": 5}, {"epochs": 1}
+    options: dict[str, Any] = {"scene": scene, "recipe": recipe, "progress": False}
+    return {
+        "names": lambda: pw.scene.names("syn*"),
+        "leakage": lambda: pw.scene.leakage(cube, window=3, train=5),
+        "fit": lambda: pw.scene.fit(cube, "spectral_mlp", out=run, **options),
+        "evaluate": lambda: pw.scene.evaluate(run),
+        "export": lambda: pw.scene.export(run),
+        "predict": lambda: pw.scene.predict(run, cube, map=folder / "map.png"),
+        "load": lambda: pw.scene.load(run / "model.onnx").map(np.zeros((4, 4, pw.scene.load(run).engine.bands))),
+        "fit_seeds": lambda: pw.scene.fit_seeds(cube, "spectral_mlp", seeds=2, out=folder / "seeds", **options),
+    }
 
 
 def every_call(folder: Path, bundle: Path) -> dict[str, Callable[[], Any]]:
@@ -296,6 +339,15 @@ def every_call(folder: Path, bundle: Path) -> dict[str, Callable[[], Any]]:
         "fit": lambda: pw.fit(
             "digits", "mobilenet_v1_x0_25", input_size=8, recipe={"epochs": 1, "batch": 128}, out=run, progress=False
         ),
+        "fit_seeds": lambda: pw.fit_seeds(
+            "digits",
+            "mobilenet_v1_x0_25",
+            seeds=2,
+            input_size=8,
+            recipe={"epochs": 1, "batch": 512},
+            out=folder / "seeds",
+            progress=False,
+        ),
         "Run": lambda: pw.Run(run).evaluation,
         "evaluate": lambda: pw.evaluate(run),
         "Evaluation": lambda: pw.Evaluation(
@@ -313,12 +365,13 @@ def every_call(folder: Path, bundle: Path) -> dict[str, Callable[[], Any]]:
 
 
 def test_every_public_name_can_be_called(tmp_path: Path, bundle_file: Path) -> None:
-    calls = every_call(tmp_path, bundle_file)
-    assert set(calls) == set(pw.__all__)
+    calls, on_scenes = every_call(tmp_path, bundle_file), every_call_on_scenes(tmp_path)
+    assert {*calls, "scene"} == set(pw.__all__)
+    assert set(on_scenes) == set(pw.scene.__all__)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        for name, call in calls.items():
+        for name, call in (*calls.items(), *on_scenes.items()):
             assert call() is not None, name
     finally:
         torch.set_num_threads(threads)

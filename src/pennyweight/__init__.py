@@ -21,12 +21,7 @@ def __getattr__(name: str) -> _typing.Any:
         from importlib.metadata import version
 
         return version("pennyweight")
-    from pennyweight.core.files import require_working_folder
+    from pennyweight.core.extras import naming_missing_parts
 
-    require_working_folder()  # importing torch without one ends the process
-    try:
+    with naming_missing_parts():
         return _load(name)
-    except ModuleNotFoundError as error:
-        from pennyweight.core.extras import missing_part
-
-        raise (missing_part(error) or error) from error

@@ -1,3 +1,4 @@
+from . import scene as scene
 from .core.errors import PennyweightError as PennyweightError
 from .core.prediction import Prediction as Prediction
 from .core.preprocess import Preprocess as Preprocess
@@ -12,6 +13,7 @@ from .verbs.doctor import doctor as doctor
 from .verbs.evaluate import evaluate as evaluate
 from .verbs.export import export as export
 from .verbs.fit import fit as fit
+from .verbs.fitting.fit_seeds import fit_seeds as fit_seeds
 from .verbs.load import load as load
 from .verbs.weigh import weigh as weigh
 from .zoo.pretrained import create as create

@@ -180,9 +180,9 @@ def leakage(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> None:
     """Say how many test windows of a scene hold training pixels, before anything is trained."""
-    from pennyweight.verbs.scenes.leakage import leakage_of
+    from pennyweight.verbs.scenes.leakage import measure_leakage
 
-    found = leakage_of(labels, scene=asked(split=split, train=train, window=window, background=background), seed=seed)
+    found = measure_leakage(labels, **asked(split=split, train=train, window=window, background=background), seed=seed)
     if json:
         show.as_json(found)
         return

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pennyweight.core.errors import MissingPart
 
-__all__ = ["install_command", "missing_part"]
+__all__ = ["install_command", "missing_part", "naming_missing_parts"]
 
 NAME = "pennyweight"
 
@@ -41,6 +43,18 @@ def missing_part(error: ModuleNotFoundError) -> MissingPart | None:
     if extra is None:
         return None
     return MissingPart(f"this needs {module}, which is not installed; add it with: {install_command(extra)}")
+
+
+@contextmanager
+def naming_missing_parts() -> Iterator[None]:
+    """Import a public name. Raises MissingPart for a module of an extra, InputError without a working folder."""
+    from pennyweight.core.files import require_working_folder
+
+    require_working_folder()  # importing torch without one ends the process
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise (missing_part(error) or error) from error
 
 
 def install_command(extra: str) -> str:

@@ -6,13 +6,12 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Unpack
 
 from torch import nn
 
 from pennyweight import data, zoo
-from pennyweight.core.errors import BundleError, DownloadError, ImageError, InputError, RunError, SourceError
+from pennyweight.core.errors import DownloadError, ImageError, InputError, RunError, SourceError
 from pennyweight.core.images import Picture
 from pennyweight.core.machine import versions
 from pennyweight.core.manifest import Manifest
@@ -24,6 +23,7 @@ from pennyweight.core.usage import Usage
 from pennyweight.deploy import export_bundle
 from pennyweight.runtime import Bundle
 from pennyweight.runtime.scene_bundle import SceneBundle
+from pennyweight.verbs.bundle_path import bundle_path
 from pennyweight.verbs.load import open_trained, preprocess_of, restore
 from pennyweight.verbs.scenes.export import export_scene
 from pennyweight.verbs.scenes.load import is_scene_run
@@ -55,20 +55,9 @@ def export(
     trained = open_trained(run_or_name, weights, **usage)
     if isinstance(trained, Bundle):
         raise InputError(f"{trained.path} is a bundle already; export takes a run, or a name with weights")
-    if isinstance(trained, Run):
-        path = trained.bundle_path
-    else:
-        path = Path(f"{trained.model['name'].replace(':', '-')}.onnx")
-    if out is not None or not isinstance(trained, Run):
-        path = path if out is None else Path(out)
-        if path.exists():
-            raise BundleError(
-                f"{path} exists already; nothing is overwritten: say --out FILE, one that is not there yet"
-            )
-    if not path.absolute().parent.is_dir():
-        raise BundleError(f"cannot write {path}: there is no folder {path.absolute().parent}")
+    path = bundle_path(trained if isinstance(trained, Run) else str(trained.model["name"]), out)
     if isinstance(trained, Run) and is_scene_run(trained):
-        return export_scene(trained, path, note)
+        return export_scene(trained, out, note=note)
     known = _of_run(trained) if isinstance(trained, Run) else _of_name(trained)
     preprocess = known.preprocess
     cost = weigh(known.network, (preprocess.channels, preprocess.size, preprocess.size))

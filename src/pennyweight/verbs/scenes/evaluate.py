@@ -11,27 +11,39 @@ from pennyweight.core.run import Run
 from pennyweight.core.settings import override
 from pennyweight.data.scenes.scene import Scene
 from pennyweight.data.scenes.splits import SceneSplit
-from pennyweight.runtime.scene_mapper import map_scene
 from pennyweight.scoring.leakage import leakage
 from pennyweight.scoring.scene import SceneEvaluation, score_scene
-from pennyweight.verbs.scenes.load import load_mapper, reopen
+from pennyweight.verbs.scenes.load import load_mapper, open_scene_run, reopen
 from pennyweight.verbs.scenes.plan import SceneOptions, split_of
 
 __all__ = ["evaluate_scene", "judge"]
 
 
 def evaluate_scene(
-    run: Run | str | os.PathLike[str],
+    run: str | os.PathLike[str] | Run,
     *,
     bfloat16: bool = False,
     advance: Callable[[int], None] = lambda count: None,
 ) -> SceneEvaluation:
-    """Map the scene that a run was trained on, and score the test pixels of its split. Twice gives the same."""
-    run = run if isinstance(run, Run) else Run(os.fspath(run))  # type: ignore[arg-type]  # Run makes a path of it
+    """Map the scene that a run was trained on, and score the test pixels of its split. Two calls give the same scores.
+
+    Args:
+        run: Folder that `pw.scene.fit` made, or its Run.
+        bfloat16: Multiply in bfloat16.
+        advance: Callback that is given the number of pixels after each tile of the map.
+
+    Returns:
+        Overall and average accuracy, kappa and each class's accuracy (0 to 1), and the leakage of the split.
+
+    Raises:
+        InputError: `run` is no run of a scene.
+        SourceError: The scene is not here, or its content has changed since training.
+    """
+    run = open_scene_run(run)
     scene = reopen(run)
     options = override(SceneOptions(), run.record["scene"]["options"], what="scene")
     split = split_of(scene, options, run.record["seed"])
-    mapped = map_scene(load_mapper(run, bfloat16=bfloat16).engine, scene.cube, advance=advance)
+    mapped = load_mapper(run, bfloat16=bfloat16).map(scene.cube, advance=advance)
     return judge(scene, split, mapped.classes, options.window)
 
 

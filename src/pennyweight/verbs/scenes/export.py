@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 
@@ -16,8 +16,9 @@ from pennyweight.deploy.export_scene import export_scene_bundle
 from pennyweight.nn import WindowNetwork
 from pennyweight.runtime.scene_bundle import SceneBundle
 from pennyweight.scoring.scene import SCORES
+from pennyweight.verbs.bundle_path import bundle_path
 from pennyweight.verbs.load import restore
-from pennyweight.verbs.scenes.load import projection_of, reopen
+from pennyweight.verbs.scenes.load import open_scene_run, projection_of, reopen
 
 __all__ = ["export_scene"]
 
@@ -25,18 +26,35 @@ PROOF_SIDE = 48
 """Pixels a side of the part of the scene, its corner, that the proof maps."""
 
 
-def export_scene(run: Run, path: Path, note: Callable[[str], None]) -> SceneBundle:
+def export_scene(
+    run: str | os.PathLike[str] | Run,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    note: Callable[[str], None] = lambda line: None,
+) -> SceneBundle:
     """Write a scene's network with its scaling and components as one ONNX file, proved to map as the network does.
 
-    The proof is every pixel of a corner of the scene; where the scene is not here, of noise around the mean spectrum,
-    and `note` is called with the reason.
+    The proof maps every pixel of a corner of the scene; where the scene is not here, noise around the mean spectrum.
+
+    Args:
+        run: Folder that `pw.scene.fit` made, or its Run.
+        out: File to write, not there yet; by default the run's model.onnx, which is replaced.
+        note: Callback that is given a line where the proof has to do without the scene.
+
+    Returns:
+        The bundle, opened; `pw.scene.predict` and `pw.scene.load` take it.
+
+    Raises:
+        InputError: `run` is no run of a scene.
+        BundleError: `out` exists already, or its folder does not exist.
+        ParityError: The file does not map as the network does; nothing is written.
     """
+    run = open_scene_run(run)
+    path = bundle_path(run, out)
     record, evaluation, projection, network = run.record, run.evaluation, projection_of(run), restore(run)
     try:
-        cube, of = (
-            np.asarray(reopen(run).cube[:PROOF_SIDE, :PROOF_SIDE], np.float32),
-            f"a corner of {run.record['data']['source']}",
-        )
+        cube = np.asarray(reopen(run).cube[:PROOF_SIDE, :PROOF_SIDE], np.float32)
+        of = f"a corner of {run.record['data']['source']}"
     except (SourceError, DownloadError) as error:
         note(f"the bundle is proved on a scene made for the proof, because the run's own is not at hand: {error}")
         noise = np.random.default_rng(0).normal(0, 0.1, (PROOF_SIDE, PROOF_SIDE, projection.bands))

@@ -1,38 +1,59 @@
-"""`leakage`: what a split of a label map is worth, before anything is trained."""
+"""Leakage of a scene's split: the share of test windows that hold training pixels, before anything is trained."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import Any
 
-from pennyweight.core.settings import override
+from pennyweight.core.errors import InputError
 from pennyweight.data.scenes.open import open_label_map, open_scene
-from pennyweight.data.scenes.splits import split_scene
+from pennyweight.data.scenes.splits import SplitKind, split_scene
 from pennyweight.scoring.leakage import leakage
 from pennyweight.verbs.scenes.plan import SceneOptions
 
-__all__ = ["leakage_of"]
+__all__ = ["measure_leakage"]
 
 
-def leakage_of(
-    labels: str | os.PathLike[str], *, scene: SceneOptions | Mapping[str, Any] | None = None, seed: int = 0
+def measure_leakage(
+    labels: str | os.PathLike[str],
+    *,
+    split: SplitKind = "random",
+    train: float = 0.3,
+    window: int = 25,
+    background: int = 0,
+    seed: int = 0,
 ) -> dict[str, Any]:
-    """Split a label map (a file, or `scene:NAME`) as `fit` would, and count what its test windows hold of training.
+    """Split a label map as `pw.scene.fit` splits it, and count the test windows that hold training pixels.
 
-    `scene` are fields of SceneOptions: split, train, window, background. Gives counts, leakage and notes.
+    Args:
+        labels: File of a label map (H, W); FILE#VARIABLE names an array of a .mat; or `scene:NAME`.
+        split: "random", as papers split; or "blocks", with a guard of half a window between training and test.
+        train: Training share of each class where it is below 1, else pixels of each class.
+        window: Pixels a side of the neighborhood that a network would see; odd.
+        background: Id of the unlabeled pixels of a file.
+        seed: Seed of the split.
+
+    Returns:
+        "split"; "counts" of train, val and test pixels by class; "leakage" with "share" (0 to 1), "test_windows",
+        "mean_centres" and "mean_centres_own_class" (training pixels in a test window); and "notes".
+
+    Raises:
+        SourceError: There is no label map at `labels`, or it has too few pixels of a class for the split.
+        InputError: An option is out of range.
     """
-    options = scene if isinstance(scene, SceneOptions) else override(SceneOptions(), scene or {}, what="scene")
+    options = SceneOptions(split=split, train=train, window=window, background=background)
     if isinstance(labels, str) and labels.startswith("scene:"):
+        if background:
+            raise InputError(f"background ({background}) is for the file of a label map; {labels} has its own")
         opened = open_scene(labels)
         truth, names = opened.truth, opened.labels
     else:
         truth, ids = open_label_map(labels, background=options.background)
         names = tuple(f"class {number}" for number in ids)
-    split = split_scene(truth, names, kind=options.split, train=options.train, window=options.window, seed=seed)
+    parts = split_scene(truth, names, kind=options.split, train=options.train, window=options.window, seed=seed)
     return {
-        "split": split.kind,
-        "counts": split.counts,
-        "leakage": leakage(truth, split.share, split.test, window=options.window).to_dict(),
-        "notes": split.notes(names, truth),
+        "split": parts.kind,
+        "counts": parts.counts,
+        "leakage": leakage(truth, parts.share, parts.test, window=options.window).to_dict(),
+        "notes": parts.notes(names, truth),
     }

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pennyweight.core.errors import BundleError, InputError, SourceError
+from numpy.typing import NDArray
+
+from pennyweight.core.errors import BundleError, InputError, SourceError, received
 from pennyweight.core.files import read_json
 from pennyweight.core.offline import only_said
 from pennyweight.core.run import Run
@@ -17,9 +19,9 @@ from pennyweight.core.spectral import Projection
 from pennyweight.data.scenes.open import open_scene
 from pennyweight.data.scenes.scene import Scene
 from pennyweight.runtime.scene_bundle import SceneBundle
-from pennyweight.runtime.scene_mapper import SceneEngine
+from pennyweight.runtime.scene_mapper import SceneEngine, SceneMap, map_scene
 
-__all__ = ["PROJECTION", "Mapper", "is_scene_run", "load_mapper", "projection_of", "reopen"]
+__all__ = ["PROJECTION", "Mapper", "is_scene_run", "load_mapper", "open_scene_run", "projection_of", "reopen"]
 
 PROJECTION = "projection.json"
 """In a run's folder: scaling and components."""
@@ -32,6 +34,23 @@ class Mapper:
     engine: SceneEngine
     labels: tuple[str, ...]
     ids: tuple[int, ...]
+    """Ids of the classes in the label map of training, in the order of `labels`."""
+
+    def map(self, cube: NDArray[Any], *, advance: Callable[[int], None] = lambda count: None) -> SceneMap:
+        """Classify every pixel of a cube.
+
+        Args:
+            cube: Numbers (H, W, bands); NaN where a pixel is unknown; memory-mapped cubes are read tile by tile.
+            advance: Callback that is given the number of pixels after each tile.
+
+        Returns:
+            `classes` (H, W), uint8 indexes into `labels`, 255 where the pixel is unknown; `confidence` (H, W),
+            float32 probabilities of those classes.
+
+        Raises:
+            InputError: The cube has other bands than the network takes.
+        """
+        return map_scene(self.engine, cube, advance=advance)
 
 
 def is_scene_run(run: Run) -> bool:
@@ -45,29 +64,55 @@ def projection_of(run: Run) -> Projection:
 
 
 def load_mapper(run_or_bundle: str | os.PathLike[str] | Run | SceneBundle, *, bfloat16: bool = False) -> Mapper:
-    """A mapper from a scene's run, or from its bundle, which needs no torch.
+    """Load the network of a scene's run, or of its bundle (which needs no torch), ready to map cubes.
 
-    `bfloat16` computes a run's products with 16 bits. Raises InputError for what was not trained on a scene.
+    Args:
+        run_or_bundle: Folder that `pw.scene.fit` made, file that `pw.scene.export` made, or either opened.
+        bfloat16: Multiply in bfloat16; for a run only.
+
+    Returns:
+        A Mapper with `map(cube)`, `labels` and `ids`.
+
+    Raises:
+        InputError: There is nothing at that path, or it was trained on pictures.
+        RunError: The run is incomplete or damaged.
+        BundleError: The bundle is damaged, or `bfloat16` was given for one.
     """
     what = run_or_bundle
-    if isinstance(what, (str, os.PathLike)):
-        path = Path(what)
-        if not path.exists():
-            raise InputError(f"no run or bundle at {path}; give a folder that `fit` made of a scene, or its bundle")
-        what = Run(path) if path.is_dir() else SceneBundle(path)
+    if isinstance(what, (str, os.PathLike)) and Path(what).is_file():
+        what = SceneBundle(Path(what))
     if isinstance(what, SceneBundle):
         if bfloat16:
-            raise BundleError(f"{what.path} computes with 32 bits; --bfloat16 is for a run")
+            raise BundleError(f"{what.path} computes in float32; --bfloat16 is for a run")
         return Mapper(what.engine, what.manifest.labels, what.manifest.ids)
-    require_fields(what.record, what.record_path)
-    if not is_scene_run(what):
-        raise InputError(f"{what.folder} was trained on pictures; a map needs a run of a scene: fit scene:NAME")
+    run = open_scene_run(what)
     from pennyweight.deploy.scene_graph import torch_scene_engine  # torch, which a bundle does without
     from pennyweight.verbs.load import restore
 
-    record = what.record
-    engine = torch_scene_engine(restore(what), projection_of(what), window=record["scene"]["window"], bfloat16=bfloat16)
-    return Mapper(engine, tuple(what.labels), tuple(record["data"]["ids"]))
+    record = run.record
+    engine = torch_scene_engine(restore(run), projection_of(run), window=record["scene"]["window"], bfloat16=bfloat16)
+    return Mapper(engine, tuple(run.labels), tuple(record["data"]["ids"]))
+
+
+def open_scene_run(run: str | os.PathLike[str] | Run) -> Run:
+    """Open a run that was trained on a scene. Raises InputError for anything else, RunError for a damaged run."""
+    if isinstance(run, (str, os.PathLike)):
+        path = Path(run)
+        if not path.exists():
+            raise InputError(
+                f"no run or bundle at {path}; give a folder that `pennyweight scene fit` made, or its bundle"
+            )
+        if path.is_file():
+            raise InputError(f"{path} is a file; give the folder of a run that `pennyweight scene fit` made")
+        run = Run(path)
+    if not isinstance(run, Run):
+        raise InputError(f"a scene's run was expected, not {received(run)}")
+    require_fields(run.record, run.record_path)
+    if not is_scene_run(run):
+        raise InputError(
+            f"{run.folder} was trained on pictures; train on a scene with: pennyweight scene fit scene:NAME"
+        )
+    return run
 
 
 def reopen(run: Run) -> Scene:

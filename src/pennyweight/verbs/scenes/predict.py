@@ -23,7 +23,7 @@ from pennyweight.data.scenes.open import open_scene
 from pennyweight.data.scenes.scene import Scene
 from pennyweight.report import maps
 from pennyweight.runtime.scene_bundle import SceneBundle
-from pennyweight.runtime.scene_mapper import MASKED, map_scene
+from pennyweight.runtime.scene_mapper import MASKED
 from pennyweight.verbs.scenes.load import load_mapper
 
 __all__ = ["Mapped", "predict_scene"]
@@ -87,7 +87,7 @@ def predict_scene(
     if not path.absolute().parent.is_dir():
         raise InputError(f"cannot write {path}: there is no folder {path.absolute().parent}")
     truth, unknown = (None, ()) if scene.targets is None else _as_known(scene, mapper.ids)
-    mapped = map_scene(mapper.engine, scene.cube, advance=advance)
+    mapped = mapper.map(scene.cube, advance=advance)
     classes = np.where(mapped.classes == MASKED, -1, mapped.classes.astype(np.int16))
     name = scene.name + (" (synthetic)" if scene.synthetic else "")
     files = [

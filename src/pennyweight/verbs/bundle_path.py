@@ -1,0 +1,30 @@
+"""Choose the file of a bundle, before anything is computed for it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pennyweight.core.errors import BundleError
+from pennyweight.core.run import Run
+
+__all__ = ["bundle_path"]
+
+
+def bundle_path(run_or_name: Run | str, out: str | os.PathLike[str] | None) -> Path:
+    """Return the file that an export writes: `out`, else the run's model.onnx, else NAME.onnx in the working folder.
+
+    Raises BundleError where a file is there already (a run's own bundle is replaced), or where its folder is not.
+    """
+    if out is not None:
+        path = Path(out)
+    else:
+        path = (
+            run_or_name.bundle_path if isinstance(run_or_name, Run) else Path(f"{run_or_name.replace(':', '-')}.onnx")
+        )
+    replaced = out is None and isinstance(run_or_name, Run)
+    if path.exists() and not replaced:
+        raise BundleError(f"{path} exists already; nothing is overwritten: say --out FILE, one that is not there yet")
+    if not path.absolute().parent.is_dir():
+        raise BundleError(f"cannot write {path}: there is no folder {path.absolute().parent}")
+    return path
