@@ -308,7 +308,7 @@ def every_call_on_scenes(folder: Path) -> dict[str, Callable[[], Any]]:
         "export": lambda: pw.scene.export(run),
         "predict": lambda: pw.scene.predict(run, cube, map=folder / "map.png"),
         "load": lambda: pw.scene.load(run / "model.onnx").map(np.zeros((4, 4, pw.scene.load(run).engine.bands))),
-        "fit_seeds": lambda: pw.scene.fit_seeds(cube, "spectral_mlp", seeds=2, out=folder / "seeds", **options),
+        "fit_seeds": lambda: pw.scene.fit_seeds(cube, "spectral_mlp", seeds=2, out=folder / "scene-seeds", **options),
     }
 
 
