@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ranks_program import CLASSES, SIDE, pictures
+from distributed_program import CLASSES, SIDE, pictures
 from torch import nn
 from torch._dynamo.exc import TorchDynamoException
 

@@ -11,7 +11,7 @@ import pytest
 from pennyweight.train import Checkpoints, Ranks
 from pennyweight.train.distributed import PATIENCE_S
 
-PROGRAM = Path(__file__).with_name("ranks_program.py")
+PROGRAM = Path(__file__).with_name("distributed_program.py")
 MEASURING = Path(__file__).with_name("measuring_program.py")
 GUARD_S = 200
 """Less than a rank waits for one that it has not heard of."""
