@@ -50,8 +50,8 @@ def test_a_rank_that_is_killed_ends_the_other_with_one_line(dying: int, pictures
     lines = [line for line in err.splitlines() if line.startswith("error: ")]
     assert len(lines) == 1, err
     (said,) = lines
-    assert said.startswith(f"error: rank {1 - dying} lost another one (")
-    assert said.endswith("; the same command with --resume goes on")
+    assert said.startswith(f"error: rank {1 - dying} lost the connection to another rank (")
+    assert said.endswith("; run the same command with --resume to continue")
     resumed = launch(pictures, out)
     err = resumed.communicate(timeout=GUARD_S)[1]
     assert resumed.returncode == 0, err

@@ -226,7 +226,7 @@ def test_accumulation_holds_a_batch_that_memory_does_not(command: Command, tmp_p
 
     status, _, said = fit(1)
     assert status == 1
-    assert "memory does not hold a step of 402 pictures in 1 part; --set accumulate=2" in said.splitlines()[-1]
+    assert "out of memory: a step of 402 pictures in 1 part does not fit; --set accumulate=2" in said.splitlines()[-1]
     assert not out.exists()
     status, _, said = fit(8)
     assert status == 0, said

@@ -53,7 +53,7 @@ def test_a_sound_network_passes(make_network: Make, make_pictures: Make) -> None
     lines = checked(make_network(), make_pictures(CLASSES))
     assert len(lines) == 4
     assert "ln(4) = 1.39" in lines[0]
-    assert lines[3].endswith("at rate 0.002")
+    assert lines[3].endswith("at learning rate 0.002")
 
 
 @pytest.mark.parametrize(("few", "seed"), [(2, 1), (2, 2), (4, 0), (8, 0)])
@@ -65,8 +65,9 @@ def test_a_deep_network_on_few_pictures_answers_alike_in_both_modes(make_picture
 
 
 def test_weights_that_are_tuned_are_moved_gently(make_network: Make, make_pictures: Make) -> None:
-    assert checked(make_network(), make_pictures(CLASSES), mode="finetune", lr=5e-4)[3].endswith("at rate 0.0005")
-    assert checked(make_network(), make_pictures(CLASSES), mode="finetune", lr=0.1)[3].endswith("at rate 0.002")
+    for lr, moved_by in ((5e-4, "0.0005"), (0.1, "0.002")):
+        line = checked(make_network(), make_pictures(CLASSES), mode="finetune", lr=lr)[3]
+        assert line.endswith(f"at learning rate {moved_by}")
 
 
 def loud(network: nn.Module) -> None:
@@ -89,7 +90,7 @@ class Steep(nn.Module):
 
 
 def guessing(network: nn.Module) -> None:
-    """Only how often each class comes can be learnt; the first is expected too often, so that the loss falls."""
+    """Only how often each class comes can be learned; the first is expected too often, so that the loss falls."""
     frozen(network)
     network.linear.weight.data.zero_()
     network.linear.bias.data = torch.tensor([0.05, 0.0, 0.0, 0.0])
@@ -110,9 +111,9 @@ def moody(network: nn.Module) -> None:
     [
         (loud, "the last layer starts too large"),
         (idle, "1 of 7 parameters get no gradient, first 'extra'"),
-        (frozen, "one batch cannot be learnt"),
-        (guessing, "one batch cannot be learnt: loss 2.1"),
-        (moody, "eval mode answers otherwise than train mode"),
+        (frozen, "one batch cannot be learned"),
+        (guessing, "one batch cannot be learned: loss 2.1"),
+        (moody, "eval mode differs from train mode"),
     ],
 )
 def test_what_is_wrong_is_named(
@@ -213,8 +214,8 @@ def test_a_compiled_way_is_checked_too(
         found = measured(network, pictures, tmp_path / name, **options)
         compiled = [way for way in found.ways if way.compile]
         assert len(compiled) == (len(found.ways) if settled else 1)
-        assert {found.sound(way) for way in compiled} == {name == "right"}
-        assert found.note("steps").count("refused") == (0 if name == "right" else len(compiled) - settled)
+        assert {found.agrees(way) for way in compiled} == {name == "right"}
+        assert found.note("steps").count("rejected") == (0 if name == "right" else len(compiled) - settled)
         assert name == "right" or settled or not found.quickest.compile
     assert found.quickest.step_ms == min(way.step_ms for way in found.ways if way.compile == settled)
 
@@ -386,7 +387,7 @@ def test_a_way_that_differs_from_float32_is_refused(make_network: Make, make_pic
     wrong = [replace(way, step_ms=0.001, alike=0.2) if way.precision == "bfloat16" else way for way in found.ways]
     refusing = replace(found, ways=tuple(wrong))
     assert refusing.quickest.precision == "float32"
-    assert "(refused: not as float32)" in refusing.note("steps")
+    assert "(rejected: differs from float32)" in refusing.note("steps")
 
 
 class Coarse(nn.Module):
@@ -414,7 +415,7 @@ def test_features_are_timed_in_each_precision_and_one_that_changes_them_is_refus
         ("channels_first", "float32"),
         ("channels_first", "bfloat16"),
     ]
-    assert all(first.sound(way) for way in first.ways)
+    assert all(first.agrees(way) for way in first.ways)
     assert again == replace(first, remembered=True)
     fixed = found(network, "kept", replace(recipe, precision="bfloat16"), settled=("precision",))
     assert [way.precision for way in fixed.ways] == ["bfloat16"]
@@ -422,7 +423,7 @@ def test_features_are_timed_in_each_precision_and_one_that_changes_them_is_refus
     (only,) = found(network, "coarse", replace(recipe, precision="bfloat16"), settled=("precision",)).ways
     assert only.alike < 0
     coarse = found(network, "coarse")
-    assert [coarse.sound(way) for way in coarse.ways] == [True, False]
+    assert [coarse.agrees(way) for way in coarse.ways] == [True, False]
     assert coarse.applied_to(recipe).precision == "float32"
 
 
@@ -477,7 +478,7 @@ def test_a_tracker_that_fails_is_left_behind(monkeypatch: pytest.MonkeyPatch, tm
     for epoch in (1, 2):
         tracker.epoch({"epoch": epoch, "train_loss": 1.0})
     tracker.close()
-    assert said == ["away fails, and hears no more of this training: no route to host"]
+    assert said == ["away failed, and logs no more of this training: no route to host"]
     monkeypatch.setitem(TRACKERS, "unwilling", ("math", "NoSuchTracker", lambda name, folder: {}))  # type: ignore[arg-type]
     with pytest.raises(PennyweightError, match="--log unwilling cannot start: "):
         open_tracker("unwilling", "run", tmp_path, {})

@@ -65,7 +65,7 @@ def test_a_teacher_sees_its_own_normalisation_size_and_classes() -> None:
     found = teacher(FromPixels(ours.mean, ours.std)(pixels))
     torch.testing.assert_close(found, expected.detach(), atol=1e-2, rtol=0)
     grey = Preprocess.for_input(8, channels=1)
-    with pytest.raises(InputError, match="the teacher sees 3 channels, these pictures have 1"):
+    with pytest.raises(InputError, match="the teacher takes 3 channels, these pictures have 1"):
         make_teacher(network, theirs=theirs, ours=grey, order=[0], device=torch.device("cpu"))
 
 

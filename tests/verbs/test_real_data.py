@@ -65,4 +65,4 @@ def test_sound_weights_pass_the_checks_before_they_are_tuned(
         preflight=True,
         out=tmp_path / "run",
     )
-    assert "pre-flight: one batch can be learnt: loss 0." in capfd.readouterr().err
+    assert "pre-flight: one batch can be learned: loss 0." in capfd.readouterr().err

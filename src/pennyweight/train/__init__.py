@@ -1,4 +1,4 @@
-"""Training: a recipe of values, and one explicit loop. Takes any module; knows no network by name."""
+"""Training: a recipe of values and one explicit loop. Takes any module; knows no network by name."""
 
 from pennyweight.train.callbacks import Callback, Epoch
 from pennyweight.train.checkpoint import Checkpoints

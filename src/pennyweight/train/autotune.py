@@ -1,4 +1,7 @@
-"""The quickest way to step, measured: a few steps of each, checked against float32, remembered for this machine."""
+"""Autotune: measure which layout, precision and compilation of a step is quickest, and cache the result.
+
+Each way is checked against float32. A step's time decides the throughput of the training.
+"""
 
 from __future__ import annotations
 
@@ -38,10 +41,10 @@ ORDER: Sequence[tuple[Layout, Precision]] = (
     ("channels_last", "float32"), ("channels_first", "float32"),
     ("channels_last", "bfloat16"), ("channels_first", "bfloat16"),
 )  # fmt: skip
-"""Ways as they are tried: the usual one first."""
+"""Ways in the order of the trials."""
 HOPELESS = 3.0
-"""A way whose second and third step take this many times the quickest way's is timed no further; nor is another layout
-in its precision, which this processor has no quick code for."""
+"""A way whose second and third step take this many times the quickest way's is timed no further. Its precision is not
+tried in another layout: this processor has no fast code for it."""
 
 
 def measure(
@@ -56,12 +59,26 @@ def measure(
     within_s: float = math.inf,
     settled: Collection[str] = (),
 ) -> Trials:
-    """Time steps on a copy of `model` over `batches` in each layout and precision, then the best of them compiled.
+    """Time steps of a copy of `model` in each layout and precision, then compile the quickest way and time it.
 
-    What was found is kept in the folder `memory`, by machine, ranks, versions, network, batch, input and optimiser.
-    `compiling` says whether compiling, which may take minutes, is worth a try. After `within_s` no other way is begun.
-    Of layout, precision and compile, those that are `settled` stay as the recipe has them. Every rank takes part, and
-    what the first one remembers serves all.
+    Every rank takes part; rank 0's times and cache decide for all.
+
+    Args:
+        model: The network.
+        batches: Batches to step on, in turn.
+        recipe: The recipe; its layout, precision and compile are varied.
+        preprocess: Preprocessing that makes the network's input.
+        ranks: The processes of the training.
+        compiling: True to try torch.compile, which may take minutes.
+        memory: Folder of the cache. Its key is machine, ranks, versions, network, batch, input and optimizer.
+        within_s: Seconds after which no further way is tried.
+        settled: Fields among layout, precision and compile that keep the recipe's value.
+
+    Returns:
+        The trials; they are cached if none is missing.
+
+    Raises:
+        CompilerError: torch.compile fails though `settled` asks for it, or fails within a step of several ranks.
     """
     order = [(layout, precision) for layout, precision in ORDER if "layout" not in settled or layout == recipe.layout]
     if "precision" in settled:
@@ -69,67 +86,92 @@ def measure(
     compiled = recipe.compile and "compile" in settled
     compiling = compiling and "compile" not in settled
     ways = (order, compiled, compiling)
-    known = TrialCache(memory, model, ranks, (ways, recipe.accumulate, recipe.optimizer, batches[0].pixels.shape))
-    if remembered := known.recall():
+    cache = TrialCache(memory, model, ranks, (ways, recipe.accumulate, recipe.optimizer, batches[0].pixels.shape))
+    if remembered := cache.recall():
         return remembered
-    started = time.perf_counter()
-    usual = replace(recipe, layout="channels_first", precision="float32", compile=False)
-    part = next(iter(batches[0].parts(recipe.accumulate)))  # no more than memory is asked to hold
-    reference = _gradient(model, part, usual, preprocess)
-    own = float(F.cosine_similarity(_gradient(model, _moved(part), usual, preprocess), reference, dim=0))
-    own = ranks.gather(own)[0]
-
-    tried: list[Trial] = []
-
-    def gradient_of(changed: Recipe) -> Tensor:
-        """CompilerError on every rank where any of them cannot compile."""
-        gradient, reason = reference, ""
+    bench = _Bench(model, batches, recipe, preprocess=preprocess, ranks=ranks, within_s=within_s)
+    for layout, precision in order:
+        if bench.is_hopeless(precision):
+            continue
+        if bench.is_late():
+            return bench.trials()  # not cached: some are missing
+        bench.try_way(replace(recipe, layout=layout, precision=precision, compile=compiled))
+    compilers = ranks.device.type != "cpu" or shutil.which("g++") or shutil.which("clang++")
+    if all(ranks.gather(bool(compiling and compilers))):
+        if bench.is_late():
+            return bench.trials()
         try:
-            gradient = _gradient(model, part, changed, preprocess)
+            bench.try_way(replace(bench.trials().applied_to(recipe), compile=True))
+        except CompilerError as error:
+            if ranks.count > 1 and not error.everywhere:  # other ranks may be in the middle of a step
+                raise
+            return bench.trials(f"compiling fails here ({error.reason})")  # not cached: the user may repair it
+    return cache.keep(bench.trials())
+
+
+class _Bench:
+    """Trials of one network so far, with float32's gradient to compare each with."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        batches: Sequence[Batch],
+        recipe: Recipe,
+        *,
+        preprocess: Preprocess,
+        ranks: Ranks,
+        within_s: float,
+    ) -> None:
+        self._model, self._batches, self._preprocess, self._ranks = model, batches, preprocess, ranks
+        self._within_s, self._started = within_s, time.perf_counter()
+        self._tried: list[Trial] = []
+        exact = replace(recipe, layout="channels_first", precision="float32", compile=False)
+        self._part = next(iter(batches[0].parts(recipe.accumulate)))  # as much as a step holds in memory at once
+        self._reference = _gradient(model, self._part, exact, preprocess)
+        moved = _gradient(model, _move_pixels(self._part), exact, preprocess)
+        self._own: float = ranks.gather(float(F.cosine_similarity(moved, self._reference, dim=0)))[0]
+
+    def try_way(self, recipe: Recipe) -> None:
+        """Check and time the recipe's layout, precision and compilation."""
+        gradient = self._gradient(recipe)
+        finite = torch.isfinite(gradient).all()
+        alike = float(F.cosine_similarity(gradient, self._reference, dim=0)) if finite else -1.0
+        best_ms = min((each.step_ms for each in self._tried), default=math.inf)
+        step_ms = _step_ms(self._model, self._batches, recipe, self._preprocess, self._ranks, best_ms)
+        alike, step_ms = self._ranks.gather((alike, step_ms))[0]
+        layout, precision, compiled = recipe.layout, recipe.precision, recipe.compile
+        self._tried.append(Trial(layout=layout, precision=precision, compile=compiled, step_ms=step_ms, alike=alike))
+
+    def _gradient(self, recipe: Recipe) -> Tensor:
+        """Compute the gradient; raise CompilerError on every rank if any rank cannot compile."""
+        gradient, reason = self._reference, ""
+        try:
+            gradient = _gradient(self._model, self._part, recipe, self._preprocess)
         except CompilerError as error:
             reason = error.reason
-        if reason := next(filter(None, ranks.gather(reason)), ""):
+        if reason := next(filter(None, self._ranks.gather(reason)), ""):
             raise CompilerError(reason, everywhere=True)
         return gradient
 
-    def way(changed: Recipe) -> None:
-        gradient = gradient_of(changed)
-        alike = float(F.cosine_similarity(gradient, reference, dim=0)) if torch.isfinite(gradient).all() else -1.0
-        best_ms = min((each.step_ms for each in tried), default=math.inf)
-        step_ms = _step_ms(model, batches, changed, preprocess, ranks, best_ms)
-        alike, step_ms = ranks.gather((alike, step_ms))[0]
-        layout, precision = changed.layout, changed.precision
-        tried.append(Trial(layout=layout, precision=precision, compile=changed.compile, step_ms=step_ms, alike=alike))
+    def is_hopeless(self, precision: Precision) -> bool:
+        """Return True if a trial in this precision took HOPELESS times the first trial's time."""
+        limit_ms = HOPELESS * self._tried[0].step_ms if self._tried else math.inf
+        return any(each.precision == precision and each.step_ms > limit_ms for each in self._tried)
 
-    def so_far(untried: str = "") -> Trials:
-        return Trials(ways=tuple(tried), own=own, remembered=False, untried=untried)
+    def is_late(self) -> bool:
+        """Return True on every rank once rank 0's time is over and there is a trial."""
+        return bool(self._tried and self._ranks.gather(time.perf_counter() - self._started > self._within_s)[0])
 
-    def late() -> bool:
-        return bool(tried and ranks.gather(time.perf_counter() - started > within_s)[0])
-
-    for layout, precision in order:
-        if any(each.precision == precision and each.step_ms > HOPELESS * tried[0].step_ms for each in tried):
-            continue
-        if late():
-            return so_far()  # and not kept: some are missing
-        way(replace(recipe, layout=layout, precision=precision, compile=compiled))
-    compilers = ranks.device.type != "cpu" or shutil.which("g++") or shutil.which("clang++")
-    if all(ranks.gather(bool(compiling and compilers))):
-        if late():
-            return so_far()
-        try:
-            way(replace(so_far().applied_to(recipe), compile=True))
-        except CompilerError as error:
-            if ranks.count > 1 and not error.everywhere:  # others may be in the midst of a step
-                raise
-            return so_far(f"compiling fails here ({error.reason})")  # not kept: it may be mended
-    return known.keep(so_far())
+    def trials(self, untried: str = "") -> Trials:
+        """Return the trials so far; `untried` says what failed."""
+        return Trials(ways=tuple(self._tried), own=self._own, remembered=False, untried=untried)
 
 
 def _gradient(model: nn.Module, batch: Batch, recipe: Recipe, preprocess: Preprocess) -> Tensor:
-    """The gradient of one batch as one row, in float32, with nothing left out by chance, which compiled is another.
+    """Compute the gradient of one batch in float32, without dropout, as one row.
 
-    Layers of chance that nobody knows draw alike each time, in one layout and where they are not compiled.
+    Dropout would differ in a compiled network. Random layers that `disable_dropout` does not know draw the same numbers
+    each time, in one layout and uncompiled.
     """
     copied = copy.deepcopy(model)
     apply_memory_format(copied, recipe)
@@ -147,8 +189,8 @@ def _gradient(model: nn.Module, batch: Batch, recipe: Recipe, preprocess: Prepro
     return torch.cat([p.grad.float().flatten() for p in copied.parameters() if p.grad is not None])
 
 
-def _moved(batch: Batch) -> Batch:
-    """The same pictures, each pixel higher or lower by at most one level."""
+def _move_pixels(batch: Batch) -> Batch:
+    """Return the batch with each pixel moved up or down by at most one of 256 levels."""
     pixels = np.asarray(torch.as_tensor(batch.pixels).cpu())
     moves = np.random.default_rng(0).integers(-1, 2, pixels.shape)
     return batch._replace(pixels=np.clip(pixels + moves, 0, 255).astype(np.uint8))
@@ -157,7 +199,7 @@ def _moved(batch: Batch) -> Batch:
 def _step_ms(
     model: nn.Module, batches: Sequence[Batch], recipe: Recipe, preprocess: Preprocess, ranks: Ranks, best_ms: float
 ) -> float:
-    """The median of a few steps; of fewer where the best way is out of reach."""
+    """Return the median time of TIMED steps in ms, or the quickest of the first if they are hopeless."""
     training = Trainer(
         copy.deepcopy(model),
         training=_Few(batches),
@@ -181,7 +223,7 @@ def _step_ms(
 
 
 class _Few:
-    """Some batches as a training set."""
+    """A few batches as a training set."""
 
     def __init__(self, batches: Sequence[Batch]) -> None:
         self.batches = batches

@@ -1,4 +1,4 @@
-"""The quickest way to compute features, by trial: the precision alone, in the recipe's layout."""
+"""Measure the quickest precision for computing features, in the recipe's memory layout."""
 
 from __future__ import annotations
 
@@ -34,11 +34,20 @@ def measure_features(
     memory: Path,
     settled: Collection[str] = (),
 ) -> Trials:
-    """Time `model`, at rest, over some pictures of `batch` in float32 and in bfloat16,
-    unless the precision is `settled`.
+    """Time the forward pass of `model` in eval mode in float32 and in bfloat16.
 
-    A way's `step_ms` is of all these pictures; `alike` compares with float32 how features are apart from their mean.
-    What was found is kept in the folder `memory`.
+    Args:
+        model: The network; a copy of it is timed.
+        batch: Pictures, of which the first 16 are used.
+        recipe: The recipe that gives the layout.
+        preprocess: Preprocessing that makes the network's input.
+        ranks: The processes of the training.
+        memory: Folder of the cache.
+        settled: Recipe fields that stay; with "precision" only the recipe's own is timed.
+
+    Returns:
+        The trials. `step_ms` is the time for all these pictures; `alike` is the cosine with float32's features, both
+        less float32's mean over the pictures.
     """
     few = batch.rows(np.arange(min(BATCH, len(batch.targets))))
     precisions: Sequence[Precision] = (recipe.precision,) if "precision" in settled else ("float32", "bfloat16")
@@ -48,7 +57,7 @@ def measure_features(
     copied = copy.deepcopy(model).eval()
     apply_memory_format(copied, recipe)
 
-    def timed(precision: Precision) -> tuple[Tensor, float]:
+    def time_precision(precision: Precision) -> tuple[Tensor, float]:
         changed = replace(recipe, precision=precision)
         x, _ = make_inputs(preprocess, changed, ranks.device)(few)
         compute_features(copied, x, changed)  # warms up
@@ -57,7 +66,7 @@ def measure_features(
         return features, (time.perf_counter() - started) * 1000
 
     exact: Precision = "float32" if precisions[0] == "bfloat16" else precisions[0]
-    tried = {precision: timed(precision) for precision in dict.fromkeys((exact, *precisions))}
+    tried = {precision: time_precision(precision) for precision in dict.fromkeys((exact, *precisions))}
     ways = [
         Trial(
             layout=recipe.layout,
@@ -73,7 +82,7 @@ def measure_features(
 
 
 def _alike(features: Tensor, reference: Tensor) -> float:
-    """Cosine between the two, of what sets pictures apart; -1 of what is no number."""
+    """Return the cosine between features, less the reference's mean over the pictures; -1 for NaN or infinity."""
     if not torch.isfinite(features).all():
         return -1.0
     mean = reference.mean(0)

@@ -1,4 +1,4 @@
-"""What the loop is given: batches of an epoch, and perhaps a teacher."""
+"""Interfaces between the training loop and its data: the batches of an epoch, and a teacher."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ __all__ = ["Batches", "Teacher", "require_parts", "time_waits"]
 T = TypeVar("T")
 
 Teacher = Callable[[Tensor], Tensor]
-"""From the network's input (B, C, H, W) to logits (B, classes)."""
+"""Function from the network's input (B, C, H, W) to logits (B, classes)."""
 
 
 class Batches(Protocol):
-    """What is trained on: `data.Pictures`, or features that were kept."""
+    """Training or validation set: `data.Pictures`, or the features of a linear probe."""
 
     def __len__(self) -> int: ...
     def steps(self, batch: int) -> int: ...
@@ -40,16 +40,16 @@ class Batches(Protocol):
 
 
 def require_parts(pictures: int, steps: int, recipe: Recipe, ranks: int) -> None:
-    """Raise InputError where so many pictures in so many steps leave a part of a batch with a single one."""
+    """Raise InputError if `pictures` in `steps` batches leave fewer than two pictures for a part of a batch."""
     if pictures // steps < 2 * ranks * recipe.accumulate and ranks * recipe.accumulate > 1:
         raise InputError(
-            f"{pictures} pictures in batches of {recipe.batch} leave less than two for each of "
+            f"{pictures} pictures in batches of {recipe.batch} leave fewer than two for each of "
             f"{ranks} ranks × {recipe.accumulate} parts; batch norm needs two: take a larger --batch"
         )
 
 
 def time_waits(items: Iterator[T]) -> Iterator[tuple[T, float]]:
-    """Each item, and the seconds that it was waited for."""
+    """Yield each item with the seconds spent waiting for it."""
     started = time.perf_counter()
     for item in items:
         yield item, time.perf_counter() - started

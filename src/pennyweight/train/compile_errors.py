@@ -1,4 +1,4 @@
-"""What torch.compile says when it cannot."""
+"""Explain torch.compile's failures in one line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["CompilerError", "explaining_compile_errors"]
 
 
 class CompilerError(PennyweightError):
-    """torch.compile fails here; `everywhere` says whether every rank knows."""
+    """A failure of torch.compile on this machine; `everywhere` is true once every rank knows of it."""
 
     def __init__(self, reason: str, *, everywhere: bool = False) -> None:
         super().__init__(f"torch.compile fails here ({reason}); --set compile=false trains without it")
@@ -21,17 +21,17 @@ class CompilerError(PennyweightError):
 
 @contextmanager
 def explaining_compile_errors(recipe: Recipe) -> Iterator[None]:
-    """Raise CompilerError where what the recipe has compiled cannot be; other errors pass."""
+    """Raise CompilerError if torch.compile fails where the recipe asks for it; other errors pass."""
     try:
         yield
     except RuntimeError as error:
-        if recipe.compile and (reason := _reason(error)):
+        if recipe.compile and (reason := _compiler_reason(error)):
             raise CompilerError(reason) from error
         raise
 
 
-def _reason(error: RuntimeError) -> str | None:
-    """A line of what ended torch.compile; None where `error` is of something else."""
+def _compiler_reason(error: RuntimeError) -> str | None:
+    """Return the first line of a failure of torch.compile; None for any other error."""
     from torch._dynamo.exc import TorchDynamoException  # torch.compile loads it, and nothing else does
 
     if not isinstance(error, TorchDynamoException) and "torch.compile is not supported" not in str(error):

@@ -1,4 +1,4 @@
-"""A trained network that a smaller one learns from."""
+"""Distillation: a trained network (the teacher) that a smaller one (the student) learns from."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from pennyweight.train.batches import Teacher
 __all__ = ["make_teacher"]
 
 
-def _between(ours: Levels, theirs: Levels) -> tuple[list[float], list[float]]:
-    """Return (gain, offset) per channel, from pixels in 0..1 of one range of 16-bit values to those of another."""
+def _level_change(ours: Levels, theirs: Levels) -> tuple[list[float], list[float]]:
+    """Return the gain and offset per channel between two ranges of 16-bit values, for pixels in 0..1 of each."""
     if not ours or ours == theirs:
         return [1.0], [0.0]
     bands = max(len(ours), len(theirs))
@@ -32,21 +32,33 @@ def _between(ours: Levels, theirs: Levels) -> tuple[list[float], list[float]]:
 def make_teacher(
     network: nn.Module, *, theirs: Preprocess, ours: Preprocess, order: Sequence[int], device: torch.device
 ) -> Teacher:
-    """From the student's input to the teacher's logits for the student's classes. (B, C, H, W) -> (B, len(order))
+    """Make the function from the student's input to the teacher's logits for the student's classes.
 
-    The student's normalisation is taken back and the teacher's applied, as is its range of 16-bit values; another size
-    is interpolated. `order` says
-    which of the teacher's outputs each class is. Raises InputError for another number of channels.
+    The function undoes the student's normalization and range of 16-bit values, applies the teacher's, and interpolates
+    to the teacher's input size.
+
+    Args:
+        network: The teacher. It is moved to `device` and frozen.
+        theirs: Preprocessing of the teacher.
+        ours: Preprocessing of the student.
+        order: Index of each of the student's classes among the teacher's outputs.
+        device: Device of the student.
+
+    Returns:
+        Function from (B, C, H, W) to (B, len(order)).
+
+    Raises:
+        InputError: Teacher and student take different numbers of channels.
     """
     if theirs.channels != ours.channels:
-        raise InputError(f"the teacher sees {theirs.channels} channels, these pictures have {ours.channels}")
+        raise InputError(f"the teacher takes {theirs.channels} channels, these pictures have {ours.channels}")
     network = network.to(device).eval().requires_grad_(False)
     columns = torch.tensor(list(order), device=device)
 
     def values(numbers: Sequence[float]) -> Tensor:
         return torch.tensor(numbers, dtype=torch.float32, device=device).view(1, -1, 1, 1)
 
-    gain, offset = (values(numbers) for numbers in _between(ours.levels, theirs.levels))
+    gain, offset = (values(numbers) for numbers in _level_change(ours.levels, theirs.levels))
     scale = values(ours.std) * gain / values(theirs.std)
     shift = (values(ours.mean) * gain + offset - values(theirs.mean)) / values(theirs.std)
 

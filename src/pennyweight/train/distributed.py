@@ -1,4 +1,4 @@
-"""Several processes as one training: each takes its part of every batch, and sums go over all."""
+"""Distributed training: several processes (ranks) each compute a part of every batch, and add up their gradients."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from pennyweight.data import Batch, Share
 __all__ = ["PATIENCE_S", "Ranks"]
 
 PATIENCE_S = 600
-"""A rank that hears nothing of another for so long takes it for dead: one machine may read its pictures slower. A
-process that ends is noticed at once, by its connection or by torchrun."""
+"""Seconds without a message after which a rank takes another one for dead. One machine may read its pictures slower, so
+the limit is generous. A process that ends is noticed at once, by its connection or by torchrun."""
 
 T = TypeVar("T")
 
 
 class Ranks:
-    """This process among `count`: torchrun starts several, anything else one. Only the first writes."""
+    """This process, rank `number` of `count`: torchrun starts several, any other command one. Only rank 0 writes."""
 
     def __init__(self) -> None:
         patience = InitProcessGroupKwargs(timeout=timedelta(seconds=PATIENCE_S))
-        # Without being told, accelerate makes ranks on accelerators alone.
+        # By default accelerate makes ranks on accelerators only.
         self.accelerator = Accelerator(cpu=not torch.accelerator.is_available(), kwargs_handlers=[patience])
         self.count = self.accelerator.num_processes
         self.number = self.accelerator.process_index
@@ -42,7 +42,7 @@ class Ranks:
 
     @property
     def machine(self) -> dict[str, str | int | None]:
-        """This machine with all of it that steps are computed by: what decides their time and their last bits."""
+        """Everything about this machine that decides the time of a step and its last bits."""
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
         return machine() | {
             "threads": torch.get_num_threads(),
@@ -52,34 +52,36 @@ class Ranks:
         }
 
     def prepare(self, model: nn.Module) -> nn.Module:
-        """The module whose gradients are means over the ranks; batch norm too is over all of them where it can be."""
-        if self.count > 1 and self.device.type == "cuda":  # torch has it for CUDA alone
+        """Wrap the model so that its gradients are means over the ranks, and on CUDA batch norm's statistics too."""
+        if self.count > 1 and self.device.type == "cuda":  # torch has it for CUDA only
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
-        if self.count > 1:  # a depthwise filter lies in both layouts at once, which DDP takes for a slow one
+        if self.count > 1:  # a depthwise filter is in both layouts at once, which DDP takes for a slow one
             warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides", UserWarning)
         prepared: nn.Module = self.accelerator.prepare(model)
         return prepared
 
     def share_buffers(self, model: nn.Module) -> None:
-        """Give every rank the first one's, such as the figures of norms. A forward pass on the bare model needs no
-        other rank: one that has no pictures left does not keep the rest waiting."""
+        """Copy rank 0's buffers, such as the running statistics of norms, to every rank.
+
+        The bare model then validates without communication: a rank without pictures left keeps no other one waiting.
+        """
         if self.count > 1:
             for buffer in model.buffers():
                 dist.broadcast(buffer, 0)
 
     def part(self, batch: Batch) -> Batch:
-        """This rank's share of a batch, nearly as large as every other's; of a stream it is one already."""
+        """Return this rank's share of a batch, of nearly equal size on every rank. Streams give shares already."""
         if self.count == 1 or isinstance(batch, Share):
             return batch
         return batch.rows(np.array_split(np.arange(len(batch.targets)), self.count)[self.number])
 
     def turns(self, items: Iterator[T]) -> Iterator[T | None]:
-        """This rank's of every `count` items; None where the last are too few, so that all ranks take as many turns."""
+        """Yield this rank's item of every `count`; None for a missing last one: all ranks yield equally often."""
         while turn := list(islice(items, self.count)):
             yield turn[self.number] if self.number < len(turn) else None
 
     def sum(self, values: Sequence[float]) -> list[float]:
-        """Each value summed over the ranks, in float64."""
+        """Sum each value over the ranks, in float64."""
         if self.count == 1:
             return list(values)
         total = torch.tensor(values, dtype=torch.float64, device=self.device)
@@ -90,7 +92,7 @@ class Ranks:
         return list(total.tolist())
 
     def gather(self, value: T) -> list[T]:
-        """Every rank's value, in order."""
+        """Return the value of every rank, in the order of ranks."""
         if self.count == 1:
             return [value]
         values: list[T] = [value] * self.count
@@ -98,18 +100,17 @@ class Ranks:
         return values
 
     def explain(self, error: RuntimeError) -> Exception:
-        """What a failure of torch means where several work together; alone, the failure itself."""
+        """Return the error to raise for a failure of torch: a lost connection in one line, any other as it came."""
         if self.count == 1 or not any(word in str(error) for word in ("gloo", "NCCL", "onnection", "process group")):
             return error
-        reason = re.sub(r"^\[\S+\] ", "", str(error).splitlines()[0]).split(". ")[
-            0
-        ]  # gloo's begins with its source file
+        line = re.sub(r"^\[\S+\] ", "", str(error).splitlines()[0])  # gloo's begins with its source file
         return PennyweightError(
-            f"rank {self.number} lost another one ({reason}); the same command with --resume goes on"
+            f"rank {self.number} lost the connection to another rank ({line.split('. ')[0]}); "
+            "run the same command with --resume to continue"
         )
 
     def end_others(self) -> None:
-        """From here on the first rank works alone; every other one ends its process, with status 0."""
+        """End the process of every rank but 0, with exit status 0; rank 0 continues alone."""
         if self.count == 1:
             return
         dist.destroy_process_group()

@@ -1,4 +1,4 @@
-"""A moving average of the weights, which is often better than the weights themselves."""
+"""Exponential moving average (EMA) of the weights, often more accurate than the weights themselves."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["MovingAverage"]
 
 
 class MovingAverage:
-    """What `model`'s weights were on average, recent ones more. Polyak and Juditsky 1992, doi:10.1137/0330046.
+    """Exponential moving average of a model's weights. Polyak and Juditsky 1992, doi:10.1137/0330046.
 
-    After each step an average loses `1 - decay` of itself to the weights; in the first steps more, so that a short
-    training is not judged by where it started. Integer buffers are the model's.
+    An update replaces the share `1 - decay` of the average by the present weights. The first updates replace more:
+    a short training does not keep its initial weights. Integer buffers are copied from the model.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -26,7 +26,7 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take in the model's present weights."""
+        """Update the average with the model's present weights."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         for name, mean in self._mean.items():
@@ -37,7 +37,7 @@ class MovingAverage:
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Inside, the model holds the average; outside, its own weights."""
+        """Put the average into the model inside the context, and its own weights back afterwards."""
         self._swap()
         try:
             yield
@@ -52,12 +52,12 @@ class MovingAverage:
             mean.copy_(held)
 
     def state_dict(self) -> dict[str, object]:
-        """As a checkpoint keeps it."""
+        """Return the average and its number of updates, for a checkpoint."""
         return {"updates": self.updates, "mean": self._mean}
 
     @torch.no_grad()
     def load_state_dict(self, state: dict[str, object]) -> None:
-        """From what `state_dict` gave."""
+        """Restore a `state` that `state_dict` returned."""
         updates, mean = state["updates"], state["mean"]
         assert isinstance(updates, int)
         assert isinstance(mean, dict)

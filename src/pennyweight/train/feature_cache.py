@@ -1,4 +1,4 @@
-"""Features on disk while they are computed, so that a kill loses an interval of them, not all."""
+"""Cache of features on disk while they are computed: a killed process loses one interval of them, not all."""
 
 from __future__ import annotations
 
@@ -17,27 +17,28 @@ from pennyweight.core.signals import Stop
 __all__ = ["FeatureCache", "NullFeatureCache"]
 
 Rows = tuple[NDArray[np.float32], NDArray[np.int64]]
-"""(n, features) and (n,): what the last linear layer sees of n pictures, and their classes."""
+"""Inputs of the last linear layer for n pictures, (n, features), and their classes, (n,)."""
 
 
 class NullFeatureCache:
-    """Nowhere: all features are computed."""
+    """Cache that keeps nothing: all features are computed."""
 
     def read(self, of: str) -> list[Rows]:
-        """Batches of features that are there already, from the first on."""
+        """Return the batches cached so far, in order; `of` identifies the pictures and views."""
         return []
 
     def add(self, rows: Rows) -> None:
-        """One batch more."""
+        """Add the next batch."""
 
     def end(self) -> None:
-        """These were all."""
+        """Finish after the last batch."""
 
 
 class FeatureCache(NullFeatureCache):
-    """Parts of some batches in `folder`, written every `every_s` seconds and when `stop` asks; each is whole or absent.
+    """Files in `folder`, each with some batches, written every `every_s` seconds and after a signal (`stop`).
 
-    What took less than an interval in all is not written. Only the process that `writes` does.
+    Each file is complete or absent. Features that take less than one interval in all are not written. Only a process
+    with `writes` writes.
     """
 
     def __init__(
@@ -57,16 +58,16 @@ class FeatureCache(NullFeatureCache):
         self._saved = clock()
 
     def read(self, of: str) -> list[Rows]:
-        """Batches of features that are there already; `of` names what they are features of."""
+        """Return the batches cached so far, in order; `of` identifies the pictures and views."""
         self._of, found = of, []
-        while (rows := self._part(self._parts)) is not None:
+        while (rows := self._read_part(self._parts)) is not None:
             self._parts += 1
             found += rows
         self._saved = self._clock()
         return found
 
     def add(self, rows: Rows) -> None:
-        """One batch more. Ends here, with what there is saved, when a signal asked to stop."""
+        """Add the next batch. After a signal, save all batches and end the process."""
         self._rows.append(rows)
         if self._clock() - self._saved >= self.every_s or self.stop.asked is not None:
             self._write()
@@ -74,7 +75,7 @@ class FeatureCache(NullFeatureCache):
             self.stop.end()
 
     def end(self) -> None:
-        """These were all."""
+        """Save the last batches, if earlier ones are on disk."""
         if self._parts and self._rows:
             self._write()
 
@@ -93,13 +94,13 @@ class FeatureCache(NullFeatureCache):
                 raise RunError(f"cannot save features in {self.folder}: {reason_of(error)}") from error
         self._parts, self._rows, self._saved = self._parts + 1, [], self._clock()
 
-    def _part(self, number: int) -> list[Rows] | None:
-        """The batches of a part; None where it is not there, damaged, or of something else."""
+    def _read_part(self, number: int) -> list[Rows] | None:
+        """Return the batches of one file; None if it is absent, damaged or of other pictures."""
         try:
             with self._path(number).open("rb") as file, np.load(file, allow_pickle=False) as part:
                 if str(part["of"]) != self._of:
                     return None
                 ends = np.cumsum(part["sizes"])[:-1]
                 return list(zip(np.split(part["values"], ends), np.split(part["targets"], ends), strict=True))
-        except Exception:  # each array has a CRC-32; whatever is wrong with a part, it is computed again
+        except Exception:  # each array has a CRC-32; features of a damaged file are computed again
             return None

@@ -1,4 +1,4 @@
-"""Signals in the middle of a backward pass, which Python alone can hear."""
+"""Make a backward pass interruptible: signals reach Python in the middle of it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ __all__ = ["interruptible_backward"]
 
 @contextmanager
 def interruptible_backward(model: nn.Module) -> Iterator[None]:
-    """Inside, a backward pass on a processor calls Python whenever a parameter has its gradient: a signal that raises
-    does so there, not when the whole pass is over. What is computed stays the same."""
+    """Let a signal handler raise inside a backward pass on the CPU, and not only after it.
+
+    Python runs handlers between its own instructions, and a backward pass is one call into C++. Inside this context
+    each parameter calls Python once its gradient is there. The gradients keep their bits.
+    """
     trained = (parameter for parameter in model.parameters() if parameter.requires_grad)
-    handles = [parameter.register_post_accumulate_grad_hook(_nothing) for parameter in trained]  # type: ignore[no-untyped-call]
+    handles = [parameter.register_post_accumulate_grad_hook(_return_to_python) for parameter in trained]  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
@@ -23,5 +26,5 @@ def interruptible_backward(model: nn.Module) -> Iterator[None]:
             handle.remove()
 
 
-def _nothing(parameter: Tensor) -> None:
-    """Python has been here."""
+def _return_to_python(parameter: Tensor) -> None:
+    """Do nothing; the call itself lets Python handle signals."""

@@ -1,4 +1,4 @@
-"""The last layer on kept features: the rest of the network is frozen, so it has to see each picture only once."""
+"""Linear probe: train the last layer on features. The frozen rest of the network computes them once per picture."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from pennyweight.train.recipe import Recipe
 __all__ = ["BATCH", "Features", "compute_features", "extract_features", "find_last_linear"]
 
 BATCH = 16
-"""Few enough that a signal is heeded in seconds by VGG-16 too; a processor is no slower than with more."""
+"""Pictures in one forward pass: with VGG-16 too a signal takes effect within seconds. A CPU is no faster with more."""
 
 
 class Features:
-    """What the last linear layer sees of each picture, in one or more views: (views, N, features) and (views, N).
+    """Training set of a linear probe: inputs of the last linear layer, (views, N, features), and classes, (views, N).
 
-    With `sampled`, epochs show classes equally often.
+    With `sampled`, an epoch has equally many pictures of each class.
     """
 
     def __init__(self, values: NDArray[np.float32], targets: NDArray[np.int64], *, sampled: bool = False) -> None:
@@ -42,7 +42,7 @@ class Features:
         return int(self.targets.shape[1])
 
     def steps(self, batch: int) -> int:
-        """How many batches `epoch` gives, as `Pictures.steps`."""
+        """Return the number of batches in an epoch, as `Pictures.steps` does."""
         shown = balanced_count(self.targets[0]) if self.sampled else len(self)
         return max(1, min(-(-shown // batch), shown // 2))
 
@@ -56,8 +56,11 @@ class Features:
         device: torch.device | None = None,
         start: int = 0,
     ) -> Iterator[Batch]:
-        """Every picture once, or as `sampled` says, in the order of (seed, epoch); epochs take the views in turn, which
-        hold what changed."""
+        """Yield the batches of an epoch in an order drawn from (seed, epoch).
+
+        Each picture comes once, or with `sampled` as often as balances the classes. Epochs take the augmented views in
+        turn.
+        """
         view = (epoch - 1) % len(self.values)
         if self.sampled:
             order, _ = balanced_order(self.targets[view], seed=seed, epoch=epoch)
@@ -67,14 +70,14 @@ class Features:
             yield Batch(self.values[view, rows], self.targets[view, rows])
 
     def in_order(self, batch: int) -> Iterator[Batch]:
-        """Every picture of the first view once."""
+        """Yield every picture of the first view once, in order."""
         for start in range(0, len(self), batch):
             rows = slice(start, start + batch)
             yield Batch(self.values[0, rows], self.targets[0, rows])  # type: ignore[arg-type]
 
 
 def find_last_linear(network: nn.Module) -> nn.Linear:
-    """The layer that answers for the classes. Raises InputError for a network that ends with none, or with several."""
+    """Return the linear layer that computes the logits. Raises InputError if the network has none, or several heads."""
     if isinstance(network, Network):
         layer = network.head.linear
         assert isinstance(layer, nn.Linear)
@@ -83,18 +86,18 @@ def find_last_linear(network: nn.Module) -> nn.Linear:
     if len(heads) > 1:
         raise InputError(
             f"{type(network).__name__} has {len(heads)} heads ({', '.join(heads)}), none of which can be trained "
-            "alone; --mode scratch trains all of it"
+            "alone; --mode scratch trains the whole network"
         )
     layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
     if not layers:
         raise InputError(
-            f"{type(network).__name__} has no linear layer to train alone; --mode scratch trains all of it"
+            f"{type(network).__name__} has no linear layer to train alone; --mode scratch trains the whole network"
         )
     return layers[-1]
 
 
 def compute_features(network: nn.Module, x: Tensor, recipe: Recipe) -> Tensor:
-    """What the last linear layer sees of the inputs `x`, computed in the recipe's precision. -> (B, features)"""
+    """Compute the inputs of the last linear layer for `x`, in the recipe's precision. (B, C, H, W) -> (B, features)"""
     seen: list[Tensor] = []
     hook = find_last_linear(network).register_forward_pre_hook(lambda layer, args: seen.append(args[0].float().cpu()))
     try:
@@ -116,17 +119,34 @@ def extract_features(
     advance: Callable[[int], None] = lambda count: None,
     kept: NullFeatureCache | None = None,
 ) -> Features:
-    """The features of every picture by the network at rest: `views` times augmented, or with 0 once as it is.
+    """Compute the features of every picture with the network in eval mode.
 
-    `advance(n)` is called after every n pictures. What is `kept` is not computed again.
+    Args:
+        network: The network; it is moved to `device`.
+        pictures: The pictures.
+        recipe: Gives precision, layout and augmentation.
+        views: Number of augmented views of each picture; 0 computes one view without augmentation.
+        seed: Seed of the augmentation.
+        device: Device that computes.
+        advance: Function called with n after every n pictures.
+        kept: Cache of features on disk, which are not computed again.
+
+    Returns:
+        Features of all pictures, (max(views, 1), N, features).
+
+    Raises:
+        InputError: The input of the last linear layer is not one row per picture.
     """
     kept = kept or NullFeatureCache()
     preprocess: Preprocess = pictures.preprocess
     apply_memory_format(network.to(device), recipe)
     inputs = make_inputs(preprocess, recipe, device)
-    augment = replace(recipe.augment, mixup=0.0, cutmix=0.0)  # a row of features has one class
+    augment = replace(recipe.augment, mixup=0.0, cutmix=0.0)  # a row of features has a single class
     rounds = [pictures.epoch(view, batch=BATCH, seed=seed, augment=augment) for view in range(1, views + 1)]
-    balance, pictures.balance = pictures.balance, None  # each has features once, however often it will be shown
+    balance, pictures.balance = (
+        pictures.balance,
+        None,
+    )  # features are computed once per picture
     digests = "".join(sample.digest for sample in pictures.samples)
     rows = kept.read(f"{sha256(digests.encode()).hexdigest()} in {views} views")
     if rows:
@@ -143,8 +163,8 @@ def extract_features(
     values = np.concatenate([features for features, _ in rows])
     if values.ndim != 2:
         raise InputError(
-            f"the last linear layer of {type(network).__name__} sees {values.ndim - 1} dimensions of each picture, "
-            "not one row of features; --mode scratch trains all of it"
+            f"the last linear layer of {type(network).__name__} takes {values.ndim - 1} dimensions of each picture, "
+            "not one row of features; --mode scratch trains the whole network"
         )
     shape = (max(views, 1), len(pictures))
     sampled = balance is not None and balance.how == "sampling"

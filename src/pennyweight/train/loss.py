@@ -1,4 +1,4 @@
-"""What a step makes smaller."""
+"""Training loss: cross-entropy with label smoothing, mixup, class weights and distillation."""
 
 from __future__ import annotations
 
@@ -20,11 +20,21 @@ def compute_loss(
     recipe: Recipe,
     class_weights: Tensor | None = None,
 ) -> Tensor:
-    """Mean over the pictures: cross-entropy, and agreement with a teacher's logits where there are some. -> ()
+    """Compute the mean loss over a batch.
 
-    A mixed picture is of each of its two classes by its share. `class_weights` (classes,) have a mean of 1 over the
-    pictures. Hinton, Vinyals and Dean 2015, arXiv:1503.02531: both sides softened by the temperature, whose square
-    keeps gradients at their size.
+    Distillation is of Hinton, Vinyals and Dean 2015, arXiv:1503.02531: both distributions are softened by the
+    temperature, and the temperature squared keeps the gradients' scale.
+
+    Args:
+        logits: The network's answers, (B, classes).
+        targets: Class of each picture, (B,).
+        mixed: Second class of each picture mixed by mixup or CutMix, and the first one's share; None without mixing.
+        taught: Logits of the teacher, (B, classes); None without distillation.
+        recipe: Gives `label_smoothing`, `distill_share` and `temperature`.
+        class_weights: Weight of each class, (classes,), with a mean of 1 over the pictures.
+
+    Returns:
+        Cross-entropy, or its weighted mean with the KL divergence from the teacher, as a scalar tensor ().
     """
 
     def each(classes: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Muon: steps of equal length in every direction of a weight matrix, which learn more in few epochs."""
+"""Muon optimizer: steps of equal length in every direction of a weight matrix, which learn more in few epochs."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch import Tensor, nn
 __all__ = ["OTHERS_LR_FACTOR", "Muon"]
 
 OTHERS_LR_FACTOR = 2.5
-"""The rate of what is no kernel, in rates of the kernels."""
+"""Learning rate of the parameters that are no dense kernels, as a multiple of the kernels' learning rate."""
 OTHERS_MOMENTUM = 0.9
 ROUNDS = 3
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
 
 class Muon(torch.optim.Optimizer):
-    """Jordan et al. 2024 ("Muon: an optimizer for hidden layers"), as airbench trains convolutions with it.
+    """Muon by Jordan et al. 2024 ("Muon: an optimizer for hidden layers"), as airbench uses it for convolutions.
 
     A dense kernel keeps the norm of a matrix whose rows have length 1 and moves by its orthogonalized momentum. Every
     other parameter moves by SGD with Nesterov momentum at OTHERS_LR_FACTOR times the learning rate. Only those other
@@ -29,13 +29,13 @@ class Muon(torch.optim.Optimizer):
         others, kernels = [], []
         for group in groups:
             held: Sequence[nn.Parameter] = group["params"]
-            # A depthwise kernel is no matrix: each of its rows sees another channel.
+            # A depthwise kernel is no matrix: each of its rows sees a channel of its own.
             dense = [parameter for parameter in held if parameter.ndim == 4 and parameter.shape[1] > 1]
             rest = [parameter for parameter in held if parameter.ndim != 4 or parameter.shape[1] == 1]
             rate = group["lr"] * OTHERS_LR_FACTOR
             others.append({**group, "params": rest, "lr": rate, "kernels": False, "momentum": OTHERS_MOMENTUM})
             kernels.append({**group, "params": dense, "kernels": True, "momentum": momentum})
-        # The last group's rate is the one that is shown.
+        # Progress shows the learning rate of the last group.
         super().__init__([group for group in (*others, *kernels) if group["params"]], {})
 
     @torch.no_grad()
@@ -61,10 +61,11 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalize(matrix: Tensor) -> Tensor:
-    """About the nearest matrix with singular values of 1, by a few Newton-Schulz rounds. (M, N) -> same.
+    """Approximate the nearest matrix with singular values of 1, by Newton-Schulz rounds. (M, N) -> same.
 
-    A round is a polynomial of x @ x.T before x. Those of all rounds are multiplied first, as matrices of the shorter
-    side: half of the work for kernels of 3×3 where channels stay, 0.6 of it where they double.
+    A round multiplies x by a polynomial of x @ x.T. The polynomials of all rounds are multiplied first, as square
+    matrices of the shorter side. This takes half of the work for 3×3 kernels with as many outputs as inputs, and 0.6 of
+    it for kernels that double the channels.
     """
     tall = matrix.shape[0] > matrix.shape[1]
     x: Tensor = matrix.T if tall else matrix
@@ -80,7 +81,7 @@ def orthogonalize(matrix: Tensor) -> Tensor:
 
 
 def _factor(square: Tensor) -> Tensor:
-    """What a round multiplies x by, where `square` is x @ x.T. (M, M) -> same."""
+    """Return the factor that one round multiplies x by, from `square` = x @ x.T. (M, M) -> same."""
     first, third, fifth = COEFFICIENTS
     factor = third * square + fifth * square @ square
     factor.diagonal().add_(first)

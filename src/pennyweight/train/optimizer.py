@@ -1,4 +1,4 @@
-"""The optimiser and its schedule, from a recipe."""
+"""Optimizer and learning-rate schedule of a recipe: warm-up, decay, and layer-wise learning-rate decay."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from pennyweight.train.recipe import Recipe
 __all__ = ["RISE", "lr_factor", "make_optimizer", "make_schedule"]
 
 RISE = 0.25
-"""Share of a training in which one-cycle's rate rises."""
+"""Share of a training in which the learning rate of one-cycle rises: its warm-up."""
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimiser over the trainable parameters; norms and biases have no weight decay.
+    """Make the recipe's optimizer over the trainable parameters; norms and biases have no weight decay.
 
-    With `rate_decay` each stage is a group of its own, slower towards the stem.
+    Layer-wise learning-rate decay (`recipe.rate_decay`) makes each stage a parameter group, slower towards the stem.
     """
     undecayed = {
         id(parameter)
         for name, parameter in model.named_parameters()
-        if parameter.ndim <= 1 or "bias" in name.rpartition(".")[2]  # Swin's biases of positions are tables
+        if parameter.ndim <= 1 or "bias" in name.rpartition(".")[2]  # Swin's position biases are tables
     }
     groups = []
     for part, factor in _stages(model, recipe.rate_decay):
@@ -49,10 +49,10 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 def _stages(model: nn.Module, decay: float) -> list[tuple[list[nn.Parameter], float]]:
-    """The parameters of each stage with its share of the rate: 1 for the head, `decay` of it for the stage before, …
+    """Return the parameters of each stage and its share of the learning rate: 1 for the head, then decay, decay², …
 
-    Stages are the stem, those of the trunk, and the head; of another library's network its outermost parts, and the
-    blocks of the one that holds them all, where one does.
+    Stages are the stem, the stages of the trunk, and the head. In a network of another library they are the outermost
+    modules; where one of these holds all blocks, each of its blocks is a stage.
     """
     everything = list(model.parameters())
     if decay == 1.0:
@@ -62,7 +62,7 @@ def _stages(model: nn.Module, decay: float) -> list[tuple[list[nn.Parameter], fl
     for distance, part in enumerate(reversed(parts)):
         held = (parameter for layer in part for parameter in layer.parameters())
         factors |= {id(parameter): decay**distance for parameter in held if id(parameter) not in factors}
-    # What the network itself holds, such as a transformer's positions, lies before its first part.
+    # Parameters of the network itself, such as a transformer's positions, come before the first stage.
     first = decay ** len(parts)
     by_factor: dict[float, list[nn.Parameter]] = {}
     for parameter in everything:
@@ -71,7 +71,7 @@ def _stages(model: nn.Module, decay: float) -> list[tuple[list[nn.Parameter], fl
 
 
 def _parts(model: nn.Module) -> list[list[nn.Module]]:
-    """The stages that have parameters, the stem first: a norm belongs to the layer before it, as do single layers."""
+    """List the modules of each stage with parameters, the stem first; consecutive single layers are one stage."""
     if isinstance(model, Network):
         rows: list[nn.Module] = [model.trunk]
     else:  # some have a row of blocks for each stage
@@ -88,26 +88,26 @@ def _parts(model: nn.Module) -> list[list[nn.Module]]:
 
 
 def _single(part: nn.Module) -> bool:
-    """Whether it is one layer; timm's norms hold an activation."""
+    """Return True for a single layer; timm's norms count as single although they hold an activation."""
     return isinstance(part, nn.modules.batchnorm._BatchNorm) or not any(True for _ in part.children())
 
 
 def _has_blocks(row: nn.Sequential) -> bool:
-    """Whether it holds more than single layers."""
+    """Return True if the row holds blocks, and not single layers only."""
     return any(any(True for _ in part.children()) for part in row)
 
 
 def make_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps_per_epoch: int) -> LambdaLR:
-    """The share of the highest rate at each step, as `recipe.schedule` says; advanced after every step."""
+    """Make the learning-rate schedule that `recipe.schedule` names; the loop advances it after every step."""
     return LambdaLR(optimizer, lr_factor(recipe, steps_per_epoch))
 
 
 def lr_factor(recipe: Recipe, steps_per_epoch: int) -> Callable[[int], float]:
-    """From a step to its share of the highest rate."""
+    """Return the function from a step, counted from 0, to its share of the highest learning rate."""
     total = recipe.planned * steps_per_epoch
     one_cycle = recipe.schedule == "one-cycle"
     rise = int(RISE * total) if one_cycle else int(recipe.warmup_epochs * steps_per_epoch)
-    # A warm-up that would fill the whole training is cut to half of it.
+    # A warm-up that would fill the whole training is cut to half of the training.
     warmup = min(rise, total // 2)
 
     def share(number: int) -> float:

@@ -1,4 +1,4 @@
-"""A step that memory does not hold, said as what would fit."""
+"""Out of memory: turn torch's failure into one line that names settings which need less."""
 
 from __future__ import annotations
 
@@ -14,23 +14,26 @@ __all__ = ["explaining_out_of_memory"]
 
 @contextmanager
 def explaining_out_of_memory(pictures: int, parts: int) -> Iterator[None]:
-    """Raise InputError when torch does not get the memory for a step of so many pictures, taken in so many parts."""
+    """Raise InputError if torch runs out of memory in a step of `pictures`.
+
+    `parts` is the number of parts that gradient accumulation computes the step in.
+    """
     try:
         yield
     except RuntimeError as error:
-        if not _no_memory(error):
+        if not _is_out_of_memory(error):
             raise
         raise InputError(
-            f"memory does not hold a step of {pictures} pictures in {parts} part{'s' * (parts > 1)}; "
-            f"--set accumulate={parts * 2} takes it in smaller ones, and a smaller --batch would work too"
+            f"out of memory: a step of {pictures} pictures in {parts} part{'s' * (parts > 1)} does not fit; "
+            f"--set accumulate={parts * 2} computes it in smaller parts, and a smaller --batch needs less memory too"
         ) from error
 
 
-def _no_memory(error: RuntimeError) -> bool:
-    """Whether torch, or oneDNN inside it, did not get what it asked the system for."""
-    said = str(error)
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    """Tell failed allocations of torch, and of oneDNN inside it, from other failures."""
+    message = str(error)
     return (
         isinstance(error, torch.OutOfMemoryError)
-        or "can't allocate memory" in said
-        or said.strip() == "could not create a primitive"  # what cannot be computed at all lacks a "descriptor" for it
+        or "can't allocate memory" in message
+        or message.strip() == "could not create a primitive"  # an unsupported operation lacks a "descriptor" instead
     )

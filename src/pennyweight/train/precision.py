@@ -1,4 +1,4 @@
-"""The path of a step: how pictures lie in memory, and in which arithmetic the network computes."""
+"""Precision and memory layout of a step: mixed precision by autocast, channels last or first, train mode, dropout."""
 
 from __future__ import annotations
 
@@ -34,35 +34,35 @@ def apply_memory_format(model: nn.Module, recipe: Recipe) -> None:
     if recipe.precision == "float64":
         model.double()
     order = torch.channels_last if recipe.layout == "channels_last" else torch.contiguous_format
-    # Weights in the order of the pictures spare a copy at every convolution.
+    # Weights in the layout of the pictures save a copy at every convolution.
     for parameter in model.parameters():
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=order)
 
 
 def batch_norms(model: nn.Module) -> Iterator[nn.modules.batchnorm._BatchNorm]:
-    """Its layers whose statistics are the batch's in train mode."""
+    """Return the batch norms: layers that use the statistics of the batch in train mode."""
     return (layer for layer in model.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm))
 
 
-CHANCE = ("drop_prob", "drop_rate", "dropout", "attention_dropout")
-"""What layers, here and in other libraries, call how often they leave something out."""
-CHANCE_OF_DROPS = ("p", "prob")
-"""What those call it that do nothing else, such as Dropout, DropBlock2d and StochasticDepth."""
+RATES = ("drop_prob", "drop_rate", "dropout", "attention_dropout")
+"""Attributes of layers, here and in other libraries, that hold the probability of dropping something."""
+RATES_OF_DROP_LAYERS = ("p", "prob")
+"""Such attributes of layers that do nothing else: Dropout, DropBlock2d, StochasticDepth and the like."""
 
 
 def disable_dropout(model: nn.Module) -> None:
-    """Nothing is left out from now on: two computations of one network can be compared."""
+    """Set every rate of dropout and stochastic depth to 0, so that two computations of one network can be compared."""
     for module in model.modules():
         kind = type(module).__name__
         drops = "Drop" in kind or kind == "StochasticDepth"
-        for name in (*CHANCE, *(CHANCE_OF_DROPS if drops else ())):
+        for name in (*RATES, *(RATES_OF_DROP_LAYERS if drops else ())):
             if isinstance(getattr(module, name, None), float):
                 setattr(module, name, 0.0)
 
 
 def set_train_mode(model: nn.Module, recipe: Recipe) -> None:
-    """Train mode, but for the norms where the recipe freezes them."""
+    """Put the model into train mode, except its batch norms if the recipe freezes them."""
     model.train()
     if recipe.freeze_norms:
         for norm in batch_norms(model):
@@ -70,7 +70,7 @@ def set_train_mode(model: nn.Module, recipe: Recipe) -> None:
 
 
 def make_inputs(preprocess: Preprocess | None, recipe: Recipe, device: torch.device) -> Inputs:
-    """From a batch to (what the network takes, targets); without `preprocess` batches hold that already."""
+    """Make the function from a batch to (input, targets); without `preprocess` batches hold inputs already."""
     from_pixels = nn.Identity() if preprocess is None else FromPixels(preprocess.mean, preprocess.std).to(device)
     if recipe.precision == "float64":
         from_pixels.double()
@@ -85,7 +85,7 @@ def make_inputs(preprocess: Preprocess | None, recipe: Recipe, device: torch.dev
 
 @contextmanager
 def autocast(recipe: Recipe, device: torch.device) -> Iterator[None]:
-    """The recipe's precision, to compute a forward pass in."""
+    """Compute forward passes in the recipe's precision inside the context; bfloat16 is torch's autocast."""
     if recipe.precision != "bfloat16":
         yield
         return
@@ -98,10 +98,11 @@ def autocast(recipe: Recipe, device: torch.device) -> Iterator[None]:
 
 
 class _WholeStrides(TorchFunctionMode):
-    """Depthwise convolutions in a form whose gradient a processor has quick code for in bfloat16: the same values.
+    """Depthwise convolutions in bfloat16, in forms whose gradients a CPU computes fast and whose values are the same.
 
-    With a stride it takes a plain loop, 70 times slower (oneDNN 3, AVX-512): here it is computed without, and every
-    other answer taken. So does a picture smaller than the kernel: it stays in float32, which costs nothing there.
+    With a stride, the gradient runs in a plain loop, 70 times slower (oneDNN 3, AVX-512). Here the convolution is
+    computed without its stride, and the outputs between are dropped. A picture smaller than the kernel meets the same
+    loop; it is computed in float32, which costs nothing at that size.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -1,4 +1,4 @@
-"""Recipes with a name. Those called classic are the tutorials' own, with weights chosen on validation, not on test."""
+"""Presets: recipes with a name. The classic ones come from tutorials, but choose weights on validation, not on test."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pennyweight.train.recipe import Recipe
 __all__ = ["MANY", "RECIPES", "get_recipe", "suggest_recipe"]
 
 MANY = 5_000
-"""Training pictures from which on large steps at a high rate learn more in the same time."""
+"""Number of training pictures from which large batches at a high learning rate reach more in the same time."""
 
 _CLASSIC = {"label_smoothing": 0.0, "flip": False, "shift": 0.0, "weight_decay": 0.0, "schedule": "constant"}
 
 RECIPES: Mapping[str, Recipe] = {
-    # A few hundred to a few thousand pictures, from nothing.
+    # From scratch on a few hundred to a few thousand pictures.
     "steady": Recipe(),
     # Many small pictures in little time: after Smith and Topin 2017, arXiv:1708.07120, and Page 2018 (DAWNBench).
     "quick": Recipe(
@@ -41,13 +41,13 @@ RECIPES: Mapping[str, Recipe] = {
         label_smoothing=0.1,
         first_size=0.5,
     ),
-    # Networks without batch norm (VGG, Transformers), which learn slower at the rates of the others, or not at all.
+    # Networks without batch norm (VGG, Transformers): at the learning rates above they learn slowly or not at all.
     "careful": Recipe(epochs=30, batch=64, lr=5e-4, clip_norm=1.0),
-    # The last layer on kept features.
+    # Linear probe: the last layer on cached features.
     "probe": Recipe(
         mode="head", epochs=40, batch=64, lr=3e-3, weight_decay=0.01, warmup_epochs=0.0, label_smoothing=0.0
     ),
-    # The last layer, then all of it, the stem slowest.
+    # The last layer, then the whole network with layer-wise learning-rate decay: the stem moves slowest.
     "gentle": Recipe(
         mode="finetune",
         epochs=8,
@@ -58,9 +58,9 @@ RECIPES: Mapping[str, Recipe] = {
         rate_decay=0.7,
         freeze_norms=True,
     ),
-    # The first network of many courses: Adam 1e-3 over 10 epochs, pictures as they are.
+    # The first network of many courses: Adam at 1e-3 for 10 epochs, without augmentation.
     "classic-cifar": Recipe(epochs=10, batch=128, optimizer="adam", lr=1e-3, warmup_epochs=0.0, **_CLASSIC),  # type: ignore[arg-type]
-    # Cats and dogs with a frozen VGG-16: SGD 1e-3 on the last layer, centre crop.
+    # Cats and dogs with a frozen VGG-16: SGD at 1e-3 on the last layer, center crop.
     "classic-transfer": Recipe(
         mode="head",
         epochs=10,
@@ -74,7 +74,7 @@ RECIPES: Mapping[str, Recipe] = {
 
 
 def get_recipe(name: str) -> Recipe:
-    """The recipe of that name. Raises InputError with the nearest name."""
+    """Return the preset called `name`. Raises InputError with the nearest name."""
     if name not in RECIPES:
         known = f"; there are {', '.join(RECIPES)}"
         raise InputError(f"unknown recipe '{name}'{nearest(name, RECIPES, otherwise=known)}")
@@ -82,7 +82,17 @@ def get_recipe(name: str) -> Recipe:
 
 
 def suggest_recipe(mode: str, pictures: int, network: str, *, batch_norm: bool = True) -> tuple[str, str]:
-    """(a recipe's name, why that one): for a mode, so many training pictures and a network with `batch_norm` or not."""
+    """Suggest a preset for a mode, a number of training pictures and a network.
+
+    Args:
+        mode: scratch, head or finetune.
+        pictures: Number of training pictures.
+        network: Name of the network.
+        batch_norm: False for a network without batch norm.
+
+    Returns:
+        The preset's name, and the reason in a few words.
+    """
     if mode in ("head", "finetune"):
         return {"head": "probe", "finetune": "gentle"}[mode], f"suits mode {mode}"
     if not batch_norm:

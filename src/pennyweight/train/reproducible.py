@@ -1,4 +1,4 @@
-"""One seed decides."""
+"""Reproducible training: one seed and deterministic algorithms."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["random_state", "reproducible", "set_random_state"]
 
 @contextmanager
 def reproducible(seed: int) -> Iterator[None]:
-    """Inside, torch draws from `seed` and its algorithms are deterministic; outside, all is as before."""
+    """Seed torch and make its algorithms deterministic inside the context; restore both afterwards."""
     deterministic = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     with torch.random.fork_rng():
@@ -25,15 +25,15 @@ def reproducible(seed: int) -> Iterator[None]:
 
 
 def random_state() -> list[torch.Tensor]:
-    """The state of every generator that a step may draw from: the processor's, then each accelerator's.
+    """Return the state of every generator that a step may draw from: the CPU's, then each accelerator's.
 
-    The order of samples and their augmentation need none: they are functions of (seed, epoch, sample).
+    The order of samples and their augmentation need no state: they are functions of (seed, epoch, sample).
     """
     return [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_available() else ())]
 
 
 def set_random_state(state: list[torch.Tensor]) -> None:
-    """From what `random_state` gave."""
+    """Restore generators to a `state` from `random_state`."""
     torch.set_rng_state(state[0])
     if torch.cuda.is_available() and len(state) > 1:
         torch.cuda.set_rng_state_all(state[1:])

@@ -1,4 +1,4 @@
-"""Training on tiles: the trunk runs once over a tile, and the loss is taken at its labelled pixels."""
+"""Training on tiles of a scene: the trunk runs once over a tile, and the loss is computed at its labelled pixels."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ __all__ = ["TileTraining"]
 
 
 class TileTraining(nn.Module):
-    """(B, channels + 1, H, W), the last channel 1 at N pixels -> (N, classes): what `network` answers for each of them.
+    """Network on tiles. (B, channels + 1, H, W), the last channel 1 at N labelled pixels -> (N, classes).
 
-    Without batch norm the same logits, and the same gradients but for rounding, as the N windows give one by one (its
-    statistics are the tiles' while it trains); neighbours share the trunk. The pixels come tile by tile, row by row.
+    Neighboring pixels share the trunk's work. Without batch norm, the logits equal those of the N windows computed one
+    by one, and so do the gradients up to rounding. Batch norm in train mode uses the statistics of the tiles.
+    The pixels are ordered by tile, then row, then column.
     """
 
     def __init__(self, network: WindowNetwork) -> None:

@@ -1,4 +1,4 @@
-"""Trackers by name: figures of each epoch for TensorBoard, MLflow or Weights & Biases, through accelerate."""
+"""Experiment trackers: log the metrics of each epoch to TensorBoard, MLflow or Weights & Biases through accelerate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pennyweight.core.errors import InputError, MissingPart, PennyweightError, n
 
 __all__ = ["TRACKERS", "Tracker", "open_tracker"]
 
-# name: (the module that it needs, accelerate's class, what it is opened with)
+# name: (the module it needs, accelerate's class, its arguments)
 TRACKERS: Mapping[str, tuple[str, str, Callable[[str, Path], dict[str, Any]]]] = {
     "tensorboard": (
         "tensorboard",
@@ -25,28 +25,29 @@ TRACKERS: Mapping[str, tuple[str, str, Callable[[str, Path], dict[str, Any]]]] =
 
 
 class Tracker:
-    """An open tracker, or none. One that fails later is said once, and training goes on without it."""
+    """Open tracker, or none. If logging fails, `note` gets one line, and training continues without the tracker."""
 
     def __init__(self, tracker: Any = None, note: Callable[[str], None] = lambda line: None) -> None:
         self._tracker = tracker
         self._note = note
 
     def epoch(self, metrics: Mapping[str, Any]) -> None:
-        """Pass on a line of metrics.jsonl."""
+        """Log a line of metrics.jsonl."""
         figures = {name: value for name, value in metrics.items() if name != "epoch"}
-        self._tell(lambda tracker: tracker.log(figures, step=metrics["epoch"]))
+        self._call(lambda tracker: tracker.log(figures, step=metrics["epoch"]))
 
     def close(self) -> None:
-        """Flush what it holds."""
-        self._tell(lambda tracker: tracker.finish())
+        """Flush and close the tracker."""
+        self._call(lambda tracker: tracker.finish())
 
-    def _tell(self, tell: Callable[[Any], None]) -> None:
+    def _call(self, action: Callable[[Any], None]) -> None:
+        """Run `action` on the tracker; drop the tracker if it fails."""
         if self._tracker is None:
             return
         try:
-            tell(self._tracker)
-        except Exception as error:  # anything: a server that is away is no reason to lose a training
-            self._note(f"{self._tracker.name} fails, and hears no more of this training: {_reason(error)}")
+            action(self._tracker)
+        except Exception as error:  # anything: an unreachable server is no reason to lose a training
+            self._note(f"{self._tracker.name} failed, and logs no more of this training: {_reason(error)}")
             self._tracker = None
 
 
@@ -57,10 +58,22 @@ def open_tracker(
     recipe: Mapping[str, Any],
     note: Callable[[str], None] = lambda line: None,
 ) -> Tracker:
-    """A tracker for a run, told its recipe; TensorBoard's files go into the run's folder. None tracks nothing.
+    """Open a tracker for a run and log the recipe.
 
-    `note` is told when it fails later. Raises InputError for an unknown name, MissingPart when its package is not
-    installed, PennyweightError when it cannot start.
+    Args:
+        name: A key of TRACKERS; None tracks nothing.
+        run: Name of the run.
+        folder: The run's folder, where TensorBoard's files go.
+        recipe: Fields of the recipe.
+        note: Function that gets one line if the tracker fails later.
+
+    Returns:
+        The open tracker.
+
+    Raises:
+        InputError: The name is unknown.
+        MissingPart: The tracker's package is not installed.
+        PennyweightError: The tracker cannot start.
     """
     check_tracker(name)
     if name is None:
@@ -71,13 +84,13 @@ def open_tracker(
         if hasattr(tracker, "start"):
             tracker.start()
         tracker.store_init_configuration({name: _plain(value) for name, value in recipe.items()})
-    except Exception as error:  # each has its own
+    except Exception as error:  # each tracker raises its own
         raise PennyweightError(f"--log {name} cannot start: {_reason(error)}") from error
     return Tracker(tracker, note)
 
 
 def _plain(value: Any) -> int | float | str | bool:
-    """Return a field as trackers take it: TensorBoard refuses lists and None, which become text."""
+    """Return a field as trackers take it: lists and None, which TensorBoard rejects, become text."""
     return value if isinstance(value, (int, float, str, bool)) else json.dumps(value)
 
 
@@ -86,7 +99,7 @@ def _reason(error: Exception) -> str:
 
 
 def check_tracker(name: str | None) -> None:
-    """Raise now what `open_tracker` would raise later."""
+    """Raise InputError or MissingPart before a run begins, as `open_tracker` would later."""
     if name is None:
         return
     if name not in TRACKERS:

@@ -1,4 +1,4 @@
-"""Ways to compute that were timed, the quickest of them that can be trusted, and where that is remembered."""
+"""Trials: measured ways to compute, the quickest that agrees with float32, and their cache on disk."""
 
 from __future__ import annotations
 
@@ -20,65 +20,65 @@ from pennyweight.train.recipe import Recipe
 __all__ = ["Trial", "TrialCache", "Trials"]
 
 ALIKE = 0.9
-"""Cosine between a way's gradient and float32's, below which it is refused, unless float32 itself agrees less with what
-it gives when each pixel moves by at most one level of 256: the gradients of deep fresh networks are that sensitive."""
+"""Smallest accepted cosine between a way's gradient and float32's. The limit is lower where float32's own gradient
+changes more when each pixel moves by at most one level of 256: gradients of deep untrained networks are sensitive."""
 SLACK = 0.1
-"""How far below that a way may stay."""
+"""Accepted distance below the cosine between float32's two gradients, with pixels as given and moved."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One way to step, and what it took."""
+    """Layout, precision and compilation of a step, with its time and its agreement with float32."""
 
     layout: str
     precision: str
     compile: bool
     step_ms: float
-    """Median of a few whole steps; of features, one pass."""
+    """Median time of a few whole steps, in ms; for features, time of one forward pass."""
     alike: float
-    """Cosine between its gradient and that of float32 in the usual layout, on one batch; of features, between those."""
+    """Cosine between its gradient and float32's (channels first) on one batch; for features, between the features."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trials:
-    """What was tried; `applied_to` takes the quickest way that agrees with float32."""
+    """Measured ways to compute; `applied_to` takes the quickest that agrees with float32."""
 
     ways: tuple[Trial, ...]
     own: float
-    """Cosine between float32's gradient and that of pictures moved by at most a level; 1 of features."""
+    """Cosine between float32's gradients on the pictures and on pictures moved by at most a level; 1 for features."""
     remembered: bool
-    """Whether it was measured in an earlier run."""
+    """True if an earlier run measured them."""
     untried: str = ""
-    """What could not be tried, and why."""
+    """Trials that failed, and the reason."""
 
     @property
     def quickest(self) -> Trial:
-        """Of those that agree with float32; of all if none does, where the recipe leaves no other."""
-        return min(filter(self.sound, self.ways), key=_step_of, default=min(self.ways, key=_step_of))
+        """The quickest way that agrees with float32; the quickest of all if none agrees."""
+        return min(filter(self.agrees, self.ways), key=_step_ms, default=min(self.ways, key=_step_ms))
 
-    def sound(self, way: Trial) -> bool:
-        """Whether a way agrees with float32 as far as can be asked. Float32's own ways do, if nothing compiled them."""
-        own = way.precision in ("float32", "float64") and not way.compile
-        return own or way.alike >= min(ALIKE, self.own - SLACK)
+    def agrees(self, way: Trial) -> bool:
+        """Return True if a way's gradient agrees with float32's. Uncompiled float32 and float64 always agree."""
+        exact = way.precision in ("float32", "float64") and not way.compile
+        return exact or way.alike >= min(ALIKE, self.own - SLACK)
 
     def applied_to(self, recipe: Recipe) -> Recipe:
-        """The recipe with the quickest way."""
+        """Return the recipe with the quickest way."""
         way = self.quickest
         return replace(recipe, layout=way.layout, precision=way.precision, compile=way.compile)  # type: ignore[arg-type]
 
     def note(self, what: str) -> str:
-        """The outcome in a line, of `what` was timed."""
+        """Describe the trials in one line; `what` names the timed work."""
         chosen = self.quickest
         tried = ", ".join(
             f"{way.layout} {way.precision}{' compiled' if way.compile else ''} {way.step_ms:.0f} ms"
-            + ("" if self.sound(way) else f" ({'refused: ' * (way != chosen)}not as float32)")
-            for way in sorted(self.ways, key=_step_of)
+            + ("" if self.agrees(way) else f" ({'rejected: ' * (way != chosen)}differs from float32)")
+            for way in sorted(self.ways, key=_step_ms)
         )
         outcome = "; ".join(filter(None, (tried, self.untried)))
         return f"{what}{' (measured before)' if self.remembered else ''}: {outcome}"
 
     def to_dict(self) -> dict[str, Any]:
-        """As run.json keeps it."""
+        """Return the trials as run.json and the cache keep them."""
         return {
             "ways": [asdict(way) for way in self.ways],
             "own": self.own,
@@ -87,12 +87,15 @@ class Trials:
         }
 
 
-def _step_of(way: Trial) -> float:
+def _step_ms(way: Trial) -> float:
     return way.step_ms
 
 
 class TrialCache:
-    """Keeps what was measured of `model` in `folder`, by machine, ranks, versions, the network's shapes and `asked`."""
+    """Cache file in `folder` for the trials of a network.
+
+    Its key holds the machine, the number of ranks, versions, the network's shapes, and `asked`: what the trials vary.
+    """
 
     def __init__(self, folder: Path, model: nn.Module, ranks: Ranks, asked: Any) -> None:
         shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
@@ -100,7 +103,7 @@ class TrialCache:
         self._path, self._ranks = folder / f"{hashlib.sha256(known.encode()).hexdigest()[:32]}.json", ranks
 
     def recall(self) -> Trials | None:
-        """What the first rank remembers, on every rank."""
+        """Return rank 0's cached trials on every rank, or None."""
         found = None
         with suppress(PennyweightError, TypeError, KeyError):
             kept = read_json(self._path)
@@ -109,9 +112,9 @@ class TrialCache:
         return remembered
 
     def keep(self, found: Trials) -> Trials:
-        """The same, which the first rank remembers from now on."""
+        """Write the trials to rank 0's cache and return them."""
         if not self._ranks.number:
-            with suppress(OSError):  # a machine without a place to remember measures each time
+            with suppress(OSError):  # a machine without a writable cache measures each time
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 write_json(self._path, found.to_dict())
         return found

@@ -443,7 +443,9 @@ def test_a_step_that_memory_does_not_hold(
         raise AssertionError
 
     monkeypatch.setattr(Trainer, "_gradients", too_much)
-    with pytest.raises(InputError, match=r"memory does not hold a step of \d+ pictures in 1 part; --set accumulate=2"):
+    with pytest.raises(
+        InputError, match=r"out of memory: a step of \d+ pictures in 1 part does not fit; --set accumulate=2"
+    ):
         fit_small(shapes, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
