@@ -1,4 +1,4 @@
-"""Making a network shippable: the graph, its export, and the proof that both answer the same."""
+"""Deployment: the ONNX graph of a network, its export to a bundle, and the parity proof of the two."""
 
 from pennyweight.deploy.export import export_bundle
 from pennyweight.deploy.graph import BundleGraph, TorchEngine

@@ -1,4 +1,4 @@
-"""From a trained network to a bundle: exported, proved, and only then given its name."""
+"""Export a trained network to a bundle: the file gets its name only after the parity proof."""
 
 from __future__ import annotations
 
@@ -38,10 +38,21 @@ def export_bundle(
     of: str,
     training_digests: TrainingDigests | None = None,
 ) -> Bundle:
-    """Write `network` to `path` as a bundle; the manifest's parity is filled in by the proof on `pictures`.
+    """Write a network as a bundle, with the result of the parity proof in its manifest.
 
-    `learnt` is what it was trained and selected on. Without pictures some are made. Raises ParityError, and writes
-    nothing, when the graph answers otherwise than the network.
+    Args:
+        network: The network.
+        path: The bundle to write; an existing file is replaced.
+        manifest: Labels, preprocessing, costs and evaluation; its `parity` is filled in.
+        pictures: Pictures for the proof; if empty, 16 seeded ones are made.
+        of: Description of the pictures for the manifest.
+        training_digests: Digests of the pictures that the network was trained and selected on.
+
+    Returns:
+        The opened bundle.
+
+    Raises:
+        ParityError: The graph's outputs differ from the network's; nothing was written.
     """
     network = network.eval()
     preprocess = manifest.preprocess
@@ -50,30 +61,39 @@ def export_bundle(
         pictures, of = make_pictures(preprocess.channels), "pictures made for the proof"
     clear_left_overs(path.absolute().parent, of=path.name)
     with atomic(path) as temporary:
-        model = _graph(network, manifest)
-        onnx.save(model, temporary, format="protobuf")  # whatever the name ends in
+        model = _export_network(network, manifest)
+        onnx.save(model, temporary, format="protobuf")  # the temporary name may have any ending
         received = Classifier(OnnxEngine(temporary), manifest.labels, preprocess)
         proved = replace(manifest, parity=prove(expected, received, pictures, of=of).to_dict())
-        said = {METADATA_KEY: proved.to_json()} | (
+        metadata = {METADATA_KEY: proved.to_json()} | (
             {} if training_digests is None else {TRAINING_DIGESTS_KEY: training_digests.to_text()}
         )
-        onnx.helper.set_model_props(model, said)
+        onnx.helper.set_model_props(model, metadata)
         onnx.save(model, temporary, format="protobuf")
         seal(temporary)
     return Bundle(path)
 
 
-def _graph(network: nn.Module, manifest: Manifest) -> onnx.ModelProto:
-    """The network as ONNX, for any batch size."""
+def _export_network(network: nn.Module, manifest: Manifest) -> onnx.ModelProto:
+    """Export the network with its preprocessing to ONNX, for any batch size."""
     device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
     graph = BundleGraph(network, manifest.preprocess).to(device).eval()
-    # Two, because the exporter takes a batch of one for a constant.
+    # Two pictures: the exporter takes a batch of one for a constant.
     example = torch.zeros(2, *manifest.preprocess.shape, dtype=torch.uint8, device=device)
     return to_onnx(graph, example, {0: torch.export.Dim("batch", min=1)})
 
 
 def to_onnx(graph: nn.Module, example: torch.Tensor, sizes: Mapping[int, torch.export.Dim]) -> onnx.ModelProto:
-    """A graph of one input and two outputs (probabilities, logits) as ONNX; `sizes` are the axes that may vary."""
+    """Export a graph with one input and two outputs, probabilities and logits, to ONNX.
+
+    Args:
+        graph: Module in eval mode.
+        example: Input whose shape is exported.
+        sizes: Axes of the input that may vary.
+
+    Returns:
+        The ONNX model, without notes of the exporter.
+    """
     with _quiet():
         program = torch.onnx.export(
             graph,
@@ -88,7 +108,7 @@ def to_onnx(graph: nn.Module, example: torch.Tensor, sizes: Mapping[int, torch.e
     assert program is not None
     model: onnx.ModelProto = program.model_proto
     for node in model.graph.node:
-        # The exporter notes the source line and stack of every operator: paths of this machine.
+        # The exporter adds the source line and stack of every operator: paths of this machine.
         del node.metadata_props[:]
         node.doc_string = ""
     return model
@@ -96,7 +116,7 @@ def to_onnx(graph: nn.Module, example: torch.Tensor, sizes: Mapping[int, torch.e
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter prints progress and warns of its own internals; none of it is for a user."""
+    """Suppress the exporter's progress and its warnings about its own internals."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""From a scene's network to its bundle: exported, proved on a scene, and only then given its name."""
+"""Export a scene's network to a bundle: the file gets its name only after the parity proof on a scene."""
 
 from __future__ import annotations
 
@@ -27,20 +27,32 @@ from pennyweight.runtime.scene_mapper import SceneEngine, tiles
 __all__ = ["export_scene_bundle"]
 
 PROOF_TILE = 20
-"""Small, so that borders of tiles are in the proof as well as those of the scene."""
+"""Side of the proof's tiles in pixels: small, so that the proof has borders of tiles as well as of the scene."""
 
 
 def export_scene_bundle(
     network: nn.Module, projection: Projection, path: Path, manifest: SceneManifest, cube: NDArray[Any], *, of: str
 ) -> SceneBundle:
-    """Write `network` to `path`; the manifest's parity is filled in by the proof on every pixel of `cube`.
+    """Write a scene's network as a bundle, with the result of the parity proof in its manifest.
 
-    Raises ParityError, and writes nothing, when the graph answers otherwise than the network.
+    Args:
+        network: The network.
+        projection: Spectral projection that makes its input.
+        path: The bundle to write; an existing file is replaced.
+        manifest: Labels, form and evaluation; its `parity` is filled in.
+        cube: Scene for the proof, (H, W, bands); every pixel is compared.
+        of: Description of the scene for the manifest.
+
+    Returns:
+        The opened bundle.
+
+    Raises:
+        ParityError: The graph's outputs differ from the network's; nothing was written.
     """
     graph = SceneGraph(network, projection).cpu().eval()
     window, bands = manifest.window, manifest.bands
     if manifest.form == "tile":
-        # Sides that differ, because the exporter takes equal ones for one.
+        # Different sides: the exporter takes equal sides for the same dimension.
         example = torch.zeros(window + 5, window + 8, bands)
         sizes = {axis: torch.export.Dim(name, min=window) for axis, name in enumerate(("height", "width"))}
     else:
@@ -60,7 +72,7 @@ def export_scene_bundle(
 
 
 def _prove(network: SceneEngine, bundle: SceneEngine, cube: NDArray[Any], *, of: str) -> dict[str, Any]:
-    """Compare both on every pixel of `cube`; the same rules as for pictures."""
+    """Compare both engines on every pixel of `cube`, by the same rules as for pictures."""
     probability = logit = lead = 0.0
     same = 0
     for a, b in zip(tiles(network, cube, tile=PROOF_TILE), tiles(bundle, cube, tile=PROOF_TILE), strict=True):
@@ -74,7 +86,7 @@ def _prove(network: SceneEngine, bundle: SceneEngine, cube: NDArray[Any], *, of:
     if not (probability <= TOLERANCE and lead <= TOLERANCE):
         raise ParityError(
             f"the bundle does not answer as the network: probabilities differ by up to {probability:.1e} (allowed "
-            f"{TOLERANCE:.0e}), {same:,} of {pixels:,} pixels are the same; nothing was written"
+            f"{TOLERANCE:.0e}), {same:,} of {pixels:,} pixels have the same class; nothing was written"
         )
     return {
         "pixels": pixels,

@@ -1,4 +1,4 @@
-"""The graph of a bundle, and a torch network as an engine."""
+"""Graph of a bundle, and a torch network as an engine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["BundleGraph", "TorchEngine"]
 
 
 class BundleGraph(nn.Module):
-    """A network with scaling and softmax inside: (B, H, W, C) uint8 -> probabilities, logits, both (B, classes)."""
+    """Network with scaling and softmax inside: (B, H, W, C) uint8 -> probabilities, logits, both (B, classes)."""
 
     def __init__(self, network: nn.Module, preprocess: Preprocess) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class BundleGraph(nn.Module):
 
 
 class TorchEngine:
-    """Executes a network where its parameters are, in eval mode whatever mode it came in."""
+    """Engine that executes a torch network in eval mode, on the device of its parameters."""
 
     def __init__(self, network: nn.Module, preprocess: Preprocess) -> None:
         device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
@@ -37,7 +37,7 @@ class TorchEngine:
 
     @torch.inference_mode()
     def __call__(self, pixels: Pixels) -> Outputs:
-        """(B, H, W, C) uint8 -> probabilities and logits (B, classes)."""
+        """Compute probabilities and logits. (B, H, W, C) uint8 -> both (B, classes)."""
         self._graph.eval()
         outputs = self._graph(torch.from_numpy(np.ascontiguousarray(pixels)).to(self._device))
         return Outputs(*(output.float().cpu().numpy() for output in outputs))

@@ -1,4 +1,4 @@
-"""Proof that a bundle answers as its network does, from the picture file to the probabilities."""
+"""Parity proof: a bundle answers as its network does, from the picture file to the probabilities."""
 
 from __future__ import annotations
 
@@ -17,30 +17,43 @@ from pennyweight.runtime import Classifier
 __all__ = ["TOLERANCE", "Parity", "prove"]
 
 TOLERANCE = 1e-4
+"""Largest allowed difference of a probability."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parity:
-    """How far two classifiers were apart on `pictures`."""
+    """Result of a parity proof: the differences between a bundle and its network."""
 
     pictures: int
+    """Number of pictures compared."""
     of: str
-    """What the pictures were."""
+    """Description of the pictures."""
     largest_probability_difference: float
     largest_logit_difference: float
     same_top1: int
+    """Pictures with the same most probable class."""
     tolerance: float = TOLERANCE
 
     def to_dict(self) -> dict[str, Any]:
-        """As the manifest keeps it."""
+        """Return the fields as the manifest keeps them."""
         return asdict(self)
 
 
 def prove(network: Classifier, bundle: Classifier, pictures: Sequence[Picture], *, of: str) -> Parity:
-    """Compare both on `pictures`, each reading every file itself.
+    """Compare a network and its bundle on pictures; each of the two decodes every file itself.
 
-    Raises ParityError when a probability differs by more than TOLERANCE, or a top-1 answer whose lead is
-    larger than that differs.
+    Args:
+        network: Classifier with the torch network.
+        bundle: Classifier with the exported graph.
+        pictures: At least one picture.
+        of: Description of the pictures for the manifest.
+
+    Returns:
+        The largest differences.
+
+    Raises:
+        ParityError: A probability differs by more than TOLERANCE, or the top-1 classes differ where the network prefers
+            its own by more than TOLERANCE.
     """
     expected, received = (
         [
@@ -70,7 +83,7 @@ def prove(network: Classifier, bundle: Classifier, pictures: Sequence[Picture], 
 
 
 def make_pictures(channels: int, count: int = 16) -> list[Picture]:
-    """Return seeded pictures for a network whose own pictures are not at hand: blotches of many sizes."""
+    """Make `count` seeded pictures, blotches of many sizes, for a network whose own pictures are not available."""
     draw = np.random.default_rng(0)
     made: list[Picture] = []
     for number in range(count):
@@ -81,6 +94,6 @@ def make_pictures(channels: int, count: int = 16) -> list[Picture]:
             (image if channels == 3 else image.convert("L")).save(file, "PNG")
             made.append(file.getvalue())
         else:
-            grey = np.asarray(image.convert("L"))
-            made.append(np.stack([np.roll(grey, 5 * band, axis=0) for band in range(channels)], axis=-1))
+            gray = np.asarray(image.convert("L"))
+            made.append(np.stack([np.roll(gray, 5 * band, axis=0) for band in range(channels)], axis=-1))
     return made

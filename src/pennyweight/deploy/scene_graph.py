@@ -1,4 +1,4 @@
-"""The graph of a scene's bundle, and a torch network as an engine for scenes."""
+"""Graph of a scene's bundle, and a torch network as an engine for scenes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ __all__ = ["SceneGraph", "torch_scene_engine"]
 
 
 class SceneGraph(nn.Module):
-    """A network with its projection and softmax inside -> probabilities and logits, classes last.
+    """Network with spectral projection and softmax inside; its outputs are probabilities and logits, classes last.
 
-    A WindowNetwork takes a tile, (H, W, bands) -> (H - window + 1, W - window + 1, classes); any other takes windows,
-    (B, window, window, bands) -> (B, classes). Pixels with a NaN become zeros after the projection.
+    A WindowNetwork takes a tile, (H, W, bands) -> (H - window + 1, W - window + 1, classes). Any other network takes
+    windows, (B, window, window, bands) -> (B, classes). Pixels with a NaN become zeros after the projection.
     """
 
     mean: Tensor
@@ -46,16 +46,26 @@ class SceneGraph(nn.Module):
 def torch_scene_engine(
     network: nn.Module, projection: Projection, *, window: int, bfloat16: bool = False
 ) -> SceneEngine:
-    """Executes a network where its parameters are, in eval mode; with `bfloat16` its products are of 16 bits."""
+    """Make an engine that executes a torch network in eval mode, on the device of its parameters.
+
+    Args:
+        network: The network.
+        projection: Spectral projection that makes its input.
+        window: Side of its window in pixels.
+        bfloat16: True computes under autocast to bfloat16.
+
+    Returns:
+        A TileEngine for a WindowNetwork, else a WindowsEngine.
+    """
     device = next(network.parameters()).device
     graph = SceneGraph(network, projection).to(device).eval()
 
     @torch.inference_mode()
-    def answer(values: NDArray[Any]) -> Outputs:
-        given = torch.from_numpy(np.ascontiguousarray(values)).to(device)
+    def compute(values: NDArray[Any]) -> Outputs:
+        spectra = torch.from_numpy(np.ascontiguousarray(values)).to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
-            outputs = graph(given)
+            outputs = graph(spectra)
         return Outputs(*(output.cpu().numpy() for output in outputs))
 
     kind = TileEngine if isinstance(network, WindowNetwork) else WindowsEngine
-    return kind(answer, window=window, bands=projection.bands)
+    return kind(compute, window=window, bands=projection.bands)

@@ -1,4 +1,4 @@
-"""A bundle at work: numpy, Pillow and onnxruntime, no torch."""
+"""Runtime: predict with a bundle. It needs numpy, Pillow and onnxruntime, and no torch."""
 
 from pennyweight.core.prediction import Failure, Prediction
 from pennyweight.runtime.bundle import Bundle

@@ -1,4 +1,4 @@
-"""A bundle's graph and its manifest must speak of the same pictures and classes."""
+"""Agreement of a bundle's graph with its manifest: the same input, classes and types."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ __all__ = ["Port", "require_agreement"]
 
 
 class Port(NamedTuple):
-    """An input or output of a graph: the type of its values, and its sides, each a number or a name."""
+    """Input or output of a graph: the type of its values and its shape, each side a number or a name."""
 
     kind: str
     sides: Sequence[int | str | None]
 
 
-def require_agreement(where: object, graph: Mapping[str, Port], said: Mapping[str, Port]) -> None:
-    """Raise BundleError where a graph lacks a port that its manifest `said`, or has another type or size there.
+def require_agreement(where: object, graph: Mapping[str, Port], manifest: Mapping[str, Port]) -> None:
+    """Raise BundleError if the graph of `where` lacks a port of its manifest, or has another type or shape there.
 
-    A side without a number takes any.
+    A side that is a name matches any number.
     """
-    for name, wanted in said.items():
+    for name, wanted in manifest.items():
         found = graph.get(name)
         if found is None:
             raise BundleError(f"{where} has no '{name}' in its graph; export it again")
@@ -32,10 +32,10 @@ def require_agreement(where: object, graph: Mapping[str, Port], said: Mapping[st
         )
         if not alike or found.kind != wanted.kind:
             raise BundleError(
-                f"the graph of {where} is unlike its manifest: '{name}' is {_shown(found)}, and "
-                f"{_shown(wanted)} is said; export it again"
+                f"the graph of {where} does not match its manifest: '{name}' is {_describe(found)} in the graph and "
+                f"{_describe(wanted)} in the manifest; export it again"
             )
 
 
-def _shown(port: Port) -> str:
+def _describe(port: Port) -> str:
     return f"{port.kind.removeprefix('tensor(').rstrip(')')} {'×'.join(str(side) for side in port.sides)}"

@@ -1,4 +1,4 @@
-"""A bundle: one ONNX file that says itself what it is and how to feed it."""
+"""Bundle: one ONNX file with its labels, preprocessing, costs, evaluation and proof in the metadata."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ __all__ = ["Bundle"]
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle file, opened. Raises BundleError when it is damaged, or was not made by `export`."""
+    """Opened bundle file. Raises BundleError if it is damaged, or was not made by `export`."""
 
     path: Path
+    """The ONNX file."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", Path(self.path))
@@ -37,20 +38,21 @@ class Bundle:
         if self.manifest.sealed and not whole:
             raise broken(self.path)
         shape, classes = self.manifest.preprocess.shape, ("batch", len(self.manifest.labels))
-        said = {
+        ports = {
             INPUT: Port(PIXELS, ("batch", *shape)),
             PROBABILITIES: Port(NUMBERS, classes),
             LOGITS: Port(NUMBERS, classes),
         }
-        require_agreement(self.path, self.engine.ports, said)
+        require_agreement(self.path, self.engine.ports, ports)
         require_numbers(self.path)
 
     def __fspath__(self) -> str:
-        """Return the file: a bundle stands wherever its file's name does."""
+        """Return the file's path, so that a bundle can be used as a path."""
         return str(self.path)
 
     @cached_property
     def engine(self) -> OnnxEngine:
+        """Engine that executes the graph."""
         return OnnxEngine(self.path)
 
     @cached_property
@@ -60,11 +62,11 @@ class Bundle:
 
     @cached_property
     def training_digests(self) -> TrainingDigests | None:
-        """The pictures that its network learnt from; None where the file does not say."""
+        """Digests of the pictures that the network was trained and selected on; None if the file has none."""
         text = self.engine.metadata.get(TRAINING_DIGESTS_KEY)
         return None if text is None else TrainingDigests.from_text(text, name=str(self.path))
 
     @property
     def classifier(self) -> Classifier:
-        """What classifies pictures with this bundle."""
+        """Classifier that uses this bundle."""
         return Classifier(self.engine, self.manifest.labels, self.manifest.preprocess)

@@ -1,4 +1,4 @@
-"""Pictures in, predictions out, whatever executes the network."""
+"""Classify pictures with any engine: decode and preprocess in threads, compute in batches, return predictions."""
 
 from __future__ import annotations
 
@@ -27,38 +27,38 @@ from pennyweight.core.summary import Facts, Summary
 __all__ = ["Classifier", "Engine", "NamedPicture", "Outputs", "SharedEngine"]
 
 BATCH_BYTES = 16 * 224 * 224 * 3
-"""Pixels of one batch: larger ones are no quicker on a processor, and take more memory."""
+"""Bytes of pixels in one batch: larger batches are no faster on a CPU, and take more memory."""
 MOST = 64
-"""Pictures of one batch, however small."""
+"""Largest number of pictures in one batch."""
 NAMED = 5
-"""Classes that the description of a classifier names."""
+"""Number of classes that the description of a classifier names."""
 HELD_BYTES = 32 << 20
-"""Bytes of files and arrays in memory with which a batch is full, however few pictures they are."""
+"""Bytes of files and arrays that wait for decoding in one batch; a batch that holds more is closed."""
 
 
 class Outputs(NamedTuple):
-    """What an engine answers; both (B, classes)."""
+    """Outputs of an engine, each (B, classes)."""
 
     probabilities: NDArray[np.float32]
     logits: NDArray[np.float32]
 
 
 class Engine(Protocol):
-    """Executes a network on pixels as `Preprocess` gives them: (B, H, W, C) uint8 -> Outputs."""
+    """Callable that executes a network on pixels from `Preprocess`: (B, H, W, C) uint8 -> Outputs."""
 
     def __call__(self, pixels: Pixels) -> Outputs: ...
 
 
 @runtime_checkable
 class SharedEngine(Protocol):
-    """An engine that several threads may call at once, through what `shared` gives: each call computes alone."""
+    """Engine whose `shared` engine several threads may call at once; each call computes on one thread."""
 
     @property
     def shared(self) -> Engine: ...
 
 
 class NamedPicture(NamedTuple):
-    """A picture with the name that its answer will have."""
+    """Picture with the name that its prediction gets as `source`."""
 
     source: str
     picture: Picture
@@ -66,19 +66,31 @@ class NamedPicture(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class Classifier(Summary):
-    """An engine with the labels and the preprocessing that belong to it."""
+    """Engine with its labels and its preprocessing."""
 
     engine: Engine
+    """Executes the network."""
     labels: tuple[str, ...]
+    """Name of each class, in the order of the network's outputs."""
     preprocess: Preprocess
+    """Turns a picture into the network's input."""
 
     def predict(
         self, images: Picture | Iterable[Picture], top: int = 5, *, batch: int | None = None
     ) -> list[Prediction]:
-        """Classify pictures: paths, bytes of files, uint8 arrays or Pillow images, one or many.
+        """Classify pictures and return a list; `stream` does the same one by one.
 
-        The same as `stream`, in a list. Raises ImageError that names the first picture that cannot be read, InputError
-        for a `top` or `batch` below 1.
+        Args:
+            images: One picture or several: paths, bytes of files, uint8 arrays (H, W, C) or Pillow images.
+            top: Number of most probable classes in each prediction.
+            batch: Pictures computed together; by default as many as suit the input size.
+
+        Returns:
+            One Prediction per picture, in order.
+
+        Raises:
+            ImageError: A picture cannot be read; the message names the first one.
+            InputError: `top` or `batch` is below 1, or `images` holds something else than pictures.
         """
         predictions = []
         for answer in self.stream(images, top, batch=batch):
@@ -90,11 +102,18 @@ class Classifier(Summary):
     def stream(
         self, images: Picture | Iterable[Picture], top: int = 5, *, batch: int | None = None
     ) -> Iterator[Prediction | Failure]:
-        """Classify any number of pictures in bounded memory: an answer for each, in order, as they come.
+        """Classify any number of pictures in bounded memory; threads decode them.
 
-        `images` is what `predict` takes, and may be endless. Pictures are decoded in threads and answered `batch` at a
-        time, by default as many as suit the input's size. A picture that cannot be read is a Failure with its reason.
-        Raises InputError for a `top` or `batch` below 1, and for what is no picture.
+        Args:
+            images: Pictures as `predict` takes them; the iterable may be endless.
+            top: Number of most probable classes in each prediction.
+            batch: Pictures computed together; by default as many as suit the input size.
+
+        Yields:
+            One Prediction per picture, in order; a Failure with its reason for a picture that cannot be read.
+
+        Raises:
+            InputError: `top` or `batch` is below 1, or `images` holds something else than pictures.
         """
         if isinstance(images, (str, Path, bytes, np.ndarray, Image.Image)):
             images = [images]
@@ -103,42 +122,52 @@ class Classifier(Summary):
         return self.stream_named(map(_named, images, count()), top, batch=batch)
 
     def with_max_pixels(self, max_pixels: int | None) -> Classifier:
-        """Return the same classifier for pictures of up to so many pixels; None keeps its limit. Raises InputError."""
+        """Return the classifier with another limit of pixels per picture.
+
+        Args:
+            max_pixels: Largest width × height that is decoded; None keeps the present limit.
+
+        Returns:
+            A new classifier with the same engine, or this one for None.
+
+        Raises:
+            InputError: `max_pixels` is below 1.
+        """
         if max_pixels is None:
             return self
         return replace(self, preprocess=replace(self.preprocess, max_pixels=max_pixels))
 
     def stream_named(
-        self, given: Iterable[NamedPicture | Failure], top: int = 5, *, batch: int | None = None
+        self, pictures: Iterable[NamedPicture | Failure], top: int = 5, *, batch: int | None = None
     ) -> Iterator[Prediction | Failure]:
-        """Classify pictures under the names that they are given; a Failure among them keeps its place."""
+        """Classify pictures that have names, as `stream` does; a Failure among them keeps its place."""
         if top < 1:
             raise InputError(f"top must be at least 1, not {top}")
         if batch is not None and batch < 1:
             raise InputError(f"batch must be at least 1, not {batch}")
         size = batch or max(1, min(MOST, BATCH_BYTES // int(np.prod(self.preprocess.shape))))
-        return self._answers(_groups(map(self._task, given), size), top)
+        return self._predict_groups(_groups(map(self._task, pictures), size), top)
 
-    def _answers(self, groups: Iterator[list[Task | Failure]], top: int) -> Iterator[Prediction | Failure]:
+    def _predict_groups(self, groups: Iterator[list[Task | Failure]], top: int) -> Iterator[Prediction | Failure]:
         first = next(groups, None)
         if first is None:
             return
         second = next(groups, None)
         if second is None:  # few pictures: the engine has all threads for its one call
-            yield from self._answered(first, top, self.engine)
+            yield from self._predict_group(first, top, self.engine)
             return
-        engine = self.engine.shared if isinstance(self.engine, SharedEngine) else _one_at_a_time(self.engine)
-        makes = (partial(self._answered, group, top, engine) for group in chain((first, second), groups))
+        engine = self.engine.shared if isinstance(self.engine, SharedEngine) else _lock_engine(self.engine)
+        makes = (partial(self._predict_group, group, top, engine) for group in chain((first, second), groups))
         for answers, _ in prefetch(makes, cores() + 1, threads=cores()):
             yield from answers
 
-    def _task(self, given: NamedPicture | Failure) -> Task | Failure:
-        """Prepare the decoding of a picture in another thread, whatever its owner does to it meanwhile."""
-        if isinstance(given, Failure):
-            return given
-        source, picture = given
+    def _task(self, named: NamedPicture | Failure) -> Task | Failure:
+        """Prepare a picture for decoding in another thread; later changes by its owner have no effect."""
+        if isinstance(named, Failure):
+            return named
+        source, picture = named
         decode = partial(self.preprocess, name=source)
-        if isinstance(picture, Image.Image):  # may share its file with the next one, or be the next one
+        if isinstance(picture, Image.Image):  # the next picture may be the same object, or share its file
             try:
                 pixels = decode(picture)
             except ImageError as error:
@@ -149,8 +178,8 @@ class Classifier(Summary):
             return Task(source, partial(decode, picture), picture.nbytes)
         return Task(source, partial(decode, picture), len(picture) if isinstance(picture, bytes) else 0)
 
-    def _answered(self, group: list[Task | Failure], top: int, engine: Engine) -> list[Prediction | Failure]:
-        """Decode a group of pictures, and answer them in one call of the engine."""
+    def _predict_group(self, group: list[Task | Failure], top: int, engine: Engine) -> list[Prediction | Failure]:
+        """Decode a group of pictures and classify them in one call of the engine."""
         answers: list[Prediction | Failure | str] = []
         pixels = []
         for task in group:
@@ -164,21 +193,32 @@ class Classifier(Summary):
             else:
                 answers.append(task.source)
         rows = iter(self.probabilities(np.stack(pixels), engine) if pixels else ())
-        return [self._answer(each, next(rows), top) if isinstance(each, str) else each for each in answers]
+        return [self._prediction(each, next(rows), top) if isinstance(each, str) else each for each in answers]
 
     def probabilities(self, pixels: Pixels, engine: Engine | None = None) -> NDArray[np.float32]:
-        """Compute (B, H, W, C) uint8 -> (B, classes). Raises BundleError for an engine with other classes."""
+        """Compute the probabilities of preprocessed pixels.
+
+        Args:
+            pixels: (B, H, W, C) uint8, from `preprocess`.
+            engine: Engine to use instead of the classifier's own.
+
+        Returns:
+            Probabilities, (B, classes).
+
+        Raises:
+            BundleError: The engine gives another number of classes than there are labels.
+        """
         found = (engine or self.engine)(pixels).probabilities
         if found.shape != (len(pixels), len(self.labels)):
             raise BundleError(
-                f"the network answers {len(pixels)} pictures with {'×'.join(map(str, found.shape))} values; it has "
+                f"the network gives {'×'.join(map(str, found.shape))} values for {len(pixels)} pictures; it has "
                 f"{len(self.labels)} labels"
             )
         return found
 
-    def _answer(self, source: str, probabilities: NDArray[np.float32], top: int) -> Prediction | Failure:
+    def _prediction(self, source: str, probabilities: NDArray[np.float32], top: int) -> Prediction | Failure:
         if not np.isfinite(probabilities).all():
-            return Failure(source=source, error=f"no answer for {source}: the network gives NaN in place of numbers")
+            return Failure(source=source, error=f"no prediction for {source}: the network gives NaN or infinity")
         best = np.argsort(-probabilities, kind="stable")[:top]
         ranked = tuple((self.labels[number], float(probabilities[number])) for number in best)
         return Prediction(source=source, label=ranked[0][0], probability=ranked[0][1], top=ranked)
@@ -192,7 +232,7 @@ class Classifier(Summary):
 
 
 class Task(NamedTuple):
-    """A picture that is still to be decoded, and the bytes that it holds until then."""
+    """Picture that waits for decoding, and the bytes of memory that it holds until then."""
 
     source: str
     decode: Callable[[], Pixels]
@@ -204,7 +244,7 @@ def _named(picture: Picture, number: int) -> NamedPicture:
 
 
 def _groups(tasks: Iterable[Task | Failure], size: int) -> Iterator[list[Task | Failure]]:
-    """Split into lists of `size`, of fewer where their pictures are large."""
+    """Split tasks into lists of `size`, or of fewer if they hold more than HELD_BYTES."""
     group: list[Task | Failure] = []
     held = 0
     for task in tasks:
@@ -217,12 +257,12 @@ def _groups(tasks: Iterable[Task | Failure], size: int) -> Iterator[list[Task | 
         yield group
 
 
-def _one_at_a_time(engine: Engine) -> Engine:
-    """Give several threads an engine that uses all threads itself: while one of them computes, the others decode."""
+def _lock_engine(engine: Engine) -> Engine:
+    """Let one thread at a time call an engine that uses all cores itself; the other threads decode meanwhile."""
     lock = Lock()
 
-    def answer(pixels: Pixels) -> Outputs:
+    def compute(pixels: Pixels) -> Outputs:
         with lock:
             return engine(pixels)
 
-    return answer
+    return compute

@@ -1,4 +1,4 @@
-"""The engine that executes a bundle: onnxruntime on this machine's processor."""
+"""Engine that executes a bundle: onnxruntime on this machine's CPU."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ from pennyweight.runtime.classifier import Outputs
 __all__ = ["NUMBERS", "PIXELS", "OnnxEngine"]
 
 PIXELS, NUMBERS = "tensor(uint8)", "tensor(float)"
-"""Types of a graph's ports, as onnxruntime calls them."""
+"""onnxruntime's names for the types of a graph's inputs and outputs."""
 
 SPIN_US = 20
-"""Microseconds that a thread spins for more work before it sleeps. onnxruntime's own choice spins for milliseconds:
-on two cores within 5% of this on a quiet machine, and 1.2 to 1.4 times as slow beside a busy program at batch 1."""
+"""Microseconds that a thread spins for more work before it sleeps. By default onnxruntime spins for milliseconds. On
+two cores the default is within 5% of this value on a quiet machine. Next to a busy program it is 1.2 to 1.4 times as
+slow at batch 1."""
 
 
 class OnnxEngine:
-    """onnxruntime on this machine's processor, with `threads` threads (by default one for each core it may use).
+    """onnxruntime session on the CPU with `threads` threads, by default one for each core that the process may use.
 
     Raises BundleError for a file that it cannot open.
     """
@@ -37,13 +38,13 @@ class OnnxEngine:
         if not path.exists():
             raise BundleError(f"no bundle at {path}: there is no such file")
         switch_off_telemetry()  # a program may have cleared its environment since `import pennyweight`
-        import onnxruntime  # 0.1 s: only those who open a bundle pay
+        import onnxruntime  # 0.1 s, spent only if a bundle is opened
 
         onnxruntime.disable_telemetry_events()  # Windows has a second kind, without a variable
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or cores()
         options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_US))
-        options.log_severity_level = 3  # warnings about a damaged file would come before our one line
+        options.log_severity_level = 3  # no warnings of onnxruntime before our one line about a damaged file
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         # onnxruntime raises classes of its own compiled module, each derived from Exception alone.
@@ -57,7 +58,7 @@ class OnnxEngine:
 
     @cached_property
     def shared(self) -> OnnxEngine:
-        """Return an engine that several threads may call at once: each computes alone, and none waits for another."""
+        """Single-threaded engine on the same file that several threads may call at once, without waiting."""
         return OnnxEngine(self._path, threads=1)
 
     def __call__(self, pixels: Pixels) -> Outputs:
@@ -66,4 +67,4 @@ class OnnxEngine:
         try:
             return Outputs(*self._session.run([PROBABILITIES, LOGITS], feed))
         except Exception as error:
-            raise BundleError(f"{self._path} cannot answer: {reason_of(error)}; export it again") from error
+            raise BundleError(f"{self._path} cannot be executed: {reason_of(error)}; export it again") from error

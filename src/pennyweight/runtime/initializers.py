@@ -1,7 +1,7 @@
-"""Weights of a bundle, read without the onnx package: a graph that holds NaN can answer with NaN, or with any class.
+"""Find NaN in a bundle's weights, without the onnx package: such a graph can answer with NaN, or with any class.
 
-An ONNX file is a protobuf message. Each field is a tag (number and wire type), then a number or a length with so many
-bytes. https://protobuf.dev/programming-guides/encoding/, and onnx.proto3 for the numbers below.
+An ONNX file is a protobuf message. Each field is a tag (number and wire type), then a number, or a length and bytes.
+Sources: https://protobuf.dev/programming-guides/encoding/, and onnx.proto3 for the numbers below.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ __all__ = ["require_numbers"]
 GRAPH, INITIALIZER = 7, 5
 DATA_TYPE, NAME = 2, 8
 CONTENTS = (4, 9, 10)
-"""Fields of a tensor with its values: float_data, raw_data, double_data."""
+"""Fields of a tensor that hold its values: float_data, raw_data, double_data."""
 FLOATS = {1: "<f4", 10: "<f2", 11: "<f8"}
-"""Floating-point values of data_type, as numpy names them; no other type of a bundle's weights holds NaN."""
+"""Numpy's name of each floating-point data_type; no other type of a bundle's weights holds NaN."""
 VARINT, FIXED_64, LENGTH, FIXED_32 = 0, 1, 2, 5
 
 
 def require_numbers(path: Path) -> None:
-    """Raise BundleError, which names the first such tensor, where a weight in an ONNX file is NaN.
+    """Raise BundleError if a weight in an ONNX file is NaN; the message names the first such tensor.
 
-    Infinity is accepted: masks of attention hold it. Call it for files that onnxruntime has opened.
+    Infinity is accepted: attention masks hold it. The file must be one that onnxruntime can open.
     """
     with path.open("rb") as file:
         for number, end in _fields(file, path.stat().st_size):
@@ -40,7 +40,7 @@ def require_numbers(path: Path) -> None:
 
 
 def _name_with_nan(file: BinaryIO, end: int) -> str:
-    """Return the name of the tensor that ends there, if it holds NaN."""
+    """Read the tensor up to byte `end`, and return its name if it holds NaN, else an empty text."""
     kind, name, contents = 0, b"?", [b""]
     for number, value in _fields(file, end):
         if number == DATA_TYPE:
@@ -57,9 +57,9 @@ def _name_with_nan(file: BinaryIO, end: int) -> str:
 
 
 def _fields(file: BinaryIO, end: int) -> Iterator[tuple[int, int]]:
-    """Yield each field of the message that ends there: its number, and its value, or where its bytes end.
+    """Yield the number of each field up to byte `end`, and its value, or for bytes the position of their end.
 
-    The file is at the first of those bytes, and may be moved meanwhile.
+    The file's position must be at the first field. The caller may move it between fields.
     """
     while file.tell() < end:
         tag = _varint(file)
@@ -72,10 +72,11 @@ def _fields(file: BinaryIO, end: int) -> Iterator[tuple[int, int]]:
             yield number, last
             file.seek(last)
         else:
-            file.seek({FIXED_64: 8, FIXED_32: 4}.get(wire, end), 1)  # another wire type: nothing can be read behind it
+            file.seek({FIXED_64: 8, FIXED_32: 4}.get(wire, end), 1)  # after an unknown wire type nothing can be read
 
 
 def _varint(file: BinaryIO) -> int:
+    """Read a varint: seven bits a byte, the lowest first."""
     value = shift = 0
     while byte := file.read(1):
         value |= (byte[0] & 0x7F) << shift

@@ -1,4 +1,4 @@
-"""A scene's bundle: one ONNX file that turns a cube into a map, without torch."""
+"""Bundle of a scene: one ONNX file that turns a hyperspectral cube into a map of classes, without torch."""
 
 from __future__ import annotations
 
@@ -19,38 +19,41 @@ __all__ = ["SceneBundle", "scene_engine"]
 
 
 def scene_engine(session: OnnxEngine, manifest: SceneManifest) -> SceneEngine:
-    """What answers for a scene, by the form that the manifest says."""
+    """Return the engine for the manifest's form, tile or windows, on an open session."""
     kind = TileEngine if manifest.form == "tile" else WindowsEngine
     return kind(session, window=manifest.window, bands=manifest.bands)
 
 
 @dataclass(frozen=True)
 class SceneBundle:
-    """A scene's bundle, opened. Raises BundleError when it is damaged, or is no scene's."""
+    """Opened bundle of a scene. Raises BundleError if it is damaged, or is not of a scene."""
 
     path: Path
+    """The ONNX file."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", Path(self.path))
         whole = sealed(self.path)
         if SCENE_METADATA_KEY not in self.session.metadata:
             raise BundleError(f"{self.path} is no bundle of a scene; `pennyweight export` makes one of a scene's run")
-        said = self.manifest
-        if said.sealed and not whole:
+        manifest = self.manifest
+        if manifest.sealed and not whole:
             raise broken(self.path)
-        pixels, sides = ((said.window, said.window), ("batch",)) if said.form == "windows" else (("H", "W"), ("h", "w"))
-        batch = ("batch",) if said.form == "windows" else ()
-        answer = Port(NUMBERS, (*sides, len(said.labels)))
-        ports = {INPUT: Port(NUMBERS, (*batch, *pixels, said.bands)), PROBABILITIES: answer, LOGITS: answer}
+        windows, window = manifest.form == "windows", manifest.window
+        pixels, sides = ((window, window), ("batch",)) if windows else (("H", "W"), ("h", "w"))
+        batch = ("batch",) if windows else ()
+        output = Port(NUMBERS, (*sides, len(manifest.labels)))
+        ports = {INPUT: Port(NUMBERS, (*batch, *pixels, manifest.bands)), PROBABILITIES: output, LOGITS: output}
         require_agreement(self.path, self.session.ports, ports)
         require_numbers(self.path)
 
     def __fspath__(self) -> str:
-        """Return the file: a bundle stands wherever its file's name does."""
+        """Return the file's path, so that a bundle can be used as a path."""
         return str(self.path)
 
     @cached_property
     def session(self) -> OnnxEngine:
+        """Engine that executes the graph on one tile or one batch of windows."""
         return OnnxEngine(self.path)
 
     @cached_property
@@ -60,5 +63,5 @@ class SceneBundle:
 
     @property
     def engine(self) -> SceneEngine:
-        """What `map_scene` takes."""
+        """Engine for `map_scene`."""
         return scene_engine(self.session, self.manifest)

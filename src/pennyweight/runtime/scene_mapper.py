@@ -1,4 +1,4 @@
-"""A whole scene, tile by tile, in bounded memory: the cube may be larger than memory, when it is memory-mapped."""
+"""Map a whole scene tile by tile in bounded memory: a memory-mapped cube may be larger than memory."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from pennyweight.runtime.classifier import Outputs
 __all__ = ["MASKED", "SceneEngine", "SceneMap", "Tile", "TileEngine", "WindowsEngine", "map_scene", "tiles"]
 
 TILE = 128
-"""Pixels a side of what is answered at once; with the windows' reach the engine sees a little more."""
+"""Side of a tile's output in pixels; the engine's input is larger by window - 1."""
 MASKED = 255
-"""In a map: a pixel without numbers."""
+"""Value of a map's pixel whose spectrum has NaN or infinity."""
 WINDOWS = 256
+"""Windows computed together."""
 
 
 class SceneEngine(Protocol):
-    """(h, w, bands) float32, NaN where nothing is known -> Outputs (h - window + 1, w - window + 1, classes)."""
+    """Callable (h, w, bands) float32, NaN outside the scene -> Outputs (h - window + 1, w - window + 1, classes)."""
 
     window: int
     bands: int
@@ -32,7 +33,7 @@ class SceneEngine(Protocol):
 
 
 class Tile(NamedTuple):
-    """A part of a scene: where it lies, which of its pixels have numbers, and what the engine says of it."""
+    """Part of a scene: its place, the pixels with finite spectra, and the engine's outputs."""
 
     rows: slice
     cols: slice
@@ -42,51 +43,63 @@ class Tile(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class SceneMap:
-    """What every pixel is, and how sure that is; both (H, W)."""
+    """Class and confidence of every pixel, both (H, W)."""
 
     classes: NDArray[np.uint8]
-    """Index into the labels; MASKED where the pixel has no numbers."""
+    """Index into the labels; MASKED for a pixel without a finite spectrum."""
     confidence: NDArray[np.float32]
     """Probability of that class; 0 where masked."""
 
     @property
     def masked(self) -> int:
+        """Number of masked pixels."""
         return int((self.classes == MASKED).sum())
 
 
 class TileEngine:
-    """A network that takes tiles as they are: `answer` is the engine's call."""
+    """Engine of a convolutional network: `compute` takes a whole tile, (h, w, bands)."""
 
-    def __init__(self, answer: Callable[[NDArray[Any]], Outputs], *, window: int, bands: int) -> None:
+    def __init__(self, compute: Callable[[NDArray[Any]], Outputs], *, window: int, bands: int) -> None:
         self.window, self.bands = window, bands
-        self._answer = answer
+        self._compute = compute
 
     def __call__(self, tile: NDArray[np.float32]) -> Outputs:
-        return self._answer(tile)
+        """Compute the outputs of a tile."""
+        return self._compute(tile)
 
 
 class WindowsEngine:
-    """A network without a convolutional form: `answer` takes (B, window, window, bands), a batch at a time."""
+    """Engine of a network without a convolutional form: `compute` takes windows, (B, window, window, bands)."""
 
-    def __init__(self, answer: Callable[[NDArray[Any]], Outputs], *, window: int, bands: int) -> None:
+    def __init__(self, compute: Callable[[NDArray[Any]], Outputs], *, window: int, bands: int) -> None:
         self.window, self.bands = window, bands
-        self._answer = answer
+        self._compute = compute
 
     def __call__(self, tile: NDArray[np.float32]) -> Outputs:
+        """Compute the outputs of every window of a tile."""
         sides = (self.window, self.window)
         views = np.lib.stride_tricks.sliding_window_view(tile, sides, axis=(0, 1))
         height, width = views.shape[:2]
         parts = []
         for start in range(0, height * width, WINDOWS):
             rows, cols = np.unravel_index(np.arange(start, min(start + WINDOWS, height * width)), (height, width))
-            parts.append(self._answer(np.ascontiguousarray(views[rows, cols].transpose(0, 2, 3, 1))))
+            parts.append(self._compute(np.ascontiguousarray(views[rows, cols].transpose(0, 2, 3, 1))))
         return Outputs(*(np.concatenate(part).reshape(height, width, -1) for part in zip(*parts, strict=True)))
 
 
 def tiles(engine: SceneEngine, cube: NDArray[Any], *, tile: int = TILE) -> Iterator[Tile]:
-    """Every part of (H, W, bands), answered. Only one tile of the cube is in memory at a time.
+    """Compute a scene tile by tile; one tile of the cube is in memory at a time.
 
-    Raises InputError for other bands than the network was trained on.
+    Args:
+        engine: Engine of the network.
+        cube: The scene, (H, W, bands).
+        tile: Side of a tile in pixels.
+
+    Yields:
+        Each tile with its outputs, row by row.
+
+    Raises:
+        InputError: The cube has other bands than the network was trained on.
     """
     if cube.ndim != 3 or cube.shape[2] != engine.bands:
         shape = "×".join(map(str, cube.shape))
@@ -112,7 +125,20 @@ def map_scene(
     tile: int = TILE,
     advance: Callable[[int], None] = lambda count: None,
 ) -> SceneMap:
-    """The class of every pixel of (H, W, bands); `advance(n)` after every n pixels."""
+    """Classify every pixel of a scene.
+
+    Args:
+        engine: Engine of the network.
+        cube: The scene, (H, W, bands).
+        tile: Side of a tile in pixels.
+        advance: Function called with n after every n pixels.
+
+    Returns:
+        Class and confidence of every pixel, (H, W).
+
+    Raises:
+        InputError: The cube has other bands than the network was trained on.
+    """
     classes = np.empty(cube.shape[:2], np.uint8)
     confidence = np.empty(cube.shape[:2], np.float32)
     for rows, cols, known, outputs in tiles(engine, cube, tile=tile):

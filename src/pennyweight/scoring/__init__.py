@@ -1,4 +1,4 @@
-"""How good a classifier is, honestly: figures with intervals."""
+"""Scoring: accuracy with intervals, per-class scores, baselines and leakage."""
 
 from pennyweight.scoring.evaluation import ClassScore, Evaluation, score
 from pennyweight.scoring.mistakes import worst_mistakes

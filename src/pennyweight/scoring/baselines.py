@@ -1,4 +1,4 @@
-"""What a network on a scene is to be compared with: classifiers of one pixel's spectrum, without a network."""
+"""Baselines for scenes: classifiers of a single pixel's spectrum, without a network."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from sklearn.svm import SVC
 __all__ = ["Spectra", "nearest_neighbor", "rbf_svm"]
 
 COSTS = (1.0, 10.0, 100.0, 1000.0)
+"""Values of the support vector machine's C."""
 WIDTHS = (0.1, 1.0, 10.0)
-"""Times scikit-learn's gamma="scale"."""
+"""Values of its gamma, as multiples of scikit-learn's gamma="scale"."""
 
 
 class Spectra(NamedTuple):
@@ -24,22 +25,23 @@ class Spectra(NamedTuple):
 
 
 def nearest_neighbor(train: Spectra, val: Spectra, test: NDArray[np.float32]) -> NDArray[np.int64]:
-    """The class of the nearest spectrum of the training share, for each of `test` (N, bands) -> (N,)."""
-    return _fitted(KNeighborsClassifier(n_neighbors=1), train, val).predict(test).astype(np.int64)  # type: ignore[no-any-return]
+    """Return the class of the nearest training or validation spectrum for each of `test`. (N, bands) -> (N,)"""
+    return _fit(KNeighborsClassifier(n_neighbors=1), train, val).predict(test).astype(np.int64)  # type: ignore[no-any-return]
 
 
 def rbf_svm(train: Spectra, val: Spectra, test: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Support vectors with a Gaussian kernel, for each of `test` (N, bands) -> (N,).
+    """Classify each of `test` by a support vector machine with a Gaussian kernel. (N, bands) -> (N,)
 
-    Cost and width are chosen on `val`, the first of equals; then all of the training share is fitted. Melgani and
-    Bruzzone 2004, doi:10.1109/TGRS.2004.831865.
+    C and gamma are chosen by accuracy on `val`, the first of equals. The machine is then fitted to `train` and `val`
+    together. Melgani and Bruzzone 2004, doi:10.1109/TGRS.2004.831865.
     """
     scale = 1 / (train.values.shape[1] * float(train.values.var()) or 1.0)
     machines = [SVC(C=cost, gamma=width * scale) for cost in COSTS for width in WIDTHS]
     best = max(machines, key=lambda machine: float(machine.fit(*train).score(*val)))
-    return _fitted(best, train, val).predict(test).astype(np.int64)  # type: ignore[no-any-return]
+    return _fit(best, train, val).predict(test).astype(np.int64)  # type: ignore[no-any-return]
 
 
-def _fitted(classifier: Any, train: Spectra, val: Spectra) -> Any:
+def _fit(classifier: Any, train: Spectra, val: Spectra) -> Any:
+    """Fit a classifier to the training and validation spectra."""
     values = np.concatenate([train.values, val.values])
     return classifier.fit(values, np.concatenate([train.targets, val.targets]))

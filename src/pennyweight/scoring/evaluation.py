@@ -1,4 +1,4 @@
-"""Accuracy with its interval, per class, and the confusion matrix, from probabilities and truth."""
+"""Evaluation of a classifier: accuracy with its interval, scores per class, and the confusion matrix."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from pennyweight.core.summary import Facts, Summary
 __all__ = ["ClassScore", "Evaluation", "score"]
 
 CONFIDENCE = 0.95
+"""Confidence of the accuracy's interval."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassScore:
-    """One class. Precision and recall are 0 where there is nothing to divide by."""
+    """Scores of a class. Precision and recall are 0 if their denominator is 0."""
 
     label: str
     precision: float
@@ -32,25 +33,25 @@ class ClassScore:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Evaluation(Summary):
-    """What a classifier scored on `images` pictures that it was not trained on."""
+    """Scores of a classifier on `images` pictures that it was not trained on."""
 
     source: str
     split: str
     images: int
     accuracy: float
     accuracy_interval: tuple[float, float]
-    """Wilson's 95% interval: what other samples of this size would give."""
+    """Wilson's 95% interval: the accuracies that other samples of this size would give."""
     majority_accuracy: float
-    """What always answering the commonest class would score."""
+    """Accuracy of always answering the most common class."""
     loss: float
-    """Mean of -log(probability of the truth)."""
+    """Mean of -log(probability of the true class)."""
     per_class: tuple[ClassScore, ...]
     confusion: tuple[tuple[int, ...], ...]
-    """[truth][answer], in the order of `labels`."""
+    """Counts [true class][predicted class], in the order of `labels`."""
     labels: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """As evaluation.json keeps it."""
+        """Return the fields as evaluation.json keeps them."""
         return asdict(self)
 
     def _facts(self) -> Facts:
@@ -68,22 +69,33 @@ class Evaluation(Summary):
 def score(
     probabilities: NDArray[np.float32], targets: NDArray[np.int64], *, labels: Sequence[str], source: str, split: str
 ) -> Evaluation:
-    """Score probabilities (N, classes) against targets (N,), which index `labels`. N is at least 1."""
+    """Score probabilities against the true classes.
+
+    Args:
+        probabilities: (N, classes), N at least 1.
+        targets: True classes as indices into `labels`, (N,).
+        labels: Names of the classes.
+        source: Name of the source of the pictures.
+        split: Name of the split.
+
+    Returns:
+        All scores.
+    """
     answers = probabilities.argmax(axis=1)
     numbers = range(len(labels))
-    right = int((answers == targets).sum())
+    correct = int((answers == targets).sum())
     total = len(targets)
-    interval = binomtest(right, total).proportion_ci(CONFIDENCE, method="wilson")
+    interval = binomtest(correct, total).proportion_ci(CONFIDENCE, method="wilson")
     precision, recall, f1, support = precision_recall_fscore_support(
         targets, answers, labels=numbers, average=None, zero_division=0.0
     )
-    # The smallest normal float32 keeps a probability that underflowed from becoming an infinite loss.
+    # The smallest normal float32 keeps the loss finite where a probability underflowed to 0.
     truth = np.maximum(probabilities[np.arange(total), targets].astype(np.float64), np.finfo(np.float32).tiny)
     return Evaluation(
         source=source,
         split=split,
         images=total,
-        accuracy=right / total,
+        accuracy=correct / total,
         accuracy_interval=(float(interval.low), float(interval.high)),
         majority_accuracy=float(np.bincount(targets).max() / total),
         loss=float(-np.log(truth).mean()),

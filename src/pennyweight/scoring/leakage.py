@@ -1,4 +1,4 @@
-"""How much of a test window training has already seen: the figure that says what a score on a scene is worth."""
+"""Leakage of a scene's split: the share of test windows that overlap training pixels."""
 
 from __future__ import annotations
 
@@ -15,37 +15,49 @@ __all__ = ["Leakage", "leakage"]
 
 @dataclass(frozen=True, kw_only=True)
 class Leakage:
-    """Test windows that hold pixels of the training share, validation included."""
+    """Overlap of test windows with the training pixels, validation included. A score of a leaking split is too high."""
 
     window: int
+    """Side of a window in pixels."""
     test_windows: int
     share: float
-    """Of the test windows: those with at least one training centre."""
+    """Share of the test windows with at least one training pixel."""
     mean_centres: float
-    """Training centres in a test window, on average."""
+    """Mean number of training pixels in a test window."""
     share_own_class: float
-    """Those with at least one training centre of the test pixel's own class."""
+    """Share of the test windows with at least one training pixel of the test pixel's own class."""
     mean_centres_own_class: float
+    """Mean number of training pixels of the test pixel's own class in a test window."""
 
     def to_dict(self) -> dict[str, Any]:
-        """As evaluation.json keeps it."""
+        """Return the fields as evaluation.json keeps them."""
         return asdict(self)
 
 
 def leakage(truth: NDArray[np.int16], share: NDArray[np.int64], test: NDArray[np.int64], *, window: int) -> Leakage:
-    """Count the pixels `share` in the `window`×`window` around each of `test`; both number the pixels of (H, W)."""
+    """Count the training pixels in the window around each test pixel.
+
+    Args:
+        truth: Class of every pixel, (H, W).
+        share: Indices of the training and validation pixels in the flattened scene.
+        test: Indices of the test pixels in the flattened scene.
+        window: Side of the window in pixels.
+
+    Returns:
+        Shares and mean counts over the test windows.
+    """
     flat = truth.ravel()
-    of_class = np.where(np.isin(np.arange(flat.size), share), flat, -1).reshape(truth.shape)
-    anyone = count_in_windows(of_class >= 0, window).ravel()[test]
+    trained = np.where(np.isin(np.arange(flat.size), share), flat, -1).reshape(truth.shape)
+    every = count_in_windows(trained >= 0, window).ravel()[test]
     own = np.zeros(len(test), np.int64)
-    for kind in np.unique(flat[test]):
-        of_kind = flat[test] == kind
-        own[of_kind] = count_in_windows(of_class == kind, window).ravel()[test[of_kind]]
+    for label in np.unique(flat[test]):
+        members = flat[test] == label
+        own[members] = count_in_windows(trained == label, window).ravel()[test[members]]
     return Leakage(
         window=window,
         test_windows=len(test),
-        share=float((anyone > 0).mean()),
-        mean_centres=float(anyone.mean()),
+        share=float((every > 0).mean()),
+        mean_centres=float(every.mean()),
         share_own_class=float((own > 0).mean()),
         mean_centres_own_class=float(own.mean()),
     )

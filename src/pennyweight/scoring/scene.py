@@ -1,4 +1,4 @@
-"""Scores of a map of classes, as papers on hyperspectral scenes give them."""
+"""Scores of a map of classes, as papers on hyperspectral scenes report them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SCORES = ("overall_accuracy", "average_accuracy", "kappa")
 
 @dataclass(frozen=True, kw_only=True)
 class PixelScore:
-    """One class. `accuracy` is the share of its pixels that were found (recall); precision is 0 for no answer."""
+    """Scores of a class. `accuracy` is its recall; precision is 0 if the class was never predicted."""
 
     label: str
     accuracy: float
@@ -31,9 +31,9 @@ class PixelScore:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class SceneEvaluation(Summary):
-    """What a classifier scored on the test pixels of a scene.
+    """Scores of a classifier on the test pixels of a scene.
 
-    No interval stands beside the accuracy: neighbouring pixels are alike, so that their number says little. Several
+    The accuracy has no interval: neighboring pixels are alike, so their number says little. Trainings with several
     seeds give one.
     """
 
@@ -42,21 +42,21 @@ class SceneEvaluation(Summary):
     pixels: int
     overall_accuracy: float
     average_accuracy: float
-    """Mean of the classes' accuracies; those without test pixels are left out."""
+    """Mean of the classes' accuracies, without classes that have no test pixels."""
     kappa: float
-    """Agreement beyond chance. Cohen 1960, doi:10.1177/001316446002000104."""
+    """Cohen's kappa: agreement beyond chance. Cohen 1960, doi:10.1177/001316446002000104."""
     leakage: Leakage
     per_class: tuple[PixelScore, ...]
     confusion: tuple[tuple[int, ...], ...]
-    """[truth][answer], in the order of `labels`."""
+    """Counts [true class][predicted class], in the order of `labels`."""
     labels: tuple[str, ...]
     left_out: tuple[str, ...]
-    """Classes that lie on one side of the guard only."""
+    """Classes on one side of the guard only, which are not scored."""
     masked: int
-    """Pixels of the scene without numbers."""
+    """Pixels of the scene whose spectra have NaN or infinity."""
 
     def to_dict(self) -> dict[str, Any]:
-        """As evaluation.json keeps it."""
+        """Return the fields as evaluation.json keeps them."""
         return asdict(self)
 
     def _facts(self) -> Facts:
@@ -80,7 +80,21 @@ def score_scene(
     left_out: Sequence[int] = (),
     masked: int = 0,
 ) -> SceneEvaluation:
-    """Score answers (N,) against targets (N,), both indices into `labels`. N is at least 1."""
+    """Score predicted classes against the true classes.
+
+    Args:
+        answers: Predicted classes as indices into `labels`, (N,), N at least 1.
+        targets: True classes as indices into `labels`, (N,).
+        labels: Names of the classes.
+        source: Name of the scene.
+        split: Name of the split.
+        leakage: Leakage of the split.
+        left_out: Indices of classes that are not scored.
+        masked: Number of pixels whose spectra have NaN or infinity.
+
+    Returns:
+        All scores.
+    """
     numbers = range(len(labels))
     precision, recall, _, support = precision_recall_fscore_support(
         targets, answers, labels=numbers, average=None, zero_division=0.0
@@ -93,7 +107,7 @@ def score_scene(
         pixels=len(targets),
         overall_accuracy=float((answers == targets).mean()),
         average_accuracy=float(recall[known].mean()),
-        # One class alone, always found: kappa would divide nothing by nothing.
+        # With one class only, always predicted, kappa would be 0 / 0.
         kappa=float(cohen_kappa_score(targets, answers)) if len(both) > 1 else 1.0,
         leakage=leakage,
         per_class=tuple(
@@ -108,7 +122,7 @@ def score_scene(
 
 
 def mean_and_deviation(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    """Each score over several seeds: mean, and the deviation of a sample (0 of a single one)."""
+    """Return mean and sample standard deviation (0 for a single seed) of each score over several seeds."""
     summary = {}
     for name in SCORES:
         values = [evaluation[name] for evaluation in evaluations]
