@@ -1,16 +1,16 @@
-"""Write the table of networks into README.md from VARIANTS, or with --check fail where it is out of date."""
+"""Write the table of networks into docs/networks.md from VARIANTS; with --check, fail if the table is out of date."""
 
 import sys
 from pathlib import Path
 
 from pennyweight import zoo
 
-README = Path(__file__).parent.parent / "README.md"
+PAGE = Path(__file__).parent / "networks.md"
 BEGIN, END = "<!-- networks: begin -->\n", "<!-- networks: end -->\n"
 
 
 def table() -> str:
-    """The rows as Markdown."""
+    """Return the rows as Markdown."""
     lines = [
         "| name | parameters | MACs | input | classes | top-1, published | from |",
         "| --- | ---: | ---: | --- | ---: | ---: | --- |",
@@ -25,12 +25,12 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
-text = README.read_text(encoding="utf-8")
+text = PAGE.read_text(encoding="utf-8")
 head, rest = text.split(BEGIN)
 _, tail = rest.split(END)
 updated = head + BEGIN + table() + END + tail
 if "--check" in sys.argv:
     if updated != text:
-        sys.exit("README.md: the table of networks is out of date; run `make docs`")
+        sys.exit("docs/networks.md: the table of networks is out of date; run `make docs`")
 else:
-    README.write_text(updated, encoding="utf-8")
+    PAGE.write_text(updated, encoding="utf-8")

@@ -117,7 +117,7 @@ def test_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
             pixels = np.clip(draw.normal(level, 40, (48, 64, 3)), 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{number}.jpg")
     shutil.copy(tmp_path / "photos" / "cats" / "0.jpg", tmp_path / "holiday.jpg")
-    assert run_page(ROOT / "README.md", tmp_path) == 4
+    assert run_page(ROOT / "README.md", tmp_path) == 9
 
 
 def test_pages_with_something_to_run_are_found() -> None:
