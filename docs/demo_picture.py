@@ -23,17 +23,17 @@ COMMANDS = (
     "python examples/digit_files.py make-demo/pictures",
     "pennyweight predict make-demo/model.onnx make-demo/pictures --top 3",
 )
-WIDTH, HEIGHT = 1500, 860
+WIDTH, HEIGHT = 1500, 740
 STYLE = """
-body { margin: 0; display: flex; gap: 16px; padding: 16px; height: 860px; box-sizing: border-box; background: #e8eaed; }
+body { margin: 0; display: flex; gap: 16px; padding: 16px; height: 740px; box-sizing: border-box; background: #e8eaed; }
 pre, iframe { margin: 0; border: 0; border-radius: 8px; }
-pre { flex: 0 0 694px; padding: 18px; overflow: hidden; white-space: pre-wrap; background: #1c1f24; color: #d7dadd; }
-pre { font: 12.5px/1.42 "DejaVu Sans Mono", monospace; }
+pre { flex: 0 0 760px; padding: 16px; overflow: hidden; white-space: pre-wrap; background: #1c1f24; color: #d7dadd; }
+pre { font: 12px/1.45 "DejaVu Sans Mono", monospace; }
 b { color: #8fd19e; }
 iframe { flex: 1; background: #fff; }
 """
-# The table of facts and the links to sections say nothing in a picture: the curves move up beside the headline.
-COMPACT = "<style>nav, section:has(> #facts) { display: none } h2 { margin-top: 1rem }</style></head>"
+# Without the table of facts and the links to sections, the curves move up to the headline.
+COMPACT = "<style>nav, section:has(> #facts) { display: none } h2 { margin-top: 1rem } html { zoom: .8 }</style></head>"
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--hide-scrollbars")
 
 
@@ -44,7 +44,7 @@ def run(command: str, folder: Path) -> list[str]:
     done = subprocess.run(
         [Path(sys.executable).parent / program, *arguments],
         cwd=folder,
-        env={**os.environ, "COLUMNS": "92"},
+        env={**os.environ, "COLUMNS": "100"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -73,7 +73,9 @@ with tempfile.TemporaryDirectory() as made:
     shot = folder / "shot.png"
     # Headless chromium keeps some of the window's height for itself, so it gets more and the picture is cropped.
     window = f"--window-size={WIDTH},{HEIGHT + 150}"
-    subprocess.run([chromium, *FLAGS, window, f"--screenshot={shot}", folder / "page.html"], check=True)
+    subprocess.run(
+        [chromium, *FLAGS, window, f"--screenshot={shot}", folder / "page.html"], capture_output=True, check=True
+    )
     with Image.open(shot) as picture:
-        small = picture.convert("RGB").crop((0, 0, WIDTH, HEIGHT)).quantize(64, dither=Image.Dither.NONE)
+        small = picture.convert("RGB").crop((0, 0, WIDTH, HEIGHT)).quantize(128, dither=Image.Dither.NONE)
     small.save(ROOT / "docs" / "demo.png", optimize=True)

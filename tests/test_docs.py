@@ -18,6 +18,7 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
+PLACES = (ROOT, ROOT / "src" / "pennyweight")
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Installing and making are another check's work: they would change the environment that runs this one.
@@ -153,6 +154,15 @@ def test_a_page_that_is_wrong_fails(tmp_path: Path) -> None:
 def test_links_lead_to_files(link: tuple[Path, str]) -> None:
     page, target = link
     assert (page.parent / target).exists()
+
+
+def test_files_named_in_the_decisions_exist() -> None:
+    """A renamed module would leave the pages that explain it behind."""
+    named = re.compile(r"`((?:[a-z_0-9]+/)+[a-z_0-9]+\.(?:py|md|json))`")
+    pages = [ROOT / "CONTRIBUTING.md", *PAGES]
+    found = {(page.name, path) for page in pages for path in named.findall(page.read_text(encoding="utf-8"))}
+    assert len(found) > 5
+    assert [(page, path) for page, path in sorted(found) if not any((top / path).exists() for top in PLACES)] == []
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
