@@ -54,7 +54,7 @@ class Paths(nn.Module):
 def test_g3_convolutions_side_by_side(profile: MachineProfile) -> None:
     finding = found(nn.Sequential(conv(8, 8), Paths(1, 2, 3)), 8, profile)["G3"]
     assert (finding.name, finding.found) == ("1.paths", 3.0)
-    assert "3 convolutions side by side, 6 in the block" in finding.advice
+    assert "3 parallel convolutions, 6 in the block" in finding.advice
     assert finding.extra_bytes == 2 * 4 * 8 * 28 * 28  # what three read is read twice too often
     assert finding.extra_ms == pytest.approx(3e-3)  # three of six calls of a microsecond
 

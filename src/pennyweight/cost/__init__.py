@@ -1,6 +1,6 @@
-"""What a network costs, counted on meta tensors, predicted by a machine's profile, measured when asked.
+"""Cost of a network: counted on meta tensors, predicted from a machine profile, measured on request.
 
-Takes any module; knows no network by name.
+Every function takes any module; none knows a network by name.
 """
 
 from pennyweight.cost.counting.count import Cost, LayerCost, count

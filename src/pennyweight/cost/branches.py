@@ -1,8 +1,8 @@
-"""Which blocks are fragmented: their convolutions stand side by side, none waiting for another.
+"""Fragmented blocks: blocks that run several convolutions in parallel.
 
-Ma et al. 2018, arXiv:1807.11164, Sec. 2 (G3). Side by side are convolutions of one block before which equally many
-others of it come, one after another: found by which operator reads what which other wrote. In series, fragments are
-what makes a network deep, and are not told apart from it.
+Ma et al. 2018, arXiv:1807.11164, Sec. 2 (G3). Two convolutions of a block are parallel if equally many convolutions of
+the block precede each, one after another. The order follows from which operator reads the output of which. Fragments in
+series look like depth, so they are not reported.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from pennyweight.cost.counting.operation import Operation
 
 __all__ = ["Fragmented", "fragmented"]
 
-SIDE_BY_SIDE = 3  # a block and its shortcut make two
+FEWEST_PARALLEL = 3  # a residual block and its shortcut convolution are two
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fragmented:
-    """An innermost module that holds so many convolutions side by side."""
+    """Innermost module that runs at least `FEWEST_PARALLEL` convolutions in parallel."""
 
     name: str
     convolutions: int
-    side_by_side: int
-    """The most of them that wait for equally many others, and so not for each other."""
+    parallel: int
+    """Largest number of convolutions with equally many predecessors, which therefore do not wait for each other."""
     spare_calls: int
-    """Calls that one wider convolution in place of those side by side would save."""
+    """Calls saved if one wider convolution replaced each set of parallel ones."""
     reread_bytes: int
-    """Of inputs that several of them read, what is read more than once."""
+    """Input bytes read more than once because several parallel convolutions read the same input."""
 
 
 def fragmented(operations: Sequence[Operation]) -> Iterator[Fragmented]:
-    """Every innermost block with three convolutions side by side or more."""
-    before: list[int] = []  # for each operator a bit for every convolution that it waits for, itself included
+    """Yield every innermost block with three or more parallel convolutions."""
+    before: list[int] = []  # per operator: a bit for each convolution it depends on, itself included
     blocks: dict[str, list[int]] = {}
     for place, operation in enumerate(operations):
         waits = 0
@@ -48,13 +48,13 @@ def fragmented(operations: Sequence[Operation]) -> Iterator[Fragmented]:
     outer: set[str] = set()
     for name in sorted(blocks, key=_depth, reverse=True):
         rows = [] if name in outer else _rows(blocks[name], before)
-        if max(map(len, rows), default=0) >= SIDE_BY_SIDE:
+        if max(map(len, rows), default=0) >= FEWEST_PARALLEL:
             outer.update(_around(name))
             yield _block(name, [[operations[place] for place in row] for row in rows], operations)
 
 
 def _rows(places: Sequence[int], before: Sequence[int]) -> list[list[int]]:
-    """Convolutions by how many others of them come before, one after another."""
+    """Group convolutions by the number of their predecessors in the block."""
     rows: list[list[int]] = []
     for place in places:
         waits = before[place]
@@ -70,7 +70,7 @@ def _depth(module: str) -> int:
 
 
 def _around(module: str) -> Iterator[str]:
-    """The module itself and every one that it lies in: "a.b" -> "a.b", "a", ""."""
+    """Yield a module and every module that contains it: "a.b" -> "a.b", "a", ""."""
     yield module
     while module:
         module = module.rpartition(".")[0]
@@ -82,7 +82,7 @@ def _block(name: str, rows: Sequence[Sequence[Operation]], operations: Sequence[
     return Fragmented(
         name=name,
         convolutions=convolutions,
-        side_by_side=max(map(len, rows)),
+        parallel=max(map(len, rows)),
         spare_calls=convolutions - len(rows),
         reread_bytes=sum(_reread(row, operations) for row in rows),
     )
@@ -95,6 +95,6 @@ def _reread(row: Sequence[Operation], operations: Sequence[Operation]) -> int:
     total = 0
     for place, mine in readers.items():
         read = [prod(operation.inputs[0]) for operation in mine]
-        once = max(read) if place is None else prod(operations[place].output)  # of which each may read its own part
+        once = max(read) if place is None else prod(operations[place].output)  # each reader may take its own part of it
         total += max(0, sum(read) - once) * mine[0].dtype.itemsize
     return total

@@ -1,4 +1,4 @@
-"""Depthwise kernels that training has driven to nothing: work that every picture pays for and none gains from."""
+"""Dead depthwise kernels: training drove their weights to zero, yet every forward pass still pays for them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ NOTHING = 1e-3  # of the largest weight in the layer
 
 
 class DeadKernels(NamedTuple):
-    """How many of all depthwise kernels have no weight to speak of."""
+    """Number of depthwise kernels with negligible weights, and number of all depthwise kernels."""
 
     dead: int
     kernels: int
 
 
 def dead_depthwise(model: nn.Module) -> DeadKernels:
-    """Count kernels of depthwise convolutions whose every weight is below a thousandth of their layer's largest.
+    """Count depthwise kernels whose every weight is below a thousandth of the layer's largest weight.
 
-    A layer of zeros alone is dead whole.
+    In a layer of zeros, every kernel is dead.
     """
     dead = kernels = 0
     for module in model.modules():

@@ -1,7 +1,7 @@
-"""The four guidelines of ShuffleNetV2 as a linter: how far each layer is from the best, what it costs, what to change.
+"""Linter for ShuffleNetV2's four guidelines: each layer's distance from the best form, its cost, and a remedy.
 
-Ma et al. 2018, arXiv:1807.11164, Sec. 2. Costs are found by asking what the same multiply-accumulates would move, and
-on a profiled machine take, in the form that the guideline calls best.
+Ma et al. 2018, arXiv:1807.11164, Sec. 2. The cost of a finding compares a layer with the same multiply-accumulates in
+the guideline's best form: memory traffic, and predicted milliseconds on a profiled machine.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from pennyweight.cost.timing.predict import operation_seconds
 __all__ = ["FOUND", "Finding", "lint"]
 
 FOUND: Mapping[str, str] = {
-    "G1": "the wider width over the narrower",
+    "G1": "ratio of the wider to the narrower width",
     "G2": "groups",
-    "G3": "convolutions side by side",
+    "G3": "parallel convolutions",
     "G4": "element-wise share of the bytes",
 }
-"""Guideline -> what is found of a layer or block."""
+"""Guideline -> quantity measured for a layer or block."""
 
 UNEQUAL = 2.0  # widths that differ less are left alone; our choice, the paper gives no limit
 ELEMENTWISE_SHARE = 0.25  # of a block's bytes
@@ -35,29 +35,35 @@ CHANGES: tuple[tuple[str, Callable[[Operation], bool]], ...] = (
     ("fold norms into convolutions (export does)", lambda o: kind_of(o).name == "batch norm"),
     ("work in place", lambda o: kind_of(o).name in ACTIVATIONS and not o.name.endswith("_")),
 )
-"""What makes element-wise work lighter, and which operators it helps."""
+"""Remedies for heavy element-wise work, and a test for the operators they help."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """A guideline that a layer or block does not follow."""
+    """Violation of a guideline by a layer or block."""
 
     guideline: str
-    """G1 to G4."""
+    """Guideline, G1 to G4."""
     name: str
-    """Path of the layer, for G3 and G4 of the block."""
+    """Path of the layer; for G3 and G4, of the block."""
     found: float
-    """What `FOUND` says of the guideline."""
+    """Value of the quantity that `FOUND` names for the guideline."""
     best: float
+    """Value of that quantity in the best form."""
     extra_bytes: int
-    """Moved beyond the best form."""
+    """Memory traffic beyond the best form, in bytes."""
     extra_ms: float | None
-    """Predicted to be lost; None without a machine profile."""
+    """Predicted milliseconds beyond the best form; None without a machine profile."""
     advice: str
 
 
 def lint(cost: Cost, profile: MachineProfile | None = None) -> tuple[Finding, ...]:
-    """Every finding, those that lose most first."""
+    """Return all findings, the costliest first.
+
+    Args:
+        cost: Counted network.
+        profile: Machine profile for predicted milliseconds; without one, findings are sorted by bytes.
+    """
     findings = [finding for operation in cost.operations for finding in _of_convolution(operation, profile)]
     findings += [_of_fragments(block, profile) for block in fragmented(cost.operations)]
     blocks: dict[str, list[Operation]] = {}
@@ -69,7 +75,7 @@ def lint(cost: Cost, profile: MachineProfile | None = None) -> tuple[Finding, ..
 
 
 def _of_convolution(operation: Operation, profile: MachineProfile | None) -> Iterator[Finding]:
-    """G1 for a 1×1 convolution, G2 for a grouped one."""
+    """Check G1 for a 1×1 convolution and G2 for a grouped one."""
     settings = operation.settings
     if settings is None:
         return
@@ -89,21 +95,21 @@ def _of_convolution(operation: Operation, profile: MachineProfile | None) -> Ite
 
 
 def _of_fragments(block: Fragmented, profile: MachineProfile | None) -> Finding:
-    """G3."""
+    """Report a fragmented block (G3)."""
     return Finding(
         guideline="G3",
         name=block.name,
-        found=float(block.side_by_side),
+        found=float(block.parallel),
         best=1.0,
         extra_bytes=block.reread_bytes,
         extra_ms=None if profile is None else 1000 * block.spare_calls * profile.limits.overhead_s,
-        advice=f"{block.side_by_side} convolutions side by side, {block.convolutions} in the block; "
-        "fewer and wider ones keep cores busier",
+        advice=f"{block.parallel} parallel convolutions, {block.convolutions} in the block; "
+        "fewer, wider convolutions keep the cores busier",
     )
 
 
 def _of_block(name: str, operations: Sequence[Operation], profile: MachineProfile | None) -> Iterator[Finding]:
-    """G4."""
+    """Check G4: the share of element-wise operators in a block's memory traffic."""
     convolutions = [operation for operation in operations if operation.name == "convolution"]
     light = [operation for operation in operations if operation.counted and not operation.macs]
     light_bytes = sum(operation.bytes_read + operation.bytes_written for operation in light)
@@ -146,7 +152,7 @@ def _finding(
 
 
 def _with_widths(operation: Operation, settings: Settings, c_in: int, c_out: int, groups: int) -> Operation:
-    """The same convolution with other widths, on the same places."""
+    """Return the same convolution with other widths, on the same positions."""
     x, weight = operation.inputs[:2]
     size = operation.dtype.itemsize
     x, weight = (x[0], c_in, *x[2:]), (c_out, c_in // groups, *weight[2:])

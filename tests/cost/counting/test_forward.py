@@ -173,7 +173,9 @@ def test_a_copy_has_a_lock_of_its_own() -> None:
 def test_what_cannot_be_copied_is_named(held: object, kind: str) -> None:
     model = nn.Sequential(nn.Linear(4, 4), nn.Sequential(nn.ReLU()))
     model[1][0].held = held
-    with pytest.raises(InputError, match=rf"only a copy of it is run: '1\.0\.held' is of type .*{kind}, which"):
+    with pytest.raises(
+        InputError, match=rf"because weighing runs a copy of it: '1\.0\.held' is of type .*{kind}, which"
+    ):
         count(model, (4,))
 
 

@@ -81,9 +81,9 @@ def test_what_are_no_inputs(inputs: object) -> None:
 
 
 def test_inputs_stand_alone() -> None:
-    with pytest.raises(InputError, match="leave input_shape and batch out"):
+    with pytest.raises(InputError, match="leave out input_shape and batch"):
         pw.weigh(Text(), (6,), inputs=IDS)
-    with pytest.raises(InputError, match="leave input_shape and batch out"):
+    with pytest.raises(InputError, match="leave out input_shape and batch"):
         pw.weigh("mobilenet_v2", batch=2, inputs=torch.zeros(2, 3, 64, 64))
 
 

@@ -81,9 +81,7 @@ def test_a_network_is_counted_as_it_was_before_its_first_call(
     cost = count(model, (4,))
     assert (cost.macs, cost.params) == first
     assert sum(layer.params for layer in cost.layers) == cost.params
-    assert (
-        cost.notes[-1] == f"changes itself in its first call, and is counted as it was; its second call takes {second}"
-    )
+    assert cost.notes[-1] == f"changes itself in its first call, which is counted; its second call takes {second}"
     assert count(model, (4,)).layers == cost.layers  # nor has the model changed
 
 
@@ -123,7 +121,7 @@ def test_a_second_call_that_fails_is_said() -> None:
             return x + 1
 
     assert count(Once(), (4,)).notes == (
-        "changes itself in its first call, and is counted as it was; its second fails: spent",
+        "changes itself in its first call, which is counted; its second call fails: spent",
     )
 
 

@@ -52,7 +52,7 @@ def test_an_operator_of_another_library_is_not_taken_for_torchs_own(name: str, p
     assert (operation.name, operation.counted, operation.settings) == (f"mine::{name}", False, None)
     (row,) = predict(cost, profile)
     assert 0 < row.predicted_ms == row.guessed_ms < 0.1
-    assert f"no time is known of mine.{name}" in time_notes(cost, profile)[-1]
+    assert f"no timing exists for mine.{name}" in time_notes(cost, profile)[-1]
     assert lint(cost, profile) == ()
 
 

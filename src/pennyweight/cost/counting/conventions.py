@@ -1,4 +1,4 @@
-"""What the counted columns mean, as every output says it."""
+"""Definitions of the counted columns, printed with every output."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["CONVENTIONS"]
 
 CONVENTIONS: Mapping[str, str] = {
     "macs": "multiply-accumulates of convolutions, linear layers and matrix products; biases are not counted",
-    "ops": "all arithmetic, a multiply-accumulate as two",
-    "bytes_read": "what every operator reads, weights included",
-    "bytes_written": "what every operator writes",
+    "ops": "all arithmetic; a multiply-accumulate counts as two",
+    "bytes_read": "bytes that all operators read, weights included",
+    "bytes_written": "bytes that all operators write",
 }

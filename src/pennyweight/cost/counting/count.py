@@ -1,4 +1,4 @@
-"""Counting a network: a forward pass without values, and what its operators add up to, module by module."""
+"""Count a network: run a forward pass without values and sum its operators, module by module."""
 
 from __future__ import annotations
 
@@ -27,15 +27,16 @@ __all__ = ["Cost", "LayerCost", "count"]
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class LayerCost(Summary):
-    """A module that has parameters or computes something itself. Shapes are without the batch, work is with it."""
+    """Cost of a module that has parameters or operators of its own. Shapes exclude the batch, work includes it."""
 
     name: str
     type: str
     input_shape: tuple[int, ...] | None
     output_shape: tuple[int, ...] | None
-    """Of its first call; None where its forward is never called: another module uses its weights."""
+    """Output shape of its first call; both shapes are None if another module uses its weights and its forward never
+    runs."""
     params: int
-    """Its own, not those of modules inside it; shared ones stand in the first module that has them."""
+    """Its own parameters, without those of submodules; shared parameters count in the first module that has them."""
     trainable_params: int
     weight_bytes: int
     macs: int
@@ -43,7 +44,7 @@ class LayerCost(Summary):
     bytes_read: int
     bytes_written: int
     uncounted_calls: int
-    """Calls of operators without a formula: with any, its `macs` and `ops` are more than stands here."""
+    """Calls of operators without a formula. If there are any, `macs` and `ops` are lower bounds."""
 
     def _facts(self) -> Facts:
         yield "", f"{self.name} {self.type}".strip()
@@ -54,16 +55,17 @@ class LayerCost(Summary):
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Cost(Summary):
-    """What a network costs for `batch` inputs.
+    """Cost of a network for `batch` inputs: parameters, work, memory traffic, peak memory, layer by layer.
 
     `macs` are multiply-accumulates of convolutions, linear layers and matrix products, as the papers count them,
-    biases left out; `ops` is all arithmetic, a multiply-accumulate as two. `bytes_read` and `bytes_written` add up what
-    each operator touches, weights included. `peak_activation_bytes` is the most that lives at once beside the weights,
-    the input included; `workspace_bytes` what convolutions add to it where channels are not last, by copying images
-    into another order; `peak_layer` the module that ran then. `peak_training_bytes` is the peak of a training step
-    (forward, backward, gradients), `training_workspace_bytes` what its gradients add where channels are last; both None
-    unless asked for. `weight_bytes` are those of parameters, `buffer_bytes` of what else is registered (running
-    statistics, tables). `uncounted` says how often an operator without a formula was met, `notes` what else to know.
+    without biases. `ops` is all arithmetic; a multiply-accumulate is two. `bytes_read` and `bytes_written` sum the
+    memory traffic of every operator, weights included. `peak_activation_bytes` is the peak of live tensors, with the
+    input and without the weights; `peak_layer` is the module that was running then. `workspace_bytes` is what
+    convolutions add to that peak if images are not channels-last, because oneDNN copies them. `peak_training_bytes` is
+    the peak of a training step (forward, backward, gradients) and `training_workspace_bytes` what its gradients add if
+    images are channels-last; both are None unless requested. `weight_bytes` counts parameters, `buffer_bytes` other
+    registered tensors (running statistics, tables). `uncounted` maps each operator without a formula to its number of
+    calls. `notes` holds remarks in words.
     """
 
     input_shape: tuple[int, ...]
@@ -85,17 +87,21 @@ class Cost(Summary):
     uncounted: Mapping[str, int]
     notes: tuple[str, ...]
     shapes: Mapping[str, Shapes] = field(repr=False)
-    """Module -> input and output of its first call, without the batch; not part of what is kept."""
+    """Module -> input and output shape of its first call, without the batch; not saved."""
     operations: tuple[Operation, ...] = field(repr=False, compare=False)
-    """Every operator in the order it ran; not part of what is kept."""
+    """Every operator call in order; not saved."""
 
     @property
     def arithmetic_intensity(self) -> float:
-        """Operations for each byte moved."""
+        """Arithmetic operations per byte moved."""
         return self.ops / max(1, self.bytes_read + self.bytes_written)
 
     def to_frame(self) -> Any:
-        """The layers as a pandas DataFrame, conventions in its `attrs`. Raises MissingPart where there is no pandas."""
+        """Return the layers as a pandas DataFrame, with the conventions in its `attrs`.
+
+        Raises:
+            MissingPart: pandas is not installed.
+        """
         try:
             import pandas as pd
         except ModuleNotFoundError as error:
@@ -107,7 +113,7 @@ class Cost(Summary):
         return frame
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON keeps it."""
+        """Return the cost as JSON saves it."""
         kept = {name: value for name, value in vars(self).items() if name not in ("operations", "shapes", "layers")}
         return {
             **kept,
@@ -135,7 +141,7 @@ class Cost(Summary):
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """Python's collector would look through all of torch several times; what a count leaves does not wait for it."""
+    """Pause Python's garbage collector, which would scan all of torch several times during a count."""
     before = gc.isenabled()
     gc.disable()
     try:
@@ -154,15 +160,26 @@ def count(
     inputs: Inputs | None = None,
     training_step: bool = False,
 ) -> Cost:
-    """Count a forward pass of `model` in its own mode (train or eval) on (batch, *input_shape); nothing is allocated.
+    """Count a forward pass of `model` in its own mode (train or eval); nothing is allocated.
 
-    In place of a shape, `inputs` are what to call it with: a tensor, a tuple by position or a dictionary by name, on
-    the meta device or with values, which matter only where it cannot be counted without. The batch is the first side
-    of the first tensor.
+    The model stays unchanged: a copy runs on the meta device, else with fake tensors, else with real values; `notes`
+    says which.
 
-    The model is not touched: a copy on the meta device runs, or where it cannot run there a copy on real values, which
-    `notes` says. `training_step` follows the memory of a forward and backward pass too. Raises InputError for an input
-    that the model does not take, with the module that failed, what it received and what it said.
+    Args:
+        model: Any module.
+        input_shape: Shape of one input without the batch, such as (3, 224, 224).
+        batch: Inputs per call.
+        inputs: Call arguments instead of a shape: a tensor, a tuple by position or a dictionary by name, on the meta
+            device or with values. Values matter only for a network that depends on them. The batch is the first
+            dimension of the first tensor.
+        training_step: Also follow the memory of a forward and backward pass.
+
+    Returns:
+        The cost of one call with the whole batch.
+
+    Raises:
+        InputError: The model does not take the input. The message names the module that failed, its input and its
+            error.
     """
     given = Given.of(input_shape, batch, inputs)
     passed = forward_pass(model, given)
@@ -188,22 +205,22 @@ def count(
 
 
 SUMS = ("params", "trainable_params", "weight_bytes", "macs", "ops", "bytes_read", "bytes_written")
-"""The columns of a layer's row that add up to the network's."""
+"""Columns of a layer's row that sum to the network's total."""
 
 
 def _buffers(passed: Passed) -> Collection[Tensor]:
-    """Return each once."""
+    """Return each buffer once."""
     return {id(one): one for held in passed.buffers.values() for one in held}.values()
 
 
 def _packed_note(passed: Passed) -> tuple[str, ...]:
-    """Of weights that lie in objects of torch's own, as quantised layers keep them, nothing can be counted."""
+    """Return a note on weights packed in torch's script objects, as in quantized layers; they cannot be counted."""
     if not any(name.startswith("quantized.") for name in passed.uncounted):
         return ()
     held = [vars(module).values() for module in passed.modules.values()]
     packed = sum(any(type(value) is torch.ScriptObject for value in values) for values in held)
     layers = f"{packed} layer{'s keep their' if packed > 1 else ' keeps its'} weights"
-    return (f"{layers} packed: they are no parameters and are not in the weights' bytes",) if packed else ()
+    return (f"{layers} packed: they are not parameters, and the weights' bytes exclude them",) if packed else ()
 
 
 def _layers(

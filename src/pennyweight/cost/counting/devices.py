@@ -1,4 +1,4 @@
-"""Where a copy of a model runs: on the meta device, among fake tensors, or as it is."""
+"""Devices that a copy of a model runs on: the meta device, fake tensors, or the real device."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ __all__ = ["OnMeta", "Place"]
 
 aten = torch.ops.aten
 
-CONSTRUCTORS = frozenset(_device_constructors())  # whose results torch.device("meta") would put there too
+CONSTRUCTORS = frozenset(_device_constructors())  # functions that torch.device("meta") redirects
 
 
 class Place(TorchFunctionMode):
-    """Where a copy runs, in `mode` where there is one: with what it makes for itself.
+    """Function mode for running a copy, inside the fake-tensor `mode` if any; it covers tensors that forward creates.
 
-    Knows when an einsum is being done: where it sums over one, torch makes a plain product of its matrix product.
+    It knows when an einsum is running: where einsum sums over a dimension of size 1, torch multiplies elementwise.
     """
 
     def __init__(self, mode: FakeTensorMode | None = None) -> None:
@@ -31,7 +31,8 @@ class Place(TorchFunctionMode):
         self.in_einsum = False
 
     def made(self, tensor: Tensor, device: torch.device) -> Tensor:
-        """What stands here for an input: with its values, or some on `device` where it has none and they are needed."""
+        """Return a copy of an input for this device, with its values; random or zero values on `device` if they are
+        needed."""
         if self.mode is not None:
             return torch.empty_like(tensor, device=device if tensor.is_meta else tensor.device)
         if not tensor.is_meta:
@@ -41,11 +42,11 @@ class Place(TorchFunctionMode):
 
     @property
     def real(self) -> bool:
-        """True where tensors have values."""
+        """True if tensors have values."""
         return self.mode is None
 
     def require_seen(self) -> None:
-        """Raise RuntimeError where what is switched on does nothing to tensors of this place, and would elsewhere."""
+        """Raise RuntimeError if autocast is on and this device's tensors would ignore it."""
 
     def __enter__(self) -> Self:
         if self.mode is not None:
@@ -71,9 +72,9 @@ class Place(TorchFunctionMode):
 
 
 class OnMeta(Place):
-    """Puts what a model makes for itself on the meta device too, and keeps attention whole there.
+    """Function mode that puts tensors created by forward on the meta device, and keeps attention one operator.
 
-    It would come apart into products whose memory and traffic the operator of a processor does not have.
+    torch would split attention into products, with memory and traffic that the fused CPU operator does not have.
     """
 
     @property
@@ -90,7 +91,7 @@ class OnMeta(Place):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        self.require_seen()  # within an operator's own dispatch autocast is off
+        self.require_seen()  # inside an operator's dispatch autocast is off, so check here
         kwargs = kwargs or {}
         if func is F.scaled_dot_product_attention:
             return _fused(*args, **kwargs)
@@ -109,7 +110,7 @@ def _fused(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Tensor:
-    """Fused where torch's own choice on a processor would be (ATen/native/transformers/sdp_utils_cpp.cpp)."""
+    """Run fused attention if torch would on a CPU (ATen/native/transformers/sdp_utils_cpp.cpp)."""
     same = query.dim() == key.dim() == value.dim() == 4 and query.shape[:2] == key.shape[:2] == value.shape[:2]
     able = (
         same

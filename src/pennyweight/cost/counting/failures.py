@@ -1,4 +1,4 @@
-"""Why a network does not take an input: the module that failed, what it received and what it takes."""
+"""Explanations of a failed call: the module that failed, the input it received and the input it takes."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 __all__ = ["explain", "first_line"]
 
 SPEAKING = (RuntimeError, ValueError, TypeError)
-"""Of these the words are enough; those of a KeyError are the key alone."""
+"""Errors whose message explains itself; that of a KeyError, for example, is only the key."""
 
 Norm = nn.modules.batchnorm._NormBase
 Conv = nn.modules.conv._ConvNd
 
 
 def explain(given: str, error: Exception, failure: Failure | None) -> str:
-    """One line about what was given to a network and ended in `error`."""
+    """Return one line about the inputs given to a network and the `error` that they raised."""
     if isinstance(error, Uncopied):
-        return f"the network cannot be weighed, for only a copy of it is run: {error}"
+        return f"the network cannot be weighed, because weighing runs a copy of it: {error}"
     reason = first_line(error)
     if not reason or not isinstance(error, SPEAKING):
         reason = f"{type(error).__name__}: {reason}".rstrip(": ")
-    # Whether the input is at fault is known where a layer says what it takes.
+    # Blame the input only if the failing layer declares what it takes.
     takes = _takes(failure.module) if failure else None
     said = f"the network {'does not take' if takes else 'fails on'} {given}: "
     if higher := re.search(r"HigherOrderOperator (\w+)", reason):
@@ -43,12 +43,12 @@ def explain(given: str, error: Exception, failure: Failure | None) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of what `error` says."""
+    """Return the first line of an error's message."""
     return (str(error).strip().splitlines() or [""])[0].rstrip(".")
 
 
 def _takes(module: nn.Module) -> str | None:
-    """The input of the layers that most often meet a wrong one, in shapes with the batch."""
+    """Return the input that common layers take, as a shape with the batch; None for other layers."""
     if isinstance(module, Conv):
         spatial = ", ".join("DHW"[-len(module.kernel_size) :])
         window = " of at least the kernel's size less padding" if max(module.kernel_size) > 1 else ""

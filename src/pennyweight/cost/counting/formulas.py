@@ -1,10 +1,10 @@
-"""Work of each operator, from the shapes it met: multiply-accumulates as the papers count them, and all arithmetic.
+"""Work of each operator from its shapes: multiply-accumulates as the papers count them, and all arithmetic.
 
-`macs` are those of convolutions, linear layers and matrix products; biases are not counted. `ops` counts every
-arithmetic operation: a multiply-accumulate is two, and one element costs one for each addition, multiplication,
-division, comparison or elementary function (exp, tanh, erf, square root). Moving values costs traffic, no operation.
-Of complex numbers, a multiply-accumulate is four of real ones, and any other operation two; their convolution is the
-three of real numbers that torch makes of it.
+`macs` are the multiply-accumulates of convolutions, linear layers and matrix products, without biases. `ops` counts
+every arithmetic operation: a multiply-accumulate is two. Per element, an addition, multiplication, division, comparison
+or elementary function (exp, tanh, erf, square root) is one. Moving values costs traffic and no operations. On complex
+numbers a multiply-accumulate is four real ones and any other operation two; torch computes a complex convolution as
+three real ones.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NOTHING = Work(0, 0)
 
 @cache
 def base_name(operator: Any) -> str:
-    """Without overload and in-place mark: aten.add_.Tensor -> "add"; of other libraries "torchvision::nms"."""
+    """Return an operator's name without overload and in-place mark: aten.add_.Tensor -> "add"; "torchvision::nms"."""
     namespace, _, name = operator._schema.name.partition("::")
     name = name if name.startswith("__") else name.rstrip("_")
     return str(name) if namespace == "aten" else f"{namespace}::{name}"
@@ -37,13 +37,13 @@ def base_name(operator: Any) -> str:
 
 @cache
 def looks_on(operator: Any) -> bool:
-    """Whether it touches no value: a view, in place too (`transpose_`), or bookkeeping."""
+    """Return whether an operator touches no values: a view (in place too, `transpose_`), or bookkeeping."""
     return operator.is_view or torch.Tag.inplace_view in operator.tags or base_name(operator) in UNTOUCHED
 
 
 @cache
 def formula(operator: Any) -> Formula | None:
-    """How the work of an overload (`torch.ops.aten.add.Tensor`) is found; None for one that has no formula here."""
+    """Return the formula for the work of an overload (`torch.ops.aten.add.Tensor`); None if there is none here."""
     name = base_name(operator)
     if name in PRODUCTS:
         return PRODUCTS[name]
@@ -62,12 +62,14 @@ def formula(operator: Any) -> Formula | None:
 
 @cache
 def by_elements(name: str) -> bool:
-    """Return whether an operator, by its base name, treats each element alike or moves it: its time goes by them."""
+    """Return whether an operator, by base name, treats all elements alike or moves them, so that its time grows with
+    them."""
     return name in MOVES or any(torch.Tag.pointwise in form.tags for form in _overloads(name))
 
 
 def _pointwise(operator: Any, name: str) -> bool:
-    """Return whether torch calls it so; in-place forms are not always marked, their plain ones are."""
+    """Return whether torch tags the operator as pointwise; in-place forms may carry the tag only on their plain
+    form."""
     return any(torch.Tag.pointwise in form.tags for form in (operator, *_overloads(name)))
 
 
@@ -81,7 +83,7 @@ def _each(elements: Callable[[Arguments, Any], int], ops: int) -> Formula:
 
 
 def _output_elements(args: Arguments, out: Any) -> int:
-    """Of the first tensor that comes out; lists are of foreach operators, whose every tensor counts."""
+    """Count the elements of the first output; for foreach operators, those of every tensor in the list."""
     if isinstance(out, Tensor):
         return out.numel()
     if isinstance(out, list):
@@ -94,7 +96,7 @@ def _input_elements(args: Arguments, out: Any) -> int:
 
 
 def of_complex(macs: int, ops: int) -> Work:
-    """The same work on complex numbers, in operations on real ones."""
+    """Return the same work on complex numbers, counted in operations on real numbers."""
     return Work(4 * macs, 8 * macs + 2 * (ops - 2 * macs))
 
 
@@ -107,43 +109,43 @@ def _value(args: Arguments, kwargs: Mapping[str, Any], place: int, name: str, de
 
 
 def _convolution(args: Arguments, kwargs: Mapping[str, Any], out: Tensor) -> Work:
-    """Kernel volume times channels of a group, for each output element; of a transposed one, for each input element."""
+    """Return kernel volume × channels of a group, per output element; per input element if transposed."""
     x, weight, bias, transposed = args[0], args[1], args[2], args[6]
     places = x if transposed else out
     return _product(places.numel() * prod(weight.shape[1:]), 0 if bias is None else out.numel())
 
 
 def _conv_tbc(args: Arguments, kwargs: Mapping[str, Any], out: Tensor) -> Work:
-    # Of (T, B, C) by (K, C, c_out).
+    # (T, B, C) by (K, C, c_out).
     return _product(out.numel() * prod(args[1].shape[:2]), out.numel())
 
 
 def _deform_conv(args: Arguments, kwargs: Mapping[str, Any], out: Tensor) -> Work:
-    # Each sample is interpolated between four places (7 operations), which its mask scales.
+    # Each sample is interpolated between four positions (7 operations) and scaled by its mask.
     macs = out.numel() * prod(args[1].shape[1:])
     samples = out.numel() // out.shape[1] * args[0].shape[1] * prod(args[1].shape[2:])
     return _product(macs, 8 * samples + out.numel())
 
 
 def outer(args: Arguments, out: Tensor) -> Work:
-    """A matrix product over one, which torch does as a plain one: (…, n, 1) times (…, 1, m); else that plain one."""
+    """Return the work of a product that torch runs as a multiplication: (…, n, 1) times (…, 1, m), else elementwise."""
     wider = out.numel() > max(args[0].numel(), args[1].numel())
     return _product(out.numel()) if wider else Work(0, out.numel())
 
 
 def _mm(args: Arguments, kwargs: Mapping[str, Any], out: Tensor) -> Work:
-    """(…, n, k) times (…, k, m)."""
+    """Return the work of (…, n, k) times (…, k, m)."""
     return _product(out.numel() * int(args[0].shape[-1]))
 
 
 def _addmm(args: Arguments, kwargs: Mapping[str, Any], out: Tensor) -> Work:
-    """The same, with something added to it."""
+    """Return the work of a matrix product with an added term."""
     scales = sum(kwargs.get(name, 1) != 1 for name in ("alpha", "beta"))
     return _product(out.numel() * int(args[1].shape[-1]), (1 + scales) * out.numel())
 
 
 def _addbmm(args: Arguments, kwargs: Mapping[str, Any], out: Tensor) -> Work:
-    """A batch of products summed into one matrix."""
+    """Return the work of a batch of matrix products summed into one matrix."""
     return _product(len(args[1]) * out.numel() * int(args[1].shape[-1]), out.numel())
 
 
@@ -157,7 +159,7 @@ def _linear(args: Arguments, kwargs: Mapping[str, Any], out: Tensor) -> Work:
 
 
 def _trilinear(args: Arguments, kwargs: Mapping[str, Any], out: Tensor) -> Work:
-    """nn.Bilinear: (x·A)·y for every output; (B, in1), (out, in1, in2), (B, in2) -> (B, out)."""
+    """Return the work of nn.Bilinear, (x·A)·y per output: (B, in1), (out, in1, in2), (B, in2) -> (B, out)."""
     batch, first = args[0].shape[0], args[0].shape[-1]
     weight = args[1]
     macs = batch * weight.numel() + batch * weight.numel() // first
@@ -165,7 +167,10 @@ def _trilinear(args: Arguments, kwargs: Mapping[str, Any], out: Tensor) -> Work:
 
 
 def _attention(args: Arguments, kwargs: Mapping[str, Any], out: Any) -> Work:
-    """softmax(q·kᵀ + mask)·v, fused: (…, L, e), (…, S, e), (…, S, v); a causal mask saves nothing, by convention."""
+    """Return the work of fused softmax(q·kᵀ + mask)·v: (…, L, e), (…, S, e), (…, S, v).
+
+    By convention a causal mask saves nothing.
+    """
     q, k, v = args[:3]
     scores = q.numel() // q.shape[-1] * int(k.shape[-2])
     mask = _value(args, kwargs, 5, "attn_mask")
@@ -173,7 +178,7 @@ def _attention(args: Arguments, kwargs: Mapping[str, Any], out: Any) -> Work:
 
 
 def _mha(args: Arguments, kwargs: Mapping[str, Any], out: Any) -> Work:
-    """nn.MultiheadAttention's fast path: projections, and attention between (B, T, d) and itself."""
+    """Return the work of nn.MultiheadAttention's fast path: projections, and self-attention of (B, T, d)."""
     return _mha_work(args[0], int(args[3]), int(args[4]))
 
 
@@ -184,7 +189,7 @@ def _mha_work(x: Tensor, d: int, heads: int) -> Work:
 
 
 def _encoder_layer(args: Arguments, kwargs: Mapping[str, Any], out: Tensor) -> Work:
-    """nn.TransformerEncoderLayer's fast path: attention, two linear layers, two norms, two additions."""
+    """Return the work of nn.TransformerEncoderLayer's fast path: attention, 2 linear layers, 2 norms, 2 additions."""
     x, d, heads, gelu, hidden = args[0], int(args[1]), int(args[2]), bool(args[7]), int(args[14].shape[0])
     tokens = x.numel() // d
     attention = _mha_work(x, d, heads)
@@ -194,14 +199,15 @@ def _encoder_layer(args: Arguments, kwargs: Mapping[str, Any], out: Tensor) -> W
 
 
 def _rnn(args: Arguments, kwargs: Mapping[str, Any], out: Any) -> Work:
-    """One direction of one fused recurrent layer: its two matrices meet each element of the sequence."""
+    """Return the work of one direction of a fused recurrent layer: two matrix products per element of the sequence."""
     steps = args[0].shape[0] * args[0].shape[1]
     gates = int(args[1].shape[0])
     return _product(steps * (args[1].numel() + args[2].numel()), steps * gates * 6)
 
 
 def _norm(statistics: int) -> Formula:
-    """(x - mean) / deviation, then the affine part where there is one; `statistics` operations an element before."""
+    """Return a formula for (x - mean) / deviation and the affine part if any, after `statistics` operations an
+    element."""
 
     def work(args: Arguments, kwargs: Mapping[str, Any], out: Any) -> Work:
         affine = sum(args[place] is not None for place in (1, 2) if len(args) > place)
@@ -211,7 +217,10 @@ def _norm(statistics: int) -> Formula:
 
 
 def _batch_norm(args: Arguments, kwargs: Mapping[str, Any], out: Any) -> Work:
-    """Statistics (an addition for the mean; a difference, a square and a sum for the variance) in train mode alone."""
+    """Return the work of a batch norm; in train mode it includes the statistics.
+
+    The mean takes an addition per element, the variance a difference, a square and a sum.
+    """
     training = len(args) > 5 and args[5] is True
     affine = sum(item is not None for item in args[1:3])
     return Work(0, args[0].numel() * (2 + affine + 4 * training))
@@ -223,12 +232,12 @@ def _layer_norm(args: Arguments, kwargs: Mapping[str, Any], out: Any) -> Work:
 
 
 def _added(args: Arguments, kwargs: Mapping[str, Any], out: Any) -> Work:
-    """Each element of the source is added to a place of the first operand."""
+    """Return one operation per element of the source, which is added to a position of the first operand."""
     return Work(0, int(args[3].numel()))
 
 
 SAMPLED = {0: {2: 7, 3: 15}, 1: {2: 0, 3: 0}, 2: {2: 31}}
-"""Bilinear, nearest, bicubic -> dimensions -> operations for each place that is sampled."""
+"""Mode of grid sampling (bilinear, nearest, bicubic) -> dimensions -> operations per sampled position."""
 
 
 def _sampled(args: Arguments, kwargs: Mapping[str, Any], out: Tensor) -> Work:
@@ -236,7 +245,7 @@ def _sampled(args: Arguments, kwargs: Mapping[str, Any], out: Tensor) -> Work:
 
 
 def _bag(args: Arguments, kwargs: Mapping[str, Any], out: Any) -> Work:
-    """The rows that the indices name, added up."""
+    """Return the work of summing the indexed rows."""
     return Work(0, args[1].numel() * int(args[0].shape[1]))
 
 
@@ -258,9 +267,9 @@ PRODUCTS: dict[str, Formula] = {
     "_transformer_encoder_layer_fwd": _encoder_layer,
     "mkldnn_rnn_layer": _rnn,
 }
-"""Operator -> its work, for all whose multiply-accumulates count by the papers' convention."""
+"""Operator -> formula, for all operators whose multiply-accumulates count by the papers' convention."""
 
-OF_MATRICES = frozenset({_mm, _addmm})  # which know sparse ones too
+OF_MATRICES = frozenset({_mm, _addmm})  # formulas of products that also take sparse matrices
 
 OTHERS: dict[str, Formula] = {
     **dict.fromkeys(("native_batch_norm", "cudnn_batch_norm", "_native_batch_norm_legit"), _batch_norm),

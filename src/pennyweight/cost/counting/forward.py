@@ -1,4 +1,4 @@
-"""A pass through a copy of a model: on the meta device, else on fake tensors, else on real ones."""
+"""Run a forward pass through a copy of a model: on the meta device, else with fake tensors, else with real ones."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from pennyweight.cost.counting.traffic import tensors
 
 __all__ = ["Passed", "forward_pass"]
 
-FAKE_NOTE = "does not run on meta tensors; counted on fake tensors of the processor"
+FAKE_NOTE = "does not run on meta tensors; counted with fake tensors of the CPU"
 LAZY_NOTE = "its lazy layers took their sizes from this input"
-MADE_NOTE = "makes layers for itself in its first call; counted on its second"
+MADE_NOTE = "creates layers in its first call; counted on its second call"
 REAL_NOTE = (
     "does not run without values (its control flow or an operator depends on them); "
     "counted on a real forward pass of a copy"
@@ -39,28 +39,28 @@ REAL_NOTE = (
 
 @dataclass(frozen=True, kw_only=True)
 class Passed:
-    """What a pass met."""
+    """Record of a forward pass, or of a forward and backward pass."""
 
     modules: Mapping[str, nn.Module]
-    """Of the copy that ran, by name."""
+    """Modules of the copy that ran, by name."""
     parameters: Mapping[str, Sequence[Tensor]]
-    """Module -> its own, as they were before the pass; likewise `buffers`."""
+    """Module -> its own parameters before the pass; likewise `buffers`."""
     buffers: Mapping[str, Sequence[Tensor]]
     operations: Sequence[Operation]
     uncounted: Mapping[str, int]
     shapes: Mapping[str, Shapes]
     peak_bytes: int
     workspace_bytes: int
-    """How much higher the peak is with the copies that convolutions make: forward where channels are not last, backward
-    where they are."""
+    """Bytes that copies made by convolutions add to the peak: in forward if images are not channels-last, in backward
+    if they are."""
     peak_layer: str
     notes: tuple[str, ...]
 
 
 def forward_pass(model: nn.Module, given: Given, *, backward: bool = False) -> Passed:
-    """Call a copy of `model` with what is given, with `backward` a backward pass through all outputs as well.
+    """Call a copy of `model` with the given inputs; `backward` adds a backward pass from all outputs.
 
-    Raises InputError for an input that the model does not take.
+    Raises InputError if the model does not take the inputs.
     """
     failures: list[tuple[Exception, Tracer | None]] = []
     with torch.inference_mode(False), slow_attention(), _silent_fakes():
@@ -78,7 +78,7 @@ def forward_pass(model: nn.Module, given: Given, *, backward: bool = False) -> P
                         state = State(watch.modules.values(), values=place.real)
                         _run(watch, given, backward)
                         changed = state.changed
-                        if changed and watch.outgrown:  # to make layers is no part of what the network costs
+                        if changed and watch.outgrown:  # creating layers is no part of the network's cost
                             copy.module.zero_grad()
                             watch = Tracer(copy.module, place)
                             _run(watch, given, backward)
@@ -91,7 +91,7 @@ def forward_pass(model: nn.Module, given: Given, *, backward: bool = False) -> P
                 failures.append((error, watch))
             else:
                 return _passed(watch, (*given.notes, *given.type_notes(model), *notes, *_unregistered(watch)))
-    # What a real pass says is nearer to the model than what another device lacks.
+    # The error of a real pass says more about the model than a missing feature of another device.
     cause, ran = failures[-1] if len(failures) == 3 else failures[0]
     raise InputError(explain(str(given), cause, ran.failure if ran else None)) from cause
 
@@ -99,7 +99,7 @@ def forward_pass(model: nn.Module, given: Given, *, backward: bool = False) -> P
 def _ways(
     model: nn.Module,
 ) -> Iterator[tuple[Callable[[], tuple[Copy, Place]], tuple[str, ...]]]:
-    """What makes a copy and the place that it runs in, and what is to be noted of it; the quickest first."""
+    """Yield functions that make a copy and its device mode, each with its notes, the fastest first."""
     yield lambda: (on_meta(model), OnMeta()), ()
     yield lambda: _among_fakes(model, FakeTensorMode(allow_non_fake_inputs=True)), (FAKE_NOTE,)
     if not any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
@@ -111,22 +111,22 @@ def _among_fakes(model: nn.Module, mode: FakeTensorMode) -> tuple[Copy, Place]:
 
 
 def _changed(watch: Tracer, given: Given) -> tuple[str, ...]:
-    """Return what a network that has changed itself in its first call costs in its second, if that is not the same."""
+    """Return a note on the cost of the second call of a network that its first call changed, if that cost differs."""
     again = Tracer(watch.model, watch.place)
     try:
         _run(again, given, backward=False)
     except Exception as error:
-        return (f"changes itself in its first call, and is counted as it was; its second fails: {first_line(error)}",)
+        return (f"changes itself in its first call, which is counted; its second call fails: {first_line(error)}",)
     first, second = (_sums(one) for one in (watch, again))
     if first == second:
         return ()
     params, macs, ops = second[:3]
     later = f"{macs:,} MACs, {ops:,} operations and {params:,} parameters"
-    return (f"changes itself in its first call, and is counted as it was; its second call takes {later}",)
+    return (f"changes itself in its first call, which is counted; its second call takes {later}",)
 
 
 def _unregistered(watch: Tracer) -> tuple[str, ...]:
-    """Return what is to be known of weights that a network keeps to itself: in attributes, in a frozen script."""
+    """Return a note on weights that are not registered: plain attributes, or constants of a frozen script."""
     numbers = sum(watch.unregistered.values())
     return (f"computes with {numbers:,} numbers that are neither its parameters nor its buffers",) if numbers else ()
 
@@ -155,15 +155,15 @@ def _passed(watch: Tracer, notes: tuple[str, ...]) -> Passed:
 
 
 def _settle_lazy_layers(model: nn.Module, place: Place, given: Given) -> None:
-    """A first pass gives lazy layers their sizes: to draw their weights is no part of what the network costs."""
-    with place, torch.no_grad(), suppress(Exception):  # what fails here fails again where it is watched
+    """Materialize lazy layers in a first pass, because initializing their weights is no part of the cost."""
+    with place, torch.no_grad(), suppress(Exception):  # the traced pass raises the same error again
         args, kwargs = given.arguments(model, place)
         model(*args, **kwargs)
 
 
 def _run(watch: Tracer, given: Given, backward: bool) -> None:
     with ExitStack() as stack:
-        # The place is also for tensors that forward makes for itself.
+        # The device mode also covers tensors that forward creates.
         stack.enter_context(watch.place)
         args, kwargs = given.arguments(watch.model, watch.place)
         for context in (torch.set_grad_enabled(backward), watch.tracing(), watch):
@@ -175,9 +175,12 @@ def _run(watch: Tracer, given: Given, backward: bool) -> None:
 
 
 def _backward(out: Any) -> None:
-    """As from a loss that is the sum of every output; the gradients of the outputs count, the loss is a few bytes."""
+    """Run backward from all outputs with gradients of one, as for a loss that sums them.
+
+    The gradients of the outputs count as memory; the loss itself would be a few bytes.
+    """
     ends = [tensor for tensor in _opened(out) if tensor.requires_grad]
-    if ends:  # a network that is frozen whole keeps nothing to go back with
+    if ends:  # a fully frozen network has no graph
         torch.autograd.backward(ends, [torch.ones_like(tensor) for tensor in ends])
 
 
@@ -187,7 +190,7 @@ def _opened(out: Any) -> list[Tensor]:
 
 @contextmanager
 def _silent_fakes() -> Iterator[None]:
-    """Fake tensors write to the log what they raise; it is said once, in our words."""
+    """Silence the log of fake tensors; our own error message reports their failures once."""
     logger = logging.getLogger("torch._subclasses.fake_tensor")
     before, logger.disabled = logger.disabled, True
     try:

@@ -1,4 +1,4 @@
-"""What a network is called with: tensors that were given, or numbers drawn for a shape."""
+"""Inputs that a network is called with: given tensors, or random numbers of a given shape."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from pennyweight.cost.counting.traffic import dtype_name
 __all__ = ["Given", "Inputs", "picture_dtype", "random_input", "whole_sizes"]
 
 Inputs = Tensor | tuple[Any, ...] | Mapping[str, Any]
-"""A tensor, a tuple of what is passed by position, or what is passed by name; batch included."""
+"""A tensor, a tuple of positional arguments, or a mapping of keyword arguments; batch included."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """What a network is called with: random numbers of (batch, *input_shape), or `inputs`."""
+    """Inputs of a call: random numbers of (batch, *input_shape), or given `inputs`."""
 
     sizes: tuple[int, ...]
-    """Of the first tensor, with the batch."""
+    """Shape of the first tensor, batch included."""
     inputs: Inputs | None = None
 
     @classmethod
     def of(cls, input_shape: Sequence[int] | None, batch: int = 1, inputs: Inputs | None = None) -> Given:
-        """From a shape and a batch, or from inputs alone. Raises InputError for what is neither."""
+        """Make call inputs from a shape and a batch, or from tensors alone. Raises InputError for both or neither."""
         if inputs is None:
             if input_shape is None:
                 raise InputError("weighing a module needs its input shape, for example (3, 224, 224), or its inputs")
             return cls(sizes=whole_sizes(input_shape, batch))
         if input_shape is not None or batch != 1:
-            raise InputError("inputs bring their own shape and batch; leave input_shape and batch out")
+            raise InputError("inputs have their own shape and batch; leave out input_shape and batch")
         if not isinstance(inputs, Tensor | tuple | Mapping) or not (found := _tensors(inputs)):
             raise InputError(
                 "inputs are a tensor, a tuple of what is passed by position or a dictionary of what is passed by name, "
@@ -51,7 +51,7 @@ class Given:
         return cls(sizes=tuple(found[0].shape), inputs=inputs)
 
     def arguments(self, model: nn.Module, place: Place) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """What to call a copy of the model with in `place`, by position and by name."""
+        """Return the positional and keyword arguments for a copy of the model on `device_mode`."""
         if self.inputs is None:
             return (random_input(model, self.sizes),), {}
         device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
@@ -62,17 +62,17 @@ class Given:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is to be known where a shape does not say it."""
+        """Remarks on given inputs."""
         return () if self.inputs is None else (f"called with {self}",)
 
     def type_notes(self, model: nn.Module) -> tuple[str, ...]:
-        """Return what the numbers drawn for a shape are, where the weights of `model` leave a choice."""
+        """Return a note on the dtype of random inputs if the weights of `model` have several."""
         weights = (one for one in model.parameters() if not is_lazy(one) and _inexact(one.dtype))
         types = sorted({dtype_name(weight.dtype) for weight in weights})
         if self.inputs is not None or len(types) < 2:
             return ()
         chosen = dtype_name(picture_dtype(model))
-        return (f"its weights are {', '.join(types)}; called with {chosen} numbers, others are given as inputs",)
+        return (f"its weights are {', '.join(types)}; called with {chosen} numbers, for another type, give inputs",)
 
     def __str__(self) -> str:
         if self.inputs is None:
@@ -84,7 +84,8 @@ class Given:
 
 
 def _each(value: Any, change: Callable[[Tensor], Any]) -> Any:
-    """Return `value` with each tensor changed, also in mappings that torch does not know: those of transformers."""
+    """Return `value` with `change` applied to each tensor, also in mappings that torch does not know, as in
+    transformers."""
     if isinstance(value, Tensor):
         return change(value)
     if type(value) in (tuple, list):
@@ -104,7 +105,7 @@ def _tensors(inputs: Inputs) -> list[Tensor]:
 
 
 def whole_sizes(input_shape: Sequence[int], batch: int = 1) -> tuple[int, ...]:
-    """(batch, *input_shape), whatever kind of whole numbers they are. Raises InputError for anything else."""
+    """Return (batch, *input_shape) as Python integers. Raises InputError unless all are integers of at least 1."""
     try:
         sizes = tuple(map(operator.index, (batch, *input_shape)))
     except TypeError:
@@ -118,20 +119,20 @@ def whole_sizes(input_shape: Sequence[int], batch: int = 1) -> tuple[int, ...]:
 
 
 def random_input(model: nn.Module, sizes: Sequence[int]) -> Tensor:
-    """Draw numbers of [0, 1) on the model's device, of the type that it takes a picture in."""
+    """Draw numbers from [0, 1) on the model's device, in the dtype that the model takes images in."""
     device = next((one.device for one in model.parameters() if not is_lazy(one)), None)
     return torch.rand(*sizes, device=device).to(picture_dtype(model))
 
 
 LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
-"""Layers that compute in the type of their weights, and take nothing else."""
+"""Layers that compute in the dtype of their weights and take no other."""
 
 
 def picture_dtype(model: nn.Module) -> torch.dtype:
-    """Return the type in which a network takes a picture, as its weights tell.
+    """Return the dtype in which a network takes an image, derived from its weights.
 
-    It is that of the first convolution or linear layer; where there is none, the real type of most weights, else
-    float32. Other parameters may be anything: complex filters, scales in float64, tables of whole numbers.
+    It is the dtype of the first convolution or linear layer; without one, the real dtype of most weights; else float32.
+    Other parameters may have any dtype: complex filters, float64 scales, integer tables.
     """
     for layer in model.modules():
         weight = layer._parameters.get("weight") if isinstance(layer, LAYERS) else None
@@ -145,5 +146,5 @@ def picture_dtype(model: nn.Module) -> torch.dtype:
 
 
 def _inexact(dtype: torch.dtype) -> bool:
-    """Return whether numbers of a type are drawn: real ones of more than a byte, or complex ones."""
+    """Return whether random numbers of a dtype can be drawn: real types of more than one byte, or complex types."""
     return dtype.is_complex or (dtype.is_floating_point and dtype.itemsize > 1)

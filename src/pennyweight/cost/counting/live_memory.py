@@ -1,4 +1,4 @@
-"""How many bytes of tensors live at once, followed from the birth of each storage to its end."""
+"""Live memory: bytes of tensors alive at once, followed from the allocation of each storage to its release."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["Liveness"]
 
 
 class Liveness:
-    """`live_bytes` now and `peak_bytes` at most, of every storage that `born` was told of and that was not `kept`.
+    """Tracker of `live_bytes` now and `peak_bytes` at most, over every tracked storage that was not `kept` from before.
 
-    `peak_with_workspace_bytes` is the most together with what operators borrowed while they ran.
+    `peak_with_workspace_bytes` is the peak including the workspace of operators while they ran.
 
-    A storage ends when Python and autograd let go of it, which is when its memory goes back; nothing is estimated.
-    `ended` is then called with its address, by which another one may be known later.
+    A storage ends when Python and autograd release it, which frees its memory; nothing is estimated. The tracker then
+    calls `ended` with the storage's address, which a later storage may get again.
     """
 
     def __init__(self, kept: Iterable[Tensor], ended: Callable[[int], object]) -> None:
@@ -38,7 +38,7 @@ class Liveness:
         self._known = {storage._cdata for storage in self._kept}
 
     def born(self, result: Any) -> bool:
-        """Tell of what an operator gave; True when that made a new peak."""
+        """Track the tensors that an operator returned; True if they make a new peak."""
         for tensor in tensors(result):
             if tensor.layout is not torch.strided:
                 self.born(parts(tensor))
@@ -56,11 +56,11 @@ class Liveness:
         return False
 
     def knows(self, storage: int) -> bool:
-        """Return whether a live storage, by its address, was kept or born."""
+        """Return whether a live storage, by its address, is tracked or was kept from before."""
         return storage in self._known
 
     def borrowed(self, size: int) -> None:
-        """Tell of memory that an operator, whose result is born already, took for itself while it ran."""
+        """Record the workspace of an operator, in bytes, after its result is tracked."""
         self.peak_with_workspace_bytes = max(self.peak_with_workspace_bytes, self.live_bytes + size)
 
     def _end(self, key: int, size: int, _: Any) -> None:

@@ -1,4 +1,4 @@
-"""Copies of a model to run in its place: without storage on the meta device, or whole."""
+"""Copies of a model to run in its place: without values on the meta device, or with values."""
 
 from __future__ import annotations
 
@@ -26,25 +26,26 @@ __all__ = ["Copy", "Uncopied", "on_fake", "on_meta", "slow_attention", "whole"]
 
 
 class Copy(NamedTuple):
-    """Of a model."""
+    """Copy of a model."""
 
     module: nn.Module
     alone: bool
-    """Whether it holds values, tensors, modules and settings alone; all else may know the way to the model."""
+    """True if the model holds only values, tensors, modules and settings; anything else may refer back to the model."""
 
 
 def on_meta(model: nn.Module) -> Copy:
-    """A copy whose tensors are on the meta device; shared and tied tensors stay shared, and nothing is allocated."""
+    """Copy a model to the meta device; shared and tied tensors stay shared, and nothing is allocated."""
     return _copied(model, _Shadows(_empty))
 
 
 def on_fake(model: nn.Module, mode: FakeTensorMode) -> Copy:
-    """The same of fake tensors, which know their device; they live in `mode`."""
+    """Copy a model to fake tensors, which know their device and live in `mode`."""
     return _copied(model, _Shadows(lambda tensor: mode.from_tensor(tensor.detach())))
 
 
 def whole(model: nn.Module) -> Copy:
-    """A copy with its values, so that what runs leaves the model as it is. Raises what deepcopy raises."""
+    """Copy a model with its values, so that running the copy leaves the model unchanged. Raises what deepcopy
+    raises."""
     return _copied(model, _Copies())
 
 
@@ -64,15 +65,15 @@ ATOMS = frozenset(
 CONTAINERS = frozenset({dict, OrderedDict, set, list})
 
 HOLDERS = (nn.Module, Tensor, FunctionType, MethodType, partial, tuple, list, dict)
-"""Of what a function closes over, these may be or hold the model; the rest it shares with its copy."""
+"""Types that may be or hold the model if a function closes over them; a copy shares all other closed-over values."""
 
 LOCKS: dict[type, Callable[[], Any]] = {type(made()): made for made in (threading.Lock, threading.RLock)}
-"""Which a copy has of its own, open."""
+"""Lock type -> constructor; a copy gets its own, released lock."""
 
 REGISTERED = ("_parameters", "_buffers", "_modules")
 
 WAYS = ("__new__", "__deepcopy__", "__reduce__", "__reduce_ex__", "__getstate__")
-"""Of these a module that is copied in another way than by its attributes has its own."""
+"""Methods that customize copying; a module class with its own version is copied by deepcopy."""
 
 
 @cache
@@ -86,8 +87,8 @@ def _empty(tensor: Tensor) -> Tensor:
     return torch.empty_like(tensor, device="meta", requires_grad=False)
 
 
-class Uncopied(Exception):  # noqa: N818 - said as a person would
-    """Something that a model holds and that has no copy: a file, a generator, a connection."""
+class Uncopied(Exception):  # noqa: N818 - reads as a sentence
+    """Error about an object in a model that cannot be copied: a file, a generator, a connection."""
 
     def __init__(self, key: str, value: object) -> None:
         super().__init__()
@@ -96,13 +97,13 @@ class Uncopied(Exception):  # noqa: N818 - said as a person would
 
     def __str__(self) -> str:
         name = ".".join(key for key in self.path if key not in REGISTERED)
-        return f"'{name}' is of type {self.kind.__module__}.{self.kind.__qualname__}, which has no copy"
+        return f"'{name}' is of type {self.kind.__module__}.{self.kind.__qualname__}, which cannot be copied"
 
 
 class _Copies:
-    """Deep copies of modules, several times as fast as deepcopy, which asks each and its dictionaries a dozen things.
+    """Deep copies of modules, several times as fast as deepcopy, which makes about a dozen checks per object.
 
-    Unlike deepcopy it binds functions anew that were made around the model: a forward that somebody has replaced.
+    Unlike deepcopy, it rebinds functions that close over the model, such as a replaced forward.
     """
 
     def __init__(self) -> None:
@@ -111,7 +112,7 @@ class _Copies:
         self.alone = True
 
     def copied(self, value: Any) -> Any:
-        """What deepcopy gives, and functions that close over the copies in place of the model."""
+        """Return what deepcopy returns, with functions that close over the copies instead of the model."""
         known = self.memo.get(id(value))
         if known is not None:
             return known
@@ -130,7 +131,7 @@ class _Copies:
             return module
         if kind in ATOMS:
             return value
-        self.alone = self.alone and is_dataclass(kind) and kind.__hash__ is not None  # a setting, which nothing changes
+        self.alone = self.alone and is_dataclass(kind) and kind.__hash__ is not None  # a frozen dataclass is a setting
         if kind is FunctionType:
             return self._function(value)
         if kind in LOCKS:
@@ -141,18 +142,21 @@ class _Copies:
         return self.other(value)
 
     def tensor(self, tensor: Tensor) -> Tensor:
-        """A copy of `tensor`; the same one each time."""
+        """Return a copy of `tensor`, the same copy each time."""
         if tensor.layout is torch.strided:
             return copy.deepcopy(tensor, self.memo)
-        copied: Tensor = self.memo.setdefault(id(tensor), tensor.detach().clone())  # deepcopy asks for a storage
+        copied: Tensor = self.memo.setdefault(
+            id(tensor), tensor.detach().clone()
+        )  # deepcopy needs a storage, which a sparse tensor lacks
         return copied
 
     def other(self, value: Any) -> Any:
-        """Whatever else a model holds."""
+        """Copy any other object that a model holds."""
         return copy.deepcopy(value, self.memo)
 
     def _items(self, values: Mapping[Any, Any]) -> dict[Any, Any]:
-        """Most of what a module has are plain values, and hooks that nobody has set."""
+        """Copy the items of a dictionary, with shortcuts for plain values and for empty hooks, which are most of
+        them."""
         items = dict(values)
         for key, item in values.items():
             kind = type(item)
@@ -162,12 +166,12 @@ class _Copies:
                 except Uncopied as error:
                     error.path.insert(0, str(key))
                     raise
-                except Exception as error:  # whatever somebody's object raises
+                except Exception as error:  # objects of other libraries may raise anything
                     raise Uncopied(str(key), item) from error
         return items
 
     def _function(self, function: FunctionType) -> FunctionType:
-        """With what it closes over, its defaults and what it wraps copied where a model can be in it."""
+        """Copy a function, with copies of closed-over values, defaults and attributes that may hold the model."""
         cells = function.__closure__
         if not (cells or function.__defaults__ or function.__kwdefaults__):
             return function
@@ -178,9 +182,9 @@ class _Copies:
             None if function.__defaults__ is None else tuple(map(self._held, function.__defaults__)),
             None if cells is None else tuple(CellType() for _ in cells),
         )
-        self.memo[id(function)] = bound  # which may close over itself
+        self.memo[id(function)] = bound  # a function may close over itself
         for old, new in zip(cells or (), bound.__closure__ or (), strict=True):
-            with suppress(ValueError):  # nothing is in it yet
+            with suppress(ValueError):  # the cell is still empty
                 new.cell_contents = self._held(old.cell_contents)
         if function.__kwdefaults__:
             bound.__kwdefaults__ = {name: self._held(value) for name, value in function.__kwdefaults__.items()}
@@ -192,7 +196,7 @@ class _Copies:
 
 
 class _Shadows(_Copies, TorchFunctionMode):
-    """Copies with shadows in the place of tensors, wherever they are: in lists and dictionaries too."""
+    """Copies with valueless tensors in place of all tensors, also those in lists and dictionaries."""
 
     def __init__(self, made: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -203,14 +207,14 @@ class _Shadows(_Copies, TorchFunctionMode):
             return super().other(value)
 
     def tensor(self, tensor: Tensor) -> Tensor:
-        """`tensor` without storage; the same one each time."""
+        """Return `tensor` without values, the same tensor each time."""
         found: Tensor | None = self.memo.get(id(tensor))
         if found is None:
             if tensor.layout not in (torch.strided, torch.jagged):
-                raise NotImplementedError("what is in a sparse tensor decides how much work it is")
+                raise NotImplementedError("the work of a sparse tensor depends on its values")
             if type(tensor) is nn.Parameter:
                 found = nn.Parameter(self.made(tensor), tensor.requires_grad)
-            elif is_lazy(tensor):  # gets its shape from the first input
+            elif is_lazy(tensor):  # the first input sets its shape
                 found = copy.copy(tensor)
             else:
                 found = self.made(tensor)
@@ -224,14 +228,14 @@ class _Shadows(_Copies, TorchFunctionMode):
     ) -> Any:
         if func is Tensor.__deepcopy__:
             return self.tensor(args[0])
-        if func is Tensor.clone:  # how a Parameter that no module registered copies itself
+        if func is Tensor.clone:  # an unregistered Parameter copies itself by clone
             return self.made(args[0])
         return func(*args, **(kwargs or {}))
 
 
 @contextmanager
 def slow_attention() -> Iterator[None]:
-    """Without the fused fast path of nn.MultiheadAttention, which the meta device has not; its work is the same."""
+    """Disable nn.MultiheadAttention's fused fast path, which the meta device lacks; the work is the same."""
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:

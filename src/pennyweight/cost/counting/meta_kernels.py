@@ -1,7 +1,7 @@
-"""What the commonest operators give on the meta device, found from shapes alone.
+"""Outputs of the most common operators on the meta device, from shapes alone.
 
-torch answers for them with Python decompositions that would take most of the time of a count. A rule says
-NotImplemented where a call is not plain; then torch answers, and complains where there is something to complain of.
+torch computes them with Python decompositions that would take most of a count's time. A rule returns NotImplemented
+unless the call is plain; then torch computes the output, and raises errors for wrong arguments.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Rule = Callable[[Sequence[Any]], Any]
 
 def _like(x: Tensor) -> Tensor:
     with torch._C.DisableTorchFunction():
-        return x.clone()  # on the meta device nothing but shape and strides
+        return x.clone()  # on the meta device only shape and strides
 
 
 def _same(args: Sequence[Any]) -> Tensor:
@@ -36,7 +36,7 @@ def _itself(args: Sequence[Any]) -> Tensor:
 
 
 def _batch_norm(x: Tensor, weight: Tensor | None, training: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """As on a processor: the output, and statistics in train mode alone, as exact as the weight."""
+    """Return output and statistics as a CPU does: statistics in train mode only, in the weight's dtype."""
     channels, dtype = x.shape[1] if training else 0, x.dtype if weight is None else weight.dtype
     return _like(x), blank((channels,), dtype), blank((channels,), dtype)
 
@@ -48,7 +48,7 @@ def _batch_norm_backward(args: Sequence[Any]) -> tuple[Tensor, Tensor | None, Te
 
 
 def _convolution(args: Sequence[Any]) -> Any:
-    """Of plain images: (B, C, H, W) that lies so, not transposed, with the channels that the weight takes."""
+    """Return the output for a contiguous (B, C, H, W) image, a matching weight and no transposition."""
     x, weight, bias, stride, padding, dilation, transposed, _, groups = args
     plain = x.dim() == 4 and not transposed and len(stride) == len(padding) == len(dilation) == 2
     if not plain or not (x.is_contiguous() and weight.is_contiguous()) or x.dtype != weight.dtype:
@@ -66,7 +66,7 @@ def _convolution(args: Sequence[Any]) -> Any:
 
 
 def _together(args: Sequence[Any]) -> Any:
-    """Of two operands with as many dimensions, such as an image and a gate of 1×1."""
+    """Return the output of two operands with equally many dimensions, such as an image and a 1×1 gate."""
     x, y = args[:2]
     if not isinstance(y, Tensor) or y.dim() != x.dim() or y.dtype != x.dtype or not y.is_meta:
         return NotImplemented
@@ -80,29 +80,29 @@ def _together(args: Sequence[Any]) -> Any:
 
 
 def _into(args: Sequence[Any]) -> Any:
-    """The first of two operands, changed in place by one as large."""
+    """Return the first operand, changed in place by one of the same shape."""
     x, y = args[:2]
     alike = isinstance(y, Tensor) and y.shape == x.shape and y.dtype == x.dtype and y.is_meta
     return x if alike else NotImplemented
 
 
 def _scaled(args: Sequence[Any]) -> Any:
-    """The first operand, changed in place by a number: how stochastic depth makes up for what it drops."""
+    """Return the first operand, scaled in place by a number, as stochastic depth does for surviving samples."""
     return args[0] if type(args[1]) in (int, float) else NotImplemented
 
 
 def _drawn(args: Sequence[Any]) -> Any:
-    """The first operand, filled with draws of a chance."""
+    """Return the first operand, filled with Bernoulli draws of a given probability."""
     return args[0] if all(type(chance) is float and 0 <= chance <= 1 for chance in args[1:]) else NotImplemented
 
 
 def _raised(args: Sequence[Any]) -> Any:
-    """The first operand, changed in place by a number: how batch norms count their batches."""
+    """Return the first operand, raised in place by an integer, as batch norms count their batches."""
     return args[0] if type(args[1]) is int else NotImplemented
 
 
 def _mean(args: Sequence[Any]) -> Any:
-    """Over the places of an image, kept as 1×1."""
+    """Return the mean over the positions of an image, kept as 1×1."""
     if args[0].dim() == 4 and len(args) > 2 and sorted(d % 4 for d in args[1]) == [2, 3] and args[2]:
         return blank((*args[0].shape[:2], 1, 1), args[0].dtype)
     return NotImplemented
@@ -124,7 +124,7 @@ QUICK: dict[Any, Rule] = {
     **dict.fromkeys((aten.relu, aten.silu, aten.gelu, aten.sigmoid, aten.hardtanh, aten.hardswish), _same),
     **dict.fromkeys((aten.relu_, aten.silu_, aten.sigmoid_, aten.hardtanh_, aten.hardswish_), _itself),
 }
-"""Operator -> its rule, where the first operand has fractions: of whole numbers many are refused or converted."""
+"""Operator -> rule for a floating-point first operand; for integers, torch refuses or converts many of them."""
 
 OF_WHOLE: dict[Any, Rule] = {aten.add_: _raised}
-"""Operators that are in QUICK -> their rule, where the first operand has whole numbers."""
+"""Operator of `QUICK` -> rule for an integer first operand."""

@@ -1,8 +1,8 @@
-"""Layers that are an operator or two: which, and with what arguments, so that a count need not go torch's way to them.
+"""Layers of one or two operators: which operators, with what arguments, so that a count can skip torch's path.
 
-Between a layer's call and its operator lie its forward, a function with its checks, and the modes on both; on shapes
-alone that is most of the time. Only torch's own layers with their own forward are here, of tensors on the meta device;
-where one is called in another way, torch's way is taken.
+Between a layer's call and its operator lie its forward, a checking function, and the modes on both; with shapes alone
+they take most of the time. The table holds only torch's own layers with their own forward, for tensors on the meta
+device. Any other call goes through torch.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ __all__ = ["Direct", "operator_of"]
 aten = torch.ops.aten
 
 Call = tuple[Any, tuple[Any, ...]]
-"""An overload of an operator, and its arguments."""
+"""Overload of an operator, and its arguments."""
 Calls = tuple[Call, ...]
-"""What a layer calls; the last gives its output."""
+"""Operators that a layer calls, in order; the last one gives the layer's output."""
 
 HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
 
@@ -35,7 +35,10 @@ def _convolution(layer: Any, x: Tensor) -> Calls | None:
 
 
 def _batch_norm(layer: Any, x: Tensor) -> Calls | None:
-    """In train mode it counts its batches first; a moving average that is none needs the number itself."""
+    """Return the calls of a batch norm. In train mode it first counts its batches.
+
+    A cumulative moving average (momentum None) needs the value of that count, so torch runs it.
+    """
     own, kept, training = layer._parameters, layer._buffers, layer.training
     seen = kept["num_batches_tracked"]
     if kept["running_mean"] is None or x.dim() != 4 or x.shape[1] != layer.num_features:
@@ -61,13 +64,13 @@ def _sigmoid(layer: Any, x: Tensor) -> Calls:
 
 
 def _pool(layer: Any, x: Tensor) -> Calls | None:
-    """The mean over all places, which is how torch finds it too."""
+    """Return the mean over all positions, which is also torch's implementation."""
     whole = layer.output_size in (1, (1, 1)) and x.dim() == 4
     return ((aten.mean.dim, (x, (-1, -2), True)),) if whole else None
 
 
 Direct = Callable[[Any, Tensor], Calls | None]
-"""A layer and its input -> its operators; None where torch's way to it is not known here."""
+"""Function from a layer and its input to the layer's operators; None if torch has to run the layer."""
 
 OPERATORS: dict[type, tuple[Any, Direct]] = {
     kind: (kind.forward, call)
@@ -80,11 +83,11 @@ OPERATORS: dict[type, tuple[Any, Direct]] = {
         (nn.AdaptiveAvgPool2d, _pool),
     )
 }
-"""Layer -> the forward that torch gave it, and its operators."""
+"""Layer -> the forward that torch gave it, and the function that returns its operators."""
 
 
 def operator_of(layer: nn.Module) -> Direct | None:
-    """What gives the operators of `layer` for its input; None for one that is more, or that somebody changed."""
+    """Return the function that lists the operators of `layer`; None for another or a modified layer."""
     kind = type(layer)
     forward, direct = OPERATORS.get(kind, (None, None))
     if direct is None or kind.forward is not forward:

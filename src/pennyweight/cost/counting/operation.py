@@ -1,4 +1,4 @@
-"""One call of an operator, as a pass through a network noted it."""
+"""Record of one operator call, as the tracer wrote it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Operation", "Settings"]
 
 
 class Settings(NamedTuple):
-    """Of a convolution: settings that tell two calls of the same shapes apart in time."""
+    """Settings of a convolution, which affect the time of two calls with the same shapes."""
 
     stride: tuple[int, ...]
     padding: tuple[int, ...]
@@ -21,18 +21,18 @@ class Settings(NamedTuple):
     transposed: bool
     groups: int
     scattered: bool
-    """True where the input lies scattered in memory, so that the library copies it first."""
+    """True if the input is not contiguous in memory, so that the library copies it first."""
 
 
 @dataclass(slots=True)
 class Operation:
-    """One call of an operator. Shapes are with the batch."""
+    """One call of an operator. Shapes include the batch."""
 
     name: str
-    """As torch writes it, without overload: "convolution", "add_"; with its library where that is not torch's own:
+    """torch's name without overload, such as "convolution" or "add_"; other libraries keep their prefix:
     "quantized::linear"."""
     module: str
-    """Path of the module that ran it; "" is the network itself."""
+    """Path of the module that ran the operator; "" is the network itself."""
     macs: int
     ops: int
     bytes_read: int
@@ -40,10 +40,10 @@ class Operation:
     inputs: tuple[Shape, ...]
     output: Shape
     settings: Settings | None
-    """Of a convolution; None of any other operator."""
+    """Settings of a convolution; None for any other operator."""
     dtype: torch.dtype
-    """What it computes with: of its first operand that is no whole number, else of its first."""
+    """Type of the numbers: that of the first operand that is not an integer tensor, else of the first operand."""
     counted: bool = True
-    """False for an operator without a formula: its `macs` and `ops` are not known, and stand as 0."""
+    """False for an operator without a formula; its `macs` and `ops` are unknown and recorded as 0."""
     sources: tuple[int | None, ...] = ()
-    """For each of `inputs` the place of the operator that last wrote it; None for weights and the network's input."""
+    """Index of the operation that last wrote each of `inputs`; None for weights and the network's input."""

@@ -1,9 +1,9 @@
-"""Operators with so much arithmetic for each element, and operators that have none."""
+"""Operators with a fixed number of operations per element, and operators without arithmetic."""
 
 __all__ = ["MOVES", "PER_INPUT", "PER_OUTPUT", "SOFTMAX", "UNTOUCHED"]
 
 SOFTMAX = 5
-"""Operations an element: largest, difference, exp, sum, division."""
+"""Operations per element: maximum, difference, exp, sum, division."""
 
 PER_OUTPUT: dict[str, int] = {
     "hardtanh": 2,
@@ -58,7 +58,7 @@ PER_OUTPUT: dict[str, int] = {
     "tril": 0,
     "triu": 0,
 }
-"""Operations for each element that comes out; any other operator that torch calls pointwise has one."""
+"""Operations per output element; any other operator that torch tags pointwise has one."""
 
 PER_INPUT: dict[str, int] = {
     "sum": 1,
@@ -90,7 +90,7 @@ PER_INPUT: dict[str, int] = {
     "col2im": 1,
     "_weight_norm_interface": 3,
 }
-"""Operations for each element of the first operand."""
+"""Operations per element of the first operand."""
 
 UNTOUCHED = frozenset(
     {
@@ -131,7 +131,7 @@ UNTOUCHED = frozenset(
         "_functional_assert_async",
     }
 )
-"""Operators that touch no value."""
+"""Operators that touch no values."""
 
 MOVES = UNTOUCHED | frozenset(
     {
@@ -231,4 +231,4 @@ MOVES = UNTOUCHED | frozenset(
         "complex",
     }
 )
-"""Operators that only move, make or look at values: no arithmetic."""
+"""Operators that only move, create or inspect values: no arithmetic."""

@@ -1,4 +1,4 @@
-"""What runs leaves a model as it was, and the generators of random numbers."""
+"""Restore a model and the random generators after a run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["untouched"]
 
 @contextmanager
 def kept_random_state() -> Iterator[None]:
-    """Draws inside leave torch's, Python's and NumPy's generators as they were."""
+    """Restore the random generators of torch, Python and NumPy on exit."""
     python, array = random.getstate(), np.random.get_state()
     with torch.random.fork_rng():
         try:
@@ -29,9 +29,9 @@ def kept_random_state() -> Iterator[None]:
 
 @contextmanager
 def untouched(*models: nn.Module) -> Iterator[None]:
-    """Put back afterwards what a copy has changed in its model: attributes, and buffers with their values.
+    """Restore on exit what running a copy changed in its model: attributes, and the values of buffers.
 
-    A function or a weak reference that a model holds finds its way there from the copy too.
+    A function or a weak reference in the copy may refer back to the model.
     """
     modules = [module for model in models for module in model.modules()]
     held = [vars(module) for module in modules]

@@ -1,4 +1,4 @@
-"""Shapes of what goes into a module and comes out of it."""
+"""Shapes of a module's inputs and outputs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["Shape", "Shapes", "first_shape", "without_batch"]
 
 Shape = tuple[int, ...]
 Shapes = tuple[Shape | None, Shape | None]
-"""What goes in and what comes out; None where there is no tensor."""
+"""Input shape and output shape; None where there is no tensor."""
 
 
 def first_shape(*values: Any) -> Shape | None:
-    """Return the shape of the first tensor in them: themselves, or what lists, dictionaries and dataclasses hold."""
-    with torch._C.DisableTorchFunction():  # else modes look at each shape that is asked for
+    """Return the shape of the first tensor among `values`, also inside lists, dictionaries and dataclasses."""
+    with torch._C.DisableTorchFunction():  # otherwise function modes see every access to a shape
         for value in values:
             if isinstance(value, Tensor):
                 return tuple(value.shape)
@@ -34,5 +34,5 @@ def first_shape(*values: Any) -> Shape | None:
 
 
 def without_batch(shape: Shape | None) -> Shape | None:
-    """Return a shape without its first side."""
+    """Return a shape without its first dimension."""
     return shape if shape is None else shape[1:]

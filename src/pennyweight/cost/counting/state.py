@@ -1,4 +1,4 @@
-"""State of a network between two calls: what its modules hold, to see whether a call has changed it."""
+"""State of a network: everything that its modules hold, compared to find out if a call changed it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["State"]
 
 CONTAINERS = frozenset({dict, OrderedDict, list, set})
 DEEPEST = 3
-"""Containers inside of containers that are looked into, some of which hold themselves."""
+"""Levels of nested containers to search; some containers hold themselves."""
 
 
 class State:
-    """Everything that modules hold, by identity; with `values` also how often each tensor was written."""
+    """Everything that modules hold, by identity; with `values` also the version counter of each tensor."""
 
     def __init__(self, modules: Iterable[nn.Module], *, values: bool) -> None:
-        # Parts of a script are fixed, and stand for something else each time they are asked for.
+        # The parts of a scripted module are fixed, but each access returns a new object.
         self._modules = [module for module in modules if not isinstance(module, torch.jit.ScriptModule)]
         self._values = values
         self._held = [tuple(module.__dict__.values()) for module in self._modules]
@@ -31,13 +31,14 @@ class State:
 
     @property
     def changed(self) -> bool:
-        """True where something was put into the modules since, taken out, replaced or written."""
+        """True if since then something was added to the modules, removed, replaced or written."""
         now = State(self._modules, values=self._values)
         rows = zip((*self._held, self._inside), (*now._held, now._inside), strict=True)
         return self._versions != now._versions or not all(_same(before, after) for before, after in rows)
 
 
 def _opened(container: Collection[Any], depth: int = 0) -> Iterator[Any]:
+    """Yield the items of a container and of the containers in it, and the length of each."""
     for item in container.values() if isinstance(container, Mapping) else container:
         if type(item) in CONTAINERS and depth < DEEPEST:
             yield len(item)
@@ -47,7 +48,7 @@ def _opened(container: Collection[Any], depth: int = 0) -> Iterator[Any]:
 
 
 def _same(before: Collection[Any], after: Collection[Any]) -> bool:
-    """Return whether both hold the same objects, or whole numbers that are equal."""
+    """Return whether both hold the same objects, or equal integers."""
     if len(before) != len(after):
         return False
     pairs = zip(before, after, strict=True)

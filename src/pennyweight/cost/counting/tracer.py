@@ -1,4 +1,4 @@
-"""Watching a forward pass: every operator with its work, its traffic and the module that ran it, and what lives."""
+"""Trace a forward pass: every operator with its work, traffic and module, and the tensors alive at each moment."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ aten = torch.ops.aten
 
 
 OF_ONE_TYPE = frozenset({"convolution", "mm", "bmm", "addmm", "baddbmm", "linear", "mv", "addmv", "_addmm_activation"})
-"""Operators whose operands are of one type."""
+"""Operators that require operands of one dtype."""
 
 SPARSE = frozenset({torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc})
-"""Layouts of tensors in which most products are left out: how many depends on their values."""
+"""Sparse layouts, in which a product skips most terms; the number skipped depends on the values."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """The innermost module that was running when `error` came."""
+    """Innermost module that was running when `error` was raised."""
 
     error: BaseException
     name: str
@@ -49,9 +49,9 @@ class Failure:
 
 
 class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """While it is entered, notes every operator that `model` runs; `watching` entered too, under which module.
+    """Dispatch mode that records every operator that `model` runs; inside `tracing` also the module that ran it.
 
-    A model whose tensors are on the meta device runs through with shapes alone.
+    A model whose tensors are on the meta device runs with shapes alone.
     """
 
     def __init__(self, model: nn.Module, place: Place) -> None:
@@ -60,9 +60,9 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.place = place
         self.stack: list[str] = [""]
         self.operations: list[Operation] = []
-        self.writers: dict[int | None, int] = {}  # live storage -> place of the operator that last wrote it
+        self.writers: dict[int | None, int] = {}  # live storage -> index of the operation that last wrote it
         self.uncounted: Counter[str] = Counter()
-        self.unregistered: dict[int, int] = {}  # storage of what is no parameter, buffer or input -> its numbers
+        self.unregistered: dict[int, int] = {}  # storage of an unregistered operand -> its numbers
         self.shapes: dict[str, Shapes] = {}
         self.modules = dict(model.named_modules())
         self.parameters = {name: _each_once(module._parameters) for name, module in self.modules.items()}
@@ -73,7 +73,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @property
     def outgrown(self) -> bool:
-        """True where the model has made itself layers or parameters since, and still has all that it had."""
+        """True if the model has since created layers or parameters, and kept all that it had."""
         known = {id(one) for one in (*self.modules.values(), *chain.from_iterable(self.parameters.values()))}
         return known < {id(one) for one in (*self.model.modules(), *self.model.parameters())}
 
@@ -81,9 +81,9 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func.is_view:  # nothing is computed, nothing is born
+        if func.is_view:  # a view computes and allocates nothing
             return func(*args, **kwargs)
-        out = NotImplemented if kwargs else _quick(func, args)  # what has a name is not plain: another type, `out`
+        out = NotImplemented if kwargs else _quick(func, args)  # keyword arguments (dtype, out) need torch
         if out is NotImplemented:
             out = func(*args, **kwargs)
         self._met(func, args, kwargs, out)
@@ -99,11 +99,11 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.liveness.borrowed(backward_bytes(args[2], args[9]))
 
     def _directly(self, layer: nn.Module, direct: Direct, x: Any) -> Any:
-        """What `layer` gives for `x`, its operators noted; NotImplemented where torch's own way must be taken."""
+        """Return `layer(x)` from its operators and record them; NotImplemented if torch has to run the layer."""
         if type(x) is not Tensor or torch.is_grad_enabled() or torch._C._functorch.peek_interpreter_stack() is not None:
             return NotImplemented
         self.place.require_seen()
-        with torch._C._DisableTorchDispatch(), torch._C.DisableTorchFunction():  # modes look at every shape asked for
+        with torch._C._DisableTorchDispatch(), torch._C.DisableTorchFunction():  # modes see every access
             found = direct(layer, x) if x.is_meta and not x.is_complex() else None
             if found is None:
                 return NotImplemented
@@ -119,7 +119,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _note(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> None:
         operands, made = tensors(args), tensors(out)
-        if kwargs:  # of which `out` is written alone
+        if kwargs:  # `out` is written and not read
             operands += [one for one in tensors(kwargs.values()) if not any(one is result for result in made)]
         how, dtype = formula(func), _dtype(operands or made)
         if not self.place.real and base_name(func) in OF_ONE_TYPE:
@@ -164,10 +164,10 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @contextmanager
     def tracing(self) -> Iterator[None]:
-        """Follows the calls of every module of the model, which is ours alone: the stack of names, and shapes met.
+        """Follow the calls of every module of the model, which is our own copy: the stack of names, and the shapes.
 
-        It stands in the place of `_call_impl`, by which a module calls its hooks and its forward: a hook that sees an
-        error too takes several times as long.
+        The tracer replaces `_call_impl`, through which a module calls its hooks and its forward. A hook that also sees
+        errors takes several times as long.
         """
         hooked = _has_any_global_hook()  # type: ignore[no-untyped-call]
         for name, module in self.modules.items():
@@ -194,9 +194,9 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 if out is NotImplemented:
                     out = call(*args, **kwargs)
             except Exception as error:
-                if self.failure is None or self.failure.error is not error:  # the innermost comes first
+                if self.failure is None or self.failure.error is not error:  # the innermost module comes first
                     self.failure = Failure(error, name, module, first_shape(args, kwargs))
-                if first:  # the model may catch it, and call another time
+                if first:  # the model may catch the error and call again
                     del self.shapes[name]
                 raise
             finally:
@@ -213,16 +213,16 @@ def _forget(writers: dict[int | None, int], storage: int) -> None:
 
 
 def _require_one_type(operands: Sequence[Tensor]) -> None:
-    """Raise RuntimeError for operands that a real operator refuses, which without values goes unnoticed."""
+    """Raise RuntimeError for operands of several dtypes, which a real operator refuses and a meta one accepts."""
     types = {tensor.dtype for tensor in operands if tensor.is_floating_point() or tensor.is_complex()}
     if len(types) > 1:
         names = " and ".join(sorted(map(dtype_name, types)))
-        raise RuntimeError(f"operands of different types, {names}; give its inputs in the type that it takes")
+        raise RuntimeError(f"operands of different types, {names}; pass the inputs in the type of its weights")
 
 
 @cache
 def _name(func: Any) -> str:
-    """Return the operator's name without overload, and without its library where that is torch's own."""
+    """Return the operator's name without overload, and without its namespace if that is torch's own."""
     return str(func._schema.name).removeprefix("aten::")
 
 
@@ -243,7 +243,7 @@ def _dtype(touched: Sequence[Tensor]) -> torch.dtype:
 
 
 def _storages(touched: Sequence[Tensor]) -> list[int | None]:
-    """What tells the tensors' storages apart; None for one that is sparse or nested, and has several."""
+    """Return the address of each tensor's storage; None for a sparse or nested tensor, which has several."""
     return [tensor.untyped_storage()._cdata if tensor.layout is torch.strided else None for tensor in touched]
 
 
@@ -255,12 +255,12 @@ def _settings(args: tuple[Any, ...]) -> Settings:
 
 
 def _each_once(held: Mapping[str, Tensor | None]) -> list[Tensor]:
-    """Return the tensors that a module has now, whatever it does to itself later; one may stand under two names."""
+    """Return the tensors that a module holds now, each once, although one may have two names."""
     return list({id(one): one for one in held.values() if one is not None}.values())
 
 
 def _held(modules: Iterable[nn.Module]) -> Iterator[Tensor]:
-    """Their parameters and buffers, without those of lazy layers, which have no storage yet."""
+    """Yield the modules' parameters and buffers, without those of lazy layers, which have no storage yet."""
     for module in modules:
         for tensor in (*module._parameters.values(), *module._buffers.values()):
             if tensor is not None and not is_lazy(tensor):

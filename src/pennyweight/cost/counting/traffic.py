@@ -1,7 +1,7 @@
-"""Bytes that each operator must read and write: every operand once, weights included.
+"""Memory traffic: bytes that each operator must read and write, each operand once, weights included.
 
-This is the traffic that no cache can save, operator by operator, as eager execution runs them; an operand that is
-broadcast is read as it lies in memory, and of a table (an embedding) only the rows that are asked for.
+No cache can save this traffic: eager execution runs operator by operator. A broadcast operand counts at its size in
+memory. For a table lookup (an embedding), only the requested rows count.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Traffic", "dtype_name", "parts", "tensors", "traffic"]
 
 
 class Traffic(NamedTuple):
-    """Of one call of an operator."""
+    """Memory traffic of one call of an operator, in bytes."""
 
     bytes_read: int
     bytes_written: int
@@ -28,25 +28,28 @@ class Traffic(NamedTuple):
 LIKE = frozenset({"zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full", "fill", "zero"})
 RANDOM = frozenset({"bernoulli", "uniform", "normal", "exponential"})
 OVERWRITES = LIKE | RANDOM
-"""Operators that write without reading what their first operand holds."""
+"""Operators that write their first operand without reading it."""
 
 LOOKUPS = frozenset({"embedding", "index_select", "gather", "index", "take"})
-"""Operators that read of their first operand only what comes out."""
+"""Operators that read only the returned part of their first operand."""
 
 BAGS = frozenset({"_embedding_bag", "_embedding_bag_forward_only"})
-"""Operators that read of their first operand the rows that their second names, and add them up."""
+"""Operators that read and sum the rows of their first operand named by their second."""
 
 SINGLE = frozenset({int, float, bool, NoneType})
 """Types of arguments that hold no tensor."""
 
 
 def traffic(operator: Any, args: Sequence[Any], operands: Sequence[Tensor], made: Sequence[Tensor]) -> Traffic:
-    """What a call of `operator` reads and writes; `operands` and `made` are the tensors that go in and come out."""
+    """Return the bytes that a call of `operator` reads and writes.
+
+    `operands` are the tensors that go in, `made` those that come out.
+    """
     name = base_name(operator)
     if looks_on(operator):
         return Traffic(0, 0)
     written = sum(map(_bytes, made))
-    if name.startswith("_foreach"):  # which write their first list in place and give nothing back
+    if name.startswith("_foreach"):  # foreach operators write their first list in place and return nothing
         written = written or sum(map(_bytes, tensors(args[0])))
     if name == "copy" or name in OVERWRITES:
         return Traffic(sum(map(_bytes, operands[1:])), written)
@@ -60,7 +63,7 @@ def traffic(operator: Any, args: Sequence[Any], operands: Sequence[Tensor], made
 
 
 def tensors(value: Any) -> list[Tensor]:
-    """Return the tensors in arguments or results, lists and dictionaries opened."""
+    """Return all tensors in arguments or results, also inside lists and dictionaries."""
     if isinstance(value, Tensor):
         return [value]
     if isinstance(value, str) or not hasattr(value, "__iter__"):
@@ -69,11 +72,13 @@ def tensors(value: Any) -> list[Tensor]:
     if type(value) not in (tuple, list) and isinstance(value, Mapping):
         value = value.values()
     for item in value:
-        if type(item) in SINGLE:  # most are, and to ask whether they are tensors takes longer
+        if type(item) in SINGLE:  # most arguments are; this test is faster than isinstance
             continue
         if isinstance(item, Tensor):
             found.append(item)
-        elif type(item) not in (tuple, list) or not SINGLE.issuperset(map(type, item)):  # such as strides
+        elif type(item) not in (tuple, list) or not SINGLE.issuperset(
+            map(type, item)
+        ):  # a list of plain numbers, such as strides, is skipped
             found += tensors(item)
     return found
 
@@ -85,21 +90,21 @@ PARTS: dict[torch.layout, Sequence[Callable[[Tensor], Tensor]]] = {
     **dict.fromkeys((torch.sparse_csr, torch.sparse_bsr), (Tensor.crow_indices, Tensor.col_indices, Tensor.values)),
     **dict.fromkeys((torch.sparse_csc, torch.sparse_bsc), (Tensor.ccol_indices, Tensor.row_indices, Tensor.values)),
 }
-"""Layout -> the plain tensors that one of it consists of."""
+"""Layout -> functions that return the plain tensors a tensor of this layout consists of."""
 
 
 def dtype_name(dtype: torch.dtype) -> str:
-    """Return the name of a type: "bfloat16" of torch.bfloat16."""
+    """Return the name of a dtype: "bfloat16" for torch.bfloat16."""
     return str(dtype).removeprefix("torch.")
 
 
 def parts(tensor: Tensor) -> list[Tensor]:
-    """The plain tensors that `tensor` consists of: itself, or of a sparse one its indices and values."""
+    """Return the plain tensors that make up `tensor`: itself, or the indices and values of a sparse tensor."""
     return [part(tensor) for part in PARTS[tensor.layout]]
 
 
 def _bytes(tensor: Tensor) -> int:
-    """What it covers of memory; an expanded tensor covers less than its elements."""
+    """Return the bytes a tensor covers in memory; an expanded tensor covers less than its elements."""
     if tensor.layout is not torch.strided:
         return sum(map(_bytes, parts(tensor)))
     if tensor.is_contiguous():

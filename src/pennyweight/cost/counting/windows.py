@@ -1,4 +1,4 @@
-"""Work of pooling and of antialiased resizing: places that their windows look at, each clipped to the input."""
+"""Work of pooling and antialiased resizing: positions under their windows, each window clipped to the input."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Sizes = Sequence[int]
 
 
 def _pool(dimensions: int, *, dilated: bool = False) -> Formula:
-    """Count one operation for each place that a window looks at inside the input."""
+    """Return a formula of one operation per position of the input under a window."""
 
     def work(args: Arguments, kwargs: Mapping[str, Any], out: Any) -> Work:
         return Work(0, _pooled_places(args, _first(out), dimensions, dilated=dilated))
@@ -26,17 +26,17 @@ def _pool(dimensions: int, *, dilated: bool = False) -> Formula:
 
 
 def _adaptive_pool(dimensions: int) -> Formula:
-    """Count the same for windows that share the input out, some of which overlap."""
+    """Return a formula of one operation per position for windows that divide the input and may overlap."""
     return lambda args, kwargs, out: Work(0, _adaptive_places(args[0], _first(out), dimensions))
 
 
 def _fractional_pool(args: Arguments, kwargs: Mapping[str, Any], out: Any) -> Work:
-    """Count the same for windows that begin at random places, all of them inside the input."""
+    """Return one operation per position for windows at random offsets, all inside the input."""
     return Work(0, _first(out).numel() * prod(args[1]))
 
 
 def _antialiased(radius: int) -> Formula:
-    """Count a multiplication and an addition for each place that a filter, as wide as the step, weighs."""
+    """Return a formula of a multiplication and an addition per position under the resizing filter."""
 
     def work(args: Arguments, kwargs: Mapping[str, Any], out: Tensor) -> Work:
         align_corners, *scales = args[2:]
@@ -47,15 +47,15 @@ def _antialiased(radius: int) -> Formula:
 
 
 def _first(out: Any) -> Tensor:
-    """Return the pooled values, beside which some operators give their places."""
+    """Return the pooled values; some operators return indices with them."""
     return out if isinstance(out, Tensor) else out[0]
 
 
 def _pooled_places(args: Sequence[Any], out: Tensor, dimensions: int, *, dilated: bool) -> int:
-    """Return how many places the windows of a pooling operator look at in all; its padding is not among them.
+    """Return the number of positions under all windows of a pooling operator, without its padding.
 
-    `args` are input, window, stride, padding and, if `dilated`, dilation, as torch orders them; the sides of each may
-    be given as one number. A place under two windows counts twice.
+    `args` are input, window, stride, padding and, if `dilated`, dilation, in torch's order; each may be one number for
+    all sides. A position under two windows counts twice.
     """
     window, stride, padding, dilation, *_ = (*args[1:], *(None,) * 4)
     rows = zip(
@@ -71,15 +71,15 @@ def _pooled_places(args: Sequence[Any], out: Tensor, dimensions: int, *, dilated
 
 
 def _adaptive_places(x: Tensor, out: Tensor, dimensions: int) -> int:
-    """Return how many places adaptive pooling looks at: windows from ⌊i·n/m⌋ to ⌈(i+1)·n/m⌉, some of which overlap."""
+    """Return the number of positions under adaptive windows, ⌊i·n/m⌋ to ⌈(i+1)·n/m⌉, which may overlap."""
     sides = zip(x.shape[-dimensions:], out.shape[-dimensions:], strict=True)
     return _planes(out, dimensions) * prod(_shared_out(size, steps) for size, steps in sides)
 
 
 def _resized_places(x: Tensor, out: Tensor, scales: Sequence[float | None], align_corners: bool, radius: int) -> int:
-    """Return how many places antialiased resizing weighs, the width first and then the height, as torch does it.
+    """Return the number of positions weighed by antialiased resizing: width first, then height, as in torch.
 
-    `radius` is that of the filter in places of the smaller image: 1 of a triangle, 2 of a cubic.
+    `radius` is that of the filter in positions of the smaller image: 1 for a triangle, 2 for a cubic.
     """
     (height, width), (rows, columns) = x.shape[-2:], out.shape[-2:]
     down, across = (
@@ -101,7 +101,7 @@ def _sides(value: Any, dimensions: int) -> Sizes:
 
 @lru_cache(maxsize=1024)
 def _clipped(size: int, steps: int, window: int, stride: int, padding: int, dilation: int) -> int:
-    """Add up, along one side, the places of all windows inside the input."""
+    """Sum the window positions inside the input along one side."""
     total = 0
     for begin in range(-padding, steps * stride - padding, stride):
         outside = -(-max(0, -begin) // dilation)
@@ -115,7 +115,7 @@ def _shared_out(size: int, steps: int) -> int:
 
 
 def _step(size: int, steps: int, scale: float | None, align_corners: bool) -> float:
-    """Return the places of the input for each place of the output (ATen/native/UpSample.h)."""
+    """Return input positions per output position (ATen/native/UpSample.h)."""
     if align_corners:
         return (size - 1) / (steps - 1) if steps > 1 else 0.0
     return 1 / scale if scale else size / steps
@@ -135,4 +135,4 @@ WINDOWS: dict[str, Formula] = {
     **{f"fractional_max_pool{n}d": _fractional_pool for n in (2, 3)},
     **{f"_upsample_{kind}2d_aa": _antialiased(radius) for kind, radius in (("bilinear", 1), ("bicubic", 2))},
 }
-"""Operator -> its work."""
+"""Operator -> formula of its work."""

@@ -1,4 +1,4 @@
-"""Work of one call of an operator, and the form of a formula that finds it."""
+"""Work of one operator call, and the type of the formulas that compute it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Arguments", "Formula", "Work"]
 
 
 class Work(NamedTuple):
-    """Of one call of an operator."""
+    """Work of one operator call: multiply-accumulates (`macs`) and all arithmetic operations (`ops`)."""
 
     macs: int
     ops: int
@@ -17,4 +17,4 @@ class Work(NamedTuple):
 
 Arguments = Sequence[Any]
 Formula = Callable[[Arguments, Mapping[str, Any], Any], Work]
-"""Positional arguments, those by name, and the result -> the work."""
+"""Function from positional arguments, keyword arguments and result to the work."""

@@ -1,4 +1,4 @@
-"""What oneDNN takes for itself while it convolves: copies in its own order, as torch's profiler shows them."""
+"""Workspace of oneDNN convolutions: copies in its blocked memory format, as torch's profiler shows them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import Tensor
 __all__ = ["BLOCK", "backward_bytes", "forward_bytes"]
 
 BLOCK = 16 if torch.backends.cpu.get_cpu_capability() == "AVX512" else 8
-"""Channels that oneDNN keeps and convolves side by side: as many as a register of 512 bits holds, or of 256."""
-PLANES = 9  # places of the largest window for which depthwise gradients have a kernel of their own
+"""Channels in one block of oneDNN's memory format: one 512-bit register of float32, or one 256-bit register."""
+PLANES = 9  # largest window, in positions, for which depthwise gradients have their own kernel
 
 
 def forward_bytes(x: Tensor, weight: Tensor, out: Tensor) -> int:
-    """What it takes to convolve an image whose channels are not last, beside `out`.
+    """Return the workspace of a convolution whose image is not channels-last, in bytes, without `out`.
 
-    First input, weights and result lie in its order, then the result alone while it is copied back.
+    oneDNN first holds input, weights and result in its own format, then the result alone while it is copied back.
     """
     if x.dim() != 4 or x.is_contiguous(memory_format=torch.channels_last):
         return 0
@@ -26,9 +26,10 @@ def forward_bytes(x: Tensor, weight: Tensor, out: Tensor) -> int:
 
 
 def backward_bytes(weight: Tensor, groups: int) -> int:
-    """What the gradients of a convolution take beside themselves where channels are last.
+    """Return the workspace of a convolution's gradients for channels-last tensors, in bytes.
 
-    The weights and their gradient lie in its order; of groups, each is filled up to a block of 16×16 or 8×8 channels.
+    oneDNN holds the weights and their gradient in its own format. With groups, each group is padded to blocks of 16×16
+    or 8×8 channels.
     """
     size = weight.numel() * weight.element_size()
     c_out, c_in, *window = weight.shape
@@ -38,11 +39,11 @@ def backward_bytes(weight: Tensor, groups: int) -> int:
 
 
 def _blocked_bytes(image: Tensor) -> int:
-    """With its channels in blocks, the last one filled up; colours are left as they are."""
+    """Return the bytes of an image in blocked format: the last block is padded; images of few channels are not."""
     channels = image.shape[1]
     return image.numel() // channels * (channels if channels < BLOCK else _whole(channels)) * image.element_size()
 
 
 def _whole(channels: int) -> int:
-    """Whole blocks of them."""
+    """Round up to a multiple of `BLOCK`."""
     return -(-channels // BLOCK) * BLOCK

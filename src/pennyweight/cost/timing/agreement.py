@@ -1,4 +1,4 @@
-"""Agreement of a measurement with itself: the same operators timed in two halves, and what else the machine did."""
+"""Self-agreement of a measurement: the same operators timed in two halves, and other load on the machine."""
 
 from __future__ import annotations
 
@@ -14,31 +14,32 @@ from pennyweight.core.machine import cores
 __all__ = ["Agreement", "agreement_of", "load_now", "waited_share", "waits"]
 
 APART = 0.10
-"""Median difference between two halves from which a measurement contradicts itself; 2 to 4% where nothing else runs."""
+"""Largest median difference between the two halves of a valid measurement; 2 to 4% on an idle machine."""
 FAR = 0.25
+"""Difference at which one operator counts as far off."""
 MOST_FAR = 0.20
-"""Most operators that may differ by FAR: one busy program disturbs the longest ones alone."""
+"""Largest share of operators that may differ by FAR: one busy program disturbs only the longest operators."""
 MOST_WAITED = 0.05
 """Largest share of the time that threads may wait for a processor."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """Differences between the shortest times of the first half of the rounds and of the second."""
+    """Differences between the shortest times in the first half of the rounds and in the second half."""
 
     apart: float
-    """Median over all operators: 0.1 where one half took 10% longer than the other."""
+    """Median difference over all operators: 0.1 if one half took 10% longer than the other."""
     far: float
     """Share of operators whose halves differ by a quarter or more."""
     waited: float | None
-    """Share of the time that a thread stood in line for a processor; None where the system does not tell."""
+    """Share of the time that a thread waited for a processor; None if the system does not report it."""
     load: float | None
-    """Load average of the last minute when the measurement began; None where the system does not tell."""
+    """Load average of the last minute at the start of the measurement; None if the system does not report it."""
     cores: int
 
     @property
     def holds(self) -> bool:
-        """False where the machine was too busy to be measured."""
+        """False if the machine was too busy for a valid measurement."""
         return self.apart <= APART and self.far <= MOST_FAR and (self.waited or 0.0) <= MOST_WAITED
 
     def __str__(self) -> str:
@@ -52,7 +53,7 @@ class Agreement:
 def agreement_of(
     times: Sequence[Sequence[float]], *, waited: float | None = None, load: float | None = None
 ) -> Agreement | None:
-    """Return how well two halves of the rounds agree, from each operator's times in order; None of a single round."""
+    """Compare the two halves of each operator's times, in order; None for fewer than two rounds."""
     if min(map(len, times), default=0) < 2:
         return None
     halves = [(min(row[: len(row) // 2]), min(row[len(row) // 2 :])) for row in times]
@@ -67,7 +68,7 @@ def agreement_of(
 
 
 def load_now() -> float | None:
-    """Return the load average of the last minute; None where the system has none."""
+    """Return the load average of the last minute; None if the system has none."""
     try:
         return os.getloadavg()[0]
     except (AttributeError, OSError):
@@ -75,9 +76,9 @@ def load_now() -> float | None:
 
 
 def waits() -> dict[str, int]:
-    """Return the nanoseconds that each thread of this process has stood in line for a processor so far.
+    """Return the nanoseconds that each thread of this process has waited for a processor so far.
 
-    From Linux's schedstat; nothing elsewhere.
+    The source is Linux's schedstat; the result is empty on other systems.
     """
     found = {}
     with suppress(OSError, ValueError):
@@ -87,6 +88,6 @@ def waits() -> dict[str, int]:
 
 
 def waited_share(before: Mapping[str, int], seconds: float) -> float | None:
-    """Return the share of the last `seconds` that the thread that waited longest has waited since `before`."""
+    """Return the largest share of the last `seconds` that any thread has waited since `before`."""
     now = waits()
     return max(now[thread] - before.get(thread, 0) for thread in now) / 1e9 / seconds if before and now else None

@@ -1,6 +1,6 @@
-"""What this machine can do: peak rates, bandwidth of each cache level, launch overhead, and how long operators take.
+"""Machine profile: peak throughput, bandwidth of each cache level, call overhead, and operator times.
 
-Measured once by `pennyweight bench --machine` and kept in the user's cache folder, one file for each number of threads.
+`pennyweight bench --machine` measures it once and saves it in the user's cache folder, one file per number of threads.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ MEASURED = ("limits", "times", "factors", "behind", "agreement")
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class MachineProfile(Summary):
-    """A machine as `weigh` predicts by it, with so many threads."""
+    """Profile of a machine at one number of threads, from which `weigh` predicts."""
 
     machine: Mapping[str, Any]
     versions: Mapping[str, str]
     threads: int
     created: str
-    """ISO 8601, UTC."""
+    """Time of measurement, ISO 8601, UTC."""
     limits: Limits
     times: Mapping[str, OperatorTime]
-    """Kind of operator -> how long its sizes take."""
+    """Kind of operator -> regression of its time on its sizes."""
     factors: Mapping[str, float] = field(default_factory=dict)
-    """Kind of operator -> its time over what the limits allow, for those of too few sizes to learn more from."""
+    """Kind of operator -> its time over the roofline's, for kinds with too few sizes for a regression."""
     behind: Mapping[str, float] = field(default_factory=dict)
-    """How far all that was timed stays behind the limits (median), "products" and "others": a guess for other kinds."""
+    """Median time over the roofline's for all "products" and all "others": the estimate for kinds never timed."""
     agreement: Agreement | None = None
-    """How well the measurement agrees with itself; None where that is not known."""
+    """Agreement of the measurement with itself; None if unknown."""
 
     def _facts(self) -> Facts:
         yield "processor", str(self.machine.get("processor"))
@@ -59,11 +59,11 @@ class MachineProfile(Summary):
         yield "kinds of operators", number(len(self.times))
 
     def about(self) -> dict[str, Any]:
-        """Where and when it was measured."""
+        """Return the machine, versions, threads and time of the measurement."""
         return {name: value for name, value in vars(self).items() if name not in MEASURED}
 
     def save(self) -> Path:
-        """Keep it in the user's cache folder; returns where."""
+        """Save the profile in the user's cache folder; return its path."""
         path = profile_path(self.threads)
         path.parent.mkdir(parents=True, exist_ok=True)
         times = {kind: learned.to_dict() for kind, learned in self.times.items()}
@@ -74,7 +74,7 @@ class MachineProfile(Summary):
 
     @classmethod
     def load(cls, threads: int | None = None) -> MachineProfile | None:
-        """What was kept for this machine and so many threads (by default torch's); None where nothing was.
+        """Load the profile of this machine at `threads` (default: torch's number); None if there is none.
 
         Raises PennyweightError for a file that cannot be read.
         """
@@ -92,18 +92,18 @@ class MachineProfile(Summary):
             return cls(**values)
         except (TypeError, KeyError, AttributeError) as error:
             raise PennyweightError(
-                f"{path} is not a machine profile; remove it, and `pennyweight bench --machine` makes it anew"
+                f"{path} is not a machine profile; remove it and run `pennyweight bench --machine` to measure again"
             ) from error
 
 
 def profiled_threads() -> list[int]:
-    """Return the numbers of threads that profiles are kept for, also those that cannot be used."""
+    """Return the numbers of threads with a saved profile, including unusable ones."""
     names = (path.stem.split("-")[1] for path in cache_folder("machine").glob("profile-*-threads.json"))
     return sorted(int(name) for name in names if name.isdigit())
 
 
 def why_unused(threads: int) -> str:
-    """Return why the profile for so many threads is not used; nothing where it is, or where there is none."""
+    """Return why the saved profile for `threads` is not used; empty if it is used or does not exist."""
     path = profile_path(threads)
     if not path.exists():
         return ""
@@ -115,24 +115,24 @@ def why_unused(threads: int) -> str:
 
 
 def _foreign(values: Mapping[str, Any]) -> str:
-    """Return why a profile says nothing of this machine, which may share its home folder with others."""
+    """Return why a profile does not apply to this machine; empty if it does. Machines may share a home folder."""
     if values.get("format") != FORMAT:
         return "was measured by another version of Pennyweight"
     return "" if values.get("machine") == machine() else "was measured on another machine"
 
 
 def profile_path(threads: int) -> Path:
-    """Where the profile for so many threads is kept."""
+    """Return the path of the profile for `threads`."""
     return cache_folder("machine") / f"profile-{threads}-threads.json"
 
 
 def now() -> str:
-    """The moment, in UTC, as ISO 8601."""
+    """Return the current time in UTC, as ISO 8601."""
     return time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
 
 
 def learned(cases: Mapping[str, list[tuple[tuple[float, ...], float]]]) -> dict[str, OperatorTime]:
-    """Kind -> what was learned from (features, seconds) of each measurement."""
+    """Fit a regression to the (features, seconds) of each kind's measurements."""
     return {
         kind: OperatorTime.learn([features for features, _ in rows], [float(np.log(seconds)) for _, seconds in rows])
         for kind, rows in cases.items()
@@ -142,7 +142,7 @@ def learned(cases: Mapping[str, list[tuple[tuple[float, ...], float]]]) -> dict[
 def profile_now(
     limits: Limits, times: Mapping[str, OperatorTime], factors: Mapping[str, float] | None = None, **known: Any
 ) -> MachineProfile:
-    """Return what is `known` of this machine, with torch's present number of threads."""
+    """Return a profile of this machine at torch's current number of threads, with the fields in `known`."""
     return MachineProfile(
         machine=machine(),
         versions=versions(),

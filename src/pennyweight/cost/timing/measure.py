@@ -1,6 +1,7 @@
-"""The real network on this machine, timed between calls of the microbenchmarks that the profile was made of.
+"""Measure the real latency of networks, between runs of the microbenchmarks behind the machine profile.
 
-A machine drifts: other work, heat. What the microbenchmarks take now over what they took then scales the prediction.
+A machine drifts: other work, heat. The ratio of the microbenchmarks' time now to their time in the profile scales the
+prediction.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ __all__ = ["EAGER", "Timed", "Timing", "time_networks"]
 EAGER = f"torch {torch.__version__.partition('+')[0]}, eager"
 WARM_UP = 3
 ANCHORS = 0.02
-"""Share of the microbenchmarks that is timed again beside the networks."""
+"""Share of the microbenchmarks that is timed again between the networks."""
 
 
 class Timed(NamedTuple):
-    """A network on an engine of its own: what is called to be timed, and what that engine is."""
+    """Network on an engine of its own: the call to time, and the engine's name."""
 
     call: Callable[[], object]
     engine: str
@@ -43,10 +44,10 @@ class Timed(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Timing(Summary):
-    """Measured milliseconds of a forward pass, without gradients."""
+    """Measured latency of a forward pass in milliseconds, without gradients."""
 
     engine: str
-    """What it was measured on."""
+    """Name of the engine, such as "torch 2.14.0, eager"."""
     median_ms: float
     quartiles_ms: tuple[float, float]
     repeats: int
@@ -54,7 +55,7 @@ class Timing(Summary):
     threads: int
     batch: int
     drift: float | None
-    """How much longer the profile's operators take now than when it was made; None without a profile."""
+    """Time of the profile's operators now, over their time in the profile; None without a profile."""
 
     def _facts(self) -> Facts:
         yield "median", f"{number(self.median_ms)} ms"
@@ -75,10 +76,20 @@ def time_networks(
     repeats: int = 20,
     profile: MachineProfile | None = None,
 ) -> tuple[Timing, ...]:
-    """Time eval-mode copies of `models` on random inputs (batch, *shape), turn by turn. The models stay as they are.
+    """Time eval-mode copies of models on random inputs, in turn. The models stay unchanged.
 
-    One that is Timed is called as it is, in its turn. Raises InputError for a model whose weights are on the meta
-    device, or fewer than two repeats.
+    Args:
+        models: Modules on a real device, or `Timed` calls, which run as given.
+        shapes: Input shape of each model, without the batch.
+        batch: Inputs per call.
+        repeats: Timed calls of each model, at least 2.
+        profile: Machine profile, to report the machine's drift since it was measured.
+
+    Returns:
+        Median and quartiles in milliseconds for each model.
+
+    Raises:
+        InputError: A model's weights are on the meta device, or `repeats` is below 2.
     """
     if repeats < 2:
         raise InputError(f"a median and a spread need at least 2 repeats, not {repeats}")
@@ -95,7 +106,7 @@ def time_networks(
                 anchors.round(keep=kept)
             for timed, spent in zip(ready, times, strict=True):
                 if len(ready) > 1 or anchors is not None:
-                    timed.call()  # once more just before: what ran between has taken the caches
+                    timed.call()  # an untimed call refills the caches after the other work
                 started = time.perf_counter()
                 timed.call()
                 if kept:
@@ -105,7 +116,7 @@ def time_networks(
 
 
 def _timed(model: nn.Module | Timed, shape: Sequence[int]) -> Timed:
-    """Return a module as torch runs it, on a random input."""
+    """Return a module as an eager call on a random input."""
     if isinstance(model, Timed):
         return model
     module = whole(model).module.eval()
@@ -127,6 +138,6 @@ def _timing(engine: str, spent: Sequence[float], batch: int, drift: float | None
 
 
 def _drift(cases: Sequence[Case], profile: MachineProfile) -> float:
-    """A round of operators now over the sum of what the profile says of them; the median round."""
+    """Return the median time of a round of operators now, over the profile's prediction of a round."""
     rounds = statistics.median(map(sum, zip(*(case.times for case in cases), strict=True)))
     return float(rounds / sum(operation_seconds(case.operation, profile) for case in cases))

@@ -1,8 +1,7 @@
-"""Single operators of many sizes, timed one after another as a network runs them. No network is among them.
+"""Microbenchmarks: single operators of many sizes, timed in turn under the conditions inside a network.
 
-Shapes are drawn from wide ranges by a fixed seed: they are those of no network in particular. Each call finds its input
-just written, with values that it has not seen before, and its weights and its instructions as cold as a few layers
-between have left them, as in a network.
+A fixed seed draws the shapes from wide ranges; they belong to no network. Each call finds its input just written, with
+values not seen before. Its weights and instructions are as cold as a few intervening layers leave them.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ __all__ = ["Case", "Microbenchmarks"]
 
 SEED = 20
 EVICTED_BYTES = 24 << 20
-"""What is touched between two calls: the weights of a network of six million parameters."""
+"""Bytes touched between two calls: the weights of a network with six million parameters."""
 SPARE = 1 << 20
-"""Numbers beside those of the largest input, to begin somewhere else each time."""
+"""Extra numbers beyond the largest input, so that each input can start at another offset."""
 ALIGNED = 16
-"""Numbers in a cache line, where tensors begin."""
+"""Numbers in a cache line, to which tensors are aligned."""
 USUAL = 32
 MOST_MACS = 3_000_000_000
 MOST_ELEMENTS = 26_000_000
@@ -39,7 +38,7 @@ MOST_WEIGHTS = 40_000_000
 
 @dataclass
 class Case:
-    """One operator with its sizes, and the times (s) that it took."""
+    """One operator with its sizes, and its measured times in seconds."""
 
     module: nn.Module
     shape: tuple[int, ...]
@@ -49,34 +48,34 @@ class Case:
 
     @property
     def seconds(self) -> float:
-        """The shortest: what it takes when nothing disturbs it."""
+        """Shortest time in seconds: the time without disturbance."""
         return min(self.times)
 
 
 class Microbenchmarks:
-    """All cases, or with `share` below 1 fewer of each; `round` times each once."""
+    """All benchmark cases, or with `share` below 1 fewer of each; `round` times each case once."""
 
     def __init__(self, share: float = 1.0) -> None:
         draw = random.Random(SEED)  # noqa: S311 - shapes, not secrets
         with torch.no_grad(), torch.random.fork_rng():
             self.cases = [case for number, make in MAKERS for case in _cases(make, draw, max(2, round(number * share)))]
             self._others = torch.rand(EVICTED_BYTES // 4)
-            # As an activation leaves them. Pooling numbers that are spread evenly takes up to twice as long.
+            # ReLU output, as after an activation: max pooling of uniform numbers takes up to twice as long.
             self._values = torch.randn(SPARE + max(prod(case.shape) for case in self.cases)).relu_()
             self._between, self._image = _usual_layers(), torch.rand(1, USUAL, 14, 14)
         draw.shuffle(self.cases)
         self._draw = draw
 
     def round(self, *, keep: bool = True) -> None:
-        """Every case once; the first round, which warms up, is not to be kept."""
+        """Time every case once; do not keep the first round, which warms up."""
         with torch.no_grad():
             for case in self.cases:
-                case.module(self._input(case.shape))  # a library that forgot how this size is run learns it again
+                case.module(self._input(case.shape))  # refill the library's cache of kernels for this size
                 self._others.add_(1.0)
                 self._between(self._image)
-                torch.zeros(case.operation.output)  # what layers before wrote and let go of, for what this one makes
+                torch.zeros(case.operation.output)  # freed memory of earlier layers, which the output reuses
                 x = self._input(case.shape)
-                x.mul_(1.0)  # written just now, as by the layer before
+                x.mul_(1.0)  # written just now, as by the previous layer
                 started = time.perf_counter()
                 case.module(x)
                 elapsed = time.perf_counter() - started
@@ -84,24 +83,24 @@ class Microbenchmarks:
                     case.times.append(elapsed)
 
     def _input(self, shape: tuple[int, ...]) -> Tensor:
-        """Other values each time: a processor remembers which way small inputs made it branch."""
+        """Return new values each time, because a processor learns the branches that a small input causes."""
         size = prod(shape)
         start = ALIGNED * self._draw.randrange((len(self._values) - size) // ALIGNED)
         return self._values[start : start + size].view(shape)
 
 
 def _usual_layers() -> nn.Module:
-    """What any network calls over and over: their instructions are warm, and those of what else is timed are not."""
+    """Return layers that every network calls, so that their instructions are warm and those of a timed case are not."""
     kinds = (nn.Conv2d(USUAL, USUAL, 3, padding=1), nn.Conv2d(USUAL, USUAL, 3, padding=1, groups=USUAL))
     convolutions = (*kinds, nn.Conv2d(USUAL, USUAL, 1))
     return nn.Sequential(*(nn.Sequential(conv, nn.BatchNorm2d(USUAL), nn.ReLU()) for conv in convolutions)).eval()
 
 
 def _cases(make: Callable[[Draw], Made], draw: Draw, number: int) -> list[Case]:
-    """So many cases of a kind, none of them too large to be timed often."""
+    """Draw `number` cases of a kind, none too large to be timed often."""
     cases: list[Case] = []
     while len(cases) < number:
-        with torch.device("meta"):  # sizes first: most of what is too large is never made
+        with torch.device("meta"):  # draw sizes first, so that oversized cases are never allocated
             state = draw.getstate()
             module, shape = make(draw)
         weights = sum(parameter.numel() for parameter in module.parameters())

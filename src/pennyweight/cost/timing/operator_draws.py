@@ -1,4 +1,4 @@
-"""Operators of many kinds, each drawn with sizes of its own: wide ranges, of no network in particular."""
+"""Random operators of many kinds with sizes from wide ranges, which belong to no particular network."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _dense(draw: Draw) -> Made:
 
 
 def _first(draw: Draw) -> Made:
-    """Draw a first convolution, of colors or few bands, by windows or by patches that do not overlap."""
+    """Draw a first convolution of color channels or few bands, with windows or non-overlapping patches."""
     window, c_in = draw.choice((3, 3, 3, 5, 7, 7, 11, 4, 8, 16, 32)), draw.choice((1, 3, 3, 3, 4))
     stride = window if window in (4, 8, 16, 32) else draw.choice((1, 2, 2, 4))
     side, batch = 32 * draw.choice((1, 2, 3, 4, 5, 6, 7, 8, 9)), draw.choice(BATCHES)
@@ -67,14 +67,14 @@ def _depthwise(draw: Draw) -> Made:
 
 
 def _depthwise_1x1(draw: Draw) -> Made:
-    """Scale each channel, as the branches of networks do that fold them afterwards (MobileOne, FastViT)."""
+    """Draw a scale per channel, as in branches that networks fold after training (MobileOne, FastViT)."""
     channels = draw.choice(CHANNELS + WIDE)
     conv = nn.Conv2d(channels, channels, 1, draw.choice((1, 1, 1, 2)), groups=channels, bias=False)
     return conv, _image(draw, channels)
 
 
 def _odd_depthwise(draw: Draw) -> Made:
-    """Draw a convolution with stripes, even or dilated windows, or strides that leave places out."""
+    """Draw a depthwise convolution with a stripe, even or dilated window, or a stride that skips positions."""
     channels = draw.choice(CHANNELS + WIDE)
     window, dilation = draw.choice((((2, 2), 1), ((1, 7), 1), ((7, 1), 1), ((9, 9), 1), ((3, 3), 2), ((3, 3), 3)))
     batch, _, side, _ = _image(draw, channels)
@@ -86,11 +86,12 @@ def _odd_depthwise(draw: Draw) -> Made:
 
 
 WIDE_WINDOWS = ((11, 11), 1), ((13, 13), 1), ((21, 21), 1), ((31, 31), 1), ((7, 7), 3), ((1, 21), 1)
-"""Windows, each with its dilation."""
+"""Windows and their dilation."""
 
 
 def _wide_depthwise(draw: Draw) -> Made:
-    """Windows that reach far out (ConvNeXt's successors, visual attention): slow, so that the images are small."""
+    """Draw a far-reaching depthwise window (ConvNeXt's successors, visual attention) on a small image, because it is
+    slow."""
     channels, side = draw.choice(CHANNELS), draw.choice((7, 14, 14, 28))
     window, dilation = draw.choice(WIDE_WINDOWS)
     height, width = window
@@ -100,7 +101,7 @@ def _wide_depthwise(draw: Draw) -> Made:
 
 
 def _multiplied(draw: Draw) -> Made:
-    """Draw a convolution with several outputs for each channel."""
+    """Draw a depthwise convolution with several outputs per channel."""
     channels, window = draw.choice(CHANNELS), draw.choice((1, 3, 3, 5))
     c_out = channels * draw.choice((2, 2, 3, 4))
     conv = nn.Conv2d(channels, c_out, window, draw.choice((1, 1, 2)), window // 2, groups=channels, bias=False)
@@ -108,7 +109,7 @@ def _multiplied(draw: Draw) -> Made:
 
 
 def _three_dimensional(draw: Draw) -> Made:
-    """Draw a convolution of videos, volumes and spectra."""
+    """Draw a convolution for videos, volumes and spectra."""
     c_in, c_out = draw.choice((1, 3, 8, 16, 32, 64)), draw.choice((8, 16, 32, 64))
     window = draw.choice(((3, 3, 3), (3, 3, 3), (1, 3, 3), (3, 1, 1), (5, 3, 3), (7, 3, 3), (1, 1, 1)))
     depth, height, width = window
@@ -155,7 +156,7 @@ def _linear(draw: Draw) -> Made:
 
 
 def _large_linear(draw: Draw) -> Made:
-    """Draw a linear layer whose weights no cache holds, as in old classifiers."""
+    """Draw a linear layer whose weights exceed every cache, as in old classifiers."""
     c_in, c_out = draw.choice((2048, 4096, 6144, 8192)), draw.choice((1000, 2048, 4096))
     return nn.Linear(c_in, c_out), (draw.choice((1, 1, 4, 8)), c_in)
 
@@ -166,7 +167,7 @@ def _stack(draw: Draw) -> Made:
 
 
 def _attention(draw: Draw) -> Made:
-    """Draw attention of queries, keys and values that one linear layer made, as they lie in memory."""
+    """Draw attention over queries, keys and values that one linear layer wrote, in its memory layout."""
     heads, tokens, width = draw.choice((2, 3, 4, 6, 8, 12, 16)), draw.choice((16, 49, 50, 65, 197, 256, 400)), 64
     shape = draw.choice((1, 1, 4, 8)), tokens, 3, heads, draw.choice((32, width, width))
     return Call(lambda x: F.scaled_dot_product_attention(*x.permute(2, 0, 3, 1, 4))), shape
@@ -266,4 +267,4 @@ MAKERS: tuple[tuple[int, Callable[[Draw], Made]], ...] = (
     (24, _three_dimensional_depthwise),
     (40, _transposed),
 )
-"""How many cases of each operator, and what draws one."""
+"""Number of cases of each operator, and the function that draws one."""

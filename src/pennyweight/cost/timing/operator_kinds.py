@@ -1,4 +1,4 @@
-"""Which operators take their time alike, and what it depends on."""
+"""Kinds of operators whose time follows one model, and the sizes that the time depends on."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ __all__ = ["Kind", "kind_of"]
 
 
 class Kind(NamedTuple):
-    """A family of operators with one model of their time, and where in that family one call stands."""
+    """Kind of operator, and the features of one call, from which the kind's model predicts its time."""
 
     name: str
     features: tuple[float, ...]
-    """Logarithms (base 2) of the sizes that matter: channels, places, kernel, elements; 1 or 0 for what is so."""
+    """Base-2 logarithms of the relevant sizes (channels, positions, kernel, elements), and flags 1 or 0."""
     likened: bool = False
-    """True where no such operator was timed, and it is taken for another one on as many elements."""
+    """True for an operator that was never timed, predicted as another operator on equally many elements."""
 
 
 MATRIX = {"mm": 0, "addmm": 1, "linear": 0, "_addmm_activation": 1}
-"""Products of two matrices -> the place of the first of them."""
+"""Products of two matrices -> index of the first matrix among the operands."""
 
 STACKS = {"bmm": 0, "baddbmm": 1}
-"""Products of stacks of matrices -> the place of the first."""
+"""Batched matrix products -> index of the first operand."""
 
 FEW = 8
-"""Channels below which a convolution is one of colours, which are not kept in blocks."""
+"""Channels below which a convolution's input counts as color channels, which oneDNN does not block."""
 
 EDGE, WIDE_EDGE = 4, 6
-"""Columns of padding that the library's kernel for depthwise windows handles: without AVX-512, and with it.
+"""Columns of padding that oneDNN's depthwise kernel handles: without AVX-512, and with it.
 
-A window that reaches farther out goes another way, which takes up to twenty times as long.
+A window that reaches farther out uses another kernel, which takes up to twenty times as long.
 """
 
 ATTENTION = "_scaled_dot_product_flash_attention_for_cpu"
@@ -82,7 +82,7 @@ ELEMENTWISE = {
 
 
 def kind_of(operation: Operation) -> Kind:
-    """Return where the time of an operation is looked up; what is in no table goes by its elements."""
+    """Return the kind and features of an operation; an operator in no table is predicted from its elements."""
     name, inputs = operation.name.rstrip("_"), operation.inputs
     if not operation.counted:
         return Kind("uncounted", ())
@@ -101,27 +101,27 @@ def kind_of(operation: Operation) -> Kind:
     if name in NORMS:
         last = operation.output[-1] if NORMS[name] == "layer norm" else operation.output[1]
         return Kind(NORMS[name], _logs(elements, last))
-    if name == "max_pool2d_with_indices":  # whose threads share planes, of which each is gone through place by place
+    if name == "max_pool2d_with_indices":  # threads share the planes; each plane is scanned position by position
         (*planes, _, width), out = inputs[0], operation.output
         window, steps = operation.ops / max(1, prod(out)), width / out[-1]
         return Kind(ELEMENTWISE[name], _logs(prod(planes), prod(out[-2:]), window, steps))
     if name in ("avg_pool2d", "mean", "_adaptive_avg_pool2d"):
-        window = operation.ops / max(1, prod(operation.output))  # which is what pooling does for each output
+        window = operation.ops / max(1, prod(operation.output))  # pooling's operations per output
         return Kind(ELEMENTWISE[name], _logs(prod(inputs[0]), prod(operation.output), window))
     if name in ("mul", "add") and len(inputs) > 1 and prod(inputs[0]) != prod(inputs[1]):
         return Kind("broadcast", _logs(elements))
-    if operation.macs:  # of other forms: recurrent, deformable, of integers
+    if operation.macs:  # other products: recurrent, deformable, integer
         return Kind("other product", ())
     if name in ("_softmax", "_safe_softmax"):
         return Kind(ELEMENTWISE[name], _logs(elements, operation.output[-1]))
     fallback = "sigmoid" if operation.ops > 3 * elements else "relu" if operation.ops else "reorder"
-    # Whether it works in place, and on how many operands, doubles or halves what it touches: a step on every scale.
+    # In-place operation and the number of operands change the bytes by about a factor of two.
     features = *_logs(elements), float(operation.name.endswith("_")), float(len(inputs))
     return Kind(ELEMENTWISE.get(name, fallback), features, name not in ELEMENTWISE and not by_elements(name))
 
 
 def _convolution(operation: Operation, settings: Settings) -> Kind:
-    """Return the kind of a convolution; kinds differ as the library's kernels do."""
+    """Return the kind of a convolution; kinds differ as oneDNN's kernels do."""
     x, weight = operation.inputs[:2]
     out = x if settings.transposed else operation.output
     c_in, c_out, groups = x[1], operation.output[1], settings.groups
@@ -149,7 +149,7 @@ def _convolution(operation: Operation, settings: Settings) -> Kind:
 
 
 def _depthwise(settings: Settings, batch: int, places: int, channels: int, window: int) -> Kind:
-    """Return the kind of a depthwise convolution: what a 1×1 costs is moving the image, whatever larger ones cost."""
+    """Return the kind of a depthwise convolution; a 1×1 one costs only moving the image."""
     steps, blocks = max(settings.stride), _whole_blocks(channels)
     if window == 1:
         return Kind("depthwise 1×1", (*_logs(batch, places, channels, steps), *blocks))
@@ -161,7 +161,7 @@ def _depthwise(settings: Settings, batch: int, places: int, channels: int, windo
 
 
 def _whole_blocks(*channels: int) -> tuple[float, ...]:
-    """Whether each number of channels is one of whole blocks, a step on every scale: others are padded, or take other
+    """Return 1.0 for each number of channels that fills whole blocks, else 0.0; others are padded or take other
     kernels."""
     return tuple(float(number % BLOCK == 0) for number in channels)
 

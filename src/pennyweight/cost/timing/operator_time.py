@@ -1,8 +1,8 @@
-"""How long operators of a kind take, as a smooth function of their sizes: Gaussian-process regression.
+"""Time of a kind of operator as a smooth function of its sizes: Gaussian-process regression.
 
-Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, Sec. 2.7 (with a linear mean). What is learned is
-the logarithm of the time; the noise and each feature's length (Sec. 5.1) are chosen by the error of leaving
-one out, Sec. 5.4.2.
+Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, Sec. 2.7 (with a linear mean). The regression
+predicts the logarithm of the time. The noise and each feature's length scale (Sec. 5.1) minimize the leave-one-out
+error, Sec. 5.4.2.
 """
 
 from __future__ import annotations
@@ -25,15 +25,18 @@ NOISES = (0.02, 0.05, 0.1, 0.2, 0.4)
 FACTORS = (0.5, 0.7, 1.4, 2.0, 4.0)
 SWEEPS = 3
 LEAST, MOST = 0.5, 30.0
-"""Of a feature's length, in deviations: below it measurements stand alone, above it the feature does not matter."""
+"""Bounds of a feature's length scale, in standard deviations.
+
+Below the lower bound each measurement stands alone; above the upper bound the feature does not matter.
+"""
 RIDGE = 1e-2
 REACH = 1.0
-"""How far beyond its measurements a regression is believed: of sizes, whose logarithms to base 2 they are, twice."""
+"""Distance beyond the measured range at which a regression is still trusted: 1 in log2, a factor of two in size."""
 
 
 @dataclass(frozen=True)
 class OperatorTime:
-    """log(seconds) by features, learned from measurements; `error` is that of leaving one out (median)."""
+    """Regression of log(seconds) on features; `error` is the median leave-one-out error."""
 
     points: Array
     centre: Array
@@ -44,7 +47,7 @@ class OperatorTime:
 
     @classmethod
     def learn(cls, features: Sequence[Sequence[float]], log_seconds: Sequence[float]) -> OperatorTime:
-        """From one row of features and log(seconds) for each measurement."""
+        """Fit one row of features and log(seconds) for each measurement."""
         rows, values = np.asarray(features, dtype=float), np.asarray(log_seconds, dtype=float)
         centre, scale = rows.mean(0), rows.std(0)
         scale[scale < 1e-9] = 1.0
@@ -57,11 +60,11 @@ class OperatorTime:
         return cls(points, centre, scale * lengths, slope, weights, float(np.median(np.abs(left_out))))
 
     def __call__(self, features: Sequence[float]) -> float:
-        """log(seconds) there.
+        """Predict log(seconds) for features.
 
-        Beyond what was measured the time grows by no more than each size does, whatever the slope that a few
-        measurements close to each other seem to have. It falls likewise, but no farther than REACH: at some size, which
-        was not seen, an operator costs no more than being called and moving its input.
+        Beyond the measured range the time grows at most in proportion to each size, whatever slope a few close
+        measurements suggest. It falls likewise, but by no more than REACH: at some smaller size an operator costs only
+        its call and moving its input.
         """
         point = self._scaled(features)
         nearest = self._nearest(point, 0.0)
@@ -72,7 +75,7 @@ class OperatorTime:
         return float(np.clip(self._at(point), self._at(nearest) - fall, self._at(nearest) + rise))
 
     def reaches(self, features: Sequence[float]) -> bool:
-        """Whether each feature lies among those measured, or no farther from them than REACH."""
+        """Return whether each feature lies in the measured range, or at most REACH outside it."""
         point = self._scaled(features)
         return bool(np.all(self._nearest(point, REACH) == point))
 
@@ -80,29 +83,29 @@ class OperatorTime:
         return float((_linear(point[None], self.slope) + _near(point[None], self.points) @ self.weights)[0])
 
     def _nearest(self, point: Array, reach: float) -> Array:
-        """The point whose every feature lies among those measured, or no farther from them than `reach`."""
+        """Clip each feature to the measured range, widened by `reach`."""
         return np.clip(point, self.points.min(0) - reach / self.scale, self.points.max(0) + reach / self.scale)
 
     def _scaled(self, features: Sequence[float]) -> Array:
         return np.asarray((np.asarray(features, dtype=float) - self.centre) / self.scale)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON keeps it."""
+        """Return the regression as JSON saves it."""
         return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in vars(self).items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> OperatorTime:
-        """From what `to_dict` gave."""
+        """Load a regression from the result of `to_dict`."""
         kept: dict[str, Any] = {n: np.asarray(v) if isinstance(v, list) else v for n, v in values.items()}
         return cls(**kept)
 
 
 def _smoothness(points: Array, rest: Array) -> tuple[Array, float]:
-    """The length of each feature and the noise: the best common length, then each feature's own in turn."""
+    """Return each feature's length scale and the noise: the best common length scale, then each in turn."""
     spread = max(float(rest.var()), 1e-6)
 
     def score(lengths: Array, noise: float) -> float:
-        # Squared error for a choice without luck; a few stray measurements must not decide.
+        # Squared error, clipped so that a few outliers do not decide.
         return float(np.minimum(_left_out(points / lengths, rest, noise)[1] ** 2, 9 * spread).mean())
 
     common = [(np.full(points.shape[1], length), noise) for length, noise in product(LENGTHS, NOISES)]
@@ -117,7 +120,7 @@ def _smoothness(points: Array, rest: Array) -> tuple[Array, float]:
 
 
 def _left_out(points: Array, rest: Array, noise: float) -> tuple[Array, Array]:
-    """The weights of the points, and the error at each if it were not among them."""
+    """Return the weights of the points, and each point's leave-one-out error."""
     inverse = np.linalg.inv(_near(points, points) + noise * np.eye(len(rest)))
     weights = inverse @ rest
     return weights, weights / np.diag(inverse)

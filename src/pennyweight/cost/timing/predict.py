@@ -1,4 +1,4 @@
-"""Predicted milliseconds of a counted network on a profiled machine, layer by layer, and what bounds each."""
+"""Predict a counted network's milliseconds on a profiled machine, layer by layer, with the bound of each layer."""
 
 from __future__ import annotations
 
@@ -26,25 +26,33 @@ __all__ = ["LayerTime", "measure_machine", "operation_seconds", "predict", "prof
 ROUNDS = 8
 PRODUCTS, OTHERS = "products", "others"
 TIMED = torch.float32
-"""What operators are timed with for a profile."""
+"""Type of numbers in which a profile's operators are timed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerTime:
-    """Of a layer's own operators, in milliseconds."""
+    """Predicted time of a layer's own operators, in milliseconds."""
 
     name: str
     predicted_ms: float
     guessed_ms: float
-    """Of that, the time of operators whose kind or size is unlike any that was timed: not known, but guessed."""
+    """Share of `predicted_ms` that is an estimate: operators of a kind or size outside the measured range."""
     roofline_ms: float
-    """What the machine's limits would allow at best."""
+    """Least time that the machine's limits allow."""
     bound: str
-    """compute, L1, L2, L3, memory or overhead: what holds the larger part of its time."""
+    """Limit with the largest share of the layer's time: compute, L1, L2, L3, memory or overhead."""
 
 
 def predict(cost: Cost, profile: MachineProfile) -> tuple[LayerTime, ...]:
-    """A row for each row of `cost.layers`, in its order; their `predicted_ms` sum to the network's."""
+    """Predict the time of each layer on a machine.
+
+    Args:
+        cost: Counted network.
+        profile: Machine profile, from `MachineProfile.load` or `measure_machine`.
+
+    Returns:
+        A row for each row of `cost.layers`, in their order; `predicted_ms` sums to the network's latency.
+    """
     sums: dict[str, list[float]] = {layer.name: [0.0, 0.0, 0.0] for layer in cost.layers}
     bounds: dict[str, dict[str, float]] = {layer.name: {} for layer in cost.layers}
     for operation in cost.operations:
@@ -67,11 +75,11 @@ def predict(cost: Cost, profile: MachineProfile) -> tuple[LayerTime, ...]:
 
 
 def operation_seconds(operation: Operation, profile: MachineProfile) -> float:
-    """Return the seconds that operators of its kind and near its size took.
+    """Return the time of one operation, from measurements of its kind near its size.
 
-    Beyond the sizes that were timed they follow their growth, and are the roofline's at least. Of a kind that was not
-    timed, or at few sizes, they stay as far behind the roofline as such operators do; of an operator that was not
-    counted they are what its bytes take at least. In another precision they are those of float32.
+    Outside the measured sizes the time follows their growth and is at least the roofline's. An operator whose kind was
+    not timed, or at few sizes, is as far from its roofline as such operators are. An uncounted operator costs at least
+    the transfer of its bytes. Other precisions are predicted as float32.
     """
     if operation.settings is not None and operation.settings.scattered:
         return _known_seconds(operation, profile) + _known_seconds(_copy_of_input(operation), profile)
@@ -79,7 +87,7 @@ def operation_seconds(operation: Operation, profile: MachineProfile) -> float:
 
 
 def _copy_of_input(operation: Operation) -> Operation:
-    """What the library does before it convolves an image that lies scattered."""
+    """Return the copy that the library makes before it convolves a non-contiguous image."""
     shape = operation.inputs[0]
     size = operation.dtype.itemsize * math.prod(shape)
     return replace(
@@ -96,7 +104,7 @@ def _copy_of_input(operation: Operation) -> Operation:
 
 
 def _known_seconds(operation: Operation, profile: MachineProfile) -> float:
-    if not _as_timed(operation.dtype):  # its rate alone tells less: light layers take as long in bfloat16
+    if not _as_timed(operation.dtype):  # its throughput says less: light layers take as long in bfloat16
         return _known_seconds(_in_float32(operation), profile)
     kind = kind_of(operation)
     known = profile.times.get(kind.name)
@@ -111,33 +119,33 @@ def _known_seconds(operation: Operation, profile: MachineProfile) -> float:
 
 
 def _timed(operation: Operation, profile: MachineProfile) -> bool:
-    """Return whether the profile knows operators of its kind and near its size."""
+    """Return whether the profile has measurements of the operation's kind near its size."""
     kind = kind_of(operation)
     known = profile.times.get(kind.name)
     return known is not None and not kind.likened and known.reaches(kind.features) and _as_timed(operation.dtype)
 
 
 def _as_timed(dtype: torch.dtype) -> bool:
-    """Whole numbers are taken for what was timed: what little is done with them goes by its bytes."""
+    """Return whether a dtype is predicted directly; integers are, because their little work follows their bytes."""
     return dtype is TIMED or not (dtype.is_floating_point or dtype.is_complex)
 
 
 def _in_float32(operation: Operation) -> Operation:
-    """The same operator on the same shapes."""
+    """Return the same operation on the same shapes in float32."""
     larger = TIMED.itemsize / operation.dtype.itemsize
     moved = {name: round(larger * getattr(operation, name)) for name in ("bytes_read", "bytes_written")}
     return replace(operation, dtype=TIMED, **moved)
 
 
 def time_notes(cost: Cost, profile: MachineProfile) -> tuple[str, ...]:
-    """Return what is to be known of predicted milliseconds: precision, what was not counted, a doubtful profile."""
+    """Return notes on predicted milliseconds: other precisions, uncounted operators, a doubtful profile."""
     notes = []
     if others := {dtype_name(one.dtype) for one in cost.operations if one.macs and not _as_timed(one.dtype)}:
         names = ", ".join(sorted(others))
         notes.append(f"computes in {names}, which was not timed; the predicted time is that of float32")
     if cost.uncounted:
         names = ", ".join(cost.uncounted)
-        notes.append(f"no time is known of {names}: the predicted time holds only the bytes that they move")
+        notes.append(f"no timing exists for {names}: the predicted time includes only the bytes that they move")
     before, now = profile.versions.get("torch"), versions().get("torch")
     if before != now:
         notes.append(f"the profile of this machine was measured with torch {before}, and this is {now}")
@@ -149,10 +157,10 @@ def time_notes(cost: Cost, profile: MachineProfile) -> tuple[str, ...]:
 def profile_of(
     cases: Sequence[Case], limits: Limits, *, waited: float | None = None, load: float | None = None
 ) -> MachineProfile:
-    """Return what timed microbenchmarks say of this machine, and how well they agree with themselves.
+    """Build a machine profile from timed microbenchmarks, with their agreement.
 
-    Of a kind with hardly more sizes than features they say how far it stays behind the limits, and no more. `waited` is
-    the share of the time that threads stood in line for a processor, `load` the load average before.
+    A kind with hardly more sizes than features gets one factor over the limits and no regression. `waited` is the share
+    of the time that threads waited for a processor, `load` the load average at the start.
     """
     rows: dict[str, list[tuple[tuple[float, ...], float]]] = {}
     over: dict[str, list[float]] = {}
@@ -173,9 +181,12 @@ def profile_of(
 
 @keeping_memory()
 def measure_machine(share: float = 1.0) -> MachineProfile:
-    """Measure this machine with torch's present number of threads: a few minutes; `share` below 1 measures less.
+    """Measure this machine at torch's current number of threads; takes a few minutes.
 
-    Limits are measured before and after the operators. `agreement` of the profile says whether the machine was quiet.
+    The limits are measured before and after the operators. The profile's `agreement` says if the machine was idle.
+
+    Args:
+        share: Share of the microbenchmarks to run; below 1 it is faster and less exact.
     """
     load, before, started = load_now(), waits(), time.monotonic()
     limits = measure_limits()

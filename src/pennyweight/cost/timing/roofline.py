@@ -1,7 +1,7 @@
-"""The roofline: what a machine cannot exceed, measured, and which of its limits holds an operator.
+"""Roofline: the machine's measured limits (peak throughput, bandwidth, overhead), and the limit of each operator.
 
-Williams, Waterman and Patterson 2009, "Roofline: an insightful visual performance model". A line for each level of
-memory: a working set is served by the smallest level that holds it.
+Williams, Waterman and Patterson 2009, "Roofline: an insightful visual performance model". Each level of memory has its
+own line: the smallest level that holds a working set serves it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pennyweight.cost.counting.traffic import dtype_name
 __all__ = ["Limits", "measure_limits"]
 
 SIDE = 1024
-"""Of the square matrices whose product shows the peak rate."""
+"""Side of the square matrices whose product shows the peak throughput."""
 REPEATS = 9
 WARM_UP = 2
 ENOUGH_S = 4.0
@@ -32,29 +32,29 @@ MEMORY = "memory"
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Peak rates, bandwidth and overhead with so many threads."""
+    """Peak throughput, memory bandwidth and call overhead at one number of threads."""
 
     macs_per_s: Mapping[str, float]
-    """float32, bfloat16, int8 -> multiply-accumulates a second."""
+    """Peak throughput: float32, bfloat16, int8 -> multiply-accumulates per second."""
     bytes_per_s: Mapping[str, float]
-    """L1, L2, L3, memory -> bytes a second, read and written together."""
+    """Memory bandwidth: L1, L2, L3, memory -> bytes per second, reads and writes together."""
     level_bytes: Mapping[str, int]
-    """L1, L2, L3 -> size; what is larger than all lies in memory."""
+    """L1, L2, L3 -> size in bytes; a larger working set lies in memory."""
     overhead_s: float
-    """Of calling a layer that does nothing to speak of."""
+    """Seconds to call a layer that does almost nothing."""
 
     def level(self, working_set_bytes: int) -> str:
-        """The smallest level that holds so much."""
+        """Return the smallest memory level that holds a working set."""
         return next((name for name, size in self.level_bytes.items() if working_set_bytes <= size), MEMORY)
 
     def parts(self, operation: Operation) -> dict[str, float]:
-        """Seconds that each limit asks for: "compute", a level of memory, "overhead".
+        """Return the seconds that each limit requires: "compute", a memory level, "overhead".
 
-        What computes with numbers whose rate was not measured does so at that of float32.
+        A dtype whose throughput was not measured counts as float32.
         """
         moved = operation.bytes_read + operation.bytes_written
         level = self.level(moved)
-        # Arithmetic that is no multiply-accumulate runs at the same number of instructions.
+        # Other arithmetic takes one instruction per operation, as a multiply-accumulate does.
         work = max(operation.macs, operation.ops - operation.macs)
         return {
             "compute": work / (self.macs_per_s.get(dtype_name(operation.dtype)) or self.macs_per_s["float32"]),
@@ -63,13 +63,13 @@ class Limits:
         }
 
     def seconds(self, operation: Operation) -> float:
-        """The least time: the larger of computing and moving, after the call."""
+        """Return the least possible time: the call overhead plus the larger of compute and memory time."""
         parts = self.parts(operation)
         overhead = parts.pop("overhead")
         return overhead + max(parts.values())
 
     def bound(self, operation: Operation) -> str:
-        """The limit that holds it."""
+        """Return the name of the limit that dominates an operation."""
         parts = self.parts(operation)
         return max(parts, key=lambda name: parts[name])
 
@@ -83,12 +83,12 @@ class Limits:
         return replace(self, macs_per_s=rates, bytes_per_s=bandwidths, overhead_s=overhead_s)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON keeps it."""
+        """Return the limits as JSON saves them."""
         return asdict(self)
 
 
 def measure_limits() -> Limits:
-    """Measure this machine with torch's present number of threads; a few seconds."""
+    """Measure this machine at torch's current number of threads; takes a few seconds."""
     with torch.no_grad(), torch.random.fork_rng():
         overhead = _overhead()
         levels = _levels()
@@ -98,7 +98,7 @@ def measure_limits() -> Limits:
 
 
 def _best_s(call: Callable[[], object], *, inner: int = 1) -> float:
-    """The shortest of several times: a limit is what is possible. Of what takes seconds, fewer are enough."""
+    """Return the shortest of several times, because a limit is the best possible; slow calls repeat less often."""
     times: list[float] = []
     while len(times) < REPEATS + WARM_UP and (len(times) <= WARM_UP or inner * sum(times) < ENOUGH_S):
         started = time.perf_counter()
@@ -114,7 +114,7 @@ def _overhead() -> float:
 
 
 def _bandwidth(working_set_bytes: int, overhead: float) -> float:
-    """Of y += x, which reads two streams and writes one."""
+    """Return the bandwidth in bytes per second of y += x, which reads two streams and writes one."""
     elements = working_set_bytes // 8
     x, y = torch.rand(elements), torch.rand(elements)
     inner = max(1, (1 << 22) // working_set_bytes)
@@ -123,7 +123,7 @@ def _bandwidth(working_set_bytes: int, overhead: float) -> float:
 
 
 def _peaks() -> dict[str, float]:
-    """Of square matrix products; a type that this build of torch cannot multiply is left out."""
+    """Return the throughput of square matrix products; dtypes that this torch build cannot multiply are left out."""
     a, b = torch.rand(SIDE, SIDE), torch.rand(SIDE, SIDE)
     small, other = (x.bfloat16() for x in (a, b))
     whole, more = ((x * 100).to(torch.int8) for x in (a, b))
@@ -142,7 +142,7 @@ def _peaks() -> dict[str, float]:
 
 
 def _levels() -> dict[str, int]:
-    """Sizes of the data caches as Linux tells them, else usual ones; an L1 and L2 for each thread."""
+    """Return the data caches' sizes from Linux, else typical ones; L1 and L2 count once per thread."""
     threads = torch.get_num_threads()
     found = {}
     for index in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
