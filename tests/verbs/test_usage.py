@@ -22,7 +22,7 @@ def test_a_file_that_says_nothing_is_told(tmp_path: Path) -> None:
     assert made.model["num_classes"] == 10
     assert made.labels[0] == "class 0"
     assert any("does not say how its pictures were prepared" in note for note in made.notes)
-    assert any("does not say what its classes are" in note for note in made.notes)
+    assert any("does not name its classes" in note for note in made.notes)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The papers' claims as experiments on this machine."""
+"""Experiments: the papers' claims, measured on this machine."""
 
 from pennyweight.lab.guidelines import EXPERIMENTS, WARM_UP, Experiment, Measured, run_guidelines
 

@@ -1,7 +1,8 @@
-"""The four experiments behind ShuffleNetV2's guidelines, timed here; the bottleneck's widths (Table 4) are our choice.
+"""Four experiments behind ShuffleNetV2's guidelines, timed on this machine.
 
-Ma et al. 2018, arXiv:1807.11164, Tables 1 to 4: in each the rows have nearly the same multiply-accumulates, and differ
-in the guideline's subject. Ten blocks in a row, on 56×56 places.
+Ma et al. 2018, arXiv:1807.11164, Tables 1 to 4. The rows of an experiment have nearly the same multiply-accumulates and
+differ in the guideline's subject. Each network has ten blocks on 56×56 positions. The bottleneck's widths (Table 4) are
+our choice.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ WARM_UP = 2
 
 @dataclass(frozen=True)
 class Experiment:
-    """A table of the paper: what varies, and its rows (label, channels in, network)."""
+    """Table of the paper: the quantity that varies, and its rows (label, input channels, network)."""
 
     guideline: str
     title: str
@@ -35,7 +36,7 @@ class Experiment:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """A row of an experiment on this machine; times are medians, with the quarter and three quarters points."""
+    """Row of an experiment on this machine; `ms` is the median latency, with the 25% and 75% quartiles."""
 
     guideline: str
     label: str
@@ -46,7 +47,7 @@ class Measured:
 
 
 class Branches(nn.Module):
-    """Convolutions side by side whose results are added: (B, c, H, W) -> same."""
+    """Sum of parallel convolutions: (B, c, H, W) -> same."""
 
     def __init__(self, *branches: nn.Module) -> None:
         super().__init__()
@@ -61,7 +62,7 @@ class Branches(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1×1 to a quarter, 3×3, 1×1 back, with or without ReLU and shortcut. (B, c, H, W) -> same."""
+    """Bottleneck: 1×1 to a quarter, 3×3, 1×1 back, with or without ReLU and shortcut. (B, c, H, W) -> same."""
 
     def __init__(self, c: int, *, relu: bool, shortcut: bool) -> None:
         super().__init__()
@@ -146,14 +147,24 @@ EXPERIMENTS = (
 def run_guidelines(
     experiments: Sequence[Experiment] = EXPERIMENTS, *, repeats: int = 30, batch: int = 1, side: int = SIDE
 ) -> tuple[Measured, ...]:
-    """Time every row of every experiment, turn by turn, so that a drift of the machine falls on all alike."""
+    """Time every row of every experiment, in turn, so that drift of the machine affects all rows equally.
+
+    Args:
+        experiments: Experiments to run, by default all four.
+        repeats: Timed calls of each row, after two warm-up calls.
+        batch: Images per call.
+        side: Height and width of the input in pixels.
+
+    Returns:
+        A row for each row of the experiments: counted work and traffic, measured latency in milliseconds.
+    """
     rows = [(e.guideline, label, c, make().eval()) for e in experiments for label, c, make in e.rows]
     times: list[list[float]] = [[] for _ in rows]
     with torch.no_grad():
         inputs = [torch.zeros(batch, c, side, side) for _, _, c, _ in rows]
         for repeat in range(repeats + WARM_UP):
             for (_, _, _, network), x, spent in zip(rows, inputs, times, strict=True):
-                network(x)  # once more just before, so that none pays for the one before it
+                network(x)  # an untimed call refills the caches after the previous network
                 started = time.perf_counter()
                 network(x)
                 if repeat >= WARM_UP:

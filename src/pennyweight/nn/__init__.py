@@ -1,4 +1,4 @@
-"""Blocks that two or more families share, and the one place that initialises them."""
+"""Blocks that two or more families share, and the one place that initializes them."""
 
 from pennyweight.nn.blocks import ClassifierHead, ConvNormAct, PaddedStyle, PooledStem, SqueezeExcite, Style, divisible
 from pennyweight.nn.init import initialise

@@ -30,10 +30,10 @@ __all__ = [
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
-    """softmax(q·kᵀ/√d)·v, written out. (..., T, d), (..., S, d), (..., S, e) -> (..., T, e). Eq. 1.
+    """Return softmax(q·kᵀ/√d)·v, written out. (..., T, d), (..., S, d), (..., S, e) -> (..., T, e). Eq. 1.
 
-    `mask` (broadcast to (..., T, S)) is True where a query may look. The networks call torch's fused form, which
-    gives the same; this one is to read.
+    `mask` (broadcast to (..., T, S)) is True where a query may look. The networks call torch's fused form, which gives
+    the same result; this form is for reading.
     """
     scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
     if mask is not None:
@@ -42,12 +42,12 @@ def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Te
 
 
 def causal_mask(length: int, device: torch.device | None = None) -> Tensor:
-    """(T, T), True where position t may look: at itself and before. Sec. 3.2.3."""
+    """Return (T, T), True where position t may look: at itself and earlier positions. Sec. 3.2.3."""
     return torch.ones(length, length, dtype=torch.bool, device=device).tril()
 
 
 def sinusoidal_positions(length: int, d: int) -> Tensor:
-    """sin and cos of position / 10000^(2i/d), in turn. (length, d), d even. Sec. 3.5."""
+    """Return sin and cos of position / 10000^(2i/d), interleaved. (length, d), d even. Sec. 3.5."""
     if d % 2:
         raise InputError(f"sinusoidal positions need an even width, not {d}")
     angles = torch.arange(length)[:, None] / 10000 ** (torch.arange(0, d, 2) / d)
@@ -55,7 +55,7 @@ def sinusoidal_positions(length: int, d: int) -> Tensor:
 
 
 class MultiHeadAttention(nn.Module):
-    """h attentions of width d/h side by side, joined by a linear layer. Sec. 3.2.2.
+    """Attention with `heads` parallel heads of width d/heads, joined by a linear layer. Sec. 3.2.2.
 
     (B, T, d), and for attention to another sequence (B, S, d) -> (B, T, d). d must be divisible by `heads`.
     """
@@ -71,7 +71,7 @@ class MultiHeadAttention(nn.Module):
         self.query, self.key, self.value, self.out = (nn.Linear(d, d) for _ in range(4))
 
     def forward(self, x: Tensor, memory: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
-        """`mask` is True where a query may look, broadcast to (B, heads, T, S)."""
+        """Attend to `memory`, or to x itself; `mask` is True where a query may look: (B, heads, T, S)."""
         memory = x if memory is None else memory
         q, k, v = self._split(self.query(x)), self._split(self.key(memory)), self._split(self.value(memory))
         dropout = self.dropout if self.training else 0.0
@@ -80,13 +80,13 @@ class MultiHeadAttention(nn.Module):
         return out
 
     def _split(self, x: Tensor) -> Tensor:
-        """(B, T, d) -> (B, heads, T, d/heads)."""
+        """Split the heads: (B, T, d) -> (B, heads, T, d/heads)."""
         batch, length, d = x.shape
         return x.view(batch, length, self.heads, d // self.heads).transpose(1, 2)
 
 
 class FeedForward(nn.Sequential):
-    """Linear, activation, linear, on every position alike. (B, T, d) -> same. Sec. 3.3."""
+    """Linear, activation, linear, on every position. (B, T, d) -> same. Sec. 3.3."""
 
     glorot = True  # how `initialise` draws its linear layers
 
@@ -97,8 +97,8 @@ class FeedForward(nn.Sequential):
 class EncoderBlock(nn.Module):
     """Self-attention and feed-forward, each with residual and layer norm. (B, T, d) -> same. Fig. 1 left.
 
-    `norm_first` normalises before each part, as ViT does, instead of after it, as the paper does. `drop_path` is the
-    chance that training skips a part for a sample.
+    `norm_first` normalizes before each part, as ViT does, instead of after it, as the paper does. `drop_path` is the
+    probability that training skips a part for a sample (stochastic depth).
     """
 
     def __init__(
@@ -166,7 +166,7 @@ class TransformerConfig:
     blocks: int = 6
     dropout: float = 0.1
     longest: int = 512
-    """Positions for which encodings are made."""
+    """Number of positions with an encoding."""
 
 
 class Transformer(nn.Module):
@@ -193,7 +193,10 @@ class Transformer(nn.Module):
         initialise(self)
 
     def forward(self, source: Tensor, target: Tensor, source_mask: Tensor | None = None) -> Tensor:
-        """`source_mask` (B, S) is True for tokens, False for padding; a target position sees none after itself."""
+        """Return logits for target tokens; `source_mask` (B, S) is True for tokens and False for padding.
+
+        A target position sees no later position.
+        """
         seen = None if source_mask is None else source_mask[:, None, None, :]
         memory = self._embed(source)
         for block in self.encoder:
@@ -207,9 +210,7 @@ class Transformer(nn.Module):
     def _embed(self, tokens: Tensor) -> Tensor:
         length, longest = tokens.shape[1], self.positions.shape[0]
         if length > longest:
-            raise InputError(
-                f"a sequence of {length} is longer than the {longest} positions that there are encodings for"
-            )
+            raise InputError(f"a sequence of {length} is longer than the {longest} positions with an encoding")
         embedded = self.embedding(tokens) * math.sqrt(self.embedding.embedding_dim)
         out: Tensor = self.drop(embedded + self.positions[:length])
         return out

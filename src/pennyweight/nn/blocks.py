@@ -1,4 +1,4 @@
-"""What the convolutional families share: a style of layers, convolution with norm and activation, and the head."""
+"""Layers of the convolutional families: a style of layers, convolution with norm and activation, and the head."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ Padding = Literal["same", "tf_same"]
 
 @dataclass(frozen=True, kw_only=True)
 class Style:
-    """What a network's layers have in common; families' Configs inherit these fields. Published weights need them."""
+    """Activation and norm of a network's layers; the families' Configs inherit these fields.
+
+    Published weights need the values that they were trained with.
+    """
 
     activation: Activation = "relu"
     bn_eps: float = 1e-5
@@ -40,7 +43,7 @@ class Style:
             raise InputError(f"Config field 'bn_eps' must be above 0, not {self.bn_eps}")
 
     def act(self) -> nn.Module:
-        """A new activation module."""
+        """Make an activation module."""
         match self.activation:
             case "relu":
                 return nn.ReLU(inplace=True)
@@ -56,20 +59,20 @@ class Style:
     def conv(
         self, c_in: int, c_out: int, kernel: int = 1, *, stride: int = 1, groups: int = 1, bias: bool = False
     ) -> nn.Conv2d:
-        """A convolution padded by K // 2 on every side."""
+        """Make a convolution padded by K // 2 on every side."""
         return nn.Conv2d(c_in, c_out, kernel, stride, padding=kernel // 2, groups=groups, bias=bias)
 
     def norm(self, channels: int) -> nn.BatchNorm2d:
-        """A batch norm with this epsilon."""
+        """Make a batch norm with this epsilon."""
         return nn.BatchNorm2d(channels, eps=self.bn_eps)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PaddedStyle(Style):
-    """The same for families that have no pools between their layers, whose weights may come from TensorFlow."""
+    """Style for families without pooling between their layers, whose weights may come from TensorFlow."""
 
     padding: Padding = "same"
-    """same: K // 2 on every side. tf_same: TensorFlow's, where the extra row and column go to the bottom and right."""
+    """"same": K // 2 on every side. "tf_same": TensorFlow's, with the extra row and column at the bottom and right."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -78,7 +81,7 @@ class PaddedStyle(Style):
     def conv(
         self, c_in: int, c_out: int, kernel: int = 1, *, stride: int = 1, groups: int = 1, bias: bool = False
     ) -> nn.Conv2d:
-        """A convolution with this padding; at stride 1 and odd kernels both paddings are one."""
+        """Make a convolution with this padding; at stride 1 and odd kernels both paddings are equal."""
         if self.padding == "tf_same" and stride > 1:
             return Conv2dTFSame(c_in, c_out, kernel, stride, groups=groups, bias=bias)
         return super().conv(c_in, c_out, kernel, stride=stride, groups=groups, bias=bias)
@@ -90,7 +93,8 @@ def _one_of(field: str, value: str, choices: tuple[str, ...]) -> None:
 
 
 class Conv2dTFSame(nn.Conv2d):
-    """Convolution padded as TensorFlow's "SAME": as many zeros as needed, the odd one at the bottom and right.
+    """Convolution padded as TensorFlow's "SAME": as many zeros as needed, the odd row and column at the bottom and
+    right.
 
     (B, c_in, H, W) -> (B, c_out, ceil(H/stride), ceil(W/stride)). The state keys are those of nn.Conv2d.
     """
@@ -105,7 +109,7 @@ class Conv2dTFSame(nn.Conv2d):
 
 
 class ConvNormAct(nn.Sequential):
-    """Convolution without bias, batch norm, and unless `act` is False the activation.
+    """Convolution without bias, batch norm, and the activation unless `act` is False.
 
     (B, c_in, H, W) -> (B, c_out, H/stride, W/stride).
     """
@@ -131,9 +135,9 @@ class ConvNormAct(nn.Sequential):
 
 
 class PooledStem(nn.Sequential):
-    """A convolution of stride 2 and a 3×3 max pool; in the small-image form of stride 1, and no pool.
+    """Convolution of stride 2 and a 3×3 max pool; for small images a convolution of stride 1 without pool.
 
-    (B, c_in, H, W) -> (B, c_out, H/4, W/4), or of the same H and W. `kernel` is that of the large form.
+    (B, c_in, H, W) -> (B, c_out, H/4, W/4), or (B, c_out, H, W) for small images. `kernel` is that of the large form.
     """
 
     def __init__(self, c_in: int, c_out: int, kernel: int = 3, *, small: bool, style: Style) -> None:
@@ -144,9 +148,9 @@ class PooledStem(nn.Sequential):
 
 
 class SqueezeExcite(nn.Module):
-    """Weigh channels by what the whole picture shows. (B, channels, H, W) -> same.
+    """Squeeze-and-excitation: scale channels by weights from the whole image. (B, channels, H, W) -> same.
 
-    Global pool, reduce to `reduced` channels, `act` (ReLU unless given), expand, sigmoid, scale. Hu et al. 2017,
+    Global pool, reduce to `reduced` channels, `act` (default ReLU), expand, sigmoid, scale. Hu et al. 2017,
     arXiv:1709.01507, Fig. 2.
     """
 
@@ -163,7 +167,7 @@ class SqueezeExcite(nn.Module):
 
 
 class ClassifierHead(nn.Module):
-    """Global average pool, or a family's own; dropout, linear. Before them, in some, a 1×1 convolution to `hidden`.
+    """Optional 1×1 convolution to `hidden` channels, global average pool (or `pool`), dropout, linear.
 
     (B, c_in, H, W) -> (B, num_classes).
     """
@@ -190,6 +194,6 @@ class ClassifierHead(nn.Module):
 
 
 def divisible(channels: float, by: int = 8) -> int:
-    """`channels` rounded to a multiple of `by`, at least `by` and never more than 10% down (MobileNetV2's code)."""
+    """Round `channels` to a multiple of `by`, at least `by` and at most 10% down (MobileNetV2's code)."""
     rounded = max(by, int(channels + by / 2) // by * by)
     return rounded + by if rounded < 0.9 * channels else rounded

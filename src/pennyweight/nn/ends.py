@@ -1,4 +1,4 @@
-"""Where a network of any library begins, and where it answers."""
+"""First and last layers of a network of any library."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ __all__ = ["Ends", "ends"]
 
 
 class Ends(NamedTuple):
-    """The names of the layers that see the input's channels, and of those that answer for the classes."""
+    """Names of the layers that take the input's channels, and names of the layers that return the classes."""
 
     stems: tuple[str, ...]
     heads: tuple[str, ...]
 
 
 def ends(model: nn.Module) -> Ends:
-    """As timm says it of its own, some of which have several of either; of others the first layer and the last."""
+    """Return the first and last layers: from timm's configuration, which may list several, else the first and last
+    layer."""
     layers = [name for name, module in model.named_modules() if isinstance(module, (nn.Conv2d, nn.Conv3d, nn.Linear))]
     said = getattr(model, "pretrained_cfg", None) or {}
     found = []

@@ -1,7 +1,7 @@
-"""A convolution with a large kernel as a product of spectra, block by block (overlap-save; Vasilache et al. 2014).
+"""Convolution with a large kernel as a product of spectra, block by block (overlap-save; Vasilache et al. 2014).
 
-A kernel of 17×17 costs 289 multiply-accumulates for each pair of channels and pixel; in spectra it costs about four,
-and the transforms. What differs is rounding: about 1e-6 of the largest value.
+A 17×17 kernel costs 289 multiply-accumulates per channel pair and pixel; in spectra it costs about four, and the
+transforms. The result differs only by rounding: about 1e-6 of the largest value.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from torch import Tensor
 __all__ = ["fourier_conv2d", "pays"]
 
 BLOCK = 32
-"""Pixels a side of the output that share a transform, about: larger blocks mean larger spectra of the kernels."""
+"""Approximate side, in output pixels, of a block with one transform; larger blocks mean larger kernel spectra."""
 SMALLEST_KERNEL, SMALLEST_OUTPUT = 9, 64
-"""Where the direct convolution of oneDNN is no longer quicker on a processor."""
+"""Smallest kernel and output, in pixels, for which spectra are faster than oneDNN's direct convolution on a CPU."""
 STEEPEST = 1000
-"""The largest value, in mean values: a transform spreads the rounding of one wild pixel over all of its block."""
+"""Largest allowed ratio of the largest value to the mean: a transform spreads an outlier's rounding over its block."""
 
 
 def pays(x: Tensor, side: int) -> bool:
-    """Whether the spectra are quicker for (B, C, H, W) and a kernel of side×side; they are for inference alone."""
+    """Return whether spectra are faster for (B, C, H, W) and a kernel of side×side; only for inference."""
     if torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.is_autocast_enabled(x.device.type):
         return False
     height, width = (length - side + 1 for length in x.shape[2:])
@@ -33,7 +33,7 @@ def pays(x: Tensor, side: int) -> bool:
 
 
 def fourier_conv2d(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """As `F.conv2d`: (B, c_in, H, W), (c_out, c_in, side, side) -> (B, c_out, H - side + 1, W - side + 1)."""
+    """Convolve as `F.conv2d`: (B, c_in, H, W), (c_out, c_in, side, side) -> (B, c_out, H - side + 1, W - side + 1)."""
     c_out, _, side, _ = weight.shape
     height, width = (length - side + 1 for length in x.shape[2:])
     step = max(math.ceil(length / math.ceil(length / BLOCK)) for length in (height, width))
@@ -51,9 +51,14 @@ def fourier_conv2d(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def _spectra(weight: Tensor, period: int) -> Tensor:
-    """Conjugates of the kernels' transforms, (period, period // 2 + 1, c_in, c_out): as products, kernels are small."""
+    """Return conjugates of the kernels' transforms: (period, period // 2 + 1, c_in, c_out).
+
+    Matrix products compute them, because kernels are small.
+    """
     c_out, c_in, side, _ = weight.shape
     turns = torch.outer(torch.arange(period), torch.arange(side)).double() * (2 * math.pi / period)
-    waves = torch.polar(torch.ones_like(turns), turns).to(torch.complex64)  # conjugates: a convolution that correlates
+    waves = torch.polar(torch.ones_like(turns), turns).to(
+        torch.complex64
+    )  # conjugates, because conv2d is a correlation
     rows = waves @ weight.permute(2, 3, 1, 0).reshape(side, -1).to(waves.dtype)
     return (waves[: period // 2 + 1] @ rows.view(period, side, -1)).view(period, -1, c_in, c_out)

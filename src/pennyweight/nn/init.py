@@ -1,4 +1,4 @@
-"""Initialisation, in one place."""
+"""Initialization of weights, in one place."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ __all__ = ["initialise"]
 
 
 def initialise(network: nn.Module) -> None:
-    """Draw every weight of its layers anew, in place; a parameter outside any layer is drawn by the module that has it.
+    """Initialize every layer's weights, in place; a module initializes its own parameters outside layers.
 
-    Convolutions by He et al. 2015 (arXiv:1502.01852, fan-out), norms to identity, linear layers of modules that say
-    `glorot` (attention, its feed-forward) by Glorot and Bengio 2010 (uniform), other linear layers normal with
-    deviation 0.01 as VGG's, embeddings of d numbers normal with 1/√d, biases to nothing.
+    Convolutions by He et al. 2015 (arXiv:1502.01852, fan-out); norms to identity; linear layers of modules with
+    `glorot` (attention, feed-forward) by Glorot and Bengio 2010 (uniform); other linear layers normal with deviation
+    0.01, as in VGG; embeddings of d numbers normal with deviation 1/√d; biases to zero.
     """
     attentive = {
         id(layer) for block in network.modules() if getattr(block, "glorot", False) for layer in block.modules()
     }
     for module in network.modules():
         if isinstance(module, (nn.Conv2d, nn.Conv3d)):
-            # Each output channel of a group is fed back to by the channels of its group alone: without the division,
-            # depthwise weights start so small that nothing of the picture is left after a few blocks.
+            # Each output channel gets gradients only from its own group's channels. Without the division,
+            # depthwise weights start so small that the signal vanishes after a few blocks.
             fan_out = module.weight[0, 0].numel() * module.out_channels / module.groups
             nn.init.normal_(module.weight, std=math.sqrt(2 / fan_out))
             if module.bias is not None:

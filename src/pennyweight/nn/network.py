@@ -1,4 +1,4 @@
-"""The form of every network: stem, trunk of stages, head. A classifier, and a backbone for anything else."""
+"""Base class of every network: stem, trunk of stages, head. A classifier, and a backbone for other tasks."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ class Network(nn.Module):
     head: nn.Module
 
     config: Any = None
-    """The Config that it was made from, where a name made it."""
+    """Config of a network made by name, else None."""
     stem_form: str | None = None
-    """imagenet or cifar, likewise."""
+    """"imagenet" or "cifar" for a network made by name, else None."""
     in_channels: int
     feature_channels: tuple[int, ...]
     """Channels of each stage's output."""
     feature_strides: tuple[int, ...]
-    """How many times smaller than the input each stage's output is, along H and W."""
+    """Ratio of the input's side to the side of each stage's output."""
 
     smallest_input: int
-    """Pixels a side below which pooling leaves nothing."""
+    """Smallest input side in pixels; with smaller inputs pooling leaves nothing."""
 
     def assemble(self, *, in_channels: int, features: list[tuple[int, int]], smallest_input: int = 1) -> None:
-        """Note what the parts are, (channels, stride) for each stage, and initialise them."""
+        """Record (channels, stride) of each stage, and initialize the three parts."""
         self.in_channels = in_channels
         self.smallest_input = smallest_input
         self.feature_channels = tuple(channels for channels, _ in features)
@@ -51,7 +51,7 @@ class Network(nn.Module):
         return logits
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """The output of every stage, as `feature_channels` and `feature_strides` say."""
+        """Return the output of every stage; `feature_channels` and `feature_strides` describe them."""
         self.check(x)
         x = self.stem(x)
         outputs = []
@@ -70,7 +70,7 @@ class Network(nn.Module):
         self.head.linear = fresh
 
     def check(self, x: Tensor) -> None:
-        """Raise InputError unless x is (B, in_channels, H, W), and large enough that something is left of it."""
+        """Raise InputError unless x is (B, in_channels, H, W) and not too small for the network."""
         if x.ndim != 4 or x.shape[1] != self.in_channels:
             raise InputError(
                 f"expected a batch of shape (B, {self.in_channels}, H, W), received {tuple(x.shape)}; "
@@ -85,7 +85,7 @@ class Network(nn.Module):
 
 
 def at_least_one(what: str, count: Any) -> int:
-    """`count` as an int, also one of numpy's. Raises InputError unless it is a whole number of at least 1."""
+    """Return `count` as an int. Raises InputError unless it is an integer (also numpy's) of at least 1."""
     try:
         number = operator.index(count)
     except TypeError:

@@ -1,4 +1,4 @@
-"""From stored pixels to the network's input, inside the step or graph."""
+"""Convert stored pixels to the network's input, inside the training step or the exported graph."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["FromPixels"]
 
 
 class FromPixels(nn.Module):
-    """Scale to 0..1, normalise, channels first. (B, H, W, C) uint8 -> (B, C, H, W) float32.
+    """Scaling to 0..1, normalization, channels first. (B, H, W, C) uint8 -> (B, C, H, W) float32.
 
     `mean` and `std` are per channel, for pixels in 0..1.
     """
@@ -27,10 +27,10 @@ class FromPixels(nn.Module):
         self.register_buffer("shift", (-mean_ / std_).float(), persistent=False)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        if torch.compiler.is_compiling():  # a graph is better off without the detour
+        if torch.compiler.is_compiling():  # a compiled graph is faster without the rows below
             return pixels.permute(0, 3, 1, 2).to(self.scale.dtype) * self.scale + self.shift
         count, height, width, channels = pixels.shape
         scale, shift = (values.reshape(1, channels).repeat(1, width) for values in (self.scale, self.shift))
-        # Whole rows at a time and in place: four times as quick as channel by channel into fresh memory, same bits.
+        # Whole rows, in place: four times as fast as channel by channel into new memory, with the same bits.
         rows = pixels.reshape(count * height, width * channels).to(scale.dtype, copy=True).mul_(scale).add_(shift)
         return rows.view(count, height, width, channels).permute(0, 3, 1, 2)

@@ -1,7 +1,7 @@
-"""Residual networks: what ResNet, ResNeXt and their squeeze-and-excitation forms share.
+"""Residual networks: the shared parts of ResNet, ResNeXt and their squeeze-and-excitation forms.
 
 He et al. 2015, arXiv:1512.03385, Table 1 and Fig. 5; Xie et al. 2016, arXiv:1611.05431, Table 1; Hu et al. 2017,
-arXiv:1709.01507, Table 1. The stride of a bottleneck is on its 3×3, as torchvision has it.
+arXiv:1709.01507, Table 1. The stride of a bottleneck is on its 3×3 convolution, as in torchvision.
 """
 
 from __future__ import annotations
@@ -21,28 +21,29 @@ __all__ = ["Residual", "ResidualConfig", "ResidualNetwork", "ResidualStyle", "ba
 
 @dataclass(frozen=True, kw_only=True)
 class ResidualStyle(Style):
-    """What every network of residual blocks can vary."""
+    """Config fields of every network of residual blocks."""
 
     channels: int = 64
-    """Of the stem and of the first stage's inner convolutions; later stages double."""
+    """Channels of the stem and of the first stage's inner convolutions; each later stage doubles them."""
     se: bool = False
-    """Squeeze-and-excitation, with a sixteenth of the channels in the middle."""
+    """Squeeze-and-excitation, reduced to a sixteenth of the channels."""
     dropout: float = 0.0
     drop_path: float = 0.0
-    """Stochastic depth: the chance that training skips the last block; earlier ones have less, linearly."""
+    """Stochastic depth: probability that training skips the last block; earlier blocks have less, linearly."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResidualConfig(ResidualStyle):
-    """What these papers' tables vary."""
+    """Config fields of the papers' tables."""
 
     block: Literal["basic", "bottleneck"] = "bottleneck"
     blocks: tuple[int, ...] = (3, 4, 6, 3)
-    """Of each stage."""
+    """Blocks of each stage."""
     groups: int = 1
-    """Cardinality: the paths of a ResNeXt."""
+    """Cardinality: the number of paths in a ResNeXt."""
     group_channels: int = 64
-    """Of one path in the first stage where `channels` are 64, else in proportion; later stages double."""
+    """Channels of one path in the first stage if `channels` is 64, else in proportion; each later stage doubles
+    them."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -54,7 +55,7 @@ class ResidualConfig(ResidualStyle):
         if self.block == "basic" and (self.groups, self.group_channels) != (1, 64):
             raise InputError(
                 f"a basic block cannot be grouped (groups={self.groups}, group_channels={self.group_channels}): "
-                "two convolutions in a row are no sum of paths (arXiv:1611.05431, Sec. 3.3); "
+                "two convolutions in a row are not a sum of paths (arXiv:1611.05431, Sec. 3.3); "
                 "take a network of bottlenecks, such as resnet50"
             )
         if self.channels * self.group_channels < 64:
@@ -65,7 +66,7 @@ class ResidualConfig(ResidualStyle):
 
 
 def basic(c_in: int, planes: int, *, stride: int, config: ResidualStyle) -> tuple[nn.Sequential, int]:
-    """Two 3×3 convolutions, and the channels that leave them. ResNet, Fig. 5 left."""
+    """Make two 3×3 convolutions; return them and their output channels. ResNet, Fig. 5 left."""
     layers = nn.Sequential(
         ConvNormAct(c_in, planes, 3, stride=stride, style=config),
         ConvNormAct(planes, planes, 3, act=False, style=config),
@@ -74,7 +75,7 @@ def basic(c_in: int, planes: int, *, stride: int, config: ResidualStyle) -> tupl
 
 
 def bottleneck(c_in: int, planes: int, *, stride: int, config: ResidualConfig) -> tuple[nn.Sequential, int]:
-    """1×1, (grouped) 3×3, 1×1, and the channels that leave them. ResNet, Fig. 5 right; ResNeXt, Fig. 3c."""
+    """Make 1×1, (grouped) 3×3, 1×1; return them and their output channels. ResNet, Fig. 5 right; ResNeXt, Fig. 3c."""
     # A path of group_channels in the first stage, where planes are 64; later ones in proportion.
     hidden = planes * config.group_channels // 64 * config.groups
     c_out = 4 * planes
@@ -90,7 +91,7 @@ BLOCKS = {"basic": basic, "bottleneck": bottleneck}
 
 
 class Residual(nn.Module):
-    """act(shortcut(x) + layers(x)); where shapes differ the shortcut is a 1×1 convolution with norm."""
+    """Residual block: act(shortcut(x) + layers(x)); the shortcut is a 1×1 convolution with norm if shapes differ."""
 
     def __init__(
         self, layers: nn.Module, c_in: int, c_out: int, *, stride: int, config: ResidualStyle, drop_path: float
@@ -109,7 +110,10 @@ class Residual(nn.Module):
 
 
 class ResidualNetwork(Network):
-    """(B, in_channels, H, W) -> (B, num_classes). `stem` is "imagenet" (7×7/2 and a max pool) or "cifar" (3×3)."""
+    """Residual network: (B, in_channels, H, W) -> (B, num_classes).
+
+    `stem` is "imagenet" (7×7/2 and a max pool) or "cifar" (3×3).
+    """
 
     def __init__(self, config: ResidualConfig, *, num_classes: int, in_channels: int, stem: str) -> None:
         super().__init__()

@@ -1,7 +1,8 @@
-"""The three forms of a ResNeXt block's paths, equal for tied weights: a sum, a concatenation, a grouped convolution.
+"""Three equal forms of a ResNeXt block's paths: a sum, a concatenation, a grouped convolution.
 
-Xie et al. 2016, arXiv:1611.05431, Fig. 3. All are (B, c_in, H, W) -> (B, c_out, H/stride, W/stride), what a residual
-block adds to its shortcut. The networks use the last, which is the fastest; the others are to read and to compare.
+Xie et al. 2016, arXiv:1611.05431, Fig. 3. All map (B, c_in, H, W) -> (B, c_out, H/stride, W/stride), the branch that a
+residual block adds to its shortcut. The networks use the grouped form, which is the fastest. The others are for reading
+and comparison.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ __all__ = ["ConcatenatedPaths", "Form", "GroupedPaths", "SummedPaths", "as_conca
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """What the three have in common: `paths` is the paper's cardinality C, `d` a path's width."""
+    """Sizes of all three forms: `paths` is the paper's cardinality C, `d` a path's width."""
 
     c_in: int
     c_out: int
@@ -29,7 +30,10 @@ class Form:
 
 
 class GroupedPaths(nn.Sequential):
-    """1×1 to paths·d channels, 3×3 in `paths` groups, 1×1. Fig. 3c; the layers and keys are those of `bottleneck`."""
+    """Form (c): 1×1 to paths·d channels, 3×3 in `paths` groups, 1×1. Fig. 3c.
+
+    The layers and keys are those of `bottleneck`.
+    """
 
     def __init__(self, form: Form) -> None:
         hidden, style = form.paths * form.d, form.style
@@ -42,7 +46,7 @@ class GroupedPaths(nn.Sequential):
 
 
 class ConcatenatedPaths(nn.Module):
-    """Each path 1×1 to d channels and 3×3; they are concatenated before one 1×1. Fig. 3b."""
+    """Form (b): each path is 1×1 to d channels and 3×3; a 1×1 follows their concatenation. Fig. 3b."""
 
     def __init__(self, form: Form) -> None:
         super().__init__()
@@ -55,9 +59,9 @@ class ConcatenatedPaths(nn.Module):
 
 
 class SummedPaths(nn.Module):
-    """Each path a whole bottleneck, 1×1 to d channels, 3×3, 1×1; their sum. Fig. 3a.
+    """Form (a): each path is a whole bottleneck, 1×1 to d channels, 3×3, 1×1; the result is their sum. Fig. 3a.
 
-    The last norm follows the sum (Sec. 4, footnote): a norm in each path would see other statistics.
+    The last norm follows the sum (Sec. 4, footnote), because a norm in each path would see other statistics.
     """
 
     def __init__(self, form: Form) -> None:
@@ -73,7 +77,7 @@ class SummedPaths(nn.Module):
 
 
 def _narrow(form: Form) -> nn.Sequential:
-    """The part of a path that (a) and (b) share. (B, c_in, H, W) -> (B, d, H/stride, W/stride)."""
+    """Make the part of a path that (a) and (b) share. (B, c_in, H, W) -> (B, d, H/stride, W/stride)."""
     return nn.Sequential(
         ConvNormAct(form.c_in, form.d, style=form.style),
         ConvNormAct(form.d, form.d, 3, stride=form.stride, style=form.style),
@@ -81,7 +85,7 @@ def _narrow(form: Form) -> nn.Sequential:
 
 
 def as_concatenated(grouped: GroupedPaths) -> ConcatenatedPaths:
-    """The same function as form (b), with copies of the weights and statistics."""
+    """Convert form (c) to the equal form (b), with copies of the weights and statistics."""
     made = ConcatenatedPaths(grouped.form)
     for number, path in enumerate(made.paths):
         assert isinstance(path, nn.Sequential)
@@ -91,20 +95,20 @@ def as_concatenated(grouped: GroupedPaths) -> ConcatenatedPaths:
 
 
 def as_summed(grouped: GroupedPaths) -> SummedPaths:
-    """The same function as form (a), with copies of the weights and statistics."""
+    """Convert form (c) to the equal form (a), with copies of the weights and statistics."""
     made = SummedPaths(grouped.form)
     expand, norm = grouped[2].children()
     for number, path in enumerate(made.paths):
         assert isinstance(path, nn.Sequential)
         _tie(path, grouped, number)
-        # A path's last 1×1 is the columns of the joint one that read its channels.
+        # A path's last 1×1 is the joint 1×1's columns for its channels.
         path[2].load_state_dict({"weight": expand.get_parameter("weight")[:, _channels(grouped, number)]})
     made.norm.load_state_dict(norm.state_dict())
     return made.train(grouped.training)
 
 
 def _tie(path: nn.Sequential, grouped: GroupedPaths, number: int) -> None:
-    """Give a path its rows of the first 1×1 and of the grouped 3×3, with their norms."""
+    """Copy to a path its rows of the first 1×1 and of the grouped 3×3, with their norms."""
     rows = _channels(grouped, number)
     for layer in (0, 1):
         state = grouped[layer].state_dict()

@@ -1,4 +1,4 @@
-"""The channel shuffle of both ShuffleNets."""
+"""Channel shuffle of both ShuffleNets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["ChannelShuffle"]
 
 
 class ChannelShuffle(nn.Module):
-    """Move each group's channels apart so that the next grouped 1×1 sees all groups. (B, C, H, W) -> same.
+    """Channel shuffle: interleave the groups so that the next grouped 1×1 sees all of them. (B, C, H, W) -> same.
 
     C must be divisible by `groups`. ShuffleNet, arXiv:1707.01083, Fig. 1c.
     """

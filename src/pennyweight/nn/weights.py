@@ -1,4 +1,4 @@
-"""Weights on disk: safetensors, which hold numbers and text and nothing that can run."""
+"""Weights on disk: safetensors files, which hold numbers and text and no code."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ def save_weights(path: Path, model: nn.Module, metadata: Mapping[str, str]) -> N
 
 
 def _ordered(data: bytes) -> bytes:
-    """The same file with its metadata in order: safetensors writes it as its hash map happens to hold it."""
+    """Sort a file's metadata, because safetensors writes it in the order of its hash map."""
     end = 8 + int.from_bytes(data[:8], "little")
     header = json.loads(data[8:end])
     header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text = text.ljust(-(-len(text) // 8) * 8)  # tensors begin at a multiple of eight
+    text = text.ljust(-(-len(text) // 8) * 8)  # tensors are aligned to eight bytes
     return len(text).to_bytes(8, "little") + text + data[end:]
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Every tensor of a safetensors file, by name. Raises InputError that names the file."""
+    """Read every tensor of a safetensors file, by name. Raises InputError with the file's name."""
     try:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
@@ -53,7 +53,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """What a safetensors file says of itself. Raises InputError that names the file."""
+    """Read the metadata of a safetensors file. Raises InputError with the file's name."""
     try:
         with safe_open(path, framework="pt") as file:
             return dict(file.metadata() or {})
@@ -62,29 +62,29 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 
 def require_same_shapes(own: Mapping[str, Tensor], state: Mapping[str, Tensor], *, name: str) -> None:
-    """Raise InputError, which says what differs, unless `state` has the keys and shapes of `own`."""
+    """Raise InputError with the first difference unless `state` has the keys and shapes of `own`."""
     odd = [key for key in own if key not in state or state[key].shape != own[key].shape]
     odd += [key for key in state if key not in own]
     if odd:
         raise InputError(
-            f"{name} holds another network's weights, or those of an earlier form of this one, which is to be trained "
-            f"anew: {len(odd)} of {len({*own, *state})} keys differ, first '{odd[0]}'"
+            f"{name} holds another network's weights, or those of an earlier form of this one (train it again): "
+            f"{len(odd)} of {len({*own, *state})} keys differ, first '{odd[0]}'"
         )
 
 
 def take_weights(model: nn.Module, state: Mapping[str, Tensor], *, name: str) -> None:
-    """Put `state` into `model`, all of it. Raises InputError that says which keys or shapes differ."""
+    """Load all of `state` into `model`. Raises InputError with the keys or shapes that differ."""
     own = model.state_dict()
     require_same_shapes(own, state, name=name)
     check_values(state, own, name=name)
-    own.update(state)  # the model's own dictionary knows which version of the module it is
+    own.update(state)  # the model's own dictionary has the modules' versions
     model.load_state_dict(own)
 
 
 def storage_fault(tensor: Tensor) -> str:
-    """Return what keeps a tensor from being plain numbers in memory, or nothing."""
+    """Return why a tensor is not plain numbers in memory; empty if it is."""
     if tensor.is_quantized:
-        return f"is quantized ({tensor.dtype}): dequantize the network before its weights are saved"
+        return f"is quantized ({tensor.dtype}): dequantize the network before you save its weights"
     if tensor.layout != torch.strided or tensor.is_nested:
         return "is sparse or nested: save it dense (tensor.to_dense())"
     if tensor.is_meta:
@@ -93,17 +93,17 @@ def storage_fault(tensor: Tensor) -> str:
 
 
 def check_values(state: Mapping[str, Tensor], own: Mapping[str, Tensor], *, name: str) -> None:
-    """Raise InputError for values that no network can answer with, before any of them is used; see `values_fault`."""
+    """Raise InputError for values that make a network useless, before any of them is used; see `values_fault`."""
     if fault := values_fault(state, own):
         raise InputError(f"{name} cannot be used: {fault}")
 
 
 def values_fault(state: Mapping[str, Tensor], own: Mapping[str, Tensor], names: Mapping[str, str] | None = None) -> str:
-    """Return which tensor of `state` holds values that no network can answer with, and which values; or nothing.
+    """Return the first tensor of `state` with unusable values, and its fault; empty if there is none.
 
-    These are tensors that are no plain numbers, complex numbers, integers and truth values in place of weights, and NaN
-    or infinity, also after conversion to the type of the network's `own` tensor. `names` are those in the tensors'
-    file, by those in `own`.
+    Unusable are tensors that are not plain numbers, complex numbers, integers or booleans in place of weights, and NaN
+    or infinity, also after conversion to the dtype of the network's `own` tensor. `names` maps keys of `own` to names
+    in the file.
     """
     faults = {key: fault for key in state if (fault := _value_fault(state[key], own[key]))}
     if not faults:

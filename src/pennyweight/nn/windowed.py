@@ -1,7 +1,8 @@
-"""Networks that answer for the middle pixel of a window, and for every pixel of a tile at once.
+"""Networks that classify the center pixel of a window, and every pixel of a tile at once.
 
-They pad nothing, so neighbouring windows share their work: over a tile the first linear layer is a convolution as large
-as what the trunk leaves of a window, and the others are 1×1 (Sermanet et al. 2013, arXiv:1312.6229, section 3.5).
+They use no padding, so neighboring windows share their work. Over a tile the first linear layer becomes a convolution
+as large as the trunk's output for a window, and the others are 1×1 (Sermanet et al. 2013, arXiv:1312.6229, section
+3.5).
 """
 
 from __future__ import annotations
@@ -40,12 +41,12 @@ class WindowHead(nn.Module):
         return logits
 
     def dense(self, x: Tensor) -> Tensor:
-        """The same for every window of a tile. (B, c_in, H, W) -> (B, num_classes, H - side + 1, W - side + 1)."""
+        """Classify every window of a tile. (B, c_in, H, W) -> (B, num_classes, H - side + 1, W - side + 1)."""
         side = self.side
         for layer in (*self.layers, self.linear):
             if isinstance(layer, nn.Linear):
                 kernels = layer.weight.view(layer.out_features, -1, side, side)
-                # The direct convolution is a fifth quicker with channels last, weights and input alike.
+                # The direct convolution is a fifth faster if weights and input are channels-last.
                 if pays(x, side):
                     x = fourier_conv2d(x, kernels, layer.bias)
                 else:
@@ -56,10 +57,9 @@ class WindowHead(nn.Module):
         return x
 
     def at(self, x: Tensor, tiles: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
-        """The same for N windows, by tile, first row and first column. (B, c_in, H, W) -> (N, num_classes).
+        """Classify N windows, given by tile, first row and first column. (B, c_in, H, W) -> (N, num_classes).
 
-        The windows are looked up as words in an embedding are, because the gradient of that is quick and has one order
-        of additions.
+        An embedding lookup gathers the windows, because its gradient is fast and adds in a fixed order.
         """
         batch, c_in, height, width = x.shape
         side = torch.arange(self.side, device=x.device)
@@ -75,14 +75,17 @@ def _last(x: Tensor) -> Tensor:
 
 
 class WindowNetwork(Network):
-    """(B, in_channels, window, window) -> (B, num_classes), without any padding; `head` is a WindowHead."""
+    """Network without padding: (B, in_channels, window, window) -> (B, num_classes); `head` is a WindowHead."""
 
     window: int
-    """Pixels a side of the neighbourhood."""
+    """Pixels a side of the neighborhood."""
     head: WindowHead
 
     def dense(self, x: Tensor) -> Tensor:
-        """Every window of a tile. (B, in_channels, H, W) -> (B, num_classes, H - window + 1, W - window + 1)."""
+        """Classify every window of a tile.
+
+        (B, in_channels, H, W) -> (B, num_classes, H - window + 1, W - window + 1).
+        """
         Network.check(self, x)
         if min(x.shape[2:]) < self.window:
             raise InputError(
@@ -91,7 +94,7 @@ class WindowNetwork(Network):
         return self.head.dense(self.trunk(self.stem(x)))
 
     def at(self, x: Tensor, tiles: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
-        """N windows of a batch of tiles, by tile and first row and column. (B, in_channels, H, W) -> (N, classes)."""
+        """Classify N windows, given by tile, first row and first column. (B, in_channels, H, W) -> (N, num_classes)."""
         Network.check(self, x)
         return self.head.at(self.trunk(self.stem(x)), tiles, rows, cols)
 

@@ -1,4 +1,4 @@
-"""The networks by name: `create` makes one, `names` lists them."""
+"""Networks by name: `create` makes one, `names` lists them."""
 
 from pennyweight.zoo.libraries import LIBRARIES
 from pennyweight.zoo.pretrained import (

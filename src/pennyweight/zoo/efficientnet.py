@@ -22,32 +22,32 @@ __all__ = ["VARIANTS", "Config", "EfficientNet", "MBConv", "compound"]
 
 
 class Stage(NamedTuple):
-    """A row of Table 1."""
+    """Row of Table 1."""
 
     expansion: int
     kernel: int
     channels: int
     blocks: int
     stride: int
-    """Of the first block; the others have 1."""
+    """Stride of the first block; the other blocks have 1."""
     small_stride: int
-    """The same in the small-image form."""
+    """Stride of the first block in the small-image form."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(PaddedStyle):
-    """Table 1 (B0), and what scaling and other published weights change."""
+    """Fields of Table 1 (B0), and those that scaling and other published weights change."""
 
     activation: Activation = "silu"
     width: float = 1.0
-    """On every channel count, to multiples of 8."""
+    """Factor on every channel count, rounded to multiples of 8."""
     depth: float = 1.0
-    """On every number of blocks, rounded up."""
+    """Factor on every number of blocks, rounded up."""
     se: bool = True
-    """Squeeze-and-excitation, with a quarter of the block's input channels in the middle."""
+    """Squeeze-and-excitation, reduced to a quarter of the block's input channels."""
     dropout: float = 0.2
     drop_path: float = 0.2
-    """Stochastic depth: block i of n is skipped in training with a chance of drop_path·i/n, i from 0 (their code)."""
+    """Stochastic depth: training skips block i of n with probability drop_path·i/n, i from 0 (their code)."""
     stem_channels: int = 32
     last_channels: int = 1280
     stages: tuple[Stage, ...] = (
@@ -91,7 +91,7 @@ class MBConv(nn.Module):
 
 
 class EfficientNet(Network):
-    """The network of Table 1, scaled. `stem` is "imagenet" (stride 2) or "cifar" (stride 1)."""
+    """Network of Table 1, scaled. `stem` is "imagenet" (stride 2) or "cifar" (stride 1)."""
 
     def __init__(self, config: Config, *, num_classes: int, in_channels: int, stem: str) -> None:
         super().__init__()

@@ -23,18 +23,18 @@ __all__ = ["checkpoint", "input_shape", "make", "names", "num_classes", "params"
 
 
 def names() -> list[str]:
-    """What can follow `timm:`."""
+    """Return the names that can follow `timm:`."""
     return list(timm.list_models())
 
 
 def tags(name: str) -> dict[str, float | None]:
-    """The weights published for a network; timm keeps no accuracy beside them."""
+    """Return the tags of a network's published weights, each with None: timm publishes no accuracy with them."""
     return dict.fromkeys(_all_tags().get(name.partition(".")[0], ()))
 
 
 @cache
 def _all_tags() -> dict[str, list[str]]:
-    """The tags of every network, in timm's order."""
+    """Return the tags of every network, in timm's order."""
     tags: dict[str, list[str]] = {}
     for full in timm.list_pretrained():
         architecture, _, tag = full.partition(".")
@@ -43,32 +43,32 @@ def _all_tags() -> dict[str, list[str]]:
 
 
 def params() -> dict[str, int]:
-    """Return nothing: timm does not keep the parameters of its networks beside their names."""
+    """Return nothing: timm does not publish parameter counts with its names."""
     return {}
 
 
 def input_shape(name: str) -> tuple[int, int, int]:
-    """(C, H, W) that the network is published for."""
+    """Return the (C, H, W) that the network is published for."""
     channels, height, width = _published(name).input_size
     return (channels, height, width)
 
 
 def size_setting(name: str, size: int) -> dict[str, Any]:
-    """The setting by which a network of one input size takes it; nothing for those that take any."""
+    """Return the constructor argument for a network of fixed input size; empty for any other network."""
     return {"img_size": size} if _published(name).fixed_input_size else {}
 
 
 def num_classes(name: str) -> int:
-    """Return the classes that the network is published for; 0 where it is published without a head."""
+    """Return the number of classes that the network is published with; 0 if it has no head."""
     return int(_published(name).num_classes)
 
 
 FETCHING = {"pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir"}
-"""What of timm's would read other files or ask servers; a config may come from a stranger's run."""
+"""timm's arguments that would read other files or contact servers; a config may come from a stranger's run."""
 
 
 def make(name: str, *, num_classes: int | None, in_channels: int, config: Mapping[str, Any]) -> nn.Module:
-    """Make a fresh network; `config` are arguments of timm's own constructor.
+    """Make a fresh network; `config` holds arguments of timm's own constructor.
 
     Without `num_classes` the head, or its absence, is that of `timm.create_model(name)`.
     """
@@ -80,22 +80,22 @@ def make(name: str, *, num_classes: int | None, in_channels: int, config: Mappin
         return network
     head = network.get_submodule(ends(network).heads[0])
     if getattr(head, "out_features", None) != num_classes and getattr(head, "out_channels", None) != num_classes:
-        raise InputError(f"timm's '{name}' is no classifier: it encodes pictures, and ends without a head for classes")
+        raise InputError(f"timm's '{name}' is not a classifier: it encodes pictures and has no head for classes")
     return network
 
 
 def checkpoint(name: str, tag: str) -> Checkpoint:
-    """The published weights of a tag ("imagenet": timm's own choice), fetched and kept by timm."""
+    """Load the published weights of a tag ("imagenet": timm's default), which timm downloads and caches."""
     architecture = name.partition(".")[0]
     if tag != BEST:
         name = f"{architecture}.{tag}"
     keep_hub_offline()
     place = _published(name).hf_hub_id or _published(name).url
-    if not _published(name).hf_hub_id:  # timm has torch fetch it, which knows no such setting
+    if not _published(name).hf_hub_id:  # torch downloads it, and has no offline setting
         _require_kept(name, _published(name).url or "")
     try:
         network = timm.create_model(name, pretrained=True)
-    # What fails lies below timm, in whichever library fetches: each has errors of its own.
+    # The library that downloads for timm raises errors of its own.
     except Exception as error:
         require_network(f"{place} for timm's '{name}'", instead="give a file: --weights FILE")
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -107,8 +107,8 @@ def checkpoint(name: str, tag: str) -> Checkpoint:
     _, size, width = how["input_size"]
     if how["crop_mode"] != "center" or size != width:
         raise InputError(
-            f"timm's {name} wants its pictures {size}×{width} by '{how['crop_mode']}', and ours are cut square from "
-            "the centre: its published answers would not hold"
+            f"timm's {name} takes {size}×{width} pictures cropped by '{how['crop_mode']}', and ours are cropped "
+            "square from the center, so its published accuracy would not hold"
         )
     return Checkpoint(
         name=f"timm's {name}",
@@ -126,12 +126,12 @@ def checkpoint(name: str, tag: str) -> Checkpoint:
 
 
 def _require_kept(name: str, url: str) -> None:
-    """Raise DownloadError where downloads are forbidden and torch has no file of this address."""
+    """Raise DownloadError if downloads are forbidden and torch's cache lacks the file of this address."""
     if not Path(torch.hub.get_dir(), "checkpoints", url.rpartition("/")[2]).exists():
         require_network(f"{url} for timm's '{name}'", instead="give a file: --weights FILE")
 
 
 def _published(name: str) -> Any:
-    """What timm says of a network; of one without weights, the usual."""
+    """Return timm's configuration of a network, or the default one for a network without weights."""
     found = timm.get_pretrained_cfg(name)
     return found if found is not None else timm.models.PretrainedCfg()

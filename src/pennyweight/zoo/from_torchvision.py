@@ -1,4 +1,7 @@
-"""torchvision's classifiers by name: `torchvision:resnet50`. Its code makes them; weights come as all of ours come."""
+"""torchvision's classifiers by name: `torchvision:resnet50`.
+
+torchvision builds the network; we download and verify its weights.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +21,14 @@ from pennyweight.zoo.weights.published import BEST
 
 __all__ = ["checkpoint", "input_shape", "make", "names", "num_classes", "params", "size_setting", "tags"]
 
-# Auxiliary classifiers help training alone, and answer with more than logits.
+# Auxiliary classifiers help only training, and make the output more than logits.
 FIXED: Mapping[str, Mapping[str, Any]] = {
     "googlenet": {"aux_logits": False, "init_weights": True},
     "inception_v3": {"aux_logits": False, "init_weights": True},
 }
-# Those two were published with another normalisation, which they apply to ours inside.
+# These two were published with another normalization, which they convert to from ours.
 PUBLISHED_WITH: Mapping[str, dict[str, Any]] = {key: {"transform_input": True} for key in FIXED}
-# Keys of older files: what they were called, what they are called now; None where nothing takes them.
+# Keys of older files: pattern, replacement; None drops the key.
 RENAMED = (
     (re.compile(r"^(AuxLogits|aux1|aux2)\..*"), None),
     (re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\."), r"\1\2."),
@@ -35,24 +38,24 @@ RENAMED = (
 
 
 def names() -> list[str]:
-    """What can follow `torchvision:`."""
+    """Return the names that can follow `torchvision:`."""
     return list(models.list_models(module=models))
 
 
 def tags(name: str) -> dict[str, float]:
-    """The weights published for a network, best first, with their ImageNet accuracy in %."""
+    """Return the tags of a network's published weights, best first, with their ImageNet accuracy in %."""
     accuracy = {row.name: row.meta["_metrics"]["ImageNet-1K"]["acc@1"] for row in models.get_model_weights(name)}
     return dict(sorted(accuracy.items(), key=lambda item: -item[1]))
 
 
 def params() -> dict[str, int]:
-    """Return the parameters of every network that weights are published for."""
+    """Return the number of parameters of every network with published weights."""
     counts = {name: [row.meta["num_params"] for row in models.get_model_weights(name)] for name in names()}
     return {name: found[0] for name, found in counts.items() if found}
 
 
 def input_shape(name: str) -> tuple[int, int, int]:
-    """(C, H, W) that the best published weights were scored at."""
+    """Return the (C, H, W) at which the best published weights were scored."""
     weights = models.get_model_weights(name)
     best = next(iter(tags(name)), None)
     size = 224 if best is None else weights[best].transforms().crop_size[0]
@@ -60,19 +63,19 @@ def input_shape(name: str) -> tuple[int, int, int]:
 
 
 def size_setting(name: str, size: int) -> dict[str, Any]:
-    """The setting by which a network of one input size takes it; nothing for those that take any."""
+    """Return the constructor argument for a network of fixed input size; empty for any other network."""
     if name.startswith("vit_"):
         return {"image_size": size}
     return {"input_size": (size, size)} if name.startswith("maxvit") else {}
 
 
 def num_classes(name: str) -> int:
-    """Return the classes that the network is published for."""
+    """Return the number of classes that the network is published with."""
     return 1000
 
 
 def make(name: str, *, num_classes: int | None, in_channels: int, config: Mapping[str, Any]) -> nn.Module:
-    """Make a fresh network; `config` are arguments of torchvision's own constructor."""
+    """Make a fresh network; `config` holds arguments of torchvision's own constructor."""
     classes = 1000 if num_classes is None else num_classes
     network: nn.Module = models.get_model(name, weights=None, num_classes=classes, **FIXED.get(name, {}), **config)
     if in_channels != 3:
@@ -92,7 +95,7 @@ def _other_stem(network: nn.Module, channels: int) -> None:
 
 
 def checkpoint(name: str, tag: str) -> Checkpoint:
-    """The published weights of a tag ("imagenet": the best), downloaded once and verified."""
+    """Download once, verify and read the published weights of a tag ("imagenet": the best)."""
     known = tags(name)
     row = models.get_model_weights(name)[next(iter(known)) if tag == BEST else tag]
     file = row.url.rpartition("/")[2]

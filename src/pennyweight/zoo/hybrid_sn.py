@@ -1,7 +1,7 @@
-"""HybridSN: 3-D convolutions over bands and space, then a 2-D one, for the neighbourhood of a pixel of a scene.
+"""HybridSN: 3-D convolutions over bands and space, then a 2-D one, for the neighborhood of a pixel of a scene.
 
-Roy et al. 2019, arXiv:1902.06701, Table I. (B, bands, window, window) -> (B, num_classes), where `in_channels` is
-the bands; no padding anywhere, so the trunk takes 8 pixels off each side of the window.
+Roy et al. 2019, arXiv:1902.06701, Table I. (B, bands, window, window) -> (B, num_classes), where `in_channels` is the
+number of bands. There is no padding, so the trunk removes 8 pixels from the window's width and height.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ SMALLEST_WINDOW = 1 + 2 * (len(SPECTRAL) + 1)
 
 @dataclass(frozen=True, kw_only=True)
 class Config(Style):
-    """Table I, and what can be varied."""
+    """Fields of Table I, and those that the paper leaves open."""
 
     window: int = 25
-    """Pixels a side of the neighbourhood."""
+    """Pixels a side of the neighborhood."""
     batch_norm: bool = False
-    """After every convolution; not in the paper."""
+    """Batch norm after every convolution; not in the paper."""
     dropout: float = 0.4
-    """After the first two linear layers."""
+    """Dropout after the first two linear layers."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -41,7 +41,7 @@ class Config(Style):
 
 
 class SpectralStem(nn.Module):
-    """The 3-D convolutions; bands and their channels become channels.
+    """Stem of 3-D convolutions, whose bands and channels become channels.
 
     (B, bands, H, W) -> (B, 32·(bands - 12), H - 6, W - 6).
     """
@@ -64,7 +64,7 @@ class SpectralStem(nn.Module):
 
 
 class HybridSN(WindowNetwork):
-    """The network of Table I, for any number of bands from 13 and any window from 9; `stem` changes nothing."""
+    """Network of Table I, for 13 or more bands and windows from 9 pixels; `stem` has no effect."""
 
     def __init__(self, config: Config, *, num_classes: int, in_channels: int, stem: str) -> None:
         super().__init__()

@@ -17,7 +17,7 @@ __all__ = ["LIBRARIES", "Foreign", "Library", "foreign"]
 
 
 class Library(Protocol):
-    """What the file of a library has."""
+    """Functions that the file of a library provides."""
 
     names: Callable[[], list[str]]
     tags: Callable[[str], Mapping[str, float | None]]
@@ -34,14 +34,17 @@ LIBRARIES = {"torchvision": "from_torchvision", "timm": "from_timm"}
 
 
 class Foreign(NamedTuple):
-    """A network of another library."""
+    """Network of another library, and its name there."""
 
     library: Library
     name: str
 
 
 def foreign(name: str) -> Foreign | None:
-    """The library and its name of a network, or None for a name of ours. Raises InputError with the nearest name."""
+    """Return the library and the name of a `LIBRARY:NAME`; None for a name of ours.
+
+    Raises InputError with the nearest name.
+    """
     if not isinstance(name, str):
         raise InputError(f"a network is named by a text, such as mobilenet_v2, not by {received(name)}")
     prefix, colon, theirs = name.partition(":")
@@ -64,7 +67,7 @@ def foreign(name: str) -> Foreign | None:
 
 @cache
 def open_library(prefix: str) -> Library:
-    """The file of a library, imported when first asked for: not everyone has timm."""
+    """Import the file of a library on first use, because some libraries are optional, such as timm."""
     try:
         return cast("Library", import_module(f"pennyweight.zoo.{LIBRARIES[prefix]}"))
     except ModuleNotFoundError as error:

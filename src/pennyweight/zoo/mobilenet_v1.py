@@ -18,20 +18,20 @@ __all__ = ["VARIANTS", "Config", "DepthwiseSeparable", "MobileNetV1"]
 
 
 class Stage(NamedTuple):
-    """A row of Table 1: depthwise-separable blocks of one width."""
+    """Row of Table 1: depthwise-separable blocks of one width."""
 
     channels: int
     blocks: int
     stride: int
-    """Of the first block; the others have 1."""
+    """Stride of the first block; the other blocks have 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(PaddedStyle):
-    """Table 1, and what the paper varies."""
+    """Fields of Table 1, and those that the paper varies."""
 
     width: float = 1.0
-    """alpha, on every channel count."""
+    """Factor alpha on every channel count."""
     dropout: float = 0.0
     stem_channels: int = 32
     stages: tuple[Stage, ...] = (
@@ -44,7 +44,10 @@ class Config(PaddedStyle):
 
 
 class DepthwiseSeparable(nn.Sequential):
-    """3×3 depthwise then 1×1 pointwise, each with norm and activation: K·K·M + M·N weights, not K·K·M·N. Sec. 3.1."""
+    """Depthwise-separable block: 3×3 depthwise, 1×1 pointwise, each with norm and activation. Sec. 3.1.
+
+    It has K·K·M + M·N weights instead of K·K·M·N.
+    """
 
     def __init__(self, c_in: int, c_out: int, *, stride: int, style: Style) -> None:
         super().__init__(
@@ -54,7 +57,7 @@ class DepthwiseSeparable(nn.Sequential):
 
 
 class MobileNetV1(Network):
-    """The network of Table 1. `stem` is "imagenet" (stride 2) or "cifar" (stride 1)."""
+    """Network of Table 1. `stem` is "imagenet" (stride 2) or "cifar" (stride 1)."""
 
     def __init__(self, config: Config, *, num_classes: int, in_channels: int, stem: str) -> None:
         super().__init__()

@@ -20,23 +20,23 @@ __all__ = ["VARIANTS", "Config", "InvertedResidual", "MobileNetV2"]
 
 
 class Stage(NamedTuple):
-    """A row of Table 2: t, c, n, s."""
+    """Row of Table 2: t, c, n, s."""
 
     expansion: int
     channels: int
     blocks: int
     stride: int
-    """Of the first block; the others have 1."""
+    """Stride of the first block; the other blocks have 1."""
     small_stride: int
-    """The same in the small-image form."""
+    """Stride of the first block in the small-image form."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(PaddedStyle):
-    """Table 2, and what the paper varies."""
+    """Fields of Table 2, and those that the paper varies."""
 
     width: float = 1.0
-    """On every channel count; the last layer is not shrunk below `last_channels`."""
+    """Factor on every channel count; the last layer keeps at least `last_channels`."""
     activation: Activation = "relu6"
     dropout: float = 0.2
     stem_channels: int = 32
@@ -53,7 +53,7 @@ class Config(PaddedStyle):
 
 
 class InvertedResidual(nn.Module):
-    """1×1 expand, 3×3 depthwise, linear 1×1 project; added to the input where shapes agree. Fig. 3b.
+    """Inverted residual: 1×1 expand, 3×3 depthwise, linear 1×1 project; added to the input if shapes agree. Fig. 3b.
 
     (B, c_in, H, W) -> (B, c_out, H/stride, W/stride), rounded up. No activation after the projection: ReLU in a narrow
     space destroys information (Sec. 3.2). An expansion of 1 has no expanding convolution.
@@ -76,7 +76,7 @@ class InvertedResidual(nn.Module):
 
 
 class MobileNetV2(Network):
-    """The network of Table 2. `stem` is "imagenet" or "cifar"."""
+    """Network of Table 2. `stem` is "imagenet" or "cifar"."""
 
     def __init__(self, config: Config, *, num_classes: int, in_channels: int, stem: str) -> None:
         super().__init__()

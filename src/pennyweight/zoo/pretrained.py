@@ -1,4 +1,4 @@
-"""A name with weights: `create(name, weights=...)`, and networks that classify as they come."""
+"""Pretrained networks: a name with weights, as `create(name, weights=...)`, or ready to classify."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ __all__ = [
 
 Weights = str | os.PathLike[str]
 MOST_PICTURE_CHANNELS = 4
-"""Networks of more are for cubes."""
+"""Most input channels of a network for pictures; networks with more take hyperspectral cubes."""
 SMALL_INPUT = 32
-"""Pixels a side where the small-image stem was asked for, and no size."""
+"""Default input side in pixels for the small-image stem."""
 
 
 def create(
@@ -54,23 +54,36 @@ def create(
     weights: Weights | None = None,
     **config: Any,
 ) -> nn.Module:
-    """Make a network: (B, in_channels, H, W) float -> (B, num_classes) logits; freshly initialised, or with `weights`.
+    """Make a network, freshly initialized or with `weights`: (B, in_channels, H, W) float -> (B, num_classes) logits.
 
-    `name` is one of `names()`, or `torchvision:NAME`, `timm:NAME`. Without `num_classes` there are 1000, or as many as
-    another library publishes the network with: `timm:NAME` is then that of `timm.create_model(NAME)`. `stem="cifar"`
-    keeps small images large enough, None is the network's own ("imagenet" for those that papers score on it). `config`
-    overrides fields of the family's Config: `create("mobilenet_v2", width=0.5)`. `weights` is a file, whose metadata
-    may say which Config it needs, one set of it (`FILE#state_dict`), a run's folder, or a published tag ("imagenet":
-    the best), downloaded once; other classes leave the head fresh, other channels fit the stem, and a warning says so.
-    Raises InputError for an unknown name, stem or field, with the nearest one, and for weights of another network, with
-    the one that they look like.
+    If the head or the stem of the weights does not fit, a warning says what was changed: another number of classes
+    makes the head fresh, another number of channels adapts the stem.
+
+    Args:
+        name: One of `names()`, or `torchvision:NAME`, or `timm:NAME`.
+        num_classes: Number of classes, by default 1000; a network of another library has its published number by
+            default, so `timm:NAME` equals `timm.create_model(NAME)`.
+        in_channels: Input channels.
+        stem: "imagenet", or "cifar" for a stem that keeps small images large; None is the network's default ("imagenet"
+            for networks that papers score on it).
+        weights: File, one set of weights in it (`FILE#state_dict`), folder of a run, or published tag ("imagenet": the
+            best), which is downloaded once. The metadata of a file may set Config fields and the stem.
+        config: Fields of the family's Config to override: `create("mobilenet_v2", width=0.5)`.
+
+    Returns:
+        The network, in train mode.
+
+    Raises:
+        InputError: The name, stem or field is unknown (the message has the nearest one), or the weights belong to
+            another network (the message has the one that they look like).
+        DownloadError: The published weights cannot be downloaded.
     """
     if num_classes is None and foreign(name) is None:
         num_classes = 1000
     how: dict[str, Any] = {"num_classes": num_classes, "in_channels": in_channels, "stem": stem, "config": config}
     if weights is None:
         return build(name, **how)
-    sketch(name, **how)  # what cannot be made is said before anything is downloaded
+    sketch(name, **how)  # raises errors before anything is downloaded
     checkpoint = open_checkpoint(weights, name)
     stem_said = checkpoint.stem if stem is None else stem
     network = make_for(checkpoint, name, **how | {"stem": stem_said})
@@ -79,20 +92,23 @@ def create(
 
 
 def make_for(checkpoint: Checkpoint, name: str, *, config: Mapping[str, Any], **how: Any) -> nn.Module:
-    """A network with the Config that a checkpoint asks for and `config`. Raises InputError when it is another's."""
+    """Make a network with the Config of a checkpoint, overridden by `config`.
+
+    Raises InputError if the checkpoint belongs to another network.
+    """
     return build(name, **how, config={**fields_of(checkpoint, name), **config})
 
 
 def open_checkpoint(weights: Weights, network: str, *, words: Iterable[str] = ()) -> Checkpoint:
-    """Return a file of weights, a run's best, or those published for `network` under a tag ("imagenet": the best).
+    """Open weights: a file, a run's best weights, or those published for `network` under a tag ("imagenet": the best).
 
-    Raises InputError where there is none of them; the nearest tag, or the nearest of the `words` that the caller takes
-    beside tags, is named.
+    Raises InputError if there are none, with the nearest tag, or the nearest of the other `words` that the caller
+    accepts.
     """
-    weights = os.fspath(weights)  # of a Run its folder
+    weights = os.fspath(weights)  # a Run gives its folder
     path = split_part(weights)[0]
     usual_size = form(network).input_shape[1]
-    # A folder that happens to be called like a tag is none of ours.
+    # A folder with the name of a tag counts only if it is a run.
     if path.is_dir() and ((path / "run.json").exists() or weights not in (BEST, *tags(network))):
         run = Run(path)
         return open_file(run.whole(run.weights_path), usual_size=usual_size)
@@ -107,15 +123,15 @@ def open_checkpoint(weights: Weights, network: str, *, words: Iterable[str] = ()
 
 
 def published_file(network: str, tag: str = BEST) -> tuple[Published, Path]:
-    """Return the row of published weights, and where their file is kept."""
+    """Return the row of published weights, and the path of their downloaded file."""
     row = published(network, tag)
     return row, cache_folder("weights") / row.file
 
 
 def open_published(network: str, tag: str = BEST, *, within_s: float = math.inf) -> Checkpoint:
-    """Return the weights published for `network`, fetched within so many seconds unless they are here.
+    """Return the weights published for `network`, downloaded within `within_s` seconds unless already here.
 
-    Raises DownloadError where they cannot be had.
+    Raises DownloadError if they cannot be downloaded.
     """
     row, path = published_file(network, tag)
     return Checkpoint(
@@ -131,9 +147,9 @@ def open_published(network: str, tag: str = BEST, *, within_s: float = math.inf)
 
 
 def fields_of(checkpoint: Checkpoint, name: str) -> dict[str, Any]:
-    """Return the Config that a checkpoint asks for; families whose padding is always the same have no field for it.
+    """Return the Config fields that a checkpoint needs, without a padding field for families of fixed padding.
 
-    Raises InputError for another network's weights, before a field is blamed that the network does not have.
+    Raises InputError for another network's weights, before an error blames a field that the network does not have.
     """
     plain = checkpoint.config.get("padding") == "same" and foreign(name) is None
     without = plain and not hasattr(variant(name).config, "padding")
@@ -145,35 +161,35 @@ def fields_of(checkpoint: Checkpoint, name: str) -> dict[str, Any]:
             sketch(name, **how, config=config)
         except InputError as error:
             require_fit(sketch(name, **how, config={}), checkpoint)
-            raise InputError(f"{checkpoint.name} asks for what '{name}' is not: {error}") from error
+            raise InputError(f"{checkpoint.name} needs a Config that '{name}' cannot have: {error}") from error
     return config
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pretrained:
-    """A network by name that classifies with weights from elsewhere."""
+    """Network by name, ready to classify with given weights."""
 
     model: dict[str, Any]
-    """As `build` takes it, and run.json keeps it."""
+    """Arguments of `build`, as run.json saves them."""
     weights: str
-    """The file's name."""
+    """Name of the weights' file."""
     network: nn.Module
-    """In eval mode."""
+    """Network in eval mode."""
     preprocess: Preprocess
     labels: tuple[str, ...]
     notes: tuple[str, ...]
-    """What the weights did not say, and what was taken for it."""
+    """Assumptions about facts that the weights do not state."""
     data: Mapping[str, Any] | None
-    """What they were trained on, as their metadata says it."""
+    """Training data, from the weights' metadata."""
     origin: Path | None = None
-    """The file or the run that they come from, where they were not published."""
+    """File or run of the weights; None for published weights."""
 
 
 def open_pretrained(name: str, weights: Weights, **said: Unpack[Usage]) -> Pretrained:
-    """The network `name` as its weights were trained: their classes, channels, Config and preprocessing.
+    """Return the network `name` as its weights were trained: with their classes, channels, Config and preprocessing.
 
-    What the user `said` of them counts first, labels as a list of names. Raises InputError for another network's
-    weights, DownloadError for published ones that cannot be fetched.
+    The user's settings (`said`) override those of the weights; labels are a list of names. Raises InputError for
+    another network's weights, DownloadError for published weights that cannot be downloaded.
     """
     usual = form(name)
     if usual.input_shape[0] > MOST_PICTURE_CHANNELS:
@@ -181,9 +197,9 @@ def open_pretrained(name: str, weights: Weights, **said: Unpack[Usage]) -> Pretr
             f"'{name}' takes windows of a hyperspectral cube, not pictures; a run of `fit` has its weights"
         )
     stem, config = said.get("stem"), said.get("config") or {}
-    classes = usual.num_classes or len(imagenet())  # a network without a head is sketched with one
+    classes = usual.num_classes or len(imagenet())  # a network without a head gets one for the sketch
     model: dict[str, Any] = {"name": name, "num_classes": classes, "in_channels": usual.input_shape[0]}
-    sketch(**model, stem=stem, config=config)  # what cannot be made is said before anything is downloaded
+    sketch(**model, stem=stem, config=config)  # raises errors before anything is downloaded
     checkpoint = open_checkpoint(weights, name)
     checkpoint = replace(checkpoint, config={**checkpoint.config, **config})
     model |= {"stem": stem or checkpoint.stem or usual.stem, "config": {}}
@@ -192,7 +208,7 @@ def open_pretrained(name: str, weights: Weights, **said: Unpack[Usage]) -> Pretr
     labels, more = _labels(checkpoint, model["num_classes"], said.get("labels"))
     sized = {} if said.get("input_size") is None else settle(name, {}, size=preprocess.size)
     model["config"] = settle(name, {**fields_of(checkpoint, name), **sized, **config}, size=preprocess.size)
-    with torch.random.fork_rng():  # what is drawn is overwritten
+    with torch.random.fork_rng():  # the weights overwrite what is drawn
         network = make_for(checkpoint, **model)
     return Pretrained(
         model=model,
@@ -207,7 +223,7 @@ def open_pretrained(name: str, weights: Weights, **said: Unpack[Usage]) -> Pretr
 
 
 def _preprocess(checkpoint: Checkpoint, model: Mapping[str, Any], said: Usage) -> tuple[Preprocess, tuple[str, ...]]:
-    """How pictures are prepared, and what had to be taken for it. Raises InputError where that does not fit."""
+    """Return the preprocessing, and notes on assumed values. Raises InputError if it does not fit the stem."""
     size, mean, std = said.get("input_size"), said.get("mean"), said.get("std")
     channels, usual = model["in_channels"], form(model["name"])
     if checkpoint.preprocess is None:
@@ -223,21 +239,21 @@ def _preprocess(checkpoint: Checkpoint, model: Mapping[str, Any], said: Usage) -
     if checkpoint.preprocess is not None or None not in (size, mean, std):
         return preprocess, ()
     return preprocess, (
-        f"{checkpoint.name} does not say how its pictures were prepared (--stem, --input, --mean, --std say it); "
-        f"taken, with the {model['stem']} stem: {preprocess}",
+        f"{checkpoint.name} does not say how its pictures were prepared (--stem, --input, --mean, --std set it); "
+        f"assumed, with the {model['stem']} stem: {preprocess}",
     )
 
 
 def _labels(
     checkpoint: Checkpoint, classes: int, said: Sequence[str] | str | None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What the classes are called, and what had to be taken for it. Raises InputError where that does not fit."""
+    """Return the class names, and notes on assumed ones. Raises InputError if their number does not fit."""
     labels = checkpoint.labels if said is None else tuple(said)
     if labels is None:
         known = classes == len(imagenet())
         labels = imagenet() if known else tuple(f"class {number}" for number in range(classes))
-        taken = "its 1,000 are taken for ImageNet's" if known else f"they are called {labels[0]} to {labels[-1]}"
-        return labels, (f"{checkpoint.name} does not say what its classes are (--labels says it); {taken}",)
+        taken = "its 1,000 are assumed to be ImageNet's" if known else f"they are named {labels[0]} to {labels[-1]}"
+        return labels, (f"{checkpoint.name} does not name its classes (--labels names them); {taken}",)
     who = checkpoint.name if said is None else "labels"
     if len(set(labels)) != len(labels):
         raise InputError(f"{who} names a label twice: {next(x for x in labels if labels.count(x) > 1)}")
@@ -249,7 +265,7 @@ def _labels(
 def describe(
     *, model: Mapping[str, Any], preprocess: Preprocess, labels: Sequence[str], data: Mapping[str, Any]
 ) -> dict[str, str]:
-    """What a file of weights says of itself, so that `create`, `fit` and `load` use it as it was trained."""
+    """Return metadata for a file of weights, from which `create`, `fit` and `load` use it as it was trained."""
     name = model["name"]
     settings = None if foreign(name) is not None else override(variant(name).config, model["config"], what="Config")
     return metadata(model=model, settings=settings, preprocess=preprocess, labels=labels, data=data)

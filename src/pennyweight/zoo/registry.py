@@ -1,6 +1,6 @@
-"""From a name to a network. A family is one row here; its variants stand in its own file.
+"""Registry: from a name to a network. A family is one row here; its variants stand in its own file.
 
-`torchvision:NAME` and `timm:NAME` are networks of other libraries, and serve wherever a name does.
+`torchvision:NAME` and `timm:NAME` are networks of other libraries, accepted wherever a name is.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ __all__ = [
 
 Stem = Literal["imagenet", "cifar"]
 MOST_MODULES = 10_000
-"""Modules of a network. The largest published networks have a few thousand."""
+"""Largest number of modules in a network; the largest published networks have a few thousand."""
 
 
 @dataclass(frozen=True)
@@ -89,18 +89,23 @@ _BY_NAME = {name: family for family in FAMILIES for name in family.variants}
 
 
 class Form(NamedTuple):
-    """What a network is published for, and takes unless told otherwise."""
+    """Input shape, number of classes and stem that a network is published with, which are the defaults."""
 
     input_shape: tuple[int, int, int]
     num_classes: int
-    """0 for another library's network without a head."""
+    """Number of classes; 0 for another library's network without a head."""
     stem: str
 
 
 def names(pattern: str = "*") -> list[str]:
-    """The names that `create` takes, in the order of the tables; `pattern` as in a shell (`*v2*`).
+    """Return the names that `create` takes, in the order of the tables.
 
-    Those of other libraries are listed for a pattern that begins with theirs: `torchvision:*`, `timm:resnet*`.
+    Args:
+        pattern: Shell pattern, such as `*v2*`. The names of another library are listed for a pattern that begins with
+            the library: `torchvision:*`, `timm:resnet*`.
+
+    Returns:
+        All names that match, each once.
     """
     prefix, colon, theirs = pattern.partition(":")
     if colon and prefix in LIBRARIES:
@@ -109,7 +114,7 @@ def names(pattern: str = "*") -> list[str]:
 
 
 def variant(name: str) -> Variant[Any]:
-    """The table row of a name of ours. Raises InputError with the nearest name."""
+    """Return the table row of a name of ours. Raises InputError with the nearest name."""
     if name not in _BY_NAME:
         hint = nearest(name, _BY_NAME, otherwise="; `pennyweight names` lists them")
         raise InputError(f"unknown network '{name}'{hint}")
@@ -117,7 +122,7 @@ def variant(name: str) -> Variant[Any]:
 
 
 def form(name: str) -> Form:
-    """What a network is published for. Raises InputError for an unknown name."""
+    """Return the form that a network is published in. Raises InputError for an unknown name."""
     if (other := foreign(name)) is not None:
         return Form(other.library.input_shape(other.name), other.library.num_classes(other.name), "imagenet")
     row = variant(name)
@@ -125,16 +130,16 @@ def form(name: str) -> Form:
 
 
 def tags(name: str) -> Mapping[str, float | None]:
-    """The weights published for a network, with their ImageNet accuracy in % where it is known."""
+    """Return the tags of the weights published for a network, with their ImageNet accuracy in % if known."""
     if (other := foreign(name)) is not None:
         return other.library.tags(other.name)
     return {tag: row.top1 for tag, row in PUBLISHED.get(name, {}).items()}
 
 
 def require_tag(name: str, tag: str, *, words: Iterable[str] = ()) -> None:
-    """Raise InputError, with the nearest tag, unless weights of the network `name` are published under the tag.
+    """Raise InputError, with the nearest tag, unless weights of `name` are published under the tag.
 
-    `words` are what the caller takes beside tags, such as "none".
+    `words` are other values that the caller accepts, such as "none".
     """
     known = tags(name)
     if known and tag in (BEST, *known):
@@ -147,7 +152,7 @@ def require_tag(name: str, tag: str, *, words: Iterable[str] = ()) -> None:
 
 
 def settle(name: str, config: Mapping[str, Any], *, size: int) -> dict[str, Any]:
-    """`config` with its values converted, and the size of the input where the network is made for one.
+    """Return `config` with its values converted, and with the input size for networks of fixed size.
 
     Raises InputError for an unknown field, with the nearest one.
     """
@@ -163,9 +168,9 @@ def settle(name: str, config: Mapping[str, Any], *, size: int) -> dict[str, Any]
 def build(
     name: str, *, num_classes: int | None, in_channels: int, stem: str | None, config: Mapping[str, Any]
 ) -> nn.Module:
-    """Make a fresh network from values, as run.json keeps them; a field of `config` never stands for another argument.
+    """Make a fresh network from values as run.json saves them.
 
-    Without `num_classes` a network has the head that it is published with.
+    A field of `config` never stands for another argument. Without `num_classes` the network has its published head.
     """
     other = foreign(name)
     usual = form(name).stem
@@ -193,9 +198,9 @@ def build(
 
 @contextmanager
 def _bounded(name: str) -> Iterator[None]:
-    """Raise InputError for a network made inside that has more than MOST_MODULES modules, or tensors beyond memory.
+    """Raise InputError if a network made inside has more than MOST_MODULES modules, or exceeds the memory.
 
-    A Config may come from a stranger's file, and a billion blocks would be made for days.
+    A Config may come from a stranger's file, and a billion blocks would take days to make.
     """
     made = 0
 
@@ -208,7 +213,7 @@ def _bounded(name: str) -> Iterator[None]:
     handle = register_module_module_registration_hook(count)
     try:
         yield
-    except NotImplementedError:  # on the meta device: `on_meta` knows what to do
+    except NotImplementedError:  # on the meta device: `on_meta` handles it
         raise
     except (MemoryError, OverflowError, RuntimeError) as error:
         raise InputError(f"'{name}' cannot be made with this Config: {reason_of(error)}") from error
@@ -218,16 +223,16 @@ def _bounded(name: str) -> Iterator[None]:
 
 @contextmanager
 def _made_elsewhere(name: str, config: Mapping[str, Any]) -> Iterator[None]:
-    """Raise InputError, in one line, for whatever the constructor of another library raises inside.
+    """Raise InputError, in one line, for any error that another library's constructor raises inside.
 
-    On the meta device a constructor that computes with its numbers fails for want of them: NotImplementedError, of
-    which `on_meta` knows what to do.
+    On the meta device a constructor that computes with values fails; that raises NotImplementedError, which `on_meta`
+    handles.
     """
     try:
         yield
     except (PennyweightError, ImportError):
         raise
-    except Exception as error:  # their constructors raise AssertionError, KeyError and ZeroDivisionError too
+    except Exception as error:  # constructors also raise AssertionError, KeyError and ZeroDivisionError
         computes = isinstance(error, NotImplementedError) or "meta" in str(error)
         if computes and torch.get_default_device().type == "meta":
             raise NotImplementedError(f"'{name}' reads numbers while it is made") from error
@@ -242,24 +247,24 @@ def _made_elsewhere(name: str, config: Mapping[str, Any]) -> Iterator[None]:
 def sketch(
     name: str, *, num_classes: int | None, in_channels: int, stem: str | None, config: Mapping[str, Any]
 ) -> nn.Module:
-    """The same network on the meta device: shapes without numbers, in eval mode."""
+    """Make the network on the meta device, in eval mode: shapes without values."""
     return on_meta(
         lambda: build(name, num_classes=num_classes, in_channels=in_channels, stem=stem, config=config)
     ).eval()
 
 
 def on_meta(make: Callable[[], nn.Module]) -> nn.Module:
-    """What `make` makes, without numbers."""
+    """Call `make` on the meta device, or move its result there."""
     try:
-        with torch.device("meta"):  # nothing is allocated, and no random number drawn
+        with torch.device("meta"):  # allocates nothing and draws no random numbers
             return make()
-    except NotImplementedError:  # a library's constructor that computes with its numbers
+    except NotImplementedError:  # another library's constructor that computes with values
         with torch.random.fork_rng():
             return make().to("meta")
 
 
 def _check(config: Any) -> None:
-    """The rules that fields named alike share in every family."""
+    """Check the rules for fields with the same name in every family."""
     width = getattr(config, "width", 1.0)
     if not (math.isfinite(width) and width > 0):
         raise InputError(f"Config field 'width' must be above 0, not {width}; 0.25 to 1.4 are usual")

@@ -17,11 +17,11 @@ __all__ = ["VARIANTS", "Config", "ResNet"]
 
 @dataclass(frozen=True, kw_only=True)
 class Config(ResidualConfig):
-    """A column of Table 1."""
+    """Column of Table 1."""
 
 
 class ResNet(ResidualNetwork):
-    """The networks of Table 1."""
+    """Networks of Table 1."""
 
 
 def _variant(
@@ -37,7 +37,7 @@ def _variant(
     return Variant(Config(block=block, blocks=blocks, se=se), params=params, macs=macs, top1=top1, paper=paper)
 
 
-# params and macs (1000 classes, 3×224×224) are claims that a test measures; top1 is one centre crop, in %.
+# params and macs (1000 classes, 3×224×224) are claims that a test measures; top1 is one center crop, in %.
 VARIANTS = {
     "resnet18": _variant("basic", (2, 2, 2, 2), params=11_689_512, macs=1_814_073_344, top1=69.8),
     "resnet34": _variant("basic", (3, 4, 6, 3), params=21_797_672, macs=3_663_761_408, top1=73.3),

@@ -1,9 +1,9 @@
-"""ResNet-9: nine layers for small images, because on a processor dense small networks learn more per second.
+"""ResNet-9: nine layers for small images, because on a CPU dense small networks learn more per second.
 
 After Page 2018, "How to train your ResNet" (DAWNBench): a convolution; three times a convolution and a max pool, the
 first and last followed by a residual block of two convolutions; a max pool and a linear layer. As in Jordan 2024
-(airbench) each pool comes before its norm and activation, which then see a quarter of the values.
-(B, in_channels, H, W) -> (B, num_classes); the trunk divides H and W by 8, and the stem for large images by 4 more.
+(airbench) each pool comes before its norm and activation, which then process a quarter of the values. (B, in_channels,
+H, W) -> (B, num_classes); the trunk divides H and W by 8, and the stem for large images by 4 more.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ __all__ = ["VARIANTS", "Config", "ResNet9"]
 
 @dataclass(frozen=True, kw_only=True)
 class Config(ResidualStyle):
-    """What can be varied."""
+    """Fields of the network."""
 
     residual_blocks: tuple[int, ...] = (1, 0, 1)
-    """That end each stage."""
+    """Residual blocks at the end of each stage."""
     width: float = 1.0
-    """On every channel count."""
+    """Factor on every channel count."""
 
 
 class ResNet9(Network):
@@ -59,9 +59,9 @@ class ResNet9(Network):
 
 
 class PeakPool(nn.Module):
-    """The largest value of each channel, at an eighth: the linear layer's answers start, and move, with care.
+    """Largest value of each channel, scaled by an eighth, so that logits start small and change slowly.
 
-    (B, C, H, W) -> (B, C, 1, 1). Page 2018 scales its logits so.
+    (B, C, H, W) -> (B, C, 1, 1). Page 2018 scales its logits in this way.
     """
 
     def forward(self, x: Tensor) -> Tensor:

@@ -16,11 +16,11 @@ __all__ = ["VARIANTS", "Config", "ResNeXt"]
 
 @dataclass(frozen=True, kw_only=True)
 class Config(ResidualConfig):
-    """`groups` × `group_channels` d, as the paper names its networks."""
+    """Config of a ResNeXt: `groups` × `group_channels` d, as the paper names its networks."""
 
 
 class ResNeXt(ResidualNetwork):
-    """The networks of Table 1."""
+    """Networks of Table 1."""
 
 
 def _imagenet(

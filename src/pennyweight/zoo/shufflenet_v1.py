@@ -1,4 +1,4 @@
-"""ShuffleNetV1: bottlenecks of grouped 1×1 convolutions, with a channel shuffle that lets the groups talk.
+"""ShuffleNetV1: bottlenecks of grouped 1×1 convolutions, with a channel shuffle that mixes the groups.
 
 Zhang et al. 2017, arXiv:1707.01083, Table 1 and Fig. 2. (B, in_channels, H, W) -> (B, num_classes); stem and trunk
 divide H and W by 32, in the small-image form by 8.
@@ -24,13 +24,13 @@ STAGE_2 = {1: 144, 2: 200, 3: 240, 4: 272, 8: 384}
 
 @dataclass(frozen=True, kw_only=True)
 class Config(Style):
-    """Table 1, and what the paper varies."""
+    """Fields of Table 1, and those that the paper varies."""
 
     groups: int = 3
     width: float = 1.0
-    """s, on the stages' output channels."""
+    """Factor s on the stages' output channels."""
     stem_channels: int = 24
-    """12 below ×1 and 48 at ×2 meet the published complexity."""
+    """Channels of the stem; 12 below ×1 and 48 at ×2 match the published complexity."""
     blocks: tuple[int, ...] = (4, 8, 4)
     dropout: float = 0.0
 
@@ -41,7 +41,8 @@ class Config(Style):
 
 
 class Unit(nn.Module):
-    """1×1 grouped, shuffle, 3×3 depthwise, 1×1 grouped; added to the input, or at stride 2 beside its 3×3 average.
+    """Unit: grouped 1×1, shuffle, 3×3 depthwise, grouped 1×1; added to the input, or at stride 2 joined to its 3×3
+    average.
 
     (B, c_in, H, W) -> (B, c_out, H/stride, W/stride); the bottleneck is a quarter of c_out. Fig. 2b and 2c.
     """
@@ -66,7 +67,7 @@ class Unit(nn.Module):
 
 
 class ShuffleNetV1(Network):
-    """The network of Table 1. `stem` is "imagenet" (stride 2 and a max pool) or "cifar" (stride 1)."""
+    """Network of Table 1. `stem` is "imagenet" (stride 2 and a max pool) or "cifar" (stride 1)."""
 
     def __init__(self, config: Config, *, num_classes: int, in_channels: int, stem: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""ShuffleNetV2: half of the channels pass, the other half is worked on; then both are shuffled.
+"""ShuffleNetV2: half of the channels pass, convolutions process the other half, and a shuffle mixes both.
 
 Ma et al. 2018, arXiv:1807.11164, Table 5 and Fig. 3. (B, in_channels, H, W) -> (B, num_classes); stem and trunk divide
 H and W by 32, in the small-image form by 8.
@@ -21,10 +21,10 @@ __all__ = ["VARIANTS", "Config", "ShuffleNetV2", "Unit"]
 
 @dataclass(frozen=True, kw_only=True)
 class Config(Style):
-    """A column of Table 5. Its widths follow no factor, so there is none."""
+    """Column of Table 5. Its widths follow no factor, so there is no `width` field."""
 
     channels: tuple[int, ...] = (116, 232, 464)
-    """Of stages 2 to 4."""
+    """Channels of stages 2 to 4."""
     last_channels: int = 1024
     stem_channels: int = 24
     blocks: tuple[int, ...] = (4, 8, 4)
@@ -40,7 +40,7 @@ class Config(Style):
 
 
 class Unit(nn.Module):
-    """Split, 1×1, 3×3 depthwise, 1×1 on one half, join, shuffle; at stride 2 both branches see the whole input.
+    """Unit: split, 1×1, 3×3 depthwise, 1×1 on one half, join, shuffle; at stride 2 both branches see the whole input.
 
     (B, c_in, H, W) -> (B, c_out, H/stride, W/stride). Fig. 3c and 3d.
     """
@@ -72,7 +72,7 @@ class Unit(nn.Module):
 
 
 class ShuffleNetV2(Network):
-    """The network of Table 5. `stem` is "imagenet" (stride 2 and a max pool) or "cifar" (stride 1)."""
+    """Network of Table 5. `stem` is "imagenet" (stride 2 and a max pool) or "cifar" (stride 1)."""
 
     def __init__(self, config: Config, *, num_classes: int, in_channels: int, stem: str) -> None:
         super().__init__()

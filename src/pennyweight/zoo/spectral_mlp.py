@@ -1,7 +1,7 @@
-"""SpectralMLP: the spectrum of one pixel through linear layers; what its neighbourhood adds shows beside it.
+"""SpectralMLP: the spectrum of one pixel through linear layers, a baseline that ignores the neighborhood.
 
-A baseline without a paper of its own. (B, bands, window, window) -> (B, num_classes), where `in_channels` is the bands;
-of the window it sees the middle pixel alone.
+It has no paper of its own. (B, bands, window, window) -> (B, num_classes), where `in_channels` is the number of bands;
+it sees only the center pixel of the window.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ __all__ = ["VARIANTS", "Config", "SpectralMLP"]
 
 @dataclass(frozen=True, kw_only=True)
 class Config(Style):
-    """What can be varied."""
+    """Fields of the network."""
 
     window: int = 1
-    """Pixels a side of the neighbourhood that it is given, of which it sees the middle; odd."""
+    """Pixels a side of the given neighborhood, of which the network sees the center; odd."""
     hidden: int = 256
     """Units of each of the two hidden layers."""
     dropout: float = 0.1
 
 
 class Middle(nn.Module):
-    """Cut half a window off each side. (B, C, H, W) -> (B, C, H - window + 1, W - window + 1)."""
+    """Crop that removes half a window on each side. (B, C, H, W) -> (B, C, H - window + 1, W - window + 1)."""
 
     def __init__(self, window: int) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Middle(nn.Module):
 
 
 class SpectralMLP(WindowNetwork):
-    """Linear layers written as 1×1 convolutions, so that they serve a tile too; `stem` changes nothing."""
+    """Linear layers written as 1×1 convolutions, which also classify a whole tile; `stem` has no effect."""
 
     def __init__(self, config: Config, *, num_classes: int, in_channels: int, stem: str) -> None:
         super().__init__()

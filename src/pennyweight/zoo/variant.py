@@ -1,4 +1,4 @@
-"""What a row of a family's table holds."""
+"""Row of a family's table of variants."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ C = TypeVar("C")
 
 @dataclass(frozen=True)
 class Variant(Generic[C]):
-    """A named network: its Config, and the claims that tests measure (1000 classes, at `input_shape`)."""
+    """Named network: its Config, and claims that tests measure (1000 classes, at `input_shape`)."""
 
     config: C
     params: int
     macs: int
     top1: float | None
-    """ImageNet validation accuracy as published, in %: to show and to rank by, always as *published*."""
+    """Published ImageNet validation accuracy in %, for display and ranking, always labeled as *published*."""
     paper: str
     input_shape: tuple[int, int, int] = (3, 224, 224)
     stem: str = "imagenet"

@@ -20,16 +20,16 @@ __all__ = ["VARIANTS", "VGG", "Config"]
 
 @dataclass(frozen=True, kw_only=True)
 class Config(Style):
-    """A column of Table 1."""
+    """Column of Table 1."""
 
     blocks: tuple[int, ...] = (2, 2, 3, 3, 3)
-    """3×3 convolutions of each stage; a max pool ends it."""
+    """3×3 convolutions of each stage, which ends in a max pool."""
     channels: tuple[int, ...] = (64, 128, 256, 512, 512)
     batch_norm: bool = False
-    """After every convolution; not in the paper, which came first."""
+    """Batch norm after every convolution; not in the paper, which predates it."""
     dropout: float = 0.5
     hidden: int = 4096
-    """Of the two inner linear layers; the small-image form has none."""
+    """Units of the two inner linear layers; the small-image form has none."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -43,7 +43,7 @@ class Config(Style):
 
 
 class VGGHead(nn.Module):
-    """Average to 7×7, then three linear layers. (B, c_in, H, W) -> (B, num_classes)."""
+    """Classifier head: average to 7×7, then three linear layers. (B, c_in, H, W) -> (B, num_classes)."""
 
     def __init__(self, c_in: int, num_classes: int, config: Config) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class VGGHead(nn.Module):
 
 
 class VGG(Network):
-    """The networks of Table 1. `stem` is "imagenet" or "cifar": the first convolution is the same, the head is not."""
+    """Networks of Table 1. `stem` is "imagenet" or "cifar": the first convolution is the same, the head is not."""
 
     def __init__(self, config: Config, *, num_classes: int, in_channels: int, stem: str) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ def _variant(
     return Variant(config, params=params, macs=macs, top1=top1, paper="torchvision, IMAGENET1K_V1")
 
 
-# params and macs (1000 classes, 3×224×224) are claims that a test measures; top1 is one centre crop, in %.
+# params and macs (1000 classes, 3×224×224) are claims that a test measures; top1 is one center crop, in %.
 _11, _13, _16, _19 = (1, 1, 2, 2, 2), (2, 2, 2, 2, 2), (2, 2, 3, 3, 3), (2, 2, 4, 4, 4)
 VARIANTS = {
     "vgg11": _variant(_11, params=132_863_336, macs=7_609_090_048, top1=69.0),

@@ -1,8 +1,4 @@
-"""ViT: a Transformer's encoder over the patches of a picture.
-
-Dosovitskiy et al. 2020, arXiv:2010.11929, Table 1; Ti and S are of Touvron et al. 2020, arXiv:2012.12877, Table 1.
-(B, in_channels, size, size) -> (B, num_classes). The small-image form has patches of a quarter of the side.
-"""
+"""ViT: a Transformer's encoder over the patches of an image."""
 
 from __future__ import annotations
 
@@ -24,10 +20,10 @@ STAGES = 4  # what `features` gives: the blocks in four groups, all at one resol
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """A row of Table 1."""
+    """Row of Table 1."""
 
     size: int | None = None
-    """Pixels a side, by default 224, in the small-image form 32. Positions are learned: each size has its own."""
+    """Input side in pixels, by default 224, or 32 in the small-image form. Positions are learned for this size."""
     patch: int = 16
     d: int = 768
     heads: int = 12
@@ -35,7 +31,7 @@ class Config:
     hidden: int = 3072
     dropout: float = 0.0
     drop_path: float = 0.0
-    """Stochastic depth: the chance that training skips the last block; earlier ones have less, linearly."""
+    """Stochastic depth: probability that training skips the last block; earlier blocks have less, linearly."""
 
     def __post_init__(self) -> None:
         if self.heads < 1 or self.d % self.heads:
@@ -75,7 +71,7 @@ class ViTHead(nn.Module):
 
 
 class ViT(Network):
-    """The networks of Table 1. `stem` is "imagenet" or "cifar" (patches of a quarter of the side, 32 pixels)."""
+    """Networks of Table 1. `stem` is "imagenet" or "cifar" (32-pixel inputs, a quarter of the patch side)."""
 
     def __init__(self, config: Config, *, num_classes: int, in_channels: int, stem: str) -> None:
         super().__init__()
@@ -102,7 +98,7 @@ class ViT(Network):
         self.assemble(in_channels=in_channels, features=[(config.d, patch)] * STAGES)
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """The patches' tokens after each quarter of the blocks, as maps (B, d, size/patch, size/patch)."""
+        """Return the patches' tokens after each quarter of the blocks, as maps (B, d, size/patch, size/patch)."""
         side = self.size // self.feature_strides[0]
         return [tokens[:, 1:].transpose(1, 2).reshape(len(x), -1, side, side) for tokens in super().features(x)]
 

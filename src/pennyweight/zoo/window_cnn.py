@@ -1,7 +1,7 @@
-"""WindowCNN: three plain 3×3 convolutions over the neighbourhood of a pixel of a scene, bands as channels.
+"""WindowCNN: three plain 3×3 convolutions over the neighborhood of a pixel of a scene, with bands as channels.
 
-A baseline after the 2-D CNN that Roy et al. 2019 (arXiv:1902.06701, Table II) compare HybridSN with.
-(B, bands, window, window) -> (B, num_classes), where `in_channels` is the bands; no padding anywhere.
+The baseline follows the 2-D CNN that Roy et al. 2019 (arXiv:1902.06701, Table II) compare HybridSN with. (B, bands,
+window, window) -> (B, num_classes), where `in_channels` is the number of bands. There is no padding.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ SMALLEST_WINDOW = 1 + 2 * CONVOLUTIONS
 
 @dataclass(frozen=True, kw_only=True)
 class Config(Style):
-    """What can be varied."""
+    """Fields of the network."""
 
     window: int = 25
-    """Pixels a side of the neighbourhood; odd."""
+    """Pixels a side of the neighborhood; odd."""
     width: int = 64
     """Channels of every convolution."""
     dropout: float = 0.4
 
 
 class WindowCNN(WindowNetwork):
-    """Three convolutions, two linear layers; `stem` changes nothing."""
+    """Three convolutions, two linear layers; `stem` has no effect."""
 
     def __init__(self, config: Config, *, num_classes: int, in_channels: int, stem: str) -> None:
         super().__init__()

@@ -129,7 +129,7 @@ def test_an_average_without_names_is_left_out_and_said(kept: Any, place: str, ki
     model, (_, line) = loaded(tmp_path / "w.pth")
     assert has(model, WEIGHTS)
     assert line.startswith(f"w.pth: left out '{place}', by its name a moving average, because the ")
-    assert f" tensors of a {kind} come without names: save its state_dict()" in line
+    assert f" tensors of a {kind} have no names: save its state_dict()" in line
     assert len(loaded(f"{tmp_path / 'w.pth'}#model")[1]) == 1  # who named a set knows of the other
     with pytest.raises(InputError, match=f"w.pth: left out '{place}', by its name a moving average"):
         loaded(f"{tmp_path / 'w.pth'}#{place}")
@@ -211,7 +211,7 @@ def test_an_average_of_parameters_alone_has_its_statistics_from_the_weights() ->
 
 def test_sets_that_nothing_tells_apart_are_refused(tmp_path: Path) -> None:
     torch.save({"encoder_q": WEIGHTS, "encoder_k": AVERAGE}, tmp_path / "w.pth")
-    with pytest.raises(InputError, match=r"2 sets of weights that fit: .*; say which: w\.pth#encoder_q"):
+    with pytest.raises(InputError, match=r"2 sets of weights that fit: .*; choose one: w\.pth#encoder_q"):
         loaded(tmp_path / "w.pth")
     assert has(loaded(f"{tmp_path / 'w.pth'}#encoder_k")[0], AVERAGE)
     averages = {"model": WEIGHTS, "ema_fast": AVERAGE, "ema_slow": {**WEIGHTS}}

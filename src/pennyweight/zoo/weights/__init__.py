@@ -1,1 +1,1 @@
-"""Weights from files: formats, names of keys, the network they fit, and loading them into it."""
+"""Weights from files: file formats, layouts of keys, recognition of the network, and loading into it."""

@@ -1,16 +1,16 @@
-"""Weights on disk with what they say of themselves: how they are named, what they were trained with, what they name.
+"""Checkpoint files: weights on disk with metadata about their layout, training and classes.
 
-A safetensors file says it in its metadata, all of it text and optional:
+A safetensors file holds these facts in its metadata, all of them text and optional:
 
-layout          whose names the tensors have: pennyweight, torchvision, timm
-network, stem   for which network they are
-config          fields of its Config that are not the network's usual, a JSON object
+layout          naming scheme of the tensors: pennyweight, torchvision, timm
+network, stem   network that the weights belong to, and its stem
+config          fields of its Config that differ from the network's defaults, a JSON object
 activation, padding, bn_eps     such fields too, each by itself, as other libraries' files need them
-input           pixels a side; resize, interpolation, decoding, channels where they are not usual
+input           pixels a side; resize, interpolation, decoding, channels if they are not the default
 mean, std       for pixels in 0..1: one number, or one for each channel, joined by commas
 levels          black and white of 16-bit pictures, a JSON list of pairs: one, or one for each channel
 labels          the class names, a JSON list; or imagenet-1k
-data            name, fingerprint and group_by of what they were trained on, a JSON object
+data            name, fingerprint and group_by of the training data, a JSON object
 """
 
 from __future__ import annotations
@@ -40,31 +40,31 @@ IMAGENET = "imagenet-1k"
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """Weights, and how they want to be used. What is None was not said."""
+    """Weights and their metadata; None means that the metadata does not say."""
 
     name: str
     state: Mapping[str, Tensor]
-    """All tensors of the file by dotted name; `choose` finds a network's among them."""
+    """All tensors of the file by dotted name; `choose` finds a network's tensors among them."""
     unnamed: Mapping[str, str] = field(default_factory=dict)
-    """Dotted place -> a description of tensors of the file that cannot be taken, because nothing names them."""
+    """Dotted path -> description of tensors in the file that cannot be used because they have no names."""
     part: str | None = None
-    """Place of the set that was asked for: `state_dict` of FILE#state_dict."""
+    """Path of the requested set of weights: `state_dict` in FILE#state_dict."""
     layout: Layout = "auto"
     network: str | None = None
     stem: str | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of the family's Config that they were trained with."""
+    """Fields of the family's Config in training."""
     preprocess: Preprocess | None = None
     labels: tuple[str, ...] | None = None
     data: Mapping[str, Any] | None = None
-    """name, fingerprint and group_by of what they were trained on."""
+    """name, fingerprint and group_by of the training data."""
 
 
 def open_file(path: Path, *, usual_size: int = 224) -> Checkpoint:
-    """Open a safetensors file with what its metadata says, or a .pth file; `FILE#state_dict` means one set in it.
+    """Open a safetensors file with its metadata, or a .pth file; `FILE#state_dict` means one set of weights in it.
 
-    `usual_size` stands for an `input` that is not said where other parts of the preprocessing are. Raises InputError
-    that names the file.
+    `usual_size` is the input side in pixels if the metadata has other preprocessing values but no `input`. Raises
+    InputError with the file's name.
     """
     path, part = split_part(path)
     if path.suffix != ".safetensors":
@@ -96,7 +96,10 @@ def metadata(
     labels: Sequence[str],
     data: Mapping[str, Any],
 ) -> dict[str, str]:
-    """What our own files say; `model` as run.json keeps it, `settings` the whole Config (None for a library's)."""
+    """Return the metadata of our own files.
+
+    `model` is the dictionary that run.json saves; `settings` is the whole Config, None for another library's network.
+    """
     library = model["name"].rpartition(":")[0]
     return {
         "layout": library or "pennyweight",
@@ -126,7 +129,7 @@ def _layout(said: Mapping[str, str]) -> Layout:
 
 
 def _config(said: Mapping[str, str]) -> dict[str, Any]:
-    """The fields of a Config that weights need to be as they were in training."""
+    """Return the Config fields with which the weights were trained."""
     config = json.loads(said.get("config", "{}"))
     if not isinstance(config, dict):
         raise TypeError(f"config is no JSON object, but {said['config']}")

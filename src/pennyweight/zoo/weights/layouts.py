@@ -1,8 +1,8 @@
-"""How other libraries name the same weights: a table of prefixes for each network and library.
+"""Layouts of other libraries: how torchvision and timm name the same weights, as a table of key prefixes.
 
-A rule reads: where our key begins so, theirs begins so; what follows is the same in both. The first rule that fits
-counts. In our part `*` stands for a number; in theirs `{s}` is the stage, `{b}` the block in it and `{n}` the block in
-the whole trunk, all from 0; `{n+1}` and the like are counted from there, `{n+stem}` after the stem's layers.
+A rule maps a prefix of our keys to a prefix of theirs; the rest of the key is the same in both. The first matching rule
+counts. In our prefix `*` stands for a number. In theirs `{s}` is the stage, `{b}` the block in it and `{n}` the block
+in the whole trunk, all counted from 0; `{n+1}` and the like add to that number, `{n+stem}` adds the stem's layers.
 """
 
 from __future__ import annotations
@@ -28,34 +28,35 @@ Layout = Literal["auto", "pennyweight", "torchvision", "timm"]
 
 
 def whole(tensor: Tensor) -> Tensor:
+    """Return the tensor itself."""
     return tensor
 
 
 def third(number: int) -> Callable[[Tensor], Tensor]:
-    """One of three equal parts of the rows, where query, key and value are one tensor."""
+    """Return a function that takes one of three equal parts of the rows, for a fused query-key-value tensor."""
     return lambda tensor: tensor.tensor_split(3)[number] if tensor.ndim else tensor
 
 
 def as_linear(tensor: Tensor) -> Tensor:
-    """A convolution over all of its input as a linear layer: (c_out, c_in, K, K) -> (c_out, c_in·K·K)."""
+    """Convert a convolution over its whole input to a linear layer: (c_out, c_in, K, K) -> (c_out, c_in·K·K)."""
     return tensor.flatten(1) if tensor.ndim > 1 else tensor
 
 
 class Rule(NamedTuple):
-    """Keys that begin with `ours` hold what theirs hold under `theirs`, or part of it."""
+    """Mapping of keys: those that begin with `ours` hold the tensor that begins with `theirs`, or part of it."""
 
     ours: str
     theirs: str
     part: Callable[[Tensor], Tensor] = whole
     older: str | None = None
-    """What their earlier files have in place of `theirs`."""
+    """Prefix in their earlier files in place of `theirs`."""
 
 
 Rules = tuple[Rule, ...]
 
 
 def _pair(ours: str, theirs: str, conv: str, norm: str) -> Rules:
-    """A ConvNormAct whose two layers have names of their own there."""
+    """Return rules for a ConvNormAct whose convolution and norm have names of their own there."""
     return (Rule(f"{ours}0.", f"{theirs}{conv}."), Rule(f"{ours}1.", f"{theirs}{norm}."))
 
 
@@ -68,7 +69,7 @@ TIMM_ENDS: Rules = (
     *_pair("head.conv.", "", "conv_head", "bn2"),
     Rule("head.linear.", "classifier."),
 )
-# Expansion 1 is in stage 0 alone, and there layers are one fewer.
+# Only stage 0 has expansion 1, and so one layer fewer.
 TIMM_EXPANDED: Rules = (
     *_pair("trunk.0.*.layers.0.", TIMM, "conv_dw", "bn1"),
     *_pair("trunk.*.*.layers.0.", TIMM, "conv_pw", "bn1"),
@@ -89,7 +90,7 @@ MOBILENET_V2_TIMM: Rules = (
 )
 MOBILENET_V2_TORCHVISION: Rules = (
     Rule("stem.", "features.0."),
-    # The projection and its norm stand beside the other layers there: 1 and 2 without an expansion, 2 and 3 with.
+    # There the projection and its norm are numbered with the other layers: 1 and 2 without an expansion, else 2 and 3.
     *_pair("trunk.0.*.layers.1.", "features.{n+1}.conv.", "1", "2"),
     *_pair("trunk.*.*.layers.2.", "features.{n+1}.conv.", "2", "3"),
     Rule("trunk.*.*.layers.", "features.{n+1}.conv."),

@@ -1,4 +1,4 @@
-"""Weights for a network: translated from other libraries' names, fitted to other classes and channels."""
+"""Load weights into a network: translate other libraries' keys, and adapt to other classes and channels."""
 
 from __future__ import annotations
 
@@ -25,28 +25,38 @@ from pennyweight.zoo.weights.recognize import look_alike
 from pennyweight.zoo.weights.weight_sets import Chosen, choose
 
 FREE = ("dropout", "drop_path", "size")
-"""Settings that a network may have otherwise than its weights: they matter in training alone, or weights are fitted."""
+"""Settings that a network may have unlike its weights: they matter only in training, or the weights are resized."""
 
 __all__ = ["AdaptedWeights", "load_weights", "put_weights", "require_fit", "shape_of", "warn_of"]
 
 
 class AdaptedWeights(UserWarning):
-    """Weights did not fit as they were; the message says what was made new or changed."""
+    """Warning that weights did not fit unchanged; the message says what was initialized or converted."""
 
 
 def load_weights(
     model: nn.Module, path_or_state_dict: str | os.PathLike[str] | Mapping[str, Tensor], *, source: Layout = "auto"
 ) -> nn.Module:
-    """Put weights into a network, in place, and return it.
+    """Load weights into a network, in place, and return it.
 
-    They come as a safetensors or .pth file, one set of it (`FILE#state_dict`), a run's folder, or a state dict. Our
-    networks take our names and those of torchvision and timm; any other module takes its own. Wrappers are taken off,
-    and of weights and their moving average the average is taken. Another number of classes leaves the last layer fresh;
-    another number of input channels fits the first (one channel: the sum; more: repeated and scaled); a ViT's positions
-    are interpolated for another input size; other precisions are converted. Each is said by a warning, AdaptedWeights.
-    Raises InputError, and leaves the model as it was, for another network's weights (how many keys differ, and the
-    first), for numbers that no network can answer with (NaN, infinity, integers), for a file that could run code, and
-    for one that wants another Config.
+    Our networks take our keys and those of torchvision and timm; any other module takes its own keys. Wrappers such as
+    `module.` are removed. If a file has weights and their moving average, the average is loaded. Four differences are
+    adapted, each with the warning AdaptedWeights: another number of classes leaves the last layer fresh; another number
+    of input channels adapts the first layer (one channel: the sum; more: repeated and scaled); a ViT's positions are
+    interpolated for another input size; other precisions are converted.
+
+    Args:
+        model: Network to change. If an error is raised, it keeps its weights.
+        path_or_state_dict: Safetensors or .pth file, one set of weights in it (`FILE#state_dict`), folder of a run, or
+            state dict.
+        source: Layout of the keys: "pennyweight", "torchvision", "timm", or "auto" to detect it.
+
+    Returns:
+        The same network.
+
+    Raises:
+        InputError: The weights belong to another network (the message has the number of differing keys and the first
+            one), hold NaN, infinity or integers, need another Config, or come in a file that could run code.
     """
     if isinstance(path_or_state_dict, Mapping):
         name = "the state dict"
@@ -60,11 +70,11 @@ def load_weights(
 
 
 def _check_config(model: nn.Module, checkpoint: Checkpoint) -> None:
-    """Raise InputError where weights say that they were trained with other settings: their answers would be wrong."""
+    """Raise InputError if the weights were trained with other settings, because the answers would be wrong."""
     if not isinstance(model, Network):
         if checkpoint.config.get("padding", "same") != "same":
             raise InputError(
-                f"{checkpoint.name} wants padding={checkpoint.config['padding']}, which this module has not"
+                f"{checkpoint.name} wants padding={checkpoint.config['padding']}, which this module does not have"
             )
         return
     if checkpoint.stem and model.stem_form and checkpoint.stem != model.stem_form:
@@ -86,13 +96,13 @@ def _check_config(model: nn.Module, checkpoint: Checkpoint) -> None:
 
 
 def warn_of(adapted: tuple[str, ...]) -> None:
-    """Say what `put_weights` returned, as a warning where the public function was called."""
+    """Warn about what `put_weights` adapted, at the caller of the public function."""
     for message in adapted:
         warnings.warn(message, AdaptedWeights, stacklevel=3)
 
 
 def put_weights(model: nn.Module, checkpoint: Checkpoint) -> tuple[str, ...]:
-    """Put a checkpoint's weights into `model`, in place, as `load_weights` does; what was fitted, a line each."""
+    """Load a checkpoint into `model`, in place, as `load_weights` does; return a line for each adaptation."""
     own, chosen = model.state_dict(), _chosen(model, checkpoint)
     state = chosen.match.found
     if fault := values_fault(state, own, chosen.match.names):
@@ -105,7 +115,7 @@ def put_weights(model: nn.Module, checkpoint: Checkpoint) -> tuple[str, ...]:
     for stem in (f"{name}.weight" for name in stems):
         if state[stem].shape[1] != channels and state[stem].shape[2:] == own[stem].shape[2:]:
             state[stem] = _other_channels(state[stem], channels)
-            adapted.append(f"the stem was fitted to {channels} input channels")
+            adapted.append(f"the stem was adapted to {channels} input channels")
     for head in heads:
         has, wants = state.get(f"{head}.weight"), own[f"{head}.weight"].shape[0]
         if has is None or has.shape[0] != wants:
@@ -121,9 +131,9 @@ def put_weights(model: nn.Module, checkpoint: Checkpoint) -> tuple[str, ...]:
             f"{checkpoint.name} holds weights of other shapes: {len(wrong)} of {len(own)}, first '{key}', "
             f"{tuple(state[key].shape)} in place of {tuple(own[key].shape)}{meant}"
         )
-    own.update(state)  # the model's own dictionary knows which version of the module it is
+    own.update(state)  # the model's own dictionary has the modules' versions
     model.load_state_dict(own)
-    # Networks with several heads or stems have them fitted alike: that is said once.
+    # Several heads or stems are adapted in the same way, which is reported once.
     return tuple(f"{checkpoint.name}: {line}" for line in dict.fromkeys(adapted))
 
 
@@ -133,7 +143,7 @@ def require_fit(model: nn.Module, checkpoint: Checkpoint) -> None:
 
 
 def shape_of(model: nn.Module, checkpoint: Checkpoint) -> tuple[int, int]:
-    """(classes, input channels) that a checkpoint for `model`, which may be on the meta device, was trained with."""
+    """Return (classes, input channels) of a checkpoint for `model`, which may be on the meta device."""
     state = _chosen(model, checkpoint).match.found
     stems, heads = ends(model)
     head = state.get(f"{heads[0]}.weight")
@@ -143,7 +153,7 @@ def shape_of(model: nn.Module, checkpoint: Checkpoint) -> tuple[int, int]:
 
 
 def _chosen(model: nn.Module, checkpoint: Checkpoint) -> Chosen:
-    """Choose the tensors of `model` in a checkpoint. Raises InputError where there are none."""
+    """Choose the tensors of `model` in a checkpoint. Raises InputError if it has none."""
     chosen = choose(model, checkpoint)
     if not chosen.match.fits:
         where = f" under '{chosen.path}'" if chosen.path else ""
@@ -152,13 +162,13 @@ def _chosen(model: nn.Module, checkpoint: Checkpoint) -> Chosen:
 
 
 def _hint(checkpoint: Checkpoint) -> str:
-    """Return the end of an error message: the network that weights look like, if there is one."""
+    """Return the end of an error message: the network that the weights look like, if any."""
     alike = look_alike(checkpoint)
     return alike.hint if alike else ""
 
 
 def _converted(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> tuple[str, ...]:
-    """Name the types of numbers that loading converts."""
+    """Return a line for each dtype that loading converts."""
     kinds = {
         (str(tensor.dtype), str(own[key].dtype))
         for key, tensor in state.items()
@@ -171,7 +181,7 @@ def _converted(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> tuple[
 
 
 def _other_channels(weight: Tensor, channels: int) -> Tensor:
-    """(c_out, c_in, K, K) for another c_in: the sum for one, else repeated in turn and scaled to the same total."""
+    """Adapt (c_out, c_in, K, K) to other input channels: the sum for one, else repeated and scaled."""
     if channels == 1:
         return weight.sum(dim=1, keepdim=True)
     c_in = weight.shape[1]

@@ -1,4 +1,4 @@
-"""Read `.pth` files of other programs: tensors by name, and nothing of what else such a file may hold."""
+"""Read `.pth` files of other programs: tensors by name, and nothing else that such a file may hold."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from pennyweight.core.reading import reason_of
 __all__ = ["Tensors", "flatten", "read_pickle"]
 
 DEEPEST = 100
-"""Dots in a name; files of weights have about ten."""
+"""Most dots in a name; files of weights have about ten."""
 
 FEWEST = 10
-"""Tensors without names that may be weights; fewer are scores, or states of random generators."""
+"""Fewest unnamed tensors that may be weights; fewer are scores or states of random generators."""
 
 
 class Tensors(NamedTuple):
-    """Tensors of a file by dotted name, and those that cannot be taken because nothing names them."""
+    """Tensors of a file by dotted name, and tensors that cannot be used because they have no names."""
 
     state: dict[str, Tensor]
     unnamed: dict[str, str]
-    """Dotted place -> a description of the tensors there: those of a whole module, or of a list."""
+    """Dotted path -> description of the unnamed tensors there: those of a pickled module, or of a list."""
 
 
 class _Inert:
-    """Object that stands for one of a class that is not loaded, such as the arguments of a training program."""
+    """Placeholder for an object whose class is not loaded, such as a training program's arguments."""
 
     held: object = None
-    """Its state, which nothing reads but to count tensors."""
+    """State of the object, used only to count tensors."""
 
     def __new__(cls, *arguments: object, **named: object) -> _Inert:
         return object.__new__(cls)
@@ -50,14 +50,14 @@ class _Inert:
 
 
 def read_pickle(path: Path) -> Tensors:
-    """Read all tensors of a .pth file by dotted name, with torch's restricted unpickler, which runs nothing.
+    """Read all tensors of a .pth file by dotted name with torch's restricted unpickler, which runs no code.
 
-    Training programs keep more beside them: their arguments, numbers of numpy, paths. Such objects are left out, and
-    their classes are not looked up. Raises InputError for a file that cannot be read.
+    Training programs also save arguments, numpy numbers and paths. Such objects are left out, and their classes are not
+    imported. Raises InputError for a file that cannot be read.
     """
     try:
         with warnings.catch_warnings(), safe_globals(_stand_ins(path)):
-            warnings.simplefilter("ignore")  # torch remarks on the pickle's protocol
+            warnings.simplefilter("ignore")  # torch warns about the pickle's protocol
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise InputError(f"cannot read weights from {path}: {reason_of(error)}") from error
@@ -66,7 +66,7 @@ def read_pickle(path: Path) -> Tensors:
             f"{path} holds more than tensors, or is damaged; nothing in it was run. Take a safetensors file, or one "
             "that holds model.state_dict() alone"
         ) from error
-    # A damaged pickle makes the unpickler stumble anywhere.
+    # A damaged pickle may raise any error.
     except Exception as error:
         raise InputError(
             f"{path} is damaged, or no file of weights ({type(error).__name__}); nothing in it was run"
@@ -80,23 +80,26 @@ def read_pickle(path: Path) -> Tensors:
 
 
 def _stand_ins(path: Path) -> list[Any]:
-    """Return an inert class for each that the file names and torch does not know; files before torch 1.6 have none."""
+    """Return an inert class for each class that the file names and torch does not know.
+
+    Files before torch 1.6 have none.
+    """
     if not zipfile.is_zipfile(path):
         return []
     return [(type(name.rpartition(".")[2], (_Inert,), {}), name) for name in get_unsafe_globals_in_checkpoint(path)]
 
 
 def flatten(loaded: Any, name: str) -> Tensors:
-    """Return all tensors in what a file held, however nested, by dotted name.
+    """Return all tensors in the content of a file, however nested, by dotted name, without an optimizer's.
 
-    What belongs to an optimizer is left out. Raises InputError where no tensor has a name.
+    Raises InputError if no tensor has a name.
     """
     state: dict[str, Tensor] = {}
     unnamed: dict[str, str] = {}
     seen: set[int] = set()
 
     def visit(tree: Mapping[Any, Any], prefix: str) -> None:
-        if id(tree) in seen or prefix.count(".") > DEEPEST:  # a pickle may hold itself
+        if id(tree) in seen or prefix.count(".") > DEEPEST:  # a pickle may contain itself
             return
         seen.add(id(tree))
         for key, value in tree.items():
@@ -119,7 +122,7 @@ def flatten(loaded: Any, name: str) -> Tensors:
 
 
 def _without_names(value: object) -> int:
-    """Count the tensors of a list, of a numbered dictionary, or of an object that was not loaded."""
+    """Count the tensors of a list, of a dictionary with numeric keys, or of an object that was not loaded."""
     if isinstance(value, Mapping):
         value = [entry for key, entry in value.items() if not isinstance(key, str)]
     if not isinstance(value, _Inert | list | tuple | set):
@@ -128,7 +131,7 @@ def _without_names(value: object) -> int:
 
 
 def _entries(root: object) -> Iterator[object]:
-    """Yield all that lies in an object, however nested, once each."""
+    """Yield all objects inside an object, however nested, each once."""
     left, seen = [root], set[int]()
     while left:
         entry = left.pop()

@@ -1,4 +1,4 @@
-"""Learned positions for another number of patches: a ViT's weights at an input size that they were not trained at."""
+"""Resize learned position embeddings to another number of patches, for a ViT at another input size."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from torch.nn.functional import interpolate
 __all__ = ["fit_positions", "resample"]
 
 KEYS = ("stem.positions", "encoder.pos_embedding", "pos_embed")
-"""Ours, torchvision's, timm's."""
+"""Keys of the position embeddings: ours, torchvision's, timm's."""
 MOST_EXTRA = 8
-"""Tokens before the patches' (class, distillation, registers) that a network may have."""
+"""Most tokens before the patches (class, distillation, registers)."""
 
 
 def fit_positions(state: dict[str, Tensor], own: Mapping[str, Tensor]) -> tuple[str, ...]:
-    """Make the positions in `state` as many as those in `own`, in place, where both are squares; what was done."""
+    """Resize the positions in `state` to those in `own`, in place, if both are square grids; return a note."""
     for key in KEYS:
         if key not in own or state[key].ndim != 3 or own[key].ndim != 3 or state[key].shape[2] != own[key].shape[2]:
             continue
@@ -34,13 +34,16 @@ def fit_positions(state: dict[str, Tensor], own: Mapping[str, Tensor]) -> tuple[
 
 
 def is_square(number: int) -> bool:
+    """Return whether a number is a positive square."""
     return number > 0 and isqrt(number) ** 2 == number
 
 
 def resample(positions: Tensor, side: int, *, extra: int = 1) -> Tensor:
-    """(1, extra + N, d), N a square -> (1, extra + side², d): bicubic and antialiased; the `extra` first ones are kept.
+    """Resize (1, extra + N, d), N a square, to (1, extra + side², d): bicubic, antialiased; keep the `extra` first
+    tokens.
 
-    As timm's `resample_abs_pos_embed`; Dosovitskiy et al. 2020, arXiv:2010.11929, section 3.2, has the idea.
+    The method is timm's `resample_abs_pos_embed`; the idea is from Dosovitskiy et al. 2020, arXiv:2010.11929, section
+    3.2.
     """
     kept, patches = positions[:, :extra], positions[:, extra:]
     before = isqrt(patches.shape[1])

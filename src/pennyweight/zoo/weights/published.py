@@ -1,6 +1,6 @@
-"""Published weights, as data: where they are, how to verify them, how they want their pictures, what they scored.
+"""Published weights, as data: file names, checksums, preprocessing and published accuracy.
 
-Tags are torchvision's (BSD-3); `imagenet` means the best of a network's. A file's name ends in the first digits of its
+Tags are torchvision's (BSD-3); `imagenet` is the best tag of a network. A file's name ends in the first digits of its
 SHA-256, as its publisher writes it.
 """
 
@@ -18,32 +18,33 @@ BEST = "imagenet"
 
 @dataclass(frozen=True)
 class Published:
-    """One file of weights for 1000 ImageNet classes."""
+    """File of published weights for 1000 ImageNet classes."""
 
     file: str
     top1: float
-    """ImageNet validation accuracy as published, in %."""
+    """Published ImageNet validation accuracy in %."""
     size: int
     resize: int
     interpolation: Interpolation = "bilinear"
 
     @property
     def url(self) -> str:
+        """Address of the file."""
         return ADDRESS + self.file
 
     @property
     def checksum(self) -> str:
-        """For `core.download.fetch`."""
+        """Checksum for `core.download.fetch`."""
         return "sha256:" + self.file.rpartition("-")[2].removesuffix(".pth")
 
     @property
     def preprocess(self) -> Preprocess:
-        """How its pictures were resized and cropped when it was scored; mean and deviation are ImageNet's."""
+        """Preprocessing of the published score: resize and crop; mean and deviation are ImageNet's."""
         return Preprocess(size=self.size, resize=self.resize, interpolation=self.interpolation)
 
 
 def published(name: str, tag: str) -> Published:
-    """Return the row of a network and one of its tags, or "imagenet"."""
+    """Return the row of a network's published weights for a tag, or the best row for "imagenet"."""
     rows = PUBLISHED[name]
     return max(rows.values(), key=lambda row: row.top1) if tag == BEST else rows[tag]
 

@@ -16,25 +16,25 @@ from pennyweight.zoo.weights.weight_sets import fitting, require_part
 __all__ = ["Likeness", "look_alike", "recognize"]
 
 FARTHEST = 8
-"""Ratio of parameters beyond which networks are not compared: other heads and second sets explain less."""
+"""Ratio of parameter counts beyond which networks are not compared; other heads and second sets explain less."""
 MOST = 24
-"""Networks of a library that are made and compared, those nearest in parameters."""
+"""Most networks of a library to make and compare, the nearest in parameter count first."""
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 class Likeness(NamedTuple):
-    """A network whose tensors have the names of those in a file."""
+    """Network whose tensor names match a file's."""
 
     name: str
     stem: Stem | None
-    """The small-image stem where the file has it."""
+    """Small-image stem if the file has it, else None."""
     exact: bool
-    """The shapes are alike too, but for the number of classes and of input channels."""
+    """True if the shapes match too, apart from the number of classes and of input channels."""
     reason: str
 
     @property
     def hint(self) -> str:
-        """The end of an error message about weights that did not fit."""
+        """End of an error message about weights that did not fit."""
         if not self.exact:
             return f"; it has the names of {self.name}, in another width: --model {self.name} --config width=…"
         stem = f" --stem {self.stem}" if self.stem else ""
@@ -42,17 +42,17 @@ class Likeness(NamedTuple):
 
 
 def recognize(checkpoint: Checkpoint) -> Likeness:
-    """Return the network that a file says it is for, else the one that its tensors look like.
+    """Return the network that a file's metadata names, else the network that its tensors look like.
 
-    Raises InputError where it says nothing and looks like none of those that are compared: ours and torchvision's.
+    Raises InputError if neither gives a network. The candidates are our networks and torchvision's.
     """
     if checkpoint.network is not None:
         try:
             form(checkpoint.network)
             return Likeness(checkpoint.network, None, exact=True, reason=f"{checkpoint.name} says that it is for it")
-        except InputError:  # files of other programs use the same word for other things
+        except InputError:  # other programs use the same key for other values
             pass
-    require_part(checkpoint)  # before the file is said to look like nothing
+    require_part(checkpoint)  # this error comes before "looks like none"
     found = look_alike(checkpoint)
     if found is None or not found.exact:
         near = found.hint if found else ": name it with --model"
@@ -61,7 +61,7 @@ def recognize(checkpoint: Checkpoint) -> Likeness:
 
 
 def look_alike(checkpoint: Checkpoint) -> Likeness | None:
-    """Return the network whose names and shapes the tensors of a file have; else whose names alone; else None."""
+    """Return the network with the tensors' names and shapes; else the one with their names; else None."""
     checkpoint = replace(checkpoint, layout="auto")
     near = None
     for name in _by_size(checkpoint):
@@ -80,7 +80,7 @@ def _compare(checkpoint: Checkpoint, name: str, stem: Stem | None) -> Likeness |
     how: dict[str, Any] = {"num_classes": usual.num_classes, "in_channels": usual.input_shape[0]}
     try:
         fits = fitting(sketch(name, **how, stem=stem, config={}), checkpoint)[0]
-    except InputError:  # a stem that the family does not have, tensors that cannot be used
+    except InputError:  # the family lacks this stem, or the tensors are unusable
         return None
     if not fits:
         return None
@@ -89,7 +89,7 @@ def _compare(checkpoint: Checkpoint, name: str, stem: Stem | None) -> Likeness |
 
 
 def _by_size(checkpoint: Checkpoint) -> Iterator[str]:
-    """Yield names, first those whose count of parameters is the nearest: most often the first one is it."""
+    """Yield names of networks, the nearest parameter count first; the first one is usually the match."""
     total = sum(tensor.numel() for key, tensor in checkpoint.state.items() if not key.endswith(STATISTICS))
 
     def distance(params: int) -> float:

@@ -18,26 +18,26 @@ __all__ = ["Match", "match", "translate"]
 
 
 class Match(NamedTuple):
-    """Result of comparing a state dict with a network: which tensors were found, which names have no partner."""
+    """Comparison of a state dict with a network: tensors found, and names without a partner."""
 
     layout: str | None
-    """The naming scheme; None where the names are the network's own and it knows no other."""
+    """Layout of the keys; None if the keys are the network's own and it knows no other layout."""
     found: dict[str, Tensor]
-    """Tensors by the network's names; parameters that are missing have no entry."""
+    """Tensors by the network's names; missing parameters have no entry."""
     names: dict[str, str]
-    """The names that the found tensors have in the state dict, by the network's names."""
+    """The network's name -> name in the state dict, for the tensors found."""
     missing: list[str]
     """Names that the state dict lacks."""
     odd: list[str]
-    """Names in the state dict that the network has no use for."""
+    """Names in the state dict that the network does not use."""
     headless: list[str]
-    """Names of the last layer, where it is absent as a whole: these are the weights of a backbone."""
+    """Names of the last layer if it is missing as a whole, as in the weights of a backbone."""
     expected: int
-    """Tensors that the network has."""
+    """Number of tensors in the network."""
 
     @property
     def fits(self) -> bool:
-        """True if every tensor has its partner, but for the last layer of a backbone."""
+        """True if every tensor has a partner, apart from the last layer of a backbone."""
         return not self.missing and not self.odd
 
     def misfit(self, received: int) -> str:
@@ -52,12 +52,12 @@ class Match(NamedTuple):
 
 
 def match(model: nn.Module, state: Mapping[str, Tensor], layout: Layout = "auto", *, name: str) -> Match:
-    """Match `state`, named as `layout` names it, with `model`, which may be on the meta device.
+    """Match `state`, whose keys have a `layout`, with `model`, which may be on the meta device.
 
-    "auto" chooses the layout with the fewest misfits. Our networks know the layouts of other libraries; any other
-    module knows its own names only. Counts of batches may be missing, and the last layer may be missing as a whole.
-    Sizes are not compared: another number of classes or channels can be fitted. Raises InputError for a layout that the
-    network does not have.
+    "auto" chooses the layout with the fewest mismatches. Our networks know the layouts of other libraries; any other
+    module knows only its own names. Batch counters may be missing, and so may the whole last layer. Shapes are not
+    compared, because another number of classes or channels can be adapted. Raises InputError for a layout that the
+    network lacks.
     """
     known: dict[str, tuple[Rules, str | None]] = {"pennyweight": (PENNYWEIGHT, None)}
     if isinstance(model, Network):
@@ -75,11 +75,11 @@ def match(model: nn.Module, state: Mapping[str, Tensor], layout: Layout = "auto"
 def translate(
     network: Network, state: Mapping[str, Tensor], layout: Layout = "auto", *, name: str = "the state dict"
 ) -> dict[str, Tensor]:
-    """Return `state`, named as `layout` names it, under our keys; "auto" is the layout that fits best.
+    """Return `state`, whose keys have a `layout`, under our keys; "auto" is the layout that fits best.
 
-    Counts of batches may be missing and are then the network's own. Tensors have as many dimensions as ours, but sizes
-    are not compared. Raises InputError for a layout that the network does not have, and for another network's weights:
-    how many keys differ, and the first.
+    Missing batch counters are filled from the network. Tensors must have as many dimensions as ours; sizes are not
+    compared. Raises InputError for a layout that the network lacks, and for another network's weights, with the number
+    of differing keys and the first one.
     """
     best = match(network, state, layout, name=name)
     if not best.fits or best.headless:
@@ -102,7 +102,7 @@ def _match(model: nn.Module, state: Mapping[str, Tensor], rules: Rules, layout: 
         used.add(theirs)
         if theirs in state:
             tensor = part(state[theirs])
-            # A module of others may have shapes that its weights are fitted to in ways of its own.
+            # Another library's module may adapt shapes in its own way.
             if layout is None or tensor.ndim == own[key].ndim:
                 found[key], names[key] = tensor, theirs
                 continue
@@ -113,7 +113,7 @@ def _match(model: nn.Module, state: Mapping[str, Tensor], rules: Rules, layout: 
             headless.append(theirs)
             continue
         missing.append(theirs)
-    if any(key.startswith(heads) for key in found):  # a head in part is no backbone
+    if any(key.startswith(heads) for key in found):  # a head with some tensors is not a backbone's missing head
         missing, headless = missing + headless, []
     odd = [key for key in state if key not in used]
     return Match(layout, found, names, missing, odd, headless, len(own))
@@ -122,7 +122,7 @@ def _match(model: nn.Module, state: Mapping[str, Tensor], rules: Rules, layout: 
 def _their_names(
     model: nn.Module, own: Mapping[str, Tensor], rules: Rules, state: Mapping[str, Tensor]
 ) -> Iterator[tuple[str, str, Callable[[Tensor], Tensor]]]:
-    """Yield each key of ours, its name in `state`, and which part of that tensor it is."""
+    """Yield each of our keys, its name in `state`, and the function that takes its part of that tensor."""
     if not isinstance(model, Network) or rules is PENNYWEIGHT:
         yield from ((key, key, whole) for key in own)
         return
@@ -133,7 +133,7 @@ def _their_names(
 
 
 def _places(key: str, starts: list[int], *, stem: nn.Module) -> dict[str, int]:
-    """Return where in the trunk a key is, as rules may say it."""
+    """Return a key's position in the trunk, in the variables that rules use."""
     place = re.match(r"trunk\.(\d+)\.(\d+)\.", key)
     if place is None:
         return {}
@@ -146,7 +146,7 @@ def _places(key: str, starts: list[int], *, stem: nn.Module) -> dict[str, int]:
 def _theirs(
     key: str, rules: Rules, places: Mapping[str, int], state: Mapping[str, Tensor]
 ) -> tuple[str, Callable[[Tensor], Tensor]]:
-    """Return their key for one of ours, and the part of the tensor that is meant; our own key where they have none."""
+    """Return their key for one of ours, and the function for its part of the tensor; our key if they have none."""
     for rule in rules:
         start = re.match(re.escape(rule.ours).replace(r"\*", r"\d+"), key)
         if start is not None:

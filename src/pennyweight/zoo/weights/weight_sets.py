@@ -1,7 +1,7 @@
-"""Find a network's weights among all tensors of a file: wrappers, several sets, and the moving average of one of them.
+"""Find a network's weights among all tensors of a file: wrappers, several sets, exponential moving averages.
 
-A file is a tree of names: `state_dict_ema` → `module` → `stem.0.weight`. Here it is flat, with names joined by dots, so
-that a key of a dictionary and a prefix that a wrapper added (`_orig_mod.`, `module.`, `model.`) are the same thing.
+A file is a tree of names: `state_dict_ema` → `module` → `stem.0.weight`. Here it is flat, with names joined by dots. So
+a dictionary's key and a prefix added by a wrapper (`_orig_mod.`, `module.`, `model.`) look the same.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ __all__ = ["Chosen", "choose", "fitting", "require_part"]
 AVERAGES = {"ema", "swa", "avg", "average", "averaged", "averages", "averager", "shadow", "polyak"}
 """Words in the name of a set that holds a moving average of weights."""
 COUNTER = "n_averaged"
-"""Tensor that torch's AveragedModel keeps beside `module.`."""
+"""Tensor that torch's AveragedModel saves next to `module.`."""
 SMALLEST_SHARE = 0.25
-"""Share of a file's tensors that a set of weights has at least; a prefix of fewer is a part of a network."""
+"""Smallest share of a file's tensors in a set of weights; a prefix with fewer is part of a network."""
 
 
 class Chosen(NamedTuple):
-    """The weights for a network, or the nearest to them that a file has."""
+    """Weights chosen for a network, or the nearest that a file has."""
 
     match: Match
-    """Its names are whole: of the tensors in the file."""
+    """Match with full names, as in the file."""
     path: str
-    """Dotted place in the file; empty where the weights are all that it holds."""
+    """Dotted path in the file; empty if the file holds only the weights."""
     received: int
-    """Tensors there."""
+    """Number of tensors there."""
     notes: tuple[str, ...]
-    """Which of several sets was taken, from under which wrapper, and which tensors were left out."""
+    """Notes on the chosen set, its wrapper, and the tensors left out."""
     others: tuple[tuple[str, Match], ...] = ()
-    """Place and tensors of the sets beside a moving average that was taken."""
+    """Path and match of the other sets if a moving average was chosen."""
 
 
 class _Candidate(NamedTuple):
@@ -51,13 +51,13 @@ class _Candidate(NamedTuple):
     state: dict[str, Tensor]
     match: Match
     average: bool
-    """Its name says that it is a moving average."""
+    """True if its name says that it is a moving average."""
     other_shapes: int
-    """Tensors that cannot be fitted to the network by another head, stem or grid of positions."""
+    """Number of tensors with other shapes, apart from the head, the stem and the position grid."""
 
     @property
     def named(self) -> Match:
-        """The match, with the names that its tensors have in the file."""
+        """Match with the names that the tensors have in the file."""
         place = f"{self.path}." if self.path else ""
         return self.match._replace(names={key: f"{place}{name}" for key, name in self.match.names.items()})
 
@@ -65,10 +65,10 @@ class _Candidate(NamedTuple):
 def choose(model: nn.Module, checkpoint: Checkpoint) -> Chosen:
     """Choose the weights of `model`, which may be on the meta device, among the tensors of a file.
 
-    Of a set and its moving average, the average is taken: published accuracy is that of the average. A part that
-    `checkpoint` names is taken alone. A result that does not fit is the nearest one. Raises InputError for several sets
-    that fit, none or several of them an average; for a part that the file does not have; for tensors that are no plain
-    numbers in memory.
+    Between weights and their moving average, the average is chosen, because published accuracy is the average's. If the
+    checkpoint names a part, only that part counts. A result that does not fit is the nearest one. Raises InputError for
+    several sets that fit unless one is the only average, for a part that the file lacks, and for tensors that are not
+    plain numbers in memory.
     """
     fits, nearest_one = fitting(model, checkpoint)
     if not fits:
@@ -83,7 +83,7 @@ def choose(model: nn.Module, checkpoint: Checkpoint) -> Chosen:
     elif taken.path:
         notes.append(f"took the weights under '{taken.path}'")
     found = taken.named
-    if found.missing:  # of an average of parameters alone
+    if found.missing:  # an average of parameters only
         kept = _only(plain, checkpoint)
         found = found._replace(
             found={**kept.match.found, **found.found}, names={**kept.named.names, **found.names}, missing=[]
@@ -102,17 +102,17 @@ def choose(model: nn.Module, checkpoint: Checkpoint) -> Chosen:
 
 
 def _left_out(place: str, tensors: str) -> str:
-    """Say that tensors without names were passed over; a moving average among them would have been preferred."""
+    """Return a note on unnamed tensors that were left out; a moving average among them would have been preferred."""
     if not _is_average(place, {}):
         return f"left out '{place}', {tensors} without names"
     return (
-        f"left out '{place}', by its name a moving average, because the {tensors} come without names: save its "
+        f"left out '{place}', by its name a moving average, because the {tensors} have no names: save its "
         "state_dict() where it was made"
     )
 
 
 def fitting(model: nn.Module, checkpoint: Checkpoint) -> tuple[list[_Candidate], _Candidate]:
-    """Return the sets that suit `model` best, equally well, and the nearest of those that do not suit."""
+    """Return the sets that suit `model` best, if several equally well all of them, and the nearest one of all."""
     tried: list[_Candidate] = []
     fault = ""
     for path, state in _sets(checkpoint):
@@ -125,7 +125,7 @@ def fitting(model: nn.Module, checkpoint: Checkpoint) -> tuple[list[_Candidate],
             _Candidate(path, state, result, _is_average(path, checkpoint.state), len(_other_shapes(model, result)))
         )
         if result.fits and not path:
-            break  # as the network has its names: no wrapper to look under
+            break  # the names are the network's own, so there is no wrapper
     if not tried:
         raise InputError(f"{checkpoint.name} cannot be used: {fault}")
     fits = [one for one in tried if one.match.fits]
@@ -139,12 +139,12 @@ def fitting(model: nn.Module, checkpoint: Checkpoint) -> tuple[list[_Candidate],
 
 
 def require_part(checkpoint: Checkpoint) -> None:
-    """Raise InputError for a set that was asked for and that the file does not have."""
+    """Raise InputError if the requested set is not in the file."""
     _sets(checkpoint)
 
 
 def _sets(checkpoint: Checkpoint) -> list[tuple[str, dict[str, Tensor]]]:
-    """Return all places in a file that may hold weights, shortest first. Raises InputError for an unknown part."""
+    """Return all paths in a file that may hold weights, shortest first. Raises InputError for an unknown part."""
     state = checkpoint.state
     counts = Counter(key[: dot.end()] for key in state for dot in re.finditer(r"\.", key))
     prefixes = sorted((one for one, count in counts.items() if count >= SMALLEST_SHARE * len(state)), key=len)
@@ -168,12 +168,12 @@ def _sets(checkpoint: Checkpoint) -> list[tuple[str, dict[str, Tensor]]]:
 
 
 def _within(key: str, part: str | None) -> bool:
-    """Return whether `key` lies in the part of a file that was asked for."""
+    """Return whether `key` lies in the requested part of a file."""
     return part is None or f".{part}." in f".{key}"
 
 
 def _is_average(path: str, state: Mapping[str, Tensor]) -> bool:
-    """Return whether a place is called like a moving average, or lies beside the counter of one."""
+    """Return whether a path is named like a moving average, or has an average's counter next to it."""
     words = re.findall(r"[a-z]+|[A-Z]+(?![a-z])|[A-Z][a-z]*", path)
     parent = path.rpartition(".")[0]
     counter = f"{parent}.{COUNTER}" if parent else COUNTER
@@ -186,12 +186,12 @@ def _lacks_statistics_alone(found: Match) -> bool:
 
 
 def _only(sets: Sequence[_Candidate], checkpoint: Checkpoint) -> _Candidate:
-    """Return the only set there is. Raises InputError where several differ: nothing says which is meant."""
+    """Return the only set. Raises InputError if several differ, because nothing says which is meant."""
     first, *others = sets
     if any(not _same(first.state, other.state) for other in others):
         names = ", ".join(f"'{one.path}'" for one in sets)
         raise InputError(
-            f"{checkpoint.name} holds {len(sets)} sets of weights that fit: {names}; say which: "
+            f"{checkpoint.name} holds {len(sets)} sets of weights that fit: {names}; choose one: "
             f"{checkpoint.name}#{first.path}"
         )
     return first
@@ -202,7 +202,7 @@ def _same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
 
 
 def _other_shapes(model: nn.Module, found: Match) -> list[str]:
-    """Return the keys whose shapes differ where nothing can be fitted."""
+    """Return the keys whose shapes differ and cannot be adapted."""
     own, (stems, heads) = model.state_dict(), ends(model)
 
     def fixed(key: str, shape: Sequence[int]) -> Sequence[int]:
