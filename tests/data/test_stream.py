@@ -20,7 +20,7 @@ from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Augment, Batch, Stream
 from pennyweight.data.readers.shard import Shard
 from pennyweight.data.readers.shard_index import Index
-from pennyweight.data.readers.shards import expanded, open_shards
+from pennyweight.data.readers.shards import expand_braces, open_shards
 
 PREPROCESS = Preprocess(size=8, resize=8)
 PLAIN = Augment(flip=False, shift=0.0)
@@ -237,9 +237,9 @@ def test_splits_are_those_of_the_names_and_else_by_content(tmp_path: Path, write
 
 def test_labels_name_the_classes(tmp_path: Path, write_shards: Write, add_sample: Callable[..., None]) -> None:
     names = [f"class {number}" for number in range(10)]
-    assert Index.of(stream(write_shards(tmp_path / "a", {"train": [30]}))._index.shards).source(names).labels == tuple(
+    assert Index.load(stream(write_shards(tmp_path / "a", {"train": [30]}))._index.shards).source(
         names
-    )
+    ).labels == tuple(names)
     (tmp_path / "b").mkdir()
     picture = stream(write_shards(tmp_path / "a", {"train": [30]})).samples[0].read()
     with tarfile.open(tmp_path / "b" / "train-0.tar", "w") as tape:
@@ -261,10 +261,10 @@ def test_what_a_stream_cannot_do_is_said(address: str) -> None:
 
 
 def test_what_is_no_address_of_shards_is_said(tmp_path: Path) -> None:
-    assert expanded("s3://b/{a,b}-{08..10}.tar") == [
+    assert expand_braces("s3://b/{a,b}-{08..10}.tar") == [
         f"s3://b/{letter}-{number}.tar" for letter in "ab" for number in ("08", "09", "10")
     ]
-    assert expanded("{train-{0..1},val}.tar") == ["train-0.tar", "train-1.tar", "val.tar"]
+    assert expand_braces("{train-{0..1},val}.tar") == ["train-0.tar", "train-1.tar", "val.tar"]
     for address, said in {
         "http://host/pictures.zip": "is no address of shards",
         "hf:": "hf: names no set",

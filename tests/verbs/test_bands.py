@@ -16,7 +16,7 @@ from pennyweight.core.errors import ImageError
 from pennyweight.core.images import decode_bands, header
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data.checks.doctor import diagnose
-from pennyweight.data.readers.input_size import suited
+from pennyweight.data.readers.input_size import suggest_input
 
 tifffile = pytest.importorskip("tifffile", reason="TIFF files of many bands need the extra bands")
 
@@ -108,7 +108,7 @@ def test_few_bands_that_are_no_colours_are_bands(tmp_path: Path, bands: int) -> 
     tifffile.imwrite(tmp_path / "a.tif", pixels, photometric=photometric, extrasamples=("unspecified",))
     np.save(tmp_path / "a.npy", pixels)
     for path in (tmp_path / "a.tif", tmp_path / "a.npy"):
-        assert suited([(path.name, header(path))] * 3).channels == bands
+        assert suggest_input([(path.name, header(path))] * 3).channels == bands
         read = decode_bands(path, channels=bands)
         assert np.array_equal(np.dstack([np.asarray(image) for image in read]), pixels)
 

@@ -7,7 +7,7 @@ from pennyweight.data.batch import Batch, Share
 from pennyweight.data.checks.quick import remarks, require_enough
 from pennyweight.data.decoded_cache import DecodedCache
 from pennyweight.data.pictures import Pictures
-from pennyweight.data.readers.folder import class_folder
+from pennyweight.data.readers.folder import read_class_folder
 from pennyweight.data.readers.open import open
 from pennyweight.data.readers.read_as import ReadAs
 from pennyweight.data.source import SPLITS, Sample, Source, Split, Stored, Unreadable
@@ -38,11 +38,11 @@ __all__ = [
     "Unreadable",
     "Used",
     "channel_statistics",
-    "class_folder",
     "digests_of_samples",
     "open",
     "parts",
     "pictures",
+    "read_class_folder",
     "remarks",
     "require_enough",
     "split",

@@ -65,7 +65,7 @@ class Stream(Pictures):
     ) -> None:
         if not 0 <= rank < world:
             raise SourceError(f"rank {rank} of {world} is none; ranks are 0 to {world - 1}")
-        opened = source if isinstance(source, Source) else Index.of(open_shards(source)).source(labels)
+        opened = source if isinstance(source, Source) else Index.load(open_shards(source)).source(labels)
         if samples is None:
             samples = [sample for sample in opened.samples if sample.split in (split, None)]
         # As they come: a split may have put them in another order.

@@ -224,7 +224,7 @@ def _scored(
     try:
         return data.open(source, read_as=read_as, least_classes=1)
     except SourceError:
-        lone = data.class_folder(Path(source)) if isinstance(source, (str, os.PathLike)) else None
+        lone = data.read_class_folder(Path(source)) if isinstance(source, (str, os.PathLike)) else None
         if lone is None:
             raise
         return lone

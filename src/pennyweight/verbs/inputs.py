@@ -15,7 +15,7 @@ from pennyweight.core.images import EXTENSIONS
 from pennyweight.core.reading import reason_of
 from pennyweight.core.walk import Walk, is_hidden, is_system
 from pennyweight.data import ReadAs
-from pennyweight.data.readers import archives, manifest
+from pennyweight.data.readers import archive_members, manifest
 from pennyweight.runtime import Failure, NamedPicture
 
 __all__ = ["LIST", "counted", "pictures_given"]
@@ -59,7 +59,7 @@ def counted(paths: Iterable[str]) -> int | None:
     """Count the pictures that `paths` stand for, without opening one; None where that needs reading."""
     total = 0
     for path in paths:
-        if path == LIST or path.lower().endswith((*archives.SUFFIXES, *manifest.SUFFIXES)):
+        if path == LIST or path.lower().endswith((*archive_members.SUFFIXES, *manifest.SUFFIXES)):
             return None
         total += sum(1 for _ in Walk(Path(path)).pictures()) if os.path.isdir(path) else 1  # noqa: PTH112
     return total
@@ -90,7 +90,7 @@ def _pictures_of(path: str, note: Note, how: ReadAs) -> Iterator[NamedPicture | 
     path = str(place)
     if os.path.isdir(path):  # noqa: PTH112 - False also where a path is too long to be asked for
         yield from _of_folder(place, note)
-    elif path.lower().endswith(archives.SUFFIXES) and os.path.isfile(path):  # noqa: PTH113
+    elif path.lower().endswith(archive_members.SUFFIXES) and os.path.isfile(path):  # noqa: PTH113
         yield from _whole(name, _of_archive(place, note))
     elif path.lower().endswith(manifest.SUFFIXES) and os.path.isfile(path):  # noqa: PTH113
         yield from _whole(name, _of_table(place, how))
@@ -132,7 +132,7 @@ def _of_folder(folder: Path, note: Note) -> Iterator[NamedPicture | Failure]:
 def _of_archive(archive: Path, note: Note) -> Iterator[NamedPicture | Failure]:
     others: Counter[str] = Counter()
     hidden, name = 0, as_text(archive)
-    for member in archives.members(archive):
+    for member in archive_members.members(archive):
         inner = member.name.replace("\\", "/").strip("/").removeprefix("./")
         parts = inner.split("/")
         if member.kind == "folder":

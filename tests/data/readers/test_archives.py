@@ -17,8 +17,8 @@ from PIL import Image
 
 from pennyweight import data
 from pennyweight.core.errors import SourceError
-from pennyweight.data.readers import archives
-from pennyweight.data.readers.archives import unpack, unpacked
+from pennyweight.data.readers import archive_members, archives
+from pennyweight.data.readers.archives import unpack, unpack_to_cache
 
 
 def zipped(path: Path, *members: tuple[str, bytes], mode: int = stat.S_IFREG | 0o644) -> Path:
@@ -104,7 +104,7 @@ def test_nothing_is_written_outside_and_what_was_refused_is_named(tmp_path: Path
 
 @pytest.mark.parametrize("kind", ["zip", "tar.gz"])
 def test_a_bomb_is_refused_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    monkeypatch.setattr(archives, "SPARE_BYTES", 1 << 20)
+    monkeypatch.setattr(archive_members, "SPARE_BYTES", 1 << 20)
     zeros = bytes(30 << 20)
     archive = tmp_path / f"bomb.{kind}"
     if kind == "zip":
@@ -219,7 +219,7 @@ def test_a_full_disk_is_said_with_what_helps(
     archive = zipped(draw_folder({"cats": 4, "dogs": 5}).parent / "a.zip", ("a/1.png", b"1"), ("b/1.png", b"2"))
     monkeypatch.setattr(archives, "unpack", full)
     with pytest.raises(SourceError, match=r"a\.zip into .*archives: No space left on device; .*PENNYWEIGHT_CACHE"):
-        unpacked(archive)
+        unpack_to_cache(archive)
     assert list((cache / "archives").iterdir()) == []
 
 
@@ -231,10 +231,10 @@ def test_a_broken_off_unpacking_is_done_again(cache: Path, tmp_path: Path, monke
 
     monkeypatch.setattr(archives, "write_json", stop)
     with pytest.raises(KeyboardInterrupt):
-        unpacked(archive)
+        unpack_to_cache(archive)
     monkeypatch.undo()
     monkeypatch.setenv("PENNYWEIGHT_CACHE", str(cache))
-    assert sorted(path.name for path in unpacked(archive).folder.iterdir()) == ["a", "b"]
+    assert sorted(path.name for path in unpack_to_cache(archive).folder.iterdir()) == ["a", "b"]
     assert len(list((cache / "archives").iterdir())) == 1
 
 

@@ -14,7 +14,7 @@ import pytest
 from pennyweight import data
 from pennyweight.core.errors import SourceError
 from pennyweight.data.checks.doctor import diagnose
-from pennyweight.data.readers.layout import split_named
+from pennyweight.data.readers.layout import find_split
 
 Draw = Callable[..., Path]
 NFC, NFD = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
@@ -44,14 +44,14 @@ NAMES = {
 
 @pytest.mark.parametrize(("split", "name"), [(split, name) for split, names in NAMES.items() for name in names])
 def test_names_of_splits(split: str | None, name: str) -> None:
-    assert split_named(name, beside=[name, "seg_other"] if name.lower().startswith("seg") else ()) == split
+    assert find_split(name, beside=[name, "seg_other"] if name.lower().startswith("seg") else ()) == split
 
 
 def test_words_that_all_names_share_are_passed_over() -> None:
     names = ["birds_train", "birds_test"]
-    assert [split_named(name, names) for name in names] == ["train", "test"]
-    assert split_named("birds_train") is None
-    assert split_named("train", ["train", "train_extra"]) == "train"
+    assert [find_split(name, names) for name in names] == ["train", "test"]
+    assert find_split("birds_train") is None
+    assert find_split("train", ["train", "train_extra"]) == "train"
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,8 @@ from scipy.io import savemat
 from pennyweight import data
 from pennyweight.core.errors import DownloadError, SourceError
 from pennyweight.data.readers import named
-from pennyweight.data.readers.cifar import cifar, read_pickled
-from pennyweight.data.readers.named import SETS, named_set
+from pennyweight.data.readers.cifar import read_cifar, read_pickled
+from pennyweight.data.readers.named import SETS, read_named_set
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_an_archive_that_is_not_cifar_is_one_line(tmp_path: Path, damage: str) -
     elif damage == "other names":
         tape_of(path, {"test_batch": pickled({b"pixels": 3})})
     with pytest.raises(SourceError, match=r"c\.tar\.gz"):
-        cifar(path, name="cifar10", address="cifar10")
+        read_cifar(path, name="cifar10", address="cifar10")
 
 
 def idx_file(array: np.ndarray) -> bytes:
@@ -228,7 +228,7 @@ def test_what_is_nowhere_here_is_downloaded_verified_and_kept(
     kept = shelf.parent / "cache" / "sets" / "cifar10" / archive.name
     kept.unlink()
     with pytest.raises(DownloadError, match="is not what"):
-        named_set("cifar10")
+        read_named_set("cifar10")
     assert not kept.exists()
 
 

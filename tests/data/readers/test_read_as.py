@@ -86,7 +86,7 @@ def test_folders_that_are_no_classes_are_not_taken_for_them(kaggle: Path) -> Non
 
 def test_a_folder_without_classes_and_with_another_table_says_both(kaggle: Path) -> None:
     (kaggle / "train.csv").rename(kaggle / "results.csv")
-    with pytest.raises(SourceError, match=r"nor does its table say them: .*results\.csv has the columns id, breed"):
+    with pytest.raises(SourceError, match=r"its table gives no classes either: .*results\.csv has the columns id, breed"):
         data.open(kaggle)
 
 
@@ -173,7 +173,7 @@ def test_a_table_that_is_no_manifest_does_not_hide_class_folders(
     source = data.open(root)
     assert source.count_by_label() == {"0": 3, "1": 4}
     assert said in source.notes[0]
-    assert source.notes[0].startswith("passed over a table: ")
+    assert source.notes[0].startswith("skipped a table: ")
 
 
 def test_a_table_that_lists_what_is_in_class_folders_counts(draw_folder: Callable[..., Path]) -> None:

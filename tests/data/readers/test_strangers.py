@@ -141,7 +141,7 @@ def test_members_with_holes_are_not_read(tmp_path: Path) -> None:
 def test_what_a_packed_tar_holds_beside_files_is_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr("pennyweight.data.readers.archives.SPARE_BYTES", 1 << 20)
+    monkeypatch.setattr("pennyweight.data.readers.archive_members.SPARE_BYTES", 1 << 20)
     info = tarfile.TarInfo("name")
     info.type = b"Z" if kind == "passed over" else tarfile.GNUTYPE_LONGNAME
     info.size = 600_000 if kind == "a chain of names" else 30 << 20

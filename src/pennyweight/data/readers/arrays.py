@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from pennyweight.core.errors import SourceError
-from pennyweight.data.readers.columns import label_names
-from pennyweight.data.readers.input_size import looks
+from pennyweight.data.readers.columns import number_classes
+from pennyweight.data.readers.input_size import suggest_input_for
 from pennyweight.data.source import Sample, Source, Split
 
 __all__ = ["Block", "from_arrays"]
@@ -49,7 +49,7 @@ def from_arrays(
         SourceError: a block has more or fewer labels than pictures.
     """
     found = [[str(value) for value in block.labels.reshape(-1).tolist()] for block in blocks]
-    names, number = label_names([value for values in found for value in values], labels, name)
+    names, number = number_classes([value for values in found for value in values], labels, name)
     samples = []
     for block, values in zip(blocks, found, strict=True):
         if len(values) != len(block.pictures):
@@ -58,15 +58,15 @@ def from_arrays(
         for index, (picture, value) in enumerate(zip(block.pictures, values, strict=True)):
             digest = hashlib.sha256(picture.tobytes()).hexdigest()
             samples.append(Sample(picture, number[value], digest, block.split, f"{name}/{part}{index:05d}"))
-    suits = looks(samples)
+    suggested = suggest_input_for(samples)
     return Source(
         name=name,
         address=address,
         labels=names,
         samples=tuple(samples),
-        size=size or suits.size,
-        channels=suits.channels,
-        wide=suits.wide,
-        notes=(*notes, *suits.notes),
+        size=size or suggested.size,
+        channels=suggested.channels,
+        wide=suggested.wide,
+        notes=(*notes, *suggested.notes),
         mirrors=mirrors,
     )

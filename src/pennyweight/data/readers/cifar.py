@@ -19,7 +19,7 @@ from pennyweight.core.errors import SourceError
 from pennyweight.data.readers.arrays import Block, from_arrays
 from pennyweight.data.source import Source
 
-__all__ = ["cifar", "read_pickled"]
+__all__ = ["read_cifar", "read_pickled"]
 
 SIDE = 32
 LABELS = (b"labels", b"fine_labels")
@@ -27,7 +27,7 @@ NAMES = (b"label_names", b"fine_label_names")
 MAX_MEMBER_BYTES = 400_000_000
 
 
-def cifar(archive: Path, *, name: str, address: str) -> Source:
+def read_cifar(archive: Path, *, name: str, address: str) -> Source:
     """Read the 32×32 RGB pictures of cifar-10-python.tar.gz or cifar-100-python.tar.gz, in train and test splits.
 
     Raises SourceError for an archive that holds anything else.

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 
 from pennyweight.core.errors import SourceError
 from pennyweight.core.text import composed
-from pennyweight.data.readers.layout import SPLIT_NAMES, split_named
+from pennyweight.data.readers.layout import SPLIT_NAMES, find_split
 from pennyweight.data.source import Split
 
-__all__ = ["COLUMNS", "column", "group_name", "label_name", "label_names", "split_name", "split_of"]
+__all__ = ["COLUMNS", "find_column", "number_classes", "parse_group", "parse_label", "parse_split", "split_prefix"]
 
 COLUMNS = {
     "picture": ("image", "img", "picture", "photo", "jpg", "png", "bytes"),
@@ -21,32 +21,32 @@ COLUMNS = {
 """Meaning of a column -> its usual names; the first name that the table has is taken."""
 
 
-def column(names: Iterable[str], meaning: str) -> str | None:
+def find_column(names: Iterable[str], meaning: str) -> str | None:
     """Return the column among `names` with that meaning, in any case, or None."""
     known = {name.strip().lower(): name for name in names}
     return next((known[name] for name in COLUMNS[meaning] if name in known), None)
 
 
-def split_name(value: object, where: str) -> Split | None:
+def parse_split(value: object, where: str) -> Split | None:
     """Return the split that a cell names; None for an empty cell. Raises SourceError with the place, `where`."""
     text = str(value or "").strip()
-    found = split_named(text)
+    found = find_split(text)
     if text and found is None:
         raise SourceError(f"{where} is of the split '{value}'; splits are {', '.join(SPLIT_NAMES)}")
     return found
 
 
-def split_of(name: str) -> Split | None:
+def split_prefix(name: str) -> Split | None:
     """Return the split that a file or folder name begins with, as `train-00000.parquet` does, or None."""
     return SPLIT_NAMES.get(re.split(r"[-_.]", name.lower())[0])
 
 
-def group_name(value: object) -> str | None:
+def parse_group(value: object) -> str | None:
     """Return the group of a row, whose pictures stay in one split; None for an empty cell."""
     return None if value is None else composed(str(value).strip()) or None
 
 
-def label_name(value: object, where: str) -> str:
+def parse_label(value: object, where: str) -> str:
     """Return the class of a row. Raises SourceError with the place, `where`, for an empty cell or a list."""
     if isinstance(value, (list, tuple, dict)):
         raise SourceError(f"{where} has the label {value!r}; a picture has one class, a text or a whole number")
@@ -57,7 +57,7 @@ def label_name(value: object, where: str) -> str:
     return label
 
 
-def label_names(
+def number_classes(
     found: Iterable[str], names: Sequence[str] | None, source: str
 ) -> tuple[tuple[str, ...], dict[str, int]]:
     """Number the classes of a source: return (class names in order, number of each value in `found`).

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from pennyweight.core.files import as_text, require_file
 from pennyweight.core.images import Header
 from pennyweight.core.machine import cores
-from pennyweight.data.readers.input_size import Looks, header_of, suited
+from pennyweight.data.readers.input_size import SuggestedInput, header_or_none, suggest_input
 from pennyweight.data.source import Sample, Split, Unreadable
 
 __all__ = ["Contents", "Listed", "lost_classes", "read_samples"]
@@ -37,10 +37,10 @@ class Contents(NamedTuple):
 
     samples: tuple[Sample, ...]
     unreadable: tuple[Unreadable, ...]
-    looks: Looks
+    input: SuggestedInput
 
 
-class _Found(NamedTuple):
+class _FileFacts(NamedTuple):
     digest: str
     header: Header | None
 
@@ -50,8 +50,8 @@ def read_samples(files: Sequence[Listed]) -> Contents:
     many = len(files) > HEADERS
     chosen = set(Random(0).sample(range(len(files)), HEADERS)) if many else range(len(files))  # noqa: S311
 
-    def look_at(turn: range) -> list[_Found | OSError]:
-        return [_found(files[number][0], with_header=number in chosen) for number in turn]
+    def look_at(turn: range) -> list[_FileFacts | OSError]:
+        return [_read_file(files[number][0], with_header=number in chosen) for number in turn]
 
     turns = [range(start, min(start + TURN, len(files))) for start in range(0, len(files), TURN)]
     # Hashing releases the GIL, so threads are enough.
@@ -66,11 +66,11 @@ def read_samples(files: Sequence[Listed]) -> Contents:
         else:
             samples.append(Sample(path, label, each.digest, split, name, group))
             headers.append((name, each.header))
-    looks = suited(headers)
+    suggested = suggest_input(headers)
     if many:
         note = f"input size and channels are those of {HEADERS:,} of {len(files):,} pictures, drawn at random"
-        looks = looks._replace(notes=(*looks.notes, note))
-    return Contents(tuple(samples), tuple(unreadable), looks)
+        suggested = suggested._replace(notes=(*suggested.notes, note))
+    return Contents(tuple(samples), tuple(unreadable), suggested)
 
 
 def lost_classes(labels: Sequence[str], listed: Sequence[Listed], found: Contents, source: str) -> tuple[str, ...]:
@@ -87,16 +87,16 @@ def lost_classes(labels: Sequence[str], listed: Sequence[Listed], found: Content
     return tuple(lines)
 
 
-def _at_once(path: str, flags: int) -> int:
+def _open_without_blocking(path: str, flags: int) -> int:
     """Open a file without blocking, for a pipe that no process writes to."""
     return os.open(path, flags | NO_WAITING)
 
 
-def _found(path: Path, *, with_header: bool) -> _Found | OSError:
+def _read_file(path: Path, *, with_header: bool) -> _FileFacts | OSError:
     digest = hashlib.sha256()
     try:
         require_file(path)
-        with open(path, "rb", buffering=0, opener=_at_once) as content:
+        with open(path, "rb", buffering=0, opener=_open_without_blocking) as content:
             if not stat.S_ISREG(os.fstat(content.fileno()).st_mode):
                 return OSError(errno.EINVAL, "it is no file")  # replaced after `require_file`
             first = block = content.read(BLOCK_BYTES)
@@ -105,5 +105,5 @@ def _found(path: Path, *, with_header: bool) -> _Found | OSError:
                 block = content.read(BLOCK_BYTES)
     except OSError as error:
         return error
-    header = header_of(first if len(first) < BLOCK_BYTES else path) if with_header else None
-    return _Found(digest.hexdigest(), header)
+    header = header_or_none(first if len(first) < BLOCK_BYTES else path) if with_header else None
+    return _FileFacts(digest.hexdigest(), header)

@@ -11,10 +11,10 @@ import numpy as np
 
 from pennyweight.data.source import Sample, Source
 
-__all__ = ["digits"]
+__all__ = ["read_digits"]
 
 
-def digits() -> Source:
+def read_digits() -> Source:
     """Return the 8×8 gray pictures in ten classes; the 17 levels of the scans are scaled to 0..255."""
     from sklearn.datasets import load_digits  # slow to import, and no other source needs it
 

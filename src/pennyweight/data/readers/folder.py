@@ -12,10 +12,10 @@ from pennyweight.data.readers.contents import Listed, lost_classes, read_samples
 from pennyweight.data.readers.layout import find_layout
 from pennyweight.data.source import Source, Unreadable
 
-__all__ = ["class_folder", "folder"]
+__all__ = ["read_class_folder", "read_folder"]
 
 
-def folder(path: Path, *, address: str | None = None, classes: bool = False, grouped: bool = False) -> Source:
+def read_folder(path: Path, *, address: str | None = None, classes: bool = False, grouped: bool = False) -> Source:
     """Read the names and contents of the pictures under `path`, also in subfolders of the class folders.
 
     Links to folders are followed, except a link to a folder above it. Files without the extension of a picture are
@@ -58,22 +58,22 @@ def folder(path: Path, *, address: str | None = None, classes: bool = False, gro
     if not listed:
         raise SourceError(layout.refusals[0] if layout.refusals else f"{path} has no pictures")
     found = read_samples(listed)
-    suits = found.looks
+    suggested = found.input
     return Source(
         name=path.resolve().name,
         address=address or str(path.resolve()),
         labels=labels,
         samples=found.samples,
-        size=suits.size,
-        channels=suits.channels,
-        wide=suits.wide,
-        notes=(*layout.notes, *walk.notes(), *suits.notes),
+        size=suggested.size,
+        channels=suggested.channels,
+        wide=suggested.wide,
+        notes=(*layout.notes, *walk.notes(), *suggested.notes),
         unreadable=(*unlisted, *found.unreadable),
         refusals=(*layout.refusals, *lost_classes(labels, listed, found, path.resolve().name)),
     )
 
 
-def class_folder(path: Path) -> Source | None:
+def read_class_folder(path: Path) -> Source | None:
     """Read a folder of pictures as one class with the folder's name, to be scored; None for a folder of folders."""
     walk = Walk(path)
     found = walk.listing(path) if path.is_dir() else None
@@ -82,15 +82,15 @@ def class_folder(path: Path) -> Source | None:
     name = composed(path.resolve().name)
     listed: list[Listed] = [(file, 0, None, as_text(file.name), None) for file in found.pictures]
     contents = read_samples(listed)
-    samples, unreadable, suits = contents
+    samples, unreadable, suggested = contents
     return Source(
         name=name,
         address=str(path.resolve()),
         labels=(name,),
         samples=samples,
-        size=suits.size,
-        channels=suits.channels,
-        wide=suits.wide,
+        size=suggested.size,
+        channels=suggested.channels,
+        wide=suggested.wide,
         notes=(f"its pictures are scored as of the class '{name}', the name of their folder", *walk.notes()),
         unreadable=unreadable,
         refusals=lost_classes((name,), listed, contents, name),

@@ -20,7 +20,7 @@ from pennyweight.core.errors import SourceError
 from pennyweight.data.readers.arrays import Block, from_arrays
 from pennyweight.data.source import Source, Split
 
-__all__ = ["FILES", "idx"]
+__all__ = ["FILES", "read_idx"]
 
 FILES: Mapping[Split, tuple[str, str]] = {
     "train": ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
@@ -30,7 +30,7 @@ UBYTE = 8
 MAX_BYTES = 1 << 30
 
 
-def idx(files: Mapping[str, Path], *, name: str, address: str, labels: Sequence[str], mirrors: bool) -> Source:
+def read_idx(files: Mapping[str, Path], *, name: str, address: str, labels: Sequence[str], mirrors: bool) -> Source:
     """Read the pictures of the four files; `files` maps each name in FILES to a path. Raises SourceError."""
     blocks = [
         Block(split, _read(files[pictures], 3), _read(files[numbers], 1))

@@ -14,13 +14,13 @@ from pennyweight.core.errors import ImageError
 from pennyweight.core.images import Header, header
 from pennyweight.data.source import Sample
 
-__all__ = ["Looks", "header_of", "looks", "suited"]
+__all__ = ["SuggestedInput", "header_or_none", "suggest_input", "suggest_input_for"]
 
 PHOTO_SIZE = 224
 SMALL_SIZE = 64
 
 
-class Looks(NamedTuple):
+class SuggestedInput(NamedTuple):
     """Input size and channels that suit pictures, from all headers that can be read."""
 
     size: int
@@ -33,12 +33,12 @@ class Looks(NamedTuple):
     """Lines for the user: gray and color pictures mixed, pages that are not read."""
 
 
-def looks(samples: Sequence[Sample]) -> Looks:
+def suggest_input_for(samples: Sequence[Sample]) -> SuggestedInput:
     """Return the input that suits the samples; headers that cannot be read are ignored."""
-    return suited((sample.name, header_of(sample.read())) for sample in samples)
+    return suggest_input((sample.name, header_or_none(sample.read())) for sample in samples)
 
 
-def suited(named: Iterable[tuple[str, Header | None]]) -> Looks:
+def suggest_input(named: Iterable[tuple[str, Header | None]]) -> SuggestedInput:
     """Return the input that suits pictures with these headers, given as (name, header) pairs.
 
     The size is 224 for photographs; for small pictures it is their median short side, rounded to a multiple of 32. One
@@ -56,7 +56,7 @@ def suited(named: Iterable[tuple[str, Header | None]]) -> Looks:
         paged = paged or (name if found.more else "")
     total = kinds.total()
     if not total:
-        return Looks(PHOTO_SIZE, 3)
+        return SuggestedInput(PHOTO_SIZE, 3)
     median = statistics.median(short.elements())
     size = PHOTO_SIZE if median > SMALL_SIZE else max(32, round(median / 32) * 32)
     notes: tuple[str, ...] = ()
@@ -64,16 +64,16 @@ def suited(named: Iterable[tuple[str, Header | None]]) -> Looks:
         notes = (f"only the first frame or page of a file is read, such as that of {paged}",)
     banded = Counter({bands: count for (bands, many), count in kinds.items() if many})
     if banded.total() > total / 2:
-        return Looks(size, banded.most_common(1)[0][0], wide, notes)
+        return SuggestedInput(size, banded.most_common(1)[0][0], wide, notes)
     # Transparent pixels become white unless the user chooses four channels: classes rarely differ by transparency.
     plain = {bands: count for (bands, many), count in kinds.items() if not many}
     grey = plain.get(1, 0)
     if 0 < grey < sum(plain.values()):
         notes += (f"{grey:,} of {total:,} pictures are gray and the others are in color: the input has 3 channels",)
-    return Looks(size, 1 if set(plain) == {1} else 3, wide, notes)
+    return SuggestedInput(size, 1 if set(plain) == {1} else 3, wide, notes)
 
 
-def header_of(picture: Path | bytes | NDArray[Any]) -> Header | None:
+def header_or_none(picture: Path | bytes | NDArray[Any]) -> Header | None:
     """Return the header of a picture, or None if it cannot be read."""
     try:
         return header(picture)

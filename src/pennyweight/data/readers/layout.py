@@ -13,7 +13,7 @@ from pennyweight.core.text import composed
 from pennyweight.core.walk import Listing, Walk
 from pennyweight.data.source import Split
 
-__all__ = ["CLASSES", "SPLIT_NAMES", "Layout", "Place", "find_layout", "split_named"]
+__all__ = ["CLASSES", "SPLIT_NAMES", "Layout", "Place", "find_layout", "find_split"]
 
 NAMES: dict[Split, tuple[str, ...]] = {
     "train": ("train", "training", "trn", "trainval"),
@@ -52,7 +52,7 @@ class Layout:
     refusals: list[str] = field(default_factory=list)
 
 
-def split_named(name: str, beside: Sequence[str] = ()) -> Split | None:
+def find_split(name: str, beside: Sequence[str] = ()) -> Split | None:
     """Return the split that a folder or a cell names, such as `Training_Set`, `seg-test`, `birds_valid`, or None.
 
     Words that all names in `beside`, the siblings, share are ignored: `birds` of `birds_train` and `birds_test`.
@@ -84,14 +84,14 @@ def find_layout(path: Path, walk: Walk, *, classes: bool = False, grouped: bool 
     if not classes:
         splits = _splits(path, top, walk, found)
         if splits:
-            _under_splits(path, splits, walk, found)
+            _add_splits(path, splits, walk, found)
             return found
         inner = _splits_within(top, walk)
         if inner:
-            _under_classes(path, inner, walk, found)
+            _add_splits_within(path, inner, walk, found)
             return found
         if not grouped and not found.refusals:
-            _refuse_likeness(path, top, walk, found)
+            _refuse_unnamed_splits(path, top, walk, found)
     _add_classes(path, None, top, found, known=None)
     if lost := next((each for each in walk.lost if each.path == path), None):
         raise SourceError(f"cannot read {path}: {lost.reason}")
@@ -114,7 +114,7 @@ def _without_filler(word: str) -> str:
 def _splits(path: Path, top: Listing, walk: Walk, found: Layout) -> list[tuple[Split, Path]]:
     """Return the folders that are splits by name: a training split with or without others; empty if there is none."""
     names = [child.name for child in top.folders]
-    named = [(split_named(child.name, names), child) for child in top.folders]
+    named = [(find_split(child.name, names), child) for child in top.folders]
     known = [(split, child) for split, child in named if split is not None]
     train = next((child for split, child in known if split == "train"), None)
     if train is None:
@@ -124,7 +124,7 @@ def _splits(path: Path, top: Listing, walk: Walk, found: Layout) -> list[tuple[S
                 "side by side"
             )
         return []
-    at, listing = _entered(train, walk)
+    at, listing = _enter(train, walk)
     labels = {composed(child.name) for child in listing.folders}
     if len(known) == 1 and (len(named) > 1 or not labels):
         _refuse_training_alone(path, train, walk, named, labels, found)
@@ -136,7 +136,7 @@ def _splits(path: Path, top: Listing, walk: Walk, found: Layout) -> list[tuple[S
         )
     splits: list[tuple[Split, Path]] = []
     for split, child in named:
-        inner = _entered(child, walk, labels)[1]
+        inner = _enter(child, walk, labels)[1]
         if not inner.folders:
             pictures = f"{len(inner.pictures):,} picture{'s' * (len(inner.pictures) != 1)}"
             found.notes.append(f"left out {_name(child)}: {pictures} and no class folders")
@@ -170,7 +170,7 @@ def _refuse_training_alone(
     inner = [{composed(each.name) for each in walk.listing(child).folders} for child in others]
     if len(others) > MOST_SPLITS or not all(not names or names & labels for names in inner):
         return
-    beside, inside = ", ".join(_some(map(_name, others))), ", ".join(_some(sorted(labels)))
+    beside, inside = ", ".join(_shorten(map(_name, others))), ", ".join(_shorten(sorted(labels)))
     found.refusals.append(
         f"{path} has {_name(train)} with the folders {inside} next to {beside}. If {_name(train)} "
         f"is the training split, rename {beside} val or test, or remove them; if all are classes, name the source "
@@ -178,7 +178,7 @@ def _refuse_training_alone(
     )
 
 
-def _entered(root: Path, walk: Walk, labels: Collection[str] = ()) -> tuple[Path, Listing]:
+def _enter(root: Path, walk: Walk, labels: Collection[str] = ()) -> tuple[Path, Listing]:
     """Enter folders that hold nothing but one folder, unless it is one of `labels`; return (folder, its listing)."""
     at, listing = root, walk.listing(root)
     while len(listing.folders) == 1 and not listing.pictures:
@@ -190,11 +190,11 @@ def _entered(root: Path, walk: Walk, labels: Collection[str] = ()) -> tuple[Path
     return at, listing
 
 
-def _under_splits(path: Path, splits: list[tuple[Split, Path]], walk: Walk, found: Layout) -> None:
+def _add_splits(path: Path, splits: list[tuple[Split, Path]], walk: Walk, found: Layout) -> None:
     """Add the class folders of each split, training first: the other splits must have its classes."""
     known: set[str] | None = None
     for split, root in sorted(splits, key=lambda row: row[0] != "train"):
-        at, listing = _entered(root, walk, known or ())
+        at, listing = _enter(root, walk, known or ())
         if at != root:
             found.notes.append(f"entered {walk.name(at)}, which is all that {walk.name(root)} holds")
         _add_classes(at, split, listing, found, known=known)
@@ -207,7 +207,7 @@ def _splits_within(top: Listing, walk: Walk) -> list[tuple[str, Split, Path]]:
     rows: list[tuple[str, Split, Path]] = []
     for child in top.folders:
         inner = walk.listing(child)
-        splits = [(split_named(each.name), each) for each in inner.folders]
+        splits = [(find_split(each.name), each) for each in inner.folders]
         if inner.pictures or len(splits) < 2 or "train" not in dict(splits):
             return []
         for split, each in splits:
@@ -217,13 +217,13 @@ def _splits_within(top: Listing, walk: Walk) -> list[tuple[str, Split, Path]]:
     return rows
 
 
-def _under_classes(path: Path, rows: list[tuple[str, Split, Path]], walk: Walk, found: Layout) -> None:
+def _add_splits_within(path: Path, rows: list[tuple[str, Split, Path]], walk: Walk, found: Layout) -> None:
     names = " and ".join(dict.fromkeys(split for _, split, _ in rows))
     found.notes.append(f"each class folder of {path} holds its own {names}")
     found.places += [Place(label, split, folder) for label, split, folder in rows]
 
 
-def _refuse_likeness(path: Path, top: Listing, walk: Walk, found: Layout) -> None:
+def _refuse_unnamed_splits(path: Path, top: Listing, walk: Walk, found: Layout) -> None:
     """Refuse folders that hold nothing but folders of the same names: splits with unknown names look like that."""
     if top.pictures or not 2 <= len(top.folders) <= MOST_SPLITS:
         return
@@ -232,7 +232,7 @@ def _refuse_likeness(path: Path, top: Listing, walk: Walk, found: Layout) -> Non
     most = max(names, key=len)
     if any(listing.pictures for listing in inner) or any(len(each) < 2 or not each <= most for each in names):
         return
-    tops, same = ", ".join(_some(map(_name, top.folders))), ", ".join(_some(sorted(most)))
+    tops, same = ", ".join(_shorten(map(_name, top.folders))), ", ".join(_shorten(sorted(most)))
     found.refusals.append(
         f"{path} has the folders {tops}, and each holds folders of the same names ({same}). If those are the classes, "
         f"rename {tops} to train, val and test; if {tops} are the classes, name the source {CLASSES}{path}"
@@ -255,7 +255,7 @@ def _add_classes(
             found.refusals.append(f"class folder '{_name(child)}' of {at} has a name that is not UTF-8; rename it")
             continue
         if known is not None and label not in known:
-            hint = nearest(label, known, otherwise=f"; it has {', '.join(_some(sorted(known)))}")
+            hint = nearest(label, known, otherwise=f"; it has {', '.join(_shorten(sorted(known)))}")
             found.refusals.append(f"{child} is a class that training does not have{hint}")
             continue
         if label in names:
@@ -266,7 +266,7 @@ def _add_classes(
         found.places.append(Place(label, split, child))
 
 
-def _some(names: Iterable[str]) -> list[str]:
+def _shorten(names: Iterable[str]) -> list[str]:
     """Return the first SHOWN names, and "N more" for the rest."""
     every = list(names)
     return every if len(every) <= SHOWN else [*every[:SHOWN], f"{len(every) - SHOWN} more"]

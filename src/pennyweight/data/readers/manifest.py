@@ -7,17 +7,17 @@ from pathlib import Path
 
 from pennyweight.core.errors import InputError, SourceError
 from pennyweight.data.readers import parquet
-from pennyweight.data.readers.columns import COLUMNS, group_name, label_name, label_names, split_name
+from pennyweight.data.readers.columns import COLUMNS, number_classes, parse_group, parse_label, parse_split
 from pennyweight.data.readers.contents import Listed, lost_classes, read_samples
 from pennyweight.data.readers.read_as import ReadAs
 from pennyweight.data.readers.rows import SUFFIXES, rows_of
 from pennyweight.data.readers.side_tables import TRIED, Table, columns_of, file_of, options_for, text_of
 from pennyweight.data.source import Source
 
-__all__ = ["SUFFIXES", "manifest", "pictures_of"]
+__all__ = ["SUFFIXES", "pictures_of", "read_manifest"]
 
 
-def manifest(
+def read_manifest(
     tables: Sequence[Table],
     root: Path,
     *,
@@ -52,10 +52,10 @@ def manifest(
     given = {row[2] for row, _ in rows}
     if None in given and len(given) > 1:
         raise SourceError(f"{where} gives some of its rows a split and others none; give it to all, or to none")
-    names, numbers = label_names([label for _, label in rows], None, name)
+    names, numbers = number_classes([label for _, label in rows], None, name)
     listed: list[Listed] = [(f, numbers[label], s, text, g) for (f, _, s, text, g), label in rows]
     found = read_samples(listed)
-    samples, unreadable, suits = found
+    samples, unreadable, suggested = found
     if not samples:
         options = options_for([file for (file, *_), _ in rows[:TRIED]], root)
         hint = f"; try {options}" if options else ""
@@ -65,10 +65,10 @@ def manifest(
         address=address,
         labels=names,
         samples=samples,
-        size=suits.size,
-        channels=suits.channels,
-        wide=suits.wide,
-        notes=suits.notes,
+        size=suggested.size,
+        channels=suggested.channels,
+        wide=suggested.wide,
+        notes=suggested.notes,
         unreadable=unreadable,
         refusals=lost_classes(names, listed, found, name),
         read_as=how.to_dict(),
@@ -115,12 +115,12 @@ def _listed(
         if "\0" in text:
             raise SourceError(f"{where} has a path with a zero byte, which no file has")
         if columns.label is not None:
-            label = label_name(row.get(columns.label), where)
+            label = parse_label(row.get(columns.label), where)
         else:
-            label = label_name(read_as.label_of(text), f"{where} ({text})")
+            label = parse_label(read_as.label_of(text), f"{where} ({text})")
         file = file_of(path.parent, text, read_as)
         if inside and not file.resolve().is_relative_to(path.parent.resolve()):
             raise SourceError(f"{where} leads out of its archive: {text}")
-        split = split_name(row.get(columns.split), where) if columns.split and table.split is None else table.split
-        group = group_name(row.get(group_by)) if group_by else None
+        split = parse_split(row.get(columns.split), where) if columns.split and table.split is None else table.split
+        group = parse_group(row.get(group_by)) if group_by else None
         yield (file, 0, split, f"{prefix}{text}", group), label

@@ -13,15 +13,15 @@ from functools import partial
 from pathlib import Path
 
 from pennyweight.core.download import cache_folder, fetch
-from pennyweight.data.readers.archives import unpacked
-from pennyweight.data.readers.cifar import cifar
-from pennyweight.data.readers.digits import digits
-from pennyweight.data.readers.folder import folder
-from pennyweight.data.readers.idx import FILES, idx
-from pennyweight.data.readers.oxford import flowers, pets
+from pennyweight.data.readers.archives import unpack_to_cache
+from pennyweight.data.readers.cifar import read_cifar
+from pennyweight.data.readers.digits import read_digits
+from pennyweight.data.readers.folder import read_folder
+from pennyweight.data.readers.idx import FILES, read_idx
+from pennyweight.data.readers.oxford import read_flowers, read_pets
 from pennyweight.data.source import Source
 
-__all__ = ["SETS", "NamedSet", "named_set"]
+__all__ = ["SETS", "NamedSet", "read_named_set"]
 
 Files = Mapping[str, Path]
 
@@ -45,12 +45,12 @@ def _idx(mirror: str, *md5s: str) -> dict[str, tuple[str, str]]:
 
 def _unpacked_folder(name: str, inner: str, files: Files) -> Source:
     (archive,) = files.values()
-    return folder(unpacked(archive).folder / inner, address=name)
+    return read_folder(unpack_to_cache(archive).folder / inner, address=name)
 
 
 def _cifar(name: str, files: Files) -> Source:
     (archive,) = files.values()
-    return cifar(archive, name=name, address=name)
+    return read_cifar(archive, name=name, address=name)
 
 
 CLOTHES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle-boot")
@@ -62,7 +62,7 @@ PET_FILES = {
 }
 
 SETS: dict[str, NamedSet] = {
-    "digits": NamedSet(files={}, read=lambda files: digits()),
+    "digits": NamedSet(files={}, read=lambda files: read_digits()),
     "cifar10": NamedSet(
         files=_one("https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a"),
         read=partial(_cifar, "cifar10"),
@@ -79,7 +79,7 @@ SETS: dict[str, NamedSet] = {
             "9fb629c4189551a2d022fa330f9573f3",
             "ec29112dd5afa0611ce80d1b7f02629c",
         ),
-        read=partial(idx, name="mnist", address="mnist", labels=tuple(map(str, range(10))), mirrors=False),
+        read=partial(read_idx, name="mnist", address="mnist", labels=tuple(map(str, range(10))), mirrors=False),
     ),
     "fashion-mnist": NamedSet(
         files=_idx(
@@ -89,7 +89,7 @@ SETS: dict[str, NamedSet] = {
             "bef4ecab320f06d8554ea6380940ec79",
             "bb300cfdad3c16e7a12a480ee83cd310",
         ),
-        read=partial(idx, name="fashion-mnist", address="fashion-mnist", labels=CLOTHES, mirrors=True),
+        read=partial(read_idx, name="fashion-mnist", address="fashion-mnist", labels=CLOTHES, mirrors=True),
     ),
     "kmnist": NamedSet(
         files=_idx(
@@ -99,15 +99,15 @@ SETS: dict[str, NamedSet] = {
             "5c965bf0a639b31b8f53240b1b52f4d7",
             "7320c461ea6c1c855c0b718fb2a4b134",
         ),
-        read=partial(idx, name="kmnist", address="kmnist", labels=KANA, mirrors=False),
+        read=partial(read_idx, name="kmnist", address="kmnist", labels=KANA, mirrors=False),
     ),
     "cats-dogs": NamedSet(
         files=PET_FILES,
-        read=partial(pets, name="cats-dogs", species=True),
+        read=partial(read_pets, name="cats-dogs", species=True),
     ),
     "pets": NamedSet(
         files=PET_FILES,
-        read=partial(pets, name="pets", species=False),
+        read=partial(read_pets, name="pets", species=False),
     ),
     "flowers": NamedSet(
         files={
@@ -115,7 +115,7 @@ SETS: dict[str, NamedSet] = {
             "imagelabels.mat": (f"{OXFORD}/flowers/102/imagelabels.mat", "md5:e0620be6f572b9609742df49c70aed4d"),
             "setid.mat": (f"{OXFORD}/flowers/102/setid.mat", "md5:a5357ecc9cb78c4bef273ce3793fc85c"),
         },
-        read=flowers,
+        read=read_flowers,
     ),
     "eurosat": NamedSet(
         files={
@@ -137,7 +137,7 @@ SETS: dict[str, NamedSet] = {
 """Name -> set. `./digits` opens a folder of that name instead."""
 
 
-def named_set(name: str) -> Source:
+def read_named_set(name: str) -> Source:
     """Read the set of that name, after downloading the files that are missing. Raises DownloadError, SourceError.
 
     Files are looked for in $PENNYWEIGHT_DATA/NAME, $PENNYWEIGHT_DATA and the cache.

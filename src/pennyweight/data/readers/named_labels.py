@@ -7,16 +7,16 @@ from pathlib import Path
 from pennyweight.core.errors import SourceError
 from pennyweight.core.files import as_text
 from pennyweight.core.walk import Walk
-from pennyweight.data.readers.columns import label_names
+from pennyweight.data.readers.columns import number_classes
 from pennyweight.data.readers.contents import Listed, lost_classes, read_samples
-from pennyweight.data.readers.layout import split_named
+from pennyweight.data.readers.layout import find_split
 from pennyweight.data.readers.read_as import ReadAs
 from pennyweight.data.source import Source, Split, Unreadable
 
-__all__ = ["named_labels"]
+__all__ = ["read_named_labels"]
 
 
-def named_labels(root: Path, read_as: ReadAs, *, name: str, address: str) -> Source:
+def read_named_labels(root: Path, read_as: ReadAs, *, name: str, address: str) -> Source:
     """Read the pictures under `root`, each labeled by the group that `read_as.label_from` matches in its path.
 
     Top folders named train, val or test are splits. A note counts pictures without a label, which are left out. Raises
@@ -37,13 +37,13 @@ def named_labels(root: Path, read_as: ReadAs, *, name: str, address: str) -> Sou
         raise SourceError(f"--label-from '{read_as.label_from}' finds no label in the pictures of {root}{example}")
     splits = [_split(text) for _, text, _ in found]
     known = "train" in splits and None not in splits
-    labels, numbers = label_names([label for _, _, label in found], None, name)
+    labels, numbers = number_classes([label for _, _, label in found], None, name)
     listed: list[Listed] = [
         (file, numbers[label], split if known else None, text, None)
         for (file, text, label), split in zip(found, splits, strict=True)
     ]
     contents = read_samples(listed)
-    samples, unreadable, suits = contents
+    samples, unreadable, suggested = contents
     notes = [f"labels are the matches of '{read_as.label_from}' in the names of files: {len(labels)} classes"]
     if without:
         which = "picture whose name holds" if len(without) == 1 else "pictures whose names hold"
@@ -53,10 +53,10 @@ def named_labels(root: Path, read_as: ReadAs, *, name: str, address: str) -> Sou
         address=address,
         labels=labels,
         samples=samples,
-        size=suits.size,
-        channels=suits.channels,
-        wide=suits.wide,
-        notes=(*notes, *walk.notes(), *suits.notes),
+        size=suggested.size,
+        channels=suggested.channels,
+        wide=suggested.wide,
+        notes=(*notes, *walk.notes(), *suggested.notes),
         unreadable=(*(Unreadable(walk.name(lost.path), lost.reason) for lost in walk.lost), *unreadable),
         refusals=lost_classes(labels, listed, contents, name),
         read_as=read_as.to_dict(),
@@ -66,4 +66,4 @@ def named_labels(root: Path, read_as: ReadAs, *, name: str, address: str) -> Sou
 def _split(text: str) -> Split | None:
     """Return the split that the first folder of a path names, or None."""
     first, _, rest = text.partition("/")
-    return split_named(first) if rest else None
+    return find_split(first) if rest else None

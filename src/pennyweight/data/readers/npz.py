@@ -22,7 +22,7 @@ from pennyweight.data.readers.arrays import Block, from_arrays
 from pennyweight.data.readers.layout import SPLIT_NAMES
 from pennyweight.data.source import Source, Split
 
-__all__ = ["npz"]
+__all__ = ["read_npz"]
 
 PICTURES = ("images", "x", "data", "pictures", "image", "imgs", "img", "pixels")
 LABELS = ("labels", "y", "targets", "label", "target", "classes", "class")
@@ -44,14 +44,16 @@ class _Found(NamedTuple):
     split: Split | None
 
 
-def npz(path: Path, *, name: str, address: str) -> Source:
+def read_npz(path: Path, *, name: str, address: str) -> Source:
     """Read the pictures of a `.npz` file: `images` and `labels`, or `train_images`, `train_labels`, `test_images`, ….
 
     `x` and `y` serve too, before or after the split's name (`x_train`). `class_names` names numbered classes. Raises
     SourceError for other keys or values.
     """
     arrays = _arrays(path)
-    found = {meaning: dict(_of(arrays, keys, path)) for meaning, keys in (("pictures", PICTURES), ("labels", LABELS))}
+    found = {
+        meaning: dict(_find_keys(arrays, keys, path)) for meaning, keys in (("pictures", PICTURES), ("labels", LABELS))
+    }
     splits = [split for split in found["pictures"] if split in found["labels"]]
     if not splits:
         raise SourceError(f"{path} has the arrays {', '.join(arrays) or 'none'}; {NEEDED}")
@@ -96,7 +98,7 @@ def _array(packed: zipfile.ZipFile, name: str, path: Path) -> NDArray[Any]:
         return read
 
 
-def _of(arrays: Mapping[str, Any], keys: Sequence[str], path: Path) -> Iterator[tuple[Split | None, str]]:
+def _find_keys(arrays: Mapping[str, Any], keys: Sequence[str], path: Path) -> Iterator[tuple[Split | None, str]]:
     """Yield (split, key) of the arrays that `keys` name. Raises SourceError for two arrays of one split."""
     seen: dict[Split | None, str] = {}
     for key in arrays:

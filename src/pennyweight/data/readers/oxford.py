@@ -10,23 +10,23 @@ from pathlib import Path
 
 from pennyweight.core.errors import SourceError
 from pennyweight.core.reading import reading
-from pennyweight.data.readers.archives import unpacked
+from pennyweight.data.readers.archives import unpack_to_cache
 from pennyweight.data.readers.contents import Listed, read_samples
 from pennyweight.data.readers.input_size import PHOTO_SIZE
 from pennyweight.data.scenes.matlab import read_variable
 from pennyweight.data.source import Source, Split
 
-__all__ = ["flowers", "pets"]
+__all__ = ["read_flowers", "read_pets"]
 
 SPECIES = ("cat", "dog")
 FLOWER_SPLITS: dict[str, Split] = {"trnid": "train", "valid": "val", "tstid": "test"}
 KINDS = 102
 
 
-def pets(files: Mapping[str, Path], *, name: str, species: bool) -> Source:
+def read_pets(files: Mapping[str, Path], *, name: str, species: bool) -> Source:
     """Read the pets, labeled by breed or, with `species`, as cat or dog. Raises SourceError for other archives."""
-    lists = unpacked(files["annotations.tar.gz"]).folder / "annotations"
-    pictures = unpacked(files["images.tar.gz"]).folder / "images"
+    lists = unpack_to_cache(files["annotations.tar.gz"]).folder / "annotations"
+    pictures = unpack_to_cache(files["images.tar.gz"]).folder / "images"
     breeds: dict[int, str] = {}
     rows: list[tuple[str, int, int, Split]] = []
     splits: tuple[tuple[Split, str], ...] = (("train", "trainval"), ("test", "test"))
@@ -47,9 +47,9 @@ def pets(files: Mapping[str, Path], *, name: str, species: bool) -> Source:
     )
 
 
-def flowers(files: Mapping[str, Path]) -> Source:
+def read_flowers(files: Mapping[str, Path]) -> Source:
     """Read the flowers, labeled by the number of their kind, 1 to 102. Raises SourceError for other files."""
-    pictures = unpacked(files["102flowers.tgz"]).folder / "jpg"
+    pictures = unpack_to_cache(files["102flowers.tgz"]).folder / "jpg"
     with reading("the labels of flowers"):
         kinds = read_variable(files["imagelabels.mat"], "labels").reshape(-1)
         rows: list[Listed] = []

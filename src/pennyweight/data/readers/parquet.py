@@ -16,12 +16,20 @@ from typing import Any, NamedTuple
 from pennyweight.core.errors import SourceError
 from pennyweight.core.images import Header
 from pennyweight.core.reading import believe, reading
-from pennyweight.data.readers.columns import COLUMNS, column, group_name, label_name, label_names, split_name, split_of
-from pennyweight.data.readers.input_size import header_of, suited
+from pennyweight.data.readers.columns import (
+    COLUMNS,
+    find_column,
+    number_classes,
+    parse_group,
+    parse_label,
+    parse_split,
+    split_prefix,
+)
+from pennyweight.data.readers.input_size import header_or_none, suggest_input
 from pennyweight.data.readers.read_as import ReadAs
 from pennyweight.data.source import Sample, Source, Split
 
-__all__ = ["batches", "columns_of", "content_of", "contents", "has_pictures", "parquet", "rows"]
+__all__ = ["batches", "columns_of", "content_of", "contents", "has_pictures", "read_parquet", "rows"]
 
 KEPT_GROUPS = 8
 AT_ONCE = 32
@@ -40,7 +48,7 @@ class Row:
     """Index within the row group."""
 
     def read(self) -> bytes:
-        return _bytes(_group(self.path, self.column, self.group), self.row)
+        return _bytes(_picture_group(self.path, self.column, self.group), self.row)
 
 
 def has_pictures(path: Path) -> bool:
@@ -49,7 +57,7 @@ def has_pictures(path: Path) -> bool:
         return _picture_column(_file(path)) is not None
 
 
-def parquet(
+def read_parquet(
     files: Sequence[Path], *, name: str, address: str, group_by: str | None = None, read_as: ReadAs | None = None
 ) -> Source:
     """Read the pictures of Parquet files; a file named train-…, val-… or test-… is that split.
@@ -64,7 +72,7 @@ def parquet(
     Raises:
         SourceError: a file lacks a column of pictures or of labels.
     """
-    splits: dict[Path, Split | None] = {path: split_of(path.stem) for path in files}
+    splits: dict[Path, Split | None] = {path: split_prefix(path.stem) for path in files}
     if None in splits.values():
         splits = dict.fromkeys(files)
     read: list[tuple[Sample, str, Header | None]] = []
@@ -75,17 +83,17 @@ def parquet(
             columns = columns_of(table, path, read_as)
             names = names or columns.names
             read += _samples(path, table, columns, splits[path], group_by)
-    labels, number = label_names([found for _, found, _ in read], names, name)
-    suits = suited((sample.name, found) for sample, _, found in read)
+    labels, number = number_classes([found for _, found, _ in read], names, name)
+    suggested = suggest_input((sample.name, found) for sample, _, found in read)
     return Source(
         name=name,
         address=address,
         labels=labels,
         samples=tuple(replace(sample, label=number[found]) for sample, found, _ in read),
-        size=suits.size,
-        channels=suits.channels,
-        wide=suits.wide,
-        notes=suits.notes,
+        size=suggested.size,
+        channels=suggested.channels,
+        wide=suggested.wide,
+        notes=suggested.notes,
         read_as={} if read_as is None else read_as.to_dict(),
     )
 
@@ -103,7 +111,7 @@ class Columns(NamedTuple):
 def columns_of(table: Any, where: object, read_as: ReadAs | None = None) -> Columns:
     """Return the columns of an open file. Raises SourceError for a table without pictures or classes."""
     how, there = read_as or ReadAs(), table.schema_arrow.names
-    picture = _said_or_found(table, where, how)
+    picture = _choose_picture_column(table, where, how)
     label, split = (how.column(there, meaning, where) for meaning in ("label", "split"))
     if picture is None or label is None:
         raise SourceError(
@@ -113,7 +121,7 @@ def columns_of(table: Any, where: object, read_as: ReadAs | None = None) -> Colu
     return Columns(picture, label, split, _label_names(table, label))
 
 
-def _said_or_found(table: Any, where: object, read_as: ReadAs) -> str | None:
+def _choose_picture_column(table: Any, where: object, read_as: ReadAs) -> str | None:
     """Return the column of pictures that the user named, else the one found by name and type."""
     if "picture" in read_as.columns:
         return read_as.column(table.schema_arrow.names, "picture", where)
@@ -130,7 +138,7 @@ def contents(path: Path, read_as: ReadAs) -> Iterator[bytes | None] | None:
     """Return an iterator over the picture of each row, None for an empty cell; None for a table without pictures."""
     with reading(f"{path} as a Parquet file"):
         table = _file(path)
-        picture = _said_or_found(table, path, read_as)
+        picture = _choose_picture_column(table, path, read_as)
     return None if picture is None else _contents(path, table, picture)
 
 
@@ -175,7 +183,7 @@ def _samples(
     names, picture, label, said = table.schema_arrow.names, columns.picture, columns.label, columns.split
     others = [label, *([said] if said else []), *([group_by] if group_by and group_by in names else [])]
     for group in range(table.num_row_groups):
-        pictures = _group(path, picture, group)
+        pictures = _picture_group(path, picture, group)
         with reading(f"{path} as a Parquet file"):
             values: dict[str, list[Any]] = {name: [] for name in others}
             for batch in batches(table, path.stat().st_size, list(values), [group]):
@@ -188,12 +196,12 @@ def _samples(
                     Row(path, picture, group, row),
                     0,
                     hashlib.sha256(content).hexdigest(),
-                    split_name(values[said][row], f"row {row} of {path}") if said else split,
+                    parse_split(values[said][row], f"row {row} of {path}") if said else split,
                     f"{path.name}:{group:05d}:{row:06d}",
-                    group_name(values[group_by][row]) if group_by in others and group_by else None,
+                    parse_group(values[group_by][row]) if group_by in others and group_by else None,
                 ),
-                label_name(values[label][row], f"row {row} of {path}"),
-                header_of(content),
+                parse_label(values[label][row], f"row {row} of {path}"),
+                header_or_none(content),
             )
 
 
@@ -205,7 +213,7 @@ def _file(path: Path) -> Any:
 
 
 @lru_cache(maxsize=KEPT_GROUPS)
-def _group(path: Path, column: str, group: int) -> Any:
+def _picture_group(path: Path, column: str, group: int) -> Any:
     """Return the column of pictures of one row group."""
     import pyarrow
 
@@ -229,7 +237,7 @@ def _picture_column(table: Any) -> str | None:
         return bool(pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind))
 
     found = [field.name for field in table.schema_arrow if holds(field.type)]
-    return column(found, "picture") or (found[0] if len(found) == 1 else None)
+    return find_column(found, "picture") or (found[0] if len(found) == 1 else None)
 
 
 def _label_names(table: Any, label: str) -> Sequence[str] | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pennyweight.core.errors import InputError, SourceError, nearest, received
 from pennyweight.core.text import composed
-from pennyweight.data.readers.columns import COLUMNS, column
+from pennyweight.data.readers.columns import COLUMNS, find_column
 
 __all__ = ["ReadAs", "one_group"]
 
@@ -79,7 +79,7 @@ class ReadAs:
         known = {name.strip(): name for name in names}
         said = self.columns.get(meaning)
         if said is None:
-            return column(known.values(), meaning)
+            return find_column(known.values(), meaning)
         if said not in known:
             raise SourceError(f"{where} has no column '{said}'{nearest(said, known)}; it has {', '.join(known)}")
         return known[said]

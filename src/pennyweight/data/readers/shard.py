@@ -43,7 +43,7 @@ class Example(NamedTuple):
     label: str
 
     @property
-    def whole(self) -> bool:
+    def is_complete(self) -> bool:
         return bool(self.picture and self.label)
 
 
@@ -70,11 +70,11 @@ class Shard:
     @property
     def stamp(self) -> str:
         """Return text that changes with the content: size and date. Raises SourceError for a missing file."""
-        with self._reading():
+        with self._converting_errors():
             if self.local:
                 found = Path(self.url).stat()
                 return f"{found.st_size} bytes of {found.st_mtime_ns}"
-            files, path = self._found()
+            files, path = self._locate()
             info = files.info(path)
             return ", ".join(f"{key} {info[key]}" for key in STAMPS if info.get(key) is not None)
 
@@ -83,7 +83,7 @@ class Shard:
         """Return the names of numbered classes, or None if the shard does not give them."""
         if not self.is_table:
             return None
-        with self._reading(), self._opened() as file:
+        with self._converting_errors(), self._open() as file:
             names = columns_of(_table(file), self.url).names
             return None if names is None else tuple(names)
 
@@ -93,11 +93,11 @@ class Shard:
         Raises SourceError with the file's name, also for a truncated file.
         """
         done = failures = 0
-        with self._reading():
+        with self._converting_errors():
             while True:
                 try:
-                    with self._opened() as file:
-                        for example in islice((_of_table if self.is_table else _of_tar)(file, self), done, None):
+                    with self._open() as file:
+                        for example in islice((_read_table if self.is_table else _read_tar)(file, self), done, None):
                             done, failures = done + 1, 0
                             yield example
                     return
@@ -109,16 +109,16 @@ class Shard:
                         raise
                     time.sleep(WAIT_S * 2 ** (failures - 1))
 
-    def _opened(self) -> IO[bytes]:
+    def _open(self) -> IO[bytes]:
         """Open the file from its start; a tar over http as one stream, because a server may not support ranges."""
         if self.local:
             return Path(self.url).open("rb")
-        files, path = self._found()
+        files, path = self._locate()
         once = {"block_size": 0} if self.url.startswith("http") and not self.is_table else {}
         opened: IO[bytes] = files.open(path, "rb", **once)
         return opened
 
-    def _found(self) -> tuple[Any, str]:
+    def _locate(self) -> tuple[Any, str]:
         """Return the file system of an address, and the path in it. Raises DownloadError in offline mode."""
         if self.url.partition("://")[0] not in HERE:
             require_network(self.url, instead="give shards on this machine")
@@ -127,7 +127,7 @@ class Shard:
         return fsspec.url_to_fs(self.url)  # type: ignore[no-any-return]
 
     @contextmanager
-    def _reading(self) -> Iterator[None]:
+    def _converting_errors(self) -> Iterator[None]:
         """Convert every error of network, archive or table to a SourceError that names the file."""
         try:
             yield
@@ -147,11 +147,11 @@ class Shard:
             raise SourceError(f"cannot read {self.url}: {reason_of(error)}") from error
 
 
-def _of_tar(file: IO[bytes], shard: Shard) -> Iterator[Example]:
+def _read_tar(file: IO[bytes], shard: Shard) -> Iterator[Example]:
     """Yield the samples of a tar: adjacent files with one name up to the first dot are one sample."""
     parts: dict[str, bytes] = {}
     key = ""
-    with tar_stream.streamed(file) as tar:
+    with tar_stream.open_stream(file) as tar:
         for member in tar_stream.entries(tar):
             stem, _, ending = member.name.rpartition("/")[2].partition(".")
             if not member.isfile() or not stem:
@@ -183,7 +183,7 @@ def _example(key: str, parts: Mapping[str, bytes]) -> Example:
     return Example(key, picture or b"", str(label).strip())
 
 
-def _of_table(file: IO[bytes], shard: Shard) -> Iterator[Example]:
+def _read_table(file: IO[bytes], shard: Shard) -> Iterator[Example]:
     table = _table(file)
     columns = columns_of(table, shard.url)
     place = 0

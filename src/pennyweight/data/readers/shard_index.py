@@ -26,8 +26,8 @@ from pennyweight.core.images import Header, decode_bands, header
 from pennyweight.core.machine import cores
 from pennyweight.core.reading import reason_of
 from pennyweight.core.text import say
-from pennyweight.data.readers.columns import label_names
-from pennyweight.data.readers.input_size import suited
+from pennyweight.data.readers.columns import number_classes
+from pennyweight.data.readers.input_size import suggest_input
 from pennyweight.data.readers.shard import LABELS, Example
 from pennyweight.data.readers.shards import Shards
 from pennyweight.data.source import Sample, Source, Unreadable
@@ -76,7 +76,7 @@ class Index:
     """Modes as in Header."""
 
     @classmethod
-    def of(cls, shards: Shards) -> Index:
+    def load(cls, shards: Shards) -> Index:
         """Load the index from the cache, else read all shards. Raises SourceError for a shard that cannot be read."""
         key = hashlib.sha256(json.dumps([FORMAT, shards.stamps]).encode()).hexdigest()[:32]
         path = cache_folder("streams") / f"{key}.npz"
@@ -84,8 +84,8 @@ class Index:
             path.parent.mkdir(parents=True, exist_ok=True)
             # One of several processes reads the shards; the others wait for its cache entry.
             with FileLock(path.with_suffix(".lock")):
-                if (found := _remembered(path)) is None:
-                    found = _read(shards)
+                if (found := _load_cached(path)) is None:
+                    found = _build(shards)
                     with atomic(path) as temporary:
                         np.savez(temporary, **found)
         except OSError as error:
@@ -128,7 +128,7 @@ class Index:
         found = self.classes.tolist()
         if not any(found):
             raise SourceError(f"no sample of {self.shards.address} has a class; it is one of {', '.join(LABELS)}")
-        names, number = label_names(filter(None, found), labels or self.shards.files[0].labels, self.shards.name)
+        names, number = number_classes(filter(None, found), labels or self.shards.files[0].labels, self.shards.name)
         if labels is not None and not set(number) <= set(map(str, range(len(labels)))):
             known = {label: place for place, label in enumerate(labels)}
             if strange := sorted(set(number) - set(known)):
@@ -156,26 +156,26 @@ class Index:
                 self.keys.tolist(), self.headers.tolist(), self.modes.tolist(), strict=True
             )
         ]
-        suits = suited(headers)
+        suggested = suggest_input(headers)
         return Source(
             name=self.shards.name,
             address=self.shards.address,
             labels=names,
             samples=tuple(samples),
-            size=suits.size,
-            channels=suits.channels,
-            wide=suits.wide,
+            size=suggested.size,
+            channels=suggested.channels,
+            wide=suggested.wide,
             notes=(
                 *self.shards.notes,
                 f"streamed from {len(self.shards.files)} shards, read sample by sample",
-                *suits.notes,
+                *suggested.notes,
             ),
             unreadable=tuple(unreadable),
             streamed=True,
         )
 
 
-def _remembered(path: Path) -> dict[str, Any] | None:
+def _load_cached(path: Path) -> dict[str, Any] | None:
     try:
         with np.load(path, allow_pickle=False) as file:
             return {key: file[key] for key in file.files}
@@ -183,7 +183,7 @@ def _remembered(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _read(shards: Shards) -> dict[str, Any]:
+def _build(shards: Shards) -> dict[str, Any]:
     """Read every sample of every shard and return the arrays of an Index."""
     from rich.console import Console
     from rich.progress import Progress
@@ -198,8 +198,8 @@ def _read(shards: Shards) -> dict[str, Any]:
     ):
         for file in bar.track(range(len(shards.files)), description="shards"):
             examples = shards.files[file].examples()
-            for some in _handfuls(examples):
-                rows += pool.map(_look, some)
+            for some in _batches(examples):
+                rows += pool.map(_inspect, some)
             starts.append(len(rows))
     if not rows:
         raise SourceError(f"{shards.address} holds no samples")
@@ -216,7 +216,7 @@ def _read(shards: Shards) -> dict[str, Any]:
     }
 
 
-def _handfuls(examples: Iterator[Example]) -> Iterator[list[Example]]:
+def _batches(examples: Iterator[Example]) -> Iterator[list[Example]]:
     """Yield batches of AT_ONCE samples, or fewer once they exceed HELD_BYTES."""
     some: list[Example] = []
     held = 0
@@ -230,11 +230,11 @@ def _handfuls(examples: Iterator[Example]) -> Iterator[list[Example]]:
         yield some
 
 
-def _look(example: Example) -> Row:
+def _inspect(example: Example) -> Row:
     key, picture, label = example
     reason, shape, mode = "", (0, 0, 0), ""
     digest = hashlib.sha256(picture).hexdigest()
-    if not example.whole:
+    if not example.is_complete:
         lacks = "class" if picture else "picture"
         return key, label, digest, len(picture), f"{key} has no {lacks}", shape, mode
     try:

@@ -17,11 +17,11 @@ from pathlib import Path
 from pennyweight.core.errors import SourceError
 from pennyweight.core.offline import keep_hub_offline, require_network
 from pennyweight.core.reading import reason_of
-from pennyweight.data.readers.columns import split_of
+from pennyweight.data.readers.columns import split_prefix
 from pennyweight.data.readers.layout import SPLIT_NAMES
 from pennyweight.data.readers.shard import Shard
 
-__all__ = ["Shards", "expanded", "is_address", "is_shard", "of_files", "open_shards"]
+__all__ = ["Shards", "expand_braces", "is_address", "is_shard", "open_shards", "shards_at"]
 
 HUB = "hf:"
 ENDINGS = (".tar", ".parquet")
@@ -58,7 +58,7 @@ def is_address(text: str) -> bool:
 def is_shard(path: Path) -> bool:
     """Return whether a tar begins with samples of picture and class; a tar of class folders holds pictures alone."""
     try:
-        return any(example.whole for example in islice(Shard(str(path), None).examples(), LOOKED_AT))
+        return any(example.is_complete for example in islice(Shard(str(path), None).examples(), LOOKED_AT))
     except SourceError:
         return False
 
@@ -66,24 +66,24 @@ def is_shard(path: Path) -> bool:
 def open_shards(source: str) -> Shards:
     """Return the shards of `hf:NAME` or of an address with braces. Raises SourceError for any other string."""
     if source.startswith(HUB):
-        return _of_hub(source)
+        return _open_hub_set(source)
     address = source if "://" in source else str(Path(source).expanduser().absolute())
-    return of_files(expanded(address), address=address)
+    return shards_at(expand_braces(address), address=address)
 
 
-def of_files(urls: Sequence[str], *, address: str) -> Shards:
+def shards_at(urls: Sequence[str], *, address: str) -> Shards:
     """Return the shards at these addresses; the start of a file's name, or its folder, names the split."""
     if not all(url.lower().endswith(ENDINGS) for url in urls):
         raise SourceError(f"{address} is no address of shards; each ends in {' or '.join(ENDINGS)}, or give {HUB}NAME")
     places = [url.split("/")[-2:] for url in urls]
-    splits = [split_of(name) or SPLIT_NAMES.get(folder.lower()) for folder, name in places]
+    splits = [split_prefix(name) or SPLIT_NAMES.get(folder.lower()) for folder, name in places]
     known = None not in splits
     folders = [part for part in urls[0].split("/")[:-1] if part and part.lower() not in SPLIT_NAMES]
     files = tuple(Shard(url, split if known else None) for url, split in zip(urls, splits, strict=True))
     return Shards(folders[-1], address, files)
 
 
-def _of_hub(source: str) -> Shards:
+def _open_hub_set(source: str) -> Shards:
     name = source.removeprefix(HUB)
     if not name:
         raise SourceError(f"{source} names no set; a set of the hub is {HUB}NAME or {HUB}OWNER/NAME")
@@ -116,7 +116,7 @@ def _of_hub(source: str) -> Shards:
     )
 
 
-def expanded(address: str) -> list[str]:
+def expand_braces(address: str) -> list[str]:
     """Expand braces: `{train-{00..02},val-0}.tar` becomes four addresses. Raises SourceError for unbalanced braces."""
     start = address.find("{")
     if start < 0 and "}" not in address:
@@ -136,5 +136,5 @@ def expanded(address: str) -> list[str]:
     if span:
         low, high = span.groups()
         parts = [f"{number:0{len(low)}d}" for number in range(int(low), int(high) + 1)]
-    rests = expanded(address[place + 1 :])
-    return [address[:start] + inner + rest for part in parts for inner in expanded(part) for rest in rests]
+    rests = expand_braces(address[place + 1 :])
+    return [address[:start] + inner + rest for part in parts for inner in expand_braces(part) for rest in rests]

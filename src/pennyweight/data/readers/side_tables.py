@@ -12,12 +12,22 @@ from pennyweight.core.errors import SourceError
 from pennyweight.core.files import as_stored
 from pennyweight.core.images import EXTENSIONS
 from pennyweight.data.readers.columns import COLUMNS
-from pennyweight.data.readers.layout import split_named
+from pennyweight.data.readers.layout import find_split
 from pennyweight.data.readers.read_as import ReadAs
 from pennyweight.data.readers.rows import SUFFIXES, rows_of
 from pennyweight.data.source import Split
 
-__all__ = ["TRIED", "Columns", "Table", "columns_of", "file_of", "find_tables", "options_for", "text_of", "why_not"]
+__all__ = [
+    "TRIED",
+    "Columns",
+    "Table",
+    "columns_of",
+    "file_of",
+    "find_tables",
+    "options_for",
+    "reason_against",
+    "text_of",
+]
 
 NAMES = ("manifest", "metadata", "labels", "train")
 """Names of a table next to pictures that is read as a manifest."""
@@ -53,13 +63,13 @@ def find_tables(folder: Path, *, lone: bool) -> list[Table]:
         return named or [Table(here[0])]
     inner = []
     for child in sorted(child for child in folder.iterdir() if child.is_dir()):
-        split = split_named(child.name)
+        split = find_split(child.name)
         files = [file for file in _tables_in(child) if file.stem.lower() in NAMES]
         inner += [Table(file, split) for file in files if split is not None]
     return inner if any(table.split == "train" for table in inner) else []
 
 
-def why_not(table: Table, root: Path, read_as: ReadAs) -> str | None:
+def reason_against(table: Table, root: Path, read_as: ReadAs) -> str | None:
     """Return the reason for which a table is not a manifest; None if its first rows name an existing picture.
 
     Raises SourceError with the options to give if its pictures lie elsewhere.

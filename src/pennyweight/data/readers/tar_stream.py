@@ -9,7 +9,7 @@ import tarfile
 from collections.abc import Callable, Iterator
 from typing import IO, Any, cast
 
-__all__ = ["HOLES", "entries", "streamed", "unpacked"]
+__all__ = ["HOLES", "entries", "open_stream", "open_tar"]
 
 HOLES = tarfile.GNUTYPE_SPARSE
 """Type that `entries` gives to every sparse member; the header alone declares its size."""
@@ -31,7 +31,7 @@ PACKERS: dict[bytes, Callable[[IO[bytes]], Any]] = {
 """First bytes of a compressed tar -> decompressor."""
 
 
-def unpacked(file: IO[bytes]) -> tarfile.TarFile:
+def open_tar(file: IO[bytes]) -> tarfile.TarFile:
     """Open the tar in a seekable file, compressed or not."""
     start = file.read(6)
     file.seek(0)
@@ -40,7 +40,7 @@ def unpacked(file: IO[bytes]) -> tarfile.TarFile:
     return tarfile.open(fileobj=plain, mode="r:", tarinfo=_Entry)
 
 
-def streamed(file: Any) -> tarfile.TarFile:
+def open_stream(file: Any) -> tarfile.TarFile:
     """Open the uncompressed tar in a file that cannot seek."""
     return tarfile.open(fileobj=file, mode="r|", tarinfo=_Entry)
 
