@@ -19,7 +19,7 @@ from pennyweight.core.summary import Rows, Summary
 from pennyweight.cost import MachineProfile, Timing, count
 from pennyweight.cost.timing.machine_profile import profile_now
 from pennyweight.cost.timing.roofline import Limits
-from pennyweight.data.checks.doctor import Diagnosis, Finding
+from pennyweight.data.checks.diagnosis import Diagnosis, Finding
 from pennyweight.data.source import Sample, Source
 from pennyweight.runtime.classifier import Classifier
 from pennyweight.scoring.evaluation import Evaluation, score

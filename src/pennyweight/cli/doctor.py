@@ -18,7 +18,7 @@ from pennyweight.core.text import say
 from pennyweight.report.tables import Column, table
 
 if TYPE_CHECKING:
-    from pennyweight.data.checks.doctor import Diagnosis
+    from pennyweight.data.checks.diagnosis import Diagnosis
 
 __all__ = ["doctor"]
 
@@ -42,7 +42,7 @@ def doctor(
 ) -> None:
     """Say whether a source of pictures is sound. The status is 1 when a finding is an error."""
     from pennyweight import data
-    from pennyweight.data.checks.doctor import KINDS
+    from pennyweight.data.checks.diagnosis import KINDS
     from pennyweight.report.progress import TrainingProgress
     from pennyweight.verbs.doctor import doctor as verb
 

@@ -10,7 +10,8 @@ from typing import Any
 from pennyweight import data
 from pennyweight.core.files import require_new, write_text
 from pennyweight.core.formats import allow_pixels
-from pennyweight.data.checks.doctor import Diagnosis, diagnose, thumbnail
+from pennyweight.data.checks.diagnosis import Diagnosis
+from pennyweight.data.checks.doctor import diagnose, thumbnail
 
 __all__ = ["doctor"]
 

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from pennyweight import data
-from pennyweight.data.checks.doctor import KINDS, Diagnosis, diagnose
+from pennyweight.data.checks.diagnosis import KINDS, Diagnosis
+from pennyweight.data.checks.doctor import diagnose
 from pennyweight.data.checks.near_duplicates import Look, near_pairs
 from pennyweight.report.contact_sheet import contact_sheet
 from pennyweight.verbs.doctor import doctor

@@ -86,7 +86,9 @@ def test_folders_that_are_no_classes_are_not_taken_for_them(kaggle: Path) -> Non
 
 def test_a_folder_without_classes_and_with_another_table_says_both(kaggle: Path) -> None:
     (kaggle / "train.csv").rename(kaggle / "results.csv")
-    with pytest.raises(SourceError, match=r"its table gives no classes either: .*results\.csv has the columns id, breed"):
+    with pytest.raises(
+        SourceError, match=r"its table gives no classes either: .*results\.csv has the columns id, breed"
+    ):
         data.open(kaggle)
 
 

@@ -12,7 +12,7 @@ from scipy.io import savemat
 from pennyweight.core.errors import DownloadError, SourceError
 from pennyweight.data.scenes.envi import write_envi
 from pennyweight.data.scenes.open import SCENES, is_scene, open_label_map, open_scene
-from pennyweight.data.scenes.scene import UNLABELLED
+from pennyweight.data.scenes.scene import UNLABELED
 
 CUBE = np.random.default_rng(0).integers(0, 4000, (7, 5, 4)).astype(np.int16)
 IDS = np.array([[0, 1, 10, 10, 14]] * 7, np.uint8)
@@ -58,7 +58,7 @@ def test_a_cube_is_the_same_from_every_kind_of_file(tmp_path: Path, name: str) -
     assert scene.bands == 4
     assert scene.labels == ("class 1", "class 10", "class 14")
     assert scene.ids == (1, 10, 14)
-    np.testing.assert_array_equal(scene.truth[0], [UNLABELLED, 0, 1, 1, 2])
+    np.testing.assert_array_equal(scene.truth[0], [UNLABELED, 0, 1, 1, 2])
     assert is_scene(path)
 
 
@@ -97,7 +97,7 @@ def test_background_may_be_another_id(tmp_path: Path) -> None:
     np.save(tmp_path / "gt.npy", IDS)
     targets, ids = open_label_map(tmp_path / "gt.npy", background=10)
     assert ids == (0, 1, 14)
-    assert (targets == UNLABELLED).sum() == 14
+    assert (targets == UNLABELED).sum() == 14
 
 
 def test_pixels_without_numbers_are_masked_and_counted(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_pixels_without_numbers_are_masked_and_counted(tmp_path: Path) -> None:
     np.save(tmp_path / "gt.npy", IDS)
     scene = open_scene(tmp_path / "a.npy", tmp_path / "gt.npy")
     assert scene.masked == 1
-    assert scene.truth[2, 3] == UNLABELLED
+    assert scene.truth[2, 3] == UNLABELED
 
 
 # What cannot be used
@@ -138,7 +138,7 @@ def test_what_is_no_cube_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"cannot read .*b\.mat"):
         open_scene(tmp_path / "b.mat")
     (tmp_path / "c.hdr").write_text("ENVI\nlines = 3\n")
-    with pytest.raises(SourceError, match="no header that can be read"):
+    with pytest.raises(SourceError, match="is not a readable header"):
         open_scene(tmp_path / "c.hdr")
     with pytest.raises(SourceError, match="no file"):
         open_scene(tmp_path / "none.npy")
@@ -149,7 +149,7 @@ def test_what_is_no_cube_is_named(tmp_path: Path) -> None:
 def test_a_scene_that_is_not_here_says_where_it_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PENNYWEIGHT_DATA", raising=False)
     monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path))
-    with pytest.raises(SourceError, match=r"has no address to download it from; put it at .*jasper-ridge"):
+    with pytest.raises(SourceError, match=r"is missing and cannot be downloaded; put it at .*jasper-ridge"):
         open_scene("scene:jasper-ridge")
     path = tmp_path / "scenes" / "salinas-a" / "SalinasA_corrected.mat"
     path.parent.mkdir(parents=True)
@@ -175,7 +175,7 @@ def test_the_synthetic_scene_says_so_everywhere() -> None:
     assert "synthetic" in scene.notes[0]
     again = open_scene("scene:synthetic")
     assert scene.fingerprint == again.fingerprint
-    assert set(np.unique(scene.truth)) == {UNLABELLED, *range(len(scene.labels))}
+    assert set(np.unique(scene.truth)) == {UNLABELED, *range(len(scene.labels))}
 
 
 def test_real_scenes_are_read_as_their_publishers_say(real_scenes: Path) -> None:

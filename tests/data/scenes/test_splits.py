@@ -107,7 +107,7 @@ def test_a_class_too_small_for_any_split_is_left_out_by_blocks(pixels: int, trai
     made = split(truth, labels, kind="blocks", window=9, train=train)
     assert made.left_out == (2,)
     assert any(f"'pond' ({pixels} pixels)" in note for note in made.notes(labels, truth))
-    with pytest.raises(InputError, match=f"class 'pond' has {pixels} labelled pixels.*--split blocks leaves it out"):
+    with pytest.raises(InputError, match=f"class 'pond' has {pixels} labeled pixels.*--split blocks leaves it out"):
         split(truth, labels, kind="random", window=9, train=train)
 
 
@@ -116,7 +116,7 @@ def test_a_class_too_small_for_any_split_is_left_out_by_blocks(pixels: int, trai
     [
         (
             {"train": 300},
-            "class 'e' has 237 labelled pixels, and --train 300 needs at least 301; --train 236 is the most",
+            "class 'e' has 237 labeled pixels, and --train 300 needs at least 301; --train 236 is the most",
         ),
         ({"train": 0}, "must be a share between 0 and 1, or a whole number"),
         ({"train": 2.5}, "must be a share between 0 and 1, or a whole number"),

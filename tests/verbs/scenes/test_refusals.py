@@ -22,7 +22,7 @@ from pennyweight.verbs.scenes.plan import SceneOptions, make_scene_plan, split_o
     [
         ({"window": 99}, "a window of 99 is larger than the scene of 72×64; --window 63 is the most"),
         ({"components": 61}, "61 components cannot be made of 60 bands; take 1 to 60"),
-        ({"train": 300}, "has 237 labelled pixels, and --train 300 needs at least 301"),
+        ({"train": 300}, "has 237 labeled pixels, and --train 300 needs at least 301"),
         ({"window": 10}, "must be odd and at least 1, not 10; 11 would do"),
         ({"windows": 9}, "unknown scene field 'windows'; did you mean 'window'"),
         ({"split": "block"}, "must be one of random, blocks"),

@@ -1,4 +1,7 @@
-"""What training changes about a picture, each sample by its own draws: nothing depends on threads or restarts."""
+"""Data augmentation of training batches: shift, flip, policy, random erasing, mixup and CutMix.
+
+Each sample has its own draws from (seed, epoch, sample), so threads and restarts change nothing.
+"""
 
 from __future__ import annotations
 
@@ -21,43 +24,43 @@ __all__ = ["Augment", "Mixed"]
 
 Array: TypeAlias = "Pixels | Tensor"
 
-# Which of a sample's draws decides what; the first orders the epoch.
+# Index of the draw that decides each change; draw 0 orders the epoch.
 DOWN, ACROSS, FLIP, ERASE, MIX, SHARE = range(1, 7)
 BOX = 7
 POLICY = BOX + 4
 COUNT = POLICY + policies.DRAWS
 ERASED = (0.02, 1 / 3)
-"""Smallest and largest share of a picture that is erased (Zhong et al. 2017, arXiv:1708.04896)."""
+"""Smallest and largest share of a picture that random erasing covers (Zhong et al. 2017, arXiv:1708.04896)."""
 LEVELS = 256
-"""Shares of a mixture are whole numbers of 1/256, so that it has the same bytes on every device."""
+"""Shares of a mixture are multiples of 1/256, so that it has the same bytes on every device."""
 
 
 class Mixed(NamedTuple):
-    """What a batch was mixed with."""
+    """Classes and shares of a batch after mixup or CutMix."""
 
     targets: NDArray[np.int64]
-    """(B,) the other picture's class."""
+    """(B,) class of the other picture."""
     share: NDArray[np.float32]
-    """(B,) how much of each sample is its own; the rest is the other's."""
+    """(B,) share of each sample that is its own; the rest is the other picture's."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Augment:
-    """Changes of a batch. (B, H, W, C) uint8 -> (B, h, w, C); all off, it cuts the middle out."""
+    """Changes of a batch. (B, H, W, C) uint8 -> (B, h, w, C); with all changes off, a center crop."""
 
     flip: bool
-    """Mirror left and right every other epoch: which ones a picture draws, and then sees both ways equally often.
-    Learns more in few epochs than a draw for each (Jordan 2024, arXiv:2404.00498)."""
+    """Mirror left and right in every other epoch; a draw for each picture decides whether the odd or the even ones.
+    Alternating learns more in few epochs than a fresh draw in each epoch (Jordan 2024, arXiv:2404.00498)."""
     shift: float
-    """Move by up to this share of the side: within the margin where pictures have one, else edges are repeated."""
+    """Largest shift, as a share of the side: within the margin of pictures that have one, else with repeated edges."""
     policy: Policy = "none"
-    """One random change of colour or shape: "trivial" (TrivialAugment) or "rand" (RandAugment)."""
+    """Random change of color or shape: "trivial" (TrivialAugment) or "rand" (RandAugment)."""
     erase: float = 0.0
-    """How many of the pictures get a grey box."""
+    """Random erasing: the share of pictures that get a gray box."""
     mixup: float = 0.0
     """Blend with the next picture of the batch, by a share from Beta(mixup, mixup); 0 is off. arXiv:1710.09412."""
     cutmix: float = 0.0
-    """Paste a box of the next picture of the batch, of a share from Beta(cutmix, cutmix). arXiv:1905.04899."""
+    """Paste a box of the next picture, by a share from Beta(cutmix, cutmix); 0 is off. arXiv:1905.04899."""
 
     def __call__(
         self,
@@ -69,12 +72,21 @@ class Augment:
         size: int | None = None,
         edge: int = 0,
     ) -> Array:
-        """Everything that changes a picture by itself. `samples` are the numbers of the pictures in their split.
+        """Apply crop, flip, policy and random erasing, the changes of single pictures.
 
-        `size` cuts pictures with a margin down to it. With `edge` the edges have been repeated so many times already.
+        Args:
+            pixels: (B, H, W, C) uint8, an array or a tensor.
+            seed: seed of the run.
+            epoch: number of the epoch.
+            samples: (B,) numbers of the pictures in their split.
+            size: side in pixels to crop pictures with a margin to; by default the side stays.
+            edge: pixels by which the edges of `pixels` have been extended already.
+
+        Returns:
+            (B, h, w, C) uint8.
         """
         drawn = draws(seed, epoch, samples, COUNT)
-        # The first epoch's draw decides for all.
+        # The draw of epoch 0 decides for all epochs.
         drawn[:, FLIP] = (draws(seed, 0, samples, FLIP + 1)[:, FLIP] + epoch / 2) % 1
         out = self._moved(pixels, drawn, size, edge)
         if self.policy != "none" or self.erase:
@@ -82,13 +94,24 @@ class Augment:
         return out
 
     def edge(self, side: int) -> int:
-        """How many pixels beyond a picture of that side `shift` reaches."""
+        """Return the number of pixels by which `shift` reaches beyond a picture of that side."""
         return int(self.shift * side)
 
     def mix(
         self, pixels: Array, targets: NDArray[np.int64], *, seed: int, epoch: int, samples: NDArray[np.int64]
     ) -> tuple[Array, Mixed | None]:
-        """Blend or paste each picture of a batch with the next; with both, every sample draws which."""
+        """Mix each picture of a batch with the next one by mixup or CutMix; with both on, a draw chooses for each.
+
+        Args:
+            pixels: (B, H, W, C) uint8, an array or a tensor.
+            targets: (B,) classes.
+            seed: seed of the run.
+            epoch: number of the epoch.
+            samples: (B,) numbers of the pictures in their split.
+
+        Returns:
+            The mixed batch, and the classes and shares of the mixture; None if both are off.
+        """
         if not self.mixup and not self.cutmix:
             return pixels, None
         from scipy.special import betaincinv
@@ -122,7 +145,7 @@ class Augment:
 
 
 def _offsets(drawn: NDArray[np.float64], most: int, margin: int, edge: int) -> NDArray[np.int64]:
-    """Where each sample's window starts: about the middle, within the margin where there is one. (B,) -> (B,)"""
+    """Return the start of each sample's window: around the middle, or anywhere within a margin. (B,) -> (B,)"""
     middle = edge + round(margin / 2)
     if not most:
         return np.full(len(drawn), middle)
@@ -133,7 +156,7 @@ def _offsets(drawn: NDArray[np.float64], most: int, margin: int, edge: int) -> N
 def _own(
     pixels: Any, pasted: NDArray[np.bool_], share: NDArray[np.int64], at: NDArray[np.float64]
 ) -> NDArray[np.int16]:
-    """How much of each pixel stays its own, in LEVELS. -> (B, H, W, 1), or (B, 1, 1, 1) where nothing is pasted."""
+    """Return each pixel's own share, in LEVELS: (B, H, W, 1), or (B, 1, 1, 1) if no picture gets a box."""
     count, height, width = pixels.shape[:3]
     if not pasted.any():
         return share.astype(np.int16)[:, None, None, None]
@@ -148,9 +171,9 @@ def _own(
 
 
 def _blended(pixels: Array, own: NDArray[np.int16]) -> Array:
-    """own/256 of each picture and the rest of the next, rounded; whole numbers only."""
+    """Return own/256 of each picture plus the rest of the next one, rounded, in integer arithmetic."""
     if isinstance(pixels, np.ndarray):
-        # At most 255·256 + 128, which 16 bits without a sign just hold.
+        # At most 255·256 + 128, which fits uint16.
         weights = own.astype(np.uint16)
         mine = pixels * weights
         mine += np.roll(pixels, -1, axis=0) * (LEVELS - weights)
@@ -163,7 +186,7 @@ def _blended(pixels: Array, own: NDArray[np.int16]) -> Array:
 
 
 def _one_by_one(augment: Augment, pixels: Any, drawn: NDArray[np.float64]) -> None:
-    """Policy and erasing, in place, picture by picture."""
+    """Apply policy and random erasing in place, picture by picture."""
     import torch
 
     batch = torch.from_numpy(pixels) if isinstance(pixels, np.ndarray) else pixels
@@ -171,7 +194,7 @@ def _one_by_one(augment: Augment, pixels: Any, drawn: NDArray[np.float64]) -> No
     for number, row in enumerate(drawn.tolist()):
         if augment.policy != "none":
             planes = batch[number].permute(2, 0, 1)
-            if planes.shape[0] not in (1, 3):  # torchvision's colours are of grey and RGB; shapes are of any
+            if planes.shape[0] not in (1, 3):  # torchvision's color kernels take gray or RGB only
                 changed = torch.cat([policies.change(plane[None], augment.policy, row[POLICY:]) for plane in planes])
             else:
                 changed = policies.change(planes, augment.policy, row[POLICY:])
@@ -179,7 +202,7 @@ def _one_by_one(augment: Augment, pixels: Any, drawn: NDArray[np.float64]) -> No
         if row[ERASE] < augment.erase:
             low, high = ERASED
             area = low + row[BOX + 2] * (high - low)
-            stretch = 0.3 ** (1 - 2 * row[BOX + 3])  # from 0.3 to 1/0.3, evenly in its logarithm
+            stretch = 0.3 ** (1 - 2 * row[BOX + 3])  # log-uniform from 0.3 to 1/0.3
             tall, wide = (
                 min(side, round(side * (area * by) ** 0.5)) for side, by in ((height, stretch), (width, 1 / stretch))
             )

@@ -1,6 +1,6 @@
-"""Windows cut out of a whole batch, mirrored where its draw says so: each sample by its own offsets.
+"""Crop and mirror a whole batch, each sample at its own offsets.
 
-The same bytes on the processor, by copies of rows, and on an accelerator, by one gather.
+The CPU copies rows, an accelerator gathers once; both give the same bytes.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 __all__ = ["crop", "crop_on", "padded"]
 
 SMALL = 96
-"""Sides up to this many pixels are cut all at once; of larger ones each is a copy worth its own call."""
+"""Largest side in pixels of pictures that are cropped in one call; larger pictures are copied one by one."""
 
 SMALL_AT_ONCE = 64
-"""How many small pictures are mirrored at once: what a processor's cache holds."""
+"""Number of small pictures to mirror in one call, which fit into the CPU's cache."""
 
 
 def crop(
     pixels: Pixels, size: tuple[int, int], down: NDArray[np.int64], across: NDArray[np.int64], flip: NDArray[np.bool_]
 ) -> Pixels:
-    """(B, H, W, C) -> (B, *size, C): the window at (down, across), mirrored where `flip`. Windows lie inside."""
+    """Crop the window at (down, across), mirrored where `flip`; windows lie inside. (B, H, W, C) -> (B, *size, C)."""
     height, width = size
     count, _, _, channels = pixels.shape
     if max(size) <= SMALL:
@@ -45,7 +45,7 @@ def crop(
 def crop_on(
     pixels: Tensor, size: tuple[int, int], down: NDArray[np.int64], across: NDArray[np.int64], flip: NDArray[np.bool_]
 ) -> Tensor:
-    """`crop` for a tensor, on its device."""
+    """Crop a tensor as `crop` does, on its device. (B, H, W, C) -> (B, *size, C)."""
     import torch
 
     height, width = size
@@ -60,7 +60,7 @@ def crop_on(
 
 
 def padded(pixels: Pixels, edge: int) -> Pixels:
-    """(B, H, W, C) with its edges repeated `edge` times on every side."""
+    """Repeat the edges `edge` times on every side. (B, H, W, C) -> (B, H + 2·edge, W + 2·edge, C)."""
     if not edge:
         return pixels
     count, height, width, channels = pixels.shape
@@ -76,14 +76,14 @@ def padded(pixels: Pixels, edge: int) -> Pixels:
 def _mirror(pixels: Pixels, numbers: NDArray[np.int64]) -> None:
     """Mirror these pictures of the batch in place.
 
-    Not by torch, as quick as it is: in a thread beside a network's it starts threads of its own, which wait for work
-    on the same processors, and a training step takes half as long again.
+    torch would be as fast, but in a loader's thread it starts OpenMP threads that spin on the same cores and make a
+    training step 1.5 times as long.
     """
     at_once = SMALL_AT_ONCE if max(pixels.shape[1:3]) <= SMALL else 1
     for start in range(0, len(numbers), at_once):
         some = numbers[start : start + at_once]
         there = pixels[some]
         mirrored = np.empty_like(there)
-        for channel in range(there.shape[-1]):  # several times as quick as all at once
+        for channel in range(there.shape[-1]):  # several times as fast as all channels in one call
             mirrored[..., channel] = there[:, :, ::-1, channel]
         pixels[some] = mirrored

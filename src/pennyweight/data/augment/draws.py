@@ -1,4 +1,4 @@
-"""Random numbers that depend on nothing but (seed, epoch, sample): worker count and restarts change none of them."""
+"""Random numbers from (seed, epoch, sample) alone: worker count and restarts do not change them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ __all__ = ["draws"]
 
 
 def draws(seed: int, epoch: int, samples: NDArray[np.int64], count: int) -> NDArray[np.float64]:
-    """`count` numbers in [0, 1) for each sample. (B,) -> (B, count).
+    """Draw `count` numbers in [0, 1) for each sample. (B,) -> (B, count).
 
-    A counter hashed by splitmix64 (Steele, Lea and Flood 2014, doi:10.1145/2660193.2660195), twice.
+    A counter is hashed twice by splitmix64 (Steele, Lea and Flood 2014, doi:10.1145/2660193.2660195).
     """
     streams = np.arange(count, dtype=np.uint64)
     key = _mix(_mix(np.array([seed], np.uint64)) + np.array([epoch], np.uint64))
@@ -20,7 +20,7 @@ def draws(seed: int, epoch: int, samples: NDArray[np.int64], count: int) -> NDAr
 
 
 def _mix(value: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """splitmix64's step; arithmetic is modulo 2^64, which arrays do silently."""
+    """Apply one step of splitmix64; uint64 arrays wrap modulo 2^64 without a warning."""
     value = value + np.uint64(0x9E3779B97F4A7C15)
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

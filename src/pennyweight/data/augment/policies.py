@@ -1,8 +1,8 @@
-"""One random change a picture from a table of changes, as TrivialAugment and RandAugment draw them.
+"""Augmentation policies: TrivialAugment and RandAugment, random changes of a picture from one table.
 
 Müller and Hutter 2021, TrivialAugment, arXiv:2103.10158 (one change, any strength); Cubuk et al. 2019, RandAugment,
 arXiv:1909.13719 (two changes of one strength). The changes are torchvision's transforms.v2 kernels on uint8, in its
-ranges; the draws are ours, because its own come from one generator for all threads.
+ranges. The draws come from `draws`, because torchvision's share one generator among all threads.
 """
 
 from __future__ import annotations
@@ -22,20 +22,23 @@ BINS = 31
 RAND_CHANGES = 2
 RAND_BIN = 9
 DRAWS = 3 * RAND_CHANGES
-"""How many numbers in [0, 1) one picture takes."""
+"""Numbers in [0, 1) that one picture takes."""
 
 
 class Change(NamedTuple):
-    """How far a change goes: at the strongest of TrivialAugment's wide table, and of RandAugment's."""
+    """Change of a picture, with its largest amount in TrivialAugment's wide table and in RandAugment's."""
 
     wide: float
+    """Largest amount of TrivialAugment."""
     usual: float
+    """Largest amount of RandAugment."""
     signed: bool
+    """True if a draw decides the sign of the amount."""
     apply: Callable[[Tensor, float], Tensor]
 
 
 def change(pixels: Tensor, policy: Policy, drawn: Sequence[float]) -> Tensor:
-    """(C, H, W) uint8 with 1 or 3 channels -> same, changed as `drawn` (DRAWS numbers in [0, 1)) says."""
+    """Change a picture by `drawn`, DRAWS numbers in [0, 1). (C, H, W) uint8 with 1 or 3 channels -> same."""
     table = tuple(_table().values())
     if policy == "none":
         return pixels
@@ -72,7 +75,7 @@ def _table() -> dict[str, Change]:
         changed: Tensor = kernels.posterize(pixels, 8 - round(amount))
         return changed
 
-    def colour(kernel: Callable[[Tensor, float], Tensor]) -> Callable[[Tensor, float], Tensor]:
+    def adjust(kernel: Callable[[Tensor, float], Tensor]) -> Callable[[Tensor, float], Tensor]:
         return lambda pixels, amount: kernel(pixels, 1 + amount)
 
     # Strengths are torchvision's: shears as tangents (radians there), shifts as shares of the side.
@@ -87,10 +90,10 @@ def _table() -> dict[str, Change]:
         "shift_x": Change(32 / 224, 150 / 331, True, shift_x),
         "shift_y": Change(32 / 224, 150 / 331, True, shift_y),
         "rotate": Change(135, 30, True, lambda pixels, amount: kernels.rotate(pixels, amount)),
-        "brightness": Change(0.99, 0.9, True, colour(kernels.adjust_brightness)),
-        "colour": Change(0.99, 0.9, True, colour(kernels.adjust_saturation)),
-        "contrast": Change(0.99, 0.9, True, colour(kernels.adjust_contrast)),
-        "sharpness": Change(0.99, 0.9, True, colour(kernels.adjust_sharpness)),
+        "brightness": Change(0.99, 0.9, True, adjust(kernels.adjust_brightness)),
+        "color": Change(0.99, 0.9, True, adjust(kernels.adjust_saturation)),
+        "contrast": Change(0.99, 0.9, True, adjust(kernels.adjust_contrast)),
+        "sharpness": Change(0.99, 0.9, True, adjust(kernels.adjust_sharpness)),
         "posterize": Change(6, 4, False, posterize),
         "solarize": Change(1, 1, False, solarize),
         "autocontrast": Change(0, 0, False, lambda pixels, amount: kernels.autocontrast(pixels)),

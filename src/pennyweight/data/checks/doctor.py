@@ -1,13 +1,12 @@
-"""Whether a source is sound: what is wrong with its pictures, each finding with the pictures that it is about."""
+"""Look at every picture of a source and collect findings: unreadable, duplicate, mislabeled, odd pictures."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,107 +15,19 @@ from pennyweight.core.formats import ENDINGS
 from pennyweight.core.images import Header, Pixels, decode, header
 from pennyweight.core.machine import cores
 from pennyweight.core.sixteen_bit import Levels
-from pennyweight.core.summary import Facts, Summary
+from pennyweight.data.checks.diagnosis import FEW_LEVELS, HUGE_PIXELS, KINDS, TINY, Diagnosis, Finding
 from pennyweight.data.checks.near_duplicates import Look, look, near_pairs
 from pennyweight.data.checks.quick import refusals
 from pennyweight.data.source import SPLITS, Sample, Source, Unreadable
 from pennyweight.data.splits import split
 from pennyweight.data.used_levels import used_levels
 
-__all__ = ["Diagnosis", "Finding", "diagnose", "thumbnail"]
+__all__ = ["diagnose", "thumbnail"]
 
-TINY = 16
-HUGE_PIXELS = 50_000_000
 IMBALANCED = 3.0
-FEW_LEVELS = 16
 MOST_USUAL = 4
-"""Channels of a picture with colours and transparency."""
+"""Most channels of an ordinary picture: red, green, blue and transparency."""
 USUAL_MODES = ("L", "RGB", "uint8")
-KINDS = {
-    "refused": ("error", "fit refuses the source for this"),
-    "unreadable": ("error", "cannot be read; fit leaves them out"),
-    "bands": ("error", "another number of bands than the input has; fit leaves them out"),
-    "two labels": ("error", "the same picture under two labels"),
-    "two splits": ("error", "the same picture in two splits; fit keeps it in the later one"),
-    "near, two splits": ("warning", "nearly the same picture in two splits: the score may flatter"),
-    "near, two labels": ("warning", "nearly the same picture under two labels"),
-    "duplicate": ("warning", "the same picture more than once"),
-    "near duplicate": ("note", "nearly the same picture more than once"),
-    "imbalance": ("warning", "classes of unequal size"),
-    "extension": ("note", "the ending of the name is not that of the content"),
-    "tiny": ("note", f"a side below {TINY} pixels"),
-    "huge": ("note", f"more than {HUGE_PIXELS // 10**6} megapixels"),
-    "dull": ("note", f"darkest and brightest are less than {FEW_LEVELS} of 256 levels apart"),
-    "mode": ("note", "neither 8-bit grey nor RGB; converted when read"),
-    "several": ("note", "an animation or pages: the first is read"),
-    "orientation": ("note", "stored turned, with a tag that says so; turned when read"),
-}
-"""A finding's kind -> (how serious it is, what it means), the most serious first."""
-
-
-class Finding(NamedTuple):
-    """`pictures` are the names that it is about; those that are alike stand together, the original first."""
-
-    kind: str
-    pictures: tuple[str, ...]
-    detail: str
-
-    @property
-    def severity(self) -> str:
-        return KINDS[self.kind][0]
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class Diagnosis(Summary):
-    """What was found in a source."""
-
-    source: str
-    fingerprint: str
-    counts: dict[str, int]
-    """Pictures of each class."""
-    splits: dict[str, int] | None
-    """Pictures in each of the three splits; None where it cannot be split."""
-    findings: tuple[Finding, ...]
-    notes: tuple[str, ...]
-    levels: Levels = ()
-    """The range of 16-bit pictures that `fit` will use."""
-
-    @property
-    def sound(self) -> bool:
-        """No finding is an error."""
-        return all(finding.severity != "error" for finding in self.findings)
-
-    def _facts(self) -> Facts:
-        yield "data", self.source
-        yield "", "sound" if self.sound else "not sound"
-        yield "images", f"{sum(self.counts.values()):,}"
-        yield "classes", f"{len(self.counts):,}"
-        for kind, count in Counter(finding.kind for finding in self.findings).items():
-            yield f"{KINDS[kind][0]}: {kind}", f"{count:,}"
-
-    def of(self, kind: str) -> tuple[Finding, ...]:
-        return tuple(finding for finding in self.findings if finding.kind == kind)
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON keeps it."""
-        return {
-            "source": self.source,
-            "fingerprint": self.fingerprint,
-            "sound": self.sound,
-            "counts": self.counts,
-            "splits": self.splits,
-            "notes": list(self.notes),
-            "findings": [
-                {
-                    "kind": f.kind,
-                    "severity": f.severity,
-                    "meaning": KINDS[f.kind][1],
-                    "pictures": list(f.pictures),
-                    "detail": f.detail,
-                }
-                for f in self.findings
-            ],
-        }
 
 
 class _Seen(NamedTuple):
@@ -124,9 +35,9 @@ class _Seen(NamedTuple):
     look: Look | None
     error: str | None
     kind: str = "unreadable"
-    """Of the finding that the error is."""
+    """Kind of the finding that the error makes."""
     levels_used: int = 256
-    """From the darkest to the brightest, of 256."""
+    """Levels from the darkest to the brightest, of 256."""
 
 
 def diagnose(
@@ -136,74 +47,79 @@ def diagnose(
     max_pixels: int | None = None,
     advance: Callable[[int], None] = lambda count: None,
 ) -> Diagnosis:
-    """Look at every picture of a source; `quick` leaves out near duplicates. `advance(1)` is called after each.
+    """Look at every picture of a source.
 
-    Pictures of more than `max_pixels` (by default 80 million) cannot be read, as in `fit`. Raises SourceError for a
-    stream, whose pictures cannot be read one by one.
+    Args:
+        source: the source, which need not be fit for training.
+        quick: skip the search for near duplicates.
+        max_pixels: largest picture that can be read, as in `fit`; by default 80 million pixels.
+        advance: called with 1 after each picture.
+
+    Returns:
+        Findings, the most severe first.
+
+    Raises:
+        SourceError: the source is a stream, whose pictures cannot be read one by one.
     """
     if source.streamed:
         raise SourceError(
-            f"{source.address} is streamed, and the doctor looks at pictures alone; look at a part of it, in a folder"
+            f"{source.address} is streamed, and the doctor reads single files; copy a part of it into a folder"
         )
 
     where, splits, notes = _split(source)
-    training_digests = [sample for sample, part in zip(source.samples, where, strict=True) if part in ("train", None)]
-    used = used_levels(source, training_digests, max_pixels=max_pixels)
+    training = [sample for sample, part in zip(source.samples, where, strict=True) if part in ("train", None)]
+    used = used_levels(source, training, max_pixels=max_pixels)
     levels = () if used is None else used.levels
-
-    def see(sample: Sample) -> _Seen:
-        found = None
-        try:
-            found = header(sample.read(), name=sample.where)
-            looks, levels_used = look(sample, source.channels, levels, max_pixels)
-            return _Seen(found, looks, None, levels_used=levels_used)
-        except ImageError as error:
-            banded = (
-                found is not None and found.bands != source.channels and (found.banded or source.channels > MOST_USUAL)
-            )
-            reason = str(error).removeprefix(f"cannot read {sample.where}: ")
-            return _Seen(None, None, reason, "bands" if banded else "unreadable")
-
     seen: list[_Seen] = []
     with ThreadPoolExecutor(max_workers=cores()) as pool:
-        for one in pool.map(see, source.samples):
+        for one in pool.map(lambda sample: _see(sample, source.channels, levels, max_pixels), source.samples):
             seen.append(one)
             advance(1)
-    given = [sample.split for sample in source.samples]
-    unreadable = [
-        *source.unreadable,
-        *(Unreadable(sample.name, one.error) for sample, one in zip(source.samples, seen, strict=True) if one.error),
-    ]
-    findings = [Finding("refused", (), reason) for reason in refusals(source, unreadable)]
-    findings += [Finding("unreadable", (each.name,), _short(each)) for each in source.unreadable]
-    findings += [
-        Finding(one.kind, (sample.name,), one.error)
-        for sample, one in zip(source.samples, seen, strict=True)
-        if one.error
-    ]
-    findings += _equal(source, given, seen)
-    if not quick:
-        findings += _near(source, where, seen)
-    findings += _imbalance(source)
-    for sample, one in zip(source.samples, seen, strict=True):
-        if one.header is not None:
-            findings += _odd(sample, one.header)
-            if one.levels_used < FEW_LEVELS:
-                findings.append(Finding("dull", (sample.name,), f"{one.levels_used} levels"))
     order = list(KINDS)
+    findings = sorted(_findings(source, where, seen, quick=quick), key=lambda finding: order.index(finding.kind))
     return Diagnosis(
         source=source.name,
         fingerprint=source.fingerprint,
         counts=dict(source.count_by_label()),
         splits=splits,
-        findings=tuple(sorted(findings, key=lambda finding: order.index(finding.kind))),
+        findings=tuple(findings),
         notes=(*source.notes, *notes, *((used.note,) if used is not None else ())),
         levels=levels,
     )
 
 
+def _see(sample: Sample, channels: int, levels: Levels, max_pixels: int | None) -> _Seen:
+    """Read the header of a picture and decode it; an error is kept as the reason of a finding."""
+    found = None
+    try:
+        found = header(sample.read(), name=sample.where)
+        looks, levels_used = look(sample, channels, levels, max_pixels)
+        return _Seen(found, looks, None, levels_used=levels_used)
+    except ImageError as error:
+        banded = found is not None and found.bands != channels and (found.banded or channels > MOST_USUAL)
+        reason = str(error).removeprefix(f"cannot read {sample.where}: ")
+        return _Seen(None, None, reason, "bands" if banded else "unreadable")
+
+
+def _findings(source: Source, where: Sequence[str | None], seen: Sequence[_Seen], *, quick: bool) -> Iterator[Finding]:
+    pairs = list(zip(source.samples, seen, strict=True))
+    unreadable = [*source.unreadable, *(Unreadable(sample.name, one.error) for sample, one in pairs if one.error)]
+    yield from (Finding("refused", (), reason) for reason in refusals(source, unreadable))
+    yield from (Finding("unreadable", (each.name,), _short(each)) for each in source.unreadable)
+    yield from (Finding(one.kind, (sample.name,), one.error) for sample, one in pairs if one.error)
+    yield from _equal(source, [sample.split for sample in source.samples], seen)
+    if not quick:
+        yield from _near(source, where, seen)
+    yield from _imbalance(source)
+    for sample, one in pairs:
+        if one.header is not None:
+            yield from _odd(sample, one.header)
+            if one.levels_used < FEW_LEVELS:
+                yield Finding("dull", (sample.name,), f"{one.levels_used} levels")
+
+
 def thumbnail(sample: Sample, side: int, levels: Levels = (), max_pixels: int | None = None) -> Pixels | None:
-    """The whole picture within `side` pixels, (h, w, 3) uint8; None for one that cannot be read or has many bands."""
+    """Return the picture, scaled to fit `side` pixels, (h, w, 3) uint8; None if unreadable or of many bands."""
     try:
         image = decode(sample.read(), least=side, name=sample.where, levels=levels, max_pixels=max_pixels)
     except (ImageError, ValueError):
@@ -213,16 +129,16 @@ def thumbnail(sample: Sample, side: int, levels: Levels = (), max_pixels: int | 
 
 
 def _short(unreadable: Unreadable) -> str:
-    """Return the reason without the picture's path, which stands beside it."""
-    said, separator, reason = unreadable.reason.partition(": ")
-    return reason if separator and said.endswith(unreadable.name) else unreadable.reason
+    """Return the reason without the picture's path, which the finding names already."""
+    start, separator, reason = unreadable.reason.partition(": ")
+    return reason if separator and start.endswith(unreadable.name) else unreadable.reason
 
 
 def _split(source: Source) -> tuple[Sequence[str | None], dict[str, int] | None, tuple[str, ...]]:
-    """(the split in which fit will have each sample, the sizes of the three, notes)."""
+    """Return (split of each sample in `fit`, sizes of the three splits, notes)."""
     try:
         parts = split(source)
-    except SourceError:  # a refusal, which the findings tell
+    except SourceError:  # the findings include this refusal
         return [sample.split for sample in source.samples], None, ()
     place = {sample.name: part for part in SPLITS for sample in parts[part]}
     return [place.get(sample.name) for sample in source.samples], parts.counts, parts.notes
@@ -231,7 +147,7 @@ def _split(source: Source) -> tuple[Sequence[str | None], dict[str, int] | None,
 def _equal(source: Source, where: Sequence[str | None], seen: Sequence[_Seen]) -> Iterator[Finding]:
     alike: dict[str, list[int]] = defaultdict(list)
     for number, sample in enumerate(source.samples):
-        if seen[number].kind != "unreadable" or seen[number].error is None:  # equal empty files are no picture
+        if seen[number].kind != "unreadable" or seen[number].error is None:  # equal unreadable files are no duplicates
             alike[sample.digest].append(number)
     for numbers in alike.values():
         if len(numbers) > 1:
@@ -243,7 +159,7 @@ def _near(source: Source, where: Sequence[str | None], seen: Sequence[_Seen]) ->
     first: dict[str, int] = {}
     for number, sample in enumerate(source.samples):
         if seen[number].look is not None:
-            first.setdefault(sample.digest, number)  # equal ones are told of already
+            first.setdefault(sample.digest, number)  # `_equal` has reported equal pictures
     numbers = list(first.values())
     looks = [one for number in numbers if (one := seen[number].look) is not None]
     for a, b in near_pairs(looks):
@@ -263,7 +179,7 @@ def _names(source: Source, numbers: Sequence[int]) -> tuple[str, ...]:
 
 
 def _places(source: Source, where: Sequence[str | None], numbers: Sequence[int]) -> str:
-    """ "2 of cat in train, 1 of dog in test"."""
+    """Return labels and splits of pictures as text: "2 of cat in train, 1 of dog in test"."""
     found = Counter((source.labels[source.samples[n].label], where[n]) for n in numbers)
     return ", ".join(f"{count} of {label}{f' in {part}' if part else ''}" for (label, part), count in found.items())
 

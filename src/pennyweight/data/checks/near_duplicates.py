@@ -1,7 +1,7 @@
-"""Pictures that look alike: 64 bits of each, compared, then its small grey picture.
+"""Find near duplicates: compare perceptual hashes of 64 bits, then gray thumbnails.
 
-The difference hash of Krawetz 2013 ("Kind of Like That"): on a 9×8 grey thumbnail, whether each pixel is brighter than
-the one to its right. Two pictures with at most 8 different bits are compared by their thumbnails of 16×16.
+The difference hash of Krawetz 2013 ("Kind of Like That") has a bit for each pixel of a 9×8 gray thumbnail that is
+brighter than its right neighbor. Pairs with at most 8 different bits are compared by their 16×16 thumbnails.
 """
 
 from __future__ import annotations
@@ -21,30 +21,32 @@ from pennyweight.data.source import Sample
 __all__ = ["Look", "look", "near_pairs"]
 
 BITS = 8
-"""Different bits up to which two pictures are compared closer. Split in 9 bands, one band at least is then equal."""
+"""Most different bits of a pair that is compared by thumbnails. Of 9 bands, one at least is equal in such a pair."""
 HASH_BITS = 64
 BANDS = 9
 DIFFERENCE = 10.0
-"""Mean difference of the thumbnails, of 255, up to which they are alike."""
+"""Largest mean difference, of 255, between the thumbnails of near duplicates."""
 SIDE = 16
 CROWD = 200
-"""More pictures than this with one band in common are compared with their neighbours in the order of their bits."""
+"""Most pictures with an equal band that are compared pair by pair; more are compared with 7 neighbors in bit order."""
 LEAST_CONTRAST = 4.0
-"""Deviation of a thumbnail below which it has nothing to be known by."""
+"""Standard deviation of a thumbnail below which a picture is too plain to compare."""
 
 
 class Look(NamedTuple):
-    """`bits`: the difference hash; `small`: (16, 16) grey."""
+    """Perceptual hash and thumbnail of a picture."""
 
     bits: int
+    """Difference hash, 64 bits."""
     small: Pixels
+    """(16, 16) gray."""
 
 
 def look(sample: Sample, channels: int, levels: Levels = (), max_pixels: int | None = None) -> tuple[Look | None, int]:
-    """Return how a picture looks, None where there is nothing to tell it by, and its range of levels, 1 to 256.
+    """Decode a picture; return its hash and thumbnail (None for a plain picture) and its range of levels, 1 to 256.
 
-    Reads all of it: raises ImageError. It is decoded as for training on `channels`, 16 bits by `levels`, so that what
-    training cannot read is found here too. Of many bands the middle one is looked at; the range is the widest of all.
+    The picture is decoded as for training on `channels`, 16 bits by `levels`, so a picture that training cannot read
+    raises ImageError here. Of many bands, the middle one is hashed, and the range is the widest of all.
     """
     bands = decode_bands(
         sample.read(),
@@ -66,35 +68,35 @@ def look(sample: Sample, channels: int, levels: Levels = (), max_pixels: int | N
 
 
 def near_pairs(looks: Sequence[Look]) -> Iterator[tuple[int, int]]:
-    """Pairs of numbers of pictures that look alike, each once."""
-    told: set[tuple[int, int]] = set()
+    """Yield the index pairs of pictures that look alike, each pair once."""
+    compared: set[tuple[int, int]] = set()
     starts = [HASH_BITS * band // BANDS for band in range(BANDS + 1)]
     for start, end in pairwise(starts):
         buckets: dict[int, list[int]] = defaultdict(list)
         for number, one in enumerate(looks):
             buckets[(one.bits >> start) & ((1 << (end - start)) - 1)].append(number)
         for bucket in buckets.values():
-            yield from _pairs(looks, bucket, start, told)
+            yield from _pairs(looks, bucket, start, compared)
 
 
 def _pairs(
-    looks: Sequence[Look], bucket: list[int], start: int, told: set[tuple[int, int]]
+    looks: Sequence[Look], bucket: list[int], start: int, compared: set[tuple[int, int]]
 ) -> Iterator[tuple[int, int]]:
     if len(bucket) > CROWD:
-        # From another bit on in every band, so that no few bits keep two apart in all of them.
-        ordered = sorted(bucket, key=lambda number: _turned(looks[number].bits, start))
+        # Each band sorts from its own bit on, so that the same few different bits do not part a pair in all of them.
+        ordered = sorted(bucket, key=lambda number: _rotate(looks[number].bits, start))
         candidates = [pair for start in range(len(ordered)) for pair in combinations(ordered[start : start + 8], 2)]
     else:
         candidates = list(combinations(bucket, 2))
     for a, b in candidates:
         pair = (min(a, b), max(a, b))
-        if pair in told or (looks[a].bits ^ looks[b].bits).bit_count() > BITS:
+        if pair in compared or (looks[a].bits ^ looks[b].bits).bit_count() > BITS:
             continue
-        told.add(pair)
+        compared.add(pair)
         if np.abs(looks[a].small.astype(np.int16) - looks[b].small).mean() <= DIFFERENCE:
             yield pair
 
 
-def _turned(bits: int, start: int) -> int:
-    """The bits below `start` first, then those from the top down to it."""
+def _rotate(bits: int, start: int) -> int:
+    """Rotate 64 bits so that the bits below `start` come first."""
     return (bits << (HASH_BITS - start)) & ((1 << HASH_BITS) - 1) | bits >> start

@@ -1,4 +1,4 @@
-"""The quick part of the doctor, which `fit` and `evaluate` run: what is said, left out, or too little to go on."""
+"""Quick checks of a source, which `fit` and `evaluate` run: conflicting labels, and splits that are too small."""
 
 from __future__ import annotations
 
@@ -16,9 +16,14 @@ MOST_UNREADABLE = 0.5
 
 
 def remarks(source: Source, unreadable: Sequence[Unreadable] = ()) -> tuple[str, ...]:
-    """Return what a person should know before training, in a line each: pictures under two labels.
+    """Return lines to show before training: pictures under two labels.
 
-    Files that cannot be read are no pictures: two empty ones are not the same picture.
+    Args:
+        source: the source.
+        unreadable: files that cannot be read; equal ones, such as empty files, are not counted as one picture.
+
+    Returns:
+        The lines; empty if there is nothing to show.
     """
     return tuple(_two_labels(source, {each.name for each in unreadable}))
 
@@ -39,9 +44,16 @@ def _two_labels(source: Source, left_out: Set[str]) -> Iterator[str]:
 
 
 def require_enough(source: Source, unreadable: Sequence[Unreadable], *parts: Pictures) -> None:
-    """Raise SourceError when what can be read is too little: half of it gone, a part empty, or a class not in training.
+    """Check that enough pictures of a source can be read.
 
-    The first of the parts is what is trained on.
+    Args:
+        source: the source.
+        unreadable: pictures that cannot be read.
+        parts: readable pictures of each split, the training split first.
+
+    Raises:
+        SourceError: more than half of the pictures are unreadable, a split is empty, or a class has no training
+            picture.
     """
     reason = too_little(source, unreadable, *(part.targets.tolist() for part in parts))
     if reason is not None:
@@ -49,7 +61,7 @@ def require_enough(source: Source, unreadable: Sequence[Unreadable], *parts: Pic
 
 
 def too_little(source: Source, unreadable: Sequence[Unreadable], *parts: Sequence[int]) -> str | None:
-    """Say why what can be read is too little, None where it is enough; `parts` are labels, those of training first."""
+    """Return the reason for which the readable pictures are too few, or None; `parts` are labels, training first."""
     if not unreadable:
         return None
     kept = sum(map(len, parts))
@@ -67,7 +79,7 @@ def too_little(source: Source, unreadable: Sequence[Unreadable], *parts: Sequenc
 
 
 def refusals(source: Source, unreadable: Sequence[Unreadable]) -> tuple[str, ...]:
-    """Return every reason for which `fit` refuses a source of which these cannot be read, by what `fit` itself asks."""
+    """Return every reason for which `fit` would refuse a source with these unreadable pictures."""
     try:
         source.require_classes(2)
         splits = split(source)

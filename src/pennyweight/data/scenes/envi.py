@@ -1,6 +1,6 @@
-"""ENVI: a raw file and a text header beside it. Cubes are memory-mapped, whatever their interleave.
+"""Read and write ENVI rasters: a raw file and a text header. Cubes of any interleave are memory-mapped.
 
-The header's fields: L3Harris, "ENVI Header Files".
+Fields of the header: L3Harris, "ENVI Header Files".
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ INTERLEAVES = {
 }
 RAW_SUFFIXES = ("", ".img", ".raw", ".dat", ".bin", ".bsq", ".bil", ".bip")
 MAX_HEADER = 1 << 24
-"""Letters of a header; the wavelengths and names of thousands of bands are a tenth of it."""
+"""Most characters of a header; wavelengths and names of thousands of bands take a tenth of it."""
 PLACE_FIELDS = ("map info", "coordinate system string", "projection info", "x start", "y start")
-"""What says where on earth a scene lies; a copy of its map keeps it."""
+"""Fields of the georeference, which a map of the scene keeps."""
 
 
 def read_header(path: Path) -> dict[str, str]:
-    """The fields of a .hdr file by their names in lower case; braces stay."""
+    """Read the fields of a .hdr file, with names in lower case; braces stay in the values."""
     with reading(path), path.open(encoding="utf-8", errors="replace") as file:
         text = file.read(MAX_HEADER + 1)
         if len(text) > MAX_HEADER:
-            raise ValueError(f"a header has at most {MAX_HEADER:,} letters")
+            raise ValueError(f"a header has at most {MAX_HEADER:,} characters")
     if not text.lstrip().startswith("ENVI"):
         raise SourceError(f"{path} is not an ENVI header: its first line must be ENVI")
     fields: dict[str, list[str]] = {}
@@ -66,9 +66,9 @@ def read_header(path: Path) -> dict[str, str]:
 
 
 def read_envi(path: Path) -> tuple[NDArray[Any], dict[str, str]]:
-    """A header, or the raw file beside it -> (lines, samples, bands) memory-mapped, and the header's fields.
+    """Read a raster by its header or its raw file: (lines, samples, bands), memory-mapped, and the header's fields.
 
-    Where pixels hold the header's data ignore value, the cube is read whole, with NaN for them.
+    If pixels hold the header's data ignore value, the cube is read into memory, with NaN for these pixels.
     """
     header = path if path.suffix.lower() == ".hdr" else _header_of(path)
     fields = read_header(header)
@@ -79,29 +79,29 @@ def read_envi(path: Path) -> tuple[NDArray[Any], dict[str, str]]:
         offset = _whole(fields.get("header offset", "0"), 0)
     except (KeyError, ValueError) as error:
         raise SourceError(
-            f"{header} is no header that can be read ({type(error).__name__} {error}); it needs lines, samples and "
+            f"{header} is not a readable header ({type(error).__name__} {error}); it needs lines, samples and "
             "bands of 1 or more, a data type that is not complex, and interleave bsq, bil or bip"
         ) from error
     raw = _raw_of(header)
     dtype = np.dtype((">" if fields.get("byte order", "0") == "1" else "<") + kind)
     needed = offset + dtype.itemsize * math.prod(sides.values())
     if raw.stat().st_size < needed:
-        raise SourceError(f"{raw} has {raw.stat().st_size:,} bytes, and {header.name} speaks of {needed:,}")
+        raise SourceError(f"{raw} has {raw.stat().st_size:,} bytes, and {header.name} declares {needed:,}")
     with reading(raw):
         mapped = np.memmap(raw, dtype, "r", offset, shape=tuple(sides[name] for name in order))
     cube = mapped.transpose([order.index(name) for name in ("lines", "samples", "bands")])
-    return _without(cube, fields.get("data ignore value", ""), header), fields
+    return _mask(cube, fields.get("data ignore value", ""), header), fields
 
 
 def _whole(text: str, least: int) -> int:
-    """Return the whole number that a field says. Raises ValueError for one below `least`."""
+    """Return the whole number in a field. Raises ValueError for a number below `least`."""
     if (value := int(text)) < least:
         raise ValueError(f"{text} is below {least}")
     return value
 
 
-def _without(cube: NDArray[Any], ignored: str, header: Path) -> NDArray[Any]:
-    """The cube with NaN in every band of a pixel that has the value in one; as it is, still mapped, where none has."""
+def _mask(cube: NDArray[Any], ignored: str, header: Path) -> NDArray[Any]:
+    """Put NaN into all bands of a pixel that has the ignored value in one; else the cube stays mapped."""
     try:
         value = float(ignored or "nan")
     except ValueError as error:
@@ -118,7 +118,7 @@ def _without(cube: NDArray[Any], ignored: str, header: Path) -> NDArray[Any]:
 
 
 def write_envi(path: Path, values: NDArray[Any], fields: dict[str, str]) -> None:
-    """(H, W) or (H, W, bands) -> `path` (.img), band by band, and its header; both whole or absent."""
+    """Write (H, W) or (H, W, bands) band by band to `path` (.img), and its header; each file is whole or absent."""
     cube = np.atleast_3d(values)
     codes = {kind: code for code, kind in TYPES.items()}
     height, width, bands = cube.shape
@@ -142,7 +142,7 @@ def _header_of(raw: Path) -> Path:
     for candidate in (raw.with_suffix(".hdr"), raw.with_name(raw.name + ".hdr")):
         if candidate.exists():
             return candidate
-    raise SourceError(f"{raw} has no header: there is no {raw.with_suffix('.hdr').name} beside it")
+    raise SourceError(f"{raw} has no header: there is no {raw.with_suffix('.hdr').name} next to it")
 
 
 def _raw_of(header: Path) -> Path:
@@ -150,4 +150,4 @@ def _raw_of(header: Path) -> Path:
         candidate = header.with_suffix(suffix)
         if candidate.is_file():
             return candidate
-    raise SourceError(f"{header} has no raw file beside it; {header.with_suffix('.img').name} would do")
+    raise SourceError(f"{header} has no raw file next to it, such as {header.with_suffix('.img').name}")

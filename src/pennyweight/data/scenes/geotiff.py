@@ -1,4 +1,4 @@
-"""GeoTIFF, where rasterio is installed."""
+"""Read and write GeoTIFF with rasterio."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ __all__ = ["read_geotiff", "write_geotiff"]
 
 
 def read_geotiff(path: Path) -> tuple[NDArray[Any], dict[str, Any]]:
-    """Return (H, W, bands), and where on earth it lies; a pixel that has no data in a band is NaN in all.
+    """Read a cube (H, W, bands) and its georeference; a pixel without data in one band is NaN in all bands.
 
-    The file is read as GeoTIFF whatever it holds: GDAL knows many formats, and some of them name other files and
-    servers. Raises SourceError for what is none, and for one far larger than its file lets expect.
+    GDAL's GeoTIFF driver alone opens the file, because other formats can name files and servers. Raises SourceError
+    for any other file and for a decompression bomb.
     """
     import rasterio
 
     with (
         reading(path),
-        warnings.catch_warnings(action="ignore"),  # a file without a place on earth is no news here
-        rasterio.Env(GDAL_PAM_ENABLED="NO"),  # a file beside it may name others too
+        warnings.catch_warnings(action="ignore"),  # a missing georeference is allowed
+        rasterio.Env(GDAL_PAM_ENABLED="NO"),  # a sidecar file could name other files, too
         rasterio.open(path.absolute(), driver="GTiff") as file,
     ):
         if any(np.dtype(kind).kind not in "biuf" for kind in file.dtypes):
@@ -46,7 +46,7 @@ def read_geotiff(path: Path) -> tuple[NDArray[Any], dict[str, Any]]:
 
 
 def write_geotiff(path: Path, values: NDArray[Any], place: dict[str, Any]) -> None:
-    """(H, W) -> a GeoTIFF of one band at the same place; 0 is no data."""
+    """Write values (H, W) as a GeoTIFF of one band with the georeference `place`; 0 is no data."""
     import rasterio
 
     height, width = values.shape

@@ -1,7 +1,7 @@
-"""MATLAB's files of version 5 to 7: the real numeric arrays at their top.
+"""MATLAB files of version 5 to 7: the real numeric arrays at the top level.
 
-MathWorks, "MAT-File Format", Level 5. Read here, because a damaged file crashes the process inside scipy's reader, and
-because a size is believed only where the bytes are there.
+MathWorks, "MAT-File Format", Level 5. scipy's reader is not used, because a damaged file can crash its process and
+because it trusts declared sizes.
 """
 
 from __future__ import annotations
@@ -22,42 +22,42 @@ __all__ = ["Variable", "order_of", "variables"]
 
 HEADER_BYTES = 128
 STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
-"""Types of an element's data -> numpy's; values are kept as the smallest that holds them."""
+"""Type of an element's data -> numpy's type; MATLAB stores values in the smallest type that holds them."""
 MATRIX, COMPRESSED, INT32, UINT32 = 14, 15, 5, 6
 NUMERIC = range(6, 16)
-"""Classes of arrays of numbers, double to uint64."""
+"""Classes of numeric arrays, double to uint64."""
 COMPLEX = 0x800
 MOST_HEAD = 1 << 16
-"""Bytes of a variable before its values: its name, and as many sides as MATLAB allows."""
+"""Largest number of bytes of a variable before its values: flags, shape and name."""
 
 
 class Element(NamedTuple):
-    """A part of a variable: its type, and its bytes as far as they were asked for."""
+    """Part of a variable: its type, size and place."""
 
     kind: int
     size: int
     start: int
-    """Of its bytes, in the variable."""
+    """Offset of its bytes in the variable."""
     end: int
-    """Of the next element."""
+    """Offset of the next element."""
 
 
 @dataclass(frozen=True)
 class Variable:
-    """An array that was not read yet."""
+    """Array that has not been read yet."""
 
     name: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     place: int
-    """Of its content in the file."""
+    """Offset of its content in the file."""
     packed: int | None
-    """Bytes that zlib made of it; None where it is stored as it is."""
+    """Compressed size in bytes; None if it is not compressed."""
     start: int
-    """Of its values in the content."""
+    """Offset of its values in the uncompressed content."""
 
     def read(self, file: IO[bytes], spare: int) -> NDArray[Any]:
-        """Return the values. Raises ValueError where they are not whole, or far larger than the file lets expect."""
+        """Read the values. Raises ValueError for truncated values and for a decompression bomb."""
         size = math.prod(self.shape) * self.dtype.itemsize
         file.seek(self.place)
         if self.packed is None:
@@ -72,12 +72,12 @@ class Variable:
 
 
 def order_of(start: bytes) -> str | None:
-    """Return the order of bytes, "<" or ">", of a file of this version by its first 128 bytes; None for another one."""
+    """Return the byte order, "<" or ">", from a file's first 128 bytes; None for a file of another version."""
     return {b"IM": "<", b"MI": ">"}.get(start[126:HEADER_BYTES])
 
 
 def variables(file: IO[bytes], order: str) -> Iterator[Variable]:
-    """Yield the arrays of real numbers. Raises ValueError for a file that is cut short."""
+    """Yield the arrays of real numbers. Raises ValueError for a truncated file."""
     place = file.seek(HEADER_BYTES)
     while tag := file.read(8):
         if len(tag) < 8:
@@ -91,14 +91,14 @@ def variables(file: IO[bytes], order: str) -> Iterator[Variable]:
             inner, _ = struct.unpack_from(f"{order}II", head)
             found = _variable(head[8:], order, place, size) if inner == MATRIX else None
         else:
-            raise ValueError(f"it holds an element of the kind {kind}, which no such file has")
+            raise ValueError(f"it holds an element of the unknown kind {kind}")
         if found is not None:
             yield found
         place = file.seek(place + size)
 
 
 def _variable(head: bytes, order: str, place: int, packed: int | None) -> Variable | None:
-    """Return what the beginning of a variable says; None where it is no array of real numbers."""
+    """Parse the beginning of a variable; return None for anything but an array of real numbers."""
     flags = _element(head, 0, order)
     if flags.kind != UINT32 or flags.size != 8:
         raise ValueError("it holds an array without flags")
@@ -122,6 +122,6 @@ def _variable(head: bytes, order: str, place: int, packed: int | None) -> Variab
 
 def _element(head: bytes, place: int, order: str) -> Element:
     first, size = struct.unpack_from(f"{order}II", head, place)
-    if first >> 16:  # four bytes at most stand in place of the size
+    if first >> 16:  # a small element: up to four bytes of data in place of the size
         return Element(first & 0xFFFF, first >> 16, place + 4, place + 8)
     return Element(first, size, place + 8, place + 8 + -(-size // 8) * 8)

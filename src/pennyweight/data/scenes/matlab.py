@@ -1,4 +1,4 @@
-"""MATLAB's files: the numeric arrays at their top, looked at without reading them, and read one at a time.
+"""MATLAB files: list the numeric arrays at the top level without reading them, and read one at a time.
 
 v5 to v7 by `mat5`, v7.3 (HDF5) by h5py, v4 by scipy. The HDF Group, "HDF5 File Format Specification".
 """
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
 __all__ = ["SPARE_BYTES", "outlines", "read_variable"]
 
 SPARE_BYTES = 256 << 20
-"""What an array of a scene may unpack to whatever its file's size: a label map of one class shrinks a thousandfold."""
+"""Bytes that an array may unpack to from any file: a label map of one class compresses a thousandfold."""
 HDF5 = b"\x89HDF\r\n\x1a\n"
-USERBLOCK_BYTES = 512  # MATLAB's own header stands before the HDF5 of a v7.3 file
+USERBLOCK_BYTES = 512  # MATLAB's own header precedes the HDF5 of a v7.3 file
 CLASSES = {
     "double": "f8",
     "single": "f4",
     "logical": "u1",
     **{f"{sign}int{8 * size}": f"{sign or 'i'}{size}" for sign in ("", "u") for size in (1, 2, 4, 8)},
 }
-"""What scipy calls MATLAB's classes of numbers -> numpy's."""
+"""scipy's name of a MATLAB class of numbers -> numpy's type."""
 
 
 def outlines(path: Path) -> dict[str, NDArray[Any]]:
-    """Return a stand-in for each numeric array of a file: its shape in MATLAB's order and its type, without memory.
+    """Return a stand-in for each numeric array of a file, with MATLAB's shape and its type, but without memory.
 
-    Raises SourceError for what is no such file, and for links to other files.
+    Raises SourceError for any other file, and for links to other files.
     """
     with reading(path):
         if _is_hdf5(path):
@@ -62,7 +62,7 @@ def outlines(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def read_variable(path: Path, name: str) -> NDArray[Any]:
-    """Return one array. Raises SourceError for one that is damaged, or far larger than its file lets expect."""
+    """Read one array. Raises SourceError for a damaged array or a decompression bomb."""
     with reading(path):
         if _is_hdf5(path):
             import h5py
@@ -79,7 +79,7 @@ def read_variable(path: Path, name: str) -> NDArray[Any]:
             from scipy.io import loadmat
 
             with warnings.catch_warnings(action="ignore"), path.open("rb") as opened:
-                believe(outlines(path)[name].nbytes, path.stat().st_size)  # v4 packs nothing
+                believe(outlines(path)[name].nbytes, path.stat().st_size)  # v4 does not compress
                 read = loadmat(opened, variable_names=[name])[name]
         if not isinstance(read, np.ndarray) or read.dtype.kind not in "biuf":
             raise ValueError(f"its '{name}' is no array of real numbers")
@@ -93,7 +93,7 @@ def _is_hdf5(path: Path) -> bool:
 
 
 def _of_mat5(path: Path) -> dict[str, mat5.Variable]:
-    """Return the arrays of a file of version 5 to 7; none for another version."""
+    """Return the arrays of a file of version 5 to 7; empty for another version."""
     with path.open("rb") as file:
         order = mat5.order_of(file.read(USERBLOCK_BYTES))
         return {} if order is None else {each.name: each for each in mat5.variables(file, order)}
@@ -104,7 +104,7 @@ def _outline(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 def _datasets(file: h5py.File) -> Mapping[str, h5py.Dataset]:
-    """Return the arrays of real numbers at the top of a file. Raises ValueError for links to other files."""
+    """Return the arrays of real numbers at the top level. Raises ValueError for links to other files."""
     import h5py
 
     found = {}
@@ -114,7 +114,7 @@ def _datasets(file: h5py.File) -> Mapping[str, h5py.Dataset]:
         item = file[name]
         if not isinstance(item, h5py.Dataset):
             continue
-        if item.is_virtual or item.external:  # before its shape, for which a virtual one opens the others
+        if item.is_virtual or item.external:  # checked before its shape, which would open the other files
             raise ValueError(f"its '{name}' lies in other files, which are not opened; save it whole")
         if item.shape is not None and item.dtype.kind in "biuf":
             found[name] = item

@@ -1,4 +1,4 @@
-"""From a string, or a pair of files, to a scene."""
+"""Open a scene by name, or from the files of its cube and its label map."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from pennyweight.core.download import cache_folder, fetch
 from pennyweight.core.errors import SourceError, nearest
 from pennyweight.data.scenes.published import SCENES, File
 from pennyweight.data.scenes.rasters import SUFFIXES, Raster, read_array
-from pennyweight.data.scenes.scene import UNLABELLED, Scene
+from pennyweight.data.scenes.scene import UNLABELED, Scene
 from pennyweight.data.scenes.synthetic import synthetic
 
 __all__ = ["SCENES", "is_scene", "open_label_map", "open_scene"]
 
 PREFIX = "scene:"
 MOST_CLASSES = 255
-"""A map with more different numbers holds something else than classes."""
+"""Largest number of classes; a map with more different numbers is no label map."""
 
 
 def is_scene(source: object) -> bool:
-    """Whether a source is a scene: `scene:NAME`, a Scene, or a file that a cube is read from."""
+    """Return whether a source is a scene: `scene:NAME`, a Scene, or a file of a kind that holds cubes."""
     if isinstance(source, Scene):
         return True
     if not isinstance(source, (str, os.PathLike)):
@@ -43,19 +43,26 @@ def open_scene(
     background: int = 0,
     names: Sequence[str] | None = None,
 ) -> Scene:
-    """`scene:NAME`, or a cube's file with the file of its label map; FILE#VARIABLE names an array of a .mat.
+    """Open `scene:NAME`, or a cube's file with the file of its label map.
 
-    `background` is the id of pixels that nobody labelled; negative ids and NaN are such too. `names` are the classes'
-    names, in the order of their ids; an ENVI map may say them itself. Raises SourceError that says what would do.
+    Args:
+        source: `scene:NAME`, a Scene, or the file of a cube (H, W, bands); FILE#VARIABLE names an array of a .mat.
+        labels: file of the label map (H, W), of ids or soft abundances.
+        background: id of unlabeled pixels; negative ids and NaN are unlabeled, too.
+        names: names of the classes in the order of their ids; by default those of an ENVI map, else "class N".
+
+    Returns:
+        The scene; its cube may be memory-mapped.
+
+    Raises:
+        SourceError: a name or a file that cannot be opened; the message says what to give.
     """
     if isinstance(source, Scene):
         return source
     text = os.fspath(source)
     if text.startswith(PREFIX):
         if labels is not None or names is not None:
-            raise SourceError(
-                f"{text} has its own label map and names; give --labels, --names with a cube's file alone"
-            )
+            raise SourceError(f"{text} has its own label map and names; --labels and --names go with a cube's file")
         return _published(text.removeprefix(PREFIX))
     raster = read_array(text, _is_cube, "a cube of height×width×bands")
     name = Path(text.partition("#")[0]).stem
@@ -73,7 +80,7 @@ def open_scene(
         address=address,
         raster=raster,
         targets=targets,
-        labels=_named(ids, names or _written(found, ids)),
+        labels=_class_names(ids, names or _envi_names(found, ids)),
         ids=ids,
         notes=_notes(raster, targets),
     )
@@ -82,16 +89,22 @@ def open_scene(
 def open_label_map(
     path: str | os.PathLike[str], *, background: int = 0, shape: tuple[int, int] | None = None
 ) -> tuple[NDArray[np.int16], tuple[int, ...]]:
-    """A map of ids, or soft abundances, as targets (H, W) from 0 without gaps, and the ids that they stand for.
+    """Read a label map as targets (H, W), numbered from 0 without gaps, and the id of each class.
 
-    Abundances are (classes, H, W), (H, W, classes), or (classes, pixels) column by column for a scene of `shape`: the
-    largest decides.
+    Args:
+        path: a map of ids (H, W), or of abundances (classes, H, W), (H, W, classes) or (classes, pixels), column by
+            column; the largest abundance gives the class.
+        background: id of unlabeled pixels.
+        shape: (H, W) of the scene, if known.
+
+    Raises:
+        SourceError: the file is not a label map.
     """
     return _targets(_label_map(os.fspath(path), shape).values, background, shape, os.fspath(path))
 
 
 def _label_map(address: str, shape: tuple[int, int] | None) -> Raster:
-    """The array of a label map; one of the very size is taken before what only could be one."""
+    """Read the array of a label map; an array of the scene's shape has precedence."""
     found = read_array(
         address, lambda values: _is_label_map(values, shape), "a label map", rather=lambda v: v.shape == shape
     )
@@ -100,8 +113,8 @@ def _label_map(address: str, shape: tuple[int, int] | None) -> Raster:
     return found
 
 
-def _written(raster: Raster, ids: Sequence[int]) -> list[str] | None:
-    """What an ENVI classification calls its classes, by id from 0; None where it does not say, or not of each."""
+def _envi_names(raster: Raster, ids: Sequence[int]) -> list[str] | None:
+    """Return the class names of an ENVI classification, listed by id from 0; None if some are missing."""
     names = [name.strip() for name in raster.place.get("class names", "").strip("{} ").split(",")]
     chosen = [names[number] for number in ids if 0 <= number < len(names)]
     return chosen if len(chosen) == len(ids) == len({*chosen} - {""}) else None
@@ -132,7 +145,7 @@ def _published(name: str) -> Scene:
 
 
 def _find(scene: str, file: File) -> str:
-    """The address of a file under $PENNYWEIGHT_DATA (in the scene's folder, or ground-truth), or in the cache."""
+    """Return the address of a file under $PENNYWEIGHT_DATA (in the scene's folder or ground-truth), else the cache."""
     shelf = os.environ.get("PENNYWEIGHT_DATA")
     for folder in (scene, "ground-truth", ".") if shelf else ():
         path = Path(str(shelf), folder, file.name)
@@ -141,8 +154,8 @@ def _find(scene: str, file: File) -> str:
     path = cache_folder("scenes") / scene / file.name
     if file.url is None and not path.exists():
         raise SourceError(
-            f"{file.name} of scene:{scene} is not here and has no address to download it from; put it at {path}, or "
-            f"into a folder {scene} under $PENNYWEIGHT_DATA"
+            f"{file.name} of scene:{scene} is missing and cannot be downloaded; put it at {path}, or into a folder "
+            f"{scene} under $PENNYWEIGHT_DATA"
         )
     return str(fetch(file.url or "", path, checksum=f"sha256:{file.sha256}")) + file.mark
 
@@ -160,7 +173,7 @@ def _is_label_map(values: NDArray[Any], shape: tuple[int, int] | None) -> bool:
 
 
 def _like_ids(values: NDArray[Any]) -> bool:
-    """A map of another size is still a map, so that its size can be spoken of."""
+    """Return whether an array looks like ids. A map of the wrong size passes, so that an error can name its size."""
     return values.dtype.kind in "biu" and min(values.shape) > 8
 
 
@@ -177,16 +190,18 @@ def _targets(
         background = 0
     whole = np.where(np.isfinite(values), values, background)
     if (whole != np.round(whole)).any():
-        raise SourceError(f"{path} holds numbers that are not whole; a label map has a whole number for each class")
+        raise SourceError(f"{path} holds fractions; a label map has a whole number for each class")
     known = (whole != background) & (whole >= 0)
     ids = np.unique(whole[known]).astype(np.int64)
     if not 2 <= len(ids) <= MOST_CLASSES:
-        raise SourceError(f"{path} has {len(ids)} classes beside background {background}; it needs 2 to {MOST_CLASSES}")
-    targets = np.where(known, np.searchsorted(ids, np.where(known, whole, ids[0])), UNLABELLED)
+        raise SourceError(
+            f"{path} has {len(ids)} classes besides the background {background}; it needs 2 to {MOST_CLASSES}"
+        )
+    targets = np.where(known, np.searchsorted(ids, np.where(known, whole, ids[0])), UNLABELED)
     return targets.astype(np.int16), tuple(int(number) for number in ids)
 
 
-def _named(ids: Sequence[int], names: Sequence[str] | None) -> tuple[str, ...]:
+def _class_names(ids: Sequence[int], names: Sequence[str] | None) -> tuple[str, ...]:
     if names is None:
         return tuple(f"class {number}" for number in ids)
     if len(names) != len(ids) or len(set(names)) != len(ids):
@@ -199,11 +214,11 @@ def _named(ids: Sequence[int], names: Sequence[str] | None) -> tuple[str, ...]:
 
 def _notes(raster: Raster, targets: NDArray[np.int16] | None) -> tuple[str, ...]:
     height, width, bands = raster.values.shape
-    told = f"{height}×{width} pixels, {bands} bands"
-    return (told if targets is None else f"{told}; {int((targets >= 0).sum()):,} pixels are labelled",)
+    size = f"{height}×{width} pixels, {bands} bands"
+    return (size if targets is None else f"{size}; {int((targets >= 0).sum()):,} pixels are labeled",)
 
 
 def _absolute(address: str) -> str:
-    """The same from any folder of this machine; the variable's name stays."""
+    """Make the file of an address absolute; the variable's name stays."""
     file, mark, variable = address.partition("#")
     return str(Path(file).expanduser().absolute()) + mark + variable

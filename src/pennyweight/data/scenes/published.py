@@ -1,4 +1,4 @@
-"""The benchmark scenes by name: their files, where these are published, and what their ids mean."""
+"""Benchmark scenes by name: files, addresses, checksums and names of the classes."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ __all__ = ["SCENES", "File", "Published"]
 
 @dataclass(frozen=True)
 class File:
-    """A file of a published scene."""
+    """File of a published scene."""
 
     name: str
     sha256: str
     url: str | None = None
-    """None where no address is known: the file must be put in its place by hand."""
+    """Address; None if there is none, and the user must put the file in its place."""
     mark: str = ""
-    """#VARIABLE, where several of its arrays would do."""
+    """#VARIABLE, to choose among several arrays of the file."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """A benchmark scene: its files and what its ids mean."""
+    """Benchmark scene: the files of its cube and label map, and the class name of each id."""
 
     cube: File
     labels: File
     names: dict[int, str]
     rows: int | None = None
-    """Of a cube kept as bands×pixels, column by column."""
+    """Rows of the scene, for a cube stored as bands×pixels, column by column; else None."""
 
 
 EHU = "https://www.ehu.eus/ccwintco/uploads/"
@@ -61,7 +61,7 @@ SALINAS = dict(
         1,
     )
 )
-# The SHA-256 of the three large cubes are the official ones; the others are of copies of the public files.
+# The publisher gives the SHA-256 of the three large cubes; the others are those of copies of the public files.
 SCENES = {
     "indian-pines": Published(
         File(

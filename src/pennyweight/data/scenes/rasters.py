@@ -1,4 +1,4 @@
-"""Arrays from files of many kinds: .mat of both sorts, .npy, ENVI, GeoTIFF."""
+"""Read arrays from .mat (v4 to v7.3), .npy, ENVI and GeoTIFF files."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ __all__ = ["SUFFIXES", "Raster", "read_array"]
 
 SUFFIXES = (".mat", ".npy", ".hdr", ".img", ".raw", ".dat", ".bsq", ".bil", ".bip", ".tif", ".tiff")
 NAME = "#"
-"""Between a file and the variable in it: cube.mat#paviaU."""
+"""Separator between a file and its variable: cube.mat#paviaU."""
 
 Kind = Literal["plain", "envi", "geotiff"]
 
 
 @dataclass(frozen=True, eq=False)
 class Raster:
-    """An array as a file holds it."""
+    """Array of a file, with its georeference."""
 
     values: NDArray[Any]
     kind: Kind = "plain"
     place: Mapping[str, Any] = field(default_factory=dict)
-    """Where on earth it lies, as its kind says it."""
+    """Georeference: header fields of ENVI, or `crs` and `transform` of a GeoTIFF."""
 
 
 def read_array(
@@ -42,10 +42,16 @@ def read_array(
     *,
     rather: Callable[[NDArray[Any]], bool] = lambda values: True,
 ) -> Raster:
-    """The array at FILE or FILE#VARIABLE; in a .mat the one that is `wanted`, when it is the only one.
+    """Read the array at FILE or FILE#VARIABLE.
 
-    Of several that are wanted, the only one that is so `rather` than the others is taken. `what` says to a person what
-    is looked for. Raises SourceError that lists the candidates when there are several or none.
+    Args:
+        address: the file; of a .mat, #VARIABLE may name an array.
+        wanted: whether an array of a .mat could be the one; the only candidate is read.
+        what: name of the array in messages, such as "a label map".
+        rather: preference among several candidates; the only preferred one is read.
+
+    Raises:
+        SourceError: the file cannot be read, or it has no candidate or several, which the message lists.
     """
     file, _, variable = address.partition(NAME)
     path = Path(file).expanduser()
@@ -70,7 +76,7 @@ def read_array(
     if suffix in SUFFIXES:
         values, fields = read_envi(path)
         return Raster(values, "envi", fields)
-    raise SourceError(f"{path} is of no kind that is read here; {what} is read from {', '.join(SUFFIXES)}")
+    raise SourceError(f"{path} has an unknown ending; {what} is read from {', '.join(SUFFIXES)}")
 
 
 def _chosen(
@@ -81,7 +87,7 @@ def _chosen(
     what: str,
     rather: Callable[[NDArray[Any]], bool],
 ) -> str:
-    """Return the variable that is meant. Raises SourceError that lists the candidates."""
+    """Return the name of the variable to read. Raises SourceError that lists the candidates."""
     shapes = ", ".join(f"{name} {'×'.join(map(str, value.shape))}" for name, value in arrays.items()) or "no arrays"
     if variable:
         if variable not in arrays:

@@ -1,4 +1,4 @@
-"""A scene: a hyperspectral cube with its label map."""
+"""Scenes: hyperspectral cubes with their label maps."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from pennyweight.core.errors import SourceError
 from pennyweight.core.spectral import finite
 from pennyweight.data.scenes.rasters import Raster
 
-__all__ = ["UNLABELLED", "Scene"]
+__all__ = ["UNLABELED", "Scene"]
 
-UNLABELLED = -1
-"""In a scene's targets: background, or a pixel without numbers."""
+UNLABELED = -1
+"""Target of background and of pixels without numbers."""
 ROWS = 64
-"""Rows of a cube that are looked at together, so that one larger than memory may be mapped."""
+"""Rows of a cube that are read together, so that a memory-mapped cube may exceed memory."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Scene:
-    """A cube and, where known, what its pixels are."""
+    """Hyperspectral cube and, if known, the class of each pixel."""
 
     name: str
     address: dict[str, str]
-    """What `open_scene` takes to find it again."""
+    """Arguments of `open_scene` that open the scene again."""
     raster: Raster
     """(H, W, bands), any number type, possibly memory-mapped."""
     targets: NDArray[np.int16] | None = None
-    """(H, W): index into `labels`, or UNLABELLED; None where nothing is known."""
+    """(H, W): index into `labels`, or UNLABELED; None without a label map."""
     labels: tuple[str, ...] = ()
     ids: tuple[int, ...] = ()
-    """What the label map called each class."""
+    """Id of each class in the label map."""
     synthetic: bool = False
     notes: tuple[str, ...] = field(default=())
-    """What a person should know of how the scene was read."""
+    """Lines for the user on how the scene was read."""
 
     def __post_init__(self) -> None:
         if self.raster.values.ndim != 3 or self.raster.values.dtype.kind not in "biuf":
@@ -56,7 +56,7 @@ class Scene:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(H, W)"""
+        """Return (H, W)."""
         return self.cube.shape[0], self.cube.shape[1]
 
     @property
@@ -65,26 +65,26 @@ class Scene:
 
     @cached_property
     def known(self) -> NDArray[np.bool_]:
-        """(H, W): which pixels have a number in every band."""
+        """Return a mask (H, W) of the pixels with a number in every band."""
         if self.cube.dtype.kind != "f":
             return np.ones(self.shape, bool)
         return np.concatenate([finite(self.cube[start : start + ROWS]) for start in range(0, self.shape[0], ROWS)])
 
     @property
     def masked(self) -> int:
-        """Pixels that have no number in some band: neither trained on nor scored."""
+        """Return the number of pixels without a number in some band, which are neither trained on nor scored."""
         return int((~self.known).sum())
 
     @cached_property
     def truth(self) -> NDArray[np.int16]:
-        """(H, W): the targets of pixels that have numbers. Raises SourceError where the scene has no label map."""
+        """Return the targets (H, W), UNLABELED for masked pixels. Raises SourceError without a label map."""
         if self.targets is None:
             raise SourceError(f"{self.name} has no label map; give one: --labels FILE")
-        return np.where(self.known, self.targets, np.int16(UNLABELLED))
+        return np.where(self.known, self.targets, np.int16(UNLABELED))
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over sizes, numbers and labels."""
+        """Return the SHA-256 over sizes, numbers and labels."""
         digest = hashlib.sha256(repr((self.cube.shape, self.cube.dtype.str, self.labels)).encode())
         for start in range(0, self.shape[0], ROWS):
             digest.update(np.ascontiguousarray(self.cube[start : start + ROWS]).tobytes())

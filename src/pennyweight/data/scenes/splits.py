@@ -1,4 +1,4 @@
-"""Training, validation and test pixels of a scene: at random as papers do, or in blocks with a guard between."""
+"""Training, validation and test pixels of a scene: at random, as papers do, or in blocks with a guard between them."""
 
 from __future__ import annotations
 
@@ -15,59 +15,67 @@ __all__ = ["SceneSplit", "SplitKind", "split_scene"]
 
 SplitKind = Literal["random", "blocks"]
 VAL_SHARE = 0.1
-"""Of a class's training share; at least one pixel."""
+"""Share of a class's training pixels that validate; at least one pixel."""
 FEWEST = 2
-"""Pixels of a class's training share: one to learn from, one to select by."""
+"""Fewest training pixels of a class: one to learn from, one for validation."""
 LAYOUTS = 24
-"""How many layouts of blocks are drawn for each form; the one that leaves most pixels is taken."""
+"""Number of layouts of blocks to draw for each form; the best one is taken."""
 
 Flat = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SceneSplit:
-    """Pixels by their number in the scene's rows, each part in rising order."""
+    """Pixels of each part by their flat index into (H, W), in ascending order."""
 
     kind: SplitKind
     train: Flat
     val: Flat
     test: Flat
     guard: int
-    """Labelled pixels that belong to no part: too near to a training pixel, or beyond the share."""
+    """Number of labeled pixels in no part: too near to a training pixel, or beyond the training share."""
     left_out: tuple[int, ...]
     """Classes that are not scored, because they do not lie on both sides of the guard."""
 
     @property
     def share(self) -> Flat:
-        """The training share: what is learned from or selected by. What a test window must not hold."""
+        """Return the training share: training and validation pixels, which no test window may hold."""
         return np.union1d(self.train, self.val)
 
     @property
     def counts(self) -> dict[str, int]:
-        """Pixels in each part."""
+        """Return the number of pixels in each part."""
         return {"train": len(self.train), "val": len(self.val), "test": len(self.test)}
 
     def notes(self, labels: tuple[str, ...], truth: NDArray[np.int16]) -> list[str]:
-        """What a person should know of it."""
-        told = [f"split {self.kind}: " + ", ".join(f"{count:,} {part}" for part, count in self.counts.items())]
+        """Return lines for the user: sizes of the parts, and classes that are not scored."""
+        lines = [f"split {self.kind}: " + ", ".join(f"{count:,} {part}" for part, count in self.counts.items())]
         if self.guard:
-            told.append(f"{self.guard:,} labelled pixels are in no part, most of them between training and test")
+            lines.append(f"{self.guard:,} labeled pixels are in no part, most of them between training and test")
         counts = np.bincount(truth[truth >= 0], minlength=len(labels))
-        told += [
+        lines += [
             f"'{labels[kind]}' ({counts[kind]:,} pixels) does not lie on both sides of the guard, and is not scored"
             for kind in self.left_out
         ]
-        return told
+        return lines
 
 
 def split_scene(
     truth: NDArray[np.int16], labels: tuple[str, ...], *, kind: SplitKind, train: float, window: int, seed: int
 ) -> SceneSplit:
-    """Split the labelled pixels of (H, W) `truth`; negative is unlabelled.
+    """Split the labeled pixels of a scene.
 
-    `train` below 1 is a share of each class, else a number of pixels of each class. Validation is taken out of it.
-    random: every pixel may lie anywhere. blocks: no `window`×`window` of a test pixel holds a pixel of the training
-    share. Raises InputError for a `train` that a class cannot give, SourceError where blocks leave nothing to score.
+    Args:
+        truth: (H, W) classes; a negative number is unlabeled.
+        labels: names of the classes.
+        kind: "random" (pixels anywhere) or "blocks" (no window of a test pixel holds a pixel of the training share).
+        train: below 1 a share of each class, else a number of pixels of each class; validation is a part of it.
+        window: side of a window in pixels, odd.
+        seed: equal seeds give equal splits.
+
+    Raises:
+        InputError: an unknown kind, an even window, or a `train` that some class cannot give.
+        SourceError: blocks leave fewer than two classes to score.
     """
     if kind not in get_args(SplitKind):
         raise InputError(f"unknown split '{kind}'; there are {', '.join(get_args(SplitKind))}")
@@ -87,9 +95,9 @@ def split_scene(
 
 
 def _needed(counts: NDArray[np.int64], train: float, labels: tuple[str, ...], kind: SplitKind) -> NDArray[np.int64]:
-    """Pixels of each class's training share; at least FEWEST, and one is left to score.
+    """Return the training pixels of each class: at least FEWEST, and one fewer than all, so that one is left to score.
 
-    Blocks leave classes out of the scores, so one that is too small for any split is no obstacle to them.
+    With blocks, a class that is too small for any split is left out of the scores instead of being refused.
     """
     if not train > 0 or (train >= 1 and train != round(train)):
         raise InputError(f"--train must be a share between 0 and 1, or a whole number of pixels a class, not {train:g}")
@@ -104,7 +112,7 @@ def _needed(counts: NDArray[np.int64], train: float, labels: tuple[str, ...], ki
                 else "; --split blocks leaves it out of the scores"
             )
             raise InputError(
-                f"class '{label}' has {count} labelled pixels, and --train {train:g} needs at least {least}{most}"
+                f"class '{label}' has {count} labeled pixels, and --train {train:g} needs at least {least}{most}"
             )
     wanted = np.round(counts * train) if train < 1 else np.full(len(counts), train)
     needed: NDArray[np.int64] = np.clip(wanted, FEWEST, np.maximum(counts - 1, FEWEST)).astype(np.int64)
@@ -119,7 +127,7 @@ def _random(truth: NDArray[np.int16], needed: NDArray[np.int64], draw: np.random
 
 
 def _take_validation(shares: list[Flat]) -> tuple[Flat, Flat]:
-    """The first pixels of each class's share select, the others are learned from. Shares are in drawn order."""
+    """Take validation pixels from the start of each class's share, which is in drawn order; return (train, val)."""
     cuts = [max(1, round(VAL_SHARE * len(share))) if len(share) >= FEWEST else 0 for share in shares]
     learn = [share[cut:] for share, cut in zip(shares, cuts, strict=True)]
     select = [share[:cut] for share, cut in zip(shares, cuts, strict=True)]
@@ -127,7 +135,7 @@ def _take_validation(shares: list[Flat]) -> tuple[Flat, Flat]:
 
 
 class _Layout(NamedTuple):
-    """A scene cut into cells, some of them for training."""
+    """Division of a scene into cells, some of them for training."""
 
     shares: list[Flat]
     test: Flat
@@ -142,7 +150,7 @@ def _blocks(
     draw: np.random.Generator,
     labels: tuple[str, ...],
 ) -> SceneSplit:
-    """Draw layouts of several forms, and take the one that scores most classes on most pixels."""
+    """Draw layouts of several forms; take the layout that scores most classes, then most pixels."""
     height, width = truth.shape
     sides = (window // 2 + 1, window, 2 * window, 3 * window)
     forms = [form for side in sides for form in ((side, side), (side, width), (height, side))]
@@ -151,7 +159,7 @@ def _blocks(
     if best.scored.sum() < 2:
         raise SourceError(
             f"blocks with a guard of {window // 2} pixels leave fewer than two classes on both sides; take a smaller "
-            "window, another --train, or --split random, whose score says less"
+            "window, another --train, or --split random, whose score means less"
         )
     learn, select = _take_validation(best.shares)
     labelled = int((truth >= 0).sum())
@@ -168,7 +176,7 @@ def _blocks(
 def _layout(
     truth: NDArray[np.int16], needed: NDArray[np.int64], window: int, form: tuple[int, int], draw: np.random.Generator
 ) -> _Layout:
-    """Cells of `form` from a drawn corner; cells are given to training until every class has its share."""
+    """Divide the scene into cells of `form` from a drawn corner; add cells to training until each class has enough."""
     height, width = truth.shape
     top, left = (int(draw.integers(0, side)) for side in form)
     rows, cols = (np.arange(height) + top) // form[0], (np.arange(width) + left) // form[1]
@@ -181,22 +189,22 @@ def _layout(
     inside = taken[cells].ravel()
     flat = truth.ravel()
     shares = [draw.permutation(np.flatnonzero((flat == kind) & inside))[:count] for kind, count in enumerate(needed)]
-    centres = np.zeros(height * width, bool)
-    centres[np.concatenate(shares)] = True
-    free = (count_in_windows(centres.reshape(height, width), window) == 0).ravel()
+    centers = np.zeros(height * width, bool)
+    centers[np.concatenate(shares)] = True
+    free = (count_in_windows(centers.reshape(height, width), window) == 0).ravel()
     test = np.flatnonzero((flat >= 0) & ~inside & free)
     have = np.array([len(share) for share in shares])
     left_over = np.bincount(flat[test], minlength=classes)
     scored = (have >= FEWEST) & (left_over > 0)
     test = test[scored[flat[test]]]
     totals = counts.sum(axis=0)
-    # A class counts by the smaller of what it may learn from and what it may be scored on.
+    # A class counts by the smaller of its shares of training and of test pixels.
     balance = np.minimum(have / needed, left_over / np.maximum(totals - needed, 1))
     return _Layout(shares, test, scored, (int(scored.sum()), float(np.sqrt(balance).sum())))
 
 
 def _take_cells(counts: NDArray[np.int64], needed: NDArray[np.int64], draw: np.random.Generator) -> NDArray[np.bool_]:
-    """Which cells are for training: for the class that lacks most, a drawn cell that holds it, but never its last."""
+    """Choose cells for training: repeatedly a random cell of the class that lacks most, but never its last cell."""
     taken = np.zeros(len(counts), bool)
     have = np.zeros(len(needed), np.int64)
     stuck = np.zeros(len(needed), bool)

@@ -1,4 +1,4 @@
-"""`scene:synthetic`: mixtures of smooth spectra with noise and texture, so that nothing need be downloaded."""
+"""`scene:synthetic`: mixtures of smooth spectra with noise and texture; no download."""
 
 from __future__ import annotations
 
@@ -6,28 +6,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennyweight.data.scenes.rasters import Raster
-from pennyweight.data.scenes.scene import UNLABELLED, Scene
+from pennyweight.data.scenes.scene import UNLABELED, Scene
 
 __all__ = ["synthetic"]
 
 HEIGHT, WIDTH, BANDS, CLASSES = 72, 64, 60, 6
 FIELD = 18
-"""Pixels a side of a field, roughly; fields of one class lie in several places."""
+"""Approximate side of a field in pixels; fields of one class lie in several places."""
 BORDER = 0.12
-"""The share of the pixels, those nearest to another field, that nobody labelled."""
+"""Share of the pixels, those nearest to another field, that have no label."""
 
 
 def synthetic(
     height: int = HEIGHT, width: int = WIDTH, bands: int = BANDS, classes: int = CLASSES, seed: int = 0
 ) -> Scene:
-    """Fields of `classes` classes: each pixel mixes its class's spectrum with its neighbours', in a texture of its own.
+    """Make a scene of fields; each pixel mixes the spectra of its own and the neighboring fields, with texture.
 
-    The same seed gives the same scene. Its name, its labels and its notes say that it is synthetic.
+    Args:
+        height: rows of pixels.
+        width: columns of pixels.
+        bands: bands of the cube.
+        classes: number of classes.
+        seed: equal seeds give equal scenes.
+
+    Returns:
+        A labeled scene whose name, labels and notes call it synthetic.
     """
     draw = np.random.default_rng(seed)
-    centres, kinds = _fields(draw, height, width, classes)
+    centers, kinds = _fields(draw, height, width, classes)
     rows, cols = np.mgrid[:height, :width]
-    away = np.hypot(rows[..., None] - centres[:, 0], cols[..., None] - centres[:, 1])
+    away = np.hypot(rows[..., None] - centers[:, 0], cols[..., None] - centers[:, 1])
     nearest_two = np.sort(away, axis=-1)[..., :2]
     closeness = nearest_two[..., 1] - nearest_two[..., 0]
     owner = kinds[away.argmin(axis=-1)]
@@ -35,7 +43,7 @@ def synthetic(
     texture = 1 + 0.12 * _smooth(draw.standard_normal((height, width)), 1) * (1 + owner % 3)
     cube = (shares @ _spectra(draw, classes, bands)) * texture[..., None]
     cube += draw.normal(0, 0.05, cube.shape)
-    targets = np.where(closeness > np.quantile(closeness, BORDER), owner, UNLABELLED)
+    targets = np.where(closeness > np.quantile(closeness, BORDER), owner, UNLABELED)
     return Scene(
         name="synthetic",
         address={"cube": "scene:synthetic"},
@@ -44,22 +52,22 @@ def synthetic(
         labels=tuple(f"synthetic {kind + 1}" for kind in range(classes)),
         ids=tuple(range(1, classes + 1)),
         synthetic=True,
-        notes=("synthetic: made of smooth spectra, noise and texture; figures on it say nothing of real scenes",),
+        notes=("synthetic: made of smooth spectra, noise and texture; its scores say nothing about real scenes",),
     )
 
 
 def _fields(
     draw: np.random.Generator, height: int, width: int, classes: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Centres (N, 2) of the fields, and the class of each; every class has about as many."""
+    """Return centers (N, 2) and classes (N,) of the fields; every class has about the same number of fields."""
     tops, lefts = (np.arange(FIELD / 2, side, FIELD) for side in (height, width))
     grid = np.stack(np.meshgrid(tops, lefts, indexing="ij"), axis=-1).reshape(-1, 2)
-    centres = grid + draw.uniform(-FIELD / 3, FIELD / 3, grid.shape)
-    return centres, draw.permutation(np.arange(len(grid)) % classes)
+    centers = grid + draw.uniform(-FIELD / 3, FIELD / 3, grid.shape)
+    return centers, draw.permutation(np.arange(len(grid)) % classes)
 
 
 def _spectra(draw: np.random.Generator, classes: int, bands: int) -> NDArray[np.float64]:
-    """(classes, bands): one common curve, and a few smooth bumps that tell the classes apart."""
+    """Return spectra (classes, bands): one common curve plus three smooth bumps for each class."""
     places = np.linspace(0, 1, bands)
     common = 0.6 + 0.3 * np.sin(3 * places)
     middles, widths = draw.uniform(0.1, 0.9, (classes, 3, 1)), draw.uniform(0.05, 0.2, (classes, 3, 1))
@@ -69,7 +77,7 @@ def _spectra(draw: np.random.Generator, classes: int, bands: int) -> NDArray[np.
 
 
 def _smooth(values: NDArray[np.generic], radius: int) -> NDArray[np.float64]:
-    """The mean over (2·radius + 1)² neighbours, edges repeated."""
+    """Return the mean over (2·radius + 1)² neighbors, with repeated edges. (H, W) -> same."""
     side = 2 * radius + 1
     padded = np.pad(values.astype(np.float64), radius, mode="edge")
     means: NDArray[np.float64] = np.lib.stride_tricks.sliding_window_view(padded, (side, side)).mean(axis=(2, 3))
