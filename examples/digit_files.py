@@ -1,6 +1,6 @@
-"""Write a few digits of the test split as PNG files: python examples/digit_files.py FOLDER.
+"""Write eight digits of the test split as PNG files: python examples/digit_files.py FOLDER.
 
-Each file is named after its class, so that a prediction can be compared with the truth at a glance.
+Each file name begins with the label, so that a prediction can be compared with it.
 """
 
 import sys
