@@ -110,7 +110,7 @@ def measure(
 
 
 class _Bench:
-    """Trials of one network so far, with float32's gradient to compare each with."""
+    """Trials of a network so far, and float32's gradient, with which each trial's is compared."""
 
     def __init__(
         self,
@@ -133,7 +133,7 @@ class _Bench:
 
     def try_way(self, recipe: Recipe) -> None:
         """Check and time the recipe's layout, precision and compilation."""
-        gradient = self._gradient(recipe)
+        gradient = self._try_gradient(recipe)
         finite = torch.isfinite(gradient).all()
         alike = float(F.cosine_similarity(gradient, self._reference, dim=0)) if finite else -1.0
         best_ms = min((each.step_ms for each in self._tried), default=math.inf)
@@ -142,7 +142,7 @@ class _Bench:
         layout, precision, compiled = recipe.layout, recipe.precision, recipe.compile
         self._tried.append(Trial(layout=layout, precision=precision, compile=compiled, step_ms=step_ms, alike=alike))
 
-    def _gradient(self, recipe: Recipe) -> Tensor:
+    def _try_gradient(self, recipe: Recipe) -> Tensor:
         """Compute the gradient; raise CompilerError on every rank if any rank cannot compile."""
         gradient, reason = self._reference, ""
         try:

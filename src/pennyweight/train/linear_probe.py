@@ -143,10 +143,8 @@ def extract_features(
     inputs = make_inputs(preprocess, recipe, device)
     augment = replace(recipe.augment, mixup=0.0, cutmix=0.0)  # a row of features has a single class
     rounds = [pictures.epoch(view, batch=BATCH, seed=seed, augment=augment) for view in range(1, views + 1)]
-    balance, pictures.balance = (
-        pictures.balance,
-        None,
-    )  # features are computed once per picture
+    # Features are computed once per picture, however often a balanced epoch shows it.
+    balance, pictures.balance = pictures.balance, None
     digests = "".join(sample.digest for sample in pictures.samples)
     rows = kept.read(f"{sha256(digests.encode()).hexdigest()} in {views} views")
     if rows:

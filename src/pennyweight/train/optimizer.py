@@ -80,14 +80,14 @@ def _parts(model: nn.Module) -> list[list[nn.Module]]:
     *parts, head = [part for part in outer if any(True for _ in part.parameters())] or [model]
     stages: list[list[nn.Module]] = []
     for part in parts:
-        if stages and _single(part) and all(map(_single, stages[-1])):
+        if stages and _is_single(part) and all(map(_is_single, stages[-1])):
             stages[-1].append(part)
         else:
             stages.append([part])
     return [*stages, [head]]
 
 
-def _single(part: nn.Module) -> bool:
+def _is_single(part: nn.Module) -> bool:
     """Return True for a single layer; timm's norms count as single although they hold an activation."""
     return isinstance(part, nn.modules.batchnorm._BatchNorm) or not any(True for _ in part.children())
 

@@ -93,11 +93,11 @@ def autocast(recipe: Recipe, device: torch.device) -> Iterator[None]:
         if device.type != "cpu" or recipe.compile or not torch.is_grad_enabled():
             yield
             return
-        with _WholeStrides():
+        with _FastDepthwise():
             yield
 
 
-class _WholeStrides(TorchFunctionMode):
+class _FastDepthwise(TorchFunctionMode):
     """Depthwise convolutions in bfloat16, in forms whose gradients a CPU computes fast and whose values are the same.
 
     With a stride, the gradient runs in a plain loop, 70 times slower (oneDNN 3, AVX-512). Here the convolution is

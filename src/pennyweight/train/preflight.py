@@ -21,8 +21,11 @@ from pennyweight.train.recipe import Recipe
 __all__ = ["preflight"]
 
 PICTURES = 16
+"""Pictures of the batch that is checked."""
 STEPS = 40
+"""Steps to learn it."""
 RATE = 2e-3
+"""Learning rate of these steps, with Adam."""
 LEARNED = 0.7
 """Share of the initial loss, or of the loss by guessing, below which a batch counts as learned."""
 SECONDS = 20.0
@@ -30,6 +33,7 @@ SECONDS = 20.0
 START = 1.0
 """Largest initial loss above ln(classes)."""
 CALIBRATION = 30
+"""Passes in which norms collect their running statistics."""
 ALIKE = 0.5
 """Smallest cosine between the logits of train and eval mode."""
 FEW = 8

@@ -28,7 +28,7 @@ SLACK = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """Layout, precision and compilation of a step, with its time and its agreement with float32."""
+    """Way to compute a step (layout, precision, compilation), with its time and its agreement with float32."""
 
     layout: str
     precision: str
