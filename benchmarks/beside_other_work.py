@@ -1,10 +1,10 @@
-"""Training steps a second beside busy programs: threads that spin, sleep, or do what the load suggests.
+"""Training steps per second while other programs are busy, for several ways in which idle threads wait.
 
     python benchmarks/beside_other_work.py [--rounds 5] [--seconds 4] [--busy 0 1 2 6]
 
-Starts its own busy programs. Each way of waiting has a process of its own, because libgomp reads its settings once.
-The processes take turns in each round. The table gives medians over the rounds, and ratios to the default of the same
-round.
+The script starts its own busy programs. Each way of waiting has its own process, because libgomp reads its settings
+once. The processes take turns in each round. The table gives medians over the rounds, and ratios to the default of the
+same round.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SIDE, BATCH = 128, 32
 
 
 def steps(way: str) -> None:
-    """Be one of the processes: read seconds from standard input, train for so long, answer with steps a second."""
+    """Run as one of the processes: read seconds from standard input, train that long, write steps per second."""
     import torch
     from torch.nn import functional as F
 
@@ -79,7 +79,7 @@ def busy_programs(count: int) -> Iterator[None]:
 
 
 def measure(busy: Sequence[int], rounds: int, seconds: float) -> dict[int, dict[str, list[float]]]:
-    """Return steps a second of every round, by the number of busy programs and the way of waiting."""
+    """Return steps per second of every round, by the number of busy programs and the way of waiting."""
     mine = {name: value for name, value in os.environ.items() if name not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
     workers = {
         way: subprocess.Popen(

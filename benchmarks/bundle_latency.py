@@ -1,10 +1,10 @@
-"""Milliseconds for one picture: the bundle against its torch network, on this machine.
+"""Latency of one picture in milliseconds: the bundle against its torch network, on this machine.
 
     python benchmarks/bundle_latency.py [--repeats N]
 
-Both sides take the same uint8 pixels and give probabilities, with the same number of threads, turn by turn; the table
-shows medians. Weights are random: time does not depend on them. These figures are of this machine in this hour: quote
-the ratio.
+Both sides take the same uint8 pixels and return probabilities, with the same number of threads, in turn. The table
+shows medians. Weights are random, because the time does not depend on them. The figures depend on the machine and the
+hour: quote the ratio.
 """
 
 import argparse
@@ -30,7 +30,7 @@ SIZE = 224
 
 
 def engines(name: str, folder: Path) -> tuple[Engine, Engine]:
-    """(torch, bundle) of a freshly made network."""
+    """Return (torch, bundle) of a fresh network."""
     network = zoo.create(name).eval()
     preprocess = Preprocess.for_input(SIZE)
     manifest = Manifest(
@@ -49,7 +49,7 @@ def engines(name: str, folder: Path) -> tuple[Engine, Engine]:
 
 
 def medians_ms(sides: tuple[Engine, ...], repeats: int) -> list[float]:
-    """The median milliseconds of each side, measured turn by turn after a warm-up."""
+    """Return the median latency of each side in milliseconds, measured in turn after a warm-up."""
     pixels = np.random.default_rng(0).integers(0, 256, (1, SIZE, SIZE, 3), dtype=np.uint8)
     times: list[list[float]] = [[] for _ in sides]
     for repeat in range(repeats + 5):

@@ -1,9 +1,10 @@
-"""CIFAR-10 from scratch in so many minutes of wall clock: test accuracy, beside a plain loop, and steps per second.
+"""CIFAR-10 from scratch in M minutes of wall-clock time: test accuracy against a plain loop, and steps per second.
 
     python benchmarks/cifar10.py [SOURCE] [--minutes M] [--seeds N] [--only NETWORK]
 
-SOURCE is a name or folder as `fit` takes it, with train and test. The plain loop is what tutorials write: NCHW,
-float32, Adam 1e-3, no schedule, no augmentation, the last weights. Steps per second are of one network, turn by turn.
+SOURCE is a name or folder that `fit` takes, with train and test splits. The plain loop is what tutorials write: NCHW,
+float32, Adam 1e-3, no schedule, no augmentation, the last weights. Steps per second are measured on one network, in
+turn.
 """
 
 import argparse
@@ -39,7 +40,7 @@ BATCH = 128
 
 
 class Plain:
-    """The loop of a tutorial on MobileNetV1."""
+    """Training loop of a tutorial, on MobileNetV1."""
 
     def __init__(self, preprocess: Preprocess, seed: int) -> None:
         torch.manual_seed(seed)
@@ -64,7 +65,7 @@ class Plain:
 
 
 def plain(source: data.Source, minutes: float, seed: int) -> float:
-    """Test accuracy of the plain loop after so many minutes."""
+    """Return the plain loop's test accuracy after `minutes`."""
     started = time.monotonic()
     splits, preprocess = data.split(source), Preprocess.for_input(32)
     training, test = data.Pictures([*splits.train, *splits.val], preprocess), data.Pictures(splits.test, preprocess)
@@ -81,7 +82,7 @@ def plain(source: data.Source, minutes: float, seed: int) -> float:
 
 
 def steps_per_s(source: data.Source, turns: int = 12) -> tuple[float, float]:
-    """(plain, ours by the measured path) on MobileNetV1, turn by turn."""
+    """Return the training throughput of MobileNetV1 in steps per second, (plain, ours), measured in turn."""
     preprocess = Preprocess.for_input(32)
     pictures = data.Pictures(data.split(source).train[:2000], preprocess)
     pictures.read()
@@ -117,8 +118,8 @@ def main() -> None:
     parser.add_argument("source", nargs="?", default="cifar10-jpeg")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--plain-seeds", type=int, default=3, help="how many of them the plain loop trains too")
-    parser.add_argument("--only", choices=OURS, help="one network of ours; both unless said")
+    parser.add_argument("--plain-seeds", type=int, default=3, help="how many of these seeds the plain loop trains too")
+    parser.add_argument("--only", choices=OURS, help="one network of ours; default: both")
     arguments = parser.parse_args()
     source, console = data.open(arguments.source), Console()
     console.print(machine() | versions() | {"load": os.getloadavg()})

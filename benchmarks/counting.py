@@ -1,10 +1,10 @@
-"""Cost counters side by side: right or wrong on cases worked out by hand, and seconds on a large network.
+"""Cost counters compared: right or wrong on cases counted by hand, and seconds and memory on a large network.
 
     python benchmarks/counting.py [--repeats N] [--out FILE]
 
-Peers count what they call multiply-accumulates or operations; each is given the benefit of the doubt and is right if it
-says the count by hand or twice it. Times are of EfficientNet-B7 on one picture of 600×600, turn by turn, medians; what
-each adds to the process's memory is measured in a process of its own.
+The peers count what they call multiply-accumulates or operations, so each is right if it returns the hand count or
+twice it. Times are for EfficientNet-B7 on one 600×600 picture, in turn, medians. Memory growth is measured in a
+separate process for each counter.
 """
 
 import argparse
@@ -52,7 +52,7 @@ class Fused(nn.Module):
 
 
 class Product(nn.Module):
-    """x·xᵀ written as an operator or as einsum."""
+    """Product x·xᵀ, written as an operator or as einsum."""
 
     def __init__(self, *, einsum: bool) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class Product(nn.Module):
 
 
 class Bare(nn.Module):
-    """A convolution by function, with a parameter of its own."""
+    """Convolution by function, with a parameter of its own."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -149,7 +149,7 @@ COUNTERS: dict[str, Callable[[nn.Module, Shape], float]] = {
 
 
 def quietly(counter: Callable[[nn.Module, Shape], float], network: nn.Module, shape: Shape) -> float:
-    """Without what the counter prints."""
+    """Run a counter without its prints."""
     with (
         warnings.catch_warnings(),
         contextlib.redirect_stdout(io.StringIO()),
@@ -163,24 +163,24 @@ def verdict(counter: Callable[[nn.Module, Shape], float], case: str) -> str:
     make, shape, right = CASES[case]
     try:
         found = quietly(counter, make().eval(), shape)
-    except Exception as error:  # whatever a peer raises is its answer
+    except Exception as error:  # an error is the peer's answer
         return f"fails ({type(error).__name__})"
     return "right" if found in (right, 2 * right) else f"{found / right:.3g}×"
 
 
 def growth_mib(name: str, answers: Any) -> None:
-    """In a process of its own: how much the peak of resident memory grows by counting the large network."""
+    """Print, in a separate process, the growth of peak resident memory while counting the large network."""
     torch.set_num_threads(cores())
     network = zoo.create(LARGE).eval()
-    quietly(COUNTERS[name], nn.Conv2d(3, 8, 3).eval(), (3, 8, 8))  # what is imported is not counted
+    quietly(COUNTERS[name], nn.Conv2d(3, 8, 3).eval(), (3, 8, 8))  # imports do not count
     before = resident_kib("VmRSS")
-    CLEAR.write_text("5")  # the peak begins anew
+    CLEAR.write_text("5")  # resets the peak
     quietly(COUNTERS[name], network, (3, SIDE, SIDE))
     answers.put((resident_kib("VmHWM") - before) / 1024)
 
 
 def resident_kib(field: str) -> int:
-    """Of this process, now (VmRSS) or at most (VmHWM); Linux."""
+    """Return this process's resident memory, now (VmRSS) or at most (VmHWM), in KiB; Linux only."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(field))
 
@@ -201,10 +201,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="a Markdown file to write")
     options = parser.parse_args()
     torch.set_num_threads(cores())
-    # One for each: ptflops leaves methods and thop leaves buffers in what they count.
+    # A network for each, because ptflops leaves methods and thop leaves buffers in it.
     networks = {name: zoo.create(LARGE).eval() for name in COUNTERS}
     seconds: dict[str, list[float]] = {name: [] for name in COUNTERS}
-    for repeat in range(options.repeats + 1):  # the first is to warm up
+    for repeat in range(options.repeats + 1):  # the first one is a warm-up
         for name, counter in COUNTERS.items():
             started = time.perf_counter()
             quietly(counter, networks[name], (3, SIDE, SIDE))

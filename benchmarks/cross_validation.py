@@ -2,8 +2,8 @@
 
     PENNYWEIGHT_DATA=… python benchmarks/cross_validation.py [SOURCE] [--model NAME] [--weights FILE] [--folds K]
 
-SOURCE is a folder of class folders, or a name beside the data; of one with splits, `train` alone is used. Each row is
-the command `pennyweight fit` on K-1 parts of it, run as anyone runs it, with the seed of its fold.
+SOURCE is a folder of class folders, or the name of a data set; of one with splits, only `train` is used. Each row runs
+the command `pennyweight fit` on K-1 folds with the fold's number as the seed.
 """
 
 import argparse
@@ -28,7 +28,7 @@ MODES = ("head", "finetune")
 
 
 def folded(source: Path, folds: int, into: Path) -> list[Path]:
-    """Folders of links with `train` and `test`; each class is dealt out by chance, the same each time."""
+    """Make folders of links with `train` and `test`; each class is split at random, the same way every time."""
     draw = np.random.default_rng(0)
     made = [into / f"fold-{fold}" for fold in range(folds)]
     for label in sorted(child for child in source.iterdir() if child.is_dir()):

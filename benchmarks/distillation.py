@@ -1,6 +1,8 @@
-"""What a teacher brings a small network on CIFAR-10: test accuracy with and without, at equal epochs, over seeds.
+"""Gain of a small network on CIFAR-10 from distillation: test accuracy with and without a teacher, over seeds.
 
-python benchmarks/distillation.py [SOURCE] [--teacher RUN] [--model NAME] [--epochs N] [--seeds N]
+    python benchmarks/distillation.py [SOURCE] [--teacher RUN] [--model NAME] [--epochs N] [--seeds N]
+
+Both sides train for the same number of epochs.
 """
 
 import argparse
@@ -22,7 +24,7 @@ from pennyweight.verbs.fit import fit
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", nargs="?", default="cifar10-jpeg")
-    parser.add_argument("--teacher", help="a run; without one, what auto makes of as many epochs")
+    parser.add_argument("--teacher", help="folder of a run; default: train auto's network for as many epochs")
     parser.add_argument("--model", default="mobilenet_v1_x0_25")
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--seeds", type=int, default=3)

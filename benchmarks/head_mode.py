@@ -1,10 +1,10 @@
-"""Ten epochs of the last layer: features computed once, against recomputing the frozen trunk in every epoch.
+"""Ten epochs of the last layer (linear probe): features computed once, against a frozen trunk in every epoch.
 
     python benchmarks/head_mode.py [SOURCE] [--model NAME] [--weights FILE] [--input PIXELS] [--turns N]
 
-Both sides are processes, timed from their start to their end; ours, with `--speed auto` that remembers nothing and with
-the fixed path, ends with the finished report, the other, what tutorials write (decode, NCHW, float32, frozen trunk, SGD
-1e-3), with its test accuracy. Weights are random unless given: times do not depend on them.
+Both sides are processes, timed from start to end. Ours runs with the fixed path and with a `--speed auto` that has
+nothing cached, and ends with the finished report. The other is what tutorials write (decode, NCHW, float32, frozen
+trunk, SGD 1e-3), and ends with its test accuracy. Weights are random by default, because times do not depend on them.
 """
 
 import argparse
@@ -71,13 +71,15 @@ def main() -> None:
     parser.add_argument("--model", default="vgg16")
     parser.add_argument("--weights", default="")
     parser.add_argument("--input", default="224")
-    parser.add_argument("--turns", type=int, default=1, help="of ours, of which the median counts; the other has one")
+    parser.add_argument(
+        "--turns", type=int, default=1, help="turns of our side, reported as their median; the other has one"
+    )
     asked = parser.parse_args()
     given = ["--weights", asked.weights] if asked.weights else []
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         os.environ["PENNYWEIGHT_CACHE"] = str(Path(folder, "cache"))
-        data.open(asked.source)  # which may be downloaded
+        data.open(asked.source)  # downloads the data set now if necessary
         command = ["fit", asked.source, "--model", asked.model, *given, "--recipe", "classic-transfer"]
         spent: dict[str, list[float]] = {"auto": [], "fixed": []}
         for turn in range(asked.turns):

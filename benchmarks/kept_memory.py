@@ -1,9 +1,9 @@
-"""Training steps of a process that keeps the memory it frees, against one that gives it back as glibc does.
+"""Training steps of a process that keeps freed memory, against one that returns it, as glibc does by default.
 
     python benchmarks/kept_memory.py [--repeats N]
 
-Both are this process: each turn makes some steps one way and then the other, after one that does not count. A fault is
-a page that the system clears because the process asked for it anew.
+Both run in this process, in turn, each after one untimed step. A fault is a page that the system clears because the
+process requested it again.
 """
 
 import argparse
@@ -35,7 +35,7 @@ CASES: tuple[tuple[str, int, int, dict[str, Any]], ...] = (
 
 
 class Steps:
-    """Steps of SGD on random pictures; channels last, float32."""
+    """SGD steps on random pictures; channels-last, float32."""
 
     def __init__(self, batch: int, side: int, network: dict[str, Any]) -> None:
         self.network = zoo.create(**network, num_classes=10).to(memory_format=torch.channels_last)
@@ -44,7 +44,7 @@ class Steps:
         self.targets = torch.randint(0, 10, (batch,))
 
     def take(self, place: AbstractContextManager[None]) -> tuple[float, float]:
-        """(milliseconds a step, faults a step) inside `place`."""
+        """Return (milliseconds per step, page faults per step) inside `place`."""
         with place:
             self._step()
             faults, started = resource.getrusage(resource.RUSAGE_SELF).ru_minflt, time.perf_counter()

@@ -1,12 +1,11 @@
-"""Pictures a second from files to batches: this loader against torchvision's datasets with torch's DataLoader.
+"""Loading throughput in pictures per second: this loader against torchvision's datasets with torch's DataLoader.
 
     python benchmarks/loading.py [--repeats N] [--photos N] [--memory N]
 
-Needs $PENNYWEIGHT_DATA with cats-dogs and cifar10-jpeg. Both sides have as many workers as this process may use cores,
-and do the same to each picture: short side to 256, a random crop of 224, a mirror (photographs); a shift by up to 4
-with edges repeated, a mirror (CIFAR-10). They take turns; the table shows medians over all pictures of an epoch.
-`--memory` also measures what a folder of so many photographs (made by linking) takes. Quote the ratio: the figures
-are of this machine in this hour.
+It needs $PENNYWEIGHT_DATA with cats-dogs and cifar10-jpeg. Both sides have one worker per available core and treat each
+picture alike: short side to 256, random crop of 224, mirror (photographs); shift by up to 4 with edges repeated, mirror
+(CIFAR-10). They take turns; the table shows medians over all pictures of an epoch. `--memory` also measures the memory
+for a folder of N photographs (links). Quote the ratio, because the figures depend on the machine and the hour.
 """
 
 import argparse
@@ -50,7 +49,7 @@ Epoch = Callable[[], Iterator[Any]]
 
 
 class Rows(Dataset[tuple[Any, int]]):
-    """Pictures of Parquet files in memory as they are encoded, decoded one by one, as a torchvision dataset does."""
+    """Encoded pictures of Parquet files in memory, decoded one by one, as in a torchvision dataset."""
 
     def __init__(self, files: list[Path], transform: Any) -> None:
         self.rows = [(row["image"]["bytes"], row["label"]) for file in files for row in pq.read_table(file).to_pylist()]
@@ -65,26 +64,26 @@ class Rows(Dataset[tuple[Any, int]]):
 
 
 def peer(dataset: Dataset[Any], batch: int) -> Epoch:
-    """A DataLoader as its documentation advises: shuffled, its workers kept."""
+    """Return the epochs of a DataLoader used as its documentation advises: shuffled, with persistent workers."""
     loader = DataLoader(dataset, batch, shuffle=True, num_workers=cores(), persistent_workers=True)
     return lambda: iter(loader)
 
 
-def ours(pictures: Pictures, batch: int, *, normalise: bool = False) -> Epoch:
-    """Our epochs, one after the other; with `normalise` up to the float batch."""
+def ours(pictures: Pictures, batch: int, *, normalize: bool = False) -> Epoch:
+    """Return our epochs in sequence; with `normalize`, up to the float batch."""
     augment = Augment(flip=True, shift=0.125)
     to_float = FromPixels(IMAGENET_MEAN, IMAGENET_STD)
     number = iter(range(10**9))
 
     def epoch() -> Iterator[Any]:
         for made in pictures.epoch(next(number), batch=batch, seed=0, augment=augment):
-            yield to_float(torch.as_tensor(made.pixels)) if normalise else made.pixels
+            yield to_float(torch.as_tensor(made.pixels)) if normalize else made.pixels
 
     return epoch
 
 
 def per_s(epoch: Epoch) -> float:
-    """Pictures a second over one epoch."""
+    """Return pictures per second over one epoch."""
     started, count = time.perf_counter(), 0
     for batch in epoch():
         count += len(batch[0]) if isinstance(batch, (list, tuple)) else len(batch)
@@ -92,7 +91,7 @@ def per_s(epoch: Epoch) -> float:
 
 
 def compare(name: str, target: float, theirs: Epoch, own: Epoch, repeats: int, *, warm: bool = True) -> tuple[Any, ...]:
-    """A row: both sides' medians, turn by turn, and their ratio. `warm`: a first epoch of each does not count."""
+    """Return a row: medians of both sides, measured in turn, and their ratio; `warm` adds an untimed epoch each."""
     if warm:
         per_s(theirs), per_s(own)
     turns = [(per_s(theirs), per_s(own)) for _ in range(repeats)]
@@ -101,7 +100,7 @@ def compare(name: str, target: float, theirs: Epoch, own: Epoch, repeats: int, *
 
 
 def first(name: str, target: float, folder: Path, batch: int, repeats: int) -> tuple[Any, ...]:
-    """A row for the first epoch of each: everything anew, reading the folder and starting workers included."""
+    """Return a row for the first epoch of each side, including reading the folder and starting the workers."""
 
     def theirs() -> Iterator[Any]:
         return peer(ImageFolder(folder, v2.Compose(CROP)), batch)()
@@ -116,7 +115,7 @@ def first(name: str, target: float, folder: Path, batch: int, repeats: int) -> t
 
 
 def link(source: Path, target: Path, count: int) -> Path:
-    """A folder by class of `count` links to the photographs of `source`."""
+    """Make class folders of `count` links to the photographs of `source`."""
     files = sorted(source.glob("*/*/*.jpg"))
     for number in range(count):
         file = files[number % len(files)]
@@ -126,7 +125,7 @@ def link(source: Path, target: Path, count: int) -> Path:
 
 
 def enlarge(source: Path, target: Path, count: int) -> Path:
-    """A folder by class of 12-megapixel JPEGs."""
+    """Make class folders of 12-megapixel JPEGs."""
     for file in sorted(source.glob("train/*/*.jpg"))[:: 400 // count][:count]:
         (target / file.parent.name).mkdir(parents=True, exist_ok=True)
         with Image.open(file) as image:
@@ -137,7 +136,7 @@ def enlarge(source: Path, target: Path, count: int) -> Path:
 
 
 def memory(folder: Path, cache: Path, result: Any) -> None:
-    """The most anonymous memory (MiB) of a process that reads a folder and goes through an epoch."""
+    """Send the peak anonymous memory (MiB) of a process that reads a folder and loads an epoch."""
     pictures = Pictures(data.open(folder).samples, PREPROCESS, margin=True, cache=DecodedCache(cache))
     most = 0.0
 
@@ -153,42 +152,61 @@ def memory(folder: Path, cache: Path, result: Any) -> None:
     result.put((len(pictures), pictures.kept, most))
 
 
+def photograph_rows(shelf: Path, folder: Path, count: int, repeats: int) -> list[tuple[Any, ...]]:
+    """Return the rows for `count` photographs, linked or enlarged in `folder`."""
+    photos = link(shelf / "cats-dogs", folder / "photos", count)
+    kept = Pictures(data.open(photos).samples, PREPROCESS, margin=True)
+    kept.read()
+    return [
+        compare(
+            "photographs, later epochs, uint8",
+            5.0,
+            peer(ImageFolder(photos, v2.Compose(CROP)), BATCH),
+            ours(kept, BATCH),
+            repeats,
+        ),
+        compare(
+            "photographs, later epochs, float",
+            3.5,
+            peer(ImageFolder(photos, v2.Compose([*CROP, *FLOAT])), BATCH),
+            ours(kept, BATCH, normalize=True),
+            repeats,
+        ),
+        first("photographs, first epoch, uint8", 1.2, photos, BATCH, repeats),
+        first(
+            "12 megapixels, first epoch, uint8",
+            4.0,
+            enlarge(shelf / "cats-dogs", folder / "large", 48),
+            8,
+            repeats,
+        ),
+    ]
+
+
+def print_memory(console: Console, shelf: Path, folder: Path, count: int) -> None:
+    """Print the peak memory of reading `count` linked photographs, measured in a separate process."""
+    many = link(shelf / "cats-dogs", folder / "many", count)
+    context = multiprocessing.get_context("spawn")
+    result = context.Queue()
+    process = context.Process(target=memory, args=(many, folder / "cache", result))
+    process.start()
+    read, mapped, most = result.get()
+    process.join()
+    console.print(
+        f"{read:,} photographs: at most {most:,.0f} MiB without the cache ({'mapped' if mapped else 'no room'})"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--photos", type=int, default=1600, help="photographs in the folder, made by linking")
+    parser.add_argument("--photos", type=int, default=1600, help="photographs in the folder (links)")
     parser.add_argument("--memory", type=int, default=0, metavar="N")
     options = parser.parse_args()
     torch.set_num_threads(cores())
     shelf = Path(os.environ["PENNYWEIGHT_DATA"])
     with tempfile.TemporaryDirectory() as temporary:
-        photos = link(shelf / "cats-dogs", Path(temporary, "photos"), options.photos)
-        kept = Pictures(data.open(photos).samples, PREPROCESS, margin=True)
-        kept.read()
-        rows = [
-            compare(
-                "photographs, later epochs, uint8",
-                5.0,
-                peer(ImageFolder(photos, v2.Compose(CROP)), BATCH),
-                ours(kept, BATCH),
-                options.repeats,
-            ),
-            compare(
-                "photographs, later epochs, float",
-                3.5,
-                peer(ImageFolder(photos, v2.Compose([*CROP, *FLOAT])), BATCH),
-                ours(kept, BATCH, normalise=True),
-                options.repeats,
-            ),
-            first("photographs, first epoch, uint8", 1.2, photos, BATCH, options.repeats),
-            first(
-                "12 megapixels, first epoch, uint8",
-                4.0,
-                enlarge(shelf / "cats-dogs", Path(temporary, "large"), 48),
-                8,
-                options.repeats,
-            ),
-        ]
+        rows = photograph_rows(shelf, Path(temporary), options.photos, options.repeats)
         small = Pictures(data.open(shelf / "cifar10-jpeg").samples, SMALL)
         small.read()
         files = sorted((shelf / "cifar10-jpeg").glob("*.parquet"))
@@ -203,18 +221,9 @@ def main() -> None:
         )
         console = Console()
         columns = ("what", "torchvision /s", "here /s", "times faster", "wanted")
-        console.print(table(f"pictures a second, median of {options.repeats}", [Column(c) for c in columns], rows))
+        console.print(table(f"pictures per second, median of {options.repeats}", [Column(c) for c in columns], rows))
         if options.memory:
-            many = link(shelf / "cats-dogs", Path(temporary, "many"), options.memory)
-            context = multiprocessing.get_context("spawn")
-            result = context.Queue()
-            process = context.Process(target=memory, args=(many, Path(temporary, "cache"), result))
-            process.start()
-            count, mapped, most = result.get()
-            process.join()
-            console.print(
-                f"{count:,} photographs: at most {most:,.0f} MiB beside the cache ({'mapped' if mapped else 'no room'})"
-            )
+            print_memory(console, shelf, Path(temporary), options.memory)
         console.print({**machine(), **versions()})
 
 

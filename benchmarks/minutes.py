@@ -1,9 +1,9 @@
-"""How much of `--minutes 10` a plan uses, where epochs vary and the machine is not as quick as it was measured.
+"""Share of `--minutes 10` that a plan uses when epochs vary and the machine is slower than it was measured.
 
     python benchmarks/minutes.py [--trials N]
 
-The clock is simulated, the planning is what `fit` does. Epochs are those of `sprint` on CIFAR-10, about fifteen or ten
-in the time, and each varies by 4%.
+The clock is simulated; the planning is `fit`'s own. Epochs are those of `sprint` on CIFAR-10: about ten or fifteen fit,
+and each varies by 4%.
 """
 
 import argparse
@@ -27,7 +27,7 @@ SIDE, VARIES = 32, 0.04
 
 
 def used(pace: Pace, slower: float, draw: np.random.Generator) -> float:
-    """Share of the time until the deadline that one training takes."""
+    """Return the share of the time until the deadline that one training uses."""
     left_s, now = float(draw.uniform(530, 590)), 0.0
     deadline = Deadline(left_s, pace, SIDE, clock=lambda: now)
     recipe, done = deadline.first(replace(get_recipe("sprint"), epochs=1)), 0

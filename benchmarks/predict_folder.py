@@ -1,13 +1,13 @@
-"""Pictures a second of `predict` on a folder: one at a time in a loop, against batches in threads; and its memory.
+"""Throughput of `predict` on a folder in pictures per second, one at a time against batches; and its memory.
 
     python benchmarks/predict_folder.py [--pictures N] [--turn N] [--memory-pictures N]
 
-Needs $PENNYWEIGHT_DATA with cats-dogs, whose photographs are linked N times. For an input of 32 pixels they are made
-small first. Both sides run in one process and take
-turns, each with its own pictures: `classifier.predict(file)` for each file, as a loop of one's own would, and
-`classifier.answers` to a CSV file, as the command does. Networks are bundles (onnxruntime) and torch's, with random
-weights: time does not depend on them. Memory is the peak of the command as a process of its own, on a tenth of the
-pictures and on all. Quote the ratios: the figures are of this machine in this hour.
+It needs $PENNYWEIGHT_DATA with cats-dogs, whose photographs are linked N times. For inputs of 32 pixels they are first
+made small. Both sides run in one process, in turn, each with its own pictures: `classifier.predict(file)` for each
+file, as in a simple loop, and `classifier.answers` to a CSV file, as in the command. Networks run as bundles
+(onnxruntime) and in torch, with random weights, because the time does not depend on them. Memory is the peak of the
+command as a separate process, on a tenth of the pictures and on all. Quote the ratios, because the figures depend on
+the machine and the hour.
 """
 
 import argparse
@@ -45,7 +45,7 @@ TOP = 5
 
 
 def photographs(home: Path, size: int) -> list[Path]:
-    """Return the photographs of cats and dogs; those for a small input are made as small, as PNG."""
+    """Return the photographs of cats and dogs, for a small input resized and saved as PNG."""
     found = sorted(Path(os.environ["PENNYWEIGHT_DATA"], "cats-dogs").rglob("*.jpg"))
     if size > SMALL:
         return found
@@ -58,7 +58,7 @@ def photographs(home: Path, size: int) -> list[Path]:
 
 
 def link(root: Path, count: int, files: Sequence[Path]) -> Path:
-    """Link `files` in turn until there are `count` pictures, in some folders."""
+    """Link `files` in turn until there are `count` pictures, in several folders."""
     for number in range(count):
         folder = root / f"{number % FOLDERS:02d}"
         folder.mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,7 @@ def link(root: Path, count: int, files: Sequence[Path]) -> Path:
 
 
 def classifiers(name: str, size: int, folder: Path) -> dict[str, Classifier]:
-    """The network as a bundle and as torch runs it, prepared as `fit` prepares."""
+    """Return the network as a bundle and in torch, prepared as by `fit`."""
     network = zoo.create(name, num_classes=len(LABELS)).eval()
     preprocess = Preprocess.for_input(size, decoding="draft")
     manifest = Manifest(
@@ -87,7 +87,7 @@ def classifiers(name: str, size: int, folder: Path) -> dict[str, Classifier]:
 
 
 def one_at_a_time(classifier: Classifier, files: Iterable[Path], out: Path) -> None:
-    """Predict as a loop does that gathers what it is told."""
+    """Predict in a loop that collects the predictions."""
     made = []
     for file in files:
         made += classifier.predict(file, TOP)
@@ -101,7 +101,7 @@ def in_batches(classifier: Classifier, files: Iterable[Path], out: Path) -> None
 
 
 def rates(classifier: Classifier, files: list[Path], turn: int, out: Path) -> tuple[float, float, float]:
-    """(pictures a second one at a time, in batches, the median ratio), turn by turn on the same pictures."""
+    """Return (pictures per second one at a time, in batches, median ratio), in turn on the same pictures."""
     sides: tuple[Callable[[Classifier, Iterable[Path], Path], None], ...] = (one_at_a_time, in_batches)
     spent: tuple[list[float], list[float]] = ([], [])
     for predict in sides:
@@ -128,7 +128,7 @@ print(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 
 
 def peak_mb(bundle: Path, photographs: Path, out: Path) -> float:
-    """The most memory that the command takes as a process of its own, in MB; on Linux."""
+    """Return the peak memory of the command as a separate process, in MB; Linux only."""
     command = [sys.executable, "-c", PEAK, "predict", str(bundle), str(photographs), "--csv", str(out)]
     said = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True, text=True)
     return int(said.stdout) / 1024
@@ -138,7 +138,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=2_000, help="of each network and engine")
     parser.add_argument("--turn", type=int, default=250)
-    parser.add_argument("--memory-pictures", type=int, default=20_000, help="of the command whose memory is taken")
+    parser.add_argument("--memory-pictures", type=int, default=20_000, help="pictures for the measurement of memory")
     asked = parser.parse_args()
     torch.set_num_threads(cores())
     console = Console()

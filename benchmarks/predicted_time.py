@@ -1,12 +1,12 @@
-"""Predicted milliseconds against measured ones, over networks that no part of the prediction has seen.
+"""Predicted latency against measured latency, over networks that no part of the prediction has seen.
 
     python benchmarks/predicted_time.py [--rounds N] [--out FILE]
 
-A round times every microbenchmark that the machine's profile is made of, then every network, so that a drift of the
-machine falls on both. Predictions come from the shortest time of each microbenchmark, and are compared twice: with the
-shortest time of each network, and, scaled by how much longer a median round of microbenchmarks took than its shortest
-times, with the median. Eager, float32, no gradients, random weights; the process keeps the memory that it frees, as
-Pennyweight's own do while they compute.
+A round times every microbenchmark of the machine profile, then every network, so that drift of the machine affects
+both. Predictions come from the shortest time of each microbenchmark. They are compared with the shortest time of each
+network. Scaled by a median round of microbenchmarks over the sum of shortest times, they are also compared with the
+median. Networks run eager, in float32, without gradients, with random weights; the process keeps freed memory, as
+Pennyweight's commands do.
 """
 
 import argparse
@@ -82,14 +82,14 @@ TORCHVISION = (
 
 
 def networks() -> dict[str, nn.Module]:
-    """By name, in eval mode."""
+    """Return the networks by name, in eval mode."""
     ours: dict[str, nn.Module] = {name: zoo.create(name).eval() for name in OURS}
     theirs = {f"torchvision:{name}": torchvision.models.get_model(name, weights=None).eval() for name in TORCHVISION}
     return ours | theirs | {f"timm:{name}": timm.create_model(name).eval() for name in TIMM}
 
 
 def spent_ms(network: nn.Module, images: Tensor) -> float:
-    """Of the second of two calls."""
+    """Return the milliseconds of the second of two calls."""
     network(images)
     started = time.perf_counter()
     network(images)
@@ -131,7 +131,7 @@ def report(
     times: dict[tuple[str, int], list[float]],
     load: float,
 ) -> str:
-    """The page."""
+    """Return the page in Markdown."""
     small = {name for name, b in costs if b == 1 and costs[name, 1].macs < SMALL}
     lines = [
         "# Predicted and measured time",
@@ -184,7 +184,7 @@ def rank(keys: list[tuple[str, int]], found: dict[tuple[str, int], float], truth
 
 
 def halves(keys: list[tuple[str, int]], times: dict[tuple[str, int], list[float]], middle: Callable[..., float]) -> str:
-    """How well what half of the rounds say agrees with the other half: the noise, of fewer rounds than the whole."""
+    """Return the agreement of one half of the rounds with the other: the noise, from fewer rounds than the whole."""
     first, second = ({key: middle(times[key][start::2]) for key in keys} for start in (0, 1))
     return rank(keys, first, second)
 

@@ -2,11 +2,11 @@
 
     python benchmarks/scene_map.py [--repeats N] [--threads N] [--every-pixel]
 
-Both sides are the same HybridSN with random weights (time does not depend on them) and see the same projected scene,
-turn by turn; the table shows medians. Patch by patch cuts its windows from one padded array, 256 at a time, which is
-quicker than any public code that materialises them; it is measured on a part of the pixels and scaled up, because all
-of them take minutes. Below, the largest layer, by the direct convolution and as it is executed, against one large
-float32 matrix product: the multiply-accumulates of the direct form in each second.
+Both sides run the same HybridSN with random weights on the same projected scene, in turn. The table shows medians.
+Patch by patch cuts its windows from one padded array, 256 at a time, which is faster than public code that copies all
+windows. It is timed on part of the pixels and scaled up, because the whole scene takes minutes. The lines below the
+table compare the largest layer, as a direct convolution and as executed, with one large float32 matrix product, in the
+direct form's multiply-accumulates per second.
 """
 
 import argparse
@@ -27,12 +27,12 @@ from pennyweight.zoo.hybrid_sn import HybridSN
 SIDE, BANDS, WINDOW, CLASSES = 145, 30, 25, 16
 BATCH = 256
 PART = 4
-"""Batches of patches that are timed; the scene has 83."""
+"""Batches of patches to time; the scene has 83."""
 MATRIX = 4096
 
 
 def medians_s(sides: dict[str, Callable[[], torch.Tensor]], repeats: int) -> dict[str, float]:
-    """The median seconds of each side, measured turn by turn after one warm-up."""
+    """Return the median seconds of each side, measured in turn after one warm-up."""
     spent: dict[str, list[float]] = {name: [] for name in sides}
     for repeat in range(repeats + 1):
         for name, side in sides.items():
@@ -44,6 +44,16 @@ def medians_s(sides: dict[str, Callable[[], torch.Tensor]], repeats: int) -> dic
 
 
 @torch.inference_mode()
+def random_network() -> HybridSN:
+    """Return a HybridSN whose random weights give different answers to different windows."""
+    network = zoo.create("hybrid_sn", in_channels=BANDS, num_classes=CLASSES).eval()
+    assert isinstance(network, HybridSN)
+    for parameter in network.head.parameters():
+        if parameter.ndim == 2:  # linear layers start so small that all answers would be equal
+            torch.nn.init.normal_(parameter, std=parameter.shape[1] ** -0.5)
+    return network
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
@@ -52,11 +62,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     torch.manual_seed(0)
-    network = zoo.create("hybrid_sn", in_channels=BANDS, num_classes=CLASSES).eval()
-    assert isinstance(network, HybridSN)
-    for parameter in network.head.parameters():
-        if parameter.ndim == 2:  # linear layers begin so small that every answer would be alike
-            torch.nn.init.normal_(parameter, std=parameter.shape[1] ** -0.5)
+    network = random_network()
     scene = torch.randn(1, BANDS, SIDE + WINDOW - 1, SIDE + WINDOW - 1)
     windows = scene.unfold(2, WINDOW, 1).unfold(3, WINDOW, 1)[0]  # a view (BANDS, SIDE, SIDE, WINDOW, WINDOW)
     pixels = torch.arange(SIDE * SIDE)

@@ -1,9 +1,9 @@
-"""Resident memory of training on a scene of 610×340×103, and of mapping memory-mapped cubes of two sizes.
+"""Peak resident memory of training on a 610×340×103 scene, and of mapping memory-mapped cubes of two sizes.
 
     python benchmarks/scene_memory.py [--threads N]
 
-Each figure is the highest resident size of a process of its own, torch included. The cubes are made, in a temporary
-folder. The time of the second map divided by that of the first says whether it grows as the pixels do.
+Each figure is the peak resident memory of a separate process, torch included. The cubes are written to a temporary
+folder. The ratio of the two maps' times shows if the time grows in proportion to the pixels.
 """
 
 import argparse
@@ -36,14 +36,15 @@ BANDS, COMPONENTS, WINDOW = 30, 15, 25
 
 
 def make(folder: str) -> None:
-    """Write a scene as large as Pavia University; making it takes more memory than training on it."""
+    """Write a scene of Pavia University's size in a separate process, because making it takes more memory than
+    training."""
     scene = synthetic(610, 340, 103, 9)
     np.save(Path(folder, "cube.npy"), scene.cube)
     np.save(Path(folder, "labels.npy"), scene.truth + 1)
 
 
 def train(folder: str) -> None:
-    """Two epochs of HybridSN on its windows."""
+    """Train HybridSN on the scene's windows for two epochs."""
     scene = open_scene(f"{folder}/cube.npy", f"{folder}/labels.npy")
     options = SceneOptions(train=100, window=WINDOW)
     split = split_of(scene, options, 0)
@@ -52,7 +53,7 @@ def train(folder: str) -> None:
 
 
 def predict(path: str) -> None:
-    """The map of a cube on disk."""
+    """Map a cube on disk."""
     cube = np.load(path, mmap_mode="r")
     projection = Projection.fit(cube[:20, :20].reshape(-1, BANDS), COMPONENTS)
     network = create("hybrid_sn_bn", in_channels=COMPONENTS, num_classes=9)
@@ -60,7 +61,7 @@ def predict(path: str) -> None:
 
 
 def measured(threads: int, *task: str) -> tuple[float, float]:
-    """(seconds, GiB) of a process that does one task; the seconds without its start."""
+    """Return (seconds, GiB) of a process that does one task; the seconds exclude its start."""
     command = [sys.executable, __file__, "--threads", str(threads), "--task", *task]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     seconds, peak = done.stdout.split()[-2:]

@@ -1,10 +1,10 @@
-"""Scores of networks and baselines on a scene: mean ± deviation over seeds, which decide split and network alike.
+"""Scores of networks and baselines on a scene: mean ± deviation over seeds, which set both split and network.
 
     python benchmarks/scene_scores.py [SCENE] [--split random|blocks] [--train N] [--seeds N] [--models NAME ...]
 
-Every row of a seed has the same training and test pixels. Nothing is chosen by a test pixel: epochs by validation,
-which comes out of the training share; the SVM's two constants too. Each seed is printed as it ends, so a run that is
-stopped leaves what it measured.
+Every row of a seed has the same training and test pixels. No choice depends on a test pixel: epochs and the SVM's two
+constants are chosen on validation pixels from the training share. Each seed is printed as it ends, so an interrupted
+run leaves its results.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from pennyweight.verbs.scenes.fit import fit_scene
 
 
 def interval(value: dict[str, float]) -> str:
-    """As papers print it, times a hundred."""
+    """Format mean ± deviation in percent, as papers print it."""
     return f"{100 * value['mean']:.2f} ± {100 * value['deviation']:.2f}"
 
 
@@ -35,7 +35,9 @@ def main() -> None:
     parser.add_argument("--window", type=int, default=25)
     parser.add_argument("--cut", default="windows")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--models", nargs="+", default=["hybrid_sn_bn"], help="the first stands beside the baselines")
+    parser.add_argument(
+        "--models", nargs="+", default=["hybrid_sn_bn"], help="the first is compared with the baselines"
+    )
     parser.add_argument("--no-baselines", action="store_true")
     given = parser.parse_args()
     options = {"split": given.split, "train": given.train, "window": given.window, "cut": given.cut}

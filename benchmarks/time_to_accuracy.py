@@ -2,7 +2,7 @@
 
     PENNYWEIGHT_DATA=… python benchmarks/time_to_accuracy.py [--seeds N] [--only TEXT]
 
-Each row is the command `pennyweight fit`, run as anyone runs it. Rows whose source is not on this machine are left out.
+Each row runs the command `pennyweight fit` with default options. Rows whose source is not on this machine are left out.
 """
 
 import argparse
@@ -33,7 +33,7 @@ ROWS = {
 
 
 def measure(command: tuple[str, ...], seed: int, out: Path) -> tuple[float, float]:
-    """(seconds, test accuracy) of one run."""
+    """Return (seconds, test accuracy) of one run."""
     started = time.perf_counter()
     program = [sys.executable, "-m", "pennyweight", "fit", *command, "--seed", str(seed), "--out", str(out)]
     subprocess.run(program, check=True, capture_output=True)
