@@ -27,7 +27,7 @@ from pennyweight.core.heap import keeping_memory
 from pennyweight.core.machine import cores, machine, versions
 from pennyweight.cost import Cost, count, predict
 from pennyweight.cost.timing.microbenchmarks import Microbenchmarks
-from pennyweight.cost.timing.predict import profile_of
+from pennyweight.cost.timing.predict import build_profile
 from pennyweight.cost.timing.roofline import measure_limits
 
 SMALL = 1_000_000_000
@@ -115,7 +115,7 @@ def main() -> None:
             for (name, b), row in times.items():
                 row.append(spent_ms(made[name], images[b]))
             print(f"round {number + 1} of {options.rounds}", flush=True)
-    profile = profile_of(microbenchmarks.cases, limits)
+    profile = build_profile(microbenchmarks.cases, limits)
     rounds = [sum(row) for row in zip(*(case.times for case in microbenchmarks.cases), strict=True)]
     load = statistics.median(rounds) / sum(case.seconds for case in microbenchmarks.cases)
     predicted = {key: sum(row.predicted_ms for row in predict(cost, profile)) for key, cost in costs.items()}

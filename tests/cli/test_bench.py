@@ -13,7 +13,7 @@ import pytest
 import pennyweight.cost
 from pennyweight.cost import MachineProfile
 from pennyweight.cost.timing.agreement import Agreement
-from pennyweight.cost.timing.machine_profile import profile_now
+from pennyweight.cost.timing.machine_profile import make_profile
 from pennyweight.cost.timing.roofline import Limits
 
 Run = Callable[..., Any]
@@ -32,7 +32,7 @@ def measuring(monkeypatch: pytest.MonkeyPatch) -> Callable[[Agreement], None]:
     limits = Limits(macs_per_s={"float32": 1e10}, bytes_per_s={"memory": 1e9}, level_bytes={}, overhead_s=1e-6)
 
     def come_out(agreement: Agreement) -> None:
-        profile = replace(profile_now(limits, {}), agreement=agreement)
+        profile = replace(make_profile(limits, {}), agreement=agreement)
         monkeypatch.setattr(pennyweight.cost, "measure_machine", lambda share: profile)
 
     return come_out

@@ -14,7 +14,7 @@ import pytest
 
 import pennyweight as pw
 from pennyweight.cost import MachineProfile, count
-from pennyweight.cost.timing.machine_profile import profile_now
+from pennyweight.cost.timing.machine_profile import make_profile
 from pennyweight.cost.timing.roofline import Limits
 
 Run = Callable[..., Any]
@@ -27,7 +27,7 @@ def measured() -> MachineProfile:
     limits = Limits(
         macs_per_s={"float32": 1e10}, bytes_per_s={"L1": 1e11, "memory": 1e9}, level_bytes={"L1": 1000}, overhead_s=1e-6
     )
-    return profile_now(limits, {})
+    return make_profile(limits, {})
 
 
 @pytest.fixture(autouse=True)

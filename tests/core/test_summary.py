@@ -17,7 +17,7 @@ from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run import Run, write_record
 from pennyweight.core.summary import Rows, Summary
 from pennyweight.cost import MachineProfile, Timing, count
-from pennyweight.cost.timing.machine_profile import profile_now
+from pennyweight.cost.timing.machine_profile import make_profile
 from pennyweight.cost.timing.roofline import Limits
 from pennyweight.data.checks.diagnosis import Diagnosis, Finding
 from pennyweight.data.source import Sample, Source
@@ -79,7 +79,7 @@ def profile_of(name: str = "x86") -> MachineProfile:
         level_bytes={"L1": 1000},
         overhead_s=1e-6,
     )
-    profile = profile_now(limits, {})
+    profile = make_profile(limits, {})
     object.__setattr__(profile, "machine", {"processor": name})
     return profile
 

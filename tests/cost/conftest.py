@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pennyweight.cost import MachineProfile
-from pennyweight.cost.timing.machine_profile import profile_now
+from pennyweight.cost.timing.machine_profile import make_profile
 from pennyweight.cost.timing.operator_time import OperatorTime
 from pennyweight.cost.timing.roofline import Limits
 
@@ -26,4 +26,4 @@ def limits() -> Limits:
 def profile(limits: Limits) -> MachineProfile:
     """Of that machine, whose linear layers take nine milliseconds, whatever their sizes."""
     nine_ms = OperatorTime.learn(np.random.default_rng(0).uniform(0, 10, (60, 3)).tolist(), [float(np.log(0.009))] * 60)
-    return profile_now(limits, {"matrix product": nine_ms})
+    return make_profile(limits, {"matrix product": nine_ms})

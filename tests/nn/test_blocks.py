@@ -18,7 +18,7 @@ from pennyweight.nn import (
     SqueezeExcite,
     Style,
     divisible,
-    initialise,
+    initialize,
 )
 
 PLAIN = Style()
@@ -136,7 +136,7 @@ def test_initialisation_is_hes_for_convolutions() -> None:
     network = nn.Sequential(nn.Conv2d(16, 64, 3), nn.BatchNorm2d(64), nn.Linear(400, 300))
     for parameter in network.parameters():
         nn.init.constant_(parameter, 7.0)
-    initialise(network)
+    initialize(network)
     convolution, norm, linear = network
     assert convolution.weight.std().item() == pytest.approx((2 / (64 * 9)) ** 0.5, rel=0.03)
     assert linear.weight.std().item() == pytest.approx(0.01, rel=0.03)
@@ -149,7 +149,7 @@ def test_initialisation_sees_the_groups() -> None:
     """A depthwise weight is fed back to by one channel alone; by all, it would start twenty times too small."""
     torch.manual_seed(0)
     depthwise = nn.Conv2d(512, 512, 3, groups=512, bias=False)
-    initialise(depthwise)
+    initialize(depthwise)
     assert depthwise.weight.std().item() == pytest.approx((2 / 9) ** 0.5, rel=0.05)
 
 

@@ -1,4 +1,4 @@
-"""A convolution by spectra is the convolution, and is taken only where it pays."""
+"""A convolution by spectra is the convolution, and is used only where it is faster."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from pennyweight.nn import WindowHead
-from pennyweight.nn.fourier import SMALLEST_KERNEL, SMALLEST_OUTPUT, fourier_conv2d, pays
+from pennyweight.nn.fourier import SMALLEST_KERNEL, SMALLEST_OUTPUT, fourier_conv2d, prefer_fourier
 
 
 @pytest.mark.parametrize(
@@ -27,17 +27,17 @@ def test_it_is_the_convolution(height: int, width: int, side: int) -> None:
 def test_where_it_pays() -> None:
     enough = SMALLEST_OUTPUT + SMALLEST_KERNEL - 1
     x = torch.rand(1, 2, enough, enough)
-    assert not pays(x, SMALLEST_KERNEL)  # a gradient is wanted
+    assert not prefer_fourier(x, SMALLEST_KERNEL)  # a gradient is wanted
     with torch.inference_mode():
-        assert pays(x, SMALLEST_KERNEL)
-        assert not pays(x, SMALLEST_KERNEL - 1)
-        assert not pays(x[:, :, 1:], SMALLEST_KERNEL)
-        assert not pays(x.double(), SMALLEST_KERNEL)
+        assert prefer_fourier(x, SMALLEST_KERNEL)
+        assert not prefer_fourier(x, SMALLEST_KERNEL - 1)
+        assert not prefer_fourier(x[:, :, 1:], SMALLEST_KERNEL)
+        assert not prefer_fourier(x.double(), SMALLEST_KERNEL)
         with torch.autocast("cpu", torch.bfloat16):
-            assert not pays(x, SMALLEST_KERNEL)
+            assert not prefer_fourier(x, SMALLEST_KERNEL)
         for wild in (1e6, float("inf"), float("nan")):  # whose rounding would reach every pixel of its block
             x[0, 0, 5, 5] = wild
-            assert not pays(x, SMALLEST_KERNEL)
+            assert not prefer_fourier(x, SMALLEST_KERNEL)
 
 
 class Dense(torch.nn.Module):

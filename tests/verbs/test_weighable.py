@@ -14,7 +14,7 @@ import pennyweight as pw
 from pennyweight.core.errors import InputError
 from pennyweight.core.machine import machine
 from pennyweight.cost import MachineProfile
-from pennyweight.cost.timing.machine_profile import FORMAT, profile_now, profile_path
+from pennyweight.cost.timing.machine_profile import FORMAT, make_profile, profile_path
 from pennyweight.cost.timing.roofline import Limits
 from pennyweight.verbs.weigh import weigh_all
 
@@ -122,7 +122,7 @@ def test_a_time_that_is_that_of_another_precision_is_said_to_be(
     (tmp_path / "halved.py").write_text("from torch import nn\nnetwork = nn.Linear(4, 2).bfloat16()\n")
     monkeypatch.chdir(tmp_path)
     limits = Limits(macs_per_s={"float32": 1e9}, bytes_per_s={"memory": 1e9}, level_bytes={}, overhead_s=1e-6)
-    monkeypatch.setattr(MachineProfile, "load", lambda: profile_now(limits, {}))
+    monkeypatch.setattr(MachineProfile, "load", lambda: make_profile(limits, {}))
     (halved,) = weigh_all(["halved:network"], (4,))
     assert halved.guessed_share == 1
     assert "bfloat16" in halved.cost.notes[0]

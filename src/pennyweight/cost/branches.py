@@ -13,7 +13,7 @@ from math import prod
 
 from pennyweight.cost.counting.operation import Operation
 
-__all__ = ["Fragmented", "fragmented"]
+__all__ = ["Fragmented", "find_fragmented"]
 
 FEWEST_PARALLEL = 3  # a residual block and its shortcut convolution are two
 
@@ -32,7 +32,7 @@ class Fragmented:
     """Input bytes read more than once because several parallel convolutions read the same input."""
 
 
-def fragmented(operations: Sequence[Operation]) -> Iterator[Fragmented]:
+def find_fragmented(operations: Sequence[Operation]) -> Iterator[Fragmented]:
     """Yield every innermost block with three or more parallel convolutions."""
     before: list[int] = []  # per operator: a bit for each convolution it depends on, itself included
     blocks: dict[str, list[int]] = {}
@@ -42,18 +42,18 @@ def fragmented(operations: Sequence[Operation]) -> Iterator[Fragmented]:
             waits |= 0 if source is None else before[source]
         if operation.name == "convolution":
             waits |= 1 << place
-            for name in _around(operation.module):
+            for name in _enclosing(operation.module):
                 blocks.setdefault(name, []).append(place)
         before.append(waits)
     outer: set[str] = set()
     for name in sorted(blocks, key=_depth, reverse=True):
-        rows = [] if name in outer else _rows(blocks[name], before)
+        rows = [] if name in outer else _group_by_depth(blocks[name], before)
         if max(map(len, rows), default=0) >= FEWEST_PARALLEL:
-            outer.update(_around(name))
+            outer.update(_enclosing(name))
             yield _block(name, [[operations[place] for place in row] for row in rows], operations)
 
 
-def _rows(places: Sequence[int], before: Sequence[int]) -> list[list[int]]:
+def _group_by_depth(places: Sequence[int], before: Sequence[int]) -> list[list[int]]:
     """Group convolutions by the number of their predecessors in the block."""
     rows: list[list[int]] = []
     for place in places:
@@ -69,7 +69,7 @@ def _depth(module: str) -> int:
     return module.count(".") + (module != "")
 
 
-def _around(module: str) -> Iterator[str]:
+def _enclosing(module: str) -> Iterator[str]:
     """Yield a module and every module that contains it: "a.b" -> "a.b", "a", ""."""
     yield module
     while module:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod, sqrt
 
-from pennyweight.cost.branches import Fragmented, fragmented
+from pennyweight.cost.branches import Fragmented, find_fragmented
 from pennyweight.cost.counting.count import Cost
 from pennyweight.cost.counting.operation import Operation, Settings
 from pennyweight.cost.timing.machine_profile import MachineProfile
@@ -64,17 +64,17 @@ def lint(cost: Cost, profile: MachineProfile | None = None) -> tuple[Finding, ..
         cost: Counted network.
         profile: Machine profile for predicted milliseconds; without one, findings are sorted by bytes.
     """
-    findings = [finding for operation in cost.operations for finding in _of_convolution(operation, profile)]
-    findings += [_of_fragments(block, profile) for block in fragmented(cost.operations)]
+    findings = [finding for operation in cost.operations for finding in _check_convolution(operation, profile)]
+    findings += [_report_fragments(block, profile) for block in find_fragmented(cost.operations)]
     blocks: dict[str, list[Operation]] = {}
     for operation in cost.operations:
         blocks.setdefault(operation.module.rpartition(".")[0], []).append(operation)
     for name, operations in blocks.items():
-        findings += _of_block(name, operations, profile)
+        findings += _check_block(name, operations, profile)
     return tuple(sorted(findings, key=lambda f: (-(f.extra_ms or 0.0), -f.extra_bytes)))
 
 
-def _of_convolution(operation: Operation, profile: MachineProfile | None) -> Iterator[Finding]:
+def _check_convolution(operation: Operation, profile: MachineProfile | None) -> Iterator[Finding]:
     """Check G1 for a 1×1 convolution and G2 for a grouped one."""
     settings = operation.settings
     if settings is None:
@@ -94,7 +94,7 @@ def _of_convolution(operation: Operation, profile: MachineProfile | None) -> Ite
         yield _finding("G2", operation, float(groups), better, profile, advice)
 
 
-def _of_fragments(block: Fragmented, profile: MachineProfile | None) -> Finding:
+def _report_fragments(block: Fragmented, profile: MachineProfile | None) -> Finding:
     """Report a fragmented block (G3)."""
     return Finding(
         guideline="G3",
@@ -108,7 +108,7 @@ def _of_fragments(block: Fragmented, profile: MachineProfile | None) -> Finding:
     )
 
 
-def _of_block(name: str, operations: Sequence[Operation], profile: MachineProfile | None) -> Iterator[Finding]:
+def _check_block(name: str, operations: Sequence[Operation], profile: MachineProfile | None) -> Iterator[Finding]:
     """Check G4: the share of element-wise operators in a block's memory traffic."""
     convolutions = [operation for operation in operations if operation.name == "convolution"]
     light = [operation for operation in operations if operation.counted and not operation.macs]

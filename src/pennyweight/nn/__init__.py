@@ -1,7 +1,7 @@
 """Blocks that two or more families share, and the one place that initializes them."""
 
 from pennyweight.nn.blocks import ClassifierHead, ConvNormAct, PaddedStyle, PooledStem, SqueezeExcite, Style, divisible
-from pennyweight.nn.init import initialise
+from pennyweight.nn.init import initialize
 from pennyweight.nn.network import Network
 from pennyweight.nn.pixels import FromPixels
 from pennyweight.nn.windowed import WindowHead, WindowNetwork
@@ -18,5 +18,5 @@ __all__ = [
     "WindowHead",
     "WindowNetwork",
     "divisible",
-    "initialise",
+    "initialize",
 ]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
 
 from pennyweight.core.errors import InputError
-from pennyweight.nn.init import initialise
+from pennyweight.nn.init import initialize
 
 __all__ = [
     "DecoderBlock",
@@ -60,7 +60,7 @@ class MultiHeadAttention(nn.Module):
     (B, T, d), and for attention to another sequence (B, S, d) -> (B, T, d). d must be divisible by `heads`.
     """
 
-    glorot = True  # how `initialise` draws its linear layers
+    glorot = True  # how `initialize` draws its linear layers
 
     def __init__(self, d: int, heads: int, *, dropout: float = 0.0) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class MultiHeadAttention(nn.Module):
 class FeedForward(nn.Sequential):
     """Linear, activation, linear, on every position. (B, T, d) -> same. Sec. 3.3."""
 
-    glorot = True  # how `initialise` draws its linear layers
+    glorot = True  # how `initialize` draws its linear layers
 
     def __init__(self, d: int, hidden: int, *, act: nn.Module, dropout: float) -> None:
         super().__init__(nn.Linear(d, hidden), act, nn.Dropout(dropout), nn.Linear(hidden, d))
@@ -190,7 +190,7 @@ class Transformer(nn.Module):
         self.decoder = nn.ModuleList(
             DecoderBlock(d, config.heads, config.hidden, dropout=config.dropout) for _ in range(config.blocks)
         )
-        initialise(self)
+        initialize(self)
 
     def forward(self, source: Tensor, target: Tensor, source_mask: Tensor | None = None) -> Tensor:
         """Return logits for target tokens; `source_mask` (B, S) is True for tokens and False for padding.

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["fourier_conv2d", "pays"]
+__all__ = ["fourier_conv2d", "prefer_fourier"]
 
 BLOCK = 32
 """Approximate side, in output pixels, of a block with one transform; larger blocks mean larger kernel spectra."""
@@ -22,7 +22,7 @@ STEEPEST = 1000
 """Largest allowed ratio of the largest value to the mean: a transform spreads an outlier's rounding over its block."""
 
 
-def pays(x: Tensor, side: int) -> bool:
+def prefer_fourier(x: Tensor, side: int) -> bool:
     """Return whether spectra are faster for (B, C, H, W) and a kernel of side×side; only for inference."""
     if torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.is_autocast_enabled(x.device.type):
         return False

@@ -6,10 +6,10 @@ import math
 
 from torch import nn
 
-__all__ = ["initialise"]
+__all__ = ["initialize"]
 
 
-def initialise(network: nn.Module) -> None:
+def initialize(network: nn.Module) -> None:
     """Initialize every layer's weights, in place; a module initializes its own parameters outside layers.
 
     Convolutions by He et al. 2015 (arXiv:1502.01852, fan-out); norms to identity; linear layers of modules with

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from pennyweight.core.errors import InputError
-from pennyweight.nn.init import initialise
+from pennyweight.nn.init import initialize
 
 __all__ = ["Network", "at_least_one"]
 
@@ -43,7 +43,7 @@ class Network(nn.Module):
         self.smallest_input = smallest_input
         self.feature_channels = tuple(channels for channels, _ in features)
         self.feature_strides = tuple(stride for _, stride in features)
-        initialise(self)
+        initialize(self)
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
@@ -66,7 +66,7 @@ class Network(nn.Module):
         old = self.head.linear
         assert isinstance(old, nn.Linear)
         fresh = nn.Linear(old.in_features, num_classes, device=old.weight.device, dtype=old.weight.dtype)
-        initialise(fresh)
+        initialize(fresh)
         self.head.linear = fresh
 
     def check(self, x: Tensor) -> None:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pennyweight.core.errors import InputError
-from pennyweight.nn.fourier import fourier_conv2d, pays
+from pennyweight.nn.fourier import fourier_conv2d, prefer_fourier
 from pennyweight.nn.network import Network
 
 __all__ = ["WindowHead", "WindowNetwork"]
@@ -47,7 +47,7 @@ class WindowHead(nn.Module):
             if isinstance(layer, nn.Linear):
                 kernels = layer.weight.view(layer.out_features, -1, side, side)
                 # The direct convolution is a fifth faster if weights and input are channels-last.
-                if pays(x, side):
+                if prefer_fourier(x, side):
                     x = fourier_conv2d(x, kernels, layer.bias)
                 else:
                     x = F.conv2d(_last(x), _last(kernels), layer.bias)

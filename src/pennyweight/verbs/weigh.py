@@ -17,8 +17,8 @@ from pennyweight.core.errors import InputError
 from pennyweight.core.figures import number
 from pennyweight.core.summary import Facts, Summary
 from pennyweight.cost import Cost, Finding, LayerTime, MachineProfile, Timing, count, lint, predict, time_networks
-from pennyweight.cost.counting.inputs import Given, Inputs
-from pennyweight.cost.timing.machine_profile import profiled_threads, why_unused
+from pennyweight.cost.counting.inputs import CallInputs, Inputs
+from pennyweight.cost.timing.machine_profile import explain_unused, profiled_threads
 from pennyweight.cost.timing.predict import time_notes
 from pennyweight.verbs.weighable import Weighable, open_weighable
 
@@ -50,7 +50,7 @@ def weigh(
         if stem is not None or config:
             raise InputError(f"a stem or Config is for networks by name, not for a {type(model_or_name).__name__}")
         return count(model_or_name, input_shape, batch=batch, inputs=inputs, training_step=training_step)
-    shape = input_shape if inputs is None else Given.of(input_shape, batch, inputs).sizes[1:]
+    shape = input_shape if inputs is None else CallInputs.of(input_shape, batch, inputs).sizes[1:]
     opened = partial(open_weighable, model_or_name, shape, stem=stem, config=config)
     counted = partial(count, inputs=inputs, batch=batch, training_step=training_step)
     return _opened_and_counted(opened, counted, real=False)[1]
@@ -160,8 +160,8 @@ def weigh_all(
 def _unprofiled() -> tuple[str, ...]:
     """Say why no time is predicted where there are profiles: of other threads, versions or machines."""
     threads = torch.get_num_threads()
-    known = [number for number in profiled_threads() if number != threads and not why_unused(number)]
-    reason = why_unused(threads)
+    known = [number for number in profiled_threads() if number != threads and not explain_unused(number)]
+    reason = explain_unused(threads)
     if known and not reason:
         reason = f"this machine's profiles are for --threads {', '.join(map(str, known))}, not {threads}"
     if not reason:

@@ -22,7 +22,7 @@ from pennyweight.core.manifest import Manifest
 from pennyweight.core.run import Run
 from pennyweight.core.scene_manifest import SceneManifest
 from pennyweight.cost import Timed
-from pennyweight.cost.counting.inputs import whole_sizes
+from pennyweight.cost.counting.inputs import input_sizes
 from pennyweight.cost.dead_kernels import dead_depthwise
 from pennyweight.runtime import Bundle
 from pennyweight.runtime.engine import OnnxEngine
@@ -68,7 +68,7 @@ def open_weighable(
         raise InputError(f"a network is named by a text, such as mobilenet_v2, not by {received(name)}")
     is_place = not isinstance(name, str) and Path(name).exists()
     name = os.fspath(name)
-    shape = whole_sizes(input_shape)[1:] if input_shape is not None else None
+    shape = input_sizes(input_shape)[1:] if input_shape is not None else None
     place, colon, rest = name.partition(":")
     named = not is_place and (name in zoo.names() or place in zoo.LIBRARIES)
     if not named and (stem is not None or config):

@@ -79,11 +79,11 @@ def make(name: str, *, num_classes: int | None, in_channels: int, config: Mappin
     classes = 1000 if num_classes is None else num_classes
     network: nn.Module = models.get_model(name, weights=None, num_classes=classes, **FIXED.get(name, {}), **config)
     if in_channels != 3:
-        _other_stem(network, in_channels)
+        _replace_stem(network, in_channels)
     return network
 
 
-def _other_stem(network: nn.Module, channels: int) -> None:
+def _replace_stem(network: nn.Module, channels: int) -> None:
     """Replace the first convolution by a fresh one for `channels` input channels."""
     place, old = next((key, module) for key, module in network.named_modules() if isinstance(module, nn.Conv2d))
     given = inspect.signature(nn.Conv2d).parameters.keys() & old.__constants__

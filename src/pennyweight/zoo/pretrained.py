@@ -23,7 +23,7 @@ from pennyweight.core.usage import Usage
 from pennyweight.zoo.libraries import foreign
 from pennyweight.zoo.registry import Stem, build, form, on_meta, require_tag, settle, sketch, tags, variant
 from pennyweight.zoo.weights.checkpoint import SUFFIXES, Checkpoint, metadata, open_file
-from pennyweight.zoo.weights.load import put_weights, require_fit, shape_of, warn_of
+from pennyweight.zoo.weights.load import put_weights, require_fit, shape_of, warn_adapted
 from pennyweight.zoo.weights.pickles import read_pickle
 from pennyweight.zoo.weights.published import BEST, Published, published
 
@@ -87,7 +87,7 @@ def create(
     checkpoint = open_checkpoint(weights, name)
     stem_said = checkpoint.stem if stem is None else stem
     network = make_for(checkpoint, name, **how | {"stem": stem_said})
-    warn_of(put_weights(network, checkpoint))
+    warn_adapted(put_weights(network, checkpoint))
     return network
 
 

@@ -184,20 +184,20 @@ def build(
     if other is not None:
         if stem != usual:
             raise InputError(f"'{name}' has no stem '{stem}': the small-image stems are those of our own networks")
-        with _bounded(name), _made_elsewhere(name, config):
+        with _limit_modules(name), _catch_library_errors(name, config):
             return other.library.make(other.name, num_classes=num_classes, in_channels=in_channels, config=config)
     row = variant(name)
     resolved = override(row.config, config, what="Config")
     _check(resolved)
     classes = row.num_classes if num_classes is None else num_classes
-    with _bounded(name):
+    with _limit_modules(name):
         network = _BY_NAME[name].network(resolved, num_classes=classes, in_channels=in_channels, stem=stem)
     network.config, network.stem_form = resolved, stem
     return network
 
 
 @contextmanager
-def _bounded(name: str) -> Iterator[None]:
+def _limit_modules(name: str) -> Iterator[None]:
     """Raise InputError if a network made inside has more than MOST_MODULES modules, or exceeds the memory.
 
     A Config may come from a stranger's file, and a billion blocks would take days to make.
@@ -222,7 +222,7 @@ def _bounded(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _made_elsewhere(name: str, config: Mapping[str, Any]) -> Iterator[None]:
+def _catch_library_errors(name: str, config: Mapping[str, Any]) -> Iterator[None]:
     """Raise InputError, in one line, for any error that another library's constructor raises inside.
 
     On the meta device a constructor that computes with values fails; that raises NotImplementedError, which `on_meta`

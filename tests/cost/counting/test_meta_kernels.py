@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pennyweight.cost.counting.meta_kernels import QUICK
+from pennyweight.cost.counting.meta_kernels import KERNELS
 
 aten = torch.ops.aten
 
@@ -61,14 +61,14 @@ LEFT: list[tuple[Any, tuple[Any, ...]]] = [
 @pytest.mark.parametrize(("operator", "args"), ANSWERED)
 def test_the_answer_is_torchs(operator: Any, args: tuple[Any, ...]) -> None:
     expected = operator(*args)
-    found = QUICK[operator.overloadpacket](args)
+    found = KERNELS[operator.overloadpacket](args)
     assert (found.shape, found.stride(), found.dtype) == (expected.shape, expected.stride(), expected.dtype)
     assert (found is args[0]) == operator._schema.is_mutable
 
 
 @pytest.mark.parametrize(("operator", "args"), LEFT)
 def test_what_is_not_plain_is_left_to_torch(operator: Any, args: tuple[Any, ...]) -> None:
-    assert QUICK[operator.overloadpacket](args) is NotImplemented
+    assert KERNELS[operator.overloadpacket](args) is NotImplemented
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -78,5 +78,5 @@ def test_statistics_are_those_of_a_processor(weight: torch.dtype, training: bool
     args = (torch.ones(IMAGE, dtype=torch.bfloat16), *own, training, 0.1, 1e-5)
     expected = aten.native_batch_norm(*args)
     shapes = [each.to("meta") if isinstance(each, Tensor) else each for each in args]
-    found = QUICK[aten.native_batch_norm](shapes)
+    found = KERNELS[aten.native_batch_norm](shapes)
     assert [(each.shape, each.dtype) for each in found] == [(each.shape, each.dtype) for each in expected]

@@ -9,10 +9,10 @@ import pytest
 from torch import nn
 
 from pennyweight.cost import MachineProfile, count
-from pennyweight.cost.timing.agreement import agreement_of, load_now, waited_share, waits
+from pennyweight.cost.timing.agreement import agreement_of, load_average, thread_waits, waited_share
 from pennyweight.cost.timing.microbenchmarks import Case
 from pennyweight.cost.timing.operator_kinds import kind_of
-from pennyweight.cost.timing.predict import profile_of, time_notes
+from pennyweight.cost.timing.predict import build_profile, time_notes
 from pennyweight.cost.timing.roofline import Limits
 
 STEADY = [1.0, 1.02, 1.01, 1.0, 1.03, 1.0]
@@ -51,11 +51,11 @@ def test_one_round_says_nothing_of_itself() -> None:
 
 
 def test_what_the_system_tells() -> None:
-    before = waits()
+    before = thread_waits()
     share = waited_share(before, 1.0)
     assert (share is None) == (not before)
     assert share is None or 0 <= share < 60
-    assert load_now() is None or load_now() >= 0
+    assert load_average() is None or load_average() >= 0
 
 
 def cases(times: list[float]) -> list[Case]:
@@ -70,7 +70,7 @@ def test_a_doubtful_profile_is_kept_as_one_and_every_prediction_says_so(
     limits: Limits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path))
-    doubtful = profile_of(cases([1.0, 1.0, 2.0, 2.0]), limits, load=5.0)
+    doubtful = build_profile(cases([1.0, 1.0, 2.0, 2.0]), limits, load=5.0)
     doubtful.save()
     again = MachineProfile.load()
     assert again.agreement == doubtful.agreement
@@ -80,7 +80,7 @@ def test_a_doubtful_profile_is_kept_as_one_and_every_prediction_says_so(
         "the machine was busy when its profile was measured: two halves of the same measurement diff"
     )
     assert "differ by 100% (median; at most 10%)" in note
-    profile_of(cases([1.0, 1.0, 1.0, 1.0]), limits).save()
+    build_profile(cases([1.0, 1.0, 1.0, 1.0]), limits).save()
     assert time_notes(cost, MachineProfile.load()) == ()
 
 

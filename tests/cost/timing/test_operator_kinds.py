@@ -12,13 +12,13 @@ from torch.nn import functional as F
 
 from pennyweight.cost import MachineProfile, count, predict
 from pennyweight.cost.counting.forward import forward_pass
-from pennyweight.cost.counting.inputs import Given
-from pennyweight.cost.timing.machine_profile import profile_now
+from pennyweight.cost.counting.inputs import CallInputs
+from pennyweight.cost.timing.machine_profile import make_profile
 from pennyweight.cost.timing.microbenchmarks import Case
 from pennyweight.cost.timing.operator_draws import MAKERS
 from pennyweight.cost.timing.operator_kinds import Kind, kind_of
 from pennyweight.cost.timing.operator_time import OperatorTime
-from pennyweight.cost.timing.predict import profile_of
+from pennyweight.cost.timing.predict import build_profile
 from pennyweight.cost.timing.roofline import Limits
 
 
@@ -64,7 +64,7 @@ def drawn(make: int) -> tuple[set[str], int]:
     with torch.device("meta"), torch.no_grad():
         for _ in range(4):
             module, shape = MAKERS[make][1](draw)
-            operations = forward_pass(module.eval(), Given(sizes=shape)).operations
+            operations = forward_pass(module.eval(), CallInputs(sizes=shape)).operations
             largest = kind_of(max(operations, key=lambda operation: operation.bytes_read + operation.bytes_written))
             names.add(largest.name)
             features = len(largest.features)
@@ -105,7 +105,7 @@ def test_a_depthwise_1x1_takes_what_such_ones_took(limits: Limits) -> None:
     sizes = [(channels, side) for channels in (16, 32, 64, 128) for side in (7, 14, 28)]
     cases = [timed(depthwise(1, c), (c, s, s), 1.9) for c, s in sizes]
     cases += [timed(depthwise(3, c, padding=1), (c, s, s), 2.0) for c, s in sizes]
-    profile = profile_of(cases, limits)
+    profile = build_profile(cases, limits)
     (row,) = predict(count(depthwise(1, 48), (48, 20, 20)), profile)
     assert row.predicted_ms == pytest.approx(1.9, rel=0.01)
     assert row.guessed_ms == 0
@@ -122,7 +122,7 @@ def test_a_guess_is_no_less_than_what_the_nearest_that_were_timed_took() -> None
 
 def test_what_was_not_timed_stays_as_far_behind_the_limits_as_what_was(limits: Limits) -> None:
     """The roofline is what nobody reaches; a share that is guessed would look small beside it."""
-    profile = profile_of([timed(nn.Linear(n, n, bias=False), (n,), 1e3) for n in (100, 110)], limits)
+    profile = build_profile([timed(nn.Linear(n, n, bias=False), (n,), 1e3) for n in (100, 110)], limits)
     far = profile.behind["products"]
     assert far > 100
     (row,) = predict(count(nn.ConvTranspose2d(32, 32, 2, 2, groups=32, bias=False), (32, 7, 7)), profile)
@@ -155,6 +155,6 @@ def test_operators_that_are_taken_for_others_are_guesses(function: object, liken
     assert kind_of(operation).likened is likened
     values = np.random.default_rng(0).uniform(0, 20, (60, 3)).tolist()
     everything = OperatorTime.learn(values, [-7.0] * 60)
-    profile: MachineProfile = profile_now(limits, dict.fromkeys(("relu", "sigmoid", "reorder"), everything))
+    profile: MachineProfile = make_profile(limits, dict.fromkeys(("relu", "sigmoid", "reorder"), everything))
     (row,) = predict(count(Calls(function), (8, 16, 16)), profile)
     assert (row.guessed_ms > 0) is likened

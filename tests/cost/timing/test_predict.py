@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from pennyweight.core.errors import InputError, PennyweightError
 from pennyweight.cost import MachineProfile, count, measure_machine, predict, profile_path, time_networks
-from pennyweight.cost.timing.machine_profile import profile_now
+from pennyweight.cost.timing.machine_profile import make_profile
 from pennyweight.cost.timing.microbenchmarks import Case
 from pennyweight.cost.timing.operator_kinds import kind_of
 from pennyweight.cost.timing.operator_time import OperatorTime
-from pennyweight.cost.timing.predict import profile_of, time_notes
+from pennyweight.cost.timing.predict import build_profile, time_notes
 from pennyweight.cost.timing.roofline import Limits
 from pennyweight.zoo import create
 
@@ -32,7 +32,7 @@ def test_a_convolution_of_half_the_channels_of_a_batch_pays_for_their_copy(limit
             out: Tensor = self.conv(x.chunk(2, 1)[1])
             return out
 
-    profile = profile_now(limits, {})
+    profile = make_profile(limits, {})
     copied = 2 * 4 * 8 * 49  # bytes of one image's half, read and written
     one, two = (sum(row.predicted_ms for row in predict(count(Half(), (16, 7, 7), batch=b), profile)) for b in (1, 2))
     assert one == pytest.approx(1000 * (1e-6 + (copied + 256) / 1e9))  # one image's half lies in one piece
@@ -61,7 +61,7 @@ def test_of_few_sizes_a_profile_knows_how_far_they_stay_behind_the_limits(limits
         (operation,) = count(nn.Linear(width, width, bias=False), (width,)).operations
         seconds = times_the_limit * limits.seconds(operation)
         cases.append(Case(nn.Identity(), (width,), operation, kind_of(operation), [seconds]))
-    rough = profile_of(cases, limits)
+    rough = build_profile(cases, limits)
     (row,) = predict(count(nn.Linear(4000, 100, bias=False), (4000,)), rough)
     assert row.predicted_ms == row.guessed_ms == pytest.approx(4 * row.roofline_ms)
     assert not rough.times

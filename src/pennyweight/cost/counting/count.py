@@ -16,8 +16,8 @@ from pennyweight.core.errors import MissingPart
 from pennyweight.core.figures import megabytes, number, shape
 from pennyweight.core.summary import Facts, Rows, Summary
 from pennyweight.cost.counting.conventions import CONVENTIONS
-from pennyweight.cost.counting.forward import Passed, forward_pass
-from pennyweight.cost.counting.inputs import Given, Inputs
+from pennyweight.cost.counting.forward import ForwardRecord, forward_pass
+from pennyweight.cost.counting.inputs import CallInputs, Inputs
 from pennyweight.cost.counting.operation import Operation
 from pennyweight.cost.counting.shapes import Shapes
 from pennyweight.cost.counting.traffic import parts
@@ -181,16 +181,16 @@ def count(
         InputError: The model does not take the input. The message names the module that failed, its input and its
             error.
     """
-    given = Given.of(input_shape, batch, inputs)
+    given = CallInputs.of(input_shape, batch, inputs)
     passed = forward_pass(model, given)
-    layers = Rows(_layers(passed))
+    layers = Rows(_layer_rows(passed))
     totals = {name: sum(getattr(layer, name) for layer in layers) for name in SUMS}
     step = forward_pass(model, given, backward=True) if training_step else None
     return Cost(
         input_shape=given.sizes[1:],
         batch=next(iter(given.sizes), 1),
         **totals,
-        buffer_bytes=sum(part.nbytes for buffer in _buffers(passed) for part in parts(buffer)),
+        buffer_bytes=sum(part.nbytes for buffer in _unique_buffers(passed) for part in parts(buffer)),
         peak_activation_bytes=passed.peak_bytes,
         workspace_bytes=passed.workspace_bytes,
         peak_layer=passed.peak_layer,
@@ -208,12 +208,12 @@ SUMS = ("params", "trainable_params", "weight_bytes", "macs", "ops", "bytes_read
 """Columns of a layer's row that sum to the network's total."""
 
 
-def _buffers(passed: Passed) -> Collection[Tensor]:
+def _unique_buffers(passed: ForwardRecord) -> Collection[Tensor]:
     """Return each buffer once."""
     return {id(one): one for held in passed.buffers.values() for one in held}.values()
 
 
-def _packed_note(passed: Passed) -> tuple[str, ...]:
+def _packed_note(passed: ForwardRecord) -> tuple[str, ...]:
     """Return a note on weights packed in torch's script objects, as in quantized layers; they cannot be counted."""
     if not any(name.startswith("quantized.") for name in passed.uncounted):
         return ()
@@ -223,8 +223,8 @@ def _packed_note(passed: Passed) -> tuple[str, ...]:
     return (f"{layers} packed: they are not parameters, and the weights' bytes exclude them",) if packed else ()
 
 
-def _layers(
-    passed: Passed,
+def _layer_rows(
+    passed: ForwardRecord,
 ) -> list[LayerCost]:
     """Return a row for each module with parameters or operators of its own; the rows sum to the totals."""
     work: dict[str, tuple[int, ...]] = {}

@@ -12,14 +12,14 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 from torch.utils._device import _device_constructors
 
-__all__ = ["OnMeta", "Place"]
+__all__ = ["DeviceMode", "MetaDeviceMode"]
 
 aten = torch.ops.aten
 
 CONSTRUCTORS = frozenset(_device_constructors())  # functions that torch.device("meta") redirects
 
 
-class Place(TorchFunctionMode):
+class DeviceMode(TorchFunctionMode):
     """Function mode for running a copy, inside the fake-tensor `mode` if any; it covers tensors that forward creates.
 
     It knows when an einsum is running: where einsum sums over a dimension of size 1, torch multiplies elementwise.
@@ -30,7 +30,7 @@ class Place(TorchFunctionMode):
         self.mode = mode
         self.in_einsum = False
 
-    def made(self, tensor: Tensor, device: torch.device) -> Tensor:
+    def make_input(self, tensor: Tensor, device: torch.device) -> Tensor:
         """Return a copy of an input for this device, with its values; random or zero values on `device` if they are
         needed."""
         if self.mode is not None:
@@ -45,7 +45,7 @@ class Place(TorchFunctionMode):
         """True if tensors have values."""
         return self.mode is None
 
-    def require_seen(self) -> None:
+    def require_no_autocast(self) -> None:
         """Raise RuntimeError if autocast is on and this device's tensors would ignore it."""
 
     def __enter__(self) -> Self:
@@ -71,7 +71,7 @@ class Place(TorchFunctionMode):
             self.in_einsum = False
 
 
-class OnMeta(Place):
+class MetaDeviceMode(DeviceMode):
     """Function mode that puts tensors created by forward on the meta device, and keeps attention one operator.
 
     torch would split attention into products, with memory and traffic that the fused CPU operator does not have.
@@ -81,17 +81,17 @@ class OnMeta(Place):
     def real(self) -> bool:
         return False
 
-    def made(self, tensor: Tensor, device: torch.device) -> Tensor:
+    def make_input(self, tensor: Tensor, device: torch.device) -> Tensor:
         return torch.empty_like(tensor, device="meta")
 
-    def require_seen(self) -> None:
+    def require_no_autocast(self) -> None:
         if torch._C._is_any_autocast_enabled():
             raise RuntimeError("autocast converts no meta tensors")
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        self.require_seen()  # inside an operator's dispatch autocast is off, so check here
+        self.require_no_autocast()  # inside an operator's dispatch autocast is off, so check here
         kwargs = kwargs or {}
         if func is F.scaled_dot_product_attention:
             return _fused(*args, **kwargs)

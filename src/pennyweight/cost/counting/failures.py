@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from pennyweight.cost.counting.meta_copy import Uncopied
+from pennyweight.cost.counting.meta_copy import CannotCopy
 
 if TYPE_CHECKING:
     from pennyweight.cost.counting.tracer import Failure
@@ -23,7 +23,7 @@ Conv = nn.modules.conv._ConvNd
 
 def explain(given: str, error: Exception, failure: Failure | None) -> str:
     """Return one line about the inputs given to a network and the `error` that they raised."""
-    if isinstance(error, Uncopied):
+    if isinstance(error, CannotCopy):
         return f"the network cannot be weighed, because weighing runs a copy of it: {error}"
     reason = first_line(error)
     if not reason or not isinstance(error, SPEAKING):

@@ -21,7 +21,15 @@ from pennyweight.cost.counting.operators import MOVES, PER_INPUT, PER_OUTPUT, SO
 from pennyweight.cost.counting.windows import WINDOWS
 from pennyweight.cost.counting.work import Arguments, Formula, Work
 
-__all__ = ["OF_MATRICES", "base_name", "by_elements", "formula", "looks_on", "of_complex", "outer"]
+__all__ = [
+    "MATRIX_FORMULAS",
+    "base_name",
+    "complex_work",
+    "formula",
+    "outer",
+    "scales_with_elements",
+    "touches_no_values",
+]
 
 
 NOTHING = Work(0, 0)
@@ -36,7 +44,7 @@ def base_name(operator: Any) -> str:
 
 
 @cache
-def looks_on(operator: Any) -> bool:
+def touches_no_values(operator: Any) -> bool:
     """Return whether an operator touches no values: a view (in place too, `transpose_`), or bookkeeping."""
     return operator.is_view or torch.Tag.inplace_view in operator.tags or base_name(operator) in UNTOUCHED
 
@@ -47,7 +55,7 @@ def formula(operator: Any) -> Formula | None:
     name = base_name(operator)
     if name in PRODUCTS:
         return PRODUCTS[name]
-    if name in MOVES or looks_on(operator):
+    if name in MOVES or touches_no_values(operator):
         return lambda args, kwargs, out: NOTHING
     if name in PER_OUTPUT:
         return _each(_output_elements, PER_OUTPUT[name])
@@ -61,7 +69,7 @@ def formula(operator: Any) -> Formula | None:
 
 
 @cache
-def by_elements(name: str) -> bool:
+def scales_with_elements(name: str) -> bool:
     """Return whether an operator, by base name, treats all elements alike or moves them, so that its time grows with
     them."""
     return name in MOVES or any(torch.Tag.pointwise in form.tags for form in _overloads(name))
@@ -95,7 +103,7 @@ def _input_elements(args: Arguments, out: Any) -> int:
     return int(args[0].numel())
 
 
-def of_complex(macs: int, ops: int) -> Work:
+def complex_work(macs: int, ops: int) -> Work:
     """Return the same work on complex numbers, counted in operations on real numbers."""
     return Work(4 * macs, 8 * macs + 2 * (ops - 2 * macs))
 
@@ -269,7 +277,7 @@ PRODUCTS: dict[str, Formula] = {
 }
 """Operator -> formula, for all operators whose multiply-accumulates count by the papers' convention."""
 
-OF_MATRICES = frozenset({_mm, _addmm})  # formulas of products that also take sparse matrices
+MATRIX_FORMULAS = frozenset({_mm, _addmm})  # formulas of products that also take sparse matrices
 
 OTHERS: dict[str, Formula] = {
     **dict.fromkeys(("native_batch_norm", "cudnn_batch_norm", "_native_batch_norm_legit"), _batch_norm),

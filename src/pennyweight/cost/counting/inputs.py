@@ -15,17 +15,17 @@ from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_map_only
 
 from pennyweight.core.errors import InputError, received
-from pennyweight.cost.counting.devices import Place
+from pennyweight.cost.counting.devices import DeviceMode
 from pennyweight.cost.counting.traffic import dtype_name
 
-__all__ = ["Given", "Inputs", "picture_dtype", "random_input", "whole_sizes"]
+__all__ = ["CallInputs", "Inputs", "input_dtype", "input_sizes", "random_input"]
 
 Inputs = Tensor | tuple[Any, ...] | Mapping[str, Any]
 """A tensor, a tuple of positional arguments, or a mapping of keyword arguments; batch included."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Given:
+class CallInputs:
     """Inputs of a call: random numbers of (batch, *input_shape), or given `inputs`."""
 
     sizes: tuple[int, ...]
@@ -33,12 +33,12 @@ class Given:
     inputs: Inputs | None = None
 
     @classmethod
-    def of(cls, input_shape: Sequence[int] | None, batch: int = 1, inputs: Inputs | None = None) -> Given:
+    def of(cls, input_shape: Sequence[int] | None, batch: int = 1, inputs: Inputs | None = None) -> CallInputs:
         """Make call inputs from a shape and a batch, or from tensors alone. Raises InputError for both or neither."""
         if inputs is None:
             if input_shape is None:
                 raise InputError("weighing a module needs its input shape, for example (3, 224, 224), or its inputs")
-            return cls(sizes=whole_sizes(input_shape, batch))
+            return cls(sizes=input_sizes(input_shape, batch))
         if input_shape is not None or batch != 1:
             raise InputError("inputs have their own shape and batch; leave out input_shape and batch")
         if not isinstance(inputs, Tensor | tuple | Mapping) or not (found := _tensors(inputs)):
@@ -50,12 +50,12 @@ class Given:
             raise InputError(f"a dictionary of inputs has their names as keys, not {received(next(iter(inputs)))}")
         return cls(sizes=tuple(found[0].shape), inputs=inputs)
 
-    def arguments(self, model: nn.Module, place: Place) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def arguments(self, model: nn.Module, device_mode: DeviceMode) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the positional and keyword arguments for a copy of the model on `device_mode`."""
         if self.inputs is None:
             return (random_input(model, self.sizes),), {}
         device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-        made = _each(self.inputs, lambda tensor: place.made(tensor, device))
+        made = _each(self.inputs, lambda tensor: device_mode.make_input(tensor, device))
         if isinstance(made, Mapping):
             return (), dict(made)
         return (made if isinstance(made, tuple) else (made,)), {}
@@ -65,13 +65,13 @@ class Given:
         """Remarks on given inputs."""
         return () if self.inputs is None else (f"called with {self}",)
 
-    def type_notes(self, model: nn.Module) -> tuple[str, ...]:
+    def dtype_notes(self, model: nn.Module) -> tuple[str, ...]:
         """Return a note on the dtype of random inputs if the weights of `model` have several."""
         weights = (one for one in model.parameters() if not is_lazy(one) and _inexact(one.dtype))
         types = sorted({dtype_name(weight.dtype) for weight in weights})
         if self.inputs is not None or len(types) < 2:
             return ()
-        chosen = dtype_name(picture_dtype(model))
+        chosen = dtype_name(input_dtype(model))
         return (f"its weights are {', '.join(types)}; called with {chosen} numbers, for another type, give inputs",)
 
     def __str__(self) -> str:
@@ -104,7 +104,7 @@ def _tensors(inputs: Inputs) -> list[Tensor]:
     return found
 
 
-def whole_sizes(input_shape: Sequence[int], batch: int = 1) -> tuple[int, ...]:
+def input_sizes(input_shape: Sequence[int], batch: int = 1) -> tuple[int, ...]:
     """Return (batch, *input_shape) as Python integers. Raises InputError unless all are integers of at least 1."""
     try:
         sizes = tuple(map(operator.index, (batch, *input_shape)))
@@ -121,14 +121,14 @@ def whole_sizes(input_shape: Sequence[int], batch: int = 1) -> tuple[int, ...]:
 def random_input(model: nn.Module, sizes: Sequence[int]) -> Tensor:
     """Draw numbers from [0, 1) on the model's device, in the dtype that the model takes images in."""
     device = next((one.device for one in model.parameters() if not is_lazy(one)), None)
-    return torch.rand(*sizes, device=device).to(picture_dtype(model))
+    return torch.rand(*sizes, device=device).to(input_dtype(model))
 
 
 LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
 """Layers that compute in the dtype of their weights and take no other."""
 
 
-def picture_dtype(model: nn.Module) -> torch.dtype:
+def input_dtype(model: nn.Module) -> torch.dtype:
     """Return the dtype in which a network takes an image, derived from its weights.
 
     It is the dtype of the first convolution or linear layer; without one, the real dtype of most weights; else float32.

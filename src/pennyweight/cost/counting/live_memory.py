@@ -37,11 +37,11 @@ class Liveness:
         ]
         self._known = {storage._cdata for storage in self._kept}
 
-    def born(self, result: Any) -> bool:
+    def track(self, result: Any) -> bool:
         """Track the tensors that an operator returned; True if they make a new peak."""
         for tensor in tensors(result):
             if tensor.layout is not torch.strided:
-                self.born(parts(tensor))
+                self.track(parts(tensor))
                 continue
             storage = tensor.untyped_storage()
             key = storage._cdata
@@ -55,11 +55,11 @@ class Liveness:
             return True
         return False
 
-    def knows(self, storage: int) -> bool:
+    def is_tracked(self, storage: int) -> bool:
         """Return whether a live storage, by its address, is tracked or was kept from before."""
         return storage in self._known
 
-    def borrowed(self, size: int) -> None:
+    def record_workspace(self, size: int) -> None:
         """Record the workspace of an operator, in bytes, after its result is tracked."""
         self.peak_with_workspace_bytes = max(self.peak_with_workspace_bytes, self.live_bytes + size)
 

@@ -20,9 +20,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
-from pennyweight.cost.counting.meta_tensor import blank
+from pennyweight.cost.counting.meta_tensor import empty_meta
 
-__all__ = ["Copy", "Uncopied", "on_fake", "on_meta", "slow_attention", "whole"]
+__all__ = ["CannotCopy", "Copy", "copy_to_fake", "copy_to_meta", "copy_with_values", "disable_attention_fastpath"]
 
 
 class Copy(NamedTuple):
@@ -33,17 +33,17 @@ class Copy(NamedTuple):
     """True if the model holds only values, tensors, modules and settings; anything else may refer back to the model."""
 
 
-def on_meta(model: nn.Module) -> Copy:
+def copy_to_meta(model: nn.Module) -> Copy:
     """Copy a model to the meta device; shared and tied tensors stay shared, and nothing is allocated."""
-    return _copied(model, _Shadows(_empty))
+    return _copied(model, _ValuelessCopies(_empty))
 
 
-def on_fake(model: nn.Module, mode: FakeTensorMode) -> Copy:
+def copy_to_fake(model: nn.Module, mode: FakeTensorMode) -> Copy:
     """Copy a model to fake tensors, which know their device and live in `mode`."""
-    return _copied(model, _Shadows(lambda tensor: mode.from_tensor(tensor.detach())))
+    return _copied(model, _ValuelessCopies(lambda tensor: mode.from_tensor(tensor.detach())))
 
 
-def whole(model: nn.Module) -> Copy:
+def copy_with_values(model: nn.Module) -> Copy:
     """Copy a model with its values, so that running the copy leaves the model unchanged. Raises what deepcopy
     raises."""
     return _copied(model, _Copies())
@@ -51,7 +51,7 @@ def whole(model: nn.Module) -> Copy:
 
 def _copied(model: nn.Module, copies: _Copies) -> Copy:
     with torch.no_grad():
-        return Copy(copies.copied(model), copies.alone)
+        return Copy(copies.copy_of(model), copies.alone)
 
 
 PLAIN = frozenset({type(None), bool, int, float, str})
@@ -83,11 +83,11 @@ def _by_attributes(kind: type) -> bool:
 
 def _empty(tensor: Tensor) -> Tensor:
     if tensor.is_contiguous():
-        return blank(tensor.shape, tensor.dtype)
+        return empty_meta(tensor.shape, tensor.dtype)
     return torch.empty_like(tensor, device="meta", requires_grad=False)
 
 
-class Uncopied(Exception):  # noqa: N818 - reads as a sentence
+class CannotCopy(Exception):  # noqa: N818 - reads as a sentence
     """Error about an object in a model that cannot be copied: a file, a generator, a connection."""
 
     def __init__(self, key: str, value: object) -> None:
@@ -111,7 +111,7 @@ class _Copies:
         self.memo: dict[int, Any] = {}
         self.alone = True
 
-    def copied(self, value: Any) -> Any:
+    def copy_of(self, value: Any) -> Any:
         """Return what deepcopy returns, with functions that close over the copies instead of the model."""
         known = self.memo.get(id(value))
         if known is not None:
@@ -124,7 +124,7 @@ class _Copies:
         if kind in (tuple, list) and PLAIN.issuperset(map(type, value)):
             return value if kind is tuple else self.memo.setdefault(id(value), value.copy())
         if isinstance(value, Tensor):
-            return self.tensor(value)
+            return self.copy_tensor(value)
         if isinstance(value, nn.Module) and _by_attributes(kind):  # type: ignore[arg-type]
             module = self.memo[id(value)] = object.__new__(kind)
             module.__dict__.update(self._items(vars(value)))
@@ -137,11 +137,11 @@ class _Copies:
         if kind in LOCKS:
             return self.memo.setdefault(id(value), LOCKS[kind]())
         if kind is partial:
-            bound = partial(self.copied(value.func), *map(self.copied, value.args), **self._items(value.keywords))
+            bound = partial(self.copy_of(value.func), *map(self.copy_of, value.args), **self._items(value.keywords))
             return self.memo.setdefault(id(value), bound)
-        return self.other(value)
+        return self.copy_other(value)
 
-    def tensor(self, tensor: Tensor) -> Tensor:
+    def copy_tensor(self, tensor: Tensor) -> Tensor:
         """Return a copy of `tensor`, the same copy each time."""
         if tensor.layout is torch.strided:
             return copy.deepcopy(tensor, self.memo)
@@ -150,7 +150,7 @@ class _Copies:
         )  # deepcopy needs a storage, which a sparse tensor lacks
         return copied
 
-    def other(self, value: Any) -> Any:
+    def copy_other(self, value: Any) -> Any:
         """Copy any other object that a model holds."""
         return copy.deepcopy(value, self.memo)
 
@@ -162,12 +162,12 @@ class _Copies:
             kind = type(item)
             if kind not in PLAIN:
                 try:
-                    items[key] = kind() if kind in CONTAINERS and not item else self.copied(item)
-                except Uncopied as error:
+                    items[key] = kind() if kind in CONTAINERS and not item else self.copy_of(item)
+                except CannotCopy as error:
                     error.path.insert(0, str(key))
                     raise
                 except Exception as error:  # objects of other libraries may raise anything
-                    raise Uncopied(str(key), item) from error
+                    raise CannotCopy(str(key), item) from error
         return items
 
     def _function(self, function: FunctionType) -> FunctionType:
@@ -192,21 +192,21 @@ class _Copies:
         return bound
 
     def _held(self, value: Any) -> Any:
-        return self.copied(value) if isinstance(value, HOLDERS) else value
+        return self.copy_of(value) if isinstance(value, HOLDERS) else value
 
 
-class _Shadows(_Copies, TorchFunctionMode):
+class _ValuelessCopies(_Copies, TorchFunctionMode):
     """Copies with valueless tensors in place of all tensors, also those in lists and dictionaries."""
 
     def __init__(self, made: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.made = made
 
-    def other(self, value: Any) -> Any:
+    def copy_other(self, value: Any) -> Any:
         with self:
-            return super().other(value)
+            return super().copy_other(value)
 
-    def tensor(self, tensor: Tensor) -> Tensor:
+    def copy_tensor(self, tensor: Tensor) -> Tensor:
         """Return `tensor` without values, the same tensor each time."""
         found: Tensor | None = self.memo.get(id(tensor))
         if found is None:
@@ -227,14 +227,14 @@ class _Shadows(_Copies, TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         if func is Tensor.__deepcopy__:
-            return self.tensor(args[0])
+            return self.copy_tensor(args[0])
         if func is Tensor.clone:  # an unregistered Parameter copies itself by clone
             return self.made(args[0])
         return func(*args, **(kwargs or {}))
 
 
 @contextmanager
-def slow_attention() -> Iterator[None]:
+def disable_attention_fastpath() -> Iterator[None]:
     """Disable nn.MultiheadAttention's fused fast path, which the meta device lacks; the work is the same."""
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)

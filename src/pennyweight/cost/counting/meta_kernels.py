@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pennyweight.cost.counting.meta_tensor import blank
+from pennyweight.cost.counting.meta_tensor import empty_meta
 
-__all__ = ["OF_WHOLE", "QUICK"]
+__all__ = ["INTEGER_KERNELS", "KERNELS"]
 
 aten = torch.ops.aten
 
@@ -38,7 +38,7 @@ def _itself(args: Sequence[Any]) -> Tensor:
 def _batch_norm(x: Tensor, weight: Tensor | None, training: bool) -> tuple[Tensor, Tensor, Tensor]:
     """Return output and statistics as a CPU does: statistics in train mode only, in the weight's dtype."""
     channels, dtype = x.shape[1] if training else 0, x.dtype if weight is None else weight.dtype
-    return _like(x), blank((channels,), dtype), blank((channels,), dtype)
+    return _like(x), empty_meta((channels,), dtype), empty_meta((channels,), dtype)
 
 
 def _batch_norm_backward(args: Sequence[Any]) -> tuple[Tensor, Tensor | None, Tensor | None]:
@@ -62,7 +62,7 @@ def _convolution(args: Sequence[Any]) -> Any:
         (side + 2 * pad - gap * (window - 1) - 1) // step + 1
         for side, window, step, pad, gap in zip(x.shape[2:], weight.shape[2:], stride, padding, dilation, strict=True)
     ]
-    return blank((x.shape[0], c_out, *sides), x.dtype) if min(sides) > 0 else NotImplemented
+    return empty_meta((x.shape[0], c_out, *sides), x.dtype) if min(sides) > 0 else NotImplemented
 
 
 def _together(args: Sequence[Any]) -> Any:
@@ -76,7 +76,7 @@ def _together(args: Sequence[Any]) -> Any:
         return _like(x)
     sides = tuple(zip(x.shape, y.shape, strict=True))
     fits = all(a == b or 1 in (a, b) for a, b in sides)
-    return blank([b if a == 1 else a for a, b in sides], x.dtype) if fits else NotImplemented
+    return empty_meta([b if a == 1 else a for a, b in sides], x.dtype) if fits else NotImplemented
 
 
 def _into(args: Sequence[Any]) -> Any:
@@ -104,11 +104,11 @@ def _raised(args: Sequence[Any]) -> Any:
 def _mean(args: Sequence[Any]) -> Any:
     """Return the mean over the positions of an image, kept as 1×1."""
     if args[0].dim() == 4 and len(args) > 2 and sorted(d % 4 for d in args[1]) == [2, 3] and args[2]:
-        return blank((*args[0].shape[:2], 1, 1), args[0].dtype)
+        return empty_meta((*args[0].shape[:2], 1, 1), args[0].dtype)
     return NotImplemented
 
 
-QUICK: dict[Any, Rule] = {
+KERNELS: dict[Any, Rule] = {
     aten.convolution: _convolution,
     aten.native_batch_norm: lambda args: _batch_norm(args[0], args[1], args[5]),
     aten._native_batch_norm_legit: lambda args: (
@@ -126,5 +126,5 @@ QUICK: dict[Any, Rule] = {
 }
 """Operator -> rule for a floating-point first operand; for integers, torch refuses or converts many of them."""
 
-OF_WHOLE: dict[Any, Rule] = {aten.add_: _raised}
-"""Operator of `QUICK` -> rule for an integer first operand."""
+INTEGER_KERNELS: dict[Any, Rule] = {aten.add_: _raised}
+"""Operator of `KERNELS` -> rule for an integer first operand."""

@@ -8,10 +8,10 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-__all__ = ["blank"]
+__all__ = ["empty_meta"]
 
 
-def blank(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+def empty_meta(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
     """Return a contiguous meta tensor with its own storage, unseen by the modes that intercept torch's functions.
 
     Cloning a cached tensor takes a sixth of the time of torch.empty.

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-__all__ = ["untouched"]
+__all__ = ["preserve_random_state", "restore_on_exit"]
 
 
 @contextmanager
-def kept_random_state() -> Iterator[None]:
+def preserve_random_state() -> Iterator[None]:
     """Restore the random generators of torch, Python and NumPy on exit."""
     python, array = random.getstate(), np.random.get_state()
     with torch.random.fork_rng():
@@ -28,7 +28,7 @@ def kept_random_state() -> Iterator[None]:
 
 
 @contextmanager
-def untouched(*models: nn.Module) -> Iterator[None]:
+def restore_on_exit(*models: nn.Module) -> Iterator[None]:
     """Restore on exit what running a copy changed in its model: attributes, and the values of buffers.
 
     A function or a weak reference in the copy may refer back to the model.

@@ -26,7 +26,7 @@ class State:
         self._values = values
         self._held = [tuple(module.__dict__.values()) for module in self._modules]
         containers = [one for held in self._held for one in held if type(one) in CONTAINERS and one]
-        self._inside = [item for container in containers for item in _opened(container)]
+        self._inside = [item for container in containers for item in _flatten(container)]
         self._versions = [one._version for one in self._inside if isinstance(one, Tensor)] if values else []
 
     @property
@@ -37,12 +37,12 @@ class State:
         return self._versions != now._versions or not all(_same(before, after) for before, after in rows)
 
 
-def _opened(container: Collection[Any], depth: int = 0) -> Iterator[Any]:
+def _flatten(container: Collection[Any], depth: int = 0) -> Iterator[Any]:
     """Yield the items of a container and of the containers in it, and the length of each."""
     for item in container.values() if isinstance(container, Mapping) else container:
         if type(item) in CONTAINERS and depth < DEEPEST:
             yield len(item)
-            yield from _opened(item, depth + 1)
+            yield from _flatten(item, depth + 1)
         else:
             yield item
 

@@ -16,10 +16,10 @@ from torch.nn.modules.module import _has_any_global_hook
 from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pennyweight.cost.counting.devices import Place
-from pennyweight.cost.counting.formulas import OF_MATRICES, base_name, formula, of_complex, outer
+from pennyweight.cost.counting.devices import DeviceMode
+from pennyweight.cost.counting.formulas import MATRIX_FORMULAS, base_name, complex_work, formula, outer
 from pennyweight.cost.counting.live_memory import Liveness
-from pennyweight.cost.counting.meta_kernels import OF_WHOLE, QUICK
+from pennyweight.cost.counting.meta_kernels import INTEGER_KERNELS, KERNELS
 from pennyweight.cost.counting.meta_layers import Direct, operator_of
 from pennyweight.cost.counting.operation import Operation, Settings
 from pennyweight.cost.counting.shapes import Shape, Shapes, first_shape, without_batch
@@ -31,7 +31,7 @@ __all__ = ["Tracer"]
 aten = torch.ops.aten
 
 
-OF_ONE_TYPE = frozenset({"convolution", "mm", "bmm", "addmm", "baddbmm", "linear", "mv", "addmv", "_addmm_activation"})
+SAME_DTYPE = frozenset({"convolution", "mm", "bmm", "addmm", "baddbmm", "linear", "mv", "addmv", "_addmm_activation"})
 """Operators that require operands of one dtype."""
 
 SPARSE = frozenset({torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc})
@@ -54,10 +54,10 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
     A model whose tensors are on the meta device runs with shapes alone.
     """
 
-    def __init__(self, model: nn.Module, place: Place) -> None:
+    def __init__(self, model: nn.Module, device_mode: DeviceMode) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.model = model
-        self.place = place
+        self.device_mode = device_mode
         self.stack: list[str] = [""]
         self.operations: list[Operation] = []
         self.writers: dict[int | None, int] = {}  # live storage -> index of the operation that last wrote it
@@ -65,14 +65,14 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.unregistered: dict[int, int] = {}  # storage of an unregistered operand -> its numbers
         self.shapes: dict[str, Shapes] = {}
         self.modules = dict(model.named_modules())
-        self.parameters = {name: _each_once(module._parameters) for name, module in self.modules.items()}
-        self.buffers = {name: _each_once(module._buffers) for name, module in self.modules.items()}
-        self.liveness = Liveness(_held(self.modules.values()), partial(_forget, self.writers))
+        self.parameters = {name: _unique_tensors(module._parameters) for name, module in self.modules.items()}
+        self.buffers = {name: _unique_tensors(module._buffers) for name, module in self.modules.items()}
+        self.liveness = Liveness(_registered_tensors(self.modules.values()), partial(_forget, self.writers))
         self.peak_module = ""
         self.failure: Failure | None = None
 
     @property
-    def outgrown(self) -> bool:
+    def has_new_layers(self) -> bool:
         """True if the model has since created layers or parameters, and kept all that it had."""
         known = {id(one) for one in (*self.modules.values(), *chain.from_iterable(self.parameters.values()))}
         return known < {id(one) for one in (*self.model.modules(), *self.model.parameters())}
@@ -83,56 +83,58 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         if func.is_view:  # a view computes and allocates nothing
             return func(*args, **kwargs)
-        out = NotImplemented if kwargs else _quick(func, args)  # keyword arguments (dtype, out) need torch
+        out = NotImplemented if kwargs else _run_kernel(func, args)  # keyword arguments (dtype, out) need torch
         if out is NotImplemented:
             out = func(*args, **kwargs)
-        self._met(func, args, kwargs, out)
+        self._record_call(func, args, kwargs, out)
         return out
 
-    def _met(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> None:
-        self._note(func, args, kwargs, out)
-        if self.liveness.born(out):
+    def _record_call(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> None:
+        self._record_operation(func, args, kwargs, out)
+        if self.liveness.track(out):
             self.peak_module = self.stack[-1]
         if func is aten.convolution.default and not torch.is_grad_enabled():
-            self.liveness.borrowed(forward_bytes(args[0], args[1], out))
+            self.liveness.record_workspace(forward_bytes(args[0], args[1], out))
         elif func is aten.convolution_backward.default:
-            self.liveness.borrowed(backward_bytes(args[2], args[9]))
+            self.liveness.record_workspace(backward_bytes(args[2], args[9]))
 
-    def _directly(self, layer: nn.Module, direct: Direct, x: Any) -> Any:
+    def _run_directly(self, layer: nn.Module, direct: Direct, x: Any) -> Any:
         """Return `layer(x)` from its operators and record them; NotImplemented if torch has to run the layer."""
         if type(x) is not Tensor or torch.is_grad_enabled() or torch._C._functorch.peek_interpreter_stack() is not None:
             return NotImplemented
-        self.place.require_seen()
+        self.device_mode.require_no_autocast()
         with torch._C._DisableTorchDispatch(), torch._C.DisableTorchFunction():  # modes see every access
             found = direct(layer, x) if x.is_meta and not x.is_complex() else None
             if found is None:
                 return NotImplemented
             made = []
             for func, args in found:
-                out = _quick(func, args)
+                out = _run_kernel(func, args)
                 if out is NotImplemented:
                     return NotImplemented
                 made.append(out)
             for (func, args), out in zip(found, made, strict=True):
-                self._met(func, args, {}, out)
+                self._record_call(func, args, {}, out)
             return out[0] if isinstance(out, tuple) else out
 
-    def _note(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> None:
+    def _record_operation(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> None:
         operands, made = tensors(args), tensors(out)
         if kwargs:  # `out` is written and not read
             operands += [one for one in tensors(kwargs.values()) if not any(one is result for result in made)]
         how, dtype = formula(func), _dtype(operands or made)
-        if not self.place.real and base_name(func) in OF_ONE_TYPE:
+        if not self.device_mode.real and base_name(func) in SAME_DTYPE:
             _require_one_type(operands)
-        if how in OF_MATRICES and not SPARSE.isdisjoint([one.layout for one in operands]):
+        if how in MATRIX_FORMULAS and not SPARSE.isdisjoint([one.layout for one in operands]):
             how = None
         if how is None:
             self.uncounted[func._schema.name.replace("::", ".")] += 1
             macs, ops = 0, 0
         else:
-            macs, ops = outer(args, out) if self.place.in_einsum and func is aten.mul.Tensor else how(args, kwargs, out)
+            macs, ops = (
+                outer(args, out) if self.device_mode.in_einsum and func is aten.mul.Tensor else how(args, kwargs, out)
+            )
             if made and made[0].dtype.is_complex:
-                macs, ops = of_complex(macs, ops)
+                macs, ops = complex_work(macs, ops)
         bytes_read, bytes_written = traffic(func, args, operands, made)
         if not (ops or bytes_read or bytes_written):
             return
@@ -141,7 +143,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.unregistered |= {
                 storage: tensor.numel()
                 for storage, tensor in zip(storages, operands, strict=True)
-                if storage is not None and not self.liveness.knows(storage)
+                if storage is not None and not self.liveness.is_tracked(storage)
             }
         sources = tuple(map(self.writers.get, storages))
         self.writers.update(dict.fromkeys(filter(None, _storages(made)), len(self.operations)))
@@ -172,14 +174,14 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         hooked = _has_any_global_hook()  # type: ignore[no-untyped-call]
         for name, module in self.modules.items():
             direct = None if hooked else operator_of(module)
-            module.__dict__["_call_impl"] = self._following(name, module, direct)
+            module.__dict__["_call_impl"] = self._wrap_call(name, module, direct)
         try:
             yield
         finally:
             for module in self.modules.values():
                 del module.__dict__["_call_impl"]
 
-    def _following(self, name: str, module: nn.Module, direct: Direct | None) -> Callable[..., Any]:
+    def _wrap_call(self, name: str, module: nn.Module, direct: Direct | None) -> Callable[..., Any]:
         call: Callable[..., Any] = module._call_impl
 
         def follow(*args: Any, **kwargs: Any) -> Any:
@@ -190,7 +192,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             try:
                 out = NotImplemented
                 if direct is not None and len(args) == 1 and not kwargs:
-                    out = self._directly(module, direct, args[0])
+                    out = self._run_directly(module, direct, args[0])
                 if out is NotImplemented:
                     out = call(*args, **kwargs)
             except Exception as error:
@@ -226,11 +228,11 @@ def _name(func: Any) -> str:
     return str(func._schema.name).removeprefix("aten::")
 
 
-def _quick(func: Any, args: tuple[Any, ...]) -> Any:
+def _run_kernel(func: Any, args: tuple[Any, ...]) -> Any:
     name = func.overloadpacket
-    if name not in QUICK or not args[0].is_meta:
+    if name not in KERNELS or not args[0].is_meta:
         return NotImplemented
-    rule = (QUICK if args[0].is_floating_point() else OF_WHOLE).get(name)
+    rule = (KERNELS if args[0].is_floating_point() else INTEGER_KERNELS).get(name)
     return NotImplemented if rule is None else rule(args)
 
 
@@ -254,12 +256,12 @@ def _settings(args: tuple[Any, ...]) -> Settings:
     return Settings(tuple(stride), tuple(padding), tuple(dilation), transposed, groups, not whole)
 
 
-def _each_once(held: Mapping[str, Tensor | None]) -> list[Tensor]:
+def _unique_tensors(held: Mapping[str, Tensor | None]) -> list[Tensor]:
     """Return the tensors that a module holds now, each once, although one may have two names."""
     return list({id(one): one for one in held.values() if one is not None}.values())
 
 
-def _held(modules: Iterable[nn.Module]) -> Iterator[Tensor]:
+def _registered_tensors(modules: Iterable[nn.Module]) -> Iterator[Tensor]:
     """Yield the modules' parameters and buffers, without those of lazy layers, which have no storage yet."""
     for module in modules:
         for tensor in (*module._parameters.values(), *module._buffers.values()):

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pennyweight.cost.counting.formulas import base_name, looks_on
+from pennyweight.cost.counting.formulas import base_name, touches_no_values
 
 __all__ = ["Traffic", "dtype_name", "parts", "tensors", "traffic"]
 
@@ -46,7 +46,7 @@ def traffic(operator: Any, args: Sequence[Any], operands: Sequence[Tensor], made
     `operands` are the tensors that go in, `made` those that come out.
     """
     name = base_name(operator)
-    if looks_on(operator):
+    if touches_no_values(operator):
         return Traffic(0, 0)
     written = sum(map(_bytes, made))
     if name.startswith("_foreach"):  # foreach operators write their first list in place and return nothing

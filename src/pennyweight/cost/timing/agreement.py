@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pennyweight.core.machine import cores
 
-__all__ = ["Agreement", "agreement_of", "load_now", "waited_share", "waits"]
+__all__ = ["Agreement", "agreement_of", "load_average", "thread_waits", "waited_share"]
 
 APART = 0.10
 """Largest median difference between the two halves of a valid measurement; 2 to 4% on an idle machine."""
@@ -67,7 +67,7 @@ def agreement_of(
     )
 
 
-def load_now() -> float | None:
+def load_average() -> float | None:
     """Return the load average of the last minute; None if the system has none."""
     try:
         return os.getloadavg()[0]
@@ -75,7 +75,7 @@ def load_now() -> float | None:
         return None
 
 
-def waits() -> dict[str, int]:
+def thread_waits() -> dict[str, int]:
     """Return the nanoseconds that each thread of this process has waited for a processor so far.
 
     The source is Linux's schedstat; the result is empty on other systems.
@@ -89,5 +89,5 @@ def waits() -> dict[str, int]:
 
 def waited_share(before: Mapping[str, int], seconds: float) -> float | None:
     """Return the largest share of the last `seconds` that any thread has waited since `before`."""
-    now = waits()
+    now = thread_waits()
     return max(now[thread] - before.get(thread, 0) for thread in now) / 1e9 / seconds if before and now else None

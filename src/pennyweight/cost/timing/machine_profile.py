@@ -24,7 +24,7 @@ from pennyweight.cost.timing.agreement import Agreement
 from pennyweight.cost.timing.operator_time import OperatorTime
 from pennyweight.cost.timing.roofline import Limits
 
-__all__ = ["MachineProfile", "profile_path", "profiled_threads", "why_unused"]
+__all__ = ["MachineProfile", "explain_unused", "profile_path", "profiled_threads"]
 
 FORMAT = 5
 MEASURED = ("limits", "times", "factors", "behind", "agreement")
@@ -82,7 +82,7 @@ class MachineProfile(Summary):
         if not path.exists():
             return None
         values = read_json(path)
-        if _foreign(values):
+        if _why_foreign(values):
             return None
         del values["format"]
         try:
@@ -102,19 +102,19 @@ def profiled_threads() -> list[int]:
     return sorted(int(name) for name in names if name.isdigit())
 
 
-def why_unused(threads: int) -> str:
+def explain_unused(threads: int) -> str:
     """Return why the saved profile for `threads` is not used; empty if it is used or does not exist."""
     path = profile_path(threads)
     if not path.exists():
         return ""
     try:
-        reason = _foreign(read_json(path))
+        reason = _why_foreign(read_json(path))
     except PennyweightError:
         reason = "cannot be read"
     return f"{path} {reason}" if reason else ""
 
 
-def _foreign(values: Mapping[str, Any]) -> str:
+def _why_foreign(values: Mapping[str, Any]) -> str:
     """Return why a profile does not apply to this machine; empty if it does. Machines may share a home folder."""
     if values.get("format") != FORMAT:
         return "was measured by another version of Pennyweight"
@@ -131,7 +131,7 @@ def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
 
 
-def learned(cases: Mapping[str, list[tuple[tuple[float, ...], float]]]) -> dict[str, OperatorTime]:
+def fit_operator_times(cases: Mapping[str, list[tuple[tuple[float, ...], float]]]) -> dict[str, OperatorTime]:
     """Fit a regression to the (features, seconds) of each kind's measurements."""
     return {
         kind: OperatorTime.learn([features for features, _ in rows], [float(np.log(seconds)) for _, seconds in rows])
@@ -139,7 +139,7 @@ def learned(cases: Mapping[str, list[tuple[tuple[float, ...], float]]]) -> dict[
     }
 
 
-def profile_now(
+def make_profile(
     limits: Limits, times: Mapping[str, OperatorTime], factors: Mapping[str, float] | None = None, **known: Any
 ) -> MachineProfile:
     """Return a profile of this machine at torch's current number of threads, with the fields in `known`."""

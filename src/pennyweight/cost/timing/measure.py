@@ -21,8 +21,8 @@ from pennyweight.core.figures import number, several, spread
 from pennyweight.core.heap import keeping_memory
 from pennyweight.core.summary import Facts, Summary
 from pennyweight.cost.counting.inputs import random_input
-from pennyweight.cost.counting.meta_copy import whole
-from pennyweight.cost.counting.restore import kept_random_state, untouched
+from pennyweight.cost.counting.meta_copy import copy_with_values
+from pennyweight.cost.counting.restore import preserve_random_state, restore_on_exit
 from pennyweight.cost.timing.machine_profile import MachineProfile
 from pennyweight.cost.timing.microbenchmarks import Case, Microbenchmarks
 from pennyweight.cost.timing.predict import operation_seconds
@@ -98,7 +98,7 @@ def time_networks(
         raise InputError("a model on the meta device has no values to compute with; make it on a real device")
     anchors = Microbenchmarks(ANCHORS) if profile is not None else None
     times: list[list[float]] = [[] for _ in models]
-    with torch.no_grad(), kept_random_state(), untouched(*modules):
+    with torch.no_grad(), preserve_random_state(), restore_on_exit(*modules):
         ready = [_timed(model, (batch, *shape)) for model, shape in zip(models, shapes, strict=True)]
         for repeat in range(repeats + WARM_UP):
             kept = repeat >= WARM_UP
@@ -119,7 +119,7 @@ def _timed(model: nn.Module | Timed, shape: Sequence[int]) -> Timed:
     """Return a module as an eager call on a random input."""
     if isinstance(model, Timed):
         return model
-    module = whole(model).module.eval()
+    module = copy_with_values(model).module.eval()
     return Timed(partial(module, random_input(module, shape)), EAGER)
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from pennyweight.cost.counting.forward import forward_pass
-from pennyweight.cost.counting.inputs import Given
+from pennyweight.cost.counting.inputs import CallInputs
 from pennyweight.cost.counting.operation import Operation
 from pennyweight.cost.timing.operator_draws import MAKERS, Draw, Made
 from pennyweight.cost.timing.operator_kinds import Kind, kind_of
@@ -58,7 +58,9 @@ class Microbenchmarks:
     def __init__(self, share: float = 1.0) -> None:
         draw = random.Random(SEED)  # noqa: S311 - shapes, not secrets
         with torch.no_grad(), torch.random.fork_rng():
-            self.cases = [case for number, make in MAKERS for case in _cases(make, draw, max(2, round(number * share)))]
+            self.cases = [
+                case for number, make in MAKERS for case in _draw_cases(make, draw, max(2, round(number * share)))
+            ]
             self._others = torch.rand(EVICTED_BYTES // 4)
             # ReLU output, as after an activation: max pooling of uniform numbers takes up to twice as long.
             self._values = torch.randn(SPARE + max(prod(case.shape) for case in self.cases)).relu_()
@@ -96,7 +98,7 @@ def _usual_layers() -> nn.Module:
     return nn.Sequential(*(nn.Sequential(conv, nn.BatchNorm2d(USUAL), nn.ReLU()) for conv in convolutions)).eval()
 
 
-def _cases(make: Callable[[Draw], Made], draw: Draw, number: int) -> list[Case]:
+def _draw_cases(make: Callable[[Draw], Made], draw: Draw, number: int) -> list[Case]:
     """Draw `number` cases of a kind, none too large to be timed often."""
     cases: list[Case] = []
     while len(cases) < number:
@@ -106,7 +108,7 @@ def _cases(make: Callable[[Draw], Made], draw: Draw, number: int) -> list[Case]:
         weights = sum(parameter.numel() for parameter in module.parameters())
         if prod(shape) > MOST_ELEMENTS or weights > MOST_WEIGHTS:
             continue
-        operations = forward_pass(module.eval(), Given(sizes=shape)).operations
+        operations = forward_pass(module.eval(), CallInputs(sizes=shape)).operations
         largest = max(operations, key=lambda operation: operation.bytes_read + operation.bytes_written)
         if largest.macs > MOST_MACS or prod(largest.output) > MOST_ELEMENTS:
             continue

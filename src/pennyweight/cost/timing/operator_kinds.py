@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import log2, prod
 from typing import NamedTuple
 
-from pennyweight.cost.counting.formulas import by_elements
+from pennyweight.cost.counting.formulas import scales_with_elements
 from pennyweight.cost.counting.operation import Operation, Settings
 from pennyweight.cost.counting.workspace import BLOCK
 
@@ -117,7 +117,7 @@ def kind_of(operation: Operation) -> Kind:
     fallback = "sigmoid" if operation.ops > 3 * elements else "relu" if operation.ops else "reorder"
     # In-place operation and the number of operands change the bytes by about a factor of two.
     features = *_logs(elements), float(operation.name.endswith("_")), float(len(inputs))
-    return Kind(ELEMENTWISE.get(name, fallback), features, name not in ELEMENTWISE and not by_elements(name))
+    return Kind(ELEMENTWISE.get(name, fallback), features, name not in ELEMENTWISE and not scales_with_elements(name))
 
 
 def _convolution(operation: Operation, settings: Settings) -> Kind:

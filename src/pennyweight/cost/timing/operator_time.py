@@ -52,11 +52,11 @@ class OperatorTime:
         centre, scale = rows.mean(0), rows.std(0)
         scale[scale < 1e-9] = 1.0
         points = (rows - centre) / scale
-        rest = values - _linear(points, _ridge(points, values))
-        lengths, noise = _smoothness(points, rest)
+        rest = values - _predict_linear(points, _fit_ridge(points, values))
+        lengths, noise = _choose_lengths(points, rest)
         points /= lengths
-        slope = _ridge(points, values)
-        weights, left_out = _left_out(points, values - _linear(points, slope), noise)
+        slope = _fit_ridge(points, values)
+        weights, left_out = _leave_one_out(points, values - _predict_linear(points, slope), noise)
         return cls(points, centre, scale * lengths, slope, weights, float(np.median(np.abs(left_out))))
 
     def __call__(self, features: Sequence[float]) -> float:
@@ -70,17 +70,17 @@ class OperatorTime:
         nearest = self._nearest(point, 0.0)
         beyond = np.abs((point - nearest) * self.scale)
         if not beyond.any():
-            return self._at(point)
+            return self._predict(point)
         rise, fall = (log(2) * float(sizes.sum()) for sizes in (beyond, np.minimum(beyond, REACH)))
-        return float(np.clip(self._at(point), self._at(nearest) - fall, self._at(nearest) + rise))
+        return float(np.clip(self._predict(point), self._predict(nearest) - fall, self._predict(nearest) + rise))
 
     def reaches(self, features: Sequence[float]) -> bool:
         """Return whether each feature lies in the measured range, or at most REACH outside it."""
         point = self._scaled(features)
         return bool(np.all(self._nearest(point, REACH) == point))
 
-    def _at(self, point: Array) -> float:
-        return float((_linear(point[None], self.slope) + _near(point[None], self.points) @ self.weights)[0])
+    def _predict(self, point: Array) -> float:
+        return float((_predict_linear(point[None], self.slope) + _gaussian(point[None], self.points) @ self.weights)[0])
 
     def _nearest(self, point: Array, reach: float) -> Array:
         """Clip each feature to the measured range, widened by `reach`."""
@@ -100,13 +100,13 @@ class OperatorTime:
         return cls(**kept)
 
 
-def _smoothness(points: Array, rest: Array) -> tuple[Array, float]:
+def _choose_lengths(points: Array, rest: Array) -> tuple[Array, float]:
     """Return each feature's length scale and the noise: the best common length scale, then each in turn."""
     spread = max(float(rest.var()), 1e-6)
 
     def score(lengths: Array, noise: float) -> float:
         # Squared error, clipped so that a few outliers do not decide.
-        return float(np.minimum(_left_out(points / lengths, rest, noise)[1] ** 2, 9 * spread).mean())
+        return float(np.minimum(_leave_one_out(points / lengths, rest, noise)[1] ** 2, 9 * spread).mean())
 
     common = [(np.full(points.shape[1], length), noise) for length, noise in product(LENGTHS, NOISES)]
     best, lengths, noise = min(((score(*pair), *pair) for pair in common), key=lambda found: found[0])
@@ -119,25 +119,25 @@ def _smoothness(points: Array, rest: Array) -> tuple[Array, float]:
     return lengths, min(NOISES, key=lambda noise: score(lengths, noise))
 
 
-def _left_out(points: Array, rest: Array, noise: float) -> tuple[Array, Array]:
+def _leave_one_out(points: Array, rest: Array, noise: float) -> tuple[Array, Array]:
     """Return the weights of the points, and each point's leave-one-out error."""
-    inverse = np.linalg.inv(_near(points, points) + noise * np.eye(len(rest)))
+    inverse = np.linalg.inv(_gaussian(points, points) + noise * np.eye(len(rest)))
     weights = inverse @ rest
     return weights, weights / np.diag(inverse)
 
 
-def _near(left: Array, right: Array) -> Array:
+def _gaussian(left: Array, right: Array) -> Array:
     return np.asarray(np.exp(-((left[:, None] - right[None]) ** 2).sum(-1) / 2))
 
 
-def _with_one(points: Array) -> Array:
+def _add_intercept(points: Array) -> Array:
     return np.hstack([points, np.ones((len(points), 1))])
 
 
-def _ridge(points: Array, values: Array) -> Array:
-    rows = _with_one(points)
+def _fit_ridge(points: Array, values: Array) -> Array:
+    rows = _add_intercept(points)
     return np.asarray(np.linalg.solve(rows.T @ rows + RIDGE * np.eye(rows.shape[1]), rows.T @ values))
 
 
-def _linear(points: Array, slope: Array) -> Array:
-    return np.asarray(_with_one(points) @ slope)
+def _predict_linear(points: Array, slope: Array) -> Array:
+    return np.asarray(_add_intercept(points) @ slope)

@@ -15,13 +15,13 @@ from pennyweight.core.machine import versions
 from pennyweight.cost.counting.count import Cost
 from pennyweight.cost.counting.operation import Operation
 from pennyweight.cost.counting.traffic import dtype_name
-from pennyweight.cost.timing.agreement import agreement_of, load_now, waited_share, waits
-from pennyweight.cost.timing.machine_profile import MachineProfile, learned, profile_now
+from pennyweight.cost.timing.agreement import agreement_of, load_average, thread_waits, waited_share
+from pennyweight.cost.timing.machine_profile import MachineProfile, fit_operator_times, make_profile
 from pennyweight.cost.timing.microbenchmarks import Case, Microbenchmarks
 from pennyweight.cost.timing.operator_kinds import kind_of
 from pennyweight.cost.timing.roofline import Limits, measure_limits
 
-__all__ = ["LayerTime", "measure_machine", "operation_seconds", "predict", "profile_of", "time_notes"]
+__all__ = ["LayerTime", "build_profile", "measure_machine", "operation_seconds", "predict", "time_notes"]
 
 ROUNDS = 8
 PRODUCTS, OTHERS = "products", "others"
@@ -154,7 +154,7 @@ def time_notes(cost: Cost, profile: MachineProfile) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def profile_of(
+def build_profile(
     cases: Sequence[Case], limits: Limits, *, waited: float | None = None, load: float | None = None
 ) -> MachineProfile:
     """Build a machine profile from timed microbenchmarks, with their agreement.
@@ -170,9 +170,9 @@ def profile_of(
         for group in (case.kind.name, PRODUCTS if case.operation.macs else OTHERS):
             over.setdefault(group, []).append(ratio)
     few = {kind for kind, measured in rows.items() if len(measured) < len(measured[0][0]) + 2}
-    return profile_now(
+    return make_profile(
         limits,
-        learned({kind: measured for kind, measured in rows.items() if kind not in few}),
+        fit_operator_times({kind: measured for kind, measured in rows.items() if kind not in few}),
         {kind: statistics.median(over[kind]) for kind in few},
         behind={group: statistics.median(over[group]) for group in (PRODUCTS, OTHERS) if group in over},
         agreement=agreement_of([case.times for case in cases], waited=waited, load=load),
@@ -188,7 +188,7 @@ def measure_machine(share: float = 1.0) -> MachineProfile:
     Args:
         share: Share of the microbenchmarks to run; below 1 it is faster and less exact.
     """
-    load, before, started = load_now(), waits(), time.monotonic()
+    load, before, started = load_average(), thread_waits(), time.monotonic()
     limits = measure_limits()
     microbenchmarks = Microbenchmarks(share)
     microbenchmarks.round(keep=False)
@@ -196,4 +196,4 @@ def measure_machine(share: float = 1.0) -> MachineProfile:
         microbenchmarks.round()
     limits = limits.or_better(measure_limits())
     waited = waited_share(before, time.monotonic() - started)
-    return profile_of(microbenchmarks.cases, limits, waited=waited, load=load)
+    return build_profile(microbenchmarks.cases, limits, waited=waited, load=load)

@@ -90,11 +90,11 @@ class Limits:
 def measure_limits() -> Limits:
     """Measure this machine at torch's current number of threads; takes a few seconds."""
     with torch.no_grad(), torch.random.fork_rng():
-        overhead = _overhead()
-        levels = _levels()
-        bandwidth = {name: _bandwidth(size // 2, overhead) for name, size in levels.items()}
-        bandwidth[MEMORY] = _bandwidth(max(levels.values()) * 8, overhead)
-        return Limits(macs_per_s=_peaks(), bytes_per_s=bandwidth, level_bytes=levels, overhead_s=overhead)
+        overhead = _measure_overhead()
+        levels = _cache_sizes()
+        bandwidth = {name: _measure_bandwidth(size // 2, overhead) for name, size in levels.items()}
+        bandwidth[MEMORY] = _measure_bandwidth(max(levels.values()) * 8, overhead)
+        return Limits(macs_per_s=_measure_peaks(), bytes_per_s=bandwidth, level_bytes=levels, overhead_s=overhead)
 
 
 def _best_s(call: Callable[[], object], *, inner: int = 1) -> float:
@@ -108,12 +108,12 @@ def _best_s(call: Callable[[], object], *, inner: int = 1) -> float:
     return min(times[WARM_UP:])
 
 
-def _overhead() -> float:
+def _measure_overhead() -> float:
     layer, x = torch.nn.ReLU(), torch.zeros(1)
     return statistics.median(_best_s(lambda: layer(x), inner=200) for _ in range(3))
 
 
-def _bandwidth(working_set_bytes: int, overhead: float) -> float:
+def _measure_bandwidth(working_set_bytes: int, overhead: float) -> float:
     """Return the bandwidth in bytes per second of y += x, which reads two streams and writes one."""
     elements = working_set_bytes // 8
     x, y = torch.rand(elements), torch.rand(elements)
@@ -122,7 +122,7 @@ def _bandwidth(working_set_bytes: int, overhead: float) -> float:
     return 3 * 4 * elements / max(spent - overhead, spent / 10)
 
 
-def _peaks() -> dict[str, float]:
+def _measure_peaks() -> dict[str, float]:
     """Return the throughput of square matrix products; dtypes that this torch build cannot multiply are left out."""
     a, b = torch.rand(SIDE, SIDE), torch.rand(SIDE, SIDE)
     small, other = (x.bfloat16() for x in (a, b))
@@ -141,7 +141,7 @@ def _peaks() -> dict[str, float]:
     return found
 
 
-def _levels() -> dict[str, int]:
+def _cache_sizes() -> dict[str, int]:
     """Return the data caches' sizes from Linux, else typical ones; L1 and L2 count once per thread."""
     threads = torch.get_num_threads()
     found = {}

@@ -24,10 +24,10 @@ from pennyweight.zoo.weights.positions import fit_positions
 from pennyweight.zoo.weights.recognize import look_alike
 from pennyweight.zoo.weights.weight_sets import Chosen, choose
 
-FREE = ("dropout", "drop_path", "size")
+ADAPTABLE = ("dropout", "drop_path", "size")
 """Settings that a network may have unlike its weights: they matter only in training, or the weights are resized."""
 
-__all__ = ["AdaptedWeights", "load_weights", "put_weights", "require_fit", "shape_of", "warn_of"]
+__all__ = ["AdaptedWeights", "load_weights", "put_weights", "require_fit", "shape_of", "warn_adapted"]
 
 
 class AdaptedWeights(UserWarning):
@@ -65,7 +65,7 @@ def load_weights(
         path = Path(path_or_state_dict)
         checkpoint = open_file(Run(path).weights_path if path.is_dir() else path)
     _check_config(model, checkpoint)
-    warn_of(put_weights(model, checkpoint if source == "auto" else replace(checkpoint, layout=source)))
+    warn_adapted(put_weights(model, checkpoint if source == "auto" else replace(checkpoint, layout=source)))
     return model
 
 
@@ -84,7 +84,9 @@ def _check_config(model: nn.Module, checkpoint: Checkpoint) -> None:
     config = model.config
     if config is None:
         return
-    asked = {field: value for field, value in checkpoint.config.items() if hasattr(config, field) and field not in FREE}
+    asked = {
+        field: value for field, value in checkpoint.config.items() if hasattr(config, field) and field not in ADAPTABLE
+    }
     wanted = override(config, asked, what="Config")
     for field in asked:
         has, wants = getattr(config, field), getattr(wanted, field)
@@ -95,7 +97,7 @@ def _check_config(model: nn.Module, checkpoint: Checkpoint) -> None:
             )
 
 
-def warn_of(adapted: tuple[str, ...]) -> None:
+def warn_adapted(adapted: tuple[str, ...]) -> None:
     """Warn about what `put_weights` adapted, at the caller of the public function."""
     for message in adapted:
         warnings.warn(message, AdaptedWeights, stacklevel=3)
@@ -103,18 +105,18 @@ def warn_of(adapted: tuple[str, ...]) -> None:
 
 def put_weights(model: nn.Module, checkpoint: Checkpoint) -> tuple[str, ...]:
     """Load a checkpoint into `model`, in place, as `load_weights` does; return a line for each adaptation."""
-    own, chosen = model.state_dict(), _chosen(model, checkpoint)
+    own, chosen = model.state_dict(), _choose(model, checkpoint)
     state = chosen.match.found
     if fault := values_fault(state, own, chosen.match.names):
         sound = [path for path, other in chosen.others if not values_fault(other.found, own)]
         hint = f"; the weights of {checkpoint.name}#{sound[0]} hold numbers alone" if sound else ""
         raise InputError(f"{checkpoint.name} cannot be used: {fault}{hint}")
     stems, heads = ends(model)
-    adapted = [*chosen.notes, *_converted(state, own)]
+    adapted = [*chosen.notes, *_conversions(state, own)]
     channels = own[f"{stems[0]}.weight"].shape[1]
     for stem in (f"{name}.weight" for name in stems):
         if state[stem].shape[1] != channels and state[stem].shape[2:] == own[stem].shape[2:]:
-            state[stem] = _other_channels(state[stem], channels)
+            state[stem] = _adapt_channels(state[stem], channels)
             adapted.append(f"the stem was adapted to {channels} input channels")
     for head in heads:
         has, wants = state.get(f"{head}.weight"), own[f"{head}.weight"].shape[0]
@@ -139,12 +141,12 @@ def put_weights(model: nn.Module, checkpoint: Checkpoint) -> tuple[str, ...]:
 
 def require_fit(model: nn.Module, checkpoint: Checkpoint) -> None:
     """Raise InputError for another network's weights; `model` may be on the meta device."""
-    _chosen(model, checkpoint)
+    _choose(model, checkpoint)
 
 
 def shape_of(model: nn.Module, checkpoint: Checkpoint) -> tuple[int, int]:
     """Return (classes, input channels) of a checkpoint for `model`, which may be on the meta device."""
-    state = _chosen(model, checkpoint).match.found
+    state = _choose(model, checkpoint).match.found
     stems, heads = ends(model)
     head = state.get(f"{heads[0]}.weight")
     if head is None:
@@ -152,7 +154,7 @@ def shape_of(model: nn.Module, checkpoint: Checkpoint) -> tuple[int, int]:
     return head.shape[0], state[f"{stems[0]}.weight"].shape[1]
 
 
-def _chosen(model: nn.Module, checkpoint: Checkpoint) -> Chosen:
+def _choose(model: nn.Module, checkpoint: Checkpoint) -> Chosen:
     """Choose the tensors of `model` in a checkpoint. Raises InputError if it has none."""
     chosen = choose(model, checkpoint)
     if not chosen.match.fits:
@@ -167,7 +169,7 @@ def _hint(checkpoint: Checkpoint) -> str:
     return alike.hint if alike else ""
 
 
-def _converted(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> tuple[str, ...]:
+def _conversions(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> tuple[str, ...]:
     """Return a line for each dtype that loading converts."""
     kinds = {
         (str(tensor.dtype), str(own[key].dtype))
@@ -180,7 +182,7 @@ def _converted(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> tuple[
     )
 
 
-def _other_channels(weight: Tensor, channels: int) -> Tensor:
+def _adapt_channels(weight: Tensor, channels: int) -> Tensor:
     """Adapt (c_out, c_in, K, K) to other input channels: the sum for one, else repeated and scaled."""
     if channels == 1:
         return weight.sum(dim=1, keepdim=True)

@@ -98,7 +98,7 @@ def _match(model: nn.Module, state: Mapping[str, Tensor], rules: Rules, layout: 
     missing: list[str] = []
     headless: list[str] = []
     used: set[str] = set()
-    for key, theirs, part in _their_names(model, own, rules, state):
+    for key, theirs, part in _translated_names(model, own, rules, state):
         used.add(theirs)
         if theirs in state:
             tensor = part(state[theirs])
@@ -119,7 +119,7 @@ def _match(model: nn.Module, state: Mapping[str, Tensor], rules: Rules, layout: 
     return Match(layout, found, names, missing, odd, headless, len(own))
 
 
-def _their_names(
+def _translated_names(
     model: nn.Module, own: Mapping[str, Tensor], rules: Rules, state: Mapping[str, Tensor]
 ) -> Iterator[tuple[str, str, Callable[[Tensor], Tensor]]]:
     """Yield each of our keys, its name in `state`, and the function that takes its part of that tensor."""
@@ -129,10 +129,10 @@ def _their_names(
     starts = list(accumulate((len(list(stage.children())) for stage in model.trunk), initial=0))
     counts = {"stages+1": len(model.trunk) + 1, "blocks+1": starts[-1] + 1}
     for key in own:
-        yield key, *_theirs(key, rules, counts | _places(key, starts, stem=model.stem), state)
+        yield key, *_translate_key(key, rules, counts | _trunk_position(key, starts, stem=model.stem), state)
 
 
-def _places(key: str, starts: list[int], *, stem: nn.Module) -> dict[str, int]:
+def _trunk_position(key: str, starts: list[int], *, stem: nn.Module) -> dict[str, int]:
     """Return a key's position in the trunk, in the variables that rules use."""
     place = re.match(r"trunk\.(\d+)\.(\d+)\.", key)
     if place is None:
@@ -143,7 +143,7 @@ def _places(key: str, starts: list[int], *, stem: nn.Module) -> dict[str, int]:
     return {"s": s, "s+1": s + 1, "s+2": s + 2, "b": b, "n": n, "n+1": n + 1, "n+stem": n + stem_layers}
 
 
-def _theirs(
+def _translate_key(
     key: str, rules: Rules, places: Mapping[str, int], state: Mapping[str, Tensor]
 ) -> tuple[str, Callable[[Tensor], Tensor]]:
     """Return their key for one of ours, and the function for its part of the tensor; our key if they have none."""

@@ -75,7 +75,7 @@ def choose(model: nn.Module, checkpoint: Checkpoint) -> Chosen:
         return Chosen(nearest_one.match, nearest_one.path, len(nearest_one.state), ())
     averages = [one for one in fits if one.average]
     plain = [one for one in fits if not one.average]
-    taken = _only(averages or plain, checkpoint)
+    taken = _require_single(averages or plain, checkpoint)
     notes = []
     if taken.path and averages and plain:
         instead = " or ".join(f"{checkpoint.name}#{one.path}" for one in plain)
@@ -84,7 +84,7 @@ def choose(model: nn.Module, checkpoint: Checkpoint) -> Chosen:
         notes.append(f"took the weights under '{taken.path}'")
     found = taken.named
     if found.missing:  # an average of parameters only
-        kept = _only(plain, checkpoint)
+        kept = _require_single(plain, checkpoint)
         found = found._replace(
             found={**kept.match.found, **found.found}, names={**kept.named.names, **found.names}, missing=[]
         )
@@ -185,7 +185,7 @@ def _lacks_statistics_alone(found: Match) -> bool:
     return bool(found.missing) and not found.odd and all(key.endswith(statistics) for key in found.missing)
 
 
-def _only(sets: Sequence[_Candidate], checkpoint: Checkpoint) -> _Candidate:
+def _require_single(sets: Sequence[_Candidate], checkpoint: Checkpoint) -> _Candidate:
     """Return the only set. Raises InputError if several differ, because nothing says which is meant."""
     first, *others = sets
     if any(not _same(first.state, other.state) for other in others):
