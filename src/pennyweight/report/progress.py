@@ -1,33 +1,65 @@
-"""How far training is: live bars on a terminal, plain lines anywhere else (a log, a pipe, a batch job)."""
+"""Progress of training: live bars on a terminal and in a notebook, plain lines in a log, a pipe or a batch job."""
 
 from __future__ import annotations
 
-import sys
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
-from statistics import fmean
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.progress import TaskID
 
-from pennyweight.core.figures import duration, number, share
-from pennyweight.core.text import printable, say
+from pennyweight.core.figures import share
+from pennyweight.core.text import say
+from pennyweight.report.live_bars import live_bars
+from pennyweight.report.phase import QUIET_SECONDS, Phase
+from pennyweight.report.time_left import TimeLeft
 
 __all__ = ["Phase", "TrainingProgress"]
 
-RECENT_EPOCHS = 5  # epochs whose mean length predicts the rest; the first is often slower than all others
-QUIET_SECONDS = 30.0  # at most this long without a line of an epoch's steps or of a phase, where nothing is live
+
+@dataclass
+class _EpochCounts:
+    """Sums over the training steps of one epoch, of which `begun` steps were done before a resume."""
+
+    steps: int = 0
+    begun: int = 0
+    done: int = 0
+    images: int = 0
+    loss_sum: float = 0.0
+    correct: float | None = 0.0
+    waited_s: float | None = 0.0
+    """Seconds that the steps waited for the loader; None once a step did not tell."""
+
+    def add(self, loss: float, images: int, correct: float | None, waited_s: float | None) -> None:
+        self.correct = None if correct is None or self.correct is None else self.correct + correct
+        self.waited_s = None if waited_s is None or self.waited_s is None else self.waited_s + waited_s
+        self.done += 1
+        self.images += images
+        self.loss_sum += loss * images
+
+    def scores(self) -> dict[str, float | None]:
+        """Return the training loss and accuracy so far."""
+        if not self.images:
+            return {"loss": None, "accuracy": None}
+        accuracy = None if self.correct is None else self.correct / self.images
+        return {"loss": self.loss_sum / self.images, "accuracy": accuracy}
+
+    def speed(self, seconds: float) -> dict[str, float | None]:
+        """Return the throughput and the share of `seconds` that went into waiting for the loader."""
+        if seconds <= 0:
+            return {"images_per_s": None, "loader_share": None}
+        loader_share = None if self.waited_s is None else self.waited_s / seconds
+        return {"images_per_s": self.images / seconds, "loader_share": loader_share}
 
 
 class TrainingProgress:
-    """Shows a training of `epochs` epochs on `console` (standard error unless given); a context manager.
+    """Callback and context manager that shows a training of `epochs` epochs on `console` (default: standard error).
 
-    Images per second are those of training steps alone: validation, checkpoints and other phases do not count. The time
-    left is that of the whole training, from the lengths of the last epochs and the work in those to come. `clock` gives
-    seconds.
+    The throughput is that of training steps alone: validation, checkpoints and phases do not count. The time left is
+    that of the whole training. `clock` gives seconds.
     """
 
     def __init__(
@@ -35,32 +67,28 @@ class TrainingProgress:
     ) -> None:
         self.console = console if console is not None else Console(stderr=True)
         self._clock = clock
-        self._bars = _bars(self.console) if self.console.is_interactive else None
-        self._task: TaskID | None = None
-        self._step_task: TaskID | None = None
-        self._lengths: deque[float] = deque(maxlen=RECENT_EPOCHS)  # for each unit of work
+        self._bars = live_bars(self.console)
+        self._epochs_task: TaskID | None = None
+        self._steps_task: TaskID | None = None
+        self._left = TimeLeft(epochs)
+        self._epoch = 0
+        self._counts = _EpochCounts()
         self._val_accuracy: float | None = None
-        self._epoch = self._steps = self._begun = self._steps_done = self._images = 0
-        self._share_left = 1.0
-        self._loss_sum = 0.0
-        self._right: float | None = 0.0
-        self._waited_s: float | None = 0.0
         self._finished = False
-        self._started = self._last_step = self._spoke = clock()
-        self.epochs, self._apart = epochs, 0
-        self._work_of: Callable[[range], float] = len
-        self._see_work()
+        self._started = self._last_step = self._last_line = clock()
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs that are expected in all."""
+        return self._left.epochs
 
     def expect(self, epochs: int, *, apart: int | None = None, work: Callable[[range], float] | None = None) -> None:
-        """So many epochs in all, the first `apart` of another kind, which say nothing of the time that the rest takes.
+        """Expect so many epochs in all, the first `apart` of another kind, such as those of a linear probe.
 
-        `work` says how much a row of that rest is, counted from 1, in any unit, where its epochs are not alike. What is
-        not given stays as it was.
+        `work` gives the amount of work in a range of the other epochs, as `TimeLeft` takes it. What is not given stays
+        as it was.
         """
-        self.epochs = epochs
-        self._apart = self._apart if apart is None else apart
-        self._work_of = work or self._work_of
-        self._see_work()
+        self._left.expect(epochs, apart=apart, work=work)
 
     def __enter__(self) -> Self:
         if self._bars is not None:
@@ -74,228 +102,114 @@ class TrainingProgress:
             self._bars.stop()
 
     def epoch_started(self, epoch: int, steps: int, done: int = 0) -> None:
-        """Epoch number `epoch` (the first is 1; a resumed training starts later) begins; it has `steps` steps, of which
-        so many are `done`."""
-        self._start_epoch(epoch, steps, done)
-        if self._bars is not None and self._task is None:
-            self._task = self._bars.add_task("", total=self.epochs, detail="")
-            self._step_task = self._bars.add_task("", detail="")
-        self._show()
+        """Begin epoch number `epoch`, counted from 1, of `steps` steps; a resumed one has `done` of them behind it."""
+        self._epoch = epoch
+        self._counts = _EpochCounts(steps=steps, begun=done, done=done)
+        self._finished = False
+        self._started = self._last_step = self._last_line = self._clock()
+        self._left.begin(epoch, 1 - done / max(steps, 1))
+        if self._bars is not None and self._epochs_task is None:
+            self._epochs_task = self._bars.add_task("", total=self.epochs, detail="")
+            self._steps_task = self._bars.add_task("", total=steps, detail="")
+        self._redraw()
 
     def step(self, loss: float, images: int, *, correct: float | None = None, waited_s: float | None = None) -> None:
-        """One training step is done: its mean loss, how many images it took, how many of them were `right`, and how
-        long it waited for them."""
-        self._right = None if correct is None or self._right is None else self._right + correct
-        self._waited_s = None if waited_s is None or self._waited_s is None else self._waited_s + waited_s
-        self._steps_done += 1
-        self._images += images
-        self._loss_sum += loss * images
+        """Add one training step: its mean loss, its images, how many were `correct`, and the wait for the loader."""
+        self._counts.add(loss, images, correct, waited_s)
         self._last_step = self._clock()
-        self._show()
-        if self._bars is None and self._last_step - self._spoke >= QUIET_SECONDS:
-            self._say(self._heading() + self._steps_text() + "  " + _detail(**self._learnt(), **self._pace()))
+        self._redraw()
+        if self._bars is None and self._last_step - self._last_line >= QUIET_SECONDS:
+            figures = {**self._scores(), **self._speed(), "left": self._seconds_left()}
+            self._print(f"{self._epoch_text()}  {self._step_text()}  {_text_of(figures)}")
 
     def epoch_finished(self, metrics: Mapping[str, Any]) -> None:
-        """Validation is done too; `metrics` is the epoch's line of metrics.jsonl."""
-        if self._work:  # else it had nothing but its validation left, or is none of those that are alike
-            self._lengths.append((self._clock() - self._started) / self._work)
-        self._steps_done = self._steps
+        """End the epoch after its validation; `metrics` is its line of metrics.jsonl."""
+        self._left.finish(self._clock() - self._started)
+        self._counts.done = self._counts.steps
         self._finished = True
         self._val_accuracy = metrics.get("val_accuracy")
         if self._bars is not None:
-            self._show()
+            self._redraw()
             return
         speed = metrics.get("images_per_s")
-        self._say(
-            self._heading()
-            + _detail(
-                loss=metrics.get("train_loss"),
-                accuracy=metrics.get("train_accuracy"),
-                val_accuracy=self._val_accuracy,
-                images_per_s=self._images_per_s() if speed is None else speed,
-                loader_share=metrics.get("loader_share"),
-                left=self._left(),
-            )
-        )
-
-    def _say(self, text: str) -> None:
-        self._spoke = self._clock()
-        self.note(text)
+        figures = {
+            "loss": metrics.get("train_loss"),
+            "accuracy": metrics.get("train_accuracy"),
+            "val_accuracy": self._val_accuracy,
+            "images_per_s": self._speed()["images_per_s"] if speed is None else speed,
+            "loader_share": metrics.get("loader_share"),
+            "left": self._seconds_left(),
+        }
+        self._print(f"{self._epoch_text()}  {_text_of(figures)}")
 
     def note(self, text: str) -> None:
-        """Say something in a line of its own, above the bar if there is one."""
+        """Print a line of its own, above the bars if there are any."""
         say(text, console=self.console)
 
     def phase(self, name: str, total: int) -> Phase:
-        """Work beside the epochs, such as reading `total` pictures: `with progress.phase(...) as p: p.advance()`."""
+        """Return the progress of work beside the epochs: `with progress.phase("reading", 100) as p: p.advance()`."""
         return Phase(name, total, note=self.note, bars=self._bars, clock=self._clock)
 
-    def _start_epoch(self, epoch: int, steps: int, done: int) -> None:
-        self._epoch, self._steps = epoch, steps
-        self._share_left = 1 - done / max(steps, 1)
-        self._see_work()
-        self._begun = self._steps_done = done
-        self._images = 0
-        self._loss_sum = self._right = self._waited_s = 0.0
-        self._finished = False
-        self._started = self._last_step = self._spoke = self._clock()
+    def _print(self, line: str) -> None:
+        self._last_line = self._clock()
+        self.note(line)
 
-    def _see_work(self) -> None:
-        epoch, last = self._epoch - self._apart, self.epochs - self._apart
-        now, to_come = range(max(epoch, 1), epoch + 1), range(max(epoch, 0) + 1, last + 1)
-        self._work, self._work_to_come = (self._work_of(epochs) if epochs else 0.0 for epochs in (now, to_come))
-        self._work *= self._share_left
-
-    def _show(self) -> None:
-        if self._bars is None or self._task is None or self._step_task is None:
+    def _redraw(self) -> None:
+        if self._bars is None or self._epochs_task is None or self._steps_task is None:
             return
-        pace = self._pace()  # beside the steps, so that a narrow terminal has room for the time left
+        counts = self._counts
+        part = 1.0 if self._finished else counts.done / max(counts.steps, 1)
         self._bars.update(
-            self._task,
-            description=self._heading().rstrip(),
-            completed=self._epoch - 1 + self._done(),
-            detail=_detail(**self._learnt(), left=pace.pop("left")),
+            self._epochs_task,
+            description=self._epoch_text(),
+            total=self.epochs,
+            completed=self._epoch - 1 + part,
+            detail=_text_of({**self._scores(), "left": self._seconds_left()}),
         )
         self._bars.update(
-            self._step_task,
-            description=self._steps_text(),
-            total=self._steps,
-            completed=self._steps_done,
-            detail=_detail(**pace),
+            self._steps_task,
+            description=self._step_text(),
+            total=counts.steps,
+            completed=counts.done,
+            detail=_text_of(self._speed()),  # in this row, so that a narrow terminal has room for the time left
         )
 
-    def _learnt(self) -> dict[str, float | None]:
-        """What the epoch has learnt as far as it is."""
-        return {
-            "loss": self._loss_sum / self._images if self._images else None,
-            "accuracy": self._right / self._images if self._images and self._right is not None else None,
-            "val_accuracy": self._val_accuracy,
-        }
+    def _epoch_text(self) -> str:
+        return f"epoch {self._epoch:{len(str(self.epochs))}}/{self.epochs}"
 
-    def _pace(self) -> dict[str, float | None]:
-        """How quick it is."""
-        return {"images_per_s": self._images_per_s(), "loader_share": self._loader_share(), "left": self._left()}
+    def _step_text(self) -> str:
+        steps = self._counts.steps
+        return f"step {self._counts.done:{len(str(steps))}}/{steps}"
 
-    def _steps_text(self) -> str:
-        width = len(str(self._steps))
-        return f"step {self._steps_done:{width}}/{self._steps}"
+    def _scores(self) -> dict[str, float | None]:
+        return {**self._counts.scores(), "val_accuracy": self._val_accuracy}
 
-    def _heading(self) -> str:
-        width = len(str(self.epochs))
-        return f"epoch {self._epoch:{width}}/{self.epochs}  "
+    def _speed(self) -> dict[str, float | None]:
+        return self._counts.speed(self._last_step - self._started)
 
-    def _done(self) -> float:
-        """How much of this epoch is done, 0 to 1."""
-        return 1.0 if self._finished else self._steps_done / max(self._steps, 1)
-
-    def _images_per_s(self) -> float | None:
-        seconds = self._last_step - self._started
-        return self._images / seconds if seconds > 0 else None
-
-    def _loader_share(self) -> float | None:
-        """Of the training's time, how much was spent waiting for pictures."""
-        seconds = self._last_step - self._started
-        return self._waited_s / seconds if seconds > 0 and self._waited_s is not None else None
-
-    def _left(self) -> float | None:
-        """Seconds until the last epoch ends; None until there is anything to judge by."""
-        if self._epoch <= self._apart < self.epochs:
-            return None
-        spent, steps = self._clock() - self._started, self._steps_done - self._begun
-        by_steps = spent * (self._steps - self._begun) / steps if steps else 0.0  # all that was left of this epoch
-        if self._lengths:
-            length = fmean(self._lengths)
-        elif steps:
-            length = by_steps / self._work
-        else:
-            return None
-        whole = length * self._work
-        rest = 0.0 if self._finished else max((whole if whole > spent else by_steps) - spent, 0.0)
-        return rest + length * self._work_to_come
-
-
-class Phase:
-    """One piece of counted work; a context manager. It leaves a line behind where nothing is live."""
-
-    def __init__(
-        self,
-        name: str,
-        total: int,
-        *,
-        note: Callable[[str], None],
-        bars: Progress | None,
-        clock: Callable[[], float],
-    ) -> None:
-        self.name, self.total, self.done = name, total, 0
-        self._note, self._bars, self._clock = note, bars, clock
-        self._started = self._spoke = clock()
-        self._task: TaskID | None = None
-
-    def __enter__(self) -> Self:
-        self._started = self._spoke = self._clock()
-        if self._bars is not None:
-            self._task = self._bars.add_task(printable(self.name), total=self.total, detail=self._count())
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._bars is not None and self._task is not None:
-            self._bars.remove_task(self._task)
-        if kind is None:
-            self._note(f"{self.name}  {number(self.done)} in {duration(self._clock() - self._started)}")
-
-    def advance(self, n: int = 1) -> None:
-        """`n` more are done."""
-        self.done += n
-        if self._bars is not None and self._task is not None:
-            self._bars.update(self._task, completed=self.done, detail=self._count())
-        elif self._clock() - self._spoke >= QUIET_SECONDS:
-            self._spoke = self._clock()
-            self._note(f"{self.name}  {self._count()}")
-
-    def _count(self) -> str:
-        return f"{number(self.done)}/{number(self.total)}"
-
-
-def _bars(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=None),
-        TextColumn("{task.fields[detail]}", markup=False),
-        console=console,
-        expand=True,
-        refresh_per_second=5,
-        # Standard output that goes to a file must arrive there, not be drawn above the bar.
-        redirect_stdout=sys.stdout.isatty(),
-    )
-
-
-def _detail(
-    *,
-    loss: float | None = None,
-    accuracy: float | None = None,
-    val_accuracy: float | None = None,
-    images_per_s: float | None = None,
-    loader_share: float | None = None,
-    left: float | None = None,
-) -> str:
-    parts = []
-    if loss is not None:
-        parts.append(f"loss {loss:.3f}")
-    if accuracy is not None:
-        parts.append(f"accuracy {share(accuracy)}")
-    if val_accuracy is not None:
-        parts.append(f"val accuracy {share(val_accuracy)}")
-    if images_per_s is not None:
-        parts.append(f"{images_per_s:,.0f} images/s")
-    if loader_share is not None:
-        parts.append(f"loader {loader_share:.0%}")
-    if left is not None:
-        parts.append(f"left {_clock_text(left)}")
-    return "  ".join(parts)
+    def _seconds_left(self) -> float | None:
+        counts, spent = self._counts, self._clock() - self._started
+        done, steps = counts.done - counts.begun, counts.steps - counts.begun
+        return self._left.seconds(spent, done=done, steps=steps, finished=self._finished)
 
 
 def _clock_text(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+TEXTS: Mapping[str, Callable[[float], str]] = {
+    "loss": lambda value: f"loss {value:.3f}",
+    "accuracy": lambda value: f"accuracy {share(value)}",
+    "val_accuracy": lambda value: f"val accuracy {share(value)}",
+    "images_per_s": lambda value: f"{value:,.0f} images/s",
+    "loader_share": lambda value: f"loader {value:.0%}",
+    "left": lambda value: f"left {_clock_text(value)}",
+}
+"""Texts of the figures, in the order in which they stand."""
+
+
+def _text_of(figures: Mapping[str, float | None]) -> str:
+    """Return the known figures in one line."""
+    known = ((text, figures.get(name)) for name, text in TEXTS.items())
+    return "  ".join(text(value) for text, value in known if value is not None)

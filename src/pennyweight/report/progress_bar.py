@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from pennyweight.core.figures import duration, number
 from pennyweight.core.text import printable
-from pennyweight.report.progress import QUIET_SECONDS
+from pennyweight.report.phase import QUIET_SECONDS
 
 __all__ = ["CountProgress"]
 
