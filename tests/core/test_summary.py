@@ -108,9 +108,9 @@ def cost():
 
 def test_a_run_in_a_line(tmp_path: Path) -> None:
     line = repr(run_of(tmp_path / "digits-1"))
-    assert line.startswith("Run(folder ")
-    assert "network mobilenet_v2; data digits; classes 1,000; test accuracy 97.5% of 320 images" in line
-    assert line.endswith("best epoch 7; training time 3 min 20 s)")
+    assert line.startswith("Run(folder: ")
+    assert "network: mobilenet_v2; data: digits; classes: 1,000; test accuracy: 97.5% of 320 images" in line
+    assert line.endswith("best epoch: 7; training time: 3 min 20 s)")
     assert repr(run_of(tmp_path / "digits-2", finished=False)).endswith("training has not finished)")
 
 
@@ -126,16 +126,18 @@ def test_a_run_that_cannot_be_read_says_why_and_raises_nothing(tmp_path: Path) -
 
 def test_an_evaluation_in_a_line() -> None:
     line = repr(evaluation_of())
-    assert line.startswith("Evaluation(accuracy 99.9% (95% interval 99.4% to >99.9%); test images 1,000; data digits;")
-    assert "classes 1,000" in line
-    assert "overall accuracy 75.00%" in repr(scene_evaluation_of())
-    assert "test windows with training pixels 25.0%" in repr(scene_evaluation_of())
+    assert line.startswith(
+        "Evaluation(accuracy: 99.9% (95% interval 99.4% to >99.9%); test images: 1,000; data: digits;"
+    )
+    assert "classes: 1,000" in line
+    assert "overall accuracy: 75.00%" in repr(scene_evaluation_of())
+    assert "test windows with training pixels: 25.0%" in repr(scene_evaluation_of())
 
 
 def test_a_cost_and_its_layers_in_a_few_lines(cost) -> None:
-    assert repr(cost).startswith("Cost(input 8, batch 1; parameters 21,600 (0.0864 MB); MACs 19,200; ")
-    assert repr(cost).endswith("layers 300)")
-    assert repr(cost.layers[3]) == "LayerCost(3 Linear; 8 to 8; parameters 72; MACs 64)"
+    assert repr(cost).startswith("Cost(input: 8, batch 1; parameters: 21,600 (0.0864 MB); MACs: 19,200; ")
+    assert repr(cost).endswith("layers: 300)")
+    assert repr(cost.layers[3]) == "LayerCost(3 Linear; 8 to 8; parameters: 72; MACs: 64)"
     assert repr(cost.layers).count("\n") == 10
     assert repr(cost.layers).endswith("… and 290 more)")
     assert len(repr(cost.operations)) < 5000
@@ -148,32 +150,32 @@ def test_an_operator_that_was_not_counted_is_named() -> None:
             return x.sort().values
 
     line = repr(count(Odd(), (8,)))
-    assert "MACs ≥ 0" in line
+    assert "MACs: ≥ 0" in line
     assert "uncounted operators" in line
     assert "sort" in line
 
 
 def test_a_classifier_and_a_prediction_in_a_line() -> None:
     assert repr(classifier_of()) == (
-        "Classifier(engine function; input 3×32×32; 1,000 classes cat, cat, cat, cat, cat, …)"
+        "Classifier(engine: function; input: 3×32×32; 1,000 classes: cat, cat, cat, cat, cat, …)"
     )
     assert repr(prediction_of()) == (
-        "Prediction(source cat.jpg; cat 97.1%; cat 97.1%; cat 97.1%; cat 97.1%; cat 97.1%; and 995 more)"
+        "Prediction(source: cat.jpg; cat: 97.1%; cat: 97.1%; cat: 97.1%; cat: 97.1%; cat: 97.1%; and 995 more)"
     )
 
 
 def test_times_and_profiles_in_a_line() -> None:
     assert repr(timing_of()) == (
-        "Timing(median 12.35 ms; middle half 12.1–12.9 ms; engine torch 2.14, eager; 20 repeats after 3 to warm up; "
-        "batch 1, 2 threads; drift since the machine profile 1.02)"
+        "Timing(median: 12.35 ms; middle half: 12.1–12.9 ms; engine: torch 2.14, eager; 20 repeats after 3 to warm up; "
+        "batch 1, 2 threads; drift since the machine profile: 1.02)"
     )
-    assert "processor x86" in repr(profile_of())
-    assert "peak rate 200 G operations/s (float32); bandwidth L1 100, memory 20 GB/s" in repr(profile_of())
+    assert "processor: x86" in repr(profile_of())
+    assert "peak rate: 200 G operations/s (float32); bandwidth: L1 100, memory 20 GB/s" in repr(profile_of())
 
 
 def test_a_source_and_its_diagnosis_in_a_line() -> None:
-    assert repr(source_of()) == "Source(name pets; images 1,000; classes 2; without splits)"
-    assert repr(diagnosis_of()) == "Diagnosis(data pets; sound; images 12,346; classes 2; warning: duplicate 1,000)"
+    assert repr(source_of()) == "Source(name: pets; images: 1,000; classes: 2; without splits)"
+    assert repr(diagnosis_of()) == "Diagnosis(data: pets; sound; images: 12,346; classes: 2; warning, duplicate: 1,000)"
 
 
 class Tags(HTMLParser):

@@ -31,8 +31,9 @@ class Summary:
         raise NotImplementedError
 
     def __repr__(self) -> str:
-        """Return one line: `Name(first fact; second fact)`."""
-        return f"{type(self).__name__}({'; '.join(f'{name} {text}'.strip() for name, text in self._shown())})"
+        """Return one line: `Name(first: text; second: text)`."""
+        facts = (f"{name}: {text}" if name else text for name, text in self._shown())
+        return f"{type(self).__name__}({'; '.join(facts)})"
 
     def _repr_html_(self) -> str:
         """Return a table of the facts for a notebook; every text in it is escaped."""

@@ -100,9 +100,11 @@ class NotebookBars:
         self._draw()
 
     def remove_task(self, task_id: TaskID) -> None:
-        """Remove a bar whose work is done."""
+        """Remove a bar whose work is done; after the last one, the next bar stands below the lines printed since."""
         del self._tasks[task_id]
         self._draw(at_once=True)
+        if not self._tasks:
+            self._handle = None
 
     def _draw(self, *, at_once: bool = False) -> None:
         now = self._clock()

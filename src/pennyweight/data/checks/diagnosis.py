@@ -75,7 +75,7 @@ class Diagnosis(Summary):
         yield "images", f"{sum(self.counts.values()):,}"
         yield "classes", f"{len(self.counts):,}"
         for kind, count in Counter(finding.kind for finding in self.findings).items():
-            yield f"{KINDS[kind][0]}: {kind}", f"{count:,}"
+            yield f"{KINDS[kind][0]}, {kind}", f"{count:,}"
 
     def of(self, kind: str) -> tuple[Finding, ...]:
         """Return the findings of one kind."""
