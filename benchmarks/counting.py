@@ -212,18 +212,22 @@ def main() -> None:
                 seconds[name].append(time.perf_counter() - started)
     medians = {name: statistics.median(row) for name, row in seconds.items()}
     lines = [
-        "# Counters compared",
+        "# Operation counters compared",
+        "",
+        "Multiply-accumulates from six counters, compared with a count by hand; then their time and memory.",
         "",
         f"Written by `benchmarks/counting.py` on {', '.join(f'{k} {v}' for k, v in machine().items())};",
-        f"{cores()} threads; torch {versions()['torch']}; {options.repeats} repetitions, medians. A number is what was "
-        "answered, over the count by hand.",
+        f"{cores()} threads; torch {versions()['torch']}; {options.repeats} repetitions, medians. A number is the "
+        "counter's answer divided by the count by hand.",
         "",
         "| | " + " | ".join(COUNTERS) + " |",
         "| --- |" + " --- |" * len(COUNTERS),
         *(f"| {case} | " + " | ".join(verdict(c, case) for c in COUNTERS.values()) + " |" for case in CASES),
         "| seconds, EfficientNet-B7 at 600 px | " + " | ".join(f"{medians[name]:.2f}" for name in COUNTERS) + " |",
-        "| times ours | " + " | ".join(f"{medians[name] / medians['pennyweight']:.1f}" for name in COUNTERS) + " |",
-        "| memory grown, MiB | " + " | ".join(f"{grown(name):,.0f}" for name in COUNTERS) + " |",
+        "| times pennyweight's | "
+        + " | ".join(f"{medians[name] / medians['pennyweight']:.1f}" for name in COUNTERS)
+        + " |",
+        "| additional memory, MiB | " + " | ".join(f"{grown(name):,.0f}" for name in COUNTERS) + " |",
     ]
     text = "\n".join(lines) + "\n"
     Console().print(text, markup=False, highlight=False, soft_wrap=True)

@@ -136,13 +136,15 @@ def report(
     lines = [
         "# Predicted and measured time",
         "",
+        "Errors of predicted milliseconds, compared with the ranking by multiply-accumulates alone.",
+        "",
         f"Written by `benchmarks/predicted_time.py` on {', '.join(f'{k} {v}' for k, v in machine().items())};",
         f"{torch.get_num_threads()} threads; torch {versions()['torch']}; {len(next(iter(times.values())))} rounds. "
         f"{len(small)} networks under 1 G MACs, {len(costs) // len(BATCHES) - len(small)} larger ones; eager, float32, "
         "3×224×224.",
         "",
-        f"A median round of microbenchmarks took {load:.2f} times the sum of their shortest times: other work on the "
-        "machine. Medians are compared with predictions scaled by that.",
+        f"Other work on the machine made the median round of microbenchmarks {load:.2f} times as long as the sum of "
+        "their shortest times. The column of medians compares with predictions that are scaled by this factor.",
         "",
         "| | shortest times | medians |",
         "| --- | --- | --- |",
@@ -160,9 +162,9 @@ def report(
         found = [rank(few, predicted, truth) for truth in (shortest, median)]
         alone = [rank(few, {key: float(costs[key].macs) for key in few}, truth) for truth in (shortest, median)]
         lines.append(f"| rank correlation under 1 G MACs, batch {b} | {found[0]} | {found[1]} |")
-        lines.append(f"| … of MACs alone | {alone[0]} | {alone[1]} |")
+        lines.append(f"| … with MACs instead of predictions | {alone[0]} | {alone[1]} |")
         own = [halves(few, times, middle) for middle in (min, statistics.median)]
-        lines.append(f"| … of measured times with themselves, every other round | {own[0]} | {own[1]} |")
+        lines.append(f"| … between even and odd rounds of the measured times | {own[0]} | {own[1]} |")
     lines += [
         "",
         "| network | batch | million MACs | predicted ms | shortest ms | median ms |",
