@@ -29,14 +29,14 @@ PROMISED = {
     "names": {"PATTERN": "optional", "--json": "flag"},
     "weigh": {
         "NETWORK...": "required",
-        "--input": "value",
+        "--input-shape": "value",
         "--batch": "value",
         "--stem": "value",
         "--config": "repeated",
         "--by": "value",
         "--sort": "value",
         "--lint": "flag",
-        "--training": "flag",
+        "--training-step": "flag",
         "--measure": "flag",
         "--repeats": "value",
         "--threads": "value",
@@ -47,7 +47,7 @@ PROMISED = {
     "fit": {
         "SOURCE": "required",
         "--model": "value",
-        "--input": "value",
+        "--input-size": "value",
         "--stem": "value",
         "--config": "repeated",
         "--weights": "value",
@@ -59,7 +59,7 @@ PROMISED = {
         "--speed": "value",
         "--preflight": "flag",
         "--resume": "flag",
-        "--save-every": "value",
+        "--save-minutes": "value",
         "--log": "value",
         "--seeds": "value",
         "--epochs": "value",
@@ -73,16 +73,6 @@ PROMISED = {
         "--channels": "value",
         "--max-pixels": "value",
         "--set": "repeated",
-        "--labels": "value",
-        "--names": "value",
-        "--background": "value",
-        "--split": "value",
-        "--train": "value",
-        "--window": "value",
-        "--components": "value",
-        "--protocol": "value",
-        "--cut": "value",
-        "--baselines": "flag",
         "--json": "flag",
     },
     "evaluate": {
@@ -97,7 +87,7 @@ PROMISED = {
         "--label-from": "value",
         "--weights": "value",
         "--stem": "value",
-        "--input": "value",
+        "--input-size": "value",
         "--config": "repeated",
         "--mean": "value",
         "--std": "value",
@@ -109,7 +99,7 @@ PROMISED = {
         "--out": "value",
         "--weights": "value",
         "--stem": "value",
-        "--input": "value",
+        "--input-size": "value",
         "--config": "repeated",
         "--mean": "value",
         "--std": "value",
@@ -124,26 +114,14 @@ PROMISED = {
         "--ending": "value",
         "--weights": "value",
         "--stem": "value",
-        "--input": "value",
+        "--input-size": "value",
         "--config": "repeated",
         "--mean": "value",
         "--std": "value",
         "--labels": "value",
-        "--background": "value",
-        "--map": "value",
-        "--bfloat16": "flag",
         "--max-pixels": "value",
         "--csv": "value",
         "--jsonl": "flag",
-        "--json": "flag",
-    },
-    "leakage": {
-        "LABELS": "required",
-        "--split": "value",
-        "--train": "value",
-        "--window": "value",
-        "--background": "value",
-        "--seed": "value",
         "--json": "flag",
     },
     "doctor": {
@@ -159,6 +137,52 @@ PROMISED = {
         "--json": "flag",
     },
     "bench": {"--machine": "flag", "--threads": "value", "--share": "value", "--anyway": "flag", "--json": "flag"},
+    "scene fit": {
+        "SCENE": "required",
+        "--labels": "value",
+        "--names": "value",
+        "--background": "value",
+        "--split": "value",
+        "--train": "value",
+        "--model": "value",
+        "--window": "value",
+        "--components": "value",
+        "--config": "repeated",
+        "--recipe": "value",
+        "--epochs": "value",
+        "--batch": "value",
+        "--set": "repeated",
+        "--seed": "value",
+        "--seeds": "value",
+        "--with-baselines": "flag",
+        "--cut": "value",
+        "--protocol": "value",
+        "--resume": "flag",
+        "--save-minutes": "value",
+        "--out": "value",
+        "--json": "flag",
+    },
+    "scene evaluate": {"RUN": "required", "--bfloat16": "flag", "--json": "flag"},
+    "scene export": {"RUN": "required", "--out": "value"},
+    "scene predict": {
+        "RUN_OR_BUNDLE": "required",
+        "CUBE": "required",
+        "--map": "value",
+        "--labels": "value",
+        "--background": "value",
+        "--bfloat16": "flag",
+        "--json": "flag",
+    },
+    "scene leakage": {
+        "LABELS": "required",
+        "--split": "value",
+        "--train": "value",
+        "--window": "value",
+        "--background": "value",
+        "--seed": "value",
+        "--json": "flag",
+    },
+    "scene names": {"PATTERN": "optional", "--json": "flag"},
     "lab guidelines": {
         "--repeats": "value",
         "--batch": "value",
@@ -171,35 +195,57 @@ PROMISED = {
 DEFAULTS = {
     "names": {"pattern": "*"},
     "weigh": {"batch": 1},
-    "fit": {"model": "auto", "seed": 0, "save_every": 5.0, "seeds": 1},
+    "fit": {"model": "auto", "seed": 0, "save_minutes": 5.0, "seeds": 1},
     "evaluate": {"split": "test"},
     "doctor": {},
     "export": {},
     "predict": {"top": 5},
     "bench": {"share": 1.0},
     "lab guidelines": {"repeats": 30, "batch": 1, "side": 56},
-    "leakage": {"seed": 0},
+    "scene fit": {"model": "auto", "seed": 0, "save_minutes": 5.0, "seeds": 1},
+    "scene evaluate": {},
+    "scene export": {},
+    "scene predict": {},
+    "scene leakage": {"seed": 0},
+    "scene names": {"pattern": "*"},
 }
+ALIASES = {
+    "weigh": {"--input": "--input-shape", "--training": "--training-step"},
+    "fit": {"--input": "--input-size", "--save-every": "--save-minutes"},
+    "evaluate": {"--input": "--input-size"},
+    "export": {"--input": "--input-size"},
+    "predict": {"--input": "--input-size"},
+    "scene fit": {"--baselines": "--with-baselines", "--save-every": "--save-minutes"},
+}
+"""Older spellings, which commands take and help does not show."""
+
+
+def every_command() -> dict[str, Any]:
+    group: Any = typer.main.get_command(make_app())
+    commands = {name: command for name, command in group.commands.items() if not command.hidden}
+    for name in ("lab", "scene"):
+        commands |= {f"{name} {inner}": command for inner, command in commands.pop(name).commands.items()}
+    return commands
 
 
 def test_commands_and_options_are_those_promised() -> None:
-    group: Any = typer.main.get_command(make_app())
     found: dict[str, dict[str, str]] = {}
     defaults: dict[str, dict[str, Any]] = {}
-    commands = {name: command for name, command in group.commands.items() if name != "lab"}
-    commands |= {f"lab {name}": command for name, command in group.commands["lab"].commands.items()}
-    for name, command in commands.items():
+    aliases: dict[str, dict[str, str]] = {}
+    for name, command in every_command().items():
         found[name], defaults[name] = {}, {}
         for parameter in command.params:
             if parameter.param_type_name == "argument":
                 found[name][parameter.metavar] = "required" if parameter.required else "optional"
             else:
-                (shown,) = parameter.opts
+                shown, *others = parameter.opts
+                aliases.setdefault(name, {}).update(dict.fromkeys(others, shown))
                 found[name][shown] = "flag" if parameter.is_flag else "repeated" if parameter.multiple else "value"
             if not (parameter.required or parameter.default is None or parameter.default is False):
                 defaults[name][parameter.name] = parameter.default
     assert found == PROMISED
     assert defaults == DEFAULTS
+    assert {name: of_command for name, of_command in aliases.items() if of_command} == ALIASES
 
 
 @pytest.mark.parametrize("command", PROMISED)
@@ -209,6 +255,33 @@ def test_each_command_has_help(pennyweight: Run, command: str) -> None:
     assert outcome.err == ""
     for option in PROMISED[command]:
         assert option in outcome.out
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("command", PROMISED)
+def test_help_fits_its_width_and_breaks_no_word(
+    pennyweight: Run, command: str, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = pennyweight(*command.split(), "--help").out.splitlines()
+    assert max(map(len, lines)) <= width
+    words = {word for line in lines for word in line.split()}
+    parameters = every_command()[command].params
+    for parameter in parameters:
+        name = parameter.metavar if parameter.param_type_name == "argument" else parameter.opts[0]
+        assert name in words | {word.partition("/")[0] for word in words}
+        assert set(parameter.help.split()) <= words
+    assert f"Usage: pennyweight {command} [OPTIONS]" in "\n".join(lines)
+    assert not {"{", "<", ">"} & set("".join(lines))
+
+
+@pytest.mark.parametrize("command", PROMISED)
+def test_options_stand_in_panels_of_one_order(pennyweight: Run, command: str) -> None:
+    titles = [line.split()[1] for line in pennyweight(*command.split(), "--help").out.splitlines() if line[:1] == "╭"]
+    assert titles == [
+        title for title in ("Arguments", "Data", "Network", "Training", "Time", "Output") if title in titles
+    ]
+    assert titles[-1] == "Output"
 
 
 # names

@@ -139,7 +139,7 @@ def test_a_field_given_twice(cannot: Callable[..., str]) -> None:
 
 @pytest.mark.parametrize("shape", ["big", "3x-1x4", "0x8x8", "3x٣x8", "", "axbxc"])
 def test_a_shape_that_is_none(cannot: Callable[..., str], shape: str) -> None:
-    assert f"--input '{shape}' is not CxHxW" in cannot("weigh", "mobilenet_v2", "--input", shape)
+    assert f"--input-shape '{shape}' is not CxHxW" in cannot("weigh", "mobilenet_v2", "--input", shape)
 
 
 @pytest.mark.parametrize("size", ["0", "-3"])

@@ -20,54 +20,84 @@ def fields(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(("split", "share"), [("random", 1.0), ("blocks", 0.0)])
 def test_leakage_of_a_label_map(fields: Path, split: str, share: float, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["leakage", str(fields), "--window", "9", "--split", split, "--json"]) == 0
+    assert main(["scene", "leakage", str(fields), "--window", "9", "--split", split, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["leakage"]["share"] == pytest.approx(share, abs=0.01)
-    assert main(["leakage", str(fields), "--window", "9", "--split", split]) == 0
+    assert main(["scene", "leakage", str(fields), "--window", "9", "--split", split]) == 0
     assert "test windows of 9×9 hold training pixels" in capsys.readouterr().out
 
 
 def test_leakage_of_a_named_scene(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["leakage", "scene:synthetic", "--window", "9", "--split", "blocks"]) == 0
+    assert main(["scene", "leakage", "scene:synthetic", "--window", "9", "--split", "blocks"]) == 0
     assert "leakage: 0.0% of" in capsys.readouterr().out
 
 
 def test_a_scene_is_fitted_scored_exported_and_mapped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = str(tmp_path / "run")
     options = ["--model", "spectral_mlp", "--window", "5", "--train", "20", "--epochs", "2", "--split", "blocks"]
-    assert main(["fit", "scene:synthetic", *options, "--out", run, "--json"]) == 0
+    assert main(["scene", "fit", "scene:synthetic", *options, "--out", run, "--json"]) == 0
     scored = json.loads(capsys.readouterr().out)["evaluation"]
     assert scored["leakage"]["share"] == 0
-    assert main(["evaluate", run, "--json"]) == 0
+    assert main(["scene", "evaluate", run, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == scored
-    assert main(["evaluate", run]) == 0
+    assert main(["scene", "evaluate", run]) == 0
     assert "leakage: 0.0% of" in capsys.readouterr().out
-    assert main(["export", run]) == 0
+    assert main(["scene", "export", run]) == 0
     assert "same answers" in capsys.readouterr().out
-    assert main(["predict", f"{run}/model.onnx", "scene:synthetic", "--map", str(tmp_path / "m.png"), "--json"]) == 0
+    assert (
+        main(["scene", "predict", f"{run}/model.onnx", "scene:synthetic", "--map", str(tmp_path / "m.png"), "--json"])
+        == 0
+    )
     made = json.loads(capsys.readouterr().out)
     assert sum(made["pixels"].values()) == 72 * 64
     assert made["right"] <= made["labelled"]
+    for command, rest in (("evaluate", run), ("export", run), ("predict", f"{run} CUBE --map map.png")):
+        assert main([command, run, *(["picture.png"] if command == "predict" else [])]) == 1
+        assert capsys.readouterr().err.strip().endswith(f"with: pennyweight scene {command} {rest}")
+    assert main(["predict", f"{run}/model.onnx", "picture.png"]) == 1
+    assert f"pennyweight scene predict {run}/model.onnx CUBE --map map.png" in capsys.readouterr().err
+
+
+def test_scenes_have_names(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["scene", "names", "s*"]) == 0
+    assert capsys.readouterr().out.split() == ["scene:salinas", "scene:salinas-a", "scene:synthetic"]
+    assert main(["scene", "names", "scene:salinas", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"scenes": ["scene:salinas"]}
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["fit", "scene:synthetic", "--input", "32"], "--input is for pictures, not for a scene"),
-        (["fit", "scene:synthetic", "--minutes", "5"], "--minutes is for pictures, not for a scene"),
-        (["fit", "scene:synthetic", "--set", "mode=head"], "mode head starts from weights, and a scene's network has"),
         (
-            ["predict", "run", "cube.npy", "--map", "m.png", "--weights", "w"],
-            "--weights is for pictures, not for a scene",
+            ["fit", "scene:indian-pines"],
+            "scene:indian-pines is a scene; train on it with: pennyweight scene fit scene:indian-pines",
         ),
-        (["fit", "scene:synthetic", "--preflight"], "--preflight is for pictures, not for a scene"),
-        (["fit", "digits", "--split", "blocks"], "--split is for a scene; digits is none"),
-        (["fit", "digits", "--window", "9"], "--window is for a scene; digits is none"),
-        (["fit", "digits", "--labels", "map.npy"], "--labels is for a scene; digits is none"),
-        (["fit", "digits", "--baselines"], "--baselines is for a scene; digits is none"),
-        (["fit", "scene:synthetic", "--window", "99"], "a window of 99 is larger than the scene"),
-        (["fit", "scene:nowhere"], "no scene 'nowhere'; there are indian-pines"),
-        (["predict", "nothing", "scene:synthetic", "--map", "m.png"], "no run or bundle at nothing"),
+        (
+            ["fit", "scene:synthetic", "--window", "9", "--model", "window_cnn"],
+            "train on it with: pennyweight scene fit scene:synthetic --window 9 --model window_cnn",
+        ),
+        (["fit", "a cube.mat"], "train on it with: pennyweight scene fit 'a cube.mat' --labels MAP"),
+        (["fit", "digits", "--window=9"], "--window is for scenes; train on it with: pennyweight scene fit digits"),
+        (["fit", "cube.mat", "--labels", "map.mat"], "with: pennyweight scene fit cube.mat --labels map.mat"),
+        (
+            ["predict", "run", "scene:synthetic"],
+            "scene:synthetic is a scene; map it with: pennyweight scene predict run scene:synthetic --map map.png",
+        ),
+        (
+            ["predict", "run", "cube.npy", "--map", "m.png"],
+            "--map is for scenes; map it with: pennyweight scene predict run cube.npy --map m.png",
+        ),
+        (
+            ["leakage", "gt.mat", "--split", "blocks"],
+            "leakage is a command on scenes: pennyweight scene leakage gt.mat --split blocks",
+        ),
+        (["scene", "fit", "scene:synthetic", "--set", "mode=head"], "mode head starts from weights, and a scene's"),
+        (["scene", "fit", "scene:synthetic", "--window", "99"], "a window of 99 is larger than the scene"),
+        (["scene", "fit", "scene:nowhere"], "no scene 'nowhere'; there are indian-pines"),
+        (["scene", "predict", "nothing", "scene:synthetic", "--map", "m.png"], "no run or bundle at nothing"),
+        (["scene", "evaluate", "nothing"], "no run or bundle at nothing"),
+        (["scene", "export", "nothing"], "no run or bundle at nothing"),
+        (["scene", "names", "nowhere"], "no scene matches 'nowhere'; `pennyweight scene names` lists them all"),
     ],
 )
 def test_what_cannot_be_used_is_one_line(

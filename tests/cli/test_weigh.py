@@ -326,11 +326,11 @@ def test_what_cannot_go_together(pennyweight: Run) -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ("3,32,32", "--input '3,32,32' is not CxHxW, such as 3x224x224; did you mean '3x32x32'?"),
+        ("3,32,32", "--input-shape '3,32,32' is not CxHxW, such as 3x224x224; did you mean '3x32x32'?"),
         ("224,224,3", "did you mean '3x224x224'?"),
         ("96", "did you mean '3x96x96'?"),
         ("224x224x3", "channels first; did you mean 3x224x224 in place of 224x224x3?"),
-        ("0x8x8", "--input '0x8x8' is not CxHxW, such as 3x224x224"),
+        ("0x8x8", "--input-shape '0x8x8' is not CxHxW, such as 3x224x224"),
     ],
 )
 def test_what_was_meant_by_a_shape_is_said(pennyweight: Run, given: str, words: str) -> None:

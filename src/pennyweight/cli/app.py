@@ -1,20 +1,31 @@
-"""The program: its commands, and what every failure looks like."""
+"""The program: its commands, and the one line of every failure."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: Typer reads the annotations.
 
 import io
 import os
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from typing import Annotated
 
 import typer
 
-from pennyweight.cli import bench, commands, lab, scene, show, weigh
-from pennyweight.cli.doctor import doctor
-from pennyweight.cli.predict import predict
+from pennyweight.cli import show
+from pennyweight.cli.commands.bench import bench
+from pennyweight.cli.commands.doctor import doctor
+from pennyweight.cli.commands.evaluate import evaluate
+from pennyweight.cli.commands.export import export
+from pennyweight.cli.commands.fit import fit
+from pennyweight.cli.commands.lab import make_lab
+from pennyweight.cli.commands.names import names
+from pennyweight.cli.commands.predict import predict
+from pennyweight.cli.commands.weigh import weigh
+from pennyweight.cli.help import Command
 from pennyweight.cli.recipe_options import CommandWithRecipe
+from pennyweight.cli.scene.elsewhere import CommandOnPictures, MovedCommand
+from pennyweight.cli.scene.group import make_scene
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.extras import missing_part
 from pennyweight.core.files import require_working_folder
@@ -26,12 +37,24 @@ __all__ = ["main", "make_app"]
 
 DEBUG = "--debug"
 NO_MEMORY = ("can't allocate memory", "can't start new thread", "failed to map segment")
-"""What torch, Python's threads and the loader of libraries say when there is no more."""
+"""Messages of torch, Python's threads and the loader of libraries when they are out of memory."""
 ENDED: Mapping[object, str] = {INTERRUPTED: "interrupted", TERMINATED: "terminated"}
 
 
+class FitCommand(CommandOnPictures, CommandWithRecipe):
+    """Command `fit`."""
+
+
+COMMANDS: Mapping[type[Command], Sequence[Callable[..., None]]] = {
+    FitCommand: (fit,),
+    CommandOnPictures: (evaluate, export, predict),
+    Command: (weigh, names, doctor, bench),
+}
+"""Commands by their kind."""
+
+
 def make_app() -> typer.Typer:
-    """The Typer application with its commands."""
+    """Make the Typer application with its commands."""
     app = typer.Typer(
         name="pennyweight",
         help="Image classifiers that fit a budget: weigh, fit, evaluate, export, predict.",
@@ -43,25 +66,34 @@ def make_app() -> typer.Typer:
         "Exit status: 0 done, 1 a failure with one line on standard error, 2 wrong usage, 130 interrupted, "
         "143 terminated.",
     )
-    app.callback()(commands.pennyweight)
-    for command in (
-        commands.names,
-        weigh.weigh,
-        commands.fit,
-        commands.evaluate,
-        commands.export,
-        predict,
-        doctor,
-        bench.bench,
-        scene.leakage,
-    ):
-        app.command(cls=CommandWithRecipe if command is commands.fit else None)(command)
-    app.add_typer(lab.make_lab(), name="lab")
+    app.callback()(pennyweight)
+    for kind, commands in COMMANDS.items():
+        for command in commands:
+            app.command(cls=kind)(command)
+    app.add_typer(make_scene(), name="scene")
+    app.add_typer(make_lab(), name="lab")
+    app.command("leakage", cls=MovedCommand, hidden=True)(lambda: None)
     return app
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"pennyweight {version('pennyweight')}")
+        raise typer.Exit
+
+
+def pennyweight(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Image classifiers that fit a budget: weigh, fit, evaluate, export, predict."""
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; returns the exit status. Signals are its caller's."""
+    """Run the command line, and return the exit status. The caller handles signals."""
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = DEBUG in arguments
     try:
@@ -72,29 +104,29 @@ def main(arguments: list[str] | None = None) -> int:
         make_app()([argument for argument in arguments if argument != DEBUG], prog_name="pennyweight")
     except SystemExit as ended:
         if ended.code in ENDED:
-            failed = ended.__context__  # the signal may come of a failure that was on its way here, as torchrun's does
-            _tell(_line(failed) if isinstance(failed, PennyweightError) else ENDED[ended.code])
+            failed = ended.__context__  # a failure may have caused the signal, as with torchrun
+            _print_failure(_line(failed) if isinstance(failed, PennyweightError) else ENDED[ended.code])
         return ended.code if isinstance(ended.code, int) else 1
     except BrokenPipeError:
-        # The reader of our output went away (`| head`); what is still to be flushed has nowhere to go.
+        # The reader of our output is gone (`| head`): discard the rest of it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
         if debug:
             say(*traceback.format_exc().splitlines(), error=True)
-        _tell(_line(error))
+        _print_failure(_line(error))
         return 1
     return 0
 
 
-def _tell(line: str) -> None:
-    """A signal meanwhile changes nothing: the program ends in any case, and what it has to say is said."""
+def _print_failure(line: str) -> None:
+    """Print the line of a failure, even if a signal arrives meanwhile: the program ends in any case."""
     with suppress(KeyboardInterrupt, SystemExit), deferring_signals():
         show.failure(line)
 
 
 def _line(error: Exception) -> str:
-    """What a person is told of a failure."""
+    """Return the line that a user reads about a failure."""
     if isinstance(error, ModuleNotFoundError):
         error = missing_part(error) or error
     if isinstance(error, PennyweightError):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from typer.core import TyperCommand
-
+from pennyweight.cli.help import Command
 from pennyweight.core.synonyms import meant
 
 __all__ = ["CommandWithRecipe"]
 
 
-class CommandWithRecipe(TyperCommand):
+class CommandWithRecipe(Command):
     """Command whose recipe is set by --set: an option called like a field of it is answered with that."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

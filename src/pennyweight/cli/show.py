@@ -1,4 +1,4 @@
-"""How results read on a terminal."""
+"""Results as they read on a terminal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pennyweight.runtime import Bundle
     from pennyweight.scoring import Evaluation
 
-__all__ = ["as_json", "bundle", "evaluation", "failure", "networks", "note", "run", "seeds", "written"]
+__all__ = ["as_json", "bundle", "evaluation", "failure", "networks", "note", "run", "run_values", "seeds", "written"]
 
 
 def as_json(value: Mapping[str, Any]) -> None:
@@ -48,7 +48,7 @@ def _not_finite(value: object, place: str = "") -> Iterator[str]:
 
 
 def networks(rows: Iterable[Mapping[str, Any]]) -> None:
-    """The table of networks: their counts and their published accuracy."""
+    """Print the table of networks: their counts and their published accuracy."""
 
     def percent(value: float) -> str:
         return f"{value:.1f}%"
@@ -71,7 +71,7 @@ def networks(rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def evaluation(scored: Evaluation) -> None:
-    """Accuracy with its interval, and each class."""
+    """Print the accuracy with its interval, and each class."""
     low, high = scored.accuracy_interval
     whole = f"all of {scored.source}" if scored.split == "all" else f"{scored.split} split of {scored.source}"
     say(
@@ -91,7 +91,7 @@ def evaluation(scored: Evaluation) -> None:
 
 
 def run(made: Run) -> None:
-    """What a finished fit reached, and where it lies."""
+    """Print the test accuracy of a finished training, and its files."""
     scored = made.evaluation
     low, high = scored["accuracy_interval"]
     say(
@@ -102,32 +102,43 @@ def run(made: Run) -> None:
     )
 
 
+def run_values(made: Run) -> dict[str, Any]:
+    """Return the JSON object of a finished training."""
+    return {
+        "run": str(made.folder),
+        "report": str(made.report_path),
+        "model": made.record["model"],
+        "best": made.record["best"],
+        "evaluation": made.evaluation,
+    }
+
+
 def seeds(found: Mapping[str, Any]) -> None:
-    """What several seeds reached."""
+    """Print the test accuracy of each seed, and mean ± standard deviation."""
     columns = (Column("seed"), Column("test accuracy", share))
     Console().print(table(None, columns, list(found["accuracies"].items())))
-    say(f"mean {share(found['mean'])}, deviation {share(found['deviation'])}; runs in {found['folder']}")
+    say(f"mean {share(found['mean'])}, standard deviation {share(found['deviation'])}; runs in {found['folder']}")
 
 
 def note(line: str) -> None:
-    """What a person should know beside the answer, on standard error."""
+    """Print a note on standard error."""
     say(f"note: {line}", error=True)
 
 
 def written(path: Path) -> None:
-    """Say on standard error where a page was written."""
+    """Name on standard error the file that was written."""
     say(f"wrote {path}", error=True)
 
 
 def failure(line: str) -> None:
-    """One line on standard error."""
+    """Print one line of an error on standard error."""
     console = Console(stderr=True)
     console.print("error:", style="bold red", end=" ")
     say(line, console=console)
 
 
 def bundle(made: Bundle) -> None:
-    """Where it is, how large, and what the proof found."""
+    """Print the file of a bundle, its size and its proof."""
     proof = made.manifest.parity
     say(
         f"{made.path}: {made.path.stat().st_size / 1e6:.1f} MB, "

@@ -30,7 +30,10 @@ class Bundle:
         object.__setattr__(self, "path", Path(self.path))
         whole = sealed(self.path)  # before onnxruntime reads what may be damaged
         if SCENE_METADATA_KEY in self.engine.metadata:
-            raise BundleError(f"{self.path} is a scene's bundle: predict {self.path} CUBE --map map.png")
+            raise BundleError(
+                f"{self.path} is a scene's bundle; map cubes with: "
+                f"pennyweight scene predict {self.path} CUBE --map map.png"
+            )
         if METADATA_KEY not in self.engine.metadata:
             raise BundleError(
                 f"{self.path} is an ONNX file without a manifest; bundles are made by `pennyweight export`"

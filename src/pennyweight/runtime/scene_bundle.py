@@ -35,7 +35,7 @@ class SceneBundle:
         object.__setattr__(self, "path", Path(self.path))
         whole = sealed(self.path)
         if SCENE_METADATA_KEY not in self.session.metadata:
-            raise BundleError(f"{self.path} is no bundle of a scene; `pennyweight export` makes one of a scene's run")
+            raise BundleError(f"{self.path} is no bundle of a scene; `pennyweight scene export` makes one of a run")
         manifest = self.manifest
         if manifest.sealed and not whole:
             raise broken(self.path)

@@ -22,11 +22,9 @@ from pennyweight.core.training_digests import TrainingDigests
 from pennyweight.core.usage import Usage
 from pennyweight.deploy import export_bundle
 from pennyweight.runtime import Bundle
-from pennyweight.runtime.scene_bundle import SceneBundle
 from pennyweight.verbs.bundle_path import bundle_path
 from pennyweight.verbs.load import open_trained, preprocess_of, restore
-from pennyweight.verbs.scenes.export import export_scene
-from pennyweight.verbs.scenes.load import is_scene_run
+from pennyweight.verbs.scenes.scene_run import refuse_scene_run
 from pennyweight.verbs.training_pictures import training_digests_of
 from pennyweight.verbs.weigh import weigh
 
@@ -42,22 +40,34 @@ def export(
     weights: str | os.PathLike[str] | None = None,
     note: Callable[[str], None] = lambda line: None,
     **usage: Unpack[Usage],
-) -> Bundle | SceneBundle:
-    """Write a network as one ONNX file that describes itself; by default the run's model.onnx, or NAME.onnx here.
+) -> Bundle:
+    """Write a network as one ONNX file that describes itself, proved to answer as the network does.
 
-    The network is a run's, or a name's with `weights`, of which `usage` is what `load` takes. The file appears only
-    after it answered as the network does on up to 64 picture files of the test split (without them, on pictures made
-    for the proof, and `note` is called with the reason): probabilities within 1e-4, the answer too unless two labels
-    are that close. Raises ParityError when it does not, BundleError when the file exists already (the run's own
-    model.onnx alone is made anew), InputError for what is a bundle already. A scene's run becomes a scene's bundle,
-    proved on every pixel of a corner of the scene.
+    The proof compares the answers to up to 64 picture files of the test split, or to pictures made for the proof where
+    those are not here: probabilities within 1e-4, and the same label unless two labels are that close.
+
+    Args:
+        run_or_name: Folder that `pw.fit` made, its Run, or a network's name with `weights`.
+        out: File to write, not there yet; by default the run's model.onnx, which is replaced, or NAME.onnx here.
+        weights: Weights for a name, as `pw.load` takes them.
+        note: Callback that is given a line where the proof has to do without pictures of the test split.
+        usage: Usage of the weights, as `pw.load` takes it: stem, input_size, config, mean, std, labels.
+
+    Returns:
+        The bundle, opened; `pw.load`, `pw.evaluate` and `pw.predict` take it.
+
+    Raises:
+        InputError: There is no run or network of that name, it is a bundle already, or it was trained on a scene.
+        RunError: The run is incomplete or damaged.
+        BundleError: `out` exists already, or its folder does not exist.
+        ParityError: The file does not answer as the network does; nothing is written.
     """
     trained = open_trained(run_or_name, weights, **usage)
     if isinstance(trained, Bundle):
         raise InputError(f"{trained.path} is a bundle already; export takes a run, or a name with weights")
+    if isinstance(trained, Run):
+        refuse_scene_run(trained, "export")
     path = bundle_path(trained if isinstance(trained, Run) else str(trained.model["name"]), out)
-    if isinstance(trained, Run) and is_scene_run(trained):
-        return export_scene(trained, out, note=note)
     known = _of_run(trained) if isinstance(trained, Run) else _of_name(trained)
     preprocess = known.preprocess
     cost = weigh(known.network, (preprocess.channels, preprocess.size, preprocess.size))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,7 +18,7 @@ from pennyweight.data import ReadAs
 from pennyweight.data.readers import archive_members, manifest
 from pennyweight.runtime import Failure, NamedPicture
 
-__all__ = ["LIST", "counted", "pictures_given"]
+__all__ = ["LIST", "count_pictures", "pictures_given", "require_table"]
 
 LIST = "-"
 """Stands for a list of paths on standard input."""
@@ -46,16 +46,22 @@ def pictures_given(
     folder and ending tables have, as `fit` takes it. Raises InputError for a second "-", and for `read_as` without a
     table among `paths`.
     """
-    paths, how = list(paths), ReadAs.of(read_as)
+    paths = list(paths)
+    require_table(paths, read_as)
+    return _pictures(paths, note, listed, ReadAs.of(read_as))
+
+
+def require_table(paths: Sequence[str], read_as: ReadAs | Mapping[str, Any] | None) -> None:
+    """Raise InputError for `read_as` without a table among `paths`, and for two lists on standard input."""
+    how = ReadAs.of(read_as)
     if how and not any(path == LIST or path.lower().endswith(manifest.SUFFIXES) for path in paths):
-        said = " and ".join(how.to_dict())
-        raise InputError(f"{said} belong{'s' * (len(how.to_dict()) == 1)} to a table, and {', '.join(paths)} has none")
+        named = " and ".join(how.to_dict())
+        raise InputError(f"{named} belong{'s' * (len(how.to_dict()) == 1)} to a table, and {', '.join(paths)} has none")
     if paths.count(LIST) > 1:
         raise InputError("- was named twice, and standard input holds one list")
-    return _pictures(paths, note, listed, how)
 
 
-def counted(paths: Iterable[str]) -> int | None:
+def count_pictures(paths: Iterable[str]) -> int | None:
     """Count the pictures that `paths` stand for, without opening one; None where that needs reading."""
     total = 0
     for path in paths:

@@ -16,6 +16,7 @@ from pennyweight.core.run import Run
 from pennyweight.core.run_fields import require_fields
 from pennyweight.core.usage import Usage
 from pennyweight.runtime import Bundle, Classifier
+from pennyweight.verbs.scenes.scene_run import refuse_scene_run
 
 if TYPE_CHECKING:
     from torch import nn
@@ -125,8 +126,7 @@ def _is_name(path: Path) -> bool:
 
 def preprocess_of(run: Run) -> Preprocess:
     """How a run's pictures become its network's input. Raises InputError for a run of a scene, which has none."""
-    if "scene" in run.record:
-        raise InputError(f"{run.folder} was trained on a scene: predict {run.folder} CUBE --map map.png")
+    refuse_scene_run(run, "predict")
     with _record(run) as record:
         return Preprocess.from_dict(record["preprocess"])
 

@@ -20,8 +20,17 @@ from pennyweight.data.scenes.open import open_scene
 from pennyweight.data.scenes.scene import Scene
 from pennyweight.runtime.scene_bundle import SceneBundle
 from pennyweight.runtime.scene_mapper import SceneEngine, SceneMap, map_scene
+from pennyweight.verbs.scenes.scene_run import is_scene_run
 
-__all__ = ["PROJECTION", "Mapper", "is_scene_run", "load_mapper", "open_scene_run", "projection_of", "reopen"]
+__all__ = [
+    "PROJECTION",
+    "Mapper",
+    "is_scene_run",
+    "load_mapper",
+    "open_scene_run",
+    "projection_of",
+    "reopen",
+]
 
 PROJECTION = "projection.json"
 """In a run's folder: scaling and components."""
@@ -51,11 +60,6 @@ class Mapper:
             InputError: The cube has other bands than the network takes.
         """
         return map_scene(self.engine, cube, advance=advance)
-
-
-def is_scene_run(run: Run) -> bool:
-    """Whether a run was trained on a scene."""
-    return "scene" in run.record
 
 
 def projection_of(run: Run) -> Projection:
@@ -110,7 +114,7 @@ def open_scene_run(run: str | os.PathLike[str] | Run) -> Run:
     require_fields(run.record, run.record_path)
     if not is_scene_run(run):
         raise InputError(
-            f"{run.folder} was trained on pictures; train on a scene with: pennyweight scene fit scene:NAME"
+            f"{run.folder} was trained on pictures; a map needs a run of a scene: pennyweight scene fit scene:NAME"
         )
     return run
 
@@ -119,7 +123,7 @@ def reopen(run: Run) -> Scene:
     """The scene that a run was trained on. Raises SourceError when it is not here, or is another by now."""
     known: Mapping[str, Any] = run.record["data"]
     address = known["address"]
-    ask = f"predict {run.folder} {address['cube']} --map map.png"
+    ask = f"scene predict {run.folder} {address['cube']} --map map.png"
     with (
         only_said(run.folder, address.get("labels", ""), ask=ask),
         only_said(run.folder, address["cube"], ask=ask),

@@ -1,41 +1,42 @@
-"""Options that say how a source is read whose files do not say it; `fit`, `doctor` and `evaluate` share them."""
+"""Options that say how to read a source whose files do not say it; `fit`, `doctor` and `evaluate` share them."""
 
 # No `from __future__ import annotations`: Typer reads the annotations.
 
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
+from pennyweight.cli.help import DATA
+from pennyweight.cli.options import option
 from pennyweight.core.errors import InputError
 
-__all__ = ["Columns", "Ending", "LabelFrom", "Pictures", "read_as"]
+__all__ = ["Columns", "Ending", "GroupBy", "LabelFrom", "Pictures", "read_as"]
 
-PANEL = "A source whose files do not say it"
-Columns = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--columns",
-        metavar="MEANING=NAME,…",
-        help="Columns of a table: path, label, split and picture, such as path=image_id,label=breed.",
-        rich_help_panel=PANEL,
+GroupBy = Annotated[
+    str | None,
+    option(
+        DATA,
+        "Keep groups of pictures in one split: a manifest's column, folder, or a regular expression for file names.",
+        metavar="GROUPS",
     ),
 ]
-Pictures = Annotated[
-    Path | None,
-    typer.Option(metavar="FOLDER", help="Folder that the paths of a table start from.", rich_help_panel=PANEL),
+Columns = Annotated[
+    list[str] | None,
+    option(
+        DATA,
+        "Columns of a table: path, label, split and picture, such as path=image_id,label=breed.",
+        "--columns",
+        metavar="MEANING=NAME,…",
+    ),
 ]
-Ending = Annotated[
-    str | None,
-    typer.Option(metavar=".EXT", help="Ending to add to the paths of a table, such as .jpg.", rich_help_panel=PANEL),
-]
+Pictures = Annotated[Path | None, option(DATA, "Folder that the paths of a table start from.", metavar="FOLDER")]
+Ending = Annotated[str | None, option(DATA, "Ending to add to the paths of a table, such as .jpg.", metavar=".EXT")]
 LabelFrom = Annotated[
     str | None,
-    typer.Option(
+    option(
+        DATA,
+        "Take labels from file names: a regular expression with one group, such as '^([a-z]+)'.",
         "--label-from",
         metavar="REGEX",
-        help=r"Take labels from file names: a regular expression with one group, such as '^(\[a-z]+)'.",
-        rich_help_panel=PANEL,
     ),
 ]
 
@@ -43,7 +44,7 @@ LabelFrom = Annotated[
 def read_as(
     columns: list[str] | None, pictures: Path | None, ending: str | None, label_from: str | None
 ) -> dict[str, Any] | None:
-    """Return what `data.open` takes as `read_as`, None where nothing was said. Raises InputError for wrong columns."""
+    """Return the value of `read_as` for `data.open`; None without an option. Raises InputError for wrong columns."""
     named: dict[str, str] = {}
     for pair in ",".join(columns or []).split(",") if columns else []:
         meaning, equals, name = pair.partition("=")

@@ -1,23 +1,24 @@
-"""`predict`: what is on pictures, or on every pixel of a cube."""
+"""`predict`: classify pictures."""
 
 # No `from __future__ import annotations`: Typer reads the annotations.
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from pennyweight.cli import answers, scene, show, trained
-from pennyweight.cli import read_as as of_source
+from pennyweight.cli import answers, options, show, source_options, trained_options
+from pennyweight.cli.help import OUTPUT
+from pennyweight.cli.options import option
 from pennyweight.core.busy_wait import sharing_cores
 from pennyweight.core.errors import InputError
 from pennyweight.core.figures import duration, number, several
 from pennyweight.core.files import require_new
 
 if TYPE_CHECKING:
-    from pennyweight.runtime import Classifier, Failure, NamedPicture
+    from pennyweight.core.prediction import Failure, Prediction
 
 __all__ = ["predict"]
 
@@ -27,7 +28,7 @@ STDOUT = "-"
 
 
 def predict(
-    run_or_bundle_or_name: trained.Trained,
+    run_or_bundle_or_name: trained_options.Trained,
     paths: Annotated[
         list[str],
         typer.Argument(
@@ -36,76 +37,60 @@ def predict(
             "list on standard input.",
         ),
     ],
-    top: Annotated[int, typer.Option(metavar="N", min=1, help="How many labels to name.")] = 5,
-    columns: of_source.Columns = None,
-    pictures: of_source.Pictures = None,
-    ending: of_source.Ending = None,
-    weights: trained.Weights = None,
-    stem: trained.Stem = None,
-    input: trained.Input = None,
-    config: trained.Config = None,
-    mean: trained.Mean = None,
-    std: trained.Std = None,
-    labels: Annotated[
-        str | None,
-        typer.Option(metavar="SOURCE", help="The classes of such weights, as evaluate takes them; of a cube its map."),
-    ] = None,
-    max_pixels: trained.MaxPixels = None,
-    background: scene.Background = None,
-    map: scene.Map = None,
-    bfloat16: scene.Bfloat16 = False,
+    max_pixels: options.MaxPixels = None,
+    columns: source_options.Columns = None,
+    pictures: source_options.Pictures = None,
+    ending: source_options.Ending = None,
+    weights: trained_options.Weights = None,
+    input_size: trained_options.InputSize = None,
+    labels: trained_options.Labels = None,
+    stem: options.Stem = None,
+    config: options.Config = None,
+    mean: trained_options.Mean = None,
+    std: trained_options.Std = None,
+    top: Annotated[int, option(OUTPUT, "Labels to name for each picture.", metavar="N", min=1)] = 5,
     csv: Annotated[
         str | None,
-        typer.Option(
-            metavar="FILE", help="Write a row for each picture, when all are answered; - prints them at once."
+        option(
+            OUTPUT,
+            "Table to write, a row for each picture, complete at the end; - prints the rows as they come.",
+            metavar="FILE",
         ),
     ] = None,
     jsonl: Annotated[
-        bool, typer.Option("--jsonl", help="Print a line of JSON for each picture as soon as it is answered.")
+        bool, option(OUTPUT, "Print a line of JSON for each picture as soon as it is answered.", "--jsonl")
     ] = False,
-    json: trained.Json = False,
+    json: options.Json = False,
 ) -> None:
-    """Say what is on pictures, or with --map on every pixel of a cube. A picture that cannot be read is a row with its
-    reason, and the status is 1."""
-    if map is not None:
-        of_pictures: dict[str, Any] = {
-            "--weights": weights,
-            "--stem": stem,
-            "--input": input,
-            "--config": config,
-            "--mean": mean,
-        }
-        of_pictures |= {"--columns": columns, "--pictures": pictures, "--ending": ending}
-        of_pictures |= {"--std": std, "--max-pixels": max_pixels, "--csv": csv, "--jsonl": jsonl or None}
-        scene.refuse_those_of_pictures(of_pictures)
-        how = scene.asked(labels=labels, background=background)
-        scene.predict(
-            run_or_bundle_or_name, [Path(path) for path in paths], map=map, labelled=how, bfloat16=bfloat16, json=json
-        )
-        return
-    if background is not None:
-        raise InputError("--background is of a cube's label map; it goes with --map")
+    """Classify pictures. The answer to a picture that cannot be read is its reason, and the exit status is then 1."""
     _require_outputs(paths, csv, jsonl=jsonl, json=json)
-    read = of_source.read_as(columns, pictures, ending, None)
-    from pennyweight.verbs.inputs import pictures_given
+    read_as = source_options.read_as(columns, pictures, ending, None)
+    usage = trained_options.usage(
+        stem=stem, input_size=input_size, config=config, mean=mean, std=std, labels=labels
+    )  # fmt: skip
+    from pennyweight.verbs.inputs import require_table
     from pennyweight.verbs.load import load
+    from pennyweight.verbs.predict import predict as verb
 
-    given = pictures_given(paths, show.note, read_as=read)
-
-    classifier = load(
-        trained.opened(
-            run_or_bundle_or_name, weights, stem=stem, input=input, config=config, mean=mean, std=std, labels=labels
-        ),
-        max_pixels=max_pixels,
-    )
-    most = min(top, len(classifier.labels))
-    sinks: list[AbstractContextManager[answers.Sink]] = [answers.as_csv(csv, most)] if csv is not None else []
-    sinks += [answers.as_json_lines()] if jsonl else [answers.as_json()] if json else []
-    done = _answered(classifier, paths, given, top, sinks or [answers.as_table()], csv)
+    require_table(paths, read_as)  # before the network is loaded
+    classifier = load(trained_options.open_trained(run_or_bundle_or_name, weights, **usage), max_pixels=max_pixels)
+    sinks = _sinks(csv, min(top, len(classifier.labels)), jsonl=jsonl, json=json)
+    found = verb(classifier, paths, top=top, read_as=read_as, note=show.note)
+    done = _write(found, paths, sinks or [answers.as_table()], csv)
     # A table that was printed has the reasons already.
     _summarize(done, csv, name_failures=bool(sinks) or done.failed == done.pictures < answers.PAGE)
     if done.failed:
         raise typer.Exit(1)
+
+
+def _sinks(csv: str | None, top: int, *, jsonl: bool, json: bool) -> list[AbstractContextManager[answers.Sink]]:
+    """Return the outputs besides a table that were asked for."""
+    sinks: list[AbstractContextManager[answers.Sink]] = []
+    if csv is not None:
+        sinks.append(answers.as_csv(csv, top))
+    if jsonl or json:
+        sinks.append(answers.as_json_lines() if jsonl else answers.as_json())
+    return sinks
 
 
 def _require_outputs(paths: Sequence[str], csv: str | None, *, jsonl: bool, json: bool) -> None:
@@ -125,30 +110,28 @@ class Done(NamedTuple):
     pictures: int
     failed: int
     first: Sequence["Failure"]
-    """The first failures, FEW at most."""
+    """First failures, at most FEW."""
     seconds: float
 
 
-def _answered(
-    classifier: "Classifier",
+def _write(
+    found: "Iterator[Prediction | Failure]",
     paths: Sequence[str],
-    given: "Iterable[NamedPicture | Failure]",
-    top: int,
     sinks: Sequence[AbstractContextManager[answers.Sink]],
     csv: str | None,
 ) -> Done:
-    """Give every answer to each of `sinks` as soon as it is there."""
+    """Give every answer to each of `sinks` as soon as it is there, and count them."""
+    from pennyweight.core.prediction import Failure
     from pennyweight.report.progress_bar import CountProgress
-    from pennyweight.runtime import Failure
-    from pennyweight.verbs.inputs import counted
+    from pennyweight.verbs.inputs import count_pictures
 
     first: list[Failure] = []
     failed = 0
-    with sharing_cores(), CountProgress("predict", lambda: counted(paths)) as progress:
+    with sharing_cores(), CountProgress("predict", lambda: count_pictures(paths)) as progress:
         try:
             with ExitStack() as stack:
                 writes = [stack.enter_context(sink) for sink in sinks]
-                for answer in classifier.stream_named(given, top):
+                for answer in found:
                     if isinstance(answer, Failure):
                         failed += 1
                         first += [answer] * (failed <= FEW)

@@ -1,4 +1,4 @@
-"""`weigh`: what networks cost."""
+"""`weigh`: the costs of networks."""
 
 # No `from __future__ import annotations`: Typer reads the annotations.
 
@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pennyweight.cli import show, show_cost
-from pennyweight.cli.commands import Config, Stem
+from pennyweight.cli import options, show, show_cost
 from pennyweight.cli.cost_rows import SORTS, By, as_csv, bounded, rows_of
-from pennyweight.cli.trained import Json
+from pennyweight.cli.help import NETWORK, OUTPUT, TIME
+from pennyweight.cli.options import option
 from pennyweight.core.errors import InputError, nearest
 from pennyweight.core.figures import several
 from pennyweight.core.files import require_new, write_text
-from pennyweight.core.settings import parse_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,54 +32,58 @@ def weigh(
         list[str],
         typer.Argument(
             metavar="NETWORK...",
-            help="A name (`names` lists them), torchvision:NAME, timm:NAME, module.path:callable, a run or a bundle; "
+            help="Names (`names` lists them), torchvision:NAME, timm:NAME, module.path:callable, runs or bundles; "
             "several are compared.",
         ),
     ],
-    input: Annotated[
+    input_shape: Annotated[
         str | None,
-        typer.Option(metavar="CxHxW", help="Input shape; by default what the network is published for."),
+        option(
+            NETWORK,
+            "Shape of the input; by default the one that the network is published for.",
+            "--input-shape",
+            "--input",
+            metavar="CxHxW",
+        ),
     ] = None,
-    batch: Annotated[int, typer.Option(metavar="N", min=1, help="Inputs at once.")] = 1,
-    stem: Stem = None,
-    config: Config = None,
-    by: Annotated[By | None, typer.Option(help="How fine the rows are; of one network by layer.")] = None,
-    sort: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Largest first: macs, ops, params, bytes_read, predicted_ms, …")
-    ] = None,
-    lint: Annotated[
-        bool, typer.Option("--lint", help="List where ShuffleNetV2's guidelines are not followed, and what it costs.")
+    batch: Annotated[int, option(NETWORK, "Inputs in a batch.", metavar="N", min=1)] = 1,
+    stem: options.Stem = None,
+    config: options.Config = None,
+    training_step: Annotated[
+        bool,
+        option(NETWORK, "Follow the memory of a training step as well.", "--training-step", "--training"),
     ] = False,
-    training: Annotated[bool, typer.Option("--training", help="Follow the memory of a training step as well.")] = False,
     measure: Annotated[
-        bool, typer.Option("--measure", help="Run the networks on this machine and time them, turn by turn.")
+        bool, option(TIME, "Run the networks on this machine and time them in turns.", "--measure")
     ] = False,
     repeats: Annotated[
-        int | None, typer.Option(metavar="N", min=2, help=f"How often --measure runs each: {REPEATS} unless said.")
+        int | None,
+        option(TIME, f"Timed runs with --measure; by default {REPEATS}.", metavar="N", min=2),
     ] = None,
-    threads: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Threads to measure and predict for; by default torch's own.")
+    threads: options.Threads = None,
+    by: Annotated[
+        By | None, option(OUTPUT, "Rows: layer (the default for one network), stage or total.", metavar="ROWS")
     ] = None,
-    json: Json = False,
-    csv: Annotated[bool, typer.Option("--csv", help="Print the rows as comma-separated values.")] = False,
+    sort: Annotated[
+        str | None,
+        option(OUTPUT, "Largest first: macs, ops, params, bytes_read, predicted_ms, …", metavar="COLUMN"),
+    ] = None,
+    lint: Annotated[
+        bool, option(OUTPUT, "List violations of ShuffleNetV2's guidelines, and their cost.", "--lint")
+    ] = False,
+    json: options.Json = False,
+    csv: Annotated[bool, option(OUTPUT, "Print the rows as comma-separated values.", "--csv")] = False,
     html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a page: roofline, traffic and time by layer.")
+        Path | None, option(OUTPUT, "Page to write: roofline, traffic and time by layer.", metavar="FILE")
     ] = None,
 ) -> None:
-    """Say what networks cost: work, traffic, live memory, milliseconds; layer by layer."""
-    if json and csv:
-        raise InputError("--json and --csv were both given; keep one")
-    if csv and lint:
-        raise InputError("--csv has a row for each part of a network, none for what --lint finds; take --json instead")
+    """Count the costs of networks: MACs, memory traffic, peak memory and milliseconds, layer by layer."""
+    _require_outputs(json=json, csv=csv, lint=lint, html=html, sort=sort)
     if repeats is not None and not measure:
         raise InputError("--repeats says how often --measure runs each network; add --measure")
-    if html is not None:
-        require_new(html)
-    if sort is not None and sort not in SORTS:
-        hint = nearest(sort, SORTS, otherwise=f"; there are {', '.join(SORTS)}")
-        raise InputError(f"cannot sort by '{sort}'{hint}")
-    shape = _shape(input, image=not any(":" in name for name in names)) if input is not None else None
-    changes = parse_pairs(config or [], "--config", example="width=0.5")
+    image = not any(":" in name for name in names)
+    shape = _shape(input_shape, image=image) if input_shape is not None else None
+    config_fields = options.config_fields(config)
     from pennyweight.verbs.weigh import weigh_all
 
     if threads is not None:
@@ -88,15 +91,9 @@ def weigh(
 
         torch.set_num_threads(threads)
     networks = weigh_all(
-        names,
-        shape,
-        batch=batch,
-        stem=stem,
-        config=changes,
-        training_step=training,
-        measure=measure,
+        names, shape, batch=batch, stem=stem, config=config_fields, training_step=training_step, measure=measure,
         repeats=repeats or REPEATS,
-    )
+    )  # fmt: skip
     if html is not None:
         _write(html, networks, by or "layer", sort)
         show.written(html)
@@ -111,8 +108,21 @@ def weigh(
         show_cost.compared(networks, by, sort, lint=lint)
 
 
+def _require_outputs(*, json: bool, csv: bool, lint: bool, html: Path | None, sort: str | None) -> None:
+    """Raise InputError, before anything is counted, for outputs that exclude each other or cannot be written."""
+    if json and csv:
+        raise InputError("--json and --csv were both given; keep one")
+    if csv and lint:
+        raise InputError("--csv has a row for each part of a network, none for what --lint finds; take --json instead")
+    if html is not None:
+        require_new(html)
+    if sort is not None and sort not in SORTS:
+        hint = nearest(sort, SORTS, otherwise=f"; there are {', '.join(SORTS)}")
+        raise InputError(f"cannot sort by '{sort}'{hint}")
+
+
 def _dict(network: "Weighed", by: By | None, sort: str | None) -> dict[str, object]:
-    """As JSON keeps it; `rows` where they were asked for, beside the layers in their order."""
+    """Return the JSON object of a network, with `rows` where --by or --sort was given."""
     rows = {"rows": rows_of(network, by or "layer", sort)} if by or sort else {}
     return {**network.to_dict(), **rows}
 
@@ -146,15 +156,15 @@ def _write(path: Path, networks: "Sequence[Weighed]", by: By, sort: str | None) 
 
 
 def _shape(text: str, *, image: bool) -> tuple[int, ...]:
-    """ "3x224x224" -> (3, 224, 224); of others' networks any number of sides, of an `image` three."""
+    """Parse "3x224x224" as (3, 224, 224); an `image` has three sides. Raises InputError."""
     sides = text.lower().replace("×", "x").split("x")
     if (image and len(sides) != 3) or not all(side.isascii() and side.isdigit() and int(side) for side in sides):
-        raise InputError(f"--input '{text}' is not CxHxW, such as 3x224x224{_meant(text)}")
+        raise InputError(f"--input-shape '{text}' is not CxHxW, such as 3x224x224{_meant(text)}")
     return tuple(map(int, sides))
 
 
 def _meant(text: str) -> str:
-    """What is likely meant by a side alone, or by sides with something else between them, channels last."""
+    """Suggest a shape for one side alone, for other separators, or for channels last; an empty text for the rest."""
     sides = re.findall(r"[0-9]+", text)
     if len(sides) == 1 and sides[0] == text:
         return f"; did you mean '3x{sides[0]}x{sides[0]}'?"

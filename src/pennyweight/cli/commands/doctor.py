@@ -1,0 +1,91 @@
+"""`doctor`: the faults of a source of pictures."""
+
+# No `from __future__ import annotations`: Typer reads the annotations.
+
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from pennyweight.cli import options, show, source_options
+from pennyweight.cli.help import OUTPUT, TIME
+from pennyweight.cli.options import option
+from pennyweight.core.figures import several
+from pennyweight.core.text import say
+from pennyweight.report.tables import Column, table
+
+if TYPE_CHECKING:
+    from pennyweight.data.checks.diagnosis import Diagnosis
+
+__all__ = ["doctor"]
+
+EXAMPLES = 3
+REASONED = ("unreadable", "bands")
+"""Kinds of which each picture has a reason of its own."""
+MOST_REASONS = 100
+
+
+def doctor(
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="Source that `fit` takes: a folder, a file, or a named set.")
+    ],
+    group_by: source_options.GroupBy = None,
+    max_pixels: options.MaxPixels = None,
+    columns: source_options.Columns = None,
+    pictures: source_options.Pictures = None,
+    ending: source_options.Ending = None,
+    label_from: source_options.LabelFrom = None,
+    quick: Annotated[bool, option(TIME, "Skip the search for near duplicates.", "--quick")] = False,
+    html: Annotated[Path | None, option(OUTPUT, "Contact sheet of the findings to write.", metavar="FILE")] = None,
+    json: options.Json = False,
+) -> None:
+    """Check whether a source of pictures is sound. The exit status is 1 when a finding is an error."""
+    from pennyweight import data
+    from pennyweight.report.progress import TrainingProgress
+    from pennyweight.verbs.doctor import doctor as verb
+
+    read = source_options.read_as(columns, pictures, ending, label_from)
+    opened = data.open(source, group_by=group_by, read_as=read, strict=False)
+    with TrainingProgress(0) as progress, progress.phase("looking at pictures", len(opened.samples)) as phase:
+        found = verb(opened, quick=quick, max_pixels=max_pixels, html=html, advance=phase.advance)
+    if html is not None:
+        show.written(html)
+    if json:
+        show.as_json(found.to_dict())
+    else:
+        _show(found)
+    if not found.sound:
+        raise typer.Exit(1)
+
+
+def _show(found: "Diagnosis") -> None:
+    """Print a row for each kind of finding, the reasons, and the verdict."""
+    from pennyweight.data.checks.diagnosis import KINDS
+
+    rows = []
+    for kind, group in groupby(found.findings, key=lambda finding: finding.kind):
+        findings = list(group)
+        examples = [" = ".join(finding.pictures[:2]) or finding.detail for finding in findings[:EXAMPLES]]
+        rows.append((kind, found.of(kind)[0].severity, len(findings), KINDS[kind][1], "; ".join(examples)))
+    if rows:
+        heads = [Column(name) for name in ("finding", "severity", "count", "meaning", "examples")]
+        Console().print(table(None, heads, rows))
+    say(*_reasons(found))
+    state = "sound" if found.sound else "not sound"
+    total = sum(found.counts.values())
+    classes = f"{len(found.counts):,} class{'es' * (len(found.counts) != 1)}"
+    say(f"{found.source}: {several(total, 'picture')} in {classes}; {state}", *found.notes)
+
+
+def _reasons(found: "Diagnosis") -> Iterator[str]:
+    """Yield a line for each reason for which `fit` refuses, and for each picture that cannot be read."""
+    for finding in found.of("refused"):
+        yield f"fit refuses: {finding.detail}"
+    findings = [finding for kind in REASONED for finding in found.of(kind)]
+    for finding in findings[:MOST_REASONS]:
+        yield f"cannot read {finding.pictures[0]}: {finding.detail}"
+    if (more := len(findings) - MOST_REASONS) > 0:
+        yield f"and {more:,} more, which --json lists"

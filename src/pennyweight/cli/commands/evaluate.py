@@ -1,0 +1,69 @@
+"""`evaluate`: score a trained network on pictures."""
+
+# No `from __future__ import annotations`: Typer reads the annotations.
+
+from typing import Annotated, Literal
+
+import typer
+
+from pennyweight.cli import options, show, source_options, trained_options
+from pennyweight.cli.help import DATA
+from pennyweight.cli.options import option
+from pennyweight.core.settings import parse_pairs
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    run_or_bundle_or_name: trained_options.Trained,
+    source: Annotated[
+        str | None,
+        typer.Argument(metavar="SOURCE", help="Pictures to score on; by default those of the training."),
+    ] = None,
+    split: Annotated[
+        Literal["train", "val", "test"],
+        option(DATA, "Split of the source to score: train, val or test.", metavar="SPLIT"),
+    ] = "test",
+    rename: Annotated[
+        list[str] | None,
+        option(
+            DATA,
+            "Score a class of the source as this class of the network, such as cats=Cats; repeatable.",
+            "--rename",
+            metavar="NAME=LABEL",
+        ),
+    ] = None,
+    max_pixels: options.MaxPixels = None,
+    columns: source_options.Columns = None,
+    pictures: source_options.Pictures = None,
+    ending: source_options.Ending = None,
+    label_from: source_options.LabelFrom = None,
+    weights: trained_options.Weights = None,
+    input_size: trained_options.InputSize = None,
+    labels: trained_options.Labels = None,
+    stem: options.Stem = None,
+    config: options.Config = None,
+    mean: trained_options.Mean = None,
+    std: trained_options.Std = None,
+    json: options.Json = False,
+) -> None:
+    """Score a run, a bundle or a name with weights: accuracy with its 95% interval, and each class."""
+    from pennyweight.verbs.evaluate import evaluate as verb
+
+    usage = trained_options.usage(
+        stem=stem, input_size=input_size, config=config, mean=mean, std=std, labels=labels
+    )  # fmt: skip
+    scored = verb(
+        trained_options.open_trained(run_or_bundle_or_name, weights, **usage),
+        source,
+        split=split,
+        rename=parse_pairs(rename or [], "--rename", example="cats=Cats"),
+        max_pixels=max_pixels,
+        read_as=source_options.read_as(columns, pictures, ending, label_from),
+        left_out=lambda each: show.note(f"left out: {each.reason}"),
+        note=show.note,
+    )
+    if json:
+        show.as_json(scored.to_dict())
+    else:
+        show.evaluation(scored)

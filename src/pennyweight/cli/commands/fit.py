@@ -1,0 +1,147 @@
+"""`fit`: train on pictures."""
+
+# No `from __future__ import annotations`: Typer reads the annotations.
+
+from typing import Annotated, Any, Literal
+
+import typer
+
+from pennyweight.cli import options, show, source_options
+from pennyweight.cli.help import DATA, NETWORK, OUTPUT, TIME, TRAINING
+from pennyweight.cli.options import option
+from pennyweight.cli.scene.elsewhere import refuse_scene
+
+__all__ = ["fit"]
+
+InputSize = Annotated[
+    int | None,
+    option(
+        NETWORK,
+        "Side of the network's input; by default chosen for the pictures.",
+        "--input-size",
+        "--input",
+        metavar="PIXELS",
+    ),
+]
+
+
+def fit(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="Folder with a folder for each class, manifest (.csv, .parquet), .npz, archive, or named set "
+            "(digits).",
+        ),
+    ],
+    group_by: source_options.GroupBy = None,
+    channels: Annotated[
+        int | None,
+        option(DATA, "1 gray, 3 RGB, 4 with transparency; by default those of the pictures.", metavar="N"),
+    ] = None,
+    max_pixels: options.MaxPixels = None,
+    columns: source_options.Columns = None,
+    pictures: source_options.Pictures = None,
+    ending: source_options.Ending = None,
+    label_from: source_options.LabelFrom = None,
+    model: options.Model = "auto",
+    weights: Annotated[
+        str | None,
+        option(
+            NETWORK,
+            "Initial weights: imagenet (the best published), a tag, a file (FILE#SET for one set in it), a run, or "
+            "none. auto takes published weights for photographs.",
+            metavar="WEIGHTS",
+        ),
+    ] = None,
+    input_size: InputSize = None,
+    stem: options.Stem = None,
+    config: options.Config = None,
+    epochs: options.Epochs = None,
+    batch: options.Batch = None,
+    recipe: options.Recipe = None,
+    set: options.Set = None,
+    mode: Annotated[
+        Literal["auto", "scratch", "head", "finetune"] | None,
+        option(
+            TRAINING,
+            "Train everything (scratch), the last layer only (head), or the head and then everything (finetune). "
+            "auto chooses and prints its reason.",
+            metavar="MODE",
+        ),
+    ] = None,
+    seed: options.Seed = 0,
+    seeds: options.Seeds = 1,
+    teacher: Annotated[
+        str | None,
+        option(TRAINING, "Network to distill from: a run, or a name with published weights.", metavar="NETWORK"),
+    ] = None,
+    preflight: Annotated[
+        bool | None,
+        option(TRAINING, "Check first for faults that make a long training worthless.", "--preflight/--no-preflight"),
+    ] = None,
+    minutes: Annotated[float | None, option(TIME, "Fit the whole run into M minutes.", metavar="M")] = None,
+    resume: options.Resume = False,
+    save_minutes: options.SaveMinutes = 5.0,
+    speed: Annotated[
+        Literal["auto", "fixed"] | None,
+        option(
+            TIME,
+            "auto measures the fastest way to step (the default with --minutes); fixed does not.",
+            metavar="SPEED",
+        ),
+    ] = None,
+    out: options.Out = None,
+    log: Annotated[
+        str | None, option(OUTPUT, "Experiment tracker: tensorboard, mlflow or wandb.", metavar="TRACKER")
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Train on pictures. Write a run folder with weights, evaluation and report."""
+    arguments: dict[str, Any] = {
+        "recipe": options.recipe_fields(set, epochs=epochs, batch=batch, mode=mode, recipe=recipe),
+        "config": options.config_fields(config),
+        "read_as": source_options.read_as(columns, pictures, ending, label_from),
+    }
+    same: dict[str, Any] = {
+        "group_by": group_by,
+        "channels": channels,
+        "max_pixels": max_pixels,
+        "weights": weights,
+        "stem": stem,
+    }
+    same |= {"input_size": input_size, "seed": seed, "teacher": teacher, "preflight": preflight, "minutes": minutes}
+    same |= {"resume": resume, "save_minutes": save_minutes, "speed": speed, "out": out, "log": log}
+    _require_pictures(source)
+    if seeds > 1:
+        _fit_seeds(source, model, seeds, arguments | same, json=json)
+    else:
+        _fit_one(source, model, arguments | same, json=json)
+
+
+def _require_pictures(source: str) -> None:
+    """Raise InputError for a cube's file, with the command on scenes."""
+    from pennyweight.data.scenes.open import is_scene
+
+    if is_scene(source):
+        refuse_scene(source, "fit", [source, "--labels", "MAP"])
+
+
+def _fit_one(source: str, model: str, arguments: dict[str, Any], *, json: bool) -> None:
+    from pennyweight.verbs.fit import fit
+
+    run = fit(source, model, **arguments)
+    if json:
+        show.as_json(show.run_values(run))
+    else:
+        show.run(run)
+
+
+def _fit_seeds(source: str, model: str, seeds: int, arguments: dict[str, Any], *, json: bool) -> None:
+    from pennyweight.verbs.fitting.fit_seeds import fit_seeds
+
+    several = fit_seeds(source, model, seeds=seeds, **arguments)
+    if json:
+        show.as_json(several)
+    else:
+        show.seeds(several)

@@ -1,0 +1,85 @@
+"""Help of a command: its options in panels, two columns wide, with line breaks between words alone."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+from typer.core import TyperCommand
+
+__all__ = ["DATA", "NETWORK", "OUTPUT", "TIME", "TRAINING", "Command"]
+
+ARGUMENTS, DATA, NETWORK, TRAINING, TIME, OUTPUT = "Arguments", "Data", "Network", "Training", "Time", "Output"
+PANELS = (ARGUMENTS, DATA, NETWORK, TRAINING, TIME, OUTPUT)
+"""Titles of the panels, in the order of the help."""
+NAME_WIDTH = 27
+"""Characters of the column with an option's name and value, the same in every panel."""
+
+
+class Command(TyperCommand):
+    """Command whose usage line names its arguments plainly and whose help fits 80 columns."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the parts of the usage line: SOURCE where it is required, [SOURCE] where it is not."""
+        return ["[OPTIONS]", *(_argument_name(p) for p in self.params if p.param_type_name == "argument")]
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the usage, the description, and a panel for each group of options."""
+        console = Console()
+        console.print(Padding(Text(self.get_usage(ctx), style="bold"), (1, 1, 1, 1)))
+        for paragraph in inspect.cleandoc(self.help or "").split("\n\n"):
+            console.print(Padding(Text(paragraph.replace("\n", " ")), (0, 1, 1, 1)))
+        parameters = [parameter for parameter in self.get_params(ctx) if not getattr(parameter, "hidden", False)]
+        for panel in PANELS:
+            rows = [(_name(each), _description(each, ctx)) for each in parameters if _panel(each) == panel]
+            if rows:
+                console.print(_laid_out(panel, rows))
+
+
+def _panel(parameter: Any) -> str:
+    if parameter.param_type_name == "argument":
+        return ARGUMENTS
+    return parameter.rich_help_panel or OUTPUT  # --help is the one option that states no panel
+
+
+def _laid_out(panel: str, rows: Iterable[tuple[Text, str]]) -> Panel:
+    grid = Table.grid(padding=(0, 2, 0, 0), expand=True)
+    grid.add_column(no_wrap=True, min_width=NAME_WIDTH)
+    grid.add_column(ratio=1)
+    for name, description in rows:
+        grid.add_row(name, Text(description))
+    return Panel(grid, title=panel, title_align="left", border_style="dim")
+
+
+def _argument_name(parameter: Any) -> str:
+    name = str(parameter.metavar or parameter.name.upper())
+    return name if parameter.required else f"[{name}]"
+
+
+def _name(parameter: Any) -> Text:
+    """Return an option's first name with its short form and the name of its value; of an argument the name."""
+    if parameter.param_type_name == "argument":
+        return Text(str(parameter.metavar or parameter.name.upper()), style="cyan")
+    long = [name for name in parameter.opts if name.startswith("--")][:1]
+    short = [name for name in parameter.opts if not name.startswith("--")]
+    text = Text(", ".join([*short, *long]), style="cyan")
+    if parameter.secondary_opts:
+        text.append(f"/{parameter.secondary_opts[0]}")
+    if parameter.metavar:
+        text.append(f" {parameter.metavar}", style="yellow")
+    return text
+
+
+def _description(parameter: Any, ctx: Any) -> str:
+    """Return the help of an option, with its default where there is one to name."""
+    default = parameter.get_default(ctx, call=False)
+    if default is None or isinstance(default, bool | list | tuple) or callable(default):
+        return str(parameter.help)
+    value = f"{default:g}" if isinstance(default, float) else default
+    return f"{parameter.help} [default: {value}]"

@@ -1,0 +1,1 @@
+"""`pennyweight scene …`: the commands on hyperspectral scenes, one in each file."""

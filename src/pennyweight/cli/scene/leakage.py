@@ -1,0 +1,37 @@
+"""`scene leakage`: training pixels in the test windows of a split."""
+
+# No `from __future__ import annotations`: Typer reads the annotations.
+
+from typing import Annotated
+
+import typer
+
+from pennyweight.cli import options, show
+from pennyweight.cli.scene import options as scenes
+from pennyweight.cli.scene.show import leakage_line
+from pennyweight.core.text import say
+
+__all__ = ["leakage"]
+
+
+def leakage(
+    labels: Annotated[
+        str,
+        typer.Argument(metavar="LABELS", help="File of a label map (FILE#VARIABLE in a .mat), or scene:NAME."),
+    ],
+    split: scenes.Split = None,
+    train: scenes.Train = None,
+    background: scenes.Background = None,
+    window: scenes.Window = None,
+    seed: options.Seed = 0,
+    json: options.Json = False,
+) -> None:
+    """Count the test windows of a scene's split that hold training pixels, before anything is trained."""
+    from pennyweight.verbs.scenes.leakage import measure_leakage
+
+    chosen = scenes.given(split=split, train=train, window=window, background=background)
+    found = measure_leakage(labels, **chosen, seed=seed)
+    if json:
+        show.as_json(found)
+    else:
+        say(*found["notes"], leakage_line(found["leakage"]))

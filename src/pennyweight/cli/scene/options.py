@@ -1,0 +1,73 @@
+"""Options of the commands on scenes."""
+
+# No `from __future__ import annotations`: Typer reads the annotations.
+
+from typing import Annotated, Any, Literal
+
+import typer
+
+from pennyweight.cli.help import DATA, NETWORK, TIME, TRAINING
+from pennyweight.cli.options import option
+
+__all__ = [
+    *("Background", "Baselines", "Bfloat16", "Components", "Cut", "Labels", "Names", "Protocol", "SceneRun"),
+    *("SceneRunOrBundle", "Split", "Train", "Window", "given"),
+]
+
+SceneRun = Annotated[str, typer.Argument(metavar="RUN", help="Folder that `scene fit` made.")]
+SceneRunOrBundle = Annotated[
+    str, typer.Argument(metavar="RUN_OR_BUNDLE", help="Folder that `scene fit` made, or file that `scene export` made.")
+]
+Labels = Annotated[
+    str | None, option(DATA, "Label map of a cube's file; FILE#VARIABLE names an array of a .mat.", metavar="FILE")
+]
+Names = Annotated[
+    str | None, option(DATA, "Names of the label map's classes, a line each, in order of id.", metavar="FILE")
+]
+Background = Annotated[int | None, option(DATA, "Id of unlabeled pixels in the label map; by default 0.", metavar="ID")]
+Split = Annotated[
+    Literal["random", "blocks"] | None,
+    option(
+        DATA,
+        "random, as papers split (the default); or blocks, with a guard of half a window between training and test.",
+        metavar="SPLIT",
+    ),
+]
+Train = Annotated[
+    float | None,
+    option(DATA, "Training share of each class below 1, else pixels of each class; by default 0.3.", metavar="N"),
+]
+Window = Annotated[
+    int | None,
+    option(NETWORK, "Side of the window that the network sees around a pixel; by default 25.", metavar="PIXELS"),
+]
+Components = Annotated[
+    int | None,
+    option(NETWORK, "Principal components; 0 for all bands; by default those that suit the network.", metavar="N"),
+]
+Protocol = Annotated[
+    Literal["training", "paper"] | None,
+    option(
+        TRAINING,
+        "Pixels that scaling and components are fitted on: training (the default), or paper (test pixels too).",
+        metavar="PROTOCOL",
+    ),
+]
+Cut = Annotated[
+    Literal["windows", "tiles"] | None,
+    option(
+        TRAINING,
+        "Train on single windows (the default), or on tiles, in which neighboring windows share the trunk.",
+        metavar="CUT",
+    ),
+]
+Baselines = Annotated[
+    bool,
+    option(TRAINING, "Train and score four simpler classifiers on the same split.", "--with-baselines", "--baselines"),
+]
+Bfloat16 = Annotated[bool, option(TIME, "Multiply in bfloat16; for a run.", "--bfloat16")]
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """Return the options that are not None; the others keep their defaults."""
+    return {name: value for name, value in options.items() if value is not None}

@@ -1,0 +1,118 @@
+"""Open the source that an evaluation scores: the one of the training, or another."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pennyweight import data
+from pennyweight.core.errors import InputError, SourceError
+from pennyweight.core.offline import only_said
+from pennyweight.core.run import Run
+from pennyweight.runtime import Bundle
+from pennyweight.verbs.load import Trained
+
+__all__ = ["Origin", "open_scored_source", "origin_of"]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Training pictures of a run, a bundle or a network; None for a field that it does not record."""
+
+    where: str
+    """The run's folder, the bundle's file or the network's name."""
+    address: str | None = None
+    fingerprint: str | None = None
+    group_by: str | None = None
+    read_as: Mapping[str, Any] | None = None
+
+    def has_content_of(self, source: data.Source) -> bool:
+        """Return True where the source has the very files of the training."""
+        return self.fingerprint == source.fingerprint
+
+    def is_source(self, source: data.Source) -> bool:
+        """Return True where the source is the one of the training, by its content or by its address."""
+        return self.has_content_of(source) or self.address == source.address
+
+
+def origin_of(trained: Trained) -> Origin:
+    """Return the record of the training pictures."""
+    if isinstance(trained, Run):
+        known = trained.record["data"]
+        return Origin(
+            str(trained.folder), known["address"], known["fingerprint"], known.get("group_by"), known.get("read_as")
+        )
+    if isinstance(trained, Bundle):
+        known = trained.manifest.data or {}
+        return Origin(str(trained.path), known.get("name"), known.get("fingerprint"), known.get("group_by"))
+    known = trained.data or {}
+    return Origin(trained.model["name"], known.get("name"), known.get("fingerprint"), known.get("group_by"))
+
+
+def _address(source: str | os.PathLike[str]) -> str:
+    """Return the address that `data.open` gives to a path."""
+    path = Path(source).expanduser()
+    return str(path.resolve()) if path.exists() else os.fspath(source)
+
+
+def open_scored_source(
+    source: str | os.PathLike[str] | data.Source | None,
+    trained: Trained,
+    origin: Origin,
+    read_as: data.ReadAs | Mapping[str, Any] | None,
+) -> data.Source:
+    """Open the source to score, in the groups of the training where it is the same; None is the source of the training.
+
+    Raises SourceError for a source that is not here, or whose content is another than in training; InputError where the
+    training source is not recorded.
+    """
+    opened = _open(source, origin, read_as)
+    moved = isinstance(trained, Run) and opened.address == origin.address
+    if source is None and not origin.has_content_of(opened) and not moved:
+        # A source that is known by its name alone may be another folder of that name.
+        raise SourceError(
+            f"'{origin.address}' here is not what {origin.where} was trained on; say what to score: "
+            f"evaluate {origin.where} SOURCE"
+        )
+    if origin.is_source(opened) and origin.group_by and not isinstance(source, data.Source):
+        # The same groups give the same splits.
+        return data.open(opened.address, group_by=origin.group_by, read_as=opened.read_as, least_classes=1)
+    return opened
+
+
+def _open(
+    source: str | os.PathLike[str] | data.Source | None,
+    origin: Origin,
+    read_as: data.ReadAs | Mapping[str, Any] | None,
+) -> data.Source:
+    """Open a source, or the one of the training as it was read then; `read_as` takes precedence."""
+    if source is not None:
+        if read_as is None and isinstance(source, (str, os.PathLike)) and _address(source) == origin.address:
+            read_as = origin.read_as
+        return _open_pictures(source, read_as)
+    if origin.address is None:
+        raise InputError(f"{origin.where} does not say what it was trained on; say what to score: SOURCE")
+    try:
+        with only_said(origin.where, origin.address, ask=f"evaluate {origin.where} {origin.address}"):
+            return data.open(origin.address, read_as=origin.read_as if read_as is None else read_as)
+    except SourceError as error:
+        raise SourceError(
+            f"the pictures that {origin.where} was trained on are not here ({origin.address}); "
+            f"name others: evaluate {origin.where} SOURCE"
+        ) from error
+
+
+def _open_pictures(
+    source: str | os.PathLike[str] | data.Source, read_as: data.ReadAs | Mapping[str, Any] | None
+) -> data.Source:
+    """Open a source of any number of classes, or a folder of pictures that is one class."""
+    try:
+        return data.open(source, read_as=read_as, least_classes=1)
+    except SourceError:
+        lone = data.read_class_folder(Path(source)) if isinstance(source, (str, os.PathLike)) else None
+        if lone is None:
+            raise
+        return lone
