@@ -89,9 +89,9 @@ COMMANDS: Sequence[tuple[str, ...]] = (
     ("evaluate", "run/model.onnx", "digits"),
     ("predict", "run", "picture.png"),
     ("predict", "run/model.onnx", "picture.png"),
-    ("leakage", "scene:synthetic"),
+    ("scene", "leakage", "scene:synthetic"),
     ("fit", "digits", *TINY, "--log", "tensorboard", "--out", "tracked"),
-    ("fit", "scene:synthetic", "--model", "spectral_mlp", "--epochs", "1", "--out", "scene"),
+    ("scene", "fit", "scene:synthetic", "--model", "spectral_mlp", "--epochs", "1", "--out", "scene"),
 )
 
 

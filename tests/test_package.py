@@ -323,6 +323,11 @@ def every_call(folder: Path, bundle: Path) -> dict[str, Callable[[], Any]]:
             pw.Stream(str(folder / "{a,b}.tar"), pw.Preprocess(size=4, resize=4))
         return raised.value
 
+    def bench_of_nothing() -> Exception:
+        with pytest.raises(pw.PennyweightError, match="share must be above 0 and at most 1, not 0") as raised:
+            pw.bench(share=0)
+        return raised.value
+
     return {
         "PennyweightError": lambda: pw.PennyweightError("one line"),
         "Preprocess": lambda: pw.Preprocess.for_input(32)(picture),
@@ -333,6 +338,9 @@ def every_call(folder: Path, bundle: Path) -> dict[str, Callable[[], Any]]:
         ),
         "names": lambda: pw.names("*v1*"),
         "weigh": lambda: pw.weigh("mobilenet_v1_x0_25", (3, 32, 32)),
+        "weigh_all": lambda: pw.weigh_all(["mobilenet_v1_x0_25", "mobilenet_v2_x0_35"], (3, 32, 32))[0].to_dict(),
+        "bench": bench_of_nothing,
+        "experiments": lambda: pw.experiments(repeats=2, side=2)[0].ms,
         "Cost": lambda: pw.Cost(**vars(pw.weigh("mobilenet_v1_x0_25", (3, 32, 32)))).to_dict(),
         "doctor": lambda: pw.doctor("digits", quick=True).to_dict(),
         "Stream": stream_of_nothing,
@@ -357,6 +365,8 @@ def every_call(folder: Path, bundle: Path) -> dict[str, Callable[[], Any]]:
             }
         ).to_dict(),
         "export": lambda: pw.export(run),
+        "predict": lambda: list(pw.predict(bundle, [folder / "no-such.png"])),
+        "Failure": lambda: pw.Failure(source="x.png", error="cannot read x.png: not found").to_dict(),
         "load": lambda: pw.load(run).predict(picture),
         "Bundle": lambda: pw.Bundle(bundle).manifest,
         "Classifier": lambda: pw.Classifier(engine, ("a", "b", "c"), pw.Preprocess(size=4, resize=4)).predict(picture),

@@ -42,8 +42,8 @@ def test_the_time_is_told_before_the_first_step_and_changes_no_bit(
 
 def test_a_scene_is_told_of_too(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     resume_note: dict[str, Any] = {"recipe": {"epochs": 1}, "scene": {"window": 9}}
-    silent = pw.fit("scene:synthetic", out=tmp_path / "silent", progress=False, **resume_note)
-    told = pw.fit("scene:synthetic", out=tmp_path / "told", **resume_note)
+    silent = pw.scene.fit("scene:synthetic", out=tmp_path / "silent", progress=False, **resume_note)
+    told = pw.scene.fit("scene:synthetic", out=tmp_path / "told", **resume_note)
     assert LINE.search(capfd.readouterr().err)
     assert told.weights_path.read_bytes() == silent.weights_path.read_bytes()
 

@@ -51,6 +51,6 @@ def test_a_vit_takes_the_same_windows(tmp_path: Path) -> None:
     )
     assert made.record["model"]["config"]["patch"] == 5
     assert made.record["model"]["in_channels"] == 15
-    bundle = pw.export(made, tmp_path / "vit.onnx")
+    bundle = pw.scene.export(made, tmp_path / "vit.onnx")
     assert bundle.manifest.form == "windows"
     assert bundle.manifest.parity["same_top1"] == bundle.manifest.parity["pixels"] > 1000

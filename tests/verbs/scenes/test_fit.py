@@ -41,7 +41,7 @@ def run(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> pw.Run:
 
 @pytest.fixture(scope="module")
 def bundle(run: pw.Run, tmp_path_factory: pytest.TempPathFactory) -> SceneBundle:
-    made = pw.export(run, tmp_path_factory.mktemp("scene-bundle") / "scene.onnx")
+    made = pw.scene.export(run, tmp_path_factory.mktemp("scene-bundle") / "scene.onnx")
     assert isinstance(made, SceneBundle)
     return made
 
@@ -61,7 +61,7 @@ def test_a_run_learns_and_says_what_its_score_is_worth(run: pw.Run) -> None:
 
 
 def test_two_evaluations_are_identical_and_those_of_fit(run: pw.Run) -> None:
-    first, second = (json.loads(json.dumps(pw.evaluate(run).to_dict())) for _ in range(2))
+    first, second = (json.loads(json.dumps(pw.scene.evaluate(run).to_dict())) for _ in range(2))
     assert first == second == run.evaluation
 
 
@@ -149,7 +149,7 @@ def test_a_bundle_maps_as_the_run_does_whatever_the_scene(run: pw.Run, bundle: S
 def test_mapping_with_a_bundle_loads_no_torch(bundle: SceneBundle, tmp_path: Path) -> None:
     code = (
         "import sys; from pennyweight.cli import main\n"
-        "assert main(['predict', sys.argv[1], 'scene:synthetic', '--map', sys.argv[2]]) == 0\n"
+        "assert main(['scene', 'predict', sys.argv[1], 'scene:synthetic', '--map', sys.argv[2]]) == 0\n"
         "assert not {'torch', 'sklearn', 'scipy', 'matplotlib', 'onnx'} & set(sys.modules)\n"
     )
     command = [sys.executable, "-W", "error", "-c", code, str(bundle.path), str(tmp_path / "map.png")]
@@ -218,17 +218,21 @@ def test_a_pair_of_files_is_fitted_and_found_again(tmp_path: Path) -> None:
     made = fit_scene(tmp_path / "cube.npy", "spectral_mlp", out=tmp_path / "run", **{**SMALL, "scene": options})
     assert made.evaluation["masked"] == 1
     assert any("1 pixels without numbers are masked" in note for note in made.record["data"]["notes"])
-    assert json.loads(json.dumps(pw.evaluate(made).to_dict())) == made.evaluation
+    assert json.loads(json.dumps(pw.scene.evaluate(made).to_dict())) == made.evaluation
     np.save(tmp_path / "cube.npy", cube + 1)
     with pytest.raises(SourceError, match="its content has changed"):
-        pw.evaluate(made)
+        pw.scene.evaluate(made)
     assert made.labels == [f"field {number}" for number in range(len(scene.ids))]
 
 
 def test_a_scene_is_not_taken_for_pictures(run: pw.Run, bundle: SceneBundle) -> None:
-    with pytest.raises(InputError, match=r"was trained on a scene: predict .* CUBE --map"):
+    with pytest.raises(
+        InputError, match=r"was trained on a scene; map cubes with: pennyweight scene predict .* CUBE --map"
+    ):
         pw.load(run)
-    with pytest.raises(pw.PennyweightError, match=r"is a scene's bundle: predict .* CUBE --map"):
+    with pytest.raises(
+        pw.PennyweightError, match=r"is a scene's bundle; map cubes with: pennyweight scene predict .* CUBE"
+    ):
         pw.Bundle(bundle.path)
 
 
@@ -251,7 +255,7 @@ def test_where_the_scene_is_gone_one_is_made_and_the_reason_is_said(run: pw.Run,
     record["data"]["address"]["cube"] = str(tmp_path / "gone.npy")
     write_record(own.record_path, record)
     notes: list[str] = []
-    made = pw.export(own, note=notes.append)
+    made = pw.scene.export(own, note=notes.append)
     assert made.manifest.parity["of"] == "a scene made for the proof"
     (line,) = notes
     assert line.startswith("the bundle is proved on a scene made for the proof, because the run's own is not at hand: ")
@@ -265,16 +269,22 @@ def test_a_scenes_run_and_bundle_are_weighed_on_a_window(run: pw.Run, bundle: Sc
     assert (exported.macs, exported.params) == (cost.macs, cost.params) > (0, 0)
 
 
-def test_a_run_is_scored_on_its_own_scene_alone(run: pw.Run) -> None:
-    for asked in ({"source": "digits"}, {"split": "val"}):
-        with pytest.raises(InputError, match=r"on the test pixels of its own scene, not on (digits|split val)"):
-            pw.evaluate(run, **asked)  # type: ignore[arg-type]
+@pytest.mark.parametrize("command", ["evaluate", "export"])
+def test_a_function_on_pictures_names_the_command_on_scenes(run: pw.Run, command: str) -> None:
+    with pytest.raises(InputError, match=f"was trained on a scene; .* with: pennyweight scene {command} "):
+        getattr(pw, command)(run)
+
+
+@pytest.mark.parametrize("function", ["evaluate", "export"])
+def test_a_function_on_scenes_refuses_a_run_of_pictures(trained: pw.Run, function: str) -> None:
+    with pytest.raises(InputError, match="was trained on pictures; a map needs a run of a scene"):
+        getattr(pw.scene, function)(trained.folder)
 
 
 def test_a_scenes_bundle_overwrites_nothing(run: pw.Run, bundle: SceneBundle) -> None:
     before = bundle.path.read_bytes()
     with pytest.raises(pw.PennyweightError, match="exists already; nothing is overwritten"):
-        pw.export(run, bundle.path)
+        pw.scene.export(run, bundle.path)
     assert bundle.path.read_bytes() == before
 
 
