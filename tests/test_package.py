@@ -1,6 +1,7 @@
 """What the package promises as a whole: light imports and public names."""
 
 import ast
+import functools
 import importlib
 import json
 import pkgutil
@@ -30,13 +31,17 @@ def python(code: str, *arguments: object, **options: Any) -> "subprocess.Complet
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
 
+@functools.cache
+def modules_of(code: str, *arguments: object) -> frozenset[str]:
+    """The modules that are loaded after `code`."""
+    done = python(f"{code}\nimport sys; print('loaded', *sys.modules)", *arguments)
+    assert done.returncode == 0, done.stderr
+    return frozenset(done.stdout.splitlines()[-1].split()[1:])
+
+
 def loaded_by(code: str, *arguments: object) -> set[str]:
     """The top-level modules that are loaded after `code`."""
-    done = python(
-        f"{code}\nimport sys; print('loaded', *{{name.partition('.')[0] for name in sys.modules}})", *arguments
-    )
-    assert done.returncode == 0, done.stderr
-    return set(done.stdout.splitlines()[-1].split()[1:])
+    return {name.partition(".")[0] for name in modules_of(code, *arguments)}
 
 
 # Light imports
@@ -47,32 +52,35 @@ def submodules(package: str) -> list[str]:
     return [package, *(found.name for found in pkgutil.walk_packages(module.__path__, f"{package}."))]
 
 
-LIGHT = [
-    "import pennyweight",
-    *(f"import {name}" for room in ("core", "runtime") for name in submodules(f"pennyweight.{room}")),
-]
+LIGHT = ["pennyweight", *(name for room in ("core", "runtime") for name in submodules(f"pennyweight.{room}"))]
+EACH_IN_TURN = """
+import importlib, sys
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+    heavy = {each.partition(".")[0] for each in sys.modules} & %r
+    assert not heavy, f"{name} loads {heavy}"
+""" % set(HEAVY)  # noqa: UP031 - braces stand in the code
 
 
-@pytest.mark.parametrize("statement", LIGHT)
-def test_a_server_with_a_bundle_loads_nothing_of_training(statement: str) -> None:
-    assert not loaded_by(statement) & set(HEAVY)
+def test_a_server_with_a_bundle_loads_nothing_of_training() -> None:
+    """No module of the runtime does: what one of them loads, all of them together load too."""
+    assert len(LIGHT) > 30
+    assert {*LIGHT} <= modules_of(EACH_IN_TURN, *LIGHT)
 
 
 def test_the_bare_package_loads_not_even_numpy() -> None:
     assert not loaded_by("import pennyweight; dir(pennyweight)") & {"numpy", "PIL", "rich", "typer"}
 
 
-def modules_loaded(code: str) -> int:
-    """By `code`, beside what Python loads by itself."""
-    count = "\nimport sys; print('modules', len(sys.modules))"
-    loaded, bare = (python(f"{each}{count}").stdout.split()[-1] for each in (code, "pass"))
-    return int(loaded) - int(bare)
+def count_loaded(code: str, *arguments: object) -> int:
+    """Count the modules that `code` loads besides those that Python loads by itself."""
+    return len(modules_of(code, *arguments)) - len(modules_of(""))
 
 
 def test_imports_load_at_most_twice_what_numpy_and_pillow_load() -> None:
-    parts = modules_loaded("import numpy, PIL.Image")
-    assert modules_loaded("import pennyweight") < parts / 2
-    assert parts < modules_loaded("; ".join(LIGHT)) < 2 * parts
+    parts = count_loaded("import numpy, PIL.Image")
+    assert count_loaded("import pennyweight; dir(pennyweight)") < parts / 2
+    assert parts < count_loaded(EACH_IN_TURN, *LIGHT) < 2 * parts
 
 
 SMALLEST_PROGRAM = """
@@ -99,7 +107,7 @@ except SystemExit:
 
 def test_help_loads_little_more_than_a_program_of_two_commands_and_no_arrays() -> None:
     code = "from pennyweight.cli import main; assert main(['--help']) == 0"
-    assert modules_loaded(code) < 1.25 * modules_loaded(SMALLEST_PROGRAM)
+    assert count_loaded(code) < 1.25 * count_loaded(SMALLEST_PROGRAM)
     assert not loaded_by(code) & {*HEAVY, "numpy", "PIL", "onnxruntime"}
 
 
@@ -169,42 +177,49 @@ def picture_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_predicting_with_a_bundle_loads_no_torch(bundle_file: Path, picture_file: Path) -> None:
-    ways = (
+    code = (
         "import sys; from pennyweight.cli import main; assert main(['predict', *sys.argv[1:]]) == 0",
-        "import sys; import pennyweight as pw; pw.load(sys.argv[1]).predict(sys.argv[2])",
-        "import sys; import pennyweight as pw; pw.Bundle(sys.argv[1]).classifier.predict(sys.argv[2])",
+        "import pennyweight as pw; pw.load(sys.argv[1]).predict(sys.argv[2])",
+        "pw.Bundle(sys.argv[1]).classifier.predict(sys.argv[2])",
     )
-    for code in ways:
-        assert not loaded_by(code, bundle_file, picture_file) & set(HEAVY)
+    assert not loaded_by("\n".join(code), bundle_file, picture_file) & set(HEAVY)
 
 
-def test_a_bundle_works_where_torch_is_not_installed(bundle_file: Path, picture_file: Path) -> None:
-    code = WITHOUT_PARTS + "from pennyweight.cli import main\nsys.exit(main(sys.argv[1:]))"
-    done = python(code, "predict", bundle_file, picture_file, "--json")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert json.loads(done.stdout)["predictions"][0]["label"] == "first"
+COMMANDS_WITHOUT_PARTS = (
+    WITHOUT_PARTS
+    + """
+import contextlib, io, json
+from pennyweight.cli import main
 
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("fit", "digits"),
-        ("weigh", "mobilenet_v2"),
-        ("names",),
-        ("export", "."),
-        ("evaluate", "MODEL", "digits"),
-    ],
+for arguments in json.loads(sys.argv[1]):
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        status = main(arguments)
+    print(json.dumps([status, out.getvalue(), err.getvalue()]))
+"""
 )
-def test_what_is_missing_is_named_with_the_command_that_adds_it(
-    bundle_file: Path, tmp_path: Path, arguments: tuple[str, ...]
+
+
+def test_where_torch_is_not_installed_a_bundle_works_and_what_is_missing_is_named(
+    bundle_file: Path, picture_file: Path, tmp_path: Path
 ) -> None:
-    code = WITHOUT_PARTS + "from pennyweight.cli import main\nsys.exit(main(sys.argv[1:]))"
-    given = [str(bundle_file) if argument == "MODEL" else argument for argument in arguments]
-    done = python(code, *given, cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (1, "")
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("error: this needs ")
-    assert line.endswith(f"add it with: {install_command('train')}")
+    commands = [
+        ["predict", str(bundle_file), str(picture_file), "--json"],
+        ["fit", "digits"],
+        ["weigh", "mobilenet_v2"],
+        ["names"],
+        ["export", "."],
+        ["evaluate", str(bundle_file), "digits"],
+    ]
+    done = python(COMMANDS_WITHOUT_PARTS, json.dumps(commands), cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    (status, out, err), *missing = map(json.loads, done.stdout.splitlines())
+    assert (status, err) == (0, "")
+    assert json.loads(out)["predictions"][0]["label"] == "first"
+    for command, (status, out, err) in zip(commands[1:], missing, strict=True):
+        assert (status, out) == (1, ""), command
+        (line,) = err.splitlines()
+        assert line.startswith("error: this needs "), command
+        assert line.endswith(f"add it with: {install_command('train')}"), command
     assert list(tmp_path.iterdir()) == []
 
 

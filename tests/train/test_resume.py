@@ -19,6 +19,7 @@ from pennyweight.train.interrupts import interruptible_backward
 from pennyweight.train.trainer import Trainer
 
 Make = Callable[..., Any]
+Whole = Callable[[dict[str, Any]], "Outcome"]
 CLASSES = [number % 4 for number in range(36)]
 EVERYTHING = {
     "epochs": 3,
@@ -80,6 +81,24 @@ def outcome(make_network: Make, make_pictures: Make, run_training: Make) -> Call
     return run
 
 
+@pytest.fixture(scope="module")
+def kept() -> dict[str, Outcome]:
+    """What trainings that nothing stopped left, by their recipe: each is done once for all cases."""
+    return {}
+
+
+@pytest.fixture
+def whole_of(outcome: Callable[..., Outcome], kept: dict[str, Outcome]) -> Callable[[dict[str, Any]], Outcome]:
+    """`whole_of(recipe)`: what a training that nothing stops leaves."""
+
+    def whole(recipe: dict[str, Any]) -> Outcome:
+        if str(recipe) not in kept:
+            kept[str(recipe)] = outcome(**recipe)
+        return kept[str(recipe)]
+
+    return whole
+
+
 def stopping_at(checkpoints: Checkpoints, step: int) -> Checkpointer:
     """A keeper that a signal reaches during that step."""
 
@@ -109,10 +128,10 @@ def stopping_at(checkpoints: Checkpoints, step: int) -> Checkpointer:
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda recipe: recipe["optimizer"])
 @pytest.mark.parametrize("step", [1, 3, 5, 8, 10, 14])
 def test_stopped_at_any_step_it_ends_with_the_same_bits(
-    outcome: Callable[..., Outcome], tmp_path: Path, step: int, optimizer: dict[str, Any]
+    outcome: Callable[..., Outcome], whole_of: Whole, tmp_path: Path, step: int, optimizer: dict[str, Any]
 ) -> None:
     recipe = {**EVERYTHING, **optimizer}
-    whole = outcome(**recipe)
+    whole = whole_of(recipe)
     parts = Outcome()
     with pytest.raises(KeyboardInterrupt):
         outcome(stopping_at(Checkpoints(tmp_path / "kept"), step), parts, **recipe)
@@ -168,9 +187,9 @@ def test_an_optimiser_of_an_earlier_form_is_refused(outcome: Callable[..., Outco
 
 
 def test_that_comparison_sees_a_lost_random_state(
-    outcome: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    outcome: Callable[..., Outcome], whole_of: Whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = outcome(**EVERYTHING)
+    whole = whole_of(EVERYTHING)
     parts = Outcome()
     with pytest.raises(KeyboardInterrupt):
         outcome(stopping_at(Checkpoints(tmp_path / "kept"), 3), parts, **EVERYTHING)
@@ -179,9 +198,9 @@ def test_that_comparison_sees_a_lost_random_state(
 
 
 def test_killed_between_an_epochs_checkpoint_and_what_its_caller_keeps(
-    outcome: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    outcome: Callable[..., Outcome], whole_of: Whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = outcome(**EVERYTHING)
+    whole = whole_of(EVERYTHING)
     parts, keep = Outcome(), Trainer.keep
 
     def killed(self: Trainer) -> None:
@@ -225,10 +244,15 @@ WHERE = ["before", "forward", "backward", "validation"]
 @pytest.mark.parametrize("where", WHERE)
 @pytest.mark.parametrize("step", [1, 4, 7])
 def test_a_signal_does_not_wait_for_a_long_step(
-    outcome: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, step: int
+    outcome: Callable[..., Outcome],
+    whole_of: Whole,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+    step: int,
 ) -> None:
+    whole = whole_of(EVERYTHING)
     monkeypatch.setattr(trainer, "LONG_S", 0.0)
-    whole = outcome(**EVERYTHING)
     parts, checkpoints, calls = Outcome(), Checkpoints(tmp_path / "kept"), dict.fromkeys(WHERE, 0)
     step_of, logits_of = Trainer.step, Trainer._logits
 

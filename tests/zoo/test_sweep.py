@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +25,27 @@ NAMES = [name for family in FAMILIES for name in family.variants]
 SMALLEST = {family.title: min(family.variants, key=lambda name: family.variants[name].params) for family in FAMILIES}
 FIXED_SIZE = ("vit", "hybrid", "window", "spectral")
 STEMS = ("imagenet", "cifar")
-# One row of each form that layers take, in the default set; every other row in the slow one.
-QUICK = (*SMALLEST.values(), "hybrid_sn_bn")
-EVERY = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in NAMES]
-# Every network, the large ones in the slow set.
-BIG_SLOW = [pytest.param(name, marks=() if variant(name).params < 6e6 else pytest.mark.slow) for name in NAMES]
+# A shallow form of a family has each kind of its blocks, and is made and traced in a fraction of the time.
+SHALLOW: dict[str, dict[str, object]] = {
+    "MobileNetV1": {"stages": [[64, 1, 1], [128, 2, 2]]},
+    "MobileNetV2": {"stages": [[1, 16, 1, 1, 1], [6, 24, 2, 2, 1]]},
+    "ShuffleNetV1": {"blocks": [2, 2, 2], "groups": 3},
+    "ShuffleNetV2": {"blocks": [2, 2, 2]},
+    "EfficientNet": {"stages": [[1, 3, 16, 1, 1, 1], [6, 5, 24, 2, 2, 1]]},
+    "ResNet": {"channels": 16, "blocks": [2, 1, 1, 2]},
+    "ResNeXt": {"blocks": [1, 1, 2]},
+    "VGG": {"channels": [16, 32, 64, 64, 64], "hidden": 64},
+    "ViT": {"blocks": 4},
+}
+
+
+FORMS = [
+    *(pytest.param(name, SHALLOW.get(title, {}), id=title) for title, name in SMALLEST.items()),
+    pytest.param("hybrid_sn_bn", {}, id="hybrid_sn_bn"),
+]
+ROWS = [*FORMS, *(pytest.param(name, {}, id=name, marks=pytest.mark.slow) for name in NAMES if name != "hybrid_sn_bn")]
+# One row of each family in the default set, every other in the slow one.
+EVERY = [pytest.param(name, marks=() if name in SMALLEST.values() else pytest.mark.slow) for name in NAMES]
 
 
 def weightless(name: str, **options: object) -> Network:
@@ -36,6 +53,12 @@ def weightless(name: str, **options: object) -> Network:
     row = variant(name)
     with torch.device("meta"):
         return create(name, **{"num_classes": row.num_classes, "in_channels": row.input_shape[0], **options})
+
+
+def small(name: str, config: Mapping[str, object], stem: str = "imagenet") -> Network:
+    """The network for five classes; the stem for small pictures has no hidden layers."""
+    fields = {key: value for key, value in config.items() if (key, stem) != ("hidden", "cifar")}
+    return create(name, **{"num_classes": 5, "in_channels": variant(name).input_shape[0], "stem": stem, **fields})
 
 
 def own_input(name: str, model: Network, batch: int = 2) -> torch.Tensor:
@@ -52,7 +75,7 @@ def seeded() -> None:
     torch.manual_seed(0)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EVERY)
 def test_the_claimed_costs_are_what_is_counted(name: str) -> None:
     row = variant(name)
     cost = count(weightless(name).eval(), row.input_shape)
@@ -67,9 +90,9 @@ def test_the_published_accuracy_is_a_percentage_with_its_paper(name: str) -> Non
     assert row.paper
 
 
-@pytest.mark.parametrize("name", BIG_SLOW)
-def test_features_are_as_described_and_every_parameter_takes_part(name: str) -> None:
-    model = weightless(name)
+@pytest.mark.parametrize(("name", "config"), ROWS)
+def test_features_are_as_described_and_every_parameter_takes_part(name: str, config: Mapping[str, object]) -> None:
+    model = weightless(name, **config)
     x = own_input(name, model)
     outputs = model.features(x)
     assert tuple(output.shape[1] for output in outputs) == model.feature_channels
@@ -79,17 +102,17 @@ def test_features_are_as_described_and_every_parameter_takes_part(name: str) -> 
     assert [key for key, parameter in model.named_parameters() if parameter.grad is None] == []
 
 
-@pytest.mark.parametrize("name", SMALLEST.values())
-def test_another_head(name: str) -> None:
-    model = weightless(name)
+@pytest.mark.parametrize(("name", "config"), FORMS)
+def test_another_head(name: str, config: Mapping[str, object]) -> None:
+    model = weightless(name, **config)
     model.reset_head(3)
     assert model(own_input(name, model)).shape == (2, 3)
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize(("name", "config"), ROWS)
 @pytest.mark.parametrize("stem", STEMS)
-def test_every_parameter_has_a_gradient(name: str, stem: str) -> None:
-    model = create(name, num_classes=5, in_channels=variant(name).input_shape[0], stem=stem)
+def test_every_parameter_has_a_gradient(name: str, config: Mapping[str, object], stem: str) -> None:
+    model = small(name, config, stem)
     loss = nn.functional.cross_entropy(model(own_input(name, model, 4)), torch.arange(4))
     loss.backward()
     grads = {key: parameter.grad for key, parameter in model.named_parameters()}
@@ -98,20 +121,20 @@ def test_every_parameter_has_a_gradient(name: str, stem: str) -> None:
     assert [key for key, grad in grads.items() if key.endswith("weight") and grad is not None and not grad.any()] == []
 
 
-@pytest.mark.parametrize("name", BIG_SLOW)
-def test_a_fresh_network_knows_nothing(name: str) -> None:
-    """Its loss on noise is that of guessing. Large networks are left to the slow set."""
+@pytest.mark.parametrize(("name", "config"), ROWS)
+def test_a_fresh_network_knows_nothing(name: str, config: Mapping[str, object]) -> None:
+    """Its loss on noise is that of guessing."""
     row = variant(name)
-    model = create(name, num_classes=row.num_classes, in_channels=row.input_shape[0]).train()
+    model = create(name, num_classes=row.num_classes, in_channels=row.input_shape[0], **config).train()
     with torch.no_grad():
         x = own_input(name, model, 16 if row.params < 15e6 else 4)
         loss = nn.functional.cross_entropy(model(x), torch.randint(row.num_classes, (len(x),)))
     assert loss.item() == pytest.approx(math.log(row.num_classes), rel=0.2)
 
 
-@pytest.mark.parametrize("name", EVERY)
-def test_batches_layouts_and_repeats_change_nothing(name: str) -> None:
-    model = create(name, num_classes=5, in_channels=variant(name).input_shape[0]).eval()
+@pytest.mark.parametrize(("name", "config"), ROWS)
+def test_batches_layouts_and_repeats_change_nothing(name: str, config: Mapping[str, object]) -> None:
+    model = small(name, config).eval()
     batch = own_input(name, model, 3)
     with torch.inference_mode():
         whole = model(batch)
@@ -127,10 +150,10 @@ def test_batches_layouts_and_repeats_change_nothing(name: str) -> None:
     torch.testing.assert_close(last, whole, rtol=0, atol=rounding)
 
 
-@pytest.mark.parametrize("name", [name for name in SMALLEST.values() if not name.startswith(FIXED_SIZE)])
+@pytest.mark.parametrize(("name", "config"), [form for form in FORMS if not str(form.values[0]).startswith(FIXED_SIZE)])
 @pytest.mark.parametrize("stem", STEMS)
-def test_any_size_that_is_not_too_small_will_do(name: str, stem: str) -> None:
-    model = create(name, num_classes=7, in_channels=1, stem=stem).eval()
+def test_any_size_that_is_not_too_small_will_do(name: str, config: Mapping[str, object], stem: str) -> None:
+    model = small(name, {**config, "in_channels": 1}, stem).eval()
     with torch.inference_mode():
         for height, width in ((65, 47), (model.smallest_input, 2 * model.smallest_input + 1)):
             assert model(torch.randn(1, 1, height, width)).isfinite().all()
@@ -139,9 +162,9 @@ def test_any_size_that_is_not_too_small_will_do(name: str, stem: str) -> None:
                 model(torch.randn(1, 1, model.smallest_input - 1, 64))
 
 
-@pytest.mark.parametrize("name", EVERY)
-def test_it_can_be_exported(name: str) -> None:
-    model = create(name, num_classes=5, in_channels=variant(name).input_shape[0]).eval()
+@pytest.mark.parametrize(("name", "config"), ROWS)
+def test_it_can_be_exported(name: str, config: Mapping[str, object]) -> None:
+    model = small(name, config).eval()
     x = own_input(name, model)
     with torch.inference_mode():
         exported = torch.export.export(model, (x,), dynamic_shapes=({0: torch.export.Dim("batch")},)).module()
@@ -161,7 +184,7 @@ def digest_of(model: Network) -> str:
     return hashlib.sha256(json.dumps(listed).encode()).hexdigest()[:16]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EVERY)
 def test_state_keys_and_shapes_are_those_of_kept_weights(name: str) -> None:
     """A changed key would orphan every file of weights: state_keys.json gets rows for new networks, and no others.
 
@@ -170,11 +193,11 @@ def test_state_keys_and_shapes_are_those_of_kept_weights(name: str) -> None:
     assert digest_of(weightless(name)) == json.loads(STATE_KEYS.read_text(encoding="utf-8"))[name]
 
 
-@pytest.mark.parametrize("name", SMALLEST.values())
+@pytest.mark.parametrize(("name", "config"), FORMS)
 @pytest.mark.parametrize("shape", [(2, 2, 32, 32), (3, 32, 32), (2, 32, 32, 3), (2, 3)])
-def test_another_shape_is_refused_with_both(name: str, shape: tuple[int, ...]) -> None:
+def test_another_shape_is_refused_with_both(name: str, config: Mapping[str, object], shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError) as caught:
-        weightless(name)(torch.zeros(shape, device="meta"))
+        weightless(name, **config)(torch.zeros(shape, device="meta"))
     assert f"(B, {variant(name).input_shape[0]}, H, W)" in str(caught.value)
     assert str(shape) in str(caught.value)
 

@@ -25,6 +25,7 @@ from pennyweight.data.scenes.rasters import Raster
 from pennyweight.data.scenes.synthetic import synthetic
 from pennyweight.runtime.scene_bundle import SceneBundle
 from pennyweight.runtime.scene_mapper import map_scene
+from pennyweight.verbs.scenes import baselines
 from pennyweight.verbs.scenes.fit import fit_scene
 from pennyweight.verbs.scenes.fit_seeds import fit_seeds
 from pennyweight.verbs.scenes.load import load_mapper, projection_of
@@ -186,7 +187,11 @@ def test_a_geotiff_cube_gets_a_geotiff_map_at_the_same_place(run: pw.Run, tmp_pa
         assert file.read(1).max() >= 1
 
 
-def test_seeds_give_mean_and_deviation_beside_the_baselines(tmp_path: Path) -> None:
+def test_seeds_give_mean_and_deviation_beside_the_baselines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = baselines.make_scene_plan
+    monkeypatch.setattr(
+        baselines, "make_scene_plan", lambda *args, **more: plan(*args, **{**more, "recipe": {"epochs": 1}})
+    )
     small = {**SMALL, "recipe": {"epochs": 1}}
     folder, summary = fit_seeds(
         synthetic(36, 36, classes=3), "spectral_mlp", seeds=2, out=tmp_path / "seeds", with_baselines=True, **small

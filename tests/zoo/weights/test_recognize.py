@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,26 @@ from torch import Tensor
 
 from pennyweight import zoo
 from pennyweight.core.errors import InputError
+from pennyweight.nn import Network
 from pennyweight.zoo.weights.checkpoint import open_file
 from pennyweight.zoo.weights.load import load_weights
 from pennyweight.zoo.weights.recognize import look_alike, recognize
+
+
+@pytest.fixture(autouse=True, scope="module")
+def sketched_once() -> Iterator[None]:
+    """Each network that is compared is made once for all cases: nothing changes it."""
+    made: dict[str, Network] = {}
+
+    def sketch(name: str, **how: Any) -> Network:
+        key = f"{name} {how}"
+        if key not in made:
+            made[key] = zoo.sketch(name, **how)
+        return made[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pennyweight.zoo.weights.recognize.sketch", sketch)
+        yield
 
 
 def state_of(name: str, **options: Any) -> dict[str, Tensor]:
