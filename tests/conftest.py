@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import shutil
@@ -11,6 +12,7 @@ import sys
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,6 +98,35 @@ def write_shards_fixture() -> Callable[..., str]:
 def add_sample_fixture() -> Callable[..., None]:
     """`add_sample(tape, key, png=…, cls=…)`."""
     return add_sample
+
+
+def content_of(network: Any) -> str:
+    """A digest of all that decides the graph of a network: its modules, their settings and their numbers."""
+    digest = hashlib.sha256(repr(network).encode())
+    for name, module in network.named_modules():
+        kept = {key: value for key, value in vars(module).items() if isinstance(value, (int, float, str, tuple))}
+        digest.update(f"{name} {type(module)} {kept}".encode())
+    for name, values in (*network.named_parameters(), *network.named_buffers()):
+        digest.update(name.encode() + values.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+@pytest.fixture(scope="session")
+def exported_once() -> Iterator[None]:
+    """Have torch's exporter follow a network once: one that is equal to it has the same program."""
+    import torch
+
+    export, programs = torch.onnx.export, {}
+
+    def once(network: Any, inputs: tuple[Any, ...], **options: Any) -> Any:
+        key = content_of(network), *((one.shape, one.dtype) for one in inputs), str(options)
+        if key not in programs:
+            programs[key] = export(network, inputs, **options)
+        return programs[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.onnx, "export", once)
+        yield
 
 
 @pytest.fixture

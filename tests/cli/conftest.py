@@ -28,6 +28,11 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+@pytest.fixture(autouse=True, scope="package")
+def quick_exports(exported_once: None) -> None:
+    """Export each network once for all cases that ship it."""
+
+
 class Outcome(NamedTuple):
     status: int
     out: str
@@ -105,13 +110,13 @@ def draw_pictures_fixture() -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two classes of 24 pictures. NullCallback writes to it."""
+    """Two classes of 24 pictures. Nobody writes to it."""
     return draw_pictures(tmp_path_factory.mktemp("sources") / "light", 24)
 
 
 @pytest.fixture(scope="session")
 def run_folder(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that `fit` made of `pictures`. NullCallback writes to it."""
+    """A run that `fit` made of `pictures`. Nobody writes to it."""
     out = tmp_path_factory.mktemp("runs") / "light-run"
     rest = ("--out", str(out), "--epochs", "30", "--batch", "8", "--set", "lr=0.01")
     assert main(["fit", str(pictures), *SMALL, *rest]) == 0

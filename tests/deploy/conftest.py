@@ -30,6 +30,11 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+@pytest.fixture(autouse=True, scope="package")
+def quick_exports(exported_once: None) -> None:
+    """Export each network once for all cases that ship it."""
+
+
 @pytest.fixture(scope="session")
 def make_network() -> Callable[[int], nn.Module]:
     """`make_network(channels)`: batch norm with statistics of its own, dropout, wide logits; in training mode."""

@@ -122,26 +122,6 @@ def test_without_pictures_some_are_made_and_exporting_prints_nothing(
 # What must not become a bundle
 
 
-@pytest.fixture(scope="module")
-def programs() -> dict[int, Any]:
-    """What torch's exporter made, by the number of channels."""
-    return {}
-
-
-@pytest.fixture
-def graph_taken_once(programs: dict[int, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run torch's exporter once for all cases in which something fails behind it."""
-    export = torch.onnx.export
-
-    def once(graph: nn.Module, args: tuple[Tensor], **options: Any) -> Any:
-        channels = args[0].shape[-1]
-        if channels not in programs:
-            programs[channels] = export(graph, args, **options)
-        return programs[channels]
-
-    monkeypatch.setattr(torch.onnx, "export", once)
-
-
 class Tampered(OnnxEngine):
     """An engine whose graph is not the network's: its first answer is off by a little more than is allowed."""
 
@@ -160,7 +140,6 @@ class Broken(OnnxEngine):
         return Outputs(outputs.probabilities * np.float32(np.nan), outputs.logits)
 
 
-@pytest.mark.usefixtures("graph_taken_once")
 @pytest.mark.parametrize(("engine", "before"), [(Tampered, None), (Broken, b"the bundle of yesterday")])
 def test_a_graph_that_answers_otherwise_is_not_written(
     make_network: MakeNetwork,
@@ -205,7 +184,6 @@ def test_a_network_that_changes_after_its_graph_was_taken_is_noticed(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.usefixtures("graph_taken_once")
 def test_a_failed_export_leaves_the_bundle_that_was_there(
     make_network: MakeNetwork, make_manifest: MakeManifest, tmp_path: Path
 ) -> None:

@@ -32,6 +32,11 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+@pytest.fixture(autouse=True, scope="package")
+def quick_exports(exported_once: None) -> None:
+    """Export each network once for all cases that ship it."""
+
+
 def draw_colours(root: Path, count: int, *, seed: int = 0, colours: Sequence[str] = tuple(COLOURS)) -> Path:
     """Write `count` noisy pictures of each colour to root/COLOUR; another seed gives other pictures."""
     draw = np.random.default_rng(seed)
@@ -51,13 +56,13 @@ def draw_colours_fixture() -> Callable[..., Path]:
 
 @pytest.fixture(scope="package")
 def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that `trained` was trained on. NullCallback writes to it."""
+    """The folder that `trained` was trained on. Nobody writes to it."""
     return draw_colours(tmp_path_factory.mktemp("sources") / "shapes", 40)
 
 
 @pytest.fixture(scope="package")
 def trained(one_thread: None, shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> pw.Run:
-    """A run that is better than chance and not perfect. NullCallback writes to it."""
+    """A run that is better than chance and not perfect. Nobody writes to it."""
     recipe = {"epochs": 8, "batch": 8, "lr": 0.01, "warmup_epochs": 1}
     return pw.fit(shapes, out=tmp_path_factory.mktemp("runs") / "run", recipe=recipe, **SMALL)
 
@@ -161,8 +166,14 @@ def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
         server.server_close()
 
 
+@pytest.fixture(scope="session")
+def random_weights() -> Mapping[str, torch.Tensor]:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return models.mobilenet_v2().state_dict()
+
+
 @pytest.fixture
-def publisher(publish: Callable[..., Publisher]) -> Publisher:
+def publisher(publish: Callable[..., Publisher], random_weights: Mapping[str, torch.Tensor]) -> Publisher:
     """A publisher of weights that were drawn at random, for an input of 64 pixels."""
-    torch.manual_seed(0)
-    return publish(models.mobilenet_v2().state_dict(), 64, 72)
+    return publish(random_weights, 64, 72)

@@ -25,7 +25,7 @@ def test_the_time_is_told_before_the_first_step_and_changes_no_bit(
     """Also of a network with dropout, which draws random numbers in every step."""
     resume_note: dict[str, Any] = {
         "model": "mobilenet_v2",
-        "config": {"width": 0.25, "dropout": 0.5},
+        "config": {"stages": [[1, 16, 1, 1, 1], [6, 24, 2, 2, 1]], "last_channels": 64, "dropout": 0.5},
         "recipe": {"mode": mode, "epochs": 2, "batch": 16},
     }
     if mode != "scratch":
