@@ -73,7 +73,7 @@ def test_a_callable_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         ("torchvison:resnet18", "did you mean 'torchvision'"),
         ("json:JSONDecoder.decod", "module 'json' has no 'JSONDecoder.decod'; did you mean 'decode'"),
         ("json:JSONDecoder.decode", "is called without arguments"),
-        ("", "a network is named by a text"),
+        ("", "a network's name is text"),
         ("mobilenet_v22", "did you mean 'mobilenet_v2'"),
     ],
 )

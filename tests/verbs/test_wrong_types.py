@@ -18,12 +18,12 @@ CASES: dict[str, tuple[Callable[[], object], str]] = {
     "fit": (lambda: pw.fit(5), "a source is a path or a name, such as digits, not int 5"),
     "doctor": (lambda: pw.doctor(None), "a source is a path or a name, such as digits, not NoneType"),
     "recipe": (lambda: pw.fit("digits", recipe=0.1), "a recipe is a Recipe, a name or a mapping of its fields, not"),
-    "model": (lambda: pw.fit("digits", model=5), "a network is named by a text, such as mobilenet_v2, not by int 5"),
-    "create": (lambda: pw.create(5), "a network is named by a text, such as mobilenet_v2, not by int 5"),
+    "model": (lambda: pw.fit("digits", model=5), "a network's name is text such as mobilenet_v2, not int 5"),
+    "create": (lambda: pw.create(5), "a network's name is text such as mobilenet_v2, not int 5"),
     "weigh on a number": (lambda: pw.weigh("mobilenet_v2", 224), "such as (3, 224, 224) and 1, not int 224 and int 1"),
     "weigh on a text": (lambda: pw.weigh("mobilenet_v2", "3x224x224"), "(3, 224, 224) and 1, not str '3x224x224'"),
     "weigh a text of them": (lambda: pw.weigh("mobilenet_v2", (3, 64, 64), batch="2"), "and str '2'"),
-    "weigh": (lambda: pw.weigh(5), "a network is named by a text, such as mobilenet_v2, not by int 5"),
+    "weigh": (lambda: pw.weigh(5), "a network's name is text such as mobilenet_v2, not int 5"),
 }
 
 

@@ -60,7 +60,7 @@ class MultiHeadAttention(nn.Module):
     (B, T, d), and for attention to another sequence (B, S, d) -> (B, T, d). d must be divisible by `heads`.
     """
 
-    glorot = True  # how `initialize` draws its linear layers
+    glorot = True  # `initialize` draws its linear layers by Glorot
 
     def __init__(self, d: int, heads: int, *, dropout: float = 0.0) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class MultiHeadAttention(nn.Module):
 class FeedForward(nn.Sequential):
     """Linear, activation, linear, on every position. (B, T, d) -> same. Sec. 3.3."""
 
-    glorot = True  # how `initialize` draws its linear layers
+    glorot = True  # `initialize` draws its linear layers by Glorot
 
     def __init__(self, d: int, hidden: int, *, act: nn.Module, dropout: float) -> None:
         super().__init__(nn.Linear(d, hidden), act, nn.Dropout(dropout), nn.Linear(hidden, d))

@@ -20,10 +20,10 @@ def ends(model: nn.Module) -> Ends:
     """Return the first and last layers: from timm's configuration, which may list several, else the first and last
     layer."""
     layers = [name for name, module in model.named_modules() if isinstance(module, (nn.Conv2d, nn.Conv3d, nn.Linear))]
-    said = getattr(model, "pretrained_cfg", None) or {}
+    settings = getattr(model, "pretrained_cfg", None) or {}
     found = []
     for key, otherwise in (("first_conv", layers[0]), ("classifier", layers[-1])):
-        names = said.get(key) or ()
+        names = settings.get(key) or ()
         known = tuple(name for name in ([names] if isinstance(names, str) else names) if name in layers)
         found.append(known or (otherwise,))
     return Ends(*found)

@@ -57,8 +57,7 @@ def _spectra(weight: Tensor, period: int) -> Tensor:
     """
     c_out, c_in, side, _ = weight.shape
     turns = torch.outer(torch.arange(period), torch.arange(side)).double() * (2 * math.pi / period)
-    waves = torch.polar(torch.ones_like(turns), turns).to(
-        torch.complex64
-    )  # conjugates, because conv2d is a correlation
+    # Conjugates, because conv2d is a correlation.
+    waves = torch.polar(torch.ones_like(turns), turns).to(torch.complex64)
     rows = waves @ weight.permute(2, 3, 1, 0).reshape(side, -1).to(waves.dtype)
     return (waves[: period // 2 + 1] @ rows.view(period, side, -1)).view(period, -1, c_in, c_out)

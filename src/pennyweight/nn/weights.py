@@ -117,17 +117,17 @@ def _value_fault(tensor: Tensor, own: Tensor) -> str:
     if fault := storage_fault(tensor):
         return fault
     if tensor.is_complex():
-        return f"holds complex numbers ({tensor.dtype}), and the network's are real"
+        return f"holds complex numbers ({tensor.dtype}), and the network's weights are real"
     if own.is_floating_point() and not tensor.is_floating_point():
         kind = str(tensor.dtype).removeprefix("torch.")
-        return f"holds {kind} in place of floating-point weights: of quantized weights, the scale is missing"
+        return f"holds {kind} in place of floating-point weights, as quantized weights without their scale"
     if not tensor.is_floating_point():
         return ""
     converted = tensor.to(own.dtype) if own.is_floating_point() else tensor
     if bool(torch.isfinite(converted).all()):
         return ""
     if converted.isnan().any():
-        return "holds NaN: that training had diverged; take an earlier checkpoint"
+        return "holds NaN: its training diverged; take an earlier checkpoint"
     if bool(torch.isfinite(tensor).all()):
         return f"holds numbers beyond the range of {own.dtype}"
-    return "holds infinite numbers: that training had diverged; take an earlier checkpoint"
+    return "holds infinite numbers: its training diverged; take an earlier checkpoint"

@@ -65,7 +65,7 @@ def open_weighable(
     Raises InputError for what is none of these, with the nearest name.
     """
     if not isinstance(name, (str, os.PathLike)) or not os.fspath(name):
-        raise InputError(f"a network is named by a text, such as mobilenet_v2, not by {received(name)}")
+        raise InputError(f"a network's name is text such as mobilenet_v2, not {received(name)}")
     is_place = not isinstance(name, str) and Path(name).exists()
     name = os.fspath(name)
     shape = input_sizes(input_shape)[1:] if input_shape is not None else None

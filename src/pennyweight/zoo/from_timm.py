@@ -100,14 +100,14 @@ def checkpoint(name: str, tag: str) -> Checkpoint:
         require_network(f"{place} for timm's '{name}'", instead="give a file: --weights FILE")
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise DownloadError(
-            f"timm cannot fetch the weights of '{name}': {reason}; where this machine has no network, fetch "
+            f"timm cannot fetch the weights of '{name}': {reason}; without a network connection, download "
             f"{place} elsewhere and give the file: --weights FILE"
         ) from error
-    how: dict[str, Any] = timm.data.resolve_model_data_config(network)  # type: ignore[attr-defined,no-untyped-call]
-    _, size, width = how["input_size"]
-    if how["crop_mode"] != "center" or size != width:
+    transform: dict[str, Any] = timm.data.resolve_model_data_config(network)  # type: ignore[attr-defined,no-untyped-call]
+    _, size, width = transform["input_size"]
+    if transform["crop_mode"] != "center" or size != width:
         raise InputError(
-            f"timm's {name} takes {size}×{width} pictures cropped by '{how['crop_mode']}', and ours are cropped "
+            f"timm's {name} takes {size}×{width} pictures cropped by '{transform['crop_mode']}', and ours are cropped "
             "square from the center, so its published accuracy would not hold"
         )
     return Checkpoint(
@@ -116,10 +116,10 @@ def checkpoint(name: str, tag: str) -> Checkpoint:
         layout="timm",
         preprocess=Preprocess(
             size=size,
-            resize=max(size, int(size / how["crop_pct"])),
-            interpolation=how["interpolation"],
-            mean=tuple(how["mean"]),
-            std=tuple(how["std"]),
+            resize=max(size, int(size / transform["crop_pct"])),
+            interpolation=transform["interpolation"],
+            mean=tuple(transform["mean"]),
+            std=tuple(transform["std"]),
         ),
         labels=imagenet() if network.num_classes == len(imagenet()) else None,
     )

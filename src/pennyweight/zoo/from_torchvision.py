@@ -101,7 +101,7 @@ def checkpoint(name: str, tag: str) -> Checkpoint:
     file = row.url.rpartition("/")[2]
     digits = file.rpartition("-")[2].removesuffix(".pth")
     path = fetch(row.url, cache_folder("weights") / file, checksum=f"sha256:{digits}")
-    how = row.transforms()
+    transform = row.transforms()
     state = {}
     for key, tensor in read_pickle(path).state.items():
         new = _renamed(key)
@@ -111,13 +111,13 @@ def checkpoint(name: str, tag: str) -> Checkpoint:
         name=file,
         state=state,
         layout="torchvision",
-        config=size_setting(name, how.crop_size[0]) | PUBLISHED_WITH.get(name, {}),
+        config=size_setting(name, transform.crop_size[0]) | PUBLISHED_WITH.get(name, {}),
         preprocess=Preprocess(
-            size=how.crop_size[0],
-            resize=how.resize_size[0],
-            interpolation=how.interpolation.value,
-            mean=tuple(how.mean),
-            std=tuple(how.std),
+            size=transform.crop_size[0],
+            resize=transform.resize_size[0],
+            interpolation=transform.interpolation.value,
+            mean=tuple(transform.mean),
+            std=tuple(transform.std),
         ),
         labels=tuple(row.meta["categories"]),
     )

@@ -46,7 +46,7 @@ def foreign(name: str) -> Foreign | None:
     Raises InputError with the nearest name.
     """
     if not isinstance(name, str):
-        raise InputError(f"a network is named by a text, such as mobilenet_v2, not by {received(name)}")
+        raise InputError(f"a network's name is text such as mobilenet_v2, not {received(name)}")
     prefix, colon, theirs = name.partition(":")
     if not colon:
         return None

@@ -80,23 +80,23 @@ def create(
     """
     if num_classes is None and foreign(name) is None:
         num_classes = 1000
-    how: dict[str, Any] = {"num_classes": num_classes, "in_channels": in_channels, "stem": stem, "config": config}
+    options: dict[str, Any] = {"num_classes": num_classes, "in_channels": in_channels, "stem": stem, "config": config}
     if weights is None:
-        return build(name, **how)
-    sketch(name, **how)  # raises errors before anything is downloaded
+        return build(name, **options)
+    sketch(name, **options)  # raises errors before anything is downloaded
     checkpoint = open_checkpoint(weights, name)
-    stem_said = checkpoint.stem if stem is None else stem
-    network = make_for(checkpoint, name, **how | {"stem": stem_said})
+    own_stem = checkpoint.stem if stem is None else stem
+    network = make_for(checkpoint, name, **options | {"stem": own_stem})
     warn_adapted(put_weights(network, checkpoint))
     return network
 
 
-def make_for(checkpoint: Checkpoint, name: str, *, config: Mapping[str, Any], **how: Any) -> nn.Module:
+def make_for(checkpoint: Checkpoint, name: str, *, config: Mapping[str, Any], **options: Any) -> nn.Module:
     """Make a network with the Config of a checkpoint, overridden by `config`.
 
     Raises InputError if the checkpoint belongs to another network.
     """
-    return build(name, **how, config={**fields_of(checkpoint, name), **config})
+    return build(name, **options, config={**fields_of(checkpoint, name), **config})
 
 
 def open_checkpoint(weights: Weights, network: str, *, words: Iterable[str] = ()) -> Checkpoint:
@@ -155,12 +155,12 @@ def fields_of(checkpoint: Checkpoint, name: str) -> dict[str, Any]:
     without = plain and not hasattr(variant(name).config, "padding")
     config = {key: value for key, value in checkpoint.config.items() if not (without and key == "padding")}
     usual = form(name)
-    how: dict[str, Any] = {"num_classes": usual.num_classes or 1, "in_channels": usual.input_shape[0], "stem": None}
+    options: dict[str, Any] = {"num_classes": usual.num_classes or 1, "in_channels": usual.input_shape[0], "stem": None}
     if config:
         try:
-            sketch(name, **how, config=config)
+            sketch(name, **options, config=config)
         except InputError as error:
-            require_fit(sketch(name, **how, config={}), checkpoint)
+            require_fit(sketch(name, **options, config={}), checkpoint)
             raise InputError(f"{checkpoint.name} needs a Config that '{name}' cannot have: {error}") from error
     return config
 
@@ -185,10 +185,10 @@ class Pretrained:
     """File or run of the weights; None for published weights."""
 
 
-def open_pretrained(name: str, weights: Weights, **said: Unpack[Usage]) -> Pretrained:
+def open_pretrained(name: str, weights: Weights, **usage: Unpack[Usage]) -> Pretrained:
     """Return the network `name` as its weights were trained: with their classes, channels, Config and preprocessing.
 
-    The user's settings (`said`) override those of the weights; labels are a list of names. Raises InputError for
+    The user's settings (`usage`) override those of the weights; labels are a list of names. Raises InputError for
     another network's weights, DownloadError for published weights that cannot be downloaded.
     """
     usual = form(name)
@@ -196,7 +196,7 @@ def open_pretrained(name: str, weights: Weights, **said: Unpack[Usage]) -> Pretr
         raise InputError(
             f"'{name}' takes windows of a hyperspectral cube, not pictures; a run of `fit` has its weights"
         )
-    stem, config = said.get("stem"), said.get("config") or {}
+    stem, config = usage.get("stem"), usage.get("config") or {}
     classes = usual.num_classes or len(imagenet())  # a network without a head gets one for the sketch
     model: dict[str, Any] = {"name": name, "num_classes": classes, "in_channels": usual.input_shape[0]}
     sketch(**model, stem=stem, config=config)  # raises errors before anything is downloaded
@@ -204,9 +204,9 @@ def open_pretrained(name: str, weights: Weights, **said: Unpack[Usage]) -> Pretr
     checkpoint = replace(checkpoint, config={**checkpoint.config, **config})
     model |= {"stem": stem or checkpoint.stem or usual.stem, "config": {}}
     model["num_classes"], model["in_channels"] = shape_of(on_meta(lambda: make_for(checkpoint, **model)), checkpoint)
-    preprocess, notes = _preprocess(checkpoint, model, said)
-    labels, more = _labels(checkpoint, model["num_classes"], said.get("labels"))
-    sized = {} if said.get("input_size") is None else settle(name, {}, size=preprocess.size)
+    preprocess, notes = _preprocess(checkpoint, model, usage)
+    labels, more = _labels(checkpoint, model["num_classes"], usage.get("labels"))
+    sized = {} if usage.get("input_size") is None else settle(name, {}, size=preprocess.size)
     model["config"] = settle(name, {**fields_of(checkpoint, name), **sized, **config}, size=preprocess.size)
     with torch.random.fork_rng():  # the weights overwrite what is drawn
         network = make_for(checkpoint, **model)
@@ -222,14 +222,14 @@ def open_pretrained(name: str, weights: Weights, **said: Unpack[Usage]) -> Pretr
     )
 
 
-def _preprocess(checkpoint: Checkpoint, model: Mapping[str, Any], said: Usage) -> tuple[Preprocess, tuple[str, ...]]:
+def _preprocess(checkpoint: Checkpoint, model: Mapping[str, Any], usage: Usage) -> tuple[Preprocess, tuple[str, ...]]:
     """Return the preprocessing, and notes on assumed values. Raises InputError if it does not fit the stem."""
-    size, mean, std = said.get("input_size"), said.get("mean"), said.get("std")
+    size, mean, std = usage.get("input_size"), usage.get("mean"), usage.get("std")
     channels, usual = model["in_channels"], form(model["name"])
     if checkpoint.preprocess is None:
         small = model["stem"] == "cifar" != usual.stem
-        unsaid = SMALL_INPUT if small else usual.input_shape[1]
-        preprocess = Preprocess.for_input(unsaid if size is None else size, channels=channels)
+        default = SMALL_INPUT if small else usual.input_shape[1]
+        preprocess = Preprocess.for_input(default if size is None else size, channels=channels)
     else:
         preprocess = checkpoint.preprocess if size is None else checkpoint.preprocess.at(size)
     mean, std = (values if values is None or len(values) > 1 else (*values,) * channels for values in (mean, std))
@@ -245,16 +245,16 @@ def _preprocess(checkpoint: Checkpoint, model: Mapping[str, Any], said: Usage) -
 
 
 def _labels(
-    checkpoint: Checkpoint, classes: int, said: Sequence[str] | str | None
+    checkpoint: Checkpoint, classes: int, given: Sequence[str] | str | None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the class names, and notes on assumed ones. Raises InputError if their number does not fit."""
-    labels = checkpoint.labels if said is None else tuple(said)
+    labels = checkpoint.labels if given is None else tuple(given)
     if labels is None:
         known = classes == len(imagenet())
         labels = imagenet() if known else tuple(f"class {number}" for number in range(classes))
         taken = "its 1,000 are assumed to be ImageNet's" if known else f"they are named {labels[0]} to {labels[-1]}"
         return labels, (f"{checkpoint.name} does not name its classes (--labels names them); {taken}",)
-    who = checkpoint.name if said is None else "labels"
+    who = checkpoint.name if given is None else "labels"
     if len(set(labels)) != len(labels):
         raise InputError(f"{who} names a label twice: {next(x for x in labels if labels.count(x) > 1)}")
     if len(labels) != classes:

@@ -183,7 +183,7 @@ def build(
         num_classes = at_least_one("num_classes", num_classes)
     if other is not None:
         if stem != usual:
-            raise InputError(f"'{name}' has no stem '{stem}': the small-image stems are those of our own networks")
+            raise InputError(f"'{name}' has no stem '{stem}': only our own networks have small-image stems")
         with _limit_modules(name), _catch_library_errors(name, config):
             return other.library.make(other.name, num_classes=num_classes, in_channels=in_channels, config=config)
     row = variant(name)
@@ -235,13 +235,13 @@ def _catch_library_errors(name: str, config: Mapping[str, Any]) -> Iterator[None
     except Exception as error:  # constructors also raise AssertionError, KeyError and ZeroDivisionError
         computes = isinstance(error, NotImplementedError) or "meta" in str(error)
         if computes and torch.get_default_device().type == "meta":
-            raise NotImplementedError(f"'{name}' reads numbers while it is made") from error
+            raise NotImplementedError(f"the constructor of '{name}' computes with values") from error
         library, _, theirs = name.partition(":")
         kind, reason = type(error).__name__, reason_of(error)
-        said = (
+        detail = (
             reason if isinstance(error, (TypeError, ValueError, RuntimeError)) or reason == kind else f"{kind} {reason}"
         )
-        raise InputError(f"{library} cannot make '{theirs}' with {dict(config)}: {said}") from error
+        raise InputError(f"{library} cannot make '{theirs}' with {dict(config)}: {detail}") from error
 
 
 def sketch(

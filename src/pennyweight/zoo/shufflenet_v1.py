@@ -89,7 +89,7 @@ class ShuffleNetV1(Network):
                         c_out,
                         stride=2 if block == 0 else 1,
                         groups=config.groups,
-                        # So few channels go into the first unit that groups would starve it (Table 1, note).
+                        # The first unit has too few input channels for groups (Table 1, note).
                         first_groups=1 if first else config.groups,
                         style=config,
                     )
@@ -116,7 +116,7 @@ def _check_widths(config: Config) -> None:
         near = min(usual, key=lambda width: abs(width - config.width))
         raise InputError(
             f"{groups} groups do not divide bottlenecks of a quarter of {channels} channels "
-            f"(width={config.width}, stem_channels={config.stem_channels}); width={near} with {groups} groups would do"
+            f"(width={config.width}, stem_channels={config.stem_channels}); width={near} with {groups} groups works"
         )
 
 

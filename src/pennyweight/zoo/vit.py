@@ -15,7 +15,7 @@ from pennyweight.zoo.variant import Variant
 
 __all__ = ["VARIANTS", "Config", "ViT"]
 
-STAGES = 4  # what `features` gives: the blocks in four groups, all at one resolution
+STAGES = 4  # groups of blocks in `features`, all at one resolution
 
 
 @dataclass(frozen=True, kw_only=True)

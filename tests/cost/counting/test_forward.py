@@ -190,7 +190,7 @@ def test_what_cannot_be_followed_is_named() -> None:
         count(Flexible(), (2, 16, 16))
     said = str(caught.value)
     assert said.startswith("the network cannot be weighed: Flexible, the network itself, received (1, 2, 16, 16): ")
-    assert said.endswith("operators of higher order, such as flex_attention, cannot be followed")
+    assert said.endswith("higher-order operators such as flex_attention cannot be traced")
 
 
 def test_lazy_layers_get_their_shape_from_the_input() -> None:

@@ -32,7 +32,7 @@ def test_fit_makes_the_network_that_a_file_names(shapes: Path, tmp_path: Path) -
     save_file(state, file, metadata={"network": "mobilenet_v1_x0_25"})
     plan = with_replanned_epochs(shapes, file)
     assert plan.model["name"] == "mobilenet_v1_x0_25"
-    assert "network mobilenet_v1_x0_25: w.safetensors says that it is for it" in plan.why
+    assert "network mobilenet_v1_x0_25: w.safetensors names it in its metadata" in plan.why
     save_file(state, file, metadata={"network": "somebody's own"})
     assert with_replanned_epochs(shapes, file).model["name"] == "mobilenet_v1_x0_25"
     torch.save({"w": torch.zeros(3)}, tmp_path / "w.pth")

@@ -182,7 +182,7 @@ def with_nan(state: Mapping[str, Tensor]) -> State:
         (
             {"state_dict": WEIGHTS, "state_dict_ema": with_nan(AVERAGE)},
             "state_dict_ema.stem.0.weight",
-            "; the weights of w.pth#state_dict hold numbers alone",
+            "; the weights of w.pth#state_dict hold only finite numbers",
         ),
         ({"model": WEIGHTS, "ema": with_nan(PARAMETERS)}, "ema.stem.0.weight", "; the weights of w.pth#model hold"),
         ({"model": with_nan(WEIGHTS), "model_ema": with_nan(AVERAGE)}, "model_ema.stem.0.weight", ""),
@@ -345,7 +345,7 @@ def test_what_training_programs_keep_beside_weights_is_left_out(tmp_path: Path) 
 
 def test_a_whole_module_is_refused_with_what_to_do(tmp_path: Path) -> None:
     torch.save(nn.Linear(2, 2), tmp_path / "w.pth")
-    with pytest.raises(InputError, match=r"w\.pth holds no state dict, but a whole Linear, .*save its state_dict"):
+    with pytest.raises(InputError, match=r"w\.pth holds no state dict, but a pickled Linear, .*save its state_dict"):
         loaded(tmp_path / "w.pth")
 
 

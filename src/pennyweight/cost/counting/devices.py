@@ -86,7 +86,7 @@ class MetaDeviceMode(DeviceMode):
 
     def require_no_autocast(self) -> None:
         if torch._C._is_any_autocast_enabled():
-            raise RuntimeError("autocast converts no meta tensors")
+            raise RuntimeError("autocast does not convert meta tensors")
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None

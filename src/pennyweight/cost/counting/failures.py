@@ -30,16 +30,16 @@ def explain(given: str, error: Exception, failure: Failure | None) -> str:
         reason = f"{type(error).__name__}: {reason}".rstrip(": ")
     # Blame the input only if the failing layer declares what it takes.
     takes = _takes(failure.module) if failure else None
-    said = f"the network {'does not take' if takes else 'fails on'} {given}: "
+    start = f"the network {'does not take' if takes else 'fails on'} {given}: "
     if higher := re.search(r"HigherOrderOperator (\w+)", reason):
-        said = "the network cannot be weighed: "
-        reason = f"operators of higher order, such as {higher[1]}, cannot be followed"
+        start = "the network cannot be weighed: "
+        reason = f"higher-order operators such as {higher[1]} cannot be traced"
     if failure is None:
-        return said + reason
+        return start + reason
     where = f"{type(failure.module).__name__}"
     where += f" '{failure.name}'" if failure.name else ", the network itself,"
     received = f" received {failure.input_shape}" if failure.input_shape is not None else " failed"
-    return f"{said}{where}{received}{f' and takes {takes}' if takes else ''}: {reason}"
+    return f"{start}{where}{received}{f' and takes {takes}' if takes else ''}: {reason}"
 
 
 def first_line(error: Exception) -> str:
@@ -51,12 +51,12 @@ def _takes(module: nn.Module) -> str | None:
     """Return the input that common layers take, as a shape with the batch; None for other layers."""
     if isinstance(module, Conv):
         spatial = ", ".join("DHW"[-len(module.kernel_size) :])
-        window = " of at least the kernel's size less padding" if max(module.kernel_size) > 1 else ""
+        window = " no smaller than the kernel less its padding" if max(module.kernel_size) > 1 else ""
         return f"(B, {module.in_channels}, {spatial}){window}"
     if isinstance(module, nn.Linear):
         return f"(…, {module.in_features})"
     if isinstance(module, Norm):
-        return f"(B, {module.num_features}, …), in train mode of more than one value a channel"
+        return f"(B, {module.num_features}, …), in train mode with more than one value per channel"
     if isinstance(module, nn.LayerNorm):
         return f"(…, {', '.join(map(str, module.normalized_shape))})"
     if isinstance(module, nn.Embedding | nn.EmbeddingBag):

@@ -72,7 +72,7 @@ class CallInputs:
         if self.inputs is not None or len(types) < 2:
             return ()
         chosen = dtype_name(input_dtype(model))
-        return (f"its weights are {', '.join(types)}; called with {chosen} numbers, for another type, give inputs",)
+        return (f"its weights are {', '.join(types)}; called with {chosen} numbers; give inputs for another type",)
 
     def __str__(self) -> str:
         if self.inputs is None:

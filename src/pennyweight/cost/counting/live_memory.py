@@ -21,15 +21,15 @@ class Liveness:
     `peak_with_workspace_bytes` is the peak including the workspace of operators while they ran.
 
     A storage ends when Python and autograd release it, which frees its memory; nothing is estimated. The tracker then
-    calls `ended` with the storage's address, which a later storage may get again.
+    calls `on_end` with the storage's address, which a later storage may get again.
     """
 
-    def __init__(self, kept: Iterable[Tensor], ended: Callable[[int], object]) -> None:
+    def __init__(self, kept: Iterable[Tensor], on_end: Callable[[int], object]) -> None:
         self.live_bytes = 0
         self.peak_bytes = 0
         self.peak_with_workspace_bytes = 0
         self._ends: dict[int, Any] = {}
-        self._ended = ended
+        self._on_end = on_end
         self._kept = [
             part.untyped_storage()
             for tensor in kept
@@ -67,4 +67,4 @@ class Liveness:
         self.live_bytes -= size
         self._known.discard(key)
         self._ends.pop(key, None)
-        self._ended(key)
+        self._on_end(key)

@@ -145,9 +145,8 @@ class _Copies:
         """Return a copy of `tensor`, the same copy each time."""
         if tensor.layout is torch.strided:
             return copy.deepcopy(tensor, self.memo)
-        copied: Tensor = self.memo.setdefault(
-            id(tensor), tensor.detach().clone()
-        )  # deepcopy needs a storage, which a sparse tensor lacks
+        # deepcopy needs a storage, which a sparse tensor lacks.
+        copied: Tensor = self.memo.setdefault(id(tensor), tensor.detach().clone())
         return copied
 
     def copy_other(self, value: Any) -> Any:
@@ -198,9 +197,9 @@ class _Copies:
 class _ValuelessCopies(_Copies, TorchFunctionMode):
     """Copies with valueless tensors in place of all tensors, also those in lists and dictionaries."""
 
-    def __init__(self, made: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, make: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
-        self.made = made
+        self.make = make
 
     def copy_other(self, value: Any) -> Any:
         with self:
@@ -213,11 +212,11 @@ class _ValuelessCopies(_Copies, TorchFunctionMode):
             if tensor.layout not in (torch.strided, torch.jagged):
                 raise NotImplementedError("the work of a sparse tensor depends on its values")
             if type(tensor) is nn.Parameter:
-                found = nn.Parameter(self.made(tensor), tensor.requires_grad)
+                found = nn.Parameter(self.make(tensor), tensor.requires_grad)
             elif is_lazy(tensor):  # the first input sets its shape
                 found = copy.copy(tensor)
             else:
-                found = self.made(tensor)
+                found = self.make(tensor)
                 if isinstance(tensor, nn.Parameter):
                     found = nn.Parameter(found, tensor.requires_grad)
             self.memo[id(tensor)] = found
@@ -229,7 +228,7 @@ class _ValuelessCopies(_Copies, TorchFunctionMode):
         if func is Tensor.__deepcopy__:
             return self.copy_tensor(args[0])
         if func is Tensor.clone:  # an unregistered Parameter copies itself by clone
-            return self.made(args[0])
+            return self.make(args[0])
         return func(*args, **(kwargs or {}))
 
 

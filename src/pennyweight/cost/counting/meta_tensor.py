@@ -22,7 +22,5 @@ def empty_meta(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
 
 @lru_cache(maxsize=1024)
 def _pattern(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    with (
-        torch._C._DisableTorchDispatch()
-    ):  # otherwise the cached tensor would belong to the mode active at the first call
+    with torch._C._DisableTorchDispatch():  # otherwise the cached tensor would belong to the current mode
         return torch.empty(shape, dtype=dtype, device="meta")

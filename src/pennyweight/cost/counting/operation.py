@@ -26,7 +26,7 @@ class Settings(NamedTuple):
 
 @dataclass(slots=True)
 class Operation:
-    """One call of an operator. Shapes include the batch."""
+    """Call of an operator. Shapes include the batch."""
 
     name: str
     """torch's name without overload, such as "convolution" or "add_"; other libraries keep their prefix:

@@ -121,17 +121,17 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         operands, made = tensors(args), tensors(out)
         if kwargs:  # `out` is written and not read
             operands += [one for one in tensors(kwargs.values()) if not any(one is result for result in made)]
-        how, dtype = formula(func), _dtype(operands or made)
+        rule, dtype = formula(func), _dtype(operands or made)
         if not self.device_mode.real and base_name(func) in SAME_DTYPE:
             _require_one_type(operands)
-        if how in MATRIX_FORMULAS and not SPARSE.isdisjoint([one.layout for one in operands]):
-            how = None
-        if how is None:
+        if rule in MATRIX_FORMULAS and not SPARSE.isdisjoint([one.layout for one in operands]):
+            rule = None
+        if rule is None:
             self.uncounted[func._schema.name.replace("::", ".")] += 1
             macs, ops = 0, 0
         else:
             macs, ops = (
-                outer(args, out) if self.device_mode.in_einsum and func is aten.mul.Tensor else how(args, kwargs, out)
+                outer(args, out) if self.device_mode.in_einsum and func is aten.mul.Tensor else rule(args, kwargs, out)
             )
             if made and made[0].dtype.is_complex:
                 macs, ops = complex_work(macs, ops)
@@ -159,7 +159,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 made[0].shape if made else (),
                 _settings(args) if base_name(func) == "convolution" else None,
                 dtype,
-                how is not None,
+                rule is not None,
                 sources,
             )
         )

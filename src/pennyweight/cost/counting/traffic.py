@@ -76,9 +76,7 @@ def tensors(value: Any) -> list[Tensor]:
             continue
         if isinstance(item, Tensor):
             found.append(item)
-        elif type(item) not in (tuple, list) or not SINGLE.issuperset(
-            map(type, item)
-        ):  # a list of plain numbers, such as strides, is skipped
+        elif type(item) not in (tuple, list) or not SINGLE.issuperset(map(type, item)):  # skips lists such as strides
             found += tensors(item)
     return found
 

@@ -38,7 +38,7 @@ MOST_WEIGHTS = 40_000_000
 
 @dataclass
 class Case:
-    """One operator with its sizes, and its measured times in seconds."""
+    """Benchmark case: an operator with its sizes, and its measured times in seconds."""
 
     module: nn.Module
     shape: tuple[int, ...]

@@ -70,19 +70,19 @@ def open_file(path: Path, *, usual_size: int = 224) -> Checkpoint:
     if path.suffix != ".safetensors":
         tensors = read_pickle(path)
         return Checkpoint(name=path.name, state=tensors.state, unnamed=tensors.unnamed, part=part)
-    said = read_metadata(path)
+    facts = read_metadata(path)
     try:
         return Checkpoint(
             name=path.name,
             state=read_weights(path),
             part=part,
-            layout=_layout(said),
-            network=said.get("network"),
-            stem=said.get("stem"),
-            config=_config(said),
-            preprocess=_preprocess(said, usual_size),
-            labels=_labels(said),
-            data=json.loads(said["data"]) if "data" in said else None,
+            layout=_layout(facts),
+            network=facts.get("network"),
+            stem=facts.get("stem"),
+            config=_config(facts),
+            preprocess=_preprocess(facts, usual_size),
+            labels=_labels(facts),
+            data=json.loads(facts["data"]) if "data" in facts else None,
         )
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} has metadata that cannot be used: {error}") from error
@@ -120,48 +120,48 @@ def metadata(
     }
 
 
-def _layout(said: Mapping[str, str]) -> Layout:
-    layout = said.get("layout", "auto")
+def _layout(facts: Mapping[str, str]) -> Layout:
+    layout = facts.get("layout", "auto")
     if layout not in get_args(Layout):
         hint = nearest(layout, get_args(Layout), otherwise=f"; there are {', '.join(get_args(Layout))}")
         raise ValueError(f"unknown layout '{layout}'{hint}")
     return cast("Layout", layout)
 
 
-def _config(said: Mapping[str, str]) -> dict[str, Any]:
+def _config(facts: Mapping[str, str]) -> dict[str, Any]:
     """Return the Config fields with which the weights were trained."""
-    config = json.loads(said.get("config", "{}"))
+    config = json.loads(facts.get("config", "{}"))
     if not isinstance(config, dict):
-        raise TypeError(f"config is no JSON object, but {said['config']}")
-    return config | {key: said[key] for key in STYLE if key in said}
+        raise TypeError(f"config is not a JSON object, but {facts['config']}")
+    return config | {key: facts[key] for key in STYLE if key in facts}
 
 
-def _preprocess(said: Mapping[str, str], usual_size: int) -> Preprocess | None:
-    if not said.keys() & {"input", "resize", "interpolation", "decoding", "channels", "mean", "std"}:
+def _preprocess(facts: Mapping[str, str], usual_size: int) -> Preprocess | None:
+    if not facts.keys() & {"input", "resize", "interpolation", "decoding", "channels", "mean", "std"}:
         return None
-    usual = Preprocess.for_input(int(said.get("input", usual_size)), channels=int(said.get("channels", 3)))
+    usual = Preprocess.for_input(int(facts.get("input", usual_size)), channels=int(facts.get("channels", 3)))
 
     def values(key: str, otherwise: tuple[float, ...]) -> tuple[float, ...]:
-        given = tuple(map(float, said[key].split(","))) if key in said else otherwise
+        given = tuple(map(float, facts[key].split(","))) if key in facts else otherwise
         return given * usual.channels if len(given) == 1 else given
 
     return replace(
         usual,
-        resize=int(said.get("resize", usual.resize)),
-        interpolation=cast("Interpolation", said.get("interpolation", usual.interpolation)),
-        decoding=cast("Decoding", said.get("decoding", usual.decoding)),
+        resize=int(facts.get("resize", usual.resize)),
+        interpolation=cast("Interpolation", facts.get("interpolation", usual.interpolation)),
+        decoding=cast("Decoding", facts.get("decoding", usual.decoding)),
         mean=values("mean", usual.mean),
         std=values("std", usual.std),
-        levels=json.loads(said.get("levels", "[]")),
+        levels=json.loads(facts.get("levels", "[]")),
     )
 
 
-def _labels(said: Mapping[str, str]) -> tuple[str, ...] | None:
-    if "labels" not in said:
+def _labels(facts: Mapping[str, str]) -> tuple[str, ...] | None:
+    if "labels" not in facts:
         return None
-    if said["labels"] == IMAGENET:
+    if facts["labels"] == IMAGENET:
         return imagenet()
-    labels = json.loads(said["labels"])
+    labels = json.loads(facts["labels"])
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        raise TypeError(f"labels are no JSON list of names, but {said['labels'][:40]}")
+        raise TypeError(f"labels are not a JSON list of names, but {facts['labels'][:40]}")
     return tuple(labels)

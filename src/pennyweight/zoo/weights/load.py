@@ -84,11 +84,11 @@ def _check_config(model: nn.Module, checkpoint: Checkpoint) -> None:
     config = model.config
     if config is None:
         return
-    asked = {
+    trained_with = {
         field: value for field, value in checkpoint.config.items() if hasattr(config, field) and field not in ADAPTABLE
     }
-    wanted = override(config, asked, what="Config")
-    for field in asked:
+    wanted = override(config, trained_with, what="Config")
+    for field in trained_with:
         has, wants = getattr(config, field), getattr(wanted, field)
         if has != wants:
             raise InputError(
@@ -109,7 +109,7 @@ def put_weights(model: nn.Module, checkpoint: Checkpoint) -> tuple[str, ...]:
     state = chosen.match.found
     if fault := values_fault(state, own, chosen.match.names):
         sound = [path for path, other in chosen.others if not values_fault(other.found, own)]
-        hint = f"; the weights of {checkpoint.name}#{sound[0]} hold numbers alone" if sound else ""
+        hint = f"; the weights of {checkpoint.name}#{sound[0]} hold only finite numbers" if sound else ""
         raise InputError(f"{checkpoint.name} cannot be used: {fault}{hint}")
     stems, heads = ends(model)
     adapted = [*chosen.notes, *_conversions(state, own)]
@@ -128,7 +128,7 @@ def put_weights(model: nn.Module, checkpoint: Checkpoint) -> tuple[str, ...]:
     wrong = [key for key in own if state[key].shape != own[key].shape]
     if wrong:
         key = wrong[0]
-        meant = f"; it says that it is for {checkpoint.network}" if checkpoint.network else _hint(checkpoint)
+        meant = f"; its metadata names {checkpoint.network}" if checkpoint.network else _hint(checkpoint)
         raise InputError(
             f"{checkpoint.name} holds weights of other shapes: {len(wrong)} of {len(own)}, first '{key}', "
             f"{tuple(state[key].shape)} in place of {tuple(own[key].shape)}{meant}"

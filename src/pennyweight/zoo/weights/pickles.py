@@ -69,11 +69,11 @@ def read_pickle(path: Path) -> Tensors:
     # A damaged pickle may raise any error.
     except Exception as error:
         raise InputError(
-            f"{path} is damaged, or no file of weights ({type(error).__name__}); nothing in it was run"
+            f"{path} is damaged or not a file of weights ({type(error).__name__}); nothing in it was run"
         ) from error
     if isinstance(loaded, _Inert):
         raise InputError(
-            f"{path} holds no state dict, but a whole {type(loaded).__name__}, whose code was not run: save its "
+            f"{path} holds no state dict, but a pickled {type(loaded).__name__}, whose code was not run: save its "
             "state_dict() where it was made"
         )
     return flatten(loaded, str(path))
@@ -117,7 +117,7 @@ def flatten(loaded: Any, name: str) -> Tensors:
     if isinstance(loaded, Mapping):
         visit(loaded, "")
     if not state:
-        raise InputError(f"{name} holds no state dict, names with tensors, but another {type(loaded).__name__}")
+        raise InputError(f"{name} holds no state dict (names with tensors), but a {type(loaded).__name__}")
     return Tensors(state, unnamed)
 
 

@@ -49,7 +49,7 @@ def recognize(checkpoint: Checkpoint) -> Likeness:
     if checkpoint.network is not None:
         try:
             form(checkpoint.network)
-            return Likeness(checkpoint.network, None, exact=True, reason=f"{checkpoint.name} says that it is for it")
+            return Likeness(checkpoint.network, None, exact=True, reason=f"{checkpoint.name} names it in its metadata")
         except InputError:  # other programs use the same key for other values
             pass
     require_part(checkpoint)  # this error comes before "looks like none"
@@ -77,9 +77,9 @@ def look_alike(checkpoint: Checkpoint) -> Likeness | None:
 
 def _compare(checkpoint: Checkpoint, name: str, stem: Stem | None) -> Likeness | None:
     usual = form(name)
-    how: dict[str, Any] = {"num_classes": usual.num_classes, "in_channels": usual.input_shape[0]}
+    options: dict[str, Any] = {"num_classes": usual.num_classes, "in_channels": usual.input_shape[0]}
     try:
-        fits = fitting(sketch(name, **how, stem=stem, config={}), checkpoint)[0]
+        fits = fitting(sketch(name, **options, stem=stem, config={}), checkpoint)[0]
     except InputError:  # the family lacks this stem, or the tensors are unusable
         return None
     if not fits:

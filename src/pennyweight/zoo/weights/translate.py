@@ -68,7 +68,7 @@ def match(model: nn.Module, state: Mapping[str, Tensor], layout: Layout = "auto"
                 hint = nearest(layout, known, otherwise=hint)
             raise InputError(f"{name}: {type(model).__name__} has no layout '{layout}'{hint}")
     tried = known.values() if layout not in known else [known[layout]]
-    matches = [_match(model, state, rules, said) for rules, said in tried]
+    matches = [_match(model, state, rules, known_as) for rules, known_as in tried]
     return min(matches, key=lambda one: len(one.missing) + len(one.odd) + len(one.headless))
 
 
