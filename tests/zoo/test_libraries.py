@@ -95,7 +95,7 @@ def test_weights_of_their_own_names_fit(name: str, tmp_path: Path) -> None:
     assert torch.equal(trained(x), again(x))
     with pytest.warns(AdaptedWeights, match="head is new, because 6 classes became 4"):
         zoo.create(name, num_classes=4, weights=tmp_path / "w.pth")
-    with pytest.warns(AdaptedWeights, match="fitted to 1 input channels"):
+    with pytest.warns(AdaptedWeights, match="adapted to 1 input channels"):
         grey = zoo.create(name, num_classes=6, in_channels=1, weights=tmp_path / "w.pth").eval()
     one = torch.randn(1, 1, 96, 96)
     torch.testing.assert_close(grey(one), trained(one.expand(-1, 3, -1, -1)), rtol=1e-3, atol=1e-4)
@@ -252,7 +252,7 @@ def test_weights_of_a_backbone_get_a_head(tmp_path: Path) -> None:
 
 
 def test_an_encoder_without_a_head_is_no_classifier() -> None:
-    with pytest.raises(InputError, match="timm's 'qwen3_vit_88m_enc' is no classifier"):
+    with pytest.raises(InputError, match="timm's 'qwen3_vit_88m_enc' is not a classifier"):
         zoo.sketch("timm:qwen3_vit_88m_enc", num_classes=3, in_channels=3, stem=None, config={})
 
 

@@ -79,8 +79,8 @@ class Network(nn.Module):
             )
         if min(x.shape[2:]) < self.smallest_input:
             raise InputError(
-                f"an input of {x.shape[2]}×{x.shape[3]} pixels is too small: this network's pooling leaves nothing of "
-                f"it; the smallest input is {self.smallest_input}×{self.smallest_input}"
+                f"an input of {x.shape[2]}×{x.shape[3]} pixels is too small: after this network's pooling nothing is "
+                f"left; it needs at least {self.smallest_input}×{self.smallest_input}"
             )
 
 

@@ -138,7 +138,7 @@ def test_other_classes_keep_the_trunk_and_say_that_the_head_is_new(tmp_path: Pat
 def test_other_channels_fit_the_stem_and_say_so(tmp_path: Path, channels: int) -> None:
     file = tmp_path / "w.safetensors"
     model = kept(file)
-    with pytest.warns(AdaptedWeights, match=f"fitted to {channels} input channels"):
+    with pytest.warns(AdaptedWeights, match=f"adapted to {channels} input channels"):
         other = zoo.create(NAME, num_classes=5, in_channels=channels, weights=file).eval()
     grey = torch.randn(1, 1, 32, 32)
     # The same grey picture in every channel gives the same answer, where the channels repeat evenly.
