@@ -4,9 +4,9 @@
 
 Both sides run the same HybridSN with random weights on the same projected scene, in turn. The table shows medians.
 Patch by patch cuts its windows from one padded array, 256 at a time, which is faster than public code that copies all
-windows. It is timed on part of the pixels and scaled up, because the whole scene takes minutes. The lines below the
-table compare the largest layer, as a direct convolution and as executed, with one large float32 matrix product, in the
-direct form's multiply-accumulates per second.
+windows. It is timed on part of the pixels and scaled up, because the whole scene takes minutes. The second table shows
+the throughput of the largest layer, as a direct convolution and as executed, and of one large float32 matrix product.
+The unit is the direct form's multiply-accumulates per second.
 """
 
 import argparse

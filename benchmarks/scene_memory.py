@@ -36,8 +36,7 @@ BANDS, COMPONENTS, WINDOW = 30, 15, 25
 
 
 def make(folder: str) -> None:
-    """Write a scene of Pavia University's size in a separate process, because making it takes more memory than
-    training."""
+    """Write a scene of Pavia University's size in a separate process, because this takes more memory than training."""
     scene = synthetic(610, 340, 103, 9)
     np.save(Path(folder, "cube.npy"), scene.cube)
     np.save(Path(folder, "labels.npy"), scene.truth + 1)

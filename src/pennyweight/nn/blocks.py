@@ -93,8 +93,7 @@ def _one_of(field: str, value: str, choices: tuple[str, ...]) -> None:
 
 
 class Conv2dTFSame(nn.Conv2d):
-    """Convolution padded as TensorFlow's "SAME": as many zeros as needed, the odd row and column at the bottom and
-    right.
+    """Convolution padded as TensorFlow's "SAME", with the odd row and column at the bottom and right.
 
     (B, c_in, H, W) -> (B, c_out, ceil(H/stride), ceil(W/stride)). The state keys are those of nn.Conv2d.
     """

@@ -17,8 +17,7 @@ class Ends(NamedTuple):
 
 
 def ends(model: nn.Module) -> Ends:
-    """Return the first and last layers: from timm's configuration, which may list several, else the first and last
-    layer."""
+    """Return the names from timm's configuration, which may list several; else the first and the last layer."""
     layers = [name for name, module in model.named_modules() if isinstance(module, (nn.Conv2d, nn.Conv3d, nn.Linear))]
     settings = getattr(model, "pretrained_cfg", None) or {}
     found = []

@@ -42,8 +42,7 @@ class ResidualConfig(ResidualStyle):
     groups: int = 1
     """Cardinality: the number of paths in a ResNeXt."""
     group_channels: int = 64
-    """Channels of one path in the first stage if `channels` is 64, else in proportion; each later stage doubles
-    them."""
+    """Channels of a path in the first stage if `channels` is 64, else in proportion; each stage doubles them."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

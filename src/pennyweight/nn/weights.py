@@ -101,9 +101,9 @@ def check_values(state: Mapping[str, Tensor], own: Mapping[str, Tensor], *, name
 def values_fault(state: Mapping[str, Tensor], own: Mapping[str, Tensor], names: Mapping[str, str] | None = None) -> str:
     """Return the first tensor of `state` with unusable values, and its fault; empty if there is none.
 
-    Unusable are tensors that are not plain numbers, complex numbers, integers or booleans in place of weights, and NaN
-    or infinity, also after conversion to the dtype of the network's `own` tensor. `names` maps keys of `own` to names
-    in the file.
+    A tensor is unusable if it is not plain numbers in memory, or has complex numbers, integers or booleans in place of
+    weights. NaN and infinity are unusable too, also if only the conversion to the dtype of the network's `own` tensor
+    gives them. `names` maps keys of `own` to names in the file.
     """
     faults = {key: fault for key in state if (fault := _value_fault(state[key], own[key]))}
     if not faults:

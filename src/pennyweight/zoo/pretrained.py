@@ -74,8 +74,8 @@ def create(
         The network, in train mode.
 
     Raises:
-        InputError: The name, stem or field is unknown (the message has the nearest one), or the weights belong to
-            another network (the message has the one that they look like).
+        InputError: The name, stem or field is unknown; the message has the nearest one. Or the weights belong to another
+            network; the message has the one that they look like.
         DownloadError: The published weights cannot be downloaded.
     """
     if num_classes is None and foreign(name) is None:

@@ -41,10 +41,10 @@ class Config(Style):
 
 
 class Unit(nn.Module):
-    """Unit: grouped 1×1, shuffle, 3×3 depthwise, grouped 1×1; added to the input, or at stride 2 joined to its 3×3
-    average.
+    """Unit: grouped 1×1, shuffle, 3×3 depthwise, grouped 1×1; added to the input, or at stride 2 joined to its average.
 
-    (B, c_in, H, W) -> (B, c_out, H/stride, W/stride); the bottleneck is a quarter of c_out. Fig. 2b and 2c.
+    (B, c_in, H, W) -> (B, c_out, H/stride, W/stride); the bottleneck is a quarter of c_out, the average 3×3. Fig. 2b
+    and 2c.
     """
 
     def __init__(self, c_in: int, c_out: int, *, stride: int, groups: int, first_groups: int, style: Style) -> None:

@@ -33,8 +33,7 @@ class LayerCost(Summary):
     type: str
     input_shape: tuple[int, ...] | None
     output_shape: tuple[int, ...] | None
-    """Output shape of its first call; both shapes are None if another module uses its weights and its forward never
-    runs."""
+    """Output shape of its first call. Both shapes are None if its forward never runs."""
     params: int
     """Its own parameters, without those of submodules; shared parameters count in the first module that has them."""
     trainable_params: int

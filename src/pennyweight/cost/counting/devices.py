@@ -31,8 +31,7 @@ class DeviceMode(TorchFunctionMode):
         self.in_einsum = False
 
     def make_input(self, tensor: Tensor, device: torch.device) -> Tensor:
-        """Return a copy of an input for this device, with its values; random or zero values on `device` if they are
-        needed."""
+        """Return a copy of an input; on a real device a meta tensor gets random or zero values."""
         if self.mode is not None:
             return torch.empty_like(tensor, device=device if tensor.is_meta else tensor.device)
         if not tensor.is_meta:

@@ -70,14 +70,15 @@ def formula(operator: Any) -> Formula | None:
 
 @cache
 def scales_with_elements(name: str) -> bool:
-    """Return whether an operator, by base name, treats all elements alike or moves them, so that its time grows with
-    them."""
+    """Return whether an operator, by base name, only moves elements or treats them all alike.
+
+    Its time then grows with the number of elements.
+    """
     return name in MOVES or any(torch.Tag.pointwise in form.tags for form in _overloads(name))
 
 
 def _pointwise(operator: Any, name: str) -> bool:
-    """Return whether torch tags the operator as pointwise; in-place forms may carry the tag only on their plain
-    form."""
+    """Return whether torch tags the operator, or its form that is not in place, as pointwise."""
     return any(torch.Tag.pointwise in form.tags for form in (operator, *_overloads(name)))
 
 
@@ -214,8 +215,10 @@ def _rnn(args: Arguments, kwargs: Mapping[str, Any], out: Any) -> Work:
 
 
 def _norm(statistics: int) -> Formula:
-    """Return a formula for (x - mean) / deviation and the affine part if any, after `statistics` operations an
-    element."""
+    """Return a formula for (x - mean) / deviation and the affine part if any.
+
+    `statistics` is the number of operations per element for mean and deviation.
+    """
 
     def work(args: Arguments, kwargs: Mapping[str, Any], out: Any) -> Work:
         affine = sum(args[place] is not None for place in (1, 2) if len(args) > place)

@@ -57,8 +57,10 @@ class ForwardRecord:
     shapes: Mapping[str, Shapes]
     peak_bytes: int
     workspace_bytes: int
-    """Bytes that copies made by convolutions add to the peak: in forward if images are not channels-last, in backward
-    if they are."""
+    """Bytes that convolutions' copies add to the peak.
+
+    In forward they occur if images are not channels-last, in backward if they are.
+    """
     peak_layer: str
     notes: tuple[str, ...]
 

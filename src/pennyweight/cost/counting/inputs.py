@@ -84,8 +84,7 @@ class CallInputs:
 
 
 def _each(value: Any, change: Callable[[Tensor], Any]) -> Any:
-    """Return `value` with `change` applied to each tensor, also in mappings that torch does not know, as in
-    transformers."""
+    """Return `value` with `change` applied to each tensor, also in mappings of other libraries (transformers)."""
     if isinstance(value, Tensor):
         return change(value)
     if type(value) in (tuple, list):

@@ -44,8 +44,7 @@ def copy_to_fake(model: nn.Module, mode: FakeTensorMode) -> Copy:
 
 
 def copy_with_values(model: nn.Module) -> Copy:
-    """Copy a model with its values, so that running the copy leaves the model unchanged. Raises what deepcopy
-    raises."""
+    """Copy a model with its values; running the copy leaves the model unchanged. Raises what deepcopy raises."""
     return _copied(model, _Copies())
 
 
@@ -154,8 +153,7 @@ class _Copies:
         return copy.deepcopy(value, self.memo)
 
     def _items(self, values: Mapping[Any, Any]) -> dict[Any, Any]:
-        """Copy the items of a dictionary, with shortcuts for plain values and for empty hooks, which are most of
-        them."""
+        """Copy a dictionary's items, with shortcuts for plain values and empty hooks, the most common ones."""
         items = dict(values)
         for key, item in values.items():
             kind = type(item)

@@ -29,8 +29,7 @@ class Operation:
     """Call of an operator. Shapes include the batch."""
 
     name: str
-    """torch's name without overload, such as "convolution" or "add_"; other libraries keep their prefix:
-    "quantized::linear"."""
+    """Name without overload, such as "convolution" or "add_"; with prefix for other libraries: "quantized::linear"."""
     module: str
     """Path of the module that ran the operator; "" is the network itself."""
     macs: int

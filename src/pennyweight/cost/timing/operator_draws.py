@@ -90,8 +90,7 @@ WIDE_WINDOWS = ((11, 11), 1), ((13, 13), 1), ((21, 21), 1), ((31, 31), 1), ((7, 
 
 
 def _wide_depthwise(draw: Draw) -> Made:
-    """Draw a far-reaching depthwise window (ConvNeXt's successors, visual attention) on a small image, because it is
-    slow."""
+    """Draw a far-reaching depthwise window (as in visual attention) on a small image, because it is slow."""
     channels, side = draw.choice(CHANNELS), draw.choice((7, 14, 14, 28))
     window, dilation = draw.choice(WIDE_WINDOWS)
     height, width = window

@@ -161,8 +161,10 @@ def _depthwise(settings: Settings, batch: int, places: int, channels: int, windo
 
 
 def _whole_blocks(*channels: int) -> tuple[float, ...]:
-    """Return 1.0 for each number of channels that fills whole blocks, else 0.0; others are padded or take other
-    kernels."""
+    """Return 1.0 for each number of channels that fills whole blocks, else 0.0.
+
+    Other numbers are padded or use other kernels.
+    """
     return tuple(float(number % BLOCK == 0) for number in channels)
 
 

@@ -55,8 +55,8 @@ def load_weights(
         The same network.
 
     Raises:
-        InputError: The weights belong to another network (the message has the number of differing keys and the first
-            one), hold NaN, infinity or integers, need another Config, or come in a file that could run code.
+        InputError: The weights belong to another network; the message has the number of differing keys and the first
+            one. Or they hold NaN, infinity or integers, need another Config, or come in a file that could run code.
     """
     if isinstance(path_or_state_dict, Mapping):
         name = "the state dict"

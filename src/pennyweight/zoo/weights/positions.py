@@ -39,11 +39,10 @@ def is_square(number: int) -> bool:
 
 
 def resample(positions: Tensor, side: int, *, extra: int = 1) -> Tensor:
-    """Resize (1, extra + N, d), N a square, to (1, extra + side², d): bicubic, antialiased; keep the `extra` first
-    tokens.
+    """Resize (1, extra + N, d), N a square, to (1, extra + side², d), bicubic and antialiased.
 
-    The method is timm's `resample_abs_pos_embed`; the idea is from Dosovitskiy et al. 2020, arXiv:2010.11929, section
-    3.2.
+    The `extra` first tokens stay. The method is timm's `resample_abs_pos_embed`; the idea is from Dosovitskiy et al.
+    2020, arXiv:2010.11929, section 3.2.
     """
     kept, patches = positions[:, :extra], positions[:, extra:]
     before = isqrt(patches.shape[1])

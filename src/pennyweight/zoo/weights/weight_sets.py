@@ -66,9 +66,10 @@ def choose(model: nn.Module, checkpoint: Checkpoint) -> Chosen:
     """Choose the weights of `model`, which may be on the meta device, among the tensors of a file.
 
     Between weights and their moving average, the average is chosen, because published accuracy is the average's. If the
-    checkpoint names a part, only that part counts. A result that does not fit is the nearest one. Raises InputError for
-    several sets that fit unless one is the only average, for a part that the file lacks, and for tensors that are not
-    plain numbers in memory.
+    checkpoint names a part, only that part counts. A result that does not fit is the nearest one.
+
+    Raises InputError for several sets that fit unless one is the only average. It is also raised for a part that the
+    file lacks and for tensors that are not plain numbers in memory.
     """
     fits, nearest_one = fitting(model, checkpoint)
     if not fits:
