@@ -64,8 +64,8 @@ def create(
         num_classes: Number of classes, by default 1000; a network of another library has its published number by
             default, so `timm:NAME` equals `timm.create_model(NAME)`.
         in_channels: Input channels.
-        stem: "imagenet", or "cifar" for a stem that keeps small images large; None is the network's default ("imagenet"
-            for networks that papers score on it).
+        stem: "imagenet", or "cifar" for images of about 32 pixels, which the stem then reduces less; None is the stem
+            that the network was published with.
         weights: File, one set of weights in it (`FILE#state_dict`), folder of a run, or published tag ("imagenet": the
             best), which is downloaded once. The metadata of a file may set Config fields and the stem.
         config: Fields of the family's Config to override: `create("mobilenet_v2", width=0.5)`.
@@ -74,8 +74,8 @@ def create(
         The network, in train mode.
 
     Raises:
-        InputError: The name, stem or field is unknown; the message has the nearest one. Or the weights belong to another
-            network; the message has the one that they look like.
+        InputError: The name, stem or field is unknown; the message has the nearest one. Or the weights belong to
+            another network; the message has the one that they look like.
         DownloadError: The published weights cannot be downloaded.
     """
     if num_classes is None and foreign(name) is None:
