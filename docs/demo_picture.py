@@ -1,4 +1,4 @@
-"""Make docs/demo.png: run the commands of `make demo` and show the terminal beside the report.
+"""Make docs/demo.png: run the commands of `make demo` and show the terminal next to the report.
 
     python docs/demo_picture.py
 
@@ -17,12 +17,6 @@ from pathlib import Path
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = (
-    "pennyweight fit digits --model mobilenet_v2 --config width=0.5 --input 16 --out make-demo",
-    "pennyweight export make-demo",
-    "python examples/digit_files.py make-demo/pictures",
-    "pennyweight predict make-demo/model.onnx make-demo/pictures --top 3",
-)
 WIDTH, HEIGHT = 1500, 740
 STYLE = """
 body { margin: 0; display: flex; gap: 16px; padding: 16px; height: 740px; box-sizing: border-box; background: #e8eaed; }
@@ -35,6 +29,13 @@ iframe { flex: 1; background: #fff; }
 # Without the table of facts and the links to sections, the curves move up to the headline.
 COMPACT = "<style>nav, section:has(> #facts) { display: none } h2 { margin-top: 1rem } html { zoom: .8 }</style></head>"
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--hide-scrollbars")
+
+
+def demo_commands() -> list[str]:
+    """Return the commands of the Makefile's target `demo`, with the run in the folder make-demo."""
+    recipe = (ROOT / "Makefile").read_text(encoding="utf-8").split("\ndemo: setup\n")[1].split("\n\n")[0]
+    programs = [line.removeprefix("\t$(BIN)/") for line in recipe.splitlines() if line.startswith("\t$(BIN)/")]
+    return [program.replace("$(DEMO)", "make-demo") for program in programs]
 
 
 def run(command: str, folder: Path) -> list[str]:
@@ -62,7 +63,7 @@ def shorten(lines: list[str]) -> list[str]:
 with tempfile.TemporaryDirectory() as made:
     folder = Path(made)
     terminal = []
-    for command in COMMANDS:
+    for command in demo_commands():
         terminal += [f"<b>$ {html.escape(command)}</b>", *map(html.escape, shorten(run(command, folder)))]
     report = (folder / "make-demo" / "report.html").read_text(encoding="utf-8")
     (folder / "report.html").write_text(report.replace("</head>", COMPACT, 1), encoding="utf-8")
