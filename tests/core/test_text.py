@@ -38,3 +38,22 @@ def test_words_of_every_language_stay(text: str) -> None:
     stream = io.StringIO()
     say(text, console=Console(file=stream, width=4, force_terminal=True, color_system=None))
     assert stream.getvalue() == f"{text}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("a line of several words", ["a line of", "several", "words"]),
+        ("run     runs/a-very-long-name-1", ["run", "runs/a-very-long-name-1"]),
+        ("  two blanks", ["  two", "blanks"]),
+        ("小猫 小猫 小猫", ["小猫 小猫", "小猫"]),
+        ("", [""]),
+    ],
+)
+def test_on_a_terminal_a_text_breaks_between_words(text: str, lines: list[str]) -> None:
+    stream = io.StringIO()
+    say(text, console=Console(file=stream, width=10, force_terminal=True, color_system=None))
+    assert stream.getvalue().splitlines() == lines
+    stream = io.StringIO()
+    say(text, console=Console(file=stream, width=10))  # a pipe
+    assert stream.getvalue() == f"{text}\n"

@@ -22,7 +22,7 @@ from pennyweight.cli.commands.lab import make_lab
 from pennyweight.cli.commands.names import names
 from pennyweight.cli.commands.predict import predict
 from pennyweight.cli.commands.weigh import weigh
-from pennyweight.cli.help import Command
+from pennyweight.cli.help import Command, Group
 from pennyweight.cli.recipe_options import CommandWithRecipe
 from pennyweight.cli.scene.elsewhere import CommandOnPictures, MovedCommand
 from pennyweight.cli.scene.group import make_scene
@@ -45,31 +45,35 @@ class FitCommand(CommandOnPictures, CommandWithRecipe):
     """Command `fit`."""
 
 
-COMMANDS: Mapping[type[Command], Sequence[Callable[..., None]]] = {
-    FitCommand: (fit,),
-    CommandOnPictures: (evaluate, export, predict),
-    Command: (weigh, names, doctor, bench),
-}
-"""Commands by their kind."""
+COMMANDS: Sequence[tuple[Callable[..., None], type[Command]]] = (
+    (fit, FitCommand),
+    (evaluate, CommandOnPictures),
+    (predict, CommandOnPictures),
+    (export, CommandOnPictures),
+    (weigh, Command),
+    (names, Command),
+    (doctor, Command),
+    (bench, Command),
+)
+"""Commands in the order of the help, with their kinds."""
 
 
 def make_app() -> typer.Typer:
     """Make the Typer application with its commands."""
     app = typer.Typer(
         name="pennyweight",
+        cls=Group,
         help="Image classifiers that fit a budget: weigh, fit, evaluate, export, predict.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
-        epilog="--debug, anywhere, shows the traceback of a failure. "
-        "Exit status: 0 done, 1 a failure with one line on standard error, 2 wrong usage, 130 interrupted, "
-        "143 terminated.",
+        epilog="--debug, anywhere on the line, shows the traceback of a failure. Exit status: 0 for success, 1 for a "
+        "failure with one line on standard error, 2 for wrong usage, 130 after an interrupt, 143 after SIGTERM.",
     )
     app.callback()(pennyweight)
-    for kind, commands in COMMANDS.items():
-        for command in commands:
-            app.command(cls=kind)(command)
+    for command, kind in COMMANDS:
+        app.command(cls=kind)(command)
     app.add_typer(make_scene(), name="scene")
     app.add_typer(make_lab(), name="lab")
     app.command("leakage", cls=MovedCommand, hidden=True)(lambda: None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.console import Console
@@ -11,9 +11,9 @@ from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
-__all__ = ["DATA", "NETWORK", "OUTPUT", "TIME", "TRAINING", "Command"]
+__all__ = ["DATA", "NETWORK", "OUTPUT", "TIME", "TRAINING", "Command", "Group"]
 
 ARGUMENTS, DATA, NETWORK, TRAINING, TIME, OUTPUT = "Arguments", "Data", "Network", "Training", "Time", "Output"
 PANELS = (ARGUMENTS, DATA, NETWORK, TRAINING, TIME, OUTPUT)
@@ -31,15 +31,40 @@ class Command(TyperCommand):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the usage, the description, and a panel for each group of options."""
-        console = Console()
-        console.print(Padding(Text(self.get_usage(ctx), style="bold"), (1, 1, 1, 1)))
-        for paragraph in inspect.cleandoc(self.help or "").split("\n\n"):
-            console.print(Padding(Text(paragraph.replace("\n", " ")), (0, 1, 1, 1)))
-        parameters = [parameter for parameter in self.get_params(ctx) if not getattr(parameter, "hidden", False)]
-        for panel in PANELS:
-            rows = [(_name(each), _description(each, ctx)) for each in parameters if _panel(each) == panel]
-            if rows:
-                console.print(_laid_out(panel, rows))
+        _print_help(self, ctx, {})
+
+
+class Group(TyperGroup):
+    """Group of commands, with the same help."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the usage, the description, the commands, the options and the closing lines."""
+        commands = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        _print_help(self, ctx, {name: each for name, each in commands.items() if each and not each.hidden})
+
+
+def _print_help(command: Any, ctx: Any, commands: Mapping[str, Any]) -> None:
+    console = Console()
+    console.print(Padding(Text(command.get_usage(ctx), style="bold"), 1))
+    for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
+        console.print(Padding(Text(paragraph.replace("\n", " ")), (0, 1, 1, 1)))
+    if commands:
+        width = max(map(len, commands))
+        rows = [(Text(name, style="cyan"), _first_sentence(each)) for name, each in commands.items()]
+        console.print(_laid_out("Commands", rows, width))
+    parameters = [parameter for parameter in command.get_params(ctx) if not getattr(parameter, "hidden", False)]
+    for panel in PANELS:
+        options = [(_name(each), _description(each, ctx)) for each in parameters if _panel(each) == panel]
+        if options:
+            console.print(_laid_out("Options" if commands else panel, options, NAME_WIDTH))
+    if command.epilog:
+        console.print(Padding(Text(command.epilog), 1))
+
+
+def _first_sentence(command: Any) -> str:
+    """Return the first sentence of a command's help, without its period."""
+    paragraph = inspect.cleandoc(command.help or "").split("\n\n")[0].replace("\n", " ")
+    return paragraph.partition(". ")[0].removesuffix(".")
 
 
 def _panel(parameter: Any) -> str:
@@ -48,9 +73,9 @@ def _panel(parameter: Any) -> str:
     return parameter.rich_help_panel or OUTPUT  # --help is the one option that states no panel
 
 
-def _laid_out(panel: str, rows: Iterable[tuple[Text, str]]) -> Panel:
+def _laid_out(panel: str, rows: Iterable[tuple[Text, str]], width: int) -> Panel:
     grid = Table.grid(padding=(0, 2, 0, 0), expand=True)
-    grid.add_column(no_wrap=True, min_width=NAME_WIDTH)
+    grid.add_column(no_wrap=True, min_width=width)
     grid.add_column(ratio=1)
     for name, description in rows:
         grid.add_row(name, Text(description))

@@ -26,16 +26,36 @@ def printable(text: str) -> str:
 
 
 def say(*lines: str, console: Console | None = None, error: bool = False) -> None:
-    """Print each text as one line, literally: brackets and colons are no markup, and no letter steers the terminal.
+    """Print each text literally: brackets and colons are no markup, and no letter steers the terminal.
 
-    They go to `console`, by default standard output, or standard error with `error`.
+    On a terminal a long text breaks between words; elsewhere, as in a log, each text is one line.
+
+    Args:
+        lines: Texts to print.
+        console: Console to print on; by default one of standard output.
+        error: Print on standard error, where there is no `console`.
     """
     from rich.console import Console  # 0.03 s: only those who print pay
     from rich.text import Text
 
     console = console or Console(stderr=error)
-    for line in lines:
-        console.print(Text(printable(line)), soft_wrap=True)
+    for line in map(printable, lines):
+        for part in _break_lines(line, console.width) if console.is_terminal else (line,):
+            console.print(Text(part), soft_wrap=True)
+
+
+def _break_lines(text: str, width: int) -> list[str]:
+    """Break a text at blanks into lines of at most `width` cells; a longer word, such as a path, stays whole."""
+    from rich.cells import cell_len
+
+    lines = [""]
+    for number, word in enumerate(text.split(" ")):
+        longer = f"{lines[-1]} {word}" if number else word
+        if not lines[-1].strip() or cell_len(longer) <= width:
+            lines[-1] = longer
+        elif word:
+            lines[-1:] = [lines[-1].rstrip(" "), word]
+    return lines
 
 
 def _shows(letter: str) -> bool:

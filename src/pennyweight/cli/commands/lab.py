@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pennyweight.cli import options, show, show_machine
-from pennyweight.cli.help import DATA, OUTPUT, TIME, Command
+from pennyweight.cli.help import DATA, OUTPUT, TIME, Command, Group
 from pennyweight.cli.options import option
 from pennyweight.core.figures import several
 from pennyweight.core.files import require_new, write_text
@@ -67,7 +67,7 @@ def _show(measured: "Sequence[Measured]", conditions: dict[str, Any], html: Path
 
 def make_lab() -> typer.Typer:
     """Make the group of commands."""
-    group = typer.Typer(no_args_is_help=True, help="Measure the papers' claims on this machine.")
+    group = typer.Typer(cls=Group, no_args_is_help=True, help="Measure the papers' claims on this machine.")
     group.callback()(lambda: None)
     group.command(cls=Command)(guidelines)
     return group

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from pennyweight.cli.help import Command
+from pennyweight.cli.help import Command, Group
 from pennyweight.cli.recipe_options import CommandWithRecipe
 from pennyweight.cli.scene.evaluate import evaluate
 from pennyweight.cli.scene.export import export
@@ -18,7 +18,7 @@ __all__ = ["make_scene"]
 
 def make_scene() -> typer.Typer:
     """Make the group with its commands."""
-    group = typer.Typer(no_args_is_help=True, help="Train on hyperspectral scenes, and map them.")
+    group = typer.Typer(cls=Group, no_args_is_help=True, help="Train on hyperspectral scenes, and map them.")
     group.command(cls=CommandWithRecipe)(fit)
     for command in (evaluate, predict, export, leakage, names):
         group.command(cls=Command)(command)
