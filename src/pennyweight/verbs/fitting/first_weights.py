@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pennyweight import data, zoo
 from pennyweight.core.errors import DownloadError
 from pennyweight.core.offline import OFFLINE, is_offline
+from pennyweight.core.run_record import RunRecord
 from pennyweight.core.text import say
 from pennyweight.train import Ranks, Recipe
 from pennyweight.verbs.fitting.choose_recipe import AUTO, trains_from_scratch
@@ -82,13 +83,13 @@ def is_named(weights: Weights | None) -> bool:
     return weights is not None and str(weights) not in WORDS
 
 
-def as_begun(record: Mapping[str, Any] | None, weights: Weights | None) -> tuple[str, Weights | None]:
+def as_begun(record: RunRecord | None, weights: Weights | None) -> tuple[str, Weights | None]:
     """Return network and weights for a command that goes on with a run of auto, whatever could be fetched today."""
     if record is None:
         return AUTO, weights
-    if record["model"]["name"] != LARGE_MODEL:
-        return str(record["model"]["name"]), weights
-    began = record["asked"].get("weights")
+    if record.network != LARGE_MODEL:
+        return record.network, weights
+    began = record.asked.get("weights")
     return AUTO, (began or NONE) if not is_named(weights) and began in (None, zoo.BEST) else weights
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,17 +11,15 @@ from numpy.typing import NDArray
 from torch import nn
 
 from pennyweight import data
-from pennyweight.core.files import write_lines
 from pennyweight.nn.weights import save_weights
-from pennyweight.report.progress import TrainingProgress
-from pennyweight.train import Checkpointer, Epoch, Ranks, Recipe, train
+from pennyweight.train import Epoch, Recipe, train
 from pennyweight.train.batches import Teacher
 from pennyweight.train.callbacks import best_of
 from pennyweight.train.feature_cache import FeatureCache
 from pennyweight.train.linear_probe import extract_features, find_last_linear
 from pennyweight.train.trackers import Tracker
 from pennyweight.verbs.fitting.plan import Plan
-from pennyweight.verbs.fitting.resume import FEATURES
+from pennyweight.verbs.fitting.session import RunSession
 
 __all__ = ["Work", "head_part", "train_by_mode"]
 
@@ -36,44 +33,45 @@ MOST_WAITING = 0.3
 class Work:
     """A run about to be trained."""
 
-    folder: Path
+    session: RunSession
     network: nn.Module
     pictures: Mapping[data.Split, data.Pictures]
     plan: Plan
-    shown: TrainingProgress
-    checkpointer: Checkpointer
-    ranks: Ranks
     teacher: Teacher | None
     tracker: Tracker
     labels: Sequence[str]
     trained_on: Mapping[str, Any]
-    """name, fingerprint and group_by of the pictures."""
+    """Name, fingerprint and group_by of the pictures."""
     refit: Callable[[Recipe, int], Recipe] | None = None
-    """As `train` takes it, for the whole network."""
+    """Function that re-plans the epochs of the whole network, as `train` takes it."""
 
     @property
     def class_weights(self) -> NDArray[np.float32] | None:
-        """How much a picture of each class counts, where that is what is done about unequal classes."""
+        """Weight of each class in the loss (classes,); None where unequal classes are not treated so."""
         balance = self.pictures["train"].balance
         return None if balance is None else balance.weights
 
-    def kept_features(self, split: data.Split) -> FeatureCache:
-        """Those of a split, in the run's folder until it is complete. Each rank may end alone: nobody waits here."""
-        checkpointer = self.checkpointer
-        folder = self.folder / FEATURES / split
-        return FeatureCache(folder, every_s=checkpointer.every_s, stop=checkpointer.stop, writes=not self.ranks.number)
+    def feature_cache(self, split: data.Split) -> FeatureCache:
+        """Return the features of a split that the run's folder has until it is complete.
+
+        Each rank may end alone: none waits here for another.
+        """
+        session, checkpointer = self.session, self.session.checkpointer
+        folder, writes = session.files.features_path / split, not session.ranks.number
+        return FeatureCache(folder, every_s=checkpointer.every_s, stop=checkpointer.stop, writes=writes)
 
 
 def train_by_mode(work: Work) -> Epoch:
     """Train as the recipe's mode says; the best epoch, whose weights are in the run's folder."""
     recipe = work.plan.recipe
-    kept = work.checkpointer.latest()
+    kept = work.session.checkpointer.latest()
     history: list[Epoch] = []
     if recipe.mode == "head" or (recipe.mode == "finetune" and (kept is None or kept["phase"] == "head")):
         history = _head(work, recipe)
     if recipe.mode != "head":
         alone = len(history) if kept is None or kept["phase"] == "head" else kept["earlier"]
-        work.shown.expect(alone + recipe.epochs, apart=alone)  # fewer than were asked for where patience ended them
+        # Early stopping may have ended the last layer's epochs.
+        work.session.shown.expect(alone + recipe.epochs, apart=alone)
         history = train(
             work.network,
             training=work.pictures["train"],
@@ -115,16 +113,16 @@ def _head(work: Work, recipe: Recipe) -> list[Epoch]:
         pictures = work.pictures[split]
         if isinstance(pictures, data.Stream):  # every rank learns from the features of all
             pictures = pictures.alone()
-        with work.shown.phase(f"features of {split}", len(pictures) * max(views, 1)) as phase:
+        with work.session.shown.phase(f"features of {split}", len(pictures) * max(views, 1)) as phase:
             features[split] = extract_features(
                 work.network,
                 pictures,
                 recipe,
                 views=views,
                 seed=work.plan.seed,
-                device=work.ranks.device,
+                device=work.session.ranks.device,
                 advance=phase.advance,
-                kept=work.kept_features(split),
+                kept=work.feature_cache(split),
             )
     return train(
         find_last_linear(work.network),
@@ -140,24 +138,23 @@ def _head(work: Work, recipe: Recipe) -> list[Epoch]:
 
 def _shared(work: Work) -> dict[str, Any]:
     """What both parts of a training are told alike."""
-    said = work.plan.describe(work.labels, work.trained_on)
+    session, said = work.session, work.plan.describe(work.labels, work.trained_on)
 
     def keep(epochs: Sequence[Epoch], best: bool) -> None:
-        if work.ranks.number:
+        if session.ranks.number:
             return
         if best:
-            save_weights(work.folder / "weights.safetensors", work.network, said | {"epoch": str(len(epochs))})
-        # All of them: a run that was killed may have more lines than epochs that were kept.
-        write_lines(work.folder / "metrics.jsonl", [epoch.to_dict() for epoch in epochs])
+            save_weights(session.files.weights_path, work.network, said | {"epoch": str(len(epochs))})
+        session.keep_metrics(epochs)
         work.tracker.epoch(epochs[-1].to_dict())
         if len(epochs) == WATCHED_EPOCH and epochs[-1].loader_share > MOST_WAITING:
-            work.shown.note(_loader_bound(work.pictures["train"], epochs[-1]))
+            session.shown.note(_loader_bound(work.pictures["train"], epochs[-1]))
 
     return {
         "seed": work.plan.seed,
-        "callback": work.shown,
-        "checkpointer": work.checkpointer,
-        "ranks": work.ranks,
+        "callback": session.shown,
+        "checkpointer": session.checkpointer,
+        "ranks": session.ranks,
         "after_epoch": keep,
     }
 

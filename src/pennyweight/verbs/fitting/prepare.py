@@ -1,11 +1,11 @@
-"""What `fit` measures and checks before the first step of a new run."""
+"""Pre-flight checks and measurements before the first step of a new run."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
@@ -20,7 +20,7 @@ from pennyweight.core.errors import InputError
 from pennyweight.core.labels import numbers_of
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run import Run
-from pennyweight.train import Ranks
+from pennyweight.train import Ranks, Recipe
 from pennyweight.train.autotune import measure
 from pennyweight.train.autotune_features import measure_features
 from pennyweight.train.batches import Teacher
@@ -34,13 +34,106 @@ from pennyweight.verbs.load import preprocess_of, restore
 __all__ = ["open_teacher", "prepare"]
 
 LONG_STEPS = 2_000
-"""From so many steps on a training is worth a check beforehand."""
+"""Steps from which on a training gets the pre-flight checks by default."""
 LONG_S = 180.0
-"""Or from so many seconds on, where there are --minutes."""
+"""Seconds of `--minutes` from which on it gets them too."""
 MEASURING = 0.1
-"""Of the time left, how much may go by before no other way to step is tried, nor another step is timed."""
+"""Share of the time left after which no other way to step is tried, and no further step is timed."""
 COMPILING_S = 1_200.0
 """A training with less time than this does not try whether compiling pays: the trial alone takes a minute."""
+
+
+@dataclass(kw_only=True)
+class _Preparation:
+    """Checks and measurements before the first step of a new run, and the time that they leave."""
+
+    plan: Plan
+    network: nn.Module
+    pictures: Mapping[data.Split, data.Pictures]
+    ranks: Ranks
+    teacher: Teacher | None
+    left_s: float | None
+    """Seconds left of `--minutes` at the beginning; None without them."""
+    note: Callable[[str], None]
+    started: float = field(default_factory=perf_counter)
+
+    @property
+    def whole(self) -> bool:
+        """True where the whole network is trained; the last layer alone takes seconds."""
+        return self.plan.recipe.mode != "head"
+
+    @property
+    def within_s(self) -> float:
+        """Seconds after which no other way to step is tried."""
+        return math.inf if self.left_s is None else MEASURING * self.left_s
+
+    def require_time(self) -> None:
+        """Raise InputError where nothing is left of `--minutes`."""
+        if self.whole and self.left_s is not None and perf_counter() - self.started >= self.left_s:
+            raise InputError(
+                "reading the pictures, the pre-flight checks and measuring took all of --minutes; give it more, or "
+                "--no-preflight and --speed fixed"
+            )
+
+    def first_batches(self) -> list[data.Batch]:
+        """Return the first three batches of the first epoch."""
+        recipe = self.plan.recipe
+        epoch = self.pictures["train"].epoch(1, batch=recipe.batch, seed=self.plan.seed, augment=recipe.augment)
+        return list(islice(epoch, 3))
+
+    def check(self, batch: data.Batch, preflight: bool | None) -> None:
+        """Run the pre-flight checks, by default before a long training. Raises PennyweightError for what they find."""
+        recipe = self.plan.recipe
+        steps = recipe.epochs * self.pictures["train"].steps(recipe.batch)
+        long = (self.left_s or 0.0) > LONG_S or steps >= LONG_STEPS
+        if self.whole and (long if preflight is None else preflight):
+            preprocess, classes = self.plan.preprocess, self.plan.model["num_classes"]
+            for line in check(self.network, batch, recipe, preprocess=preprocess, classes=classes):
+                self.note(line)
+            self.require_time()
+
+    def choose_step(self, batches: Sequence[data.Batch]) -> tuple[Recipe, dict[str, Any]]:
+        """Return the recipe with the quickest layout, precision and compilation here, and the measurements."""
+        recipe = self.plan.recipe
+        shared: dict[str, Any] = {
+            "preprocess": self.plan.preprocess,
+            "ranks": self.ranks,
+            "memory": cache_folder("speed"),
+            "settled": self.plan.said,
+        }
+        if self.whole:
+            compiling = self.left_s is None or self.left_s > COMPILING_S
+            measured = measure(self.network, batches, recipe, compiling=compiling, within_s=self.within_s, **shared)
+        else:
+            measured = measure_features(self.network, batches[0], recipe, **shared)
+        measured = self.ranks.gather(measured)[0]
+        self.note(measured.note("step path" if self.whole else "features of a few pictures"))
+        return measured.applied_to(recipe), measured.to_dict()
+
+    def fit_minutes(self, left_s: float, recipe: Recipe) -> tuple[Recipe, Deadline, dict[str, Any]]:
+        """Time a few steps; return the recipe with the epochs that fit, the deadline, and the measurements."""
+        plan, pictures, ranks = self.plan, self.pictures, self.ranks
+        training, validation = pictures["train"], pictures["val"]
+        pace = measure_pace(
+            self.network, training, validation, recipe,
+            preprocess=plan.preprocess, ranks=ranks, seed=plan.seed, teacher=self.teacher, within_s=self.within_s / 2,
+        )  # fmt: skip
+        pace = ranks.gather(pace)[0]
+        self.require_time()
+        shown_s = pace.validation_s * ranks.count / len(validation)  # a picture without training
+        first_s = 0.0
+        if recipe.mode == "finetune":  # every rank computes the features of all; the layer itself takes seconds
+            first_s = shown_s * (len(training) * max(recipe.views, 1) + len(validation))
+        left_s -= perf_counter() - self.started + shown_s * len(pictures["test"])  # one rank scores them
+        deadline = Deadline(left_s, pace, plan.preprocess.size)
+        recipe = ranks.gather(deadline.first(recipe, first_s))[0]
+        epoch_s = pace.seconds(recipe, plan.preprocess.size) / recipe.epochs
+        if recipe.epochs == 1 and first_s + epoch_s > left_s:
+            fit = "more than is left of --minutes, and one is trained all the same"
+        else:
+            fit = f"{recipe.epochs} epoch{'s' * (recipe.epochs > 1)} in the time given"
+        self.note(f"an epoch takes {epoch_s:.0f} s here: {fit}")
+        return recipe, deadline, {"epoch_s": epoch_s, "pace": asdict(pace)}
 
 
 def prepare(
@@ -55,82 +148,36 @@ def prepare(
     preflight: bool | None,
     note: Callable[[str], None],
 ) -> tuple[Plan, dict[str, Any] | None, Deadline | None]:
-    """The plan with its way to step and its epochs settled, what was measured for it, and when its epochs must end.
+    """Return the plan with its way to step and its epochs, the measurements for them, and the deadline of the epochs.
 
     Raises PennyweightError for what the pre-flight checks find, InputError when the time is over already.
     """
-    started = perf_counter()
-    whole = plan.recipe.mode != "head"
-
-    def require_time() -> None:
-        if whole and left_s is not None and perf_counter() - started >= left_s:
-            raise InputError(
-                "reading the pictures, the pre-flight checks and measuring took all of --minutes; give it more, or "
-                "--no-preflight and --speed fixed"
-            )
-
-    require_time()
-    recipe, training = plan.recipe, pictures["train"]
-    augment = recipe.augment
-    within_s = math.inf if left_s is None else MEASURING * left_s
-    batches = list(islice(training.epoch(1, batch=recipe.batch, seed=plan.seed, augment=augment), 3))
-    long = (left_s or 0.0) > LONG_S or recipe.epochs * training.steps(recipe.batch) >= LONG_STEPS
-    if whole and (long if preflight is None else preflight):
-        for line in check(network, batches[0], recipe, preprocess=plan.preprocess, classes=plan.model["num_classes"]):
-            note(line)
-        require_time()
-    found, deadline = None, None
+    work = _Preparation(
+        plan=plan, network=network, pictures=pictures, ranks=ranks, teacher=teacher, left_s=left_s, note=note
+    )
+    work.require_time()
+    batches = work.first_batches()
+    work.check(batches[0], preflight)
+    recipe, found, deadline = plan.recipe, None, None
     if (speed or ("fixed" if left_s is None else "auto")) == "auto":
-        shared: dict[str, Any] = {
-            "preprocess": plan.preprocess,
-            "ranks": ranks,
-            "memory": cache_folder("speed"),
-            "settled": plan.said,
-        }
-        if whole:
-            compiling = left_s is None or left_s > COMPILING_S
-            measured = measure(network, batches, recipe, compiling=compiling, within_s=within_s, **shared)
-        else:
-            measured = measure_features(network, batches[0], recipe, **shared)
-        measured = ranks.gather(measured)[0]
-        note(measured.note("step path" if whole else "features of a few pictures"))
-        recipe, found = measured.applied_to(recipe), measured.to_dict()
-    asked = {"--minutes": left_s is not None, "--preflight": bool(preflight)}
-    if not whole and any(asked.values()):
-        idle = " and ".join(filter(asked.get, asked))
-        note(f"the last layer takes seconds, so that its epochs are the same without {idle}")
-    if left_s is not None and whole:
-        pace = measure_pace(
-            network, training, pictures["val"], recipe,
-            preprocess=plan.preprocess, ranks=ranks, seed=plan.seed, teacher=teacher,
-            within_s=within_s / 2,
-        )  # fmt: skip
-        pace = ranks.gather(pace)[0]
-        require_time()
-        shown_s = pace.validation_s * ranks.count / len(pictures["val"])  # a picture without training
-        first_s = 0.0
-        if recipe.mode == "finetune":  # every rank computes the features of all; the layer itself takes seconds
-            first_s = shown_s * (len(training) * max(recipe.views, 1) + len(pictures["val"]))
-        left_s -= perf_counter() - started + shown_s * len(pictures["test"])  # one rank scores them
-        deadline = Deadline(left_s, pace, plan.preprocess.size)
-        recipe = ranks.gather(deadline.first(recipe, first_s))[0]
-        epoch_s = pace.seconds(recipe, plan.preprocess.size) / recipe.epochs
-        if recipe.epochs == 1 and first_s + epoch_s > left_s:
-            note(
-                f"an epoch takes {epoch_s:.0f} s here: more than is left of --minutes, and one is trained all the same"
-            )
-        else:
-            plural = "s" * (recipe.epochs > 1)
-            note(f"an epoch takes {epoch_s:.0f} s here: {recipe.epochs} epoch{plural} in the time given")
-        found = {**(found or {}), "epoch_s": epoch_s, "pace": asdict(pace)}
+        recipe, found = work.choose_step(batches)
+    idle = {"--minutes": left_s is not None, "--preflight": bool(preflight)}
+    if not work.whole and any(idle.values()):
+        without = " and ".join(filter(idle.get, idle))
+        note(f"the last layer takes seconds, so that its epochs are the same without {without}")
+    if left_s is not None and work.whole:
+        recipe, deadline, pace = work.fit_minutes(left_s, recipe)
+        found = {**(found or {}), **pace}
     return replace(plan, recipe=recipe), found, deadline
 
 
 def open_teacher(
     teacher: str | os.PathLike[str] | None, source: data.Source, ours: Preprocess, device: torch.device
 ) -> Teacher | None:
-    """A run, or a name with its best published weights, as something to learn from. Raises SourceError for a class
-    that it does not know."""
+    """Return a run, or a network with its best published weights, as the teacher of a distillation.
+
+    Raises SourceError for a class that the teacher does not know.
+    """
     if teacher is None:
         return None
     teacher = os.fspath(teacher)  # of a Run its folder

@@ -14,15 +14,13 @@ from pennyweight.core.files import clear_left_overs, left_over_of
 from pennyweight.core.locks import LOCK, HeldError, holding
 from pennyweight.core.machine import versions
 from pennyweight.core.run import Run, latest_run_folder, making_folder, next_run_folder
+from pennyweight.core.run_folder import RunFolder
+from pennyweight.core.run_record import RunRecord
 from pennyweight.train import Ranks
-from pennyweight.verbs.fitting.resume import FEATURES, anything_saved
+from pennyweight.verbs.fitting.resume import anything_saved
 
 __all__ = ["claiming_run_folder", "claiming_run_folders"]
 
-BEFORE_RECORD = frozenset({LOCK, "seen.npy", "projection.json"})
-"""What a run's folder may hold before its run.json."""
-BEFORE_WEIGHTS = BEFORE_RECORD | {"run.json", "metrics.jsonl", "checkpoints", "tensorboard", FEATURES}
-"""What it may hold before anything in it is worth keeping."""
 MOST = 3
 """Differences that one line names."""
 TRIES = 100
@@ -32,7 +30,7 @@ TRIES = 100
 @contextmanager
 def claiming_run_folder(
     out: str | os.PathLike[str] | None, name: str, *, resume: bool, asked: Mapping[str, Any], ranks: Ranks
-) -> Iterator[tuple[Path, dict[str, Any] | None]]:
+) -> Iterator[tuple[Path, RunRecord | None]]:
     """Give (the run's folder, what run.json says of it), None for a run that begins; the folder is held meanwhile.
 
     The folder is `out`, or the next of runs/NAME-N; with `resume` one that is there, or the latest of runs/NAME-N. What
@@ -41,7 +39,7 @@ def claiming_run_folder(
     there, or where another command made the run.
     """
     with ExitStack() as stack:
-        told: tuple[Path, dict[str, Any] | None] | Exception | None = None
+        told: tuple[Path, RunRecord | None] | Exception | None = None
         if not ranks.number:
             try:
                 told = _take(stack, out, name, resume=resume, asked=asked)
@@ -75,14 +73,14 @@ def _there(out: str | os.PathLike[str] | None, name: str) -> Path | None:
 
 def _take(
     stack: ExitStack, out: str | os.PathLike[str] | None, name: str, *, resume: bool, asked: Mapping[str, Any]
-) -> tuple[Path, dict[str, Any] | None]:
+) -> tuple[Path, RunRecord | None]:
     """Take the folder, which `stack` gives back."""
     folder = _there(out, name) if resume else None
     if folder is None:
         return _make(stack, out, name), None
     if not _never_began(folder):
         record = _record(folder, asked)
-        if record["status"] == "complete":  # nothing will be written
+        if record.is_complete:  # nothing will be written
             return folder, record
     stack.enter_context(holding(folder))
     clear_left_overs(folder)
@@ -121,8 +119,9 @@ def _never_began(folder: Path) -> bool:
     """Tell a folder without run.json that holds only what `fit` writes before it, besides dot files of others."""
     if not folder.is_dir():
         return False
-    names = {path.name for path in folder.iterdir() if left_over_of(path) is None}
-    return all(name in BEFORE_RECORD or name.startswith(".") for name in names)
+    usual = RunFolder(folder).written_before_record
+    paths = [path for path in folder.iterdir() if left_over_of(path) is None]
+    return all(path in usual or path.name.startswith(".") for path in paths)
 
 
 @contextmanager
@@ -131,21 +130,22 @@ def _cleared_on_failure(folder: Path) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if not (folder / "weights.safetensors").exists() and not anything_saved(folder):
+        files = RunFolder(folder)
+        if not files.weights_path.exists() and not anything_saved(files):
             with suppress(OSError):
                 clear_left_overs(folder)
-            for path in (folder / name for name in BEFORE_WEIGHTS - {LOCK}):
+            for path in files.written_before_weights - {folder / LOCK}:
                 with suppress(OSError):
                     shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         raise
 
 
-def _record(folder: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what run.json says. Raises RunError when the run was made by another command."""
-    record = Run(folder).record
-    if changed := list(_changed(record.get("asked", {}), asked)):
+def _record(folder: Path, asked: Mapping[str, Any]) -> RunRecord:
+    """Return the content of run.json. Raises RunError when the run was made by another command."""
+    record = Run(folder).info
+    if changed := list(_changed(record.asked, asked)):
         more = f" (and {len(changed) - MOST} more)" if len(changed) > MOST else ""
-        version = record.get("versions", {}).get("pennyweight")  # the defaults of another may be others
+        version = (record.versions or {}).get("pennyweight")  # the defaults of another may be others
         by = f"Pennyweight {version}" if version not in (None, versions().get("pennyweight")) else "another command"
         raise RunError(
             f"{folder} was made by {by}: {', '.join(changed[:MOST])}{more}; resume it as it was, or name another --out"

@@ -1,61 +1,62 @@
-"""What run.json says of a training when it begins."""
+"""Content of run.json when a training on pictures begins."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from pennyweight import data
 from pennyweight.core.machine import versions
-from pennyweight.train import Ranks
-from pennyweight.verbs.fitting.plan import Plan
+from pennyweight.core.run_folder import RunFolder
+from pennyweight.core.run_record import DataRecord, RunRecord
+from pennyweight.verbs.fitting.open import PictureFit
 
-__all__ = ["record_of"]
+__all__ = ["make_record"]
 
 
-def record_of(
-    folder: Path,
-    source: data.Source,
-    splits: data.Splits,
-    counts: Mapping[data.Split, int],
-    plan: Plan,
-    unreadable: Sequence[data.Unreadable],
-    ranks: Ranks,
-) -> dict[str, Any]:
-    """Return what run.json says at the start; `counts` are the pictures of each split that can be read."""
-    return {
-        "name": folder.name,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "status": "training",
-        "seed": plan.seed,
-        "model": plan.model,
-        "weights": None if plan.checkpoint is None else plan.checkpoint.name,
-        "data": {
-            "source": source.name,
-            "address": source.address,
-            "labels": list(source.labels),
-            "counts": dict(counts),
-            "notes": [*source.notes, *splits.notes, *_left_out(unreadable)],
-            "fingerprint": source.fingerprint,
-            "split_fingerprint": splits.fingerprint,
-            "unreadable": [{"name": name, "reason": reason} for name, reason in unreadable],
-            "channels": source.channels,
-            "group_by": source.group_by,
-            "read_as": dict(source.read_as),
-        },
-        "preprocess": plan.preprocess.to_dict(),
-        "recipe": plan.recipe.to_dict(),
-        "recipe_name": plan.recipe_name,
-        "why": list(plan.why),
-        "machine": ranks.machine,
-        "versions": versions(),
-    }
+def make_record(files: RunFolder, fitting: PictureFit, measured: Mapping[str, Any] | None) -> RunRecord:
+    """Return the record of a new run; `measured` is what settled its steps and epochs."""
+    plan = fitting.plan
+    return RunRecord(
+        name=files.folder.name,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        status="training",
+        seed=plan.seed,
+        model=plan.model,
+        weights=None if plan.checkpoint is None else plan.checkpoint.name,
+        data=_data_record(fitting),
+        preprocess=plan.preprocess.to_dict(),
+        recipe=plan.recipe.to_dict(),
+        recipe_name=plan.recipe_name,
+        why=list(plan.why),
+        machine=fitting.ranks.machine,
+        versions=versions(),
+        asked=fitting.asked,
+        speed=measured,
+    )
+
+
+def _data_record(fitting: PictureFit) -> DataRecord:
+    """Return the source, its split, and the pictures that were left out."""
+    source, splits = fitting.source, fitting.splits
+    return DataRecord(
+        source=source.name,
+        address=source.address,
+        labels=list(source.labels),
+        counts={str(name): count for name, count in fitting.counts.items()},
+        notes=[*source.notes, *splits.notes, *_left_out(fitting.unreadable)],
+        fingerprint=source.fingerprint,
+        split_fingerprint=splits.fingerprint,
+        unreadable=[{"name": name, "reason": reason} for name, reason in fitting.unreadable],
+        channels=source.channels,
+        group_by=source.group_by,
+        read_as=dict(source.read_as),
+    )
 
 
 def _left_out(unreadable: Sequence[data.Unreadable]) -> Sequence[str]:
-    """A note, if there is anything to note."""
+    """Return a note about unreadable pictures, if there are any."""
     count = len(unreadable)
     pictures = f"{count} picture{'s' * (count > 1)}"
     return [f"{pictures} left out that cannot be read, such as {unreadable[0].name}"] if count else []

@@ -1,0 +1,150 @@
+"""Open what `fit` trains on: the source with its splits, the plan, and the network with its teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from pennyweight import data
+from pennyweight.core.errors import InputError
+from pennyweight.core.formats import allow_pixels
+from pennyweight.core.images import MAX_PIXELS
+from pennyweight.core.training_digests import TrainingDigests
+from pennyweight.nn import Network
+from pennyweight.train import Ranks
+from pennyweight.train.batches import Teacher
+from pennyweight.verbs.fitting.auto_width import WIDTHS
+from pennyweight.verbs.fitting.choose_recipe import AUTO
+from pennyweight.verbs.fitting.first_weights import LARGE_MODEL, as_begun, is_named
+from pennyweight.verbs.fitting.plan import Plan, make_plan
+from pennyweight.verbs.fitting.prepare import open_teacher
+from pennyweight.verbs.fitting.request import FitRequest
+from pennyweight.verbs.fitting.resume import find_record, hash_files
+from pennyweight.verbs.training_pictures import training_digests_of, without_training_pictures
+
+__all__ = ["PictureFit", "open_fit"]
+
+
+@dataclass(kw_only=True)
+class PictureFit:
+    """Training on pictures that is about to begin or to resume."""
+
+    request: FitRequest
+    ranks: Ranks
+    source: data.Source
+    splits: data.Splits
+    learned: Mapping[str, TrainingDigests]
+    """Pictures that the first weights, or the teacher, have learned from, by their run's folder."""
+    plan: Plan
+    asked: Mapping[str, Any]
+    """Settings that a resumed run must have in common with this one."""
+    network: nn.Module
+    fitted: tuple[str, ...]
+    """Lines about first weights that had to be fitted to the network."""
+    teacher: Teacher | None
+    pictures: dict[data.Split, data.Pictures]
+    unreadable: list[data.Unreadable] = field(default_factory=list)
+
+    @property
+    def run_name(self) -> str:
+        """SOURCE-NETWORK, the name of the run's folder without its number."""
+        return f"{self.source.name}-{self.plan.model['name']}"
+
+    @property
+    def counts(self) -> dict[data.Split, int]:
+        """Readable pictures of each split."""
+        return {name: len(part) for name, part in self.pictures.items()}
+
+    def open_teacher(self) -> Teacher | None:
+        """Return the teacher, which sees the plan's input; None without one."""
+        return open_teacher(self.request.teacher, self.source, self.plan.preprocess, self.ranks.device)
+
+
+def open_fit(request: FitRequest) -> PictureFit:
+    """Open the source, decide the plan, and make the network. Pictures are not read yet, and nothing is written.
+
+    Raises PennyweightError for whatever can be refused before pictures are read, which may take minutes.
+    """
+    ranks = Ranks()
+    source = _open_source(request)
+    learned = training_digests_of(request.weights if is_named(request.weights) else None, request.teacher)
+    splits = without_training_pictures(data.split(source), learned)
+    plan = _decide(request, source, splits, ranks)
+    asked = _settings(request, source, splits, plan)
+    if request.teacher is not None and plan.recipe.mode == "head":
+        raise InputError(
+            "mode head trains on features, and a teacher needs pictures: --mode scratch or finetune has both"
+        )
+    network, fitted = plan.make()
+    network.to(ranks.device)
+    if isinstance(network, Network):
+        network.check(torch.empty(1, source.channels, plan.preprocess.size, plan.preprocess.size, device="meta"))
+    return PictureFit(
+        request=request,
+        ranks=ranks,
+        source=source,
+        splits=splits,
+        learned=learned,
+        plan=plan,
+        asked=asked,
+        network=network,
+        fitted=fitted,
+        teacher=open_teacher(request.teacher, source, plan.preprocess, ranks.device),
+        pictures=data.parts(source, splits, plan.preprocess, rank=ranks.number, world=ranks.count),
+        unreadable=list(source.unreadable),
+    )
+
+
+def _open_source(request: FitRequest) -> data.Source:
+    """Open the source with the reading options of the request."""
+    allow_pixels(request.max_pixels)
+    source = data.open(request.source, group_by=request.group_by, read_as=request.read_as)
+    if source.streamed and request.max_pixels is not None:
+        raise InputError(
+            f"max_pixels is for pictures that are read alone; of shards up to {MAX_PIXELS:,} pixels are read"
+        )
+    return source if request.channels is None else replace(source, channels=request.channels)
+
+
+def _decide(request: FitRequest, source: data.Source, splits: data.Splits, ranks: Ranks) -> Plan:
+    """Make the plan; where a run of auto resumes, with the network and the weights that it began with."""
+    model, weights = request.model, request.weights
+    if request.resume and model == AUTO:
+        model, weights = as_begun(find_record(request.out, source.name, (*WIDTHS, LARGE_MODEL)), weights)
+    plan = make_plan(
+        source,
+        model,
+        pictures=len(splits.train),
+        used=data.used_levels(source, splits.train, max_pixels=request.max_pixels),
+        recipe=request.recipe,
+        input_size=request.input_size,
+        stem=request.stem,
+        config=request.config or {},
+        weights=weights,
+        seed=request.seed,
+        minutes=request.minutes,
+        speed=request.speed,
+        ranks=ranks,
+        taught=request.teacher is not None,
+    )
+    return replace(plan, preprocess=replace(plan.preprocess, max_pixels=request.max_pixels))
+
+
+def _settings(request: FitRequest, source: data.Source, splits: data.Splits, plan: Plan) -> dict[str, Any]:
+    """Return the settings that run.json keeps, and that a resumed run is compared by."""
+    return plan.asked(
+        source,
+        weights=plan.weights,
+        teacher=request.teacher,
+        minutes=request.minutes,
+        speed=request.speed,
+        group_by=source.group_by,
+        read_as=dict(source.read_as) or None,
+        sha256=hash_files(weights=plan.weights, teacher=request.teacher),
+        split=splits.fingerprint,  # a pattern for groups splits the same pictures otherwise
+        **({} if request.max_pixels is None else {"max_pixels": request.max_pixels}),
+    )

@@ -1,0 +1,63 @@
+"""Read the pictures of a training, note what is left out, and fit the input to them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pennyweight import data
+from pennyweight.core.errors import SourceError
+from pennyweight.verbs.fitting.open import PictureFit
+from pennyweight.verbs.fitting.session import RunSession
+
+__all__ = ["read_pictures"]
+
+NAMED_AT_A_STOP = 20
+"""Unreadable pictures that are named where too few are left to train on: all may fail, for one reason."""
+
+
+def read_pictures(fitting: PictureFit, session: RunSession) -> None:
+    """Read every split, and decide what is done about unequal classes. Raises SourceError where too few are left."""
+    note, source = session.shown.note, fitting.source
+    for line in (*source.notes, *fitting.splits.notes, *fitting.plan.why, *fitting.fitted):
+        note(line)
+    with session.shown.phase("reading pictures", len(source.samples)) as phase:
+        for part in fitting.pictures.values():
+            fitting.unreadable += part.read(phase.advance)
+    _require_enough(fitting, session)
+    for line in data.remarks(source, fitting.unreadable):
+        note(line)
+    note("pictures: " + ", ".join(f"{name} {count:,}" for name, count in fitting.counts.items()))
+    training = fitting.pictures["train"]
+    balance = data.Balance.of(
+        training.targets, len(source.labels), fitting.plan.recipe.balance, streamed=source.streamed
+    )
+    training.balance = balance
+    _normalize_channels(fitting)
+    for line in dict.fromkeys(filter(None, (*(part.note for part in fitting.pictures.values()), balance.note))):
+        note(line)
+
+
+def _require_enough(fitting: PictureFit, session: RunSession) -> None:
+    """Name the pictures that are left out. Raises SourceError where too few are left."""
+    named = len(fitting.unreadable)
+    try:
+        data.require_enough(fitting.source, fitting.unreadable, *fitting.pictures.values())
+    except SourceError:
+        named = NAMED_AT_A_STOP
+        raise
+    finally:
+        for left_out in fitting.unreadable[:named]:
+            session.shown.note(f"left out: {left_out.reason}")
+
+
+def _normalize_channels(fitting: PictureFit) -> None:
+    """Measure mean and deviation of pictures that are neither grey nor RGB, which have no usual ones."""
+    preprocess = fitting.plan.preprocess
+    if preprocess.channels in (1, 3):
+        return
+    mean, std = data.channel_statistics(fitting.pictures["train"])
+    fitting.plan = replace(fitting.plan, preprocess=replace(preprocess, mean=mean, std=std))
+    for part in fitting.pictures.values():
+        part.preprocess = fitting.plan.preprocess
+    if fitting.plan.preprocess != preprocess:
+        fitting.teacher = fitting.open_teacher()

@@ -1,0 +1,74 @@
+"""Arguments of `fit` as one checked value."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypedDict, get_args
+
+from pennyweight import data, zoo
+from pennyweight.core.errors import InputError
+from pennyweight.train import Recipe
+from pennyweight.train.trackers import check_tracker
+
+__all__ = ["FitOptions", "FitRequest", "Speed", "check_save_minutes"]
+
+Speed = Literal["auto", "fixed"]
+Place = str | os.PathLike[str]
+
+
+class FitOptions(TypedDict, total=False):
+    """Rarer options of `fit`. Each may be left out; the defaults are those of `FitRequest`."""
+
+    stem: zoo.Stem | None
+    speed: Speed | None
+    preflight: bool | None
+    save_minutes: float
+    log: str | None
+    group_by: str | None
+    read_as: data.ReadAs | Mapping[str, Any] | None
+    channels: int | None
+    max_pixels: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitRequest:
+    """Arguments of `fit` on pictures. Raises InputError for a value out of range, MissingPart for a missing tracker."""
+
+    source: Place | data.Source
+    model: str
+    out: Place | None = None
+    recipe: Recipe | Mapping[str, Any] | str | None = None
+    weights: Place | None = None
+    teacher: Place | None = None
+    config: Mapping[str, Any] | None = None
+    input_size: int | None = None
+    minutes: float | None = None
+    resume: bool = False
+    seed: int = 0
+    progress: bool = True
+    stem: zoo.Stem | None = None
+    speed: Speed | None = None
+    preflight: bool | None = None
+    save_minutes: float = 5.0
+    log: str | None = None
+    group_by: str | None = None
+    read_as: data.ReadAs | Mapping[str, Any] | None = None
+    channels: int | None = None
+    max_pixels: int | None = None
+
+    def __post_init__(self) -> None:
+        check_save_minutes(self.save_minutes)
+        if self.minutes is not None and not 0 < self.minutes < math.inf:
+            raise InputError(f"minutes must be above 0 and finite, not {self.minutes}")
+        if self.speed not in (None, *get_args(Speed)):
+            raise InputError(f"speed is {' or '.join(get_args(Speed))}, not '{self.speed}'")
+        check_tracker(self.log)
+
+
+def check_save_minutes(save_minutes: float) -> None:
+    """Raise InputError for a negative interval between checkpoints."""
+    if not save_minutes >= 0:
+        raise InputError(f"save_minutes must be at least 0, not {save_minutes}")

@@ -1,0 +1,65 @@
+"""Settle how a run steps and how many epochs it has: measure for a new run, read the record of a resumed one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Any
+
+from pennyweight.train import Recipe
+from pennyweight.train.deadline import Deadline
+from pennyweight.train.out_of_memory import explaining_out_of_memory
+from pennyweight.verbs.fitting.estimate import estimate
+from pennyweight.verbs.fitting.open import PictureFit
+from pennyweight.verbs.fitting.prepare import prepare
+from pennyweight.verbs.fitting.replan import work_of
+from pennyweight.verbs.fitting.resume import note_changed_machine
+from pennyweight.verbs.fitting.session import RunSession
+
+__all__ = ["Settled", "settle_schedule"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settled:
+    """Measurements of a run's steps, and the deadline of its epochs."""
+
+    measured: Mapping[str, Any] | None
+    deadline: Deadline | None = None
+
+
+def settle_schedule(fitting: PictureFit, session: RunSession) -> Settled:
+    """Settle the plan's recipe, and show the epochs that are expected. Raises PennyweightError as `prepare` does."""
+    settled = _measure(fitting, session) if session.begins else _resume(fitting, session)
+    plan = fitting.plan
+    work = work_of(settled.measured, plan.recipe, plan.preprocess.size)
+    session.shown.expect(plan.epochs, apart=plan.epochs - plan.recipe.epochs, work=work)
+    return settled
+
+
+def _measure(fitting: PictureFit, session: RunSession) -> Settled:
+    """Check and measure a new run, and note how long it will take."""
+    request, plan, note = fitting.request, fitting.plan, session.shown.note
+    spent_s = perf_counter() - session.terms.started
+    left_s = None if request.minutes is None else request.minutes * 60 - spent_s
+    with explaining_out_of_memory(plan.recipe.batch, plan.recipe.accumulate):
+        plan, measured, deadline = prepare(
+            plan, fitting.network, fitting.pictures, ranks=fitting.ranks, teacher=fitting.teacher, left_s=left_s,
+            speed=request.speed, preflight=request.preflight, note=note,
+        )  # fmt: skip
+        if request.progress and deadline is None:
+            note(estimate(plan, fitting.network, fitting.pictures, ranks=fitting.ranks, teacher=fitting.teacher))
+    fitting.plan = plan
+    return Settled(measured=measured, deadline=deadline)
+
+
+def _resume(fitting: PictureFit, session: RunSession) -> Settled:
+    """Take the recipe that the run was trained by, and note what differs on this machine."""
+    note_changed_machine(session.record, session.ranks, session.shown.note)
+    recipe = Recipe.from_dict(dict(session.record.recipe))
+    kept = session.checkpoints.latest()
+    if kept is not None and kept["phase"] == "network" and "stretches" in kept:
+        recipe = replace(recipe, epochs=kept["epochs"], stretches=kept["stretches"])
+    fitting.plan = replace(fitting.plan, recipe=recipe)
+    session.amend(recipe=recipe.to_dict())
+    return Settled(measured=session.record.speed)
