@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from pennyweight.core.extras import naming_missing_parts
 
 if TYPE_CHECKING:
+    from pennyweight.verbs.fitting.fit_seeds import fit_seeds
     from pennyweight.verbs.scenes.evaluate import evaluate_scene as evaluate
     from pennyweight.verbs.scenes.export import export_scene as export
     from pennyweight.verbs.scenes.fit import fit_scene as fit
-    from pennyweight.verbs.scenes.fit_seeds import fit_seeds
     from pennyweight.verbs.scenes.leakage import measure_leakage as leakage
     from pennyweight.verbs.scenes.load import load_mapper as load
     from pennyweight.verbs.scenes.names import scene_names as names
@@ -27,7 +27,7 @@ PLACES = {
     "evaluate": ("verbs.scenes.evaluate", "evaluate_scene"),
     "export": ("verbs.scenes.export", "export_scene"),
     "fit": ("verbs.scenes.fit", "fit_scene"),
-    "fit_seeds": ("verbs.scenes.fit_seeds", "fit_seeds"),
+    "fit_seeds": ("verbs.fitting.fit_seeds", "fit_seeds"),
     "leakage": ("verbs.scenes.leakage", "measure_leakage"),
     "load": ("verbs.scenes.load", "load_mapper"),
     "names": ("verbs.scenes.names", "scene_names"),

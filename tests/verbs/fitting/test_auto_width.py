@@ -14,7 +14,7 @@ from pennyweight.train.recipe import Layout, Precision
 from pennyweight.verbs.fit import fit
 from pennyweight.verbs.fitting import auto_width, plan
 from pennyweight.verbs.fitting.auto_width import ENOUGH, WIDTHS, widest
-from pennyweight.verbs.fitting.resume import record_before
+from pennyweight.verbs.fitting.resume import find_record
 from pennyweight.zoo import create, variant
 
 MANY: dict[str, Any] = {
@@ -90,13 +90,13 @@ def test_a_picture_is_timed_here(
         )
         return network
 
-    monkeypatch.setattr(widest.zoo, "create", made)
+    monkeypatch.setattr(auto_width.zoo, "create", made)
     recipe = replace(RECIPES["sprint"], precision=precision, layout=layout)
-    assert 1e-6 < widest._picture_s(WIDTHS[0], recipe, 32, 3, 10, Ranks()) < 1
+    assert 1e-6 < auto_width._picture_s(WIDTHS[0], recipe, 32, 3, 10, Ranks()) < 1
     assert dtypes == [dtype] * 5
     assert lasts == [layout == "channels_last"] * 5
     dtypes.clear()
-    assert widest._picture_s(WIDTHS[0], recipe, 32, 3, 10, Ranks(), 1e-9) > 1e-6
+    assert auto_width._picture_s(WIDTHS[0], recipe, 32, 3, 10, Ranks(), 1e-9) > 1e-6
     assert len(dtypes) == 2  # the best is out of reach
 
 
@@ -138,24 +138,29 @@ def test_what_fit_is_asked_reaches_the_plan(monkeypatch: pytest.MonkeyPatch) -> 
         seen.update(options)
         raise InputError("far enough")
 
-    monkeypatch.setattr("pennyweight.verbs.fit.make_plan", with_replanned_epochs)
+    monkeypatch.setattr("pennyweight.verbs.fitting.open.make_plan", with_replanned_epochs)
     with pytest.raises(InputError, match="far enough"):
         fit("digits", "mobilenet_v1", progress=False, **asked)
     assert {name: seen[name] for name in asked} == asked
 
 
 def test_a_resume_goes_on_with_the_network_that_was_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {"source": "digits", "address": "digits", "labels": ["0", "1"], "fingerprint": "sha256:0"}
     for number, name in enumerate((WIDTHS[1], WIDTHS[0])):
         folder = tmp_path / "runs" / f"digits-{name}-1"
         folder.mkdir(parents=True)
-        (folder / "run.json").write_text(f'{{"model": {{"name": "{name}"}}, "created": "2026-01-0{number + 1}"}}')
+        record = {"model": {"name": name}, "data": known, "preprocess": {}, "created": f"2026-01-0{number + 1}"}
+        (folder / "run.json").write_text(json.dumps(record))
     monkeypatch.chdir(tmp_path)
-    assert record_before(None, "digits", WIDTHS)["model"]["name"] == WIDTHS[0]  # the later one
-    assert record_before(tmp_path / "runs" / f"digits-{WIDTHS[1]}-1", "digits", WIDTHS)["model"]["name"] == WIDTHS[1]
-    assert record_before(tmp_path / "elsewhere", "digits", WIDTHS) is None
-    assert record_before(None, "letters", WIDTHS) is None
+    latest = find_record(None, "digits", WIDTHS)
+    named = find_record(tmp_path / "runs" / f"digits-{WIDTHS[1]}-1", "digits", WIDTHS)
+    assert latest is not None
+    assert named is not None
+    assert (latest.network, named.network) == (WIDTHS[0], WIDTHS[1])
+    assert find_record(tmp_path / "elsewhere", "digits", WIDTHS) is None
+    assert find_record(None, "letters", WIDTHS) is None
 
 
 def test_a_torn_record_chooses_nothing(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("{")
-    assert record_before(tmp_path, "digits", WIDTHS) is None
+    assert find_record(tmp_path, "digits", WIDTHS) is None

@@ -25,6 +25,11 @@ from pennyweight.verbs.fitting.run_folder import claiming_run_folder, claiming_r
 
 Fit = Callable[..., pw.Run]
 ROUNDS = int(os.environ.get("PENNYWEIGHT_ROUNDS", "1"))
+RECORD: dict[str, Any] = {
+    "status": "training", "asked": {}, "model": {"name": "resnet_9"}, "preprocess": {},
+    "data": {"source": "pets", "address": "pets", "labels": ["cat", "dog"], "fingerprint": "sha256:0"},
+}  # fmt: skip
+"""The fields without which run.json is none."""
 QUICK = ("--model", "mobilenet_v1_x0_25", "--input", "16", "--epochs", "1", "--batch", "16", "--no-preflight")
 
 
@@ -205,7 +210,7 @@ def test_what_fails_takes_away_what_it_made_and_nothing_else(tmp_path: Path) -> 
 
 
 def test_a_resumed_run_that_fails_keeps_its_folder(tmp_path: Path) -> None:
-    (tmp_path / "run.json").write_text(json.dumps({"status": "training", "asked": {}}))
+    (tmp_path / "run.json").write_text(json.dumps(RECORD))
     with pytest.raises(ZeroDivisionError):
         fail(tmp_path, resume=True)
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
@@ -218,7 +223,7 @@ OTHERS = {
 
 
 def test_a_resume_clears_left_overs_alone(tmp_path: Path) -> None:
-    (tmp_path / "run.json").write_text(json.dumps({"status": "training", "asked": {}}))
+    (tmp_path / "run.json").write_text(json.dumps(RECORD))
     (tmp_path / "elsewhere").touch()
     (tmp_path / ".run.1.0123abcd.tmp.json").symlink_to(tmp_path / "elsewhere")
     (tmp_path / ".run.2.0123abcd.tmp.json").mkdir()

@@ -26,8 +26,8 @@ from pennyweight.data.scenes.synthetic import synthetic
 from pennyweight.runtime.scene_bundle import SceneBundle
 from pennyweight.runtime.scene_mapper import map_scene
 from pennyweight.verbs.scenes import baselines
+from pennyweight.verbs.fitting.fit_seeds import fit_seeds
 from pennyweight.verbs.scenes.fit import fit_scene
-from pennyweight.verbs.scenes.fit_seeds import fit_seeds
 from pennyweight.verbs.scenes.load import load_mapper, projection_of
 from pennyweight.verbs.scenes.plan import SceneOptions, make_scene_plan, split_of
 from pennyweight.verbs.scenes.predict import predict_scene
@@ -193,9 +193,8 @@ def test_seeds_give_mean_and_deviation_beside_the_baselines(tmp_path: Path, monk
         baselines, "make_scene_plan", lambda *args, **more: plan(*args, **{**more, "recipe": {"epochs": 1}})
     )
     small = {**SMALL, "recipe": {"epochs": 1}}
-    folder, summary = fit_seeds(
-        synthetic(36, 36, classes=3), "spectral_mlp", seeds=2, out=tmp_path / "seeds", with_baselines=True, **small
-    )
+    folder = tmp_path / "seeds"
+    summary = fit_seeds(synthetic(36, 36, classes=3), "spectral_mlp", seeds=2, out=folder, with_baselines=True, **small)
     assert json.loads((folder / "seeds.json").read_text()) == summary
     runs = [pw.Run(folder / f"seed-{number}").evaluation["overall_accuracy"] for number in (0, 1)]
     assert summary["scores"]["spectral_mlp"]["overall_accuracy"]["mean"] == pytest.approx(np.mean(runs))

@@ -36,11 +36,17 @@ def test_what_cannot_be_used_is_explained_and_nothing_is_written(
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("option", [{"minutes": 1.0}, {"log": "tensorboard"}, {"channels": 3}])
-def test_what_only_pictures_have_is_refused_not_ignored(option: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=rf"{next(iter(option))} is for pictures, not for a scene"):
-        pw.fit("scene:synthetic", out=tmp_path / "run", **option)
+@pytest.mark.parametrize("source", ["scene:synthetic", "cube.mat", Path("cube.npy#a"), synthetic()], ids=str)
+@pytest.mark.parametrize("option", [{}, {"minutes": 1.0}, {"scene": {"window": 9}}])
+def test_fit_names_the_function_that_trains_on_scenes(source: Any, option: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r" is a scene; train on it with: pennyweight scene fit .* or pw\.scene\.fit"):
+        pw.fit(source, out=tmp_path / "run", **option)
     assert not (tmp_path / "run").exists()
+
+
+def test_the_options_of_a_scene_are_no_options_of_pictures(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"fit has no 'scene'; .* pw\.scene\.fit"):
+        pw.fit("digits", out=tmp_path / "run", scene={"window": 9})  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize(
