@@ -1,5 +1,6 @@
 """Which network auto takes for many small pictures: the widest that the minutes are enough for."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any

@@ -74,10 +74,10 @@ def _fit_one(source: str, model: str, arguments: dict[str, Any], *, json: bool) 
 
 
 def _fit_seeds(source: str, model: str, seeds: int, arguments: dict[str, Any], *, json: bool) -> None:
-    from pennyweight.verbs.scenes.fit_seeds import fit_seeds
+    from pennyweight.verbs.fitting.fit_seeds import fit_seeds
 
-    folder, summary = fit_seeds(source, model, seeds=seeds, **arguments)
+    summary = fit_seeds(source, model, seeds=seeds, **arguments)
     if json:
-        show.as_json({"folder": str(folder), **summary})
+        show.as_json(summary)
     else:
-        show_seeds(Path(folder), summary)
+        show_seeds(Path(summary["folder"]), summary)

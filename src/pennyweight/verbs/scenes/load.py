@@ -23,7 +23,6 @@ from pennyweight.runtime.scene_mapper import SceneEngine, SceneMap, map_scene
 from pennyweight.verbs.scenes.scene_run import is_scene_run
 
 __all__ = [
-    "PROJECTION",
     "Mapper",
     "is_scene_run",
     "load_mapper",
@@ -31,9 +30,6 @@ __all__ = [
     "projection_of",
     "reopen",
 ]
-
-PROJECTION = "projection.json"
-"""In a run's folder: scaling and components."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +60,7 @@ class Mapper:
 
 def projection_of(run: Run) -> Projection:
     """The scaling and components of a scene's run."""
-    return Projection.from_dict(read_json(run.whole(run.folder / PROJECTION)))
+    return Projection.from_dict(read_json(run.whole(run.projection_path)))
 
 
 def load_mapper(run_or_bundle: str | os.PathLike[str] | Run | SceneBundle, *, bfloat16: bool = False) -> Mapper:
