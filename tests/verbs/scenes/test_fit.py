@@ -25,8 +25,8 @@ from pennyweight.data.scenes.rasters import Raster
 from pennyweight.data.scenes.synthetic import synthetic
 from pennyweight.runtime.scene_bundle import SceneBundle
 from pennyweight.runtime.scene_mapper import map_scene
-from pennyweight.verbs.scenes import baselines
 from pennyweight.verbs.fitting.fit_seeds import fit_seeds
+from pennyweight.verbs.scenes import baselines
 from pennyweight.verbs.scenes.fit import fit_scene
 from pennyweight.verbs.scenes.load import load_mapper, projection_of
 from pennyweight.verbs.scenes.plan import SceneOptions, make_scene_plan, split_of
