@@ -1,4 +1,4 @@
-"""Pictures of many bands: `.npy` files, and TIFF files whose bands are not colours and transparency."""
+"""Pictures of many bands: `.npy` files, and TIFF files whose bands are not colors and transparency."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ __all__ = ["EXTENSION", "Shape", "is_array", "is_tiff", "read", "reader", "shape
 EXTENSION = ".npy"
 ARRAY_MAGIC = b"\x93NUMPY"
 TIFF_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3}
-"""TIFF's tag of what its samples mean -> how many of them are colours: grey, RGB, palette, CMYK, YCbCr, Lab."""
+COLORS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3}
+"""Photometric interpretation of a TIFF -> its number of color samples: gray, RGB, palette, CMYK, YCbCr, Lab."""
 TRANSPARENCY = (1, 2)
-"""What TIFF's tag of extra samples calls them."""
+"""Values of TIFF's tag ExtraSamples for transparency."""
 PLANAR = 2
-"""TIFF's tag of bands that are stored one after the other. Pillow takes 16-bit ones for 8 bits."""
+"""TIFF's planar configuration, bands stored one after the other; Pillow misreads 16-bit ones as 8 bits."""
 MAX_VALUES = 4
-"""Values for each pixel of the limit: 4 bands of the largest picture, or more of smaller ones."""
+"""Values allowed for each pixel of the limit: 4 bands of the largest picture, or more bands of a smaller one."""
 
-# It tells standard error of every odd tag; a file that cannot be read is named once, by an error.
+# tifffile logs every odd tag to standard error; an error names a file that cannot be read.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 
 class Shape(NamedTuple):
-    """What a file's header says of its array."""
+    """Shape and type of a file's array, from its header."""
 
     shape: tuple[int, int, int]
-    """(H, W, bands)"""
+    """(H, W, bands)."""
     format: str
     dtype: str
     more: bool = False
-    """Whether further pages follow."""
+    """True if further pages follow."""
 
 
 def reader() -> str:
-    """The version of what reads TIFF files of many bands, which decides whether they can be read at all."""
-    from importlib import metadata  # seldom needed, and long to load
+    """Return the version of tifffile, which reads TIFF files of many bands, or "none"."""
+    from importlib import metadata  # slow to import and rarely needed
 
     try:
         return metadata.version("tifffile")
@@ -55,17 +55,17 @@ def reader() -> str:
 
 
 def is_array(file: bytes | Path) -> bool:
-    """Whether a file, or the start of one, is a `.npy` file."""
+    """Return whether a file, or the start of a file, is a `.npy` file."""
     return _start(file).startswith(ARRAY_MAGIC)
 
 
 def is_tiff(file: bytes | Path) -> bool:
-    """Whether a file, or the start of one, is a TIFF file."""
+    """Return whether a file, or the start of a file, is a TIFF file."""
     return _start(file).startswith(TIFF_MAGICS)
 
 
 def shape(file: bytes | Path) -> Shape | None:
-    """What the header says; None for a TIFF that Pillow reads. Raises ValueError for an array that is no picture."""
+    """Read the header; return None for a TIFF that Pillow reads. Raises ValueError for an array that is no picture."""
     if is_array(file):
         with _stream(file) as stream:
             sides, dtype = _array_header(stream)
@@ -78,23 +78,23 @@ def shape(file: bytes | Path) -> Shape | None:
         page: Any = tiff.pages.first
         transparent = any(kind in TRANSPARENCY for kind in page.extrasamples)
         apart = page.planarconfig == PLANAR and page.samplesperpixel > 1 and page.bitspersample == 16
-        if page.samplesperpixel == COLOURS.get(page.photometric, 1) + transparent and not apart:
+        if page.samplesperpixel == COLORS.get(page.photometric, 1) + transparent and not apart:
             return None
         sides = (page.imagelength, page.imagewidth, page.samplesperpixel)
         return Shape(sides, "TIFF", str(page.dtype), bool(tiff.pages.is_multipage))
 
 
 def read(file: bytes, most_pixels: int, levels: Levels = ()) -> NDArray[np.uint8]:
-    """Return the array (H, W, bands) of a `.npy` or TIFF file; 16 bits become 8 by `levels`.
+    """Read the array (H, W, bands) of a `.npy` or TIFF file as uint8; `levels` map 16 bits to 8.
 
-    Raises ValueError for other values, more pixels than allowed and what is neither, ImportError without tifffile.
+    Raises ValueError for other types of values, too many pixels or another kind of file, ImportError without tifffile.
     """
     array = values(file, most_pixels)
     return to_bytes(array, levels) if array.dtype == np.uint16 else array
 
 
 def values(file: bytes, most_pixels: int) -> NDArray[Any]:
-    """Return the array (H, W, bands) of a `.npy` or TIFF file as it is stored. Raises as `read`."""
+    """Read the stored values (H, W, bands), uint8 or uint16, of a `.npy` or TIFF file. Raises as `read` does."""
     if is_array(file):
         with _stream(file) as stream:
             sides, dtype = _array_header(stream)
@@ -107,14 +107,14 @@ def values(file: bytes, most_pixels: int) -> NDArray[Any]:
     elif is_tiff(file):
         array = _tiff(file, most_pixels)
     else:
-        raise ValueError("not a TIFF or .npy file, which pictures of many bands are")
+        raise ValueError("not a TIFF or .npy file, as pictures of many bands are")
     if array.dtype == ">u2":
         array = array.astype(np.uint16)
     return array if array.ndim == 3 else array[..., None]
 
 
 def _require_bytes(dtype: Any) -> None:
-    """Raise ValueError for values of other types, before room is made for them: eight bytes each, or a thousand."""
+    """Raise ValueError for values other than uint8 and uint16, before memory is allocated for them."""
     if dtype is None or np.dtype(dtype).newbyteorder("=") not in (np.uint8, np.uint16):
         raise ValueError(f"its values are {dtype}; save them as uint8 or uint16")
 
@@ -129,7 +129,7 @@ def _tiff(file: bytes, most_pixels: int) -> NDArray[Any]:
         _limit((page.imagelength, page.imagewidth, page.samplesperpixel), most_pixels)
         _require_bytes(page.dtype)
         array: NDArray[Any] = page.asarray(maxworkers=1)
-        # Bands one after the other (planar) come first.
+        # tifffile puts planar bands on the first axis.
         planar = array.ndim == 3 and array.shape[0] == page.samplesperpixel and array.shape[2] == page.imagewidth
         return np.moveaxis(array, 0, -1) if planar and page.planarconfig == PLANAR else array
 

@@ -1,4 +1,4 @@
-"""How many marked pixels lie in the window around every pixel, by sums over rectangles."""
+"""Count the marked pixels in the window around every pixel, by a summed-area table."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ __all__ = ["count_in_windows"]
 
 
 def count_in_windows(marked: NDArray[np.bool_], window: int) -> NDArray[np.int64]:
-    """(H, W) -> (H, W): the marked pixels in the `window`×`window` around each, `window` odd; none lie outside.
+    """Count the marked pixels in the `window`×`window` around each pixel. (H, W) -> (H, W); `window` is odd.
 
-    Crow 1984, doi:10.1145/800031.808600: four readings of one table of sums, whatever the window.
+    Crow 1984, doi:10.1145/800031.808600: four look-ups in one summed-area table for any window.
     """
     half = window // 2
     height, width = marked.shape

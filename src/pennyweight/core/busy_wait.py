@@ -1,11 +1,11 @@
-"""Busy-waiting of OpenMP threads, cut short while other programs want the same cores.
+"""Stop OpenMP threads from busy-waiting while other programs compete for the same cores.
 
-Threads of libgomp, which torch computes with, spin for milliseconds at the end of each parallel region. On a quiet
-machine that is quickest. Beside a busy program a thread spins for another one that the system has set aside, and a
-training step takes several to fifty times as long. libgomp spins a hundred turns only while a process has more OpenMP
-threads than cores (its manual, GOMP_SPINCOUNT), so one more team of sleeping threads is kept as long as the process
-waits for cores. Linux 6.12 and newer also give a thread that asks for short time slices its turn sooner, at no cost to
-others: its share of a core stays the same. The threads that compute, and so the bits of each result, stay the same.
+Threads of libgomp, torch's OpenMP library, spin for milliseconds at the end of each parallel region. On a quiet machine
+that is fastest. While another program is busy, a thread spins for one that the system has suspended, and a training
+step takes several to fifty times as long. libgomp spins only a hundred times while a process has more OpenMP threads
+than cores (its manual, GOMP_SPINCOUNT), so this module keeps an extra team of sleeping threads as long as the process
+waits for cores. Linux 6.12 and newer also schedule a thread sooner that asks for short time slices; its share of a core
+stays the same. The threads that compute, and therefore the bits of each result, do not change.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ from pennyweight.core.machine import cores
 __all__ = ["Sharing", "how_threads_waited", "sharing_cores"]
 
 USERS_OWN = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
-"""Environment variables by which a user decides how threads wait. Nothing is changed then."""
+"""Environment variables with which a user sets the waiting of threads; this module then changes nothing."""
 FIRST_S, EVERY_S = 0.1, 0.5
-"""Seconds before the first look at the process's waiting, and between two looks."""
+"""Seconds before the first measurement of the waiting time, and between two measurements."""
 BUSY, QUIET = 0.3, 0.15
-"""Seconds a second that the process's threads wait for a core: above BUSY they stop spinning, below QUIET they spin.
-Measured on two cores: 0.02 to 0.07 on a quiet machine, 0.6 and more beside one busy program."""
+"""Waiting time for a core, in seconds per second: above BUSY threads stop spinning, below QUIET they spin. Measured on
+two cores: 0.02 to 0.07 on a quiet machine, 0.6 and more while one other program is busy."""
 SLICE_NS = 100_000
-"""The shortest time slice that Linux gives."""
+"""Shortest time slice of Linux."""
 SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}
-"""Numbers of Linux's system call, which Python does not offer."""
+"""Number of the system call sched_setattr, which Python lacks, by processor."""
 SCHED_ATTR = struct.Struct("IIQiIQQQ")
-"""Its argument: size, policy, flags, nice, priority, runtime (the slice), deadline, period."""
+"""Argument of sched_setattr: size, policy, flags, nice, priority, runtime (the slice), deadline, period."""
 LOOKS_QUIET = 3
-"""Quiet looks in a row after which threads spin again."""
+"""Quiet measurements in a row after which threads spin again."""
 
 
 class Sharing:
-    """Watch how long this process waits for cores, and let its OpenMP threads spin only while it waits little."""
+    """Monitor that measures how long this process waits for cores, and lets OpenMP threads spin only below QUIET."""
 
     def __init__(self, libraries: Mapping[str, ctypes.CDLL]) -> None:
         self._libraries = libraries
@@ -56,7 +56,7 @@ class Sharing:
         self._quiet_looks = 0
         self._delays = run_delays()
         self._looked = self._began
-        ask_for_slices(SLICE_NS)  # threads that start later inherit it
+        ask_for_slices(SLICE_NS)  # later threads inherit it
         self._watch = threading.Thread(target=self._look_again, name="busy-wait", daemon=True)
         self._watch.start()
 
@@ -72,14 +72,14 @@ class Sharing:
         return yielded / max(now - self._began, 1e-9)
 
     def end(self) -> None:
-        """Stop watching; threads spin again."""
+        """Stop the monitor; threads spin again."""
         self._ended.set()
         self._watch.join()
         self._spin()
         ask_for_slices(0)
 
     def heed(self, waited: float) -> None:
-        """Let threads sleep or spin: `waited` is the time that they waited for a core, in seconds for each second."""
+        """Let threads sleep or spin by the time that they waited for a core, in seconds per second."""
         self._quiet_looks = self._quiet_looks + 1 if waited < QUIET else 0
         if waited > BUSY:
             self._yield()
@@ -114,10 +114,10 @@ _current: Sharing | None = None
 
 @contextmanager
 def sharing_cores() -> Iterator[Sharing | None]:
-    """Let OpenMP threads spin only while this process gets the cores that it asks for; None where nothing is done.
+    """Let OpenMP threads spin only while this process gets the cores that it asks for.
 
-    Nothing is done where the user decided (`user_setting`), for one thread, without libgomp or Linux's scheduler
-    figures. An inner block belongs to the outer one.
+    The block changes nothing, and yields None, if the user has set the waiting (`user_setting`), for a single thread,
+    and without libgomp or Linux's scheduler statistics. A nested block shares the monitor of the outer one.
     """
     global _current
     alone = cores() == 1 or os.environ.get("OMP_NUM_THREADS") == "1"
@@ -137,7 +137,7 @@ def sharing_cores() -> Iterator[Sharing | None]:
 
 
 def how_threads_waited() -> dict[str, Any]:
-    """Return what run.json says: who decides how threads wait, and the share of the time in which they did not spin."""
+    """Return the entry of run.json on waiting threads: who decides, and the share of the time without spinning."""
     setting = user_setting()
     if setting is not None:
         return {"decided_by": setting}
@@ -147,14 +147,15 @@ def how_threads_waited() -> dict[str, Any]:
 
 
 def user_setting() -> str | None:
-    """Return the environment variable by which the user decided how OpenMP threads wait, such as GOMP_SPINCOUNT=0."""
+    """Return the environment variable with which the user set the waiting, such as GOMP_SPINCOUNT=0, or None."""
     return next((f"{name}={os.environ[name]}" for name in USERS_OWN if name in os.environ), None)
 
 
 def ask_for_slices(nanoseconds: int) -> int:
-    """Ask for time slices of this length for each thread of this process; 0 means the system's own.
+    """Request time slices of this length for each thread of this process; 0 restores the system's own.
 
-    Return how many threads got them: none on another system than Linux, and before Linux 6.12 without effect.
+    Return the number of threads for which the request succeeded: 0 on systems other than Linux. Before Linux 6.12 it
+    has no effect.
     """
     number = SCHED_SETATTR.get(platform.machine())
     if platform.system() != "Linux" or number is None:
@@ -162,17 +163,17 @@ def ask_for_slices(nanoseconds: int) -> int:
     libc = ctypes.CDLL(None, use_errno=True)
     done = 0
     for thread in _threads():
-        with suppress(OSError):  # the thread ended meanwhile
+        with suppress(OSError):  # the thread has ended
             nice = os.getpriority(os.PRIO_PROCESS, thread)
             if os.sched_getscheduler(thread) != os.SCHED_OTHER:
-                continue  # a user's own choice, such as `chrt --batch`
+                continue  # the user's choice, such as `chrt --batch`
             attributes = SCHED_ATTR.pack(SCHED_ATTR.size, os.SCHED_OTHER, 0, nice, 0, nanoseconds, 0, 0)
             done += libc.syscall(number, thread, attributes, 0) == 0
     return done
 
 
 def _threads() -> list[int]:
-    """Return the system's numbers of this process's threads; none where it is not Linux."""
+    """Return the system ids of this process's threads; empty on systems other than Linux."""
     try:
         return [int(entry.name) for entry in Path("/proc/self/task").iterdir()]
     except OSError:
@@ -180,26 +181,26 @@ def _threads() -> list[int]:
 
 
 def run_delays() -> dict[int, int]:
-    """Return for each thread of this process the nanoseconds that it was ready to run and had no core.
+    """Return the nanoseconds for which each thread of this process was ready to run but had no core.
 
-    Empty where the system does not say (Linux's /proc/self/task/*/schedstat).
+    Read from Linux's /proc/self/task/*/schedstat; empty on other systems.
     """
     delays = {}
     for thread in _threads():
-        with suppress(OSError, IndexError, ValueError):  # the thread ended meanwhile
+        with suppress(OSError, IndexError, ValueError):  # the thread has ended
             delays[thread] = int(Path(f"/proc/self/task/{thread}/schedstat").read_text().split()[1])
     return delays
 
 
 def _keep_team(library: ctypes.CDLL, until: threading.Event) -> None:
-    """Make this thread the first of a team of more threads than there are cores; they sleep until it ends."""
-    nothing = ctypes.cast(ctypes.CDLL(None).free, ctypes.c_void_p)  # free(NULL) does nothing, without Python's lock
+    """Start a team of one more OpenMP thread than cores from this thread; the team sleeps until `until` is set."""
+    nothing = ctypes.cast(ctypes.CDLL(None).free, ctypes.c_void_p)  # free(NULL) does nothing and needs no GIL
     library.GOMP_parallel(nothing, None, ctypes.c_uint(cores() + 1), ctypes.c_uint(0))
     until.wait()
 
 
 def _libgomps() -> dict[str, ctypes.CDLL]:
-    """Return the copies of libgomp in this process by their paths; torch and scikit-learn each bring one."""
+    """Return the copies of libgomp in this process by path; torch and scikit-learn each load one."""
     if platform.system() != "Linux":
         return {}
     try:
@@ -207,11 +208,11 @@ def _libgomps() -> dict[str, ctypes.CDLL]:
     except OSError:
         return {}
     paths = {line.split(maxsplit=5)[5] for line in lines if "/libgomp" in line}
-    return {path: library for path in sorted(paths) if (library := _opened(path)) is not None}
+    return {path: library for path in sorted(paths) if (library := _load(path)) is not None}
 
 
 @cache
-def _opened(path: str) -> ctypes.CDLL | None:
+def _load(path: str) -> ctypes.CDLL | None:
     try:
         library = ctypes.CDLL(path)
         library.GOMP_parallel.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint)

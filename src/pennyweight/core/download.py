@@ -1,4 +1,4 @@
-"""Files from elsewhere: resumed where they stopped, verified by their publisher's checksum, kept in a cache."""
+"""Download files: resume broken downloads, verify the publisher's checksum, keep files in a cache."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ __all__ = ["cache_folder", "fetch"]
 
 CHUNK_BYTES = 1 << 20
 TIMEOUT_S = 30.0
-"""Seconds without a byte after which a server has failed."""
+"""Seconds without a byte after which a connection fails."""
 NO_ROOM = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
     errno.EFBIG: "no file may be so large on this disk, or for this process",
 }
-"""Failures of writing that are no broken connection, and what they mean."""
+"""Errors of the disk, as opposed to those of the connection, and their meaning."""
 TRIES = 5
-"""Connections for one file, as long as each of them brought more of it."""
+"""Most connections for one file, each of which must bring more of it."""
 
 
 def cache_folder(kind: str) -> Path:
-    """Where downloads of a kind are kept: $PENNYWEIGHT_CACHE, else the user's cache folder."""
+    """Return the folder for downloads of a kind, under $PENNYWEIGHT_CACHE or the user's cache folder."""
     import platformdirs
 
     root = os.environ.get("PENNYWEIGHT_CACHE") or platformdirs.user_cache_dir("pennyweight", appauthor=False)
@@ -39,21 +39,32 @@ def cache_folder(kind: str) -> Path:
 
 
 def fetch(url: str, path: Path, *, checksum: str, within_s: float = math.inf) -> Path:
-    """Return `path`, downloaded from `url` unless it is there already, with the content of the `checksum`.
+    """Download `url` to `path`, unless the file exists, and verify its checksum.
 
-    `checksum` is "sha256:" or "md5:" and hexadecimal digits; of SHA-256 the first ones are enough, as file names carry
-    them. A broken connection is taken up again while each try brings more; what came before the last break is kept
-    beside `path` for the next call. A download that lasts longer than `within_s` seconds ends likewise. Progress is
-    shown on standard error: a bar on a terminal, else a line. Raises DownloadError, which says where to put the file by
-    hand, or how many bytes a full disk lacks; also where PENNYWEIGHT_OFFLINE forbids it.
+    A broken connection is resumed while each try brings more bytes. After the last break, or after `within_s` seconds,
+    the received bytes are kept next to `path`, and the next call resumes there. Progress is shown on standard error: a
+    bar on a terminal, else a line.
+
+    Args:
+        url: https or http address.
+        path: file to write.
+        checksum: "sha256:" or "md5:" and hexadecimal digits; the first digits of a SHA-256 are enough.
+        within_s: largest duration in seconds.
+
+    Returns:
+        `path`.
+
+    Raises:
+        DownloadError: the download fails, the checksum differs, the disk is full, or PENNYWEIGHT_OFFLINE forbids
+            downloads. The message says where to put the file by hand, or how many bytes the disk lacks.
     """
     if not url.startswith(("https://", "http://")):
         raise DownloadError(f"cannot download {url}: only https and http addresses are taken")
-    if path.exists():  # also in a cache that cannot be written to
+    if path.exists():  # checked first, because the cache may be read-only
         _verify(path, checksum, url, ours=False)
         return path
     require_network(url, instead=f"put the file at {path}")
-    import http.client  # only those who download pay
+    import http.client  # imported here, because only downloads need it
 
     from filelock import FileLock
 
@@ -61,7 +72,7 @@ def fetch(url: str, path: Path, *, checksum: str, within_s: float = math.inf) ->
     clock = _Clock(within_s)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # One of several processes downloads; the others wait, and find it there.
+        # One of several processes downloads; the others wait for its file.
         with FileLock(path.with_name(path.name + ".lock"), timeout=-1 if math.isinf(within_s) else within_s):
             if not path.exists():
                 _receive_all(url, part, clock)
@@ -73,28 +84,28 @@ def fetch(url: str, path: Path, *, checksum: str, within_s: float = math.inf) ->
             raise _no_room(url, part, NO_ROOM[error.errno], None) from error
         reason = " ".join(str(getattr(error, "reason", None) or error).split()) or type(error).__name__
         raise DownloadError(
-            f"cannot download {url}: {reason}; where this machine has no network, put the file at {path}"
+            f"cannot download {url}: {reason}; on a machine without network, put the file at {path}"
         ) from error
     return path
 
 
 class _Clock:
-    """Seconds that a download may take."""
+    """Clock of a download that may take `within_s` seconds."""
 
     def __init__(self, within_s: float) -> None:
         self.within_s = within_s
         self._end = time.monotonic() + within_s
 
     def left_s(self) -> float:
-        """Return how long to wait for the next bytes. Raises TimeoutError when the time is over."""
+        """Return the seconds to wait for the next bytes. Raises TimeoutError when the time is over."""
         left_s = self._end - time.monotonic()
         if left_s <= 0:
-            raise TimeoutError(f"it took longer than {self.within_s:.3g} s; the next try goes on there")
+            raise TimeoutError(f"it took longer than {self.within_s:.3g} s; the next try resumes there")
         return min(TIMEOUT_S, left_s)
 
 
 def _receive_all(url: str, part: Path, clock: _Clock) -> None:
-    """Fill `part` from `url`, over as many connections as it takes, up to TRIES that each bring something."""
+    """Fill `part` from `url` over up to TRIES connections, each of which must bring more bytes."""
     import http.client
     import urllib.error
 
@@ -103,7 +114,7 @@ def _receive_all(url: str, part: Path, clock: _Clock) -> None:
         try:
             _receive(url, part, clock)
             return
-        except urllib.error.HTTPError:  # the server's answer, not a break
+        except urllib.error.HTTPError:  # an answer of the server, not a broken connection
             raise
         except (OSError, http.client.HTTPException):
             if number == TRIES or _size(part) <= had:
@@ -115,7 +126,7 @@ def _size(path: Path) -> int:
 
 
 def _receive(url: str, part: Path, clock: _Clock) -> None:
-    """Append to `part` what it lacks of `url`; a server that cannot resume sends all of it."""
+    """Append the missing bytes of `url` to `part`, or write all of them if the server cannot resume."""
     import urllib.error
     import urllib.request
     from http import HTTPStatus
@@ -127,7 +138,7 @@ def _receive(url: str, part: Path, clock: _Clock) -> None:
     except urllib.error.HTTPError as error:
         error.close()  # it holds the connection
         if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
-            return  # all of it was there; the checksum says whether it is right
+            return  # `part` is complete; the checksum decides whether it is right
         raise
     with response:
         resumed = response.status == HTTPStatus.PARTIAL_CONTENT
@@ -143,15 +154,15 @@ def _receive(url: str, part: Path, clock: _Clock) -> None:
             raise _no_room(url, part, NO_ROOM[error.errno], total) from error
     if total is not None and part.stat().st_size < total:
         raise OSError(
-            f"the connection ended after {part.stat().st_size:,} of {total:,} bytes; the next try goes on there"
+            f"the connection ended after {part.stat().st_size:,} of {total:,} bytes; the next try resumes there"
         )
 
 
 def _no_room(url: str, part: Path, reason: str, total: int | None) -> DownloadError:
-    """Return the error of a disk that takes no more of the `total` bytes; what came stays in `part`."""
+    """Return the error of a full disk; the received bytes of `total` stay in `part`."""
     have = _size(part)
     missing = "" if total is None else f"; {total - have:,} of {total:,} bytes are missing"
-    kept = f"; the {have:,} bytes in {part.name} are kept, and the next try goes on there" if have else ""
+    kept = f"; the {have:,} bytes in {part.name} are kept, and the next try resumes there" if have else ""
     return DownloadError(f"cannot download {url}: {reason}, {part.parent}{missing}{kept}")
 
 
@@ -174,7 +185,7 @@ def _copy(response: Any, file: IO[bytes], name: str, done: int, total: int | Non
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_interactive) as bar:
         task = bar.add_task(printable(name), completed=done, total=total)
-        while chunk := response.read1(CHUNK_BYTES):  # what has arrived, so that a slow server is noticed in time
+        while chunk := response.read1(CHUNK_BYTES):  # returns what has arrived: a slow server is noticed in time
             file.write(chunk)
             bar.advance(task, len(chunk))
             clock.left_s()
@@ -183,7 +194,7 @@ def _copy(response: Any, file: IO[bytes], name: str, done: int, total: int | Non
 
 
 def _verify(path: Path, checksum: str, url: str, *, ours: bool) -> None:
-    """Raise DownloadError unless the file has the checksum; what we downloaded (`ours`) is then removed."""
+    """Raise DownloadError unless the file has the checksum; a file that was downloaded here (`ours`) is removed."""
     algorithm, _, expected = checksum.partition(":")
     with path.open("rb") as file:
         found = hashlib.file_digest(file, algorithm).hexdigest()
@@ -192,6 +203,6 @@ def _verify(path: Path, checksum: str, url: str, *, ours: bool) -> None:
             path.unlink()
         raise DownloadError(
             f"{path if not ours else path.stem} is not what {url} is known to hold: {algorithm} {found[:16]}… "
-            f"in place of {expected[:16]}; "
-            + ("it was removed, try again" if ours else "move it away, and it is downloaded anew")
+            f"instead of {expected[:16]}; "
+            + ("it was removed, try again" if ours else "move it away to download it again")
         )

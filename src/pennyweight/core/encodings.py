@@ -1,4 +1,4 @@
-"""Text files of other programs: what to say of one that is not UTF-8."""
+"""Guess the encoding of a text file that is not UTF-8, for messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def not_utf8(path: Path) -> str:
-    """Say which encoding a file probably has, and what mends it."""
+    """Return a line with the likely encoding of a file and the remedy."""
     with path.open("rb") as file:
         start = file.read(4096)
     wide = start.startswith(UTF16) or b"\0" in start

@@ -1,4 +1,4 @@
-"""How a value reads, in a terminal and on the page alike. Pure text; nothing but the standard library."""
+"""Format values as text, for terminals and pages alike, with the standard library alone."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ MISSING = "–"
 
 
 class AtLeast(float):
-    """A number that the true one, which is not known, is not below; it reads "≥ 1,234"."""
+    """Lower bound of an unknown number, shown as "≥ 1,234"."""
 
 
 def number(value: float | None) -> str:
-    """A count in full with its thousands separated, anything else to four figures: 3504872 -> "3,504,872"."""
+    """Format a count in full with thousands separators, other numbers to four figures: 3504872 -> "3,504,872"."""
     if value is None:
         return MISSING
     if isinstance(value, AtLeast):
@@ -40,18 +40,18 @@ def number(value: float | None) -> str:
 
 
 def several(count: int, thing: str) -> str:
-    """A count with its noun: "1 thread", "2 threads"."""
+    """Format a count with its noun: "1 thread", "2 threads"."""
     return f"{number(count)} {thing}{'s' * (count != 1)}"
 
 
 def spread(quartiles: Sequence[float]) -> str:
-    """From a quarter of the values to three: (4.6415, 4.7) -> "4.641–4.7"."""
+    """Format the first and third quartile: (4.6415, 4.7) -> "4.641–4.7"."""
     low, high = quartiles
     return f"{number(low)}–{number(high)}"
 
 
 def share(value: float | None) -> str:
-    """A fraction of one as a percentage: 0.981 -> "98.1%". All and nothing are said only where they are exact."""
+    """Format a fraction as a percentage: 0.981 -> "98.1%"; only exact values give 0.0% and 100.0%."""
     if value is None or math.isnan(value):
         return MISSING
     if 0.9995 <= value < 1:
@@ -62,7 +62,7 @@ def share(value: float | None) -> str:
 
 
 def fine_share(value: float | None) -> str:
-    """To two decimals, as papers print scenes: 0.99979 -> "99.98%"; all of it only where that is exact."""
+    """Format a percentage to two decimals, as papers on scenes do: 0.99979 -> "99.98%"; only 1 gives 100.00%."""
     if value is None or math.isnan(value):
         return MISSING
     return ">99.99%" if 0.99995 <= value < 1 else f"{value:.2%}"
@@ -74,14 +74,14 @@ def megabytes(count: int) -> str:
 
 
 def shape(sizes: Sequence[int] | None) -> str:
-    """Sizes joined by a multiplication sign: (3, 224, 224) -> "3×224×224"; no sizes at all is a scalar."""
+    """Format sizes with multiplication signs: (3, 224, 224) -> "3×224×224", () -> "scalar"."""
     if sizes is None:
         return MISSING
     return "×".join(str(size) for size in sizes) or "scalar"
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds with the two units that matter: "4.2 s", "41 s", "3 min 20 s", "1 h 02 min"."""
+    """Format seconds in one or two units: "4.2 s", "41 s", "3 min 20 s", "1 h 02 min"."""
     if seconds is None or not math.isfinite(seconds):
         return MISSING
     if seconds < 9.95:
@@ -107,7 +107,7 @@ def about(seconds: float) -> str:
 
 
 def plain(value: Any) -> str:
-    """Any value that JSON can hold, as a reader expects it; `None` is a dash, true and false are yes and no."""
+    """Format any JSON value for a reader: None is a dash, true and false are yes and no."""
     if value is None:
         return MISSING
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written beside their place, flushed to disk, then renamed."""
+"""Write files atomically: to a temporary file in the same folder, flushed to disk, then renamed."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ MAX_JSON_BYTES = 1 << 28
 
 
 def as_text(path: str | os.PathLike[str]) -> str:
-    """A path for people and JSON: a name whose bytes are no UTF-8, as a disk may hold, gets � for each of them."""
+    """Return a path as text for people and JSON, with � for each byte that is not UTF-8."""
     return os.fsencode(path).decode("utf-8", "replace")
 
 
 def as_stored(path: Path) -> Path:
-    """Return a path as the disk spells its accents, composed or decomposed; the path itself where none is there."""
+    """Return a path with its accents as the disk has them, composed or decomposed; a missing path is unchanged."""
     if str(path).isascii() or os.path.lexists(path):
         return path
     at = Path(path.anchor)
@@ -69,18 +69,18 @@ SPECIAL = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-"""Type of a file that is read without end, or not at all -> its name."""
+"""Type of a file that cannot be read to an end -> its name."""
 
 
 def special_kind(mode: int) -> str:
-    """Name the kind of file that `st_mode` says, where it is neither a plain file nor a folder."""
+    """Return the name of the kind of file in `st_mode`, for neither a plain file nor a folder."""
     return SPECIAL.get(stat.S_IFMT(mode), "a special file")
 
 
 def require_file(path: str | os.PathLike[str]) -> int:
-    """Return the bytes of a plain file, from its entry alone: a pipe or a device is never opened, so nothing waits.
+    """Return the size of a plain file in bytes without opening it, because opening a pipe or a device can block.
 
-    Raises OSError for anything else: IsADirectoryError for a folder, FileNotFoundError where there is nothing.
+    Raises OSError for anything else: IsADirectoryError for a folder, FileNotFoundError for a missing file.
     """
     found = Path(path).stat()
     if stat.S_ISDIR(found.st_mode):
@@ -91,39 +91,39 @@ def require_file(path: str | os.PathLike[str]) -> int:
 
 
 LEFT_OVER = re.compile(r"\.(?P<stem>.+)\.\d+\.[0-9a-f]{8}\.tmp(?P<suffix>\.[^.]+)?")
-"""The names that `atomic` gives: .STEM.PROCESS.RANDOM.tmp.SUFFIX."""
+"""Names that `atomic` gives: .STEM.PROCESS.RANDOM.tmp.SUFFIX."""
 FULL_BYTES = 1 << 20
-"""A disk with less room than this is full."""
+"""Free bytes below which a disk counts as full."""
 
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Give a temporary path in the folder of `path`; on success it becomes `path`, on failure it goes.
+    """Yield a temporary path in the folder of `path`; rename it to `path` on success, remove it on failure.
 
     A reader sees the old file or the whole new one, also after a kill or a power cut. The temporary file is locked
     while it is written, so that `clear_left_overs` can tell it from one that a killed process left. An OSError names
     `path` and its reason.
     """
-    # The suffix stays last, because some writers choose their format by it.
+    # Some writers choose their format by the suffix, which therefore stays last.
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.{secrets.token_hex(4)}.tmp{path.suffix}")
     try:
         temporary.touch()
         mode = temporary.stat().st_mode
         with locked(temporary, wait=False):
             yield temporary
-            temporary.chmod(mode)  # some writers narrow it to their own user
+            temporary.chmod(mode)  # some writers restrict it to their own user
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
             temporary.replace(path)
     except BaseException as error:
-        full = _is_full(path.absolute().parent)  # before the room that the temporary file took is free again
-        with suppress(OSError):  # a disk that takes nothing lets nothing go either
+        full = _is_full(path.absolute().parent)  # before removing the temporary file frees space
+        with suppress(OSError):  # a failing disk may refuse the removal, too
             temporary.unlink()
-        if isinstance(error, OSError) and error.errno is None:  # numpy counts what it could not write, and says no more
+        if isinstance(error, OSError) and error.errno is None:  # numpy reports a short write without a reason
             number, why = (errno.ENOSPC, os.strerror(errno.ENOSPC)) if full else (errno.EIO, reason_of(error))
             raise OSError(number, why, os.fspath(path)) from error
         if isinstance(error, OSError):
-            error.filename = os.fspath(path)  # a full disk names none, and nobody knows the temporary one
+            error.filename = os.fspath(path)  # instead of none, or of the temporary file
         raise
     sync_folder(path.parent)
 
@@ -136,9 +136,9 @@ def _is_full(folder: Path) -> bool:
 
 
 def left_over_of(path: Path) -> str | None:
-    """Return the name of the file that `atomic` was writing to `path`, or None where `path` is no such left-over.
+    """Return the name of the file that a temporary file of `atomic` was to become; None for any other path.
 
-    Only regular files that are named exactly as `atomic` names them count: no link, no other dot file.
+    Only regular files with exactly such a name count: no links, no other dot files.
     """
     match = LEFT_OVER.fullmatch(path.name)
     if match is None or path.is_symlink() or not path.is_file():
@@ -147,9 +147,13 @@ def left_over_of(path: Path) -> str | None:
 
 
 def clear_left_overs(folder: Path, *, of: str | None = None) -> None:
-    """Remove what killed processes left of `atomic` in `folder` (only those of the file named `of`, where given).
+    """Remove the temporary files of `atomic` that killed processes left in `folder`.
 
     A file that another process is still writing stays.
+
+    Args:
+        folder: the folder.
+        of: name of a file; only its temporary files are removed.
     """
     for path in list(folder.iterdir()):
         name = left_over_of(path)
@@ -161,13 +165,13 @@ def clear_left_overs(folder: Path, *, of: str | None = None) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Of what a file holds, in hexadecimal."""
+    """Return the SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def split_part(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
-    """Split FILE#PART where FILE exists: the path, and what of it is meant. A file with # in its name counts first."""
+    """Split FILE#PART into an existing file and its part; an existing file with # in its name has no part."""
     whole, text = Path(path), os.fspath(path)
     if whole.exists():
         return whole, None
@@ -178,7 +182,7 @@ def split_part(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush the folder's own entries, so that a rename in it survives a power cut (POSIX)."""
+    """Flush a folder's entries to disk, so that a rename in it survives a power cut (POSIX)."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -188,7 +192,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def require_working_folder() -> None:
-    """Raise InputError where the working folder was deleted: torch's libraries end the process there."""
+    """Raise InputError if the working folder has been deleted, where torch's libraries abort the process."""
     try:
         Path.cwd()
     except FileNotFoundError:
@@ -196,46 +200,46 @@ def require_working_folder() -> None:
 
 
 def require_new(path: Path) -> None:
-    """Raise InputError unless a file can be written to `path` that is not there yet: nothing is overwritten."""
+    """Raise InputError unless `path` is a new file in an existing folder, because nothing is overwritten."""
     if path.exists() or path.is_symlink():
-        raise InputError(f"{path} exists already; nothing is overwritten: name a file that is not there yet")
+        raise InputError(f"{path} exists already and is not overwritten; name a new file")
     if not path.absolute().parent.is_dir():
         raise InputError(f"cannot write {path}: there is no folder {path.absolute().parent}")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8; whole or not at all."""
+    """Write `text` as UTF-8, atomically."""
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write `value` as indented JSON; NaN and infinity are refused, because JSON has none."""
+    """Write `value` as indented JSON, atomically. Raises ValueError for NaN and infinity, which JSON lacks."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object. Raises PennyweightError that names the file when it is not one."""
+    """Read a JSON object. Raises PennyweightError with the file's name for anything else."""
     with reading(path, PennyweightError):
         if (size := path.stat().st_size) > MAX_JSON_BYTES:
-            raise ValueError(f"it has {size:,} bytes; what is kept as JSON has {MAX_JSON_BYTES:,} at most")
+            raise ValueError(f"it has {size:,} bytes; a JSON file has {MAX_JSON_BYTES:,} at most")
         text = path.read_text(encoding="utf-8")
     return parse_json(text, path)
 
 
 def digest_of(value: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of a JSON object, as written or as read again; spaces and the order of keys are free."""
+    """Return the SHA-256 of a JSON object, which spaces and the order of keys do not change."""
     plain = json.loads(json.dumps(value))
     return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Read the objects of a file that `write_lines` wrote. Raises PennyweightError that names the file."""
+    """Read the objects of a file of JSON lines. Raises PennyweightError with the file's name."""
     with reading(path, PennyweightError):
         text = path.read_text(encoding="utf-8")
     return [parse_json(line, f"line {number} of {path}") for number, line in enumerate(text.split("\n"), 1) if line]
 
 
 def write_lines(path: Path, values: Iterable[Mapping[str, Any]]) -> None:
-    """Write each of `values` as a line of JSON; whole or not at all."""
+    """Write each of `values` as a line of JSON, atomically."""
     write_text(path, "".join(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n" for value in values))

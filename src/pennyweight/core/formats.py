@@ -1,4 +1,4 @@
-"""Formats of picture files: their endings, which of them are read here, and what else a file may be."""
+"""Formats of picture files: endings, readable formats, and names of the other kinds of files."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ ENDINGS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys((".heic", ".heif", ".hif"), ("HEIF",)),
     ".npy": ("NPY",),
 }
-"""Ending of a picture file, in small letters -> the formats that it may hold, as Pillow calls them."""
+"""Ending of a picture file, in lower case -> Pillow's names of the formats that it may hold."""
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM", *(("AVIF",) if features.check("avif") else ()))
-"""Formats that Pillow reads here without any other package."""
+"""Formats that Pillow reads without another package."""
 
 HEIC = "HEIC"
 AVIF = "AVIF"
@@ -41,7 +41,7 @@ REMEDIES = {
     "JSON": "a server may have sent it in place of the picture",
     "zeros throughout": "the copy or the download did not finish",
 }
-"""What a file is -> what would help; {install} is the command that adds the extra for HEIC."""
+"""Kind of a file -> remedy; {install} is the command that adds the extra for HEIC."""
 SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (rb"version https://(git-lfs\.github\.com|hawser\.github\.com)/spec", "a Git LFS pointer"),
     (rb"(\.\./)*(\.git)?/annex/objects/", "a git-annex pointer"),
@@ -64,7 +64,7 @@ SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (rb"PK\x03\x04|PK\x05\x06", "a zip archive"),
     (rb"\x1f\x8b", "gzip data"),
     (rb"7z\xbc\xaf\x27\x1c|Rar!\x1a\x07|BZh[1-9]|\xfd7zXZ\0", "an archive"),
-    (rb"\0\x05\x16[\x07\0]", "what macOS keeps beside a file (AppleDouble)"),
+    (rb"\0\x05\x16[\x07\0]", "metadata of macOS (AppleDouble)"),
     (rb"L\0\0\0\x01\x14\x02\0", "a Windows shortcut"),
     (rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*>)?\s*(<!--.*?-->)?\s*(<!doctype svg|<svg)", "an SVG drawing"),
     (rb"(\xef\xbb\xbf)?\s*(<!--.*?-->)?\s*<(!doctype html|html|head|body|script|meta|title|center|h1|div|p>)",
@@ -78,26 +78,26 @@ SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (rb"II\*\0|MM\0\*|II\+\0|MM\0\+", "a damaged TIFF, or one of a kind that is not read"),
     (rb"BM.{4}\0{4}", "a damaged or cut-off BMP"),
 )  # fmt: skip
-"""Start of a file, as a regular expression -> what the file is; the first that fits counts."""
+"""Start of a file, as a regular expression -> kind of the file; the first match counts."""
 LOOKED_AT = 1024
 
 
 def kind_of(file: bytes) -> str | None:
-    """Name what a file is by its first bytes ("an HTML page"); None for what is not known."""
+    """Return the kind of a file by its first bytes, such as "an HTML page"; None if it is unknown."""
     start = file[:LOOKED_AT]
     found = next((kind for pattern, kind in _signatures() if pattern.match(start)), None)
     return found or ("text" if _is_text(start) else None)
 
 
 def _formats(file: bytes) -> tuple[str, ...]:
-    """Return the formats that Pillow may try for a file that begins so: HEIF with pillow-heif installed."""
-    boxed = file[4:8] == b"ftyp"  # spares every other file the search
+    """Return the formats that Pillow may try for a file with this start; HEIF only if pillow-heif is installed."""
+    boxed = file[4:8] == b"ftyp"  # no other file needs the search
     return (*FORMATS, "HEIF") if boxed and kind_of(file) == HEIC and heif_reader() != "none" else FORMATS
 
 
 @cache
 def heif_reader() -> str:
-    """Return the version of what reads HEIC, "none" where it is not installed, and tell Pillow of it."""
+    """Register pillow-heif, the reader of HEIC, with Pillow; return its version, or "none" if it is not installed."""
     try:
         import pillow_heif
     except ImportError:
@@ -107,7 +107,7 @@ def heif_reader() -> str:
 
 
 def open_image(file: bytes | Path) -> Image.Image:
-    """Open a picture; its pixels are not decoded. Raises ValueError that says what a file is that is no picture."""
+    """Open a picture without decoding it. Raises ValueError that names the kind of a file that is no picture."""
     start = file[:LOOKED_AT] if isinstance(file, bytes) else _start(file)
     if not start:
         raise ValueError("it is empty")
@@ -124,20 +124,20 @@ def open_image(file: bytes | Path) -> Image.Image:
 
 
 def _unread_kind(start: bytes) -> str | None:
-    """Name what a file is that Pillow did not open: AVIF and HEIC are damaged where there is a reader of them."""
+    """Return the kind of a file that Pillow could not open; AVIF and HEIC are damaged if their reader is installed."""
     kind = kind_of(start)
     readable = (kind == AVIF and AVIF in FORMATS) or (kind == HEIC and heif_reader() != "none")
     return f"a damaged or cut-off {kind}" if readable else kind
 
 
 def allow_pixels(most: int | None) -> None:
-    """Raise Pillow's own limit, which holds for the whole process, to pictures of so many pixels; never lower it."""
+    """Raise Pillow's limit on pixels, which holds for the whole process, to `most`; never lower it."""
     if most is not None and Image.MAX_IMAGE_PIXELS is not None and most > Image.MAX_IMAGE_PIXELS:
         Image.MAX_IMAGE_PIXELS = most
 
 
 def too_many(size: str, most: int, needed: int | str, *, unit: str = "pixels") -> str:
-    """Say that a picture of this size is over the limit, and which option reads it."""
+    """Return the message for a picture over the limit, with the option that allows it."""
     return f"{size} {unit} are more than the {most:,} allowed; --max-pixels {needed} reads it"
 
 
@@ -158,7 +158,7 @@ def _remedy(kind: str) -> str:
 
 
 def _is_text(start: bytes) -> bool:
-    """Return whether bytes are UTF-8 of printable letters, like a text file; the last letter may be cut."""
+    """Return whether bytes are printable UTF-8, like a text file; the last character may be incomplete."""
     text = start.decode("utf-8", "ignore")
     printable = all(letter.isprintable() or letter.isspace() for letter in text)
     return bool(text.strip()) and printable and len(text.encode()) > len(start) - 4

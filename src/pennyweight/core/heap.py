@@ -1,7 +1,7 @@
-"""Memory that stays with the process: what one layer lets go of, the next one gets.
+"""Keep freed memory in the process, so that the next layer reuses it.
 
-glibc hands blocks above 32 MB, and whatever is free at the end of its heap, back to the system, which clears every page
-anew when it is asked for the next. Activations are such blocks, and that clearing is up to half of a training step.
+glibc returns blocks above 32 MB, and free memory at the end of its heap, to the system, which clears every page before
+it hands it out again. Activations are such blocks, and the clearing takes up to half of a training step.
 """
 
 from __future__ import annotations
@@ -15,23 +15,22 @@ from functools import cache
 __all__ = ["keeping_memory"]
 
 TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = -1, -3, -4
-"""What `mallopt` calls them (malloc.h)."""
+"""Parameters of `mallopt` (malloc.h)."""
 
 KEEPING = ((MMAP_MAX, 0), (TRIM_THRESHOLD, -1))
-"""No block lies outside the heap, and the heap never shrinks."""
+"""Settings with which all blocks lie in the heap, and the heap never shrinks."""
 
 USUAL = ((MMAP_MAX, 65536), (MMAP_THRESHOLD, 32 << 20), (TRIM_THRESHOLD, 64 << 20))
-"""Where glibc's own thresholds end in a process that frees large blocks."""
+"""Settings at which glibc's dynamic thresholds end in a process that frees large blocks."""
 
 _entered = 0
 
 
 @contextmanager
 def keeping_memory() -> Iterator[None]:
-    """Inside, the process keeps what it frees; at the end of the outermost block what is free goes back to the system.
+    """Keep freed memory in the process inside the block; return it to the system after the outermost block.
 
-    It takes no more than the most that was in use at once, and what lies between. Other allocators than glibc's are
-    left as they are.
+    The process then holds its peak use plus fragmentation. Other allocators than glibc's are not changed.
     """
     global _entered
     libc = _glibc()

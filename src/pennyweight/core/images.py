@@ -1,4 +1,4 @@
-"""Picture files to pixels: the one place where modes, orientation and damaged files are handled."""
+"""Decode picture files to pixels; modes, EXIF orientation and damaged files are handled here only."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ __all__ = ["EXTENSIONS", "MAX_PIXELS", "Header", "Picture", "Pixels", "decode", 
 
 Pixels: TypeAlias = NDArray[np.uint8]
 Picture: TypeAlias = "str | Path | bytes | NDArray[np.uint8] | NDArray[np.uint16] | Image.Image"
-"""A path, the bytes of a file, an array (H, W) or (H, W, C) of uint8 or uint16, or a Pillow image."""
+"""Path, bytes of a file, array (H, W) or (H, W, C) of uint8 or uint16, or Pillow image."""
 
 EXTENSIONS = frozenset(ENDINGS)
 MAX_PIXELS = 80_000_000
-"""Stored pixels of one picture, also of a JPEG that is decoded smaller, unless --max-pixels allows more.
-Three copies of four bytes each, the most that are alive at once, stay below 1 GiB."""
+"""Default limit on the stored pixels of a picture, which --max-pixels raises; a JPEG that is decoded smaller counts in
+full. At most three copies of four bytes a pixel are alive at once, which is less than 1 GiB."""
 LONG_PIXELS = 8_000_000
-"""Pixels from which decoding may take so long that Ctrl-C should be heard meanwhile."""
+"""Pixels from which decoding takes so long that Ctrl-C must be able to interrupt it."""
 PACKED = ("JPEG", "MPO", "PNG", "GIF")
 MOST_A_BYTE = 8256
-"""Pixels that a byte of those formats holds at most: deflate makes 1,032 bytes of one, and a byte is 8 pixels of two
-colours; LZW makes 2,560 pixels of one. A header that says more lies, and would cost a second to find out."""
-# Pillow warns of odd metadata and large sizes: the first harms nothing, the second is checked here. Said once for the
-# whole process, because what silences a single call changes every thread's warnings.
+"""Most pixels that a byte of the PACKED formats can hold: deflate expands a byte to 1,032 bytes of 8 two-color pixels
+each, LZW to 2,560 pixels. A header that declares more is false, and would take a second to disprove."""
+# Pillow warns of odd metadata, which is harmless, and of large sizes, which are checked here. The filter is set once
+# for the process, because silencing a single call changes the warnings of every thread.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 ORIENTATION = 0x0112
 UPRIGHT = {
@@ -50,24 +50,24 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""EXIF's orientation -> what turns the picture upright; any other value is upright."""
+"""EXIF orientation -> transposition that turns the picture upright; any other value is upright."""
 
 
 class Header(NamedTuple):
-    """What the header of a picture file says. Sizes in pixels as stored, before orientation."""
+    """Facts from the header of a picture file. Sizes are in pixels as stored, before orientation."""
 
     height: int
     width: int
     bands: int
-    """1 where it is grey, 3 where it has colours, 4 with transparency, more in files of many bands."""
+    """1 for gray, 3 for colors, 4 with transparency, more in files of many bands."""
     format: str
-    """As Pillow calls it ("JPEG"), or "NPY"."""
+    """Pillow's name of the format, such as "JPEG", or "NPY"."""
     mode: str
     """Pillow's mode, such as "CMYK", or "RGB;16" for 16-bit colors; of many bands the type of their values."""
     orientation: int
-    """The EXIF tag: 1 is upright."""
+    """EXIF tag; 1 is upright."""
     more: bool = False
-    """Whether others follow in the file, which are not read: of an animation, or pages."""
+    """True if further frames or pages follow in the file, which are not read."""
 
     @property
     def wide(self) -> bool:
@@ -76,7 +76,7 @@ class Header(NamedTuple):
 
     @property
     def banded(self) -> bool:
-        """Whether it has other bands than colours and transparency: those of arrays and of some TIFF files."""
+        """Return whether the bands are not gray, colors and transparency, as in arrays and some TIFF files."""
         return self.bands not in (1, 3, 4) or (self.bands == 4 and self.mode.startswith("uint"))
 
 
@@ -89,12 +89,23 @@ def decode(
     levels: Levels = (),
     max_pixels: int | None = None,
 ) -> Image.Image:
-    """Read a picture upright, as 8-bit grey (`channels` 1), RGB (3) or RGBA (4). Size as stored, after orientation.
+    """Read a picture upright, as an 8-bit Pillow image in its stored size.
 
-    EXIF orientation is applied; transparency is laid on white where no channel holds it; palettes, CMYK and 16 bits
-    become 8-bit, the last by `levels`; of an animation the first frame is taken. With `least`, a JPEG is decoded at the
-    smallest of 1, 1/2, 1/4 and 1/8 of its size that leaves its short side that long. Pictures of more than `max_pixels`
-    (by default MAX_PIXELS) are refused. Raises ImageError that names the file, as `name` if given.
+    EXIF orientation is applied. Palettes, CMYK and 16 bits become 8-bit. Transparency is laid on white unless
+    `channels` is 4. Of an animation or of several pages, the first one is read.
+
+    Args:
+        picture: path, bytes of a file, array or Pillow image.
+        channels: 1 for gray, 3 for RGB, 4 for RGBA.
+        least: decode a JPEG at the smallest of 1, 1/2, 1/4 and 1/8 of its size whose short side has at least this many
+            pixels; None decodes the full size.
+        name: name of the picture in errors; by default its path.
+        levels: range of levels that 16-bit pictures map to 0..255.
+        max_pixels: largest number of pixels; by default MAX_PIXELS.
+
+    Raises:
+        ImageError: the picture cannot be read.
+        InputError: other `channels`, or an array that is not a picture.
     """
     if channels not in MODES:
         raise InputError(f"pictures are read with {', '.join(map(str, MODES))} channels, not {channels}")
@@ -105,11 +116,11 @@ def decode(
     name = _name(picture, name)
     with _naming(name):
         if isinstance(picture, Image.Image):
-            unread = jpeg.unread(picture)
-            if unread is None:
-                picture.load()  # Pillow turns a TIFF here itself, and only then does its tag say so
-                return to_mode(_turned(picture, _orientation(picture)), mode, levels)
-            picture = unread
+            undecoded = jpeg.undecoded_file(picture)
+            if undecoded is None:
+                picture.load()  # Pillow itself turns a TIFF upright here, and updates its orientation tag
+                return to_mode(_turn_upright(picture, _orientation(picture)), mode, levels)
+            picture = undecoded
         file = _whole(picture)
         if bands.is_array(file) or (bands.is_tiff(file) and bands.shape(file) is not None):
             array = bands.read(file, max_pixels or MAX_PIXELS, levels)
@@ -119,16 +130,16 @@ def decode(
             jpeg.require_few_scans(image, file)
             _limit(image.width, image.height, max_pixels or MAX_PIXELS)
             jpeg.draft(image, least)
-            if image.mode == "F":  # before four bytes of each pixel are read
+            if image.mode == "F":  # before its four bytes a pixel are decoded
                 raise ValueError("its pixels are floating-point numbers; save it as 8-bit or 16-bit")
-            if image.mode == "I" and image.format == "TIFF":  # of a PGM it means 16 bits
-                raise ValueError("its pixels are 32-bit numbers, of which none says which is white; save it as 16-bit")
-            if image.format == "TIFF" and sixteen_bit.is_planar(image):  # with tifffile it was read above
+            if image.mode == "I" and image.format == "TIFF":  # the mode "I" of a PGM means 16 bits
+                raise ValueError("its pixels are 32-bit numbers with an unknown white; save it as 16-bit")
+            if image.format == "TIFF" and sixteen_bit.is_planar(image):  # tifffile, if installed, has read it above
                 raise ValueError("it stores 16-bit bands one after the other; such TIFF files need tifffile")
             wide_color = levels and is_wide_color(image)
             load = partial(wide_colors, image, file, levels) if wide_color else partial(jpeg.load, image, file)
             whole = interruptible(load) if image.width * image.height > LONG_PIXELS else load()
-            upright = _turned(whole, _orientation(image))
+            upright = _turn_upright(whole, _orientation(image))
         return to_mode(upright, mode, levels)
 
 
@@ -141,10 +152,20 @@ def decode_bands(
     levels: Levels = (),
     max_pixels: int | None = None,
 ) -> tuple[Image.Image, ...]:
-    """A picture as Pillow images that together have `channels` bands: one for 1, 3 or 4, else a grey one for each band.
+    """Read a picture of any number of bands: one Pillow image for 1, 3 or 4 channels, else a gray one for each band.
 
-    Pictures of many bands are TIFF or `.npy` files or arrays (H, W, C); 16 bits become 8 by `levels`. Raises
-    ImageError that names the file, also where it has another number of bands.
+    Pictures of many bands are TIFF or `.npy` files or arrays (H, W, C).
+
+    Args:
+        picture: path, bytes of a file, array or Pillow image.
+        channels: number of bands.
+        least: smallest short side of a JPEG that is decoded at a scale, as in `decode`.
+        name: name of the picture in errors; by default its path.
+        levels: ranges of levels that 16-bit pictures map to 0..255.
+        max_pixels: largest number of pixels; by default MAX_PIXELS.
+
+    Raises:
+        ImageError: the picture cannot be read, or has another number of bands.
     """
     if channels in MODES:
         return (decode(picture, channels=channels, least=least, name=name, levels=levels, max_pixels=max_pixels),)
@@ -166,7 +187,7 @@ def decode_bands(
 def wide_values(
     picture: str | Path | bytes | NDArray[Any], *, name: str | None = None, max_pixels: int | None = None
 ) -> NDArray[np.uint16] | None:
-    """Read the values of a 16-bit picture, without its transparency: (pixels, bands); None for one of 8 bits.
+    """Read the values of a 16-bit picture without its transparency, (pixels, bands); None for an 8-bit picture.
 
     Raises ImageError that names the file.
     """
@@ -192,7 +213,7 @@ def _wide_values(file: bytes, most: int) -> NDArray[Any] | None:
 
 
 def header(picture: str | Path | bytes | NDArray[Any], *, name: str | None = None) -> Header:
-    """What a picture's header says; nothing is decoded. Raises ImageError."""
+    """Read the header of a picture, without decoding it. Raises ImageError."""
     if isinstance(picture, np.ndarray):
         height, width = picture.shape[:2]
         return Header(height, width, picture.shape[2] if picture.ndim == 3 else 1, "array", str(picture.dtype), 1)
@@ -206,11 +227,12 @@ def header(picture: str | Path | bytes | NDArray[Any], *, name: str | None = Non
             if found is not None:
                 return Header(*found.shape, found.format, found.dtype, 1, found.more)
         with open_image(start) as image:
-            grey = image.mode in ("1", "L", "LA", *sixteen_bit.GREY)
-            count = 1 if grey else 4 if image.mode in ("RGBA", "PA") else 3
+            gray = image.mode in ("1", "L", "LA", *sixteen_bit.GREY)
+            count = 1 if gray else 4 if image.mode in ("RGBA", "PA") else 3
             mode = f"{image.mode};16" if is_wide_color(image) else image.mode
-            turned, more = _orientation(image), _more(image)
-            return Header(image.height, image.width, count, str(image.format), mode, turned, more)
+            return Header(
+                image.height, image.width, count, str(image.format), mode, _orientation(image), _has_more(image)
+            )
 
 
 def _name(picture: object, name: str | None) -> str:
@@ -226,21 +248,21 @@ def _whole(picture: str | Path | bytes) -> bytes:
 
 @contextmanager
 def _naming(name: str) -> Iterator[None]:
-    """Whatever goes wrong inside becomes an ImageError that names the picture."""
+    """Convert every error inside to an ImageError that names the picture."""
     try:
         yield
     except FileNotFoundError as error:
         raise ImageError(f"no picture at {name}") from error
     except IsADirectoryError as error:
         raise ImageError(f"{name} is a folder, not a picture") from error
-    # A damaged file can raise nearly anything inside a decoder; all of it means the same to the caller.
+    # A damaged file can raise nearly any error inside a decoder.
     except Exception as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error).strip() or type(error).__name__
         raise ImageError(f"cannot read {name}: {reason.splitlines()[0]}") from error
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF's orientation, 1 to 8; upright where the metadata is damaged, because the pixels need not be."""
+    """Return the EXIF orientation, 1 to 8; 1 if the metadata is damaged, because the pixels may be whole."""
     try:
         value = image.getexif().get(ORIENTATION, 1)
     except Exception:
@@ -248,15 +270,15 @@ def _orientation(image: Image.Image) -> int:
     return value if value in UPRIGHT else 1
 
 
-def _more(image: Image.Image) -> bool:
+def _has_more(image: Image.Image) -> bool:
+    """Return whether further frames or pages follow; the second picture in a phone's MPO is derived from the first."""
     try:
-        # What phones put behind a photograph as MPO is made of it.
         return image.format != "MPO" and bool(getattr(image, "is_animated", False))
-    except Exception:  # the first may be whole all the same
+    except Exception:  # the first frame may be whole
         return False
 
 
-def _turned(image: Image.Image, orientation: int) -> Image.Image:
+def _turn_upright(image: Image.Image, orientation: int) -> Image.Image:
     return image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
 
 

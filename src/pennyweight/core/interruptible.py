@@ -1,4 +1,4 @@
-"""Work of a library in C that Ctrl-C can end: Python's main thread hears signals only between its own steps."""
+"""Run long calls of C libraries so that Ctrl-C can interrupt them; Python handles signals between bytecodes only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def interruptible(work: Callable[[], T]) -> T:
-    """Return what `work` returns, done in a thread of its own where this is the main one, which waits and hears."""
+    """Return the result of `work`; in the main thread, run it in another thread and wait, so that Ctrl-C is handled."""
     if threading.current_thread() is not threading.main_thread():
         return work()
     done: Future[T] = Future()
@@ -24,5 +24,5 @@ def interruptible(work: Callable[[], T]) -> T:
         except BaseException as error:
             done.set_exception(error)
 
-    threading.Thread(target=run, name="interruptible", daemon=True).start()  # the program ends without waiting for it
+    threading.Thread(target=run, name="interruptible", daemon=True).start()  # daemon: the program can end without it
     return done.result()

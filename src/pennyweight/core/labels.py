@@ -1,4 +1,4 @@
-"""The names of ImageNet's 1,000 classes, and which class of a network a folder's name means."""
+"""Names of ImageNet's 1,000 classes, and matching of class names with a network's labels."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from pennyweight.core.text import composed
 __all__ = ["imagenet", "likely_label", "names_in", "numbers_of"]
 
 FEW = 10
-"""As many labels stand in an error message."""
+"""Largest number of labels that an error message lists."""
 FEW_UNKNOWN = 3
 
 
 def imagenet() -> tuple[str, ...]:
-    """What ImageNet-1k's classes are called, in the order in which networks answer; torchvision's spelling."""
+    """Return the names of ImageNet-1k's classes in the order of networks' outputs, in torchvision's spelling."""
     return tuple(_synsets().values())
 
 
 def names_in(file: str | os.PathLike[str]) -> tuple[str, ...]:
-    """The lines of a text file, without empty ones. Raises InputError for a file that cannot be read."""
+    """Read class names from a text file, one a line, skipping empty lines. Raises InputError for an unreadable file."""
     try:
         require_file(file)
-        lines = Path(file).read_text(encoding="utf-8-sig").splitlines()  # Windows begins a text with a mark
+        lines = Path(file).read_text(encoding="utf-8-sig").splitlines()  # Windows writes a byte order mark
     except UnicodeDecodeError as error:
         raise InputError(f"cannot read labels from {file}: {not_utf8(Path(file))}") from error
     except OSError as error:
@@ -42,11 +42,22 @@ def names_in(file: str | os.PathLike[str]) -> tuple[str, ...]:
 def numbers_of(
     names: Sequence[str], labels: tuple[str, ...], *, source: str, rename: Mapping[str, str] | None = None
 ) -> list[int]:
-    """Find which of a network's `labels` each name is, by name after `rename` (a source's name -> the network's).
+    """Match the class names of a source with a network's labels.
 
-    ImageNet's classes are known by their WordNet synsets too, which is what its folders are called (n01440764). Raises
-    SourceError that lists the names that are none of them (with what they are likely to mean, where the caller takes a
-    `rename`); InputError for a `rename` of a name that is not there.
+    ImageNet's classes match by their WordNet synsets too, the names of its folders (n01440764).
+
+    Args:
+        names: class names of the source.
+        labels: labels of the network.
+        source: name of the source, for messages.
+        rename: name in the source -> label of the network; None if the caller takes no `rename`.
+
+    Returns:
+        The number of each name's label.
+
+    Raises:
+        SourceError: some names are no labels; the message lists them and, with `rename`, the likely labels.
+        InputError: `rename` has a name that is not in the source, or a label that is not the network's.
     """
     can_rename, rename = rename is not None, {composed(name): composed(to) for name, to in (rename or {}).items()}
     names = [composed(name) for name in names]
@@ -64,17 +75,17 @@ def numbers_of(
             raise InputError(f"the network has no class '{meant}' for '{name}'{hint}")
     if unknown := [name for name in names if rename.get(name, name) not in numbers]:
         one = len(unknown) == 1
-        said = " and ".join(f"'{name}'" for name in unknown[:FEW_UNKNOWN])
+        listed = " and ".join(f"'{name}'" for name in unknown[:FEW_UNKNOWN])
         more = f" and {len(unknown) - FEW_UNKNOWN:,} more" if len(unknown) > FEW_UNKNOWN else ""
         raise SourceError(
-            f"{source} has {'a class' if one else 'classes'} {said}{more} that the network does not know; "
+            f"{source} has {'a class' if one else 'classes'} {listed}{more} that the network does not know; "
             f"it knows {_few(labels)}{_renames(unknown, labels) if can_rename else nearest(unknown[0], labels)}"
         )
     return [numbers[rename.get(name, name)] for name in names]
 
 
 def likely_label(name: str, labels: Sequence[str]) -> str | None:
-    """Guess which of `labels` a name means: but for case, spaces and a plural, by its synset, or nearly spelt so."""
+    """Guess the label that a name means: equal but for case, spaces and plural, its synset, or a similar spelling."""
     plain = {_plain(label): label for label in reversed(labels)}
     synset = _synsets().get(name) or next((key for key, value in _synsets().items() if value == name), None)
     if synset is not None and synset in labels:
@@ -96,16 +107,16 @@ def _few(labels: Sequence[str]) -> str:
 
 
 def _renames(unknown: Sequence[str], labels: Sequence[str]) -> str:
-    """Return the options that would say what the unknown names are likely to mean."""
+    """Return the end of a message with `--rename` options for the likely labels of unknown names."""
     likely = [(name, label) for name in unknown[:FEW_UNKNOWN] if (label := likely_label(name, labels)) is not None]
     if not likely:
-        return "; --rename NAME=LABEL says which of them is meant"
+        return "; --rename NAME=LABEL gives the label of a name"
     options = [f"--rename {shlex.quote(f'{name}={label}')}" for name, label in likely]
     return f"; did you mean {' '.join(options)}?"
 
 
 @cache
 def _synsets() -> dict[str, str]:
-    """WordNet synset -> name, in ImageNet's order."""
+    """Return WordNet synset -> name, in ImageNet's order."""
     text = Path(__file__).with_name("imagenet.tsv").read_text(encoding="utf-8")
     return dict(line.split("\t") for line in text.splitlines())

@@ -1,4 +1,4 @@
-"""Which machine and which versions a figure was measured on."""
+"""Machine and package versions on which a figure was measured."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ PACKAGES = (
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def machine() -> dict[str, str | int]:
-    """Processor, cores this process may use, system and Python."""
+    """Return processor, cores of this process, system and Python version."""
     return {
         "processor": _processor(),
         "cores": cores(),
@@ -37,8 +37,8 @@ def machine() -> dict[str, str | int]:
 
 
 def versions() -> dict[str, str]:
-    """Installed versions of the packages that figures depend on; what is not installed is left out."""
-    from importlib import metadata  # seldom needed, and long to load
+    """Return the versions of the installed packages that figures depend on."""
+    from importlib import metadata  # slow to import and rarely needed
 
     found = {}
     for package in PACKAGES:
@@ -50,7 +50,7 @@ def versions() -> dict[str, str]:
 
 
 def machine_line() -> str:
-    """The machine, and its torch where there is one, in words."""
+    """Return the machine, and torch's version if installed, as one line."""
     torch = {name: version for name, version in versions().items() if name == "torch"}
     return ", ".join(f"{name} {value}" for name, value in {**machine(), **torch}.items())
 

@@ -1,4 +1,4 @@
-"""What a bundle says of itself: the values kept in the metadata of its ONNX file."""
+"""Manifest of a bundle, kept in the metadata of its ONNX file."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["INPUT", "LOGITS", "METADATA_KEY", "PROBABILITIES", "Manifest"]
 
 METADATA_KEY = "pennyweight"
 FORMAT = 2
-"""Files of the first one have no seal (`core.seal`)."""
+"""Version of the manifest; files of version 1 have no seal (`core.seal`)."""
 
-# The names of the graph's input and outputs.
+# Names of the graph's input and outputs.
 INPUT = "images"
 PROBABILITIES = "probabilities"
 LOGITS = "logits"
@@ -26,7 +26,7 @@ LOGITS = "logits"
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """Labels, preprocessing and proof of a bundle; what a user of the file needs, and nothing else is needed."""
+    """Labels, preprocessing, scores and parity proof of a bundle: all that a user of the file needs."""
 
     network: Mapping[str, Any]
     """name, stem, num_classes, in_channels, config."""
@@ -37,9 +37,9 @@ class Manifest:
     evaluation: Mapping[str, Any] | None
     """accuracy, its interval, split, images; None for a network that was not scored."""
     parity: Mapping[str, Any]
-    """How the graph was proved to answer as the network: pictures, largest differences, tolerance."""
+    """Proof that graph and network agree: pictures, largest differences, tolerance."""
     data: Mapping[str, Any] | None
-    """name and fingerprint of what it was trained on; None for weights from elsewhere."""
+    """name and fingerprint of the training data; None for weights from elsewhere."""
     versions: Mapping[str, str]
     created: str
     format: int = FORMAT
@@ -50,13 +50,13 @@ class Manifest:
         return self.format > 1
 
     def to_json(self) -> str:
-        """The text kept under METADATA_KEY."""
+        """Return the text to keep under METADATA_KEY."""
         values = {**asdict(self), "preprocess": self.preprocess.to_dict()}
         return json.dumps(values, ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str, *, name: str) -> Manifest:
-        """From what `to_json` gave. Raises BundleError that names the file `name`."""
+        """Parse the text of `to_json`. Raises BundleError that names the file `name`."""
         try:
             values = parse_json(text, "it", InputError)
             if not 1 <= values["format"] <= FORMAT:

@@ -1,4 +1,4 @@
-"""Pixels of whatever mode as 8-bit grey, RGB or RGBA."""
+"""Convert pictures of any Pillow mode to 8-bit gray, RGB or RGBA."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ STRIP_ROWS = 256
 
 
 def is_wide_color(image: Image.Image) -> bool:
+    """Return whether a picture has 16-bit colors."""
     return image.mode not in sixteen_bit.GREY and sixteen_bit.is_wide(image)
 
 
@@ -38,6 +39,7 @@ def wide_colors(image: Image.Image, file: bytes, levels: Levels) -> Image.Image:
 
 
 def from_array(array: NDArray[Any], levels: Levels = ()) -> Image.Image:
+    """Return an array (H, W) or (H, W, 1, 3 or 4), uint8 or uint16, as a Pillow image. Raises InputError."""
     array = sixteen_bit.to_bytes(array, levels) if array.dtype == np.uint16 else array
     planes = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in MODES)
     if array.dtype != np.uint8 or not planes or array.size == 0:
@@ -49,7 +51,7 @@ def from_array(array: NDArray[Any], levels: Levels = ()) -> Image.Image:
 
 
 def to_mode(image: Image.Image, mode: str, levels: Levels) -> Image.Image:
-    """Convert to 8-bit grey, RGB or RGBA, and keep what a plain conversion loses of transparency and 16 bits."""
+    """Convert to 8-bit gray, RGB or RGBA; map 16 bits by `levels`, and lay transparency on white if `mode` lacks it."""
     if image.mode in sixteen_bit.GREY:
         image = _by_strips(image, "L", partial(_narrowed, levels))
     elif image.mode == "F":
@@ -60,7 +62,7 @@ def to_mode(image: Image.Image, mode: str, levels: Levels) -> Image.Image:
 
 
 def _by_strips(image: Image.Image, mode: str, change: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """`change` done to some rows at a time, so that its copies stay small."""
+    """Apply `change` to STRIP_ROWS rows at a time, so that its copies stay small."""
     changed = Image.new(mode, image.size)
     for top in range(0, image.height, STRIP_ROWS):
         strip = image.crop((0, top, image.width, min(top + STRIP_ROWS, image.height)))

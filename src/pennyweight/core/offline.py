@@ -1,4 +1,4 @@
-"""PENNYWEIGHT_OFFLINE: nothing is fetched from another machine, whichever part would have done it."""
+"""Offline mode: with PENNYWEIGHT_OFFLINE set, no part of the program fetches anything from another machine."""
 
 from __future__ import annotations
 
@@ -17,34 +17,48 @@ OFFLINE = "PENNYWEIGHT_OFFLINE"
 NO = ("", "0", "false", "no", "off")
 """Values that allow downloads."""
 _only_said: ContextVar[str] = ContextVar("only_said", default="")
-"""Why no other machine is asked, by the task that runs."""
+"""Reason not to contact other machines in the running task; empty if it is allowed."""
 HUB = "HF_HUB_OFFLINE"
-"""The same setting of `huggingface_hub`, which `datasets` and `timm` fetch by."""
+"""Corresponding variable of `huggingface_hub`, with which `datasets` and `timm` fetch."""
 
 
 def is_offline() -> bool:
-    """Return True where $PENNYWEIGHT_OFFLINE forbids downloads: any value but 0, false, no and off."""
+    """Return whether $PENNYWEIGHT_OFFLINE forbids downloads; any value but 0, false, no and off does."""
     return os.environ.get(OFFLINE, "").strip().lower() not in NO
 
 
 def require_network(what: str, *, instead: str) -> None:
-    """Raise DownloadError where downloads are forbidden: `what` would be fetched, `instead` is what works without."""
-    if said := _only_said.get():
-        raise DownloadError(f"{what} is not fetched: {said}")
+    """Check that downloads are allowed.
+
+    Args:
+        what: address to be fetched, for the message.
+        instead: what works without the network, for the message.
+
+    Raises:
+        DownloadError: downloads are forbidden.
+    """
+    if reason := _only_said.get():
+        raise DownloadError(f"{what} is not fetched: {reason}")
     if is_offline():
         raise DownloadError(f"{OFFLINE} is set, so {what} is not fetched; {instead}, or unset {OFFLINE}")
 
 
 @contextmanager
 def only_said(by: object, address: str, *, ask: str) -> Iterator[None]:
-    """Ask no other machine inside: `address` is only said by a file, which may be a stranger's; the user says `ask`.
+    """Forbid downloads inside the block, because an untrusted file, not the user, gives the address.
 
-    Raises DownloadError, which says the address, where it or what it stands for lies on another machine.
+    Args:
+        by: file that gives the address.
+        address: address of the data.
+        ask: command or option with which the user can name the address.
+
+    Raises:
+        DownloadError: the address, or the data behind it, lies on another machine.
     """
-    said = f"only {by} says that it was trained on {address}; to fetch it, name it yourself: {ask}"
+    reason = f"only {by} says that it was trained on {address}; to fetch it, name it yourself: {ask}"
     if is_remote(address):
-        raise DownloadError(f"{address} is not fetched: {said}")
-    token = _only_said.set(said)
+        raise DownloadError(f"{address} is not fetched: {reason}")
+    token = _only_said.set(reason)
     try:
         yield
     finally:
@@ -52,7 +66,7 @@ def only_said(by: object, address: str, *, ask: str) -> Iterator[None]:
 
 
 def is_remote(address: str) -> bool:
-    """Return True for an address of the network, of the hub, or of a shared folder by its server (UNC)."""
+    """Return whether an address is on the network: a URL, a name of the hub, or a shared folder of a server (UNC)."""
     place = address.removeprefix("hf:")
     if "://" in place or place.startswith((r"\\", "//")):
         return True
@@ -60,7 +74,7 @@ def is_remote(address: str) -> bool:
 
 
 def keep_hub_offline() -> None:
-    """Let `huggingface_hub` read its own cache only, where downloads are forbidden. Call it before a hub is asked."""
+    """Restrict `huggingface_hub` to its cache if downloads are forbidden; call it before any use of the hub."""
     if not is_offline():
         return
     os.environ[HUB] = "1"

@@ -1,4 +1,4 @@
-"""Runs from before run.json kept digests: an edit of it shows where another file of the run says something else."""
+"""Detect edits of run.json in runs made before it kept digests, by comparing it with the other files of the run."""
 
 from __future__ import annotations
 
@@ -15,19 +15,26 @@ from pennyweight.core.run_folder import RunFolder
 __all__ = ["require_agreement"]
 
 MAX_HEADER_BYTES = 100 << 20
-"""Of a safetensors file, as its library has it."""
+"""Largest header of a safetensors file; the limit of its library."""
 NUMBERS = ("size", "resize", "channels")
 LISTS = ("mean", "std")
 WORDS = ("interpolation", "decoding")
-"""Fields of the preprocessing, by how the metadata of weights writes them."""
+"""Fields of the preprocessing, by the type in which the metadata of weights writes them."""
 
 
 def require_agreement(record: Mapping[str, Any], run: RunFolder) -> None:
-    """Raise RunError where run.json names other labels, another network or another preprocessing than the run's
-    evaluation.json or the metadata of its weights. A file that is missing or damaged, or that does not say, is passed
-    over: what reads the file refuses it.
+    """Check run.json against the run's evaluation.json and the metadata of its weights.
+
+    Files that are missing, damaged or silent on a field are skipped: the code that reads them refuses them.
+
+    Args:
+        record: values of run.json.
+        run: folder of the run.
+
+    Raises:
+        RunError: labels, network or preprocessing differ.
     """
-    for file, field, theirs in _said(run):
+    for file, field, theirs in _other_values(run):
         *above, last = field.split(".")
         ours: Any = record
         for part in above:
@@ -39,8 +46,8 @@ def require_agreement(record: Mapping[str, Any], run: RunFolder) -> None:
             )
 
 
-def _said(run: RunFolder) -> Iterator[tuple[str, str, Any]]:
-    """Yield what the run's other files say: the file's name, the dotted field of run.json, and its value."""
+def _other_values(run: RunFolder) -> Iterator[tuple[str, str, Any]]:
+    """Yield (file name, dotted field of run.json, value) from the other files of a run."""
     with suppress(PennyweightError):
         if isinstance(labels := read_json(run.evaluation_path).get("labels"), list):
             yield run.evaluation_path.name, "data.labels", labels
@@ -51,26 +58,26 @@ def _said(run: RunFolder) -> Iterator[tuple[str, str, Any]]:
         for key, field in {"network": "name", "stem": "stem"}.items():
             if key in metadata:
                 yield run.weights_path.name, f"model.{field}", metadata[key]
-        said = {"size": metadata["input"], **metadata} if "input" in metadata else metadata
-        for key in said.keys() & {*NUMBERS, *LISTS, *WORDS}:
-            text = said[key]
+        texts = {"size": metadata["input"], **metadata} if "input" in metadata else metadata
+        for key in texts.keys() & {*NUMBERS, *LISTS, *WORDS}:
+            text = texts[key]
             values = [float(part) for part in text.split(",")] if key in LISTS else None
             yield run.weights_path.name, f"preprocess.{key}", values or (int(text) if key in NUMBERS else text)
 
 
 def _metadata(path: Path) -> dict[str, str]:
-    """Return what a safetensors file says of itself; nothing where it cannot be read."""
+    """Return the metadata of a safetensors file; empty if it cannot be read."""
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            said = json.loads(file.read(min(length, MAX_HEADER_BYTES)))["__metadata__"]
-        return {key: value for key, value in said.items() if isinstance(value, str)}
+            found = json.loads(file.read(min(length, MAX_HEADER_BYTES)))["__metadata__"]
+        return {key: value for key, value in found.items() if isinstance(value, str)}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
 
 
 def _difference(field: str, ours: Any, theirs: Any) -> str:
-    """Describe the first difference: the end of "its …", before the name of the other file."""
+    """Describe the first difference, as the end of "its …" before the name of the other file."""
     name = field.rpartition(".")[2]
     both = isinstance(ours, Sequence) and isinstance(theirs, Sequence) and not isinstance(theirs, str)
     if both and len(ours) != len(theirs):

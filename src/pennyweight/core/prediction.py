@@ -19,11 +19,11 @@ class Prediction(Summary):
     """Answer of a classifier for one picture."""
 
     source: str
-    """The path that was given; for pictures without one, which in the list it was."""
+    """Path of the picture; for a picture without a path, its place in the list."""
     label: str
     probability: float
     top: tuple[tuple[str, float], ...]
-    """The likeliest labels with their probabilities, likeliest first."""
+    """Most probable labels with their probabilities, in descending order."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON keeps them."""
@@ -39,7 +39,7 @@ class Prediction(Summary):
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """A picture without an answer, and the reason in one line."""
+    """Picture without an answer, and the reason in one line."""
 
     source: str
     error: str

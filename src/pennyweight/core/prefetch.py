@@ -1,4 +1,4 @@
-"""Things that are made in threads before they are asked for, in their order."""
+"""Prefetch: compute the next results in threads while the consumer uses one, in order."""
 
 from __future__ import annotations
 
@@ -16,25 +16,29 @@ T = TypeVar("T")
 def prefetch(
     makes: Iterator[Callable[[], T]], count: int, *, threads: int, initializer: Callable[[], None] | None = None
 ) -> Iterator[tuple[T, float]]:
-    """What each of `makes` gives, and the seconds that were waited for it; `count` of the next are made meanwhile.
+    """Yield (result of each function, seconds that the consumer waited for it), in order.
 
-    Each of the `threads` begins with `initializer`.
+    Args:
+        makes: functions of no arguments.
+        count: number of results to prefetch.
+        threads: number of threads.
+        initializer: called in each thread before its first function.
     """
     made: deque[Future[T]] = deque()
-    # Of its own: a batch that is not kept waits for the pool that decodes.
+    # A pool of its own, because these functions may wait for the pool that decodes pictures.
     pool = ThreadPoolExecutor(max_workers=threads, initializer=initializer)
     try:
         for make in makes:
             made.append(pool.submit(make))
             if len(made) > count:
-                yield _waited(made.popleft())
+                yield _wait(made.popleft())
         while made:
-            yield _waited(made.popleft())
+            yield _wait(made.popleft())
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _waited(future: Future[T]) -> tuple[T, float]:
+def _wait(future: Future[T]) -> tuple[T, float]:
     started = time.perf_counter()
     made = future.result()
     return made, time.perf_counter() - started

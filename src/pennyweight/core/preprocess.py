@@ -1,4 +1,4 @@
-"""From a picture to the array that the network sees: one frozen value, one function, for training and serving."""
+"""Preprocess: decode, resize and crop a picture to the array that the network sees, in training and serving alike."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Decoding", "Interpolation", "Prepro
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 LONGEST = 8
-"""Sides of a picture beyond this ratio are cut before they are resized."""
+"""Largest ratio of a picture's sides that is resized whole; beyond it, the picture is cropped before it is resized."""
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 Decoding = Literal["full", "draft"]
@@ -33,11 +33,11 @@ _FILTERS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocess:
-    """How a picture becomes the network's input: any picture -> (size, size, channels) uint8.
+    """Preprocessing of pictures: any picture -> (size, size, channels) uint8.
 
-    The short side is resized to `resize` pixels (antialiased), then the middle `size`×`size` is cut out.
-    `mean` and `std` are per channel, for pixels in 0..1; they are applied inside the network's own step
-    or graph, never here, so that what is stored and sent stays uint8.
+    The short side is resized to `resize` pixels (antialiased), then the center `size`×`size` is cropped.
+    `mean` and `std` are per channel, for pixels in 0..1. The network's own step or graph applies them,
+    not `Preprocess`, so that stored and sent pictures stay uint8.
     """
 
     size: int
@@ -47,16 +47,16 @@ class Preprocess:
     std: tuple[float, ...] = IMAGENET_STD
     channels: int = 3
     decoding: Decoding = "full"
-    """How much of a picture is decoded and resized: "full", all of it, as published weights were scored; or "draft": a
-    JPEG at the smallest of 1, 1/2, 1/4 and 1/8 whose short side is still at least `resize`, and of any picture only the
-    part that is kept. Several times quicker on large photographs; other bytes."""
+    """Amount of decoding. "full" decodes and resizes the whole picture, as for the scores of published weights. "draft"
+    decodes a JPEG at the smallest of 1, 1/2, 1/4 and 1/8 whose short side is at least `resize`, and resizes only the
+    cropped part of any picture: several times as fast on large photographs, with other bytes."""
     levels: Levels = ()
-    """The (black, white) values of 16-bit pictures that become 0 and 255: one pair, or a pair for each band. Without
-    pairs the upper byte of each value is kept. 8-bit pictures stay as they are."""
+    """(black, white) values of 16-bit pictures that become 0 and 255: one pair, or a pair for each band. Without pairs
+    the upper byte of each value is kept. 8-bit pictures do not change."""
 
     max_pixels: int | None = field(default=None, compare=False)
-    """Pictures of more pixels are refused; None is `core.images.MAX_PIXELS`. It changes no picture that is read, and is
-    not kept with a network."""
+    """Largest number of pixels of a picture, None for `core.images.MAX_PIXELS`; larger ones are refused. It changes no
+    picture that is read, and is not stored with a network."""
 
     def __post_init__(self) -> None:
         if self.max_pixels is not None and self.max_pixels < 1:
@@ -86,9 +86,13 @@ class Preprocess:
     def for_input(
         cls, size: int, *, channels: int = 3, crop_share: float = 0.875, decoding: Decoding = "full"
     ) -> Preprocess:
-        """The usual values for an input of `size` pixels: small pictures whole, larger ones cropped by `crop_share`.
+        """Return the usual preprocessing for an input of `size` pixels, with ImageNet's mean and standard deviation.
 
-        Grey input is normalised with the mean of ImageNet's values.
+        Args:
+            size: side of the input in pixels; below 96 the whole picture is resized to it.
+            channels: number of channels; unless it is 3, the average of ImageNet's values normalizes each.
+            crop_share: share of the resized short side that the center crop keeps, for inputs of 96 pixels or more.
+            decoding: "full" or "draft".
         """
         resize = size if size < 96 else round(size / crop_share)
         if channels == 3:
@@ -104,22 +108,22 @@ class Preprocess:
         )
 
     def at(self, size: int) -> Preprocess:
-        """The same for an input of `size` pixels, which shows as much of a picture."""
+        """Return the same preprocessing for an input of `size` pixels, with the same share of the picture."""
         return replace(self, size=size, resize=round(size * self.resize / self.size))
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(H, W, C) of what `__call__` returns."""
+        """Return the shape (H, W, C) of a preprocessed picture."""
         return (self.size, self.size, self.channels)
 
     @property
     def pixels_key(self) -> str:
-        """What the bytes of `__call__` depend on, and nothing else: mean and deviation are applied later."""
+        """Return text that identifies the bytes of a preprocessed picture; `mean` and `std` do not change them."""
         levels = "".join(f" {black}-{white}" for black, white in self.levels)
         return f"{self.size}/{self.resize} {self.interpolation} {self.channels} {self.decoding}{levels}"
 
     def __call__(self, picture: Picture, *, name: str | None = None) -> Pixels:
-        """Any picture (path, bytes, array, Pillow image) -> (size, size, channels) uint8.
+        """Preprocess a picture: a path, bytes, an array or a Pillow image -> (size, size, channels) uint8.
 
         Raises ImageError, which calls the picture `name` if that is given.
         """
@@ -136,27 +140,30 @@ class Preprocess:
         return (pixels[0] if len(pixels) == 1 else np.stack(pixels, axis=-1)).reshape(self.shape)
 
     def _fit(self, image: Image.Image) -> Image.Image:
-        """Resized and cropped to (size, size)."""
+        """Resize and crop a picture to (size, size)."""
         short = min(image.size)
-        # Sizes and offsets are rounded as torchvision rounds them, because published weights were scored so.
+        # Sizes and offsets are rounded as torchvision rounds them, to reproduce the scores of published weights.
         width, height = (self.resize if side == short else self.resize * side // short for side in image.size)
         left, top = round((width - self.size) / 2), round((height - self.size) / 2)
         rule = _FILTERS[self.interpolation]
         if self.decoding == "full" and max(image.size) <= LONGEST * short:
             return image.resize((width, height), rule).crop((left, top, left + self.size, top + self.size))
-        # Only the part that is kept is resized: quicker, and a 1×10,000 picture stays harmless. Not the way for all,
-        # because Pillow's order of passes goes by shape, and rounds otherwise than where published weights were scored.
+        # Resizing only the cropped part is faster and bounds the memory of a 1×10,000 picture. "full" does not use it:
+        # Pillow chooses the order of its passes by shape, so it would round differently from published scores.
         across, down = image.width / width, image.height / height
         box = (left * across, top * down, (left + self.size) * across, (top + self.size) * down)
         return image.resize((self.size, self.size), rule, box=box)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON keeps them, without `levels` where there are none, as older files are."""
+        """Return the fields as JSON values, without `max_pixels` and, as in older files, without empty `levels`."""
         kept = {name: value for name, value in asdict(self).items() if name != "levels" or value}
         del kept["max_pixels"]
         return kept
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocess:
-        """Return what `to_dict` gave, also after JSON turned tuples into lists. Raises InputError for anything else."""
+        """Make a Preprocess from the values of `to_dict`, where JSON may have turned tuples into lists.
+
+        Raises InputError for other fields or values.
+        """
         return from_json(cls, values, what="preprocessing")

@@ -1,6 +1,6 @@
-"""Files of strangers: whatever is wrong with one is a typed error that names it, and no header is believed.
+"""Read untrusted files: every fault becomes a typed error that names the file, and no declared size is trusted.
 
-A decoder that meets a damaged file can raise nearly anything, and a header can promise a thousand times what follows.
+A decoder of a damaged file can raise nearly any error, and a header can declare a thousand times the actual content.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from pennyweight.core.errors import PennyweightError, SourceError
 __all__ = ["MAX_RATIO", "SPARE_BYTES", "believe", "parse_json", "reading", "reason_of"]
 
 MAX_RATIO = 200
-"""Unpacked bytes for each byte of a file. Pictures hardly shrink; bombs shrink a thousandfold."""
+"""Most unpacked bytes for each byte of a file. Pictures hardly compress; decompression bombs shrink a thousandfold."""
 SPARE_BYTES = 64 << 20
-"""What any file may unpack to, whatever its ratio."""
+"""Bytes that any file may unpack to."""
 
 
 @contextmanager
 def reading(where: object, kind: type[PennyweightError] = SourceError) -> Iterator[None]:
-    """Raise `kind`, "cannot read WHERE: REASON", for whatever goes wrong inside, but for errors that are typed already.
+    """Convert every error inside to `kind`, "cannot read WHERE: REASON"; typed errors pass unchanged.
 
-    A module that is not installed stays what it is: its message names the extra that brings it.
+    ModuleNotFoundError passes unchanged, too, because its message names the extra to install.
     """
     try:
         yield
@@ -35,18 +35,18 @@ def reading(where: object, kind: type[PennyweightError] = SourceError) -> Iterat
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the first line that an exception says, else its kind."""
+    """Return the first line of an exception's message, else the name of its type."""
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
-    said = str(error)
+    message = str(error)
     # Libraries raise some OSError without a number; with a file's name added they print as "[Errno None] None".
     if isinstance(error, OSError) and type(error).__str__ is OSError.__str__:
-        said = error.strerror or " ".join(map(str, error.args))
-    return next((line.strip() for line in said.splitlines() if line.strip()), type(error).__name__)
+        message = error.strerror or " ".join(map(str, error.args))
+    return next((line.strip() for line in message.splitlines() if line.strip()), type(error).__name__)
 
 
 def believe(needed: int, stored: int, *, spare: int = SPARE_BYTES) -> None:
-    """Raise ValueError where `stored` bytes of a file are said to hold `needed` bytes, far more than data shrink to."""
+    """Raise ValueError if `stored` bytes of a file declare `needed` unpacked bytes, far beyond any compression."""
     if needed > max(spare, MAX_RATIO * stored):
         raise ValueError(
             f"{stored:,} bytes declare {needed:,} unpacked ones, more than {MAX_RATIO} times as many; it looks like a "
@@ -55,7 +55,7 @@ def believe(needed: int, stored: int, *, spare: int = SPARE_BYTES) -> None:
 
 
 def parse_json(text: str | bytes, where: object, kind: type[PennyweightError] = PennyweightError) -> dict[str, Any]:
-    """Return the object that a JSON text holds. Raises `kind` that names `where` for anything else, NaN too."""
+    """Parse a JSON object. Raises `kind` with the place, `where`, for anything else, NaN included."""
     with reading(where, kind):
         value = json.loads(text, parse_constant=_no_number)
     if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What a scene's bundle says of itself: the values kept in the metadata of its ONNX file."""
+"""Manifest of a scene's bundle, kept in the metadata of its ONNX file."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ __all__ = ["SCENE_METADATA_KEY", "Form", "SceneManifest"]
 
 SCENE_METADATA_KEY = "pennyweight-scene"
 FORMAT = 2
-"""Files of the first one have no seal (`core.seal`)."""
+"""Version of the manifest; files of version 1 have no seal (`core.seal`)."""
 
 Form = Literal["tile", "windows"]
-"""tile: (H, W, bands) -> one answer for each window in it. windows: (B, window, window, bands) -> (B, classes)."""
+"""tile: (H, W, bands) -> an answer for each window in it. windows: (B, window, window, bands) -> (B, classes)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SceneManifest:
-    """Labels, form and proof; scaling and components are inside the graph."""
+    """Labels, form and parity proof of a scene's bundle; scaling and components are inside the graph."""
 
     network: Mapping[str, Any]
     """name, stem, num_classes, in_channels, config."""
     labels: tuple[str, ...]
     ids: tuple[int, ...]
-    """What the label map called each class; copies of a map hold these."""
+    """Id of each class in the label map, which predicted maps use, too."""
     form: Form
     window: int
     bands: int
@@ -46,12 +46,12 @@ class SceneManifest:
         return self.format > 1
 
     def to_json(self) -> str:
-        """The text kept under SCENE_METADATA_KEY."""
+        """Return the text to keep under SCENE_METADATA_KEY."""
         return json.dumps(asdict(self), ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str, *, name: str) -> SceneManifest:
-        """From what `to_json` gave. Raises BundleError that names the file `name`."""
+        """Parse the text of `to_json`. Raises BundleError that names the file `name`."""
         try:
             values = parse_json(text, "it", InputError)
             if not 1 <= values["format"] <= FORMAT:

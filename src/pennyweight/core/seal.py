@@ -1,7 +1,7 @@
-"""The seal of a bundle: the SHA-256 of all of its bytes, in an entry of its metadata that ends the file.
+"""Seal of a bundle: the SHA-256 of its bytes, in an entry of its metadata at the end of the file.
 
-ONNX is a protobuf message, and those may be joined: the file is the model followed by a message that has nothing but
-one entry of `metadata_props`. Every runtime reads it as any other metadata.
+ONNX is a protobuf message, and such messages may be concatenated: the file is the model, followed by a message with a
+single entry of `metadata_props`. Every runtime reads the entry like any other metadata.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def seal(path: Path) -> None:
 
 
 def sealed(path: Path) -> bool:
-    """Tell if the file ends with a seal. Raises BundleError where it does, and another byte is not as it was sealed."""
+    """Return whether the file ends with a seal. Raises BundleError if the seal does not match the bytes before it."""
     if not path.is_file() or path.stat().st_size < LENGTH:
         return False
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
@@ -45,5 +45,5 @@ def sealed(path: Path) -> bool:
 
 
 def broken(path: Path) -> BundleError:
-    """Return the error of a bundle whose bytes are not those that were exported."""
-    return BundleError(f"{path} is not as `export` wrote it: its SHA-256 is another; export it again")
+    """Return the error for a bundle whose bytes have changed since it was exported."""
+    return BundleError(f"{path} is not as `export` wrote it: its SHA-256 differs; export it again")

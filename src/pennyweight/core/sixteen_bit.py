@@ -1,4 +1,4 @@
-"""16-bit pictures: which of 65,536 levels become the 256 of the network's input.
+"""16-bit pictures: map a range of their 65,536 levels to the 256 levels of the network's input.
 
 Cameras, microscopes and scanners of 10 to 14 bits leave most levels empty. `Levels` is the range that the training
 pictures use, a (black, white) pair for all bands or a pair for each band. Lower values become 0, higher values 255.
@@ -22,20 +22,20 @@ __all__ = ["GREY", "WHITE", "Levels", "checked", "is_planar", "is_wide", "split_
 Levels: TypeAlias = tuple[tuple[int, int], ...]
 WHITE = 65535
 GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I")
-"""Pillow's modes of 16-bit grey."""
+"""Pillow's modes of 16-bit gray."""
 COLORS = ("RGB", "RGBA")
-"""Pillow's 8-bit modes in which it opens 16-bit colors."""
+"""8-bit modes in which Pillow opens 16-bit colors."""
 BITS_TAG, PLANAR_TAG = 258, 284
-"""Of TIFF: bits of each sample, and whether bands are stored one after the other."""
+"""TIFF tags: bits of each sample, and planar configuration (bands stored one after the other)."""
 
 
 def checked(levels: Levels, channels: int) -> Levels:
-    """Return levels as pairs of integers. Raises ValueError for pairs that are no range, or not one for each band."""
+    """Return levels as pairs of integers. Raises ValueError for a wrong number of pairs or a pair that is no range."""
     pairs = tuple((int(black), int(white)) for black, white in levels)
     if len(pairs) not in (0, 1, channels) or not all(0 <= black < white <= WHITE for black, white in pairs):
         raise ValueError(
-            f"levels are pairs from 0 to {WHITE}, black below white, one for all or one for each of the {channels} "
-            f"channels, not {levels}"
+            f"levels are (black, white) pairs from 0 to {WHITE}, black below white, one for all or one for each of the "
+            f"{channels} channels, not {levels}"
         )
     return pairs
 
@@ -51,32 +51,32 @@ def to_bytes(wide: NDArray[Any], levels: Levels) -> NDArray[np.uint8]:
 
 @lru_cache(maxsize=512)
 def _table(black: int, white: int) -> NDArray[np.uint8]:
-    """Return (65536,) uint8: the byte of each value."""
+    """Return the byte of each 16-bit value, (65536,) uint8."""
     values = np.clip(np.arange(WHITE + 1), black, white) - black
     return ((values * 510 + (white - black)) // (2 * (white - black))).astype(np.uint8)
 
 
 def is_wide(image: Image.Image) -> bool:
-    """Return whether a picture's file has 16 bits for each value; for colors, Pillow's mode does not say so."""
+    """Return whether a picture's file has 16-bit values; Pillow's mode does not show this for colors."""
     return image.mode in GREY or (image.mode in COLORS and _bits(image).endswith((";16B", ";16L", ";16N")))
 
 
 def is_planar(image: Image.Image) -> bool:
-    """Return whether an opened TIFF stores 16-bit bands one after the other, which Pillow takes for 8 bits."""
+    """Return whether an opened TIFF stores 16-bit bands one after the other, which Pillow misreads as 8 bits."""
     tags: Any = getattr(image, "tag_v2", {})
     return tags.get(PLANAR_TAG) == 2 and max(tags.get(BITS_TAG, (8,))) == 16 and len(image.getbands()) > 1
 
 
 def split_bytes(image: Image.Image, file: bytes) -> NDArray[np.uint16] | None:
-    """Read all 16 bits of the colors of an opened picture: (H, W, 3 or 4), or None for a layout that Pillow cannot.
+    """Read all 16 bits of the colors of an opened picture, (H, W, 3 or 4); None for a layout that Pillow cannot read.
 
-    Pillow keeps the upper byte of each value. Told of the other byte order, it keeps the lower byte.
+    Pillow keeps the upper byte of each value; with the byte order swapped, it keeps the lower byte.
     """
     bits = _bits(image)
-    if bits.startswith("LA"):  # the bytes of grey and transparency are read as four of 8 bits
-        grey, grey_low, alpha, alpha_low = np.moveaxis(_read(image, file, lambda bits: "RGBA"), -1, 0)
-        upper, low = np.stack([grey] * 3 + [alpha], axis=-1), np.stack([grey_low] * 3 + [alpha_low], axis=-1)
-    elif bits.startswith("RGBa"):  # multiplied by their transparency, which is undone in 8 bits
+    if bits.startswith("LA"):  # gray and transparency, read as four 8-bit bands
+        gray, gray_low, alpha, alpha_low = np.moveaxis(_read(image, file, lambda bits: "RGBA"), -1, 0)
+        upper, low = np.stack([gray] * 3 + [alpha], axis=-1), np.stack([gray_low] * 3 + [alpha_low], axis=-1)
+    elif bits.startswith("RGBa"):  # colors multiplied by transparency, which Pillow divides in 8 bits
         return None
     else:
         upper, low = _read(image, file, str), _read(image, file, _other_order)
@@ -87,7 +87,7 @@ def split_bytes(image: Image.Image, file: bytes) -> NDArray[np.uint16] | None:
 
 
 def _read(image: Image.Image, file: bytes, taken: Callable[[str], str]) -> NDArray[np.uint8]:
-    """Read the picture again, with another name for how a decoder takes its values."""
+    """Read the picture again, with another raw mode of its decoder."""
     with Image.open(io.BytesIO(file), formats=[str(image.format)]) as again:
         again.tile = [tile._replace(args=_with(tile.args, taken)) for tile in again.tile]
         return np.asarray(again)
@@ -103,7 +103,7 @@ def _other_order(bits: str) -> str:
 
 
 def _bits(image: Image.Image) -> str:
-    """Return how a decoder of Pillow takes the values of a file, such as "RGB;16B"; empty once it is decoded."""
+    """Return the raw mode of Pillow's decoder for a file, such as "RGB;16B"; empty once it is decoded."""
     tiles = getattr(image, "tile", None)
     args = tiles[0].args if tiles else ""
     return str(args[0] if isinstance(args, tuple) and args else args)

@@ -1,4 +1,4 @@
-"""From a spectrum to the few numbers that a network sees: scaling and whitened principal components."""
+"""Project spectra to the few channels that a network sees: scaling and whitened principal components."""
 
 from __future__ import annotations
 
@@ -14,27 +14,34 @@ from pennyweight.core.errors import InputError
 __all__ = ["Projection", "finite"]
 
 NO_VARIANCE = 1e-12
-"""A component with less than this share of the first one's variance holds rounding errors, and becomes 0."""
+"""Smallest variance of a component, as a share of the first one's; below it are rounding errors, set to 0."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Projection:
-    """Subtract `mean`, multiply by `matrix`: (…, bands) -> (…, channels) float32.
+    """Linear projection of spectra, (spectra - mean) @ matrix: (…, bands) -> (…, channels) float32.
 
-    A pixel with a value that is not finite, and all that lies outside the scene, becomes zeros: the mean spectrum.
+    A pixel with a value that is not finite becomes zeros, the mean spectrum, as does padding outside the scene.
     """
 
     mean: NDArray[np.float32]
-    """(bands,)"""
+    """Mean spectrum (bands,)."""
     matrix: NDArray[np.float32]
-    """(bands, channels)"""
+    """Weights (bands, channels)."""
 
     @classmethod
     def fit(cls, spectra: NDArray[Any], components: int | None) -> Projection:
-        """Bands scaled to deviation 1, then `components` whitened principal components; None scales alone.
+        """Scale bands to standard deviation 1, then take `components` whitened principal components.
 
-        (N, bands) without NaN. The sign of a component is that of its largest weight, so that one input has one
-        answer. Raises InputError for more components than bands, or than N pixels can span.
+        Args:
+            spectra: (N, bands) without NaN.
+            components: number of components; None scales only.
+
+        Returns:
+            The projection. The largest weight of each component is positive, so that equal spectra give equal signs.
+
+        Raises:
+            InputError: more components than bands, or than N pixels can span.
         """
         pixels, bands = spectra.shape
         if components is not None and not 1 <= components <= bands:
@@ -66,23 +73,23 @@ class Projection:
         return int(self.matrix.shape[1])
 
     def __call__(self, spectra: NDArray[Any]) -> NDArray[np.float32]:
-        """(…, bands) of any number type -> (…, channels)."""
-        centred = spectra.astype(np.float32) - self.mean
-        known = finite(centred)
-        out: NDArray[np.float32] = np.where(known[..., None], centred, np.float32(0)) @ self.matrix
+        """Project spectra of any number type. (…, bands) -> (…, channels)."""
+        centered = spectra.astype(np.float32) - self.mean
+        known = finite(centered)
+        out: NDArray[np.float32] = np.where(known[..., None], centered, np.float32(0)) @ self.matrix
         return out
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON keeps it."""
+        """Return the projection as JSON values."""
         return {"mean": self.mean.tolist(), "matrix": self.matrix.tolist()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Projection:
-        """From what `to_dict` gave."""
+        """Make a projection from the values of `to_dict`."""
         return cls(mean=np.array(values["mean"], np.float32), matrix=np.array(values["matrix"], np.float32))
 
 
 def finite(spectra: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which pixels have a number in every band. (…, bands) -> (…)."""
+    """Return a mask of the pixels with a number in every band. (…, bands) -> (…)."""
     known: NDArray[np.bool_] = np.isfinite(spectra).all(axis=-1)
     return known

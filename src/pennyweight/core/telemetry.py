@@ -1,6 +1,6 @@
-"""Reports that other libraries send to their makers: switched off before these libraries are imported.
+"""Switch off the telemetry of other libraries before they are imported.
 
-`import pennyweight` does it, so that no path around it exists. A variable that the user has set stays as it is.
+`import pennyweight` calls this module, so that no entry point misses it. A variable that the user has set is kept.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from collections.abc import Mapping
 __all__ = ["OFF", "switch_off_telemetry"]
 
 OFF: Mapping[str, str] = {
-    # onnxruntime 1.32 keeps a device id under the user's cache folder and asks for a telemetry host
+    # onnxruntime 1.32 stores a device id in the user's cache folder and contacts a telemetry host
     "ORT_DISABLE_TELEMETRY": "1",
-    # the agent string of downloads, and counts of commands
+    # user agent of downloads, and counts of commands
     "HF_HUB_DISABLE_TELEMETRY": "1",
     # a request to the hub for each data set that is opened from disk
     "HF_UPDATE_DOWNLOAD_COUNTS": "0",
-    # usage events, beside what goes to the user's own tracking server
+    # usage events, sent in addition to the user's own tracking server
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    # crash reports, beside what goes to the user's own project
+    # crash reports, sent in addition to the user's own project
     "WANDB_ERROR_REPORTING": "false",
 }
-"""Environment variable -> the value that switches a library's reports off."""
+"""Environment variable -> the value that switches a library's telemetry off."""
 
 
 def switch_off_telemetry() -> None:

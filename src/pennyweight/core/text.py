@@ -1,4 +1,4 @@
-"""Text for a terminal, a page or a picture, whatever the name of a file or a label holds."""
+"""Make any text, such as names of files and labels, safe for a terminal, a page or a picture."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ __all__ = ["composed", "printable", "say"]
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
-"""Persian and Indic words, and many emoji, are written with them; they change nothing but the letters beside them."""
+"""Joiners of Persian and Indic words and of many emoji; they affect adjacent letters only."""
 
 
 def composed(name: str) -> str:
-    """Return a name with composed letters (NFC), as names are compared: a Mac stores the accent of é by itself."""
+    """Return a name in Unicode NFC, in which names are compared: macOS stores é as two letters."""
     return unicodedata.normalize("NFC", name)
 
 
 def printable(text: str) -> str:
-    """Return `text` as one line that steers nothing: � for each control, bidirectional override and broken letter."""
+    """Return `text` as one harmless line: � for each control character, bidirectional override and broken letter."""
     return text if text.isprintable() else "".join(letter if _shows(letter) else REPLACEMENT for letter in text)
 
 
 def say(*lines: str, console: Console | None = None, error: bool = False) -> None:
-    """Print each text literally: brackets and colons are no markup, and no letter steers the terminal.
+    """Print each text literally: without markup, and without characters that control the terminal.
 
     On a terminal a long text breaks between words; elsewhere, as in a log, each text is one line.
 
     Args:
         lines: Texts to print.
-        console: Console to print on; by default one of standard output.
-        error: Print on standard error, where there is no `console`.
+        console: Console to print on; by default that of standard output.
+        error: Print on standard error instead of standard output.
     """
-    from rich.console import Console  # 0.03 s: only those who print pay
+    from rich.console import Console  # takes 0.03 s, so only where a line is printed
     from rich.text import Text
 
     console = console or Console(stderr=error)

@@ -1,6 +1,6 @@
-"""One walk over folders of pictures, which says what it passed over.
+"""Walk over folders of pictures by one set of rules, with notes on skipped files.
 
-`fit`, `doctor` and `predict` see the same files.
+`fit`, `doctor` and `predict` therefore see the same files.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ SYSTEM = frozenset(
         ".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini",
     }
 )  # fmt: skip
-"""Names, in small letters, that systems and programs give to what is no data."""
+"""Names, in lower case, of files and folders that belong to systems and programs."""
 SYSTEM_BEGINNINGS = ("._", ".trash-", ".nfs")
 KEPT = 1_000
-"""Paths of a kind that are kept to be named; beyond them only the count grows, so that memory is bounded."""
+"""Largest number of skipped paths of a kind to keep; beyond it only the count grows, so that memory is bounded."""
 MOST_ENDINGS = 5
-"""Endings of other files that a note names."""
+"""Largest number of endings of other files that a note names."""
 
 Kind = Literal["unlisted", "dead link", "read already", "special", "system", "hidden"]
 LOST: tuple[Kind, Kind] = ("unlisted", "dead link")
-"""Kinds behind which pictures may lie: each is told by itself, as a picture that cannot be read is."""
-SAID: dict[Kind, tuple[str, str]] = {
+"""Kinds that may hide pictures; each such path is reported by itself, like an unreadable picture."""
+NOTED: dict[Kind, tuple[str, str]] = {
     "read already": ("link to a folder that is read already", "links to folders that are read already"),
     "special": ("special file", "special files"),
     "system": ("system folder", "system folders"),
     "hidden": ("hidden folder or picture", "hidden folders or pictures"),
 }
-"""The other kinds -> how a note names one of them, and several."""
+"""Other kind -> its singular and plural in notes."""
 
 
 class Passed(NamedTuple):
-    """A path that the walk did not enter or give, and the reason."""
+    """Path that the walk skipped, and the reason."""
 
     kind: Kind
     path: Path
@@ -56,42 +56,42 @@ class Passed(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """The folders and the picture files of one folder, each sorted by name."""
+    """Folders and picture files of one folder, each sorted by name."""
 
     folders: list[Path]
     pictures: list[Path]
 
 
 class Walk:
-    """Lists folders under `root` by one set of rules, and keeps what it passed over.
+    """Walk over the folders under `root`, with a record of skipped paths.
 
-    Links are followed, a folder is read once. Hidden names and those of systems (`@eaDir`, `__MACOSX`, …) are passed
-    over, files with other endings than a picture's are counted. A name with a picture's ending is always given, also of
-    a dead link or a pipe, because whoever reads it says why that fails; nothing is opened here.
+    Links are followed, and each folder is read once. Hidden names and system names (`@eaDir`, `__MACOSX`, …) are
+    skipped; files without a picture's ending are counted. The walk opens no file: a name with a picture's ending is
+    listed even if it is a dead link or a pipe, and its reader reports the reason.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.others: Counter[str] = Counter()
-        """Files without a picture's ending: their endings, in small letters, with counts."""
+        """Endings, in lower case, of files without a picture's ending -> count."""
         self.counts: Counter[Kind] = Counter()
-        """What was passed over: how many of each kind."""
+        """Kind -> number of skipped paths."""
         self.passed: list[Passed] = []
-        """What was passed over: at most KEPT of each kind."""
+        """Skipped paths, at most KEPT of each kind."""
         self._listed: dict[Path, Listing] = {}
-        """Folders that were listed by themselves, so that each is listed and told of once."""
+        """Listings of single folders, kept so that each folder is listed and reported once."""
         self.not_utf8 = 0
-        """Names of pictures and folders that are not UTF-8."""
+        """Number of pictures and folders whose names are not UTF-8."""
 
     @property
     def lost(self) -> list[Passed]:
-        """Return the folders that could not be listed and the links that lead nowhere, at most KEPT of each."""
+        """Return the folders that could not be listed and the dead links, at most KEPT of each."""
         return [each for each in self.passed if each.kind in LOST]
 
     def pictures(self, folder: Path | None = None) -> Iterator[Path]:
-        """Yield the picture files under `folder` (default `root`): those of a folder by name, then its folders'.
+        """Yield the picture files under `folder` (default `root`): those of a folder by name, then its subfolders'.
 
-        Lazily: the names of one folder are in memory, and of those above it the folders that are yet to come.
+        Memory holds the names in one folder, and the subfolders that are still to be read.
         """
         top = self.root if folder is None else folder
         read = {os.path.realpath(top)}
@@ -105,13 +105,13 @@ class Walk:
                     continue
                 read.add(target)
             elif here is not top and len(read) > 1 and os.path.realpath(here) in read:
-                continue  # a link led here before
+                continue  # a link has led here already
             found = self._listed.pop(here, None) or self._list(here)
             yield from found.pictures
             waiting += reversed(found.folders)
 
     def listing(self, folder: Path) -> Listing:
-        """List one folder. Where that is not allowed it is passed over as "unlisted", and the answer is empty."""
+        """List one folder; a folder that cannot be listed is skipped as "unlisted", and its listing is empty."""
         if folder not in self._listed:
             self._listed[folder] = self._list(folder)
         return self._listed[folder]
@@ -129,19 +129,19 @@ class Walk:
         return Listing([folder / name for name in sorted(folders)], [folder / name for name in sorted(pictures)])
 
     def notes(self) -> tuple[str, ...]:
-        """Say what was passed over, a line for each kind."""
+        """Return a line for each kind of skipped path."""
         lines = []
         if self.others:
             count = self.others.total()
             named = ", ".join(f"{number} {ending}" for ending, number in self.others.most_common(MOST_ENDINGS))
-            lines.append(f"passed over {count:,} file{'s' * (count > 1)} without the extension of a picture ({named})")
-        for kind, names in SAID.items():
+            lines.append(f"skipped {count:,} file{'s' * (count > 1)} without the extension of a picture ({named})")
+        for kind, names in NOTED.items():
             if count := self.counts[kind]:
                 first = next(each for each in self.passed if each.kind == kind)
                 reason = f" ({first.reason})" if first.reason else ""
-                lines.append(f"passed over {count:,} {names[count > 1]}, such as {self.name(first.path)}{reason}")
+                lines.append(f"skipped {count:,} {names[count > 1]}, such as {self.name(first.path)}{reason}")
         if more := sum(self.counts[kind] for kind in LOST) - len(self.lost):
-            lines.append(f"{more:,} more folders and links could not be read than are named")
+            lines.append(f"{more:,} more folders and links could not be read")
         if count := self.not_utf8:
             lines.append(f"{count:,} name{'s are' if count > 1 else ' is'} not UTF-8, and shown with �")
         return tuple(lines)
@@ -151,7 +151,7 @@ class Walk:
         return as_text(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
 
     def _is_system(self, entry: os.DirEntry[str]) -> bool:
-        """Return whether an entry is passed over by its name alone."""
+        """Return whether an entry is skipped because of its name, and record it."""
         if is_system(entry.name):
             if _is_folder(entry):
                 self._pass("system", Path(entry.path))
@@ -163,7 +163,7 @@ class Walk:
         return False
 
     def _sort(self, entry: os.DirEntry[str], folders: list[str], pictures: list[str]) -> None:
-        """Put an entry's name among the folders or the pictures, or pass it over."""
+        """Add an entry's name to the folders or the pictures, or skip the entry."""
         if as_text(entry.name) != entry.name:
             self.not_utf8 += 1
         if _is_folder(entry):
@@ -178,7 +178,7 @@ class Walk:
             mode = entry.stat().st_mode
         except FileNotFoundError:
             self._pass("dead link", Path(entry.path), f"it is a link to {_target(entry)}, which is not there")
-        except OSError as error:  # of links in a circle, and where the target may not be looked at
+        except OSError as error:  # circular links, and targets without permission
             self._pass("dead link", Path(entry.path), f"it is a link to {_target(entry)}: {error.strerror}")
         else:
             if stat.S_ISREG(mode):
@@ -194,7 +194,7 @@ class Walk:
 
 
 def is_system(name: str) -> bool:
-    """Return whether a file or folder of this name is a system's or a program's own, whatever its case."""
+    """Return whether a file or folder of this name, in any case, belongs to a system or a program."""
     low = name.lower()
     return low in SYSTEM or low.startswith(SYSTEM_BEGINNINGS)
 
@@ -207,7 +207,7 @@ def is_hidden(name: str) -> bool:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # of links in a circle, and where the target may not be looked at
+    except OSError:  # circular links, and targets without permission
         return False
 
 
@@ -219,7 +219,7 @@ def _target(entry: os.DirEntry[str]) -> str:
 
 
 def _covered(target: str, read: set[str]) -> bool:
-    """Return whether a folder is among those `read`, or lies in one that leads to it without a link."""
+    """Return whether a folder is among those in `read`, or below one of them without a hidden folder between."""
     above = target
     while above not in read:
         above, inner = os.path.split(above)

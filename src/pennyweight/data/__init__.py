@@ -1,4 +1,4 @@
-"""Where pictures come from: `open` turns a string into a Source, `split` gives its three splits."""
+"""Data: sources of pictures, their splits, augmentation and batches. `open` turns a string into a Source."""
 
 from pennyweight.data.augment.augment import Augment, Mixed
 from pennyweight.data.augment.policies import Policy

@@ -1,4 +1,4 @@
-"""Classes of unequal size: weights in the loss, or balanced sampling, by how unequal they are."""
+"""Class imbalance: class weights in the loss, or balanced sampling, chosen by the imbalance."""
 
 from __future__ import annotations
 
@@ -16,27 +16,35 @@ __all__ = ["Balance", "Balancing", "balanced_count", "balanced_order"]
 Balancing = Literal["auto", "none", "weights", "sampling"]
 WEIGH_FROM = 3.0
 SAMPLE_FROM = 20.0
-"""Ratios of the largest class to the smallest from which `auto` weighs, and from which it samples."""
+"""Ratios of the largest class to the smallest at which `auto` weighs the loss, and at which it samples."""
 MOST_REPEATS = 20
-"""How often one picture is shown in a balanced epoch; more only learns it by heart."""
+"""Largest number of times that a balanced epoch shows one picture; more repeats only overfit."""
 
 
 @dataclass(frozen=True)
 class Balance:
-    """What is done about unequal classes. `weights` are per class, for the loss; None where it does not weigh."""
+    """Treatment of unequal classes."""
 
     how: Literal["none", "weights", "sampling"]
     ratio: float
-    """Pictures of the largest class for each of the smallest."""
+    """Size of the largest class divided by that of the smallest."""
     weights: NDArray[np.float32] | None = None
+    """(classes,) weights for the loss; None unless `how` is "weights"."""
 
     @classmethod
     def of(
         cls, targets: NDArray[np.int64], classes: int, how: Balancing = "auto", *, streamed: bool = False
     ) -> Balance:
-        """Chosen by the imbalance of `targets` (N,): nothing below 3, weights below 20, sampling from there.
+        """Choose a treatment by the imbalance of `targets`: none below 3, weights below 20, sampling from 20 on.
 
-        Of what is `streamed` no picture is shown again in an epoch, so there are weights only; InputError when asked.
+        Args:
+            targets: (N,) classes of the training pictures.
+            classes: number of classes.
+            how: the treatment; "auto" chooses.
+            streamed: whether the pictures are streamed, which rules out sampling.
+
+        Raises:
+            InputError: sampling of a stream, which cannot repeat pictures within an epoch.
         """
         counts = np.bincount(targets, minlength=classes)
         there = counts[counts > 0]
@@ -44,40 +52,48 @@ class Balance:
         if how == "auto":
             how = "none" if ratio < WEIGH_FROM else "weights" if streamed or ratio < SAMPLE_FROM else "sampling"
         elif how == "sampling" and streamed:
-            raise InputError("balance=sampling shows rare pictures again, which a stream cannot; --set balance=weights")
+            raise InputError("balance=sampling repeats rare pictures, which a stream cannot; --set balance=weights")
         if how != "weights":
             return cls(how, ratio)
-        # Their mean over the pictures is 1, so that the rate of learning stays.
+        # Their mean over the pictures is 1, so that the learning rate keeps its effect.
         weights = np.where(counts > 0, len(targets) / (len(there) * np.maximum(counts, 1)), 0).astype(np.float32)
         return cls(how, ratio, weights)
 
     @property
     def note(self) -> str | None:
-        """In a line, what was found and what is done; None where nothing is."""
+        """Return a line on the imbalance and its treatment; None if it is not treated."""
         done = {
             "none": None,
             "weights": "rare classes weigh more in the loss",
             "sampling": f"each class is shown equally often, a picture at most {MOST_REPEATS} times an epoch",
         }[self.how]
         found = f"the largest class has {self.ratio:.1f} times the pictures of the smallest"
-        return f"{found}: {done} (--set balance=none for neither)" if done else None
+        return f"{found}: {done} (--set balance=none switches this off)" if done else None
 
 
 def balanced_count(targets: NDArray[np.int64]) -> int:
-    """How many pictures a balanced epoch shows: about as many as there are, fewer where repeats are at their most."""
+    """Return the number of pictures in a balanced epoch: about N, fewer if MOST_REPEATS limits a class."""
     _, counts = np.unique(targets, return_counts=True)
     return sum(_wanted(len(targets), len(counts), int(count)) for count in counts)
 
 
 def _wanted(pictures: int, classes: int, count: int) -> int:
-    """How many of a class with `count` pictures."""
+    """Return how often a balanced epoch shows a class of `count` pictures."""
     return min(-(-pictures // classes), count * MOST_REPEATS)
 
 
 def balanced_order(targets: NDArray[np.int64], *, seed: int, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(the numbers of an epoch's pictures, which time in the epoch each is shown), shuffled; classes equally often.
+    """Draw a balanced epoch: every class equally often, shuffled.
 
-    `balanced_count` in all. Small classes are shown again and again, large ones a part in each epoch.
+    Small classes are repeated; of large classes each epoch shows a part.
+
+    Args:
+        targets: (N,) classes.
+        seed: seed of the run.
+        epoch: number of the epoch.
+
+    Returns:
+        (numbers of the pictures, how many times each has been shown before in this epoch), (balanced_count,) each.
     """
     classes, counts = np.unique(targets, return_counts=True)
     numbers: list[NDArray[np.int64]] = []

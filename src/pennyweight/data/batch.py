@@ -1,4 +1,4 @@
-"""Some pictures with their classes: what a step of training is given."""
+"""Batches of pictures with their classes, one for each training step."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ __all__ = ["Batch", "Share"]
 
 
 class Batch(NamedTuple):
-    """Some pictures and their classes."""
+    """Pictures and their classes."""
 
     pixels: Pixels | torch.Tensor
-    """(B, H, W, C); a tensor where it was made on an accelerator."""
+    """(B, H, W, C); a tensor if it was made on an accelerator."""
     targets: NDArray[np.int64]
-    """(B,)"""
+    """(B,) classes."""
     mixed: Mixed | None = None
-    """What each picture was mixed with, if it was."""
+    """Other class and share of each picture after mixup or CutMix; None if neither was applied."""
 
     @property
     def images(self) -> int:
-        """How many pictures the step is made with."""
+        """Return the number of pictures in the step, on all ranks together."""
         return len(self.targets)
 
     def parts(self, count: int) -> list[Batch]:
-        """Itself in `count` nearly equal parts."""
+        """Divide the batch into `count` nearly equal parts."""
         if count == 1:
             return [self]
         return [self.rows(numbers) for numbers in np.array_split(np.arange(len(self.targets)), count)]
 
     def rows(self, numbers: NDArray[np.int64]) -> Batch:
-        """Some of its pictures."""
+        """Return the pictures with these numbers as a batch."""
         mixed = None if self.mixed is None else Mixed(self.mixed.targets[numbers], self.mixed.share[numbers])
         return Batch(self.pixels[numbers], self.targets[numbers], mixed)
 
 
 class Share(Batch):
-    """One rank's share of a step, which is made with `images` pictures on all ranks together."""
+    """Share of one distributed rank in a step, which has `images` pictures on all ranks together."""
 
     _images: int
 

@@ -1,9 +1,9 @@
-"""The decoded cache: pictures as the network sees them, as uint8 rows of one file that is mapped into memory.
+"""Decoded cache: pictures as the network sees them, as uint8 rows of a memory-mapped file.
 
-An entry's name is a hash of its pictures' contents, what `Preprocess` does to them and the decoders' versions, so an
-entry is never stale. NAME.pixels holds the rows, NAME.sums a CRC-32 of each; NAME.json, written last, says that they
-are whole, and when they were written: rows that something else has written to are filled again. Whoever fills an entry
-holds NAME.lock: another process waits and then finds it, and what a kill leaves is overwritten by the next.
+An entry's name is a hash of its pictures' contents, the preprocessing and the decoders' versions, so an entry is never
+stale. NAME.pixels holds the rows and NAME.sums a CRC-32 of each row. NAME.json, written last, marks the entry as
+complete and keeps the time of writing; rows that were modified later are decoded again. The process that fills an entry
+holds NAME.lock: other processes wait for it, and the next process overwrites what a killed one left.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ FORMAT = 2
 MAX_BYTES = 200 << 30
 FREE_SHARE = 0.5
 NAME = re.compile("[0-9a-f]{32}")
-"""Of an entry."""
+"""Pattern of an entry's name."""
 WHERE = "\0"
-"""Stands for a picture's place in what is kept: it may lie elsewhere when the entry is used again."""
+"""Placeholder for a picture's path in the stored reasons, because the file may move before the entry is used again."""
 
 Row = Callable[[int, Pixels], None]
 Fill = Callable[[Row], dict[int, str]]
@@ -49,21 +49,21 @@ Fill = Callable[[Row], dict[int, str]]
 
 @dataclass(frozen=True)
 class Entry:
-    """What the cache holds of some samples."""
+    """Decoded pictures of some samples in the cache."""
 
     pixels: Pixels
-    """(N, H, W, C), mapped and read-only; the rows of unreadable pictures hold nothing."""
+    """(N, H, W, C), memory-mapped and read-only; rows of unreadable pictures are undefined."""
     unreadable: dict[int, str]
-    """Number of a sample -> why it cannot be read."""
+    """Number of a sample -> reason for which it cannot be read."""
     sums: NDArray[np.uint32]
-    """(N,): CRC-32 of each row, which finds every flipped byte."""
+    """(N,): CRC-32 of each row, which detects any flipped byte."""
     checked: NDArray[np.bool_]
-    """(N,): the rows that were as they were written when they were first taken."""
+    """(N,): rows whose CRC-32 has been verified."""
 
     def take(self, rows: NDArray[np.int64]) -> tuple[Pixels, list[int]]:
-        """Return ((B, H, W, C) the rows asked for, the places among them that hold another picture than was written).
+        """Return the rows (B,) -> (B, H, W, C), and the places in the batch of rows that fail their checksum.
 
-        A row is checked when it is first taken: 0.1 ms for 224 x 224 pixels.
+        A row is verified the first time that it is taken, in 0.1 ms for 224×224 pixels.
         """
         taken = self.pixels.take(rows, axis=0)
         damaged = []
@@ -77,9 +77,9 @@ class Entry:
 
 
 class DecodedCache:
-    """A folder of entries of at most `max_bytes` together; the ones used longest ago make room for new ones.
+    """Folder of entries with at most `max_bytes` together; the least recently used entries make room for new ones.
 
-    By default that is half of what the disk has free, and at most 200 GiB; $PENNYWEIGHT_CACHE moves the folder.
+    The default limit is half of the free space of the disk, and 200 GiB at most; $PENNYWEIGHT_CACHE moves the folder.
     """
 
     def __init__(self, folder: Path | None = None, *, max_bytes: int | None = None) -> None:
@@ -87,9 +87,13 @@ class DecodedCache:
         self._max_bytes = max_bytes
 
     def get(self, samples: Sequence[Sample], preprocess: Preprocess, fill: Fill) -> Entry | str:
-        """The entry of the samples, filled by `fill` if it is not there yet; or a line that says why it cannot be.
+        """Return the entry of the samples, filled first if it is missing; or a line with the reason if that fails.
 
-        `fill(row)` calls `row(number, pixels)` for each picture, from any thread, and returns those it could not read.
+        Args:
+            samples: the samples.
+            preprocess: decoding and resizing, which together with the samples names the entry.
+            fill: `fill(row)` calls `row(number, pixels)` for each picture, from any thread, and returns number ->
+                reason of the unreadable ones.
         """
         name = _name(samples, preprocess)
         shape = (len(samples), *preprocess.shape)
@@ -104,39 +108,39 @@ class DecodedCache:
                 if found is not None:
                     return found
                 filling = self.folder / f"{name}.filling"
-                with locked(self.folder / "room.lock"):  # who takes room has it before another one looks for some
+                with locked(self.folder / "room.lock"):  # no other process may take the same free space
                     filling.unlink(missing_ok=True)
                     room = self._make_room(size)
                     if size > room:
                         return (
-                            f"decoding anew every epoch: {_amount(size)} of decoded pictures are more than the "
+                            f"decoding again in every epoch: {_amount(size)} of decoded pictures are more than the "
                             f"{_amount(room)} that the cache at {self.folder} may take"
                         )
                     _reserve(filling, size)
                 self._fill(name, samples, preprocess.shape, fill)
                 return (
                     self._find(name, samples, shape)
-                    or f"decoding anew every epoch: the cache at {self.folder} was emptied"
+                    or f"decoding again in every epoch: the cache at {self.folder} was emptied"
                 )
         except OSError as error:
             return (
-                f"decoding anew every epoch: cannot keep {_amount(size)} of decoded pictures at {self.folder}: "
+                f"decoding again in every epoch: cannot keep {_amount(size)} of decoded pictures at {self.folder}: "
                 f"{reason_of(error)}"
             )
 
     def _find(self, name: str, samples: Sequence[Sample], shape: tuple[int, ...]) -> Entry | None:
-        rows, said = self.folder / f"{name}.pixels", self.folder / f"{name}.json"
+        rows, marker = self.folder / f"{name}.pixels", self.folder / f"{name}.json"
         try:
-            record = read_json(said)
+            record = read_json(marker)
             sums = (self.folder / f"{name}.sums").read_bytes()
             if record.pop("sha256") != digest_of(record) or hashlib.sha256(sums).hexdigest() != record["sums"]:
                 return None
             unreadable = {int(n): why.replace(WHERE, samples[int(n)].where) for n, why in record["unreadable"].items()}
             if rows.stat().st_mtime_ns != record["written_ns"]:
                 return None
-            os.utime(said)  # when it was used last
+            os.utime(marker)  # its time is that of the latest use
             pixels = np.memmap(rows, np.uint8, "r", shape=shape)
-        except Exception:  # whatever is wrong with it, it is filled again
+        except Exception:  # any damage: fill the entry again
             return None
         return Entry(pixels, unreadable, np.frombuffer(sums, np.uint32), np.zeros(shape[0], np.bool_))
 
@@ -150,7 +154,7 @@ class DecodedCache:
                 def row(number: int, pixels: Pixels) -> None:
                     content, start = memoryview(pixels.tobytes()), number * row_bytes
                     sums[number] = zlib.crc32(content)
-                    while content:  # a nearly full disk takes a part
+                    while content:  # a nearly full disk may write a part only
                         written = os.pwrite(file.fileno(), content, start)
                         content, start = content[written:], start + written
 
@@ -170,8 +174,10 @@ class DecodedCache:
             raise
 
     def _make_room(self, size: int) -> int:
-        """Remove what killed processes left, then the entries used longest ago, until `size` bytes fit; returns how
-        many bytes an entry may take."""
+        """Remove leftovers of killed processes, then least recently used entries, until `size` bytes fit.
+
+        Return the number of bytes that an entry may take.
+        """
         for left in self.folder.glob("*.filling"):
             with locked(left.with_suffix(".lock"), wait=False) as mine:
                 if mine:
@@ -183,15 +189,15 @@ class DecodedCache:
         most = min(MAX_BYTES, int((free + used) * FREE_SHARE)) if self._max_bytes is None else self._max_bytes
         if size > most:
             return most
-        for said in entries:
+        for marker in entries:
             if used + size <= most:
                 break
-            used -= _remove(said)
+            used -= _remove(marker)
         return most - used
 
 
 def _name(samples: Sequence[Sample], preprocess: Preprocess) -> str:
-    # Decoders and the limit say which pictures cannot be read.
+    # Decoders and the pixel limit decide which pictures are unreadable.
     readers = f"{PIL.__version__} {bands.reader()} {heif_reader()}"
     most = preprocess.max_pixels or MAX_PIXELS
     key = hashlib.sha256(f"{FORMAT} {readers} {most} {preprocess.pixels_key}\n".encode())
@@ -201,7 +207,7 @@ def _name(samples: Sequence[Sample], preprocess: Preprocess) -> str:
 
 
 def _reserve(path: Path, size: int) -> None:
-    """Take the room now: a disk that is full shows here, in a line, and not in the midst of the work."""
+    """Allocate the file's space at once, so that a full disk is reported before any picture is decoded."""
     try:
         with path.open("wb") as file:
             try:
@@ -221,10 +227,10 @@ def _amount(size: int) -> str:
     return f"{size / unit:.1f} {name}"
 
 
-def _remove(said: Path) -> int:
-    """Remove an entry, what says that it is whole first; returns its bytes. Whoever has it mapped keeps it."""
-    rows = said.with_suffix(".pixels")
+def _remove(marker: Path) -> int:
+    """Remove an entry, its marker first, and return its bytes; a process that has it mapped can still read it."""
+    rows = marker.with_suffix(".pixels")
     size = rows.stat().st_size if rows.exists() else 0
-    for path in (said, rows, said.with_suffix(".sums")):  # the lock stays: another process may wait for it
+    for path in (marker, rows, marker.with_suffix(".sums")):  # the lock stays: another process may wait for it
         path.unlink(missing_ok=True)
     return size

@@ -1,4 +1,4 @@
-"""Groups of pictures that stay in one split: pictures of one folder, or those whose names share a part."""
+"""Groups of pictures that stay in one split: those of one folder, or those whose names share a part."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pennyweight.core.errors import InputError
 from pennyweight.core.text import composed
 from pennyweight.data.source import Source
 
-__all__ = ["FOLDER", "grouped"]
+__all__ = ["FOLDER", "group_samples"]
 
 FOLDER = "folder"
-"""`group_by` for the folder that a picture lies in."""
+"""Value of `group_by` that groups by folder."""
 
 
-def grouped(source: Source, group_by: str) -> Source:
-    """Return the samples with their groups. Raises InputError when `group_by` finds none."""
+def group_samples(source: Source, group_by: str) -> Source:
+    """Return the source with a group for each sample. Raises InputError when `group_by` matches no sample."""
     if any(sample.group is not None for sample in source.samples):
-        return _noted(source, group_by)  # a column said them
+        return _add_note(source, group_by)  # the reader took groups from a column
     if group_by == FOLDER:
         groups = [sample.name.rpartition("/")[0] or None for sample in source.samples]
     else:
@@ -36,9 +36,9 @@ def grouped(source: Source, group_by: str) -> Source:
     if not any(groups):
         raise InputError(f"--group-by '{group_by}' finds no group in names such as {source.samples[0].name}")
     samples = tuple(replace(sample, group=group) for sample, group in zip(source.samples, groups, strict=True))
-    return _noted(replace(source, samples=samples), group_by)
+    return _add_note(replace(source, samples=samples), group_by)
 
 
-def _noted(source: Source, group_by: str) -> Source:
+def _add_note(source: Source, group_by: str) -> Source:
     count = len({sample.group for sample in source.samples if sample.group is not None})
     return replace(source, group_by=group_by, notes=(*source.notes, f"{count} groups stay together ({group_by})"))

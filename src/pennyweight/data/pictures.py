@@ -1,4 +1,4 @@
-"""The pictures of a split as arrays, and the batches of an epoch."""
+"""Pictures of a split as arrays, and the batches of an epoch, which threads prefetch."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ __all__ = ["Pictures"]
 KEEP_BYTES = 1 << 29
 CHUNK = 16
 """Pictures that a thread decodes before it reports."""
-AHEAD_BYTES = 128 << 20
-"""Batches that are made before they are asked for, at least two."""
+PREFETCH_BYTES = 128 << 20
+"""Memory for prefetched batches, which are at least two."""
 
 
 class Pictures:
-    """Samples as the network sees them: decoded by `preprocess`, once where they can be kept.
+    """Samples as the network sees them, decoded by `preprocess`; once, if they can be kept.
 
-    `read` keeps them in memory when they fit into `keep_bytes`, else in the `cache`; without either, each is decoded
-    whenever it is asked for. With `margin`, what is kept is as large as `preprocess` resizes to, for `epoch` to move
-    within. `balance` says what `epoch` does about unequal classes.
+    `read` keeps the decoded pictures in memory if they fit into `keep_bytes`, else in the `cache`. Otherwise a picture
+    is decoded each time. With `margin`, pictures keep the size to which `preprocess` resizes, so that `epoch` can shift
+    the crop. `balance` makes `epoch` show rare classes more often.
     """
 
     def __init__(
@@ -61,23 +61,23 @@ class Pictures:
         self.balance = balance
         self.targets = np.array([sample.label for sample in samples], dtype=np.int64)
         self.note: str | None = None
-        """What a person should know of how they are kept."""
+        """Line for the user if the pictures cannot be kept."""
         self.waited_s = 0.0
-        """How long the consumer of the latest epoch waited for its batches."""
+        """Seconds for which the consumer of the latest epoch waited for batches."""
         self.mapped = False
-        """Whether the cache goes before memory: they are a part of what does not fit."""
+        """True to prefer the cache to memory, because all splits together exceed `keep_bytes`."""
         self.heavy = False
-        """Whether the latest epoch changed pictures one by one."""
+        """True if the latest epoch applied a policy, which changes pictures one by one."""
         self._stored = replace(preprocess, size=preprocess.resize) if margin else preprocess
         self._keep_bytes = keep_bytes
         self._cache = cache
         self._kept: Pixels | None = None
         self._entry: Entry | None = None
-        """Of the cache, where that keeps them."""
+        """Cache entry that keeps the pictures, if one does."""
         self._rows = np.arange(len(samples))
         self._edge = 0
-        """How often the edges of what is kept are repeated, for crops that reach beyond."""
-        # Decoders work outside Python's lock, so threads are enough.
+        """Pixels by which the edges of the kept pictures are extended, for crops that reach beyond."""
+        # Decoders release the GIL, so threads are enough.
         self._pool = ThreadPoolExecutor(max_workers=cores())
 
     def __len__(self) -> int:
@@ -85,27 +85,27 @@ class Pictures:
 
     @property
     def bytes(self) -> int:
-        """Of all of them as they are kept."""
+        """Return the size of all decoded pictures in bytes."""
         return len(self) * int(np.prod(self._stored.shape))
 
     @property
     def fits(self) -> bool:
-        """Whether they can be kept in memory."""
+        """Return whether the decoded pictures fit into `keep_bytes` of memory."""
         return self.bytes <= self._keep_bytes
 
     @property
     def advice(self) -> str:
-        """What would make loading quicker, besides cores and less work."""
+        """Return advice for faster loading, besides more cores and less work."""
         return "" if self.kept else "room for decoded pictures (a larger disk at $PENNYWEIGHT_CACHE), "
 
     @property
     def kept(self) -> bool:
-        """Whether they are decoded once, in memory or in the cache."""
+        """Return whether the decoded pictures are kept, in memory or in the cache."""
         return self._kept is not None
 
     @keeping_memory()
     def read(self, advance: Callable[[int], None] = lambda count: None) -> tuple[Unreadable, ...]:
-        """Decode all of it now, and leave out what cannot be read: those are returned. `advance(1)` after each."""
+        """Decode all pictures, leave out the unreadable ones and return them; call `advance(1)` after each picture."""
         if self._kept is not None:
             return ()
         mapped = self.mapped or not self.fits
@@ -122,7 +122,7 @@ class Pictures:
         return self._decode_all(kept.__setitem__, advance), kept
 
     def _cached(self, advance: Callable[[int], None]) -> tuple[dict[int, str], Pixels | None]:
-        """(why some cannot be read, what the cache holds of the others)."""
+        """Return (reasons of the unreadable pictures, rows of the cache; None if the cache cannot keep them)."""
         done = 0
 
         def count(more: int) -> None:
@@ -139,7 +139,7 @@ class Pictures:
             if self.fits:
                 return self._in_memory(advance)
             self.note = entry
-            # Nothing keeps them; what cannot be read must show now all the same, not in the midst of an epoch.
+            # Nothing keeps the pictures. They are decoded all the same, to find unreadable ones before an epoch.
             return self._decode_all(lambda number, pixels: None, advance), None
         if not done:
             advance(len(self))
@@ -147,7 +147,7 @@ class Pictures:
         return entry.unreadable, entry.pixels
 
     def _decode_all(self, row: Callable[[int, Pixels], None], advance: Callable[[int], None]) -> dict[int, str]:
-        """Give every picture to `row`; number -> reason of those that cannot be read."""
+        """Decode every picture and call `row(number, pixels)`; return number -> reason of the unreadable ones."""
 
         def decode(numbers: Sequence[int]) -> list[tuple[int, str]]:
             failed = []
@@ -160,7 +160,7 @@ class Pictures:
                     row(number, pixels)
             return failed
 
-        # In the order of their names, which is that of the disk, and of the rows of a table.
+        # In the order of names, which is that of files on disk and of rows in a table.
         order = sorted(range(len(self)), key=lambda number: self.samples[number].name)
         chunks = [order[start : start + CHUNK] for start in range(0, len(order), CHUNK)]
         unreadable: dict[int, str] = {}
@@ -175,20 +175,20 @@ class Pictures:
         return self._stored(sample.read(), name=sample.where)
 
     def pixels(self, numbers: NDArray[np.int64]) -> Pixels:
-        """(B,) numbers of samples -> (B, H, W, C), as `preprocess` gives them."""
+        """Return pictures as `preprocess` gives them. Numbers of samples (B,) -> (B, H, W, C)."""
         return self._middle(self._pixels(numbers))
 
     def _middle(self, stored: Pixels) -> Pixels:
-        """Pictures as they are kept, cut to the input's size."""
+        """Crop kept pictures to the center of the input's size. (B, H, W, C) -> (B, size, size, C)."""
         size, side = self.preprocess.size, self._stored.size + 2 * (self._edge if self._kept is not None else 0)
         start = round((side - size) / 2)
         return stored[:, start : start + size, start : start + size] if side > size else stored
 
     def _pixels(self, numbers: NDArray[np.int64]) -> Pixels:
-        """As they are kept."""
+        """Return pictures in the size in which they are kept. (B,) -> (B, H, W, C)."""
         if self._entry is not None:
             taken, damaged = self._entry.take(self._rows[numbers])
-            for place in damaged:  # the disk gave something else than was written to it
+            for place in damaged:  # the disk returned other bytes than were written
                 taken[place] = self._decode(int(numbers[place]))
             return taken
         if self._kept is not None:
@@ -196,18 +196,18 @@ class Pictures:
         return np.stack(list(self._pool.map(self._decode, numbers.tolist())))
 
     def in_order(self, batch: int) -> Iterator[Batch]:
-        """Every picture once, as it is."""
+        """Yield every picture once, in order and unchanged."""
         for start in range(0, len(self), batch):
             numbers = np.arange(start, min(start + batch, len(self)))
             yield Batch(self.pixels(numbers), self.targets[numbers])
 
     def steps(self, batch: int) -> int:
-        """How many batches `epoch` gives: as few as hold everything, and none of a single picture."""
+        """Return the number of batches in an epoch: as few as hold all pictures, none with a single picture."""
         return max(1, min(-(-self.shown // batch), self.shown // 2))
 
     @property
     def shown(self) -> int:
-        """How many pictures an epoch shows, repeated ones counted again."""
+        """Return the number of pictures that an epoch shows, counting repeats."""
         return balanced_count(self.targets) if self._sampled else len(self)
 
     @property
@@ -224,12 +224,18 @@ class Pictures:
         device: torch.device | None = None,
         start: int = 0,
     ) -> Iterator[Batch]:
-        """Every picture once, in the order of (seed, epoch), changed by `augment`; by `balance`, classes equally often.
+        """Yield the augmented batches of an epoch, which threads prefetch.
 
-        Batches have nearly equal sizes of at most `batch`, of at least 2 because one would break batch norm
-        (so an odd number in batches of 2 has one of 3). The next ones are made while one is used; the first `start` are
-        passed over. Where `device` is an accelerator, whole batches are cropped, mirrored and mixed there, with the
-        same bytes.
+        Every picture comes once or, with balanced sampling, every class equally often. Batches have nearly equal sizes
+        of at most `batch` and at least 2, because batch norm fails on 1 (3 pictures in batches of 2 are one batch).
+
+        Args:
+            epoch: number of the epoch.
+            batch: largest number of pictures in a batch.
+            seed: seed of the run; order and changes are drawn from (seed, epoch, sample).
+            augment: changes of the pictures.
+            device: accelerator that crops, mirrors and mixes whole batches, with the same bytes as the CPU.
+            start: number of batches to skip.
         """
         self._repeat_edges(augment)
         self.heavy = augment.policy != "none"
@@ -247,8 +253,8 @@ class Pictures:
         yield from self._ahead((partial(make, turn) for turn in turns[start:]), batch)
 
     def _ahead(self, makes: Iterator[Callable[[], Batch]], batch: int) -> Iterator[Batch]:
-        """What each of `makes` gives, in their order; the next ones are made while one is used."""
-        count = max(2, min(2 * cores(), AHEAD_BYTES // max(1, batch * int(np.prod(self._stored.shape)))))
+        """Yield the batches that `makes` returns, in order; threads prefetch the next ones."""
+        count = max(2, min(2 * cores(), PREFETCH_BYTES // max(1, batch * int(np.prod(self._stored.shape)))))
         self.waited_s = 0.0
         for made, waited_s in prefetch(
             makes, count, threads=cores(), initializer=limit_to_one_thread if self.heavy else None
@@ -274,7 +280,7 @@ class Pictures:
         else:
             edge = 0
         targets = self.targets[numbers]
-        # A picture that is shown again in an epoch is changed otherwise.
+        # A repeated picture gets other draws in the same epoch.
         samples = numbers + times * len(self)
         pixels = augment(
             pixels,
@@ -288,7 +294,7 @@ class Pictures:
         return Batch(pixels, targets, mixed)
 
     def _repeat_edges(self, augment: Augment) -> None:
-        """Repeat the edges of what is kept once, rather than those of every batch."""
+        """Extend the edges of the kept pictures once, rather than those of every batch."""
         edge = augment.edge(self._stored.size)
         side = self._stored.size + 2 * edge
         fits = len(self) * side * side * self._stored.channels <= self._keep_bytes

@@ -1,7 +1,7 @@
-"""A thread in which torch computes alone: it starts no threads of its own for what is done there.
+"""Limit torch to a single thread within one thread of the loader.
 
-Pictures are changed in as many threads as there are cores, beside a network that trains on the same ones. Each of them
-would have torch share out every large picture among threads more, which wait for one another.
+The loader changes pictures in as many threads as there are cores, while a network trains on the same cores. Without the
+limit, torch would spread each large picture over further threads, which wait for one another.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ __all__ = ["limit_to_one_thread"]
 
 
 def limit_to_one_thread() -> None:
-    """Make this thread such a one, for good; others, the network's too, stay as they are."""
+    """Make torch and OpenMP compute on one thread when called from this thread; other threads are not affected."""
     import threadpoolctl
     import torch
 
-    torch.get_num_threads()  # torch sets a thread's number when it first asks for it; not after this
+    torch.get_num_threads()  # torch sets the thread count on the first call, which must precede the limit
     threadpoolctl.threadpool_limits(1, user_api="openmp")

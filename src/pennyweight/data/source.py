@@ -1,4 +1,4 @@
-"""The values of this room: a sample, and a source of samples with its labels."""
+"""Sources of pictures: Sample, a picture with its class, and Source, samples with their labels."""
 
 from __future__ import annotations
 
@@ -25,13 +25,15 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 
 @runtime_checkable
 class Stored(Protocol):
-    """A picture file that lies within another file, such as a row of a Parquet table."""
+    """Picture file within another file, such as a row of a Parquet table."""
 
-    def read(self) -> bytes: ...
+    def read(self) -> bytes:
+        """Return the bytes of the picture file."""
+        ...
 
 
 class Unreadable(NamedTuple):
-    """A picture that cannot be read, and why, in a line that names it."""
+    """Name of a picture that cannot be read, and the reason in a line that names the picture."""
 
     name: str
     reason: str
@@ -39,65 +41,65 @@ class Unreadable(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A picture and its class."""
+    """Picture and its class."""
 
     picture: Path | NDArray[np.uint8] | NDArray[np.uint16] | Stored
-    """A file, a file within another, or (H, W) or (H, W, C) uint8 or uint16."""
+    """File, file within another file, or array (H, W) or (H, W, C) of uint8 or uint16."""
     label: int
     """Index into the source's labels."""
     digest: str
     """SHA-256 of the content, in hexadecimal: equal pictures have equal digests."""
     split: Split | None
-    """Which split its source puts it in; None when the source has no splits."""
+    """Split in which the source has it; None if the source has no splits."""
     name: str
-    """To name it to a person: the path within its source, or the set and the number."""
+    """Name for messages: the path within the source, or the set and the number."""
     group: str | None = None
     """Samples of one group stay in one split: pictures of one patient, place or film."""
 
     def read(self) -> Path | NDArray[np.uint8] | NDArray[np.uint16] | bytes:
-        """The picture as `Preprocess` takes it."""
+        """Return the picture as `Preprocess` takes it: a path, an array or the bytes of a file."""
         return self.picture.read() if isinstance(self.picture, Stored) else self.picture
 
     @property
     def where(self) -> str:
-        """To find it: the path of a file, the name of anything else."""
+        """Return the path of a file, or the name of any other picture."""
         return as_text(self.picture) if isinstance(self.picture, Path) else self.name
 
     @property
     def place(self) -> float:
-        """In [0, 1), from the content alone: what a split is decided by."""
+        """Return a number in [0, 1) from the content alone, which decides the split."""
         return int(self.digest[:16], 16) / 16**16
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Source(Summary):
-    """Labelled pictures. `labels[sample.label]` is a sample's class name."""
+    """Labeled pictures. `labels[sample.label]` is the class name of a sample."""
 
     name: str
-    """A set's name, or the folder's."""
+    """Name of the set or the folder."""
     address: str
-    """What `open` takes to find it again, from anywhere on this machine."""
+    """String with which `open` finds the source again, from any folder of this machine."""
     labels: tuple[str, ...]
     samples: tuple[Sample, ...]
     size: int
-    """The side in pixels that suits these pictures as network input."""
+    """Side in pixels of the network input that suits the pictures."""
     channels: int = 3
     wide: int = 0
-    """How many of the pictures have 16 bits."""
+    """Number of 16-bit pictures."""
     mirrors: bool = True
-    """Whether a picture seen in a mirror is still of its class; of digits and text it is not."""
+    """True if a mirrored picture keeps its class, which pictures of digits and text do not."""
     notes: tuple[str, ...] = ()
-    """What a person should know of how the source was read."""
+    """Lines for the user on how the source was read."""
     unreadable: tuple[Unreadable, ...] = ()
-    """What was found already on opening to be no file that can be read; no sample stands for it."""
+    """Files that could not be read when the source was opened; they are not among the samples."""
     refusals: tuple[str, ...] = ()
-    """Why `fit` cannot use it as it is, a line each: a class folder without pictures, or one that cannot be listed."""
+    """Reasons for which `fit` refuses the source, such as a class folder without pictures."""
     group_by: str | None = None
-    """How its samples were told to keep together, as `open` takes it."""
+    """Grouping that keeps samples in one split, as `open` takes it."""
     read_as: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    """How it was read where its files do not say it, as `open` takes it."""
+    """Reading options of the user, as `open` takes them."""
     streamed: bool = False
-    """Whether pictures come in the order of their shards, and to read one alone is slow."""
+    """True if pictures come in the order of their shards, so that reading a single one is slow."""
 
     def _facts(self) -> Facts:
         yield "name", self.name
@@ -116,15 +118,15 @@ class Source(Summary):
 
     @property
     def has_splits(self) -> bool:
-        """Whether the source itself says which pictures are for training, selection and test."""
+        """Return whether the source itself divides its pictures into splits."""
         return any(sample.split is not None for sample in self.samples)
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over contents, classes and given splits, whatever the order or the file names."""
+        """Return the SHA-256 over contents, classes and given splits; order and file names do not count."""
         rows = sorted(f"{s.digest} {self.labels[s.label]} {s.split or '-'}" for s in self.samples)
         return "sha256:" + hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
     def count_by_label(self) -> Counter[str]:
-        """Pictures of each class."""
+        """Return the number of pictures of each class."""
         return Counter(self.labels[sample.label] for sample in self.samples)

@@ -1,4 +1,4 @@
-"""Training, selection and test: always three, decided by content alone."""
+"""Training, validation and test split of a source: always three, decided by content alone."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["TEST_SHARE", "VAL_SHARE", "Splits", "split"]
 TEST_SHARE = 0.15
 VAL_SHARE = 0.15
 VAL_MOST = 5_000
-"""Pictures, or groups, that select: about so many at most. The others teach more in training."""
+"""Approximate largest number of pictures, or groups, in validation; more are of greater use in training."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Splits:
-    """The samples of each split, and notes on how they came about."""
+    """Samples of each split, and notes on how they were chosen."""
 
     train: tuple[Sample, ...]
     val: tuple[Sample, ...]
@@ -32,23 +32,23 @@ class Splits:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Pictures in each split."""
+        """Return the number of pictures in each split."""
         return {name: len(self[name]) for name in SPLITS}
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over which contents are in which split, whatever the order or the file names."""
+        """Return the SHA-256 over the contents of each split; order and file names do not count."""
         rows = sorted(f"{name} {sample.digest} {sample.label}" for name in SPLITS for sample in self[name])
         return "sha256:" + hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class Unit:
-    """Samples that stay together: equal pictures, and those of one group."""
+    """Samples that stay in one split: equal pictures, and pictures of one group."""
 
     samples: tuple[Sample, ...]
     place: float
-    """In [0, 1): what its split is decided by."""
+    """Number in [0, 1) that decides the split."""
 
     @property
     def labels(self) -> set[int]:
@@ -56,13 +56,24 @@ class Unit:
 
 
 def split(source: Source) -> Splits:
-    """Three splits of a source. Raises SourceError when a class has too few different pictures for them.
+    """Divide a source into training, validation and test split.
 
-    What a source gives is kept, but pictures of its training that are in a later split too, or share a group with one
-    that is. A source with train and val only keeps its val for the end, as test, and selects on a part of train; one
-    with a single split is divided as if it had none. Without splits, each picture goes by its own content: adding one
-    moves no other (but in a class so small that a split would have none, or where VAL_MOST is passed: then half of
-    validation goes to training), and equal pictures and groups stay together.
+    The splits of a source are kept, except that a training or validation picture is left out if a later split holds
+    an equal picture or one of its group. Of a source with two splits, the second one is the test split and a part of
+    train validates. A source with a single split is divided as if it had none.
+
+    Without splits, the content of each picture decides its split, and equal pictures and groups stay together. Adding
+    a picture then moves no other, with two exceptions: a class so small that a split would be empty, and a validation
+    split that exceeds VAL_MOST, half of which goes to training.
+
+    Args:
+        source: the source.
+
+    Returns:
+        Samples of the three splits, and notes for the user.
+
+    Raises:
+        SourceError: a class has too few different pictures for three splits.
     """
     given = {name: tuple(s for s in source.samples if s.split == name) for name in SPLITS}
     there = [name for name in SPLITS if given[name]]
@@ -79,17 +90,17 @@ def split(source: Source) -> Splits:
         return Splits(train=train, val=val, test=given["test"], notes=notes)
     last: Split = "test" if given["test"] else "val"
     (train,), apart = _apart(source, given[last], given["train"])
-    notes = ("its val is kept for the end, as the test split",) if last == "val" else ()
+    notes = ("its val is the test split",) if last == "val" else ()
     share = _val_share(train)
-    notes += (*apart, f"about {_percent(share)} of its train, chosen by content, selects the weights")
+    notes += (*apart, f"about {_percent(share)} of its train, chosen by content, is the validation split")
     parts = _by_content(source, train, {"val": share})
     return Splits(train=parts["train"], val=parts["val"], test=given[last], notes=notes)
 
 
 def _val_share(samples: Sequence[Sample]) -> float:
-    """VAL_SHARE, halved until it is no more than VAL_MOST of these pictures, or groups where they stand in such.
+    """Return VAL_SHARE, halved until it gives at most VAL_MOST of these pictures or groups.
 
-    In halves, because one more picture would move others into another split wherever the share changes with the count.
+    The share changes in halves only: if it changed with the count, one more picture would move others between splits.
     """
     share, units = VAL_SHARE, len({sample.digest if sample.group is None else sample.group for sample in samples})
     while share * units > VAL_MOST:
@@ -104,9 +115,9 @@ def _percent(share: float) -> str:
 def _apart(
     source: Source, last: Sequence[Sample], *earlier: tuple[Sample, ...]
 ) -> tuple[list[tuple[Sample, ...]], tuple[str, ...]]:
-    """The earlier splits without what stands in a later one, the latest first; and a note if anything was left out.
+    """Remove pictures and groups of later splits from earlier ones; return these, the latest first, and a note.
 
-    Raises SourceError where that leaves an earlier split nothing, or nothing of a class to train on.
+    Raises SourceError if that empties an earlier split or a class of the training split.
     """
     digests, groups = {s.digest for s in last}, {s.group for s in last}
     kept: list[tuple[Sample, ...]] = []
@@ -118,17 +129,17 @@ def _apart(
     if lost or not all(kept):
         what = " and ".join(f"class '{source.labels[label]}'" for label in sorted(lost)) or "the val split"
         raise SourceError(
-            f"every picture of {what} of {source.name} that training or selection has is in a later split too, "
-            "which would score what was learnt; give each split its own pictures"
+            f"every picture of {what} of {source.name} in training or validation is in a later split too, so the "
+            "score would count training pictures; give each split its own pictures"
         )
     left_out = sum(map(len, earlier)) - sum(map(len, kept))
     pictures = f"{left_out} picture{'s' * (left_out > 1)}"
-    note = f"{pictures} left out of training and selection: a later split has the same, or some of the group"
+    note = f"{pictures} left out of training and validation: a later split has the same picture or group"
     return kept, (note,) if left_out else ()
 
 
 def _units(samples: Sequence[Sample]) -> list[Unit]:
-    """Samples joined by equal contents and groups, in the order of their places."""
+    """Join samples with equal contents or groups into units, in the order of their places."""
     parent: dict[str, str] = {}
 
     def root(key: str) -> str:
@@ -149,7 +160,7 @@ def _units(samples: Sequence[Sample]) -> list[Unit]:
 
 
 def _place(sample: Sample) -> float:
-    """By the name of its group, which more pictures do not change; else by its content."""
+    """Return a number in [0, 1) from the group's name, which more pictures do not change, else from the content."""
     if sample.group is None:
         return sample.place
     return int(hashlib.sha256(sample.group.encode()).hexdigest()[:16], 16) / 16**16
@@ -158,20 +169,20 @@ def _place(sample: Sample) -> float:
 def _too_few(
     source: Source, label: int, own: int, needed: int, groups: bool, covered: Mapping[int, Collection[Split]]
 ) -> str:
-    """Say that a class has too few pictures of its own for its splits."""
+    """Return the error line for a class with too few pictures for its splits."""
     plural = "s" * (own != 1)
     groups_or = f"group{plural} or " if groups else ""
     shared = " of its own: others are under another label too" if covered[label] else ""
     return (
         f"class '{source.labels[label]}' of {source.name} has {own} different {groups_or}picture{plural}{shared}; it "
-        f"needs at least {needed}, to train, select and test on"
+        f"needs at least {needed}, for training, validation and test"
     )
 
 
 def _by_content(
     source: Source, samples: Sequence[Sample], shares: dict[Split, float]
 ) -> dict[Split, tuple[Sample, ...]]:
-    """Give each class its shares, by the units' places in [0, 1); at least one unit a class in every part."""
+    """Divide each class by the places of its units in [0, 1), with at least one unit of each class in every split."""
     units = _units(samples)
     bounds: dict[Split, float] = {}
     for name, share in shares.items():
@@ -179,7 +190,7 @@ def _by_content(
     parts: dict[Split, list[Sample]] = {name: [] for name in SPLITS}
     several = [unit for unit in units if len(unit.labels) > 1]
     covered: dict[int, set[Split]] = defaultdict(set)
-    # What joins classes goes by its place alone; each class then fills what that left empty.
+    # Units of several classes go by their places alone; then each class fills the splits that it lacks.
     for unit in several:
         name = next((name for name, bound in bounds.items() if unit.place < bound), "train")
         parts[name] += unit.samples
@@ -203,7 +214,7 @@ def _by_content(
         start = 0
         for number, name in enumerate(shares):
             end = sum(unit.place < bounds[name] for unit in own)
-            # Leave a unit for each part that follows and has none, and take one if this has none.
+            # Leave a unit for each later split that lacks the class, and take one if this split lacks it.
             later = sum(other in empty for other in order[number + 1 :])
             end = min(max(end, start + (name in empty)), len(own) - later)
             parts[name] += [sample for unit in own[start:end] for sample in unit.samples]

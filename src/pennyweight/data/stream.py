@@ -1,7 +1,7 @@
-"""Pictures of a set that outgrows a machine: read as they come, each rank its own share, resumed at the next sample.
+"""Stream pictures of a set that exceeds the disk; distributed ranks read their own shards; resume at the next sample.
 
-An epoch takes the shards in an order of its own, and shuffles samples in blocks: all of it is drawn from (seed, epoch,
-sample), so a stop is known by the number of steps that are done, and what lies before it is not read again.
+An epoch draws the order of the shards and shuffles samples in blocks, from (seed, epoch, sample). The number of steps
+done is therefore enough to resume, and blocks before it are not read again.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ if TYPE_CHECKING:
 __all__ = ["Stream", "parts", "pictures"]
 
 BLOCK = 2048
-"""Samples that are shuffled together; they are held as encoded files."""
+"""Samples that are shuffled together; their files are held in memory."""
 UNEVEN = 1.1
-"""A share of whole shards may be so many times another's; from there on every rank reads all and takes its part."""
+"""Largest ratio of two ranks' shares of whole shards; above it, every rank reads all shards and takes its part."""
 
 
 class Stream(Pictures):
-    """Pictures of a streamed split. `rank` of `world` says whose share `epoch` gives: together they are all, once.
+    """Pictures of a streamed split. `epoch` yields the share of `rank`; the shares of all `world` ranks are disjoint.
 
-    `source` is a streamed source, or an address of one: `hf:NAME`, or shards with braces, `https://…/train-{000..099}.tar`
-    or `s3://…/{a,b}.parquet`; then `labels` may name its classes. `samples` are those of the `split` unless they are
-    given. What cannot be read is left out: `unreadable` names it. `read` keeps pictures as Pictures does, with
-    `keep_bytes` of 0 none. Raises SourceError for an address that is none, MissingPart without the extra.
+    `source` is a streamed source, or an address: `hf:NAME`, or shards with braces, `https://…/train-{000..099}.tar` or
+    `s3://…/{a,b}.parquet`, whose classes `labels` may name. `samples` are by default those of `split`. Unreadable
+    pictures are left out and listed in `unreadable`. `read` keeps pictures as in Pictures, by default none. Raises
+    SourceError for an address without shards, MissingPart without the extra.
     """
 
     def __init__(
@@ -64,11 +64,11 @@ class Stream(Pictures):
         **options: Any,
     ) -> None:
         if not 0 <= rank < world:
-            raise SourceError(f"rank {rank} of {world} is none; ranks are 0 to {world - 1}")
+            raise SourceError(f"there is no rank {rank} of {world}; ranks are 0 to {world - 1}")
         opened = source if isinstance(source, Source) else Index.load(open_shards(source)).source(labels)
         if samples is None:
             samples = [sample for sample in opened.samples if sample.split in (split, None)]
-        # As they come: a split may have put them in another order.
+        # In the order of the shards, which a split may have changed.
         samples = sorted(samples, key=_place)
         super().__init__(samples, preprocess, keep_bytes=keep_bytes, **options)
         self.unreadable: tuple[Unreadable, ...] = opened.unreadable
@@ -84,13 +84,13 @@ class Stream(Pictures):
         return "shards that lie nearer, "
 
     def alone(self) -> Stream:
-        """The same, of which every rank sees all."""
+        """Return a copy of which every rank sees all pictures."""
         other = copy.copy(self)
         other._rank, other._world = 0, 1
         return other
 
     def read(self, advance: Callable[[int], None] = lambda count: None) -> tuple[Unreadable, ...]:
-        """Decode what is to be kept; what is not has been read once already, when its shards were opened."""
+        """Decode the pictures if they are to be kept; opening the shards has found the unreadable ones already."""
         if self._keep_bytes or self._cache is not None:
             return super().read(advance)
         advance(len(self))
@@ -106,10 +106,18 @@ class Stream(Pictures):
         device: torch.device | None = None,
         start: int = 0,
     ) -> Iterator[Batch]:
-        """This rank's share once, in the order of (seed, epoch), as so many batches as every other rank's.
+        """Yield this rank's share once, shuffled by (seed, epoch), in as many batches as every other rank's.
 
-        `start` of them are done already: reading begins at the block in which the next one lies. After `resume`, the
-        epoch of the state goes on where it stopped.
+        Reading begins at the block that holds batch `start`. After `resume`, the epoch of the state continues where it
+        stopped. The other arguments are those of `Pictures.epoch`.
+
+        Args:
+            epoch: number of the epoch.
+            batch: largest number of pictures in a batch.
+            seed: seed of the run.
+            augment: changes of the pictures.
+            device: accelerator that crops, mirrors and mixes whole batches.
+            start: number of batches that are done already.
         """
         if self.kept:
             yield from super().epoch(epoch, batch=batch, seed=seed, augment=augment, device=device, start=start)
@@ -129,7 +137,7 @@ class Stream(Pictures):
 
         def fetch(step: int) -> list[bytes]:
             nonlocal have
-            # A block ahead, so that each step reads as much as it uses.
+            # One block is prefetched, so that each step reads as many samples as it uses.
             until = min(int(bounds[step + 1]) + block, len(own))
             held.update(islice(coming, until - have))
             have = until
@@ -152,26 +160,26 @@ class Stream(Pictures):
         self._state = {}
 
     def state(self) -> dict[str, int]:
-        """Where the stream is, after the batch that was given last; JSON can hold it."""
+        """Return the position after the latest batch, as JSON values."""
         return dict(self._state)
 
     def resume(self, state: Mapping[str, int]) -> None:
-        """The next `epoch` of that number goes on from there."""
+        """Make the next call of `epoch` with the state's epoch continue from this position."""
         self._resumed = dict(state)
 
     def in_order(self, batch: int) -> Iterator[Batch]:
-        """Every picture once, as it is, whatever the rank."""
+        """Yield every picture once, in order and unchanged, on every rank."""
         if self.kept:
             yield from super().in_order(batch)
             return
         coming = self._coming(np.arange(len(self)))
-        while some := list(islice(coming, batch)):
-            numbers = [number for number, _ in some]
-            pixels = self._middle(self._decoded(numbers, [content for _, content in some]))
+        while part := list(islice(coming, batch)):
+            numbers = [number for number, _ in part]
+            pixels = self._middle(self._decoded(numbers, [content for _, content in part]))
             yield Batch(pixels, self.targets[numbers])
 
     def _shares(self, seed: int, epoch: int) -> list[NDArray[np.int64]]:
-        """Each rank's pictures in the order in which they are read: whole shards where those make even shares."""
+        """Return each rank's pictures in reading order: whole shards if even, else every Nth picture."""
         files = self._index.file_of(np.array([_place(sample) for sample in self.samples], np.int64))
         there, firsts = np.unique(files, return_index=True)
         pieces = np.split(np.arange(len(files)), firsts[1:])
@@ -186,13 +194,13 @@ class Stream(Pictures):
         return [every[rank :: self._world] for rank in world]
 
     def _coming(self, numbers: NDArray[np.int64]) -> Iterator[tuple[int, bytes]]:
-        """The picture files of these numbers; of one shard they stand in its order."""
+        """Yield (number, picture file) of these samples; those of one shard must be in its order."""
         return zip(
             numbers.tolist(), self._index.pictures([_place(self.samples[number]) for number in numbers]), strict=True
         )
 
     def _decoded(self, numbers: Sequence[int], contents: Sequence[bytes]) -> Pixels:
-        """As they are kept. -> (B, H, W, C)"""
+        """Decode picture files to the kept size, (B, H, W, C)."""
         return np.stack(list(self._pool.map(self._decoded_one, numbers, contents)))
 
     def _decoded_one(self, number: int, content: bytes) -> Pixels:
@@ -205,7 +213,7 @@ class Stream(Pictures):
         return self._decoded(numbers.tolist(), [come[number] for number in numbers.tolist()])
 
     def _decode_all(self, row: Callable[[int, Pixels], None], advance: Callable[[int], None]) -> dict[int, str]:
-        """In the order of the shards, which are read once."""
+        """Decode every picture in the order of the shards, as Pictures does; each shard is read once."""
 
         def decode(come: tuple[int, bytes]) -> tuple[int, str] | None:
             try:
@@ -216,14 +224,21 @@ class Stream(Pictures):
 
         coming = self._coming(np.arange(len(self)))
         failed: list[tuple[int, str]] = []
-        while some := list(islice(coming, CHUNK * CHUNK)):
-            failed += filter(None, self._pool.map(decode, some))
-            advance(len(some))
+        while part := list(islice(coming, CHUNK * CHUNK)):
+            failed += filter(None, self._pool.map(decode, part))
+            advance(len(part))
         return dict(failed)
 
 
 def pictures(source: Source, samples: Sequence[Sample], preprocess: Preprocess, **options: Any) -> Pictures:
-    """Samples of a source as Pictures; of a streamed one those that are given a `cache` are kept, others come anew."""
+    """Return samples of a source as Pictures.
+
+    Args:
+        source: the source of the samples.
+        samples: the samples.
+        preprocess: decoding and resizing.
+        options: keyword arguments of Pictures; of a streamed source, pictures are kept only with a `cache`.
+    """
     if not source.streamed:
         return Pictures(samples, preprocess, **options)
     keep_bytes = KEEP_BYTES if "cache" in options else 0
@@ -233,7 +248,17 @@ def pictures(source: Source, samples: Sequence[Sample], preprocess: Preprocess, 
 def parts(
     source: Source, splits: Splits, preprocess: Preprocess, *, rank: int = 0, world: int = 1
 ) -> dict[Split, Pictures]:
-    """The three splits. Of a stream those that select and score are kept; it trains on this rank's share."""
+    """Return the pictures of the three splits.
+
+    Validation and test pictures are kept decoded, also those of a stream, which trains on this rank's share.
+
+    Args:
+        source: the source.
+        splits: its splits.
+        preprocess: decoding and resizing.
+        rank: number of this distributed process.
+        world: number of distributed processes.
+    """
     kept: dict[str, Any] = {"cache": DecodedCache()}
     shared = {"rank": rank, "world": world} if source.streamed else kept
     last = {name: pictures(source, splits[name], preprocess, **kept) for name in SPLITS[1:]}
@@ -253,6 +278,6 @@ def _shuffled(numbers: NDArray[np.int64], seed: int, epoch: int) -> NDArray[np.i
 
 
 def _bounds(count: int, parts: int) -> NDArray[np.int64]:
-    """Where nearly equal parts begin, and the end."""
+    """Return the starts of `parts` nearly equal parts of `count` items, and the end, (parts + 1,)."""
     turns = np.arange(parts + 1)
     return turns * (count // parts) + np.minimum(turns, count % parts)

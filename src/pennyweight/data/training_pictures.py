@@ -1,4 +1,4 @@
-"""Pictures that a network has learnt from: what they score says nothing."""
+"""Exclude pictures that a network was trained on from scoring, by their digests."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ __all__ = ["digests_of_samples", "unseen"]
 
 
 def digests_of_samples(*parts: Sequence[Sample]) -> TrainingDigests:
-    """Return the pictures of `parts` as something that was learnt from."""
+    """Return the digests of the samples of `parts` as training digests."""
     return TrainingDigests.of(*(marks_of(sample.digest for sample in part) for part in parts))
 
 
 def unseen(samples: Sequence[Sample], training_digests: TrainingDigests) -> Sequence[Sample]:
-    """Return those of `samples` that are not among what was learnt from."""
+    """Return the samples that are not among the training pictures."""
     known = training_digests.knows(marks_of(sample.digest for sample in samples))
     return [sample for sample, seen in zip(samples, known.tolist(), strict=True) if not seen]

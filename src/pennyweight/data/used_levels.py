@@ -1,4 +1,4 @@
-"""Which of the 65,536 levels of 16-bit pictures are used: what `Preprocess` spreads over its 256."""
+"""Measure the range of levels that 16-bit pictures use, which `Preprocess` maps to 0..255."""
 
 from __future__ import annotations
 
@@ -21,30 +21,39 @@ from pennyweight.data.source import Sample, Source
 __all__ = ["Used", "used_levels"]
 
 LOOKED_AT = 500
-"""16-bit pictures that are read, at most."""
+"""Largest number of 16-bit pictures to read."""
 PIXELS = 1 << 16
-"""Pixels of one picture that are counted, about; its darkest and brightest always count."""
+"""Approximate number of pixels to count in a picture; its darkest and brightest pixels always count."""
 TAIL = 0.0005
-"""Share of the counted pixels that lies below black, and above white, before the range is widened."""
+"""Share of the counted pixels below black, and above white, before the range is widened."""
 WHOLE = (WHITE + 1) // 2
-"""Pictures that use as many levels keep the upper byte: it has 128 levels for them."""
+"""Fewest levels for which pictures keep the upper byte, which then has at least 128 levels."""
 TURN = 16
 
 
 class Used(NamedTuple):
-    """The range that pictures use, and a line that says so; no pairs where it is about the whole range."""
+    """Range of levels that pictures use."""
 
     levels: Levels
+    """(black, white) of each band; empty if the pictures use about the whole range."""
     note: str
+    """Line for the user on the range."""
 
 
 def used_levels(source: Source, samples: Sequence[Sample], *, max_pixels: int | None = None) -> Used | None:
-    """Find the range of the 16-bit pictures among `samples`; None where there are none.
+    """Measure the range of the 16-bit pictures among `samples`.
 
-    Black and white each leave 0.05% of the pixels outside. Then each moves out to the extreme value, but by no more
-    than the distance of the two: dim details and small bright spots stay, and a defective pixel does not darken all.
-    Colors share one range. Of pictures with many bands each band has a range. Up to 500 pictures are read, chosen by
-    their contents; those of more than `max_pixels` (by default 80 million) are left out.
+    Black and white first leave 0.05% of the pixels outside each. Then each moves toward the extreme value, by no more
+    than the distance between the two: dim details and small bright spots stay, and a defective pixel does not darken
+    the picture. Colors share one range; pictures of many bands have a range for each band.
+
+    Args:
+        source: the source of the samples.
+        samples: the training samples; up to 500 of them are read, chosen by their contents.
+        max_pixels: largest picture to read; by default 80 million pixels.
+
+    Returns:
+        The range; None if there are no 16-bit pictures.
     """
     if not source.wide:
         return None
@@ -67,7 +76,7 @@ def used_levels(source: Source, samples: Sequence[Sample], *, max_pixels: int | 
 
 
 class _Counts:
-    """Pixels of each value, for each band, and the extreme values."""
+    """Histogram of the levels of each band, with the extreme levels."""
 
     def __init__(self, bands: int) -> None:
         self.pictures = 0
@@ -76,20 +85,20 @@ class _Counts:
         self._most = np.zeros(bands, np.int64)
 
     def add(self, values: NDArray[Any]) -> None:
-        """Count the values of a picture, (pixels, bands) uint16; those with another number of bands are passed over."""
+        """Count the values of a picture, (pixels, bands) uint16; another number of bands is ignored."""
         if len(self._counts) == 1:
             values = values.reshape(-1, 1)
         if values.shape[1] != len(self._counts):
             return
         self.pictures += 1
-        some = values[:: max(1, len(values) // PIXELS)]
+        subset = values[:: max(1, len(values) // PIXELS)]
         for band, counts in enumerate(self._counts):
-            counts += np.bincount(some[:, band], minlength=WHITE + 1).astype(np.uint32)
+            counts += np.bincount(subset[:, band], minlength=WHITE + 1).astype(np.uint32)
         self._least = np.minimum(self._least, values.min(0))
         self._most = np.maximum(self._most, values.max(0))
 
     def pairs(self) -> Levels:
-        """Return (black, white) of each band; 0 and 65,535 for a band of a single value."""
+        """Return (black, white) of each band; (0, 65535) for a band of a single value."""
         return tuple(
             self._pair(*row) for row in zip(self._counts, self._least.tolist(), self._most.tolist(), strict=True)
         )
@@ -110,7 +119,7 @@ def _values(picture: Any, max_pixels: int | None) -> NDArray[Any] | None:
 
 
 def _wide_pictures(source: Source, samples: Sequence[Sample]) -> Iterator[Any]:
-    """Yield the 16-bit pictures among `samples` in an order that their contents decide; of shards in their order."""
+    """Yield the 16-bit pictures among `samples` in the order of their digests, or in that of their shards."""
     ordered = sorted(samples, key=lambda sample: sample.digest)
     if source.streamed:
         streamed = [sample.picture for sample in ordered if isinstance(sample.picture, Streamed)]

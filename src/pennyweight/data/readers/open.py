@@ -9,7 +9,7 @@ from typing import Any
 
 from pennyweight.core.errors import InputError, SourceError, nearest, received
 from pennyweight.core.files import as_stored, as_text
-from pennyweight.data.groups import grouped
+from pennyweight.data.groups import group_samples
 from pennyweight.data.readers.folder import read_folder
 from pennyweight.data.readers.layout import CLASSES
 from pennyweight.data.readers.named import SETS, read_named_set
@@ -66,7 +66,7 @@ def open(
         raise InputError(
             f"{options} belong{'s' * (len(how.to_dict()) == 1)} to a table or a folder, which {source} is not"
         )
-    return opened if group_by is None else grouped(opened, group_by)
+    return opened if group_by is None else group_samples(opened, group_by)
 
 
 def _require_usable(source: Source, least_classes: int) -> Source:
