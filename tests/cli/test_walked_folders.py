@@ -36,8 +36,8 @@ def test_predict_reads_what_fit_reads(pennyweight: Run, bundle_file: Path, holid
     assert outcome.status == 0
     names = [row["source"].removeprefix(f"{holidays}/") for row in json.loads(outcome.out)["predictions"]]
     assert sorted(names) == ["00.png", "01.png", "a.jfif", "linked/00.png", "linked/01.png", "linked/02.png"]
-    assert "passed over 1 file without the extension of a picture (1 .txt)" in outcome.err
-    assert "passed over 1 system folder, such as @eaDir" in outcome.err
+    assert "skipped 1 file without the extension of a picture (1 .txt)" in outcome.err
+    assert "skipped 1 system folder, such as @eaDir" in outcome.err
 
 
 def test_predict_names_what_it_could_not_read(pennyweight: Run, bundle_file: Path, holidays: Path) -> None:

@@ -118,7 +118,7 @@ def test_what_was_cut_short_goes_on_in_the_next_call(server: Server, url: str, t
 def test_a_download_that_may_not_last_ends_with_what_came_kept(server: Server, url: str, tmp_path: Path) -> None:
     """A server that sends a byte now and then never falls silent."""
     server.trickle_s = 0.02
-    with pytest.raises(DownloadError, match=r"longer than 0.3 s; the next try goes on there; .*put the file at"):
+    with pytest.raises(DownloadError, match=r"longer than 0.3 s; the next try resumes there; .*put the file at"):
         fetch(url, tmp_path / "w.pth", checksum=CHECKSUM, within_s=0.3)
     assert (tmp_path / "w.pth.part").stat().st_size > 0
     assert not (tmp_path / "w.pth").exists()
@@ -135,7 +135,7 @@ def test_a_full_disk_is_said_with_what_is_missing_and_what_came_is_kept(
     assert 0 < have < len(CONTENT)
     assert str(caught.value) == (
         f"cannot download {url}: the disk is full, {path.parent}; {len(CONTENT) - have:,} of 2,304,000 bytes are "
-        f"missing; the {have:,} bytes in w.pth.part are kept, and the next try goes on there"
+        f"missing; the {have:,} bytes in w.pth.part are kept, and the next try resumes there"
     )
     assert server.asked == [None]  # no connection was broken, and none is made again
     room.unlink()

@@ -60,7 +60,7 @@ KINDS: dict[str, tuple[bytes, str]] = {
     "PDF": (b"%PDF-1.7\n", "it is a PDF document"),
     "zip": (zipped(), "it is a zip archive"),
     "gzip": (b"\x1f\x8b\x08" + bytes(20), "it is gzip data"),
-    "AppleDouble": (b"\0\5\x16\7\0\2\0\0Mac OS X", "it is what macOS keeps beside a file"),
+    "AppleDouble": (b"\0\5\x16\7\0\2\0\0Mac OS X", "it is metadata of macOS (AppleDouble)"),
     "cut": (b"\xff\xd8\xff", "it is a damaged or cut-off JPEG"),
     "cut PNG": (b"\x89PNG\r\n\x1a\n\0\0", "it is a damaged or cut-off PNG"),
     "empty": (b"", "it is empty"),

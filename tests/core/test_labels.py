@@ -38,7 +38,7 @@ def test_classes_are_found_by_name_and_imagenets_by_synset() -> None:
         SourceError, match=r"it knows tench, .* and 990 more; did you mean --rename 'gold fish=goldfish'"
     ):
         numbers_of(["gold fish"], imagenet(), source="s", rename={})
-    with pytest.raises(SourceError, match=r"and 990 more; --rename NAME=LABEL says which"):
+    with pytest.raises(SourceError, match=r"and 990 more; --rename NAME=LABEL gives the label"):
         numbers_of(["qqqqqqqqqqqqqqq"], imagenet(), source="s", rename={})
 
 

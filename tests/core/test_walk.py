@@ -51,7 +51,7 @@ def test_the_order_is_by_name_files_before_folders(tree: Callable[..., Path]) ->
 def test_system_folders_are_no_data_and_said_once(tree: Callable[..., Path], system: str, above: str) -> None:
     names, walk = walked(tree("a/1.jpg", "a/b/2.jpg", f"{above}{system}/3.jpg", f"{above}{system}/x/4.jpg"))
     assert names == ["a/1.jpg", "a/b/2.jpg"]
-    assert walk.notes() == (f"passed over 1 system folder, such as {above}{system}",)
+    assert walk.notes() == (f"skipped 1 system folder, such as {above}{system}",)
 
 
 def test_what_systems_write_among_pictures_is_passed_over(tree: Callable[..., Path]) -> None:
@@ -66,7 +66,7 @@ def test_a_system_folder_that_is_asked_for_is_walked(tree: Callable[..., Path]) 
 
 def test_other_endings_are_counted(tree: Callable[..., Path]) -> None:
     walk = walked(tree("1.jpg", "a.cr2", "b.CR2", "a/notes.txt", "README"))[1]
-    assert walk.notes() == ("passed over 4 files without the extension of a picture (2 .cr2, 1 without any, 1 .txt)",)
+    assert walk.notes() == ("skipped 4 files without the extension of a picture (2 .cr2, 1 without any, 1 .txt)",)
 
 
 def test_links_are_followed_once_and_never_back(tree: Callable[..., Path]) -> None:
@@ -132,7 +132,7 @@ def test_pipes_and_sockets_are_never_opened(tree: Callable[..., Path], monkeypat
         heard.bind("talk")
         names, walk = walked(root)
     assert names == ["1.jpg", "pipe.jpg"]  # of a name that says picture, whoever reads it says why that fails
-    assert walk.notes() == ("passed over 2 special files, such as pipe (it is a pipe)",)
+    assert walk.notes() == ("skipped 2 special files, such as pipe (it is a pipe)",)
 
 
 def test_names_that_are_not_utf_8_are_counted(tree: Callable[..., Path]) -> None:
@@ -157,5 +157,5 @@ def test_memory_is_bounded_whatever_is_passed_over(tree: Callable[..., Path], mo
     assert len(walk.lost) == 3
     assert len(walk.others) == 4
     assert walk.others.total() == 9
-    assert "6 more folders and links could not be read than are named" in walk.notes()
+    assert "6 more folders and links could not be read" in walk.notes()
     assert walk.counts["hidden"] == 9

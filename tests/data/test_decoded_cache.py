@@ -97,7 +97,7 @@ def test_two_entries_filled_at_once_stay_within_the_bound(draw_folder: Draw, tmp
 
     assert not isinstance(cache.get(one, PREPROCESS, fill), str)
     assert said == [
-        f"decoding anew every epoch: 10.4 kB of decoded pictures are more than the 6.9 kB that the cache at "
+        f"decoding again in every epoch: 10.4 kB of decoded pictures are more than the 6.9 kB that the cache at "
         f"{tmp_path / 'cache'} may take"
     ]
 
@@ -106,7 +106,9 @@ def test_what_is_too_large_is_decoded_anew_with_a_line(draw_folder: Draw, tmp_pa
     pictures = cached(draw_folder({"a": 3, "b": 3}), DecodedCache(tmp_path / "cache", max_bytes=1000))
     assert not pictures.kept
     assert pictures.note is not None
-    assert pictures.note.startswith("decoding anew every epoch: 10.4 kB of decoded pictures are more than the 1.0 kB")
+    assert pictures.note.startswith(
+        "decoding again in every epoch: 10.4 kB of decoded pictures are more than the 1.0 kB"
+    )
     assert len(list(pictures.epoch(0, batch=2, seed=0, augment=PLAIN))) == 3
 
 
@@ -211,14 +213,16 @@ def test_a_set_stays_in_memory_as_a_whole_or_not_at_all(
     source = data.open(draw_folder({"a": 12, "b": 12}))
     splits = data.split(source)
     monkeypatch.setattr(
-        stream, "KEEP_BYTES", sum(part.bytes for part in data.parts(source, splits, PREPROCESS).values()) + spare
+        stream,
+        "KEEP_BYTES",
+        sum(part.bytes for part in data.make_split_pictures(source, splits, PREPROCESS).values()) + spare,
     )
-    for part in data.parts(source, splits, PREPROCESS).values():
+    for part in data.make_split_pictures(source, splits, PREPROCESS).values():
         part.read()
         assert type(part._kept) is kind
     (tmp_path / "no folder").touch()
     monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path / "no folder"))
-    for part in data.parts(source, splits, PREPROCESS).values():
+    for part in data.make_split_pictures(source, splits, PREPROCESS).values():
         part.read()
         assert part.kept  # each of them fits
 

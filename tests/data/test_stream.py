@@ -227,7 +227,7 @@ def test_splits_are_those_of_the_names_and_else_by_content(tmp_path: Path, write
     assert named.counts == {"train": 40, "val": 20, "test": 30}
     plain = data.open(write_shards(tmp_path / "b", {"part": [200]}))
     assert not plain.has_splits
-    parts = data.parts(plain, data.split(plain), PREPROCESS)
+    parts = data.make_split_pictures(plain, data.split(plain), PREPROCESS)
     shown = {name: numbers(part.in_order(16)) for name, part in parts.items()}
     assert sorted(number for part in shown.values() for number in part) == list(range(200))
     assert sorted(numbers(parts["train"].epoch(1, batch=16, seed=0, augment=PLAIN))) == sorted(shown["train"])

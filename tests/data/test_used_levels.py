@@ -11,7 +11,7 @@ from PIL import Image
 
 from pennyweight import data
 from pennyweight.data.checks.doctor import diagnose
-from pennyweight.data.used_levels import Used, used_levels
+from pennyweight.data.used_levels import UsedLevels, measure_levels
 
 Make = Callable[[np.random.Generator], np.ndarray]
 
@@ -30,8 +30,8 @@ def folder(root: Path, make: Make, *, count: int = 20, ending: str = ".png") -> 
     return data.open(root)
 
 
-def used(source: data.Source) -> Used:
-    found = used_levels(source, data.split(source).train)
+def used(source: data.Source) -> UsedLevels:
+    found = measure_levels(source, data.split(source).train)
     assert found is not None
     return found
 
@@ -83,7 +83,7 @@ def test_pictures_that_use_half_of_all_levels_stay_as_they_are(tmp_path: Path) -
 
 def test_a_single_value_is_no_range(tmp_path: Path) -> None:
     source = folder(tmp_path, lambda draw: np.full((30, 30), 700, np.uint16), count=1, ending=".npy")
-    found = used_levels(source, source.samples)
+    found = measure_levels(source, source.samples)
     assert found is not None
     assert found.levels == ()
 
@@ -97,7 +97,7 @@ def test_each_of_many_bands_has_a_range(tmp_path: Path) -> None:
 def test_8_bit_pictures_have_none(tmp_path: Path) -> None:
     source = folder(tmp_path, lambda draw: draw.integers(0, 9, (30, 30)).astype(np.uint8))
     assert source.wide == 0
-    assert used_levels(source, source.samples) is None
+    assert measure_levels(source, source.samples) is None
 
 
 def test_only_training_pictures_count(tmp_path: Path) -> None:
@@ -116,8 +116,8 @@ def test_the_doctor_names_the_range(tmp_path: Path) -> None:
 def test_pictures_that_max_pixels_allows_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = folder(tmp_path / "large", between(100, 700))
     monkeypatch.setattr("pennyweight.core.images.MAX_PIXELS", 899)
-    assert used_levels(source, source.samples) is None
-    found = used_levels(source, source.samples, max_pixels=900)
+    assert measure_levels(source, source.samples) is None
+    found = measure_levels(source, source.samples, max_pixels=900)
     assert found is not None
     assert found.levels == ((100, 700),)
     assert diagnose(source, max_pixels=900).levels

@@ -245,7 +245,7 @@ def test_a_bundle_that_something_else_wrote_is_refused(bundle: pw.Bundle, tmp_pa
         largest.raw_data = largest.raw_data[:-1] + bytes([largest.raw_data[-1] ^ 1])
 
     for change in (scale, without("pennyweight-learnt")):
-        with pytest.raises(BundleError, match="is not as `export` wrote it: its SHA-256 is another; export it again"):
+        with pytest.raises(BundleError, match="is not as `export` wrote it: its SHA-256 differs; export it again"):
             pw.Bundle(resaved(bundle.path, tmp_path / "other.onnx", change))
 
 

@@ -202,7 +202,7 @@ def require_working_folder() -> None:
 def require_new(path: Path) -> None:
     """Raise InputError unless `path` is a new file in an existing folder, because nothing is overwritten."""
     if path.exists() or path.is_symlink():
-        raise InputError(f"{path} exists already and is not overwritten; name a new file")
+        raise InputError(f"{path} exists already; nothing is overwritten: name a new file")
     if not path.absolute().parent.is_dir():
         raise InputError(f"cannot write {path}: there is no folder {path.absolute().parent}")
 

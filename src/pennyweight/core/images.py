@@ -72,7 +72,7 @@ class Header(NamedTuple):
     @property
     def wide(self) -> bool:
         """True if its values have 16 bits."""
-        return self.mode in sixteen_bit.GREY or self.mode.endswith(";16") or self.mode == "uint16"
+        return self.mode in sixteen_bit.GRAY or self.mode.endswith(";16") or self.mode == "uint16"
 
     @property
     def banded(self) -> bool:
@@ -207,7 +207,7 @@ def _wide_values(file: bytes, most: int) -> NDArray[Any] | None:
         if is_wide_color(image):
             colors = sixteen_bit.split_bytes(image, file)
             return None if colors is None else colors[..., :3]
-        if image.mode in sixteen_bit.GREY and not (image.mode == "I" and image.format == "TIFF"):
+        if image.mode in sixteen_bit.GRAY and not (image.mode == "I" and image.format == "TIFF"):
             return np.clip(np.asarray(image).astype(np.int64), 0, sixteen_bit.WHITE).astype(np.uint16)
     return None
 
@@ -227,7 +227,7 @@ def header(picture: str | Path | bytes | NDArray[Any], *, name: str | None = Non
             if found is not None:
                 return Header(*found.shape, found.format, found.dtype, 1, found.more)
         with open_image(start) as image:
-            gray = image.mode in ("1", "L", "LA", *sixteen_bit.GREY)
+            gray = image.mode in ("1", "L", "LA", *sixteen_bit.GRAY)
             count = 1 if gray else 4 if image.mode in ("RGBA", "PA") else 3
             mode = f"{image.mode};16" if is_wide_color(image) else image.mode
             return Header(

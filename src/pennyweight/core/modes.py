@@ -22,7 +22,7 @@ STRIP_ROWS = 256
 
 def is_wide_color(image: Image.Image) -> bool:
     """Return whether a picture has 16-bit colors."""
-    return image.mode not in sixteen_bit.GREY and sixteen_bit.is_wide(image)
+    return image.mode not in sixteen_bit.GRAY and sixteen_bit.is_wide(image)
 
 
 def wide_colors(image: Image.Image, file: bytes, levels: Levels) -> Image.Image:
@@ -52,7 +52,7 @@ def from_array(array: NDArray[Any], levels: Levels = ()) -> Image.Image:
 
 def to_mode(image: Image.Image, mode: str, levels: Levels) -> Image.Image:
     """Convert to 8-bit gray, RGB or RGBA; map 16 bits by `levels`, and lay transparency on white if `mode` lacks it."""
-    if image.mode in sixteen_bit.GREY:
+    if image.mode in sixteen_bit.GRAY:
         image = _by_strips(image, "L", partial(_narrowed, levels))
     elif image.mode == "F":
         raise ValueError("its pixels are floating-point numbers; save it as 8-bit or 16-bit")

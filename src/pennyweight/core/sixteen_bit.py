@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["GREY", "WHITE", "Levels", "checked", "is_planar", "is_wide", "split_bytes", "to_bytes"]
+__all__ = ["GRAY", "WHITE", "Levels", "checked", "is_planar", "is_wide", "split_bytes", "to_bytes"]
 
 Levels: TypeAlias = tuple[tuple[int, int], ...]
 WHITE = 65535
-GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+GRAY = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 """Pillow's modes of 16-bit gray."""
 COLORS = ("RGB", "RGBA")
 """8-bit modes in which Pillow opens 16-bit colors."""
@@ -58,7 +58,7 @@ def _table(black: int, white: int) -> NDArray[np.uint8]:
 
 def is_wide(image: Image.Image) -> bool:
     """Return whether a picture's file has 16-bit values; Pillow's mode does not show this for colors."""
-    return image.mode in GREY or (image.mode in COLORS and _bits(image).endswith((";16B", ";16L", ";16N")))
+    return image.mode in GRAY or (image.mode in COLORS and _bits(image).endswith((";16B", ";16L", ";16N")))
 
 
 def is_planar(image: Image.Image) -> bool:

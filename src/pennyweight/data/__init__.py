@@ -4,7 +4,7 @@ from pennyweight.data.augment.augment import Augment, Mixed
 from pennyweight.data.augment.policies import Policy
 from pennyweight.data.balance import Balance, Balancing
 from pennyweight.data.batch import Batch, Share
-from pennyweight.data.checks.quick import remarks, require_enough
+from pennyweight.data.checks.quick import label_conflicts, require_enough
 from pennyweight.data.decoded_cache import DecodedCache
 from pennyweight.data.pictures import Pictures
 from pennyweight.data.readers.folder import read_class_folder
@@ -13,9 +13,9 @@ from pennyweight.data.readers.read_as import ReadAs
 from pennyweight.data.source import SPLITS, Sample, Source, Split, Stored, Unreadable
 from pennyweight.data.splits import Splits, split
 from pennyweight.data.statistics import channel_statistics
-from pennyweight.data.stream import Stream, parts, pictures
-from pennyweight.data.training_pictures import digests_of_samples, unseen
-from pennyweight.data.used_levels import Used, used_levels
+from pennyweight.data.stream import Stream, make_pictures, make_split_pictures
+from pennyweight.data.training_pictures import digests_of_samples, exclude_seen
+from pennyweight.data.used_levels import UsedLevels, measure_levels
 
 __all__ = [
     "SPLITS",
@@ -36,16 +36,16 @@ __all__ = [
     "Stored",
     "Stream",
     "Unreadable",
-    "Used",
+    "UsedLevels",
     "channel_statistics",
     "digests_of_samples",
+    "exclude_seen",
+    "label_conflicts",
+    "make_pictures",
+    "make_split_pictures",
+    "measure_levels",
     "open",
-    "parts",
-    "pictures",
     "read_class_folder",
-    "remarks",
     "require_enough",
     "split",
-    "unseen",
-    "used_levels",
 ]

@@ -23,7 +23,8 @@ from pennyweight.data.augment.augment import Augment
 from pennyweight.data.augment.draws import draws
 from pennyweight.data.batch import Batch, Share
 from pennyweight.data.decoded_cache import DecodedCache
-from pennyweight.data.pictures import CHUNK, KEEP_BYTES, Pictures
+from pennyweight.data.decoded_pictures import CHUNK, KEEP_BYTES
+from pennyweight.data.pictures import Pictures
 from pennyweight.data.readers.shard_index import Index, Streamed
 from pennyweight.data.readers.shards import open_shards
 from pennyweight.data.source import SPLITS, Sample, Source, Split, Unreadable
@@ -32,7 +33,7 @@ from pennyweight.data.splits import Splits
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Stream", "parts", "pictures"]
+__all__ = ["Stream", "make_pictures", "make_split_pictures"]
 
 BLOCK = 2048
 """Samples that are shuffled together; their files are held in memory."""
@@ -128,11 +129,11 @@ class Stream(Pictures):
         self.heavy = augment.policy != "none"
         shares = self._shares(seed, epoch)
         own, steps, block = shares[self._rank], self.steps(batch), self._block
-        order = np.concatenate([_shuffled(own[at : at + block], seed, epoch) for at in range(0, len(own), block)])
+        order = np.concatenate([_shuffle(own[at : at + block], seed, epoch) for at in range(0, len(own), block)])
         bounds = _bounds(len(own), steps)
         images = np.sum([np.diff(_bounds(len(share), steps)) for share in shares], axis=0)
         have = int(bounds[start]) // block * block
-        coming = self._coming(own[have:])
+        coming = self._stored_files(own[have:])
         held: dict[int, bytes] = {}
 
         def fetch(step: int) -> list[bytes]:
@@ -145,14 +146,14 @@ class Stream(Pictures):
 
         def make(step: int, fetched: Future[list[bytes]]) -> Batch:
             numbers = order[bounds[step] : bounds[step + 1]]
-            pixels = self._decoded(numbers.tolist(), fetched.result())
+            pixels = self._decode_files(numbers.tolist(), fetched.result())
             made = self._batch(pixels, numbers, np.zeros_like(numbers), epoch, seed, augment, device)
             return Share(made, int(images[step]))
 
         reader = ThreadPoolExecutor(max_workers=1)
         try:
             makes = (partial(make, step, reader.submit(fetch, step)) for step in range(start, steps))
-            for done, made in enumerate(self._ahead(makes, batch), start + 1):
+            for done, made in enumerate(self._prefetch(makes, batch), start + 1):
                 self._state = {"epoch": epoch, "done": done}
                 yield made
         finally:
@@ -172,10 +173,10 @@ class Stream(Pictures):
         if self.kept:
             yield from super().in_order(batch)
             return
-        coming = self._coming(np.arange(len(self)))
+        coming = self._stored_files(np.arange(len(self)))
         while part := list(islice(coming, batch)):
             numbers = [number for number, _ in part]
-            pixels = self._middle(self._decoded(numbers, [content for _, content in part]))
+            pixels = self._center_crop(self._decode_files(numbers, [content for _, content in part]))
             yield Batch(pixels, self.targets[numbers])
 
     def _shares(self, seed: int, epoch: int) -> list[NDArray[np.int64]]:
@@ -193,36 +194,36 @@ class Stream(Pictures):
         every = np.concatenate(mixed)
         return [every[rank :: self._world] for rank in world]
 
-    def _coming(self, numbers: NDArray[np.int64]) -> Iterator[tuple[int, bytes]]:
+    def _stored_files(self, numbers: NDArray[np.int64]) -> Iterator[tuple[int, bytes]]:
         """Yield (number, picture file) of these samples; those of one shard must be in its order."""
         return zip(
             numbers.tolist(), self._index.pictures([_place(self.samples[number]) for number in numbers]), strict=True
         )
 
-    def _decoded(self, numbers: Sequence[int], contents: Sequence[bytes]) -> Pixels:
+    def _decode_files(self, numbers: Sequence[int], contents: Sequence[bytes]) -> Pixels:
         """Decode picture files to the kept size, (B, H, W, C)."""
-        return np.stack(list(self._pool.map(self._decoded_one, numbers, contents)))
+        return np.stack(list(self._pool.map(self._decode_file, numbers, contents)))
 
-    def _decoded_one(self, number: int, content: bytes) -> Pixels:
+    def _decode_file(self, number: int, content: bytes) -> Pixels:
         return self._stored(content, name=self.samples[number].where)
 
     def _pixels(self, numbers: NDArray[np.int64]) -> Pixels:
         if self.kept:
             return super()._pixels(numbers)
-        come = dict(self._coming(np.unique(numbers)))
-        return self._decoded(numbers.tolist(), [come[number] for number in numbers.tolist()])
+        come = dict(self._stored_files(np.unique(numbers)))
+        return self._decode_files(numbers.tolist(), [come[number] for number in numbers.tolist()])
 
     def _decode_all(self, row: Callable[[int, Pixels], None], advance: Callable[[int], None]) -> dict[int, str]:
         """Decode every picture in the order of the shards, as Pictures does; each shard is read once."""
 
         def decode(come: tuple[int, bytes]) -> tuple[int, str] | None:
             try:
-                row(come[0], self._decoded_one(*come))
+                row(come[0], self._decode_file(*come))
             except ImageError as error:
                 return come[0], str(error)
             return None
 
-        coming = self._coming(np.arange(len(self)))
+        coming = self._stored_files(np.arange(len(self)))
         failed: list[tuple[int, str]] = []
         while part := list(islice(coming, CHUNK * CHUNK)):
             failed += filter(None, self._pool.map(decode, part))
@@ -230,7 +231,7 @@ class Stream(Pictures):
         return dict(failed)
 
 
-def pictures(source: Source, samples: Sequence[Sample], preprocess: Preprocess, **options: Any) -> Pictures:
+def make_pictures(source: Source, samples: Sequence[Sample], preprocess: Preprocess, **options: Any) -> Pictures:
     """Return samples of a source as Pictures.
 
     Args:
@@ -245,7 +246,7 @@ def pictures(source: Source, samples: Sequence[Sample], preprocess: Preprocess, 
     return Stream(source, preprocess, samples=samples, keep_bytes=keep_bytes, **options)
 
 
-def parts(
+def make_split_pictures(
     source: Source, splits: Splits, preprocess: Preprocess, *, rank: int = 0, world: int = 1
 ) -> dict[Split, Pictures]:
     """Return the pictures of the three splits.
@@ -261,8 +262,8 @@ def parts(
     """
     kept: dict[str, Any] = {"cache": DecodedCache()}
     shared = {"rank": rank, "world": world} if source.streamed else kept
-    last = {name: pictures(source, splits[name], preprocess, **kept) for name in SPLITS[1:]}
-    made = {"train": pictures(source, splits.train, preprocess, margin=True, **shared), **last}
+    last = {name: make_pictures(source, splits[name], preprocess, **kept) for name in SPLITS[1:]}
+    made = {"train": make_pictures(source, splits.train, preprocess, margin=True, **shared), **last}
     for part in made.values():
         part.mapped = not source.streamed and sum(other.bytes for other in made.values()) > KEEP_BYTES
     return made
@@ -273,7 +274,7 @@ def _place(sample: Sample) -> int:
     return sample.picture.number
 
 
-def _shuffled(numbers: NDArray[np.int64], seed: int, epoch: int) -> NDArray[np.int64]:
+def _shuffle(numbers: NDArray[np.int64], seed: int, epoch: int) -> NDArray[np.int64]:
     return numbers[np.argsort(draws(seed, epoch, numbers, 1)[:, 0], kind="stable")]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pennyweight.core.training_digests import TrainingDigests, marks_of
 from pennyweight.data.source import Sample
 
-__all__ = ["digests_of_samples", "unseen"]
+__all__ = ["digests_of_samples", "exclude_seen"]
 
 
 def digests_of_samples(*parts: Sequence[Sample]) -> TrainingDigests:
@@ -15,7 +15,7 @@ def digests_of_samples(*parts: Sequence[Sample]) -> TrainingDigests:
     return TrainingDigests.of(*(marks_of(sample.digest for sample in part) for part in parts))
 
 
-def unseen(samples: Sequence[Sample], training_digests: TrainingDigests) -> Sequence[Sample]:
+def exclude_seen(samples: Sequence[Sample], training_digests: TrainingDigests) -> Sequence[Sample]:
     """Return the samples that are not among the training pictures."""
     known = training_digests.knows(marks_of(sample.digest for sample in samples))
     return [sample for sample, seen in zip(samples, known.tolist(), strict=True) if not seen]

@@ -18,7 +18,7 @@ from pennyweight.core.sixteen_bit import WHITE, Levels
 from pennyweight.data.readers.shard_index import Streamed
 from pennyweight.data.source import Sample, Source
 
-__all__ = ["Used", "used_levels"]
+__all__ = ["UsedLevels", "measure_levels"]
 
 LOOKED_AT = 500
 """Largest number of 16-bit pictures to read."""
@@ -31,7 +31,7 @@ WHOLE = (WHITE + 1) // 2
 TURN = 16
 
 
-class Used(NamedTuple):
+class UsedLevels(NamedTuple):
     """Range of levels that pictures use."""
 
     levels: Levels
@@ -40,7 +40,7 @@ class Used(NamedTuple):
     """Line for the user on the range."""
 
 
-def used_levels(source: Source, samples: Sequence[Sample], *, max_pixels: int | None = None) -> Used | None:
+def measure_levels(source: Source, samples: Sequence[Sample], *, max_pixels: int | None = None) -> UsedLevels | None:
     """Measure the range of the 16-bit pictures among `samples`.
 
     Black and white first leave 0.05% of the pixels outside each. Then each moves toward the extreme value, by no more
@@ -69,10 +69,10 @@ def used_levels(source: Source, samples: Sequence[Sample], *, max_pixels: int | 
     pairs = counted.pairs()
     seen = f"{counted.pictures:,} 16-bit training picture{'s' * (counted.pictures > 1)}"
     if all(white - black >= WHOLE for black, white in pairs):
-        return Used((), f"{seen} use the whole range: the upper 8 bits are kept")
+        return UsedLevels((), f"{seen} use the whole range: the upper 8 bits are kept")
     low, high = min(black for black, _ in pairs), max(white for _, white in pairs)
     each = "" if len(pairs) == 1 else " (each band its own range)"
-    return Used(pairs, f"{seen} use the levels {low:,} to {high:,} of {WHITE + 1:,}{each}: these become 0 to 255")
+    return UsedLevels(pairs, f"{seen} use the levels {low:,} to {high:,} of {WHITE + 1:,}{each}: these become 0 to 255")
 
 
 class _Counts:

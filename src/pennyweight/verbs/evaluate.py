@@ -91,7 +91,7 @@ def evaluate(
         note(line)
     numbers = numbers_of(opened.labels, classifier.labels, source=opened.name, rename=rename or {})
     samples, name = _samples(trained, opened, origin, split, left_out=left_out, note=note)
-    pictures = data.pictures(opened, samples, classifier.preprocess, cache=data.DecodedCache())
+    pictures = data.make_pictures(opened, samples, classifier.preprocess, cache=data.DecodedCache())
     unreadable = (*opened.unreadable, *pictures.read())
     for each in unreadable:
         left_out(each)
@@ -155,7 +155,7 @@ def _unseen(
     left_out: Callable[[data.Unreadable], None],
 ) -> Sequence[data.Sample]:
     """Return the samples without those that training has seen. Raises SourceError where none is left."""
-    others = data.unseen(samples, training_digests)
+    others = data.exclude_seen(samples, training_digests)
     count = len(samples) - len(others)
     if count and not others:
         raise SourceError(f"{where} was trained on every picture of {name}, so that none can score it")

@@ -42,7 +42,7 @@ def pictures_given(
 
     A path is a picture file, a folder (as `fit` walks it), an archive (.zip, .tar, …, read without being unpacked), a
     table (.csv, .tsv, .parquet) with a column of paths, or "-": a list of such paths on standard input, or on `listed`,
-    a line each or separated by zero bytes. `note` is called with what was passed over. `read_as` says which columns,
+    a line each or separated by zero bytes. `note` is called with a line on skipped files. `read_as` says which columns,
     folder and ending tables have, as `fit` takes it. Raises InputError for a second "-", and for `read_as` without a
     table among `paths`.
     """
@@ -163,10 +163,10 @@ def _of_archive(archive: Path, note: Note) -> Iterator[NamedPicture | Failure]:
         else:
             yield NamedPicture(source, content)
     if hidden:
-        note(f"passed over {hidden:,} file{'s' * (hidden > 1)} of {name}, hidden or of a system folder")
+        note(f"skipped {hidden:,} file{'s' * (hidden > 1)} of {name}, hidden or of a system folder")
     if others:
         named = ", ".join(f"{count} {ending}" for ending, count in others.most_common(5))
-        note(f"passed over {others.total():,} files of {name} without the extension of a picture ({named})")
+        note(f"skipped {others.total():,} files of {name} without the extension of a picture ({named})")
 
 
 def _of_table(table: Path, how: ReadAs) -> Iterator[NamedPicture | Failure]:

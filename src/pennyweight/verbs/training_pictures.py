@@ -30,7 +30,7 @@ def without_training_pictures(splits: data.Splits, before: Mapping[str, Training
     """Return the splits, without what was learnt `before` in test. Raises SourceError where that leaves nothing."""
     test: Sequence[data.Sample] = splits.test
     for training_digests in before.values():
-        test = data.unseen(test, training_digests)
+        test = data.exclude_seen(test, training_digests)
     left_out = len(splits.test) - len(test)
     if not left_out:
         return splits

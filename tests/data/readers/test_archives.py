@@ -204,7 +204,7 @@ def test_an_archive_of_a_mac_with_a_table_of_any_name(cache: Path, draw_folder: 
         packed.writestr("my pets.csv", f"path,label\n{rows}")
         for file in files:
             packed.write(file, f"pets/{file.relative_to(root)}")
-    for archive, notes in (("mac.zip", ("passed over 1 system folder, such as __MACOSX",)), ("table.zip", ())):
+    for archive, notes in (("mac.zip", ("skipped 1 system folder, such as __MACOSX",)), ("table.zip", ())):
         source = data.open(root.parent / archive)
         assert source.count_by_label() == {"cats": 4, "dogs": 5}
         assert source.notes == notes

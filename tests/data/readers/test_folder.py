@@ -65,8 +65,8 @@ def test_with_one_other_split_a_part_of_training_selects_and_the_other_is_kept_f
     assert splits.counts["train"] + splits.counts["val"] == 50
     assert {sample.label for sample in splits.val} == {0, 1}
     assert 0 < splits.counts["val"] < 20
-    assert ("its val is kept for the end, as the test split" in splits.notes) == (last == "val")
-    assert any("selects the weights" in note for note in splits.notes)
+    assert ("its val is the test split" in splits.notes) == (last == "val")
+    assert any("is the validation split" in note for note in splits.notes)
 
 
 def test_a_class_may_be_absent_from_a_later_split(draw_folder: Draw) -> None:
@@ -90,7 +90,7 @@ def test_hidden_folders_are_passed_over_with_a_note_and_what_systems_write_in_si
         path.write_bytes(b"hidden")
     source = data.open(root)
     assert source.count_by_label() == {"a": 2, "b": 2}
-    assert source.notes == ("passed over 2 hidden folders or pictures, such as .cache",)
+    assert source.notes == ("skipped 2 hidden folders or pictures, such as .cache",)
 
 
 def test_other_files_are_passed_over_with_a_note(draw_folder: Draw) -> None:
@@ -100,7 +100,7 @@ def test_other_files_are_passed_over_with_a_note(draw_folder: Draw) -> None:
     (root / "b" / "Thumbs.db").write_text("x")
     source = data.open(root)
     assert len(source.samples) == 4
-    assert source.notes == ("passed over 2 files without the extension of a picture (1 .txt, 1 .csv)",)
+    assert source.notes == ("skipped 2 files without the extension of a picture (1 .txt, 1 .csv)",)
 
 
 def test_extensions_are_read_in_any_case(draw_folder: Draw) -> None:

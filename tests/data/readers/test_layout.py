@@ -44,7 +44,7 @@ NAMES = {
 
 @pytest.mark.parametrize(("split", "name"), [(split, name) for split, names in NAMES.items() for name in names])
 def test_names_of_splits(split: str | None, name: str) -> None:
-    assert find_split(name, beside=[name, "seg_other"] if name.lower().startswith("seg") else ()) == split
+    assert find_split(name, siblings=[name, "seg_other"] if name.lower().startswith("seg") else ()) == split
 
 
 def test_words_that_all_names_share_are_passed_over() -> None:
@@ -195,7 +195,7 @@ def test_system_folders_are_no_classes(draw_folder: Draw) -> None:
     root = draw_folder({"cats": 3, "dogs": 3, "@eaDir": 2, "__MACOSX/cats": 2, "lost+found": 1, "cats/@eaDir/x": 3})
     assert layout(root) == {(None, "cats"): 3, (None, "dogs"): 3}
     (note,) = data.open(root).notes
-    assert note.startswith("passed over 4 system folders, such as ")
+    assert note.startswith("skipped 4 system folders, such as ")
 
 
 def test_system_folders_of_an_archive_are_no_data(draw_folder: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -304,4 +304,4 @@ def test_a_table_finds_pictures_whose_names_are_stored_decomposed(draw_folder: D
 
 def test_system_folders_beside_the_only_folder_are_told_of(draw_folder: Draw) -> None:
     root = draw_folder({"pets/cats": 3, "pets/dogs": 3, "$RECYCLE.BIN": 1})
-    assert "passed over 1 system folder, such as $RECYCLE.BIN" in data.open(root).notes
+    assert "skipped 1 system folder, such as $RECYCLE.BIN" in data.open(root).notes

@@ -105,7 +105,7 @@ def test_a_table_that_does_not_fit_says_what_would(kaggle: Path) -> None:
     ("read_as", "said"),
     [
         ({"columns": {"paths": "id"}}, "columns name .*, not 'paths'"),
-        ({**READ, "pictures": "/nowhere"}, "there is none at /nowhere, here or beside"),
+        ({**READ, "pictures": "/nowhere"}, "there is none at /nowhere, here or next to"),
         ({"label_from": "("}, "no regular expression"),
         ({"label_from": "cat"}, "0 groups in place of one"),
         ({"label": "x"}, "read_as has no field 'label'"),

@@ -460,14 +460,14 @@ def test_a_loader_that_holds_training_back_is_said_with_what_helps(
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    prefetch = data.Pictures._ahead
+    prefetch = data.Pictures._prefetch
 
     def slow(self: data.Pictures, *arguments: Any) -> Iterator[data.Batch]:
         for batch in prefetch(self, *arguments):
             time.sleep(0.1)
             yield batch
 
-    monkeypatch.setattr(data.Pictures, "_ahead", slow)
+    monkeypatch.setattr(data.Pictures, "_prefetch", slow)
     fit_small(shapes, out=tmp_path / "run", progress=True, recipe={"epochs": 2, "batch": 64, "policy": "trivial"})
     said = re.findall(r"loading holds training back: (\d+)% of an epoch .*: (.*)", capfd.readouterr().err)
     ((share, helps),) = said

@@ -32,7 +32,7 @@ def test_of_train_and_val_the_val_is_kept_for_the_end(
     counts = run.record["data"]["counts"]
     assert counts["test"] == run.evaluation["images"] == 9
     assert counts["train"] + counts["val"] == 30
-    assert any("val is kept for the end" in note for note in run.record["data"]["notes"])
+    assert any("val is the test split" in note for note in run.record["data"]["notes"])
 
 
 def test_grey_pictures_train_a_network_of_one_channel(fit_small: Fit, tmp_path: Path) -> None:

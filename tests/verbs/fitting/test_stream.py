@@ -102,7 +102,7 @@ def test_a_shard_that_goes_in_the_middle_leaves_a_run_to_resume(
 
 def test_what_cannot_be_streamed_leaves_nothing(fit_small: Fit, address: str, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    with pytest.raises(InputError, match="balance=sampling shows rare pictures again, which a stream cannot"):
+    with pytest.raises(InputError, match="balance=sampling repeats rare pictures, which a stream cannot"):
         fit_small(address, out=out, recipe={"balance": "sampling"})
     with pytest.raises(SourceError, match=r"cannot read .*train-009\.tar: there is no such file"):
         fit_small(address.replace("train-001", "train-009"), out=out)

@@ -20,7 +20,7 @@ from pennyweight.data.checks.near_duplicates import Look, look, near_pairs
 from pennyweight.data.checks.quick import refusals
 from pennyweight.data.source import SPLITS, Sample, Source, Unreadable
 from pennyweight.data.splits import split
-from pennyweight.data.used_levels import used_levels
+from pennyweight.data.used_levels import measure_levels
 
 __all__ = ["diagnose", "thumbnail"]
 
@@ -68,7 +68,7 @@ def diagnose(
 
     where, splits, notes = _split(source)
     training = [sample for sample, part in zip(source.samples, where, strict=True) if part in ("train", None)]
-    used = used_levels(source, training, max_pixels=max_pixels)
+    used = measure_levels(source, training, max_pixels=max_pixels)
     levels = () if used is None else used.levels
     seen: list[_Seen] = []
     with ThreadPoolExecutor(max_workers=cores()) as pool:

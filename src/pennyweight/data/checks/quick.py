@@ -10,12 +10,12 @@ from pennyweight.data.pictures import Pictures
 from pennyweight.data.source import SPLITS, Sample, Source, Unreadable
 from pennyweight.data.splits import split
 
-__all__ = ["refusals", "remarks", "require_enough", "too_little"]
+__all__ = ["label_conflicts", "refusals", "require_enough", "too_little"]
 
 MOST_UNREADABLE = 0.5
 
 
-def remarks(source: Source, unreadable: Sequence[Unreadable] = ()) -> tuple[str, ...]:
+def label_conflicts(source: Source, unreadable: Sequence[Unreadable] = ()) -> tuple[str, ...]:
     """Return lines to show before training: pictures under two labels.
 
     Args:

@@ -67,9 +67,9 @@ def suggest_input(named: Iterable[tuple[str, Header | None]]) -> SuggestedInput:
         return SuggestedInput(size, banded.most_common(1)[0][0], wide, notes)
     # Transparent pixels become white unless the user chooses four channels: classes rarely differ by transparency.
     plain = {bands: count for (bands, many), count in kinds.items() if not many}
-    grey = plain.get(1, 0)
-    if 0 < grey < sum(plain.values()):
-        notes += (f"{grey:,} of {total:,} pictures are gray and the others are in color: the input has 3 channels",)
+    gray = plain.get(1, 0)
+    if 0 < gray < sum(plain.values()):
+        notes += (f"{gray:,} of {total:,} pictures are gray and the others are in color: the input has 3 channels",)
     return SuggestedInput(size, 1 if set(plain) == {1} else 3, wide, notes)
 
 

@@ -52,12 +52,12 @@ class Layout:
     refusals: list[str] = field(default_factory=list)
 
 
-def find_split(name: str, beside: Sequence[str] = ()) -> Split | None:
+def find_split(name: str, siblings: Sequence[str] = ()) -> Split | None:
     """Return the split that a folder or a cell names, such as `Training_Set`, `seg-test`, `birds_valid`, or None.
 
-    Words that all names in `beside`, the siblings, share are ignored: `birds` of `birds_train` and `birds_test`.
+    Words that all `siblings` share are ignored: `birds` of `birds_train` and `birds_test`.
     """
-    shared = set.intersection(*(set(_words(each)) for each in beside)) if len(beside) > 1 else set()
+    shared = set.intersection(*(set(_words(each)) for each in siblings)) if len(siblings) > 1 else set()
     words = [word for word in _words(name) if word not in FILLERS and (word not in shared or word in SPLIT_NAMES)]
     joined = "".join(words)
     return SPLIT_NAMES.get(joined) or SPLIT_NAMES.get(_without_filler(joined)) if words else None

@@ -44,7 +44,7 @@ def read_manifest(
     """
     how = read_as or ReadAs()
     if how.pictures is not None and not any((table.path.parent / how.pictures).is_dir() for table in tables):
-        raise InputError(f"pictures are in a folder, and there is none at {how.pictures}, here or beside the table")
+        raise InputError(f"pictures are in a folder, and there is none at {how.pictures}, here or next to the table")
     rows = [row for table in tables for row in _listed(table, root, group_by, inside, how)]
     where = " and ".join(str(table.path) for table in tables)
     if not rows:

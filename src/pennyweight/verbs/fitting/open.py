@@ -94,7 +94,7 @@ def open_fit(request: FitRequest) -> PictureFit:
         network=network,
         fitted=fitted,
         teacher=open_teacher(request.teacher, source, plan.preprocess, ranks.device),
-        pictures=data.parts(source, splits, plan.preprocess, rank=ranks.number, world=ranks.count),
+        pictures=data.make_split_pictures(source, splits, plan.preprocess, rank=ranks.number, world=ranks.count),
         unreadable=list(source.unreadable),
     )
 
@@ -119,7 +119,7 @@ def _decide(request: FitRequest, source: data.Source, splits: data.Splits, ranks
         source,
         model,
         pictures=len(splits.train),
-        used=data.used_levels(source, splits.train, max_pixels=request.max_pixels),
+        used=data.measure_levels(source, splits.train, max_pixels=request.max_pixels),
         recipe=request.recipe,
         input_size=request.input_size,
         stem=request.stem,

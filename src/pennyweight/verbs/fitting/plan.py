@@ -99,7 +99,7 @@ def make_plan(
     model: str,
     *,
     pictures: int,
-    used: data.Used | None = None,
+    used: data.UsedLevels | None = None,
     recipe: Recipe | Mapping[str, Any] | str | None,
     input_size: int | None,
     stem: zoo.Stem | None,
@@ -247,7 +247,7 @@ def _network(
 
 
 def _preprocess(
-    source: data.Source, size: int | None, checkpoint: zoo.Checkpoint | None, used: data.Used | None
+    source: data.Source, size: int | None, checkpoint: zoo.Checkpoint | None, used: data.UsedLevels | None
 ) -> tuple[Preprocess, tuple[str, ...]]:
     """Return what the weights ask for, else what suits the source; and a line on 16 bits. `size` sets the side."""
     asked = None if checkpoint is None else checkpoint.preprocess

@@ -24,7 +24,7 @@ def read_pictures(fitting: PictureFit, session: RunSession) -> None:
         for part in fitting.pictures.values():
             fitting.unreadable += part.read(phase.advance)
     _require_enough(fitting, session)
-    for line in data.remarks(source, fitting.unreadable):
+    for line in data.label_conflicts(source, fitting.unreadable):
         note(line)
     note("pictures: " + ", ".join(f"{name} {count:,}" for name, count in fitting.counts.items()))
     training = fitting.pictures["train"]
