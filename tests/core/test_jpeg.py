@@ -29,9 +29,11 @@ def both(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[np.ndarray, np.
 
     def decoded(content: bytes, **options: int) -> tuple[np.ndarray, np.ndarray]:
         used: list[bool] = []
-        quick = jpeg._quick
+        quick = jpeg._decode_fast
         with monkeypatch.context() as patch:
-            patch.setattr(jpeg, "_quick", lambda *a: (lambda out: (used.append(out is not None), out)[1])(quick(*a)))
+            patch.setattr(
+                jpeg, "_decode_fast", lambda *a: (lambda out: (used.append(out is not None), out)[1])(quick(*a))
+            )
             first = np.asarray(decode(content, **options))
         assert used == [True]
         with monkeypatch.context() as patch:

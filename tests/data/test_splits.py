@@ -214,7 +214,7 @@ def test_of_equal_pictures_in_two_given_splits_the_later_keeps_its_own() -> None
     assert splits.test == tuple(test)
     assert not {s.digest for s in splits.train} & {s.digest for s in test}
     assert splits.counts["train"] == 20
-    assert "4 pictures left out of training and selection" in splits.notes[0]
+    assert "4 pictures left out of training and validation" in splits.notes[0]
 
 
 def grouped(count: int, groups: int) -> list[Sample]:
