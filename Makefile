@@ -29,7 +29,7 @@ check: setup
 	$(BIN)/python docs/networks_table.py --check
 
 test: setup
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist worksteal
 
 fuzz: setup
 	PENNYWEIGHT_MUTANTS=10000 $(BIN)/pytest tests/core/test_fuzz.py tests/data/test_fuzz.py

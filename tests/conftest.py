@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -98,6 +99,25 @@ def write_shards_fixture() -> Callable[..., str]:
 def add_sample_fixture() -> Callable[..., None]:
     """`add_sample(tape, key, png=…, cls=…)`."""
     return add_sample
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """`made_once(name, make)`: the folder that `make(folder)` filled, once for all test processes of a session."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def once(name: str, make: Callable[[Path], object]) -> Path:
+        folder, complete = shared / name, shared / f"{name}.complete"
+        with FileLock(shared / f"{name}.lock"):
+            if not complete.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # of a process that failed
+                folder.mkdir()
+                make(folder)
+                complete.touch()
+        return folder
+
+    return once
 
 
 def content_of(network: Any) -> str:

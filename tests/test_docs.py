@@ -14,7 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+
+from pennyweight.cli import main
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
@@ -55,19 +58,35 @@ def commands(block: Block) -> Iterator[list[str]]:
 
 
 def shell(arguments: list[str], folder: Path) -> None:
-    """Run a command as a reader would, with this environment's programs."""
+    """Run a command as a reader would: the command line in this process, a program with this environment's Python.
+
+    A page names programs and files as seen from the project's folder.
+    """
+    shown = f"$ {shlex.join(arguments)}"
+    program, *given = (
+        Path(arguments[0]).name,
+        *(str(ROOT / a) if a.startswith("examples/") else a for a in arguments[1:]),
+    )
+    if program == "pennyweight":
+        said = io.StringIO()
+        with contextlib.chdir(folder), contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            status = main(given)
+        assert status == 0, f"{shown}\n{said.getvalue()}"
+        return
     bin_ = Path(sys.executable).parent
-    environment = {
-        **os.environ,
-        "PATH": f"{bin_}{os.pathsep}{os.environ.get('PATH', '')}",
-        "OMP_NUM_THREADS": "1",
-        "PENNYWEIGHT_CACHE": str(folder / "cache"),  # what a page measures of this machine is rough, and not to be kept
-    }
-    # A page names programs and files as seen from the project's folder.
-    program = Path(arguments[0]).name
-    files = [str(ROOT / a) if a.startswith("examples/") else a for a in arguments[1:]]
-    done = subprocess.run([bin_ / program, *files], cwd=folder, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, f"$ {shlex.join(arguments)}\n{done.stderr}"
+    environment = {**os.environ, "PATH": f"{bin_}{os.pathsep}{os.environ.get('PATH', '')}", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([bin_ / program, *given], cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, f"{shown}\n{done.stderr}"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keep nothing of what a page measures of this machine; small networks are quickest on one thread."""
+    monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path / "cache"))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def run_page(path: Path, folder: Path) -> int:

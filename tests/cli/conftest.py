@@ -16,6 +16,7 @@ from PIL import Image
 
 from pennyweight.cli import main
 
+MadeOnce = Callable[[str, Callable[[Path], object]], Path]
 SMALL = ("--model", "mobilenet_v1_x0_25", "--input", "16")
 
 
@@ -109,25 +110,28 @@ def draw_pictures_fixture() -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pictures(made_once: MadeOnce) -> Path:
     """Two classes of 24 pictures. Nobody writes to it."""
-    return draw_pictures(tmp_path_factory.mktemp("sources") / "light", 24)
+    return made_once("light-pictures", lambda folder: draw_pictures(folder / "light", 24)) / "light"
 
 
 @pytest.fixture(scope="session")
-def run_folder(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run_folder(pictures: Path, made_once: MadeOnce) -> Path:
     """A run that `fit` made of `pictures`. Nobody writes to it."""
-    out = tmp_path_factory.mktemp("runs") / "light-run"
-    rest = ("--out", str(out), "--epochs", "30", "--batch", "8", "--set", "lr=0.01")
-    assert main(["fit", str(pictures), *SMALL, *rest]) == 0
-    return out
+
+    def fit(folder: Path) -> None:
+        rest = ("--out", str(folder / "light-run"), "--epochs", "30", "--batch", "8", "--set", "lr=0.01")
+        assert main(["fit", str(pictures), *SMALL, *rest]) == 0
+
+    return made_once("light-runs", fit) / "light-run"
 
 
 @pytest.fixture(scope="session")
-def bundle_file(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("bundles") / "light.onnx"
-    assert main(["export", str(run_folder), "--out", str(out)]) == 0
-    return out
+def bundle_file(run_folder: Path, made_once: MadeOnce) -> Path:
+    def export(folder: Path) -> None:
+        assert main(["export", str(run_folder), "--out", str(folder / "light.onnx")]) == 0
+
+    return made_once("light-bundles", export) / "light.onnx"
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ import pennyweight as pw
 from pennyweight.zoo.weights.published import PUBLISHED, Published
 
 COLOURS = {"blue": (70, 70, 160), "green": (70, 160, 70), "red": (160, 70, 70)}
+MadeOnce = Callable[[str, Callable[[Path], object]], Path]
 SMALL: dict[str, Any] = {"model": "mobilenet_v1_x0_25", "input_size": 16, "progress": False}
 
 
@@ -54,22 +55,25 @@ def draw_colours_fixture() -> Callable[..., Path]:
     return draw_colours
 
 
-@pytest.fixture(scope="package")
-def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="session")
+def shapes(made_once: MadeOnce) -> Path:
     """The folder that `trained` was trained on. Nobody writes to it."""
-    return draw_colours(tmp_path_factory.mktemp("sources") / "shapes", 40)
+    return made_once("shapes-pictures", lambda folder: draw_colours(folder / "shapes", 40)) / "shapes"
 
 
-@pytest.fixture(scope="package")
-def trained(one_thread: None, shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> pw.Run:
+@pytest.fixture(scope="session")
+def trained(shapes: Path, made_once: MadeOnce) -> pw.Run:
     """A run that is better than chance and not perfect. Nobody writes to it."""
     recipe = {"epochs": 8, "batch": 8, "lr": 0.01, "warmup_epochs": 1}
-    return pw.fit(shapes, out=tmp_path_factory.mktemp("runs") / "run", recipe=recipe, **SMALL)
+    made = made_once("shapes-runs", lambda folder: pw.fit(shapes, out=folder / "run", recipe=recipe, **SMALL))
+    return pw.Run(made / "run")
 
 
-@pytest.fixture(scope="package")
-def bundle(trained: pw.Run, tmp_path_factory: pytest.TempPathFactory) -> pw.Bundle:
-    return pw.export(trained, tmp_path_factory.mktemp("bundles") / "shapes.onnx")
+@pytest.fixture(scope="session")
+def bundle(trained: pw.Run, made_once: MadeOnce) -> pw.Bundle:
+    return pw.Bundle(
+        made_once("shapes-bundles", lambda folder: pw.export(trained, folder / "shapes.onnx")) / "shapes.onnx"
+    )
 
 
 @pytest.fixture

@@ -43,7 +43,16 @@ FORMS = [
     *(pytest.param(name, SHALLOW.get(title, {}), id=title) for title, name in SMALLEST.items()),
     pytest.param("hybrid_sn_bn", {}, id="hybrid_sn_bn"),
 ]
-ROWS = [*FORMS, *(pytest.param(name, {}, id=name, marks=pytest.mark.slow) for name in NAMES if name != "hybrid_sn_bn")]
+# Rows as they stand; transformers at an input that leaves few tokens.
+ROWS = [
+    *FORMS,
+    *(
+        pytest.param(name, {"size": 64} if family.title == "ViT" else {}, id=name, marks=pytest.mark.slow)
+        for family in FAMILIES
+        for name in family.variants
+        if name != "hybrid_sn_bn"
+    ),
+]
 # One row of each family in the default set, every other in the slow one.
 EVERY = [pytest.param(name, marks=() if name in SMALLEST.values() else pytest.mark.slow) for name in NAMES]
 

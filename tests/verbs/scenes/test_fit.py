@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,19 +33,23 @@ from pennyweight.verbs.scenes.load import load_mapper, projection_of
 from pennyweight.verbs.scenes.plan import SceneOptions, make_scene_plan, split_of
 from pennyweight.verbs.scenes.predict import predict_scene
 
+MadeOnce = Callable[[str, Callable[[Path], object]], Path]
 SMALL: dict[str, Any] = {"scene": {"window": 9, "train": 40}, "recipe": {"epochs": 12}, "progress": False}
 
 
-@pytest.fixture(scope="module")
-def run(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> pw.Run:
-    return fit_scene("scene:synthetic", "window_cnn", out=tmp_path_factory.mktemp("scene") / "run", **SMALL)
+@pytest.fixture(scope="session")
+def run(made_once: MadeOnce) -> pw.Run:
+    def fit(folder: Path) -> None:
+        fit_scene("scene:synthetic", "window_cnn", out=folder / "run", **SMALL)
+
+    return pw.Run(made_once("scene-runs", fit) / "run")
 
 
-@pytest.fixture(scope="module")
-def bundle(run: pw.Run, tmp_path_factory: pytest.TempPathFactory) -> SceneBundle:
-    made = pw.scene.export(run, tmp_path_factory.mktemp("scene-bundle") / "scene.onnx")
-    assert isinstance(made, SceneBundle)
-    return made
+@pytest.fixture(scope="session")
+def bundle(run: pw.Run, made_once: MadeOnce) -> SceneBundle:
+    return SceneBundle(
+        made_once("scene-bundles", lambda folder: pw.scene.export(run, folder / "scene.onnx")) / "scene.onnx"
+    )
 
 
 def test_a_run_learns_and_says_what_its_score_is_worth(run: pw.Run) -> None:
