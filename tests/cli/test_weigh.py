@@ -268,7 +268,7 @@ def test_networks_side_by_side(pennyweight: Run, tmp_path: Path) -> None:
     text = page.read_text()
     assert "Networks compared" in text
     assert re.search(r"470,072 ←.*<th scope=\"row\">half of them between</th>", text, re.DOTALL)
-    assert re.search(r"Measured: turn by turn, 2 times after 3 to warm up, (1 thread|\d+ threads), batch 1", text)
+    assert re.search(r"Measured: in turns, 2 times after 3 to warm up, (1 thread|\d+ threads), batch 1", text)
     values = found(pennyweight("weigh", *names, "--input", "3x32x32", "--json"))
     assert [network["name"] for network in values["networks"]] == list(names)
 
@@ -302,7 +302,7 @@ def test_lab_guidelines(pennyweight: Run, tmp_path: Path) -> None:
     assert text.count("<svg") == 4
     assert outcome.out.count("half between") == text.count("half between") == 4
     (threads,) = re.findall(
-        r"^measured 2 times turn by turn after 2 to warm up, medians; 4×4 places, batch 2, (1 thread|\d+ threads), ",
+        r"^measured 2 times in turns after 2 to warm up, medians; 4×4 places, batch 2, (1 thread|\d+ threads), ",
         outcome.out,
         flags=re.MULTILINE,
     )
@@ -352,7 +352,7 @@ def test_a_comparison_leaves_out_nothing_that_was_asked_for(pennyweight: Run) ->
     comparison, *parts = re.split(rf"^({'|'.join(names)}), ", outcome.out, flags=re.MULTILINE)
     assert re.search(r"peak of a training step, MB +[\d.]+ ← +[\d.]+", comparison)
     assert re.search(r"half of them between +[\d.]+–[\d.]+ +[\d.]+–[\d.]+", comparison)
-    assert re.search(r"turn by turn, 4 times after 3 to warm up, \d+ threads?, batch 2", comparison)
+    assert re.search(r"in turns, 4 times after 3 to warm up, \d+ threads?, batch 2", comparison)
     assert parts[::2] == [names[0], names[0], names[1], names[1]]
     for rows, guidelines in ((parts[1], parts[3]), (parts[5], parts[7])):
         macs = [

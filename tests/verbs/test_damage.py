@@ -287,7 +287,7 @@ def test_a_bundle_that_does_not_say_what_it_learnt_from_says_that(
     notes: list[str] = []
     pw.evaluate(old, str(draw_colours(tmp_path / "other", 4, seed=9)), note=notes.append)
     (note,) = notes
-    assert note.endswith("does not say which pictures it learnt from: some of other may be among them")
+    assert note.endswith("does not record its training pictures: some of other may be among them")
 
 
 def test_what_was_learnt_from_takes_five_bytes_a_picture_and_errs_seldom() -> None:

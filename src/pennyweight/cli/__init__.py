@@ -1,4 +1,4 @@
-"""The command line: parse, call a verb, print. Torch is imported inside commands, so that help is quick."""
+"""Command line: parse, call a verb, print. Commands import torch inside, so that help is fast."""
 
 from pennyweight.cli.app import main
 

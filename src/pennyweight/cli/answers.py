@@ -1,4 +1,4 @@
-"""Outputs of `predict`, written as answers come: a table, lines of JSON, one JSON object, comma-separated values."""
+"""Outputs of `predict`, written as answers arrive: a table, lines of JSON, one JSON object, comma-separated values."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from pennyweight.report.tables import Column, table
 __all__ = ["Sink", "as_csv", "as_json", "as_json_lines", "as_table"]
 
 PAGE = 20
-"""Rows that are laid out together; their widths are those of all that follow."""
+"""Rows that are laid out together; later rows keep their widths."""
 COLUMNS = (Column("picture"), Column("label"), Column("probability", share), Column("then"))
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""Characters with which a spreadsheet lets a formula begin."""
+"""Characters that begin a formula in a spreadsheet."""
 
 
 class Sink(Protocol):
-    """Takes one answer after another."""
+    """Function that takes one answer after another."""
 
     def __call__(self, answer: Prediction | Failure) -> None: ...
 
 
 @contextmanager
 def as_table() -> Iterator[Sink]:
-    """Print a line for each picture: its best label, then what else it may be; or why it has no answer."""
+    """Print a line for each picture: its best label, then the next ones; or the reason for no answer."""
     page: list[tuple[str, str | None, float | None, str]] = []
     widths: list[int] = []
 
@@ -70,7 +70,7 @@ def as_table() -> Iterator[Sink]:
 
     yield write
     if any(row[1] is not None for row in page):
-        lay_out()  # of failures alone there is no table: each is a line on standard error
+        lay_out()  # failures alone make no table: each is a line on standard error
 
 
 @contextmanager
@@ -85,7 +85,7 @@ def as_json_lines() -> Iterator[Sink]:
 
 @contextmanager
 def as_json() -> Iterator[Sink]:
-    """Print one object with the lists `predictions` and `failures`, at the end; until then they are on disk."""
+    """Print one object with the lists `predictions` and `failures` at the end; keep them on disk until then."""
     with _spool() as predictions, _spool() as failures:
 
         def write(answer: Prediction | Failure) -> None:
@@ -138,7 +138,7 @@ def _csv(file: IO[str], top: int) -> Sink:
 
 
 def _no_formula(text: str) -> str:
-    """Put a quotation mark before what a spreadsheet would compute; a number stays as it is."""
+    """Put a quotation mark before text that a spreadsheet would compute; numbers stay."""
     if not text.startswith(FORMULA):
         return text
     try:

@@ -1,4 +1,4 @@
-"""The rows that a network's cost is shown in: layers, stages or the whole; in tables, CSV and JSON alike."""
+"""Rows of a network's cost: layers, stages or the whole; the same in tables, CSV and JSON."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BOUNDED = ("macs", "ops", "predicted_ms")
 
 
 def rows_of(weighed: Weighed, by: By, sort: str | None = None) -> list[dict[str, Any]]:
-    """What a report shows of a network: its layers, or their sums by stage or in all; the largest first if sorted."""
+    """Return the rows of a network: its layers, or their sums by stage or in all; the largest first with `sort`."""
     times = {row.name: row for row in weighed.times}
     shapes = weighed.cost.shapes
     rows: dict[str, dict[str, Any]] = {}
@@ -56,7 +56,7 @@ def bounded(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def stage(name: str) -> str:
-    """The part of a network that a layer belongs to: two steps down, where there are so many."""
+    """Return the stage of a layer: the first two parts of its name."""
     return ".".join(name.split(".")[:2])
 
 
@@ -80,7 +80,7 @@ def as_csv(networks: Sequence[Weighed], by: By, sort: str | None) -> None:
 
 
 def _of_network(weighed: Weighed) -> dict[str, Any]:
-    """Its memory, what was measured, what was not counted, and what the columns mean."""
+    """Return the columns about the whole network: memory, timing, uncounted operators, conventions."""
     from pennyweight.cost.counting.conventions import CONVENTIONS  # whose room loads torch
 
     cost, timing = weighed.cost, weighed.timing

@@ -12,18 +12,18 @@ Row = Mapping[str, Any]
 Shape = tuple[int, ...]
 Shapes = Mapping[str, tuple[Shape | None, Shape | None]]
 ITSELF = "(itself)"
-"""What a module with others inside does itself, or the network."""
+"""Name of the row for the own work of a module that has others inside."""
 
 
 @dataclass
 class Node:
-    """A module: its own row, if it has parameters or work of its own, and the modules inside it."""
+    """Module with its own row, if it has parameters or work of its own, and the modules inside it."""
 
     row: Row | None = None
     inside: dict[str, Node] = field(default_factory=dict)
 
     def rows(self) -> Iterator[Row]:
-        """Of everything in it."""
+        """Yield the rows of the module and of all modules inside it."""
         if self.row is not None:
             yield self.row
         for child in self.inside.values():
@@ -31,11 +31,10 @@ class Node:
 
 
 def tree_rows(layers: Sequence[Row], summed: Sequence[str], shapes: Shapes) -> list[Row]:
-    """Rows named by their last part, two blanks deeper than the module around them, which stands above with its sums.
+    """Return rows as a tree: each module's sums, then the modules inside it, indented by two blanks.
 
-    What a module with others inside does itself has a row "(itself)", so that the rows without rows below them add up
-    to the network. Modules with nothing but one other inside share its row. `shapes` are each module's own input and
-    output, by its whole name.
+    The own work of a module with others inside has a row "(itself)", so that the leaves add up to the network. A module
+    with one other inside and nothing else shares its row. `shapes` are the modules' input and output shapes, by name.
     """
     top = Node()
     for layer in layers:

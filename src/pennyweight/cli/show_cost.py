@@ -1,4 +1,4 @@
-"""How costs read on a terminal."""
+"""Costs as they read on a terminal."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ TIMES_LETTERS = 25
 
 
 class Shown(NamedTuple):
-    """A column of the table: what it needs to be shown, besides its value."""
+    """Column of the table, with the conditions under which it is shown."""
 
     heading: Column
     value: Callable[[Mapping[str, Any]], Any]
     timed: bool = False
     least: int = 0
-    """Letters that a line must have; where times stand beside it, 25 more."""
+    """Least width of the terminal in letters; with columns of times 25 more."""
 
 
 COLUMNS = (
@@ -63,7 +63,7 @@ def _fits(column: Shown, weighed: Weighed, by: By, width: int) -> bool:
 
 
 def one(weighed: Weighed, by: By, sort: str | None, *, lint: bool) -> None:
-    """A network: rows (layers as a tree) and totals, memory, what was not counted; with `lint` its guidelines."""
+    """Print one network: its rows (layers as a tree), totals and facts; with `lint` the guidelines' findings."""
     console = Console()
     console.print(_rows(weighed, by, sort, console.width))
     for label, value in facts(weighed):
@@ -74,7 +74,7 @@ def one(weighed: Weighed, by: By, sort: str | None, *, lint: bool) -> None:
 
 
 def _rows(weighed: Weighed, by: By, sort: str | None, width: int) -> Table:
-    """Its rows above their totals, in as many columns as the width holds."""
+    """Lay out the rows above their totals, in as many columns as fit the width."""
     cost = weighed.cost
     shown = [column for column in COLUMNS if _fits(column, weighed, by, width)]
     totals = {
@@ -103,7 +103,7 @@ def _conventions() -> tuple[str, ...]:
 
 
 def facts(weighed: Weighed) -> list[tuple[str, str]]:
-    """What a report says in words: weights, memory, intensity, times, what to know, what was not counted."""
+    """Return headings and facts of a network: weights, memory, intensity, times, notes, uncounted operators."""
     cost = weighed.cost
     frozen = cost.params - cost.trainable_params
     live = f"{number(cost.peak_activation_bytes / MB)} MB while {cost.peak_layer or 'the network'} runs"
@@ -127,7 +127,8 @@ def facts(weighed: Weighed) -> list[tuple[str, str]]:
     if weighed.predicted_ms is not None:
         line = f"{least}{weighed.predicted_ms:.2f} ms on this machine as torch runs it"
         if weighed.guessed_share >= GUESSED:
-            line += f"; {share(weighed.guessed_share)} of it is guessed, of operators unlike any that were timed"
+            estimated = share(weighed.guessed_share)
+            line += f"; {estimated} of it is an estimate: these operators lie outside the measured range"
         lines.append(("predicted", line))
     elif cost.layers:
         lines.append(("prediction", no_prediction()))
@@ -142,15 +143,15 @@ def facts(weighed: Weighed) -> list[tuple[str, str]]:
 
 
 def _how(timing: Timing) -> str:
-    """In what way it was measured."""
+    """Return the conditions of a measurement."""
     threads = several(timing.threads, "thread")
     line = f"{several(timing.repeats, 'time')} after {timing.warm_up} to warm up, {threads}, batch {timing.batch}"
     return line + (f"; the machine's drift {timing.drift:.2f}" if timing.drift else "")
 
 
 def no_prediction() -> str:
-    """Why there are no milliseconds, and what brings them."""
-    import torch  # loaded by now, as something was weighed
+    """Return the reason for no prediction, and the command that makes a profile."""
+    import torch  # loaded already, by weighing
 
     threads = torch.get_num_threads()
     make = f"pennyweight bench --machine --threads {threads}"
@@ -178,7 +179,7 @@ def _print_findings(console: Console, weighed: Weighed) -> None:
 
 
 GUESSED = 0.05
-"""Share of the predicted time from which it is said that it is guessed."""
+"""Least share of estimates in the predicted time that is reported."""
 
 MEASURED = "measured ms"
 COMPARED: tuple[tuple[str, Callable[[Weighed], float | None]], ...] = (
@@ -196,9 +197,9 @@ COMPARED: tuple[tuple[str, Callable[[Weighed], float | None]], ...] = (
 
 
 def comparison(networks: Sequence[Weighed]) -> list[list[str]]:
-    """A row for each thing compared: what it is, then its value for each network, the best with an arrow."""
+    """Return a row for each figure: its name, then its value for each network, the best with an arrow."""
     inputs = [shape(network.cost.input_shape) for network in networks]
-    rows = [["input", *inputs]] if len(set(inputs)) > 1 else []  # a larger one is more work, whatever the network
+    rows = [["input", *inputs]] if len(set(inputs)) > 1 else []  # larger inputs are more work
     for label, value in COMPARED:
         values = [_bounded(network, label, value(network)) for network in networks]
         if any(value is not None for value in values):
@@ -212,12 +213,12 @@ def comparison(networks: Sequence[Weighed]) -> list[list[str]]:
 
 
 def _bounded(network: Weighed, label: str, value: float | None) -> float | None:
-    """Return a value that says that it may be more, of a network that was not counted whole; measured ones are."""
+    """Mark a value as a lower bound where the network has uncounted operators; measured values are exact."""
     return value if value is None or label == MEASURED or not network.cost.uncounted else AtLeast(value)
 
 
 def _best(values: Sequence[float | None]) -> float | None:
-    """Return the smallest value; None where one that may be more is smaller still, so that nobody knows the best."""
+    """Return the smallest value; None where a lower bound is smaller still, so that the best is unknown."""
     whole, known = [v for v in values if _whole(v)], [v for v in values if v is not None]
     return min(known) if any(v == min(known) for v in whole) else None
 
@@ -227,13 +228,13 @@ def _whole(value: float | None) -> bool:
 
 
 def measured_how(networks: Sequence[Weighed]) -> str:
-    """In what way networks were measured beside each other; nothing where they were not."""
+    """Return the conditions of a comparison's measurement; an empty text without one."""
     timing = networks[0].timing
-    return f"measured: turn by turn, {_how(timing)}; medians" if timing else ""
+    return f"measured: in turns, {_how(timing)}; medians" if timing else ""
 
 
 def compared(networks: Sequence[Weighed], by: By | None, sort: str | None, *, lint: bool) -> None:
-    """Networks in columns, the winner of each row marked; then the rows of each, where they were asked for."""
+    """Print networks in columns with the best of each row marked; with --by or --sort, then the rows of each."""
     console = Console()
     for columns in _side_by_side([["", *(network.name for network in networks)], *comparison(networks)], console.width):
         (_, *names), *rows = zip(*columns, strict=True)
@@ -259,7 +260,7 @@ def compared(networks: Sequence[Weighed], by: By | None, sort: str | None, *, li
 
 
 def _side_by_side(rows: Sequence[Sequence[str]], width: int) -> list[list[tuple[str, ...]]]:
-    """The columns of `rows` in as many tables as they need to stay whole, each beginning with the first column."""
+    """Divide the columns of `rows` into tables that fit the width, each beginning with the first column."""
     first, *others = zip(*rows, strict=True)
     widths = {column: 2 + max(map(cell_len, column)) for column in (first, *others)}
     tables: list[list[tuple[str, ...]]] = []

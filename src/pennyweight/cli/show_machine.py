@@ -1,4 +1,4 @@
-"""How measurements of this machine read on a terminal: its profile, and the experiments of `lab`."""
+"""Measurements of this machine as they read on a terminal: its profile, and the experiments of `lab`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MB = 1e6
 
 
 def machine_profile(profile: MachineProfile, path: str) -> None:
-    """What was measured of the machine."""
+    """Print the profile of the machine and its file."""
     limits = profile.limits
     rows = [(f"peak, {name}", f"{number(rate / 1e9)} G MACs/s") for name, rate in limits.macs_per_s.items()]
     for level, rate in limits.bytes_per_s.items():
@@ -51,7 +51,7 @@ def machine_profile(profile: MachineProfile, path: str) -> None:
 
 
 def experiments(tables: Sequence[tuple[str, Sequence[Measured]]], about: Sequence[str]) -> None:
-    """The experiments of `lab guidelines`, and lines about how and where they were measured."""
+    """Print the experiments of `lab guidelines`, and the conditions of the measurement."""
     console = Console()
     columns = [Column(name) for name in ("", "MACs", "MB", "ms", "half between", "times the fastest")]
     for title, rows in tables:

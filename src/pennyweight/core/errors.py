@@ -1,4 +1,4 @@
-"""What goes wrong, by kind. Every message is one line: what was received, the rule, what would work.
+"""Errors by kind. Every message is one line: the value received, the rule, the nearest thing that works.
 
 PennyweightError
 ├── InputError       a value, name or setting that cannot be used (also a ValueError)
@@ -31,11 +31,11 @@ __all__ = [
 ]
 
 NEAR = 0.6
-"""How alike two words must be for one to be what the other meant; at 0.5 'nofolder' was taken for 'flowers'."""
+"""Least similarity of two words for a suggestion; at 0.5 'nofolder' was taken for 'flowers'."""
 
 
 class PennyweightError(Exception):
-    """Base of every error that Pennyweight raises on purpose."""
+    """Base of all errors that Pennyweight raises on purpose."""
 
 
 class InputError(PennyweightError, ValueError):
@@ -83,6 +83,6 @@ def nearest(received: str, choices: Iterable[str], *, otherwise: str = "") -> st
 
 
 def received(value: object) -> str:
-    """What was given, as a message names it: its kind, and itself where that is short."""
+    """Return a value as a message names it: its type, and its text where that is short."""
     shown = repr(value)
     return type(value).__name__ if value is None or len(shown) > 40 else f"{type(value).__name__} {shown}"

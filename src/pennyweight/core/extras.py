@@ -1,4 +1,4 @@
-"""What is missing, and the command that adds it."""
+"""Name a missing part of the installation, and the command that adds it."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ EXTRAS = {
     "h5py": "scenes",
     "rasterio": "geotiff",
 }
-"""Top-level module -> the extra that installs it."""
+"""Extra that installs a top-level module."""
 
 
 def missing_part(error: ModuleNotFoundError) -> MissingPart | None:
-    """The error that a user should see for a failed import, or None when the module is none of the extras'."""
+    """Return the error for a failed import with the command that installs the extra; None for other modules."""
     module = (error.name or "").partition(".")[0]
     extra = EXTRAS.get(module)
     if extra is None:
@@ -68,7 +68,7 @@ def install_command(extra: str) -> str:
 
 
 def _is_checkout(folder: Path) -> bool:
-    """Return whether a folder is our source tree."""
+    """Return True for a folder that is our source tree."""
     import tomllib
 
     try:

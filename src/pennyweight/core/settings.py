@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def parse_pairs(pairs: Iterable[str], option: str, *, example: str) -> dict[str, str]:
-    """["width=0.5", …] -> {"width": "0.5", …}. Raises InputError on anything that is not NAME=VALUE."""
+    """Parse ["width=0.5", …] as {"width": "0.5", …}. Raises InputError for anything that is not NAME=VALUE."""
     parsed = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
@@ -32,7 +32,7 @@ def parse_pairs(pairs: Iterable[str], option: str, *, example: str) -> dict[str,
 
 
 def parse(value: Any) -> Any:
-    """Text as the number, truth value or None that it spells, for settings whose type nobody said; else as it is."""
+    """Parse text as the number, truth value or None that it spells, for a setting without a type; return other text."""
     for kind in (bool, int, float, type(None)):
         if isinstance(value, str):
             matched, result = _as(value, kind)
@@ -42,7 +42,7 @@ def parse(value: Any) -> Any:
 
 
 def override(settings: T, changes: Mapping[str, Any], *, what: str) -> T:
-    """A copy of the dataclass `settings` with `changes` made; text is converted to the field's type.
+    """Return a copy of the dataclass `settings` with `changes`; text is converted to the field's type.
 
     Raises InputError for an unknown field (with the nearest one) or a value of another type. Rules that
     join several fields belong in the dataclass's own __post_init__.
@@ -57,7 +57,7 @@ def override(settings: T, changes: Mapping[str, Any], *, what: str) -> T:
 
 
 def kept(name: str, value: Any, annotation: Any, what: str) -> Any:
-    """Return a value that JSON kept as the annotated type; no text stands for another type there. Raises InputError."""
+    """Return a value of a JSON file as the annotated type; text does not stand for another type. Raises InputError."""
     converted = _convert(name, value, annotation, what)
     if isinstance(value, str) and not isinstance(converted, str):
         raise InputError(f"{what} field '{name}' is the text {value!r}, where another type is kept")
@@ -65,7 +65,7 @@ def kept(name: str, value: Any, annotation: Any, what: str) -> Any:
 
 
 def from_json(kind: type[T], values: Mapping[str, Any], *, what: str) -> T:
-    """Return the dataclass `kind` from what JSON kept of it. Raises InputError for unknown, missing or other values."""
+    """Make the dataclass `kind` from fields of a JSON file. Raises InputError for unknown, missing or other values."""
     assert dataclasses.is_dataclass(kind)
     hints, fields = typing.get_type_hints(kind), {field.name: field for field in dataclasses.fields(kind)}
     if strange := [name for name in values if name not in fields]:
@@ -76,7 +76,7 @@ def from_json(kind: type[T], values: Mapping[str, Any], *, what: str) -> T:
 
 
 def _convert(name: str, value: Any, annotation: Any, what: str) -> Any:
-    """Turn `value` into the annotated type: bool, int, float, str, one of a Literal's, or None."""
+    """Convert `value` to the annotated type: bool, int, float, str, a value of a Literal, or None."""
     options = [annotation]
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         options = list(typing.get_args(annotation))
@@ -90,7 +90,7 @@ def _convert(name: str, value: Any, annotation: Any, what: str) -> Any:
 
 
 def _as(value: Any, kind: Any) -> tuple[bool, Any]:
-    """(whether `value` can be a `kind`, the value as that kind)."""
+    """Return whether `value` can be a `kind`, and the value as that kind."""
     text = value if isinstance(value, str) else None
     if kind is type(None):
         return value is None or text in ("none", "None"), None
@@ -118,7 +118,7 @@ def _as(value: Any, kind: Any) -> tuple[bool, Any]:
 
 
 def _as_list(value: Any, kind: Any) -> tuple[bool, Any]:
-    """Values of one kind, or rows of a table (stages): text and what JSON kept have lists for them."""
+    """Convert a list of values of one kind, or of rows of a table (stages), from text or JSON."""
     if isinstance(value, str):
         try:
             value = json.loads(value if value.startswith("[") else f"[{value}]")

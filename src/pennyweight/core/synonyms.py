@@ -1,4 +1,4 @@
-"""Names that other libraries give to our settings, so that a setting is found under the name that its user knows."""
+"""Names of our settings in other libraries, so that users find a setting by the name that they know."""
 
 from __future__ import annotations
 
@@ -51,10 +51,11 @@ NAMES: Mapping[str, str] = {
     "seed": "random_state random_seed manual_seed",
     "weights": "pretrained checkpoint ckpt ckpt_path init",
     "model": "network arch architecture backbone model_name",
-    "input_size": "img_size image_size imgsz resolution",
+    "input_size": "img_size image_size imgsz resolution input",
+    "save_minutes": "save_every checkpoint_minutes save_interval",
     "in_channels": "in_chans channels_in",
 }  # fmt: skip
-"""Our name, and the words for it elsewhere. A word that stands in several rows means the one that there is."""
+"""Our names, with the words for them elsewhere. A word in several rows means the setting that exists there."""
 VALUES: Mapping[str, str] = {
     "adamw": "adam_w adamw_torch",
     "sgd": "nesterov momentum",
@@ -68,11 +69,11 @@ VALUES: Mapping[str, str] = {
     "sampling": "oversample weightedrandomsampler",
     "weights": "class_weights balanced",
 }
-"""A value of a field, and the words for it elsewhere."""
+"""Values of fields, with the words for them elsewhere."""
 
 
 def meant(name: str, choices: Collection[str], table: Mapping[str, str] = NAMES) -> str | None:
-    """Return the choice that `name` is in another spelling, or in the words of another library; None for no choice."""
+    """Return the choice that `name` means in another spelling or in another library; None for no choice."""
     plain = name.strip().lstrip("-").replace("-", "_").lower()
     spelled = {choice.replace("-", "_").lower(): choice for choice in choices}
     if plain in spelled:

@@ -1,4 +1,4 @@
-"""How weights are used, as their user says it: a file of others' weights often says nothing of itself."""
+"""Usage of weights, given by the user: files of other libraries often do not record it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ __all__ = ["Usage"]
 
 
 class Usage(TypedDict, total=False):
-    """What counts before what a file says; None is the same as nothing."""
+    """Values that take precedence over those of the weights' file; None leaves the file's value."""
 
     stem: str | None
+    """First layers: "imagenet", or "cifar" for small pictures."""
     input_size: int | None
-    """Pixels a side; the resize changes with it."""
+    """Pixels a side of the network's input; the resize changes with it."""
     config: Mapping[str, Any] | None
     """Fields of the network's Config."""
     mean: Sequence[float] | None
-    """For pixels in 0..1: a number for each channel, or one for all."""
+    """Mean of pixels in 0..1: a number for each channel, or one for all."""
     std: Sequence[float] | None
+    """Standard deviation, in the same form."""
     labels: Sequence[str] | str | None
-    """The classes in the order of the head; as text a source that has them so, or a .txt file with one a line."""
+    """Classes in the order of the head; as text a source that has them, or a .txt file with one a line."""

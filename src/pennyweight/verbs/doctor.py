@@ -1,4 +1,4 @@
-"""`doctor`: whether a source is sound."""
+"""`doctor`: the faults of a source of pictures."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from pennyweight.data.checks.doctor import diagnose, thumbnail
 __all__ = ["doctor"]
 
 SHOWN = 24
-"""Findings of a kind that the contact sheet shows."""
+"""Most findings of a kind on the contact sheet."""
 ALIKE = 4
-"""Pictures that it shows of one finding."""
+"""Most pictures of one finding on the contact sheet."""
 SIDE = 160
 
 
@@ -32,10 +32,23 @@ def doctor(
     html: str | os.PathLike[str] | None = None,
     advance: Callable[[int], None] = lambda count: None,
 ) -> Diagnosis:
-    """Look at every picture of a source and say what is wrong with it; `html` is where a contact sheet goes.
+    """Look at every picture of a source, and report its faults: unreadable files, near duplicates, odd sizes and more.
 
-    `quick` leaves out near duplicates; pictures of more than `max_pixels` (80 million) cannot be read. `advance(n)` is
-    called after every n pictures. Raises SourceError for what is no source, InputError where `html` exists already.
+    Args:
+        source: Source that `pw.fit` takes: a folder, a file, a named set or a Source.
+        group_by: Groups of pictures that stay in one split, as `pw.fit` takes it.
+        read_as: Columns, folder, ending and label_from of a source whose files do not say them.
+        quick: Skip the search for near duplicates.
+        max_pixels: Pixels of the largest picture to read; by default 80 million.
+        html: File of a contact sheet to write, not there yet.
+        advance: Callback that is given the number of pictures after each step.
+
+    Returns:
+        The diagnosis: `sound`, the `findings` with kind, severity and pictures, and `counts` of pictures by class.
+
+    Raises:
+        SourceError: There is no source of that name.
+        InputError: `html` exists already, or an argument is out of range.
     """
     if html is not None:
         require_new(Path(html))

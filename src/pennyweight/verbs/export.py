@@ -1,4 +1,4 @@
-"""`export`: from a run, or a published network, to a bundle, proved equal."""
+"""`export`: a bundle of a run or of a published network, proved to answer as the network does."""
 
 from __future__ import annotations
 
@@ -68,18 +68,18 @@ def export(
     if isinstance(trained, Run):
         refuse_scene_run(trained, "export")
     path = bundle_path(trained if isinstance(trained, Run) else str(trained.model["name"]), out)
-    known = _of_run(trained) if isinstance(trained, Run) else _of_name(trained)
-    preprocess = known.preprocess
-    cost = weigh(known.network, (preprocess.channels, preprocess.size, preprocess.size))
+    contents = _of_run(trained) if isinstance(trained, Run) else _of_name(trained)
+    preprocess = contents.preprocess
+    cost = weigh(contents.network, (preprocess.channels, preprocess.size, preprocess.size))
     manifest = Manifest(
-        network=known.model,
-        labels=known.labels,
+        network=contents.model,
+        labels=contents.labels,
         preprocess=preprocess,
         cost={"params": cost.params, "macs": cost.macs}
         | ({"uncounted": dict(cost.uncounted)} if cost.uncounted else {}),
-        evaluation=known.evaluation,
+        evaluation=contents.evaluation,
         parity={},
-        data=known.data,
+        data=contents.data,
         versions=versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
@@ -88,13 +88,13 @@ def export(
         pictures, missing = _test_pictures(trained)
         if missing:
             note(f"the bundle is proved on pictures made for the proof, because those of the test split are {missing}")
-    of = f"test split of {known.data['name']}" if known.data else ""
-    return export_bundle(known.network, path, manifest, pictures, of=of, training_digests=known.training_digests)
+    of = f"test split of {contents.data['name']}" if contents.data else ""
+    return export_bundle(contents.network, path, manifest, pictures, of=of, training_digests=contents.training_digests)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Known:
-    """What a bundle will say of its network."""
+class Contents:
+    """Contents of a bundle: a network, and the manifest's facts about it."""
 
     network: nn.Module
     model: dict[str, Any]
@@ -103,13 +103,13 @@ class Known:
     evaluation: dict[str, Any] | None = None
     data: dict[str, Any] | None = None
     training_digests: TrainingDigests | None = None
-    """Which pictures it learnt from, where that is known."""
+    """Digests of the training pictures; None where they are not recorded."""
 
 
-def _of_run(run: Run) -> Known:
+def _of_run(run: Run) -> Contents:
     record, evaluation = run.record, run.evaluation
     try:
-        return Known(
+        return Contents(
             network=restore(run),
             model=record["model"],
             labels=tuple(run.labels),
@@ -126,8 +126,8 @@ def _of_run(run: Run) -> Known:
         raise RunError(f"{run.folder} is not as `fit` wrote it: {type(error).__name__} {error}") from error
 
 
-def _of_name(made: zoo.Pretrained) -> Known:
-    return Known(
+def _of_name(made: zoo.Pretrained) -> Contents:
+    return Contents(
         network=made.network,
         model=made.model | {"weights": made.weights},
         labels=made.labels,
@@ -138,7 +138,7 @@ def _of_name(made: zoo.Pretrained) -> Known:
 
 
 def _test_pictures(run: Run) -> tuple[list[Picture], str]:
-    """Return up to 64 files of the run's test split; none, and why, when its source is not as it was."""
+    """Return up to 64 files of the run's test split and an empty text; or none, and the reason."""
     known, preprocess = run.record["data"], preprocess_of(run)
     try:
         with only_said(run.folder, known["address"], ask=f"evaluate {run.folder} {known['address']}"):
@@ -148,7 +148,7 @@ def _test_pictures(run: Run) -> tuple[list[Picture], str]:
     if source.fingerprint != known["fingerprint"]:
         return [], f"not at hand: {known['address']} has other pictures than in training"
     samples = data.split(source).test
-    # To read one alone out of a shard, all before it is read.
+    # Reading one picture of a shard reads all before it.
     apart = 1 if source.streamed else max(1, len(samples) // PROOF_PICTURES)
     chosen = samples[::apart][:PROOF_PICTURES]
     files: list[Picture] = []
@@ -157,6 +157,6 @@ def _test_pictures(run: Run) -> tuple[list[Picture], str]:
         try:
             preprocess(picture)
         except ImageError:
-            continue  # left out of training and scoring too
+            continue  # training and scoring leave it out too
         files.append(picture)
     return files, "" if files else f"not readable: none of {len(chosen)} from {known['address']}"

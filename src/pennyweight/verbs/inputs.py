@@ -1,4 +1,4 @@
-"""From the paths that `predict` is given to pictures, one after another: files, folders, archives, tables, a list."""
+"""Find the pictures of the paths given to `predict`: files, folders, archives, tables, or a list on standard input."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from pennyweight.runtime import Failure, NamedPicture
 __all__ = ["LIST", "count_pictures", "pictures_given", "require_table"]
 
 LIST = "-"
-"""Stands for a list of paths on standard input."""
+"""Path that stands for a list of paths on standard input."""
 CHUNK_BYTES = 1 << 16
 MAX_PATH_BYTES = 1 << 12
-"""A longer line of a list is no path, on any system."""
+"""Most bytes of a path; a longer line of a list is no path on any system."""
 MAX_PICTURE_BYTES = 256 << 20
 """The largest picture file that is read out of an archive or a table."""
 
@@ -38,13 +38,18 @@ def pictures_given(
     listed: BinaryIO | None = None,
     read_as: ReadAs | Mapping[str, Any] | None = None,
 ) -> Iterator[NamedPicture | Failure]:
-    """Yield the pictures that `paths` stand for, lazily and in order, each with its name; or why there are none.
+    """Yield the pictures that `paths` stand for, lazily and in order, each with its name; or the reason for none.
 
-    A path is a picture file, a folder (as `fit` walks it), an archive (.zip, .tar, …, read without being unpacked), a
-    table (.csv, .tsv, .parquet) with a column of paths, or "-": a list of such paths on standard input, or on `listed`,
-    a line each or separated by zero bytes. `note` is called with a line on skipped files. `read_as` says which columns,
-    folder and ending tables have, as `fit` takes it. Raises InputError for a second "-", and for `read_as` without a
-    table among `paths`.
+    Args:
+        paths: Picture files; folders, walked as `fit` walks them; archives (.zip, .tar, …), read without unpacking;
+            tables (.csv, .tsv, .parquet) with a column of paths; or "-" for a list on standard input, a path a line or
+            separated by zero bytes.
+        note: Callback that is given a line on skipped files.
+        listed: Stream of the list, in place of standard input.
+        read_as: Columns, folder and ending of the tables, as `fit` takes them.
+
+    Raises:
+        InputError: "-" was named twice, or `read_as` was given without a table.
     """
     paths = list(paths)
     require_table(paths, read_as)
@@ -180,9 +185,9 @@ def _of_table(table: Path, how: ReadAs) -> Iterator[NamedPicture | Failure]:
 
 
 def _lines(listed: BinaryIO) -> Iterator[str]:
-    """Yield the paths of a list: lines, or what stands between zero bytes where there are any; empty ones are none."""
+    """Yield the paths of a list, a line each, or separated by zero bytes where there are any. Skip empty ones."""
     rest, separator, first = b"", b"\n", True
-    read = getattr(listed, "read1", listed.read)  # what is there already, without waiting for more
+    read = getattr(listed, "read1", listed.read)  # returns the bytes that have arrived, without waiting for more
     while chunk := read(CHUNK_BYTES):
         if first:
             chunk = chunk.removeprefix(b"\xef\xbb\xbf")

@@ -1,4 +1,4 @@
-"""`load`: a run, a bundle or a published network as a classifier."""
+"""`load`: a classifier of a run, a bundle or a published network."""
 
 from __future__ import annotations
 
@@ -35,13 +35,23 @@ def load(
     max_pixels: int | None = None,
     **usage: Unpack[Usage],
 ) -> Classifier:
-    """A classifier from a run's folder, a bundle's file (which needs no torch), or a network's name with `weights`.
+    """Load a classifier: of a run, of a bundle (which needs no torch), or of a network's name with `weights`.
 
-    `weights` is a file, a run or a published tag ("imagenet": the best), as `create` takes it. What their file does not
-    say of them, or says otherwise, is said by `stem`, `input_size`, `config`, `mean`, `std` and `labels` (names, a
-    source that has them, or a .txt file). Pictures of more than `max_pixels` are refused
-    (by default 80 million). Raises InputError when there is nothing of that name, RunError or BundleError
-    when it is damaged.
+    Args:
+        run_or_bundle_or_name: Folder that `pw.fit` made, file that `pw.export` made, either opened, or a name.
+        weights: Weights for a name: "imagenet" (the best published), a tag, a file or a run, as `pw.create` takes them.
+        max_pixels: Pixels of the largest picture to read; by default 80 million.
+        usage: Usage of the weights, where their file does not say it or says otherwise: `stem`, `input_size` (pixels a
+            side), `config`, `mean` and `std` (of pixels in 0..1), `labels` (names, a source that has them, or a .txt
+            file).
+
+    Returns:
+        The classifier, with `predict`, `stream`, `labels` and `preprocess`.
+
+    Raises:
+        InputError: There is no run, bundle or network of that name, or it was trained on a scene.
+        RunError: The run is incomplete or damaged.
+        BundleError: The bundle is damaged.
     """
     trained = open_trained(run_or_bundle_or_name, weights, **usage)
     if isinstance(trained, Bundle):
@@ -60,7 +70,10 @@ def load(
 def open_trained(
     what: str | os.PathLike[str] | Trained, weights: str | os.PathLike[str] | None = None, **usage: Unpack[Usage]
 ) -> Trained:
-    """A Run for a folder, a Bundle for a file, a Pretrained network for a name with `weights`."""
+    """Open a folder as a Run, a file as a Bundle, and a name with `weights` as a Pretrained network.
+
+    Raises InputError where there is none of that name, RunError or BundleError where it is damaged.
+    """
     if weights is None and (said := [name for name, value in usage.items() if value is not None]):
         raise InputError(
             f"{', '.join(said)} belong{'s' * (len(said) == 1)} to a network's name with weights; {what} comes without"
@@ -101,13 +114,13 @@ def open_trained(
 
 
 def checked(run: Run) -> Run:
-    """Return the run, whose run.json may be anyone's. Raises RunError where that lacks a field or has another type."""
+    """Return the run. Raises RunError where its run.json lacks a field, or has one of another type."""
     require_fields(run.record, run.record_path)
     return run
 
 
 def _labels_of(place: str) -> tuple[str, ...]:
-    """The lines of a .txt file, or the classes of a source, in order. Raises InputError, SourceError."""
+    """Read the lines of a .txt file, or the classes of a source, in order. Raises InputError, SourceError."""
     if not place.endswith(".txt"):
         from pennyweight import data
 
@@ -116,7 +129,7 @@ def _labels_of(place: str) -> tuple[str, ...]:
 
 
 def _is_name(path: Path) -> bool:
-    """Whether a folder is only called like a network."""
+    """Return True for a path that is the bare name of a network."""
     if len(path.parts) > 1:
         return False
     from pennyweight import zoo
@@ -125,14 +138,14 @@ def _is_name(path: Path) -> bool:
 
 
 def preprocess_of(run: Run) -> Preprocess:
-    """How a run's pictures become its network's input. Raises InputError for a run of a scene, which has none."""
+    """Return the preprocessing of a run. Raises InputError for a run of a scene, which has none."""
     refuse_scene_run(run, "predict")
     with _record(run) as record:
         return Preprocess.from_dict(record["preprocess"])
 
 
 def restore(run: Run) -> nn.Module:
-    """The network of a run with its best weights, in eval mode; torch's random numbers stay as they are."""
+    """Build a run's network with its best weights, in eval mode, without a change of torch's random state."""
     import torch
 
     from pennyweight import zoo
@@ -141,7 +154,7 @@ def restore(run: Run) -> nn.Module:
     state, name = read_weights(run.whole(run.weights_path)), str(run.weights_path)
     with _record(run) as record:
         shapes = zoo.sketch(**record["model"]).state_dict()
-    require_same_shapes(shapes, state, name=name)  # before memory is taken for what run.json asks for
+    require_same_shapes(shapes, state, name=name)  # before memory is allocated for the network of run.json
     with _record(run), torch.random.fork_rng():
         network = zoo.build(**record["model"])
     take_weights(network, state, name=name)
@@ -150,12 +163,12 @@ def restore(run: Run) -> nn.Module:
 
 @contextmanager
 def _record(run: Run) -> Iterator[dict[str, Any]]:
-    """What run.json says; what it lacks there, or holds as something else, is a RunError that names the file."""
+    """Yield the record of run.json. A field that is missing, or of another type, becomes a RunError with the file."""
     record = run.record
     try:
         yield record
     except ImportError:  # a part that is not installed
         raise
-    except Exception as error:  # values of any form can end anywhere in what they are given to
+    except Exception as error:  # a value of any form can fail anywhere
         kind = "" if isinstance(error, PennyweightError) else f"{type(error).__name__} "
         raise RunError(f"{run.record_path} is not as `fit` wrote it: {kind}{reason_of(error)}") from error

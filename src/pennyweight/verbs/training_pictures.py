@@ -1,4 +1,4 @@
-"""Pictures that a network has learnt from, or what its first weights or its teacher did: they score nothing."""
+"""Keep the training pictures of a network, of its initial weights and of its teacher out of its test split."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["training_digests_of", "without_training_pictures"]
 
 
 def training_digests_of(*named: str | os.PathLike[str] | None) -> dict[str, TrainingDigests]:
-    """Return what the runs among `named` have learnt from, by the run's folder.
+    """Return the digests of the training pictures of the runs among `named`, by the run's folder.
 
     A run is named by its folder, or by the weights in it. Raises RunError for a damaged run.
     """
@@ -27,7 +27,7 @@ def training_digests_of(*named: str | os.PathLike[str] | None) -> dict[str, Trai
 
 
 def without_training_pictures(splits: data.Splits, before: Mapping[str, TrainingDigests]) -> data.Splits:
-    """Return the splits, without what was learnt `before` in test. Raises SourceError where that leaves nothing."""
+    """Return the splits with a test split without the pictures of `before`. Raises SourceError where none is left."""
     test: Sequence[data.Sample] = splits.test
     for training_digests in before.values():
         test = data.exclude_seen(test, training_digests)
@@ -36,6 +36,6 @@ def without_training_pictures(splits: data.Splits, before: Mapping[str, Training
         return splits
     who = " and ".join(before)
     if not test:
-        raise SourceError(f"{who} learnt from every picture of the test split, so that none can score this training")
-    note = f"{left_out} picture{'s' * (left_out > 1)} left out of test: {who} learnt from the same"
+        raise SourceError(f"{who} trained on every picture of the test split, so that none can score this training")
+    note = f"{left_out} picture{'s' * (left_out > 1)} left out of test: {who} trained on the same"
     return replace(splits, test=tuple(test), notes=(*splits.notes, note))

@@ -1,4 +1,4 @@
-"""`weigh`: what a network costs, counted; predicted and measured in milliseconds when asked."""
+"""`weigh`: the costs of networks, counted; and milliseconds, predicted or measured."""
 
 from __future__ import annotations
 
@@ -35,16 +35,25 @@ def weigh(
     inputs: Inputs | None = None,
     training_step: bool = False,
 ) -> Cost:
-    """Count the work, traffic and live memory of a network on (batch, *input_shape), or on `inputs`.
+    """Count the costs of a network: parameters, MACs, memory traffic and peak memory of activations.
 
-    `model_or_name` is a module, which needs its input shape and is counted in its own mode, or what stands for one and
-    brings its usual input shape, 32 pixels with the small-image stem: a name for `create` with its `stem` and `config`,
-    also `torchvision:NAME` and `timm:NAME`, a Run or its folder, a Bundle or its file; `module.path:callable` needs the
-    shape.
-    Those are counted in eval mode. `inputs` are what to call it with where a shape does not tell: a tensor, a tuple by
-    position, a dictionary by name, with the batch; on the meta device they are shapes with a type. `training_step`
-    follows the memory of a forward and backward pass as well. Raises InputError for an input that the network does not
-    take.
+    Args:
+        model_or_name: Module, which needs its input shape and is counted in its own mode; a name for `pw.create`,
+            `torchvision:NAME` or `timm:NAME`; a Run or its folder; a Bundle or its file; or `module.path:callable`,
+            which needs its input shape. All but modules are counted in eval mode.
+        input_shape: Shape (C, H, W) of one input; by default the published one, or 32 pixels a side with stem "cifar".
+        batch: Inputs in a batch.
+        stem: "imagenet" or "cifar", for a name.
+        config: Fields of the network's Config, for a name.
+        inputs: Inputs of a module that a shape does not describe, with the batch: a tensor, a tuple by position or a
+            dictionary by name; tensors on the meta device suffice.
+        training_step: Follow the memory of a forward and backward pass as well.
+
+    Returns:
+        The cost, with `layers` that add up to it, and `uncounted` operators.
+
+    Raises:
+        InputError: There is no network of that name, or it does not take that input.
     """
     if isinstance(model_or_name, nn.Module):
         if stem is not None or config:
@@ -59,7 +68,7 @@ def weigh(
 def _opened_and_counted(
     opened: Callable[..., Weighable], counted: partial[Cost], *, real: bool
 ) -> tuple[Weighable, Cost]:
-    """A network, and its cost; made with values where they are wanted, or where it could not be counted without."""
+    """Open a network and count it: with values where `real`, or where it cannot be counted without them."""
     network = opened(real=real)
     try:
         cost = counted(network.model, None if counted.keywords.get("inputs") is not None else network.input_shape)
@@ -72,32 +81,33 @@ def _opened_and_counted(
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Weighed(Summary):
-    """A network with all that is known of its cost; milliseconds only where they were asked for or can be predicted."""
+    """Network with its cost, the milliseconds that were predicted or measured, and its findings."""
 
     name: str
     cost: Cost
     times: tuple[LayerTime, ...]
-    """A row for each of the cost's layers, or none without a machine profile; where the network was measured, times
-    the drift of the machine since its profile was made."""
+    """Predicted times of the cost's layers; none without a machine profile. For a network that was measured, they are
+    multiplied by the drift of the machine since its profile was made."""
     findings: tuple[Finding, ...]
     timing: Timing | None
 
     @property
     def predicted_ms(self) -> float | None:
-        """The sum of the rows."""
+        """Sum of the predicted times of the layers in ms."""
         return sum(row.predicted_ms for row in self.times) if self.times else None
 
     @property
     def guessed_share(self) -> float:
-        """How much of the predicted time is of operators unlike any that was timed."""
+        """Share (0 to 1) of the predicted time that is an estimate: its operators lie outside the measured range."""
         return sum(row.guessed_ms for row in self.times) / self.predicted_ms if self.predicted_ms else 0.0
 
     @property
     def measured_ms(self) -> float | None:
+        """Median measured time in ms; None where the network was not measured."""
         return self.timing.median_ms if self.timing else None
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON keeps it: the cost's fields, and what is known beyond them."""
+        """Return the fields as JSON keeps them: those of the cost, then times, findings and timing."""
         return {
             "name": self.name,
             **self.cost.to_dict(),
@@ -128,9 +138,25 @@ def weigh_all(
     measure: bool = False,
     repeats: int = 20,
 ) -> tuple[Weighed, ...]:
-    """Weigh several networks alike: predicted where this machine has a profile, with `measure` timed turn by turn.
+    """Count the costs of several networks alike; predict their milliseconds where this machine has a profile.
 
     A bundle is timed on its own engine, any other network as torch runs it.
+
+    Args:
+        names: Networks as `pw.weigh` takes them, without modules.
+        input_shape: Shape (C, H, W) of one input; by default the published one of each.
+        batch: Inputs in a batch.
+        stem: "imagenet" or "cifar", for names.
+        config: Fields of the networks' Config, for names.
+        training_step: Follow the memory of a forward and backward pass as well.
+        measure: Run the networks on this machine and time them in turns.
+        repeats: Timed runs of each network with `measure`.
+
+    Returns:
+        For each network its `cost`, `predicted_ms`, `measured_ms`, and `findings` against ShuffleNetV2's guidelines.
+
+    Raises:
+        InputError: There is no network of one of the names, or it does not take that input.
     """
     profile = MachineProfile.load()
     missing = () if profile else _unprofiled()
@@ -158,7 +184,7 @@ def weigh_all(
 
 
 def _unprofiled() -> tuple[str, ...]:
-    """Say why no time is predicted where there are profiles: of other threads, versions or machines."""
+    """Return a note where this machine has profiles, but none that fits: other threads, versions or machines."""
     threads = torch.get_num_threads()
     known = [number for number in profiled_threads() if number != threads and not explain_unused(number)]
     reason = explain_unused(threads)

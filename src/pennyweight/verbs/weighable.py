@@ -1,4 +1,4 @@
-"""From what a user names to a network that can be weighed: a name, others' networks, a run, a bundle."""
+"""Open the network to weigh: by its name, from another library, from a callable, a run or a bundle."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ __all__ = ["Weighable", "open_weighable"]
 
 Shape = tuple[int, ...]
 SMALL_INPUT = (32, 32)
-COLOURS = 4
-"""At most, with transparency."""
+CHANNELS = 4
+"""Most channels of a picture: RGB with transparency."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Weighable:
-    """A network in eval mode, the input it is counted on, and what else there is to say of it."""
+    """Network in eval mode, with the shape of the input that it is counted on, and notes."""
 
     name: str
     model: nn.Module
     input_shape: Shape
     notes: tuple[str, ...] = ()
     timed: Callable[[int], Timed] | None = None
-    """Of a bundle: from the number of inputs at once to what runs them on the bundle's engine."""
+    """Function from the batch to a timed call of a bundle's own engine; None for other networks."""
 
 
 def open_weighable(
@@ -58,11 +58,11 @@ def open_weighable(
     config: Mapping[str, Any] | None = None,
     real: bool = False,
 ) -> Weighable:
-    """What `name` stands for: a network of `names`, torchvision:NAME, timm:NAME, module.path:callable, a run, a bundle.
+    """Open a network of `names`, torchvision:NAME, timm:NAME, module.path:callable, a run or a bundle.
 
-    A Path, a Run or a Bundle is the folder or file that it names, whatever network is called the same.
-    Networks are made on the meta device where they can be, unless `real` values are wanted; no random number is drawn.
-    Raises InputError for what is none of these, with the nearest name.
+    A Path, a Run or a Bundle stands for its folder or file, even where a network has the same name. Networks are made
+    on the meta device where that is possible, unless `real` values are needed; no random number is drawn. Raises
+    InputError for any other name, with the nearest one.
     """
     if not isinstance(name, (str, os.PathLike)) or not os.fspath(name):
         raise InputError(f"a network's name is text such as mobilenet_v2, not {received(name)}")
@@ -96,19 +96,19 @@ def open_weighable(
 
 
 def _require_image(shape: Shape) -> None:
-    """Channels, height, width: 224x224x3 would be 224 channels of 224 by 3 pixels, which nobody means."""
+    """Raise InputError unless a shape is (channels, height, width): 224x224x3 has its channels last."""
     given = "x".join(map(str, shape))
     if len(shape) != 3:
         raise InputError(f"networks by name take channels, height and width, such as 3x224x224, not {given}")
-    if shape[2] <= COLOURS < shape[0] == shape[1]:
+    if shape[2] <= CHANNELS < shape[0] == shape[1]:
         meant = "x".join(map(str, (shape[2], *shape[:2])))
         raise InputError(f"an input has its channels first; did you mean {meant} in place of {given}?")
 
 
 def _made(make: Callable[[], nn.Module], real: bool) -> nn.Module:
-    """Without values where the maker allows it; in eval mode."""
+    """Make a network in eval mode, on the meta device where the maker allows it and values are not needed."""
     with torch.random.fork_rng(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of other libraries, about how they initialise
+        warnings.simplefilter("ignore")  # from other libraries, about their initialization
         if not real:
             try:
                 with torch.device("meta"):
@@ -127,8 +127,8 @@ def _checked(made: Any) -> nn.Module:
 
 
 def _of_callable(name: str, place: str, attribute: str, shape: Shape | None, real: bool) -> Weighable:
-    """Whatever `module.path:callable` gives when called, or is if it is a network itself."""
-    sys.path.insert(0, str(Path.cwd()))  # as `python -m` would find it
+    """Open `module.path:callable`: call it, or take it where it is a network itself."""
+    sys.path.insert(0, str(Path.cwd()))  # where `python -m` looks first
     try:
         module = importlib.import_module(place)
     except ModuleNotFoundError as error:
@@ -136,7 +136,7 @@ def _of_callable(name: str, place: str, attribute: str, shape: Shape | None, rea
         raise InputError(
             f"there is no Python module '{place}' here or among those installed ({error}){meant}"
         ) from error
-    except Exception as error:  # whatever somebody's code raises
+    except Exception as error:  # other people's code raises anything
         raise InputError(f"module '{place}' cannot be imported: {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(str(Path.cwd()))
@@ -151,14 +151,14 @@ def _of_callable(name: str, place: str, attribute: str, shape: Shape | None, rea
         model = _checked(found) if isinstance(found, nn.Module) or not callable(found) else _made(found, real)
     except PennyweightError:
         raise
-    except Exception as error:  # whatever somebody's code raises
+    except Exception as error:  # other people's code raises anything
         said = f"{type(error).__name__}: {error}"
         raise InputError(f"{name} is called without arguments to make a network; it raised {said}") from error
     return Weighable(name=name, model=model, input_shape=shape)
 
 
 def _of_trained(name: str, shape: Shape | None, real: bool) -> Weighable:
-    """A run's network with its weights; a bundle's network as its manifest describes it."""
+    """Open a run's network with its weights, or a bundle's network as its manifest describes it."""
     if Path(name).is_file():
         return _of_bundle(name, shape, real)
     run = open_trained(name)
@@ -198,11 +198,11 @@ def _on_its_engine(path: Path, manifest: Manifest | SceneManifest, shape: Shape,
     """Return a bundle's call on a random input, with torch's number of threads. Raises InputError for another input."""
     if shape != own:
         given, only = ("x".join(map(str, sizes)) for sizes in (shape, own))
-        raise InputError(f"{path} is measured as it is, with inputs of {only}, not {given}; leave --input out")
+        raise InputError(f"{path} is measured with its own inputs of {only}, not {given}; leave --input-shape out")
     engine = OnnxEngine(path, threads=torch.get_num_threads())
     channels, height, width = own
     draw = np.random.default_rng(0)
-    if isinstance(manifest, SceneManifest):  # so many windows beside one another
+    if isinstance(manifest, SceneManifest):  # a tile that holds `batch` windows
         tile = draw.standard_normal((height, width + batch - 1, channels), np.float32)
         return Timed(partial(scene_engine(engine, manifest), tile), engine.name)
     return Timed(partial(engine, draw.integers(0, 256, (batch, height, width, channels), np.uint8)), engine.name)
@@ -219,10 +219,10 @@ def _manifest_of(path: Path) -> Manifest | SceneManifest:
 
 
 def _window(network: Mapping[str, Any], side: int) -> Shape:
-    """What a scene's network takes."""
+    """Return the input shape (channels, side, side) of a scene's network."""
     return (network["in_channels"], side, side)
 
 
 def _buildable(network: Mapping[str, Any]) -> dict[str, Any]:
-    """What a manifest says of its network, without where its weights came from."""
+    """Return the network of a manifest as `zoo.build` takes it, without the origin of its weights."""
     return {key: value for key, value in network.items() if key != "weights"}

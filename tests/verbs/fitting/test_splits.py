@@ -98,10 +98,10 @@ def test_what_the_first_weights_or_the_teacher_saw_scores_nothing(
     run = fit_small(source, **options, out=tmp_path / "run")
     fresh = len(data.split(source).test) - 10
     assert run.evaluation["images"] == run.record["data"]["counts"]["test"] == fresh > 0
-    assert f"10 pictures left out of test: {trained.folder} learnt from the same" in run.record["data"]["notes"][-1]
+    assert f"10 pictures left out of test: {trained.folder} trained on the same" in run.record["data"]["notes"][-1]
     assert np.isin(np.load(trained.seen_path), np.load(run.seen_path)).all()  # nor what learns from it in turn
     assert pw.evaluate(run, source).images == fresh
-    with pytest.raises(SourceError, match="learnt from every picture of the test split"):
+    with pytest.raises(SourceError, match="trained on every picture of the test split"):
         fit_small(split_otherwise(shapes, training_digests=10, fresh=False), **options, out=tmp_path / "none")
 
 

@@ -48,7 +48,7 @@ def _show(measured: "Sequence[Measured]", conditions: dict[str, Any], html: Path
 
     threads, repeats, side = torch.get_num_threads(), conditions["repeats"], conditions["side"]
     words = (
-        f"measured {several(repeats, 'time')} turn by turn after {WARM_UP} to warm up, medians; {side}×{side} places, "
+        f"measured {several(repeats, 'time')} in turns after {WARM_UP} to warm up, medians; {side}×{side} places, "
         f"batch {conditions['batch']}, {several(threads, 'thread')}, eager, float32"
     )
     about = [words, machine_line()]

@@ -1,4 +1,4 @@
-"""`names`: the networks that there are."""
+"""`names`: the list of networks."""
 
 # No `from __future__ import annotations`: Typer reads the annotations.
 

@@ -84,7 +84,7 @@ def predict(
 
 
 def _sinks(csv: str | None, top: int, *, jsonl: bool, json: bool) -> list[AbstractContextManager[answers.Sink]]:
-    """Return the outputs besides a table that were asked for."""
+    """Open the outputs of --csv, --jsonl and --json; none means a table."""
     sinks: list[AbstractContextManager[answers.Sink]] = []
     if csv is not None:
         sinks.append(answers.as_csv(csv, top))
@@ -120,7 +120,7 @@ def _write(
     sinks: Sequence[AbstractContextManager[answers.Sink]],
     csv: str | None,
 ) -> Done:
-    """Give every answer to each of `sinks` as soon as it is there, and count them."""
+    """Write each answer to all of `sinks` as it arrives, and count them."""
     from pennyweight.core.prediction import Failure
     from pennyweight.report.progress_bar import CountProgress
     from pennyweight.verbs.inputs import count_pictures
@@ -140,7 +140,7 @@ def _write(
                     progress.advance()
         except BaseException:
             if csv not in (None, STDOUT):
-                show.note(f"{csv} is not written: it is when all pictures are answered; --jsonl prints each at once")
+                show.note(f"{csv} is not written, because not all pictures were answered; --jsonl prints each at once")
             raise
     return Done(progress.done, failed, first, progress.seconds)
 

@@ -1,4 +1,4 @@
-"""The baselines of a scene: what stands beside a network's score in the same table."""
+"""Baselines of a scene: simpler classifiers, scored on the same split as the network."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ NETWORKS = ("spectral_mlp", "window_cnn")
 def baseline_plans(
     scene: Scene, split: SceneSplit, options: SceneOptions, *, seed: int, besides: str
 ) -> dict[str, ScenePlan]:
-    """The networks among the baselines, by name, without `besides`, which is itself what is scored.
+    """Plan the networks among the baselines, without the one called `besides`, which is scored itself.
 
-    Raises InputError for what one of them refuses, such as a window that is too small.
+    Raises InputError where one of them cannot be made, such as for a window that is too small.
     """
     plans = {
         name: make_scene_plan(scene, split, name, options, recipe=None, config={}, seed=seed)
@@ -48,9 +48,10 @@ def baseline_plans(
 def baselines(
     scene: Scene, split: SceneSplit, plans: Mapping[str, ScenePlan], *, window: int, shown: TrainingProgress
 ) -> dict[str, dict[str, Any]]:
-    """Each baseline's evaluation on the same split, by name; the spectral ones see every band, scaled alone.
+    """Train and score each baseline on the same split; return the evaluations by name.
 
-    Scaling is fitted on training pixels, whatever the protocol.
+    The spectral baselines see every band, scaled but without components. The scaling is fitted on training pixels
+    under both protocols.
     """
     flat = scene.truth.ravel()
     where = {name: np.unravel_index(getattr(split, name), scene.shape) for name in ("train", "val", "test")}

@@ -1,4 +1,4 @@
-"""`evaluate` for a scene's run: the map again, scored on its test pixels."""
+"""Score a scene's run: map its scene again, and compare the test pixels."""
 
 from __future__ import annotations
 

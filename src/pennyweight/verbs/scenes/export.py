@@ -1,4 +1,4 @@
-"""`export` for a scene's run: its bundle, proved on the scene."""
+"""Export a scene's run as a bundle, proved on the scene."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pennyweight.verbs.scenes.load import open_scene_run, projection_of, reopen
 __all__ = ["export_scene"]
 
 PROOF_SIDE = 48
-"""Pixels a side of the part of the scene, its corner, that the proof maps."""
+"""Pixels a side of the corner of the scene that the proof maps."""
 
 
 def export_scene(

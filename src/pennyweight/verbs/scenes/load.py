@@ -1,4 +1,4 @@
-"""A scene's run or bundle, ready to make maps."""
+"""Load the network of a scene's run or bundle, ready to map cubes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Mapper:
-    """An engine for scenes, with what its answers mean."""
+    """Engine for scenes, with the labels and ids of its classes."""
 
     engine: SceneEngine
     labels: tuple[str, ...]
@@ -59,7 +59,7 @@ class Mapper:
 
 
 def projection_of(run: Run) -> Projection:
-    """The scaling and components of a scene's run."""
+    """Read the scaling and components of a scene's run."""
     return Projection.from_dict(read_json(run.whole(run.projection_path)))
 
 
@@ -116,7 +116,7 @@ def open_scene_run(run: str | os.PathLike[str] | Run) -> Run:
 
 
 def reopen(run: Run) -> Scene:
-    """The scene that a run was trained on. Raises SourceError when it is not here, or is another by now."""
+    """Open the scene that a run was trained on. Raises SourceError where it is not here, or its content has changed."""
     known: Mapping[str, Any] = run.record["data"]
     address = known["address"]
     ask = f"scene predict {run.folder} {address['cube']} --map map.png"

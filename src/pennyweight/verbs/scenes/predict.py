@@ -1,4 +1,4 @@
-"""`predict … --map`: from a cube to maps that a person can look at, and a copy that other programs can read."""
+"""Maps of a cube: pictures to look at, and a copy for programs that read ENVI or GeoTIFF."""
 
 from __future__ import annotations
 
@@ -31,21 +31,24 @@ __all__ = ["Mapped", "predict_scene"]
 
 @dataclass(frozen=True, kw_only=True)
 class Mapped:
-    """What was written, and how the pixels fall."""
+    """Files of a map, and the counts of its pixels."""
 
     files: tuple[str, ...]
     pixels: dict[str, int]
-    """Of each class."""
+    """Pixels of each class, by its label."""
     masked: int
+    """Pixels without numbers, which have no class."""
     mean_confidence: float
+    """Mean probability (0 to 1) of the answers."""
     right: int | None
-    """Labelled pixels that are answered rightly, training pixels too; None where nothing is known."""
+    """Labeled pixels with the right answer, training pixels included; None without a label map."""
     labelled: int | None
+    """Labeled pixels; None without a label map."""
     unknown: tuple[int, ...]
     """Ids of the label map that the network does not know; their pixels are not judged."""
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON keeps it."""
+        """Return the fields as JSON keeps them."""
         return asdict(self)
 
 
@@ -61,43 +64,44 @@ def predict_scene(
     bfloat16: bool = False,
     advance: Callable[[int], None] = lambda count: None,
 ) -> Mapped:
-    """Write the class map of a cube to `map` (.png), its confidence and, where labels are known, its errors beside it.
+    """Classify every pixel of a cube, and write maps of the classes, the confidence and, with labels, the errors.
 
-    Of an ENVI or GeoTIFF cube a copy of the map follows, at the same place on earth, with the ids that the label map
-    of training had (one more where 0 is one of them), and 0 where the cube has no numbers. Nothing that exists is
-    overwritten. Raises InputError for other bands than the network knows, SourceError for a label map of which it
-    knows no class.
+    An ENVI or GeoTIFF cube gets a copy of the map in its own format and at the same place on earth. The copy has the
+    ids of the label map of training (each one more where 0 is an id), and 0 where the cube has no numbers. Nothing
+    that exists is overwritten.
+
+    Args:
+        run_or_bundle: Anything that `pw.scene.load` takes.
+        source: File of a cube (H, W, bands), `scene:NAME`, or a Scene.
+        map: File of the class map, a .png that is not there yet; the other maps are written next to it.
+        labels: File of the cube's label map (H, W).
+        background: Id of the unlabeled pixels of `labels`.
+        bfloat16: Multiply in bfloat16; for a run only.
+        advance: Callback that is given the number of pixels after each tile.
+
+    Returns:
+        The files, the pixels of each class, and the labeled pixels that are right.
+
+    Raises:
+        InputError: The cube has other bands than the network takes, or `map` cannot be written.
+        SourceError: There is no cube at `source`, or the network knows no class of the label map.
     """
-    path = Path(map)
-    if not path.name:
-        raise InputError(f"--map {path} names no file; map.png would do")
-    if path.suffix.lower() != ".png":
-        raise InputError(f"--map {path} is not a .png; {path.with_suffix('.png')} would do")
+    path = _require_png(Path(map))
     mapper = load_mapper(run_or_bundle, bfloat16=bfloat16)
     scene = open_scene(source, labels, background=background)
-    beside = {part: path.with_name(f"{path.stem}-{part}.png") for part in ("confidence", "errors")}
-    copies = {"envi": path.with_suffix(".img"), "geotiff": path.with_suffix(".tif")}
-    wanted = [path, *beside.values()]
-    if scene.raster.kind in copies:
-        wanted.append(copies[scene.raster.kind])
-    if scene.raster.kind == "envi":
-        wanted.append(path.with_suffix(".hdr"))  # the header of the copy; the cube's own may lie there
-    if taken := [file for file in wanted if file.exists()]:
-        raise InputError(f"{taken[0]} exists already; nothing is overwritten: name another --map")
-    if not path.absolute().parent.is_dir():
-        raise InputError(f"cannot write {path}: there is no folder {path.absolute().parent}")
+    maps_to, copy = _new_files(path, scene)
     truth, unknown = (None, ()) if scene.targets is None else _as_known(scene, mapper.ids)
     mapped = mapper.map(scene.cube, advance=advance)
     classes = np.where(mapped.classes == MASKED, -1, mapped.classes.astype(np.int16))
     name = scene.name + (" (synthetic)" if scene.synthetic else "")
     files = [
-        _save(path, maps.class_map(classes, mapper.labels, title=f"{name}: classes")),
-        _save(beside["confidence"], maps.confidence_map(mapped.confidence, title=f"{name}: confidence")),
+        _save(maps_to["classes"], maps.class_map(classes, mapper.labels, title=f"{name}: classes")),
+        _save(maps_to["confidence"], maps.confidence_map(mapped.confidence, title=f"{name}: confidence")),
     ]
     if truth is not None:
-        files.append(_save(beside["errors"], maps.error_map(classes, truth, title=f"{name}: errors")))
-    if scene.raster.kind in copies:
-        files.append(_copy(copies[scene.raster.kind], scene, classes, mapper.ids))
+        files.append(_save(maps_to["errors"], maps.error_map(classes, truth, title=f"{name}: errors")))
+    if copy is not None:
+        files.append(_copy(copy, scene, classes, mapper.ids))
     known = classes >= 0
     return Mapped(
         files=tuple(files),
@@ -110,10 +114,33 @@ def predict_scene(
     )
 
 
-def _as_known(scene: Scene, ids: tuple[int, ...]) -> tuple[NDArray[np.int16], tuple[int, ...]]:
-    """The scene's truth in the network's class numbers, and the ids that it does not know: those pixels are not judged.
+def _require_png(path: Path) -> Path:
+    """Return the file of a class map. Raises InputError for another format."""
+    if not path.name:
+        raise InputError(f"--map {path} names no file; map.png would do")
+    if path.suffix.lower() != ".png":
+        raise InputError(f"--map {path} is not a .png; {path.with_suffix('.png')} would do")
+    return path
 
-    Raises SourceError where it knows none.
+
+def _new_files(path: Path, scene: Scene) -> tuple[dict[str, Path], Path | None]:
+    """Return the files of the maps, and of a copy in the cube's format. Raises InputError where one exists."""
+    beside = {part: path.with_name(f"{path.stem}-{part}.png") for part in ("confidence", "errors")}
+    copy = {"envi": path.with_suffix(".img"), "geotiff": path.with_suffix(".tif")}.get(scene.raster.kind)
+    wanted = [path, *beside.values(), *([] if copy is None else [copy])]
+    if scene.raster.kind == "envi":
+        wanted.append(path.with_suffix(".hdr"))  # the header of the copy; the cube's own may lie there
+    if taken := [file for file in wanted if file.exists()]:
+        raise InputError(f"{taken[0]} exists already; nothing is overwritten: name another --map")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"cannot write {path}: there is no folder {path.absolute().parent}")
+    return {"classes": path, **beside}, copy
+
+
+def _as_known(scene: Scene, ids: tuple[int, ...]) -> tuple[NDArray[np.int16], tuple[int, ...]]:
+    """Return the label map (H, W) in the network's class numbers, and the ids that the network does not know.
+
+    Pixels of unknown ids become -1. Raises SourceError where the network knows none of the ids.
     """
     unknown = tuple(sorted(set(scene.ids) - set(ids)))
     if len(unknown) == len(scene.ids):
@@ -132,10 +159,10 @@ def _save(path: Path, picture: Image.Image) -> str:
 
 
 def _copy(path: Path, scene: Scene, classes: NDArray[np.int16], ids: tuple[int, ...]) -> str:
-    """The map as the cube came: ids of the label map, 0 where nothing is known."""
+    """Write the map in the cube's format: ids of the label map, 0 for a pixel without numbers. Return the file."""
     kinds = (np.uint8, np.uint16, np.uint32)
     kind = next(kind for kind in kinds if max(ids) + (0 in ids) <= np.iinfo(kind).max)
-    # Where 0 is a class, every id is one more, because 0 says that nothing is known.
+    # Where 0 is a class, every id is one more, because 0 stands for an unknown pixel.
     values = np.where(classes >= 0, np.array(ids)[classes] + (0 in ids), 0).astype(kind)
     if scene.raster.kind == "geotiff":
         write_geotiff(path, values, dict(scene.raster.place))
