@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pennyweight.report.page import Mistake
+from pennyweight.report.run_page import Mistake
 
 Parts = dict[str, Any]
 
@@ -114,7 +114,7 @@ def _parts(labels: list[str], confusion: list[list[int]]) -> Parts:
 
 @pytest.fixture
 def parts() -> Parts:
-    """The arguments of `page` for a run on cats and dogs: 60 of 70 right, two mistakes."""
+    """The arguments of `run_page` for a run on cats and dogs: 60 of 70 right, two mistakes."""
     return _parts(["cats", "dogs"], [[31, 4], [6, 29]])
 
 

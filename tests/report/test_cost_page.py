@@ -28,27 +28,27 @@ def test_a_network_with_its_facts_rows_and_machine(weighed: Any) -> None:
     assert "layer type in out params MACs operations MB read MB written predicted ms bound by (itself)" in text
     assert "trunk.1.layers.0.0 InvertedResidual 144×112×112 144×112×112 1,000,000 40,140,800 80,281,600 2 4.817" in text
     assert "total 3,000,000 120,422,400 240,844,800 6 14.45 4.5" in text
-    assert "Found: G4 element-wise share of the bytes" in text
+    assert "Measured: G4 element-wise share of the bytes" in text
     assert "G4 (itself) 0.5 0 2 1.5" in text
 
 
-@pytest.mark.parametrize(("layers", "said"), [(40, "every layer"), (41, "the 40 of 41 layers with the most")])
+@pytest.mark.parametrize(("layers", "said"), [(40, "every layer"), (41, "the 40 of 41 layers with the most traffic")])
 def test_bars_say_which_layers_they_show(weighed: Any, layers: int, said: str) -> None:
-    assert f"Traffic: {said}" in text_of([weighed("mine", layers, ms=None)])
+    assert f"Memory traffic: {said}" in text_of([weighed("mine", layers, ms=None)])
 
 
 def test_colours_of_times_have_a_legend(weighed: Any) -> None:
     times = text_of([weighed("mine", 3)], limits=None)
-    assert "Time: every layer" in times
+    assert "Predicted time: every layer" in times
     assert times.count("bound by compute") == times.count("bound by memory") == 1
-    assert "Time:" not in text_of([weighed("mine", 3, ms=None)])
+    assert "Predicted time:" not in text_of([weighed("mine", 3, ms=None)])
 
 
 def test_findings_that_are_left_out_are_counted(weighed: Any) -> None:
     assert "Guidelines of ShuffleNetV2, the first 30 of 31" in text_of([weighed("mine", 1, ms=None, findings=31)])
     few = text_of([weighed("none", 1, ms=None), weighed("all", 1, ms=None, findings=30)])
     assert "the first" not in few
-    assert "All guidelines of ShuffleNetV2 are followed." in few
+    assert "The network follows all guidelines of ShuffleNetV2." in few
 
 
 def test_networks_compared_and_what_the_plot_cannot_show(weighed: Any) -> None:
@@ -62,7 +62,7 @@ def test_networks_compared_and_what_the_plot_cannot_show(weighed: Any) -> None:
     text = text_of(networks, comparison=rows, measured="measured: 3 times")
     assert "one two light part MACs 80 120 0 ← half of them between 1–2 2–3 0–1" in text
     assert "Measured: 3 times." in text
-    assert "not drawn, having no MACs: light; not drawn, having operators that were not counted: part" in text
+    assert "not plotted, without MACs: light; not plotted, with uncounted operators: part" in text
     assert text.count("≥") == 2  # MACs and operations of the last
     assert "milliseconds, predicted" in text
 

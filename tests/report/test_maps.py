@@ -45,7 +45,7 @@ def pixels(picture: Image.Image) -> set[tuple[int, ...]]:
 def test_every_class_is_on_the_map_and_in_the_legend() -> None:
     classes = np.repeat(np.arange(16).reshape(4, 4), 10, axis=0).repeat(10, axis=1)
     labels = [f"class {number}" for number in range(16)]
-    picture = maps.class_map(classes, labels, title="t")
+    picture = maps.class_map(classes, labels).sheet("t")
     assert set(palette.CLASSES) <= pixels(picture)
     # A pixel in each cell's corner, where no number is written.
     scale = maps.LONGER_SIDE // 40
@@ -53,7 +53,7 @@ def test_every_class_is_on_the_map_and_in_the_legend() -> None:
     for row, col in itertools.product(range(4), range(4)):
         place = (maps.MARGIN + col * 10 * scale + 2, top + row * 10 * scale + 2)
         assert picture.getpixel(place) == palette.CLASSES[4 * row + col]
-    longer = maps.class_map(classes, [*labels[:-1], "a name that is much longer than all of the others"], title="t")
+    longer = maps.class_map(classes, [*labels[:-1], "a name that is much longer than all of the others"]).sheet("t")
     assert longer.width > picture.width
 
 
@@ -61,25 +61,23 @@ def test_large_regions_carry_their_number_and_specks_do_not() -> None:
     large = np.zeros((40, 40), int)
     speck = large.copy()
     speck[5, 5] = 1
-    quiet = maps.class_map(np.full((40, 40), -1), ["a", "b"], title="t").crop((16, 47, 656, 687))
+    quiet = maps.class_map(np.full((40, 40), -1), ["a", "b"]).picture
     assert pixels(quiet) == {palette.MASKED}
-    assert len(pixels(maps.class_map(large, ["a", "b"], title="t").crop((16, 47, 656, 687)))) > 1
+    assert len(pixels(maps.class_map(large, ["a", "b"]).picture)) > 1
     scale = maps.LONGER_SIDE // 40
-    around = maps.class_map(speck, ["a", "b"], title="t").crop(
-        (16 + 5 * scale, 47 + 5 * scale, 16 + 6 * scale, 47 + 6 * scale)
-    )
+    around = maps.class_map(speck, ["a", "b"]).picture.crop((5 * scale, 5 * scale, 6 * scale, 6 * scale))
     assert pixels(around) == {palette.CLASSES[1]}
 
 
 def test_errors_tell_right_wrong_and_unknown() -> None:
-    picture = maps.error_map(np.array([[0, 1, 1]]), np.array([[0, 0, -1]]), title="t")
+    picture = maps.error_map(np.array([[0, 1, 1]]), np.array([[0, 0, -1]])).sheet("t")
     scale = maps.LONGER_SIDE // 3
     found = [picture.getpixel((maps.MARGIN + scale * number + 5, 50)) for number in range(3)]
     assert found == [palette.RIGHT, palette.WRONG, palette.UNKNOWN]
 
 
 def test_more_sure_is_lighter() -> None:
-    picture = maps.confidence_map(np.linspace(0.1, 1, 8, dtype=np.float32)[None], title="t").convert("L")
+    picture = maps.confidence_map(np.linspace(0.1, 1, 8, dtype=np.float32)[None]).sheet("t").convert("L")
     scale = maps.LONGER_SIDE // 8
     levels = [picture.getpixel((maps.MARGIN + scale * number + 5, 50)) for number in range(8)]
     assert levels == sorted(levels)
@@ -87,14 +85,14 @@ def test_more_sure_is_lighter() -> None:
 
 
 def test_a_large_scene_is_thinned_out() -> None:
-    picture = maps.class_map(np.zeros((3 * maps.LARGEST, 10), np.uint8), ["a", "b"], title="t")
+    picture = maps.class_map(np.zeros((3 * maps.LARGEST, 10), np.uint8), ["a", "b"]).sheet("t")
     assert picture.height < maps.LARGEST + 200
 
 
 def test_a_pixel_without_an_answer_is_not_called_unsure() -> None:
     sure = np.full((4, 4), 0.5, np.float32)
-    plain = np.asarray(maps.confidence_map(sure, title="t"))
+    plain = np.asarray(maps.confidence_map(sure).sheet("t"))
     sure[1, 1] = 0
-    masked = np.asarray(maps.confidence_map(sure, title="t"))
+    masked = np.asarray(maps.confidence_map(sure).sheet("t"))
     grey = [(picture == palette.UNKNOWN).all(axis=-1).sum() for picture in (plain, masked)]
     assert grey[1] - grey[0] > 160 * 160  # the pixel, which is enlarged, and its sign in the legend

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pennyweight.report.cost_page import cost_page
-from pennyweight.report.page import page
+from pennyweight.report.run_page import run_page
 
 pytestmark = pytest.mark.browser
 
@@ -60,7 +60,7 @@ def test_the_page_fits_and_stands_alone(
     browser: Any, parts_of: Any, tmp_path: Path, classes: int, width: int, scheme: str
 ) -> None:
     file = tmp_path / "report.html"
-    file.write_text(page(**hard(parts_of, classes)), encoding="utf-8")
+    file.write_text(run_page(**hard(parts_of, classes)), encoding="utf-8")
     look(browser, file, width, scheme)
 
 

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from pennyweight.report import plots
+from pennyweight.report import cost_plots, palette, plots, render
 
 EPOCHS = [
     {"epoch": epoch, "train_loss": 1 / epoch, "val_loss": 1.2 / epoch, "train_accuracy": 0.9, "val_accuracy": 0.8}
@@ -82,7 +82,7 @@ def test_ids_of_different_plots_do_not_clash() -> None:
 
 def test_a_confusion_matrix_shows_labels_and_counts() -> None:
     shown = words(plots.confusion_matrix([[1031, 4], [6, 29]], ["cats", "dogs"]))
-    assert {"1,031", "4", "6", "29", "truth", "prediction"} <= set(shown)
+    assert {"1,031", "4", "6", "29", "true class", "predicted class"} <= set(shown)
     assert shown.count("cats") == shown.count("dogs") == 2
 
 
@@ -117,3 +117,55 @@ def test_a_class_without_pictures_is_an_empty_row() -> None:
 def test_labels_that_do_not_fit_the_matrix_are_refused() -> None:
     with pytest.raises(ValueError, match=r"shape \(2, 2\) does not fit 3 labels"):
         plots.confusion_matrix(np.eye(2, dtype=int).tolist(), ["a", "b", "c"])
+
+
+def test_every_color_of_a_plot_follows_the_page() -> None:
+    svgs = [
+        plots.loss_curves(EPOCHS, best=3),
+        plots.confusion_matrix([[3, 1], [0, 4]], ["a", "b"]),
+        cost_plots.experiment_bars("t", ["a", "b"], [1.0, 2.0], [(0.9, 1.1), (1.8, 2.2)]),
+        cost_plots.layer_bars(["a", "b"], [1.0, 2.0], unit="ms", bounds=["compute", "memory"], name="bars"),
+        cost_plots.networks_scatter([{"name": "n", "macs": 10**6, "predicted_ms": 2.0}] * 2),
+    ]
+    for svg in svgs:
+        paints = set(re.findall(r"(?:fill|stroke): ([^;\"]+)", svg))
+        assert paints
+        assert all(re.fullmatch(r"none|currentColor|var\(--plot-[a-z]+, #[0-9a-f]{6}\)", paint) for paint in paints)
+        assert 'fill="currentColor"' in svg[: svg.index(">")]  # of text, which has no color of its own
+        assert "<image" not in svg
+
+
+def test_a_label_that_looks_like_a_style_stays_as_it_is() -> None:
+    label = 'fill: #0072b2 id="x'
+    assert any(label[:9] in word for word in words(plots.confusion_matrix([[3, 1], [0, 4]], [label, "other"])))
+    assert "fill: #0072b2" in words(plots.confusion_matrix([[3, 1], [0, 4]], ["fill: #0072b2", "other"]))
+
+
+def luminance(color: str, card: str | None = None, opacity: float = 1.0) -> float:
+    levels = [int(color[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    if card is not None:
+        under = [int(card[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+        levels = [opacity * over + (1 - opacity) * below for over, below in zip(levels, under, strict=True)]
+    linear = [level / 12.92 if level <= 0.04045 else ((level + 0.055) / 1.055) ** 2.4 for level in levels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: float, other: float) -> float:
+    """WCAG 2.2: 4.5 is the least for text, 3 for the parts of a plot."""
+    return (max(one, other) + 0.05) / (min(one, other) + 0.05)
+
+
+@pytest.mark.parametrize(("scheme", "card", "ink"), [("light", "#ffffff", "#1c1d1f"), ("dark", "#1f2226", "#e6e7e8")])
+def test_plots_can_be_read_on_light_and_dark_pages(scheme: str, card: str, ink: str) -> None:
+    style = render._style()
+    assert f"--card: {card}" in style.replace("#fff;", "#ffffff;")
+    assert f"--ink: {ink}" in style
+    for color in (palette.BLUE, palette.VERMILION, palette.NAVY, palette.GRAY, palette.MARK):
+        assert contrast(luminance(getattr(color, scheme)), luminance(card)) > 3, color
+    full = luminance(getattr(palette.HEAT, scheme), card, plots.MOST_OPAQUE)
+    assert contrast(full, luminance(ink)) > 4.5
+
+
+def test_no_two_colors_of_plots_are_one() -> None:
+    assert len({color.light for color in palette.PLOT_COLORS}) == len(palette.PLOT_COLORS)
+    assert len({color.dark for color in palette.PLOT_COLORS}) == len(palette.PLOT_COLORS)

@@ -1,4 +1,4 @@
-"""What people read: tables in a terminal, progress while training, plots, and the report of a run as one HTML page.
+"""Tables in a terminal, progress of training, plots, and reports as HTML pages.
 
-Nothing is imported here, so that a command line which prints one table loads neither matplotlib nor jinja2.
+Nothing is imported here, so that a command line that prints one table loads neither matplotlib nor jinja2.
 """

@@ -1,4 +1,4 @@
-"""The doctor's contact sheet: findings with their pictures, on one HTML page that holds all it shows."""
+"""Contact sheet of the doctor as one HTML page: its findings with their pictures."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from itertools import groupby
 from typing import Any
 
 from pennyweight.core.images import Pixels
-from pennyweight.report.page import environment, style, thumbnail
+from pennyweight.report.inline import thumbnail
+from pennyweight.report.render import render
 
 __all__ = ["contact_sheet"]
 
 
 def contact_sheet(diagnosis: Mapping[str, Any], pictures: Mapping[str, Pixels | None], *, shown: int) -> str:
-    """The page as text, to be written as UTF-8.
+    """Return the findings on a source of pictures as a page.
 
-    `diagnosis` is what `Diagnosis.to_dict` gives; `pictures` are thumbnails (h, w, 3) by name, None for one that cannot
-    be read. At most `shown` findings of a kind are shown.
+    Args:
+        diagnosis: Findings and counts, as `Diagnosis.to_dict` gives them.
+        pictures: Thumbnails (h, w, 3) by name; None for a picture that cannot be read.
+        shown: Most findings of a kind that are shown.
     """
     findings: Sequence[Mapping[str, Any]] = diagnosis["findings"]
     kinds = [
@@ -30,5 +33,4 @@ def contact_sheet(diagnosis: Mapping[str, Any], pictures: Mapping[str, Pixels | 
         for name, group in ((name, list(found)) for name, found in groupby(findings, key=lambda f: f["kind"]))
     ]
     images = {name: None if pixels is None else thumbnail(pixels) for name, pixels in pictures.items()}
-    template = environment().get_template("contact_sheet.html")
-    return template.render(diagnosis=diagnosis, kinds=kinds, images=images, style=style())
+    return render("contact_sheet.html", diagnosis=diagnosis, kinds=kinds, images=images)

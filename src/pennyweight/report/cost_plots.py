@@ -1,8 +1,9 @@
-"""Plots of what networks cost, as inline SVG: the roofline, bars by layer, networks as points, experiments as bars."""
+"""Plots of cost as inline SVG: the roofline, bars by layer, networks by MACs and time, bars of experiments."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -13,31 +14,33 @@ from matplotlib.ticker import LogFormatter, MaxNLocator
 
 from pennyweight.core.figures import number
 from pennyweight.core.text import printable
-from pennyweight.report.plots import as_svg, own_settings
+from pennyweight.report.palette import BLUE, GRAY, GRID, NAVY, PALE, SKY, VERMILION
+from pennyweight.report.svg import POINT, as_svg, own_settings
 
 __all__ = ["MOST_BARS", "experiment_bars", "layer_bars", "networks_scatter", "roofline_plot"]
 
-# Okabe and Ito's colours, told apart by every kind of colour vision.
 BOUNDS = {
-    "compute": "#D55E00",
-    "L1": "#9ad1f0",
-    "L2": "#56B4E9",
-    "L3": "#0072B2",
-    "memory": "#1b2a63",
-    "overhead": "#999999",
+    "compute": VERMILION.light,
+    "L1": PALE.light,
+    "L2": SKY.light,
+    "L3": BLUE.light,
+    "memory": NAVY.light,
+    "overhead": GRAY.light,
 }
-UNKNOWN = "#777777"
-BLUE = "#0072B2"
-POINT = 1 / 72
-GRID = "#e4e4e4"
-WIDTH = 440  # of a plot that a phone shows at four fifths, and a wide page larger
-LETTER = 5.2  # wide, of the names beside bars
+"""Colors of what bounds the time of a layer."""
+WIDTH = 440
+"""Points across a plot, which a phone shows at four fifths and a wide page larger."""
+LETTER = 5.2
+"""Points across a letter of the names beside bars."""
+LINE_LETTERS = 14
+"""Letters in a line of the names under bars."""
 MOST_BARS = 40
+"""Most layers that a plot shows as bars."""
 
 
 @own_settings()
 def roofline_plot(layers: Sequence[Mapping[str, Any]], limits: Mapping[str, Any], *, name: str = "roofline") -> str:
-    """SVG of the machine's roofs, and each layer's arithmetic intensity against the rate that it is predicted to reach.
+    """Draw the roofline of a machine, and each layer by arithmetic intensity and predicted rate, as SVG.
 
     A layer has `ops`, `bytes_read`, `bytes_written`, `predicted_ms` and `bound`; a larger point takes longer.
     """
@@ -47,8 +50,8 @@ def roofline_plot(layers: Sequence[Mapping[str, Any]], limits: Mapping[str, Any]
     for level, bandwidth in limits["bytes_per_s"].items():
         roof = np.minimum(peak, span * bandwidth / 1e9)
         label = f"{level}, {number(bandwidth / 1e9)} GB/s"
-        axes.plot(span, roof, color=BOUNDS.get(level, UNKNOWN), linewidth=1.1, label=label)
-    axes.axhline(peak, color=UNKNOWN, linewidth=0.8, linestyle=":", label=f"{number(peak)} G operations/s")
+        axes.plot(span, roof, color=BOUNDS.get(level, GRAY.light), linewidth=1.1, label=label)
+    axes.axhline(peak, color=GRAY.light, linewidth=0.8, linestyle=":", label=f"{number(peak)} G operations/s")
     shown = [layer for layer in layers if layer["ops"] and layer["predicted_ms"] > 0]
     longest = max((layer["predicted_ms"] for layer in shown), default=1.0)
     for bound in dict.fromkeys(layer["bound"] for layer in shown):
@@ -57,7 +60,7 @@ def roofline_plot(layers: Sequence[Mapping[str, Any]], limits: Mapping[str, Any]
             [layer["ops"] / max(1, layer["bytes_read"] + layer["bytes_written"]) for layer in mine],
             [layer["ops"] / layer["predicted_ms"] / 1e6 for layer in mine],
             s=[8 + 90 * layer["predicted_ms"] / longest for layer in mine],
-            color=BOUNDS.get(bound, UNKNOWN),
+            color=BOUNDS.get(bound, GRAY.light),
             alpha=0.75,
             linewidths=0,
             label=f"bound by {bound}",
@@ -72,16 +75,16 @@ def roofline_plot(layers: Sequence[Mapping[str, Any]], limits: Mapping[str, Any]
 def layer_bars(
     names: Sequence[str], values: Sequence[float], *, unit: str, bounds: Sequence[str] | None = None, name: str
 ) -> str:
-    """SVG of a bar for each of the largest layers, in the network's order; `name` begins the ids of the plot.
+    """Draw a bar for each of the largest layers, in the network's order, as SVG; `name` begins the ids of the plot.
 
-    With `bounds` its colour says what bounds a layer.
+    With `bounds` the color of a bar shows what bounds the time of its layer.
     """
     order = sorted(sorted(range(len(values)), key=lambda place: -values[place])[:MOST_BARS])
     shown = [_short(names[place]) for place in order]
     top = 44 if bounds else 12
     height, left = 34 + top + 15 * len(order), 14 + LETTER * max(map(len, shown), default=0)
     figure, axes = _axes(WIDTH, height, (left / WIDTH, 34 / height, 0.96 - left / WIDTH, 1 - (34 + top) / height))
-    paint = [BOUNDS.get(bounds[place], UNKNOWN) if bounds else BLUE for place in order]
+    paint = [BOUNDS.get(bounds[place], GRAY.light) if bounds else BLUE.light for place in order]
     axes.barh(range(len(order)), [values[place] for place in order], color=paint, height=0.75)
     if bounds:
         met = [bound for bound in BOUNDS if bound in {bounds[place] for place in order}]
@@ -96,34 +99,44 @@ def layer_bars(
 
 @own_settings()
 def networks_scatter(networks: Sequence[Mapping[str, Any]]) -> str:
-    """SVG of networks by multiply-accumulates and milliseconds, measured where they were, else predicted."""
+    """Draw networks by MACs and milliseconds, measured where they were measured, else predicted, as SVG."""
     figure, axes = _axes(WIDTH, 360, (0.14, 0.13, 0.83, 0.83))
     points = [
         (n["macs"] / 1e6, n["predicted_ms"] if n.get("measured_ms") is None else n["measured_ms"]) for n in networks
     ]
     for network, (macs, ms) in zip(networks, points, strict=True):
-        inside = BLUE if network.get("measured_ms") is not None else "none"
-        axes.scatter([macs], [ms], s=36, color=BLUE, facecolors=inside)
+        inside = BLUE.light if network.get("measured_ms") is not None else "none"
+        axes.scatter([macs], [ms], s=36, color=BLUE.light, facecolors=inside)
     found = {n.get("measured_ms") is not None for n in networks}
-    kind = "measured" if found == {True} else "predicted" if found == {False} else "predicted (rings) or measured"
+    kind = (
+        "measured" if found == {True} else "predicted" if found == {False} else "measured (dots) or predicted (rings)"
+    )
     axes.set(xscale="log", yscale="log", xlabel="million MACs", ylabel=f"milliseconds, {kind}")
     axes.margins(0.18)
     _name_points(axes, [_short(network["name"]) for network in networks], points)
     for axis in (axes.xaxis, axes.yaxis):  # 14, not 1.4 times 10 to the 1
         axis.set_major_formatter(LogFormatter())
         axis.set_minor_formatter(LogFormatter())
-    return as_svg(figure, "networks", f"{len(networks)} networks by multiply-accumulates and milliseconds")
+    return as_svg(figure, "networks", f"{len(networks)} networks by MACs and milliseconds")
 
 
 @own_settings()
 def experiment_bars(
     title: str, labels: Sequence[str], ms: Sequence[float], quartiles: Sequence[Sequence[float]]
 ) -> str:
-    """SVG of one experiment: a bar for each row's milliseconds with its quartiles, from zero."""
-    figure, axes = _axes(380, 210, (0.13, 0.13, 0.84, 0.82))
+    """Draw one experiment as SVG: a bar from zero for each row's median, an error bar for its quartiles."""
+    figure, axes = _axes(380, 210, (0.13, 0.15, 0.84, 0.8))
     spread = np.abs(np.asarray(quartiles).T - np.asarray(ms))
-    axes.bar(range(len(ms)), ms, color=BLUE, width=0.65, yerr=spread, error_kw={"elinewidth": 1, "capsize": 3})
-    axes.set_xticks(range(len(ms)), labels, fontsize=8, parse_math=False)
+    axes.bar(
+        range(len(ms)),
+        ms,
+        color=BLUE.light,
+        width=0.65,
+        yerr=spread,
+        error_kw={"elinewidth": 1, "capsize": 3},
+    )
+    wrapped = ["\n".join(wrap(printable(label), LINE_LETTERS)) for label in labels]
+    axes.set_xticks(range(len(ms)), wrapped, fontsize=8, parse_math=False)
     axes.set_ylabel("milliseconds")
     axes.yaxis.set_major_locator(MaxNLocator(6))
     axes.grid(axis="x", visible=False)
@@ -131,7 +144,7 @@ def experiment_bars(
 
 
 def _name_points(axes: Axes, names: Sequence[str], points: Sequence[tuple[float, float]]) -> None:
-    """Names towards the middle, where there is room, each the next line up or down where another stands already."""
+    """Write each name beside its point, towards the middle, on the nearest line that is free."""
     axes.autoscale_view()  # else the limits are settled when it is drawn
     places = [tuple(place) for place in axes.transData.transform(points) * 72 / axes.figure.dpi]  # in points
     middle = (min(x for x, _ in places) + max(x for x, _ in places)) / 2
@@ -153,14 +166,14 @@ def _name_points(axes: Axes, names: Sequence[str], points: Sequence[tuple[float,
 def _axes(width: float, height: float, place: tuple[float, float, float, float]) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(width * POINT, height * POINT))
     axes = figure.add_axes(place)
-    axes.grid(color=GRID, linewidth=0.8)
+    axes.grid(color=GRID.light, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
 
 
 def _legend(axes: Axes, *, columns: int, begin: float = -0.01, handles: Sequence[Patch] | None = None) -> None:
-    """Above the axes, from `begin` on, in widths of theirs."""
+    """Draw the legend above the axes, beginning at `begin`, in widths of the axes."""
     axes.legend(
         handles=handles,
         loc="lower left",

@@ -1,11 +1,13 @@
-"""Maps of a scene as pictures: classes with their legend, errors, confidence. Drawn by Pillow, which a bundle needs.
+"""Maps of a scene as pictures: classes, errors, confidence, each with its legend. Drawn by Pillow alone.
 
-The place where a class is widest carries its number, where that is wide enough; colours are told apart without it.
+The place where a class is widest carries the number of the class, if it is wide enough.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,81 +17,99 @@ from pennyweight.core.figures import number, share
 from pennyweight.core.text import printable
 from pennyweight.report import palette
 
-__all__ = ["class_map", "confidence_map", "error_map"]
+__all__ = ["LegendRow", "Map", "class_map", "confidence_map", "error_map"]
 
 LONGER_SIDE = 640
-"""Pixels that a small scene is enlarged to, by a whole number, so that each of its pixels stays a square."""
+"""Pixels that the longer side of a small scene is enlarged to, by a whole factor: each pixel stays a square."""
 LARGEST = 2400
-"""A larger scene is thinned out to this many."""
+"""Most pixels of the longer side: of a larger scene, every second, third, … pixel is drawn."""
 MARGIN, LINE, SWATCH = 16, 24, 18
 FONT = 15
 CONFIDENCE = ((20, 20, 70), (250, 240, 190))
-"""From no confidence to all; lightness rises all the way."""
+"""Colors of probability 0 and 1; lightness rises between them."""
 
 
-def class_map(
-    classes: NDArray[np.integer], labels: Sequence[str], *, title: str, rest: str = "no numbers"
-) -> Image.Image:
-    """(H, W) indices into `labels`, all else called `rest` -> the map and its legend: colour, number, name, share."""
+class LegendRow(NamedTuple):
+    """Row of a legend: a color, the sign in its swatch, the name of what has this color, and a figure."""
+
+    color: palette.RGB
+    sign: str
+    name: str
+    figure: str
+
+
+@dataclass(frozen=True)
+class Map:
+    """Picture of a scene and its legend, apart: a page sets the legend as text, a file has it drawn beside the map."""
+
+    picture: Image.Image
+    legend: tuple[LegendRow, ...]
+
+    def sheet(self, title: str) -> Image.Image:
+        """Return one picture of the map under its title, with the legend beside it."""
+        return _sheet(self, printable(title))
+
+
+def class_map(classes: NDArray[np.integer], labels: Sequence[str], *, rest: str = "no data") -> Map:
+    """Draw (H, W) indices into `labels`; every other value is called `rest`. The figures are shares of the pixels."""
     valid = (classes >= 0) & (classes < len(labels))
-    colours = np.array([palette.color_of(kind) for kind in range(len(labels))] + [palette.MASKED], np.uint8)
+    colors = np.array([palette.color_of(kind) for kind in range(len(labels))] + [palette.MASKED], np.uint8)
     kinds = np.where(valid, classes, len(labels))
-    picture, scale = _sized(colours[kinds])
+    picture, scale = _sized(colors[kinds])
     draw = ImageDraw.Draw(picture)
     for kind in range(len(labels)):
         if (place := _deepest(kinds == kind, least=max(2, FONT // (2 * scale)))) is not None:
-            _number(draw, kind, place, scale, picture.size, classes.shape)
+            _number(draw, kind, place, picture.size, classes.shape)
     counts = np.bincount(kinds.ravel(), minlength=len(labels) + 1)
     rows = [
-        (palette.color_of(kind), f"{kind + 1}", label, share(counts[kind] / kinds.size))
+        LegendRow(palette.color_of(kind), f"{kind + 1}", label, share(counts[kind] / kinds.size))
         for kind, label in enumerate(labels)
     ]
     if counts[-1]:
-        rows.append((palette.MASKED, "", rest, share(counts[-1] / kinds.size)))
-    return _with_legend(picture, rows, title)
+        rows.append(LegendRow(palette.MASKED, "", rest, share(counts[-1] / kinds.size)))
+    return Map(picture, tuple(rows))
 
 
-def error_map(classes: NDArray[np.integer], truth: NDArray[np.integer], *, title: str) -> Image.Image:
-    """(H, W) answers and truth (negative is unknown) -> where the answers are right, wrong, or not judged."""
-    known, right = truth >= 0, classes == truth
-    kinds = np.where(~known, 2, np.where(right, 0, 1))
-    colours = (palette.RIGHT, palette.WRONG, palette.UNKNOWN)
-    picture, _ = _sized(np.array(colours, np.uint8)[kinds])
+def error_map(classes: NDArray[np.integer], truth: NDArray[np.integer]) -> Map:
+    """Draw where (H, W) predictions are correct, wrong, or without ground truth (negative `truth`)."""
+    known, correct = truth >= 0, classes == truth
+    kinds = np.where(~known, 2, np.where(correct, 0, 1))
+    colors = (palette.RIGHT, palette.WRONG, palette.UNKNOWN)
+    picture, _ = _sized(np.array(colors, np.uint8)[kinds])
     counts = np.bincount(kinds.ravel(), minlength=3)
-    names = ("right", "wrong", "not judged")
-    rows = [(colours[kind], "", names[kind], f"{number(int(counts[kind]))} pixels") for kind in range(3)]
-    return _with_legend(picture, rows, title)
+    names = ("correct", "wrong", "no ground truth")
+    rows = (LegendRow(colors[kind], "", names[kind], f"{number(int(counts[kind]))} pixels") for kind in range(3))
+    return Map(picture, tuple(rows))
 
 
-def confidence_map(confidence: NDArray[np.float32], *, title: str) -> Image.Image:
-    """(H, W) probabilities of the answers -> dark where unsure, light where sure; 0 is no answer."""
-    low, high = (np.array(colour, np.float32) for colour in CONFIDENCE)
-    colours = (low + np.clip(confidence, 0, 1)[..., None] * (high - low)).round().astype(np.uint8)
-    colours[confidence == 0] = palette.UNKNOWN
-    picture, _ = _sized(colours)
-    steps = (1.0, 0.75, 0.5, 0.25, 0.0)
-    rows = [
-        (tuple(int(value) for value in (low + step * (high - low)).round()), "", f"{step:.0%} sure", "")
-        for step in steps
-    ]
+def confidence_map(confidence: NDArray[np.float32]) -> Map:
+    """Draw (H, W) probabilities of the predicted classes, from dark (0) to light (1); exactly 0 means no data."""
+    low, high = (np.array(color, np.float32) for color in CONFIDENCE)
+    colors = (low + np.clip(confidence, 0, 1)[..., None] * (high - low)).round().astype(np.uint8)
+    colors[confidence == 0] = palette.UNKNOWN
+    picture, _ = _sized(colors)
+    rows = []
+    for step in (1.0, 0.75, 0.5, 0.25, 0.0):
+        red, green, blue = (int(value) for value in (low + step * (high - low)).round())
+        rows.append(LegendRow((red, green, blue), "", f"{step:.0%} confidence", ""))
     if (confidence == 0).any():
-        rows.append((palette.UNKNOWN, "", "no numbers", ""))
-    return _with_legend(picture, rows, title)
+        rows.append(LegendRow(palette.UNKNOWN, "", "no data", ""))
+    return Map(picture, tuple(rows))
 
 
-def _sized(colours: NDArray[np.uint8]) -> tuple[Image.Image, int]:
-    """(H, W, 3) as a picture, enlarged by a whole number or thinned out; and by how much it was enlarged."""
-    height, width = colours.shape[:2]
+def _sized(colors: NDArray[np.uint8]) -> tuple[Image.Image, int]:
+    """Return (H, W, 3) as a picture, enlarged by a whole factor or subsampled, and the factor."""
+    height, width = colors.shape[:2]
     longer = max(height, width)
     if longer > LARGEST:
         step = -(-longer // LARGEST)
-        return Image.fromarray(np.ascontiguousarray(colours[::step, ::step])), 1
+        return Image.fromarray(np.ascontiguousarray(colors[::step, ::step])), 1
     scale = max(1, LONGER_SIDE // longer)
-    return Image.fromarray(colours).resize((width * scale, height * scale), Image.Resampling.NEAREST), scale
+    return Image.fromarray(colors).resize((width * scale, height * scale), Image.Resampling.NEAREST), scale
 
 
 def _deepest(mask: NDArray[np.bool_], least: int) -> tuple[int, int] | None:
-    """The pixel farthest inside (row, column), which peeling finds; None where `least` peels leave nothing."""
+    """Return the pixel (row, column) farthest inside `mask`; None where `least` peels of its border leave nothing."""
     last, peels = mask, 0
     while peels < max(mask.shape):
         inner = np.zeros_like(last)
@@ -105,49 +125,34 @@ def _deepest(mask: NDArray[np.bool_], least: int) -> tuple[int, int] | None:
 
 
 def _number(
-    draw: ImageDraw.ImageDraw,
-    kind: int,
-    place: tuple[int, int],
-    scale: int,
-    size: tuple[int, int],
-    shape: tuple[int, ...],
+    draw: ImageDraw.ImageDraw, kind: int, place: tuple[int, int], size: tuple[int, int], shape: tuple[int, ...]
 ) -> None:
-    """Write a class's number at a pixel of the scene, black or white as its colour asks."""
+    """Write the number of a class at a pixel (row, column) of the scene of `shape`, on a picture of `size`."""
     row, column = place
     x, y = (column + 0.5) * size[0] / shape[1], (row + 0.5) * size[1] / shape[0]
-    draw.text((x, y), f"{kind + 1}", fill=_ink(palette.color_of(kind)), font=_font(), anchor="mm")
+    ink = palette.ink_on(palette.color_of(kind))
+    draw.text((x, y), f"{kind + 1}", fill=ink, font=ImageFont.load_default(FONT), anchor="mm")
 
 
-def _ink(colour: Sequence[int]) -> tuple[int, int, int]:
-    red, green, blue = colour
-    return (0, 0, 0) if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else (255, 255, 255)
-
-
-def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(FONT)
-
-
-def _with_legend(
-    picture: Image.Image, rows: Sequence[tuple[tuple[int, ...], str, str, str]], title: str
-) -> Image.Image:
-    """The picture under its title, and beside it a row for each (colour, sign in it, name, figure)."""
-    font = _font()
-    title, rows = printable(title), [(colour, sign, printable(name), figure) for colour, sign, name, figure in rows]
-    names = max(font.getlength(name) for _, _, name, _ in rows)
-    figures = max(font.getlength(figure) for *_, figure in rows)
+def _sheet(drawn: Map, title: str) -> Image.Image:
+    font = ImageFont.load_default(FONT)
+    rows = [row._replace(name=printable(row.name)) for row in drawn.legend]
+    names = max(font.getlength(row.name) for row in rows)
+    figures = max(font.getlength(row.figure) for row in rows)
     legend = round(SWATCH + 8 + names + 16 + figures)
     top = 2 * MARGIN + FONT
-    width = max(picture.width + 3 * MARGIN + legend, round(font.getlength(title)) + 2 * MARGIN)
-    sheet = Image.new("RGB", (width, top + MARGIN + max(picture.height, LINE * len(rows))), (255, 255, 255))
+    width, height = drawn.picture.size
+    across = max(width + 3 * MARGIN + legend, round(font.getlength(title)) + 2 * MARGIN)
+    sheet = Image.new("RGB", (across, top + MARGIN + max(height, LINE * len(rows))), (255, 255, 255))
     draw = ImageDraw.Draw(sheet)
     draw.text((MARGIN, MARGIN), title, fill=(0, 0, 0), font=font)
-    sheet.paste(picture, (MARGIN, top))
-    left = picture.width + 2 * MARGIN
-    for place, (colour, sign, name, figure) in enumerate(rows):
+    sheet.paste(drawn.picture, (MARGIN, top))
+    left = width + 2 * MARGIN
+    for place, row in enumerate(rows):
         y = top + place * LINE
-        draw.rectangle((left, y, left + SWATCH, y + SWATCH), fill=tuple(colour), outline=(90, 90, 90))
-        middle = y + SWATCH / 2
-        draw.text((left + SWATCH / 2, middle), sign, fill=_ink(colour), font=ImageFont.load_default(11), anchor="mm")
-        draw.text((left + SWATCH + 8, middle), name, fill=(0, 0, 0), font=font, anchor="lm")
-        draw.text((left + legend, middle), figure, fill=(0, 0, 0), font=font, anchor="rm")
+        draw.rectangle((left, y, left + SWATCH, y + SWATCH), fill=row.color, outline=(90, 90, 90))
+        middle, ink = y + SWATCH / 2, palette.ink_on(row.color)
+        draw.text((left + SWATCH / 2, middle), row.sign, fill=ink, font=ImageFont.load_default(11), anchor="mm")
+        draw.text((left + SWATCH + 8, middle), row.name, fill=(0, 0, 0), font=font, anchor="lm")
+        draw.text((left + legend, middle), row.figure, fill=(0, 0, 0), font=font, anchor="rm")
     return sheet

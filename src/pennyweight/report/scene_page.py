@@ -1,19 +1,16 @@
-"""The report of a scene's run: one HTML page with the maps in it, and the leakage beside the score."""
+"""Report of a run on a scene as one HTML page: its maps, its scores, and the leakage beside them."""
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from pennyweight.report import maps, plots
-from pennyweight.report.page import environment
+from pennyweight.report.inline import data_uri
+from pennyweight.report.render import render
 
 __all__ = ["scene_page"]
 
@@ -30,41 +27,41 @@ def scene_page(
     truth: NDArray[np.integer],
     confidence: NDArray[np.float32],
 ) -> str:
-    """The page as text, to be written as UTF-8.
+    """Return the report of a run on a scene as a page.
 
-    `run`, `epochs` and `evaluation` are what run.json, metrics.jsonl and evaluation.json hold; `classes` is the map
-    (H, W) of class numbers, `truth` the label map, negative where nothing is known.
+    Args:
+        run: Content of run.json.
+        epochs: Lines of metrics.jsonl.
+        evaluation: Content of evaluation.json.
+        cost: Cost of the network for one window, as `Cost.to_dict` gives it.
+        classes: Predicted classes (H, W), indices into the labels; negative where the scene has no data.
+        truth: Ground truth (H, W), indices into the labels; negative where there is none.
+        confidence: Probabilities of the predicted classes (H, W); 0 where the scene has no data.
     """
     labels = evaluation["labels"]
-    source = run["data"]["source"]
-    made = " (synthetic)" if run["scene"]["synthetic"] else ""
-    pictures = {
-        f"Classes of every pixel of {source}{made}": maps.class_map(classes, labels, title=f"{source}{made}: classes"),
-        "Labels that people gave": maps.class_map(truth, labels, title=f"{source}{made}: labels", rest="not labelled"),
-        "Errors, on training pixels too": maps.error_map(classes, truth, title=f"{source}{made}: errors"),
-        "Confidence of the answers": maps.confidence_map(confidence, title=f"{source}{made}: confidence"),
+    made = " (synthetic scene)" if run["scene"]["synthetic"] else ""
+    drawn = {
+        f"Predicted classes{made}": maps.class_map(classes, labels),
+        "Ground truth": maps.class_map(truth, labels, rest="unlabeled"),
+        "Errors, training pixels included": maps.error_map(classes, truth),
+        "Confidence: the probability of the predicted class": maps.confidence_map(confidence),
     }
-    rows = {run["model"]["name"]: evaluation, **evaluation.get("baselines", {})}
-    return (
-        environment()
-        .get_template("scene.html")
-        .render(
-            run=run,
-            evaluation=evaluation,
-            cost=cost,
-            epochs=epochs,
-            rows={name: [scores[key] for key in SCORES] for name, scores in rows.items()},
-            pictures={caption: _inline(picture) for caption, picture in pictures.items()},
-            style=Path(__file__).with_name("page.css").read_text(encoding="utf-8"),
-            curves=[draw(epochs, best=run["best"]["epoch"]) for draw in (plots.loss_curves, plots.accuracy_curves)],
-            matrix=plots.confusion_matrix(evaluation["confusion"], labels),
-        )
+    scores = {run["model"]["name"]: evaluation, **evaluation.get("baselines", {})}
+    return render(
+        "scene.html",
+        run=run,
+        evaluation=evaluation,
+        cost=cost,
+        epochs=epochs,
+        rows={name: [row[key] for key in SCORES] for name, row in scores.items()},
+        maps=[_inline(caption, picture) for caption, picture in drawn.items()],
+        curves=[draw(epochs, best=run["best"]["epoch"]) for draw in (plots.loss_curves, plots.accuracy_curves)],
+        matrix=plots.confusion_matrix(evaluation["confusion"], labels),
     )
 
 
-def _inline(picture: Image.Image) -> dict[str, Any]:
-    """A data URI of the picture, and its size."""
-    stream = io.BytesIO()
-    picture.save(stream, "png", optimize=True)
-    data = base64.b64encode(stream.getvalue()).decode("ascii")
-    return {"source": f"data:image/png;base64,{data}", "width": picture.width, "height": picture.height}
+def _inline(caption: str, drawn: maps.Map) -> dict[str, Any]:
+    """Return what the page shows of a map."""
+    width, height = drawn.picture.size
+    source = data_uri(drawn.picture, optimize=True)
+    return {"caption": caption, "source": source, "width": width, "height": height, "legend": drawn.legend}

@@ -54,7 +54,7 @@ def _show(measured: "Sequence[Measured]", conditions: dict[str, Any], html: Path
     about = [words, machine_line()]
     tables = [(e.title, [row for row in measured if row.guideline == e.guideline]) for e in EXPERIMENTS]
     if html is not None:
-        from pennyweight.report.cost_page import experiments_page
+        from pennyweight.report.experiments_page import experiments_page
 
         write_text(html, experiments_page([(title, list(map(asdict, rows))) for title, rows in tables], about))
         show.written(html)

@@ -10,7 +10,7 @@ import numpy as np
 from pennyweight import data
 from pennyweight.core.images import Pixels
 from pennyweight.core.run import Run
-from pennyweight.report.page import Mistake, page
+from pennyweight.report.run_page import Mistake, run_page
 from pennyweight.scoring import Evaluation, score, worst_mistakes
 from pennyweight.train import Epoch
 from pennyweight.verbs.fitting.session import RunSession
@@ -32,7 +32,7 @@ def finish(session: RunSession, best: Epoch, probabilities: Any, test: data.Pict
 
     def report(run: Mapping[str, Any], epochs: Any) -> str:
         cost = weigh(network, (channels, height, width)).to_dict()
-        return page(run=run, epochs=epochs, evaluation=evaluation.to_dict(), cost=cost, mistakes=mistakes)
+        return run_page(run=run, epochs=epochs, evaluation=evaluation.to_dict(), cost=cost, mistakes=mistakes)
 
     return session.seal(best, evaluation.to_dict(), report)
 

@@ -95,11 +95,11 @@ def predict_scene(
     classes = np.where(mapped.classes == MASKED, -1, mapped.classes.astype(np.int16))
     name = scene.name + (" (synthetic)" if scene.synthetic else "")
     files = [
-        _save(maps_to["classes"], maps.class_map(classes, mapper.labels, title=f"{name}: classes")),
-        _save(maps_to["confidence"], maps.confidence_map(mapped.confidence, title=f"{name}: confidence")),
+        _save(maps_to["classes"], maps.class_map(classes, mapper.labels).sheet(f"{name}: classes")),
+        _save(maps_to["confidence"], maps.confidence_map(mapped.confidence).sheet(f"{name}: confidence")),
     ]
     if truth is not None:
-        files.append(_save(maps_to["errors"], maps.error_map(classes, truth, title=f"{name}: errors")))
+        files.append(_save(maps_to["errors"], maps.error_map(classes, truth).sheet(f"{name}: errors")))
     if copy is not None:
         files.append(_copy(copy, scene, classes, mapper.ids))
     known = classes >= 0

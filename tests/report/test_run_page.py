@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pennyweight.report.page import Mistake, page
+from pennyweight.report.run_page import Mistake, run_page
 
 Parts = dict[str, Any]
 HOSTILE = "<script>alert('x')</script>\"onerror=\"alert(1)&<img src=http://example.com/a.png>"
@@ -59,7 +59,7 @@ class Reader(HTMLParser):
 
 
 def test_nothing_outside_the_page_is_asked_for(parts: Parts) -> None:
-    text = page(**parts)
+    text = run_page(**parts)
     reader = Reader(text)
     for tag, values in reader.elements:
         assert tag not in {"script", "iframe", "object", "embed", "base", "form"}
@@ -73,7 +73,7 @@ def test_nothing_outside_the_page_is_asked_for(parts: Parts) -> None:
 
 
 def test_links_lead_to_places_on_the_page_and_ids_are_unique(parts: Parts) -> None:
-    reader = Reader(page(**parts))
+    reader = Reader(run_page(**parts))
     ids = [values["id"] for _, values in reader.elements if "id" in values]
     assert len(ids) == len(set(ids))
     links = [values["href"] for values in reader.all("a")]
@@ -82,9 +82,9 @@ def test_links_lead_to_places_on_the_page_and_ids_are_unique(parts: Parts) -> No
 
 
 def test_the_headline_says_how_good_against_what_and_chosen_how(parts: Parts) -> None:
-    words = Reader(page(**parts)).words
-    assert "85.7% of 70 test pictures right (95% interval 75.7–92.1%)" in words
-    assert "the most common class would get 50.0%" in words
+    words = Reader(run_page(**parts)).words
+    assert "85.7% accuracy on 70 test pictures (95% interval 75.7–92.1%)" in words
+    assert "always predicts the most common class: 50.0% accuracy" in words
     assert "epoch 2 of 3, the best on the validation pictures: accuracy 93.0%, loss 0.21" in words
     assert "split 70/15/15 by class, seed 7" in words
     assert "do not show that the network does better" not in words
@@ -92,14 +92,14 @@ def test_the_headline_says_how_good_against_what_and_chosen_how(parts: Parts) ->
 
 def test_it_says_so_when_the_network_may_be_no_better_than_the_majority(parts: Parts) -> None:
     parts["evaluation"]["majority_accuracy"] = 0.8
-    assert "do not show that the network does better" in Reader(page(**parts)).words
+    assert "do not show that the network does better" in Reader(run_page(**parts)).words
 
 
 def test_scores_on_the_pictures_that_chose_the_epoch_come_with_a_warning(parts: Parts) -> None:
     parts["evaluation"]["split"] = "val"
-    words = Reader(page(**parts)).words
-    assert "of 70 validation pictures right" in words
-    assert "which flatters it" in words
+    words = Reader(run_page(**parts)).words
+    assert "accuracy on 70 validation pictures" in words
+    assert "so the accuracy above is optimistic" in words
 
 
 def test_names_are_taken_literally(parts_of: Callable[[list[str], list[list[int]]], Parts]) -> None:
@@ -109,7 +109,7 @@ def test_names_are_taken_literally(parts_of: Callable[[list[str], list[list[int]
     parts["cost"]["layers"][0]["name"] = HOSTILE
     parts["cost"]["uncounted"] = {HOSTILE: 1}
     parts["mistakes"] = [dataclasses.replace(parts["mistakes"][0], source=HOSTILE)]
-    clean, reader = Reader(page(**parts_of(["cats", "dogs"], [[31, 4], [6, 29]]))), Reader(page(**parts))
+    clean, reader = Reader(run_page(**parts_of(["cats", "dogs"], [[31, 4], [6, 29]]))), Reader(run_page(**parts))
     assert not reader.all("script")
     assert len(reader.all("img")) == 1
     assert not any(name.startswith("on") for _, values in reader.elements for name in values)
@@ -120,7 +120,7 @@ def test_names_are_taken_literally(parts_of: Callable[[list[str], list[list[int]
 @pytest.mark.parametrize("outside", [0, 512])
 def test_the_total_of_the_cost_is_the_sum_of_its_rows(parts: Parts, outside: int) -> None:
     parts["cost"]["params"] += outside
-    heading, *rows, total = Reader(page(**parts)).tables["cost"]
+    heading, *rows, total = Reader(run_page(**parts)).tables["cost"]
     assert heading[-2:] == ["Parameters", "MACs"]
     assert total[0] == "Total"
     assert len(rows) == len(parts["cost"]["layers"]) + bool(outside)
@@ -130,21 +130,21 @@ def test_the_total_of_the_cost_is_the_sum_of_its_rows(parts: Parts, outside: int
 
 
 def test_the_cost_states_its_convention_and_what_it_left_out(parts: Parts) -> None:
-    words = Reader(page(**parts)).words
-    assert "MACs: multiply-accumulates of convolution, linear and matrix products; biases not counted" in words
-    assert "Met and not counted: aten.hardtanh_ 35 times." in words
+    words = Reader(run_page(**parts)).words
+    assert "MACs: multiply-accumulates of convolutions, linear layers and matrix products, without biases" in words
+    assert "Operators without a formula, which are not counted: aten.hardtanh_ 35 times." in words
     parts["cost"]["uncounted"] = {}
-    assert "Every operator met was counted." in Reader(page(**parts)).words
+    assert "All operators are counted." in Reader(run_page(**parts)).words
 
 
 def test_facts_recipe_machine_and_versions_are_there(parts: Parts) -> None:
-    tables = Reader(page(**parts)).tables
+    tables = Reader(run_page(**parts)).tables
     facts = {row[0]: row[1] for row in tables["facts"]}
     assert facts["Training pictures"] == "1,257"
     assert facts["Parameters"] == "1,402"
-    assert facts["MACs for one picture"] == "≥ 129,056"  # an operator was not counted
-    assert facts["Training took"] == "3 min 20 s"
-    assert facts["Made"] == "2026-03-01 12:30 UTC"
+    assert facts["MACs per picture"] == "≥ 129,056"  # an operator was not counted
+    assert facts["Training time"] == "3 min 20 s"
+    assert facts["Created"] == "2026-03-01 12:30 UTC"
     recipe = {row[0]: row[1] for row in tables["recipe"]}
     assert recipe["seed"] == "20261"
     assert recipe["ema"] == "yes"
@@ -155,42 +155,42 @@ def test_facts_recipe_machine_and_versions_are_there(parts: Parts) -> None:
 
 
 def test_mistakes_show_picture_answer_truth_and_file(parts: Parts) -> None:
-    reader = Reader(page(**parts))
+    reader = Reader(run_page(**parts))
     small, large = reader.all("img")
-    assert small["alt"] == "A picture of cats taken for dogs"
+    assert small["alt"] == "A picture of cats, predicted as dogs"
     assert (small["src"] or "").startswith("data:image/png;base64,")
     assert (large["src"] or "").startswith("data:image/jpeg;base64,")
-    assert "said dogs 97.0% truth cats 3.0% pets/test/cats/cat.7.png" in reader.words
+    assert "predicted dogs 97.0% true cats 3.0% pets/test/cats/cat.7.png" in reader.words
 
 
 def test_no_mistakes(parts: Parts) -> None:
     parts["mistakes"] = []
-    assert "No mistakes are shown." in Reader(page(**parts)).words
+    assert "No mistakes are shown." in Reader(run_page(**parts)).words
     parts["evaluation"]["accuracy"] = 1.0
-    assert "There are none: every one of the 70 test pictures was answered rightly." in Reader(page(**parts)).words
+    assert "None: all 70 test pictures were classified correctly." in Reader(run_page(**parts)).words
 
 
 def test_many_classes_list_the_pairs_confused_most(parts_of: Callable[[list[str], list[list[int]]], Parts]) -> None:
     counts = np.diag(np.full(31, 10))
     counts[4, 9], counts[30, 2] = 5, 3
     parts = parts_of([f"kind {index}" for index in range(31)], counts.tolist())
-    reader = Reader(page(**parts))
+    reader = Reader(run_page(**parts))
     assert reader.tables["confusion"][1:] == [["kind 4", "kind 9", "5", "33.3%"], ["kind 30", "kind 2", "3", "23.1%"]]
     assert [row[0] for row in reader.tables["classes"][1:3]] == ["kind 0", "kind 1"], "lowest F1 first"
     parts["evaluation"]["confusion"] = np.diag(np.full(31, 10)).tolist()
-    assert "No pair of classes was confused." in Reader(page(**parts)).words
+    assert "No pair of classes was confused." in Reader(run_page(**parts)).words
 
 
 def test_what_could_not_be_measured_is_a_dash(parts: Parts) -> None:
     parts["evaluation"]["per_class"][0] |= {"precision": None, "f1": None}
     parts["epochs"] = []
-    reader = Reader(page(**parts))
+    reader = Reader(run_page(**parts))
     assert reader.tables["classes"][1] == ["cats", "35", "0.0%", "–", "–"]
     assert "No epoch was recorded." in reader.words
 
 
 def test_a_reader_with_a_screen_reader_finds_the_way(parts: Parts) -> None:
-    text = page(**parts)
+    text = run_page(**parts)
     reader = Reader(text)
     assert text.startswith("<!doctype html>")
     assert reader.all("html") == [{"lang": "en"}]
@@ -204,7 +204,7 @@ def test_a_reader_with_a_screen_reader_finds_the_way(parts: Parts) -> None:
 
 
 def test_the_same_run_gives_the_same_page(parts: Parts) -> None:
-    assert page(**parts) == page(**parts)
+    assert run_page(**parts) == run_page(**parts)
 
 
 @pytest.mark.parametrize(
