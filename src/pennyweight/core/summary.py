@@ -21,7 +21,7 @@ LISTED_ROWS = 10
 
 
 class Summary:
-    """Base of results that describe themselves by a few facts, whatever they hold.
+    """Base of results that describe themselves by a few facts, never by all that they hold.
 
     A subclass yields its facts in `_facts`, the most important first. A fact that cannot be read, such as one of a
     damaged file, ends the description with the reason: showing a value raises nothing.

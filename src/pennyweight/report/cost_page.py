@@ -25,7 +25,7 @@ def cost_page(
     comparison: Sequence[Sequence[str]] = (),
     measured: str = "",
 ) -> str:
-    """Return the cost of one network, or of several beside each other, as a page.
+    """Return the cost of one network, or of several in comparison, as a page.
 
     Args:
         networks: For each its `name`; its `cost`, as `Cost.to_dict` gives it; `times`, a row for each of its layers

@@ -40,13 +40,13 @@ class LegendRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Map:
-    """Picture of a scene and its legend, apart: a page sets the legend as text, a file has it drawn beside the map."""
+    """Picture of a scene and its legend, apart: a page sets the legend as text, a file has it drawn on the right."""
 
     picture: Image.Image
     legend: tuple[LegendRow, ...]
 
     def sheet(self, title: str) -> Image.Image:
-        """Return one picture of the map under its title, with the legend beside it."""
+        """Return one picture of the map under its title, with the legend on the right."""
         return _sheet(self, printable(title))
 
 

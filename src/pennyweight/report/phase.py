@@ -1,4 +1,4 @@
-"""Progress of one piece of counted work beside the epochs, such as reading the pictures."""
+"""Progress of counted work outside the epochs, such as reading the pictures."""
 
 from __future__ import annotations
 

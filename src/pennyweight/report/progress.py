@@ -83,7 +83,7 @@ class TrainingProgress:
         return self._left.epochs
 
     def expect(self, epochs: int, *, apart: int | None = None, work: Callable[[range], float] | None = None) -> None:
-        """Expect so many epochs in all, the first `apart` of another kind, such as those of a linear probe.
+        """Expect `epochs` epochs in all, the first `apart` of another kind, such as those of a linear probe.
 
         `work` gives the amount of work in a range of the other epochs, as `TimeLeft` takes it. What is not given stays
         as it was.
@@ -102,7 +102,7 @@ class TrainingProgress:
             self._bars.stop()
 
     def epoch_started(self, epoch: int, steps: int, done: int = 0) -> None:
-        """Begin epoch number `epoch`, counted from 1, of `steps` steps; a resumed one has `done` of them behind it."""
+        """Begin epoch number `epoch`, counted from 1, of `steps` steps; `done` of them were done before a resume."""
         self._epoch = epoch
         self._counts = _EpochCounts(steps=steps, begun=done, done=done)
         self._finished = False
@@ -147,7 +147,7 @@ class TrainingProgress:
         say(text, console=self.console)
 
     def phase(self, name: str, total: int) -> Phase:
-        """Return the progress of work beside the epochs: `with progress.phase("reading", 100) as p: p.advance()`."""
+        """Return the progress of work outside the epochs: `with progress.phase("reading", 100) as p: p.advance()`."""
         return Phase(name, total, note=self.note, bars=self._bars, clock=self._clock)
 
     def _print(self, line: str) -> None:

@@ -1,4 +1,4 @@
-"""Progress of work whose end may be unknown: a live bar on a terminal, plain lines anywhere else."""
+"""Progress of work of unknown length, such as predictions: a live bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ __all__ = ["CountProgress"]
 
 
 class CountProgress:
-    """Shows how many things are done, how quickly, and how long the rest takes; a context manager.
+    """Context manager that shows how many items are done, the throughput, and the time left.
 
-    `total` is called once, in a thread beside the work, and only where a bar is shown: it returns how many there are,
-    or None. Where nothing is live, a line comes every 30 seconds. `clock` gives seconds.
+    `total` returns the number of items, or None. It is called once, in a thread of its own, and only if there is a bar.
+    Without a bar, a line is printed every 30 seconds. `clock` gives seconds.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class CountProgress:
             self._bar.stop()
 
     def advance(self) -> None:
-        """Count one more as done."""
+        """Count one more item as done."""
         self.done += 1
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=self.done, detail=self._detail())
@@ -65,7 +65,7 @@ class CountProgress:
 
     @property
     def seconds(self) -> float:
-        """Return how long it has taken until now."""
+        """Return the seconds since the start."""
         return self._clock() - self._started
 
     def _detail(self) -> str:
@@ -75,7 +75,7 @@ class CountProgress:
     def _count(self) -> None:
         try:
             total = self._total()
-        except Exception:  # whoever does the work meets it too, and tells it
+        except Exception:  # the work itself meets this error and reports it
             total = None
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, total=total)

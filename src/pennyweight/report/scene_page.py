@@ -1,4 +1,4 @@
-"""Report of a run on a scene as one HTML page: its maps, its scores, and the leakage beside them."""
+"""Report of a run on a scene as one HTML page: maps, scores and leakage."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ SETTINGS: dict[Any, Any] = {
 
 @contextmanager
 def own_settings() -> Iterator[None]:
-    """Draw by matplotlib's defaults and our settings, whatever the user's matplotlibrc or style says."""
+    """Draw by matplotlib's defaults and our settings, not by the user's matplotlibrc or style."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(SETTINGS)

@@ -1,4 +1,4 @@
-"""The one place that lays out tables for a terminal. Light: rich alone, so that any command can print."""
+"""Tables for a terminal, laid out by rich alone, so that any command can print them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from pennyweight.core.text import printable
 
 __all__ = ["Column", "table"]
 
-NARROWEST_NAME = 12  # characters that a column of words keeps while numbers beside it take the width
+NARROWEST_NAME = 12
+"""Fewest characters of a column of words, however much width the columns of numbers take."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A heading and how its values read, such as `Column("accuracy", share)`; numbers stand to the right."""
+    """Heading of a column and the function that writes its values, such as `Column("accuracy", share)`."""
 
     title: str
     show: Callable[[Any], str] = plain
@@ -33,11 +34,19 @@ def table(
     *,
     totals: Sequence[object] | None = None,
 ) -> Table:
-    """Rows of values under their headings, ready for `console.print`, with `totals` below a rule.
+    """Lay out rows of values under their headings, ready for `console.print`.
 
-    Where the width is short, words fold over several lines and numbers stay whole. Text is taken literally: brackets in
-    a name are no markup, and what could steer a terminal is replaced. A `None` shows as a dash, a `""` as nothing.
-    Raises ValueError for a row whose length is not the number of columns.
+    Numbers are aligned right and stay whole; words fold over several lines where the terminal is narrow. Brackets in a
+    name are no markup, and characters that could steer a terminal are replaced.
+
+    Args:
+        title: Line above the table; None for none.
+        columns: Headings, and the functions that write the values below them.
+        rows: One value for each column; None becomes a dash, "" an empty cell.
+        totals: Last row, below a rule; None for none.
+
+    Raises:
+        ValueError: A row has not one value for each column.
     """
     values = [tuple(row) for row in rows]
     cells = [_cells(columns, row) for row in values]

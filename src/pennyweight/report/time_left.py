@@ -41,14 +41,14 @@ class TimeLeft:
 
     def finish(self, seconds: float) -> None:
         """Learn from an epoch that took `seconds`."""
-        if self._work:  # else only its validation was left, or it is one of those apart
+        if self._work:  # 0 for an epoch apart, or one resumed before its validation
             self._seconds_per_work.append(seconds / self._work)
 
     def seconds(self, spent: float, *, done: int, steps: int, finished: bool) -> float | None:
         """Return the seconds until the last epoch ends; None until there is anything to judge by.
 
-        `spent` seconds went into the present epoch, which is `finished` or has `done` of `steps` steps behind it, both
-        counted from where it began or was resumed.
+        `spent` seconds went into the present epoch, which is `finished`, or has done `done` of `steps`
+        steps, both counted since it began or was resumed.
         """
         if self._epoch <= self.apart < self.epochs:
             return None
