@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
+from cycler import cycler
 from matplotlib.figure import Figure
 
 from pennyweight.report.palette import BLUE, PLOT_COLORS
@@ -31,7 +32,7 @@ SETTINGS: dict[Any, Any] = {
     "figure.facecolor": "none",
     "savefig.facecolor": "none",
     "axes.facecolor": "none",
-    "axes.prop_cycle": mpl.cycler("color", [BLUE.light]),  # no color that is not of the palette
+    "axes.prop_cycle": cycler(color=[BLUE.light]),  # no color that is not of the palette
 }
 
 
