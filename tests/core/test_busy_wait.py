@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from pennyweight.core import busy_wait
-from pennyweight.core.busy_wait import Sharing, how_threads_waited, run_delays, sharing_cores
+from pennyweight.core.busy_wait import Sharing, describe_thread_waiting, run_delays, sharing_cores
 
 PROGRAM = """
 import json, resource, time
@@ -65,7 +65,7 @@ def test_a_users_own_setting_stays(monkeypatch: pytest.MonkeyPatch, setting: str
     monkeypatch.setenv(*setting.split("="))
     with sharing_cores() as sharing:
         assert sharing is None
-        assert how_threads_waited() == {"decided_by": setting}
+        assert describe_thread_waiting() == {"decided_by": setting}
 
 
 def test_one_thread_has_nobody_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,7 +74,7 @@ def test_one_thread_has_nobody_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     with sharing_cores() as sharing:
         assert sharing is None
-    assert how_threads_waited() == {"decided_by": "the OpenMP library"}
+    assert describe_thread_waiting() == {"decided_by": "the OpenMP library"}
 
 
 @needs_linux

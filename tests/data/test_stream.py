@@ -62,7 +62,7 @@ def test_the_ranks_see_everything_once_in_as_many_steps(address: str, world: int
     assert sorted(number for share in shares for number in numbers(share)) == list(range(400))
     assert {len(share) for share in shares} == {25}
     for step in zip(*shares, strict=True):
-        assert {batch.images for batch in step} == {sum(len(batch.targets) for batch in step)}
+        assert {batch.size for batch in step} == {sum(len(batch.targets) for batch in step)}
         assert max(len(batch.targets) for batch in step) - min(len(batch.targets) for batch in step) <= 1
 
 

@@ -16,7 +16,7 @@ from torchvision import models
 import pennyweight as pw
 from pennyweight import zoo
 from pennyweight.core.errors import InputError
-from pennyweight.core.labels import imagenet
+from pennyweight.core.labels import imagenet_labels
 from pennyweight.nn.weights import read_weights
 from pennyweight.zoo import from_torchvision
 
@@ -65,7 +65,7 @@ def test_a_folder_called_like_a_tag_or_a_network_hides_neither(
     monkeypatch.chdir(tmp_path)
     for name in ("imagenet", "mobilenet_v2"):
         (tmp_path / name).mkdir()
-    assert pw.load("mobilenet_v2", weights="imagenet").labels == imagenet()
+    assert pw.load("mobilenet_v2", weights="imagenet").labels == imagenet_labels()
     with pytest.raises(InputError, match="nothing says which weights"):
         pw.load("mobilenet_v2")
 
@@ -173,10 +173,10 @@ def test_published_weights_come_from_their_publisher_once(publisher: Any, shapes
     picture = next(shapes.rglob("*.png"))
     for tag in ("imagenet", "IMAGENET1K_V2"):
         classifier = pw.load("mobilenet_v2", weights=tag)
-        assert classifier.labels == imagenet()
+        assert classifier.labels == imagenet_labels()
         assert (classifier.preprocess.size, classifier.preprocess.resize) == (64, 72)
         (prediction,) = classifier.predict(picture)
-        assert prediction.label in imagenet()
+        assert prediction.label in imagenet_labels()
     assert publisher.asked == [None]
     theirs = models.mobilenet_v2()
     theirs.load_state_dict(torch.load(next((tmp_path / "cache" / "weights").glob("*.pth")), weights_only=True))

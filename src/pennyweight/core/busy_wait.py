@@ -24,7 +24,7 @@ from typing import Any
 
 from pennyweight.core.machine import cores
 
-__all__ = ["Sharing", "how_threads_waited", "sharing_cores"]
+__all__ = ["Sharing", "describe_thread_waiting", "sharing_cores"]
 
 USERS_OWN = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 """Environment variables with which a user sets the waiting of threads; this module then changes nothing."""
@@ -136,7 +136,7 @@ def sharing_cores() -> Iterator[Sharing | None]:
         _current = None
 
 
-def how_threads_waited() -> dict[str, Any]:
+def describe_thread_waiting() -> dict[str, Any]:
     """Return the entry of run.json on waiting threads: who decides, and the share of the time without spinning."""
     setting = user_setting()
     if setting is not None:

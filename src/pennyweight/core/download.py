@@ -47,15 +47,15 @@ def fetch(url: str, path: Path, *, checksum: str, within_s: float = math.inf) ->
 
     Args:
         url: https or http address.
-        path: file to write.
+        path: File to write.
         checksum: "sha256:" or "md5:" and hexadecimal digits; the first digits of a SHA-256 are enough.
-        within_s: largest duration in seconds.
+        within_s: Largest duration in seconds.
 
     Returns:
         `path`.
 
     Raises:
-        DownloadError: the download fails, the checksum differs, the disk is full, or PENNYWEIGHT_OFFLINE forbids
+        DownloadError: The download fails, the checksum differs, the disk is full, or PENNYWEIGHT_OFFLINE forbids
             downloads. The message says where to put the file by hand, or how many bytes the disk lacks.
     """
     if not url.startswith(("https://", "http://")):

@@ -152,8 +152,8 @@ def clear_left_overs(folder: Path, *, of: str | None = None) -> None:
     A file that another process is still writing stays.
 
     Args:
-        folder: the folder.
-        of: name of a file; only its temporary files are removed.
+        folder: The folder.
+        of: Name of a file; only its temporary files are removed.
     """
     for path in list(folder.iterdir()):
         name = left_over_of(path)

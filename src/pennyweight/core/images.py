@@ -19,6 +19,7 @@ from pennyweight.core.files import require_file
 from pennyweight.core.formats import ENDINGS, allow_pixels, open_image, too_many
 from pennyweight.core.interruptible import interruptible
 from pennyweight.core.modes import MODES, from_array, is_wide_color, to_mode, wide_colors
+from pennyweight.core.orientation import orientation_of, turn_upright
 from pennyweight.core.sixteen_bit import Levels
 
 __all__ = ["EXTENSIONS", "MAX_PIXELS", "Header", "Picture", "Pixels", "decode", "decode_bands", "header", "wide_values"]
@@ -40,17 +41,6 @@ each, LZW to 2,560 pixels. A header that declares more is false, and would take 
 # Pillow warns of odd metadata, which is harmless, and of large sizes, which are checked here. The filter is set once
 # for the process, because silencing a single call changes the warnings of every thread.
 warnings.filterwarnings("ignore", module=r"PIL\.")
-ORIENTATION = 0x0112
-UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""EXIF orientation -> transposition that turns the picture upright; any other value is upright."""
 
 
 class Header(NamedTuple):
@@ -95,17 +85,17 @@ def decode(
     `channels` is 4. Of an animation or of several pages, the first one is read.
 
     Args:
-        picture: path, bytes of a file, array or Pillow image.
+        picture: Path, bytes of a file, array or Pillow image.
         channels: 1 for gray, 3 for RGB, 4 for RGBA.
-        least: decode a JPEG at the smallest of 1, 1/2, 1/4 and 1/8 of its size whose short side has at least this many
+        least: Decode a JPEG at the smallest of 1, 1/2, 1/4 and 1/8 of its size whose short side has at least this many
             pixels; None decodes the full size.
-        name: name of the picture in errors; by default its path.
-        levels: range of levels that 16-bit pictures map to 0..255.
-        max_pixels: largest number of pixels; by default MAX_PIXELS.
+        name: Name of the picture in errors; by default its path.
+        levels: Range of levels that 16-bit pictures map to 0..255.
+        max_pixels: Largest number of pixels; by default MAX_PIXELS.
 
     Raises:
-        ImageError: the picture cannot be read.
-        InputError: other `channels`, or an array that is not a picture.
+        ImageError: The picture cannot be read.
+        InputError: Other `channels`, or an array that is not a picture.
     """
     if channels not in MODES:
         raise InputError(f"pictures are read with {', '.join(map(str, MODES))} channels, not {channels}")
@@ -119,28 +109,32 @@ def decode(
             undecoded = jpeg.undecoded_file(picture)
             if undecoded is None:
                 picture.load()  # Pillow itself turns a TIFF upright here, and updates its orientation tag
-                return to_mode(_turn_upright(picture, _orientation(picture)), mode, levels)
+                return to_mode(turn_upright(picture, orientation_of(picture)), mode, levels)
             picture = undecoded
         file = _whole(picture)
         if bands.is_array(file) or (bands.is_tiff(file) and bands.shape(file) is not None):
             array = bands.read(file, max_pixels or MAX_PIXELS, levels)
             return to_mode(_from_bands(array, channels), mode, levels)
-        with open_image(file) as image:
-            _believe(image, len(file))
-            jpeg.require_few_scans(image, file)
-            _limit(image.width, image.height, max_pixels or MAX_PIXELS)
-            jpeg.draft(image, least)
-            if image.mode == "F":  # before its four bytes a pixel are decoded
-                raise ValueError("its pixels are floating-point numbers; save it as 8-bit or 16-bit")
-            if image.mode == "I" and image.format == "TIFF":  # the mode "I" of a PGM means 16 bits
-                raise ValueError("its pixels are 32-bit numbers with an unknown white; save it as 16-bit")
-            if image.format == "TIFF" and sixteen_bit.is_planar(image):  # tifffile, if installed, has read it above
-                raise ValueError("it stores 16-bit bands one after the other; such TIFF files need tifffile")
-            wide_color = levels and is_wide_color(image)
-            load = partial(wide_colors, image, file, levels) if wide_color else partial(jpeg.load, image, file)
-            whole = interruptible(load) if image.width * image.height > LONG_PIXELS else load()
-            upright = _turn_upright(whole, _orientation(image))
-        return to_mode(upright, mode, levels)
+        return to_mode(_decode_file(file, least, levels, max_pixels or MAX_PIXELS), mode, levels)
+
+
+def _decode_file(file: bytes, least: int | None, levels: Levels, most: int) -> Image.Image:
+    """Decode the bytes of a file that Pillow reads, upright; 16-bit colors by `levels`, other modes unchanged."""
+    with open_image(file) as image:
+        _require_plausible(image, len(file))
+        jpeg.require_few_scans(image, file)
+        _limit(image.width, image.height, most)
+        jpeg.draft(image, least)
+        if image.mode == "F":  # before its four bytes a pixel are decoded
+            raise ValueError("its pixels are floating-point numbers; save it as 8-bit or 16-bit")
+        if image.mode == "I" and image.format == "TIFF":  # the mode "I" of a PGM means 16 bits
+            raise ValueError("its pixels are 32-bit numbers with an unknown white; save it as 16-bit")
+        if image.format == "TIFF" and sixteen_bit.is_planar(image):  # `decode` tries tifffile first
+            raise ValueError("it stores 16-bit bands one after the other; such TIFF files need tifffile")
+        wide_color = levels and is_wide_color(image)
+        load = partial(wide_colors, image, file, levels) if wide_color else partial(jpeg.load, image, file)
+        whole = interruptible(load) if image.width * image.height > LONG_PIXELS else load()
+        return turn_upright(whole, orientation_of(image))
 
 
 def decode_bands(
@@ -157,15 +151,15 @@ def decode_bands(
     Pictures of many bands are TIFF or `.npy` files or arrays (H, W, C).
 
     Args:
-        picture: path, bytes of a file, array or Pillow image.
-        channels: number of bands.
-        least: smallest short side of a JPEG that is decoded at a scale, as in `decode`.
-        name: name of the picture in errors; by default its path.
-        levels: ranges of levels that 16-bit pictures map to 0..255.
-        max_pixels: largest number of pixels; by default MAX_PIXELS.
+        picture: Path, bytes of a file, array or Pillow image.
+        channels: Number of bands.
+        least: Smallest short side of a JPEG that is decoded at a scale, as in `decode`.
+        name: Name of the picture in errors; by default its path.
+        levels: Ranges of levels that 16-bit pictures map to 0..255.
+        max_pixels: Largest number of pixels; by default MAX_PIXELS.
 
     Raises:
-        ImageError: the picture cannot be read, or has another number of bands.
+        ImageError: The picture cannot be read, or has another number of bands.
     """
     if channels in MODES:
         return (decode(picture, channels=channels, least=least, name=name, levels=levels, max_pixels=max_pixels),)
@@ -202,7 +196,7 @@ def _wide_values(file: bytes, most: int) -> NDArray[Any] | None:
     if bands.is_array(file) or (bands.is_tiff(file) and bands.shape(file) is not None):
         return bands.values(file, most)
     with open_image(file) as image:
-        _believe(image, len(file))
+        _require_plausible(image, len(file))
         _limit(image.width, image.height, most)
         if is_wide_color(image):
             colors = sixteen_bit.split_bytes(image, file)
@@ -231,7 +225,7 @@ def header(picture: str | Path | bytes | NDArray[Any], *, name: str | None = Non
             count = 1 if gray else 4 if image.mode in ("RGBA", "PA") else 3
             mode = f"{image.mode};16" if is_wide_color(image) else image.mode
             return Header(
-                image.height, image.width, count, str(image.format), mode, _orientation(image), _has_more(image)
+                image.height, image.width, count, str(image.format), mode, orientation_of(image), _has_more(image)
             )
 
 
@@ -261,15 +255,6 @@ def _naming(name: str) -> Iterator[None]:
         raise ImageError(f"cannot read {name}: {reason.splitlines()[0]}") from error
 
 
-def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 to 8; 1 if the metadata is damaged, because the pixels may be whole."""
-    try:
-        value = image.getexif().get(ORIENTATION, 1)
-    except Exception:
-        return 1
-    return value if value in UPRIGHT else 1
-
-
 def _has_more(image: Image.Image) -> bool:
     """Return whether further frames or pages follow; the second picture in a phone's MPO is derived from the first."""
     try:
@@ -278,16 +263,12 @@ def _has_more(image: Image.Image) -> bool:
         return False
 
 
-def _turn_upright(image: Image.Image, orientation: int) -> Image.Image:
-    return image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
-
-
 def _limit(width: int, height: int, most: int) -> None:
     if width * height > most:
         raise ValueError(too_many(f"{width}×{height}", most, width * height))
 
 
-def _believe(image: Image.Image, file_bytes: int) -> None:
+def _require_plausible(image: Image.Image, file_bytes: int) -> None:
     if image.format in PACKED and image.width * image.height > MOST_A_BYTE * file_bytes:
         raise ValueError(f"{file_bytes:,} bytes cannot hold the {image.width}×{image.height} pixels of its header")
 

@@ -15,19 +15,19 @@ from pennyweight.core.errors import InputError, SourceError, nearest
 from pennyweight.core.files import require_file
 from pennyweight.core.text import composed
 
-__all__ = ["imagenet", "likely_label", "names_in", "numbers_of"]
+__all__ = ["imagenet_labels", "likely_label", "match_labels", "read_class_names"]
 
 FEW = 10
 """Largest number of labels that an error message lists."""
 FEW_UNKNOWN = 3
 
 
-def imagenet() -> tuple[str, ...]:
+def imagenet_labels() -> tuple[str, ...]:
     """Return the names of ImageNet-1k's classes in the order of networks' outputs, in torchvision's spelling."""
     return tuple(_synsets().values())
 
 
-def names_in(file: str | os.PathLike[str]) -> tuple[str, ...]:
+def read_class_names(file: str | os.PathLike[str]) -> tuple[str, ...]:
     """Read class names from a text file, one a line, skipping empty lines. Raises InputError for an unreadable file."""
     try:
         require_file(file)
@@ -39,7 +39,7 @@ def names_in(file: str | os.PathLike[str]) -> tuple[str, ...]:
     return tuple(composed(line.strip()) for line in lines if line.strip())
 
 
-def numbers_of(
+def match_labels(
     names: Sequence[str], labels: tuple[str, ...], *, source: str, rename: Mapping[str, str] | None = None
 ) -> list[int]:
     """Match the class names of a source with a network's labels.
@@ -47,16 +47,16 @@ def numbers_of(
     ImageNet's classes match by their WordNet synsets too, the names of its folders (n01440764).
 
     Args:
-        names: class names of the source.
-        labels: labels of the network.
-        source: name of the source, for messages.
-        rename: name in the source -> label of the network; None if the caller takes no `rename`.
+        names: Class names of the source.
+        labels: Labels of the network.
+        source: Name of the source, for messages.
+        rename: Name in the source -> label of the network; None if the caller takes no `rename`.
 
     Returns:
         The number of each name's label.
 
     Raises:
-        SourceError: some names are no labels; the message lists them and, with `rename`, the likely labels.
+        SourceError: Some names are no labels; the message lists them and, with `rename`, the likely labels.
         InputError: `rename` has a name that is not in the source, or a label that is not the network's.
     """
     can_rename, rename = rename is not None, {composed(name): composed(to) for name, to in (rename or {}).items()}
@@ -66,7 +66,7 @@ def numbers_of(
             known = f"; it has {_few(tuple(names))}"
             raise InputError(f"{source} has no class '{name}' to rename{nearest(name, names, otherwise=known)}")
     numbers = {composed(label): number for number, label in enumerate(labels)}
-    if labels == imagenet():
+    if labels == imagenet_labels():
         numbers |= {synset: number for number, synset in enumerate(_synsets())}
     for name, meant in rename.items():
         if meant not in numbers:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from pennyweight.core.errors import DownloadError
 
-__all__ = ["OFFLINE", "is_offline", "is_remote", "keep_hub_offline", "only_said", "require_network"]
+__all__ = ["OFFLINE", "is_offline", "is_remote", "keep_hub_offline", "require_network", "untrusted_address"]
 
 OFFLINE = "PENNYWEIGHT_OFFLINE"
 NO = ("", "0", "false", "no", "off")
 """Values that allow downloads."""
-_only_said: ContextVar[str] = ContextVar("only_said", default="")
+_reason_offline: ContextVar[str] = ContextVar("untrusted_address", default="")
 """Reason not to contact other machines in the running task; empty if it is allowed."""
 HUB = "HF_HUB_OFFLINE"
 """Corresponding variable of `huggingface_hub`, with which `datasets` and `timm` fetch."""
@@ -31,38 +31,38 @@ def require_network(what: str, *, instead: str) -> None:
     """Check that downloads are allowed.
 
     Args:
-        what: address to be fetched, for the message.
-        instead: what works without the network, for the message.
+        what: Address to be fetched, for the message.
+        instead: What works without the network, for the message.
 
     Raises:
-        DownloadError: downloads are forbidden.
+        DownloadError: Downloads are forbidden.
     """
-    if reason := _only_said.get():
+    if reason := _reason_offline.get():
         raise DownloadError(f"{what} is not fetched: {reason}")
     if is_offline():
         raise DownloadError(f"{OFFLINE} is set, so {what} is not fetched; {instead}, or unset {OFFLINE}")
 
 
 @contextmanager
-def only_said(by: object, address: str, *, ask: str) -> Iterator[None]:
+def untrusted_address(by: object, address: str, *, ask: str) -> Iterator[None]:
     """Forbid downloads inside the block, because an untrusted file, not the user, gives the address.
 
     Args:
-        by: file that gives the address.
-        address: address of the data.
-        ask: command or option with which the user can name the address.
+        by: File that gives the address.
+        address: Address of the data.
+        ask: Command or option with which the user can name the address.
 
     Raises:
-        DownloadError: the address, or the data behind it, lies on another machine.
+        DownloadError: The address, or the data behind it, lies on another machine.
     """
     reason = f"only {by} says that it was trained on {address}; to fetch it, name it yourself: {ask}"
     if is_remote(address):
         raise DownloadError(f"{address} is not fetched: {reason}")
-    token = _only_said.set(reason)
+    token = _reason_offline.set(reason)
     try:
         yield
     finally:
-        _only_said.reset(token)
+        _reason_offline.reset(token)
 
 
 def is_remote(address: str) -> bool:

@@ -28,11 +28,11 @@ def require_agreement(record: Mapping[str, Any], run: RunFolder) -> None:
     Files that are missing, damaged or silent on a field are skipped: the code that reads them refuses them.
 
     Args:
-        record: values of run.json.
-        run: folder of the run.
+        record: Values of run.json.
+        run: Folder of the run.
 
     Raises:
-        RunError: labels, network or preprocessing differ.
+        RunError: Labels, network or preprocessing differ.
     """
     for file, field, theirs in _other_values(run):
         *above, last = field.split(".")

@@ -19,10 +19,10 @@ def prefetch(
     """Yield (result of each function, seconds that the consumer waited for it), in order.
 
     Args:
-        makes: functions of no arguments.
-        count: number of results to prefetch.
-        threads: number of threads.
-        initializer: called in each thread before its first function.
+        makes: Functions of no arguments.
+        count: Number of results to prefetch.
+        threads: Number of threads.
+        initializer: Called in each thread before its first function.
     """
     made: deque[Future[T]] = deque()
     # A pool of its own, because these functions may wait for the pool that decodes pictures.

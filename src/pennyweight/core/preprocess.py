@@ -89,9 +89,9 @@ class Preprocess:
         """Return the usual preprocessing for an input of `size` pixels, with ImageNet's mean and standard deviation.
 
         Args:
-            size: side of the input in pixels; below 96 the whole picture is resized to it.
-            channels: number of channels; unless it is 3, the average of ImageNet's values normalizes each.
-            crop_share: share of the resized short side that the center crop keeps, for inputs of 96 pixels or more.
+            size: Side of the input in pixels; below 96 the whole picture is resized to it.
+            channels: Number of channels; unless it is 3, the average of ImageNet's values normalizes each.
+            crop_share: Share of the resized short side that the center crop keeps, for inputs of 96 pixels or more.
             decoding: "full" or "draft".
         """
         resize = size if size < 96 else round(size / crop_share)

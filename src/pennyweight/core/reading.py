@@ -12,7 +12,7 @@ from typing import Any
 
 from pennyweight.core.errors import PennyweightError, SourceError
 
-__all__ = ["MAX_RATIO", "SPARE_BYTES", "believe", "parse_json", "reading", "reason_of"]
+__all__ = ["MAX_RATIO", "SPARE_BYTES", "parse_json", "reading", "reason_of", "require_plausible"]
 
 MAX_RATIO = 200
 """Most unpacked bytes for each byte of a file. Pictures hardly compress; decompression bombs shrink a thousandfold."""
@@ -45,7 +45,7 @@ def reason_of(error: BaseException) -> str:
     return next((line.strip() for line in message.splitlines() if line.strip()), type(error).__name__)
 
 
-def believe(needed: int, stored: int, *, spare: int = SPARE_BYTES) -> None:
+def require_plausible(needed: int, stored: int, *, spare: int = SPARE_BYTES) -> None:
     """Raise ValueError if `stored` bytes of a file declare `needed` unpacked bytes, far beyond any compression."""
     if needed > max(spare, MAX_RATIO * stored):
         raise ValueError(

@@ -131,7 +131,7 @@ class RunRecord(_Section):
     best: Object | None = None
     """Figures of the best epoch, as metrics.jsonl has them; None until the run is complete."""
     waiting: Any = None
-    """Manner in which threads waited, as `how_threads_waited` tells it."""
+    """Manner in which threads waited, as `describe_thread_waiting` tells it."""
 
     @property
     def is_complete(self) -> bool:

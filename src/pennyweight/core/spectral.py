@@ -35,13 +35,13 @@ class Projection:
 
         Args:
             spectra: (N, bands) without NaN.
-            components: number of components; None scales only.
+            components: Number of components; None scales only.
 
         Returns:
             The projection. The largest weight of each component is positive, so that equal spectra give equal signs.
 
         Raises:
-            InputError: more components than bands, or than N pixels can span.
+            InputError: More components than bands, or than N pixels can span.
         """
         pixels, bands = spectra.shape
         if components is not None and not 1 <= components <= bands:

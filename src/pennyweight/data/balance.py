@@ -39,12 +39,12 @@ class Balance:
 
         Args:
             targets: (N,) classes of the training pictures.
-            classes: number of classes.
-            how: the treatment; "auto" chooses.
-            streamed: whether the pictures are streamed, which rules out sampling.
+            classes: Number of classes.
+            how: The treatment; "auto" chooses.
+            streamed: Whether the pictures are streamed, which rules out sampling.
 
         Raises:
-            InputError: sampling of a stream, which cannot repeat pictures within an epoch.
+            InputError: Sampling of a stream, which cannot repeat pictures within an epoch.
         """
         counts = np.bincount(targets, minlength=classes)
         there = counts[counts > 0]
@@ -89,8 +89,8 @@ def balanced_order(targets: NDArray[np.int64], *, seed: int, epoch: int) -> tupl
 
     Args:
         targets: (N,) classes.
-        seed: seed of the run.
-        epoch: number of the epoch.
+        seed: Seed of the run.
+        epoch: Number of the epoch.
 
     Returns:
         (numbers of the pictures, how many times each has been shown before in this epoch), (balanced_count,) each.

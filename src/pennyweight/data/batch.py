@@ -27,7 +27,7 @@ class Batch(NamedTuple):
     """Other class and share of each picture after mixup or CutMix; None if neither was applied."""
 
     @property
-    def images(self) -> int:
+    def size(self) -> int:
         """Return the number of pictures in the step, on all ranks together."""
         return len(self.targets)
 
@@ -44,15 +44,15 @@ class Batch(NamedTuple):
 
 
 class Share(Batch):
-    """Share of one distributed rank in a step, which has `images` pictures on all ranks together."""
+    """Share of one distributed rank in a step, which has `size` pictures on all ranks together."""
 
-    _images: int
+    _size: int
 
-    def __new__(cls, batch: Batch, images: int) -> Share:
+    def __new__(cls, batch: Batch, size: int) -> Share:
         share = super().__new__(cls, *batch)
-        share._images = images
+        share._size = size
         return share
 
     @property
-    def images(self) -> int:
-        return self._images
+    def size(self) -> int:
+        return self._size

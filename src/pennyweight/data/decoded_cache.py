@@ -90,8 +90,8 @@ class DecodedCache:
         """Return the entry of the samples, filled first if it is missing; or a line with the reason if that fails.
 
         Args:
-            samples: the samples.
-            preprocess: decoding and resizing, which together with the samples names the entry.
+            samples: The samples.
+            preprocess: Decoding and resizing, which together with the samples names the entry.
             fill: `fill(row)` calls `row(number, pixels)` for each picture, from any thread, and returns number ->
                 reason of the unreadable ones.
         """

@@ -82,12 +82,12 @@ class Pictures(DecodedPictures):
         of at most `batch` and at least 2, because batch norm fails on 1 (3 pictures in batches of 2 are one batch).
 
         Args:
-            epoch: number of the epoch.
-            batch: largest number of pictures in a batch.
-            seed: seed of the run; order and changes are drawn from (seed, epoch, sample).
-            augment: changes of the pictures.
-            device: accelerator that crops, mirrors and mixes whole batches, with the same bytes as the CPU.
-            start: number of batches to skip.
+            epoch: Number of the epoch.
+            batch: Largest number of pictures in a batch.
+            seed: Seed of the run; order and changes are drawn from (seed, epoch, sample).
+            augment: Changes of the pictures.
+            device: Accelerator that crops, mirrors and mixes whole batches, with the same bytes as the CPU.
+            start: Number of batches to skip.
         """
         self._repeat_edges(augment)
         self.heavy = augment.policy != "none"

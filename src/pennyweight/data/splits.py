@@ -67,13 +67,13 @@ def split(source: Source) -> Splits:
     split that exceeds VAL_MOST, half of which goes to training.
 
     Args:
-        source: the source.
+        source: The source.
 
     Returns:
         Samples of the three splits, and notes for the user.
 
     Raises:
-        SourceError: a class has too few different pictures for three splits.
+        SourceError: A class has too few different pictures for three splits.
     """
     given = {name: tuple(s for s in source.samples if s.split == name) for name in SPLITS}
     there = [name for name in SPLITS if given[name]]

@@ -66,15 +66,15 @@ class Stream(Pictures):
     ) -> None:
         if not 0 <= rank < world:
             raise SourceError(f"there is no rank {rank} of {world}; ranks are 0 to {world - 1}")
-        opened = source if isinstance(source, Source) else Index.load(open_shards(source)).source(labels)
+        streamed = source if isinstance(source, Source) else Index.load(open_shards(source)).source(labels)
         if samples is None:
-            samples = [sample for sample in opened.samples if sample.split in (split, None)]
+            samples = [sample for sample in streamed.samples if sample.split in (split, None)]
         # In the order of the shards, which a split may have changed.
         samples = sorted(samples, key=_place)
         super().__init__(samples, preprocess, keep_bytes=keep_bytes, **options)
-        self.unreadable: tuple[Unreadable, ...] = opened.unreadable
+        self.unreadable: tuple[Unreadable, ...] = streamed.unreadable
         self._rank, self._world, self._block = rank, world, block
-        picture = opened.samples[0].picture
+        picture = streamed.samples[0].picture
         assert isinstance(picture, Streamed)
         self._index = picture.index
         self._state: dict[str, int] = {}
@@ -82,7 +82,8 @@ class Stream(Pictures):
 
     @property
     def advice(self) -> str:
-        return "shards that lie nearer, "
+        """Return advice for faster loading, besides more cores and less work."""
+        return "shards on a nearer disk or server, "
 
     def alone(self) -> Stream:
         """Return a copy of which every rank sees all pictures."""
@@ -109,22 +110,20 @@ class Stream(Pictures):
     ) -> Iterator[Batch]:
         """Yield this rank's share once, shuffled by (seed, epoch), in as many batches as every other rank's.
 
-        Reading begins at the block that holds batch `start`. After `resume`, the epoch of the state continues where it
-        stopped. The other arguments are those of `Pictures.epoch`.
+        After `resume`, the state's epoch continues where it stopped; earlier blocks are not read.
 
         Args:
-            epoch: number of the epoch.
-            batch: largest number of pictures in a batch.
-            seed: seed of the run.
-            augment: changes of the pictures.
-            device: accelerator that crops, mirrors and mixes whole batches.
-            start: number of batches that are done already.
+            epoch: Number of the epoch.
+            batch: Largest number of pictures in a batch.
+            seed: Seed of the run.
+            augment: Changes of the pictures.
+            device: Accelerator that crops, mirrors and mixes whole batches.
+            start: Number of batches done.
         """
         if self.kept:
             yield from super().epoch(epoch, batch=batch, seed=seed, augment=augment, device=device, start=start)
             return
-        if self._resumed.get("epoch") == epoch:
-            start = self._resumed["done"]
+        start = self._resumed["done"] if self._resumed.get("epoch") == epoch else start
         self._resumed = {}
         self.heavy = augment.policy != "none"
         shares = self._shares(seed, epoch)
@@ -133,14 +132,14 @@ class Stream(Pictures):
         bounds = _bounds(len(own), steps)
         images = np.sum([np.diff(_bounds(len(share), steps)) for share in shares], axis=0)
         have = int(bounds[start]) // block * block
-        coming = self._stored_files(own[have:])
+        files = self._stored_files(own[have:])
         held: dict[int, bytes] = {}
 
         def fetch(step: int) -> list[bytes]:
             nonlocal have
             # One block is prefetched, so that each step reads as many samples as it uses.
             until = min(int(bounds[step + 1]) + block, len(own))
-            held.update(islice(coming, until - have))
+            held.update(islice(files, until - have))
             have = until
             return [held.pop(number) for number in order[bounds[step] : bounds[step + 1]].tolist()]
 
@@ -173,8 +172,8 @@ class Stream(Pictures):
         if self.kept:
             yield from super().in_order(batch)
             return
-        coming = self._stored_files(np.arange(len(self)))
-        while part := list(islice(coming, batch)):
+        files = self._stored_files(np.arange(len(self)))
+        while part := list(islice(files, batch)):
             numbers = [number for number, _ in part]
             pixels = self._center_crop(self._decode_files(numbers, [content for _, content in part]))
             yield Batch(pixels, self.targets[numbers])
@@ -210,22 +209,22 @@ class Stream(Pictures):
     def _pixels(self, numbers: NDArray[np.int64]) -> Pixels:
         if self.kept:
             return super()._pixels(numbers)
-        come = dict(self._stored_files(np.unique(numbers)))
-        return self._decode_files(numbers.tolist(), [come[number] for number in numbers.tolist()])
+        stored = dict(self._stored_files(np.unique(numbers)))
+        return self._decode_files(numbers.tolist(), [stored[number] for number in numbers.tolist()])
 
     def _decode_all(self, row: Callable[[int, Pixels], None], advance: Callable[[int], None]) -> dict[int, str]:
         """Decode every picture in the order of the shards, as Pictures does; each shard is read once."""
 
-        def decode(come: tuple[int, bytes]) -> tuple[int, str] | None:
+        def decode(stored: tuple[int, bytes]) -> tuple[int, str] | None:
             try:
-                row(come[0], self._decode_file(*come))
+                row(stored[0], self._decode_file(*stored))
             except ImageError as error:
-                return come[0], str(error)
+                return stored[0], str(error)
             return None
 
-        coming = self._stored_files(np.arange(len(self)))
+        files = self._stored_files(np.arange(len(self)))
         failed: list[tuple[int, str]] = []
-        while part := list(islice(coming, CHUNK * CHUNK)):
+        while part := list(islice(files, CHUNK * CHUNK)):
             failed += filter(None, self._pool.map(decode, part))
             advance(len(part))
         return dict(failed)
@@ -235,10 +234,10 @@ def make_pictures(source: Source, samples: Sequence[Sample], preprocess: Preproc
     """Return samples of a source as Pictures.
 
     Args:
-        source: the source of the samples.
-        samples: the samples.
-        preprocess: decoding and resizing.
-        options: keyword arguments of Pictures; of a streamed source, pictures are kept only with a `cache`.
+        source: The source of the samples.
+        samples: The samples.
+        preprocess: Decoding and resizing.
+        options: Keyword arguments of Pictures; of a streamed source, pictures are kept only with a `cache`.
     """
     if not source.streamed:
         return Pictures(samples, preprocess, **options)
@@ -254,11 +253,11 @@ def make_split_pictures(
     Validation and test pictures are kept decoded, also those of a stream, which trains on this rank's share.
 
     Args:
-        source: the source.
-        splits: its splits.
-        preprocess: decoding and resizing.
-        rank: number of this distributed process.
-        world: number of distributed processes.
+        source: The source.
+        splits: Its splits.
+        preprocess: Decoding and resizing.
+        rank: Number of this distributed process.
+        world: Number of distributed processes.
     """
     kept: dict[str, Any] = {"cache": DecodedCache()}
     shared = {"rank": rank, "world": world} if source.streamed else kept

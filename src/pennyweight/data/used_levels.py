@@ -48,9 +48,9 @@ def measure_levels(source: Source, samples: Sequence[Sample], *, max_pixels: int
     the picture. Colors share one range; pictures of many bands have a range for each band.
 
     Args:
-        source: the source of the samples.
-        samples: the training samples; up to 500 of them are read, chosen by their contents.
-        max_pixels: largest picture to read; by default 80 million pixels.
+        source: The source of the samples.
+        samples: The training samples; up to 500 of them are read, chosen by their contents.
+        max_pixels: Largest picture to read; by default 80 million pixels.
 
     Returns:
         The range; None if there are no 16-bit pictures.

@@ -114,9 +114,9 @@ class Trainer:
             loss, correct = self.step(batch)
             loss, correct, due, stopping = self.ranks.sum([loss, correct, *self.checkpointer.wish])
             self._check_loss(loss)
-            progress.sums.add(loss, correct, batch.images, waited_s, time.perf_counter() - started)
+            progress.sums.add(loss, correct, batch.size, waited_s, time.perf_counter() - started)
             progress.step += 1
-            self.callback.step(loss, batch.images, correct=correct, waited_s=waited_s)
+            self.callback.step(loss, batch.size, correct=correct, waited_s=waited_s)
             if due or stopping:
                 self.keep()
             if stopping:
@@ -129,11 +129,11 @@ class Trainer:
         try:
             with (
                 explaining_compile_errors(self.recipe),
-                explaining_out_of_memory(batch.images, self.recipe.accumulate),
+                explaining_out_of_memory(batch.size, self.recipe.accumulate),
                 self._undone(),
                 self._at_once(),
             ):
-                loss, correct = self._gradients(self.ranks.part(batch), batch.images)
+                loss, correct = self._gradients(self.ranks.part(batch), batch.size)
         except RuntimeError as error:
             raise self.ranks.explain(error) from error
         if self.recipe.clip_norm:

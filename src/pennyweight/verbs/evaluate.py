@@ -15,7 +15,7 @@ from pennyweight.core.busy_wait import sharing_cores
 from pennyweight.core.errors import InputError, PennyweightError, SourceError
 from pennyweight.core.formats import allow_pixels
 from pennyweight.core.heap import keeping_memory
-from pennyweight.core.labels import numbers_of
+from pennyweight.core.labels import match_labels
 from pennyweight.core.run import Run
 from pennyweight.core.training_digests import TrainingDigests
 from pennyweight.core.usage import Usage
@@ -89,7 +89,7 @@ def evaluate(
     opened = open_scored_source(source, trained, origin, read_as)
     for line in opened.notes if source is not None else ():
         note(line)
-    numbers = numbers_of(opened.labels, classifier.labels, source=opened.name, rename=rename or {})
+    numbers = match_labels(opened.labels, classifier.labels, source=opened.name, rename=rename or {})
     samples, name = _samples(trained, opened, origin, split, left_out=left_out, note=note)
     pictures = data.make_pictures(opened, samples, classifier.preprocess, cache=data.DecodedCache())
     unreadable = (*opened.unreadable, *pictures.read())

@@ -15,7 +15,7 @@ from pennyweight.core.errors import DownloadError, ImageError, InputError, RunEr
 from pennyweight.core.images import Picture
 from pennyweight.core.machine import versions
 from pennyweight.core.manifest import Manifest
-from pennyweight.core.offline import only_said
+from pennyweight.core.offline import untrusted_address
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run import Run
 from pennyweight.core.training_digests import TrainingDigests
@@ -141,7 +141,7 @@ def _test_pictures(run: Run) -> tuple[list[Picture], str]:
     """Return up to 64 files of the run's test split and an empty text; or none, and the reason."""
     known, preprocess = run.record["data"], preprocess_of(run)
     try:
-        with only_said(run.folder, known["address"], ask=f"evaluate {run.folder} {known['address']}"):
+        with untrusted_address(run.folder, known["address"], ask=f"evaluate {run.folder} {known['address']}"):
             source = data.open(known["address"], group_by=known.get("group_by"), read_as=known.get("read_as"))
     except (SourceError, ImageError, InputError, DownloadError) as error:
         return [], f"not at hand: {error}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union, Unpack
 
 from pennyweight.core.errors import InputError, PennyweightError, RunError, received
-from pennyweight.core.labels import names_in
+from pennyweight.core.labels import read_class_names
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.reading import reason_of
 from pennyweight.core.run import Run
@@ -125,7 +125,7 @@ def _labels_of(place: str) -> tuple[str, ...]:
         from pennyweight import data
 
         return data.open(place).labels
-    return names_in(place)
+    return read_class_names(place)
 
 
 def _is_name(path: Path) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pennyweight import data
 from pennyweight.core.errors import InputError, SourceError
-from pennyweight.core.offline import only_said
+from pennyweight.core.offline import untrusted_address
 from pennyweight.core.run import Run
 from pennyweight.runtime import Bundle
 from pennyweight.verbs.load import Trained
@@ -96,7 +96,7 @@ def _open(
     if origin.address is None:
         raise InputError(f"{origin.where} does not say what it was trained on; say what to score: SOURCE")
     try:
-        with only_said(origin.where, origin.address, ask=f"evaluate {origin.where} {origin.address}"):
+        with untrusted_address(origin.where, origin.address, ask=f"evaluate {origin.where} {origin.address}"):
             return data.open(origin.address, read_as=origin.read_as if read_as is None else read_as)
     except SourceError as error:
         raise SourceError(

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from pennyweight.core.errors import DownloadError, InputError
-from pennyweight.core.labels import imagenet
+from pennyweight.core.labels import imagenet_labels
 from pennyweight.core.offline import keep_hub_offline, require_network
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.nn.ends import ends
@@ -121,7 +121,7 @@ def checkpoint(name: str, tag: str) -> Checkpoint:
             mean=tuple(transform["mean"]),
             std=tuple(transform["std"]),
         ),
-        labels=imagenet() if network.num_classes == len(imagenet()) else None,
+        labels=imagenet_labels() if network.num_classes == len(imagenet_labels()) else None,
     )
 
 

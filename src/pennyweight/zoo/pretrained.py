@@ -15,7 +15,7 @@ from torch import nn
 from pennyweight.core.download import cache_folder, fetch
 from pennyweight.core.errors import InputError
 from pennyweight.core.files import split_part
-from pennyweight.core.labels import imagenet
+from pennyweight.core.labels import imagenet_labels
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run import Run
 from pennyweight.core.settings import override
@@ -142,7 +142,7 @@ def open_published(network: str, tag: str = BEST, *, within_s: float = math.inf)
         # A ViT's positions are learned for one size.
         config={"size": row.size} if network.startswith("vit_") else {},
         preprocess=row.preprocess,
-        labels=imagenet(),
+        labels=imagenet_labels(),
     )
 
 
@@ -197,7 +197,7 @@ def open_pretrained(name: str, weights: Weights, **usage: Unpack[Usage]) -> Pret
             f"'{name}' takes windows of a hyperspectral cube, not pictures; a run of `fit` has its weights"
         )
     stem, config = usage.get("stem"), usage.get("config") or {}
-    classes = usual.num_classes or len(imagenet())  # a network without a head gets one for the sketch
+    classes = usual.num_classes or len(imagenet_labels())  # a network without a head gets one for the sketch
     model: dict[str, Any] = {"name": name, "num_classes": classes, "in_channels": usual.input_shape[0]}
     sketch(**model, stem=stem, config=config)  # raises errors before anything is downloaded
     checkpoint = open_checkpoint(weights, name)
@@ -250,8 +250,8 @@ def _labels(
     """Return the class names, and notes on assumed ones. Raises InputError if their number does not fit."""
     labels = checkpoint.labels if given is None else tuple(given)
     if labels is None:
-        known = classes == len(imagenet())
-        labels = imagenet() if known else tuple(f"class {number}" for number in range(classes))
+        known = classes == len(imagenet_labels())
+        labels = imagenet_labels() if known else tuple(f"class {number}" for number in range(classes))
         taken = "its 1,000 are assumed to be ImageNet's" if known else f"they are named {labels[0]} to {labels[-1]}"
         return labels, (f"{checkpoint.name} does not name its classes (--labels names them); {taken}",)
     who = checkpoint.name if given is None else "labels"

@@ -15,7 +15,7 @@ from PIL import Image
 from pennyweight import data
 from pennyweight.data.checks.diagnosis import KINDS, Diagnosis
 from pennyweight.data.checks.doctor import diagnose
-from pennyweight.data.checks.near_duplicates import Look, near_pairs
+from pennyweight.data.checks.near_duplicates import PerceptualHash, near_pairs
 from pennyweight.report.contact_sheet import contact_sheet
 from pennyweight.verbs.doctor import doctor
 
@@ -184,12 +184,12 @@ def test_many_near_pairs_are_found_among_many_pictures(tmp_path: Path, noise) ->
 def test_near_pairs_are_found_whichever_bits_differ() -> None:
     draw = np.random.default_rng(0)
     small = draw.integers(0, 256, (16, 16), dtype=np.uint8)
-    looks = [Look(int(bits), small if number % 40 == 0 else 255 - small) for number, bits in
+    looks = [PerceptualHash(int(bits), small if number % 40 == 0 else 255 - small) for number, bits in
              enumerate(draw.integers(0, 2**63, 2000))]  # fmt: skip
-    near = [Look(looks[number].bits ^ int(sum(1 << bit for bit in draw.permutation(64)[:8].tolist())), small)
+    near = [PerceptualHash(looks[number].bits ^ int(sum(1 << bit for bit in draw.permutation(64)[:8].tolist())), small)
             for number in range(0, 2000, 40)]  # fmt: skip
     # One different bit in every byte, which no eight bands of eight bits would find.
-    near[0] = Look(looks[0].bits ^ 0x0101010101010101, small)
+    near[0] = PerceptualHash(looks[0].bits ^ 0x0101010101010101, small)
     found = set(near_pairs([*looks, *near]))
     assert found >= {(40 * number, 2000 + number) for number in range(50)}
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from pennyweight import data
 from pennyweight.core.errors import InputError, SourceError
-from pennyweight.core.labels import names_in
+from pennyweight.core.labels import read_class_names
 
 BREEDS = ("beagle", "poodle")
 
@@ -214,10 +214,10 @@ def test_other_encodings_are_one_line(tmp_path: Path, encoding: str, said: str, 
 
 def test_a_mark_at_the_start_is_no_part_of_the_first_label(tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("\ufeffcat\ndog\n", encoding="utf-8")
-    assert names_in(tmp_path / "labels.txt") == ("cat", "dog")
+    assert read_class_names(tmp_path / "labels.txt") == ("cat", "dog")
     (tmp_path / "labels.txt").write_text("cat\ndog\n", encoding="utf-16")
     with pytest.raises(InputError, match="UTF-16; save it as UTF-8"):
-        names_in(tmp_path / "labels.txt")
+        read_class_names(tmp_path / "labels.txt")
 
 
 def test_a_table_without_a_heading_says_so(kaggle: Path) -> None:

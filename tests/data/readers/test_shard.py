@@ -35,7 +35,7 @@ def test_a_sample_that_is_not_whole_is_left_out_and_named(
     one = data.Stream(address, PREPROCESS)
     assert len(one) == 21
     assert [each.reason for each in one.unreadable] == [f"half has no {lacking.split()[0]}"]
-    assert sum(batch.images for batch in one.epoch(0, batch=8, seed=0, augment=PLAIN)) == 21
+    assert sum(batch.size for batch in one.epoch(0, batch=8, seed=0, augment=PLAIN)) == 21
 
 
 def test_a_tar_whose_first_sample_has_no_class_is_a_shard_all_the_same(

@@ -76,11 +76,11 @@ class Augment:
 
         Args:
             pixels: (B, H, W, C) uint8, an array or a tensor.
-            seed: seed of the run.
-            epoch: number of the epoch.
+            seed: Seed of the run.
+            epoch: Number of the epoch.
             samples: (B,) numbers of the pictures in their split.
-            size: side in pixels to crop pictures with a margin to; by default the side stays.
-            edge: pixels by which the edges of `pixels` have been extended already.
+            size: Side in pixels to crop pictures with a margin to; by default the side stays.
+            edge: Pixels by which the edges of `pixels` have been extended already.
 
         Returns:
             (B, h, w, C) uint8.
@@ -105,8 +105,8 @@ class Augment:
         Args:
             pixels: (B, H, W, C) uint8, an array or a tensor.
             targets: (B,) classes.
-            seed: seed of the run.
-            epoch: number of the epoch.
+            seed: Seed of the run.
+            epoch: Number of the epoch.
             samples: (B,) numbers of the pictures in their split.
 
         Returns:

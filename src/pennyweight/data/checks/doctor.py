@@ -16,7 +16,7 @@ from pennyweight.core.images import Header, Pixels, decode, header
 from pennyweight.core.machine import cores
 from pennyweight.core.sixteen_bit import Levels
 from pennyweight.data.checks.diagnosis import FEW_LEVELS, HUGE_PIXELS, KINDS, TINY, Diagnosis, Finding
-from pennyweight.data.checks.near_duplicates import Look, look, near_pairs
+from pennyweight.data.checks.near_duplicates import PerceptualHash, near_pairs, perceptual_hash
 from pennyweight.data.checks.quick import refusals
 from pennyweight.data.source import SPLITS, Sample, Source, Unreadable
 from pennyweight.data.splits import split
@@ -32,7 +32,7 @@ USUAL_MODES = ("L", "RGB", "uint8")
 
 class _Seen(NamedTuple):
     header: Header | None
-    look: Look | None
+    hash: PerceptualHash | None
     error: str | None
     kind: str = "unreadable"
     """Kind of the finding that the error makes."""
@@ -50,16 +50,16 @@ def diagnose(
     """Look at every picture of a source.
 
     Args:
-        source: the source, which need not be fit for training.
-        quick: skip the search for near duplicates.
-        max_pixels: largest picture that can be read, as in `fit`; by default 80 million pixels.
-        advance: called with 1 after each picture.
+        source: The source, which need not be fit for training.
+        quick: Skip the search for near duplicates.
+        max_pixels: Largest picture that can be read, as in `fit`; by default 80 million pixels.
+        advance: Called with 1 after each picture.
 
     Returns:
         Findings, the most severe first.
 
     Raises:
-        SourceError: the source is a stream, whose pictures cannot be read one by one.
+        SourceError: The source is a stream, whose pictures cannot be read one by one.
     """
     if source.streamed:
         raise SourceError(
@@ -93,8 +93,8 @@ def _see(sample: Sample, channels: int, levels: Levels, max_pixels: int | None) 
     found = None
     try:
         found = header(sample.read(), name=sample.where)
-        looks, levels_used = look(sample, channels, levels, max_pixels)
-        return _Seen(found, looks, None, levels_used=levels_used)
+        hashed, levels_used = perceptual_hash(sample, channels, levels, max_pixels)
+        return _Seen(found, hashed, None, levels_used=levels_used)
     except ImageError as error:
         banded = found is not None and found.bands != channels and (found.banded or channels > MOST_USUAL)
         reason = str(error).removeprefix(f"cannot read {sample.where}: ")
@@ -158,11 +158,11 @@ def _equal(source: Source, where: Sequence[str | None], seen: Sequence[_Seen]) -
 def _near(source: Source, where: Sequence[str | None], seen: Sequence[_Seen]) -> Iterator[Finding]:
     first: dict[str, int] = {}
     for number, sample in enumerate(source.samples):
-        if seen[number].look is not None:
+        if seen[number].hash is not None:
             first.setdefault(sample.digest, number)  # `_equal` has reported equal pictures
     numbers = list(first.values())
-    looks = [one for number in numbers if (one := seen[number].look) is not None]
-    for a, b in near_pairs(looks):
+    hashes = [one for number in numbers if (one := seen[number].hash) is not None]
+    for a, b in near_pairs(hashes):
         pair = [numbers[a], numbers[b]]
         kind = _kind(source, where, pair, ("near, two labels", "near, two splits", "near duplicate"))
         yield Finding(kind, _names(source, pair), _places(source, where, pair))

@@ -18,7 +18,7 @@ from pennyweight.core.images import Pixels, decode_bands
 from pennyweight.core.sixteen_bit import Levels
 from pennyweight.data.source import Sample
 
-__all__ = ["Look", "look", "near_pairs"]
+__all__ = ["PerceptualHash", "near_pairs", "perceptual_hash"]
 
 BITS = 8
 """Most different bits of a pair that is compared by thumbnails. Of 9 bands, one at least is equal in such a pair."""
@@ -33,7 +33,7 @@ LEAST_CONTRAST = 4.0
 """Standard deviation of a thumbnail below which a picture is too plain to compare."""
 
 
-class Look(NamedTuple):
+class PerceptualHash(NamedTuple):
     """Perceptual hash and thumbnail of a picture."""
 
     bits: int
@@ -42,7 +42,9 @@ class Look(NamedTuple):
     """(16, 16) gray."""
 
 
-def look(sample: Sample, channels: int, levels: Levels = (), max_pixels: int | None = None) -> tuple[Look | None, int]:
+def perceptual_hash(
+    sample: Sample, channels: int, levels: Levels = (), max_pixels: int | None = None
+) -> tuple[PerceptualHash | None, int]:
     """Decode a picture; return its hash and thumbnail (None for a plain picture) and its range of levels, 1 to 256.
 
     The picture is decoded as for training on `channels`, 16 bits by `levels`, so a picture that training cannot read
@@ -64,36 +66,36 @@ def look(sample: Sample, channels: int, levels: Levels = (), max_pixels: int | N
         return None, levels_used
     edge = np.asarray(image.resize((9, 8), Image.Resampling.BOX)).astype(np.int16)
     bits = np.packbits(edge[:, :-1] > edge[:, 1:])
-    return Look(int.from_bytes(bits.tobytes(), "big"), small), levels_used
+    return PerceptualHash(int.from_bytes(bits.tobytes(), "big"), small), levels_used
 
 
-def near_pairs(looks: Sequence[Look]) -> Iterator[tuple[int, int]]:
+def near_pairs(hashes: Sequence[PerceptualHash]) -> Iterator[tuple[int, int]]:
     """Yield the index pairs of pictures that look alike, each pair once."""
     compared: set[tuple[int, int]] = set()
     starts = [HASH_BITS * band // BANDS for band in range(BANDS + 1)]
     for start, end in pairwise(starts):
         buckets: dict[int, list[int]] = defaultdict(list)
-        for number, one in enumerate(looks):
+        for number, one in enumerate(hashes):
             buckets[(one.bits >> start) & ((1 << (end - start)) - 1)].append(number)
         for bucket in buckets.values():
-            yield from _pairs(looks, bucket, start, compared)
+            yield from _pairs(hashes, bucket, start, compared)
 
 
 def _pairs(
-    looks: Sequence[Look], bucket: list[int], start: int, compared: set[tuple[int, int]]
+    hashes: Sequence[PerceptualHash], bucket: list[int], start: int, compared: set[tuple[int, int]]
 ) -> Iterator[tuple[int, int]]:
     if len(bucket) > CROWD:
         # Each band sorts from its own bit on, so that the same few different bits do not part a pair in all of them.
-        ordered = sorted(bucket, key=lambda number: _rotate(looks[number].bits, start))
+        ordered = sorted(bucket, key=lambda number: _rotate(hashes[number].bits, start))
         candidates = [pair for start in range(len(ordered)) for pair in combinations(ordered[start : start + 8], 2)]
     else:
         candidates = list(combinations(bucket, 2))
     for a, b in candidates:
         pair = (min(a, b), max(a, b))
-        if pair in compared or (looks[a].bits ^ looks[b].bits).bit_count() > BITS:
+        if pair in compared or (hashes[a].bits ^ hashes[b].bits).bit_count() > BITS:
             continue
         compared.add(pair)
-        if np.abs(looks[a].small.astype(np.int16) - looks[b].small).mean() <= DIFFERENCE:
+        if np.abs(hashes[a].small.astype(np.int16) - hashes[b].small).mean() <= DIFFERENCE:
             yield pair
 
 

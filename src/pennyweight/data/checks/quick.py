@@ -19,8 +19,8 @@ def label_conflicts(source: Source, unreadable: Sequence[Unreadable] = ()) -> tu
     """Return lines to show before training: pictures under two labels.
 
     Args:
-        source: the source.
-        unreadable: files that cannot be read; equal ones, such as empty files, are not counted as one picture.
+        source: The source.
+        unreadable: Files that cannot be read; equal ones, such as empty files, are not counted as one picture.
 
     Returns:
         The lines; empty if there is nothing to show.
@@ -47,12 +47,12 @@ def require_enough(source: Source, unreadable: Sequence[Unreadable], *parts: Pic
     """Check that enough pictures of a source can be read.
 
     Args:
-        source: the source.
-        unreadable: pictures that cannot be read.
-        parts: readable pictures of each split, the training split first.
+        source: The source.
+        unreadable: Pictures that cannot be read.
+        parts: Readable pictures of each split, the training split first.
 
     Raises:
-        SourceError: more than half of the pictures are unreadable, a split is empty, or a class has no training
+        SourceError: More than half of the pictures are unreadable, a split is empty, or a class has no training
             picture.
     """
     reason = too_little(source, unreadable, *(part.targets.tolist() for part in parts))

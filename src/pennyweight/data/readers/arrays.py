@@ -37,16 +37,16 @@ def from_arrays(
     """Return a source of pictures that are in memory.
 
     Args:
-        blocks: pictures and labels, one block for each split.
-        name: name of the source.
-        address: string that opens the source again.
-        labels: names of the classes, if the blocks' labels are numbers.
-        mirrors: whether a picture may be flipped left to right in training.
-        size: side of the input in pixels; by default derived from the pictures.
-        notes: lines for the user.
+        blocks: Pictures and labels, one block for each split.
+        name: Name of the source.
+        address: String that opens the source again.
+        labels: Names of the classes, if the blocks' labels are numbers.
+        mirrors: Whether a picture may be flipped left to right in training.
+        size: Side of the input in pixels; by default derived from the pictures.
+        notes: Lines for the user.
 
     Raises:
-        SourceError: a block has more or fewer labels than pictures.
+        SourceError: A block has more or fewer labels than pictures.
     """
     found = [[str(value) for value in block.labels.reshape(-1).tolist()] for block in blocks]
     names, number = number_classes([value for values in found for value in values], labels, name)

@@ -22,13 +22,13 @@ def read_folder(path: Path, *, address: str | None = None, classes: bool = False
     skipped; the others are decoded later.
 
     Args:
-        path: the folder.
-        address: string that opens the source again; by default the resolved path.
-        classes: take the top folders as classes, even if their names or contents look like splits.
-        grouped: take the folders within a class as groups, whose pictures stay in one split.
+        path: The folder.
+        address: String that opens the source again; by default the resolved path.
+        classes: Take the top folders as classes, even if their names or contents look like splits.
+        grouped: Take the folders within a class as groups, whose pictures stay in one split.
 
     Raises:
-        SourceError: the folder holds no class folders. Other faults that `fit` refuses are in `Source.refusals`.
+        SourceError: The folder holds no class folders. Other faults that `fit` refuses are in `Source.refusals`.
     """
     walk = Walk(path)
     layout = find_layout(path, walk, classes=classes, grouped=grouped)

@@ -67,17 +67,17 @@ def find_layout(path: Path, walk: Walk, *, classes: bool = False, grouped: bool 
     """Find the class folders under `path`, and its splits if it has any.
 
     Args:
-        path: the folder.
-        walk: listing of its folders, which collects what cannot be read.
-        classes: take no folder for a split.
-        grouped: take folders with equal names within the classes as groups, not as a sign of splits.
+        path: The folder.
+        walk: Listing of its folders, which collects what cannot be read.
+        classes: Take no folder for a split.
+        grouped: Take folders with equal names within the classes as groups, not as a sign of splits.
 
     Returns:
         The folders of each class and split. Faults that `fit` refuses are collected in it, so that `doctor` can
         report all of them.
 
     Raises:
-        SourceError: the folder has no class folders.
+        SourceError: The folder has no class folders.
     """
     found = Layout()
     top = walk.listing(path)

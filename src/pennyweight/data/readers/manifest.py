@@ -30,17 +30,17 @@ def read_manifest(
     """Read the pictures that tables list. A label is a class name or a number.
 
     Args:
-        tables: the tables; a relative path in a table starts at the table's folder.
-        root: folder that the names of samples are relative to.
-        name: name of the source.
-        address: string that opens the source again.
-        group_by: column whose equal values keep pictures in one split.
-        inside: refuse paths that lead out of the table's folder, as for a table from an archive.
-        read_as: columns, folder and file ending that the user gave.
+        tables: The tables; a relative path in a table starts at the table's folder.
+        root: Folder that the names of samples are relative to.
+        name: Name of the source.
+        address: String that opens the source again.
+        group_by: Column whose equal values keep pictures in one split.
+        inside: Refuse paths that lead out of the table's folder, as for a table from an archive.
+        read_as: Columns, folder and file ending that the user gave.
 
     Raises:
-        SourceError: a table lacks a column of paths or labels, or none of its files exists.
-        InputError: the folder that `read_as.pictures` names does not exist.
+        SourceError: A table lacks a column of paths or labels, or none of its files exists.
+        InputError: The folder that `read_as.pictures` names does not exist.
     """
     how = read_as or ReadAs()
     if how.pictures is not None and not any((table.path.parent / how.pictures).is_dir() for table in tables):

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennyweight.core.errors import SourceError
-from pennyweight.core.reading import believe, reading
+from pennyweight.core.reading import reading, require_plausible
 from pennyweight.core.sixteen_bit import WHITE
 from pennyweight.data.readers.arrays import Block, from_arrays
 from pennyweight.data.readers.layout import SPLIT_NAMES
@@ -61,8 +61,8 @@ def read_npz(path: Path, *, name: str, address: str) -> Source:
     pictures, notes = _pictures({key: arrays[key] for key in keys}, path)
     blocks = []
     for split, key in zip(splits, keys, strict=True):
-        labels, said = _labels(arrays[found["labels"][split]], found["labels"][split], len(pictures[key]), path)
-        notes += said
+        labels, label_notes = _labels(arrays[found["labels"][split]], found["labels"][split], len(pictures[key]), path)
+        notes += label_notes
         blocks.append(Block(split, pictures[key], labels))
     names = next((key for key in arrays if key.lower() in NAMES), None)
     used = {*keys, *(found["labels"][split] for split in splits), names}
@@ -74,7 +74,7 @@ def read_npz(path: Path, *, name: str, address: str) -> Source:
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     with reading(f"{path} as arrays"), zipfile.ZipFile(path) as packed:
-        believe(sum(entry.file_size for entry in packed.infolist()), path.stat().st_size)
+        require_plausible(sum(entry.file_size for entry in packed.infolist()), path.stat().st_size)
         files = [name for name in packed.namelist() if name.endswith(".npy")]
         return {name.removesuffix(".npy"): _array(packed, name, path) for name in files}
 
@@ -120,8 +120,8 @@ def _pictures(arrays: Mapping[str, NDArray[Any]], path: Path) -> tuple[dict[str,
         notes += [note] if note else []
     kinds = {array.dtype.kind for array in made.values()}
     if len({array.dtype for array in made.values()}) > 1:
-        said = " and ".join(f"{key} {array.dtype}" for key, array in made.items())
-        raise SourceError(f"{path} holds {said}; save both as uint8")
+        types = " and ".join(f"{key} {array.dtype}" for key, array in made.items())
+        raise SourceError(f"{path} holds {types}; save both as uint8")
     if all(array.dtype in (np.uint8, np.uint16) for array in made.values()):
         return made, notes
     key, kind = next(iter(made)), next(iter(made.values())).dtype

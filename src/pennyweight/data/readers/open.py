@@ -33,21 +33,21 @@ def open(
     """Open a source of pictures: a path, a folder's name under $PENNYWEIGHT_DATA, a named set, or shards.
 
     Args:
-        source: the string or path; a Source is returned as it is.
-        group_by: keeps pictures of one group in one split: a column of a manifest, "folder", or a regular expression
+        source: The string or path; a Source is returned as it is.
+        group_by: Keeps pictures of one group in one split: a column of a manifest, "folder", or a regular expression
             whose first group is searched in each picture's name, such as "(patient[0-9]+)".
-        read_as: a ReadAs or a mapping of its fields: columns, pictures, ending, label_from.
-        least_classes: smallest number of classes; training needs two, scoring one.
-        strict: refuse a source that training cannot use; else read what can be read, and keep the reasons in
+        read_as: A ReadAs or a mapping of its fields: columns, pictures, ending, label_from.
+        least_classes: Smallest number of classes; training needs two, scoring one.
+        strict: Refuse a source that training cannot use; else read what can be read, and keep the reasons in
             `Source.refusals`.
 
     Returns:
         The source: labels, samples, and notes for the user.
 
     Raises:
-        SourceError: no such source (the message gives the nearest name), a source that cannot be read, or, with
+        SourceError: No such source (the message gives the nearest name), a source that cannot be read, or, with
             `strict`, one that training cannot use.
-        InputError: options that do not apply to the source.
+        InputError: Options that do not apply to the source.
     """
     how = ReadAs.of(read_as)
     if isinstance(source, Source):

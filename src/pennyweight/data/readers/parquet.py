@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from pennyweight.core.errors import SourceError
 from pennyweight.core.images import Header
-from pennyweight.core.reading import believe, reading
+from pennyweight.core.reading import reading, require_plausible
 from pennyweight.data.readers.columns import (
     COLUMNS,
     find_column,
@@ -63,14 +63,14 @@ def read_parquet(
     """Read the pictures of Parquet files; a file named train-…, val-… or test-… is that split.
 
     Args:
-        files: the Parquet files.
-        name: name of the source.
-        address: string that opens the source again.
-        group_by: column whose equal values keep pictures in one split.
-        read_as: columns that the user named.
+        files: The Parquet files.
+        name: Name of the source.
+        address: String that opens the source again.
+        group_by: Column whose equal values keep pictures in one split.
+        read_as: Columns that the user named.
 
     Raises:
-        SourceError: a file lacks a column of pictures or of labels.
+        SourceError: A file lacks a column of pictures or of labels.
     """
     splits: dict[Path, Split | None] = {path: split_prefix(path.stem) for path in files}
     if None in splits.values():
@@ -168,11 +168,11 @@ def batches(
     meta = table.metadata
     for group in chosen:
         # The sizes of its columns are not read: damaged column statistics make pyarrow abort the process.
-        believe(meta.row_group(group).total_byte_size, stored)
+        require_plausible(meta.row_group(group).total_byte_size, stored)
     grown = 0
     for batch in table.iter_batches(batch_size=AT_ONCE, columns=columns, row_groups=list(chosen)):
         grown += batch.nbytes
-        believe(grown, stored)
+        require_plausible(grown, stored)
         yield batch
 
 
@@ -180,8 +180,8 @@ def _samples(
     path: Path, table: Any, columns: Columns, split: Split | None, group_by: str | None
 ) -> Iterator[tuple[Sample, str, Header | None]]:
     """Yield (sample without its label, label as written, header) for every row."""
-    names, picture, label, said = table.schema_arrow.names, columns.picture, columns.label, columns.split
-    others = [label, *([said] if said else []), *([group_by] if group_by and group_by in names else [])]
+    names, picture, label, split_column = table.schema_arrow.names, columns.picture, columns.label, columns.split
+    others = [label, *([split_column] if split_column else []), *([group_by] if group_by and group_by in names else [])]
     for group in range(table.num_row_groups):
         pictures = _picture_group(path, picture, group)
         with reading(f"{path} as a Parquet file"):
@@ -196,7 +196,7 @@ def _samples(
                     Row(path, picture, group, row),
                     0,
                     hashlib.sha256(content).hexdigest(),
-                    parse_split(values[said][row], f"row {row} of {path}") if said else split,
+                    parse_split(values[split_column][row], f"row {row} of {path}") if split_column else split,
                     f"{path.name}:{group:05d}:{row:06d}",
                     parse_group(values[group_by][row]) if group_by in others and group_by else None,
                 ),
@@ -241,9 +241,9 @@ def _picture_column(table: Any) -> str | None:
 
 
 def _label_names(table: Any, label: str) -> Sequence[str] | None:
-    said = (table.schema_arrow.metadata or {}).get(b"huggingface")
+    metadata = (table.schema_arrow.metadata or {}).get(b"huggingface")
     try:
-        names = json.loads(said)["info"]["features"][label]["names"] if said else None
+        names = json.loads(metadata)["info"]["features"][label]["names"] if metadata else None
     except (ValueError, KeyError, TypeError, RecursionError):  # metadata of another program, in any form
         return None
     return [str(name) for name in names] if isinstance(names, list) else None

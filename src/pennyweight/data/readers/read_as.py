@@ -32,13 +32,13 @@ class ReadAs:
     label_from: str | None = None
 
     @classmethod
-    def of(cls, said: ReadAs | Mapping[str, Any] | None) -> ReadAs:
+    def of(cls, given: ReadAs | Mapping[str, Any] | None) -> ReadAs:
         """Make options from a mapping of the fields. Raises InputError for an unknown field or a wrong value."""
-        if isinstance(said, cls):
-            return said
-        if said is not None and not isinstance(said, Mapping):
-            raise InputError(f"read_as is a mapping of {', '.join(_names())}, not {received(said)}")
-        values = {name: value for name, value in (said or {}).items() if value is not None}
+        if isinstance(given, cls):
+            return given
+        if given is not None and not isinstance(given, Mapping):
+            raise InputError(f"read_as is a mapping of {', '.join(_names())}, not {received(given)}")
+        values = {name: value for name, value in (given or {}).items() if value is not None}
         for name in values:
             if name not in _names():
                 raise InputError(

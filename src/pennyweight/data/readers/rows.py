@@ -40,8 +40,8 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
         heading = file.readline()
         if "\0" in heading:
             raise SourceError(f"cannot read {path} as a table: {not_utf8(path)}")
-        if said := re.fullmatch(r'"?sep=(.)"?\s*', heading, re.IGNORECASE):  # Excel writes it as the first line
-            delimiter = said[1]
+        if declared := re.fullmatch(r'"?sep=(.)"?\s*', heading, re.IGNORECASE):  # Excel writes it as the first line
+            delimiter = declared[1]
         else:
             delimiter = max(DELIMITERS, key=re.sub(r'"[^"]*"', "", heading).count)
             file.seek(0)

@@ -115,8 +115,8 @@ class Shard:
             return Path(self.url).open("rb")
         files, path = self._locate()
         once = {"block_size": 0} if self.url.startswith("http") and not self.is_table else {}
-        opened: IO[bytes] = files.open(path, "rb", **once)
-        return opened
+        file: IO[bytes] = files.open(path, "rb", **once)
+        return file
 
     def _locate(self) -> tuple[Any, str]:
         """Return the file system of an address, and the path in it. Raises DownloadError in offline mode."""
@@ -175,11 +175,11 @@ def _example(key: str, parts: Mapping[str, bytes]) -> Example:
     picture = next(
         (content for ending, content in parts.items() if f".{ending.rpartition('.')[2]}" in EXTENSIONS), None
     )
-    said: dict[str, Any] = {name: parts[name].decode("utf-8", "replace") for name in LABELS if name in parts}
+    fields: dict[str, Any] = {name: parts[name].decode("utf-8", "replace") for name in LABELS if name in parts}
     with suppress(ValueError, RecursionError):  # a damaged record gives no class
         if isinstance(values := json.loads(parts.get("json", b"{}")), dict):
-            said |= values
-    label = next((said[name] for name in LABELS if said.get(name) is not None), "")
+            fields |= values
+    label = next((fields[name] for name in LABELS if fields.get(name) is not None), "")
     return Example(key, picture or b"", str(label).strip())
 
 

@@ -238,9 +238,9 @@ def _inspect(example: Example) -> Row:
         lacks = "class" if picture else "picture"
         return key, label, digest, len(picture), f"{key} has no {lacks}", shape, mode
     try:
-        said = header(picture, name=key)
-        decode_bands(picture, channels=said.bands, name=key)
-        shape, mode = (said.height, said.width, said.bands), said.mode
+        found = header(picture, name=key)
+        decode_bands(picture, channels=found.bands, name=key)
+        shape, mode = (found.height, found.width, found.bands), found.mode
     except ImageError as error:
         reason = str(error)
     return key, label, digest, len(picture), reason, shape, mode

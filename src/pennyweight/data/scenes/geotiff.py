@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennyweight.core.files import atomic
-from pennyweight.core.reading import believe, reading
+from pennyweight.core.reading import reading, require_plausible
 from pennyweight.data.scenes.matlab import SPARE_BYTES
 
 __all__ = ["read_geotiff", "write_geotiff"]
@@ -33,7 +33,7 @@ def read_geotiff(path: Path) -> tuple[NDArray[Any], dict[str, Any]]:
         if any(np.dtype(kind).kind not in "biuf" for kind in file.dtypes):
             raise ValueError(f"its values are {file.dtypes[0]}, not real numbers")
         size = max(np.dtype(kind).itemsize for kind in file.dtypes)
-        believe(file.width * file.height * file.count * size, path.stat().st_size, spare=SPARE_BYTES)
+        require_plausible(file.width * file.height * file.count * size, path.stat().st_size, spare=SPARE_BYTES)
         cube = file.read().transpose(1, 2, 0)
         place = {"crs": file.crs, "transform": file.transform}
         nodata = file.nodata

@@ -16,7 +16,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pennyweight.core.reading import believe
+from pennyweight.core.reading import require_plausible
 
 __all__ = ["Variable", "order_of", "variables"]
 
@@ -64,7 +64,7 @@ class Variable:
             file.seek(self.start, 1)
             content = file.read(size)
         else:
-            believe(size, self.packed, spare=spare)
+            require_plausible(size, self.packed, spare=spare)
             content = zlib.decompressobj().decompress(file.read(self.packed), self.start + size)[self.start :]
         if len(content) < size:
             raise ValueError(f"its '{self.name}' ends after {len(content):,} of {size:,} bytes")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pennyweight.core.reading import believe, reading
+from pennyweight.core.reading import reading, require_plausible
 from pennyweight.data.scenes import mat5
 
 if TYPE_CHECKING:
@@ -53,10 +53,10 @@ def outlines(path: Path) -> dict[str, NDArray[Any]]:
             return {name: _outline(each.shape, each.dtype) for name, each in found.items()}
         from scipy.io import whosmat
 
-        with warnings.catch_warnings(action="ignore"), path.open("rb") as opened:
+        with warnings.catch_warnings(action="ignore"), path.open("rb") as stream:
             return {
                 name: _outline(shape, np.dtype(CLASSES[kind]))
-                for name, shape, kind in whosmat(opened)
+                for name, shape, kind in whosmat(stream)
                 if kind in CLASSES and not name.startswith("__")
             }
 
@@ -70,17 +70,19 @@ def read_variable(path: Path, name: str) -> NDArray[Any]:
             with h5py.File(path) as file:
                 item = _datasets(file)[name]
                 stored = item.id.get_storage_size()
-                believe(item.dtype.itemsize * max(item.size, math.prod(item.chunks or ())), stored, spare=SPARE_BYTES)
+                require_plausible(
+                    item.dtype.itemsize * max(item.size, math.prod(item.chunks or ())), stored, spare=SPARE_BYTES
+                )
                 read: NDArray[Any] = item[()].T
         elif found := _of_mat5(path):
-            with path.open("rb") as opened:
-                read = found[name].read(opened, SPARE_BYTES)
+            with path.open("rb") as stream:
+                read = found[name].read(stream, SPARE_BYTES)
         else:
             from scipy.io import loadmat
 
-            with warnings.catch_warnings(action="ignore"), path.open("rb") as opened:
-                believe(outlines(path)[name].nbytes, path.stat().st_size)  # v4 does not compress
-                read = loadmat(opened, variable_names=[name])[name]
+            with warnings.catch_warnings(action="ignore"), path.open("rb") as stream:
+                require_plausible(outlines(path)[name].nbytes, path.stat().st_size)  # v4 does not compress
+                read = loadmat(stream, variable_names=[name])[name]
         if not isinstance(read, np.ndarray) or read.dtype.kind not in "biuf":
             raise ValueError(f"its '{name}' is no array of real numbers")
         return read

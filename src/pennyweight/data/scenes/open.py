@@ -47,15 +47,15 @@ def open_scene(
 
     Args:
         source: `scene:NAME`, a Scene, or the file of a cube (H, W, bands); FILE#VARIABLE names an array of a .mat.
-        labels: file of the label map (H, W), of ids or soft abundances.
-        background: id of unlabeled pixels; negative ids and NaN are unlabeled, too.
-        names: names of the classes in the order of their ids; by default those of an ENVI map, else "class N".
+        labels: File of the label map (H, W), of ids or soft abundances.
+        background: Id of unlabeled pixels; negative ids and NaN are unlabeled, too.
+        names: Names of the classes in the order of their ids; by default those of an ENVI map, else "class N".
 
     Returns:
         The scene; its cube may be memory-mapped.
 
     Raises:
-        SourceError: a name or a file that cannot be opened; the message says what to give.
+        SourceError: A name or a file that cannot be opened; the message says what to give.
     """
     if isinstance(source, Scene):
         return source
@@ -92,13 +92,13 @@ def open_label_map(
     """Read a label map as targets (H, W), numbered from 0 without gaps, and the id of each class.
 
     Args:
-        path: a map of ids (H, W), or of abundances (classes, H, W), (H, W, classes) or (classes, pixels), column by
+        path: A map of ids (H, W), or of abundances (classes, H, W), (H, W, classes) or (classes, pixels), column by
             column; the largest abundance gives the class.
-        background: id of unlabeled pixels.
+        background: Id of unlabeled pixels.
         shape: (H, W) of the scene, if known.
 
     Raises:
-        SourceError: the file is not a label map.
+        SourceError: The file is not a label map.
     """
     return _targets(_label_map(os.fspath(path), shape).values, background, shape, os.fspath(path))
 

@@ -45,13 +45,13 @@ def read_array(
     """Read the array at FILE or FILE#VARIABLE.
 
     Args:
-        address: the file; of a .mat, #VARIABLE may name an array.
-        wanted: whether an array of a .mat could be the one; the only candidate is read.
-        what: name of the array in messages, such as "a label map".
-        rather: preference among several candidates; the only preferred one is read.
+        address: The file; of a .mat, #VARIABLE may name an array.
+        wanted: Whether an array of a .mat could be the one; the only candidate is read.
+        what: Name of the array in messages, such as "a label map".
+        rather: Preference among several candidates; the only preferred one is read.
 
     Raises:
-        SourceError: the file cannot be read, or it has no candidate or several, which the message lists.
+        SourceError: The file cannot be read, or it has no candidate or several, which the message lists.
     """
     file, _, variable = address.partition(NAME)
     path = Path(file).expanduser()

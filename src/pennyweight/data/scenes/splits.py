@@ -67,15 +67,15 @@ def split_scene(
 
     Args:
         truth: (H, W) classes; a negative number is unlabeled.
-        labels: names of the classes.
+        labels: Names of the classes.
         kind: "random" (pixels anywhere) or "blocks" (no window of a test pixel holds a pixel of the training share).
-        train: below 1 a share of each class, else a number of pixels of each class; validation is a part of it.
-        window: side of a window in pixels, odd.
-        seed: equal seeds give equal splits.
+        train: Below 1 a share of each class, else a number of pixels of each class; validation is a part of it.
+        window: Side of a window in pixels, odd.
+        seed: Equal seeds give equal splits.
 
     Raises:
-        InputError: an unknown kind, an even window, or a `train` that some class cannot give.
-        SourceError: blocks leave fewer than two classes to score.
+        InputError: An unknown kind, an even window, or a `train` that some class cannot give.
+        SourceError: Blocks leave fewer than two classes to score.
     """
     if kind not in get_args(SplitKind):
         raise InputError(f"unknown split '{kind}'; there are {', '.join(get_args(SplitKind))}")

@@ -23,11 +23,11 @@ def synthetic(
     """Make a scene of fields; each pixel mixes the spectra of its own and the neighboring fields, with texture.
 
     Args:
-        height: rows of pixels.
-        width: columns of pixels.
-        bands: bands of the cube.
-        classes: number of classes.
-        seed: equal seeds give equal scenes.
+        height: Rows of pixels.
+        width: Columns of pixels.
+        bands: Bands of the cube.
+        classes: Number of classes.
+        seed: Equal seeds give equal scenes.
 
     Returns:
         A labeled scene whose name, labels and notes call it synthetic.

@@ -17,7 +17,7 @@ from torch import nn
 from pennyweight import data, zoo
 from pennyweight.core.download import cache_folder
 from pennyweight.core.errors import InputError
-from pennyweight.core.labels import numbers_of
+from pennyweight.core.labels import match_labels
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run import Run
 from pennyweight.train import Ranks, Recipe
@@ -189,5 +189,5 @@ def open_teacher(
     else:
         made = zoo.open_pretrained(teacher, "imagenet")
         network, theirs, labels = made.network, made.preprocess, made.labels
-    order = numbers_of(source.labels, labels, source=source.name)
+    order = match_labels(source.labels, labels, source=source.name)
     return make_teacher(network, theirs=theirs, ours=ours, order=order, device=device)

@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from pennyweight.core.busy_wait import how_threads_waited
+from pennyweight.core.busy_wait import describe_thread_waiting
 from pennyweight.core.files import read_lines, write_json, write_lines, write_text
 from pennyweight.core.run import Run, write_record
 from pennyweight.core.run_folder import RunFolder
@@ -123,7 +123,7 @@ class RunSession:
             status="complete",
             best=best.to_dict(),
             seconds=round(self.checkpointer.spent_s, 1),
-            waiting=how_threads_waited(),
+            waiting=describe_thread_waiting(),
         )
         html = page(self.record.to_dict(), read_lines(self.files.metrics_path))
         write_json(self.files.evaluation_path, dict(evaluation))

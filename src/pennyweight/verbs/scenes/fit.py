@@ -13,7 +13,7 @@ from torch import nn
 
 from pennyweight.core.busy_wait import sharing_cores
 from pennyweight.core.files import write_json
-from pennyweight.core.labels import names_in
+from pennyweight.core.labels import read_class_names
 from pennyweight.core.run import Run
 from pennyweight.core.settings import override
 from pennyweight.data.scenes.open import open_scene
@@ -79,7 +79,7 @@ def fit_scene(
     check_save_minutes(save_minutes)
     options = scene if isinstance(scene, SceneOptions) else override(SceneOptions(), scene or {}, what="scene")
     recipe = {"name": recipe} if isinstance(recipe, str) else recipe
-    names = names_in(options.names) if options.names else None
+    names = read_class_names(options.names) if options.names else None
     opened = open_scene(source, options.labels, background=options.background, names=names)
     split = split_of(opened, options, seed)
     plan = make_scene_plan(opened, split, model, options, recipe=recipe, config=config or {}, seed=seed)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pennyweight.core.errors import BundleError, InputError, SourceError, received
 from pennyweight.core.files import read_json
-from pennyweight.core.offline import only_said
+from pennyweight.core.offline import untrusted_address
 from pennyweight.core.run import Run
 from pennyweight.core.run_fields import require_fields
 from pennyweight.core.spectral import Projection
@@ -121,8 +121,8 @@ def reopen(run: Run) -> Scene:
     address = known["address"]
     ask = f"scene predict {run.folder} {address['cube']} --map map.png"
     with (
-        only_said(run.folder, address.get("labels", ""), ask=ask),
-        only_said(run.folder, address["cube"], ask=ask),
+        untrusted_address(run.folder, address.get("labels", ""), ask=ask),
+        untrusted_address(run.folder, address["cube"], ask=ask),
     ):
         scene = open_scene(
             address["cube"],

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from pennyweight.core.errors import InputError, nearest
 from pennyweight.core.files import split_part
-from pennyweight.core.labels import imagenet
+from pennyweight.core.labels import imagenet_labels
 from pennyweight.core.preprocess import Decoding, Interpolation, Preprocess
 from pennyweight.nn.weights import read_metadata, read_weights
 from pennyweight.zoo.weights.layouts import Layout
@@ -160,7 +160,7 @@ def _labels(facts: Mapping[str, str]) -> tuple[str, ...] | None:
     if "labels" not in facts:
         return None
     if facts["labels"] == IMAGENET:
-        return imagenet()
+        return imagenet_labels()
     labels = json.loads(facts["labels"])
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise TypeError(f"labels are not a JSON list of names, but {facts['labels'][:40]}")
