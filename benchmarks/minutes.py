@@ -31,10 +31,13 @@ def used(pace: Pace, slower: float, draw: np.random.Generator) -> float:
     left_s, now = float(draw.uniform(530, 590)), 0.0
     deadline = Deadline(left_s, pace, SIDE, clock=lambda: now)
     recipe, done = deadline.first(replace(get_recipe("sprint"), epochs=1)), 0
-    while done < recipe.epochs:
+    plan = recipe.epoch_plan
+    while done < plan.epochs:
         done += 1
-        now += pace.seconds_of(range(done, done + 1), recipe, SIDE) * slower * (1 + VARIES * draw.standard_normal())
-        recipe = deadline.fitted(recipe, done)
+        now += (
+            pace.seconds_of(range(done, done + 1), recipe, SIDE, plan) * slower * (1 + VARIES * draw.standard_normal())
+        )
+        plan = deadline.fitted(recipe, plan, done)
     return now / left_s
 
 

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from pennyweight.core.errors import InputError, RunError
 from pennyweight.core.signals import Stop, deferring_signals
-from pennyweight.train import Checkpointer, Checkpoints, Epoch, trainer
+from pennyweight.train import Checkpointer, Checkpoints, Epoch, interrupts
 from pennyweight.train import checkpoint as room
-from pennyweight.train.interrupts import interruptible_backward
+from pennyweight.train.interrupts import Interrupts, interruptible_backward
 from pennyweight.train.trainer import Trainer
 
 Make = Callable[..., Any]
@@ -201,18 +201,18 @@ def test_killed_between_an_epochs_checkpoint_and_what_its_caller_keeps(
     outcome: Callable[..., Outcome], whole_of: Whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = whole_of(EVERYTHING)
-    parts, keep = Outcome(), Trainer.keep
+    parts, save = Outcome(), Interrupts.save
 
-    def killed(self: Trainer) -> None:
-        keep(self)
-        if len(self.progress.history) == 2:
+    def killed(self: Interrupts) -> None:
+        save(self)
+        if len(self._progress.history) == 2:
             raise SystemExit
 
-    monkeypatch.setattr(Trainer, "keep", killed)
+    monkeypatch.setattr(Interrupts, "save", killed)
     with pytest.raises(SystemExit):
         outcome(Checkpointer(Checkpoints(tmp_path / "kept")), parts, **EVERYTHING)
     assert len(parts.figures) == 1
-    monkeypatch.setattr(Trainer, "keep", keep)
+    monkeypatch.setattr(Interrupts, "save", save)
     assert outcome(Checkpointer(Checkpoints(tmp_path / "kept")), parts, **EVERYTHING) == whole
 
 
@@ -252,7 +252,7 @@ def test_a_signal_does_not_wait_for_a_long_step(
     step: int,
 ) -> None:
     whole = whole_of(EVERYTHING)
-    monkeypatch.setattr(trainer, "LONG_S", 0.0)
+    monkeypatch.setattr(interrupts, "LONG_S", 0.0)
     parts, checkpoints, calls = Outcome(), Checkpoints(tmp_path / "kept"), dict.fromkeys(WHERE, 0)
     step_of, logits_of = Trainer.step, Trainer._logits
 

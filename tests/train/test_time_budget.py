@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ from pennyweight.core.errors import InputError
 from pennyweight.train import Checkpointer, Checkpoints, Epoch, Recipe, train
 from pennyweight.train.callbacks import NullCallback
 from pennyweight.train.deadline import RESERVE, SPARE, Deadline
-from pennyweight.train.recipe import Stretch
+from pennyweight.train.epoch_plan import EpochPlan, Stretch
+from pennyweight.train.phase import Phase
 from pennyweight.train.time_budget import Pace
 
 SIZE = 32
@@ -36,17 +36,18 @@ class Watch:
 
 def spent(
     recipe: Recipe, slower: Callable[[int], float], *, left_s: float = 600.0, pace: Pace = PACE
-) -> tuple[float, Recipe]:
-    """(seconds of a training whose epoch number N takes `slower(N)` times what was measured, its last recipe)."""
+) -> tuple[float, EpochPlan]:
+    """(seconds of a training whose epoch number N takes `slower(N)` times what was measured, its last plan)."""
     watch = Watch()
     deadline = Deadline(left_s, pace, SIZE, clock=watch)
     recipe, done = deadline.first(recipe), 0
-    while done < recipe.epochs:
+    plan = recipe.epoch_plan
+    while done < plan.epochs:
         done += 1
-        watch.now += slower(done) * pace.seconds_of(range(done, done + 1), recipe, SIZE)
-        recipe = deadline.fitted(recipe, done)
-    assert done == recipe.epochs
-    return watch.now - 100.0, recipe
+        watch.now += slower(done) * pace.seconds_of(range(done, done + 1), recipe, SIZE, plan)
+        plan = deadline.fitted(recipe, plan, done)
+    assert done == plan.epochs
+    return watch.now - 100.0, plan
 
 
 @pytest.mark.parametrize("recipe", [WHOLE, GROWING])
@@ -105,22 +106,23 @@ def test_the_plan_keeps_some_time() -> None:
 
 
 def test_the_rest_of_the_first_plan_is_gone_through_in_the_epochs_that_are_left() -> None:
-    recipe = Recipe(epochs=20).stretched(14, after=8)
-    assert recipe.stretches == (Stretch(8, 20),)
-    assert [recipe.position(done) for done in (0, 4, 8, 11, 14)] == [0, 4, 8, 14, 20]
-    again = recipe.stretched(17, after=11)
+    plan = Recipe(epochs=20).epoch_plan.stretched(14, after=8)
+    assert plan.stretches == (Stretch(8, 20),)
+    assert [plan.position(done) for done in (0, 4, 8, 11, 14)] == [0, 4, 8, 14, 20]
+    again = plan.stretched(17, after=11)
     assert again.stretches == ((8, 20), (11, 14))
     assert [again.position(done) for done in (8, 11, 14, 17)] == [8, 14, 17, 20]
     assert again.position(11 * 7 + 3, 7) == pytest.approx(7 * again.position(11 + 3 / 7))
-    assert Recipe.from_dict(json.loads(json.dumps(again.to_dict()))) == again
-    grown = replace(again, first_size=0.5)
-    assert [grown.side(SIZE, epoch) for epoch in (1, 9, 12, 17)] == [16, 24, 32, 32]
+    kept = json.loads(json.dumps(Recipe(epochs=20).to_record(again)))
+    assert (EpochPlan.from_dict(kept), Recipe.from_dict(kept)) == (again, Recipe(epochs=17))
+    growing = Recipe(epochs=20, first_size=0.5)
+    assert [growing.side(SIZE, epoch, again) for epoch in (1, 9, 12, 17)] == [16, 24, 32, 32]
 
 
 @pytest.mark.parametrize("stretches", [((8, 8),), ((8, 20), (8, 14)), ((20, 30),), ((0, 4),)])
 def test_a_plan_that_contradicts_itself_is_refused(stretches: Any) -> None:
     with pytest.raises(InputError, match="recipe field 'stretches' must be rows of"):
-        Recipe(epochs=20, stretches=stretches)
+        EpochPlan(20, stretches)
 
 
 class Interrupted(Exception):
@@ -134,10 +136,10 @@ def test_a_plan_changed_on_the_way_gives_the_bits_of_the_recipe_that_came_of_it(
     classes = [number % 4 for number in range(40)]
     asked = Recipe(epochs=6, batch=8, schedule="one-cycle", first_size=1.0, ema=0.5)
 
-    def refit(recipe: Recipe, done: int) -> Recipe:
-        return recipe.stretched(4, after=2) if done == 2 else recipe
+    def replan(plan: EpochPlan, done: int) -> EpochPlan:
+        return plan.stretched(4, after=2) if done == 2 else plan
 
-    def trained(recipe: Recipe, refit: Any = None, *, checkpointer: Checkpointer | None = None, until: int = 99) -> Any:
+    def trained(phase: Phase, *, checkpointer: Checkpointer | None = None, until: int = 99) -> Any:
         network, told = make_network(), []
 
         def after_epoch(epochs: list[Epoch], best: bool) -> None:
@@ -147,22 +149,23 @@ def test_a_plan_changed_on_the_way_gives_the_bits_of_the_recipe_that_came_of_it(
 
         try:
             train(
-                network, training=make_pictures(classes), validation=make_pictures(classes, seed=1), recipe=recipe,
+                network, training=make_pictures(classes), validation=make_pictures(classes, seed=1), recipe=asked,
                 seed=0, callback=NullCallback(), after_epoch=after_epoch, preprocess=make_pictures(classes).preprocess,
-                refit=refit, checkpointer=checkpointer,
+                phase=phase, checkpointer=checkpointer,
             )  # fmt: skip
         except Interrupted:
             return None
         return [epoch.lr for epoch in told], network.state_dict()
 
-    rates, weights = trained(asked, refit)
+    rates, weights = trained(Phase(replan=replan))
     assert len(rates) == 4
     assert rates[-1] < 0.2 * asked.lr
     checkpoints = Checkpoints(tmp_path / "checkpoints")
-    assert trained(asked, refit, checkpointer=Checkpointer(checkpoints), until=2) is None
+    assert trained(Phase(replan=replan), checkpointer=Checkpointer(checkpoints), until=2) is None
     kept = checkpoints.latest()
     assert kept is not None
-    settled = replace(asked, epochs=kept["epochs"], stretches=kept["stretches"])
-    assert settled == asked.stretched(4, after=2)
-    for equal in (trained(settled), trained(settled, checkpointer=Checkpointer(checkpoints))):
+    settled = EpochPlan.from_dict(kept)
+    assert settled == asked.epoch_plan.stretched(4, after=2)
+    resumed = trained(Phase(), checkpointer=Checkpointer(checkpoints))
+    for equal in (trained(Phase(plan=settled)), resumed):
         assert all(torch.equal(value, weights[name]) for name, value in equal[1].items())

@@ -198,7 +198,7 @@ def test_what_is_left_out_is_chosen_by_the_source(
     assert record["model"]["stem"] == "cifar"
     assert record["model"]["config"] == {"width": 0.1}
     assert record["preprocess"]["size"] == 32
-    assert record["recipe"] == pw.Recipe(epochs=1).to_dict()
+    assert record["recipe"] == pw.Recipe(epochs=1).to_record()
 
 
 # Nothing, where it cannot be done

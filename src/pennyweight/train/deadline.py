@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import replace
 
+from pennyweight.train.epoch_plan import EpochPlan
 from pennyweight.train.recipe import Recipe
 from pennyweight.train.time_budget import Pace
 
@@ -38,32 +39,36 @@ class Deadline:
         left_s = self.left_s * (1 - RESERVE - SPARE) - before_s
         return replace(recipe, epochs=self.pace.epochs_within(left_s, recipe, self.size))
 
-    def fitted(self, recipe: Recipe, done: int) -> Recipe:
-        """Asked after every epoch: the same recipe, or one whose rest fits the time that is left.
+    def fitted(self, recipe: Recipe, plan: EpochPlan, done: int) -> EpochPlan:
+        """Return the same plan after `done` epochs, or one whose rest fits the time that is left.
 
-        The first epoch, which also warms up, says nothing of the next.
+        The loop asks after every epoch. The first epoch, which also warms up, says nothing of the next.
         """
         self._ends.append(self._clock())
-        recent = min(len(self._ends) - 1, max(RECENT, int(RECENT_SHARE * recipe.epochs)))
-        if not recent or done >= recipe.epochs:
-            return recipe
-        expected_s = self.pace.seconds_of(range(done - recent + 1, done + 1), recipe, self.size)
-        measured_s = expected_s / recent  # an epoch as it was planned, beside the few that were seen
-        slower = (self._ends[-1] - self._ends[-1 - recent] + measured_s) / (expected_s + measured_s)
+        recent = min(len(self._ends) - 1, max(RECENT, int(RECENT_SHARE * plan.epochs)))
+        if not recent or done >= plan.epochs:
+            return plan
+        slower = self._slower(recipe, plan, done, recent)
         left_s = self._end - self._ends[-1]
 
         def rest_s(epochs: int) -> float:
-            planned = recipe.stretched(epochs, after=done)
-            return slower * self.pace.seconds_of(range(done + 1, epochs + 1), planned, self.size)
+            planned = plan.stretched(epochs, after=done)
+            return slower * self.pace.seconds_of(range(done + 1, epochs + 1), recipe, self.size, planned)
 
         def fitting(seconds: float) -> int:
-            return done + max(1, bisect_right(range(done + 1, 2 * recipe.epochs + 1), seconds, key=rest_s))
+            return done + max(1, bisect_right(range(done + 1, 2 * plan.epochs + 1), seconds, key=rest_s))
 
         at_most_s = left_s * (1 + MENDED)
-        if slower * self.pace.seconds_of(range(done + 1, recipe.epochs + 1), recipe, self.size) > at_most_s:
+        if slower * self.pace.seconds_of(range(done + 1, plan.epochs + 1), recipe, self.size, plan) > at_most_s:
             epochs = fitting(at_most_s)
         else:
             epochs = fitting(left_s * (1 - SPARE))
-            if epochs < WORTH * recipe.epochs:
-                return recipe
-        return recipe if epochs == recipe.epochs else recipe.stretched(epochs, after=done)
+            if epochs < WORTH * plan.epochs:
+                return plan
+        return plan if epochs == plan.epochs else plan.stretched(epochs, after=done)
+
+    def _slower(self, recipe: Recipe, plan: EpochPlan, done: int, recent: int) -> float:
+        """Return the factor by which the `recent` epochs took longer than measured, one planned epoch included."""
+        expected_s = self.pace.seconds_of(range(done - recent + 1, done + 1), recipe, self.size, plan)
+        measured_s = expected_s / recent
+        return (self._ends[-1] - self._ends[-1 - recent] + measured_s) / (expected_s + measured_s)

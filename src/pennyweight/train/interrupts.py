@@ -1,13 +1,86 @@
-"""Make a backward pass interruptible: signals reach Python in the middle of it."""
+"""Interrupt a training: save a checkpoint when a signal asks to stop, and undo a long step to stop at once."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from torch import Tensor, nn
 
-__all__ = ["interruptible_backward"]
+from pennyweight.core.signals import Abandoned
+from pennyweight.train.checkpointer import Checkpointer
+from pennyweight.train.distributed import Ranks
+from pennyweight.train.state import Progress
+
+__all__ = ["Interrupts", "interruptible_backward"]
+
+LONG_S = 1.0
+"""Seconds of a step from which on a signal does not wait for its end."""
+
+
+class Interrupts:
+    """Signals that ask a training to stop, and the checkpoint that is saved before it does.
+
+    A short step is finished first. A long one is undone, where no other rank waits for this one.
+    """
+
+    def __init__(self, progress: Progress, checkpointer: Checkpointer, ranks: Ranks, *, compiled: bool) -> None:
+        self._progress, self._checkpointer, self._ranks = progress, checkpointer, ranks
+        self._compiled = compiled
+        self.step_s = math.inf
+        """Seconds of the last step."""
+
+    @property
+    def wish(self) -> tuple[float, float]:
+        """(1 when a checkpoint is due, 1 when a signal asks to stop), for `Ranks.sum`."""
+        return self._checkpointer.wish
+
+    def save(self) -> None:
+        """Save a checkpoint now. Every rank takes part; the first one writes."""
+        self._checkpointer.save(self._progress.state(), writes=not self._ranks.number)
+        self._ranks.gather(None)  # a rank that ended now would have torchrun end the one that writes
+
+    def stop(self) -> None:
+        """Save a checkpoint, and raise what the signal means."""
+        self.save()
+        self._checkpointer.stop.end()
+
+    def asked(self) -> bool:
+        """Return True if a signal came to any rank. All of them must ask at the same time."""
+        return self._ranks.sum([self._checkpointer.wish[1]])[0] > 0
+
+    def stop_if_asked(self) -> None:
+        """Stop where a signal came to any rank."""
+        if self.asked():
+            self.stop()
+
+    @contextmanager
+    def undoing(self) -> Iterator[None]:
+        """Undo the work inside when it is abandoned, save the state from before it, and stop."""
+        undo = self._progress.undo() if self._abandons else None
+        try:
+            yield
+        except Abandoned:
+            assert undo is not None
+            undo()
+            self.stop()
+
+    @contextmanager
+    def abandoning(self) -> Iterator[None]:
+        """Abandon the work inside as soon as a signal comes, where steps are long and no other rank waits."""
+        if not self._abandons:
+            yield
+            return
+        with (
+            nullcontext() if self._compiled else interruptible_backward(self._progress.model),
+            self._checkpointer.stop.at_once(),
+        ):
+            yield
+
+    @property
+    def _abandons(self) -> bool:
+        return self._ranks.count == 1 and self.step_s > LONG_S
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,14 @@ from pennyweight.train.batches import Batches, Teacher
 from pennyweight.train.callbacks import Callback, Epoch
 from pennyweight.train.checkpointer import Checkpointer
 from pennyweight.train.distributed import Ranks
+from pennyweight.train.phase import Phase, Replan
 from pennyweight.train.recipe import Recipe
 from pennyweight.train.reproducible import reproducible
 from pennyweight.train.trainer import Trainer
 
 __all__ = ["train"]
+
+AfterEpoch = Callable[[list[Epoch], bool], None]
 
 
 def train(
@@ -28,59 +31,67 @@ def train(
     recipe: Recipe,
     seed: int,
     callback: Callback,
-    after_epoch: Callable[[list[Epoch], bool], None],
+    after_epoch: AfterEpoch,
     preprocess: Preprocess | None,
     class_weights: NDArray[np.float32] | None = None,
     checkpointer: Checkpointer | None = None,
     teacher: Teacher | None = None,
     ranks: Ranks | None = None,
-    phase: str = "network",
-    history: Sequence[Epoch] = (),
-    refit: Callable[[Recipe, int], Recipe] | None = None,
+    phase: Phase | None = None,
 ) -> list[Epoch]:
-    """Train `model` in place and return every epoch, `history` (those of the phases before this one) included.
+    """Train `model` in place, and return every epoch, those of the phases before this one included.
 
-    `preprocess` says how pixels become the network's input; without it batches are inputs already. `class_weights`
-    (classes,) say how much a picture of each class counts in the loss.
-    `after_epoch(epochs, best)` is called while the model holds the weights of the last of them (with `ema` their
-    average), and says whether it is the best so far; the caller keeps those. Before it `refit(recipe, done)` may plan
-    the rest of the epochs again. A training resumes from the newest state of `checkpointer`, also in the middle of
-    an epoch. One seed decides everything: on one machine with one number of threads, equal calls give equal bits,
-    whether they were interrupted or not. Raises PennyweightError when the loss is no longer a number, InputError when
-    memory does not hold a step.
+    One seed decides everything: on one machine with one number of threads, equal calls give equal bits, interrupted
+    or not. A training resumes from the newest checkpoint, also in the middle of an epoch.
+
+    Args:
+        model: Network to train.
+        training: Batches to learn from.
+        validation: Batches that choose the best epoch.
+        recipe: Every choice of the training.
+        seed: Seed of every random choice.
+        callback: Told of epochs and steps.
+        after_epoch: Called with (epochs, best) while the model holds the last one's weights, with `ema` their moving
+            average. `best` is true for the best epoch so far, whose weights the caller keeps.
+        preprocess: Turns pixels into the network's input; None where batches are inputs already.
+        class_weights: Weight of each class in the loss, (classes,).
+        checkpointer: Saves checkpoints, and resumes from the newest.
+        teacher: Network to learn from (distillation).
+        ranks: Processes of a distributed training.
+        phase: Part of a longer training, with a plan of epochs that may change on the way.
+
+    Raises:
+        PennyweightError: The loss is not finite any more.
+        InputError: Memory does not hold a step, or the checkpoint is of another network.
     """
     ranks = ranks or Ranks()
     with reproducible(seed + ranks.number):
-        training_ = Trainer(
-            model,
-            training=training,
-            recipe=recipe,
-            seed=seed,
-            callback=callback,
-            preprocess=preprocess,
-            class_weights=class_weights,
-            checkpointer=checkpointer or Checkpointer(),
-            teacher=teacher,
-            ranks=ranks,
+        trainer = Trainer(
+            model, training=training, recipe=recipe, seed=seed, callback=callback, preprocess=preprocess,
+            class_weights=class_weights, checkpointer=checkpointer or Checkpointer(), teacher=teacher, ranks=ranks,
             phase=phase,
-            history=history,
-        )
-        progress = training_.progress
-        if training_.resume() and not progress.sums.steps and progress.own:
-            # It was kept between an epoch's end and what the caller does then.
-            with training_.averaged():
-                after_epoch(progress.history, progress.own[-1] == progress.best)
-        while len(progress.own) < training_.recipe.epochs and not progress.should_stop_early(recipe.patience):
-            training_.epoch()
-            epoch = training_.validate(validation)
-            best = epoch.better_than(progress.best)
-            progress.history.append(epoch)
-            if refit is not None:
-                training_.replan(refit(training_.recipe, len(progress.own)))
-            # First the state, then what the caller keeps: a kill between the two is made good by resuming.
-            training_.keep()
-            with training_.averaged():
-                after_epoch(progress.history, best)
-            callback.epoch_finished(epoch.to_dict())
-            training_.heed()
-    return progress.history
+        )  # fmt: skip
+        _run_epochs(trainer, validation, after_epoch, None if phase is None else phase.replan)
+    return trainer.progress.history
+
+
+def _run_epochs(trainer: Trainer, validation: Batches, after_epoch: AfterEpoch, replan: Replan | None) -> None:
+    """Resume, and train every epoch that is not done yet, until the plan ends or early stopping does."""
+    progress, patience = trainer.progress, trainer.recipe.patience
+    if trainer.resume() and not progress.sums.steps and progress.own:
+        # The checkpoint was saved between the end of an epoch and the caller's work after it.
+        with trainer.averaged():
+            after_epoch(progress.history, progress.own[-1] == progress.best)
+    while len(progress.own) < progress.plan.epochs and not progress.should_stop_early(patience):
+        trainer.epoch()
+        epoch = trainer.validate(validation)
+        best = epoch.better_than(progress.best)
+        progress.history.append(epoch)
+        if replan is not None:
+            trainer.replan(replan(progress.plan, len(progress.own)))
+        # The checkpoint comes before the caller's work: resuming makes up for a kill between the two.
+        trainer.interrupts.save()
+        with trainer.averaged():
+            after_epoch(progress.history, best)
+        trainer.callback.epoch_finished(epoch.to_dict())
+        trainer.interrupts.stop_if_asked()

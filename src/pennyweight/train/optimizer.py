@@ -11,6 +11,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from pennyweight.nn import Network
+from pennyweight.train.epoch_plan import EpochPlan
 from pennyweight.train.muon import Muon
 from pennyweight.train.recipe import Recipe
 
@@ -97,21 +98,27 @@ def _has_blocks(row: nn.Sequential) -> bool:
     return any(any(True for _ in part.children()) for part in row)
 
 
-def make_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps_per_epoch: int) -> LambdaLR:
+def make_schedule(
+    optimizer: torch.optim.Optimizer, recipe: Recipe, steps_per_epoch: int, plan: EpochPlan | None = None
+) -> LambdaLR:
     """Make the learning-rate schedule that `recipe.schedule` names; the loop advances it after every step."""
-    return LambdaLR(optimizer, lr_factor(recipe, steps_per_epoch))
+    return LambdaLR(optimizer, lr_factor(recipe, steps_per_epoch, plan))
 
 
-def lr_factor(recipe: Recipe, steps_per_epoch: int) -> Callable[[int], float]:
-    """Return the function from a step, counted from 0, to its share of the highest learning rate."""
-    total = recipe.planned * steps_per_epoch
+def lr_factor(recipe: Recipe, steps_per_epoch: int, plan: EpochPlan | None = None) -> Callable[[int], float]:
+    """Return the function from a step, counted from 0, to its share of the highest learning rate.
+
+    `plan` is that of the epochs, where it is no longer the recipe's.
+    """
+    plan = plan or recipe.epoch_plan
+    total = plan.planned * steps_per_epoch
     one_cycle = recipe.schedule == "one-cycle"
     rise = int(RISE * total) if one_cycle else int(recipe.warmup_epochs * steps_per_epoch)
     # A warm-up that would fill the whole training is cut to half of the training.
     warmup = min(rise, total // 2)
 
     def share(number: int) -> float:
-        step = recipe.position(number, steps_per_epoch)
+        step = plan.position(number, steps_per_epoch)
         if step < warmup:
             return (step + 1) / (warmup + 1)
         if recipe.schedule == "constant":

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from itertools import pairwise
-from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from pennyweight.core.errors import InputError
 from pennyweight.data import Augment, Balancing, Policy
+from pennyweight.train.epoch_plan import EpochPlan
 
-__all__ = ["ONLY_IN_VIEWS", "Layout", "Mode", "Optimizer", "Precision", "Recipe", "Schedule", "Stretch"]
+__all__ = ["ONLY_IN_VIEWS", "Layout", "Mode", "Optimizer", "Precision", "Recipe", "Schedule"]
 
 Mode = Literal["scratch", "head", "finetune"]
 Optimizer = Literal["adamw", "adam", "sgd", "muon"]
@@ -37,15 +37,6 @@ OF_OTHER_MODES: Mapping[str, Sequence[str]] = {
     "finetune": (),
 }
 """What a mode has no use for."""
-
-
-class Stretch(NamedTuple):
-    """The first epochs of a training, whose schedule was that of another number of epochs."""
-
-    until: int
-    """Epochs done when the rest was planned anew."""
-    epochs: int
-    """How many it was planned for until then."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,8 +109,6 @@ class Recipe:
     """bfloat16 is autocast, with weights in float32; float64 is for proofs."""
     compile: bool = False
     """Whether torch compiles the network."""
-    stretches: tuple[Stretch, ...] = ()
-    """What was planned at first, where --minutes fitted the rest of the schedule to a busier or quieter machine."""
 
     def __post_init__(self) -> None:
         rules = (
@@ -147,15 +136,7 @@ class Recipe:
             ("distill_share", 0 <= self.distill_share <= 1, "between 0 and 1"),
             ("temperature", _positive(self.temperature), "above 0"),
         )
-        object.__setattr__(self, "stretches", tuple(Stretch(*row) for row in self.stretches))  # JSON has lists
-        ends = [0, *(stretch.until for stretch in self.stretches), self.epochs]
-        ordered = all(one < two for one, two in pairwise(ends)) and all(s.until < s.epochs for s in self.stretches)
-        whole = (
-            "stretches",
-            ordered or not self.stretches,
-            "rows of [until, epochs], in order, each until before both",
-        )
-        for name, holds, rule in (*self._choices(), *rules, whole):
+        for name, holds, rule in (*self._choices(), *rules):
             if not holds:
                 raise InputError(f"recipe field '{name}' must be {rule}, not {getattr(self, name)}")
 
@@ -191,50 +172,32 @@ class Recipe:
         """Pictures that go through the network together, at most."""
         return -(-self.batch // self.accumulate)
 
-    def side(self, size: int, epoch: int) -> int:
-        """Pixels a side of `epoch`'s training pictures, of which the input has `size`; epochs count from 1."""
-        grown = min(1.0, self.position(epoch - 1) / (GROWING * self.planned))
+    def side(self, size: int, epoch: int, plan: EpochPlan | None = None) -> int:
+        """Return the side in pixels of `epoch`'s training pictures (progressive resizing); epochs count from 1.
+
+        `size` is the side of the input; `plan` is that of the epochs, where it is no longer the recipe's.
+        """
+        plan = plan or self.epoch_plan
+        grown = min(1.0, plan.position(epoch - 1) / (GROWING * plan.planned))
         share = self.first_size + (1 - self.first_size) * grown
         return min(size, max(1, round(share * size / SIDES)) * SIDES)
 
     @property
-    def planned(self) -> int:
-        """Epochs of the first plan, which schedules are drawn for."""
-        return self.stretches[0].epochs if self.stretches else self.epochs
-
-    def position(self, done: float, unit: int = 1) -> float:
-        """Where in the first plan a training stands after so many epochs, or parts of one: `unit` to an epoch.
-
-        What is left of that plan when the rest was planned anew is gone through in as many epochs as there are then.
-        """
-        if not self.stretches:
-            return done
-        began, stood, end = 0, 0.0, self.planned * unit
-        for until, epochs in self.stretches:
-            if done <= until * unit:
-                return stood + (done - began) * (end - stood) / (epochs * unit - began)
-            stood += (until * unit - began) * (end - stood) / (epochs * unit - began)
-            began = until * unit
-        return stood + (done - began) * (end - stood) / (self.epochs * unit - began)
-
-    def stretched(self, epochs: int, *, after: int) -> Recipe:
-        """The same with its schedule ending after `epochs`, from the end of epoch `after` on."""
-        earlier = tuple(stretch for stretch in self.stretches if stretch.until < after)
-        until_now = next((stretch.epochs for stretch in self.stretches if stretch.until >= after), self.epochs)
-        return replace(self, epochs=epochs, stretches=(*earlier, Stretch(after, until_now)))
-
-    @property
-    def plan(self) -> dict[str, Any]:
-        """The fields that change while a training runs, as checkpoints keep them."""
-        return {"epochs": self.epochs, "stretches": [list(stretch) for stretch in self.stretches]}
+    def epoch_plan(self) -> EpochPlan:
+        """The first plan of the epochs."""
+        return EpochPlan(self.epochs)
 
     def to_dict(self) -> dict[str, Any]:
-        """As run.json keeps it."""
-        return asdict(self) | self.plan
+        """Return the fields by name."""
+        return asdict(self)
+
+    def to_record(self, plan: EpochPlan | None = None) -> dict[str, Any]:
+        """Return the recipe as run.json keeps it: its fields, and the plan of the epochs."""
+        return self.to_dict() | (plan or self.epoch_plan).to_dict()
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Recipe:
-        """From what `to_dict` gave; a field that a later version added has its usual value."""
+    def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
+        """Return the recipe that `to_dict` or `to_record` gave; a field of a later version has its default."""
         known = {field.name for field in fields(cls)}
         return cls(**{name: value for name, value in values.items() if name in known})
 

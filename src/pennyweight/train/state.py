@@ -15,6 +15,7 @@ from pennyweight.nn.weights import check_values, require_same_shapes, take_weigh
 from pennyweight.train.callbacks import Epoch, best_of
 from pennyweight.train.distributed import Ranks
 from pennyweight.train.ema import MovingAverage
+from pennyweight.train.epoch_plan import EpochPlan
 from pennyweight.train.reproducible import random_state, set_random_state
 
 __all__ = ["Progress", "Sums"]
@@ -61,7 +62,9 @@ class Progress:
     history: list[Epoch]
     """Every epoch that is done, those of the phases before included."""
     earlier: int
-    """How many of them belong to the phases before."""
+    """Number of those that belong to the phases before."""
+    plan: EpochPlan
+    """Plan of this phase's epochs; `--minutes` may change it on the way."""
     sums: Sums = field(default_factory=Sums)
     step: int = 0
     """Steps done, in all phases."""
@@ -96,6 +99,7 @@ class Progress:
             "schedule": {"last_epoch": self.schedule.last_epoch},
             "average": None if self.average is None else self.average.state_dict(),
             "random": self.ranks.gather(random_state()),
+            **self.plan.to_dict(),
         }
 
     def undo(self) -> Callable[[], None]:
@@ -120,6 +124,8 @@ class Progress:
         if self.average is not None:
             check_values(state["average"]["mean"], own, name="the moving average of the checkpoint")
         self.step, self.earlier = state["step"], state["earlier"]
+        if "stretches" in state:
+            self.plan = EpochPlan.from_dict(state)
         sums = {RENAMED.get(name, name): value for name, value in state["sums"].items()}
         self.sums = Sums(**sums)
         self.history[:] = [Epoch(**values) for values in state["history"]]

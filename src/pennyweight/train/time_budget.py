@@ -19,6 +19,7 @@ from pennyweight.train.batches import Batches, Teacher
 from pennyweight.train.callbacks import NullCallback
 from pennyweight.train.checkpointer import Checkpointer
 from pennyweight.train.distributed import Ranks
+from pennyweight.train.epoch_plan import EpochPlan
 from pennyweight.train.precision import set_train_mode
 from pennyweight.train.recipe import Recipe
 from pennyweight.train.trainer import Trainer
@@ -49,16 +50,16 @@ class Pace:
         counted = replace(recipe, epochs=min(recipe.epochs, COUNTED))
         return recipe.epochs * self._mean(counted, size, range(1, counted.epochs + 1))
 
-    def seconds_of(self, epochs: range, recipe: Recipe, size: int) -> float:
-        """Of some epochs, which count from 1."""
+    def seconds_of(self, epochs: range, recipe: Recipe, size: int, plan: EpochPlan | None = None) -> float:
+        """Return the seconds of some epochs, which count from 1, of `plan` where it is no longer the recipe's."""
         counted = epochs[:1] if recipe.first_size == 1 else epochs[:: 1 + len(epochs) // COUNTED]
-        return len(epochs) * self._mean(recipe, size, counted)
+        return len(epochs) * self._mean(recipe, size, counted, plan)
 
-    def _mean(self, recipe: Recipe, size: int, epochs: range) -> float:
-        """Of these epochs; a step takes as long as its pictures have pixels, and what they do not decide."""
+    def _mean(self, recipe: Recipe, size: int, epochs: range, plan: EpochPlan | None = None) -> float:
+        """Return the mean seconds of these epochs. A step's time grows linearly with the pixels of its pictures."""
         first = recipe.side(size, 1) ** 2
         by_pixel = (self.step_s - self.first_step_s) / (size**2 - first) if first < size**2 else 0.0
-        sides = [recipe.side(size, epoch) for epoch in epochs]
+        sides = [recipe.side(size, epoch, plan) for epoch in epochs]
         step_s = statistics.fmean(self.step_s - by_pixel * (size**2 - side**2) for side in sides)
         return self.steps * step_s + self.validation_s
 

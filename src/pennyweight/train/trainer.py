@@ -1,11 +1,10 @@
-"""A network with all that a step of it needs: forward, backward, validation, and what a signal may cut short."""
+"""Trainer: forward and backward pass, optimizer step and validation of a network."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,6 @@ from torch import Tensor, nn
 
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.preprocess import Preprocess
-from pennyweight.core.signals import Abandoned
 from pennyweight.data import Batch
 from pennyweight.train.batches import Batches, Teacher, require_parts, time_waits
 from pennyweight.train.callbacks import Callback, Epoch
@@ -24,22 +22,21 @@ from pennyweight.train.checkpointer import Checkpointer
 from pennyweight.train.compile_errors import explaining_compile_errors
 from pennyweight.train.distributed import Ranks
 from pennyweight.train.ema import MovingAverage
-from pennyweight.train.interrupts import interruptible_backward
+from pennyweight.train.epoch_plan import EpochPlan
+from pennyweight.train.interrupts import Interrupts
 from pennyweight.train.loss import compute_loss
 from pennyweight.train.optimizer import lr_factor, make_optimizer, make_schedule
 from pennyweight.train.out_of_memory import explaining_out_of_memory
+from pennyweight.train.phase import Phase
 from pennyweight.train.precision import apply_memory_format, autocast, make_inputs, set_train_mode
 from pennyweight.train.recipe import Recipe
 from pennyweight.train.state import Progress, Sums
 
 __all__ = ["Trainer"]
 
-LONG_S = 1.0
-"""A signal does not wait for the end of a step that takes longer."""
-
 
 class Trainer:
-    """A model with all that one step of it needs."""
+    """Model with everything that a step of it needs: batches, loss, optimizer, learning-rate schedule, ranks."""
 
     def __init__(
         self,
@@ -54,9 +51,10 @@ class Trainer:
         checkpointer: Checkpointer,
         teacher: Teacher | None,
         ranks: Ranks,
-        phase: str = "network",
-        history: Sequence[Epoch] = (),
+        phase: Phase | None = None,
     ) -> None:
+        phase = phase or Phase()
+        plan = phase.plan or recipe.epoch_plan
         self.training, self.recipe, self.seed, self.teacher = training, recipe, seed, teacher
         self.callback, self.checkpointer, self.ranks = callback, checkpointer, ranks
         self.steps = training.steps(recipe.batch)
@@ -69,34 +67,35 @@ class Trainer:
             self.forward: Any = torch.compile(self.network) if recipe.compile else self.network
         optimizer = make_optimizer(model, recipe)
         self.progress = Progress(
-            phase=phase,
+            phase=phase.name,
             model=model,
             optimizer=optimizer,
-            schedule=make_schedule(optimizer, recipe, self.steps),
+            schedule=make_schedule(optimizer, recipe, self.steps, plan),
             average=MovingAverage(model, recipe.ema) if recipe.ema else None,
             ranks=ranks,
-            history=list(history),
-            earlier=len(history),
+            history=list(phase.history),
+            earlier=len(phase.history),
+            plan=plan,
         )
-        self._step_s = math.inf
-        """Of the last step."""
+        self.interrupts = Interrupts(self.progress, checkpointer, ranks, compiled=recipe.compile)
 
     def resume(self) -> bool:
-        """Go on from what the keeper has of this phase, if it has anything."""
+        """Restore the newest checkpoint of this phase. Return False where there is none."""
         kept = self.checkpointer.latest()
         if kept is None or kept["phase"] != self.progress.phase:
             return False
         self.progress.restore(kept)
+        self.replan(self.progress.plan)
         return True
 
-    def replan(self, recipe: Recipe) -> None:
-        """Go on with the recipe's epochs, of which the same are done."""
-        self.recipe = recipe
+    def replan(self, plan: EpochPlan) -> None:
+        """Continue by another plan, of which the same epochs are done."""
+        self.progress.plan = plan
         schedule = self.progress.schedule
-        schedule.lr_lambdas = [lr_factor(recipe, self.steps)] * len(schedule.lr_lambdas)
+        schedule.lr_lambdas = [lr_factor(self.recipe, self.steps, plan)] * len(schedule.lr_lambdas)
 
     def epoch(self) -> None:
-        """Every step of this epoch that is not done yet."""
+        """Train every step of this epoch that is not done yet."""
         progress, recipe = self.progress, self.recipe
         number = len(progress.own) + 1
         self.callback.epoch_started(len(progress.history) + 1, self.steps, progress.sums.steps)
@@ -112,26 +111,26 @@ class Trainer:
         for batch, waited_s in time_waits(batches):
             started = time.perf_counter()
             loss, correct = self.step(batch)
-            loss, correct, due, stopping = self.ranks.sum([loss, correct, *self.checkpointer.wish])
+            loss, correct, due, stopping = self.ranks.sum([loss, correct, *self.interrupts.wish])
             self._check_loss(loss)
             progress.sums.add(loss, correct, batch.size, waited_s, time.perf_counter() - started)
             progress.step += 1
             self.callback.step(loss, batch.size, correct=correct, waited_s=waited_s)
-            if due or stopping:
-                self.keep()
             if stopping:
-                self.checkpointer.stop.end()
+                self.interrupts.stop()
+            elif due:
+                self.interrupts.save()
 
     def step(self, batch: Batch) -> tuple[float, float]:
-        """Move the weights once; (the batch's loss, how many were right), or this rank's shares of the two."""
+        """Move the weights once. Return (loss of the batch, correct answers), or this rank's shares of the two."""
         progress, started = self.progress, time.perf_counter()
         progress.optimizer.zero_grad()
         try:
             with (
                 explaining_compile_errors(self.recipe),
                 explaining_out_of_memory(batch.size, self.recipe.accumulate),
-                self._undone(),
-                self._at_once(),
+                self.interrupts.undoing(),
+                self.interrupts.abandoning(),
             ):
                 loss, correct = self._gradients(self.ranks.part(batch), batch.size)
         except RuntimeError as error:
@@ -143,16 +142,16 @@ class Trainer:
         progress.schedule.step()
         if progress.average is not None:
             progress.average.update()
-        self._step_s = time.perf_counter() - started
+        self.interrupts.step_s = time.perf_counter() - started
         return loss, correct
 
     def _gradients(self, own: Batch, images: int) -> tuple[float, float]:
-        """Add the gradients of this rank's own part of a batch of `images`, in as many parts as the recipe says."""
+        """Accumulate the gradients of this rank's share of a batch of `images`, in as many parts as the recipe says."""
         recipe, total, correct = self.recipe, 0.0, 0.0
         for rows in own.parts(recipe.accumulate):
             x, targets = self.inputs(rows)
             taught = None if self.teacher is None else self.teacher(x)
-            logits = self._logits(self.forward, self._grown(x))
+            logits = self._logits(self.forward, self._resize(x))
             loss = compute_loss(logits, targets, rows.mixed, taught, recipe, self.class_weights) * (
                 len(rows.targets) / images
             )
@@ -162,31 +161,31 @@ class Trainer:
             correct += int((logits.argmax(1) == targets).sum())
         return total, correct
 
-    def _grown(self, x: Tensor) -> Tensor:
-        """Pictures as large as this epoch has them."""
+    def _resize(self, x: Tensor) -> Tensor:
+        """Resize pictures to this epoch's side (progressive resizing). (B, C, H, W) -> (B, C, side, side)"""
         if self.recipe.first_size == 1:
             return x
-        side = self.recipe.side(x.shape[-1], len(self.progress.own) + 1)
+        side = self.recipe.side(x.shape[-1], len(self.progress.own) + 1, self.progress.plan)
         if side == x.shape[-1]:
             return x
         return F.interpolate(x, size=(side, side), mode="bilinear", antialias=True)
 
     def answer(self, batch: Batch) -> Tensor:
-        """As validation asks the network. -> (B, classes)"""
+        """Return the logits of a batch as validation computes them. -> (B, classes)"""
         return self._logits(self.progress.model, self.inputs(batch)[0])
 
     def _logits(self, network: Any, x: Tensor) -> Tensor:
-        """What `network` answers, computed in the recipe's precision, in float32 at least."""
+        """Return the logits, computed in the recipe's precision and given in float32 at least."""
         with autocast(self.recipe, self.ranks.device):
             logits: Tensor = network(x)
         return logits if self.recipe.precision == "float64" else logits.float()
 
     def validate(self, validation: Batches) -> Epoch:
-        """This epoch's figures, with the model in eval mode, in the recipe's precision, on pictures as they are."""
+        """Return this epoch's figures. The model is in eval mode, and pictures are not augmented."""
         started = time.perf_counter()
-        with self._undone(), self.averaged(), self._at_once():
+        with self.interrupts.undoing(), self.averaged(), self.interrupts.abandoning():
             loss, accuracy = self._score(validation)
-        self.heed()
+        self.interrupts.stop_if_asked()
         self._check_loss(loss)  # the last step may have broken what no training loss shows
         sums = self.progress.sums
         self.progress.sums = Sums()
@@ -204,7 +203,7 @@ class Trainer:
 
     @torch.inference_mode()
     def _score(self, validation: Batches) -> tuple[float, float]:
-        """(mean loss, accuracy); of nothing in particular when a signal came meanwhile."""
+        """Return (mean loss, accuracy), which mean nothing when a signal came meanwhile."""
         model, loss, correct = self.progress.model.eval(), 0.0, 0.0
         self.ranks.share_buffers(model)
         for batch in self.ranks.turns(validation.in_order(self.recipe.part)):
@@ -213,60 +212,17 @@ class Trainer:
                 logits = self._logits(model, x)
                 loss += F.cross_entropy(logits, targets, reduction="sum").item()
                 correct += int((logits.argmax(1) == targets).sum())
-            if self._asked_to_stop():
+            if self.interrupts.asked():
                 break
         loss, correct = self.ranks.sum([loss, correct])
         return loss / len(validation), correct / len(validation)
 
     def averaged(self) -> AbstractContextManager[None]:
-        """Inside, the model holds the average of its weights, where one is kept."""
+        """Put the moving average of the weights into the model inside, where one is kept."""
         return nullcontext() if self.progress.average is None else self.progress.average.in_place()
 
-    @contextmanager
-    def _undone(self) -> Iterator[None]:
-        """What is abandoned inside was never begun: here ends the training, its state saved as it was before."""
-        undo = self.progress.undo() if self._abandons else None
-        try:
-            yield
-        except Abandoned:
-            assert undo is not None
-            undo()
-            self.keep()
-            self.checkpointer.stop.end()
-
-    @contextmanager
-    def _at_once(self) -> Iterator[None]:
-        """Inside, a signal is heeded at once where steps are long, and where no other rank waits for this one."""
-        if not self._abandons:
-            yield
-            return
-        with (
-            nullcontext() if self.recipe.compile else interruptible_backward(self.progress.model),
-            self.checkpointer.stop.at_once(),
-        ):
-            yield
-
-    @property
-    def _abandons(self) -> bool:
-        return self.ranks.count == 1 and self._step_s > LONG_S
-
-    def keep(self) -> None:
-        """Save the state now; every rank takes part, the first one writes."""
-        self.checkpointer.save(self.progress.state() | self.recipe.plan, writes=not self.ranks.number)
-        self.ranks.gather(None)  # a rank that ended now would have torchrun end the one that writes
-
-    def heed(self) -> None:
-        """End here, with the state saved, when a signal asked to."""
-        if self._asked_to_stop():
-            self.keep()
-            self.checkpointer.stop.end()
-
-    def _asked_to_stop(self) -> bool:
-        """Whether a signal came to any rank; all of them must ask at the same time."""
-        return self.ranks.sum([self.checkpointer.wish[1]])[0] > 0
-
     def _check_loss(self, loss: float) -> None:
-        """Raise PennyweightError when the loss is no longer a number."""
+        """Raise PennyweightError when the loss is not finite."""
         if not math.isfinite(loss):
             first = self.progress.phase == "head" and self.recipe.mode == "finetune"
             raise PennyweightError(

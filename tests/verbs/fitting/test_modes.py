@@ -23,7 +23,7 @@ from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run import write_record
 from pennyweight.nn.weights import read_weights, save_weights
 from pennyweight.report.progress import Phase, TrainingProgress
-from pennyweight.train import Ranks, Recipe
+from pennyweight.train import Ranks
 from pennyweight.train.autotune import ORDER
 from pennyweight.train.deadline import RESERVE, SPARE, Deadline
 from pennyweight.train.time_budget import Pace
@@ -155,7 +155,7 @@ def test_a_schedule_fitted_anew_stands_in_the_record(
     monkeypatch.setattr("pennyweight.verbs.fitting.prepare.measure_pace", lambda *arguments, **options: pace)
     monkeypatch.setattr(Deadline, "first", lambda self, recipe, before_s: replace(recipe, epochs=5))
     monkeypatch.setattr(
-        Deadline, "fitted", lambda self, recipe, done: recipe.stretched(3, after=2) if done == 2 else recipe
+        Deadline, "fitted", lambda self, recipe, plan, done: plan.stretched(3, after=2) if done == 2 else plan
     )
     out = tmp_path / "run"
     options: dict[str, Any] = {"minutes": 60, "speed": "fixed", "preflight": False, "recipe": {"batch": 16}, "out": out}
@@ -177,7 +177,7 @@ def test_a_schedule_fitted_anew_stands_in_the_record(
     run = fit_small(shapes, **options, resume=True)
     assert len(lines(run)) == run.record["recipe"]["epochs"] == 3
     assert run.record["recipe"]["stretches"] == [[2, 5]]
-    whole = fit_small(shapes, recipe=Recipe.from_dict(run.record["recipe"]), out=tmp_path / "whole")
+    whole = fit_small(shapes, recipe=run.record["recipe"], out=tmp_path / "whole")
     assert not changed(run.weights_path, whole.weights_path)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from pennyweight.train.batches import Teacher
 from pennyweight.train.callbacks import best_of
 from pennyweight.train.feature_cache import FeatureCache
 from pennyweight.train.linear_probe import extract_features, find_last_linear
+from pennyweight.train.phase import Phase, Replan
 from pennyweight.train.trackers import Tracker
 from pennyweight.verbs.fitting.plan import Plan
 from pennyweight.verbs.fitting.session import RunSession
@@ -42,8 +43,8 @@ class Work:
     labels: Sequence[str]
     trained_on: Mapping[str, Any]
     """Name, fingerprint and group_by of the pictures."""
-    refit: Callable[[Recipe, int], Recipe] | None = None
-    """Function that re-plans the epochs of the whole network, as `train` takes it."""
+    replan: Replan | None = None
+    """Function that re-plans the epochs of the whole network, as `Phase` takes it."""
 
     @property
     def class_weights(self) -> NDArray[np.float32] | None:
@@ -80,9 +81,7 @@ def train_by_mode(work: Work) -> Epoch:
             preprocess=work.plan.preprocess,
             class_weights=work.class_weights,
             teacher=work.teacher,
-            phase="network",
-            history=history,
-            refit=work.refit,
+            phase=Phase(name="network", history=history, plan=work.plan.replanned, replan=work.replan),
             **_shared(work),
         )
     best = best_of(history)
@@ -131,7 +130,7 @@ def _head(work: Work, recipe: Recipe) -> list[Epoch]:
         validation=features["val"],
         recipe=head_part(recipe),
         preprocess=None,
-        phase="head",
+        phase=Phase(name="head"),
         **_shared(work),
     )
 

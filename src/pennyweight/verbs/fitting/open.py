@@ -17,6 +17,7 @@ from pennyweight.core.training_digests import TrainingDigests
 from pennyweight.nn import Network
 from pennyweight.train import Ranks
 from pennyweight.train.batches import Teacher
+from pennyweight.train.epoch_plan import EpochPlan
 from pennyweight.verbs.fitting.auto_width import WIDTHS
 from pennyweight.verbs.fitting.choose_recipe import AUTO
 from pennyweight.verbs.fitting.first_weights import LARGE_MODEL, as_begun, is_named
@@ -115,12 +116,15 @@ def _decide(request: FitRequest, source: data.Source, splits: data.Splits, ranks
     model, weights = request.model, request.weights
     if request.resume and model == AUTO:
         model, weights = as_begun(find_record(request.out, source.name, (*WIDTHS, LARGE_MODEL)), weights)
+    recipe, stretches = request.recipe, ()
+    if isinstance(recipe, Mapping) and "stretches" in recipe:  # a recipe as run.json records it
+        recipe, stretches = {name: value for name, value in recipe.items() if name != "stretches"}, recipe["stretches"]
     plan = make_plan(
         source,
         model,
         pictures=len(splits.train),
         used=data.measure_levels(source, splits.train, max_pixels=request.max_pixels),
-        recipe=request.recipe,
+        recipe=recipe,
         input_size=request.input_size,
         stem=request.stem,
         config=request.config or {},
@@ -131,7 +135,8 @@ def _decide(request: FitRequest, source: data.Source, splits: data.Splits, ranks
         ranks=ranks,
         taught=request.teacher is not None,
     )
-    return replace(plan, preprocess=replace(plan.preprocess, max_pixels=request.max_pixels))
+    replanned = EpochPlan(plan.recipe.epochs, tuple(stretches)) if stretches else None
+    return replace(plan, preprocess=replace(plan.preprocess, max_pixels=request.max_pixels), replanned=replanned)
 
 
 def _settings(request: FitRequest, source: data.Source, splits: data.Splits, plan: Plan) -> dict[str, Any]:

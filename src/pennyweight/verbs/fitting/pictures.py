@@ -76,6 +76,6 @@ def _train(fitting: PictureFit, session: RunSession, settled: Settled) -> Epoch:
             tracker=tracker,
             labels=source.labels,
             trained_on={"name": source.name, "fingerprint": source.fingerprint, "group_by": source.group_by},
-            refit=replanning(settled.deadline, session),
+            replan=replanning(settled.deadline, fitting.plan.recipe, session),
         )
         return train_by_mode(work)

@@ -16,6 +16,7 @@ from pennyweight import data, zoo
 from pennyweight.core.errors import InputError
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.train import Ranks, Recipe, reproducible
+from pennyweight.train.epoch_plan import EpochPlan
 from pennyweight.train.precision import batch_norms
 from pennyweight.train.presets import MANY
 from pennyweight.train.recipe import Layout, Precision
@@ -48,7 +49,9 @@ class Plan:
     said: frozenset[str] = frozenset()
     """The recipe's fields that were asked for, and stay as they are."""
     why: tuple[str, ...] = ()
-    """What was chosen, and why."""
+    """Automatic choices, with their reasons."""
+    replanned: EpochPlan | None = None
+    """Plan of the epochs where `--minutes` changed it on the way; None for the recipe's."""
 
     @property
     def note(self) -> str:
@@ -66,8 +69,13 @@ class Plan:
         )
 
     @property
+    def recorded_recipe(self) -> dict[str, Any]:
+        """The recipe with the plan of the epochs, as run.json keeps it."""
+        return self.recipe.to_record(self.replanned)
+
+    @property
     def epochs(self) -> int:
-        """Of all parts of the training."""
+        """Epochs of all phases of the training."""
         return self.recipe.epochs + (self.recipe.head_epochs if self.recipe.mode == "finetune" else 0)
 
     def asked(self, source: data.Source, **others: Any) -> dict[str, Any]:
@@ -76,7 +84,7 @@ class Plan:
             "data": source.fingerprint,
             "model": self.model,
             "preprocess": self.preprocess.to_dict(),
-            "recipe": self.recipe.to_dict(),
+            "recipe": self.recorded_recipe,
             "seed": self.seed,
             **{name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in others.items()},
         }

@@ -8,19 +8,23 @@ from typing import Any
 
 from pennyweight.train import Recipe
 from pennyweight.train.deadline import Deadline
+from pennyweight.train.epoch_plan import EpochPlan
+from pennyweight.train.phase import Replan
 from pennyweight.train.time_budget import Pace
 from pennyweight.verbs.fitting.session import RunSession
 
 __all__ = ["replanning", "work_of"]
 
 
-def work_of(measured: Mapping[str, Any] | None, recipe: Recipe, size: int) -> Callable[[range], float]:
+def work_of(
+    measured: Mapping[str, Any] | None, recipe: Recipe, size: int, plan: EpochPlan | None = None
+) -> Callable[[range], float]:
     """Return a function from epochs to their work: seconds where they were measured, else their number."""
     pace = (measured or {}).get("pace")
-    return len if pace is None else partial(Pace(**pace).seconds_of, recipe=recipe, size=size)
+    return len if pace is None else partial(Pace(**pace).seconds_of, recipe=recipe, size=size, plan=plan)
 
 
-def replanning(deadline: Deadline | None, session: RunSession) -> Callable[[Recipe, int], Recipe] | None:
+def replanning(deadline: Deadline | None, recipe: Recipe, session: RunSession) -> Replan | None:
     """Return the function that the loop calls after every epoch; None without a deadline.
 
     All ranks do as the first one's clock says.
@@ -28,16 +32,16 @@ def replanning(deadline: Deadline | None, session: RunSession) -> Callable[[Reci
     if deadline is None:
         return None
 
-    def replan(recipe: Recipe, done: int) -> Recipe:
-        fitted = session.ranks.gather(deadline.fitted(recipe, done))[0]
-        if fitted != recipe:
-            shown, pace = session.shown, "slower" if fitted.epochs < recipe.epochs else "quicker"
+    def replan(plan: EpochPlan, done: int) -> EpochPlan:
+        fitted = session.ranks.gather(deadline.fitted(recipe, plan, done))[0]
+        if fitted != plan:
+            shown, pace = session.shown, "slower" if fitted.epochs < plan.epochs else "quicker"
             fit = f"{fitted.epochs} epoch{'s' * (fitted.epochs > 1)}"
-            shown.note(f"this machine got {pace}: {fit} in the time given, not {recipe.epochs}")
-            work = work_of(session.record.speed, fitted, deadline.size)
-            shown.expect(shown.epochs + fitted.epochs - recipe.epochs, work=work)
+            shown.note(f"this machine got {pace}: {fit} in the time given, not {plan.epochs}")
+            work = work_of(session.record.speed, recipe, deadline.size, fitted)
+            shown.expect(shown.epochs + fitted.epochs - plan.epochs, work=work)
             # The checkpoint that follows counts, should a kill come between the two.
-            session.write(recipe=fitted.to_dict())
+            session.write(recipe=recipe.to_record(fitted))
         return fitted
 
     return replan

@@ -27,7 +27,7 @@ def make_record(files: RunFolder, fitting: PictureFit, measured: Mapping[str, An
         weights=None if plan.checkpoint is None else plan.checkpoint.name,
         data=_data_record(fitting),
         preprocess=plan.preprocess.to_dict(),
-        recipe=plan.recipe.to_dict(),
+        recipe=plan.recorded_recipe,
         recipe_name=plan.recipe_name,
         why=list(plan.why),
         machine=fitting.ranks.machine,

@@ -9,6 +9,7 @@ from typing import Any
 
 from pennyweight.train import Recipe
 from pennyweight.train.deadline import Deadline
+from pennyweight.train.epoch_plan import EpochPlan
 from pennyweight.train.out_of_memory import explaining_out_of_memory
 from pennyweight.verbs.fitting.estimate import estimate
 from pennyweight.verbs.fitting.open import PictureFit
@@ -32,7 +33,7 @@ def settle_schedule(fitting: PictureFit, session: RunSession) -> Settled:
     """Settle the plan's recipe, and show the epochs that are expected. Raises PennyweightError as `prepare` does."""
     settled = _measure(fitting, session) if session.begins else _resume(fitting, session)
     plan = fitting.plan
-    work = work_of(settled.measured, plan.recipe, plan.preprocess.size)
+    work = work_of(settled.measured, plan.recipe, plan.preprocess.size, plan.replanned)
     session.shown.expect(plan.epochs, apart=plan.epochs - plan.recipe.epochs, work=work)
     return settled
 
@@ -56,10 +57,11 @@ def _measure(fitting: PictureFit, session: RunSession) -> Settled:
 def _resume(fitting: PictureFit, session: RunSession) -> Settled:
     """Take the recipe that the run was trained by, and note what differs on this machine."""
     note_changed_machine(session.record, session.ranks, session.shown.note)
-    recipe = Recipe.from_dict(dict(session.record.recipe))
     kept = session.checkpoints.latest()
-    if kept is not None and kept["phase"] == "network" and "stretches" in kept:
-        recipe = replace(recipe, epochs=kept["epochs"], stretches=kept["stretches"])
-    fitting.plan = replace(fitting.plan, recipe=recipe)
-    session.amend(recipe=recipe.to_dict())
+    # The checkpoint's plan counts: a kill may have come between it and the record.
+    newest = session.record.recipe if kept is None or kept["phase"] != "network" or "stretches" not in kept else kept
+    epochs = EpochPlan.from_dict(newest)
+    recipe = replace(Recipe.from_dict(session.record.recipe), epochs=epochs.epochs)
+    fitting.plan = replace(fitting.plan, recipe=recipe, replanned=epochs)
+    session.amend(recipe=fitting.plan.recorded_recipe)
     return Settled(measured=session.record.speed)

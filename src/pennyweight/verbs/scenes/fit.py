@@ -116,7 +116,7 @@ class _SceneFit:
             "data": self.scene.fingerprint,
             "model": self.plan.model,
             "scene": self.plan.options.to_dict(),
-            "recipe": self.plan.recipe.to_dict(),
+            "recipe": self.plan.recipe.to_record(),
             "seed": self.plan.seed,
             "baselines": self.baselines is not None,
         }

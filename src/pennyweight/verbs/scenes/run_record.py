@@ -44,7 +44,7 @@ def make_scene_record(
             synthetic=scene.synthetic,
             leakage=leakage(scene.truth, split.share, split.test, window=plan.options.window).to_dict(),
         ),
-        recipe=plan.recipe.to_dict(),
+        recipe=plan.recipe.to_record(),
         machine=Ranks().machine,
         versions=versions(),
         asked=asked,
