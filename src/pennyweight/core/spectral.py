@@ -66,10 +66,12 @@ class Projection:
 
     @property
     def bands(self) -> int:
+        """Return the number of bands of the input."""
         return len(self.mean)
 
     @property
     def channels(self) -> int:
+        """Return the number of channels of the output."""
         return int(self.matrix.shape[1])
 
     def __call__(self, spectra: NDArray[Any]) -> NDArray[np.float32]:

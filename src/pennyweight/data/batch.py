@@ -55,4 +55,5 @@ class Share(Batch):
 
     @property
     def size(self) -> int:
+        """Return the number of pictures in the step, on all ranks together."""
         return self._size

@@ -52,6 +52,7 @@ class Unit:
 
     @property
     def labels(self) -> set[int]:
+        """Return the classes of the samples."""
         return {sample.label for sample in self.samples}
 
 

@@ -46,6 +46,7 @@ class Finding(NamedTuple):
 
     @property
     def severity(self) -> str:
+        """Return "error", "warning" or "note"."""
         return KINDS[self.kind][0]
 
 

@@ -60,7 +60,7 @@ def parse_label(value: object, where: str) -> str:
 def number_classes(
     found: Iterable[str], names: Sequence[str] | None, source: str
 ) -> tuple[tuple[str, ...], dict[str, int]]:
-    """Number the classes of a source: return (class names in order, number of each value in `found`).
+    """Assign numbers to the classes of a source: return (class names in order, number of each value in `found`).
 
     Whole numbers are sorted by value; with `names` they are indices into `names`. Raises SourceError for an index
     outside `names`.

@@ -48,6 +48,7 @@ class Row:
     """Index within the row group."""
 
     def read(self) -> bytes:
+        """Return the bytes of the picture file; its row group stays in memory."""
         return _bytes(_picture_group(self.path, self.column, self.group), self.row)
 
 

@@ -44,6 +44,7 @@ class Example(NamedTuple):
 
     @property
     def is_complete(self) -> bool:
+        """Return whether the sample has a picture and a class."""
         return bool(self.picture and self.label)
 
 
@@ -56,6 +57,7 @@ class Shard:
 
     @property
     def name(self) -> str:
+        """Return the last part of the path or address."""
         return self.url.rpartition("/")[2]
 
     @property
@@ -65,6 +67,7 @@ class Shard:
 
     @property
     def is_table(self) -> bool:
+        """Return whether the shard is a Parquet file."""
         return self.url.lower().endswith(".parquet")
 
     @property

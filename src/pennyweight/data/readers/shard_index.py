@@ -52,6 +52,7 @@ class Streamed:
     """Number among all samples of the set."""
 
     def read(self) -> bytes:
+        """Return the bytes of the picture file, reading its shard up to it."""
         return next(self.index.pictures([self.number]))
 
 

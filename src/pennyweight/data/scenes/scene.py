@@ -52,6 +52,7 @@ class Scene:
 
     @property
     def cube(self) -> NDArray[Any]:
+        """Return the cube (H, W, bands)."""
         return self.raster.values
 
     @property
@@ -61,6 +62,7 @@ class Scene:
 
     @property
     def bands(self) -> int:
+        """Return the number of bands."""
         return int(self.cube.shape[2])
 
     @cached_property

@@ -162,13 +162,13 @@ def _blocks(
             "window, another --train, or --split random, whose score means less"
         )
     learn, select = _take_validation(best.shares)
-    labelled = int((truth >= 0).sum())
+    labeled = int((truth >= 0).sum())
     return SceneSplit(
         kind="blocks",
         train=learn,
         val=select,
         test=best.test,
-        guard=labelled - len(learn) - len(select) - len(best.test),
+        guard=labeled - len(learn) - len(select) - len(best.test),
         left_out=tuple(int(kind) for kind in np.flatnonzero(~best.scored)),
     )
 
@@ -181,10 +181,10 @@ def _layout(
     top, left = (int(draw.integers(0, side)) for side in form)
     rows, cols = (np.arange(height) + top) // form[0], (np.arange(width) + left) // form[1]
     cells = rows[:, None] * (cols[-1] + 1) + cols
-    labelled = truth >= 0
+    labeled = truth >= 0
     classes = len(needed)
     counts = np.zeros((int(cells.max()) + 1, classes), np.int64)
-    np.add.at(counts, (cells[labelled], truth[labelled]), 1)
+    np.add.at(counts, (cells[labeled], truth[labeled]), 1)
     taken = _take_cells(counts, needed, draw)
     inside = taken[cells].ravel()
     flat = truth.ravel()
