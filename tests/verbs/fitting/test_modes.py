@@ -59,7 +59,7 @@ def test_with_weights_auto_trains_the_last_layer_and_says_why(
         speed="auto", minutes=1,
     )  # fmt: skip
     said = capfd.readouterr().err
-    assert "network mobilenet_v1_x0_25: weights.safetensors says that it is for" in said
+    assert "network mobilenet_v1_x0_25: weights.safetensors names it in its metadata" in said
     assert "mode head: there are weights to start from, and a processor trains the last layer in seconds" in said
     assert "the last layer takes seconds, so that its epochs are the same without --minutes" in said
     assert re.search(r"features of a few pictures: channels_last \w+ \d+ ms, channels_last \w+ \d+ ms\n", said)
