@@ -1,6 +1,7 @@
 import io
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from pennyweight.core.text import printable, say
@@ -54,6 +55,10 @@ def test_on_a_terminal_a_text_breaks_between_words(text: str, lines: list[str]) 
     stream = io.StringIO()
     say(text, console=Console(file=stream, width=10, force_terminal=True, color_system=None))
     assert stream.getvalue().splitlines() == lines
+    stream = io.StringIO()
+    say(text, console=Console(file=stream, width=10, force_terminal=True, color_system=None), label="no:")
+    assert max(map(cell_len, stream.getvalue().splitlines())) <= max(10, *map(cell_len, text.split(" ")))
+    assert stream.getvalue().split() == ["no:", *text.split()]
     stream = io.StringIO()
     say(text, console=Console(file=stream, width=10))  # a pipe
     assert stream.getvalue() == f"{text}\n"

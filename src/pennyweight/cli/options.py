@@ -24,7 +24,7 @@ def option(panel: str, help: str, *names: str, metavar: str | None = None, **mor
 
 Json = Annotated[bool, option(OUTPUT, "Print one JSON object on standard output, and nothing else.", "--json")]
 MaxPixels = Annotated[
-    int | None, option(DATA, "Refuse pictures of more than N pixels; by default 80 million.", metavar="N", min=1)
+    int | None, option(DATA, "Read pictures of up to N pixels; by default 80 million.", metavar="N", min=1)
 ]
 Model = Annotated[str, option(NETWORK, "Network, as `names` lists them; auto chooses.", metavar="NAME")]
 Stem = Annotated[

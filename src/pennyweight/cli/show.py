@@ -132,9 +132,7 @@ def written(path: Path) -> None:
 
 def failure(line: str) -> None:
     """Print one line of an error on standard error."""
-    console = Console(stderr=True)
-    console.print("error:", style="bold red", end=" ")
-    say(line, console=console)
+    say(line, error=True, label="error:")
 
 
 def bundle(made: Bundle) -> None:

@@ -25,7 +25,7 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(letter if _shows(letter) else REPLACEMENT for letter in text)
 
 
-def say(*lines: str, console: Console | None = None, error: bool = False) -> None:
+def say(*lines: str, console: Console | None = None, error: bool = False, label: str = "") -> None:
     """Print each text literally: without markup, and without characters that control the terminal.
 
     On a terminal a long text breaks between words; elsewhere, as in a log, each text is one line.
@@ -34,14 +34,19 @@ def say(*lines: str, console: Console | None = None, error: bool = False) -> Non
         lines: Texts to print.
         console: Console to print on; by default that of standard output.
         error: Print on standard error instead of standard output.
+        label: Word in red before each text, such as "error:".
     """
     from rich.console import Console  # takes 0.03 s, so only where a line is printed
     from rich.text import Text
 
     console = console or Console(stderr=error)
     for line in map(printable, lines):
-        for part in _break_lines(line, console.width) if console.is_terminal else (line,):
-            console.print(Text(part), soft_wrap=True)
+        text = f"{label} {line}" if label else line
+        for number, part in enumerate(_break_lines(text, console.width) if console.is_terminal else [text]):
+            shown = Text(part)
+            if number == 0:
+                shown.stylize("bold red", 0, len(label))
+            console.print(shown, soft_wrap=True)
 
 
 def _break_lines(text: str, width: int) -> list[str]:
