@@ -57,7 +57,7 @@ def scene_manifest(path: Path) -> None:
 def run(path: Path) -> None:
     """A run whose run.json is `path`, as far as nothing is computed; a few are built."""
     from pennyweight.verbs.load import open_trained, preprocess_of, restore
-    from pennyweight.verbs.scenes.load import is_scene_run
+    from pennyweight.verbs.scenes.scene_run import is_scene_run
 
     folder = path.with_suffix("")
     folder.mkdir()

@@ -15,6 +15,7 @@ from pennyweight.core.errors import InputError
 from pennyweight.core.settings import override
 from pennyweight.core.synonyms import NAMES, VALUES, meant
 from pennyweight.train import Recipe
+from pennyweight.verbs.fit import FitOptions
 
 RECIPE = [field.name for field in fields(Recipe)]
 
@@ -92,7 +93,12 @@ def test_an_argument_of_fit_is_answered_with_its_place(said: dict[str, Any], ans
 
 
 def test_every_row_is_a_name_of_ours() -> None:
-    known = {*RECIPE, *inspect.signature(pw.fit).parameters, *inspect.signature(pw.create).parameters}
+    known = {
+        *RECIPE,
+        *inspect.signature(pw.fit).parameters,
+        *FitOptions.__annotations__,
+        *inspect.signature(pw.create).parameters,
+    }
     known |= {field.name for name in zoo.names() for field in fields(zoo.variant(name).config)}
     assert NAMES.keys() <= known
     hints = get_type_hints(Recipe)

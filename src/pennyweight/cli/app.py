@@ -52,7 +52,7 @@ COMMANDS: Sequence[tuple[Callable[..., None], type[Command]]] = (
     (export, CommandOnPictures),
     (weigh, Command),
     (names, Command),
-    (doctor, Command),
+    (doctor, CommandOnPictures),
     (bench, Command),
 )
 """Commands in the order of the help, with their kinds."""

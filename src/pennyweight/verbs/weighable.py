@@ -28,7 +28,7 @@ from pennyweight.runtime import Bundle
 from pennyweight.runtime.engine import OnnxEngine
 from pennyweight.runtime.scene_bundle import SceneBundle, scene_engine
 from pennyweight.verbs.load import open_trained, preprocess_of, restore
-from pennyweight.verbs.scenes.load import is_scene_run
+from pennyweight.verbs.scenes.scene_run import is_scene_run
 
 __all__ = ["Weighable", "open_weighable"]
 

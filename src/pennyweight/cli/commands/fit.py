@@ -124,7 +124,7 @@ def _require_pictures(source: str) -> None:
     from pennyweight.data.scenes.open import is_scene
 
     if is_scene(source):
-        refuse_scene(source, "fit", [source, "--labels", "MAP"])
+        refuse_scene(f"{source} is a scene", "fit", [source, "--labels", "MAP"])
 
 
 def _fit_one(source: str, model: str, arguments: dict[str, Any], *, json: bool) -> None:

@@ -14,7 +14,7 @@ def evaluate(run: scenes.SceneRun, bfloat16: scenes.Bfloat16 = False, json: opti
     from pennyweight.verbs.scenes.evaluate import evaluate_scene
     from pennyweight.verbs.scenes.load import open_scene_run
 
-    opened = open_scene_run(run)
+    opened = open_scene_run(run, "evaluate")
     scored = evaluate_scene(opened, bfloat16=bfloat16).to_dict()
     if json:
         show.as_json(scored)

@@ -3,6 +3,7 @@
 # No `from __future__ import annotations`: Typer reads the annotations.
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +11,7 @@ import typer
 from pennyweight.cli import options, show
 from pennyweight.cli.scene import options as scenes
 from pennyweight.cli.scene.show import show_run, show_seeds
+from pennyweight.core.errors import InputError
 
 __all__ = ["fit"]
 
@@ -34,7 +36,7 @@ def fit(
     set: options.Set = None,
     seed: options.Seed = 0,
     seeds: options.Seeds = 1,
-    baselines: scenes.Baselines = False,
+    with_baselines: scenes.Baselines = False,
     cut: scenes.Cut = None,
     protocol: scenes.Protocol = None,
     resume: options.Resume = False,
@@ -43,6 +45,7 @@ def fit(
     json: options.Json = False,
 ) -> None:
     """Train on the labeled pixels of a scene, map all of it, and score its test pixels. Write a run folder."""
+    _require_scene(source)
     scene = scenes.given(
         labels=labels, names=names, background=background, split=split, train=train, window=window,
         components=components, protocol=protocol, cut=cut,
@@ -55,12 +58,23 @@ def fit(
         "out": out,
         "resume": resume,
         "save_minutes": save_minutes,
-        "with_baselines": baselines,
+        "with_baselines": with_baselines,
     }
     if seeds > 1:
         _fit_seeds(source, model, seeds, arguments, json=json)
     else:
         _fit_one(source, model, arguments, json=json)
+
+
+def _require_scene(source: str) -> None:
+    """Raise InputError for pictures, with the command that trains on them."""
+    from pennyweight.data.scenes.open import is_scene
+
+    if not is_scene(source):
+        raise InputError(
+            f"{source} is no scene: that is scene:NAME, or a cube's file with --labels; train on pictures with: "
+            f"pennyweight fit {quote(source)}"
+        )
 
 
 def _fit_one(source: str, model: str, arguments: dict[str, Any], *, json: bool) -> None:

@@ -39,7 +39,7 @@ def evaluate_scene(
         InputError: `run` is no run of a scene.
         SourceError: The scene is not here, or its content has changed since training.
     """
-    run = open_scene_run(run)
+    run = open_scene_run(run, "evaluate")
     scene = reopen(run)
     options = override(SceneOptions(), run.record["scene"]["options"], what="scene")
     split = split_of(scene, options, run.record["seed"])

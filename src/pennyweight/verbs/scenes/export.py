@@ -49,7 +49,7 @@ def export_scene(
         BundleError: `out` exists already, or its folder does not exist.
         ParityError: The file does not map as the network does; nothing is written.
     """
-    run = open_scene_run(run)
+    run = open_scene_run(run, "export")
     path = bundle_path(run, out)
     record, evaluation, projection, network = run.record, run.evaluation, projection_of(run), restore(run)
     try:

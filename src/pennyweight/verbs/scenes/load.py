@@ -20,11 +20,10 @@ from pennyweight.data.scenes.open import open_scene
 from pennyweight.data.scenes.scene import Scene
 from pennyweight.runtime.scene_bundle import SceneBundle
 from pennyweight.runtime.scene_mapper import SceneEngine, SceneMap, map_scene
-from pennyweight.verbs.scenes.scene_run import is_scene_run
+from pennyweight.verbs.scenes.scene_run import require_scene_run
 
 __all__ = [
     "Mapper",
-    "is_scene_run",
     "load_mapper",
     "open_scene_run",
     "projection_of",
@@ -94,8 +93,11 @@ def load_mapper(run_or_bundle: str | os.PathLike[str] | Run | SceneBundle, *, bf
     return Mapper(engine, tuple(run.labels), tuple(record["data"]["ids"]))
 
 
-def open_scene_run(run: str | os.PathLike[str] | Run) -> Run:
-    """Open a run that was trained on a scene. Raises InputError for anything else, RunError for a damaged run."""
+def open_scene_run(run: str | os.PathLike[str] | Run, command: str = "predict") -> Run:
+    """Open a run that was trained on a scene, for one of the commands.
+
+    Raises InputError for anything else, with the command on pictures for their runs; RunError for a damaged run.
+    """
     if isinstance(run, (str, os.PathLike)):
         path = Path(run)
         if not path.exists():
@@ -108,10 +110,7 @@ def open_scene_run(run: str | os.PathLike[str] | Run) -> Run:
     if not isinstance(run, Run):
         raise InputError(f"a scene's run was expected, not {received(run)}")
     require_fields(run.record, run.record_path)
-    if not is_scene_run(run):
-        raise InputError(
-            f"{run.folder} was trained on pictures; a map needs a run of a scene: pennyweight scene fit scene:NAME"
-        )
+    require_scene_run(run, command)
     return run
 
 
