@@ -103,3 +103,11 @@ def look(browser: Any, file: Path, width: int, scheme: str) -> None:
     assert {url for url in asked if not url.startswith("data:")} == {file.as_uri()}
     dark = browser.execute_script("return getComputedStyle(document.body).backgroundColor") == "rgb(23, 25, 28)"
     assert dark == (scheme == "dark")
+    cards = "return [...document.querySelectorAll('.plot')].map(e => getComputedStyle(e).backgroundColor)"
+    assert set(browser.execute_script(cards)) == {"rgb(31, 34, 38)" if dark else "rgb(255, 255, 255)"}
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": features})
+    assert set(browser.execute_script(cards)) == {"rgb(255, 255, 255)"}
+    ink = "return [...document.querySelectorAll('svg text')].map(e => getComputedStyle(e).fill)"
+    assert set(browser.execute_script(ink)) == {"rgb(0, 0, 0)"}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": features})

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogFormatter, MaxNLocator
@@ -34,6 +35,8 @@ LETTER = 5.2
 """Points across a letter of the names beside bars."""
 LINE_LETTERS = 14
 """Letters in a line of the names under bars."""
+LEGEND_POINT = 24
+"""Square points of a point in a legend."""
 MOST_BARS = 40
 """Most layers that a plot shows as bars."""
 
@@ -65,7 +68,12 @@ def roofline_plot(layers: Sequence[Mapping[str, Any]], limits: Mapping[str, Any]
             linewidths=0,
             label=f"bound by {bound}",
         )
-    axes.set(xscale="log", yscale="log", xlabel="operations per byte", ylabel="G operations per second")
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel="arithmetic intensity (operations per byte)",
+        ylabel="G operations per second",
+    )
     axes.set_ylim(bottom=max(1e-3, axes.get_ylim()[0]), top=4 * peak)
     _legend(axes, columns=3)
     return as_svg(figure, name, f"Roofline of the machine with {len(shown)} layers")
@@ -174,7 +182,7 @@ def _axes(width: float, height: float, place: tuple[float, float, float, float])
 
 def _legend(axes: Axes, *, columns: int, begin: float = -0.01, handles: Sequence[Patch] | None = None) -> None:
     """Draw the legend above the axes, beginning at `begin`, in widths of the axes."""
-    axes.legend(
+    legend = axes.legend(
         handles=handles,
         loc="lower left",
         bbox_to_anchor=(begin, 1.0),
@@ -183,6 +191,9 @@ def _legend(axes: Axes, *, columns: int, begin: float = -0.01, handles: Sequence
         borderaxespad=0.2,
         fontsize=8,
     )
+    for handle in legend.legend_handles:
+        if isinstance(handle, PathCollection):  # points of a plot have many sizes, those of its legend one
+            handle.set_sizes([LEGEND_POINT])
 
 
 def _short(name: str) -> str:

@@ -1,0 +1,62 @@
+"""Every page is made of one base template, with the same head, style and colors of plots."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pennyweight.report import render
+from pennyweight.report.contact_sheet import contact_sheet
+from pennyweight.report.cost_page import cost_page
+from pennyweight.report.experiments_page import experiments_page
+from pennyweight.report.run_page import run_page
+
+PARTS = {"base.html", "facts.html"}
+
+
+def test_every_template_extends_the_base() -> None:
+    templates = {path.name: path.read_text(encoding="utf-8") for path in render.FOLDER.glob("*.html")}
+    assert len(templates) > len(PARTS)
+    for name in templates.keys() - PARTS:
+        assert templates[name].startswith('{% extends "base.html" %}'), name
+        assert "<head>" not in templates[name]
+
+
+@pytest.fixture
+def pages(parts: dict[str, Any], weighed: Callable[..., Any]) -> list[str]:
+    finding = {"kind": "tiny", "severity": "note", "meaning": "m", "pictures": ["a.png"], "detail": "8×8"}
+    diagnosis = {
+        "source": "pets",
+        "sound": True,
+        "counts": {"cat": 1},
+        "splits": None,
+        "notes": [],
+        "findings": [finding],
+    }
+    row = {"label": "1:1", "macs": 1, "traffic_bytes": 1, "ms": 1.0, "quartiles_ms": (0.9, 1.1)}
+    return [
+        run_page(**parts),
+        cost_page([weighed("mine", 3)], limits=None, machine=["m"], meanings={}),
+        contact_sheet(diagnosis, {"a.png": np.zeros((8, 8, 3), np.uint8)}, shown=5),
+        experiments_page([("G1", [row])], ["measured"]),
+    ]
+
+
+def test_pages_share_their_head_and_ask_for_nothing(pages: list[str]) -> None:
+    heads = {re.sub(r"<title>.*</title>", "", page[: page.index("<body")]) for page in pages}
+    assert len(heads) == 1
+    assert "default-src 'none'" in heads.pop()
+    for page in pages:
+        assert page.count("<h1>") == 1
+        assert not re.search(r"<script|(?:src|href)=\"(?!data:|#)", page)
+
+
+def test_dark_colors_are_for_screens_alone() -> None:
+    style = render._style()
+    assert "prefers-color-scheme: dark" in style
+    assert "@media (prefers-color-scheme" not in style
+    assert style.count("@media screen and (prefers-color-scheme: dark)") == 2
