@@ -96,7 +96,7 @@ def run(made: Run) -> None:
     low, high = scored["accuracy_interval"]
     say(
         f"test accuracy {share(scored['accuracy'])} of {number(scored['images'])} pictures "
-        f"(95% interval {share(low)} to {share(high)}), weights of epoch {made.record['best']['epoch']}",
+        f"(95% interval {share(low)} to {share(high)}), weights of epoch {made.info.best_epoch}",
         f"run     {made.folder}",
         f"report  {made.report_path}",
     )
@@ -107,8 +107,8 @@ def run_values(made: Run) -> dict[str, Any]:
     return {
         "run": str(made.folder),
         "report": str(made.report_path),
-        "model": made.record["model"],
-        "best": made.record["best"],
+        "model": dict(made.info.model),
+        "best": made.info.best,
         "evaluation": made.evaluation,
     }
 

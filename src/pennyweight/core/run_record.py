@@ -144,6 +144,12 @@ class RunRecord(_Section):
         return str(self.model["name"])
 
     @property
+    def of_scene(self) -> SceneRecord:
+        """Settings of a run on a scene; ask `scene` first."""
+        assert self.scene is not None
+        return self.scene
+
+    @property
     def best_epoch(self) -> int:
         """Number of the epoch whose weights were kept, from 1; 0 for a run that is not complete."""
         return 0 if self.best is None else int(self.best["epoch"])

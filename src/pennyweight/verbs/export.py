@@ -107,18 +107,18 @@ class Contents:
 
 
 def _of_run(run: Run) -> Contents:
-    record, evaluation = run.record, run.evaluation
+    record, evaluation = run.info, run.evaluation
     try:
         return Contents(
             network=restore(run),
-            model=record["model"],
+            model=dict(record.model),
             labels=tuple(run.labels),
             preprocess=preprocess_of(run),
             evaluation={key: evaluation[key] for key in ("split", "images", "accuracy", "accuracy_interval")},
             data={
-                "name": record["data"]["source"],
-                "fingerprint": record["data"]["fingerprint"],
-                "group_by": record["data"].get("group_by"),
+                "name": record.data.source,
+                "fingerprint": record.data.fingerprint,
+                "group_by": record.data.group_by,
             },
             training_digests=run.training_digests,
         )
@@ -139,14 +139,14 @@ def _of_name(made: zoo.Pretrained) -> Contents:
 
 def _test_pictures(run: Run) -> tuple[list[Picture], str]:
     """Return up to 64 files of the run's test split and an empty text; or none, and the reason."""
-    known, preprocess = run.record["data"], preprocess_of(run)
+    known, preprocess = run.info.data, preprocess_of(run)
     try:
-        with untrusted_address(run.folder, known["address"], ask=f"evaluate {run.folder} {known['address']}"):
-            source = data.open(known["address"], group_by=known.get("group_by"), read_as=known.get("read_as"))
+        with untrusted_address(run.folder, known.address, ask=f"evaluate {run.folder} {known.address}"):
+            source = data.open(known.address, group_by=known.group_by, read_as=known.read_as)
     except (SourceError, ImageError, InputError, DownloadError) as error:
         return [], f"not at hand: {error}"
-    if source.fingerprint != known["fingerprint"]:
-        return [], f"not at hand: {known['address']} has other pictures than in training"
+    if source.fingerprint != known.fingerprint:
+        return [], f"not at hand: {known.address} has other pictures than in training"
     samples = data.split(source).test
     # Reading one picture of a shard reads all before it.
     apart = 1 if source.streamed else max(1, len(samples) // PROOF_PICTURES)
@@ -159,4 +159,4 @@ def _test_pictures(run: Run) -> tuple[list[Picture], str]:
         except ImageError:
             continue  # training and scoring leave it out too
         files.append(picture)
-    return files, "" if files else f"not readable: none of {len(chosen)} from {known['address']}"
+    return files, "" if files else f"not readable: none of {len(chosen)} from {known.address}"

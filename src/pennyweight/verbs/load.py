@@ -6,14 +6,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Union, Unpack
+from typing import TYPE_CHECKING, Union, Unpack
 
 from pennyweight.core.errors import InputError, PennyweightError, RunError, received
 from pennyweight.core.labels import read_class_names
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.reading import reason_of
 from pennyweight.core.run import Run
-from pennyweight.core.run_fields import require_fields
+from pennyweight.core.run_folder import is_run_folder
+from pennyweight.core.run_record import RunRecord
 from pennyweight.core.usage import Usage
 from pennyweight.runtime import Bundle, Classifier
 from pennyweight.verbs.scenes.scene_run import refuse_scene_run
@@ -87,7 +88,7 @@ def open_trained(
             raise InputError(f"a run, a bundle or a network's name was expected, not {received(what)}")
         return checked(what) if isinstance(what, Run) else what
     path = Path(what)
-    if weights is None and path.is_dir() and ((path / "run.json").exists() or not _is_name(path)):
+    if weights is None and path.is_dir() and (is_run_folder(path) or not _is_name(path)):
         return checked(Run(path))
     if weights is None and path.is_file():
         return Bundle(path)
@@ -115,7 +116,7 @@ def open_trained(
 
 def checked(run: Run) -> Run:
     """Return the run. Raises RunError where its run.json lacks a field, or has one of another type."""
-    require_fields(run.record, run.record_path)
+    _ = run.info
     return run
 
 
@@ -141,7 +142,7 @@ def preprocess_of(run: Run) -> Preprocess:
     """Return the preprocessing of a run. Raises InputError for a run of a scene, which has none."""
     refuse_scene_run(run, "predict")
     with _record(run) as record:
-        return Preprocess.from_dict(record["preprocess"])
+        return Preprocess.from_dict(dict(record.preprocess or {}))
 
 
 def restore(run: Run) -> nn.Module:
@@ -153,18 +154,18 @@ def restore(run: Run) -> nn.Module:
 
     state, name = read_weights(run.whole(run.weights_path)), str(run.weights_path)
     with _record(run) as record:
-        shapes = zoo.sketch(**record["model"]).state_dict()
+        shapes = zoo.sketch(**record.model).state_dict()
     require_same_shapes(shapes, state, name=name)  # before memory is allocated for the network of run.json
     with _record(run), torch.random.fork_rng():
-        network = zoo.build(**record["model"])
+        network = zoo.build(**record.model)
     take_weights(network, state, name=name)
     return network.eval()
 
 
 @contextmanager
-def _record(run: Run) -> Iterator[dict[str, Any]]:
+def _record(run: Run) -> Iterator[RunRecord]:
     """Yield the record of run.json. A field that is missing, or of another type, becomes a RunError with the file."""
-    record = run.record
+    record = run.info
     try:
         yield record
     except ImportError:  # a part that is not installed

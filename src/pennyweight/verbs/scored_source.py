@@ -41,10 +41,8 @@ class Origin:
 def origin_of(trained: Trained) -> Origin:
     """Return the record of the training pictures."""
     if isinstance(trained, Run):
-        known = trained.record["data"]
-        return Origin(
-            str(trained.folder), known["address"], known["fingerprint"], known.get("group_by"), known.get("read_as")
-        )
+        record = trained.info.data
+        return Origin(str(trained.folder), record.address, record.fingerprint, record.group_by, record.read_as)
     if isinstance(trained, Bundle):
         known = trained.manifest.data or {}
         return Origin(str(trained.path), known.get("name"), known.get("fingerprint"), known.get("group_by"))

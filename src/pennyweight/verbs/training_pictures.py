@@ -10,6 +10,7 @@ from pennyweight import data
 from pennyweight.core.errors import SourceError
 from pennyweight.core.files import split_part
 from pennyweight.core.run import Run
+from pennyweight.core.run_folder import is_run_folder
 from pennyweight.core.training_digests import TrainingDigests
 
 __all__ = ["training_digests_of", "without_training_pictures"]
@@ -22,7 +23,7 @@ def training_digests_of(*named: str | os.PathLike[str] | None) -> dict[str, Trai
     """
     paths = [split_part(what)[0] for what in named if what is not None]
     folders = [path if path.is_dir() else path.parent for path in paths if path.exists()]
-    found = {str(folder): Run(folder).training_digests for folder in folders if (folder / "run.json").exists()}
+    found = {str(folder): Run(folder).training_digests for folder in folders if is_run_folder(folder)}
     return {folder: training_digests for folder, training_digests in found.items() if training_digests is not None}
 
 

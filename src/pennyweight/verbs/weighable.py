@@ -165,7 +165,7 @@ def _of_trained(name: str, shape: Shape | None, real: bool) -> Weighable:
     assert isinstance(run, Run)  # a folder is a run's
     model = restore(run)
     if is_scene_run(run):
-        usual = _window(run.record["model"], run.record["scene"]["window"])
+        usual = _window(run.info.model, run.info.of_scene.window)
     else:
         size = preprocess_of(run)
         usual = (size.channels, size.size, size.size)

@@ -18,6 +18,7 @@ from pennyweight.core.files import split_part
 from pennyweight.core.labels import imagenet_labels
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run import Run
+from pennyweight.core.run_folder import is_run_folder
 from pennyweight.core.settings import override
 from pennyweight.core.usage import Usage
 from pennyweight.zoo.libraries import foreign
@@ -109,7 +110,7 @@ def open_checkpoint(weights: Weights, network: str, *, words: Iterable[str] = ()
     path = split_part(weights)[0]
     usual_size = form(network).input_shape[1]
     # A folder with the name of a tag counts only if it is a run.
-    if path.is_dir() and ((path / "run.json").exists() or weights not in (BEST, *tags(network))):
+    if path.is_dir() and (is_run_folder(path) or weights not in (BEST, *tags(network))):
         run = Run(path)
         return open_file(run.whole(run.weights_path), usual_size=usual_size)
     if path.is_file():

@@ -19,4 +19,4 @@ def evaluate(run: scenes.SceneRun, bfloat16: scenes.Bfloat16 = False, json: opti
     if json:
         show.as_json(scored)
     else:
-        show_scores(scored, opened.record["model"]["name"])
+        show_scores(scored, opened.info.network)

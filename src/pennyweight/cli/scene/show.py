@@ -22,7 +22,7 @@ __all__ = ["leakage_line", "show_bundle", "show_map", "show_run", "show_scores",
 
 def show_run(run: Run) -> None:
     """Print the scores of a finished training, and its files."""
-    show_scores(run.evaluation, run.record["model"]["name"])
+    show_scores(run.evaluation, run.info.network)
     say(f"run     {run.folder}", f"report  {run.report_path}")
 
 

@@ -41,8 +41,8 @@ def evaluate_scene(
     """
     run = open_scene_run(run, "evaluate")
     scene = reopen(run)
-    options = override(SceneOptions(), run.record["scene"]["options"], what="scene")
-    split = split_of(scene, options, run.record["seed"])
+    options = override(SceneOptions(), run.info.of_scene.options, what="scene")
+    split = split_of(scene, options, run.info.seed)
     mapped = load_mapper(run, bfloat16=bfloat16).map(scene.cube, advance=advance)
     return judge(scene, split, mapped.classes, options.window)
 

@@ -51,24 +51,24 @@ def export_scene(
     """
     run = open_scene_run(run, "export")
     path = bundle_path(run, out)
-    record, evaluation, projection, network = run.record, run.evaluation, projection_of(run), restore(run)
+    record, evaluation, projection, network = run.info, run.evaluation, projection_of(run), restore(run)
     try:
         cube = np.asarray(reopen(run).cube[:PROOF_SIDE, :PROOF_SIDE], np.float32)
-        of = f"a corner of {run.record['data']['source']}"
+        of = f"a corner of {record.data.source}"
     except (SourceError, DownloadError) as error:
         note(f"the bundle is proved on a scene made for the proof, because the run's own is not at hand: {error}")
         noise = np.random.default_rng(0).normal(0, 0.1, (PROOF_SIDE, PROOF_SIDE, projection.bands))
         cube, of = (projection.mean * (1 + noise)).astype(np.float32), "a scene made for the proof"
     manifest = SceneManifest(
-        network=record["model"],
+        network=dict(record.model),
         labels=tuple(run.labels),
-        ids=tuple(record["data"]["ids"]),
+        ids=tuple(record.data.ids or ()),
         form="tile" if isinstance(network, WindowNetwork) else "windows",
-        window=record["scene"]["window"],
+        window=record.of_scene.window,
         bands=projection.bands,
         evaluation={key: evaluation[key] for key in ("split", "pixels", "leakage", *SCORES)},
         parity={},
-        data={"name": record["data"]["source"], "fingerprint": record["data"]["fingerprint"]},
+        data={"name": record.data.source, "fingerprint": record.data.fingerprint},
         versions=versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )

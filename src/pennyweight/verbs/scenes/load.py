@@ -14,7 +14,6 @@ from pennyweight.core.errors import BundleError, InputError, SourceError, receiv
 from pennyweight.core.files import read_json
 from pennyweight.core.offline import untrusted_address
 from pennyweight.core.run import Run
-from pennyweight.core.run_fields import require_fields
 from pennyweight.core.spectral import Projection
 from pennyweight.data.scenes.open import open_scene
 from pennyweight.data.scenes.scene import Scene
@@ -88,9 +87,9 @@ def load_mapper(run_or_bundle: str | os.PathLike[str] | Run | SceneBundle, *, bf
     from pennyweight.deploy.scene_graph import torch_scene_engine  # torch, which a bundle does without
     from pennyweight.verbs.load import restore
 
-    record = run.record
-    engine = torch_scene_engine(restore(run), projection_of(run), window=record["scene"]["window"], bfloat16=bfloat16)
-    return Mapper(engine, tuple(run.labels), tuple(record["data"]["ids"]))
+    record = run.info
+    engine = torch_scene_engine(restore(run), projection_of(run), window=record.of_scene.window, bfloat16=bfloat16)
+    return Mapper(engine, tuple(run.labels), tuple(record.data.ids or ()))
 
 
 def open_scene_run(run: str | os.PathLike[str] | Run, command: str = "predict") -> Run:
@@ -109,15 +108,14 @@ def open_scene_run(run: str | os.PathLike[str] | Run, command: str = "predict") 
         run = Run(path)
     if not isinstance(run, Run):
         raise InputError(f"a scene's run was expected, not {received(run)}")
-    require_fields(run.record, run.record_path)
     require_scene_run(run, command)
     return run
 
 
 def reopen(run: Run) -> Scene:
     """Open the scene that a run was trained on. Raises SourceError where it is not here, or its content has changed."""
-    known: Mapping[str, Any] = run.record["data"]
-    address = known["address"]
+    known = run.info.data
+    address: Mapping[str, Any] = known.address
     ask = f"scene predict {run.folder} {address['cube']} --map map.png"
     with (
         untrusted_address(run.folder, address.get("labels", ""), ask=ask),
@@ -127,8 +125,8 @@ def reopen(run: Run) -> Scene:
             address["cube"],
             address.get("labels"),
             background=int(address.get("background", 0)),
-            names=known.get("names"),
+            names=known.names,
         )
-    if scene.fingerprint != known["fingerprint"]:
+    if scene.fingerprint != known.fingerprint:
         raise SourceError(f"'{address['cube']}' here is not what {run.folder} was trained on: its content has changed")
     return scene

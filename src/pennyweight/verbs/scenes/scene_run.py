@@ -14,7 +14,7 @@ WORK = {"evaluate": "score it", "export": "export it", "predict": "map cubes"}
 
 def is_scene_run(run: Run) -> bool:
     """Return True for a run that was trained on a scene."""
-    return "scene" in run.record
+    return run.info.scene is not None
 
 
 def refuse_scene_run(run: Run, command: str) -> None:
