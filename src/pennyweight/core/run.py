@@ -1,4 +1,4 @@
-"""A run: the folder that `fit` makes. Its files by name, and what run.json says."""
+"""Run: the folder that `fit` makes, its files by name, and the content of run.json."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["Run", "latest_run_folder", "making_folder", "next_run_folder", "writ
 DIGESTS = "sha256"
 """In run.json: the SHA-256 of each file that an answer depends on, run.json's own among them."""
 FORMAT = 2
-"""Of run.json. The first one, which did not say its number, had no digests."""
+"""Number of the format of run.json. The first one had no number and no digests."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -109,7 +109,7 @@ class Run(Summary, RunFolder):
 
     @property
     def evaluation(self) -> dict[str, Any]:
-        """What evaluation.json says. Raises RunError when the run has not come that far."""
+        """Scores on the test split, of evaluation.json. Raises RunError when the training did not finish."""
         if not self.evaluation_path.exists():
             raise RunError(f"{self.folder} has no evaluation.json: its training did not finish")
         return read_json(self.whole(self.evaluation_path))
@@ -186,7 +186,7 @@ def next_run_folder(name: str) -> Path:
 
 
 def latest_run_folder(name: str) -> Path | None:
-    """The runs/NAME-N with the highest number, or None."""
+    """Return the runs/NAME-N with the highest number, or None."""
     found = [path for path in Path("runs").glob(f"{glob.escape(name)}-*") if _number(path, name)]
     return max(found, key=lambda path: _number(path, name), default=None)
 

@@ -34,7 +34,7 @@ class Abandoned(BaseException):
 
 
 class Stop:
-    """Whether a signal asked to stop. A second one does not wait any longer."""
+    """Handler that remembers a signal which asks to stop. A second signal ends the work at once."""
 
     def __init__(self) -> None:
         self.asked: int | None = None
@@ -54,7 +54,7 @@ class Stop:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Inside, a signal raises Abandoned, as does one that came before."""
+        """Raise Abandoned inside when a signal comes, or came before."""
         try:
             self._at_once = True
             if self.asked is not None:
@@ -72,7 +72,7 @@ class Stop:
 
 @contextmanager
 def deferring_signals() -> Iterator[Stop]:
-    """Inside, a signal only sets `asked`; at the end of the block, at the latest, it has its effect.
+    """Defer signals inside: a signal only sets `asked`, and has its effect at the end of the block at the latest.
 
     Signals belong to a process's first thread: in any other, nothing ever asks.
     """
@@ -94,7 +94,7 @@ def deferring_signals() -> Iterator[Stop]:
 
 
 def handling_signals() -> None:
-    """From now on SIGINT and SIGTERM raise SystemExit with their status, so that nothing half-written stays behind.
+    """Let SIGINT and SIGTERM raise SystemExit with their status, so that nothing half-written stays behind.
 
     One that comes while Python runs what may not raise comes once more when that place has been left: a weak
     reference's end, `__del__`, and imports, where extension modules turn what is raised into an ImportError. Imports
@@ -128,7 +128,7 @@ def ending(status: int) -> int:
 
 
 def _importing(frame: FrameType | None) -> bool:
-    """Whether a module is being imported where `frame` is, or further out."""
+    """Return True if a module is being imported at `frame` or further out."""
     while frame is not None:
         if frame.f_code.co_filename == _IMPORT:
             return True

@@ -1,4 +1,4 @@
-"""What training says of itself: an epoch's figures, and who is told."""
+"""Callbacks of a training, and the figures of an epoch."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ __all__ = ["Callback", "Epoch", "NullCallback", "best_of"]
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
-    """A line of metrics.jsonl. Training figures are over the whole epoch, on augmented pictures."""
+    """Figures of an epoch: a line of metrics.jsonl. Training figures are those of all its augmented pictures."""
 
     epoch: int
-    """From 1."""
+    """Number of the epoch, from 1."""
     train_loss: float
     train_accuracy: float
     val_loss: float
     """Without label smoothing, so it can be compared with evaluation.json's."""
     val_accuracy: float
     lr: float
-    """The rate of the epoch's last step."""
+    """Learning rate of the epoch's last step."""
     seconds: float
-    """Training and validation."""
+    """Seconds of training and validation."""
     images_per_s: float
-    """Training alone."""
+    """Throughput of training alone."""
     loader_share: float
-    """Of the training's time, how much was spent waiting for pictures."""
+    """Share of the training's time that was spent waiting for pictures."""
 
     def to_dict(self) -> dict[str, Any]:
-        """As metrics.jsonl keeps it."""
+        """Return the line of metrics.jsonl."""
         return asdict(self)
 
     def better_than(self, other: Epoch | None) -> bool:
-        """More right on validation, or as many with a smaller loss."""
+        """Return True for a higher validation accuracy, or an equal one with a smaller loss."""
         return other is None or (self.val_accuracy, -self.val_loss) > (other.val_accuracy, -other.val_loss)
 
 
 def best_of(epochs: Iterable[Epoch]) -> Epoch | None:
-    """The first best of some epochs; None of none."""
+    """Return the first of the best epochs; None where there are none."""
     best: Epoch | None = None
     for epoch in epochs:
         best = epoch if epoch.better_than(best) else best
@@ -47,7 +47,7 @@ def best_of(epochs: Iterable[Epoch]) -> Epoch | None:
 
 
 class Callback(Protocol):
-    """Is told how training goes; a resumed epoch has some of its steps done."""
+    """Callback that is told of epochs and steps; a resumed epoch has `done` steps behind it."""
 
     def epoch_started(self, epoch: int, steps: int, done: int = 0) -> None: ...
     def step(
@@ -57,7 +57,7 @@ class Callback(Protocol):
 
 
 class NullCallback(Callback):
-    """Is told, and says nothing."""
+    """Callback that ignores every event."""
 
     def epoch_started(self, epoch: int, steps: int, done: int = 0) -> None: ...
     def step(

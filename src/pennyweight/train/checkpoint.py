@@ -1,4 +1,4 @@
-"""Checkpoints: what a training needs to go on as if nothing had happened. Each is whole or absent."""
+"""Checkpoints: states from which a training resumes with the same bits. Each is whole or absent."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NAME = re.compile(r"\d{10}\.pt")
 
 
 class Checkpoints:
-    """The last two states of a training, in `folder`: N.pt, and beside it N.sha256 as `sha256sum -c` reads it.
+    """Last two states of a training, in `folder`: N.pt, with a checksum N.sha256 that `sha256sum -c` reads.
 
     One without its checksum does not count. They hold tensors, numbers and text, and are read by torch's restricted
     unpickler, which runs nothing.
@@ -30,11 +30,11 @@ class Checkpoints:
     def __init__(self, folder: Path, note: Callable[[str], None] = lambda line: None) -> None:
         self.folder = folder
         self.note = note
-        """Is told once of checkpoints that are damaged."""
+        """Callback that gets a line about damaged checkpoints, once."""
         self._told: set[str] = set()
 
     def save(self, state: dict[str, Any]) -> None:
-        """Keep `state` as the newest. Raises RunError when it cannot be written; older ones are then intact."""
+        """Write `state` as the newest checkpoint. Raises RunError when that fails; older ones are then intact."""
         try:
             self.folder.mkdir(exist_ok=True)
             self._clear_torn()
@@ -58,11 +58,11 @@ class Checkpoints:
             old.unlink(missing_ok=True)
 
     def __bool__(self) -> bool:
-        """Whether there is any; quick, because none is read."""
+        """Return True if there is a checkpoint; none is read."""
         return next(self._whole(), None) is not None
 
     def latest(self) -> dict[str, Any] | None:
-        """The newest state that is as it was written, or None."""
+        """Return the newest state whose checksum holds, or None."""
         damaged: list[str] = []
         for path in self._whole():
             said = _checksum(path).read_text(encoding="ascii", errors="replace").partition(" ")[0]
@@ -81,7 +81,7 @@ class Checkpoints:
             self.note(f"{names} damaged, not what the checksum beside says: {outcome}")
 
     def _whole(self) -> Iterator[Path]:
-        """Those with a checksum, the newest first."""
+        """Yield the checkpoints that have a checksum, the newest first."""
         names = sorted(self.folder.iterdir(), reverse=True) if self.folder.is_dir() else []
         return (path for path in names if _is_state(path) and _checksum(path).is_file())
 

@@ -1,4 +1,4 @@
-"""When a training's state is kept: at every interval, after every epoch, and when a signal asks to stop."""
+"""Checkpointer: save a training at every interval, after every epoch, and when a signal asks to stop."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ State = dict[str, Any]
 
 
 class Checkpointer:
-    """Saves into `checkpoints` every `every_s` seconds and after epochs. None keeps nothing, and stops at once.
+    """Saver of checkpoints, every `every_s` seconds and after epochs. Without `checkpoints` it saves nothing.
 
     `stop` says whether a signal came, and ends the training once its state is safe. `spent_s` is how long this process
     has worked on it already.
@@ -44,7 +44,7 @@ class Checkpointer:
         return (self._earlier_s or 0.0) + self._clock() - self._began
 
     def latest(self) -> State | None:
-        """What to go on from, or None."""
+        """Return the state to resume from, or None."""
         kept = None if self.checkpoints is None else self.checkpoints.latest()
         if self._earlier_s is None:  # what is asked for later, this process has kept itself
             self._earlier_s = 0.0 if kept is None else kept.get("spent_s", 0.0)
@@ -56,7 +56,7 @@ class Checkpointer:
         return float(self._clock() - self._saved >= self.every_s), float(self.stop.asked is not None)
 
     def save(self, state: State, *, writes: bool) -> None:
-        """Keep the state now, if this process is the one that writes."""
+        """Save a checkpoint now, if this process is the one that writes."""
         if self.checkpoints is not None and writes:
             self.checkpoints.save(state | {"spent_s": self.spent_s})
         self._saved = self._clock()

@@ -1,4 +1,4 @@
-"""When a training has to be over: the rest of its schedule follows a machine that gets busier, or quieter."""
+"""Deadline of a training: the rest of its schedule follows a machine that gets busier or quieter."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MENDED = 0.02
 WORTH = 1.05
 """More epochs by this factor are worth a new plan."""
 RECENT, RECENT_SHARE = 3, 0.05
-"""So many epochs, or this share of all, say how quick the machine is now."""
+"""Last epochs, or share of all epochs, that tell how quick the machine is now."""
 
 
 class Deadline:
@@ -35,7 +35,7 @@ class Deadline:
         self._ends: list[float] = []
 
     def first(self, recipe: Recipe, before_s: float = 0.0) -> Recipe:
-        """As many epochs as the time is enough for, with other work before them; at least one."""
+        """Return the recipe with the epochs that fit the time after `before_s` seconds of other work; at least one."""
         left_s = self.left_s * (1 - RESERVE - SPARE) - before_s
         return replace(recipe, epochs=self.pace.epochs_within(left_s, recipe, self.size))
 

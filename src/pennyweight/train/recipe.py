@@ -1,4 +1,4 @@
-"""How to train, as a value."""
+"""Recipe: every choice of a training, as a value."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ Layout = Literal["channels_last", "channels_first"]
 Precision = Literal["float32", "bfloat16", "float64"]
 
 GROWING = 3 / 4
-"""Share of the epochs in which pictures grow."""
+"""Share of the epochs in which progressive resizing enlarges pictures."""
 HIGHEST = 1e30
-"""Rates above it leave float32 in an optimiser, which then fails before the loss shows it."""
+"""Rates above it leave float32 in an optimizer, which then fails before the loss shows it."""
 SIDES = 4
-"""Pictures on their way have a multiple of so many pixels."""
+"""Pixels of which a growing picture's side is a multiple."""
 NEVER_IN_FEATURES: Mapping[str, Any] = {
     "mixup": 0.0, "cutmix": 0.0, "first_size": 1.0, "drop_path": 0.0, "compile": False,
     "freeze_norms": False, "rate_decay": 1.0,
 }  # fmt: skip
 ONLY_IN_VIEWS: Mapping[str, Any] = {"flip": False, "shift": 0.0, "policy": "none", "erase": 0.0}
-"""What changes pictures, and the value with which it does not."""
+"""Fields that change pictures, with the value that leaves them unchanged."""
 OF_OTHER_MODES: Mapping[str, Sequence[str]] = {
     "scratch": ("head_epochs", "head_lr", "views"),
     "head": ("head_epochs", "head_lr", "distill_share", "temperature"),
     "finetune": (),
 }
-"""What a mode has no use for."""
+"""Fields that a mode ignores."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,69 +46,69 @@ class Recipe:
     mode: Mode = "scratch"
     """scratch: every weight at one rate. head: the last linear layer alone. finetune: the head, then every weight."""
     epochs: int = 30
-    """Of the layer in mode head; else of the whole network."""
+    """Number of epochs: of the last layer in mode head, else of the whole network."""
     batch: int = 32
     """Pictures a step; the batches of an epoch differ by at most one picture."""
     accumulate: int = 1
-    """A step's pictures go through the network in so many parts, for a batch that memory does not hold."""
+    """Parts of a step's batch (gradient accumulation), for a batch that does not fit in memory."""
     optimizer: Optimizer = "adamw"
     """adamw, adam (its decay in the gradient), sgd with Nesterov momentum, or muon for dense convolutions."""
     lr: float = 6e-3
-    """The highest rate; about 0.1 suits muon and sgd, the latter with one-cycle up to 0.4."""
+    """Highest learning rate; about 0.1 suits muon and sgd, the latter with one-cycle up to 0.4."""
     momentum: float = 0.9
-    """Of sgd; about 0.6 suits muon."""
+    """Momentum of sgd; about 0.6 suits muon."""
     weight_decay: float = 0.05
     """On convolution and linear weights; norms and biases have none. About 5e-4 suits sgd."""
     clip_norm: float = 0.0
-    """Longest gradient of a step, over all weights together; 0 leaves gradients as they are."""
+    """Largest norm of a step's gradient, over all weights together; 0 does not clip."""
     schedule: Schedule = "cosine"
     """cosine falls to nothing; one-cycle rises for a quarter of the training and falls in a line; constant stays."""
     warmup_epochs: float = 2.0
-    """The rate rises linearly from nothing for so long, in cosine and constant."""
+    """Epochs of warm-up, in which the learning rate rises linearly from 0; of cosine and constant."""
     label_smoothing: float = 0.1
     flip: bool = True
     """Mirror each picture every other epoch."""
     shift: float = 0.125
     """Move pictures by up to this share of their side."""
     first_size: float = 1.0
-    """Share of their side that training pictures have at first; they grow to the whole of it, which the last quarter of
-    the epochs has. Smaller pictures take less time."""
+    """Share of their side that training pictures have at first (progressive resizing). They grow to the whole side,
+    which the last quarter of the epochs has. Smaller pictures take less time."""
     policy: Policy = "none"
     """trivial (TrivialAugment) or rand (RandAugment): one random change, or two, to each picture."""
     erase: float = 0.0
-    """Share of the pictures that get a grey box."""
+    """Share of the pictures that get a gray box (random erasing)."""
     mixup: float = 0.0
     """Blend pictures by a share from Beta(mixup, mixup); 0 does not."""
     cutmix: float = 0.0
     """Paste a box of another picture, of a share from Beta(cutmix, cutmix); 0 does not."""
     balance: Balancing = "auto"
-    """What is done about unequal classes: weights in the loss, balanced sampling, none, or chosen by the imbalance."""
+    """Treatment of unequal classes: weights in the loss, balanced sampling, none, or chosen by the imbalance."""
     drop_path: float = 0.0
     """Stochastic depth: how often the deepest block is left out, where the network has it."""
     ema: float = 0.0
     """Validate and keep a moving average of the weights that forgets this slowly (0.998); 0 is off."""
     patience: int = 0
-    """Stop when so many epochs brought no better one on validation; 0 never does."""
+    """Early stopping: epochs without a better one on validation before training ends; 0 never stops early."""
     views: int = 0
-    """Augmented views of each picture that mode head keeps features of; 0 keeps the pictures as they are."""
+    """Augmented views of each picture whose features mode head computes; 0 takes the unchanged pictures."""
     head_epochs: int = 20
     """Epochs of the last layer before finetune lets the rest move."""
     head_lr: float = 3e-3
-    """The rate of that layer meanwhile, with adamw."""
+    """Learning rate of the last layer in those epochs, with adamw."""
     rate_decay: float = 1.0
-    """Each stage towards the stem learns at this share of the rate of the one behind it."""
+    """Layer-wise learning-rate decay: factor of the rate from each stage to the stage before it."""
     freeze_norms: bool = False
-    """Batch norms normalise by the statistics that the weights came with, as in use, not by those of each batch."""
+    """Batch norms normalize by the statistics of the first weights, not by those of each batch."""
     distill_share: float = 0.7
-    """Of the loss, how much is agreement with the teacher, where there is one."""
+    """Share of the loss that is distillation: agreement with the teacher, where there is one."""
     temperature: float = 4.0
-    """What the teacher's and the student's logits are divided by before they are compared."""
+    """Divisor of the teacher's and the student's logits before they are compared."""
     layout: Layout = "channels_last"
-    """How pictures lie in memory; channels_last is quicker on most machines."""
+    """Memory layout of pictures; channels_last is quicker on most machines."""
     precision: Precision = "float32"
     """bfloat16 is autocast, with weights in float32; float64 is for proofs."""
     compile: bool = False
-    """Whether torch compiles the network."""
+    """True lets torch compile the network."""
 
     def __post_init__(self) -> None:
         rules = (
@@ -141,14 +141,14 @@ class Recipe:
                 raise InputError(f"recipe field '{name}' must be {rule}, not {getattr(self, name)}")
 
     def _choices(self) -> list[tuple[str, bool, str]]:
-        """A rule for each field that is one of several words."""
+        """Return a rule for each field that is one of several words."""
         hints = get_type_hints(Recipe).items()
         words = {name: get_args(kind) for name, kind in hints if get_origin(kind) is Literal}
         return [(name, getattr(self, name) in known, f"one of {', '.join(known)}") for name, known in words.items()]
 
     @property
     def augment(self) -> Augment:
-        """What training changes about a picture."""
+        """Augmentation of training pictures."""
         return Augment(
             flip=self.flip,
             shift=self.shift,
@@ -160,8 +160,10 @@ class Recipe:
 
     @property
     def idle(self) -> tuple[str, ...]:
-        """Fields that are not as usual and do nothing in this mode: features are of pictures as they are, or of
-        `views`, and never mixed."""
+        """Fields that differ from their default and do nothing in this mode.
+
+        Features are those of unchanged pictures or of `views`, and never mixed.
+        """
         off = {name: getattr(Recipe, name) for name in OF_OTHER_MODES[self.mode]}
         if self.mode == "head":
             off |= NEVER_IN_FEATURES if self.views else {**NEVER_IN_FEATURES, **ONLY_IN_VIEWS}
@@ -169,7 +171,7 @@ class Recipe:
 
     @property
     def part(self) -> int:
-        """Pictures that go through the network together, at most."""
+        """Largest number of pictures that go through the network together."""
         return -(-self.batch // self.accumulate)
 
     def side(self, size: int, epoch: int, plan: EpochPlan | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Where a training stands: all that changes from step to step, and how it is put into a checkpoint and back."""
+"""State of a training: everything that changes from step to step, saved to and restored from a checkpoint."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RENAMED = {"right": "correct"}
 
 @dataclass
 class Sums:
-    """Over the part of an epoch that is done."""
+    """Sums over the finished part of an epoch."""
 
     steps: int = 0
     images: float = 0.0
@@ -36,10 +36,10 @@ class Sums:
     """Waiting for pictures included."""
     waited_s: float = 0.0
     lr: float = 0.0
-    """Of the last step."""
+    """Learning rate of the last step."""
 
     def add(self, loss: float, correct: float, images: int, waited_s: float, step_s: float) -> None:
-        """One more step: its mean loss, how many of its images were right, and its time."""
+        """Add a step: its mean loss, its correct answers, and its time in seconds."""
         self.steps += 1
         self.images += images
         self.loss += loss * images
@@ -50,7 +50,7 @@ class Sums:
 
 @dataclass
 class Progress:
-    """A training in the middle of its work. `model` is bare: neither compiled nor wrapped for several ranks."""
+    """State of a training under way. `model` is bare: not compiled, and not wrapped for distributed training."""
 
     phase: str
     """head or network: which part is trained."""
@@ -62,7 +62,7 @@ class Progress:
     history: list[Epoch]
     """Every epoch that is done, those of the phases before included."""
     earlier: int
-    """Number of those that belong to the phases before."""
+    """Number of the epochs in `history` that belong to the phases before."""
     plan: EpochPlan
     """Plan of this phase's epochs; `--minutes` may change it on the way."""
     sums: Sums = field(default_factory=Sums)
@@ -76,18 +76,18 @@ class Progress:
 
     @property
     def own(self) -> list[Epoch]:
-        """Those of this phase."""
+        """Epochs of this phase."""
         return self.history[self.earlier :]
 
     def should_stop_early(self, patience: int) -> bool:
-        """Whether so many epochs brought no better one; 0 is endless patience."""
+        """Return True for early stopping: the last `patience` epochs brought no better one. 0 never stops."""
         best = self.best
         if not patience or best is None:
             return False
         return len(self.history) - max(best.epoch, self.earlier) >= patience
 
     def state(self) -> dict[str, Any]:
-        """For a checkpoint. Every rank must ask at the same step: each has random numbers of its own."""
+        """Return the state for a checkpoint. Every rank must ask at the same step: each has its own random numbers."""
         return {
             "phase": self.phase,
             "step": self.step,
@@ -103,7 +103,7 @@ class Progress:
         }
 
     def undo(self) -> Callable[[], None]:
-        """What puts back as it is now all that a step changes before it moves the weights, or that validation does."""
+        """Return a function that restores the buffers and random numbers that a step or validation changes."""
         buffers, random = [(buffer, buffer.clone()) for buffer in self.model.buffers()], random_state()
 
         def undone() -> None:
@@ -115,7 +115,7 @@ class Progress:
         return undone
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` gave. With another number of ranks their random numbers are drawn anew.
+        """Resume from what `state` gave. Another number of ranks draws new random numbers.
 
         Raises InputError for another network's state, and for weights or an average of them that hold NaN.
         """

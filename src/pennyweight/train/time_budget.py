@@ -1,4 +1,4 @@
-"""How long the parts of a training take here, for a schedule that fits the time."""
+"""Time budget: measure the parts of a training on this machine, for a schedule that fits the time."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["Pace", "measure_pace"]
 STEPS = 12
 VALIDATION_BATCHES = 3
 COUNTED = 1_000
-"""Epochs whose pictures' sides are counted one by one; those of more grow alike."""
+"""Epochs whose pictures' sides are counted one by one; longer trainings are sampled."""
 MOST_EPOCHS = 1 << 40
 
 
@@ -38,15 +38,15 @@ class Pace:
     """Seconds of the parts of a training."""
 
     steps: int
-    """Of an epoch."""
+    """Steps of an epoch."""
     first_step_s: float
-    """Of pictures as small as the first epoch has them."""
+    """Seconds of a step on pictures of the first epoch's side."""
     step_s: float
-    """Of pictures as large as they become."""
+    """Seconds of a step on pictures of the full side."""
     validation_s: float
 
     def seconds(self, recipe: Recipe, size: int) -> float:
-        """Of a whole training."""
+        """Return the seconds of a whole training."""
         counted = replace(recipe, epochs=min(recipe.epochs, COUNTED))
         return recipe.epochs * self._mean(counted, size, range(1, counted.epochs + 1))
 
@@ -64,7 +64,7 @@ class Pace:
         return self.steps * step_s + self.validation_s
 
     def epochs_within(self, left_s: float, recipe: Recipe, size: int) -> int:
-        """As many as the time is enough for; at least one."""
+        """Return the epochs that fit `left_s` seconds; at least one."""
         fitting = bisect_right(
             range(1, MOST_EPOCHS), left_s, key=lambda epochs: self.seconds(replace(recipe, epochs=epochs), size)
         )
@@ -85,7 +85,7 @@ def measure_pace(
     steps: int = WARM_UP + STEPS,
     batches: int = VALIDATION_BATCHES,
 ) -> Pace:
-    """Time so many steps of each kind on copies of `model`, and so many batches of validation.
+    """Time `steps` steps of each kind on copies of `model`, and `batches` batches of validation.
 
     Fewer steps, but one after WARM_UP, where they take `within_s`. What warms up is left out if there are others.
     """

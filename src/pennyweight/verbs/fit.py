@@ -71,18 +71,7 @@ def fit(
     refuse_unknown(options, fit, FitOptions.__annotations__)
     return fit_pictures(
         FitRequest(
-            source=source,
-            model=model,
-            out=out,
-            recipe=recipe,
-            weights=weights,
-            teacher=teacher,
-            config=config,
-            input_size=input_size,
-            minutes=minutes,
-            resume=resume,
-            seed=seed,
-            progress=progress,
-            **options,
+            source=source, model=model, out=out, recipe=recipe, weights=weights, teacher=teacher, config=config,
+            input_size=input_size, minutes=minutes, resume=resume, seed=seed, progress=progress, **options,
         )
-    )
+    )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The network that auto trains on many small pictures in so many minutes: the widest that sees them often enough."""
+"""Choose the width of the network that auto trains on many small pictures with `--minutes`: the widest that fits."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ __all__ = ["WIDTHS", "widest"]
 
 WIDTHS = ("resnet_9_x0_25", "resnet_9_x0_375", "resnet_9_x0_5", "resnet_9")
 ENOUGH = 10
-"""Epochs: in fewer, a wider network has learnt less in equal time."""
+"""Epochs that the widest choice must reach; with fewer, a narrower network learns more in equal time."""
 SHARE = 0.85
-"""Of the time, what training has of it: the rest goes to reading, measuring, validation and the test split."""
+"""Share of the time for training steps; reading, measuring, validation and the test split take the rest."""
 BATCH = 64
 WARM_UP, TIMED = 2, 3
 
@@ -38,7 +38,7 @@ def widest(
     ranks: Ranks,
     ways: Sequence[tuple[Layout, Precision]],
 ) -> tuple[str, str]:
-    """(a name of WIDTHS, why that one): what trains on so many `pictures` of `size` pixels for ENOUGH epochs.
+    """Return (a name of WIDTHS, the reason): the widest that trains on `pictures` of `size` pixels for ENOUGH epochs.
 
     The narrowest is timed here for some steps in each of these `ways`, and wider ones, until one has too few epochs, in
     the quickest. Every rank must call it, and gets the first one's answer.

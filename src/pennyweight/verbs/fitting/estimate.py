@@ -1,4 +1,4 @@
-"""How long a training will take on this machine, told before it starts: from a few steps of copies of the network."""
+"""Estimate the time that a training will take on this machine, from a few steps on copies of the network."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from pennyweight.verbs.fitting.plan import Plan
 __all__ = ["estimate", "estimated", "few_steps"]
 
 SHARE = 30
-"""Steps, or pictures, of a training for each that is timed: an estimate takes no larger share of the training."""
+"""Steps, or pictures, of a training for each one that is timed; this bounds the cost of an estimate."""
 
 
 def estimate(
@@ -37,9 +37,9 @@ def estimate(
     ranks: Ranks,
     teacher: Teacher | None,
 ) -> str:
-    """Time a few steps, and say how long all of the plan's training takes and the scoring of the test split.
+    """Time a few steps; return a line about the time of the whole training and of scoring the test split.
 
-    The network stays as it is. All ranks must call it, and get the first one's answer.
+    The network does not change. All ranks must call it, and get the first one's answer.
     """
     recipe, training, validation, seconds = plan.recipe, pictures["train"], pictures["val"], 0.0
     how: dict[str, Any] = {"ranks": ranks, "seed": plan.seed}
@@ -67,7 +67,7 @@ def estimate(
 
 
 def estimated(seconds: float) -> str:
-    """Return the line about a training of so many seconds."""
+    """Return the line about a training of `seconds`."""
     return f"training takes {about(seconds)} on this machine, as a few timed steps suggest"
 
 

@@ -1,4 +1,4 @@
-"""The weights that a training starts from where nobody named any: published ones, for photographs."""
+"""Choose the weights that a training starts from: published ones for photographs, where nobody named any."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NONE = "none"
 WORDS = (NONE, AUTO)
 """Weights that are no tag, file or run."""
 LARGE_MODEL = "mobilenet_v2"
-"""What auto takes for photographs."""
+"""Network that auto takes for photographs."""
 SMALL_INPUT = 96
 """Pixels a side from which on pictures are photographs; those below take the small-image stem unless told otherwise."""
 PHOTO_CHANNELS = (1, 3)
@@ -44,17 +44,17 @@ class FirstWeights:
     """Weights that a training starts from."""
 
     weights: Weights | None
-    """As `--weights` would name it; None for a fresh network."""
+    """Value of `--weights` that names them; None for a fresh network."""
     chosen: bool = False
-    """Whether auto chose it: then it is fetched here, and not opened by its name."""
+    """True where auto chose them: they are fetched here, and not opened by their name."""
     checkpoint: zoo.Checkpoint | None = None
-    """Of LARGE_MODEL, where auto chose it and it was fetched."""
+    """Weights of LARGE_MODEL, where auto chose and fetched them."""
     why: tuple[str, ...] = ()
 
     def fetched(self, minutes: float | None, ranks: Ranks) -> FirstWeights:
         """Return the same with what auto chose, or a fresh network and the reason where that cannot be had.
 
-        What is fetched, and from where, is printed on standard error before any address is asked. All ranks must call
+        A line on standard error names the file and its address before the fetch. All ranks must call
         it, and start alike.
         """
         if not self.chosen:
@@ -79,12 +79,12 @@ class FirstWeights:
 
 
 def is_named(weights: Weights | None) -> bool:
-    """Return whether a user named weights, neither leaving them to auto nor refusing them."""
+    """Return True if a user named weights, and did not leave them to auto or refuse them."""
     return weights is not None and str(weights) not in WORDS
 
 
 def as_begun(record: RunRecord | None, weights: Weights | None) -> tuple[str, Weights | None]:
-    """Return network and weights for a command that goes on with a run of auto, whatever could be fetched today."""
+    """Return the network and weights with which a run of auto began, for a command that resumes it."""
     if record is None:
         return AUTO, weights
     if record.network != LARGE_MODEL:

@@ -1,4 +1,4 @@
-"""Scratch, head, finetune: which part of the network is trained when."""
+"""Modes scratch, head and finetune: train the whole network, a linear probe, or one after the other."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ __all__ = ["Work", "head_part", "train_by_mode"]
 WATCHED_EPOCH = 2
 """The first epoch also warms up."""
 MOST_WAITING = 0.3
-"""Share of an epoch's time spent waiting for pictures from which that is said."""
+"""Share of an epoch's time spent waiting for pictures from which on a line says so."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """A run about to be trained."""
+    """Run that is about to be trained."""
 
     session: RunSession
     network: nn.Module
@@ -63,7 +63,7 @@ class Work:
 
 
 def train_by_mode(work: Work) -> Epoch:
-    """Train as the recipe's mode says; the best epoch, whose weights are in the run's folder."""
+    """Train as the recipe's mode says, and return the best epoch, whose weights are in the run's folder."""
     recipe = work.plan.recipe
     kept = work.session.checkpointer.latest()
     history: list[Epoch] = []
@@ -105,7 +105,7 @@ def head_part(recipe: Recipe) -> Recipe:
 
 
 def _head(work: Work, recipe: Recipe) -> list[Epoch]:
-    """Train the last linear layer on features that are computed once."""
+    """Train the last linear layer (linear probe) on features that are computed once."""
     features = {}
     asked: tuple[tuple[data.Split, int], ...] = (("train", recipe.views), ("val", 0))
     for split, views in asked:
@@ -136,7 +136,7 @@ def _head(work: Work, recipe: Recipe) -> list[Epoch]:
 
 
 def _shared(work: Work) -> dict[str, Any]:
-    """What both parts of a training are told alike."""
+    """Return the arguments of `train` that both phases share."""
     session, said = work.session, work.plan.describe(work.labels, work.trained_on)
 
     def keep(epochs: Sequence[Epoch], best: bool) -> None:
@@ -159,7 +159,7 @@ def _shared(work: Work) -> dict[str, Any]:
 
 
 def _loader_bound(pictures: data.Pictures, epoch: Epoch) -> str:
-    """That training waits for its pictures, and what would change it."""
+    """Return a line about training that waits for its pictures, with remedies."""
     policy = "--set policy=none, " if pictures.heavy else ""
     return (
         f"loading holds training back: {epoch.loader_share:.0%} of an epoch went by waiting for pictures; "

@@ -68,7 +68,7 @@ class PictureFit:
 def open_fit(request: FitRequest) -> PictureFit:
     """Open the source, decide the plan, and make the network. Pictures are not read yet, and nothing is written.
 
-    Raises PennyweightError for whatever can be refused before pictures are read, which may take minutes.
+    Raises PennyweightError for everything that can be refused before pictures are read, which may take minutes.
     """
     ranks = Ranks()
     source = _open_source(request)

@@ -1,4 +1,4 @@
-"""What `fit` decides before the first step: everything that was not said, chosen by the source."""
+"""Plan of a training: every choice that was left to `fit`, decided by the source before the first step."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pennyweight.train.presets import MANY
 from pennyweight.train.recipe import Layout, Precision
 from pennyweight.verbs.fitting.auto_width import widest
 from pennyweight.verbs.fitting.choose_recipe import AUTO, choose_recipe, requested_fields
-from pennyweight.verbs.fitting.first_weights import LARGE_MODEL, SMALL_INPUT, WORDS, first_weights
+from pennyweight.verbs.fitting.first_weights import LARGE_MODEL, SMALL_INPUT, WORDS, FirstWeights, first_weights
 
 __all__ = ["Plan", "make_plan"]
 
@@ -33,21 +33,21 @@ pictures, and for thousands, if `--minutes` does not decide the width."""
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A network, its input and its training, fully decided."""
+    """Network, input and training, fully decided."""
 
     model: dict[str, Any]
-    """name, num_classes, in_channels, stem and the changed fields of its Config."""
+    """Arguments of `zoo.build`: name, num_classes, in_channels, stem and the changed fields of the Config."""
     preprocess: Preprocess
     recipe: Recipe
     recipe_name: str | None
-    """Of the recipe that its fields were changed from; None for one that was given whole."""
+    """Name of the recipe whose fields were changed; None for a recipe that was given whole."""
     seed: int
     checkpoint: zoo.Checkpoint | None
-    """The weights that training starts from; None for a fresh network."""
+    """Weights that training starts from; None for a fresh network."""
     weights: str | os.PathLike[str] | None
-    """What `--weights` has to name for the same training, also where auto chose; None for a fresh network."""
+    """Value of `--weights` for the same training, also where auto chose; None for a fresh network."""
     said: frozenset[str] = frozenset()
-    """The recipe's fields that were asked for, and stay as they are."""
+    """Fields of the recipe that the user set, and that stay."""
     why: tuple[str, ...] = ()
     """Automatic choices, with their reasons."""
     replanned: EpochPlan | None = None
@@ -79,7 +79,7 @@ class Plan:
         return self.recipe.epochs + (self.recipe.head_epochs if self.recipe.mode == "finetune" else 0)
 
     def asked(self, source: data.Source, **others: Any) -> dict[str, Any]:
-        """What two commands must have alike for one to go on where the other stopped, as JSON keeps it."""
+        """Return the settings that a resumed command must share with the first one, as JSON keeps them."""
         asked = {
             "data": source.fingerprint,
             "model": self.model,
@@ -92,13 +92,13 @@ class Plan:
         return plain
 
     def make(self) -> tuple[nn.Module, tuple[str, ...]]:
-        """The network, drawn from the seed, with its first weights; what of them had to be fitted, a line each."""
+        """Return the network, drawn from the seed, with its first weights, and a line for each fitted one."""
         with reproducible(self.seed):
             network = zoo.build(**self.model)
         return network, zoo.put_weights(network, self.checkpoint) if self.checkpoint is not None else ()
 
     def describe(self, labels: Sequence[str], trained_on: Mapping[str, Any]) -> dict[str, str]:
-        """What the weights that come of it say of themselves."""
+        """Return the metadata of the trained weights."""
         return zoo.describe(model=self.model, preprocess=self.preprocess, labels=labels, data=trained_on)
 
 
@@ -119,63 +119,43 @@ def make_plan(
     ranks: Ranks | None = None,
     taught: bool = False,
 ) -> Plan:
-    """Decide what `fit` was not told; it trains on so many `pictures`, with a teacher if it is `taught`, and in so many
-    `minutes` on `ranks` if that is said, by the quickest way to step. Of that way, `speed` "fixed" keeps all that the
-    recipe says, else what its given fields say.
+    """Decide every choice that was left to `fit`.
 
-    `used` is the range of 16-bit pictures. Raises InputError for what cannot be used.
+    Args:
+        source: Pictures.
+        model: Name of a network, or "auto".
+        pictures: Number of training pictures.
+        used: Range of 16-bit pictures.
+        recipe: Recipe, the name of one, or fields to change.
+        input_size: Pixels a side; None for those that suit.
+        stem: Stem of the network; None for the suitable one.
+        config: Fields of the network's Config.
+        weights: Weights to start from, as `fit` takes them.
+        seed: Seed of every random choice.
+        minutes: Minutes of the whole run; None without a limit.
+        speed: "fixed" keeps the recipe's layout and precision, else only those that `recipe` sets stay.
+        ranks: Processes of a distributed training.
+        taught: True with a teacher.
+
+    Raises:
+        InputError: A value cannot be used. What can be refused is refused before anything is fetched.
     """
     if not 0 <= seed < 2**63:
         raise InputError(f"seed must be at least 0 and below 2^63, not {seed}")
-    # What cannot be used is said before anything is fetched.
-    classes, channels = len(source.labels), source.channels
     if model != AUTO:
-        zoo.sketch(model, num_classes=classes, in_channels=channels, stem=stem, config=config)
+        kinds: dict[str, Any] = {"num_classes": len(source.labels), "in_channels": source.channels}
+        zoo.sketch(model, **kinds, stem=stem, config=config)
     start = first_weights(source, model, weights, input_size=input_size, stem=stem, config=config, recipe=recipe)
-    asked = choose_recipe(source, recipe, pictures, model, fresh=start.weights is None, taught=taught)[0]
-    said = requested_fields(recipe)
-    if minutes is not None and "epochs" in said:
-        raise InputError("minutes and epochs were both given; keep one: the time decides how many epochs there are")
-    layout: Layout = asked.layout if speed == "fixed" or "layout" in said else "channels_last"
-    fixed = speed == "fixed" or "precision" in said
-    precisions: Sequence[Precision] = (asked.precision,) if fixed else ("float32", "bfloat16")
-    ways = [(layout, precision) for precision in precisions]
+    ways = _ways_to_step(source, model, pictures, recipe, start, minutes=minutes, speed=speed, taught=taught)
     start = start.fetched(minutes, ranks or Ranks())
     if start.checkpoint is None:
         name, checkpoint, why = _network(source, model, pictures, input_size, start.weights, minutes, ways, ranks)
     else:
         name, checkpoint, why = LARGE_MODEL, start.checkpoint, ()
-    why = (*start.why, *why)
-    usual = zoo.form(name)
     preprocess, range_note = _preprocess(source, input_size, checkpoint, used)
-    told = {} if checkpoint is None else zoo.fields_of(checkpoint, name)
-    if checkpoint is not None:
-        why += _unsaid(checkpoint, source)
-    sized = zoo.settle(name, {}, size=preprocess.size)  # a ViT's positions are fitted to --input
-    small = "cifar" if preprocess.size < SMALL_INPUT and ":" not in name else usual.stem
-
-    def settled_with(depth: Mapping[str, Any]) -> dict[str, Any]:
-        return zoo.settle(name, {**told, **sized, **depth, **config}, size=preprocess.size)
-
-    resolved: dict[str, Any] = {
-        "name": name,
-        "num_classes": classes,
-        "in_channels": channels,
-        "stem": stem or (small if checkpoint is None else checkpoint.stem or usual.stem),
-        "config": settled_with({}),
-    }
-    settled, recipe_name, reasons = choose_recipe(
-        source,
-        recipe,
-        pictures,
-        name,
-        fresh=checkpoint is None,
-        taught=taught,
-        batch_norm=any(batch_norms(zoo.sketch(**resolved))),
+    resolved, settled, recipe_name, reasons = _resolve(
+        source, name, checkpoint, preprocess.size, recipe, pictures=pictures, stem=stem, config=config, taught=taught
     )
-    resolved["config"] = settled_with(_depth(name, settled))
-    if recipe_name is not None and not _grows(resolved, settled.side(preprocess.size, 1)):
-        settled = replace(settled, first_size=1.0)
     return Plan(
         model=resolved,
         preprocess=preprocess,
@@ -184,13 +164,73 @@ def make_plan(
         seed=seed,
         checkpoint=checkpoint,
         weights=start.weights,
-        said=said,
-        why=(*why, *reasons, *range_note),
+        said=requested_fields(recipe),
+        why=(*start.why, *why, *_unsaid(checkpoint, source), *reasons, *range_note),
     )
 
 
+def _ways_to_step(
+    source: data.Source,
+    model: str,
+    pictures: int,
+    recipe: Recipe | Mapping[str, Any] | str | None,
+    start: FirstWeights,
+    *,
+    minutes: float | None,
+    speed: str | None,
+    taught: bool,
+) -> list[tuple[Layout, Precision]]:
+    """Return the memory layouts and precisions that training may take. Raises InputError for minutes and epochs."""
+    suitable = choose_recipe(source, recipe, pictures, model, fresh=start.weights is None, taught=taught)[0]
+    said = requested_fields(recipe)
+    if minutes is not None and "epochs" in said:
+        raise InputError("minutes and epochs were both given; keep one: the time decides how many epochs there are")
+    layout: Layout = suitable.layout if speed == "fixed" or "layout" in said else "channels_last"
+    fixed = speed == "fixed" or "precision" in said
+    precisions: Sequence[Precision] = (suitable.precision,) if fixed else ("float32", "bfloat16")
+    return [(layout, precision) for precision in precisions]
+
+
+def _resolve(
+    source: data.Source,
+    name: str,
+    checkpoint: zoo.Checkpoint | None,
+    size: int,
+    recipe: Recipe | Mapping[str, Any] | str | None,
+    *,
+    pictures: int,
+    stem: zoo.Stem | None,
+    config: Mapping[str, Any],
+    taught: bool,
+) -> tuple[dict[str, Any], Recipe, str | None, tuple[str, ...]]:
+    """Return the arguments of `zoo.build`, the recipe for that network, its name and the reasons."""
+    usual = zoo.form(name)
+    told = {} if checkpoint is None else zoo.fields_of(checkpoint, name)
+    sized = zoo.settle(name, {}, size=size)  # a ViT's positions are fitted to --input
+    small = "cifar" if size < SMALL_INPUT and ":" not in name else usual.stem
+
+    def settled_with(depth: Mapping[str, Any]) -> dict[str, Any]:
+        return zoo.settle(name, {**told, **sized, **depth, **config}, size=size)
+
+    resolved: dict[str, Any] = {
+        "name": name,
+        "num_classes": len(source.labels),
+        "in_channels": source.channels,
+        "stem": stem or (small if checkpoint is None else checkpoint.stem or usual.stem),
+        "config": settled_with({}),
+    }
+    normed, fresh = any(batch_norms(zoo.sketch(**resolved))), checkpoint is None
+    settled, recipe_name, reasons = choose_recipe(
+        source, recipe, pictures, name, fresh=fresh, taught=taught, batch_norm=normed
+    )
+    resolved["config"] = settled_with(_depth(name, settled))
+    if recipe_name is not None and not _grows(resolved, settled.side(size, 1)):
+        settled = replace(settled, first_size=1.0)
+    return resolved, settled, recipe_name, reasons
+
+
 def _depth(name: str, recipe: Recipe) -> dict[str, float]:
-    """The recipe's stochastic depth as a field of the network's Config. Raises InputError for a network without."""
+    """Return the recipe's stochastic depth as a field of the Config. Raises InputError for a network without it."""
     if not recipe.drop_path:
         return {}
     if ":" in name:
@@ -206,12 +246,14 @@ def _depth(name: str, recipe: Recipe) -> dict[str, float]:
 
 
 def _grows(model: Mapping[str, Any], side: int) -> bool:
-    """Whether a network takes pictures so small as well as those of its input."""
+    """Return True if a network takes pictures of `side` pixels besides those of its input."""
     return "size" not in model["config"] and getattr(zoo.sketch(**model), "smallest_input", math.inf) <= side
 
 
-def _unsaid(checkpoint: zoo.Checkpoint, source: data.Source) -> tuple[str, ...]:
-    """What weights leave open, and what was taken for it."""
+def _unsaid(checkpoint: zoo.Checkpoint | None, source: data.Source) -> tuple[str, ...]:
+    """Return lines about the choices that weights leave open."""
+    if checkpoint is None:
+        return ()
     labels, lines = checkpoint.labels, []
     if checkpoint.preprocess is None:
         lines.append(f"{checkpoint.name} does not say how its pictures were prepared; the usual is taken")
@@ -230,9 +272,9 @@ def _network(
     ways: Sequence[tuple[Layout, Precision]],
     ranks: Ranks | None,
 ) -> tuple[str, zoo.Checkpoint | None, tuple[str, ...]]:
-    """The network's name, its first weights, and why it was chosen if nobody said which."""
+    """Return the network's name, its first weights, and the reasons of an automatic choice."""
     if model != AUTO:
-        zoo.form(model)  # an unknown network is said before unknown weights
+        zoo.form(model)  # an unknown network is refused before unknown weights
         return model, None if weights is None else zoo.open_checkpoint(weights, model, words=WORDS), ()
     if weights is None:
         if (size or source.size) >= SMALL_INPUT:
@@ -257,7 +299,7 @@ def _network(
 def _preprocess(
     source: data.Source, size: int | None, checkpoint: zoo.Checkpoint | None, used: data.UsedLevels | None
 ) -> tuple[Preprocess, tuple[str, ...]]:
-    """Return what the weights ask for, else what suits the source; and a line on 16 bits. `size` sets the side."""
+    """Return the input that the weights ask for, else one that suits the source, and a line on 16-bit pictures."""
     asked = None if checkpoint is None else checkpoint.preprocess
     if size is None:
         size = source.size if asked is None else asked.size

@@ -51,7 +51,7 @@ def _require_enough(fitting: PictureFit, session: RunSession) -> None:
 
 
 def _normalize_channels(fitting: PictureFit) -> None:
-    """Measure mean and deviation of pictures that are neither grey nor RGB, which have no usual ones."""
+    """Measure mean and deviation of pictures that are neither gray nor RGB: there are no usual values for them."""
     preprocess = fitting.plan.preprocess
     if preprocess.channels in (1, 3):
         return

@@ -1,4 +1,4 @@
-"""The folder of a run: taken by making it, held by a lock while it is written, removed if nothing came of it."""
+"""Claim the folder of a run: make it, hold its lock while it is written, and remove it if nothing came of it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TRIES = 100
 def claiming_run_folder(
     out: str | os.PathLike[str] | None, name: str, *, resume: bool, asked: Mapping[str, Any], ranks: Ranks
 ) -> Iterator[tuple[Path, RunRecord | None]]:
-    """Give (the run's folder, what run.json says of it), None for a run that begins; the folder is held meanwhile.
+    """Give (the run's folder, its record), None for a run that begins. The folder's lock is held meanwhile.
 
     The folder is `out`, or the next of runs/NAME-N; with `resume` one that is there, or the latest of runs/NAME-N. What
     fails inside before the first weights or checkpoint takes a folder that was made here away again. The first rank
@@ -66,7 +66,7 @@ def claiming_run_folders(out: str | os.PathLike[str] | None, name: str, *, resum
 
 
 def _there(out: str | os.PathLike[str] | None, name: str) -> Path | None:
-    """Return the folder that `--resume` would go on with, if there is one."""
+    """Return the folder that `--resume` would continue, if there is one."""
     folder = latest_run_folder(name) if out is None else Path(out)
     return folder if folder is not None and folder.exists() else None
 
@@ -116,7 +116,7 @@ def _left_empty(folder: Path) -> bool:
 
 
 def _never_began(folder: Path) -> bool:
-    """Tell a folder without run.json that holds only what `fit` writes before it, besides dot files of others."""
+    """Tell a folder without run.json that holds only files that `fit` writes before it, and dot files of others."""
     if not folder.is_dir():
         return False
     usual = RunFolder(folder).written_before_record

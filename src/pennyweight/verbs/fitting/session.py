@@ -80,7 +80,7 @@ class RunSession:
             self.shown.note(note)
 
     def begin(self, record: RunRecord, *files: Path) -> None:
-        """Write the record of a new run, with the digests of `files` that lie beside it already."""
+        """Write the record of a new run, with the digests of `files`, which were written before."""
         self._record = record
         self.write(*files)
 

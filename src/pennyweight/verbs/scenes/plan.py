@@ -1,4 +1,4 @@
-"""What `fit` decides for a scene before the first step: everything that was not said."""
+"""Plan of a training on a scene: every choice that was left to `fit`, decided before the first step."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pennyweight.train.presets import get_recipe
 __all__ = ["SceneOptions", "ScenePlan", "make_scene_plan", "split_of"]
 
 DEFAULT_MODEL, FEW_BANDS_MODEL = "hybrid_sn_bn", "window_cnn"
-"""What auto takes, and where a scene has fewer bands than the first needs."""
+"""Network that auto takes, and the one for a scene with fewer bands than the first needs."""
 FEWEST_BANDS = 13
 COMPONENTS = 15
 VIT_PATCH = 5
@@ -41,7 +41,7 @@ Cut = Literal["windows", "tiles"]
 
 @dataclass(frozen=True, kw_only=True)
 class SceneOptions:
-    """How a scene is divided and shown to the network. Raises InputError for a value out of range."""
+    """Options of a scene: its labels, split, windows and components. Raises InputError for a value out of range."""
 
     labels: str | None = None
     """The file of the label map, for a cube's file."""
@@ -77,13 +77,13 @@ class SceneOptions:
             raise InputError(f"the training share is a share below 1, or pixels of each class, not {self.train}")
 
     def to_dict(self) -> dict[str, Any]:
-        """As run.json keeps it."""
+        """Return the fields as run.json keeps them."""
         return asdict(self)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScenePlan:
-    """A network, what it sees and its training, fully decided."""
+    """Network, its input and its training, fully decided."""
 
     model: dict[str, Any]
     options: SceneOptions
@@ -103,13 +103,13 @@ class ScenePlan:
         )
 
     def make(self) -> nn.Module:
-        """The network, drawn from the seed."""
+        """Return the network, drawn from the seed."""
         with reproducible(self.seed):
             return zoo.build(**self.model)
 
 
 def split_of(scene: Scene, options: SceneOptions, seed: int) -> SceneSplit:
-    """The split that options and seed give. Raises InputError for a window larger than the scene."""
+    """Split a scene by its options and a seed. Raises InputError for a window larger than the scene."""
     if not 0 <= seed < 2**63:
         raise InputError(f"seed must be at least 0 and below 2^63, not {seed}")
     height, width = scene.shape
@@ -135,7 +135,7 @@ def make_scene_plan(
     config: Mapping[str, Any],
     seed: int,
 ) -> ScenePlan:
-    """Decide what was not told. Raises InputError for what cannot be used."""
+    """Decide every choice that was left open. Raises InputError for a value that cannot be used."""
     name = model
     if model == "auto":
         usual_components = min(COMPONENTS, scene.bands)
@@ -173,7 +173,7 @@ def make_scene_plan(
 
 
 def _recipe(name: str, scene: Scene, split: SceneSplit, options: SceneOptions, changes: Mapping[str, Any]) -> Recipe:
-    """Long enough for a scene of few labelled pixels; seen from above, every way to turn a window is as good.
+    """Return a recipe long enough for a scene of few labeled pixels.
 
     Tiles make fewer steps of an epoch, and learn as windows do only in as many steps: they get more epochs.
     """
@@ -207,7 +207,7 @@ def _refuse_unused(recipe: Recipe, cut: Cut) -> None:
 
 
 def _fitted_on(scene: Scene, split: SceneSplit, options: SceneOptions) -> Any:
-    """The spectra that scaling and components come from: (N, bands)."""
+    """Return the spectra that scaling and components are fitted on: (N, bands)."""
     if options.protocol == "training":
         rows, cols = np.unravel_index(split.train, scene.shape)
         return scene.cube[rows, cols]

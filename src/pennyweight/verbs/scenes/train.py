@@ -1,4 +1,4 @@
-"""Training on a scene: the loop of pictures, given windows or tiles."""
+"""Train on a scene: the loop for pictures, given windows or tiles."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def learn(
     kept: Mapping[str, Tensor] | None = None,
     note: Callable[[str], None] | None = None,
 ) -> tuple[nn.Module, Epoch]:
-    """The network with the weights of its best epoch, and that epoch.
+    """Train a network, and return it with the weights of its best epoch, and that epoch.
 
-    `after_epoch(network, epochs, best)` is told of all that are done. `checkpointer` saves the state and gives the
-    newest one; `kept` are then the best weights until there. `note` is told how long it takes, from a few steps.
+    `after_epoch(network, epochs, best)` gets every finished epoch. `checkpointer` saves the state and gives the
+    newest one; `kept` are then the best weights until there. `note` gets an estimate of the time.
     """
     network = plan.make()
     padded = Padded.of(scene, plan.projection, plan.options.window)
