@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,14 +16,14 @@ from pennyweight.core.errors import InputError
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.train import Ranks, Recipe, reproducible
 from pennyweight.train.epoch_plan import EpochPlan
-from pennyweight.train.precision import batch_norms
 from pennyweight.train.presets import MANY
 from pennyweight.train.recipe import Layout, Precision
 from pennyweight.verbs.fitting.auto_width import widest
 from pennyweight.verbs.fitting.choose_recipe import AUTO, choose_recipe, requested_fields
 from pennyweight.verbs.fitting.first_weights import LARGE_MODEL, SMALL_INPUT, WORDS, FirstWeights, first_weights
+from pennyweight.verbs.fitting.resolve_network import resolve_network
 
-__all__ = ["Plan", "make_plan"]
+__all__ = ["Plan", "make_plan", "require_seed"]
 
 SMALL_MODEL, SMALL_MODEL_FOR_MANY = "resnet_9_x0_25", "resnet_9_x0_375"
 """Networks that auto takes for small pictures, because on a processor dense layers learn more per second: for fewer
@@ -138,22 +137,17 @@ def make_plan(
         taught: True with a teacher.
 
     Raises:
-        InputError: A value cannot be used. What can be refused is refused before anything is fetched.
+        InputError: A value cannot be used; as far as possible before anything is fetched.
     """
-    if not 0 <= seed < 2**63:
-        raise InputError(f"seed must be at least 0 and below 2^63, not {seed}")
+    require_seed(seed)
     if model != AUTO:
-        kinds: dict[str, Any] = {"num_classes": len(source.labels), "in_channels": source.channels}
-        zoo.sketch(model, **kinds, stem=stem, config=config)
+        zoo.sketch(model, num_classes=len(source.labels), in_channels=source.channels, stem=stem, config=config)
     start = first_weights(source, model, weights, input_size=input_size, stem=stem, config=config, recipe=recipe)
     ways = _ways_to_step(source, model, pictures, recipe, start, minutes=minutes, speed=speed, taught=taught)
     start = start.fetched(minutes, ranks or Ranks())
-    if start.checkpoint is None:
-        name, checkpoint, why = _network(source, model, pictures, input_size, start.weights, minutes, ways, ranks)
-    else:
-        name, checkpoint, why = LARGE_MODEL, start.checkpoint, ()
+    name, checkpoint, why = _network(source, model, pictures, input_size, start, minutes, ways, ranks)
     preprocess, range_note = _preprocess(source, input_size, checkpoint, used)
-    resolved, settled, recipe_name, reasons = _resolve(
+    resolved, settled, recipe_name, reasons = resolve_network(
         source, name, checkpoint, preprocess.size, recipe, pictures=pictures, stem=stem, config=config, taught=taught
     )
     return Plan(
@@ -167,6 +161,12 @@ def make_plan(
         said=requested_fields(recipe),
         why=(*start.why, *why, *_unsaid(checkpoint, source), *reasons, *range_note),
     )
+
+
+def require_seed(seed: int) -> None:
+    """Raise InputError for a seed out of range."""
+    if not 0 <= seed < 2**63:
+        raise InputError(f"seed must be at least 0 and below 2^63, not {seed}")
 
 
 def _ways_to_step(
@@ -191,65 +191,6 @@ def _ways_to_step(
     return [(layout, precision) for precision in precisions]
 
 
-def _resolve(
-    source: data.Source,
-    name: str,
-    checkpoint: zoo.Checkpoint | None,
-    size: int,
-    recipe: Recipe | Mapping[str, Any] | str | None,
-    *,
-    pictures: int,
-    stem: zoo.Stem | None,
-    config: Mapping[str, Any],
-    taught: bool,
-) -> tuple[dict[str, Any], Recipe, str | None, tuple[str, ...]]:
-    """Return the arguments of `zoo.build`, the recipe for that network, its name and the reasons."""
-    usual = zoo.form(name)
-    told = {} if checkpoint is None else zoo.fields_of(checkpoint, name)
-    sized = zoo.settle(name, {}, size=size)  # a ViT's positions are fitted to --input
-    small = "cifar" if size < SMALL_INPUT and ":" not in name else usual.stem
-
-    def settled_with(depth: Mapping[str, Any]) -> dict[str, Any]:
-        return zoo.settle(name, {**told, **sized, **depth, **config}, size=size)
-
-    resolved: dict[str, Any] = {
-        "name": name,
-        "num_classes": len(source.labels),
-        "in_channels": source.channels,
-        "stem": stem or (small if checkpoint is None else checkpoint.stem or usual.stem),
-        "config": settled_with({}),
-    }
-    normed, fresh = any(batch_norms(zoo.sketch(**resolved))), checkpoint is None
-    settled, recipe_name, reasons = choose_recipe(
-        source, recipe, pictures, name, fresh=fresh, taught=taught, batch_norm=normed
-    )
-    resolved["config"] = settled_with(_depth(name, settled))
-    if recipe_name is not None and not _grows(resolved, settled.side(size, 1)):
-        settled = replace(settled, first_size=1.0)
-    return resolved, settled, recipe_name, reasons
-
-
-def _depth(name: str, recipe: Recipe) -> dict[str, float]:
-    """Return the recipe's stochastic depth as a field of the Config. Raises InputError for a network without it."""
-    if not recipe.drop_path:
-        return {}
-    if ":" in name:
-        raise InputError(
-            f"recipe field 'drop_path' is for our own networks, not for {name}: --config sets it by the name "
-            "that its library has for it, such as timm's drop_path_rate=0.2"
-        )
-    if not hasattr(zoo.variant(name).config, "drop_path"):
-        raise InputError(
-            f"recipe field 'drop_path' is for networks with blocks to leave out, such as resnet18: {name} has none"
-        )
-    return {"drop_path": recipe.drop_path}
-
-
-def _grows(model: Mapping[str, Any], side: int) -> bool:
-    """Return True if a network takes pictures of `side` pixels besides those of its input."""
-    return "size" not in model["config"] and getattr(zoo.sketch(**model), "smallest_input", math.inf) <= side
-
-
 def _unsaid(checkpoint: zoo.Checkpoint | None, source: data.Source) -> tuple[str, ...]:
     """Return lines about the choices that weights leave open."""
     if checkpoint is None:
@@ -267,12 +208,15 @@ def _network(
     model: str,
     pictures: int,
     size: int | None,
-    weights: str | os.PathLike[str] | None,
+    start: FirstWeights,
     minutes: float | None,
     ways: Sequence[tuple[Layout, Precision]],
     ranks: Ranks | None,
 ) -> tuple[str, zoo.Checkpoint | None, tuple[str, ...]]:
     """Return the network's name, its first weights, and the reasons of an automatic choice."""
+    weights = start.weights
+    if start.checkpoint is not None:
+        return LARGE_MODEL, start.checkpoint, ()
     if model != AUTO:
         zoo.form(model)  # an unknown network is refused before unknown weights
         return model, None if weights is None else zoo.open_checkpoint(weights, model, words=WORDS), ()

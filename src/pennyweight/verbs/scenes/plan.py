@@ -19,6 +19,7 @@ from pennyweight.data.scenes.splits import SceneSplit, SplitKind, split_scene
 from pennyweight.data.scenes.windows import tile_steps
 from pennyweight.train import Recipe, reproducible
 from pennyweight.train.presets import get_recipe
+from pennyweight.verbs.fitting.plan import require_seed
 
 __all__ = ["SceneOptions", "ScenePlan", "make_scene_plan", "split_of"]
 
@@ -110,8 +111,7 @@ class ScenePlan:
 
 def split_of(scene: Scene, options: SceneOptions, seed: int) -> SceneSplit:
     """Split a scene by its options and a seed. Raises InputError for a window larger than the scene."""
-    if not 0 <= seed < 2**63:
-        raise InputError(f"seed must be at least 0 and below 2^63, not {seed}")
+    require_seed(seed)
     height, width = scene.shape
     if not scene.known.any():
         raise SourceError(f"no pixel of {scene.name} has a number in every band: all are NaN, or are to be ignored")
