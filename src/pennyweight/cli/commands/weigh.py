@@ -97,6 +97,13 @@ def weigh(
     if html is not None:
         _write(html, networks, by or "layer", sort)
         show.written(html)
+    _print(networks, by, sort, lint=lint, json=json, csv=csv)
+
+
+def _print(
+    networks: "Sequence[Weighed]", by: By | None, sort: str | None, *, lint: bool, json: bool, csv: bool
+) -> None:
+    """Print the costs in the form that was asked for."""
     if json:
         found = [_dict(network, by, sort) for network in networks]
         show.as_json(found[0] if len(found) == 1 else {"networks": found})
