@@ -12,6 +12,7 @@ import sys
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -132,17 +133,21 @@ def content_of(network: Any) -> str:
 
 
 @pytest.fixture(scope="session")
-def exported_once() -> Iterator[None]:
-    """Have torch's exporter follow a network once: one that is equal to it has the same program."""
+def exported_once(made_once: Callable[[str, Callable[[Path], object]], Path]) -> Iterator[None]:
+    """Have torch's exporter follow a network once for all test processes: an equal network gets the same graph."""
+    import onnx
     import torch
 
-    export, programs = torch.onnx.export, {}
+    export = torch.onnx.export
 
-    def once(network: Any, inputs: tuple[Any, ...], **options: Any) -> Any:
-        key = content_of(network), *((one.shape, one.dtype) for one in inputs), str(options)
-        if key not in programs:
-            programs[key] = export(network, inputs, **options)
-        return programs[key]
+    def once(network: Any, inputs: tuple[Any, ...], **options: Any) -> SimpleNamespace:
+        asked = f"{content_of(network)} {[(one.shape, one.dtype) for one in inputs]} {options}"
+
+        def write(folder: Path) -> None:
+            onnx.save(export(network, inputs, **options).model_proto, folder / "graph.onnx")
+
+        folder = made_once(f"graph-{hashlib.sha256(asked.encode()).hexdigest()}", write)
+        return SimpleNamespace(model_proto=onnx.load(folder / "graph.onnx"))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.onnx, "export", once)

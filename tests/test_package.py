@@ -360,7 +360,13 @@ def every_call(folder: Path, bundle: Path) -> dict[str, Callable[[], Any]]:
         "doctor": lambda: pw.doctor("digits", quick=True).to_dict(),
         "Stream": stream_of_nothing,
         "fit": lambda: pw.fit(
-            "digits", "mobilenet_v1_x0_25", input_size=8, recipe={"epochs": 1, "batch": 128}, out=run, progress=False
+            "digits",
+            "mobilenet_v1_x0_25",
+            config={"stages": [[32, 1, 1], [64, 1, 2]]},
+            input_size=8,
+            recipe={"epochs": 1, "batch": 128},
+            out=run,
+            progress=False,
         ),
         "fit_seeds": lambda: pw.fit_seeds(
             "digits",
