@@ -8,7 +8,7 @@ __all__ = ["run"]
 
 
 def run() -> int:
-    """What the installed command calls; the exit status."""
+    """Run the command line with its signals handled, and return the exit status: the installed command."""
     handling_signals()
     from pennyweight.cli import main
 

@@ -118,7 +118,7 @@ def handling_signals() -> None:
 
 
 def ending(status: int) -> int:
-    """The status; after a signal's the process ends here: taking torch apart takes seconds, and saves nothing."""
+    """Return the exit status; after a signal, end the process at once: unloading torch takes seconds."""
     if status in STATUSES.values():
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):  # whoever listened is gone

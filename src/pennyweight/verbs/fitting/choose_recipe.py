@@ -30,7 +30,7 @@ def choose_recipe(
     taught: bool,
     batch_norm: bool = True,
 ) -> tuple[Recipe, str | None, tuple[str, ...]]:
-    """The resolved recipe, the name of the one that it came of, and why that one if nobody said which."""
+    """Return the resolved recipe, the name of the recipe it is based on, and the reasons for that choice."""
     if isinstance(recipe, Recipe):
         _require_use(recipe, requested_fields(recipe))
         return recipe, None, ()
@@ -56,7 +56,7 @@ def choose_recipe(
 
 
 def requested_fields(recipe: Recipe | Mapping[str, Any] | str | None) -> frozenset[str]:
-    """The fields that were asked for: of a whole recipe, those that are not as usual."""
+    """Return the fields that the user set: of a whole Recipe, those that differ from the defaults."""
     if isinstance(recipe, Recipe):
         usual = Recipe().to_dict()
         return frozenset(name for name, value in recipe.to_dict().items() if value != usual[name])

@@ -1,0 +1,71 @@
+"""Docstrings and help say what is done or what a thing is: a verb or a noun first, never a question word."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+from typer.main import get_command
+
+from pennyweight.cli.app import make_app
+
+SOURCE = Path(__file__).parents[1] / "src"
+QUESTION = re.compile(r"(What|Whether|Where|How|When|Which|Why)\b")
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def docstrings(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """The line and the text of each docstring: of modules, classes, functions, and those below an assignment."""
+    for node in ast.walk(tree):
+        if not isinstance(node, DOCUMENTED):
+            continue
+        if text := ast.get_docstring(node):
+            yield node.body[0].lineno, text
+        for before, after in zip(node.body, node.body[1:], strict=False):
+            match before, after:
+                case ((ast.Assign() | ast.AnnAssign()), ast.Expr(value=ast.Constant(value=str(text)))):
+                    yield after.lineno, text
+
+
+def helps(command: typer.core.TyperGroup | typer.core.TyperCommand, name: str) -> Iterator[tuple[str, str]]:
+    """The place and the text of each help: of a command, of its parameters, of its commands."""
+    yield name, command.help or ""
+    for parameter in command.params:
+        yield f"{name} {'/'.join(parameter.opts)}", getattr(parameter, "help", None) or ""
+    for inner, below in getattr(command, "commands", {}).items():
+        yield from helps(below, f"{name} {inner}")
+
+
+def test_no_docstring_begins_with_a_question_word() -> None:
+    found = {
+        f"{file.relative_to(SOURCE)}:{line}": text[:60]
+        for file in SOURCE.rglob("*.py")
+        for line, text in docstrings(ast.parse(file.read_text(encoding="utf-8")))
+    }
+    assert len(found) > 1000
+    assert {place: text for place, text in found.items() if QUESTION.match(text.lstrip())} == {}
+
+
+def test_no_help_begins_with_a_question_word() -> None:
+    found = dict(helps(get_command(make_app()), "pennyweight"))
+    assert len(found) > 100
+    assert {place: text[:60] for place, text in found.items() if QUESTION.match(text.lstrip())} == {}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        '"""What it is."""',
+        'class A:\n    """Whether."""',
+        'class A:\n    b: int\n    """Where it stands."""',
+        'def f():\n    """How to."""',
+        'x = 1\n"""When."""',
+    ],
+)
+def test_each_place_of_a_docstring_is_looked_at(code: str) -> None:
+    ((_, text),) = docstrings(ast.parse(code))
+    assert QUESTION.match(text)

@@ -1,0 +1,71 @@
+"""Files and functions that can be taken in at a glance, and modules that do not import each other in a circle."""
+
+from __future__ import annotations
+
+import ast
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import grimp
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "pennyweight"
+FILE_LINES, FUNCTION_LINES, PARAMETERS = 300, 60, 14
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@pytest.fixture(scope="module")
+def files() -> dict[str, str]:
+    """The text of each file of the source, by its path."""
+    texts = {str(file.relative_to(SOURCE)): file.read_text(encoding="utf-8") for file in sorted(SOURCE.rglob("*.py"))}
+    assert len(texts) > 200
+    return texts
+
+
+@pytest.fixture(scope="module")
+def functions(files: dict[str, str]) -> dict[str, Function]:
+    """Each function and method, by its file, line and name."""
+    return {
+        f"{name}:{node.lineno} {node.name}": node
+        for name, text in files.items()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, Function)
+    }
+
+
+def body_lines(function: Function) -> int:
+    """Count the lines of its statements, without the signature (of a command a table of options) and the docstring."""
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    is_table = len(body) == 1 and isinstance(body[0], ast.Return)
+    return body[-1].end_lineno - body[0].lineno + 1 if body and not is_table else 0
+
+
+def parameters(function: Function) -> int:
+    return len([*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs])
+
+
+def test_a_file_holds_one_idea(files: dict[str, str]) -> None:
+    lines = {name: len(text.splitlines()) for name, text in files.items()}
+    assert {name: count for name, count in lines.items() if count > FILE_LINES} == {}
+
+
+def test_a_function_fits_a_screen(functions: dict[str, Function]) -> None:
+    lines = {place: body_lines(function) for place, function in functions.items()}
+    assert {place: count for place, count in lines.items() if count > FUNCTION_LINES} == {}
+
+
+def test_a_public_function_takes_few_parameters(functions: dict[str, Function]) -> None:
+    """Commands alone take more: their signatures are the tables of their options."""
+    counts = {
+        place: parameters(function)
+        for place, function in functions.items()
+        if not function.name.startswith("_") and not place.startswith("cli")
+    }
+    assert {place: count for place, count in counts.items() if count > PARAMETERS} == {}
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph = grimp.build_graph("pennyweight", exclude_type_checking_imports=True, cache_dir=None)
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    assert len(imports) > 200
+    TopologicalSorter(imports).prepare()  # raises an error that names the circle
