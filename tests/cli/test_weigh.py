@@ -266,8 +266,8 @@ def test_networks_side_by_side(pennyweight: Run, tmp_path: Path) -> None:
     assert "470,072 ←" in outcome.out
     assert "measured ms" in outcome.out
     text = page.read_text()
-    assert "Networks compared" in text
-    assert re.search(r"470,072 ←.*<th scope=\"row\">half of them between</th>", text, re.DOTALL)
+    assert ">Comparison<" in text
+    assert re.search(r"470,072 ←.*<th scope=\"row\">quartiles, ms</th>", text, re.DOTALL)
     assert re.search(r"Measured: in turns, 2 times after 3 to warm up, (1 thread|\d+ threads), batch 1", text)
     values = found(pennyweight("weigh", *names, "--input", "3x32x32", "--json"))
     assert [network["name"] for network in values["networks"]] == list(names)
@@ -300,7 +300,7 @@ def test_lab_guidelines(pennyweight: Run, tmp_path: Path) -> None:
     assert all(words in outcome.out for words in ("Table 1", "Table 4", "1:12", "g=8", "4 in parallel", "neither"))
     text = page.read_text()
     assert text.count("<svg") == 4
-    assert outcome.out.count("half between") == text.count("half between") == 4
+    assert outcome.out.count("quartiles, ms") == text.count("quartiles, ms") == 4
     (threads,) = re.findall(
         r"^measured 2 times in turns after 2 to warm up, medians; 4×4 places, batch 2, (1 thread|\d+ threads), ",
         outcome.out,
@@ -351,7 +351,7 @@ def test_a_comparison_leaves_out_nothing_that_was_asked_for(pennyweight: Run) ->
     assert (outcome.status, outcome.err) == (0, "")
     comparison, *parts = re.split(rf"^({'|'.join(names)}), ", outcome.out, flags=re.MULTILINE)
     assert re.search(r"peak of a training step, MB +[\d.]+ ← +[\d.]+", comparison)
-    assert re.search(r"half of them between +[\d.]+–[\d.]+ +[\d.]+–[\d.]+", comparison)
+    assert re.search(r"quartiles, ms +[\d.]+–[\d.]+ +[\d.]+–[\d.]+", comparison)
     assert re.search(r"in turns, 4 times after 3 to warm up, \d+ threads?, batch 2", comparison)
     assert parts[::2] == [names[0], names[0], names[1], names[1]]
     for rows, guidelines in ((parts[1], parts[3]), (parts[5], parts[7])):
@@ -384,7 +384,7 @@ def test_a_comparison_by_total_is_one_table(pennyweight: Run) -> None:
 
 def test_every_time_says_on_what_it_was_measured(pennyweight: Run, bundle_file: Path) -> None:
     alone = pennyweight("weigh", bundle_file, "--measure", "--repeats", "2").out
-    assert re.search(r"measured: .* ms \(half between .*\) on onnxruntime [0-9.]+, 2 times after", alone)
+    assert re.search(r"measured: .* ms \(quartiles .*\) on onnxruntime [0-9.]+, 2 times after", alone)
     both = pennyweight("weigh", bundle_file, "mobilenet_v1_x0_25", "--measure", "--repeats", "2").out
     line = " ".join(line for line in both.splitlines() if line.startswith("measured on"))
     assert "onnxruntime" in line

@@ -135,7 +135,7 @@ def facts(weighed: Weighed) -> list[tuple[str, str]]:
     timing = weighed.timing
     if timing:
         low, high = timing.quartiles_ms
-        line = f"{timing.median_ms:.2f} ms (half between {low:.2f} and {high:.2f}) on {timing.engine}, {_how(timing)}"
+        line = f"{timing.median_ms:.2f} ms (quartiles {low:.2f} and {high:.2f}) on {timing.engine}, {_how(timing)}"
         lines.append(("measured", line))
     lines += [("note", note) for note in cost.notes]
     uncounted = ", ".join(f"{operator} ({times}×)" for operator, times in cost.uncounted.items())
@@ -207,7 +207,7 @@ def comparison(networks: Sequence[Weighed]) -> list[list[str]]:
             rows.append([label, *(f"{number(v)}{' ←' if _whole(v) and v == best else ''}" for v in values)])
     timings = [network.timing for network in networks if network.timing]
     if timings:
-        rows.append(["half of them between", *(spread(timing.quartiles_ms) for timing in timings)])
+        rows.append(["quartiles, ms", *(spread(timing.quartiles_ms) for timing in timings)])
         rows.append(["measured on", *(timing.engine for timing in timings)])
     return rows
 
