@@ -12,15 +12,17 @@ BEGIN, END = "<!-- networks: begin -->\n", "<!-- networks: end -->\n"
 def table() -> str:
     """Return the rows as Markdown."""
     lines = [
-        "| name | parameters | MACs | input | classes | top-1, published | from |",
-        "| --- | ---: | ---: | --- | ---: | ---: | --- |",
+        "| name | parameters | MACs | input | classes | top-1, published | weights | from |",
+        "| --- | ---: | ---: | --- | ---: | ---: | --- | --- |",
     ]
     for name in zoo.names():
         row = zoo.variant(name)
         top1 = f"{row.top1}%" if row.top1 else "–"
         shape = "×".join(map(str, row.input_shape))
+        weights = "yes" if zoo.tags(name) else "–"
         lines.append(
-            f"| `{name}` | {row.params:,} | {row.macs:,} | {shape} | {row.num_classes} | {top1} | {row.paper} |"
+            f"| `{name}` | {row.params:,} | {row.macs:,} | {shape} | {row.num_classes} | {top1} | {weights} "
+            f"| {row.paper} |"
         )
     return "\n".join(lines) + "\n"
 
