@@ -225,7 +225,7 @@ def test_a_sheet_shows_at_most_so_many_of_a_kind() -> None:
     page = contact_sheet(values, {}, shown=24)
     assert "Tiny: 30" in page
     assert "Note: small." in page
-    assert "The first 24 are shown" in page
+    assert "Only the first 24 are shown" in page
     assert "p23" in page
     assert "p24" not in page
 
