@@ -181,7 +181,7 @@ def test_an_optimiser_of_an_earlier_form_is_refused(outcome: Callable[..., Outco
     kept["optimizer"]["param_groups"].append({**kept["optimizer"]["param_groups"][-1], "params": []})
     checkpoints.save(kept)
     with pytest.raises(
-        InputError, match=r"optimiser is of an earlier form of this one; begin anew under another --out"
+        InputError, match=r"optimizer has the form of an earlier version; start again under another --out"
     ):
         outcome(Checkpointer(Checkpoints(tmp_path / "kept")), **EVERYTHING)
 
@@ -366,13 +366,13 @@ def test_a_damaged_one_is_said_and_the_one_before_serves(tmp_path: Path, damage:
     latest = checkpoints.latest()
     assert latest is not None
     assert latest["step"] == 1
-    assert said == ["checkpoint 0000000001.pt damaged, not what the checksum beside says: the one before serves"]
+    assert said == ["checkpoint 0000000001.pt damaged (checksum mismatch): the one before serves"]
     oldest = newest.with_stem("0000000000")
     oldest.write_bytes(damage(oldest.read_bytes()))
     assert checkpoints.latest() is None
     assert checkpoints.latest() is None
     names = "checkpoints 0000000001.pt and 0000000000.pt"
-    assert said[1:] == [f"{names} damaged, not what the checksum beside says: none is whole, and training begins again"]
+    assert said[1:] == [f"{names} damaged (checksum mismatch): none is whole, and training begins again"]
 
 
 POINTS = ["torch.save", "sha256", "write_text", "atomic"]

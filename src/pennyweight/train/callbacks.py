@@ -47,7 +47,7 @@ def best_of(epochs: Iterable[Epoch]) -> Epoch | None:
 
 
 class Callback(Protocol):
-    """Callback that is told of epochs and steps; a resumed epoch has `done` steps behind it."""
+    """Callback for the beginning and end of each epoch, and each step; a resumed epoch begins after `done` steps."""
 
     def epoch_started(self, epoch: int, steps: int, done: int = 0) -> None: ...
     def step(

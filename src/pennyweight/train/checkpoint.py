@@ -78,7 +78,7 @@ class Checkpoints:
         if not self._told.issuperset(damaged):
             self._told.update(damaged)
             names = f"checkpoint{'s' * (len(damaged) > 1)} {' and '.join(damaged)}"
-            self.note(f"{names} damaged, not what the checksum beside says: {outcome}")
+            self.note(f"{names} damaged (checksum mismatch): {outcome}")
 
     def _whole(self) -> Iterator[Path]:
         """Yield the checkpoints that have a checksum, the newest first."""

@@ -134,7 +134,7 @@ class Progress:
             self.optimizer.load_state_dict(state["optimizer"])
         except ValueError as error:
             raise InputError(
-                "the checkpoint's optimiser is of an earlier form of this one; begin anew under another --out"
+                "the checkpoint's optimizer has the form of an earlier version; start again under another --out"
             ) from error
         self.schedule.last_epoch = state["schedule"]["last_epoch"]
         self.schedule._last_lr = [group["lr"] for group in self.optimizer.param_groups]

@@ -146,7 +146,7 @@ class Trainer:
         return loss, correct
 
     def _gradients(self, own: Batch, images: int) -> tuple[float, float]:
-        """Accumulate the gradients of this rank's share of a batch of `images`, in as many parts as the recipe says."""
+        """Sum the gradients of this rank's share of a batch over its parts (gradient accumulation)."""
         recipe, total, correct = self.recipe, 0.0, 0.0
         for rows in own.parts(recipe.accumulate):
             x, targets = self.inputs(rows)
