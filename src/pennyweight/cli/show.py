@@ -71,7 +71,7 @@ def networks(rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def evaluation(scored: Evaluation) -> None:
-    """Print the accuracy with its interval, and each class."""
+    """Print the accuracy with its 95% interval, and a row for each class."""
     low, high = scored.accuracy_interval
     whole = f"all of {scored.source}" if scored.split == "all" else f"{scored.split} split of {scored.source}"
     say(

@@ -45,7 +45,11 @@ class Shape(NamedTuple):
 
 
 def reader() -> str:
-    """Return the version of tifffile, which reads TIFF files of many bands, or "none"."""
+    """Return the version of tifffile, which reads TIFF files of many bands.
+
+    Returns:
+        The version, such as "2026.1.1"; "none" if tifffile is not installed.
+    """
     from importlib import metadata  # slow to import and rarely needed
 
     try:

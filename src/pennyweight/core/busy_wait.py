@@ -36,7 +36,7 @@ two cores: 0.02 to 0.07 on a quiet machine, 0.6 and more while one other program
 SLICE_NS = 100_000
 """Shortest time slice of Linux."""
 SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}
-"""Number of the system call sched_setattr, which Python lacks, by processor."""
+"""Number of the system call sched_setattr, which Python lacks, by CPU architecture."""
 SCHED_ATTR = struct.Struct("IIQiIQQQ")
 """Argument of sched_setattr: size, policy, flags, nice, priority, runtime (the slice), deadline, period."""
 LOOKS_QUIET = 3
@@ -116,8 +116,10 @@ _current: Sharing | None = None
 def sharing_cores() -> Iterator[Sharing | None]:
     """Let OpenMP threads spin only while this process gets the cores that it asks for.
 
-    The block changes nothing, and yields None, if the user has set the waiting (`user_setting`), for a single thread,
-    and without libgomp or Linux's scheduler statistics. A nested block shares the monitor of the outer one.
+    Yields:
+        The monitor, whose `share()` is the share of time in which threads slept; in a nested block the monitor of the
+        outer one. None, and nothing changes, if the user has set the waiting (`user_setting`), for a single thread,
+        and without libgomp or Linux's scheduler statistics.
     """
     global _current
     alone = cores() == 1 or os.environ.get("OMP_NUM_THREADS") == "1"

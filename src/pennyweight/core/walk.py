@@ -33,7 +33,7 @@ SYSTEM_BEGINNINGS = ("._", ".trash-", ".nfs")
 KEPT = 1_000
 """Largest number of skipped paths of a kind to keep; beyond it only the count grows, so that memory is bounded."""
 MOST_ENDINGS = 5
-"""Largest number of endings of other files that a note names."""
+"""Largest number of file extensions of skipped files that a note names."""
 
 Kind = Literal["unlisted", "dead link", "read already", "special", "system", "hidden"]
 LOST: tuple[Kind, Kind] = ("unlisted", "dead link")

@@ -152,7 +152,7 @@ def _finding(
 
 
 def _with_widths(operation: Operation, settings: Settings, c_in: int, c_out: int, groups: int) -> Operation:
-    """Return the same convolution with other widths, on the same positions."""
+    """Return a convolution like `operation` with other channels and groups, at the same H and W, with its new costs."""
     x, weight = operation.inputs[:2]
     size = operation.dtype.itemsize
     x, weight = (x[0], c_in, *x[2:]), (c_out, c_in // groups, *weight[2:])

@@ -183,7 +183,10 @@ def _too_few(
 def _by_content(
     source: Source, samples: Sequence[Sample], shares: dict[Split, float]
 ) -> dict[Split, tuple[Sample, ...]]:
-    """Divide each class by the places of its units in [0, 1), with at least one unit of each class in every split."""
+    """Divide each class by the places of its units in [0, 1), with at least one unit of each class in every split.
+
+    A unit is a set of equal pictures, or of the pictures of one group.
+    """
     units = _units(samples)
     bounds: dict[Split, float] = {}
     for name, share in shares.items():

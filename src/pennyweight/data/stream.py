@@ -86,7 +86,7 @@ class Stream(Pictures):
         return "shards on a nearer disk or server, "
 
     def alone(self) -> Stream:
-        """Return a copy of which every rank sees all pictures."""
+        """Return a copy that gives every rank all pictures."""
         other = copy.copy(self)
         other._rank, other._world = 0, 1
         return other

@@ -41,11 +41,12 @@ class UsedLevels(NamedTuple):
 
 
 def measure_levels(source: Source, samples: Sequence[Sample], *, max_pixels: int | None = None) -> UsedLevels | None:
-    """Measure the range of the 16-bit pictures among `samples`.
+    """Measure the range of levels, black to white, that the 16-bit pictures among `samples` use.
 
-    Black and white first leave 0.05% of the pixels outside each. Then each moves toward the extreme value, by no more
-    than the distance between the two: dim details and small bright spots stay, and a defective pixel does not darken
-    the picture. Colors share one range; pictures of many bands have a range for each band.
+    Black starts at the 0.05% quantile of the pixels, white at the 99.95% quantile. Then each moves outward to the
+    extreme value, but by no more than the distance between the two quantiles. So dim details and small bright spots
+    stay, and a defective pixel does not darken the picture. Gray, RGB and RGBA pictures have one range for all
+    channels; pictures of many bands have one for each band.
 
     Args:
         source: The source of the samples.
@@ -53,7 +54,7 @@ def measure_levels(source: Source, samples: Sequence[Sample], *, max_pixels: int
         max_pixels: Largest picture to read; by default 80 million pixels.
 
     Returns:
-        The range; None if there are no 16-bit pictures.
+        UsedLevels, the range and a note; None if there are no 16-bit pictures.
     """
     if not source.wide:
         return None

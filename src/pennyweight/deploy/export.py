@@ -92,7 +92,7 @@ def to_onnx(graph: nn.Module, example: torch.Tensor, sizes: Mapping[int, torch.e
         sizes: Axes of the input that may vary.
 
     Returns:
-        The ONNX model, without notes of the exporter.
+        The ONNX model, without the source lines that the exporter adds to its nodes.
     """
     with _quiet():
         program = torch.onnx.export(

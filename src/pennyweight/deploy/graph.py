@@ -1,4 +1,4 @@
-"""Graph of a bundle, and a torch network as an engine."""
+"""ONNX graph of a bundle, and an adapter that runs a torch network as an inference engine."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def storage_fault(tensor: Tensor) -> str:
 
 
 def check_values(state: Mapping[str, Tensor], own: Mapping[str, Tensor], *, name: str) -> None:
-    """Raise InputError for values that make a network useless, before any of them is used; see `values_fault`."""
+    """Raise InputError if weights hold values that make a network useless, such as NaN; see `values_fault`."""
     if fault := values_fault(state, own):
         raise InputError(f"{name} cannot be used: {fault}")
 

@@ -28,7 +28,7 @@ BOUNDS = {
     "memory": NAVY.light,
     "overhead": GRAY.light,
 }
-"""Colors of what bounds the time of a layer."""
+"""Limit that dominates the time of a layer -> its color."""
 WIDTH = 440
 """Points across a plot, which a phone shows at four fifths and a wide page larger."""
 LETTER = 5.2
@@ -85,7 +85,7 @@ def layer_bars(
 ) -> str:
     """Draw a bar for each of the largest layers, in the network's order, as SVG; `name` begins the ids of the plot.
 
-    With `bounds` the color of a bar shows what bounds the time of its layer.
+    With `bounds`, the color of a bar shows the limit that dominates its layer's time, such as memory.
     """
     order = sorted(sorted(range(len(values)), key=lambda place: -values[place])[:MOST_BARS])
     shown = [_short(names[place]) for place in order]

@@ -71,7 +71,15 @@ def class_map(classes: NDArray[np.integer], labels: Sequence[str], *, rest: str 
 
 
 def error_map(classes: NDArray[np.integer], truth: NDArray[np.integer]) -> Map:
-    """Draw where (H, W) predictions are correct, wrong, or without ground truth (negative `truth`)."""
+    """Draw a map of correct and wrong predictions, and of pixels without ground truth.
+
+    Args:
+        classes: (H, W) predicted classes.
+        truth: (H, W) true classes; negative where there is no ground truth.
+
+    Returns:
+        The map, with a legend of the three kinds and the number of pixels of each.
+    """
     known, correct = truth >= 0, classes == truth
     kinds = np.where(~known, 2, np.where(correct, 0, 1))
     colors = (palette.RIGHT, palette.WRONG, palette.UNKNOWN)

@@ -146,7 +146,7 @@ def _heated(x: float, y: float, width: float, height: float, share: float) -> Re
 
 
 def _color_bar(axes: Axes) -> None:
-    """Draw the scale of opacities: linear in opacity, so that small shares have room."""
+    """Draw the color bar of shares. It is linear in opacity, which gives small shares more room."""
     steps = 48
     for step in range(steps):
         share = ((step + 0.5) / steps) ** 2

@@ -39,10 +39,10 @@ def train(
     ranks: Ranks | None = None,
     phase: Phase | None = None,
 ) -> list[Epoch]:
-    """Train `model` in place, and return every epoch, those of the phases before this one included.
+    """Train `model` in place, and return the record of every epoch, those of earlier phases included.
 
-    One seed decides everything: on one machine with one number of threads, equal calls give equal bits, interrupted
-    or not. A training resumes from the newest checkpoint, also in the middle of an epoch.
+    The seed decides every random choice: on one CPU with one number of threads, equal calls give equal bits,
+    interrupted or not. A training resumes from the newest checkpoint, also in the middle of an epoch.
 
     Args:
         model: Network to train.
@@ -50,7 +50,7 @@ def train(
         validation: Batches that choose the best epoch.
         recipe: Every choice of the training.
         seed: Seed of every random choice.
-        callback: Told of epochs and steps.
+        callback: Receives the events of epochs and steps.
         after_epoch: Called with (epochs, best) while the model holds the last one's weights, with `ema` their moving
             average. `best` is true for the best epoch so far, whose weights the caller keeps.
         preprocess: Turns pixels into the network's input; None where batches are inputs already.

@@ -101,8 +101,8 @@ class _FastDepthwise(TorchFunctionMode):
     """Depthwise convolutions in bfloat16, in forms whose gradients a CPU computes fast and whose values are the same.
 
     With a stride, the gradient runs in a plain loop, 70 times slower (oneDNN 3, AVX-512). Here the convolution is
-    computed without its stride, and the outputs between are dropped. A picture smaller than the kernel meets the same
-    loop; it is computed in float32, which costs nothing at that size.
+    computed without its stride, and the outputs between are dropped. A picture smaller than the kernel would run in
+    the same loop, so it is computed in float32, whose extra time is negligible at that size.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -25,9 +25,12 @@ def reproducible(seed: int) -> Iterator[None]:
 
 
 def random_state() -> list[torch.Tensor]:
-    """Return the state of every generator that a step may draw from: the CPU's, then each accelerator's.
+    """Return the state of torch's random generators that a step may draw from.
 
     The order of samples and their augmentation need no state: they are functions of (seed, epoch, sample).
+
+    Returns:
+        The CPU's state, then each CUDA device's, as uint8 tensors.
     """
     return [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_available() else ())]
 

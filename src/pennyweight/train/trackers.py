@@ -90,7 +90,7 @@ def open_tracker(
 
 
 def _plain(value: Any) -> int | float | str | bool:
-    """Return a field as trackers take it: lists and None, which TensorBoard rejects, become text."""
+    """Return a field in a type that trackers accept: lists and None, which TensorBoard rejects, become text."""
     return value if isinstance(value, (int, float, str, bool)) else json.dumps(value)
 
 

@@ -1,4 +1,4 @@
-"""Trials: measured ways to compute, the quickest that agrees with float32, and their cache on disk."""
+"""Trials: measured ways to compute, the fastest that agrees with float32, and their cache on disk."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True)
 class Trials:
-    """Measured ways to compute; `applied_to` takes the quickest that agrees with float32."""
+    """Measured ways to compute; `applied_to` takes the fastest that agrees with float32."""
 
     ways: tuple[Trial, ...]
     own: float
@@ -53,7 +53,7 @@ class Trials:
 
     @property
     def quickest(self) -> Trial:
-        """The quickest way that agrees with float32; the quickest of all if none agrees."""
+        """Return the fastest way that agrees with float32; the fastest of all if none agrees."""
         return min(filter(self.agrees, self.ways), key=_step_ms, default=min(self.ways, key=_step_ms))
 
     def agrees(self, way: Trial) -> bool:

@@ -1,6 +1,6 @@
 """torchvision's classifiers by name: `torchvision:resnet50`.
 
-torchvision builds the network; we download and verify its weights.
+torchvision builds the network. This module downloads its weights and verifies their checksum.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FIXED: Mapping[str, Mapping[str, Any]] = {
     "googlenet": {"aux_logits": False, "init_weights": True},
     "inception_v3": {"aux_logits": False, "init_weights": True},
 }
-# These two were published with another normalization, which they convert to from ours.
+# These two were published with another normalization; `transform_input` converts ImageNet's mean and deviation to it.
 PUBLISHED_WITH: Mapping[str, dict[str, Any]] = {key: {"transform_input": True} for key in FIXED}
 # Keys of older files: pattern, replacement; None drops the key.
 RENAMED = (

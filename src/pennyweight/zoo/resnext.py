@@ -16,7 +16,7 @@ __all__ = ["VARIANTS", "Config", "ResNeXt"]
 
 @dataclass(frozen=True, kw_only=True)
 class Config(ResidualConfig):
-    """Config of a ResNeXt: `groups` × `group_channels` d, as the paper names its networks."""
+    """Config of a ResNeXt: 32x4d means `groups` = 32 paths of `group_channels` = 4 channels in the first stage."""
 
 
 class ResNeXt(ResidualNetwork):

@@ -73,7 +73,12 @@ def leakage_line(found: Mapping[str, Any]) -> str:
 
 
 def show_seeds(folder: Path, summary: Mapping[str, Any]) -> None:
-    """Print mean ± standard deviation of several seeds."""
+    """Print mean ± standard deviation of the scores of several seeds.
+
+    Args:
+        folder: Folder of the runs.
+        summary: The content of its `seeds.json`: `seeds`, `scores` by classifier, and `leakage`.
+    """
 
     def interval(value: Mapping[str, float]) -> str:
         return f"{100 * value['mean']:.2f} ± {100 * value['deviation']:.2f}"

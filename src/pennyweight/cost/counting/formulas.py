@@ -137,7 +137,8 @@ def _deform_conv(args: Arguments, kwargs: Mapping[str, Any], out: Tensor) -> Wor
 
 
 def outer(args: Arguments, out: Tensor) -> Work:
-    """Return the work of a product that torch runs as a multiplication: (…, n, 1) times (…, 1, m), else elementwise."""
+    """Return the work of a multiplication: MACs for an outer product, (…, n, 1) times (…, 1, m), else elementwise."""
+    # An output larger than both operands shows the outer product.
     wider = out.numel() > max(args[0].numel(), args[1].numel())
     return _product(out.numel()) if wider else Work(0, out.numel())
 

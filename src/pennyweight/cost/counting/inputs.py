@@ -51,7 +51,15 @@ class CallInputs:
         return cls(sizes=tuple(found[0].shape), inputs=inputs)
 
     def arguments(self, model: nn.Module, device_mode: DeviceMode) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Return the positional and keyword arguments for a copy of the model on `device_mode`."""
+        """Return the positional and keyword arguments for a copy of the model on `device_mode`.
+
+        Args:
+            model: The model, whose first parameter gives the device of the inputs.
+            device_mode: Kind of tensors to make: meta, fake or real.
+
+        Returns:
+            Arguments by position, and arguments by name.
+        """
         if self.inputs is None:
             return (random_input(model, self.sizes),), {}
         device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))

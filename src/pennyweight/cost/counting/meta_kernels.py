@@ -80,7 +80,7 @@ def _together(args: Sequence[Any]) -> Any:
 
 
 def _into(args: Sequence[Any]) -> Any:
-    """Return the first operand, changed in place by one of the same shape."""
+    """Return the first operand of an in-place operation; the second must be a meta tensor of its shape and type."""
     x, y = args[:2]
     alike = isinstance(y, Tensor) and y.shape == x.shape and y.dtype == x.dtype and y.is_meta
     return x if alike else NotImplemented

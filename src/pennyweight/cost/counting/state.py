@@ -31,7 +31,7 @@ class State:
 
     @property
     def changed(self) -> bool:
-        """True if since then something was added to the modules, removed, replaced or written."""
+        """Return True if anything in the modules was added, removed, replaced or written since the snapshot."""
         now = State(self._modules, values=self._values)
         rows = zip((*self._held, self._inside), (*now._held, now._inside), strict=True)
         return self._versions != now._versions or not all(_same(before, after) for before, after in rows)

@@ -26,7 +26,7 @@ def _pool(dimensions: int, *, dilated: bool = False) -> Formula:
 
 
 def _adaptive_pool(dimensions: int) -> Formula:
-    """Return a formula of one operation per position for windows that divide the input and may overlap."""
+    """Return a formula for adaptive pooling over `dimensions` axes: one operation per input position in each window."""
     return lambda args, kwargs, out: Work(0, _adaptive_places(args[0], _first(out), dimensions))
 
 

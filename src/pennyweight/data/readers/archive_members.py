@@ -81,7 +81,14 @@ def _stored_members(archive: Path) -> Iterator[Member]:
 
 
 def notes_on_names(archive: Path) -> tuple[str, ...]:
-    """Return a note on the encoding assumed for names of a zip that do not declare theirs; empty for other archives."""
+    """Return a note on the encoding that is assumed for names of a zip that do not declare theirs.
+
+    Args:
+        archive: A zip, or an archive of another format.
+
+    Returns:
+        One line; empty for other formats, and if every name declares its encoding.
+    """
     if not _is_zip(archive):
         return ()
     with zipfile.ZipFile(archive) as packed:

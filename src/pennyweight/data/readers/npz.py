@@ -47,8 +47,8 @@ class _Found(NamedTuple):
 def read_npz(path: Path, *, name: str, address: str) -> Source:
     """Read the pictures of a `.npz` file: `images` and `labels`, or `train_images`, `train_labels`, `test_images`, ….
 
-    `x` and `y` serve too, before or after the split's name (`x_train`). `class_names` names numbered classes. Raises
-    SourceError for other keys or values.
+    `x` and `y` are accepted too, before or after the split's name (`x_train`). `class_names` names numbered classes.
+    Raises SourceError for other keys or values.
     """
     arrays = _arrays(path)
     found = {

@@ -1,4 +1,4 @@
-"""Open a path as a source of pictures: a folder, an archive, a table, arrays or shards, by contents and ending."""
+"""Open a path as a source of pictures: a folder, archive, table, arrays or shards, by contents and file extension."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class Request(NamedTuple):
 
     @property
     def named(self) -> dict[str, str]:
-        """Name and address, as keyword arguments of a reader."""
+        """Return `name` and `address` as keyword arguments of a reader."""
         return {"name": self.name, "address": self.address}
 
 
 def open_path(path: Path, request: Request) -> Source:
-    """Open a folder or a file as the kind of source that its contents or its ending show. Raises SourceError."""
+    """Open a folder or a file as the kind of source that its contents or its extension show. Raises SourceError."""
     if path.is_dir():
         return _open_folder(path, request)
     try:
@@ -195,7 +195,7 @@ def _enter_only_child(path: Path) -> tuple[Path, list[str]]:
 
 
 def source_name(path: Path) -> str:
-    """Return a source's name: that of its folder, or of its file without the ending."""
+    """Return a source's name: that of its folder, or of its file without the extension."""
     lower = path.name.lower()
     endings = sorted((*archive_members.SUFFIXES, *manifest.SUFFIXES, ".npz"), key=len, reverse=True)
     ending = next((e for e in endings if lower.endswith(e)), "") if not path.is_dir() else ""

@@ -20,10 +20,10 @@ __all__ = ["ReadAs", "one_group"]
 class ReadAs:
     """Options with which a user says how to read a source.
 
-    `columns`: meaning (path, label, split, picture) -> name of the table's column. `pictures`: folder that a table's
-    paths start from, relative to the working directory or to the table; by default the table's folder. `ending`:
-    suffix that paths lack, such as ".jpg". `label_from`: regular expression with one group, whose match in a picture's
-    name is the label.
+    `columns`: meaning (path, label, split, picture) -> name of the table's column. `pictures`: base folder of a
+    table's paths, relative to the working directory or to the table; by default the table's folder. `ending`: file
+    extension that paths lack, such as ".jpg". `label_from`: regular expression with one group, whose match in a
+    picture's name is the label.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)

@@ -51,7 +51,7 @@ class Shards:
 
 
 def is_address(text: str) -> bool:
-    """Return whether a source's string means shards: `hf:NAME`, a network address, or braces before the ending."""
+    """Return whether a source's string means shards: `hf:NAME`, a URL, or braces before the file extension."""
     return text.startswith(HUB) or "://" in text or ("{" in text and text.lower().endswith(ENDINGS))
 
 

@@ -55,7 +55,7 @@ class Columns(NamedTuple):
 def find_tables(folder: Path, *, lone: bool) -> list[Table]:
     """List the tables of a folder with the name of a manifest, else those of its split folders.
 
-    With `lone`, a table that is the only one serves under any name.
+    With `lone`, the only table of the folder is listed under any name.
     """
     here = _tables_in(folder)
     named = [Table(file) for file in here if file.stem.lower() in NAMES]

@@ -1,4 +1,4 @@
-"""Load weights into a network: translate other libraries' keys, and adapt to other classes and channels."""
+"""Load weights into a network: translate the keys of torchvision and timm, and adapt the first and last layer."""
 
 from __future__ import annotations
 
