@@ -17,7 +17,7 @@ from pennyweight.cli.app import DEBUG, make_app
 from pennyweight.train import RECIPES, Recipe
 
 SOURCE = Path(pennyweight.__file__).parent
-OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
+OPTION = re.compile(r"(?<![\w(-])--[a-z][a-z0-9-]*(?![\w-])")
 COMMAND = re.compile(r"`(?:pennyweight )([^`]+)`")
 OTHERS = {"--upgrade", "--legible"}
 """An option of pip, and a variable of a page's style."""

@@ -70,5 +70,5 @@ def test_a_bundle_is_timed_on_its_engine(trained: pw.Run, bundle: pw.Bundle) -> 
     assert shipped.timing.batch == run.timing.batch == 3
     assert shipped.timing.threads == run.timing.threads == torch.get_num_threads()
     assert shipped.timing.median_ms > 0
-    with pytest.raises(InputError, match="is measured as it is, with inputs of 3x16x16, not 3x32x32"):
+    with pytest.raises(InputError, match="is measured with its own inputs of 3x16x16, not 3x32x32"):
         weigh_all([bundle], (3, 32, 32), measure=True)
