@@ -83,6 +83,7 @@ def test_a_field_of_a_network_is_answered_with_ours(theirs: str, ours: str) -> N
         ({"output_dir": "x"}, "fit has no 'output_dir'; did you mean 'out'?"),
         ({"sed": 1}, "fit has no 'sed'; did you mean 'seed'?"),
         ({"img_size": 32}, "fit has no 'img_size'; did you mean 'input_size'?"),
+        ({"seeds": 3}, "fit has no 'seeds'; pw.fit_seeds trains once per seed"),
         ({"zzz": 1}, "fit has no 'zzz'; it takes source, model, "),
     ],
 )

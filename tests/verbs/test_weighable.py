@@ -70,6 +70,7 @@ def test_a_callable_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         ("torchvision:resnet81", "did you mean 'resnet18'"),
         ("timm:mobilenetv3_smal_050", "did you mean 'mobilenetv3_small_050'"),
         ("no_such_module:thing", "no Python module 'no_such_module'"),
+        ("scene:synthetic", "scene:synthetic is a scene, not a network; weigh one that classifies scenes: hybrid_sn"),
         ("torchvison:resnet18", "did you mean 'torchvision'"),
         ("json:JSONDecoder.decod", "module 'json' has no 'JSONDecoder.decod'; did you mean 'decode'"),
         ("json:JSONDecoder.decode", "is called without arguments"),

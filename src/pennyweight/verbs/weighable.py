@@ -21,6 +21,7 @@ from pennyweight.core.errors import BundleError, InputError, PennyweightError, n
 from pennyweight.core.manifest import Manifest
 from pennyweight.core.run import Run
 from pennyweight.core.scene_manifest import SceneManifest
+from pennyweight.data.scenes.open import PREFIX
 from pennyweight.cost import Timed
 from pennyweight.cost.counting.inputs import input_sizes
 from pennyweight.cost.dead_kernels import dead_depthwise
@@ -132,6 +133,10 @@ def _of_callable(name: str, place: str, attribute: str, shape: Shape | None, rea
     try:
         module = importlib.import_module(place)
     except ModuleNotFoundError as error:
+        if name.startswith(PREFIX):
+            raise InputError(
+                f"{name} is a scene, not a network; weigh one that classifies scenes: hybrid_sn"
+            ) from error
         meant = nearest(place, zoo.LIBRARIES)
         raise InputError(
             f"there is no Python module '{place}' here or among those installed ({error}){meant}"

@@ -16,6 +16,9 @@ from pennyweight.train import Recipe
 
 __all__ = ["refuse_scene", "refuse_unknown"]
 
+OTHER_FUNCTIONS = {"seeds": "pw.fit_seeds trains once per seed and reports mean and standard deviation"}
+"""Arguments of other functions -> the function that takes them."""
+
 
 def refuse_scene(source: object, options: Iterable[str]) -> None:
     """Raise InputError for a scene, with the function and the command that train on one."""
@@ -41,6 +44,8 @@ def _place(name: str, arguments: Sequence[str]) -> str:
     """Return the end of the line: the argument, the recipe's field or the Config's field that `name` may mean."""
     recipe = [field.name for field in fields(Recipe)]
     configs = {field.name: None for known in zoo.names() for field in fields(zoo.variant(known).config)}
+    if name in OTHER_FUNCTIONS:
+        return f"; {OTHER_FUNCTIONS[name]}"
     if found := meant(name, arguments):
         return f"; did you mean '{found}'?"
     if found := meant(name, recipe):
