@@ -21,10 +21,10 @@ from pennyweight.core.errors import BundleError, InputError, PennyweightError, n
 from pennyweight.core.manifest import Manifest
 from pennyweight.core.run import Run
 from pennyweight.core.scene_manifest import SceneManifest
-from pennyweight.data.scenes.open import PREFIX
 from pennyweight.cost import Timed
 from pennyweight.cost.counting.inputs import input_sizes
 from pennyweight.cost.dead_kernels import dead_depthwise
+from pennyweight.data.scenes.open import PREFIX
 from pennyweight.runtime import Bundle
 from pennyweight.runtime.engine import OnnxEngine
 from pennyweight.runtime.scene_bundle import SceneBundle, scene_engine
