@@ -70,7 +70,7 @@ def make_network() -> Callable[..., Network]:
 
 
 class Recorder:
-    """A watcher that keeps what it was told."""
+    """Callback that keeps the events it receives."""
 
     def __init__(self) -> None:
         self.started: list[tuple[int, int]] = []
@@ -93,7 +93,7 @@ class Recorder:
 
 @pytest.fixture
 def run_training() -> Callable[..., tuple[Epoch, Recorder]]:
-    """`run_training(network, training, validation, seed=0, after_epoch=…, keeper=…, **recipe)`: (best, told).
+    """`run_training(network, training, validation, seed=0, after_epoch=…, checkpointer=…, **recipe)`: (best, told).
 
     Pictures stay as they are, and the rate starts at once, unless the recipe says otherwise.
     """

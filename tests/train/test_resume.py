@@ -61,7 +61,7 @@ class Outcome:
 
 @pytest.fixture
 def outcome(make_network: Make, make_pictures: Make, run_training: Make) -> Callable[..., Outcome]:
-    """`outcome(keeper, into=…, **recipe)`: train a fresh network; `into` is what an earlier attempt left."""
+    """`outcome(checkpointer, into=…, **recipe)`: train a fresh network; `into` is what an earlier attempt left."""
     pictures, others = make_pictures(CLASSES), make_pictures(CLASSES, seed=1)
 
     def run(checkpointer: Checkpointer | None = None, into: Outcome | None = None, **recipe: Any) -> Outcome:
@@ -100,7 +100,7 @@ def whole_of(outcome: Callable[..., Outcome], kept: dict[str, Outcome]) -> Calla
 
 
 def stopping_at(checkpoints: Checkpoints, step: int) -> Checkpointer:
-    """A keeper that a signal reaches during that step."""
+    """Return a checkpointer that a signal reaches during that step."""
 
     class Timed(Stop):
         @property
