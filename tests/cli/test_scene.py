@@ -41,7 +41,9 @@ def test_a_scene_is_fitted_scored_exported_and_mapped(tmp_path: Path, capsys: py
     assert main(["scene", "evaluate", run, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == scored
     assert main(["scene", "evaluate", run]) == 0
-    assert "leakage: 0.0% of" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert shown.splitlines()[0].endswith("test pixels")  # whole, though wider than the table
+    assert "leakage: 0.0% of" in shown
     assert main(["scene", "export", run]) == 0
     assert "same answers" in capsys.readouterr().out
     assert (

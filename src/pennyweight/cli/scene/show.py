@@ -56,8 +56,8 @@ def show_scores(scored: Mapping[str, Any], name: str) -> None:
     columns = (Column("classifier"), Column("overall", fine_share), Column("average", fine_share), Column("kappa"))
     every = {name: scored, **scored.get("baselines", {})}
     rows = [(key, row["overall_accuracy"], row["average_accuracy"], row["kappa"]) for key, row in every.items()]
-    title = f"{scored['source']}, {scored['split']} split, {number(scored['pixels'])} test pixels"
-    Console().print(table(title, columns, rows))
+    say(f"{scored['source']}, {scored['split']} split, {number(scored['pixels'])} test pixels")  # wider than the table
+    Console().print(table(None, columns, rows))
     say(leakage_line(scored["leakage"]))
     if scored["left_out"]:
         say(f"not scored, on one side of the guard only: {', '.join(scored['left_out'])}")
