@@ -239,7 +239,7 @@ def test_an_interrupted_csv_is_absent_and_says_so(bundle_file: Path, pictures: P
         process.send_signal(signal.SIGINT)
         process.stdin.close()
         process.stdin = None
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=300)
     assert process.returncode == 130
     assert b"out.csv is not written" in said
     assert b"Traceback" not in said

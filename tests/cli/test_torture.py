@@ -134,7 +134,7 @@ def test_terminated_at_random_moments(
             process.join(draw.uniform(0.3, seconds))
             if process.exitcode is None:
                 process.terminate()
-                process.join(60)
+                process.join(300)
                 terminations += 1
             log = folder.with_suffix(".log").read_text() if folder.with_suffix(".log").exists() else ""
             assert process.exitcode in (0, TERMINATED, -15), log  # -15: before the command had begun
@@ -208,10 +208,10 @@ def test_killed_inside_saving(
 ) -> None:
     folder = tmp_path / "run"
     process = start(pictures, folder, before=HERE.format(time=turn) + POINTS[point])
-    process.join(60)
+    process.join(300)
     assert process.exitcode == -signal.SIGKILL
     process = start(pictures, folder)
-    process.join(60)
+    process.join(300)
     assert process.exitcode == 0, folder.with_suffix(".log").read_text()
     assert same(pw.Run(folder), whole[0])
 
@@ -252,8 +252,8 @@ PHASES = {
     "training": ("pennyweight.train.trainer", "Trainer.step", 20, USUAL),
     "validation": ("pennyweight.train.trainer", "Trainer._score", 2, USUAL),
     "best weights": ("pennyweight.verbs.fitting.modes", "save_weights", 1, USUAL),
-    "scoring": ("pennyweight.verbs.fit", "answer", 1, USUAL),
-    "report": ("pennyweight.verbs.fit", "finish", 1, USUAL),
+    "scoring": ("pennyweight.verbs.fitting.pictures", "answer", 1, USUAL),
+    "report": ("pennyweight.verbs.fitting.pictures", "finish", 1, USUAL),
 }
 
 
@@ -271,7 +271,7 @@ def test_terminated_in_every_phase(
         module=module, function=function, turn=turn, cache=str(tmp_path / "cache"), went_on=WENT_ON, signal="SIGTERM"
     )
     process = start(pictures, folder, *options, before=before)
-    process.join(60)
+    process.join(300)
     log = folder.with_suffix(".log").read_text()
     assert (process.exitcode, log.splitlines()[-1]) == (TERMINATED, "error: terminated")
     assert "Traceback" not in log
@@ -280,7 +280,7 @@ def test_terminated_in_every_phase(
         assert step_of(folder) >= 0
     again = USUAL if options == MEASURED else options  # nothing of a run had begun, and measuring takes long
     process = start(pictures, folder, *again)
-    process.join(60)
+    process.join(300)
     assert process.exitcode == 0, folder.with_suffix(".log").read_text()
     assert pw.Run(folder).record["status"] == "complete"
     assert same(pw.Run(folder), whole_head if again == HEAD else whole[0])
@@ -290,7 +290,7 @@ def test_terminated_in_every_phase(
     ("verb", "module", "function"),
     [
         ("evaluate", "pennyweight.verbs.evaluate", "answer"),
-        ("export", "pennyweight.deploy.export", "_graph"),
+        ("export", "pennyweight.deploy.export", "_export_network"),
         ("export", "pennyweight.deploy.export", "prove"),
     ],
 )
@@ -304,7 +304,7 @@ def test_terminated_behind_training(
         module=module, function=function, turn=1, cache=str(tmp_path / "cache"), went_on=WENT_ON, signal="SIGTERM"
     )
     process = start(pictures, out, verb=arguments, before=signalled)
-    process.join(60)
+    process.join(300)
     log = out.with_suffix(".log").read_text()
     assert (process.exitcode, log.splitlines()[-1]) == (TERMINATED, "error: terminated")
     assert [path.name for path in tmp_path.iterdir()] == ["out.log"]
@@ -314,7 +314,7 @@ def test_terminated_behind_training(
 @pytest.mark.parametrize(
     ("module", "function", "turn"),
     [
-        ("pennyweight.deploy.export", "_graph", 1),
+        ("pennyweight.deploy.export", "_export_network", 1),
         ("pennyweight.deploy.export", "onnx.save", 1),
         ("pennyweight.deploy.export", "prove", 1),
         ("pennyweight.deploy.export", "onnx.save", 2),
@@ -334,11 +334,11 @@ def test_an_export_that_is_killed_leaves_no_half_bundle_and_the_next_one_clears_
         module=module, function=function, turn=turn, cache=str(tmp_path / "c"), went_on=WENT_ON, signal="SIGKILL"
     )
     process = start(pictures, tmp_path / "killed", verb=export, before=killed)
-    process.join(60)
+    process.join(300)
     assert process.exitcode == -signal.SIGKILL, (tmp_path / "killed.log").read_text()
     assert all(path.name.startswith(".out.") and ".tmp" in path.name for path in folder.iterdir())
     process = start(pictures, tmp_path / "again", verb=export)
-    process.join(60)
+    process.join(300)
     assert process.exitcode == 0, (tmp_path / "again.log").read_text()
     assert list(folder.iterdir()) == [out]
     assert pw.Bundle(out).manifest.labels == tuple(whole[0].labels)

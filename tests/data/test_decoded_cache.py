@@ -164,7 +164,7 @@ def filler(root: Path, cache: Path) -> subprocess.Popen[str]:
 def test_two_processes_that_fill_at_once_give_the_same_bytes(draw_folder: Draw, tmp_path: Path) -> None:
     root = draw_folder({"a": 30, "b": 30})
     both = [filler(root, tmp_path / "cache") for _ in range(2)]
-    outs = [process.communicate(timeout=60)[0].splitlines() for process in both]
+    outs = [process.communicate(timeout=300)[0].splitlines() for process in both]
     assert all(process.returncode == 0 for process in both)
     assert outs[0][-1] == outs[1][-1]
     assert len(files(tmp_path / "cache", "pixels")) == 1

@@ -49,7 +49,7 @@ class Checkpoints:
         except (OSError, RuntimeError) as error:
             told = error.__context__ if isinstance(error.__context__, OSError) else error  # torch hides a full disk
             reason = reason_of(told) if isinstance(told, OSError) else str(error).splitlines()[0]
-            before = "what was saved before is intact, and the same command with --resume goes on from there"
+            before = "what was saved before is intact, and the same command with --resume continues from there"
             raise RunError(
                 f"cannot save a checkpoint in {self.folder}: {reason}; {before if self else 'none was saved before'}"
             ) from error

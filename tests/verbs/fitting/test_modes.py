@@ -113,7 +113,7 @@ def test_with_weights_and_a_teacher_auto_takes_a_mode_that_has_pictures(
     fit_small(
         shapes, **options, recipe={"epochs": 1, "head_epochs": 1}, out=tmp_path / "run", progress=True, resume=True
     )
-    assert capfd.readouterr().err == f"run {tmp_path / 'run'} is complete, and stays as it is\n"
+    assert capfd.readouterr().err == f"run {tmp_path / 'run'} is complete; nothing was changed\n"
 
 
 def test_fields_that_say_the_way_to_step_stay_with_minutes(
@@ -287,10 +287,10 @@ def test_a_signal_ends_the_features_at_once_and_they_go_on(
     with pytest.raises(KeyboardInterrupt):
         fit_small(shapes, **options, out=out, progress=True)
     assert len(seen) == 2
-    assert f"saved in {out}; the same command with --resume goes on from there" in capfd.readouterr().err
+    assert f"saved in {out}; the same command with --resume continues from there" in capfd.readouterr().err
     seen[:] = [0, 0]  # no signal any more
     run = fit_small(shapes, **options, out=out, resume=True, progress=True)
-    assert f"run {out}: goes on" in capfd.readouterr().err
+    assert f"run {out}: resumes" in capfd.readouterr().err
     assert seen[2] == 32
     assert sum(seen) == whole.record["data"]["counts"]["train"]
     assert not changed(run.weights_path, whole.weights_path)
@@ -393,7 +393,7 @@ def test_a_resume_on_other_versions_and_of_damaged_checkpoints_is_said(
     stop_at(3)
     with pytest.raises(KeyboardInterrupt):
         fit_small(shapes, out=tmp_path / "run", progress=True)
-    assert "the same command with --resume goes on from there" in capfd.readouterr().err
+    assert "the same command with --resume continues from there" in capfd.readouterr().err
     stop_at(10**9)
     path = tmp_path / "run" / "run.json"
     record = read_json(path)
@@ -408,7 +408,7 @@ def test_a_resume_on_other_versions_and_of_damaged_checkpoints_is_said(
     said = capfd.readouterr().err
     assert "torch was 1.0 and is" in said
     assert said.count("none is whole, and training begins again") == said.count("damaged") == 1
-    assert "run: there is nothing to resume, so it begins" in said
+    assert "run: nothing to resume; training starts at the first epoch" in said
     assert "threads was 64 and is 1 now" in said
     assert "ranks was 2 and is 1 now" in said
     assert "onednn was False and is True now" in said

@@ -115,7 +115,7 @@ def test_of_simultaneous_fits_with_one_folder_one_trains_and_the_others_say_so(
         run = pw.Run(folder / "one")
         assert run.record["status"] == "complete"
         assert run.evaluation["images"] > 0
-        trained = [err for status, err in ended if status == 0 and "is complete, and stays as it is" not in err]
+        trained = [err for status, err in ended if status == 0 and "is complete; nothing was changed" not in err]
         assert len(trained) == 1, ended
         for status, err in ended:
             if status:

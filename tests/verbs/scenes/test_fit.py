@@ -115,7 +115,7 @@ def test_a_stopped_one_goes_on_and_ends_with_the_same_bits(
     assert steps == 3 * 7  # none twice
     capfd.readouterr()
     fit_scene("scene:synthetic", "window_cnn", out=tmp_path / "parts", resume=True, **{**few, "progress": True})
-    assert capfd.readouterr().err == f"run {tmp_path / 'parts'} is complete, and stays as it is\n"
+    assert capfd.readouterr().err == f"run {tmp_path / 'parts'} is complete; nothing was changed\n"
 
 
 def test_only_training_pixels_fit_the_projection_unless_the_papers_protocol_is_asked_for(run: pw.Run) -> None:

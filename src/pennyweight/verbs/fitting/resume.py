@@ -67,7 +67,7 @@ def resume_note(resume: bool, *, begins: bool) -> str:
     """Return the words behind a run's name that tell what `--resume` found."""
     if not resume:
         return ""
-    return ": there is nothing to resume, so it begins" if begins else ": goes on"
+    return ": nothing to resume; training starts at the first epoch" if begins else ": resumes"
 
 
 def note_changed_machine(record: RunRecord, ranks: Ranks, note: Callable[[str], None]) -> None:
@@ -86,7 +86,7 @@ def noting_how_to_resume(files: RunFolder, note: Callable[[str], None]) -> Itera
         yield
     except (KeyboardInterrupt, SystemExit, OSError):
         if anything_saved(files):
-            note(f"saved in {files.folder}; the same command with --resume goes on from there")
+            note(f"saved in {files.folder}; the same command with --resume continues from there")
         raise
     except PennyweightError:
         if files.weights_path.exists():

@@ -70,7 +70,7 @@ class RunSession:
 
     def finished(self) -> Run:
         """Return the run, which stays as it is, and note that."""
-        self.shown.note(f"run {self.files.folder} is complete, and stays as it is")
+        self.shown.note(f"run {self.files.folder} is complete; nothing was changed")
         return Run(self.files.folder)
 
     def announce(self, *notes: str) -> None:
