@@ -10,6 +10,8 @@ from PIL import Image
 
 from pennyweight import data
 
+if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
+    sys.exit(f"usage: python {sys.argv[0]} FOLDER")
 folder = Path(sys.argv[1])
 folder.mkdir(parents=True, exist_ok=True)
 source = data.open("digits")

@@ -301,7 +301,7 @@ def test_cats_and_dogs_with_no_option(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """The fetch breaks in the middle and goes on there; of 150 photographs at least 97% are right."""
+    """The fetch breaks in the middle and resumes there; of 150 photographs at least 97% are right."""
     shelf = os.environ.get("PENNYWEIGHT_DATA")
     if not shelf:
         pytest.skip("PENNYWEIGHT_DATA is not set")

@@ -107,7 +107,7 @@ def _make(stack: ExitStack, out: str | os.PathLike[str] | None, name: str) -> Pa
             stack.enter_context(holding(folder))
         stack.enter_context(_cleared_on_failure(folder))
         return folder
-    raise RunError(f"cannot make a run at {folder}: its name is taken as soon as it is free")
+    raise RunError(f"cannot make a run at {folder}: other processes took every name that was tried")
 
 
 def _left_empty(folder: Path) -> bool:

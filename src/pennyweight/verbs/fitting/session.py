@@ -69,7 +69,7 @@ class RunSession:
         return self._record is not None and self._record.is_complete
 
     def finished(self) -> Run:
-        """Return the run, which stays as it is, and note that."""
+        """Note that the run is complete, and return it unchanged."""
         self.shown.note(f"run {self.files.folder} is complete; nothing was changed")
         return Run(self.files.folder)
 
