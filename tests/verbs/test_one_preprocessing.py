@@ -79,16 +79,22 @@ def check(root: Path, tmp_path: Path, seen: list[np.ndarray], count: int, size: 
     source = data.open(alone)
     paths = [sample.picture for sample in source.samples]
     expected = np.stack([preprocess(path) for path in paths])
-    for look in (
-        lambda: pw.evaluate(run, source, split="val"),  # it was selected on them
-        lambda: pw.evaluate(bundle, source, split="val"),
-        lambda: pw.load(run).predict(paths),
-        lambda: pw.load(bundle.path).predict(paths),
-        lambda: pw.load(bundle.path).predict([path.read_bytes() for path in paths]),
+    for evaluated in (run, bundle):
+        seen.clear()
+        pw.evaluate(evaluated, source, split="val")  # the run was selected on them
+        assert np.array_equal(np.concatenate(seen), expected)
+    probabilities = pw.load(run).probabilities(expected)
+    for predicted, pictures in (
+        (run, paths),
+        (bundle.path, paths),
+        (bundle.path, [path.read_bytes() for path in paths]),
     ):
         seen.clear()
-        look()
-        assert np.array_equal(np.concatenate(seen), expected)
+        predictions = pw.load(predicted).predict(pictures)
+        # Several batches are computed at once, in any order; the predictions come in the order of the pictures.
+        assert sorted(map(bytes, np.concatenate(seen))) == sorted(map(bytes, expected))
+        found = [prediction.probability for prediction in predictions]
+        assert np.allclose(found, probabilities.max(axis=1), atol=1e-4)
 
 
 def drawn(root: Path, noise: Callable[..., np.ndarray], count: int) -> list[Path]:
