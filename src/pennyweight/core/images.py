@@ -22,7 +22,19 @@ from pennyweight.core.modes import MODES, from_array, is_wide_color, to_mode, wi
 from pennyweight.core.orientation import orientation_of, turn_upright
 from pennyweight.core.sixteen_bit import Levels
 
-__all__ = ["EXTENSIONS", "MAX_PIXELS", "Header", "Picture", "Pixels", "decode", "decode_bands", "header", "wide_values"]
+__all__ = [
+    "EXTENSIONS",
+    "MAX_PIXELS",
+    "Header",
+    "Picture",
+    "Pixels",
+    "decode",
+    "decode_bands",
+    "file_of",
+    "header",
+    "header_of",
+    "wide_values",
+]
 
 Pixels: TypeAlias = NDArray[np.uint8]
 Picture: TypeAlias = "str | Path | bytes | NDArray[np.uint8] | NDArray[np.uint16] | Image.Image"
@@ -221,12 +233,21 @@ def header(picture: str | Path | bytes | NDArray[Any], *, name: str | None = Non
             if found is not None:
                 return Header(*found.shape, found.format, found.dtype, 1, found.more)
         with open_image(start) as image:
-            gray = image.mode in ("1", "L", "LA", *sixteen_bit.GRAY)
-            count = 1 if gray else 4 if image.mode in ("RGBA", "PA") else 3
-            mode = f"{image.mode};16" if is_wide_color(image) else image.mode
-            return Header(
-                image.height, image.width, count, str(image.format), mode, orientation_of(image), _has_more(image)
-            )
+            return header_of(image)
+
+
+def header_of(image: Image.Image) -> Header:
+    """Return the header of an opened picture."""
+    gray = image.mode in ("1", "L", "LA", *sixteen_bit.GRAY)
+    count = 1 if gray else 4 if image.mode in ("RGBA", "PA") else 3
+    mode = f"{image.mode};16" if is_wide_color(image) else image.mode
+    return Header(image.height, image.width, count, str(image.format), mode, orientation_of(image), _has_more(image))
+
+
+def file_of(picture: str | Path | bytes, *, name: str | None = None) -> bytes:
+    """Return the bytes of a picture file. Raises ImageError, `name` or the path in its message."""
+    with _naming(_name(picture, name)):
+        return _whole(picture)
 
 
 def _name(picture: object, name: str | None) -> str:

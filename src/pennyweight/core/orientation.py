@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from PIL import Image
 
+from pennyweight.core.exif import exif_of
+
 __all__ = ["orientation_of", "turn_upright"]
 
 ORIENTATION = 0x0112
@@ -22,7 +24,7 @@ UPRIGHT = {
 def orientation_of(image: Image.Image) -> int:
     """Return the EXIF orientation, 1 to 8; 1 if the metadata is damaged, because the pixels may be whole."""
     try:
-        value = image.getexif().get(ORIENTATION, 1)
+        value = exif_of(image).get(ORIENTATION, 1)
     except Exception:
         return 1
     return value if value in UPRIGHT else 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 def prefetch(
     makes: Iterator[Callable[[], T]], count: int, *, threads: int, initializer: Callable[[], None] | None = None
-) -> Iterator[tuple[T, float]]:
+) -> Generator[tuple[T, float], None, None]:
     """Yield (result of each function, seconds that the consumer waited for it), in order.
 
     Args:

@@ -33,7 +33,7 @@ from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.reading import reason_of
 from pennyweight.data.source import Sample
 
-__all__ = ["DecodedCache", "Entry"]
+__all__ = ["DecodedCache", "Entry", "decoders"]
 
 FORMAT = 2
 MAX_BYTES = 200 << 30
@@ -196,11 +196,15 @@ class DecodedCache:
         return most - used
 
 
+def decoders() -> str:
+    """Return the versions of the decoders, which decide pixels and which pictures are unreadable."""
+    return f"{PIL.__version__} {bands.reader()} {heif_reader()}"
+
+
 def _name(samples: Sequence[Sample], preprocess: Preprocess) -> str:
-    # Decoders and the pixel limit decide which pictures are unreadable.
-    readers = f"{PIL.__version__} {bands.reader()} {heif_reader()}"
+    # The pixel limit decides, too, which pictures are unreadable.
     most = preprocess.max_pixels or MAX_PIXELS
-    key = hashlib.sha256(f"{FORMAT} {readers} {most} {preprocess.pixels_key}\n".encode())
+    key = hashlib.sha256(f"{FORMAT} {decoders()} {most} {preprocess.pixels_key}\n".encode())
     for sample in samples:
         key.update(f"{sample.digest}\n".encode())
     return key.hexdigest()[:32]

@@ -8,16 +8,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from pennyweight.core.figures import number, share
+from pennyweight.core.intervals import wilson
 from pennyweight.core.summary import Facts, Summary
 
 __all__ = ["ClassScore", "Evaluation", "score"]
-
-CONFIDENCE = 0.95
-"""Confidence of the accuracy's interval."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +82,6 @@ def score(
     numbers = range(len(labels))
     correct = int((answers == targets).sum())
     total = len(targets)
-    interval = binomtest(correct, total).proportion_ci(CONFIDENCE, method="wilson")
     precision, recall, f1, support = precision_recall_fscore_support(
         targets, answers, labels=numbers, average=None, zero_division=0.0
     )
@@ -96,7 +92,7 @@ def score(
         split=split,
         images=total,
         accuracy=correct / total,
-        accuracy_interval=(float(interval.low), float(interval.high)),
+        accuracy_interval=wilson(correct, total),
         majority_accuracy=float(np.bincount(targets).max() / total),
         loss=float(-np.log(truth).mean()),
         per_class=tuple(

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from pennyweight.core.sixteen_bit import Levels
 from pennyweight.core.summary import Facts, Summary
+from pennyweight.data.checks.shortcuts import Shortcut
 
 __all__ = ["FEW_LEVELS", "HUGE_PIXELS", "KINDS", "TINY", "Diagnosis", "Finding"]
 
@@ -20,6 +21,7 @@ KINDS = {
     "bands": ("error", "not the number of bands of the input; fit leaves them out"),
     "two labels": ("error", "the same picture under two labels"),
     "two splits": ("error", "the same picture in two splits; fit keeps it in the later one"),
+    "shortcut": ("warning", "the classes differ in a way that is easier to learn than their content"),
     "near, two splits": ("warning", "nearly the same picture in two splits: the score may be too high"),
     "near, two labels": ("warning", "nearly the same picture under two labels"),
     "duplicate": ("warning", "the same picture more than once"),
@@ -64,6 +66,8 @@ class Diagnosis(Summary):
     notes: tuple[str, ...]
     levels: Levels = ()
     """The range of 16-bit pictures that `fit` will use."""
+    shortcuts: tuple[Shortcut, ...] = ()
+    """Scores of trivial classifiers on the splits that `fit` makes."""
 
     @property
     def sound(self) -> bool:
@@ -91,6 +95,7 @@ class Diagnosis(Summary):
             "counts": self.counts,
             "splits": self.splits,
             "notes": list(self.notes),
+            "shortcuts": [one.to_dict() for one in self.shortcuts],
             "findings": [
                 {
                     "kind": f.kind,

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from pennyweight.core.errors import ImageError, SourceError
 from pennyweight.core.formats import ENDINGS
-from pennyweight.core.images import Header, Pixels, decode, header
-from pennyweight.core.machine import cores
+from pennyweight.core.images import Header, Pixels, decode
 from pennyweight.core.sixteen_bit import Levels
 from pennyweight.data.checks.diagnosis import FEW_LEVELS, HUGE_PIXELS, KINDS, TINY, Diagnosis, Finding
-from pennyweight.data.checks.near_duplicates import PerceptualHash, near_pairs, perceptual_hash
+from pennyweight.data.checks.glance import Glances, glance
+from pennyweight.data.checks.near_duplicates import PerceptualHash, near_pairs
 from pennyweight.data.checks.quick import refusals
+from pennyweight.data.checks.shortcuts import Shortcut, held_out, shortcuts, telling
 from pennyweight.data.source import SPLITS, Sample, Source, Unreadable
 from pennyweight.data.splits import split
 from pennyweight.data.used_levels import measure_levels
@@ -25,19 +24,7 @@ from pennyweight.data.used_levels import measure_levels
 __all__ = ["diagnose", "thumbnail"]
 
 IMBALANCED = 3.0
-MOST_USUAL = 4
-"""Most channels of an ordinary picture: red, green, blue and transparency."""
 USUAL_MODES = ("L", "RGB", "uint8")
-
-
-class _Seen(NamedTuple):
-    header: Header | None
-    hash: PerceptualHash | None
-    error: str | None
-    kind: str = "unreadable"
-    """Kind of the finding that the error makes."""
-    levels_used: int = 256
-    """Levels from the darkest to the brightest, of 256."""
 
 
 def diagnose(
@@ -70,52 +57,49 @@ def diagnose(
     training = [sample for sample, part in zip(source.samples, where, strict=True) if part in ("train", None)]
     used = measure_levels(source, training, max_pixels=max_pixels)
     levels = () if used is None else used.levels
-    seen: list[_Seen] = []
-    with ThreadPoolExecutor(max_workers=cores()) as pool:
-        for one in pool.map(lambda sample: _see(sample, source.channels, levels, max_pixels), source.samples):
-            seen.append(one)
-            advance(1)
+    glances = glance(source, levels=levels, max_pixels=max_pixels, advance=advance)
+    scores = _shortcuts(source, where, glances)
+    found = [
+        *_findings(source, where, glances, quick=quick),
+        *(Finding("shortcut", (), one.fact) for one in telling(scores)),
+    ]
     order = list(KINDS)
-    findings = sorted(_findings(source, where, seen, quick=quick), key=lambda finding: order.index(finding.kind))
     return Diagnosis(
         source=source.name,
         fingerprint=source.fingerprint,
         counts=dict(source.count_by_label()),
         splits=splits,
-        findings=tuple(findings),
-        notes=(*source.notes, *notes, *((used.note,) if used is not None else ())),
+        findings=tuple(sorted(found, key=lambda finding: order.index(finding.kind))),
+        notes=(*source.notes, *notes, *filter(None, (used and used.note, glances.note))),
         levels=levels,
+        shortcuts=scores,
     )
 
 
-def _see(sample: Sample, channels: int, levels: Levels, max_pixels: int | None) -> _Seen:
-    """Read the header of a picture and decode it; an error is kept as the reason of a finding."""
-    found = None
-    try:
-        found = header(sample.read(), name=sample.where)
-        hashed, levels_used = perceptual_hash(sample, channels, levels, max_pixels)
-        return _Seen(found, hashed, None, levels_used=levels_used)
-    except ImageError as error:
-        banded = found is not None and found.bands != channels and (found.banded or channels > MOST_USUAL)
-        reason = str(error).removeprefix(f"cannot read {sample.where}: ")
-        return _Seen(None, None, reason, "bands" if banded else "unreadable")
+def _shortcuts(source: Source, where: Sequence[str | None], glances: Glances) -> tuple[Shortcut, ...]:
+    """Score trivial classifiers on the splits that `fit` makes."""
+    train, val, test = ([number for number, part in enumerate(where) if part == name] for name in SPLITS)
+    return shortcuts(glances, [sample.label for sample in source.samples], train, held_out(test, val))
 
 
-def _findings(source: Source, where: Sequence[str | None], seen: Sequence[_Seen], *, quick: bool) -> Iterator[Finding]:
-    pairs = list(zip(source.samples, seen, strict=True))
-    unreadable = [*source.unreadable, *(Unreadable(sample.name, one.error) for sample, one in pairs if one.error)]
+def _findings(source: Source, where: Sequence[str | None], glances: Glances, *, quick: bool) -> Iterator[Finding]:
+    names = [sample.name for sample in source.samples]
+    failed = [(name, reason) for name, reason in zip(names, glances.reasons, strict=True) if reason is not None]
+    unreadable = [*source.unreadable, *(Unreadable(name, reason) for name, reason in failed)]
     yield from (Finding("refused", (), reason) for reason in refusals(source, unreadable))
     yield from (Finding("unreadable", (each.name,), _short(each)) for each in source.unreadable)
-    yield from (Finding(one.kind, (sample.name,), one.error) for sample, one in pairs if one.error)
-    yield from _equal(source, [sample.split for sample in source.samples], seen)
+    for name, reason, banded in zip(names, glances.reasons, glances.banded.tolist(), strict=True):
+        if reason is not None:
+            yield Finding("bands" if banded else "unreadable", (name,), reason)
+    yield from _equal(source, glances)
     if not quick:
-        yield from _near(source, where, seen)
+        yield from _near(source, where, glances)
     yield from _imbalance(source)
-    for sample, one in pairs:
-        if one.header is not None:
-            yield from _odd(sample, one.header)
-            if one.levels_used < FEW_LEVELS:
-                yield Finding("dull", (sample.name,), f"{one.levels_used} levels")
+    for sample, saved, used in zip(source.samples, glances.saved, glances.looks["levels_used"].tolist(), strict=True):
+        if saved is not None:
+            yield from _odd(sample, saved.header)
+            if used < FEW_LEVELS:
+                yield Finding("dull", (sample.name,), f"{used} levels")
 
 
 def thumbnail(sample: Sample, side: int, levels: Levels = (), max_pixels: int | None = None) -> Pixels | None:
@@ -144,10 +128,11 @@ def _split(source: Source) -> tuple[Sequence[str | None], dict[str, int] | None,
     return [place.get(sample.name) for sample in source.samples], parts.counts, parts.notes
 
 
-def _equal(source: Source, where: Sequence[str | None], seen: Sequence[_Seen]) -> Iterator[Finding]:
+def _equal(source: Source, glances: Glances) -> Iterator[Finding]:
+    where = [sample.split for sample in source.samples]
     alike: dict[str, list[int]] = defaultdict(list)
     for number, sample in enumerate(source.samples):
-        if seen[number].kind != "unreadable" or seen[number].error is None:  # equal unreadable files are no duplicates
+        if glances.reasons[number] is None or glances.banded[number]:  # equal unreadable files are no duplicates
             alike[sample.digest].append(number)
     for numbers in alike.values():
         if len(numbers) > 1:
@@ -155,13 +140,12 @@ def _equal(source: Source, where: Sequence[str | None], seen: Sequence[_Seen]) -
             yield Finding(kind, _names(source, numbers), _places(source, where, numbers))
 
 
-def _near(source: Source, where: Sequence[str | None], seen: Sequence[_Seen]) -> Iterator[Finding]:
+def _near(source: Source, where: Sequence[str | None], glances: Glances) -> Iterator[Finding]:
     first: dict[str, int] = {}
-    for number, sample in enumerate(source.samples):
-        if seen[number].hash is not None:
-            first.setdefault(sample.digest, number)  # `_equal` has reported equal pictures
+    for number in np.flatnonzero(glances.readable & ~glances.looks["plain"]).tolist():
+        first.setdefault(source.samples[number].digest, number)  # `_equal` has reported equal pictures
     numbers = list(first.values())
-    hashes = [one for number in numbers if (one := seen[number].hash) is not None]
+    hashes = [PerceptualHash(int(look["hash"]), look["small"]) for look in glances.looks[numbers]]
     for a, b in near_pairs(hashes):
         pair = [numbers[a], numbers[b]]
         kind = _kind(source, where, pair, ("near, two labels", "near, two splits", "near duplicate"))

@@ -14,11 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from pennyweight.core.images import Pixels, decode_bands
-from pennyweight.core.sixteen_bit import Levels
-from pennyweight.data.source import Sample
+from pennyweight.core.images import Pixels
 
-__all__ = ["PerceptualHash", "near_pairs", "perceptual_hash"]
+__all__ = ["PerceptualHash", "hash_of", "near_pairs"]
 
 BITS = 8
 """Most different bits of a pair that is compared by thumbnails. Of 9 bands, one at least is equal in such a pair."""
@@ -42,31 +40,18 @@ class PerceptualHash(NamedTuple):
     """(16, 16) gray."""
 
 
-def perceptual_hash(
-    sample: Sample, channels: int, levels: Levels = (), max_pixels: int | None = None
-) -> tuple[PerceptualHash | None, int]:
-    """Decode a picture; return its hash and thumbnail (None for a plain picture) and its range of levels, 1 to 256.
+def hash_of(bands: Sequence[Image.Image]) -> PerceptualHash | None:
+    """Return the hash and the thumbnail of a decoded picture, of many bands those of the middle one.
 
-    The picture is decoded as for training on `channels`, 16 bits by `levels`, so a picture that training cannot read
-    raises ImageError here. Of many bands, the middle one is hashed, and the range is the widest of all.
+    None for a picture that is too plain to compare.
     """
-    bands = decode_bands(
-        sample.read(),
-        channels=channels,
-        least=4 * SIDE,
-        name=sample.where,
-        levels=levels,
-        max_pixels=max_pixels,
-    )
-    values = [np.asarray(band) for image in bands for band in image.split()]
-    levels_used = max(int(band.max()) - int(band.min()) + 1 for band in values)
     image = bands[len(bands) // 2].convert("L")
     small = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BOX))
     if small.std() < LEAST_CONTRAST:
-        return None, levels_used
+        return None
     edge = np.asarray(image.resize((9, 8), Image.Resampling.BOX)).astype(np.int16)
     bits = np.packbits(edge[:, :-1] > edge[:, 1:])
-    return PerceptualHash(int.from_bytes(bits.tobytes(), "big"), small), levels_used
+    return PerceptualHash(int.from_bytes(bits.tobytes(), "big"), small)
 
 
 def near_pairs(hashes: Sequence[PerceptualHash]) -> Iterator[tuple[int, int]]:

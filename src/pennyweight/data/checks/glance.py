@@ -1,0 +1,196 @@
+"""Glance at every picture of a source: one decoding pass that yields all that the checks need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pennyweight.core.errors import PennyweightError, SourceError
+from pennyweight.core.heap import keeping_memory
+from pennyweight.core.images import decode_bands, file_of
+from pennyweight.core.machine import cores
+from pennyweight.core.prefetch import prefetch
+from pennyweight.core.sixteen_bit import Levels
+from pennyweight.data.checks.glance_cache import GlanceCache, Kept
+from pennyweight.data.checks.looks import LEAST, LOOKS, look_at
+from pennyweight.data.checks.saved import Saved, how_saved
+from pennyweight.data.source import Sample, Source
+
+__all__ = ["Glances", "glance"]
+
+CHUNK = 8
+"""Pictures that a thread looks at before it reports."""
+CHUNKS_AHEAD = 2
+"""Chunks a thread that may wait for an earlier one."""
+MOST_USUAL = 4
+"""Most channels of an ordinary picture: red, green, blue and transparency."""
+LEAST_KEPT = 256
+"""Fewest pictures that are kept; fewer are looked at in a second."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Glances:
+    """Facts of N pictures, in the order of the source's samples."""
+
+    looks: NDArray[np.void]
+    """(N,) LOOKS: what the pixels show; zeros for an unreadable picture."""
+    saved: tuple[Saved | None, ...]
+    """Facts of each file; None for an unreadable picture."""
+    reasons: tuple[str | None, ...]
+    """Reason for which a picture cannot be read, without its name; None for a readable one."""
+    banded: NDArray[np.bool_]
+    """(N,): True if the picture is unreadable because it has another number of bands than the source."""
+    note: str | None = None
+    """Line for the user if the facts could not be kept for the next time."""
+
+    def __len__(self) -> int:
+        return len(self.saved)
+
+    def take(self, numbers: NDArray[np.int64]) -> Glances:
+        """Return the facts of some pictures, in this order."""
+        chosen = numbers.tolist()
+        return Glances(
+            looks=self.looks[numbers],
+            saved=tuple(self.saved[number] for number in chosen),
+            reasons=tuple(self.reasons[number] for number in chosen),
+            banded=self.banded[numbers],
+        )
+
+    @property
+    def readable(self) -> NDArray[np.bool_]:
+        """Return (N,): True for a picture that can be read."""
+        return np.array([reason is None for reason in self.reasons], np.bool_)
+
+    @property
+    def gray(self) -> NDArray[np.uint8]:
+        """Return the gray thumbnails (N, S, S), in which twins are found."""
+        gray: NDArray[np.uint8] = self.looks["gray"]
+        return gray
+
+    @property
+    def colors(self) -> NDArray[np.uint8]:
+        """Return the color thumbnails (N, 8, 8, 3)."""
+        colors: NDArray[np.uint8] = self.looks["thumbnail"]
+        return colors
+
+
+class _Glance(NamedTuple):
+    """Facts of a picture, or the reason for which it cannot be read."""
+
+    look: NDArray[np.void] | None = None
+    saved: Saved | None = None
+    reason: str | None = None
+    banded: bool = False
+
+
+@keeping_memory()
+def glance(
+    source: Source,
+    *,
+    levels: Levels = (),
+    max_pixels: int | None = None,
+    cache: GlanceCache | None = None,
+    advance: Callable[[int], None] = lambda count: None,
+) -> Glances:
+    """Look once at every picture of a source, a thread a core; equal pictures are decoded once.
+
+    The facts of a large source are kept in the cache, so that the next call decodes new and changed pictures alone.
+
+    Args:
+        source: The source.
+        levels: Range of levels that 16-bit pictures map to 0..255.
+        max_pixels: Largest picture to read; by default 80 million pixels.
+        cache: Where facts are kept; by default the folder `glances` of the user's cache.
+        advance: Called with the number of pictures after each step.
+
+    Returns:
+        The facts. An unreadable picture has its reason there, and raises nothing.
+
+    Raises:
+        SourceError: The source is a stream, whose pictures cannot be read one by one.
+    """
+    if source.streamed:
+        raise SourceError(f"{source.address} is streamed, and a glance reads single files; copy a part into a folder")
+    if cache is None and len(source.samples) >= LEAST_KEPT:
+        cache = GlanceCache()
+    settings = (source.channels, levels, max_pixels)
+    kept = cache.load(source.address, settings) if cache else Kept.empty()
+    known = {digest: number for number, digest in enumerate(kept.digests)}
+    missing = [sample for sample in source.samples if sample.digest not in known]
+    advance(len(source.samples) - len(missing))
+    see = partial(_see, channels=source.channels, levels=levels, max_pixels=max_pixels)
+    seen = dict(_look(missing, see, advance))
+    glances = _assemble(source.samples, kept, known, seen)
+    if cache is None or all(one.reason for one in seen.values()):
+        return glances
+    return replace(glances, note=cache.save(source.address, settings, _kept(source.samples, glances)))
+
+
+def _look(
+    samples: Sequence[Sample], see: Callable[[Sample], _Glance], advance: Callable[[int], None]
+) -> Iterator[tuple[str, _Glance]]:
+    """Yield (digest, facts) of each different picture, in the order of names, which is that of files on disk."""
+    different = {sample.digest: sample for sample in reversed(samples)}
+    advance(len(samples) - len(different))
+    ordered = sorted(different.values(), key=lambda sample: sample.name)
+    chunks = [ordered[start : start + CHUNK] for start in range(0, len(ordered), CHUNK)]
+    makes = (partial(_see_all, see, chunk) for chunk in chunks)
+    with closing(prefetch(makes, CHUNKS_AHEAD * cores(), threads=cores())) as found:  # Ctrl-C cancels what waits
+        for chunk, (seen, _) in zip(chunks, found, strict=True):
+            yield from ((sample.digest, one) for sample, one in zip(chunk, seen, strict=True))
+            advance(len(chunk))
+
+
+def _see_all(see: Callable[[Sample], _Glance], chunk: Sequence[Sample]) -> list[_Glance]:
+    return [see(sample) for sample in chunk]
+
+
+def _see(sample: Sample, *, channels: int, levels: Levels, max_pixels: int | None) -> _Glance:
+    """Read and decode a picture once."""
+    saved = None
+    try:
+        picture = sample.read()
+        content = file_of(picture) if isinstance(picture, Path) else picture
+        saved = how_saved(content, name=sample.where)
+        bands = decode_bands(
+            content, channels=channels, least=LEAST, name=sample.where, levels=levels, max_pixels=max_pixels
+        )
+        return _Glance(look_at(bands), saved)
+    except (PennyweightError, OSError) as error:
+        found = saved and saved.header
+        banded = bool(found and found.bands != channels and (found.banded or channels > MOST_USUAL))
+        return _Glance(reason=str(error).removeprefix(f"cannot read {sample.where}: "), banded=banded)
+
+
+def _assemble(samples: Sequence[Sample], kept: Kept, known: Mapping[str, int], seen: Mapping[str, _Glance]) -> Glances:
+    """Return the facts of the samples, from the cache and from this pass, both by digest."""
+    looks = np.zeros(len(samples), LOOKS)
+    saved: list[Saved | None] = []
+    for number, sample in enumerate(samples):
+        place = known.get(sample.digest)
+        one = seen[sample.digest] if place is None else _Glance(kept.looks[place], kept.saved[place])
+        saved.append(one.saved)
+        if one.look is not None:
+            looks[number] = one.look
+    fresh = [seen.get(sample.digest, _Glance()) for sample in samples]
+    return Glances(
+        looks=looks,
+        saved=tuple(saved),
+        reasons=tuple(one.reason for one in fresh),
+        banded=np.array([one.banded for one in fresh], np.bool_),
+    )
+
+
+def _kept(samples: Sequence[Sample], glances: Glances) -> Kept:
+    """Return the facts of each different readable picture; an unreadable one is tried again the next time."""
+    pairs = enumerate(zip(samples, glances.saved, strict=True))
+    numbers = {sample.digest: number for number, (sample, saved) in pairs if saved is not None}
+    saved = [one for number in numbers.values() if (one := glances.saved[number]) is not None]
+    return Kept(list(numbers), glances.looks[list(numbers.values())], saved)

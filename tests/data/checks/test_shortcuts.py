@@ -1,0 +1,233 @@
+"""Classes that differ by how they were saved or by a border are told; contents are not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from pennyweight import data
+from pennyweight.core.intervals import wilson
+from pennyweight.data.checks.doctor import diagnose
+from pennyweight.data.checks.glance import glance
+from pennyweight.data.checks.shortcuts import Shortcut, held_out, shortcuts, telling
+
+COUNT, SIDE = 48, 72
+FILES, COLOR, RING, THUMBNAIL = (
+    "how the files were saved",
+    "the mean color",
+    "the outermost pixels",
+    "an 8×8 thumbnail",
+)
+Save = Callable[[Image.Image, Path, int], None]
+
+
+def jpeg(image: Image.Image, path: Path, k: int, **options: object) -> None:
+    image.save(path.with_suffix(".jpg"), **({"quality": 90} | options))
+
+
+def smaller(image: Image.Image, path: Path, k: int) -> None:
+    jpeg(image.resize((SIDE - 14 * k, SIDE - 14 * k)), path, k)
+
+
+def quality(image: Image.Image, path: Path, k: int) -> None:
+    jpeg(image, path, k, quality=90 - 5 * k)
+
+
+def png(image: Image.Image, path: Path, k: int) -> None:
+    image.save(path.with_suffix(".png")) if k else jpeg(image, path, k)
+
+
+def camera(image: Image.Image, path: Path, k: int) -> None:
+    exif = Image.Exif()
+    exif[0x0110] = ("X1", "Y2")[k]
+    jpeg(image, path, k, exif=exif)
+
+
+def turned(image: Image.Image, path: Path, k: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6 if k else 1
+    jpeg(image.transpose(Image.Transpose.ROTATE_90) if k else image, path, k, exif=exif)
+
+
+def gray(image: Image.Image, path: Path, k: int) -> None:
+    jpeg(image.convert("L").convert("RGB") if k else image, path, k)
+
+
+def progressive(image: Image.Image, path: Path, k: int) -> None:
+    jpeg(image, path, k, progressive=bool(k))
+
+
+def letterbox(image: Image.Image, path: Path, k: int) -> None:
+    if k:
+        image.paste("black", (0, 0, SIDE, SIDE // 8))
+        image.paste("black", (0, SIDE - SIDE // 8, SIDE, SIDE))
+    jpeg(image, path, k)
+
+
+def border(image: Image.Image, path: Path, k: int) -> None:
+    if k:
+        ImageDraw.Draw(image).rectangle((0, 0, SIDE - 1, SIDE - 1), outline="white", width=1)
+    jpeg(image, path, k)
+
+
+def scanner(image: Image.Image, path: Path, k: int) -> None:
+    if k:
+        image.paste((245, 245, 245), (0, 0, SIDE, 3))
+    jpeg(image, path, k)
+
+
+def cast(image: Image.Image, path: Path, k: int) -> None:
+    values = np.asarray(image).astype(np.int16) // 2 + (np.array([90, 30, 30]) if k else 50)
+    jpeg(Image.fromarray(values.astype(np.uint8)), path, k)
+
+
+def watermark(image: Image.Image, path: Path, k: int) -> None:
+    if k:
+        image.paste((235, 235, 235), (SIDE - 30, SIDE - 20, SIDE - 8, SIDE - 8))
+    jpeg(image, path, k)
+
+
+MADE: dict[str, tuple[Save, str]] = {
+    "smaller": (smaller, FILES),
+    "quality": (quality, FILES),
+    "png": (png, FILES),
+    "camera": (camera, FILES),
+    "turned": (turned, FILES),
+    "gray": (gray, FILES),
+    "progressive": (progressive, FILES),
+    "letterbox": (letterbox, RING),
+    "border": (border, RING),
+    "scanner": (scanner, RING),
+    "cast": (cast, COLOR),
+    "watermark": (watermark, THUMBNAIL),
+}
+
+
+def picture(noise: Callable[..., NDArray[np.uint8]], seed: int) -> Image.Image:
+    """Smooth noise in all sizes, as photographs have it: a coarse layer, and a fine one of its own strength."""
+    draw = np.random.default_rng(seed)
+    fine = noise(SIDE * 4, SIDE * 4, seed=seed + 10**6)[SIDE : 2 * SIDE, SIDE : 2 * SIDE].astype(np.float32)
+    grain = draw.normal(0, draw.uniform(2, 25), (SIDE, SIDE, 1))
+    return Image.fromarray(np.clip(0.6 * noise(SIDE, SIDE, seed=seed) + 0.3 * fine + grain, 0, 255).astype(np.uint8))
+
+
+@pytest.fixture(scope="module")
+def pictures(noise) -> list[Image.Image]:
+    return [picture(noise, seed) for seed in range(2 * COUNT)]
+
+
+def scores(root: Path) -> dict[str, Shortcut]:
+    source = data.open(root)
+    train, test = (
+        [n for n, sample in enumerate(source.samples) if (int(sample.name.split("/")[1][:4]) < COUNT) == first]
+        for first in (True, False)
+    )
+    found = shortcuts(glance(source), [sample.label for sample in source.samples], train, test)
+    return {one.name: one for one in found}
+
+
+def save_all(pictures: list[Image.Image], root: Path, save: Save) -> Path:
+    for number, image in enumerate(pictures):
+        folder = root / "ab"[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        save(image.copy(), folder / f"{number:04d}", number % 2)
+    return root
+
+
+@pytest.mark.parametrize("made", MADE)
+def test_each_shortcut_is_told(pictures: list[Image.Image], tmp_path: Path, made: str) -> None:
+    save, name = MADE[made]
+    found = scores(save_all(pictures, tmp_path / "s", save))
+    assert found[name].accuracy > 0.9
+    assert name in {one.name for one in telling(tuple(found.values()), network_accuracy=0.95)}
+    alone = {one.name for one in telling(tuple(found.values()))}
+    assert (name in alone) == (name in (FILES, RING))
+
+
+def test_pictures_that_differ_in_nothing_else_are_no_shortcut(pictures: list[Image.Image], tmp_path: Path) -> None:
+    found = scores(save_all(pictures, tmp_path / "s", jpeg))
+    assert set(found) == {FILES, COLOR, RING, THUMBNAIL}
+    assert telling(tuple(found.values())) == ()
+    assert telling(tuple(found.values()), network_accuracy=0.5) == ()
+
+
+def test_detail_that_compresses_badly_is_content(pictures: list[Image.Image], tmp_path: Path) -> None:
+    def rough(image: Image.Image, path: Path, k: int) -> None:
+        grain = np.random.default_rng(int(path.name)).normal(0, 30 * k, (SIDE, SIDE, 1))
+        jpeg(Image.fromarray(np.clip(np.asarray(image) + grain, 0, 255).astype(np.uint8)), path, k)
+
+    found = scores(save_all(pictures, tmp_path / "s", rough))
+    assert found[FILES].accuracy > 0.9
+    assert found[FILES].control > 0.9
+    assert telling(tuple(found.values())) == ()
+
+
+def test_arrays_have_no_files_and_small_pictures_are_their_thumbnail() -> None:
+    source = data.open("digits")
+    numbers = range(len(source.samples))
+    found = shortcuts(glance(source), [sample.label for sample in source.samples], numbers[::2], numbers[1::2])
+    assert [one.name for one in found] == [COLOR, RING, THUMBNAIL]
+    assert found[2].accuracy > 0.9
+    assert telling(found, network_accuracy=0.97) == ()
+
+
+def one(name: str = COLOR, correct: int = 90, count: int = 100, chance: float = 0.5, **options: object) -> Shortcut:
+    return Shortcut(name, correct / count, wilson(correct, count), correct, count, chance, **options)
+
+
+@pytest.mark.parametrize(
+    ("score", "network", "told"),
+    [
+        (one(), None, False),  # content may tell
+        (one(), 0.91, True),  # near the network
+        (one(), 0.99, False),
+        (one(correct=61), 0.6, False),  # luck
+        (one(correct=4, count=4), 1.0, False),  # luck
+        (one(FILES, alone=True), None, True),  # far above chance
+        (one(FILES, alone=True, control=0.85), None, False),  # as its control
+        (one(FILES, alone=True, correct=70), None, False),
+        (one(FILES, alone=True, correct=6, count=6), None, False),  # luck
+        (one(FILES, alone=True, chance=0.9, correct=92), 0.92, False),  # the largest class
+        (one(THUMBNAIL, whole=True), 0.9, False),
+    ],
+)
+def test_the_rule(score: Shortcut, network: float | None, told: bool) -> None:
+    assert telling((score,), network) == ((score,) if told else ())
+
+
+def test_lines_read_as_sentences() -> None:
+    score = one(RING, correct=1000, count=1000)
+    assert score.line == (
+        "the outermost pixels tell the classes apart at 100.0% of 1,000 pictures (chance 50.0%): "
+        "the network may have learned that"
+    )
+    assert one(FILES).fact == "how the files were saved tells the classes apart at 90.0% of 100 pictures (chance 50.0%)"
+    assert json.loads(json.dumps(score.to_dict()))["correct"] == 1000
+
+
+def test_nothing_is_scored_without_two_classes_or_test_pictures(pictures: list[Image.Image], tmp_path: Path) -> None:
+    source = data.open(save_all(pictures[:8], tmp_path / "s", jpeg))
+    glances, labels = glance(source), [sample.label for sample in source.samples]
+    assert shortcuts(glances, labels, [0, 1, 4, 5], []) == ()
+    assert shortcuts(glances, labels, [0, 1], [4, 5]) == ()
+    assert shortcuts(glances, labels, [], [4, 5]) == ()
+
+
+def test_validation_is_scored_too_where_the_test_split_is_small() -> None:
+    assert list(held_out([1, 2], [3])) == [1, 2, 3]
+    assert list(held_out(range(100), [3])) == list(range(100))
+
+
+def test_the_doctor_warns_of_a_shortcut(pictures: list[Image.Image], tmp_path: Path) -> None:
+    diagnosis = diagnose(data.open(save_all(pictures, tmp_path / "s", smaller)))
+    ((kind, names, detail),) = diagnosis.of("shortcut")
+    assert (kind, names) == ("shortcut", ())
+    assert detail.startswith("how the files were saved tells the classes apart at 100.0% of")
+    assert diagnosis.sound  # a warning
+    assert [score["name"] for score in diagnosis.to_dict()["shortcuts"]] == [FILES, COLOR, RING, THUMBNAIL]
