@@ -15,7 +15,8 @@ GroupBy = Annotated[
     str | None,
     option(
         DATA,
-        "Keep groups of pictures in one split: a manifest's column, folder, or a regular expression for file names.",
+        "Keep groups of pictures in one split: a manifest's column, folder, a regular expression for file names, "
+        "exif:Model, or exif:DateTimeOriginal@10min.",
         metavar="GROUPS",
     ),
 ]

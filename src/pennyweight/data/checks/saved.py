@@ -33,11 +33,11 @@ class Saved(NamedTuple):
     layout: str = ""
     """Encoder settings as text: subsampling, progressive, resolution, color profile."""
     camera: str = ""
-    """EXIF Make and Model."""
+    """EXIF Model, else Make."""
     software: str = ""
     """EXIF Software."""
     taken: str = ""
-    """EXIF DateTimeOriginal, else DateTimeDigitized, in ISO format; empty if missing or not a time."""
+    """EXIF DateTimeOriginal in ISO format; empty if missing or not a time."""
 
 
 def how_saved(picture: bytes | NDArray[Any], *, name: str | None = None) -> Saved:
@@ -56,14 +56,13 @@ def how_saved(picture: bytes | NDArray[Any], *, name: str | None = None) -> Save
     with reading(name or "the picture", ImageError), open_image(picture) as image:
         found = header_of(image)
         tags = tags_of(image)
-        times = (parse_time(tags.get(tag, "")) for tag in ("DateTimeOriginal", "DateTimeDigitized"))
-        taken = next(filter(None, times), None)
+        taken = parse_time(tags.get("DateTimeOriginal", ""))
         return Saved(
             found,
             len(picture),
             _quality(image),
             _layout(image),
-            " ".join(tags[tag] for tag in ("Make", "Model") if tag in tags),
+            tags.get("Model") or tags.get("Make", ""),
             tags.get("Software", ""),
             taken.isoformat() if taken else "",
         )

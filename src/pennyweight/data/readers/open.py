@@ -34,8 +34,9 @@ def open(
 
     Args:
         source: The string or path; a Source is returned as it is.
-        group_by: Keeps pictures of one group in one split: a column of a manifest, "folder", or a regular expression
-            whose first group is searched in each picture's name, such as "(patient[0-9]+)".
+        group_by: Keeps pictures of one group in one split: a column of a manifest, "folder", a regular expression
+            whose first group is searched in each picture's name, such as "(patient[0-9]+)", an EXIF tag, such as
+            "exif:Model", or a pause between EXIF times, such as "exif:DateTimeOriginal@10min".
         read_as: A ReadAs or a mapping of its fields: columns, pictures, ending, label_from.
         least_classes: Smallest number of classes; training needs two, scoring one.
         strict: Refuse a source that training cannot use; else read what can be read, and keep the reasons in
