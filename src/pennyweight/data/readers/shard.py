@@ -7,7 +7,8 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import islice
+from functools import cached_property
+from itertools import count, islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -28,6 +29,10 @@ STAMPS = ("size", "ETag", "Last-Modified", "LastModified", "blob_id")
 """Facts of a file system that change with a file's content."""
 HERE = ("file", "local", "memory")
 """Protocols of addresses on this machine."""
+PARTIAL = 206
+"""Status of an http answer that is a part of a file."""
+TABLE_BUFFER = 1 << 18
+"""Bytes that are read together where a table is read page by page."""
 RETRIES = 4
 WAIT_S = 1.0
 """Seconds before the first retry of a server that fails; doubled before each further retry."""
@@ -41,6 +46,8 @@ class Example(NamedTuple):
     key: str
     picture: bytes
     label: str
+    place: int = -1
+    """Byte at which the picture begins in a tar, or row group in a table; -1 if its file is read from the start."""
 
     @property
     def is_complete(self) -> bool:
@@ -112,6 +119,52 @@ class Shard:
                         raise
                     time.sleep(WAIT_S * 2 ** (failures - 1))
 
+    @cached_property
+    def has_ranges(self) -> bool:
+        """Return whether parts of the file can be read alone; a few http servers send whole files only."""
+        if not self.url.startswith("http"):
+            return True
+        with self._converting_errors():
+            files, path = self._locate()
+            # A server without ranges answers with the whole file, so its answer is not read.
+            with files.open(path, "rb", block_size=0, headers={"Range": "bytes=0-0"}) as file:
+                return bool(file.r.status == PARTIAL)
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Return the bytes from `start` to `stop`; retry a server that fails. Raises SourceError for a shorter file."""
+        with self._converting_errors():
+            for failures in count():
+                try:
+                    return self._read(start, stop)
+                except (PennyweightError, FileNotFoundError, ImportError):
+                    raise
+                except Exception:
+                    if self.local or failures == RETRIES:
+                        raise
+                    time.sleep(WAIT_S * 2**failures)
+        raise AssertionError  # the loop returns or raises
+
+    def _read(self, start: int, stop: int) -> bytes:
+        if self.local:
+            with Path(self.url).open("rb") as file:
+                file.seek(start)
+                content = file.read(stop - start)
+        else:
+            files, path = self._locate()
+            content = files.cat_file(path, start=start, end=stop)
+        if len(content) != stop - start:
+            raise SourceError(f"{self.url} has changed since it was first read: it ends at byte {start + len(content)}")
+        return bytes(content)
+
+    def group(self, number: int) -> Iterator[bytes]:
+        """Yield the pictures of a table's row group in order; a stored page is held at a time."""
+        with self._converting_errors(), self._open() as file:
+            table = _table(file, buffer_size=TABLE_BUFFER)
+            picture = columns_of(table, self.url).picture
+            for rows in batches(table, file.seek(0, 2), [picture], [number]):
+                for value in rows.column(0):
+                    yield content_of(value.as_py())
+
     def _open(self) -> IO[bytes]:
         """Open the file from its start; a tar over http as one stream, because a server may not support ranges."""
         if self.local:
@@ -153,6 +206,7 @@ class Shard:
 def _read_tar(file: IO[bytes], shard: Shard) -> Iterator[Example]:
     """Yield the samples of a tar: adjacent files with one name up to the first dot are one sample."""
     parts: dict[str, bytes] = {}
+    places: dict[str, int] = {}
     key = ""
     with tar_stream.open_stream(file) as tar:
         for member in tar_stream.entries(tar):
@@ -165,25 +219,23 @@ def _read_tar(file: IO[bytes], shard: Shard) -> Iterator[Example]:
                 raise SourceError(f"{member.name} of {shard.url} {size}; a sample has {LARGEST_BYTES:,} bytes at most")
             found = member.name[: len(member.name) - len(ending) - 1]
             if parts and found != key:
-                yield _example(key, parts)
-                parts = {}
+                yield _example(key, parts, places)
+                parts, places = {}, {}
             key, content = found, tar.extractfile(member)
             assert content is not None
-            parts[ending.lower()] = content.read()
+            parts[ending.lower()], places[ending.lower()] = content.read(), member.offset_data
     if parts:
-        yield _example(key, parts)
+        yield _example(key, parts, places)
 
 
-def _example(key: str, parts: Mapping[str, bytes]) -> Example:
-    picture = next(
-        (content for ending, content in parts.items() if f".{ending.rpartition('.')[2]}" in EXTENSIONS), None
-    )
+def _example(key: str, parts: Mapping[str, bytes], places: Mapping[str, int]) -> Example:
+    picture = next((ending for ending in parts if f".{ending.rpartition('.')[2]}" in EXTENSIONS), "")
     fields: dict[str, Any] = {name: parts[name].decode("utf-8", "replace") for name in LABELS if name in parts}
     with suppress(ValueError, RecursionError):  # a damaged record gives no class
         if isinstance(values := json.loads(parts.get("json", b"{}")), dict):
             fields |= values
     label = next((fields[name] for name in LABELS if fields.get(name) is not None), "")
-    return Example(key, picture or b"", str(label).strip())
+    return Example(key, parts.get(picture, b""), str(label).strip(), places.get(picture, -1))
 
 
 def _read_table(file: IO[bytes], shard: Shard) -> Iterator[Example]:
@@ -191,14 +243,15 @@ def _read_table(file: IO[bytes], shard: Shard) -> Iterator[Example]:
     columns = columns_of(table, shard.url)
     place = 0
     stored = file.seek(0, 2)
-    for rows in batches(table, stored, [columns.picture, columns.label]):
-        for row in rows.to_pylist():
-            label, picture = row[columns.label], content_of(row[columns.picture])
-            yield Example(f"{shard.name}:{place:06d}", picture, "" if label is None else str(label).strip())
-            place += 1
+    for group in range(table.num_row_groups):
+        for rows in batches(table, stored, [columns.picture, columns.label], [group]):
+            for row in rows.to_pylist():
+                label, picture = row[columns.label], content_of(row[columns.picture])
+                yield Example(f"{shard.name}:{place:06d}", picture, "" if label is None else str(label).strip(), group)
+                place += 1
 
 
-def _table(file: IO[bytes]) -> Any:
+def _table(file: IO[bytes], **options: Any) -> Any:
     import pyarrow.parquet as parquet_files
 
-    return parquet_files.ParquetFile(file)
+    return parquet_files.ParquetFile(file, **options)

@@ -38,9 +38,9 @@ AT_ONCE = 256
 """Samples that are decoded together; their files are held in memory."""
 HELD_BYTES = 64 << 20
 """Bytes of these files at which a smaller batch is decoded."""
-FORMAT = 2
-Row = tuple[str, str, str, int, str, tuple[int, int, int], str]
-"""Key, class, digest, bytes, reason, and shape and mode from the header of a sample."""
+FORMAT = 3
+Row = tuple[str, str, str, int, str, tuple[int, int, int], str, int]
+"""Key, class, digest, bytes, reason, shape and mode from the header, and place of a sample."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,9 @@ class Index:
     """(N, 3): height, width and bands; zeros for an unreadable picture."""
     modes: NDArray[np.str_]
     """Modes as in Header."""
+    places: NDArray[np.int64]
+    """Byte at which each picture begins in its tar, or its row group in a table; -1 if its file is read from the
+    start."""
 
     @classmethod
     def load(cls, shards: Shards) -> Index:
@@ -204,7 +207,7 @@ def _build(shards: Shards) -> dict[str, Any]:
             starts.append(len(rows))
     if not rows:
         raise SourceError(f"{shards.address} holds no samples")
-    keys, classes, digests, sizes, reasons, headers, modes = zip(*rows, strict=True)
+    keys, classes, digests, sizes, reasons, headers, modes, places = zip(*rows, strict=True)
     return {
         "starts": np.array(starts),
         "keys": np.array(keys),
@@ -214,6 +217,7 @@ def _build(shards: Shards) -> dict[str, Any]:
         "reasons": np.array(reasons),
         "headers": np.array(headers),
         "modes": np.array(modes),
+        "places": np.array(places),
     }
 
 
@@ -232,16 +236,16 @@ def _batches(examples: Iterator[Example]) -> Iterator[list[Example]]:
 
 
 def _inspect(example: Example) -> Row:
-    key, picture, label = example
+    key, picture, label, place = example
     reason, shape, mode = "", (0, 0, 0), ""
     digest = hashlib.sha256(picture).hexdigest()
     if not example.is_complete:
         lacks = "class" if picture else "picture"
-        return key, label, digest, len(picture), f"{key} has no {lacks}", shape, mode
+        return key, label, digest, len(picture), f"{key} has no {lacks}", shape, mode, place
     try:
         found = header(picture, name=key)
         decode_bands(picture, channels=found.bands, name=key)
         shape, mode = (found.height, found.width, found.bands), found.mode
     except ImageError as error:
         reason = str(error)
-    return key, label, digest, len(picture), reason, shape, mode
+    return key, label, digest, len(picture), reason, shape, mode, place
