@@ -1,0 +1,172 @@
+"""Find the pairs of pictures that may be twins: blocks of matrix products of small descriptors.
+
+A descriptor is the middle of a coarsely normalized thumbnail in CELLS×CELLS cells. One picture of a pair is described
+in the middle alone, the other one in several views: shifted, zoomed and mirrored. Descriptors are whole numbers whose
+products stay below 2**24, so that the sums are exact in float32: blocks, threads and processors change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import threadpoolctl
+from numpy.typing import NDArray
+
+from pennyweight.core.machine import cores
+from pennyweight.core.prefetch import prefetch
+from pennyweight.data.twins.normalize import COARSE, Floats, normalize
+from pennyweight.data.twins.thumbnails import SIDE
+
+__all__ = ["VIEWS", "Candidates", "View", "candidates", "describe"]
+
+CELLS = 8
+MARGIN = 2.0
+"""Pixels of SIDE at each border that the middle view leaves out, so that a shifted view has them to show."""
+LENGTH = 2000
+"""Euclidean length of a descriptor; its square is below 2**24."""
+ALIKE = 0.74
+"""Least correlation of a candidate's descriptors. It keeps 98% of made twins; see the decision about twins."""
+ROWS, COLUMNS = 512, 2048
+"""Pictures of a block: its products are in the processor's cache."""
+CHUNK = 4096
+MOST = 128
+"""Most candidates that are kept of a first picture."""
+
+
+class View(NamedTuple):
+    """Part of a thumbnail that stands for the middle of another one; lengths are in pixels of SIDE."""
+
+    down: float
+    right: float
+    inward: float
+    """Further margin at each border: positive shows less, larger."""
+    mirrored: bool
+
+
+_PLACES: tuple[tuple[float, float, float], ...] = (
+    (0, 0, 0),
+    (2, 2, 0),
+    (2, -2, 0),
+    (-2, 2, 0),
+    (-2, -2, 0),
+    (0, 0, 1.6),
+    (0, 0, -1.6),
+)
+VIEWS = tuple(View(*place, mirrored) for mirrored in (False, True) for place in _PLACES)
+MIDDLE = VIEWS[0]
+
+
+class Candidates(NamedTuple):
+    """Pairs that may be twins, sorted by their pictures; a crowded picture keeps its MOST most alike."""
+
+    pairs: NDArray[np.int64]
+    """(P, 2)."""
+    views: NDArray[np.int64]
+    """(P,): the view of the second picture that resembles the first one most."""
+    counts: tuple[NDArray[np.int64], NDArray[np.int64]]
+    """(N,) and (M,): candidates of each first and each second picture, those that are not kept too."""
+
+
+def describe(gray: NDArray[np.uint8], views: tuple[View, ...]) -> NDArray[np.int16]:
+    """Return the descriptors of thumbnails (N, SIDE, SIDE) in each view: (views, N, CELLS²) of length LENGTH."""
+    made = np.empty((len(views), len(gray), CELLS**2), np.int16)
+    for start in range(0, len(gray), CHUNK):
+        part = slice(start, start + CHUNK)
+        values = normalize(gray[part], COARSE)
+        for number, view in enumerate(views):
+            rows = _cells(MARGIN + view.inward + view.down, SIDE - MARGIN - view.inward + view.down)
+            columns = _cells(MARGIN + view.inward + view.right, SIDE - MARGIN - view.inward + view.right)
+            seen = values[:, :, ::-1] if view.mirrored else values
+            cells = (rows @ seen @ columns.T).reshape(len(seen), -1)
+            cells -= cells.mean(axis=1, keepdims=True)
+            length = np.linalg.norm(cells, axis=1, keepdims=True)
+            made[number, part] = np.rint(cells * (LENGTH / np.maximum(length, 1e-9)))
+    return made
+
+
+def _cells(low: float, high: float) -> Floats:
+    """Return the matrix (CELLS, SIDE) of the means over CELLS equal parts of the pixels low..high."""
+    edges = np.linspace(low, high, CELLS + 1)
+    pixel = np.arange(SIDE)
+    covered = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)
+    weights: Floats = np.clip(covered, 0, None)
+    weights /= weights.sum(axis=1, keepdims=True)
+    return weights
+
+
+def candidates(
+    middle: NDArray[np.int16],
+    views: NDArray[np.int16],
+    *,
+    same: bool,
+    advance: Callable[[int], None] = lambda count: None,
+) -> Candidates:
+    """Return the pairs whose descriptors correlate by at least ALIKE in any view.
+
+    Args:
+        middle: (N, CELLS²) descriptors of the first pictures in the middle view.
+        views: (views, M, CELLS²) descriptors of the second pictures.
+        same: Both are the same pictures: return pairs (a, b) with a < b alone.
+        advance: Called with the number of first pictures of each finished block of rows.
+    """
+    starts = range(0, len(middle), ROWS)
+    second_counts = np.zeros(views.shape[1], np.int64)
+    makes = (partial(_search_rows, middle, views, start, same) for start in starts)
+    blocks: list[_Block] = []
+    with threadpoolctl.threadpool_limits(1, user_api="blas"):  # each thread multiplies blocks of its own
+        for block, _ in prefetch(makes, cores(), threads=cores()):
+            blocks.append(block)
+            second_counts += block.second_counts
+            advance(len(block.first_counts))
+    return Candidates(
+        np.concatenate([block.pairs for block in blocks] or [np.empty((0, 2), np.int64)]),
+        np.concatenate([block.views for block in blocks] or [np.empty(0, np.int64)]),
+        (np.concatenate([block.first_counts for block in blocks] or [np.empty(0, np.int64)]), second_counts),
+    )
+
+
+class _Block(NamedTuple):
+    """Candidates of ROWS first pictures."""
+
+    pairs: NDArray[np.int64]
+    views: NDArray[np.int64]
+    first_counts: NDArray[np.int64]
+    second_counts: NDArray[np.int64]
+
+
+def _search_rows(middle: NDArray[np.int16], views: NDArray[np.int16], start: int, same: bool) -> _Block:
+    rows = middle[start : start + ROWS].astype(np.float32)
+    second_counts = np.zeros(views.shape[1], np.int64)
+    firsts, seconds, products = [], [], []
+    for left in range(start if same else 0, views.shape[1], COLUMNS):
+        best = _best(rows, views[:, left : left + COLUMNS])
+        first, second = np.divmod(np.flatnonzero(best >= ALIKE * LENGTH**2), best.shape[1])
+        if same and left < start + ROWS:
+            later = second + left > first + start
+            first, second = first[later], second[later]
+        second_counts[left : left + COLUMNS] += np.bincount(second, minlength=best.shape[1])
+        firsts.append(first)
+        seconds.append(second + left)
+        products.append(best[first, second])
+    first, second = np.concatenate(firsts), np.concatenate(seconds)
+    counts = np.bincount(first, minlength=len(rows))
+    order = np.lexsort((second, -np.concatenate(products), first))
+    place = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+    kept = np.sort(order[place < MOST])
+    kept = kept[np.lexsort((second[kept], first[kept]))]
+    pairs = np.stack([first[kept], second[kept]], axis=1)
+    seen = np.einsum("pc,vpc->vp", rows[pairs[:, 0]], views[:, pairs[:, 1]].astype(np.float32))
+    return _Block(pairs + np.array([start, 0]), seen.argmax(axis=0), counts, second_counts)
+
+
+def _best(rows: NDArray[np.float32], views: NDArray[np.int16]) -> NDArray[np.float32]:
+    """Return the largest product of each pair over all views, (rows, columns)."""
+    best: NDArray[np.float32] = rows @ views[0].T.astype(np.float32)
+    product = np.empty_like(best)
+    for view in views[1:]:
+        np.matmul(rows, view.T.astype(np.float32), out=product)
+        np.maximum(best, product, out=best)
+    return best

@@ -1,0 +1,100 @@
+"""Twins: made ones are found, different things and sets that look alike are not, and the answer never varies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance, ImageFilter
+
+from pennyweight.data.twins import SIDE, find_twins, thumbnail_of
+
+Noise = Callable[..., np.ndarray]
+Change = Callable[[Image.Image], Image.Image]
+
+
+def scene(seed: int) -> Image.Image:
+    """A picture with shapes of all sizes, as photographs have, 200×160."""
+    draw = np.random.default_rng(seed)
+    total = np.zeros((160, 200))
+    for side in (3, 6, 12, 24):
+        part = Image.fromarray(draw.normal(0, 1, (side, side)).astype(np.float32))
+        total += np.asarray(part.resize((200, 160), Image.Resampling.BICUBIC))
+    return Image.fromarray(np.clip(128 + 40 * total, 0, 255).astype(np.uint8))
+
+
+def stack(pictures: list[Image.Image]) -> np.ndarray:
+    return np.stack([thumbnail_of(picture) for picture in pictures])
+
+
+@pytest.fixture(name="scenes", scope="module")
+def scenes_fixture() -> list[Image.Image]:
+    return [scene(seed) for seed in range(30)]
+
+
+CHANGES: dict[str, Change] = {
+    "cropped to 90%": lambda image: image.crop((15, 10, 195, 154)),
+    "shifted": lambda image: image.transform(image.size, Image.Transform.AFFINE, (1, 0, 16, 0, 1, -12)),
+    "darker": lambda image: image.point(lambda value: value * 0.85),
+    "half size": lambda image: image.resize((100, 80)),
+    "mirrored": lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+    "turned": lambda image: image.rotate(5, Image.Resampling.BICUBIC),
+    "blurred": lambda image: image.filter(ImageFilter.GaussianBlur(1.5)),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_made_twins_are_found_and_nothing_else(scenes: list[Image.Image], change: Change) -> None:
+    found = find_twins(stack([*scenes, *map(change, scenes)]))
+    assert found.pairs.tolist() == [[n, n + 30] for n in range(30)]
+    assert found.reason is None
+    assert not found.unsure.any()
+
+
+@pytest.mark.parametrize("frames", [12, 30])
+def test_bursts_are_clusters_even_if_nothing_else_is_there(scenes: list[Image.Image], frames: int) -> None:
+    draw = np.random.default_rng(0)
+    pictures = []
+    for image in scenes[:4]:
+        for _ in range(frames):
+            x, y = draw.integers(0, 16, 2)
+            frame = image.crop((x, y, x + 184, y + 144))
+            pictures.append(ImageEnhance.Brightness(frame).enhance(draw.uniform(0.9, 1.1)))
+    found = find_twins(stack(pictures))
+    assert found.clusters(len(pictures)) == tuple(
+        tuple(range(start, start + frames)) for start in range(0, 4 * frames, frames)
+    )
+    assert found.reason is None
+
+
+def test_between_two_sets_the_pairs_name_first_and_second(scenes: list[Image.Image]) -> None:
+    found = find_twins(stack(scenes[:5]), against=stack([*scenes[20:], scenes[3], scenes[1]]))
+    assert found.pairs.tolist() == [[1, 11], [3, 10]]
+
+
+def test_plain_pictures_have_no_twins() -> None:
+    draw = np.random.default_rng(0)
+    flat = draw.normal(128, 2, (20, SIDE, SIDE)).astype(np.uint8)
+    rows = np.arange(SIDE)[:, None] - draw.uniform(8, 24, (20, 1, 1))
+    horizons = (180 - 120 / (1 + np.exp(-rows)) + draw.normal(0, 2, (20, SIDE, SIDE))).astype(np.uint8)
+    found = find_twins(np.concatenate([flat, horizons]))
+    assert len(found.pairs) == 0
+    assert found.plain[20:].all()
+
+
+def test_pictures_of_one_kind_that_all_look_alike_are_left_out_with_a_reason() -> None:
+    from sklearn.datasets import load_digits
+
+    digits = [Image.fromarray((255 - 15 * image).astype(np.uint8)) for image in load_digits().images[:120]]
+    found = find_twins(stack(digits))
+    assert len(found.pairs) == 0
+    assert found.unsure.any()
+    assert "--group-by" in str(found.reason)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_few_pictures_are_answered(scenes: list[Image.Image], count: int) -> None:
+    found = find_twins(np.stack([thumbnail_of(scenes[0])] * count) if count else np.empty((0, SIDE, SIDE), np.uint8))
+    assert found.pairs.tolist() == ([[0, 1]] if count == 2 else [])
+    assert found.clusters(count) == (((0, 1),) if count == 2 else ())
