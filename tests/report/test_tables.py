@@ -19,9 +19,10 @@ def printed(
     columns: Sequence[Column],
     rows: Sequence[Sequence[object]],
     totals: Sequence[object] | None = None,
+    width: int = 80,
 ) -> list[str]:
     stream = io.StringIO()
-    Console(file=stream, width=80).print(table(title, columns, rows, totals=totals))
+    Console(file=stream, width=width).print(table(title, columns, rows, totals=totals))
     return [line.rstrip() for line in stream.getvalue().splitlines()]
 
 
@@ -46,6 +47,54 @@ def test_in_eighty_columns_long_names_fold_and_every_digit_stays() -> None:
         assert figure in text
     width = max(lines[2].index(" "), 1)
     assert "".join(line[:width].strip() for line in lines[2:]) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("timm:tf_mobilenetv3_large_minimal_100.in1k", ["timm:tf_mobilenetv3_", "large_minimal_100.", "in1k"]),
+        ("photos/2024/Brocoli_green_weeds_1.jpg", ["photos/2024/Brocoli_", "green_weeds_1.jpg"]),
+        (r"C:\photos\golden retrievers\IMG-00017.JPG", [r"C:\photos\golden", "retrievers\\IMG-00017.", "JPG"]),
+        ("      head.classifier.dropout.p", ["      head.", "      classifier.", "      dropout.p"]),
+        ("golden retriever (a kind of dog)", ["golden retriever (a", "kind of dog)"]),
+        ("Rindfleischetikettierungsgesetz", ["Rindfleischetikettier", "ungsgesetz"]),
+        ("国立研究開発法人理化学研究所", ["国立研究開発法人理化", "学研究所"]),
+        ("", [""]),
+    ],
+)
+def test_a_long_name_breaks_between_words_and_after_separators(name: str, lines: list[str]) -> None:
+    """The figures leave 21 characters; a piece without separators breaks anywhere, and no character is lost."""
+    figures = (123_456_789, 9_876_543_210, 1_234_567_890, 12_345)
+    columns = [Column("a"), *map(Column, "bcde")]
+    found = printed(None, columns, [(name, *figures), ("x" * 21, *figures)], width=72)
+    cells = [line.split("123,456,789")[0] for line in found[2:-1]]
+    assert [cell.rstrip() for cell in cells] == lines
+    assert all(f"{figure:,}" in found[2] for figure in figures)
+
+
+def test_prose_gives_way_before_a_name_does() -> None:
+    prose = "these pictures are saved twice, byte by byte the same, in folders of two classes; one of them is wrong"
+    found = printed(None, [Column("file"), Column("meaning")], [("holiday/beach_0001_large.jpg", prose)])
+    assert found[2].startswith("holiday/beach_0001_large.jpg  these pictures")
+    assert " ".join(line[30:].strip() for line in found[2:]) == prose
+
+
+def test_a_long_title_and_a_long_heading_break_after_separators() -> None:
+    name = "timm:tf_mobilenetv3_large_minimal_100.in1k"
+    found = printed(
+        f"runs/a-folder/{name}", [Column(name), Column("of the whole network", share)], [("a", 0.5)], width=30
+    )
+    assert found == [
+        "runs/a-folder/timm:tf_",
+        "mobilenetv3_large_minimal_100.",
+        "in1k",
+        "timm:tf_",
+        "mobilenetv3_",
+        "large_minimal_    of the whole",
+        "100.in1k               network",
+        "─" * 30,
+        "a                        50.0%",
+    ]
 
 
 def test_totals_come_last_and_are_formatted_like_their_column() -> None:
