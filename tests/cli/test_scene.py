@@ -52,7 +52,7 @@ def test_a_scene_is_fitted_scored_exported_and_mapped(tmp_path: Path, capsys: py
     )
     made = json.loads(capsys.readouterr().out)
     assert sum(made["pixels"].values()) == 72 * 64
-    assert made["right"] <= made["labelled"]
+    assert made["correct"] <= made["labeled"]
     for command, rest in (("evaluate", run), ("export", run), ("predict", f"{run} CUBE --map map.png")):
         assert main([command, run, *(["picture.png"] if command == "predict" else [])]) == 1
         assert capsys.readouterr().err.strip().endswith(f"with: pennyweight scene {command} {rest}")

@@ -41,6 +41,20 @@ def test_the_evaluation_is_read_once_it_is_there(run_folder: Path) -> None:
     assert run.evaluation == {"accuracy": 0.5}
 
 
+def test_an_evaluation_of_an_earlier_version_is_read_under_the_present_names(run_folder: Path) -> None:
+    old = {"mean_centres": 1.5, "mean_centres_own_class": 0.5, "share": 0.1}
+    new = {"mean_training_pixels": 1.5, "mean_training_pixels_own_class": 0.5, "share": 0.1}
+    run = Run(run_folder)
+    run.evaluation_path.write_text(
+        json.dumps({"kappa": 0.5, "leakage": old, "baselines": {"nearest neighbour": {"kappa": 0.4, "leakage": old}}})
+    )
+    assert run.evaluation == {
+        "kappa": 0.5,
+        "leakage": new,
+        "baselines": {"nearest neighbor": {"kappa": 0.4, "leakage": new}},
+    }
+
+
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"no run at .*nowhere: there is no such folder"):
         Run(tmp_path / "nowhere")

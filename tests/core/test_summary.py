@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import re
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -12,19 +14,30 @@ import numpy as np
 import pytest
 from torch import nn
 
-from pennyweight.core.prediction import Prediction
+import pennyweight as pw
+from pennyweight.core.manifest import Manifest
+from pennyweight.core.prediction import Failure, Prediction
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run import Run, write_record
+from pennyweight.core.scene_manifest import SceneManifest
 from pennyweight.core.summary import Rows, Summary
 from pennyweight.cost import MachineProfile, Timing, count
 from pennyweight.cost.timing.machine_profile import make_profile
 from pennyweight.cost.timing.roofline import Limits
 from pennyweight.data.checks.diagnosis import Diagnosis, Finding
+from pennyweight.data.scenes.rasters import Raster
+from pennyweight.data.scenes.scene import Scene
 from pennyweight.data.source import Sample, Source
+from pennyweight.data.stream import Stream
+from pennyweight.lab import Measured
 from pennyweight.runtime.classifier import Classifier
+from pennyweight.runtime.scene_mapper import MASKED, SceneMap, TileEngine
 from pennyweight.scoring.evaluation import Evaluation, score
 from pennyweight.scoring.leakage import Leakage
 from pennyweight.scoring.scene import SceneEvaluation, score_scene
+from pennyweight.train import Recipe
+from pennyweight.verbs.scenes.load import Mapper
+from pennyweight.verbs.scenes.predict import Mapped
 
 HOSTILE = "<script>alert(1)</script>\x1b[2J\u202e\n"
 LONGEST_LINE = 500
@@ -53,7 +66,8 @@ def evaluation_of(name: str = "digits") -> Evaluation:
 
 
 def scene_evaluation_of(name: str = "salinas") -> SceneEvaluation:
-    leak = Leakage(window=9, test_windows=4, share=0.25, mean_centres=1, share_own_class=0, mean_centres_own_class=0)
+    counts = {"mean_training_pixels": 1, "mean_training_pixels_own_class": 0}
+    leak = Leakage(window=9, test_windows=4, share=0.25, share_own_class=0, **counts)
     answers, truth = np.array([0, 1, 1, 1]), np.array([0, 1, 1, 0])
     return score_scene(answers, truth, labels=[name, "corn"], source=name, split="test", leakage=leak)
 
@@ -94,6 +108,67 @@ def diagnosis_of(name: str = "pets") -> Diagnosis:
 def source_of(name: str = "pets") -> Source:
     samples = tuple(Sample(np.zeros((8, 8), np.uint8), 0, "0", None, name) for _ in range(1000))
     return Source(name=name, address=name, labels=(name, "b"), samples=samples, size=32)
+
+
+def failure_of(name: str = "cat") -> Failure:
+    return Failure(source=f"{name}.jpg", error=f"cannot read {name}.jpg: it is empty")
+
+
+def manifest_of(name: str = "cat") -> Manifest:
+    return Manifest(
+        network={"name": "mobilenet_v2"},
+        labels=tuple([name] * 1000),
+        preprocess=Preprocess.for_input(32),
+        cost={},
+        evaluation={"split": "test", "images": 320, "accuracy": 0.975},
+        parity={"pictures": 64},
+        data=None,
+        versions={},
+        created="",
+    )
+
+
+def scene_manifest_of(name: str = "corn") -> SceneManifest:
+    return SceneManifest(
+        network={"name": "hybrid_sn"},
+        labels=(name, "soy"),
+        ids=(1, 2),
+        form="windows",
+        window=25,
+        bands=200,
+        evaluation={"split": "blocks", "pixels": 2838, "overall_accuracy": 0.9253},
+        parity={"pixels": 2304},
+        data={},
+        versions={},
+        created="",
+    )
+
+
+def mapper_of(name: str = "corn") -> Mapper:
+    engine = TileEngine(lambda pixels: pytest.fail("not called"), window=25, bands=200)
+    return Mapper(engine, (name, "soy"), (1, 2))
+
+
+def mapped_of(name: str = "corn") -> Mapped:
+    pixels = {f"{name}{number}": number for number in range(1000)}
+    return Mapped(
+        files=(f"{name}.png",), pixels=pixels, masked=500, mean_confidence=0.75, correct=3, labeled=4, unknown=()
+    )
+
+
+def scene_of(name: str = "salinas") -> Scene:
+    cube = np.zeros((3, 4, 200), np.float32)
+    targets = np.full((3, 4), -1, np.int16)
+    targets[0] = 0
+    return Scene(name=name, address={}, raster=Raster(cube), targets=targets, labels=(name, "soy"), ids=(1, 2))
+
+
+def map_of(name: str = "") -> SceneMap:
+    return SceneMap(np.array([[0, 1, MASKED]], np.uint8), np.array([[0.5, 1, 0]], np.float32))
+
+
+def measured_of(name: str = "1:1") -> Measured:
+    return Measured(guideline="G1", label=name, macs=12345, traffic_bytes=12_300_000, ms=1.25, quartiles_ms=(1.2, 1.3))
 
 
 class Deep(nn.Sequential):
@@ -164,9 +239,36 @@ def test_a_classifier_and_a_prediction_in_a_line() -> None:
     )
 
 
+def test_a_failure_in_a_line() -> None:
+    assert repr(failure_of()) == "Failure(source: cat.jpg; error: cannot read cat.jpg: it is empty)"
+
+
+def test_manifests_in_a_line() -> None:
+    assert repr(manifest_of()) == (
+        "Manifest(network: mobilenet_v2; input: 3×32×32; 1,000 classes: cat, cat, cat, cat, cat, …; "
+        "test accuracy: 97.5% of 320 images; proved on: 64 images)"
+    )
+    assert repr(scene_manifest_of()) == (
+        "SceneManifest(network: hybrid_sn; input: 200 bands, windows of 25×25; 2 classes: corn, soy; "
+        "overall accuracy: 92.53% of 2,838 test pixels (blocks split); proved on: 2,304 pixels)"
+    )
+
+
+def test_a_scene_its_mapper_and_its_map_in_a_line() -> None:
+    assert repr(scene_of()) == (
+        "Scene(name: salinas; pixels: 3×4; bands: 200; labeled pixels: 4; 2 classes: salinas, soy)"
+    )
+    assert repr(mapper_of()) == ("Mapper(engine: TileEngine; input: 200 bands, windows of 25×25; 2 classes: corn, soy)")
+    assert repr(map_of()) == "SceneMap(pixels: 1×3; classes found: 2; masked: 1; mean confidence: 75.0%)"
+    line = repr(mapped_of())
+    assert line.startswith("Mapped(pixels: 500,000; masked: 500; corn999: 999 pixels; corn998: 998 pixels; ")
+    assert "; and 994 more; mean confidence: 75.0%; correct: 75.0% of 4 labeled pixels; " in line
+    assert line.endswith("files: corn.png)")
+
+
 def test_times_and_profiles_in_a_line() -> None:
     assert repr(timing_of()) == (
-        "Timing(median: 12.35 ms; middle half: 12.1–12.9 ms; engine: torch 2.14, eager; 20 repeats after 3 to warm up; "
+        "Timing(median: 12.35 ms; quartiles: 12.1–12.9 ms; engine: torch 2.14, eager; 20 repeats after 3 to warm up; "
         "batch 1, 2 threads; drift since the machine profile: 1.02)"
     )
     assert "processor: x86" in repr(profile_of())
@@ -194,7 +296,8 @@ class Tags(HTMLParser):
 
 def results(folder: Path, name: str) -> list[Summary]:
     makers = (
-        evaluation_of, scene_evaluation_of, classifier_of, prediction_of, timing_of, profile_of, diagnosis_of, source_of
+        evaluation_of, scene_evaluation_of, classifier_of, prediction_of, timing_of, profile_of, diagnosis_of,
+        source_of, failure_of, manifest_of, scene_manifest_of, mapper_of, mapped_of, scene_of, measured_of
     )  # fmt: skip
     return [run_of(folder / "run", name), *(make(name) for make in makers)]
 
@@ -221,6 +324,27 @@ def test_facts_of_the_line_stand_in_the_table(tmp_path: Path, cost) -> None:
     for result in (*results(tmp_path, "digits"), cost, cost.layers[3]):
         text = Tags(result._repr_html_()).text
         assert all(text_of in text for _, text_of in result._shown())
+
+
+def result_types() -> set[type]:
+    """Every class of ours that is public or that a public function returns, but the values that a person writes."""
+    functions = [getattr(place, name) for place in (pw, pw.scene) for name in place.__all__ if name != "scene"]
+    named = {word for each in functions for word in re.findall(r"\w+", str(each.__annotations__.get("return", "")))}
+    public = {each for each in functions if isinstance(each, type) and not issubclass(each, Exception)}
+    modules = [importlib.import_module(each.__module__) for each in functions]
+    returned = {found for module in modules for name in named if isinstance(found := getattr(module, name, None), type)}
+    return {each for each in public | returned if each.__module__.startswith("pennyweight.")} - {Preprocess, Recipe}
+
+
+def test_every_result_of_a_public_function_has_a_table_for_notebooks() -> None:
+    found = result_types()
+    assert {Run, Mapped, Mapper, SceneEvaluation, Measured, Failure, Stream} <= found
+    assert {each for each in found if not issubclass(each, Summary)} == set()
+
+
+@pytest.mark.parametrize("value", [Preprocess.for_input(32), Recipe(epochs=3)])
+def test_a_value_that_a_person_writes_shows_the_call_that_makes_it(value: object) -> None:
+    assert eval(repr(value), {"Preprocess": Preprocess, "Recipe": Recipe}) == value
 
 
 def test_rows_are_a_tuple() -> None:

@@ -141,3 +141,11 @@ def test_it_is_a_value(bundle_path: Path) -> None:
     assert Bundle(bundle_path) == Bundle(bundle_path)
     with pytest.raises(dataclasses.FrozenInstanceError):
         Bundle(bundle_path).path = Path("x")  # type: ignore[misc]
+
+
+def test_a_bundle_describes_itself_by_its_file_and_its_manifest(bundle_path: Path) -> None:
+    bundle = Bundle(bundle_path)
+    assert repr(bundle).startswith("Bundle(file: ")
+    assert bundle_path.name in repr(bundle)
+    assert repr(bundle).endswith(repr(bundle.manifest).removeprefix("Manifest("))
+    assert "3 classes" in bundle._repr_html_()

@@ -7,7 +7,9 @@ from pennyweight.scoring.baselines import Spectra, nearest_neighbor, rbf_svm
 from pennyweight.scoring.leakage import Leakage
 from pennyweight.scoring.scene import mean_and_deviation, score_scene
 
-NONE = Leakage(window=3, test_windows=8, share=0, mean_centres=0, share_own_class=0, mean_centres_own_class=0)
+NONE = Leakage(
+    window=3, test_windows=8, share=0, mean_training_pixels=0, share_own_class=0, mean_training_pixels_own_class=0
+)
 
 
 def test_scores_are_those_of_the_definitions() -> None:

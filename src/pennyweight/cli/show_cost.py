@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
 
 from pennyweight.cli.cost_rows import COUNTED, SUMMED, By, bounded, rows_of
 from pennyweight.cli.cost_tree import ITSELF, tree_rows
 from pennyweight.core.figures import AtLeast, number, several, shape, share, spread
 from pennyweight.core.text import say
-from pennyweight.report.tables import Column, table
+from pennyweight.report.tables import Column, Grid, table
 
 if TYPE_CHECKING:
     from pennyweight.cost import Timing
@@ -73,7 +72,7 @@ def one(weighed: Weighed, by: By, sort: str | None, *, lint: bool) -> None:
         _print_findings(console, weighed)
 
 
-def _rows(weighed: Weighed, by: By, sort: str | None, width: int) -> Table:
+def _rows(weighed: Weighed, by: By, sort: str | None, width: int) -> Grid:
     """Lay out the rows above their totals, in as many columns as fit the width."""
     cost = weighed.cost
     shown = [column for column in COLUMNS if _fits(column, weighed, by, width)]

@@ -8,9 +8,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pennyweight.core.errors import BundleError, InputError
+from pennyweight.core.figures import number, shape, share
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.reading import parse_json
 from pennyweight.core.settings import from_json
+from pennyweight.core.summary import Facts, Summary, classes
 
 __all__ = ["INPUT", "LOGITS", "METADATA_KEY", "PROBABILITIES", "Manifest"]
 
@@ -24,8 +26,8 @@ PROBABILITIES = "probabilities"
 LOGITS = "logits"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Manifest:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Manifest(Summary):
     """Labels, preprocessing, scores and parity proof of a bundle: all that a user of the file needs."""
 
     network: Mapping[str, Any]
@@ -43,6 +45,17 @@ class Manifest:
     versions: Mapping[str, str]
     created: str
     format: int = FORMAT
+
+    def _facts(self) -> Facts:
+        yield "network", str(self.network["name"])
+        height, width, channels = self.preprocess.shape
+        yield "input", shape((channels, height, width))
+        yield classes(self.labels)
+        if self.evaluation is not None:
+            accuracy, images = share(self.evaluation["accuracy"]), number(self.evaluation["images"])
+            yield f"{self.evaluation['split']} accuracy", f"{accuracy} of {images} images"
+        if self.parity:
+            yield "proved on", f"{number(self.parity['pictures'])} images"
 
     @property
     def sealed(self) -> bool:

@@ -1,4 +1,4 @@
-"""Detect edits of run.json in runs made before it kept digests, by comparing it with the other files of the run."""
+"""Runs of earlier versions: detect edits of a run.json without digests, and read keys that have other names now."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from pennyweight.core.errors import PennyweightError, RunError
 from pennyweight.core.files import read_json
 from pennyweight.core.run_folder import RunFolder
 
-__all__ = ["require_agreement"]
+__all__ = ["require_agreement", "with_current_names"]
+
+RENAMED = {
+    "mean_centres": "mean_training_pixels",
+    "mean_centres_own_class": "mean_training_pixels_own_class",
+    "nearest neighbour": "nearest neighbor",
+}
+"""Keys of evaluation.json in version 0.1.0 -> their names now."""
 
 MAX_HEADER_BYTES = 100 << 20
 """Largest header of a safetensors file; the limit of its library."""
@@ -20,6 +27,14 @@ NUMBERS = ("size", "resize", "channels")
 LISTS = ("mean", "std")
 WORDS = ("interpolation", "decoding")
 """Fields of the preprocessing, by the type in which the metadata of weights writes them."""
+
+
+def with_current_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of evaluation.json under their present names, inside its objects too."""
+    return {
+        RENAMED.get(key, key): with_current_names(value) if isinstance(value, Mapping) else value
+        for key, value in values.items()
+    }
 
 
 def require_agreement(record: Mapping[str, Any], run: RunFolder) -> None:

@@ -37,8 +37,8 @@ class Prediction(Summary):
             yield "", f"and {more:,} more"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Failure:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Failure(Summary):
     """Picture without an answer, and the reason in one line."""
 
     source: str
@@ -47,3 +47,7 @@ class Failure:
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON keeps them."""
         return asdict(self)
+
+    def _facts(self) -> Facts:
+        yield "source", self.source
+        yield "error", self.error

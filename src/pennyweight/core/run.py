@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from pennyweight.core.errors import RunError
-from pennyweight.core.figures import duration, number, share
+from pennyweight.core.figures import duration, fine_share, number, share
 from pennyweight.core.files import digest_of, read_json, sha256, write_json
 from pennyweight.core.locks import holding
-from pennyweight.core.older_runs import require_agreement
+from pennyweight.core.older_runs import require_agreement, with_current_names
 from pennyweight.core.run_folder import RunFolder
 from pennyweight.core.run_record import RunRecord
 from pennyweight.core.summary import Facts, Summary
@@ -112,7 +112,7 @@ class Run(Summary, RunFolder):
         """Scores on the test split, of evaluation.json. Raises RunError when the training did not finish."""
         if not self.evaluation_path.exists():
             raise RunError(f"{self.folder} has no evaluation.json: its training did not finish")
-        return read_json(self.whole(self.evaluation_path))
+        return with_current_names(read_json(self.whole(self.evaluation_path)))
 
     def _facts(self) -> Facts:
         yield "folder", str(self.folder)
@@ -124,8 +124,11 @@ class Run(Summary, RunFolder):
             yield "", "training has not finished"
             return
         scored = self.evaluation
-        kind, count = ("images", "accuracy") if "accuracy" in scored else ("pixels", "overall_accuracy")
-        yield f"{scored['split']} accuracy", f"{share(scored[count])} of {number(scored[kind])} {kind}"
+        if "accuracy" in scored:
+            yield f"{scored['split']} accuracy", f"{share(scored['accuracy'])} of {number(scored['images'])} images"
+        else:
+            accuracy, pixels = fine_share(scored["overall_accuracy"]), number(scored["pixels"])
+            yield "overall accuracy", f"{accuracy} of {pixels} test pixels ({scored['split']} split)"
         if best.get("epoch") is not None:
             yield "best epoch", str(best["epoch"])
         yield "training time", duration(self.record.get("seconds"))

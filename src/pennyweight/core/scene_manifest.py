@@ -8,8 +8,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from pennyweight.core.errors import BundleError, InputError
+from pennyweight.core.figures import fine_share, number
 from pennyweight.core.reading import parse_json
 from pennyweight.core.settings import from_json
+from pennyweight.core.summary import Facts, Summary, classes
 
 __all__ = ["SCENE_METADATA_KEY", "Form", "SceneManifest"]
 
@@ -21,8 +23,8 @@ Form = Literal["tile", "windows"]
 """tile: (H, W, bands) -> an answer for each window in it. windows: (B, window, window, bands) -> (B, classes)."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class SceneManifest:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class SceneManifest(Summary):
     """Labels, form and parity proof of a scene's bundle; scaling and components are inside the graph."""
 
     network: Mapping[str, Any]
@@ -39,6 +41,16 @@ class SceneManifest:
     versions: Mapping[str, str]
     created: str
     format: int = FORMAT
+
+    def _facts(self) -> Facts:
+        yield "network", str(self.network["name"])
+        yield "input", f"{self.bands:,} bands, windows of {self.window}×{self.window}"
+        yield classes(self.labels)
+        if self.evaluation is not None:
+            accuracy, pixels = fine_share(self.evaluation["overall_accuracy"]), number(self.evaluation["pixels"])
+            yield "overall accuracy", f"{accuracy} of {pixels} test pixels ({self.evaluation['split']} split)"
+        if self.parity:
+            yield "proved on", f"{number(self.parity['pixels'])} pixels"
 
     @property
     def sealed(self) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
+from pennyweight.core.figures import number
 from pennyweight.core.text import printable
 
-__all__ = ["Facts", "Rows", "Summary"]
+__all__ = ["Facts", "Rows", "Summary", "classes"]
 
 Row = TypeVar("Row")
 
@@ -16,6 +17,8 @@ Facts = Iterable[tuple[str, str]]
 """Pairs of a name and its text, such as ("MACs", "300,774,272"); the name may be empty."""
 LONGEST_TEXT = 80
 """Characters of one fact; a longer text loses its middle, so that both ends of a path stay."""
+NAMED_CLASSES = 5
+"""Classes that a description names."""
 LISTED_ROWS = 10
 """Rows that the description of a table names."""
 
@@ -62,6 +65,12 @@ class Rows(tuple[Row, ...]):
         if (more := len(self) - LISTED_ROWS) > 0:
             rows.append(f"… and {more:,} more")
         return "({})".format(",\n ".join(rows))
+
+
+def classes(labels: Sequence[str]) -> tuple[str, str]:
+    """Return the fact of a network's classes: their number and the first five names."""
+    names = ", ".join(labels[:NAMED_CLASSES])
+    return f"{number(len(labels))} classes", f"{names}{', …' * (len(labels) > NAMED_CLASSES)}"
 
 
 def _short(text: str) -> str:

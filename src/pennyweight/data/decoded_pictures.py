@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennyweight.core.errors import ImageError
+from pennyweight.core.figures import shape
 from pennyweight.core.heap import keeping_memory
 from pennyweight.core.images import Pixels
 from pennyweight.core.machine import cores
 from pennyweight.core.preprocess import Preprocess
+from pennyweight.core.summary import Facts, Summary
 from pennyweight.data.decoded_cache import DecodedCache, Entry
 from pennyweight.data.source import Sample, Unreadable
 
@@ -24,7 +26,7 @@ CHUNK = 16
 """Pictures that a thread decodes before it reports."""
 
 
-class DecodedPictures:
+class DecodedPictures(Summary):
     """Samples as arrays, decoded by `preprocess`; once, if they can be kept.
 
     `read` keeps the decoded pictures in memory if they fit into `keep_bytes`, else in the `cache`. Otherwise a picture
@@ -62,6 +64,12 @@ class DecodedPictures:
 
     def __len__(self) -> int:
         return len(self.samples)
+
+    def _facts(self) -> Facts:
+        yield "images", f"{len(self):,}"
+        yield "classes", f"{len(np.unique(self.targets)):,}"
+        height, width, channels = self.preprocess.shape
+        yield "input", shape((channels, height, width))
 
     @property
     def bytes(self) -> int:

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from pennyweight.core.figures import megabytes, number, spread
 from pennyweight.core.heap import keeping_memory
+from pennyweight.core.summary import Facts, Summary
 from pennyweight.cost import count
 
 __all__ = ["EXPERIMENTS", "Experiment", "Measured", "run_guidelines"]
@@ -34,8 +36,8 @@ class Experiment:
     rows: tuple[tuple[str, int, Callable[[], nn.Module]], ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Measured:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Measured(Summary):
     """Row of an experiment on this machine; `ms` is the median latency, with the 25% and 75% quartiles."""
 
     guideline: str
@@ -44,6 +46,13 @@ class Measured:
     traffic_bytes: int
     ms: float
     quartiles_ms: tuple[float, float]
+
+    def _facts(self) -> Facts:
+        yield self.guideline, self.label
+        yield "MACs", number(self.macs)
+        yield "traffic", megabytes(self.traffic_bytes)
+        yield "median", f"{number(self.ms)} ms"
+        yield "quartiles", f"{spread(self.quartiles_ms)} ms"
 
 
 class Branches(nn.Module):

@@ -152,7 +152,7 @@ def experiment_bars(
 
 
 def _name_points(axes: Axes, names: Sequence[str], points: Sequence[tuple[float, float]]) -> None:
-    """Write each name beside its point, towards the middle, on the nearest line that is free."""
+    """Write each name beside its point, toward the middle, on the nearest line that is free."""
     axes.autoscale_view()  # else the limits are settled when it is drawn
     places = [tuple(place) for place in axes.transData.transform(points) * 72 / axes.figure.dpi]  # in points
     middle = (min(x for x, _ in places) + max(x for x, _ in places)) / 2

@@ -98,8 +98,8 @@ def table(
 ) -> Grid:
     """Lay out rows of values under their headings, ready for `console.print`.
 
-    Numbers are aligned right and stay whole. Where the terminal is narrow, words fold over several lines, and a long
-    name after its separators. Brackets in a name are no markup, and characters that could steer a terminal are replaced.
+    Numbers are aligned right and stay whole. Where the terminal is narrow, words fold over several lines, and long
+    names after their separators. Brackets are no markup, and characters that could steer a terminal are replaced.
 
     Args:
         title: Line above the table; None for none.

@@ -10,6 +10,7 @@ from pennyweight.core.errors import BundleError
 from pennyweight.core.manifest import INPUT, LOGITS, METADATA_KEY, PROBABILITIES, Manifest
 from pennyweight.core.scene_manifest import SCENE_METADATA_KEY
 from pennyweight.core.seal import broken, sealed
+from pennyweight.core.summary import Facts, Summary
 from pennyweight.core.training_digests import TRAINING_DIGESTS_KEY, TrainingDigests
 from pennyweight.runtime.agreement import Port, require_agreement
 from pennyweight.runtime.classifier import Classifier
@@ -19,8 +20,8 @@ from pennyweight.runtime.initializers import require_numbers
 __all__ = ["Bundle"]
 
 
-@dataclass(frozen=True)
-class Bundle:
+@dataclass(frozen=True, repr=False)
+class Bundle(Summary):
     """Opened bundle file. Raises BundleError if it is damaged, or was not made by `export`."""
 
     path: Path
@@ -48,6 +49,10 @@ class Bundle:
         }
         require_agreement(self.path, self.engine.ports, ports)
         require_numbers(self.path)
+
+    def _facts(self) -> Facts:
+        yield "file", str(self.path)
+        yield from self.manifest._facts()
 
     def __fspath__(self) -> str:
         """Return the file's path, so that a bundle can be used as a path."""

@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pennyweight.core.errors import BundleError, ImageError, InputError, received
-from pennyweight.core.figures import number
 from pennyweight.core.files import as_text
 from pennyweight.core.images import Picture, Pixels
 from pennyweight.core.machine import cores
 from pennyweight.core.prediction import Failure, Prediction
 from pennyweight.core.prefetch import prefetch
 from pennyweight.core.preprocess import Preprocess
-from pennyweight.core.summary import Facts, Summary
+from pennyweight.core.summary import Facts, Summary, classes
 
 __all__ = ["Classifier", "Engine", "NamedPicture", "Outputs", "SharedEngine"]
 
@@ -30,8 +29,6 @@ BATCH_BYTES = 16 * 224 * 224 * 3
 """Bytes of pixels in one batch: larger batches are no faster on a CPU, and take more memory."""
 MOST = 64
 """Largest number of pictures in one batch."""
-NAMED = 5
-"""Number of classes that the description of a classifier names."""
 HELD_BYTES = 32 << 20
 """Bytes of files and arrays that wait for decoding in one batch; a batch that holds more is closed."""
 
@@ -227,8 +224,7 @@ class Classifier(Summary):
         yield "engine", type(self.engine).__name__
         height, width, channels = self.preprocess.shape
         yield "input", f"{channels}×{height}×{width}"
-        names = ", ".join(self.labels[:NAMED])
-        yield f"{number(len(self.labels))} classes", f"{names}{', …' * (len(self.labels) > NAMED)}"
+        yield classes(self.labels)
 
 
 class Task(NamedTuple):

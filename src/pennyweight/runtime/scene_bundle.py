@@ -10,6 +10,7 @@ from pennyweight.core.errors import BundleError
 from pennyweight.core.manifest import INPUT, LOGITS, PROBABILITIES
 from pennyweight.core.scene_manifest import SCENE_METADATA_KEY, SceneManifest
 from pennyweight.core.seal import broken, sealed
+from pennyweight.core.summary import Facts, Summary
 from pennyweight.runtime.agreement import Port, require_agreement
 from pennyweight.runtime.engine import NUMBERS, OnnxEngine
 from pennyweight.runtime.initializers import require_numbers
@@ -24,8 +25,8 @@ def scene_engine(session: OnnxEngine, manifest: SceneManifest) -> SceneEngine:
     return kind(session, window=manifest.window, bands=manifest.bands)
 
 
-@dataclass(frozen=True)
-class SceneBundle:
+@dataclass(frozen=True, repr=False)
+class SceneBundle(Summary):
     """Opened bundle of a scene. Raises BundleError if it is damaged, or is not of a scene."""
 
     path: Path
@@ -46,6 +47,10 @@ class SceneBundle:
         ports = {INPUT: Port(NUMBERS, (*batch, *pixels, manifest.bands)), PROBABILITIES: output, LOGITS: output}
         require_agreement(self.path, self.session.ports, ports)
         require_numbers(self.path)
+
+    def _facts(self) -> Facts:
+        yield "file", str(self.path)
+        yield from self.manifest._facts()
 
     def __fspath__(self) -> str:
         """Return the file's path, so that a bundle can be used as a path."""

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennyweight.core.errors import InputError
+from pennyweight.core.figures import number, shape, share
 from pennyweight.core.spectral import finite
+from pennyweight.core.summary import Facts, Summary
 from pennyweight.runtime.classifier import Outputs
 
 __all__ = ["MASKED", "SceneEngine", "SceneMap", "Tile", "TileEngine", "WindowsEngine", "map_scene", "tiles"]
@@ -41,8 +43,8 @@ class Tile(NamedTuple):
     outputs: Outputs
 
 
-@dataclass(frozen=True, eq=False)
-class SceneMap:
+@dataclass(frozen=True, eq=False, repr=False)
+class SceneMap(Summary):
     """Class and confidence of every pixel, both (H, W)."""
 
     classes: NDArray[np.uint8]
@@ -54,6 +56,15 @@ class SceneMap:
     def masked(self) -> int:
         """Number of masked pixels."""
         return int((self.classes == MASKED).sum())
+
+    def _facts(self) -> Facts:
+        yield "pixels", shape(self.classes.shape)
+        known = self.classes != MASKED
+        yield "classes found", number(len(np.unique(self.classes[known])))
+        if self.masked:
+            yield "masked", number(self.masked)
+        if known.any():
+            yield "mean confidence", share(float(self.confidence[known].mean()))
 
 
 class TileEngine:

@@ -22,11 +22,11 @@ class Leakage:
     test_windows: int
     share: float
     """Share of the test windows with at least one training pixel."""
-    mean_centres: float
+    mean_training_pixels: float
     """Mean number of training pixels in a test window."""
     share_own_class: float
     """Share of the test windows with at least one training pixel of the test pixel's own class."""
-    mean_centres_own_class: float
+    mean_training_pixels_own_class: float
     """Mean number of training pixels of the test pixel's own class in a test window."""
 
     def to_dict(self) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def leakage(truth: NDArray[np.int16], share: NDArray[np.int64], test: NDArray[np
         window=window,
         test_windows=len(test),
         share=float((every > 0).mean()),
-        mean_centres=float(every.mean()),
+        mean_training_pixels=float(every.mean()),
         share_own_class=float((own > 0).mean()),
-        mean_centres_own_class=float(own.mean()),
+        mean_training_pixels_own_class=float(own.mean()),
     )

@@ -63,7 +63,7 @@ class SceneEvaluation(Summary):
         yield "overall accuracy", fine_share(self.overall_accuracy)
         yield "average accuracy", fine_share(self.average_accuracy)
         yield "kappa", number(self.kappa)
-        yield f"{self.split} pixels", number(self.pixels)
+        yield "test pixels", f"{number(self.pixels)} ({self.split} split)"
         yield "test windows with training pixels", share(self.leakage.share)
         yield "scene", self.source
         yield "classes", number(len(self.labels))

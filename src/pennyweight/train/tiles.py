@@ -1,4 +1,4 @@
-"""Training on tiles of a scene: the trunk runs once over a tile, and the loss is computed at its labelled pixels."""
+"""Training on tiles of a scene: the trunk runs once over a tile, and the loss is computed at its labeled pixels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["TileTraining"]
 
 
 class TileTraining(nn.Module):
-    """Network on tiles. (B, channels + 1, H, W), the last channel 1 at N labelled pixels -> (N, classes).
+    """Network on tiles. (B, channels + 1, H, W), the last channel 1 at N labeled pixels -> (N, classes).
 
     Neighboring pixels share the trunk's work. Without batch norm, the logits equal those of the N windows computed one
     by one, and so do the gradients up to rounding. Batch norm in train mode uses the statistics of the tiles.

@@ -70,9 +70,9 @@ def test_leakage_is_what_counting_says(truth: np.ndarray) -> None:
         mask & (truth.ravel()[made.share] == truth.ravel()[pixel])
         for mask, pixel in zip(near, made.test[:200], strict=True)
     ]
-    assert found.mean_centres == pytest.approx(np.mean([mask.sum() for mask in near]))
+    assert found.mean_training_pixels == pytest.approx(np.mean([mask.sum() for mask in near]))
     assert found.share == np.mean([mask.any() for mask in near])
-    assert found.mean_centres_own_class == pytest.approx(np.mean([mask.sum() for mask in own]))
+    assert found.mean_training_pixels_own_class == pytest.approx(np.mean([mask.sum() for mask in own]))
     assert found.share_own_class == np.mean([mask.any() for mask in own])
 
 
@@ -135,8 +135,8 @@ def test_indian_pines_at_random_is_seen_in_training_and_in_blocks_is_not(real_sc
     random = split(truth, labels, window=25)
     found = leakage(truth, random.share, random.test, window=25)
     assert found.share == 1
-    assert found.mean_centres == pytest.approx(120, abs=2)
+    assert found.mean_training_pixels == pytest.approx(120, abs=2)
     blocks = split(truth, labels, kind="blocks", window=25)
     found = leakage(truth, blocks.share, blocks.test, window=25)
-    assert (found.share, found.mean_centres) == (0, 0)
+    assert (found.share, found.mean_training_pixels) == (0, 0)
     assert found.test_windows > 1000

@@ -172,7 +172,7 @@ def test_an_envi_cube_gets_an_envi_map_with_the_ids_and_the_place(run: pw.Run, t
     assert fields["map info"] == "{UTM, 1, 1, 500000, 4000000, 3.7, 3.7}"
     assert copy.shape == (*scene.shape, 1)
     assert set(np.unique(copy)) <= set(scene.ids)
-    assert made.right is None
+    assert made.correct is None
     assert [Path(file).name for file in made.files] == ["map.png", "map-confidence.png", "map.img"]
     with pytest.raises(InputError, match=r"map\.png exists already"):
         predict_scene(run, tmp_path / "cube.hdr", map=tmp_path / "map.png")
@@ -203,7 +203,7 @@ def test_seeds_give_mean_and_deviation_beside_the_baselines(tmp_path: Path, monk
     assert json.loads((folder / "seeds.json").read_text()) == summary
     runs = [pw.Run(folder / f"seed-{number}").evaluation["overall_accuracy"] for number in (0, 1)]
     assert summary["scores"]["spectral_mlp"]["overall_accuracy"]["mean"] == pytest.approx(np.mean(runs))
-    assert {"nearest neighbour", "RBF-SVM", "window_cnn"} <= set(summary["scores"])
+    assert {"nearest neighbor", "RBF-SVM", "window_cnn"} <= set(summary["scores"])
 
 
 # What cannot be used
@@ -320,7 +320,7 @@ def test_a_class_that_the_network_does_not_know_is_not_judged(run: pw.Run, tmp_p
     files = {"source": tmp_path / "cube.npy", "labels": tmp_path / "gt.npy"}
     made = predict_scene(run, **files, map=tmp_path / "map.png")
     assert made.unknown == (255,)
-    assert made.labelled == int(((truth > 0) & (truth < 255)).sum())
+    assert made.labeled == int(((truth > 0) & (truth < 255)).sum())
     np.save(tmp_path / "gt.npy", np.where(truth > 0, truth + 300, 0))
     with pytest.raises(SourceError, match="the network knows no class of the label map of cube"):
         predict_scene(run, **files, map=tmp_path / "other.png")

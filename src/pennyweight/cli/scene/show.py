@@ -45,9 +45,9 @@ def show_map(mapped: Mapped) -> None:
     if mapped.unknown:
         unknown = ", ".join(str(number) for number in mapped.unknown)
         say(f"not judged, because the network does not know these classes: {unknown}")
-    if mapped.labelled:
-        right = share((mapped.right or 0) / mapped.labelled)
-        say(f"{right} of {mapped.labelled:,} labeled pixels right, training pixels included")
+    if mapped.labeled:
+        correct = share((mapped.correct or 0) / mapped.labeled)
+        say(f"{correct} of {mapped.labeled:,} labeled pixels correct, training pixels included")
     say(*mapped.files)
 
 
@@ -67,8 +67,8 @@ def leakage_line(found: Mapping[str, Any]) -> str:
     """Return the leakage of a split as one line."""
     return (
         f"leakage: {share(found['share'])} of {found['test_windows']:,} test windows of {found['window']}×"
-        f"{found['window']} hold training pixels, {found['mean_centres']:.1f} on average "
-        f"({found['mean_centres_own_class']:.1f} of the test pixel's own class)"
+        f"{found['window']} hold training pixels, {found['mean_training_pixels']:.1f} on average "
+        f"({found['mean_training_pixels_own_class']:.1f} of the test pixel's own class)"
     )
 
 

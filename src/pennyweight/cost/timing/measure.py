@@ -59,7 +59,7 @@ class Timing(Summary):
 
     def _facts(self) -> Facts:
         yield "median", f"{number(self.median_ms)} ms"
-        yield "middle half", f"{spread(self.quartiles_ms)} ms"
+        yield "quartiles", f"{spread(self.quartiles_ms)} ms"
         yield "engine", self.engine
         yield "", f"{several(self.repeats, 'repeat')} after {number(self.warm_up)} to warm up"
         yield "", f"batch {number(self.batch)}, {several(self.threads, 'thread')}"

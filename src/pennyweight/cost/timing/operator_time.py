@@ -39,7 +39,7 @@ class OperatorTime:
     """Regression of log(seconds) on features; `error` is the median leave-one-out error."""
 
     points: Array
-    centre: Array
+    center: Array
     scale: Array
     slope: Array
     weights: Array
@@ -49,15 +49,15 @@ class OperatorTime:
     def learn(cls, features: Sequence[Sequence[float]], log_seconds: Sequence[float]) -> OperatorTime:
         """Fit one row of features and log(seconds) for each measurement."""
         rows, values = np.asarray(features, dtype=float), np.asarray(log_seconds, dtype=float)
-        centre, scale = rows.mean(0), rows.std(0)
+        center, scale = rows.mean(0), rows.std(0)
         scale[scale < 1e-9] = 1.0
-        points = (rows - centre) / scale
+        points = (rows - center) / scale
         rest = values - _predict_linear(points, _fit_ridge(points, values))
         lengths, noise = _choose_lengths(points, rest)
         points /= lengths
         slope = _fit_ridge(points, values)
         weights, left_out = _leave_one_out(points, values - _predict_linear(points, slope), noise)
-        return cls(points, centre, scale * lengths, slope, weights, float(np.median(np.abs(left_out))))
+        return cls(points, center, scale * lengths, slope, weights, float(np.median(np.abs(left_out))))
 
     def __call__(self, features: Sequence[float]) -> float:
         """Predict log(seconds) for features.
@@ -87,7 +87,7 @@ class OperatorTime:
         return np.clip(point, self.points.min(0) - reach / self.scale, self.points.max(0) + reach / self.scale)
 
     def _scaled(self, features: Sequence[float]) -> Array:
-        return np.asarray((np.asarray(features, dtype=float) - self.centre) / self.scale)
+        return np.asarray((np.asarray(features, dtype=float) - self.center) / self.scale)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the regression as JSON saves it."""

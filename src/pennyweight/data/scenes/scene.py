@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennyweight.core.errors import SourceError
+from pennyweight.core.figures import number
 from pennyweight.core.spectral import finite
+from pennyweight.core.summary import Facts, Summary, classes
 from pennyweight.data.scenes.rasters import Raster
 
 __all__ = ["UNLABELED", "Scene"]
@@ -22,8 +24,8 @@ ROWS = 64
 """Rows of a cube that are read together, so that a memory-mapped cube may exceed memory."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Scene:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Scene(Summary):
     """Hyperspectral cube and, if known, the class of each pixel."""
 
     name: str
@@ -49,6 +51,16 @@ class Scene:
                 f"the label map of {self.name} is {self.targets.shape[0]}×{self.targets.shape[1]}, and its cube "
                 f"{self.shape[0]}×{self.shape[1]}; both must have one size"
             )
+
+    def _facts(self) -> Facts:
+        yield "name", self.name + (" (synthetic)" if self.synthetic else "")
+        yield "pixels", f"{self.shape[0]:,}×{self.shape[1]:,}"
+        yield "bands", number(self.bands)
+        if self.targets is None:
+            yield "", "without a label map"
+            return
+        yield "labeled pixels", number(int((self.targets != UNLABELED).sum()))
+        yield classes(self.labels)
 
     @property
     def cube(self) -> NDArray[Any]:

@@ -28,7 +28,7 @@ LARGE_MODEL = "mobilenet_v2"
 SMALL_INPUT = 96
 """Pixels a side from which on pictures are photographs; those below take the small-image stem unless told otherwise."""
 PHOTO_CHANNELS = (1, 3)
-"""Grey and RGB: what published weights have learned from, or a sum of it."""
+"""Gray and RGB: what published weights have learned from, or a sum of it."""
 PATIENCE_S = 300.0
 """Longest time of a fetch that nobody asked for by name, in seconds."""
 PATIENCE_SHARE = 0.2
@@ -131,7 +131,7 @@ def _unlike_photographs(source: data.Source, input_size: int | None) -> str:
     """Return why pictures are no photographs, which published weights have learned from; nothing where they are."""
     named = f"--weights {zoo.BEST} takes them all the same"
     if source.channels not in PHOTO_CHANNELS:
-        return f"they have learned from grey and RGB pictures, not from {source.channels} channels; {named}"
+        return f"they have learned from gray and RGB pictures, not from {source.channels} channels; {named}"
     if (input_size or source.size) < SMALL_INPUT:
         return f"they suit inputs of at least {SMALL_INPUT} pixels, not of {input_size}; {named}"
     return ""

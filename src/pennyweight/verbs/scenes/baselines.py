@@ -21,7 +21,7 @@ from pennyweight.verbs.scenes.train import learn
 
 __all__ = ["NETWORKS", "SPECTRAL", "baseline_plans", "baselines"]
 
-SPECTRAL: dict[str, Callable[..., Any]] = {"nearest neighbour": nearest_neighbor, "RBF-SVM": rbf_svm}
+SPECTRAL: dict[str, Callable[..., Any]] = {"nearest neighbor": nearest_neighbor, "RBF-SVM": rbf_svm}
 NETWORKS = ("spectral_mlp", "window_cnn")
 
 

@@ -35,7 +35,7 @@ def measure_leakage(
 
     Returns:
         "split"; "counts" of train, val and test pixels by class; "leakage" with "share" (0 to 1), "test_windows",
-        "mean_centres" and "mean_centres_own_class" (training pixels in a test window); and "notes".
+        "mean_training_pixels" and "mean_training_pixels_own_class" (training pixels in a test window); and "notes".
 
     Raises:
         SourceError: There is no label map at `labels`, or it has too few pixels of a class for the split.

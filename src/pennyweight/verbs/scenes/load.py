@@ -15,6 +15,7 @@ from pennyweight.core.files import read_json
 from pennyweight.core.offline import untrusted_address
 from pennyweight.core.run import Run
 from pennyweight.core.spectral import Projection
+from pennyweight.core.summary import Facts, Summary, classes
 from pennyweight.data.scenes.open import open_scene
 from pennyweight.data.scenes.scene import Scene
 from pennyweight.runtime.scene_bundle import SceneBundle
@@ -30,8 +31,8 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class Mapper:
+@dataclass(frozen=True, repr=False)
+class Mapper(Summary):
     """Engine for scenes, with the labels and ids of its classes."""
 
     engine: SceneEngine
@@ -54,6 +55,11 @@ class Mapper:
             InputError: The cube has other bands than the network takes.
         """
         return map_scene(self.engine, cube, advance=advance)
+
+    def _facts(self) -> Facts:
+        yield "engine", type(self.engine).__name__
+        yield "input", f"{self.engine.bands:,} bands, windows of {self.engine.window}×{self.engine.window}"
+        yield classes(self.labels)
 
 
 def projection_of(run: Run) -> Projection:

@@ -49,19 +49,19 @@ class SceneOptions:
     names: str | None = None
     """A text file with the classes' names, a line each, in the order of their ids; an ENVI map has its own."""
     background: int = 0
-    """The id of pixels that nobody labelled."""
+    """The id of pixels that nobody labeled."""
     split: SplitKind = "random"
     """random, as papers do; blocks, with a guard of half a window between training and test."""
     train: float = 0.3
     """The training share: below 1 of each class, else pixels of each class. Validation comes out of it."""
     window: int = 25
-    """Pixels a side of the neighbourhood that the network sees; odd."""
+    """Pixels a side of the neighborhood that the network sees; odd."""
     components: int | None = None
     """Principal components; 0 takes the bands, scaled; None is what suits the network."""
     protocol: Protocol = "training"
     """training: scaling and components are fitted on training pixels; paper: on the whole scene, test pixels too."""
     cut: Cut = "windows"
-    """windows: each is trained on by itself; tiles: neighbours share the trunk."""
+    """windows: each is trained on by itself; tiles: neighbors share the trunk."""
 
     def __post_init__(self) -> None:
         for name, choices in (("split", SplitKind), ("protocol", Protocol), ("cut", Cut)):

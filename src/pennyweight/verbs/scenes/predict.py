@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from PIL import Image
 
 from pennyweight.core.busy_wait import sharing_cores
 from pennyweight.core.errors import InputError, SourceError
+from pennyweight.core.figures import number, share
 from pennyweight.core.files import atomic
 from pennyweight.core.heap import keeping_memory
 from pennyweight.core.run import Run
+from pennyweight.core.summary import Facts, Summary
 from pennyweight.data.scenes.envi import PLACE_FIELDS, write_envi
 from pennyweight.data.scenes.geotiff import write_geotiff
 from pennyweight.data.scenes.open import open_scene
@@ -28,9 +31,12 @@ from pennyweight.verbs.scenes.load import load_mapper
 
 __all__ = ["Mapped", "predict_scene"]
 
+SHOWN = 5
+"""Classes that the description of a map names, the most frequent first."""
 
-@dataclass(frozen=True, kw_only=True)
-class Mapped:
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Mapped(Summary):
     """Files of a map, and the counts of its pixels."""
 
     files: tuple[str, ...]
@@ -40,9 +46,9 @@ class Mapped:
     """Pixels without numbers, which have no class."""
     mean_confidence: float
     """Mean probability (0 to 1) of the answers."""
-    right: int | None
-    """Labeled pixels with the right answer, training pixels included; None without a label map."""
-    labelled: int | None
+    correct: int | None
+    """Labeled pixels with the correct class, training pixels included; None without a label map."""
+    labeled: int | None
     """Labeled pixels; None without a label map."""
     unknown: tuple[int, ...]
     """Ids of the label map that the network does not know; their pixels are not judged."""
@@ -50,6 +56,20 @@ class Mapped:
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON keeps them."""
         return asdict(self)
+
+    def _facts(self) -> Facts:
+        yield "pixels", number(sum(self.pixels.values()) + self.masked)
+        if self.masked:
+            yield "masked", number(self.masked)
+        found = sorted(filter(itemgetter(1), self.pixels.items()), key=itemgetter(1), reverse=True)
+        for label, count in found[:SHOWN]:
+            yield label, f"{number(count)} pixels"
+        if (more := len(found) - SHOWN) > 0:
+            yield "", f"and {more:,} more"
+        yield "mean confidence", share(self.mean_confidence)
+        if self.labeled:
+            yield "correct", f"{share((self.correct or 0) / self.labeled)} of {number(self.labeled)} labeled pixels"
+        yield "files", ", ".join(self.files)
 
 
 @keeping_memory()
@@ -80,7 +100,7 @@ def predict_scene(
         advance: Callback that is given the number of pixels after each tile.
 
     Returns:
-        The files, the pixels of each class, and the labeled pixels that are right.
+        The files, the pixels of each class, and the labeled pixels whose class is correct.
 
     Raises:
         InputError: The cube has other bands than the network takes, or `map` cannot be written.
@@ -108,8 +128,8 @@ def predict_scene(
         pixels={label: int((classes == number).sum()) for number, label in enumerate(mapper.labels)},
         masked=mapped.masked,
         mean_confidence=float(mapped.confidence[known].mean()) if known.any() else 0.0,
-        right=None if truth is None else int((classes == truth)[truth >= 0].sum()),
-        labelled=None if truth is None else int((truth >= 0).sum()),
+        correct=None if truth is None else int((classes == truth)[truth >= 0].sum()),
+        labeled=None if truth is None else int((truth >= 0).sum()),
         unknown=unknown,
     )
 
