@@ -19,7 +19,7 @@ from rich.console import Console
 from pennyweight.core.machine import machine, versions
 from pennyweight.report.tables import Column, table
 from pennyweight.scoring.scene import SCORES, mean_and_deviation
-from pennyweight.verbs.scenes.fit import fit_scene
+from pennyweight.verbs.scenes.fit import fit as fit_scene
 
 
 def interval(value: dict[str, float]) -> str:

@@ -13,35 +13,25 @@ from pennyweight.core.extras import naming_missing_parts
 
 if TYPE_CHECKING:
     from pennyweight.verbs.fitting.fit_seeds import fit_seeds
-    from pennyweight.verbs.scenes.evaluate import evaluate_scene as evaluate
-    from pennyweight.verbs.scenes.export import export_scene as export
-    from pennyweight.verbs.scenes.fit import fit_scene as fit
-    from pennyweight.verbs.scenes.leakage import measure_leakage as leakage
-    from pennyweight.verbs.scenes.load import load_mapper as load
-    from pennyweight.verbs.scenes.names import scene_names as names
-    from pennyweight.verbs.scenes.predict import predict_scene as predict
+    from pennyweight.verbs.scenes.evaluate import evaluate
+    from pennyweight.verbs.scenes.export import export
+    from pennyweight.verbs.scenes.fit import fit
+    from pennyweight.verbs.scenes.leakage import leakage
+    from pennyweight.verbs.scenes.load import load
+    from pennyweight.verbs.scenes.names import names
+    from pennyweight.verbs.scenes.predict import predict
 
 __all__ = ["evaluate", "export", "fit", "fit_seeds", "leakage", "load", "names", "predict"]
 
-PLACES = {
-    "evaluate": ("verbs.scenes.evaluate", "evaluate_scene"),
-    "export": ("verbs.scenes.export", "export_scene"),
-    "fit": ("verbs.scenes.fit", "fit_scene"),
-    "fit_seeds": ("verbs.fitting.fit_seeds", "fit_seeds"),
-    "leakage": ("verbs.scenes.leakage", "measure_leakage"),
-    "load": ("verbs.scenes.load", "load_mapper"),
-    "names": ("verbs.scenes.names", "scene_names"),
-    "predict": ("verbs.scenes.predict", "predict_scene"),
-}
-"""Public name -> module below `pennyweight`, and the function there."""
+ELSEWHERE = {"fit_seeds": "verbs.fitting.fit_seeds"}
+"""Module of a function that does not stand in `verbs.scenes`, in the module of its name."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in PLACES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, function = PLACES[name]
     with naming_missing_parts():
-        return getattr(import_module(f"pennyweight.{module}"), function)
+        return getattr(import_module(f"pennyweight.{ELSEWHERE.get(name, f'verbs.scenes.{name}')}"), name)
 
 
 def __dir__() -> list[str]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pennyweight.core.boxes import count_in_windows
 
-__all__ = ["Leakage", "leakage"]
+__all__ = ["Leakage", "measure_leakage"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,9 @@ class Leakage:
         return asdict(self)
 
 
-def leakage(truth: NDArray[np.int16], share: NDArray[np.int64], test: NDArray[np.int64], *, window: int) -> Leakage:
+def measure_leakage(
+    truth: NDArray[np.int16], share: NDArray[np.int64], test: NDArray[np.int64], *, window: int
+) -> Leakage:
     """Count the training pixels in the window around each test pixel.
 
     Args:

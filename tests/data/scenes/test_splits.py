@@ -11,7 +11,7 @@ from pennyweight.core.errors import InputError
 from pennyweight.data.scenes.open import open_label_map
 from pennyweight.data.scenes.splits import SceneSplit, split_scene
 from pennyweight.data.scenes.synthetic import synthetic
-from pennyweight.scoring.leakage import leakage
+from pennyweight.scoring.leakage import measure_leakage
 
 LABELS = tuple("abcdef")
 
@@ -60,7 +60,7 @@ def test_no_test_window_of_blocks_holds_a_training_centre(truth: np.ndarray, win
 
 def test_leakage_is_what_counting_says(truth: np.ndarray) -> None:
     made = split(truth)
-    found = leakage(truth, made.share, made.test[:200], window=9)
+    found = measure_leakage(truth, made.share, made.test[:200], window=9)
     rows, cols = np.unravel_index(made.share, truth.shape)
     near = [
         (abs(rows - pixel // truth.shape[1]) <= 4) & (abs(cols - pixel % truth.shape[1]) <= 4)
@@ -133,10 +133,10 @@ def test_indian_pines_at_random_is_seen_in_training_and_in_blocks_is_not(real_sc
     truth, ids = open_label_map(real_scenes / "ground-truth" / "Indian_pines_gt.mat")
     labels = tuple(map(str, ids))
     random = split(truth, labels, window=25)
-    found = leakage(truth, random.share, random.test, window=25)
+    found = measure_leakage(truth, random.share, random.test, window=25)
     assert found.share == 1
     assert found.mean_training_pixels == pytest.approx(120, abs=2)
     blocks = split(truth, labels, kind="blocks", window=25)
-    found = leakage(truth, blocks.share, blocks.test, window=25)
+    found = measure_leakage(truth, blocks.share, blocks.test, window=25)
     assert (found.share, found.mean_training_pixels) == (0, 0)
     assert found.test_windows > 1000

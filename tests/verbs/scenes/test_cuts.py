@@ -10,7 +10,7 @@ import pytest
 import pennyweight as pw
 from pennyweight.data.scenes.synthetic import synthetic
 from pennyweight.data.scenes.windows import Padded, SceneTiles, SceneWindows
-from pennyweight.verbs.scenes.fit import fit_scene
+from pennyweight.verbs.scenes.fit import fit as fit_scene
 from pennyweight.verbs.scenes.plan import SceneOptions, make_scene_plan, split_of
 
 SMALL: dict[str, Any] = {"scene": {"window": 9, "train": 40}, "recipe": {"epochs": 12}, "progress": False}

@@ -28,10 +28,11 @@ from pennyweight.runtime.scene_bundle import SceneBundle
 from pennyweight.runtime.scene_mapper import map_scene
 from pennyweight.verbs.fitting.fit_seeds import fit_seeds
 from pennyweight.verbs.scenes import baselines
-from pennyweight.verbs.scenes.fit import fit_scene
-from pennyweight.verbs.scenes.load import load_mapper, projection_of
+from pennyweight.verbs.scenes.fit import fit as fit_scene
+from pennyweight.verbs.scenes.load import load as load_mapper
+from pennyweight.verbs.scenes.load import projection_of
 from pennyweight.verbs.scenes.plan import SceneOptions, make_scene_plan, split_of
-from pennyweight.verbs.scenes.predict import predict_scene
+from pennyweight.verbs.scenes.predict import predict as predict_scene
 
 MadeOnce = Callable[[str, Callable[[Path], object]], Path]
 SMALL: dict[str, Any] = {"scene": {"window": 9, "train": 40}, "recipe": {"epochs": 12}, "progress": False}

@@ -14,9 +14,10 @@ from pennyweight.data.scenes.scene import Scene
 from pennyweight.runtime import Outputs
 from pennyweight.runtime.scene_mapper import WindowsEngine, tiles
 from pennyweight.verbs.load import restore
-from pennyweight.verbs.scenes.fit import fit_scene
-from pennyweight.verbs.scenes.load import load_mapper, projection_of
-from pennyweight.verbs.scenes.predict import predict_scene
+from pennyweight.verbs.scenes.fit import fit as fit_scene
+from pennyweight.verbs.scenes.load import load as load_mapper
+from pennyweight.verbs.scenes.load import projection_of
+from pennyweight.verbs.scenes.predict import predict as predict_scene
 
 
 def test_salinas_a_in_the_papers_split(real_scenes: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pennyweight as pw
 from pennyweight.core.errors import InputError, SourceError
 from pennyweight.data.scenes.rasters import Raster
 from pennyweight.data.scenes.synthetic import synthetic
-from pennyweight.verbs.scenes.fit import fit_scene
+from pennyweight.verbs.scenes.fit import fit as fit_scene
 from pennyweight.verbs.scenes.plan import SceneOptions, make_scene_plan, split_of
 
 

@@ -21,6 +21,6 @@ def export(
     ] = None,
 ) -> None:
     """Write a scene's network as a bundle: one ONNX file, proved to map as the network does."""
-    from pennyweight.verbs.scenes.export import export_scene
+    from pennyweight.verbs.scenes.export import export as verb
 
-    show_bundle(export_scene(run, out, note=show.note))
+    show_bundle(verb(run, out, note=show.note))

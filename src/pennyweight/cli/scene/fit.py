@@ -78,9 +78,9 @@ def _require_scene(source: str) -> None:
 
 
 def _fit_one(source: str, model: str, arguments: dict[str, Any], *, json: bool) -> None:
-    from pennyweight.verbs.scenes.fit import fit_scene
+    from pennyweight.verbs.scenes.fit import fit as verb
 
-    run = fit_scene(source, model, **arguments)
+    run = verb(source, model, **arguments)
     if json:
         show.as_json(show.run_values(run))
     else:

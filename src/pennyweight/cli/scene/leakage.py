@@ -27,10 +27,10 @@ def leakage(
     json: options.Json = False,
 ) -> None:
     """Count the test windows of a scene's split that hold training pixels, before anything is trained."""
-    from pennyweight.verbs.scenes.leakage import measure_leakage
+    from pennyweight.verbs.scenes.leakage import leakage as verb
 
     chosen = scenes.given(split=split, train=train, window=window, background=background)
-    found = measure_leakage(labels, **chosen, seed=seed)
+    found = verb(labels, **chosen, seed=seed)
     if json:
         show.as_json(found)
     else:

@@ -18,9 +18,9 @@ def names(
     json: options.Json = False,
 ) -> None:
     """List the scenes that have a name: published ones, and a synthetic one."""
-    from pennyweight.verbs.scenes.names import scene_names
+    from pennyweight.verbs.scenes.names import names as verb
 
-    found = scene_names(pattern)
+    found = verb(pattern)
     if not found:
         raise InputError(f"no scene matches '{pattern}'; `pennyweight scene names` lists them all")
     if json:

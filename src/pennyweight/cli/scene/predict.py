@@ -33,10 +33,10 @@ def predict(
     json: options.Json = False,
 ) -> None:
     """Classify every pixel of a cube, and write the map. Nothing that exists is overwritten."""
-    from pennyweight.verbs.scenes.predict import predict_scene
+    from pennyweight.verbs.scenes.predict import predict as verb
 
     known = scenes.given(labels=labels, background=background)
-    mapped = predict_scene(run_or_bundle, source, map=map, bfloat16=bfloat16, **known)
+    mapped = verb(run_or_bundle, source, map=map, bfloat16=bfloat16, **known)
     if json:
         show.as_json(mapped.to_dict())
     else:

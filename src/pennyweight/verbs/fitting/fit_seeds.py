@@ -20,7 +20,7 @@ from pennyweight.verbs.fit import fit
 from pennyweight.verbs.fitting.choose_recipe import AUTO
 from pennyweight.verbs.fitting.first_weights import as_begun
 from pennyweight.verbs.fitting.run_folder import claiming_run_folders
-from pennyweight.verbs.scenes.fit import fit_scene
+from pennyweight.verbs.scenes.fit import fit as fit_scene
 
 __all__ = ["fit_seeds"]
 

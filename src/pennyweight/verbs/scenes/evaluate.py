@@ -11,15 +11,15 @@ from pennyweight.core.run import Run
 from pennyweight.core.settings import override
 from pennyweight.data.scenes.scene import Scene
 from pennyweight.data.scenes.splits import SceneSplit
-from pennyweight.scoring.leakage import leakage
+from pennyweight.scoring.leakage import measure_leakage
 from pennyweight.scoring.scene import SceneEvaluation, score_scene
-from pennyweight.verbs.scenes.load import load_mapper, open_scene_run, reopen
+from pennyweight.verbs.scenes.load import load, open_scene_run, reopen
 from pennyweight.verbs.scenes.plan import SceneOptions, split_of
 
-__all__ = ["evaluate_scene", "judge"]
+__all__ = ["evaluate", "judge"]
 
 
-def evaluate_scene(
+def evaluate(
     run: str | os.PathLike[str] | Run,
     *,
     bfloat16: bool = False,
@@ -43,7 +43,7 @@ def evaluate_scene(
     scene = reopen(run)
     options = override(SceneOptions(), run.info.of_scene.options, what="scene")
     split = split_of(scene, options, run.info.seed)
-    mapped = load_mapper(run, bfloat16=bfloat16).map(scene.cube, advance=advance)
+    mapped = load(run, bfloat16=bfloat16).map(scene.cube, advance=advance)
     return judge(scene, split, mapped.classes, options.window)
 
 
@@ -55,7 +55,7 @@ def judge(scene: Scene, split: SceneSplit, classes: object, window: int) -> Scen
         labels=scene.labels,
         source=scene.name,
         split=split.kind,
-        leakage=leakage(scene.truth, split.share, split.test, window=window),
+        leakage=measure_leakage(scene.truth, split.share, split.test, window=window),
         left_out=split.left_out,
         masked=scene.masked,
     )

@@ -20,13 +20,13 @@ from pennyweight.verbs.bundle_path import bundle_path
 from pennyweight.verbs.load import restore
 from pennyweight.verbs.scenes.load import open_scene_run, projection_of, reopen
 
-__all__ = ["export_scene"]
+__all__ = ["export"]
 
 PROOF_SIDE = 48
 """Pixels a side of the corner of the scene that the proof maps."""
 
 
-def export_scene(
+def export(
     run: str | os.PathLike[str] | Run,
     out: str | os.PathLike[str] | None = None,
     *,

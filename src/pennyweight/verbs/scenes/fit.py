@@ -28,17 +28,17 @@ from pennyweight.verbs.fitting.resume import note_changed_machine
 from pennyweight.verbs.fitting.session import RunSession, Terms, opening_run
 from pennyweight.verbs.scenes.baselines import baseline_plans, baselines
 from pennyweight.verbs.scenes.evaluate import judge
-from pennyweight.verbs.scenes.load import load_mapper
+from pennyweight.verbs.scenes.load import load
 from pennyweight.verbs.scenes.plan import SceneOptions, ScenePlan, make_scene_plan, split_of
 from pennyweight.verbs.scenes.run_record import make_scene_record
 from pennyweight.verbs.scenes.train import learn
 from pennyweight.verbs.weigh import weigh
 
-__all__ = ["fit_scene"]
+__all__ = ["fit"]
 
 
 @sharing_cores()
-def fit_scene(
+def fit(
     source: str | os.PathLike[str] | Scene,
     model: str = "auto",
     *,
@@ -106,7 +106,7 @@ class _SceneFit:
             self._begin(session)
             network, best = self._train(session)
             with session.shown.phase("mapping the scene", self.scene.known.size) as phase:
-                engine = load_mapper(Run(session.files.folder)).engine
+                engine = load(Run(session.files.folder)).engine
                 mapped = map_scene(engine, self.scene.cube, advance=phase.advance)
             return self._finish(session, network, best, mapped)
 

@@ -8,13 +8,13 @@ from typing import Any
 from pennyweight.core.errors import InputError
 from pennyweight.data.scenes.open import open_label_map, open_scene
 from pennyweight.data.scenes.splits import SplitKind, split_scene
-from pennyweight.scoring.leakage import leakage
+from pennyweight.scoring.leakage import measure_leakage
 from pennyweight.verbs.scenes.plan import SceneOptions
 
-__all__ = ["measure_leakage"]
+__all__ = ["leakage"]
 
 
-def measure_leakage(
+def leakage(
     labels: str | os.PathLike[str],
     *,
     split: SplitKind = "random",
@@ -54,6 +54,6 @@ def measure_leakage(
     return {
         "split": parts.kind,
         "counts": parts.counts,
-        "leakage": leakage(truth, parts.share, parts.test, window=options.window).to_dict(),
+        "leakage": measure_leakage(truth, parts.share, parts.test, window=options.window).to_dict(),
         "notes": parts.notes(names, truth),
     }

@@ -24,7 +24,7 @@ from pennyweight.verbs.scenes.scene_run import require_scene_run
 
 __all__ = [
     "Mapper",
-    "load_mapper",
+    "load",
     "open_scene_run",
     "projection_of",
     "reopen",
@@ -67,7 +67,7 @@ def projection_of(run: Run) -> Projection:
     return Projection.from_dict(read_json(run.whole(run.projection_path)))
 
 
-def load_mapper(run_or_bundle: str | os.PathLike[str] | Run | SceneBundle, *, bfloat16: bool = False) -> Mapper:
+def load(run_or_bundle: str | os.PathLike[str] | Run | SceneBundle, *, bfloat16: bool = False) -> Mapper:
     """Load the network of a scene's run, or of its bundle (which needs no torch), ready to map cubes.
 
     Args:

@@ -6,10 +6,10 @@ from fnmatch import fnmatchcase
 
 from pennyweight.data.scenes.published import SCENES
 
-__all__ = ["scene_names"]
+__all__ = ["names"]
 
 
-def scene_names(pattern: str = "*") -> list[str]:
+def names(pattern: str = "*") -> list[str]:
     """List the scenes that have a name, as `scene:NAME`: the published ones, and a synthetic one.
 
     Args:

@@ -27,9 +27,9 @@ from pennyweight.data.scenes.scene import Scene
 from pennyweight.report import maps
 from pennyweight.runtime.scene_bundle import SceneBundle
 from pennyweight.runtime.scene_mapper import MASKED
-from pennyweight.verbs.scenes.load import load_mapper
+from pennyweight.verbs.scenes.load import load
 
-__all__ = ["Mapped", "predict_scene"]
+__all__ = ["Mapped", "predict"]
 
 SHOWN = 5
 """Classes that the description of a map names, the most frequent first."""
@@ -74,7 +74,7 @@ class Mapped(Summary):
 
 @keeping_memory()
 @sharing_cores()
-def predict_scene(
+def predict(
     run_or_bundle: str | os.PathLike[str] | Run | SceneBundle,
     source: str | os.PathLike[str] | Scene,
     *,
@@ -107,7 +107,7 @@ def predict_scene(
         SourceError: There is no cube at `source`, or the network knows no class of the label map.
     """
     path = _require_png(Path(map))
-    mapper = load_mapper(run_or_bundle, bfloat16=bfloat16)
+    mapper = load(run_or_bundle, bfloat16=bfloat16)
     scene = open_scene(source, labels, background=background)
     maps_to, copy = _new_files(path, scene)
     truth, unknown = (None, ()) if scene.targets is None else _as_known(scene, mapper.ids)

@@ -11,7 +11,7 @@ from pennyweight.core.run_folder import RunFolder
 from pennyweight.core.run_record import DataRecord, RunRecord, SceneRecord
 from pennyweight.data.scenes.scene import Scene
 from pennyweight.data.scenes.splits import SceneSplit
-from pennyweight.scoring.leakage import leakage
+from pennyweight.scoring.leakage import measure_leakage
 from pennyweight.train import Ranks
 from pennyweight.verbs.scenes.plan import ScenePlan
 
@@ -42,7 +42,7 @@ def make_scene_record(
             window=plan.options.window,
             options=plan.options.to_dict(),
             synthetic=scene.synthetic,
-            leakage=leakage(scene.truth, split.share, split.test, window=plan.options.window).to_dict(),
+            leakage=measure_leakage(scene.truth, split.share, split.test, window=plan.options.window).to_dict(),
         ),
         recipe=plan.recipe.to_record(),
         machine=Ranks().machine,
