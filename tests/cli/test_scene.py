@@ -79,7 +79,29 @@ def test_scenes_have_names(capsys: pytest.CaptureFixture[str]) -> None:
             "train on it with: pennyweight scene fit scene:synthetic --window 9 --model window_cnn",
         ),
         (["fit", "a cube.mat"], "train on it with: pennyweight scene fit 'a cube.mat' --labels MAP"),
-        (["fit", "digits", "--window=9"], "--window is for scenes; train on it with: pennyweight scene fit digits"),
+        (["fit", "cube.mat", "--epochs", "2"], "with: pennyweight scene fit cube.mat --epochs 2 --labels MAP"),
+        (
+            ["fit", "digits", "--window=9", "--epochs", "3"],
+            "--window is for scenes, and digits is none; leave it out: pennyweight fit digits --epochs 3",
+        ),
+        (
+            ["predict", "run", "photo.jpg", "--map", "m.png"],
+            "--map is for scenes, and photo.jpg is none; leave it out: pennyweight predict run photo.jpg",
+        ),
+        (
+            ["fit", "scene:salinas", "--labels", "x.npy"],
+            "scene:salinas is a scene with its own label map; train on it with: pennyweight scene fit scene:salinas",
+        ),
+        (
+            ["fit", "--mode", "head", "--minutes=3", "scene:salinas", "--epochs", "1", "--json"],
+            "scene:salinas is a scene, and --mode and --minutes are for pictures; train on it with: "
+            "pennyweight scene fit scene:salinas --epochs 1 --json",
+        ),
+        (["predict", "scene:salinas"], "map it with: pennyweight scene predict RUN scene:salinas --map map.png"),
+        (
+            ["evaluate", "run", "--bfloat16"],
+            "score a run of it with: pennyweight scene evaluate run --bfloat16",
+        ),
         (["fit", "cube.mat", "--labels", "map.mat"], "with: pennyweight scene fit cube.mat --labels map.mat"),
         (
             ["predict", "run", "scene:synthetic"],
@@ -98,9 +120,12 @@ def test_scenes_have_names(capsys: pytest.CaptureFixture[str]) -> None:
         (["doctor", "scene:salinas"], "leakage of its split with: pennyweight scene leakage scene:salinas"),
         (
             ["scene", "fit", "digits"],
-            "digits is no scene: that is scene:NAME, or a cube's file with --labels; train on",
+            "digits is no scene: a scene is scene:NAME (`pennyweight scene names` lists them), or a cube's file with "
+            "its label map; train on pictures with: pennyweight fit digits, or pw.fit",
         ),
-        (["scene", "fit", "my pets"], "train on pictures with: pennyweight fit 'my pets'"),
+        (["scene", "fit", "my pets"], "there is no scene 'my pets'; a scene is scene:NAME"),
+        (["scene", "fit", "salinas"], "there is no scene 'salinas'; did you mean 'scene:salinas'?"),
+        (["scene", "fit", "scene:synthetic", "--background", "3"], "--background go with a cube's file"),
         (["scene", "fit", "scene:synthetic", "--set", "mode=head"], "mode head starts from weights, and a scene's"),
         (["scene", "fit", "scene:synthetic", "--window", "99"], "a window of 99 is larger than the scene"),
         (["scene", "fit", "scene:nowhere"], "no scene 'nowhere'; there are indian-pines"),

@@ -13,12 +13,14 @@ import pytest
 import typer.main
 
 import pennyweight
-from pennyweight.cli.app import DEBUG, make_app
+from pennyweight.cli.app import DEBUG, main, make_app
+from pennyweight.core.errors import PennyweightError
 from pennyweight.train import RECIPES, Recipe
 
 SOURCE = Path(pennyweight.__file__).parent
 OPTION = re.compile(r"(?<![\w(-])--[a-z][a-z0-9-]*(?![\w-])")
-COMMAND = re.compile(r"`(?:pennyweight )([^`]+)`")
+COMMAND = re.compile(r"`pennyweight ([^`]+)`|: pennyweight ((?:(?! \().)+?)(?:, or pw\.[a-z_.]+)?$")
+"""A command in backticks, or one that ends a line behind a colon."""
 OTHERS = {"--upgrade", "--legible"}
 """An option of pip, and a variable of a page's style."""
 HELD = "X"
@@ -92,14 +94,61 @@ def test_every_field_recipe_and_mode_that_is_mentioned_exists(said: list[tuple[s
 def test_every_command_that_is_mentioned_can_be_parsed(
     said: list[tuple[str, str]], program: dict[tuple[str, ...], Any]
 ) -> None:
-    mentioned = [(line, file) for file, text in said for line in COMMAND.findall(text)]
-    assert len(mentioned) >= 5
+    mentioned = [(line, file) for file, text in said for found in COMMAND.findall(text) for line in found if line]
+    assert len(mentioned) >= 10
     for line, file in mentioned:
         words = shlex.split(line)
+        if words[0] in (HELD, "pip") or words[:2] == ["scene", HELD]:
+            continue  # the next test follows such lines
+        if any(tuple(words) == name[: len(words)] for name in program):
+            continue  # a whole command, or a group, which prints its help
         name = max((name for name in program if tuple(words[: len(name)]) == name), key=len, default=None)
         assert name is not None, (line, file)
         context = typer.Context(program[name], resilient_parsing=True)
         program[name].make_parser(context).parse_args(words[len(name) :])  # raises for an option that is none
+
+
+def parse(line: str) -> None:
+    """Parse a whole command line as the program does, without running it. Raises what the program says of it."""
+    command: Any = typer.main.get_command(make_app())
+    name, words = "pennyweight", shlex.split(line)
+    while hasattr(command, "commands"):
+        name, *words = words
+        command = command.commands[name]
+    command.make_context(name, words)
+
+
+OPTIONS = (
+    *("--labels x.npy", "--names n.txt", "--background 2", "--window 9", "--bfloat16", "--map m.png", "--cut=tiles"),
+    *("--mode head", "--minutes=3", "--input 32", "--quick", "--top 3", "--no-preflight", "--stem cifar"),
+    *("", "--epochs 1", "--json", "--seed 2", "--split random"),
+)
+"""Options of scenes, of pictures and of both."""
+
+
+@pytest.mark.parametrize("source", ["scene:synthetic", "SCENE:salinas", "'a cube.mat'", "digits", "'my pets'", ""])
+@pytest.mark.parametrize("command", ["fit", "evaluate RUN", "evaluate", "predict RUN", "predict", "export", "doctor"])
+def test_what_is_suggested_for_a_scene_takes_every_option_that_it_repeats(command: str, source: str) -> None:
+    """What a suggestion would be refused for itself is not in it."""
+    suggested: list[str] = []
+    for option in OPTIONS:
+        try:
+            parse(f"{command} {source} {option}")
+        except typer.BadParameter.__mro__[1]:
+            continue  # wrong usage of another kind
+        except PennyweightError as refused:
+            suggested += [line for found in COMMAND.findall(str(refused)) for line in found if line]
+    assert suggested or "scene" not in source.lower()
+    for line in suggested:
+        parse(line)
+        assert not ("scene:" in line and re.search("--labels|--names|--background", line) and " fit " in line), line
+
+
+def test_what_is_suggested_for_a_scene_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "scene:synthetic", "--quick", "--background", "3"]) == 1
+    line = capsys.readouterr().err.partition(": pennyweight ")[2]
+    assert main(shlex.split(line)) == 0
+    assert capsys.readouterr().out.startswith("split random: ")
 
 
 @pytest.mark.parametrize("command", [("doctor", "SOURCE", "--quick"), ("weigh", "mobilenet_v1_x0_25")])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 
 from pennyweight.core.errors import BundleError
 from pennyweight.core.manifest import INPUT, LOGITS, METADATA_KEY, PROBABILITIES, Manifest
@@ -33,7 +34,7 @@ class Bundle(Summary):
         if SCENE_METADATA_KEY in self.engine.metadata:
             raise BundleError(
                 f"{self.path} is a scene's bundle; map cubes with: "
-                f"pennyweight scene predict {self.path} CUBE --map map.png"
+                f"pennyweight scene predict {quote(str(self.path))} CUBE --map map.png"
             )
         if METADATA_KEY not in self.engine.metadata:
             raise BundleError(

@@ -9,7 +9,6 @@ import typer
 from pennyweight.cli import options, show, source_options
 from pennyweight.cli.help import DATA, NETWORK, OUTPUT, TIME, TRAINING
 from pennyweight.cli.options import option
-from pennyweight.cli.scene.elsewhere import refuse_scene
 
 __all__ = ["fit"]
 
@@ -112,19 +111,10 @@ def fit(
     }
     same |= {"input_size": input_size, "seed": seed, "teacher": teacher, "preflight": preflight, "minutes": minutes}
     same |= {"resume": resume, "save_minutes": save_minutes, "speed": speed, "out": out, "log": log}
-    _require_pictures(source)
     if seeds > 1:
         _fit_seeds(source, model, seeds, arguments | same, json=json)
     else:
         _fit_one(source, model, arguments | same, json=json)
-
-
-def _require_pictures(source: str) -> None:
-    """Raise InputError for a cube's file, with the command on scenes."""
-    from pennyweight.data.scenes.open import is_scene
-
-    if is_scene(source):
-        refuse_scene(f"{source} is a scene", "fit", [source, "--labels", "MAP"])
 
 
 def _fit_one(source: str, model: str, arguments: dict[str, Any], *, json: bool) -> None:

@@ -3,7 +3,6 @@
 # No `from __future__ import annotations`: Typer reads the annotations.
 
 from pathlib import Path
-from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +10,6 @@ import typer
 from pennyweight.cli import options, show
 from pennyweight.cli.scene import options as scenes
 from pennyweight.cli.scene.show import show_run, show_seeds
-from pennyweight.core.errors import InputError
 
 __all__ = ["fit"]
 
@@ -45,7 +43,6 @@ def fit(
     json: options.Json = False,
 ) -> None:
     """Train on the labeled pixels of a scene, map all of it, and score its test pixels. Write a run folder."""
-    _require_scene(source)
     scene = scenes.given(
         labels=labels, names=names, background=background, split=split, train=train, window=window,
         components=components, protocol=protocol, cut=cut,
@@ -64,17 +61,6 @@ def fit(
         _fit_seeds(source, model, seeds, arguments, json=json)
     else:
         _fit_one(source, model, arguments, json=json)
-
-
-def _require_scene(source: str) -> None:
-    """Raise InputError for pictures, with the command that trains on them."""
-    from pennyweight.data.scenes.open import is_scene
-
-    if not is_scene(source):
-        raise InputError(
-            f"{source} is no scene: that is scene:NAME, or a cube's file with --labels; train on pictures with: "
-            f"pennyweight fit {quote(source)}"
-        )
 
 
 def _fit_one(source: str, model: str, arguments: dict[str, Any], *, json: bool) -> None:

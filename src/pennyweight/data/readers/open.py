@@ -19,7 +19,7 @@ from pennyweight.data.readers.shard_index import Index
 from pennyweight.data.readers.shards import is_address, open_shards
 from pennyweight.data.source import Source
 
-__all__ = ["open"]
+__all__ = ["is_known", "open"]
 
 
 def open(
@@ -70,6 +70,12 @@ def open(
     return opened if group_by is None else group_samples(opened, group_by)
 
 
+def is_known(source: str | os.PathLike[str]) -> bool:
+    """Return whether there is a source of that name, or one to download; its content is not read."""
+    text = os.fspath(source)
+    return Path(text).expanduser().exists() or is_address(text) or text in SETS or text in _on_shelf()
+
+
 def _require_usable(source: Source, least_classes: int) -> Source:
     """Return the source itself. Raises SourceError if its reader found faults, or if it has too few classes."""
     if source.refusals:
@@ -81,6 +87,8 @@ def _require_usable(source: Source, least_classes: int) -> Source:
 
 
 def _open(text: str, group_by: str | None, read_as: ReadAs) -> Source:
+    if text.startswith("scene:") and not Path(text).exists():
+        raise SourceError(f"{text} is a scene, and this takes pictures; `pennyweight scene` and pw.scene take scenes")
     if not text:
         raise SourceError("no source was named; give a folder with a folder for each class, or a named set")
     path = as_stored(Path(text).expanduser())
@@ -94,8 +102,7 @@ def _open(text: str, group_by: str | None, read_as: ReadAs) -> Source:
         return read_named_set(text)
     if path.exists():
         return open_path(path, Request(source_name(path.resolve()), str(path.resolve()), group_by, read_as))
-    shelf = Path(os.environ["PENNYWEIGHT_DATA"]) if os.environ.get("PENNYWEIGHT_DATA") else None
-    on_shelf = {source_name(child): child for child in visible_children(shelf)} if shelf else {}
+    on_shelf = _on_shelf()
     found = on_shelf.get(text)
     files = set(SETS[text].files) if text in SETS else set()
     # A folder that holds the downloaded files of a named set is no source of its own.
@@ -107,6 +114,12 @@ def _open(text: str, group_by: str | None, read_as: ReadAs) -> Source:
     beside = [str(path.parent / child.name) for child in visible_children(path.parent) if child.is_dir()]
     hint = nearest(text, [*known, *beside], otherwise=f"; named sets are {', '.join(known)}")
     raise SourceError(f"no source '{text}': there is no such folder, and no set of that name{hint}")
+
+
+def _on_shelf() -> dict[str, Path]:
+    """Return the folders and files under $PENNYWEIGHT_DATA by their names as sources."""
+    shelf = os.environ.get("PENNYWEIGHT_DATA")
+    return {source_name(child): child for child in visible_children(Path(shelf))} if shelf else {}
 
 
 def _open_class_folders(text: str) -> Source:

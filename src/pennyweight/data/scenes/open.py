@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ MOST_CLASSES = 255
 """Largest number of classes; a map with more different numbers is no label map."""
 
 
-def is_scene(source: object) -> bool:
+def is_scene(source: object) -> TypeGuard[str | os.PathLike[str] | Scene]:
     """Return whether a source is a scene: `scene:NAME`, a Scene, or a file of a kind that holds cubes."""
     if isinstance(source, Scene):
         return True
@@ -57,13 +57,14 @@ def open_scene(
     Raises:
         SourceError: A name or a file that cannot be opened; the message says what to give.
     """
-    if isinstance(source, Scene):
-        return source
+    if isinstance(source, Scene) or os.fspath(source).startswith(PREFIX):
+        text = source.name if isinstance(source, Scene) else os.fspath(source)
+        if labels is not None or names is not None or background:
+            raise SourceError(
+                f"{text} has its own label map and names; --labels, --names and --background go with a cube's file"
+            )
+        return source if isinstance(source, Scene) else _published(text.removeprefix(PREFIX))
     text = os.fspath(source)
-    if text.startswith(PREFIX):
-        if labels is not None or names is not None:
-            raise SourceError(f"{text} has its own label map and names; --labels and --names go with a cube's file")
-        return _published(text.removeprefix(PREFIX))
     raster = read_array(text, _is_cube, "a cube of height×width×bands")
     name = Path(text.partition("#")[0]).stem
     address = {"cube": _absolute(text)}

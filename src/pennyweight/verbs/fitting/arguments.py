@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from inspect import Parameter, signature
+from shlex import quote
 from typing import Any
 
 from pennyweight import zoo
@@ -23,8 +25,12 @@ OTHER_FUNCTIONS = {"seeds": "pw.fit_seeds trains once per seed and reports mean 
 def refuse_scene(source: object, options: Iterable[str]) -> None:
     """Raise InputError for a scene, with the function and the command that train on one."""
     if is_scene(source):
-        name = source.name if isinstance(source, Scene) else source
-        raise InputError(f"{name} is a scene; train on it with: pennyweight scene fit {name}, or pw.scene.fit")
+        if isinstance(source, Scene):
+            raise InputError(f"{source.name} is a scene; train on it with pw.scene.fit")
+        name = os.fspath(source)
+        labels = "" if name.startswith("scene:") else " --labels MAP"
+        place = f"{quote(name)}{labels}, or pw.scene.fit"
+        raise InputError(f"{name} is a scene; train on it with: pennyweight scene fit {place}")
     if "scene" in options:
         raise InputError("fit has no 'scene'; a scene's options belong to pw.scene.fit(…, scene={…})")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from shlex import quote
 from time import perf_counter
 from typing import Any
 
@@ -12,11 +13,13 @@ import numpy as np
 from torch import nn
 
 from pennyweight.core.busy_wait import sharing_cores
+from pennyweight.core.errors import InputError, nearest, received
 from pennyweight.core.files import write_json
 from pennyweight.core.labels import read_class_names
 from pennyweight.core.run import Run
 from pennyweight.core.settings import override
-from pennyweight.data.scenes.open import open_scene
+from pennyweight.data.readers.open import is_known
+from pennyweight.data.scenes.open import is_scene, open_scene
 from pennyweight.data.scenes.scene import Scene
 from pennyweight.data.scenes.splits import SceneSplit
 from pennyweight.nn.weights import read_weights, save_weights
@@ -29,6 +32,7 @@ from pennyweight.verbs.fitting.session import RunSession, Terms, opening_run
 from pennyweight.verbs.scenes.baselines import baseline_plans, baselines
 from pennyweight.verbs.scenes.evaluate import judge
 from pennyweight.verbs.scenes.load import load
+from pennyweight.verbs.scenes.names import names
 from pennyweight.verbs.scenes.plan import SceneOptions, ScenePlan, make_scene_plan, split_of
 from pennyweight.verbs.scenes.run_record import make_scene_record
 from pennyweight.verbs.scenes.train import learn
@@ -77,13 +81,28 @@ def fit(
         out=out, resume=resume, save_minutes=save_minutes, progress=progress, started=perf_counter(), ranks=Ranks()
     )
     check_save_minutes(save_minutes)
+    _require_scene(source)
     options = scene if isinstance(scene, SceneOptions) else override(SceneOptions(), scene or {}, what="scene")
     recipe = {"name": recipe} if isinstance(recipe, str) else recipe
-    names = read_class_names(options.names) if options.names else None
-    opened = open_scene(source, options.labels, background=options.background, names=names)
+    named = read_class_names(options.names) if options.names else None
+    opened = open_scene(source, options.labels, background=options.background, names=named)
     split = split_of(opened, options, seed)
     plan = make_scene_plan(opened, split, model, options, recipe=recipe, config=config or {}, seed=seed)
     return _SceneFit(opened, split, plan, with_baselines).run(terms)
+
+
+def _require_scene(source: object) -> None:
+    """Raise InputError for anything that is no scene, with the command and the function for pictures."""
+    if is_scene(source):
+        return
+    rule = "a scene is scene:NAME (`pennyweight scene names` lists them), or a cube's file with its label map"
+    if not isinstance(source, (str, os.PathLike)):
+        raise InputError(f"{rule}, not {received(source)}")
+    text = os.fspath(source)
+    if not is_known(text):
+        raise InputError(f"there is no scene '{text}'{nearest(text, names(), otherwise=f'; {rule}')}")
+    where = f"pennyweight fit {quote(text)}, or pw.fit"
+    raise InputError(f"{text} is no scene: {rule}; train on pictures with: {where}")
 
 
 class _SceneFit:
