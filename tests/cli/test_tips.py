@@ -59,9 +59,14 @@ def commands(group: Any, before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[s
 
 
 @pytest.fixture(scope="module")
-def program() -> dict[tuple[str, ...], Any]:
+def app() -> Any:
+    return typer.main.get_command(make_app())
+
+
+@pytest.fixture(scope="module")
+def program(app: Any) -> dict[tuple[str, ...], Any]:
     """Every command by its words."""
-    return dict(commands(typer.main.get_command(make_app())))
+    return dict(commands(app))
 
 
 def test_every_option_that_is_mentioned_exists(
@@ -108,9 +113,8 @@ def test_every_command_that_is_mentioned_can_be_parsed(
         program[name].make_parser(context).parse_args(words[len(name) :])  # raises for an option that is none
 
 
-def parse(line: str) -> None:
+def parse(command: Any, line: str) -> None:
     """Parse a whole command line as the program does, without running it. Raises what the program says of it."""
-    command: Any = typer.main.get_command(make_app())
     name, words = "pennyweight", shlex.split(line)
     while hasattr(command, "commands"):
         name, *words = words
@@ -128,19 +132,19 @@ OPTIONS = (
 
 @pytest.mark.parametrize("source", ["scene:synthetic", "SCENE:salinas", "'a cube.mat'", "digits", "'my pets'", ""])
 @pytest.mark.parametrize("command", ["fit", "evaluate RUN", "evaluate", "predict RUN", "predict", "export", "doctor"])
-def test_what_is_suggested_for_a_scene_takes_every_option_that_it_repeats(command: str, source: str) -> None:
+def test_what_is_suggested_for_a_scene_takes_every_option_that_it_repeats(app: Any, command: str, source: str) -> None:
     """What a suggestion would be refused for itself is not in it."""
     suggested: list[str] = []
     for option in OPTIONS:
         try:
-            parse(f"{command} {source} {option}")
+            parse(app, f"{command} {source} {option}")
         except typer.BadParameter.__mro__[1]:
             continue  # wrong usage of another kind
         except PennyweightError as refused:
             suggested += [line for found in COMMAND.findall(str(refused)) for line in found if line]
     assert suggested or "scene" not in source.lower()
     for line in suggested:
-        parse(line)
+        parse(app, line)
         assert not ("scene:" in line and re.search("--labels|--names|--background", line) and " fit " in line), line
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple, NoReturn
 
 from typer.main import get_command
@@ -130,10 +131,15 @@ def _divided(args: Sequence[str], commands: Sequence[Any]) -> Asked:
     return asked
 
 
+@cache
+def _commands_on_scenes() -> Mapping[str, Any]:
+    group: Any = get_command(make_scene())
+    return dict(group.commands)
+
+
 def _command_on_scenes(name: str) -> Any:
     """Return the command on scenes that answers for a command on pictures."""
-    group: Any = get_command(make_scene())
-    return group.commands[COMMANDS[name][1]]
+    return _commands_on_scenes()[COMMANDS[name][1]]
 
 
 def _options_of(command: Any) -> list[str]:
