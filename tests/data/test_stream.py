@@ -18,9 +18,11 @@ from pennyweight.core.errors import InputError, SourceError
 from pennyweight.core.extras import missing_part
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Augment, Batch, Stream
+from pennyweight.data.readers.braces import expand_braces
 from pennyweight.data.readers.shard import Shard
 from pennyweight.data.readers.shard_index import Index
-from pennyweight.data.readers.shards import expand_braces, open_shards
+from pennyweight.data.readers.shards import open_shards
+from pennyweight.data.readers.storage import Folder
 
 PREPROCESS = Preprocess(size=8, resize=8)
 PLAIN = Augment(flip=False, shift=0.0)
@@ -151,15 +153,14 @@ def test_shards_are_read_once_to_be_known_and_again_when_they_change(
 def test_a_full_disk_is_one_line_and_remembers_nothing(
     tmp_path: Path, write_shards: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Path, **arrays: Any) -> None:
-        path.write_bytes(b"a part")
+    def full(self: Folder, name: str, content: bytes) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(np, "savez", full)
-    with pytest.raises(SourceError, match=r"cannot keep what .*\.tar holds at .*: No space left on device"):
+    monkeypatch.setattr(Folder, "write", full)
+    with pytest.raises(SourceError, match=r"cannot keep the index of .*\.tar in .*: No space left on device"):
         data.open(write_shards(tmp_path, {"train": [30]}))
-    assert [path.suffix for path in (tmp_path / "cache" / "streams").iterdir()] == [".lock"]
+    assert list((tmp_path / ".pennyweight").iterdir()) == []
 
 
 def test_shards_on_disk_need_no_extra(tmp_path: Path, write_shards: Write, monkeypatch: pytest.MonkeyPatch) -> None:

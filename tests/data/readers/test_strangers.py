@@ -170,10 +170,10 @@ def test_one_picture_for_a_million_rows_is_refused(tmp_path: Path, monkeypatch: 
     [
         ([True, False], ("False", "True")),
         ([b"cat", b"dog"], ("cat", "dog")),
-        ([[1], [2, 3]], r"a\.parquet has the label \[1\]; a picture has one class"),
-        ([{"a": 1}, {"a": 2}], r"a\.parquet has the label \{'a': 1\}; a picture has one class"),
-        ([1.0, float("nan")], r"a\.parquet has no label"),
-        ([None, None], r"a\.parquet has no label"),
+        ([[1], [2, 3]], r"row 1 of .*a\.parquet has 2 classes in label; a picture has one"),
+        ([{"a": 1}, {"a": 2}], r"a\.parquet has a record of a in label; a class is a text or a number"),
+        ([1.0, 2.0, float("nan")], ("1", "2")),
+        ([None, None], r"no row of .*a\.parquet can be used: .* has no class"),
     ],
     ids=str,
 )
@@ -183,7 +183,7 @@ def test_labels_of_odd_types_in_parquet_are_read_or_refused(
     pyarrow = pytest.importorskip("pyarrow")
     import pyarrow.parquet as files
 
-    files.write_table(pyarrow.table({"image": [png()] * 6, "label": labels * 3}), tmp_path / "a.parquet")
+    files.write_table(pyarrow.table({"image": [png()] * 6, "label": (labels * 3)[:6]}), tmp_path / "a.parquet")
     if isinstance(expected, tuple):
         assert data.open(tmp_path / "a.parquet").labels == expected
     else:

@@ -159,8 +159,9 @@ def test_what_has_no_group_stays_with_nothing_and_what_has_no_label_is_named(tmp
     assert [sample.group for sample in source.samples[:4]] == ["one", "one", None, None]
     assert "37 groups stay together (patient)" in source.notes
     pq.write_table(pictures_table(4, label=["cat", None, "dog", "dog"]), tmp_path / "null.parquet")
-    with pytest.raises(SourceError, match=r"row 1 of .*null\.parquet has no label"):
-        data.open(tmp_path / "null.parquet")
+    lacking = data.open(tmp_path / "null.parquet")
+    assert [each.reason for each in lacking.unreadable] == ["null.parquet:00000:000001 has no class"]
+    assert len(lacking.samples) == 3
 
 
 def test_a_damaged_parquet_file_is_named(tmp_path: Path) -> None:

@@ -10,7 +10,10 @@ from pennyweight.core.text import composed
 from pennyweight.data.readers.layout import SPLIT_NAMES, find_split
 from pennyweight.data.source import Split
 
-__all__ = ["COLUMNS", "find_column", "number_classes", "parse_group", "parse_label", "parse_split", "split_prefix"]
+__all__ = [
+    *("COLUMNS", "find_column", "number_classes", "parse_group", "parse_label", "parse_split", "split_prefix"),
+    *("whole_number", "whole_numbers_note"),
+]
 
 COLUMNS = {
     "picture": ("image", "img", "picture", "photo", "jpg", "png", "bytes"),
@@ -62,15 +65,30 @@ def number_classes(
 ) -> tuple[tuple[str, ...], dict[str, int]]:
     """Assign numbers to the classes of a source: return (class names in order, number of each value in `found`).
 
-    Whole numbers are sorted by value; with `names` they are indices into `names`. Raises SourceError for an index
-    outside `names`.
+    Whole numbers, which may end in `.0`, are sorted by value; with `names` they are indices into `names`. Raises
+    SourceError for an index outside `names`.
     """
     values = set(found)
-    whole = all(re.fullmatch("-?[0-9]{1,18}", value) for value in values)
-    ordered = sorted(values, key=lambda value: (int(value), value)) if whole else sorted(values)
-    if names is None or not whole:
+    numbers = {value: whole_number(value) for value in values}
+    if None in numbers.values():
+        ordered = sorted(values)
         return tuple(ordered), {value: number for number, value in enumerate(ordered)}
-    outside = [value for value in ordered if not 0 <= int(value) < len(names)]
+    whole = sorted({number for number in numbers.values() if number is not None}, key=lambda text: (int(text), text))
+    if names is None:
+        return tuple(whole), {value: whole.index(number) for value, number in numbers.items() if number is not None}
+    outside = [number for number in whole if not 0 <= int(number) < len(names)]
     if outside:
         raise SourceError(f"{source} has the label {outside[0]}, and names for 0 to {len(names) - 1} only")
-    return tuple(map(composed, names)), {value: int(value) for value in ordered}
+    return tuple(map(composed, names)), {value: int(number or 0) for value, number in numbers.items()}
+
+
+def whole_number(value: str) -> str | None:
+    """Return the whole number that a class is, without `.0`; None for any other class."""
+    found = re.fullmatch(r"(-?[0-9]{1,18})(?:\.0+)?", value)
+    return found[1] if found else None
+
+
+def whole_numbers_note(labels: Iterable[str]) -> tuple[str, ...]:
+    """Return a note if classes such as 1.0 are read as whole numbers."""
+    first = next((label for label in sorted(labels) if "." in label and whole_number(label) is not None), None)
+    return () if first is None else (f"classes such as {first} are whole numbers, read as {whole_number(first)}",)

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pennyweight.core.errors import SourceError
+from pennyweight.core.figures import several
 from pennyweight.core.files import as_text, require_file
+from pennyweight.core.images import EXTENSIONS
 from pennyweight.core.walk import Walk, is_hidden, is_system
 from pennyweight.data.groups import FOLDER
 from pennyweight.data.readers import archive_members, archives, manifest, parquet
@@ -17,8 +19,9 @@ from pennyweight.data.readers.layout import find_split
 from pennyweight.data.readers.named_labels import read_named_labels
 from pennyweight.data.readers.npz import read_npz
 from pennyweight.data.readers.read_as import ReadAs
+from pennyweight.data.readers.shard import ENDINGS
 from pennyweight.data.readers.shard_index import Index
-from pennyweight.data.readers.shards import is_shard, shards_at
+from pennyweight.data.readers.shards import is_shard, shards_at, shards_in
 from pennyweight.data.readers.side_tables import Table, find_tables, reason_against
 from pennyweight.data.source import Source
 
@@ -50,7 +53,7 @@ def open_path(path: Path, request: Request) -> Source:
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}") from error
     lower = path.name.lower()
-    if lower.endswith(".tar") and is_shard(path):
+    if lower.endswith(ENDINGS[:-1]) and is_shard(path):
         return _stream([path], request)
     if lower.endswith(archive_members.SUFFIXES):
         return _open_archive(path, request)
@@ -66,9 +69,14 @@ def open_path(path: Path, request: Request) -> Source:
     )
 
 
-def _stream(files: Sequence[Path], request: Request) -> Source:
+def _stream(files: Sequence[Path], request: Request, others: Sequence[str] = ()) -> Source:
+    """Open shards; `others` are the files next to them, which a note names."""
     shards = shards_at([str(file.resolve()) for file in files], address=request.address)
-    return replace(Index.load(shards).source(), name=request.name)
+    opened = replace(Index.load(shards).source(), name=request.name)
+    if not others:
+        return opened
+    skipped = f"skipped {several(len(others), 'other file')} next to the shards, such as {others[0]}"
+    return replace(opened, notes=(skipped, *opened.notes))
 
 
 def _open_archive(path: Path, request: Request) -> Source:
@@ -81,8 +89,18 @@ def _open_archive(path: Path, request: Request) -> Source:
         inner, passed = _enter_only_child(made.folder)
         opened = open_path(inner, request._replace(inside=True))
     except SourceError as error:
+        if path.name.lower().endswith(ENDINGS[:-1]) and _may_hold_samples(made.folder):
+            return _stream([path], request)  # its error names the fault of its samples
         raise SourceError("; ".join((str(error).replace(str(made.folder), str(path)), *refused))) from error
     return replace(opened, name=request.name, notes=(*made.notes, *refused, *passed, *opened.notes))
+
+
+def _may_hold_samples(unpacked: Path) -> bool:
+    """Return whether an unpacked tar has no folders, but a picture, or an archive that may be a shard."""
+    inside = visible_children(unpacked)
+    return all(child.is_file() for child in inside) and any(
+        child.name.lower().endswith((*ENDINGS[:-1], *EXTENSIONS)) for child in inside
+    )
 
 
 def _open_folder(path: Path, request: Request) -> Source:
@@ -91,9 +109,9 @@ def _open_folder(path: Path, request: Request) -> Source:
     tables = [file for file in files if file.suffix.lower() == ".parquet"]
     if tables and ("picture" in request.read_as.columns or all(parquet.has_pictures(file) for file in tables)):
         return parquet.read_parquet(tables, **request.named, group_by=request.group_by, read_as=request.read_as)
-    tars = [file for file in files if file.suffix.lower() == ".tar"]
-    if len(tars) == len(visible_children(path)) > 0 and not request.inside:
-        return _stream(tars, request)
+    shards, others = ([], []) if request.inside else shards_in(path)
+    if shards:
+        return _stream(shards, request, others)
     if request.read_as.label_from is not None and not request.read_as.of_table:
         return read_named_labels(path, request.read_as, **request.named)
     arrays = [file for file in files if file.suffix.lower() == ".npz"]

@@ -16,20 +16,31 @@ from typing import Any, NamedTuple
 from pennyweight.core.errors import SourceError
 from pennyweight.core.images import Header
 from pennyweight.core.reading import reading, require_plausible
+from pennyweight.core.text import composed
 from pennyweight.data.readers.columns import (
     COLUMNS,
     find_column,
     number_classes,
     parse_group,
-    parse_label,
     parse_split,
     split_prefix,
+    whole_numbers_note,
 )
+from pennyweight.data.readers.example import class_text
 from pennyweight.data.readers.input_size import header_or_none, suggest_input
 from pennyweight.data.readers.read_as import ReadAs
-from pennyweight.data.source import Sample, Source, Split
+from pennyweight.data.source import Sample, Source, Split, Unreadable
 
-__all__ = ["batches", "columns_of", "content_of", "contents", "has_pictures", "read_parquet", "rows"]
+__all__ = [
+    "batches",
+    "columns_of",
+    "content_of",
+    "contents",
+    "has_pictures",
+    "picture_and_class",
+    "read_parquet",
+    "rows",
+]
 
 KEPT_GROUPS = 8
 AT_ONCE = 32
@@ -77,13 +88,17 @@ def read_parquet(
     if None in splits.values():
         splits = dict.fromkeys(files)
     read: list[tuple[Sample, str, Header | None]] = []
+    unreadable: list[Unreadable] = []
     names: Sequence[str] | None = None
     for path in files:
         with reading(f"{path} as a Parquet file"):
             table = _file(path)
             columns = columns_of(table, path, read_as)
             names = names or columns.names
-            read += _samples(path, table, columns, splits[path], group_by)
+            for row in _samples(path, table, columns, splits[path], group_by):
+                (unreadable if isinstance(row, Unreadable) else read).append(row)  # type: ignore[arg-type]
+    if not read:
+        raise SourceError(f"no row of {address} can be used: {unreadable[0].reason if unreadable else 'it has none'}")
     labels, number = number_classes([found for _, found, _ in read], names, name)
     suggested = suggest_input((sample.name, found) for sample, _, found in read)
     return Source(
@@ -94,7 +109,8 @@ def read_parquet(
         size=suggested.size,
         channels=suggested.channels,
         wide=suggested.wide,
-        notes=suggested.notes,
+        notes=(*whole_numbers_note(number), *suggested.notes),
+        unreadable=tuple(unreadable),
         read_as={} if read_as is None else read_as.to_dict(),
     )
 
@@ -129,8 +145,15 @@ def _choose_picture_column(table: Any, where: object, read_as: ReadAs) -> str | 
     return _picture_column(table)
 
 
-def content_of(value: Any) -> bytes:
-    """Return the picture file in a cell, which is bytes or a struct with `bytes`."""
+def content_of(value: Any, *, strict: bool = True) -> bytes:
+    """Return the picture file in a cell: bytes, a struct with `bytes`, or a list of one.
+
+    A list of more raises ValueError; without `strict` it holds no picture.
+    """
+    if isinstance(value, list):
+        if len(value) > 1 and strict:
+            raise ValueError(f"has {len(value)} pictures; a sample has one")
+        value = value[0] if len(value) == 1 else None
     value = value.get("bytes") if isinstance(value, dict) else value
     return bytes(value or b"")
 
@@ -179,8 +202,8 @@ def batches(
 
 def _samples(
     path: Path, table: Any, columns: Columns, split: Split | None, group_by: str | None
-) -> Iterator[tuple[Sample, str, Header | None]]:
-    """Yield (sample without its label, label as written, header) for every row."""
+) -> Iterator[tuple[Sample, str, Header | None] | Unreadable]:
+    """Yield (sample without its label, label as written, header) for every row, or the reason against the row."""
     names, picture, label, split_column = table.schema_arrow.names, columns.picture, columns.label, columns.split
     others = [label, *([split_column] if split_column else []), *([group_by] if group_by and group_by in names else [])]
     for group in range(table.num_row_groups):
@@ -191,19 +214,37 @@ def _samples(
                 for name, found in batch.to_pydict().items():
                     values[name] += found
         for row in range(len(pictures)):
-            content = _bytes(pictures, row)
+            key = f"{path.name}:{group:05d}:{row:06d}"
+            try:
+                content, written, lack = picture_and_class(pictures[row].as_py(), values[label][row], label)
+            except ValueError as fault:
+                raise SourceError(f"row {row} of {path} {fault}") from fault
+            if lack:
+                yield Unreadable(key, f"{key} {lack}")
+                continue
             yield (
                 Sample(
                     Row(path, picture, group, row),
                     0,
                     hashlib.sha256(content).hexdigest(),
                     parse_split(values[split_column][row], f"row {row} of {path}") if split_column else split,
-                    f"{path.name}:{group:05d}:{row:06d}",
+                    key,
                     parse_group(values[group_by][row]) if group_by in others and group_by else None,
                 ),
-                parse_label(values[label][row], f"row {row} of {path}"),
+                written,
                 header_or_none(content),
             )
+
+
+def picture_and_class(picture: Any, label: Any, column: str) -> tuple[bytes, str, str]:
+    """Return picture, class, and the reason if one of them is missing. Raises ValueError for cells of another kind."""
+    content, written = content_of(picture), composed(class_text(label, column))
+    lack = "" if written else "has no class"
+    if not content:
+        value = picture[0] if isinstance(picture, list) and picture else picture
+        there = value.get("path") if isinstance(value, dict) else None
+        lack = f"has the path {there} in place of the picture's bytes" if there else "has no picture"
+    return content, written, lack
 
 
 def _file(path: Path) -> Any:
@@ -229,13 +270,18 @@ def _bytes(pictures: Any, row: int) -> bytes:
 
 
 def _picture_column(table: Any) -> str | None:
-    """Return the column that holds picture files: binary, or a struct with `bytes`; None if there is none."""
-    import pyarrow
+    """Return the column that holds picture files: binary, a struct with `bytes`, or lists of them; None without one."""
+    from pyarrow import types
+
+    lists = (types.is_list, types.is_large_list, types.is_fixed_size_list)
+    binaries = (types.is_binary, types.is_large_binary, types.is_binary_view, types.is_fixed_size_binary)
 
     def holds(kind: Any) -> bool:
-        if pyarrow.types.is_struct(kind):
+        if any(each(kind) for each in lists) or types.is_dictionary(kind):
+            return holds(kind.value_type)
+        if types.is_struct(kind):
             return bool(kind.get_field_index("bytes") >= 0)
-        return bool(pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind))
+        return any(each(kind) for each in binaries)
 
     found = [field.name for field in table.schema_arrow if holds(field.type)]
     return find_column(found, "picture") or (found[0] if len(found) == 1 else None)

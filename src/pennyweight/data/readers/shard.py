@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count, islice
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 from pennyweight.core.errors import PennyweightError, SourceError
 from pennyweight.core.extras import missing_part
-from pennyweight.core.images import EXTENSIONS
 from pennyweight.core.offline import require_network
 from pennyweight.core.reading import reason_of
-from pennyweight.data.readers import tar_stream
-from pennyweight.data.readers.columns import COLUMNS
+from pennyweight.data.readers.example import Example
 from pennyweight.data.readers.parquet import batches, columns_of, content_of
+from pennyweight.data.readers.storage import LOCAL
+from pennyweight.data.readers.table_samples import open_table, read_table
+from pennyweight.data.readers.tar_samples import read_tar
 from pennyweight.data.source import Split
 
-__all__ = ["LABELS", "Example", "Shard"]
+__all__ = ["ENDINGS", "Shard"]
 
-LABELS = ("cls", *COLUMNS["label"])
+ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".parquet")
+"""File extensions of shards."""
+
 STAMPS = ("size", "ETag", "Last-Modified", "LastModified", "blob_id")
 """Facts of a file system that change with a file's content."""
-HERE = ("file", "local", "memory")
-"""Protocols of addresses on this machine."""
 PARTIAL = 206
 """Status of an http answer that is a part of a file."""
 TABLE_BUFFER = 1 << 18
@@ -36,23 +36,6 @@ TABLE_BUFFER = 1 << 18
 RETRIES = 4
 WAIT_S = 1.0
 """Seconds before the first retry of a server that fails; doubled before each further retry."""
-LARGEST_BYTES = 1 << 28
-"""Largest file within a shard; it is held in memory."""
-
-
-class Example(NamedTuple):
-    """Sample as stored in a shard: key, picture file, class as written; a missing picture or class is empty."""
-
-    key: str
-    picture: bytes
-    label: str
-    place: int = -1
-    """Byte at which the picture begins in a tar, or row group in a table; -1 if its file is read from the start."""
-
-    @property
-    def is_complete(self) -> bool:
-        """Return whether the sample has a picture and a class."""
-        return bool(self.picture and self.label)
 
 
 @dataclass(frozen=True)
@@ -66,6 +49,12 @@ class Shard:
     def name(self) -> str:
         """Return the last part of the path or address."""
         return self.url.rpartition("/")[2]
+
+    @property
+    def stem(self) -> str:
+        """Return the name without its extension."""
+        ending = next((each for each in ENDINGS if self.name.lower().endswith(each)), "")
+        return self.name[: len(self.name) - len(ending)]
 
     @property
     def local(self) -> bool:
@@ -94,7 +83,7 @@ class Shard:
         if not self.is_table:
             return None
         with self._converting_errors(), self._open() as file:
-            names = columns_of(_table(file), self.url).names
+            names = columns_of(open_table(file), self.url).names
             return None if names is None else tuple(names)
 
     def examples(self) -> Iterator[Example]:
@@ -107,7 +96,7 @@ class Shard:
             while True:
                 try:
                     with self._open() as file:
-                        for example in islice((_read_table if self.is_table else _read_tar)(file, self), done, None):
+                        for example in islice((read_table if self.is_table else read_tar)(file, self.url), done, None):
                             done, failures = done + 1, 0
                             yield example
                     return
@@ -159,11 +148,11 @@ class Shard:
     def group(self, number: int) -> Iterator[bytes]:
         """Yield the pictures of a table's row group in order; a stored page is held at a time."""
         with self._converting_errors(), self._open() as file:
-            table = _table(file, buffer_size=TABLE_BUFFER)
+            table = open_table(file, buffer_size=TABLE_BUFFER)
             picture = columns_of(table, self.url).picture
             for rows in batches(table, file.seek(0, 2), [picture], [number]):
                 for value in rows.column(0):
-                    yield content_of(value.as_py())
+                    yield content_of(value.as_py(), strict=False)
 
     def _open(self) -> IO[bytes]:
         """Open the file from its start; a tar over http as one stream, because a server may not support ranges."""
@@ -176,7 +165,7 @@ class Shard:
 
     def _locate(self) -> tuple[Any, str]:
         """Return the file system of an address, and the path in it. Raises DownloadError in offline mode."""
-        if self.url.partition("://")[0] not in HERE:
+        if self.url.partition("://")[0] not in LOCAL:
             require_network(self.url, instead="give shards on this machine")
         import fsspec
 
@@ -201,57 +190,3 @@ class Shard:
             raise SourceError(f"cannot read {self.url}: {reason}") from error
         except Exception as error:
             raise SourceError(f"cannot read {self.url}: {reason_of(error)}") from error
-
-
-def _read_tar(file: IO[bytes], shard: Shard) -> Iterator[Example]:
-    """Yield the samples of a tar: adjacent files with one name up to the first dot are one sample."""
-    parts: dict[str, bytes] = {}
-    places: dict[str, int] = {}
-    key = ""
-    with tar_stream.open_stream(file) as tar:
-        for member in tar_stream.entries(tar):
-            stem, _, ending = member.name.rpartition("/")[2].partition(".")
-            if not member.isfile() or not stem:
-                continue
-            held = sum(map(len, parts.values())) if member.name.startswith(f"{key}.") else 0
-            if member.type == tar_stream.HOLES or member.size + held > LARGEST_BYTES:
-                size = "is sparse" if member.type == tar_stream.HOLES else f"has {member.size:,} bytes"
-                raise SourceError(f"{member.name} of {shard.url} {size}; a sample has {LARGEST_BYTES:,} bytes at most")
-            found = member.name[: len(member.name) - len(ending) - 1]
-            if parts and found != key:
-                yield _example(key, parts, places)
-                parts, places = {}, {}
-            key, content = found, tar.extractfile(member)
-            assert content is not None
-            parts[ending.lower()], places[ending.lower()] = content.read(), member.offset_data
-    if parts:
-        yield _example(key, parts, places)
-
-
-def _example(key: str, parts: Mapping[str, bytes], places: Mapping[str, int]) -> Example:
-    picture = next((ending for ending in parts if f".{ending.rpartition('.')[2]}" in EXTENSIONS), "")
-    fields: dict[str, Any] = {name: parts[name].decode("utf-8", "replace") for name in LABELS if name in parts}
-    with suppress(ValueError, RecursionError):  # a damaged record gives no class
-        if isinstance(values := json.loads(parts.get("json", b"{}")), dict):
-            fields |= values
-    label = next((fields[name] for name in LABELS if fields.get(name) is not None), "")
-    return Example(key, parts.get(picture, b""), str(label).strip(), places.get(picture, -1))
-
-
-def _read_table(file: IO[bytes], shard: Shard) -> Iterator[Example]:
-    table = _table(file)
-    columns = columns_of(table, shard.url)
-    place = 0
-    stored = file.seek(0, 2)
-    for group in range(table.num_row_groups):
-        for rows in batches(table, stored, [columns.picture, columns.label], [group]):
-            for row in rows.to_pylist():
-                label, picture = row[columns.label], content_of(row[columns.picture])
-                yield Example(f"{shard.name}:{place:06d}", picture, "" if label is None else str(label).strip(), group)
-                place += 1
-
-
-def _table(file: IO[bytes], **options: Any) -> Any:
-    import pyarrow.parquet as parquet_files
-
-    return parquet_files.ParquetFile(file, **options)

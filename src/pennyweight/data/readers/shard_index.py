@@ -1,4 +1,4 @@
-"""Index of shards: key, class, digest and size of every sample, read once and cached.
+"""Index of shards: the samples of a set, which its shards have entries of, as a source.
 
 Building the index decodes every sample, so that unreadable pictures are found before training starts. Shards with
 unchanged size and date are not read again.
@@ -6,41 +6,25 @@ unchanged size and date are not read again.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
-from pennyweight.core.download import cache_folder
-from pennyweight.core.errors import ImageError, SourceError
-from pennyweight.core.files import atomic
-from pennyweight.core.images import Header, decode_bands, header
-from pennyweight.core.machine import cores
-from pennyweight.core.reading import reason_of
-from pennyweight.core.text import say
-from pennyweight.data.readers.columns import number_classes
+from pennyweight.core.errors import SourceError
+from pennyweight.core.figures import several
+from pennyweight.core.images import Header
+from pennyweight.data.readers.columns import number_classes, whole_number, whole_numbers_note
 from pennyweight.data.readers.input_size import suggest_input
-from pennyweight.data.readers.shard import LABELS, Example
+from pennyweight.data.readers.shard_classes import find_classes, find_splits
+from pennyweight.data.readers.shard_entry import Entry, join_entries
+from pennyweight.data.readers.shard_store import load_entries
 from pennyweight.data.readers.shards import Shards
 from pennyweight.data.source import Sample, Source, Unreadable
 
 __all__ = ["Index", "Streamed"]
-
-AT_ONCE = 256
-"""Samples that are decoded together; their files are held in memory."""
-HELD_BYTES = 64 << 20
-"""Bytes of these files at which a smaller batch is decoded."""
-FORMAT = 3
-Row = tuple[str, str, str, int, str, tuple[int, int, int], str, int]
-"""Key, class, digest, bytes, reason, shape and mode from the header, and place of a sample."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,38 +47,35 @@ class Index:
     shards: Shards
     starts: NDArray[np.int64]
     """(files + 1,): the number of each file's first sample, and N."""
-    keys: NDArray[np.str_]
-    classes: NDArray[np.str_]
-    """Classes as written in the shards."""
-    digests: NDArray[np.bytes_]
-    sizes: NDArray[np.int64]
-    """Bytes of each picture file."""
-    reasons: NDArray[np.str_]
-    """Reason for which a picture cannot be read; empty for a readable picture."""
-    headers: NDArray[np.int64]
-    """(N, 3): height, width and bands; zeros for an unreadable picture."""
-    modes: NDArray[np.str_]
-    """Modes as in Header."""
-    places: NDArray[np.int64]
-    """Byte at which each picture begins in its tar, or its row group in a table; -1 if its file is read from the
-    start."""
+    columns: Entry
+    """Facts about the samples, as in Row: `key`, `label`, …, each (N,)."""
+    names: tuple[str, ...]
+    """Names of numbered classes; empty if the shards do not give them."""
 
     @classmethod
     def load(cls, shards: Shards) -> Index:
-        """Load the index from the cache, else read all shards. Raises SourceError for a shard that cannot be read."""
-        key = hashlib.sha256(json.dumps([FORMAT, shards.stamps]).encode()).hexdigest()[:32]
-        path = cache_folder("streams") / f"{key}.npz"
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # One of several processes reads the shards; the others wait for its cache entry.
-            with FileLock(path.with_suffix(".lock")):
-                if (found := _load_cached(path)) is None:
-                    found = _build(shards)
-                    with atomic(path) as temporary:
-                        np.savez(temporary, **found)
-        except OSError as error:
-            raise SourceError(f"cannot keep what {shards.address} holds at {path}: {reason_of(error)}") from error
-        return cls(shards, **found)
+        """Load the index, and read the shards without an entry. Raises SourceError for a shard that cannot be read."""
+        entries = load_entries(shards)
+        starts, columns = join_entries(entries)
+        if not len(columns["key"]):
+            raise SourceError(f"{shards.address} holds no samples")
+        names = next((entry["names"].tolist() for entry in entries if len(entry["names"])), ())
+        return cls(shards, starts, columns, tuple(names))
+
+    @property
+    def keys(self) -> NDArray[np.str_]:
+        """Return the keys of the samples."""
+        return self.columns["key"]
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """Return the bytes of each picture file."""
+        return self.columns["size"]
+
+    @property
+    def places(self) -> NDArray[np.int64]:
+        """Return the byte at which each picture begins in a tar, or its row group in a table; -1 for neither."""
+        return self.columns["place"]
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -105,7 +86,7 @@ class Index:
 
     def is_wide(self, number: int) -> bool:
         """Return whether a sample is a 16-bit picture."""
-        return Header(0, 0, 0, "", str(self.modes[number]), 1).wide
+        return Header(0, 0, 0, "", str(self.columns["mode"][number]), 1).wide
 
     def pictures(self, numbers: Sequence[int] | NDArray[np.int64]) -> Iterator[bytes]:
         """Yield the picture files of these samples. Within one shard, the numbers must ascend.
@@ -128,39 +109,39 @@ class Index:
                 yield example.picture
 
     def source(self, labels: Sequence[str] | None = None) -> Source:
-        """Return the readable samples as a source; `labels` name numbered classes, or give the number of each name."""
-        found = self.classes.tolist()
-        if not any(found):
-            raise SourceError(f"no sample of {self.shards.address} has a class; it is one of {', '.join(LABELS)}")
-        names, number = number_classes(filter(None, found), labels or self.shards.files[0].labels, self.shards.name)
-        if labels is not None and not set(number) <= set(map(str, range(len(labels)))):
-            known = {label: place for place, label in enumerate(labels)}
-            if strange := sorted(set(number) - set(known)):
-                raise SourceError(f"{self.shards.address} has a class '{strange[0]}' that is not among the labels")
-            names, number = tuple(labels), known
-        splits = [self.shards.files[file].split for file in self.file_of(np.arange(len(self))).tolist()]
-        rows = zip(
-            self.keys.tolist(), found, self.digests.astype(str).tolist(), splits, self.reasons.tolist(), strict=True
+        """Return the usable samples as a source; `labels` name numbered classes, or give the number of each name.
+
+        Raises SourceError if no sample is usable, or a class has no readable picture.
+        """
+        files = self.file_of(np.arange(len(self))).tolist()
+        keys, reasons = self.keys.tolist(), self.columns["reason"].tolist()
+        usable = [place for place, reason in enumerate(reasons) if not reason]
+        if not usable:
+            raise SourceError(f"no sample of {self.shards.address} can be used: {reasons[0]}")
+        classes = find_classes(
+            self.columns["label"][usable].tolist(),
+            self.keys[usable].tolist(),
+            [self.shards.files[files[place]].stem for place in usable],
+            self.columns["note"][usable].tolist(),
+            self.shards.address,
         )
+        found = dict(zip(usable, classes.found, strict=True))
+        lost = [label for label, reason in zip(self.columns["label"].tolist(), reasons, strict=True) if reason]
+        names, number = self._number([*classes.found, *lost], labels)
+        splits = find_splits(self.columns["split"].tolist(), keys, [self.shards.files[file].split for file in files])
         samples: list[Sample] = []
         unreadable: list[Unreadable] = []
-        for place, (key, label, digest, split, reason) in enumerate(rows):
-            if reason:
-                unreadable.append(Unreadable(key, reason))
+        for place, (key, digest) in enumerate(zip(keys, self.columns["digest"].astype(str).tolist(), strict=True)):
+            if label := found.get(place):
+                samples.append(Sample(Streamed(self, place), number[label], digest, splits[place], key))
             else:
-                samples.append(Sample(Streamed(self, place), number[label], digest, split, key))
-        if lost := {number[label] for label in found if label} - {sample.label for sample in samples}:
+                unreadable.append(Unreadable(key, reasons[place] or f"{key} has no class"))
+        if missing := {number[label] for label in lost if label} - {sample.label for sample in samples}:
             raise SourceError(
-                f"class '{names[min(lost)]}' of {self.shards.name} has no picture that can be read; the first lost is "
-                f"{unreadable[0].name} ({unreadable[0].reason})"
+                f"class '{names[min(missing)]}' of {self.shards.name} has no picture that can be read; the first lost "
+                f"is {unreadable[0].name} ({unreadable[0].reason})"
             )
-        headers = [
-            (key, Header(height, width, bands, "", mode, 1) if height else None)
-            for key, (height, width, bands), mode in zip(
-                self.keys.tolist(), self.headers.tolist(), self.modes.tolist(), strict=True
-            )
-        ]
-        suggested = suggest_input(headers)
+        suggested = suggest_input(self._headers())
         return Source(
             name=self.shards.name,
             address=self.shards.address,
@@ -171,81 +152,27 @@ class Index:
             wide=suggested.wide,
             notes=(
                 *self.shards.notes,
-                f"streamed from {len(self.shards.files)} shards, read sample by sample",
+                f"streamed from {several(len(self.shards.files), 'shard')}, read sample by sample",
+                *classes.notes,
+                *whole_numbers_note(number),
                 *suggested.notes,
             ),
             unreadable=tuple(unreadable),
             streamed=True,
         )
 
+    def _number(self, found: Sequence[str], labels: Sequence[str] | None) -> tuple[tuple[str, ...], dict[str, int]]:
+        """Return the names of the classes, and the number of each class as written."""
+        names, number = number_classes(filter(None, found), labels or self.names or None, self.shards.name)
+        if labels is not None and not {whole_number(label) for label in number} <= set(map(str, range(len(labels)))):
+            known = {label: place for place, label in enumerate(labels)}
+            if strange := sorted(set(number) - set(known)):
+                raise SourceError(f"{self.shards.address} has a class '{strange[0]}' that is not among the labels")
+            return tuple(labels), known
+        return names, number
 
-def _load_cached(path: Path) -> dict[str, Any] | None:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {key: file[key] for key in file.files}
-    except Exception:  # any damage of the cache entry: read the shards again
-        return None
-
-
-def _build(shards: Shards) -> dict[str, Any]:
-    """Read every sample of every shard and return the arrays of an Index."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    starts = [0]
-    rows: list[Row] = []
-    console = Console(stderr=True)
-    say(f"reading {len(shards.files)} shards of {shards.name}", console=console)
-    with (
-        ThreadPoolExecutor(max_workers=cores()) as pool,
-        Progress(console=console, disable=not console.is_interactive, transient=True) as bar,
-    ):
-        for file in bar.track(range(len(shards.files)), description="shards"):
-            examples = shards.files[file].examples()
-            for some in _batches(examples):
-                rows += pool.map(_inspect, some)
-            starts.append(len(rows))
-    if not rows:
-        raise SourceError(f"{shards.address} holds no samples")
-    keys, classes, digests, sizes, reasons, headers, modes, places = zip(*rows, strict=True)
-    return {
-        "starts": np.array(starts),
-        "keys": np.array(keys),
-        "classes": np.array(classes),
-        "digests": np.array(digests, np.bytes_),
-        "sizes": np.array(sizes),
-        "reasons": np.array(reasons),
-        "headers": np.array(headers),
-        "modes": np.array(modes),
-        "places": np.array(places),
-    }
-
-
-def _batches(examples: Iterator[Example]) -> Iterator[list[Example]]:
-    """Yield batches of AT_ONCE samples, or fewer once they exceed HELD_BYTES."""
-    some: list[Example] = []
-    held = 0
-    for example in examples:
-        some.append(example)
-        held += len(example.picture)
-        if len(some) == AT_ONCE or held > HELD_BYTES:
-            yield some
-            some, held = [], 0
-    if some:
-        yield some
-
-
-def _inspect(example: Example) -> Row:
-    key, picture, label, place = example
-    reason, shape, mode = "", (0, 0, 0), ""
-    digest = hashlib.sha256(picture).hexdigest()
-    if not example.is_complete:
-        lacks = "class" if picture else "picture"
-        return key, label, digest, len(picture), f"{key} has no {lacks}", shape, mode, place
-    try:
-        found = header(picture, name=key)
-        decode_bands(picture, channels=found.bands, name=key)
-        shape, mode = (found.height, found.width, found.bands), found.mode
-    except ImageError as error:
-        reason = str(error)
-    return key, label, digest, len(picture), reason, shape, mode, place
+    def _headers(self) -> Iterator[tuple[str, Header | None]]:
+        for key, (height, width, bands), mode in zip(
+            self.keys.tolist(), self.columns["header"].tolist(), self.columns["mode"].tolist(), strict=True
+        ):
+            yield key, Header(height, width, bands, "", mode, 1) if height else None

@@ -6,7 +6,6 @@ Face hub.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,21 +14,26 @@ from itertools import islice
 from pathlib import Path
 
 from pennyweight.core.errors import SourceError
+from pennyweight.core.images import EXTENSIONS
 from pennyweight.core.offline import keep_hub_offline, require_network
 from pennyweight.core.reading import reason_of
+from pennyweight.core.walk import is_hidden, is_system
+from pennyweight.data.readers.braces import expand_braces
 from pennyweight.data.readers.columns import split_prefix
+from pennyweight.data.readers.example import NO_PICTURE
 from pennyweight.data.readers.layout import SPLIT_NAMES
-from pennyweight.data.readers.shard import Shard
+from pennyweight.data.readers.shard import ENDINGS, Shard
 
-__all__ = ["Shards", "expand_braces", "is_address", "is_shard", "open_shards", "shards_at"]
+__all__ = ["Shards", "is_address", "is_shard", "open_shards", "shards_at", "shards_in"]
 
 HUB = "hf:"
-ENDINGS = (".tar", ".parquet")
 KINDS = ("webdataset", "parquet")
 """The hub's names for these kinds of files."""
+READ_ELSEWHERE = (*EXTENSIONS, ".csv", ".tsv", ".jsonl", ".npz", ".parquet")
+"""File extensions next to tars that mean another source."""
 ASKED_AT_ONCE = 16
-LOOKED_AT = 16
-"""First samples of a tar, one of which must have a picture and a class."""
+LOOKED_AT = 64
+"""First samples of a tar, one of which must have a class."""
 
 
 @dataclass(frozen=True)
@@ -51,16 +55,41 @@ class Shards:
 
 
 def is_address(text: str) -> bool:
-    """Return whether a source's string means shards: `hf:NAME`, a URL, or braces before the file extension."""
-    return text.startswith(HUB) or "://" in text or ("{" in text and text.lower().endswith(ENDINGS))
+    """Return whether a source's string means shards: `hf:NAME`, a URL, or braces and the extension of shards."""
+    return text.startswith(HUB) or "://" in text or ("{" in text and text.lower().endswith((*ENDINGS, "}")))
 
 
 def is_shard(path: Path) -> bool:
-    """Return whether a tar begins with samples of picture and class; a tar of class folders holds pictures alone."""
+    """Return whether a tar holds samples: a class lies next to a picture, or may; a tar of class folders holds none."""
     try:
-        return any(example.is_complete for example in islice(Shard(str(path), None).examples(), LOOKED_AT))
+        first = list(islice(Shard(str(path), None).examples(), LOOKED_AT))
     except SourceError:
         return False
+    return any(example.label or (example.fault and not example.fault.endswith(NO_PICTURE)) for example in first)
+
+
+def shards_in(folder: Path) -> tuple[list[Path], list[str]]:
+    """Return the shards in a folder, or in its folders `train`, `val` and `test`, and the names of its other files.
+
+    There are none if the folder holds what another reader may mean: other folders, tables, or pictures.
+    """
+    shown = [child for child in sorted(folder.iterdir()) if not (is_hidden(child.name) or is_system(child.name))]
+    folders = [child for child in shown if child.is_dir()]
+    tars = [child for child in shown if child.is_file() and child.name.lower().endswith(ENDINGS[:-1])]
+    others = [child.name for child in shown if child not in tars and not child.is_dir()]
+    if tars and not folders:
+        meant = [name for name in others if name.lower().endswith(READ_ELSEWHERE)]
+        return ([], []) if meant else (tars, others)
+    if not folders or tars or not all(child.name.lower() in SPLIT_NAMES for child in folders):
+        return [], []
+    inner = [[each for each in sorted(child.iterdir()) if not is_hidden(each.name)] for child in folders]
+    if all(files and all(_is_shard_name(file) for file in files) for files in inner):
+        return [file for files in inner for file in files], others
+    return [], []
+
+
+def _is_shard_name(path: Path) -> bool:
+    return path.is_file() and path.name.lower().endswith(ENDINGS)
 
 
 def open_shards(source: str) -> Shards:
@@ -114,27 +143,3 @@ def _open_hub_set(source: str) -> Shards:
         ),
         tuple(f"skipped its part '{split}', which is no split" for split in others),
     )
-
-
-def expand_braces(address: str) -> list[str]:
-    """Expand braces: `{train-{00..02},val-0}.tar` becomes four addresses. Raises SourceError for unbalanced braces."""
-    start = address.find("{")
-    if start < 0 and "}" not in address:
-        return [address]
-    parts, depth, place = [""], 0, start
-    for place, letter in enumerate(address[start:], start):
-        depth += {"{": 1, "}": -1}.get(letter, 0)
-        if depth == 0:
-            break
-        if letter == "," and depth == 1:
-            parts.append("")
-        elif place > start:
-            parts[-1] += letter
-    if depth or "}" in address[: max(start, 0)] or start < 0:
-        raise SourceError(f"{address} has a brace without its partner")
-    span = re.fullmatch(r"(\d+)\.\.(\d+)", parts[0]) if len(parts) == 1 else None
-    if span:
-        low, high = span.groups()
-        parts = [f"{number:0{len(low)}d}" for number in range(int(low), int(high) + 1)]
-    rests = expand_braces(address[place + 1 :])
-    return [address[:start] + inner + rest for part in parts for inner in expand_braces(part) for rest in rests]

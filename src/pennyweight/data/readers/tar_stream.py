@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 import tarfile
 from collections.abc import Callable, Iterator
 from typing import IO, Any, cast
 
-__all__ = ["HOLES", "entries", "open_stream", "open_tar"]
+__all__ = ["HOLES", "entries", "is_compressed", "open_stream", "open_tar"]
 
 HOLES = tarfile.GNUTYPE_SPARSE
 """Type that `entries` gives to every sparse member; the header alone declares its size."""
@@ -30,6 +31,8 @@ PACKERS: dict[bytes, Callable[[IO[bytes]], Any]] = {
 }
 """First bytes of a compressed tar -> decompressor."""
 
+ZSTANDARD = b"\x28\xb5\x2f\xfd"
+
 
 def open_tar(file: IO[bytes]) -> tarfile.TarFile:
     """Open the tar in a seekable file, compressed or not."""
@@ -41,8 +44,20 @@ def open_tar(file: IO[bytes]) -> tarfile.TarFile:
 
 
 def open_stream(file: Any) -> tarfile.TarFile:
-    """Open the uncompressed tar in a file that cannot seek."""
-    return tarfile.open(fileobj=file, mode="r|", tarinfo=_Entry)
+    """Open the tar in a file that need not seek, compressed or not. Raises ValueError for Zstandard."""
+    start = file.read(len(ZSTANDARD) + 2)
+    whole: Any = io.BufferedReader(_Joined(start, file))
+    if start.startswith(ZSTANDARD):
+        raise ValueError("it is compressed with Zstandard, which is not read here; decompress it: unzstd FILE")
+    unpack = next((unpack for magic, unpack in PACKERS.items() if start.startswith(magic)), None)
+    tar = tarfile.open(fileobj=unpack(whole) if unpack else whole, mode="r|", tarinfo=_Entry)  # noqa: SIM115
+    cast(Any, tar).compressed = unpack is not None
+    return tar
+
+
+def is_compressed(tar: tarfile.TarFile) -> bool:
+    """Return whether a tar that `open_stream` opened is compressed, so that its members have no place in the file."""
+    return bool(cast(Any, tar).compressed)
 
 
 def entries(tar: tarfile.TarFile, most: int | None = None) -> Iterator[tarfile.TarInfo]:
@@ -72,6 +87,22 @@ class _Entry(tarfile.TarInfo):
         if entry.type in HEADERS and entry.size > MAX_HEADER:
             raise ValueError(f"it has a header of {entry.size:,} bytes; a name has {MAX_HEADER:,} at most")
         return entry
+
+
+class _Joined(io.RawIOBase):
+    """File that cannot seek, with the first bytes that were read from it put back."""
+
+    def __init__(self, start: bytes, rest: Any) -> None:
+        self._start, self._rest = start, rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        read = self._start[: len(buffer)] or self._rest.read(len(buffer))
+        self._start = self._start[len(read) :]
+        buffer[: len(read)] = read
+        return len(read)
 
 
 class _Watched:

@@ -1,0 +1,91 @@
+"""Classes and splits of shards: from fields, else from the folders in the shards, else from the shards' names."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pennyweight.core.errors import SourceError
+from pennyweight.core.figures import several
+from pennyweight.data.readers.example import LABELS, TEXT
+from pennyweight.data.readers.layout import SPLIT_NAMES
+from pennyweight.data.source import Split
+
+__all__ = ["Classes", "find_classes", "find_splits"]
+
+MOST_TEXTS = 50
+"""Different texts from which on they are no classes where more than half of the pictures have one of their own."""
+NUMBERED = re.compile(r"[-_.]\d+$")
+PADDED = re.compile(r"0\d\d+|\d{4,}")
+"""Name that numbers a shard, such as 00012."""
+
+
+class Classes(NamedTuple):
+    """Class of each sample, empty without one, and a note on their origin."""
+
+    found: list[str]
+    notes: tuple[str, ...] = ()
+
+
+def find_classes(
+    written: Sequence[str], keys: Sequence[str], shards: Sequence[str], notes: Sequence[str], address: str
+) -> Classes:
+    """Return the classes of usable samples.
+
+    Args:
+        written: Class of each sample as the shards write it; empty without one.
+        keys: Key of each sample: its folder in the shard and its name.
+        shards: Name of each sample's shard, without its extension.
+        notes: Note of each sample on its fields.
+        address: Address of the set, for messages.
+
+    Raises:
+        SourceError: No sample has a class, or nearly every picture has a text of its own.
+    """
+    if any(written):
+        _require_classes(written, notes, address)
+        return Classes(list(written), _notes_on_fields(notes))
+    folders = [key.rpartition("/")[0].rpartition("/")[2] for key in keys]
+    if any(folders):
+        return Classes(folders, ("the class of a picture is its folder in the shard", *_notes_on_fields(notes)))
+    names = [NUMBERED.sub("", name) for name in shards]
+    if not names or all(_split_of(name) or PADDED.fullmatch(name) for name in names):
+        raise SourceError(
+            f"no sample of {address} has a class: it is in a field {', '.join(LABELS)} or {TEXT}, or the name of the "
+            "picture's folder in the shard, or of its tar"
+        )
+    return Classes(names, ("the class of a picture is the name of its tar", *_notes_on_fields(notes)))
+
+
+def find_splits(given: Sequence[str], keys: Sequence[str], shards: Sequence[Split | None]) -> list[Split | None]:
+    """Return the split of each sample: its own, else that of its shard, else the first folder of its key.
+
+    Where a sample has none, no sample has one, so that all are split by content.
+    """
+    found = [
+        _split_of(own) or shard or _split_of(key.partition("/")[0] if key.count("/") > 1 else "")
+        for own, key, shard in zip(given, keys, shards, strict=True)
+    ]
+    return [None] * len(found) if None in found else found
+
+
+def _split_of(name: str) -> Split | None:
+    return SPLIT_NAMES.get(re.split(r"[-_.]", name.lower())[0])
+
+
+def _require_classes(written: Sequence[str], notes: Sequence[str], address: str) -> None:
+    """Raise SourceError for texts that describe pictures."""
+    kinds = len(set(written))
+    if kinds > MOST_TEXTS and 2 * kinds > len(written) and any(note.endswith(TEXT) for note in notes):
+        raise SourceError(
+            f"{address} has {kinds:,} different texts in {TEXT} for {several(len(written), 'picture')}: "
+            "they describe pictures; write the class in a field cls"
+        )
+
+
+def _notes_on_fields(notes: Sequence[str]) -> tuple[str, ...]:
+    return tuple(
+        f"{note}, in {several(count, 'sample')}" for note, count in sorted(Counter(filter(None, notes)).items())
+    )

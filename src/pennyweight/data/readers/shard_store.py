@@ -1,0 +1,160 @@
+"""Make the index of a set shard by shard, together with every other process that works on it, and keep it.
+
+The entry of a shard lies in INDEX beside it where that may be written, so that the next person has it; else in the
+cache. A shard is claimed while it is read; a claim of a killed process is void.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from itertools import repeat
+from typing import Any
+
+from pennyweight.core.download import cache_folder
+from pennyweight.core.errors import SourceError
+from pennyweight.core.machine import cores
+from pennyweight.core.reading import reason_of
+from pennyweight.core.text import say
+from pennyweight.data.readers.shard import Shard
+from pennyweight.data.readers.shard_entry import FORMAT, Entry, decode_entry, encode_entry, read_shard
+from pennyweight.data.readers.shards import Shards
+from pennyweight.data.readers.storage import Folder
+
+__all__ = ["INDEX", "Store", "load_entries"]
+
+INDEX = ".pennyweight"
+"""Folder beside the shards with the entries of their index."""
+READERS = 4
+"""Shards that a process reads at a time."""
+ASKED_AT_ONCE = 16
+WAIT_S = 0.5
+"""Seconds between two looks at the shards that other processes read."""
+PUBLISHED = ("http", "https")
+"""Protocols whose servers may have an index, though it cannot be written there."""
+
+
+class Store:
+    """Entry of one shard: beside the shard, else in the cache."""
+
+    def __init__(self, shard: Shard, stamp: str) -> None:
+        self.shard, self.stamp = shard, stamp
+        digest = hashlib.sha256(f"{FORMAT} {shard.url} {stamp}".encode()).hexdigest()[:32]
+        self._cached = Folder(str(cache_folder("streams"))), f"{digest}.npz"
+        folder = Folder(f"{shard.url.rpartition('/')[0]}/{INDEX}")
+        self._beside = folder, f"{shard.name}.npz"
+
+    @cached_property
+    def places(self) -> list[tuple[Folder, str]]:
+        """Return the folders where an entry is looked for, each with the name of its file."""
+        asked = self._beside[0].writable or self.shard.url.partition("://")[0] in PUBLISHED
+        return [self._beside, self._cached] if asked else [self._cached]
+
+    def load(self) -> Entry | None:
+        """Return the entry, or None."""
+        for folder, name in self.places:
+            content = folder.read(name)
+            if content is not None and (entry := decode_entry(content, self.stamp)) is not None:
+                return entry
+        return None
+
+    def keep(self, entry: Entry) -> str:
+        """Keep the entry, and return its folder. Raises SourceError if it can be written nowhere."""
+        content = encode_entry(entry, self.stamp)
+        for folder, name in self.places:
+            if folder.writable:
+                with suppress(Exception):  # a folder or a server that refuses: the cache is next
+                    folder.write(name, content)
+                    return folder.url
+        folder, name = self._cached
+        try:
+            folder.write(name, content)
+        except OSError as error:
+            raise SourceError(
+                f"cannot keep the index of {self.shard.url} in {folder.url}: {reason_of(error)}"
+            ) from error
+        return folder.url
+
+    @contextmanager
+    def claim(self) -> Iterator[bool]:
+        """Claim the shard where its entry will lie, else in the cache; give False while another process reads it."""
+        for folder, name in self.places:
+            if folder.writable:
+                try:
+                    claim = folder.claim(name)
+                    held = claim.__enter__()
+                except Exception:  # noqa: S112 - as in `keep`
+                    continue
+                try:
+                    yield held
+                finally:
+                    claim.__exit__(None, None, None)
+                return
+        yield True
+
+
+def load_entries(shards: Shards) -> list[Entry]:
+    """Return the entry of every shard; read the shards without one, which other processes may do at the same time.
+
+    Raises SourceError for a shard that cannot be read.
+    """
+    stores = [Store(shard, str(stamp)) for shard, (_, _, stamp) in zip(shards.files, shards.stamps, strict=True)]
+    with ThreadPoolExecutor(max_workers=ASKED_AT_ONCE) as pool:
+        entries = list(pool.map(Store.load, stores))
+    missing = [number for number, entry in enumerate(entries) if entry is None]
+    if missing:
+        for number, entry in _read_missing(shards, [stores[number] for number in missing], missing):
+            entries[number] = entry
+    return [entry for entry in entries if entry is not None]
+
+
+def _read_missing(shards: Shards, stores: Sequence[Store], numbers: Sequence[int]) -> Iterator[tuple[int, Entry]]:
+    """Yield (number, entry) of each shard as it is done, here or by another process."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    first = os.environ.get("RANK", "0") == "0"
+    if first:
+        say(f"reading {len(stores)} of {len(shards.files)} shards of {shards.name}", console=console)
+    waiting = list(zip(numbers, stores, strict=True))
+    random.Random(os.getpid()).shuffle(waiting)  # noqa: S311 - processes that begin together take different shards
+    where: set[str] = set()
+    with (
+        ThreadPoolExecutor(max_workers=cores()) as decoders,
+        ThreadPoolExecutor(max_workers=min(READERS, cores())) as readers,
+        Progress(console=console, disable=not (first and console.is_interactive), transient=True) as bar,
+    ):
+        task = bar.add_task("shards", total=len(stores))
+        while waiting:
+            left: list[tuple[int, Store]] = []
+            jobs = readers.map(_read, (store for _, store in waiting), repeat(decoders))
+            for (number, store), done in zip(waiting, jobs, strict=True):
+                if done is None:
+                    left.append((number, store))
+                    continue
+                where.update(filter(None, [done[1]]))
+                bar.advance(task)
+                yield number, done[0]
+            waiting = left
+            if waiting:
+                time.sleep(WAIT_S)
+    if first and where:
+        say(f"kept the index of {shards.name} in {', '.join(sorted(where))}", console=console)
+
+
+def _read(store: Store, decoders: Any) -> tuple[Entry, str] | None:
+    """Return the entry of a shard and where it was kept now; None while another process reads the shard."""
+    with store.claim() as held:
+        if not held:
+            return None
+        if (entry := store.load()) is not None:
+            return entry, ""
+        entry = read_shard(store.shard, decoders)
+        return entry, store.keep(entry)
