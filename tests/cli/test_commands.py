@@ -278,10 +278,11 @@ def test_help_fits_its_width_and_breaks_no_word(
 @pytest.mark.parametrize("command", PROMISED)
 def test_options_stand_in_panels_of_one_order(pennyweight: Run, command: str) -> None:
     titles = [line.split()[1] for line in pennyweight(*command.split(), "--help").out.splitlines() if line[:1] == "╭"]
-    assert titles == [
-        title for title in ("Arguments", "Data", "Network", "Training", "Time", "Output") if title in titles
-    ]
+    order = ("Arguments", "Data", "Network", "Training", "Time", "Measurement", "Output")
+    assert titles == [title for title in order if title in titles]
     assert titles[-1] == "Output"
+    assert ("Data" in titles) <= ("Arguments" in titles)  # a command that takes no source has no options of one
+    assert ("Training" in titles) == command.endswith("fit")
 
 
 # names

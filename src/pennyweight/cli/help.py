@@ -13,10 +13,11 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperCommand, TyperGroup
 
-__all__ = ["DATA", "NETWORK", "OUTPUT", "TIME", "TRAINING", "Command", "Group"]
+__all__ = ["DATA", "MEASUREMENT", "NETWORK", "OUTPUT", "TIME", "TRAINING", "Command", "Group"]
 
 ARGUMENTS, DATA, NETWORK, TRAINING, TIME, OUTPUT = "Arguments", "Data", "Network", "Training", "Time", "Output"
-PANELS = (ARGUMENTS, DATA, NETWORK, TRAINING, TIME, OUTPUT)
+MEASUREMENT = "Measurement"
+PANELS = (ARGUMENTS, DATA, NETWORK, TRAINING, TIME, MEASUREMENT, OUTPUT)
 """Titles of the panels, in the order of the help."""
 NAME_WIDTH = 27
 """Characters of the column with an option's name and value, the same in every panel."""

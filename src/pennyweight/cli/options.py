@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from pennyweight.cli.help import DATA, NETWORK, OUTPUT, TIME, TRAINING
+from pennyweight.cli.help import DATA, MEASUREMENT, NETWORK, OUTPUT, TIME, TRAINING
 from pennyweight.core.errors import InputError
 from pennyweight.core.settings import parse_pairs
 
@@ -62,14 +62,14 @@ Seeds = Annotated[
 Resume = Annotated[bool, option(TIME, "Continue the run in --out where the same command stopped.", "--resume")]
 SaveMinutes = Annotated[
     float,
-    option(TIME, "Save the training state every M minutes.", "--save-minutes", "--save-every", metavar="M", min=0.0),
+    option(TIME, "Save a checkpoint every M minutes.", "--save-minutes", "--save-every", metavar="M", min=0.0),
 ]
 Out = Annotated[
     Path | None,
     option(OUTPUT, "Folder of the run, not there yet; by default runs/SOURCE-MODEL-N.", metavar="DIR"),
 ]
 Threads = Annotated[
-    int | None, option(TIME, "Threads of torch; by default as many as it takes itself.", metavar="N", min=1)
+    int | None, option(MEASUREMENT, "Threads of torch; by default as many as torch chooses.", metavar="N", min=1)
 ]
 
 

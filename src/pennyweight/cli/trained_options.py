@@ -38,15 +38,19 @@ InputSize = Annotated[
 ]  # fmt: skip
 Mean = Annotated[
     str | None,
-    option(NETWORK, "Mean of pixels in 0..1: one number, or one a channel: 0.485,0.456,0.406.", metavar="NUMBERS"),
+    option(
+        NETWORK, "Mean of the pixels (0 to 1): one number, or one per channel: 0.485,0.456,0.406.", metavar="NUMBERS"
+    ),
 ]
 Std = Annotated[
     str | None,
-    option(NETWORK, "Standard deviation of pixels in 0..1, in the same form.", metavar="NUMBERS"),
+    option(NETWORK, "Standard deviation of the pixels, in the same form.", metavar="NUMBERS"),
 ]
 Labels = Annotated[
     str | None,
-    option(NETWORK, "Classes in the order of the head: a source, or a .txt file with one a line.", metavar="SOURCE"),
+    option(
+        NETWORK, "Classes in the order of the head: a source, or a .txt file with one class per line.", metavar="SOURCE"
+    ),
 ]
 
 

@@ -91,21 +91,8 @@ def evaluate(
         note(line)
     numbers = match_labels(opened.labels, classifier.labels, source=opened.name, rename=rename or {})
     samples, name = _samples(trained, opened, origin, split, left_out=left_out, note=note)
-    pictures = data.make_pictures(opened, samples, classifier.preprocess, cache=data.DecodedCache())
-    unreadable = (*opened.unreadable, *pictures.read())
-    for each in unreadable:
-        left_out(each)
-    data.require_enough(replace(opened, samples=tuple(pictures.samples)), unreadable, pictures)
-    probabilities = answer(classifier, pictures, advance)
-    targets = np.asarray(numbers)[pictures.targets]
-    classes = _scored_classes(probabilities, numbers)
-    return score(
-        probabilities[:, classes],
-        np.searchsorted(classes, targets),
-        labels=[classifier.labels[number] for number in classes],
-        source=opened.name,
-        split=name,
-    )
+    pictures = _read_pictures(opened, samples, classifier, left_out)
+    return _score(answer(classifier, pictures, advance), pictures, numbers, classifier.labels, opened.name, name)
 
 
 def _samples(
@@ -130,6 +117,40 @@ def _samples(
     if not origin.has_content_of(opened):
         note(f"{origin.where} does not record its training pictures: some of {opened.name} may be among them")
     return samples, name
+
+
+def _read_pictures(
+    opened: data.Source,
+    samples: Sequence[data.Sample],
+    classifier: Classifier,
+    left_out: Callable[[data.Unreadable], None],
+) -> data.Pictures:
+    """Read the pictures and leave out those that cannot be read. Raises SourceError where too few are left."""
+    pictures = data.make_pictures(opened, samples, classifier.preprocess, cache=data.DecodedCache())
+    unreadable = (*opened.unreadable, *pictures.read())
+    for each in unreadable:
+        left_out(each)
+    data.require_enough(replace(opened, samples=tuple(pictures.samples)), unreadable, pictures)
+    return pictures
+
+
+def _score(
+    probabilities: NDArray[np.float32],
+    pictures: data.Pictures,
+    numbers: Sequence[int],
+    labels: Sequence[str],
+    source: str,
+    split: str,
+) -> Evaluation:
+    """Score the answers (N, classes); `numbers` are the network's classes, in the order of the source's."""
+    classes = _scored_classes(probabilities, numbers)
+    return score(
+        probabilities[:, classes],
+        np.searchsorted(classes, np.asarray(numbers)[pictures.targets]),
+        labels=[labels[number] for number in classes],
+        source=source,
+        split=split,
+    )
 
 
 def _scored_classes(probabilities: NDArray[np.float32], numbers: Sequence[int]) -> NDArray[np.int64]:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from pennyweight.cli import options, show, show_machine
-from pennyweight.cli.help import DATA, OUTPUT, TIME
+from pennyweight.cli.help import MEASUREMENT
 from pennyweight.cli.options import option
 from pennyweight.core.errors import InputError
 
@@ -16,15 +16,23 @@ __all__ = ["bench"]
 def bench(
     machine: Annotated[
         bool,
-        option(DATA, "Measure this machine: peak rates, bandwidths, overhead, operators of many sizes.", "--machine"),
+        option(
+            MEASUREMENT, "Measure this machine: peak rates, bandwidths, overhead, operators of many sizes.", "--machine"
+        ),
     ] = False,
     threads: options.Threads = None,
     share: Annotated[
         float,
-        option(TIME, "Share of the sizes to time; less is faster and less exact.", metavar="X", min=0.01, max=1.0),
+        option(
+            MEASUREMENT,
+            "Share of the sizes to time; a smaller share takes less time and is less exact.",
+            metavar="X",
+            min=0.01,
+            max=1.0,
+        ),
     ] = 1.0,
     anyway: Annotated[
-        bool, option(OUTPUT, "Keep the profile of a busy machine too; `weigh` then warns of it.", "--anyway")
+        bool, option(MEASUREMENT, "Keep the profile of a busy machine too; `weigh` then warns of it.", "--anyway")
     ] = False,
     json: options.Json = False,
 ) -> None:

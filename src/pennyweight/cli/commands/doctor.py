@@ -39,7 +39,9 @@ def doctor(
     ending: source_options.Ending = None,
     label_from: source_options.LabelFrom = None,
     quick: Annotated[bool, option(TIME, "Skip the search for near duplicates.", "--quick")] = False,
-    html: Annotated[Path | None, option(OUTPUT, "Contact sheet of the findings to write.", metavar="FILE")] = None,
+    html: Annotated[
+        Path | None, option(OUTPUT, "Contact sheet to write, with the pictures of each finding.", metavar="FILE")
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Check whether a source of pictures is sound. The exit status is 1 when a finding is an error."""

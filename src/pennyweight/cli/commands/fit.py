@@ -12,6 +12,26 @@ from pennyweight.cli.options import option
 
 __all__ = ["fit"]
 
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE",
+        help="Folder with a folder for each class, manifest (.csv, .parquet), .npz, archive, or named set (digits).",
+    ),
+]
+Channels = Annotated[
+    int | None,
+    option(DATA, "1 gray, 3 RGB, 4 with transparency; by default those of the pictures.", metavar="N"),
+]
+Weights = Annotated[
+    str | None,
+    option(
+        NETWORK,
+        "Initial weights: imagenet (the best published), a tag, a file (FILE#SET for one set in it), a run, or none. "
+        "auto takes published weights for photographs.",
+        metavar="WEIGHTS",
+    ),
+]
 InputSize = Annotated[
     int | None,
     option(
@@ -22,37 +42,47 @@ InputSize = Annotated[
         metavar="PIXELS",
     ),
 ]
+Mode = Annotated[
+    Literal["auto", "scratch", "head", "finetune"] | None,
+    option(
+        TRAINING,
+        "Train everything (scratch), the last layer only (head), or the head and then everything (finetune). auto "
+        "chooses and prints its reason.",
+        metavar="MODE",
+    ),
+]
+Teacher = Annotated[
+    str | None,
+    option(TRAINING, "Network to distill from: a run, or a name with published weights.", metavar="NETWORK"),
+]
+Preflight = Annotated[
+    bool | None,
+    option(TRAINING, "Check first for faults that make a long training worthless.", "--preflight/--no-preflight"),
+]
+Minutes = Annotated[float | None, option(TIME, "Fit the whole run into M minutes.", metavar="M")]
+Speed = Annotated[
+    Literal["auto", "fixed"] | None,
+    option(
+        TIME,
+        "auto measures which precision, memory layout and compilation have the highest throughput (the default with "
+        "--minutes); fixed keeps those of the recipe.",
+        metavar="SPEED",
+    ),
+]
+Log = Annotated[str | None, option(OUTPUT, "Experiment tracker: tensorboard, mlflow or wandb.", metavar="TRACKER")]
 
 
 def fit(
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="SOURCE",
-            help="Folder with a folder for each class, manifest (.csv, .parquet), .npz, archive, or named set "
-            "(digits).",
-        ),
-    ],
+    source: Source,
     group_by: source_options.GroupBy = None,
-    channels: Annotated[
-        int | None,
-        option(DATA, "1 gray, 3 RGB, 4 with transparency; by default those of the pictures.", metavar="N"),
-    ] = None,
+    channels: Channels = None,
     max_pixels: options.MaxPixels = None,
     columns: source_options.Columns = None,
     pictures: source_options.Pictures = None,
     ending: source_options.Ending = None,
     label_from: source_options.LabelFrom = None,
     model: options.Model = "auto",
-    weights: Annotated[
-        str | None,
-        option(
-            NETWORK,
-            "Initial weights: imagenet (the best published), a tag, a file (FILE#SET for one set in it), a run, or "
-            "none. auto takes published weights for photographs.",
-            metavar="WEIGHTS",
-        ),
-    ] = None,
+    weights: Weights = None,
     input_size: InputSize = None,
     stem: options.Stem = None,
     config: options.Config = None,
@@ -60,40 +90,17 @@ def fit(
     batch: options.Batch = None,
     recipe: options.Recipe = None,
     set: options.Set = None,
-    mode: Annotated[
-        Literal["auto", "scratch", "head", "finetune"] | None,
-        option(
-            TRAINING,
-            "Train everything (scratch), the last layer only (head), or the head and then everything (finetune). "
-            "auto chooses and prints its reason.",
-            metavar="MODE",
-        ),
-    ] = None,
+    mode: Mode = None,
     seed: options.Seed = 0,
     seeds: options.Seeds = 1,
-    teacher: Annotated[
-        str | None,
-        option(TRAINING, "Network to distill from: a run, or a name with published weights.", metavar="NETWORK"),
-    ] = None,
-    preflight: Annotated[
-        bool | None,
-        option(TRAINING, "Check first for faults that make a long training worthless.", "--preflight/--no-preflight"),
-    ] = None,
-    minutes: Annotated[float | None, option(TIME, "Fit the whole run into M minutes.", metavar="M")] = None,
+    teacher: Teacher = None,
+    preflight: Preflight = None,
+    minutes: Minutes = None,
     resume: options.Resume = False,
     save_minutes: options.SaveMinutes = 5.0,
-    speed: Annotated[
-        Literal["auto", "fixed"] | None,
-        option(
-            TIME,
-            "auto measures the fastest way to step (the default with --minutes); fixed does not.",
-            metavar="SPEED",
-        ),
-    ] = None,
+    speed: Speed = None,
     out: options.Out = None,
-    log: Annotated[
-        str | None, option(OUTPUT, "Experiment tracker: tensorboard, mlflow or wandb.", metavar="TRACKER")
-    ] = None,
+    log: Log = None,
     json: options.Json = False,
 ) -> None:
     """Train on pictures. Write a run folder with weights, evaluation and report."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pennyweight.cli import options, show, show_machine
-from pennyweight.cli.help import DATA, OUTPUT, TIME, Command, Group
+from pennyweight.cli.help import MEASUREMENT, NETWORK, OUTPUT, Command, Group
 from pennyweight.cli.options import option
 from pennyweight.core.figures import several
 from pennyweight.core.files import require_new, write_text
@@ -24,9 +24,9 @@ __all__ = ["guidelines", "make_lab"]
 
 
 def guidelines(
-    side: Annotated[int, option(DATA, "Side of the feature maps.", metavar="PIXELS", min=1)] = 56,
-    batch: Annotated[int, option(DATA, "Inputs in a batch.", metavar="N", min=1)] = 1,
-    repeats: Annotated[int, option(TIME, "Timed runs of each network.", metavar="N", min=2)] = 30,
+    side: Annotated[int, option(NETWORK, "Side of the feature maps.", metavar="PIXELS", min=1)] = 56,
+    batch: Annotated[int, option(NETWORK, "Inputs in a batch.", metavar="N", min=1)] = 1,
+    repeats: Annotated[int, option(MEASUREMENT, "Timed runs of each network.", metavar="N", min=2)] = 30,
     threads: options.Threads = None,
     html: Annotated[Path | None, option(OUTPUT, "Page to write, with the four plots.", metavar="FILE")] = None,
     json: options.Json = False,

@@ -13,7 +13,7 @@ __all__ = ["names"]
 
 
 def names(
-    pattern: Annotated[str, typer.Argument(metavar="PATTERN", help="Names as a shell matches them: '*v2*'.")] = "*",
+    pattern: Annotated[str, typer.Argument(metavar="PATTERN", help="Pattern of names, such as '*v2*'.")] = "*",
     json: options.Json = False,
 ) -> None:
     """List the networks with their parameters, MACs and published accuracy."""

@@ -62,7 +62,7 @@ def predict(
     ] = False,
     json: options.Json = False,
 ) -> None:
-    """Classify pictures. The answer to a picture that cannot be read is its reason, and the exit status is then 1."""
+    """Classify pictures. A picture that cannot be read is listed with its reason, and the exit status is then 1."""
     _require_outputs(paths, csv, jsonl=jsonl, json=json)
     read_as = source_options.read_as(columns, pictures, ending, None)
     usage = trained_options.usage(

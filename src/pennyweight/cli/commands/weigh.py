@@ -11,7 +11,7 @@ import typer
 
 from pennyweight.cli import options, show, show_cost
 from pennyweight.cli.cost_rows import SORTS, By, as_csv, bounded, rows_of
-from pennyweight.cli.help import NETWORK, OUTPUT, TIME
+from pennyweight.cli.help import MEASUREMENT, NETWORK, OUTPUT
 from pennyweight.cli.options import option
 from pennyweight.core.errors import InputError, nearest
 from pennyweight.core.figures import several
@@ -27,55 +27,59 @@ __all__ = ["weigh"]
 REPEATS = 20
 
 
+Networks = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="NETWORK...",
+        help="Names (`names` lists them), torchvision:NAME, timm:NAME, module.path:callable, runs or bundles; "
+        "several are compared.",
+    ),
+]
+InputShape = Annotated[
+    str | None,
+    option(
+        NETWORK,
+        "Shape of the input; by default the one that the network is published for.",
+        "--input-shape",
+        "--input",
+        metavar="CxHxW",
+    ),
+]
+Batch = Annotated[int, option(NETWORK, "Inputs in a batch.", metavar="N", min=1)]
+TrainingStep = Annotated[
+    bool, option(NETWORK, "Follow the memory of a training step as well.", "--training-step", "--training")
+]
+Measure = Annotated[bool, option(MEASUREMENT, "Run the networks on this machine and time them in turns.", "--measure")]
+Repeats = Annotated[
+    int | None, option(MEASUREMENT, f"Timed runs with --measure; by default {REPEATS}.", metavar="N", min=2)
+]
+Rows = Annotated[
+    By | None, option(OUTPUT, "Rows: layer (the default for one network), stage or total.", metavar="ROWS")
+]
+Sort = Annotated[
+    str | None, option(OUTPUT, "Largest first: macs, ops, params, bytes_read, predicted_ms, …", metavar="COLUMN")
+]
+Lint = Annotated[bool, option(OUTPUT, "List violations of ShuffleNetV2's guidelines, and their cost.", "--lint")]
+Csv = Annotated[bool, option(OUTPUT, "Print the rows as comma-separated values.", "--csv")]
+Html = Annotated[Path | None, option(OUTPUT, "Page to write: roofline, traffic and time by layer.", metavar="FILE")]
+
+
 def weigh(
-    names: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="NETWORK...",
-            help="Names (`names` lists them), torchvision:NAME, timm:NAME, module.path:callable, runs or bundles; "
-            "several are compared.",
-        ),
-    ],
-    input_shape: Annotated[
-        str | None,
-        option(
-            NETWORK,
-            "Shape of the input; by default the one that the network is published for.",
-            "--input-shape",
-            "--input",
-            metavar="CxHxW",
-        ),
-    ] = None,
-    batch: Annotated[int, option(NETWORK, "Inputs in a batch.", metavar="N", min=1)] = 1,
+    names: Networks,
+    input_shape: InputShape = None,
+    batch: Batch = 1,
     stem: options.Stem = None,
     config: options.Config = None,
-    training_step: Annotated[
-        bool,
-        option(NETWORK, "Follow the memory of a training step as well.", "--training-step", "--training"),
-    ] = False,
-    measure: Annotated[
-        bool, option(TIME, "Run the networks on this machine and time them in turns.", "--measure")
-    ] = False,
-    repeats: Annotated[
-        int | None,
-        option(TIME, f"Timed runs with --measure; by default {REPEATS}.", metavar="N", min=2),
-    ] = None,
+    training_step: TrainingStep = False,
+    measure: Measure = False,
+    repeats: Repeats = None,
     threads: options.Threads = None,
-    by: Annotated[
-        By | None, option(OUTPUT, "Rows: layer (the default for one network), stage or total.", metavar="ROWS")
-    ] = None,
-    sort: Annotated[
-        str | None,
-        option(OUTPUT, "Largest first: macs, ops, params, bytes_read, predicted_ms, …", metavar="COLUMN"),
-    ] = None,
-    lint: Annotated[
-        bool, option(OUTPUT, "List violations of ShuffleNetV2's guidelines, and their cost.", "--lint")
-    ] = False,
+    by: Rows = None,
+    sort: Sort = None,
+    lint: Lint = False,
     json: options.Json = False,
-    csv: Annotated[bool, option(OUTPUT, "Print the rows as comma-separated values.", "--csv")] = False,
-    html: Annotated[
-        Path | None, option(OUTPUT, "Page to write: roofline, traffic and time by layer.", metavar="FILE")
-    ] = None,
+    csv: Csv = False,
+    html: Html = None,
 ) -> None:
     """Count the costs of networks: MACs, memory traffic, peak memory and milliseconds, layer by layer."""
     _require_outputs(json=json, csv=csv, lint=lint, html=html, sort=sort)

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from pennyweight.cli import options, show
+from pennyweight.cli.help import DATA
+from pennyweight.cli.options import option
 from pennyweight.cli.scene import options as scenes
 from pennyweight.cli.scene.show import leakage_line
 from pennyweight.core.text import say
@@ -23,7 +25,7 @@ def leakage(
     train: scenes.Train = None,
     background: scenes.Background = None,
     window: scenes.Window = None,
-    seed: options.Seed = 0,
+    seed: Annotated[int, option(DATA, "Seed of the split.", metavar="N")] = 0,
     json: options.Json = False,
 ) -> None:
     """Count the test windows of a scene's split that hold training pixels, before anything is trained."""

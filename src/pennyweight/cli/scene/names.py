@@ -14,7 +14,7 @@ __all__ = ["names"]
 
 
 def names(
-    pattern: Annotated[str, typer.Argument(metavar="PATTERN", help="Names as a shell matches them: 'salinas*'.")] = "*",
+    pattern: Annotated[str, typer.Argument(metavar="PATTERN", help="Pattern of names, such as 'salinas*'.")] = "*",
     json: options.Json = False,
 ) -> None:
     """List the scenes that have a name: published ones, and a synthetic one."""

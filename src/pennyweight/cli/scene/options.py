@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from pennyweight.cli.help import DATA, NETWORK, TIME, TRAINING
+from pennyweight.cli.help import DATA, NETWORK, TRAINING
 from pennyweight.cli.options import option
 
 __all__ = [
@@ -22,7 +22,7 @@ Labels = Annotated[
     str | None, option(DATA, "Label map of a cube's file; FILE#VARIABLE names an array of a .mat.", metavar="FILE")
 ]
 Names = Annotated[
-    str | None, option(DATA, "Names of the label map's classes, a line each, in order of id.", metavar="FILE")
+    str | None, option(DATA, "Names of the label map's classes, one per line, in order of id.", metavar="FILE")
 ]
 Background = Annotated[int | None, option(DATA, "Id of unlabeled pixels in the label map; by default 0.", metavar="ID")]
 Split = Annotated[
@@ -35,7 +35,7 @@ Split = Annotated[
 ]
 Train = Annotated[
     float | None,
-    option(DATA, "Training share of each class below 1, else pixels of each class; by default 0.3.", metavar="N"),
+    option(DATA, "Training pixels of each class: a share below 1, or a count; by default 0.3.", metavar="N"),
 ]
 Window = Annotated[
     int | None,
@@ -65,7 +65,7 @@ Baselines = Annotated[
     bool,
     option(TRAINING, "Train and score four simpler classifiers on the same split.", "--with-baselines", "--baselines"),
 ]
-Bfloat16 = Annotated[bool, option(TIME, "Multiply in bfloat16; for a run.", "--bfloat16")]
+Bfloat16 = Annotated[bool, option(NETWORK, "Compute a run's network in bfloat16 instead of float32.", "--bfloat16")]
 
 
 def given(**options: Any) -> dict[str, Any]:
