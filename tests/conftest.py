@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import io
 import os
@@ -26,6 +27,19 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # several test processes share the core
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A shell's background job ignores Ctrl-C, and so would every process that tests start to interrupt it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# No test cuts the power, and a test process would wait for the disk thousands of times. Other processes keep fsync.
+os.fsync = lambda descriptor: None
+
+
+def pytest_collection() -> None:
+    """Pause the collector of cycles while test files are imported: what they make stays."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Leave modules and test cases out of each later search for cycles."""
+    gc.freeze()
+    gc.enable()
 
 
 def noise(height: int, width: int, channels: int | None = 3, seed: int = 0) -> NDArray[np.uint8]:

@@ -18,6 +18,8 @@ from pennyweight.cli import main
 
 MadeOnce = Callable[[str, Callable[[Path], object]], Path]
 SMALL = ("--model", "mobilenet_v1_x0_25", "--input", "16")
+SHALLOW = ("--config", "stages=[[32, 1, 1], [64, 2, 2], [128, 1, 2]]")
+"""A few blocks of a MobileNetV1: each layer costs time when it is made, trained and exported."""
 
 
 @pytest.fixture(autouse=True, scope="package")
@@ -120,8 +122,8 @@ def run_folder(pictures: Path, made_once: MadeOnce) -> Path:
     """A run that `fit` made of `pictures`. Nobody writes to it."""
 
     def fit(folder: Path) -> None:
-        rest = ("--out", str(folder / "light-run"), "--epochs", "30", "--batch", "8", "--set", "lr=0.01")
-        assert main(["fit", str(pictures), *SMALL, *rest]) == 0
+        rest = ("--out", str(folder / "light-run"), "--epochs", "8", "--batch", "8", "--set", "lr=0.01")
+        assert main(["fit", str(pictures), *SMALL, *SHALLOW, *rest]) == 0
 
     return made_once("light-runs", fit) / "light-run"
 

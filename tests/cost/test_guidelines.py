@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from pennyweight.cost import Finding, MachineProfile, count, lint
 from pennyweight.cost.dead_kernels import dead_depthwise
+from pennyweight.nn.init import meta_device
 from pennyweight.zoo import create
 
 
@@ -104,7 +105,7 @@ def test_g3_of_cells_that_read_two_cells_before_them() -> None:
     ],
 )
 def test_g3_of_networks(name: str, paths: set[int]) -> None:
-    with torch.device("meta"):
+    with meta_device():
         network = create(name).eval()
     findings = [finding for finding in lint(count(network, (3, 224, 224))) if finding.guideline == "G3"]
     assert {finding.found for finding in findings} == paths

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
-import torch
 
 from pennyweight.cost import Cost, count
 from pennyweight.lab import EXPERIMENTS, Experiment, run_guidelines
+from pennyweight.nn.init import meta_device
 
 
 def costs(experiment: Experiment) -> list[Cost]:
-    with torch.device("meta"):
+    with meta_device():
         return [count(make(), (c, 56, 56)) for _, c, make in experiment.rows]
 
 

@@ -67,7 +67,8 @@ def shapes(made_once: MadeOnce) -> Path:
 def trained(shapes: Path, made_once: MadeOnce) -> pw.Run:
     """A run that is better than chance and not perfect. Nobody writes to it."""
     recipe = {"epochs": 8, "batch": 8, "lr": 0.01, "warmup_epochs": 1}
-    made = made_once("shapes-runs", lambda folder: pw.fit(shapes, out=folder / "run", recipe=recipe, **SMALL))
+    options = {**SMALL, "config": SHALLOW, "recipe": recipe}
+    made = made_once("shapes-runs", lambda folder: pw.fit(shapes, out=folder / "run", **options))
     return pw.Run(made / "run")
 
 

@@ -88,23 +88,26 @@ def test_a_flipped_byte_of_a_finished_run_is_refused_or_changes_no_answer(finish
     assert {name: ask() for name, ask in asked.items()} == right
 
 
-@pytest.mark.parametrize("place", [0.3, 0.7, 0.99])
+@pytest.mark.parametrize("place", [0.5, 0.7, 0.99])
 def test_weights_that_were_not_scored_are_refused(finished: Path, place: float, tmp_path: Path) -> None:
     shutil.copytree(finished, tmp_path / "run")
     weights = tmp_path / "run" / "weights.safetensors"
     content = bytearray(weights.read_bytes())
     content[int(place * len(content))] ^= 0x40
     weights.write_bytes(content)
+    config = read_json(finished / "run.json")["model"]["config"]
     refusal = r"weights\.safetensors has another SHA-256 .* name the file: --weights .*weights\.safetensors$"
     for ask in (
         lambda: pw.load(tmp_path / "run"),
         lambda: pw.evaluate(tmp_path / "run"),
         lambda: pw.export(tmp_path / "run"),
-        lambda: pw.create("mobilenet_v1_x0_25", num_classes=3, weights=tmp_path / "run"),
+        lambda: pw.create("mobilenet_v1_x0_25", num_classes=3, weights=tmp_path / "run", **config),
     ):
         with pytest.raises(RunError, match=refusal):
             ask()
-    assert pw.load("mobilenet_v1_x0_25", weights=weights).labels  # by its name, the file is taken as it is
+    assert pw.load(
+        "mobilenet_v1_x0_25", weights=weights, config=config
+    ).labels  # by its name, the file is taken as it is
 
 
 def test_a_run_whose_labels_were_edited_is_refused(finished: Path, tmp_path: Path) -> None:

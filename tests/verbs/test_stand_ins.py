@@ -22,11 +22,12 @@ def test_a_run_stands_for_its_folder(
     assert pw.weigh(run).params == pw.weigh(trained.folder).params
     assert pw.evaluate(run).to_dict()["accuracy"] == trained.evaluation["accuracy"]
     assert pw.load(run).labels == ("blue", "green", "red")
-    resume_note: dict[str, Any] = {"num_classes": 3, "stem": trained.record["model"]["stem"]}
-    created = pw.create("mobilenet_v1_x0_25", weights=run, **resume_note).state_dict()
-    kept = pw.load_weights(pw.create("mobilenet_v1_x0_25", **resume_note), run).state_dict()
+    model = trained.record["model"]
+    how: dict[str, Any] = {"num_classes": 3, "stem": model["stem"], **model["config"]}
+    created = pw.create(model["name"], weights=run, **how).state_dict()
+    kept = pw.load_weights(pw.create(model["name"], **how), run).state_dict()
     assert all(torch.equal(value, kept[key]) for key, value in created.items())
-    assert pw.load("mobilenet_v1_x0_25", weights=run).labels == ("blue", "green", "red")
+    assert pw.load(model["name"], weights=run, config=model["config"]).labels == ("blue", "green", "red")
     if form == "object":
         # As text these are tested where `fit` is.
         made = fit_small(shapes, weights=run, out=tmp_path / "more")

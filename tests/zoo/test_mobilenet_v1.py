@@ -8,6 +8,7 @@ from torch import nn
 
 from pennyweight.cost import count
 from pennyweight.nn import Style
+from pennyweight.nn.init import meta_device
 from pennyweight.zoo import create
 from pennyweight.zoo.mobilenet_v1 import DepthwiseSeparable
 
@@ -15,7 +16,7 @@ from pennyweight.zoo.mobilenet_v1 import DepthwiseSeparable
 @pytest.fixture(autouse=True)
 def weightless() -> Iterator[None]:
     """Networks are made without memory: shapes and counts need none."""
-    with torch.device("meta"):
+    with meta_device():
         yield
 
 

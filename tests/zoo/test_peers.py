@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from pennyweight.core.errors import InputError
 from pennyweight.nn import Network
+from pennyweight.nn.init import meta_device
 from pennyweight.zoo import create, variant
 from pennyweight.zoo.weights.layouts import Layout
 from pennyweight.zoo.weights.translate import translate
@@ -112,7 +113,7 @@ def peer(layout: Layout, pair: Pair) -> nn.Module:
 
 def ours(pair: Pair) -> Network:
     """Without memory of its own: the weights come from the peer."""
-    with torch.device("meta"):
+    with meta_device():
         return create(pair.ours, **pair.config)
 
 
@@ -166,7 +167,7 @@ def test_logits_are_the_peers(layout: Layout, pair: Pair) -> None:
 def test_the_layout_is_recognised(layout: Layout, pair: Pair) -> None:
     """Also in another order and without the counts of batches."""
     network = ours(pair)
-    with torch.device("meta"):
+    with meta_device():
         state = peer(layout, pair).state_dict()
     fewer = {key: state[key] for key in sorted(state, reverse=True) if "num_batches" not in key}
     found = translate(network, fewer)
@@ -193,7 +194,7 @@ def test_a_difference_would_be_seen() -> None:
 @pytest.mark.parametrize("layout", ["auto", "torchvision", "timm"])
 @pytest.mark.parametrize("name", ["resnet34", "vgg11", "mobilenet_v2"])
 def test_another_networks_weights_are_refused(name: str, layout: Layout) -> None:
-    with torch.device("meta"):
+    with meta_device():
         state = peer("torchvision", Pair("resnet18", "resnet18")).state_dict()
     network = ours(Pair(name, name))
     with pytest.raises(InputError, match=rf"of {len(network.state_dict())} keys are missing .* of 122 are odd, first "):

@@ -17,6 +17,7 @@ from torch import nn
 from pennyweight.core.errors import InputError
 from pennyweight.cost import count
 from pennyweight.nn import Network, WindowNetwork
+from pennyweight.nn.init import meta_device
 from pennyweight.zoo import FAMILIES, create, names, variant
 from pennyweight.zoo.efficientnet import compound
 
@@ -60,7 +61,7 @@ EVERY = [pytest.param(name, marks=() if name in SMALLEST.values() else pytest.ma
 def weightless(name: str, **options: object) -> Network:
     """The network without memory: nothing is drawn, so it is made at once. By default as its row claims it."""
     row = variant(name)
-    with torch.device("meta"):
+    with meta_device():
         return create(name, **{"num_classes": row.num_classes, "in_channels": row.input_shape[0], **options})
 
 

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
-__all__ = ["initialize"]
+__all__ = ["initialize", "meta_device"]
+
+SETTERS: frozenset[Callable[..., Any]] = frozenset(
+    [
+        *(Tensor.erfinv_, Tensor.fill_, Tensor.normal_, Tensor.uniform_, Tensor.zero_),
+        *(nn.init.constant_, nn.init.kaiming_normal_, nn.init.kaiming_uniform_, nn.init.normal_, nn.init.uniform_),
+    ]
+)
+"""Functions that set every value of their first argument and return it."""
 
 
 def initialize(network: nn.Module) -> None:
@@ -38,3 +51,27 @@ def initialize(network: nn.Module) -> None:
             else:
                 nn.init.normal_(module.weight, std=0.01)
             nn.init.zeros_(module.bias)
+
+
+@contextmanager
+def meta_device() -> Iterator[None]:
+    """Make tensors and modules on the meta device inside: shapes without values, so that none are drawn.
+
+    torch computes the shape of each initialization in Python, which takes more than half of a sketch's time.
+    """
+    with torch.device("meta"), _NoValues():
+        yield
+
+
+class _NoValues(TorchFunctionMode):
+    """Mode that skips the functions that only set values, for tensors on the meta device."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in SETTERS:
+            tensor: Tensor = args[0] if args else kwargs["tensor"]
+            if tensor.is_meta:
+                return tensor
+        return func(*args, **kwargs)

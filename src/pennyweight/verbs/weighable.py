@@ -25,6 +25,7 @@ from pennyweight.cost import Timed
 from pennyweight.cost.counting.inputs import input_sizes
 from pennyweight.cost.dead_kernels import dead_depthwise
 from pennyweight.data.scenes.open import PREFIX
+from pennyweight.nn.init import meta_device
 from pennyweight.runtime import Bundle
 from pennyweight.runtime.engine import OnnxEngine
 from pennyweight.runtime.scene_bundle import SceneBundle, scene_engine
@@ -112,7 +113,7 @@ def _made(make: Callable[[], nn.Module], real: bool) -> nn.Module:
         warnings.simplefilter("ignore")  # from other libraries, about their initialization
         if not real:
             try:
-                with torch.device("meta"):
+                with meta_device():
                     return _checked(make())
             except (NotImplementedError, RuntimeError):  # some read values while they are being made
                 pass

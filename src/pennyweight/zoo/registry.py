@@ -20,6 +20,7 @@ from pennyweight.core.errors import InputError, PennyweightError, nearest
 from pennyweight.core.reading import reason_of
 from pennyweight.core.settings import override, parse
 from pennyweight.nn import Network
+from pennyweight.nn.init import meta_device
 from pennyweight.nn.network import at_least_one
 from pennyweight.zoo import (
     efficientnet,
@@ -256,7 +257,7 @@ def sketch(
 def on_meta(make: Callable[[], nn.Module]) -> nn.Module:
     """Call `make` on the meta device, or move its result there."""
     try:
-        with torch.device("meta"):  # allocates nothing and draws no random numbers
+        with meta_device():  # allocates nothing and draws no random numbers
             return make()
     except NotImplementedError:  # another library's constructor that computes with values
         with torch.random.fork_rng():

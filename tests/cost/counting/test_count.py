@@ -13,6 +13,7 @@ from pennyweight.core.errors import InputError, PennyweightError
 from pennyweight.cost import count
 from pennyweight.cost.counting.count import SUMS
 from pennyweight.nn import ConvNormAct, Style
+from pennyweight.nn.init import meta_device
 from pennyweight.zoo import create
 
 # (module, input shape, multiply-accumulates worked out by hand)
@@ -251,7 +252,7 @@ def test_other_libraries_networks_are_counted_whole(peer: str, training: bool) -
     }
     import torchvision
 
-    with torch.device("meta"):
+    with meta_device():
         model = getattr(torchvision.models, peer)().train(training)
     assert count(model, (3, 224, 224), batch=2).macs == 2 * macs[peer]
 

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torchvision.ops import deform_conv2d
 
 from pennyweight.cost import count
+from pennyweight.nn.init import meta_device
 from pennyweight.zoo import create
 
 T, D, HEADS, HIDDEN = 5, 8, 2, 16
@@ -185,7 +186,7 @@ def test_all_arithmetic(case: str) -> None:
 
 @pytest.mark.parametrize(("name", "macs"), [("vit_b_16", 17_563_828_224), ("vit_l_16", 61_554_712_576)])
 def test_transformers_are_counted_whole(name: str, macs: int) -> None:
-    with torch.device("meta"):
+    with meta_device():
         assert count(create(name).eval(), (3, 224, 224)).macs == macs
 
 

@@ -9,13 +9,14 @@ import torch
 
 from pennyweight.core.errors import InputError
 from pennyweight.nn import Network
+from pennyweight.nn.init import meta_device
 from pennyweight.zoo import FAMILIES, create, names, variant
 from pennyweight.zoo.weights.layouts import LAYOUTS
 from pennyweight.zoo.weights.translate import translate
 
 
 def meta(name: str, **options: Any) -> Network:
-    with torch.device("meta"):
+    with meta_device():
         return create(name, **options)
 
 
