@@ -7,6 +7,7 @@ import json
 import sys
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def numbers(batches: Iterable[Batch]) -> list[int]:
 
 
 def stream(address: str, **options: Any) -> Stream:
-    return Stream(address, PREPROCESS, **{"block": 64, **options})
+    return Stream(address, PREPROCESS, **options)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -68,14 +69,33 @@ def test_the_ranks_see_everything_once_in_as_many_steps(address: str, world: int
         assert max(len(batch.targets) for batch in step) - min(len(batch.targets) for batch in step) <= 1
 
 
-def test_ranks_share_the_shards_where_they_can_and_else_each_reads_all(
-    address: str, tmp_path: Path, write_shards: Write
-) -> None:
-    two = [numbers(stream(address, rank=rank, world=2).epoch(1, batch=16, seed=0, augment=PLAIN)) for rank in (0, 1)]
-    assert [len({number // 100 for number in share}) for share in two] == [2, 2]
-    uneven = write_shards(tmp_path, {"train": [90, 10]})
-    two = [numbers(stream(uneven, rank=rank, world=2).epoch(1, batch=16, seed=0, augment=PLAIN)) for rank in (0, 1)]
-    assert [len(share) for share in two] == [50, 50]
+@pytest.mark.parametrize("world", [2, 3])
+def test_any_number_of_ranks_sees_the_same_global_batches(tmp_path: Path, write_shards: Write, world: int) -> None:
+    uneven = write_shards(tmp_path, {"train": [90, 10, 147]})
+
+    def batches(rank: int, world: int) -> list[list[int]]:
+        one = stream(uneven, rank=rank, world=world)
+        return [numbers([batch]) for batch in one.epoch(2, batch=32, seed=1, augment=PLAIN)]
+
+    whole = batches(0, 1)
+    shares = [batches(rank, world) for rank in range(world)]
+    assert [sorted(chain.from_iterable(step)) for step in zip(*shares, strict=True)] == [
+        sorted(batch) for batch in whole
+    ]
+
+
+def test_ranks_read_about_their_share(tmp_path: Path, write_shards: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = stream(write_shards(tmp_path, {"train": [900, 100]}), rank=0, world=2)
+    read, inner = [0], Shard.read
+
+    def counted(self: Shard, start: int, stop: int) -> bytes:
+        read[0] += stop - start
+        return inner(self, start, stop)
+
+    monkeypatch.setattr(Shard, "read", counted)
+    assert len(numbers(one.epoch(1, batch=100, seed=0, augment=PLAIN))) == 500
+    stored = sum(path.stat().st_size for path in tmp_path.glob("*.tar"))
+    assert read[0] < 0.75 * stored
 
 
 def test_epochs_and_seeds_have_orders_of_their_own(address: str) -> None:
@@ -101,7 +121,7 @@ def test_what_changes_a_picture_is_drawn_for_it_alone(address: str) -> None:
     whole = changed()
     shares = changed(rank=0, world=2) | changed(rank=1, world=2)
     assert whole == shares
-    assert whole == changed(block=10)
+    assert whole == changed(buffer=100_000)
     assert len({bytes(pixels[-3:]) for pixels in whole.values()}) > 1
 
 
@@ -123,19 +143,19 @@ def test_a_stop_in_the_middle_resumes_at_the_next_sample(address: str, start: in
 
 
 def test_what_is_done_is_not_read_again(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    read: list[str] = []
-    examples = Shard.examples
+    read: list[int] = []
+    inner = Shard.read
 
-    def counted(self: Shard) -> Iterator[Any]:
-        for example in examples(self):
-            read.append(self.name)
-            yield example
+    def counted(self: Shard, start: int, stop: int) -> bytes:
+        read.append(stop - start)
+        return inner(self, start, stop)
 
     one = stream(address)
-    monkeypatch.setattr(Shard, "examples", counted)
-    assert len(numbers(one.epoch(1, batch=16, seed=0, augment=PLAIN, start=20))) == 80
-    # The shard in which the block begins is read from its start; the three before it are not.
-    assert len(set(read)) == 1
+    monkeypatch.setattr(Shard, "read", counted)
+    assert len(numbers(one.epoch(1, batch=16, seed=0, augment=PLAIN))) == 400
+    whole, read = sum(read), []
+    assert len(numbers(one.epoch(1, batch=16, seed=0, augment=PLAIN, start=24))) == 16
+    assert sum(read) < 0.2 * whole
 
 
 def test_shards_are_read_once_to_be_known_and_again_when_they_change(
@@ -191,7 +211,7 @@ def test_many_bands_are_streamed_and_measured(tmp_path: Path, add_sample: Callab
 def test_a_shard_that_changed_under_a_training_is_named(tmp_path: Path, write_shards: Write) -> None:
     one = stream(write_shards(tmp_path, {"train": [30]}))
     write_shards(tmp_path, {"train": [20]})
-    with pytest.raises(SourceError, match=r"train-000\.tar has changed since .* sample 21 differs"):
+    with pytest.raises(SourceError, match=r"train-000\.tar has changed since it was first read: "):
         list(one.epoch(1, batch=8, seed=0, augment=PLAIN))
 
 
@@ -280,14 +300,14 @@ def test_what_is_no_address_of_shards_is_said(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_two_ranks_of_thirty_thousand(tmp_path: Path, write_shards: Write) -> None:
     address = write_shards(tmp_path, {"train": [5000] * 12})
-    ranks = [stream(address, rank=rank, world=2, block=2048) for rank in range(2)]
+    ranks = [stream(address, rank=rank, world=2) for rank in range(2)]
     shares = [numbers(one.epoch(0, batch=512, seed=0, augment=PLAIN)) for one in ranks]
     assert [len(share) for share in shares] == [30_000, 30_000]
     assert sorted(shares[0] + shares[1]) == list(range(60_000))
     epoch = ranks[0].epoch(1, batch=512, seed=0, augment=PLAIN)
     before = numbers(next(epoch) for _ in range(60))
     epoch.close()
-    resumed = stream(address, rank=0, world=2, block=2048)
+    resumed = stream(address, rank=0, world=2)
     resumed.resume(ranks[0].state())
     after = numbers(resumed.epoch(1, batch=512, seed=0, augment=PLAIN))
     assert len(before) + len(after) == 30_000

@@ -44,6 +44,7 @@ class Pictures(DecodedPictures):
         self.balance = balance
         self.waited_s = 0.0
         """Seconds for which the consumer of the latest epoch waited for batches."""
+        self._prefetch_bytes = PREFETCH_BYTES
         self.heavy = False
         """True if the latest epoch applied a policy, which changes pictures one by one."""
 
@@ -106,7 +107,7 @@ class Pictures(DecodedPictures):
 
     def _prefetch(self, makes: Iterator[Callable[[], Batch]], batch: int) -> Iterator[Batch]:
         """Yield the batches that `makes` returns, in order; threads prefetch the next ones."""
-        count = max(2, min(2 * cores(), PREFETCH_BYTES // max(1, batch * int(np.prod(self._stored.shape)))))
+        count = max(2, min(2 * cores(), self._prefetch_bytes // max(1, batch * int(np.prod(self._stored.shape)))))
         self.waited_s = 0.0
         for made, waited_s in prefetch(
             makes, count, threads=cores(), initializer=limit_to_one_thread if self.heavy else None

@@ -1,16 +1,15 @@
-"""Stream pictures of a set that exceeds the disk; distributed ranks read their own shards; resume at the next sample.
+"""Stream pictures of a set that exceeds the disk, in batches that resemble the set, whatever order it was packed in.
 
-An epoch draws the order of the shards and shuffles samples in blocks, from (seed, epoch, sample). The number of steps
-done is therefore enough to resume, and blocks before it are not read again.
+An epoch's order is drawn from (seed, epoch) before anything is read. The number of steps done is therefore enough to
+resume, and samples before it are not read again.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
-from itertools import islice
+from contextlib import contextmanager
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +19,6 @@ from pennyweight.core.errors import ImageError, SourceError
 from pennyweight.core.images import Pixels
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data.augment.augment import Augment
-from pennyweight.data.augment.draws import draws
 from pennyweight.data.batch import Batch, Share
 from pennyweight.data.decoded_cache import DecodedCache
 from pennyweight.data.decoded_pictures import CHUNK, KEEP_BYTES
@@ -29,25 +27,30 @@ from pennyweight.data.readers.shard_index import Index, Streamed
 from pennyweight.data.readers.shards import open_shards
 from pennyweight.data.source import SPLITS, Sample, Source, Split, Unreadable
 from pennyweight.data.splits import Splits
+from pennyweight.data.stream_files import RunFiles, layout_of, sequence_bytes
+from pennyweight.data.stream_memory import StreamMemory
+from pennyweight.data.stream_order import Layout, Order, Planner
+from pennyweight.data.stream_reader import Decode, RunReader
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = ["Stream", "make_pictures", "make_split_pictures"]
 
-BLOCK = 2048
-"""Samples that are shuffled together; their files are held in memory."""
-UNEVEN = 1.1
-"""Largest ratio of two ranks' shares of whole shards; above it, every rank reads all shards and takes its part."""
+UNMIXED = 0.95
+"""Share of the classes of a shuffled batch below which a line says that a stream cannot be mixed."""
+LOCAL_READERS, REMOTE_READERS = 2, 16
+"""Threads that read runs; those of a server mostly wait."""
 
 
 class Stream(Pictures):
     """Pictures of a streamed split. `epoch` yields the share of `rank`; the shares of all `world` ranks are disjoint.
 
     `source` is a streamed source, or an address: `hf:NAME`, or shards with braces, `https://…/train-{000..099}.tar` or
-    `s3://…/{a,b}.parquet`, whose classes `labels` may name. `samples` are by default those of `split`. Unreadable
-    pictures are left out and listed in `unreadable`. `read` keeps pictures as in Pictures, by default none. Raises
-    SourceError for an address without shards, MissingPart without the extra.
+    `s3://…/{a,b}.parquet`, whose classes `labels` may name. `samples` are by default those of `split`. `buffer` bounds
+    the memory for pictures that are read, decoded and shuffled, in bytes; the more there is, the longer are the runs.
+    Unreadable pictures are left out and listed in `unreadable`. `read` keeps pictures as in Pictures, by default none.
+    Raises SourceError for an address without shards, MissingPart without the extra.
     """
 
     def __init__(
@@ -60,7 +63,7 @@ class Stream(Pictures):
         labels: Sequence[str] | None = None,
         rank: int = 0,
         world: int = 1,
-        block: int = BLOCK,
+        buffer: int | None = None,
         keep_bytes: int = 0,
         **options: Any,
     ) -> None:
@@ -73,10 +76,13 @@ class Stream(Pictures):
         samples = sorted(samples, key=_place)
         super().__init__(samples, preprocess, keep_bytes=keep_bytes, **options)
         self.unreadable: tuple[Unreadable, ...] = streamed.unreadable
-        self._rank, self._world, self._block = rank, world, block
+        self._rank, self._world = rank, world
         picture = streamed.samples[0].picture
         assert isinstance(picture, Streamed)
         self._index = picture.index
+        self._memory = StreamMemory(buffer)
+        self._prefetch_bytes = self._memory.batch_bytes
+        self._planners: dict[int, Planner] = {}
         self._state: dict[str, int] = {}
         self._resumed: dict[str, int] = {}
 
@@ -98,6 +104,21 @@ class Stream(Pictures):
         advance(len(self))
         return ()
 
+    def order_note(self, batch: int) -> str:
+        """Return a line on how the samples are mixed in batches of at most `batch`, and a warning where they are not.
+
+        Raises InputError for a buffer that cannot hold two batches.
+        """
+        planner = self._planner(batch)
+        length, found = len(self) / len(planner.runs.starts), f"{planner.classes:.1f}"
+        if planner.classes < UNMIXED * planner.mixed:
+            return (
+                f"batches will hold {found} classes, where shuffled pictures give {planner.mixed:.1f}: these shards "
+                f"can only be read from their start, and {planner.room:,} pictures fit into {self._memory}; "
+                "a larger --shuffle-buffer mixes more, and pennyweight pack makes mixed shards"
+            )
+        return f"each batch draws from the whole stream, in runs of about {length:.0f}; it holds {found} classes"
+
     def epoch(
         self,
         epoch: int,
@@ -110,11 +131,12 @@ class Stream(Pictures):
     ) -> Iterator[Batch]:
         """Yield this rank's share once, shuffled by (seed, epoch), in as many batches as every other rank's.
 
-        After `resume`, the state's epoch continues where it stopped; earlier blocks are not read.
+        The batches of all ranks together are the same for any number of ranks. After `resume`, the state's epoch
+        continues where it stopped; samples of earlier batches are not read.
 
         Args:
             epoch: Number of the epoch.
-            batch: Largest number of pictures in a batch.
+            batch: Largest number of pictures in a batch, on all ranks together.
             seed: Seed of the run.
             augment: Changes of the pictures.
             device: Accelerator that crops, mirrors and mixes whole batches.
@@ -126,37 +148,20 @@ class Stream(Pictures):
         start = self._resumed["done"] if self._resumed.get("epoch") == epoch else start
         self._resumed = {}
         self.heavy = augment.policy != "none"
-        shares = self._shares(seed, epoch)
-        own, steps, block = shares[self._rank], self.steps(batch), self._block
-        order = np.concatenate([_shuffle(own[at : at + block], seed, epoch) for at in range(0, len(own), block)])
-        bounds = _bounds(len(own), steps)
-        images = np.sum([np.diff(_bounds(len(share), steps)) for share in shares], axis=0)
-        have = int(bounds[start]) // block * block
-        files = self._stored_files(own[have:])
-        held: dict[int, bytes] = {}
+        planner = self._planner(batch)
+        share = planner.share(seed, epoch, self._rank, self._world)
+        sizes = np.diff(planner.bounds)
 
-        def fetch(step: int) -> list[bytes]:
-            nonlocal have
-            # One block is prefetched, so that each step reads as many samples as it uses.
-            until = min(int(bounds[step + 1]) + block, len(own))
-            held.update(islice(files, until - have))
-            have = until
-            return [held.pop(number) for number in order[bounds[step] : bounds[step + 1]].tolist()]
+        def make(step: int) -> Batch:
+            numbers = share.batch(step)
+            made = self._batch(reader.take(step), numbers, np.zeros_like(numbers), epoch, seed, augment, device)
+            return Share(made, int(sizes[step]))
 
-        def make(step: int, fetched: Future[list[bytes]]) -> Batch:
-            numbers = order[bounds[step] : bounds[step + 1]]
-            pixels = self._decode_files(numbers.tolist(), fetched.result())
-            made = self._batch(pixels, numbers, np.zeros_like(numbers), epoch, seed, augment, device)
-            return Share(made, int(images[step]))
-
-        reader = ThreadPoolExecutor(max_workers=1)
-        try:
-            makes = (partial(make, step, reader.submit(fetch, step)) for step in range(start, steps))
+        with self._reading(share, planner.room, start) as reader:
+            makes = (partial(make, step) for step in range(start, len(sizes)))
             for done, made in enumerate(self._prefetch(makes, batch), start + 1):
                 self._state = {"epoch": epoch, "done": done}
                 yield made
-        finally:
-            reader.shutdown(cancel_futures=True)
         self._state = {}
 
     def state(self) -> dict[str, int]:
@@ -172,62 +177,89 @@ class Stream(Pictures):
         if self.kept:
             yield from super().in_order(batch)
             return
-        files = self._stored_files(np.arange(len(self)))
-        while part := list(islice(files, batch)):
-            numbers = [number for number, _ in part]
-            pixels = self._center_crop(self._decode_files(numbers, [content for _, content in part]))
-            yield Batch(pixels, self.targets[numbers])
+        share = self._ascending(np.arange(len(self)), batch)
+        with self._reading(share, self._room(batch)) as reader:
+            for step in range(len(share.bounds) - 1):
+                numbers = share.batch(step)
+                yield Batch(self._center_crop(reader.take(step)), self.targets[numbers])
 
-    def _shares(self, seed: int, epoch: int) -> list[NDArray[np.int64]]:
-        """Return each rank's pictures in reading order: whole shards if even, else every Nth picture."""
-        files = self._index.file_of(np.array([_place(sample) for sample in self.samples], np.int64))
-        there, firsts = np.unique(files, return_index=True)
-        pieces = np.split(np.arange(len(files)), firsts[1:])
-        turn = np.argsort(draws(seed, epoch, there, 1)[:, 0], kind="stable")
-        mixed = [pieces[number] for number in turn.tolist()]
-        world = range(self._world)
-        if len(mixed) % self._world == 0:
-            shares = [np.concatenate(mixed[rank :: self._world]) for rank in world]
-            if max(map(len, shares)) <= UNEVEN * min(map(len, shares)):
-                return shares
-        every = np.concatenate(mixed)
-        return [every[rank :: self._world] for rank in world]
+    @cached_property
+    def _numbers(self) -> NDArray[np.int64]:
+        """Return the numbers of the samples in the index, (N,)."""
+        return np.array([_place(sample) for sample in self.samples], np.int64)
 
-    def _stored_files(self, numbers: NDArray[np.int64]) -> Iterator[tuple[int, bytes]]:
-        """Yield (number, picture file) of these samples; those of one shard must be in its order."""
-        return zip(
-            numbers.tolist(), self._index.pictures([_place(self.samples[number]) for number in numbers]), strict=True
+    @cached_property
+    def _layout(self) -> Layout:
+        return layout_of(self._index, self._numbers, self.targets)
+
+    def _room(self, batch: int) -> int:
+        """Return the number of decoded pictures that may be held. Raises InputError for fewer than two batches."""
+        sequences = bool((self._layout.sequences >= 0).any())
+        return self._memory.room(self._stored.shape, len(self), batch, sequences=sequences)
+
+    def _planner(self, batch: int) -> Planner:
+        if batch not in self._planners:
+            lanes = self._memory.lanes(sequence_bytes(self._index, self._numbers, self._layout))
+            bounds = _bounds(len(self), self.steps(batch))
+            self._planners[batch] = Planner(self._layout, bounds, self._room(batch), lanes)
+        return self._planners[batch]
+
+    def _ascending(self, numbers: NDArray[np.int64], batch: int) -> Order:
+        """Return batches of ascending samples, as they are stored."""
+        bounds = np.append(np.arange(0, len(numbers), batch), len(numbers))
+        return Order(numbers, bounds, self._layout.runs(CHUNK))
+
+    @contextmanager
+    def _reading(self, share: Order, room: int, start: int = 0, decode: Decode | None = None) -> Iterator[RunReader]:
+        """Read the pictures of `share` ahead, from batch `start` on; `decode` replaces the decoder."""
+        local = all(shard.local for shard in self._index.shards.files)
+        reader = RunReader(
+            share,
+            start,
+            fetch=RunFiles(self._index, self._numbers, self._layout),
+            decode=decode or self._decode_run,
+            sizes=self._index.sizes[self._numbers],
+            shape=self._stored.shape if decode is None else (),
+            room=max(room, share.peak),
+            file_bytes=self._memory.file_bytes,
+            readers=LOCAL_READERS if local else REMOTE_READERS,
         )
+        try:
+            yield reader
+        finally:
+            reader.close()
 
-    def _decode_files(self, numbers: Sequence[int], contents: Sequence[bytes]) -> Pixels:
-        """Decode picture files to the kept size, (B, H, W, C)."""
-        return np.stack(list(self._pool.map(self._decode_file, numbers, contents)))
-
-    def _decode_file(self, number: int, content: bytes) -> Pixels:
-        return self._stored(content, name=self.samples[number].where)
+    def _decode_run(
+        self, numbers: Sequence[int], files: Sequence[bytes], memory: Pixels, places: Sequence[int]
+    ) -> None:
+        """Decode the files of a run to the kept size, into these places of the memory."""
+        for number, content, place in zip(numbers, files, places, strict=True):
+            memory[place] = self._stored(content, name=self.samples[number].where)
 
     def _pixels(self, numbers: NDArray[np.int64]) -> Pixels:
         if self.kept:
             return super()._pixels(numbers)
-        stored = dict(self._stored_files(np.unique(numbers)))
-        return self._decode_files(numbers.tolist(), [stored[number] for number in numbers.tolist()])
+        wanted, places = np.unique(numbers, return_inverse=True)
+        share = self._ascending(wanted, len(wanted))
+        with self._reading(share, len(wanted)) as reader:
+            return reader.take(0)[places]
 
     def _decode_all(self, row: Callable[[int, Pixels], None], advance: Callable[[int], None]) -> dict[int, str]:
         """Decode every picture in the order of the shards, as Pictures does; each shard is read once."""
+        failed: dict[int, str] = {}
 
-        def decode(stored: tuple[int, bytes]) -> tuple[int, str] | None:
-            try:
-                row(stored[0], self._decode_file(*stored))
-            except ImageError as error:
-                return stored[0], str(error)
-            return None
+        def decode(numbers: Sequence[int], files: Sequence[bytes], memory: Pixels, places: Sequence[int]) -> None:
+            for number, content in zip(numbers, files, strict=True):
+                try:
+                    row(number, self._stored(content, name=self.samples[number].where))
+                except ImageError as error:
+                    failed[number] = str(error)
 
-        files = self._stored_files(np.arange(len(self)))
-        failed: list[tuple[int, str]] = []
-        while part := list(islice(files, CHUNK * CHUNK)):
-            failed += filter(None, self._pool.map(decode, part))
-            advance(len(part))
-        return dict(failed)
+        share = self._ascending(np.arange(len(self)), CHUNK)
+        with self._reading(share, CHUNK * CHUNK, decode=decode) as reader:
+            for step in range(len(share.bounds) - 1):
+                advance(len(reader.take(step)))
+        return failed
 
 
 def make_pictures(source: Source, samples: Sequence[Sample], preprocess: Preprocess, **options: Any) -> Pictures:
@@ -271,10 +303,6 @@ def make_split_pictures(
 def _place(sample: Sample) -> int:
     assert isinstance(sample.picture, Streamed)
     return sample.picture.number
-
-
-def _shuffle(numbers: NDArray[np.int64], seed: int, epoch: int) -> NDArray[np.int64]:
-    return numbers[np.argsort(draws(seed, epoch, numbers, 1)[:, 0], kind="stable")]
 
 
 def _bounds(count: int, parts: int) -> NDArray[np.int64]:

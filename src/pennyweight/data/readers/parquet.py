@@ -181,9 +181,13 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def batches(
-    table: Any, stored: int, columns: Sequence[str] | None = None, groups: Sequence[int] | None = None
+    table: Any,
+    stored: int,
+    columns: Sequence[str] | None = None,
+    groups: Sequence[int] | None = None,
+    at_once: int = AT_ONCE,
 ) -> Iterator[Any]:
-    """Yield the rows of an open file of `stored` bytes, AT_ONCE at a time.
+    """Yield the rows of an open file of `stored` bytes, `at_once` at a time.
 
     Raises ValueError for a decompression bomb: pages can expand a thousandfold, and a dictionary page can repeat one
     picture in a million rows.
@@ -194,7 +198,7 @@ def batches(
         # The sizes of its columns are not read: damaged column statistics make pyarrow abort the process.
         require_plausible(meta.row_group(group).total_byte_size, stored)
     grown = 0
-    for batch in table.iter_batches(batch_size=AT_ONCE, columns=columns, row_groups=list(chosen)):
+    for batch in table.iter_batches(batch_size=at_once, columns=columns, row_groups=list(chosen)):
         grown += batch.nbytes
         require_plausible(grown, stored)
         yield batch

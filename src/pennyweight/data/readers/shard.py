@@ -140,17 +140,19 @@ class Shard:
                 content = file.read(stop - start)
         else:
             files, path = self._locate()
-            content = files.cat_file(path, start=start, end=stop)
+            # Others read ahead by default, which one request for a run has no use for.
+            ahead = {} if files.async_impl else {"cache_type": "none"}
+            content = files.cat_file(path, start=start, end=stop, **ahead)
         if len(content) != stop - start:
             raise SourceError(f"{self.url} has changed since it was first read: it ends at byte {start + len(content)}")
         return bytes(content)
 
-    def group(self, number: int) -> Iterator[bytes]:
-        """Yield the pictures of a table's row group in order; a stored page is held at a time."""
+    def group(self, number: int, at_once: int = 1) -> Iterator[bytes]:
+        """Yield the pictures of a table's row group in order; a page of the file and `at_once` rows are held."""
         with self._converting_errors(), self._open() as file:
             table = open_table(file, buffer_size=TABLE_BUFFER)
             picture = columns_of(table, self.url).picture
-            for rows in batches(table, file.seek(0, 2), [picture], [number]):
+            for rows in batches(table, file.seek(0, 2), [picture], [number], at_once):
                 for value in rows.column(0):
                     yield content_of(value.as_py(), strict=False)
 
