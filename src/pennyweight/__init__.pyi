@@ -5,7 +5,7 @@ from .core.prediction import Prediction as Prediction
 from .core.preprocess import Preprocess as Preprocess
 from .core.run import Run as Run
 from .cost.counting.count import Cost as Cost
-from .data.stream import Stream as Stream
+from .data.streams.stream import Stream as Stream
 from .runtime.bundle import Bundle as Bundle
 from .runtime.classifier import Classifier as Classifier
 from .scoring.evaluation import Evaluation as Evaluation

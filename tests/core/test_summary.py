@@ -28,7 +28,7 @@ from pennyweight.data.checks.diagnosis import Diagnosis, Finding
 from pennyweight.data.scenes.rasters import Raster
 from pennyweight.data.scenes.scene import Scene
 from pennyweight.data.source import Sample, Source
-from pennyweight.data.stream import Stream
+from pennyweight.data.streams.stream import Stream
 from pennyweight.lab import Measured
 from pennyweight.runtime.classifier import Classifier
 from pennyweight.runtime.scene_mapper import MASKED, SceneMap, TileEngine

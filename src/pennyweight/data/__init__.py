@@ -11,9 +11,10 @@ from pennyweight.data.readers.folder import read_class_folder
 from pennyweight.data.readers.open import open
 from pennyweight.data.readers.read_as import ReadAs
 from pennyweight.data.source import SPLITS, Sample, Source, Split, Stored, Unreadable
+from pennyweight.data.split_pictures import make_pictures, make_split_pictures
 from pennyweight.data.splits import Splits, split
 from pennyweight.data.statistics import channel_statistics
-from pennyweight.data.stream import Stream, make_pictures, make_split_pictures
+from pennyweight.data.streams.stream import Stream
 from pennyweight.data.training_pictures import digests_of_samples, exclude_seen
 from pennyweight.data.used_levels import UsedLevels, measure_levels
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pennyweight.core.images import Pixels
 from pennyweight.core.machine import cores
-from pennyweight.data.stream_order import Order, Read
+from pennyweight.data.streams.order import Order, Read
 
 __all__ = ["Decode", "RunReader"]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pennyweight.core.errors import SourceError
 from pennyweight.data.readers.shard_index import Index
-from pennyweight.data.stream_order import Layout, Read
+from pennyweight.data.streams.order import Layout, Read
 
 __all__ = ["RunFiles", "layout_of", "sequence_bytes"]
 

@@ -19,8 +19,8 @@ from pennyweight.core.errors import InputError
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Augment, Stream
 from pennyweight.data.readers.shard import Shard
-from pennyweight.data.stream_order import Layout, Planner, diversity
-from pennyweight.data.stream_reader import RunReader
+from pennyweight.data.streams.order import Layout, Planner, diversity
+from pennyweight.data.streams.run_reader import RunReader
 
 PREPROCESS = Preprocess(size=8, resize=8)
 PLAIN = Augment(flip=False, shift=0.0)

@@ -20,22 +20,20 @@ from pennyweight.core.images import Pixels
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data.augment.augment import Augment
 from pennyweight.data.batch import Batch, Share
-from pennyweight.data.decoded_cache import DecodedCache
-from pennyweight.data.decoded_pictures import CHUNK, KEEP_BYTES
+from pennyweight.data.decoded_pictures import CHUNK
 from pennyweight.data.pictures import Pictures
 from pennyweight.data.readers.shard_index import Index, Streamed
 from pennyweight.data.readers.shards import open_shards
-from pennyweight.data.source import SPLITS, Sample, Source, Split, Unreadable
-from pennyweight.data.splits import Splits
-from pennyweight.data.stream_files import RunFiles, layout_of, sequence_bytes
-from pennyweight.data.stream_memory import StreamMemory
-from pennyweight.data.stream_order import Layout, Order, Planner
-from pennyweight.data.stream_reader import Decode, RunReader
+from pennyweight.data.source import Sample, Source, Split, Unreadable
+from pennyweight.data.streams.memory import StreamMemory
+from pennyweight.data.streams.order import Layout, Order, Planner
+from pennyweight.data.streams.run_files import RunFiles, layout_of, sequence_bytes
+from pennyweight.data.streams.run_reader import Decode, RunReader
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Stream", "make_pictures", "make_split_pictures"]
+__all__ = ["Stream"]
 
 UNMIXED = 0.95
 """Share of the classes of a shuffled batch below which a line says that a stream cannot be mixed."""
@@ -260,44 +258,6 @@ class Stream(Pictures):
             for step in range(len(share.bounds) - 1):
                 advance(len(reader.take(step)))
         return failed
-
-
-def make_pictures(source: Source, samples: Sequence[Sample], preprocess: Preprocess, **options: Any) -> Pictures:
-    """Return samples of a source as Pictures.
-
-    Args:
-        source: The source of the samples.
-        samples: The samples.
-        preprocess: Decoding and resizing.
-        options: Keyword arguments of Pictures; of a streamed source, pictures are kept only with a `cache`.
-    """
-    if not source.streamed:
-        return Pictures(samples, preprocess, **options)
-    keep_bytes = KEEP_BYTES if "cache" in options else 0
-    return Stream(source, preprocess, samples=samples, keep_bytes=keep_bytes, **options)
-
-
-def make_split_pictures(
-    source: Source, splits: Splits, preprocess: Preprocess, *, rank: int = 0, world: int = 1
-) -> dict[Split, Pictures]:
-    """Return the pictures of the three splits.
-
-    Validation and test pictures are kept decoded, also those of a stream, which trains on this rank's share.
-
-    Args:
-        source: The source.
-        splits: Its splits.
-        preprocess: Decoding and resizing.
-        rank: Number of this distributed process.
-        world: Number of distributed processes.
-    """
-    kept: dict[str, Any] = {"cache": DecodedCache()}
-    shared = {"rank": rank, "world": world} if source.streamed else kept
-    last = {name: make_pictures(source, splits[name], preprocess, **kept) for name in SPLITS[1:]}
-    made = {"train": make_pictures(source, splits.train, preprocess, margin=True, **shared), **last}
-    for part in made.values():
-        part.mapped = not source.streamed and sum(other.bytes for other in made.values()) > KEEP_BYTES
-    return made
 
 
 def _place(sample: Sample) -> int:

@@ -108,7 +108,7 @@ class Read(NamedTuple):
     numbers: Numbers
     """Samples, ascending."""
     last: bool
-    """Whether no later run of its sequence follows."""
+    """True for the last run of its sequence."""
 
 
 @dataclass(frozen=True, eq=False)
