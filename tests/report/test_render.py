@@ -29,12 +29,22 @@ def test_every_template_extends_the_base() -> None:
 @pytest.fixture
 def pages(parts: dict[str, Any], weighed: Callable[..., Any]) -> list[str]:
     finding = {"kind": "tiny", "severity": "note", "meaning": "m", "pictures": ["a.png"], "detail": "8×8"}
+    score = {
+        "name": "the mean color",
+        "accuracy": 0.5,
+        "interval": [0.4, 0.6],
+        "chance": 0.5,
+        "control": None,
+        "count": 9,
+    }
     diagnosis = {
         "source": "pets",
         "sound": True,
+        "verdict": "sound",
         "counts": {"cat": 1},
         "splits": None,
         "notes": [],
+        "shortcuts": [score],
         "findings": [finding],
     }
     row = {"label": "1:1", "macs": 1, "traffic_bytes": 1, "ms": 1.0, "quartiles_ms": (0.9, 1.1)}

@@ -221,7 +221,16 @@ def test_a_sheet_shows_at_most_so_many_of_a_kind() -> None:
         {"kind": "tiny", "severity": "note", "meaning": "small", "pictures": [f"p{n}"], "detail": "1×1"}
         for n in range(30)
     ]
-    values = {"source": "s", "sound": True, "counts": {"a": 3}, "splits": None, "notes": [], "findings": findings}
+    values = {
+        "source": "s",
+        "sound": True,
+        "verdict": "sound",
+        "counts": {"a": 3},
+        "splits": None,
+        "notes": [],
+        "shortcuts": [],
+        "findings": findings,
+    }
     page = contact_sheet(values, {}, shown=24)
     assert "Tiny: 30" in page
     assert "Note: small." in page

@@ -76,16 +76,16 @@ def _show(found: "Diagnosis") -> None:
         heads = [Column(name) for name in ("finding", "severity", "count", "meaning", "examples")]
         Console().print(table(None, heads, rows))
     say(*_reasons(found))
-    state = "sound" if found.sound else "not sound"
     total = sum(found.counts.values())
     classes = f"{len(found.counts):,} class{'es' * (len(found.counts) != 1)}"
-    say(f"{found.source}: {several(total, 'picture')} in {classes}; {state}", *found.notes)
+    say(f"{found.source}: {several(total, 'picture')} in {classes}; {found.verdict}", *found.notes)
 
 
 def _reasons(found: "Diagnosis") -> Iterator[str]:
-    """Yield a line for each reason for which `fit` refuses, and for each picture that cannot be read."""
+    """Yield a line for each refusal of `fit`, proposed option, and picture that cannot be read."""
     for finding in found.of("refused"):
         yield f"fit refuses: {finding.detail}"
+    yield from (finding.detail for finding in found.of("groups"))
     findings = [finding for kind in REASONED for finding in found.of(kind)]
     for finding in findings[:MOST_REASONS]:
         yield f"cannot read {finding.pictures[0]}: {finding.detail}"

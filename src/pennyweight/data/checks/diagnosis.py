@@ -22,6 +22,7 @@ KINDS = {
     "two labels": ("error", "the same picture under two labels"),
     "two splits": ("error", "the same picture in two splits; fit keeps it in the later one"),
     "shortcut": ("warning", "the classes differ in a way that is easier to learn than their content"),
+    "groups": ("warning", "related pictures in training and test: the score may be too high"),
     "near, two splits": ("warning", "nearly the same picture in two splits: the score may be too high"),
     "near, two labels": ("warning", "nearly the same picture under two labels"),
     "duplicate": ("warning", "the same picture more than once"),
@@ -74,6 +75,12 @@ class Diagnosis(Summary):
         """Return whether no finding is an error."""
         return all(finding.severity != "error" for finding in self.findings)
 
+    @property
+    def verdict(self) -> str:
+        """Return "sound", "sound, with warnings" or "not sound"."""
+        warned = any(finding.severity == "warning" for finding in self.findings)
+        return ("sound, with warnings" if warned else "sound") if self.sound else "not sound"
+
     def _facts(self) -> Facts:
         yield "data", self.source
         yield "", "sound" if self.sound else "not sound"
@@ -92,6 +99,7 @@ class Diagnosis(Summary):
             "source": self.source,
             "fingerprint": self.fingerprint,
             "sound": self.sound,
+            "verdict": self.verdict,
             "counts": self.counts,
             "splits": self.splits,
             "notes": list(self.notes),

@@ -14,6 +14,7 @@ from pennyweight.core.images import Header, Pixels, decode
 from pennyweight.core.sixteen_bit import Levels
 from pennyweight.data.checks.diagnosis import FEW_LEVELS, HUGE_PIXELS, KINDS, TINY, Diagnosis, Finding
 from pennyweight.data.checks.glance import Glances, glance
+from pennyweight.data.checks.grouping import propose_groups
 from pennyweight.data.checks.near_duplicates import PerceptualHash, near_pairs
 from pennyweight.data.checks.quick import refusals
 from pennyweight.data.checks.shortcuts import Shortcut, held_out, shortcuts, telling
@@ -59,9 +60,11 @@ def diagnose(
     levels = () if used is None else used.levels
     glances = glance(source, levels=levels, max_pixels=max_pixels, advance=advance)
     scores = _shortcuts(source, where, glances)
+    proposed = propose_groups(source, glances, where)
     found = [
         *_findings(source, where, glances, quick=quick),
         *(Finding("shortcut", (), one.fact) for one in telling(scores)),
+        *((Finding("groups", proposed.example, proposed.fact),) if proposed else ()),
     ]
     order = list(KINDS)
     return Diagnosis(
