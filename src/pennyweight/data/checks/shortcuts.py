@@ -57,7 +57,7 @@ class Shortcut:
     correct: int
     count: int
     chance: float
-    """Accuracy of the largest class of training as the answer to everything."""
+    """Accuracy of the best single answer: the share of the largest class among the scored pictures."""
     control: float | None = None
     """Accuracy of the same trees from the content alone; None for a view without a control."""
     alone: bool = False
@@ -100,8 +100,7 @@ def shortcuts(
     fitted, scored = (_subset(np.asarray(part, np.int64), glances.readable) for part in (train, test))
     if not len(scored) or len(np.unique(classes[fitted])) < 2:
         return ()
-    values, counts = np.unique(classes[fitted], return_counts=True)
-    chance = float((classes[scored] == values[counts.argmax()]).mean())
+    chance = float(np.unique(classes[scored], return_counts=True)[1].max() / len(scored))
     rows = glances.take(np.concatenate([fitted, scored]))
 
     def right(view: Callable[[Glances], Table]) -> int | None:

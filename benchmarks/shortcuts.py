@@ -1,0 +1,191 @@
+"""Trivial classifiers on photographs: false alarms under random labels, recall on made shortcuts, and time.
+
+    python benchmarks/shortcuts.py PHOTOGRAPHS FOLDER [--draws N] [--time SOURCE]
+
+PHOTOGRAPHS is a source of at least 200 photographs. Each made set gives them random labels and changes one class, so
+that nothing but the change can be learned; FOLDER receives the sets. `--time` scores 10,000 pictures of SOURCE.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageOps
+from rich.console import Console
+
+from pennyweight import data
+from pennyweight.core.figures import share
+from pennyweight.core.images import decode
+from pennyweight.core.machine import machine_line
+from pennyweight.data.checks.doctor import diagnose
+from pennyweight.data.checks.glance import Glances, glance
+from pennyweight.data.checks.shortcuts import Shortcut, held_out, shortcuts, telling
+from pennyweight.data.source import SPLITS, Source
+from pennyweight.report.tables import Column, table
+
+Made = Callable[[Image.Image, Path, np.random.Generator], None]
+SIDE = 224
+
+
+def jpeg(image: Image.Image, path: Path, draw: np.random.Generator, **options: object) -> None:
+    image.save(path.with_suffix(".jpg"), **({"quality": 90} | options))
+
+
+def of_model(model: str) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0110] = model
+    return exif
+
+
+def turned(image: Image.Image, path: Path, draw: np.random.Generator) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    jpeg(image.transpose(Image.Transpose.ROTATE_90), path, draw, exif=exif)
+
+
+def watermark(image: Image.Image, path: Path, draw: np.random.Generator, strength: float = 0.9) -> None:
+    layer = Image.new("RGB", image.size, "white")
+    mask = Image.new("L", image.size, 0)
+    ImageDraw.Draw(mask).text((8, image.height - 30), "(c) STOCK", fill=round(255 * strength), font_size=22)
+    jpeg(Image.composite(layer, image, mask), path, draw)
+
+
+def noisy(image: Image.Image, path: Path, draw: np.random.Generator) -> None:
+    grain = draw.normal(0, 8, (image.height, image.width, 3))
+    jpeg(Image.fromarray(np.clip(np.asarray(image) + grain, 0, 255).astype(np.uint8)), path, draw)
+
+
+def cast(image: Image.Image, path: Path, draw: np.random.Generator) -> None:
+    values = np.asarray(image) * np.array([1.12, 1.0, 0.85])
+    jpeg(Image.fromarray(np.clip(values, 0, 255).astype(np.uint8)), path, draw)
+
+
+def zoomed(image: Image.Image, path: Path, draw: np.random.Generator) -> None:
+    edge = image.width // 5
+    inner = image.crop((edge, edge, image.width - edge, image.height - edge))
+    jpeg(inner.resize(image.size), path, draw)
+
+
+def white_edge(image: Image.Image, path: Path, draw: np.random.Generator) -> None:
+    edged = image.copy()
+    edged.paste((245, 245, 245), (0, 0, image.width, 4))
+    jpeg(edged, path, draw)
+
+
+def letterbox(image: Image.Image, path: Path, draw: np.random.Generator) -> None:
+    jpeg(ImageOps.pad(image.resize((SIDE, SIDE * 3 // 4)), (SIDE, SIDE)), path, draw)
+
+
+SETS: dict[str, Made] = {
+    "nothing": jpeg,
+    "quality 85 for 90": lambda image, path, draw: jpeg(image, path, draw, quality=85),
+    "progressive": lambda image, path, draw: jpeg(image, path, draw, progressive=True),
+    "PNG": lambda image, path, draw: image.save(path.with_suffix(".png")),
+    "size 216 for 224": lambda image, path, draw: jpeg(image.resize((216, 216)), path, draw),
+    "camera in EXIF": lambda image, path, draw: jpeg(image, path, draw, exif=of_model("X1")),
+    "turned, with EXIF orientation": turned,
+    "gray": lambda image, path, draw: jpeg(image.convert("L"), path, draw),
+    "gray, stored as RGB": lambda image, path, draw: jpeg(image.convert("L").convert("RGB"), path, draw),
+    "white edge of 4 pixels": white_edge,
+    "border of 1 pixel": lambda image, path, draw: jpeg(ImageOps.expand(image.crop((1, 1, 223, 223)), 1), path, draw),
+    "letterbox": letterbox,
+    "watermark": watermark,
+    "faint watermark": lambda image, path, draw: watermark(image, path, draw, 0.35),
+    "sensor noise": noisy,
+    "color cast": cast,
+    "zoomed crop": zoomed,
+}
+"""Name of a made set -> function that saves a picture of the changed class."""
+
+
+def make(images: Sequence[Image.Image], folder: Path, save: Made) -> Source:
+    """Save every picture under a label drawn at random, those of one class changed."""
+    draw = np.random.default_rng(0)
+    for number, (image, label) in enumerate(zip(images, draw.integers(0, 2, len(images)), strict=True)):
+        path = folder / "ab"[label] / f"{number:05d}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        (save if label else jpeg)(image, path, draw)
+    return data.open(folder)
+
+
+def scores(source: Source, glances: Glances) -> tuple[Shortcut, ...]:
+    """Score the trivial classifiers on the splits that `fit` makes."""
+    parts = data.split(source)
+    place = {sample.name: part for part in SPLITS for sample in parts[part]}
+    where = [place.get(sample.name) for sample in source.samples]
+    train, val, test = ([number for number, part in enumerate(where) if part == name] for name in SPLITS)
+    return shortcuts(glances, [sample.label for sample in source.samples], train, held_out(test, val))
+
+
+def random_labels(source: Source, classes: int, seed: int) -> Source:
+    draw = np.random.default_rng(seed).integers(0, classes, len(source.samples))
+    samples = tuple(
+        replace(sample, label=int(label), split=None) for sample, label in zip(source.samples, draw, strict=True)
+    )
+    return replace(source, labels=tuple(map(str, range(classes))), samples=samples)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("photographs")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--draws", type=int, default=20)
+    parser.add_argument("--time", metavar="SOURCE")
+    asked = parser.parse_args()
+    console = Console()
+    console.print(machine_line())
+    source = data.open(asked.photographs)
+    glances = glance(source)
+    rows = []
+    for classes in (2, 5, 10):
+        drawn = [scores(random_labels(source, classes, seed), glances) for seed in range(asked.draws)]
+        alone = sum(bool(telling(found)) for found in drawn)
+        near = sum(bool(telling(found, max(one.chance for one in found))) for found in drawn)
+        rows.append((classes, asked.draws, alone, near))
+    heads = [Column(name) for name in ("classes", "draws", "alarms", "alarms near a network at chance")]
+    console.print(table("Random labels", heads, rows))
+
+    images = [ImageOps.fit(decode(sample.read(), least=SIDE), (SIDE, SIDE)) for sample in source.samples]
+    rows = []
+    for name, save in SETS.items():
+        folder = asked.folder / name.replace(" ", "-")
+        made = data.open(folder) if folder.exists() else make(images, folder, save)
+        found = diagnose(made, quick=True)
+        told = telling(found.shortcuts)
+        near = [one for one in telling(found.shortcuts, 1.0) if one not in told]
+        rows.append(
+            (
+                name,
+                *(share(one.accuracy) for one in found.shortcuts),
+                ", ".join(one.name for one in told) or "–",
+                ", ".join(one.name for one in near) or "–",
+            )
+        )
+    views = [one.name for one in found.shortcuts]
+    heads = [Column(name) for name in ("change of one class", *views, "told", "told near a network at 100%")]
+    console.print(table("Made shortcuts", heads, rows))
+
+    if asked.time:
+        timed(data.open(asked.time), console)
+
+
+def timed(source: Source, console: Console) -> None:
+    """Print the time of a glance at 10,000 pictures, and of the classifiers on it."""
+    draw = np.random.default_rng(0).permutation(len(source.samples))[:10_000]
+    source = replace(source, samples=tuple(source.samples[number] for number in draw), address="timed")
+    start = time.perf_counter()
+    glances = glance(source)
+    looked = time.perf_counter() - start
+    found, took = (), []
+    for _ in range(3):
+        start = time.perf_counter()
+        found = scores(source, glances)
+        took.append(time.perf_counter() - start)
+    console.print(f"{len(glances):,} pictures: looked at in {looked:.1f} s; classifiers {min(took):.2f} s", *found)
+
+
+if __name__ == "__main__":
+    main()
