@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps
@@ -23,6 +24,7 @@ from pennyweight.core.machine import machine_line
 from pennyweight.data.checks.doctor import diagnose
 from pennyweight.data.checks.glance import Glances, glance
 from pennyweight.data.checks.shortcuts import Shortcut, held_out, shortcuts, telling
+from pennyweight.data.checks.views import VIEWS
 from pennyweight.data.source import SPLITS, Source
 from pennyweight.report.tables import Column, table
 
@@ -30,8 +32,8 @@ Made = Callable[[Image.Image, Path, np.random.Generator], None]
 SIDE = 224
 
 
-def jpeg(image: Image.Image, path: Path, draw: np.random.Generator, **options: object) -> None:
-    image.save(path.with_suffix(".jpg"), **({"quality": 90} | options))
+def jpeg(image: Image.Image, path: Path, draw: np.random.Generator, quality: int = 90, **options: Any) -> None:
+    image.save(path.with_suffix(".jpg"), quality=quality, **options)
 
 
 def of_model(model: str) -> Image.Exif:
@@ -149,24 +151,27 @@ def main() -> None:
     console.print(table("Random labels", heads, rows))
 
     images = [ImageOps.fit(decode(sample.read(), least=SIDE), (SIDE, SIDE)) for sample in source.samples]
-    rows = []
+    made_rows: list[tuple[str, ...]] = []
     for name, save in SETS.items():
         folder = asked.folder / name.replace(" ", "-")
         made = data.open(folder) if folder.exists() else make(images, folder, save)
         found = diagnose(made, quick=True)
+        accuracy = {one.name: share(one.accuracy) for one in found.shortcuts}
         told = telling(found.shortcuts)
-        near = [one for one in telling(found.shortcuts, 1.0) if one not in told]
-        rows.append(
+        close = [one for one in telling(found.shortcuts, 1.0) if one not in told]
+        made_rows.append(
             (
                 name,
-                *(share(one.accuracy) for one in found.shortcuts),
+                *(accuracy.get(view.name, "–") for view in VIEWS),
                 ", ".join(one.name for one in told) or "–",
-                ", ".join(one.name for one in near) or "–",
+                ", ".join(one.name for one in close) or "–",
             )
         )
-    views = [one.name for one in found.shortcuts]
-    heads = [Column(name) for name in ("change of one class", *views, "told", "told near a network at 100%")]
-    console.print(table("Made shortcuts", heads, rows))
+    heads = [
+        Column(name)
+        for name in ("change of one class", *(view.name for view in VIEWS), "told", "told near a network at 100%")
+    ]
+    console.print(table("Made shortcuts", heads, made_rows))
 
     if asked.time:
         timed(data.open(asked.time), console)
@@ -179,7 +184,7 @@ def timed(source: Source, console: Console) -> None:
     start = time.perf_counter()
     glances = glance(source)
     looked = time.perf_counter() - start
-    found, took = (), []
+    took = []
     for _ in range(3):
         start = time.perf_counter()
         found = scores(source, glances)

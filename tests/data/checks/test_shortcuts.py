@@ -18,11 +18,13 @@ from pennyweight.data.checks.glance import glance
 from pennyweight.data.checks.shortcuts import Shortcut, held_out, shortcuts, telling
 
 COUNT, SIDE = 48, 72
-FILES, COLOR, RING, THUMBNAIL = (
+FILES, COLOR, RING, THUMBNAIL, DETAIL, MARKS = (
     "how the files were saved",
     "the mean color",
     "the outermost pixels",
     "an 8×8 thumbnail",
+    "sharpness and noise",
+    "marks in fixed places",
 )
 Save = Callable[[Image.Image, Path, int], None]
 
@@ -152,7 +154,7 @@ def test_each_shortcut_is_told(pictures: list[Image.Image], tmp_path: Path, made
 
 def test_pictures_that_differ_in_nothing_else_are_no_shortcut(pictures: list[Image.Image], tmp_path: Path) -> None:
     found = scores(save_all(pictures, tmp_path / "s", jpeg))
-    assert set(found) == {FILES, COLOR, RING, THUMBNAIL}
+    assert set(found) == {FILES, COLOR, RING, THUMBNAIL, DETAIL, MARKS}
     assert telling(tuple(found.values())) == ()
     assert telling(tuple(found.values()), network_accuracy=0.5) == ()
 
@@ -172,7 +174,7 @@ def test_arrays_have_no_files_and_small_pictures_are_their_thumbnail() -> None:
     source = data.open("digits")
     numbers = range(len(source.samples))
     found = shortcuts(glance(source), [sample.label for sample in source.samples], numbers[::2], numbers[1::2])
-    assert [one.name for one in found] == [COLOR, RING, THUMBNAIL]
+    assert [one.name for one in found] == [COLOR, RING, THUMBNAIL, DETAIL, MARKS]
     assert found[2].accuracy > 0.9
     assert telling(found, network_accuracy=0.97) == ()
 
@@ -191,6 +193,7 @@ def one(name: str = COLOR, correct: int = 90, count: int = 100, chance: float = 
         (one(correct=4, count=4), 1.0, False),  # luck
         (one(FILES, alone=True), None, True),  # far above chance
         (one(FILES, alone=True, control=0.85), None, False),  # as its control
+        (one(FILES, alone=True, control=0.85), 0.91, False),  # its control is near the network, too
         (one(FILES, alone=True, correct=70), None, False),
         (one(FILES, alone=True, correct=6, count=6), None, False),  # luck
         (one(FILES, alone=True, chance=0.9, correct=92), 0.92, False),  # the largest class
@@ -230,4 +233,11 @@ def test_the_doctor_warns_of_a_shortcut(pictures: list[Image.Image], tmp_path: P
     assert (kind, names) == ("shortcut", ())
     assert detail.startswith("how the files were saved tells the classes apart at 100.0% of")
     assert diagnosis.sound  # a warning
-    assert [score["name"] for score in diagnosis.to_dict()["shortcuts"]] == [FILES, COLOR, RING, THUMBNAIL]
+    assert [score["name"] for score in diagnosis.to_dict()["shortcuts"]] == [
+        FILES,
+        COLOR,
+        RING,
+        THUMBNAIL,
+        DETAIL,
+        MARKS,
+    ]
