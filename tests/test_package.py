@@ -4,7 +4,9 @@ import ast
 import functools
 import importlib
 import json
+import pickle
 import pkgutil
+import pydoc
 import subprocess
 import sys
 from collections.abc import Callable
@@ -299,10 +301,20 @@ def test_the_functions_on_scenes_are_those_that_the_namespace_declares() -> None
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
-    assert declared == pw.scene.PLACES
+    for name, (module, function) in declared.items():
+        assert getattr(pw.scene, name) is getattr(importlib.import_module(f"pennyweight.{module}"), function)
     assert sorted(declared) == sorted(pw.scene.__all__) == sorted(dir(pw.scene))
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = pw.scene.no_such_name
+
+
+@pytest.mark.parametrize("place", [pw, pw.scene], ids=["pennyweight", "pennyweight.scene"])
+def test_a_public_name_is_the_name_that_help_and_a_pickle_know(place: ModuleType) -> None:
+    for name in {*place.__all__} - {"scene"}:
+        value = getattr(place, name)
+        assert (value.__name__, value.__qualname__) == (name, name)
+        assert pickle.loads(pickle.dumps(value)) is value
+        assert pydoc.render_doc(value, renderer=pydoc.plaintext).splitlines()[0].split(" in module ")[0].endswith(name)
 
 
 @pytest.mark.parametrize("code", ["import pennyweight.scene", "import pennyweight as pw; pw.scene; dir(pw.scene)"])

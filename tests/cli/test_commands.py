@@ -361,7 +361,7 @@ def test_evaluate_a_run(pennyweight: Run, run_folder: Path) -> None:
     kept = json.loads((run_folder / "evaluation.json").read_text())
     outcome = pennyweight("evaluate", run_folder)
     assert (outcome.status, outcome.err) == (0, "")
-    assert f"{kept['accuracy']:.1%} of {kept['images']} pictures right (test split of light)" in outcome.out
+    assert f"{kept['accuracy']:.1%} of {kept['images']} pictures correct (test split of light)" in outcome.out
     outcome = pennyweight("evaluate", run_folder, "--json")
     assert (outcome.status, outcome.err) == (0, "")
     assert one_object(outcome.out) == kept
@@ -383,7 +383,7 @@ def test_a_foreign_folder_is_all_of_it(
 ) -> None:
     outcome = pennyweight("evaluate", run_folder, draw_pictures(tmp_path / "other", 3, seed=1))
     assert outcome.status == 0
-    assert "of 6 pictures right (all of other)" in outcome.out
+    assert "of 6 pictures correct (all of other)" in outcome.out
 
 
 def test_export_says_where_and_what_the_proof_found(pennyweight: Run, run_folder: Path, tmp_path: Path) -> None:

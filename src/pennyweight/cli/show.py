@@ -31,7 +31,7 @@ def as_json(value: Mapping[str, Any]) -> None:
         where = next(_not_finite(value), "")
         raise PennyweightError(
             f"the answer holds a value that is not a finite number ({where}), which JSON cannot hold; "
-            "without --json it is shown as it is"
+            "without --json the value is printed"
         ) from error
     print(text.replace("\x7f", "\\u007f"))  # the one control character that JSON leaves
 
@@ -75,9 +75,9 @@ def evaluation(scored: Evaluation) -> None:
     low, high = scored.accuracy_interval
     whole = f"all of {scored.source}" if scored.split == "all" else f"{scored.split} split of {scored.source}"
     say(
-        f"{share(scored.accuracy)} of {number(scored.images)} pictures right ({whole}); "
+        f"{share(scored.accuracy)} of {number(scored.images)} pictures correct ({whole}); "
         f"95% interval {share(low)} to {share(high)}; "
-        f"the commonest class alone gives {share(scored.majority_accuracy)}"
+        f"the most frequent class alone gives {share(scored.majority_accuracy)}"
     )
     columns = (
         Column("class"),

@@ -53,7 +53,7 @@ def machine_profile(profile: MachineProfile, path: str) -> None:
 def experiments(tables: Sequence[tuple[str, Sequence[Measured]]], about: Sequence[str]) -> None:
     """Print the experiments of `lab guidelines`, and the conditions of the measurement."""
     console = Console()
-    columns = [Column(name) for name in ("", "MACs", "MB", "ms", "quartiles, ms", "relative to fastest")]
+    columns = [Column(name) for name in ("", "MACs", "MB", "ms", "quartiles, ms", "relative time")]
     for title, rows in tables:
         fastest = min(row.ms for row in rows)
         cells = [(r.label, r.macs, r.traffic_bytes / MB, r.ms, spread(r.quartiles_ms), r.ms / fastest) for r in rows]

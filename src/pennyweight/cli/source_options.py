@@ -30,7 +30,7 @@ Columns = Annotated[
     ),
 ]
 Pictures = Annotated[Path | None, option(DATA, "Folder that the paths of a table start from.", metavar="FOLDER")]
-Ending = Annotated[str | None, option(DATA, "Ending to add to the paths of a table, such as .jpg.", metavar=".EXT")]
+Ending = Annotated[str | None, option(DATA, "File extension to add to a table's paths, such as .jpg.", metavar=".EXT")]
 LabelFrom = Annotated[
     str | None,
     option(

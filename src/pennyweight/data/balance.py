@@ -65,7 +65,7 @@ class Balance:
         done = {
             "none": None,
             "weights": "rare classes weigh more in the loss",
-            "sampling": f"each class is shown equally often, a picture at most {MOST_REPEATS} times an epoch",
+            "sampling": f"each class is shown equally often, a picture at most {MOST_REPEATS} times per epoch",
         }[self.how]
         found = f"the largest class has {self.ratio:.1f} times the pictures of the smallest"
         return f"{found}: {done} (--set balance=none switches this off)" if done else None

@@ -60,7 +60,7 @@ def test_with_weights_auto_trains_the_last_layer_and_says_why(
     )  # fmt: skip
     said = capfd.readouterr().err
     assert "network mobilenet_v1_x0_25: weights.safetensors names it in its metadata" in said
-    assert "mode head: there are weights to start from, and a processor trains the last layer in seconds" in said
+    assert "mode head: there are weights to start from, and a CPU trains the last layer in seconds" in said
     assert "the last layer takes seconds, so that its epochs are the same without --minutes" in said
     assert re.search(r"features of a few pictures: channels_last \w+ \d+ ms, channels_last \w+ \d+ ms\n", said)
     assert {way["precision"] for way in run.record["speed"]["ways"]} == {"float32", "bfloat16"}
@@ -469,7 +469,7 @@ def test_a_loader_that_holds_training_back_is_said_with_what_helps(
 
     monkeypatch.setattr(data.Pictures, "_prefetch", slow)
     fit_small(shapes, out=tmp_path / "run", progress=True, recipe={"epochs": 2, "batch": 64, "policy": "trivial"})
-    said = re.findall(r"loading holds training back: (\d+)% of an epoch .*: (.*)", capfd.readouterr().err)
+    said = re.findall(r"data loading is the bottleneck: (\d+)% of an epoch .*: (.*)", capfd.readouterr().err)
     ((share, helps),) = said
     assert 30 < int(share) <= 100
     assert helps == "--set policy=none, more cores, or a smaller --input"

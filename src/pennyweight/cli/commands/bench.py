@@ -38,7 +38,7 @@ def bench(
 ) -> None:
     """Measure this machine once, in a few minutes, so that `weigh` can predict milliseconds.
 
-    A profile whose two halves disagree is not kept: other programs took the processor while it was measured.
+    A profile whose two halves disagree is not kept: other programs used the CPU during the measurement.
     """
     if not machine:
         raise InputError("say what to measure: `pennyweight bench --machine` measures this machine")

@@ -28,7 +28,7 @@ KINDS = {
     "duplicate": ("warning", "the same picture more than once"),
     "near duplicate": ("note", "nearly the same picture more than once"),
     "imbalance": ("warning", "classes of unequal size"),
-    "extension": ("note", "the ending of the name does not match the content"),
+    "extension": ("note", "the file extension does not match the content"),
     "tiny": ("note", f"a side below {TINY} pixels"),
     "huge": ("note", f"more than {HUGE_PIXELS // 10**6} megapixels"),
     "dull": ("note", f"fewer than {FEW_LEVELS} of 256 levels between darkest and brightest"),

@@ -30,7 +30,7 @@ FORMAT = 3
 """Version of the cache entry; an archive that was unpacked by another version is unpacked again."""
 LITTER = "__MACOSX"
 """Folder in which macOS packs metadata of the files."""
-CLASH = "a name that clashes with another one, whatever their case"
+CLASH = "a name that clashes with another one, case ignored"
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,8 @@ def open_path(path: Path, request: Request) -> Source:
         return _open_manifest([Table(path)], path.parent, request)
     kinds = ", ".join((*manifest.SUFFIXES, ".npz", *archive_members.SUFFIXES))
     raise SourceError(
-        f"{path} is a file; a source is a folder with a folder for each class, a file ending in {kinds}, or a named set"
+        f"{path} is a file; a source is a folder with a folder for each class, a file with the extension {kinds}, or a "
+        "named set"
     )
 
 

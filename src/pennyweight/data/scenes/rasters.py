@@ -76,7 +76,7 @@ def read_array(
     if suffix in SUFFIXES:
         values, fields = read_envi(path)
         return Raster(values, "envi", fields)
-    raise SourceError(f"{path} has an unknown ending; {what} is read from {', '.join(SUFFIXES)}")
+    raise SourceError(f"{path} has an unknown file extension; {what} is read from {', '.join(SUFFIXES)}")
 
 
 def _chosen(

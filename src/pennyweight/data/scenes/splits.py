@@ -100,7 +100,7 @@ def _needed(counts: NDArray[np.int64], train: float, labels: tuple[str, ...], ki
     With blocks, a class that is too small for any split is left out of the scores instead of being refused.
     """
     if not train > 0 or (train >= 1 and train != round(train)):
-        raise InputError(f"--train must be a share between 0 and 1, or a whole number of pixels a class, not {train:g}")
+        raise InputError(f"--train must be a share between 0 and 1, or a count of pixels per class, not {train:g}")
     for label, count in zip(labels, counts, strict=True):
         if kind == "blocks" and count <= FEWEST:
             continue

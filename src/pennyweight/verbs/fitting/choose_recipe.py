@@ -97,7 +97,7 @@ def _mode(fresh: bool, taught: bool, changes: Mapping[str, Any]) -> tuple[str, s
         return "finetune", "there are weights to start from, and an accelerator"
     if idle := _idle_in_head(changes):
         return "finetune", f"there are weights to start from, and '{idle[0]}' does nothing for the last layer alone"
-    return "head", "there are weights to start from, and a processor trains the last layer in seconds"
+    return "head", "there are weights to start from, and a CPU trains the last layer in seconds"
 
 
 def _idle_in_head(changes: Mapping[str, Any]) -> list[str]:

@@ -162,6 +162,6 @@ def _loader_bound(pictures: data.Pictures, epoch: Epoch) -> str:
     """Return a line about training that waits for its pictures, with remedies."""
     policy = "--set policy=none, " if pictures.heavy else ""
     return (
-        f"loading holds training back: {epoch.loader_share:.0%} of an epoch went by waiting for pictures; "
+        f"data loading is the bottleneck: {epoch.loader_share:.0%} of an epoch was spent waiting for pictures; "
         f"what helps: {pictures.advice}{policy}more cores, or a smaller --input"
     )

@@ -197,7 +197,8 @@ def _unsaid(checkpoint: zoo.Checkpoint | None, source: data.Source) -> tuple[str
         return ()
     labels, lines = checkpoint.labels, []
     if checkpoint.preprocess is None:
-        lines.append(f"{checkpoint.name} does not say how its pictures were prepared; the usual is taken")
+        default = "the default resize, mean and standard deviation are used"
+        lines.append(f"{checkpoint.name} does not say how its pictures were prepared; {default}")
     if labels is not None and len(labels) == len(source.labels) and labels != tuple(source.labels):
         lines.append(f"the head of {checkpoint.name} is kept, though its classes were {', '.join(labels[:3])}, …")
     return tuple(lines)
@@ -248,7 +249,7 @@ def _preprocess(
     if size is None:
         size = source.size if asked is None else asked.size
     if size < 1:
-        raise InputError(f"the input needs at least 1 pixel a side, not {size}; {source.size} suits {source.name}")
+        raise InputError(f"the input needs at least 1 pixel per side, not {size}; {source.size} suits {source.name}")
     usual = Preprocess.for_input(size, channels=source.channels, decoding="draft")
     levels, note = ((), "") if used is None else used
     if asked is None:
