@@ -18,7 +18,7 @@ def text_of(networks: list[Any], **options: Any) -> str:
     """The page without its tags, a blank between any two."""
     page = cost_page(networks, **{"limits": LIMITS, "machine": MACHINE, "meanings": MEANINGS, **options})
     body = page[page.index("<body") :]
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", body))
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", body.replace("<wbr>", "")))
 
 
 def test_a_network_with_its_facts_rows_and_machine(weighed: Any) -> None:
@@ -30,6 +30,15 @@ def test_a_network_with_its_facts_rows_and_machine(weighed: Any) -> None:
     assert "total 3,000,000 120,422,400 240,844,800 6 14.45 4.5" in text
     assert "Measured: G4 element-wise share of the bytes" in text
     assert "G4 (itself) 0.5 0 2 1.5" in text
+
+
+def test_a_page_of_one_network_names_it_once_and_times_what_was_timed(weighed: Any) -> None:
+    alone = text_of([weighed("mine", 3, ms=None, findings=1)])
+    assert alone.count("mine") == 1
+    assert "Totals" in alone
+    assert "extra ms" not in alone
+    assert "G4 (itself) 0.5 0 2 batch norm" in alone
+    assert "extra MB extra ms advice" in text_of([weighed("mine", 3, findings=1)])
 
 
 @pytest.mark.parametrize(("layers", "said"), [(40, "every layer"), (41, "the 40 of 41 layers with the most traffic")])

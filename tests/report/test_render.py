@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable
 from typing import Any
@@ -63,6 +64,17 @@ def test_pages_share_their_head_and_ask_for_nothing(pages: list[str]) -> None:
     for page in pages:
         assert page.count("<h1>") == 1
         assert not re.search(r"<script|(?:src|href)=\"(?!data:|#)", page)
+
+
+def test_a_long_name_breaks_after_its_separators_and_stays_text() -> None:
+    name = "dogs/the_same-<b>&.jpg\u202e"
+    shown = str(render._breakable(name))
+    assert shown == "dogs/<wbr>the_<wbr>same-<wbr>&lt;b&gt;&amp;.<wbr>jpg\ufffd"
+    assert html.unescape(shown.replace("<wbr>", "")) == name.replace("\u202e", "\ufffd")
+
+
+def test_a_picture_of_the_contact_sheet_breaks_after_its_separators(pages: list[str]) -> None:
+    assert any("<code>a.<wbr>png</code>" in page for page in pages)
 
 
 def test_dark_colors_are_for_screens_alone() -> None:

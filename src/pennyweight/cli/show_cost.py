@@ -17,6 +17,7 @@ from pennyweight.report.tables import Column, Grid, table
 
 if TYPE_CHECKING:
     from pennyweight.cost import Timing
+    from pennyweight.cost.guidelines import Finding
     from pennyweight.verbs.weigh import Weighed
 
 __all__ = ["compared", "comparison", "facts", "measured_how", "no_prediction", "one"]
@@ -122,7 +123,7 @@ def facts(weighed: Weighed) -> list[tuple[str, str]]:
     least = "≥ " if cost.uncounted else ""
     lines.append(("MACs", f"{least}{cost.macs:,}"))
     lines.append(("operations", f"{least}{cost.ops:,}"))
-    lines.append(("arithmetic intensity", f"{least}{cost.arithmetic_intensity:.1f} operations a byte"))
+    lines.append(("arithmetic intensity", f"{least}{cost.arithmetic_intensity:.1f} operations per byte"))
     if weighed.predicted_ms is not None:
         line = f"{least}{weighed.predicted_ms:.2f} ms on this machine as torch runs it"
         if weighed.guessed_share >= GUESSED:
@@ -157,6 +158,18 @@ def no_prediction() -> str:
     return f"none: this machine has no profile of {several(threads, 'thread')}; make one with: {make}"
 
 
+EXTRA_MS = "extra ms"
+LINTED: tuple[tuple[str, Callable[[Finding], Any]], ...] = (
+    ("guideline", lambda finding: finding.guideline),
+    ("layer or block", lambda finding: finding.name or ITSELF),
+    ("found", lambda finding: finding.found),
+    ("extra MB", lambda finding: finding.extra_bytes / MB),
+    (EXTRA_MS, lambda finding: finding.extra_ms),
+    ("what to change", lambda finding: finding.advice),
+)
+"""Columns of the findings; milliseconds only where this machine has a profile."""
+
+
 def _print_findings(console: Console, weighed: Weighed) -> None:
     from pennyweight.cost.guidelines import FOUND  # whose room loads torch
 
@@ -164,14 +177,12 @@ def _print_findings(console: Console, weighed: Weighed) -> None:
     if not weighed.findings:
         say(f"{title}: all are followed")
         return
-    columns = [Column("guideline"), Column("layer or block"), Column("found"), Column("extra MB"), Column("extra ms")]
-    rows = [
-        (f.guideline, f.name or ITSELF, f.found, f.extra_bytes / MB, f.extra_ms, f.advice)
-        for f in weighed.findings[:MOST_FINDINGS]
-    ]
-    more = len(weighed.findings) - len(rows)
+    found = weighed.findings[:MOST_FINDINGS]
+    columns = [(title, value) for title, value in LINTED if weighed.times or title != EXTRA_MS]
+    rows = [[value(finding) for _, value in columns] for finding in found]
+    more = len(weighed.findings) - len(found)
     title += f", the first {len(rows)} of {len(weighed.findings)}" if more else ""
-    console.print(table(title, [*columns, Column("what to change")], rows))
+    console.print(table(title, [Column(name) for name, _ in columns], rows))
     met = {finding.guideline for finding in weighed.findings}
     meanings = "; ".join(f"{name} {words}" for name, words in FOUND.items() if name in met)
     say(f"found: {meanings}")

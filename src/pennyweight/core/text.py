@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["composed", "printable", "say"]
+__all__ = ["composed", "pieces", "printable", "say"]
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
 """Joiners of Persian and Indic words and of many emoji; they affect adjacent letters only."""
+
+PIECE = re.compile(r"[^-_./\\:,;=+@|&]*[-_./\\:,;=+@|&]+|[^-_./\\:,;=+@|&]+")
+
+
+def pieces(name: str) -> list[str]:
+    """Divide a long name after its separators, where a line may break: "a/b_c.jpg" -> "a/", "b_", "c.", "jpg"."""
+    return PIECE.findall(name)
 
 
 def composed(name: str) -> str:

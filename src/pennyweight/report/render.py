@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup, escape
 
 from pennyweight.core import figures
-from pennyweight.core.text import printable
+from pennyweight.core.text import pieces, printable
 from pennyweight.report.inline import is_small, thumbnail
 from pennyweight.report.palette import PLOT_COLORS, ink_on
 
@@ -44,6 +45,7 @@ def _environment() -> jinja2.Environment:
         if callable(show := getattr(figures, name)):
             environment.filters[name] = show
     environment.filters |= {"interval": _interval, "moment": _moment, "thumbnail": thumbnail, "ink": ink_on}
+    environment.filters["breakable"] = _breakable
     environment.tests["small"] = is_small
     return environment
 
@@ -51,6 +53,11 @@ def _environment() -> jinja2.Environment:
 def _shown(value: object) -> object:
     """Return a text without characters that could turn a line of the page around; markup of our own stays."""
     return printable(value) if type(value) is str else value
+
+
+def _breakable(name: str) -> Markup:
+    """Return a long name that a browser breaks after its separators rather than within a word."""
+    return Markup("<wbr>").join(escape(piece) for piece in pieces(printable(name)))
 
 
 def _interval(bounds: tuple[float, float]) -> str:

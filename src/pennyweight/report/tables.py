@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pennyweight.core.figures import plain
-from pennyweight.core.text import printable
+from pennyweight.core.text import pieces, printable
 
 __all__ = ["Column", "Grid", "table"]
 
@@ -22,8 +21,6 @@ GAP = 2
 """Characters between two columns."""
 NARROWEST_NAME = 12
 """Fewest characters of a column of words, however much width the columns of numbers take."""
-PIECE = re.compile(r"[^-_./\\:,;=+@|&]*[-_./\\:,;=+@|&]+|[^-_./\\:,;=+@|&]+")
-"""Part of a long name up to its next separator, after which a line may break."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +46,8 @@ class Filled:
         if self.numeric:
             folded = max(longest, _longest(self.heading.split()))
             return whole, folded, folded
-        pieces = max(_indent(text) + _longest(_pieces(text)) for text in (self.heading, *self.texts))
-        return whole, pieces, min(pieces, NARROWEST_NAME)
+        folded = max(_indent(text) + _longest(_pieces(text)) for text in (self.heading, *self.texts))
+        return whole, folded, min(folded, NARROWEST_NAME)
 
     def folded(self, width: int) -> list[Text]:
         """Return the cells in at most `width` characters."""
@@ -159,7 +156,7 @@ def _indent(text: str) -> int:
 
 def _pieces(text: str) -> list[str]:
     """Return the parts of a text between its blanks and after its separators."""
-    return [piece for word in text.split() for piece in PIECE.findall(word)]
+    return [piece for word in text.split() for piece in pieces(word)]
 
 
 def _longest(texts: Iterable[str]) -> int:

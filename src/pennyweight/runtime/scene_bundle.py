@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import cached_property
-from pathlib import Path
 
 from pennyweight.core.errors import BundleError
 from pennyweight.core.manifest import INPUT, LOGITS, PROBABILITIES
 from pennyweight.core.scene_manifest import SCENE_METADATA_KEY, SceneManifest
-from pennyweight.core.seal import broken, sealed
-from pennyweight.core.summary import Facts, Summary
-from pennyweight.runtime.agreement import Port, require_agreement
+from pennyweight.runtime.agreement import Port
+from pennyweight.runtime.bundle_file import BundleFile
 from pennyweight.runtime.engine import NUMBERS, OnnxEngine
-from pennyweight.runtime.initializers import require_numbers
 from pennyweight.runtime.scene_mapper import SceneEngine, TileEngine, WindowsEngine
 
 __all__ = ["SceneBundle", "scene_engine"]
@@ -25,41 +22,20 @@ def scene_engine(session: OnnxEngine, manifest: SceneManifest) -> SceneEngine:
     return kind(session, window=manifest.window, bands=manifest.bands)
 
 
-@dataclass(frozen=True, repr=False)
-class SceneBundle(Summary):
+class SceneBundle(BundleFile):
     """Opened bundle of a scene. Raises BundleError if it is damaged, or is not of a scene."""
 
-    path: Path
-    """The ONNX file."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "path", Path(self.path))
-        whole = sealed(self.path)
-        if SCENE_METADATA_KEY not in self.session.metadata:
+    def _require_kind(self, metadata: Mapping[str, str]) -> None:
+        if SCENE_METADATA_KEY not in metadata:
             raise BundleError(f"{self.path} is no bundle of a scene; `pennyweight scene export` makes one of a run")
+
+    def _ports(self) -> Mapping[str, Port]:
         manifest = self.manifest
-        if manifest.sealed and not whole:
-            raise broken(self.path)
         windows, window = manifest.form == "windows", manifest.window
         pixels, sides = ((window, window), ("batch",)) if windows else (("H", "W"), ("h", "w"))
         batch = ("batch",) if windows else ()
         output = Port(NUMBERS, (*sides, len(manifest.labels)))
-        ports = {INPUT: Port(NUMBERS, (*batch, *pixels, manifest.bands)), PROBABILITIES: output, LOGITS: output}
-        require_agreement(self.path, self.session.ports, ports)
-        require_numbers(self.path)
-
-    def _facts(self) -> Facts:
-        yield "file", str(self.path)
-        yield from self.manifest._facts()
-
-    def __fspath__(self) -> str:
-        """Return the file's path, so that a bundle can be used as a path."""
-        return str(self.path)
-
-    @cached_property
-    def session(self) -> OnnxEngine:
-        """Engine that executes the graph on one tile or one batch of windows."""
-        return OnnxEngine(self.path)
+        return {INPUT: Port(NUMBERS, (*batch, *pixels, manifest.bands)), PROBABILITIES: output, LOGITS: output}
 
     @cached_property
     def manifest(self) -> SceneManifest:

@@ -37,6 +37,16 @@ def test_every_second_picture_in_color_asks_for_color(tmp_path: Path) -> None:
     assert source.notes == ("220 of 440 pictures are gray and the others are in color: the input has 3 channels",)
 
 
+def test_one_gray_picture_is_spoken_of_as_one(tmp_path: Path) -> None:
+    for number, color in enumerate((0, 1, 1)):
+        folder = tmp_path / ("a", "b")[number % 2]
+        folder.mkdir(exist_ok=True)
+        Image.new("RGB" if color else "L", (40, 40), number).save(folder / f"{number}.png")
+    assert data.open(tmp_path).notes == (
+        "1 of 3 pictures is gray and the others are in color: the input has 3 channels",
+    )
+
+
 def test_a_table_of_every_second_picture_in_color(tmp_path: Path) -> None:
     def save(name: str, image: Image.Image) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -69,7 +69,8 @@ def suggest_input(named: Iterable[tuple[str, Header | None]]) -> SuggestedInput:
     plain = {bands: count for (bands, many), count in kinds.items() if not many}
     gray = plain.get(1, 0)
     if 0 < gray < sum(plain.values()):
-        notes += (f"{gray:,} of {total:,} pictures are gray and the others are in color: the input has 3 channels",)
+        are = "is" if gray == 1 else "are"
+        notes += (f"{gray:,} of {total:,} pictures {are} gray and the others are in color: the input has 3 channels",)
     return SuggestedInput(size, 1 if set(plain) == {1} else 3, wide, notes)
 
 

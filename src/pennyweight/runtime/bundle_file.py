@@ -1,0 +1,60 @@
+"""Open the file of a bundle, of pictures or of a scene: whole, of the right kind, and as its manifest says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pennyweight.core.seal import broken, sealed
+from pennyweight.core.summary import Facts, Summary
+from pennyweight.runtime.agreement import Port, require_agreement
+from pennyweight.runtime.engine import OnnxEngine
+from pennyweight.runtime.initializers import require_numbers
+
+__all__ = ["BundleFile"]
+
+
+@dataclass(frozen=True, repr=False)
+class BundleFile(Summary):
+    """Opened bundle file. A subclass checks the kind by the metadata, and has a manifest and the ports it tells of."""
+
+    path: Path
+    """The ONNX file."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path))
+        whole = sealed(self.path)  # before onnxruntime reads what may be damaged
+        self._require_kind(self.session.metadata)
+        if self.manifest.sealed and not whole:
+            raise broken(self.path)
+        require_agreement(self.path, self.session.ports, self._ports())
+        require_numbers(self.path)
+
+    def __fspath__(self) -> str:
+        """Return the file's path, so that a bundle can be used as a path."""
+        return str(self.path)
+
+    @cached_property
+    def session(self) -> OnnxEngine:
+        """Engine that executes the graph once."""
+        return OnnxEngine(self.path)
+
+    @property
+    def manifest(self) -> Any:
+        """Labels, evaluation and proof."""
+        raise NotImplementedError
+
+    def _require_kind(self, metadata: Mapping[str, str]) -> None:
+        """Raise BundleError for a file of another kind."""
+        raise NotImplementedError
+
+    def _ports(self) -> Mapping[str, Port]:
+        """Return the inputs and outputs that the manifest promises, by name."""
+        raise NotImplementedError
+
+    def _facts(self) -> Facts:
+        yield "file", str(self.path)
+        yield from self.manifest._facts()
