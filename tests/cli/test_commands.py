@@ -72,6 +72,7 @@ PROMISED = {
         "--label-from": "value",
         "--channels": "value",
         "--max-pixels": "value",
+        "--shuffle-buffer": "value",
         "--set": "repeated",
         "--json": "flag",
     },

@@ -32,7 +32,13 @@ def make_pictures(source: Source, samples: Sequence[Sample], preprocess: Preproc
 
 
 def make_split_pictures(
-    source: Source, splits: Splits, preprocess: Preprocess, *, rank: int = 0, world: int = 1
+    source: Source,
+    splits: Splits,
+    preprocess: Preprocess,
+    *,
+    rank: int = 0,
+    world: int = 1,
+    buffer: int | None = None,
 ) -> dict[Split, Pictures]:
     """Return the pictures of the three splits.
 
@@ -44,9 +50,10 @@ def make_split_pictures(
         preprocess: Decoding and resizing.
         rank: Number of this distributed process.
         world: Number of distributed processes.
+        buffer: Bytes that a stream may take; None for its default.
     """
     kept: dict[str, Any] = {"cache": DecodedCache()}
-    shared = {"rank": rank, "world": world} if source.streamed else kept
+    shared = {"rank": rank, "world": world, "buffer": buffer} if source.streamed else kept
     last = {name: make_pictures(source, splits[name], preprocess, **kept) for name in SPLITS[1:]}
     made = {"train": make_pictures(source, splits.train, preprocess, margin=True, **shared), **last}
     for part in made.values():

@@ -140,3 +140,17 @@ def test_two_ranks_train_on_a_stream(address: str, tmp_path: Path) -> None:
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert len(lines) == 2
     assert pw.Run(tmp_path / "run").evaluation["images"] == 20
+
+
+def test_the_memory_of_a_stream_is_an_option_that_the_run_records(
+    fit_small: Fit, address: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = fit_small(address, out=tmp_path / "run", shuffle_buffer="64MB", progress=True)
+    assert run.record["asked"]["shuffle_buffer"] == 64_000_000
+    assert "each batch draws from the whole stream" in " ".join(capfd.readouterr().err.split())
+    for wrong, said in {"none": "shuffle_buffer is a size such as 256MB", "1kB": "has room for 0 pictures"}.items():
+        with pytest.raises(InputError, match=said):
+            fit_small(address, out=tmp_path / "other", shuffle_buffer=wrong)
+    with pytest.raises(InputError, match="shuffle_buffer is for streamed shards; digits is read as files"):
+        fit_small("digits", out=tmp_path / "other", shuffle_buffer="64MB")
+    assert not (tmp_path / "other" / "run.json").exists()

@@ -77,6 +77,10 @@ def fit(
     group_by: source_options.GroupBy = None,
     channels: Channels = None,
     max_pixels: options.MaxPixels = None,
+    shuffle_buffer: Annotated[
+        str | None,
+        option(DATA, "Memory in which streamed shards are read and mixed; by default 256MB.", metavar="SIZE"),
+    ] = None,
     columns: source_options.Columns = None,
     pictures: source_options.Pictures = None,
     ending: source_options.Ending = None,
@@ -113,6 +117,7 @@ def fit(
         "group_by": group_by,
         "channels": channels,
         "max_pixels": max_pixels,
+        "shuffle_buffer": shuffle_buffer,
         "weights": weights,
         "stem": stem,
     }

@@ -95,7 +95,9 @@ def open_fit(request: FitRequest) -> PictureFit:
         network=network,
         fitted=fitted,
         teacher=open_teacher(request.teacher, source, plan.preprocess, ranks.device),
-        pictures=data.make_split_pictures(source, splits, plan.preprocess, rank=ranks.number, world=ranks.count),
+        pictures=data.make_split_pictures(
+            source, splits, plan.preprocess, rank=ranks.number, world=ranks.count, buffer=request.buffer_bytes
+        ),
         unreadable=list(source.unreadable),
     )
 
@@ -108,6 +110,8 @@ def _open_source(request: FitRequest) -> data.Source:
         raise InputError(
             f"max_pixels is for pictures that are read alone; of shards up to {MAX_PIXELS:,} pixels are read"
         )
+    if not source.streamed and request.buffer_bytes is not None:
+        raise InputError(f"shuffle_buffer is for streamed shards; {source.name} is read as files, which need none")
     return source if request.channels is None else replace(source, channels=request.channels)
 
 
@@ -152,4 +156,5 @@ def _settings(request: FitRequest, source: data.Source, splits: data.Splits, pla
         sha256=hash_files(weights=plan.weights, teacher=request.teacher),
         split=splits.fingerprint,  # a pattern for groups splits the same pictures otherwise
         **({} if request.max_pixels is None else {"max_pixels": request.max_pixels}),
+        **({} if request.buffer_bytes is None else {"shuffle_buffer": request.buffer_bytes}),  # it decides the order
     )

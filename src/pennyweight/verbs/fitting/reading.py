@@ -33,6 +33,8 @@ def read_pictures(fitting: PictureFit, session: RunSession) -> None:
     )
     training.balance = balance
     _normalize_channels(fitting)
+    if isinstance(training, data.Stream) and not training.kept:
+        note(training.order_note(fitting.plan.recipe.batch))
     for line in dict.fromkeys(filter(None, (*(part.note for part in fitting.pictures.values()), balance.note))):
         note(line)
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypedDict, get_args
 
 from pennyweight import data, zoo
 from pennyweight.core.errors import InputError
+from pennyweight.core.sizes import parse_size
 from pennyweight.train import Recipe
 from pennyweight.train.trackers import check_tracker
 
@@ -31,6 +32,7 @@ class FitOptions(TypedDict, total=False):
     read_as: data.ReadAs | Mapping[str, Any] | None
     channels: int | None
     max_pixels: int | None
+    shuffle_buffer: str | int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +60,12 @@ class FitRequest:
     read_as: data.ReadAs | Mapping[str, Any] | None = None
     channels: int | None = None
     max_pixels: int | None = None
+    shuffle_buffer: str | int | None = None
+
+    @property
+    def buffer_bytes(self) -> int | None:
+        """Bytes that a stream may take; None for the default. Raises InputError for anything but a size."""
+        return None if self.shuffle_buffer is None else parse_size(self.shuffle_buffer, "shuffle_buffer")
 
     def __post_init__(self) -> None:
         check_save_minutes(self.save_minutes)
