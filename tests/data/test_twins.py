@@ -86,11 +86,30 @@ def test_plain_pictures_have_no_twins() -> None:
 def test_pictures_of_one_kind_that_all_look_alike_are_left_out_with_a_reason() -> None:
     from sklearn.datasets import load_digits
 
-    digits = [Image.fromarray((255 - 15 * image).astype(np.uint8)) for image in load_digits().images[:120]]
+    digits = [Image.fromarray((255 - 15 * image).astype(np.uint8)) for image in load_digits().images[:60]]
     found = find_twins(stack(digits))
     assert len(found.pairs) == 0
     assert found.unsure.any()
     assert "--group-by" in str(found.reason)
+
+
+def test_pictures_of_one_camera_that_never_moves_are_left_out_with_a_reason(scenes: list[Image.Image]) -> None:
+    draw = np.random.default_rng(0)
+    pictures = [Image.fromarray(np.asarray(scenes[0]) + draw.integers(0, 9, (160, 200), np.uint8)) for _ in range(40)]
+    found = find_twins(stack([*pictures, *scenes[1:5]]))
+    assert len(found.pairs) == 0
+    assert found.unsure.tolist() == [True] * 40 + [False] * 4
+    assert "40 of 44 pictures" in str(found.reason)
+
+
+def test_pictures_of_one_kind_that_differ_in_small_shapes_are_no_twins() -> None:
+    draw = np.random.default_rng(0)
+    large = np.asarray(scene(0), np.float64)
+    for strength in (20, 60):
+        small = [Image.fromarray(draw.normal(0, 1, (20, 25)).astype(np.float32)) for _ in range(40)]
+        own = [np.asarray(one.resize((200, 160), Image.Resampling.BICUBIC)) * strength for one in small]
+        found = find_twins(stack([Image.fromarray(np.clip(large + one, 0, 255).astype(np.uint8)) for one in own]))
+        assert len(found.pairs) == 0
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])

@@ -30,11 +30,11 @@ def align(first: Values, second: Values, motion: Motions, steps: int) -> Motions
     count, side = first.shape[:2]
     places = _places(side)
     slopes = np.gradient(first, 2 / side, axis=(1, 2))
-    steepest = np.concatenate([slope.reshape(count, 1, -1) * places for slope in slopes], axis=1)
+    steepest = np.concatenate([slope.reshape(count, 1, side**2) * places for slope in slopes], axis=1)
     curvature = steepest @ steepest.transpose(0, 2, 1)
     ridge = RIDGE * np.trace(curvature, axis1=1, axis2=2) / 6 + 1e-3
     inverse = np.linalg.inv(curvature + ridge[:, None, None] * np.eye(6, dtype=np.float32))
-    target = first.reshape(count, -1)
+    target = first.reshape(count, side**2)
     whole = np.tile(np.eye(3, dtype=np.float32), (count, 1, 1))
     change = whole.copy()
     for _ in range(steps):

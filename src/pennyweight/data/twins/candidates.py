@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pennyweight.core.machine import cores
 from pennyweight.core.prefetch import prefetch
-from pennyweight.data.twins.normalize import CHUNK, COARSE, Floats, normalize
+from pennyweight.data.twins.normalize import CHUNK, COARSE, normalize
 from pennyweight.data.twins.thumbnails import SIDE
 
 __all__ = ["VIEWS", "Candidates", "View", "candidates", "describe"]
@@ -65,8 +65,8 @@ class Candidates(NamedTuple):
     """(P, 2)."""
     views: NDArray[np.int64]
     """(P,): the view of the second picture that resembles the first one most."""
-    counts: tuple[NDArray[np.int64], NDArray[np.int64]]
-    """(N,) and (M,): candidates of each first and each second picture, those that are not kept too."""
+    counts: NDArray[np.int64]
+    """(N,): candidates of each first picture, those that are not kept too."""
 
 
 def describe(gray: NDArray[np.uint8], views: tuple[View, ...]) -> NDArray[np.int16]:
@@ -84,22 +84,22 @@ def describe(gray: NDArray[np.uint8], views: tuple[View, ...]) -> NDArray[np.int
     return made
 
 
-def _cells(view: View) -> Floats:
+def _cells(view: View) -> NDArray[np.floating]:
     """Return the matrix (SIDE², CELLS²) of the means over the cells of a view."""
     margin = MARGIN + view.inward
-    down, right = (_means(margin + moved, SIDE - margin + moved) for moved in (view.down, view.right))
+    down = _means(margin + view.down, SIDE - margin + view.down)
+    right = _means(margin + view.right, SIDE - margin + view.right)
     if view.mirrored:
-        right = np.fliplr(right)
-    weights: Floats = np.kron(down, right).T
-    return weights
+        right = right[:, ::-1]
+    return np.kron(down, right).T
 
 
-def _means(low: float, high: float) -> Floats:
+def _means(low: float, high: float) -> NDArray[np.floating]:
     """Return the matrix (CELLS, SIDE) of the means over CELLS equal parts of the pixels low..high."""
     edges = np.linspace(low, high, CELLS + 1)
     pixel = np.arange(SIDE)
     covered = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)
-    weights: Floats = np.clip(covered, 0, None)
+    weights: NDArray[np.floating] = np.clip(covered, 0, None)
     weights /= weights.sum(axis=1, keepdims=True)
     return weights
 
@@ -120,33 +120,20 @@ def candidates(
         advance: Called with the number of first pictures of each finished block of rows.
     """
     starts = range(0, len(middle), ROWS)
-    second_counts = np.zeros(views.shape[1], np.int64)
     makes = (partial(_search_rows, middle, views, start, same) for start in starts)
-    blocks: list[_Block] = []
+    blocks = [_NONE]
     with threadpoolctl.threadpool_limits(1, user_api="blas"):  # each thread multiplies blocks of its own
         for block, _ in prefetch(makes, cores(), threads=cores()):
             blocks.append(block)
-            second_counts += block.second_counts
-            advance(len(block.first_counts))
-    return Candidates(
-        np.concatenate([block.pairs for block in blocks] or [np.empty((0, 2), np.int64)]),
-        np.concatenate([block.views for block in blocks] or [np.empty(0, np.int64)]),
-        (np.concatenate([block.first_counts for block in blocks] or [np.empty(0, np.int64)]), second_counts),
-    )
+            advance(len(block.counts))
+    return Candidates(*map(np.concatenate, zip(*blocks, strict=True)))
 
 
-class _Block(NamedTuple):
-    """Candidates of ROWS first pictures."""
-
-    pairs: NDArray[np.int64]
-    views: NDArray[np.int64]
-    first_counts: NDArray[np.int64]
-    second_counts: NDArray[np.int64]
+_NONE = Candidates(np.empty((0, 2), np.int64), np.empty(0, np.int64), np.empty(0, np.int64))
 
 
-def _search_rows(middle: NDArray[np.int16], views: NDArray[np.int16], start: int, same: bool) -> _Block:
+def _search_rows(middle: NDArray[np.int16], views: NDArray[np.int16], start: int, same: bool) -> Candidates:
     rows = middle[start : start + ROWS].astype(np.float32)
-    second_counts = np.zeros(views.shape[1], np.int64)
     firsts, seconds, products = [], [], []
     for left in range(start if same else 0, views.shape[1], COLUMNS):
         best = _best(rows, views[:, left : left + COLUMNS])
@@ -154,19 +141,27 @@ def _search_rows(middle: NDArray[np.int16], views: NDArray[np.int16], start: int
         if same and left < start + ROWS:
             later = second + left > first + start
             first, second = first[later], second[later]
-        second_counts[left : left + COLUMNS] += np.bincount(second, minlength=best.shape[1])
         firsts.append(first)
         seconds.append(second + left)
         products.append(best[first, second])
     first, second = np.concatenate(firsts), np.concatenate(seconds)
     counts = np.bincount(first, minlength=len(rows))
-    order = np.lexsort((second, -np.concatenate(products), first))
-    place = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
-    kept = np.sort(order[place < MOST])
-    kept = kept[np.lexsort((second[kept], first[kept]))]
+    kept = _most_alike(first, second, np.concatenate(products), counts)
     pairs = np.stack([first[kept], second[kept]], axis=1)
     seen = np.einsum("pc,vpc->vp", rows[pairs[:, 0]], views[:, pairs[:, 1]].astype(np.float32))
-    return _Block(pairs + np.array([start, 0]), seen.argmax(axis=0), counts, second_counts)
+    return Candidates(pairs + np.array([start, 0]), seen.argmax(axis=0), counts)
+
+
+def _most_alike(
+    first: NDArray[np.int64], second: NDArray[np.int64], product: NDArray[np.float32], counts: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return the numbers of the pairs to keep, sorted by their pictures: at most MOST of each first picture."""
+    crowded = counts > MOST
+    some = np.flatnonzero(crowded[first])
+    some = some[np.lexsort((second[some], -product[some], first[some]))]
+    place = np.arange(len(some)) - np.repeat((np.cumsum(counts * crowded) - counts)[crowded], counts[crowded])
+    kept = np.concatenate([np.flatnonzero(~crowded[first]), some[place < MOST]])
+    return kept[np.lexsort((second[kept], first[kept]))]
 
 
 def _best(rows: NDArray[np.float32], views: NDArray[np.int16]) -> NDArray[np.float32]:

@@ -2,30 +2,25 @@
 
 The scores of twins are high, and those of different things low: few pairs lie between. Where pictures are all of one
 kind, such as digits on white or cells under a microscope, many pairs lie between, and the score cannot tell the same
-moment from the same kind of thing. Pictures of a fixed camera all look like twins of each other.
+moment from the same kind of thing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Flags", "Pairs", "alike_crowds", "components", "doubtful_clusters"]
+__all__ = ["Flags", "Pairs", "components", "doubtful_clusters"]
 
 Pairs: TypeAlias = NDArray[np.int64]
 """(P, 2) numbers of pictures."""
 Flags: TypeAlias = NDArray[np.bool_]
 
-SAMPLED = 8
-"""Candidates of a crowded picture that are compared."""
-ALIKE_SHARE = 0.25
-"""Share of these that look alike from which a picture is left out."""
 FEW = 3
 """Pairs between that a cluster may always have."""
-HUGE, HUGE_SHARE = 64, 0.5
+HUGE, HUGE_SHARE = 32, 0.5
 """Pictures of a cluster, and their share of the set, above which no split could keep it together."""
 
 
@@ -47,26 +42,6 @@ def components(pairs: Pairs) -> list[list[int]]:
     for node, number in enumerate(nodes.tolist()):
         members.setdefault(find(node), []).append(number)
     return list(members.values())
-
-
-def alike_crowds(pairs: Pairs, crowded: Flags, alike: Callable[[NDArray[np.int64]], Flags]) -> Flags:
-    """Return the crowded pictures that look like many of their candidates.
-
-    Args:
-        pairs: (P, 2) candidates.
-        crowded: (N,) pictures with so many candidates that only a sample of these is compared.
-        alike: Returns whether the pairs of the given numbers look alike.
-    """
-    sides = pairs.T.ravel()
-    order = np.argsort(sides, kind="stable")
-    order = order[crowded[sides[order]]]
-    many = np.bincount(sides[order], minlength=len(crowded))
-    place = np.arange(len(order)) - np.repeat((np.cumsum(many) - many)[crowded], many[crowded])
-    drawn = place * SAMPLED // many[sides[order]] != (place - 1) * SAMPLED // many[sides[order]]
-    some = np.unique(order[drawn] % max(len(pairs), 1))
-    tried = np.bincount(pairs[some].ravel(), minlength=len(crowded))
-    like = np.bincount(pairs[some[alike(some)]].ravel(), minlength=len(crowded))
-    return crowded & (like > ALIKE_SHARE * tried)
 
 
 def doubtful_clusters(pairs: Pairs, twin: Flags, between: Flags, count: int) -> Flags:

@@ -74,7 +74,7 @@ def _correlation(first: Values, second: Values, motion: Motions) -> Values:
     seen, inside = sample(second, motion)
     change = np.abs(motion - np.eye(2, 3, dtype=np.float32)).max(axis=(1, 2), initial=0)
     likely = (change <= MOST_CHANGE) & (inside.mean(axis=1) >= LEAST_OVERLAP)
-    return np.where(likely, correlate(first.reshape(len(first), -1), seen, inside), np.float32(NOTHING))
+    return np.where(likely, correlate(first.reshape(seen.shape), seen, inside), np.float32(NOTHING))
 
 
 def _halve(values: Values) -> Values:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pennyweight.data.twins.candidates import MOST, VIEWS, Candidates, candidates, describe
-from pennyweight.data.twins.clusters import Flags, Pairs, alike_crowds, components, doubtful_clusters
+from pennyweight.data.twins.candidates import VIEWS, candidates, describe
+from pennyweight.data.twins.clusters import Flags, Pairs, components, doubtful_clusters
 from pennyweight.data.twins.compare import score
-from pennyweight.data.twins.normalize import Floats, count_shapes
+from pennyweight.data.twins.crowds import BETWEEN, LEAST_SHAPES, Side, find_crowds
 
 __all__ = ["TWIN", "Twins", "find_twins"]
 
@@ -27,10 +26,6 @@ SURE = 7.0
 many independent shapes. Pictures with few shapes must resemble each other more."""
 FITTED = 6
 """Parameters of the alignment, which fit as many shapes."""
-LEAST_SHAPES = 12.0
-"""Independent shapes of a picture that is compared; with fewer, different pictures can be aligned to equality."""
-BETWEEN = 0.5
-"""Pairs with scores from here on that are no twins look alike, and may be anything."""
 
 
 @dataclass(frozen=True)
@@ -53,15 +48,6 @@ class Twins:
         return tuple(tuple(members) for members in components(self.pairs) if members[0] < count)
 
 
-class _Side(NamedTuple):
-    """Thumbnails of a set, and what is known of each of them alone."""
-
-    gray: NDArray[np.uint8]
-    shapes: Floats
-    compared: NDArray[np.int64]
-    """Numbers of the pictures with enough shapes."""
-
-
 def find_twins(
     gray: NDArray[np.uint8],
     *,
@@ -80,40 +66,25 @@ def find_twins(
     Returns:
         Twins; the same for the same thumbnails, in whatever number of threads.
     """
-    first = _side(gray)
-    second = first if against is None else _side(against)
+    first = Side.of(gray)
+    second = first if against is None else Side.of(against)
+    unsure = find_crowds(first, second)
+    first = first.without(unsure)
+    second = first if against is None else second
     views = describe(second.gray[second.compared], VIEWS)
     middle = views[0] if against is None else describe(gray[first.compared], VIEWS[:1])[0]
     found = candidates(middle, views, same=against is None, advance=advance)
-    return _decide(found, first, second, offset=0 if against is None else len(gray))
-
-
-def _side(gray: NDArray[np.uint8]) -> _Side:
-    shapes = count_shapes(gray)
-    return _Side(gray, shapes, np.flatnonzero(shapes >= LEAST_SHAPES))
-
-
-def _decide(found: Candidates, first: _Side, second: _Side, *, offset: int) -> Twins:
-    """Compare the candidates; `offset` is what is added to numbers of the second set to tell them from the first."""
     pairs = np.stack([first.compared[found.pairs[:, 0]], second.compared[found.pairs[:, 1]]], axis=1)
-    nodes, count = pairs + np.array([0, offset]), offset + len(second.gray)
-
-    def compare(some: NDArray[np.int64]) -> NDArray[np.float32]:
-        return score(first.gray, second.gray, pairs[some], found.views[some])
-
-    crowd = np.zeros(count, np.int64)
-    crowd[first.compared] += found.counts[0]
-    crowd[second.compared + offset] += found.counts[1]
-    unsure = alike_crowds(nodes, crowd > MOST, lambda some: compare(some) >= BETWEEN)
-    kept = np.flatnonzero(~unsure[nodes].any(axis=1))
-    pairs_of, scores = nodes[kept], compare(kept)
-    shapes = np.minimum(first.shapes[pairs[kept, 0]], second.shapes[pairs[kept, 1]])
+    scores = score(first.gray, second.gray, pairs, found.views)
+    shapes = np.minimum(first.shapes[pairs[:, 0]], second.shapes[pairs[:, 1]])
     twin = scores >= np.maximum(TWIN, np.tanh(SURE / np.sqrt(shapes - FITTED)))
-    unsure |= doubtful_clusters(pairs_of, twin, (scores >= BETWEEN) & ~twin, count)
-    twin &= ~unsure[pairs_of].any(axis=1)
-    left_out = unsure[: len(first.gray)]
+    nodes = pairs if against is None else pairs + np.array([0, len(gray)])
+    count = len(gray) + (0 if against is None else len(against))
+    doubtful = doubtful_clusters(nodes, twin, (scores >= BETWEEN) & ~twin, count)
+    twin &= ~doubtful[nodes].any(axis=1)
+    unsure |= doubtful[: len(gray)]
     return Twins(
-        pairs[kept[twin]], scores[twin], left_out, first.shapes < LEAST_SHAPES, _reason(left_out.sum(), len(left_out))
+        pairs[twin], scores[twin], unsure, first.shapes < LEAST_SHAPES, _reason(int(unsure.sum()), len(unsure))
     )
 
 
