@@ -113,6 +113,14 @@ def test_every_command_that_is_mentioned_can_be_parsed(
         program[name].make_parser(context).parse_args(words[len(name) :])  # raises for an option that is none
 
 
+def test_every_function_that_is_mentioned_exists(said: list[tuple[str, str]]) -> None:
+    mentioned = [(name, file) for file, text in said for name in re.findall(r"\bpw\.((?:scene\.)?[a-z]\w*)", text)]
+    assert len(mentioned) >= 5
+    for name, file in mentioned:
+        place, _, last = name.rpartition(".")
+        assert last in (pennyweight.scene if place else pennyweight).__all__, (name, file)
+
+
 def parse(command: Any, line: str) -> None:
     """Parse a whole command line as the program does, without running it. Raises what the program says of it."""
     name, words = "pennyweight", shlex.split(line)
