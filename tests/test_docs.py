@@ -80,7 +80,7 @@ def shell(arguments: list[str], folder: Path) -> None:
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def cache(exported_once: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Keep nothing of what a page measures of this machine; small networks are quickest on one thread."""
     monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path / "cache"))
     threads = torch.get_num_threads()

@@ -383,6 +383,7 @@ def every_call(folder: Path, bundle: Path) -> dict[str, Callable[[], Any]]:
         "fit_seeds": lambda: pw.fit_seeds(
             "digits",
             "mobilenet_v1_x0_25",
+            config={"stages": [[32, 1, 1], [64, 1, 2]]},
             seeds=2,
             input_size=8,
             recipe={"epochs": 1, "batch": 512},

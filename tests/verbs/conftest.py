@@ -79,7 +79,7 @@ def bundle(trained: pw.Run, made_once: MadeOnce) -> pw.Bundle:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def fit_small() -> Callable[..., pw.Run]:
     """`fit` with a shallow network, unless another or weights are named, at 16 pixels, two epochs, silent."""
 

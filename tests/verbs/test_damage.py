@@ -105,9 +105,8 @@ def test_weights_that_were_not_scored_are_refused(finished: Path, place: float, 
     ):
         with pytest.raises(RunError, match=refusal):
             ask()
-    assert pw.load(
-        "mobilenet_v1_x0_25", weights=weights, config=config
-    ).labels  # by its name, the file is taken as it is
+    # By its name, the file is taken as it is.
+    assert pw.load("mobilenet_v1_x0_25", weights=weights, config=config).labels
 
 
 def test_a_run_whose_labels_were_edited_is_refused(finished: Path, tmp_path: Path) -> None:

@@ -54,15 +54,10 @@ def photographs(files: list[Path], root: Path, count: int) -> Path:
     return root
 
 
-def check(root: Path, tmp_path: Path, seen: list[np.ndarray], count: int, size: int) -> None:
-    run = pw.fit(
-        root,
-        "mobilenet_v1_x0_25",
-        out=tmp_path / "run",
-        input_size=size,
-        recipe={"epochs": 1, "batch": 32},
-        progress=False,
-    )
+def check(
+    root: Path, tmp_path: Path, fit_small: Callable[..., pw.Run], seen: list[np.ndarray], count: int, size: int
+) -> None:
+    run = fit_small(root, out=tmp_path / "run", input_size=size, recipe={"epochs": 1, "batch": 32})
     preprocess = preprocess_of(run)
     assert preprocess.decoding == "draft"
     samples = data.split(data.open(root)).val
@@ -112,16 +107,23 @@ def drawn(root: Path, noise: Callable[..., np.ndarray], count: int) -> list[Path
     [pytest.param(True, marks=pytest.mark.slow, id="with simplejpeg"), pytest.param(False, id="with Pillow alone")],
 )
 def test_all_see_the_same_bytes(
-    tmp_path: Path, noise, seen: list[np.ndarray], monkeypatch: pytest.MonkeyPatch, quick: bool
+    tmp_path: Path,
+    noise: Callable[..., np.ndarray],
+    fit_small: Callable[..., pw.Run],
+    seen: list[np.ndarray],
+    monkeypatch: pytest.MonkeyPatch,
+    quick: bool,
 ) -> None:
     if not quick:
         monkeypatch.setattr(jpeg, "simplejpeg", None)
     root = photographs(drawn(tmp_path / "drawn", noise, 80), tmp_path / "photos", 20)
-    check(root, tmp_path, seen, 20, 32)
+    check(root, tmp_path, fit_small, seen, 20, 32)
 
 
 @pytest.mark.slow
-def test_all_see_the_same_bytes_of_300_photographs(tmp_path: Path, real_data: Path, seen: list[np.ndarray]) -> None:
+def test_all_see_the_same_bytes_of_300_photographs(
+    tmp_path: Path, real_data: Path, fit_small: Callable[..., pw.Run], seen: list[np.ndarray]
+) -> None:
     files = sorted((real_data / "cats-dogs").rglob("*.jpg"))[::-1]
     mixed = [file for pair in zip(files[:225], files[-225:], strict=True) for file in pair]
-    check(photographs(mixed, tmp_path / "photos", 300), tmp_path, seen, 300, 96)
+    check(photographs(mixed, tmp_path / "photos", 300), tmp_path, fit_small, seen, 300, 96)

@@ -33,9 +33,10 @@ def low(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(one_thread: None, low: Path, tmp_path_factory: pytest.TempPathFactory) -> pw.Run:
-    options = {"input_size": 16, "recipe": {"epochs": 2, "batch": 16}, "progress": False}
-    return pw.fit(low, "mobilenet_v1_x0_25", out=tmp_path_factory.mktemp("runs") / "run", **options)
+def run(
+    one_thread: None, low: Path, fit_small: Callable[..., pw.Run], tmp_path_factory: pytest.TempPathFactory
+) -> pw.Run:
+    return fit_small(low, out=tmp_path_factory.mktemp("runs") / "run")
 
 
 def test_everyone_sees_the_same_levels(run: pw.Run, low: Path) -> None:

@@ -18,22 +18,29 @@ LINE = re.compile(
 )
 
 
+DROPOUT: dict[str, Any] = {
+    "model": "mobilenet_v2",
+    "config": {"stages": [[1, 16, 1, 1, 1], [6, 24, 1, 2, 1]], "last_channels": 64, "dropout": 0.5},
+}
+"""A network that draws random numbers in every step."""
+
+
+@pytest.fixture(scope="module")
+def first(fit_small: Fit, shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> pw.Run:
+    """Run whose weights other runs start from."""
+    return fit_small(shapes, **DROPOUT, recipe={"epochs": 1}, out=tmp_path_factory.mktemp("first") / "run")
+
+
 @pytest.mark.parametrize("mode", ["scratch", "head", "finetune"])
 def test_the_time_is_told_before_the_first_step_and_changes_no_bit(
-    fit_small: Fit, trained: pw.Run, shapes: Path, tmp_path: Path, mode: str, capfd: pytest.CaptureFixture[str]
+    fit_small: Fit, first: pw.Run, shapes: Path, tmp_path: Path, mode: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Also of a network with dropout, which draws random numbers in every step."""
-    resume_note: dict[str, Any] = {
-        "model": "mobilenet_v2",
-        "config": {"stages": [[1, 16, 1, 1, 1], [6, 24, 2, 2, 1]], "last_channels": 64, "dropout": 0.5},
-        "recipe": {"mode": mode, "epochs": 2, "batch": 16},
-    }
+    how = DROPOUT | {"recipe": {"mode": mode, "epochs": 2, "batch": 32}}
     if mode != "scratch":
-        first = fit_small(shapes, **resume_note | {"recipe": {"epochs": 1}}, out=tmp_path / "first")
-        resume_note["weights"] = first.folder
-    silent = fit_small(shapes, **resume_note, out=tmp_path / "silent")
+        how["weights"] = first.folder
+    silent = fit_small(shapes, **how, out=tmp_path / "silent")
     capfd.readouterr()
-    told = fit_small(shapes, **resume_note, out=tmp_path / "told", progress=True)
+    told = fit_small(shapes, **how, out=tmp_path / "told", progress=True)
     said = capfd.readouterr().err
     (found,) = LINE.finditer(said)
     assert found.start() < re.search(r"epoch +1/", said).start()  # type: ignore[union-attr]
@@ -41,9 +48,9 @@ def test_the_time_is_told_before_the_first_step_and_changes_no_bit(
 
 
 def test_a_scene_is_told_of_too(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    resume_note: dict[str, Any] = {"recipe": {"epochs": 1}, "scene": {"window": 9}}
-    silent = pw.scene.fit("scene:synthetic", out=tmp_path / "silent", progress=False, **resume_note)
-    told = pw.scene.fit("scene:synthetic", out=tmp_path / "told", **resume_note)
+    how: dict[str, Any] = {"recipe": {"epochs": 1}, "scene": {"window": 9, "train": 40}}
+    silent = pw.scene.fit("scene:synthetic", out=tmp_path / "silent", progress=False, **how)
+    told = pw.scene.fit("scene:synthetic", out=tmp_path / "told", **how)
     assert LINE.search(capfd.readouterr().err)
     assert told.weights_path.read_bytes() == silent.weights_path.read_bytes()
 
