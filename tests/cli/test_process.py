@@ -60,8 +60,9 @@ def test_output_is_plain_where_nobody_watches(command: Command, bundle_file: Pat
     assert "\x1b" not in out + err
 
 
-def test_a_reader_that_goes_away_is_no_traceback(command: Command) -> None:
-    process = command("names")
+@pytest.mark.parametrize("arguments", [("--help",), pytest.param(("names",), marks=pytest.mark.slow)])
+def test_a_reader_that_goes_away_is_no_traceback(command: Command, arguments: tuple[str, ...]) -> None:
+    process = command(*arguments)
     assert process.stdout is not None
     assert process.stderr is not None
     process.stdout.close()
@@ -88,8 +89,7 @@ def wait_for(path: Path, process: "subprocess.Popen[str]") -> None:
 def test_ctrl_c_ends_training_with_one_line_and_keeps_the_best_weights(
     command: Command, pictures: Path, tmp_path: Path
 ) -> None:
-    small = ("--model", "mobilenet_v1_x0_25", "--input", "16", "--epochs", "100000")
-
+    small = ("--model", "mobilenet_v1_x0_25", "--config", "stages=[[32, 1, 1]]", "--input", "16", "--epochs", "100000")
     process = command("fit", pictures, *small, "--out", "run", cwd=tmp_path, preexec_fn=heed_interrupts)
     try:
         wait_for(tmp_path / "run" / "metrics.jsonl", process)

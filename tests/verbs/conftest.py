@@ -17,6 +17,7 @@ from PIL import Image
 from torchvision import models
 
 import pennyweight as pw
+from pennyweight.report import plots
 from pennyweight.zoo.weights.published import PUBLISHED, Published
 
 COLOURS = {"blue": (70, 70, 160), "green": (70, 160, 70), "red": (160, 70, 70)}
@@ -38,6 +39,15 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(autouse=True, scope="package")
 def quick_exports(exported_once: None) -> None:
     """Export each network once for all cases that ship it."""
+
+
+@pytest.fixture(autouse=True, scope="package")
+def quick_reports() -> Iterator[None]:
+    """Leave the plots out of the runs' reports: they take as long as a small training, and other rooms look at them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in plots.__all__:
+            patch.setattr(plots, name, lambda *_, **__: "<svg></svg>")
+        yield
 
 
 def draw_colours(root: Path, count: int, *, seed: int = 0, colours: Sequence[str] = tuple(COLOURS)) -> Path:

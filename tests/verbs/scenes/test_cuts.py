@@ -19,7 +19,7 @@ SMALL: dict[str, Any] = {"scene": {"window": 9, "train": 40}, "recipe": {"epochs
 def test_blocks_have_no_leakage_and_tiles_train_too(tmp_path: Path) -> None:
     scene = {"window": 9, "train": 0.2, "split": "blocks", "cut": "tiles"}
     made = fit_scene(
-        "scene:synthetic", "window_cnn", out=tmp_path / "run", scene=scene, recipe={"epochs": 15}, progress=False
+        "scene:synthetic", "window_cnn", out=tmp_path / "run", scene=scene, recipe={"epochs": 8}, progress=False
     )
     assert made.evaluation["leakage"]["share"] == 0
     assert made.evaluation["overall_accuracy"] > 0.5
