@@ -44,11 +44,12 @@ FORMS = [
     *(pytest.param(name, SHALLOW.get(title, {}), id=title) for title, name in SMALLEST.items()),
     pytest.param("hybrid_sn_bn", {}, id="hybrid_sn_bn"),
 ]
-# Rows as they stand; transformers at an input that leaves few tokens.
+# Rows as they stand but for repeated blocks of transformers and the width of VGG's hidden layers, at a small input.
+LIGHTER: dict[str, dict[str, object]] = {"ViT": {"size": 64, "blocks": 4}, "VGG": {"hidden": 256}}
 ROWS = [
     *FORMS,
     *(
-        pytest.param(name, {"size": 64} if family.title == "ViT" else {}, id=name, marks=pytest.mark.slow)
+        pytest.param(name, LIGHTER.get(family.title, {}), id=name, marks=pytest.mark.slow)
         for family in FAMILIES
         for name in family.variants
         if name != "hybrid_sn_bn"
@@ -72,10 +73,10 @@ def small(name: str, config: Mapping[str, object], stem: str = "imagenet") -> Ne
 
 
 def own_input(name: str, model: Network, batch: int = 2) -> torch.Tensor:
-    """A small batch that the network takes: where any size does, 64 pixels."""
+    """A small batch that the network takes: where any size does, 64 pixels, or 32 for the stem of small pictures."""
     channels, size, _ = variant(name).input_shape
     fixed = getattr(model, "size", None) or getattr(model, "window", None)
-    side = fixed or min(size, 64)
+    side = fixed or min(size, 64 if model.stem_form == "imagenet" else 32)
     device = next(model.parameters()).device
     return torch.randn(batch, channels, side, side, device=device)
 
