@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := runs/make-demo
 
+# Many tests start processes of their own: modules are compiled once, also where the shell forbids keeping that.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: setup demo check test fuzz torture docs bench clean
 
 setup: .venv/installed

@@ -110,7 +110,7 @@ def test_published_weights_are_for_photographs_and_whoever_asks_for_nothing_else
 @pytest.mark.parametrize(
     ("channels", "options", "reason"),
     [
-        (4, {}, "they have learned from grey and RGB pictures, not from 4 channels"),
+        (4, {}, "they have learned from gray and RGB pictures, not from 4 channels"),
         (3, {"input_size": 64}, "they suit inputs of at least 96 pixels, not of 64"),
     ],
 )
