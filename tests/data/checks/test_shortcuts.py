@@ -18,8 +18,9 @@ from pennyweight.data.checks.glance import glance
 from pennyweight.data.checks.shortcuts import Shortcut, held_out, shortcuts, telling
 
 COUNT, SIDE = 48, 72
-FILES, COLOR, RING, THUMBNAIL, DETAIL, MARKS = (
+FILES, BYTES, COLOR, RING, THUMBNAIL, DETAIL, MARKS = (
     "how the files were saved",
+    "the bytes of a pixel in the files",
     "the mean color",
     "the outermost pixels",
     "an 8×8 thumbnail",
@@ -154,7 +155,7 @@ def test_each_shortcut_is_told(pictures: list[Image.Image], tmp_path: Path, made
 
 def test_pictures_that_differ_in_nothing_else_are_no_shortcut(pictures: list[Image.Image], tmp_path: Path) -> None:
     found = scores(save_all(pictures, tmp_path / "s", jpeg))
-    assert set(found) == {FILES, COLOR, RING, THUMBNAIL, DETAIL, MARKS}
+    assert set(found) == {BYTES, COLOR, RING, THUMBNAIL, DETAIL, MARKS}  # of the files nothing else differs
     assert telling(tuple(found.values())) == ()
     assert telling(tuple(found.values()), network_accuracy=0.5) == ()
 
@@ -165,9 +166,19 @@ def test_detail_that_compresses_badly_is_content(pictures: list[Image.Image], tm
         jpeg(Image.fromarray(np.clip(np.asarray(image) + grain, 0, 255).astype(np.uint8)), path, k)
 
     found = scores(save_all(pictures, tmp_path / "s", rough))
-    assert found[FILES].accuracy > 0.9
-    assert found[FILES].control > 0.9
+    assert found[BYTES].accuracy > 0.9
+    assert found[BYTES].control > 0.9
     assert telling(tuple(found.values())) == ()
+
+
+def test_a_quality_that_pixels_show_too_is_told(noise: Callable[..., NDArray[np.uint8]], tmp_path: Path) -> None:
+    def coarse(image: Image.Image, path: Path, k: int) -> None:
+        jpeg(image, path, k, quality=(90, 60)[k])
+
+    smooth = [Image.fromarray(noise(SIDE, SIDE, seed=seed)) for seed in range(2 * COUNT)]
+    found = scores(save_all(smooth, tmp_path / "s", coarse))
+    assert found[DETAIL].accuracy > 0.9
+    assert [one.name for one in telling(tuple(found.values())) if one.name == FILES]
 
 
 def test_arrays_have_no_files_and_small_pictures_are_their_thumbnail() -> None:
@@ -235,6 +246,7 @@ def test_the_doctor_warns_of_a_shortcut(pictures: list[Image.Image], tmp_path: P
     assert diagnosis.sound  # a warning
     assert [score["name"] for score in diagnosis.to_dict()["shortcuts"]] == [
         FILES,
+        BYTES,
         COLOR,
         RING,
         THUMBNAIL,

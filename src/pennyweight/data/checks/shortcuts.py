@@ -31,7 +31,7 @@ CERTAIN = 0.999
 """Confidence with which the accuracy of a view near the network exceeds chance."""
 FAR = 0.5
 """Share of the way from chance, or from the control, to 100% beyond which the whole interval of a view is far above."""
-PLURAL = ("the outermost pixels", "sharpness and noise", "marks in fixed places")
+PLURAL = ("the bytes of a pixel in the files", "the outermost pixels", "sharpness and noise", "marks in fixed places")
 
 
 @dataclass(frozen=True)

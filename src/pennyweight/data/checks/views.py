@@ -60,28 +60,24 @@ def _centroids(table: Table, classes: NDArray[Any], scored: Table) -> NDArray[An
 
 
 def _saved(glances: Glances) -> Table:
-    """Return the facts of the files, numbers first, texts as their ranks by frequency."""
-    rows, texts = np.zeros((len(glances), 9), np.float32), []
-    chroma = np.ptp(glances.colors.astype(np.float32), axis=3).mean((1, 2))
-    for number, saved in enumerate(glances.saved):
+    """Return facts of the files that no content decides: numbers first, then texts as their ranks by frequency."""
+    numbers, texts = np.zeros((len(glances), 7), np.float32), []
+    gray = np.ptp(glances.colors.astype(np.float32), axis=3).mean((1, 2)) < COLORLESS
+    for row, saved in enumerate(glances.saved):
         if saved is None:
             texts.append(("",) * 5)
             continue
-        header = saved.header
-        pixels = header.height * header.width
-        rows[number] = (
-            header.height,
-            header.width,
-            header.width / header.height,
-            pixels,
-            header.orientation,
-            saved.file_bytes / pixels,
-            saved.quality,
-            bool(saved.taken),
-            chroma[number] < COLORLESS,
-        )
-        texts.append((header.format, header.mode, saved.layout, saved.camera, saved.software))
-    return np.column_stack([rows, *(_ranks(column) for column in zip(*texts, strict=True))])
+        height, width = saved.header.height, saved.header.width
+        upright = saved.header.orientation
+        numbers[row] = (height, width, width / height, upright, saved.quality, bool(saved.taken), gray[row])
+        texts.append((saved.header.format, saved.header.mode, saved.layout, saved.camera, saved.software))
+    return np.column_stack([numbers, *(_ranks(column) for column in zip(*texts, strict=True))])
+
+
+def _bytes(glances: Glances) -> Table:
+    """Return the bytes of each file for a pixel, which content decides too."""
+    headers = [(one.file_bytes, one.header.height * one.header.width) if one else (0, 1) for one in glances.saved]
+    return np.array([[count / pixels] for count, pixels in headers], np.float32)
 
 
 def _ranks(texts: Sequence[str]) -> NDArray[np.float32]:
@@ -135,7 +131,8 @@ class View(NamedTuple):
 
 
 VIEWS = (
-    View("how the files were saved", _saved, _detail, alone=True),
+    View("how the files were saved", _saved, alone=True),
+    View("the bytes of a pixel in the files", _bytes, _detail, alone=True),
     View("the mean color", _color),
     View("the outermost pixels", _field("ring"), _field("inner_ring"), alone=True, least_side=16),
     View("an 8×8 thumbnail", _field("thumbnail"), least_side=64),
