@@ -17,7 +17,9 @@ from .verbs.experiments import experiments as experiments
 from .verbs.export import export as export
 from .verbs.fit import fit as fit
 from .verbs.fitting.fit_seeds import fit_seeds as fit_seeds
+from .verbs.index import index as index
 from .verbs.load import load as load
+from .verbs.pack import pack as pack
 from .verbs.predict import predict as predict
 from .verbs.weigh import weigh as weigh
 from .verbs.weigh import weigh_all as weigh_all

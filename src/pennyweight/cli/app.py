@@ -18,8 +18,10 @@ from pennyweight.cli.commands.doctor import doctor
 from pennyweight.cli.commands.evaluate import evaluate
 from pennyweight.cli.commands.export import export
 from pennyweight.cli.commands.fit import fit
+from pennyweight.cli.commands.index import index
 from pennyweight.cli.commands.lab import make_lab
 from pennyweight.cli.commands.names import names
+from pennyweight.cli.commands.pack import pack
 from pennyweight.cli.commands.predict import predict
 from pennyweight.cli.commands.weigh import weigh
 from pennyweight.cli.help import Command, Group
@@ -53,6 +55,8 @@ COMMANDS: Sequence[tuple[Callable[..., None], type[Command]]] = (
     (weigh, Command),
     (names, Command),
     (doctor, CommandOnPictures),
+    (pack, CommandOnPictures),
+    (index, CommandOnPictures),
     (bench, Command),
 )
 """Commands in the order of the help, with their kinds."""

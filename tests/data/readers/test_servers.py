@@ -99,22 +99,13 @@ def http(local: Path) -> Iterator[Server]:
 
 
 @pytest.fixture
-def s3(local: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    pytest.importorskip("s3fs", reason="S3 needs the extra scale")
-    server = pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+def s3(local: Path, s3_bucket: str) -> str:
     import boto3
 
-    server.start()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://{}:{}".format(*server.get_host_and_port()))
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     client = boto3.client("s3")
-    client.create_bucket(Bucket="shelf")
     for path in (local / "colours").iterdir():
-        client.upload_file(str(path), "shelf", f"colours/{path.name}")
-    yield "s3://shelf/colours/{train-{000..001},val-000,test-000}.tar"
-    server.stop()
+        client.upload_file(str(path), s3_bucket.removeprefix("s3://"), f"colours/{path.name}")
+    return f"{s3_bucket}/colours/{{train-{{000..001}},val-000,test-000}}.tar"
 
 
 def address_of(server: Server) -> str:

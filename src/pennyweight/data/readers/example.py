@@ -140,15 +140,15 @@ def _picture_field(parts: Mapping[str, Part]) -> str:
 def _class(parts: Mapping[str, Part]) -> tuple[str, str]:
     """Return the field with the class, and the class; both are empty if no field gives one.
 
-    A name in the record comes before the number of a class.
+    A `label` in the record is the name of a number.
     """
     for name in LABELS:
         fields = [name] if name in parts else [field for field in parts if ending_of(field) == name]
         if len(fields) > 1:
             raise ValueError(f"has {len(fields)} classes, {' and '.join(fields)}; a sample has one")
         if fields and (label := class_text(parts[fields[0]].content, fields[0])):
-            named = _recorded(parts) if label.isdecimal() else ""
-            return fields[0], named if named and not named.isdecimal() else label
+            named = _recorded(parts, ("label",)) if label.isdecimal() else ""
+            return fields[0], named or label
     if label := _recorded(parts):
         return RECORD, label
     texts = [field for field in parts if ending_of(field) == TEXT]
@@ -157,7 +157,7 @@ def _class(parts: Mapping[str, Part]) -> tuple[str, str]:
     return "", ""
 
 
-def _recorded(parts: Mapping[str, Part]) -> str:
+def _recorded(parts: Mapping[str, Part], names: Iterable[str] = LABELS) -> str:
     """Return the class in the record; empty without one, or for a damaged record."""
     field = next((field for field in parts if ending_of(field) == RECORD), None)
     if field is None:
@@ -166,5 +166,5 @@ def _recorded(parts: Mapping[str, Part]) -> str:
         values: Any = json.loads(parts[field].content)
     except (ValueError, RecursionError):
         return ""
-    found = [values[name] for name in LABELS if values.get(name) is not None] if isinstance(values, dict) else []
+    found = [values[name] for name in names if values.get(name) is not None] if isinstance(values, dict) else []
     return class_text(found[0], field) if found else ""

@@ -18,6 +18,7 @@ from pennyweight.core.figures import several
 from pennyweight.core.images import Header
 from pennyweight.data.readers.columns import number_classes, whole_number, whole_numbers_note
 from pennyweight.data.readers.input_size import suggest_input
+from pennyweight.data.readers.shard import Shard
 from pennyweight.data.readers.shard_classes import find_classes, find_splits
 from pennyweight.data.readers.shard_entry import Entry, join_entries
 from pennyweight.data.readers.shard_store import load_entries
@@ -29,14 +30,27 @@ __all__ = ["Index", "Streamed"]
 
 @dataclass(frozen=True, slots=True)
 class Streamed:
-    """Picture within a shard; to read it alone is to read the shard up to it."""
+    """Picture within a shard. To read it alone from a compressed tar or a table is to read the shard up to it."""
 
     index: Index
     number: int
     """Number among all samples of the set."""
 
+    @property
+    def shard(self) -> Shard:
+        """Return the shard of the picture."""
+        return self.index.shards.files[int(self.index.file_of(np.array([self.number]))[0])]
+
+    @property
+    def is_slow(self) -> bool:
+        """Return whether the shard has to be read up to the picture."""
+        return self.shard.is_table or self.index.places[self.number] < 0 or not self.shard.has_ranges
+
     def read(self) -> bytes:
-        """Return the bytes of the picture file, reading its shard up to it."""
+        """Return the bytes of the picture file."""
+        if not self.is_slow:
+            start = int(self.index.places[self.number])
+            return self.shard.read(start, start + int(self.index.sizes[self.number]))
         return next(self.index.pictures([self.number]))
 
 
