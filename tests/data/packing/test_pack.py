@@ -196,7 +196,7 @@ def test_a_killed_pack_is_completed_to_the_same_bytes(draw_folder: Draw, tmp_pat
     again = command("pack", folder, tmp_path / "parts", "--shard-size", "1MB")
     for _ in range(3):
         process = subprocess.Popen(again, stderr=subprocess.DEVNULL)
-        deadline, before = time.monotonic() + 60, len(list(tmp_path.glob("parts/*.tar")))
+        deadline, before = time.monotonic() + 200, len(list(tmp_path.glob("parts/*.tar")))
         while len(list(tmp_path.glob("parts/*.tar"))) == before and process.poll() is None:
             assert time.monotonic() < deadline
             time.sleep(0.01)
