@@ -370,6 +370,8 @@ def every_call(folder: Path, bundle: Path) -> dict[str, Callable[[], Any]]:
         "experiments": lambda: pw.experiments(repeats=2, side=2)[0].ms,
         "Cost": lambda: pw.Cost(**vars(pw.weigh("mobilenet_v1_x0_25", (3, 32, 32)))).to_dict(),
         "doctor": lambda: pw.doctor("digits", quick=True).to_dict(),
+        "pack": lambda: pw.pack("digits", folder / "shards").to_dict(),
+        "index": lambda: pw.index(folder / "shards").to_dict(),
         "Stream": stream_of_nothing,
         "fit": lambda: pw.fit(
             "digits",

@@ -31,6 +31,8 @@ CASES: dict[str, tuple[Callable[..., Any], Collection[str]]] = {
     "weigh": (pw.weigh_all, {"threads"}),
     "names": (pw.names, ()),
     "doctor": (pw.doctor, READ_AS),
+    "pack": (pw.pack, READ_AS),
+    "index": (pw.index, ()),
     "bench": (pw.bench, {"machine"}),
     "lab guidelines": (pw.experiments, ()),
     "scene fit": (pw.scene.fit, {*RECIPE, *SCENE, "seeds"}),

@@ -17,6 +17,7 @@ CASES: dict[str, tuple[Callable[[], object], str]] = {
     "export": (lambda: pw.export(["run"]), f"{NO_RUN} list ['run']"),
     "fit": (lambda: pw.fit(5), "a source is a path or a name, such as digits, not int 5"),
     "doctor": (lambda: pw.doctor(None), "a source is a path or a name, such as digits, not NoneType"),
+    "pack": (lambda: pw.pack("digits", 5), "a folder or an address for the shards was expected, not int 5"),
     "recipe": (lambda: pw.fit("digits", recipe=0.1), "a recipe is a Recipe, a name or a mapping of its fields, not"),
     "model": (lambda: pw.fit("digits", model=5), "a network's name is text such as mobilenet_v2, not int 5"),
     "create": (lambda: pw.create(5), "a network's name is text such as mobilenet_v2, not int 5"),

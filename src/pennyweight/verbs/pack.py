@@ -90,6 +90,8 @@ def pack(
         raise InputError(f"unknown format '{format}'{nearest(str(format), kinds)}; there are {' and '.join(kinds)}")
     if resize is not None and (isinstance(resize, bool) or not isinstance(resize, int) or resize < 1):
         raise InputError(f"resize is a number of pixels such as 256, not {received(resize)}")
+    if not isinstance(out, (str, os.PathLike)):
+        raise InputError(f"a folder or an address for the shards was expected, not {received(out)}")
     shard_bytes = parse_size(shard_size, "shard_size")
     opened = data.open(source, group_by=group_by, read_as=read_as)
     for line in opened.notes:
