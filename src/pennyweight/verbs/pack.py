@@ -85,6 +85,25 @@ def pack(
         SourceError: The source cannot be read, or a shard cannot be written.
         InputError: `out` holds other files, or an argument is out of range.
     """
+    _require_options(out, format, resize)
+    shard_bytes = parse_size(shard_size, "shard_size")
+    folder = _folder(os.fspath(out))
+    opened = data.open(source, group_by=group_by, read_as=read_as)
+    for line in (*opened.notes, *(f"left out: {each.reason}" for each in opened.unreadable)):
+        note(line)
+    if opened.group_by is not None and not opened.has_splits:
+        note(f"the splits train, val and test are made now, so that groups ({opened.group_by}) stay together")
+        opened = _with_splits(opened)
+    plan = make_plan(opened, shard_bytes=shard_bytes, kind=format, resize=resize)
+    unreadable = write_pack(plan, folder, advance)
+    if unreadable:
+        note(f"{several(unreadable, 'picture')} cannot be read: packed unchanged")
+    files = tuple(part.file for part in plan.parts)
+    return Packed(folder.url, files, len(opened.samples), opened.labels, unreadable)
+
+
+def _require_options(out: object, format: object, resize: object) -> None:
+    """Raise InputError for an option that cannot be used, before the source is read."""
     kinds = get_args(Format)
     if format not in kinds:
         raise InputError(f"unknown format '{format}'{nearest(str(format), kinds)}; there are {' and '.join(kinds)}")
@@ -92,27 +111,16 @@ def pack(
         raise InputError(f"resize is a number of pixels such as 256, not {received(resize)}")
     if not isinstance(out, (str, os.PathLike)):
         raise InputError(f"a folder or an address for the shards was expected, not {received(out)}")
-    shard_bytes = parse_size(shard_size, "shard_size")
-    opened = data.open(source, group_by=group_by, read_as=read_as)
-    for line in opened.notes:
-        note(line)
-    for each in opened.unreadable:
-        note(f"left out: {each.reason}")
-    if opened.group_by is not None and not opened.has_splits:
-        note(f"the splits train, val and test are made now, so that groups ({opened.group_by}) stay together")
-        opened = _with_splits(opened)
-    address = os.fspath(out)
+
+
+def _folder(address: str) -> Folder:
+    """Return the folder of the shards. Raises InputError for an address that cannot be written."""
     folder = Folder(address if "://" in address else str(Path(address).expanduser().absolute()))
     if not folder.writable:
         raise InputError(
             f"{address} cannot be written; shards go to a folder, or to an address such as s3://bucket/birds"
         )
-    plan = make_plan(opened, shard_bytes=shard_bytes, kind=format, resize=resize)
-    unreadable = write_pack(plan, folder, advance)
-    if unreadable:
-        note(f"{several(unreadable, 'picture')} cannot be read: packed unchanged")
-    files = tuple(part.file for part in plan.parts)
-    return Packed(folder.url, files, len(opened.samples), opened.labels, unreadable)
+    return folder
 
 
 def _with_splits(source: data.Source) -> data.Source:
