@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from pennyweight.core import jpeg
@@ -99,3 +100,30 @@ def test_what_one_decoder_refuses_is_the_others_to_judge(
     first = outcome()
     monkeypatch.setattr(jpeg, "simplejpeg", None)
     assert outcome() == first
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("subsampling", [0, 2])
+def test_a_jpeg_of_the_input_s_size_has_the_same_bytes_as_on_the_long_way(
+    noise: Callable[..., NDArray[np.uint8]], mode: str, subsampling: int
+) -> None:
+    whole = Image.fromarray(noise(33, 33, 3)).convert(mode)
+    channels = len(mode)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    for options in ({}, {"exif": turned}, {"progressive": True}, {"comment": b"a comment"}):
+        file = io.BytesIO()
+        whole.save(file, "JPEG", subsampling=subsampling, **options)
+        short = jpeg.decode_plain(file.getvalue(), (33, 33, channels))
+        assert (short is None) == ("exif" in options or "progressive" in options)
+        long = np.asarray(decode(file.getvalue(), channels=channels)).reshape(33, 33, channels)
+        assert np.array_equal(
+            Preprocess(size=33, resize=33, mean=(0.5,) * channels, std=(0.5,) * channels, channels=channels)(
+                file.getvalue()
+            ),
+            long,
+        )
+        assert jpeg.decode_plain(file.getvalue(), (33, 32, channels)) is None
+        assert jpeg.decode_plain(file.getvalue()[:-40], (33, 33, channels)) is None
+    assert jpeg.decode_plain(b"", (33, 33, 3)) is None
+    assert jpeg.decode_plain(b"\xff\xd8\xff", (33, 33, 3)) is None

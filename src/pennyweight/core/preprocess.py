@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from PIL import Image
 
+from pennyweight.core import jpeg
 from pennyweight.core.errors import InputError
 from pennyweight.core.images import Picture, Pixels, decode_bands
 from pennyweight.core.settings import from_json
@@ -127,6 +128,10 @@ class Preprocess:
 
         Raises ImageError, which calls the picture `name` if that is given.
         """
+        if isinstance(picture, bytes) and self.resize == self.size and self.max_pixels is None:
+            whole = jpeg.decode_plain(picture, self.shape)
+            if whole is not None:
+                return whole
         least = self.resize if self.decoding == "draft" else None
         images = decode_bands(
             picture,
