@@ -15,6 +15,14 @@ from pennyweight.cli.app import make_app
 
 SOURCE = Path(__file__).parents[1] / "src"
 QUESTION = re.compile(r"(What|Whether|Where|How|When|Which|Why)\b")
+BRITISH = re.compile(
+    r"\b\w*(?:colour|neighbour|behaviour|favour|learnt|labelled(?!by)|modell|cancell|grey|centre|licence|catalogue|artefact"
+    r"|towards|(?:optim|normal|initial|regular|recogn|organ|summar|general|minim|maxim|visual|synchron|serial)is[eai]"
+    r"|quantis[eai]|util(?:is)[eai])\w*",
+    re.IGNORECASE,
+)
+OF_OTHERS = ("optimiser", "nearest neighbour", "mean_centres", "pennyweight-learnt")
+"""Words in British spelling that stay: names in other libraries, and keys in files of earlier versions."""
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -54,6 +62,24 @@ def test_no_help_begins_with_a_question_word() -> None:
     found = dict(helps(get_command(make_app()), "pennyweight"))
     assert len(found) > 100
     assert {place: text[:60] for place, text in found.items() if QUESTION.match(text.lstrip())} == {}
+
+
+def test_spelling_is_american() -> None:
+    """In code, pages, documentation and messages, as in the libraries that users come from."""
+    root = SOURCE.parent
+    files = [
+        file
+        for place, pattern in (("src", "*.py"), ("src", "*.html"), ("docs", "*.md"), (".", "*.md"))
+        for file in ((root / place).rglob(pattern) if place != "." else root.glob(pattern))
+    ]
+    assert len(files) > 400
+    found = {
+        f"{file.relative_to(root)}:{number}": words
+        for file in files
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
+        if (words := [word[0] for word in BRITISH.finditer(line)]) and not any(other in line for other in OF_OTHERS)
+    }
+    assert found == {}
 
 
 @pytest.mark.parametrize(

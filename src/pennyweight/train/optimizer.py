@@ -24,7 +24,7 @@ RISE = 0.25
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """Make the recipe's optimizer over the trainable parameters; norms and biases have no weight decay.
 
-    Layer-wise learning-rate decay (`recipe.rate_decay`) makes each stage a parameter group, slower towards the stem.
+    Layer-wise learning-rate decay (`recipe.rate_decay`) makes each stage a parameter group, slower toward the stem.
     """
     undecayed = {
         id(parameter)

@@ -207,7 +207,7 @@ def test_the_contact_sheet_shows_the_findings_and_asks_for_nothing(photos: Path,
     saved_again(photos, "cats/<b>near.jpg")
     (photos / "dogs" / "01.jpg").write_bytes(b"no picture")
     diagnosis = doctor(photos, html=tmp_path / "sheet.html")
-    page = (tmp_path / "sheet.html").read_text(encoding="utf-8")
+    page = (tmp_path / "sheet.html").read_text(encoding="utf-8").replace("<wbr>", "")
     assert [finding.kind for finding in diagnosis.findings] == ["unreadable", "two labels", "near duplicate"]
     for name in ("cats/00.jpg", "dogs/copy.jpg", "dogs/01.jpg"):
         assert name in page
