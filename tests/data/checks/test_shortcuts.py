@@ -231,6 +231,7 @@ def test_nothing_is_scored_without_two_classes_or_test_pictures(pictures: list[I
     assert shortcuts(glances, labels, [0, 1, 4, 5], []) == ()
     assert shortcuts(glances, labels, [0, 1], [4, 5]) == ()
     assert shortcuts(glances, labels, [], [4, 5]) == ()
+    assert shortcuts(glances, labels, [0, 4], [1, 5]) == ()  # one picture of each class has no deviation
 
 
 def test_validation_is_scored_too_where_the_test_split_is_small() -> None:

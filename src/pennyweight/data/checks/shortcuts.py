@@ -85,11 +85,12 @@ def shortcuts(
         test: Numbers of the scored pictures.
 
     Returns:
-        A score for each view in which the pictures differ; empty if training has one class, or no picture is scored.
+        A score for each view in which the pictures differ; empty if training has one class, or one picture of
+        each, or no picture is scored.
     """
     classes = np.asarray(labels)
     fitted, scored = (_subset(np.asarray(part, np.int64), glances.readable) for part in (train, test))
-    if not len(scored) or len(np.unique(classes[fitted])) < 2:
+    if not len(scored) or not 2 <= len(np.unique(classes[fitted])) < len(fitted):
         return ()
     chance = float(np.unique(classes[scored], return_counts=True)[1].max() / len(scored))
     rows = glances.take(np.concatenate([fitted, scored]))
