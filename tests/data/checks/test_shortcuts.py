@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 
 from pennyweight import data
 from pennyweight.core.intervals import wilson
+from pennyweight.data.checks import shortcuts as module
 from pennyweight.data.checks.doctor import diagnose
 from pennyweight.data.checks.glance import glance
 from pennyweight.data.checks.shortcuts import Shortcut, held_out, shortcuts, telling
@@ -232,6 +233,17 @@ def test_nothing_is_scored_without_two_classes_or_test_pictures(pictures: list[I
     assert shortcuts(glances, labels, [0, 1], [4, 5]) == ()
     assert shortcuts(glances, labels, [], [4, 5]) == ()
     assert shortcuts(glances, labels, [0, 4], [1, 5]) == ()  # one picture of each class has no deviation
+
+
+def test_of_many_classes_the_largest_are_told_apart(
+    pictures: list[Image.Image], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_CLASSES", 2)
+    source = data.open(save_all(pictures[:60], tmp_path / "s", smaller))
+    labels = [sample.label if number % 10 else 2 for number, sample in enumerate(source.samples)]
+    found = shortcuts(glance(source), labels, range(0, 60, 2), range(1, 60, 2))
+    assert (found[0].name, found[0].correct, found[0].count) == (FILES, 30, 30)
+    assert max(one.count for one in found) == sum(label < 2 for label in labels[1::2])
 
 
 def test_validation_is_scored_too_where_the_test_split_is_small() -> None:

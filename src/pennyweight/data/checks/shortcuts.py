@@ -25,6 +25,8 @@ __all__ = ["Shortcut", "held_out", "shortcuts", "telling"]
 
 MOST = 10_000
 """Most training pictures, and most scored pictures; of more, as many are drawn."""
+MOST_CLASSES = 50
+"""Most classes that are told apart; of more, the largest ones in training."""
 LEAST_SCORED = 100
 """Fewest test pictures that are scored alone."""
 CERTAIN = 0.999
@@ -89,7 +91,8 @@ def shortcuts(
         each, or no picture is scored.
     """
     classes = np.asarray(labels)
-    fitted, scored = (_subset(np.asarray(part, np.int64), glances.readable) for part in (train, test))
+    usable = glances.readable & np.isin(classes, _largest(classes[np.asarray(train, np.int64)]))
+    fitted, scored = (_subset(np.asarray(part, np.int64), usable) for part in (train, test))
     if not len(scored) or not 2 <= len(np.unique(classes[fitted])) < len(fitted):
         return ()
     chance = float(np.unique(classes[scored], return_counts=True)[1].max() / len(scored))
@@ -154,6 +157,12 @@ def _is_near(one: Shortcut, network: float | None) -> bool:
     return one.accuracy - one.chance >= one.near * (network - one.chance)
 
 
-def _subset(numbers: NDArray[np.int64], readable: NDArray[np.bool_]) -> NDArray[np.int64]:
-    numbers = numbers[readable[numbers]]
+def _largest(classes: NDArray[Any]) -> NDArray[Any]:
+    """Return the largest classes, at most MOST_CLASSES, because the time of trees grows with their number."""
+    values, counts = np.unique(classes, return_counts=True)
+    return values[np.argsort(-counts, kind="stable")[:MOST_CLASSES]]
+
+
+def _subset(numbers: NDArray[np.int64], usable: NDArray[np.bool_]) -> NDArray[np.int64]:
+    numbers = numbers[usable[numbers]]
     return numbers if len(numbers) <= MOST else np.sort(np.random.default_rng(0).permutation(numbers)[:MOST])

@@ -22,8 +22,6 @@ LEAF = 0.0005
 """Fewest training pictures in a leaf, as a share of all."""
 COLUMNS = 14
 """Columns that are tried at each node, so that a single decisive one is found."""
-LEAF_VALUES = 400_000
-"""Most leaves times classes in a tree, which bounds the memory to 200 MB."""
 SHRINK = 1.0
 """Deviations by which class centroids shrink toward the common one."""
 FAINT = 8.0
@@ -36,15 +34,8 @@ def _trees(table: Table, classes: NDArray[Any], scored: Table) -> NDArray[Any]:
     """Return the answers of extremely randomized trees (Geurts et al. 2006)."""
     from sklearn.ensemble import ExtraTreesClassifier  # slow to import
 
-    most = LEAF_VALUES // len(np.unique(classes))
-    leaves = most if most * LEAF < 1 else None
-    trees = ExtraTreesClassifier(
-        TREES,
-        min_samples_leaf=LEAF,
-        max_features=min(COLUMNS, table.shape[1]),
-        max_leaf_nodes=leaves,
-        random_state=0,
-    )
+    tried = min(COLUMNS, table.shape[1])
+    trees = ExtraTreesClassifier(TREES, min_samples_leaf=LEAF, max_features=tried, random_state=0)
     return np.asarray(trees.fit(table, classes).predict(scored))
 
 
