@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -38,6 +39,7 @@ NAMES: dict[str, tuple[Name, str]] = {
     "words": (lambda s, f: f"{'kqzvx'[s % 5]}itchen{'abcd'[s // 5]}-{f:04d}", r"([^/_. -]+)[_ -][^/]*$"),
     "words with blanks": (lambda s, f: f"room {'ABCDEFGHIJKLMNOPQRST'[s]} ({f})", None),
     "capitals": (lambda s, f: f"SUBJ{s:02d}L{f}", "(SUBJ[0-9]+)"),
+    "quotes": (lambda s, f: f"bob's film {s:02d} {f}", r"(bob's film [0-9]+)"),
     "dots": (lambda s, f: f"case.{s}.{f}", r"(case\.[0-9]+)"),
 }
 
@@ -68,7 +70,7 @@ def save(
 def proposed(root: Path) -> str | None:
     findings = diagnose(data.open(root), quick=True).of("groups")
     assert len(findings) <= 1
-    return findings[0].detail.split("'")[1] if findings else None
+    return shlex.split(findings[0].detail)[1] if findings else None
 
 
 @pytest.mark.parametrize("kind", NAMES)

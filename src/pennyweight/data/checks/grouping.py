@@ -7,6 +7,7 @@ says nothing, the one in `scene_012_frame_07.jpg` names a scene. Times and camer
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -77,7 +78,8 @@ class Proposal(NamedTuple):
     def fact(self) -> str:
         """Return the proposal as a sentence."""
         pictures = f"{share(self.shared / self.test)} of {self.test:,} test pictures"
-        return f"--group-by '{self.group_by}' finds {self.groups:,} groups: {pictures} share a group with training"
+        option = f"--group-by {shlex.quote(self.group_by)}"
+        return f"{option} finds {self.groups:,} groups: {pictures} share a group with training"
 
 
 def propose_groups(source: Source, glances: Glances, where: Sequence[str | None]) -> Proposal | None:
