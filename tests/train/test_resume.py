@@ -126,7 +126,7 @@ def stopping_at(checkpoints: Checkpoints, step: int) -> Checkpointer:
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda recipe: recipe["optimizer"])
-@pytest.mark.parametrize("step", [1, 3, 5, 8, 10, 14])
+@pytest.mark.parametrize("step", [1, 8, 14, *(pytest.param(step, marks=pytest.mark.slow) for step in (3, 5, 10))])
 def test_stopped_at_any_step_it_ends_with_the_same_bits(
     outcome: Callable[..., Outcome], whole_of: Whole, tmp_path: Path, step: int, optimizer: dict[str, Any]
 ) -> None:
@@ -216,7 +216,9 @@ def test_killed_between_an_epochs_checkpoint_and_what_its_caller_keeps(
     assert outcome(Checkpointer(Checkpoints(tmp_path / "kept")), parts, **EVERYTHING) == whole
 
 
-@pytest.mark.parametrize("kill", range(1, 16))
+@pytest.mark.parametrize(
+    "kill", [1, 2, 9, 15, *(pytest.param(kill, marks=pytest.mark.slow) for kill in (*range(3, 9), *range(10, 15)))]
+)
 def test_a_kill_loses_one_interval_at_most(
     outcome: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kill: int
 ) -> None:
@@ -242,7 +244,7 @@ WHERE = ["before", "forward", "backward", "validation"]
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
 @pytest.mark.parametrize("where", WHERE)
-@pytest.mark.parametrize("step", [1, 4, 7])
+@pytest.mark.parametrize("step", [4, *(pytest.param(step, marks=pytest.mark.slow) for step in (1, 7))])
 def test_a_signal_does_not_wait_for_a_long_step(
     outcome: Callable[..., Outcome],
     whole_of: Whole,

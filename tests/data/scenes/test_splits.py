@@ -48,7 +48,7 @@ def test_parts_are_apart_and_validation_comes_out_of_the_training_share(
 
 
 @pytest.mark.parametrize("window", [5, 15, 25])
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_no_test_window_of_blocks_holds_a_training_centre(truth: np.ndarray, window: int, seed: int) -> None:
     made = split(truth, kind="blocks", window=window, seed=seed)
     half = window // 2

@@ -53,9 +53,9 @@ def checkpoint(state: dict[str, Tensor]) -> zoo.Checkpoint:
         ("mobilenet_v1_x0_25", {}),
         ("mobilenet_v2_x0_35", {"num_classes": 7}),
         ("shufflenet_v2_x0_5", {"in_channels": 1, "num_classes": 2}),
-        ("shufflenet_v1_g3_x1_0", {}),
+        pytest.param("shufflenet_v1_g3_x1_0", {}, marks=pytest.mark.slow),
         ("resnet_9_x0_25", {"num_classes": 10}),
-        ("torchvision:squeezenet1_1", {"num_classes": 5}),
+        pytest.param("torchvision:squeezenet1_1", {"num_classes": 5}, marks=pytest.mark.slow),
     ],
 )
 def test_classes_and_channels_do_not_matter(name: str, options: dict[str, Any]) -> None:
