@@ -74,6 +74,7 @@ PROMISED = {
         "--max-pixels": "value",
         "--shuffle-buffer": "value",
         "--set": "repeated",
+        "--wait": "value",
         "--json": "flag",
     },
     "evaluate": {
@@ -93,6 +94,7 @@ PROMISED = {
         "--mean": "value",
         "--std": "value",
         "--labels": "value",
+        "--wait": "value",
         "--json": "flag",
     },
     "export": {
@@ -123,6 +125,7 @@ PROMISED = {
         "--max-pixels": "value",
         "--csv": "value",
         "--jsonl": "flag",
+        "--wait": "value",
         "--json": "flag",
     },
     "doctor": {
@@ -210,13 +213,13 @@ PROMISED = {
 DEFAULTS = {
     "names": {"pattern": "*"},
     "weigh": {"batch": 1},
-    "fit": {"model": "auto", "seed": 0, "save_minutes": 5.0, "seeds": 1},
-    "evaluate": {"split": "test"},
+    "fit": {"model": "auto", "seed": 0, "save_minutes": 5.0, "seeds": 1, "wait": 5.0},
+    "evaluate": {"split": "test", "wait": 5.0},
     "doctor": {},
     "pack": {"shard_size": "256MB", "format": "webdataset"},
     "index": {},
     "export": {},
-    "predict": {"top": 5},
+    "predict": {"top": 5, "wait": 5.0},
     "bench": {"share": 1.0},
     "lab guidelines": {"repeats": 30, "batch": 1, "side": 56},
     "scene fit": {"model": "auto", "seed": 0, "save_minutes": 5.0, "seeds": 1},

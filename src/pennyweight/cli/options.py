@@ -12,8 +12,21 @@ from pennyweight.core.errors import InputError
 from pennyweight.core.settings import parse_pairs
 
 __all__ = [
-    *("Batch", "Config", "Epochs", "Json", "MaxPixels", "Model", "Out", "Recipe", "Resume", "SaveMinutes", "Seed"),
-    *("Seeds", "Set", "Stem", "Threads", "config_fields", "option", "recipe_fields"),
+    *(
+        "Batch",
+        "Config",
+        "Epochs",
+        "Json",
+        "MaxPixels",
+        "Model",
+        "Out",
+        "Recipe",
+        "Resume",
+        "SaveMinutes",
+        "Seed",
+        "Wait",
+    ),
+    *("Seeds", "Set", "Stem", "Threads", "Wait", "config_fields", "option", "recipe_fields"),
 ]
 
 
@@ -60,6 +73,9 @@ Seeds = Annotated[
     ),
 ]
 Resume = Annotated[bool, option(TIME, "Continue the run in --out where the same command stopped.", "--resume")]
+Wait = Annotated[
+    float, option(TIME, "Wait M minutes for the other ranks of a distributed command.", metavar="M", min=0.0)
+]
 SaveMinutes = Annotated[
     float,
     option(TIME, "Save a checkpoint every M minutes.", "--save-minutes", "--save-every", metavar="M", min=0.0),

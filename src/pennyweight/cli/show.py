@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,7 +122,9 @@ def seeds(found: Mapping[str, Any]) -> None:
 
 
 def note(line: str) -> None:
-    """Print a note on standard error."""
+    """Print a note on standard error; of several ranks, the first one prints."""
+    if os.environ.get("RANK", "0") != "0":
+        return
     say(f"note: {line}", error=True)
 
 

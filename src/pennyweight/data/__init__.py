@@ -4,7 +4,7 @@ from pennyweight.data.augment.augment import Augment, Mixed
 from pennyweight.data.augment.policies import Policy
 from pennyweight.data.balance import Balance, Balancing
 from pennyweight.data.batch import Batch, Share
-from pennyweight.data.checks.quick import label_conflicts, require_enough
+from pennyweight.data.checks.quick import label_conflicts, require_enough, too_little
 from pennyweight.data.decoded_cache import DecodedCache
 from pennyweight.data.pictures import Pictures
 from pennyweight.data.readers.folder import read_class_folder
@@ -49,4 +49,5 @@ __all__ = [
     "read_class_folder",
     "require_enough",
     "split",
+    "too_little",
 ]

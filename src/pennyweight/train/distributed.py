@@ -19,6 +19,7 @@ from torch import nn
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.machine import machine
 from pennyweight.data import Batch, Share
+from pennyweight.train.rendezvous import WAIT_MINUTES, meet
 
 __all__ = ["PATIENCE_S", "Ranks"]
 
@@ -32,7 +33,17 @@ T = TypeVar("T")
 class Ranks:
     """This process, rank `number` of `count`: torchrun starts several, any other command one. Only rank 0 writes."""
 
-    def __init__(self) -> None:
+    def __init__(self, wait: float = WAIT_MINUTES) -> None:
+        """Meet the other ranks.
+
+        Args:
+            wait: Minutes to wait for them.
+
+        Raises:
+            InputError: A variable of torchrun is missing or wrong, or the port is in use.
+            PennyweightError: A rank has not come in time.
+        """
+        meet(wait)
         patience = InitProcessGroupKwargs(timeout=timedelta(seconds=PATIENCE_S))
         # By default accelerate makes ranks on accelerators only.
         self.accelerator = Accelerator(cpu=not torch.accelerator.is_available(), kwargs_handlers=[patience])
@@ -108,6 +119,11 @@ class Ranks:
             f"rank {self.number} lost the connection to another rank ({line.split('. ')[0]}); "
             "run the same command with --resume to continue"
         )
+
+    def share(self, items: Sequence[T]) -> Sequence[T]:
+        """Return this rank's part of items: neighbors, nearly equally many on every rank."""
+        bounds = [len(items) * number // self.count for number in (self.number, self.number + 1)]
+        return items[bounds[0] : bounds[1]]
 
     def end_others(self) -> None:
         """End the process of every rank but 0, with exit status 0; rank 0 continues alone."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Unpack
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from pennyweight.core.usage import Usage
 from pennyweight.runtime import Bundle, Classifier
 from pennyweight.scoring import Evaluation, score
 from pennyweight.verbs.load import Trained, load, open_trained
+from pennyweight.verbs.ranks import WAIT_MINUTES, share_work
 from pennyweight.verbs.scenes.scene_run import refuse_scene_run
 from pennyweight.verbs.scored_source import Origin, open_scored_source, origin_of
 from pennyweight.verbs.training_pictures import training_digests_of
@@ -43,6 +44,7 @@ def evaluate(
     read_as: data.ReadAs | Mapping[str, Any] | None = None,
     weights: str | os.PathLike[str] | None = None,
     max_pixels: int | None = None,
+    wait: float = WAIT_MINUTES,
     advance: Callable[[int], None] = lambda count: None,
     left_out: Callable[[data.Unreadable], None] = lambda unreadable: None,
     note: Callable[[str], None] = lambda line: None,
@@ -64,6 +66,7 @@ def evaluate(
         read_as: Columns, folder, ending and label_from of a source whose files do not say them.
         weights: Weights for a name, as `pw.load` takes them.
         max_pixels: Pixels of the largest picture to score; by default 80 million. Larger ones are left out.
+        wait: Minutes for which a rank under torchrun waits for the others; the ranks share the pictures.
         advance: Callback that is given the number of pictures after each batch.
         left_out: Callback that is given each picture that cannot be read, and the pictures that training has seen.
         note: Callback that is given a line about the reading of the source, and about pictures that may be known.
@@ -91,8 +94,15 @@ def evaluate(
         note(line)
     numbers = match_labels(opened.labels, classifier.labels, source=opened.name, rename=rename or {})
     samples, name = _samples(trained, opened, origin, split, left_out=left_out, note=note)
-    pictures = _read_pictures(opened, samples, classifier, left_out)
-    return _score(answer(classifier, pictures, advance), pictures, numbers, classifier.labels, opened.name, name)
+    shares = share_work(wait, samples, lambda own: _answer_share(opened, own, classifier, advance))
+    unreadable = (*opened.unreadable, *(each for share in shares for each in share.unreadable))
+    for each in unreadable:
+        left_out(each)
+    targets = np.concatenate([share.targets for share in shares])
+    if (reason := data.too_little(replace(opened, samples=tuple(samples)), unreadable, targets.tolist())) is not None:
+        raise SourceError(reason)
+    probabilities = np.concatenate([share.probabilities for share in shares])
+    return _score(probabilities, targets, numbers, classifier.labels, opened.name, name)
 
 
 def _samples(
@@ -119,24 +129,31 @@ def _samples(
     return samples, name
 
 
-def _read_pictures(
-    opened: data.Source,
-    samples: Sequence[data.Sample],
-    classifier: Classifier,
-    left_out: Callable[[data.Unreadable], None],
-) -> data.Pictures:
-    """Read the pictures and leave out those that cannot be read. Raises SourceError where too few are left."""
+class _Share(NamedTuple):
+    """Answers to a rank's part of the pictures."""
+
+    probabilities: NDArray[np.float32]
+    """(N, classes)."""
+    targets: NDArray[np.int64]
+    """Classes of the source, (N,)."""
+    unreadable: tuple[data.Unreadable, ...]
+
+
+def _answer_share(
+    opened: data.Source, samples: Sequence[data.Sample], classifier: Classifier, advance: Callable[[int], None]
+) -> _Share:
+    """Read pictures, leave out those that cannot be read, and answer the others."""
+    if not samples:
+        return _Share(np.empty((0, len(classifier.labels)), np.float32), np.empty(0, np.int64), ())
     pictures = data.make_pictures(opened, samples, classifier.preprocess, cache=data.DecodedCache())
-    unreadable = (*opened.unreadable, *pictures.read())
-    for each in unreadable:
-        left_out(each)
-    data.require_enough(replace(opened, samples=tuple(pictures.samples)), unreadable, pictures)
-    return pictures
+    unreadable = pictures.read()
+    answered = answer(classifier, pictures, advance)
+    return _Share(answered, np.asarray(pictures.targets), unreadable)
 
 
 def _score(
     probabilities: NDArray[np.float32],
-    pictures: data.Pictures,
+    targets: NDArray[np.int64],
     numbers: Sequence[int],
     labels: Sequence[str],
     source: str,
@@ -146,7 +163,7 @@ def _score(
     classes = _scored_classes(probabilities, numbers)
     return score(
         probabilities[:, classes],
-        np.searchsorted(classes, np.asarray(numbers)[pictures.targets]),
+        np.searchsorted(classes, np.asarray(numbers)[targets]),
         labels=[labels[number] for number in classes],
         source=source,
         split=split,
@@ -202,4 +219,4 @@ def answer(
                 "damaged, or its training diverged"
             )
         advance(len(batch.targets))
-    return np.concatenate(rows)
+    return np.concatenate(rows) if rows else np.empty((0, len(classifier.labels)), np.float32)

@@ -12,6 +12,7 @@ from pennyweight.core.usage import Usage
 from pennyweight.runtime import Classifier
 from pennyweight.verbs.inputs import pictures_given
 from pennyweight.verbs.load import Trained, load
+from pennyweight.verbs.ranks import WAIT_MINUTES, take_turns
 
 __all__ = ["predict"]
 
@@ -24,6 +25,7 @@ def predict(
     weights: str | os.PathLike[str] | None = None,
     read_as: data.ReadAs | Mapping[str, Any] | None = None,
     max_pixels: int | None = None,
+    wait: float = WAIT_MINUTES,
     note: Callable[[str], None] = lambda line: None,
     **usage: Unpack[Usage],
 ) -> Iterator[Prediction | Failure]:
@@ -37,6 +39,7 @@ def predict(
         weights: Weights for a name, as `pw.load` takes them.
         read_as: Columns, folder and ending of a table, such as {"columns": {"path": "image_id"}}.
         max_pixels: Pixels of the largest picture to read; by default 80 million.
+        wait: Minutes for which a rank under torchrun waits for the others; the ranks share the pictures.
         note: Callback that is given a line for files that were passed over.
         usage: Usage of the weights, as `pw.load` takes it: stem, input_size, config, mean, std, labels.
 
@@ -55,4 +58,4 @@ def predict(
         classifier = run_or_bundle_or_name.with_max_pixels(max_pixels)
     else:
         classifier = load(run_or_bundle_or_name, weights=weights, max_pixels=max_pixels, **usage)
-    return classifier.stream_named(pictures, top)
+    return take_turns(wait, pictures, lambda own: classifier.stream_named(own, top))

@@ -45,10 +45,12 @@ def evaluate(
     config: options.Config = None,
     mean: trained_options.Mean = None,
     std: trained_options.Std = None,
+    wait: options.Wait = 5.0,
     json: options.Json = False,
 ) -> None:
     """Score a run, a bundle or a name with weights: accuracy with its 95% interval, and each class."""
     from pennyweight.verbs.evaluate import evaluate as verb
+    from pennyweight.verbs.ranks import is_first
 
     usage = trained_options.usage(
         stem=stem, input_size=input_size, config=config, mean=mean, std=std, labels=labels
@@ -59,10 +61,13 @@ def evaluate(
         split=split,
         rename=parse_pairs(rename or [], "--rename", example="cats=Cats"),
         max_pixels=max_pixels,
+        wait=wait,
         read_as=source_options.read_as(columns, pictures, ending, label_from),
         left_out=lambda each: show.note(f"left out: {each.reason}"),
         note=show.note,
     )
+    if not is_first():
+        return
     if json:
         show.as_json(scored.to_dict())
     else:

@@ -102,6 +102,7 @@ def fit(
     minutes: Minutes = None,
     resume: options.Resume = False,
     save_minutes: options.SaveMinutes = 5.0,
+    wait: options.Wait = 5.0,
     speed: Speed = None,
     out: options.Out = None,
     log: Log = None,
@@ -118,6 +119,7 @@ def fit(
         "channels": channels,
         "max_pixels": max_pixels,
         "shuffle_buffer": shuffle_buffer,
+        "wait": wait,
         "weights": weights,
         "stem": stem,
     }

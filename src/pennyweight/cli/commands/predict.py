@@ -60,6 +60,7 @@ def predict(
     jsonl: Annotated[
         bool, option(OUTPUT, "Print a line of JSON for each picture as soon as it is answered.", "--jsonl")
     ] = False,
+    wait: options.Wait = 5.0,
     json: options.Json = False,
 ) -> None:
     """Classify pictures. A picture that cannot be read is listed with its reason, and the exit status is then 1."""
@@ -68,14 +69,18 @@ def predict(
     usage = trained_options.usage(
         stem=stem, input_size=input_size, config=config, mean=mean, std=std, labels=labels
     )  # fmt: skip
+    from pennyweight.core.prediction import Failure
     from pennyweight.verbs.inputs import require_table
     from pennyweight.verbs.load import load
     from pennyweight.verbs.predict import predict as verb
+    from pennyweight.verbs.ranks import is_first
 
     require_table(paths, read_as)  # before the network is loaded
     classifier = load(trained_options.open_trained(run_or_bundle_or_name, weights, **usage), max_pixels=max_pixels)
     sinks = _sinks(csv, min(top, len(classifier.labels)), jsonl=jsonl, json=json)
-    found = verb(classifier, paths, top=top, read_as=read_as, note=show.note)
+    found = verb(classifier, paths, top=top, read_as=read_as, wait=wait, note=show.note)
+    if not is_first():
+        raise typer.Exit(int(sum(isinstance(answer, Failure) for answer in found) > 0))
     done = _write(found, paths, sinks or [answers.as_table()], csv)
     # A table that was printed has the reasons already.
     _summarize(done, csv, name_failures=bool(sinks) or done.failed == done.pictures < answers.PAGE)

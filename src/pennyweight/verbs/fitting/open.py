@@ -70,7 +70,7 @@ def open_fit(request: FitRequest) -> PictureFit:
 
     Raises PennyweightError for everything that can be refused before pictures are read, which may take minutes.
     """
-    ranks = Ranks()
+    ranks = Ranks(request.wait)
     source = _open_source(request)
     learned = training_digests_of(request.weights if is_named(request.weights) else None, request.teacher)
     splits = without_training_pictures(data.split(source), learned)

@@ -33,6 +33,7 @@ class FitOptions(TypedDict, total=False):
     channels: int | None
     max_pixels: int | None
     shuffle_buffer: str | int | None
+    wait: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +62,7 @@ class FitRequest:
     channels: int | None = None
     max_pixels: int | None = None
     shuffle_buffer: str | int | None = None
+    wait: float = 5.0
 
     @property
     def buffer_bytes(self) -> int | None:
