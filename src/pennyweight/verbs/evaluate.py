@@ -52,8 +52,7 @@ def evaluate(
 ) -> Evaluation:
     """Score a network on pictures: accuracy with its 95% interval, and precision, recall and F1 of each class.
 
-    Pictures that a run was trained or selected on never score its test split, wherever they lie; nor that of its
-    bundle. Two evaluations of the same files are identical.
+    Pictures that a run or its bundle was trained or selected on never score its test split, wherever they lie.
 
     Args:
         run_or_bundle_or_name: Folder that `pw.fit` made, file that `pw.export` made, either opened, or a network's
@@ -78,8 +77,7 @@ def evaluate(
     Raises:
         InputError: There is no run, bundle or network of that name, or it was trained on a scene.
         SourceError: The source is not here, has classes that the network does not know, or has no picture left.
-        RunError: The run is incomplete or damaged.
-        BundleError: The bundle is damaged.
+        RunError, BundleError: The run is incomplete or damaged; the bundle is damaged.
     """
     if split not in data.SPLITS:
         raise InputError(f"unknown split '{split}'; there are {', '.join(data.SPLITS)}")
@@ -95,13 +93,7 @@ def evaluate(
     numbers = match_labels(opened.labels, classifier.labels, source=opened.name, rename=rename or {})
     samples, name = _samples(trained, opened, origin, split, left_out=left_out, note=note)
     shares = share_work(wait, samples, lambda own: _answer_share(opened, own, classifier, advance))
-    unreadable = (*opened.unreadable, *(each for share in shares for each in share.unreadable))
-    for each in unreadable:
-        left_out(each)
-    targets = np.concatenate([share.targets for share in shares])
-    if (reason := data.too_little(replace(opened, samples=tuple(samples)), unreadable, targets.tolist())) is not None:
-        raise SourceError(reason)
-    probabilities = np.concatenate([share.probabilities for share in shares])
+    probabilities, targets = _join(shares, opened, left_out)
     return _score(probabilities, targets, numbers, classifier.labels, opened.name, name)
 
 
@@ -149,6 +141,21 @@ def _answer_share(
     unreadable = pictures.read()
     answered = answer(classifier, pictures, advance)
     return _Share(answered, np.asarray(pictures.targets), unreadable)
+
+
+def _join(
+    shares: Sequence[_Share],
+    opened: data.Source,
+    left_out: Callable[[data.Unreadable], None],
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return probabilities and classes of all shares. Raises SourceError where too few pictures can be read."""
+    unreadable = (*opened.unreadable, *(each for share in shares for each in share.unreadable))
+    for each in unreadable:
+        left_out(each)
+    targets = np.concatenate([share.targets for share in shares])
+    if (reason := data.too_little(replace(opened, samples=()), unreadable, targets.tolist())) is not None:
+        raise SourceError(reason)
+    return np.concatenate([share.probabilities for share in shares]), targets
 
 
 def _score(
