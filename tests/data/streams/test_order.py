@@ -110,7 +110,9 @@ def test_a_file_that_cannot_be_mixed_is_said_with_its_classes(tmp_path: Path) ->
     assert "pennyweight pack" in note
 
 
-@pytest.mark.parametrize("name", ["one tar", "compressed", "small row groups"])
+@pytest.mark.parametrize(
+    "name", ["one tar", *(pytest.param(name, marks=pytest.mark.slow) for name in ("compressed", "small row groups"))]
+)
 def test_a_resumed_epoch_has_the_same_bytes(tmp_path: Path, name: str) -> None:
     address = LAYOUTS[name](tmp_path)
     moved = Augment(flip=True, shift=0.25)
@@ -123,7 +125,9 @@ def test_a_resumed_epoch_has_the_same_bytes(tmp_path: Path, name: str) -> None:
     assert batches(start=9) == whole[9:]
 
 
-@pytest.mark.parametrize("name", ["seven tars", "compressed", "small row groups"])
+@pytest.mark.parametrize(
+    "name", ["compressed", *(pytest.param(name, marks=pytest.mark.slow) for name in ("seven tars", "small row groups"))]
+)
 def test_ranks_together_see_what_one_sees(tmp_path: Path, name: str) -> None:
     address = LAYOUTS[name](tmp_path)
 

@@ -125,7 +125,7 @@ def test_what_changes_a_picture_is_drawn_for_it_alone(address: str) -> None:
     assert len({bytes(pixels[-3:]) for pixels in whole.values()}) > 1
 
 
-@pytest.mark.parametrize("start", [1, 4, 7, 24])
+@pytest.mark.parametrize("start", [7, *(pytest.param(start, marks=pytest.mark.slow) for start in (1, 4, 24))])
 @pytest.mark.parametrize("world", [1, 2])
 def test_a_stop_in_the_middle_resumes_at_the_next_sample(address: str, start: int, world: int) -> None:
     def batches(one: Stream, **options: int) -> list[bytes]:
