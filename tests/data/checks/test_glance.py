@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 
 from pennyweight import data
-from pennyweight.core.errors import SourceError
 from pennyweight.data.checks import glance as module
 from pennyweight.data.checks.glance import Glances, glance
 from pennyweight.data.checks.glance_cache import GlanceCache
@@ -237,8 +236,3 @@ def test_an_interruption_ends_the_look(photos: Path, noise, looked: list[str], m
     with pytest.raises(KeyboardInterrupt):
         glance(data.open(photos), advance=interrupt)
     assert len(looked) < 20
-
-
-def test_a_stream_is_refused_in_one_line(photos: Path) -> None:
-    with pytest.raises(SourceError, match="is streamed, and a glance reads single files"):
-        glance(replace(data.open(photos), streamed=True))

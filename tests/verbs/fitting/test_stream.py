@@ -106,8 +106,6 @@ def test_what_cannot_be_streamed_leaves_nothing(fit_small: Fit, address: str, tm
         fit_small(address, out=out, recipe={"balance": "sampling"})
     with pytest.raises(SourceError, match=r"cannot read .*train-009\.tar: there is no such file"):
         fit_small(address.replace("train-001", "train-009"), out=out)
-    with pytest.raises(SourceError, match="is streamed, and the doctor reads single files"):
-        pw.doctor(address)
     assert not out.exists()
 
 

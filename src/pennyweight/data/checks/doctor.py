@@ -17,7 +17,9 @@ from pennyweight.data.checks.glance import Glances, glance
 from pennyweight.data.checks.grouping import propose_groups
 from pennyweight.data.checks.near_duplicates import PerceptualHash, near_pairs
 from pennyweight.data.checks.quick import refusals
+from pennyweight.data.checks.shards import shard_findings
 from pennyweight.data.checks.shortcuts import Shortcut, held_out, shortcuts, telling
+from pennyweight.data.readers.shard_index import Streamed
 from pennyweight.data.source import SPLITS, Sample, Source, Unreadable
 from pennyweight.data.splits import split
 from pennyweight.data.used_levels import measure_levels
@@ -47,13 +49,8 @@ def diagnose(
         Findings, the most severe first.
 
     Raises:
-        SourceError: The source is a stream, whose pictures cannot be read one by one.
+        SourceError: A shard of a streamed source cannot be read.
     """
-    if source.streamed:
-        raise SourceError(
-            f"{source.address} is streamed, and the doctor reads single files; copy a part of it into a folder"
-        )
-
     where, splits, notes = _split(source)
     training = [sample for sample, part in zip(source.samples, where, strict=True) if part in ("train", None)]
     used = measure_levels(source, training, max_pixels=max_pixels)
@@ -64,6 +61,7 @@ def diagnose(
     found = [
         *_findings(source, where, glances, quick=quick),
         *(Finding("shortcut", (), one.fact) for one in telling(scores)),
+        *shard_findings(source),
         *((Finding("groups", proposed.example, proposed.fact),) if proposed else ()),
     ]
     order = list(KINDS)
@@ -127,8 +125,8 @@ def _split(source: Source) -> tuple[Sequence[str | None], dict[str, int] | None,
         parts = split(source)
     except SourceError:  # the findings include this refusal
         return [sample.split for sample in source.samples], None, ()
-    place = {sample.name: part for part in SPLITS for sample in parts[part]}
-    return [place.get(sample.name) for sample in source.samples], parts.counts, parts.notes
+    place = {(sample.name, sample.digest): part for part in SPLITS for sample in parts[part]}
+    return [place.get((sample.name, sample.digest)) for sample in source.samples], parts.counts, parts.notes
 
 
 def _equal(source: Source, glances: Glances) -> Iterator[Finding]:
@@ -184,7 +182,7 @@ def _odd(sample: Sample, found: Header) -> Iterator[Finding]:
         expected = ENDINGS.get(sample.picture.suffix.lower())
         if expected is not None and found.format not in expected:
             yield Finding("extension", (sample.name,), f"it is {found.format}")
-    if min(found.height, found.width) < TINY and isinstance(sample.picture, Path):
+    if min(found.height, found.width) < TINY and isinstance(sample.picture, (Path, Streamed)):
         yield Finding("tiny", (sample.name,), size)
     if found.height * found.width > HUGE_PIXELS:
         yield Finding("huge", (sample.name,), size)

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pennyweight.core.errors import PennyweightError, SourceError
+from pennyweight.core.errors import PennyweightError
 from pennyweight.core.heap import keeping_memory
 from pennyweight.core.images import decode_bands, file_of
 from pennyweight.core.machine import cores
@@ -21,6 +22,7 @@ from pennyweight.core.sixteen_bit import Levels
 from pennyweight.data.checks.glance_cache import GlanceCache, Kept
 from pennyweight.data.checks.looks import LEAST, LOOKS, look_at
 from pennyweight.data.checks.saved import Saved, how_saved
+from pennyweight.data.readers.shard_index import Streamed, read_in_order
 from pennyweight.data.source import Sample, Source
 
 __all__ = ["Glances", "glance"]
@@ -114,10 +116,8 @@ def glance(
         The facts. An unreadable picture has its reason there, and raises nothing.
 
     Raises:
-        SourceError: The source is a stream, whose pictures cannot be read one by one.
+        SourceError: A shard of a streamed source cannot be read.
     """
-    if source.streamed:
-        raise SourceError(f"{source.address} is streamed, and a glance reads single files; copy a part into a folder")
     if cache is None and len(source.samples) >= LEAST_KEPT:
         cache = GlanceCache()
     settings = (source.channels, levels, max_pixels)
@@ -136,16 +136,21 @@ def glance(
 def _look(
     samples: Sequence[Sample], see: Callable[[Sample], _Glance], advance: Callable[[int], None]
 ) -> Iterator[tuple[str, _Glance]]:
-    """Yield (digest, facts) of each different picture, in the order of names, which is that of files on disk."""
+    """Yield (digest, facts) of each different picture, in the order of files on disk, or of samples in shards."""
     different = {sample.digest: sample for sample in reversed(samples)}
     advance(len(samples) - len(different))
-    ordered = sorted(different.values(), key=lambda sample: sample.name)
+    ordered = sorted(different.values(), key=_position)
     chunks = [ordered[start : start + CHUNK] for start in range(0, len(ordered), CHUNK)]
-    makes = (partial(_see_all, see, chunk) for chunk in chunks)
+    read = read_in_order(ordered)
+    makes = (partial(_see_all, see, list(islice(read, len(chunk)))) for chunk in chunks)
     with closing(prefetch(makes, CHUNKS_AHEAD * cores(), threads=cores())) as found:  # Ctrl-C cancels what waits
         for chunk, (seen, _) in zip(chunks, found, strict=True):
             yield from ((sample.digest, one) for sample, one in zip(chunk, seen, strict=True))
             advance(len(chunk))
+
+
+def _position(sample: Sample) -> tuple[int, str]:
+    return (sample.picture.number if isinstance(sample.picture, Streamed) else 0), sample.name
 
 
 def _see_all(see: Callable[[Sample], _Glance], chunk: Sequence[Sample]) -> list[_Glance]:

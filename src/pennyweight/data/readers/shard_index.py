@@ -7,7 +7,7 @@ unchanged size and date are not read again.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -25,7 +25,7 @@ from pennyweight.data.readers.shard_store import load_entries
 from pennyweight.data.readers.shards import Shards
 from pennyweight.data.source import Sample, Source, Unreadable
 
-__all__ = ["Index", "Streamed"]
+__all__ = ["Index", "Streamed", "read_in_order"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,29 @@ class Streamed:
             start = int(self.index.places[self.number])
             return self.shard.read(start, start + int(self.index.sizes[self.number]))
         return next(self.index.pictures([self.number]))
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Picture file in memory."""
+
+    content: bytes
+
+    def read(self) -> bytes:
+        """Return the bytes of the picture file."""
+        return self.content
+
+
+def read_in_order(samples: Sequence[Sample]) -> Iterator[Sample]:
+    """Yield samples, those of shards with their files in memory; these are in the order of their shards."""
+    numbers = [each.picture.number for each in samples if isinstance(each.picture, Streamed)]
+    if not numbers or len(numbers) < len(samples):
+        yield from samples
+        return
+    first = samples[0].picture
+    assert isinstance(first, Streamed)
+    for sample, content in zip(samples, first.index.pictures(numbers), strict=True):
+        yield replace(sample, picture=Held(content))
 
 
 @dataclass(frozen=True, eq=False)
