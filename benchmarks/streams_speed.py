@@ -1,0 +1,200 @@
+"""Loading throughput of shards in pictures per second: this loader beside webdataset and mosaicml-streaming.
+
+    python benchmarks/streams_speed.py [--repeats N] [--pictures N] [--photos N]
+
+It needs $PENNYWEIGHT_DATA with cifar10-jpeg and cats-dogs, moto for S3, and both peers (`pip install webdataset
+mosaicml-streaming`). Each side has two workers, shuffles, decodes, and treats pictures alike: short side to 256, random crop
+of 224, mirror (photographs); mirror and a shift by up to 4 (CIFAR-10). Sides take turns; the table shows medians of an
+epoch, workers already running. S3 is a server in another process that delays each answer by 30 ms; webdataset reads it
+through fsspec, and mosaicml-streaming downloads it anew for each epoch.
+"""
+
+import argparse
+import io
+import multiprocessing
+import os
+import shutil
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from rich.console import Console
+from torch.utils.data import DataLoader
+from torchvision.transforms import v2
+
+from pennyweight.core.heap import keeping_memory
+from pennyweight.core.machine import machine, versions
+from pennyweight.core.preprocess import Preprocess
+from pennyweight.data import Augment, Stream
+from pennyweight.report.tables import Column, table
+from stream_sets import Rows, read_rows, write_mds, write_tars
+
+WORKERS = 2
+DELAY_S = 0.03
+PHOTOS = v2.Compose([v2.Resize(256), v2.RandomCrop(224), v2.RandomHorizontalFlip(), v2.PILToTensor()])
+SMALL = v2.Compose([v2.RandomCrop(32, padding=4, padding_mode="edge"), v2.RandomHorizontalFlip(), v2.PILToTensor()])
+SECRETS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
+
+Epoch = Callable[[], Iterator[int]]
+
+
+def treat(content: bytes, transform: Any) -> torch.Tensor:
+    """Decode and change a picture as torchvision's users do."""
+    made: torch.Tensor = transform(Image.open(io.BytesIO(content)).convert("RGB"))
+    return made
+
+
+class _Treat:
+    """Treatment of a sample that a worker process can be given."""
+
+    def __init__(self, picture: str, label: str, transform: Any) -> None:
+        self.picture, self.label, self.transform = picture, label, transform
+
+    def __call__(self, sample: dict[str, Any]) -> tuple[torch.Tensor, int]:
+        return treat(sample[self.picture], self.transform), int(sample[self.label])
+
+
+def with_webdataset(address: str, batch: int, transform: Any) -> Epoch:
+    """Return the epochs of webdataset as its documentation advises: shards split over the workers, then shuffled."""
+    import webdataset
+
+    shards = webdataset.WebDataset(address, shardshuffle=100, workersplitter=webdataset.split_by_worker)
+    made = shards.shuffle(1000).map(_Treat("jpg", "cls", transform)).batched(batch)
+    loader = DataLoader(made, batch_size=None, num_workers=WORKERS, persistent_workers=True)
+    return lambda: (len(pixels) for pixels, _ in loader)
+
+
+def with_streaming(local: Path, remote: str | None, batch: int, transform: Any) -> Epoch:
+    """Return the epochs of mosaicml-streaming; those of a remote set begin with an empty folder."""
+    from streaming import StreamingDataset
+
+    class Pictures(StreamingDataset):
+        def __getitem__(self, number: Any) -> Any:
+            sample = super().__getitem__(number)
+            return treat(sample["picture"], transform), sample["label"]
+
+    def epoch() -> Iterator[int]:
+        if remote:
+            shutil.rmtree(local, ignore_errors=True)
+        found = Pictures(local=str(local), remote=remote, shuffle=True, batch_size=batch, num_canonical_nodes=1)
+        yield from (len(pixels) for pixels, _ in DataLoader(found, batch, num_workers=WORKERS))
+
+    return epoch
+
+
+def ours(address: str, batch: int, preprocess: Preprocess) -> Epoch:
+    """Return our epochs in sequence."""
+    stream = Stream(address, preprocess, margin=True)
+    number = iter(range(10**9))
+    augment = Augment(flip=True, shift=0.125)
+    return lambda: (len(made.targets) for made in stream.epoch(next(number), batch=batch, seed=0, augment=augment))
+
+
+def per_s(epoch: Epoch) -> float:
+    """Return pictures per second from the first batch of an epoch to its last."""
+    batches = epoch()
+    next(batches)
+    started = time.perf_counter()
+    count = sum(batches)
+    return count / (time.perf_counter() - started)
+
+
+def s3_server(folders: dict[str, Path], address: Any, done: Any) -> None:
+    """Serve folders as buckets, each answer after DELAY_S, until `done`."""
+    import boto3
+    from moto.server import DomainDispatcherApplication, create_backend_app
+    from werkzeug.serving import make_server
+
+    app = DomainDispatcherApplication(create_backend_app)
+    delayed = [0.0]
+
+    def answer(environ: Any, start: Any) -> Any:
+        time.sleep(delayed[0])
+        return app(environ, start)
+
+    server = make_server("127.0.0.1", 0, answer, threaded=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    client = boto3.client("s3", endpoint_url=url)
+    for bucket, folder in folders.items():
+        client.create_bucket(Bucket=bucket)
+        for path in sorted(folder.glob("*.*")):
+            client.upload_file(str(path), bucket, path.name)
+    delayed[0] = DELAY_S
+    address.put(url)
+    done.get()
+    server.shutdown()
+
+
+def compare(name: str, sides: dict[str, Epoch], repeats: int) -> tuple[Any, ...]:
+    """Return a row: medians of the sides, measured in turn, and ours by the better of the others."""
+    for epoch in sides.values():
+        per_s(epoch)
+    turns = [{side: per_s(epoch) for side, epoch in sides.items()} for _ in range(repeats)]
+    here, *others = (statistics.median(turn[side] for turn in turns) for side in sides)
+    print(name, here, others, flush=True)
+    return (name, round(here), *map(round, others), here / max(others))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--pictures", type=int, default=25_000)
+    parser.add_argument("--photos", type=int, default=2_000, help="photographs in the shards; they repeat")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    os.environ |= SECRETS
+    shelf = Path(os.environ["PENNYWEIGHT_DATA"])
+    small: Rows = read_rows(shelf / "cifar10-jpeg", "train")[: options.pictures]
+    photos = read_rows(shelf / "cats-dogs", "train")
+    photos = [photos[place % len(photos)] for place in range(options.photos)]
+    draw, rows = np.random.default_rng(0), []
+    context = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory() as temporary, keeping_memory():
+        folder = Path(temporary)
+        sets = {
+            "cifar": (small, Preprocess.for_input(32), SMALL, 512),
+            "photos": (photos, Preprocess.for_input(224, decoding="draft"), PHOTOS, 64),
+        }
+        for name, (samples, *_) in sets.items():
+            mixed = [samples[place] for place in draw.permutation(len(samples)).tolist()]
+            write_tars(folder / name, mixed, files=10)
+            size = sum(len(picture) + 16 for picture, _ in mixed) // 10
+            write_mds(folder / f"{name}-mds", mixed, bytes_a_shard=size)
+        address, done = context.Queue(), context.Queue()
+        buckets = {path.name: path for path in folder.iterdir()}
+        server = context.Process(target=s3_server, args=(buckets, address, done))
+        server.start()
+        url = os.environ["AWS_ENDPOINT_URL"] = os.environ["S3_ENDPOINT_URL"] = address.get()
+        os.environ["FSSPEC_S3_ENDPOINT_URL"] = url
+        for name, (_, preprocess, transform, batch) in sets.items():
+            shards = "train-{00..09}.tar"
+            program = "import fsspec,shutil,sys;shutil.copyfileobj(fsspec.open(sys.argv[1]).open(),sys.stdout.buffer)"
+            piped = f"pipe:python -c '{program}' s3://{name}/{shards}"
+            for title, tars, theirs, local, remote in (
+                ("disk", f"{folder}/{name}/{shards}", f"{folder}/{name}/{shards}", folder / f"{name}-mds", None),
+                ("S3", f"s3://{name}/{shards}", piped, folder / f"{name}-down", f"s3://{name}-mds"),
+            ):
+                sides = {
+                    "here": ours(tars, batch, preprocess),
+                    "webdataset": with_webdataset(theirs, batch, transform),
+                    "streaming": with_streaming(local, remote, batch, transform),
+                }
+                rows.append(compare(f"{name}, {title}", sides, options.repeats))
+        done.put(None)
+        server.join()
+    console = Console()
+    columns = ("shards", "here /s", "webdataset /s", "streaming /s", "times the better")
+    console.print(table(f"pictures per second, median of {options.repeats}", [Column(c) for c in columns], rows))
+    console.print(machine() | versions())
+
+
+if __name__ == "__main__":
+    main()
