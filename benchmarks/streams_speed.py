@@ -76,7 +76,7 @@ def with_streaming(local: Path, remote: str | None, batch: int, transform: Any) 
     """Return the epochs of mosaicml-streaming; those of a remote set begin with an empty folder."""
     from streaming import StreamingDataset
 
-    class Pictures(StreamingDataset):
+    class Pictures(StreamingDataset):  # type: ignore[misc]
         def __getitem__(self, number: Any) -> Any:
             sample = super().__getitem__(number)
             return treat(sample["picture"], transform), sample["label"]
@@ -110,7 +110,7 @@ def per_s(epoch: Epoch) -> float:
 def s3_server(folders: dict[str, Path], address: Any, done: Any) -> None:
     """Serve folders as buckets, each answer after DELAY_S, until `done`."""
     import boto3
-    from moto.server import DomainDispatcherApplication, create_backend_app
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
