@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from pennyweight.core.accuracy_line import accuracy_line
 from pennyweight.core.errors import PennyweightError
-from pennyweight.core.figures import number, shape, share
+from pennyweight.core.figures import shape, share
 from pennyweight.core.text import say
 from pennyweight.report.tables import Column, table
 
@@ -73,12 +74,10 @@ def networks(rows: Iterable[Mapping[str, Any]]) -> None:
 
 def evaluation(scored: Evaluation) -> None:
     """Print the accuracy with its 95% interval, and a row for each class."""
-    low, high = scored.accuracy_interval
     whole = f"all of {scored.source}" if scored.split == "all" else f"{scored.split} split of {scored.source}"
     say(
-        f"{share(scored.accuracy)} of {number(scored.images)} pictures correct ({whole}); "
-        f"95% interval {share(low)} to {share(high)}; "
-        f"the most frequent class alone gives {share(scored.majority_accuracy)}"
+        f"{whole}: accuracy {accuracy_line(scored.to_dict())}",
+        f"majority baseline, which always predicts the most frequent class: {share(scored.majority_accuracy)}",
     )
     columns = (
         Column("class"),
@@ -94,10 +93,8 @@ def evaluation(scored: Evaluation) -> None:
 def run(made: Run) -> None:
     """Print the test accuracy of a finished training, and its files."""
     scored = made.evaluation
-    low, high = scored["accuracy_interval"]
     say(
-        f"test accuracy {share(scored['accuracy'])} of {number(scored['images'])} pictures "
-        f"(95% interval {share(low)} to {share(high)}), weights of epoch {made.info.best_epoch}",
+        f"test accuracy {accuracy_line(scored)}, weights of epoch {made.info.best_epoch}",
         f"run     {made.folder}",
         f"report  {made.report_path}",
     )

@@ -3,13 +3,13 @@
 # No `from __future__ import annotations`: Typer reads the annotations.
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pennyweight.cli.help import DATA
 from pennyweight.cli.options import option
 from pennyweight.core.errors import InputError
 
-__all__ = ["Columns", "Ending", "GroupBy", "LabelFrom", "Pictures", "read_as"]
+__all__ = ["Columns", "Ending", "GroupBy", "LabelFrom", "Pictures", "Twins", "read_as"]
 
 GroupBy = Annotated[
     str | None,
@@ -18,6 +18,15 @@ GroupBy = Annotated[
         "Keep groups of pictures in one split: a manifest's column, folder, a regular expression for file names, "
         "exif:Model, or exif:DateTimeOriginal@10min.",
         metavar="GROUPS",
+    ),
+]
+Twins = Annotated[
+    Literal["group", "keep", "drop"],
+    option(
+        DATA,
+        "Pictures that show the same moment: keep them in one split (group), split them (keep), or leave all but one "
+        "out (drop).",
+        metavar="RULE",
     ),
 ]
 Columns = Annotated[

@@ -61,6 +61,8 @@ class DataRecord(_Section):
     """Channels of the pictures."""
     group_by: str | None = None
     """Pattern that keeps pictures of one group in one split."""
+    twins: str | None = None
+    """Rule for pictures that show the same moment; None before they were looked for."""
     read_as: Object | None = None
     """Settings with which `data.open` read the source."""
 
@@ -126,6 +128,8 @@ class RunRecord(_Section):
     """Number of this format; None for the first one, which had no digests."""
     sha256: Object | None = None
     """Digest of each file that an answer depends on, by name."""
+    shortcuts: Sequence[Object] | None = None
+    """Accuracy of trivial classifiers on the test split: `name`, `accuracy`, `interval` and more of each."""
     seconds: float | None = None
     """Duration of the training and of its scoring, over all processes that worked on it."""
     best: Object | None = None

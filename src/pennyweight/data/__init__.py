@@ -1,9 +1,11 @@
 """Data: sources of pictures, their splits, augmentation and batches. `open` turns a string into a Source."""
 
+from pennyweight.data.apart import TwinRule, digests_with_twins, split_by_rule
 from pennyweight.data.augment.augment import Augment, Mixed
 from pennyweight.data.augment.policies import Policy
 from pennyweight.data.balance import Balance, Balancing
 from pennyweight.data.batch import Batch, Share
+from pennyweight.data.checks.glance import Glances
 from pennyweight.data.checks.quick import label_conflicts, require_enough, too_little
 from pennyweight.data.decoded_cache import DecodedCache
 from pennyweight.data.pictures import Pictures
@@ -16,6 +18,8 @@ from pennyweight.data.splits import Splits, split
 from pennyweight.data.statistics import channel_statistics
 from pennyweight.data.streams.stream import Stream
 from pennyweight.data.training_pictures import digests_of_samples, exclude_seen
+from pennyweight.data.twins.find import Twins, find_twins
+from pennyweight.data.twins_of import glance_at, have_twins
 from pennyweight.data.used_levels import UsedLevels, measure_levels
 
 __all__ = [
@@ -25,6 +29,7 @@ __all__ = [
     "Balancing",
     "Batch",
     "DecodedCache",
+    "Glances",
     "Mixed",
     "Pictures",
     "Policy",
@@ -36,11 +41,17 @@ __all__ = [
     "Splits",
     "Stored",
     "Stream",
+    "TwinRule",
+    "Twins",
     "Unreadable",
     "UsedLevels",
     "channel_statistics",
     "digests_of_samples",
+    "digests_with_twins",
     "exclude_seen",
+    "find_twins",
+    "glance_at",
+    "have_twins",
     "label_conflicts",
     "make_pictures",
     "make_split_pictures",
@@ -49,5 +60,6 @@ __all__ = [
     "read_class_folder",
     "require_enough",
     "split",
+    "split_by_rule",
     "too_little",
 ]

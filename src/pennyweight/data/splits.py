@@ -44,7 +44,7 @@ class Splits:
 
 @dataclass(frozen=True)
 class Unit:
-    """Samples that stay in one split: equal pictures, and pictures of one group."""
+    """Samples that stay in one split: equal pictures, pictures of one group, and twins."""
 
     samples: tuple[Sample, ...]
     place: float
@@ -56,19 +56,21 @@ class Unit:
         return {sample.label for sample in self.samples}
 
 
-def split(source: Source) -> Splits:
+def split(source: Source, twins: Sequence[Sequence[int]] = ()) -> Splits:
     """Divide a source into training, validation and test split.
 
     The splits of a source are kept, except that a training or validation picture is left out if a later split holds
     an equal picture or one of its group. Of a source with two splits, the second one is the test split and a part of
     train validates. A source with a single split is divided as if it had none.
 
-    Without splits, the content of each picture decides its split, and equal pictures and groups stay together. Adding
-    a picture then moves no other, with two exceptions: a class so small that a split would be empty, and a validation
-    split that exceeds VAL_MOST, half of which goes to training.
+    Without splits, the content of each picture decides its split, and equal pictures, groups and twins stay together.
+    Adding a picture then moves no other, with three exceptions: a class so small that a split would be empty, a
+    validation split that exceeds VAL_MOST, half of which goes to training, and a picture with twins, which may move
+    them. Twins do not change the splits of a source that has its own.
 
     Args:
         source: The source.
+        twins: Clusters of pictures that show the same moment, as numbers of samples.
 
     Returns:
         Samples of the three splits, and notes for the user.
@@ -76,13 +78,14 @@ def split(source: Source) -> Splits:
     Raises:
         SourceError: A class has too few different pictures for three splits.
     """
+    clusters = {source.samples[number].digest: str(key) for key, cluster in enumerate(twins) for number in cluster}
     given = {name: tuple(s for s in source.samples if s.split == name) for name in SPLITS}
     there = [name for name in SPLITS if given[name]]
     if len(there) <= 1:
         share = _val_share(source.samples)
         note = f"split by content: about {TEST_SHARE:.0%} test, {_percent(share)} validation"
         alone = (f"it has a {there[0]} split only, which is divided",) if there else ()
-        parts = _by_content(source, source.samples, {"test": TEST_SHARE, "val": share})
+        parts = _by_content(source, source.samples, {"test": TEST_SHARE, "val": share}, clusters)
         return Splits(train=parts["train"], val=parts["val"], test=parts["test"], notes=(*alone, note))
     if not given["train"]:
         raise SourceError(f"{source.name} has val and test but no train; add one, or give no splits at all")
@@ -94,7 +97,7 @@ def split(source: Source) -> Splits:
     notes = ("its val is the test split",) if last == "val" else ()
     share = _val_share(train)
     notes += (*apart, f"about {_percent(share)} of its train, chosen by content, is the validation split")
-    parts = _by_content(source, train, {"val": share})
+    parts = _by_content(source, train, {"val": share}, clusters)
     return Splits(train=parts["train"], val=parts["val"], test=given[last], notes=notes)
 
 
@@ -139,8 +142,8 @@ def _apart(
     return kept, (note,) if left_out else ()
 
 
-def _units(samples: Sequence[Sample]) -> list[Unit]:
-    """Join samples with equal contents or groups into units, in the order of their places."""
+def _units(samples: Sequence[Sample], clusters: Mapping[str, str]) -> list[Unit]:
+    """Join samples with equal contents, groups or clusters into units, in the order of their places."""
     parent: dict[str, str] = {}
 
     def root(key: str) -> str:
@@ -153,11 +156,24 @@ def _units(samples: Sequence[Sample]) -> list[Unit]:
     for sample in samples:
         if sample.group is not None:
             parent[root(sample.digest)] = root(f"group {sample.group}")
+        if sample.digest in clusters:
+            parent[root(sample.digest)] = root(f"twins {clusters[sample.digest]}")
     joined: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
         joined[root(sample.digest)].append(sample)
-    units = [Unit(tuple(members), min(map(_place, members))) for members in joined.values()]
+    units = [Unit(tuple(members), _unit_place(members, clusters)) for members in joined.values()]
     return sorted(units, key=lambda unit: (unit.place, min(sample.digest for sample in unit.samples)))
+
+
+def _unit_place(members: Sequence[Sample], clusters: Mapping[str, str]) -> float:
+    """Return the place of one of the members.
+
+    Of twins, the least of hashes chooses it, because the least of places would lie in the test split for most clusters
+    of many pictures. A new twin then moves a cluster of n pictures with probability 1 / (n + 1) at most.
+    """
+    if len(members) == 1 or not any(sample.digest in clusters for sample in members):
+        return min(map(_place, members))
+    return _place(min(members, key=lambda sample: hashlib.sha256((sample.group or sample.digest).encode()).digest()))
 
 
 def _place(sample: Sample) -> float:
@@ -181,13 +197,13 @@ def _too_few(
 
 
 def _by_content(
-    source: Source, samples: Sequence[Sample], shares: dict[Split, float]
+    source: Source, samples: Sequence[Sample], shares: dict[Split, float], clusters: Mapping[str, str]
 ) -> dict[Split, tuple[Sample, ...]]:
     """Divide each class by the places of its units in [0, 1), with at least one unit of each class in every split.
 
-    A unit is a set of equal pictures, or of the pictures of one group.
+    A unit is a set of equal pictures, of the pictures of one group, or of twins.
     """
-    units = _units(samples)
+    units = _units(samples, clusters)
     bounds: dict[Split, float] = {}
     for name, share in shares.items():
         bounds[name] = max(bounds.values(), default=0.0) + share

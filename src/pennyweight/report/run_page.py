@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennyweight.report import plots
+from pennyweight.report.leaks import Leaks
 from pennyweight.report.render import render
 
 __all__ = ["Mistake", "run_page"]
@@ -53,6 +54,7 @@ def run_page(
     evaluation: Mapping[str, Any],
     cost: Mapping[str, Any],
     mistakes: Sequence[Mistake],
+    leaks: Leaks | None = None,
 ) -> str:
     """Return the report of a run as a page.
 
@@ -62,6 +64,7 @@ def run_page(
         evaluation: Content of evaluation.json.
         cost: Cost of the network for one picture, as `Cost.to_dict` gives it; shapes are without the batch.
         mistakes: Misclassified pictures in the order in which they are shown.
+        leaks: Twins to show; None where they were not looked for.
     """
     labels: Sequence[str] = evaluation["labels"]
     many = len(labels) > MATRIX_CLASSES
@@ -74,6 +77,7 @@ def run_page(
         evaluation=evaluation,
         cost=cost,
         mistakes=mistakes,
+        leaks=leaks or Leaks(),
         epochs=epochs,
         split=SPLITS.get(split, split),
         curves=[draw(epochs, best=best) for draw in (plots.loss_curves, plots.accuracy_curves)] if epochs else [],

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
+from pennyweight.core.accuracy_line import without_twins
 from pennyweight.core.figures import number, share
 from pennyweight.core.intervals import wilson
 from pennyweight.core.summary import Facts, Summary
 
-__all__ = ["ClassScore", "Evaluation", "score"]
+__all__ = ["ClassScore", "Evaluation", "Subset", "score"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,16 @@ class ClassScore:
     recall: float
     f1: float
     images: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subset:
+    """Accuracy on a part of the pictures. Both figures are None for a part without pictures."""
+
+    images: int
+    accuracy: float | None
+    accuracy_interval: tuple[float, float] | None
+    """Wilson's 95% interval."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -46,6 +57,8 @@ class Evaluation(Summary):
     confusion: tuple[tuple[int, ...], ...]
     """Counts [true class][predicted class], in the order of `labels`."""
     labels: tuple[str, ...]
+    without_twins: Subset | None = None
+    """Scores on the pictures without a twin in training; None where twins were not looked for."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as evaluation.json keeps them."""
@@ -55,6 +68,8 @@ class Evaluation(Summary):
         low, high = self.accuracy_interval
         yield "accuracy", f"{share(self.accuracy)} (95% interval {share(low)} to {share(high)})"
         yield f"{self.split} images", number(self.images)
+        if self.without_twins is not None and self.without_twins.images < self.images:
+            yield "", without_twins(asdict(self.without_twins))
         yield "data", self.source
         yield "loss", number(self.loss)
         yield "majority class", share(self.majority_accuracy)
@@ -64,7 +79,13 @@ class Evaluation(Summary):
 
 
 def score(
-    probabilities: NDArray[np.float32], targets: NDArray[np.int64], *, labels: Sequence[str], source: str, split: str
+    probabilities: NDArray[np.float32],
+    targets: NDArray[np.int64],
+    *,
+    labels: Sequence[str],
+    source: str,
+    split: str,
+    twin: NDArray[np.bool_] | None = None,
 ) -> Evaluation:
     """Score probabilities against the true classes.
 
@@ -74,13 +95,14 @@ def score(
         labels: Names of the classes.
         source: Name of the source of the pictures.
         split: Name of the split.
+        twin: Mask of the pictures with a twin in training, (N,); None where twins were not looked for.
 
     Returns:
         All scores.
     """
     answers = probabilities.argmax(axis=1)
     numbers = range(len(labels))
-    correct = int((answers == targets).sum())
+    correct = answers == targets
     total = len(targets)
     precision, recall, f1, support = precision_recall_fscore_support(
         targets, answers, labels=numbers, average=None, zero_division=0.0
@@ -91,8 +113,8 @@ def score(
         source=source,
         split=split,
         images=total,
-        accuracy=correct / total,
-        accuracy_interval=wilson(correct, total),
+        accuracy=float(correct.mean()),
+        accuracy_interval=_interval(correct),
         majority_accuracy=float(np.bincount(targets).max() / total),
         loss=float(-np.log(truth).mean()),
         per_class=tuple(
@@ -101,4 +123,16 @@ def score(
         ),
         confusion=tuple(tuple(int(cell) for cell in row) for row in confusion_matrix(targets, answers, labels=numbers)),
         labels=tuple(labels),
+        without_twins=None if twin is None else _subset(correct[~twin]),
     )
+
+
+def _interval(correct: NDArray[np.bool_]) -> tuple[float, float]:
+    """Return Wilson's 95% interval of the share that is correct."""
+    return wilson(int(correct.sum()), len(correct))
+
+
+def _subset(correct: NDArray[np.bool_]) -> Subset:
+    if not len(correct):
+        return Subset(images=0, accuracy=None, accuracy_interval=None)
+    return Subset(images=len(correct), accuracy=float(correct.mean()), accuracy_interval=_interval(correct))

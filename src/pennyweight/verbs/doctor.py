@@ -32,13 +32,13 @@ def doctor(
     html: str | os.PathLike[str] | None = None,
     advance: Callable[[int], None] = lambda count: None,
 ) -> Diagnosis:
-    """Look at every picture of a source, and report its faults: unreadable files, near duplicates, odd sizes and more.
+    """Look at every picture of a source, and report its faults: unreadable files, twins, odd sizes and more.
 
     Args:
         source: Source that `pw.fit` takes: a folder, a file, a named set or a Source.
         group_by: Groups of pictures that stay in one split, as `pw.fit` takes it.
         read_as: Columns, folder, ending and label_from of a source whose files do not say them.
-        quick: Skip the search for near duplicates.
+        quick: Skip the search for twins.
         max_pixels: Pixels of the largest picture to read; by default 80 million.
         html: File of a contact sheet to write, not there yet.
         advance: Callback that is given the number of pictures after each step.

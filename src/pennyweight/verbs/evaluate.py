@@ -26,6 +26,7 @@ from pennyweight.verbs.ranks import WAIT_MINUTES, share_work
 from pennyweight.verbs.scenes.scene_run import refuse_scene_run
 from pennyweight.verbs.scored_source import Origin, open_scored_source, origin_of
 from pennyweight.verbs.training_pictures import training_digests_of
+from pennyweight.verbs.twins_in_training import mask_of_twins
 
 __all__ = ["answer", "evaluate"]
 
@@ -91,10 +92,12 @@ def evaluate(
     for line in opened.notes if source is not None else ():
         note(line)
     numbers = match_labels(opened.labels, classifier.labels, source=opened.name, rename=rename or {})
-    samples, name = _samples(trained, opened, origin, split, left_out=left_out, note=note)
+    samples, name = _samples(trained, opened, origin, split, max_pixels, left_out=left_out, note=note)
     shares = share_work(wait, samples, lambda own: _answer_share(opened, own, classifier, advance))
     probabilities, targets = _join(shares, opened, left_out)
-    return _score(probabilities, targets, numbers, classifier.labels, opened.name, name)
+    digests = _training_digests(trained) if name in ("test", "all") else None
+    twin = mask_of_twins(_answered(samples, shares), opened, origin, digests, max_pixels=max_pixels, note=note)
+    return _score(probabilities, targets, numbers, classifier.labels, opened.name, name, twin)
 
 
 def _samples(
@@ -102,15 +105,20 @@ def _samples(
     opened: data.Source,
     origin: Origin,
     split: data.Split,
+    max_pixels: int | None,
     *,
     left_out: Callable[[data.Unreadable], None],
     note: Callable[[str], None],
 ) -> tuple[Sequence[data.Sample], str]:
     """Return the samples to score and the name of their split, in test without those that training has seen."""
-    if not (origin.is_source(opened) or opened.has_splits):
-        samples, name = opened.samples, "all"
-    else:
+    if origin.is_source(opened):
+        glances = data.glance_at(opened, max_pixels=max_pixels)
+        twins = None if glances is None else data.find_twins(glances.gray)
+        samples, name = data.split_by_rule(opened, twins, origin.twins)[split], str(split)
+    elif opened.has_splits:
         samples, name = data.split(opened)[split], str(split)
+    else:
+        samples, name = opened.samples, "all"
     if split != "test":
         return samples, name
     seen = _training_digests(trained)
@@ -143,6 +151,12 @@ def _answer_share(
     return _Share(answered, np.asarray(pictures.targets), unreadable)
 
 
+def _answered(samples: Sequence[data.Sample], shares: Sequence[_Share]) -> Sequence[data.Sample]:
+    """Return the samples without those that could not be read, in the order of the answers."""
+    unreadable = {each.name for share in shares for each in share.unreadable}
+    return [sample for sample in samples if sample.name not in unreadable]
+
+
 def _join(
     shares: Sequence[_Share],
     opened: data.Source,
@@ -165,6 +179,7 @@ def _score(
     labels: Sequence[str],
     source: str,
     split: str,
+    twin: NDArray[np.bool_] | None,
 ) -> Evaluation:
     """Score the answers (N, classes); `numbers` are the network's classes, in the order of the source's."""
     classes = _scored_classes(probabilities, numbers)
@@ -174,6 +189,7 @@ def _score(
         labels=[labels[number] for number in classes],
         source=source,
         split=split,
+        twin=twin,
     )
 
 

@@ -31,6 +31,10 @@ from pennyweight.verbs.weigh import weigh
 __all__ = ["export"]
 
 PROOF_PICTURES = 64
+SCORES = ("split", "images", "accuracy", "accuracy_interval")
+"""Fields of evaluation.json that the bundle keeps."""
+NEWER_SCORES = frozenset({"without_twins"})
+"""Fields that it keeps too, which an earlier version did not write."""
 
 
 def export(
@@ -114,11 +118,12 @@ def _of_run(run: Run) -> Contents:
             model=dict(record.model),
             labels=tuple(run.labels),
             preprocess=preprocess_of(run),
-            evaluation={key: evaluation[key] for key in ("split", "images", "accuracy", "accuracy_interval")},
+            evaluation={key: evaluation[key] for key in (*SCORES, *NEWER_SCORES & evaluation.keys())},
             data={
                 "name": record.data.source,
                 "fingerprint": record.data.fingerprint,
                 "group_by": record.data.group_by,
+                "twins": record.data.twins,
             },
             training_digests=run.training_digests,
         )
@@ -148,6 +153,8 @@ def _test_pictures(run: Run) -> tuple[list[Picture], str]:
     if source.fingerprint != known.fingerprint:
         return [], f"not at hand: {known.address} has other pictures than in training"
     samples = data.split(source).test
+    if run.training_digests is not None:  # twins may have been kept in one split
+        samples = tuple(data.exclude_seen(samples, run.training_digests))
     # Reading one picture of a shard reads all before it.
     apart = 1 if source.streamed else max(1, len(samples) // PROOF_PICTURES)
     chosen = samples[::apart][:PROOF_PICTURES]

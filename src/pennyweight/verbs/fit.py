@@ -58,9 +58,11 @@ def fit(
         **options: Rarer ones. `stem`: "imagenet" or "cifar". `speed`: "auto" measures the quickest way to step (the
             default with `minutes`), "fixed" does not. `preflight`: check first what would spoil a training (the default
             for long ones). `save_minutes`: minutes between checkpoints, 5. `log`: tensorboard, mlflow or wandb.
-            `group_by` and `read_as`: as `data.open` takes them. `channels`: of the input; 4 keep transparency.
-            `max_pixels`: of the largest picture that is read, 80 million. `shuffle_buffer`: memory in which streamed
-            shards are mixed, in bytes or as "256MB", the default. `wait`: minutes to wait for the other ranks, 5.
+            `group_by` and `read_as`: as `data.open` takes them. `twins`: "group" keeps pictures that show the same
+            moment in one split, "keep" splits them, "drop" leaves all but one out. `channels`: of the input; 4 keep
+            transparency. `max_pixels`: of the largest picture that is read, 80 million. `shuffle_buffer`: memory in
+            which streamed shards are mixed, in bytes or as "256MB", the default. `wait`: minutes to wait for the other
+            ranks, 5.
 
     Returns:
         The finished run, whose folder holds record, metrics, weights, scores and report.

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pennyweight import data
 from pennyweight.core.errors import InputError, SourceError
@@ -28,6 +28,8 @@ class Origin:
     fingerprint: str | None = None
     group_by: str | None = None
     read_as: Mapping[str, Any] | None = None
+    twins: data.TwinRule = "keep"
+    """Rule for pictures of the same moment in its split; of a run before there was one, "keep"."""
 
     def has_content_of(self, source: data.Source) -> bool:
         """Return True where the source has the very files of the training."""
@@ -42,12 +44,30 @@ def origin_of(trained: Trained) -> Origin:
     """Return the record of the training pictures."""
     if isinstance(trained, Run):
         record = trained.info.data
-        return Origin(str(trained.folder), record.address, record.fingerprint, record.group_by, record.read_as)
-    if isinstance(trained, Bundle):
-        known = trained.manifest.data or {}
-        return Origin(str(trained.path), known.get("name"), known.get("fingerprint"), known.get("group_by"))
-    known = trained.data or {}
-    return Origin(trained.model["name"], known.get("name"), known.get("fingerprint"), known.get("group_by"))
+        return Origin(
+            str(trained.folder),
+            record.address,
+            record.fingerprint,
+            record.group_by,
+            record.read_as,
+            _rule(record.twins),
+        )
+    where, known = (
+        (str(trained.path), trained.manifest.data or {})
+        if isinstance(trained, Bundle)
+        else (trained.model["name"], trained.data or {})
+    )
+    return Origin(
+        where,
+        known.get("name"),
+        known.get("fingerprint"),
+        known.get("group_by"),
+        twins=_rule(known.get("twins")),
+    )
+
+
+def _rule(recorded: Any) -> data.TwinRule:
+    return recorded if recorded in get_args(data.TwinRule) else "keep"
 
 
 def _address(source: str | os.PathLike[str]) -> str:

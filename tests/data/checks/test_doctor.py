@@ -15,7 +15,6 @@ from PIL import Image
 from pennyweight import data
 from pennyweight.data.checks.diagnosis import KINDS, Diagnosis
 from pennyweight.data.checks.doctor import diagnose
-from pennyweight.data.checks.near_duplicates import PerceptualHash, near_pairs
 from pennyweight.report.contact_sheet import contact_sheet
 from pennyweight.verbs.doctor import doctor
 
@@ -112,10 +111,10 @@ ILLS: dict[str, tuple[Callable[[Path], None], str, tuple[str, ...]]] = {
     "truncated": (truncated, "unreadable", ("cats/00.jpg",)),
     "two labels": (two_labels, "two labels", ("cats/00.jpg", "dogs/copy.jpg")),
     "twice": (twice, "duplicate", ("cats/00.jpg", "cats/copy.jpg")),
-    "saved again": (saved_again, "near duplicate", ("cats/00.jpg", "cats/near.jpg")),
+    "saved again": (saved_again, "twins", ("cats/00.jpg", "cats/near.jpg")),
     "saved again under another label": (
         lambda root: saved_again(root, "dogs/near.jpg"),
-        "near, two labels",
+        "twins, two labels",
         ("cats/00.jpg", "dogs/near.jpg"),
     ),
     "a wrong ending": (wrong_ending, "extension", ("cats/odd.jpg",)),
@@ -161,37 +160,39 @@ def test_equal_files_that_cannot_be_read_are_unreadable_alone(photos: Path) -> N
 
 def test_quick_leaves_out_near_duplicates(photos: Path) -> None:
     saved_again(photos)
-    assert found(photos, "near duplicate")
-    assert not found(photos, "near duplicate", quick=True)
+    assert found(photos, "twins")
+    assert not found(photos, "twins", quick=True)
 
 
-def test_many_near_pairs_are_found_among_many_pictures(tmp_path: Path, noise) -> None:
-    for number in range(150):
-        folder = tmp_path / "many" / "ab"[number % 2]
-        folder.mkdir(parents=True, exist_ok=True)
-        image = Image.fromarray(noise(60, 60, seed=number))
-        image.save(folder / f"{number:03d}.png")
-        if number % 15 == 0:
-            image.resize((50, 50)).save(folder / f"{number:03d}-again.jpg", quality=70)
-    together, apart = (found(tmp_path / "many", kind) for kind in ("near duplicate", "near, two splits"))
-    assert together
-    assert apart  # by the splits that fit will make of them
-    pairs = together + apart
-    assert len(pairs) == 10
-    assert all(a.partition(".")[0] == b.partition("-again")[0] or b.startswith(a[:5]) for a, b in map(sorted, pairs))
-
-
-def test_near_pairs_are_found_whichever_bits_differ() -> None:
+def test_near_pairs_are_found_within_and_across_splits(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
-    small = draw.integers(0, 256, (16, 16), dtype=np.uint8)
-    looks = [PerceptualHash(int(bits), small if number % 40 == 0 else 255 - small) for number, bits in
-             enumerate(draw.integers(0, 2**63, 2000))]  # fmt: skip
-    near = [PerceptualHash(looks[number].bits ^ int(sum(1 << bit for bit in draw.permutation(64)[:8].tolist())), small)
-            for number in range(0, 2000, 40)]  # fmt: skip
-    # One different bit in every byte, which no eight bands of eight bits would find.
-    near[0] = PerceptualHash(looks[0].bits ^ 0x0101010101010101, small)
-    found = set(near_pairs([*looks, *near]))
-    assert found >= {(40 * number, 2000 + number) for number in range(50)}
+    for number in range(150):
+        small = Image.fromarray(draw.integers(0, 256, (14, 14, 3), dtype=np.uint8))
+        image = small.resize((60, 60), Image.Resampling.BICUBIC)
+        own, other = ("train", "test")[number % 5 == 0], ("train", "test")[number % 2]
+        for part, name in ((own, f"{number:03d}.png"), (other, f"{number:03d}-again.jpg")):
+            folder = tmp_path / "many" / part / "ab"[number % 3 % 2]
+            folder.mkdir(parents=True, exist_ok=True)
+            if name.endswith("png"):
+                image.save(folder / name)
+            elif number % 15 == 0:
+                image.resize((50, 50)).save(folder / name, quality=70)
+    together, apart = (found(tmp_path / "many", kind) for kind in ("twins", "twins, two splits"))
+    assert len(together) == len(apart) == 5
+    for pictures in together + apart:
+        assert len({Path(picture).name[:3] for picture in pictures}) == 1
+
+
+def test_frames_of_one_moment_are_one_finding(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    for scene in range(20):
+        small = Image.fromarray(draw.integers(0, 256, (14, 14, 3), dtype=np.uint8))
+        image = small.resize((66, 66), Image.Resampling.BICUBIC)
+        folder = tmp_path / "frames" / "ab"[scene % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        for frame in range(4 if scene < 3 else 1):
+            image.crop((frame, frame, frame + 60, frame + 60)).save(folder / f"{scene:02d}-{frame}.png")
+    assert [len(pictures) for pictures in found(tmp_path / "frames", "twins")] == [4, 4, 4]
 
 
 def test_plain_pictures_are_not_alike(tmp_path: Path) -> None:
@@ -208,7 +209,7 @@ def test_the_contact_sheet_shows_the_findings_and_asks_for_nothing(photos: Path,
     (photos / "dogs" / "01.jpg").write_bytes(b"no picture")
     diagnosis = doctor(photos, html=tmp_path / "sheet.html")
     page = (tmp_path / "sheet.html").read_text(encoding="utf-8").replace("<wbr>", "")
-    assert [finding.kind for finding in diagnosis.findings] == ["unreadable", "two labels", "near duplicate"]
+    assert [finding.kind for finding in diagnosis.findings] == ["unreadable", "two labels", "twins"]
     for name in ("cats/00.jpg", "dogs/copy.jpg", "dogs/01.jpg"):
         assert name in page
     assert "<b>near" not in page

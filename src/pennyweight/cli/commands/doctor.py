@@ -38,7 +38,7 @@ def doctor(
     pictures: source_options.Pictures = None,
     ending: source_options.Ending = None,
     label_from: source_options.LabelFrom = None,
-    quick: Annotated[bool, option(TIME, "Skip the search for near duplicates.", "--quick")] = False,
+    quick: Annotated[bool, option(TIME, "Skip the search for twins, pictures of the same moment.", "--quick")] = False,
     html: Annotated[
         Path | None, option(OUTPUT, "Contact sheet to write, with the pictures of each finding.", metavar="FILE")
     ] = None,

@@ -75,6 +75,7 @@ Log = Annotated[str | None, option(OUTPUT, "Experiment tracker: tensorboard, mlf
 def fit(
     source: Source,
     group_by: source_options.GroupBy = None,
+    twins: source_options.Twins = "group",
     channels: Channels = None,
     max_pixels: options.MaxPixels = None,
     shuffle_buffer: Annotated[
@@ -116,6 +117,7 @@ def fit(
     }
     same: dict[str, Any] = {
         "group_by": group_by,
+        "twins": twins,
         "channels": channels,
         "max_pixels": max_pixels,
         "shuffle_buffer": shuffle_buffer,

@@ -1,1 +1,1 @@
-"""Checks of a source before training: unreadable files, near duplicates, conflicting labels."""
+"""Checks of a source before training: unreadable files, twins, conflicting labels."""

@@ -12,16 +12,17 @@ from pennyweight.core.errors import ImageError, SourceError
 from pennyweight.core.formats import ENDINGS
 from pennyweight.core.images import Header, Pixels, decode
 from pennyweight.core.sixteen_bit import Levels
+from pennyweight.data.apart import split_by_rule
 from pennyweight.data.checks.diagnosis import FEW_LEVELS, HUGE_PIXELS, KINDS, TINY, Diagnosis, Finding
 from pennyweight.data.checks.glance import Glances, glance
 from pennyweight.data.checks.grouping import propose_groups
-from pennyweight.data.checks.near_duplicates import PerceptualHash, near_pairs
 from pennyweight.data.checks.quick import refusals
 from pennyweight.data.checks.shards import shard_findings
 from pennyweight.data.checks.shortcuts import Shortcut, held_out, shortcuts, telling
 from pennyweight.data.readers.shard_index import Streamed
 from pennyweight.data.source import SPLITS, Sample, Source, Unreadable
 from pennyweight.data.splits import split
+from pennyweight.data.twins.find import Twins, find_twins
 from pennyweight.data.used_levels import measure_levels
 
 __all__ = ["diagnose", "thumbnail"]
@@ -41,7 +42,7 @@ def diagnose(
 
     Args:
         source: The source, which need not be fit for training.
-        quick: Skip the search for near duplicates.
+        quick: Skip the search for twins.
         max_pixels: Largest picture that can be read, as in `fit`; by default 80 million pixels.
         advance: Called with 1 after each picture.
 
@@ -51,15 +52,17 @@ def diagnose(
     Raises:
         SourceError: A shard of a streamed source cannot be read.
     """
-    where, splits, notes = _split(source)
+    everything = measure_levels(source, source.samples, max_pixels=max_pixels)
+    glances = glance(source, levels=everything.levels if everything else (), max_pixels=max_pixels, advance=advance)
+    twins = None if quick else find_twins(glances.gray)
+    where, splits, notes = _split(source, None if source.streamed else twins)  # fit does not look at shards
     training = [sample for sample, part in zip(source.samples, where, strict=True) if part in ("train", None)]
     used = measure_levels(source, training, max_pixels=max_pixels)
     levels = () if used is None else used.levels
-    glances = glance(source, levels=levels, max_pixels=max_pixels, advance=advance)
     scores = _shortcuts(source, where, glances)
     proposed = propose_groups(source, glances, where)
     found = [
-        *_findings(source, where, glances, quick=quick),
+        *_findings(source, where, glances, twins),
         *(Finding("shortcut", (), one.fact) for one in telling(scores)),
         *shard_findings(source),
         *((Finding("groups", proposed.example, proposed.fact),) if proposed else ()),
@@ -83,7 +86,7 @@ def _shortcuts(source: Source, where: Sequence[str | None], glances: Glances) ->
     return shortcuts(glances, [sample.label for sample in source.samples], train, held_out(test, val))
 
 
-def _findings(source: Source, where: Sequence[str | None], glances: Glances, *, quick: bool) -> Iterator[Finding]:
+def _findings(source: Source, where: Sequence[str | None], glances: Glances, twins: Twins | None) -> Iterator[Finding]:
     names = [sample.name for sample in source.samples]
     failed = [(name, reason) for name, reason in zip(names, glances.reasons, strict=True) if reason is not None]
     unreadable = [*source.unreadable, *(Unreadable(name, reason) for name, reason in failed)]
@@ -93,8 +96,8 @@ def _findings(source: Source, where: Sequence[str | None], glances: Glances, *, 
         if reason is not None:
             yield Finding("bands" if banded else "unreadable", (name,), reason)
     yield from _equal(source, glances)
-    if not quick:
-        yield from _near(source, where, glances)
+    if twins is not None:
+        yield from _near(source, where, twins)
     yield from _imbalance(source)
     for sample, saved, used in zip(source.samples, glances.saved, glances.looks["levels_used"].tolist(), strict=True):
         if saved is not None:
@@ -119,10 +122,10 @@ def _short(unreadable: Unreadable) -> str:
     return reason if separator and start.endswith(unreadable.name) else unreadable.reason
 
 
-def _split(source: Source) -> tuple[Sequence[str | None], dict[str, int] | None, tuple[str, ...]]:
+def _split(source: Source, twins: Twins | None) -> tuple[Sequence[str | None], dict[str, int] | None, tuple[str, ...]]:
     """Return (split of each sample in `fit`, sizes of the three splits, notes)."""
     try:
-        parts = split(source)
+        parts = split(source) if twins is None else split_by_rule(source, twins, "group")
     except SourceError:  # the findings include this refusal
         return [sample.split for sample in source.samples], None, ()
     place = {(sample.name, sample.digest): part for part in SPLITS for sample in parts[part]}
@@ -141,16 +144,14 @@ def _equal(source: Source, glances: Glances) -> Iterator[Finding]:
             yield Finding(kind, _names(source, numbers), _places(source, where, numbers))
 
 
-def _near(source: Source, where: Sequence[str | None], glances: Glances) -> Iterator[Finding]:
-    first: dict[str, int] = {}
-    for number in np.flatnonzero(glances.readable & ~glances.looks["plain"]).tolist():
-        first.setdefault(source.samples[number].digest, number)  # `_equal` has reported equal pictures
-    numbers = list(first.values())
-    hashes = [PerceptualHash(int(look["hash"]), look["small"]) for look in glances.looks[numbers]]
-    for a, b in near_pairs(hashes):
-        pair = [numbers[a], numbers[b]]
-        kind = _kind(source, where, pair, ("near, two labels", "near, two splits", "near duplicate"))
-        yield Finding(kind, _names(source, pair), _places(source, where, pair))
+def _near(source: Source, where: Sequence[str | None], twins: Twins) -> Iterator[Finding]:
+    """Yield a finding for each cluster of twins, with the first of equal pictures, which `_equal` has reported."""
+    for cluster in twins.clusters(len(source.samples)):
+        first = {source.samples[number].digest: number for number in reversed(cluster)}
+        numbers = sorted(first.values())
+        if len(numbers) > 1:
+            kind = _kind(source, where, numbers, ("twins, two labels", "twins, two splits", "twins"))
+            yield Finding(kind, _names(source, numbers), _places(source, where, numbers))
 
 
 def _kind(source: Source, where: Sequence[str | None], numbers: Sequence[int], kinds: tuple[str, str, str]) -> str:

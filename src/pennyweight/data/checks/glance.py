@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.heap import keeping_memory
@@ -27,8 +28,10 @@ from pennyweight.data.source import Sample, Source
 
 __all__ = ["Glances", "glance"]
 
-CHUNK = 8
+CHUNK = 32
 """Pictures that a thread looks at before it reports."""
+SMALL = 256 * 256
+"""Most pixels of a picture that waits for others of its size."""
 CHUNKS_AHEAD = 2
 """Chunks a thread that may wait for an earlier one."""
 MOST_USUAL = 4
@@ -92,6 +95,9 @@ class _Glance(NamedTuple):
     banded: bool = False
 
 
+See = Callable[[Sample], tuple[_Glance, Sequence[Image.Image]]]
+
+
 @keeping_memory()
 def glance(
     source: Source,
@@ -133,9 +139,7 @@ def glance(
     return replace(glances, note=cache.save(source.address, settings, _kept(source.samples, glances)))
 
 
-def _look(
-    samples: Sequence[Sample], see: Callable[[Sample], _Glance], advance: Callable[[int], None]
-) -> Iterator[tuple[str, _Glance]]:
+def _look(samples: Sequence[Sample], see: See, advance: Callable[[int], None]) -> Iterator[tuple[str, _Glance]]:
     """Yield (digest, facts) of each different picture, in the order of files on disk, or of samples in shards."""
     different = {sample.digest: sample for sample in reversed(samples)}
     advance(len(samples) - len(different))
@@ -153,12 +157,32 @@ def _position(sample: Sample) -> tuple[int, str]:
     return (sample.picture.number if isinstance(sample.picture, Streamed) else 0), sample.name
 
 
-def _see_all(see: Callable[[Sample], _Glance], chunk: Sequence[Sample]) -> list[_Glance]:
-    return [see(sample) for sample in chunk]
+def _see_all(see: See, chunk: Sequence[Sample]) -> list[_Glance]:
+    """Read pictures and decode each once; small ones are looked at together, and a large one before the next."""
+    seen = [_Glance() for _ in chunk]
+    waiting: dict[int, Sequence[Image.Image]] = {}
+    for number, sample in enumerate(chunk):
+        seen[number], bands = see(sample)
+        if bands:
+            waiting[number] = bands
+        if bands and bands[0].width * bands[0].height > SMALL:
+            _look_at(waiting, seen)
+    _look_at(waiting, seen)
+    return seen
 
 
-def _see(sample: Sample, *, channels: int, levels: Levels, max_pixels: int | None) -> _Glance:
-    """Read and decode a picture once."""
+def _look_at(waiting: dict[int, Sequence[Image.Image]], seen: list[_Glance]) -> None:
+    """Look at the decoded pictures, and free them."""
+    if waiting:
+        for number, row in zip(waiting, look_at(list(waiting.values())), strict=True):
+            seen[number] = seen[number]._replace(look=row)
+        waiting.clear()
+
+
+def _see(
+    sample: Sample, *, channels: int, levels: Levels, max_pixels: int | None
+) -> tuple[_Glance, Sequence[Image.Image]]:
+    """Read and decode a picture; return its file's facts and its bands, or the reason and none."""
     saved = None
     try:
         picture = sample.read()
@@ -167,11 +191,11 @@ def _see(sample: Sample, *, channels: int, levels: Levels, max_pixels: int | Non
         bands = decode_bands(
             content, channels=channels, least=LEAST, name=sample.where, levels=levels, max_pixels=max_pixels
         )
-        return _Glance(look_at(bands), saved)
+        return _Glance(saved=saved), bands
     except (PennyweightError, OSError) as error:
         found = saved and saved.header
         banded = bool(found and found.bands != channels and (found.banded or channels > MOST_USUAL))
-        return _Glance(reason=str(error).removeprefix(f"cannot read {sample.where}: "), banded=banded)
+        return _Glance(reason=str(error).removeprefix(f"cannot read {sample.where}: "), banded=banded), ()
 
 
 def _assemble(samples: Sequence[Sample], kept: Kept, known: Mapping[str, int], seen: Mapping[str, _Glance]) -> Glances:

@@ -13,6 +13,8 @@ from pennyweight.core.run import Run
 from pennyweight.report.run_page import Mistake, run_page
 from pennyweight.scoring import Evaluation, score, worst_mistakes
 from pennyweight.train import Epoch
+from pennyweight.verbs.fitting.leaks import leaks_of, mask_of_twins, score_shortcuts
+from pennyweight.verbs.fitting.open import PictureFit
 from pennyweight.verbs.fitting.session import RunSession
 from pennyweight.verbs.load import restore
 from pennyweight.verbs.weigh import weigh
@@ -20,9 +22,18 @@ from pennyweight.verbs.weigh import weigh
 __all__ = ["finish"]
 
 
-def finish(session: RunSession, best: Epoch, probabilities: Any, test: data.Pictures, source: data.Source) -> Run:
+def finish(session: RunSession, best: Epoch, probabilities: Any, fitting: PictureFit) -> Run:
     """Score the `probabilities` (N, classes) of the test split, and seal the run with them and its report."""
-    evaluation = score(probabilities, test.targets, labels=source.labels, source=source.name, split="test")
+    test, source = fitting.pictures["test"], fitting.source
+    evaluation = score(
+        probabilities,
+        test.targets,
+        labels=source.labels,
+        source=source.name,
+        split="test",
+        twin=mask_of_twins(fitting, test.samples),
+    )
+    score_shortcuts(fitting, evaluation.accuracy, session)
     mistakes = [
         _mistake(test, number, evaluation, probabilities[number])
         for number in worst_mistakes(probabilities, test.targets)
@@ -32,7 +43,14 @@ def finish(session: RunSession, best: Epoch, probabilities: Any, test: data.Pict
 
     def report(run: Mapping[str, Any], epochs: Any) -> str:
         cost = weigh(network, (channels, height, width)).to_dict()
-        return run_page(run=run, epochs=epochs, evaluation=evaluation.to_dict(), cost=cost, mistakes=mistakes)
+        return run_page(
+            run=run,
+            epochs=epochs,
+            evaluation=evaluation.to_dict(),
+            cost=cost,
+            mistakes=mistakes,
+            leaks=leaks_of(fitting),
+        )
 
     return session.seal(best, evaluation.to_dict(), report)
 

@@ -15,6 +15,7 @@ from pennyweight.core.formats import allow_pixels
 from pennyweight.core.images import MAX_PIXELS
 from pennyweight.core.training_digests import TrainingDigests
 from pennyweight.nn import Network
+from pennyweight.report.progress import TrainingProgress
 from pennyweight.train import Ranks
 from pennyweight.train.batches import Teacher
 from pennyweight.train.epoch_plan import EpochPlan
@@ -38,6 +39,12 @@ class PictureFit:
     ranks: Ranks
     source: data.Source
     splits: data.Splits
+    glances: data.Glances | None
+    """Facts of every picture of the source; None for a stream."""
+    twins: data.Twins | None
+    """Pictures of the same moment; None for a stream, where they are not looked for."""
+    rule: data.TwinRule
+    """Rule for twins."""
     learned: Mapping[str, TrainingDigests]
     """Pictures that the first weights, or the teacher, have learned from, by their run's folder."""
     plan: Plan
@@ -73,7 +80,10 @@ def open_fit(request: FitRequest) -> PictureFit:
     ranks = Ranks(request.wait)
     source = _open_source(request)
     learned = training_digests_of(request.weights if is_named(request.weights) else None, request.teacher)
-    splits = without_training_pictures(data.split(source), learned)
+    rule = _rule(request, source)
+    glances = _glance(request, source)
+    twins = None if glances is None else data.find_twins(glances.gray)
+    splits = without_training_pictures(data.split_by_rule(source, twins, rule), learned)
     plan = _decide(request, source, splits, ranks)
     asked = _settings(request, source, splits, plan)
     if request.teacher is not None and plan.recipe.mode == "head":
@@ -89,6 +99,9 @@ def open_fit(request: FitRequest) -> PictureFit:
         ranks=ranks,
         source=source,
         splits=splits,
+        glances=glances,
+        twins=twins,
+        rule=rule,
         learned=learned,
         plan=plan,
         asked=asked,
@@ -113,6 +126,24 @@ def _open_source(request: FitRequest) -> data.Source:
     if not source.streamed and request.buffer_bytes is not None:
         raise InputError(f"shuffle_buffer is for streamed shards; {source.name} is read as files, which need none")
     return source if request.channels is None else replace(source, channels=request.channels)
+
+
+def _glance(request: FitRequest, source: data.Source) -> data.Glances | None:
+    """Look at every picture of the source, before it is split."""
+    if source.streamed or not request.progress:
+        return data.glance_at(source, max_pixels=request.max_pixels)
+    with TrainingProgress(0) as shown, shown.phase("looking at pictures", len(source.samples)) as phase:
+        return data.glance_at(source, max_pixels=request.max_pixels, advance=phase.advance)
+
+
+def _rule(request: FitRequest, source: data.Source) -> data.TwinRule:
+    """Return the rule for twins; "keep" where a run resumes that was begun before there was one."""
+    if request.resume:
+        networks = (*WIDTHS, LARGE_MODEL) if request.model == AUTO else (request.model,)
+        record = find_record(request.out, source.name, networks)
+        if record is not None and record.data.twins is None:
+            return "keep"
+    return request.twins
 
 
 def _decide(request: FitRequest, source: data.Source, splits: data.Splits, ranks: Ranks) -> Plan:

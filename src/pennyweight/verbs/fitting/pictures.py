@@ -49,7 +49,7 @@ def fit_pictures(request: FitRequest) -> Run:
         test = fitting.pictures["test"]
         with session.shown.phase("scoring the test split", len(fitting.splits.test)) as phase:
             probabilities = answer(load(Run(session.files.folder)), test, phase.advance)
-        return finish(session, best, probabilities, test, fitting.source)
+        return finish(session, best, probabilities, fitting)
 
 
 def _begin(fitting: PictureFit, session: RunSession, settled: Settled) -> None:
@@ -75,7 +75,12 @@ def _train(fitting: PictureFit, session: RunSession, settled: Settled) -> Epoch:
             teacher=fitting.teacher,
             tracker=tracker,
             labels=source.labels,
-            trained_on={"name": source.name, "fingerprint": source.fingerprint, "group_by": source.group_by},
+            trained_on={
+                "name": source.name,
+                "fingerprint": source.fingerprint,
+                "group_by": source.group_by,
+                "twins": fitting.rule,
+            },
             replan=replanning(settled.deadline, fitting.plan.recipe, session),
         )
         return train_by_mode(work)

@@ -29,6 +29,7 @@ class FitOptions(TypedDict, total=False):
     save_minutes: float
     log: str | None
     group_by: str | None
+    twins: data.TwinRule
     read_as: data.ReadAs | Mapping[str, Any] | None
     channels: int | None
     max_pixels: int | None
@@ -58,6 +59,7 @@ class FitRequest:
     save_minutes: float = 5.0
     log: str | None = None
     group_by: str | None = None
+    twins: data.TwinRule = "group"
     read_as: data.ReadAs | Mapping[str, Any] | None = None
     channels: int | None = None
     max_pixels: int | None = None
@@ -75,6 +77,8 @@ class FitRequest:
             raise InputError(f"minutes must be above 0 and finite, not {self.minutes}")
         if self.speed not in (None, *get_args(Speed)):
             raise InputError(f"speed is {' or '.join(get_args(Speed))}, not '{self.speed}'")
+        if self.twins not in get_args(data.TwinRule):
+            raise InputError(f"twins is {', '.join(get_args(data.TwinRule)[:-1])} or drop, not '{self.twins}'")
         check_tracker(self.log)
 
 

@@ -51,6 +51,7 @@ def _data_record(fitting: PictureFit) -> DataRecord:
         unreadable=[{"name": name, "reason": reason} for name, reason in fitting.unreadable],
         channels=source.channels,
         group_by=source.group_by,
+        twins=fitting.rule,
         read_as=dict(source.read_as),
     )
 

@@ -10,7 +10,7 @@ input           pixels a side; resize, interpolation, decoding, channels if they
 mean, std       for pixels in 0..1: one number, or one for each channel, joined by commas
 levels          black and white of 16-bit pictures, a JSON list of pairs: one, or one for each channel
 labels          the class names, a JSON list; or imagenet-1k
-data            name, fingerprint and group_by of the training data, a JSON object
+data            name, fingerprint, group_by and twins of the training data, a JSON object
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Checkpoint:
     preprocess: Preprocess | None = None
     labels: tuple[str, ...] | None = None
     data: Mapping[str, Any] | None = None
-    """name, fingerprint and group_by of the training data."""
+    """name, fingerprint, group_by and twins of the training data."""
 
 
 def open_file(path: Path, *, usual_size: int = 224) -> Checkpoint:

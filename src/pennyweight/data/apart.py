@@ -1,0 +1,120 @@
+"""Split a source so that pictures of the same moment do not lie on both sides, by one of three rules."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import Literal
+
+from pennyweight.core.errors import SourceError
+from pennyweight.data.source import SPLITS, Sample, Source
+from pennyweight.data.splits import Splits, split
+from pennyweight.data.twins.find import Twins
+
+__all__ = ["TwinRule", "digests_with_twins", "split_by_rule"]
+
+TwinRule = Literal["group", "keep", "drop"]
+"""group: twins stay in one split; keep: they are split as other pictures; drop: one of them is left."""
+
+
+def split_by_rule(source: Source, twins: Twins | None, rule: TwinRule) -> Splits:
+    """Divide a source by `split`, and its twins by `rule`.
+
+    The splits that a source has keep their twins, except that "drop" leaves those of a later split out of training and
+    validation.
+
+    Args:
+        source: The source.
+        twins: Twins among its samples; None where they were not looked for.
+        rule: Rule for twins.
+
+    Returns:
+        The splits; their notes tell what was done about twins.
+
+    Raises:
+        SourceError: A class has too few pictures, or too few that are no twins of each other.
+    """
+    if twins is None:
+        return _noting(split(source), "pictures of the same moment are not looked for in shards")
+    clusters = twins.clusters(len(source.samples))
+    reason = (twins.reason,) if twins.reason else ()
+    if not clusters:
+        return _noting(split(source), *reason)
+    if rule == "keep":
+        parts = split(source)
+        return _noting(parts, *reason, *_across(source, twins, parts))
+    try:
+        parts = split(source, clusters)
+    except SourceError as error:
+        split(source)  # raises what is not due to twins
+        raise SourceError(
+            f"{error}; pictures that show the same moment count as one, and --twins keep counts each"
+        ) from error
+    pictures = f"{sum(map(len, clusters)):,} pictures in {_count(len(clusters), 'cluster')} of the same moment"
+    if rule == "drop":
+        kept = _without_twins(source, clusters, parts)
+        count = sum(parts.counts.values()) - sum(kept.counts.values())
+        return _noting(kept, *reason, f"{pictures}: {_count(count, 'twin')} left out")
+    apart = _across(source, twins, parts)
+    return _noting(parts, *reason, *(apart or (f"{pictures} stay together in a split",)))
+
+
+def digests_with_twins(source: Source, twins: Twins, training: Collection[Sample]) -> frozenset[str]:
+    """Return the digests of the pictures with a twin among `training`; of training itself too."""
+    known = {sample.digest for sample in training}
+    found = set()
+    for a, b in twins.pairs.tolist():
+        first, second = source.samples[a].digest, source.samples[b].digest
+        if second in known:
+            found.add(first)
+        if first in known:
+            found.add(second)
+    return frozenset(found)
+
+
+def _across(source: Source, twins: Twins, parts: Splits) -> tuple[str, ...]:
+    """Return a note on the test pictures with a twin in training or validation, if there are any."""
+    found = digests_with_twins(source, twins, (*parts.train, *parts.val))
+    count = sum(sample.digest in found for sample in parts.test)
+    what = f"{count:,} of {len(parts.test):,} test pictures have a twin in training"
+    return (f"{what}: the score is given with and without them",) if count else ()
+
+
+def _without_twins(source: Source, clusters: Sequence[Sequence[int]], parts: Splits) -> Splits:
+    """Leave one picture of each cluster, of the latest split that has some; a test split of its own stays whole."""
+    cluster_of = {source.samples[number].name: key for key, cluster in enumerate(clusters) for number in cluster}
+    own_test = len({sample.split for sample in source.samples}) > 1
+    taken: set[int] = set()
+    kept: dict[str, tuple[Sample, ...]] = {}
+    for name in reversed(SPLITS):
+        whole = own_test and name == "test"
+        first: dict[int, str] = {}
+        for sample in sorted(parts[name], key=_rank):
+            if sample.name in cluster_of:
+                first.setdefault(cluster_of[sample.name], sample.name)
+        kept[name] = tuple(
+            sample
+            for sample in parts[name]
+            if (key := cluster_of.get(sample.name)) is None
+            or (key not in taken and (whole or first[key] == sample.name))
+        )
+        taken |= first.keys()
+    lost = {sample.label for sample in parts.train} - {sample.label for sample in kept["train"]}
+    if lost or not kept["val"]:
+        what = " and ".join(f"class '{source.labels[label]}'" for label in sorted(lost)) or "the val split"
+        raise SourceError(f"--twins drop leaves no picture of {what} of {source.name}; --twins group keeps them")
+    return replace(parts, train=kept["train"], val=kept["val"], test=kept["test"])
+
+
+def _rank(sample: Sample) -> tuple[bytes, str]:
+    """Return the order in which pictures of a cluster are kept, which depends on contents, of equal ones on names."""
+    return hashlib.sha256(sample.digest.encode()).digest(), sample.name
+
+
+def _noting(parts: Splits, *notes: str) -> Splits:
+    return replace(parts, notes=(*parts.notes, *notes))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"

@@ -1,0 +1,77 @@
+"""Glance at whole sources, and find pictures to score that have a twin, of the same moment, in training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pennyweight.core.images import Pixels
+from pennyweight.data.checks.glance import Glances, glance
+from pennyweight.data.source import Sample, Source
+from pennyweight.data.twins.find import find_twins
+from pennyweight.data.used_levels import measure_levels
+
+__all__ = ["glance_at", "have_twins"]
+
+
+def glance_at(
+    source: Source,
+    *,
+    max_pixels: int | None = None,
+    advance: Callable[[int], None] = lambda count: None,
+) -> Glances | None:
+    """Look once at every picture of a source, before it is split.
+
+    Args:
+        source: The source.
+        max_pixels: Largest picture to read; by default 80 million pixels.
+        advance: Called with the number of pictures after each step.
+
+    Returns:
+        Facts of every picture; None for a streamed source, whose pictures cannot be read one by one.
+    """
+    if source.streamed:
+        return None
+    used = measure_levels(source, source.samples, max_pixels=max_pixels)
+    return glance(source, levels=() if used is None else used.levels, max_pixels=max_pixels, advance=advance)
+
+
+def have_twins(
+    source: Source,
+    samples: Sequence[Sample],
+    other: Source,
+    training: Sequence[Sample],
+    *,
+    max_pixels: int | None = None,
+) -> NDArray[np.bool_] | None:
+    """Find the pictures with a twin among those of a training.
+
+    Args:
+        source: The source of the samples.
+        samples: N pictures.
+        other: The source of the training.
+        training: Pictures of the training.
+        max_pixels: Largest picture to read.
+
+    Returns:
+        Mask, (N,); None where one of the sources is streamed.
+    """
+    of_samples = _gray(source, samples, max_pixels)
+    of_training = _gray(other, training, max_pixels)
+    if of_samples is None or of_training is None:
+        return None
+    found = np.zeros(len(samples), np.bool_)
+    if len(samples) and len(training):
+        found[find_twins(of_samples, against=of_training).pairs[:, 0]] = True
+    return found
+
+
+def _gray(source: Source, samples: Sequence[Sample], max_pixels: int | None) -> Pixels | None:
+    """Return gray thumbnails of samples of a source, (N, side, side); zeros for a picture that cannot be read."""
+    glances = glance_at(source, max_pixels=max_pixels)
+    if glances is None:
+        return None
+    numbers = {sample.name: number for number, sample in enumerate(source.samples)}
+    return glances.gray[[numbers[sample.name] for sample in samples]]

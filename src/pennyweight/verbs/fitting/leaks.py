@@ -1,0 +1,81 @@
+"""Twins and shortcuts of a training's pictures, for its scores and its report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pennyweight import data
+from pennyweight.data.checks.doctor import thumbnail
+from pennyweight.data.checks.shortcuts import held_out, shortcuts, telling
+from pennyweight.report.leaks import Leaks, Shown
+from pennyweight.verbs.fitting.open import PictureFit
+from pennyweight.verbs.fitting.session import RunSession
+
+__all__ = ["leaks_of", "mask_of_twins", "score_shortcuts"]
+
+PAIRS = 12
+"""Most test pictures that the report shows beside their twin in training."""
+CLUSTERS = 6
+MEMBERS = 6
+"""Most pictures of a cluster that the report shows."""
+SIDE = 144
+
+
+def mask_of_twins(fitting: PictureFit, samples: Sequence[data.Sample]) -> NDArray[np.bool_] | None:
+    """Return a mask of the samples with a twin in training or validation, (N,); None where they were not looked for."""
+    if fitting.twins is None:
+        return None
+    learned = (*fitting.splits.train, *fitting.splits.val)
+    known = data.digests_with_twins(fitting.source, fitting.twins, learned)
+    return np.array([sample.digest in known for sample in samples], np.bool_)
+
+
+def score_shortcuts(fitting: PictureFit, accuracy: float, session: RunSession) -> None:
+    """Score trivial classifiers on the split, keep their scores, and note those that come near the network's accuracy.
+
+    Of a stream, nothing is known but its pictures, and nothing is scored.
+    """
+    if fitting.glances is None:
+        return
+    samples = fitting.source.samples
+    number_of = {sample.name: number for number, sample in enumerate(samples)}
+    train, val, test = ([number_of[sample.name] for sample in fitting.splits[part]] for part in data.SPLITS)
+    found = shortcuts(fitting.glances, [sample.label for sample in samples], train, held_out(test, val))
+    session.amend(shortcuts=[each.to_dict() for each in found])
+    for each in telling(found, accuracy):
+        session.shown.note(each.line)
+
+
+def leaks_of(fitting: PictureFit) -> Leaks | None:
+    """Return some pairs across splits and the largest clusters, with their pictures; None without a search."""
+    if fitting.twins is None:
+        return None
+    samples = fitting.source.samples
+    place = {sample.name: part for part in data.SPLITS for sample in fitting.splits[part]}
+    clusters = sorted(fitting.twins.clusters(len(samples)), key=len, reverse=True)
+
+    def show(number: int) -> Shown:
+        sample, preprocess = samples[number], fitting.plan.preprocess
+        image = thumbnail(sample, SIDE, preprocess.levels, preprocess.max_pixels)
+        part = place.get(sample.name)
+        return Shown(image, sample.name, fitting.source.labels[sample.label], NAMES.get(part, "left out"))
+
+    across: dict[int, int] = {}
+    for pair in fitting.twins.pairs.tolist():
+        for test, other in (pair, pair[::-1]):
+            if place.get(samples[test].name) == "test" and place.get(samples[other].name) in ("train", "val"):
+                across.setdefault(test, other)
+    return Leaks(
+        across=len(across),
+        pairs=[(show(test), show(other)) for test, other in list(across.items())[:PAIRS]],
+        clusters=len(clusters),
+        pictures=sum(map(len, clusters)),
+        largest=[[show(number) for number in cluster[:MEMBERS]] for cluster in clusters[:CLUSTERS]],
+    )
+
+
+NAMES: dict[str | None, str] = {"train": "training", "val": "validation", "test": "test"}
+"""Split -> its name in the report."""

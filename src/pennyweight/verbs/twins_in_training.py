@@ -1,0 +1,66 @@
+"""Pictures to score that have a twin, a picture of the same moment, among those of the training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pennyweight import data
+from pennyweight.core.errors import PennyweightError
+from pennyweight.core.offline import untrusted_address
+from pennyweight.core.training_digests import TrainingDigests
+from pennyweight.verbs.scored_source import Origin
+
+__all__ = ["mask_of_twins"]
+
+NOT_LOOKED_FOR = "twins of the training pictures are not looked for"
+
+
+def mask_of_twins(
+    samples: Sequence[data.Sample],
+    opened: data.Source,
+    origin: Origin,
+    digests: TrainingDigests | None,
+    *,
+    max_pixels: int | None,
+    note: Callable[[str], None],
+) -> NDArray[np.bool_] | None:
+    """Find the pictures to score with a twin among those that the network was trained and selected on.
+
+    Args:
+        samples: N pictures of `opened`.
+        opened: The source to score.
+        origin: The source of the training.
+        digests: Digests of the training pictures; None where they are not recorded.
+        max_pixels: Largest picture to read.
+        note: Called with the reason where twins cannot be looked for.
+
+    Returns:
+        Mask (N,); None where twins cannot be looked for.
+    """
+    if digests is None:
+        return None  # `evaluate` has said that training pictures may be among them
+    try:
+        trained_on = opened if origin.is_source(opened) else _reopen(origin)
+    except PennyweightError as error:
+        note(f"{NOT_LOOKED_FOR}: {error}")
+        return None
+    if opened.streamed or trained_on.streamed:
+        note(f"{NOT_LOOKED_FOR} in shards")
+        return None
+    unseen = {sample.name for sample in data.exclude_seen(trained_on.samples, digests)}
+    learned = [sample for sample in trained_on.samples if sample.name not in unseen]
+    return data.have_twins(opened, samples, trained_on, learned, max_pixels=max_pixels)
+
+
+def _reopen(origin: Origin) -> data.Source:
+    """Open the pictures of the training again. Raises PennyweightError where they are not here, or are others now."""
+    if origin.read_as is None or origin.address is None:
+        raise PennyweightError(f"{origin.where} does not say where these are")
+    with untrusted_address(origin.where, origin.address, ask=f"evaluate {origin.where} {origin.address}"):
+        source = data.open(origin.address, group_by=origin.group_by, read_as=origin.read_as)
+    if not origin.has_content_of(source):
+        raise PennyweightError(f"{origin.address} has other pictures now")
+    return source

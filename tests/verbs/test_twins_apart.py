@@ -1,0 +1,129 @@
+"""`fit` keeps pictures of the same moment in one split; scores are given with and without twins in training."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import pennyweight as pw
+from pennyweight import data
+from pennyweight.core.accuracy_line import accuracy_line
+from pennyweight.core.errors import InputError
+from pennyweight.core.run import write_record
+
+SCENES, FRAMES = 24, 4
+
+
+def frame_of(scene: int, frame: int) -> Image.Image:
+    """The next frame of a scene is shifted by a pixel or two, and brighter or darker."""
+    drawn = Image.fromarray(np.random.default_rng(scene).integers(0, 256, (14, 14, 3), dtype=np.uint8))
+    whole = np.asarray(drawn.resize((72, 72), Image.Resampling.BICUBIC)).astype(np.float32)
+    shifted = whole[frame : frame + 64, 2 * (frame % 2) : 2 * (frame % 2) + 64]
+    return Image.fromarray((shifted * (0.9 + 0.05 * frame)).clip(0, 255).astype(np.uint8))
+
+
+@pytest.fixture
+def bursts(tmp_path: Path) -> Path:
+    """Frames of scenes, whose labels are drawn at random."""
+    rng = np.random.default_rng(3)
+    for scene in range(SCENES):
+        folder = tmp_path / "bursts" / ("open", "closed")[rng.integers(2)]
+        folder.mkdir(parents=True, exist_ok=True)
+        for frame in range(FRAMES):
+            frame_of(scene, frame).save(folder / f"{scene:02d}-{frame}.png")
+    return tmp_path / "bursts"
+
+
+def fit(source: Path, out: Path, **options: Any) -> pw.Run:
+    return pw.fit(
+        source,
+        "mobilenet_v1_x0_25",
+        out=out,
+        input_size=32,
+        recipe={"epochs": 1, "batch": 32},
+        progress=False,
+        **options,
+    )
+
+
+def test_frames_of_a_scene_stay_in_one_split(bursts: Path, tmp_path: Path) -> None:
+    run = fit(bursts, tmp_path / "run")
+    source = data.open(bursts)
+    parts = data.split_by_rule(source, data.find_twins(data.glance_at(source).gray), "group")
+    scenes = [{sample.name.split("/")[-1][:2] for sample in parts[name]} for name in data.SPLITS]
+    assert sum(map(len, scenes)) == SCENES
+    assert run.evaluation["images"] == len(parts.test)
+    assert run.evaluation["without_twins"]["images"] == len(parts.test)
+    assert "96 pictures in 24 clusters of the same moment stay together in a split" in run.record["data"]["notes"]
+    assert run.record["data"]["twins"] == "group"
+    assert json.loads(json.dumps(pw.evaluate(run).to_dict())) == run.evaluation
+    assert "No test picture has a twin" in run.report_path.read_text()
+
+
+def test_twins_that_are_split_are_scored_apart(bursts: Path, tmp_path: Path) -> None:
+    run = fit(bursts, tmp_path / "run", twins="keep")
+    rest = run.evaluation["without_twins"]
+    assert rest["images"] < run.evaluation["images"]
+    scored = pw.evaluate(run)
+    assert scored.images == run.evaluation["images"]
+    assert scored.without_twins is not None
+    assert scored.without_twins.images == rest["images"]
+    assert "a twin in training" in accuracy_line(run.evaluation)
+    assert "Twins in two splits" in run.report_path.read_text()
+    bundle = pw.export(run)
+    assert bundle.manifest.evaluation is not None
+    assert bundle.manifest.evaluation["without_twins"]["images"] == rest["images"]
+
+
+def test_one_picture_of_each_scene_is_left(bursts: Path, tmp_path: Path) -> None:
+    run = fit(bursts, tmp_path / "run", twins="drop")
+    assert sum(run.record["data"]["counts"].values()) == SCENES
+
+
+def test_another_folder_knows_the_twins_of_training(bursts: Path, tmp_path: Path) -> None:
+    run = fit(bursts, tmp_path / "run")
+    other, learned = tmp_path / "other", {path.stem[:2] for path in trained_files(run, bursts)}
+    for scene in range(SCENES + 8):  # later frames of the same scenes, and eight other scenes
+        folder = other / ("open", "closed")[scene % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        frame_of(scene, 5).save(folder / f"{scene:02d}.png")
+    lines: list[str] = []
+    scored = pw.evaluate(run, other, note=lines.append)
+    assert scored.images == SCENES + 8
+    assert scored.without_twins is not None
+    assert scored.without_twins.images == SCENES + 8 - len(learned)
+    bundle = pw.export(run)
+    assert pw.evaluate(bundle, other, note=lines.append).without_twins is None
+    assert any("does not say where these are" in line for line in lines)
+    for path in bursts.rglob("*.png"):
+        path.rename(path.with_name(f"gone-{path.name}")) if path.stem.startswith("00") else path.unlink()
+    assert pw.evaluate(run, other, note=lines.append).without_twins is None
+    assert "twins of the training pictures are not looked for" in lines[-1]
+
+
+def trained_files(run: pw.Run, root: Path) -> list[Path]:
+    source = data.open(root)
+    assert run.training_digests is not None
+    unseen = {sample.name for sample in data.exclude_seen(source.samples, run.training_digests)}
+    return [Path(str(sample.picture)) for sample in source.samples if sample.name not in unseen]
+
+
+def test_a_run_from_before_there_was_a_rule_is_split_as_it_was(bursts: Path, tmp_path: Path) -> None:
+    run = fit(bursts, tmp_path / "run", twins="keep")
+    record = json.loads((run.folder / "run.json").read_text())
+    del record["data"]["twins"]
+    write_record(run.folder / "run.json", record)
+    before = pw.Run(run.folder)
+    assert pw.evaluate(before).images == before.evaluation["images"]
+    assert fit(bursts, run.folder, resume=True).evaluation == before.evaluation
+
+
+def test_another_rule_is_refused(bursts: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="twins is group, keep or drop, not 'split'"):
+        fit(bursts, tmp_path / "run", twins="split")
+    assert not (tmp_path / "run").exists()
