@@ -2,9 +2,9 @@
 
     PENNYWEIGHT_DATA=… python benchmarks/leaks.py [--draws N] [--fits N] [--only TEXT]
 
-A classifier that is honest is at chance. For each rule of `--twins` a table says, over the draws, which share of test
-pictures has a picture of its scene in training, and the accuracy of the nearest neighbor in 8×8 thumbnails, the leakiest
-of classifiers, with the share of draws whose 95% interval holds chance. `--fits` trains a network in that many of them.
+An honest classifier is at chance. For each rule of `--twins` a table says, over the draws, the share of test pictures
+with a picture of their scene in training, the accuracy of the nearest neighbor in 8×8 thumbnails, the leakiest of
+classifiers, and the draws whose 95% interval holds chance. `--fits` trains a network in that many of them.
 """
 
 import argparse
