@@ -66,6 +66,7 @@ PROMISED = {
         "--batch": "value",
         "--seed": "value",
         "--group-by": "value",
+        "--twins": "value",
         "--columns": "repeated",
         "--pictures": "value",
         "--ending": "value",
@@ -213,8 +214,7 @@ PROMISED = {
 DEFAULTS = {
     "names": {"pattern": "*"},
     "weigh": {"batch": 1},
-    "fit": {"model": "auto", "seed": 0, "save_minutes": 5.0, "seeds": 1, "wait": 5.0},
-    "evaluate": {"split": "test", "wait": 5.0},
+    "fit": {"twins": "group", "model": "auto", "seed": 0, "save_minutes": 5.0, "seeds": 1, "wait": 5.0},
     "doctor": {},
     "pack": {"shard_size": "256MB", "format": "webdataset"},
     "index": {},
@@ -381,7 +381,7 @@ def test_evaluate_a_run(pennyweight: Run, run_folder: Path) -> None:
     kept = json.loads((run_folder / "evaluation.json").read_text())
     outcome = pennyweight("evaluate", run_folder)
     assert (outcome.status, outcome.err) == (0, "")
-    assert f"{kept['accuracy']:.1%} of {kept['images']} pictures correct (test split of light)" in outcome.out
+    assert f"test split of light: accuracy {kept['accuracy']:.1%} of {kept['images']} pictures" in outcome.out
     outcome = pennyweight("evaluate", run_folder, "--json")
     assert (outcome.status, outcome.err) == (0, "")
     assert one_object(outcome.out) == kept
@@ -403,7 +403,8 @@ def test_a_foreign_folder_is_all_of_it(
 ) -> None:
     outcome = pennyweight("evaluate", run_folder, draw_pictures(tmp_path / "other", 3, seed=1))
     assert outcome.status == 0
-    assert "of 6 pictures correct (all of other)" in outcome.out
+    assert outcome.out.startswith("all of other: accuracy ")
+    assert " of 6 pictures (95% interval " in outcome.out
 
 
 def test_export_says_where_and_what_the_proof_found(pennyweight: Run, run_folder: Path, tmp_path: Path) -> None:
