@@ -94,10 +94,10 @@ def evaluate(
     numbers = match_labels(opened.labels, classifier.labels, source=opened.name, rename=rename or {})
     samples, name = _samples(trained, opened, origin, split, max_pixels, left_out=left_out, note=note)
     shares = share_work(wait, samples, lambda own: _answer_share(opened, own, classifier, advance))
-    probabilities, targets = _join(shares, opened, left_out)
-    digests = _training_digests(trained) if name in ("test", "all") else None
-    twin = mask_of_twins(_answered(samples, shares), opened, origin, digests, max_pixels=max_pixels, note=note)
-    return _score(probabilities, targets, numbers, classifier.labels, opened.name, name, twin)
+    answers = _join(shares, opened, left_out)
+    known = _training_digests(trained) if name in ("test", "all") else None
+    twin = mask_of_twins(_answered(samples, shares), opened, origin, known, max_pixels=max_pixels, note=note)
+    return _score(*answers, numbers, classifier.labels, opened.name, name, twin)
 
 
 def _samples(
