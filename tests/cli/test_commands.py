@@ -215,6 +215,7 @@ DEFAULTS = {
     "names": {"pattern": "*"},
     "weigh": {"batch": 1},
     "fit": {"twins": "group", "model": "auto", "seed": 0, "save_minutes": 5.0, "seeds": 1, "wait": 5.0},
+    "evaluate": {"split": "test", "wait": 5.0},
     "doctor": {},
     "pack": {"shard_size": "256MB", "format": "webdataset"},
     "index": {},

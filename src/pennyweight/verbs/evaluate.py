@@ -53,14 +53,13 @@ def evaluate(
 ) -> Evaluation:
     """Score a network on pictures: accuracy with its 95% interval, and precision, recall and F1 of each class.
 
-    Pictures that a run or its bundle was trained or selected on never score its test split, wherever they lie.
+    Pictures that a run, or a bundle of it, was trained or selected on never score its test split, wherever they lie.
 
     Args:
         run_or_bundle_or_name: Folder that `pw.fit` made, file that `pw.export` made, either opened, or a network's
             name with `weights`.
-        source: Pictures to score, as `pw.fit` takes them; a source with one class; or a folder of pictures with the
-            name of a class. None scores the source of the training. A source without split folders that is not the
-            one of the training is scored whole, and its split is called "all".
+        source: Pictures to score, as `pw.fit` takes them, or a folder with the name of a class; None for the source of
+            the training. Another source without split folders is scored whole, as the split "all".
         split: "train", "val" or "test".
         rename: Classes of the source and the labels of the network that they stand for, such as {"cats": "Cats"}.
         read_as: Columns, folder, ending and label_from of a source whose files do not say them.
@@ -94,10 +93,9 @@ def evaluate(
     numbers = match_labels(opened.labels, classifier.labels, source=opened.name, rename=rename or {})
     samples, name = _samples(trained, opened, origin, split, max_pixels, left_out=left_out, note=note)
     shares = share_work(wait, samples, lambda own: _answer_share(opened, own, classifier, advance))
-    answers = _join(shares, opened, left_out)
     known = _training_digests(trained) if name in ("test", "all") else None
     twin = mask_of_twins(_answered(samples, shares), opened, origin, known, max_pixels=max_pixels, note=note)
-    return _score(*answers, numbers, classifier.labels, opened.name, name, twin)
+    return _score(*_join(shares, opened, left_out), numbers, classifier.labels, opened.name, name, twin)
 
 
 def _samples(
