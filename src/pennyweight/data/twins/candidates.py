@@ -45,17 +45,11 @@ class View(NamedTuple):
     mirrored: bool
 
 
-_PLACES: tuple[tuple[float, float, float], ...] = (
-    (0, 0, 0),
-    (2, 2, 0),
-    (2, -2, 0),
-    (-2, 2, 0),
-    (-2, -2, 0),
-    (0, 0, 1.6),
-    (0, 0, -1.6),
+VIEWS = (
+    *(View(0, 0, inward, mirrored) for mirrored in (False, True) for inward in (0.0, 1.6, -1.6)),
+    *(View(down, right, 0, False) for down in (2, -2) for right in (2, -2)),
 )
-VIEWS = tuple(View(*place, mirrored) for mirrored in (False, True) for place in _PLACES)
-MIDDLE = VIEWS[0]
+"""The first view is the middle. Mirrored copies are seldom shifted as well."""
 
 
 class Candidates(NamedTuple):

@@ -6,8 +6,8 @@ begins at half the resolution, from the view in which the pair was found; few pa
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,9 @@ from pennyweight.data.twins.candidates import MARGIN, VIEWS
 from pennyweight.data.twins.normalize import COARSE, FINE, Scale, normalize
 from pennyweight.data.twins.thumbnails import SIDE
 
-__all__ = ["score"]
+__all__ = ["halve", "score"]
 
-HALF_STEPS, STEPS = 6, 3
+HALF_STEPS, STEPS = 4, 4
 HALF_ALIKE = 0.6
 """Least correlation at half the resolution of a pair that goes on."""
 MOST_CHANGE = 0.3
@@ -31,38 +31,63 @@ NOTHING = -1.0
 """Score of a pair that cannot be aligned."""
 CHUNK = 256
 
+T = TypeVar("T", np.uint8, np.float32)
 
-def score(
-    gray: NDArray[np.uint8], second: NDArray[np.uint8], pairs: NDArray[np.int64], views: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    """Return the correlation of pairs of thumbnails after alignment, (P,) from -1 to 1.
+
+class Pictures(Protocol):
+    """Thumbnails of a set."""
+
+    @property
+    def gray(self) -> NDArray[np.uint8]:
+        """(N, SIDE, SIDE)."""
+
+    @property
+    def halves(self) -> Values:
+        """Result of `halve`."""
+
+
+def halve(gray: NDArray[np.uint8]) -> Values:
+    """Return thumbnails (N, SIDE, SIDE), coarsely normalized, at half their resolution: (N, SIDE/2, SIDE/2)."""
+    made = np.empty((len(gray), SIDE // 2, SIDE // 2), np.float32)
+    for start in range(0, len(gray), CHUNK):
+        part = slice(start, start + CHUNK)
+        values = normalize(gray[part], COARSE)
+        made[part] = values.reshape(-1, SIDE // 2, 2, SIDE // 2, 2).mean(axis=(2, 4))
+    return made
+
+
+def score(first: Pictures, second: Pictures, pairs: NDArray[np.int64], views: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the correlation of pairs of pictures after alignment, (P,) from -1 to 1.
 
     Args:
-        gray: (N, SIDE, SIDE) thumbnails of the first pictures.
-        second: (M, SIDE, SIDE) thumbnails of the second pictures.
+        first: Thumbnails of N pictures.
+        second: Thumbnails of M pictures.
         pairs: (P, 2) numbers of a first and of a second picture.
         views: (P,) views of the second picture in which the pairs were found.
     """
-
-    def make(start: int) -> Callable[[], NDArray[np.float32]]:
-        part = slice(start, start + CHUNK)
-        return partial(_score, gray[pairs[part, 0]], second[pairs[part, 1]], views[part])
-
-    makes = (make(start) for start in range(0, len(pairs), CHUNK))
+    makes = (
+        partial(_score, first, second, pairs[start : start + CHUNK], views[start : start + CHUNK])
+        for start in range(0, len(pairs), CHUNK)
+    )
     scores = [part for part, _ in prefetch(makes, 2 * cores(), threads=cores())]
     return np.concatenate(scores or [np.empty(0, np.float32)])
 
 
-def _score(first: NDArray[np.uint8], second: NDArray[np.uint8], views: NDArray[np.int64]) -> NDArray[np.float32]:
-    second = np.where(_MIRRORED[views, None, None], second[:, :, ::-1], second)
-    scores = np.full(len(first), NOTHING, np.float32)
-    coarse, coarse_second = _normalize(first, COARSE), _normalize(second, COARSE)
-    half, half_second = _halve(coarse), _halve(coarse_second)
+def _score(
+    first: Pictures, second: Pictures, pairs: NDArray[np.int64], views: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    scores = np.full(len(pairs), NOTHING, np.float32)
+    half, half_second = first.halves[pairs[:, 0]], _mirrored(second.halves[pairs[:, 1]], views)
     motion = align(half, half_second, _STARTS[views], HALF_STEPS)
     kept = np.flatnonzero(_correlation(half, half_second, motion) >= HALF_ALIKE)
-    motion = align(coarse[kept], coarse_second[kept], motion[kept], STEPS)
-    scores[kept] = _correlation(_normalize(first[kept], FINE), _normalize(second[kept], FINE), motion).round(4)
+    gray, gray_second = first.gray[pairs[kept, 0]], _mirrored(second.gray[pairs[kept, 1]], views[kept])
+    motion = align(_normalize(gray, COARSE), _normalize(gray_second, COARSE), motion[kept], STEPS)
+    scores[kept] = _correlation(_normalize(gray, FINE), _normalize(gray_second, FINE), motion).round(4)
     return scores
+
+
+def _mirrored(pictures: NDArray[T], views: NDArray[np.int64]) -> NDArray[T]:
+    return np.where(_MIRRORED[views, None, None], pictures[:, :, ::-1], pictures)
 
 
 def _normalize(gray: NDArray[np.uint8], scale: Scale) -> Values:
@@ -75,11 +100,6 @@ def _correlation(first: Values, second: Values, motion: Motions) -> Values:
     change = np.abs(motion - np.eye(2, 3, dtype=np.float32)).max(axis=(1, 2), initial=0)
     likely = (change <= MOST_CHANGE) & (inside.mean(axis=1) >= LEAST_OVERLAP)
     return np.where(likely, correlate(first.reshape(seen.shape), seen, inside), np.float32(NOTHING))
-
-
-def _halve(values: Values) -> Values:
-    halves: Values = values.reshape(len(values), SIDE // 2, 2, SIDE // 2, 2).mean(axis=(2, 4))
-    return halves
 
 
 def _start(down: float, right: float, inward: float) -> Motions:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pennyweight.data.twins.candidates import MOST, VIEWS, candidates, describe
 from pennyweight.data.twins.clusters import Flags
-from pennyweight.data.twins.compare import score
+from pennyweight.data.twins.compare import halve, score
 from pennyweight.data.twins.normalize import Floats, count_shapes
 
 __all__ = ["BETWEEN", "LEAST_SHAPES", "Side", "find_crowds"]
@@ -35,6 +35,8 @@ class Side(NamedTuple):
     """Thumbnails of a set, and the pictures among them that are compared."""
 
     gray: NDArray[np.uint8]
+    halves: NDArray[np.float32]
+    """(N, SIDE/2, SIDE/2): the thumbnails from which alignments start."""
     shapes: Floats
     """(N,) independent shapes."""
     compared: NDArray[np.int64]
@@ -44,7 +46,7 @@ class Side(NamedTuple):
     def of(cls, gray: NDArray[np.uint8]) -> Side:
         """Return the thumbnails with their shapes."""
         shapes = count_shapes(gray)
-        return cls(gray, shapes, np.flatnonzero(shapes >= LEAST_SHAPES))
+        return cls(gray, halve(gray), shapes, np.flatnonzero(shapes >= LEAST_SHAPES))
 
     def without(self, left_out: Flags) -> Side:
         """Return the thumbnails without some that are not compared."""
@@ -65,7 +67,7 @@ def find_crowds(first: Side, second: Side) -> Flags:
     kept = np.searchsorted(found.pairs[:, 0], crowd, side="right") - starts
     tried = starts[:, None] + np.arange(TRIED) * kept[:, None] // TRIED
     pairs = np.stack([first.compared[found.pairs[tried, 0]], some[found.pairs[tried, 1]]], axis=-1)
-    scores = score(first.gray, second.gray, pairs.reshape(-1, 2), found.views[tried].ravel())
+    scores = score(first, second, pairs.reshape(-1, 2), found.views[tried].ravel())
     alike = (scores.reshape(-1, TRIED) >= BETWEEN).mean(axis=1) > ALIKE_SHARE
     crowds[first.compared[crowd[alike]]] = True
     return crowds

@@ -75,7 +75,7 @@ def find_twins(
     middle = views[0] if against is None else describe(gray[first.compared], VIEWS[:1])[0]
     found = candidates(middle, views, same=against is None, advance=advance)
     pairs = np.stack([first.compared[found.pairs[:, 0]], second.compared[found.pairs[:, 1]]], axis=1)
-    scores = score(first.gray, second.gray, pairs, found.views)
+    scores = score(first, second, pairs, found.views)
     shapes = np.minimum(first.shapes[pairs[:, 0]], second.shapes[pairs[:, 1]])
     twin = scores >= np.maximum(TWIN, np.tanh(SURE / np.sqrt(shapes - FITTED)))
     nodes = pairs if against is None else pairs + np.array([0, len(gray)])
