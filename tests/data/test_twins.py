@@ -73,6 +73,22 @@ def test_between_two_sets_the_pairs_name_first_and_second(scenes: list[Image.Ima
     assert found.pairs.tolist() == [[1, 11], [3, 10]]
 
 
+def test_the_order_of_the_pictures_does_not_matter(scenes: list[Image.Image]) -> None:
+    gray = stack([*scenes, *map(CHANGES["turned"], scenes), *map(CHANGES["shifted"], scenes)])
+    order = np.random.default_rng(0).permutation(len(gray))
+    before, after = find_twins(gray), find_twins(gray[order])
+    moved = np.sort(order[after.pairs], axis=1)
+    rows = np.lexsort((moved[:, 1], moved[:, 0]))
+    assert moved[rows].tolist() == before.pairs.tolist()
+    assert after.scores[rows].tolist() == before.scores.tolist()
+
+
+def test_one_of_two_sets_may_be_empty(scenes: list[Image.Image]) -> None:
+    none = np.empty((0, SIDE, SIDE), np.uint8)
+    assert len(find_twins(stack(scenes), against=none).pairs) == 0
+    assert find_twins(none, against=stack(scenes)).unsure.shape == (0,)
+
+
 def test_plain_pictures_have_no_twins() -> None:
     draw = np.random.default_rng(0)
     flat = draw.normal(128, 2, (20, SIDE, SIDE)).astype(np.uint8)

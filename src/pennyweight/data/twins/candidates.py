@@ -113,6 +113,8 @@ def candidates(
         same: Both are the same pictures: return pairs (a, b) with a < b alone.
         advance: Called with the number of first pictures of each finished block of rows.
     """
+    if not views.shape[1]:
+        return _NONE._replace(counts=np.zeros(len(middle), np.int64))
     starts = range(0, len(middle), ROWS)
     makes = (partial(_search_rows, middle, views, start, same) for start in starts)
     blocks = [_NONE]

@@ -7,7 +7,7 @@ too widely to tell twins from their kind (`clusters`), they are left out, and th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,8 @@ TWIN = 0.65
 SURE = 7.0
 """Least significance of twins: Fisher's transform of the score, in standard deviations of unrelated pictures with so
 many independent shapes. Pictures with few shapes must resemble each other more."""
+LEAP = 31
+"""Distance of the pixels that decide the order of comparison, so that it does not depend on the names of the files."""
 FITTED = 6
 """Parameters of the alignment, which fit as many shapes."""
 
@@ -64,8 +66,21 @@ def find_twins(
         advance: Called with the number of pictures of `gray` whose candidates were found since the last call.
 
     Returns:
-        Twins; the same for the same thumbnails, in whatever number of threads.
+        Twins; the same for the same thumbnails, in whatever order within a set and in whatever number of threads.
     """
+    if against is not None:
+        return _find(gray, against, advance)
+    order = np.lexsort(gray.reshape(len(gray), -1)[:, ::-LEAP].T) if len(gray) else np.empty(0, np.int64)
+    found = _find(gray[order], None, advance)
+    pairs = np.sort(order[found.pairs], axis=1)
+    rows = np.lexsort((pairs[:, 1], pairs[:, 0]))
+    place = np.argsort(order)
+    return replace(
+        found, pairs=pairs[rows], scores=found.scores[rows], unsure=found.unsure[place], plain=found.plain[place]
+    )
+
+
+def _find(gray: NDArray[np.uint8], against: NDArray[np.uint8] | None, advance: Callable[[int], None]) -> Twins:
     first = Side.of(gray)
     second = first if against is None else Side.of(against)
     unsure = find_crowds(first, second)

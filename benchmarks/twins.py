@@ -1,0 +1,193 @@
+"""Twins: recall of made twins, false pairs among different things, twins of CIFAR-10, and time beside decoding.
+
+    python benchmarks/twins.py [photographs] [cifar10] [many] [--count N] [--sheet FOLDER]
+
+It needs $PENNYWEIGHT_DATA with cats-dogs, imagenet-photos and cifar10-jpeg. `photographs` changes each photograph in
+ten ways and makes two frames of a burst; the halves of the set show how much its recall varies.
+`cifar10` searches all 60,000 pictures. `many` times the search among N pictures (by default 100,000: CIFAR-10 and
+enlarged quarters of it) beside the decoding of photographs, in seconds of processor time, which a busy machine changes
+least. `--sheet` writes contact sheets of 100 pairs to look at.
+"""
+
+import argparse
+import io
+import os
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
+from rich.console import Console
+
+from pennyweight import data
+from pennyweight.core.machine import machine_line
+from pennyweight.data.twins import SIDE, Twins, find_twins, thumbnail_of, thumbnails
+from pennyweight.report.tables import Column, table
+
+DATA = Path(os.environ["PENNYWEIGHT_DATA"])
+SETS = ("cats-dogs", "imagenet-photos")
+Draw = np.random.Generator
+Change = Callable[[Image.Image, Draw], Image.Image]
+
+
+def saved(image: Image.Image, quality: int = 90) -> Image.Image:
+    """Return the picture as JPEG of a quality."""
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=quality)
+    return Image.open(file).convert("RGB")
+
+
+def cropped(image: Image.Image, draw: Draw) -> Image.Image:
+    """Return 90% of the width and the height, from anywhere."""
+    left, top = draw.uniform(0, 0.1, 2) * image.size
+    return image.crop((int(left), int(top), int(left + 0.9 * image.width), int(top + 0.9 * image.height)))
+
+
+def shifted(image: Image.Image, draw: Draw) -> Image.Image:
+    """Return the picture moved by up to 8% of each side, with its edges repeated."""
+    down, right = (draw.uniform(-0.08, 0.08, 2) * (image.height, image.width)).astype(int)
+    rows = np.clip(np.arange(image.height) + down, 0, image.height - 1)
+    columns = np.clip(np.arange(image.width) + right, 0, image.width - 1)
+    return Image.fromarray(np.asarray(image)[rows][:, columns])
+
+
+def captioned(image: Image.Image, draw: Draw) -> Image.Image:
+    """Return the picture with a black bar and a line of text over its lowest 12%."""
+    image, height = image.copy(), int(image.height * 0.12)
+    pen = ImageDraw.Draw(image)
+    pen.rectangle((0, image.height - height, image.width, image.height), fill="black")
+    pen.text((image.width * 0.1, image.height - height), "What a day it was!", fill="white", font_size=height * 0.7)
+    return image
+
+
+def frame(image: Image.Image, draw: Draw) -> Image.Image:
+    """Return a frame of a burst: 148 of 160 pixels from anywhere, up to 10% brighter or darker."""
+    left, top = draw.integers(0, 12, 2)
+    part = image.resize((160, 160)).crop((left, top, left + 148, top + 148))
+    return ImageEnhance.Brightness(part).enhance(draw.uniform(0.9, 1.1))
+
+
+CHANGES: dict[str, Change] = {
+    "cropped to 90%": cropped,
+    "shifted by up to 8%": shifted,
+    "brightness ±15%": lambda image, draw: ImageEnhance.Brightness(image).enhance(draw.choice([0.85, 1.15])),
+    "JPEG of quality 40": lambda image, draw: saved(image, 40),
+    "half the size": lambda image, draw: image.resize((image.width // 2, image.height // 2)),
+    "mirrored": lambda image, draw: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+    "turned by 5°": lambda image, draw: image.rotate(draw.choice([-5, 5]), Image.Resampling.BICUBIC),
+    "blurred, 2 pixels": lambda image, draw: image.filter(ImageFilter.GaussianBlur(2)),
+    "gray": lambda image, draw: image.convert("L").convert("RGB"),
+    "caption over 12%": captioned,
+}
+
+
+def photographs(console: Console, sheet: Path | None) -> None:
+    """Print recall of each change and of bursts, and the pairs found among different photographs."""
+    files = [path for name in SETS for path in sorted((DATA / name).rglob("*.jpg"))]
+    halves: dict[str, list[NDArray[np.uint8]]] = {}
+    for number, path in enumerate(files):
+        image, draw = Image.open(path).convert("RGB"), np.random.default_rng(number)
+        made = {"": image, **{name: saved(change(image, draw)) for name, change in CHANGES.items()}}
+        made |= {"frame 1": saved(frame(image, draw)), "frame 2": saved(frame(image, draw))}
+        for name, picture in made.items():
+            halves.setdefault(name, []).append(thumbnail_of(picture))
+    rows = []
+    stacks = {name: np.stack(pictures) for name, pictures in halves.items()}
+    for name in (*CHANGES, "frame 2"):
+        before = stacks["frame 1" if name == "frame 2" else ""]
+        found = find_twins(before, against=stacks[name])
+        same = found.pairs[found.pairs[:, 0] == found.pairs[:, 1], 0]
+        even, odd = ((same % 2 == part).sum() / ((len(files) + 1 - part) // 2) for part in (0, 1))
+        rows.append(("two frames of a burst" if name == "frame 2" else name, f"{even:.1%}", f"{odd:.1%}"))
+    console.print(table(None, [Column("change"), Column("even half"), Column("odd half")], rows))
+    report(console, f"{len(files)} photographs", find_twins(stacks[""]), stacks[""], sheet)
+
+
+def report(console: Console, name: str, found: Twins, gray: NDArray[np.uint8], sheet: Path | None) -> None:
+    """Print how many pairs were found, and write a contact sheet of 100 of them, the least alike first."""
+    count = len(gray)
+    clusters = sorted(map(len, found.clusters(count)))
+    console.print(
+        f"{name}: {len(found.pairs):,} pairs of {count * (count - 1) // 2:,}, {len(clusters):,} clusters, the largest "
+        f"{clusters[-3:]}; {found.plain.sum():,} plain, {found.unsure.sum():,} unsure"
+    )
+    if sheet is None or not len(found.pairs):
+        return
+    some = np.random.default_rng(0).permutation(len(found.pairs))[:100]
+    some = some[np.argsort(found.scores[some])]
+    page = Image.new("L", (10 * 150, 10 * 80))
+    for place, pair in enumerate(found.pairs[some]):
+        for side, number in enumerate(pair):
+            page.paste(Image.fromarray(gray[number]).resize((70, 70)), (place % 10 * 150 + side * 71, place // 10 * 80))
+    sheet.mkdir(parents=True, exist_ok=True)
+    page.save(sheet / f"{name.split()[-1]}.png")
+
+
+def cifar() -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.bool_]]:
+    """Return (thumbnails, labels, whether in the test split) of CIFAR-10."""
+    gray, labels, test = [], [], []
+    for file in sorted((DATA / "cifar10-jpeg").glob("*.parquet")):
+        for row in pq.read_table(file).to_pylist():
+            picture = next(value for value in row.values() if isinstance(value, dict))
+            gray.append(thumbnail_of(Image.open(io.BytesIO(picture["bytes"]))))
+            labels.append(row["label"])
+            test.append(file.name.startswith("test"))
+    return np.stack(gray), np.array(labels), np.array(test)
+
+
+def cifar10(console: Console, sheet: Path | None) -> None:
+    """Print the twins of CIFAR-10, and how many test pictures have one in training."""
+    gray, labels, test = cifar()
+    found = find_twins(gray)
+    report(console, "CIFAR-10", found, gray, sheet)
+    across = found.pairs[test[found.pairs[:, 0]] != test[found.pairs[:, 1]]]
+    same = (labels[across[:, 0]] == labels[across[:, 1]]).mean()
+    pictures = len(np.unique(across[test[across]]))
+    console.print(f"{pictures} test pictures have a twin in training: {len(across):,} pairs, {same:.1%} of one label")
+
+
+def many(console: Console, count: int) -> None:
+    """Print the time and the memory of a search among `count` pictures, and the time to decode as many photographs."""
+    source = data.open(str(DATA / "cats-dogs"))
+    began = time.process_time()
+    thumbnails(source.samples, channels=3)
+    decoding_s = (time.process_time() - began) * count / len(source.samples)
+    gray = cifar()[0]
+    parts = [gray] + [gray[:, top : top + 16, left : left + 16] for top in (0, 16) for left in (0, 16)]
+    quarters = (Image.fromarray(part).resize((SIDE, SIDE)) for quarter in parts[1:] for part in quarter)
+    more = [np.asarray(part) for part, _ in zip(quarters, range(max(count - len(gray), 0)), strict=False)]
+    gray = np.concatenate([gray, np.stack(more)])[:count] if more else gray[:count]
+    began, clock = time.process_time(), time.perf_counter()
+    found = find_twins(gray)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    console.print(
+        f"{len(gray):,} pictures, {len(found.pairs):,} pairs: {time.process_time() - began:.0f} s of processor time "
+        f"({time.perf_counter() - clock:.0f} s passed), at most {memory:.1f} GiB; as many photographs of 440×370 take "
+        f"{decoding_s:.0f} s of processor time to decode"
+    )
+
+
+def main() -> None:
+    """Run the parts that are named, or all."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", choices=["photographs", "cifar10", "many", []])
+    parser.add_argument("--count", type=int, default=100_000)
+    parser.add_argument("--sheet", type=Path)
+    options = parser.parse_args()
+    parts = options.parts or ["photographs", "cifar10", "many"]
+    console = Console()
+    console.print(machine_line())
+    if "photographs" in parts:
+        photographs(console, options.sheet)
+    if "cifar10" in parts:
+        cifar10(console, options.sheet)
+    if "many" in parts:
+        many(console, options.count)
+
+
+if __name__ == "__main__":
+    main()
