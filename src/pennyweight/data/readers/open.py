@@ -73,7 +73,7 @@ def open(
 def is_known(source: str | os.PathLike[str]) -> bool:
     """Return whether there is a source of that name, or one to download; its content is not read."""
     text = os.fspath(source)
-    return Path(text).expanduser().exists() or is_address(text) or text in SETS or text in _on_shelf()
+    return is_address(text) or text in SETS or text in _on_shelf() or Path(text).expanduser().exists()
 
 
 def _require_usable(source: Source, least_classes: int) -> Source:
@@ -94,7 +94,7 @@ def _open(text: str, group_by: str | None, read_as: ReadAs) -> Source:
     path = as_stored(Path(text).expanduser())
     if text.startswith(CLASSES) and not path.exists():
         return _open_class_folders(text.removeprefix(CLASSES))
-    if is_address(text) and not path.exists():
+    if is_address(text) and not os.path.exists(path):  # noqa: PTH110 - Path.exists raises for a long list in braces
         return Index.load(open_shards(text)).source()
     if as_text(path.resolve()) != str(path.resolve()):
         raise SourceError(f"{as_text(path.resolve())} has a name that is not UTF-8, which a run cannot keep; rename it")

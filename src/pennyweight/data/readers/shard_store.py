@@ -15,10 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from itertools import repeat
+from pathlib import Path
 from typing import Any
 
 from pennyweight.core.download import cache_folder
 from pennyweight.core.errors import SourceError
+from pennyweight.core.files import clear_left_overs
 from pennyweight.core.machine import cores
 from pennyweight.core.reading import reason_of
 from pennyweight.core.text import say
@@ -109,9 +111,17 @@ def load_entries(shards: Shards) -> list[Entry]:
         entries = list(pool.map(Store.load, stores))
     missing = [number for number, entry in enumerate(entries) if entry is None]
     if missing:
+        _clear_left_overs(stores)
         for number, entry in _read_missing(shards, [stores[number] for number in missing], missing):
             entries[number] = entry
     return [entry for entry in entries if entry is not None]
+
+
+def _clear_left_overs(stores: Sequence[Store]) -> None:
+    """Remove what killed processes left of entries on disk."""
+    for url in {folder.url for store in stores for folder, _ in store.places if folder.local}:
+        with suppress(OSError):
+            clear_left_overs(Path(url))
 
 
 def _read_missing(shards: Shards, stores: Sequence[Store], numbers: Sequence[int]) -> Iterator[tuple[int, Entry]]:
