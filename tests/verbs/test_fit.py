@@ -53,6 +53,7 @@ def test_the_record_says_what_was_asked_and_what_was_found(trained: pw.Run, shap
         *("name", "created", "status", "seed", "model", "data", "preprocess", "recipe", "machine", "versions"),
         "weights",
         *("best", "seconds", "asked", "recipe_name", "speed", "waiting", "why", "format", "sha256"),
+        "shortcuts",
     }
     assert record["name"] == trained.folder.name
     assert record["status"] == "complete"
@@ -66,7 +67,7 @@ def test_the_record_says_what_was_asked_and_what_was_found(trained: pw.Run, shap
     }
     assert set(record["data"]) == {
         *("source", "address", "labels", "counts", "notes", "fingerprint"),
-        *("split_fingerprint", "unreadable", "channels", "group_by", "read_as"),
+        *("split_fingerprint", "unreadable", "channels", "group_by", "twins", "read_as"),
     }
     assert record["data"]["split_fingerprint"] == data.split(data.open(str(shapes))).fingerprint
     assert record["data"]["unreadable"] == []

@@ -495,7 +495,11 @@ def test_what_is_done_about_unequal_classes_is_said(
         r"the largest class has ([\d.]+) times the pictures of the smallest: (.*)", capfd.readouterr().err
     )
     ((ratio, done),) = shown
-    train = data.Balance.of(np.array([s.label for s in data.split(data.open(root)).train]), 2)
+    source = data.open(root)
+    glances = data.glance_at(source)
+    assert glances is not None
+    parts = data.split_by_rule(source, data.find_twins(glances.gray), "group")
+    train = data.Balance.of(np.array([s.label for s in parts.train]), 2)
     assert ratio == f"{train.ratio:.1f}"
     assert said in done
     assert "--set balance=none" in done

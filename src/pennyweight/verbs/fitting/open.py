@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,6 +27,7 @@ from pennyweight.verbs.fitting.plan import Plan, make_plan
 from pennyweight.verbs.fitting.prepare import open_teacher
 from pennyweight.verbs.fitting.request import FitRequest
 from pennyweight.verbs.fitting.resume import find_record, hash_files
+from pennyweight.verbs.fitting.run_folder import refuse_taken
 from pennyweight.verbs.training_pictures import training_digests_of, without_training_pictures
 
 __all__ = ["PictureFit", "open_fit"]
@@ -39,12 +41,6 @@ class PictureFit:
     ranks: Ranks
     source: data.Source
     splits: data.Splits
-    glances: data.Glances | None
-    """Facts of every picture of the source; None for a stream."""
-    twins: data.Twins | None
-    """Pictures of the same moment; None for a stream, where they are not looked for."""
-    rule: data.TwinRule
-    """Rule for twins."""
     learned: Mapping[str, TrainingDigests]
     """Pictures that the first weights, or the teacher, have learned from, by their run's folder."""
     plan: Plan
@@ -56,6 +52,12 @@ class PictureFit:
     teacher: Teacher | None
     pictures: dict[data.Split, data.Pictures]
     unreadable: list[data.Unreadable] = field(default_factory=list)
+    rule: data.TwinRule = "group"
+    """Rule for twins."""
+    glances: data.Glances | None = None
+    """Facts of every picture of the source; None for a stream."""
+    twins: data.Twins | None = None
+    """Pictures of the same moment; None for a stream, where they are not looked for."""
 
     @property
     def run_name(self) -> str:
@@ -73,17 +75,39 @@ class PictureFit:
 
 
 def open_fit(request: FitRequest) -> PictureFit:
-    """Open the source, decide the plan, and make the network. Pictures are not read yet, and nothing is written.
+    """Open the source, decide the plan, and make the network. Nothing is written.
 
-    Raises PennyweightError for everything that can be refused before pictures are read, which may take minutes.
+    Pictures are looked at last, which may take minutes. What can be refused without them is refused before; where they
+    show twins, the plan is made again for the split without these.
+
+    Raises PennyweightError for everything that can be refused before training.
     """
     ranks = Ranks(request.wait)
     source = _open_source(request)
     learned = training_digests_of(request.weights if is_named(request.weights) else None, request.teacher)
-    rule = _rule(request, source)
-    glances = _glance(request, source)
-    twins = None if glances is None else data.find_twins(glances.gray)
-    splits = without_training_pictures(data.split_by_rule(source, twins, rule), learned)
+    splits = without_training_pictures(data.split(source), learned)
+    fitting = _plan_fit(request, ranks, source, splits, learned)
+    if request.out is not None and not request.resume and not ranks.number:
+        refuse_taken(Path(request.out))
+    fitting.rule = _rule(request, source)
+    fitting.glances = _glance(request, source)
+    fitting.twins = None if fitting.glances is None else data.find_twins(fitting.glances.gray)
+    apart = without_training_pictures(data.split_by_rule(source, fitting.twins, fitting.rule), learned)
+    if apart.fingerprint != splits.fingerprint:
+        other = _plan_fit(request, ranks, source, apart, learned)
+        return replace(other, rule=fitting.rule, glances=fitting.glances, twins=fitting.twins)
+    fitting.splits = apart
+    return fitting
+
+
+def _plan_fit(
+    request: FitRequest,
+    ranks: Ranks,
+    source: data.Source,
+    splits: data.Splits,
+    learned: Mapping[str, TrainingDigests],
+) -> PictureFit:
+    """Decide the plan for these splits, and make the network."""
     plan = _decide(request, source, splits, ranks)
     asked = _settings(request, source, splits, plan)
     if request.teacher is not None and plan.recipe.mode == "head":
@@ -99,9 +123,6 @@ def open_fit(request: FitRequest) -> PictureFit:
         ranks=ranks,
         source=source,
         splits=splits,
-        glances=glances,
-        twins=twins,
-        rule=rule,
         learned=learned,
         plan=plan,
         asked=asked,

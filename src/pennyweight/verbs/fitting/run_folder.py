@@ -19,7 +19,7 @@ from pennyweight.core.run_record import RunRecord
 from pennyweight.train import Ranks
 from pennyweight.verbs.fitting.resume import anything_saved
 
-__all__ = ["claiming_run_folder", "claiming_run_folders"]
+__all__ = ["claiming_run_folder", "claiming_run_folders", "refuse_taken"]
 
 MOST = 3
 """Differences that one line names."""
@@ -65,6 +65,14 @@ def claiming_run_folders(out: str | os.PathLike[str] | None, name: str, *, resum
             yield _make(stack, out, name)
 
 
+def refuse_taken(folder: Path) -> None:
+    """Raise RunError for the folder of a new run where something is there already."""
+    if os.path.lexists(folder) and not _left_empty(folder):
+        raise RunError(
+            f"--out {folder} exists already; nothing is overwritten: name a folder that is not there yet, or --resume"
+        ) from None
+
+
 def _there(out: str | os.PathLike[str] | None, name: str) -> Path | None:
     """Return the folder that `--resume` would continue, if there is one."""
     folder = latest_run_folder(name) if out is None else Path(out)
@@ -99,11 +107,9 @@ def _make(stack: ExitStack, out: str | os.PathLike[str] | None, name: str) -> Pa
         except (FileExistsError, HeldError):
             if out is None:
                 continue
-            if not _left_empty(folder):
-                raise RunError(
-                    f"--out {folder} exists already; nothing is overwritten: name a folder that is not there yet, or "
-                    "--resume"
-                ) from None
+            if not os.path.lexists(folder):
+                continue
+            refuse_taken(folder)
             stack.enter_context(holding(folder))
         stack.enter_context(_cleared_on_failure(folder))
         return folder
