@@ -78,7 +78,10 @@ def _across(source: Source, twins: Twins, parts: Splits) -> tuple[str, ...]:
     found = digests_with_twins(source, twins, (*parts.train, *parts.val))
     count = sum(sample.digest in found for sample in parts.test)
     what = f"{count:,} of {len(parts.test):,} test pictures have a twin in training"
-    return (f"{what}: the score is given with and without them",) if count else ()
+    score = (
+        "the score is given with and without them" if count < len(parts.test) else "no picture can score the network"
+    )
+    return (f"{what}: {score}",) if count else ()
 
 
 def _without_twins(source: Source, clusters: Sequence[Sequence[int]], parts: Splits) -> Splits:

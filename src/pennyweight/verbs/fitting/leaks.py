@@ -68,9 +68,10 @@ def leaks_of(fitting: PictureFit) -> Leaks | None:
         for test, other in (pair, pair[::-1]):
             if place.get(samples[test].name) == "test" and place.get(samples[other].name) in ("train", "val"):
                 across.setdefault(test, other)
+    shown = {other: test for test, other in reversed(across.items())}  # of a burst, one pair
     return Leaks(
         across=len(across),
-        pairs=[(show(test), show(other)) for test, other in list(across.items())[:PAIRS]],
+        pairs=[(show(test), show(other)) for other, test in sorted(shown.items(), key=lambda pair: pair[1])[:PAIRS]],
         clusters=len(clusters),
         pictures=sum(map(len, clusters)),
         largest=[[show(number) for number in cluster[:MEMBERS]] for cluster in clusters[:CLUSTERS]],
