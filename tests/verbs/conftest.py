@@ -41,13 +41,11 @@ def quick_exports(exported_once: None) -> None:
     """Export each network once for all cases that ship it."""
 
 
-@pytest.fixture(autouse=True, scope="package")
-def quick_reports() -> Iterator[None]:
+@pytest.fixture(autouse=True)
+def quick_reports(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the plots out of the runs' reports: they take as long as a small training, and other rooms look at them."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in plots.__all__:
-            patch.setattr(plots, name, lambda *_, **__: "<svg></svg>")
-        yield
+    for name in plots.__all__:
+        monkeypatch.setattr(plots, name, lambda *_, **__: "<svg></svg>")
 
 
 def draw_colours(root: Path, count: int, *, seed: int = 0, colours: Sequence[str] = tuple(COLOURS)) -> Path:

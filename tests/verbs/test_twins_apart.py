@@ -14,6 +14,7 @@ import pennyweight as pw
 from pennyweight import data
 from pennyweight.core.accuracy_line import accuracy_line
 from pennyweight.core.errors import InputError
+from pennyweight.core.intervals import wilson
 from pennyweight.core.run import write_record
 
 SCENES, FRAMES = 24, 4
@@ -59,6 +60,10 @@ def test_frames_of_a_scene_stay_in_one_split(bursts: Path, tmp_path: Path) -> No
     assert sum(map(len, scenes)) == SCENES
     assert run.evaluation["images"] == len(parts.test)
     assert run.evaluation["without_twins"]["images"] == len(parts.test)
+    assert run.evaluation["moments"] == len(scenes[2])
+    low, high = run.evaluation["accuracy_interval"]
+    assert (low, high) == pytest.approx(wilson(run.evaluation["accuracy"] * len(scenes[2]), len(scenes[2])))
+    assert f"as of {len(scenes[2])} without twins" in accuracy_line(run.evaluation)
     assert "96 pictures in 24 clusters of the same moment stay together in a split" in run.record["data"]["notes"]
     assert run.record["data"]["twins"] == "group"
     assert json.loads(json.dumps(pw.evaluate(run).to_dict())) == run.evaluation

@@ -18,9 +18,11 @@ def accuracy_line(evaluation: Mapping[str, Any], pictures: str = "pictures") -> 
         pictures: Name of the pictures.
     """
     low, high = evaluation["accuracy_interval"]
+    moments = evaluation.get("moments") or evaluation["images"]
+    twins = f", as of {number(moments)} without twins" if moments < evaluation["images"] else ""
     whole = (
         f"{share(evaluation['accuracy'])} of {number(evaluation['images'])} {pictures} "
-        f"(95% interval {share(low)} to {share(high)})"
+        f"(95% interval {share(low)} to {share(high)}{twins})"
     )
     rest = evaluation.get("without_twins")
     return whole if rest is None or rest["images"] == evaluation["images"] else f"{whole}; {without_twins(rest)}"

@@ -10,13 +10,13 @@ __all__ = ["CONFIDENCE", "wilson"]
 CONFIDENCE = 0.95
 
 
-def wilson(correct: int, count: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+def wilson(correct: float, count: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Return the Wilson score interval of `correct` of `count`, as (low, high) shares.
 
     Wilson 1927, "Probable Inference, the Law of Succession, and Statistical Inference".
 
     Args:
-        correct: Number of successes.
+        correct: Number of successes; a fraction where trials that depend on each other count as one.
         count: Number of trials, at least 1.
         confidence: Coverage of the two-sided interval.
     """

@@ -1,6 +1,6 @@
 """Data: sources of pictures, their splits, augmentation and batches. `open` turns a string into a Source."""
 
-from pennyweight.data.apart import TwinRule, digests_with_twins, split_by_rule
+from pennyweight.data.apart import TwinRule, digests_with_twins, moments_of, split_by_rule
 from pennyweight.data.augment.augment import Augment, Mixed
 from pennyweight.data.augment.policies import Policy
 from pennyweight.data.balance import Balance, Balancing
@@ -56,6 +56,7 @@ __all__ = [
     "make_pictures",
     "make_split_pictures",
     "measure_levels",
+    "moments_of",
     "open",
     "read_class_folder",
     "require_enough",

@@ -7,12 +7,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pennyweight.core.errors import SourceError
 from pennyweight.data.source import SPLITS, Sample, Source
 from pennyweight.data.splits import Splits, split
 from pennyweight.data.twins.find import Twins
 
-__all__ = ["TwinRule", "digests_with_twins", "split_by_rule"]
+__all__ = ["TwinRule", "digests_with_twins", "moments_of", "split_by_rule"]
 
 TwinRule = Literal["group", "keep", "drop"]
 """group: twins stay in one split; keep: they are split as other pictures; drop: one of them is left."""
@@ -71,6 +74,19 @@ def digests_with_twins(source: Source, twins: Twins, training: Collection[Sample
         if first in known:
             found.add(second)
     return frozenset(found)
+
+
+def moments_of(source: Source, twins: Twins | None, samples: Sequence[Sample]) -> NDArray[np.int64] | None:
+    """Return the number of the moment that each sample shows, (N,); None where twins were not looked for.
+
+    Twins show one moment. Their answers depend on each other, so a score counts them as one.
+    """
+    if twins is None:
+        return None
+    clusters = enumerate(twins.clusters(len(source.samples)))
+    moment = {source.samples[number].digest: str(key) for key, cluster in clusters for number in cluster}
+    shown = [moment.get(sample.digest, sample.digest) for sample in samples]
+    return np.unique(np.array(shown, str), return_inverse=True)[1].reshape(-1).astype(np.int64)
 
 
 def _across(source: Source, twins: Twins, parts: Splits) -> tuple[str, ...]:

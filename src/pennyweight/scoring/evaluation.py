@@ -48,7 +48,7 @@ class Evaluation(Summary):
     images: int
     accuracy: float
     accuracy_interval: tuple[float, float]
-    """Wilson's 95% interval: the accuracies that other samples of this size would give."""
+    """Wilson's 95% interval: the accuracies that other samples of this size would give. Twins count as one picture."""
     majority_accuracy: float
     """Accuracy of always answering the most common class."""
     loss: float
@@ -57,6 +57,8 @@ class Evaluation(Summary):
     confusion: tuple[tuple[int, ...], ...]
     """Counts [true class][predicted class], in the order of `labels`."""
     labels: tuple[str, ...]
+    moments: int | None = None
+    """Number of pictures, twins counted as one; None where twins were not looked for."""
     without_twins: Subset | None = None
     """Scores on the pictures without a twin in training; None where twins were not looked for."""
 
@@ -86,6 +88,7 @@ def score(
     source: str,
     split: str,
     twin: NDArray[np.bool_] | None = None,
+    moments: NDArray[np.int64] | None = None,
 ) -> Evaluation:
     """Score probabilities against the true classes.
 
@@ -96,6 +99,8 @@ def score(
         source: Name of the source of the pictures.
         split: Name of the split.
         twin: Mask of the pictures with a twin in training, (N,); None where twins were not looked for.
+        moments: Number of the moment that each picture shows, (N,), equal for twins; None where they were not looked
+            for.
 
     Returns:
         All scores.
@@ -114,7 +119,7 @@ def score(
         split=split,
         images=total,
         accuracy=float(correct.mean()),
-        accuracy_interval=_interval(correct),
+        accuracy_interval=_interval(correct, moments),
         majority_accuracy=float(np.bincount(targets).max() / total),
         loss=float(-np.log(truth).mean()),
         per_class=tuple(
@@ -123,16 +128,18 @@ def score(
         ),
         confusion=tuple(tuple(int(cell) for cell in row) for row in confusion_matrix(targets, answers, labels=numbers)),
         labels=tuple(labels),
-        without_twins=None if twin is None else _subset(correct[~twin]),
+        moments=None if moments is None else len(np.unique(moments)),
+        without_twins=None if twin is None else _subset(correct[~twin], None if moments is None else moments[~twin]),
     )
 
 
-def _interval(correct: NDArray[np.bool_]) -> tuple[float, float]:
-    """Return Wilson's 95% interval of the share that is correct."""
-    return wilson(int(correct.sum()), len(correct))
+def _interval(correct: NDArray[np.bool_], moments: NDArray[np.int64] | None) -> tuple[float, float]:
+    """Return Wilson's 95% interval of the share that is correct, for as many trials as there are moments."""
+    trials = len(correct) if moments is None else len(np.unique(moments))
+    return wilson(correct.mean() * trials if trials < len(correct) else int(correct.sum()), trials)
 
 
-def _subset(correct: NDArray[np.bool_]) -> Subset:
+def _subset(correct: NDArray[np.bool_], moments: NDArray[np.int64] | None) -> Subset:
     if not len(correct):
         return Subset(images=0, accuracy=None, accuracy_interval=None)
-    return Subset(images=len(correct), accuracy=float(correct.mean()), accuracy_interval=_interval(correct))
+    return Subset(images=len(correct), accuracy=float(correct.mean()), accuracy_interval=_interval(correct, moments))

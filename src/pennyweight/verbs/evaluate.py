@@ -91,11 +91,40 @@ def evaluate(
     for line in opened.notes if source is not None else ():
         note(line)
     numbers = match_labels(opened.labels, classifier.labels, source=opened.name, rename=rename or {})
-    samples, name = _samples(trained, opened, origin, split, max_pixels, left_out=left_out, note=note)
+    twins = _twins(opened, origin, max_pixels)
+    samples, name = _samples(trained, opened, origin, split, twins, left_out=left_out, note=note)
     shares = share_work(wait, samples, lambda own: _answer_share(opened, own, classifier, advance))
-    known = _training_digests(trained) if name in ("test", "all") else None
-    twin = mask_of_twins(_answered(samples, shares), opened, origin, known, max_pixels=max_pixels, note=note)
-    return _score(*_join(shares, opened, left_out), numbers, classifier.labels, opened.name, name, twin)
+    alike = _alike(trained, _answered(samples, shares), name, opened, origin, twins, max_pixels, note)
+    return _score(*_join(shares, opened, left_out), numbers, classifier.labels, opened.name, name, alike)
+
+
+def _twins(opened: data.Source, origin: Origin, max_pixels: int | None) -> data.Twins | None:
+    """Find the twins in the source of the training, which decide its split; None for another one, or for shards."""
+    glances = data.glance_at(opened, max_pixels=max_pixels) if origin.is_source(opened) else None
+    return None if glances is None else data.find_twins(glances.gray)
+
+
+class _Alike(NamedTuple):
+    """Twins of the pictures that are scored, as `score` takes them."""
+
+    twin: NDArray[np.bool_] | None
+    moments: NDArray[np.int64] | None
+
+
+def _alike(
+    trained: Trained,
+    samples: Sequence[data.Sample],
+    split: str,
+    opened: data.Source,
+    origin: Origin,
+    twins: data.Twins | None,
+    max_pixels: int | None,
+    note: Callable[[str], None],
+) -> _Alike:
+    """Find the twins of the scored pictures, in training and among themselves."""
+    known = _training_digests(trained) if split in ("test", "all") else None
+    twin = mask_of_twins(samples, opened, origin, known, max_pixels=max_pixels, note=note)
+    return _Alike(twin, data.moments_of(opened, twins, samples))
 
 
 def _samples(
@@ -103,15 +132,13 @@ def _samples(
     opened: data.Source,
     origin: Origin,
     split: data.Split,
-    max_pixels: int | None,
+    twins: data.Twins | None,
     *,
     left_out: Callable[[data.Unreadable], None],
     note: Callable[[str], None],
 ) -> tuple[Sequence[data.Sample], str]:
     """Return the samples to score and the name of their split, in test without those that training has seen."""
     if origin.is_source(opened):
-        glances = data.glance_at(opened, max_pixels=max_pixels)
-        twins = None if glances is None else data.find_twins(glances.gray)
         samples, name = data.split_by_rule(opened, twins, origin.twins)[split], str(split)
     elif opened.has_splits:
         samples, name = data.split(opened)[split], str(split)
@@ -177,7 +204,7 @@ def _score(
     labels: Sequence[str],
     source: str,
     split: str,
-    twin: NDArray[np.bool_] | None,
+    alike: _Alike,
 ) -> Evaluation:
     """Score the answers (N, classes); `numbers` are the network's classes, in the order of the source's."""
     classes = _scored_classes(probabilities, numbers)
@@ -187,7 +214,8 @@ def _score(
         labels=[labels[number] for number in classes],
         source=source,
         split=split,
-        twin=twin,
+        twin=alike.twin,
+        moments=alike.moments,
     )
 
 

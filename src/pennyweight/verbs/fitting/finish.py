@@ -32,6 +32,7 @@ def finish(session: RunSession, best: Epoch, probabilities: Any, fitting: Pictur
         source=source.name,
         split="test",
         twin=mask_of_twins(fitting, test.samples),
+        moments=data.moments_of(source, fitting.twins, test.samples),
     )
     score_shortcuts(fitting, evaluation.accuracy, session)
     mistakes = [
