@@ -19,7 +19,7 @@ from pennyweight.data.statistics import channel_statistics
 from pennyweight.data.streams.stream import Stream
 from pennyweight.data.training_pictures import digests_of_samples, exclude_seen
 from pennyweight.data.twins.find import Twins, find_twins
-from pennyweight.data.twins_of import glance_at, have_twins
+from pennyweight.data.twins_of import glance_at, have_twins, twins_among
 from pennyweight.data.used_levels import UsedLevels, measure_levels
 
 __all__ = [
@@ -63,4 +63,5 @@ __all__ = [
     "split",
     "split_by_rule",
     "too_little",
+    "twins_among",
 ]

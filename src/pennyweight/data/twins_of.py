@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pennyweight.core.download import cache_folder
+from pennyweight.core.files import atomic
 from pennyweight.core.images import Pixels
+from pennyweight.core.machine import versions
 from pennyweight.data.checks.glance import Glances, glance
 from pennyweight.data.source import Sample, Source
-from pennyweight.data.twins.find import find_twins
+from pennyweight.data.twins.find import Twins, find_twins
 from pennyweight.data.used_levels import measure_levels
 
-__all__ = ["glance_at", "have_twins"]
+__all__ = ["glance_at", "have_twins", "twins_among"]
+
+LEAST_KEPT = 4096
+"""Fewest pictures whose twins are kept in the cache; among fewer they are found in seconds."""
 
 
 def glance_at(
@@ -36,6 +46,29 @@ def glance_at(
         return None
     used = measure_levels(source, source.samples, max_pixels=max_pixels)
     return glance(source, levels=() if used is None else used.levels, max_pixels=max_pixels, advance=advance)
+
+
+def twins_among(glances: Glances) -> Twins:
+    """Find the twins within a source; of a large one they are kept in the cache, by its thumbnails."""
+    if len(glances) < LEAST_KEPT:
+        return find_twins(glances.gray)
+    key = f"twins {versions()['pennyweight']} ".encode() + np.ascontiguousarray(glances.gray).tobytes()
+    path = cache_folder("glances") / f"{hashlib.sha256(key).hexdigest()[:32]}.npz"  # whose bound holds for it too
+    with suppress(OSError, ValueError, KeyError, BadZipFile):
+        return _read(path)
+    twins = find_twins(glances.gray)
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic(path) as temporary:
+            fields = {name: getattr(twins, name) for name in ("pairs", "scores", "unsure", "plain")}
+            np.savez(temporary, allow_pickle=False, **fields, reason=np.array(twins.reason or ""))
+    return twins
+
+
+def _read(path: Path) -> Twins:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
+        fields = {name: kept[name] for name in ("pairs", "scores", "unsure", "plain")}
+        return Twins(**fields, reason=str(kept["reason"]) or None)
 
 
 def have_twins(

@@ -101,7 +101,7 @@ def evaluate(
 def _twins(opened: data.Source, origin: Origin, max_pixels: int | None) -> data.Twins | None:
     """Find the twins in the source of the training, which decide its split; None for another one, or for shards."""
     glances = data.glance_at(opened, max_pixels=max_pixels) if origin.is_source(opened) else None
-    return None if glances is None else data.find_twins(glances.gray)
+    return None if glances is None else data.twins_among(glances)
 
 
 class _Alike(NamedTuple):

@@ -22,7 +22,8 @@ from pennyweight.data.checks.shortcuts import Shortcut, held_out, shortcuts, tel
 from pennyweight.data.readers.shard_index import Streamed
 from pennyweight.data.source import SPLITS, Sample, Source, Unreadable
 from pennyweight.data.splits import split
-from pennyweight.data.twins.find import Twins, find_twins
+from pennyweight.data.twins.find import Twins
+from pennyweight.data.twins_of import twins_among
 from pennyweight.data.used_levels import measure_levels
 
 __all__ = ["diagnose", "thumbnail"]
@@ -54,7 +55,7 @@ def diagnose(
     """
     everything = measure_levels(source, source.samples, max_pixels=max_pixels)
     glances = glance(source, levels=everything.levels if everything else (), max_pixels=max_pixels, advance=advance)
-    twins = None if quick else find_twins(glances.gray)
+    twins = None if quick else twins_among(glances)
     where, splits, notes = _split(source, None if source.streamed else twins)  # fit does not look at shards
     training = [sample for sample, part in zip(source.samples, where, strict=True) if part in ("train", None)]
     used = measure_levels(source, training, max_pixels=max_pixels)

@@ -91,7 +91,7 @@ def open_fit(request: FitRequest) -> PictureFit:
         refuse_taken(Path(request.out))
     fitting.rule = _rule(request, source)
     fitting.glances = _glance(request, source)
-    fitting.twins = None if fitting.glances is None else data.find_twins(fitting.glances.gray)
+    fitting.twins = None if fitting.glances is None else data.twins_among(fitting.glances)
     apart = without_training_pictures(data.split_by_rule(source, fitting.twins, fitting.rule), learned)
     if apart.fingerprint != splits.fingerprint:
         other = _plan_fit(request, ranks, source, apart, learned)
