@@ -46,6 +46,7 @@ def fit(source: Path, out: Path, **options: Any) -> pw.Run:
         "mobilenet_v1_x0_25",
         out=out,
         input_size=32,
+        config={"stages": [[32, 1, 1], [64, 2, 2], [128, 1, 2]]},
         recipe={"epochs": 1, "batch": 32},
         progress=False,
         **options,

@@ -22,8 +22,8 @@ from pennyweight.data.used_levels import measure_levels
 
 __all__ = ["glance_at", "have_twins", "twins_among"]
 
-LEAST_KEPT = 4096
-"""Fewest pictures whose twins are kept in the cache; among fewer they are found in seconds."""
+LEAST_KEPT = 256
+"""Fewest pictures whose twins are kept in the cache; among fewer they are found in a moment."""
 
 
 def glance_at(

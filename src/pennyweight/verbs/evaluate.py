@@ -123,7 +123,7 @@ def _alike(
 ) -> _Alike:
     """Find the twins of the scored pictures, in training and among themselves."""
     known = _training_digests(trained) if split in ("test", "all") else None
-    twin = mask_of_twins(samples, opened, origin, known, max_pixels=max_pixels, note=note)
+    twin = mask_of_twins(samples, opened, origin, known, twins, max_pixels=max_pixels, note=note)
     return _Alike(twin, data.moments_of(opened, twins, samples))
 
 

@@ -23,6 +23,7 @@ def mask_of_twins(
     opened: data.Source,
     origin: Origin,
     digests: TrainingDigests | None,
+    twins: data.Twins | None,
     *,
     max_pixels: int | None,
     note: Callable[[str], None],
@@ -34,6 +35,7 @@ def mask_of_twins(
         opened: The source to score.
         origin: The source of the training.
         digests: Digests of the training pictures; None where they are not recorded.
+        twins: Twins within `opened`, where it is the source of the training.
         max_pixels: Largest picture to read.
         note: Called with the reason where twins cannot be looked for.
 
@@ -52,6 +54,9 @@ def mask_of_twins(
         return None
     unseen = {sample.name for sample in data.exclude_seen(trained_on.samples, digests)}
     learned = [sample for sample in trained_on.samples if sample.name not in unseen]
+    if trained_on is opened and twins is not None:
+        found = data.digests_with_twins(opened, twins, learned)
+        return np.array([sample.digest in found for sample in samples], np.bool_)
     return data.have_twins(opened, samples, trained_on, learned, max_pixels=max_pixels)
 
 
