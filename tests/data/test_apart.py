@@ -11,7 +11,7 @@ import pytest
 from pennyweight import data
 from pennyweight.core.errors import SourceError
 from pennyweight.data import Sample, Source
-from pennyweight.data.apart import digests_with_twins, split_by_rule
+from pennyweight.data.apart import have_twin, split_by_rule
 from pennyweight.data.twins.find import Twins
 
 
@@ -81,8 +81,8 @@ def test_kept_twins_are_counted() -> None:
     parts = split_by_rule(pets, pair, "keep")
     assert where(parts) == place
     assert parts.notes[-1].startswith(f"1 of {len(parts.test)} test pictures have a twin in training")
-    found = digests_with_twins(pets, pair, parts.train)
-    assert pets.samples[test].digest in found
+    assert have_twin(pets, pair, parts.train, [pets.samples[test]]).tolist() == [True]
+    assert have_twin(pets, pair, parts.train, parts.test).sum() == 1
 
 
 def test_one_of_each_cluster_is_left() -> None:

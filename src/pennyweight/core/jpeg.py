@@ -91,7 +91,7 @@ def decode_plain(file: bytes, shape: tuple[int, int, int]) -> np.ndarray[Any, np
 
 
 def _is_plain(file: bytes) -> bool:
-    """Return whether a JPEG has nothing before its only scan that Pillow would interpret."""
+    """Return True for a JPEG with one scan and no metadata before it, which Pillow would read."""
     place = 2
     while place + 4 <= len(file) and file[place] == 0xFF and file[place + 1] in PLAIN:
         place += 2 + int.from_bytes(file[place + 2 : place + 4])

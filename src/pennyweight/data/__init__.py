@@ -1,6 +1,6 @@
 """Data: sources of pictures, their splits, augmentation and batches. `open` turns a string into a Source."""
 
-from pennyweight.data.apart import TwinRule, digests_with_twins, moments_of, split_by_rule
+from pennyweight.data.apart import TwinRule, have_twin, moments_of, split_by_rule
 from pennyweight.data.augment.augment import Augment, Mixed
 from pennyweight.data.augment.policies import Policy
 from pennyweight.data.balance import Balance, Balancing
@@ -19,7 +19,7 @@ from pennyweight.data.statistics import channel_statistics
 from pennyweight.data.streams.stream import Stream
 from pennyweight.data.training_pictures import digests_of_samples, exclude_seen
 from pennyweight.data.twins.find import Twins, find_twins
-from pennyweight.data.twins_of import glance_at, have_twins, twins_among
+from pennyweight.data.twins_of import glance_at, have_twin_in, twins_among
 from pennyweight.data.used_levels import UsedLevels, measure_levels
 
 __all__ = [
@@ -47,11 +47,11 @@ __all__ = [
     "UsedLevels",
     "channel_statistics",
     "digests_of_samples",
-    "digests_with_twins",
     "exclude_seen",
     "find_twins",
     "glance_at",
-    "have_twins",
+    "have_twin",
+    "have_twin_in",
     "label_conflicts",
     "make_pictures",
     "make_split_pictures",

@@ -15,7 +15,7 @@ from pennyweight.data.source import SPLITS, Sample, Source
 from pennyweight.data.splits import Splits, split
 from pennyweight.data.twins.find import Twins
 
-__all__ = ["TwinRule", "digests_with_twins", "moments_of", "split_by_rule"]
+__all__ = ["TwinRule", "have_twin", "moments_of", "split_by_rule"]
 
 TwinRule = Literal["group", "keep", "drop"]
 """group: twins stay in one split; keep: they are split as other pictures; drop: one of them is left."""
@@ -63,8 +63,10 @@ def split_by_rule(source: Source, twins: Twins | None, rule: TwinRule) -> Splits
     return _noting(parts, *reason, *(apart or (f"{pictures} stay together in a split",)))
 
 
-def digests_with_twins(source: Source, twins: Twins, training: Collection[Sample]) -> frozenset[str]:
-    """Return the digests of the pictures with a twin among `training`; of training itself too."""
+def have_twin(
+    source: Source, twins: Twins, training: Collection[Sample], samples: Sequence[Sample]
+) -> NDArray[np.bool_]:
+    """Return a mask of the samples with a twin among `training`, (N,); all of them are of one source."""
     known = {sample.digest for sample in training}
     found = set()
     for a, b in twins.pairs.tolist():
@@ -73,7 +75,7 @@ def digests_with_twins(source: Source, twins: Twins, training: Collection[Sample
             found.add(first)
         if first in known:
             found.add(second)
-    return frozenset(found)
+    return np.array([sample.digest in found for sample in samples], np.bool_)
 
 
 def moments_of(source: Source, twins: Twins | None, samples: Sequence[Sample]) -> NDArray[np.int64] | None:
@@ -91,8 +93,7 @@ def moments_of(source: Source, twins: Twins | None, samples: Sequence[Sample]) -
 
 def _across(source: Source, twins: Twins, parts: Splits) -> tuple[str, ...]:
     """Return a note on the test pictures with a twin in training or validation, if there are any."""
-    found = digests_with_twins(source, twins, (*parts.train, *parts.val))
-    count = sum(sample.digest in found for sample in parts.test)
+    count = int(have_twin(source, twins, (*parts.train, *parts.val), parts.test).sum())
     what = f"{count:,} of {len(parts.test):,} test pictures have a twin in training"
     score = (
         "the score is given with and without them" if count < len(parts.test) else "no picture can score the network"

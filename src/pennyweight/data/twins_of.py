@@ -20,7 +20,7 @@ from pennyweight.data.source import Sample, Source
 from pennyweight.data.twins.find import Twins, find_twins
 from pennyweight.data.used_levels import measure_levels
 
-__all__ = ["glance_at", "have_twins", "twins_among"]
+__all__ = ["glance_at", "have_twin_in", "twins_among"]
 
 LEAST_KEPT = 256
 """Fewest pictures whose twins are kept in the cache; among fewer they are found in a moment."""
@@ -48,15 +48,22 @@ def glance_at(
     return glance(source, levels=() if used is None else used.levels, max_pixels=max_pixels, advance=advance)
 
 
-def twins_among(glances: Glances) -> Twins:
-    """Find the twins within a source; of a large one they are kept in the cache, by its thumbnails."""
+def twins_among(glances: Glances, advance: Callable[[int], None] = lambda count: None) -> Twins:
+    """Find the twins within a source; they are kept in the cache, by its thumbnails, unless it is small.
+
+    Args:
+        glances: Facts of its pictures.
+        advance: Called with the number of pictures after each step.
+    """
     if len(glances) < LEAST_KEPT:
-        return find_twins(glances.gray)
+        return find_twins(glances.gray, advance=advance)
     key = f"twins {versions()['pennyweight']} ".encode() + np.ascontiguousarray(glances.gray).tobytes()
     path = cache_folder("glances") / f"{hashlib.sha256(key).hexdigest()[:32]}.npz"  # whose bound holds for it too
     with suppress(OSError, ValueError, KeyError, BadZipFile):
-        return _read(path)
-    twins = find_twins(glances.gray)
+        twins = _read(path)
+        advance(len(glances))
+        return twins
+    twins = find_twins(glances.gray, advance=advance)
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic(path) as temporary:
@@ -71,7 +78,7 @@ def _read(path: Path) -> Twins:
         return Twins(**fields, reason=str(kept["reason"]) or None)
 
 
-def have_twins(
+def have_twin_in(
     source: Source,
     samples: Sequence[Sample],
     other: Source,
@@ -79,7 +86,7 @@ def have_twins(
     *,
     max_pixels: int | None = None,
 ) -> NDArray[np.bool_] | None:
-    """Find the pictures with a twin among those of a training.
+    """Find the pictures with a twin among those of a training on another source.
 
     Args:
         source: The source of the samples.

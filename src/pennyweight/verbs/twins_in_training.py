@@ -55,9 +55,8 @@ def mask_of_twins(
     unseen = {sample.name for sample in data.exclude_seen(trained_on.samples, digests)}
     learned = [sample for sample in trained_on.samples if sample.name not in unseen]
     if trained_on is opened and twins is not None:
-        found = data.digests_with_twins(opened, twins, learned)
-        return np.array([sample.digest in found for sample in samples], np.bool_)
-    return data.have_twins(opened, samples, trained_on, learned, max_pixels=max_pixels)
+        return data.have_twin(opened, twins, learned, samples)
+    return data.have_twin_in(opened, samples, trained_on, learned, max_pixels=max_pixels)
 
 
 def _reopen(origin: Origin) -> data.Source:

@@ -29,8 +29,7 @@ def mask_of_twins(fitting: PictureFit, samples: Sequence[data.Sample]) -> NDArra
     if fitting.twins is None:
         return None
     learned = (*fitting.splits.train, *fitting.splits.val)
-    known = data.digests_with_twins(fitting.source, fitting.twins, learned)
-    return np.array([sample.digest in known for sample in samples], np.bool_)
+    return data.have_twin(fitting.source, fitting.twins, learned, samples)
 
 
 def score_shortcuts(fitting: PictureFit, accuracy: float, session: RunSession) -> None:

@@ -32,6 +32,9 @@ from pennyweight.verbs.training_pictures import training_digests_of, without_tra
 
 __all__ = ["PictureFit", "open_fit"]
 
+MANY = 5_000
+"""Pictures among which the search for twins takes longer than a few seconds."""
+
 
 @dataclass(kw_only=True)
 class PictureFit:
@@ -91,7 +94,7 @@ def open_fit(request: FitRequest) -> PictureFit:
         refuse_taken(Path(request.out))
     fitting.rule = _rule(request, source)
     fitting.glances = _glance(request, source)
-    fitting.twins = None if fitting.glances is None else data.twins_among(fitting.glances)
+    fitting.twins = _find_twins(request, fitting.glances)
     apart = without_training_pictures(data.split_by_rule(source, fitting.twins, fitting.rule), learned)
     if apart.fingerprint != splits.fingerprint:
         other = _plan_fit(request, ranks, source, apart, learned)
@@ -155,6 +158,16 @@ def _glance(request: FitRequest, source: data.Source) -> data.Glances | None:
         return data.glance_at(source, max_pixels=request.max_pixels)
     with TrainingProgress(0) as shown, shown.phase("looking at pictures", len(source.samples)) as phase:
         return data.glance_at(source, max_pixels=request.max_pixels, advance=phase.advance)
+
+
+def _find_twins(request: FitRequest, glances: data.Glances | None) -> data.Twins | None:
+    """Find the twins; the search among many pictures shows how far it is."""
+    if glances is None:
+        return None
+    if len(glances) < MANY or not request.progress:
+        return data.twins_among(glances)
+    with TrainingProgress(0) as shown, shown.phase("looking for twins", len(glances)) as phase:
+        return data.twins_among(glances, phase.advance)
 
 
 def _rule(request: FitRequest, source: data.Source) -> data.TwinRule:
