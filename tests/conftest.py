@@ -23,6 +23,26 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
+# By these variables libraries know a build server.
+BUILD_SERVERS = {
+    "CI",
+    "BUILD_BUILDID",
+    "TF_BUILD",
+    "GITHUB_ACTIONS",
+    "GITLAB_CI",
+    "CIRCLECI",
+    "TRAVIS",
+    "JENKINS_URL",
+    "CODEBUILD_BUILD_ID",
+    "CODEBUILD_BUILD_ARN",
+    "BUILDKITE",
+    "TEAMCITY_VERSION",
+    "APPVEYOR",
+    "BITBUCKET_BUILD_NUMBER",
+    "CIRRUS_CI",
+    "CLOUD_RUN_JOB",
+}
+
 if "PYTEST_XDIST_WORKER" in os.environ:  # several test processes share the cores: a thread each, before torch asks
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A shell's background job ignores Ctrl-C, and so would every process that tests start to interrupt it.
@@ -56,6 +76,21 @@ def noise(height: int, width: int, channels: int | None = 3, seed: int = 0) -> N
 def noise_fixture() -> Callable[..., NDArray[np.uint8]]:
     """`noise(height, width, channels=3, seed=0)`."""
     return noise
+
+
+@pytest.fixture(scope="session")
+def users_environment() -> Mapping[str, str]:
+    """The environment of a person's machine that has no switch for reports set.
+
+    Libraries send none on a build server either, and a test that watches them there would watch nothing.
+    """
+    from pennyweight.core.telemetry import OFF
+
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name not in OFF and name not in BUILD_SERVERS and not name.startswith("XDG_")
+    }
 
 
 @pytest.fixture

@@ -1,19 +1,16 @@
 """No command asks an address that it was not asked to ask: system calls are watched, not the libraries' promises."""
 
 import importlib.metadata
-import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
 
 import pytest
-
-from pennyweight.core.telemetry import OFF
 
 pytestmark = [
     pytest.mark.slow,
@@ -62,15 +59,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def watched(place: Path) -> Callable[..., set[tuple[str, int]]]:
+def watched(place: Path, users_environment: Mapping[str, str]) -> Callable[..., set[tuple[str, int]]]:
     def run(*command: str, status: int | None = 0, **environment: str) -> set[tuple[str, int]]:
         """Run a program; return every address that it or a process it started asked or sent to."""
         log = place / "strace.log"
-        kept = {name: value for name, value in os.environ.items() if name not in OFF and not name.startswith("XDG_")}
         done = subprocess.run(
             ["strace", "-f", "--seccomp-bpf", "-qq", "-e", CALLS, "-o", str(log), sys.executable, *command],
             cwd=place,
-            env={**kept, "HOME": str(place / "home"), "OMP_NUM_THREADS": "1", **environment},
+            env={**users_environment, "HOME": str(place / "home"), "OMP_NUM_THREADS": "1", **environment},
             capture_output=True,
             text=True,
         )

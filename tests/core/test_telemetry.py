@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -37,11 +38,9 @@ def test_a_users_own_setting_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     assert os.environ["HF_HUB_DISABLE_TELEMETRY"] == "0"
 
 
-def test_onnxruntime_writes_no_device_id(tmp_path: Path) -> None:
+def test_onnxruntime_writes_no_device_id(tmp_path: Path, users_environment: Mapping[str, str]) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    mine = {name: value for name, value in os.environ.items() if name not in OFF and not name.startswith("XDG_")}
-    subprocess.run(
-        [sys.executable, "-c", LOADED, str(tmp_path / "m.onnx")], check=True, env={**mine, "HOME": str(home)}
-    )
+    command = [sys.executable, "-c", LOADED, str(tmp_path / "m.onnx")]
+    subprocess.run(command, check=True, env={**users_environment, "HOME": str(home)})
     assert list(home.rglob("*")) == []
