@@ -138,6 +138,7 @@ PROMISED = {
         "--ending": "value",
         "--label-from": "value",
         "--html": "value",
+        "--as": "value",
         "--quick": "flag",
         "--json": "flag",
     },

@@ -16,7 +16,7 @@ from pennyweight.report.cost_page import cost_page
 from pennyweight.report.experiments_page import experiments_page
 from pennyweight.report.run_page import run_page
 
-PARTS = {"base.html", "facts.html", "leaks.html"}
+PARTS = {"base.html", "facts.html", "leaks.html", "network_inputs.html"}
 
 
 def test_every_template_extends_the_base() -> None:

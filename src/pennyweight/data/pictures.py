@@ -105,6 +105,10 @@ class Pictures(DecodedPictures):
         turns = np.array_split(np.arange(len(order)), self.steps(batch))
         yield from self._prefetch((partial(make, turn) for turn in turns[start:]), batch)
 
+    def changed(self, numbers: NDArray[np.int64], *, epoch: int, seed: int, augment: Augment) -> Batch:
+        """Return these pictures as a batch, with the changes that they have in an epoch. (B,) -> (B, H, W, C)."""
+        return self._batch(self._pixels(numbers), numbers, np.zeros_like(numbers), epoch, seed, augment, None)
+
     def _prefetch(self, makes: Iterator[Callable[[], Batch]], batch: int) -> Iterator[Batch]:
         """Yield the batches that `makes` returns, in order; threads prefetch the next ones."""
         count = max(2, min(2 * cores(), self._prefetch_bytes // max(1, batch * int(np.prod(self._stored.shape)))))

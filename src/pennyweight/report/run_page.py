@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pennyweight.report import plots
 from pennyweight.report.leaks import Leaks
+from pennyweight.report.network_inputs import NetworkInputs
 from pennyweight.report.render import render
 
 __all__ = ["Mistake", "run_page"]
@@ -55,6 +56,7 @@ def run_page(
     cost: Mapping[str, Any],
     mistakes: Sequence[Mistake],
     leaks: Leaks | None = None,
+    inputs: NetworkInputs | None = None,
 ) -> str:
     """Return the report of a run as a page.
 
@@ -65,6 +67,7 @@ def run_page(
         cost: Cost of the network for one picture, as `Cost.to_dict` gives it; shapes are without the batch.
         mistakes: Misclassified pictures in the order in which they are shown.
         leaks: Twins to show; None where they were not looked for.
+        inputs: Pictures as they enter the network; None without any.
     """
     labels: Sequence[str] = evaluation["labels"]
     many = len(labels) > MATRIX_CLASSES
@@ -78,6 +81,7 @@ def run_page(
         cost=cost,
         mistakes=mistakes,
         leaks=leaks or Leaks(),
+        inputs=inputs,
         epochs=epochs,
         split=SPLITS.get(split, split),
         curves=[draw(epochs, best=best) for draw in (plots.loss_curves, plots.accuracy_curves)] if epochs else [],

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pennyweight import data
+from pennyweight.core.errors import InputError
 from pennyweight.core.files import require_new, write_text
 from pennyweight.core.formats import allow_pixels
 from pennyweight.data.checks.diagnosis import Diagnosis
@@ -30,6 +32,7 @@ def doctor(
     quick: bool = False,
     max_pixels: int | None = None,
     html: str | os.PathLike[str] | None = None,
+    network: str | os.PathLike[str] | None = None,
     advance: Callable[[int], None] = lambda count: None,
 ) -> Diagnosis:
     """Look at every picture of a source, and report its faults: unreadable files, twins, odd sizes and more.
@@ -41,6 +44,7 @@ def doctor(
         quick: Skip the search for twins.
         max_pixels: Pixels of the largest picture to read; by default 80 million.
         html: File of a contact sheet to write, not there yet.
+        network: Network's name, "auto" or a run's folder: `html` shows the pictures as they enter it.
         advance: Callback that is given the number of pictures after each step.
 
     Returns:
@@ -48,8 +52,10 @@ def doctor(
 
     Raises:
         SourceError: There is no source of that name.
-        InputError: `html` exists already, or an argument is out of range.
+        InputError: `html` exists already, `network` comes without it, or an argument cannot be used.
     """
+    if network is not None and html is None:
+        raise InputError(f"pictures as {os.fspath(network)} sees them are shown on a page: add --html FILE")
     if html is not None:
         require_new(Path(html))
     allow_pixels(max_pixels)
@@ -65,5 +71,14 @@ def doctor(
                 for name in finding.pictures[:ALIKE]:
                     if name in samples and name not in pictures:
                         pictures[name] = thumbnail(samples[name], SIDE, found.levels, max_pixels)
-        write_text(Path(html), contact_sheet(found.to_dict(), pictures, shown=SHOWN))
+        inputs = None
+        if network is not None:
+            from pennyweight.verbs.network_inputs import inputs_as
+
+            failed = frozenset(
+                name for kind in ("unreadable", "bands") for each in found.of(kind) for name in each.pictures
+            )
+            inputs, notes = inputs_as(opened, network, unreadable=failed, max_pixels=max_pixels)
+            found = replace(found, notes=(*found.notes, *notes))
+        write_text(Path(html), contact_sheet(found.to_dict(), pictures, shown=SHOWN, inputs=inputs))
     return found

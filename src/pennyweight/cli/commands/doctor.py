@@ -42,6 +42,15 @@ def doctor(
     html: Annotated[
         Path | None, option(OUTPUT, "Contact sheet to write, with the pictures of each finding.", metavar="FILE")
     ] = None,
+    network: Annotated[
+        str | None,
+        option(
+            OUTPUT,
+            "Show on the contact sheet how pictures enter a network: its name, auto, or a run's folder.",
+            "--as",
+            metavar="MODEL|RUN",
+        ),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Check whether a source of pictures is sound. The exit status is 1 when a finding is an error."""
@@ -52,7 +61,7 @@ def doctor(
     read = source_options.read_as(columns, pictures, ending, label_from)
     opened = data.open(source, group_by=group_by, read_as=read, strict=False)
     with TrainingProgress(0) as progress, progress.phase("looking at pictures", len(opened.samples)) as phase:
-        found = verb(opened, quick=quick, max_pixels=max_pixels, html=html, advance=phase.advance)
+        found = verb(opened, quick=quick, max_pixels=max_pixels, html=html, network=network, advance=phase.advance)
     if html is not None:
         show.written(html)
     if json:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from pennyweight import data
-from pennyweight.core.images import Pixels
 from pennyweight.core.run import Run
 from pennyweight.report.run_page import Mistake, run_page
 from pennyweight.scoring import Evaluation, score, worst_mistakes
@@ -17,6 +16,7 @@ from pennyweight.verbs.fitting.leaks import leaks_of, mask_of_twins, score_short
 from pennyweight.verbs.fitting.open import PictureFit
 from pennyweight.verbs.fitting.session import RunSession
 from pennyweight.verbs.load import restore
+from pennyweight.verbs.network_inputs import for_page, show_inputs
 from pennyweight.verbs.weigh import weigh
 
 __all__ = ["finish"]
@@ -51,6 +51,13 @@ def finish(session: RunSession, best: Epoch, probabilities: Any, fitting: Pictur
             cost=cost,
             mistakes=mistakes,
             leaks=leaks_of(fitting),
+            inputs=show_inputs(
+                fitting.pictures,
+                fitting.plan.recipe,
+                seed=fitting.plan.seed,
+                labels=source.labels,
+                network=fitting.plan.model["name"],
+            ),
         )
 
     return session.seal(best, evaluation.to_dict(), report)
@@ -61,15 +68,10 @@ def _mistake(pictures: data.Pictures, number: int, evaluation: Evaluation, proba
     sample = pictures.samples[number]
     answered = int(probabilities.argmax())
     return Mistake(
-        image=_for_page(pictures.pixels(np.array([number]))[0]),
+        image=for_page(pictures.pixels(np.array([number]))[0]),
         source=sample.name,
         truth=evaluation.labels[sample.label],
         predicted=evaluation.labels[answered],
         probability=float(probabilities[answered]),
         truth_probability=float(probabilities[sample.label]),
     )
-
-
-def _for_page(pixels: Pixels) -> Pixels:
-    """Return the channels that a page can show: the first three of many, the first of two."""
-    return pixels if pixels.shape[2] in (1, 3) else pixels[..., : 3 if pixels.shape[2] > 3 else 1]

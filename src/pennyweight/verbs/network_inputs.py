@@ -1,0 +1,172 @@
+"""Show some pictures of training and validation as they enter a network: of a run, or of a training to come."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pennyweight import data, zoo
+from pennyweight.core.errors import InputError
+from pennyweight.core.images import Pixels
+from pennyweight.core.run import Run
+from pennyweight.core.run_folder import is_run_folder
+from pennyweight.data.augment.draws import draws
+from pennyweight.data.batch import Batch
+from pennyweight.report.network_inputs import NetworkInput, NetworkInputs
+from pennyweight.train import Recipe
+from pennyweight.verbs.fitting.choose_recipe import AUTO
+from pennyweight.verbs.fitting.first_weights import LARGE_MODEL, NONE
+from pennyweight.verbs.fitting.plan import make_plan
+from pennyweight.verbs.load import preprocess_of
+
+__all__ = ["for_page", "inputs_as", "show_inputs"]
+
+SHOWN = 16
+"""Pictures of each split."""
+ORDER = 0
+"""Draw that chooses the pictures."""
+
+
+def show_inputs(
+    pictures: Mapping[data.Split, data.Pictures], recipe: Recipe, *, seed: int, labels: tuple[str, ...], network: str
+) -> NetworkInputs:
+    """Return some training pictures as in the first epoch, and some validation pictures as they are scored.
+
+    Args:
+        pictures: The pictures of the splits, of which training and validation are shown.
+        recipe: The recipe, whose changes training pictures go through.
+        seed: Seed of the training.
+        labels: Names of the classes.
+        network: Name of the network, for the page.
+    """
+    changes = _changes(recipe)
+    training, validation = pictures["train"], pictures["val"]
+    height, width, channels = training.preprocess.shape
+    return NetworkInputs(
+        training=_shown(training, seed, labels, recipe if changes else None),
+        validation=_shown(validation, seed, labels, None),
+        network=network,
+        shape=(channels, height, width),
+        changes=changes,
+    )
+
+
+def inputs_as(
+    source: data.Source,
+    network: str | os.PathLike[str],
+    *,
+    unreadable: frozenset[str] = frozenset(),
+    max_pixels: int | None = None,
+) -> tuple[NetworkInputs, tuple[str, ...]]:
+    """Return pictures of a source as they would enter a network in `fit`, or as they enter that of a run.
+
+    Args:
+        source: The source.
+        network: Name of a network, "auto", or a run's folder. Weights are never fetched.
+        unreadable: Names of pictures to leave out.
+        max_pixels: Pixels of the largest picture to read; by default 80 million.
+
+    Returns:
+        The pictures, and lines about what was assumed.
+
+    Raises:
+        InputError: `network` is neither a network's name nor a run.
+        SourceError: The source cannot be split.
+    """
+    splits = data.split(source)
+    notes: tuple[str, ...] = ()
+    if Path(network).is_dir() and is_run_folder(Path(network)):
+        run = Run(Path(network))
+        record = run.info
+        preprocess, recipe, seed, shown = preprocess_of(run), Recipe.from_dict(record.recipe), record.seed, str(network)
+        if preprocess.channels != source.channels:
+            notes = (f"{network} takes {preprocess.channels} channels; the pictures of {source.name} are converted",)
+    else:
+        name = os.fspath(network)
+        if Path(name).is_file():
+            raise InputError(f"a bundle does not say how pictures change in training; give its run, not {name}")
+        weights = None
+        if name == AUTO and not zoo.published_file(LARGE_MODEL)[1].exists():
+            weights, notes = (
+                NONE,
+                ("shown as trained from scratch: no published weights are fetched to look at a source",),
+            )
+        used = data.measure_levels(source, splits.train, max_pixels=max_pixels)
+        plan = make_plan(
+            source, name, pictures=len(splits.train), used=used, recipe=None,
+            input_size=None, stem=None, config={}, weights=weights, seed=0,
+        )  # fmt: skip
+        preprocess, recipe, seed, shown = plan.preprocess, plan.recipe, plan.seed, plan.model["name"]
+        notes = (*notes, *plan.why)
+    preprocess = replace(preprocess, max_pixels=max_pixels)
+    readable = {part: [each for each in splits[part] if each.name not in unreadable] for part in data.SPLITS[:2]}
+    pictures = {
+        part: data.make_pictures(source, samples, preprocess, margin=part == "train")
+        for part, samples in readable.items()
+    }
+    return show_inputs(pictures, recipe, seed=seed, labels=source.labels, network=shown), notes
+
+
+def for_page(pixels: Pixels) -> Pixels:
+    """Return the channels that a page can show: the first three of many, the first of two."""
+    return pixels if pixels.shape[2] in (1, 3) else pixels[..., : 3 if pixels.shape[2] > 3 else 1]
+
+
+def _changes(recipe: Recipe) -> tuple[str, ...]:
+    """Return the random changes of training pictures, in words."""
+    if recipe.mode == "head" and not recipe.views:
+        return ()
+    augment = recipe.augment
+    words = {
+        "mirrored": augment.flip,
+        f"shifted by up to {augment.shift:.0%}": augment.shift,
+        f"{augment.policy} policy": augment.policy != "none",
+        f"{augment.erase:.0%} partly erased": augment.erase,
+        "mixup": augment.mixup and recipe.mode != "head",
+        "CutMix": augment.cutmix and recipe.mode != "head",
+    }
+    return tuple(word for word, used in words.items() if used)
+
+
+def _shown(
+    pictures: data.Pictures, seed: int, labels: tuple[str, ...], recipe: Recipe | None
+) -> tuple[NetworkInput, ...]:
+    """Return some pictures of every class in turn, changed as `recipe` says; None leaves them unchanged."""
+    numbers = _spread(pictures.targets, seed)
+    if not len(numbers):
+        return ()
+    if recipe is None:
+        batch = Batch(pictures.pixels(numbers), pictures.targets[numbers])
+    else:
+        augment = recipe.augment if recipe.mode != "head" else replace(recipe.augment, mixup=0.0, cutmix=0.0)
+        batch = pictures.changed(numbers, epoch=1, seed=seed, augment=augment)
+    return tuple(
+        NetworkInput(for_page(np.asarray(pixels)), pictures.samples[number].name, label)
+        for number, pixels, label in zip(numbers.tolist(), batch.pixels, _labels(batch, labels), strict=True)
+    )
+
+
+def _labels(batch: Batch, labels: tuple[str, ...]) -> Iterator[str]:
+    """Yield the class of each picture, or the shares of both classes of a mixed one."""
+    if batch.mixed is None:
+        yield from (labels[target] for target in batch.targets.tolist())
+        return
+    others, shares = batch.mixed.targets.tolist(), batch.mixed.share.tolist()
+    for target, other, share in zip(batch.targets.tolist(), others, shares, strict=True):
+        parts = {other: f"{1 - share:.0%} {labels[other]}", target: f"{share:.0%} {labels[target]}"}
+        shown = [text for text in reversed(parts.values()) if not text.startswith("0%")]
+        yield ", ".join(shown) if len(shown) > 1 else shown[0].partition(" ")[2]
+
+
+def _spread(targets: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """Return the numbers of up to SHOWN pictures, drawn from every class in turn. (N,) -> (n,)"""
+    drawn = draws(seed, ORDER, np.arange(len(targets)), 1)[:, 0]
+    order = np.lexsort((drawn, targets))
+    starts = np.searchsorted(targets[order], targets[order])
+    turn = np.arange(len(order)) - starts  # place within the class
+    return np.sort(order[np.lexsort((targets[order], turn))][:SHOWN])
