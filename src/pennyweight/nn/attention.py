@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import StochasticDepth
 
 from pennyweight.core.errors import InputError
 from pennyweight.nn.init import initialize
+from pennyweight.nn.stochastic_depth import StochasticDepth
 
 __all__ = [
     "DecoderBlock",
@@ -119,7 +119,7 @@ class EncoderBlock(nn.Module):
         self.attention = MultiHeadAttention(d, heads, dropout=dropout)
         self.feed_norm = nn.LayerNorm(d, eps)
         self.feed = FeedForward(d, hidden, act=nn.ReLU() if act is None else act, dropout=dropout)
-        self.drop = nn.Sequential(nn.Dropout(dropout), StochasticDepth(drop_path, "row"))
+        self.drop = nn.Sequential(nn.Dropout(dropout), StochasticDepth(drop_path))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         if self.norm_first:

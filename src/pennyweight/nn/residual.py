@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor, nn
-from torchvision.ops import StochasticDepth
 
 from pennyweight.core.errors import InputError
 from pennyweight.nn.blocks import ClassifierHead, ConvNormAct, PooledStem, SqueezeExcite, Style, divisible
 from pennyweight.nn.network import Network
+from pennyweight.nn.stochastic_depth import StochasticDepth
 
 __all__ = ["Residual", "ResidualConfig", "ResidualNetwork", "ResidualStyle", "basic", "bottleneck"]
 
@@ -99,7 +99,7 @@ class Residual(nn.Module):
         same = stride == 1 and c_in == c_out
         self.layers = layers
         self.se = SqueezeExcite(c_out, divisible(c_out / 16)) if config.se else nn.Identity()
-        self.drop_path = StochasticDepth(drop_path, "row")
+        self.drop_path = StochasticDepth(drop_path)
         self.shortcut = nn.Identity() if same else ConvNormAct(c_in, c_out, stride=stride, act=False, style=config)
         self.act = config.act()
 

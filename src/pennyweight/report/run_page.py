@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pennyweight.report import plots
 from pennyweight.report.leaks import Leaks
 from pennyweight.report.network_inputs import NetworkInputs
 from pennyweight.report.render import render
@@ -69,6 +68,8 @@ def run_page(
         leaks: Twins to show; None where they were not looked for.
         inputs: Pictures as they enter the network; None without any.
     """
+    from pennyweight.report import plots  # matplotlib is slow to import
+
     labels: Sequence[str] = evaluation["labels"]
     many = len(labels) > MATRIX_CLASSES
     best: int | None = run["best"]["epoch"]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pennyweight.report import maps, plots
+from pennyweight.report import maps
 from pennyweight.report.inline import data_uri
 from pennyweight.report.render import render
 
@@ -38,6 +38,8 @@ def scene_page(
         truth: Ground truth (H, W), indices into the labels; negative where there is none.
         confidence: Probabilities of the predicted classes (H, W); 0 where the scene has no data.
     """
+    from pennyweight.report import plots  # matplotlib is slow to import
+
     labels = evaluation["labels"]
     made = " (synthetic scene)" if run["scene"]["synthetic"] else ""
     drawn = {

@@ -6,8 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.svm import SVC
 
 __all__ = ["Spectra", "nearest_neighbor", "rbf_svm"]
 
@@ -26,6 +24,8 @@ class Spectra(NamedTuple):
 
 def nearest_neighbor(train: Spectra, val: Spectra, test: NDArray[np.float32]) -> NDArray[np.int64]:
     """Return the class of the nearest training or validation spectrum for each of `test`. (N, bands) -> (N,)"""
+    from sklearn.neighbors import KNeighborsClassifier  # slow to import
+
     return _fit(KNeighborsClassifier(n_neighbors=1), train, val).predict(test).astype(np.int64)  # type: ignore[no-any-return]
 
 
@@ -35,6 +35,8 @@ def rbf_svm(train: Spectra, val: Spectra, test: NDArray[np.float32]) -> NDArray[
     C and gamma are chosen by accuracy on `val`, the first of equals. The machine is then fitted to `train` and `val`
     together. Melgani and Bruzzone 2004, doi:10.1109/TGRS.2004.831865.
     """
+    from sklearn.svm import SVC
+
     scale = 1 / (train.values.shape[1] * float(train.values.var()) or 1.0)
     machines = [SVC(C=cost, gamma=width * scale) for cost in COSTS for width in WIDTHS]
     best = max(machines, key=lambda machine: float(machine.fit(*train).score(*val)))

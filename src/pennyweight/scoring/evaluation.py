@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from pennyweight.core.accuracy_line import without_twins
 from pennyweight.core.figures import number, share
@@ -105,6 +104,8 @@ def score(
     Returns:
         All scores.
     """
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support  # slow to import
+
     answers = probabilities.argmax(axis=1)
     numbers = range(len(labels))
     correct = answers == targets

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import cohen_kappa_score, confusion_matrix, precision_recall_fscore_support
 
 from pennyweight.core.figures import fine_share, number, share
 from pennyweight.core.summary import Facts, Summary
@@ -95,6 +94,8 @@ def score_scene(
     Returns:
         All scores.
     """
+    from sklearn.metrics import cohen_kappa_score, confusion_matrix, precision_recall_fscore_support  # slow to import
+
     numbers = range(len(labels))
     precision, recall, _, support = precision_recall_fscore_support(
         targets, answers, labels=numbers, average=None, zero_division=0.0

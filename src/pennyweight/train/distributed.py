@@ -12,8 +12,6 @@ from typing import TypeVar
 import numpy as np
 import torch
 import torch.distributed as dist
-from accelerate import Accelerator
-from accelerate.utils import InitProcessGroupKwargs
 from torch import nn
 
 from pennyweight.core.errors import PennyweightError
@@ -43,6 +41,9 @@ class Ranks:
             InputError: A variable of torchrun is missing or wrong, or the port is in use.
             PennyweightError: A rank has not come in time.
         """
+        from accelerate import Accelerator  # slow to import
+        from accelerate.utils import InitProcessGroupKwargs
+
         meet(wait)
         patience = InitProcessGroupKwargs(timeout=timedelta(seconds=PATIENCE_S))
         # By default accelerate makes ranks on accelerators only.

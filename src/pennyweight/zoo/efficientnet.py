@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from torch import Tensor, nn
-from torchvision.ops import StochasticDepth
 
 from pennyweight.core.errors import InputError
 from pennyweight.nn import ClassifierHead, ConvNormAct, Network, PaddedStyle, SqueezeExcite, divisible
 from pennyweight.nn.blocks import Activation
+from pennyweight.nn.stochastic_depth import StochasticDepth
 from pennyweight.zoo.variant import Variant
 
 __all__ = ["VARIANTS", "Config", "EfficientNet", "MBConv", "compound"]
@@ -83,7 +83,7 @@ class MBConv(nn.Module):
         layers.append(ConvNormAct(hidden, c_out, act=False, style=config))
         self.layers = nn.Sequential(*layers)
         self.shortcut = stride == 1 and c_in == c_out
-        self.drop_path = StochasticDepth(drop_path, "row")
+        self.drop_path = StochasticDepth(drop_path)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.layers(x)

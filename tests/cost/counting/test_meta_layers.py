@@ -8,11 +8,12 @@ from functools import partial
 import pytest
 import torch
 from torch import Tensor, nn
-from torchvision.ops import StochasticDepth
+from torchvision.ops import StochasticDepth as Torchvisions
 
 from pennyweight import zoo
 from pennyweight.cost import Cost, count
 from pennyweight.cost.counting import tracer
+from pennyweight.nn.stochastic_depth import StochasticDepth
 
 
 class Subclass(nn.Conv2d):
@@ -55,7 +56,8 @@ def layers() -> nn.Module:
         nn.BatchNorm2d(8, momentum=0.3),
         nn.Conv2d(8, 8, (3, 1), stride=2, dilation=2, bias=False),
         nn.Sigmoid(),
-        *(StochasticDepth(chance, mode) for mode in ("row", "batch") for chance in (0.0, 0.2, 1.0)),
+        *(Torchvisions(chance, mode) for mode in ("row", "batch") for chance in (0.0, 0.2, 1.0)),
+        *(StochasticDepth(chance) for chance in (0.0, 0.2)),
         nn.AdaptiveAvgPool2d((2, 1)),
         nn.AdaptiveAvgPool2d(1),
     )

@@ -1,0 +1,28 @@
+"""Stochastic depth: training skips a residual branch for some samples, so that a deep network trains as a shallow one.
+
+Huang et al. 2016, arXiv:1603.09382, Eq. 5; the kept branches are divided by their probability, as in torchvision.
+torchvision's class draws the same numbers, but importing its operators imports torch's compiler: two seconds or more.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+__all__ = ["StochasticDepth"]
+
+
+class StochasticDepth(nn.Module):
+    """Branch of a residual block, (B, …) -> same: each sample is zeroed with probability `rate` in training."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.rate == 0.0:
+            return x
+        kept = x.new_empty((len(x), *[1] * (x.ndim - 1))).bernoulli_(1.0 - self.rate)
+        return x * kept.div_(1.0 - self.rate)
+
+    def extra_repr(self) -> str:
+        return f"rate={self.rate}"
