@@ -74,6 +74,7 @@ PROMISED = {
         "--channels": "value",
         "--max-pixels": "value",
         "--shuffle-buffer": "value",
+        "--trust": "flag",
         "--set": "repeated",
         "--wait": "value",
         "--json": "flag",

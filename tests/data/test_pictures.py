@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from pennyweight import data
+from pennyweight.core import retries
 from pennyweight.core.errors import ImageError
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Augment, Pictures, Sample
@@ -100,6 +102,37 @@ def test_without_reading_first_a_damaged_picture_stops_with_its_name(draw_folder
     pictures = Pictures(data.open(damaged.parents[1]).samples, Preprocess.for_input(32))
     with pytest.raises(ImageError, match=damaged.name):
         list(pictures.in_order(2))
+
+
+def test_a_file_that_goes_in_training_ends_it_with_the_reason(draw_folder: Callable[..., Path]) -> None:
+    opened = data.open(draw_folder({"a": 4, "b": 4}))
+    pictures = Pictures(opened.samples, PREPROCESS, keep_bytes=0)
+    assert pictures.read() == ()
+    lost = opened.samples[5].picture
+    assert isinstance(lost, Path)
+    lost.unlink()
+    with pytest.raises(ImageError, match=r"no picture at .*; it could be read before, so its file has changed"):
+        list(pictures.epoch(1, batch=4, seed=0, augment=OFF))
+
+
+def test_a_disk_that_fails_for_a_moment_is_asked_again(
+    draw_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = data.open(draw_folder({"a": 4, "b": 4}))
+    pictures = Pictures(opened.samples, PREPROCESS, keep_bytes=0)
+    read, failed = Path.read_bytes, list[Path]()
+
+    def failing(self: Path) -> bytes:
+        if self not in failed:
+            failed.append(self)
+            raise OSError(errno.EIO, "Input/output error")
+        return read(self)
+
+    monkeypatch.setattr(retries, "WAIT_S", 0.0)
+    whole = [batch.pixels.tobytes() for batch in pictures.epoch(1, batch=4, seed=0, augment=OFF)]
+    monkeypatch.setattr(Path, "read_bytes", failing)
+    assert [batch.pixels.tobytes() for batch in pictures.epoch(1, batch=4, seed=0, augment=OFF)] == whole
+    assert len(failed) == 8
 
 
 @pytest.mark.parametrize("batch", [2, 3, 7, 32, 1000])

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from pennyweight.core.accuracy_line import accuracy_line
 from pennyweight.core.errors import PennyweightError
-from pennyweight.core.figures import shape, share
+from pennyweight.core.figures import several, shape, share
 from pennyweight.core.text import say
 from pennyweight.report.tables import Column, table
 
@@ -93,6 +93,8 @@ def evaluation(scored: Evaluation) -> None:
 def run(made: Run) -> None:
     """Print the test accuracy of a finished training, and its files."""
     scored = made.evaluation
+    if left_out := made.info.data.unreadable:
+        say(f"left out {several(len(left_out), 'picture')} that cannot be read; run.json names them")
     say(
         f"test accuracy {accuracy_line(scored)}, weights of epoch {made.info.best_epoch}",
         f"run     {made.folder}",

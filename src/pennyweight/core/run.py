@@ -120,6 +120,8 @@ class Run(Summary, RunFolder):
         yield "network", str(model["name"])
         yield "data", str(data["source"])
         yield "classes", number(len(data["labels"]))
+        if data.get("unreadable"):
+            yield "unreadable", number(len(data["unreadable"]))
         if not self.evaluation_path.exists():
             yield "", "training has not finished"
             return

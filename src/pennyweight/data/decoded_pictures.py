@@ -15,6 +15,7 @@ from pennyweight.core.heap import keeping_memory
 from pennyweight.core.images import Pixels
 from pennyweight.core.machine import cores
 from pennyweight.core.preprocess import Preprocess
+from pennyweight.core.retries import retrying
 from pennyweight.core.summary import Facts, Summary
 from pennyweight.data.decoded_cache import DecodedCache, Entry
 from pennyweight.data.source import Sample, Unreadable
@@ -162,6 +163,15 @@ class DecodedPictures(Summary):
         sample = self.samples[number]
         return self._stored(sample.read(), name=sample.where)
 
+    def _decode_known(self, number: int) -> Pixels:
+        """Decode a picture that was readable before; retry failures of a disk that may pass. Raises ImageError."""
+        try:
+            return retrying(lambda: self._decode(number))
+        except ImageError as error:
+            raise ImageError(
+                f"{error}; it could be read before, so its file has changed meanwhile, or its disk fails"
+            ) from error
+
     def pixels(self, numbers: NDArray[np.int64]) -> Pixels:
         """Return pictures as `preprocess` gives them. Numbers of samples (B,) -> (B, H, W, C)."""
         return self._center_crop(self._pixels(numbers))
@@ -177,8 +187,8 @@ class DecodedPictures(Summary):
         if self._entry is not None:
             taken, damaged = self._entry.take(self._rows[numbers])
             for place in damaged:  # the disk returned other bytes than were written
-                taken[place] = self._decode(int(numbers[place]))
+                taken[place] = self._decode_known(int(numbers[place]))
             return taken
         if self._kept is not None:
             return self._kept.take(self._rows[numbers], axis=0)
-        return np.stack(list(self._pool.map(self._decode, numbers.tolist())))
+        return np.stack(list(self._pool.map(self._decode_known, numbers.tolist())))

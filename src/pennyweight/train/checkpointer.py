@@ -33,6 +33,8 @@ class Checkpointer:
         self.checkpoints = checkpoints
         self.every_s = every_s
         self.stop = stop or Stop()
+        self.before: Callable[[], None] = lambda: None
+        """Function that every rank calls before a checkpoint is saved."""
         self._clock = clock
         self._saved = clock()
         self._began = self._saved - spent_s
@@ -57,6 +59,7 @@ class Checkpointer:
 
     def save(self, state: State, *, writes: bool) -> None:
         """Save a checkpoint now, if this process is the one that writes."""
+        self.before()
         if self.checkpoints is not None and writes:
             self.checkpoints.save(state | {"spent_s": self.spent_s})
         self._saved = self._clock()

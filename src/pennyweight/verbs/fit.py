@@ -61,8 +61,9 @@ def fit(
             `group_by` and `read_as`: as `data.open` takes them. `twins`: "group" keeps pictures that show the same
             moment in one split, "keep" splits them, "drop" leaves all but one out. `channels`: of the input; 4 keep
             transparency. `max_pixels`: of the largest picture that is read, 80 million. `shuffle_buffer`: memory in
-            which streamed shards are mixed, in bytes or as "256MB", the default. `wait`: minutes to wait for the other
-            ranks, 5.
+            which streamed shards are mixed, in bytes or as "256MB", the default. `trust`: begin on streamed shards
+            without decoding every picture first; what training cannot read is left out and counted. `wait`: minutes to
+            wait for the other ranks, 5.
 
     Returns:
         The finished run, whose folder holds record, metrics, weights, scores and report.

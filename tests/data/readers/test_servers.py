@@ -21,10 +21,10 @@ import pytest
 from PIL import Image
 
 from pennyweight import data
+from pennyweight.core import retries
 from pennyweight.core.errors import SourceError
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Augment, Stream
-from pennyweight.data.readers import shard as room
 
 pytest.importorskip("fsspec", reason="streams need the extra scale")
 pytest.importorskip("aiohttp", reason="streams need the extra scale")
@@ -39,7 +39,7 @@ COUNTS = {"train": [150, 150], "val": [40], "test": [40]}
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(room, "WAIT_S", 0.0)
+    monkeypatch.setattr(retries, "WAIT_S", 0.0)
 
 
 @pytest.fixture

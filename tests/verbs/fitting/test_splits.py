@@ -65,7 +65,7 @@ def test_groups_are_kept_apart_and_scored_as_they_were_split(
     assert {sample.name for sample in test} != {sample.name for sample in data.split(data.open(root)).test}
     opened = data.open(root, group_by="(film[0-9]+)")
     assert fit_small(opened, out=tmp_path / "run", resume=True).record == run.record  # it was opened by the same words
-    with pytest.raises(InputError, match="group_by and read_as apply to a path or a name"):
+    with pytest.raises(InputError, match="group_by, read_as and trust apply to a path or a name"):
         fit_small(opened, out=tmp_path / "other", group_by="(film[0-9]+)")
     again = pw.evaluate(run)
     assert again.images == run.evaluation["images"] == len(test)

@@ -23,6 +23,19 @@ Channels = Annotated[
     int | None,
     option(DATA, "1 gray, 3 RGB, 4 with transparency; by default those of the pictures.", metavar="N"),
 ]
+ShuffleBuffer = Annotated[
+    str | None,
+    option(DATA, "Memory in which streamed shards are read and mixed; by default 256MB.", metavar="SIZE"),
+]
+Trust = Annotated[
+    bool,
+    option(
+        DATA,
+        "Begin on streamed shards without decoding every picture first; leave out, and count, what training cannot "
+        "read.",
+        "--trust",
+    ),
+]
 Weights = Annotated[
     str | None,
     option(
@@ -78,10 +91,8 @@ def fit(
     twins: source_options.Twins = "group",
     channels: Channels = None,
     max_pixels: options.MaxPixels = None,
-    shuffle_buffer: Annotated[
-        str | None,
-        option(DATA, "Memory in which streamed shards are read and mixed; by default 256MB.", metavar="SIZE"),
-    ] = None,
+    shuffle_buffer: ShuffleBuffer = None,
+    trust: Trust = False,
     columns: source_options.Columns = None,
     pictures: source_options.Pictures = None,
     ending: source_options.Ending = None,
@@ -121,6 +132,7 @@ def fit(
         "channels": channels,
         "max_pixels": max_pixels,
         "shuffle_buffer": shuffle_buffer,
+        "trust": trust,
         "wait": wait,
         "weights": weights,
         "stem": stem,

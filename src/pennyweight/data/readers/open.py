@@ -37,7 +37,7 @@ def open(
         group_by: Keeps pictures of one group in one split: a column of a manifest, "folder", a regular expression
             whose first group is searched in each picture's name, such as "(patient[0-9]+)", an EXIF tag, such as
             "exif:Model", or a pause between EXIF times, such as "exif:DateTimeOriginal@10min".
-        read_as: A ReadAs or a mapping of its fields: columns, pictures, ending, label_from.
+        read_as: A ReadAs or a mapping of its fields: columns, pictures, ending, label_from, trust.
         least_classes: Smallest number of classes; training needs two, scoring one.
         strict: Refuse a source that training cannot use; else read what can be read, and keep the reasons in
             `Source.refusals`.
@@ -54,7 +54,7 @@ def open(
     if isinstance(source, Source):
         if group_by is not None or how:
             raise InputError(
-                "group_by and read_as apply to a path or a name, not to a Source, which has been read already"
+                "group_by, read_as and trust apply to a path or a name, not to a Source, which has been read already"
             )
         return _require_usable(source, least_classes) if strict else source
     if not isinstance(source, (str, os.PathLike)):
@@ -62,12 +62,18 @@ def open(
     opened = _open(os.fspath(source), group_by, how)
     if strict:
         _require_usable(opened, least_classes)
-    if how and not opened.read_as:
-        options = " and ".join(how.to_dict())
-        raise InputError(
-            f"{options} belong{'s' * (len(how.to_dict()) == 1)} to a table or a folder, which {source} is not"
-        )
+    _require_applied(how, opened, source)
     return opened if group_by is None else group_samples(opened, group_by)
+
+
+def _require_applied(how: ReadAs, opened: Source, source: object) -> None:
+    """Raise InputError for options that the reader of the source does not have."""
+    if how.trust and not opened.streamed:
+        raise InputError(f"trust is for streamed shards; the pictures of {opened.name} are read as files")
+    others = [name for name in how.to_dict() if name != "trust"]
+    if others and (opened.streamed or not opened.read_as):
+        options = " and ".join(others)
+        raise InputError(f"{options} belong{'s' * (len(others) == 1)} to a table or a folder, which {source} is not")
 
 
 def is_known(source: str | os.PathLike[str]) -> bool:
@@ -95,7 +101,7 @@ def _open(text: str, group_by: str | None, read_as: ReadAs) -> Source:
     if text.startswith(CLASSES) and not path.exists():
         return _open_class_folders(text.removeprefix(CLASSES))
     if is_address(text) and not os.path.exists(path):  # noqa: PTH110 - Path.exists raises for a long list in braces
-        return Index.load(open_shards(text)).source()
+        return Index.load(open_shards(text), trust=read_as.trust).source()
     if as_text(path.resolve()) != str(path.resolve()):
         raise SourceError(f"{as_text(path.resolve())} has a name that is not UTF-8, which a run cannot keep; rename it")
     if text == "digits":  # the one named set that needs no file

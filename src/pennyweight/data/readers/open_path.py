@@ -73,7 +73,7 @@ def open_path(path: Path, request: Request) -> Source:
 def _stream(files: Sequence[Path], request: Request, others: Sequence[str] = ()) -> Source:
     """Open shards; `others` are the files next to them, which a note names."""
     shards = shards_at([str(file.resolve()) for file in files], address=request.address)
-    opened = replace(Index.load(shards).source(), name=request.name)
+    opened = replace(Index.load(shards, trust=request.read_as.trust).source(), name=request.name)
     if not others:
         return opened
     skipped = f"skipped {several(len(others), 'other file')} next to the shards, such as {others[0]}"

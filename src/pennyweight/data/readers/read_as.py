@@ -1,4 +1,4 @@
-"""Reading options that a source's files do not give: columns, folder of a table's pictures, labels in file names."""
+"""Reading options that a source's files do not give: columns, folder of a table's pictures, labels in names, trust."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ class ReadAs:
     `columns`: meaning (path, label, split, picture) -> name of the table's column. `pictures`: base folder of a
     table's paths, relative to the working directory or to the table; by default the table's folder. `ending`: file
     extension that paths lack, such as ".jpg". `label_from`: regular expression with one group, whose match in a
-    picture's name is the label.
+    picture's name is the label. `trust`: shards are read without decoding each picture first.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     pictures: str | None = None
     ending: str = ""
     label_from: str | None = None
+    trust: bool = False
 
     @classmethod
     def of(cls, given: ReadAs | Mapping[str, Any] | None) -> ReadAs:
@@ -59,6 +60,8 @@ class ReadAs:
             object.__setattr__(self, "pictures", str(folder.resolve() if folder.is_dir() else folder))
         if self.ending:
             object.__setattr__(self, "ending", f".{self.ending.removeprefix('.')}")
+        if not isinstance(self.trust, bool):
+            raise InputError(f"trust is true or false, not {received(self.trust)}")
         if self.label_from is not None:
             one_group(self.label_from, "--label-from", example="^([a-z]+)")
 

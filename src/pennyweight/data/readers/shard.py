@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import count, islice
+from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from pennyweight.core.errors import PennyweightError, SourceError
 from pennyweight.core.extras import missing_part
 from pennyweight.core.offline import require_network
 from pennyweight.core.reading import reason_of
+from pennyweight.core.retries import Patience, may_pass, retrying
 from pennyweight.data.readers.example import Example
 from pennyweight.data.readers.parquet import batches, columns_of, content_of
 from pennyweight.data.readers.storage import LOCAL
@@ -31,11 +31,8 @@ STAMPS = ("size", "ETag", "Last-Modified", "LastModified", "blob_id")
 """Facts of a file system that change with a file's content."""
 PARTIAL = 206
 """Status of an http answer that is a part of a file."""
-TABLE_BUFFER = 1 << 18
-"""Bytes that are read together where a table is read page by page."""
-RETRIES = 4
-WAIT_S = 1.0
-"""Seconds before the first retry of a server that fails; doubled before each further retry."""
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -70,19 +67,26 @@ class Shard:
     def stamp(self) -> str:
         """Return text that changes with the content: size and date. Raises SourceError for a missing file."""
         with self._converting_errors():
-            if self.local:
-                found = Path(self.url).stat()
-                return f"{found.st_size} bytes of {found.st_mtime_ns}"
-            files, path = self._locate()
-            info = files.info(path)
-            return ", ".join(f"{key} {info[key]}" for key in STAMPS if info.get(key) is not None)
+            return retrying(self._stamp, self._may_pass)
+
+    def _stamp(self) -> str:
+        if self.local:
+            found = Path(self.url).stat()
+            return f"{found.st_size} bytes of {found.st_mtime_ns}"
+        files, path = self._locate()
+        info = files.info(path)
+        return ", ".join(f"{key} {info[key]}" for key in STAMPS if info.get(key) is not None)
 
     @property
     def labels(self) -> tuple[str, ...] | None:
         """Return the names of numbered classes, or None if the shard does not give them."""
         if not self.is_table:
             return None
-        with self._converting_errors(), self._open() as file:
+        with self._converting_errors():
+            return retrying(self._labels, self._may_pass)
+
+    def _labels(self) -> tuple[str, ...] | None:
+        with self._open() as file:
             names = columns_of(open_table(file), self.url).names
             return None if names is None else tuple(names)
 
@@ -91,22 +95,30 @@ class Shard:
 
         Raises SourceError with the file's name, also for a truncated file.
         """
-        done = failures = 0
+        return self._resumed(self._examples)
+
+    def _examples(self) -> Iterator[Example]:
+        with self._open() as file:
+            yield from (read_table if self.is_table else read_tar)(file, self.url)
+
+    def _resumed(self, read: Callable[[], Iterator[Item]]) -> Iterator[Item]:
+        """Yield the items that `read` yields; after a failure that may pass, read again from the next item on."""
+        done, patience = 0, Patience(self._may_pass)
         with self._converting_errors():
             while True:
                 try:
-                    with self._open() as file:
-                        for example in islice((read_table if self.is_table else read_tar)(file, self.url), done, None):
-                            done, failures = done + 1, 0
-                            yield example
+                    for item in islice(read(), done, None):
+                        done += 1
+                        patience.succeed()
+                        yield item
                     return
-                except (PennyweightError, FileNotFoundError, ImportError):
-                    raise
-                except Exception:
-                    failures += 1
-                    if self.local or failures > RETRIES:
-                        raise
-                    time.sleep(WAIT_S * 2 ** (failures - 1))
+                except Exception as error:
+                    patience.wait(error)
+
+    def _may_pass(self, error: Exception) -> bool:
+        """Return whether a failure may pass: most of a server may, and few of a disk."""
+        final = isinstance(error, (PennyweightError, FileNotFoundError, ImportError))
+        return not final and (not self.local or may_pass(error))
 
     @cached_property
     def has_ranges(self) -> bool:
@@ -114,24 +126,18 @@ class Shard:
         if not self.url.startswith("http"):
             return True
         with self._converting_errors():
-            files, path = self._locate()
-            # A server without ranges answers with the whole file, so its answer is not read.
-            with files.open(path, "rb", block_size=0, headers={"Range": "bytes=0-0"}) as file:
-                return bool(file.r.status == PARTIAL)
+            return retrying(self._gives_ranges, self._may_pass)
+
+    def _gives_ranges(self) -> bool:
+        files, path = self._locate()
+        # A server without ranges answers with the whole file, so its answer is not read.
+        with files.open(path, "rb", block_size=0, headers={"Range": "bytes=0-0"}) as file:
+            return bool(file.r.status == PARTIAL)
 
     def read(self, start: int, stop: int) -> bytes:
         """Return the bytes from `start` to `stop`; retry a server that fails. Raises SourceError for a shorter file."""
         with self._converting_errors():
-            for failures in count():
-                try:
-                    return self._read(start, stop)
-                except (PennyweightError, FileNotFoundError, ImportError):
-                    raise
-                except Exception:
-                    if self.local or failures == RETRIES:
-                        raise
-                    time.sleep(WAIT_S * 2**failures)
-        raise AssertionError  # the loop returns or raises
+            return retrying(lambda: self._read(start, stop), self._may_pass)
 
     def _read(self, start: int, stop: int) -> bytes:
         if self.local:
@@ -147,12 +153,15 @@ class Shard:
             raise SourceError(f"{self.url} has changed since it was first read: it ends at byte {start + len(content)}")
         return bytes(content)
 
-    def group(self, number: int, at_once: int = 1) -> Iterator[bytes]:
-        """Yield the pictures of a table's row group in order; a page of the file and `at_once` rows are held."""
-        with self._converting_errors(), self._open() as file:
-            table = open_table(file, buffer_size=TABLE_BUFFER)
+    def group(self, number: int) -> Iterator[bytes]:
+        """Yield the pictures of a table's row group in order, with retries as of `examples`."""
+        return self._resumed(lambda: self._group(number))
+
+    def _group(self, number: int) -> Iterator[bytes]:
+        with self._open() as file:
+            table = open_table(file)
             picture = columns_of(table, self.url).picture
-            for rows in batches(table, file.seek(0, 2), [picture], [number], at_once):
+            for rows in batches(table, file.seek(0, 2), [picture], [number], at_once=1):
                 for value in rows.column(0):
                     yield content_of(value.as_py(), strict=False)
 

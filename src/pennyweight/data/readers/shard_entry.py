@@ -6,6 +6,7 @@ import hashlib
 import io
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,14 +19,14 @@ from pennyweight.data.readers.shard import Shard
 
 __all__ = ["FORMAT", "Entry", "decode_entry", "encode_entry", "join_entries", "read_shard"]
 
-FORMAT = 4
+FORMAT = 5
 AT_ONCE = 256
 """Samples that are decoded together; their files are held in memory."""
 HELD_BYTES = 32 << 20
 """Bytes of these files at which a smaller batch is decoded."""
 Entry = dict[str, NDArray[Any]]
-"""Columns of Row by name, each (samples,), and `names` (classes,): the names of numbered classes, if the shard gives
-them."""
+"""Columns of Row by name, each (samples,); `names` (classes,): the names of numbered classes, if the shard gives them;
+`decoded` (): whether every picture was decoded."""
 
 
 class Row(NamedTuple):
@@ -40,7 +41,7 @@ class Row(NamedTuple):
     reason: str
     """Reason for which the sample cannot be used; empty for a usable one."""
     header: tuple[int, int, int]
-    """Height, width and bands; zeros for an unreadable picture."""
+    """Height, width and bands; zeros where there is no header. A reason beside a header is one of decoding."""
     mode: str
     """Mode as in Header."""
     place: int
@@ -56,18 +57,28 @@ COLUMNS: dict[str, type] = {
 }
 
 
-def read_shard(shard: Shard, pool: Executor) -> Entry:
-    """Read a shard from its start and decode every picture in `pool`. Raises SourceError for an unreadable shard."""
+def read_shard(shard: Shard, pool: Executor, *, decode: bool = True) -> Entry:
+    """Read a shard from its start, and look at every picture in `pool`.
+
+    Args:
+        shard: The shard.
+        pool: Threads.
+        decode: Decode every picture; else its header alone is read.
+
+    Raises:
+        SourceError: The shard cannot be read.
+    """
     rows: list[Row] = []
     for some in _batches(shard.examples()):
-        rows += pool.map(_inspect, some)
+        rows += pool.map(partial(_inspect, decode=decode), some)
         if len(rows) == len(some) == AT_ONCE and len({each.fault.removeprefix(each.key) for each in some}) == 1:
             _require_no_fault(some[0], shard)
     columns = zip(*rows, strict=True) if rows else ([] for _ in Row._fields)
     entry: Entry = {
         name: np.array(list(values), COLUMNS[name]) for name, values in zip(Row._fields, columns, strict=True)
     }
-    return {**entry, "header": entry["header"].reshape(-1, 3), "names": np.array(shard.labels or (), np.str_)}
+    names = np.array(shard.labels or (), np.str_)
+    return {**entry, "header": entry["header"].reshape(-1, 3), "names": names, "decoded": np.array(decode)}
 
 
 def encode_entry(entry: Entry, stamp: str) -> bytes:
@@ -84,12 +95,12 @@ def decode_entry(content: bytes, stamp: str) -> Entry | None:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             if file["stamp"].tolist() != [str(FORMAT), stamp]:
                 return None
-            entry = {name: np.asarray(file[name]) for name in (*Row._fields, "names")}
+            entry = {name: np.asarray(file[name]) for name in (*Row._fields, "names", "decoded")}
     except Exception:  # any damage: read the shard again
         return None
     whole = len({len(entry[name]) for name in Row._fields}) == 1 and entry["header"].shape[1:] == (3,)
     known = all(np.issubdtype(entry[name].dtype, COLUMNS[name]) for name in Row._fields)
-    return entry if whole and known else None
+    return entry if whole and known and entry["decoded"].dtype == np.bool_ else None
 
 
 def join_entries(entries: Iterable[Entry]) -> tuple[NDArray[np.int64], Entry]:
@@ -119,15 +130,16 @@ def _batches(examples: Iterator[Example]) -> Iterator[list[Example]]:
         yield some
 
 
-def _inspect(example: Example) -> Row:
+def _inspect(example: Example, *, decode: bool) -> Row:
     key, picture, label, place, reason, note, split = example
     shape, mode = (0, 0, 0), ""
     digest = hashlib.sha256(picture).hexdigest()
     try:
         if not reason:
             found = header(picture, name=key)
-            decode_bands(picture, channels=found.bands, name=key)
             shape, mode = (found.height, found.width, found.bands), found.mode
+            if decode:
+                decode_bands(picture, channels=found.bands, name=key)
     except ImageError as error:
         reason = str(error)
     return Row(key, label, digest, len(picture), reason, shape, mode, place, note, split or "")

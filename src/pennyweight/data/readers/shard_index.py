@@ -1,7 +1,7 @@
 """Index of shards: the samples of a set, which its shards have entries of, as a source.
 
-Building the index decodes every sample, so that unreadable pictures are found before training starts. Shards with
-unchanged size and date are not read again.
+Building the index decodes every sample, so that unreadable pictures are found before training starts; a trusted one
+reads headers only. Shards with unchanged size and date are not read again.
 """
 
 from __future__ import annotations
@@ -88,16 +88,28 @@ class Index:
     """Facts about the samples, as in Row: `key`, `label`, …, each (N,)."""
     names: tuple[str, ...]
     """Names of numbered classes; empty if the shards do not give them."""
+    trusted: bool = False
+    """True if every picture with a header is a sample: training meets those that cannot be decoded."""
 
     @classmethod
-    def load(cls, shards: Shards) -> Index:
-        """Load the index, and read the shards without an entry. Raises SourceError for a shard that cannot be read."""
-        entries = load_entries(shards)
+    def load(cls, shards: Shards, *, trust: bool = False) -> Index:
+        """Load the index, and read the shards without an entry.
+
+        Args:
+            shards: The shards.
+            trust: Take pictures by their headers. The samples are then the same whether or not they were decoded.
+
+        Raises:
+            SourceError: A shard cannot be read.
+        """
+        entries = load_entries(shards, decode=not trust)
         starts, columns = join_entries(entries)
         if not len(columns["key"]):
             raise SourceError(f"{shards.address} holds no samples")
         names = next((entry["names"].tolist() for entry in entries if len(entry["names"])), ())
-        return cls(shards, starts, columns, tuple(names))
+        if trust:  # what decoding found counts when training meets it
+            columns["reason"] = np.where(columns["header"][:, 0] > 0, "", columns["reason"])
+        return cls(shards, starts, columns, tuple(names), trust)
 
     @property
     def keys(self) -> NDArray[np.str_]:
@@ -195,6 +207,7 @@ class Index:
                 *suggested.notes,
             ),
             unreadable=tuple(unreadable),
+            read_as={"trust": True} if self.trusted else {},
             streamed=True,
         )
 
@@ -209,7 +222,6 @@ class Index:
         return names, number
 
     def _headers(self) -> Iterator[tuple[str, Header | None]]:
-        for key, (height, width, bands), mode in zip(
-            self.keys.tolist(), self.columns["header"].tolist(), self.columns["mode"].tolist(), strict=True
-        ):
-            yield key, Header(height, width, bands, "", mode, 1) if height else None
+        columns = (self.columns[name].tolist() for name in ("key", "header", "mode", "reason"))
+        for key, (height, width, bands), mode, reason in zip(*columns, strict=True):
+            yield key, Header(height, width, bands, "", mode, 1) if height and not reason else None

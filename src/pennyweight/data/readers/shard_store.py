@@ -11,12 +11,10 @@ import os
 import random
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from functools import cached_property
-from itertools import repeat
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
 
 from pennyweight.core.download import cache_folder
 from pennyweight.core.errors import SourceError
@@ -58,11 +56,12 @@ class Store:
         asked = self._beside[0].writable or self.shard.url.partition("://")[0] in PUBLISHED
         return [self._beside, self._cached] if asked else [self._cached]
 
-    def load(self) -> Entry | None:
-        """Return the entry, or None."""
+    def load(self, *, decoded: bool = True) -> Entry | None:
+        """Return the entry, or None; with `decoded` it is one whose pictures were decoded."""
         for folder, name in self.places:
             content = folder.read(name)
-            if content is not None and (entry := decode_entry(content, self.stamp)) is not None:
+            entry = None if content is None else decode_entry(content, self.stamp)
+            if entry is not None and (entry["decoded"] or not decoded):
                 return entry
         return None
 
@@ -101,18 +100,23 @@ class Store:
         yield True
 
 
-def load_entries(shards: Shards) -> list[Entry]:
+def load_entries(shards: Shards, *, decode: bool = True) -> list[Entry]:
     """Return the entry of every shard; read the shards without one, which other processes may do at the same time.
 
-    Raises SourceError for a shard that cannot be read.
+    Args:
+        shards: The shards.
+        decode: Decode every picture, or take entries for which that was done.
+
+    Raises:
+        SourceError: A shard cannot be read.
     """
     stores = [Store(shard, str(stamp)) for shard, (_, _, stamp) in zip(shards.files, shards.stamps, strict=True)]
     with ThreadPoolExecutor(max_workers=ASKED_AT_ONCE) as pool:
-        entries = list(pool.map(Store.load, stores))
+        entries = list(pool.map(partial(Store.load, decoded=decode), stores))
     missing = [number for number, entry in enumerate(entries) if entry is None]
     if missing:
         _clear_left_overs(stores)
-        for number, entry in _read_missing(shards, [stores[number] for number in missing], missing):
+        for number, entry in _read_missing(shards, [stores[number] for number in missing], missing, decode=decode):
             entries[number] = entry
     return [entry for entry in entries if entry is not None]
 
@@ -124,7 +128,9 @@ def _clear_left_overs(stores: Sequence[Store]) -> None:
             clear_left_overs(Path(url))
 
 
-def _read_missing(shards: Shards, stores: Sequence[Store], numbers: Sequence[int]) -> Iterator[tuple[int, Entry]]:
+def _read_missing(
+    shards: Shards, stores: Sequence[Store], numbers: Sequence[int], *, decode: bool
+) -> Iterator[tuple[int, Entry]]:
     """Yield (number, entry) of each shard as it is done, here or by another process."""
     from rich.console import Console
     from rich.progress import Progress
@@ -132,7 +138,8 @@ def _read_missing(shards: Shards, stores: Sequence[Store], numbers: Sequence[int
     console = Console(stderr=True)
     first = os.environ.get("RANK", "0") == "0"
     if first:
-        say(f"reading {len(stores)} of {len(shards.files)} shards of {shards.name}", console=console)
+        how = "" if decode else ", without decoding their pictures"
+        say(f"reading {len(stores)} of {len(shards.files)} shards of {shards.name}{how}", console=console)
     waiting = list(zip(numbers, stores, strict=True))
     random.Random(os.getpid()).shuffle(waiting)  # noqa: S311 - processes that begin together take different shards
     where: set[str] = set()
@@ -144,7 +151,7 @@ def _read_missing(shards: Shards, stores: Sequence[Store], numbers: Sequence[int
         task = bar.add_task("shards", total=len(stores))
         while waiting:
             left: list[tuple[int, Store]] = []
-            jobs = readers.map(_read, (store for _, store in waiting), repeat(decoders))
+            jobs = readers.map(partial(_read, pool=decoders, decode=decode), (store for _, store in waiting))
             for (number, store), done in zip(waiting, jobs, strict=True):
                 if done is None:
                     left.append((number, store))
@@ -159,12 +166,12 @@ def _read_missing(shards: Shards, stores: Sequence[Store], numbers: Sequence[int
         say(f"kept the index of {shards.name} in {', '.join(sorted(where))}", console=console)
 
 
-def _read(store: Store, decoders: Any) -> tuple[Entry, str] | None:
+def _read(store: Store, pool: Executor, *, decode: bool) -> tuple[Entry, str] | None:
     """Return the entry of a shard and where it was kept now; None while another process reads the shard."""
     with store.claim() as held:
         if not held:
             return None
-        if (entry := store.load()) is not None:
+        if (entry := store.load(decoded=decode)) is not None:
             return entry, ""
-        entry = read_shard(store.shard, decoders)
+        entry = read_shard(store.shard, pool, decode=decode)
         return entry, store.keep(entry)

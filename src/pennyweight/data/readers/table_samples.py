@@ -12,11 +12,15 @@ from pennyweight.data.readers.parquet import Columns, batches, columns_of, pictu
 __all__ = ["open_table", "read_table"]
 
 
-def open_table(file: IO[bytes], **options: Any) -> Any:
-    """Open a Parquet file that can seek, with options of pyarrow."""
+BUFFER = 1 << 18
+"""Bytes that are read together. Without a buffer pyarrow reads the column of a whole row group first."""
+
+
+def open_table(file: IO[bytes]) -> Any:
+    """Open a Parquet file that can seek."""
     import pyarrow.parquet as parquet_files
 
-    return parquet_files.ParquetFile(file, **options)
+    return parquet_files.ParquetFile(file, buffer_size=BUFFER)
 
 
 def read_table(file: IO[bytes], url: str) -> Iterator[Example]:

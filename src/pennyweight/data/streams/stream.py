@@ -25,6 +25,7 @@ from pennyweight.data.pictures import Pictures
 from pennyweight.data.readers.shard_index import Index, Streamed
 from pennyweight.data.readers.shards import open_shards
 from pennyweight.data.source import Sample, Source, Split, Unreadable
+from pennyweight.data.streams.lost import LostPictures
 from pennyweight.data.streams.memory import StreamMemory
 from pennyweight.data.streams.order import Layout, Order, Planner
 from pennyweight.data.streams.run_files import RunFiles, layout_of, sequence_bytes
@@ -47,8 +48,10 @@ class Stream(Pictures):
     `source` is a streamed source, or an address: `hf:NAME`, or shards with braces, `https://…/train-{000..099}.tar` or
     `s3://…/{a,b}.parquet`, whose classes `labels` may name. `samples` are by default those of `split`. `buffer` bounds
     the memory for pictures that are read, decoded and shuffled, in bytes; the more there is, the longer are the runs.
-    Unreadable pictures are left out and listed in `unreadable`. `read` keeps pictures as in Pictures, by default none.
-    Raises SourceError for an address without shards, MissingPart without the extra.
+    Unreadable pictures are left out and listed in `unreadable`. With `trust` the shards of an address are read without
+    decoding each picture first: `lost` lists those that an epoch met and could not decode; readable ones of the same
+    batch take their places. `read` keeps pictures as in Pictures, by default none. Raises SourceError for an address
+    without shards, MissingPart without the extra.
     """
 
     def __init__(
@@ -62,12 +65,13 @@ class Stream(Pictures):
         rank: int = 0,
         world: int = 1,
         buffer: int | None = None,
+        trust: bool = False,
         keep_bytes: int = 0,
         **options: Any,
     ) -> None:
         if not 0 <= rank < world:
             raise SourceError(f"there is no rank {rank} of {world}; ranks are 0 to {world - 1}")
-        streamed = source if isinstance(source, Source) else Index.load(open_shards(source)).source(labels)
+        streamed = source if isinstance(source, Source) else Index.load(open_shards(source), trust=trust).source(labels)
         if samples is None:
             samples = [sample for sample in streamed.samples if sample.split in (split, None)]
         # In the order of the shards, which a split may have changed.
@@ -83,6 +87,12 @@ class Stream(Pictures):
         self._planners: dict[int, Planner] = {}
         self._state: dict[str, int] = {}
         self._resumed: dict[str, int] = {}
+        self._lost = LostPictures(len(samples))
+
+    @property
+    def lost(self) -> tuple[Unreadable, ...]:
+        """Return the pictures that epochs met and could not decode, in the order of the shards."""
+        return tuple(Unreadable(self.samples[number].name, why) for number, why in self._lost.reasons().items())
 
     @property
     def advice(self) -> str:
@@ -97,10 +107,15 @@ class Stream(Pictures):
 
     def read(self, advance: Callable[[int], None] = lambda count: None) -> tuple[Unreadable, ...]:
         """Decode the pictures if they are to be kept; opening the shards has found the unreadable ones already."""
-        if self._keep_bytes or self._cache is not None:
-            return super().read(advance)
-        advance(len(self))
-        return ()
+        if not self._keep_bytes and self._cache is None:
+            advance(len(self))
+            return ()
+        failed = super().read(advance)
+        if failed:  # there are fewer samples now
+            self.__dict__.pop("_numbers", None)
+            self.__dict__.pop("_layout", None)
+            self._lost = LostPictures(len(self))
+        return failed
 
     def order_note(self, batch: int) -> str:
         """Return a line on how the samples are mixed in batches of at most `batch`, and a warning where they are not.
@@ -151,8 +166,8 @@ class Stream(Pictures):
         sizes = np.diff(planner.bounds)
 
         def make(step: int) -> Batch:
-            numbers = share.batch(step)
-            made = self._batch(reader.take(step), numbers, np.zeros_like(numbers), epoch, seed, augment, device)
+            pixels, numbers, repeats = self._lost.replace(reader.take(step), share.batch(step))
+            made = self._batch(pixels, numbers, repeats, epoch, seed, augment, device)
             return Share(made, int(sizes[step]))
 
         with self._reading(share, planner.room, start) as reader:
@@ -178,8 +193,8 @@ class Stream(Pictures):
         share = self._ascending(np.arange(len(self)), batch)
         with self._reading(share, self._room(batch)) as reader:
             for step in range(len(share.bounds) - 1):
-                numbers = share.batch(step)
-                yield Batch(self._center_crop(reader.take(step)), self.targets[numbers])
+                pixels, numbers, _ = self._lost.replace(reader.take(step), share.batch(step))
+                yield Batch(self._center_crop(pixels), self.targets[numbers])
 
     @cached_property
     def _numbers(self) -> NDArray[np.int64]:
@@ -230,9 +245,20 @@ class Stream(Pictures):
     def _decode_run(
         self, numbers: Sequence[int], files: Sequence[bytes], memory: Pixels, places: Sequence[int]
     ) -> None:
-        """Decode the files of a run to the kept size, into these places of the memory."""
+        """Decode the files of a run to the kept size, into these places of the memory.
+
+        Raises SourceError for a file that its index calls readable.
+        """
         for number, content, place in zip(numbers, files, places, strict=True):
-            memory[place] = self._stored(content, name=self.samples[number].where)
+            try:
+                memory[place] = self._stored(content, name=self.samples[number].where)
+            except ImageError as error:
+                if not self._index.trusted:
+                    raise SourceError(
+                        f"{error}; it could be read when its shard was indexed, perhaps with other decoders: "
+                        "--trust leaves such pictures out"
+                    ) from error
+                self._lost.add(number, str(error))
 
     def _pixels(self, numbers: NDArray[np.int64]) -> Pixels:
         if self.kept:
@@ -240,7 +266,7 @@ class Stream(Pictures):
         wanted, places = np.unique(numbers, return_inverse=True)
         share = self._ascending(wanted, len(wanted))
         with self._reading(share, len(wanted)) as reader:
-            return reader.take(0)[places]
+            return self._lost.replace(reader.take(0), wanted)[0][places]
 
     def _decode_all(self, row: Callable[[int, Pixels], None], advance: Callable[[int], None]) -> dict[int, str]:
         """Decode every picture in the order of the shards, as Pictures does; each shard is read once."""

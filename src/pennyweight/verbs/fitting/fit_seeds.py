@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -76,8 +77,9 @@ def _train_on_pictures(
     options: dict[str, Any],
 ) -> dict[str, Any]:
     """Train on pictures with each of `seeds`, and return what seeds.json keeps."""
-    reading = {name: options.pop(name) for name in ("group_by", "read_as") if name in options}
-    opened = data.open(source, **reading)
+    how = data.ReadAs.of(options.pop("read_as", None))
+    how = replace(how, trust=options.pop("trust", False) or how.trust)
+    opened = data.open(source, group_by=options.pop("group_by", None), read_as=how)
     accuracies = {}
     with claiming_run_folders(out, f"{opened.name}-seeds", resume=resume) as folder:
         for seed in seeds:

@@ -142,7 +142,7 @@ def _plan_fit(
 def _open_source(request: FitRequest) -> data.Source:
     """Open the source with the reading options of the request."""
     allow_pixels(request.max_pixels)
-    source = data.open(request.source, group_by=request.group_by, read_as=request.read_as)
+    source = data.open(request.source, group_by=request.group_by, read_as=request.reading)
     if source.streamed and request.max_pixels is not None:
         raise InputError(
             f"max_pixels is for pictures that are read alone; of shards up to {MAX_PIXELS:,} pixels are read"

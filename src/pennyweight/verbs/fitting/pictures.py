@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from functools import partial
 from time import perf_counter
 
 from pennyweight import data
@@ -12,6 +13,7 @@ from pennyweight.train import Epoch
 from pennyweight.train.trackers import open_tracker
 from pennyweight.verbs.evaluate import answer
 from pennyweight.verbs.fitting.finish import finish
+from pennyweight.verbs.fitting.left_out import note_left_out, record_left_out
 from pennyweight.verbs.fitting.modes import Work, train_by_mode
 from pennyweight.verbs.fitting.open import PictureFit, open_fit
 from pennyweight.verbs.fitting.reading import read_pictures
@@ -66,7 +68,8 @@ def _train(fitting: PictureFit, session: RunSession, settled: Settled) -> Epoch:
     source, files = fitting.source, session.files
     log = None if fitting.ranks.number else fitting.request.log
     tracker = open_tracker(log, files.folder.name, files.folder, session.record.recipe, session.shown.note)
-    with session.training(), closing(tracker):
+    with session.training() as checkpointer, closing(tracker):
+        checkpointer.before = partial(record_left_out, fitting, session)
         work = Work(
             session=session,
             network=fitting.network,
@@ -83,4 +86,6 @@ def _train(fitting: PictureFit, session: RunSession, settled: Settled) -> Epoch:
             },
             replan=replanning(settled.deadline, fitting.plan.recipe, session),
         )
-        return train_by_mode(work)
+        best = train_by_mode(work)
+    note_left_out(fitting, session)
+    return best

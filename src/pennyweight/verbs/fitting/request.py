@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypedDict, get_args
 
 from pennyweight import data, zoo
@@ -31,6 +31,7 @@ class FitOptions(TypedDict, total=False):
     group_by: str | None
     twins: data.TwinRule
     read_as: data.ReadAs | Mapping[str, Any] | None
+    trust: bool
     channels: int | None
     max_pixels: int | None
     shuffle_buffer: str | int | None
@@ -61,10 +62,17 @@ class FitRequest:
     group_by: str | None = None
     twins: data.TwinRule = "group"
     read_as: data.ReadAs | Mapping[str, Any] | None = None
+    trust: bool = False
     channels: int | None = None
     max_pixels: int | None = None
     shuffle_buffer: str | int | None = None
     wait: float = 5.0
+
+    @property
+    def reading(self) -> data.ReadAs | None:
+        """Options for reading the source, with `trust`; None without any."""
+        how = data.ReadAs.of(self.read_as)
+        return replace(how, trust=how.trust or self.trust) or None
 
     @property
     def buffer_bytes(self) -> int | None:

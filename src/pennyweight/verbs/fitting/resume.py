@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from pennyweight.core.errors import PennyweightError
+from pennyweight.core.errors import ImageError, PennyweightError, SourceError
 from pennyweight.core.files import sha256, split_part
 from pennyweight.core.machine import versions
 from pennyweight.core.run import Run, latest_run_folder
@@ -84,7 +84,7 @@ def noting_how_to_resume(files: RunFolder, note: Callable[[str], None]) -> Itera
     """Add a line about the checkpoint or the weights that are kept, when a signal, a disk or an error ends a run."""
     try:
         yield
-    except (KeyboardInterrupt, SystemExit, OSError):
+    except (KeyboardInterrupt, SystemExit, OSError, SourceError, ImageError):
         if anything_saved(files):
             note(f"saved in {files.folder}; the same command with --resume continues from there")
         raise

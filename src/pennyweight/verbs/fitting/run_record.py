@@ -12,7 +12,7 @@ from pennyweight.core.run_folder import RunFolder
 from pennyweight.core.run_record import DataRecord, RunRecord
 from pennyweight.verbs.fitting.open import PictureFit
 
-__all__ = ["make_record"]
+__all__ = ["data_record", "make_record"]
 
 
 def make_record(files: RunFolder, fitting: PictureFit, measured: Mapping[str, Any] | None) -> RunRecord:
@@ -25,7 +25,7 @@ def make_record(files: RunFolder, fitting: PictureFit, measured: Mapping[str, An
         seed=plan.seed,
         model=plan.model,
         weights=None if plan.checkpoint is None else plan.checkpoint.name,
-        data=_data_record(fitting),
+        data=data_record(fitting),
         preprocess=plan.preprocess.to_dict(),
         recipe=plan.recorded_recipe,
         recipe_name=plan.recipe_name,
@@ -37,18 +37,19 @@ def make_record(files: RunFolder, fitting: PictureFit, measured: Mapping[str, An
     )
 
 
-def _data_record(fitting: PictureFit) -> DataRecord:
-    """Return the source, its split, and the pictures that were left out."""
+def data_record(fitting: PictureFit, lost: Sequence[data.Unreadable] = ()) -> DataRecord:
+    """Return the source, its split, and the pictures that were left out, among them those `lost` in training."""
     source, splits = fitting.source, fitting.splits
+    left_out = [*fitting.unreadable, *lost]
     return DataRecord(
         source=source.name,
         address=source.address,
         labels=list(source.labels),
-        counts={str(name): count for name, count in fitting.counts.items()},
-        notes=[*source.notes, *splits.notes, *_left_out(fitting.unreadable)],
+        counts={str(name): count - len(lost) * (name == "train") for name, count in fitting.counts.items()},
+        notes=[*source.notes, *splits.notes, *_left_out(left_out)],
         fingerprint=source.fingerprint,
         split_fingerprint=splits.fingerprint,
-        unreadable=[{"name": name, "reason": reason} for name, reason in fitting.unreadable],
+        unreadable=[{"name": name, "reason": reason} for name, reason in left_out],
         channels=source.channels,
         group_by=source.group_by,
         twins=fitting.rule,
