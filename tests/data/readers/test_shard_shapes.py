@@ -117,6 +117,39 @@ TAKEN: dict[str, tuple[Sample, tuple[str, ...], str]] = {
         ("bright", "dark"),
         "",
     ),
+    "records of a number alone": (
+        lambda n, k, c: [(f"s{n}.jpg", c), (f"s{n}.json", str(k).encode())], ("0", "1"), ""
+    ),
+    "records of a name alone, with a mark of their encoding": (
+        lambda n, k, c: [(f"s{n}.jpg", c), (f"s{n}.json", b"\xef\xbb\xbf" + json.dumps(NAMES[k]).encode())],
+        ("bright", "dark"),
+        "",
+    ),
+    "records in upper case, numbers and texts of them": (
+        lambda n, k, c: [(f"s{n}.JPG", c), (f"s{n}.JSON", json.dumps({"Label": k if n > "0009" else str(k)}).encode())],
+        ("0", "1"),
+        "",
+    ),
+    "a list of one number": (
+        lambda n, k, c: [(f"s{n}.jpg", c), (f"s{n}.cls", f"[{k}]".encode())], ("0", "1"), ""
+    ),
+    "a caption and a label": (
+        lambda n, k, c: [
+            (f"s{n}.jpg", c), (f"s{n}.caption.txt", f"picture {n}".encode()), (f"s{n}.label.txt", NAMES[k].encode())
+        ],
+        ("bright", "dark"),
+        "class from label.txt",
+    ),
+    "class folders with folders inside": (
+        lambda n, k, c: [(f"set/{NAMES[k]}/2024/{n}.jpg", c)],
+        ("bright", "dark"),
+        "its folder in the shard, such as bright of set/bright/2024/",
+    ),
+    "long names": (
+        lambda n, k, c: [(f"{'x' * 150}/{'y' * 150}{n}.jpg", c), (f"{'x' * 150}/{'y' * 150}{n}.cls", number(k))],
+        ("0", "1"),
+        "",
+    ),
     "files of a Mac": (
         lambda n, k, c: [
             (f"./._s{n}.jpg", b"\0\5\x16\7" + bytes(160)), (f"./s{n}.jpg", c),
@@ -185,7 +218,19 @@ REFUSED: dict[str, tuple[Sample, str]] = {
     "no class": (lambda n, k, c: [(f"s{n}.jpg", c)], "no sample of SET has a class: it is in a field cls, "),
     "a pickle next to the picture": (
         lambda n, k, c: [(f"s{n}.jpg", c), (f"s{n}.pyd", pickle.dumps(k))],
-        "no sample of SET has a class: it is in a field cls, ",
+        "; no class in pyd, a Python pickle, which can run code; write the class as text in cls",
+    ),
+    "an array for a class": (
+        lambda n, k, c: [(f"s{n}.jpg", c), (f"s{n}.cls.npy", b"\x93NUMPY")],
+        "; no class in cls.npy, an array; write the class as text in cls",
+    ),
+    "a record of other facts": (
+        lambda n, k, c: [(f"s{n}.jpg", c), (f"s{n}.json", b'{"width": 8, "class_name": "cat"}')],
+        "; no class in json, which has width, class_name",
+    ),
+    "a record of several classes": (
+        lambda n, k, c: [(f"s{n}.jpg", c), (f"s{n}.cls", b"[1, 0]")],
+        " has 2 classes in cls; a picture has one",
     ),
     "tars in a tar": (lambda n, k, c: [(f"n{n}.tar", c)], " holds archives, such as "),
 }
@@ -357,3 +402,98 @@ def test_a_split_in_a_column_counts_in_a_stream_too(tmp_path: Path) -> None:
     pq.write_table(pa.table(columns), tmp_path / "part-0.parquet")
     for source in (tmp_path / "part-0.parquet", f"{tmp_path}/{{part-0}}.parquet"):
         assert data.split(data.open(source)).counts == {"train": 14, "val": 3, "test": 3}
+
+
+def test_folders_in_a_shard_name_splits(tmp_path: Path) -> None:
+    members = [
+        (f"birds/{split}/{NAMES[PICTURES[number][1]]}/{number}.jpg", PICTURES[number][2])
+        for split, numbers in SPLITS.items()
+        for number in numbers
+    ]
+    tar(tmp_path / "all.tar", members)
+    opened = data.open(tmp_path / "all.tar")
+    assert opened.labels == ("bright", "dark")
+    assert data.split(opened).counts == {"train": 14, "val": 3, "test": 3}
+
+
+def test_classes_that_may_be_written_in_two_ways_are_said(tmp_path: Path) -> None:
+    both = shards(
+        tmp_path / "a",
+        lambda n, k, c: [(f"s{n}.jpg", c), (f"s{n}.cls", number(k) if n > "0009" else NAMES[k].encode())],
+    )
+    notes = "; ".join(data.open(both).notes)
+    assert "classes are numbers (2, such as 0) and names (2, such as bright)" in notes
+    cases = shards(
+        tmp_path / "b",
+        lambda n, k, c: [
+            (f"s{n}.jpg", c),
+            (f"s{n}.cls", NAMES[k].title().encode() if n > "0009" else NAMES[k].encode()),
+        ],
+    )
+    assert "the classes Bright and bright differ in upper and lower case alone" in "; ".join(data.open(cases).notes)
+
+
+def test_shards_that_share_keys_name_their_samples_apart(tmp_path: Path) -> None:
+    for part in range(2):
+        tar(
+            tmp_path / "set" / f"part-{part}.tar",
+            [each for n, (_, k, c) in enumerate(PICTURES[part::2]) for each in plain(str(n), (k + part + n) % 2, c)]
+            + [("s99.cls", b"1")],
+        )
+    opened = data.open(tmp_path / "set")
+    assert len({sample.name for sample in opened.samples}) == 20
+    assert opened.samples[0].name == "part-0.tar/s0"
+    assert [each.reason for each in opened.unreadable] == [
+        "part-0.tar/s99 has no picture",
+        "part-1.tar/s99 has no picture",
+    ]
+
+
+@pytest.mark.parametrize("ending", ["tar.zst", "tar.lz4", "TZST"])
+def test_shards_with_another_compression_are_named(tmp_path: Path, ending: str) -> None:
+    folder = shards(tmp_path / "set", plain)
+    for path in folder.glob("*.tar"):
+        path.rename(path.with_suffix(f".{ending}"))
+    for source in (folder, folder / f"train-0.{ending}", f"{folder}/{{train,test}}-0.{ending}"):
+        with pytest.raises(
+            SourceError,
+            match=rf"(train|test|val)-0\.{ending}, compressed in a way that is not read here; decompress it",
+        ):
+            data.open(source)
+
+
+def test_a_link_in_a_tar_is_no_picture(tmp_path: Path) -> None:
+    folder = shards(tmp_path / "set", plain)
+    with tarfile.open(folder / "train-0.tar", "a") as tape:
+        for ending, kind in (("jpg", tarfile.LNKTYPE), ("cls", tarfile.REGTYPE)):
+            member = tarfile.TarInfo(f"t1.{ending}")
+            member.type, member.linkname = kind, "s0001.jpg" if kind == tarfile.LNKTYPE else ""
+            member.size = 0 if kind == tarfile.LNKTYPE else 1
+            tape.addfile(member, io.BytesIO(b"1"))
+    assert [each.reason for each in data.open(folder).unreadable] == [
+        "t1 has a link to s0001.jpg in place of a picture; pack it with tar --dereference --hard-dereference"
+    ]
+
+
+def test_a_table_about_a_shard_is_not_read(tmp_path: Path) -> None:
+    folder = shards(tmp_path / "set", plain)
+    pq.write_table(pa.table({"url": ["a"], "key": ["b"]}), folder / "train-0.parquet")
+    opened = data.open(folder)
+    assert opened.streamed
+    assert "skipped 1 other file next to the shards, such as train-0.parquet" in opened.notes
+
+
+def test_arrays_whose_channels_come_first_are_said(tmp_path: Path) -> None:
+    def array(k: int) -> bytes:
+        file = io.BytesIO()
+        np.save(file, np.full((3, 24, 24), 50 + 100 * k, np.uint8))
+        return file.getvalue()
+
+    folder = shards(tmp_path / "set", lambda n, k, c: [(f"s{n}.npy", array(k)), (f"s{n}.cls", number(k))])
+    assert "pictures are 3 pixels high with 24 bands; if channels come first" in "; ".join(data.open(folder).notes)
+
+
+def test_folders_of_splits_are_no_classes(tmp_path: Path) -> None:
+    folder = shards(tmp_path / "set", lambda n, k, c: [(f"set/{('train', 'val')[k]}/{n}.jpg", c)])
+    with pytest.raises(SourceError, match=r"no sample of .* has a class: it is in a field cls, "):
+        data.open(folder)

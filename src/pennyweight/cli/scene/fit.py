@@ -39,6 +39,7 @@ def fit(
     protocol: scenes.Protocol = None,
     resume: options.Resume = False,
     save_minutes: options.SaveMinutes = 5.0,
+    wait: options.Wait = 5.0,
     out: options.Out = None,
     json: options.Json = False,
 ) -> None:
@@ -55,6 +56,7 @@ def fit(
         "out": out,
         "resume": resume,
         "save_minutes": save_minutes,
+        "wait": wait,
         "with_baselines": with_baselines,
     }
     if seeds > 1:

@@ -12,7 +12,7 @@ from pennyweight.data.source import Split
 
 __all__ = [
     *("COLUMNS", "find_column", "number_classes", "parse_group", "parse_label", "parse_split", "split_prefix"),
-    *("whole_number", "whole_numbers_note"),
+    *("doubtful_classes_notes", "whole_number", "whole_numbers_note"),
 ]
 
 COLUMNS = {
@@ -86,6 +86,24 @@ def whole_number(value: str) -> str | None:
     """Return the whole number that a class is, without `.0`; None for any other class."""
     found = re.fullmatch(r"(-?[0-9]{1,18})(?:\.0+)?", value)
     return found[1] if found else None
+
+
+def doubtful_classes_notes(labels: Sequence[str]) -> tuple[str, ...]:
+    """Return notes if one class may be written in two ways: as a number and a name, or in upper and lower case."""
+    notes = []
+    numbers = [label for label in labels if whole_number(label) is not None]
+    names = [label for label in labels if whole_number(label) is None]
+    if numbers and names:
+        notes.append(
+            f"classes are numbers ({len(numbers)}, such as {numbers[0]}) and names ({len(names)}, such as {names[0]}); "
+            "if a number means a name, write one of the two"
+        )
+    cases: dict[str, str] = {}
+    for label in labels:
+        if (other := cases.setdefault(label.casefold(), label)) != label:
+            notes.append(f"the classes {other} and {label} differ in upper and lower case alone, and count as two")
+            break
+    return tuple(notes)
 
 
 def whole_numbers_note(labels: Iterable[str]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -14,11 +15,13 @@ __all__ = [
     "LABELS",
     "NO_PICTURE",
     "TEXT",
+    "WITHOUT",
     "Example",
     "Part",
     "class_text",
     "is_class_field",
     "is_picture",
+    "lack_of",
     "make_example",
 ]
 
@@ -31,6 +34,11 @@ LONGEST = 200
 """Most characters of a class; a longer text describes the picture."""
 PICKLED = b"\x80"
 """First byte of a Python pickle."""
+PICKLES = ("pyd", "pickle", "pkl", "pth", "pt")
+"""Endings of fields that hold Python pickles."""
+WITHOUT = "no class in "
+"""Start of a note on the fields of a sample without a class."""
+KEYS_NAMED = 6
 
 
 class Example(NamedTuple):
@@ -54,6 +62,8 @@ class Part(NamedTuple):
 
     content: bytes
     place: int
+    link: str = ""
+    """Name of the file that it links to, in place of a content of its own."""
 
 
 def ending_of(field: str) -> str:
@@ -91,6 +101,7 @@ def make_example(key: str, parts: Mapping[str, Part], twice: Iterable[str] = ())
     note = f"picture from {picture}" if "." in picture or others else ""
     if field and ("." in field or ending_of(field) == TEXT):
         note += f"{', ' if note else ''}class from {field}"
+    note = note if label else _without_class(parts)
     return Example(key, stored.content, label, stored.place, note=note)
 
 
@@ -98,6 +109,8 @@ def class_text(value: object, field: str) -> str:
     """Return a class as text; empty for a missing one. Raises ValueError for all that is no class."""
     if isinstance(value, bytes):
         value = _decoded(value, field)
+        if isinstance(listed := _parsed(value), list):
+            value = listed
     if isinstance(value, Sequence) and not isinstance(value, str):
         if len(value) > 1:
             raise ValueError(f"has {len(value)} classes in {field}; a picture has one")
@@ -122,6 +135,13 @@ def _decoded(value: bytes, field: str) -> str:
     return text
 
 
+def lack_of(part: Part) -> str:
+    """Return the reason for which a file without content is no picture, to follow a sample's key."""
+    if part.link:
+        return f"has a link to {part.link} in place of a picture; pack it with tar --dereference --hard-dereference"
+    return NO_PICTURE
+
+
 def _picture_field(parts: Mapping[str, Part]) -> str:
     """Return the field with the picture: the only one, the only one that is no array, or the only plain name."""
     found = [field for field in parts if is_picture(field)]
@@ -133,7 +153,7 @@ def _picture_field(parts: Mapping[str, Part]) -> str:
     if len(found) > 1:
         raise ValueError(f"has {len(found)} pictures, {found[0]} and {found[1]}; a sample has one")
     if not parts[found[0]].content:
-        raise ValueError(NO_PICTURE)
+        raise ValueError(lack_of(parts[found[0]]))
     return found[0]
 
 
@@ -152,6 +172,8 @@ def _class(parts: Mapping[str, Part]) -> tuple[str, str]:
     if label := _recorded(parts):
         return RECORD, label
     texts = [field for field in parts if ending_of(field) == TEXT]
+    if len(texts) > 1:  # of a caption and a label.txt, the label
+        texts = [field for field in texts if field.rpartition(".")[0].rpartition(".")[2] in LABELS]
     if len(texts) == 1:
         return texts[0], class_text(parts[texts[0]].content, texts[0])
     return "", ""
@@ -162,9 +184,32 @@ def _recorded(parts: Mapping[str, Part], names: Iterable[str] = LABELS) -> str:
     field = next((field for field in parts if ending_of(field) == RECORD), None)
     if field is None:
         return ""
-    try:
-        values: Any = json.loads(parts[field].content)
-    except (ValueError, RecursionError):
+    values = _parsed(parts[field].content)
+    if isinstance(values, dict):
+        known = {str(name).strip().lower(): value for name, value in values.items() if value is not None}
+        values = next((known[name] for name in names if name in known), None)
+    elif names != LABELS:
         return ""
-    found = [values[name] for name in names if values.get(name) is not None] if isinstance(values, dict) else []
-    return class_text(found[0], field) if found else ""
+    return class_text(values, field)
+
+
+def _parsed(content: bytes | str) -> Any:
+    """Return the value of a JSON text; None for a damaged one."""
+    try:
+        text = content.decode("utf-8-sig") if isinstance(content, bytes) and content[:3] == BOM_UTF8 else content
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _without_class(parts: Mapping[str, Part]) -> str:
+    """Return a note on the fields of a sample without a class that may have been meant for one."""
+    for field, part in parts.items():
+        if ending_of(field) in PICKLES:
+            return f"{WITHOUT}{field}, a Python pickle, which can run code; write the class as text in cls"
+        if field.endswith(ARRAYS) and field.partition(".")[0] in LABELS:
+            return f"{WITHOUT}{field}, an array; write the class as text in cls"
+        if ending_of(field) == RECORD and isinstance(values := _parsed(part.content), dict):
+            names = ", ".join(map(str, list(values)[:KEYS_NAMED])) + ", …" * (len(values) > KEYS_NAMED)
+            return f"{WITHOUT}{field}, which has {names or 'nothing'}"
+    return ""

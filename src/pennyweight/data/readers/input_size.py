@@ -18,6 +18,8 @@ __all__ = ["SuggestedInput", "header_or_none", "suggest_input", "suggest_input_f
 
 PHOTO_SIZE = 224
 SMALL_SIZE = 64
+CHANNELS = (1, 3, 4)
+"""Heights of arrays that look like channels which come first."""
 
 
 class SuggestedInput(NamedTuple):
@@ -46,13 +48,15 @@ def suggest_input(named: Iterable[tuple[str, Header | None]]) -> SuggestedInput:
     """
     kinds: Counter[tuple[int, bool]] = Counter()
     short: Counter[int] = Counter()
-    wide, paged = 0, ""
+    wide, paged, first, height = 0, "", 0, 0
     for name, found in named:
         if found is None:
             continue
         kinds[found.bands, found.banded] += 1
         short[min(found.height, found.width)] += 1
         wide += found.wide
+        if found.banded and found.height in CHANNELS and found.bands > max(CHANNELS):
+            first, height = first + 1, found.height
         paged = paged or (name if found.more else "")
     total = kinds.total()
     if not total:
@@ -64,7 +68,13 @@ def suggest_input(named: Iterable[tuple[str, Header | None]]) -> SuggestedInput:
         notes = (f"only the first frame or page of a file is read, such as that of {paged}",)
     banded = Counter({bands: count for (bands, many), count in kinds.items() if many})
     if banded.total() > total / 2:
-        return SuggestedInput(size, banded.most_common(1)[0][0], wide, notes)
+        bands = banded.most_common(1)[0][0]
+        if 2 * first > total:
+            notes += (
+                f"pictures are {height} pixels high with {bands} bands; if channels come first in these arrays, move "
+                "them to the end: numpy.moveaxis(array, 0, -1)",
+            )
+        return SuggestedInput(size, bands, wide, notes)
     # Transparent pixels become white unless the user chooses four channels: classes rarely differ by transparency.
     plain = {bands: count for (bands, many), count in kinds.items() if not many}
     gray = plain.get(1, 0)

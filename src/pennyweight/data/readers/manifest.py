@@ -7,7 +7,14 @@ from pathlib import Path
 
 from pennyweight.core.errors import InputError, SourceError
 from pennyweight.data.readers import parquet
-from pennyweight.data.readers.columns import COLUMNS, number_classes, parse_group, parse_label, parse_split
+from pennyweight.data.readers.columns import (
+    COLUMNS,
+    doubtful_classes_notes,
+    number_classes,
+    parse_group,
+    parse_label,
+    parse_split,
+)
 from pennyweight.data.readers.contents import Listed, lost_classes, read_samples
 from pennyweight.data.readers.read_as import ReadAs
 from pennyweight.data.readers.rows import SUFFIXES, rows_of
@@ -68,7 +75,7 @@ def read_manifest(
         size=suggested.size,
         channels=suggested.channels,
         wide=suggested.wide,
-        notes=suggested.notes,
+        notes=(*doubtful_classes_notes(names), *suggested.notes),
         unreadable=unreadable,
         refusals=lost_classes(names, listed, found, name),
         read_as=how.to_dict(),

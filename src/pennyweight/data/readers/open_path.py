@@ -21,7 +21,7 @@ from pennyweight.data.readers.npz import read_npz
 from pennyweight.data.readers.read_as import ReadAs
 from pennyweight.data.readers.shard import ENDINGS
 from pennyweight.data.readers.shard_index import Index
-from pennyweight.data.readers.shards import is_shard, shards_at, shards_in
+from pennyweight.data.readers.shards import is_shard, refuse_unread, shards_at, shards_in
 from pennyweight.data.readers.side_tables import Table, find_tables, reason_against
 from pennyweight.data.source import Source
 
@@ -63,6 +63,7 @@ def open_path(path: Path, request: Request) -> Source:
         return parquet.read_parquet([path], **request.named, group_by=request.group_by, read_as=request.read_as)
     if lower.endswith(manifest.SUFFIXES):
         return _open_manifest([Table(path)], path.parent, request)
+    refuse_unread(path.name, str(path.parent))
     kinds = ", ".join((*manifest.SUFFIXES, ".npz", *archive_members.SUFFIXES))
     raise SourceError(
         f"{path} is a file; a source is a folder with a folder for each class, a file with the extension {kinds}, or a "

@@ -19,6 +19,7 @@ from pennyweight.core.reading import reading, require_plausible
 from pennyweight.core.text import composed
 from pennyweight.data.readers.columns import (
     COLUMNS,
+    doubtful_classes_notes,
     find_column,
     number_classes,
     parse_group,
@@ -60,7 +61,7 @@ class Row:
 
     def read(self) -> bytes:
         """Return the bytes of the picture file; its row group stays in memory."""
-        return _bytes(_picture_group(self.path, self.column, self.group), self.row)
+        return content_of(_picture_group(self.path, self.column, self.group)[self.row].as_py())
 
 
 def has_pictures(path: Path) -> bool:
@@ -109,7 +110,7 @@ def read_parquet(
         size=suggested.size,
         channels=suggested.channels,
         wide=suggested.wide,
-        notes=(*whole_numbers_note(number), *suggested.notes),
+        notes=(*whole_numbers_note(number), *doubtful_classes_notes(labels), *suggested.notes),
         unreadable=tuple(unreadable),
         read_as={} if read_as is None else read_as.to_dict(),
     )
@@ -267,10 +268,6 @@ def _picture_group(path: Path, column: str, group: int) -> Any:
         table = _file(path)
         found = [batch.column(0) for batch in batches(table, path.stat().st_size, [column], [group])]
         return pyarrow.chunked_array(found, table.schema_arrow.field(column).type).combine_chunks()
-
-
-def _bytes(pictures: Any, row: int) -> bytes:
-    return content_of(pictures[row].as_py())
 
 
 def _picture_column(table: Any) -> str | None:

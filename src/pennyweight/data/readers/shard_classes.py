@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pennyweight.core.errors import SourceError
 from pennyweight.core.figures import several
-from pennyweight.data.readers.example import LABELS, TEXT
+from pennyweight.data.readers.example import LABELS, TEXT, WITHOUT
 from pennyweight.data.readers.layout import SPLIT_NAMES
 from pennyweight.data.source import Split
 
@@ -47,28 +47,62 @@ def find_classes(
     if any(written):
         _require_classes(written, notes, address)
         return Classes(list(written), _notes_on_fields(notes))
-    folders = [key.rpartition("/")[0].rpartition("/")[2] for key in keys]
+    folders = _class_folders(keys)
     if any(folders):
-        return Classes(folders, ("the class of a picture is its folder in the shard", *_notes_on_fields(notes)))
+        said = f"the class of a picture is its folder in the shard, such as {folders[0]} of {keys[0]}"
+        return Classes(folders, (said, *_notes_on_fields(notes)))
     names = [NUMBERED.sub("", name) for name in shards]
     if not names or all(_split_of(name) or PADDED.fullmatch(name) for name in names):
         raise SourceError(
             f"no sample of {address} has a class: it is in a field {', '.join(LABELS)} or {TEXT}, or the name of the "
-            "picture's folder in the shard, or of its tar"
+            f"picture's folder in the shard, or of its tar{_hint(notes)}"
         )
     return Classes(names, ("the class of a picture is the name of its tar", *_notes_on_fields(notes)))
 
 
-def find_splits(given: Sequence[str], keys: Sequence[str], shards: Sequence[Split | None]) -> list[Split | None]:
-    """Return the split of each sample: its own, else that of its shard, else the first folder of its key.
+def _class_folders(keys: Sequence[str]) -> list[str]:
+    """Return the folder of each key that names its class: the innermost of which there are several names.
+
+    Splits are no classes.
+    """
+    paths = [key.split("/")[-2::-1] for key in keys]
+    for level in range(max(map(len, paths), default=0)):
+        names = [path[level] if level < len(path) else "" for path in paths]
+        if len(set(names)) > 1 and not all(_split_of(name) for name in names):
+            return names
+    innermost = [path[0] if path else "" for path in paths]
+    return [""] * len(innermost) if all(map(_split_of, innermost)) else innermost
+
+
+def find_splits(
+    given: Sequence[str], keys: Sequence[str], shards: Sequence[Split | None], classes: Sequence[str]
+) -> list[Split | None]:
+    """Return the split of each sample: its own, else that of its shard, else the first folder that names one.
 
     Where a sample has none, no sample has one, so that all are split by content.
+
+    Args:
+        given: Split of each sample as the shards write it; empty without one.
+        keys: Key of each sample: its folders in the shard and its name.
+        shards: Split of each sample's shard.
+        classes: Class of each sample; a folder of that name is no split.
     """
     found = [
-        _split_of(own) or shard or _split_of(key.partition("/")[0] if key.count("/") > 1 else "")
-        for own, key, shard in zip(given, keys, shards, strict=True)
+        _split_of(own) or shard or _split_in(key, label)
+        for own, key, shard, label in zip(given, keys, shards, classes, strict=True)
     ]
     return [None] * len(found) if None in found else found
+
+
+def _split_in(key: str, label: str) -> Split | None:
+    folders = (_split_of(folder) for folder in key.split("/")[:-1] if folder != label)
+    return next(filter(None, folders), None)
+
+
+def _hint(notes: Sequence[str]) -> str:
+    """Return the most common note on fields without a class, to follow an error."""
+    found = Counter(note for note in notes if note.startswith(WITHOUT)).most_common(1)
+    return f"; {found[0][0]}" if found else ""
 
 
 def _split_of(name: str) -> Split | None:
@@ -87,5 +121,7 @@ def _require_classes(written: Sequence[str], notes: Sequence[str], address: str)
 
 def _notes_on_fields(notes: Sequence[str]) -> tuple[str, ...]:
     return tuple(
-        f"{note}, in {several(count, 'sample')}" for note, count in sorted(Counter(filter(None, notes)).items())
+        f"{note}, in {several(count, 'sample')}"
+        for note, count in sorted(Counter(filter(None, notes)).items())
+        if not note.startswith(WITHOUT)
     )

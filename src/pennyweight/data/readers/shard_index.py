@@ -16,7 +16,12 @@ from numpy.typing import NDArray
 from pennyweight.core.errors import SourceError
 from pennyweight.core.figures import several
 from pennyweight.core.images import Header
-from pennyweight.data.readers.columns import number_classes, whole_number, whole_numbers_note
+from pennyweight.data.readers.columns import (
+    doubtful_classes_notes,
+    number_classes,
+    whole_number,
+    whole_numbers_note,
+)
 from pennyweight.data.readers.input_size import suggest_input
 from pennyweight.data.readers.shard import Shard
 from pennyweight.data.readers.shard_classes import find_classes, find_splits
@@ -177,14 +182,21 @@ class Index:
         found = dict(zip(usable, classes.found, strict=True))
         lost = [label for label, reason in zip(self.columns["label"].tolist(), reasons, strict=True) if reason]
         names, number = self._number([*classes.found, *lost], labels)
-        splits = find_splits(self.columns["split"].tolist(), keys, [self.shards.files[file].split for file in files])
+        splits = find_splits(
+            self.columns["split"].tolist(),
+            keys,
+            [self.shards.files[file].split for file in files],
+            [found.get(place, "") for place in range(len(self))],
+        )
+        shown = self._sample_names(keys, files)
         samples: list[Sample] = []
         unreadable: list[Unreadable] = []
         for place, (key, digest) in enumerate(zip(keys, self.columns["digest"].astype(str).tolist(), strict=True)):
             if label := found.get(place):
-                samples.append(Sample(Streamed(self, place), number[label], digest, splits[place], key))
+                samples.append(Sample(Streamed(self, place), number[label], digest, splits[place], shown[place]))
             else:
-                unreadable.append(Unreadable(key, reasons[place] or f"{key} has no class"))
+                reason = reasons[place] or f"{key} has no class"
+                unreadable.append(Unreadable(shown[place], reason.replace(key, shown[place], 1)))
         if missing := {number[label] for label in lost if label} - {sample.label for sample in samples}:
             raise SourceError(
                 f"class '{names[min(missing)]}' of {self.shards.name} has no picture that can be read; the first lost "
@@ -204,12 +216,19 @@ class Index:
                 f"streamed from {several(len(self.shards.files), 'shard')}, read sample by sample",
                 *classes.notes,
                 *whole_numbers_note(number),
+                *doubtful_classes_notes(names),
                 *suggested.notes,
             ),
             unreadable=tuple(unreadable),
             read_as={"trust": True} if self.trusted else {},
             streamed=True,
         )
+
+    def _sample_names(self, keys: Sequence[str], files: Sequence[int]) -> Sequence[str]:
+        """Return the keys, or where shards share keys the name of the shard and the key."""
+        if len(set(keys)) == len(keys):
+            return keys
+        return [f"{self.shards.files[file].name}/{key}" for file, key in zip(files, keys, strict=True)]
 
     def _number(self, found: Sequence[str], labels: Sequence[str] | None) -> tuple[tuple[str, ...], dict[str, int]]:
         """Return the names of the classes, and the number of each class as written."""

@@ -6,6 +6,7 @@ Face hub.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,13 +25,15 @@ from pennyweight.data.readers.example import NO_PICTURE
 from pennyweight.data.readers.layout import SPLIT_NAMES
 from pennyweight.data.readers.shard import ENDINGS, Shard
 
-__all__ = ["Shards", "is_address", "is_shard", "open_shards", "shards_at", "shards_in"]
+__all__ = ["Shards", "is_address", "is_shard", "open_shards", "refuse_unread", "shards_at", "shards_in"]
 
 HUB = "hf:"
 KINDS = ("webdataset", "parquet")
 """The hub's names for these kinds of files."""
 READ_ELSEWHERE = (*EXTENSIONS, ".csv", ".tsv", ".jsonl", ".npz", ".parquet")
 """File extensions next to tars that mean another source."""
+UNREAD = re.compile(r"\.(tar\.(zst|zstd|lz4|lzma|lzo|lz|z|br|sz|7z)|tzst|tzs)$", re.IGNORECASE)
+"""Names of tars that are compressed in a way that is not read here."""
 ASKED_AT_ONCE = 16
 LOOKED_AT = 64
 """First samples of a tar, one of which must have a class."""
@@ -56,7 +59,8 @@ class Shards:
 
 def is_address(text: str) -> bool:
     """Return whether a source's string means shards: `hf:NAME`, a URL, or braces and the extension of shards."""
-    return text.startswith(HUB) or "://" in text or ("{" in text and text.lower().endswith((*ENDINGS, "}")))
+    braces = "{" in text and (text.lower().endswith((*ENDINGS, "}")) or UNREAD.search(text) is not None)
+    return text.startswith(HUB) or "://" in text or braces
 
 
 def is_shard(path: Path) -> bool:
@@ -74,11 +78,14 @@ def shards_in(folder: Path) -> tuple[list[Path], list[str]]:
     There are none if the folder holds what another reader may mean: other folders, tables, or pictures.
     """
     shown = [child for child in sorted(folder.iterdir()) if not (is_hidden(child.name) or is_system(child.name))]
+    for child in shown:
+        refuse_unread(child.name, str(folder))
     folders = [child for child in shown if child.is_dir()]
     tars = [child for child in shown if child.is_file() and child.name.lower().endswith(ENDINGS[:-1])]
     others = [child.name for child in shown if child not in tars and not child.is_dir()]
     if tars and not folders:
-        meant = [name for name in others if name.lower().endswith(READ_ELSEWHERE)]
+        stems = {_stem(child.name) for child in tars}  # a table of that name describes the shard
+        meant = [name for name in others if name.lower().endswith(READ_ELSEWHERE) and _stem(name) not in stems]
         return ([], []) if meant else (tars, others)
     if not folders or tars or not all(child.name.lower() in SPLIT_NAMES for child in folders):
         return [], []
@@ -86,6 +93,19 @@ def shards_in(folder: Path) -> tuple[list[Path], list[str]]:
     if all(files and all(_is_shard_name(file) for file in files) for files in inner):
         return [file for files in inner for file in files], others
     return [], []
+
+
+def refuse_unread(name: str, where: str) -> None:
+    """Raise SourceError for the name of a tar that is compressed in a way that is not read here."""
+    if UNREAD.search(name):
+        raise SourceError(
+            f"{where} has {name}, compressed in a way that is not read here; decompress it, or pack it again as "
+            f"{', '.join(ENDINGS[:-1])}"
+        )
+
+
+def _stem(name: str) -> str:
+    return name.partition(".")[0]
 
 
 def _is_shard_name(path: Path) -> bool:
@@ -102,6 +122,8 @@ def open_shards(source: str) -> Shards:
 
 def shards_at(urls: Sequence[str], *, address: str) -> Shards:
     """Return the shards at these addresses; the start of a file's name, or its folder, names the split."""
+    for url in urls:
+        refuse_unread(url.rpartition("/")[2], address)
     if not all(url.lower().endswith(ENDINGS) for url in urls):
         raise SourceError(f"{address} is no address of shards; each ends in {' or '.join(ENDINGS)}, or give {HUB}NAME")
     places = [url.split("/")[-2:] for url in urls]

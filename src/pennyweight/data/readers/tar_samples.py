@@ -12,7 +12,7 @@ from typing import IO, NamedTuple
 from pennyweight.core.errors import SourceError
 from pennyweight.core.walk import is_hidden, is_system
 from pennyweight.data.readers import tar_stream
-from pennyweight.data.readers.example import NO_PICTURE, Example, Part, is_class_field, is_picture, make_example
+from pennyweight.data.readers.example import Example, Part, is_class_field, is_picture, lack_of, make_example
 
 __all__ = ["ARCHIVES", "read_tar"]
 
@@ -69,15 +69,21 @@ def _files(file: IO[bytes], url: str) -> Iterator[File]:
         compressed = tar_stream.is_compressed(tar)
         for member in tar_stream.entries(tar):
             name = member.name.removeprefix("./").lstrip("/")
-            if not member.isfile() or any(is_hidden(part) or is_system(part) for part in name.split("/")):
+            link = member.linkname if member.islnk() or member.issym() else ""
+            if not (member.isfile() or link) or any(is_hidden(part) or is_system(part) for part in name.split("/")):
                 continue
             if name.lower().endswith(ARCHIVES):
                 raise SourceError(f"{url} holds archives, such as {name}; unpack it: its archives are the shards")
             if not (is_picture(name) or is_class_field(name) or "." in name.rpartition("/")[2]):
                 continue
             if member.type == tar_stream.HOLES or member.size > LARGEST_BYTES:
-                size = "is sparse" if member.type == tar_stream.HOLES else f"has {member.size:,} bytes"
-                raise SourceError(f"{name} of {url} {size}; a sample has {LARGEST_BYTES:,} bytes at most")
+                if member.type == tar_stream.HOLES:
+                    raise SourceError(f"{name} of {url} is stored with holes; pack it without the option --sparse")
+                size = f"{member.size:,} bytes; a sample has {LARGEST_BYTES:,} at most"
+                raise SourceError(f"{name} of {url} has {size}")
+            if link:
+                yield File(name, Part(b"", -1, link))
+                continue
             content = tar.extractfile(member)
             assert content is not None
             yield File(name, Part(content.read(), -1 if compressed else member.offset_data))
@@ -144,4 +150,4 @@ def _sample(key: str, files: list[File]) -> Example:
 
 
 def _fault(file: File) -> str:
-    return "" if file.part.content else f"{file.stem} {NO_PICTURE}"
+    return "" if file.part.content else f"{file.stem} {lack_of(file.part)}"

@@ -17,6 +17,7 @@ from pennyweight.data.scenes.open import is_scene
 from pennyweight.data.scenes.scene import Scene
 from pennyweight.scoring.scene import mean_and_deviation
 from pennyweight.train import Ranks
+from pennyweight.train.rendezvous import WAIT_MINUTES
 from pennyweight.verbs.fit import fit
 from pennyweight.verbs.fitting.choose_recipe import AUTO
 from pennyweight.verbs.fitting.first_weights import as_begun
@@ -58,7 +59,7 @@ def fit_seeds(
     """
     if seeds < 2:
         raise InputError(f"a deviation needs at least 2 seeds, not {seeds}; papers take 10")
-    if (ranks := Ranks().count) > 1:
+    if (ranks := Ranks(options.get("wait", WAIT_MINUTES)).count) > 1:
         raise InputError(
             f"several ranks ({ranks}) train one run, after which all but the first end; give each seed a torchrun of "
             "its own: --seed N"

@@ -53,6 +53,7 @@ def fit(
     with_baselines: bool = False,
     resume: bool = False,
     save_minutes: float = 5.0,
+    wait: float = 5.0,
     seed: int = 0,
     progress: bool = True,
 ) -> Run:
@@ -68,6 +69,7 @@ def fit(
         with_baselines: Score four simpler classifiers on the same pixels.
         resume: Continue the run at `out`, which the same call began, from its checkpoint.
         save_minutes: Minutes from one checkpoint to the next.
+        wait: Minutes to wait for the other ranks.
         seed: Seed of the split, the first weights and every random choice.
         progress: Show progress on standard error.
 
@@ -78,7 +80,12 @@ def fit(
         PennyweightError: Something cannot be used; the line names the value, the rule and the nearest thing that works.
     """
     terms = Terms(
-        out=out, resume=resume, save_minutes=save_minutes, progress=progress, started=perf_counter(), ranks=Ranks()
+        out=out,
+        resume=resume,
+        save_minutes=save_minutes,
+        progress=progress,
+        started=perf_counter(),
+        ranks=Ranks(wait),
     )
     check_save_minutes(save_minutes)
     _require_scene(source)
