@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from PIL import Image
 import pennyweight as pw
 from pennyweight import data
 from pennyweight.core.errors import InputError, SourceError
+from pennyweight.data.packing import spool
 from pennyweight.data.readers.shard import Shard
 
 Draw = Callable[..., Path]
@@ -113,6 +115,30 @@ def test_any_source_is_packed(kind: str, draw_folder: Draw, tmp_path: Path) -> N
     address = braces if kind == "parquet" else str(source)
     pw.pack(address, tmp_path / "out", shard_size="70KB")
     assert held(tmp_path / "out") == held(folder)
+
+
+@pytest.mark.parametrize(("free", "times"), [(1 << 40, 1), (105_000, 3)])
+def test_a_source_that_is_read_in_order_is_read_once_where_the_disk_has_room(
+    free: int, times: int, draw_folder: Draw, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, source = draw_folder({"cats": 20, "dogs": 20}), tmp_path / "first"
+    for name in pw.pack(folder, source).shards:
+        (source / f"{name}.gz").write_bytes(gzip.compress((source / name).read_bytes()))
+        (source / name).unlink()
+    opened, read, examples = data.open(source), list[str](), Shard.examples
+
+    def counted(self: Shard) -> Any:
+        read.append(self.name)
+        return examples(self)
+
+    monkeypatch.setattr(Shard, "examples", counted)
+    monkeypatch.setattr(spool, "FREE_SHARE", 1.0)
+    monkeypatch.setattr(spool.shutil, "disk_usage", lambda folder: SimpleNamespace(free=free))
+    packed = pw.pack(opened, tmp_path / "out", shard_size="35KB")
+    assert len(packed.shards) == 7
+    from_source = [name for name in read if name.endswith(".gz")]
+    assert len(from_source) == 1 + times, "once to know the kind of the pictures, and once for each part"
+    assert list((tmp_path / "cache" / "spool").iterdir()) == []
 
 
 def test_resize_makes_larger_pictures_smaller_and_leaves_others(draw_folder: Draw, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -12,37 +12,18 @@ from PIL import Image
 
 from pennyweight.core.errors import ImageError
 from pennyweight.core.images import Picture, decode, header
-from pennyweight.data.readers.shard_index import Streamed
 from pennyweight.data.source import Sample
 
-__all__ = ["ending_of", "read_contents", "shrunk"]
+__all__ = ["content_of", "encoded", "ending_of", "shrunk"]
 
 QUALITY = 92
 """JPEG quality of pictures that are made smaller."""
 JPEG, PNG = ("JPEG", "MPO"), "PNG"
 
 
-def read_contents(samples: Sequence[Sample], resize: int | None) -> Iterator[bytes]:
-    """Yield the picture file of each sample.
-
-    Pictures of shards that can only be read from their start, and rows of tables, are read in the order of the source,
-    and held until their turn.
-    """
-    if not any(_needs_order(sample) for sample in samples):
-        for sample in samples:
-            yield shrunk(_encoded(sample.read()), resize, sample.name)
-        return
-    first = samples[0].picture
-    ordered = sorted(range(len(samples)), key=lambda place: _position(samples[place]))
-    if isinstance(first, Streamed):
-        numbers = [_position(samples[place])[0] for place in ordered]
-        read: Iterable[bytes] = first.index.pictures([int(number) for number in numbers])
-    else:
-        read = (_encoded(samples[place].read()) for place in ordered)
-    held: list[bytes] = [b""] * len(samples)
-    for place, content in zip(ordered, read, strict=True):
-        held[place] = shrunk(content, resize, samples[place].name)
-    yield from held
+def content_of(sample: Sample, resize: int | None) -> bytes:
+    """Return the picture file of a sample as a pack stores it."""
+    return shrunk(encoded(sample.read()), resize, sample.name)
 
 
 def shrunk(content: bytes, resize: int | None, name: str) -> bytes:
@@ -92,7 +73,7 @@ def _format(content: bytes) -> str | None:
         return None
 
 
-def _encoded(picture: Picture) -> bytes:
+def encoded(picture: Picture) -> bytes:
     """Return a picture as the bytes of a file: an array as PNG, or as .npy for many bands or 16-bit colors."""
     if isinstance(picture, bytes):
         return picture
@@ -106,20 +87,3 @@ def _encoded(picture: Picture) -> bytes:
         return file.getvalue()
     assert isinstance(picture, Path)
     return picture.read_bytes()
-
-
-def _needs_order(sample: Sample) -> bool:
-    picture = sample.picture
-    if isinstance(picture, Streamed):
-        return picture.is_slow
-    return not isinstance(picture, (Path, np.ndarray))
-
-
-def _position(sample: Sample) -> tuple[int | str, int, int]:
-    """Return the position of a sample in its source, for sorting."""
-    picture = sample.picture
-    if isinstance(picture, Streamed):
-        return picture.number, 0, 0
-    if isinstance(picture, (np.ndarray, Path)):
-        return "", 0, 0
-    return str(getattr(picture, "path", "")), getattr(picture, "group", 0), getattr(picture, "row", 0)

@@ -12,14 +12,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pennyweight.data.packing.contents import ending_of, read_contents
+from pennyweight.data.packing.contents import content_of, ending_of
+from pennyweight.data.packing.spool import in_order, needs_order
 from pennyweight.data.source import SPLITS, Sample, Source, Split
 
 __all__ = ["Format", "Packing", "Part", "make_plan"]
 
 Format = Literal["webdataset", "parquet"]
 MEASURED = 64
-"""Pictures, drawn at random, whose size stands for that of all."""
+"""Pictures whose size stands for that of all: drawn at random, or the first of a source that is read in its order."""
 OVERHEAD: dict[Format, int] = {"webdataset": 3 * 1024, "parquet": 128}
 """Bytes that the format adds to a picture: headers, padding, class and record."""
 LONGEST_NAME = 60
@@ -51,6 +52,8 @@ class Packing:
     ending: str
     """Extension of the pictures."""
     parts: tuple[Part, ...]
+    shard_bytes: int
+    """Approximate bytes of a shard."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as JSON values; two plans with equal values have equal shards."""
@@ -79,7 +82,9 @@ def make_plan(source: Source, *, shard_bytes: int, kind: Format, resize: int | N
     groups: dict[Split | None, list[Sample]] = {split: [] for split in (*SPLITS, None)}
     for sample in drawn:
         groups[sample.split].append(sample)
-    contents = list(read_contents(drawn[:MEASURED], resize))
+    # A source that is read from its start is not read up to pictures drawn from all of it.
+    looked_at = in_order(drawn)[:MEASURED] if needs_order(drawn) else drawn[:MEASURED]
+    contents = [content_of(sample, resize) for sample in looked_at]
     each = OVERHEAD[kind] + float(np.mean([len(content) for content in contents]))
     parts: list[Part] = []
     for split, samples in groups.items():
@@ -90,7 +95,7 @@ def make_plan(source: Source, *, shard_bytes: int, kind: Format, resize: int | N
             file = f"{name}.tar" if kind == "webdataset" else f"{name}-of-{count:05d}.parquet"
             parts.append(Part(file, split, tuple(samples[place] for place in places.tolist()), first))
             first += len(places)
-    return Packing(source.labels, kind, resize, ending_of(source.samples, contents), tuple(parts))
+    return Packing(source.labels, kind, resize, ending_of(source.samples, contents), tuple(parts), shard_bytes)
 
 
 def _drawn(sample: Sample) -> str:

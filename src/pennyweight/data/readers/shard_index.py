@@ -182,11 +182,9 @@ class Index:
         found = dict(zip(usable, classes.found, strict=True))
         lost = [label for label, reason in zip(self.columns["label"].tolist(), reasons, strict=True) if reason]
         names, number = self._number([*classes.found, *lost], labels)
+        written = [found.get(place, "") for place in range(len(self))]
         splits = find_splits(
-            self.columns["split"].tolist(),
-            keys,
-            [self.shards.files[file].split for file in files],
-            [found.get(place, "") for place in range(len(self))],
+            self.columns["split"].tolist(), keys, [self.shards.files[file].split for file in files], written
         )
         shown = self._sample_names(keys, files)
         samples: list[Sample] = []
