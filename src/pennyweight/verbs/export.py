@@ -20,6 +20,7 @@ from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run import Run
 from pennyweight.core.training_digests import TrainingDigests
 from pennyweight.core.usage import Usage
+from pennyweight.data.readers.shard_index import read_in_order
 from pennyweight.deploy import export_bundle
 from pennyweight.runtime import Bundle
 from pennyweight.verbs.bundle_path import bundle_path
@@ -159,7 +160,7 @@ def _test_pictures(run: Run) -> tuple[list[Picture], str]:
     apart = 1 if source.streamed else max(1, len(samples) // PROOF_PICTURES)
     chosen = samples[::apart][:PROOF_PICTURES]
     files: list[Picture] = []
-    for sample in chosen:
+    for sample in read_in_order(chosen):
         picture = sample.read()
         try:
             preprocess(picture)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 import signal
 import subprocess
@@ -21,6 +22,7 @@ from pennyweight.core.errors import InputError, SourceError
 from pennyweight.data.readers import shard_store, storage
 from pennyweight.data.readers.shard import Shard
 from pennyweight.data.readers.shard_entry import decode_entry
+from pennyweight.data.readers.shard_index import read_in_order
 from pennyweight.data.readers.storage import Folder
 
 Write = Callable[..., str]
@@ -211,3 +213,16 @@ def test_an_index_lies_beside_shards_on_s3(
     read.clear()
     assert data.open(address).fingerprint == known
     assert read == []
+
+
+def test_samples_of_a_compressed_shard_are_read_in_one_go(tmp_path: Path, write_shards: Write, read: list[str]) -> None:
+    write_shards(tmp_path / "set", {"part": [12]})
+    packed = tmp_path / "set" / "part-000.tar.gz"
+    packed.write_bytes(gzip.compress((tmp_path / "set" / "part-000.tar").read_bytes()))
+    (tmp_path / "set" / "part-000.tar").unlink()
+    samples = data.open(tmp_path / "set").samples
+    read.clear()
+    held = list(read_in_order(samples[::-1]))
+    assert read == ["part-000.tar.gz"]
+    assert [each.name for each in held] == [each.name for each in samples]
+    assert [each.read() for each in held] == [each.read() for each in samples]

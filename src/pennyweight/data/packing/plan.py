@@ -14,6 +14,7 @@ import numpy as np
 
 from pennyweight.data.packing.contents import content_of, ending_of
 from pennyweight.data.packing.spool import in_order, needs_order
+from pennyweight.data.readers.shard_index import read_in_order
 from pennyweight.data.source import SPLITS, Sample, Source, Split
 
 __all__ = ["Format", "Packing", "Part", "make_plan"]
@@ -84,7 +85,7 @@ def make_plan(source: Source, *, shard_bytes: int, kind: Format, resize: int | N
         groups[sample.split].append(sample)
     # A source that is read from its start is not read up to pictures drawn from all of it.
     looked_at = in_order(drawn)[:MEASURED] if needs_order(drawn) else drawn[:MEASURED]
-    contents = [content_of(sample, resize) for sample in looked_at]
+    contents = [content_of(sample, resize) for sample in read_in_order(looked_at)]
     each = OVERHEAD[kind] + float(np.mean([len(content) for content in contents]))
     parts: list[Part] = []
     for split, samples in groups.items():

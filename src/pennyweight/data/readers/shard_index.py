@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,14 +72,18 @@ class Held:
 
 
 def read_in_order(samples: Sequence[Sample]) -> Iterator[Sample]:
-    """Yield samples, those of shards with their files in memory; these are in the order of their shards."""
-    numbers = [each.picture.number for each in samples if isinstance(each.picture, Streamed)]
-    if not numbers or len(numbers) < len(samples):
+    """Yield samples; those of shards in the order in which they are stored, with their files in memory.
+
+    Each shard is read once, where sample by sample a compressed one would be read up to each of them.
+    """
+    streamed = [(each.picture.number, each) for each in samples if isinstance(each.picture, Streamed)]
+    if not streamed or len(streamed) < len(samples):
         yield from samples
         return
-    first = samples[0].picture
+    streamed.sort(key=itemgetter(0))
+    first = streamed[0][1].picture
     assert isinstance(first, Streamed)
-    for sample, content in zip(samples, first.index.pictures(numbers), strict=True):
+    for (_, sample), content in zip(streamed, first.index.pictures([number for number, _ in streamed]), strict=True):
         yield replace(sample, picture=Held(content))
 
 
