@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from rich.console import Console
 from torch import nn
 
 from pennyweight import data
@@ -22,6 +23,7 @@ from pennyweight.train.batches import Teacher
 from pennyweight.train.epoch_plan import EpochPlan
 from pennyweight.verbs.fitting.auto_width import WIDTHS
 from pennyweight.verbs.fitting.choose_recipe import AUTO
+from pennyweight.verbs.fitting.choose_size import choose_size
 from pennyweight.verbs.fitting.first_weights import LARGE_MODEL, as_begun, is_named
 from pennyweight.verbs.fitting.plan import Plan, make_plan
 from pennyweight.verbs.fitting.prepare import open_teacher
@@ -96,11 +98,30 @@ def open_fit(request: FitRequest) -> PictureFit:
     fitting.glances = _glance(request, source)
     fitting.twins = _find_twins(request, fitting.glances)
     apart = without_training_pictures(data.split_by_rule(source, fitting.twins, fitting.rule), learned)
+    looked: dict[str, Any] = {"rule": fitting.rule, "glances": fitting.glances, "twins": fitting.twins}
     if apart.fingerprint != splits.fingerprint:
-        other = _plan_fit(request, ranks, source, apart, learned)
-        return replace(other, rule=fitting.rule, glances=fitting.glances, twins=fitting.twins)
+        fitting = replace(_plan_fit(request, ranks, source, apart, learned), **looked)
     fitting.splits = apart
-    return fitting
+
+    def at(size: int) -> PictureFit:
+        return replace(_plan_fit(replace(request, input_size=size), ranks, source, apart, learned), **looked)
+
+    return _at_suitable_size(fitting, at)
+
+
+def _at_suitable_size(fitting: PictureFit, at: Callable[[int], PictureFit]) -> PictureFit:
+    """Return the training at the input size that suits; a size that was asked for, or that a run began with, stays."""
+    request, ranks = fitting.request, fitting.ranks
+    if request.input_size is not None or fitting.plan.recipe.mode != "head" or fitting.glances is None:
+        return fitting
+    if request.resume and (record := find_record(request.out, fitting.source.name, (fitting.plan.model["name"],))):
+        begun = int((record.preprocess or {}).get("size", 0))
+        return at(begun) if begun and begun != fitting.plan.preprocess.size else fitting
+    with TrainingProgress(0, None if request.progress and not ranks.number else Console(quiet=True)) as shown:
+        chosen, line = choose_size(fitting, at, shown)
+    size = ranks.gather(chosen.plan.preprocess.size)[0]
+    chosen = chosen if size == chosen.plan.preprocess.size else at(size)
+    return replace(chosen, plan=replace(chosen.plan, why=(*chosen.plan.why, *filter(None, [line]))))
 
 
 def _plan_fit(

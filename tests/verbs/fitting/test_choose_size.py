@@ -1,0 +1,113 @@
+"""The input size of a linear probe follows what the pictures show, and never a difference that may be luck."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import pennyweight as pw
+from pennyweight.verbs.fitting.choose_size import SizeTrial, better, sizes_to_try, why
+from pennyweight.verbs.fitting.open import PictureFit, open_fit
+from pennyweight.verbs.fitting.request import FitRequest
+
+NETWORK = "mobilenet_v1_x0_25"
+
+
+def trial(size: int, correct: int, of: int = 100, *, first: int = 0) -> SizeTrial:
+    right = np.zeros(of, np.bool_)
+    right[first : first + correct] = True
+    return SizeTrial(size, right, 10.0)
+
+
+def test_sizes_are_twice_and_four_times_the_work_and_never_enlarge_pictures() -> None:
+    assert sizes_to_try(224, 1000) == (320, 448)
+    assert sizes_to_try(224, 400) == (320,)
+    assert sizes_to_try(224, 319) == ()
+    assert sizes_to_try(32, 60) == ()
+    assert all(size > 32 for size in sizes_to_try(32, 500))
+
+
+@pytest.mark.parametrize(
+    ("more", "taken"), [(0, False), (3, False), (4, False), (5, True), (20, True)], ids="{} more".format
+)
+def test_a_gain_must_be_more_than_luck(more: int, taken: bool) -> None:
+    assert better(trial(224, 70), trial(448, 70 + more)) == taken
+    assert not better(trial(448, 70 + more), trial(224, 70))
+
+
+def test_a_gain_with_as_many_losses_is_luck() -> None:
+    assert not better(trial(224, 60), trial(448, 61, first=20))
+
+
+def test_the_line_gives_accuracy_and_time_of_each_size() -> None:
+    tried = [trial(224, 70), trial(320, 90)]
+    line = why(tried, tried[1])
+    assert line.startswith("input 320: more detail")
+    assert "224 pixels 70.0%, 10 ms; 320 pixels 90.0%, 10 ms" in line
+
+
+@pytest.fixture(scope="module")
+def weights() -> Path:
+    if not (shelf := os.environ.get("PENNYWEIGHT_DATA")):
+        pytest.skip("PENNYWEIGHT_DATA is not set: no published weights")
+    (found,) = (Path(shelf) / "weights").glob(f"{NETWORK}-*")
+    return found
+
+
+@pytest.fixture
+def draw(tmp_path: Path, noise: Callable[..., np.ndarray]) -> Callable[..., Path]:
+    def make(kind: str, count: int = 34, side: int = 470) -> Path:
+        """Two classes that differ in fine stripes, which 224 pixels do not show, or in color."""
+        for label in ("one", "two"):
+            (tmp_path / kind / label).mkdir(parents=True)
+        for number in range(2 * count):
+            other = number % 2
+            pixels = noise(side, side, seed=number).astype(np.int16)
+            if kind == "stripes" and other:
+                pixels[:, ::2] += 24
+                pixels[:, 1::2] -= 24
+            if kind == "colors":
+                pixels[..., 0] = pixels[..., 0] // 4 + (150 if other else 20)
+            picture = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+            picture.save(tmp_path / kind / ("one", "two")[other] / f"{number}.png", compress_level=1)
+        return tmp_path / kind
+
+    return make
+
+
+def opened(source: Path, weights: Path, **options: object) -> PictureFit:
+    request = {"model": NETWORK, "weights": weights, "recipe": {"mode": "head"}, "progress": False, **options}
+    return open_fit(FitRequest(source=source, **request))  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_detail_that_the_usual_size_does_not_show_makes_the_input_larger(
+    draw: Callable[..., Path], weights: Path
+) -> None:
+    found = opened(draw("stripes"), weights)
+    assert found.plan.preprocess.size in (320, 448)
+    assert found.pictures["train"].preprocess.size == found.plan.preprocess.size
+    (line,) = (line for line in found.plan.why if line.startswith("input "))
+    assert line.startswith(f"input {found.plan.preprocess.size}: more detail tells the classes better")
+
+
+@pytest.mark.slow
+def test_what_the_usual_size_shows_needs_no_trial(draw: Callable[..., Path], weights: Path) -> None:
+    found = opened(draw("colors"), weights)
+    assert found.plan.preprocess.size == 224
+    assert not any(line.startswith("input ") for line in found.plan.why)
+
+
+@pytest.mark.slow
+def test_a_size_that_was_asked_for_or_begun_with_stays(
+    draw: Callable[..., Path], weights: Path, tmp_path: Path
+) -> None:
+    stripes = draw("stripes")
+    assert opened(stripes, weights, input_size=224).plan.preprocess.size == 224
+    begun = {"model": NETWORK, "weights": weights, "recipe": {"mode": "head", "epochs": 1}, "progress": False}
+    pw.fit(stripes, out=tmp_path / "run", **begun)
+    first = pw.load(tmp_path / "run").preprocess.size
+    assert opened(stripes, weights, resume=True, out=tmp_path / "run").plan.preprocess.size == first > 224
