@@ -301,8 +301,8 @@ def test_several_seeds_on_several_ranks_are_refused(
     shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Two(Ranks):
-        def __init__(self) -> None:
-            super().__init__()
+        def __init__(self, wait: float) -> None:
+            super().__init__(wait)
             self.count = 2
 
     monkeypatch.setattr("pennyweight.verbs.fitting.fit_seeds.Ranks", Two)
