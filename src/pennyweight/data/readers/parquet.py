@@ -1,6 +1,6 @@
 """Pictures in Parquet files: a column with the bytes of picture files, as Hugging Face writes them, and their labels.
 
-Nothing is unpacked: reading one row reads its row group, and the last KEPT_GROUPS row groups stay in memory.
+Nothing is unpacked: reading one row reads its row group, and the last row groups stay in memory.
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pennyweight.core.errors import SourceError
 from pennyweight.core.images import Header
-from pennyweight.core.reading import reading, require_plausible
+from pennyweight.core.reading import reading
 from pennyweight.core.text import composed
 from pennyweight.data.readers.columns import (
     COLUMNS,
@@ -30,10 +29,10 @@ from pennyweight.data.readers.columns import (
 from pennyweight.data.readers.example import class_text
 from pennyweight.data.readers.input_size import header_or_none, suggest_input
 from pennyweight.data.readers.read_as import ReadAs
+from pennyweight.data.readers.row_groups import KeptGroups, batches, open_file
 from pennyweight.data.source import Sample, Source, Split, Unreadable
 
 __all__ = [
-    "batches",
     "columns_of",
     "content_of",
     "contents",
@@ -43,9 +42,7 @@ __all__ = [
     "rows",
 ]
 
-KEPT_GROUPS = 8
-AT_ONCE = 32
-"""Rows that are read together."""
+GROUPS = KeptGroups()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +58,13 @@ class Row:
 
     def read(self) -> bytes:
         """Return the bytes of the picture file; its row group stays in memory."""
-        return content_of(_picture_group(self.path, self.column, self.group)[self.row].as_py())
+        return content_of(GROUPS.column(self.path, self.column, self.group)[self.row].as_py())
 
 
 def has_pictures(path: Path) -> bool:
     """Return whether a Parquet file holds the bytes of pictures, rather than their paths."""
     with reading(f"{path} as a Parquet file"):
-        return _picture_column(_file(path)) is not None
+        return _picture_column(open_file(path)) is not None
 
 
 def read_parquet(
@@ -93,7 +90,7 @@ def read_parquet(
     names: Sequence[str] | None = None
     for path in files:
         with reading(f"{path} as a Parquet file"):
-            table = _file(path)
+            table = open_file(path)
             columns = columns_of(table, path, read_as)
             names = names or columns.names
             for row in _samples(path, table, columns, splits[path], group_by):
@@ -162,7 +159,7 @@ def content_of(value: Any, *, strict: bool = True) -> bytes:
 def contents(path: Path, read_as: ReadAs) -> Iterator[bytes | None] | None:
     """Return an iterator over the picture of each row, None for an empty cell; None for a table without pictures."""
     with reading(f"{path} as a Parquet file"):
-        table = _file(path)
+        table = open_file(path)
         picture = _choose_picture_column(table, path, read_as)
     return None if picture is None else _contents(path, table, picture)
 
@@ -177,32 +174,8 @@ def _contents(path: Path, table: Any, picture: str) -> Iterator[bytes | None]:
 def rows(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the rows of a Parquet file that is a manifest: values without pictures."""
     with reading(f"{path} as a Parquet file"):
-        for batch in batches(_file(path), path.stat().st_size):
+        for batch in batches(open_file(path), path.stat().st_size):
             yield from batch.to_pylist()
-
-
-def batches(
-    table: Any,
-    stored: int,
-    columns: Sequence[str] | None = None,
-    groups: Sequence[int] | None = None,
-    at_once: int = AT_ONCE,
-) -> Iterator[Any]:
-    """Yield the rows of an open file of `stored` bytes, `at_once` at a time.
-
-    Raises ValueError for a decompression bomb: pages can expand a thousandfold, and a dictionary page can repeat one
-    picture in a million rows.
-    """
-    chosen = range(table.num_row_groups) if groups is None else groups
-    meta = table.metadata
-    for group in chosen:
-        # The sizes of its columns are not read: damaged column statistics make pyarrow abort the process.
-        require_plausible(meta.row_group(group).total_byte_size, stored)
-    grown = 0
-    for batch in table.iter_batches(batch_size=at_once, columns=columns, row_groups=list(chosen)):
-        grown += batch.nbytes
-        require_plausible(grown, stored)
-        yield batch
 
 
 def _samples(
@@ -212,7 +185,7 @@ def _samples(
     names, picture, label, split_column = table.schema_arrow.names, columns.picture, columns.label, columns.split
     others = [label, *([split_column] if split_column else []), *([group_by] if group_by and group_by in names else [])]
     for group in range(table.num_row_groups):
-        pictures = _picture_group(path, picture, group)
+        pictures = GROUPS.column(path, picture, group)
         with reading(f"{path} as a Parquet file"):
             values: dict[str, list[Any]] = {name: [] for name in others}
             for batch in batches(table, path.stat().st_size, list(values), [group]):
@@ -250,24 +223,6 @@ def picture_and_class(picture: Any, label: Any, column: str) -> tuple[bytes, str
         there = value.get("path") if isinstance(value, dict) else None
         lack = f"has the path {there} in place of the picture's bytes" if there else "has no picture"
     return content, written, lack
-
-
-def _file(path: Path) -> Any:
-    import pyarrow.parquet as parquet_files  # takes 0.1 s, so only where a Parquet file is opened
-
-    with reading(f"{path} as a Parquet file"):
-        return parquet_files.ParquetFile(path, memory_map=True)
-
-
-@lru_cache(maxsize=KEPT_GROUPS)
-def _picture_group(path: Path, column: str, group: int) -> Any:
-    """Return the column of pictures of one row group."""
-    import pyarrow
-
-    with reading(f"{path} as a Parquet file"):
-        table = _file(path)
-        found = [batch.column(0) for batch in batches(table, path.stat().st_size, [column], [group])]
-        return pyarrow.chunked_array(found, table.schema_arrow.field(column).type).combine_chunks()
 
 
 def _picture_column(table: Any) -> str | None:

@@ -16,7 +16,8 @@ from pennyweight.core.offline import require_network
 from pennyweight.core.reading import reason_of
 from pennyweight.core.retries import Patience, may_pass, retrying
 from pennyweight.data.readers.example import Example
-from pennyweight.data.readers.parquet import batches, columns_of, content_of
+from pennyweight.data.readers.parquet import columns_of, content_of
+from pennyweight.data.readers.row_groups import COPIES, batches, largest_group
 from pennyweight.data.readers.storage import LOCAL
 from pennyweight.data.readers.table_samples import open_table, read_table
 from pennyweight.data.readers.tar_samples import read_tar
@@ -31,6 +32,9 @@ STAMPS = ("size", "ETag", "Last-Modified", "LastModified", "blob_id")
 """Facts of a file system that change with a file's content."""
 PARTIAL = 206
 """Status of an http answer that is a part of a file."""
+
+TAR_BYTES = 64_000_000
+"""Bytes for the samples that are decoded together, and for the open file."""
 
 Item = TypeVar("Item")
 
@@ -89,6 +93,18 @@ class Shard:
         with self._open() as file:
             names = columns_of(open_table(file), self.url).names
             return None if names is None else tuple(names)
+
+    @property
+    def held_bytes(self) -> int:
+        """Return about how many bytes are held while the shard is read from its start."""
+        if not self.is_table:
+            return TAR_BYTES
+        with self._converting_errors():
+            return TAR_BYTES + COPIES * retrying(self._largest_group, self._may_pass)
+
+    def _largest_group(self) -> int:
+        with self._open() as file:
+            return largest_group(open_table(file))
 
     def examples(self) -> Iterator[Example]:
         """Yield the samples in order; retry a server that fails, and continue after the last sample.
@@ -161,7 +177,7 @@ class Shard:
         with self._open() as file:
             table = open_table(file)
             picture = columns_of(table, self.url).picture
-            for rows in batches(table, file.seek(0, 2), [picture], [number], at_once=1):
+            for rows in batches(table, file.seek(0, 2), [picture], [number]):
                 for value in rows.column(0):
                     yield content_of(value.as_py(), strict=False)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -31,8 +32,8 @@ __all__ = ["INDEX", "Store", "load_entries"]
 
 INDEX = ".pennyweight"
 """Folder beside the shards with the entries of their index."""
-READERS = 4
-"""Shards that a process reads at a time."""
+READERS, HELD_BYTES = 4, 256_000_000
+"""Shards that a process reads at a time, and the bytes that they may hold; a shard that needs more is read alone."""
 ASKED_AT_ONCE = 16
 WAIT_S = 0.5
 """Seconds between two looks at the shards that other processes read."""
@@ -142,7 +143,7 @@ def _read_missing(
         say(f"reading {len(stores)} of {len(shards.files)} shards of {shards.name}{how}", console=console)
     waiting = list(zip(numbers, stores, strict=True))
     random.Random(os.getpid()).shuffle(waiting)  # noqa: S311 - processes that begin together take different shards
-    where: set[str] = set()
+    where, room = set[str](), _Room(HELD_BYTES)
     with (
         ThreadPoolExecutor(max_workers=cores()) as decoders,
         ThreadPoolExecutor(max_workers=min(READERS, cores())) as readers,
@@ -151,7 +152,8 @@ def _read_missing(
         task = bar.add_task("shards", total=len(stores))
         while waiting:
             left: list[tuple[int, Store]] = []
-            jobs = readers.map(partial(_read, pool=decoders, decode=decode), (store for _, store in waiting))
+            read = partial(_read, pool=decoders, room=room, decode=decode)
+            jobs = readers.map(read, (store for _, store in waiting))
             for (number, store), done in zip(waiting, jobs, strict=True):
                 if done is None:
                     left.append((number, store))
@@ -166,12 +168,35 @@ def _read_missing(
         say(f"kept the index of {shards.name} in {', '.join(sorted(where))}", console=console)
 
 
-def _read(store: Store, pool: Executor, *, decode: bool) -> tuple[Entry, str] | None:
+class _Room:
+    """Bytes that threads share."""
+
+    def __init__(self, most: int) -> None:
+        self._most = self._free = most
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taking(self, wanted: int) -> Iterator[None]:
+        """Hold bytes; wait until they are free. More than there are is all of them."""
+        wanted = min(wanted, self._most)
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= wanted)
+            self._free -= wanted
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += wanted
+                self._changed.notify_all()
+
+
+def _read(store: Store, pool: Executor, room: _Room, *, decode: bool) -> tuple[Entry, str] | None:
     """Return the entry of a shard and where it was kept now; None while another process reads the shard."""
     with store.claim() as held:
         if not held:
             return None
         if (entry := store.load(decoded=decode)) is not None:
             return entry, ""
-        entry = read_shard(store.shard, pool, decode=decode)
+        with room.taking(store.shard.held_bytes):
+            entry = read_shard(store.shard, pool, decode=decode)
         return entry, store.keep(entry)

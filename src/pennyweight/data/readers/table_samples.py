@@ -7,7 +7,8 @@ from typing import IO, Any
 
 from pennyweight.data.readers.columns import parse_split
 from pennyweight.data.readers.example import Example
-from pennyweight.data.readers.parquet import Columns, batches, columns_of, picture_and_class
+from pennyweight.data.readers.parquet import Columns, columns_of, picture_and_class
+from pennyweight.data.readers.row_groups import batches
 
 __all__ = ["open_table", "read_table"]
 

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennyweight.core.errors import SourceError
+from pennyweight.data.readers.row_groups import COPIES
 from pennyweight.data.readers.shard_index import Index
 from pennyweight.data.streams.order import Layout, Read
 
 __all__ = ["RunFiles", "layout_of", "sequence_bytes"]
 
 PAGE_ROWS = 1024
-"""Rows that a page of a table may have; pyarrow decodes whole pages, and holds about three copies of one."""
-PAGE_COPIES = 3
+"""Rows that a page of a table may have; pyarrow decodes whole pages."""
 STREAM_BYTES = 1 << 20
 """Memory of an open file that is read from its start."""
 
@@ -53,7 +53,7 @@ def sequence_bytes(index: Index, numbers: NDArray[np.int64], layout: Layout) -> 
     if not any(index.shards.files[file].is_table for file in np.unique(layout.files[inside]).tolist()):
         return STREAM_BYTES + int(sizes.max())
     rows = int(np.bincount(layout.sequences[inside]).max())
-    return STREAM_BYTES + PAGE_COPIES * min(rows, PAGE_ROWS) * int(sizes.mean())
+    return STREAM_BYTES + COPIES * min(rows, PAGE_ROWS) * int(sizes.mean())
 
 
 class RunFiles:
