@@ -137,8 +137,8 @@ def test_comes_back_from_json(preprocess: Preprocess) -> None:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"size": 0}, "size=0"),
-        ({"size": -3}, "size=-3"),
+        ({"size": 0}, "size needs at least 1 pixel per side, not 0"),
+        ({"size": -3}, "not -3"),
         ({"size": 9, "resize": 8}, "size=9, resize=8"),
         ({"interpolation": "cubic"}, "'cubic'"),
         ({"mean": (0.5,)}, "(0.5,)"),

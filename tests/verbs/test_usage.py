@@ -73,7 +73,7 @@ def test_what_is_said_counts_before_what_a_file_says(trained: pw.Run) -> None:
         ({"labels": "gone.txt"}, r"cannot read labels from gone\.txt"),
         ({"mean": [0.5, 0.5]}, "mean and std need one value for each of the 3 channels"),
         ({"stem": "cifr"}, "unknown stem 'cifr'"),
-        ({"input_size": 0}, "at least its size of 1 or more"),
+        ({"input_size": 0}, "input_size needs at least 1 pixel per side"),
         ({"config": {"widht": "1"}}, "unknown Config field 'widht'; did you mean 'width'"),
     ],
 )

@@ -30,10 +30,10 @@ Weights = Annotated[
     ),
 ]
 InputSize = Annotated[
-    int | None,
+    str | None,
     option(
-        NETWORK, "Side of the network's input, for weights that do not say it.", "--input-size", "--input",
-        metavar="PIXELS",
+        NETWORK, "Side of the network's input, or height x width, for weights that do not say it.", "--input-size",
+        "--input", metavar="PIXELS",
     ),
 ]  # fmt: skip
 Mean = Annotated[
@@ -57,7 +57,7 @@ Labels = Annotated[
 def usage(
     *,
     stem: str | None,
-    input_size: int | None,
+    input_size: str | None,
     config: list[str] | None,
     mean: str | None,
     std: str | None,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,10 @@ from pennyweight.core.errors import ImageError, InputError
 from pennyweight.core.files import require_file
 from pennyweight.core.formats import ENDINGS, allow_pixels, open_image, too_many
 from pennyweight.core.interruptible import interruptible
+from pennyweight.core.jpeg import Least
 from pennyweight.core.modes import MODES, from_array, is_wide_color, to_mode, wide_colors
 from pennyweight.core.orientation import orientation_of, turn_upright
+from pennyweight.core.picture_header import Header
 from pennyweight.core.sixteen_bit import Levels
 
 __all__ = [
@@ -55,38 +57,11 @@ each, LZW to 2,560 pixels. A header that declares more is false, and would take 
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-class Header(NamedTuple):
-    """Facts from the header of a picture file. Sizes are in pixels as stored, before orientation."""
-
-    height: int
-    width: int
-    bands: int
-    """1 for gray, 3 for colors, 4 with transparency, more in files of many bands."""
-    format: str
-    """Pillow's name of the format, such as "JPEG", or "NPY"."""
-    mode: str
-    """Pillow's mode, such as "CMYK", or "RGB;16" for 16-bit colors; of many bands the type of their values."""
-    orientation: int
-    """EXIF tag; 1 is upright."""
-    more: bool = False
-    """True if further frames or pages follow in the file, which are not read."""
-
-    @property
-    def wide(self) -> bool:
-        """True if its values have 16 bits."""
-        return self.mode in sixteen_bit.GRAY or self.mode.endswith(";16") or self.mode == "uint16"
-
-    @property
-    def banded(self) -> bool:
-        """Return whether the bands are not gray, colors and transparency, as in arrays and some TIFF files."""
-        return self.bands not in (1, 3, 4) or (self.bands == 4 and self.mode.startswith("uint"))
-
-
 def decode(
     picture: Picture,
     *,
     channels: int = 3,
-    least: int | None = None,
+    least: int | Least | None = None,
     name: str | None = None,
     levels: Levels = (),
     max_pixels: int | None = None,
@@ -100,7 +75,7 @@ def decode(
         picture: Path, bytes of a file, array or Pillow image.
         channels: 1 for gray, 3 for RGB, 4 for RGBA.
         least: Decode a JPEG at the smallest of 1, 1/2, 1/4 and 1/8 of its size whose short side has at least this many
-            pixels; None decodes the full size.
+            pixels, or that reaches this Least; None decodes the full size.
         name: Name of the picture in errors; by default its path.
         levels: Range of levels that 16-bit pictures map to 0..255.
         max_pixels: Largest number of pixels; by default MAX_PIXELS.
@@ -130,7 +105,7 @@ def decode(
         return to_mode(_decode_file(file, least, levels, max_pixels or MAX_PIXELS), mode, levels)
 
 
-def _decode_file(file: bytes, least: int | None, levels: Levels, most: int) -> Image.Image:
+def _decode_file(file: bytes, least: int | Least | None, levels: Levels, most: int) -> Image.Image:
     """Decode the bytes of a file that Pillow reads, upright; 16-bit colors by `levels`, other modes unchanged."""
     with open_image(file) as image:
         _require_plausible(image, len(file))
@@ -153,7 +128,7 @@ def decode_bands(
     picture: Picture,
     *,
     channels: int,
-    least: int | None = None,
+    least: int | Least | None = None,
     name: str | None = None,
     levels: Levels = (),
     max_pixels: int | None = None,
@@ -165,7 +140,7 @@ def decode_bands(
     Args:
         picture: Path, bytes of a file, array or Pillow image.
         channels: Number of bands.
-        least: Smallest short side of a JPEG that is decoded at a scale, as in `decode`.
+        least: Smallest size of a JPEG that is decoded at a scale, as in `decode`.
         name: Name of the picture in errors; by default its path.
         levels: Ranges of levels that 16-bit pictures map to 0..255.
         max_pixels: Largest number of pixels; by default MAX_PIXELS.

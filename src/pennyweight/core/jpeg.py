@@ -8,17 +8,19 @@ agree to the bit at each scale (integer DCT, smooth upsampling). Scales differ i
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageFile
+
+from pennyweight.core.orientation import ON_SIDE, orientation_of
 
 try:
     import simplejpeg
 except ImportError:  # the extra `fast`
     simplejpeg = None
 
-__all__ = ["SCALES", "decode_plain", "draft", "load", "require_few_scans", "undecoded_file"]
+__all__ = ["SCALES", "Least", "decode_plain", "draft", "load", "require_few_scans", "undecoded_file"]
 
 SCALES = (8, 4, 2, 1)
 ALIKE = {"YCbCr": ("RGB", "RGB"), "Gray": ("L", "GRAY")}
@@ -55,12 +57,29 @@ def _scans(file: bytes) -> int:
     return scans
 
 
-def draft(image: Image.Image, least: int | None) -> None:
-    """Set an opened JPEG to the smallest scale whose short side has at least `least` pixels."""
-    if image.format in ("JPEG", "MPO") and least:
-        scale = next((scale for scale in SCALES if min(image.size) // scale >= least), 1)
-        if scale > 1:
-            image.draft(None, (image.width // scale, image.height // scale))
+class Least(NamedTuple):
+    """Smallest size to decode, as an upright picture has it: both sides, or `either` of them, must reach it."""
+
+    height: int
+    width: int
+    either: bool = False
+
+    def reached(self, height: int, width: int) -> bool:
+        """Return whether an upright picture of this size is large enough."""
+        return (any if self.either else all)((height >= self.height, width >= self.width))
+
+
+def draft(image: Image.Image, least: int | Least | None) -> None:
+    """Set an opened JPEG to the smallest scale that reaches `least`; a number is the least short side."""
+    if image.format not in ("JPEG", "MPO") or not least:
+        return
+    least = Least(least, least) if isinstance(least, int) else least
+    width, height = image.size
+    if least.height != least.width and orientation_of(image) in ON_SIDE:
+        width, height = height, width
+    scale = next((scale for scale in SCALES if least.reached(height // scale, width // scale)), 1)
+    if scale > 1:
+        image.draft(None, (image.width // scale, image.height // scale))
 
 
 def decode_plain(file: bytes, shape: tuple[int, int, int]) -> np.ndarray[Any, np.dtype[np.uint8]] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,23 @@ RENAMED = {
 
 MAX_HEADER_BYTES = 100 << 20
 """Largest header of a safetensors file; the limit of its library."""
-NUMBERS = ("size", "resize", "channels")
-LISTS = ("mean", "std")
-WORDS = ("interpolation", "decoding")
-"""Fields of the preprocessing, by the type in which the metadata of weights writes them."""
+
+
+def _size(text: str) -> int | list[int]:
+    """Return a size of the metadata, "224" or "96x384", as JSON keeps it."""
+    sides = [int(side) for side in text.split("x")]
+    return sides if len(sides) > 1 else sides[0]
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(part) for part in text.split(",")]
+
+
+KINDS: Mapping[str, Callable[[str], Any]] = {
+    "size": _size, "resize": _size, "channels": int, "mean": _numbers, "std": _numbers,
+    "interpolation": str, "decoding": str, "frame": str,
+}  # fmt: skip
+"""Fields of the preprocessing, and the value of each by the text in the metadata of weights."""
 
 
 def with_current_names(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,10 +87,8 @@ def _other_values(run: RunFolder) -> Iterator[tuple[str, str, Any]]:
             if key in metadata:
                 yield run.weights_path.name, f"model.{field}", metadata[key]
         texts = {"size": metadata["input"], **metadata} if "input" in metadata else metadata
-        for key in texts.keys() & {*NUMBERS, *LISTS, *WORDS}:
-            text = texts[key]
-            values = [float(part) for part in text.split(",")] if key in LISTS else None
-            yield run.weights_path.name, f"preprocess.{key}", values or (int(text) if key in NUMBERS else text)
+        for key in texts.keys() & KINDS.keys():
+            yield run.weights_path.name, f"preprocess.{key}", KINDS[key](texts[key])
 
 
 def _metadata(path: Path) -> dict[str, str]:

@@ -6,7 +6,7 @@ from PIL import Image
 
 from pennyweight.core.exif import exif_of
 
-__all__ = ["orientation_of", "turn_upright"]
+__all__ = ["ON_SIDE", "orientation_of", "turn_upright"]
 
 ORIENTATION = 0x0112
 UPRIGHT = {
@@ -19,6 +19,8 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 """EXIF orientation -> transposition that turns the picture upright; any other value is upright."""
+ON_SIDE = (5, 6, 7, 8)
+"""Orientations of pictures that are stored on their side: upright, their sides change places."""
 
 
 def orientation_of(image: Image.Image) -> int:

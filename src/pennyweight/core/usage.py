@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
+from pennyweight.core.frame import Size
+
 __all__ = ["Usage"]
 
 
@@ -13,8 +15,8 @@ class Usage(TypedDict, total=False):
 
     stem: str | None
     """First layers: "imagenet", or "cifar" for small pictures."""
-    input_size: int | None
-    """Pixels a side of the network's input; the resize changes with it."""
+    input_size: Size | str | None
+    """Pixels a side of the network's input, or (height, width); the resize changes with it."""
     config: Mapping[str, Any] | None
     """Fields of the network's Config."""
     mean: Sequence[float] | None

@@ -8,6 +8,15 @@ from pennyweight.data.batch import Batch, Share
 from pennyweight.data.checks.glance import Glances
 from pennyweight.data.checks.quick import label_conflicts, require_enough, too_little
 from pennyweight.data.decoded_cache import DecodedCache
+from pennyweight.data.framing import (
+    Framing,
+    aspects_of,
+    cut_away,
+    cuts_much,
+    describe_cut,
+    outliers_note,
+    suggest_framing,
+)
 from pennyweight.data.pictures import Pictures
 from pennyweight.data.readers.folder import read_class_folder
 from pennyweight.data.readers.open import open
@@ -29,6 +38,7 @@ __all__ = [
     "Balancing",
     "Batch",
     "DecodedCache",
+    "Framing",
     "Glances",
     "Mixed",
     "Pictures",
@@ -45,7 +55,11 @@ __all__ = [
     "Twins",
     "Unreadable",
     "UsedLevels",
+    "aspects_of",
     "channel_statistics",
+    "cut_away",
+    "cuts_much",
+    "describe_cut",
     "digests_of_samples",
     "exclude_seen",
     "find_twins",
@@ -58,10 +72,12 @@ __all__ = [
     "measure_levels",
     "moments_of",
     "open",
+    "outliers_note",
     "read_class_folder",
     "require_enough",
     "split",
     "split_by_rule",
+    "suggest_framing",
     "too_little",
     "twins_among",
 ]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pennyweight.core.errors import ImageError
 from pennyweight.core.figures import shape
+from pennyweight.core.frame import Sides
 from pennyweight.core.heap import keeping_memory
 from pennyweight.core.images import Pixels
 from pennyweight.core.machine import cores
@@ -58,8 +59,8 @@ class DecodedPictures(Summary):
         self._entry: Entry | None = None
         """Cache entry that keeps the pictures, if one does."""
         self._rows = np.arange(len(samples))
-        self._edge = 0
-        """Pixels by which the edges of the kept pictures are extended, for crops that reach beyond."""
+        self._edge: Sides = (0, 0)
+        """Rows and columns by which the edges of the kept pictures are extended, for crops that reach beyond."""
         # Decoders release the GIL, so threads are enough.
         self._pool = ThreadPoolExecutor(max_workers=cores())
 
@@ -177,10 +178,14 @@ class DecodedPictures(Summary):
         return self._center_crop(self._pixels(numbers))
 
     def _center_crop(self, stored: Pixels) -> Pixels:
-        """Crop kept pictures to the center of the input's size. (B, H, W, C) -> (B, size, size, C)."""
-        size, side = self.preprocess.size, self._stored.size + 2 * (self._edge if self._kept is not None else 0)
-        start = round((side - size) / 2)
-        return stored[:, start : start + size, start : start + size] if side > size else stored
+        """Crop kept pictures to the center of the input's size. (B, H, W, C) -> (B, height, width, C)."""
+        edges = self._edge if self._kept is not None else (0, 0)
+        stored_sides = (side + 2 * edge for side, edge in zip(self._stored.sides, edges, strict=True))
+        down, across = (
+            slice(start := round((side - size) / 2), start + size)
+            for side, size in zip(stored_sides, self.preprocess.sides, strict=True)
+        )
+        return stored[:, down, across]
 
     def _pixels(self, numbers: NDArray[np.int64]) -> Pixels:
         """Return pictures in the size in which they are kept. (B,) -> (B, H, W, C)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -132,10 +133,10 @@ class Pictures(DecodedPictures):
         if device is not None and device.type != "cpu":
             import torch
 
-            edge = 0 if self._edge or self._stored.size > self.preprocess.size else augment.edge(self._stored.size)
+            edge = (0, 0) if any(self._edge) or self._has_margin else augment.edges(self._stored.sides)
             pixels = torch.from_numpy(padded(np.asarray(pixels), edge)).to(device, non_blocking=True)
         else:
-            edge = 0
+            edge = (0, 0)
         targets = self.targets[numbers]
         # A repeated picture gets other draws in the same epoch.
         samples = numbers + times * len(self)
@@ -144,18 +145,23 @@ class Pictures(DecodedPictures):
             seed=seed,
             epoch=epoch,
             samples=samples,
-            size=self.preprocess.size,
-            edge=edge or (self._edge if self._kept is not None else 0),
+            size=self.preprocess.sides,
+            edge=edge if any(edge) or self._kept is None else self._edge,
         )
         pixels, mixed = augment.mix(pixels, targets, seed=seed, epoch=epoch, samples=samples)
         return Batch(pixels, targets, mixed)
 
+    @property
+    def _has_margin(self) -> bool:
+        """Return whether pictures are kept larger than the input, so that crops can be shifted within them."""
+        return self._stored.sides != self.preprocess.sides
+
     def _repeat_edges(self, augment: Augment) -> None:
         """Extend the edges of the kept pictures once, rather than those of every batch."""
-        edge = augment.edge(self._stored.size)
-        side = self._stored.size + 2 * edge
-        fits = len(self) * side * side * self._stored.channels <= self._keep_bytes
-        if self._kept is None or isinstance(self._kept, np.memmap) or self._edge or not edge or not fits:
+        edge = augment.edges(self._stored.sides)
+        extended = math.prod(side + 2 * more for side, more in zip(self._stored.sides, edge, strict=True))
+        fits = len(self) * extended * self._stored.channels <= self._keep_bytes
+        if self._kept is None or isinstance(self._kept, np.memmap) or any(self._edge) or not any(edge) or not fits:
             return
-        if self._stored.size == self.preprocess.size:
+        if not self._has_margin:
             self._kept, self._edge = padded(self._kept, edge), edge

@@ -55,6 +55,8 @@ class Sample:
     """Name for messages: the path within the source, or the set and the number."""
     group: str | None = None
     """Samples of one group stay in one split: pictures of one patient, place or film."""
+    header_aspect: float = field(default=0.0, compare=False, repr=False)
+    """Width / height of the upright picture, from the header of its file; 0 where that was not read."""
 
     def read(self) -> Path | NDArray[np.uint8] | NDArray[np.uint16] | bytes:
         """Return the picture as `Preprocess` takes it: a path, an array or the bytes of a file."""
@@ -64,6 +66,13 @@ class Sample:
     def where(self) -> str:
         """Return the path of a file, or the name of any other picture."""
         return as_text(self.picture) if isinstance(self.picture, Path) else self.name
+
+    @property
+    def aspect(self) -> float:
+        """Return width / height of the upright picture; 0 if it is not known."""
+        if isinstance(self.picture, np.ndarray):
+            return float(self.picture.shape[1] / self.picture.shape[0])
+        return self.header_aspect
 
     @property
     def place(self) -> float:

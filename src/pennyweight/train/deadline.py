@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import replace
 
+from pennyweight.core.frame import Size
 from pennyweight.train.epoch_plan import EpochPlan
 from pennyweight.train.recipe import Recipe
 from pennyweight.train.time_budget import Pace
@@ -28,7 +29,7 @@ RECENT, RECENT_SHARE = 3, 0.05
 class Deadline:
     """Epochs end `left_s` from now, a little before. `pace` is what was measured for pictures of `size`."""
 
-    def __init__(self, left_s: float, pace: Pace, size: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, left_s: float, pace: Pace, size: Size, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.left_s, self.pace, self.size = left_s, pace, size
         self._clock = clock
         self._end = clock() + left_s * (1 - RESERVE)

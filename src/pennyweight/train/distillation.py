@@ -65,8 +65,8 @@ def make_teacher(
     @torch.no_grad()
     def teacher(x: Tensor) -> Tensor:
         seen = x.float() * scale + shift
-        if theirs.size != ours.size:
-            seen = F.interpolate(seen, size=(theirs.size, theirs.size), mode="bilinear", antialias=True)
+        if theirs.sides != ours.sides:
+            seen = F.interpolate(seen, size=theirs.sides, mode="bilinear", antialias=True)
         logits: Tensor = network(seen)[:, columns]
         return logits.to(x.dtype)
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from pennyweight.core.errors import InputError
+from pennyweight.core.frame import Sides, Size, sides_of
 from pennyweight.data import Augment, Balancing, Policy
 from pennyweight.train.epoch_plan import EpochPlan
 
@@ -183,6 +184,11 @@ class Recipe:
         grown = min(1.0, plan.position(epoch - 1) / (GROWING * plan.planned))
         share = self.first_size + (1 - self.first_size) * grown
         return min(size, max(1, round(share * size / SIDES)) * SIDES)
+
+    def sides(self, size: Size, epoch: int, plan: EpochPlan | None = None) -> Sides:
+        """Return (height, width) of `epoch`'s training pictures, as `side` gives each."""
+        height, width = sides_of(size)
+        return self.side(height, epoch, plan), self.side(width, epoch, plan)
 
     @property
     def epoch_plan(self) -> EpochPlan:

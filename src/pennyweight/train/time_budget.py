@@ -13,6 +13,7 @@ from itertools import islice
 import torch
 from torch import nn
 
+from pennyweight.core.frame import Size, sides_of
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.train.autotune import WARM_UP
 from pennyweight.train.batches import Batches, Teacher
@@ -45,25 +46,25 @@ class Pace:
     """Seconds of a step on pictures of the full side."""
     validation_s: float
 
-    def seconds(self, recipe: Recipe, size: int) -> float:
+    def seconds(self, recipe: Recipe, size: Size) -> float:
         """Return the seconds of a whole training."""
         counted = replace(recipe, epochs=min(recipe.epochs, COUNTED))
         return recipe.epochs * self._mean(counted, size, range(1, counted.epochs + 1))
 
-    def seconds_of(self, epochs: range, recipe: Recipe, size: int, plan: EpochPlan | None = None) -> float:
+    def seconds_of(self, epochs: range, recipe: Recipe, size: Size, plan: EpochPlan | None = None) -> float:
         """Return the seconds of some epochs, which count from 1, of `plan` where it is no longer the recipe's."""
         counted = epochs[:1] if recipe.first_size == 1 else epochs[:: 1 + len(epochs) // COUNTED]
         return len(epochs) * self._mean(recipe, size, counted, plan)
 
-    def _mean(self, recipe: Recipe, size: int, epochs: range, plan: EpochPlan | None = None) -> float:
+    def _mean(self, recipe: Recipe, size: Size, epochs: range, plan: EpochPlan | None = None) -> float:
         """Return the mean seconds of these epochs. A step's time grows linearly with the pixels of its pictures."""
-        first = recipe.side(size, 1) ** 2
-        by_pixel = (self.step_s - self.first_step_s) / (size**2 - first) if first < size**2 else 0.0
-        sides = [recipe.side(size, epoch, plan) for epoch in epochs]
-        step_s = statistics.fmean(self.step_s - by_pixel * (size**2 - side**2) for side in sides)
+        whole, first = math.prod(sides_of(size)), math.prod(recipe.sides(size, 1))
+        by_pixel = (self.step_s - self.first_step_s) / (whole - first) if first < whole else 0.0
+        pixels = [math.prod(recipe.sides(size, epoch, plan)) for epoch in epochs]
+        step_s = statistics.fmean(self.step_s - by_pixel * (whole - each) for each in pixels)
         return self.steps * step_s + self.validation_s
 
-    def epochs_within(self, left_s: float, recipe: Recipe, size: int) -> int:
+    def epochs_within(self, left_s: float, recipe: Recipe, size: Size) -> int:
         """Return the epochs that fit `left_s` seconds; at least one."""
         fitting = bisect_right(
             range(1, MOST_EPOCHS), left_s, key=lambda epochs: self.seconds(replace(recipe, epochs=epochs), size)

@@ -162,13 +162,12 @@ class Trainer:
         return total, correct
 
     def _resize(self, x: Tensor) -> Tensor:
-        """Resize pictures to this epoch's side (progressive resizing). (B, C, H, W) -> (B, C, side, side)"""
+        """Resize pictures to this epoch's side (progressive resizing). (B, C, H, W) -> (B, C, h, w)"""
         if self.recipe.first_size == 1:
             return x
-        side = self.recipe.side(x.shape[-1], len(self.progress.own) + 1, self.progress.plan)
-        if side == x.shape[-1]:
-            return x
-        return F.interpolate(x, size=(side, side), mode="bilinear", antialias=True)
+        whole = (x.shape[2], x.shape[3])
+        sides = self.recipe.sides(whole, len(self.progress.own) + 1, self.progress.plan)
+        return x if sides == whole else F.interpolate(x, size=sides, mode="bilinear", antialias=True)
 
     def answer(self, batch: Batch) -> Tensor:
         """Return the logits of a batch as validation computes them. -> (B, classes)"""

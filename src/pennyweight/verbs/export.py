@@ -75,7 +75,7 @@ def export(
     path = bundle_path(trained if isinstance(trained, Run) else str(trained.model["name"]), out)
     contents = _of_run(trained) if isinstance(trained, Run) else _of_name(trained)
     preprocess = contents.preprocess
-    cost = weigh(contents.network, (preprocess.channels, preprocess.size, preprocess.size))
+    cost = weigh(contents.network, (preprocess.channels, *preprocess.sides))
     manifest = Manifest(
         network=contents.model,
         labels=contents.labels,

@@ -8,6 +8,7 @@ from typing import Any, Unpack
 
 from pennyweight import data
 from pennyweight.core.busy_wait import sharing_cores
+from pennyweight.core.frame import Size
 from pennyweight.core.heap import keeping_memory
 from pennyweight.core.run import Run
 from pennyweight.train import Recipe
@@ -29,7 +30,7 @@ def fit(
     weights: str | os.PathLike[str] | None = None,
     teacher: str | os.PathLike[str] | None = None,
     config: Mapping[str, Any] | None = None,
-    input_size: int | None = None,
+    input_size: Size | str | None = None,
     minutes: float | None = None,
     resume: bool = False,
     seed: int = 0,
@@ -50,7 +51,7 @@ def fit(
             ones for photographs where `model` is "auto", which may fetch them.
         teacher: Run, or name with published weights, from which a smaller network learns (distillation).
         config: Fields to change in the network's Config.
-        input_size: Pixels a side of the network's input.
+        input_size: Pixels a side of the network's input, or (height, width).
         minutes: Minutes for the whole run; the number of epochs follows.
         resume: Continue the run at `out`, which the same call began, from its checkpoint.
         seed: Seed of the first weights and of every random choice.
@@ -59,11 +60,12 @@ def fit(
             default with `minutes`), "fixed" does not. `preflight`: check first what would spoil a training (the default
             for long ones). `save_minutes`: minutes between checkpoints, 5. `log`: tensorboard, mlflow or wandb.
             `group_by` and `read_as`: as `data.open` takes them. `twins`: "group" keeps pictures that show the same
-            moment in one split, "keep" splits them, "drop" leaves all but one out. `channels`: of the input; 4 keep
-            transparency. `max_pixels`: of the largest picture that is read, 80 million. `shuffle_buffer`: memory in
-            which streamed shards are mixed, in bytes or as "256MB", the default. `trust`: begin on streamed shards
-            without decoding every picture first; what training cannot read is left out and counted. `wait`: minutes to
-            wait for the other ranks, 5.
+            moment in one split, "keep" splits them, "drop" leaves all but one out. `frame`: "crop" cuts out the middle
+            of a picture, "pad" shows all of it, "stretch" changes its shape; "auto" chooses by the pictures' shapes.
+            `channels`: of the input; 4 keep transparency. `max_pixels`: of the largest picture that is read, 80
+            million. `shuffle_buffer`: memory in which streamed shards are mixed, in bytes or as "256MB", the default.
+            `trust`: begin on streamed shards without decoding every picture first; what training cannot read is left
+            out and counted. `wait`: minutes to wait for the other ranks, 5.
 
     Returns:
         The finished run, whose folder holds record, metrics, weights, scores and report.

@@ -21,6 +21,7 @@ from pennyweight.report.network_inputs import NetworkInput, NetworkInputs
 from pennyweight.train import Recipe
 from pennyweight.verbs.fitting.choose_recipe import AUTO
 from pennyweight.verbs.fitting.first_weights import LARGE_MODEL, NONE
+from pennyweight.verbs.fitting.framing import FramingRequest
 from pennyweight.verbs.fitting.plan import make_plan
 from pennyweight.verbs.load import preprocess_of
 
@@ -97,9 +98,10 @@ def inputs_as(
                 ("shown as trained from scratch: no published weights are fetched to look at a source",),
             )
         used = data.measure_levels(source, splits.train, max_pixels=max_pixels)
+        framing = FramingRequest(aspects=data.aspects_of(splits.train))
         plan = make_plan(
             source, name, pictures=len(splits.train), used=used, recipe=None,
-            input_size=None, stem=None, config={}, weights=weights, seed=0,
+            framing=framing, stem=None, config={}, weights=weights, seed=0,
         )  # fmt: skip
         preprocess, recipe, seed, shown = plan.preprocess, plan.recipe, plan.seed, plan.model["name"]
         notes = (*notes, *plan.why)

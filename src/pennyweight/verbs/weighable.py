@@ -18,6 +18,7 @@ from torch import nn
 
 from pennyweight import zoo
 from pennyweight.core.errors import BundleError, InputError, PennyweightError, nearest, received
+from pennyweight.core.frame import as_size
 from pennyweight.core.manifest import Manifest
 from pennyweight.core.run import Run
 from pennyweight.core.scene_manifest import SceneManifest
@@ -91,7 +92,7 @@ def open_weighable(
         "num_classes": None,  # as published
         "in_channels": shape[0],
         "stem": stem,
-        "config": zoo.settle(name, config or {}, size=shape[-1]),
+        "config": zoo.settle(name, config or {}, size=as_size(shape[1:])),
     }
     model = _made(lambda: zoo.build(name, **how), real) if real else zoo.sketch(name, **how)
     return Weighable(name=name, model=model, input_shape=shape, notes=notes)
@@ -173,8 +174,8 @@ def _of_trained(name: str, shape: Shape | None, real: bool) -> Weighable:
     if is_scene_run(run):
         usual = _window(run.info.model, run.info.of_scene.window)
     else:
-        size = preprocess_of(run)
-        usual = (size.channels, size.size, size.size)
+        preprocess = preprocess_of(run)
+        usual = (preprocess.channels, *preprocess.sides)
     dead, kernels = dead_depthwise(model)
     note = f"{dead} of {kernels} depthwise kernels have died ({dead / kernels:.1%})" if kernels else ""
     return Weighable(name=name, model=model, input_shape=shape or usual, notes=(note,) if note else ())
@@ -186,8 +187,8 @@ def _of_bundle(name: str, shape: Shape | None, real: bool) -> Weighable:
     if isinstance(manifest, SceneManifest):
         usual = _window(manifest.network, manifest.window)
     else:
-        size = manifest.preprocess
-        usual = (size.channels, size.size, size.size)
+        preprocess = manifest.preprocess
+        usual = (preprocess.channels, *preprocess.sides)
         kept = ", ".join(f"{key} {value:,}" for key, value in manifest.cost.items() if isinstance(value, int))
         if isinstance(missing := manifest.cost.get("uncounted"), dict) and missing:
             kept += f", not counted: {', '.join(map(str, missing))}"

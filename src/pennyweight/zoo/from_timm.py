@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from pennyweight.core.errors import DownloadError, InputError
+from pennyweight.core.frame import Frame, Size
 from pennyweight.core.labels import imagenet_labels
 from pennyweight.core.offline import keep_hub_offline, require_network
 from pennyweight.core.preprocess import Preprocess
@@ -20,6 +21,10 @@ from pennyweight.zoo.weights.checkpoint import Checkpoint
 from pennyweight.zoo.weights.published import BEST
 
 __all__ = ["checkpoint", "input_shape", "make", "names", "num_classes", "params", "size_setting", "tags"]
+
+
+FRAMES: Mapping[str, Frame] = {"center": "crop", "squash": "stretch"}
+"""timm's `crop_mode` -> ours."""
 
 
 def names() -> list[str]:
@@ -53,7 +58,7 @@ def input_shape(name: str) -> tuple[int, int, int]:
     return (channels, height, width)
 
 
-def size_setting(name: str, size: int) -> dict[str, Any]:
+def size_setting(name: str, size: Size) -> dict[str, Any]:
     """Return the constructor argument for a network of fixed input size; empty for any other network."""
     return {"img_size": size} if _published(name).fixed_input_size else {}
 
@@ -104,19 +109,21 @@ def checkpoint(name: str, tag: str) -> Checkpoint:
             f"{place} elsewhere and give the file: --weights FILE"
         ) from error
     transform: dict[str, Any] = timm.data.resolve_model_data_config(network)  # type: ignore[attr-defined,no-untyped-call]
-    _, size, width = transform["input_size"]
-    if transform["crop_mode"] != "center" or size != width:
+    _, height, width = transform["input_size"]
+    frame = FRAMES.get(transform["crop_mode"])
+    if frame is None or height != width:
         raise InputError(
-            f"timm's {name} takes {size}×{width} pictures cropped by '{transform['crop_mode']}', and ours are cropped "
-            "square from the center, so its published accuracy would not hold"
+            f"timm's {name} takes {height}×{width} pictures cropped by '{transform['crop_mode']}', and ours are "
+            "cropped or stretched to a square, so its published accuracy would not hold"
         )
     return Checkpoint(
         name=f"timm's {name}",
         state=network.state_dict(),
         layout="timm",
         preprocess=Preprocess(
-            size=size,
-            resize=max(size, int(size / transform["crop_pct"])),
+            size=height,
+            resize=max(height, int(height / transform["crop_pct"])),
+            frame=frame,
             interpolation=transform["interpolation"],
             mean=tuple(transform["mean"]),
             std=tuple(transform["std"]),

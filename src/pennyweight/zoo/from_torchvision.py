@@ -14,6 +14,8 @@ from torch import nn
 from torchvision import models
 
 from pennyweight.core.download import cache_folder, fetch
+from pennyweight.core.errors import InputError
+from pennyweight.core.frame import Size, show_size, side_of, sides_of
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.zoo.weights.checkpoint import Checkpoint
 from pennyweight.zoo.weights.pickles import read_pickle
@@ -62,11 +64,19 @@ def input_shape(name: str) -> tuple[int, int, int]:
     return (3, size, size)
 
 
-def size_setting(name: str, size: int) -> dict[str, Any]:
-    """Return the constructor argument for a network of fixed input size; empty for any other network."""
+def size_setting(name: str, size: Size) -> dict[str, Any]:
+    """Return the constructor argument for a network of fixed input size; empty for any other network.
+
+    Raises InputError for a rectangle and a network of squares.
+    """
     if name.startswith("vit_"):
+        if not isinstance(size, int):
+            raise InputError(
+                f"torchvision's '{name}' takes square inputs, not {show_size(size)}; give it {side_of(size)} and the "
+                f"frame pad, or take our own '{name}', which takes rectangles"
+            )
         return {"image_size": size}
-    return {"input_size": (size, size)} if name.startswith("maxvit") else {}
+    return {"input_size": sides_of(size)} if name.startswith("maxvit") else {}
 
 
 def num_classes(name: str) -> int:

@@ -11,6 +11,7 @@ from torch import nn
 
 from pennyweight.core.errors import InputError, nearest, received
 from pennyweight.core.extras import missing_part
+from pennyweight.core.frame import Size
 from pennyweight.zoo.weights.checkpoint import Checkpoint
 
 __all__ = ["LIBRARIES", "Foreign", "Library", "foreign"]
@@ -24,7 +25,7 @@ class Library(Protocol):
     input_shape: Callable[[str], tuple[int, int, int]]
     num_classes: Callable[[str], int]
     params: Callable[[], Mapping[str, int]]
-    size_setting: Callable[[str, int], dict[str, Any]]
+    size_setting: Callable[[str, Size], dict[str, Any]]
     checkpoint: Callable[[str, str], Checkpoint]
 
     def make(self, name: str, *, num_classes: int | None, in_channels: int, config: Mapping[str, Any]) -> nn.Module: ...

@@ -15,6 +15,7 @@ from torch import nn
 from pennyweight.core.download import cache_folder, fetch
 from pennyweight.core.errors import InputError
 from pennyweight.core.files import split_part
+from pennyweight.core.frame import as_size
 from pennyweight.core.labels import imagenet_labels
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run import Run
@@ -225,7 +226,8 @@ def open_pretrained(name: str, weights: Weights, **usage: Unpack[Usage]) -> Pret
 
 def _preprocess(checkpoint: Checkpoint, model: Mapping[str, Any], usage: Usage) -> tuple[Preprocess, tuple[str, ...]]:
     """Return the preprocessing, and notes on assumed values. Raises InputError if it does not fit the stem."""
-    size, mean, std = usage.get("input_size"), usage.get("mean"), usage.get("std")
+    given, mean, std = usage.get("input_size"), usage.get("mean"), usage.get("std")
+    size = None if given is None else as_size(given)
     channels, usual = model["in_channels"], form(model["name"])
     if checkpoint.preprocess is None:
         small = model["stem"] == "cifar" != usual.stem

@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn.modules.module import register_module_module_registration_hook
 
 from pennyweight.core.errors import InputError, PennyweightError, nearest
+from pennyweight.core.frame import Size
 from pennyweight.core.reading import reason_of
 from pennyweight.core.settings import override, parse
 from pennyweight.nn import Network
@@ -152,7 +153,7 @@ def require_tag(name: str, tag: str, *, words: Iterable[str] = ()) -> None:
     raise InputError(f"there are no published weights for '{name}'{hint}")
 
 
-def settle(name: str, config: Mapping[str, Any], *, size: int) -> dict[str, Any]:
+def settle(name: str, config: Mapping[str, Any], *, size: Size) -> dict[str, Any]:
     """Return `config` with its values converted, and with the input size for networks of fixed size.
 
     Raises InputError for an unknown field, with the nearest one.

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pennyweight.core.errors import InputError
+from pennyweight.core.frame import Size, as_size, show_size, sides_of
 from pennyweight.nn import Network
 from pennyweight.nn.attention import EncoderBlock
 from pennyweight.zoo.variant import Variant
@@ -22,8 +23,9 @@ STAGES = 4  # groups of blocks in `features`, all at one resolution
 class Config:
     """Row of Table 1."""
 
-    size: int | None = None
-    """Input side in pixels, by default 224, or 32 in the small-image form. Positions are learned for this size."""
+    size: int | tuple[int, int] | None = None
+    """Input side in pixels, or (height, width); by default 224, or 32 in the small-image form. Positions are learned
+    for this size."""
     patch: int = 16
     d: int = 768
     heads: int = 12
@@ -34,6 +36,8 @@ class Config:
     """Stochastic depth: probability that training skips the last block; earlier blocks have less, linearly."""
 
     def __post_init__(self) -> None:
+        if isinstance(self.size, tuple):
+            object.__setattr__(self, "size", as_size(self.size, "Config field 'size'"))
         if self.heads < 1 or self.d % self.heads:
             raise InputError(f"Config field 'd' ({self.d}) must be divisible by 'heads' ({self.heads})")
         if self.blocks < STAGES:
@@ -41,15 +45,18 @@ class Config:
 
 
 class PatchEmbedding(nn.Module):
-    """Patches as tokens, a class token before them, learned positions added. (B, c_in, size, size) -> (B, 1 + N, d)."""
+    """Patches as tokens, a class token before them, learned positions added. (B, c_in, H, W) -> (B, 1 + N, d)."""
 
-    def __init__(self, c_in: int, d: int, *, size: int, patch: int) -> None:
+    def __init__(self, c_in: int, d: int, *, size: Size, patch: int) -> None:
         super().__init__()
-        if patch < 1 or size % patch:
-            raise InputError(f"the input of {size} pixels is not divisible by the patches of {patch}")
+        height, width = sides_of(size)
+        if patch < 1 or height % patch or width % patch:
+            raise InputError(f"the input of {show_size(size)} pixels is not divisible by the patches of {patch}")
+        self.patch_size, self.grid_size = (patch, patch), (height // patch, width // patch)
         self.project = nn.Conv2d(c_in, d, patch, patch)
         self.class_token = nn.Parameter(torch.zeros(1, 1, d))
-        self.positions = nn.Parameter(nn.init.normal_(torch.empty(1, 1 + (size // patch) ** 2, d), std=0.02))
+        positions = torch.empty(1, 1 + self.grid_size[0] * self.grid_size[1], d)
+        self.positions = nn.Parameter(nn.init.normal_(positions, std=0.02))
 
     def forward(self, x: Tensor) -> Tensor:
         patches = self.project(x).flatten(2).transpose(1, 2)
@@ -76,7 +83,7 @@ class ViT(Network):
     def __init__(self, config: Config, *, num_classes: int, in_channels: int, stem: str) -> None:
         super().__init__()
         small = stem == "cifar"
-        self.size = (32 if small else 224) if config.size is None else config.size
+        self.size: Size = (32 if small else 224) if config.size is None else config.size
         patch = config.patch // 4 if small else config.patch
         self.stem = PatchEmbedding(in_channels, config.d, size=self.size, patch=patch)
         blocks = [
@@ -98,15 +105,17 @@ class ViT(Network):
         self.assemble(in_channels=in_channels, features=[(config.d, patch)] * STAGES)
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """Return the patches' tokens after each quarter of the blocks, as maps (B, d, size/patch, size/patch)."""
-        side = self.size // self.feature_strides[0]
-        return [tokens[:, 1:].transpose(1, 2).reshape(len(x), -1, side, side) for tokens in super().features(x)]
+        """Return the patches' tokens after each quarter of the blocks, as maps (B, d, height/patch, width/patch)."""
+        assert isinstance(self.stem, PatchEmbedding)
+        grid = self.stem.grid_size
+        return [tokens[:, 1:].transpose(1, 2).reshape(len(x), -1, *grid) for tokens in super().features(x)]
 
     def check(self, x: Tensor) -> None:
         super().check(x)
-        if tuple(x.shape[2:]) != (self.size, self.size):
+        height, width = sides_of(self.size)
+        if tuple(x.shape[2:]) != (height, width):
             raise InputError(
-                f"this ViT takes {self.size}×{self.size} pixels, received {x.shape[2]}×{x.shape[3]}; "
+                f"this ViT takes {height}×{width} pixels, received {x.shape[2]}×{x.shape[3]}; "
                 f"resize the input, or create it with another size that patches of {self.feature_strides[0]} divide"
             )
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
+from pennyweight.core.frame import Sides
 from pennyweight.data import Augment
 
 SIDE = 16
@@ -88,14 +91,14 @@ def test_the_original_is_left_alone(pixels: np.ndarray) -> None:
     assert np.array_equal(pixels, before)
 
 
-def varied(count: int = 24, side: int = 20) -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+def varied(count: int = 24, sides: Sides = (20, 20)) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, *sides, 3), dtype=np.uint8)
 
 
 EVERYTHING = Augment(flip=True, shift=0.25, policy="trivial", erase=0.5, mixup=0.4, cutmix=1.0)
 
 
-def changed(augment: Augment, pixels, numbers: np.ndarray, **options: int):
+def changed(augment: Augment, pixels, numbers: np.ndarray, **options: Any):
     return augment(pixels, seed=3, epoch=2, samples=numbers, **options)
 
 
@@ -119,7 +122,7 @@ def test_each_change_of_the_table_is_torchvisions() -> None:
 
     trivial, rand = v2.TrivialAugmentWide._AUGMENTATION_SPACE, v2.RandAugment._AUGMENTATION_SPACE
     names = dict(zip(_table(), trivial, strict=True))
-    pixels = torch.from_numpy(varied(1, 64)).permute(0, 3, 1, 2)[0]
+    pixels = torch.from_numpy(varied(1, (64, 64))).permute(0, 3, 1, 2)[0]
     peer = v2.TrivialAugmentWide(interpolation=v2.InterpolationMode.NEAREST)
     for ours, theirs in names.items():
         row = _table()[ours]
@@ -172,18 +175,29 @@ def test_without_mixing_nothing_is_mixed() -> None:
     assert mixed is None
 
 
-@pytest.mark.parametrize(("side", "size", "edge"), [(20, None, 0), (20, 16, 0), (30, 20, 5), (140, 120, 0)])
-def test_an_accelerator_gives_the_same_bytes(side: int, size: int | None, edge: int) -> None:
+@pytest.mark.parametrize(
+    ("sides", "size", "edge"),
+    [
+        ((20, 20), None, (0, 0)),
+        ((20, 20), (16, 16), (0, 0)),
+        ((30, 30), (20, 20), (5, 5)),
+        ((140, 140), (120, 120), (0, 0)),
+        ((12, 40), None, (0, 0)),
+        ((16, 40), (12, 40), (0, 0)),
+        ((20, 50), (12, 40), (2, 5)),
+    ],
+)
+def test_an_accelerator_gives_the_same_bytes(sides: Sides, size: Sides | None, edge: Sides) -> None:
     """The tensor path, on the processor here; on a device it is the same arithmetic on whole numbers."""
     import torch
 
     from pennyweight.data.augment.crops import padded
 
-    pixels, numbers = varied(24, side), np.arange(24)
-    reach = 0 if edge or size else EVERYTHING.edge(side)
+    pixels, numbers = varied(24, sides), np.arange(24)
+    reach = (0, 0) if any(edge) or size else EVERYTHING.edges(sides)
     tensor = torch.from_numpy(padded(pixels, reach))
     ours = changed(EVERYTHING, pixels, numbers, size=size, edge=edge)
-    theirs = changed(EVERYTHING, tensor, numbers, size=size, edge=edge or reach)
+    theirs = changed(EVERYTHING, tensor, numbers, size=size, edge=edge if any(edge) else reach)
     assert np.array_equal(ours, theirs.numpy())
     mixed = [EVERYTHING.mix(one, numbers, seed=0, epoch=0, samples=numbers) for one in (ours, theirs)]
     assert np.array_equal(mixed[0][0], mixed[1][0].numpy())
@@ -191,8 +205,8 @@ def test_an_accelerator_gives_the_same_bytes(side: int, size: int | None, edge: 
 
 
 def test_a_margin_is_moved_within() -> None:
-    pixels = varied(300, 20)
-    out = changed(Augment(flip=False, shift=0.5), pixels, np.arange(300), size=16)
+    pixels = varied(300, (20, 20))
+    out = changed(Augment(flip=False, shift=0.5), pixels, np.arange(300), size=(16, 16))
     found = set()
     for before, after in zip(pixels, out, strict=True):
         places = [(d, a) for d in range(5) for a in range(5) if np.array_equal(before[d : d + 16, a : a + 16], after)]
@@ -200,5 +214,5 @@ def test_a_margin_is_moved_within() -> None:
         found.add(places[0])
     assert len(found) == 25
     assert np.array_equal(
-        changed(Augment(flip=False, shift=0.0), pixels, np.arange(300), size=16), pixels[:, 2:18, 2:18]
+        changed(Augment(flip=False, shift=0.0), pixels, np.arange(300), size=(16, 16)), pixels[:, 2:18, 2:18]
     )

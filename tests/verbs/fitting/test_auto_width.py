@@ -15,6 +15,7 @@ from pennyweight.train.recipe import Layout, Precision
 from pennyweight.verbs.fit import fit
 from pennyweight.verbs.fitting import auto_width, plan
 from pennyweight.verbs.fitting.auto_width import ENOUGH, WIDTHS, widest
+from pennyweight.verbs.fitting.framing import FramingRequest
 from pennyweight.verbs.fitting.resume import find_record
 from pennyweight.zoo import create, variant
 
@@ -122,7 +123,7 @@ def test_a_fixed_way_is_timed_alone(
 
     monkeypatch.setattr(plan, "widest", noted)
     made = plan.make_plan(
-        data.open("digits"), "auto", pictures=40_000, recipe=recipe, input_size=None, stem=None, config={},
+        data.open("digits"), "auto", pictures=40_000, recipe=recipe, framing=FramingRequest(), stem=None, config={},
         weights=None, seed=0, minutes=10, speed=speed,
     )  # fmt: skip
     assert made.model["name"] == WIDTHS[1]
@@ -131,7 +132,7 @@ def test_a_fixed_way_is_timed_alone(
 
 def test_what_fit_is_asked_reaches_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict[str, Any] = {
-        "recipe": {"lr": 0.1}, "input_size": 48, "stem": "cifar", "config": {"width": 0.5}, "weights": "imagenet",
+        "recipe": {"lr": 0.1}, "stem": "cifar", "config": {"width": 0.5}, "weights": "imagenet",
         "seed": 3, "minutes": 7.0, "speed": "fixed",
     }  # fmt: skip
     seen: dict[str, Any] = {}
@@ -142,8 +143,10 @@ def test_what_fit_is_asked_reaches_the_plan(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr("pennyweight.verbs.fitting.open.make_plan", with_replanned_epochs)
     with pytest.raises(InputError, match="far enough"):
-        fit("digits", "mobilenet_v1", progress=False, **asked)
+        fit("digits", "mobilenet_v1", progress=False, input_size=48, frame="pad", **asked)
     assert {name: seen[name] for name in asked} == asked
+    assert (seen["framing"].size, seen["framing"].frame) == (48, "pad")
+    assert len(seen["framing"].aspects) > 1_000
 
 
 def test_a_resume_goes_on_with_the_network_that_was_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from pennyweight.train import Recipe
 from pennyweight.verbs.fitting import first_weights as room
 from pennyweight.verbs.fitting.first_weights import FirstWeights, first_weights
 from pennyweight.verbs.fitting.fit_seeds import fit_seeds
+from pennyweight.verbs.fitting.framing import FramingRequest
 from pennyweight.verbs.fitting.plan import Plan, make_plan
 
 FETCHING = "fetching published weights mobilenet_v2-"
@@ -40,7 +41,8 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def with_replanned_epochs(folder: Path, **options: Any) -> Plan:
     """What `fit` decides before it trains."""
     asked: dict[str, Any] = {"model": "auto", "weights": None, "stem": None, "config": {}, "seed": 0}
-    return make_plan(data.open(folder), pictures=18, **asked | QUICK | options)
+    asked |= QUICK | options
+    return make_plan(data.open(folder), pictures=18, framing=FramingRequest(asked.pop("input_size")), **asked)
 
 
 def source_of(size: int, channels: int) -> data.Source:

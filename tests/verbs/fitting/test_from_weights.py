@@ -11,11 +11,12 @@ from safetensors.torch import save_file
 
 from pennyweight import data, zoo
 from pennyweight.core.errors import InputError
+from pennyweight.verbs.fitting.framing import FramingRequest
 from pennyweight.verbs.fitting.plan import make_plan
 
 
 def with_replanned_epochs(source: Path, weights: Path, **options: Any) -> Any:
-    resume_note: dict[str, Any] = {"recipe": None, "input_size": None, "stem": None, "config": {}, "seed": 0}
+    resume_note: dict[str, Any] = {"recipe": None, "framing": FramingRequest(), "stem": None, "config": {}, "seed": 0}
     return make_plan(data.open(source), "auto", pictures=30, weights=weights, **resume_note | options)
 
 

@@ -29,6 +29,7 @@ from pennyweight.train.deadline import RESERVE, SPARE, Deadline
 from pennyweight.train.time_budget import Pace
 from pennyweight.verbs.fitting.auto_width import WIDTHS
 from pennyweight.verbs.fitting.fit_seeds import fit_seeds
+from pennyweight.verbs.fitting.framing import FramingRequest
 from pennyweight.verbs.fitting.plan import make_plan
 from pennyweight.verbs.fitting.prepare import prepare
 
@@ -187,8 +188,8 @@ def test_the_time_is_shared_with_the_features(shapes: Path, monkeypatch: pytest.
     monkeypatch.setattr("pennyweight.verbs.fitting.prepare.measure_pace", lambda *arguments, **options: pace)
     source = data.open(str(shapes))
     plan = make_plan(
-        source, "mobilenet_v1_x0_25", pictures=80, recipe={"mode": "finetune"}, input_size=16, stem=None, config={},
-        weights=None, seed=0,
+        source, "mobilenet_v1_x0_25", pictures=80, recipe={"mode": "finetune"}, framing=FramingRequest(16),
+        stem=None, config={}, weights=None, seed=0,
     )  # fmt: skip
     parts = {"train": source.samples[:80], "val": source.samples[80:100], "test": source.samples[100:]}
     pictures = {name: data.Pictures(samples, plan.preprocess) for name, samples in parts.items()}
@@ -204,8 +205,8 @@ def test_the_time_is_shared_with_the_features(shapes: Path, monkeypatch: pytest.
 )
 def test_networks_without_batch_norm_are_trained_with_care(model: str, recipe: str) -> None:
     made = make_plan(
-        data.open("digits"), model, pictures=40_000, recipe=None, input_size=32, stem=None, config={}, weights=None,
-        seed=0,
+        data.open("digits"), model, pictures=40_000, recipe=None, framing=FramingRequest(32), stem=None,
+        config={}, weights=None, seed=0,
     )  # fmt: skip
     assert made.recipe_name == recipe
     assert any(line.startswith(f"recipe {recipe}: ") for line in made.why)
@@ -223,8 +224,8 @@ def test_the_network_that_weights_name_says_which_recipe(
     )
     save_weights(tmp_path / "w.safetensors", zoo.build(**resolved), said)
     made = make_plan(
-        data.open("digits"), model, pictures=40_000, recipe={"mode": "scratch"}, input_size=None, stem=None, config={},
-        weights=tmp_path / "w.safetensors", seed=0,
+        data.open("digits"), model, pictures=40_000, recipe={"mode": "scratch"}, framing=FramingRequest(),
+        stem=None, config={}, weights=tmp_path / "w.safetensors", seed=0,
     )  # fmt: skip
     assert made.model["name"] == "vgg11"
     assert made.recipe_name == recipe

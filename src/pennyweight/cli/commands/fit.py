@@ -46,13 +46,22 @@ Weights = Annotated[
     ),
 ]
 InputSize = Annotated[
-    int | None,
+    str | None,
     option(
         NETWORK,
-        "Side of the network's input; by default chosen for the pictures.",
+        "Side of the network's input, or height x width, such as 96x384; by default chosen for the pictures.",
         "--input-size",
         "--input",
         metavar="PIXELS",
+    ),
+]
+Frame = Annotated[
+    Literal["auto", "crop", "pad", "stretch"],
+    option(
+        NETWORK,
+        "Cut out the middle of each picture (crop), show all of it with a border (pad), or change its shape (stretch). "
+        "auto chooses by the pictures' shapes.",
+        metavar="FRAME",
     ),
 ]
 Mode = Annotated[
@@ -100,6 +109,7 @@ def fit(
     model: options.Model = "auto",
     weights: Weights = None,
     input_size: InputSize = None,
+    frame: Frame = "auto",
     stem: options.Stem = None,
     config: options.Config = None,
     epochs: options.Epochs = None,
@@ -137,7 +147,8 @@ def fit(
         "weights": weights,
         "stem": stem,
     }
-    same |= {"input_size": input_size, "seed": seed, "teacher": teacher, "preflight": preflight, "minutes": minutes}
+    same |= {"input_size": input_size, "frame": frame, "seed": seed, "teacher": teacher, "preflight": preflight}
+    same |= {"minutes": minutes}
     same |= {"resume": resume, "save_minutes": save_minutes, "speed": speed, "out": out, "log": log}
     if seeds > 1:
         _fit_seeds(source, model, seeds, arguments | same, json=json)

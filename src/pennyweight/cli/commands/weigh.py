@@ -175,10 +175,12 @@ def _shape(text: str, *, image: bool) -> tuple[int, ...]:
 
 
 def _meant(text: str) -> str:
-    """Suggest a shape for one side alone, for other separators, or for channels last; an empty text for the rest."""
+    """Suggest a shape for one side or two, for other separators, or for channels last; an empty text for the rest."""
     sides = re.findall(r"[0-9]+", text)
     if len(sides) == 1 and sides[0] == text:
         return f"; did you mean '3x{sides[0]}x{sides[0]}'?"
+    if len(sides) == 2 and all(map(int, sides)) and not re.search(r"[-.]", text):
+        return f"; did you mean '3x{'x'.join(sides)}'?"
     if len(sides) != 3 or not all(map(int, sides)) or "-" in text or "." in text:
         return ""
     last = sides[0] == sides[1] != sides[2]

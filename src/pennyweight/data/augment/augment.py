@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pennyweight.core.frame import Sides
 from pennyweight.core.images import Pixels
 from pennyweight.data.augment import policies
 from pennyweight.data.augment.crops import crop, crop_on, padded
@@ -69,8 +70,8 @@ class Augment:
         seed: int,
         epoch: int,
         samples: NDArray[np.int64],
-        size: int | None = None,
-        edge: int = 0,
+        size: Sides | None = None,
+        edge: Sides = (0, 0),
     ) -> Array:
         """Apply crop, flip, policy and random erasing, the changes of single pictures.
 
@@ -79,8 +80,8 @@ class Augment:
             seed: Seed of the run.
             epoch: Number of the epoch.
             samples: (B,) numbers of the pictures in their split.
-            size: Side in pixels to crop pictures with a margin to; by default the side stays.
-            edge: Pixels by which the edges of `pixels` have been extended already.
+            size: Height and width to crop pictures with a margin to; by default these stay.
+            edge: Rows and columns by which the edges of `pixels` have been extended already.
 
         Returns:
             (B, h, w, C) uint8.
@@ -93,9 +94,9 @@ class Augment:
             _one_by_one(self, out, drawn)
         return out
 
-    def edge(self, side: int) -> int:
-        """Return the number of pixels by which `shift` reaches beyond a picture of that side."""
-        return int(self.shift * side)
+    def edges(self, sides: Sides) -> Sides:
+        """Return the rows and columns by which `shift` reaches beyond a picture of these sides."""
+        return int(self.shift * sides[0]), int(self.shift * sides[1])
 
     def mix(
         self, pixels: Array, targets: NDArray[np.int64], *, seed: int, epoch: int, samples: NDArray[np.int64]
@@ -124,19 +125,17 @@ class Augment:
         mixed = Mixed(np.roll(targets, -1), own.mean((1, 2, 3)).astype(np.float32) / LEVELS)
         return _blended(pixels, own), mixed
 
-    def _moved(self, pixels: Array, drawn: NDArray[np.float64], size: int | None, edge: int) -> Array:
-        height, width = (side - 2 * edge for side in pixels.shape[1:3])
-        cut = (size or height, size or width)
+    def _moved(self, pixels: Array, drawn: NDArray[np.float64], size: Sides | None, edge: Sides) -> Array:
+        height, width = pixels.shape[1] - 2 * edge[0], pixels.shape[2] - 2 * edge[1]
+        cut = size or (height, width)
         margins = (height - cut[0], width - cut[1])
-        if isinstance(pixels, np.ndarray) and not edge and not any(margins):
-            most = [self.edge(side) for side in cut]
-            edge = max(most)
+        reach = self.edges(cut)
+        if isinstance(pixels, np.ndarray) and not any(edge) and not any(margins):
+            edge = reach
             pixels = padded(pixels, edge)
-        else:
-            most = [self.edge(side) for side in cut]
         down, across = (
-            _offsets(drawn[:, which], reach, margin, edge)
-            for which, reach, margin in zip((DOWN, ACROSS), most, margins, strict=True)
+            _offsets(drawn[:, which], *where)
+            for which, *where in zip((DOWN, ACROSS), reach, margins, edge, strict=True)
         )
         flip = drawn[:, FLIP] < 0.5 if self.flip else np.zeros(len(drawn), bool)
         if isinstance(pixels, np.ndarray):
@@ -144,12 +143,13 @@ class Augment:
         return crop_on(pixels, cut, down, across, flip)
 
 
-def _offsets(drawn: NDArray[np.float64], most: int, margin: int, edge: int) -> NDArray[np.int64]:
+def _offsets(drawn: NDArray[np.float64], reach: int, margin: int, edge: int) -> NDArray[np.int64]:
     """Return the start of each sample's window: around the middle, or anywhere within a margin. (B,) -> (B,)"""
     middle = edge + round(margin / 2)
-    if not most:
+    if not reach:
         return np.full(len(drawn), middle)
-    low, high = (edge, edge + margin) if margin else (middle - most, middle + most)
+    reach = min(reach, edge)  # the edges of this side may not be extended, because the other one has a margin
+    low, high = (edge, edge + margin) if margin else (middle - reach, middle + reach)
     return np.floor(drawn * (high - low + 1)).astype(np.int64) + low
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from pennyweight.core.frame import Sides
 from pennyweight.core.images import Pixels
 
 if TYPE_CHECKING:
@@ -59,17 +60,18 @@ def crop_on(
     return pixels[batch, rows_, columns_]
 
 
-def padded(pixels: Pixels, edge: int) -> Pixels:
-    """Repeat the edges `edge` times on every side. (B, H, W, C) -> (B, H + 2·edge, W + 2·edge, C)."""
-    if not edge:
+def padded(pixels: Pixels, edge: Sides) -> Pixels:
+    """Repeat the edge rows and columns on every side. (B, H, W, C) -> (B, H + 2·edge[0], W + 2·edge[1], C)."""
+    if not any(edge):
         return pixels
     count, height, width, channels = pixels.shape
-    out = np.empty((count, height + 2 * edge, width + 2 * edge, channels), np.uint8)
-    out[:, edge:-edge, edge:-edge] = pixels
-    out[:, :edge, edge:-edge] = pixels[:, :1]
-    out[:, -edge:, edge:-edge] = pixels[:, -1:]
-    out[:, :, :edge] = out[:, :, edge : edge + 1]
-    out[:, :, -edge:] = out[:, :, -edge - 1 : -edge]
+    down, across = edge
+    out = np.empty((count, height + 2 * down, width + 2 * across, channels), np.uint8)
+    out[:, down : down + height, across : across + width] = pixels
+    out[:, :down, across : across + width] = pixels[:, :1]
+    out[:, down + height :, across : across + width] = pixels[:, -1:]
+    out[:, :, :across] = out[:, :, across : across + 1]
+    out[:, :, across + width :] = out[:, :, across + width - 1 : across + width]
     return out
 
 

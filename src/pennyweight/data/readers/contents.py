@@ -15,7 +15,7 @@ from typing import NamedTuple
 from pennyweight.core.files import as_text, require_file
 from pennyweight.core.images import Header
 from pennyweight.core.machine import cores
-from pennyweight.data.readers.input_size import SuggestedInput, header_or_none, suggest_input
+from pennyweight.data.readers.input_size import SuggestedInput, aspect_of, header_or_none, suggest_input
 from pennyweight.data.source import Sample, Split, Unreadable
 
 __all__ = ["Contents", "Listed", "lost_classes", "read_samples"]
@@ -64,7 +64,7 @@ def read_samples(files: Sequence[Listed]) -> Contents:
         if isinstance(each, OSError):
             unreadable.append(Unreadable(name, f"cannot read {as_text(path)}: {each.strerror}"))
         else:
-            samples.append(Sample(path, label, each.digest, split, name, group))
+            samples.append(Sample(path, label, each.digest, split, name, group, aspect_of(each.header)))
             headers.append((name, each.header))
     suggested = suggest_input(headers)
     if many:

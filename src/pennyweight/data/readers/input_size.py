@@ -14,7 +14,7 @@ from pennyweight.core.errors import ImageError
 from pennyweight.core.images import Header, header
 from pennyweight.data.source import Sample
 
-__all__ = ["SuggestedInput", "header_or_none", "suggest_input", "suggest_input_for"]
+__all__ = ["SuggestedInput", "aspect_of", "header_or_none", "suggest_input", "suggest_input_for"]
 
 PHOTO_SIZE = 224
 SMALL_SIZE = 64
@@ -82,6 +82,14 @@ def suggest_input(named: Iterable[tuple[str, Header | None]]) -> SuggestedInput:
         are = "is" if gray == 1 else "are"
         notes += (f"{gray:,} of {total:,} pictures {are} gray and the others are in color: the input has 3 channels",)
     return SuggestedInput(size, 1 if set(plain) == {1} else 3, wide, notes)
+
+
+def aspect_of(found: Header | None) -> float:
+    """Return width / height of the upright picture with this header; 0 without a header, or with an empty one."""
+    if found is None or not found.height or not found.width:
+        return 0.0
+    height, width = found.upright
+    return width / height
 
 
 def header_or_none(picture: Path | bytes | NDArray[Any]) -> Header | None:

@@ -27,7 +27,7 @@ from pennyweight.data.readers.columns import (
     whole_numbers_note,
 )
 from pennyweight.data.readers.example import class_text
-from pennyweight.data.readers.input_size import header_or_none, suggest_input
+from pennyweight.data.readers.input_size import aspect_of, header_or_none, suggest_input
 from pennyweight.data.readers.read_as import ReadAs
 from pennyweight.data.readers.row_groups import KeptGroups, batches, open_file
 from pennyweight.data.source import Sample, Source, Split, Unreadable
@@ -200,6 +200,7 @@ def _samples(
             if lack:
                 yield Unreadable(key, f"{key} {lack}")
                 continue
+            found_header = header_or_none(content)
             yield (
                 Sample(
                     Row(path, picture, group, row),
@@ -208,9 +209,10 @@ def _samples(
                     parse_split(values[split_column][row], f"row {row} of {path}") if split_column else split,
                     key,
                     parse_group(values[group_by][row]) if group_by in others and group_by else None,
+                    aspect_of(found_header),
                 ),
                 written,
-                header_or_none(content),
+                found_header,
             )
 
 

@@ -41,7 +41,8 @@ class Row(NamedTuple):
     reason: str
     """Reason for which the sample cannot be used; empty for a usable one."""
     header: tuple[int, int, int]
-    """Height, width and bands; zeros where there is no header. A reason beside a header is one of decoding."""
+    """Height and width of the upright picture, and bands; zeros where there is no header. A reason beside a header is
+    one of decoding."""
     mode: str
     """Mode as in Header."""
     place: int
@@ -137,7 +138,7 @@ def _inspect(example: Example, *, decode: bool) -> Row:
     try:
         if not reason:
             found = header(picture, name=key)
-            shape, mode = (found.height, found.width, found.bands), found.mode
+            shape, mode = (*found.upright, found.bands), found.mode
             if decode:
                 decode_bands(picture, channels=found.bands, name=key)
     except ImageError as error:

@@ -196,7 +196,8 @@ class Index:
         unreadable: list[Unreadable] = []
         for place, (key, digest) in enumerate(zip(keys, self.columns["digest"].astype(str).tolist(), strict=True)):
             if label := found.get(place):
-                samples.append(Sample(Streamed(self, place), number[label], digest, splits[place], shown[place]))
+                where, aspect = Streamed(self, place), self._aspect(place)
+                samples.append(Sample(where, number[label], digest, splits[place], shown[place], header_aspect=aspect))
             else:
                 reason = reasons[place] or f"{key} has no class"
                 unreadable.append(Unreadable(shown[place], reason.replace(key, shown[place], 1)))
@@ -242,6 +243,11 @@ class Index:
                 raise SourceError(f"{self.shards.address} has a class '{strange[0]}' that is not among the labels")
             return tuple(labels), known
         return names, number
+
+    def _aspect(self, place: int) -> float:
+        """Return width / height of a picture; 0 without a header."""
+        height, width, _ = self.columns["header"][place].tolist()
+        return width / height if height else 0.0
 
     def _headers(self) -> Iterator[tuple[str, Header | None]]:
         columns = (self.columns[name].tolist() for name in ("key", "header", "mode", "reason"))

@@ -6,11 +6,13 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from math import prod
 from statistics import fmean
 
 import torch
 
 from pennyweight import zoo
+from pennyweight.core.frame import Size, sides_of
 from pennyweight.core.heap import keeping_memory
 from pennyweight.train import RECIPES, Ranks, Recipe, reproducible
 from pennyweight.train.autotune import HOPELESS
@@ -32,7 +34,7 @@ def widest(
     minutes: float,
     *,
     pictures: int,
-    size: int,
+    size: Size,
     channels: int,
     classes: int,
     ranks: Ranks,
@@ -44,7 +46,7 @@ def widest(
     the quickest. Every rank must call it, and gets the first one's answer.
     """
     recipe = replace(RECIPES["sprint"], epochs=ENOUGH)
-    grown = fmean((recipe.side(size, epoch) / size) ** 2 for epoch in range(1, ENOUGH + 1))
+    grown = fmean(prod(recipe.sides(size, epoch)) / prod(sides_of(size)) for epoch in range(1, ENOUGH + 1))
     limit_s = SHARE * minutes * 60 * ranks.count / (ENOUGH * pictures * grown)  # that a picture may take
 
     def timed(name: str, way: tuple[Layout, Precision], best_s: float) -> float:
@@ -68,7 +70,7 @@ def widest(
 
 @keeping_memory()
 def _picture_s(
-    name: str, recipe: Recipe, size: int, channels: int, classes: int, ranks: Ranks, best_s: float = math.inf
+    name: str, recipe: Recipe, size: Size, channels: int, classes: int, ranks: Ranks, best_s: float = math.inf
 ) -> float:
     """Seconds that one picture takes a step, forward and backward, as the recipe has it.
 
@@ -78,7 +80,7 @@ def _picture_s(
         network = zoo.create(name, num_classes=classes, in_channels=channels, stem="cifar").to(ranks.device)
     apply_memory_format(network, recipe)
     dtype = next(network.parameters()).dtype
-    x = torch.zeros(BATCH, channels, size, size, device=ranks.device, dtype=dtype)
+    x = torch.zeros(BATCH, channels, *sides_of(size), device=ranks.device, dtype=dtype)
     if recipe.layout == "channels_last":
         x = x.to(memory_format=torch.channels_last)
     spent = []

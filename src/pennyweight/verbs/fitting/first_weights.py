@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pennyweight import data, zoo
 from pennyweight.core.errors import DownloadError
+from pennyweight.core.frame import Size, show_size, side_of
 from pennyweight.core.offline import OFFLINE, is_offline
 from pennyweight.core.run_record import RunRecord
 from pennyweight.core.text import say
@@ -98,7 +99,7 @@ def first_weights(
     model: str,
     weights: Weights | None,
     *,
-    input_size: int | None,
+    input_size: Size | None,
     stem: zoo.Stem | None,
     config: Mapping[str, Any],
     recipe: Recipe | Mapping[str, Any] | str | None,
@@ -110,7 +111,7 @@ def first_weights(
     """
     if is_named(weights):
         return FirstWeights(weights=weights)
-    if weights == NONE or max(source.size, input_size or 0) < SMALL_INPUT:
+    if weights == NONE or max(source.size, side_of(input_size or 0)) < SMALL_INPUT:
         return FirstWeights(weights=None)
     scratch, unlike = trains_from_scratch(recipe), _unlike_photographs(source, input_size)
     if model != AUTO:
@@ -127,13 +128,14 @@ def _tip(model: str) -> tuple[str, ...]:
     return (f"--weights {zoo.BEST} starts from weights published for {model}; {GAIN}",)
 
 
-def _unlike_photographs(source: data.Source, input_size: int | None) -> str:
+def _unlike_photographs(source: data.Source, input_size: Size | None) -> str:
     """Return why pictures are no photographs, which published weights have learned from; nothing where they are."""
     named = f"--weights {zoo.BEST} takes them all the same"
     if source.channels not in PHOTO_CHANNELS:
         return f"they have learned from gray and RGB pictures, not from {source.channels} channels; {named}"
-    if (input_size or source.size) < SMALL_INPUT:
-        return f"they suit inputs of at least {SMALL_INPUT} pixels, not of {input_size}; {named}"
+    if side_of(input_size or source.size) < SMALL_INPUT:
+        given = show_size(input_size or source.size)
+        return f"they suit inputs of at least {SMALL_INPUT} pixels, not of {given}; {named}"
     return ""
 
 

@@ -15,6 +15,7 @@ from pennyweight import data
 from pennyweight.core.errors import InputError
 from pennyweight.core.formats import allow_pixels
 from pennyweight.core.images import MAX_PIXELS
+from pennyweight.core.run_record import RunRecord
 from pennyweight.core.training_digests import TrainingDigests
 from pennyweight.nn import Network
 from pennyweight.report.progress import TrainingProgress
@@ -25,6 +26,7 @@ from pennyweight.verbs.fitting.auto_width import WIDTHS
 from pennyweight.verbs.fitting.choose_recipe import AUTO
 from pennyweight.verbs.fitting.choose_size import choose_size
 from pennyweight.verbs.fitting.first_weights import LARGE_MODEL, as_begun, is_named
+from pennyweight.verbs.fitting.framing import FramingRequest, as_framed
 from pennyweight.verbs.fitting.plan import Plan, make_plan
 from pennyweight.verbs.fitting.prepare import open_teacher
 from pennyweight.verbs.fitting.request import FitRequest
@@ -141,7 +143,7 @@ def _plan_fit(
     network, fitted = plan.make()
     network.to(ranks.device)
     if isinstance(network, Network):
-        network.check(torch.empty(1, source.channels, plan.preprocess.size, plan.preprocess.size, device="meta"))
+        network.check(torch.empty(1, source.channels, *plan.preprocess.sides, device="meta"))
     return PictureFit(
         request=request,
         ranks=ranks,
@@ -194,18 +196,26 @@ def _find_twins(request: FitRequest, glances: data.Glances | None) -> data.Twins
 def _rule(request: FitRequest, source: data.Source) -> data.TwinRule:
     """Return the rule for twins; "keep" where a run resumes that was begun before there was one."""
     if request.resume:
-        networks = (*WIDTHS, LARGE_MODEL) if request.model == AUTO else (request.model,)
-        record = find_record(request.out, source.name, networks)
+        record = _record(request, source)
         if record is not None and record.data.twins is None:
             return "keep"
     return request.twins
 
 
+def _record(request: FitRequest, source: data.Source) -> RunRecord | None:
+    """Return the record of the run that the request resumes; None without one."""
+    networks = (*WIDTHS, LARGE_MODEL) if request.model == AUTO else (request.model,)
+    return find_record(request.out, source.name, networks)
+
+
 def _decide(request: FitRequest, source: data.Source, splits: data.Splits, ranks: Ranks) -> Plan:
     """Make the plan; where a run of auto resumes, with the network and the weights that it began with."""
-    model, weights = request.model, request.weights
-    if request.resume and model == AUTO:
-        model, weights = as_begun(find_record(request.out, source.name, (*WIDTHS, LARGE_MODEL)), weights)
+    model, weights, size, frame = request.model, request.weights, request.size, request.frame
+    if request.resume:
+        record = _record(request, source)
+        size, frame = as_framed(record, size, frame)
+        if model == AUTO:
+            model, weights = as_begun(record, weights)
     recipe, stretches = request.recipe, ()
     if isinstance(recipe, Mapping) and "stretches" in recipe:  # a recipe as run.json records it
         recipe, stretches = {name: value for name, value in recipe.items() if name != "stretches"}, recipe["stretches"]
@@ -215,7 +225,7 @@ def _decide(request: FitRequest, source: data.Source, splits: data.Splits, ranks
         pictures=len(splits.train),
         used=data.measure_levels(source, splits.train, max_pixels=request.max_pixels),
         recipe=recipe,
-        input_size=request.input_size,
+        framing=FramingRequest(size, frame, data.aspects_of(splits.train)),
         stem=request.stem,
         config=request.config or {},
         weights=weights,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import fmean
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import nn
 
 from pennyweight import data, zoo
 from pennyweight.core.errors import InputError
+from pennyweight.core.frame import side_of
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.train import Ranks, Recipe, reproducible
 from pennyweight.train.epoch_plan import EpochPlan
@@ -21,6 +23,7 @@ from pennyweight.train.recipe import Layout, Precision
 from pennyweight.verbs.fitting.auto_width import widest
 from pennyweight.verbs.fitting.choose_recipe import AUTO, choose_recipe, requested_fields
 from pennyweight.verbs.fitting.first_weights import LARGE_MODEL, SMALL_INPUT, WORDS, FirstWeights, first_weights
+from pennyweight.verbs.fitting.framing import FramingRequest
 from pennyweight.verbs.fitting.resolve_network import resolve_network
 
 __all__ = ["Plan", "make_plan", "require_seed"]
@@ -55,12 +58,13 @@ class Plan:
     @property
     def note(self) -> str:
         """The plan in a line."""
-        size, epochs = self.preprocess.size, self.recipe.epochs
+        size, epochs = "×".join(map(str, self.preprocess.sides)), self.recipe.epochs
+        padded = {"crop": "", "pad": ", padded", "stretch": ", stretched"}[self.preprocess.frame]
         config = "".join(f" {name}={value}" for name, value in self.model["config"].items())
         weights = "" if self.checkpoint is None else f" with {self.checkpoint.name}"
         return (
             f"{self.model['name']}{config}{weights}, {self.model['stem']} stem, "
-            f"input {self.preprocess.channels}×{size}×{size}, "
+            f"input {self.preprocess.channels}×{size}{padded}, "
             f"{epochs} epoch{'s' * (epochs > 1)} of {self.recipe.optimizer}"
             + {"head": " on the last layer", "finetune": f" after {self.recipe.head_epochs} of the last layer"}.get(
                 self.recipe.mode, ""
@@ -108,7 +112,7 @@ def make_plan(
     pictures: int,
     used: data.UsedLevels | None = None,
     recipe: Recipe | Mapping[str, Any] | str | None,
-    input_size: int | None,
+    framing: FramingRequest,
     stem: zoo.Stem | None,
     config: Mapping[str, Any],
     weights: str | os.PathLike[str] | None,
@@ -126,7 +130,7 @@ def make_plan(
         pictures: Number of training pictures.
         used: Range of 16-bit pictures.
         recipe: Recipe, the name of one, or fields to change.
-        input_size: Pixels a side; None for those that suit.
+        framing: Input and frame that the user asked for, and the shapes of the pictures.
         stem: Stem of the network; None for the suitable one.
         config: Fields of the network's Config.
         weights: Weights to start from, as `fit` takes them.
@@ -142,25 +146,22 @@ def make_plan(
     require_seed(seed)
     if model != AUTO:
         zoo.sketch(model, num_classes=len(source.labels), in_channels=source.channels, stem=stem, config=config)
-    start = first_weights(source, model, weights, input_size=input_size, stem=stem, config=config, recipe=recipe)
+    start = first_weights(source, model, weights, input_size=framing.size, stem=stem, config=config, recipe=recipe)
     ways = _ways_to_step(source, model, pictures, recipe, start, minutes=minutes, speed=speed, taught=taught)
     start = start.fetched(minutes, ranks or Ranks())
-    name, checkpoint, why = _network(source, model, pictures, input_size, start, minutes, ways, ranks)
-    preprocess, range_note = _preprocess(source, input_size, checkpoint, used)
+    framed = partial(framing.framed, config=config)
+    usual = Preprocess.for_input(framing.size or source.size, channels=source.channels, decoding="draft")
+    name, checkpoint, why = _network(source, model, pictures, start, minutes, ways, ranks, usual, framed)
+    preprocess, range_note = _preprocess(source, usual, checkpoint, used)
+    preprocess, frame_notes = framed(preprocess, network=name)
     resolved, settled, recipe_name, reasons = resolve_network(
         source, name, checkpoint, preprocess.size, recipe, pictures=pictures, stem=stem, config=config, taught=taught
     )
     return Plan(
-        model=resolved,
-        preprocess=preprocess,
-        recipe=settled,
-        recipe_name=recipe_name,
-        seed=seed,
-        checkpoint=checkpoint,
-        weights=start.weights,
-        said=requested_fields(recipe),
-        why=(*start.why, *why, *_unsaid(checkpoint, source), *reasons, *range_note),
-    )
+        model=resolved, preprocess=preprocess, recipe=settled, recipe_name=recipe_name, seed=seed,
+        checkpoint=checkpoint, weights=start.weights, said=requested_fields(recipe),
+        why=(*start.why, *why, *_unsaid(checkpoint, source), *reasons, *range_note, *frame_notes),
+    )  # fmt: skip
 
 
 def require_seed(seed: int) -> None:
@@ -208,11 +209,12 @@ def _network(
     source: data.Source,
     model: str,
     pictures: int,
-    size: int | None,
     start: FirstWeights,
     minutes: float | None,
     ways: Sequence[tuple[Layout, Precision]],
     ranks: Ranks | None,
+    usual: Preprocess,
+    framed: Callable[..., tuple[Preprocess, tuple[str, ...]]],
 ) -> tuple[str, zoo.Checkpoint | None, tuple[str, ...]]:
     """Return the network's name, its first weights, and the reasons of an automatic choice."""
     weights = start.weights
@@ -222,13 +224,14 @@ def _network(
         zoo.form(model)  # an unknown network is refused before unknown weights
         return model, None if weights is None else zoo.open_checkpoint(weights, model, words=WORDS), ()
     if weights is None:
-        if (size or source.size) >= SMALL_INPUT:
+        if side_of(usual.size) >= SMALL_INPUT:
             name, suited = LARGE_MODEL, "photographs"
         elif pictures < MANY:
             name, suited = SMALL_MODEL, "small pictures"
         elif minutes is not None:
+            size = framed(usual, network=SMALL_MODEL)[0].size
             name, reason = widest(
-                minutes, pictures=pictures, size=size or source.size, channels=source.channels,
+                minutes, pictures=pictures, size=size, channels=source.channels,
                 classes=len(source.labels), ranks=ranks or Ranks(), ways=ways,
             )  # fmt: skip
             return name, None, (reason,)
@@ -242,15 +245,10 @@ def _network(
 
 
 def _preprocess(
-    source: data.Source, size: int | None, checkpoint: zoo.Checkpoint | None, used: data.UsedLevels | None
+    source: data.Source, usual: Preprocess, checkpoint: zoo.Checkpoint | None, used: data.UsedLevels | None
 ) -> tuple[Preprocess, tuple[str, ...]]:
-    """Return the input that the weights ask for, else one that suits the source, and a line on 16-bit pictures."""
+    """Return the input that the weights ask for, else the usual one, and a line on 16-bit pictures."""
     asked = None if checkpoint is None else checkpoint.preprocess
-    if size is None:
-        size = source.size if asked is None else asked.size
-    if size < 1:
-        raise InputError(f"the input needs at least 1 pixel per side, not {size}; {source.size} suits {source.name}")
-    usual = Preprocess.for_input(size, channels=source.channels, decoding="draft")
     levels, note = ((), "") if used is None else used
     if asked is None:
         return replace(usual, levels=levels), (note,) * bool(note)
@@ -261,5 +259,5 @@ def _preprocess(
         values if asked.channels == source.channels else (fmean(values),) * source.channels
         for values in (asked.mean, asked.std)
     ]
-    preprocess = replace(asked.at(size), channels=source.channels, mean=means[0], std=means[1], levels=levels)
+    preprocess = replace(asked, channels=source.channels, mean=means[0], std=means[1], levels=levels)
     return preprocess, (note,) * bool(note)

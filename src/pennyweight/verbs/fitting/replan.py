@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from pennyweight.core.frame import Size
 from pennyweight.train import Recipe
 from pennyweight.train.deadline import Deadline
 from pennyweight.train.epoch_plan import EpochPlan
@@ -17,7 +18,7 @@ __all__ = ["replanning", "work_of"]
 
 
 def work_of(
-    measured: Mapping[str, Any] | None, recipe: Recipe, size: int, plan: EpochPlan | None = None
+    measured: Mapping[str, Any] | None, recipe: Recipe, size: Size, plan: EpochPlan | None = None
 ) -> Callable[[range], float]:
     """Return a function from epochs to their work: seconds where they were measured, else their number."""
     pace = (measured or {}).get("pace")

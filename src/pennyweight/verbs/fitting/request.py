@@ -10,9 +10,11 @@ from typing import Any, Literal, TypedDict, get_args
 
 from pennyweight import data, zoo
 from pennyweight.core.errors import InputError
+from pennyweight.core.frame import Size, as_size
 from pennyweight.core.sizes import parse_size
 from pennyweight.train import Recipe
 from pennyweight.train.trackers import check_tracker
+from pennyweight.verbs.fitting.framing import FrameChoice
 
 __all__ = ["FitOptions", "FitRequest", "Speed", "check_save_minutes"]
 
@@ -32,6 +34,7 @@ class FitOptions(TypedDict, total=False):
     twins: data.TwinRule
     read_as: data.ReadAs | Mapping[str, Any] | None
     trust: bool
+    frame: FrameChoice
     channels: int | None
     max_pixels: int | None
     shuffle_buffer: str | int | None
@@ -49,7 +52,7 @@ class FitRequest:
     weights: Place | None = None
     teacher: Place | None = None
     config: Mapping[str, Any] | None = None
-    input_size: int | None = None
+    input_size: Size | str | None = None
     minutes: float | None = None
     resume: bool = False
     seed: int = 0
@@ -63,10 +66,16 @@ class FitRequest:
     twins: data.TwinRule = "group"
     read_as: data.ReadAs | Mapping[str, Any] | None = None
     trust: bool = False
+    frame: FrameChoice = "auto"
     channels: int | None = None
     max_pixels: int | None = None
     shuffle_buffer: str | int | None = None
     wait: float = 5.0
+
+    @property
+    def size(self) -> Size | None:
+        """Size of the input; None to choose it. Raises InputError for anything but a size."""
+        return None if self.input_size is None else as_size(self.input_size)
 
     @property
     def reading(self) -> data.ReadAs | None:
@@ -87,6 +96,9 @@ class FitRequest:
             raise InputError(f"speed is {' or '.join(get_args(Speed))}, not '{self.speed}'")
         if self.twins not in get_args(data.TwinRule):
             raise InputError(f"twins is {', '.join(get_args(data.TwinRule)[:-1])} or drop, not '{self.twins}'")
+        if self.frame not in get_args(FrameChoice):
+            raise InputError(f"frame is {', '.join(get_args(FrameChoice)[:-1])} or stretch, not '{self.frame}'")
+        _ = self.size
         check_tracker(self.log)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from pennyweight import data, zoo
 from pennyweight.core.errors import InputError
+from pennyweight.core.frame import Size, side_of
 from pennyweight.train import Recipe
 from pennyweight.train.precision import batch_norms
 from pennyweight.verbs.fitting.choose_recipe import choose_recipe
@@ -21,7 +22,7 @@ def resolve_network(
     source: data.Source,
     name: str,
     checkpoint: zoo.Checkpoint | None,
-    size: int,
+    size: Size,
     recipe: Recipe | Mapping[str, Any] | str | None,
     *,
     pictures: int,
@@ -33,7 +34,7 @@ def resolve_network(
     usual = zoo.form(name)
     told = {} if checkpoint is None else zoo.fields_of(checkpoint, name)
     sized = zoo.settle(name, {}, size=size)  # a ViT's positions are fitted to --input
-    small = "cifar" if size < SMALL_INPUT and ":" not in name else usual.stem
+    small = "cifar" if side_of(size) < SMALL_INPUT and ":" not in name else usual.stem
 
     def settled_with(depth: Mapping[str, Any]) -> dict[str, Any]:
         return zoo.settle(name, {**told, **sized, **depth, **config}, size=size)
@@ -50,7 +51,7 @@ def resolve_network(
         source, recipe, pictures, name, fresh=fresh, taught=taught, batch_norm=normed
     )
     resolved["config"] = settled_with(_depth(name, settled))
-    if recipe_name is not None and not _grows(resolved, settled.side(size, 1)):
+    if recipe_name is not None and not _grows(resolved, min(settled.sides(size, 1))):
         settled = replace(settled, first_size=1.0)
     return resolved, settled, recipe_name, reasons
 
@@ -72,5 +73,5 @@ def _depth(name: str, recipe: Recipe) -> dict[str, float]:
 
 
 def _grows(model: Mapping[str, Any], side: int) -> bool:
-    """Return True if a network takes pictures of `side` pixels besides those of its input."""
+    """Return True if a network takes pictures whose short side is `side` pixels, besides those of its input."""
     return "size" not in model["config"] and getattr(zoo.sketch(**model), "smallest_input", math.inf) <= side

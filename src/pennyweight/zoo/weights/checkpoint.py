@@ -6,7 +6,8 @@ layout          naming scheme of the tensors: pennyweight, torchvision, timm
 network, stem   network that the weights belong to, and its stem
 config          fields of its Config that differ from the network's defaults, a JSON object
 activation, padding, bn_eps     such fields too, each by itself, as other libraries' files need them
-input           pixels a side; resize, interpolation, decoding, channels if they are not the default
+input           pixels a side, or height x width (96x384); resize, interpolation, decoding, channels and frame if they
+                are not the default
 mean, std       for pixels in 0..1: one number, or one for each channel, joined by commas
 levels          black and white of 16-bit pictures, a JSON list of pairs: one, or one for each channel
 labels          the class names, a JSON list; or imagenet-1k
@@ -25,6 +26,7 @@ from torch import Tensor
 
 from pennyweight.core.errors import InputError, nearest
 from pennyweight.core.files import split_part
+from pennyweight.core.frame import Frame, as_size, show_size
 from pennyweight.core.labels import imagenet_labels
 from pennyweight.core.preprocess import Decoding, Interpolation, Preprocess
 from pennyweight.nn.weights import read_metadata, read_weights
@@ -107,13 +109,14 @@ def metadata(
         "stem": model["stem"],
         "config": json.dumps(model["config"], ensure_ascii=False),
         **{name: str(getattr(settings, name)) for name in STYLE if hasattr(settings, name)},
-        "input": str(preprocess.size),
-        "resize": str(preprocess.resize),
+        "input": show_size(preprocess.size, "x"),
+        "resize": show_size(preprocess.resize, "x"),
         "interpolation": preprocess.interpolation,
         "decoding": preprocess.decoding,
         "channels": str(preprocess.channels),
         "mean": ",".join(map(str, preprocess.mean)),
         "std": ",".join(map(str, preprocess.std)),
+        **({} if preprocess.frame == "crop" else {"frame": preprocess.frame}),
         **({"levels": json.dumps(preprocess.levels)} if preprocess.levels else {}),
         "labels": json.dumps(list(labels), ensure_ascii=False),
         "data": json.dumps(dict(data), ensure_ascii=False),
@@ -137,9 +140,13 @@ def _config(facts: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _preprocess(facts: Mapping[str, str], usual_size: int) -> Preprocess | None:
-    if not facts.keys() & {"input", "resize", "interpolation", "decoding", "channels", "mean", "std"}:
+    if not facts.keys() & {"input", "resize", "interpolation", "decoding", "channels", "mean", "std", "frame"}:
         return None
-    usual = Preprocess.for_input(int(facts.get("input", usual_size)), channels=int(facts.get("channels", 3)))
+    usual = Preprocess.for_input(
+        as_size(facts.get("input", usual_size), "input"),
+        channels=int(facts.get("channels", 3)),
+        frame=cast("Frame", facts.get("frame", "crop")),
+    )
 
     def values(key: str, otherwise: tuple[float, ...]) -> tuple[float, ...]:
         given = tuple(map(float, facts[key].split(","))) if key in facts else otherwise
@@ -147,7 +154,7 @@ def _preprocess(facts: Mapping[str, str], usual_size: int) -> Preprocess | None:
 
     return replace(
         usual,
-        resize=int(facts.get("resize", usual.resize)),
+        resize=as_size(facts.get("resize", usual.resize), "resize"),
         interpolation=cast("Interpolation", facts.get("interpolation", usual.interpolation)),
         decoding=cast("Decoding", facts.get("decoding", usual.decoding)),
         mean=values("mean", usual.mean),

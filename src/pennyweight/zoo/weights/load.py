@@ -20,7 +20,7 @@ from pennyweight.nn.weights import values_fault
 from pennyweight.zoo.weights.checkpoint import Checkpoint, open_file
 from pennyweight.zoo.weights.layouts import Layout
 from pennyweight.zoo.weights.pickles import flatten
-from pennyweight.zoo.weights.positions import fit_positions
+from pennyweight.zoo.weights.positions import fit_positions, patches_of
 from pennyweight.zoo.weights.recognize import look_alike
 from pennyweight.zoo.weights.weight_sets import Chosen, choose
 
@@ -124,7 +124,8 @@ def put_weights(model: nn.Module, checkpoint: Checkpoint) -> tuple[str, ...]:
             why = "there is none" if has is None else f"{has.shape[0]} classes became {wants}"
             adapted.append(f"the head is new, because {why}")
             state |= {key: own[key] for key in own if key.startswith(f"{head}.")}
-    adapted += fit_positions(state, own)
+    trained = None if checkpoint.preprocess is None else checkpoint.preprocess.sides
+    adapted += fit_positions(state, own, patches=patches_of(model), trained=trained)
     wrong = [key for key in own if state[key].shape != own[key].shape]
     if wrong:
         key = wrong[0]

@@ -1,0 +1,241 @@
+"""The whole picture: inputs and frames that suit the pictures' shapes, from training to the bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import pennyweight as pw
+from pennyweight import data
+from pennyweight.core.errors import InputError
+from pennyweight.core.run_record import RunRecord
+from pennyweight.verbs.fitting.framing import FramingRequest, as_framed
+from pennyweight.verbs.fitting.plan import Plan, make_plan
+from pennyweight.verbs.load import preprocess_of
+
+Sides = tuple[int, int]
+NETWORK = "mobilenet_v1_x0_25"
+
+
+def draw_pictures(root: Path, sides: Sequence[Sides], *, exif: Sequence[int] = (1,), seed: int = 0) -> Path:
+    """Write pictures of these sides as they are seen, in two colors; stored turned by these EXIF orientations."""
+    draw = np.random.default_rng(seed)
+    turns = {1: 0, 3: 2, 6: 1, 8: 3}
+    for number, (height, width) in enumerate(sides):
+        color = ((200, 60, 60), (60, 60, 200))[number % 2]
+        pixels = np.clip(draw.normal(color, 60, (height, width, 3)), 0, 255).astype(np.uint8)
+        tag, orientation = Image.Exif(), exif[number % len(exif)]
+        tag[0x0112] = orientation
+        folder = root / ("red", "blue")[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        stored = np.ascontiguousarray(np.rot90(pixels, turns[orientation]))
+        Image.fromarray(stored).save(folder / f"{number:03d}.png", exif=tag)
+    return root
+
+
+def plan_of(root: Path, model: str = NETWORK, **options: Any) -> Plan:
+    """What `fit` decides before it trains."""
+    source = data.open(root)
+    asked: dict[str, Any] = {"recipe": {"epochs": 1}, "stem": None, "config": {}, "seed": 0, "weights": "none"}
+    size, frame = options.pop("input_size", None), options.pop("frame", "auto")
+    asked["framing"] = FramingRequest(size, frame, data.aspects_of(source.samples))
+    return make_plan(source, model, pictures=len(source.samples), **asked | options)
+
+
+def told(plan: Plan) -> str:
+    """The plan's lines about shapes."""
+    return " | ".join(line for line in plan.why if "cut" in line or "crop" in line or "padded" in line)
+
+
+@pytest.mark.parametrize(
+    ("sides", "exif", "size", "frame", "line"),
+    [
+        ([(96, 400)] * 8, (1,), (112, 464), "crop", "a square would cut away 76% of the middle picture: input 112×464"),
+        ([(400, 96)] * 8, (1,), (464, 112), "crop", "a square would cut away 76% of the middle picture: input 464×112"),
+        ([(96, 400)] * 8, (1, 6, 8, 3), (112, 464), "crop", "input 112×464"),
+        ([(96, 400)] * 19 + [(300, 70)], (1,), (112, 464), "crop", "1 of 20 pictures loses more than half"),
+        ([(96, 400), (400, 96)] * 6, (1,), 224, "pad", "of the middle picture: whole pictures are padded to 224×224"),
+        ([(20, 80)] * 8, (1,), (32, 128), "crop", "75% of the middle picture: input 32×128"),
+        ([(90, 120)] * 8, (1, 6), 224, "crop", ""),
+        ([(100, 150), (150, 100)] * 4, (1,), 224, "crop", ""),
+        ([(24, 32)] * 8, (1,), 32, "crop", ""),
+    ],
+)
+def test_the_shapes_decide(
+    tmp_path: Path, sides: list[Sides], exif: tuple[int, ...], size: Any, frame: str, line: str
+) -> None:
+    plan = plan_of(draw_pictures(tmp_path / "pictures", sides, exif=exif))
+    assert (plan.preprocess.size, plan.preprocess.frame) == (size, frame)
+    assert line in told(plan)
+    assert bool(line) == bool(told(plan))
+    if not line:  # as in earlier versions
+        assert plan.preprocess == pw.Preprocess.for_input(size, decoding="draft")
+        assert "frame" not in plan.preprocess.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("options", "size", "resize", "frame", "line"),
+    [
+        ({"frame": "crop"}, 224, 256, "crop", "--frame crop cuts away 76% of the middle picture"),
+        ({"frame": "pad"}, (112, 464), (112, 464), "pad", ""),
+        ({"frame": "stretch"}, (112, 464), (112, 464), "stretch", ""),
+        ({"frame": "stretch", "input_size": 96}, 96, 96, "stretch", ""),
+        ({"input_size": 96}, 96, 96, "pad", "whole pictures are padded to 96×96"),
+        ({"input_size": (96, 384)}, (96, 384), (96, 384), "crop", ""),
+        ({"input_size": (384, 96)}, (384, 96), (384, 96), "pad", "384×96 would cut away 94% of the middle picture"),
+        ({"input_size": 96, "frame": "crop"}, 96, 110, "crop", "cuts away 76%"),
+    ],
+)
+def test_what_was_asked_for_stays(
+    tmp_path: Path, options: dict[str, Any], size: Any, resize: Any, frame: str, line: str
+) -> None:
+    plan = plan_of(draw_pictures(tmp_path / "pictures", [(96, 400)] * 8), **options)
+    found = plan.preprocess
+    assert (found.size, found.resize, found.frame) == (size, resize, frame)
+    assert line in told(plan)
+    assert bool(line) == bool(told(plan))
+
+
+@pytest.mark.parametrize(
+    ("model", "size", "frame"),
+    [
+        ("vit_ti_16", (112, 464), "crop"),
+        ("vit_b_32", (96, 416), "crop"),
+        ("torchvision:vit_b_32", 224, "pad"),
+        ("torchvision:mobilenet_v3_small", (96, 416), "crop"),
+    ],
+)
+def test_a_network_gets_what_it_takes(tmp_path: Path, model: str, size: Any, frame: str) -> None:
+    plan = plan_of(draw_pictures(tmp_path / "pictures", [(96, 400)] * 4), model)
+    assert (plan.preprocess.size, plan.preprocess.frame) == (size, frame)
+    if "vit" in model:
+        assert plan.model["config"] in ({"size": size}, {"image_size": size})
+
+
+MIXED = [(20, 80), (80, 20), (30, 40), (24, 90), (64, 16), (33, 33), (7, 50), (90, 31)]
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Splits with 64 test pictures of mixed shapes and orientations, some of them large JPEGs."""
+    root = tmp_path_factory.mktemp("frames") / "mixed"
+    for seed, (split, count) in enumerate((("train", 24), ("val", 8), ("test", 56))):
+        draw_pictures(root / split, (MIXED * 7)[:count], exif=(1, 1, 6, 8, 3), seed=seed)
+    draw = np.random.default_rng(1)
+    for number in range(8):
+        height, width = ((300, 900), (800, 250))[number % 2]
+        pixels = draw.integers(0, 256, (height // 10, width // 10, 3), dtype=np.uint8)
+        image = Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC)
+        tag = Image.Exif()
+        tag[0x0112] = (1, 6, 8, 3)[number % 4]
+        image.save(root / "test" / ("red", "blue")[number % 2] / f"large-{number}.jpg", exif=tag)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("size", "frame"),
+    [
+        pytest.param((16, 48), "crop", id="crop"),
+        pytest.param((24, 40), "pad", id="pad"),
+        pytest.param(24, "pad", id="pad to a square", marks=pytest.mark.slow),
+        pytest.param((16, 32), "stretch", id="stretch", marks=pytest.mark.slow),
+    ],
+)
+def test_a_bundle_answers_as_its_network_on_pictures_of_mixed_shapes(
+    tmp_path: Path, mixed: Path, fit_small: Callable[..., pw.Run], size: Any, frame: Any
+) -> None:
+    run = fit_small(mixed, out=tmp_path / "run", input_size=size, frame=frame, recipe={"epochs": 1, "batch": 8})
+    preprocess = preprocess_of(run)
+    assert (preprocess.size, preprocess.frame, preprocess.decoding) == (size, frame, "draft")
+    bundle = pw.export(run)
+    assert bundle.manifest.preprocess == preprocess
+    assert bundle.manifest.parity["pictures"] == 64
+    assert bundle.manifest.parity["of"] == "test split of mixed"
+    paths = [sample.picture for sample in data.split(data.open(mixed)).test]
+    expected = np.stack([preprocess(path) for path in paths])
+    shown = pw.load(run).probabilities(expected)
+    for trained in (run, bundle):
+        answers = pw.load(trained).predict(paths)
+        assert np.allclose([answer.probability for answer in answers], shown.max(axis=1), atol=1e-4)
+        assert pw.evaluate(trained, mixed).accuracy == run.evaluation["accuracy"]
+    assert pw.weigh(run).input_shape[1:] == preprocess.shape[:2]
+    kept = data.Pictures(data.split(data.open(mixed)).test, preprocess)
+    kept.read()
+    assert np.array_equal(kept.pixels(np.arange(len(kept))), expected)
+
+
+def test_a_resumed_run_keeps_its_frame_and_size() -> None:
+    """Also a run that was begun before frames were chosen: its square is kept."""
+    began = {"size": 16, "resize": 16, "channels": 3}
+    record = RunRecord.__new__(RunRecord)
+    object.__setattr__(record, "preprocess", began)
+    assert as_framed(record, None, "auto") == (16, "crop")
+    object.__setattr__(record, "preprocess", {**began, "size": [16, 48], "resize": [16, 48], "frame": "pad"})
+    assert as_framed(record, None, "auto") == ((16, 48), "pad")
+    assert as_framed(record, 32, "auto") == (32, "pad")
+    assert as_framed(record, None, "crop") == (None, "crop")
+    assert as_framed(None, None, "auto") == (None, "auto")
+
+
+def test_a_run_of_long_pictures_resumes(
+    tmp_path: Path, fit_small: Callable[..., pw.Run], stop_at: Callable[[int], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = draw_pictures(tmp_path / "pictures", [(20, 80)] * 40)
+    options: dict[str, Any] = {"input_size": None, "out": tmp_path / "run", "save_minutes": 0, "progress": True}
+    stop_at(3)
+    with pytest.raises(KeyboardInterrupt):
+        fit_small(root, **options)
+    run = fit_small(root, **options, resume=True)
+    assert preprocess_of(run).size == (32, 128)
+    assert "a square would cut away 75% of the middle picture: input 32×128" in capsys.readouterr().err
+    # Weights with a shape of their own keep it where it suits, and get another where it does not.
+    more = plan_of(root, weights=run.folder)
+    assert more.preprocess == preprocess_of(run)
+    square = plan_of(draw_pictures(tmp_path / "squares", [(40, 40)] * 8), weights=run.folder)
+    assert square.preprocess.size == 64
+    assert "32×128 would cut away 75% of the middle picture: input 64×64" in told(square)
+
+
+def test_growing_pictures_keep_their_shape(tmp_path: Path, fit_small: Callable[..., pw.Run]) -> None:
+    seen: list[Sides] = []
+    root = draw_pictures(tmp_path / "pictures", [(20, 80)] * 24)
+    from pennyweight.train.trainer import Trainer
+
+    resize = Trainer._resize
+
+    def noting(self: Trainer, x: Any) -> Any:
+        resized = resize(self, x)
+        seen.append(tuple(resized.shape[2:]))
+        return resized
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "_resize", noting)
+        recipe = {"epochs": 4, "batch": 16, "first_size": 0.5}
+        fit_small(root, input_size=(32, 128), out=tmp_path / "run", recipe=recipe)
+    assert seen[0] == (16, 64)
+    assert seen[-1] == (32, 128)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"frame": "fit"}, "frame is auto, crop, pad or stretch, not 'fit'"),
+        ({"input_size": "wide"}, "or height x width, such as 96x384, not 'wide'"),
+        ({"input_size": (0, 8)}, "at least 1 pixel per side, not 0x8"),
+    ],
+)
+def test_what_is_no_frame_is_refused(shapes: Path, options: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        pw.fit(shapes, NETWORK, progress=False, **options)
+    assert said in str(caught.value)
+
+
+def test_published_weights_are_scored_in_another_shape_when_asked(tmp_path: Path, trained: pw.Run) -> None:
+    loaded = pw.load(NETWORK, weights=trained.folder, input_size="16x48", config=dict(trained.info.model["config"]))
+    assert loaded.preprocess.shape == (16, 48, 3)
+    assert pw.load(trained).preprocess.shape == (16, 16, 3)
