@@ -27,7 +27,9 @@ def test_sizes_are_twice_and_four_times_the_work_and_never_enlarge_pictures() ->
     assert sizes_to_try(224, 400) == (320,)
     assert sizes_to_try(224, 319) == ()
     assert sizes_to_try(32, 60) == ()
-    assert all(size > 32 for size in sizes_to_try(32, 500))
+    assert sizes_to_try(32, 500) == (64,)
+    assert sizes_to_try((96, 384), 1000) == ((128, 544), (192, 768))
+    assert sizes_to_try((96, 384), 150) == ((128, 544),)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pennyweight import data
 from pennyweight.core.figures import share
+from pennyweight.core.frame import Size, as_size, show_size, sides_of
 from pennyweight.data.augment.draws import draws
 from pennyweight.train.linear_probe import extract_features
 
@@ -42,7 +43,7 @@ LEAST_ERRORS = 5
 class SizeTrial(NamedTuple):
     """Accuracy and time of an input size."""
 
-    size: int
+    size: Size
     correct: NDArray[np.bool_]
     """(N,): True for a picture that was answered correctly by a head that had not seen it."""
     picture_ms: float
@@ -51,11 +52,11 @@ class SizeTrial(NamedTuple):
     @property
     def text(self) -> str:
         """The trial in words."""
-        return f"{self.size} pixels {share(float(self.correct.mean()))}, {self.picture_ms:.0f} ms"
+        return f"{show_size(self.size)} pixels {share(float(self.correct.mean()))}, {self.picture_ms:.0f} ms"
 
 
 def choose_size(
-    fitting: PictureFit, at: Callable[[int], PictureFit], shown: TrainingProgress
+    fitting: PictureFit, at: Callable[[Size], PictureFit], shown: TrainingProgress
 ) -> tuple[PictureFit, str]:
     """Return the training at the input size that is worth its time, and a line on the choice; empty without a trial.
 
@@ -91,10 +92,10 @@ def choose_size(
     return chosen[0], why(trials, chosen[1])
 
 
-def sizes_to_try(usual: int, short_side: float) -> tuple[int, ...]:
+def sizes_to_try(usual: Size, short_side: float) -> tuple[Size, ...]:
     """Return the larger sizes to try, which pictures with a median short side of `short_side` pixels fill."""
-    found = (round(usual * factor / MULTIPLE) * MULTIPLE for factor in SHARES)
-    return tuple(size for size in found if usual < size <= short_side)
+    found = (tuple(round(side * factor / MULTIPLE) * MULTIPLE for side in sides_of(usual)) for factor in SHARES)
+    return tuple(as_size(sides) for sides in found if min(sides_of(usual)) < min(sides) <= short_side)
 
 
 def _spread(targets: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -136,7 +137,7 @@ def _try(
     if len(pictures) < LEAST:
         return None
     started = perf_counter()
-    with shown.phase(f"features at {plan.preprocess.size} pixels", len(pictures)) as phase:
+    with shown.phase(f"features at {show_size(plan.preprocess.size)} pixels", len(pictures)) as phase:
         features = extract_features(
             fitting.network, pictures, plan.recipe,
             views=0, seed=plan.seed, device=fitting.ranks.device, advance=phase.advance,
@@ -164,8 +165,8 @@ def why(trials: Sequence[SizeTrial], chosen: SizeTrial) -> str:
     beside = "; ".join(each.text for each in trials)
     reason = "more detail tells the classes better" if chosen is not trials[0] else "more detail brings no more"
     return (
-        f"input {chosen.size}: {reason}; accuracy on {len(chosen.correct)} training pictures in {FOLDS} folds, and "
-        f"time for each: {beside}"
+        f"input {show_size(chosen.size)}: {reason}; accuracy on {len(chosen.correct)} training pictures in {FOLDS} "
+        f"folds, and time for each: {beside}"
     )
 
 

@@ -14,6 +14,7 @@ from torch import nn
 from pennyweight import data
 from pennyweight.core.errors import InputError
 from pennyweight.core.formats import allow_pixels
+from pennyweight.core.frame import Size
 from pennyweight.core.images import MAX_PIXELS
 from pennyweight.core.run_record import RunRecord
 from pennyweight.core.training_digests import TrainingDigests
@@ -105,20 +106,20 @@ def open_fit(request: FitRequest) -> PictureFit:
         fitting = replace(_plan_fit(request, ranks, source, apart, learned), **looked)
     fitting.splits = apart
 
-    def at(size: int) -> PictureFit:
-        return replace(_plan_fit(replace(request, input_size=size), ranks, source, apart, learned), **looked)
+    def at(size: Size) -> PictureFit:
+        sized = replace(request, input_size=size, frame=fitting.plan.preprocess.frame)
+        return replace(_plan_fit(sized, ranks, source, apart, learned), **looked)
 
     return _at_suitable_size(fitting, at)
 
 
-def _at_suitable_size(fitting: PictureFit, at: Callable[[int], PictureFit]) -> PictureFit:
+def _at_suitable_size(fitting: PictureFit, at: Callable[[Size], PictureFit]) -> PictureFit:
     """Return the training at the input size that suits; a size that was asked for, or that a run began with, stays."""
     request, ranks = fitting.request, fitting.ranks
     if request.input_size is not None or fitting.plan.recipe.mode != "head" or fitting.glances is None:
         return fitting
-    if request.resume and (record := find_record(request.out, fitting.source.name, (fitting.plan.model["name"],))):
-        begun = int((record.preprocess or {}).get("size", 0))
-        return at(begun) if begun and begun != fitting.plan.preprocess.size else fitting
+    if request.resume and _record(request, fitting.source) is not None:
+        return fitting
     with TrainingProgress(0, None if request.progress and not ranks.number else Console(quiet=True)) as shown:
         chosen, line = choose_size(fitting, at, shown)
     size = ranks.gather(chosen.plan.preprocess.size)[0]
