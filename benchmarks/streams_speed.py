@@ -1,6 +1,11 @@
 """Loading throughput of shards in pictures per second: this loader beside webdataset and mosaicml-streaming.
 
-    python benchmarks/streams_speed.py [--repeats N] [--pictures N] [--photos N]
+    python benchmarks/streams_speed.py [--only cifar-disk cifar-s3 photos-disk photos-s3] [--repeats N] [--pictures N]
+        [--photos N]
+
+A part of --only takes a few minutes on two idle cores, most of them for the peers: they decode photographs in full, and
+start processes for each epoch, or over S3 for each shard.
+
 
 It needs $PENNYWEIGHT_DATA with cifar10-jpeg and cats-dogs, moto for S3, and both peers (`pip install webdataset
 mosaicml-streaming`). Each side has two workers, shuffles, decodes, and treats pictures alike: short side to 256, random
@@ -20,6 +25,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +43,15 @@ from pennyweight.data import Augment, Stream
 from pennyweight.report.tables import Column, table
 from stream_sets import Rows, read_rows, write_mds, write_tars
 
+PARTS = ("cifar-disk", "cifar-s3", "photos-disk", "photos-s3")
 WORKERS = 2
 DELAY_S = 0.03
+STARTS_S = 120
+"""Seconds for the server to start and to receive the shards."""
 PHOTOS = v2.Compose([v2.Resize(256), v2.RandomCrop(224), v2.RandomHorizontalFlip(), v2.PILToTensor()])
 SMALL = v2.Compose([v2.RandomCrop(32, padding=4, padding_mode="edge"), v2.RandomHorizontalFlip(), v2.PILToTensor()])
+SHARDS = "train-{00..09}.tar"
+COPY = "import fsspec,shutil,sys;shutil.copyfileobj(fsspec.open(sys.argv[1]).open(),sys.stdout.buffer)"
 SECRETS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
 
 Epoch = Callable[[], Iterator[int]]
@@ -127,12 +138,38 @@ def s3_server(folders: dict[str, Path], address: Any, done: Any) -> None:
     client = boto3.client("s3", endpoint_url=url)
     for bucket, folder in folders.items():
         client.create_bucket(Bucket=bucket)
-        for path in sorted(folder.glob("*.*")):
+        for path in sorted(path for path in folder.glob("*.*") if path.is_file()):
             client.upload_file(str(path), bucket, path.name)
     delayed[0] = DELAY_S
     address.put(url)
     done.get()
     server.shutdown()
+
+
+@contextmanager
+def serving_s3(buckets: dict[str, Path]) -> Iterator[None]:
+    """Serve folders as buckets from a process of its own, and set the variables that name it."""
+    context = multiprocessing.get_context("spawn")
+    address, done = context.Queue(), context.Queue()
+    server = context.Process(target=s3_server, args=(buckets, address, done))
+    server.start()
+    url = os.environ["AWS_ENDPOINT_URL"] = os.environ["S3_ENDPOINT_URL"] = address.get(timeout=STARTS_S)
+    os.environ["FSSPEC_S3_ENDPOINT_URL"] = url
+    try:
+        yield
+    finally:
+        done.put(None)
+        server.join()
+
+
+def sides_of(one: Any, tars: str, theirs: str, local: Path, remote: str | None) -> dict[str, Epoch]:
+    """Return the epochs of each side on a set."""
+    _, preprocess, transform, batch = one
+    return {
+        "here": ours(tars, batch, preprocess),
+        "webdataset": with_webdataset(theirs, batch, transform),
+        "streaming": with_streaming(local, remote, batch, transform),
+    }
 
 
 def compare(name: str, sides: dict[str, Epoch], repeats: int) -> tuple[Any, ...]:
@@ -148,8 +185,9 @@ def compare(name: str, sides: dict[str, Epoch], repeats: int) -> tuple[Any, ...]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--pictures", type=int, default=25_000)
-    parser.add_argument("--photos", type=int, default=2_000, help="photographs in the shards; they repeat")
+    parser.add_argument("--pictures", type=int, default=10_000)
+    parser.add_argument("--photos", type=int, default=800, help="photographs in the shards; they repeat")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="parts to measure")
     options = parser.parse_args()
     torch.set_num_threads(1)
     os.environ |= SECRETS
@@ -158,40 +196,30 @@ def main() -> None:
     photos = read_rows(shelf / "cats-dogs", "train")
     photos = [photos[place % len(photos)] for place in range(options.photos)]
     draw, rows = np.random.default_rng(0), []
-    context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as temporary, keeping_memory():
         folder = Path(temporary)
         sets = {
             "cifar": (small, Preprocess.for_input(32), SMALL, 512),
             "photos": (photos, Preprocess.for_input(224, decoding="draft"), PHOTOS, 64),
         }
-        for name, (samples, *_) in sets.items():
+        chosen = {name: one for name, one in sets.items() if any(part.startswith(name) for part in options.only)}
+        for name, (samples, *_) in chosen.items():
             mixed = [samples[place] for place in draw.permutation(len(samples)).tolist()]
             write_tars(folder / name, mixed, files=10)
             size = sum(len(picture) + 16 for picture, _ in mixed) // 10
             write_mds(folder / f"{name}-mds", mixed, bytes_a_shard=size)
-        address, done = context.Queue(), context.Queue()
-        buckets = {path.name: path for path in folder.iterdir()}
-        server = context.Process(target=s3_server, args=(buckets, address, done))
-        server.start()
-        url = os.environ["AWS_ENDPOINT_URL"] = os.environ["S3_ENDPOINT_URL"] = address.get()
-        os.environ["FSSPEC_S3_ENDPOINT_URL"] = url
-        for name, (_, preprocess, transform, batch) in sets.items():
-            shards = "train-{00..09}.tar"
-            program = "import fsspec,shutil,sys;shutil.copyfileobj(fsspec.open(sys.argv[1]).open(),sys.stdout.buffer)"
-            piped = f"pipe:python -c '{program}' s3://{name}/{shards}"
-            for title, tars, theirs, local, remote in (
-                ("disk", f"{folder}/{name}/{shards}", f"{folder}/{name}/{shards}", folder / f"{name}-mds", None),
-                ("S3", f"s3://{name}/{shards}", piped, folder / f"{name}-down", f"s3://{name}-mds"),
-            ):
-                sides = {
-                    "here": ours(tars, batch, preprocess),
-                    "webdataset": with_webdataset(theirs, batch, transform),
-                    "streaming": with_streaming(local, remote, batch, transform),
-                }
-                rows.append(compare(f"{name}, {title}", sides, options.repeats))
-        done.put(None)
-        server.join()
+        for name, one in chosen.items():
+            if f"{name}-disk" in options.only:
+                tars = f"{folder}/{name}/{SHARDS}"
+                local = folder / f"{name}-mds"
+                rows.append(compare(f"{name}, disk", sides_of(one, tars, tars, local, None), options.repeats))
+        if any(part.endswith("s3") for part in options.only):
+            with serving_s3({path.name: path for path in folder.iterdir()}):
+                for name, one in chosen.items():
+                    if f"{name}-s3" in options.only:
+                        tars, local = f"s3://{name}/{SHARDS}", folder / f"{name}-down"
+                        sides = sides_of(one, tars, f"pipe:python -c '{COPY}' {tars}", local, f"s3://{name}-mds")
+                        rows.append(compare(f"{name}, S3", sides, options.repeats))
     console = Console()
     columns = ("shards", "here /s", "webdataset /s", "streaming /s", "times the better")
     console.print(table(f"pictures per second, median of {options.repeats}", [Column(c) for c in columns], rows))
