@@ -209,6 +209,31 @@ def exported_once(made_once: Callable[[str, Callable[[Path], object]], Path]) ->
         yield
 
 
+@pytest.fixture(scope="session")
+def seen_digits(made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    """A cache folder that knows the digits and their twins: to search for them takes longer than most trainings."""
+
+    def look(folder: Path) -> None:
+        from pennyweight import data
+        from pennyweight.data.twins_of import glance_at, twins_among
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PENNYWEIGHT_CACHE", str(folder))
+            glances = glance_at(data.open("digits"))
+            assert glances is not None
+            twins_among(glances)
+
+    return made_once("seen-digits", look)
+
+
+@pytest.fixture
+def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Score trivial classifiers of three trees instead of twenty: for cases that are about something else."""
+    from pennyweight.data.checks import views
+
+    monkeypatch.setattr(views, "TREES", 3)
+
+
 @pytest.fixture
 def real_data() -> Path:
     """The folder of real data sets, where this machine has one."""

@@ -80,9 +80,16 @@ def shell(arguments: list[str], folder: Path) -> None:
 
 
 @pytest.fixture(autouse=True)
-def cache(exported_once: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def cache(
+    exported_once: None,
+    few_trees: None,
+    seen_digits: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[None]:
     """Keep nothing of what a page measures of this machine; small networks are quickest on one thread."""
-    monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path / "cache"))
+    folder = shutil.copytree(seen_digits, tmp_path_factory.mktemp("cache"), dirs_exist_ok=True)
+    monkeypatch.setenv("PENNYWEIGHT_CACHE", str(folder))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -7,6 +7,7 @@ import json
 import pickle
 import pkgutil
 import pydoc
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -418,7 +419,11 @@ def every_call(folder: Path, bundle: Path) -> dict[str, Callable[[], Any]]:
     }
 
 
-def test_every_public_name_can_be_called(tmp_path: Path, bundle_file: Path) -> None:
+def test_every_public_name_can_be_called(
+    tmp_path: Path, bundle_file: Path, seen_digits: Path, few_trees: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(seen_digits, tmp_path / "cache")
+    monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path / "cache"))
     calls, on_scenes = every_call(tmp_path, bundle_file), every_call_on_scenes(tmp_path)
     assert {*calls, "scene"} == set(pw.__all__)
     assert set(on_scenes) == set(pw.scene.__all__)

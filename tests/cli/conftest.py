@@ -36,6 +36,11 @@ def quick_exports(exported_once: None) -> None:
     """Export each network once for all cases that ship it."""
 
 
+@pytest.fixture(autouse=True)
+def quick_shortcuts(few_trees: None) -> None:
+    """Trivial classifiers take as long as a small training, and another room looks at them."""
+
+
 class Outcome(NamedTuple):
     status: int
     out: str

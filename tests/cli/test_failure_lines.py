@@ -16,33 +16,6 @@ Run = Callable[..., Any]
 SMALL = ("--model", "mobilenet_v1_x0_25", "--input", "16", "--epochs", "1")
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        (),
-        ("wiegh",),
-        ("weigh",),
-        ("fit",),
-        ("evaluate",),
-        ("export",),
-        ("predict",),
-        ("predict", "model.onnx"),
-        ("names", "--jsn"),
-        ("fit", "digits", "--epochs", "many"),
-        ("fit", "digits", "--stem", "none"),
-        ("evaluate", "run", "--split", "exam"),
-        ("predict", "model.onnx", "a.png", "--top", "0"),
-        ("fit", "digits", "another"),
-    ],
-)
-def test_wrong_usage_is_status_2(pennyweight: Run, empty: Path, arguments: tuple[str, ...]) -> None:
-    outcome = pennyweight(*arguments)
-    assert outcome.status == 2
-    assert "Usage: " in outcome.out + outcome.err
-    assert "Traceback" not in outcome.err
-    assert list(empty.iterdir()) == []
-
-
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_debug_shows_the_traceback_before_the_line(pennyweight: Run, place: int) -> None:
     arguments = ["weigh", "mobilnet_v2"]

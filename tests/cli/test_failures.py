@@ -221,16 +221,6 @@ def test_no_page_is_written_over_a_file(cannot: Callable[..., str], tmp_path: Pa
     assert page.read_text() == "mine"
 
 
-@pytest.mark.parametrize(
-    ("option", "field"),
-    [("--learning-rate", "lr"), ("--lr=0.1", "lr"), ("--batch_size", "batch"), ("--wd", "weight_decay")],
-)
-def test_an_option_that_is_a_field_of_the_recipe(pennyweight: Run, option: str, field: str) -> None:
-    outcome = pennyweight("fit", "digits", option, "0.1")
-    assert outcome.status == 2
-    assert f"It is a field of the recipe: --set {field}=VALUE" in " ".join(outcome.err.replace("│", " ").split())
-
-
 def test_a_field_of_the_recipe_by_another_librarys_name(cannot: Callable[..., str]) -> None:
     found = cannot("fit", "digits", "--set", "learning_rate=0.1")
     assert found == "error: unknown recipe field 'learning_rate'; did you mean 'lr'?"

@@ -42,6 +42,11 @@ def quick_exports(exported_once: None) -> None:
 
 
 @pytest.fixture(autouse=True)
+def quick_shortcuts(few_trees: None) -> None:
+    """Trivial classifiers take as long as a small training, and another room looks at them."""
+
+
+@pytest.fixture(autouse=True)
 def quick_reports(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the plots out of the runs' reports: they take as long as a small training, and other rooms look at them."""
     for name in plots.__all__:

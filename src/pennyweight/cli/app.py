@@ -28,6 +28,7 @@ from pennyweight.cli.help import Command, Group
 from pennyweight.cli.recipe_options import CommandWithRecipe
 from pennyweight.cli.scene.elsewhere import CommandOnPictures, MovedCommand
 from pennyweight.cli.scene.group import make_scene
+from pennyweight.cli.usage import STATUS, UsageError
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.extras import missing_part
 from pennyweight.core.files import require_working_folder
@@ -73,7 +74,7 @@ def make_app() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
         epilog="--debug, anywhere on the line, shows the traceback of a failure. Exit status: 0 for success, 1 for a "
-        "failure with one line on standard error, 2 for wrong usage, 130 after an interrupt, 143 after SIGTERM.",
+        "failure, 2 for wrong usage (each with one line on standard error), 130 after an interrupt, 143 after SIGTERM.",
     )
     app.callback()(pennyweight)
     for command, kind in COMMANDS:
@@ -123,7 +124,7 @@ def main(arguments: list[str] | None = None) -> int:
         if debug:
             say(*traceback.format_exc().splitlines(), error=True)
         _print_failure(_line(error))
-        return 1
+        return STATUS if isinstance(error, UsageError) else 1
     return 0
 
 

@@ -13,6 +13,8 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperCommand, TyperGroup
 
+from pennyweight.cli.usage import UsageError, one_line, unknown_command
+
 __all__ = ["DATA", "MEASUREMENT", "NETWORK", "OUTPUT", "TIME", "TRAINING", "Command", "Group"]
 
 ARGUMENTS, DATA, NETWORK, TRAINING, TIME, OUTPUT = "Arguments", "Data", "Network", "Training", "Time", "Output"
@@ -26,6 +28,11 @@ NAME_WIDTH = 27
 class Command(TyperCommand):
     """Command whose usage line names its arguments plainly and whose help fits 80 columns."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments. Raises UsageError."""
+        with one_line(ctx, args):
+            return super().parse_args(ctx, args)
+
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the parts of the usage line: SOURCE where it is required, [SOURCE] where it is not."""
         return ["[OPTIONS]", *(_argument_name(p) for p in self.params if p.param_type_name == "argument")]
@@ -36,7 +43,18 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """Group of commands, with the same help."""
+    """Group of commands, with the same help; wrong usage of them is an error of one line."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the group's own arguments. Raises UsageError."""
+        with one_line(ctx, args):
+            return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that the first argument names. Raises UsageError for an unknown one."""
+        if not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            raise UsageError(unknown_command(args[0], ctx))
+        return super().resolve_command(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the usage, the description, the commands, the options and the closing lines."""

@@ -6,6 +6,7 @@ Alpaydin and Kaynak 1998, Optical Recognition of Handwritten Digits, UCI Machine
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from pennyweight.data.source import Sample, Source
 __all__ = ["read_digits"]
 
 
+@cache
 def read_digits() -> Source:
     """Return the 8×8 gray pictures in ten classes; the 17 levels of the scans are scaled to 0..255."""
     from sklearn.datasets import load_digits  # slow to import, and no other source needs it

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from itertools import accumulate
 from typing import NamedTuple, get_args
 
@@ -143,12 +144,18 @@ def _trunk_position(key: str, starts: list[int], *, stem: nn.Module) -> dict[str
     return {"s": s, "s+1": s + 1, "s+2": s + 2, "b": b, "n": n, "n+1": n + 1, "n+stem": n + stem_layers}
 
 
+@cache
+def _pattern(ours: str) -> re.Pattern[str]:
+    """Return the expression for the start of our keys, in which * is a number."""
+    return re.compile(re.escape(ours).replace(r"\*", r"\d+"))
+
+
 def _translate_key(
     key: str, rules: Rules, places: Mapping[str, int], state: Mapping[str, Tensor]
 ) -> tuple[str, Callable[[Tensor], Tensor]]:
     """Return their key for one of ours, and the function for its part of the tensor; our key if they have none."""
     for rule in rules:
-        start = re.match(re.escape(rule.ours).replace(r"\*", r"\d+"), key)
+        start = _pattern(rule.ours).match(key)
         if start is not None:
             rest = key[start.end() :]
             names = [form.format_map(places) + rest for form in (rule.theirs, rule.older) if form is not None]
