@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -191,14 +192,21 @@ def content_of(network: Any) -> str:
 def exported_once(made_once: Callable[[str, Callable[[Path], object]], Path]) -> Iterator[None]:
     """Have torch's exporter follow a network once for all test processes: an equal network gets the same graph."""
     import onnx
-    import torch
 
     export = torch.onnx.export
+
+    def keep_operators() -> None:
+        """Have the exporter list its operators once for all networks; it does so anew for each."""
+        from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+        if not hasattr(ONNXRegistry.from_torchlib, "cache_info"):
+            patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(cache(ONNXRegistry.from_torchlib)))
 
     def once(network: Any, inputs: tuple[Any, ...], **options: Any) -> SimpleNamespace:
         asked = f"{content_of(network)} {[(one.shape, one.dtype) for one in inputs]} {options}"
 
         def write(folder: Path) -> None:
+            keep_operators()
             onnx.save(export(network, inputs, **options).model_proto, folder / "graph.onnx")
 
         folder = made_once(f"graph-{hashlib.sha256(asked.encode()).hexdigest()}", write)

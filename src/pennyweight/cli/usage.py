@@ -101,7 +101,7 @@ def _required(param: Any) -> str:
 def _name(param: Any) -> str:
     if param.param_type_name == "argument":
         return str(param.metavar or param.name.upper())
-    return next((name for name in param.opts if name.startswith("--")), param.opts[0])
+    return str(next((name for name in param.opts if name.startswith("--")), param.opts[0]))
 
 
 def _wrong_value(error: Any) -> str:
