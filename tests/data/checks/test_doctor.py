@@ -18,6 +18,8 @@ from pennyweight.data.checks.doctor import diagnose
 from pennyweight.report.contact_sheet import contact_sheet
 from pennyweight.verbs.doctor import doctor
 
+pytestmark = pytest.mark.usefixtures("few_trees")
+
 Draw = Callable[..., Path]
 
 

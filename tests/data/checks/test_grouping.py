@@ -17,6 +17,8 @@ from pennyweight import data
 from pennyweight.data.checks.doctor import diagnose
 from pennyweight.data.groups import group_samples
 
+pytestmark = pytest.mark.usefixtures("few_trees")
+
 SCENES, FRAMES = 20, 5
 SIDES = ("left", "right", "up", "down", "back")
 Name = Callable[[int, int], str]

@@ -13,6 +13,8 @@ import pennyweight as pw
 from pennyweight import data
 from pennyweight.data.checks.shards import classes_in_batches
 
+pytestmark = pytest.mark.usefixtures("few_trees")
+
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
