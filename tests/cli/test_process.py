@@ -51,7 +51,8 @@ def test_statuses_and_streams(command: Command, bundle_file: Path, pictures: Pat
     assert len(json.loads(mixed)["failures"]) == 1
     assert [line.partition(":")[0] for line in named.splitlines()] == ["error", "note"]
     assert line.splitlines()[-1] == f"error: no picture at {gone}"
-    assert "Usage: " in told
+    (told,) = told.splitlines()
+    assert told.startswith("error: RUN_OR_BUNDLE_OR_NAME is missing: pennyweight predict ")
 
 
 def test_output_is_plain_where_nobody_watches(command: Command, bundle_file: Path, pictures: Path) -> None:

@@ -82,7 +82,7 @@ SaveMinutes = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    option(OUTPUT, "Folder of the run, not there yet; by default runs/SOURCE-MODEL-N.", metavar="DIR"),
+    option(OUTPUT, "New folder for the run; by default runs/SOURCE-MODEL-N.", metavar="DIR"),
 ]
 Threads = Annotated[
     int | None, option(MEASUREMENT, "Threads of torch; by default as many as torch chooses.", metavar="N", min=1)

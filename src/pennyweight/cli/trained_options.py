@@ -32,7 +32,7 @@ Weights = Annotated[
 InputSize = Annotated[
     str | None,
     option(
-        NETWORK, "Side of the network's input, or height x width, for weights that do not say it.", "--input-size",
+        NETWORK, "Side of the network's input, or height x width, for weights that do not state it.", "--input-size",
         "--input", metavar="PIXELS",
     ),
 ]  # fmt: skip

@@ -24,7 +24,7 @@ def bundle_path(run_or_name: Run | str, out: str | os.PathLike[str] | None) -> P
         )
     replaced = out is None and isinstance(run_or_name, Run)
     if path.exists() and not replaced:
-        raise BundleError(f"{path} exists already; nothing is overwritten: say --out FILE, one that is not there yet")
+        raise BundleError(f"{path} exists already; nothing is overwritten: name a new file with --out")
     if not path.absolute().parent.is_dir():
         raise BundleError(f"cannot write {path}: there is no folder {path.absolute().parent}")
     return path

@@ -43,7 +43,7 @@ def doctor(
         read_as: Columns, folder, ending and label_from of a source whose files do not say them.
         quick: Skip the search for twins.
         max_pixels: Pixels of the largest picture to read; by default 80 million.
-        html: File of a contact sheet to write, not there yet.
+        html: New file of a contact sheet to write.
         network: Network's name, "auto" or a run's folder: `html` shows the pictures as they enter it.
         advance: Callback that is given the number of pictures after each step.
 

@@ -53,7 +53,7 @@ def export(
 
     Args:
         run_or_name: Folder that `pw.fit` made, its Run, or a network's name with `weights`.
-        out: File to write, not there yet; by default the run's model.onnx, which is replaced, or NAME.onnx here.
+        out: New file to write; by default the run's model.onnx, which is replaced, or NAME.onnx here.
         weights: Weights for a name, as `pw.load` takes them.
         note: Callback that is given a line where the proof has to do without pictures of the test split.
         usage: Usage of the weights, as `pw.load` takes it: stem, input_size, config, mean, std, labels.

@@ -45,7 +45,7 @@ def fit(
     Args:
         source: String or path that `data.open` takes, or a Source: a folder, a table, an archive, shards, a name.
         model: Name of a network, or "auto".
-        out: Folder of the run, not there yet; by default runs/SOURCE-MODEL-N.
+        out: New folder for the run; by default runs/SOURCE-MODEL-N.
         recipe: Recipe, the name of one, or fields to change in the suitable one, among them "name" and "mode".
         weights: File, run or published tag to start from; "none" for a fresh network. None and "auto" take published
             ones for photographs where `model` is "auto", which may fetch them.
@@ -64,8 +64,8 @@ def fit(
             of a picture, "pad" shows all of it, "stretch" changes its shape; "auto" chooses by the pictures' shapes.
             `channels`: of the input; 4 keep transparency. `max_pixels`: of the largest picture that is read, 80
             million. `shuffle_buffer`: memory in which streamed shards are mixed, in bytes or as "256MB", the default.
-            `trust`: begin on streamed shards without decoding every picture first; what training cannot read is left
-            out and counted. `wait`: minutes to wait for the other ranks, 5.
+            `trust`: begin on streamed shards without decoding every picture first; pictures that training cannot read
+            are skipped and counted. `wait`: minutes to wait for the other ranks, 5.
 
     Returns:
         The finished run, whose folder holds record, metrics, weights, scores and report.

@@ -47,7 +47,7 @@ def weigh(
         config: Fields of the network's Config, for a name.
         inputs: Inputs of a module that a shape does not describe, with the batch: a tensor, a tuple by position or a
             dictionary by name; tensors on the meta device suffice.
-        training_step: Follow the memory of a forward and backward pass as well.
+        training_step: Count the memory of a forward and backward pass as well.
 
     Returns:
         The cost, with `layers` that add up to it, and `uncounted` operators.
@@ -148,7 +148,7 @@ def weigh_all(
         batch: Inputs in a batch.
         stem: "imagenet" or "cifar", for names.
         config: Fields of the networks' Config, for names.
-        training_step: Follow the memory of a forward and backward pass as well.
+        training_step: Count the memory of a forward and backward pass as well.
         measure: Run the networks on this machine and time them in turns.
         repeats: Timed runs of each network with `measure`.
 

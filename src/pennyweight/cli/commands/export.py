@@ -27,9 +27,7 @@ def export(
     std: trained_options.Std = None,
     out: Annotated[
         Path | None,
-        option(
-            OUTPUT, "Bundle to write, not there yet; by default model.onnx in the run, or NAME.onnx.", metavar="FILE"
-        ),
+        option(OUTPUT, "New file to write; by default model.onnx in the run, or NAME.onnx.", metavar="FILE"),
     ] = None,
 ) -> None:
     """Write a network as a bundle: one ONNX file, proved to answer as the network does."""

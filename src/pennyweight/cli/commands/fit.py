@@ -31,7 +31,7 @@ Trust = Annotated[
     bool,
     option(
         DATA,
-        "Begin on streamed shards without decoding every picture first; leave out, and count, what training cannot "
+        "Begin on streamed shards without decoding every picture first; skip and count pictures that training cannot "
         "read.",
         "--trust",
     ),

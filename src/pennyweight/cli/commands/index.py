@@ -23,7 +23,7 @@ def index(
     ],
     json: options.Json = False,
 ) -> None:
-    """Read each shard once, and keep what `fit` needs to know of its pictures.
+    """Read each shard once, and save an index of its pictures for `fit`.
 
     Several processes, also on several machines, may run the same command to share the shards. The index lies in
     `.pennyweight` beside the shards where that may be written, else in the cache.

@@ -41,7 +41,7 @@ def pack(
     ] = "webdataset",
     json: options.Json = False,
 ) -> None:
-    """Pack a source into mixed shards with their index. The same command completes what a stopped one left.
+    """Pack a source into mixed shards with their index. The same command completes a stopped one.
 
     Several processes, also on several machines, may run the same command to share the work.
     """

@@ -47,7 +47,7 @@ InputShape = Annotated[
 ]
 Batch = Annotated[int, option(NETWORK, "Inputs in a batch.", metavar="N", min=1)]
 TrainingStep = Annotated[
-    bool, option(NETWORK, "Follow the memory of a training step as well.", "--training-step", "--training")
+    bool, option(NETWORK, "Count the memory of a training step as well.", "--training-step", "--training")
 ]
 Measure = Annotated[bool, option(MEASUREMENT, "Run the networks on this machine and time them in turns.", "--measure")]
 Repeats = Annotated[

@@ -17,7 +17,7 @@ __all__ = ["export"]
 def export(
     run: scenes.SceneRun,
     out: Annotated[
-        Path | None, option(OUTPUT, "Bundle to write, not there yet; by default model.onnx in the run.", metavar="FILE")
+        Path | None, option(OUTPUT, "New file to write; by default model.onnx in the run.", metavar="FILE")
     ] = None,
 ) -> None:
     """Write a scene's network as a bundle: one ONNX file, proved to map as the network does."""

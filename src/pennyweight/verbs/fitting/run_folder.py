@@ -69,7 +69,7 @@ def refuse_taken(folder: Path) -> None:
     """Raise RunError for the folder of a new run where something is there already."""
     if os.path.lexists(folder) and not _left_empty(folder):
         raise RunError(
-            f"--out {folder} exists already; nothing is overwritten: name a folder that is not there yet, or --resume"
+            f"--out {folder} exists already; nothing is overwritten: name a new folder, or --resume"
         ) from None
 
 

@@ -38,7 +38,7 @@ def export(
 
     Args:
         run: Folder that `pw.scene.fit` made, or its Run.
-        out: File to write, not there yet; by default the run's model.onnx, which is replaced.
+        out: New file to write; by default the run's model.onnx, which is replaced.
         note: Callback that is given a line where the proof has to do without the scene.
 
     Returns:

@@ -62,7 +62,7 @@ def fit(
     Args:
         source: `scene:NAME`, a cube's file (with `scene={"labels": FILE}`), or a Scene.
         model: Name of a network, or "auto".
-        out: Folder of the run, not there yet; by default runs/SCENE-MODEL-N.
+        out: New folder for the run; by default runs/SCENE-MODEL-N.
         recipe: Recipe, the name of one, or fields to change in the suitable one.
         scene: Fields of SceneOptions: label map, split, window, components.
         config: Fields to change in the network's Config.

@@ -93,7 +93,7 @@ def predict(
     Args:
         run_or_bundle: Anything that `pw.scene.load` takes.
         source: File of a cube (H, W, bands), `scene:NAME`, or a Scene.
-        map: File of the class map, a .png that is not there yet; the other maps are written next to it.
+        map: New file of the class map, a .png; the other maps are written next to it.
         labels: File of the cube's label map (H, W).
         background: Id of the unlabeled pixels of `labels`.
         bfloat16: Multiply in bfloat16; for a run only.
