@@ -41,6 +41,7 @@ WRONG = {
     "mixup": [-0.1, math.nan, math.inf],
     "cutmix": [-0.1, math.nan, math.inf],
     "balance": ["equal", ""],
+    "without": [("colour",), ("color", "flip")],
 }
 EDGES = {
     "first_size": 1.0,
@@ -54,6 +55,7 @@ EDGES = {
     "label_smoothing": 0.0,
     "shift": 0.5,
     "policy": "rand",
+    "without": ("color", "equalize"),
     "erase": 1.0,
     "mixup": 0.0,
     "cutmix": 0.0,

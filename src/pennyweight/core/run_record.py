@@ -124,6 +124,8 @@ class RunRecord(_Section):
     """Settings of the command; a resumed one must have the same."""
     speed: Object | None = None
     """Measured steps and epochs."""
+    augmentation: Object | None = None
+    """Changes of pictures that were tried against the labels, and those left out; None where there was no check."""
     format: int | None = None
     """Number of this format; None for the first one, which had no digests."""
     sha256: Object | None = None

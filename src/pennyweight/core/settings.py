@@ -118,7 +118,12 @@ def _as(value: Any, kind: Any) -> tuple[bool, Any]:
 
 
 def _as_list(value: Any, kind: Any) -> tuple[bool, Any]:
-    """Convert a list of values of one kind, or of rows of a table (stages), from text or JSON."""
+    """Convert a list of values of one kind, or of rows of a table (stages), from text or JSON.
+
+    Text of words is words with commas between them, or none.
+    """
+    if isinstance(value, str) and typing.get_origin(kind) is typing.Literal and not value.startswith("["):
+        value = [] if value in ("", "none", "None") else [word.strip() for word in value.split(",")]
     if isinstance(value, str):
         try:
             value = json.loads(value if value.startswith("[") else f"[{value}]")

@@ -2,7 +2,7 @@
 
 from pennyweight.data.apart import TwinRule, have_twin, moments_of, split_by_rule
 from pennyweight.data.augment.augment import Augment, Mixed
-from pennyweight.data.augment.policies import Policy
+from pennyweight.data.augment.policies import CHANGES, Policy, PolicyChange
 from pennyweight.data.balance import Balance, Balancing
 from pennyweight.data.batch import Batch, Share
 from pennyweight.data.checks.glance import Glances
@@ -32,6 +32,7 @@ from pennyweight.data.twins_of import glance_at, have_twin_in, twins_among
 from pennyweight.data.used_levels import UsedLevels, measure_levels
 
 __all__ = [
+    "CHANGES",
     "SPLITS",
     "Augment",
     "Balance",
@@ -43,6 +44,7 @@ __all__ = [
     "Mixed",
     "Pictures",
     "Policy",
+    "PolicyChange",
     "ReadAs",
     "Sample",
     "Share",

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from pennyweight.core.errors import InputError
 from pennyweight.core.frame import Sides, Size, sides_of
-from pennyweight.data import Augment, Balancing, Policy
+from pennyweight.data import CHANGES, Augment, Balancing, Policy, PolicyChange
 from pennyweight.train.epoch_plan import EpochPlan
 
 __all__ = ["ONLY_IN_VIEWS", "Layout", "Mode", "Optimizer", "Precision", "Recipe", "Schedule"]
@@ -30,7 +30,7 @@ NEVER_IN_FEATURES: Mapping[str, Any] = {
     "mixup": 0.0, "cutmix": 0.0, "first_size": 1.0, "drop_path": 0.0, "compile": False,
     "freeze_norms": False, "rate_decay": 1.0,
 }  # fmt: skip
-ONLY_IN_VIEWS: Mapping[str, Any] = {"flip": False, "shift": 0.0, "policy": "none", "erase": 0.0}
+ONLY_IN_VIEWS: Mapping[str, Any] = {"flip": False, "shift": 0.0, "policy": "none", "without": (), "erase": 0.0}
 """Fields that change pictures, with the value that leaves them unchanged."""
 OF_OTHER_MODES: Mapping[str, Sequence[str]] = {
     "scratch": ("head_epochs", "head_lr", "views"),
@@ -76,6 +76,8 @@ class Recipe:
     which the last quarter of the epochs has. Smaller pictures take less time."""
     policy: Policy = "none"
     """trivial (TrivialAugment) or rand (RandAugment): one random change, or two, to each picture."""
+    without: tuple[PolicyChange, ...] = ()
+    """Changes that the policy leaves out, such as rotate,solarize."""
     erase: float = 0.0
     """Share of the pictures that get a gray box (random erasing)."""
     mixup: float = 0.0
@@ -112,6 +114,7 @@ class Recipe:
     """True lets torch compile the network."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "without", tuple(self.without))  # JSON has lists
         rules = (
             ("epochs", self.epochs >= 1, "at least 1"),
             ("batch", self.batch >= 2, "at least 2, because batch norm needs two"),
@@ -124,6 +127,7 @@ class Recipe:
             ("label_smoothing", 0 <= self.label_smoothing < 1, "at least 0 and below 1"),
             ("shift", 0 <= self.shift <= 0.5, "between 0 and 0.5"),
             ("first_size", 0 < self.first_size <= 1, "above 0 and at most 1"),
+            ("without", set(self.without) <= set(CHANGES), f"some of {', '.join(CHANGES)}"),
             ("erase", 0 <= self.erase <= 1, "between 0 and 1"),
             ("mixup", _positive(self.mixup) or self.mixup == 0, "at least 0"),
             ("cutmix", _positive(self.cutmix) or self.cutmix == 0, "at least 0"),
@@ -154,6 +158,7 @@ class Recipe:
             flip=self.flip,
             shift=self.shift,
             policy=self.policy,
+            without=self.without,
             erase=self.erase,
             mixup=self.mixup,
             cutmix=self.cutmix,
@@ -196,8 +201,8 @@ class Recipe:
         return EpochPlan(self.epochs)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields by name."""
-        return asdict(self)
+        """Return the fields by name; `without` only where the policy leaves changes out."""
+        return {name: value for name, value in asdict(self).items() if name != "without" or value}
 
     def to_record(self, plan: EpochPlan | None = None) -> dict[str, Any]:
         """Return the recipe as run.json keeps it: its fields, and the plan of the epochs."""

@@ -47,8 +47,7 @@ def fit(
         model: Name of a network, or "auto".
         out: New folder for the run; by default runs/SOURCE-MODEL-N.
         recipe: Recipe, the name of one, or fields to change in the suitable one, among them "name" and "mode".
-        weights: File, run or published tag to start from; "none" for a fresh network. None and "auto" take published
-            ones for photographs where `model` is "auto", which may fetch them.
+        weights: File, run or published tag to start from, or "none"; None lets `fit` choose for photographs.
         teacher: Run, or name with published weights, from which a smaller network learns (distillation).
         config: Fields to change in the network's Config.
         input_size: Pixels a side of the network's input, or (height, width).
@@ -58,14 +57,15 @@ def fit(
         progress: Show progress on standard error.
         **options: Rarer ones. `stem`: "imagenet" or "cifar". `speed`: "auto" measures the quickest way to step (the
             default with `minutes`), "fixed" does not. `preflight`: check first what would spoil a training (the default
-            for long ones). `save_minutes`: minutes between checkpoints, 5. `log`: tensorboard, mlflow or wandb.
-            `group_by` and `read_as`: as `data.open` takes them. `twins`: "group" keeps pictures that show the same
-            moment in one split, "keep" splits them, "drop" leaves all but one out. `frame`: "crop" cuts out the middle
-            of a picture, "pad" shows all of it, "stretch" changes its shape; "auto" chooses by the pictures' shapes.
-            `channels`: of the input; 4 keep transparency. `max_pixels`: of the largest picture that is read, 80
-            million. `shuffle_buffer`: memory in which streamed shards are mixed, in bytes or as "256MB", the default.
-            `trust`: begin on streamed shards without decoding every picture first; pictures that training cannot read
-            are skipped and counted. `wait`: minutes to wait for the other ranks, 5.
+            for long ones). `augment`: "check" leaves out changes of pictures that contradict the labels, "keep" none.
+            `save_minutes`: minutes between checkpoints, 5. `log`: tensorboard, mlflow or wandb. `group_by` and
+            `read_as`: as `data.open` takes them. `twins`: "group" keeps pictures that show the same moment in one
+            split, "keep" splits them, "drop" leaves all but one out. `frame`: "crop" cuts out the middle of a picture,
+            "pad" shows all of it, "stretch" changes its shape; "auto" chooses. `channels`: of the input; 4 keep
+            transparency. `max_pixels`: of the largest picture that is read, 80 million. `shuffle_buffer`: memory in
+            which streamed shards are mixed, in bytes or as "256MB", the default. `trust`: begin on streamed shards
+            without decoding every picture first; what cannot be read is left out. `wait`: minutes to wait for the other
+            ranks, 5.
 
     Returns:
         The finished run, whose folder holds record, metrics, weights, scores and report.

@@ -81,6 +81,14 @@ Preflight = Annotated[
     bool | None,
     option(TRAINING, "Check first for faults that make a long training worthless.", "--preflight/--no-preflight"),
 ]
+Augment = Annotated[
+    Literal["check", "keep"],
+    option(
+        TRAINING,
+        "check leaves out augmentations that contradict the labels, such as mirroring b and d; keep applies all.",
+        metavar="RULE",
+    ),
+]
 Minutes = Annotated[float | None, option(TIME, "Fit the whole run into M minutes.", metavar="M")]
 Speed = Annotated[
     Literal["auto", "fixed"] | None,
@@ -121,6 +129,7 @@ def fit(
     seeds: options.Seeds = 1,
     teacher: Teacher = None,
     preflight: Preflight = None,
+    augment: Augment = "check",
     minutes: Minutes = None,
     resume: options.Resume = False,
     save_minutes: options.SaveMinutes = 5.0,
@@ -145,11 +154,10 @@ def fit(
         "trust": trust,
         "wait": wait,
         "weights": weights,
-        "stem": stem,
     }
     same |= {"input_size": input_size, "frame": frame, "seed": seed, "teacher": teacher, "preflight": preflight}
-    same |= {"minutes": minutes}
-    same |= {"resume": resume, "save_minutes": save_minutes, "speed": speed, "out": out, "log": log}
+    same |= {"augment": augment, "minutes": minutes, "resume": resume, "save_minutes": save_minutes, "speed": speed}
+    same |= {"stem": stem, "out": out, "log": log}
     if seeds > 1:
         _fit_seeds(source, model, seeds, arguments | same, json=json)
     else:

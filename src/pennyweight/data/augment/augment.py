@@ -6,6 +6,7 @@ Each sample has its own draws from (seed, epoch, sample), so threads and restart
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -56,6 +57,8 @@ class Augment:
     """Largest shift, as a share of the side: within the margin of pictures that have one, else with repeated edges."""
     policy: Policy = "none"
     """Random change of color or shape: "trivial" (TrivialAugment) or "rand" (RandAugment)."""
+    without: tuple[str, ...] = ()
+    """Changes that the policy leaves out."""
     erase: float = 0.0
     """Random erasing: the share of pictures that get a gray box."""
     mixup: float = 0.0
@@ -191,13 +194,14 @@ def _one_by_one(augment: Augment, pixels: Any, drawn: NDArray[np.float64]) -> No
 
     batch = torch.from_numpy(pixels) if isinstance(pixels, np.ndarray) else pixels
     height, width = batch.shape[1:3]
+    change = partial(policies.change, policy=augment.policy, without=augment.without)
     for number, row in enumerate(drawn.tolist()):
         if augment.policy != "none":
             planes = batch[number].permute(2, 0, 1)
             if planes.shape[0] not in (1, 3):  # torchvision's color kernels take gray or RGB only
-                changed = torch.cat([policies.change(plane[None], augment.policy, row[POLICY:]) for plane in planes])
+                changed = torch.cat([change(plane[None], drawn=row[POLICY:]) for plane in planes])
             else:
-                changed = policies.change(planes, augment.policy, row[POLICY:])
+                changed = change(planes, drawn=row[POLICY:])
             batch[number] = changed.permute(1, 2, 0)
         if row[ERASE] < augment.erase:
             low, high = ERASED

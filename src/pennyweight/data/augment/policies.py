@@ -8,16 +8,22 @@ ranges. The draws come from `draws`, because torchvision's share one generator a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["DRAWS", "Policy", "change"]
+__all__ = ["CHANGES", "DRAWS", "Policy", "PolicyChange", "change"]
 
 Policy = Literal["none", "trivial", "rand"]
+PolicyChange = Literal[
+    "shear_x", "shear_y", "shift_x", "shift_y", "rotate", "brightness", "color", "contrast", "sharpness", "posterize",
+    "solarize", "autocontrast", "equalize",
+]  # fmt: skip
+CHANGES: tuple[PolicyChange, ...] = get_args(PolicyChange)
+"""Names of the changes, in the order of the table; the table begins with the picture as it is."""
 BINS = 31
 RAND_CHANGES = 2
 RAND_BIN = 9
@@ -37,11 +43,14 @@ class Change(NamedTuple):
     apply: Callable[[Tensor, float], Tensor]
 
 
-def change(pixels: Tensor, policy: Policy, drawn: Sequence[float]) -> Tensor:
-    """Change a picture by `drawn`, DRAWS numbers in [0, 1). (C, H, W) uint8 with 1 or 3 channels -> same."""
-    table = tuple(_table().values())
+def change(pixels: Tensor, policy: Policy, drawn: Sequence[float], without: Collection[str] = ()) -> Tensor:
+    """Change a picture by `drawn`, DRAWS numbers in [0, 1), by any of the policy's changes but those in `without`.
+
+    (C, H, W) uint8 with 1 or 3 channels -> same.
+    """
     if policy == "none":
         return pixels
+    table = [row for name, row in _table().items() if name not in without]
     for start in range(0, 3 if policy == "trivial" else DRAWS, 3):
         which, strength, sign = drawn[start : start + 3]
         row = table[int(which * len(table))]

@@ -59,7 +59,7 @@ def requested_fields(recipe: Recipe | Mapping[str, Any] | str | None) -> frozens
     """Return the fields that the user set: of a whole Recipe, those that differ from the defaults."""
     if isinstance(recipe, Recipe):
         usual = Recipe().to_dict()
-        return frozenset(name for name, value in recipe.to_dict().items() if value != usual[name])
+        return frozenset(name for name, value in recipe.to_dict().items() if value != usual.get(name))
     return frozenset(recipe) if isinstance(recipe, Mapping) else frozenset()
 
 

@@ -62,6 +62,8 @@ class PictureFit:
     unreadable: list[data.Unreadable] = field(default_factory=list)
     rule: data.TwinRule = "group"
     """Rule for twins."""
+    augmentation: Mapping[str, Any] | None = None
+    """Changes that were tried against the labels, as run.json keeps them."""
     glances: data.Glances | None = None
     """Facts of every picture of the source; None for a stream."""
     twins: data.Twins | None = None

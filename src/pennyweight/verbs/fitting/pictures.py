@@ -12,6 +12,7 @@ from pennyweight.core.training_digests import TrainingDigests
 from pennyweight.train import Epoch
 from pennyweight.train.trackers import open_tracker
 from pennyweight.verbs.evaluate import answer
+from pennyweight.verbs.fitting.check_augmentation import check_augmentation
 from pennyweight.verbs.fitting.finish import finish
 from pennyweight.verbs.fitting.left_out import note_left_out, record_left_out
 from pennyweight.verbs.fitting.modes import Work, train_by_mode
@@ -43,6 +44,7 @@ def fit_pictures(request: FitRequest) -> Run:
         if session.is_complete:
             return session.finished()
         read_pictures(fitting, session)
+        check_augmentation(fitting, session)
         settled = settle_schedule(fitting, session)
         session.announce(fitting.plan.note)
         if session.begins:

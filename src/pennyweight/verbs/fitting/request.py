@@ -19,6 +19,7 @@ from pennyweight.verbs.fitting.framing import FrameChoice
 __all__ = ["FitOptions", "FitRequest", "Speed", "check_save_minutes"]
 
 Speed = Literal["auto", "fixed"]
+Augmentation = Literal["check", "keep"]
 Place = str | os.PathLike[str]
 
 
@@ -28,6 +29,7 @@ class FitOptions(TypedDict, total=False):
     stem: zoo.Stem | None
     speed: Speed | None
     preflight: bool | None
+    augment: Augmentation
     save_minutes: float
     log: str | None
     group_by: str | None
@@ -60,6 +62,7 @@ class FitRequest:
     stem: zoo.Stem | None = None
     speed: Speed | None = None
     preflight: bool | None = None
+    augment: Augmentation = "check"
     save_minutes: float = 5.0
     log: str | None = None
     group_by: str | None = None
@@ -94,6 +97,8 @@ class FitRequest:
             raise InputError(f"minutes must be above 0 and finite, not {self.minutes}")
         if self.speed not in (None, *get_args(Speed)):
             raise InputError(f"speed is {' or '.join(get_args(Speed))}, not '{self.speed}'")
+        if self.augment not in get_args(Augmentation):
+            raise InputError(f"augment is {' or '.join(get_args(Augmentation))}, not '{self.augment}'")
         if self.twins not in get_args(data.TwinRule):
             raise InputError(f"twins is {', '.join(get_args(data.TwinRule)[:-1])} or drop, not '{self.twins}'")
         if self.frame not in get_args(FrameChoice):

@@ -34,6 +34,7 @@ def make_record(files: RunFolder, fitting: PictureFit, measured: Mapping[str, An
         versions=versions(),
         asked=fitting.asked,
         speed=measured,
+        augmentation=fitting.augmentation,
     )
 
 

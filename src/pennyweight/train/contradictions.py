@@ -1,0 +1,202 @@
+"""Changes of an augmentation that contradict the labels: one class cannot be told from another once changed.
+
+A quick network learns from pictures as they are, and then answers for changed pictures that it has not seen: a mirrored
+cat is still a cat to it, a mirrored b is a d. A change that confuses it is suspect, and a copy of the network learns on
+with changed pictures. It soon learns what it only did not know; what contradicts the labels cannot be learned.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pennyweight.core.images import Pixels
+from pennyweight.data import Augment
+from pennyweight.data.augment.alone import change_alone, changes_of
+from pennyweight.data.augment.draws import draws
+from pennyweight.train.quick_network import BATCH, QuickNetwork, shrink
+from pennyweight.train.reproducible import reproducible
+from pennyweight.train.told_apart import ToldApart, told_apart
+
+__all__ = ["Examples", "Findings", "find_contradictions"]
+
+SIDES = (32, 64)
+"""Sides in pixels of the pictures to learn from: the larger where the smaller do not tell the classes apart."""
+ROUND = 25
+"""Steps after which the network is scored."""
+ROUNDS = 8
+"""Most rounds at the first side; half as many at the next."""
+LEARNED = 0.97
+"""Share of right pictures, for every pair of classes, from which on a network has learned enough."""
+LEFT, LEFT_ALIKE = 0.3, 0.15
+"""Shares of the gain over chance, left on changed pictures, below which a change is suspect, or makes classes alike."""
+ENOUGH = 1_600
+"""Changed pictures that the network sees before it is certain that it cannot learn them."""
+ALWAYS = "shift"
+"""The change that a recipe applies to every picture; of the others, every third picture is changed."""
+VIEWS = 2
+"""Draws of a change for each scored picture."""
+
+
+class Examples(NamedTuple):
+    """Pictures, (N, H, W, C) uint8, and their classes, (N,)."""
+
+    pixels: Pixels
+    targets: NDArray[np.int64]
+
+    def batches(self, seed: int) -> Iterator[tuple[Pixels, NDArray[np.int64]]]:
+        """Yield batches of random pictures without end."""
+        epoch = 0
+        while True:
+            epoch += 1
+            order = np.argsort(draws(seed, epoch, np.arange(len(self.targets)), 1)[:, 0], kind="stable")
+            for rows in np.array_split(order, max(1, len(order) // BATCH)):
+                yield self.pixels[rows], self.targets[rows]
+
+
+class Pair(NamedTuple):
+    """Two classes that a change makes alike."""
+
+    one: int
+    other: int
+    exchanged: bool
+    """True if most pictures of each class look like the other one; False if they only look alike."""
+
+
+@dataclass
+class Findings:
+    """Changes that were tried, and the pairs of classes that each makes alike."""
+
+    told: tuple[int, int] = (0, 0)
+    """Pairs of classes that were told apart as they are, and all pairs."""
+    shares: dict[str, float] = field(default_factory=dict)
+    """Change -> share of right pictures in the pair that suffers most, before the network learns on."""
+    lost: dict[str, list[Pair]] = field(default_factory=dict)
+    """Change that contradicts the labels -> pairs of classes that it makes alike, the worst first."""
+    side: int = 0
+    steps: int = 0
+    seconds: float = 0.0
+
+
+def find_contradictions(
+    training: Examples, scored: Examples, augment: Augment, *, classes: int, seed: int, steps: int, within_s: float,
+    device: torch.device,
+) -> Findings:  # fmt: skip
+    """Find the changes of `augment` that contradict the labels.
+
+    Args:
+        training: Pictures to learn from, unchanged.
+        scored: Other pictures, to answer for.
+        augment: The changes.
+        classes: Number of classes.
+        seed: Seed of every random choice.
+        steps: Most steps of the quick network.
+        within_s: Seconds after which no further round begins; then nothing more is found.
+        device: Device that computes.
+    """
+    started = perf_counter()
+    with reproducible(seed):
+        search = _Search(training, scored, augment, classes, seed, steps, started + within_s, device)
+        any(search.learn(side) for side in SIDES)
+        search.try_changes()
+    search.findings.seconds = perf_counter() - started
+    return search.findings
+
+
+class _Search:
+    """Quick network, the pictures that it sees, and what was found."""
+
+    def __init__(
+        self, training: Examples, scored: Examples, augment: Augment, classes: int, seed: int, steps: int,
+        deadline: float, device: torch.device,
+    ) -> None:  # fmt: skip
+        self.whole, self.augment, self.classes, self.seed = (training, scored), augment, classes, seed
+        self.steps, self.deadline, self.device = steps, deadline, device
+        self.half_time = (perf_counter() + deadline) / 2
+        self.findings = Findings()
+        self.network: QuickNetwork
+        self.told: ToldApart
+        self.seen: tuple[Examples, Examples]
+        self.changed: dict[str, ToldApart] = {}
+
+    def learn(self, side: int) -> bool:
+        """Learn to tell apart pictures as they are. Return True if nothing is left to learn, or no time for it."""
+        training, scored = (Examples(shrink(part.pixels, side), part.targets) for part in self.whole)
+        if self.findings.side and scored.pixels.shape == self.seen[1].pixels.shape:
+            return True
+        network, batches = QuickNetwork(training.pixels, self.classes, self.device), training.batches(self.seed)
+        for _ in range(ROUNDS * SIDES[0] // side):
+            for _ in range(ROUND):
+                network.learn(*next(batches))
+            self.findings.steps += ROUND
+            told = self.score(network, scored)
+            over = self.findings.steps >= self.steps or perf_counter() >= self.half_time
+            if over or told.least >= LEARNED:
+                break
+        if not self.findings.side or told.number > self.told.number:
+            self.network, self.told, self.seen = network, told, (training, scored)
+            self.findings.side, self.findings.told = side, told.number
+        return over or told.least >= LEARNED
+
+    def score(self, network: QuickNetwork, scored: Examples, change: str | None = None) -> ToldApart:
+        """Return the classes that are told apart in pictures as they are, or changed."""
+        pixels, targets = scored
+        if change is None:
+            return told_apart(network.answer(pixels), targets)
+        views = [
+            change_alone(pixels, change, self.augment, seed=self.seed, epoch=view)
+            for view in range(1 if change == "flip" else VIEWS)
+        ]
+        return told_apart(network.answer(np.concatenate(views)), np.tile(targets, len(views)))
+
+    def try_changes(self) -> None:
+        """Find the changes that confuse the network, and learn on with them."""
+        for name in changes_of(self.augment):
+            self.changed[name] = changed = self.score(self.network, self.seen[1], name)
+            self.findings.shares[name] = changed.least
+        suspects = [name for name, changed in self.changed.items() if self.told.suffers(changed, LEFT).any()]
+        for together in ([ALWAYS] * (ALWAYS in suspects), [name for name in suspects if name != ALWAYS]):
+            if together:
+                self.learn_on(together)
+
+    def learn_on(self, names: list[str]) -> None:
+        """Learn on with these changes, until each is learned or its pictures were seen often enough."""
+        network, times = copy.deepcopy(self.network), dict.fromkeys(names, 0)
+        training, scored = self.seen
+        own, others = training.batches(self.seed + 1), training.batches(self.seed + 2)
+        left = names
+        while left and any(times[name] < ENOUGH for name in left) and perf_counter() < self.deadline:
+            for step in range(ROUND):
+                name = left[step % len(left)]
+                pixels, targets = next(others)
+                if name != ALWAYS:
+                    pixels, targets = pixels[::2], targets[::2]
+                times[name] += len(targets)
+                pixels = change_alone(pixels, name, self.augment, seed=self.seed + 2, epoch=network.steps)
+                if name != ALWAYS:
+                    unchanged = next(own)
+                    pixels, targets = np.concatenate([pixels, unchanged[0]]), np.concatenate([targets, unchanged[1]])
+                network.learn(pixels, targets)
+                self.findings.steps += 1
+            now = {name: self.score(network, scored, None if name == ALWAYS else name) for name in left}
+            left = [name for name in left if self.told.suffers(now[name], LEFT).any()]
+        for name in left:
+            if times[name] and (pairs := self.lost(name, now[name], often=times[name] >= ENOUGH)):
+                self.findings.lost[name] = pairs
+
+    def lost(self, name: str, now: ToldApart, *, often: bool) -> list[Pair]:
+        """Return the pairs of classes that are still not told apart once changed.
+
+        The change is to blame if most of its pictures looked like the other class at first. If both classes look
+        alike, they must have been learned well, and changed pictures must have been seen often.
+        """
+        exchanged = self.told.suffers(now, LEFT) & self.changed[name].below_chance
+        alike = self.told.suffers(now, LEFT_ALIKE, LEARNED) & often
+        return [Pair(one, other, bool(exchanged[one, other])) for one, other in np.argwhere(exchanged | alike).tolist()]

@@ -1,0 +1,76 @@
+"""Classes that a network tells apart, pair by pair, and the pairs that a change of the pictures costs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pennyweight.core.intervals import wilson
+
+__all__ = ["ToldApart", "told_apart"]
+
+LEAST = 0.7
+"""Share of the pictures of two classes from which on the two count as told apart."""
+CHANCE = 0.5
+FALSE_ALARM = 0.05
+"""Probability with which a class is said to be below chance by luck, over all classes."""
+
+
+@dataclass(frozen=True)
+class ToldApart:
+    """Answers of a network for every pair of classes, as if there were these two alone."""
+
+    shares: NDArray[np.float64]
+    """(K, K): share of the pictures of the row's class that look more like it than like the column's class."""
+    counts: NDArray[np.int64]
+    """(K,) number of scored pictures of each class."""
+
+    @property
+    def pairs(self) -> NDArray[np.float64]:
+        """(K, K), upper triangle: share of two classes' pictures that are right, each class weighing the same."""
+        return np.where(self._scored, (self.shares + self.shares.T) / 2, 0.0)
+
+    @property
+    def number(self) -> tuple[int, int]:
+        """(Pairs of classes that are told apart, pairs of classes that were scored)."""
+        return int((self.pairs >= LEAST).sum()), int(self._scored.sum())
+
+    @property
+    def least(self) -> float:
+        """Share of right pictures in the pair that is told apart worst."""
+        return float(min(self.pairs[self._scored], default=0.0))
+
+    def suffers(self, changed: ToldApart, left: float, least: float = LEAST) -> NDArray[np.bool_]:
+        """Mask the pairs told apart here of whose gain over chance less than `left` is left in `changed`. (K, K)"""
+        before, after = self.pairs, changed.pairs
+        found: NDArray[np.bool_] = (before >= least) & (after - CHANCE < left * (before - CHANCE))
+        return found
+
+    @property
+    def below_chance(self) -> NDArray[np.bool_]:
+        """Mask the pairs of which surely more pictures look like the other class than like their own. (K, K)"""
+        confidence = 1 - FALSE_ALARM / max(1, int((self.counts > 0).sum()) - 1)
+        found = np.zeros(self.shares.shape, bool)
+        for one, other in np.argwhere(self._scored & (self.pairs < CHANCE)).tolist():
+            a, b = self.counts[[one, other]].tolist()
+            count = 4 * a * b / (a + b)  # two classes of half as many would say as much
+            found[one, other] = wilson(self.pairs[one, other] * count, count, confidence)[1] < CHANCE
+        return found
+
+    @property
+    def _scored(self) -> NDArray[np.bool_]:
+        """Mask the pairs of classes with pictures. (K, K), upper triangle"""
+        return np.triu(np.outer(self.counts > 0, self.counts > 0), 1)
+
+
+def told_apart(logits: NDArray[np.float32], targets: NDArray[np.int64]) -> ToldApart:
+    """Compare each picture's logit of its own class with all others. (N, K) logits, (N,) classes."""
+    classes = logits.shape[1]
+    shares, counts = np.zeros((classes, classes)), np.bincount(targets, minlength=classes)
+    for each in np.flatnonzero(counts).tolist():
+        rows = logits[targets == each]
+        own = rows[:, [each]]
+        shares[each] = ((own > rows) + 0.5 * (own == rows)).mean(0)
+    return ToldApart(shares, counts)

@@ -1,0 +1,149 @@
+"""Check a recipe's augmentation against the labels before training, and leave out what contradicts them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from pennyweight import data
+from pennyweight.data.augment.alone import changes_of
+from pennyweight.train import Recipe
+from pennyweight.train.contradictions import ROUND, SIDES, Examples, Findings, Pair, find_contradictions
+from pennyweight.train.quick_network import BATCH, shrink
+from pennyweight.verbs.fitting.open import PictureFit
+from pennyweight.verbs.fitting.session import RunSession
+
+__all__ = ["check_augmentation"]
+
+LEAST_S, LIMIT_S = 2.0, 10.0
+"""Fewest and usual most seconds of the check."""
+SHARE, LARGEST_SHARE = 0.05, 0.2
+"""Shares of `--minutes` that the check may take: the first where that is more than LIMIT_S, at most the second."""
+READING = 1 / 3
+"""Share of the seconds in which pictures that are not kept in memory are read."""
+MOST = 2_048
+"""Most pictures to learn from."""
+MOST_SCORED = 1_024
+"""Most pictures to answer for."""
+PLAIN = data.Augment(flip=False, shift=0.0)
+SHOWN = 3
+"""Most pairs of classes in a line."""
+OFF: Mapping[str, Any] = {"flip": False, "shift": 0.0, "erase": 0.0}
+"""Field of the recipe -> value without the change."""
+NOUNS = {"flip": "mirroring", "shift": "shifting", "erase": "random erasing"}
+
+
+def check_augmentation(fitting: PictureFit, session: RunSession) -> None:
+    """Leave out of a new run's recipe the changes that contradict the labels; note each, and what the user insists on.
+
+    A run that resumes has the recipe that it began with, and notes what was left out.
+    """
+    if not session.begins:
+        for line in (session.record.augmentation or {}).get("notes", ()):
+            session.shown.note(line)
+        return
+    recipe, training = fitting.plan.recipe, fitting.pictures["train"]
+    steps = recipe.epochs * len(training) // BATCH
+    seen = recipe.mode != "head" or recipe.views
+    if fitting.request.augment == "keep" or not seen or not changes_of(recipe.augment) or steps < ROUND:
+        return
+    found = _find(fitting, steps) if not fitting.ranks.number else Findings()
+    found = fitting.ranks.gather(found)[0]
+    recipe, notes, left_out = _leave_out(recipe, found, fitting.source.labels, fitting.plan.said)
+    for line in notes:
+        session.shown.note(line)
+    fitting.plan = replace(fitting.plan, recipe=recipe, why=(*fitting.plan.why, *notes))
+    fitting.augmentation = {
+        "left_out": left_out,
+        "notes": notes,
+        "pairs_told_apart": list(found.told),
+        "told_apart_when_changed": {name: round(share, 3) for name, share in found.shares.items()},
+        "side": found.side,
+        "steps": found.steps,
+        "seconds": round(found.seconds, 1),
+    }
+
+
+def _find(fitting: PictureFit, steps: int) -> Findings:
+    """Read pictures of training and validation, and try the recipe's changes on them."""
+    started = perf_counter()
+    minutes, plan = fitting.request.minutes, fitting.plan
+    within_s = LIMIT_S
+    if minutes is not None:
+        within_s = max(LEAST_S, min(max(LIMIT_S, SHARE * 60 * minutes), LARGEST_SHARE * 60 * minutes))
+    training = _training_examples(fitting.pictures["train"], plan.seed, started + READING * within_s)
+    scored = _scored_examples(fitting.pictures["val"], started + 2 * READING * within_s)
+    found = find_contradictions(
+        training, scored, plan.recipe.augment, classes=len(fitting.source.labels), seed=plan.seed, steps=steps,
+        within_s=within_s - (perf_counter() - started), device=fitting.ranks.device,
+    )  # fmt: skip
+    found.seconds = perf_counter() - started
+    return found
+
+
+def _training_examples(pictures: data.Pictures, seed: int, until: float) -> Examples:
+    """Return small copies of training pictures, read until that moment."""
+    if isinstance(pictures, data.Stream):  # this rank alone reads
+        pictures = pictures.alone()
+    parts, count = [], 0
+    for batch in pictures.epoch(1, batch=BATCH, seed=seed, augment=PLAIN):
+        parts.append(Examples(shrink(np.asarray(batch.pixels), SIDES[-1]), batch.targets))
+        count += len(batch.targets)
+        if count >= MOST or perf_counter() >= until:
+            break
+    return _joined(parts)
+
+
+def _scored_examples(pictures: data.Pictures, until: float) -> Examples:
+    """Return small copies of validation pictures, read until that moment."""
+    numbers = np.random.default_rng(0).permutation(len(pictures))[:MOST_SCORED]
+    parts = []
+    for start in range(0, len(numbers), BATCH):
+        some = np.sort(numbers[start : start + BATCH])
+        parts.append(Examples(shrink(pictures.pixels(some), SIDES[-1]), pictures.targets[some]))
+        if perf_counter() >= until:
+            break
+    return _joined(parts)
+
+
+def _joined(parts: Sequence[Examples]) -> Examples:
+    pixels, targets = zip(*parts, strict=True)
+    return Examples(np.concatenate(pixels), np.concatenate(targets))
+
+
+def _leave_out(
+    recipe: Recipe, found: Findings, labels: Sequence[str], said: frozenset[str]
+) -> tuple[Recipe, list[str], dict[str, list[list[str]]]]:
+    """Return the recipe without the changes that contradict the labels, lines about them, and their pairs of classes.
+
+    A change that the user set stays, and its line says so.
+    """
+    notes, left_out = [], {}
+    for name, pairs in found.lost.items():
+        field = name if name in OFF else "without"
+        noun, reason = NOUNS.get(name, f"{name} of policy {recipe.policy}"), _reason(pairs, labels)
+        if field in said:
+            notes.append(f"{noun} stays, as it was set, but it contradicts the labels: {reason}")
+            continue
+        keep = f"{field}={str(getattr(recipe, field)).lower()}" if name in OFF else "without=none"
+        recipe = replace(recipe, **({name: OFF[name]} if name in OFF else {"without": (*recipe.without, name)}))
+        notes.append(f"{noun} left out: {reason}; --set {keep} keeps it")
+        left_out[name] = [[labels[pair.one], labels[pair.other]] for pair in pairs]
+    if not found.told[0]:
+        notes.append(
+            f"augmentation was not checked against the labels: a quick network did not tell the classes apart "
+            f"within {found.seconds:.0f} s"
+        )
+    return recipe, notes, left_out
+
+
+def _reason(pairs: Sequence[Pair], labels: Sequence[str]) -> str:
+    """Say which classes a change makes alike."""
+    pairs = sorted(pairs, key=lambda pair: not pair.exchanged)
+    shown = ", ".join(f"{labels[pair.one]} and {labels[pair.other]}" for pair in pairs[:SHOWN])
+    more = f" (and {len(pairs) - SHOWN} more pairs)" if len(pairs) > SHOWN else ""
+    return f"{shown}{more} {'become each other' if pairs[0].exchanged else 'look alike'}"

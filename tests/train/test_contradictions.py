@@ -1,0 +1,120 @@
+"""Changes that contradict the labels are found, and changes that do not are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from pennyweight.data import CHANGES, Augment
+from pennyweight.train.contradictions import Examples, Findings, find_contradictions
+from pennyweight.train.quick_network import shrink
+
+SIDE = 16
+Draw = Callable[[np.random.Generator, int], NDArray[np.float64]]
+
+
+def noise(draw: np.random.Generator, deviation: float = 12) -> NDArray[np.float64]:
+    return draw.normal(128, deviation, (SIDE, SIDE, 3))
+
+
+def letter(draw: np.random.Generator, number: int) -> NDArray[np.float64]:
+    """b, d, or for other numbers a frame: a stem on the left, on the right, on both sides."""
+    glyph = np.zeros((9, 6), bool)
+    glyph[:, :2] = number != 1
+    glyph[:, 4:] = number != 0
+    glyph[4:6] = glyph[8:] = glyph[4:, :] = True
+    glyph[6:8, 2:4] = False
+    picture = noise(draw)
+    y, x = draw.integers(0, 7), draw.integers(0, 10)
+    picture[y : y + 9, x : x + 6][glyph] = 30
+    return picture
+
+
+def stripes(draw: np.random.Generator, number: int) -> NDArray[np.float64]:
+    """Stripes that lie or stand, which a mirror keeps."""
+    picture = noise(draw)
+    picture[draw.integers(0, 4) :: 4] -= 70 * (number == 0)
+    picture[:, draw.integers(0, 4) :: 4] -= 70 * (number == 1)
+    return picture
+
+
+def light(draw: np.random.Generator, number: int) -> NDArray[np.float64]:
+    """Dark and light pictures."""
+    return noise(draw) + (55 if number else -55)
+
+
+def nothing(draw: np.random.Generator, number: int) -> NDArray[np.float64]:
+    return noise(draw)
+
+
+def find(one: Draw, augment: Augment, *, classes: int = 2, each: int = 90, **options: float) -> Findings:
+    random = np.random.default_rng(0)
+
+    def examples(count: int) -> Examples:
+        targets = np.tile(np.arange(classes), count)
+        drawn = np.stack([one(random, number) for number in targets.tolist()])
+        return Examples(drawn.clip(0, 255).astype(np.uint8), targets)
+
+    asked = {"seed": 0, "steps": 1_000, "within_s": 300.0, **options}
+    return find_contradictions(
+        examples(each), examples(20), augment, classes=classes, device=torch.device("cpu"),
+        seed=int(asked["seed"]), steps=int(asked["steps"]), within_s=asked["within_s"],
+    )  # fmt: skip
+
+
+def test_a_mirror_that_exchanges_classes_contradicts_them() -> None:
+    found = find(letter, Augment(flip=True, shift=0.1))
+    assert found.lost == {"flip": [(0, 1, True)]}
+    assert found.told == (1, 1)
+    assert found.shares["shift"] > 0.8 > found.shares["flip"]
+
+
+def test_one_pair_among_more_classes_is_enough() -> None:
+    assert find(letter, Augment(flip=True, shift=0.0), classes=3).lost == {"flip": [(0, 1, True)]}
+
+
+def test_a_mirror_and_a_shift_that_keep_the_classes_stay() -> None:
+    found = find(stripes, Augment(flip=True, shift=0.125))
+    assert found.lost == {}
+    assert found.told == (1, 1)
+
+
+def test_a_change_that_takes_away_the_difference_contradicts_the_labels() -> None:
+    others = tuple(set(CHANGES) - {"autocontrast", "rotate", "color"})
+    found = find(light, Augment(flip=True, shift=0.1, policy="trivial", without=others))
+    assert found.lost == {"autocontrast": [(0, 1, False)]}
+
+
+def test_what_cannot_be_told_apart_is_no_evidence() -> None:
+    found = find(nothing, Augment(flip=True, shift=0.125), steps=25)
+    assert found.lost == {}
+    assert found.told == (0, 1)
+
+
+def test_without_time_a_single_round_is_learned() -> None:
+    found = find(letter, Augment(flip=True, shift=0.1), within_s=0)
+    assert found.steps == 25
+    assert found.lost == {}
+
+
+def test_classes_without_scored_pictures_are_no_evidence() -> None:
+    pixels = np.zeros((40, SIDE, SIDE, 3), np.uint8)
+    training, scored = Examples(pixels, np.arange(40) % 2), Examples(pixels[:3], np.zeros(3, np.int64))
+    found = find_contradictions(
+        training, scored, Augment(flip=True, shift=0.1), classes=2, seed=0, steps=25, within_s=9,
+        device=torch.device("cpu"),
+    )  # fmt: skip
+    assert found.lost == {}
+    assert found.told == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [((32, 32), (32, 32)), ((16, 8), (16, 8)), ((128, 128), (32, 32)), ((56, 224), (16, 64)), ((640, 20), (181, 8))],
+)
+def test_pictures_shrink_to_as_many_pixels(shape: tuple[int, int], expected: tuple[int, int]) -> None:
+    assert shrink(np.zeros((2, *shape, 3), np.uint8), 32).shape == (2, *expected, 3)

@@ -1,0 +1,135 @@
+"""`fit` leaves out changes of pictures that contradict the labels, says so, and keeps that in the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import pennyweight as pw
+from pennyweight.core.errors import InputError
+from pennyweight.train.contradictions import Findings, Pair
+from pennyweight.verbs.fitting import check_augmentation
+
+FitSmall = Callable[..., pw.Run]
+LONG = {"epochs": 8, "batch": 32}
+"""Just long enough to be checked."""
+
+
+@pytest.fixture(scope="module")
+def letters(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures of b and d, 16 pixels a side."""
+    root, draw = tmp_path_factory.mktemp("letters") / "letters", np.random.default_rng(0)
+    glyph = np.zeros((9, 6), bool)
+    glyph[:, :2] = glyph[4:6] = glyph[8:] = glyph[4:, 4:] = True
+    for name, drawn in (("b", glyph), ("d", glyph[:, ::-1])):
+        (root / name).mkdir(parents=True)
+        for number in range(100):
+            pixels = draw.normal(128, 12, (16, 16, 3))
+            y, x = draw.integers(0, 7), draw.integers(0, 10)
+            pixels[y : y + 9, x : x + 6][drawn] = 30
+            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(root / name / f"{number:03d}.png")
+    return root
+
+
+@pytest.fixture
+def finding(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """`finding(flip=[(0, 1, True)])`: the check finds this and takes no time."""
+
+    def find(told: tuple[int, int] = (1, 1), **lost: list[tuple[int, int, bool]]) -> None:
+        found = Findings(told=told, lost={name: [Pair(*pair) for pair in pairs] for name, pairs in lost.items()})
+        monkeypatch.setattr(check_augmentation, "_find", lambda *_: found)
+
+    return find
+
+
+def test_mirroring_is_left_out_where_b_and_d_become_each_other(
+    letters: Path, fit_small: FitSmall, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = fit_small(letters, out=tmp_path / "run", recipe=LONG, progress=True)
+    line = "mirroring left out: b and d become each other; --set flip=true keeps it"
+    assert line in capfd.readouterr().err
+    assert run.record["recipe"]["flip"] is False
+    assert run.record["recipe"]["shift"] == 0.125
+    found = run.record["augmentation"]
+    assert found["left_out"] == {"flip": [["b", "d"]]}
+    assert found["seconds"] > 0
+    assert line in run.record["why"]
+
+
+def test_what_the_user_set_stays_and_is_said(
+    letters: Path, fit_small: FitSmall, finding: Callable[..., None], tmp_path: Path
+) -> None:
+    finding(flip=[(0, 1, True)])
+    run = fit_small(letters, out=tmp_path / "run", recipe={**LONG, "flip": True})
+    assert run.record["recipe"]["flip"] is True
+    (line,) = run.record["augmentation"]["notes"]
+    assert line == "mirroring stays, as it was set, but it contradicts the labels: b and d become each other"
+
+
+def test_single_changes_of_a_policy_are_left_out(
+    letters: Path, fit_small: FitSmall, finding: Callable[..., None], tmp_path: Path
+) -> None:
+    finding(color=[(0, 1, False)], rotate=[(0, 1, True)])
+    run = fit_small(letters, out=tmp_path / "run", recipe={**LONG, "policy": "trivial"})
+    assert run.record["recipe"]["without"] == ["color", "rotate"]
+    assert "color of policy trivial left out: b and d look alike; --set without=none keeps it" in run.record["why"]
+    again = fit_small(letters, out=tmp_path / "again", recipe={**LONG, "policy": "trivial", "without": "none"})
+    assert "without" not in again.record["recipe"]
+
+
+def test_a_resumed_run_keeps_what_was_left_out(
+    letters: Path, fit_small: FitSmall, finding: Callable[..., None], tmp_path: Path,
+    stop_at: Callable[[int], None], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    finding(flip=[(0, 1, True)])
+    whole = fit_small(letters, out=tmp_path / "whole", recipe=LONG)
+    with monkeypatch.context():
+        stop_at(7)
+        with pytest.raises(KeyboardInterrupt):
+            fit_small(letters, out=tmp_path / "run", recipe=LONG)
+    finding(shift=[(0, 1, False)])  # another answer now
+    resumed = fit_small(letters, out=tmp_path / "run", recipe=LONG, resume=True)
+    assert resumed.record["recipe"] == whole.record["recipe"]
+    assert not resumed.record["recipe"]["flip"]
+    weights = [Path(run.folder, "weights.safetensors").read_bytes() for run in (whole, resumed)]
+    assert weights[0] == weights[1]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"augment": "keep"},
+        {"recipe": {**LONG, "flip": False, "shift": 0}},
+        {"recipe": {"epochs": 2, "batch": 32}},
+        {"recipe": {**LONG, "mode": "head"}},
+    ],
+    ids=["keep", "no changes", "short", "features of pictures as they are"],
+)
+def test_nothing_is_tried_where_there_is_nothing_to_try(
+    letters: Path, fit_small: FitSmall, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+) -> None:
+    def fail(*_: object) -> Findings:
+        raise AssertionError("pictures were tried")
+
+    monkeypatch.setattr(check_augmentation, "_find", fail)
+    run = fit_small(letters, out=tmp_path / "run", **{"recipe": LONG, **options})
+    assert "augmentation" not in run.record
+
+
+def test_classes_that_are_not_told_apart_are_said(
+    letters: Path, fit_small: FitSmall, finding: Callable[..., None], tmp_path: Path
+) -> None:
+    finding(told=(0, 1))
+    run = fit_small(letters, out=tmp_path / "run", recipe=LONG)
+    assert run.record["recipe"]["flip"] is True
+    assert "augmentation was not checked" in run.record["augmentation"]["notes"][0]
+
+
+def test_an_unknown_rule_is_refused(letters: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="augment is check or keep, not 'off'"):
+        pw.fit(letters, out=tmp_path / "run", augment="off")  # type: ignore[arg-type]
