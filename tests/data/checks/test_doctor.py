@@ -78,7 +78,7 @@ def turned(root: Path) -> None:
 
 
 def tiny(root: Path) -> None:
-    Image.effect_noise((9, 30), 90).convert("RGB").save(root / "cats" / "odd.png")
+    Image.effect_noise((9, 12), 90).convert("RGB").save(root / "cats" / "odd.png")
 
 
 def dull(root: Path) -> None:

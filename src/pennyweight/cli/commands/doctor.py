@@ -88,6 +88,8 @@ def _show(found: "Diagnosis") -> None:
     total = sum(found.counts.values())
     classes = f"{len(found.counts):,} class{'es' * (len(found.counts) != 1)}"
     say(f"{found.source}: {several(total, 'picture')} in {classes}; {found.verdict}", *found.notes)
+    if found.view is not None:
+        say(found.view.line)
 
 
 def _reasons(found: "Diagnosis") -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from pennyweight.core.sixteen_bit import Levels
 from pennyweight.core.summary import Facts, Summary
 from pennyweight.data.checks.shortcuts import Shortcut
+from pennyweight.data.checks.view import View
 
 __all__ = ["FEW_LEVELS", "HUGE_PIXELS", "KINDS", "TINY", "Diagnosis", "Finding"]
 
@@ -28,6 +29,7 @@ KINDS = {
     "duplicate": ("warning", "the same picture more than once"),
     "twins": ("note", "several pictures of the same moment"),
     "imbalance": ("warning", "classes of unequal size"),
+    "cut": ("note", "a crop loses much; fit chooses the input by the shapes, and --frame pad shows whole pictures"),
     "order": ("note", "neighbors in the shards are of few classes: a reader that does not mix them learns badly"),
     "fields": ("note", "fields of the samples with names of their own"),
     "shard sizes": ("note", "a shard much larger than the others"),
@@ -72,6 +74,8 @@ class Diagnosis(Summary):
     """The range of 16-bit pictures that `fit` will use."""
     shortcuts: tuple[Shortcut, ...] = ()
     """Scores of trivial classifiers on the splits that `fit` makes."""
+    view: View | None = None
+    """Input that `fit` chooses, and what it shows; None without a readable training picture."""
 
     @property
     def sound(self) -> bool:
@@ -107,6 +111,7 @@ class Diagnosis(Summary):
             "splits": self.splits,
             "notes": list(self.notes),
             "shortcuts": [one.to_dict() for one in self.shortcuts],
+            "view": None if self.view is None else self.view.to_dict(),
             "findings": [
                 {
                     "kind": f.kind,

@@ -19,6 +19,7 @@ from pennyweight.data.checks.grouping import propose_groups
 from pennyweight.data.checks.quick import refusals
 from pennyweight.data.checks.shards import shard_findings
 from pennyweight.data.checks.shortcuts import Shortcut, held_out, shortcuts, telling
+from pennyweight.data.checks.view import View, cut_findings, view_of
 from pennyweight.data.readers.shard_index import Streamed
 from pennyweight.data.source import SPLITS, Sample, Source, Unreadable
 from pennyweight.data.splits import split
@@ -62,10 +63,12 @@ def diagnose(
     levels = () if used is None else used.levels
     scores = _shortcuts(source, where, glances)
     proposed = propose_groups(source, glances, where)
+    view, cut = _view(source, where, glances)
     found = [
         *_findings(source, where, glances, twins),
         *(Finding("shortcut", (), one.fact) for one in telling(scores)),
         *shard_findings(source),
+        *cut,
         *((Finding("groups", proposed.example, proposed.fact),) if proposed else ()),
     ]
     order = list(KINDS)
@@ -78,7 +81,20 @@ def diagnose(
         notes=(*source.notes, *notes, *filter(None, (used and used.note, glances.note))),
         levels=levels,
         shortcuts=scores,
+        view=view,
     )
+
+
+def _view(source: Source, where: Sequence[str | None], glances: Glances) -> tuple[View | None, Sequence[Finding]]:
+    """Return what the input of `fit` shows, and a finding for what it cuts away."""
+    training = [
+        (sample, saved.header.upright)
+        for sample, part, saved in zip(source.samples, where, glances.saved, strict=True)
+        if part in ("train", None) and saved is not None
+    ]
+    view = view_of([sides for _, sides in training], [sample for sample, _ in training], source.size)
+    named = [(sample.name, sides) for sample, sides in training]
+    return view, [Finding("cut", *each) for each in cut_findings(named, view)]
 
 
 def _shortcuts(source: Source, where: Sequence[str | None], glances: Glances) -> tuple[Shortcut, ...]:

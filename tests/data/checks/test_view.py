@@ -1,0 +1,57 @@
+"""The doctor's view of what the network will see."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from pennyweight import data
+from pennyweight.data.checks.diagnosis import Diagnosis
+from pennyweight.data.checks.doctor import diagnose
+
+
+def examined(root: Path, sides: Sequence[tuple[int, int]], noise) -> Diagnosis:
+    for number, (height, width) in enumerate(sides):
+        folder = root / "ab"[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(noise(height, width, seed=number)).save(folder / f"{number}.png")
+    return diagnose(data.open(root), quick=True)
+
+
+@pytest.mark.parametrize(
+    ("sides", "view", "cut", "line"),
+    [
+        ([(96, 400)] * 10, ([112, 464], "crop", 0.76, 0.0, 1.17), 1, "input 112×464: of the middle picture 0."),
+        ([(96, 400), (400, 96)] * 8, ([224, 224], "pad", 0.76, 0.0, 0.56), 1, "input whole pictures padded to 224: "),
+        ([(300, 400)] * 10, ([224, 224], "crop", 0.25, 0.43, 0.85), 0, "42.5% is cut away"),
+        ([(300, 400)] * 11 + [(100, 300)], ([224, 224], "crop", 0.25, 0.43, 0.85), 1, "42.5% is cut away"),
+        ([(8, 8)] * 6, ([32, 32], "crop", 0.0, 0.0, 4.0), 0, "0.0% is cut away, and the rest is shown at 4 times"),
+    ],
+)
+def test_what_is_cut_away_and_the_scale_are_told(
+    tmp_path: Path, noise, sides: list[tuple[int, int]], view: tuple, cut: int, line: str
+) -> None:
+    found = examined(tmp_path / "pictures", sides, noise)
+    values = json.loads(json.dumps(found.to_dict()))["view"]
+    shown = tuple(values.values())
+    assert shown[:2] == view[:2]
+    assert shown[2:] == pytest.approx(view[2:], abs=0.01)
+    assert found.view is not None
+    assert line in found.view.line
+    told = found.of("cut")
+    assert len(told) == cut
+    assert found.sound
+    if (100, 300) in sides:
+        assert told[0].pictures
+        assert told[0].detail == "300×100: 66.7% is cut away"
+
+
+def test_without_a_readable_picture_there_is_no_view(tmp_path: Path) -> None:
+    for label in "ab":
+        (tmp_path / label).mkdir()
+        (tmp_path / label / "1.png").write_bytes(b"nothing")
+    assert diagnose(data.open(tmp_path, strict=False), quick=True).view is None
