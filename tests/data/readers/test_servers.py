@@ -176,6 +176,32 @@ def test_a_connection_that_breaks_once_is_taken_up_again(http: Server, local: Pa
     assert there.fingerprint == data.open(str(local / "colours")).fingerprint
 
 
+def test_an_answer_that_is_cut_is_asked_for_again(http: Server, local: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fsspec
+
+    files, cut = fsspec.filesystem("http"), list[str]()
+    whole = type(files)._cat_file
+
+    async def cat_file(self: Any, path: str, **options: Any) -> bytes:
+        content: bytes = await whole(self, path, **options)
+        first = path not in cut
+        cut.append(path)
+        return content[:-1] if first else content
+
+    expected = bytes_of(str(local / "colours" / "{train-{000..001},val-000,test-000}.tar"))
+    one = Stream(address_of(http), PREPROCESS)
+    monkeypatch.setattr(type(files), "_cat_file", cat_file)
+    found = [batch.pixels.tobytes() for batch in one.epoch(1, batch=16, seed=0, augment=PLAIN, start=3)]
+    assert found == expected
+
+    async def nothing(self: Any, path: str, **options: Any) -> bytes:
+        return b""
+
+    monkeypatch.setattr(type(files), "_cat_file", nothing)
+    with pytest.raises(SourceError, match=r"cannot read http://.*: it has changed since .* it ends at byte \d+"):
+        list(one.epoch(1, batch=16, seed=0, augment=PLAIN))
+
+
 def test_a_server_that_dies_in_the_middle_leaves_nothing_half_known(http: Server, tmp_path: Path) -> None:
     http.left = 60_000
     said = one_line(address_of(http))

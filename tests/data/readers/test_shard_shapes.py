@@ -497,3 +497,17 @@ def test_folders_of_splits_are_no_classes(tmp_path: Path) -> None:
     folder = shards(tmp_path / "set", lambda n, k, c: [(f"set/{('train', 'val')[k]}/{n}.jpg", c)])
     with pytest.raises(SourceError, match=r"no sample of .* has a class: it is in a field cls, "):
         data.open(folder)
+
+
+def test_an_empty_shard_among_others_is_no_fault(tmp_path: Path) -> None:
+    folder = shards(tmp_path / "set", plain)
+    tar(folder / "train-1.tar", [])
+    assert len(data.open(folder).samples) == 20
+    (folder / "train-2.tar").write_bytes(b"")
+    with pytest.raises(SourceError, match=r"cannot read .*train-2\.tar: empty file"):
+        data.open(folder)
+    for path in folder.glob("*.tar"):
+        path.unlink()
+    tar(folder / "train-1.tar", [])
+    with pytest.raises(SourceError, match="holds no samples"):
+        data.open(folder)

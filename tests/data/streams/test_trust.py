@@ -123,5 +123,8 @@ def test_trust_is_for_shards(damaged: str, draw_folder: Callable[..., Path]) -> 
         data.open(draw_folder({"a": 3, "b": 3}), read_as={"trust": True})
     with pytest.raises(InputError, match=r"ending belongs to a table or a folder, which .* is not"):
         data.open(damaged, read_as={"trust": True, "ending": ".jpg"})
+    with pytest.raises(InputError, match="trust is for an address; open the source with read_as="):
+        Stream(data.open(damaged), PREPROCESS, trust=True)
+    assert len(Stream(data.open(damaged, read_as={"trust": True}), PREPROCESS, trust=True)) == 120
     with pytest.raises(InputError, match="trust is true or false, not str 'yes'"):
         data.open(damaged, read_as={"trust": "yes"})

@@ -166,7 +166,10 @@ class Shard:
             ahead = {} if files.async_impl else {"cache_type": "none"}
             content = files.cat_file(path, start=start, end=stop, **ahead)
         if len(content) != stop - start:
-            raise SourceError(f"{self.url} has changed since it was first read: it ends at byte {start + len(content)}")
+            ends = f"ends at byte {start + len(content)}"
+            if not self.local:  # or the answer was cut
+                raise EOFError(f"it has changed since it was first read: it {ends}")
+            raise SourceError(f"{self.url} has changed since it was first read: it {ends}")
         return bytes(content)
 
     def group(self, number: int) -> Iterator[bytes]:

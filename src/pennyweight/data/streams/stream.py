@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pennyweight.core.errors import ImageError, SourceError
+from pennyweight.core.errors import ImageError, InputError, SourceError
 from pennyweight.core.images import Pixels
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data.augment.augment import Augment
@@ -71,6 +71,8 @@ class Stream(Pictures):
     ) -> None:
         if not 0 <= rank < world:
             raise SourceError(f"there is no rank {rank} of {world}; ranks are 0 to {world - 1}")
+        if trust and isinstance(source, Source) and not source.read_as.get("trust"):
+            raise InputError("trust is for an address; open the source with read_as={'trust': True}")
         streamed = source if isinstance(source, Source) else Index.load(open_shards(source), trust=trust).source(labels)
         if samples is None:
             samples = [sample for sample in streamed.samples if sample.split in (split, None)]
