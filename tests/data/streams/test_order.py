@@ -190,6 +190,32 @@ def test_runs_are_as_long_as_memory_lets_them_mix() -> None:
         assert diversity(labels, order.numbers, bounds) > 0.95 * mixed
 
 
+@pytest.mark.parametrize("lanes", [1, 3])
+@pytest.mark.parametrize(("room", "start"), [(400, 0), (2_000, 0), (100_000, 0), (100_000, 7)])
+def test_files_read_from_their_start_are_open_side_by_side_as_memory_allows(lanes: int, room: int, start: int) -> None:
+    count, each = 2_000, 100
+    sequences = np.arange(count) // each
+    sequences[:500] = -1  # pictures that are read alone
+    layout = Layout(np.arange(count) // 200, np.zeros(count, np.int64), np.arange(count) * 500, sequences)
+    planner = Planner(layout, np.arange(0, count + 1, 50), room, lanes)
+    for order in (planner.share(0, 1), planner.share(0, 1, 1, 2)):
+        is_open, most, read = set[int](), 0, list[int]()
+        last = dict.fromkeys(range(20), -1)
+        for turn in order.reads(start):
+            read += turn.numbers.tolist()
+            if turn.sequence < 0:
+                continue
+            is_open.add(turn.sequence)
+            most = max(most, len(is_open))
+            assert turn.run > last[turn.sequence]
+            last[turn.sequence] = turn.run
+            if turn.last:
+                is_open.remove(turn.sequence)
+        assert most <= lanes
+        assert not is_open
+        assert sorted(read) == sorted(order.numbers[order.bounds[start] :].tolist())
+
+
 def test_an_error_of_reading_ends_the_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = Stream(tars(tmp_path, BY_CLASS, 2), PREPROCESS)
 

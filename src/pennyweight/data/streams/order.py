@@ -120,6 +120,8 @@ class Order:
     bounds: Numbers
     """(steps + 1,) first position of each batch, and M."""
     runs: Runs
+    lanes: int = 1
+    """Sequences that may be open at once."""
 
     def batch(self, step: int) -> Numbers:
         """Return the samples of a batch."""
@@ -131,22 +133,21 @@ class Order:
         ends = np.append(begins[1:], len(samples))
         runs = self.runs.of[samples[begins]]
         last = np.diff(self.runs.sequences[runs], append=-2) != 0
-        for place in np.lexsort((runs, needs)).tolist():
+        for place in np.lexsort((runs, self._turns(runs, needs), needs)).tolist():
             run = int(runs[place])
             yield Read(run, int(self.runs.sequences[run]), samples[begins[place] : ends[place]], bool(last[place]))
 
     @property
     def peak(self) -> int:
         """Return the largest number of samples that are held at once, where runs are read when they are needed."""
-        samples, begins, needs = self._needs(0)
-        used = np.diff(self.bounds)
+        (samples, begins, needs), used = self._needs(0), np.diff(self.bounds)
         read = np.bincount(needs, weights=np.diff(np.append(begins, len(samples))), minlength=len(used))
         return int((np.cumsum(read) - np.cumsum(used) + used).max())
 
     def _needs(self, start: int) -> tuple[Numbers, Numbers, Numbers]:
         """Return (samples left by run, first position of each run in them, first batch that needs each run).
 
-        A run of a sequence is needed before all later runs of that sequence.
+        A run of a sequence is needed before its later runs, and all of them before more than `lanes` others begin.
         """
         samples = self.numbers[self.bounds[start] :]
         steps = np.repeat(np.arange(start, len(self.bounds) - 1), np.diff(self.bounds[start:]))
@@ -159,7 +160,22 @@ class Order:
         # From the last sequence to the first, each is lower by more than any need, so that minima stay within it.
         lower = np.cumsum(np.diff(sequences[inside], prepend=-1) != 0) * len(self.bounds)
         needs[inside] = np.minimum.accumulate(needs[inside] - lower) + lower
+        turns = self._turns(self.runs.of[samples[begins]], needs)
+        if (turns >= self.lanes).any():
+            forward = inside[::-1]
+            starts = needs[forward][np.unique(turns[forward], return_index=True)[1]]
+            ends = np.append(starts[self.lanes :], np.full(min(self.lanes, len(starts)), len(self.bounds)))
+            needs[inside] = np.minimum(needs[inside], ends[turns[inside]])
         return samples, begins, needs
+
+    def _turns(self, runs: Numbers, needs: Numbers) -> Numbers:
+        """Return the turn in which the sequence of each run is opened, by its first need; -1 without a sequence."""
+        sequences = self.runs.sequences[runs]
+        if sequences.max(initial=-1) < 0:
+            return sequences
+        names, firsts, of = np.unique(sequences, return_index=True, return_inverse=True)
+        begun = np.where(names < 0, -1, needs[firsts])  # the first run of a sequence is needed first
+        return (np.argsort(np.argsort(begun, kind="stable"), kind="stable") - int(names[0] < 0))[of]
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,7 +247,7 @@ class Planner:
         part = np.where(within < split, within // (least + 1), longer + (within - split) // np.maximum(least, 1))
         own = np.sort(by_run[part == rank])
         counts = np.bincount(steps[own], minlength=len(self.bounds) - 1)
-        return Order(whole.numbers[own], np.append(0, np.cumsum(counts)), self.runs)
+        return Order(whole.numbers[own], np.append(0, np.cumsum(counts)), self.runs, self.lanes)
 
     def _order(self, runs: Runs, seed: int, epoch: int, count: int | None = None) -> Order:
         """Return an epoch, or about its first `count` samples, for all ranks; the window is the widest that fits."""
@@ -246,12 +262,12 @@ class Planner:
         alone = len(runs.starts) == every and int(runs.sequences.max()) < 0
         window = WIDEST if alone or 4 * fits >= every else 2 * fits / every * (1 + len(runs.starts) / every)
         for _ in range(NARROWER):
-            order = Order(chosen[np.argsort(ready + window * moves, kind="stable")], bounds, runs)
+            order = Order(chosen[np.argsort(ready + window * moves, kind="stable")], bounds, runs, self.lanes)
             peak = order.peak
             if peak <= fits:
                 return order
             window = min(window, 4 * fits / every) * min(0.95, fits / peak)
-        return Order(chosen[np.argsort(ready, kind="stable")], bounds, runs)
+        return Order(chosen[np.argsort(ready, kind="stable")], bounds, runs, self.lanes)
 
     def _positions(self, runs: Runs, seed: int, epoch: int) -> NDArray[np.float64]:
         """Return the position of each run in the epoch, 0 to 1, (R,): every class is spread evenly."""
