@@ -141,7 +141,7 @@ PROMISED = {
         "--ending": "value",
         "--label-from": "value",
         "--html": "value",
-        "--as": "value",
+        "--network": "value",
         "--quick": "flag",
         "--json": "flag",
     },

@@ -21,8 +21,8 @@ SOURCE = Path(pennyweight.__file__).parent
 OPTION = re.compile(r"(?<![\w(-])--[a-z][a-z0-9-]*(?![\w-])")
 COMMAND = re.compile(r"`pennyweight ([^`]+)`|: pennyweight ((?:(?! \().)+?)(?:, or pw\.[a-z_.]+)?$")
 """A command in backticks, or one that ends a line behind a colon."""
-OTHERS = {"--upgrade", "--legible"}
-"""An option of pip, and a variable of a page's style."""
+OTHERS = {"--upgrade", "--dereference", "--hard-dereference", "--sparse", "--legible"}
+"""Options of pip and of tar, and a variable of a page's style."""
 HELD = "X"
 """Stands for what a message puts in."""
 
