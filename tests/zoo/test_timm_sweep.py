@@ -7,6 +7,7 @@ name that has a tag, PENNYWEIGHT_TIMM_SWEEP=400 about so many.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from functools import cache
 
@@ -20,6 +21,8 @@ from pennyweight.zoo.registry import on_meta
 pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore")]  # timm's own, of old names
 
 
+SMALL = {"mini", "nano", "pico", "femto", "atto", "tiny", "small", "n", "s", "t", "ti", "xs", "xxs", "xt"}
+"""Words in the names of small networks, which are taken first: a deep one shows nothing more."""
 PARTS = 8
 """Cases that the names are dealt to, so that several processes share them."""
 
@@ -33,7 +36,7 @@ def chosen() -> Sequence[str]:
     if width == "all":
         return every
     kinds: dict[tuple[str, str], str] = {}
-    for name in every:
+    for name in sorted(every, key=lambda name: SMALL.isdisjoint(re.split(r"[_.\d]+", name.partition(".")[0]))):
         classes = timm.get_pretrained_cfg(name).num_classes
         head = {0: "none", 1000: "ImageNet-1k"}.get(classes, "other")
         kinds.setdefault((timm.models.model_entrypoint(name.partition(".")[0]).__module__, head), name)
