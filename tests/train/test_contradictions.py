@@ -95,9 +95,9 @@ def test_what_cannot_be_told_apart_is_no_evidence() -> None:
     assert found.told == (0, 1)
 
 
-def test_without_time_a_single_round_is_learned() -> None:
+def test_without_time_a_single_step_is_learned() -> None:
     found = find(letter, Augment(flip=True, shift=0.1), within_s=0)
-    assert found.steps == 25
+    assert found.steps == 1
     assert found.lost == {}
 
 

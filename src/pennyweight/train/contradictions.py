@@ -98,7 +98,7 @@ def find_contradictions(
         classes: Number of classes.
         seed: Seed of every random choice.
         steps: Most steps of the quick network.
-        within_s: Seconds after which no further round begins; then nothing more is found.
+        within_s: Seconds after which no further step begins; half of them at most for pictures as they are.
         device: Device that computes.
     """
     started = perf_counter()
@@ -135,7 +135,9 @@ class _Search:
         for _ in range(ROUNDS * SIDES[0] // side):
             for _ in range(ROUND):
                 network.learn(*next(batches))
-            self.findings.steps += ROUND
+                self.findings.steps += 1
+                if perf_counter() >= self.half_time:
+                    break
             told = self.score(network, scored)
             over = self.findings.steps >= self.steps or perf_counter() >= self.half_time
             if over or told.least >= LEARNED:
@@ -185,6 +187,8 @@ class _Search:
                     pixels, targets = np.concatenate([pixels, unchanged[0]]), np.concatenate([targets, unchanged[1]])
                 network.learn(pixels, targets)
                 self.findings.steps += 1
+                if perf_counter() >= self.deadline:
+                    break
             now = {name: self.score(network, scored, None if name == ALWAYS else name) for name in left}
             left = [name for name in left if self.told.suffers(now[name], LEFT).any()]
         for name in left:

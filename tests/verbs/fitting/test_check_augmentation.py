@@ -100,6 +100,17 @@ def test_a_resumed_run_keeps_what_was_left_out(
     assert weights[0] == weights[1]
 
 
+def test_a_check_that_leaves_nothing_out_changes_no_bit_of_the_training(
+    shapes: Path, fit_small: FitSmall, tmp_path: Path
+) -> None:
+    recipe = {"epochs": 12, "batch": 32}
+    runs = {rule: fit_small(shapes, out=tmp_path / rule, recipe=recipe, augment=rule) for rule in ("check", "keep")}
+    assert runs["check"].record["augmentation"]["left_out"] == {}
+    assert runs["check"].record["recipe"] == runs["keep"].record["recipe"]
+    weights = [Path(run.folder, "weights.safetensors").read_bytes() for run in runs.values()]
+    assert weights[0] == weights[1]
+
+
 @pytest.mark.parametrize(
     "options",
     [
