@@ -235,6 +235,16 @@ def test_what_is_no_frame_is_refused(shapes: Path, options: dict[str, Any], said
     assert said in str(caught.value)
 
 
+def test_a_teacher_of_another_shape_is_told_of(
+    tmp_path: Path, fit_small: Callable[..., pw.Run], capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = draw_pictures(tmp_path / "pictures", [(20, 80)] * 20)
+    recipe = {"epochs": 1, "batch": 8}
+    teacher = fit_small(root, out=tmp_path / "square", input_size=32, frame="crop", recipe=recipe)
+    fit_small(root, out=tmp_path / "run", input_size=None, teacher=teacher.folder, recipe=recipe, progress=True)
+    assert "the teacher's input is 32: it sees the pictures of 32×128 stretched to its shape" in capsys.readouterr().err
+
+
 def test_published_weights_are_scored_in_another_shape_when_asked(tmp_path: Path, trained: pw.Run) -> None:
     loaded = pw.load(NETWORK, weights=trained.folder, input_size="16x48", config=dict(trained.info.model["config"]))
     assert loaded.preprocess.shape == (16, 48, 3)

@@ -56,7 +56,7 @@ class PictureFit:
     """Settings that a resumed run must have in common with this one."""
     network: nn.Module
     fitted: tuple[str, ...]
-    """Lines about first weights that had to be fitted to the network."""
+    """Lines about first weights, or a teacher, that had to be fitted."""
     teacher: Teacher | None
     pictures: dict[data.Split, data.Pictures]
     unreadable: list[data.Unreadable] = field(default_factory=list)
@@ -147,6 +147,8 @@ def _plan_fit(
     network.to(ranks.device)
     if isinstance(network, Network):
         network.check(torch.empty(1, source.channels, *plan.preprocess.sides, device="meta"))
+    lines: list[str] = []
+    teacher = open_teacher(request.teacher, source, plan.preprocess, ranks.device, lines.append)
     return PictureFit(
         request=request,
         ranks=ranks,
@@ -156,8 +158,8 @@ def _plan_fit(
         plan=plan,
         asked=asked,
         network=network,
-        fitted=fitted,
-        teacher=open_teacher(request.teacher, source, plan.preprocess, ranks.device),
+        fitted=(*fitted, *lines),
+        teacher=teacher,
         pictures=data.make_split_pictures(
             source, splits, plan.preprocess, rank=ranks.number, world=ranks.count, buffer=request.buffer_bytes
         ),

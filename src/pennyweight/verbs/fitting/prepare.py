@@ -17,6 +17,7 @@ from torch import nn
 from pennyweight import data, zoo
 from pennyweight.core.download import cache_folder
 from pennyweight.core.errors import InputError
+from pennyweight.core.frame import show_size
 from pennyweight.core.labels import match_labels
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run import Run
@@ -172,11 +173,16 @@ def prepare(
 
 
 def open_teacher(
-    teacher: str | os.PathLike[str] | None, source: data.Source, ours: Preprocess, device: torch.device
+    teacher: str | os.PathLike[str] | None,
+    source: data.Source,
+    ours: Preprocess,
+    device: torch.device,
+    note: Callable[[str], None] = lambda line: None,
 ) -> Teacher | None:
     """Return a run, or a network with its best published weights, as the teacher of a distillation.
 
-    Raises SourceError for a class that the teacher does not know.
+    `note` is given a line where the teacher's input has another shape. Raises SourceError for a class that the teacher
+    does not know.
     """
     if teacher is None:
         return None
@@ -190,4 +196,7 @@ def open_teacher(
         made = zoo.open_pretrained(teacher, "imagenet")
         network, theirs, labels = made.network, made.preprocess, made.labels
     order = match_labels(source.labels, labels, source=source.name)
+    if isinstance(theirs.size, int) != isinstance(ours.size, int):
+        shown = show_size(theirs.size)
+        note(f"the teacher's input is {shown}: it sees the pictures of {show_size(ours.size)} stretched to its shape")
     return make_teacher(network, theirs=theirs, ours=ours, order=order, device=device)
