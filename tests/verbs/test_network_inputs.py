@@ -10,9 +10,10 @@ import pennyweight as pw
 from pennyweight import data
 from pennyweight.core.errors import InputError
 from pennyweight.core.preprocess import Preprocess
+from pennyweight.data import Batch, Mixed
 from pennyweight.report.network_inputs import NetworkInputs
 from pennyweight.train import Recipe
-from pennyweight.verbs.network_inputs import inputs_as, show_inputs
+from pennyweight.verbs.network_inputs import _labels, inputs_as, show_inputs
 
 PREPROCESS = Preprocess.for_input(32)
 
@@ -99,3 +100,10 @@ def test_a_bundle_or_an_unknown_name_is_refused(draw_folder: Callable[..., Path]
         inputs_as(source, bundle)
     with pytest.raises(InputError, match="mobilenet_v2"):
         inputs_as(source, "mobilnet_v2")
+
+
+def test_a_picture_mixed_with_one_of_its_class_has_that_class() -> None:
+    targets = np.array([1, 1, 0])
+    mixed = Mixed(np.array([1, 0, 1]), np.array([0.002, 0.7, 1.0]))
+    batch = Batch(np.zeros((3, 4, 4, 3), np.uint8), targets, mixed)
+    assert list(_labels(batch, ("hen", "cat"))) == ["cat", "70% cat, 30% hen", "hen"]

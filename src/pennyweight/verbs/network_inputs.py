@@ -160,6 +160,7 @@ def _labels(batch: Batch, labels: tuple[str, ...]) -> Iterator[str]:
         return
     others, shares = batch.mixed.targets.tolist(), batch.mixed.share.tolist()
     for target, other, share in zip(batch.targets.tolist(), others, shares, strict=True):
+        share = share if other != target else 1.0  # mixed with a picture of its own class
         parts = {other: f"{1 - share:.0%} {labels[other]}", target: f"{share:.0%} {labels[target]}"}
         shown = [text for text in reversed(parts.values()) if not text.startswith("0%")]
         yield ", ".join(shown) if len(shown) > 1 else shown[0].partition(" ")[2]
