@@ -11,6 +11,7 @@ import argparse
 import os
 import tempfile
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 from PIL import Image
@@ -58,7 +59,7 @@ def main() -> None:
         }
         for name, source in sets.items():
             common = {"model": "mobilenet_v2", "weights": options.weights, "progress": False}
-            plan = open_fit(FitRequest(source=source, **common)).plan
+            plan = open_fit(FitRequest(source=source, **common), perf_counter()).plan
             sizes = dict.fromkeys((224, plan.preprocess.size))
             scores = {
                 size: pw.fit(source, input_size=size, out=folder / f"{source.name}-{size}", **common).evaluation

@@ -1,18 +1,21 @@
 """Twins: recall of made twins, false pairs among different things, twins of CIFAR-10, and time beside decoding.
 
-    python benchmarks/twins.py [photographs] [cifar10] [many] [--count N] [--sheet FOLDER]
+    python benchmarks/twins.py [photographs] [kinds] [cifar10] [accuracy] [many] [--count N] [--sheet FOLDER]
 
-It needs $PENNYWEIGHT_DATA with cats-dogs, imagenet-photos and cifar10-jpeg. `photographs` changes each photograph in
-ten ways and makes two frames of a burst; the halves of the set show how much its recall varies.
-`cifar10` searches all 60,000 pictures. `many` times the search among N pictures (by default 100,000: CIFAR-10 and
-enlarged quarters of it) beside the decoding of photographs, in seconds of processor time, which a busy machine changes
-least. `--sheet` writes contact sheets of 100 pairs to look at.
+It needs $PENNYWEIGHT_DATA with cats-dogs, imagenet-photos, salinas-a and cifar10-jpeg. `photographs` changes each
+photograph in ten ways and makes two frames of a burst. The digests of the files divide them into two halves: the
+threshold is chosen on one, and the table reports the other one, too. `kinds` searches sets where everything looks
+alike. `cifar10` searches all 60,000 pictures, and `accuracy` trains a network on them. `many` times the search among N
+pictures (by default 100,000: CIFAR-10 and enlarged quarters of it) beside the decoding of photographs, in seconds of
+processor time, which a busy machine changes least. `--sheet` writes contact sheets of 100 pairs to look at.
 """
 
 import argparse
+import hashlib
 import io
 import os
 import resource
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,9 +26,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 from rich.console import Console
 
+import pennyweight as pw
 from pennyweight import data
+from pennyweight.core.accuracy_line import accuracy_line
+from pennyweight.core.images import decode_bands
 from pennyweight.core.machine import machine_line
-from pennyweight.data.twins import SIDE, Twins, find_twins, thumbnail_of, thumbnails
+from pennyweight.data.scenes.open import open_scene
+from pennyweight.data.twins import SIDE, Twins, find_twins, side, thumbnail_of
 from pennyweight.report.tables import Column, table
 
 DATA = Path(os.environ["PENNYWEIGHT_DATA"])
@@ -88,23 +95,71 @@ CHANGES: dict[str, Change] = {
 def photographs(console: Console, sheet: Path | None) -> None:
     """Print recall of each change and of bursts, and the pairs found among different photographs."""
     files = [path for name in SETS for path in sorted((DATA / name).rglob("*.jpg"))]
-    halves: dict[str, list[NDArray[np.uint8]]] = {}
+    made: dict[str, list[NDArray[np.uint8]]] = {}
     for number, path in enumerate(files):
         image, draw = Image.open(path).convert("RGB"), np.random.default_rng(number)
-        made = {"": image, **{name: saved(change(image, draw)) for name, change in CHANGES.items()}}
-        made |= {"frame 1": saved(frame(image, draw)), "frame 2": saved(frame(image, draw))}
-        for name, picture in made.items():
-            halves.setdefault(name, []).append(thumbnail_of(picture))
-    rows = []
-    stacks = {name: np.stack(pictures) for name, pictures in halves.items()}
-    for name in (*CHANGES, "frame 2"):
-        before = stacks["frame 1" if name == "frame 2" else ""]
-        found = find_twins(before, against=stacks[name])
-        same = found.pairs[found.pairs[:, 0] == found.pairs[:, 1], 0]
-        even, odd = ((same % 2 == part).sum() / ((len(files) + 1 - part) // 2) for part in (0, 1))
-        rows.append(("two frames of a burst" if name == "frame 2" else name, f"{even:.1%}", f"{odd:.1%}"))
-    console.print(table(None, [Column("change"), Column("even half"), Column("odd half")], rows))
+        pictures = {"": image, **{name: saved(change(image, draw)) for name, change in CHANGES.items()}}
+        pictures |= {"frame 1": saved(frame(image, draw)), "two frames of a burst": saved(frame(image, draw))}
+        for name, picture in pictures.items():
+            made.setdefault(name, []).append(thumbnail_of(picture))
+    stacks = {name: np.stack(pictures) for name, pictures in made.items()}
+    chosen = np.array([hashlib.sha256(path.read_bytes()).digest()[0] % 2 == 0 for path in files])
+    swept: list[tuple[str, str, int]] = []
+    usual = side.TWIN
+    for side.TWIN in (0.5, 0.55, 0.6, 0.65, 0.7, 0.75):
+        recalls = [recall(stacks, name, chosen) for name in list(CHANGES)[:7]]
+        swept.append((f"{side.TWIN}", f"{min(recalls):.1%}", len(find_twins(stacks[""][chosen]).pairs)))
+    side.TWIN = usual
+    columns = [Column("threshold"), Column("least recall of the first seven"), Column("pairs of photographs")]
+    console.print(table(f"{chosen.sum()} photographs on which the threshold was chosen", columns, swept))
+    changes = (*CHANGES, "two frames of a burst")
+    rows = [(name, *(f"{recall(stacks, name, half):.1%}" for half in (chosen, ~chosen))) for name in changes]
+    columns = [Column("change"), Column("chosen on"), Column(f"other {(~chosen).sum()} photographs")]
+    console.print(table(None, columns, rows))
     report(console, f"{len(files)} photographs", find_twins(stacks[""]), stacks[""], sheet)
+
+
+def recall(stacks: dict[str, NDArray[np.uint8]], name: str, half: NDArray[np.bool_]) -> float:
+    """Return the share of changed photographs of one half that are found as twins of the photograph."""
+    before = stacks["frame 1" if name == "two frames of a burst" else ""][half]
+    found = find_twins(before, against=stacks[name][half])
+    return float((found.pairs[:, 0] == found.pairs[:, 1]).sum() / half.sum())
+
+
+def texture(draw: Draw) -> NDArray[np.uint8]:
+    """Return a patch of woven cloth: threads of one width in two directions, and grain."""
+    down, right = np.mgrid[:SIDE, :SIDE] + draw.uniform(0, 8, (2, 1, 1))
+    cloth = 128 + 40 * np.sin(2 * np.pi * down / 5) + 40 * np.sin(2 * np.pi * right / 5)
+    patch: NDArray[np.uint8] = np.clip(cloth + draw.normal(0, 12, (SIDE, SIDE)), 0, 255).astype(np.uint8)
+    return patch
+
+
+def grain(draw: Draw) -> NDArray[np.uint8]:
+    """Return a patch of concrete: noise whose spots are a few pixels wide."""
+    spots = Image.fromarray(draw.normal(128, 40, (12, 12)).clip(0, 255).astype(np.uint8))
+    return thumbnail_of(spots.resize((SIDE, SIDE), Image.Resampling.BICUBIC))
+
+
+def kinds(console: Console, sheet: Path | None) -> None:
+    """Print the pairs found in sets of one kind of thing: a scene's windows, digits and textures."""
+    band = open_scene(str(DATA / "salinas-a" / "SalinasA_corrected.mat")).cube[..., 100].astype(np.float32)
+    gray = np.clip((band - band.min()) * (255 / np.ptp(band)), 0, 255).astype(np.uint8)
+    for step in (25, 5, 1):
+        windows = [
+            np.asarray(Image.fromarray(gray[top : top + 25, left : left + 25]).resize((SIDE, SIDE)))
+            for top in range(0, gray.shape[0] - 24, step)
+            for left in range(0, gray.shape[1] - 24, step)
+        ]
+        report(
+            console, f"windows of SalinasA, every {step} pixels", find_twins(np.stack(windows)), np.stack(windows), None
+        )
+    glances = data.glance_at(data.open("digits"))
+    assert glances is not None
+    report(console, "digits", find_twins(glances.gray), glances.gray, sheet)
+    draw = np.random.default_rng(0)
+    for make in (texture, grain):
+        patches = np.stack([make(draw) for _ in range(1000)])
+        report(console, f"{make.__name__} patches", find_twins(patches), patches, None)
 
 
 def report(console: Console, name: str, found: Twins, gray: NDArray[np.uint8], sheet: Path | None) -> None:
@@ -121,8 +176,8 @@ def report(console: Console, name: str, found: Twins, gray: NDArray[np.uint8], s
     some = some[np.argsort(found.scores[some])]
     page = Image.new("L", (10 * 150, 10 * 80))
     for place, pair in enumerate(found.pairs[some]):
-        for side, number in enumerate(pair):
-            page.paste(Image.fromarray(gray[number]).resize((70, 70)), (place % 10 * 150 + side * 71, place // 10 * 80))
+        for half, number in enumerate(pair):
+            page.paste(Image.fromarray(gray[number]).resize((70, 70)), (place % 10 * 150 + half * 71, place // 10 * 80))
     sheet.mkdir(parents=True, exist_ok=True)
     page.save(sheet / f"{name.split()[-1]}.png")
 
@@ -150,11 +205,19 @@ def cifar10(console: Console, sheet: Path | None) -> None:
     console.print(f"{pictures} test pictures have a twin in training: {len(across):,} pairs, {same:.1%} of one label")
 
 
+def accuracy(console: Console, sheet: Path | None) -> None:
+    """Train a network on CIFAR-10, and print its score with and without the pictures that have a twin in training."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = pw.fit(DATA / "cifar10-jpeg", "resnet_9_x0_25", recipe={"epochs": 4}, out=f"{folder}/run", progress=False)
+    console.print("resnet_9_x0_25, 4 epochs:", accuracy_line(run.evaluation))
+
+
 def many(console: Console, count: int) -> None:
     """Print the time and the memory of a search among `count` pictures, and the time to decode as many photographs."""
     source = data.open(str(DATA / "cats-dogs"))
     began = time.process_time()
-    thumbnails(source.samples, channels=3)
+    for sample in source.samples:
+        decode_bands(sample.read(), channels=3, least=2 * SIDE, name=sample.name)
     decoding_s = (time.process_time() - began) * count / len(source.samples)
     gray = cifar()[0]
     parts = [gray] + [gray[:, top : top + 16, left : left + 16] for top in (0, 16) for left in (0, 16)]
@@ -171,21 +234,22 @@ def many(console: Console, count: int) -> None:
     )
 
 
+PARTS = {"photographs": photographs, "kinds": kinds, "cifar10": cifar10, "accuracy": accuracy}
+
+
 def main() -> None:
     """Run the parts that are named, or all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=["photographs", "cifar10", "many", []])
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, "many", []])
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--sheet", type=Path)
     options = parser.parse_args()
-    parts = options.parts or ["photographs", "cifar10", "many"]
     console = Console()
     console.print(machine_line())
-    if "photographs" in parts:
-        photographs(console, options.sheet)
-    if "cifar10" in parts:
-        cifar10(console, options.sheet)
-    if "many" in parts:
+    for name, part in PARTS.items():
+        if name in (options.parts or PARTS):
+            part(console, options.sheet)
+    if "many" in (options.parts or ["many"]):
         many(console, options.count)
 
 

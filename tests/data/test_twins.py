@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
-from pennyweight.data.twins import SIDE, find_twins, thumbnail_of
+from pennyweight.data.twins import SIDE, candidates, find_twins, thumbnail_of
 
 Noise = Callable[..., np.ndarray]
 Change = Callable[[Image.Image], Image.Image]
@@ -118,6 +118,20 @@ def test_pictures_of_one_camera_that_never_moves_are_left_out_with_a_reason(scen
     assert "40 of 44 pictures" in str(found.reason)
 
 
+def test_frames_of_a_recording_by_a_fixed_camera_are_one_cluster() -> None:
+    draw = np.random.default_rng(0)
+    others = [np.asarray(Image.fromarray(draw.integers(0, 256, (9, 9), dtype=np.uint8)).resize((SIDE, SIDE), 3))
+              for _ in range(300)]  # fmt: skip
+    frames = np.stack([others[0]] * 200).astype(np.int16)
+    for frame in frames:  # something passes by
+        down, right = draw.integers(0, SIDE - 8, 2)
+        frame[down : down + 8, right : right + 8] = draw.integers(0, 256)
+    frames += draw.integers(-6, 7, frames.shape)
+    found = find_twins(np.concatenate([frames.clip(0, 255).astype(np.uint8), others[1:]]))
+    assert found.clusters(499) == (tuple(range(200)),)
+    assert found.reason is None
+
+
 def test_pictures_of_one_kind_that_differ_in_small_shapes_are_no_twins() -> None:
     draw = np.random.default_rng(0)
     large = np.asarray(scene(0), np.float64)
@@ -133,3 +147,30 @@ def test_few_pictures_are_answered(scenes: list[Image.Image], count: int) -> Non
     found = find_twins(np.stack([thumbnail_of(scenes[0])] * count) if count else np.empty((0, SIDE, SIDE), np.uint8))
     assert found.pairs.tolist() == ([[0, 1]] if count == 2 else [])
     assert found.clusters(count) == (((0, 1),) if count == 2 else ())
+
+
+def test_a_large_set_has_nearly_all_of_its_twins(scenes: list[Image.Image], monkeypatch: pytest.MonkeyPatch) -> None:
+    gray = stack([*scenes, *(change(image) for change in CHANGES.values() for image in scenes)])
+    every = {tuple(pair) for pair in find_twins(gray).pairs.tolist()}
+    monkeypatch.setattr(candidates, "FEW", 10)
+    counted: list[int] = []
+    found = find_twins(gray, advance=counted.append)
+    some = {tuple(pair) for pair in found.pairs.tolist()}
+    assert some <= every
+    assert len(some) >= 0.99 * len(every) > 0
+    assert found.clusters(len(gray)) == tuple(tuple(range(n, len(gray), 30)) for n in range(30))
+    assert sum(counted) == len(gray)
+    between = find_twins(gray[:30], against=gray[30:]).pairs
+    assert len(between) >= 0.99 * 7 * 30
+
+
+def test_a_crowded_picture_keeps_the_most_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(candidates, "MOST", 3)
+    draw = np.random.default_rng(0)
+    first = draw.integers(-30, 31, (1, 64)).astype(np.int8)
+    others = np.clip(first + draw.normal(0, np.arange(6)[:, None] + 1, (6, 64)), -127, 127).astype(np.int8)
+    scale = candidates.LENGTH / np.linalg.norm(np.concatenate([first, others]).astype(float), axis=1, keepdims=True)
+    first, *others = np.rint(np.concatenate([first, others]) * scale).astype(np.int8)
+    found = candidates.candidates(first[None], np.stack(others)[:, None], same=False)
+    assert found.pairs.tolist() == [[0, 0], [0, 1], [0, 2]]
+    assert (np.diff(found.alike) < 0).all()

@@ -1,4 +1,4 @@
-"""Gray thumbnails: the same picture gives nearly the same thumbnail, however it was stored; damage is marked."""
+"""Gray thumbnails: the same picture gives nearly the same thumbnail, however it was stored."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from pennyweight import data
-from pennyweight.data.twins.thumbnails import SIDE, thumbnail_of, thumbnails
+from pennyweight.data.twins.thumbnails import SIDE, thumbnail_of
 
 Noise = Callable[..., np.ndarray]
 
@@ -39,30 +39,14 @@ def test_hidden_colors_of_transparent_pixels_do_not_count(picture: Image.Image) 
     assert (thumbnail_of(hidden) == 255).all()
 
 
-def test_unreadable_pictures_are_marked_and_counted(tmp_path: Path, draw_folder: Callable[..., Path]) -> None:
-    folder = draw_folder({"a": 3, "b": 3})
-    source = data.open(folder)
-    source.samples[1].picture.write_bytes(b"damaged")  # type: ignore[union-attr]
-    source.samples[4].picture.unlink()  # type: ignore[union-attr]
-    counted: list[int] = []
-    made = thumbnails(source.samples, channels=3, advance=counted.append)
-    assert made.readable.tolist() == [True, False, True, True, False, True]
-    assert made.gray.shape == (6, SIDE, SIDE)
-    assert sum(counted) == 6
-
-
-def test_no_pictures_make_no_thumbnails() -> None:
-    assert thumbnails([], channels=3).gray.shape == (0, SIDE, SIDE)
-
-
 def test_many_bands_use_the_middle_band(tmp_path: Path, noise: Noise) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     cube = noise(40, 40, 7)
     np.save(tmp_path / "a" / "x.npy", cube)
     np.save(tmp_path / "b" / "y.npy", 255 - cube)
-    source = data.open(tmp_path)
-    made = thumbnails(source.samples, channels=source.channels)
+    made = data.glance_at(data.open(tmp_path))
+    assert made is not None
     assert (made.gray[0] == thumbnail_of(Image.fromarray(cube[..., 3]))).all()
 
 
@@ -72,5 +56,6 @@ def test_a_large_jpeg_gives_the_thumbnail_of_its_whole_size(tmp_path: Path, nois
     large = Image.fromarray(noise(1200, 1600))
     large.save(tmp_path / "a" / "x.jpg", quality=95)
     large.save(tmp_path / "b" / "y.png")
-    made = thumbnails(data.open(tmp_path).samples, channels=3)
+    made = data.glance_at(data.open(tmp_path))
+    assert made is not None
     assert np.abs(made.gray[0].astype(int) - made.gray[1]).mean() < 1.5

@@ -105,7 +105,7 @@ def test_another_folder_knows_the_twins_of_training(bursts: Path, tmp_path: Path
     assert scored.without_twins.images == SCENES + 8 - len(learned)
     bundle = pw.export(run)
     assert pw.evaluate(bundle, other, note=lines.append).without_twins is None
-    assert any("does not say where these are" in line for line in lines)
+    assert any("does not say where these are; its run does" in line for line in lines)
     for path in bursts.rglob("*.png"):
         path.rename(path.with_name(f"gone-{path.name}")) if path.stem.startswith("00") else path.unlink()
     assert pw.evaluate(run, other, note=lines.append).without_twins is None

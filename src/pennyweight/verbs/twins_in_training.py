@@ -62,7 +62,7 @@ def mask_of_twins(
 def _reopen(origin: Origin) -> data.Source:
     """Open the pictures of the training again. Raises PennyweightError where they are not here, or are others now."""
     if origin.read_as is None or origin.address is None:
-        raise PennyweightError(f"{origin.where} does not say where these are")
+        raise PennyweightError(f"{origin.where} does not say where these are; its run does")
     with untrusted_address(origin.where, origin.address, ask=f"evaluate {origin.where} {origin.address}"):
         source = data.open(origin.address, group_by=origin.group_by, read_as=origin.read_as)
     if not origin.has_content_of(source):

@@ -23,6 +23,8 @@ Motions: TypeAlias = NDArray[np.float32]
 RIDGE = 0.01
 """Share of the mean curvature that is added to each, so that a picture without shapes in a direction stays put."""
 _IDENTITY = np.eye(2, 3, dtype=np.float32)
+_NOWHERE = np.array([[0, 0, -2], [0, 0, -2]], np.float32)
+"""Motion whose places are all outside."""
 
 
 def align(first: Values, second: Values, motion: Motions, steps: int) -> Motions:
@@ -51,7 +53,8 @@ def align(first: Values, second: Values, motion: Motions, steps: int) -> Motions
 def sample(pictures: Values, motion: Motions) -> tuple[Values, NDArray[np.bool_]]:
     """Return (values of each picture at the moved places, bilinear; whether the places are inside), both (P, S²)."""
     side = pictures.shape[1]
-    places = np.nan_to_num(motion @ _places(side), copy=False, nan=-2)
+    found = np.isfinite(motion).all(axis=(1, 2), keepdims=True)
+    places = np.where(found, motion, _NOWHERE) @ _places(side)
     places += 1
     places *= side / 2
     places -= 0.5
@@ -59,13 +62,14 @@ def sample(pictures: Values, motion: Motions) -> tuple[Values, NDArray[np.bool_]
     np.clip(places, 0, np.float32(side - 1.001), out=places)
     corner = places.astype(np.int32)
     places -= corner
+    at = (corner[:, 0] * side + corner[:, 1]).astype(np.int64)
+    at += np.arange(0, pictures.size, side**2)[:, None]
+    flat = np.empty(pictures.size, np.complex64)  # each value and the next one: two pixels are taken at once
+    flat.real = pictures.ravel()
+    flat.imag[:-1], flat.imag[-1] = flat.real[1:], 0
+    above, below = flat.take(at), flat.take(at + side)
     down, right = places[:, 0], places[:, 1]
-    at = corner[:, 0] * side
-    at += corner[:, 1]
-    at += np.arange(0, pictures.size, side**2, dtype=np.int32)[:, None]
-    flat = pictures.ravel()
-    above, below = (_blend(flat.take(at + row), flat.take(at + row + 1), right) for row in (0, side))
-    return _blend(above, below, down), inside
+    return _blend(_blend(above.real, above.imag, right), _blend(below.real, below.imag, right), down), inside
 
 
 def correlate(first: Values, second: Values, inside: NDArray[np.bool_]) -> Values:
@@ -78,11 +82,11 @@ def correlate(first: Values, second: Values, inside: NDArray[np.bool_]) -> Value
 
 
 def _blend(start: Values, end: Values, share: Values) -> Values:
-    """Return start + (end - start) * share, in the memory of `end`."""
-    end -= start
-    end *= share
-    end += start
-    return end
+    """Return start + (end - start) * share."""
+    values = end - start
+    values *= share
+    values += start
+    return values
 
 
 @cache

@@ -1,62 +1,69 @@
 """Compare the candidates: align each pair by its large shapes, then correlate its small ones.
 
 Pictures of different things can be aligned by their large shapes, and then differ in the small ones. The alignment
-begins at half the resolution, from the view in which the pair was found; few pairs go on to the full one.
+begins at half the resolution, from the view in which the pair was found. A pair goes on while its correlation is near
+the score that it needs.
 """
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
+import threadpoolctl
 from numpy.typing import NDArray
 
 from pennyweight.core.machine import cores
 from pennyweight.core.prefetch import prefetch
 from pennyweight.data.twins.alignment import Motions, Values, align, correlate, sample
-from pennyweight.data.twins.candidates import MARGIN, VIEWS
-from pennyweight.data.twins.normalize import COARSE, FINE, Scale, normalize
+from pennyweight.data.twins.normalize import STEPS, Floats
 from pennyweight.data.twins.thumbnails import SIDE
+from pennyweight.data.twins.views import MARGIN, VIEWS
 
-__all__ = ["halve", "score"]
+__all__ = ["NOTHING", "score"]
 
-HALF_STEPS, STEPS = 4, 4
-HALF_ALIKE = 0.6
-"""Least correlation at half the resolution of a pair that goes on."""
+
+class Stage(NamedTuple):
+    """Part of the comparison, after which few pairs go on."""
+
+    pixels: int
+    """Pixels of the thumbnail to a side of one that is aligned."""
+    steps: int
+    """Steps of the alignment."""
+    fine: bool
+    """True to compare small shapes afterwards, False for large ones."""
+    slack: float
+    """How far below the score that it needs the correlation of a pair may be."""
+    least: float
+    """Least correlation after which even a pair that needs a low score goes on."""
+
+
+STAGES = (Stage(2, 1, False, 0.15, 0.5), Stage(2, 3, True, 0.3, 0.32), Stage(1, 4, True, 0.0, 0.0))
+"""Of unrelated candidates, two in three end after the first stage, and nine in ten after the second."""
 MOST_CHANGE = 0.3
 """Largest difference of the motion's matrix from the identity: 30% in size, 15% of the width."""
 LEAST_OVERLAP = 0.6
 NOTHING = -1.0
-"""Score of a pair that cannot be aligned."""
-CHUNK = 256
+"""Score of a pair that cannot reach the one that it needs."""
+CHUNK = 128
 
-T = TypeVar("T", np.uint8, np.float32)
+Numbers: TypeAlias = NDArray[np.int64]
 
 
 class Pictures(Protocol):
-    """Thumbnails of a set."""
+    """Normalized thumbnails of a set."""
 
     @property
-    def gray(self) -> NDArray[np.uint8]:
+    def coarse(self) -> NDArray[np.int8]:
         """(N, SIDE, SIDE)."""
 
     @property
-    def halves(self) -> Values:
-        """Result of `halve`."""
+    def fine(self) -> NDArray[np.int8]:
+        """(N, SIDE, SIDE)."""
 
 
-def halve(gray: NDArray[np.uint8]) -> Values:
-    """Return thumbnails (N, SIDE, SIDE), coarsely normalized, at half their resolution: (N, SIDE/2, SIDE/2)."""
-    made = np.empty((len(gray), SIDE // 2, SIDE // 2), np.float32)
-    for start in range(0, len(gray), CHUNK):
-        part = slice(start, start + CHUNK)
-        values = normalize(gray[part], COARSE)
-        made[part] = values.reshape(-1, SIDE // 2, 2, SIDE // 2, 2).mean(axis=(2, 4))
-    return made
-
-
-def score(first: Pictures, second: Pictures, pairs: NDArray[np.int64], views: NDArray[np.int64]) -> NDArray[np.float32]:
+def score(first: Pictures, second: Pictures, pairs: Numbers, views: Numbers, least: Floats) -> Values:
     """Return the correlation of pairs of pictures after alignment, (P,) from -1 to 1.
 
     Args:
@@ -64,34 +71,49 @@ def score(first: Pictures, second: Pictures, pairs: NDArray[np.int64], views: ND
         second: Thumbnails of M pictures.
         pairs: (P, 2) numbers of a first and of a second picture.
         views: (P,) views of the second picture in which the pairs were found.
+        least: (P,) scores that the pairs need. A lower score may be NOTHING.
     """
-    makes = (
-        partial(_score, first, second, pairs[start : start + CHUNK], views[start : start + CHUNK])
-        for start in range(0, len(pairs), CHUNK)
-    )
-    scores = [part for part, _ in prefetch(makes, 2 * cores(), threads=cores())]
+    chunks = (slice(start, start + CHUNK) for start in range(0, len(pairs), CHUNK))
+    makes = (partial(_score, first, second, pairs[part], views[part], least[part]) for part in chunks)
+    with threadpoolctl.threadpool_limits(1, user_api="blas"):
+        scores = [part for part, _ in prefetch(makes, 2 * cores(), threads=cores())]
     return np.concatenate(scores or [np.empty(0, np.float32)])
 
 
-def _score(
-    first: Pictures, second: Pictures, pairs: NDArray[np.int64], views: NDArray[np.int64]
-) -> NDArray[np.float32]:
+def _score(first: Pictures, second: Pictures, pairs: Numbers, views: Numbers, least: Floats) -> Values:
+    kept, motion = np.arange(len(pairs)), _STARTS[views]
+    reached = np.empty(len(pairs), np.float32)
+    for stage in STAGES:
+        if not len(kept):
+            break
+        some, shown = pairs[kept], views[kept]
+        large, other = (
+            _shrink(each, stage.pixels) for each in (first.coarse[some[:, 0]], _seen(second.coarse, some, shown))
+        )
+        motion = align(large, other, motion, stage.steps)
+        if stage.fine:
+            large, other = _shrink(first.fine[some[:, 0]], 1), _shrink(_seen(second.fine, some, shown), 1)
+        reached = _correlation(large, other, motion).round(4)
+        near = reached >= np.maximum(least[kept] - stage.slack, stage.least)
+        kept, motion, reached = kept[near], motion[near], reached[near]
     scores = np.full(len(pairs), NOTHING, np.float32)
-    half, half_second = first.halves[pairs[:, 0]], _mirrored(second.halves[pairs[:, 1]], views)
-    motion = align(half, half_second, _STARTS[views], HALF_STEPS)
-    kept = np.flatnonzero(_correlation(half, half_second, motion) >= HALF_ALIKE)
-    gray, gray_second = first.gray[pairs[kept, 0]], _mirrored(second.gray[pairs[kept, 1]], views[kept])
-    motion = align(_normalize(gray, COARSE), _normalize(gray_second, COARSE), motion[kept], STEPS)
-    scores[kept] = _correlation(_normalize(gray, FINE), _normalize(gray_second, FINE), motion).round(4)
+    scores[kept] = reached
     return scores
 
 
-def _mirrored(pictures: NDArray[T], views: NDArray[np.int64]) -> NDArray[T]:
-    return np.where(_MIRRORED[views, None, None], pictures[:, :, ::-1], pictures)
+def _seen(pictures: NDArray[np.int8], pairs: Numbers, views: Numbers) -> NDArray[np.int8]:
+    """Return the second picture of each pair, mirrored in a mirrored view."""
+    some = pictures[pairs[:, 1]]
+    return np.where(_MIRRORED[views, None, None], some[:, :, ::-1], some)
 
 
-def _normalize(gray: NDArray[np.uint8], scale: Scale) -> Values:
-    return normalize(gray, scale).astype(np.float32)
+def _shrink(pictures: NDArray[np.int8], pixels: int) -> Values:
+    """Return values of pictures (P, S, S) as the means of squares of pixels, (P, S / pixels, S / pixels)."""
+    values = pictures[:, ::pixels, ::pixels].astype(np.float32)
+    for down, right in list(np.ndindex(pixels, pixels))[1:]:
+        values += pictures[:, down::pixels, right::pixels]
+    values /= np.float32(STEPS * pixels**2)
+    return values
 
 
 def _correlation(first: Values, second: Values, motion: Motions) -> Values:

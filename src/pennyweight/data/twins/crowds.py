@@ -1,6 +1,8 @@
 """Find pictures that look like a good part of their set, such as digits on white or frames of a fixed camera.
 
-In a large set they would be compared with very many pictures, only to be left out.
+In a large set they would be compared with very many pictures. A few comparisons of each tell the two kinds apart. The
+frames of a recording are twins of nearly all frames that they resemble, and these few pairs join them. Digits resemble
+many digits, of which few are twins: they are left out.
 """
 
 from __future__ import annotations
@@ -8,17 +10,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pennyweight.data.twins.candidates import MOST, VIEWS, candidates, describe
-from pennyweight.data.twins.clusters import Flags
-from pennyweight.data.twins.compare import halve, score
-from pennyweight.data.twins.normalize import Floats, count_shapes
+from pennyweight.data.twins.candidates import MOST, candidates
+from pennyweight.data.twins.clusters import Flags, Pairs
+from pennyweight.data.twins.compare import score
+from pennyweight.data.twins.normalize import Values
+from pennyweight.data.twins.side import Side, least_score
+from pennyweight.data.twins.views import VIEWS, describe
 
-__all__ = ["BETWEEN", "LEAST_SHAPES", "Side", "find_crowds"]
+__all__ = ["BETWEEN", "Crowds", "find_crowds"]
 
-LEAST_SHAPES = 12.0
-"""Independent shapes of a picture that is compared; with fewer, different pictures can be aligned to equality."""
 BETWEEN = 0.5
 """Pairs with scores from here on look alike; those that are no twins may be anything."""
 SAMPLE = 1024
@@ -28,46 +29,47 @@ CROWD = SAMPLE // 32
 TRIED = 8
 """Candidates of a picture in a crowd that are compared."""
 ALIKE_SHARE = 0.25
-"""Share of these that look alike from which the picture is left out."""
+"""Share of these that look alike, above which the picture is in a crowd."""
+STILL = 0.75
+"""Least share of the pictures alike that are twins of a frame of a recording."""
 
 
-class Side(NamedTuple):
-    """Thumbnails of a set, and the pictures among them that are compared."""
+class Crowds(NamedTuple):
+    """Pictures of the first set, of N, that look like 3% and MOST pictures of the second set."""
 
-    gray: NDArray[np.uint8]
-    halves: NDArray[np.float32]
-    """(N, SIDE/2, SIDE/2): the thumbnails from which alignments start."""
-    shapes: Floats
-    """(N,) independent shapes."""
-    compared: NDArray[np.int64]
-    """Numbers of the pictures with LEAST_SHAPES that are in no crowd."""
-
-    @classmethod
-    def of(cls, gray: NDArray[np.uint8]) -> Side:
-        """Return the thumbnails with their shapes."""
-        shapes = count_shapes(gray)
-        return cls(gray, halve(gray), shapes, np.flatnonzero(shapes >= LEAST_SHAPES))
-
-    def without(self, left_out: Flags) -> Side:
-        """Return the thumbnails without some that are not compared."""
-        return self._replace(compared=self.compared[~left_out[self.compared]])
+    unsure: Flags
+    """(N,): pictures of which a few comparisons cannot tell twins."""
+    still: Flags
+    """(N,): frames of recordings that need no further comparison: `pairs` join them."""
+    pairs: Pairs
+    scores: Values
+    """(P,): scores of the pairs, which are twins."""
 
 
-def find_crowds(first: Side, second: Side) -> Flags:
-    """Return the pictures of the first set that look like more than 3% and MOST pictures of the second set, (N,)."""
-    crowds = np.zeros(len(first.gray), np.bool_)
+def find_crowds(first: Side, second: Side) -> Crowds:
+    """Find the crowds; each picture is compared with a sample of the second set. Some frames of each recording stay."""
+    unsure, still = np.zeros(len(first.shapes), np.bool_), np.zeros(len(first.shapes), np.bool_)
     every = len(second.compared)
     if every <= MOST:
-        return crowds
+        return Crowds(unsure, still, np.empty((0, 2), np.int64), np.empty(0, np.float32))
     some = second.compared[np.unique(np.linspace(0, every - 1, SAMPLE).astype(np.int64))]
-    middle = describe(first.gray[first.compared], VIEWS[:1])[0]
-    found = candidates(middle, describe(second.gray[some], VIEWS), same=False)
-    crowd = np.flatnonzero(found.counts > max(CROWD, MOST * len(some) / every))
+    middle = describe(first.coarse, first.compared, VIEWS[:1])[:, 0]
+    found = candidates(middle, describe(second.coarse, some, VIEWS), same=False)
+    counts = np.bincount(found.pairs[:, 0], minlength=len(middle))
+    crowd = np.flatnonzero(counts >= max(CROWD, MOST * len(some) / every))
     starts = np.searchsorted(found.pairs[:, 0], crowd)
-    kept = np.searchsorted(found.pairs[:, 0], crowd, side="right") - starts
-    tried = starts[:, None] + np.arange(TRIED) * kept[:, None] // TRIED
+    tried = (starts[:, None] + np.arange(TRIED) * counts[crowd][:, None] // TRIED).ravel()
     pairs = np.stack([first.compared[found.pairs[tried, 0]], some[found.pairs[tried, 1]]], axis=-1)
-    scores = score(first, second, pairs.reshape(-1, 2), found.views[tried].ravel())
-    alike = (scores.reshape(-1, TRIED) >= BETWEEN).mean(axis=1) > ALIKE_SHARE
-    crowds[first.compared[crowd[alike]]] = True
-    return crowds
+    scores = score(first, second, pairs, found.views[tried], np.full(len(tried), BETWEEN))
+    twin = (scores >= least_score(first, second, pairs)).reshape(-1, TRIED)
+    alike = (scores >= BETWEEN).reshape(-1, TRIED)
+    crowded, recorded = alike.mean(axis=1) > ALIKE_SHARE, twin.sum(axis=1) >= STILL * alike.sum(axis=1)
+    unsure[first.compared[crowd[crowded & ~recorded]]] = True
+    still[first.compared[crowd[crowded & recorded]]] = True
+    joined = (twin & (crowded & recorded)[:, None]).ravel()
+    if first is second:
+        still[some] = False
+        joined &= pairs[:, 0] != pairs[:, 1]
+        pairs.sort(axis=1)
+    pairs, places = np.unique(pairs[joined], axis=0, return_index=True)
+    return Crowds(unsure, still, pairs, scores[joined][places])

@@ -12,22 +12,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pennyweight.data.twins.candidates import VIEWS, candidates, describe
+from pennyweight.data.twins.candidates import candidates
 from pennyweight.data.twins.clusters import Flags, Pairs, components, doubtful_clusters
-from pennyweight.data.twins.compare import score
-from pennyweight.data.twins.crowds import BETWEEN, LEAST_SHAPES, Side, find_crowds
+from pennyweight.data.twins.compare import NOTHING, score
+from pennyweight.data.twins.crowds import BETWEEN, find_crowds
+from pennyweight.data.twins.normalize import Floats
+from pennyweight.data.twins.side import LEAST_SHAPES, Side, least_score
+from pennyweight.data.twins.views import VIEWS, describe
 
-__all__ = ["TWIN", "Twins", "find_twins"]
+__all__ = ["Twins", "find_twins"]
 
-TWIN = 0.65
-"""Least score of twins. See the decision about twins for its recall and its false pairs."""
-SURE = 7.0
-"""Least significance of twins: Fisher's transform of the score, in standard deviations of unrelated pictures with so
-many independent shapes. Pictures with few shapes must resemble each other more."""
+DIP = 0.16
+"""How far below the needed score the descriptors of twins correlate."""
 LEAP = 31
 """Distance of the pixels that decide the order of comparison, so that it does not depend on the names of the files."""
-FITTED = 6
-"""Parameters of the alignment, which fit as many shapes."""
 
 
 @dataclass(frozen=True)
@@ -83,24 +81,33 @@ def find_twins(
 def _find(gray: NDArray[np.uint8], against: NDArray[np.uint8] | None, advance: Callable[[int], None]) -> Twins:
     first = Side.of(gray)
     second = first if against is None else Side.of(against)
-    unsure = find_crowds(first, second)
-    first = first.without(unsure)
+    crowds = find_crowds(first, second)
+    first = first.without(crowds.unsure | crowds.still)
     second = first if against is None else second
-    views = describe(second.gray[second.compared], VIEWS)
-    middle = views[0] if against is None else describe(gray[first.compared], VIEWS[:1])[0]
+    views = describe(second.coarse, second.compared, VIEWS)
+    middle = views[:, 0] if against is None else describe(first.coarse, first.compared, VIEWS[:1])[:, 0]
     found = candidates(middle, views, same=against is None, advance=advance)
     pairs = np.stack([first.compared[found.pairs[:, 0]], second.compared[found.pairs[:, 1]]], axis=1)
-    scores = score(first, second, pairs, found.views)
-    shapes = np.minimum(first.shapes[pairs[:, 0]], second.shapes[pairs[:, 1]])
-    twin = scores >= np.maximum(TWIN, np.tanh(SURE / np.sqrt(shapes - FITTED)))
-    nodes = pairs if against is None else pairs + np.array([0, len(gray)])
-    count = len(gray) + (0 if against is None else len(against))
-    doubtful = doubtful_clusters(nodes, twin, (scores >= BETWEEN) & ~twin, count)
-    twin &= ~doubtful[nodes].any(axis=1)
-    unsure |= doubtful[: len(gray)]
-    return Twins(
-        pairs[twin], scores[twin], unsure, first.shapes < LEAST_SHAPES, _reason(int(unsure.sum()), len(unsure))
-    )
+    least = least_score(first, second, pairs)
+    scores = np.full(len(pairs), NOTHING, np.float32)
+
+    def compare(which: Flags, needed: Floats) -> None:
+        scores[which] = score(first, second, pairs[which], found.views[which], needed[which])
+
+    compare(found.alike >= least - DIP, least)
+    twin = scores >= least
+    nodes = np.array([0, 0 if against is None else len(gray)])  # numbers of the second set come after the first one's
+    near = np.isin(pairs + nodes, np.concatenate([pairs[twin], crowds.pairs]) + nodes).any(axis=1) & ~twin
+    compare(near, np.full(len(pairs), BETWEEN))  # these may make clusters doubtful
+    pairs, scores = np.concatenate([pairs, crowds.pairs]), np.concatenate([scores, crowds.scores])
+    twin = np.append(twin, np.ones(len(crowds.pairs), np.bool_))
+    count = len(gray) if against is None else len(gray) + len(against)
+    doubtful = doubtful_clusters(pairs + nodes, twin, (scores >= BETWEEN) & ~twin, count)
+    twin &= ~doubtful[pairs + nodes].any(axis=1)
+    pairs, places = np.unique(pairs[twin], axis=0, return_index=True)
+    unsure = crowds.unsure | doubtful[: len(gray)]
+    reason = _reason(int(unsure.sum()), len(unsure))
+    return Twins(pairs, scores[twin][places], unsure, first.shapes < LEAST_SHAPES, reason)
 
 
 def _reason(unsure: int, count: int) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import torch
@@ -28,6 +29,7 @@ from pennyweight.verbs.fitting.choose_recipe import AUTO
 from pennyweight.verbs.fitting.choose_size import choose_size
 from pennyweight.verbs.fitting.first_weights import LARGE_MODEL, as_begun, is_named
 from pennyweight.verbs.fitting.framing import FramingRequest, as_framed
+from pennyweight.verbs.fitting.looking import look_at_pictures, look_for_twins
 from pennyweight.verbs.fitting.plan import Plan, make_plan
 from pennyweight.verbs.fitting.prepare import open_teacher
 from pennyweight.verbs.fitting.request import FitRequest
@@ -37,8 +39,8 @@ from pennyweight.verbs.training_pictures import training_digests_of, without_tra
 
 __all__ = ["PictureFit", "open_fit"]
 
-MANY = 5_000
-"""Pictures among which the search for twins takes longer than a few seconds."""
+MUCH = 0.1
+"""Share of `--minutes` that the look at the pictures may take before the plan is made again for the rest."""
 
 
 @dataclass(kw_only=True)
@@ -84,11 +86,16 @@ class PictureFit:
         return open_teacher(self.request.teacher, self.source, self.plan.preprocess, self.ranks.device)
 
 
-def open_fit(request: FitRequest) -> PictureFit:
+def open_fit(request: FitRequest, started: float) -> PictureFit:
     """Open the source, decide the plan, and make the network. Nothing is written.
 
-    Pictures are looked at last, which may take minutes. What can be refused without them is refused before; where they
-    show twins, the plan is made again for the split without these.
+    Pictures are looked at last, which may take minutes. What can be refused without them is refused before. The plan is
+    made again where they show twins, for the split without these, and where the look took much of `--minutes`, for the
+    rest of these.
+
+    Args:
+        request: Arguments of `fit`.
+        started: Clock, as of `perf_counter`, from which `--minutes` count.
 
     Raises PennyweightError for everything that can be refused before training.
     """
@@ -96,21 +103,24 @@ def open_fit(request: FitRequest) -> PictureFit:
     source = _open_source(request)
     learned = training_digests_of(request.weights if is_named(request.weights) else None, request.teacher)
     splits = without_training_pictures(data.split(source), learned)
-    fitting = _plan_fit(request, ranks, source, splits, learned)
+    fitting = _plan_fit(request, ranks, source, splits, learned, request.minutes)
     if request.out is not None and not request.resume and not ranks.number:
         refuse_taken(Path(request.out))
     fitting.rule = _rule(request, source)
-    fitting.glances = _glance(request, source)
-    fitting.twins = _find_twins(request, fitting.glances)
+    looked = perf_counter()
+    fitting.glances = look_at_pictures(request, source, started)
+    fitting.twins = look_for_twins(request, fitting.glances, started)
     apart = without_training_pictures(data.split_by_rule(source, fitting.twins, fitting.rule), learned)
-    looked: dict[str, Any] = {"rule": fitting.rule, "glances": fitting.glances, "twins": fitting.twins}
-    if apart.fingerprint != splits.fingerprint:
-        fitting = replace(_plan_fit(request, ranks, source, apart, learned), **looked)
+    seen: dict[str, Any] = {"rule": fitting.rule, "glances": fitting.glances, "twins": fitting.twins}
+    late = request.minutes is not None and perf_counter() - looked > MUCH * request.minutes * 60
+    left = None if request.minutes is None else request.minutes - (perf_counter() - started) / 60
+    if apart.fingerprint != splits.fingerprint or any(ranks.gather(late)):
+        fitting = replace(_plan_fit(request, ranks, source, apart, learned, left), **seen)
     fitting.splits = apart
 
     def at(size: Size) -> PictureFit:
         sized = replace(request, input_size=size, frame=fitting.plan.preprocess.frame)
-        return replace(_plan_fit(sized, ranks, source, apart, learned), **looked)
+        return replace(_plan_fit(sized, ranks, source, apart, learned, left), **seen)
 
     return _at_suitable_size(fitting, at)
 
@@ -135,9 +145,10 @@ def _plan_fit(
     source: data.Source,
     splits: data.Splits,
     learned: Mapping[str, TrainingDigests],
+    minutes: float | None,
 ) -> PictureFit:
-    """Decide the plan for these splits, and make the network."""
-    plan = _decide(request, source, splits, ranks)
+    """Decide the plan for these splits and the minutes that are left, and make the network."""
+    plan = _decide(request, source, splits, ranks, minutes)
     asked = _settings(request, source, splits, plan)
     if request.teacher is not None and plan.recipe.mode == "head":
         raise InputError(
@@ -180,24 +191,6 @@ def _open_source(request: FitRequest) -> data.Source:
     return source if request.channels is None else replace(source, channels=request.channels)
 
 
-def _glance(request: FitRequest, source: data.Source) -> data.Glances | None:
-    """Look at every picture of the source, before it is split."""
-    if source.streamed or not request.progress:
-        return data.glance_at(source, max_pixels=request.max_pixels)
-    with TrainingProgress(0) as shown, shown.phase("looking at pictures", len(source.samples)) as phase:
-        return data.glance_at(source, max_pixels=request.max_pixels, advance=phase.advance)
-
-
-def _find_twins(request: FitRequest, glances: data.Glances | None) -> data.Twins | None:
-    """Find the twins; the search among many pictures shows how far it is."""
-    if glances is None:
-        return None
-    if len(glances) < MANY or not request.progress:
-        return data.twins_among(glances)
-    with TrainingProgress(0) as shown, shown.phase("looking for twins", len(glances)) as phase:
-        return data.twins_among(glances, phase.advance)
-
-
 def _rule(request: FitRequest, source: data.Source) -> data.TwinRule:
     """Return the rule for twins; "keep" where a run resumes that was begun before there was one."""
     if request.resume:
@@ -213,7 +206,7 @@ def _record(request: FitRequest, source: data.Source) -> RunRecord | None:
     return find_record(request.out, source.name, networks)
 
 
-def _decide(request: FitRequest, source: data.Source, splits: data.Splits, ranks: Ranks) -> Plan:
+def _decide(request: FitRequest, source: data.Source, splits: data.Splits, ranks: Ranks, minutes: float | None) -> Plan:
     """Make the plan; where a run of auto resumes, with the network and the weights that it began with."""
     model, weights, size, frame = request.model, request.weights, request.size, request.frame
     if request.resume:
@@ -235,7 +228,7 @@ def _decide(request: FitRequest, source: data.Source, splits: data.Splits, ranks
         config=request.config or {},
         weights=weights,
         seed=request.seed,
-        minutes=request.minutes,
+        minutes=minutes,
         speed=request.speed,
         ranks=ranks,
         taught=request.teacher is not None,

@@ -31,7 +31,7 @@ __all__ = ["fit_pictures"]
 def fit_pictures(request: FitRequest) -> Run:
     """Train a network on pictures and score it, as `fit` documents; nothing is written before the network is made."""
     started = perf_counter()
-    fitting = open_fit(request)
+    fitting = open_fit(request, started)
     terms = Terms(
         out=request.out,
         resume=request.resume,
