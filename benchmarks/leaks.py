@@ -44,10 +44,10 @@ def burst(photo: Image.Image, draw: np.random.Generator) -> Iterator[Image.Image
 
 
 def pan(photo: Image.Image, draw: np.random.Generator) -> Iterator[Image.Image]:
-    """A camera that turns by a twelfth of its view from frame to frame."""
+    """A camera that turns by a twentieth of its view from frame to frame."""
     photo = photo.resize((240, 160))
     for frame in range(FRAMES):
-        yield photo.crop((12 * frame, 0, 12 * frame + 152, 160))
+        yield photo.crop((8 * frame, 0, 8 * frame + 152, 160))
 
 
 def zoom(photo: Image.Image, draw: np.random.Generator) -> Iterator[Image.Image]:

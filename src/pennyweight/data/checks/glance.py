@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,15 +128,46 @@ def glance(
         cache = GlanceCache()
     settings = (source.channels, levels, max_pixels)
     kept = cache.load(source.address, settings) if cache else Kept.empty()
-    known = {digest: number for number, digest in enumerate(kept.digests)}
-    missing = [sample for sample in source.samples if sample.digest not in known]
+    rows = _Rows(source.samples)
+    for digest, look, saved in zip(kept.digests, kept.looks, kept.saved, strict=True):
+        rows.put(digest, _Glance(look, saved))
+    missing = [sample for number, sample in enumerate(source.samples) if rows.saved[number] is None]
     advance(len(source.samples) - len(missing))
     see = partial(_see, channels=source.channels, levels=levels, max_pixels=max_pixels)
-    seen = dict(_look(missing, see, advance))
-    glances = _assemble(source.samples, kept, known, seen)
-    if cache is None or all(one.reason for one in seen.values()):
+    readable = False
+    for digest, one in _look(missing, see, advance):
+        rows.put(digest, one)
+        readable = readable or one.reason is None
+    glances = rows.glances()
+    if cache is None or not readable:
         return glances
     return replace(glances, note=cache.save(source.address, settings, _kept(source.samples, glances)))
+
+
+class _Rows:
+    """Facts of N pictures, put down as they are found; equal headers and texts are kept once."""
+
+    def __init__(self, samples: Sequence[Sample]) -> None:
+        self._numbers: dict[str, list[int]] = {}
+        for number, sample in enumerate(samples):
+            self._numbers.setdefault(sample.digest, []).append(number)
+        self._looks = np.zeros(len(samples), LOOKS)
+        self.saved: list[Saved | None] = [None] * len(samples)
+        self._reasons: list[str | None] = [None] * len(samples)
+        self._banded = np.zeros(len(samples), np.bool_)
+        self._once: dict[Any, Any] = {}
+
+    def put(self, digest: str, one: _Glance) -> None:
+        """Keep the facts of every picture of this digest; of none if there is no such picture."""
+        saved = one.saved and Saved(*(self._once.setdefault((type(value), value), value) for value in one.saved))
+        for number in self._numbers.get(digest, ()):
+            self.saved[number], self._reasons[number], self._banded[number] = saved, one.reason, one.banded
+            if one.look is not None:
+                self._looks[number] = one.look
+
+    def glances(self) -> Glances:
+        """Return the facts."""
+        return Glances(looks=self._looks, saved=tuple(self.saved), reasons=tuple(self._reasons), banded=self._banded)
 
 
 def _look(samples: Sequence[Sample], see: See, advance: Callable[[int], None]) -> Iterator[tuple[str, _Glance]]:
@@ -196,25 +227,6 @@ def _see(
         found = saved and saved.header
         banded = bool(found and found.bands != channels and (found.banded or channels > MOST_USUAL))
         return _Glance(reason=str(error).removeprefix(f"cannot read {sample.where}: "), banded=banded), ()
-
-
-def _assemble(samples: Sequence[Sample], kept: Kept, known: Mapping[str, int], seen: Mapping[str, _Glance]) -> Glances:
-    """Return the facts of the samples, from the cache and from this pass, both by digest."""
-    looks = np.zeros(len(samples), LOOKS)
-    saved: list[Saved | None] = []
-    for number, sample in enumerate(samples):
-        place = known.get(sample.digest)
-        one = seen[sample.digest] if place is None else _Glance(kept.looks[place], kept.saved[place])
-        saved.append(one.saved)
-        if one.look is not None:
-            looks[number] = one.look
-    fresh = [seen.get(sample.digest, _Glance()) for sample in samples]
-    return Glances(
-        looks=looks,
-        saved=tuple(saved),
-        reasons=tuple(one.reason for one in fresh),
-        banded=np.array([one.banded for one in fresh], np.bool_),
-    )
 
 
 def _kept(samples: Sequence[Sample], glances: Glances) -> Kept:

@@ -113,9 +113,14 @@ def _join(hits: Sequence[_Hits]) -> _Hits:
 
 def _most_alike(first: Numbers, column: Numbers, product: NDArray[np.float32], shown: int) -> _Hits:
     """Keep the most alike view of each pair, and of each first picture MOST pairs; sort them by their pictures."""
-    order = np.lexsort((column, -product, column // shown, first))
-    pair = np.stack([first[order], column[order] // shown])
-    order = order[np.append(True, (pair[:, 1:] != pair[:, :-1]).any(axis=0))[: len(order)]]
+    if not len(first):
+        return first, column, product
+    key = (first << 32) + column // shown
+    order = np.argsort(key, kind="stable")  # runs of sorted keys, which this kind is fast at
+    is_new = np.append(True, np.diff(key[order]) != 0)
+    pair = np.cumsum(is_new) - 1
+    best = np.flatnonzero(product[order] == np.maximum.reduceat(product[order], np.flatnonzero(is_new))[pair])
+    order = order[best[np.append(True, np.diff(pair[best]) != 0)]]
     if len(order) > MOST and (np.bincount(first[order]) > MOST).any():
         ranked = order[np.lexsort((column[order], -product[order], first[order]))]
         starts = np.searchsorted(first[ranked], first[ranked])
