@@ -43,11 +43,16 @@ def burst(photo: Image.Image, draw: np.random.Generator) -> Iterator[Image.Image
         yield ImageEnhance.Brightness(photo.crop((x, y, x + 148, y + 148))).enhance(float(draw.uniform(0.9, 1.1)))
 
 
-def pan(photo: Image.Image, draw: np.random.Generator) -> Iterator[Image.Image]:
+def pan(photo: Image.Image, draw: np.random.Generator, step: int = 8) -> Iterator[Image.Image]:
     """A camera that turns by a twentieth of its view from frame to frame."""
     photo = photo.resize((240, 160))
     for frame in range(FRAMES):
-        yield photo.crop((8 * frame, 0, 8 * frame + 152, 160))
+        yield photo.crop((step * frame, 0, step * frame + 152, 160))
+
+
+def wide_pan(photo: Image.Image, draw: np.random.Generator) -> Iterator[Image.Image]:
+    """A camera that turns by 8% of its view from frame to frame."""
+    return pan(photo, draw, 12)
 
 
 def zoom(photo: Image.Image, draw: np.random.Generator) -> Iterator[Image.Image]:
@@ -82,7 +87,8 @@ def resized(photo: Image.Image, draw: np.random.Generator) -> Iterator[Image.Ima
 
 
 SCENE_SETS: dict[str, Frames] = {
-    "bursts": burst, "pans": pan, "zooms": zoom, "time lapses": lapse, "mirror images": mirrored, "resized": resized,
+    "bursts": burst, "pans": pan, "wide pans": wide_pan, "zooms": zoom, "time lapses": lapse,
+    "mirror images": mirrored, "resized": resized,
 }  # fmt: skip
 
 
