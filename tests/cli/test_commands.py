@@ -141,7 +141,7 @@ PROMISED = {
         "--ending": "value",
         "--label-from": "value",
         "--html": "value",
-        "--network": "value",
+        "--as": "value",
         "--quick": "flag",
         "--json": "flag",
     },

@@ -30,7 +30,7 @@ CASES: dict[str, tuple[Callable[..., Any], Collection[str]]] = {
     "export": (pw.export, USAGE),
     "weigh": (pw.weigh_all, {"threads"}),
     "names": (pw.names, ()),
-    "doctor": (pw.doctor, READ_AS),
+    "doctor": (pw.doctor, {*READ_AS, "as"}),  # a keyword of Python, whose argument is `network`
     "pack": (pw.pack, READ_AS),
     "index": (pw.index, ()),
     "bench": (pw.bench, {"machine"}),

@@ -47,7 +47,7 @@ def doctor(
         option(
             OUTPUT,
             "Show on the contact sheet how pictures enter a network: its name, auto, or a run's folder.",
-            "--network",
+            "--as",
             metavar="MODEL|RUN",
         ),
     ] = None,
