@@ -34,7 +34,7 @@ class Stage(NamedTuple):
     fine: bool
     """True to compare small shapes afterwards, False for large ones."""
     slack: float
-    """How far below the score that it needs the correlation of a pair may be."""
+    """Largest distance of the correlation of a pair below the score that it needs."""
     least: float
     """Least correlation after which even a pair that needs a low score goes on."""
 

@@ -23,7 +23,7 @@ from pennyweight.data.twins.views import VIEWS, describe
 __all__ = ["Twins", "find_twins"]
 
 DIP = 0.16
-"""How far below the needed score the descriptors of twins correlate."""
+"""Largest distance of the correlation of two descriptors of twins below the score that is needed."""
 LEAP = 31
 """Distance of the pixels that decide the order of comparison, so that it does not depend on the names of the files."""
 
