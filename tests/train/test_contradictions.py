@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from pennyweight.data import CHANGES, Augment
+from pennyweight.train import contradictions
 from pennyweight.train.contradictions import Examples, Findings, find_contradictions
 from pennyweight.train.quick_network import shrink
 
@@ -83,10 +85,22 @@ def test_a_mirror_and_a_shift_that_keep_the_classes_stay() -> None:
     assert found.told == (1, 1)
 
 
+@pytest.mark.slow
 def test_a_change_that_takes_away_the_difference_contradicts_the_labels() -> None:
     others = tuple(set(CHANGES) - {"autocontrast", "rotate", "color"})
     found = find(light, Augment(flip=True, shift=0.1, policy="trivial", without=others))
     assert found.lost == {"autocontrast": [(0, 1, False)]}
+
+
+@pytest.mark.slow
+def test_a_change_that_was_not_tried_often_enough_is_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock ticks once for each step."""
+    monkeypatch.setattr(contradictions, "perf_counter", itertools.count().__next__)
+    monkeypatch.setattr(contradictions, "ENOUGH", 10**9)
+    others = tuple(set(CHANGES) - {"autocontrast"})
+    found = find(light, Augment(flip=False, shift=0.0, policy="trivial", without=others), within_s=120)
+    assert found.lost == {}
+    assert found.undecided == ["autocontrast"]
 
 
 def test_what_cannot_be_told_apart_is_no_evidence() -> None:

@@ -80,6 +80,8 @@ class Findings:
     """Change -> share of right pictures in the pair that suffers most, before the network learns on."""
     lost: dict[str, list[Pair]] = field(default_factory=dict)
     """Change that contradicts the labels -> pairs of classes that it makes alike, the worst first."""
+    undecided: list[str] = field(default_factory=list)
+    """Changes that confuse the network still, though it saw too few of their pictures to be certain."""
     side: int = 0
     steps: int = 0
     seconds: float = 0.0
@@ -192,8 +194,11 @@ class _Search:
             now = {name: self.score(network, scored, None if name == ALWAYS else name) for name in left}
             left = [name for name in left if self.told.suffers(now[name], LEFT).any()]
         for name in left:
-            if times[name] and (pairs := self.lost(name, now[name], often=times[name] >= ENOUGH)):
+            often = times[name] >= ENOUGH
+            if times[name] and (pairs := self.lost(name, now[name], often=often)):
                 self.findings.lost[name] = pairs
+            elif not often:
+                self.findings.undecided.append(name)
 
     def lost(self, name: str, now: ToldApart, *, often: bool) -> list[Pair]:
         """Return the pairs of classes that are still not told apart once changed.

@@ -61,6 +61,7 @@ def check_augmentation(fitting: PictureFit, session: RunSession) -> None:
         "left_out": left_out,
         "notes": notes,
         "pairs_told_apart": list(found.told),
+        "undecided": found.undecided,
         "told_apart_when_changed": {name: round(share, 3) for name, share in found.shares.items()},
         "side": found.side,
         "steps": found.steps,
@@ -125,7 +126,7 @@ def _leave_out(
     notes, left_out = [], {}
     for name, pairs in found.lost.items():
         field = name if name in OFF else "without"
-        noun, reason = NOUNS.get(name, f"{name} of policy {recipe.policy}"), _reason(pairs, labels)
+        noun, reason = _noun(name, recipe), _reason(pairs, labels)
         if field in said:
             notes.append(f"{noun} stays, as it was set, but it contradicts the labels: {reason}")
             continue
@@ -133,12 +134,21 @@ def _leave_out(
         recipe = replace(recipe, **({name: OFF[name]} if name in OFF else {"without": (*recipe.without, name)}))
         notes.append(f"{noun} left out: {reason}; --set {keep} keeps it")
         left_out[name] = [[labels[pair.one], labels[pair.other]] for pair in pairs]
+    if found.undecided:
+        names = " and ".join(_noun(name, recipe) for name in found.undecided)
+        spent = f"{found.seconds:.0f} s were too few to find out"
+        notes.append(f"{names} may make classes alike: {spent}, and stay{'s' * (len(found.undecided) == 1)}")
     if not found.told[0]:
         notes.append(
             f"augmentation was not checked against the labels: a quick network did not tell the classes apart "
             f"within {found.seconds:.0f} s"
         )
     return recipe, notes, left_out
+
+
+def _noun(name: str, recipe: Recipe) -> str:
+    """Return a change in words."""
+    return NOUNS.get(name, f"{name} of policy {recipe.policy}")
 
 
 def _reason(pairs: Sequence[Pair], labels: Sequence[str]) -> str:
