@@ -188,7 +188,9 @@ def test_one_class_is_enough(trained: pw.Run, bundle: pw.Bundle, draw_colours: D
             assert (lone.images, lone.split, lone.labels) == (6, "all", whole.labels)
             assert lone.confusion == ((0, 0, 0), whole.confusion[1], (0, 0, 0))
             assert lone.accuracy == whole.per_class[1].recall
-    not_looked_for = f"twins of the training pictures are not looked for: {bundle.path} does not say where these are"
+    not_looked_for = (
+        f"twins of the training pictures are not looked for: {bundle.path} does not say where these are; its run does"
+    )
     assert set(told) == {"its pictures are scored as of the class 'green', the name of their folder", not_looked_for}
     with pytest.raises(SourceError, match="at least two classes, found one: 'green'"):
         pw.fit(tmp_path / "new", out=tmp_path / "run")

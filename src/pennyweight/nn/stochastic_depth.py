@@ -12,17 +12,17 @@ __all__ = ["StochasticDepth"]
 
 
 class StochasticDepth(nn.Module):
-    """Branch of a residual block, (B, …) -> same: each sample is zeroed with probability `rate` in training."""
+    """Branch of a residual block, (B, …) -> same: each sample is zeroed with probability `p` in training."""
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, p: float) -> None:
         super().__init__()
-        self.rate = rate
+        self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.rate == 0.0:
+        if not self.training or self.p == 0.0:
             return x
-        kept = x.new_empty((len(x), *[1] * (x.ndim - 1))).bernoulli_(1.0 - self.rate)
-        return x * kept.div_(1.0 - self.rate)
+        kept = x.new_empty((len(x), *[1] * (x.ndim - 1))).bernoulli_(1.0 - self.p)
+        return x * kept.div_(1.0 - self.p)
 
     def extra_repr(self) -> str:
-        return f"rate={self.rate}"
+        return f"p={self.p}"
