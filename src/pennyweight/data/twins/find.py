@@ -114,6 +114,6 @@ def _reason(unsure: int, count: int) -> str | None:
     if not unsure:
         return None
     return (
-        f"{unsure:,} of {count:,} pictures look alike so widely that twins cannot be told apart; `--group-by` keeps "
+        f"{unsure:,} of {count:,} pictures look alike so widely that twins cannot be told apart; --group-by keeps "
         "pictures of one scene, patient or film in one split"
     )
