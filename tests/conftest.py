@@ -79,6 +79,14 @@ def noise_fixture() -> Callable[..., NDArray[np.uint8]]:
     return noise
 
 
+@pytest.fixture(scope="session", autouse=True)
+def patient_check_of_augmentation() -> None:
+    """The check of augmentation ends by its steps, so that its answer is the same on a busy machine."""
+    from pennyweight.verbs.fitting import check_augmentation
+
+    check_augmentation.LIMIT_S = 600.0
+
+
 @pytest.fixture(scope="session")
 def users_environment() -> Mapping[str, str]:
     """The environment of a person's machine that has no switch for reports set.
