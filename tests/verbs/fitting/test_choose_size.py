@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 import pytest
@@ -82,7 +83,7 @@ def draw(tmp_path: Path, noise: Callable[..., np.ndarray]) -> Callable[..., Path
 
 def opened(source: Path, weights: Path, **options: object) -> PictureFit:
     request = {"model": NETWORK, "weights": weights, "recipe": {"mode": "head"}, "progress": False, **options}
-    return open_fit(FitRequest(source=source, **request))  # type: ignore[arg-type]
+    return open_fit(FitRequest(source=source, **request), perf_counter())  # type: ignore[arg-type]
 
 
 @pytest.mark.slow
