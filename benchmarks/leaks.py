@@ -5,7 +5,7 @@
 Two kinds of sets are made of photographs. *Scenes*: several pictures of each scene, whose label is drawn. *Saved*:
 each photograph's label is drawn, and the pictures of one class are saved in another way. A network is trained on every
 draw with the defaults of `fit`. A draw is honest if the 95% interval of the score holds chance, or if `fit` names the
-shortcut. `--leaky` trains it in so many draws with `--twins keep` too, which shows that it can learn the scenes.
+shortcut. `--leaky N` also trains N draws with `--twins keep`, to show that the network can learn the scenes.
 """
 
 import argparse

@@ -7,6 +7,7 @@ import pytest
 
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Augment, Balance, Pictures, Sample
+from pennyweight.data.balance import drawn_in_turn
 
 
 def targets(*counts: int) -> np.ndarray:
@@ -71,3 +72,12 @@ def test_other_epochs_show_other_pictures_of_the_large_class() -> None:
     seen = {epoch: set(shown((90, 6), epoch)[1]) for epoch in (1, 2)}
     assert seen[1] != seen[2]
     assert shown((90, 6), 1, batch=7)[1] == shown((90, 6), 1)[1]
+
+
+def test_pictures_are_drawn_from_every_class_in_turn() -> None:
+    labels = targets(50, 3, 20)
+    found = drawn_in_turn(labels, 13, seed=1)
+    assert np.bincount(labels[found]).tolist() == [5, 3, 5]
+    assert (np.diff(found) > 0).all()
+    assert drawn_in_turn(labels, 13, seed=2).tolist() != found.tolist()
+    assert drawn_in_turn(labels, 100, seed=1).tolist() == list(range(73))

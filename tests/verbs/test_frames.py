@@ -39,7 +39,7 @@ def draw_pictures(root: Path, sides: Sequence[Sides], *, exif: Sequence[int] = (
 
 
 def plan_of(root: Path, model: str = NETWORK, **options: Any) -> Plan:
-    """What `fit` decides before it trains."""
+    """The plan that `fit` decides before it trains."""
     source = data.open(root)
     asked: dict[str, Any] = {"recipe": {"epochs": 1}, "stem": None, "config": {}, "seed": 0, "weights": "none"}
     size, frame = options.pop("input_size", None), options.pop("frame", "auto")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pennyweight.core.errors import InputError
 from pennyweight.data.augment.draws import draws
 
-__all__ = ["Balance", "Balancing", "balanced_count", "balanced_order"]
+__all__ = ["Balance", "Balancing", "balanced_count", "balanced_order", "drawn_in_turn"]
 
 Balancing = Literal["auto", "none", "weights", "sampling"]
 WEIGH_FROM = 3.0
@@ -109,3 +109,11 @@ def balanced_order(targets: NDArray[np.int64], *, seed: int, epoch: int) -> tupl
     shown, repeats = np.concatenate(numbers), np.concatenate(times)
     mixed = np.argsort(draws(seed, epoch, shown + (repeats + MOST_REPEATS) * len(targets), 1)[:, 0], kind="stable")
     return shown[mixed], repeats[mixed]
+
+
+def drawn_in_turn(targets: NDArray[np.int64], count: int, *, seed: int) -> NDArray[np.int64]:
+    """Draw up to `count` pictures, one of every class in turn. (N,) classes -> (n,) numbers of pictures, ascending."""
+    drawn = draws(seed, 0, np.arange(len(targets)), 1)[:, 0]
+    order = np.lexsort((drawn, targets))
+    turn = np.arange(len(order)) - np.searchsorted(targets[order], targets[order])  # place within the class
+    return np.sort(order[np.argsort(turn, kind="stable")][:count])

@@ -8,14 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pennyweight import data, zoo
 from pennyweight.core.errors import InputError
 from pennyweight.core.images import Pixels
 from pennyweight.core.run import Run
 from pennyweight.core.run_folder import is_run_folder
-from pennyweight.data.augment.draws import draws
+from pennyweight.data.balance import drawn_in_turn
 from pennyweight.data.batch import Batch
 from pennyweight.report.network_inputs import NetworkInput, NetworkInputs
 from pennyweight.train import Recipe
@@ -29,8 +28,6 @@ __all__ = ["for_page", "inputs_as", "show_inputs"]
 
 SHOWN = 16
 """Pictures of each split."""
-ORDER = 0
-"""Draw that chooses the pictures."""
 
 
 def show_inputs(
@@ -139,7 +136,7 @@ def _shown(
     pictures: data.Pictures, seed: int, labels: tuple[str, ...], recipe: Recipe | None
 ) -> tuple[NetworkInput, ...]:
     """Return some pictures of every class in turn, changed as `recipe` says; None leaves them unchanged."""
-    numbers = _spread(pictures.targets, seed)
+    numbers = drawn_in_turn(pictures.targets, SHOWN, seed=seed)
     if not len(numbers):
         return ()
     if recipe is None:
@@ -164,12 +161,3 @@ def _labels(batch: Batch, labels: tuple[str, ...]) -> Iterator[str]:
         parts = {other: f"{1 - share:.0%} {labels[other]}", target: f"{share:.0%} {labels[target]}"}
         shown = [text for text in reversed(parts.values()) if not text.startswith("0%")]
         yield ", ".join(shown) if len(shown) > 1 else shown[0].partition(" ")[2]
-
-
-def _spread(targets: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """Return the numbers of up to SHOWN pictures, drawn from every class in turn. (N,) -> (n,)"""
-    drawn = draws(seed, ORDER, np.arange(len(targets)), 1)[:, 0]
-    order = np.lexsort((drawn, targets))
-    starts = np.searchsorted(targets[order], targets[order])
-    turn = np.arange(len(order)) - starts  # place within the class
-    return np.sort(order[np.lexsort((targets[order], turn))][:SHOWN])

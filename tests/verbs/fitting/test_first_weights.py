@@ -39,7 +39,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def with_replanned_epochs(folder: Path, **options: Any) -> Plan:
-    """What `fit` decides before it trains."""
+    """The plan that `fit` decides before it trains."""
     asked: dict[str, Any] = {"model": "auto", "weights": None, "stem": None, "config": {}, "seed": 0}
     asked |= QUICK | options
     return make_plan(data.open(folder), pictures=18, framing=FramingRequest(asked.pop("input_size")), **asked)

@@ -36,7 +36,7 @@ class Stage(NamedTuple):
     slack: float
     """Largest distance of the correlation of a pair below the score that it needs."""
     least: float
-    """Least correlation after which even a pair that needs a low score goes on."""
+    """Correlation below which every pair ends here, however low a score it needs."""
 
 
 STAGES = (Stage(2, 1, False, 0.15, 0.5), Stage(2, 3, True, 0.3, 0.32), Stage(1, 4, True, 0.0, 0.0))

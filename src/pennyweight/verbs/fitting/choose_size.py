@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pennyweight import data
 from pennyweight.core.figures import share
 from pennyweight.core.frame import Size, as_size, show_size, sides_of
-from pennyweight.data.augment.draws import draws
+from pennyweight.data.balance import drawn_in_turn
 from pennyweight.train.linear_probe import extract_features
 
 if TYPE_CHECKING:
@@ -106,10 +106,7 @@ def _spread(targets: NDArray[np.int64]) -> NDArray[np.int64]:
     classes, counts = np.unique(targets, return_counts=True)
     large = np.sort(classes[np.argsort(-counts, kind="stable")[:CLASSES]])
     numbers = np.flatnonzero(np.isin(targets, large))
-    drawn = draws(0, 0, numbers, 1)[:, 0]
-    order = np.lexsort((drawn, targets[numbers]))
-    within = np.arange(len(order)) - np.searchsorted(targets[numbers][order], targets[numbers][order])
-    return np.sort(numbers[order[np.argsort(within, kind="stable")][:PICTURES]])
+    return numbers[drawn_in_turn(targets[numbers], PICTURES, seed=0)]
 
 
 def _try(
