@@ -17,7 +17,7 @@ import pytest
 from pennyweight import data
 from pennyweight.core import bands
 from pennyweight.core.preprocess import Preprocess
-from pennyweight.data import DecodedCache, Pictures, split_pictures
+from pennyweight.data import DecodedCache, Pictures, decoded_pictures
 from pennyweight.data.augment.augment import Augment
 
 PREPROCESS = Preprocess(size=24, resize=28)
@@ -213,7 +213,7 @@ def test_a_set_stays_in_memory_as_a_whole_or_not_at_all(
     source = data.open(draw_folder({"a": 12, "b": 12}))
     splits = data.split(source)
     monkeypatch.setattr(
-        split_pictures,
+        decoded_pictures,
         "KEEP_BYTES",
         sum(part.bytes for part in data.make_split_pictures(source, splits, PREPROCESS).values()) + spare,
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from pennyweight.core.figures import number, several, share, spread
+from pennyweight.core.machine import quota_line
 from pennyweight.core.text import say
 from pennyweight.report.tables import Column, table
 
@@ -47,7 +48,7 @@ def machine_profile(profile: MachineProfile, path: str) -> None:
     if profile.agreement is not None:
         busy = "" if profile.agreement.holds else "the machine was busy, which weigh will say: "
         say(f"{busy}{profile.agreement}")
-    say(f"kept in {path}")
+    say(*filter(None, [quota_line()]), f"kept in {path}")
 
 
 def experiments(tables: Sequence[tuple[str, Sequence[Measured]]], about: Sequence[str]) -> None:

@@ -14,26 +14,32 @@ from pennyweight.core.figures import shape
 from pennyweight.core.frame import Sides
 from pennyweight.core.heap import keeping_memory
 from pennyweight.core.images import Pixels
-from pennyweight.core.machine import cores
+from pennyweight.core.machine import cores, memory_share
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.retries import retrying
 from pennyweight.core.summary import Facts, Summary
 from pennyweight.data.decoded_cache import DecodedCache, Entry
 from pennyweight.data.source import Sample, Unreadable
 
-__all__ = ["CHUNK", "KEEP_BYTES", "DecodedPictures"]
+__all__ = ["CHUNK", "DecodedPictures", "keep_limit"]
 
-KEEP_BYTES = 1 << 29
+KEEP_BYTES, KEEP_SHARE = 1 << 29, 1 / 8
+"""Most bytes of decoded pictures in memory, and their largest share of the memory that this process may use."""
 CHUNK = 16
 """Pictures that a thread decodes before it reports."""
+
+
+def keep_limit() -> int:
+    """Return the bytes of decoded pictures that may stay in memory: fewer in a container with little memory."""
+    return memory_share(KEEP_BYTES, KEEP_SHARE)
 
 
 class DecodedPictures(Summary):
     """Samples as arrays, decoded by `preprocess`; once, if they can be kept.
 
-    `read` keeps the decoded pictures in memory if they fit into `keep_bytes`, else in the `cache`. Otherwise a picture
-    is decoded each time. With `margin`, pictures keep the size to which `preprocess` resizes, so that a crop can be
-    shifted.
+    `read` keeps the decoded pictures in memory if they fit into `keep_bytes` (default: `keep_limit`), else in the
+    `cache`. Otherwise a picture is decoded each time. With `margin`, pictures keep the size to which `preprocess`
+    resizes, so that a crop can be shifted.
     """
 
     def __init__(
@@ -41,7 +47,7 @@ class DecodedPictures(Summary):
         samples: Sequence[Sample],
         preprocess: Preprocess,
         *,
-        keep_bytes: int = KEEP_BYTES,
+        keep_bytes: int | None = None,
         cache: DecodedCache | None = None,
         margin: bool = False,
     ) -> None:
@@ -53,7 +59,7 @@ class DecodedPictures(Summary):
         self.mapped = False
         """True to prefer the cache to memory, because all splits together exceed `keep_bytes`."""
         self._stored = replace(preprocess, size=preprocess.resize) if margin else preprocess
-        self._keep_bytes = keep_bytes
+        self._keep_bytes = keep_limit() if keep_bytes is None else keep_bytes
         self._cache = cache
         self._kept: Pixels | None = None
         self._entry: Entry | None = None

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennyweight.core.images import Pixels
-from pennyweight.core.machine import cores
+from pennyweight.core.machine import cores, memory_share
 from pennyweight.core.prefetch import prefetch
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data.augment.augment import Augment
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Pictures"]
 
-PREFETCH_BYTES = 128 << 20
-"""Memory for prefetched batches, which are at least two."""
+PREFETCH_BYTES, PREFETCH_SHARE = 128 << 20, 1 / 32
+"""Memory for prefetched batches, which are at least two, and its largest share of the memory of this process."""
 
 
 class Pictures(DecodedPictures):
@@ -45,7 +45,7 @@ class Pictures(DecodedPictures):
         self.balance = balance
         self.waited_s = 0.0
         """Seconds for which the consumer of the latest epoch waited for batches."""
-        self._prefetch_bytes = PREFETCH_BYTES
+        self._prefetch_bytes = memory_share(PREFETCH_BYTES, PREFETCH_SHARE)
         self.heavy = False
         """True if the latest epoch applied a policy, which changes pictures one by one."""
 

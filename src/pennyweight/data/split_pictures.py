@@ -7,7 +7,7 @@ from typing import Any
 
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data.decoded_cache import DecodedCache
-from pennyweight.data.decoded_pictures import KEEP_BYTES
+from pennyweight.data.decoded_pictures import keep_limit
 from pennyweight.data.pictures import Pictures
 from pennyweight.data.source import SPLITS, Sample, Source, Split
 from pennyweight.data.splits import Splits
@@ -27,7 +27,7 @@ def make_pictures(source: Source, samples: Sequence[Sample], preprocess: Preproc
     """
     if not source.streamed:
         return Pictures(samples, preprocess, **options)
-    keep_bytes = KEEP_BYTES if "cache" in options else 0
+    keep_bytes = keep_limit() if "cache" in options else 0
     return Stream(source, preprocess, samples=samples, keep_bytes=keep_bytes, **options)
 
 
@@ -57,5 +57,5 @@ def make_split_pictures(
     last = {name: make_pictures(source, splits[name], preprocess, **kept) for name in SPLITS[1:]}
     made = {"train": make_pictures(source, splits.train, preprocess, margin=True, **shared), **last}
     for part in made.values():
-        part.mapped = not source.streamed and sum(other.bytes for other in made.values()) > KEEP_BYTES
+        part.mapped = not source.streamed and sum(other.bytes for other in made.values()) > keep_limit()
     return made

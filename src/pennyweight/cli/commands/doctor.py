@@ -14,6 +14,7 @@ from pennyweight.cli import options, show, source_options
 from pennyweight.cli.help import OUTPUT, TIME
 from pennyweight.cli.options import option
 from pennyweight.core.figures import several
+from pennyweight.core.machine import quota_line
 from pennyweight.core.text import say
 from pennyweight.report.tables import Column, table
 
@@ -88,8 +89,7 @@ def _show(found: "Diagnosis") -> None:
     total = sum(found.counts.values())
     classes = f"{len(found.counts):,} class{'es' * (len(found.counts) != 1)}"
     say(f"{found.source}: {several(total, 'picture')} in {classes}; {found.verdict}", *found.notes)
-    if found.view is not None:
-        say(found.view.line)
+    say(*filter(None, ("" if found.view is None else found.view.line, quota_line())))
 
 
 def _reasons(found: "Diagnosis") -> Iterator[str]:

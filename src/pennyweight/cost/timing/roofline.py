@@ -6,7 +6,6 @@ own line: the smallest level that holds a working set serves it.
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ from typing import Any
 
 import torch
 
+from pennyweight.core.machine import cores
 from pennyweight.cost.counting.operation import Operation
 from pennyweight.cost.counting.traffic import dtype_name
 
@@ -150,5 +150,4 @@ def _cache_sizes() -> dict[str, int]:
         if kind != "Instruction" and size.endswith(("K", "M")):
             found[f"L{level}"] = int(size[:-1]) << (10 if size[-1] == "K" else 20)
     sizes = found or DEFAULT_LEVELS
-    cores = os.cpu_count() or 1
-    return {name: size * (min(threads, cores) if name in ("L1", "L2") else 1) for name, size in sizes.items()}
+    return {name: size * (min(threads, cores()) if name in ("L1", "L2") else 1) for name, size in sizes.items()}

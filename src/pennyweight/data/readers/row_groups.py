@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from pennyweight.core.machine import memory_share
 from pennyweight.core.reading import reading, require_plausible
 
 __all__ = ["COPIES", "KeptGroups", "batches", "largest_group", "open_file"]
@@ -16,7 +17,8 @@ AT_ONCE, BATCH_BYTES = 32, 1 << 20
 """Most rows, and most bytes of several rows, that are read together."""
 COPIES = 3
 """Copies of a page that pyarrow holds: as stored, unpacked, and in rows. A row group of large pictures is one page."""
-KEPT_BYTES = 256_000_000
+KEPT_BYTES, KEPT_SHARE = 256_000_000, 1 / 16
+"""Most bytes of row groups that are kept, and their largest share of the memory of this process."""
 
 
 def open_file(path: Path) -> Any:
@@ -75,9 +77,10 @@ class KeptGroups:
                 self._kept.move_to_end(key)
                 return self._kept[key]
         found = _read_column(path, column, group)
+        most = memory_share(KEPT_BYTES, KEPT_SHARE)
         with self._changing:
             self._kept[key] = found
-            while len(self._kept) > 1 and sum(kept.nbytes for kept in self._kept.values()) > KEPT_BYTES:
+            while len(self._kept) > 1 and sum(kept.nbytes for kept in self._kept.values()) > most:
                 self._kept.popitem(last=False)
         return found
 

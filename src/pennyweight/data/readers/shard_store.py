@@ -20,7 +20,7 @@ from pathlib import Path
 from pennyweight.core.download import cache_folder
 from pennyweight.core.errors import SourceError
 from pennyweight.core.files import clear_left_overs
-from pennyweight.core.machine import cores
+from pennyweight.core.machine import cores, memory_share
 from pennyweight.core.reading import reason_of
 from pennyweight.core.text import say
 from pennyweight.data.readers.shard import Shard
@@ -32,8 +32,9 @@ __all__ = ["INDEX", "Store", "load_entries"]
 
 INDEX = ".pennyweight"
 """Folder beside the shards with the entries of their index."""
-READERS, HELD_BYTES = 4, 256_000_000
-"""Shards that a process reads at a time, and the bytes that they may hold; a shard that needs more is read alone."""
+READERS, HELD_BYTES, HELD_SHARE = 4, 256_000_000, 1 / 16
+"""Shards that a process reads at a time, the bytes that they may hold, and their largest share of the memory of this
+process; a shard that needs more is read alone."""
 ASKED_AT_ONCE = 16
 WAIT_S = 0.5
 """Seconds between two looks at the shards that other processes read."""
@@ -143,7 +144,7 @@ def _read_missing(
         say(f"reading {len(stores)} of {len(shards.files)} shards of {shards.name}{how}", console=console)
     waiting = list(zip(numbers, stores, strict=True))
     random.Random(os.getpid()).shuffle(waiting)  # noqa: S311 - processes that begin together take different shards
-    where, room = set[str](), _Room(HELD_BYTES)
+    where, room = set[str](), _Room(memory_share(HELD_BYTES, HELD_SHARE))
     with (
         ThreadPoolExecutor(max_workers=cores()) as decoders,
         ThreadPoolExecutor(max_workers=min(READERS, cores())) as readers,

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from pennyweight.core.busy_wait import describe_thread_waiting
 from pennyweight.core.files import read_lines, write_json, write_lines, write_text
+from pennyweight.core.machine import quota_line
 from pennyweight.core.run import Run, write_record
 from pennyweight.core.run_folder import RunFolder
 from pennyweight.core.run_record import RunRecord
@@ -76,7 +77,8 @@ class RunSession:
     def announce(self, *notes: str) -> None:
         """Note the plan, the folder, and whether training begins or resumes."""
         saved = not self.begins and (self.checkpoints.latest() is not None or features_saved(self.files))
-        for note in (*notes, f"run {self.files.folder}" + resume_note(self.terms.resume, begins=not saved)):
+        where = f"run {self.files.folder}" + resume_note(self.terms.resume, begins=not saved)
+        for note in filter(None, (*notes, quota_line(), where)):
             self.shown.note(note)
 
     def begin(self, record: RunRecord, *files: Path) -> None:
