@@ -20,7 +20,7 @@ from shutil import rmtree
 from rich.console import Console
 
 from pennyweight import data
-from pennyweight.core.download import cache_folder
+from pennyweight.core.cache import cache_folder
 from pennyweight.core.figures import share
 from pennyweight.core.machine import machine, versions
 from pennyweight.core.run import Run

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pennyweight.core.download import cache_folder, fetch
+from pennyweight.core.download import fetch
 from pennyweight.core.errors import DownloadError
 
 CONTENT = bytes(range(256)) * 9000
@@ -264,10 +264,3 @@ def test_what_cannot_be_had_says_where_to_put_it(url: str, tmp_path: Path, addre
 def test_md5_where_a_publisher_gives_that(url: str, tmp_path: Path) -> None:
     checksum = "md5:" + hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
     assert fetch(url, tmp_path / "x", checksum=checksum).exists()
-
-
-def test_the_cache_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path))
-    assert cache_folder("weights") == tmp_path / "weights"
-    monkeypatch.delenv("PENNYWEIGHT_CACHE")
-    assert cache_folder("weights").parts[-2:] == ("pennyweight", "weights")

@@ -10,12 +10,13 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
+from pennyweight.core.cache import make_cache_folder
 from pennyweight.core.errors import DownloadError
 from pennyweight.core.files import sync_folder
 from pennyweight.core.offline import require_network
 from pennyweight.core.text import printable, say
 
-__all__ = ["cache_folder", "fetch"]
+__all__ = ["fetch"]
 
 CHUNK_BYTES = 1 << 20
 TIMEOUT_S = 30.0
@@ -28,14 +29,6 @@ NO_ROOM = {
 """Errors of the disk, as opposed to those of the connection, and their meaning."""
 TRIES = 5
 """Most connections for one file, each of which must bring more of it."""
-
-
-def cache_folder(kind: str) -> Path:
-    """Return the folder for downloads of a kind, under $PENNYWEIGHT_CACHE or the user's cache folder."""
-    import platformdirs
-
-    root = os.environ.get("PENNYWEIGHT_CACHE") or platformdirs.user_cache_dir("pennyweight", appauthor=False)
-    return Path(root, kind)
 
 
 def fetch(url: str, path: Path, *, checksum: str, within_s: float = math.inf) -> Path:
@@ -71,7 +64,7 @@ def fetch(url: str, path: Path, *, checksum: str, within_s: float = math.inf) ->
     part = path.with_name(path.name + ".part")
     clock = _Clock(within_s)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_cache_folder(path.parent)
         # One of several processes downloads; the others wait for its file.
         with FileLock(path.with_name(path.name + ".lock"), timeout=-1 if math.isinf(within_s) else within_s):
             if not path.exists():

@@ -26,6 +26,7 @@ __all__ = [
     "atomic",
     "clear_left_overs",
     "digest_of",
+    "expanded",
     "left_over_of",
     "read_json",
     "read_lines",
@@ -61,6 +62,11 @@ def as_stored(path: Path) -> Path:
             return path
         at = found
     return at
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """Return a path with the home folder in place of its ~; unchanged for a user without one, and for ~NOBODY."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path's own raises RuntimeError there
 
 
 SPECIAL = {

@@ -104,7 +104,7 @@ def machine_line() -> str:
     torch = {name: version for name, version in versions().items() if name == "torch"}
     known = {**machine(), **torch}
     quota = known.pop("quota", None)
-    return ", ".join(quota if quota and name == "cores" else f"{name} {value}" for name, value in known.items())
+    return ", ".join(str(quota) if quota and name == "cores" else f"{name} {value}" for name, value in known.items())
 
 
 def _processor() -> str:

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import Path
 
 from pennyweight.core.errors import DownloadError
+from pennyweight.core.files import expanded
 
 __all__ = ["OFFLINE", "is_offline", "is_remote", "keep_hub_offline", "require_network", "untrusted_address"]
 
@@ -70,7 +70,7 @@ def is_remote(address: str) -> bool:
     place = address.removeprefix("hf:")
     if "://" in place or place.startswith((r"\\", "//")):
         return True
-    return place != address and not Path(place).expanduser().is_dir()
+    return place != address and not expanded(place).is_dir()
 
 
 def keep_hub_offline() -> None:

@@ -24,7 +24,7 @@ import PIL
 from numpy.typing import NDArray
 
 from pennyweight.core import bands
-from pennyweight.core.download import cache_folder
+from pennyweight.core.cache import cache_folder, make_cache_folder
 from pennyweight.core.files import atomic, digest_of, read_json, write_json
 from pennyweight.core.formats import heif_reader
 from pennyweight.core.images import MAX_PIXELS, Pixels
@@ -99,7 +99,7 @@ class DecodedCache:
         shape = (len(samples), *preprocess.shape)
         size = int(np.prod(shape, dtype=np.int64))
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_cache_folder(self.folder)
             found = self._find(name, samples, shape)
             if found is not None:
                 return found

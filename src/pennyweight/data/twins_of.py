@@ -11,7 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from pennyweight.core.download import cache_folder
+from pennyweight.core.cache import cache_folder, make_cache_folder
 from pennyweight.core.files import atomic
 from pennyweight.core.images import Pixels
 from pennyweight.core.machine import versions
@@ -65,7 +65,7 @@ def twins_among(glances: Glances, advance: Callable[[int], None] = lambda count:
         return twins
     twins = find_twins(glances.gray, advance=advance)
     with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_cache_folder(path.parent)
         with atomic(path) as temporary:
             fields = {name: getattr(twins, name) for name in ("pairs", "scores", "unsure", "plain")}
             np.savez(temporary, allow_pickle=False, **fields, reason=np.array(twins.reason or ""))

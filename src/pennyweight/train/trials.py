@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import nn
 
+from pennyweight.core.cache import make_cache_folder
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.files import read_json, write_json
 from pennyweight.core.machine import versions
@@ -115,6 +116,6 @@ class TrialCache:
         """Write the trials to rank 0's cache and return them."""
         if not self._ranks.number:
             with suppress(OSError):  # a machine without a writable cache measures each time
-                self._path.parent.mkdir(parents=True, exist_ok=True)
+                make_cache_folder(self._path.parent)
                 write_json(self._path, found.to_dict())
         return found

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, get_args
 
 from pennyweight import data
 from pennyweight.core.errors import InputError, nearest, received
 from pennyweight.core.figures import number, several
+from pennyweight.core.files import expanded
 from pennyweight.core.sizes import parse_size
 from pennyweight.core.summary import Facts, Summary
 from pennyweight.data.packing.plan import Format, make_plan
@@ -115,7 +115,7 @@ def _require_options(out: object, format: object, resize: object) -> None:
 
 def _folder(address: str) -> Folder:
     """Return the folder of the shards. Raises InputError for an address that cannot be written."""
-    folder = Folder(address if "://" in address else str(Path(address).expanduser().absolute()))
+    folder = Folder(address if "://" in address else str(expanded(address).absolute()))
     if not folder.writable:
         raise InputError(
             f"{address} cannot be written; shards go to a folder, or to an address such as s3://bucket/birds"

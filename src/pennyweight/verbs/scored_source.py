@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from pennyweight import data
 from pennyweight.core.errors import InputError, SourceError
+from pennyweight.core.files import expanded
 from pennyweight.core.offline import untrusted_address
 from pennyweight.core.run import Run
 from pennyweight.runtime import Bundle
@@ -72,7 +73,7 @@ def _rule(recorded: Any) -> data.TwinRule:
 
 def _address(source: str | os.PathLike[str]) -> str:
     """Return the address that `data.open` gives to a path."""
-    path = Path(source).expanduser()
+    path = expanded(source)
     there = os.path.exists(path)  # noqa: PTH110 - Path.exists raises for a long list of shards in braces
     return str(path.resolve()) if there else os.fspath(source)
 

@@ -13,7 +13,8 @@ from typing import Any
 from torch import nn
 from torchvision import models
 
-from pennyweight.core.download import cache_folder, fetch
+from pennyweight.core.cache import cached_file
+from pennyweight.core.download import fetch
 from pennyweight.core.errors import InputError
 from pennyweight.core.frame import Size, show_size, side_of, sides_of
 from pennyweight.core.preprocess import Preprocess
@@ -110,7 +111,7 @@ def checkpoint(name: str, tag: str) -> Checkpoint:
     row = models.get_model_weights(name)[next(iter(known)) if tag == BEST else tag]
     file = row.url.rpartition("/")[2]
     digits = file.rpartition("-")[2].removesuffix(".pth")
-    path = fetch(row.url, cache_folder("weights") / file, checksum=f"sha256:{digits}")
+    path = fetch(row.url, cached_file("weights", file), checksum=f"sha256:{digits}")
     transform = row.transforms()
     state = {}
     for key, tensor in read_pickle(path).state.items():

@@ -12,7 +12,8 @@ from typing import Any, Unpack
 import torch
 from torch import nn
 
-from pennyweight.core.download import cache_folder, fetch
+from pennyweight.core.cache import cached_file
+from pennyweight.core.download import fetch
 from pennyweight.core.errors import InputError
 from pennyweight.core.files import split_part
 from pennyweight.core.frame import as_size
@@ -127,7 +128,7 @@ def open_checkpoint(weights: Weights, network: str, *, words: Iterable[str] = ()
 def published_file(network: str, tag: str = BEST) -> tuple[Published, Path]:
     """Return the row of published weights, and the path of their downloaded file."""
     row = published(network, tag)
-    return row, cache_folder("weights") / row.file
+    return row, cached_file("weights", row.file)
 
 
 def open_published(network: str, tag: str = BEST, *, within_s: float = math.inf) -> Checkpoint:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pennyweight.core.download import cache_folder
+from pennyweight.core.cache import cache_folder, cached_file, make_cache_folder
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.figures import number, several
 from pennyweight.core.files import read_json, write_json
@@ -64,8 +64,8 @@ class MachineProfile(Summary):
 
     def save(self) -> Path:
         """Save the profile in the user's cache folder; return its path."""
-        path = profile_path(self.threads)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = cache_folder("machine") / _file_name(self.threads)
+        make_cache_folder(path.parent)
         times = {kind: learned.to_dict() for kind, learned in self.times.items()}
         kept: dict[str, Any] = {"limits": self.limits.to_dict(), "times": times, "factors": dict(self.factors)}
         kept |= {"behind": dict(self.behind), "agreement": self.agreement and asdict(self.agreement)}
@@ -123,7 +123,11 @@ def _why_foreign(values: Mapping[str, Any]) -> str:
 
 def profile_path(threads: int) -> Path:
     """Return the path of the profile for `threads`."""
-    return cache_folder("machine") / f"profile-{threads}-threads.json"
+    return cached_file("machine", _file_name(threads))
+
+
+def _file_name(threads: int) -> str:
+    return f"profile-{threads}-threads.json"
 
 
 def now() -> str:

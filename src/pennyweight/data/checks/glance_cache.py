@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pennyweight.core.download import cache_folder
+from pennyweight.core.cache import cache_folder, make_cache_folder
 from pennyweight.core.files import atomic
 from pennyweight.core.images import Header
 from pennyweight.core.locks import locked
@@ -86,7 +86,7 @@ class GlanceCache:
         size = kept.looks.nbytes + digests.nbytes + len(text)
         failed = f"pictures are looked at again the next time: cannot keep {size / 1e6:.1f} MB at {self.folder}"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_cache_folder(self.folder)
             path = self._path(address, settings)
             with locked(self.folder / "room.lock"):  # no other process may take the same free space
                 if size > (room := self._make_room(size, path)):

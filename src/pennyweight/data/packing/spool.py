@@ -14,7 +14,7 @@ from concurrent.futures import Executor
 from functools import partial
 from itertools import islice
 
-from pennyweight.core.download import cache_folder
+from pennyweight.core.cache import cache_folder, make_cache_folder
 from pennyweight.data.packing.contents import encoded, shrunk
 from pennyweight.data.readers.shard_index import Streamed
 from pennyweight.data.source import Sample, Stored
@@ -40,7 +40,7 @@ def in_order(samples: Sequence[Sample]) -> list[Sample]:
 def room() -> int:
     """Return the bytes that a scratch file may take."""
     folder = cache_folder("spool")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_cache_folder(folder)
     return int(FREE_SHARE * shutil.disk_usage(folder).free)
 
 

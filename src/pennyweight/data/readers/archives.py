@@ -15,7 +15,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from pennyweight.core.download import cache_folder
+from pennyweight.core.cache import cached_file, make_cache_folder
 from pennyweight.core.errors import SourceError
 from pennyweight.core.files import read_json, write_json
 from pennyweight.core.reading import MAX_RATIO, reason_of
@@ -46,7 +46,7 @@ def unpack_to_cache(archive: Path) -> Unpacked:
     """Unpack an archive into the cache, once for each content. Raises SourceError, also for a full disk."""
     with archive.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    home = cache_folder("archives") / f"{digest[:32]}-{FORMAT}"
+    home = cached_file("archives", f"{digest[:32]}-{FORMAT}")
     try:
         _unpack_once(archive, home)
     except OSError as error:
@@ -60,7 +60,7 @@ def unpack_to_cache(archive: Path) -> Unpacked:
 
 def _unpack_once(archive: Path, home: Path) -> None:
     if not (home / DONE).exists():
-        home.parent.mkdir(parents=True, exist_ok=True)
+        make_cache_folder(home.parent)
         # Unpacked in a temporary folder, then renamed: another process finds the whole entry or none.
         with tempfile.TemporaryDirectory(dir=home.parent, prefix=".unpacking-") as temporary:
             made = Path(temporary, "made")

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from pennyweight.core.download import cache_folder, fetch
+from pennyweight.core.cache import cached_file
+from pennyweight.core.download import fetch
 from pennyweight.data.readers.archives import unpack_to_cache
 from pennyweight.data.readers.cifar import read_cifar
 from pennyweight.data.readers.digits import read_digits
@@ -145,7 +146,7 @@ def read_named_set(name: str) -> Source:
     row = SETS[name]
     files: dict[str, Path] = {}
     for file, (url, checksum) in row.files.items():
-        files[file] = _on_shelf(name, file) or fetch(url, cache_folder("sets") / name / file, checksum=checksum)
+        files[file] = _on_shelf(name, file) or fetch(url, cached_file("sets", name, file), checksum=checksum)
     return row.read(files)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pennyweight.core.errors import InputError, SourceError, nearest, received
-from pennyweight.core.files import as_stored, as_text
+from pennyweight.core.files import as_stored, as_text, expanded
 from pennyweight.data.groups import group_samples
 from pennyweight.data.readers.folder import read_folder
 from pennyweight.data.readers.layout import CLASSES
@@ -79,7 +79,7 @@ def _require_applied(how: ReadAs, opened: Source, source: object) -> None:
 def is_known(source: str | os.PathLike[str]) -> bool:
     """Return whether there is a source of that name, or one to download; its content is not read."""
     text = os.fspath(source)
-    return is_address(text) or text in SETS or text in _on_shelf() or Path(text).expanduser().exists()
+    return is_address(text) or text in SETS or text in _on_shelf() or expanded(text).exists()
 
 
 def _require_usable(source: Source, least_classes: int) -> Source:
@@ -97,7 +97,7 @@ def _open(text: str, group_by: str | None, read_as: ReadAs) -> Source:
         raise SourceError(f"{text} is a scene, and this takes pictures; `pennyweight scene` and pw.scene take scenes")
     if not text:
         raise SourceError("no source was named; give a folder with a folder for each class, or a named set")
-    path = as_stored(Path(text).expanduser())
+    path = as_stored(expanded(text))
     if text.startswith(CLASSES) and not path.exists():
         return _open_class_folders(text.removeprefix(CLASSES))
     if is_address(text) and not os.path.exists(path):  # noqa: PTH110 - Path.exists raises for a long list in braces
@@ -130,7 +130,7 @@ def _on_shelf() -> dict[str, Path]:
 
 def _open_class_folders(text: str) -> Source:
     """Open a folder whose folders are classes, even if their names or contents look like splits."""
-    path = as_stored(Path(text).expanduser())
+    path = as_stored(expanded(text))
     shelf = os.environ.get("PENNYWEIGHT_DATA")
     if not path.exists() and shelf and (Path(shelf) / text).is_dir():
         path = Path(shelf) / text

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
 from typing import Any
 
 from pennyweight.core.errors import InputError, SourceError, nearest, received
+from pennyweight.core.files import expanded
 from pennyweight.core.text import composed
 from pennyweight.data.readers.columns import COLUMNS, find_column
 
@@ -55,7 +54,7 @@ class ReadAs:
                 raise InputError(f"columns name {known}, not '{meaning}'{nearest(meaning, COLUMNS)}")
         object.__setattr__(self, "columns", columns)
         if self.pictures is not None:
-            folder = Path(os.fspath(self.pictures)).expanduser()
+            folder = expanded(self.pictures)
             # A folder that is not here may lie next to the table, also in an archive.
             object.__setattr__(self, "pictures", str(folder.resolve() if folder.is_dir() else folder))
         if self.ending:

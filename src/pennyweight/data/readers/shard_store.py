@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from functools import cached_property, partial
 from pathlib import Path
 
-from pennyweight.core.download import cache_folder
+from pennyweight.core.cache import cache_folder, make_cache_folder
 from pennyweight.core.errors import SourceError
 from pennyweight.core.files import clear_left_overs
 from pennyweight.core.machine import cores, memory_share
@@ -77,6 +77,7 @@ class Store:
                     return folder.url
         folder, name = self._cached
         try:
+            make_cache_folder(Path(folder.url))
             folder.write(name, content)
         except OSError as error:
             raise SourceError(

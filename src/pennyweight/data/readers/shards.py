@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from pennyweight.core.errors import SourceError
+from pennyweight.core.files import expanded
 from pennyweight.core.images import EXTENSIONS
 from pennyweight.core.offline import keep_hub_offline, require_network
 from pennyweight.core.reading import reason_of
@@ -116,7 +117,7 @@ def open_shards(source: str) -> Shards:
     """Return the shards of `hf:NAME` or of an address with braces. Raises SourceError for any other string."""
     if source.startswith(HUB):
         return _open_hub_set(source)
-    address = source if "://" in source else str(Path(source).expanduser().absolute())
+    address = source if "://" in source else str(expanded(source).absolute())
     return shards_at(expand_braces(address), address=address)
 
 
@@ -138,7 +139,7 @@ def _open_hub_set(source: str) -> Shards:
     name = source.removeprefix(HUB)
     if not name:
         raise SourceError(f"{source} names no set; a set of the hub is {HUB}NAME or {HUB}OWNER/NAME")
-    here = Path(name).expanduser().is_dir()
+    here = expanded(name).is_dir()
     if not here:
         require_network(source, instead="give a folder of its shards")
     keep_hub_offline()
@@ -156,7 +157,7 @@ def _open_hub_set(source: str) -> Shards:
         others = []  # no part is a split: all parts together are split later
     return Shards(
         name.rstrip("/").rpartition("/")[2],
-        HUB + str(Path(name).expanduser().absolute()) if here else source,
+        HUB + str(expanded(name).absolute()) if here else source,
         tuple(
             Shard(str(url), SPLIT_NAMES.get(split))
             for split, urls in files.items()

@@ -10,8 +10,10 @@ from typing import Any, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from pennyweight.core.download import cache_folder, fetch
+from pennyweight.core.cache import cached_file
+from pennyweight.core.download import fetch
 from pennyweight.core.errors import SourceError, nearest
+from pennyweight.core.files import expanded
 from pennyweight.data.scenes.published import SCENES, File
 from pennyweight.data.scenes.rasters import SUFFIXES, Raster, read_array
 from pennyweight.data.scenes.scene import UNLABELED, Scene
@@ -152,7 +154,7 @@ def _find(scene: str, file: File) -> str:
         path = Path(str(shelf), folder, file.name)
         if path.is_file():
             return str(path) + file.mark
-    path = cache_folder("scenes") / scene / file.name
+    path = cached_file("scenes", scene, file.name)
     if file.url is None and not path.exists():
         raise SourceError(
             f"{file.name} of scene:{scene} is missing and cannot be downloaded; put it at {path}, or into a folder "
@@ -222,4 +224,4 @@ def _notes(raster: Raster, targets: NDArray[np.int16] | None) -> tuple[str, ...]
 def _absolute(address: str) -> str:
     """Make the file of an address absolute; the variable's name stays."""
     file, mark, variable = address.partition("#")
-    return str(Path(file).expanduser().absolute()) + mark + variable
+    return str(expanded(file).absolute()) + mark + variable

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennyweight.core.errors import SourceError, nearest
+from pennyweight.core.files import expanded
 from pennyweight.core.reading import reading
 from pennyweight.data.scenes.envi import read_envi
 from pennyweight.data.scenes.geotiff import read_geotiff
@@ -54,7 +55,7 @@ def read_array(
         SourceError: The file cannot be read, or it has no candidate or several, which the message lists.
     """
     file, _, variable = address.partition(NAME)
-    path = Path(file).expanduser()
+    path = expanded(file)
     if not path.is_file():
         raise SourceError(f"no file {path}; {what} is read from {', '.join(SUFFIXES)}")
     suffix = path.suffix.lower()

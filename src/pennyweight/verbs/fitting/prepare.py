@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from pennyweight import data, zoo
-from pennyweight.core.download import cache_folder
+from pennyweight.core.cache import cache_folder
 from pennyweight.core.errors import InputError
 from pennyweight.core.frame import show_size
 from pennyweight.core.labels import match_labels
