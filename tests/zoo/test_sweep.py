@@ -182,6 +182,87 @@ def test_it_can_be_exported(name: str, config: Mapping[str, object]) -> None:
         torch.testing.assert_close(exported(x[:1]), model(x[:1]))
 
 
+def skipping(name: str, config: Mapping[str, object]) -> Network:
+    """The network with stochastic depth where its family has it: traces of training contain its draws."""
+    drops = {"drop_path": 0.5} if hasattr(variant(name).config, "drop_path") else {}
+    return small(name, {**config, **drops})
+
+
+@pytest.mark.parametrize(("name", "config"), ROWS)
+@pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
+def test_a_symbolic_trace_computes_what_the_network_does(
+    name: str, config: Mapping[str, object], training: bool
+) -> None:
+    model = skipping(name, config).train(training)
+    x = own_input(name, model)
+    traced = torch.fx.symbolic_trace(model)
+    torch.manual_seed(1)
+    with torch.no_grad():
+        expected = model(x)
+        torch.manual_seed(1)
+        assert torch.equal(traced(x), expected)
+    assert "check" not in traced.code  # nothing but the network's own operations
+
+
+@pytest.mark.filterwarnings("ignore:NOTE. The nodes:UserWarning")  # stochastic depth is in one of the modes
+@pytest.mark.parametrize(("name", "config"), ROWS)
+def test_torchvisions_feature_extractor_takes_stages_by_name(name: str, config: Mapping[str, object]) -> None:
+    from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
+
+    model = skipping(name, config).eval()
+    last = f"trunk.{len(model.trunk) - 1}"
+    assert any(node.startswith(last) for node in get_graph_node_names(model)[1])
+    x = own_input(name, model)
+    with torch.inference_mode():
+        found = create_feature_extractor(model, {last: "last", "head": "logits"})(x)
+        assert torch.equal(found["last"], model.trunk(model.stem(x)))
+        assert torch.equal(found["logits"], model(x))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated")
+@pytest.mark.parametrize(("name", "config"), [pytest.param(*one.values, marks=pytest.mark.slow) for one in ROWS])
+def test_torchscript_compiles_and_traces_it(name: str, config: Mapping[str, object], tmp_path: Path) -> None:
+    """Warnings are errors here: the trace decides nothing by the values of its input."""
+    model = skipping(name, config).eval()
+    x = own_input(name, model)
+    with torch.no_grad():
+        torch.jit.script(model).save(tmp_path / "scripted.pt")
+        torch.testing.assert_close(torch.jit.load(tmp_path / "scripted.pt")(x), model(x))
+        torch.testing.assert_close(torch.jit.trace(model, x)(x[:1]), model(x[:1]))
+        scripted = torch.jit.script(model.train())
+    assert scripted(x).shape == (2, 5)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated")
+@pytest.mark.parametrize("name", ["spectral_mlp", "resnet_9_x0_25"])
+def test_torchscript_compiles_the_base_of_all_networks(name: str) -> None:
+    model = small(name, {}).eval()
+    x = own_input(name, model)
+    with torch.no_grad():
+        torch.testing.assert_close(torch.jit.script(model)(x), model(x))
+
+
+@pytest.mark.parametrize("padding", ["same", "tf_same"])
+def test_a_trace_of_either_padding_takes_any_size(padding: str) -> None:
+    model = small("mobilenet_v1_x0_25", {"stages": [[64, 1, 1], [128, 2, 2]], "padding": padding}).eval()
+    traced = torch.fx.symbolic_trace(model)
+    with torch.no_grad():
+        for sides in ((64, 47), (33, 34), (7, 8)):
+            x = torch.randn(1, 3, *sides)
+            assert torch.equal(traced(x), model(x))
+
+
+def test_an_export_leaves_height_and_width_apart() -> None:
+    """A check that compares one side with the other would fix their order in the exported program."""
+    model = small("mobilenet_v1_x0_25", {"stages": [[64, 1, 1], [128, 2, 2]]}).eval()
+    height, width = torch.export.Dim("height", min=5, max=400), torch.export.Dim("width", min=5, max=400)
+    wide = torch.randn(1, 3, 32, 64)
+    exported = torch.export.export(model, (wide,), dynamic_shapes=({2: height, 3: width},)).module()
+    tall = torch.randn(1, 3, 64, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(exported(tall), model(tall))
+
+
 @pytest.mark.parametrize("name", SMALLEST.values())
 def test_every_network_is_stem_trunk_head(name: str) -> None:
     model = weightless(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -99,12 +100,19 @@ class Conv2dTFSame(nn.Conv2d):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        down, across = (
-            max((-(-side // stride) - 1) * stride + kernel - side, 0)
-            for side, kernel, stride in zip(x.shape[2:], self.kernel_size, self.stride, strict=True)
-        )
-        padded = F.pad(x, (across // 2, across - across // 2, down // 2, down - down // 2))
+        top, bottom = same_padding(x.shape[2], self.kernel_size[0], self.stride[0])
+        left, right = same_padding(x.shape[3], self.kernel_size[1], self.stride[1])
+        padded = F.pad(x, (left, right, top, bottom))
         return F.conv2d(padded, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+
+
+def same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Return TensorFlow's padding (before, after) of a side of `side` pixels."""
+    total = max(kernel - 1 - (side - 1) % stride, 0)
+    return total // 2, total - total // 2
+
+
+torch.fx.wrap("same_padding")  # a symbolic trace has no sizes, so it records the call
 
 
 class ConvNormAct(nn.Sequential):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import operator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
+from torch.fx import Proxy
 
 from pennyweight.core.errors import InputError
 from pennyweight.nn.init import initialize
@@ -20,25 +22,26 @@ class Network(nn.Module):
     ends with `assemble`. `head.linear` is the last layer in every family.
     """
 
-    stem: nn.Module
-    trunk: nn.Sequential
-    head: nn.Module
+    if TYPE_CHECKING:  # torch.jit.script would have to compile these annotations
+        stem: nn.Module
+        trunk: nn.Sequential
+        head: nn.Module
 
-    config: Any = None
-    """Config of a network made by name, else None."""
-    stem_form: str | None = None
-    """"imagenet" or "cifar" for a network made by name, else None."""
-    in_channels: int
-    feature_channels: tuple[int, ...]
-    """Channels of each stage's output."""
-    feature_strides: tuple[int, ...]
-    """Ratio of the input's side to the side of each stage's output."""
-
-    smallest_input: int
-    """Smallest input side in pixels; with smaller inputs pooling leaves nothing."""
+        config: Any
+        """Config of a network made by name, else None."""
+        stem_form: str | None
+        """"imagenet" or "cifar" for a network made by name, else None."""
+        in_channels: int
+        feature_channels: tuple[int, ...]
+        """Channels of each stage's output."""
+        feature_strides: tuple[int, ...]
+        """Ratio of the input's side to the side of each stage's output."""
+        smallest_input: int
+        """Smallest input side in pixels; with smaller inputs pooling leaves nothing."""
 
     def assemble(self, *, in_channels: int, features: list[tuple[int, int]], smallest_input: int = 1) -> None:
         """Record (channels, stride) of each stage, and initialize the three parts."""
+        self.config = self.stem_form = None
         self.in_channels = in_channels
         self.smallest_input = smallest_input
         self.feature_channels = tuple(channels for channels, _ in features)
@@ -46,13 +49,14 @@ class Network(nn.Module):
         initialize(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        self.check(x)
+        if not torch.jit.is_scripting():  # which cannot compile the check
+            self.check_values(x)
         logits: Tensor = self.head(self.trunk(self.stem(x)))
         return logits
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Return the output of every stage; `feature_channels` and `feature_strides` describe them."""
-        self.check(x)
+        self.check_values(x)
         x = self.stem(x)
         outputs = []
         for stage in self.trunk:
@@ -69,6 +73,11 @@ class Network(nn.Module):
         initialize(fresh)
         self.head.linear = fresh
 
+    def check_values(self, x: Tensor) -> None:
+        """Call `check`, but not while torch traces the network: a trace holds no branches and no errors."""
+        if not isinstance(x, Proxy) and not torch.jit.is_tracing():
+            self.check(x)
+
     def check(self, x: Tensor) -> None:
         """Raise InputError unless x is (B, in_channels, H, W) and not too small for the network."""
         if x.ndim != 4 or x.shape[1] != self.in_channels:
@@ -77,7 +86,8 @@ class Network(nn.Module):
                 f"create the network with in_channels={x.shape[1] if x.ndim == 4 else self.in_channels} "
                 "or change the input"
             )
-        if min(x.shape[2:]) < self.smallest_input:
+        # Each side alone: a comparison of both would fix their order in an export with dynamic sizes.
+        if any(side < self.smallest_input for side in x.shape[2:]):
             raise InputError(
                 f"an input of {x.shape[2]}×{x.shape[3]} pixels is too small: after this network's pooling nothing is "
                 f"left; it needs at least {self.smallest_input}×{self.smallest_input}"

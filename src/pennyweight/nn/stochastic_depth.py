@@ -6,6 +6,7 @@ torchvision's class draws the same numbers, but importing its operators imports 
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 __all__ = ["StochasticDepth"]
@@ -21,8 +22,9 @@ class StochasticDepth(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.p == 0.0:
             return x
-        kept = x.new_empty((len(x), *[1] * (x.ndim - 1))).bernoulli_(1.0 - self.p)
-        return x * kept.div_(1.0 - self.p)
+        # Samples as the channels of one sample: dropout of channels then drops whole samples, and reads no shape,
+        # which a symbolic trace does not know.
+        return torch.feature_dropout(x.unsqueeze(0), self.p, True).squeeze(0)
 
     def extra_repr(self) -> str:
         return f"p={self.p}"

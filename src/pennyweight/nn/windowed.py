@@ -8,6 +8,7 @@ as large as the trunk's output for a window, and the others are 1×1 (Sermanet e
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -77,9 +78,10 @@ def _last(x: Tensor) -> Tensor:
 class WindowNetwork(Network):
     """Network without padding: (B, in_channels, window, window) -> (B, num_classes); `head` is a WindowHead."""
 
-    window: int
-    """Pixels a side of the neighborhood."""
-    head: WindowHead
+    if TYPE_CHECKING:  # torch.jit.script would have to compile these annotations
+        window: int
+        """Pixels a side of the neighborhood."""
+        head: WindowHead
 
     def dense(self, x: Tensor) -> Tensor:
         """Classify every window of a tile.

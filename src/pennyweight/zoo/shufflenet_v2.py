@@ -66,7 +66,9 @@ class Unit(nn.Module):
         self.shuffle = ChannelShuffle(2)
 
     def forward(self, x: Tensor) -> Tensor:
-        left, right = x.chunk(2, dim=1) if self.split else (x, x)
+        left = right = x
+        if self.split:
+            left, right = x.chunk(2, dim=1)
         out: Tensor = self.shuffle(torch.cat([self.left(left), self.right(right)], dim=1))
         return out
 

@@ -108,7 +108,7 @@ class ViT(Network):
         """Return the patches' tokens after each quarter of the blocks, as maps (B, d, height/patch, width/patch)."""
         assert isinstance(self.stem, PatchEmbedding)
         grid = self.stem.grid_size
-        return [tokens[:, 1:].transpose(1, 2).reshape(len(x), -1, *grid) for tokens in super().features(x)]
+        return [tokens[:, 1:].transpose(1, 2).reshape(x.shape[0], -1, *grid) for tokens in super().features(x)]
 
     def check(self, x: Tensor) -> None:
         super().check(x)
