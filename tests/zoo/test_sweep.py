@@ -20,6 +20,7 @@ from pennyweight.nn import Network, WindowNetwork
 from pennyweight.nn.init import meta_device
 from pennyweight.zoo import FAMILIES, create, names, variant
 from pennyweight.zoo.efficientnet import compound
+from pennyweight.zoo.weights.load import load_weights
 
 STATE_KEYS = Path(__file__).with_name("state_keys.json")
 NAMES = [name for family in FAMILIES for name in family.variants]
@@ -113,11 +114,40 @@ def test_features_are_as_described_and_every_parameter_takes_part(name: str, con
     assert [key for key, parameter in model.named_parameters() if parameter.grad is None] == []
 
 
+@pytest.mark.parametrize("name", EVERY)
+def test_create_makes_what_the_table_lists_and_weigh_counts(name: str) -> None:
+    """Bands, classes and stem of their own are defaults too."""
+    row = variant(name)
+    with meta_device():
+        model = create(name)
+    assert (model.in_channels, model.num_classes, model.stem_form) == (row.input_shape[0], row.num_classes, row.stem)
+    assert sum(parameter.numel() for parameter in model.parameters()) == row.params
+    assert model(torch.empty(2, *row.input_shape, device="meta")).shape == (2, row.num_classes)
+
+
+@pytest.mark.parametrize(("name", "config"), ROWS)
+def test_without_classes_it_returns_the_pooled_features(name: str, config: Mapping[str, object]) -> None:
+    whole = small(name, config).eval()
+    model = load_weights(small(name, {**config, "num_classes": 0}), whole.state_dict()).eval()
+    x = own_input(name, model)
+    with torch.inference_mode():
+        features = model(x)
+        assert features.shape == (2, model.num_features) == (2, whole.num_features)
+        assert torch.equal(whole.head.linear(features), whole(x))
+    assert (model.num_classes, whole.num_classes) == (0, 5)
+    assert count(model, x.shape[1:]).params == count(whole, x.shape[1:]).params - 5 * (model.num_features + 1)
+
+
 @pytest.mark.parametrize(("name", "config"), FORMS)
 def test_another_head(name: str, config: Mapping[str, object]) -> None:
     model = weightless(name, **config)
     model.reset_head(3)
     assert model(own_input(name, model)).shape == (2, 3)
+    model.reset_head(0)
+    assert model(own_input(name, model)).shape == (2, model.num_features)
+    model.reset_head(4)
+    assert model(own_input(name, model)).shape == (2, 4)
+    assert model.head.linear.weight.is_meta
 
 
 @pytest.mark.parametrize(("name", "config"), ROWS)
@@ -311,7 +341,7 @@ def test_another_shape_is_refused_with_both(name: str, config: Mapping[str, obje
         ),
         ({"activation": None}, "leaky_relu_0.1, silu, hardswish, not None"),
         ({"widht": 0.5}, "unknown Config field 'widht'; did you mean 'width'?"),
-        ({"num_classes": 0}, "num_classes must be a whole number of at least 1, not 0"),
+        ({"num_classes": -1}, "num_classes must be a whole number of at least 0, not -1"),
         ({"num_classes": 2.0}, "not 2.0"),
         ({"in_channels": "3"}, "not '3'"),
         ({"num_classes": True}, "not True"),
@@ -370,8 +400,8 @@ def test_numpys_numbers_count() -> None:
     model = create("mobilenet_v1_x0_25", num_classes=np.int64(3))
     model.reset_head(np.int64(4))
     assert model.head.linear.out_features == 4
-    for wrong in (0, 2.5, "3", True):
-        with pytest.raises(InputError, match="num_classes must be a whole number of at least 1"):
+    for wrong in (-1, 2.5, "3", True):
+        with pytest.raises(InputError, match="num_classes must be a whole number of at least 0"):
             model.reset_head(wrong)
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "SqueezeExcite",
     "Style",
     "divisible",
+    "last_layer",
 ]
 
 Activation = Literal["relu", "relu6", "leaky_relu_0.1", "silu", "hardswish"]
@@ -193,11 +194,17 @@ class ClassifierHead(nn.Module):
         self.conv = nn.Identity() if hidden is None else ConvNormAct(c_in, hidden, style=style)
         self.pool = nn.AdaptiveAvgPool2d(1) if pool is None else pool
         self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(hidden or c_in, num_classes)
+        self.num_features = hidden or c_in
+        self.linear = last_layer(self.num_features, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.linear(self.dropout(self.pool(self.conv(x)).flatten(1)))
         return logits
+
+
+def last_layer(num_features: int, num_classes: int) -> nn.Module:
+    """Make the layer that computes the logits; for 0 classes it passes the features on."""
+    return nn.Linear(num_features, num_classes) if num_classes else nn.Identity()
 
 
 def divisible(channels: float, by: int = 8) -> int:

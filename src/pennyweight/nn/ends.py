@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from torch import nn
@@ -14,15 +15,21 @@ class Ends(NamedTuple):
 
     stems: tuple[str, ...]
     heads: tuple[str, ...]
+    """Layers that return the classes; none if the network was made for 0 classes."""
+    removed: tuple[str, ...]
+    """Layers that would return the classes if the network had not been made for 0 classes."""
 
 
 def ends(model: nn.Module) -> Ends:
     """Return the names from timm's configuration, which may list several; else the first and the last layer."""
     layers = [name for name, module in model.named_modules() if isinstance(module, (nn.Conv2d, nn.Conv3d, nn.Linear))]
     settings = getattr(model, "pretrained_cfg", None) or {}
-    found = []
-    for key, otherwise in (("first_conv", layers[0]), ("classifier", layers[-1])):
-        names = settings.get(key) or ()
-        known = tuple(name for name in ([names] if isinstance(names, str) else names) if name in layers)
-        found.append(known or (otherwise,))
-    return Ends(*found)
+    stems = tuple(name for name in _listed(settings.get("first_conv")) if name in layers) or (layers[0],)
+    heads = _listed(settings.get("classifier"))
+    if getattr(model, "num_classes", None) == 0:
+        return Ends(stems, (), getattr(model, "removed_heads", heads))
+    return Ends(stems, tuple(name for name in heads if name in layers) or (layers[-1],), ())
+
+
+def _listed(names: str | Iterable[str] | None) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names or ())

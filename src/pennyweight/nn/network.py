@@ -5,22 +5,28 @@ from __future__ import annotations
 import operator
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor, nn
 from torch.fx import Proxy
+from torch.jit import is_scripting, is_tracing  # type: ignore[attr-defined]
 
 from pennyweight.core.errors import InputError
+from pennyweight.nn.blocks import last_layer
 from pennyweight.nn.init import initialize
 
-__all__ = ["Network", "at_least_one"]
+__all__ = ["Network", "require_count"]
 
 
 class Network(nn.Module):
     """(B, in_channels, H, W) -> (B, num_classes) logits: `head(trunk(stem(x)))`.
 
     The trunk is a sequence of stages, each at one resolution. A family's constructor makes the three parts and
-    ends with `assemble`. `head.linear` is the last layer in every family.
+    ends with `assemble`. `head.linear` is the last layer in every family. With 0 classes it passes the pooled features
+    on: (B, in_channels, H, W) -> (B, num_features).
     """
+
+    removed_heads = ("head.linear",)
+    """Last layer of a network of classes, for the weights of a network of 0 classes."""
+    __jit_unused_properties__ = ("num_classes", "num_features")  # torch.jit.script would have to compile them
 
     if TYPE_CHECKING:  # torch.jit.script would have to compile these annotations
         stem: nn.Module
@@ -49,7 +55,7 @@ class Network(nn.Module):
         initialize(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        if not torch.jit.is_scripting():  # which cannot compile the check
+        if not is_scripting():  # TorchScript cannot compile the check
             self.check_values(x)
         logits: Tensor = self.head(self.trunk(self.stem(x)))
         return logits
@@ -64,18 +70,28 @@ class Network(nn.Module):
             outputs.append(x)
         return outputs
 
-    def reset_head(self, num_classes: int) -> None:
-        """Replace the last linear layer by a fresh one for `num_classes` classes, in place."""
-        num_classes = at_least_one("num_classes", num_classes)
-        old = self.head.linear
-        assert isinstance(old, nn.Linear)
-        fresh = nn.Linear(old.in_features, num_classes, device=old.weight.device, dtype=old.weight.dtype)
-        initialize(fresh)
-        self.head.linear = fresh
+    @property
+    def num_classes(self) -> int:
+        """Number of classes; 0 for a network without its last layer."""
+        last = self.head.linear
+        return last.out_features if isinstance(last, nn.Linear) else 0
 
-    def check_values(self, x: Tensor) -> None:
+    @property
+    def num_features(self) -> int:
+        """Length of the vector that the last layer takes, and that a network of 0 classes returns."""
+        features: int = self.head.num_features  # type: ignore[assignment]
+        return features
+
+    def reset_head(self, num_classes: int) -> None:
+        """Replace the last layer by a fresh one for `num_classes` classes, in place; 0 removes it."""
+        like = next(self.parameters())
+        fresh = last_layer(self.num_features, require_count("num_classes", num_classes, least=0))
+        initialize(fresh)
+        self.head.linear = fresh.to(like.device, like.dtype)
+
+    def check_values(self, x: Any) -> None:
         """Call `check`, but not while torch traces the network: a trace holds no branches and no errors."""
-        if not isinstance(x, Proxy) and not torch.jit.is_tracing():
+        if not isinstance(x, Proxy) and not is_tracing():  # type: ignore[no-untyped-call]
             self.check(x)
 
     def check(self, x: Tensor) -> None:
@@ -94,12 +110,12 @@ class Network(nn.Module):
             )
 
 
-def at_least_one(what: str, count: Any) -> int:
-    """Return `count` as an int. Raises InputError unless it is an integer (also numpy's) of at least 1."""
+def require_count(what: str, count: Any, *, least: int = 1) -> int:
+    """Return `count` as an int. Raises InputError unless it is an integer (also numpy's) of at least `least`."""
     try:
         number = operator.index(count)
     except TypeError:
-        number = 0
-    if number < 1 or isinstance(count, bool):
-        raise InputError(f"{what} must be a whole number of at least 1, not {count!r}")
+        number = least - 1
+    if number < least or isinstance(count, bool):
+        raise InputError(f"{what} must be a whole number of at least {least}, not {count!r}")
     return number

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pennyweight.core.errors import InputError
+from pennyweight.nn.blocks import last_layer
 from pennyweight.nn.fourier import fourier_conv2d, prefer_fourier
 from pennyweight.nn.network import Network
 
@@ -35,7 +36,8 @@ class WindowHead(nn.Module):
             layers += [nn.Linear(features, size), act, nn.Dropout(dropout)]
             features = size
         self.layers = nn.Sequential(*layers)
-        self.linear = nn.Linear(features, num_classes)
+        self.num_features = features
+        self.linear = last_layer(features, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.linear(self.layers(x.flatten(1)))

@@ -81,9 +81,10 @@ def make(name: str, *, num_classes: int | None, in_channels: int, config: Mappin
     if named := FETCHING & config.keys():
         raise InputError(f"the config of '{name}' names weights ({', '.join(sorted(named))}); give them by --weights")
     network: nn.Module = timm.create_model(name, pretrained=False, in_chans=in_channels, **head_of, **config)
-    if num_classes is None:
+    if not num_classes:
         return network
-    head = network.get_submodule(ends(network).heads[0])
+    heads = ends(network).heads
+    head = network.get_submodule(heads[0]) if heads else None
     if getattr(head, "out_features", None) != num_classes and getattr(head, "out_channels", None) != num_classes:
         raise InputError(f"timm's '{name}' is not a classifier: it encodes pictures and has no head for classes")
     return network

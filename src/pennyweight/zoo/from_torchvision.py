@@ -18,6 +18,7 @@ from pennyweight.core.download import fetch
 from pennyweight.core.errors import InputError
 from pennyweight.core.frame import Size, show_size, side_of, sides_of
 from pennyweight.core.preprocess import Preprocess
+from pennyweight.nn.ends import ends
 from pennyweight.zoo.weights.checkpoint import Checkpoint
 from pennyweight.zoo.weights.pickles import read_pickle
 from pennyweight.zoo.weights.published import BEST
@@ -87,10 +88,12 @@ def num_classes(name: str) -> int:
 
 def make(name: str, *, num_classes: int | None, in_channels: int, config: Mapping[str, Any]) -> nn.Module:
     """Make a fresh network; `config` holds arguments of torchvision's own constructor."""
-    classes = 1000 if num_classes is None else num_classes
+    classes = num_classes or 1000
     network: nn.Module = models.get_model(name, weights=None, num_classes=classes, **FIXED.get(name, {}), **config)
     if in_channels != 3:
         _replace_stem(network, in_channels)
+    if num_classes == 0:
+        _remove_head(network)
     return network
 
 
@@ -103,6 +106,14 @@ def _replace_stem(network: nn.Module, channels: int) -> None:
     nn.init.kaiming_normal_(fresh.weight, mode="fan_out", nonlinearity="relu")
     parent, _, child = place.rpartition(".")
     setattr(network.get_submodule(parent), child, fresh)
+
+
+def _remove_head(network: nn.Module) -> None:
+    """Replace the last layer by one that passes the features on, and note its name for weights that have it."""
+    heads = ends(network).heads
+    for head in heads:
+        network.set_submodule(head, nn.Identity())
+    vars(network).update(num_classes=0, removed_heads=heads)
 
 
 def checkpoint(name: str, tag: str) -> Checkpoint:

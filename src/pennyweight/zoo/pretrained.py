@@ -52,7 +52,7 @@ def create(
     name: str,
     *,
     num_classes: int | None = None,
-    in_channels: int = 3,
+    in_channels: int | None = None,
     stem: Stem | None = None,
     weights: Weights | None = None,
     **config: Any,
@@ -64,9 +64,9 @@ def create(
 
     Args:
         name: One of `names()`, or `torchvision:NAME`, or `timm:NAME`.
-        num_classes: Number of classes, by default 1000; a network of another library has its published number by
-            default, so `timm:NAME` equals `timm.create_model(NAME)`.
-        in_channels: Input channels.
+        num_classes: Number of classes; by default the published number, as `names` lists it: 1000 for ImageNet. 0
+            leaves the last layer out: the network returns pooled features, (B, C).
+        in_channels: Input channels; by default the published number: 3, or a scene's number of bands.
         stem: "imagenet", or "cifar" for images of about 32 pixels, which the stem then reduces less; None is the stem
             that the network was published with.
         weights: File, one set of weights in it (`FILE#state_dict`), folder of a run, or published tag ("imagenet": the
@@ -81,8 +81,6 @@ def create(
             another network; the message has the one that they look like.
         DownloadError: The published weights cannot be downloaded.
     """
-    if num_classes is None and foreign(name) is None:
-        num_classes = 1000
     options: dict[str, Any] = {"num_classes": num_classes, "in_channels": in_channels, "stem": stem, "config": config}
     if weights is None:
         return build(name, **options)

@@ -22,7 +22,7 @@ from pennyweight.core.reading import reason_of
 from pennyweight.core.settings import override, parse
 from pennyweight.nn import Network
 from pennyweight.nn.init import meta_device
-from pennyweight.nn.network import at_least_one
+from pennyweight.nn.network import require_count
 from pennyweight.zoo import (
     efficientnet,
     hybrid_sn,
@@ -168,21 +168,21 @@ def settle(name: str, config: Mapping[str, Any], *, size: Size) -> dict[str, Any
 
 
 def build(
-    name: str, *, num_classes: int | None, in_channels: int, stem: str | None, config: Mapping[str, Any]
+    name: str, *, num_classes: int | None, in_channels: int | None, stem: str | None, config: Mapping[str, Any]
 ) -> nn.Module:
     """Make a fresh network from values as run.json saves them.
 
-    A field of `config` never stands for another argument. Without `num_classes` the network has its published head.
+    A field of `config` never stands for another argument. None stands for the published head, channels and stem.
     """
-    other = foreign(name)
-    usual = form(name).stem
+    other, published = foreign(name), form(name)
+    usual = published.stem
     stem = usual if stem is None else stem
     if stem not in get_args(Stem):
         hint = nearest(stem, get_args(Stem), otherwise=f"; there are {', '.join(get_args(Stem))}")
         raise InputError(f"unknown stem '{stem}'{hint}")
-    in_channels = at_least_one("in_channels", in_channels)
+    in_channels = published.input_shape[0] if in_channels is None else require_count("in_channels", in_channels)
     if num_classes is not None:
-        num_classes = at_least_one("num_classes", num_classes)
+        num_classes = require_count("num_classes", num_classes, least=0)
     if other is not None:
         if stem != usual:
             raise InputError(f"'{name}' has no stem '{stem}': only our own networks have small-image stems")
@@ -191,7 +191,7 @@ def build(
     row = variant(name)
     resolved = override(row.config, config, what="Config")
     _check(resolved)
-    classes = row.num_classes if num_classes is None else num_classes
+    classes = published.num_classes if num_classes is None else num_classes
     with _limit_modules(name):
         network = _BY_NAME[name].network(resolved, num_classes=classes, in_channels=in_channels, stem=stem)
     network.config, network.stem_form = resolved, stem
@@ -247,7 +247,7 @@ def _catch_library_errors(name: str, config: Mapping[str, Any]) -> Iterator[None
 
 
 def sketch(
-    name: str, *, num_classes: int | None, in_channels: int, stem: str | None, config: Mapping[str, Any]
+    name: str, *, num_classes: int | None, in_channels: int | None, stem: str | None, config: Mapping[str, Any]
 ) -> nn.Module:
     """Make the network on the meta device, in eval mode: shapes without values."""
     return on_meta(

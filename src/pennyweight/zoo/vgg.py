@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from pennyweight.core.errors import InputError
 from pennyweight.nn import ClassifierHead, Network, Style
+from pennyweight.nn.blocks import last_layer
 from pennyweight.zoo.variant import Variant
 
 __all__ = ["VARIANTS", "VGG", "Config"]
@@ -56,7 +57,8 @@ class VGGHead(nn.Module):
             config.act(),
             nn.Dropout(config.dropout),
         )
-        self.linear = nn.Linear(config.hidden, num_classes)
+        self.num_features = config.hidden
+        self.linear = last_layer(self.num_features, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.linear(self.layers(self.pool(x).flatten(1)))

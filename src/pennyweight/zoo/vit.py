@@ -12,6 +12,7 @@ from pennyweight.core.errors import InputError
 from pennyweight.core.frame import Size, as_size, show_size, sides_of
 from pennyweight.nn import Network
 from pennyweight.nn.attention import EncoderBlock
+from pennyweight.nn.blocks import last_layer
 from pennyweight.zoo.variant import Variant
 
 __all__ = ["VARIANTS", "Config", "ViT"]
@@ -70,7 +71,8 @@ class ViTHead(nn.Module):
     def __init__(self, d: int, num_classes: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(d, eps=1e-6)
-        self.linear = nn.Linear(d, num_classes)
+        self.num_features = d
+        self.linear = last_layer(d, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.linear(self.norm(x)[:, 0])

@@ -111,7 +111,7 @@ def put_weights(model: nn.Module, checkpoint: Checkpoint) -> tuple[str, ...]:
         sound = [path for path, other in chosen.others if not values_fault(other.found, own)]
         hint = f"; the weights of {checkpoint.name}#{sound[0]} hold only finite numbers" if sound else ""
         raise InputError(f"{checkpoint.name} cannot be used: {fault}{hint}")
-    stems, heads = ends(model)
+    stems, heads, _ = ends(model)
     adapted = [*chosen.notes, *_conversions(state, own)]
     channels = own[f"{stems[0]}.weight"].shape[1]
     for stem in (f"{name}.weight" for name in stems):
@@ -148,7 +148,7 @@ def require_fit(model: nn.Module, checkpoint: Checkpoint) -> None:
 def shape_of(model: nn.Module, checkpoint: Checkpoint) -> tuple[int, int]:
     """Return (classes, input channels) of a checkpoint for `model`, which may be on the meta device."""
     state = _choose(model, checkpoint).match.found
-    stems, heads = ends(model)
+    stems, heads, _ = ends(model)
     head = state.get(f"{heads[0]}.weight")
     if head is None:
         raise InputError(f"{checkpoint.name} has no head, so it names nothing; `fit --weights` trains one on it")

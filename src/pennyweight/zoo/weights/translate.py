@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from itertools import accumulate
 from typing import NamedTuple, get_args
@@ -94,6 +94,7 @@ def _layouts_of(network: Network) -> Mapping[str, Rules]:
 
 def _match(model: nn.Module, state: Mapping[str, Tensor], rules: Rules, layout: str | None) -> Match:
     own, heads = model.state_dict(), tuple(f"{name}." for name in ends(model).heads)
+    removed = [f"{name}.{last}" for name in ends(model).removed for last in ("weight", "bias")]
     found: dict[str, Tensor] = {}
     names: dict[str, str] = {}
     missing: list[str] = []
@@ -116,12 +117,13 @@ def _match(model: nn.Module, state: Mapping[str, Tensor], rules: Rules, layout: 
         missing.append(theirs)
     if any(key.startswith(heads) for key in found):  # a head with some tensors is not a backbone's missing head
         missing, headless = missing + headless, []
+    used.update(theirs for _, theirs, _ in _translated_names(model, removed, rules, state))
     odd = [key for key in state if key not in used]
     return Match(layout, found, names, missing, odd, headless, len(own))
 
 
 def _translated_names(
-    model: nn.Module, own: Mapping[str, Tensor], rules: Rules, state: Mapping[str, Tensor]
+    model: nn.Module, own: Iterable[str], rules: Rules, state: Mapping[str, Tensor]
 ) -> Iterator[tuple[str, str, Callable[[Tensor], Tensor]]]:
     """Yield each of our keys, its name in `state`, and the function that takes its part of that tensor."""
     if not isinstance(model, Network) or rules is PENNYWEIGHT:

@@ -204,7 +204,7 @@ def _same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
 
 def _other_shapes(model: nn.Module, found: Match) -> list[str]:
     """Return the keys whose shapes differ and cannot be adapted."""
-    own, (stems, heads) = model.state_dict(), ends(model)
+    own, (stems, heads, _) = model.state_dict(), ends(model)
 
     def fixed(key: str, shape: Sequence[int]) -> Sequence[int]:
         layer, _, last = key.rpartition(".")
