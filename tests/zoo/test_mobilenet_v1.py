@@ -8,6 +8,7 @@ from torch import nn
 
 from pennyweight.cost import count
 from pennyweight.nn import Style
+from pennyweight.nn.dilation import IN_PLACE
 from pennyweight.nn.init import meta_device
 from pennyweight.zoo import create
 from pennyweight.zoo.mobilenet_v1 import DepthwiseSeparable
@@ -77,7 +78,7 @@ def test_the_activation_is_a_choice(act: str) -> None:
 def test_there_is_no_shortcut() -> None:
     """A block whose weights are nothing answers nothing."""
     with torch.device("cpu"):
-        block = DepthwiseSeparable(32, 32, stride=1, style=Style()).eval()
+        block = DepthwiseSeparable(32, 32, step=IN_PLACE, style=Style()).eval()
         for parameter in block.parameters():
             nn.init.zeros_(parameter)
         assert not block(torch.randn(1, 32, 4, 4)).any()

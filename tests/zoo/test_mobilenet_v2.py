@@ -6,6 +6,7 @@ from torch import nn
 
 from pennyweight.cost import count
 from pennyweight.nn import Style
+from pennyweight.nn.dilation import Step
 from pennyweight.zoo import create, names
 from pennyweight.zoo.mobilenet_v2 import InvertedResidual
 
@@ -59,7 +60,8 @@ def test_no_activation_follows_a_projection(name: str) -> None:
 @pytest.mark.parametrize("c_out", [8, 16])
 @pytest.mark.parametrize("expansion", [1, 6])
 def test_the_shortcut_is_there_where_shapes_agree(stride: int, c_out: int, expansion: int) -> None:
-    block = InvertedResidual(8, c_out, stride=stride, expansion=expansion, style=Style(activation="relu6")).eval()
+    step = Step(stride, 1, 1, same_size=stride == 1)
+    block = InvertedResidual(8, c_out, step=step, expansion=expansion, style=Style(activation="relu6")).eval()
     for parameter in block.parameters():
         nn.init.zeros_(parameter)
     x = torch.randn(2, 8, 6, 6)

@@ -59,10 +59,19 @@ class Style:
                 return nn.Hardswish(inplace=True)
 
     def conv(
-        self, c_in: int, c_out: int, kernel: int = 1, *, stride: int = 1, groups: int = 1, bias: bool = False
+        self,
+        c_in: int,
+        c_out: int,
+        kernel: int = 1,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        groups: int = 1,
+        bias: bool = False,
     ) -> nn.Conv2d:
-        """Make a convolution padded by K // 2 on every side."""
-        return nn.Conv2d(c_in, c_out, kernel, stride, padding=kernel // 2, groups=groups, bias=bias)
+        """Make a convolution padded by K // 2, times its dilation, on every side."""
+        padding = dilation * (kernel // 2)
+        return nn.Conv2d(c_in, c_out, kernel, stride, padding, dilation, groups, bias)
 
     def norm(self, channels: int) -> nn.BatchNorm2d:
         """Make a batch norm with this epsilon."""
@@ -81,12 +90,20 @@ class PaddedStyle(Style):
         _one_of("padding", self.padding, get_args(Padding))
 
     def conv(
-        self, c_in: int, c_out: int, kernel: int = 1, *, stride: int = 1, groups: int = 1, bias: bool = False
+        self,
+        c_in: int,
+        c_out: int,
+        kernel: int = 1,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        groups: int = 1,
+        bias: bool = False,
     ) -> nn.Conv2d:
         """Make a convolution with this padding; at stride 1 and odd kernels both paddings are equal."""
         if self.padding == "tf_same" and stride > 1:
             return Conv2dTFSame(c_in, c_out, kernel, stride, groups=groups, bias=bias)
-        return super().conv(c_in, c_out, kernel, stride=stride, groups=groups, bias=bias)
+        return super().conv(c_in, c_out, kernel, stride=stride, dilation=dilation, groups=groups, bias=bias)
 
 
 def _one_of(field: str, value: str, choices: tuple[str, ...]) -> None:
@@ -130,11 +147,12 @@ class ConvNormAct(nn.Sequential):
         *,
         style: Style,
         stride: int = 1,
+        dilation: int = 1,
         groups: int = 1,
         act: bool = True,
     ) -> None:
         layers: list[nn.Module] = [
-            style.conv(c_in, c_out, kernel, stride=stride, groups=groups),
+            style.conv(c_in, c_out, kernel, stride=stride, dilation=dilation, groups=groups),
             style.norm(c_out),
         ]
         if act:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from pennyweight.core.errors import InputError
 from pennyweight.nn.blocks import ClassifierHead, ConvNormAct, PooledStem, SqueezeExcite, Style, divisible
+from pennyweight.nn.dilation import Dilatable, Step, Strides
 from pennyweight.nn.network import Network
 from pennyweight.nn.stochastic_depth import StochasticDepth
 
@@ -33,7 +34,7 @@ class ResidualStyle(Style):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResidualConfig(ResidualStyle):
+class ResidualConfig(ResidualStyle, Dilatable):
     """Config fields of the papers' tables."""
 
     block: Literal["basic", "bottleneck"] = "bottleneck"
@@ -64,23 +65,23 @@ class ResidualConfig(ResidualStyle):
             )
 
 
-def basic(c_in: int, planes: int, *, stride: int, config: ResidualStyle) -> tuple[nn.Sequential, int]:
+def basic(c_in: int, planes: int, *, step: Step, config: ResidualStyle) -> tuple[nn.Sequential, int]:
     """Make two 3×3 convolutions; return them and their output channels. ResNet, Fig. 5 left."""
     layers = nn.Sequential(
-        ConvNormAct(c_in, planes, 3, stride=stride, style=config),
-        ConvNormAct(planes, planes, 3, act=False, style=config),
+        ConvNormAct(c_in, planes, 3, stride=step.stride, dilation=step.dilation, style=config),
+        ConvNormAct(planes, planes, 3, dilation=step.dilation_after, act=False, style=config),
     )
     return layers, planes
 
 
-def bottleneck(c_in: int, planes: int, *, stride: int, config: ResidualConfig) -> tuple[nn.Sequential, int]:
+def bottleneck(c_in: int, planes: int, *, step: Step, config: ResidualConfig) -> tuple[nn.Sequential, int]:
     """Make 1×1, (grouped) 3×3, 1×1; return them and their output channels. ResNet, Fig. 5 right; ResNeXt, Fig. 3c."""
     # A path of group_channels in the first stage, where planes are 64; later ones in proportion.
     hidden = planes * config.group_channels // 64 * config.groups
     c_out = 4 * planes
     layers = nn.Sequential(
         ConvNormAct(c_in, hidden, style=config),
-        ConvNormAct(hidden, hidden, 3, stride=stride, groups=config.groups, style=config),
+        ConvNormAct(hidden, hidden, 3, stride=step.stride, dilation=step.dilation, groups=config.groups, style=config),
         ConvNormAct(hidden, c_out, act=False, style=config),
     )
     return layers, c_out
@@ -93,14 +94,14 @@ class Residual(nn.Module):
     """Residual block: act(shortcut(x) + layers(x)); the shortcut is a 1×1 convolution with norm if shapes differ."""
 
     def __init__(
-        self, layers: nn.Module, c_in: int, c_out: int, *, stride: int, config: ResidualStyle, drop_path: float
+        self, layers: nn.Module, c_in: int, c_out: int, *, step: Step, config: ResidualStyle, drop_path: float
     ) -> None:
         super().__init__()
-        same = stride == 1 and c_in == c_out
+        same = step.same_size and c_in == c_out
         self.layers = layers
         self.se = SqueezeExcite(c_out, divisible(c_out / 16)) if config.se else nn.Identity()
         self.drop_path = StochasticDepth(drop_path)
-        self.shortcut = nn.Identity() if same else ConvNormAct(c_in, c_out, stride=stride, act=False, style=config)
+        self.shortcut = nn.Identity() if same else ConvNormAct(c_in, c_out, stride=step.stride, act=False, style=config)
         self.act = config.act()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -122,19 +123,19 @@ class ResidualNetwork(Network):
         stages: list[nn.Module] = []
         features = []
         reached, total = 0, sum(config.blocks)
-        scale = 1 if small else 4
+        strides = Strides(1 if small else 4, config.output_stride)
         for number, blocks in enumerate(config.blocks):
             stage = []
-            scale *= 2 if number else 1
             for block in range(blocks):
-                stride = 2 if number and block == 0 else 1
-                layers, c_out = BLOCKS[config.block](c_in, config.channels * 2**number, stride=stride, config=config)
+                step = strides.step(2 if number and block == 0 else 1)
+                layers, c_out = BLOCKS[config.block](c_in, config.channels * 2**number, step=step, config=config)
                 drop_path = config.drop_path * reached / max(1, total - 1)
-                stage.append(Residual(layers, c_in, c_out, stride=stride, config=config, drop_path=drop_path))
+                stage.append(Residual(layers, c_in, c_out, step=step, config=config, drop_path=drop_path))
                 c_in = c_out
                 reached += 1
             stages.append(nn.Sequential(*stage))
-            features.append((c_in, scale))
+            features.append((c_in, strides.scale))
+        strides.require_reached()
         self.trunk = nn.Sequential(*stages)
         self.head = ClassifierHead(c_in, num_classes, style=config, dropout=config.dropout)
         self.assemble(in_channels=in_channels, features=features)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from pennyweight.core.errors import InputError
 from pennyweight.nn import ClassifierHead, ConvNormAct, Network, PaddedStyle, SqueezeExcite, divisible
 from pennyweight.nn.blocks import Activation
+from pennyweight.nn.dilation import Dilatable, Step, Strides
 from pennyweight.nn.stochastic_depth import StochasticDepth
 from pennyweight.zoo.variant import Variant
 
@@ -35,7 +36,7 @@ class Stage(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(PaddedStyle):
+class Config(PaddedStyle, Dilatable):
     """Fields of Table 1 (B0), and those that scaling and other published weights change."""
 
     activation: Activation = "silu"
@@ -72,17 +73,20 @@ class MBConv(nn.Module):
     (B, c_in, H, W) -> (B, c_out, H/stride, W/stride). An expansion of 1 has no expanding convolution.
     """
 
-    def __init__(self, c_in: int, c_out: int, row: Stage, *, stride: int, config: Config, drop_path: float) -> None:
+    def __init__(self, c_in: int, c_out: int, row: Stage, *, step: Step, config: Config, drop_path: float) -> None:
         super().__init__()
         hidden = c_in * row.expansion
         layers: list[nn.Module] = [] if row.expansion == 1 else [ConvNormAct(c_in, hidden, style=config)]
-        layers.append(ConvNormAct(hidden, hidden, row.kernel, stride=stride, groups=hidden, style=config))
+        stride, dilation = step.stride, step.dilation
+        layers.append(
+            ConvNormAct(hidden, hidden, row.kernel, stride=stride, dilation=dilation, groups=hidden, style=config)
+        )
         if config.se:
             # A quarter of the block's input, not of the expanded channels (the authors' code).
             layers.append(SqueezeExcite(hidden, max(1, c_in // 4), config.act()))
         layers.append(ConvNormAct(hidden, c_out, act=False, style=config))
         self.layers = nn.Sequential(*layers)
-        self.shortcut = stride == 1 and c_in == c_out
+        self.shortcut = step.same_size and c_in == c_out
         self.drop_path = StochasticDepth(drop_path)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -101,7 +105,7 @@ class EfficientNet(Network):
         repeats = [math.ceil(row.blocks * config.depth) for row in config.stages]
         stages: list[nn.Module] = []
         features = []
-        reached, scale = 0, 1 if small else 2
+        reached, strides = 0, Strides(1 if small else 2, config.output_stride)
         for row, blocks in zip(config.stages, repeats, strict=True):
             c_out = divisible(row.channels * config.width)
             first_stride = row.small_stride if small else row.stride
@@ -112,16 +116,16 @@ class EfficientNet(Network):
                         c_in,
                         c_out,
                         row,
-                        stride=first_stride if block == 0 else 1,
+                        step=strides.step(first_stride if block == 0 else 1),
                         config=config,
                         drop_path=config.drop_path * reached / sum(repeats),
                     )
                 )
                 c_in = c_out
                 reached += 1
-            scale *= first_stride
             stages.append(nn.Sequential(*stage))
-            features.append((c_out, scale))
+            features.append((c_out, strides.scale))
+        strides.require_reached()
         self.trunk = nn.Sequential(*stages)
         last = divisible(config.last_channels * config.width)
         self.head = ClassifierHead(c_in, num_classes, style=config, dropout=config.dropout, hidden=last)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from torch import nn
 
 from pennyweight.nn import ClassifierHead, ConvNormAct, Network, PaddedStyle, Style, divisible
+from pennyweight.nn.dilation import Dilatable, Step, Strides
 from pennyweight.zoo.variant import Variant
 
 __all__ = ["VARIANTS", "Config", "DepthwiseSeparable", "MobileNetV1"]
@@ -27,7 +28,7 @@ class Stage(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(PaddedStyle):
+class Config(PaddedStyle, Dilatable):
     """Fields of Table 1, and those that the paper varies."""
 
     width: float = 1.0
@@ -49,9 +50,9 @@ class DepthwiseSeparable(nn.Sequential):
     It has K·K·M + M·N weights instead of K·K·M·N.
     """
 
-    def __init__(self, c_in: int, c_out: int, *, stride: int, style: Style) -> None:
+    def __init__(self, c_in: int, c_out: int, *, step: Step, style: Style) -> None:
         super().__init__(
-            ConvNormAct(c_in, c_in, 3, stride=stride, groups=c_in, style=style),
+            ConvNormAct(c_in, c_in, 3, stride=step.stride, dilation=step.dilation, groups=c_in, style=style),
             ConvNormAct(c_in, c_out, style=style),
         )
 
@@ -61,20 +62,21 @@ class MobileNetV1(Network):
 
     def __init__(self, config: Config, *, num_classes: int, in_channels: int, stem: str) -> None:
         super().__init__()
-        scale = 1 if stem == "cifar" else 2
+        strides = Strides(1 if stem == "cifar" else 2, config.output_stride)
         c_in = divisible(config.stem_channels * config.width)
-        self.stem = ConvNormAct(in_channels, c_in, 3, stride=scale, style=config)
+        self.stem = ConvNormAct(in_channels, c_in, 3, stride=strides.scale, style=config)
         stages: list[nn.Module] = []
         features = []
         for row in config.stages:
             c_out = divisible(row.channels * config.width)
             stage = []
             for block in range(row.blocks):
-                stage.append(DepthwiseSeparable(c_in, c_out, stride=row.stride if block == 0 else 1, style=config))
+                step = strides.step(row.stride if block == 0 else 1)
+                stage.append(DepthwiseSeparable(c_in, c_out, step=step, style=config))
                 c_in = c_out
-            scale *= row.stride
             stages.append(nn.Sequential(*stage))
-            features.append((c_out, scale))
+            features.append((c_out, strides.scale))
+        strides.require_reached()
         self.trunk = nn.Sequential(*stages)
         self.head = ClassifierHead(c_in, num_classes, style=config, dropout=config.dropout)
         self.assemble(in_channels=in_channels, features=features)

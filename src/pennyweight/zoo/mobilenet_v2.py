@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from pennyweight.nn import ClassifierHead, ConvNormAct, Network, PaddedStyle, Style, divisible
 from pennyweight.nn.blocks import Activation
+from pennyweight.nn.dilation import Dilatable, Step, Strides
 from pennyweight.zoo.variant import Variant
 
 __all__ = ["VARIANTS", "Config", "InvertedResidual", "MobileNetV2"]
@@ -32,7 +33,7 @@ class Stage(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(PaddedStyle):
+class Config(PaddedStyle, Dilatable):
     """Fields of Table 2, and those that the paper varies."""
 
     width: float = 1.0
@@ -59,16 +60,16 @@ class InvertedResidual(nn.Module):
     space destroys information (Sec. 3.2). An expansion of 1 has no expanding convolution.
     """
 
-    def __init__(self, c_in: int, c_out: int, *, stride: int, expansion: int, style: Style) -> None:
+    def __init__(self, c_in: int, c_out: int, *, step: Step, expansion: int, style: Style) -> None:
         super().__init__()
         hidden = c_in * expansion
         layers: list[nn.Module] = [] if expansion == 1 else [ConvNormAct(c_in, hidden, style=style)]
         layers += [
-            ConvNormAct(hidden, hidden, 3, stride=stride, groups=hidden, style=style),
+            ConvNormAct(hidden, hidden, 3, stride=step.stride, dilation=step.dilation, groups=hidden, style=style),
             ConvNormAct(hidden, c_out, act=False, style=style),
         ]
         self.layers = nn.Sequential(*layers)
-        self.shortcut = stride == 1 and c_in == c_out
+        self.shortcut = step.same_size and c_in == c_out
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.layers(x)
@@ -81,9 +82,9 @@ class MobileNetV2(Network):
     def __init__(self, config: Config, *, num_classes: int, in_channels: int, stem: str) -> None:
         super().__init__()
         small = stem == "cifar"
-        scale = 1 if small else 2
+        strides = Strides(1 if small else 2, config.output_stride)
         c_in = divisible(config.stem_channels * config.width)
-        self.stem = ConvNormAct(in_channels, c_in, 3, stride=scale, style=config)
+        self.stem = ConvNormAct(in_channels, c_in, 3, stride=strides.scale, style=config)
         stages: list[nn.Module] = []
         features = []
         for row in config.stages:
@@ -91,12 +92,12 @@ class MobileNetV2(Network):
             first_stride = row.small_stride if small else row.stride
             stage = []
             for block in range(row.blocks):
-                stride = first_stride if block == 0 else 1
-                stage.append(InvertedResidual(c_in, c_out, stride=stride, expansion=row.expansion, style=config))
+                step = strides.step(first_stride if block == 0 else 1)
+                stage.append(InvertedResidual(c_in, c_out, step=step, expansion=row.expansion, style=config))
                 c_in = c_out
-            scale *= first_stride
             stages.append(nn.Sequential(*stage))
-            features.append((c_out, scale))
+            features.append((c_out, strides.scale))
+        strides.require_reached()
         self.trunk = nn.Sequential(*stages)
         last = divisible(config.last_channels * max(1.0, config.width))
         self.head = ClassifierHead(c_in, num_classes, style=config, dropout=config.dropout, hidden=last)

@@ -163,7 +163,7 @@ def settle(name: str, config: Mapping[str, Any], *, size: Size) -> dict[str, Any
     row = variant(name)
     if hasattr(row.config, "size"):
         config = {"size": size, **config}
-    resolved = override(row.config, config, what="Config")
+    resolved = _override(name, config)
     return {key: getattr(resolved, key) for key in config}
 
 
@@ -188,14 +188,24 @@ def build(
             raise InputError(f"'{name}' has no stem '{stem}': only our own networks have small-image stems")
         with _limit_modules(name), _catch_library_errors(name, config):
             return other.library.make(other.name, num_classes=num_classes, in_channels=in_channels, config=config)
-    row = variant(name)
-    resolved = override(row.config, config, what="Config")
+    resolved = _override(name, config)
     _check(resolved)
     classes = published.num_classes if num_classes is None else num_classes
     with _limit_modules(name):
         network = _BY_NAME[name].network(resolved, num_classes=classes, in_channels=in_channels, stem=stem)
     network.config, network.stem_form = resolved, stem
     return network
+
+
+def _override(name: str, config: Mapping[str, Any]) -> Any:
+    """Return the Config of a network of ours with changed fields. Raises InputError for an unknown field."""
+    settings = variant(name).config
+    if "output_stride" in config and not hasattr(settings, "output_stride"):
+        having = [
+            family.title for family in FAMILIES if "output_stride" in vars(next(iter(family.variants.values())).config)
+        ]
+        raise InputError(f"'{name}' has no output_stride: only {', '.join(having)} have a dilated form")
+    return override(settings, config, what="Config")
 
 
 @contextmanager

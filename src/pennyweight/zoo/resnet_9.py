@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from pennyweight.nn import ClassifierHead, Network, PooledStem, divisible
+from pennyweight.nn.dilation import IN_PLACE
 from pennyweight.nn.residual import Residual, ResidualStyle, basic
 from pennyweight.zoo.variant import Variant
 
@@ -45,9 +46,9 @@ class ResNet9(Network):
             c_out = divisible(config.channels * 2**number * config.width)
             stage = [config.conv(c_in, c_out, 3), nn.MaxPool2d(2), config.norm(c_out), config.act()]
             for _ in range(blocks):
-                layers, _ = basic(c_out, c_out, stride=1, config=config)
+                layers, _ = basic(c_out, c_out, step=IN_PLACE, config=config)
                 drop_path = config.drop_path * reached / last
-                stage.append(Residual(layers, c_out, c_out, stride=1, config=config, drop_path=drop_path))
+                stage.append(Residual(layers, c_out, c_out, step=IN_PLACE, config=config, drop_path=drop_path))
                 reached += 1
             stages.append(nn.Sequential(*stage))
             c_in = c_out

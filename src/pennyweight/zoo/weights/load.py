@@ -24,8 +24,8 @@ from pennyweight.zoo.weights.positions import fit_positions, patches_of
 from pennyweight.zoo.weights.recognize import look_alike
 from pennyweight.zoo.weights.weight_sets import Chosen, choose
 
-ADAPTABLE = ("dropout", "drop_path", "size")
-"""Settings that a network may have unlike its weights: they matter only in training, or the weights are resized."""
+ADAPTABLE = ("dropout", "drop_path", "size", "output_stride")
+"""Settings that a network may have unlike its weights: they matter only in training, or the weights serve both."""
 
 __all__ = ["AdaptedWeights", "load_weights", "put_weights", "require_fit", "shape_of", "warn_adapted"]
 
