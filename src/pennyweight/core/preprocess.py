@@ -12,7 +12,8 @@ from PIL import Image
 from pennyweight.core import jpeg
 from pennyweight.core.errors import InputError
 from pennyweight.core.frame import Frame, Placed, Sides, Size, as_size, cover, fit_within, show_size, sides_of
-from pennyweight.core.images import Picture, Pixels, decode_bands
+from pennyweight.core.images import Pixels, decode_bands
+from pennyweight.core.picture_content import AnyPicture, picture_content
 from pennyweight.core.settings import from_json
 from pennyweight.core.sixteen_bit import Levels, checked
 
@@ -173,11 +174,12 @@ class Preprocess:
         sizes = f"{show_size(self.size)}/{show_size(self.resize)}"
         return f"{sizes} {self.interpolation} {self.channels} {self.decoding}{levels}{frame}"
 
-    def __call__(self, picture: Picture, *, name: str | None = None) -> Pixels:
-        """Preprocess a picture: a path, bytes, an array or a Pillow image -> (height, width, channels) uint8.
+    def __call__(self, picture: AnyPicture, *, name: str | None = None) -> Pixels:
+        """Preprocess a picture: path, bytes, open file, array or Pillow image -> (height, width, channels) uint8.
 
-        Raises ImageError, which calls the picture `name` if that is given.
+        Raises ImageError, which calls the picture `name` if that is given; InputError for what is no picture.
         """
+        picture = picture_content(picture, name or "the picture")
         if isinstance(picture, bytes) and self.resize == self.size and self.max_pixels is None:
             whole = jpeg.decode_plain(picture, self.shape)
             if whole is not None:

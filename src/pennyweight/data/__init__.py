@@ -17,11 +17,12 @@ from pennyweight.data.framing import (
     outliers_note,
     suggest_framing,
 )
+from pennyweight.data.given.open import is_passed, pictures_of_given
 from pennyweight.data.pictures import Pictures
 from pennyweight.data.readers.folder import read_class_folder
 from pennyweight.data.readers.open import open
 from pennyweight.data.readers.read_as import ReadAs
-from pennyweight.data.source import SPLITS, Sample, Source, Split, Stored, Unreadable
+from pennyweight.data.source import SPLITS, AnySource, Sample, Source, Split, Stored, Unreadable
 from pennyweight.data.split_pictures import make_pictures, make_split_pictures
 from pennyweight.data.splits import Splits, split
 from pennyweight.data.statistics import channel_statistics
@@ -34,6 +35,7 @@ from pennyweight.data.used_levels import UsedLevels, measure_levels
 __all__ = [
     "CHANGES",
     "SPLITS",
+    "AnySource",
     "Augment",
     "Balance",
     "Balancing",
@@ -68,6 +70,7 @@ __all__ = [
     "glance_at",
     "have_twin",
     "have_twin_in",
+    "is_passed",
     "label_conflicts",
     "make_pictures",
     "make_split_pictures",
@@ -75,6 +78,7 @@ __all__ = [
     "moments_of",
     "open",
     "outliers_note",
+    "pictures_of_given",
     "read_class_folder",
     "require_enough",
     "split",

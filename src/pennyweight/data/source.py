@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, get_args, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, get_args, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from pennyweight.core.figures import number
 from pennyweight.core.files import as_text
 from pennyweight.core.summary import Facts, Summary
 
-__all__ = ["SPLITS", "Sample", "Source", "Split", "Stored", "Unreadable"]
+__all__ = ["SPLITS", "AnySource", "Sample", "Source", "Split", "Stored", "Unreadable"]
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -25,10 +26,10 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 
 @runtime_checkable
 class Stored(Protocol):
-    """Picture file within another file, such as a row of a Parquet table."""
+    """Picture that is read when it is used: a file within another one, or an item of a data set in memory."""
 
-    def read(self) -> bytes:
-        """Return the bytes of the picture file."""
+    def read(self) -> bytes | NDArray[Any]:
+        """Return the bytes of the picture file, or an array as Sample has it."""
         ...
 
 
@@ -44,11 +45,11 @@ class Sample:
     """Picture and its class."""
 
     picture: Path | NDArray[np.uint8] | NDArray[np.uint16] | Stored
-    """File, file within another file, or array (H, W) or (H, W, C) of uint8 or uint16."""
+    """File, picture that is read when used, or array (H, W) or (H, W, C) of uint8 or uint16."""
     label: int
     """Index into the source's labels."""
     digest: str
-    """SHA-256 of the content, in hexadecimal: equal pictures have equal digests."""
+    """SHA-256 of the content, in hexadecimal: equal pictures have equal digests. See `data.digests`."""
     split: Split | None
     """Split in which the source has it; None if the source has no splits."""
     name: str
@@ -57,6 +58,8 @@ class Sample:
     """Samples of one group stay in one split: pictures of one patient, place or film."""
     header_aspect: float = field(default=0.0, compare=False, repr=False)
     """Width / height of the upright picture, from the header of its file; 0 where that was not read."""
+    file_digest: str = field(default="", compare=False, repr=False)
+    """SHA-256 of the file where `digest` is of its pixels: earlier versions knew the picture by it."""
 
     def read(self) -> Path | NDArray[np.uint8] | NDArray[np.uint16] | bytes:
         """Return the picture as `Preprocess` takes it: a path, an array or the bytes of a file."""
@@ -139,3 +142,7 @@ class Source(Summary):
     def count_by_label(self) -> Counter[str]:
         """Return the number of pictures of each class."""
         return Counter(self.labels[sample.label] for sample in self.samples)
+
+
+AnySource: TypeAlias = "str | os.PathLike[str] | Source | Any"
+"""Path or name, a Source, or what `data.given` opens: (images, labels), a table, a data set, or a dict of splits."""

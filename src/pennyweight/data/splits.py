@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pennyweight.core.errors import SourceError
@@ -79,7 +79,7 @@ def split(source: Source, twins: Sequence[Sequence[int]] = ()) -> Splits:
         SourceError: A class has too few different pictures for three splits.
     """
     clusters = {source.samples[number].digest: str(key) for key, cluster in enumerate(twins) for number in cluster}
-    given = {name: tuple(s for s in source.samples if s.split == name) for name in SPLITS}
+    given = {name: _in_order(s for s in source.samples if s.split == name) for name in SPLITS}
     there = [name for name in SPLITS if given[name]]
     if len(there) <= 1:
         share = _val_share(source.samples)
@@ -99,6 +99,11 @@ def split(source: Source, twins: Sequence[Sequence[int]] = ()) -> Splits:
     notes += (*apart, f"about {_percent(share)} of its train, chosen by content, is the validation split")
     parts = _by_content(source, train, {"val": share}, clusters)
     return Splits(train=parts["train"], val=parts["val"], test=given[last], notes=notes)
+
+
+def _in_order(samples: Iterable[Sample]) -> tuple[Sample, ...]:
+    """Return the samples by class and content, so that equal sources train alike, however they list their pictures."""
+    return tuple(sorted(samples, key=lambda sample: (sample.label, sample.digest)))
 
 
 def _val_share(samples: Sequence[Sample]) -> float:
@@ -159,7 +164,7 @@ def _units(samples: Sequence[Sample], clusters: Mapping[str, str]) -> list[Unit]
         if sample.digest in clusters:
             parent[root(sample.digest)] = root(f"twins {clusters[sample.digest]}")
     joined: dict[str, list[Sample]] = defaultdict(list)
-    for sample in samples:
+    for sample in _in_order(samples):
         joined[root(sample.digest)].append(sample)
     units = [Unit(tuple(members), _unit_place(members, clusters)) for members in joined.values()]
     return sorted(units, key=lambda unit: (unit.place, min(sample.digest for sample in unit.samples)))

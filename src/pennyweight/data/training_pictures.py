@@ -16,6 +16,7 @@ def digests_of_samples(*parts: Sequence[Sample]) -> TrainingDigests:
 
 
 def exclude_seen(samples: Sequence[Sample], training_digests: TrainingDigests) -> Sequence[Sample]:
-    """Return the samples that are not among the training pictures."""
+    """Return the samples that are not among the training pictures, by either of their digests."""
     known = training_digests.knows(marks_of(sample.digest for sample in samples))
+    known |= training_digests.knows(marks_of(sample.file_digest or sample.digest for sample in samples))
     return [sample for sample, seen in zip(samples, known.tolist(), strict=True) if not seen]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from typing import Any, Self
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from pennyweight.core.images import Pixels
 from pennyweight.core.preprocess import Preprocess
+from pennyweight.core.travel import Origin
 from pennyweight.nn import FromPixels
 from pennyweight.runtime import Outputs
 
@@ -28,9 +32,15 @@ class BundleGraph(nn.Module):
 
 
 class TorchEngine:
-    """Engine that executes a torch network in eval mode, on the device of its parameters."""
+    """Engine that executes a torch network in eval mode, on the device of its parameters.
 
-    def __init__(self, network: nn.Module, preprocess: Preprocess) -> None:
+    With the `origin` of its file it is pickled as that; without one, with its network.
+    """
+
+    def __init__(self, network: nn.Module, preprocess: Preprocess, origin: Origin | None = None) -> None:
+        self._made_of = network, preprocess
+        self._origin = origin
+        self._process = os.getpid()
         device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
         self._graph = BundleGraph(network, preprocess).to(device).eval()
         self._device = device
@@ -38,6 +48,18 @@ class TorchEngine:
     @torch.inference_mode()
     def __call__(self, pixels: Pixels) -> Outputs:
         """Compute probabilities and logits. (B, H, W, C) uint8 -> both (B, classes)."""
+        if self._process != os.getpid():  # a fork has none of OpenMP's threads, and would wait for them
+            torch.set_num_threads(1)
+            self._process = os.getpid()
         self._graph.eval()
         outputs = self._graph(torch.from_numpy(np.ascontiguousarray(pixels)).to(self._device))
         return Outputs(*(output.float().cpu().numpy() for output in outputs))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (TorchEngine, self._made_of) if self._origin is None else self._origin.travel(self)
+
+    def __copy__(self) -> Self:
+        return self  # a classifier changes no network
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, count
-from pathlib import Path
 from threading import Lock
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -16,8 +15,9 @@ from PIL import Image
 
 from pennyweight.core.errors import BundleError, ImageError, InputError, received
 from pennyweight.core.files import as_text
-from pennyweight.core.images import Picture, Pixels
+from pennyweight.core.images import Pixels
 from pennyweight.core.machine import cores
+from pennyweight.core.picture_content import AnyPicture, is_one_picture, name_of_picture, picture_content
 from pennyweight.core.prediction import Failure, Prediction
 from pennyweight.core.prefetch import prefetch
 from pennyweight.core.preprocess import Preprocess
@@ -58,7 +58,7 @@ class NamedPicture(NamedTuple):
     """Picture with the name that its prediction gets as `source`."""
 
     source: str
-    picture: Picture
+    picture: AnyPicture
 
 
 @dataclass(frozen=True, repr=False)
@@ -73,12 +73,13 @@ class Classifier(Summary):
     """Turns a picture into the network's input."""
 
     def predict(
-        self, images: Picture | Iterable[Picture], top: int = 5, *, batch: int | None = None
+        self, images: AnyPicture | Iterable[AnyPicture], top: int = 5, *, batch: int | None = None
     ) -> list[Prediction]:
         """Classify pictures and return a list; `stream` does the same one by one.
 
         Args:
-            images: One picture or several: paths, bytes of files, uint8 arrays (H, W, C) or Pillow images.
+            images: One picture or several: paths, open binary files (read from their position), bytes of files, uint8
+                arrays (H, W, C) or Pillow images; an array (N, H, W, C) is N pictures.
             top: Number of most probable classes in each prediction.
             batch: Pictures computed together; by default as many as suit the input size.
 
@@ -97,7 +98,7 @@ class Classifier(Summary):
         return predictions
 
     def stream(
-        self, images: Picture | Iterable[Picture], top: int = 5, *, batch: int | None = None
+        self, images: AnyPicture | Iterable[AnyPicture], top: int = 5, *, batch: int | None = None
     ) -> Iterator[Prediction | Failure]:
         """Classify any number of pictures in bounded memory; threads decode them.
 
@@ -112,11 +113,12 @@ class Classifier(Summary):
         Raises:
             InputError: `top` or `batch` is below 1, or `images` holds something else than pictures.
         """
-        if isinstance(images, (str, Path, bytes, np.ndarray, Image.Image)):
-            images = [images]
-        elif not isinstance(images, Iterable) or hasattr(images, "read"):
-            raise InputError(f"pictures are paths, bytes, arrays or Pillow images, not {received(images)}")
-        return self.stream_named(map(_named, images, count()), top, batch=batch)
+        if is_one_picture(images):
+            return self.stream_named([_named(images, 0)], top, batch=batch)
+        if not isinstance(images, Iterable) or isinstance(images, Mapping):
+            raise InputError(f"pictures are paths, bytes, open files, arrays or Pillow images, not {received(images)}")
+        several: Iterable[AnyPicture] = images  # type: ignore[assignment]
+        return self.stream_named(map(_named, several, count()), top, batch=batch)
 
     def with_max_pixels(self, max_pixels: int | None) -> Classifier:
         """Return the classifier with another limit of pixels per picture.
@@ -164,16 +166,17 @@ class Classifier(Summary):
             return named
         source, picture = named
         decode = partial(self.preprocess, name=source)
-        if isinstance(picture, Image.Image):  # the next picture may be the same object, or share its file
-            try:
-                pixels = decode(picture)
-            except ImageError as error:
-                return Failure(source=source, error=str(error))
-            return Task(source, lambda: pixels, pixels.nbytes)
-        if isinstance(picture, np.ndarray):
-            picture = picture.copy()
-            return Task(source, partial(decode, picture), picture.nbytes)
-        return Task(source, partial(decode, picture), len(picture) if isinstance(picture, bytes) else 0)
+        try:
+            content = picture_content(picture, source)  # an open file is read now, where its position is
+            if isinstance(content, Image.Image):  # the next picture may be the same object, or share its file
+                pixels = decode(content)
+                return Task(source, lambda: pixels, pixels.nbytes)
+        except ImageError as error:
+            return Failure(source=source, error=str(error))
+        if isinstance(content, np.ndarray):
+            content = content.copy()
+            return Task(source, partial(decode, content), content.nbytes)
+        return Task(source, partial(decode, content), len(content) if isinstance(content, bytes) else 0)
 
     def _predict_group(self, group: list[Task | Failure], top: int, engine: Engine) -> list[Prediction | Failure]:
         """Decode a group of pictures and classify them in one call of the engine."""
@@ -235,8 +238,8 @@ class Task(NamedTuple):
     held_bytes: int
 
 
-def _named(picture: Picture, number: int) -> NamedPicture:
-    return NamedPicture(as_text(picture) if isinstance(picture, (str, Path)) else f"picture {number}", picture)
+def _named(picture: AnyPicture, number: int) -> NamedPicture:
+    return NamedPicture(as_text(name_of_picture(picture) or f"picture {number}"), picture)
 
 
 def _groups(tasks: Iterable[Task | Failure], size: int) -> Iterator[list[Task | Failure]]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
+from typing import Any, Self
 
 import numpy as np
 
@@ -13,6 +16,7 @@ from pennyweight.core.machine import cores
 from pennyweight.core.manifest import INPUT, LOGITS, PROBABILITIES
 from pennyweight.core.reading import reason_of
 from pennyweight.core.telemetry import switch_off_telemetry
+from pennyweight.core.travel import Origin, keep_inherited
 from pennyweight.runtime.agreement import Port
 from pennyweight.runtime.classifier import Outputs
 
@@ -30,11 +34,17 @@ slow at batch 1."""
 class OnnxEngine:
     """onnxruntime session on the CPU with `threads` threads, by default one for each core that the process may use.
 
-    Raises BundleError for a file that it cannot open.
+    Pickled, or inherited by a fork, it opens its file again, once in each process. Raises BundleError for a file that
+    it cannot open.
     """
 
     def __init__(self, path: Path, *, threads: int | None = None) -> None:
         self._path = path
+        self._origin = Origin.of(_open, path, threads)
+        self._open(path, threads)
+
+    def _open(self, path: Path, threads: int | None) -> None:
+        self._process = os.getpid()
         if not path.exists():
             raise BundleError(f"no bundle at {path}: there is no such file")
         switch_off_telemetry()  # a program may have cleared its environment since `import pennyweight`
@@ -63,8 +73,34 @@ class OnnxEngine:
 
     def __call__(self, pixels: Pixels) -> Outputs:
         """Compute probabilities and logits (B, classes) of (B, H, W, C) uint8. Raises BundleError if that fails."""
+        if self._process != os.getpid():
+            self._open_in_fork()
         feed = {INPUT: np.ascontiguousarray(pixels)}
         try:
             return Outputs(*self._session.run([PROBABILITIES, LOGITS], feed))
         except Exception as error:
             raise BundleError(f"{self._path} cannot be executed: {reason_of(error)}; export it again") from error
+
+    def _open_in_fork(self) -> None:
+        """Open the file again in a forked process, which has none of the session's threads."""
+        with _forking:
+            if self._process != os.getpid():
+                self._origin.require_unchanged()
+                keep_inherited(self._session)
+                self._open(Path(self._origin.path), *self._origin.arguments)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self._origin.travel(self)
+
+    def __copy__(self) -> Self:
+        return self  # it holds nothing that changes
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+
+def _open(path: Path, threads: int | None) -> OnnxEngine:
+    return OnnxEngine(path, threads=threads)
+
+
+_forking = Lock()

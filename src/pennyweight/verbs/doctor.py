@@ -25,7 +25,7 @@ SIDE = 160
 
 
 def doctor(
-    source: str | os.PathLike[str] | data.Source,
+    source: data.AnySource,
     *,
     group_by: str | None = None,
     read_as: data.ReadAs | Mapping[str, Any] | None = None,
@@ -38,7 +38,7 @@ def doctor(
     """Look at every picture of a source, and report its faults: unreadable files, twins, odd sizes and more.
 
     Args:
-        source: Source that `pw.fit` takes: a folder, a file, a named set or a Source.
+        source: Source that `pw.fit` takes: a folder, a file, a named set, or what a program has, such as arrays.
         group_by: Groups of pictures that stay in one split, as `pw.fit` takes it.
         read_as: Columns, folder, ending and label_from of a source whose files do not say them.
         quick: Skip the search for twins.

@@ -38,7 +38,7 @@ MANY_CLASSES = 100
 @sharing_cores()
 def evaluate(
     run_or_bundle_or_name: str | os.PathLike[str] | Trained,
-    source: str | os.PathLike[str] | data.Source | None = None,
+    source: data.AnySource | None = None,
     *,
     split: data.Split = "test",
     rename: Mapping[str, str] | None = None,

@@ -22,7 +22,7 @@ __all__ = ["FitOptions", "Speed", "fit"]
 @keeping_memory()
 @sharing_cores()
 def fit(
-    source: str | os.PathLike[str] | data.Source,
+    source: data.AnySource,
     model: str = "auto",
     *,
     out: str | os.PathLike[str] | None = None,
@@ -43,10 +43,10 @@ def fit(
     out and named. Nothing is written before the network is made.
 
     Args:
-        source: String or path that `data.open` takes, or a Source: a folder, a table, an archive, shards, a name.
+        source: Path or name, or what a program has, as `data.open` takes it: arrays (images, labels), a table, a set.
         model: Name of a network, or "auto".
         out: New folder for the run; by default runs/SOURCE-MODEL-N.
-        recipe: Recipe, the name of one, or fields to change in the suitable one, among them "name" and "mode".
+        recipe: Recipe, the name of one, or fields to change in the suitable one, such as "name" and "mode".
         weights: File, run or published tag to start from, or "none"; None lets `fit` choose for photographs.
         teacher: Run, or name with published weights, from which a smaller network learns (distillation).
         config: Fields to change in the network's Config.

@@ -15,6 +15,7 @@ from pennyweight.core.reading import reason_of
 from pennyweight.core.run import Run
 from pennyweight.core.run_folder import is_run_folder
 from pennyweight.core.run_record import RunRecord
+from pennyweight.core.travel import Origin
 from pennyweight.core.usage import Usage
 from pennyweight.runtime import Bundle, Classifier
 from pennyweight.verbs.scenes.scene_run import refuse_scene_run
@@ -22,6 +23,7 @@ from pennyweight.verbs.scenes.scene_run import refuse_scene_run
 if TYPE_CHECKING:
     from torch import nn
 
+    from pennyweight.deploy.graph import TorchEngine
     from pennyweight.zoo import Pretrained
 
 __all__ = ["Trained", "checked", "load", "open_trained", "preprocess_of", "restore"]
@@ -57,15 +59,24 @@ def load(
     trained = open_trained(run_or_bundle_or_name, weights, **usage)
     if isinstance(trained, Bundle):
         return trained.classifier.with_max_pixels(max_pixels)
-    from pennyweight.deploy.graph import TorchEngine  # torch, which a bundle does without
-
     if isinstance(trained, Run):
         preprocess = preprocess_of(trained)
         with _record(trained):
             labels = tuple(trained.labels)
-        return Classifier(TorchEngine(restore(trained), preprocess), labels, preprocess).with_max_pixels(max_pixels)
+        return Classifier(engine_of_run(trained.folder), labels, preprocess).with_max_pixels(max_pixels)
+    from pennyweight.deploy.graph import TorchEngine  # torch, which a bundle does without
+
     made = Classifier(TorchEngine(trained.network, trained.preprocess), trained.labels, trained.preprocess)
     return made.with_max_pixels(max_pixels)
+
+
+def engine_of_run(folder: Path) -> TorchEngine:
+    """Return the engine of a run's best weights, which travels to other processes as the run's folder."""
+    from pennyweight.deploy.graph import TorchEngine
+
+    run = Run(folder)
+    origin = Origin.of(engine_of_run, run.folder, file=run.weights_path)
+    return TorchEngine(restore(run), preprocess_of(run), origin)
 
 
 def open_trained(

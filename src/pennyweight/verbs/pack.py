@@ -50,7 +50,7 @@ class Packed(Summary):
 
 
 def pack(
-    source: str | os.PathLike[str] | data.Source,
+    source: data.AnySource,
     out: str | os.PathLike[str],
     *,
     shard_size: str | int = "256MB",

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import count
 from typing import Any, Unpack
 
 from pennyweight import data
+from pennyweight.core.errors import InputError, PennyweightError, received
+from pennyweight.core.picture_content import is_one_picture, name_of_picture
 from pennyweight.core.prediction import Failure, Prediction
+from pennyweight.core.reading import reason_of
 from pennyweight.core.usage import Usage
-from pennyweight.runtime import Classifier
+from pennyweight.runtime import Classifier, NamedPicture
 from pennyweight.verbs.inputs import pictures_given
 from pennyweight.verbs.load import Trained, load
 from pennyweight.verbs.ranks import WAIT_MINUTES, take_turns
@@ -19,7 +23,7 @@ __all__ = ["predict"]
 
 def predict(
     run_or_bundle_or_name: str | os.PathLike[str] | Trained | Classifier,
-    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | data.AnySource,
     *,
     top: int = 5,
     weights: str | os.PathLike[str] | None = None,
@@ -34,7 +38,8 @@ def predict(
     Args:
         run_or_bundle_or_name: Anything that `pw.load` takes, or the Classifier that it returned.
         paths: Picture files, folders, archives (.zip, .tar), tables with a column of paths (.csv, .parquet), or "-"
-            for a list on standard input; one or many.
+            for a list on standard input; one or many. Also the pictures that a program has: an array (N, H, W, C), a
+            list of arrays, open files or Pillow images, a DataFrame, or a data set of torch or Hugging Face.
         top: Labels of each prediction, at most.
         weights: Weights for a name, as `pw.load` takes them.
         read_as: Columns, folder and ending of a table, such as {"columns": {"path": "image_id"}}.
@@ -52,10 +57,37 @@ def predict(
         RunError: The run is incomplete or damaged.
         BundleError: The bundle is damaged.
     """
-    given = [os.fspath(paths)] if isinstance(paths, (str, os.PathLike)) else [os.fspath(path) for path in paths]
-    pictures = pictures_given(given, note, read_as=read_as)
+    pictures = _pictures(paths, read_as, note)
     if isinstance(run_or_bundle_or_name, Classifier):
         classifier = run_or_bundle_or_name.with_max_pixels(max_pixels)
     else:
         classifier = load(run_or_bundle_or_name, weights=weights, max_pixels=max_pixels, **usage)
     return take_turns(wait, pictures, lambda own: classifier.stream_named(own, top))
+
+
+def _pictures(
+    given: Any, read_as: data.ReadAs | Mapping[str, Any] | None, note: Callable[[str], None]
+) -> Iterator[NamedPicture | Failure]:
+    """Return the pictures of paths, or those that a program passed, each with its name."""
+    if isinstance(given, (str, os.PathLike)):
+        return pictures_given([os.fspath(given)], note, read_as=read_as)
+    found = data.pictures_of_given(given, data.ReadAs.of(read_as), note)
+    if found is None and is_one_picture(given):
+        found = iter([given])
+    if found is None and not isinstance(given, Iterable):
+        raise InputError(f"pictures were expected: paths, open files, arrays or Pillow images, not {received(given)}")
+    listed = [] if found is not None else list(given)
+    if listed and not all(isinstance(each, (str, os.PathLike)) for each in listed):
+        found = iter(listed)
+    if found is not None:
+        return map(_named, found, count())
+    return pictures_given([os.fspath(each) for each in listed], note, read_as=read_as)
+
+
+def _named(picture: Any, number: int) -> NamedPicture | Failure:
+    """Return a picture that a program passed with its name; the reason for one that cannot be read."""
+    name = name_of_picture(picture) or f"picture {number}"
+    try:
+        return NamedPicture(name, picture.read() if hasattr(picture, "where") else picture)
+    except (PennyweightError, OSError) as error:
+        return Failure(source=name, error=f"cannot read {name}: {reason_of(error)}")

@@ -79,7 +79,7 @@ def _address(source: str | os.PathLike[str]) -> str:
 
 
 def open_scored_source(
-    source: str | os.PathLike[str] | data.Source | None,
+    source: data.AnySource | None,
     trained: Trained,
     origin: Origin,
     read_as: data.ReadAs | Mapping[str, Any] | None,
@@ -99,12 +99,13 @@ def open_scored_source(
         )
     if origin.is_source(opened) and origin.group_by and not isinstance(source, data.Source):
         # The same groups give the same splits.
-        return data.open(opened.address, group_by=origin.group_by, read_as=opened.read_as, least_classes=1)
+        again = opened.address if source is None or isinstance(source, (str, os.PathLike)) else source
+        return data.open(again, group_by=origin.group_by, read_as=opened.read_as, least_classes=1)
     return opened
 
 
 def _open(
-    source: str | os.PathLike[str] | data.Source | None,
+    source: data.AnySource | None,
     origin: Origin,
     read_as: data.ReadAs | Mapping[str, Any] | None,
 ) -> data.Source:
@@ -113,6 +114,11 @@ def _open(
         if read_as is None and isinstance(source, (str, os.PathLike)) and _address(source) == origin.address:
             read_as = origin.read_as
         return _open_pictures(source, read_as)
+    if origin.address is not None and data.is_passed(origin.address):
+        raise SourceError(
+            f"{origin.where} was trained on pictures that a program passed, and no name opens them again; pass them, "
+            "or name others: pw.evaluate(run, source)"
+        )
     if origin.address is None:
         raise InputError(f"{origin.where} does not say what it was trained on; say what to score: SOURCE")
     try:
@@ -125,9 +131,7 @@ def _open(
         ) from error
 
 
-def _open_pictures(
-    source: str | os.PathLike[str] | data.Source, read_as: data.ReadAs | Mapping[str, Any] | None
-) -> data.Source:
+def _open_pictures(source: data.AnySource, read_as: data.ReadAs | Mapping[str, Any] | None) -> data.Source:
     """Open a source of any number of classes, or a folder of pictures that is one class."""
     try:
         return data.open(source, read_as=read_as, least_classes=1)

@@ -28,7 +28,7 @@ def letters(tmp_path_factory: pytest.TempPathFactory) -> Path:
     glyph[:, :2] = glyph[4:6] = glyph[8:] = glyph[4:, 4:] = True
     for name, drawn in (("b", glyph), ("d", glyph[:, ::-1])):
         (root / name).mkdir(parents=True)
-        for number in range(100):
+        for number in range(120):
             pixels = draw.normal(128, 12, (16, 16, 3))
             y, x = draw.integers(0, 7), draw.integers(0, 10)
             pixels[y : y + 9, x : x + 6][drawn] = 30

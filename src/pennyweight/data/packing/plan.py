@@ -104,5 +104,5 @@ def _drawn(sample: Sample) -> str:
 
 
 def _digest(samples: Sequence[Sample]) -> str:
-    rows = [[sample.digest, sample.label, sample.name] for sample in samples]
+    rows = [[sample.file_digest or sample.digest, sample.label, sample.name] for sample in samples]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()

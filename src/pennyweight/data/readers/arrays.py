@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
 from pennyweight.core.errors import SourceError
+from pennyweight.data.digests import digest_of_array
 from pennyweight.data.readers.columns import number_classes
 from pennyweight.data.readers.input_size import suggest_input_for
 from pennyweight.data.source import Sample, Source, Split
@@ -56,7 +56,7 @@ def from_arrays(
             raise SourceError(f"{name} has {len(block.pictures)} pictures and {len(values)} labels; each needs one")
         part = f"{block.split}/" if block.split else ""
         for index, (picture, value) in enumerate(zip(block.pictures, values, strict=True)):
-            digest = hashlib.sha256(picture.tobytes()).hexdigest()
+            digest = digest_of_array(picture)
             samples.append(Sample(picture, number[value], digest, block.split, f"{name}/{part}{index:05d}"))
     suggested = suggest_input_for(samples)
     return Source(

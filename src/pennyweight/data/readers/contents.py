@@ -1,4 +1,4 @@
-"""Digests and headers of many picture files, read by several threads."""
+"""Digests and headers of many pictures, read by several threads."""
 
 from __future__ import annotations
 
@@ -10,26 +10,32 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from pennyweight.core.errors import PennyweightError
 from pennyweight.core.files import as_text, require_file
 from pennyweight.core.images import Header
 from pennyweight.core.machine import cores
+from pennyweight.core.reading import reason_of
+from pennyweight.data.digests import MOST_BYTES, Digests, digest_of_array, digests_of_file
 from pennyweight.data.readers.input_size import SuggestedInput, aspect_of, header_or_none, suggest_input
-from pennyweight.data.source import Sample, Split, Unreadable
+from pennyweight.data.source import Sample, Split, Stored, Unreadable
 
 __all__ = ["Contents", "Listed", "lost_classes", "read_samples"]
 
 TURN = 64
 """Files that a thread reads at a time."""
 NO_WAITING = getattr(os, "O_NONBLOCK", 0)
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = MOST_BYTES
 """Size of a read; most pictures fit into one."""
 HEADERS = 20_000
 """Largest number of headers to read; of more pictures a random sample. Pillow takes twice as long as hashing does."""
 
-Listed = tuple[Path, int, Split | None, str, str | None]
-"""File, label, split, name and group: the fields of a Sample without its digest."""
+Listed = tuple[Path | NDArray[Any] | Stored, int, Split | None, str, str | None]
+"""Picture, label, split, name and group: the fields of a Sample without its digests."""
 
 
 class Contents(NamedTuple):
@@ -40,18 +46,18 @@ class Contents(NamedTuple):
     input: SuggestedInput
 
 
-class _FileFacts(NamedTuple):
-    digest: str
+class _Facts(NamedTuple):
+    digests: Digests
     header: Header | None
 
 
 def read_samples(files: Sequence[Listed]) -> Contents:
-    """Read every file once, for its digest and its header; more than HEADERS files give a random sample of headers."""
+    """Read every picture once, for its digests and its header; more than HEADERS give a random sample of headers."""
     many = len(files) > HEADERS
     chosen = set(Random(0).sample(range(len(files)), HEADERS)) if many else range(len(files))  # noqa: S311
 
-    def look_at(turn: range) -> list[_FileFacts | OSError]:
-        return [_read_file(files[number][0], with_header=number in chosen) for number in turn]
+    def look_at(turn: range) -> list[_Facts | OSError]:
+        return [_look_at(files[number][0], with_header=number in chosen) for number in turn]
 
     turns = [range(start, min(start + TURN, len(files))) for start in range(0, len(files), TURN)]
     # Hashing releases the GIL, so threads are enough.
@@ -60,11 +66,13 @@ def read_samples(files: Sequence[Listed]) -> Contents:
     samples: list[Sample] = []
     unreadable: list[Unreadable] = []
     headers: list[tuple[str, Header | None]] = []
-    for (path, label, split, name, group), each in zip(files, found, strict=True):
+    for (picture, label, split, name, group), each in zip(files, found, strict=True):
         if isinstance(each, OSError):
-            unreadable.append(Unreadable(name, f"cannot read {as_text(path)}: {each.strerror}"))
+            where = as_text(picture) if isinstance(picture, Path) else name
+            unreadable.append(Unreadable(name, f"cannot read {where}: {each.strerror}"))
         else:
-            samples.append(Sample(path, label, each.digest, split, name, group, aspect_of(each.header)))
+            content, file = each.digests
+            samples.append(Sample(picture, label, content, split, name, group, aspect_of(each.header), file))
             headers.append((name, each.header))
     suggested = suggest_input(headers)
     if many:
@@ -92,7 +100,20 @@ def _open_without_blocking(path: str, flags: int) -> int:
     return os.open(path, flags | NO_WAITING)
 
 
-def _read_file(path: Path, *, with_header: bool) -> _FileFacts | OSError:
+def _look_at(picture: Path | NDArray[Any] | Stored, *, with_header: bool) -> _Facts | OSError:
+    if isinstance(picture, Path):
+        return _read_file(picture, with_header=with_header)
+    try:
+        content = picture if isinstance(picture, np.ndarray) else picture.read()
+    except (PennyweightError, OSError) as error:
+        return OSError(errno.EIO, reason_of(error))
+    header = header_or_none(content) if with_header else None
+    if isinstance(content, np.ndarray):
+        return _Facts(Digests(digest_of_array(content), ""), header)
+    return _Facts(digests_of_file(content), header)
+
+
+def _read_file(path: Path, *, with_header: bool) -> _Facts | OSError:
     digest = hashlib.sha256()
     try:
         require_file(path)
@@ -105,5 +126,7 @@ def _read_file(path: Path, *, with_header: bool) -> _FileFacts | OSError:
                 block = content.read(BLOCK_BYTES)
     except OSError as error:
         return error
-    header = header_or_none(first if len(first) < BLOCK_BYTES else path) if with_header else None
-    return _FileFacts(digest.hexdigest(), header)
+    whole = first if len(first) < BLOCK_BYTES else None
+    header = header_or_none(path if whole is None else whole) if with_header else None
+    digests = Digests(digest.hexdigest(), "") if whole is None else digests_of_file(whole, digest.hexdigest())
+    return _Facts(digests, header)

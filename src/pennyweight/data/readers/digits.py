@@ -5,11 +5,11 @@ Alpaydin and Kaynak 1998, Optical Recognition of Handwritten Digits, UCI Machine
 
 from __future__ import annotations
 
-import hashlib
 from functools import cache
 
 import numpy as np
 
+from pennyweight.data.digests import digest_of_array
 from pennyweight.data.source import Sample, Source
 
 __all__ = ["read_digits"]
@@ -23,7 +23,7 @@ def read_digits() -> Source:
     bunch = load_digits()
     pictures = np.round(bunch.images * (255 / 16)).astype(np.uint8)
     samples = tuple(
-        Sample(picture, int(label), hashlib.sha256(picture.tobytes()).hexdigest(), None, f"digits/{number:04d}")
+        Sample(picture, int(label), digest_of_array(picture), None, f"digits/{number:04d}")
         for number, (picture, label) in enumerate(zip(pictures, bunch.target, strict=True))
     )
     labels = tuple(map(str, range(10)))

@@ -64,7 +64,7 @@ def read_manifest(
     found = read_samples(listed)
     samples, unreadable, suggested = found
     if not samples:
-        options = options_for([file for (file, *_), _ in rows[:TRIED]], root)
+        options = options_for([file for (file, *_), _ in rows[:TRIED] if isinstance(file, Path)], root)
         hint = f"; try {options}" if options else ""
         raise SourceError(f"{where} lists {len(rows)} pictures and none of them is there; {unreadable[0].reason}{hint}")
     return Source(

@@ -22,7 +22,7 @@ from pennyweight.data.readers.arrays import Block, from_arrays
 from pennyweight.data.readers.layout import SPLIT_NAMES
 from pennyweight.data.source import Source, Split
 
-__all__ = ["read_npz"]
+__all__ = ["pictures_of_arrays", "read_npz"]
 
 PICTURES = ("images", "x", "data", "pictures", "image", "imgs", "img", "pixels")
 LABELS = ("labels", "y", "targets", "label", "target", "classes", "class")
@@ -58,7 +58,7 @@ def read_npz(path: Path, *, name: str, address: str) -> Source:
     if not splits:
         raise SourceError(f"{path} has the arrays {', '.join(arrays) or 'none'}; {NEEDED}")
     keys = [found["pictures"][split] for split in splits]
-    pictures, notes = _pictures({key: arrays[key] for key in keys}, path)
+    pictures, notes = pictures_of_arrays({key: arrays[key] for key in keys}, path)
     blocks = []
     for split, key in zip(splits, keys, strict=True):
         labels, label_notes = _labels(arrays[found["labels"][split]], found["labels"][split], len(pictures[key]), path)
@@ -111,7 +111,7 @@ def _find_keys(arrays: Mapping[str, Any], keys: Sequence[str], path: Path) -> It
             yield split, key
 
 
-def _pictures(arrays: Mapping[str, NDArray[Any]], path: Path) -> tuple[dict[str, NDArray[Any]], list[str]]:
+def pictures_of_arrays(arrays: Mapping[str, NDArray[Any]], path: object) -> tuple[dict[str, NDArray[Any]], list[str]]:
     """Return the arrays as (N, H, W[, C]) uint8 or uint16, all scaled alike, and a line for each conversion."""
     notes = []
     made: dict[str, NDArray[Any]] = {}
@@ -147,7 +147,7 @@ def _pictures(arrays: Mapping[str, NDArray[Any]], path: Path) -> tuple[dict[str,
     return made, notes
 
 
-def _channels_last(array: NDArray[Any], key: str, path: Path) -> tuple[NDArray[Any], str | None]:
+def _channels_last(array: NDArray[Any], key: str, path: object) -> tuple[NDArray[Any], str | None]:
     """Return (N, H, W[, C]), and a line if the channels came first."""
     shape = array.shape
     if array.ndim == 2 and array.size:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pennyweight.core.errors import InputError, SourceError, nearest, received
+from pennyweight.core.errors import InputError, SourceError, nearest
 from pennyweight.core.files import as_stored, as_text, expanded
+from pennyweight.data.given.open import is_passed, open_given
 from pennyweight.data.groups import group_samples
 from pennyweight.data.readers.folder import read_folder
 from pennyweight.data.readers.layout import CLASSES
@@ -17,13 +18,13 @@ from pennyweight.data.readers.open_path import Request, open_path, source_name, 
 from pennyweight.data.readers.read_as import ReadAs
 from pennyweight.data.readers.shard_index import Index
 from pennyweight.data.readers.shards import is_address, open_shards
-from pennyweight.data.source import Source
+from pennyweight.data.source import AnySource, Source
 
 __all__ = ["is_known", "open"]
 
 
 def open(
-    source: str | os.PathLike[str] | Source,
+    source: AnySource,
     *,
     group_by: str | None = None,
     read_as: ReadAs | Mapping[str, Any] | None = None,
@@ -33,7 +34,8 @@ def open(
     """Open a source of pictures: a path, a folder's name under $PENNYWEIGHT_DATA, a named set, or shards.
 
     Args:
-        source: The string or path; a Source is returned as it is.
+        source: The string or path; a Source is returned as it is. Programs may also pass (images, labels), lists of
+            (path, label), a DataFrame, a data set of torch or Hugging Face, or a dict of splits of these.
         group_by: Keeps pictures of one group in one split: a column of a manifest, "folder", a regular expression
             whose first group is searched in each picture's name, such as "(patient[0-9]+)", an EXIF tag, such as
             "exif:Model", or a pause between EXIF times, such as "exif:DateTimeOriginal@10min".
@@ -57,9 +59,11 @@ def open(
                 "group_by, read_as and trust apply to a path or a name, not to a Source, which has been read already"
             )
         return _require_usable(source, least_classes) if strict else source
-    if not isinstance(source, (str, os.PathLike)):
-        raise SourceError(f"a source is a path or a name, such as digits, not {received(source)}")
-    opened = _open(os.fspath(source), group_by, how)
+    opened = (
+        _open(os.fspath(source), group_by, how)
+        if isinstance(source, (str, os.PathLike))
+        else open_given(source, how, group_by)
+    )
     if strict:
         _require_usable(opened, least_classes)
     _require_applied(how, opened, source)
@@ -73,7 +77,8 @@ def _require_applied(how: ReadAs, opened: Source, source: object) -> None:
     others = [name for name in how.to_dict() if name != "trust"]
     if others and (opened.streamed or not opened.read_as):
         options = " and ".join(others)
-        raise InputError(f"{options} belong{'s' * (len(others) == 1)} to a table or a folder, which {source} is not")
+        what = source if isinstance(source, (str, os.PathLike)) else "what was passed"
+        raise InputError(f"{options} belong{'s' * (len(others) == 1)} to a table or a folder, which {what} is not")
 
 
 def is_known(source: str | os.PathLike[str]) -> bool:
@@ -95,6 +100,8 @@ def _require_usable(source: Source, least_classes: int) -> Source:
 def _open(text: str, group_by: str | None, read_as: ReadAs) -> Source:
     if text.startswith("scene:") and not Path(text).exists():
         raise SourceError(f"{text} is a scene, and this takes pictures; `pennyweight scene` and pw.scene take scenes")
+    if is_passed(text):
+        raise SourceError("these pictures were passed by a program, and no name opens them again: pass them again")
     if not text:
         raise SourceError("no source was named; give a folder with a folder for each class, or a named set")
     path = as_stored(expanded(text))

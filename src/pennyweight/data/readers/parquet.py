@@ -5,7 +5,6 @@ Nothing is unpacked: reading one row reads its row group, and the last row group
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from pennyweight.core.errors import SourceError
 from pennyweight.core.images import Header
 from pennyweight.core.reading import reading
 from pennyweight.core.text import composed
+from pennyweight.data.digests import digests_of_file
 from pennyweight.data.readers.columns import (
     COLUMNS,
     doubtful_classes_notes,
@@ -200,16 +200,17 @@ def _samples(
             if lack:
                 yield Unreadable(key, f"{key} {lack}")
                 continue
-            found_header = header_or_none(content)
+            found_header, digests = header_or_none(content), digests_of_file(content)
             yield (
                 Sample(
                     Row(path, picture, group, row),
                     0,
-                    hashlib.sha256(content).hexdigest(),
+                    digests.content,
                     parse_split(values[split_column][row], f"row {row} of {path}") if split_column else split,
                     key,
                     parse_group(values[group_by][row]) if group_by in others and group_by else None,
                     aspect_of(found_header),
+                    digests.file,
                 ),
                 written,
                 found_header,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
@@ -14,12 +13,13 @@ from numpy.typing import NDArray
 
 from pennyweight.core.errors import ImageError, SourceError
 from pennyweight.core.images import decode_bands, header
+from pennyweight.data.digests import digests_of_file
 from pennyweight.data.readers.example import Example
 from pennyweight.data.readers.shard import Shard
 
 __all__ = ["FORMAT", "Entry", "decode_entry", "encode_entry", "join_entries", "read_shard"]
 
-FORMAT = 5
+FORMAT = 6
 AT_ONCE = 256
 """Samples that are decoded together; their files are held in memory."""
 HELD_BYTES = 32 << 20
@@ -36,6 +36,9 @@ class Row(NamedTuple):
     label: str
     """Class as the shard writes it; empty without one."""
     digest: str
+    """SHA-256 of the picture file."""
+    pixels: str
+    """Digest by which the picture is known where that is of its pixels; else empty."""
     size: int
     """Bytes of the picture file."""
     reason: str
@@ -54,7 +57,7 @@ class Row(NamedTuple):
 COLUMNS: dict[str, type] = {
     **dict.fromkeys(("key", "label", "reason", "mode", "note", "split"), np.str_),
     **dict.fromkeys(("size", "header", "place"), np.int64),
-    "digest": np.bytes_,
+    **dict.fromkeys(("digest", "pixels"), np.bytes_),
 }
 
 
@@ -134,7 +137,8 @@ def _batches(examples: Iterator[Example]) -> Iterator[list[Example]]:
 def _inspect(example: Example, *, decode: bool) -> Row:
     key, picture, label, place, reason, note, split = example
     shape, mode = (0, 0, 0), ""
-    digest = hashlib.sha256(picture).hexdigest()
+    content, file = digests_of_file(picture)
+    digest, pixels = (file, content) if file else (content, "")
     try:
         if not reason:
             found = header(picture, name=key)
@@ -143,4 +147,4 @@ def _inspect(example: Example, *, decode: bool) -> Row:
                 decode_bands(picture, channels=found.bands, name=key)
     except ImageError as error:
         reason = str(error)
-    return Row(key, label, digest, len(picture), reason, shape, mode, place, note, split or "")
+    return Row(key, label, digest, pixels, len(picture), reason, shape, mode, place, note, split or "")

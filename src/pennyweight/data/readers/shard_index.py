@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pennyweight.core.errors import SourceError
 from pennyweight.core.figures import several
 from pennyweight.core.images import Header
+from pennyweight.data.digests import Digests
 from pennyweight.data.readers.columns import (
     doubtful_classes_notes,
     number_classes,
@@ -194,10 +195,10 @@ class Index:
         shown = self._sample_names(keys, files)
         samples: list[Sample] = []
         unreadable: list[Unreadable] = []
-        for place, (key, digest) in enumerate(zip(keys, self.columns["digest"].astype(str).tolist(), strict=True)):
+        for place, (key, digests) in enumerate(zip(keys, self._digests(), strict=True)):
             if label := found.get(place):
-                where, aspect = Streamed(self, place), self._aspect(place)
-                samples.append(Sample(where, number[label], digest, splits[place], shown[place], header_aspect=aspect))
+                facts = (splits[place], shown[place], None, self._aspect(place), digests.file)
+                samples.append(Sample(Streamed(self, place), number[label], digests.content, *facts))
             else:
                 reason = reasons[place] or f"{key} has no class"
                 unreadable.append(Unreadable(shown[place], reason.replace(key, shown[place], 1)))
@@ -227,6 +228,12 @@ class Index:
             read_as={"trust": True} if self.trusted else {},
             streamed=True,
         )
+
+    def _digests(self) -> Iterator[Digests]:
+        """Yield the digests of each sample."""
+        files, pixels = (self.columns[name].astype(str).tolist() for name in ("digest", "pixels"))
+        for file, of_pixels in zip(files, pixels, strict=True):
+            yield Digests(of_pixels, file) if of_pixels else Digests(file, "")
 
     def _sample_names(self, keys: Sequence[str], files: Sequence[int]) -> Sequence[str]:
         """Return the keys, or where shards share keys the name of the shard and the key."""

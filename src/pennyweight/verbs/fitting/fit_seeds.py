@@ -28,7 +28,7 @@ __all__ = ["fit_seeds"]
 
 
 def fit_seeds(
-    source: str | os.PathLike[str] | data.Source | Scene,
+    source: data.AnySource | Scene,
     model: str = "auto",
     *,
     seeds: int,
@@ -69,7 +69,7 @@ def fit_seeds(
 
 
 def _train_on_pictures(
-    source: str | os.PathLike[str] | data.Source,
+    source: data.AnySource,
     model: str,
     seeds: Sequence[int],
     *,

@@ -47,7 +47,7 @@ class FitOptions(TypedDict, total=False):
 class FitRequest:
     """Arguments of `fit` on pictures. Raises InputError for a value out of range, MissingPart for a missing tracker."""
 
-    source: Place | data.Source
+    source: data.AnySource
     model: str
     out: Place | None = None
     recipe: Recipe | Mapping[str, Any] | str | None = None

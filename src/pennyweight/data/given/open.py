@@ -1,0 +1,113 @@
+"""Open what a program passes as a source, by what it offers; nothing is imported to recognize it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from pennyweight.core.errors import SourceError, received
+from pennyweight.data.given import datasets, pairs, tables
+from pennyweight.data.given.rows import ADDRESS, Given, make_source
+from pennyweight.data.readers.layout import find_split
+from pennyweight.data.readers.read_as import ReadAs
+from pennyweight.data.source import Source
+
+__all__ = ["KINDS", "is_passed", "open_given", "pictures_of_given"]
+
+KINDS = (
+    "(images, labels), a list of (path, label), a DataFrame, a data set of torch or Hugging Face, or a dict of splits "
+    "of these"
+)
+
+
+def open_given(source: Any, read_as: ReadAs, group_by: str | None) -> Source:
+    """Return the source of what a program passed. Raises SourceError with the nearest thing that works."""
+    return make_source(_given(source, read_as, group_by))
+
+
+def is_passed(address: str) -> bool:
+    """Return whether an address is that of pictures that a program passed."""
+    return address.startswith(ADDRESS)
+
+
+def pictures_of_given(source: Any, read_as: ReadAs, note: Callable[[str], None]) -> Iterator[Any] | None:
+    """Return an iterator over the pictures of arrays, a table or a data set; None for anything else.
+
+    Labels are not needed, and those of (images, labels) are not read. A picture with `read` and `where` is read later.
+    Raises SourceError for a dict of splits, of which one is meant.
+    """
+    if _is_splits(source):
+        names = ", ".join(map(str, source))
+        raise SourceError(f"a dict of splits was passed, and pictures of one are meant: source[NAME], NAME of {names}")
+    if datasets.is_hub_set(source):
+        return datasets.pictures_in_hub_set(source, read_as)
+    if tables.is_table(source):
+        return iter(tables.pictures_in_table(source, read_as))
+    if pairs.is_pair(source) and np.ndim(source[1]) < 2:
+        source = source[0]
+    if isinstance(source, np.ndarray) and source.ndim == 4:
+        kept, _, notes = pairs.listed_pictures(source, "the array")
+        for line in notes:
+            note(line)
+        return iter(kept)
+    return datasets.pictures_in_map_style(source) if datasets.is_map_style(source) else None
+
+
+def _given(source: Any, read_as: ReadAs, group_by: str | None) -> Given:
+    if _is_splits(source):
+        return _of_splits(source, read_as, group_by)
+    if datasets.is_hub_set(source):
+        return datasets.of_hub_set(source, read_as)
+    if tables.is_table(source):
+        return tables.of_table(source, read_as, group_by)
+    if pairs.is_pair(source):
+        return pairs.of_pair(source)
+    if pairs.is_pairs(source):
+        return pairs.of_pairs(source)
+    _refuse(source)
+    return datasets.of_map_style(source)
+
+
+def _is_splits(source: object) -> bool:
+    """Return whether a source is a mapping of splits: their names, or values that are data sets or pairs."""
+    if not isinstance(source, Mapping) or not source:
+        return False
+    named = [find_split(str(name)) is not None for name in source]
+    whole = [datasets.is_hub_set(value) or pairs.is_pair(value) for value in source.values()]
+    return all(named) or all(whole)
+
+
+def _of_splits(source: Mapping[Any, Any], read_as: ReadAs, group_by: str | None) -> Given:
+    parts: dict[str, Given] = {}
+    for name, value in source.items():
+        split = find_split(str(name))
+        if split is None:
+            kept = {key for key in source if find_split(str(key)) is not None}
+            raise SourceError(
+                f"'{name}' is no split; keep train, val and test: {{name: sets[name] for name in {kept}}}"
+            )
+        if split in parts:
+            raise SourceError(f"there are two splits for {split}, {name} and another; join them, or leave one out")
+        parts[split] = _given(value, read_as, group_by).of_split(split)
+    first = next(iter(parts.values()))
+    notes = dict.fromkeys(note for part in parts.values() for note in part.notes)
+    return replace(first, rows=[row for part in parts.values() for row in part.rows], notes=tuple(notes))
+
+
+def _refuse(source: Any) -> None:
+    """Raise SourceError for what has no pictures with labels, with the nearest thing that works."""
+    if datasets.is_map_style(source):
+        return
+    if isinstance(source, np.ndarray) or hasattr(source, "permute"):
+        raise SourceError(f"{type(source).__name__} {tuple(source.shape)} has no labels; pass (images, labels)")
+    if hasattr(source, "dataset") and hasattr(source, "batch_size"):
+        raise SourceError("a DataLoader gives batches, which are prepared already; pass its data set: loader.dataset")
+    if isinstance(source, (list, tuple, Mapping)):
+        what = "an empty" if not source else "a"
+        raise SourceError(f"{what} {type(source).__name__} without labels was passed; a program passes {KINDS}")
+    if hasattr(source, "__iter__") and not isinstance(source, bytes):
+        raise SourceError(f"a {type(source).__name__} has no length; a program passes {KINDS}")
+    raise SourceError(f"a source is a path or a name, such as digits, not {received(source)}; or {KINDS}")
