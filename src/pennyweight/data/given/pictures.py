@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pennyweight.core.errors import PennyweightError, SourceError, received
+from pennyweight.core.files import expanded
 from pennyweight.core.images import decode
 from pennyweight.core.jpeg import undecoded_file
 from pennyweight.core.orientation import orientation_of
@@ -49,7 +50,7 @@ def as_picture(value: Any, where: str, folder: Path) -> Kept:
     if isinstance(value, (bytes, bytearray, memoryview)) and len(value):
         return FileBytes(bytes(value))
     if isinstance(value, (str, os.PathLike)) and os.fspath(value):
-        return folder / Path(os.fspath(value)).expanduser()
+        return folder / expanded(value)
     if isinstance(value, Image.Image):
         return _of_image(value, where)
     if isinstance(value, np.ndarray):

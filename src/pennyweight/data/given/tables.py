@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pennyweight.core.errors import InputError, SourceError
+from pennyweight.core.files import expanded
 from pennyweight.data.given.pictures import as_picture
 from pennyweight.data.given.rows import Given, Row, labels_of
 from pennyweight.data.readers.columns import COLUMNS, parse_group, parse_split
@@ -123,7 +124,7 @@ def _choices(table: Table, taken: str | None, meanings: Sequence[str]) -> tuple[
 
 def _located(value: Any, read_as: ReadAs) -> Any:
     """Return a path with the folder and the ending of `read_as`; anything else unchanged."""
-    return file_of(Path.cwd(), os.path.expanduser(os.fspath(value)), read_as) if _is_path(value) else value  # noqa: PTH111
+    return file_of(Path.cwd(), str(expanded(value)), read_as) if _is_path(value) else value
 
 
 def _is_path(value: object) -> bool:
