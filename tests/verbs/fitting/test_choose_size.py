@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 import pennyweight as pw
-from pennyweight.verbs.fitting.choose_size import SizeTrial, better, sizes_to_try, why
+from pennyweight.verbs.fitting.choose_size import sizes_to_try, why
 from pennyweight.verbs.fitting.open import PictureFit, open_fit
 from pennyweight.verbs.fitting.request import FitRequest
+from pennyweight.verbs.fitting.size_trial import SizeTrial, better
 
 NETWORK = "mobilenet_v1_x0_25"
 
@@ -20,7 +21,7 @@ NETWORK = "mobilenet_v1_x0_25"
 def trial(size: int, correct: int, of: int = 100, *, first: int = 0) -> SizeTrial:
     right = np.zeros(of, np.bool_)
     right[first : first + correct] = True
-    return SizeTrial(size, right, 10.0)
+    return SizeTrial(size, right, "10 ms")
 
 
 def test_sizes_are_twice_and_four_times_the_work_and_never_enlarge_pictures() -> None:

@@ -19,7 +19,7 @@ from pennyweight.train.autotune import HOPELESS
 from pennyweight.train.precision import apply_memory_format, autocast
 from pennyweight.train.recipe import Layout, Precision
 
-__all__ = ["WIDTHS", "widest"]
+__all__ = ["ENOUGH", "SHARE", "WIDTHS", "widest"]
 
 WIDTHS = ("resnet_9_x0_25", "resnet_9_x0_375", "resnet_9_x0_5", "resnet_9")
 ENOUGH = 10

@@ -32,6 +32,7 @@ from pennyweight.verbs.fitting.framing import FramingRequest, as_framed
 from pennyweight.verbs.fitting.looking import look_at_pictures, look_for_twins
 from pennyweight.verbs.fitting.plan import Plan, make_plan
 from pennyweight.verbs.fitting.prepare import open_teacher
+from pennyweight.verbs.fitting.probe_detail import probe_detail
 from pennyweight.verbs.fitting.request import FitRequest
 from pennyweight.verbs.fitting.resume import find_record, hash_files
 from pennyweight.verbs.fitting.run_folder import refuse_taken
@@ -122,21 +123,29 @@ def open_fit(request: FitRequest, started: float) -> PictureFit:
         sized = replace(request, input_size=size, frame=fitting.plan.preprocess.frame)
         return replace(_plan_fit(sized, ranks, source, apart, learned, left), **seen)
 
-    return _at_suitable_size(fitting, at)
+    return _at_suitable_size(fitting, at, left)
 
 
-def _at_suitable_size(fitting: PictureFit, at: Callable[[Size], PictureFit]) -> PictureFit:
-    """Return the training at the input size that suits; a size that was asked for, or that a run began with, stays."""
-    request, ranks = fitting.request, fitting.ranks
-    if request.input_size is not None or fitting.plan.recipe.mode != "head" or fitting.glances is None:
+def _at_suitable_size(fitting: PictureFit, at: Callable[[Size], PictureFit], minutes: float | None) -> PictureFit:
+    """Return the training at the input size that suits; a size that was asked for, or that a run began with, stays.
+
+    A last layer compares features of the frozen network, and a training from scratch those of small filters.
+    """
+    request, ranks, mode = fitting.request, fitting.ranks, fitting.plan.recipe.mode
+    if request.input_size is not None or fitting.glances is None:
+        return fitting
+    if mode == "finetune" or (mode == "scratch" and fitting.plan.checkpoint is not None):
         return fitting
     if request.resume and _record(request, fitting.source) is not None:
         return fitting
     with TrainingProgress(0, None if request.progress and not ranks.number else Console(quiet=True)) as shown:
-        chosen, line = choose_size(fitting, at, shown)
+        if mode == "head":
+            chosen, line = choose_size(fitting, at, shown)
+        else:
+            chosen, line = probe_detail(fitting, at, minutes, shown)
     size = ranks.gather(chosen.plan.preprocess.size)[0]
     chosen = chosen if size == chosen.plan.preprocess.size else at(size)
-    return replace(chosen, plan=replace(chosen.plan, why=(*chosen.plan.why, *filter(None, [line]))))
+    return replace(chosen, plan=replace(chosen.plan, why=(*fitting.plan.why, *filter(None, [line]))))
 
 
 def _plan_fit(

@@ -1,0 +1,138 @@
+"""The input of a training from scratch grows where small filters see more, and never by luck."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import pennyweight as pw
+from pennyweight.verbs.fitting.open import PictureFit, open_fit
+from pennyweight.verbs.fitting.request import FitRequest
+
+NETWORK = "mobilenet_v1_x0_25"
+SIDE = 130
+"""Pictures of this side have an input of 64 pixels in these tests, so that a trial takes a moment."""
+
+
+@pytest.fixture(autouse=True)
+def usual(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pennyweight.data.readers.input_size.PHOTO_SIZE", 64)
+
+
+@pytest.fixture
+def draw(tmp_path: Path) -> Callable[..., Path]:
+    def make(kind: str, count: int = 34, height: int = SIDE, width: int = SIDE) -> Path:
+        """Draw two classes: fine stripes or none, two colors, or no difference."""
+        random = np.random.default_rng(0)
+        for number in range(2 * count):
+            other, pixels = number % 2, random.normal(128, 6, (height, width, 3))
+            if kind == "stripes" and other:
+                pixels[:, ::2] += 8
+                pixels[:, 1::2] -= 8
+            if kind == "colors":
+                pixels[..., 0] += 90 * other
+            label = tmp_path / kind / ("one", "two")[other]
+            label.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(label / f"{number}.png", compress_level=1)
+        return tmp_path / kind
+
+    return make
+
+
+def opened(source: Path, **options: Any) -> PictureFit:
+    request = {"model": NETWORK, "weights": "none", "progress": False, **options}
+    return open_fit(FitRequest(source=source, **request), perf_counter())
+
+
+def lines_with(fitting: PictureFit, text: str) -> list[str]:
+    return [line for line in fitting.plan.why if text in line]
+
+
+def lines(fitting: PictureFit) -> list[str]:
+    return lines_with(fitting, "small filters")
+
+
+def test_detail_that_the_usual_size_loses_doubles_the_input(draw: Callable[..., Path]) -> None:
+    found = opened(draw("stripes"))
+    assert found.plan.preprocess.size == 128
+    assert found.pictures["train"].preprocess.size == 128
+    (line,) = lines(found)
+    assert line.startswith("input 128: pictures have detail that 64 pixels lose, at 4 times the work; --input-size 64 ")
+    assert "128 pixels 100.0%" in line
+
+
+@pytest.mark.parametrize("kind", ["colors", "same"])
+def test_other_pictures_keep_the_usual_size(draw: Callable[..., Path], kind: str) -> None:
+    found = opened(draw(kind))
+    assert found.plan.preprocess.size == 64
+    assert len(lines(found)) == (kind == "same")
+    assert all("more detail brings no more" in line for line in lines(found))
+
+
+def test_pictures_less_than_twice_as_large_are_not_tried(draw: Callable[..., Path]) -> None:
+    found = opened(draw("stripes", height=127, width=127))
+    assert found.plan.preprocess.size == 64
+    assert not lines(found)
+
+
+@pytest.mark.parametrize(
+    "options", [{"input_size": 64}, {"recipe": {"mode": "finetune"}}], ids=["size asked for", "finetune"]
+)
+def test_no_trial_where_the_size_is_given(draw: Callable[..., Path], options: dict[str, Any]) -> None:
+    found = opened(draw("stripes"), **options)
+    assert found.plan.preprocess.size == 64
+    assert not lines(found)
+
+
+def test_rectangles_double_too_and_the_line_on_the_frame_stays(draw: Callable[..., Path]) -> None:
+    found = opened(draw("stripes", height=130, width=520))
+    assert found.plan.preprocess.size == (128, 512)
+    frame, detail = lines_with(found, "input ")
+    assert "a square would cut away" in frame
+    assert detail.startswith("input 128×512: pictures have detail that 64×256 pixels lose")
+    assert "--input-size 64x256 spares it" in detail
+
+
+def test_few_minutes_keep_the_usual_size_and_say_that_more_detail_would_help(
+    draw: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stripes = draw("stripes")
+    monkeypatch.setattr("pennyweight.verbs.fitting.probe_detail.ENOUGH", 0)
+    assert opened(stripes, minutes=5).plan.preprocess.size == 128
+    monkeypatch.setattr("pennyweight.verbs.fitting.probe_detail.ENOUGH", math.inf)
+    found = opened(stripes, minutes=5)
+    assert found.plan.preprocess.size == 64
+    (line,) = lines(found)
+    assert line.startswith("input 64: pictures have detail that 64 pixels lose, but only ")
+    assert "--input-size 128 takes it all the same" in line
+
+
+def test_a_resumed_run_keeps_the_size_that_it_began_with(draw: Callable[..., Path], tmp_path: Path) -> None:
+    stripes, recipe = draw("stripes"), {"epochs": 1}
+    pw.fit(stripes, NETWORK, weights="none", recipe=recipe, out=tmp_path / "run", progress=False)
+    assert pw.load(tmp_path / "run").preprocess.size == 128
+    resumed = opened(stripes, recipe=recipe, resume=True, out=tmp_path / "run")
+    assert resumed.plan.preprocess.size == 128
+    assert not lines(resumed)
+
+
+def test_still_more_detail_is_told_and_not_taken(draw: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    random, known = np.random.default_rng(0), {32: 0.0, 64: 0.6, 128: 1.0}
+
+    def responses(pixels: np.ndarray) -> dict[int, np.ndarray]:
+        """Answer as if a larger scale told more of the pictures apart."""
+        label = float(pixels[..., 0].mean() > 170)
+        sides = [side for side in known if side <= len(pixels)]
+        return {side: np.array([label if random.random() < known[side] else random.random()]) for side in sides}
+
+    monkeypatch.setattr("pennyweight.data.readers.input_size.PHOTO_SIZE", 32)
+    monkeypatch.setattr("pennyweight.verbs.fitting.probe_detail.filter_responses", responses)
+    found = opened(draw("colors", count=70))
+    assert found.plan.preprocess.size == 64
+    (line,) = lines(found)
+    assert "128 pixels 100.0%; --input-size 128 has still more detail, at 16 times the work" in line
