@@ -193,7 +193,7 @@ def test_names_that_spreadsheets_and_terminals_would_act_on(
     outcome = pennyweight("predict", bundle_file, "--csv", "-", "--", *paths)
     assert outcome.status == 0
     found = [row["source"] for row in rows_of(outcome.out)]
-    assert found == ["./=cmd().png", 'a,"b"\n.png', "\x1b[2J.png", "caf�.png", "./-x.png"]
+    assert found == ["./=cmd().png", 'a,"b"\n.png', "\x1b[2J.png", "caf\\xe9.png", "./-x.png"]
     assert "\x1b" not in pennyweight("predict", bundle_file, "--", *paths).out
     assert sources(pennyweight("predict", bundle_file, "--jsonl", "--", *paths))[0] == "=cmd().png"
 

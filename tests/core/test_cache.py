@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pennyweight.core import cache
-from pennyweight.core.cache import cache_folder, cached_file, make_cache_folder
+from pennyweight.core.cache import LENT, cache_folder, cached_file, lend_folders, make_cache_folder
 
 UID = os.getuid()
 
@@ -141,6 +141,20 @@ READER = f"--reuid=54321 --regid=54321 --clear-groups --inh-caps={READS} --ambie
 def _can_become_another() -> bool:
     tool = shutil.which("setpriv")
     return tool is not None and UID == 0 and not subprocess.run([tool, *READER.split(), "true"], check=False).returncode
+
+
+def test_other_libraries_are_lent_folders_where_there_is_no_home(monkeypatch: pytest.MonkeyPatch, bare: Path) -> None:
+    for name in LENT:
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    lend_folders()
+    assert not set(LENT) & set(os.environ)
+    without_a_home(monkeypatch)
+    monkeypatch.setenv("HF_HOME", "/mine")
+    lend_folders()
+    assert os.environ["MPLCONFIGDIR"] == str(bare / "tmp" / f"pennyweight-{UID}" / "matplotlib")
+    assert os.environ["HF_HOME"] == "/mine"
+    assert not any((bare / "tmp").iterdir())
 
 
 ROOT = pytest.mark.skipif(not _can_become_another(), reason="only root, with setpriv of util-linux, can do that")

@@ -27,8 +27,43 @@ STEERS = [
 def test_what_could_steer_a_terminal_is_replaced(letters: str) -> None:
     shown = printable(f"cat{letters}dog")
     assert shown.isprintable()
-    assert shown.startswith("cat\N{REPLACEMENT CHARACTER}")
+    assert shown.startswith("cat\\")
     assert shown.endswith("dog")
+
+
+def test_names_that_differ_are_shown_differently() -> None:
+    names = [*(f"cat{letters}" for letters in STEERS), "cat\udcfe", "cat", "cat\u732b", "cat\u72ac"]
+    for encoding in (None, "utf-8", "cp1252", "cp437", "ascii", "shift_jis"):
+        shown = [printable(name, encoding) for name in names]
+        assert len(set(shown)) == len(names)
+        assert all(text.isprintable() for text in shown)
+        assert [text.encode(encoding or "utf-8") for text in shown]  # nothing else is to be replaced
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "shown"),
+    [
+        ("猫", "cp1252", r"\u732b"),
+        ("猫", "utf-8", "猫"),
+        ("café", "cp1252", "café"),
+        ("café", "ascii", r"caf\xe9"),
+        ("\udcff", "utf-8", r"\xff"),
+        ("\x1b[2J", "ascii", r"\x1b[2J"),
+        ("\n", None, r"\n"),
+        ("🐈", "cp1252", r"\U0001f408"),
+        ("ab", "utf-16", "ab"),
+    ],
+)
+def test_what_a_terminal_cannot_show_is_escaped(text: str, encoding: str | None, shown: str) -> None:
+    assert printable(text, encoding) == shown
+
+
+def test_lines_are_escaped_before_they_are_broken() -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, "cp1252", newline="\n")
+    say("a 猫 b", console=Console(file=stream, width=6, force_terminal=True, color_system=None))
+    stream.flush()
+    assert raw.getvalue().splitlines() == [b"a", b"\\u732b", b"b"]
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ def test_pipes_and_sockets_are_never_opened(tree: Callable[..., Path], monkeypat
 def test_names_that_are_not_utf_8_are_counted(tree: Callable[..., Path]) -> None:
     names, walk = walked(tree(os.fsdecode(b"caf\xe9.jpg"), "1.jpg"))
     assert len(names) == 2
-    assert walk.notes() == ("1 name is not UTF-8, and shown with �",)
+    assert walk.notes() == ("1 name is not UTF-8, and shown with escapes such as \\xff",)
 
 
 def test_it_is_lazy(tree: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:

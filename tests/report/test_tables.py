@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from pennyweight.core.figures import shape, share
@@ -109,6 +110,21 @@ def test_names_are_taken_literally() -> None:
     assert "[link=x]cat[/]" in text
     assert "\x1b" not in text
     assert "–" in text
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
+def test_names_that_the_terminal_cannot_show_stay_apart_and_in_line(encoding: str) -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding, newline="\n")
+    rows = [("猫", 1), ("犬", 22), ("caf\udce9", 3), ("[red]x\x1b[0m", 4)]
+    Console(file=stream, width=80).print(table("小", [Column("class"), Column("count")], rows))
+    stream.flush()
+    lines = raw.getvalue().decode(encoding).splitlines()
+    names = [line.replace("|", " ").split()[0] for line in lines[-4:]]
+    assert names[:2] == (["猫", "犬"] if encoding == "utf-8" else [r"\u732b", r"\u72ac"])
+    assert names[2:] == [r"caf\xe9", r"[red]x\x1b[0m"]
+    assert len({cell_len(line.rstrip(" |")) for line in lines[-4:]}) == 1
+    assert lines[0].rstrip() == ("小" if encoding == "utf-8" else r"\u5c0f")
 
 
 def test_a_row_of_another_length_is_refused() -> None:

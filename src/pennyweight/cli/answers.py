@@ -18,13 +18,15 @@ from rich.console import Console
 from pennyweight.core.figures import MISSING, share
 from pennyweight.core.files import atomic
 from pennyweight.core.prediction import Failure, Prediction
-from pennyweight.core.text import printable
+from pennyweight.core.text import printable, write_as_file
 from pennyweight.report.tables import Column, table
 
 __all__ = ["Sink", "as_csv", "as_json", "as_json_lines", "as_table"]
 
 PAGE = 20
 """Rows that are laid out together; later rows keep their widths."""
+Row = tuple[str, str | None, float | None, str]
+"""Picture, best label, its probability, and the next labels or the reason of a failure."""
 COLUMNS = (Column("picture"), Column("label"), Column("probability", share), Column("then"))
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """Characters that begin a formula in a spreadsheet."""
@@ -39,16 +41,19 @@ class Sink(Protocol):
 @contextmanager
 def as_table() -> Iterator[Sink]:
     """Print a line for each picture: its best label, then the next ones; or the reason for no answer."""
-    page: list[tuple[str, str | None, float | None, str]] = []
+    page: list[Row] = []
     widths: list[int] = []
+
+    def shown(row: Row) -> list[str]:
+        texts = row[0], row[1] or MISSING, share(row[2]), row[3]
+        return [printable(text, sys.stdout.encoding) for text in texts]
 
     def lay_out() -> None:
         if page:
             Console().print(table(None, COLUMNS, page))
-            shown = [(row[0], row[1] or MISSING, share(row[2])) for row in page]
             widths[:] = [
                 max(cell_len(text) for text in (column.title, *texts))
-                for column, texts in zip(COLUMNS, zip(*shown, strict=True), strict=False)
+                for column, texts in zip(COLUMNS, zip(*map(shown, page), strict=True), strict=True)
             ]
             page.clear()
 
@@ -59,13 +64,8 @@ def as_table() -> Iterator[Sink]:
             if len(page) == PAGE:
                 lay_out()
             return
-        source, label, probability = (printable(text) for text in (row[0], row[1] or MISSING, share(row[2])))
-        columns = (
-            _padded(source, widths[0]),
-            _padded(label, widths[1]),
-            probability.rjust(widths[2]),
-            printable(row[3]),
-        )
+        source, label, probability, others = shown(row)
+        columns = (_padded(source, widths[0]), _padded(label, widths[1]), probability.rjust(widths[2]), others)
         print("  ".join(columns).rstrip())
 
     yield write
@@ -107,12 +107,13 @@ def as_csv(path: str, top: int) -> Iterator[Sink]:
     The columns are source, label, probability, label_2, probability_2, … up to `top`, and error.
     """
     if path == "-":
+        write_as_file()
         yield _csv(sys.stdout, top)
         sys.stdout.flush()
         return
     with (
         atomic(Path(path)) as temporary,
-        temporary.open("w", encoding="utf-8", errors="replace", newline="") as file,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
     ):
         yield _csv(file, top)
 
@@ -132,7 +133,7 @@ def _csv(file: IO[str], top: int) -> Sink:
             error = ""
         source = f"./{answer.source}" if answer.source.startswith(FORMULA) else answer.source
         row = [source, *ranked, _no_formula(error)]
-        rows.writerow([printable(cell) if terminal and isinstance(cell, str) else cell for cell in row])
+        rows.writerow([printable(cell, file.encoding) if terminal and isinstance(cell, str) else cell for cell in row])
 
     return write
 
@@ -148,7 +149,7 @@ def _no_formula(text: str) -> str:
     return text
 
 
-def _cells(answer: Prediction | Failure) -> tuple[str, str | None, float | None, str]:
+def _cells(answer: Prediction | Failure) -> Row:
     if isinstance(answer, Failure):
         return answer.source, None, None, answer.error.removeprefix(f"cannot read {answer.source}: ")
     others = ", ".join(f"{label} {share(value)}" for label, value in answer.top[1:])

@@ -109,7 +109,7 @@ def main(arguments: list[str] | None = None) -> int:
         require_working_folder()
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(errors="replace")  # a terminal of few letters still shows the figures
+                stream.reconfigure(errors="backslashreplace")  # a terminal of few letters still tells names apart
         make_app()([argument for argument in arguments if argument != DEBUG], prog_name="pennyweight")
     except SystemExit as ended:
         if ended.code in ENDED:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from pennyweight.core.figures import AtLeast
-from pennyweight.core.text import printable
+from pennyweight.core.text import printable, write_as_file
 
 if TYPE_CHECKING:
     from pennyweight.verbs.weigh import Weighed
@@ -65,6 +65,7 @@ def as_csv(networks: Sequence[Weighed], by: By, sort: str | None) -> None:
 
     What is known of the network alone stands in every row of it, so that no choice of rows loses it.
     """
+    write_as_file()
     writer = None
     for network in networks:
         known = _of_network(network)

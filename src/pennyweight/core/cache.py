@@ -16,7 +16,10 @@ from pathlib import Path
 from pennyweight.core.files import as_text
 from pennyweight.core.text import say
 
-__all__ = ["VARIABLE", "cache_folder", "cached_file", "make_cache_folder"]
+__all__ = ["LENT", "VARIABLE", "cache_folder", "cached_file", "lend_folders", "make_cache_folder"]
+
+LENT = {"MPLCONFIGDIR": "matplotlib", "HF_HOME": "huggingface"}
+"""Variable of another library -> the kind of folder that it is lent, where it would write into a missing home."""
 
 VARIABLE = "PENNYWEIGHT_CACHE"
 """Environment variable with the user's own folder, which is taken without a test: errors name it."""
@@ -62,6 +65,14 @@ def make_cache_folder(folder: Path) -> None:
         elif folder.is_relative_to(users or NOWHERE):
             _say_once(f"{why}, and neither can the temporary folder: nothing is kept; {OTHER}")
     folder.mkdir(parents=True, exist_ok=True)
+
+
+def lend_folders() -> None:
+    """Set every variable of `LENT` that the user has not set, if there is no home folder that can be written."""
+    users, folder = _users_folder(), cache_folder("")
+    if (users is None or not _can_write(users)) and folder not in (users, NOWHERE):
+        for name, kind in LENT.items():
+            os.environ.setdefault(name, str(folder / kind))
 
 
 @cache

@@ -27,6 +27,7 @@ __all__ = [
     "clear_left_overs",
     "digest_of",
     "expanded",
+    "is_utf8",
     "left_over_of",
     "read_json",
     "read_lines",
@@ -46,8 +47,17 @@ MAX_JSON_BYTES = 1 << 28
 
 
 def as_text(path: str | os.PathLike[str]) -> str:
-    """Return a path as text for people and JSON, with � for each byte that is not UTF-8."""
-    return os.fsencode(path).decode("utf-8", "replace")
+    """Return a path as text for people and JSON, with an escape such as \\xff for each byte that is not UTF-8."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def is_utf8(path: str | os.PathLike[str]) -> bool:
+    """Return whether the bytes of a path are UTF-8, whatever the locale."""
+    try:
+        os.fsencode(path).decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def as_stored(path: Path) -> Path:

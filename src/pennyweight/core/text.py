@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import re
+import sys
 import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["composed", "pieces", "printable", "say"]
+__all__ = ["composed", "pieces", "printable", "say", "write_as_file"]
 
-REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
 """Joiners of Persian and Indic words and of many emoji; they affect adjacent letters only."""
 
@@ -28,9 +29,21 @@ def composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def printable(text: str) -> str:
-    """Return `text` as one harmless line: � for each control character, bidirectional override and broken letter."""
-    return text if text.isprintable() else "".join(letter if _shows(letter) else REPLACEMENT for letter in text)
+def printable(text: str, encoding: str | None = None) -> str:
+    """Return `text` as one harmless line, with an escape for each letter that cannot be shown, so that names differ.
+
+    Escaped are control characters (`\\x1b`), bidirectional overrides (`\\u202e`), bytes of file names that are not
+    UTF-8 (`\\xff`), and letters that `encoding`, such as "cp1252", does not have (`\\u732b`).
+    """
+    if not text.isprintable():
+        text = "".join(letter if _shows(letter) else _escaped(letter) for letter in text)
+    return text if encoding is None else text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def write_as_file() -> None:
+    """Write standard output as UTF-8 from here on, unless it is a terminal: a program reads it, as it reads a file."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
+        sys.stdout.reconfigure(encoding="utf-8")
 
 
 def say(*lines: str, console: Console | None = None, error: bool = False, label: str = "") -> None:
@@ -48,7 +61,7 @@ def say(*lines: str, console: Console | None = None, error: bool = False, label:
     from rich.text import Text
 
     console = console or Console(stderr=error)
-    for line in map(printable, lines):
+    for line in (printable(line, console.encoding) for line in lines):
         text = f"{label} {line}" if label else line
         for number, part in enumerate(_break_lines(text, console.width) if console.is_terminal else [text]):
             shown = Text(part)
@@ -73,3 +86,9 @@ def _break_lines(text: str, width: int) -> list[str]:
 
 def _shows(letter: str) -> bool:
     return letter.isprintable() or letter in JOINERS or unicodedata.category(letter) == "Zs"
+
+
+def _escaped(letter: str) -> str:
+    """Return the escape of a letter; a lone surrogate stands for a byte of a file name (PEP 383)."""
+    code = ord(letter)
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else letter.encode("unicode_escape").decode("ascii")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from pennyweight.core.files import as_text, special_kind
+from pennyweight.core.files import as_text, is_utf8, special_kind
 from pennyweight.core.images import EXTENSIONS
 
 __all__ = ["Listing", "Passed", "Walk", "is_hidden", "is_system"]
@@ -143,7 +143,9 @@ class Walk:
         if more := sum(self.counts[kind] for kind in LOST) - len(self.lost):
             lines.append(f"{more:,} more folders and links could not be read")
         if count := self.not_utf8:
-            lines.append(f"{count:,} name{'s are' if count > 1 else ' is'} not UTF-8, and shown with �")
+            lines.append(
+                f"{count:,} name{'s are' if count > 1 else ' is'} not UTF-8, and shown with escapes such as \\xff"
+            )
         return tuple(lines)
 
     def name(self, path: Path) -> str:
@@ -164,7 +166,7 @@ class Walk:
 
     def _sort(self, entry: os.DirEntry[str], folders: list[str], pictures: list[str]) -> None:
         """Add an entry's name to the folders or the pictures, or skip the entry."""
-        if as_text(entry.name) != entry.name:
+        if not is_utf8(entry.name):
             self.not_utf8 += 1
         if _is_folder(entry):
             folders.append(entry.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rich import box
@@ -49,6 +49,11 @@ class Filled:
         folded = max(_indent(text) + _longest(_pieces(text)) for text in (self.heading, *self.texts))
         return whole, folded, min(folded, NARROWEST_NAME)
 
+    def encoded(self, encoding: str) -> Filled:
+        """Return the column with an escape for each letter that the terminal's encoding does not have."""
+        texts = [printable(text, encoding) for text in self.texts]
+        return replace(self, heading=printable(self.heading, encoding), texts=texts)
+
     def folded(self, width: int) -> list[Text]:
         """Return the cells in at most `width` characters."""
         return [Text(text if self.numeric else fold(text, width)) for text in self.texts]
@@ -63,17 +68,18 @@ class Grid:
     has_totals: bool
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        widths = _shared([column.widths() for column in self.columns], options.max_width)
+        columns = [column.encoded(options.encoding) for column in self.columns]
+        widths = _shared([column.widths() for column in columns], options.max_width)
         grid = Table(
             box=box.SIMPLE_HEAD,
             show_edge=False,
             pad_edge=False,
             padding=(0, 0, 0, GAP - 1),  # the divider is the other blank: eighty characters go further
         )
-        for column, width in zip(self.columns, widths, strict=True):
+        for column, width in zip(columns, widths, strict=True):
             heading = Text(fold(column.heading, width))
             grid.add_column(heading, width=width, justify="right" if column.numeric else "left", no_wrap=True)
-        cells = [column.folded(width) for column, width in zip(self.columns, widths, strict=True)]
+        cells = [column.folded(width) for column, width in zip(columns, widths, strict=True)]
         rows = list(zip(*cells, strict=True))
         totals = rows.pop() if self.has_totals else None
         for row in rows:
@@ -82,7 +88,7 @@ class Grid:
             grid.add_section()
             grid.add_row(*totals, style="bold")
         if self.title is not None:
-            yield Text(fold(self.title, options.max_width), style="bold")
+            yield Text(fold(printable(self.title, options.encoding), options.max_width), style="bold")
         yield grid
 
 
@@ -96,7 +102,8 @@ def table(
     """Lay out rows of values under their headings, ready for `console.print`.
 
     Numbers are aligned right and stay whole. Where the terminal is narrow, words fold over several lines, and long
-    names after their separators. Brackets are no markup, and characters that could steer a terminal are replaced.
+    names after their separators. Brackets are no markup. Characters that could steer a terminal, or that its encoding
+    does not have, are escaped.
 
     Args:
         title: Line above the table; None for none.

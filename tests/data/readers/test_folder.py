@@ -182,12 +182,12 @@ def test_names_that_are_no_utf_8_are_kept_readable(draw_folder: Draw) -> None:
     root = draw_folder({"a": 3, "b": 3})
     next((root / "b").iterdir()).rename(root / "b" / os.fsdecode(b"caf\xe9.png"))
     source = data.open(root)
-    assert "b/caf�.png" in [sample.name for sample in source.samples]
+    assert "b/caf\\xe9.png" in [sample.name for sample in source.samples]
     found = next(sample for sample in source.samples if "caf" in sample.name)
     assert Preprocess.for_input(8)(found.read()).shape == (8, 8, 3)
-    assert found.where.encode("utf-8").endswith("caf�.png".encode())
+    assert found.where.encode("utf-8").endswith(b"caf\\xe9.png")
     (root / "b").rename(root / os.fsdecode(b"\xe9"))
-    assert "class folder '�' of" in refuse(root)
+    assert "class folder '\\xe9' of" in refuse(root)
     assert "has a name that is not UTF-8" in refuse(root.rename(root.with_name(os.fsdecode(b"\xe9"))))
 
 
