@@ -127,7 +127,7 @@ def test_terminated_after_the_last_epoch_it_says_how_to_go_on(command: Command, 
     status, out, err = finish(process)
     assert (status, out) == (143, "")
     assert err.splitlines()[-2:] == [
-        "saved in run; the same command with --resume continues from there",
+        "saved in run; the same command with --resume (or resume=True) continues it",
         "error: terminated",
     ]
     assert finish(command("fit", pictures, *small, cwd=tmp_path))[0] == 0

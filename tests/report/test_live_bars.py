@@ -83,3 +83,53 @@ def test_text_of_a_bar_is_escaped() -> None:
     assert "&lt;script&gt;" in drawn
     assert "\x1b" not in drawn + cell.drawn[-1]["text/plain"]
     assert "value=" not in drawn  # without a total there is no share
+
+
+def stop_in_epoch_2(console: Console, stopped_by: type[BaseException]) -> None:
+    """Train a step of the second epoch, and stop."""
+    with TrainingProgress(3, console) as progress:
+        progress.epoch_started(2, 20)
+        progress.step(0.5, 32, correct=16)
+        raise stopped_by
+
+
+def stop_while_reading(console: Console) -> None:
+    """Read a picture, and stop."""
+    with TrainingProgress(3, console) as progress, progress.phase("reading pictures", 10) as phase:
+        phase.advance()
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("stopped_by", [KeyboardInterrupt, SystemExit, OSError])
+def test_an_interrupted_cell_leaves_no_bar_and_says_where_it_stopped(
+    monkeypatch: pytest.MonkeyPatch, stopped_by: type[BaseException]
+) -> None:
+    cell = Cell()
+    monkeypatch.setattr("pennyweight.report.progress.live_bars", lambda console: NotebookBars(show=cell))
+    said = io.StringIO()
+    for displays in (1, 2):  # the cell can be run again
+        with pytest.raises(stopped_by):
+            stop_in_epoch_2(Console(file=said, force_jupyter=False, width=100), stopped_by)
+        assert cell.drawn[-1] == {"text/html": "", "text/plain": ""}
+        assert cell.displays == displays
+        assert said.getvalue() == "stopped in epoch 2/3  step  1/20  loss 0.500  accuracy 50.0%\n" * displays
+
+
+def test_an_interrupted_reading_leaves_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = Cell()
+    monkeypatch.setattr("pennyweight.report.progress.live_bars", lambda console: NotebookBars(show=cell))
+    said = io.StringIO()
+    with pytest.raises(KeyboardInterrupt):
+        stop_while_reading(Console(file=said, force_jupyter=False))
+    assert "reading" in cell.drawn[0]["text/html"]
+    assert cell.drawn[-1] == {"text/html": "", "text/plain": ""}
+    assert said.getvalue() == ""
+
+
+def test_an_interrupted_terminal_leaves_no_bar() -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, force_interactive=True, width=80, color_system=None)
+    with pytest.raises(KeyboardInterrupt):
+        stop_in_epoch_2(console, KeyboardInterrupt)
+    after = screen.getvalue().rsplit("\x1b[?25h", 1)[-1]
+    assert after.strip() == "stopped in epoch 2/3  step  1/20  loss 0.500  accuracy 50.0%"

@@ -23,8 +23,8 @@ from pennyweight.report.tables import Column, table
 
 __all__ = ["Sink", "as_csv", "as_json", "as_json_lines", "as_table"]
 
-PAGE = 20
-"""Rows that are laid out together; later rows keep their widths."""
+PAGE, FEW = 20, 10
+"""Rows that are laid out together, whose widths later rows keep, and rows of pictures without an answer."""
 Row = tuple[str, str | None, float | None, str]
 """Picture, best label, its probability, and the next labels or the reason of a failure."""
 COLUMNS = (Column("picture"), Column("label"), Column("probability", share), Column("then"))
@@ -40,7 +40,7 @@ class Sink(Protocol):
 
 @contextmanager
 def as_table() -> Iterator[Sink]:
-    """Print a line for each picture: its best label, then the next ones; or the reason for no answer."""
+    """Print a line for each picture: its best label, then the next ones; or, for the first few, why it has none."""
     page: list[Row] = []
     widths: list[int] = []
 
@@ -57,7 +57,13 @@ def as_table() -> Iterator[Sink]:
             ]
             page.clear()
 
+    failed = 0
+
     def write(answer: Prediction | Failure) -> None:
+        nonlocal failed
+        failed += isinstance(answer, Failure)
+        if isinstance(answer, Failure) and failed > FEW:
+            return
         row = _cells(answer)
         if not widths:
             page.append(row)

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 
 from pennyweight.core.files import as_text, is_utf8, special_kind
 from pennyweight.core.images import EXTENSIONS
+from pennyweight.core.reasons import such_as
 
 __all__ = ["Listing", "Passed", "Walk", "is_hidden", "is_system"]
 
@@ -137,9 +138,10 @@ class Walk:
             lines.append(f"skipped {count:,} file{'s' * (count > 1)} without the extension of a picture ({named})")
         for kind, names in NOTED.items():
             if count := self.counts[kind]:
-                first = next(each for each in self.passed if each.kind == kind)
-                reason = f" ({first.reason})" if first.reason else ""
-                lines.append(f"skipped {count:,} {names[count > 1]}, such as {self.name(first.path)}{reason}")
+                known = [each for each in self.passed if each.kind == kind]
+                reason = f" ({known[0].reason})" if known[0].reason else ""
+                examples = such_as([self.name(each.path) for each in known])
+                lines.append(f"skipped {count:,} {names[count > 1]}, such as {examples}{reason}")
         if more := sum(self.counts[kind] for kind in LOST) - len(self.lost):
             lines.append(f"{more:,} more folders and links could not be read")
         if count := self.not_utf8:

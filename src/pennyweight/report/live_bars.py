@@ -74,7 +74,7 @@ class NotebookBars:
         """Draw nothing yet: the first task makes the output."""
 
     def stop(self) -> None:
-        """Draw the last state, which stays in the notebook."""
+        """Draw the last state, which stays in the notebook; nothing stays where every bar was removed."""
         self._draw(at_once=True)
 
     def add_task(self, description: str, *, total: float | None = None, detail: str) -> TaskID:
@@ -128,7 +128,7 @@ def _display() -> Callable[..., Any]:
 
 
 def _table(tasks: list[_Task]) -> str:
-    """Return a row for each bar; every text is escaped."""
+    """Return a row for each bar, every text of which is escaped; nothing without bars."""
     rows = []
     for task in tasks:
         value = "" if task.total is None else f' value="{min(task.completed, task.total):g}" max="{task.total:g}"'
@@ -138,7 +138,7 @@ def _table(tasks: list[_Task]) -> str:
             html.escape(printable(task.detail)),
         )
         rows.append("<tr>" + "".join(f'<td style="{CELL}">{cell}</td>' for cell in cells) + "</tr>")
-    return f"<table>{''.join(rows)}</table>"
+    return f"<table>{''.join(rows)}</table>" if rows else ""
 
 
 def _terminal_bars(console: Console) -> Progress:

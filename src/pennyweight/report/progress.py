@@ -99,7 +99,11 @@ class TrainingProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._bars is not None:
+            if kind is not None:
+                self._remove_bars()
             self._bars.stop()
+        if kind is not None and self._counts.steps and not self._finished:
+            self.note(f"stopped in {self._epoch_text()}  {self._step_text()}  {_text_of(self._scores())}".rstrip())
 
     def epoch_started(self, epoch: int, steps: int, done: int = 0) -> None:
         """Begin epoch number `epoch`, counted from 1, of `steps` steps; `done` of them were done before a resume."""
@@ -149,6 +153,13 @@ class TrainingProgress:
     def phase(self, name: str, total: int) -> Phase:
         """Return the progress of work outside the epochs: `with progress.phase("reading", 100) as p: p.advance()`."""
         return Phase(name, total, note=self.note, bars=self._bars, clock=self._clock)
+
+    def _remove_bars(self) -> None:
+        """Remove the bars of a training that was interrupted: a notebook would show them as if it went on."""
+        for task in (self._epochs_task, self._steps_task):
+            if self._bars is not None and task is not None:
+                self._bars.remove_task(task)
+        self._epochs_task = self._steps_task = None
 
     def _print(self, line: str) -> None:
         self._last_line = self._clock()

@@ -11,6 +11,7 @@ from pennyweight import data
 from pennyweight.core.errors import InputError, nearest, received
 from pennyweight.core.figures import number, several
 from pennyweight.core.files import expanded
+from pennyweight.core.reasons import by_reason
 from pennyweight.core.sizes import parse_size
 from pennyweight.core.summary import Facts, Summary
 from pennyweight.data.packing.plan import Format, make_plan
@@ -89,7 +90,8 @@ def pack(
     shard_bytes = parse_size(shard_size, "shard_size")
     folder = _folder(os.fspath(out))
     opened = data.open(source, group_by=group_by, read_as=read_as)
-    for line in (*opened.notes, *(f"left out: {each.reason}" for each in opened.unreadable)):
+    listed = f"`pennyweight doctor {opened.address} --json` lists all that are left out"
+    for line in (*opened.notes, *by_reason(opened.unreadable, "left out: ", listed=listed)):
         note(line)
     if opened.group_by is not None and not opened.has_splits:
         note(f"the splits train, val and test are made now, so that groups ({opened.group_by}) stay together")
@@ -97,7 +99,8 @@ def pack(
     plan = make_plan(opened, shard_bytes=shard_bytes, kind=format, resize=resize)
     unreadable = write_pack(plan, folder, advance)
     if unreadable:
-        note(f"{several(unreadable, 'picture')} cannot be read: packed unchanged")
+        count = several(unreadable, "picture")
+        note(f"{count} cannot be read: packed unchanged; `pennyweight doctor {opened.address}` says why")
     files = tuple(part.file for part in plan.parts)
     return Packed(folder.url, files, len(opened.samples), opened.labels, unreadable)
 

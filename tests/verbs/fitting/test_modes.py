@@ -288,7 +288,7 @@ def test_a_signal_ends_the_features_at_once_and_they_go_on(
     with pytest.raises(KeyboardInterrupt):
         fit_small(shapes, **options, out=out, progress=True)
     assert len(seen) == 2
-    assert f"saved in {out}; the same command with --resume continues from there" in capfd.readouterr().err
+    assert f"saved in {out}; the same command with --resume (or resume=True) continues it" in capfd.readouterr().err
     seen[:] = [0, 0]  # no signal any more
     run = fit_small(shapes, **options, out=out, resume=True, progress=True)
     assert f"run {out}: resumes" in capfd.readouterr().err
@@ -394,7 +394,7 @@ def test_a_resume_on_other_versions_and_of_damaged_checkpoints_is_said(
     stop_at(3)
     with pytest.raises(KeyboardInterrupt):
         fit_small(shapes, out=tmp_path / "run", progress=True)
-    assert "the same command with --resume continues from there" in capfd.readouterr().err
+    assert "the same command with --resume (or resume=True) continues it" in capfd.readouterr().err
     stop_at(10**9)
     path = tmp_path / "run" / "run.json"
     record = read_json(path)

@@ -15,6 +15,7 @@ from pennyweight.cli.help import OUTPUT, TIME
 from pennyweight.cli.options import option
 from pennyweight.core.figures import several
 from pennyweight.core.machine import quota_line
+from pennyweight.core.reasons import by_reason
 from pennyweight.core.text import say
 from pennyweight.report.tables import Column, table
 
@@ -26,7 +27,6 @@ __all__ = ["doctor"]
 EXAMPLES = 3
 REASONED = ("unreadable", "bands")
 """Kinds of which each picture has a reason of its own."""
-MOST_REASONS = 100
 
 
 def doctor(
@@ -81,6 +81,8 @@ def _show(found: "Diagnosis") -> None:
     for kind, group in groupby(found.findings, key=lambda finding: finding.kind):
         findings = list(group)
         examples = [" = ".join(finding.pictures[:2]) or finding.detail for finding in findings[:EXAMPLES]]
+        if kind == "refused":
+            examples = ["see below"]
         rows.append((kind, found.of(kind)[0].severity, len(findings), KINDS[kind][1], "; ".join(examples)))
     if rows:
         heads = [Column(name) for name in ("finding", "severity", "count", "meaning", "examples")]
@@ -97,8 +99,6 @@ def _reasons(found: "Diagnosis") -> Iterator[str]:
     for finding in found.of("refused"):
         yield f"fit refuses: {finding.detail}"
     yield from (finding.detail for finding in found.of("groups"))
-    findings = [finding for kind in REASONED for finding in found.of(kind)]
-    for finding in findings[:MOST_REASONS]:
-        yield f"cannot read {finding.pictures[0]}: {finding.detail}"
-    if (more := len(findings) - MOST_REASONS) > 0:
-        yield f"and {more:,} more, which --json lists"
+    unread = [(finding.pictures[0], finding.detail) for kind in REASONED for finding in found.of(kind)]
+    lines = ((name, f"cannot read {name}: {detail}") for name, detail in unread)
+    yield from by_reason(lines, "cannot read ", one="", listed="--json lists all that cannot be read")

@@ -9,6 +9,7 @@ import typer
 from pennyweight.cli import options, show, source_options, trained_options
 from pennyweight.cli.help import DATA
 from pennyweight.cli.options import option
+from pennyweight.core.reasons import Reasons
 from pennyweight.core.settings import parse_pairs
 
 __all__ = ["evaluate"]
@@ -55,17 +56,22 @@ def evaluate(
     usage = trained_options.usage(
         stem=stem, input_size=input_size, config=config, mean=mean, std=std, labels=labels
     )  # fmt: skip
-    scored = verb(
-        trained_options.open_trained(run_or_bundle_or_name, weights, **usage),
-        source,
-        split=split,
-        rename=parse_pairs(rename or [], "--rename", example="cats=Cats"),
-        max_pixels=max_pixels,
-        wait=wait,
-        read_as=source_options.read_as(columns, pictures, ending, label_from),
-        left_out=lambda each: show.note(f"left out: {each.reason}"),
-        note=show.note,
-    )
+    lost = Reasons()
+    try:
+        scored = verb(
+            trained_options.open_trained(run_or_bundle_or_name, weights, **usage),
+            source,
+            split=split,
+            rename=parse_pairs(rename or [], "--rename", example="cats=Cats"),
+            max_pixels=max_pixels,
+            wait=wait,
+            read_as=source_options.read_as(columns, pictures, ending, label_from),
+            left_out=lambda each: lost.add(*each),
+            note=show.note,
+        )
+    finally:
+        for line in lost.lines("left out: ", listed=f"`pennyweight doctor {source or 'SOURCE'} --json` lists all"):
+            show.note(line)
     if not is_first():
         return
     if json:

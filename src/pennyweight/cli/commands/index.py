@@ -8,12 +8,10 @@ import typer
 
 from pennyweight.cli import options, show
 from pennyweight.core.figures import number, several
+from pennyweight.core.reasons import by_reason
 from pennyweight.core.text import say
 
 __all__ = ["index"]
-
-NAMED = 10
-"""Samples that cannot be used, of which as many are named."""
 
 
 def index(
@@ -36,8 +34,6 @@ def index(
         return
     for line in found.notes:
         show.note(line)
-    for each in found.unreadable[:NAMED]:
-        show.note(f"left out: {each.reason}")
-    if (more := len(found.unreadable) - NAMED) > 0:
-        show.note(f"and {number(more)} more, which --json lists")
+    for line in by_reason(found.unreadable, "left out: ", listed="--json lists all that are left out"):
+        show.note(line)
     say(f"{several(found.images, 'picture')} of {number(len(found.labels))} classes: {found.address}")

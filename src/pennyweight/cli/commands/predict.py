@@ -16,15 +16,15 @@ from pennyweight.core.busy_wait import sharing_cores
 from pennyweight.core.errors import InputError
 from pennyweight.core.figures import duration, number, several
 from pennyweight.core.files import require_new
+from pennyweight.core.reasons import Reasons
 
 if TYPE_CHECKING:
     from pennyweight.core.prediction import Failure, Prediction
 
 __all__ = ["predict"]
 
-FEW = 10
-"""Failures that are named on standard error; each of them is a row as well."""
 STDOUT = "-"
+LISTED = ", for each of which --csv and --jsonl have a row"
 
 
 def predict(
@@ -82,9 +82,10 @@ def predict(
     if not is_first():
         raise typer.Exit(int(sum(isinstance(answer, Failure) for answer in found) > 0))
     done = _write(found, paths, sinks or [answers.as_table()], csv)
-    # A table that was printed has the reasons already.
-    _summarize(done, csv, name_failures=bool(sinks) or done.failed == done.pictures < answers.PAGE)
-    if done.failed:
+    # A table that was printed has the first reasons already.
+    alone = bool(sinks) or done.failed.count == done.pictures or done.failed.count > answers.FEW
+    _summarize(done, csv, name_failures=alone, listed="" if sinks or done.failed.shown else LISTED)
+    if done.failed.count:
         raise typer.Exit(1)
 
 
@@ -113,9 +114,8 @@ class Done(NamedTuple):
     """Counts of a finished `predict`."""
 
     pictures: int
-    failed: int
-    first: Sequence["Failure"]
-    """First failures, at most FEW."""
+    failed: Reasons
+    """Reasons of the pictures without an answer."""
     seconds: float
 
 
@@ -130,16 +130,14 @@ def _write(
     from pennyweight.report.progress_bar import CountProgress
     from pennyweight.verbs.inputs import count_pictures
 
-    first: list[Failure] = []
-    failed = 0
+    failed = Reasons()
     with sharing_cores(), CountProgress("predict", lambda: count_pictures(paths)) as progress:
         try:
             with ExitStack() as stack:
                 writes = [stack.enter_context(sink) for sink in sinks]
                 for answer in found:
                     if isinstance(answer, Failure):
-                        failed += 1
-                        first += [answer] * (failed <= FEW)
+                        failed.add(answer.source, answer.error)
                     for write in writes:
                         write(answer)
                     progress.advance()
@@ -147,18 +145,19 @@ def _write(
             if csv not in (None, STDOUT):
                 show.note(f"{csv} is not written, because not all pictures were answered; --jsonl prints each at once")
             raise
-    return Done(progress.done, failed, first, progress.seconds)
+    return Done(progress.done, failed, progress.seconds)
 
 
-def _summarize(done: Done, csv: str | None, *, name_failures: bool) -> None:
-    """Name the first failures, and count what was done, on standard error."""
-    for failure in done.first if name_failures else ():
-        show.failure(failure.error)
-    if done.pictures < 2 or not (done.failed or csv or done.pictures > answers.PAGE):
+def _summarize(done: Done, csv: str | None, *, name_failures: bool, listed: str) -> None:
+    """Name the failures by reason, and count what was done, on standard error."""
+    failed = done.failed.count
+    for line in done.failed.lines("cannot read ", one="") if name_failures else ():
+        show.failure(line)
+    if done.pictures < 2 or not (failed or csv or done.pictures > answers.PAGE):
         return  # the rows of a short table need no count
     all_of_them = several(done.pictures, "picture")
-    answered = f"{number(done.pictures - done.failed)} of {all_of_them}" if done.failed else all_of_them
+    answered = f"{number(done.pictures - failed)} of {all_of_them}" if failed else all_of_them
     rate = f", {done.pictures / done.seconds:,.0f} a second" if done.seconds > 0 else ""
-    not_read = f"; {number(done.failed)} could not be read" if done.failed else ""
+    not_read = f"; {number(failed)} could not be read{listed}" if failed else ""
     where = f"; rows in {csv}" if csv not in (None, STDOUT) else ""
     show.note(f"{answered} answered in {duration(done.seconds)}{rate}{not_read}{where}")

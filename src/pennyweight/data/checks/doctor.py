@@ -11,6 +11,7 @@ import numpy as np
 from pennyweight.core.errors import ImageError, SourceError
 from pennyweight.core.formats import ENDINGS
 from pennyweight.core.images import Header, Pixels, decode
+from pennyweight.core.reasons import reason_alone
 from pennyweight.core.sixteen_bit import Levels
 from pennyweight.data.apart import split_by_rule
 from pennyweight.data.checks.diagnosis import FEW_LEVELS, HUGE_PIXELS, KINDS, TINY, Diagnosis, Finding
@@ -108,7 +109,7 @@ def _findings(source: Source, where: Sequence[str | None], glances: Glances, twi
     failed = [(name, reason) for name, reason in zip(names, glances.reasons, strict=True) if reason is not None]
     unreadable = [*source.unreadable, *(Unreadable(name, reason) for name, reason in failed)]
     yield from (Finding("refused", (), reason) for reason in refusals(source, unreadable))
-    yield from (Finding("unreadable", (each.name,), _short(each)) for each in source.unreadable)
+    yield from (Finding("unreadable", (each.name,), reason_alone(*each)) for each in source.unreadable)
     for name, reason, banded in zip(names, glances.reasons, glances.banded.tolist(), strict=True):
         if reason is not None:
             yield Finding("bands" if banded else "unreadable", (name,), reason)
@@ -131,12 +132,6 @@ def thumbnail(sample: Sample, side: int, levels: Levels = (), max_pixels: int | 
         return None
     image.thumbnail((side, side))
     return np.asarray(image)
-
-
-def _short(unreadable: Unreadable) -> str:
-    """Return the reason without the picture's path, which the finding names already."""
-    start, separator, reason = unreadable.reason.partition(": ")
-    return reason if separator and start.endswith(unreadable.name) else unreadable.reason
 
 
 def _split(source: Source, twins: Twins | None) -> tuple[Sequence[str | None], dict[str, int] | None, tuple[str, ...]]:

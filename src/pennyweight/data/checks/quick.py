@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence, Set
 
 from pennyweight.core.errors import SourceError
+from pennyweight.core.reasons import EXAMPLES, reason_alone, such_as
 from pennyweight.data.pictures import Pictures
 from pennyweight.data.source import SPLITS, Sample, Source, Unreadable
 from pennyweight.data.splits import split
@@ -35,12 +36,9 @@ def _two_labels(source: Source, left_out: Set[str]) -> Iterator[str]:
             equal[sample.digest].append(sample)
     several = [samples for samples in equal.values() if len({sample.label for sample in samples}) > 1]
     if several:
-        first = several[0][0]
-        other = next(sample for sample in several[0] if sample.label != first.label)
-        yield (
-            f"pictures under two labels: {len(several)}, such as {first.name} = {other.name}; `pennyweight doctor` "
-            "lists them"
-        )
+        pairs = ((same[0], next(each for each in same if each.label != same[0].label)) for same in several[:EXAMPLES])
+        examples = such_as([f"{one.name} = {other.name}" for one, other in pairs])
+        yield f"pictures under two labels: {len(several):,}, such as {examples}; `pennyweight doctor` lists them"
 
 
 def require_enough(source: Source, unreadable: Sequence[Unreadable], *parts: Pictures) -> None:
@@ -65,10 +63,10 @@ def too_little(source: Source, unreadable: Sequence[Unreadable], *parts: Sequenc
     if not unreadable:
         return None
     kept = sum(map(len, parts))
-    example = f"{unreadable[0].name} ({unreadable[0].reason})"
+    example = f"{unreadable[0].name} ({reason_alone(*unreadable[0])})"
     if len(unreadable) > MOST_UNREADABLE * (kept + len(unreadable)):
         return (
-            f"{len(unreadable)} of the {kept + len(unreadable)} pictures of {source.name} cannot be read, such as "
+            f"{len(unreadable):,} of the {kept + len(unreadable):,} pictures of {source.name} cannot be read, such as "
             f"{example}; `pennyweight doctor` lists them"
         )
     lost = {sample.label for sample in source.samples} - set(parts[0])

@@ -11,7 +11,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from pennyweight.core.cache import cached_file, make_cache_folder
 from pennyweight.core.errors import SourceError
 from pennyweight.core.files import read_json, write_json
 from pennyweight.core.reading import MAX_RATIO, reason_of
+from pennyweight.core.reasons import EXAMPLES, such_as
 from pennyweight.data.readers.archive_members import Member, notes_on_names, shown, size_limit, walk_members
 
 __all__ = ["Unpacked", "unpack", "unpack_to_cache"]
@@ -26,7 +27,7 @@ __all__ = ["Unpacked", "unpack", "unpack_to_cache"]
 MAX_NAME = 1000
 CHUNK_BYTES = 1 << 20
 DONE = "unpacked.json"
-FORMAT = 3
+FORMAT = 4
 """Version of the cache entry; an archive that was unpacked by another version is unpacked again."""
 LITTER = "__MACOSX"
 """Folder in which macOS packs metadata of the files."""
@@ -77,7 +78,7 @@ def unpack(archive: Path, target: Path) -> tuple[str, ...]:
     """Write the plain files of `archive` under the new folder `target`.
 
     Returns:
-        A line for each reason of a refusal: the number of refused members, the reason, and one of their names.
+        A line for each reason of a refusal: the number of refused members, the reason, and three of their names.
 
     Raises:
         SourceError: `archive` is not an archive, is damaged, or is a decompression bomb. `target` is removed.
@@ -85,7 +86,7 @@ def unpack(archive: Path, target: Path) -> tuple[str, ...]:
     target.mkdir(parents=True)
     budget = size_limit(archive)
     refused: Counter[str] = Counter()
-    examples: dict[str, str] = {}
+    examples: defaultdict[str, list[str]] = defaultdict(list)
     taken: dict[str, str] = {}
     folders: dict[str, str] = {}
     try:
@@ -97,7 +98,7 @@ def unpack(archive: Path, target: Path) -> tuple[str, ...]:
             reason = _refusal(member, taken, folders)
             if reason:
                 refused[reason] += 1
-                examples.setdefault(reason, shown(member.name))
+                examples[reason] += [shown(member.name)] * (refused[reason] <= EXAMPLES)
             elif member.content is not None:
                 budget -= _write(member, target, budget, archive)
     except BaseException as error:
@@ -106,7 +107,8 @@ def unpack(archive: Path, target: Path) -> tuple[str, ...]:
         if not isinstance(error, Exception) or isinstance(error, SourceError) or getattr(error, "errno", None):
             raise
         raise SourceError(f"cannot unpack {archive}: {reason_of(error).rstrip(': ')}") from error
-    return tuple(f"{count:,} × {reason}, such as {examples[reason]}" for reason, count in refused.most_common())
+    lines = ((count, reason, such_as(examples[reason])) for reason, count in refused.most_common())
+    return tuple(f"{count:,} × {reason}, such as {names}" for count, reason, names in lines)
 
 
 def _litter(name: str) -> bool:

@@ -21,6 +21,7 @@ from pennyweight.core.images import Header
 from pennyweight.core.machine import cores
 from pennyweight.core.reading import reason_of
 from pennyweight.data.digests import MOST_BYTES, Digests, digest_of_array, digests_of_file
+from pennyweight.core.reasons import reason_alone
 from pennyweight.data.readers.input_size import SuggestedInput, aspect_of, header_or_none, suggest_input
 from pennyweight.data.source import Sample, Split, Stored, Unreadable
 
@@ -90,7 +91,7 @@ def lost_classes(labels: Sequence[str], listed: Sequence[Listed], found: Content
         name = next(name for _, of, _, name, _ in listed if of == label)
         lines.append(
             f"class '{labels[label]}' of {source} has no picture that can be read; the first lost is {name} "
-            f"({reasons[name]})"
+            f"({reason_alone(name, reasons[name])})"
         )
     return tuple(lines)
 

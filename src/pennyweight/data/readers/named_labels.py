@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pennyweight.core.errors import SourceError
 from pennyweight.core.files import as_text
+from pennyweight.core.reasons import such_as
 from pennyweight.core.walk import Walk
 from pennyweight.data.readers.columns import number_classes
 from pennyweight.data.readers.contents import Listed, lost_classes, read_samples
@@ -47,7 +48,7 @@ def read_named_labels(root: Path, read_as: ReadAs, *, name: str, address: str) -
     notes = [f"labels are the matches of '{read_as.label_from}' in the names of files: {len(labels)} classes"]
     if without:
         which = "picture whose name holds" if len(without) == 1 else "pictures whose names hold"
-        notes.append(f"left out {len(without):,} {which} no label, such as {without[0]}")
+        notes.append(f"left out {len(without):,} {which} no label, such as {such_as(without)}")
     return Source(
         name=name,
         address=address,

@@ -11,6 +11,7 @@ from pennyweight.core.errors import SourceError
 from pennyweight.core.figures import several
 from pennyweight.core.files import as_text, require_file
 from pennyweight.core.images import EXTENSIONS
+from pennyweight.core.reasons import such_as
 from pennyweight.core.walk import Walk, is_hidden, is_system
 from pennyweight.data.groups import FOLDER
 from pennyweight.data.readers import archive_members, archives, manifest, parquet
@@ -77,7 +78,7 @@ def _stream(files: Sequence[Path], request: Request, others: Sequence[str] = ())
     opened = replace(Index.load(shards, trust=request.read_as.trust).source(), name=request.name)
     if not others:
         return opened
-    skipped = f"skipped {several(len(others), 'other file')} next to the shards, such as {others[0]}"
+    skipped = f"skipped {several(len(others), 'other file')} next to the shards, such as {such_as(others)}"
     return replace(opened, notes=(skipped, *opened.notes))
 
 

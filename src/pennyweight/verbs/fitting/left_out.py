@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from pennyweight import data
 from pennyweight.core.figures import several
+from pennyweight.core.reasons import by_reason
 from pennyweight.verbs.fitting.open import PictureFit
 from pennyweight.verbs.fitting.run_record import data_record
 from pennyweight.verbs.fitting.session import RunSession
 
 __all__ = ["note_left_out", "record_left_out"]
-
-NAMED = 20
-"""Pictures that are noted with their reasons."""
 
 
 def record_left_out(fitting: PictureFit, session: RunSession) -> None:
@@ -29,8 +27,8 @@ def record_left_out(fitting: PictureFit, session: RunSession) -> None:
 def note_left_out(fitting: PictureFit, session: RunSession) -> None:
     """Note the pictures that training left out."""
     lost = _left_out(fitting, session)
-    for each in lost[:NAMED]:
-        session.shown.note(f"left out in training: {each.reason}")
+    for line in by_reason(lost, "left out in training: ", listed="run.json lists all that are left out"):
+        session.shown.note(line)
     if lost:
         total = f"{several(len(lost), 'picture')} of {len(fitting.pictures['train']):,}"
         session.shown.note(f"training met {total} that cannot be read; others took their places")

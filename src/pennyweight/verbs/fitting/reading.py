@@ -6,13 +6,11 @@ from dataclasses import replace
 
 from pennyweight import data
 from pennyweight.core.errors import SourceError
+from pennyweight.core.reasons import by_reason
 from pennyweight.verbs.fitting.open import PictureFit
 from pennyweight.verbs.fitting.session import RunSession
 
 __all__ = ["read_pictures"]
-
-NAMED_AT_A_STOP = 20
-"""Unreadable pictures that are named where too few are left to train on: all may fail, for one reason."""
 
 
 def read_pictures(fitting: PictureFit, session: RunSession) -> None:
@@ -40,16 +38,16 @@ def read_pictures(fitting: PictureFit, session: RunSession) -> None:
 
 
 def _require_enough(fitting: PictureFit, session: RunSession) -> None:
-    """Name the pictures that are left out. Raises SourceError where too few are left."""
-    named = len(fitting.unreadable)
+    """Note the pictures that are left out, by reason. Raises SourceError where too few are left."""
+    listed = "run.json lists all that are left out"
     try:
         data.require_enough(fitting.source, fitting.unreadable, *fitting.pictures.values())
     except SourceError:
-        named = NAMED_AT_A_STOP
+        listed = f"`pennyweight doctor {fitting.source.address} --json` lists all of them"
         raise
     finally:
-        for left_out in fitting.unreadable[:named]:
-            session.shown.note(f"left out: {left_out.reason}")
+        for line in by_reason(fitting.unreadable, "left out: ", listed=listed):
+            session.shown.note(line)
 
 
 def _normalize_channels(fitting: PictureFit) -> None:

@@ -86,7 +86,7 @@ def noting_how_to_resume(files: RunFolder, note: Callable[[str], None]) -> Itera
         yield
     except (KeyboardInterrupt, SystemExit, OSError, SourceError, ImageError):
         if anything_saved(files):
-            note(f"saved in {files.folder}; the same command with --resume continues from there")
+            note(f"saved in {files.folder}; the same command with --resume (or resume=True) continues it")
         raise
     except PennyweightError:
         if files.weights_path.exists():

@@ -1,0 +1,93 @@
+"""Lists that grow with the data, said by reason: a count and three examples for each, however many there are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from pennyweight.core.figures import number, several
+
+__all__ = ["EXAMPLES", "Reasons", "by_reason", "reason_alone", "such_as"]
+
+EXAMPLES = 3
+"""Names that a line gives."""
+MOST_REASONS = 10
+"""Reasons that have a line of their own; the rest, which differ in little, share one."""
+NUMBERS = re.compile(r"\d[\d,.]*")
+
+
+def such_as(names: Sequence[str]) -> str:
+    """Return the first names as text: "a", "a and b", "a, b and c"."""
+    first = names[:EXAMPLES]
+    return " and ".join(filter(None, (", ".join(first[:-1]), *first[-1:])))
+
+
+def reason_alone(name: str, reason: str) -> str:
+    """Return a reason without the name that it begins with: "cannot read /a/b.png: it is empty" -> "it is empty"."""
+    found = re.match(rf"(?:cannot read .*?)?{re.escape(name)}(?:: | )(?=.)", reason, re.DOTALL) if name else None
+    return reason[found.end() :] if found else reason
+
+
+@dataclass
+class _Case:
+    """Number of things with a reason, the first reason in full, and the first names."""
+
+    reason: str
+    alone: str
+    count: int = 0
+    names: list[str] = field(default_factory=list)
+
+
+class Reasons:
+    """Counter of things by the reason for which they are left out; it keeps three names a reason."""
+
+    def __init__(self, thing: str = "picture") -> None:
+        self.thing = thing
+        self.count = 0
+        self._cases: dict[str, _Case] = {}
+
+    def add(self, name: str, reason: str) -> None:
+        """Count one thing; reasons that differ in its name or in numbers only, such as a size, are the same."""
+        alone = reason_alone(name, reason)
+        key = NUMBERS.sub("0", re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "", alone) if name else alone)
+        case = self._cases.setdefault(key, _Case(reason, alone))
+        case.count += 1
+        case.names += [name] * (len(case.names) < EXAMPLES)
+        self.count += 1
+
+    @property
+    def shown(self) -> bool:
+        """Return whether `lines` names every thing, so that no list of all is needed."""
+        return len(self._cases) <= MOST_REASONS and all(case.count <= EXAMPLES for case in self._cases.values())
+
+    def lines(self, start: str, *, one: str | None = None, listed: str = "") -> list[str]:
+        """Return a line for each reason, the most frequent first.
+
+        Args:
+            start: Beginning of a line about several things, before their number.
+            one: Beginning of a line about a single thing, before its reason; by default `start`.
+            listed: Last line, such as "run.json lists all of them", unless the others name every thing.
+        """
+        one = start if one is None else one
+        cases = sorted(self._cases.values(), key=lambda case: -case.count)
+        lines = [
+            one + case.reason
+            if case.count == 1
+            else f"{start}{several(case.count, self.thing)}, such as {such_as(case.names)}: {case.alone}"
+            for case in cases[:MOST_REASONS]
+        ]
+        if rest := cases[MOST_REASONS:]:
+            count = several(sum(case.count for case in rest), self.thing)
+            lines.append(f"{start}{count} for {number(len(rest))} other reasons, such as: {rest[0].reason}")
+        return [*lines, listed] if listed and not self.shown else lines
+
+
+def by_reason(
+    things: Iterable[tuple[str, str]], start: str, *, one: str | None = None, listed: str = "", thing: str = "picture"
+) -> list[str]:
+    """Return the lines of `Reasons` for things, each a name and a reason that names it."""
+    reasons = Reasons(thing)
+    for name, reason in things:
+        reasons.add(name, reason)
+    return reasons.lines(start, one=one, listed=listed)
