@@ -191,12 +191,11 @@ COMMANDS = {
     "weigh": ["weigh", "mobilenet_v2"],
     "names": ["names"],
     "doctor": ["doctor", "digits"],
-    "fit": ["fit", "digits", "--model", "mobilenet_v2", "--config", "width=0.25", "--input-size", "16", "--recipe",
-            "epochs=1", "--out", "{out}/run"],
+    "fit": ["fit", "digits", "--model", "mobilenet_v2", "--config", "width=0.25", "--input-size", "16", "--epochs",
+            "1", "--out", "{out}/run"],
     "export": ["export", "{out}/run"],
     "predict": ["predict", "{out}/run/model.onnx", "{pictures}"],
     "evaluate": ["evaluate", "{out}/run/model.onnx", "digits"],
-    "bench": ["bench", "{out}/run/model.onnx"],
 }  # fmt: skip
 
 

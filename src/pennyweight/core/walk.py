@@ -140,7 +140,7 @@ class Walk:
             if count := self.counts[kind]:
                 known = [each for each in self.passed if each.kind == kind]
                 reason = f" ({known[0].reason})" if known[0].reason else ""
-                examples = such_as([self.name(each.path) for each in known])
+                examples = such_as([self.name(each.path) for each in known if each.reason == known[0].reason])
                 lines.append(f"skipped {count:,} {names[count > 1]}, such as {examples}{reason}")
         if more := sum(self.counts[kind] for kind in LOST) - len(self.lost):
             lines.append(f"{more:,} more folders and links could not be read")

@@ -90,7 +90,7 @@ def test_hidden_folders_are_passed_over_with_a_note_and_what_systems_write_in_si
         path.write_bytes(b"hidden")
     source = data.open(root)
     assert source.count_by_label() == {"a": 2, "b": 2}
-    assert source.notes == ("skipped 2 hidden folders or pictures, such as .cache",)
+    assert source.notes == ("skipped 2 hidden folders or pictures, such as .cache and a/.mine",)
 
 
 def test_other_files_are_passed_over_with_a_note(draw_folder: Draw) -> None:
