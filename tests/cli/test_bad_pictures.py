@@ -74,3 +74,48 @@ def test_the_doctor_names_some_of_each_finding(
     outcome = pennyweight("doctor", tmp_path / "pictures", "--quick")
     assert outcome.status == 1
     assert "dark/01.png; dark/02.png; dark/03.png" in outcome.out
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{0:064d}\nsize {0}\n"
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """Pictures of two classes in a clone without its LFS files."""
+    for number in range(30):
+        path = tmp_path / "clone" / ("cat", "dog")[number % 2] / f"{number}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(POINTER.format(12_000 + number))
+    return tmp_path / "clone"
+
+
+def test_a_clone_without_its_large_files_is_told_in_a_line(pennyweight: Run, bundle_file: Path, clone: Path) -> None:
+    for command, arguments in (("predict", (bundle_file, clone)), ("doctor", (clone,)), ("fit", (clone,))):
+        outcome = pennyweight(command, *arguments)
+        assert outcome.status == 1
+        said = (outcome.out + outcome.err).splitlines()
+        assert len(said) < 20
+        (line,) = [line for line in said if "30 pictures, such as " in line]
+        assert line.count("git lfs pull") == 1
+        assert line.count(".jpg") == 3
+
+
+def test_every_row_of_a_clone_is_written(pennyweight: Run, bundle_file: Path, clone: Path) -> None:
+    outcome = pennyweight("predict", bundle_file, clone, "--jsonl")
+    assert outcome.status == 1
+    rows = [json.loads(line) for line in outcome.out.splitlines()]
+    assert len({row["source"] for row in rows}) == 30
+    assert all("git lfs pull" in row["error"] for row in rows)
+    found = json.loads(pennyweight("doctor", clone, "--json").out)
+    assert sum(each["kind"] == "unreadable" for each in found["findings"]) == 30
+
+
+def test_a_table_has_rows_for_the_first_failures_only(
+    pennyweight: Run, bundle_file: Path, clone: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    outcome = pennyweight("predict", bundle_file, clone, pictures)
+    rows = [line for line in outcome.out.splitlines() if ".jpg" in line]
+    assert sum(" – " in line for line in rows) == len(rows) == 10
+    assert "error: cannot read 30 pictures, such as " in outcome.err
+    assert "30 could not be read, for each of which --csv and --jsonl have a row" in outcome.err

@@ -13,8 +13,11 @@ import pytest
 
 from pennyweight.core.errors import InputError, PennyweightError
 from pennyweight.core.files import (
+    as_text,
     atomic,
     clear_left_overs,
+    expanded,
+    fault_of_name,
     read_json,
     read_lines,
     require_new,
@@ -187,3 +190,28 @@ def test_left_overs_of_the_killed_alone_are_cleared(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {
         *(*kept, "run.json", ".link.4711.0123abcd.tmp.onnx", ".folder.4711.0123abcd.tmp.onnx")
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("café", ""),
+        ("plain", ""),
+        ("caf\udce9", "has a name that is not UTF-8; rename it"),
+        ("caf\udcc3\udca9", "has a name beyond utf-8, in which this Python reads names; set PYTHONUTF8=1"),
+    ],
+)
+def test_a_name_that_json_cannot_keep_is_told_from_a_locale_that_cannot_read_it(name: str, fault: str) -> None:
+    assert fault_of_name(name) == fault  # Python in an ASCII locale reads é as two lone surrogates
+
+
+def test_bytes_that_are_not_utf_8_are_told_apart() -> None:
+    assert as_text("caf\udce9.png") == r"caf\xe9.png"
+    assert as_text("caf\udce8.png") == r"caf\xe8.png"
+    assert as_text("café.png") == as_text("caf\udcc3\udca9.png") == "café.png"
+
+
+def test_the_home_folder_is_put_in_place_of_a_tilde(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert expanded("~/pictures") == Path("/home/me/pictures")
+    assert expanded("~nobody-of-that-name/x") == Path("~nobody-of-that-name/x")

@@ -139,7 +139,9 @@ def _csv(file: IO[str], top: int) -> Sink:
             error = ""
         source = f"./{answer.source}" if answer.source.startswith(FORMULA) else answer.source
         row = [source, *ranked, _no_formula(error)]
-        rows.writerow([printable(cell, file.encoding) if terminal and isinstance(cell, str) else cell for cell in row])
+        rows.writerow(
+            [printable(cell, sys.stdout.encoding) if terminal and isinstance(cell, str) else cell for cell in row]
+        )
 
     return write
 

@@ -10,6 +10,7 @@ import re
 import secrets
 import shutil
 import stat
+import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -27,6 +28,7 @@ __all__ = [
     "clear_left_overs",
     "digest_of",
     "expanded",
+    "fault_of_name",
     "is_utf8",
     "left_over_of",
     "read_json",
@@ -58,6 +60,15 @@ def is_utf8(path: str | os.PathLike[str]) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def fault_of_name(path: str | os.PathLike[str]) -> str:
+    """Return why JSON, which is Unicode, cannot keep a path as Python has it; empty if it can."""
+    if not is_utf8(path):
+        return "has a name that is not UTF-8; rename it"
+    if as_text(path) != os.fspath(path):
+        return f"has a name beyond {sys.getfilesystemencoding()}, in which this Python reads names; set PYTHONUTF8=1"
+    return ""
 
 
 def as_stored(path: Path) -> Path:

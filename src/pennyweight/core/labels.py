@@ -13,11 +13,11 @@ from pathlib import Path
 from pennyweight.core.encodings import not_utf8
 from pennyweight.core.errors import InputError, SourceError, nearest
 from pennyweight.core.files import require_file
+from pennyweight.core.reasons import few
 from pennyweight.core.text import composed
 
 __all__ = ["imagenet_labels", "likely_label", "match_labels", "read_class_names"]
 
-FEW = 10
 """Largest number of labels that an error message lists."""
 FEW_UNKNOWN = 3
 
@@ -63,7 +63,7 @@ def match_labels(
     names = [composed(name) for name in names]
     for name in rename:
         if name not in names:
-            known = f"; it has {_few(tuple(names))}"
+            known = f"; it has {few(tuple(names))}"
             raise InputError(f"{source} has no class '{name}' to rename{nearest(name, names, otherwise=known)}")
     numbers = {composed(label): number for number, label in enumerate(labels)}
     if labels == imagenet_labels():
@@ -71,7 +71,7 @@ def match_labels(
     for name, meant in rename.items():
         if meant not in numbers:
             likely = likely_label(meant, labels)
-            hint = f"; did you mean --rename {name}={likely}?" if likely else f"; it knows {_few(labels)}"
+            hint = f"; did you mean --rename {name}={likely}?" if likely else f"; it knows {few(labels)}"
             raise InputError(f"the network has no class '{meant}' for '{name}'{hint}")
     if unknown := [name for name in names if rename.get(name, name) not in numbers]:
         one = len(unknown) == 1
@@ -79,7 +79,7 @@ def match_labels(
         more = f" and {len(unknown) - FEW_UNKNOWN:,} more" if len(unknown) > FEW_UNKNOWN else ""
         raise SourceError(
             f"{source} has {'a class' if one else 'classes'} {listed}{more} that the network does not know; "
-            f"it knows {_few(labels)}{_renames(unknown, labels) if can_rename else nearest(unknown[0], labels)}"
+            f"it knows {few(labels)}{_renames(unknown, labels) if can_rename else nearest(unknown[0], labels)}"
         )
     return [numbers[rename.get(name, name)] for name in names]
 
@@ -99,11 +99,6 @@ def likely_label(name: str, labels: Sequence[str]) -> str | None:
 def _plain(name: str) -> str:
     letters = "".join(letter for letter in unicodedata.normalize("NFKD", name).casefold() if letter.isalnum())
     return letters.removesuffix("s") or name
-
-
-def _few(labels: Sequence[str]) -> str:
-    more = len(labels) - FEW
-    return f"{', '.join(labels[:FEW])}{f' and {more:,} more' if more > 0 else ''}"
 
 
 def _renames(unknown: Sequence[str], labels: Sequence[str]) -> str:

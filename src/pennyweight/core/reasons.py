@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 
 from pennyweight.core.figures import number, several
 
-__all__ = ["EXAMPLES", "Reasons", "by_reason", "reason_alone", "such_as"]
+__all__ = ["EXAMPLES", "Reasons", "by_reason", "few", "reason_alone", "such_as"]
 
 EXAMPLES = 3
 """Names that a line gives."""
+MOST_NAMES = 10
+"""Names that an error lists, such as those of columns or classes."""
 MOST_REASONS = 10
 """Reasons that have a line of their own; the rest, which differ in little, share one."""
+READ = "cannot read "
 NUMBERS = re.compile(r"\d[\d,.]*")
 
 
@@ -23,10 +26,19 @@ def such_as(names: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(first[:-1]), *first[-1:])))
 
 
+def few(names: Sequence[str], most: int = MOST_NAMES) -> str:
+    """Return names as text, the first of many: "a, b, c and 1,234 more"."""
+    more = len(names) - most
+    return f"{', '.join(names[:most])}{f' and {more:,} more' if more > 0 else ''}"
+
+
 def reason_alone(name: str, reason: str) -> str:
     """Return a reason without the name that it begins with: "cannot read /a/b.png: it is empty" -> "it is empty"."""
-    found = re.match(rf"(?:cannot read .*?)?{re.escape(name)}(?:: | )(?=.)", reason, re.DOTALL) if name else None
-    return reason[found.end() :] if found else reason
+    for start, between in ((READ, ": "), ("", ": "), ("", " ")):
+        place = reason.find(name + between, len(start)) if name and reason.startswith(start) else -1
+        if place > 0 if start else place == 0:
+            return reason[place + len(name + between) :] or reason
+    return reason
 
 
 @dataclass
@@ -50,7 +62,8 @@ class Reasons:
     def add(self, name: str, reason: str) -> None:
         """Count one thing; reasons that differ in its name or in numbers only, such as a size, are the same."""
         alone = reason_alone(name, reason)
-        key = NUMBERS.sub("0", re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "", alone) if name else alone)
+        plain = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "", alone) if name and name in alone else alone
+        key = NUMBERS.sub("0", plain)
         case = self._cases.setdefault(key, _Case(reason, alone))
         case.count += 1
         case.names += [name] * (len(case.names) < EXAMPLES)

@@ -13,6 +13,7 @@ from pennyweight.core.errors import InputError, PennyweightError
 from pennyweight.core.files import as_stored, as_text
 from pennyweight.core.images import EXTENSIONS
 from pennyweight.core.reading import reason_of
+from pennyweight.core.reasons import few
 from pennyweight.core.walk import Walk, is_hidden, is_system
 from pennyweight.data import ReadAs
 from pennyweight.data.readers import archive_members, manifest
@@ -60,8 +61,8 @@ def require_table(paths: Sequence[str], read_as: ReadAs | Mapping[str, Any] | No
     """Raise InputError for `read_as` without a table among `paths`, and for two lists on standard input."""
     how = ReadAs.of(read_as)
     if how and not any(path == LIST or path.lower().endswith(manifest.SUFFIXES) for path in paths):
-        named = " and ".join(how.to_dict())
-        raise InputError(f"{named} belong{'s' * (len(how.to_dict()) == 1)} to a table, and {', '.join(paths)} has none")
+        named, listed = " and ".join(how.to_dict()), few([str(path) for path in paths])
+        raise InputError(f"{named} belong{'s' * (len(how.to_dict()) == 1)} to a table, and {listed} has none")
     if paths.count(LIST) > 1:
         raise InputError("- was named twice, and standard input holds one list")
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["doctor"]
 
 EXAMPLES = 3
+MOST_REFUSALS = 10
 REASONED = ("unreadable", "bands")
 """Kinds of which each picture has a reason of its own."""
 
@@ -96,8 +97,10 @@ def _show(found: "Diagnosis") -> None:
 
 def _reasons(found: "Diagnosis") -> Iterator[str]:
     """Yield a line for each refusal of `fit`, proposed option, and picture that cannot be read."""
-    for finding in found.of("refused"):
-        yield f"fit refuses: {finding.detail}"
+    refused = [finding.detail for finding in found.of("refused")]
+    yield from (f"fit refuses: {detail}" for detail in refused[:MOST_REFUSALS])
+    if (more := len(refused) - MOST_REFUSALS) > 0:
+        yield f"fit refuses for {more:,} more reasons, which --json lists"
     yield from (finding.detail for finding in found.of("groups"))
     unread = [(finding.pictures[0], finding.detail) for kind in REASONED for finding in found.of(kind)]
     lines = ((name, f"cannot read {name}: {detail}") for name, detail in unread)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence, Set
 
 from pennyweight.core.errors import SourceError
-from pennyweight.core.reasons import EXAMPLES, reason_alone, such_as
+from pennyweight.core.reasons import EXAMPLES, few, reason_alone, such_as
 from pennyweight.data.pictures import Pictures
 from pennyweight.data.source import SPLITS, Sample, Source, Unreadable
 from pennyweight.data.splits import split
@@ -72,8 +72,9 @@ def too_little(source: Source, unreadable: Sequence[Unreadable], *parts: Sequenc
     lost = {sample.label for sample in source.samples} - set(parts[0])
     if all(parts) and not lost:
         return None
-    what = " and ".join(f"class '{source.labels[label]}'" for label in sorted(lost)) or "a split"
-    return f"{what} of {source.name} has no picture left that can be read; the first lost is {example}"
+    named = [f"class '{source.labels[label]}'" for label in sorted(lost)]
+    what = " and ".join(named) if len(named) <= EXAMPLES else few(named, EXAMPLES)
+    return f"{what or 'a split'} of {source.name} has no picture left that can be read; the first lost is {example}"
 
 
 def refusals(source: Source, unreadable: Sequence[Unreadable]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pennyweight.core.errors import SourceError, nearest
-from pennyweight.core.files import as_text
+from pennyweight.core.files import as_text, fault_of_name
 from pennyweight.core.text import composed
 from pennyweight.core.walk import Listing, Walk
 from pennyweight.data.source import Split
@@ -96,7 +96,8 @@ def find_layout(path: Path, walk: Walk, *, classes: bool = False, grouped: bool 
     if lost := next((each for each in walk.lost if each.path == path), None):
         raise SourceError(f"cannot read {path}: {lost.reason}")
     if not found.places:
-        raise SourceError(f"{path} has no class folders; the pictures of each class go into a folder of its own")
+        nothing = f"{path} has no class folders; the pictures of each class go into a folder of its own"
+        raise SourceError(found.refusals[0] if found.refusals else nothing)
     return found
 
 
@@ -251,8 +252,8 @@ def _add_classes(
     names: set[str] = set()
     for child in listing.folders:
         label = composed(child.name)
-        if _name(child) != child.name:
-            found.refusals.append(f"class folder '{_name(child)}' of {at} has a name that is not UTF-8; rename it")
+        if fault := fault_of_name(child.name):
+            found.refusals.append(f"class folder '{_name(child)}' of {at} {fault}")
             continue
         if known is not None and label not in known:
             hint = nearest(label, known, otherwise=f"; it has {', '.join(_shorten(sorted(known)))}")

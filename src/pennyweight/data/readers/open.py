@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pennyweight.core.errors import InputError, SourceError, nearest
-from pennyweight.core.files import as_stored, as_text, expanded, is_utf8
+from pennyweight.core.files import as_stored, as_text, expanded, fault_of_name
 from pennyweight.data.given.open import is_passed, open_given
 from pennyweight.data.groups import group_samples
 from pennyweight.data.readers.folder import read_folder
@@ -110,7 +109,8 @@ def _open(text: str, group_by: str | None, read_as: ReadAs) -> Source:
         return _open_class_folders(text.removeprefix(CLASSES))
     if is_address(text) and not os.path.exists(path):  # noqa: PTH110 - Path.exists raises for a long list in braces
         return Index.load(open_shards(text), trust=read_as.trust).source()
-    _require_name(path.resolve())
+    if fault := fault_of_name(path.resolve()):
+        raise SourceError(f"{as_text(path.resolve())} {fault}")
     if text == "digits":  # the one named set that needs no file
         return read_named_set(text)
     if path.exists():
@@ -127,17 +127,6 @@ def _open(text: str, group_by: str | None, read_as: ReadAs) -> Source:
     beside = [str(path.parent / child.name) for child in visible_children(path.parent) if child.is_dir()]
     hint = nearest(text, [*known, *beside], otherwise=f"; named sets are {', '.join(known)}")
     raise SourceError(f"no source '{text}': there is no such folder, and no set of that name{hint}")
-
-
-def _require_name(path: Path) -> None:
-    """Raise SourceError for a path that a run cannot keep, because JSON is Unicode."""
-    if not is_utf8(path):
-        raise SourceError(f"{as_text(path)} has a name that is not UTF-8, which a run cannot keep; rename it")
-    if as_text(path) != str(path):
-        encoding = sys.getfilesystemencoding()
-        raise SourceError(
-            f"{as_text(path)} has a name beyond {encoding}, in which this Python reads names; set PYTHONUTF8=1"
-        )
 
 
 def _on_shelf() -> dict[str, Path]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from pennyweight.core.errors import SourceError
 from pennyweight.core.files import as_stored
 from pennyweight.core.images import EXTENSIONS
+from pennyweight.core.reasons import few
 from pennyweight.data.readers.columns import COLUMNS
 from pennyweight.data.readers.layout import find_split
 from pennyweight.data.readers.read_as import ReadAs
@@ -82,7 +83,7 @@ def reason_against(table: Table, root: Path, read_as: ReadAs) -> str | None:
     if not rows:
         return f"{path} has no rows"
     if (columns := _columns(rows[0], path, read_as)) is None:
-        return f"{path} has no columns of paths and labels ({', '.join(map(str, rows[0]))})"
+        return f"{path} has no columns of paths and labels ({few(list(map(str, rows[0])))})"
     files = [file_of(path.parent, text, read_as) for row in rows if (text := text_of(row, columns.path))]
     if any(file.is_file() for file in files):
         return None
@@ -100,7 +101,7 @@ def columns_of(row: Mapping[str, Any], path: Path, read_as: ReadAs) -> Columns:
         raise SourceError(advice)
     unheaded = any(Path(name).suffix.lower() in EXTENSIONS for name in there)
     raise SourceError(
-        f"{path} has the columns {', '.join(there)}{'; its first line is no heading' * unheaded}; a manifest needs one "
+        f"{path} has the columns {few(there)}{'; its first line is no heading' * unheaded}; a manifest needs one "
         f"of {', '.join(COLUMNS['path'])}, and one of {', '.join(COLUMNS['label'])}; name other columns with --columns "
         "path=NAME,label=NAME"
     )
