@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from pennyweight.core.cgroups import Limits
 from pennyweight.core.errors import BundleError
 from pennyweight.core.manifest import METADATA_KEY, Manifest
 from pennyweight.core.seal import seal
@@ -149,3 +150,11 @@ def test_a_bundle_describes_itself_by_its_file_and_its_manifest(bundle_path: Pat
     assert bundle_path.name in repr(bundle)
     assert repr(bundle).endswith(repr(bundle.manifest).removeprefix("Manifest("))
     assert "3 classes" in bundle._repr_html_()
+
+
+def test_a_containers_quota_bounds_the_threads_of_a_bundle(bundle_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pennyweight.core.machine.granted_cores", lambda: 64)
+    for quota, threads in ((2.0, 2), (0.5, 1), (1.5, 2)):
+        monkeypatch.setattr("pennyweight.core.machine.read_limits", lambda cpus=quota: Limits(cpus=cpus))
+        session = OnnxEngine(bundle_path)._session
+        assert session.get_session_options().intra_op_num_threads == threads

@@ -16,7 +16,6 @@ MOST_NAMES = 10
 """Names that an error lists, such as those of columns or classes."""
 MOST_REASONS = 10
 """Reasons that have a line of their own; the rest, which differ in little, share one."""
-READ = "cannot read "
 NUMBERS = re.compile(r"\d[\d,.]*")
 
 
@@ -34,11 +33,12 @@ def few(names: Sequence[str], most: int = MOST_NAMES) -> str:
 
 def reason_alone(name: str, reason: str) -> str:
     """Return a reason without the name that it begins with: "cannot read /a/b.png: it is empty" -> "it is empty"."""
-    for start, between in ((READ, ": "), ("", ": "), ("", " ")):
-        place = reason.find(name + between, len(start)) if name and reason.startswith(start) else -1
-        if place > 0 if start else place == 0:
-            return reason[place + len(name + between) :] or reason
-    return reason
+    alone = ""
+    if name and reason.startswith("cannot read "):
+        alone = reason.partition(f"{name}: ")[2]
+    elif name and reason.startswith((f"{name}: ", f"{name} ")):
+        alone = reason[len(name) :].lstrip(": ")
+    return alone or reason
 
 
 @dataclass

@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pennyweight.core.errors import SourceError
+from pennyweight.core.figures import several
+from pennyweight.core.reasons import such_as
 from pennyweight.data.source import SPLITS, Sample, Source, Split
 
 __all__ = ["TEST_SHARE", "VAL_SHARE", "Splits", "split"]
@@ -141,10 +143,10 @@ def _apart(
             f"every picture of {what} of {source.name} in training or validation is in a later split too, so the "
             "score would count training pictures; give each split its own pictures"
         )
-    left_out = sum(map(len, earlier)) - sum(map(len, kept))
-    pictures = f"{left_out} picture{'s' * (left_out > 1)}"
-    note = f"{pictures} left out of training and validation: a later split has the same picture or group"
-    return kept, (note,) if left_out else ()
+    left = {id(sample) for part in kept for sample in part}
+    names = [sample.name for part in earlier for sample in part if id(sample) not in left]
+    pictures = f"{several(len(names), 'picture')} left out of training and validation, such as {such_as(names)}"
+    return kept, (f"{pictures}: a later split has the same picture or group",) if names else ()
 
 
 def _units(samples: Sequence[Sample], clusters: Mapping[str, str]) -> list[Unit]:

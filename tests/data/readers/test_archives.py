@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import stat
 import tarfile
 import warnings
@@ -177,6 +178,23 @@ def test_an_archive_of_class_folders_is_a_source(
     assert len(list((cache / "archives").iterdir())) == 1  # the second time nothing was unpacked
 
 
+def test_every_refused_member_is_in_a_file_that_a_note_names(cache: Path, draw_folder: Callable[..., Path]) -> None:
+    root = draw_folder({"cats": 4, "dogs": 5})
+    names = [f"../{number}.png" for number in range(7)]
+    with zipfile.ZipFile(root.parent / "packed.zip", "w") as packed:
+        for file in root.rglob("*.png"):
+            packed.write(file, file.relative_to(root))
+        for name in names:
+            packed.writestr(name, b"x")
+    reason = "a path that leads out of its folder"
+    line, listed = data.open(root.parent / "packed.zip").notes
+    assert line == f"refused of packed.zip: 7 × {reason}, such as {names[0]}, {names[1]} and {names[2]}"
+    record = json.loads(
+        Path(listed.removesuffix(" lists all that is refused of packed.zip")).read_text(encoding="utf-8")
+    )
+    assert record["members"] == [[name, reason] for name in names]
+
+
 def test_an_archive_of_anything_else_that_is_a_source(cache: Path, tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", images=np.zeros((4, 8, 8), np.uint8), labels=np.array([0, 1, 0, 1]))
     with zipfile.ZipFile(tmp_path / "arrays.zip", "w") as packed:
@@ -213,7 +231,7 @@ def test_an_archive_of_a_mac_with_a_table_of_any_name(cache: Path, draw_folder: 
 def test_a_full_disk_is_said_with_what_helps(
     cache: Path, draw_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **options: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     archive = zipped(draw_folder({"cats": 4, "dogs": 5}).parent / "a.zip", ("a/1.png", b"1"), ("b/1.png", b"2"))

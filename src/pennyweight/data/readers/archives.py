@@ -12,6 +12,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,8 @@ class Unpacked:
     folder: Path
     refused: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    listed: Path | None = None
+    """JSON file that lists every refused member, if the lines name only some."""
 
 
 def unpack_to_cache(archive: Path) -> Unpacked:
@@ -56,7 +59,8 @@ def unpack_to_cache(archive: Path) -> Unpacked:
             "folder by $PENNYWEIGHT_CACHE"
         ) from error
     record = read_json(home / DONE)
-    return Unpacked(home / "files", tuple(record["refused"]), tuple(record["notes"]))
+    some = len(record["members"]) > EXAMPLES
+    return Unpacked(home / "files", tuple(record["refused"]), tuple(record["notes"]), home / DONE if some else None)
 
 
 def _unpack_once(archive: Path, home: Path) -> None:
@@ -65,8 +69,10 @@ def _unpack_once(archive: Path, home: Path) -> None:
         # Unpacked in a temporary folder, then renamed: another process finds the whole entry or none.
         with tempfile.TemporaryDirectory(dir=home.parent, prefix=".unpacking-") as temporary:
             made = Path(temporary, "made")
-            refused = unpack(archive, made / "files")
-            write_json(made / DONE, {"archive": archive.name, "refused": refused, "notes": notes_on_names(archive)})
+            members: list[tuple[str, str]] = []
+            refused = unpack(archive, made / "files", refuse=lambda name, reason: members.append((name, reason)))
+            known = {"archive": archive.name, "refused": refused, "notes": notes_on_names(archive)}
+            write_json(made / DONE, {**known, "members": members})
             try:
                 made.rename(home)
             except OSError:
@@ -74,8 +80,15 @@ def _unpack_once(archive: Path, home: Path) -> None:
                     raise
 
 
-def unpack(archive: Path, target: Path) -> tuple[str, ...]:
+def unpack(
+    archive: Path, target: Path, *, refuse: Callable[[str, str], None] = lambda name, reason: None
+) -> tuple[str, ...]:
     """Write the plain files of `archive` under the new folder `target`.
+
+    Args:
+        archive: The archive.
+        target: The new folder.
+        refuse: Called with the name of each refused member and the reason.
 
     Returns:
         A line for each reason of a refusal: the number of refused members, the reason, and three of their names.
@@ -98,6 +111,7 @@ def unpack(archive: Path, target: Path) -> tuple[str, ...]:
             reason = _refusal(member, taken, folders)
             if reason:
                 refused[reason] += 1
+                refuse(shown(member.name), reason)
                 examples[reason] += [shown(member.name)] * (refused[reason] <= EXAMPLES)
             elif member.content is not None:
                 budget -= _write(member, target, budget, archive)

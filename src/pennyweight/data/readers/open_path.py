@@ -86,6 +86,7 @@ def _open_archive(path: Path, request: Request) -> Source:
     """Unpack an archive into the cache and open it. Errors name the archive and the members that were refused."""
     made = archives.unpack_to_cache(path)
     refused = tuple(f"refused of {path.name}: {line}" for line in made.refused)
+    listed = () if made.listed is None else (f"{made.listed} lists all that is refused of {path.name}",)
     if refused and not any(made.folder.iterdir()):
         raise SourceError(f"nothing of {path} could be unpacked: {'; '.join(made.refused)}")
     try:
@@ -95,7 +96,7 @@ def _open_archive(path: Path, request: Request) -> Source:
         if path.name.lower().endswith(ENDINGS[:-1]) and _may_hold_samples(made.folder):
             return _stream([path], request)  # its error names the fault of its samples
         raise SourceError("; ".join((str(error).replace(str(made.folder), str(path)), *refused))) from error
-    return replace(opened, name=request.name, notes=(*made.notes, *refused, *passed, *opened.notes))
+    return replace(opened, name=request.name, notes=(*made.notes, *refused, *listed, *passed, *opened.notes))
 
 
 def _may_hold_samples(unpacked: Path) -> bool:
