@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from rich.console import Console
 from pennyweight.core.accuracy_line import accuracy_line
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.figures import several, shape, share
+from pennyweight.core.reasons import Reasons
 from pennyweight.core.text import say
 from pennyweight.report.tables import Column, table
 
@@ -22,7 +24,19 @@ if TYPE_CHECKING:
     from pennyweight.runtime import Bundle
     from pennyweight.scoring import Evaluation
 
-__all__ = ["as_json", "bundle", "evaluation", "failure", "networks", "note", "run", "run_values", "seeds", "written"]
+__all__ = [
+    "as_json",
+    "bundle",
+    "evaluation",
+    "failure",
+    "networks",
+    "note",
+    "noting_left_out",
+    "run",
+    "run_values",
+    "seeds",
+    "written",
+]
 
 
 def as_json(value: Mapping[str, Any]) -> None:
@@ -47,6 +61,21 @@ def _not_finite(value: object, place: str = "") -> Iterator[str]:
     )
     for key, item in inside:
         yield from _not_finite(item, f"{place}.{key}".lstrip("."))
+
+
+@contextmanager
+def noting_left_out(listed: str) -> Iterator[Reasons]:
+    """Give a counter of pictures that are left out, and note them by reason at the end, also after an error.
+
+    Args:
+        listed: Line that says where all of them are listed.
+    """
+    lost = Reasons()
+    try:
+        yield lost
+    finally:
+        for line in lost.lines("left out: ", listed=listed):
+            note(line)
 
 
 def networks(rows: Iterable[Mapping[str, Any]]) -> None:

@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -71,6 +72,9 @@ def lend_folders() -> None:
     """Set every variable of `LENT` that the user has not set, if there is no home folder that can be written."""
     users, folder = _users_folder(), cache_folder("")
     if (users is None or not _can_write(users)) and folder not in (users, NOWHERE):
+        if folder == _temporary_folder():
+            with suppress(OSError):  # made here: another library would leave it open to others, by the user's umask
+                folder.mkdir(mode=0o700, exist_ok=True)
         for name, kind in LENT.items():
             os.environ.setdefault(name, str(folder / kind))
 

@@ -9,7 +9,6 @@ import typer
 from pennyweight.cli import options, show, source_options, trained_options
 from pennyweight.cli.help import DATA
 from pennyweight.cli.options import option
-from pennyweight.core.reasons import Reasons
 from pennyweight.core.settings import parse_pairs
 
 __all__ = ["evaluate"]
@@ -56,8 +55,7 @@ def evaluate(
     usage = trained_options.usage(
         stem=stem, input_size=input_size, config=config, mean=mean, std=std, labels=labels
     )  # fmt: skip
-    lost = Reasons()
-    try:
+    with show.noting_left_out(f"`pennyweight doctor {source or 'SOURCE'} --json` lists all") as lost:
         scored = verb(
             trained_options.open_trained(run_or_bundle_or_name, weights, **usage),
             source,
@@ -69,9 +67,6 @@ def evaluate(
             left_out=lambda each: lost.add(*each),
             note=show.note,
         )
-    finally:
-        for line in lost.lines("left out: ", listed=f"`pennyweight doctor {source or 'SOURCE'} --json` lists all"):
-            show.note(line)
     if not is_first():
         return
     if json:
