@@ -2,7 +2,7 @@
 
 import pytest
 
-from pennyweight.core.reasons import MOST_REASONS, Reasons, by_reason, reason_alone, such_as
+from pennyweight.core.reasons import MOST_REASONS, Reasons, by_reason, doctor_lists, few, reason_alone, such_as
 
 POINTER = "it is a Git LFS pointer, not a picture that is read here; git lfs pull fetches the picture"
 
@@ -81,3 +81,12 @@ def test_examples_read_as_a_list(names: list[str], text: str) -> None:
 )
 def test_a_reason_stands_without_the_name_that_it_begins_with(name: str, reason: str, alone: str) -> None:
     assert reason_alone(name, reason) == alone
+
+
+def test_a_command_quotes_its_address() -> None:
+    assert doctor_lists("/my pictures") == "`pennyweight doctor '/my pictures' --json` lists all of them"
+
+
+def test_few_of_many_names_are_listed() -> None:
+    assert few(["a", "b"]) == "a, b"
+    assert few([str(number) for number in range(1500)], 2) == "0, 1 and 1,498 more"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from pennyweight.core.figures import number, several
 
-__all__ = ["EXAMPLES", "Reasons", "by_reason", "few", "reason_alone", "such_as"]
+__all__ = ["EXAMPLES", "Reasons", "by_reason", "doctor_lists", "few", "reason_alone", "such_as"]
 
 EXAMPLES = 3
 """Names that a line gives."""
@@ -29,6 +30,11 @@ def few(names: Sequence[str], most: int = MOST_NAMES) -> str:
     """Return names as text, the first of many: "a, b, c and 1,234 more"."""
     more = len(names) - most
     return f"{', '.join(names[:most])}{f' and {more:,} more' if more > 0 else ''}"
+
+
+def doctor_lists(address: str) -> str:
+    """Return the line that names the command which lists every picture of a source that cannot be read."""
+    return f"`pennyweight doctor {shlex.quote(address)} --json` lists all of them"
 
 
 def reason_alone(name: str, reason: str) -> str:

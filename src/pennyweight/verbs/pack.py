@@ -11,7 +11,7 @@ from pennyweight import data
 from pennyweight.core.errors import InputError, nearest, received
 from pennyweight.core.figures import number, several
 from pennyweight.core.files import expanded
-from pennyweight.core.reasons import by_reason
+from pennyweight.core.reasons import by_reason, doctor_lists
 from pennyweight.core.sizes import parse_size
 from pennyweight.core.summary import Facts, Summary
 from pennyweight.data.packing.plan import Format, make_plan
@@ -90,7 +90,7 @@ def pack(
     shard_bytes = parse_size(shard_size, "shard_size")
     folder = _folder(os.fspath(out))
     opened = data.open(source, group_by=group_by, read_as=read_as)
-    listed = f"`pennyweight doctor {opened.address} --json` lists all that are left out"
+    listed = doctor_lists(opened.address)
     for line in (*opened.notes, *by_reason(opened.unreadable, "left out: ", listed=listed)):
         note(line)
     if opened.group_by is not None and not opened.has_splits:
@@ -100,7 +100,7 @@ def pack(
     unreadable = write_pack(plan, folder, advance)
     if unreadable:
         count = several(unreadable, "picture")
-        note(f"{count} cannot be read: packed unchanged; `pennyweight doctor {opened.address}` says why")
+        note(f"{count} cannot be read: packed unchanged; {doctor_lists(opened.address)}")
     files = tuple(part.file for part in plan.parts)
     return Packed(folder.url, files, len(opened.samples), opened.labels, unreadable)
 

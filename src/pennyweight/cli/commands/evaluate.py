@@ -9,6 +9,7 @@ import typer
 from pennyweight.cli import options, show, source_options, trained_options
 from pennyweight.cli.help import DATA
 from pennyweight.cli.options import option
+from pennyweight.core.reasons import doctor_lists
 from pennyweight.core.settings import parse_pairs
 
 __all__ = ["evaluate"]
@@ -55,7 +56,7 @@ def evaluate(
     usage = trained_options.usage(
         stem=stem, input_size=input_size, config=config, mean=mean, std=std, labels=labels
     )  # fmt: skip
-    with show.noting_left_out(f"`pennyweight doctor {source or 'SOURCE'} --json` lists all") as lost:
+    with show.noting_left_out(doctor_lists(source or "SOURCE")) as lost:
         scored = verb(
             trained_options.open_trained(run_or_bundle_or_name, weights, **usage),
             source,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from pennyweight import data
 from pennyweight.core.errors import SourceError
-from pennyweight.core.reasons import by_reason
+from pennyweight.core.reasons import by_reason, doctor_lists
 from pennyweight.verbs.fitting.open import PictureFit
 from pennyweight.verbs.fitting.session import RunSession
 
@@ -43,7 +43,7 @@ def _require_enough(fitting: PictureFit, session: RunSession) -> None:
     try:
         data.require_enough(fitting.source, fitting.unreadable, *fitting.pictures.values())
     except SourceError:
-        listed = f"`pennyweight doctor {fitting.source.address} --json` lists all of them"
+        listed = doctor_lists(fitting.source.address)
         raise
     finally:
         for line in by_reason(fitting.unreadable, "left out: ", listed=listed):
