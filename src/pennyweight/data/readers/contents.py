@@ -20,8 +20,8 @@ from pennyweight.core.files import as_text, require_file
 from pennyweight.core.images import Header
 from pennyweight.core.machine import cores
 from pennyweight.core.reading import reason_of
-from pennyweight.data.digests import MOST_BYTES, Digests, digest_of_array, digests_of_file
 from pennyweight.core.reasons import reason_alone
+from pennyweight.data.digests import MOST_BYTES, Digests, digest_of_array, digests_of_file
 from pennyweight.data.readers.input_size import SuggestedInput, aspect_of, header_or_none, suggest_input
 from pennyweight.data.source import Sample, Split, Stored, Unreadable
 
