@@ -8,7 +8,7 @@ with changed pictures. It soon learns what it only did not know; what contradict
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import NamedTuple
@@ -89,7 +89,7 @@ class Findings:
 
 def find_contradictions(
     training: Examples, scored: Examples, augment: Augment, *, classes: int, seed: int, steps: int, within_s: float,
-    device: torch.device,
+    device: torch.device, clock: Callable[[], float] = perf_counter,
 ) -> Findings:  # fmt: skip
     """Find the changes of `augment` that contradict the labels.
 
@@ -102,10 +102,11 @@ def find_contradictions(
         steps: Most steps of the quick network.
         within_s: Seconds after which no further step begins; half of them at most for pictures as they are.
         device: Device that computes.
+        clock: Clock of `within_s`.
     """
     started = perf_counter()
     with reproducible(seed):
-        search = _Search(training, scored, augment, classes, seed, steps, started + within_s, device)
+        search = _Search(training, scored, augment, classes, seed, steps, within_s, device, clock)
         any(search.learn(side) for side in SIDES)
         search.try_changes()
     search.findings.seconds = perf_counter() - started
@@ -117,11 +118,11 @@ class _Search:
 
     def __init__(
         self, training: Examples, scored: Examples, augment: Augment, classes: int, seed: int, steps: int,
-        deadline: float, device: torch.device,
+        within_s: float, device: torch.device, clock: Callable[[], float],
     ) -> None:  # fmt: skip
         self.whole, self.augment, self.classes, self.seed = (training, scored), augment, classes, seed
-        self.steps, self.deadline, self.device = steps, deadline, device
-        self.half_time = (perf_counter() + deadline) / 2
+        self.steps, self.device, self.clock = steps, device, clock
+        self.half_time, self.deadline = (clock() + part * within_s for part in (0.5, 1.0))
         self.findings = Findings()
         self.network: QuickNetwork
         self.told: ToldApart
@@ -138,10 +139,10 @@ class _Search:
             for _ in range(ROUND):
                 network.learn(*next(batches))
                 self.findings.steps += 1
-                if perf_counter() >= self.half_time:
+                if self.clock() >= self.half_time:
                     break
             told = self.score(network, scored)
-            over = self.findings.steps >= self.steps or perf_counter() >= self.half_time
+            over = self.findings.steps >= self.steps or self.clock() >= self.half_time
             if over or told.least >= LEARNED:
                 break
         if not self.findings.side or told.number > self.told.number:
@@ -176,7 +177,7 @@ class _Search:
         training, scored = self.seen
         own, others = training.batches(self.seed + 1), training.batches(self.seed + 2)
         left = names
-        while left and any(times[name] < ENOUGH for name in left) and perf_counter() < self.deadline:
+        while left and any(times[name] < ENOUGH for name in left) and self.clock() < self.deadline:
             for step in range(ROUND):
                 name = left[step % len(left)]
                 pixels, targets = next(others)
@@ -189,7 +190,7 @@ class _Search:
                     pixels, targets = np.concatenate([pixels, unchanged[0]]), np.concatenate([targets, unchanged[1]])
                 network.learn(pixels, targets)
                 self.findings.steps += 1
-                if perf_counter() >= self.deadline:
+                if self.clock() >= self.deadline:
                     break
             now = {name: self.score(network, scored, None if name == ALWAYS else name) for name in left}
             left = [name for name in left if self.told.suffers(now[name], LEFT).any()]

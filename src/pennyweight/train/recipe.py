@@ -70,7 +70,7 @@ class Recipe:
     flip: bool = True
     """Mirror each picture every other epoch."""
     shift: float = 0.125
-    """Move pictures by up to this share of their side."""
+    """Move pictures by up to this share of their shorter side."""
     first_size: float = 1.0
     """Share of their side that training pictures have at first (progressive resizing). They grow to the whole side,
     which the last quarter of the epochs has. Smaller pictures take less time."""

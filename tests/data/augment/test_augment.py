@@ -60,8 +60,17 @@ def test_a_shift_moves_by_up_to_its_share_and_repeats_edges(pixels: np.ndarray) 
     found = moves(pixels, augmented(pixels, flip=False, shift=0.125), most=4)
     assert len(found) == len(pixels)  # each is one of the moves
     downs, across = (set(direction) for direction in zip(*found, strict=True))
-    assert downs == {-2, -1, 0, 1, 2}  # an eighth of 16
-    assert across == {-2, -1, 0, 1, 2}  # and of 20, rounded down
+    assert downs == {-2, -1, 0, 1, 2}  # an eighth of 16, the shorter side
+    assert across == {-2, -1, 0, 1, 2}
+
+
+def test_a_long_picture_moves_by_a_share_of_its_shorter_side() -> None:
+    long = np.random.default_rng(0).integers(0, 256, (64, 8, 40, 3), np.uint8)
+    for each, turned in ((long, False), (long.swapaxes(1, 2).copy(), True)):
+        found = moves(each, augmented(each, flip=False, shift=0.25), most=5)
+        assert len(found) == len(each), turned
+        assert {max(abs(down), abs(across)) for down, across in found} == {0, 1, 2}
+        assert {abs(down) for down, _ in found} == {abs(across) for _, across in found} == {0, 1, 2}
 
 
 def test_directions_are_drawn_apart(pixels: np.ndarray) -> None:

@@ -54,7 +54,8 @@ class Augment:
     """Mirror left and right in every other epoch; a draw for each picture decides whether the odd or the even ones.
     Alternating learns more in few epochs than a fresh draw in each epoch (Jordan 2024, arXiv:2404.00498)."""
     shift: float
-    """Largest shift, as a share of the side: within the margin of pictures that have one, else with repeated edges."""
+    """Largest shift, as a share of the shorter side: within the margin of pictures that have one, else with repeated
+    edges. A share of the longer side would move a mark near the end of a long picture out of sight."""
     policy: Policy = "none"
     """Random change of color or shape: "trivial" (TrivialAugment) or "rand" (RandAugment)."""
     without: tuple[str, ...] = ()
@@ -99,7 +100,8 @@ class Augment:
 
     def edges(self, sides: Sides) -> Sides:
         """Return the rows and columns by which `shift` reaches beyond a picture of these sides."""
-        return int(self.shift * sides[0]), int(self.shift * sides[1])
+        reach = int(self.shift * min(sides))
+        return reach, reach
 
     def mix(
         self, pixels: Array, targets: NDArray[np.int64], *, seed: int, epoch: int, samples: NDArray[np.int64]

@@ -67,11 +67,13 @@ def padded(pixels: Pixels, edge: Sides) -> Pixels:
     count, height, width, channels = pixels.shape
     down, across = edge
     out = np.empty((count, height + 2 * down, width + 2 * across, channels), np.uint8)
-    out[:, down : down + height, across : across + width] = pixels
-    out[:, :down, across : across + width] = pixels[:, :1]
-    out[:, down + height :, across : across + width] = pixels[:, -1:]
-    out[:, :, :across] = out[:, :, across : across + 1]
-    out[:, :, across + width :] = out[:, :, across + width - 1 : across + width]
+    rows = out[:, down : down + height]
+    rows[:, :, across : across + width] = pixels
+    for channel in range(channels):  # twice as fast as all channels in one call
+        rows[:, :, :across, channel] = pixels[:, :, :1, channel]
+        rows[:, :, across + width :, channel] = pixels[:, :, -1:, channel]
+    out[:, :down] = rows[:, :1]
+    out[:, down + height :] = rows[:, -1:]
     return out
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
@@ -14,6 +14,7 @@ from pennyweight.data.augment.alone import changes_of
 from pennyweight.train import Recipe
 from pennyweight.train.contradictions import ROUND, SIDES, Examples, Findings, Pair, find_contradictions
 from pennyweight.train.quick_network import BATCH, shrink
+from pennyweight.train.work_clock import work_clock
 from pennyweight.verbs.fitting.open import PictureFit
 from pennyweight.verbs.fitting.session import RunSession
 
@@ -23,6 +24,8 @@ LEAST_S, LIMIT_S = 2.0, 10.0
 """Fewest and usual most seconds of the check."""
 SHARE, LARGEST_SHARE = 0.05, 0.2
 """Shares of `--minutes` that the check may take: the first where that is more than LIMIT_S, at most the second."""
+PATIENCE = 3
+"""Times as long as the check may take on a busy machine, where `--minutes` do not count."""
 READING = 1 / 3
 """Share of the seconds in which pictures that are not kept in memory are read."""
 MOST = 2_048
@@ -76,37 +79,38 @@ def _find(fitting: PictureFit, steps: int) -> Findings:
     within_s = LIMIT_S
     if minutes is not None:
         within_s = max(LEAST_S, min(max(LIMIT_S, SHARE * 60 * minutes), LARGEST_SHARE * 60 * minutes))
-    training = _training_examples(fitting.pictures["train"], plan.seed, started + READING * within_s)
-    scored = _scored_examples(fitting.pictures["val"], started + 2 * READING * within_s)
+    clock = work_clock(PATIENCE if minutes is None else 1)
+    training = _training_examples(fitting.pictures["train"], plan.seed, READING * within_s, clock)
+    scored = _scored_examples(fitting.pictures["val"], 2 * READING * within_s, clock)
     found = find_contradictions(
         training, scored, plan.recipe.augment, classes=len(fitting.source.labels), seed=plan.seed, steps=steps,
-        within_s=within_s - (perf_counter() - started), device=fitting.ranks.device,
+        within_s=within_s - clock(), device=fitting.ranks.device, clock=clock,
     )  # fmt: skip
     found.seconds = perf_counter() - started
     return found
 
 
-def _training_examples(pictures: data.Pictures, seed: int, until: float) -> Examples:
-    """Return small copies of training pictures, read until that moment."""
+def _training_examples(pictures: data.Pictures, seed: int, until: float, clock: Callable[[], float]) -> Examples:
+    """Return small copies of training pictures, read until that moment of the clock."""
     if isinstance(pictures, data.Stream):  # this rank alone reads
         pictures = pictures.alone()
     parts, count = [], 0
     for batch in pictures.epoch(1, batch=BATCH, seed=seed, augment=PLAIN):
         parts.append(Examples(shrink(np.asarray(batch.pixels), SIDES[-1]), batch.targets))
         count += len(batch.targets)
-        if count >= MOST or perf_counter() >= until:
+        if count >= MOST or clock() >= until:
             break
     return _joined(parts)
 
 
-def _scored_examples(pictures: data.Pictures, until: float) -> Examples:
-    """Return small copies of validation pictures, read until that moment."""
+def _scored_examples(pictures: data.Pictures, until: float, clock: Callable[[], float]) -> Examples:
+    """Return small copies of validation pictures, read until that moment of the clock."""
     numbers = np.random.default_rng(0).permutation(len(pictures))[:MOST_SCORED]
     parts = []
     for start in range(0, len(numbers), BATCH):
         some = np.sort(numbers[start : start + BATCH])
         parts.append(Examples(shrink(pictures.pixels(some), SIDES[-1]), pictures.targets[some]))
-        if perf_counter() >= until:
+        if clock() >= until:
             break
     return _joined(parts)
 
