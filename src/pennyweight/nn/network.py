@@ -79,7 +79,8 @@ class Network(nn.Module):
     @property
     def num_features(self) -> int:
         """Length of the vector that the last layer takes, and that a network of 0 classes returns."""
-        features: int = self.head.num_features  # type: ignore[assignment]
+        last = self.head.linear  # whose length follows if a pruning library shortens it
+        features: int = last.in_features if isinstance(last, nn.Linear) else self.head.num_features  # type: ignore[assignment]
         return features
 
     def reset_head(self, num_classes: int) -> None:

@@ -82,7 +82,7 @@ def test_a_mean_without_an_input_is_heeded(tmp_path: Path) -> None:
 
 def test_what_cannot_be_made_is_said_before_anything_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pennyweight.zoo.pretrained.fetch", lambda *args, **more: pytest.fail("it was fetched"))
-    for wrong in ({"widht": 0.5}, {"stem": "cifr"}, {"num_classes": 0}, {"width": 0}):
+    for wrong in ({"widht": 0.5}, {"stem": "cifr"}, {"num_classes": -1}, {"width": 0}):
         with pytest.raises(InputError):
             zoo.create("mobilenet_v2", weights="imagenet", **wrong)
 
