@@ -68,6 +68,17 @@ def test_bursts_are_clusters_even_if_nothing_else_is_there(scenes: list[Image.Im
     assert found.reason is None
 
 
+@pytest.mark.parametrize(("down", "right"), [(0, 12), (0, -12), (12, 0), (-12, 0), (12, 12), (12, -12), (4, 8)])
+def test_frames_of_a_camera_that_moves_by_an_eighth_of_its_view_are_a_cluster(down: int, right: int) -> None:
+    pictures = []
+    for seed in range(8):
+        wide = np.asarray(scene(seed).resize((160, 160)))
+        tops, lefts = (np.arange(4) * step + (0 if step >= 0 else 48) for step in (down, right))
+        pictures += [Image.fromarray(wide[y : y + 100, x : x + 100]) for y, x in zip(tops, lefts, strict=True)]
+    found = find_twins(stack(pictures))
+    assert found.clusters(len(pictures)) == tuple(tuple(range(start, start + 4)) for start in range(0, 32, 4))
+
+
 def test_between_two_sets_the_pairs_name_first_and_second(scenes: list[Image.Image]) -> None:
     found = find_twins(stack(scenes[:5]), against=stack([*scenes[20:], scenes[3], scenes[1]]))
     assert found.pairs.tolist() == [[1, 11], [3, 10]]

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Motions", "Values", "align", "correlate", "sample"]
+__all__ = ["Motions", "Values", "align", "compose", "correlate", "sample", "steepest"]
 
 Values: TypeAlias = NDArray[np.float32]
 Motions: TypeAlias = NDArray[np.float32]
@@ -22,32 +22,48 @@ Motions: TypeAlias = NDArray[np.float32]
 
 RIDGE = 0.01
 """Share of the mean curvature that is added to each, so that a picture without shapes in a direction stays put."""
-_IDENTITY = np.eye(2, 3, dtype=np.float32)
 _NOWHERE = np.array([[0, 0, -2], [0, 0, -2]], np.float32)
 """Motion whose places are all outside."""
 
 
-def align(first: Values, second: Values, motion: Motions, steps: int) -> Motions:
-    """Return the motions after so many Gauss-Newton steps from `motion`; pictures are (P, S, S)."""
-    count, side = first.shape[:2]
-    places = _places(side)
-    slopes = np.gradient(first, 2 / side, axis=(1, 2))
-    steepest = np.concatenate([slope.reshape(count, 1, side**2) * places for slope in slopes], axis=1)
-    curvature = steepest @ steepest.transpose(0, 2, 1)
+def align(first: Values, which: NDArray[np.int64], second: Values, motion: Motions, steps: int) -> Motions:
+    """Return the motions of P pairs after so many Gauss-Newton steps from `motion`.
+
+    Args:
+        first: (U, S, S) different first pictures.
+        which: (P,) number of each pair's first picture.
+        second: (P, S, S) second pictures.
+        motion: (P, 2, 3).
+        steps: Number of steps.
+    """
+    images = steepest(first)
+    curvature = images @ images.transpose(0, 2, 1)
     ridge = RIDGE * np.trace(curvature, axis1=1, axis2=2) / 6 + 1e-3
     inverse = np.linalg.inv(curvature + ridge[:, None, None] * np.eye(6, dtype=np.float32))
-    target = first.reshape(count, side**2)
-    whole = np.tile(np.eye(3, dtype=np.float32), (count, 1, 1))
-    change = whole.copy()
+    downhill = (inverse @ images)[which]
+    target = first.reshape(len(first), -1)[which]
     for _ in range(steps):
         difference, inside = sample(second, motion)
         difference -= target
         difference *= inside
-        downhill = steepest @ difference[:, :, None]
-        change[:, :2] = _IDENTITY + (inverse @ downhill).reshape(count, 2, 3)
-        whole[:, :2] = motion
-        motion = (whole @ np.linalg.inv(change))[:, :2]
+        motion = compose(motion, (downhill @ difference[:, :, None])[:, :, 0])
     return motion
+
+
+def steepest(pictures: Values) -> Values:
+    """Return the steepest-descent images of pictures (N, S, S): how each entry of a motion changes them, (N, 6, S²)."""
+    count, side = pictures.shape[:2]
+    slopes = np.gradient(pictures, 2 / side, axis=(1, 2))
+    return np.concatenate([slope.reshape(count, 1, side**2) * _places(side) for slope in slopes], axis=1)
+
+
+def compose(motion: Motions, change: Values) -> Motions:
+    """Return the motions (P, 2, 3) after the inverse of changes (P, 6) of the first picture."""
+    forward = np.tile(np.eye(3, dtype=np.float32), (len(change), 1, 1))
+    forward[:, :2] += change.reshape(-1, 2, 3)
+    whole = np.tile(np.eye(3, dtype=np.float32), (len(change), 1, 1))
+    whole[:, :2] = motion
+    return (whole @ np.linalg.inv(forward))[:, :2]
 
 
 def sample(pictures: Values, motion: Motions) -> tuple[Values, NDArray[np.bool_]]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pennyweight.core.machine import cores
 from pennyweight.core.prefetch import prefetch
-from pennyweight.data.twins.patterns import members_of_patterns
+from pennyweight.data.twins.patterns import PARTS, members_of_patterns
 from pennyweight.data.twins.views import LENGTH
 
 __all__ = ["MOST", "Candidates", "candidates"]
@@ -24,8 +24,10 @@ ALIKE = 0.68
 """Least correlation of a candidate's descriptors. It keeps 98% of made twins; see the decision about twins."""
 FEW = 4096
 """Most second pictures that are all compared."""
-ROWS, COLUMNS = 256, 2048
+ROWS, COLUMNS = 1024, 512
 """Descriptors of a block: its products are in the processor's cache."""
+ENOUGH = 1 << 18
+"""Hits from which on those of a block are thinned out at once."""
 MOST = 128
 """Most candidates that are kept of a first picture."""
 Numbers: TypeAlias = NDArray[np.int64]
@@ -60,30 +62,32 @@ def candidates(
     if not len(middle) or not len(views):
         return Candidates(np.empty((0, 2), np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
     shown, every = views.shape[1], views.reshape(-1, views.shape[2])
-    groups = _groups(middle, every, few=len(views) <= FEW)
-    blocks = [(rows[start : start + ROWS], columns) for rows, columns in groups for start in range(0, len(rows), ROWS)]
-    makes = (partial(_search, middle, every, *block, shown, same) for block in blocks)
-    total, done, found = sum(len(rows) for rows, _ in blocks), 0, []
+    parts = 1 if len(views) <= FEW else PARTS
+    found = []
     with threadpoolctl.threadpool_limits(1, user_api="blas"):  # each thread multiplies blocks of its own
-        for (rows, _), (block, _) in zip(blocks, prefetch(makes, cores(), threads=cores()), strict=True):
-            found.append(block)
-            advance(len(middle) * (done + len(rows)) // total - len(middle) * done // total)
-            done += len(rows)
+        for part in range(parts):
+            groups = [(np.arange(len(middle)), np.arange(len(every)))] if parts == 1 else _groups(middle, every, part)
+            makes = (
+                partial(_search, middle, every, rows[start : start + ROWS], columns, shown, same)
+                for rows, columns in groups
+                for start in range(0, len(rows), ROWS)
+            )
+            hits = [block for block, _ in prefetch(makes, 2 * cores(), threads=cores())]
+            found.append(_most_alike(*_join([_NONE, *hits]), shown))
+            advance(len(middle) * (part + 1) // parts - len(middle) * part // parts)
     first, column, product = _most_alike(*_join(found), shown)
     second, view = np.divmod(column, shown)
-    return Candidates(np.stack([first, second], axis=1), view, product / np.float32(LENGTH**2))
+    return Candidates(np.stack([first, second], axis=1).astype(np.int64), view, product / np.float32(LENGTH**2))
 
 
-def _groups(middle: NDArray[np.int8], every: NDArray[np.int8], *, few: bool) -> Iterator[tuple[Numbers, Numbers]]:
-    """Yield the sorted (rows, columns) of descriptors that are compared with each other."""
-    if few:
-        yield np.arange(len(middle)), np.arange(len(every))
-    else:
-        yield from zip(members_of_patterns(middle), members_of_patterns(every), strict=True)
+def _groups(middle: NDArray[np.int8], every: NDArray[np.int8], part: int) -> Iterator[tuple[Numbers, Numbers]]:
+    """Yield the sorted (rows, columns) of descriptors that resemble a pattern of a part of them."""
+    yield from zip(members_of_patterns(middle, part), members_of_patterns(every, part), strict=True)
 
 
 _Hits: TypeAlias = tuple[Numbers, Numbers, NDArray[np.float32]]
 """First pictures, columns of the second ones, and products."""
+_NONE: _Hits = (np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32))
 
 
 def _search(
@@ -93,17 +97,18 @@ def _search(
     if same:
         columns = columns[np.searchsorted(columns, (rows[0] + 1) * shown) :]
     factor = middle[rows].astype(np.float32)
-    hits = [(rows[:0], columns[:0], np.empty(0, np.float32))]
+    hits = [_NONE]
     for left in range(0, len(columns), COLUMNS):
         some = columns[left : left + COLUMNS]
-        products = factor @ every[some].T.astype(np.float32)
+        earlier = np.searchsorted(rows, some[-1] // shown) if same else len(rows)
+        products = factor[:earlier] @ every[some].astype(np.float32).T
         row, column = np.divmod(np.flatnonzero(products >= ALIKE * LENGTH**2), len(some))
         hits.append((rows[row], some[column], products[row, column]))
     first, column, product = _join(hits)
     if same:
         later = column // shown > first
         first, column, product = first[later], column[later], product[later]
-    return _most_alike(first, column, product, shown)
+    return (first, column, product) if len(first) < ENOUGH else _most_alike(first, column, product, shown)
 
 
 def _join(hits: Sequence[_Hits]) -> _Hits:
@@ -115,9 +120,10 @@ def _most_alike(first: Numbers, column: Numbers, product: NDArray[np.float32], s
     """Keep the most alike view of each pair, and of each first picture MOST pairs; sort them by their pictures."""
     if not len(first):
         return first, column, product
-    key = (first << 32) + column // shown
-    order = np.argsort(key, kind="stable")  # runs of sorted keys, which this kind is fast at
-    is_new = np.append(True, np.diff(key[order]) != 0)
+    key = (first.astype(np.int64) << 32) + column
+    order = np.argsort(key)  # equal keys are the same view of the same pair
+    pair_of = (first[order].astype(np.int64) << 32) + column[order] // shown
+    is_new = np.append(True, np.diff(pair_of) != 0)
     pair = np.cumsum(is_new) - 1
     best = np.flatnonzero(product[order] == np.maximum.reduceat(product[order], np.flatnonzero(is_new))[pair])
     order = order[best[np.append(True, np.diff(pair[best]) != 0)]]

@@ -1,8 +1,8 @@
 """Compare the candidates: align each pair by its large shapes, then correlate its small ones.
 
-Pictures of different things can be aligned by their large shapes, and then differ in the small ones. The alignment
-begins at half the resolution, from the view in which the pair was found. A pair goes on while its correlation is near
-the score that it needs.
+Pictures of different things can be aligned by their large shapes, and then differ in the small ones. A linear fit in
+the view in which the pair was found predicts the alignment, which begins at half the resolution. A pair goes on while
+its correlation is near the score that it needs.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from pennyweight.core.machine import cores
 from pennyweight.core.prefetch import prefetch
 from pennyweight.data.twins.alignment import Motions, Values, align, correlate, sample
+from pennyweight.data.twins.linear import PIXELS, predict
 from pennyweight.data.twins.normalize import STEPS, Floats
-from pennyweight.data.twins.thumbnails import SIDE
-from pennyweight.data.twins.views import MARGIN, VIEWS
+from pennyweight.data.twins.views import VIEWS
 
 __all__ = ["NOTHING", "score"]
 
@@ -39,14 +39,21 @@ class Stage(NamedTuple):
     """Correlation below which every pair ends here, however low a score it needs."""
 
 
-STAGES = (Stage(2, 1, False, 0.15, 0.5), Stage(2, 3, True, 0.3, 0.32), Stage(1, 4, True, 0.0, 0.0))
-"""Of unrelated candidates, two in three end after the first stage, and nine in ten after the second."""
+PREDICTED_SLACK, PREDICTED_LEAST = 0.1, 0.5
+"""As of a stage, for the predicted correlation."""
+STAGES = (
+    Stage(2, 3, False, 0.08, 0.5),
+    Stage(1, 0, True, 0.2, 0.34),
+    Stage(1, 1, True, 0.08, 0.4),
+    Stage(1, 3, True, 0.0, 0.0),
+)
+"""Of unrelated candidates, half end by the prediction, and five in six after the first stage."""
 MOST_CHANGE = 0.3
 """Largest difference of the motion's matrix from the identity: 30% in size, 15% of the width."""
 LEAST_OVERLAP = 0.6
 NOTHING = -1.0
 """Score of a pair that cannot reach the one that it needs."""
-CHUNK = 128
+CHUNK = 512
 
 Numbers: TypeAlias = NDArray[np.int64]
 
@@ -81,30 +88,34 @@ def score(first: Pictures, second: Pictures, pairs: Numbers, views: Numbers, lea
 
 
 def _score(first: Pictures, second: Pictures, pairs: Numbers, views: Numbers, least: Floats) -> Values:
-    kept, motion = np.arange(len(pairs)), _STARTS[views]
-    reached = np.empty(len(pairs), np.float32)
+    numbers, which = np.unique(pairs[:, 0], return_inverse=True)
+    reached, motion = predict(
+        _shrink(first.coarse[numbers], PIXELS), which, _shrink(second.coarse[pairs[:, 1]], PIXELS), views
+    )
+    kept = np.flatnonzero(reached >= np.maximum(least - PREDICTED_SLACK, PREDICTED_LEAST))
+    motion = motion[kept]
     for stage in STAGES:
         if not len(kept):
             break
-        some, shown = pairs[kept], views[kept]
-        large, other = (
-            _shrink(each, stage.pixels) for each in (first.coarse[some[:, 0]], _seen(second.coarse, some, shown))
-        )
-        motion = align(large, other, motion, stage.steps)
+        numbers, which = np.unique(pairs[kept, 0], return_inverse=True)
+        some, mirrored = pairs[kept, 1], _MIRRORED[views[kept]]
+        large, other = _shrink(first.coarse[numbers], stage.pixels), _seen(second.coarse, some, mirrored, stage.pixels)
+        motion = align(large, which, other, motion, stage.steps)
         if stage.fine:
-            large, other = _shrink(first.fine[some[:, 0]], 1), _shrink(_seen(second.fine, some, shown), 1)
-        reached = _correlation(large, other, motion).round(4)
+            large, other = _shrink(first.fine[numbers], 1), _seen(second.fine, some, mirrored, 1)
+        reached = _correlation(large[which], other, motion).round(4)
         near = reached >= np.maximum(least[kept] - stage.slack, stage.least)
         kept, motion, reached = kept[near], motion[near], reached[near]
     scores = np.full(len(pairs), NOTHING, np.float32)
-    scores[kept] = reached
+    scores[kept] = reached[: len(kept)]
     return scores
 
 
-def _seen(pictures: NDArray[np.int8], pairs: Numbers, views: Numbers) -> NDArray[np.int8]:
-    """Return the second picture of each pair, mirrored in a mirrored view."""
-    some = pictures[pairs[:, 1]]
-    return np.where(_MIRRORED[views, None, None], some[:, :, ::-1], some)
+def _seen(pictures: NDArray[np.int8], numbers: Numbers, mirrored: NDArray[np.bool_], pixels: int) -> Values:
+    """Return some pictures as `_shrink` does, those in a mirrored view mirrored."""
+    some = pictures[numbers]
+    some[mirrored] = some[mirrored, :, ::-1]
+    return _shrink(some, pixels)
 
 
 def _shrink(pictures: NDArray[np.int8], pixels: int) -> Values:
@@ -124,11 +135,4 @@ def _correlation(first: Values, second: Values, motion: Motions) -> Values:
     return np.where(likely, correlate(first.reshape(seen.shape), seen, inside), np.float32(NOTHING))
 
 
-def _start(down: float, right: float, inward: float) -> Motions:
-    zoom = 1 - inward / (SIDE / 2 - MARGIN)
-    return np.array([[zoom, 0, 2 * down / SIDE], [0, zoom, 2 * right / SIDE]], np.float32)
-
-
 _MIRRORED = np.array([view.mirrored for view in VIEWS])
-_STARTS = np.stack([_start(view.down, view.right, view.inward) for view in VIEWS])
-"""Motion of each view, from which the alignment starts."""

@@ -35,10 +35,14 @@ class View(NamedTuple):
 
 
 VIEWS = (
-    *(View(0, 0, inward, mirrored) for mirrored in (False, True) for inward in (0.0, 1.6, -1.6)),
-    *(View(down, right, 0, False) for down in (2, -2) for right in (2, -2)),
+    View(0, 0, 0, False),
+    View(0, 0, 0, True),
+    *(View(0, 0, inward, False) for inward in (1.6, -1.6)),
+    *(View(down, right, 0, False) for down, right in ((0, 3), (0, -3), (3, 0), (-3, 0))),
+    *(View(down, right, 0, False) for side in (1.5, 3) for down in (side, -side) for right in (side, -side)),
 )
-"""The first view is the middle. Mirrored copies are seldom shifted as well."""
+"""The first view is the middle. A picture that is shifted by an eighth of its width and height, or cropped to 80%, is
+near one of the others; mirrored copies are seldom shifted as well."""
 
 
 def describe(coarse: NDArray[np.int8], numbers: NDArray[np.int64], views: tuple[View, ...]) -> NDArray[np.int8]:
