@@ -171,6 +171,15 @@ def test_a_memory_limit_bounds_what_is_kept(monkeypatch: pytest.MonkeyPatch, dra
     assert not data.Pictures(samples, Preprocess(size=64, resize=64)).fits  # 147 kB are more than an eighth
 
 
+def test_a_shuffle_buffer_that_takes_much_of_the_memory_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pennyweight.data.streams.memory import StreamMemory
+
+    monkeypatch.setattr(machines, "read_limits", lambda: Limits(memory_bytes=512_000_000))
+    assert StreamMemory(64_000_000).warning == ""
+    assert StreamMemory().bytes == 256_000_000  # the order of the pictures is the same on every machine
+    assert "takes 256MB of the 512 MB that this process may use; --shuffle-buffer 128MB" in StreamMemory().warning
+
+
 def test_an_unlimited_group_leaves_the_machines_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machines, "read_limits", lambda: Limits(memory_bytes=9223372036854771712))
     assert memory_bytes() == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

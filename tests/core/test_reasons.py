@@ -85,6 +85,7 @@ def test_a_reason_stands_without_the_name_that_it_begins_with(name: str, reason:
 
 def test_a_command_quotes_its_address() -> None:
     assert doctor_lists("/my pictures") == "`pennyweight doctor '/my pictures' --json` lists all of them"
+    assert doctor_lists("") == "`pw.doctor` lists all of them"
 
 
 def test_few_of_many_names_are_listed() -> None:

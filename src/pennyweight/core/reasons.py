@@ -33,8 +33,13 @@ def few(names: Sequence[str], most: int = MOST_NAMES) -> str:
 
 
 def doctor_lists(address: str) -> str:
-    """Return the line that names the command which lists every picture of a source that cannot be read."""
-    return f"`pennyweight doctor {shlex.quote(address)} --json` lists all of them"
+    """Return the line that names what lists every picture of a source that cannot be read.
+
+    Args:
+        address: Address of the source; empty for one that a program passed, which no command opens.
+    """
+    command = f"pennyweight doctor {shlex.quote(address)} --json" if address else "pw.doctor"
+    return f"`{command}` lists all of them"
 
 
 def reason_alone(name: str, reason: str) -> str:

@@ -90,7 +90,7 @@ def pack(
     shard_bytes = parse_size(shard_size, "shard_size")
     folder = _folder(os.fspath(out))
     opened = data.open(source, group_by=group_by, read_as=read_as)
-    listed = doctor_lists(opened.address)
+    listed = doctor_lists("" if data.is_passed(opened.address) else opened.address)
     for line in (*opened.notes, *by_reason(opened.unreadable, "left out: ", listed=listed)):
         note(line)
     if opened.group_by is not None and not opened.has_splits:
@@ -100,7 +100,7 @@ def pack(
     unreadable = write_pack(plan, folder, advance)
     if unreadable:
         count = several(unreadable, "picture")
-        note(f"{count} cannot be read: packed unchanged; {doctor_lists(opened.address)}")
+        note(f"{count} cannot be read: packed unchanged; {listed}")
     files = tuple(part.file for part in plan.parts)
     return Packed(folder.url, files, len(opened.samples), opened.labels, unreadable)
 

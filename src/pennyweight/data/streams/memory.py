@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pennyweight.core.errors import InputError
+from pennyweight.core.machine import memory_bytes
 
 __all__ = ["BUFFER", "StreamMemory"]
 
@@ -18,6 +19,8 @@ INDEX = 512
 """Bytes of a sample in the index, of which at most a quarter of the bound is counted."""
 LANES = 64
 """Most files that are read side by side."""
+LARGEST_SHARE = 1 / 4
+"""Share of the memory of this process beyond which a bound has a warning."""
 BATCHES_HELD = 2
 """Batches for whose decoded pictures there must be room."""
 
@@ -45,6 +48,18 @@ class StreamMemory:
     def batch_bytes(self) -> int:
         """Return the bytes for prefetched batches."""
         return int(BATCHES * self.bytes)
+
+    @property
+    def warning(self) -> str:
+        """Return a line for a process with little memory; the buffer stays, because it decides the order of samples."""
+        memory = memory_bytes()
+        if memory is None or self.bytes <= LARGEST_SHARE * memory:
+            return ""
+        less = max(1, int(LARGEST_SHARE * memory / 1e6))
+        return (
+            f"the shuffle buffer takes {self} of the {memory / 1e6:,.0f} MB that this process may use; "
+            f"--shuffle-buffer {less}MB takes less, in another order"
+        )
 
     def lanes(self, sequence: int) -> int:
         """Return the number of files to read side by side, each of which takes `sequence` bytes."""

@@ -132,7 +132,8 @@ class Stream(Pictures):
                 f"can only be read from their start, and {planner.room:,} pictures fit into {self._memory}; "
                 "a larger --shuffle-buffer mixes more, and pennyweight pack makes mixed shards"
             )
-        return f"each batch draws from the whole stream, in runs of about {length:.0f}; it holds {found} classes"
+        mixed = f"each batch draws from the whole stream, in runs of about {length:.0f}; it holds {found} classes"
+        return "; ".join(filter(None, (mixed, self._memory.warning)))
 
     def epoch(
         self,

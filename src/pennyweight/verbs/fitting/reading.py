@@ -43,7 +43,7 @@ def _require_enough(fitting: PictureFit, session: RunSession) -> None:
     try:
         data.require_enough(fitting.source, fitting.unreadable, *fitting.pictures.values())
     except SourceError:
-        listed = doctor_lists(fitting.source.address)
+        listed = doctor_lists("" if data.is_passed(fitting.source.address) else fitting.source.address)
         raise
     finally:
         for line in by_reason(fitting.unreadable, "left out: ", listed=listed):
