@@ -14,6 +14,7 @@ from pennyweight.report import render
 from pennyweight.report.contact_sheet import contact_sheet
 from pennyweight.report.cost_page import cost_page
 from pennyweight.report.experiments_page import experiments_page
+from pennyweight.report.network_inputs import NetworkInput, NetworkInputs
 from pennyweight.report.run_page import run_page
 
 PARTS = {"base.html", "facts.html", "leaks.html", "network_inputs.html"}
@@ -82,3 +83,17 @@ def test_dark_colors_are_for_screens_alone() -> None:
     assert "prefers-color-scheme: dark" in style
     assert "@media (prefers-color-scheme" not in style
     assert style.count("@media screen and (prefers-color-scheme: dark)") == 2
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "wide"), [(16, 64, True), (32, 64, True), (32, 48, False), (64, 16, False)]
+)
+def test_long_pictures_of_the_network_get_wide_tiles(height: int, width: int, wide: bool) -> None:
+    seen = NetworkInput(np.zeros((height, width, 3), np.uint8), "a.png", "cat")
+    inputs = NetworkInputs(
+        training=[seen], validation=[seen], network="net", shape=(3, height, width), changes=("mirrored",)
+    )
+    empty = {"source": "pets", "sound": True, "verdict": "sound", "counts": {"cat": 1}, "splits": None, "notes": []}
+    page = contact_sheet({**empty, "shortcuts": [], "findings": []}, {}, shown=5, inputs=inputs)
+    assert page.count('class="mistakes inputs wide"') == 2 * wide
+    assert page.count('class="mistakes inputs"') == 2 * (not wide)
