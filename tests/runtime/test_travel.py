@@ -1,7 +1,6 @@
 """A classifier travels as its file: other processes open that again, once, and answer as it does alone."""
 
 import copy
-import multiprocessing
 import os
 import pickle
 import shutil
@@ -21,12 +20,6 @@ PICTURES = [np.full((9, 8, 3), level, np.uint8) for level in (0, 90, 200)]
 
 def answer(classifier: Classifier) -> list[Any]:
     return [each.top for each in classifier.predict(PICTURES)]
-
-
-def answer_twice(packed: bytes) -> tuple[list[Any], int, bool]:
-    """Answer in another process, which has unpickled the classifier twice."""
-    first, second = pickle.loads(packed), pickle.loads(packed)
-    return answer(first), os.getpid(), first.engine is second.engine
 
 
 @pytest.fixture
@@ -102,12 +95,3 @@ def test_a_fork_answers_with_a_session_of_its_own(classifier: Classifier) -> Non
     assert answer(classifier) == expected == many
     os.close(reads)
     os.close(writes)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
-def test_processes_answer_alike_and_open_the_file_once(classifier: Classifier, method: str) -> None:
-    with multiprocessing.get_context(method).Pool(2) as pool:
-        found = pool.map(answer_twice, [pickle.dumps(classifier)] * 4)
-    assert all(answers == answer(classifier) and once for answers, _, once in found)
-    assert os.getpid() not in {process for _, process, _ in found}

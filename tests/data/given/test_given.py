@@ -138,6 +138,26 @@ def test_a_number_of_eleven_classes_stands_where_its_folder_does(pictures: Pictu
     assert given.labels == tuple(sorted(map(str, range(11))))
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [
+        torch.arange(8) % 2,
+        np.arange(8) % 2,
+        np.arange(8)[:, None] % 2,
+        (np.arange(8) % 2).astype(float),
+        [f"{number % 2}" for number in range(8)],
+        [b"0", b"1"] * 4,
+        [np.int32(0), 1] * 4,
+    ],
+    ids=lambda labels: type(labels).__name__,
+)
+def test_labels_of_any_kind_are_whole_numbers_or_names(labels: Any) -> None:
+    images = np.zeros((8, 4, 4), np.uint8) + np.arange(8, dtype=np.uint8)[:, None, None]
+    opened = data.open((images, labels))
+    assert opened.labels == ("0", "1")
+    assert [sample.label for sample in opened.samples] == [0, 1] * 4
+
+
 def test_a_frame_takes_the_columns_that_are_named(pictures: Pictures) -> None:
     import pandas
 
@@ -205,6 +225,44 @@ def test_a_jpeg_that_is_not_decoded_yet_is_its_file(tmp_path: Path) -> None:
         image.close()
 
 
+def twice() -> Any:
+    import pandas
+
+    return pandas.DataFrame([["a.png", "a", "b"]], columns=["path", "label", "label"])
+
+
+def image_folder(p: Pictures, **options: Any) -> Any:
+    from torchvision.datasets import ImageFolder
+
+    return ImageFolder(str(p.folder), **options)
+
+
+def test_parts_of_an_image_folder_are_its_files(pictures: Pictures) -> None:
+    whole = image_folder(pictures, transform=lambda image: 1 / 0)
+    parts = torch.utils.data.random_split(whole, [16, COUNT - 16])
+    for source in (whole, torch.utils.data.ConcatDataset(parts)):
+        opened = data.open(source)
+        assert opened.fingerprint == data.open(pictures.folder).fingerprint
+        assert all(isinstance(sample.picture, Path) for sample in opened.samples)
+
+
+def test_a_loader_of_its_own_decides_the_pixels(pictures: Pictures) -> None:
+    turned = data.open(
+        image_folder(pictures, loader=lambda path: Image.open(path).transpose(Image.Transpose.ROTATE_90))
+    )
+    assert turned.fingerprint != data.open(pictures.folder).fingerprint
+
+
+def test_names_without_pictures_and_of_another_order_are_said(pictures: Pictures) -> None:
+    given = map_style(pictures)
+    given.classes = ["zebra", "dog", "ant", "yak", "dog"]
+    opened = data.open(given)
+    assert opened.labels == ("ant", "dog (1)", "zebra")
+    notes = " ".join(opened.notes)
+    assert "has no pictures of 2 of the 5 classes that it names, such as yak" in notes
+    assert "classes are in the order of their names, as of folders: mapstyle numbers them otherwise" in notes
+
+
 X, Y = np.zeros((4, 8, 8, 3), np.uint8), [0, 1, 0, 1]
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "tensors": (
@@ -239,7 +297,15 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "a table without labels": (lambda: {"image": list(X), "size": Y}, "labels need one of label, .*read_as="),
     "unequal columns": (lambda: {"image": list(X), "label": [0]}, "columns of unequal lengths: image 4, label 1"),
     "a loader": (lambda: torch.utils.data.DataLoader(MapStyle([])), r"pass its data set: loader\.dataset"),  # type: ignore[arg-type]
-    "an iterator": (lambda: iter([]), "list_iterator has no length"),
+    "an iterator": (lambda: iter([]), r"a list_iterator was passed; .*: list\(…\) makes a list"),
+    "a list of both": (lambda: [X, Y], r"pass a tuple: \(images, labels\)"),
+    "a class's pictures": (lambda: {"a": ["a.png"], "b": ["b.png"]}, r"make \[\(path, name\) for name, paths in"),
+    "one-hot columns": (
+        lambda: {"image": list(X), "cat": [1, 0, 1, 0], "dog": [0, 1, 0, 1]},
+        r"one-hot labels, .* table\['label'\] = table\[\['cat', 'dog'\]\]\.idxmax\(axis=1\)",
+    ),
+    "two of one split": (lambda: {"val": (X, Y), "validation": (X, Y)}, "two keys mean the split val"),
+    "a column twice": (twice, "the DataFrame has two columns 'label'; rename one of them"),
     "items of three": (
         lambda: Three([]),
         r"is 3 values; an item is \(picture, label\)",

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from pennyweight.core.errors import SourceError, received
+from pennyweight.core.images import EXTENSIONS
 from pennyweight.data.digests import digest_of_array
 from pennyweight.data.given.pictures import FileBytes, Kept, as_picture
-from pennyweight.data.given.rows import Given, Row, labels_of
+from pennyweight.data.given.rows import Given, Row, classes_notes, labels_of
 from pennyweight.data.given.tables import is_table
 from pennyweight.data.readers.columns import COLUMNS, find_column
 from pennyweight.data.readers.read_as import ReadAs
@@ -85,8 +86,10 @@ def of_map_style(source: Any) -> Given:
     else:
         pictures, values = _read_items(dataset, count, name)
         names = [f"{number:05d}" for number in range(count)]
-    labels = labels_of(values, count, f"the labels of {name}", _classes(dataset))
+    classes = _classes(dataset)
+    labels = labels_of(values, count, f"the labels of {name}", classes)
     notes = (f"{name} is read without its transform: fit prepares and augments pictures itself",) if changed else ()
+    notes += classes_notes(labels, classes, name)
     return Given(name=name, rows=list(map(Row, pictures, labels, names)), notes=notes)
 
 
@@ -111,6 +114,7 @@ def of_hub_set(source: Any, read_as: ReadAs) -> Given:
         notes += (f"labels are those of the column '{label}', not of {' or '.join(others)}",)
     names = getattr(dataset.features[label], "names", None)
     labels = labels_of(list(dataset[label]), len(dataset), f"the labels of {name}", names)
+    notes += classes_notes(labels, names, name)
     rows = [
         Row(Cell(dataset, picture, number, f"picture {number} of {name}"), text, f"{number:05d}")
         for number, text in enumerate(labels)
@@ -127,8 +131,6 @@ def pictures_in_hub_set(source: Any, read_as: ReadAs) -> Iterator[Cell]:
 def _opened(source: Any, read_as: ReadAs) -> tuple[Any, str, str, tuple[str, ...]]:
     """Return the set with undecoded pictures, its name, its column of pictures, and notes."""
     name = _name(getattr(getattr(source, "info", None), "dataset_name", None) or "dataset")
-    if not hasattr(source, "__len__"):
-        raise SourceError(f"{name} is streamed, and has no length; load it with streaming=False, or name its shards")
     dataset = source.with_format(None)
     picture = read_as.column(dataset.column_names, "picture", name) or read_as.column(
         dataset.column_names, "path", name
@@ -171,17 +173,22 @@ def without_transforms(source: Any) -> tuple[Any, bool]:
 
 
 def _listed_files(dataset: Any) -> Sequence[tuple[Any, Any]] | None:
-    """Return the (path, class) pairs of an ImageFolder; None for any other data set."""
-    listed = getattr(dataset, "samples", None)
-    if not isinstance(listed, list) or not listed or not hasattr(dataset, "class_to_idx"):
+    """Return the (path, class) pairs of an ImageFolder, or of parts of one; None for any other data set."""
+    if getattr(dataset, "target_transform", None) is not None:
         return None
-    if getattr(dataset, "target_transform", None) is not None or len(listed) != len(dataset):
-        return None
-    return (
-        listed
-        if all(isinstance(each, tuple) and len(each) == 2 and isinstance(each[0], str) for each in listed)
-        else None
-    )
+    inner, chosen = getattr(dataset, "dataset", None), getattr(dataset, "indices", None)
+    if inner is not None and chosen is not None:
+        listed = _listed_files(inner)
+        return None if listed is None else [listed[int(number)] for number in chosen]
+    if isinstance(parts := getattr(dataset, "datasets", None), list) and parts:
+        found = [_listed_files(part) for part in parts]
+        return None if None in found else [pair for part in found for pair in part or ()]
+    listed, loader = getattr(dataset, "samples", None), getattr(dataset, "loader", None)
+    if not isinstance(listed, list) or not str(getattr(loader, "__module__", "")).startswith("torchvision."):
+        return None  # a loader of its own may read other pixels
+    pairs = all(isinstance(each, tuple) and len(each) == 2 and isinstance(each[0], str) for each in listed)
+    known = pairs and all(Path(path).suffix.lower() in EXTENSIONS for path, _ in listed)
+    return listed if known and len(listed) == len(dataset) else None
 
 
 def _classes(dataset: Any) -> Sequence[str] | None:

@@ -90,7 +90,7 @@ def _of_splits(source: Mapping[Any, Any], read_as: ReadAs, group_by: str | None)
                 f"'{name}' is no split; keep train, val and test: {{name: sets[name] for name in {kept}}}"
             )
         if split in parts:
-            raise SourceError(f"there are two splits for {split}, {name} and another; join them, or leave one out")
+            raise SourceError(f"two keys mean the split {split}, one of them '{name}'; join them, or leave one out")
         parts[split] = _given(value, read_as, group_by).of_split(split)
     first = next(iter(parts.values()))
     notes = dict.fromkeys(note for part in parts.values() for note in part.notes)
@@ -105,9 +105,11 @@ def _refuse(source: Any) -> None:
         raise SourceError(f"{type(source).__name__} {tuple(source.shape)} has no labels; pass (images, labels)")
     if hasattr(source, "dataset") and hasattr(source, "batch_size"):
         raise SourceError("a DataLoader gives batches, which are prepared already; pass its data set: loader.dataset")
+    if isinstance(source, list) and len(source) == 2 and all(isinstance(each, (list, np.ndarray)) for each in source):
+        raise SourceError("a list of pictures and labels was passed; pass a tuple: (images, labels)")
     if isinstance(source, (list, tuple, Mapping)):
         what = "an empty" if not source else "a"
         raise SourceError(f"{what} {type(source).__name__} without labels was passed; a program passes {KINDS}")
     if hasattr(source, "__iter__") and not isinstance(source, bytes):
-        raise SourceError(f"a {type(source).__name__} has no length; a program passes {KINDS}")
+        raise SourceError(f"a {type(source).__name__} was passed; a program passes {KINDS}: list(…) makes a list")
     raise SourceError(f"a source is a path or a name, such as digits, not {received(source)}; or {KINDS}")

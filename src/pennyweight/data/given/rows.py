@@ -15,7 +15,7 @@ from pennyweight.data.readers.contents import Listed, lost_classes, read_samples
 from pennyweight.data.readers.read_as import ReadAs
 from pennyweight.data.source import Source, Split
 
-__all__ = ["ADDRESS", "Given", "Row", "class_names", "labels_of", "make_source"]
+__all__ = ["ADDRESS", "Given", "Row", "class_names", "classes_notes", "labels_of", "make_source"]
 
 ADDRESS = "python:"
 """Start of the address of pictures that a program passed, which no name opens again."""
@@ -75,17 +75,41 @@ def class_names(texts: Sequence[str], names: Sequence[str] | None, where: str) -
     if None in numbers.values():
         return list(texts)
     named: dict[str, str] = {}
+    unique = _unique_names(names or ())
     for text, number in numbers.items():
         assert number is not None
         if names is not None and not 0 <= int(number) < len(names):
             raise SourceError(f"{where} hold {number}, and there are names for 0 to {len(names) - 1} only")
-        named[text] = number if names is None else composed(str(names[int(number)]))
+        named[text] = number if names is None else unique[int(number)]
     return [named[text] for text in texts]
+
+
+def classes_notes(labels: Sequence[str], names: Sequence[str] | None, where: str) -> tuple[str, ...]:
+    """Return notes where a data set names classes without pictures, or in another order than the source has them."""
+    if names is None:
+        return ()
+    there = set(labels)
+    named = _unique_names(names)
+    used = [name for name in named if name in there]
+    notes = []
+    if absent := [name for name in named if name not in there]:
+        count = f"{len(absent)} of the {len(named)} classes"
+        notes.append(f"{where} has no pictures of {count} that it names, such as {absent[0]}")
+    if used != sorted(used):
+        notes.append(f"classes are in the order of their names, as of folders: {where} numbers them otherwise")
+    return tuple(notes)
+
+
+def _unique_names(names: Sequence[str]) -> list[str]:
+    """Return the names of classes; one that occurs twice is followed by its number."""
+    texts = [composed(str(name)) for name in names]
+    counts = Counter(texts)
+    return [text if counts[text] == 1 else f"{text} ({number})" for number, text in enumerate(texts)]
 
 
 def _label(value: Any, where: str) -> str:
     """Return a label as text. Raises SourceError for a missing one, a fraction, or several."""
-    value = value.item() if hasattr(value, "item") and getattr(value, "size", 1) in (1,) else value
+    value = value.item() if hasattr(value, "item") and not getattr(value, "shape", ()) else value
     if getattr(value, "shape", ()) or isinstance(value, (list, tuple, dict)):
         raise SourceError(f"{where} is {value!r:.60}; a picture has one class, a text or a whole number")
     if str(value) in ("<NA>", "NaT"):  # pandas' missing values, whose comparison raises

@@ -18,6 +18,12 @@ from pennyweight.data.readers.side_tables import file_of
 __all__ = ["Table", "is_table", "of_table", "pictures_in_table"]
 
 
+MOST_NAMED = 12
+"""Columns that a message names."""
+MAPPING = "the mapping of columns"
+BITS = ("0", "1", "0.0", "1.0", "False", "True")
+
+
 class Table(NamedTuple):
     """Columns by name, all of one length, and the words that name the table in messages."""
 
@@ -43,7 +49,7 @@ def table_of(source: Any) -> Table:
     if isinstance(source, (list, tuple)):
         names = dict.fromkeys(str(name) for each in source for name in each)
         return Table({name: [each.get(name) for each in source] for name in names}, "the list of records")
-    where = "the mapping of columns" if isinstance(source, Mapping) else f"the {type(source).__name__}"
+    where = MAPPING if isinstance(source, Mapping) else f"the {type(source).__name__}"
     columns = source.to_pydict() if hasattr(source, "column_names") else source
     named = list(columns if isinstance(columns, Mapping) else columns.columns)
     if twice := [name for place, name in enumerate(named) if name in named[:place]]:
@@ -70,7 +76,8 @@ def of_table(source: Any, read_as: ReadAs, group_by: str | None) -> Given:
         found = [read_as.label_of(os.fspath(each)) if _is_path(each) else None for each in pictures]
         labels = labels_of(found, len(table), f"the labels in the names of {table.where}")
     else:
-        raise SourceError(f"{_has(table)}; labels need one of {', '.join(COLUMNS['label'])}{_named('label')}")
+        needed = f"labels need one of {', '.join(COLUMNS['label'])}{_named('label')}"
+        raise SourceError(_one_hot(table) or f"{_has(table)}; {needed}")
     groups = table.columns.get(group_by) if group_by is not None else None
     rows = []
     for number, (value, text) in enumerate(zip(pictures, labels, strict=True)):
@@ -101,12 +108,26 @@ def _picture_column(table: Table, read_as: ReadAs) -> str:
     found = next(filter(None, (read_as.column(table.columns, meaning, table.where) for meaning in meanings)), None)
     if found is None:
         known = dict.fromkeys((*COLUMNS["picture"], *COLUMNS["path"]))
-        raise SourceError(f"{_has(table)}; pictures need one of {', '.join(known)}{_named('path')}")
+        by_class = "; of class -> pictures make [(path, name) for name, paths in source.items() for path in paths]"
+        mapped = by_class if table.where == MAPPING else ""
+        raise SourceError(f"{_has(table)}; pictures need one of {', '.join(known)}{_named('path')}{mapped}")
     return found
 
 
 def _has(table: Table) -> str:
-    return f"{table.where} has the columns {', '.join(table.columns) or 'none'}"
+    more = f" and {len(table.columns) - MOST_NAMED} more" * (len(table.columns) > MOST_NAMED)
+    return f"{table.where} has the columns {', '.join(list(table.columns)[:MOST_NAMED]) or 'none'}{more}"
+
+
+def _one_hot(table: Table) -> str | None:
+    """Return advice for a table with a column of 0 and 1 for each class; None for another table."""
+    marks = [name for name, cells in table.columns.items() if len(cells) and all(str(each) in BITS for each in cells)]
+    if len(marks) < 2 or any(sum(bool(table.columns[name][row]) for name in marks) != 1 for row in range(len(table))):
+        return None
+    return (
+        f"{table.where} has one-hot labels, a column of 0 and 1 for each class ({', '.join(marks[:MOST_NAMED])}); make "
+        f"one of them: table['label'] = table[{marks[:MOST_NAMED]}].idxmax(axis=1)"
+    )
 
 
 def _named(meaning: str) -> str:
