@@ -88,8 +88,9 @@ def of_map_style(source: Any) -> Given:
         names = [f"{number:05d}" for number in range(count)]
     classes = _classes(dataset)
     labels = labels_of(values, count, f"the labels of {name}", classes)
-    notes = (f"{name} is read without its transform: fit prepares and augments pictures itself",) if changed else ()
-    notes += classes_notes(labels, classes, name)
+    notes = classes_notes(labels, classes, name)
+    if changed:
+        notes += (f"{name} is read without its transform: fit prepares and augments pictures itself",)
     return Given(name=name, rows=list(map(Row, pictures, labels, names)), notes=notes)
 
 
