@@ -64,7 +64,7 @@ def make_cache_folder(folder: Path) -> None:
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(temporary))
             _say_once(f"{why}: files are kept in {as_text(temporary)}, which a new container lacks; {OTHER}")
         elif folder.is_relative_to(users or NOWHERE):
-            _say_once(f"{why}, and neither can the temporary folder: nothing is kept; {OTHER}")
+            _say_once(f"{why}, and there is no temporary folder of this user alone: nothing is kept; {OTHER}")
     folder.mkdir(parents=True, exist_ok=True)
 
 
