@@ -333,6 +333,50 @@ class Random(Three):
         return np.random.default_rng().integers(0, 256, (8, 8), dtype=np.uint8), number % 2
 
 
+def test_a_transform_that_is_not_optional_is_left_out_too(pictures: Pictures) -> None:
+    class Always(MapStyle):
+        def __getitem__(self, number: int) -> tuple[Any, int]:
+            return self.transform(self.items[number][0]), self.items[number][1]  # type: ignore[misc]
+
+    given = data.open(Always(map_style(pictures).items, lambda image: torch.zeros(3)))
+    assert given.fingerprint == data.open(pictures.folder).fingerprint
+    assert any("is read without its transform" in note for note in given.notes)
+
+
+def test_a_method_of_that_name_stays(pictures: Pictures) -> None:
+    class Own(MapStyle):
+        def __init__(self, items: list[tuple[Any, int]]) -> None:
+            self.items, self.classes = items, list(NAMES)
+
+        def transform(self, image: Image.Image) -> Image.Image:  # type: ignore[override]
+            return image
+
+    assert data.open(Own(map_style(pictures).items)).fingerprint == data.open(pictures.folder).fingerprint
+
+
+class Failing(MapStyle):
+    def __getitem__(self, number: int) -> tuple[Any, int]:
+        if number == 7:
+            raise ValueError("the record is damaged")
+        return super().__getitem__(number)
+
+
+def test_an_item_that_cannot_be_read_is_named(pictures: Pictures) -> None:
+    with pytest.raises(SourceError, match=r"^cannot read item 7 of failing: the record is damaged$"):
+        data.open(Failing(map_style(pictures).items))
+
+
+def test_a_cell_without_a_picture_is_left_out(pictures: Pictures) -> None:
+    images: list[Any] = list(pictures.images)
+    images[4] = None
+    opened = data.open(hub(pictures, images))
+    assert len(opened.samples) == COUNT - 1
+    assert [each.reason for each in opened.unreadable] == [
+        "cannot read picture 4 of dataset: picture 4 of dataset is no picture; a picture is a path, the bytes of a "
+        "file, an array or a Pillow image"
+    ]
+
+
 @pytest.mark.parametrize("kind", REFUSED)
 def test_what_is_no_source_is_refused_with_what_mends_it(kind: str) -> None:
     make, message = REFUSED[kind]

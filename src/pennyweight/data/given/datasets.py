@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pennyweight.core.errors import SourceError, received
+from pennyweight.core.errors import ImageError, SourceError, received
 from pennyweight.core.images import EXTENSIONS
+from pennyweight.core.reading import reading
 from pennyweight.data.digests import digest_of_array
 from pennyweight.data.given.pictures import FileBytes, Kept, as_picture
 from pennyweight.data.given.rows import Given, Row, classes_notes, labels_of
@@ -25,7 +27,8 @@ __all__ = ["is_hub_set", "is_map_style", "of_hub_set", "of_map_style", "pictures
 
 KEPT_BYTES = 1 << 30
 """Pictures of a data set that are kept in memory; later ones are read again when they are used."""
-TRANSFORMS = ("transform", "transforms")
+TRANSFORMS = {"transform": lambda picture: picture, "transforms": lambda picture, label: (picture, label)}
+"""Attributes of a data set that change its pictures -> what leaves them unchanged, also where they are not optional."""
 
 
 def is_map_style(source: object) -> bool:
@@ -49,13 +52,10 @@ class Item:
     where: str
     lock: Any = field(default_factory=Lock, repr=False)
 
-    def read(self) -> Any:
-        """Return the picture as bytes or as an array."""
+    def read(self) -> bytes | NDArray[Any]:
+        """Return the picture as bytes or as an array. Raises ImageError."""
         with self.lock:
-            found = as_picture(_pair(self.dataset[self.number], self.where)[0], self.where, Path.cwd())
-        if isinstance(found, Path):
-            return found.read_bytes()
-        return found if isinstance(found, np.ndarray) else found.read()
+            return _content(lambda: _item(self.dataset, self.number, self.where)[0], self.where)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,12 +67,21 @@ class Cell:
     number: int
     where: str
 
-    def read(self) -> Any:
-        """Return the picture as bytes or as an array."""
-        found = as_picture(_values(self.dataset[self.number][self.column]), self.where, Path.cwd())
-        if isinstance(found, Path):
-            return found.read_bytes()
-        return found if isinstance(found, np.ndarray) else found.read()
+    def read(self) -> bytes | NDArray[Any]:
+        """Return the picture as bytes or as an array. Raises ImageError."""
+        return _content(lambda: _values(self.dataset[self.number][self.column]), self.where)
+
+
+def _content(get: Callable[[], Any], where: str) -> bytes | NDArray[Any]:
+    """Return the picture that `get` gives as bytes or as an array. Raises ImageError with the place."""
+    try:
+        with reading(where, ImageError):
+            found = as_picture(get(), where, Path.cwd())
+            if isinstance(found, Path):
+                return found.read_bytes()
+            return found if isinstance(found, np.ndarray) else found.read()
+    except SourceError as error:
+        raise ImageError(f"cannot read {where}: {str(error).removeprefix(f'cannot read {where}: ')}") from error
 
 
 def of_map_style(source: Any) -> Given:
@@ -159,9 +168,9 @@ def _values(value: Any) -> Any:
 def without_transforms(source: Any) -> tuple[Any, bool]:
     """Return a copy of a data set, and of those that it wraps, without their transforms; and whether there were any."""
     made, changed = copy.copy(source), False
-    for name in TRANSFORMS:
-        if getattr(made, name, None) is not None:
-            setattr(made, name, None)
+    for name, unchanged in TRANSFORMS.items():
+        if getattr(made, "__dict__", {}).get(name) is not None:
+            setattr(made, name, unchanged)
             changed = True
     if is_map_style(inner := getattr(made, "dataset", None)):
         made.dataset, inside = without_transforms(inner)
@@ -215,7 +224,7 @@ def _read_items(dataset: Any, count: int, name: str) -> tuple[list[Kept], list[A
     values, held, lock = [], 0, Lock()
     for number in range(count):
         where = f"item {number} of {name}"
-        picture, label = _pair(dataset[number], where)
+        picture, label = _item(dataset, number, where)
         kept = as_picture(picture, where, Path.cwd())
         if not number:
             _require_steady(dataset, kept, where)
@@ -228,11 +237,17 @@ def _read_items(dataset: Any, count: int, name: str) -> tuple[list[Kept], list[A
 
 def _require_steady(dataset: Any, first: Kept, where: str) -> None:
     """Raise SourceError for a data set that gives another picture each time."""
-    again = as_picture(_pair(dataset[0], where)[0], where, Path.cwd())
+    again = as_picture(_item(dataset, 0, where)[0], where, Path.cwd())
     if isinstance(first, np.ndarray) and (
         not isinstance(again, np.ndarray) or digest_of_array(first) != digest_of_array(again)
     ):
         raise SourceError(f"{where} is another picture each time; leave out its random changes: fit augments itself")
+
+
+def _item(dataset: Any, number: int, where: str) -> tuple[Any, Any]:
+    """Return picture and label of an item. Raises SourceError where the data set cannot read it."""
+    with reading(where):
+        return _pair(dataset[number], where)
 
 
 def _pair(item: Any, where: str) -> tuple[Any, Any]:

@@ -70,7 +70,10 @@ def read_samples(files: Sequence[Listed]) -> Contents:
     for (picture, label, split, name, group), each in zip(files, found, strict=True):
         if isinstance(each, OSError):
             where = as_text(picture) if isinstance(picture, Path) else name
-            unreadable.append(Unreadable(name, f"cannot read {where}: {each.strerror}"))
+            reason = str(each.strerror).removeprefix(f"cannot read {where}: ")
+            unreadable.append(
+                Unreadable(name, reason if reason.startswith("cannot read ") else f"cannot read {where}: {reason}")
+            )
         else:
             content, file = each.digests
             samples.append(Sample(picture, label, content, split, name, group, aspect_of(each.header), file))
