@@ -124,7 +124,8 @@ def traced_in_training(name: str, model: nn.Module, x: Tensor) -> None:
 def features_extracted(name: str, model: nn.Module, x: Tensor) -> None:
     from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
-    inner = [node for node in get_graph_node_names(model)[1] if "." in node]
+    modules = dict(model.named_modules())
+    inner = [node for node in get_graph_node_names(model)[1] if node in modules and "." in node]
     found = create_feature_extractor(model, {inner[len(inner) // 2]: "inner"})(x)
     assert found["inner"].shape[0] == len(x)
 
@@ -181,7 +182,8 @@ def distributed(name: str, model: nn.Module, x: Tensor) -> None:
     if not torch.distributed.is_initialized():
         store = Path(tempfile.mkdtemp()) / "store"
         torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=0, world_size=1)
-    nn.parallel.DistributedDataParallel(model.train())(x).sum().backward()
+    with torch.enable_grad():
+        nn.parallel.DistributedDataParallel(model.train())(x).sum().backward()
 
 
 def pooled(name: str, model: nn.Module, x: Tensor) -> None:

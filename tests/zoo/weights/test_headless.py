@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from pennyweight.core.errors import InputError
-from pennyweight.zoo import create
+from pennyweight.zoo import create, open_pretrained
 from pennyweight.zoo.weights.load import AdaptedWeights, load_weights
 
 SMALL = {"torchvision:resnet18": 512, "torchvision:squeezenet1_1": 512, "torchvision:mobilenet_v3_small": 1024}
@@ -53,6 +53,13 @@ def test_weights_without_a_head_leave_a_classifiers_head_new(tmp_path: Path) -> 
     assert torch.equal(model.stem[0].weight, backbone.stem[0].weight)
     again = create("mobilenet_v1_x0_25", num_classes=0, weights=tmp_path / "backbone.pth")
     assert torch.equal(again.stem[0].weight, backbone.stem[0].weight)
+
+
+def test_weights_without_a_head_are_no_classifier(tmp_path: Path) -> None:
+    """What predicts, exports and scores opens a network in this way; `fit` takes its classes from the source."""
+    torch.save(create("mobilenet_v1_x0_25", num_classes=0).state_dict(), tmp_path / "backbone.pth")
+    with pytest.raises(InputError, match=r"backbone\.pth has no head, so it names nothing; `fit --weights` trains one"):
+        open_pretrained("mobilenet_v1_x0_25", tmp_path / "backbone.pth")
 
 
 def test_other_tensors_than_the_head_are_still_odd() -> None:
