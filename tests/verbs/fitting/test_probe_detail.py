@@ -71,7 +71,17 @@ def test_other_pictures_keep_the_usual_size(draw: Callable[..., Path], kind: str
     found = opened(draw(kind))
     assert found.plan.preprocess.size == 64
     assert len(lines(found)) == (kind == "same")
-    assert all("more detail brings no more" in line for line in lines(found))
+    assert all(line.startswith("input 64: more detail brings no more; ") for line in lines(found))
+
+
+def test_a_gain_that_may_be_luck_is_told_and_not_taken(
+    draw: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pennyweight.verbs.fitting.probe_detail.LUCK", 0.0)
+    found = opened(draw("stripes"))
+    assert found.plan.preprocess.size == 64
+    (line,) = lines(found)
+    assert line.startswith("input 64: more detail may help, at 4 times the work: --input-size 128; ")
 
 
 def test_pictures_less_than_twice_as_large_are_not_tried(draw: Callable[..., Path]) -> None:
@@ -110,6 +120,13 @@ def test_few_minutes_keep_the_usual_size_and_say_that_more_detail_would_help(
     (line,) = lines(found)
     assert line.startswith("input 64: pictures have detail that 64 pixels lose, but only ")
     assert "--input-size 128 takes it all the same" in line
+
+
+def test_a_network_of_one_size_keeps_it_and_says_so(draw: Callable[..., Path]) -> None:
+    found = opened(draw("stripes"), model="vit_ti_16", config={"size": 64})
+    assert found.plan.preprocess.size == 64
+    (line,) = lines(found)
+    assert "64 pixels lose, but vit_ti_16 takes no other size as it was configured" in line
 
 
 def test_a_resumed_run_keeps_the_size_that_it_began_with(draw: Callable[..., Path], tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ MULTIPLE = 32
 
 
 def choose_size(
-    fitting: PictureFit, at: Callable[[Size], PictureFit], shown: TrainingProgress
+    fitting: PictureFit, at: Callable[[Size], PictureFit | None], shown: TrainingProgress
 ) -> tuple[PictureFit, str]:
     """Return the training at the input size that is worth its time, and a line on the choice; empty without a trial.
 
@@ -40,10 +40,8 @@ def choose_size(
 
     Args:
         fitting: The training of a last layer, at the usual size.
-        at: Function that returns the training at another size.
+        at: Function that returns the training at another size; None for a size that the network does not take.
         shown: Progress of the trials.
-
-    Raises InputError if the network cannot take another size.
     """
     sizes = sizes_to_try(fitting.plan.preprocess.size, median_short_side(fitting))
     pictures = TrialPictures(fitting)
@@ -55,12 +53,14 @@ def choose_size(
     chosen, trials = (fitting, first), [first]
     for size in sizes:
         other = at(size)
+        if other is None:
+            break
         trial = _try(other, pictures, shown)
         assert trial is not None  # of the same pictures
         trials.append(trial)
         if better(chosen[1], trial):
             chosen = (other, trial)
-    return chosen[0], why(trials, chosen[1])
+    return chosen[0], why(trials, chosen[1]) if len(trials) > 1 else ""
 
 
 def sizes_to_try(usual: Size, short_side: float) -> tuple[Size, ...]:

@@ -119,14 +119,19 @@ def open_fit(request: FitRequest, started: float) -> PictureFit:
         fitting = replace(_plan_fit(request, ranks, source, apart, learned, left), **seen)
     fitting.splits = apart
 
-    def at(size: Size) -> PictureFit:
+    def at(size: Size) -> PictureFit | None:
         sized = replace(request, input_size=size, frame=fitting.plan.preprocess.frame)
-        return replace(_plan_fit(sized, ranks, source, apart, learned, left), **seen)
+        try:
+            return replace(_plan_fit(sized, ranks, source, apart, learned, left), **seen)
+        except InputError:  # the network, or a field of --config, allows no other size
+            return None
 
     return _at_suitable_size(fitting, at, left)
 
 
-def _at_suitable_size(fitting: PictureFit, at: Callable[[Size], PictureFit], minutes: float | None) -> PictureFit:
+def _at_suitable_size(
+    fitting: PictureFit, at: Callable[[Size], PictureFit | None], minutes: float | None
+) -> PictureFit:
     """Return the training at the input size that suits; a size that was asked for, or that a run began with, stays.
 
     A last layer compares features of the frozen network, and a training from scratch those of small filters.
@@ -144,7 +149,8 @@ def _at_suitable_size(fitting: PictureFit, at: Callable[[Size], PictureFit], min
         else:
             chosen, line = probe_detail(fitting, at, minutes, shown)
     size = ranks.gather(chosen.plan.preprocess.size)[0]
-    chosen = chosen if size == chosen.plan.preprocess.size else at(size)
+    if size != chosen.plan.preprocess.size:
+        chosen = at(size) or chosen
     return replace(chosen, plan=replace(chosen.plan, why=(*fitting.plan.why, *filter(None, [line]))))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pennyweight.core.figures import several
 from pennyweight.core.frame import Size, as_size, show_size, sides_of
 from pennyweight.train.small_filters import filter_responses
 from pennyweight.verbs.fitting.auto_width import ENOUGH, SHARE
@@ -31,12 +32,14 @@ __all__ = ["probe_detail"]
 
 LUCK = 0.01
 """Largest probability that a gain as large is luck: a larger input makes the whole training longer."""
+PERHAPS = 0.2
+"""The same, up to which a line says that more detail may help."""
 WORK = "4 times the work"
 """Cost of sides that are twice as long."""
 
 
 def probe_detail(
-    fitting: PictureFit, at: Callable[[Size], PictureFit], minutes: float | None, shown: TrainingProgress
+    fitting: PictureFit, at: Callable[[Size], PictureFit | None], minutes: float | None, shown: TrainingProgress
 ) -> tuple[PictureFit, str]:
     """Return the training at the input size whose detail it needs, and a line on it; empty without a trial.
 
@@ -47,11 +50,9 @@ def probe_detail(
 
     Args:
         fitting: The training from scratch, at the usual size.
-        at: Function that returns the training at another size.
+        at: Function that returns the training at another size; None for a size that the network does not take.
         minutes: Minutes that are left; None without a limit.
         shown: Progress of the trial.
-
-    Raises InputError if the network cannot take another size.
     """
     usual, short_side = fitting.plan.preprocess.size, median_short_side(fitting)
     double, fourfold = (as_size([side * factor for side in sides_of(usual)]) for factor in (2, 4))
@@ -68,18 +69,22 @@ def probe_detail(
         f"accuracy of small filters on {len(pictures)} training pictures in {FOLDS} folds: "
         f"{'; '.join(trial.text for trial in trials)}"
     )
+    insist = f"--input-size {show_size(double, 'x')}"
     if not gains:
-        return fitting, f"input {show_size(usual)}: more detail brings no more; {tried}"
+        may = f"more detail may help, at {WORK}: {insist}" if better(trials[0], trials[1], PERHAPS) else ""
+        return fitting, f"input {show_size(usual)}: {may or 'more detail brings no more'}; {tried}"
     lose = f"pictures have detail that {show_size(usual)} pixels lose"
     if len(trials) > 2 and better(trials[1], trials[2], LUCK):
         tried += f"; --input-size {show_size(fourfold, 'x')} has still more detail, at 16 times the work"
     other = at(double)
+    if other is None:
+        fixed = f"{fitting.plan.model['name']} takes no other size as it was configured"
+        return fitting, f"input {show_size(usual)}: {lose}, but {fixed}; {tried}"
     assert read is not None
     epochs = _epochs(other, read, minutes)
     if epochs < ENOUGH:
-        room = f"only {epochs:.0f} epochs at {show_size(double)} would fit --minutes"
-        insist = f"--input-size {show_size(double, 'x')} takes it all the same"
-        return fitting, f"input {show_size(usual)}: {lose}, but {room}; {insist}; {tried}"
+        room = f"only {several(int(epochs), 'epoch')} at {show_size(double)} would fit --minutes"
+        return fitting, f"input {show_size(usual)}: {lose}, but {room}; {insist} takes it all the same; {tried}"
     spare = f"{WORK}; --input-size {show_size(usual, 'x')} spares it"
     return other, f"input {show_size(double)}: {lose}, at {spare}; {tried}"
 
