@@ -97,7 +97,7 @@ def find_layout(path: Path, walk: Walk, *, classes: bool = False, grouped: bool 
         raise SourceError(f"cannot read {path}: {lost.reason}")
     if not found.places:
         nothing = f"{path} has no class folders; the pictures of each class go into a folder of its own"
-        raise SourceError(found.refusals[0] if found.refusals else nothing)
+        raise SourceError(found.refusals[0] if found.refusals and top.folders else nothing)
     return found
 
 
