@@ -127,7 +127,7 @@ def features_extracted(name: str, model: nn.Module, x: Tensor) -> None:
     modules = dict(model.named_modules())
     inner = [node for node in get_graph_node_names(model)[1] if node in modules and "." in node]
     found = create_feature_extractor(model, {inner[len(inner) // 2]: "inner"})(x)
-    assert found["inner"].shape[0] == len(x)
+    assert list(found) == ["inner"]
 
 
 def prepared_for_quantization(name: str, model: nn.Module, x: Tensor) -> None:
