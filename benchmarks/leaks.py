@@ -13,6 +13,7 @@ import os
 import statistics
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from PIL import Image, ImageDraw, ImageEnhance
 from rich.console import Console
 
 import pennyweight as pw
+from pennyweight import data
 from pennyweight.core.figures import share
 from pennyweight.core.machine import machine_line
 from pennyweight.core.run import Run
@@ -43,16 +45,15 @@ def burst(photo: Image.Image, draw: np.random.Generator) -> Iterator[Image.Image
         yield ImageEnhance.Brightness(photo.crop((x, y, x + 148, y + 148))).enhance(float(draw.uniform(0.9, 1.1)))
 
 
-def pan(photo: Image.Image, draw: np.random.Generator, step: int = 8) -> Iterator[Image.Image]:
-    """A camera that turns by a twentieth of its view from frame to frame."""
-    photo = photo.resize((240, 160))
-    for frame in range(FRAMES):
-        yield photo.crop((step * frame, 0, step * frame + 152, 160))
+def pan(right: int, down: int = 0) -> Frames:
+    """Return a camera that turns by so many pixels from frame to frame; it sees 152 of them in either direction."""
 
+    def turn(photo: Image.Image, draw: np.random.Generator) -> Iterator[Image.Image]:
+        photo = photo.resize((152 + right * (FRAMES - 1), 152 + down * (FRAMES - 1)))
+        for frame in range(FRAMES):
+            yield photo.crop((right * frame, down * frame, right * frame + 152, down * frame + 152))
 
-def wide_pan(photo: Image.Image, draw: np.random.Generator) -> Iterator[Image.Image]:
-    """A camera that turns by 8% of its view from frame to frame."""
-    return pan(photo, draw, 12)
+    return turn
 
 
 def zoom(photo: Image.Image, draw: np.random.Generator) -> Iterator[Image.Image]:
@@ -87,8 +88,9 @@ def resized(photo: Image.Image, draw: np.random.Generator) -> Iterator[Image.Ima
 
 
 SCENE_SETS: dict[str, Frames] = {
-    "bursts": burst, "pans": pan, "wide pans": wide_pan, "zooms": zoom, "time lapses": lapse,
-    "mirror images": mirrored, "resized": resized,
+    "bursts": burst, "pans": pan(8), "wide pans": pan(12), "wider pans": pan(18), "diagonal pans": pan(12, 12),
+    "wider diagonal pans": pan(18, 18), "zooms": zoom, "time lapses": lapse, "mirror images": mirrored,
+    "resized": resized,
 }  # fmt: skip
 
 
@@ -173,6 +175,19 @@ def train(root: Path, twins: TwinRule) -> Run:
     )
 
 
+def whole(root: Path) -> int:
+    """Return the number of scenes whose frames are one cluster of twins, so that no split divides them."""
+    source = data.open(str(root))
+    found = data.glance_at(source)
+    assert found is not None
+    scene_of = [Path(sample.name).stem.split("_")[0] for sample in source.samples]
+    clusters = [
+        Counter(scene_of[number] for number in cluster) for cluster in data.twins_among(found).clusters(len(found))
+    ]
+    frames = Counter(scene_of)
+    return sum(any(cluster[scene] == count for cluster in clusters) for scene, count in frames.items())
+
+
 def holds_chance(run: Run) -> bool:
     low, high = run.evaluation["accuracy_interval"]
     return bool(low <= 0.5 <= high)
@@ -195,6 +210,7 @@ def main() -> None:
     console = Console()
     columns = (
         Column("set"),
+        Column("scenes that stay whole"),
         Column("accuracy with --twins keep", share),
         Column("accuracy", share),
         Column("draws"),
@@ -206,7 +222,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in (name for name in (*SCENE_SETS, *SAVED) if asked.only in name):
             scenes = make_scenes(SCENE_SETS[name], photos, Path(folder) / "frames" / name) if name in SCENE_SETS else []
-            leaky, runs = [], []
+            leaky, runs, kept = [], [], None
             for seed in range(asked.draws):
                 root = Path(folder) / name / str(seed)
                 for label in CLASSES:
@@ -215,12 +231,14 @@ def main() -> None:
                     label_scenes(scenes, root, seed)
                 else:
                     save_labeled(photos, SAVED[name], root, seed)
+                if scenes and not seed:
+                    kept = f"{whole(root)} of {len(scenes)}"  # labels are not looked at
                 runs.append(train(root, "group"))
                 if scenes and seed < asked.leaky:
                     leaky.append(train(root, "keep").evaluation["accuracy"])
             chance, named = [holds_chance(run) for run in runs], [names_shortcut(run) for run in runs]
             rows.append((
-                name, statistics.mean(leaky) if leaky else None,
+                name, kept, statistics.mean(leaky) if leaky else None,
                 statistics.mean(run.evaluation["accuracy"] for run in runs), len(runs), sum(chance), sum(named),
                 sum(map(max, chance, named)),
             ))  # fmt: skip
