@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ from PIL import Image
 
 from pennyweight import data
 from pennyweight.data import twins_of
+from pennyweight.data.checks.glance import Glances
+from pennyweight.data.checks.looks import LOOKS
 
 
 @pytest.fixture
@@ -42,6 +45,19 @@ def test_twins_are_found_once(glances: data.Glances, monkeypatch: pytest.MonkeyP
     second = data.twins_among(glances)
     assert second.clusters(len(glances)) == first.clusters(len(glances))
     assert second.reason == first.reason
+
+
+def test_kept_twins_are_read_without_a_copy_of_the_thumbnails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path))
+    plain = np.zeros(4096, LOOKS)
+    many = Glances(looks=plain, saved=(None,) * 4096, reasons=(None,) * 4096, banded=np.zeros(4096, np.bool_))
+    found = data.twins_among(many)
+    tracemalloc.start()
+    again = data.twins_among(many)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert again.plain.tolist() == found.plain.tolist()
+    assert peak < many.gray.nbytes / 2
 
 
 def test_a_damaged_file_is_written_again(glances: data.Glances, tmp_path: Path) -> None:

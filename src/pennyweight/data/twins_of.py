@@ -22,6 +22,9 @@ from pennyweight.data.used_levels import measure_levels
 
 __all__ = ["glance_at", "have_twin_in", "twins_among"]
 
+FORMAT = 2
+"""Number of the search, which finds other twins than earlier ones."""
+CHUNK = 1024
 LEAST_KEPT = 256
 """Fewest pictures whose twins are kept in the cache; among fewer they are found in a moment."""
 
@@ -57,8 +60,7 @@ def twins_among(glances: Glances, advance: Callable[[int], None] = lambda count:
     """
     if len(glances) < LEAST_KEPT:
         return find_twins(glances.gray, advance=advance)
-    key = f"twins {versions()['pennyweight']} ".encode() + np.ascontiguousarray(glances.gray).tobytes()
-    path = cache_folder("glances") / f"{hashlib.sha256(key).hexdigest()[:32]}.npz"  # whose bound holds for it too
+    path = cache_folder("glances") / f"{_key(glances.gray)}.npz"  # whose bound holds for it too
     with suppress(OSError, ValueError, KeyError, BadZipFile):
         twins = _read(path)
         advance(len(glances))
@@ -70,6 +72,14 @@ def twins_among(glances: Glances, advance: Callable[[int], None] = lambda count:
             fields = {name: getattr(twins, name) for name in ("pairs", "scores", "unsure", "plain")}
             np.savez(temporary, allow_pickle=False, **fields, reason=np.array(twins.reason or ""))
     return twins
+
+
+def _key(gray: Pixels) -> str:
+    """Return a key of thumbnails (N, side, side) and of the search; they are not copied as a whole."""
+    key = hashlib.sha256(f"twins {FORMAT} {versions()['pennyweight']} {gray.shape}".encode())
+    for start in range(0, len(gray), CHUNK):
+        key.update(np.ascontiguousarray(gray[start : start + CHUNK]))
+    return key.hexdigest()[:32]
 
 
 def _read(path: Path) -> Twins:

@@ -234,4 +234,5 @@ def _kept(samples: Sequence[Sample], glances: Glances) -> Kept:
     pairs = enumerate(zip(samples, glances.saved, strict=True))
     numbers = {sample.digest: number for number, (sample, saved) in pairs if saved is not None}
     saved = [one for number in numbers.values() if (one := glances.saved[number]) is not None]
-    return Kept(list(numbers), glances.looks[list(numbers.values())], saved)
+    all_differ = len(numbers) == len(samples)  # then the facts are not copied
+    return Kept(list(numbers), glances.looks if all_differ else glances.looks[list(numbers.values())], saved)
