@@ -78,7 +78,7 @@ def _key(gray: Pixels) -> str:
     """Return a key of thumbnails (N, side, side) and of the search; they are not copied as a whole."""
     key = hashlib.sha256(f"twins {FORMAT} {versions()['pennyweight']} {gray.shape}".encode())
     for start in range(0, len(gray), CHUNK):
-        key.update(np.ascontiguousarray(gray[start : start + CHUNK]))
+        key.update(gray[start : start + CHUNK].tobytes())
     return key.hexdigest()[:32]
 
 
