@@ -244,10 +244,10 @@ def seen_digits(made_once: Callable[[str, Callable[[Path], object]], Path]) -> P
 
 @pytest.fixture
 def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Score trivial classifiers of three trees instead of twenty: for cases that are about something else."""
+    """Score trivial classifiers of one tree instead of twenty: for cases that are about something else."""
     from pennyweight.data.checks import views
 
-    monkeypatch.setattr(views, "TREES", 3)
+    monkeypatch.setattr(views, "TREES", 1)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import json
 import pickle
 import pkgutil
 import pydoc
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -348,7 +347,7 @@ def every_call_on_scenes(folder: Path) -> dict[str, Callable[[], Any]]:
     }
 
 
-def every_call(folder: Path, bundle: Path) -> dict[str, Callable[[], Any]]:
+def every_call(folder: Path, bundle: Path, pictures: Path) -> dict[str, Callable[[], Any]]:
     """A call of each public name; `fit` makes the run that others use."""
     run = folder / "run"
     picture = np.zeros((8, 8, 3), np.uint8)
@@ -378,26 +377,26 @@ def every_call(folder: Path, bundle: Path) -> dict[str, Callable[[], Any]]:
         "bench": bench_of_nothing,
         "experiments": lambda: pw.experiments(repeats=2, side=2)[0].ms,
         "Cost": lambda: pw.Cost(**vars(pw.weigh("mobilenet_v1_x0_25", (3, 32, 32)))).to_dict(),
-        "doctor": lambda: pw.doctor("digits", quick=True).to_dict(),
-        "pack": lambda: pw.pack("digits", folder / "shards").to_dict(),
+        "doctor": lambda: pw.doctor(pictures, quick=True).to_dict(),
+        "pack": lambda: pw.pack(pictures, folder / "shards").to_dict(),
         "index": lambda: pw.index(folder / "shards").to_dict(),
         "Stream": stream_of_nothing,
         "fit": lambda: pw.fit(
-            "digits",
+            pictures,
             "mobilenet_v1_x0_25",
             config={"stages": [[32, 1, 1], [64, 1, 2]]},
             input_size=8,
-            recipe={"epochs": 1, "batch": 128},
+            recipe={"epochs": 1, "batch": 8},
             out=run,
             progress=False,
         ),
         "fit_seeds": lambda: pw.fit_seeds(
-            "digits",
+            pictures,
             "mobilenet_v1_x0_25",
             config={"stages": [[32, 1, 1], [64, 1, 2]]},
             seeds=2,
             input_size=8,
-            recipe={"epochs": 1, "batch": 512},
+            recipe={"epochs": 1, "batch": 8},
             out=folder / "seeds",
             progress=False,
         ),
@@ -420,11 +419,16 @@ def every_call(folder: Path, bundle: Path) -> dict[str, Callable[[], Any]]:
 
 
 def test_every_public_name_can_be_called(
-    tmp_path: Path, bundle_file: Path, seen_digits: Path, few_trees: None, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    bundle_file: Path,
+    draw_folder: Callable[..., Path],
+    few_trees: None,
+    exported_once: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    shutil.copytree(seen_digits, tmp_path / "cache")
     monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path / "cache"))
-    calls, on_scenes = every_call(tmp_path, bundle_file), every_call_on_scenes(tmp_path)
+    pictures = draw_folder({"cats": 20, "dogs": 20}, side=16)
+    calls, on_scenes = every_call(tmp_path, bundle_file, pictures), every_call_on_scenes(tmp_path)
     assert {*calls, "scene"} == set(pw.__all__)
     assert set(on_scenes) == set(pw.scene.__all__)
     threads = torch.get_num_threads()

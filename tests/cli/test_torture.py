@@ -40,7 +40,7 @@ status = run()
 sys.stdout.flush()
 os._exit(status)
 """
-SHALLOW = ("--model", "mobilenet_v1_x0_25", "--config", "stages=[[32, 1, 1], [64, 2, 2], [128, 1, 2]]", "--input", "16")
+SHALLOW = ("--model", "mobilenet_v1_x0_25", "--config", "stages=[[32, 1, 1], [64, 1, 2]]", "--input", "16")
 SMALL = (*SHALLOW, "--epochs", "5", "--batch", "4", "--save-every", "0.002")
 USUAL = ("--set", "ema=0.9", "--set", "mixup=0.2")
 

@@ -22,8 +22,8 @@ from pennyweight.zoo.weights.published import PUBLISHED, Published
 
 COLOURS = {"blue": (70, 70, 160), "green": (70, 160, 70), "red": (160, 70, 70)}
 MadeOnce = Callable[[str, Callable[[Path], object]], Path]
-SHALLOW = {"stages": [[32, 1, 1], [64, 2, 2], [128, 1, 2]]}
-"""A few blocks of a MobileNetV1: each layer costs time when it is made, trained and exported."""
+SHALLOW = {"stages": [[32, 1, 1], [64, 1, 2]]}
+"""Two blocks of a MobileNetV1: each layer costs time when it is made, trained and exported."""
 SMALL: dict[str, Any] = {"model": "mobilenet_v1_x0_25", "input_size": 16, "progress": False}
 
 

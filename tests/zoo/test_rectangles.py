@@ -20,9 +20,17 @@ OF_PICTURES = [
 SIDES = {"imagenet": (32, 128), "cifar": (32, 64)}
 
 
+# Each stem has one direction in the default set, and the other in the slow one.
+FORMS = [
+    pytest.param("imagenet", False, id="imagenet"),
+    pytest.param("cifar", True, id="cifar upright"),
+    pytest.param("imagenet", True, id="imagenet upright", marks=pytest.mark.slow),
+    pytest.param("cifar", False, id="cifar", marks=pytest.mark.slow),
+]
+
+
 @pytest.mark.parametrize("name", OF_PICTURES)
-@pytest.mark.parametrize("stem", ["imagenet", "cifar"])
-@pytest.mark.parametrize("upright", [False, True])
+@pytest.mark.parametrize(("stem", "upright"), FORMS)
 def test_a_network_learns_from_rectangles(name: str, stem: str, upright: bool) -> None:
     size = SIDES[stem][::-1] if upright else SIDES[stem]
     config = zoo.settle(name, {"hidden": 64} if name.startswith("vgg") and stem == "imagenet" else {}, size=size)

@@ -47,6 +47,19 @@ def finding(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return find
 
 
+@pytest.fixture
+def begin(fit_small: FitSmall, stop_at: Callable[[int], None], tmp_path: Path) -> Callable[..., pw.Run]:
+    """`begin(letters, recipe=…)`: a run stopped in its first step. Its record says what was decided."""
+
+    def begin(source: Path, out: str = "run", **options: Any) -> pw.Run:
+        stop_at(1)
+        with pytest.raises(KeyboardInterrupt):
+            fit_small(source, out=tmp_path / out, **options)
+        return pw.Run(tmp_path / out)
+
+    return begin
+
+
 def test_mirroring_is_left_out_where_b_and_d_become_each_other(
     letters: Path, fit_small: FitSmall, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -62,23 +75,23 @@ def test_mirroring_is_left_out_where_b_and_d_become_each_other(
 
 
 def test_what_the_user_set_stays_and_is_said(
-    letters: Path, fit_small: FitSmall, finding: Callable[..., None], tmp_path: Path
+    letters: Path, begin: Callable[..., pw.Run], finding: Callable[..., None]
 ) -> None:
     finding(flip=[(0, 1, True)])
-    run = fit_small(letters, out=tmp_path / "run", recipe={**LONG, "flip": True})
+    run = begin(letters, recipe={**LONG, "flip": True})
     assert run.record["recipe"]["flip"] is True
     (line,) = run.record["augmentation"]["notes"]
     assert line == "mirroring stays, as it was set, but it contradicts the labels: b and d become each other"
 
 
 def test_single_changes_of_a_policy_are_left_out(
-    letters: Path, fit_small: FitSmall, finding: Callable[..., None], tmp_path: Path
+    letters: Path, begin: Callable[..., pw.Run], finding: Callable[..., None]
 ) -> None:
     finding(color=[(0, 1, False)], rotate=[(0, 1, True)])
-    run = fit_small(letters, out=tmp_path / "run", recipe={**LONG, "policy": "trivial"})
+    run = begin(letters, recipe={**LONG, "policy": "trivial"})
     assert run.record["recipe"]["without"] == ["color", "rotate"]
     assert "color of policy trivial left out: b and d look alike; --set without=none keeps it" in run.record["why"]
-    again = fit_small(letters, out=tmp_path / "again", recipe={**LONG, "policy": "trivial", "without": "none"})
+    again = begin(letters, "again", recipe={**LONG, "policy": "trivial", "without": "none"})
     assert "without" not in again.record["recipe"]
 
 
@@ -122,21 +135,21 @@ def test_a_check_that_leaves_nothing_out_changes_no_bit_of_the_training(
     ids=["keep", "no changes", "short", "features of pictures as they are"],
 )
 def test_nothing_is_tried_where_there_is_nothing_to_try(
-    letters: Path, fit_small: FitSmall, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+    letters: Path, begin: Callable[..., pw.Run], monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
 ) -> None:
     def fail(*_: object) -> Findings:
         raise AssertionError("pictures were tried")
 
     monkeypatch.setattr(check_augmentation, "_find", fail)
-    run = fit_small(letters, out=tmp_path / "run", **{"recipe": LONG, **options})
+    run = begin(letters, **{"recipe": LONG, **options})
     assert "augmentation" not in run.record
 
 
 def test_classes_that_are_not_told_apart_are_said(
-    letters: Path, fit_small: FitSmall, finding: Callable[..., None], tmp_path: Path
+    letters: Path, begin: Callable[..., pw.Run], finding: Callable[..., None]
 ) -> None:
     finding(told=(0, 1))
-    run = fit_small(letters, out=tmp_path / "run", recipe=LONG)
+    run = begin(letters, recipe=LONG)
     assert run.record["recipe"]["flip"] is True
     assert "augmentation was not checked" in run.record["augmentation"]["notes"][0]
 
