@@ -222,7 +222,9 @@ def test_accumulation_holds_a_batch_that_memory_does_not(command: Command, tmp_p
     def hold() -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (3 << 30, 3 << 30))
 
-    arguments = ["fit", "digits", "--model", "mobilenet_v2", "--input", "32", "--batch", "512", "--epochs", "1"]
+    # Few channels of a large input fill memory with little arithmetic.
+    few = ["--model", "mobilenet_v1_x0_25", "--config", "stages=[[32, 1, 1]]", "--input", "192"]
+    arguments = ["fit", "digits", *few, "--batch", "512", "--epochs", "1"]
     out = tmp_path / "run"
 
     def fit(parts: int) -> tuple[int, str, str]:

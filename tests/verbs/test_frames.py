@@ -141,7 +141,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("size", "frame"),
     [
         pytest.param((16, 48), "crop", id="crop"),
-        pytest.param((24, 40), "pad", id="pad"),
+        pytest.param((24, 40), "pad", id="pad", marks=pytest.mark.slow),
         pytest.param(24, "pad", id="pad to a square", marks=pytest.mark.slow),
         pytest.param((16, 32), "stretch", id="stretch", marks=pytest.mark.slow),
     ],

@@ -53,14 +53,15 @@ class Pace:
 
     def seconds_of(self, epochs: range, recipe: Recipe, size: Size, plan: EpochPlan | None = None) -> float:
         """Return the seconds of some epochs, which count from 1, of `plan` where it is no longer the recipe's."""
-        counted = epochs[:1] if recipe.first_size == 1 else epochs[:: 1 + len(epochs) // COUNTED]
-        return len(epochs) * self._mean(recipe, size, counted, plan)
+        return len(epochs) * self._mean(recipe, size, epochs[:: 1 + len(epochs) // COUNTED], plan)
 
     def _mean(self, recipe: Recipe, size: Size, epochs: range, plan: EpochPlan | None = None) -> float:
         """Return the mean seconds of these epochs. A step's time grows linearly with the pixels of its pictures."""
         whole, first = math.prod(sides_of(size)), math.prod(recipe.sides(size, 1))
         by_pixel = (self.step_s - self.first_step_s) / (whole - first) if first < whole else 0.0
-        pixels = [math.prod(recipe.sides(size, epoch, plan)) for epoch in epochs]
+        plan = plan or recipe.epoch_plan
+        unlike = epochs[:1] if recipe.first_size == 1 else epochs  # without progressive resizing, all are alike
+        pixels = [math.prod(recipe.sides(size, epoch, plan)) for epoch in unlike]
         step_s = statistics.fmean(self.step_s - by_pixel * (whole - each) for each in pixels)
         return self.steps * step_s + self.validation_s
 

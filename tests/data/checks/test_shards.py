@@ -34,7 +34,7 @@ def test_shards_are_streamed_and_a_torn_picture_is_found(
     assert not found.of("shard sizes")
 
 
-@pytest.mark.parametrize("ending", ["tar", "tar.gz"])
+@pytest.mark.parametrize("ending", ["tar", pytest.param("tar.gz", marks=pytest.mark.slow)])
 def test_the_order_of_the_folders_is_told(tmp_path: Path, draw_folder: Callable[..., Path], ending: str) -> None:
     folder = draw_folder({"cats": 100, "dogs": 100}, side=16)
     pictures = sorted(folder.rglob("*.png"))

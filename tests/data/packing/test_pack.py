@@ -295,8 +295,8 @@ def first_rows(tables: Sequence[Path], folder: Path, rows: int) -> Path:
 def test_peers_read_real_pictures_the_same(name: str, real_data: Path, tmp_path: Path) -> None:
     source = real_data / name
     if tables := sorted(source.glob("*.parquet")):
-        source = first_rows(tables, tmp_path / name, 2000)
-    pw.pack(source, tmp_path / "out", shard_size="1MB")
+        source = first_rows(tables, tmp_path / name, 500)
+    pw.pack(source, tmp_path / "out", shard_size="200KB" if tables else "1MB")
     assert len(list((tmp_path / "out").glob("*.tar"))) > 3
     wanted = held(source)
     assert held(tmp_path / "out") == wanted

@@ -86,7 +86,12 @@ def mixed_classes() -> float:
     return classes([shuffled[at : at + BATCH] for at in range(0, len(shuffled) - BATCH, BATCH)])
 
 
-@pytest.mark.parametrize("name", LAYOUTS)
+FEW = ("a tar a class", "compressed", "small row groups")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in FEW else pytest.mark.slow) for name in LAYOUTS]
+)
 def test_a_batch_has_the_classes_of_a_mixed_one_however_shards_are_packed(
     tmp_path: Path, name: str, mixed_classes: float
 ) -> None:

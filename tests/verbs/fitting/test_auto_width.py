@@ -75,9 +75,15 @@ def test_widths_grow() -> None:
 
 
 @pytest.mark.parametrize(
-    ("precision", "dtype"), [("float32", torch.float32), ("bfloat16", torch.bfloat16), ("float64", torch.float64)]
+    ("layout", "precision", "dtype"),
+    [
+        ("channels_last", "float32", torch.float32),
+        ("channels_first", "bfloat16", torch.bfloat16),
+        pytest.param("channels_last", "bfloat16", torch.bfloat16, marks=pytest.mark.slow),
+        pytest.param("channels_first", "float32", torch.float32, marks=pytest.mark.slow),
+        pytest.param("channels_first", "float64", torch.float64, marks=pytest.mark.slow),
+    ],
 )
-@pytest.mark.parametrize("layout", ["channels_last", "channels_first"])
 def test_a_picture_is_timed_here(
     layout: Layout, precision: Precision, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,7 +32,7 @@ def first(fit_small: Fit, shapes: Path, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.mark.parametrize(
-    "mode", ["finetune", *(pytest.param(mode, marks=pytest.mark.slow) for mode in ("scratch", "head"))]
+    "mode", ["head", *(pytest.param(mode, marks=pytest.mark.slow) for mode in ("scratch", "finetune"))]
 )
 def test_the_time_is_told_before_the_first_step_and_changes_no_bit(
     fit_small: Fit, first: pw.Run, shapes: Path, tmp_path: Path, mode: str, capfd: pytest.CaptureFixture[str]

@@ -42,7 +42,7 @@ def test_salinas_a_is_learned_from_a_tenth_of_its_pixels(real_scenes: Path, tmp_
     made = fit_scene("scene:salinas-a", out=tmp_path / "run", scene={"train": 0.1}, progress=False)
     assert made.evaluation["overall_accuracy"] >= 0.99
     assert made.evaluation["leakage"]["share"] == 1
-    # Every pixel, borders too: the convolutional form against its window by itself.
+    # Each pixel of a strip from border to border: the convolutional form against its window by itself.
     scene, network, projection = open_scene("scene:salinas-a"), restore(made), projection_of(made)
 
     @torch.inference_mode()
@@ -51,6 +51,7 @@ def test_salinas_a_is_learned_from_a_tenth_of_its_pixels(real_scenes: Path, tmp_
         return Outputs(logits.softmax(1).numpy(), logits.numpy())
 
     single = WindowsEngine(one_by_one, window=25, bands=scene.bands)
-    pairs = zip(tiles(load_mapper(made).engine, scene.cube), tiles(single, scene.cube), strict=True)
+    strip = scene.cube[-26:]
+    pairs = zip(tiles(load_mapper(made).engine, strip), tiles(single, strip), strict=True)
     differences = [float(np.abs(a.outputs.logits - b.outputs.logits).max()) for a, b in pairs]
     assert max(differences) <= 1e-4
