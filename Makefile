@@ -6,7 +6,7 @@ DEMO := runs/make-demo
 # Many tests start processes of their own: modules are compiled once, also where the shell forbids keeping that.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo check test fuzz torture docs bench clean
+.PHONY: setup demo check types rules test fuzz torture docs bench clean
 
 setup: .venv/installed
 
@@ -24,10 +24,16 @@ demo: setup
 	$(BIN)/pennyweight predict $(DEMO)/model.onnx $(DEMO)/pictures --top 3
 	@echo "The report: $(CURDIR)/$(DEMO)/report.html"
 
+# Types take as long as all the rest, and are checked beside it.
 check: setup
+	@$(MAKE) --no-print-directory -j 2 types rules
+
+types: setup
+	$(BIN)/mypy
+
+rules: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/networks_table.py --check
 

@@ -251,6 +251,13 @@ def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def no_shortcuts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave trivial classifiers out, for cases that are about something else."""
+    for module in ("data.checks.doctor", "verbs.fitting.leaks"):
+        monkeypatch.setattr(f"pennyweight.{module}.shortcuts", lambda *_: ())
+
+
+@pytest.fixture
 def real_data() -> Path:
     """The folder of real data sets, where this machine has one."""
     shelf = os.environ.get("PENNYWEIGHT_DATA")

@@ -223,7 +223,7 @@ def test_accumulation_holds_a_batch_that_memory_does_not(command: Command, tmp_p
         resource.setrlimit(resource.RLIMIT_DATA, (3 << 30, 3 << 30))
 
     # Few channels of a large input fill memory with little arithmetic.
-    few = ["--model", "mobilenet_v1_x0_25", "--config", "stages=[[32, 1, 1]]", "--input", "192"]
+    few = ["--model", "mobilenet_v1_x0_25", "--config", "stages=[[32, 1, 1]]", "--stem", "cifar", "--input", "160"]
     arguments = ["fit", "digits", *few, "--batch", "512", "--epochs", "1"]
     out = tmp_path / "run"
 

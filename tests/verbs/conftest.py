@@ -42,7 +42,7 @@ def quick_exports(exported_once: None) -> None:
 
 
 @pytest.fixture(autouse=True)
-def quick_shortcuts(few_trees: None) -> None:
+def quick_shortcuts(no_shortcuts: None) -> None:
     """Trivial classifiers take as long as a small training, and another room looks at them."""
 
 

@@ -17,7 +17,7 @@ from pennyweight import data
 from pennyweight.data.checks.doctor import diagnose
 from pennyweight.data.groups import group_samples
 
-pytestmark = pytest.mark.usefixtures("few_trees")
+pytestmark = pytest.mark.usefixtures("no_shortcuts")
 
 SCENES, FRAMES = 20, 5
 SIDES = ("left", "right", "up", "down", "back")
