@@ -50,7 +50,14 @@ def learn_noise(make_network: Make, make_pictures: Make, run_training: Make, **r
     return float((logits.argmax(1) == targets).float().mean())
 
 
-@pytest.mark.parametrize("recipe", [{}, {"optimizer": "sgd", "lr": 0.05, "weight_decay": 5e-4}, {"warmup_epochs": 2.0}])
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        {},
+        {"optimizer": "sgd", "lr": 0.05, "weight_decay": 5e-4},
+        pytest.param({"warmup_epochs": 2.0}, marks=pytest.mark.slow),
+    ],
+)
 def test_it_learns_32_pictures_by_heart(
     make_network: Make, make_pictures: Make, run_training: Make, recipe: dict[str, Any]
 ) -> None:

@@ -14,7 +14,11 @@ from pennyweight.cost.counting import workspace
 from pennyweight.zoo import create
 
 SIZE = (3, 224, 224)
-NAMES = ("mobilenet_v2", "shufflenet_v2_x1_0", "efficientnet_b0", "vit_ti_16")
+NAMES = (
+    "shufflenet_v2_x1_0",
+    "vit_ti_16",
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("mobilenet_v2", "efficientnet_b0")),
+)
 
 
 def profiled_bytes(model: nn.Module, *, batch: int, layout: torch.memory_format, step: bool = False) -> int:

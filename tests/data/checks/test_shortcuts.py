@@ -144,7 +144,11 @@ def save_all(pictures: list[Image.Image], root: Path, save: Save) -> Path:
     return root
 
 
-@pytest.mark.parametrize("made", MADE)
+FEW = ("png", "gray", "letterbox", "border", "cast", "watermark")
+"""Two each of what differs, where there are two; the others are with the slow cases."""
+
+
+@pytest.mark.parametrize("made", [pytest.param(made, marks=() if made in FEW else pytest.mark.slow) for made in MADE])
 def test_each_shortcut_is_told(pictures: list[Image.Image], tmp_path: Path, made: str) -> None:
     save, name = MADE[made]
     found = scores(save_all(pictures, tmp_path / "s", save))
