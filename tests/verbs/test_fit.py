@@ -63,7 +63,7 @@ def test_the_record_says_what_was_asked_and_what_was_found(trained: pw.Run, shap
         "num_classes": 3,
         "in_channels": 3,
         "stem": "cifar",
-        "config": {"stages": [[32, 1, 1], [64, 2, 2], [128, 1, 2]]},
+        "config": {"stages": [[32, 1, 1], [64, 1, 2]]},
     }
     assert set(record["data"]) == {
         *("source", "address", "labels", "counts", "notes", "fingerprint"),
