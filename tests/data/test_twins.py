@@ -120,6 +120,15 @@ def test_pictures_of_one_kind_that_all_look_alike_are_left_out_with_a_reason() -
     assert "--group-by" in str(found.reason)
 
 
+@pytest.mark.slow
+def test_a_set_of_digits_has_no_twins() -> None:
+    from sklearn.datasets import load_digits
+
+    found = find_twins(stack([Image.fromarray((image * 255 / 16).astype(np.uint8)) for image in load_digits().images]))
+    assert len(found.pairs) == 0
+    assert "--group-by" in str(found.reason)
+
+
 def test_pictures_of_one_camera_that_never_moves_are_left_out_with_a_reason(scenes: list[Image.Image]) -> None:
     draw = np.random.default_rng(0)
     pictures = [Image.fromarray(np.asarray(scenes[0]) + draw.integers(0, 9, (160, 200), np.uint8)) for _ in range(40)]

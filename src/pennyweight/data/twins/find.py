@@ -24,6 +24,8 @@ __all__ = ["Twins", "find_twins"]
 
 DIP = 0.16
 """Largest distance of the correlation of two descriptors of twins below the score that is needed."""
+KIND_SHARE = 0.5
+"""Share of the pictures that look alike too widely, above which no pair of the others is told apart."""
 LEAP = 31
 """Distance of the pixels that decide the order of comparison, so that it does not depend on the names of the files."""
 
@@ -103,6 +105,9 @@ def _find(gray: NDArray[np.uint8], against: NDArray[np.uint8] | None, advance: C
     twin = np.append(twin, np.ones(len(crowds.pairs), np.bool_))
     count = len(gray) if against is None else len(gray) + len(against)
     doubtful = doubtful_clusters(pairs + nodes, twin, (scores >= BETWEEN) & ~twin, count)
+    if crowds.unsure.sum() > KIND_SHARE * len(gray):  # of one kind: what is left is no better known
+        compared = np.arange(len(pairs)) < len(found.pairs)
+        doubtful[(pairs + nodes)[twin & compared]] = True
     twin &= ~doubtful[pairs + nodes].any(axis=1)
     pairs, places = np.unique(pairs[twin], axis=0, return_index=True)
     unsure = crowds.unsure | doubtful[: len(gray)]
