@@ -2,6 +2,8 @@
 
 It is $PENNYWEIGHT_CACHE, else the user's cache folder. A container often runs as a user without name and home
 (`docker run --user 1234`): then it is a private folder in the temporary folder, and without that nothing is kept.
+
+`import pennyweight` asks for it, so that what only some answers need is imported where they need it.
 """
 
 from __future__ import annotations
@@ -9,13 +11,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import tempfile
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-
-from pennyweight.core.files import as_text
-from pennyweight.core.text import say
 
 __all__ = ["LENT", "VARIABLE", "cache_folder", "cached_file", "lend_folders", "make_cache_folder"]
 
@@ -54,6 +52,8 @@ def cached_file(kind: str, *names: str) -> Path:
 
 def make_cache_folder(folder: Path) -> None:
     """Make a folder of the cache; say once if it is in the temporary folder, or nowhere. Raises OSError."""
+    from pennyweight.core.files import as_text
+
     users, temporary = _users_folder(), _temporary_folder()
     ours = users is not None and folder.is_relative_to(users) and _can_write(users)
     if not os.environ.get(VARIABLE) and not ours:
@@ -81,6 +81,8 @@ def lend_folders() -> None:
 
 @cache
 def _say_once(line: str) -> None:
+    from pennyweight.core.text import say
+
     if os.environ.get("RANK", "0") == "0":
         say(line, error=True)
 
@@ -105,6 +107,8 @@ def _can_write(folder: Path) -> bool:
 
 def _temporary_folder() -> Path | None:
     """Return this user's private folder in the temporary folder; None if it cannot be had, or is another user's."""
+    import tempfile
+
     try:
         parent = Path(tempfile.gettempdir())
         working = Path.cwd()

@@ -13,7 +13,6 @@ PennyweightError
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 __all__ = [
@@ -75,6 +74,8 @@ def nearest(received: str, choices: Iterable[str], *, otherwise: str = "") -> st
 
     Small and capital letters are alike; of choices that differ in nothing else the first is the closest.
     """
+    import difflib
+
     folded: dict[str, str] = {}
     for choice in choices:
         folded.setdefault(choice.casefold(), choice)

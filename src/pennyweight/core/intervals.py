@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import sqrt
-from statistics import NormalDist
 
 __all__ = ["CONFIDENCE", "wilson"]
 
@@ -20,6 +19,8 @@ def wilson(correct: float, count: int, confidence: float = CONFIDENCE) -> tuple[
         count: Number of trials, at least 1.
         confidence: Coverage of the two-sided interval.
     """
+    from statistics import NormalDist  # loads decimal numbers and fractions, which few programs need
+
     z2 = NormalDist().inv_cdf((1 + confidence) / 2) ** 2
     center = (correct + z2 / 2) / (count + z2)
     half = sqrt(z2 * (correct * (count - correct) / count + z2 / 4)) / (count + z2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import shlex
 import unicodedata
@@ -86,6 +85,8 @@ def match_labels(
 
 def likely_label(name: str, labels: Sequence[str]) -> str | None:
     """Guess the label that a name means: equal but for case, spaces and plural, its synset, or a similar spelling."""
+    import difflib
+
     plain = {_plain(label): label for label in reversed(labels)}
     synset = _synsets().get(name) or next((key for key, value in _synsets().items() if value == name), None)
     if synset is not None and synset in labels:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
@@ -40,6 +39,8 @@ class Summary:
 
     def _repr_html_(self) -> str:
         """Return a table of the facts for a notebook; every text in it is escaped."""
+        import html
+
         rows = "".join(
             f'<tr><th scope="row" style="text-align: left">{html.escape(name)}</th>'
             f'<td style="text-align: left">{html.escape(text)}</td></tr>'
