@@ -224,3 +224,18 @@ def test_a_containers_user_runs_the_commands_of_the_demo(place: str) -> None:
             assert done.returncode == 0, (name, done.stderr)
             assert "unexpected" not in done.stderr
             assert "Traceback" not in done.stderr
+
+
+def test_a_librarys_own_folder_in_a_home_that_cannot_be_written_is_read(
+    monkeypatch: pytest.MonkeyPatch, bare: Path, tmp_path: Path
+) -> None:
+    for name in LENT:
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    users = tmp_path / "image" / ".cache" / "pennyweight"
+    (users.parent / "huggingface").mkdir(parents=True)
+    monkeypatch.setattr(cache, "_users_folder", lambda: users)
+    monkeypatch.setattr(cache, "_can_write", lambda folder: folder != users)
+    lend_folders()
+    assert "HF_HOME" not in os.environ
+    assert os.environ["MPLCONFIGDIR"] == str(bare / "tmp" / f"pennyweight-{UID}" / "matplotlib")

@@ -20,6 +20,9 @@ __all__ = ["LENT", "VARIABLE", "cache_folder", "cached_file", "lend_folders", "m
 LENT = {"MPLCONFIGDIR": "matplotlib", "HF_HOME": "huggingface"}
 """Variable of another library -> the kind of folder that it is lent, where it would write into a missing home."""
 
+READ_THERE = "huggingface"
+"""Folder that is not lent where the user has one: the files of an image are read from it, though none can be added."""
+
 VARIABLE = "PENNYWEIGHT_CACHE"
 """Environment variable with the user's own folder, which is taken without a test: errors name it."""
 OTHER = f"name another folder by ${VARIABLE}"
@@ -76,7 +79,8 @@ def lend_folders() -> None:
             with suppress(OSError):  # made here: another library would leave it open to others, by the user's umask
                 folder.mkdir(mode=0o700, exist_ok=True)
         for name, kind in LENT.items():
-            os.environ.setdefault(name, str(folder / kind))
+            if users is None or kind != READ_THERE or not (users.parent / kind).is_dir():
+                os.environ.setdefault(name, str(folder / kind))
 
 
 @cache

@@ -2,6 +2,7 @@
 
 Yu and Koltun 2015, arXiv:1511.07122; Chen et al. 2017, arXiv:1706.05587, Sec. 3.1. The same weights serve: at every
 position that the strided network computes too, the dilated one computes the same value from the same inputs.
+With `padding="tf_same"`, which pads by the stride, values differ.
 """
 
 from __future__ import annotations

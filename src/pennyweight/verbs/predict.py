@@ -88,6 +88,6 @@ def _named(picture: Any, number: int) -> NamedPicture | Failure:
     """Return a picture that a program passed with its name; the reason for one that cannot be read."""
     name = name_of_picture(picture) or f"picture {number}"
     try:
-        return NamedPicture(name, picture.read() if hasattr(picture, "where") else picture)
+        return NamedPicture(name, picture.read() if hasattr(picture, "where") and hasattr(picture, "read") else picture)
     except (PennyweightError, OSError) as error:
         return Failure(source=name, error=f"cannot read {name}: {reason_of(error)}")

@@ -22,6 +22,7 @@ from PIL import Image
 import pennyweight as pw
 from pennyweight import data
 from pennyweight.core.errors import InputError, SourceError
+from pennyweight.data.digests import digests_of_file
 from pennyweight.data.packing import spool
 from pennyweight.data.readers.shard import Shard
 
@@ -245,7 +246,7 @@ def read_by_webdataset(folder: Path) -> Counter[tuple[str, str, str]]:
         for sample in webdataset.WebDataset(str(shard), shardshuffle=False, empty_check=False):
             (ending,) = [key for key in sample if key in ("png", "jpg")]
             label = json.loads(sample["json"])["label"]
-            found[hashlib.sha256(sample[ending]).hexdigest(), label, shard.name.partition("-")[0]] += 1
+            found[digests_of_file(sample[ending]).content, label, shard.name.partition("-")[0]] += 1
     return found
 
 
@@ -257,7 +258,7 @@ def read_by_datasets(folder: Path, cache: Path) -> Counter[tuple[str, str, str]]
         names = rows.features["label"].names if "label" in rows.column_names else None
         for row in rows.cast_column(column, datasets.Image(decode=False)):
             label = names[row["label"]] if names else row["json"]["label"]
-            found[hashlib.sha256(row[column]["bytes"]).hexdigest(), label, str(split)] += 1
+            found[digests_of_file(row[column]["bytes"]).content, label, str(split)] += 1
     return found
 
 

@@ -1,10 +1,9 @@
-"""Data sets of other libraries: map-style ones of torch and torchvision, and those of Hugging Face's `datasets`."""
+"""Map-style data sets of torch and torchvision: (picture, label) by number, read without their transforms."""
 
 from __future__ import annotations
 
 import copy
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -13,21 +12,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pennyweight.core.errors import ImageError, SourceError, received
+from pennyweight.core.errors import SourceError, received
 from pennyweight.core.images import EXTENSIONS
+from pennyweight.core.machine import memory_share
 from pennyweight.core.reading import reading
 from pennyweight.data.digests import digest_of_array
-from pennyweight.data.given.pictures import FileBytes, Kept, as_picture
-from pennyweight.data.given.rows import Given, Row, classes_notes, labels_of
+from pennyweight.data.given.pictures import FileBytes, Kept, as_picture, content_of
+from pennyweight.data.given.rows import Given, Row, classes_notes, labels_of, name_for
 from pennyweight.data.given.tables import is_table
-from pennyweight.data.readers.columns import COLUMNS, find_column
-from pennyweight.data.readers.read_as import ReadAs
+from pennyweight.data.readers.columns import find_column
 
-__all__ = ["is_hub_set", "is_map_style", "of_hub_set", "of_map_style", "pictures_in_hub_set", "pictures_in_map_style"]
+__all__ = ["is_map_style", "of_map_style", "pictures_in_map_style"]
 
 KEPT_BYTES = 1 << 30
-"""Pictures of a data set that are kept in memory; later ones are read again when they are used."""
-TRANSFORMS = {"transform": lambda picture: picture, "transforms": lambda picture, label: (picture, label)}
+KEPT_SHARE = 0.25
+"""Bytes of pictures that are kept, and their largest share of the memory; later ones are read when they are used."""
+TRANSFORMS = {
+    "transform": lambda picture=None, **named: named or picture,  # called by name, as albumentations' are
+    "transforms": lambda picture, label: (picture, label),
+}
 """Attributes of a data set that change its pictures -> what leaves them unchanged, also where they are not optional."""
 
 
@@ -36,11 +39,6 @@ def is_map_style(source: object) -> bool:
     if isinstance(source, (str, bytes, list, tuple, Mapping, np.ndarray)) or is_table(source):
         return False
     return hasattr(source, "__getitem__") and hasattr(source, "__len__")
-
-
-def is_hub_set(source: object) -> bool:
-    """Return whether a source is a Dataset of Hugging Face, whose columns have features."""
-    return hasattr(source, "features") and hasattr(source, "column_names") and hasattr(source, "__getitem__")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,38 +53,12 @@ class Item:
     def read(self) -> bytes | NDArray[Any]:
         """Return the picture as bytes or as an array. Raises ImageError."""
         with self.lock:
-            return _content(lambda: _item(self.dataset, self.number, self.where)[0], self.where)
-
-
-@dataclass(frozen=True, eq=False)
-class Cell:
-    """Picture in a column of a Hugging Face data set, as it is stored there."""
-
-    dataset: Any
-    column: str
-    number: int
-    where: str
-
-    def read(self) -> bytes | NDArray[Any]:
-        """Return the picture as bytes or as an array. Raises ImageError."""
-        return _content(lambda: _values(self.dataset[self.number][self.column]), self.where)
-
-
-def _content(get: Callable[[], Any], where: str) -> bytes | NDArray[Any]:
-    """Return the picture that `get` gives as bytes or as an array. Raises ImageError with the place."""
-    try:
-        with reading(where, ImageError):
-            found = as_picture(get(), where, Path.cwd())
-            if isinstance(found, Path):
-                return found.read_bytes()
-            return found if isinstance(found, np.ndarray) else found.read()
-    except SourceError as error:
-        raise ImageError(f"cannot read {where}: {str(error).removeprefix(f'cannot read {where}: ')}") from error
+            return content_of(lambda: _item(self.dataset, self.number, self.where)[0], self.where)
 
 
 def of_map_style(source: Any) -> Given:
     """Return the rows of a map-style data set, without its transforms. Raises SourceError for other items."""
-    name = _name(type(source).__name__)
+    name = name_for(type(source).__name__)
     dataset, changed = without_transforms(source)
     count = len(dataset)
     if (listed := _listed_files(dataset)) is not None:
@@ -98,6 +70,8 @@ def of_map_style(source: Any) -> Given:
     classes = _classes(dataset)
     labels = labels_of(values, count, f"the labels of {name}", classes)
     notes = classes_notes(labels, classes, name)
+    if classes is None and _classes(dataset, wrapped=True) is not None:
+        notes += (f"classes are the labels that {name} gives; its attribute `classes` would name them",)
     if changed:
         notes += (f"{name} is read without its transform: fit prepares and augments pictures itself",)
     return Given(name=name, rows=list(map(Row, pictures, labels, names)), notes=notes)
@@ -108,61 +82,6 @@ def pictures_in_map_style(source: Any) -> Iterator[Item]:
     dataset, _ = without_transforms(source)
     lock = Lock()
     yield from (Item(dataset, number, f"item {number}", lock) for number in range(len(dataset)))
-
-
-def of_hub_set(source: Any, read_as: ReadAs) -> Given:
-    """Return the rows of a Dataset of Hugging Face, with the files of its pictures as they are stored."""
-    dataset, name, picture, notes = _opened(source, read_as)
-    label = read_as.column(dataset.column_names, "label", name)
-    if label is None:
-        raise SourceError(
-            f"{name} has the columns {', '.join(dataset.column_names)}; labels need one of "
-            f"{', '.join(COLUMNS['label'])}; another is named by read_as={{'columns': {{'label': NAME}}}}"
-        )
-    others = [each for each in dataset.column_names if each != label and find_column([each], "label")]
-    if others:
-        notes += (f"labels are those of the column '{label}', not of {' or '.join(others)}",)
-    names = getattr(dataset.features[label], "names", None)
-    labels = labels_of(list(dataset[label]), len(dataset), f"the labels of {name}", names)
-    notes += classes_notes(labels, names, name)
-    rows = [
-        Row(Cell(dataset, picture, number, f"picture {number} of {name}"), text, f"{number:05d}")
-        for number, text in enumerate(labels)
-    ]
-    return Given(name=name, rows=rows, notes=notes, read_as=read_as)
-
-
-def pictures_in_hub_set(source: Any, read_as: ReadAs) -> Iterator[Cell]:
-    """Yield the pictures of a Dataset of Hugging Face."""
-    dataset, name, picture, _ = _opened(source, read_as)
-    yield from (Cell(dataset, picture, number, f"picture {number} of {name}") for number in range(len(dataset)))
-
-
-def _opened(source: Any, read_as: ReadAs) -> tuple[Any, str, str, tuple[str, ...]]:
-    """Return the set with undecoded pictures, its name, its column of pictures, and notes."""
-    name = _name(getattr(getattr(source, "info", None), "dataset_name", None) or "dataset")
-    dataset = source.with_format(None)
-    picture = read_as.column(dataset.column_names, "picture", name) or read_as.column(
-        dataset.column_names, "path", name
-    )
-    if picture is None:
-        typed = [each for each, kind in dataset.features.items() if hasattr(kind, "decode")]
-        picture = typed[0] if len(typed) == 1 else None
-    if picture is None:
-        raise SourceError(
-            f"{name} has the columns {', '.join(dataset.column_names)}; pictures need one of "
-            f"{', '.join(COLUMNS['picture'])}; another is named by read_as={{'columns': {{'picture': NAME}}}}"
-        )
-    kind = dataset.features[picture]
-    if getattr(kind, "decode", False):
-        dataset = dataset.cast_column(picture, type(kind)(decode=False))
-    formatted = getattr(source, "format", {}).get("type") not in (None, "python")
-    return dataset, name, picture, (f"{name} is read without its format or transform",) if formatted else ()
-
-
-def _values(value: Any) -> Any:
-    """Return a cell; nested lists of whole numbers as an array."""
-    return np.asarray(value, np.uint8) if isinstance(value, list) and value and isinstance(value[0], list) else value
 
 
 def without_transforms(source: Any) -> tuple[Any, bool]:
@@ -184,8 +103,8 @@ def without_transforms(source: Any) -> tuple[Any, bool]:
 
 def _listed_files(dataset: Any) -> Sequence[tuple[Any, Any]] | None:
     """Return the (path, class) pairs of an ImageFolder, or of parts of one; None for any other data set."""
-    if getattr(dataset, "target_transform", None) is not None:
-        return None
+    if getattr(dataset, "target_transform", None) is not None or not _gives_items_as_torch(dataset):
+        return None  # its items may be others than those that it lists
     inner, chosen = getattr(dataset, "dataset", None), getattr(dataset, "indices", None)
     if inner is not None and chosen is not None:
         listed = _listed_files(inner)
@@ -201,8 +120,17 @@ def _listed_files(dataset: Any) -> Sequence[tuple[Any, Any]] | None:
     return listed if known and len(listed) == len(dataset) else None
 
 
-def _classes(dataset: Any) -> Sequence[str] | None:
-    """Return the names of the classes of a data set, or of the one that it wraps; None where it has none."""
+def _gives_items_as_torch(dataset: Any) -> bool:
+    """Return whether the items of a data set come from a method of torch or torchvision itself."""
+    module = getattr(getattr(type(dataset), "__getitem__", None), "__module__", "") or ""
+    return module.partition(".")[0] in ("torch", "torchvision")
+
+
+def _classes(dataset: Any, *, wrapped: bool = False) -> Sequence[str] | None:
+    """Return the names of the classes of a data set, or of the one that it wraps; None where it has none.
+
+    A wrapper with a method of its own may number its classes otherwise, and is believed only if `wrapped`.
+    """
     if getattr(dataset, "target_transform", None) is not None:
         return None  # its numbers mean something else
     names = getattr(dataset, "classes", None)
@@ -211,17 +139,19 @@ def _classes(dataset: Any) -> Sequence[str] | None:
             name if isinstance(name, str) else ", ".join(map(str, name)) if isinstance(name, tuple) else str(name)
             for name in names
         ]
+    if not wrapped and not _gives_items_as_torch(dataset):
+        return None
     if (inner := getattr(dataset, "dataset", None)) is not None:
-        return _classes(inner)
+        return _classes(inner, wrapped=wrapped)
     parts = getattr(dataset, "datasets", None)
-    found = [_classes(each) for each in parts] if isinstance(parts, (list, tuple)) else []
+    found = [_classes(each, wrapped=wrapped) for each in parts] if isinstance(parts, (list, tuple)) else []
     return found[0] if found and all(each == found[0] for each in found) else None
 
 
 def _read_items(dataset: Any, count: int, name: str) -> tuple[list[Kept], list[Any]]:
     """Read every item once; return its picture, kept in memory up to KEPT_BYTES, and its label as it is given."""
     pictures: list[Kept] = []
-    values, held, lock = [], 0, Lock()
+    values, held, lock, most = [], 0, Lock(), memory_share(KEPT_BYTES, KEPT_SHARE)
     for number in range(count):
         where = f"item {number} of {name}"
         picture, label = _item(dataset, number, where)
@@ -230,7 +160,7 @@ def _read_items(dataset: Any, count: int, name: str) -> tuple[list[Kept], list[A
             _require_steady(dataset, kept, where)
         size = kept.nbytes if isinstance(kept, np.ndarray) else len(kept.content) if isinstance(kept, FileBytes) else 0
         held += size
-        pictures.append(kept if held <= KEPT_BYTES else Item(dataset, number, where, lock))
+        pictures.append(kept if held <= most else Item(dataset, number, where, lock))
         values.append(label)
     return pictures, values
 
@@ -260,8 +190,3 @@ def _pair(item: Any, where: str) -> tuple[Any, Any]:
         return item[0], item[1]
     what = f"{len(item)} values" if isinstance(item, (tuple, list)) else received(item)
     raise SourceError(f"{where} is {what}; an item is (picture, label)")
-
-
-def _name(text: str) -> str:
-    """Return a name for a run's folder: letters, digits and hyphens."""
-    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower() or "dataset"

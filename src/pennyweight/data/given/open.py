@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pennyweight.core.errors import SourceError, received
-from pennyweight.data.given import datasets, pairs, tables
+from pennyweight.data.given import datasets, hub_sets, pairs, tables
 from pennyweight.data.given.rows import ADDRESS, Given, make_source
 from pennyweight.data.readers.layout import find_split
 from pennyweight.data.readers.read_as import ReadAs
@@ -42,8 +42,8 @@ def pictures_of_given(source: Any, read_as: ReadAs, note: Callable[[str], None])
     if _is_splits(source):
         names = ", ".join(map(str, source))
         raise SourceError(f"a dict of splits was passed, and pictures of one are meant: source[NAME], NAME of {names}")
-    if datasets.is_hub_set(source):
-        return datasets.pictures_in_hub_set(source, read_as)
+    if hub_sets.is_hub_set(source):
+        return hub_sets.pictures_in_hub_set(source, read_as)
     if tables.is_table(source):
         return iter(tables.pictures_in_table(source, read_as))
     if pairs.is_pair(source) and np.ndim(source[1]) < 2:
@@ -59,8 +59,8 @@ def pictures_of_given(source: Any, read_as: ReadAs, note: Callable[[str], None])
 def _given(source: Any, read_as: ReadAs, group_by: str | None) -> Given:
     if _is_splits(source):
         return _of_splits(source, read_as, group_by)
-    if datasets.is_hub_set(source):
-        return datasets.of_hub_set(source, read_as)
+    if hub_sets.is_hub_set(source):
+        return hub_sets.of_hub_set(source, read_as, group_by)
     if tables.is_table(source):
         return tables.of_table(source, read_as, group_by)
     if pairs.is_pair(source):
@@ -76,7 +76,7 @@ def _is_splits(source: object) -> bool:
     if not isinstance(source, Mapping) or not source:
         return False
     named = [find_split(str(name)) is not None for name in source]
-    whole = [datasets.is_hub_set(value) or pairs.is_pair(value) for value in source.values()]
+    whole = [hub_sets.is_hub_set(value) or pairs.is_pair(value) for value in source.values()]
     return all(named) or all(whole)
 
 

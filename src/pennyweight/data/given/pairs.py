@@ -15,7 +15,7 @@ from pennyweight.core.errors import SourceError, received
 from pennyweight.core.tensors import array_line, is_foreign_array
 from pennyweight.data.given.pictures import Kept, as_picture
 from pennyweight.data.given.rows import Given, Row, labels_of
-from pennyweight.data.readers.npz import pictures_of_arrays
+from pennyweight.data.readers.npz import channels_come_first, pictures_of_arrays
 
 __all__ = ["is_pair", "is_pairs", "listed_pictures", "of_pair", "of_pairs"]
 
@@ -89,7 +89,10 @@ def _alike(pictures: Sequence[Any]) -> bool:
     """Return whether these are arrays of one shape and type that need a conversion."""
     kinds = {(each.shape, each.dtype.str) for each in pictures if isinstance(each, np.ndarray)}
     others = any(not isinstance(each, np.ndarray) for each in pictures)
-    return not others and len(kinds) == 1 and pictures[0].dtype not in (np.uint8, np.uint16)
+    if others or len(kinds) != 1:
+        return False
+    first = pictures[0]
+    return first.dtype not in (np.uint8, np.uint16) or (first.ndim == 3 and channels_come_first((1, *first.shape)))
 
 
 def _converted(array: NDArray[Any], where: str) -> tuple[NDArray[Any], list[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,22 +13,26 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pennyweight.core.errors import PennyweightError, SourceError, received
+from pennyweight.core.errors import ImageError, PennyweightError, SourceError, received
 from pennyweight.core.files import expanded
 from pennyweight.core.images import decode
 from pennyweight.core.jpeg import undecoded_file
 from pennyweight.core.orientation import orientation_of
+from pennyweight.core.reading import reading
 from pennyweight.core.tensors import array_line, is_foreign_array
+from pennyweight.data.readers.npz import channels_come_first
 from pennyweight.data.source import Stored
 
-__all__ = ["FileBytes", "Kept", "as_picture"]
+__all__ = ["MISSING", "FileBytes", "Kept", "as_picture", "content_of"]
 
 Kept = Path | NDArray[np.uint8] | NDArray[np.uint16] | Stored
 """Picture as Sample has it."""
 PLAIN = ("L", "RGB", "I;16")
 """Pillow's modes that an array holds as well."""
-LOSSLESS = ("1", "LA", "RGBA", "P", "PA")
+LOSSLESS = ("1", "LA", "RGBA", "P")
 """Further modes that a PNG holds unchanged."""
+MISSING = ("nan", "<NA>", "NaT")
+"""Missing values of numpy and pandas, of which some raise where they are compared."""
 KINDS = "a path, the bytes of a file, an array or a Pillow image"
 
 
@@ -60,8 +64,20 @@ def as_picture(value: Any, where: str, folder: Path) -> Kept:
             f"{where} is a {type(value).__name__} of shape {tuple(value.shape)}; a picture is a uint8 array with the "
             f"channels last: {array_line(value)}"
         )
-    lack = "no picture" if value is None or value != value else received(value)
+    lack = "no picture" if value is None or str(value) in MISSING else received(value)
     raise SourceError(f"{where} is {lack}; a picture is {KINDS}")
+
+
+def content_of(get: Callable[[], Any], where: str) -> bytes | NDArray[Any]:
+    """Return the picture that `get` gives as bytes or as an array. Raises ImageError with the place."""
+    try:
+        with reading(where, ImageError):
+            found = as_picture(get(), where, Path.cwd())
+            if isinstance(found, Path):
+                return found.read_bytes()
+            return found if isinstance(found, np.ndarray) else found.read()
+    except SourceError as error:
+        raise ImageError(f"cannot read {where}: {str(error).removeprefix(f'cannot read {where}: ')}") from error
 
 
 def _of_image(image: Image.Image, where: str) -> Kept:
@@ -84,6 +100,12 @@ def _of_array(array: NDArray[Any], where: str) -> Kept:
     if array.dtype not in (np.uint8, np.uint16):
         mend = "np.uint8(255 * x)" if array.dtype.kind == "f" else "x.astype(np.uint8)"
         raise SourceError(f"{where} is {array.dtype}; a picture array is uint8 or uint16: {mend}")
+    if array.ndim == 3 and channels_come_first((1, *array.shape)):
+        bands, height, width = array.shape
+        raise SourceError(
+            f"{where} has the shape {array.shape}, which would be {width} bands of {bands}×{height} pixels; if its "
+            f"channels come first: x.transpose(1, 2, 0)"
+        )
     if array.ndim not in (2, 3) or 0 in array.shape:
         raise SourceError(f"{where} has the shape {array.shape}; a picture array is (H, W) or (H, W, C)")
     native = array.astype(array.dtype.newbyteorder("="), copy=False)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from pennyweight.core.errors import SourceError
 from pennyweight.core.text import composed
@@ -15,7 +18,7 @@ from pennyweight.data.readers.contents import Listed, lost_classes, read_samples
 from pennyweight.data.readers.read_as import ReadAs
 from pennyweight.data.source import Source, Split
 
-__all__ = ["ADDRESS", "Given", "Row", "class_names", "classes_notes", "labels_of", "make_source"]
+__all__ = ["ADDRESS", "Given", "Row", "class_names", "classes_notes", "labels_of", "make_source", "name_for"]
 
 ADDRESS = "python:"
 """Start of the address of pictures that a program passed, which no name opens again."""
@@ -62,7 +65,7 @@ def labels_of(values: Any, count: int, where: str, names: Sequence[str] | None =
     shape = tuple(getattr(values, "shape", ()))
     if len(shape) == 2 and shape[1] > 1:
         raise SourceError(f"{where} have the shape {shape}, and a picture has one class: labels.argmax(1)")
-    listed = list(values.reshape(-1) if len(shape) == 2 else values)
+    listed = list(np.asarray(values).reshape(-1) if len(shape) == 2 else values)
     if len(listed) != count:
         raise SourceError(f"there are {count:,} pictures and {len(listed):,} labels; each picture needs one")
     texts = [_label(value, f"number {number} of {where}") for number, value in enumerate(listed)]
@@ -163,3 +166,8 @@ def _unique(names: Sequence[str]) -> Iterable[str]:
     for name in names:
         yield f"{name} ({seen[name] + 1})" if seen[name] else name
         seen[name] += 1
+
+
+def name_for(text: str) -> str:
+    """Return a name for a run's folder: letters, digits and hyphens."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower() or "dataset"

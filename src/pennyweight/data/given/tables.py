@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 
 from pennyweight.core.errors import InputError, SourceError
 from pennyweight.core.files import expanded
-from pennyweight.data.given.pictures import as_picture
+from pennyweight.data.given.pictures import MISSING, as_picture
 from pennyweight.data.given.rows import Given, Row, labels_of
 from pennyweight.data.readers.columns import COLUMNS, parse_group, parse_split
 from pennyweight.data.readers.read_as import ReadAs
 from pennyweight.data.readers.side_tables import file_of
 
-__all__ = ["Table", "is_table", "of_table", "pictures_in_table"]
+__all__ = ["Table", "is_table", "of_table", "pictures_in_table", "plain_cell"]
 
 
 MOST_NAMED = 12
@@ -87,8 +87,8 @@ def of_table(source: Any, read_as: ReadAs, group_by: str | None) -> Given:
                 as_picture(_located(value, read_as), where, Path.cwd()),
                 text,
                 os.fspath(value) if _is_path(value) else f"{number:05d}",
-                None if split is None else parse_split(_cell(table.columns[split][number]), where),
-                None if groups is None else parse_group(_cell(groups[number])),
+                None if split is None else parse_split(plain_cell(table.columns[split][number]), where),
+                None if groups is None else parse_group(plain_cell(groups[number])),
             )
         )
     notes = (*_choices(table, picture, ("picture", "path")), *_choices(table, label, ("label",)))
@@ -152,6 +152,6 @@ def _is_path(value: object) -> bool:
     return isinstance(value, (str, os.PathLike)) and bool(os.fspath(value))
 
 
-def _cell(value: Any) -> Any:
+def plain_cell(value: Any) -> Any:
     """Return a cell, None for one that is missing."""
-    return None if value is None or str(value) in ("nan", "<NA>", "NaT") else value
+    return None if value is None or str(value) in MISSING else value

@@ -22,7 +22,7 @@ from pennyweight.data.readers.arrays import Block, from_arrays
 from pennyweight.data.readers.layout import SPLIT_NAMES
 from pennyweight.data.source import Source, Split
 
-__all__ = ["pictures_of_arrays", "read_npz"]
+__all__ = ["channels_come_first", "pictures_of_arrays", "read_npz"]
 
 PICTURES = ("images", "x", "data", "pictures", "image", "imgs", "img", "pixels")
 LABELS = ("labels", "y", "targets", "label", "target", "classes", "class")
@@ -147,6 +147,11 @@ def pictures_of_arrays(arrays: Mapping[str, NDArray[Any]], path: object) -> tupl
     return made, notes
 
 
+def channels_come_first(shape: Sequence[int]) -> bool:
+    """Return whether pictures of shape (N, C, H, W), rather than (N, H, W, C), are likely."""
+    return shape[3] not in COLORS and shape[1] in COLORS and min(shape[2:]) >= FEWEST
+
+
 def _channels_last(array: NDArray[Any], key: str, path: object) -> tuple[NDArray[Any], str | None]:
     """Return (N, H, W[, C]), and a line if the channels came first."""
     shape = array.shape
@@ -156,7 +161,7 @@ def _channels_last(array: NDArray[Any], key: str, path: object) -> tuple[NDArray
         raise SourceError(f"{key} of {path} is {array.dtype} {shape}; pictures are uint8 (N, H, W) or (N, H, W, C)")
     if array.ndim == 3 or shape[3] in COLORS:
         return array, None
-    if shape[1] in COLORS and min(shape[2:]) >= FEWEST:
+    if channels_come_first(shape):
         return np.ascontiguousarray(
             np.moveaxis(array, 1, -1)
         ), f"{key} is {shape}: its channels come first, and are moved to the last axis"
