@@ -178,6 +178,7 @@ def test_a_resumed_run_keeps_its_frame_and_size() -> None:
     object.__setattr__(record, "preprocess", {**began, "size": [16, 48], "resize": [16, 48], "frame": "pad"})
     assert as_framed(record, None, "auto") == ((16, 48), "pad")
     assert as_framed(record, 32, "auto") == (32, "pad")
+    assert as_framed(record, None, "pad") == ((16, 48), "pad")
     assert as_framed(record, None, "crop") == (None, "crop")
     assert as_framed(None, None, "auto") == (None, "auto")
 

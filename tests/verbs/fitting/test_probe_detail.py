@@ -129,11 +129,14 @@ def test_a_network_of_one_size_keeps_it_and_says_so(draw: Callable[..., Path]) -
     assert "64 pixels lose, but vit_ti_16 takes no other size as it was configured" in line
 
 
-def test_a_resumed_run_keeps_the_size_that_it_began_with(draw: Callable[..., Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("frame", [{}, {"frame": "crop"}], ids=["auto", "crop"])
+def test_a_resumed_run_keeps_the_size_that_it_began_with(
+    draw: Callable[..., Path], tmp_path: Path, frame: dict[str, Any]
+) -> None:
     stripes, recipe = draw("stripes"), {"epochs": 1}
-    pw.fit(stripes, NETWORK, weights="none", recipe=recipe, out=tmp_path / "run", progress=False)
+    pw.fit(stripes, NETWORK, weights="none", recipe=recipe, out=tmp_path / "run", progress=False, **frame)
     assert pw.load(tmp_path / "run").preprocess.size == 128
-    resumed = opened(stripes, recipe=recipe, resume=True, out=tmp_path / "run")
+    resumed = opened(stripes, recipe=recipe, resume=True, out=tmp_path / "run", **frame)
     assert resumed.plan.preprocess.size == 128
     assert not lines(resumed)
 

@@ -64,10 +64,15 @@ class FramingRequest:
 
 
 def as_framed(record: RunRecord | None, size: Size | None, frame: FrameChoice) -> tuple[Size | None, FrameChoice]:
-    """Return size and frame with which a run began, for a command that resumes it and leaves them open."""
-    if record is None or record.preprocess is None or frame != "auto":
+    """Return size and frame with which a run began, for a command that resumes it and leaves them open.
+
+    A command that names the run's own frame gets its size too, which a trial of sizes may have enlarged.
+    """
+    if record is None or record.preprocess is None:
         return size, frame
     began = Preprocess.from_dict(record.preprocess)
+    if frame not in ("auto", began.frame):
+        return size, frame
     return began.size if size is None else size, began.frame
 
 
