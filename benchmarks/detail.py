@@ -2,7 +2,7 @@
 
     python benchmarks/detail.py [--only SET…] [--seeds N] [--train] [--model NAME]
 
-Each set has two classes of 640×640 pictures of noise, drawn anew for each seed. Small filters compare the usual size
+Each set has two classes of 640×640 pictures of noise, drawn for each seed. Small filters compare the usual size
 with twice that size. `--train` also trains the network from scratch at both sizes, which takes long.
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -234,3 +235,13 @@ def test_places_of_odd_sizes() -> None:
     assert fit_within((3, 4), (7, 8)) == (6, 8, 0, 0)
     assert fit_within((1, 10_000), (96, 384)) == (1, 384, -47, 0)
     assert side_of((96, 384)) == 192
+
+
+@pytest.mark.parametrize("channels", [2, 5])
+def test_a_mean_that_is_measured_later_changes_no_pixel_of_a_padded_picture(channels: int) -> None:
+    """Bands have no usual mean: training measures it on pictures that are padded already."""
+    trained = Preprocess.for_input((8, 16), channels=channels, frame="pad")
+    measured = replace(trained, mean=(0.2,) * channels, std=(0.1,) * channels)
+    picture = np.full((8, 8, channels), 7, np.uint8)
+    assert np.array_equal(trained(picture), measured(picture))
+    assert trained.pixels_key == measured.pixels_key

@@ -15,6 +15,7 @@ from pennyweight.data import CHANGES, Augment
 from pennyweight.train import contradictions
 from pennyweight.train.contradictions import Examples, Findings, find_contradictions
 from pennyweight.train.quick_network import shrink
+from pennyweight.train.told_apart import ToldApart
 
 SIDE = 16
 Draw = Callable[[np.random.Generator, int], NDArray[np.float64]]
@@ -60,6 +61,7 @@ def find(
     *,
     classes: int = 2,
     each: int = 90,
+    scored: int = 20,
     clock: Callable[[], float] = perf_counter,
     **options: float,
 ) -> Findings:
@@ -72,7 +74,7 @@ def find(
 
     asked = {"seed": 0, "steps": 1_000, "within_s": 300.0, **options}
     return find_contradictions(
-        examples(each), examples(20), augment, classes=classes, device=torch.device("cpu"),
+        examples(each), examples(scored), augment, classes=classes, device=torch.device("cpu"),
         seed=int(asked["seed"]), steps=int(asked["steps"]), within_s=asked["within_s"],
         clock=clock,
     )  # fmt: skip
@@ -115,6 +117,31 @@ def test_a_change_that_was_not_tried_often_enough_is_undecided(monkeypatch: pyte
     )
     assert found.lost == {}
     assert found.undecided == ["autocontrast"]
+
+
+@pytest.mark.parametrize(
+    ("classes", "each", "surely"), [(2, 20, True), (2, 4, False), (100, 10, False), (100, 40, True)]
+)
+def test_few_right_pictures_of_one_pair_among_thousands_are_luck(classes: int, each: int, surely: bool) -> None:
+    """One pair is right by chance, and all others always."""
+    shares = np.ones((classes, classes))
+    shares[0, 1] = shares[1, 0] = 0.5
+    found = ToldApart(shares, np.full(classes, each)).below_half
+    assert found[0, 1] == surely
+    assert found.sum() == surely
+
+
+@pytest.mark.slow
+def test_many_classes_of_few_pictures_keep_what_they_do_not_mind() -> None:
+    """Every class has a smooth pattern of its own, seen mirrored and shifted."""
+    coarse = torch.from_numpy(np.random.default_rng(0).normal(0, 30, (150, 3, 4, 4)))
+    patterns = torch.nn.functional.interpolate(coarse, size=(32, 32), mode="bicubic").permute(0, 2, 3, 1).numpy()
+
+    def one(draw: np.random.Generator, number: int) -> NDArray[np.float64]:
+        moved = np.roll(patterns[number], draw.integers(-5, 6, 2), (0, 1))
+        return draw.normal(128, 40, moved.shape) + moved[:, :: draw.choice((1, -1))]
+
+    assert find(one, Augment(flip=True, shift=0.125), classes=150, each=20, scored=2).lost == {}
 
 
 def test_what_cannot_be_told_apart_is_no_evidence() -> None:

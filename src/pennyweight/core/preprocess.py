@@ -163,8 +163,13 @@ class Preprocess:
 
     @property
     def fill(self) -> tuple[int, ...]:
-        """Return the value, 0 to 255 for each channel, that fills the rest of a padded picture: the rounded `mean`."""
-        return tuple(min(255, max(0, round(255 * value))) for value in self.mean)
+        """Return the value, 0 to 255 for each channel, that fills the rest of a padded picture: the rounded `mean`.
+
+        The mean of pictures that are neither gray nor RGB is measured once they are padded, so 114, ImageNet's average,
+        fills them.
+        """
+        mean = self.mean if self.channels in (1, 3) else self.for_input(self.size, channels=self.channels).mean
+        return tuple(min(255, max(0, round(255 * value))) for value in mean)
 
     @property
     def pixels_key(self) -> str:

@@ -33,7 +33,7 @@ def few(names: Sequence[str], most: int = MOST_NAMES) -> str:
 
 
 def doctor_lists(address: str) -> str:
-    """Return the line that names what lists every picture of a source that cannot be read.
+    """Return a line with the command that lists every picture of a source that cannot be read.
 
     Args:
         address: Address of the source; empty for one that a program passed, which no command opens.

@@ -205,8 +205,9 @@ class _Search:
         """Return the pairs of classes that are still not told apart once changed.
 
         The change is to blame if most of its pictures looked like the other class at first. If both classes look
-        alike, they must have been learned well, and changed pictures must have been seen often.
+        alike, they must have been learned well, changed pictures must have been seen often, and enough of them scored:
+        of the thousands of pairs of a hundred classes, some have few right pictures by luck.
         """
         exchanged = self.told.suffers(now, LEFT) & self.changed[name].below_chance
-        alike = self.told.suffers(now, LEFT_ALIKE, LEARNED) & often
+        alike = self.told.suffers(now, LEFT_ALIKE, LEARNED) & now.below_half & often
         return [Pair(one, other, bool(exchanged[one, other])) for one, other in np.argwhere(exchanged | alike).tolist()]

@@ -14,8 +14,10 @@ __all__ = ["ToldApart", "told_apart"]
 LEAST = 0.7
 """Share of the pictures of two classes from which on the two count as told apart."""
 CHANCE = 0.5
+HALF = 0.75
+"""Share with half of the gain over chance."""
 FALSE_ALARM = 0.05
-"""Probability with which a class is said to be below chance by luck, over all classes."""
+"""Probability with which any pair is said to be below a share by luck."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,21 @@ class ToldApart:
     @property
     def below_chance(self) -> NDArray[np.bool_]:
         """Mask the pairs of which surely more pictures look like the other class than like their own. (K, K)"""
-        confidence = 1 - FALSE_ALARM / max(1, int((self.counts > 0).sum()) - 1)
+        return self._surely_below(CHANCE, int((self.counts > 0).sum()) - 1)
+
+    @property
+    def below_half(self) -> NDArray[np.bool_]:
+        """Mask the pairs that surely have less than half of the gain over chance, among all pairs. (K, K)"""
+        return self._surely_below(HALF, self.number[1])
+
+    def _surely_below(self, share: float, trials: int) -> NDArray[np.bool_]:
+        """Mask the pairs whose share of right pictures is below `share` by more than the luck of so many trials."""
+        confidence = 1 - FALSE_ALARM / max(1, trials)
         found = np.zeros(self.shares.shape, bool)
-        for one, other in np.argwhere(self._scored & (self.pairs < CHANCE)).tolist():
+        for one, other in np.argwhere(self._scored & (self.pairs < share)).tolist():
             a, b = self.counts[[one, other]].tolist()
             count = 4 * a * b / (a + b)  # two classes of half as many would say as much
-            found[one, other] = wilson(self.pairs[one, other] * count, count, confidence)[1] < CHANCE
+            found[one, other] = wilson(self.pairs[one, other] * count, count, confidence)[1] < share
         return found
 
     @property

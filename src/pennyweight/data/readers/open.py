@@ -34,7 +34,7 @@ def open(
     """Open a source of pictures: a path, a folder's name under $PENNYWEIGHT_DATA, a named set, or shards.
 
     Args:
-        source: The string or path; a Source is returned as it is. Programs may also pass (images, labels), lists of
+        source: The string or path; a Source is returned unchanged. Programs may also pass (images, labels), lists of
             (path, label), a DataFrame, a data set of torch or Hugging Face, or a dict of splits of these.
         group_by: Keeps pictures of one group in one split: a column of a manifest, "folder", a regular expression
             whose first group is searched in each picture's name, such as "(patient[0-9]+)", an EXIF tag, such as
