@@ -13,7 +13,7 @@ import pytest
 import pennyweight.cost
 from pennyweight.cost import MachineProfile
 from pennyweight.cost.timing.agreement import Agreement
-from pennyweight.cost.timing.machine_profile import make_profile
+from pennyweight.cost.timing.machine_profile import make_profile, profile_path, profiled_threads
 from pennyweight.cost.timing.roofline import Limits
 
 Run = Callable[..., Any]
@@ -51,6 +51,25 @@ def test_a_profile_that_disagrees_with_itself_is_not_kept(
     for words in ("the machine was busy", "differ by 60%", "waited 70%", "load 9.5 on 2 cores", "--anyway"):
         assert words in outcome.err
     assert MachineProfile.load() == good  # the one before stays
+
+
+def test_a_profile_takes_the_place_of_the_one_in_an_image(
+    measuring: Callable[[Agreement], None], cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The home of an image can be read and not written: what was measured since is what `weigh` uses."""
+    measuring(QUIET)
+    home = cache.parent / "home"
+    monkeypatch.delenv("PENNYWEIGHT_CACHE")
+    monkeypatch.setattr("pennyweight.core.cache._users_folder", lambda: home)
+    monkeypatch.setattr("pennyweight.core.cache._temporary_folder", lambda: cache)
+    profile = pennyweight.cost.measure_machine(share=1.0)
+    assert replace(profile, created="then").save().is_relative_to(home)
+    monkeypatch.setattr("pennyweight.core.cache._can_write", lambda folder: False)
+    assert (loaded := MachineProfile.load()) is not None
+    assert loaded.created == "then"
+    assert profiled_threads() == [profile.threads]
+    assert profile.save() == profile_path(profile.threads)
+    assert MachineProfile.load() == profile
 
 
 def test_it_is_kept_anyway_where_that_is_asked_for_and_weigh_says_so(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pennyweight.core import cache
-from pennyweight.core.cache import LENT, cache_folder, cached_file, lend_folders, make_cache_folder
+from pennyweight.core.cache import LENT, cache_folder, cached_file, cached_files, lend_folders, make_cache_folder
 
 UID = os.getuid()
 
@@ -131,6 +131,12 @@ def test_a_file_of_a_read_only_home_is_found(monkeypatch: pytest.MonkeyPatch, ba
     kept.touch()
     assert cached_file("weights", "a.pth") == kept
     assert cached_file("weights", "b.pth") == bare / "tmp" / f"pennyweight-{UID}" / "weights" / "b.pth"
+    again = bare / "tmp" / f"pennyweight-{UID}" / "weights" / "a.pth"
+    assert cached_files("weights", "*.pth") == [kept]
+    make_cache_folder(again.parent)
+    again.touch()
+    assert cached_file("weights", "a.pth") == again  # what was written since
+    assert cached_files("weights", "*.pth") == [again]
 
 
 READS = "-all,+dac_read_search"

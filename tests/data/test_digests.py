@@ -97,6 +97,26 @@ def test_the_byte_order_of_an_array_does_not_count() -> None:
     assert digest_of_array(PICTURES["16 bits"].astype(">u2")) == digest_of_array(PICTURES["16 bits"])
 
 
+SHAPES = [(1, 48), (3, 16), (6, 8), (8, 6), (2, 8, 3), (4, 4, 3), (8, 2, 3), (2, 6, 4)]
+
+
+def test_equal_bytes_in_other_shapes_are_other_pictures() -> None:
+    values = np.arange(48, dtype=np.uint8)
+    arrays = [values.reshape(shape) for shape in SHAPES]
+    wide = [values.view(np.uint16).reshape(shape) for shape in ((4, 6), (6, 4), (2, 4, 3))]
+    digests = {digest_of_array(each) for each in (*arrays, *wide)}
+    assert len(digests) == len(arrays) + len(wide)
+    assert digest_of_array(values.reshape(6, 8, 1)) == digest_of_array(values.reshape(6, 8))
+    files = {digests_of_file(png(Image.fromarray(each))).content for each in arrays[:4]}
+    assert files == {digest_of_array(each) for each in arrays[:4]}
+
+
+def test_square_pictures_are_known_by_their_values_alone() -> None:
+    """So splits of digits, MNIST and CIFAR-10 stay as they were."""
+    square = PICTURES["color"][:5]
+    assert digest_of_array(square) == hashlib.sha256(square.tobytes()).hexdigest()
+
+
 def test_training_pictures_of_earlier_versions_are_known_by_their_files() -> None:
     file = hashlib.sha256(b"file").hexdigest()
     seen = data.Sample(b"", 0, file, None, "seen")  # type: ignore[arg-type]

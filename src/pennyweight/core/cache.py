@@ -15,7 +15,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-__all__ = ["LENT", "VARIABLE", "cache_folder", "cached_file", "lend_folders", "make_cache_folder"]
+__all__ = ["LENT", "VARIABLE", "cache_folder", "cached_file", "cached_files", "lend_folders", "make_cache_folder"]
 
 LENT = {"MPLCONFIGDIR": "matplotlib", "HF_HOME": "huggingface"}
 """Variable of another library -> the kind of folder that it is lent, where it would write into a missing home."""
@@ -43,14 +43,23 @@ def cache_folder(kind: str) -> Path:
 def cached_file(kind: str, *names: str) -> Path:
     """Return the path of a file of the cache, to read it or to write it.
 
-    A file in the user's cache folder is read also where that folder cannot be written, as in a container's image.
+    A file in the user's cache folder is read also where that folder cannot be written, as in a container's image. A
+    file that was written since takes its place.
     """
-    users = _users_folder()
-    if not os.environ.get(VARIABLE) and users is not None:
-        there = users.joinpath(kind, *names)
-        if os.access(there, os.R_OK):
-            return there
-    return cache_folder(kind).joinpath(*names)
+    ours, *others = (folder.joinpath(*names) for folder in _folders(kind))
+    return next((path for path in (ours, *others) if os.access(path, os.R_OK)), ours)
+
+
+def cached_files(kind: str, pattern: str) -> list[Path]:
+    """Return the paths of the files of a kind whose names match a pattern, in the order of their names."""
+    names = {path.name for folder in _folders(kind) for path in folder.glob(pattern)}
+    return [cached_file(kind, name) for name in sorted(names)]
+
+
+def _folders(kind: str) -> list[Path]:
+    """Return the folder for files of a kind, and then the one of a home that can only be read."""
+    users = None if os.environ.get(VARIABLE) else _users_folder()
+    return list(dict.fromkeys([cache_folder(kind), *([] if users is None else [users / kind])]))
 
 
 def make_cache_folder(folder: Path) -> None:

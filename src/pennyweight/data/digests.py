@@ -19,8 +19,10 @@ MOST_BYTES = 1 << 20
 """Size from which a PNG is known by its bytes; a small picture of that size is mostly metadata."""
 HEAD = struct.Struct(">8s4x4sIIBB")
 """Start of a PNG: signature, then the chunk IHDR with width, height, bits and kind of color."""
-PLAIN = {(8, 0): "L", (8, 2): "RGB", (8, 6): "RGBA", (16, 0): "I;16"}
-"""Bits and kind of color of the PNG files whose pixels an array holds as well -> Pillow's mode."""
+PLAIN = {(8, 0): ("L", 1), (8, 2): ("RGB", 3), (8, 6): ("RGBA", 4), (16, 0): ("I;16", 1)}
+"""Bits and kind of color of the PNG files whose pixels an array holds as well -> Pillow's mode, and channels."""
+USUAL = (1, 3)
+"""Channels of square arrays that are known by their values alone: no two of their shapes have as many bytes."""
 
 
 class Digests(NamedTuple):
@@ -33,15 +35,24 @@ class Digests(NamedTuple):
 
 
 def digest_of_array(pixels: NDArray[Any]) -> str:
-    """Return the SHA-256 of an array's values, (H, W) or (H, W, C) uint8 or uint16, in hexadecimal."""
-    return hashlib.sha256(pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).tobytes()).hexdigest()
+    """Return the SHA-256 of an array, (H, W) or (H, W, C) uint8 or uint16, in hexadecimal: of its values and shape."""
+    values = pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).tobytes()
+    height, width, *channels = pixels.shape
+    return _digest(values, height, width, *(channels or (1,)))
+
+
+def _digest(values: bytes, height: int, width: int, channels: int) -> str:
+    """Return the SHA-256 of a picture's values, after its shape unless `USUAL` tells that from the number of bytes."""
+    usual = height == width and channels in USUAL
+    shape = b"" if usual else f"{height}x{width}x{channels}:{len(values)}:".encode()
+    return hashlib.sha256(shape + values).hexdigest()
 
 
 def digests_of_file(file: bytes, whole: str | None = None) -> Digests:
     """Return the digests of a picture file; `whole` is the SHA-256 of its bytes where that is known."""
     whole = whole or hashlib.sha256(file).hexdigest()
-    pixels = _pixels_of(file) if _is_small_png(file) else None
-    return Digests(whole, "") if pixels is None else Digests(hashlib.sha256(pixels).hexdigest(), whole)
+    pixels = _digest_of_pixels(file) if _is_small_png(file) else None
+    return Digests(whole, "") if pixels is None else Digests(pixels, whole)
 
 
 def _is_small_png(file: bytes) -> bool:
@@ -53,14 +64,15 @@ def _is_small_png(file: bytes) -> bool:
     return plain and 0 < width * height <= MOST_PIXELS
 
 
-def _pixels_of(file: bytes) -> bytes | None:
-    """Return the values of a PNG as an array holds them; None where it has more than an array, or is damaged."""
+def _digest_of_pixels(file: bytes) -> str | None:
+    """Return the digest of a PNG's pixels as an array; None where it has more than an array, or is damaged."""
     try:
         with open_image(file) as image:
             # Transparency of single colors, an orientation and further frames are not in the pixels.
             if "transparency" in image.info or getattr(image, "is_animated", False) or orientation_of(image) != 1:
                 return None
             image.load()
-            return image.tobytes() if image.mode in PLAIN.values() else None
+            channels = dict(PLAIN.values()).get(image.mode)
+            return None if channels is None else _digest(image.tobytes(), image.height, image.width, channels)
     except Exception:  # a damaged file can raise nearly any error; its bytes are known all the same
         return None

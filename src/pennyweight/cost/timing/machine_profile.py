@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pennyweight.core.cache import cache_folder, cached_file, make_cache_folder
+from pennyweight.core.cache import cache_folder, cached_file, cached_files, make_cache_folder
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.figures import number, several
 from pennyweight.core.files import read_json, write_json
@@ -98,7 +98,7 @@ class MachineProfile(Summary):
 
 def profiled_threads() -> list[int]:
     """Return the numbers of threads with a saved profile, including unusable ones."""
-    names = (path.stem.split("-")[1] for path in cache_folder("machine").glob("profile-*-threads.json"))
+    names = (path.stem.split("-")[1] for path in cached_files("machine", "profile-*-threads.json"))
     return sorted(int(name) for name in names if name.isdigit())
 
 
@@ -122,7 +122,7 @@ def _why_foreign(values: Mapping[str, Any]) -> str:
 
 
 def profile_path(threads: int) -> Path:
-    """Return the path of the profile for `threads`."""
+    """Return the path of the profile for `threads`, also of one that came with an image; `save` replaces it."""
     return cached_file("machine", _file_name(threads))
 
 

@@ -19,7 +19,7 @@ from pennyweight.data.readers.shard import Shard
 
 __all__ = ["FORMAT", "Entry", "decode_entry", "encode_entry", "join_entries", "read_shard"]
 
-FORMAT = 6
+FORMAT = 7
 AT_ONCE = 256
 """Samples that are decoded together; their files are held in memory."""
 HELD_BYTES = 32 << 20
