@@ -91,6 +91,8 @@ def test_one_of_each_cluster_is_left() -> None:
     assert sum(parts.counts.values()) == 200
     assert len({int(name.removesuffix(".png")) // 5 for name in where(parts)}) == 200
     assert parts.notes[-1] == "1,000 pictures in 200 clusters of the same moment: 800 twins left out"
+    assert {each.name for each in parts.left_out} == {s.name for s in pets.samples} - where(parts).keys()
+    assert {each.reason for each in parts.left_out} == {"another picture of the same moment stays"}
 
 
 def test_equal_twins_leave_one() -> None:

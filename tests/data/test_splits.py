@@ -221,6 +221,16 @@ def test_of_equal_pictures_in_two_given_splits_the_later_keeps_its_own() -> None
     assert not {s.digest for s in splits.train} & {s.digest for s in test}
     assert splits.counts["train"] == 20
     assert "4 pictures left out of training and validation" in splits.notes[0]
+    assert set(splits.left_out) == {(each.name, "test has the same picture") for each in leaked}
+
+
+def test_every_picture_that_no_split_has_is_listed() -> None:
+    given = [replace(sample(n, n % 2, data.SPLITS[n % 3]), group=f"film {n}") for n in range(60)]
+    same_film = replace(sample(99, 0, "train"), group="film 2")  # of test
+    copy = replace(sample(1, 1, "train"), name="copy.png", group="another film")  # of val
+    splits = data.split(source([*given, same_film, copy]))
+    assert dict(splits.left_out) == {same_film.name: "test has the same group", "copy.png": "val has the same picture"}
+    assert sum(splits.counts.values()) == 60
 
 
 def grouped(count: int, groups: int) -> list[Sample]:

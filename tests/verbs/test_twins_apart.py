@@ -89,6 +89,8 @@ def test_twins_that_are_split_are_scored_apart(bursts: Path, tmp_path: Path) -> 
 def test_one_picture_of_each_scene_is_left(bursts: Path, tmp_path: Path) -> None:
     run = fit(bursts, tmp_path / "run", twins="drop")
     assert sum(run.record["data"]["counts"].values()) == SCENES
+    left_out = {each["name"] for each in run.record["data"]["left_out"]}
+    assert len(left_out) == SCENES * (FRAMES - 1)
 
 
 def test_another_folder_knows_the_twins_of_training(bursts: Path, tmp_path: Path) -> None:

@@ -56,7 +56,9 @@ class DataRecord(_Section):
     split_fingerprint: str | None = None
     """Digest of the split of pictures."""
     unreadable: Sequence[Object] | None = None
-    """Pictures that were left out: their names, and the reasons."""
+    """Pictures that cannot be read: their names, and the reasons."""
+    left_out: Sequence[Object] | None = None
+    """Readable pictures that no split has: their names, and the reasons, such as a copy in a later split."""
     channels: int | None = None
     """Channels of the pictures."""
     group_by: str | None = None

@@ -24,7 +24,7 @@ from pennyweight.data.readers.open import open
 from pennyweight.data.readers.read_as import ReadAs
 from pennyweight.data.source import SPLITS, AnySource, Sample, Source, Split, Stored, Unreadable
 from pennyweight.data.split_pictures import make_pictures, make_split_pictures
-from pennyweight.data.splits import Splits, split
+from pennyweight.data.splits import LeftOut, Splits, split
 from pennyweight.data.statistics import channel_statistics
 from pennyweight.data.streams.stream import Stream
 from pennyweight.data.training_pictures import digests_of_samples, exclude_seen
@@ -43,6 +43,7 @@ __all__ = [
     "DecodedCache",
     "Framing",
     "Glances",
+    "LeftOut",
     "Mixed",
     "Pictures",
     "Policy",

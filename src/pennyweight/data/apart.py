@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pennyweight.core.errors import SourceError
 from pennyweight.data.source import SPLITS, Sample, Source
-from pennyweight.data.splits import Splits, split
+from pennyweight.data.splits import LeftOut, Splits, split
 from pennyweight.data.twins.find import Twins
 
 __all__ = ["TwinRule", "have_twin", "moments_of", "split_by_rule"]
@@ -124,7 +124,11 @@ def _without_twins(source: Source, clusters: Sequence[Sequence[int]], parts: Spl
     if lost or not kept["val"]:
         what = " and ".join(f"class '{source.labels[label]}'" for label in sorted(lost)) or "the val split"
         raise SourceError(f"--twins drop leaves no picture of {what} of {source.name}; --twins group keeps them")
-    return replace(parts, train=kept["train"], val=kept["val"], test=kept["test"])
+    there = {id(sample) for name in SPLITS for sample in kept[name]}
+    twins = [each.name for name in SPLITS for each in parts[name] if id(each) not in there]
+    reason = "another picture of the same moment stays"
+    left_out = (*parts.left_out, *(LeftOut(name, reason) for name in twins))
+    return replace(parts, train=kept["train"], val=kept["val"], test=kept["test"], left_out=left_out)
 
 
 def _rank(sample: Sample) -> tuple[bytes, str]:

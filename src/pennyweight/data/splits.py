@@ -6,13 +6,14 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pennyweight.core.errors import SourceError
 from pennyweight.core.figures import several
 from pennyweight.core.reasons import such_as
 from pennyweight.data.source import SPLITS, Sample, Source, Split
 
-__all__ = ["TEST_SHARE", "VAL_SHARE", "Splits", "split"]
+__all__ = ["TEST_SHARE", "VAL_SHARE", "LeftOut", "Splits", "split"]
 
 TEST_SHARE = 0.15
 VAL_SHARE = 0.15
@@ -20,13 +21,21 @@ VAL_MOST = 5_000
 """Approximate largest number of pictures, or groups, in validation; more are of greater use in training."""
 
 
+class LeftOut(NamedTuple):
+    """Name of a readable picture that no split has, and the reason."""
+
+    name: str
+    reason: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Splits:
-    """Samples of each split, and notes on how they were chosen."""
+    """Samples of each split, the pictures that none has, and notes on how they were chosen."""
 
     train: tuple[Sample, ...]
     val: tuple[Sample, ...]
     test: tuple[Sample, ...]
+    left_out: tuple[LeftOut, ...] = ()
     notes: tuple[str, ...] = ()
 
     def __getitem__(self, name: Split) -> tuple[Sample, ...]:
@@ -92,15 +101,18 @@ def split(source: Source, twins: Sequence[Sequence[int]] = ()) -> Splits:
     if not given["train"]:
         raise SourceError(f"{source.name} has val and test but no train; add one, or give no splits at all")
     if given["val"] and given["test"]:
-        (val, train), notes = _apart(source, given["test"], given["val"], given["train"])
-        return Splits(train=train, val=val, test=given["test"], notes=notes)
+        (val, train), left_out = _apart(source, given["test"], given["val"], given["train"])
+        return Splits(train=train, val=val, test=given["test"], left_out=left_out, notes=_apart_notes(left_out))
     last: Split = "test" if given["test"] else "val"
-    (train,), apart = _apart(source, given[last], given["train"])
-    notes = ("its val is the test split",) if last == "val" else ()
+    (train,), left_out = _apart(source, given[last], given["train"])
+    notes: tuple[str, ...] = ("its val is the test split",) if last == "val" else ()
     share = _val_share(train)
-    notes += (*apart, f"about {_percent(share)} of its train, chosen by content, is the validation split")
+    notes += (
+        *_apart_notes(left_out),
+        f"about {_percent(share)} of its train, chosen by content, is the validation split",
+    )
     parts = _by_content(source, train, {"val": share}, clusters)
-    return Splits(train=parts["train"], val=parts["val"], test=given[last], notes=notes)
+    return Splits(train=parts["train"], val=parts["val"], test=given[last], left_out=left_out, notes=notes)
 
 
 def _in_order(samples: Iterable[Sample]) -> tuple[Sample, ...]:
@@ -125,17 +137,20 @@ def _percent(share: float) -> str:
 
 def _apart(
     source: Source, last: Sequence[Sample], *earlier: tuple[Sample, ...]
-) -> tuple[list[tuple[Sample, ...]], tuple[str, ...]]:
-    """Remove pictures and groups of later splits from earlier ones; return these, the latest first, and a note.
+) -> tuple[list[tuple[Sample, ...]], tuple[LeftOut, ...]]:
+    """Remove pictures and groups of later splits from earlier ones; return these, the latest first, and the removed.
 
     Raises SourceError if that empties an earlier split or a class of the training split.
     """
-    digests, groups = {s.digest for s in last}, {s.group for s in last}
+    later: dict[tuple[str, str], str] = {}
     kept: list[tuple[Sample, ...]] = []
-    for part in earlier:
-        kept.append(tuple(s for s in part if s.digest not in digests and (s.group is None or s.group not in groups)))
-        digests |= {s.digest for s in part}
-        groups |= {s.group for s in part}
+    left_out: list[LeftOut] = []
+    for after, part in zip((last, *earlier), earlier, strict=False):
+        for sample in after:
+            later |= {key: f"{sample.split} has the same {key[0]}" for key in _keys(sample) if key not in later}
+        reasons = [next((later[key] for key in _keys(sample) if key in later), None) for sample in part]
+        kept.append(tuple(sample for sample, reason in zip(part, reasons, strict=True) if reason is None))
+        left_out += [LeftOut(s.name, reason) for s, reason in zip(part, reasons, strict=True) if reason is not None]
     lost = {s.label for s in earlier[-1]} - {s.label for s in kept[-1]}
     if lost or not all(kept):
         what = " and ".join(f"class '{source.labels[label]}'" for label in sorted(lost)) or "the val split"
@@ -143,10 +158,19 @@ def _apart(
             f"every picture of {what} of {source.name} in training or validation is in a later split too, so the "
             "score would count training pictures; give each split its own pictures"
         )
-    left = {id(sample) for part in kept for sample in part}
-    names = [sample.name for part in earlier for sample in part if id(sample) not in left]
+    return kept, tuple(left_out)
+
+
+def _keys(sample: Sample) -> list[tuple[str, str]]:
+    """Return what a picture must share with none of another split: its content, and its group if it has one."""
+    return [("picture", sample.digest), *([("group", sample.group)] if sample.group is not None else ())]
+
+
+def _apart_notes(left_out: Sequence[LeftOut]) -> tuple[str, ...]:
+    """Return a note on the pictures that `_apart` removed, if there are any."""
+    names = [each.name for each in left_out]
     pictures = f"{several(len(names), 'picture')} left out of training and validation, such as {such_as(names)}"
-    return kept, (f"{pictures}: a later split has the same picture or group",) if names else ()
+    return (f"{pictures}: a later split has the same picture or group",) if names else ()
 
 
 def _units(samples: Sequence[Sample], clusters: Mapping[str, str]) -> list[Unit]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from pennyweight import data
 from pennyweight.core.errors import SourceError
+from pennyweight.core.figures import several
 from pennyweight.core.files import split_part
 from pennyweight.core.run import Run
 from pennyweight.core.run_folder import is_run_folder
@@ -38,5 +39,8 @@ def without_training_pictures(splits: data.Splits, before: Mapping[str, Training
     who = " and ".join(before)
     if not test:
         raise SourceError(f"{who} trained on every picture of the test split, so that none can score this training")
-    note = f"{left_out} picture{'s' * (left_out > 1)} left out of test: {who} trained on the same"
-    return replace(splits, test=tuple(test), notes=(*splits.notes, note))
+    reason = f"{who} trained on the same"
+    note = f"{several(left_out, 'picture')} left out of test: {reason}"
+    kept = {id(sample) for sample in test}
+    learned = tuple(data.LeftOut(sample.name, reason) for sample in splits.test if id(sample) not in kept)
+    return replace(splits, test=tuple(test), left_out=(*splits.left_out, *learned), notes=(*splits.notes, note))

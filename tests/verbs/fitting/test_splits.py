@@ -99,6 +99,7 @@ def test_what_the_first_weights_or_the_teacher_saw_scores_nothing(
     fresh = len(data.split(source).test) - 10
     assert run.evaluation["images"] == run.record["data"]["counts"]["test"] == fresh > 0
     assert f"10 pictures left out of test: {trained.folder} trained on the same" in run.record["data"]["notes"][-1]
+    assert [each["reason"] for each in run.record["data"]["left_out"]] == [f"{trained.folder} trained on the same"] * 10
     assert np.isin(np.load(trained.seen_path), np.load(run.seen_path)).all()  # nor what learns from it in turn
     assert pw.evaluate(run, source).images == fresh
     with pytest.raises(SourceError, match="trained on every picture of the test split"):

@@ -70,11 +70,13 @@ def of_map_style(source: Any) -> Given:
     classes = _classes(dataset)
     labels = labels_of(values, count, f"the labels of {name}", classes)
     notes = classes_notes(labels, classes, name)
-    if classes is None and _classes(dataset, wrapped=True) is not None:
+    numbered = _classes(dataset, wrapped=True) if classes is None else None
+    if numbered is not None:
         notes += (f"classes are the labels that {name} gives; its attribute `classes` would name them",)
     if changed:
         notes += (f"{name} is read without its transform: fit prepares and augments pictures itself",)
-    return Given(name=name, rows=list(map(Row, pictures, labels, names)), notes=notes)
+    rows = list(map(Row, pictures, labels, names))
+    return Given(name=name, rows=rows, notes=notes, numbered=None if numbered is None else tuple(numbered))
 
 
 def pictures_in_map_style(source: Any) -> Iterator[Item]:
@@ -145,7 +147,13 @@ def _classes(dataset: Any, *, wrapped: bool = False) -> Sequence[str] | None:
         return _classes(inner, wrapped=wrapped)
     parts = getattr(dataset, "datasets", None)
     found = [_classes(each, wrapped=wrapped) for each in parts] if isinstance(parts, (list, tuple)) else []
-    return found[0] if found and all(each == found[0] for each in found) else None
+    unlike = next((each for each in found if None not in (each, found[0]) and each != found[0]), None)
+    if unlike is not None:
+        raise SourceError(
+            f"parts of the {type(dataset).__name__} number unlike classes, {', '.join(found[0] or ())} and "
+            f"{', '.join(unlike)}, so a number means two classes; give every part the same classes"
+        )
+    return found[0] if found and None not in found else None
 
 
 def _read_items(dataset: Any, count: int, name: str) -> tuple[list[Kept], list[Any]]:

@@ -67,7 +67,7 @@ def of_hub_set(source: Any, read_as: ReadAs, group_by: str | None) -> Given:
         )
         for number, text in enumerate(labels)
     ]
-    return Given(name=name, rows=rows, notes=notes, read_as=read_as)
+    return Given(name=name, rows=rows, notes=notes, read_as=read_as, label_column=label)
 
 
 def pictures_in_hub_set(source: Any, read_as: ReadAs) -> Iterator[Cell]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from pennyweight.core.errors import SourceError, received
-from pennyweight.data.given import datasets, hub_sets, pairs, tables
+from pennyweight.data.given import datasets, hub_sets, pairs, splits, tables
 from pennyweight.data.given.rows import ADDRESS, Given, make_source
-from pennyweight.data.readers.layout import find_split
 from pennyweight.data.readers.read_as import ReadAs
 from pennyweight.data.source import Source
 
@@ -39,7 +37,7 @@ def pictures_of_given(source: Any, read_as: ReadAs, note: Callable[[str], None])
     Labels are not needed, and those of (images, labels) are not read. A picture with `read` and `where` is read later.
     Raises SourceError for a dict of splits, of which one is meant.
     """
-    if _is_splits(source):
+    if splits.is_splits(source):
         names = ", ".join(map(str, source))
         raise SourceError(f"a dict of splits was passed, and pictures of one are meant: source[NAME], NAME of {names}")
     if hub_sets.is_hub_set(source):
@@ -57,8 +55,8 @@ def pictures_of_given(source: Any, read_as: ReadAs, note: Callable[[str], None])
 
 
 def _given(source: Any, read_as: ReadAs, group_by: str | None) -> Given:
-    if _is_splits(source):
-        return _of_splits(source, read_as, group_by)
+    if splits.is_splits(source):
+        return splits.open_splits(source, lambda part: _given(part, read_as, group_by))
     if hub_sets.is_hub_set(source):
         return hub_sets.of_hub_set(source, read_as, group_by)
     if tables.is_table(source):
@@ -69,32 +67,6 @@ def _given(source: Any, read_as: ReadAs, group_by: str | None) -> Given:
         return pairs.of_pairs(source)
     _refuse(source)
     return datasets.of_map_style(source)
-
-
-def _is_splits(source: object) -> bool:
-    """Return whether a source is a mapping of splits: their names, or values that are data sets or pairs."""
-    if not isinstance(source, Mapping) or not source:
-        return False
-    named = [find_split(str(name)) is not None for name in source]
-    whole = [hub_sets.is_hub_set(value) or pairs.is_pair(value) for value in source.values()]
-    return all(named) or all(whole)
-
-
-def _of_splits(source: Mapping[Any, Any], read_as: ReadAs, group_by: str | None) -> Given:
-    parts: dict[str, Given] = {}
-    for name, value in source.items():
-        split = find_split(str(name))
-        if split is None:
-            kept = {key for key in source if find_split(str(key)) is not None}
-            raise SourceError(
-                f"'{name}' is no split; keep train, val and test: {{name: sets[name] for name in {kept}}}"
-            )
-        if split in parts:
-            raise SourceError(f"two keys mean the split {split}, one of them '{name}'; join them, or leave one out")
-        parts[split] = _given(value, read_as, group_by).of_split(split)
-    first = next(iter(parts.values()))
-    notes = dict.fromkeys(note for part in parts.values() for note in part.notes)
-    return replace(first, rows=[row for part in parts.values() for row in part.rows], notes=tuple(notes))
 
 
 def _refuse(source: Any) -> None:

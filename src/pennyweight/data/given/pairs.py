@@ -17,7 +17,7 @@ from pennyweight.data.given.pictures import Kept, as_picture
 from pennyweight.data.given.rows import Given, Row, labels_of
 from pennyweight.data.readers.npz import channels_come_first, pictures_of_arrays
 
-__all__ = ["is_pair", "is_pairs", "listed_pictures", "of_pair", "of_pairs"]
+__all__ = ["is_pair", "is_pairs", "listed_pictures", "of_pair", "of_pairs", "whole_array"]
 
 PLACE = "(images, labels)"
 KERAS = "{'train': (x_train, y_train), 'test': (x_test, y_test)}"
@@ -69,12 +69,10 @@ def listed_pictures(pictures: Any, where: str) -> tuple[list[Kept], list[str], t
     if isinstance(pictures, (str, bytes, os.PathLike, Mapping, Image.Image)) or not isinstance(pictures, Iterable):
         raise SourceError(f"the images of {where} are {received(pictures)}; give an array (N, H, W, C), or a list")
     notes: list[str] = []
-    if isinstance(pictures, np.ndarray) and pictures.dtype.kind in "biuf":
-        pictures, notes = _converted(pictures, where)
-    elif not isinstance(pictures, np.ndarray):
+    if not isinstance(pictures, np.ndarray):
         pictures = list(pictures)
-        if _alike(pictures):
-            pictures, notes = _converted(np.stack(pictures), where)
+    if (array := whole_array(pictures)) is not None:
+        pictures, notes = _converted(array, where)
     folder = Path.cwd()
     kept = [as_picture(each, f"picture {number} of {where}", folder) for number, each in enumerate(pictures)]
     width = max(5, len(str(len(kept))))
@@ -83,6 +81,13 @@ def listed_pictures(pictures: Any, where: str) -> tuple[list[Kept], list[str], t
         for number, each in enumerate(pictures)
     ]
     return kept, names, tuple(notes)
+
+
+def whole_array(pictures: Any) -> NDArray[Any] | None:
+    """Return pictures that are converted together as an array; None where each is read by itself."""
+    if isinstance(pictures, np.ndarray):
+        return pictures if pictures.dtype.kind in "biuf" else None
+    return np.stack(pictures) if isinstance(pictures, (list, tuple)) and _alike(pictures) else None
 
 
 def _alike(pictures: Sequence[Any]) -> bool:

@@ -43,6 +43,10 @@ class Given:
     rows: Sequence[Row]
     notes: tuple[str, ...] = ()
     read_as: ReadAs = field(default_factory=ReadAs)
+    label_column: str | None = None
+    """Column with the labels, of a table."""
+    numbered: tuple[str, ...] | None = None
+    """Classes of what a data set wraps, where its labels are numbers without names of their own."""
 
     def of_split(self, split: Split) -> Given:
         """Return the rows as those of a split."""

@@ -92,7 +92,7 @@ def of_table(source: Any, read_as: ReadAs, group_by: str | None) -> Given:
             )
         )
     notes = (*_choices(table, picture, ("picture", "path")), *_choices(table, label, ("label",)))
-    return Given(name="table", rows=rows, notes=notes, read_as=read_as)
+    return Given(name="table", rows=rows, notes=notes, read_as=read_as, label_column=label)
 
 
 def pictures_in_table(source: Any, read_as: ReadAs) -> list[Any]:

@@ -128,7 +128,9 @@ def pictures_of_arrays(arrays: Mapping[str, NDArray[Any]], path: object) -> tupl
     if not kinds <= set("biuf"):
         raise SourceError(f"{key} of {path} is {kind}; pictures are numbers: uint8, uint16, or floats in 0..1")
     least = min(float(array.min()) for array in made.values())
-    most = max(float(array.max()) for array in made.values())
+    tops = {key: float(array.max()) for key, array in made.items()}
+    most = max(tops.values())
+    _require_one_range(tops, 1 if kinds == {"f"} else 255, path)
     factor = 255 if kinds == {"b"} or (kinds == {"f"} and most <= 1) else 1
     if not (least >= 0 and most <= WHITE):  # NaN fails both
         raise SourceError(
@@ -145,6 +147,17 @@ def pictures_of_arrays(arrays: Mapping[str, NDArray[Any]], path: object) -> tupl
         scaled = array * np.float32(factor) if array.dtype.kind in "bf" else array
         made[key] = (np.round(scaled) if scaled.dtype.kind == "f" else scaled).astype(kept)
     return made, notes
+
+
+def _require_one_range(tops: Mapping[str, float], bound: int, path: object) -> None:
+    """Raise SourceError where the largest values of two arrays tell of unlike ranges; a black array tells of none."""
+    low = [key for key, top in tops.items() if 0 < top <= bound]
+    high = [key for key, top in tops.items() if top > bound]
+    if low and high:
+        raise SourceError(
+            f"{low[0]} of {path} holds values up to {tops[low[0]]:g} and {high[0]} up to {tops[high[0]]:g}, which are "
+            f"unlike ranges; save both as uint8"
+        )
 
 
 def channels_come_first(shape: Sequence[int]) -> bool:

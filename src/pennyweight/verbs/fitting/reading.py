@@ -6,11 +6,13 @@ from dataclasses import replace
 
 from pennyweight import data
 from pennyweight.core.errors import SourceError
-from pennyweight.core.reasons import by_reason, doctor_lists
+from pennyweight.core.reasons import EXAMPLES, by_reason, doctor_lists
 from pennyweight.verbs.fitting.open import PictureFit
 from pennyweight.verbs.fitting.session import RunSession
 
 __all__ = ["read_pictures"]
+
+LISTED = "run.json lists all that are left out"
 
 
 def read_pictures(fitting: PictureFit, session: RunSession) -> None:
@@ -18,6 +20,8 @@ def read_pictures(fitting: PictureFit, session: RunSession) -> None:
     note, source = session.shown.note, fitting.source
     for line in (*source.notes, *fitting.splits.notes, *fitting.plan.why, *fitting.fitted):
         note(line)
+    if len(fitting.splits.left_out) > EXAMPLES:
+        note(LISTED)
     with session.shown.phase("reading pictures", len(source.samples)) as phase:
         for part in fitting.pictures.values():
             fitting.unreadable += part.read(phase.advance)
@@ -39,7 +43,7 @@ def read_pictures(fitting: PictureFit, session: RunSession) -> None:
 
 def _require_enough(fitting: PictureFit, session: RunSession) -> None:
     """Note the pictures that are left out, by reason. Raises SourceError where too few are left."""
-    listed = "run.json lists all that are left out"
+    listed = LISTED
     try:
         data.require_enough(fitting.source, fitting.unreadable, *fitting.pictures.values())
     except SourceError:

@@ -39,7 +39,7 @@ def make_record(files: RunFolder, fitting: PictureFit, measured: Mapping[str, An
 
 
 def data_record(fitting: PictureFit, lost: Sequence[data.Unreadable] = ()) -> DataRecord:
-    """Return the source, its split, and the pictures that were left out, among them those `lost` in training."""
+    """Return the source, its split, and the pictures that were left out, also those `lost` in training."""
     source, splits = fitting.source, fitting.splits
     left_out = [*fitting.unreadable, *lost]
     return DataRecord(
@@ -51,6 +51,7 @@ def data_record(fitting: PictureFit, lost: Sequence[data.Unreadable] = ()) -> Da
         fingerprint=source.fingerprint,
         split_fingerprint=splits.fingerprint,
         unreadable=[{"name": name, "reason": reason} for name, reason in left_out],
+        left_out=[each._asdict() for each in splits.left_out],
         channels=source.channels,
         group_by=source.group_by,
         twins=fitting.rule,
