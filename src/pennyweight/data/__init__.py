@@ -17,7 +17,7 @@ from pennyweight.data.framing import (
     outliers_note,
     suggest_framing,
 )
-from pennyweight.data.given.open import is_passed, pictures_of_given
+from pennyweight.data.given.open import is_passed, pictures_of_given, require_unchanged
 from pennyweight.data.pictures import Pictures
 from pennyweight.data.readers.folder import read_class_folder
 from pennyweight.data.readers.open import open
@@ -82,6 +82,7 @@ __all__ = [
     "pictures_of_given",
     "read_class_folder",
     "require_enough",
+    "require_unchanged",
     "split",
     "split_by_rule",
     "suggest_framing",

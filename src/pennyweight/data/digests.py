@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from pennyweight.core.formats import open_image
 from pennyweight.core.orientation import orientation_of
 
-__all__ = ["MOST_BYTES", "MOST_PIXELS", "Digests", "digest_of_array", "digests_of_file"]
+__all__ = ["MOST_BYTES", "MOST_PIXELS", "Digests", "digest_of_array", "digest_of_picture", "digests_of_file"]
 
 MOST_PIXELS = 1 << 16
 """Pixels, 256×256, up to which a PNG is decoded for its digest; that takes at most about 3 ms."""
@@ -39,6 +41,13 @@ def digest_of_array(pixels: NDArray[Any]) -> str:
     values = pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).tobytes()
     height, width, *channels = pixels.shape
     return _digest(values, height, width, *(channels or (1,)))
+
+
+def digest_of_picture(picture: Path | bytes | NDArray[Any]) -> str:
+    """Return the digest by which a picture is known: a file, its bytes, or an array. Raises OSError."""
+    if isinstance(picture, np.ndarray):
+        return digest_of_array(picture)
+    return digests_of_file(picture if isinstance(picture, bytes) else Path(picture).read_bytes()).content
 
 
 def _digest(values: bytes, height: int, width: int, channels: int) -> str:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from pennyweight import data
 from pennyweight.core.errors import InputError, PennyweightError, SourceError
-from pennyweight.data.given import datasets
+from pennyweight.data.given import items
 
 NAMES = ("cat", "dog", "eel")
 COUNT = 36
@@ -208,7 +208,7 @@ def test_a_lost_file_is_named_and_left_out(pictures: Pictures, tmp_path: Path) -
 def test_pictures_beyond_the_memory_are_read_when_they_are_used(
     pictures: Pictures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(datasets, "KEPT_BYTES", 1000)
+    monkeypatch.setattr(items, "KEPT_BYTES", 1000)
     given = data.open(map_style(pictures))
     assert sum(isinstance(sample.picture, np.ndarray) for sample in given.samples) == 3
     assert given.fingerprint == data.open(pictures.folder).fingerprint
@@ -310,7 +310,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: Three([]),
         r"is 3 values; an item is \(picture, label\)",
     ),
-    "random pictures": (lambda: Random([]), "another picture each time"),
+    "random pictures": (lambda: Random([]), "item 0 of random is another one each time; leave out its random changes"),
     "a class outside the names": (
         lambda: MapStyle([(X[0], 0), (X[1], 7)]),
         "hold 7, and there are names for 0 to 2 only",

@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pennyweight.core.errors import SourceError, received
+from pennyweight.core.errors import SourceError
 from pennyweight.core.images import EXTENSIONS
-from pennyweight.core.machine import memory_share
-from pennyweight.core.reading import reading
-from pennyweight.data.digests import digest_of_array
-from pennyweight.data.given.pictures import FileBytes, Kept, as_picture, content_of
+from pennyweight.data.given.items import Item, read_items
+from pennyweight.data.given.pictures import Kept, as_picture
 from pennyweight.data.given.rows import Given, Row, classes_notes, labels_of, name_for
 from pennyweight.data.given.tables import is_table
-from pennyweight.data.readers.columns import find_column
 
 __all__ = ["is_map_style", "of_map_style", "pictures_in_map_style"]
 
-KEPT_BYTES = 1 << 30
-KEPT_SHARE = 0.25
-"""Bytes of pictures that are kept, and their largest share of the memory; later ones are read when they are used."""
 TRANSFORMS = {
     "transform": lambda picture=None, **named: named or picture,  # called by name, as albumentations' are
     "transforms": lambda picture, label: (picture, label),
@@ -41,21 +33,6 @@ def is_map_style(source: object) -> bool:
     return hasattr(source, "__getitem__") and hasattr(source, "__len__")
 
 
-@dataclass(frozen=True, eq=False)
-class Item:
-    """Picture of a map-style data set, read when it is used, by one thread at a time."""
-
-    dataset: Any
-    number: int
-    where: str
-    lock: Any = field(default_factory=Lock, repr=False)
-
-    def read(self) -> bytes | NDArray[Any]:
-        """Return the picture as bytes or as an array. Raises ImageError."""
-        with self.lock:
-            return content_of(lambda: _item(self.dataset, self.number, self.where)[0], self.where)
-
-
 def of_map_style(source: Any) -> Given:
     """Return the rows of a map-style data set, without its transforms. Raises SourceError for other items."""
     name = name_for(type(source).__name__)
@@ -65,7 +42,7 @@ def of_map_style(source: Any) -> Given:
         pictures: list[Kept] = [as_picture(path, name, Path.cwd()) for path, _ in listed]
         values, names = [label for _, label in listed], [str(path) for path, _ in listed]
     else:
-        pictures, values = _read_items(dataset, count, name)
+        pictures, values = read_items(dataset, count, name)
         names = [f"{number:05d}" for number in range(count)]
     classes = _classes(dataset)
     labels = labels_of(values, count, f"the labels of {name}", classes)
@@ -154,47 +131,3 @@ def _classes(dataset: Any, *, wrapped: bool = False) -> Sequence[str] | None:
             f"{', '.join(unlike)}, so a number means two classes; give every part the same classes"
         )
     return found[0] if found and None not in found else None
-
-
-def _read_items(dataset: Any, count: int, name: str) -> tuple[list[Kept], list[Any]]:
-    """Read every item once; return its picture, kept in memory up to KEPT_BYTES, and its label as it is given."""
-    pictures: list[Kept] = []
-    values, held, lock, most = [], 0, Lock(), memory_share(KEPT_BYTES, KEPT_SHARE)
-    for number in range(count):
-        where = f"item {number} of {name}"
-        picture, label = _item(dataset, number, where)
-        kept = as_picture(picture, where, Path.cwd())
-        if not number:
-            _require_steady(dataset, kept, where)
-        size = kept.nbytes if isinstance(kept, np.ndarray) else len(kept.content) if isinstance(kept, FileBytes) else 0
-        held += size
-        pictures.append(kept if held <= most else Item(dataset, number, where, lock))
-        values.append(label)
-    return pictures, values
-
-
-def _require_steady(dataset: Any, first: Kept, where: str) -> None:
-    """Raise SourceError for a data set that gives another picture each time."""
-    again = as_picture(_item(dataset, 0, where)[0], where, Path.cwd())
-    if isinstance(first, np.ndarray) and (
-        not isinstance(again, np.ndarray) or digest_of_array(first) != digest_of_array(again)
-    ):
-        raise SourceError(f"{where} is another picture each time; leave out its random changes: fit augments itself")
-
-
-def _item(dataset: Any, number: int, where: str) -> tuple[Any, Any]:
-    """Return picture and label of an item. Raises SourceError where the data set cannot read it."""
-    with reading(where):
-        return _pair(dataset[number], where)
-
-
-def _pair(item: Any, where: str) -> tuple[Any, Any]:
-    """Return picture and label of an item: a pair, or a mapping with usual names. Raises SourceError for others."""
-    if isinstance(item, Mapping):
-        names = [find_column(map(str, item), meaning) for meaning in ("picture", "label")]
-        if None not in names:
-            return item[names[0]], item[names[1]]
-    if isinstance(item, (tuple, list)) and len(item) == 2:
-        return item[0], item[1]
-    what = f"{len(item)} values" if isinstance(item, (tuple, list)) else received(item)
-    raise SourceError(f"{where} is {what}; an item is (picture, label)")

@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from pennyweight.core.errors import SourceError, received
+from pennyweight.core.errors import ImageError, SourceError, received
+from pennyweight.data.digests import digest_of_picture
 from pennyweight.data.given import datasets, hub_sets, pairs, splits, tables
+from pennyweight.data.given.items import LOOKS, evenly
 from pennyweight.data.given.rows import ADDRESS, Given, make_source
 from pennyweight.data.readers.read_as import ReadAs
 from pennyweight.data.source import Source
 
-__all__ = ["KINDS", "is_passed", "open_given", "pictures_of_given"]
+__all__ = ["KINDS", "is_passed", "open_given", "pictures_of_given", "require_unchanged"]
 
 KINDS = (
     "(images, labels), a list of (path, label), a DataFrame, a data set of torch or Hugging Face, or a dict of splits "
@@ -29,6 +31,20 @@ def open_given(source: Any, read_as: ReadAs, group_by: str | None) -> Source:
 def is_passed(address: str) -> bool:
     """Return whether an address is that of pictures that a program passed."""
     return address.startswith(ADDRESS)
+
+
+def require_unchanged(source: Source) -> None:
+    """Raise SourceError if pictures that a program passed are others by now; some of them are read again."""
+    samples = source.samples if is_passed(source.address) else ()
+    for sample in (samples[number] for number in evenly(len(samples), LOOKS)):
+        try:
+            digest = digest_of_picture(sample.read())
+        except (OSError, ImageError):  # the decoding pass reports unreadable files
+            continue
+        if digest != sample.digest:
+            raise SourceError(
+                f"{sample.where} is another picture than when it was passed; pass a copy, which nothing changes"
+            )
 
 
 def pictures_of_given(source: Any, read_as: ReadAs, note: Callable[[str], None]) -> Iterator[Any] | None:

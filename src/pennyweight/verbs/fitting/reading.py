@@ -16,8 +16,12 @@ LISTED = "run.json lists all that are left out"
 
 
 def read_pictures(fitting: PictureFit, session: RunSession) -> None:
-    """Read every split, and decide what is done about unequal classes. Raises SourceError where too few are left."""
+    """Read every split, and decide what is done about unequal classes.
+
+    Raises SourceError where too few are left, and where a program changed the pictures that it passed.
+    """
     note, source = session.shown.note, fitting.source
+    data.require_unchanged(source)
     for line in (*source.notes, *fitting.splits.notes, *fitting.plan.why, *fitting.fitted):
         note(line)
     if len(fitting.splits.left_out) > EXAMPLES:
