@@ -55,14 +55,14 @@ def test_an_item_that_is_read_later_is_compared(monkeypatch: pytest.MonkeyPatch)
         def __getitem__(self, number: int) -> tuple[Any, int]:
             array, label = ARRAYS[number].copy(), number % 2
             self.looks[number] += 1
-            return (array + np.uint8(self.looks[number] > 3)), label
+            return (array + np.uint8(self.looks[number] > 9)), label
 
     opened = data.open(Late("all"))
     later = [sample for sample in opened.samples if not isinstance(sample.picture, np.ndarray)]
     assert later
     assert np.array_equal(later[0].read(), ARRAYS[int(later[0].name)])
     data_set = later[0].picture.dataset  # type: ignore[union-attr]
-    data_set.looks = dict.fromkeys(data_set.looks, 3)
+    data_set.looks = dict.fromkeys(data_set.looks, 9)
     with pytest.raises(SourceError, match="is another one each time"):
         later[0].read()
 
