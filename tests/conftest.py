@@ -242,6 +242,26 @@ def seen_digits(made_once: Callable[[str, Callable[[Path], object]], Path]) -> P
     return made_once("seen-digits", look)
 
 
+@pytest.fixture(scope="session")
+def twins_once() -> Iterator[None]:
+    """Search the same pictures for twins once in this process: another room looks at the search."""
+    from pennyweight.data import twins_of
+
+    search, found = twins_of.find_twins, {}
+
+    def once(gray: NDArray[np.uint8], *, against: NDArray[np.uint8] | None = None, **options: Any) -> Any:
+        key = tuple(None if side is None else (side.shape, side.tobytes()) for side in (gray, against))
+        if key not in found:
+            found[key] = search(gray, against=against, **options)
+        elif options:
+            options["advance"](len(gray))
+        return found[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(twins_of, "find_twins", once)
+        yield
+
+
 @pytest.fixture
 def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
     """Score trivial classifiers of one tree instead of twenty: for cases that are about something else."""

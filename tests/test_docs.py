@@ -113,16 +113,12 @@ def run_page(path: Path, folder: Path) -> int:
     return ran
 
 
-# A page that trains nothing runs in the default set; the others with the slow ones.
-DEFAULT = ("resnext.md",)
-
-
 @pytest.mark.parametrize(
     "page",
     [
         pytest.param(
             path,
-            marks=() if path.name in DEFAULT or not blocks(path) else pytest.mark.slow,
+            marks=pytest.mark.slow if blocks(path) else (),
             id=path.relative_to(ROOT).as_posix(),
         )
         for path in PAGES

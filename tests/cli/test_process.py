@@ -86,6 +86,7 @@ def wait_for(path: Path, process: "subprocess.Popen[str]") -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
 def test_ctrl_c_ends_training_with_one_line_and_keeps_the_best_weights(
     command: Command, pictures: Path, tmp_path: Path

@@ -94,7 +94,7 @@ def test_large_pictures_are_read_where_that_is_asked(
         outcome = pennyweight(*command, "--max-pixels", "12000")
         assert outcome.status == 0, outcome.err
         assert said not in outcome.out + outcome.err
-    options = ("--model", "mobilenet_v1_x0_25", "--input", "16", "--epochs", "1")
+    options = ("--model", "mobilenet_v1_x0_25", "--config", "stages=[[32, 1, 1]]", "--input", "16", "--epochs", "1")
     assert said in pennyweight("fit", root, *options, "--out", tmp_path / "a").err
     outcome = pennyweight("fit", root, *options, "--out", tmp_path / "b", "--max-pixels", "12000")
     assert (outcome.status, said in outcome.err) == (0, False)

@@ -44,6 +44,7 @@ print(json.dumps({"said": said, "sleeps": [n for n, _ in found], "sums": [s for 
 needs_linux = pytest.mark.skipif(not run_delays(), reason="this system does not say how long threads waited for a core")
 
 
+@pytest.mark.slow
 @needs_linux
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one core: threads never wait for each other")
 def test_threads_sleep_only_while_cores_are_contended_and_compute_the_same() -> None:

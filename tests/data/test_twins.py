@@ -138,6 +138,7 @@ def test_pictures_of_one_camera_that_never_moves_are_left_out_with_a_reason(scen
     assert "40 of 44 pictures" in str(found.reason)
 
 
+@pytest.mark.slow
 def test_frames_of_a_recording_by_a_fixed_camera_are_one_cluster() -> None:
     draw = np.random.default_rng(0)
     others = [np.asarray(Image.fromarray(draw.integers(0, 256, (9, 9), dtype=np.uint8)).resize((SIDE, SIDE), 3))

@@ -34,6 +34,7 @@ def diagonal(classes: int) -> list[list[int]]:
     return [[7 if row == column else 0 for column in range(classes)] for row in range(classes)]
 
 
+@pytest.mark.slow
 def test_plots_are_the_same_in_another_process() -> None:
     for here, call in (
         (plots.loss_curves(EPOCHS, best=3), f"loss_curves({EPOCHS!r}, best=3)"),

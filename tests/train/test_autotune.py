@@ -276,7 +276,7 @@ def test_where_compiling_was_asked_for_its_failure_ends_the_training(
     "name",
     [
         "vit_ti_16",
-        "efficientnet_b0",
+        pytest.param("efficientnet_b0", marks=pytest.mark.slow),
         pytest.param("timm:efficientnet_b0", marks=pytest.mark.slow),
         pytest.param("torchvision:vit_b_32", marks=pytest.mark.slow),
         pytest.param("torchvision:swin_t", marks=pytest.mark.slow),

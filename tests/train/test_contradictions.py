@@ -87,6 +87,7 @@ def test_a_mirror_that_exchanges_classes_contradicts_them() -> None:
     assert found.shares["shift"] > 0.8 > found.shares["flip"]
 
 
+@pytest.mark.slow
 def test_one_pair_among_more_classes_is_enough() -> None:
     assert find(letter, Augment(flip=True, shift=0.0), classes=3).lost == {"flip": [(0, 1, True)]}
 

@@ -41,6 +41,11 @@ def quick_exports(exported_once: None) -> None:
     """Export each network once for all cases that ship it."""
 
 
+@pytest.fixture(autouse=True, scope="package")
+def quick_twins(twins_once: None) -> None:
+    """Search the same pictures for twins once."""
+
+
 @pytest.fixture(autouse=True)
 def quick_shortcuts(no_shortcuts: None) -> None:
     """Trivial classifiers take as long as a small training, and another room looks at them."""

@@ -38,9 +38,16 @@ def test_a_run_remembers_how_its_source_is_read(
     scored = pw.evaluate(run).to_dict()
     assert pw.evaluate(run, str(table)).to_dict() == scored
     assert pw.evaluate(run, str(table), read_as=resume_note).to_dict() == scored
-    assert pw.export(run).manifest.parity["of"] == "test split of train"
     again = fit_small(table, out=tmp_path / "run", read_as=resume_note, resume=True)
     assert again.record == run.record
     elsewhere = {**resume_note, "label_from": "^([a-z]+)/", "columns": {"path": "id"}}
     with pytest.raises(RunError, match="was made by another command: read_as"):
         fit_small(table, out=tmp_path / "run", read_as=elsewhere, resume=True)
+
+
+@pytest.mark.slow
+def test_its_bundle_is_proved_on_the_pictures_of_the_run(
+    table: Path, resume_note: dict[str, object], tmp_path: Path, fit_small: Callable[..., pw.Run]
+) -> None:
+    run = fit_small(table, out=tmp_path / "run", read_as=resume_note)
+    assert pw.export(run).manifest.parity["of"] == "test split of train"

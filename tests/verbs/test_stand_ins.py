@@ -14,7 +14,7 @@ from pennyweight.core.errors import InputError
 from pennyweight.verbs.weigh import weigh_all
 
 
-@pytest.mark.parametrize("form", ["object", "path", pytest.param("text", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("form", ["path", *(pytest.param(form, marks=pytest.mark.slow) for form in ("object", "text"))])
 def test_a_run_stands_for_its_folder(
     trained: pw.Run, shapes: Path, tmp_path: Path, fit_small: Callable[..., pw.Run], form: str
 ) -> None:
@@ -37,7 +37,7 @@ def test_a_run_stands_for_its_folder(
         assert pw.export(run, tmp_path / "made.onnx").path.exists()
 
 
-@pytest.mark.parametrize("form", ["object", "path", pytest.param("text", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("form", ["object", *(pytest.param(form, marks=pytest.mark.slow) for form in ("path", "text"))])
 def test_a_bundle_stands_for_its_file(trained: pw.Run, bundle: pw.Bundle, shapes: Path, form: str) -> None:
     given: Any = {"object": bundle, "path": bundle.path, "text": str(bundle.path)}[form]
     assert pw.weigh(given).params == pw.weigh(trained).params

@@ -93,6 +93,7 @@ def test_one_picture_of_each_scene_is_left(bursts: Path, tmp_path: Path) -> None
     assert len(left_out) == SCENES * (FRAMES - 1)
 
 
+@pytest.mark.slow
 def test_another_folder_knows_the_twins_of_training(bursts: Path, tmp_path: Path) -> None:
     run = fit(bursts, tmp_path / "run")
     other, learned = tmp_path / "other", {path.stem[:2] for path in trained_files(run, bursts)}

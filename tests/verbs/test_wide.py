@@ -39,6 +39,7 @@ def run(
     return fit_small(low, out=tmp_path_factory.mktemp("runs") / "run")
 
 
+@pytest.mark.slow
 def test_everyone_sees_the_same_levels(run: pw.Run, low: Path) -> None:
     preprocess = preprocess_of(run)
     ((black, white),) = preprocess.levels

@@ -17,6 +17,18 @@ SMALL = {"d": 24, "heads": 3, "hidden": 48, "blocks": 4}
 OF_PICTURES = [
     next(iter(family.variants)) for family in FAMILIES if next(iter(family.variants.values())).input_shape[0] <= 4
 ]
+# Two blocks or so of a family: each layer costs time when it is made and trained.
+SHALLOW: dict[str, dict[str, object]] = {
+    "mobilenet_v1_x0_25": {"stages": [[64, 1, 1], [128, 2, 2]]},
+    "mobilenet_v2_x0_35": {"stages": [[1, 16, 1, 1, 1], [6, 24, 2, 2, 1]]},
+    "shufflenet_v1_g1_x0_25": {"blocks": [2, 2, 2]},
+    "shufflenet_v2_x0_5": {"blocks": [2, 2, 2]},
+    "efficientnet_b0": {"stages": [[1, 3, 16, 1, 1, 1], [6, 5, 24, 2, 2, 1]]},
+    "resnet18": {"channels": 16, "blocks": [2, 1, 1, 2]},
+    "resnext50_32x4d": {"blocks": [1, 1, 2]},
+    "vgg11": {"channels": [16, 32, 64, 64, 64]},
+    "vit_ti_16": SMALL,
+}
 SIDES = {"imagenet": (32, 128), "cifar": (32, 64)}
 
 
@@ -33,9 +45,8 @@ FORMS = [
 @pytest.mark.parametrize(("stem", "upright"), FORMS)
 def test_a_network_learns_from_rectangles(name: str, stem: str, upright: bool) -> None:
     size = SIDES[stem][::-1] if upright else SIDES[stem]
-    config = zoo.settle(name, {"hidden": 64} if name.startswith("vgg") and stem == "imagenet" else {}, size=size)
-    if name.startswith("vit"):
-        config |= SMALL
+    hidden = {"hidden": 64} if name.startswith("vgg") and stem == "imagenet" else {}
+    config = zoo.settle(name, SHALLOW.get(name, {}) | hidden, size=size)
     torch.manual_seed(0)
     network = zoo.build(name, num_classes=3, in_channels=3, stem=stem, config=config)
     x = torch.randn(2, 3, *size)

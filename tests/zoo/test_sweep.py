@@ -6,8 +6,10 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,17 +47,55 @@ FORMS = [
     *(pytest.param(name, SHALLOW.get(title, {}), id=title) for title, name in SMALLEST.items()),
     pytest.param("hybrid_sn_bn", {}, id="hybrid_sn_bn"),
 ]
-# Rows as they stand but for repeated blocks of transformers and the width of VGG's hidden layers, at a small input.
-LIGHTER: dict[str, dict[str, object]] = {"ViT": {"size": 64, "blocks": 4}, "VGG": {"hidden": 256}}
-ROWS = [
-    *FORMS,
-    *(
-        pytest.param(name, LIGHTER.get(family.title, {}), id=name, marks=pytest.mark.slow)
-        for family in FAMILIES
-        for name in family.variants
-        if name != "hybrid_sn_bn"
-    ),
-]
+
+
+def brief(name: str) -> dict[str, object]:
+    """Return the fields that leave at most two of a row's repeated blocks in each stage, at a small input."""
+    config = variant(name).config
+    fields: dict[str, object] = {}
+    if isinstance(blocks := getattr(config, "blocks", None), tuple):
+        fields["blocks"] = [min(number, 2) for number in blocks]
+    if hasattr(config, "stages"):
+        fields["stages"] = [[*stage._replace(blocks=min(stage.blocks, 2))] for stage in config.stages]
+    if hasattr(config, "depth"):
+        fields["depth"] = 1.0
+    if isinstance(blocks, int):  # of a transformer
+        fields |= {"size": 64, "blocks": 4}
+    return fields | ({"hidden": 256} if name.startswith("vgg") else {})
+
+
+def differing_rows() -> Iterator[Any]:
+    """Yield the smallest row of each family whole, and of the others, made brief, those that are then different."""
+    seen = {variant("hybrid_sn_bn").config}
+    for family in FAMILIES:
+        for name, row in family.variants.items():
+            fields = brief(name) if row.params > 30e6 or name != SMALLEST[family.title] else {}
+            config = replace(row.config, **{key: _frozen(value) for key, value in fields.items()})
+            if config not in seen:
+                seen.add(config)
+                yield pytest.param(name, fields, id=name, marks=pytest.mark.slow)
+
+
+def _frozen(value: object) -> object:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+
+
+STRUCTURE = ("stages", "blocks", "block", "groups", "se", "batch_norm", "patch")
+
+
+def kind_of(row: Any) -> tuple[object, ...]:
+    """Return what decides which code a row runs: its family and the fields that are no widths."""
+    name, fields = row.values
+    read = {key: fields.get(key, getattr(variant(name).config, key, None)) for key in STRUCTURE}
+    stages = read.pop("stages") or read.pop("blocks")
+    return type(variant(name).config), stages if isinstance(stages, int) else len(stages or ()), *read.values()
+
+
+ROWS = [*FORMS, *differing_rows()]
+# Widths change no trace: the first row of each kind.
+KINDS = [*FORMS, *{kind_of(row): row for row in reversed(ROWS[len(FORMS) :])}.values()]
+EXPORTED = ("MobileNetV2", "ShuffleNetV1", "EfficientNet", "ViT")
+"""Families whose shallow form is exported in the default set: each block that another family shares is among them."""
 # One row of each family in the default set, every other in the slow one.
 EVERY = [pytest.param(name, marks=() if name in SMALLEST.values() else pytest.mark.slow) for name in NAMES]
 
@@ -150,8 +190,14 @@ def test_another_head(name: str, config: Mapping[str, object]) -> None:
     assert model.head.linear.weight.is_meta
 
 
-@pytest.mark.parametrize(("name", "config"), ROWS)
-@pytest.mark.parametrize("stem", STEMS)
+@pytest.mark.parametrize(
+    ("name", "config", "stem"),
+    [
+        pytest.param(*row.values, stem, id=f"{stem}-{row.id}", marks=row.marks)
+        for stem, rows in (("imagenet", ROWS), ("cifar", KINDS))
+        for row in rows
+    ],
+)
 def test_every_parameter_has_a_gradient(name: str, config: Mapping[str, object], stem: str) -> None:
     model = small(name, config, stem)
     loss = nn.functional.cross_entropy(model(own_input(name, model, 4)), torch.arange(4))
@@ -203,7 +249,10 @@ def test_any_size_that_is_not_too_small_will_do(name: str, config: Mapping[str, 
                 model(torch.randn(1, 1, model.smallest_input - 1, 64))
 
 
-@pytest.mark.parametrize(("name", "config"), ROWS)
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [pytest.param(*row.values, id=row.id, marks=() if row.id in EXPORTED else pytest.mark.slow) for row in KINDS],
+)
 def test_it_can_be_exported(name: str, config: Mapping[str, object]) -> None:
     model = small(name, config).eval()
     x = own_input(name, model)
@@ -218,7 +267,7 @@ def skipping(name: str, config: Mapping[str, object]) -> Network:
     return small(name, {**config, **drops})
 
 
-@pytest.mark.parametrize(("name", "config"), ROWS)
+@pytest.mark.parametrize(("name", "config"), KINDS)
 @pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
 def test_a_symbolic_trace_computes_what_the_network_does(
     name: str, config: Mapping[str, object], training: bool
@@ -235,7 +284,7 @@ def test_a_symbolic_trace_computes_what_the_network_does(
 
 
 @pytest.mark.filterwarnings("ignore:NOTE. The nodes:UserWarning")  # stochastic depth is in one of the modes
-@pytest.mark.parametrize(("name", "config"), ROWS)
+@pytest.mark.parametrize(("name", "config"), KINDS)
 def test_torchvisions_feature_extractor_takes_stages_by_name(name: str, config: Mapping[str, object]) -> None:
     from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
@@ -250,7 +299,9 @@ def test_torchvisions_feature_extractor_takes_stages_by_name(name: str, config: 
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated")
-@pytest.mark.parametrize(("name", "config"), [pytest.param(*one.values, marks=pytest.mark.slow) for one in ROWS])
+@pytest.mark.parametrize(
+    ("name", "config"), [pytest.param(*one.values, id=one.id, marks=pytest.mark.slow) for one in KINDS]
+)
 def test_torchscript_compiles_and_traces_it(name: str, config: Mapping[str, object], tmp_path: Path) -> None:
     """Warnings are errors here: the trace decides nothing by the values of its input."""
     model = skipping(name, config).eval()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import os
 import platform
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from pennyweight.core.cgroups import read_limits
@@ -88,15 +90,19 @@ def machine() -> dict[str, str | int]:
 
 def versions() -> dict[str, str]:
     """Return the versions of the installed packages that figures depend on."""
+    return dict(_versions(PACKAGES))
+
+
+@cache
+def _versions(packages: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Read the versions once in a process: each comes out of a file."""
     from importlib import metadata  # slow to import and rarely needed
 
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    found = []
+    for package in packages:
+        with suppress(metadata.PackageNotFoundError):
+            found.append((package, metadata.version(package)))
+    return tuple(found)
 
 
 def machine_line() -> str:

@@ -44,6 +44,7 @@ NAMES: dict[str, tuple[Name, str]] = {
     "quotes": (lambda s, f: f"bob's film {s:02d} {f}", r"(bob's film [0-9]+)"),
     "dots": (lambda s, f: f"case.{s}.{f}", r"(case\.[0-9]+)"),
 }
+FEW = ("scene and frame", "numbers alone", "words", "words with blanks", "dots")
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,7 @@ def proposed(root: Path) -> str | None:
     return shlex.split(findings[0].detail)[1] if findings else None
 
 
-@pytest.mark.parametrize("kind", NAMES)
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=() if kind in FEW else pytest.mark.slow) for kind in NAMES])
 def test_a_counter_in_names_is_proposed(frames: dict[tuple[int, int], Image.Image], tmp_path: Path, kind: str) -> None:
     name, pattern = NAMES[kind]
     root = save(frames, tmp_path / "s", name)

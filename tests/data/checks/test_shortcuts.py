@@ -144,8 +144,8 @@ def save_all(pictures: list[Image.Image], root: Path, save: Save) -> Path:
     return root
 
 
-FEW = ("png", "gray", "letterbox", "border", "cast", "watermark")
-"""Two each of what differs, where there are two; the others are with the slow cases."""
+FEW = ("png", "letterbox", "cast", "watermark")
+"""One of each kind; the others are with the slow cases."""
 
 
 @pytest.mark.parametrize("made", [pytest.param(made, marks=() if made in FEW else pytest.mark.slow) for made in MADE])

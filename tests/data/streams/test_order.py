@@ -86,7 +86,7 @@ def mixed_classes() -> float:
     return classes([shuffled[at : at + BATCH] for at in range(0, len(shuffled) - BATCH, BATCH)])
 
 
-FEW = ("a tar a class", "compressed", "small row groups")
+FEW = ("a tar a class", "small row groups")
 
 
 @pytest.mark.parametrize(

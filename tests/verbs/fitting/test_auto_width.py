@@ -78,7 +78,7 @@ def test_widths_grow() -> None:
     ("layout", "precision", "dtype"),
     [
         ("channels_last", "float32", torch.float32),
-        ("channels_first", "float64", torch.float64),
+        pytest.param("channels_first", "float64", torch.float64, marks=pytest.mark.slow),
         pytest.param("channels_last", "float64", torch.float64, marks=pytest.mark.slow),
         pytest.param("channels_first", "float32", torch.float32, marks=pytest.mark.slow),
         pytest.param("channels_last", "bfloat16", torch.bfloat16, marks=pytest.mark.slow),

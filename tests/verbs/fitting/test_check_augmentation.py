@@ -95,6 +95,7 @@ def test_single_changes_of_a_policy_are_left_out(
     assert "without" not in again.record["recipe"]
 
 
+@pytest.mark.slow
 def test_a_resumed_run_keeps_what_was_left_out(
     letters: Path, fit_small: FitSmall, finding: Callable[..., None], tmp_path: Path,
     stop_at: Callable[[int], None], monkeypatch: pytest.MonkeyPatch,
@@ -113,6 +114,7 @@ def test_a_resumed_run_keeps_what_was_left_out(
     assert weights[0] == weights[1]
 
 
+@pytest.mark.slow
 def test_a_check_that_leaves_nothing_out_changes_no_bit_of_the_training(
     shapes: Path, fit_small: FitSmall, tmp_path: Path
 ) -> None:
@@ -128,8 +130,8 @@ def test_a_check_that_leaves_nothing_out_changes_no_bit_of_the_training(
     "options",
     [
         {"augment": "keep"},
-        {"recipe": {**LONG, "flip": False, "shift": 0}},
-        {"recipe": {"epochs": 2, "batch": 32}},
+        pytest.param({"recipe": {**LONG, "flip": False, "shift": 0}}, marks=pytest.mark.slow),
+        pytest.param({"recipe": {"epochs": 2, "batch": 32}}, marks=pytest.mark.slow),
         {"recipe": {**LONG, "mode": "head"}},
     ],
     ids=["keep", "no changes", "short", "features of pictures as they are"],

@@ -245,6 +245,7 @@ def test_a_resumed_run_keeps_what_it_began_with(
     assert publisher.asked == asked
 
 
+@pytest.mark.slow
 def test_all_seeds_start_alike(
     publisher: Any, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -148,6 +148,7 @@ def test_the_schedule_fits_the_time(fit_small: Fit, shapes: Path, tmp_path: Path
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.slow
 def test_a_schedule_fitted_anew_stands_in_the_record(
     fit_small: Fit, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -271,6 +272,7 @@ def test_several_seeds_keep_groups_and_network_together(
     assert models == ["auto", WIDTHS[1]]  # what was chosen for the first, for the others too
 
 
+@pytest.mark.slow
 def test_a_signal_ends_the_features_at_once_and_they_go_on(
     trained: pw.Run, fit_small: Fit, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
 ) -> None:

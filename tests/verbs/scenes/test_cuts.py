@@ -16,6 +16,7 @@ from pennyweight.verbs.scenes.plan import SceneOptions, make_scene_plan, split_o
 SMALL: dict[str, Any] = {"scene": {"window": 9, "train": 40}, "recipe": {"epochs": 12}, "progress": False}
 
 
+@pytest.mark.slow
 def test_blocks_have_no_leakage_and_tiles_train_too(tmp_path: Path) -> None:
     scene = {"window": 9, "train": 0.2, "split": "blocks", "cut": "tiles"}
     made = fit_scene(
