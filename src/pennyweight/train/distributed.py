@@ -41,8 +41,10 @@ class Ranks:
             InputError: A variable of torchrun is missing or wrong, or the port is in use.
             PennyweightError: A rank has not come in time.
         """
-        from accelerate import Accelerator  # slow to import
-        from accelerate.utils import InitProcessGroupKwargs
+        with warnings.catch_warnings():  # in a notebook without widgets, which nothing here needs
+            warnings.filterwarnings("ignore", "IProgress not found")
+            from accelerate import Accelerator  # slow to import
+            from accelerate.utils import InitProcessGroupKwargs
 
         meet(wait)
         patience = InitProcessGroupKwargs(timeout=timedelta(seconds=PATIENCE_S))
