@@ -62,7 +62,7 @@ PAGE = """\
 This page shows the usual ways to use a network, tried with networks of Pennyweight, torchvision and timm. A cell gives
 the number of networks for which a check holds. `benchmarks/other_programs.py` holds each check and writes this page.
 
-The networks are a small one of each family of Pennyweight. torchvision and timm are tried with the same families where
+One small network of each family of Pennyweight is tried. torchvision and timm are tried with the same families where
 they have them, and with MobileNetV3. Three checks leave out networks of one input size: detection, segmentation and
 exports of any height and width.
 

@@ -124,7 +124,8 @@ class NotebookBars:
 def _display() -> Callable[..., Any]:
     from IPython.display import display  # a notebook has it
 
-    return display  # type: ignore[no-any-return]
+    show: Callable[..., Any] = display
+    return show
 
 
 def _table(tasks: list[_Task]) -> str:
