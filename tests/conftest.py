@@ -263,6 +263,15 @@ def twins_once() -> Iterator[None]:
 
 
 @pytest.fixture
+def few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure a machine in two rounds instead of eight, and its limits once: one case measures it whole."""
+    from pennyweight.cost.timing import predict
+
+    monkeypatch.setattr(predict, "ROUNDS", 2)
+    monkeypatch.setattr(predict, "measure_limits", cache(predict.measure_limits))
+
+
+@pytest.fixture
 def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
     """Score trivial classifiers of one tree instead of twenty: for cases that are about something else."""
     from pennyweight.data.checks import views

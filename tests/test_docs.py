@@ -82,6 +82,7 @@ def shell(arguments: list[str], folder: Path) -> None:
 @pytest.fixture
 def cache(
     exported_once: None,
+    few_rounds: None,
     few_trees: None,
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,

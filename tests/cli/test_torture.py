@@ -24,7 +24,7 @@ from pennyweight.train import Checkpoints
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")]
 
 TIMES = int(os.environ.get("TORTURE", "1"))
-KILLS, TERMINATIONS = 10 * TIMES, 5 * TIMES
+KILLS, TERMINATIONS = 6 * TIMES, 3 * TIMES
 
 
 # The command line, in a process of its own that has torch loaded already.
@@ -204,8 +204,8 @@ Path.unlink = unlinked
 }
 
 
-@pytest.mark.parametrize("point", POINTS)
-@pytest.mark.parametrize("turn", [1, 3])
+# The first save finds nothing to replace; later ones do.
+@pytest.mark.parametrize(("turn", "point"), [(1, "amid a state"), *((3, point) for point in POINTS)])
 def test_killed_inside_saving(
     start: Start, whole: tuple[pw.Run, float], pictures: Path, tmp_path: Path, point: str, turn: int
 ) -> None:

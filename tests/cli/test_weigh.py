@@ -282,7 +282,7 @@ def test_a_run_and_its_bundle(pennyweight: Run, run_folder: Path, bundle_file: P
 
 
 @pytest.mark.slow
-def test_the_machine_is_measured_and_kept(pennyweight: Run, cache: Path) -> None:
+def test_the_machine_is_measured_and_kept(pennyweight: Run, cache: Path, few_rounds: None) -> None:
     outcome = pennyweight("bench", "--machine", "--share", "0.01", "--anyway")
     assert (outcome.status, outcome.err) == (0, "")
     assert "G MACs/s" in outcome.out

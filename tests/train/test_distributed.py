@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,17 @@ def launch(
         check=False,
         timeout=GUARD_S,
     )
+
+
+@pytest.fixture(scope="session")
+def of_two(made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    """What two ranks wrote that nobody disturbed."""
+
+    def train(folder: Path) -> None:
+        done = launch(folder / "two.json", 2)
+        assert done.returncode == 0, done.stderr
+
+    return made_once("two-ranks", train) / "two.json"
 
 
 def test_every_rank_takes_as_many_turns() -> None:
@@ -61,13 +73,10 @@ def test_ranks_measure_alike_where_one_cannot_compile_and_one_alone_remembers(tm
 
 
 @pytest.mark.slow
-def test_two_ranks_follow_the_loss_curve_of_one(tmp_path: Path) -> None:
-    curves = []
-    for ranks in (1, 2):
-        done = launch(tmp_path / f"{ranks}.json", ranks)
-        assert done.returncode == 0, done.stderr
-        curves.append(json.loads((tmp_path / f"{ranks}.json").read_text()))
-    one, two = curves
+def test_two_ranks_follow_the_loss_curve_of_one(of_two: Path, tmp_path: Path) -> None:
+    done = launch(tmp_path / "one.json", 1)
+    assert done.returncode == 0, done.stderr
+    one, two = (json.loads(path.read_text()) for path in (tmp_path / "one.json", of_two))
     assert len(one["losses"]) == 5 * 6
     assert one["losses"] == pytest.approx(two["losses"], rel=0, abs=1e-9)
     assert one["val"] == pytest.approx(two["val"], rel=0, abs=1e-9)
@@ -75,15 +84,13 @@ def test_two_ranks_follow_the_loss_curve_of_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_rank_that_dies_ends_the_other_and_the_training_goes_on(tmp_path: Path) -> None:
-    expected = launch(tmp_path / "whole.json", 2)
-    assert expected.returncode == 0, expected.stderr
+def test_a_rank_that_dies_ends_the_other_and_the_training_goes_on(of_two: Path, tmp_path: Path) -> None:
     assert GUARD_S < PATIENCE_S
     broken = launch(tmp_path / "parts.json", 2, dying=1)
     assert broken.returncode != 0
     assert not (tmp_path / "parts.json").exists()
     resumed = launch(tmp_path / "parts.json", 2)
     assert resumed.returncode == 0, resumed.stderr
-    whole, parts = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("whole", "parts"))
+    whole, parts = (json.loads(path.read_text()) for path in (of_two, tmp_path / "parts.json"))
     assert len(parts["losses"]) < len(whole["losses"])
     assert parts["losses"] == pytest.approx(whole["losses"][-len(parts["losses"]) :], rel=0, abs=1e-9)

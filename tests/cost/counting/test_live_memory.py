@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -83,6 +85,18 @@ def test_gradients_of_groups_are_filled_up_to_blocks(block: int, monkeypatch: py
     cost = count(network, (32, 5, 5), training_step=True)
     assert cost.training_workspace_bytes == 4 * (32 * 25 + 32 * block * block * 25)
     assert count(network, (32, 5, 5)).training_workspace_bytes is None
+
+
+def test_the_first_count_of_a_process_has_the_peak_of_later_ones() -> None:
+    """What torch loads during a pass would keep tensors alive."""
+    program = """
+from pennyweight.cost import count
+from pennyweight.zoo import create
+network = create("shufflenet_v2_x1_0").eval()
+print(*(count(network, (3, 224, 224)).peak_activation_bytes for _ in range(2)))
+"""
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert told[0] == told[1]
 
 
 def test_memory_by_hand() -> None:

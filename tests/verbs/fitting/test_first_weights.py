@@ -325,10 +325,10 @@ def test_cats_and_dogs_with_no_option(
     for file in (file for label in ("cats", "dogs") for file in sorted((folder / "train" / label).iterdir())[:12]):
         (few / file.parent.name).mkdir(parents=True, exist_ok=True)
         shutil.copy(file, few / file.parent.name)
-    pw.fit(few, out=tmp_path / "again", recipe={"epochs": 1})  # the cache has them
+    pw.fit(few, out=tmp_path / "again", input_size=96, recipe={"epochs": 1})  # the cache has them
     assert publisher.asked == [None, "bytes=5000000-"]
     monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path / "empty"))
     capfd.readouterr()
-    scratch = pw.fit(few, out=tmp_path / "scratch", recipe={"epochs": 1})
+    scratch = pw.fit(few, out=tmp_path / "scratch", input_size=96, recipe={"epochs": 1})
     assert scratch.record["recipe"]["mode"] == "scratch"
     assert "would be the start of this training" in capfd.readouterr().err

@@ -70,6 +70,9 @@ def forward_pass(model: nn.Module, given: CallInputs, *, backward: bool = False)
 
     Raises InputError if the model does not take the inputs.
     """
+    # An operator would load it during the first pass, and its loading keeps the tensors of its callers alive.
+    import torch._dynamo
+
     failures: list[tuple[Exception, Tracer | None]] = []
     with torch.inference_mode(False), disable_attention_fastpath(), _silence_fake_tensor_log():
         for make, notes in _attempts(model):
