@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -70,34 +72,69 @@ def hub(files: list[Path]) -> Any:
     return datasets.Dataset.from_dict(columns, features=features)
 
 
-FORMS: list[Any] = [
-    arrays,
-    *(
-        pytest.param(form, marks=mark)
-        for form, mark in (
-            (frame, pytest.mark.peers),
-            (cifar, pytest.mark.peers),
-            (hub, pytest.mark.peers),
-            (lambda files: ImageFolder(str(files[0].parents[1])), pytest.mark.peers),
-        )
-    ),
-]
+FORMS: dict[str, Form] = {
+    "`(images, labels)`": arrays,
+    "a DataFrame of paths and labels": frame,
+    "torchvision's `CIFAR10`": cifar,
+    "torchvision's `ImageFolder`": lambda files: ImageFolder(str(files[0].parents[1])),
+    "a `Dataset` of Hugging Face": hub,
+}
+"""Rows of the table in docs/sources.md."""
+TRIED = [pytest.param(row, marks=() if form is arrays else pytest.mark.peers) for row, form in FORMS.items()]
 
 
-@pytest.mark.parametrize("form", FORMS)
+def test_the_page_lists_what_is_tried_here() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "sources.md").read_text(encoding="utf-8")
+    table = page.partition("| form | fingerprint and splits | weights |\n| --- | --- | --- |\n")[2].partition("\n\n")[0]
+    rows = [re.split(r" *\| *", line.strip("| ")) for line in table.splitlines()]
+    assert [row[0] for row in rows] == list(FORMS)
+    assert {tuple(row[1:]) for row in rows} == {("those of the folder", "equal bit for bit")}
+
+
+@pytest.mark.parametrize("form", TRIED)
 def test_the_weights_are_those_of_the_folder(
-    form: Form, files: list[Path], of_folder: pw.Run, fit_shapes: Callable[..., pw.Run], tmp_path: Path
+    form: str, files: list[Path], of_folder: pw.Run, fit_shapes: Callable[..., pw.Run], tmp_path: Path
 ) -> None:
-    source = form(files)
+    source = FORMS[form](files)
     run = fit_shapes(source, out=tmp_path / "run")
-    for key in ("fingerprint", "split_fingerprint", "labels", "counts"):
-        assert run.record["data"][key] == of_folder.record["data"][key]
-    ours, theirs = load_file(run.weights_path), load_file(of_folder.weights_path)
-    assert ours.keys() == theirs.keys()
-    assert all((ours[name] == theirs[name]).all() for name in ours)
-    assert run.evaluation["accuracy"] == of_folder.evaluation["accuracy"]
+    _equals(run, of_folder)
     _is_opened_by_no_name(run, source)
     _resumes_with_the_same(run, source, files, fit_shapes)
+
+
+@pytest.fixture(scope="module")
+def of_cifar(fit_shapes: Callable[..., pw.Run], tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], pw.Run]:
+    """1,000 pictures of CIFAR-10 as PNG files, and the run of their folder."""
+    import pandas
+
+    table = Path(os.environ.get("PENNYWEIGHT_DATA", "nowhere"), "cifar10-lossless", "test-00000-of-00001.parquet")
+    if not table.exists():
+        pytest.skip("there is no cifar10-lossless under PENNYWEIGHT_DATA")
+    root = tmp_path_factory.mktemp("cifar") / "pictures"
+    files = []
+    for number, (image, label) in enumerate(pandas.read_parquet(table).head(1000).itertuples(index=False)):
+        files.append(root / f"class{label}" / f"{number:04d}.png")
+        files[-1].parent.mkdir(parents=True, exist_ok=True)
+        files[-1].write_bytes(image["bytes"])
+    return files, fit_shapes(root, out=root.parent / "run")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", FORMS)
+def test_cifar_10_in_every_form(
+    form: str, of_cifar: tuple[list[Path], pw.Run], fit_shapes: Callable[..., pw.Run], tmp_path: Path
+) -> None:
+    files, of_folder = of_cifar
+    _equals(fit_shapes(FORMS[form](files), out=tmp_path / "run"), of_folder)
+
+
+def _equals(run: pw.Run, other: pw.Run) -> None:
+    for key in ("fingerprint", "split_fingerprint", "labels", "counts"):
+        assert run.record["data"][key] == other.record["data"][key]
+    ours, theirs = load_file(run.weights_path), load_file(other.weights_path)
+    assert ours.keys() == theirs.keys()
+    assert all((ours[name] == theirs[name]).all() for name in ours)
+    assert run.evaluation["accuracy"] == other.evaluation["accuracy"]
 
 
 def _is_opened_by_no_name(run: pw.Run, source: Any) -> None:
