@@ -372,8 +372,8 @@ def test_a_cell_without_a_picture_is_left_out(pictures: Pictures) -> None:
     opened = data.open(hub(pictures, images))
     assert len(opened.samples) == COUNT - 1
     assert [each.reason for each in opened.unreadable] == [
-        "cannot read picture 4 of dataset: picture 4 of dataset is no picture; a picture is a path, the bytes of a "
-        "file, an array or a Pillow image"
+        "cannot read picture 4 of dataset: picture 4 of dataset is no picture; a picture is a path, an open file or "
+        "its bytes, an array or a Pillow image"
     ]
 
 

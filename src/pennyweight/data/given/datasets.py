@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 
 from pennyweight.core.errors import SourceError
 from pennyweight.core.images import EXTENSIONS
+from pennyweight.core.reading import reading
 from pennyweight.data.given.items import Item, read_items
 from pennyweight.data.given.pictures import Kept, as_picture
 from pennyweight.data.given.rows import Given, Row, classes_notes, labels_of, name_for
@@ -25,6 +27,9 @@ TRANSFORMS = {
 }
 """Attributes of a data set that change its pictures -> what leaves them unchanged, also where they are not optional."""
 
+NAMING = ("classes", "class_to_idx")
+"""Attributes of a data set that name its classes."""
+
 
 def is_map_style(source: object) -> bool:
     """Return whether a source gives (picture, label) by number, and has a length."""
@@ -37,7 +42,8 @@ def of_map_style(source: Any) -> Given:
     """Return the rows of a map-style data set, without its transforms. Raises SourceError for other items."""
     name = name_for(type(source).__name__)
     dataset, changed = without_transforms(source)
-    count = len(dataset)
+    with reading(f"the length of {name}"):
+        count = len(dataset)
     if (listed := _listed_files(dataset)) is not None:
         pictures: list[Kept] = [as_picture(path, name, Path.cwd()) for path, _ in listed]
         values, names = [label for _, label in listed], [str(path) for path, _ in listed]
@@ -50,6 +56,8 @@ def of_map_style(source: Any) -> Given:
     numbered = _classes(dataset, wrapped=True) if classes is None else None
     if numbered is not None:
         notes += (f"classes are the labels that {name} gives; its attribute `classes` would name them",)
+    if classes is None:
+        notes += _unused_classes_note(dataset, name)
     if changed:
         notes += (f"{name} is read without its transform: fit prepares and augments pictures itself",)
     rows = list(map(Row, pictures, labels, names))
@@ -105,6 +113,34 @@ def _gives_items_as_torch(dataset: Any) -> bool:
     return module.partition(".")[0] in ("torch", "torchvision")
 
 
+def _own_classes(dataset: Any) -> list[str] | None:
+    """Return the names of `classes`, or of `class_to_idx`: a list, an array, or a mapping of numbers and names."""
+    for found in (getattr(dataset, name, None) for name in NAMING):
+        names: Any = found
+        if isinstance(found, Mapping):
+            numbered = {number: name for name, number in found.items()} if _are_whole(found.values()) else dict(found)
+            if not _are_whole(numbered) or sorted(numbered) != list(range(len(numbered))):
+                continue
+            names = [numbered[number] for number in range(len(numbered))]
+        elif found is not None and hasattr(found, "tolist"):
+            names = found.tolist()
+        if isinstance(names, (list, tuple)) and names:
+            return [", ".join(map(str, name)) if isinstance(name, tuple) else str(name) for name in names]
+    return None
+
+
+def _are_whole(values: Iterable[Any]) -> bool:
+    return all(isinstance(value, Integral) and not isinstance(value, bool) for value in values)
+
+
+def _unused_classes_note(dataset: Any, name: str) -> tuple[str, ...]:
+    """Return a note where a data set has an attribute `classes` that does not name its numbers."""
+    found = getattr(dataset, "classes", None)
+    if found is None or callable(found) or getattr(dataset, "target_transform", None) is not None:
+        return ()
+    return (f"the classes of {name}, {type(found).__name__}, do not name its numbers: a list of names does",)
+
+
 def _classes(dataset: Any, *, wrapped: bool = False) -> Sequence[str] | None:
     """Return the names of the classes of a data set, or of the one that it wraps; None where it has none.
 
@@ -112,12 +148,8 @@ def _classes(dataset: Any, *, wrapped: bool = False) -> Sequence[str] | None:
     """
     if getattr(dataset, "target_transform", None) is not None:
         return None  # its numbers mean something else
-    names = getattr(dataset, "classes", None)
-    if isinstance(names, (list, tuple)) and names:
-        return [
-            name if isinstance(name, str) else ", ".join(map(str, name)) if isinstance(name, tuple) else str(name)
-            for name in names
-        ]
+    if (names := _own_classes(dataset)) is not None:
+        return names
     if not wrapped and not _gives_items_as_torch(dataset):
         return None
     if (inner := getattr(dataset, "dataset", None)) is not None:

@@ -21,7 +21,8 @@ __all__ = ["is_hub_set", "of_hub_set", "pictures_in_hub_set"]
 
 def is_hub_set(source: object) -> bool:
     """Return whether a source is a Dataset of Hugging Face, whose columns have features."""
-    return hasattr(source, "features") and hasattr(source, "column_names") and hasattr(source, "__getitem__")
+    named = hasattr(source, "features") and hasattr(source, "column_names")
+    return named and hasattr(source, "__getitem__") and hasattr(source, "__len__")
 
 
 @dataclass(frozen=True, eq=False)

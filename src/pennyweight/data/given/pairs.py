@@ -68,6 +68,8 @@ def listed_pictures(pictures: Any, where: str) -> tuple[list[Kept], list[str], t
         )
     if isinstance(pictures, (str, bytes, os.PathLike, Mapping, Image.Image)) or not isinstance(pictures, Iterable):
         raise SourceError(f"the images of {where} are {received(pictures)}; give an array (N, H, W, C), or a list")
+    if np.ma.is_masked(pictures):
+        raise SourceError(f"the images of {where} hold masked values, which have no color; fill them: images.filled(0)")
     notes: list[str] = []
     if not isinstance(pictures, np.ndarray):
         pictures = list(pictures)

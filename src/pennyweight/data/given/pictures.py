@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,7 @@ from pennyweight.core.files import expanded
 from pennyweight.core.images import decode
 from pennyweight.core.jpeg import undecoded_file
 from pennyweight.core.orientation import orientation_of
+from pennyweight.core.picture_content import picture_content
 from pennyweight.core.reading import reading
 from pennyweight.core.tensors import array_line, is_foreign_array
 from pennyweight.data.readers.npz import channels_come_first
@@ -33,7 +36,7 @@ LOSSLESS = ("1", "LA", "RGBA", "P")
 """Further modes that a PNG holds unchanged."""
 MISSING = ("nan", "<NA>", "NaT")
 """Missing values of numpy and pandas, of which some raise where they are compared."""
-KINDS = "a path, the bytes of a file, an array or a Pillow image"
+KINDS = "a path, an open file or its bytes, an array or a Pillow image"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ def as_picture(value: Any, where: str, folder: Path) -> Kept:
     if isinstance(value, (bytes, bytearray, memoryview)) and len(value):
         return FileBytes(bytes(value))
     if isinstance(value, (str, os.PathLike)) and os.fspath(value):
-        return folder / expanded(value)
+        return folder / expanded(_without_scheme(value, where))
     if isinstance(value, Image.Image):
         return _of_image(value, where)
     if isinstance(value, np.ndarray):
@@ -64,8 +67,31 @@ def as_picture(value: Any, where: str, folder: Path) -> Kept:
             f"{where} is a {type(value).__name__} of shape {tuple(value.shape)}; a picture is a uint8 array with the "
             f"channels last: {array_line(value)}"
         )
+    if hasattr(value, "read"):
+        return FileBytes(_bytes_of_open_file(value, where))
     lack = "no picture" if value is None or str(value) in MISSING else received(value)
     raise SourceError(f"{where} is {lack}; a picture is {KINDS}")
+
+
+def _without_scheme(path: str | os.PathLike[str], where: str) -> str | os.PathLike[str]:
+    """Return the path of an address such as file:///a/b.png. Raises SourceError for an address of another machine."""
+    scheme, found, _ = str(path).partition("://")
+    if not (isinstance(path, str) and found and scheme.isalnum()):
+        return path
+    if scheme.lower() == "file":
+        return url2pathname(urlsplit(path).path)
+    raise SourceError(f"{where} is the address {path}; download its picture first, and pass the path or the bytes")
+
+
+def _bytes_of_open_file(file: Any, where: str) -> bytes:
+    try:
+        content = picture_content(file, where)
+    except PennyweightError as error:
+        raise SourceError(str(error)) from error
+    assert isinstance(content, bytes)
+    if not content:
+        raise SourceError(f"{where} is an open file with nothing left to read; go back to its start: file.seek(0)")
+    return content
 
 
 def content_of(get: Callable[[], Any], where: str) -> bytes | NDArray[Any]:

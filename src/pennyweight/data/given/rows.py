@@ -116,7 +116,8 @@ def _unique_names(names: Sequence[str]) -> list[str]:
 
 def _label(value: Any, where: str) -> str:
     """Return a label as text. Raises SourceError for a missing one, a fraction, or several."""
-    value = value.item() if hasattr(value, "item") and not getattr(value, "shape", ()) else value
+    single = getattr(value, "shape", ()) in ((), (1,))  # (1,) is the label of MedMNIST and of rows of (N, 1)
+    value = value.item() if hasattr(value, "item") and single else value
     if getattr(value, "shape", ()) or isinstance(value, (list, tuple, dict)):
         raise SourceError(f"{where} is {value!r:.60}; a picture has one class, a text or a whole number")
     if str(value) in ("<NA>", "NaT"):  # pandas' missing values, whose comparison raises

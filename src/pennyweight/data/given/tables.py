@@ -21,6 +21,9 @@ __all__ = ["Table", "is_table", "of_table", "pictures_in_table", "plain_cell"]
 MOST_NAMED = 12
 """Columns that a message names."""
 MAPPING = "the mapping of columns"
+BY_CLASS = "; of class -> pictures make [(path, name) for name, paths in source.items() for path in paths]"
+ARRAYS = "; arrays are passed as (images, labels), or as {'train': (images, labels), 'test': (images, labels)}"
+"""Advice for a mapping without a column of pictures."""
 BITS = ("0", "1", "0.0", "1.0", "False", "True")
 
 
@@ -57,7 +60,7 @@ def table_of(source: Any) -> Table:
     try:
         found = {str(name): list(columns[name]) for name in named}
     except TypeError as error:
-        raise SourceError(f"{where} has a column without rows: {error}; give a list for each column") from error
+        raise SourceError(f"{where} has a column without rows: {error}; give a list for each column{ARRAYS}") from error
     if len({len(values) for values in found.values()}) > 1:
         lengths = ", ".join(f"{name} {len(values)}" for name, values in found.items())
         raise SourceError(f"{where} has columns of unequal lengths: {lengths}")
@@ -108,8 +111,8 @@ def _picture_column(table: Table, read_as: ReadAs) -> str:
     found = next(filter(None, (read_as.column(table.columns, meaning, table.where) for meaning in meanings)), None)
     if found is None:
         known = dict.fromkeys((*COLUMNS["picture"], *COLUMNS["path"]))
-        by_class = "; of class -> pictures make [(path, name) for name, paths in source.items() for path in paths]"
-        mapped = by_class if table.where == MAPPING else ""
+        whole = any(getattr(cells[0], "ndim", 0) > 1 for cells in table.columns.values() if len(cells))
+        mapped = (ARRAYS if whole else BY_CLASS) if table.where == MAPPING else ""
         raise SourceError(f"{_has(table)}; pictures need one of {', '.join(known)}{_named('path')}{mapped}")
     return found
 
@@ -145,7 +148,8 @@ def _choices(table: Table, taken: str | None, meanings: Sequence[str]) -> tuple[
 
 def _located(value: Any, read_as: ReadAs) -> Any:
     """Return a path with the folder and the ending of `read_as`; anything else unchanged."""
-    return file_of(Path.cwd(), str(expanded(value)), read_as) if _is_path(value) else value
+    is_file = _is_path(value) and "://" not in os.fspath(value)
+    return file_of(Path.cwd(), str(expanded(value)), read_as) if is_file else value
 
 
 def _is_path(value: object) -> bool:
