@@ -20,22 +20,27 @@ WIDE = (96, 384)
 SHAPES = [(1, 1), (7, 5), (96, 384), (48, 192), (100, 400), (96, 400), (400, 96), (300, 300), (33, 65), (9, 500)]
 
 
+def scaled(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Resize the width first: Pillow 13 alone begins with the height of tall pictures."""
+    return picture.resize((size[0], picture.height), Image.Resampling.BILINEAR).resize(size, Image.Resampling.BILINEAR)
+
+
 def documented(picture: Image.Image, size: tuple[int, int], frame: str, fill: tuple[int, ...]) -> np.ndarray:
     """Follow the steps of the documentation, with Pillow alone."""
     height, width = size
     across, down = picture.size
     if frame == "stretch":
-        return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR))
+        return np.asarray(scaled(picture, (width, height)))
     wider = across * height >= down * width
     if frame == "pad":
         new = (width, max(1, width * down // across)) if wider else (max(1, height * across // down), height)
         canvas = Image.new("RGB", (width, height), fill)
         left, top = (width - new[0]) // 2, (height - new[1]) // 2
-        canvas.paste(picture.resize(new, Image.Resampling.BILINEAR), (left, top))
+        canvas.paste(scaled(picture, new), (left, top))
         return np.asarray(canvas)
     new = (height * across // down, height) if wider else (width, width * down // across)
     left, top = round((new[0] - width) / 2), round((new[1] - height) / 2)
-    whole = picture.resize(new, Image.Resampling.BILINEAR)
+    whole = scaled(picture, new)
     return np.asarray(whole.crop((left, top, left + width, top + height)))
 
 

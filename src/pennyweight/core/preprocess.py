@@ -14,6 +14,7 @@ from pennyweight.core.errors import InputError
 from pennyweight.core.frame import Frame, Placed, Sides, Size, as_size, cover, fit_within, show_size, sides_of
 from pennyweight.core.images import Pixels, decode_bands
 from pennyweight.core.picture_content import AnyPicture, picture_content
+from pennyweight.core.resample import resize
 from pennyweight.core.settings import from_json
 from pennyweight.core.sixteen_bit import Levels, checked
 
@@ -208,18 +209,18 @@ class Preprocess:
         if self.frame == "pad":
             placed = fit_within(picture, self.sides)
             canvas = Image.new(image.mode, (width, height), fill if len(fill) > 1 else fill[0])
-            canvas.paste(image.resize((placed.width, placed.height), rule), (-placed.left, -placed.top))
+            canvas.paste(resize(image, placed.width, placed.height, rule), (-placed.left, -placed.top))
             return canvas
         placed = cover(self.resized if self.frame == "stretch" else picture, self.resized, self.sides)
         left, top = placed.left, placed.top
         if self.decoding == "full" and self._resizes_whole(placed):
-            whole = image.resize((placed.width, placed.height), rule)
+            whole = resize(image, placed.width, placed.height, rule)
             return whole.crop((left, top, left + width, top + height))
         # Resizing only the cropped part is faster and bounds the memory of a 1×10,000 picture. "full" does not use it:
-        # Pillow chooses the order of its passes by shape, so it would round differently from published scores.
+        # the edges of the part are rounded, so its pixels differ a little from those of published scores.
         across, down = image.width / placed.width, image.height / placed.height
         box = (left * across, top * down, (left + width) * across, (top + height) * down)
-        return image.resize((width, height), rule, box=box)
+        return resize(image, width, height, rule, box)
 
     def _resizes_whole(self, placed: Placed) -> bool:
         """Return whether a picture is resized whole, because it is not much longer than its frame."""
