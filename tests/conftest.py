@@ -286,7 +286,7 @@ def no_shortcuts(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"pennyweight.{module}.shortcuts", lambda *_: ())
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real data sets, where this machine has one."""
     shelf = os.environ.get("PENNYWEIGHT_DATA")

@@ -112,6 +112,7 @@ PROMISED = {
         "--std": "value",
         "--labels": "value",
     },
+    "bundle": {"BUNDLE": "required", "--markdown": "flag", "--json": "flag"},
     "predict": {
         "RUN_OR_BUNDLE_OR_NAME": "required",
         "PATH...": "required",
@@ -234,6 +235,7 @@ DEFAULTS = {
     "pack": {"shard_size": "256MB", "format": "webdataset"},
     "index": {},
     "export": {},
+    "bundle": {},
     "predict": {"top": 5, "wait": 5.0},
     "bench": {"share": 1.0},
     "lab guidelines": {"repeats": 30, "batch": 1, "side": 56},

@@ -28,6 +28,7 @@ CASES: dict[str, tuple[Callable[..., Any], Collection[str]]] = {
     "evaluate": (pw.evaluate, {*READ_AS, *USAGE}),
     "predict": (pw.predict, {*READ_AS, *USAGE}),
     "export": (pw.export, USAGE),
+    "bundle": (pw.Bundle, {"markdown"}),
     "weigh": (pw.weigh_all, {"threads"}),
     "names": (pw.names, ()),
     "doctor": (pw.doctor, {*READ_AS, "as"}),  # a keyword of Python, whose argument is `network`

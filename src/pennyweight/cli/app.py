@@ -14,6 +14,7 @@ import typer
 
 from pennyweight.cli import show
 from pennyweight.cli.commands.bench import bench
+from pennyweight.cli.commands.bundle import bundle
 from pennyweight.cli.commands.doctor import doctor
 from pennyweight.cli.commands.evaluate import evaluate
 from pennyweight.cli.commands.export import export
@@ -53,6 +54,7 @@ COMMANDS: Sequence[tuple[Callable[..., None], type[Command]]] = (
     (evaluate, CommandOnPictures),
     (predict, CommandOnPictures),
     (export, CommandOnPictures),
+    (bundle, Command),
     (weigh, Command),
     (names, Command),
     (doctor, CommandOnPictures),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from pennyweight.core.accuracy_line import accuracy_line
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.figures import several, shape, share
 from pennyweight.core.reasons import Reasons
-from pennyweight.core.text import say
+from pennyweight.core.text import say, write_as_file
 from pennyweight.report.tables import Column, table
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ __all__ = [
     "as_json",
     "bundle",
     "evaluation",
+    "facts",
     "failure",
+    "markdown",
     "networks",
     "note",
     "noting_left_out",
@@ -174,3 +176,14 @@ def bundle(made: Bundle) -> None:
         f"proved on {proof['pictures']} pictures ({proof['of']}): "
         f"{proof['same_top1']} same answers, probabilities within {proof['largest_probability_difference']:.1e}"
     )
+
+
+def facts(rows: Sequence[tuple[str, str]]) -> None:
+    """Print names and texts in two columns."""
+    Console().print(table(None, (Column("fact"), Column("value")), rows))
+
+
+def markdown(text: str) -> None:
+    """Print a page of Markdown as it is, in UTF-8 unless a terminal reads it."""
+    write_as_file()
+    print(text, end="")

@@ -9,24 +9,34 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import onnx
 import torch
 from torch import nn
 
+from pennyweight.core.errors import ParityError
 from pennyweight.core.files import atomic, clear_left_overs
 from pennyweight.core.images import Picture
 from pennyweight.core.manifest import INPUT, LOGITS, METADATA_KEY, PROBABILITIES, Manifest
 from pennyweight.core.seal import seal
 from pennyweight.core.training_digests import TRAINING_DIGESTS_KEY, TrainingDigests
+from pennyweight.deploy.first_difference import first_difference, layers_of
 from pennyweight.deploy.graph import BundleGraph, TorchEngine
-from pennyweight.deploy.parity import make_pictures, prove
+from pennyweight.deploy.parity import DisagreementError, make_pictures, prove
 from pennyweight.runtime import Bundle, Classifier
 from pennyweight.runtime.engine import OnnxEngine
 
 __all__ = ["export_bundle", "to_onnx"]
 
 OPSET = 20
+
+
+class Graph(NamedTuple):
+    """Exported graph, and the name of the last value that each module computes in it."""
+
+    model: onnx.ModelProto
+    layers: Mapping[str, str]
 
 
 def export_bundle(
@@ -61,10 +71,15 @@ def export_bundle(
         pictures, of = make_pictures(preprocess.channels), "pictures made for the proof"
     clear_left_overs(path.absolute().parent, of=path.name)
     with atomic(path) as temporary:
-        model = _export_network(network, manifest)
+        model, layers = _export_network(network, manifest)
         onnx.save(model, temporary, format="protobuf")  # the temporary name may have any ending
         received = Classifier(OnnxEngine(temporary), manifest.labels, preprocess)
-        proved = replace(manifest, parity=prove(expected, received, pictures, of=of).to_dict())
+        try:
+            parity = prove(expected, received, pictures, of=of)
+        except DisagreementError as error:
+            where = first_difference(BundleGraph(network, preprocess), model, layers, error.pixels)
+            raise ParityError(f"{error}; {where}; nothing was written") from error
+        proved = replace(manifest, parity=parity.to_dict())
         metadata = {METADATA_KEY: proved.to_json()} | (
             {} if training_digests is None else {TRAINING_DIGESTS_KEY: training_digests.to_text()}
         )
@@ -74,7 +89,7 @@ def export_bundle(
     return Bundle(path)
 
 
-def _export_network(network: nn.Module, manifest: Manifest) -> onnx.ModelProto:
+def _export_network(network: nn.Module, manifest: Manifest) -> Graph:
     """Export the network with its preprocessing to ONNX, for any batch size."""
     device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
     graph = BundleGraph(network, manifest.preprocess).to(device).eval()
@@ -83,7 +98,7 @@ def _export_network(network: nn.Module, manifest: Manifest) -> onnx.ModelProto:
     return to_onnx(graph, example, {0: torch.export.Dim("batch", min=1)})
 
 
-def to_onnx(graph: nn.Module, example: torch.Tensor, sizes: Mapping[int, torch.export.Dim]) -> onnx.ModelProto:
+def to_onnx(graph: nn.Module, example: torch.Tensor, sizes: Mapping[int, torch.export.Dim]) -> Graph:
     """Export a graph with one input and two outputs, probabilities and logits, to ONNX.
 
     Args:
@@ -92,7 +107,7 @@ def to_onnx(graph: nn.Module, example: torch.Tensor, sizes: Mapping[int, torch.e
         sizes: Axes of the input that may vary.
 
     Returns:
-        The ONNX model, without the source lines that the exporter adds to its nodes.
+        The ONNX model, without the source lines that the exporter adds to its nodes, and the value of each layer.
     """
     with _quiet():
         program = torch.onnx.export(
@@ -107,11 +122,12 @@ def to_onnx(graph: nn.Module, example: torch.Tensor, sizes: Mapping[int, torch.e
         )
     assert program is not None
     model: onnx.ModelProto = program.model_proto
+    layers = layers_of(model)
     for node in model.graph.node:
         # The exporter adds the source line and stack of every operator: paths of this machine.
         del node.metadata_props[:]
         node.doc_string = ""
-    return model
+    return Graph(model, layers)
 
 
 @contextlib.contextmanager

@@ -60,7 +60,7 @@ def export_scene_bundle(
         sizes = {0: torch.export.Dim("batch", min=1)}
     clear_left_overs(path.absolute().parent, of=path.name)
     with atomic(path) as temporary:
-        model = to_onnx(graph, example, sizes)
+        model = to_onnx(graph, example, sizes).model
         onnx.save(model, temporary)
         expected = torch_scene_engine(network, projection, window=window)
         proof = _prove(expected, scene_engine(OnnxEngine(temporary), manifest), cube, of=of)

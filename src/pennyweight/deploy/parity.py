@@ -11,13 +11,21 @@ import numpy as np
 from PIL import Image
 
 from pennyweight.core.errors import ParityError
-from pennyweight.core.images import Picture
+from pennyweight.core.images import Picture, Pixels
 from pennyweight.runtime import Classifier
 
-__all__ = ["TOLERANCE", "Parity", "prove"]
+__all__ = ["TOLERANCE", "DisagreementError", "Parity", "prove"]
 
 TOLERANCE = 1e-4
 """Largest allowed difference of a probability."""
+
+
+class DisagreementError(ParityError):
+    """Bundle and network that do not agree, with the picture on which they differ most, (1, H, W, C) uint8."""
+
+    def __init__(self, line: str, pixels: Pixels) -> None:
+        super().__init__(line)
+        self.pixels = pixels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +60,8 @@ def prove(network: Classifier, bundle: Classifier, pictures: Sequence[Picture], 
         The largest differences.
 
     Raises:
-        ParityError: A probability differs by more than TOLERANCE, or the top-1 classes differ where the network prefers
-            its own by more than TOLERANCE.
+        DisagreementError: A probability differs by more than TOLERANCE, or the top-1 classes differ where the network
+            prefers its own by more than TOLERANCE.
     """
     expected, received = (
         [
@@ -74,10 +82,12 @@ def prove(network: Classifier, bundle: Classifier, pictures: Sequence[Picture], 
     rows = np.arange(len(p))
     lead = p.max(axis=1) - p[rows, q.argmax(axis=1)]
     if not (parity.largest_probability_difference <= TOLERANCE and lead.max() <= TOLERANCE):
-        raise ParityError(
+        worst = int(np.nan_to_num(np.abs(p - q), nan=np.inf).max(axis=1).argmax())
+        raise DisagreementError(
             f"the bundle does not answer as the network: probabilities differ by up to "
             f"{parity.largest_probability_difference:.1e} (allowed {TOLERANCE:.0e}), "
-            f"{parity.same_top1} of {parity.pictures} answers are the same; nothing was written"
+            f"{parity.same_top1} of {parity.pictures} answers are the same",
+            network.preprocess(pictures[worst])[None],
         )
     return parity
 

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from pennyweight import zoo
-from pennyweight.core.errors import BundleError, InputError, PennyweightError, nearest, received
+from pennyweight.core.errors import InputError, PennyweightError, nearest, received
 from pennyweight.core.frame import as_size
 from pennyweight.core.manifest import Manifest
 from pennyweight.core.run import Run
@@ -27,9 +27,9 @@ from pennyweight.cost.counting.inputs import input_sizes
 from pennyweight.cost.dead_kernels import dead_depthwise
 from pennyweight.data.scenes.open import PREFIX
 from pennyweight.nn.init import meta_device
-from pennyweight.runtime import Bundle
 from pennyweight.runtime.engine import OnnxEngine
-from pennyweight.runtime.scene_bundle import SceneBundle, scene_engine
+from pennyweight.runtime.open_bundle import open_bundle
+from pennyweight.runtime.scene_bundle import scene_engine
 from pennyweight.verbs.load import open_trained, preprocess_of, restore
 from pennyweight.verbs.scenes.scene_run import is_scene_run
 
@@ -182,7 +182,7 @@ def _of_trained(name: str, shape: Shape | None, real: bool) -> Weighable:
 
 
 def _of_bundle(name: str, shape: Shape | None, real: bool) -> Weighable:
-    manifest = _manifest_of(Path(name))
+    manifest = open_bundle(Path(name)).manifest
     kept = ""
     if isinstance(manifest, SceneManifest):
         usual = _window(manifest.network, manifest.window)
@@ -213,16 +213,6 @@ def _on_its_engine(path: Path, manifest: Manifest | SceneManifest, shape: Shape,
         tile = draw.standard_normal((height, width + batch - 1, channels), np.float32)
         return Timed(partial(scene_engine(engine, manifest), tile), engine.name)
     return Timed(partial(engine, draw.integers(0, 256, (batch, height, width, channels), np.uint8)), engine.name)
-
-
-def _manifest_of(path: Path) -> Manifest | SceneManifest:
-    try:
-        return Bundle(path).manifest
-    except BundleError as error:
-        try:
-            return SceneBundle(path).manifest
-        except BundleError:
-            raise error from None
 
 
 def _window(network: Mapping[str, Any], side: int) -> Shape:
