@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
-from pennyweight.data.twins import SIDE, candidates, find_twins, thumbnail_of
+from pennyweight.data.twins import SIDE, candidates, compare, find_twins, side, thumbnail_of
 
 Noise = Callable[..., np.ndarray]
 Change = Callable[[Image.Image], Image.Image]
@@ -195,3 +195,14 @@ def test_a_crowded_picture_keeps_the_most_alike(monkeypatch: pytest.MonkeyPatch)
     found = candidates.candidates(first[None], np.stack(others)[:, None], same=False)
     assert found.pairs.tolist() == [[0, 0], [0, 1], [0, 2]]
     assert (np.diff(found.alike) < 0).all()
+
+
+@pytest.mark.parametrize("enough", [0.6, 0.95])
+def test_a_score_is_as_good_as_the_answer_needs(scenes: list[Image.Image], enough: float) -> None:
+    pictures = side.Side.of(stack([*scenes, *(CHANGES["turned"](image) for image in scenes)]))
+    pairs, views = np.array([(n, n + 30) for n in range(30)]), np.zeros(30, int)
+    least = np.full(30, 0.5)
+    whole = compare.score(pictures, pictures, pairs, views, least)
+    quick = compare.score(pictures, pictures, pairs, views, least, np.full(30, enough))
+    assert (quick >= least).all()
+    assert ((quick >= enough) == (whole >= enough)).all()

@@ -19,6 +19,7 @@ from pennyweight.core.heap import keeping_memory
 from pennyweight.core.images import decode_bands, file_of
 from pennyweight.core.machine import cores
 from pennyweight.core.prefetch import prefetch
+from pennyweight.core.scratch import scratch
 from pennyweight.core.sixteen_bit import Levels
 from pennyweight.data.checks.glance_cache import GlanceCache, Kept
 from pennyweight.data.checks.looks import LEAST, LOOKS, look_at
@@ -148,10 +149,13 @@ class _Rows:
     """Facts of N pictures, put down as they are found; equal headers and texts are kept once."""
 
     def __init__(self, samples: Sequence[Sample]) -> None:
-        self._numbers: dict[str, list[int]] = {}
+        self._last: dict[str, int] = {}
+        self._before = np.full(len(samples), -1)
+        """Number of the equal picture before; -1 for the first one. A list for each picture would take more memory."""
         for number, sample in enumerate(samples):
-            self._numbers.setdefault(sample.digest, []).append(number)
-        self._looks = np.zeros(len(samples), LOOKS)
+            self._before[number] = self._last.get(sample.digest, -1)
+            self._last[sample.digest] = number
+        self._looks = scratch(len(samples), LOOKS)
         self.saved: list[Saved | None] = [None] * len(samples)
         self._reasons: list[str | None] = [None] * len(samples)
         self._banded = np.zeros(len(samples), np.bool_)
@@ -159,11 +163,13 @@ class _Rows:
 
     def put(self, digest: str, one: _Glance) -> None:
         """Keep the facts of every picture of this digest; of none if there is no such picture."""
-        saved = one.saved and Saved(*(self._once.setdefault((type(value), value), value) for value in one.saved))
-        for number in self._numbers.get(digest, ()):
+        saved = one.saved and one.saved.sharing(self._once)
+        number = self._last.get(digest, -1)
+        while number >= 0:
             self.saved[number], self._reasons[number], self._banded[number] = saved, one.reason, one.banded
             if one.look is not None:
                 self._looks[number] = one.look
+            number = int(self._before[number])
 
     def glances(self) -> Glances:
         """Return the facts."""

@@ -1,15 +1,17 @@
 """Cache of the facts of pictures: one file a source and reading settings, rows by the digests of the pictures.
 
 Rows are found by content, so a file is never stale: of a source that changed, new and changed pictures alone are looked
-at. A file holds arrays and JSON, nothing that could run; a damaged one is written again.
+at. A file holds arrays and lines of JSON, nothing that could run; a damaged one is written again.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
+import zipfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -23,17 +25,19 @@ from pennyweight.core.files import atomic
 from pennyweight.core.images import Header
 from pennyweight.core.locks import locked
 from pennyweight.core.reading import reason_of
+from pennyweight.core.scratch import scratch
 from pennyweight.data.checks.looks import LEAST, LOOKS
 from pennyweight.data.checks.saved import Saved
 from pennyweight.data.decoded_cache import decoders
 
 __all__ = ["GlanceCache", "Kept"]
 
-FORMAT = 1
+FORMAT = 2
 MAX_BYTES = 4 << 30
 FREE_SHARE = 0.1
 DIGEST_BYTES = 32
 SUFFIX = ".npz"
+CHUNK = 1024
 
 
 class Kept(NamedTuple):
@@ -70,8 +74,10 @@ class GlanceCache:
         path = self._path(address, settings)
         try:
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-                looks, digests, saved = file["looks"], file["digests"], json.loads(file["saved"].tobytes())
-            rows = [Saved(Header(*row[0]), *row[1:]) for row in saved]
+                digests, lines = file["digests"], io.BytesIO(file["saved"].tobytes())
+            looks = _read_looks(path, len(digests))
+            once: dict[Any, Any] = {}
+            rows = [Saved(Header(*row[0]), *row[1:]).sharing(once) for row in map(json.loads, lines)]
             if looks.dtype != LOOKS or digests.shape != (len(looks), DIGEST_BYTES) or len(rows) != len(looks):
                 return Kept.empty()
             os.utime(path)  # its time is that of the latest use
@@ -82,7 +88,9 @@ class GlanceCache:
     def save(self, address: str, settings: object, kept: Kept) -> str | None:
         """Keep the facts of a source in place of its earlier ones; return a line with the reason if that fails."""
         digests = np.frombuffer(bytes.fromhex("".join(kept.digests)), np.uint8).reshape(-1, DIGEST_BYTES)
-        text = json.dumps([[list(one.header), *one[1:]] for one in kept.saved]).encode()
+        text = bytearray()
+        for one in kept.saved:
+            text += json.dumps([list(one.header), *one[1:]]).encode() + b"\n"
         size = kept.looks.nbytes + digests.nbytes + len(text)
         failed = f"pictures are looked at again the next time: cannot keep {size / 1e6:.1f} MB at {self.folder}"
         try:
@@ -117,3 +125,17 @@ class GlanceCache:
                     file.unlink()
                 used -= its
         return most - used if size <= most else most
+
+
+def _read_looks(path: Path, count: int) -> NDArray[np.void]:
+    """Return the looks of a file, (count,); they are not in memory as a whole. Raises an error for damage."""
+    looks: NDArray[np.void] = scratch(count, LOOKS)
+    with zipfile.ZipFile(path) as file, file.open("looks.npy") as stream:
+        np.lib.format.read_magic(stream)
+        shape, _, kind = np.lib.format.read_array_header_1_0(stream)
+        if shape != looks.shape or kind != LOOKS:
+            raise ValueError(f"{shape} looks of {kind}")
+        for start in range(0, count, CHUNK):
+            part = looks[start : start + CHUNK]
+            part[:] = np.frombuffer(stream.read(part.nbytes), LOOKS)
+    return looks

@@ -60,8 +60,9 @@ def find_crowds(first: Side, second: Side) -> Crowds:
     starts = np.searchsorted(found.pairs[:, 0], crowd)
     tried = (starts[:, None] + np.arange(TRIED) * counts[crowd][:, None] // TRIED).ravel()
     pairs = np.stack([first.compared[found.pairs[tried, 0]], some[found.pairs[tried, 1]]], axis=-1)
-    scores = score(first, second, pairs, found.views[tried], np.full(len(tried), BETWEEN))
-    twin = (scores >= least_score(first, second, pairs)).reshape(-1, TRIED)
+    least = least_score(first, second, pairs)
+    scores = score(first, second, pairs, found.views[tried], np.full(len(tried), BETWEEN), least)
+    twin = (scores >= least).reshape(-1, TRIED)
     alike = (scores >= BETWEEN).reshape(-1, TRIED)
     crowded, recorded = alike.mean(axis=1) > ALIKE_SHARE, twin.sum(axis=1) >= STILL * alike.sum(axis=1)
     unsure[first.compared[crowd[crowded & ~recorded]]] = True

@@ -24,6 +24,8 @@ __all__ = ["Twins", "find_twins"]
 
 DIP = 0.16
 """Largest distance of the correlation of two descriptors of twins below the score that is needed."""
+NEAREST = 8
+"""Pairs of a picture in a cluster, besides its twins, that are compared to find doubtful clusters."""
 KIND_SHARE = 0.5
 """Share of the pictures that look alike too widely, above which no pair of the others is told apart."""
 LEAP = 31
@@ -93,14 +95,16 @@ def _find(gray: NDArray[np.uint8], against: NDArray[np.uint8] | None, advance: C
     least = least_score(first, second, pairs)
     scores = np.full(len(pairs), NOTHING, np.float32)
 
-    def compare(which: Flags, needed: Floats) -> None:
-        scores[which] = score(first, second, pairs[which], found.views[which], needed[which])
+    def compare(which: Flags, needed: Floats, enough: Floats | None = None) -> None:
+        some = None if enough is None else enough[which]
+        scores[which] = score(first, second, pairs[which], found.views[which], needed[which], some)
 
     compare(found.alike >= least - DIP, least)
     twin = scores >= least
     nodes = np.array([0, 0 if against is None else len(gray)])  # numbers of the second set come after the first one's
-    near = np.isin(pairs + nodes, np.concatenate([pairs[twin], crowds.pairs]) + nodes).any(axis=1) & ~twin
-    compare(near, np.full(len(pairs), BETWEEN))  # these may make clusters doubtful
+    in_clusters = np.concatenate([pairs[twin], crowds.pairs]) + nodes
+    between = np.full(len(pairs), BETWEEN)
+    compare(_nearest(pairs + nodes, ~twin, found.alike, in_clusters), between, between)
     pairs, scores = np.concatenate([pairs, crowds.pairs]), np.concatenate([scores, crowds.scores])
     twin = np.append(twin, np.ones(len(crowds.pairs), np.bool_))
     count = len(gray) if against is None else len(gray) + len(against)
@@ -113,6 +117,19 @@ def _find(gray: NDArray[np.uint8], against: NDArray[np.uint8] | None, advance: C
     unsure = crowds.unsure | doubtful[: len(gray)]
     reason = _reason(int(unsure.sum()), len(unsure))
     return Twins(pairs, scores[twin][places], unsure, first.shapes < LEAST_SHAPES, reason)
+
+
+def _nearest(pairs: Pairs, which: Flags, alike: NDArray[np.float32], of: Pairs) -> Flags:
+    """Return those of some pairs that are among the NEAREST most alike of a picture `of` a cluster."""
+    order = np.flatnonzero(which)
+    order = order[np.argsort(-alike[order], kind="stable")]
+    ends = pairs[order].ravel()
+    places = np.flatnonzero(np.isin(ends, of))
+    places = places[np.argsort(ends[places], kind="stable")]
+    ranks = np.arange(len(places)) - np.searchsorted(ends[places], ends[places])
+    nearest = np.zeros(len(pairs), np.bool_)
+    nearest[order[places[ranks < NEAREST] // 2]] = True
+    return nearest
 
 
 def _reason(unsure: int, count: int) -> str | None:
