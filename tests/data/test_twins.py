@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
-from pennyweight.data.twins import SIDE, candidates, compare, find_twins, side, thumbnail_of
+from pennyweight.data.twins import SIDE, candidates, compare, find_twins, thumbnail_of
+from pennyweight.data.twins.side import Side
 
 Noise = Callable[..., np.ndarray]
 Change = Callable[[Image.Image], Image.Image]
@@ -199,7 +200,7 @@ def test_a_crowded_picture_keeps_the_most_alike(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("enough", [0.6, 0.95])
 def test_a_score_is_as_good_as_the_answer_needs(scenes: list[Image.Image], enough: float) -> None:
-    pictures = side.Side.of(stack([*scenes, *(CHANGES["turned"](image) for image in scenes)]))
+    pictures = Side.of(stack([*scenes, *(CHANGES["turned"](image) for image in scenes)]))
     pairs, views = np.array([(n, n + 30) for n in range(30)]), np.zeros(30, int)
     least = np.full(30, 0.5)
     whole = compare.score(pictures, pictures, pairs, views, least)
