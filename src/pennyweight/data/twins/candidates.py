@@ -21,7 +21,7 @@ from pennyweight.data.twins.views import LENGTH
 __all__ = ["MOST", "Candidates", "candidates"]
 
 ALIKE = 0.68
-"""Least correlation of a candidate's descriptors. It keeps 99.9% of made twins and 94% of time lapses; see the decision about twins."""
+"""Least correlation of a candidate's descriptors. It keeps 99.9% of made twins and 94% of time lapses."""
 FEW = 4096
 """Most second pictures that are all compared."""
 ROWS, COLUMNS = 1024, 512
