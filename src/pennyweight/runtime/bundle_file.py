@@ -12,7 +12,7 @@ from pennyweight.core.seal import broken, sealed
 from pennyweight.core.summary import Facts, Summary
 from pennyweight.runtime.agreement import Port, require_agreement
 from pennyweight.runtime.engine import OnnxEngine
-from pennyweight.runtime.initializers import require_numbers
+from pennyweight.runtime.safe_graph import require_numbers, require_safe
 
 __all__ = ["BundleFile"]
 
@@ -27,6 +27,7 @@ class BundleFile(Summary):
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", Path(self.path))
         whole = sealed(self.path)  # before onnxruntime reads what may be damaged
+        require_safe(self.path)
         self._require_kind(self.session.metadata)
         if self.manifest.sealed and not whole:
             raise broken(self.path)
