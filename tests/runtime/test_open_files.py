@@ -136,3 +136,16 @@ def test_a_file_that_fails_is_one_failure(classifier: Classifier, picture: bytes
     ]
     with pytest.raises(ImageError, match="the disk is gone"):
         classifier.predict(Broken())
+
+
+def test_addresses_are_paths_or_are_refused_in_a_short_line(
+    classifier: Classifier, picture: bytes, tmp_path: Path
+) -> None:
+    file = tmp_path / "of mine.png"
+    file.write_bytes(picture)
+    assert classifier.predict(file.as_uri())[0].top == classifier.predict(picture)[0].top
+    with pytest.raises(ImageError, match=r"^s3://a/b\.png is an address; pass the bytes: urllib"):
+        classifier.predict("s3://a/b.png")
+    with pytest.raises(ImageError, match=r"is a data address of 9,022 letters; pass the bytes: base64") as refused:
+        classifier.predict("data:image/png;base64," + "A" * 9000)
+    assert len(str(refused.value)) < 200

@@ -7,6 +7,8 @@ import os
 from inspect import isawaitable, iscoroutinefunction
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeGuard
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import numpy as np
 from PIL import Image
@@ -16,7 +18,7 @@ from pennyweight.core.images import Picture
 from pennyweight.core.reading import reason_of
 from pennyweight.core.tensors import array_line, is_foreign_array
 
-__all__ = ["AnyPicture", "is_one_picture", "name_of_picture", "picture_content"]
+__all__ = ["AnyPicture", "is_one_picture", "name_of_picture", "path_of", "picture_content"]
 
 
 class OpenFile(Protocol):
@@ -45,7 +47,8 @@ def is_one_picture(given: object) -> TypeGuard[AnyPicture]:
 def name_of_picture(picture: object) -> str | None:
     """Return the path of a file, also of an open one; None for a picture without a name."""
     if isinstance(picture, (str, os.PathLike)):
-        return os.fsdecode(picture)
+        path = os.fsdecode(picture)
+        return None if path.startswith("data:") else path  # a picture's content, which no message should hold
     name = None if isinstance(picture, (np.ndarray, Image.Image, *BUFFERS)) else getattr(picture, "name", None)
     return name if isinstance(name, str) and name else None
 
@@ -60,13 +63,15 @@ def picture_content(picture: Any, name: str = "the picture") -> Picture:
 
     Raises:
         InputError: A tensor, a file that gives text, or a value that is no picture.
-        ImageError: The file cannot be read.
+        ImageError: The file cannot be read, or a text is the address of another machine's file.
     """
     if isinstance(picture, bytes):
         return picture
     if isinstance(picture, (bytearray, memoryview)):
         return bytes(picture)
-    if isinstance(picture, (str, Path, np.ndarray, Image.Image)):
+    if isinstance(picture, str):
+        return path_of(picture, name)
+    if isinstance(picture, (Path, np.ndarray, Image.Image)):
         return picture
     if isinstance(picture, os.PathLike):
         return Path(os.fsdecode(picture))
@@ -75,6 +80,20 @@ def picture_content(picture: Any, name: str = "the picture") -> Picture:
     if not hasattr(picture, "read"):
         raise InputError(f"{name} is {received(picture)}; pictures are {KINDS}")
     return _read(picture, name)
+
+
+def path_of(text: str, name: str) -> str | Path:
+    """Return the path that a text is, also of file:///a/b.png. Raises ImageError for any other address, with advice."""
+    scheme, colon, rest = text.partition(":")
+    if scheme.lower() == "data" and ";base64," in rest[:200]:
+        advice = "pass the bytes: base64.b64decode(text.partition(',')[2])"
+        raise ImageError(f"{name} is a data address of {len(text):,} letters; {advice}")
+    if not (colon and rest.startswith("//") and scheme.isalnum()):
+        return text
+    if scheme.lower() == "file":
+        return Path(url2pathname(urlsplit(text).path))
+    what = f"{text:.200} is an address" if name == text else f"{name} is the address {text:.200}"
+    raise ImageError(f"{what}; pass the bytes: urllib.request.urlopen(address).read()")
 
 
 def _read(file: Any, name: str) -> bytes:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +19,7 @@ from pennyweight.core.files import expanded
 from pennyweight.core.images import decode
 from pennyweight.core.jpeg import undecoded_file
 from pennyweight.core.orientation import orientation_of
-from pennyweight.core.picture_content import picture_content
+from pennyweight.core.picture_content import path_of, picture_content
 from pennyweight.core.reading import reading
 from pennyweight.core.tensors import array_line, is_foreign_array
 from pennyweight.data.readers.npz import channels_come_first
@@ -57,7 +56,8 @@ def as_picture(value: Any, where: str, folder: Path) -> Kept:
     if isinstance(value, (bytes, bytearray, memoryview)) and len(value):
         return FileBytes(bytes(value))
     if isinstance(value, (str, os.PathLike)) and os.fspath(value):
-        return folder / expanded(_without_scheme(value, where))
+        with _of_source():
+            return folder / expanded(path_of(value, where) if isinstance(value, str) else value)
     if isinstance(value, Image.Image):
         return _of_image(value, where)
     if isinstance(value, np.ndarray):
@@ -73,25 +73,22 @@ def as_picture(value: Any, where: str, folder: Path) -> Kept:
     raise SourceError(f"{where} is {lack}; a picture is {KINDS}")
 
 
-def _without_scheme(path: str | os.PathLike[str], where: str) -> str | os.PathLike[str]:
-    """Return the path of an address such as file:///a/b.png. Raises SourceError for an address of another machine."""
-    scheme, found, _ = str(path).partition("://")
-    if not (isinstance(path, str) and found and scheme.isalnum()):
-        return path
-    if scheme.lower() == "file":
-        return url2pathname(urlsplit(path).path)
-    raise SourceError(f"{where} is the address {path}; download its picture first, and pass the path or the bytes")
-
-
 def _bytes_of_open_file(file: Any, where: str) -> bytes:
-    try:
+    with _of_source():
         content = picture_content(file, where)
-    except PennyweightError as error:
-        raise SourceError(str(error)) from error
     assert isinstance(content, bytes)
     if not content:
         raise SourceError(f"{where} is an open file with nothing left to read; go back to its start: file.seek(0)")
     return content
+
+
+@contextmanager
+def _of_source() -> Iterator[None]:
+    """Convert typed errors inside to SourceError."""
+    try:
+        yield
+    except PennyweightError as error:
+        raise SourceError(str(error)) from error
 
 
 def content_of(get: Callable[[], Any], where: str) -> bytes | NDArray[Any]:
