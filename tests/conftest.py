@@ -63,6 +63,25 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+LONGEST = frozenset((
+    "test_digits_are_read_at_97_percent",
+    "test_salinas_a_is_learned_from_a_tenth_of_its_pixels",
+    "test_a_containers_user_runs_the_commands_of_the_demo",
+    "test_this_machine_can_be_measured",
+    "test_cats_and_dogs_with_no_option",
+    "test_the_readme_runs",
+    "test_a_page_of_the_documentation_runs",
+    "test_a_rank_that_is_killed_ends_the_other_with_one_line",
+    "test_a_rank_that_dies_ends_the_other_and_the_training_goes_on",
+))  # fmt: skip
+"""Slow cases of half a minute or more."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest cases, so that no process waits for one of them at the end."""
+    items.sort(key=lambda item: getattr(item, "originalname", item.name) not in LONGEST)
+
+
 def noise(height: int, width: int, channels: int | None = 3, seed: int = 0) -> NDArray[np.uint8]:
     """Smooth random pixels, (H, W, channels) or (H, W): a picture with edges, as photographs have."""
     drawn = np.random.default_rng(seed).integers(0, 256, (5, 7, channels or 1), dtype=np.uint8)

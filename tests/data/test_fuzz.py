@@ -24,7 +24,8 @@ import pytest
 from PIL import Image
 
 CHOSEN = os.environ.get("PENNYWEIGHT_MUTANTS")
-COUNTS = [int(CHOSEN)] if CHOSEN else [50, pytest.param(300, marks=pytest.mark.slow)]
+SOME = ("mat", "geotiff", "parquet", "archive", "bundle", "run")
+"""Fuzzed a little in the default set; all are fuzzed more with the slow cases."""
 MOST_MIB = 1024
 PROGRAM = Path(__file__).with_name("fuzz_program.py")
 ODD: tuple[Any, ...] = (
@@ -231,8 +232,15 @@ def mutant(draw: random.Random, content: bytes) -> bytes:
     return bytes(array)
 
 
-@pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("mutants", COUNTS)
+@pytest.mark.parametrize(
+    ("mutants", "target"),
+    [(int(CHOSEN), target) for target in TARGETS]
+    if CHOSEN
+    else [
+        *((50, target) for target in SOME),
+        *(pytest.param(300, target, marks=pytest.mark.slow) for target in TARGETS),
+    ],
+)
 def test_each_mutant_is_read_or_is_one_line_that_names_it(
     target: str, mutants: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

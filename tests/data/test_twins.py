@@ -171,6 +171,7 @@ def test_few_pictures_are_answered(scenes: list[Image.Image], count: int) -> Non
     assert found.clusters(count) == (((0, 1),) if count == 2 else ())
 
 
+@pytest.mark.slow
 def test_a_large_set_has_nearly_all_of_its_twins(scenes: list[Image.Image], monkeypatch: pytest.MonkeyPatch) -> None:
     gray = stack([*scenes, *(change(image) for change in CHANGES.values() for image in scenes)])
     every = {tuple(pair) for pair in find_twins(gray).pairs.tolist()}

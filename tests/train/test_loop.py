@@ -54,7 +54,7 @@ def learn_noise(make_network: Make, make_pictures: Make, run_training: Make, **r
     "recipe",
     [
         {},
-        {"optimizer": "sgd", "lr": 0.05, "weight_decay": 5e-4},
+        pytest.param({"optimizer": "sgd", "lr": 0.05, "weight_decay": 5e-4}, marks=pytest.mark.slow),
         pytest.param({"warmup_epochs": 2.0}, marks=pytest.mark.slow),
     ],
 )

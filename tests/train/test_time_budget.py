@@ -70,7 +70,7 @@ def test_one_slow_epoch_takes_none_away(recipe: Recipe) -> None:
 
 
 @pytest.mark.parametrize("recipe", [WHOLE, GROWING])
-@pytest.mark.parametrize("factor", [1.03, 1.06, 1.1])
+@pytest.mark.parametrize("factor", [1.06, *(pytest.param(factor, marks=pytest.mark.slow) for factor in (1.03, 1.1))])
 def test_few_long_epochs_use_most_of_the_time(recipe: Recipe, factor: float) -> None:
     seconds, ended = spent(recipe, lambda epoch: factor * (1.02 if epoch % 2 else 0.98), pace=LONG)
     assert ended.epochs >= ended.planned - 1
@@ -78,7 +78,7 @@ def test_few_long_epochs_use_most_of_the_time(recipe: Recipe, factor: float) -> 
 
 
 @pytest.mark.parametrize("recipe", [WHOLE, GROWING])
-@pytest.mark.parametrize("factor", [1.3, 2.0])
+@pytest.mark.parametrize("factor", [pytest.param(1.3, marks=pytest.mark.slow), 2.0])
 def test_a_machine_that_gets_slower_ends_in_time(recipe: Recipe, factor: float) -> None:
     seconds, ended = spent(recipe, lambda epoch: factor if epoch > 8 else 1.0, left_s=600.0)
     assert ended.epochs < ended.planned

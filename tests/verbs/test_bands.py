@@ -51,6 +51,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("bands", "ending", "asked"), CASES)
 def test_from_the_folder_to_the_bundle(
     tmp_path: Path, fit_small: Callable[..., pw.Run], bands: int, ending: str, asked: int | None

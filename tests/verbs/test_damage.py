@@ -16,7 +16,7 @@ from pennyweight.core.files import read_json, write_json
 from pennyweight.core.run import Run, write_record
 from pennyweight.core.training_digests import TrainingDigests, marks_of
 
-PLACES = 4
+PLACES = 3
 """Of each file, spread over its length."""
 
 

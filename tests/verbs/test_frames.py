@@ -137,13 +137,14 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "frame"),
     [
         pytest.param((16, 48), "crop", id="crop"),
-        pytest.param((24, 40), "pad", id="pad", marks=pytest.mark.slow),
-        pytest.param(24, "pad", id="pad to a square", marks=pytest.mark.slow),
-        pytest.param((16, 32), "stretch", id="stretch", marks=pytest.mark.slow),
+        pytest.param((24, 40), "pad", id="pad"),
+        pytest.param(24, "pad", id="pad to a square"),
+        pytest.param((16, 32), "stretch", id="stretch"),
     ],
 )
 def test_a_bundle_answers_as_its_network_on_pictures_of_mixed_shapes(

@@ -81,9 +81,14 @@ def test_twins_that_are_split_are_scored_apart(bursts: Path, tmp_path: Path) -> 
     assert scored.without_twins.images == rest["images"]
     assert "a twin in training" in accuracy_line(run.evaluation)
     assert "Twins in two splits" in run.report_path.read_text()
+
+
+@pytest.mark.slow
+def test_a_bundle_keeps_the_score_without_twins(bursts: Path, tmp_path: Path) -> None:
+    run = fit(bursts, tmp_path / "run", twins="keep")
     bundle = pw.export(run)
     assert bundle.manifest.evaluation is not None
-    assert bundle.manifest.evaluation["without_twins"]["images"] == rest["images"]
+    assert bundle.manifest.evaluation["without_twins"]["images"] == run.evaluation["without_twins"]["images"]
 
 
 def test_one_picture_of_each_scene_is_left(bursts: Path, tmp_path: Path) -> None:

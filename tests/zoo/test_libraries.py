@@ -83,6 +83,7 @@ def test_settings_are_the_librarys_own() -> None:
     assert zoo.settle("timm:resnet18", {"act_layer": "silu"}, size=64) == {"act_layer": "silu"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [SMALL[0], *(pytest.param(name, marks=pytest.mark.slow) for name in SMALL[1:])])
 def test_weights_of_their_own_names_fit(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)

@@ -57,7 +57,7 @@ def address(tmp_path_factory: pytest.TempPathFactory, write_shards: Write) -> st
     return write_shards(tmp_path_factory.mktemp("shards"), {"train": [100] * 4})
 
 
-@pytest.mark.parametrize("world", [1, 2, 3, 4])
+@pytest.mark.parametrize("world", [1, 3, *(pytest.param(world, marks=pytest.mark.slow) for world in (2, 4))])
 def test_the_ranks_see_everything_once_in_as_many_steps(address: str, world: int) -> None:
     shares = [
         list(stream(address, rank=rank, world=world).epoch(1, batch=16, seed=0, augment=PLAIN)) for rank in range(world)

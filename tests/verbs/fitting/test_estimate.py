@@ -31,9 +31,8 @@ def first(fit_small: Fit, shapes: Path, tmp_path_factory: pytest.TempPathFactory
     return fit_small(shapes, **DROPOUT, recipe={"epochs": 1}, out=tmp_path_factory.mktemp("first") / "run")
 
 
-@pytest.mark.parametrize(
-    "mode", ["head", *(pytest.param(mode, marks=pytest.mark.slow) for mode in ("scratch", "finetune"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["head", "scratch", "finetune"])
 def test_the_time_is_told_before_the_first_step_and_changes_no_bit(
     fit_small: Fit, first: pw.Run, shapes: Path, tmp_path: Path, mode: str, capfd: pytest.CaptureFixture[str]
 ) -> None:

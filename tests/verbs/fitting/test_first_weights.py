@@ -220,7 +220,8 @@ def test_a_field_that_the_last_layer_has_no_use_for_moves_the_rest_too(publisher
     assert any("does nothing for the last layer alone" in line for line in plan.why)
 
 
-@pytest.mark.parametrize("began", ["with weights", pytest.param("from scratch", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("began", ["with weights", "from scratch"])
 def test_a_resumed_run_keeps_what_it_began_with(
     publisher: Any,
     photographs: Path,

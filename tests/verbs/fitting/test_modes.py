@@ -102,6 +102,7 @@ def test_a_smaller_network_learns_from_a_run(trained: pw.Run, fit_small: Fit, sh
     assert changed(alone.weights_path, taught.weights_path)
 
 
+@pytest.mark.slow
 def test_with_weights_and_a_teacher_auto_takes_a_mode_that_has_pictures(
     trained: pw.Run, fit_small: Fit, shapes: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -117,6 +118,7 @@ def test_with_weights_and_a_teacher_auto_takes_a_mode_that_has_pictures(
     assert capfd.readouterr().err.endswith(f"run {tmp_path / 'run'} is complete; nothing was changed\n")
 
 
+@pytest.mark.slow
 def test_fields_that_say_the_way_to_step_stay_with_minutes(
     fit_small: Fit, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -344,6 +346,7 @@ def test_the_same_call_goes_on_and_ends_with_the_same_bits(
     assert fit_small(shapes, out=tmp_path / "parts", resume=True, **options).record == parts.record  # nothing is left
 
 
+@pytest.mark.slow
 def test_a_run_does_not_go_on_with_other_weights_of_the_same_name(
     trained: pw.Run, fit_small: Fit, shapes: Path, tmp_path: Path, stop_at: Callable[[int], None]
 ) -> None:

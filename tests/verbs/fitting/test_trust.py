@@ -61,6 +61,7 @@ def test_what_training_cannot_read_is_left_out_named_and_counted(
         fit_small("digits", out=tmp_path / "other", trust=True)
 
 
+@pytest.mark.slow
 def test_a_last_layer_leaves_out_the_same(fit_small: Fit, address: str, tmp_path: Path) -> None:
     first = fit_small(address, out=tmp_path / "first", trust=True)
     run = fit_small(address, out=tmp_path / "run", trust=True, weights=first.folder, recipe={"mode": "head"})

@@ -72,6 +72,7 @@ def test_two_evaluations_are_identical_and_those_of_fit(run: pw.Run) -> None:
     assert first == second == run.evaluation
 
 
+@pytest.mark.slow
 def test_one_seed_gives_one_map_bit_for_bit(run: pw.Run, tmp_path: Path) -> None:
     again = fit_scene("scene:synthetic", "window_cnn", out=tmp_path / "run", **SMALL)
     assert again.weights_path.read_bytes() == run.weights_path.read_bytes()

@@ -51,10 +51,10 @@ def checkpoint(state: dict[str, Tensor]) -> zoo.Checkpoint:
     ("name", "options"),
     [
         ("mobilenet_v1_x0_25", {}),
-        ("mobilenet_v2_x0_35", {"num_classes": 7}),
+        pytest.param("mobilenet_v2_x0_35", {"num_classes": 7}, marks=pytest.mark.slow),
         ("shufflenet_v2_x0_5", {"in_channels": 1, "num_classes": 2}),
         pytest.param("shufflenet_v1_g3_x1_0", {}, marks=pytest.mark.slow),
-        ("resnet_9_x0_25", {"num_classes": 10}),
+        pytest.param("resnet_9_x0_25", {"num_classes": 10}, marks=pytest.mark.slow),
         pytest.param("torchvision:squeezenet1_1", {"num_classes": 5}, marks=pytest.mark.slow),
     ],
 )
