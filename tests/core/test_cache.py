@@ -188,6 +188,7 @@ def as_nobody(folder: Path, program: str, **variables: str) -> subprocess.Comple
     return subprocess.run(command, capture_output=True, text=True, check=False, env=mine, cwd=folder)
 
 
+@pytest.mark.slow
 @ROOT
 def test_a_user_without_name_and_home_gets_help_and_a_cache() -> None:
     folder = Path(tempfile.mkdtemp())

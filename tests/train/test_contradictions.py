@@ -80,6 +80,7 @@ def find(
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_mirror_that_exchanges_classes_contradicts_them() -> None:
     found = find(letter, Augment(flip=True, shift=0.1))
     assert found.lost == {"flip": [(0, 1, True)]}

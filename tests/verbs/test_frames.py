@@ -184,6 +184,7 @@ def test_a_resumed_run_keeps_its_frame_and_size() -> None:
     assert as_framed(None, None, "auto") == (None, "auto")
 
 
+@pytest.mark.slow
 def test_a_run_of_long_pictures_resumes(
     tmp_path: Path, fit_small: Callable[..., pw.Run], stop_at: Callable[[int], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -237,6 +238,7 @@ def test_what_is_no_frame_is_refused(shapes: Path, options: dict[str, Any], said
     assert said in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_teacher_of_another_shape_is_told_of(
     tmp_path: Path, fit_small: Callable[..., pw.Run], capsys: pytest.CaptureFixture[str]
 ) -> None:

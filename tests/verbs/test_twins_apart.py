@@ -127,6 +127,7 @@ def trained_files(run: pw.Run, root: Path) -> list[Path]:
     return [Path(str(sample.picture)) for sample in source.samples if sample.name not in unseen]
 
 
+@pytest.mark.slow
 def test_a_run_from_before_there_was_a_rule_is_split_as_it_was(bursts: Path, tmp_path: Path) -> None:
     run = fit(bursts, tmp_path / "run", twins="keep")
     record = json.loads((run.folder / "run.json").read_text())

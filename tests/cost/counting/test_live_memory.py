@@ -87,6 +87,7 @@ def test_gradients_of_groups_are_filled_up_to_blocks(block: int, monkeypatch: py
     assert count(network, (32, 5, 5)).training_workspace_bytes is None
 
 
+@pytest.mark.slow
 def test_the_first_count_of_a_process_has_the_peak_of_later_ones() -> None:
     """What torch loads during a pass would keep tensors alive."""
     program = """

@@ -26,8 +26,16 @@ def examined(root: Path, sides: Sequence[tuple[int, int]], noise) -> Diagnosis:
     ("sides", "view", "cut", "line"),
     [
         ([(96, 400)] * 10, ([112, 464], "crop", 0.76, 0.0, 1.17), 1, "input 112×464: of the middle picture 0."),
-        ([(96, 400), (400, 96)] * 8, ([224, 224], "pad", 0.76, 0.0, 0.56), 1, "input whole pictures padded to 224: "),
-        ([(300, 400)] * 10, ([224, 224], "crop", 0.25, 0.43, 0.85), 0, "42.5% is cut away"),
+        pytest.param(
+            [(96, 400), (400, 96)] * 8,
+            ([224, 224], "pad", 0.76, 0.0, 0.56),
+            1,
+            "input whole pictures padded to 224: ",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            [(300, 400)] * 10, ([224, 224], "crop", 0.25, 0.43, 0.85), 0, "42.5% is cut away", marks=pytest.mark.slow
+        ),
         ([(300, 400)] * 11 + [(100, 300)], ([224, 224], "crop", 0.25, 0.43, 0.85), 1, "42.5% is cut away"),
         ([(8, 8)] * 6, ([32, 32], "crop", 0.0, 0.0, 4.0), 0, "0.0% is cut away, and the rest is shown at 4 times"),
     ],

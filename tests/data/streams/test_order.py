@@ -130,9 +130,8 @@ def test_a_resumed_epoch_has_the_same_bytes(tmp_path: Path, name: str) -> None:
     assert batches(start=9) == whole[9:]
 
 
-@pytest.mark.parametrize(
-    "name", ["compressed", *(pytest.param(name, marks=pytest.mark.slow) for name in ("seven tars", "small row groups"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["compressed", "seven tars", "small row groups"])
 def test_ranks_together_see_what_one_sees(tmp_path: Path, name: str) -> None:
     address = LAYOUTS[name](tmp_path)
 
