@@ -185,6 +185,22 @@ def test_near_pairs_are_found_within_and_across_splits(tmp_path: Path) -> None:
         assert len({Path(picture).name[:3] for picture in pictures}) == 1
 
 
+def test_twins_begin_with_a_picture_of_each_split(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    for scene in range(8):
+        image = Image.fromarray(draw.integers(0, 256, (14, 14, 3), dtype=np.uint8)).resize((66, 66))
+        for frame in range(6 if scene < 2 else 1):
+            part = "train" if frame < 5 and scene < 5 else "val"
+            folder = tmp_path / "parts" / part / "ab"[scene % 2]
+            folder.mkdir(parents=True, exist_ok=True)
+            image.crop((frame, 0, frame + 60, 60)).save(folder / f"{scene:02d}_{frame}.png")
+    apart = found(tmp_path / "parts", "twins, two splits")
+    assert len(apart) == 2
+    for pictures in apart:
+        assert len(pictures) == 6
+        assert len({Path(picture).parts[0] for picture in pictures[:2]}) == 2
+
+
 def test_frames_of_one_moment_are_one_finding(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     for scene in range(20):

@@ -157,10 +157,15 @@ def _equal(source: Source, glances: Glances) -> Iterator[Finding]:
 
 
 def _near(source: Source, where: Sequence[str | None], twins: Twins) -> Iterator[Finding]:
-    """Yield a finding for each cluster of twins, with the first of equal pictures, which `_equal` has reported."""
+    """Yield a finding for each cluster of twins: first a picture of each label and split, then the others.
+
+    Of equal pictures, which `_equal` has reported, it has the first.
+    """
     for cluster in twins.clusters(len(source.samples)):
         first = {source.samples[number].digest: number for number in reversed(cluster)}
         numbers = sorted(first.values())
+        places = {(source.samples[number].label, where[number]): number for number in reversed(numbers)}
+        numbers.sort(key=lambda number: number not in places.values())  # a page shows few of many
         if len(numbers) > 1:
             kind = _kind(source, where, numbers, ("twins, two labels", "twins, two splits", "twins"))
             yield Finding(kind, _names(source, numbers), _places(source, where, numbers))
