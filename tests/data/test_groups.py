@@ -155,3 +155,12 @@ def test_times_that_follow_each_other_are_one_group() -> None:
     assert groups == [later.isoformat(), None, *[START.isoformat()] * 6]
     assert len(set(time_groups(times, None))) == 5
     assert time_groups([], timedelta(minutes=1)) == []
+
+
+def test_a_single_group_is_named_as_one(tmp_path: Path) -> None:
+    for number in range(4):
+        folder = tmp_path / "films" / "ab"[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        name = f"film_{number}.png" if number < 2 else f"{number}.png"
+        Image.new("RGB", (20, 20), (number, 0, 0)).save(folder / name)
+    assert data.open(tmp_path / "films", group_by="(film)").notes[-1] == "1 group stays together ((film))"

@@ -62,4 +62,5 @@ def group_names(names: Sequence[str], group_by: str, *, source: str) -> list[str
 
 def _add_note(source: Source, group_by: str) -> Source:
     count = len({sample.group for sample in source.samples if sample.group is not None})
-    return replace(source, group_by=group_by, notes=(*source.notes, f"{count} groups stay together ({group_by})"))
+    said = "1 group stays together" if count == 1 else f"{count} groups stay together"
+    return replace(source, group_by=group_by, notes=(*source.notes, f"{said} ({group_by})"))
