@@ -53,8 +53,8 @@ def test_workspace_is_what_other_orders_cost(name: str) -> None:
     assert cost.peak_activation_bytes + cost.workspace_bytes == pytest.approx(seen, rel=0.02)
 
 
-# The others take seconds each.
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) for name in NAMES[:3]] + [NAMES[3]])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
 def test_a_training_step_is_what_the_profiler_shows(name: str) -> None:
     model = create(name).train()
     cost = count(model, SIZE, batch=2, training_step=True)

@@ -76,6 +76,7 @@ def test_leakage_is_what_counting_says(truth: np.ndarray) -> None:
     assert found.share_own_class == np.mean([mask.any() for mask in own])
 
 
+@pytest.mark.slow
 def test_one_seed_gives_one_split_and_another_another(truth: np.ndarray) -> None:
     for kind in ("random", "blocks"):
         first, again, other = (split(truth, kind=kind, seed=seed) for seed in (3, 3, 4))

@@ -99,6 +99,7 @@ def test_no_trial_where_the_size_is_given(draw: Callable[..., Path], options: di
     assert not lines(found)
 
 
+@pytest.mark.slow
 def test_rectangles_double_too_and_the_line_on_the_frame_stays(draw: Callable[..., Path]) -> None:
     found = opened(draw("stripes", height=130, width=520))
     assert found.plan.preprocess.size == (128, 512)
@@ -129,6 +130,7 @@ def test_a_network_of_one_size_keeps_it_and_says_so(draw: Callable[..., Path]) -
     assert "64 pixels lose, but vit_ti_16 takes no other size as it was configured" in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frame", [{}, {"frame": "crop"}], ids=["auto", "crop"])
 def test_a_resumed_run_keeps_the_size_that_it_began_with(
     draw: Callable[..., Path], tmp_path: Path, frame: dict[str, Any]
@@ -141,6 +143,7 @@ def test_a_resumed_run_keeps_the_size_that_it_began_with(
     assert not lines(resumed)
 
 
+@pytest.mark.slow
 def test_still_more_detail_is_told_and_not_taken(draw: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     random, known = np.random.default_rng(0), {32: 0.0, 64: 0.6, 128: 1.0}
 
