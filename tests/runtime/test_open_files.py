@@ -144,7 +144,7 @@ def test_addresses_are_paths_or_are_refused_in_a_short_line(
     file = tmp_path / "of mine.png"
     file.write_bytes(picture)
     assert classifier.predict(file.as_uri())[0].top == classifier.predict(picture)[0].top
-    with pytest.raises(ImageError, match=r"^s3://a/b\.png is an address; pass the bytes: urllib"):
+    with pytest.raises(ImageError, match=r"^s3://a/b\.png is an address; download the file, or pass its bytes: urllib"):
         classifier.predict("s3://a/b.png")
     with pytest.raises(ImageError, match=r"is a data address of 9,022 letters; pass the bytes: base64") as refused:
         classifier.predict("data:image/png;base64," + "A" * 9000)

@@ -93,7 +93,7 @@ def path_of(text: str, name: str) -> str | Path:
     if scheme.lower() == "file":
         return Path(url2pathname(urlsplit(text).path))
     what = f"{text:.200} is an address" if name == text else f"{name} is the address {text:.200}"
-    raise ImageError(f"{what}; pass the bytes: urllib.request.urlopen(address).read()")
+    raise ImageError(f"{what}; download the file, or pass its bytes: urllib.request.urlopen(address).read()")
 
 
 def _read(file: Any, name: str) -> bytes:

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pennyweight.core.errors import InputError, PennyweightError
+from pennyweight.core.errors import ImageError, InputError, PennyweightError
 from pennyweight.core.files import as_stored, as_text
 from pennyweight.core.images import EXTENSIONS
+from pennyweight.core.picture_content import path_of
 from pennyweight.core.reading import reason_of
 from pennyweight.core.reasons import few
 from pennyweight.core.walk import Walk, is_hidden, is_system
@@ -98,7 +99,11 @@ def _pictures_of(path: str, note: Note, how: ReadAs) -> Iterator[NamedPicture | 
         shown = name if len(name) <= 100 else f"{name[:97]}…"
         yield Failure(source=shown, error=f"'{shown}' is no path of a picture")
         return
-    place = as_stored(Path(path))
+    try:
+        place = as_stored(Path(path_of(path, path)))
+    except ImageError as error:
+        yield Failure(source=name, error=str(error))
+        return
     path = str(place)
     if os.path.isdir(path):  # noqa: PTH112 - False also where a path is too long to be asked for
         yield from _of_folder(place, note)

@@ -101,7 +101,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "a stream of text": (lambda: ([io.StringIO("x")] * 2, Y[:2]), r"picture 0 .* is open as text, .*open\(…, 'rb'\)"),
     "an address": (
         lambda: {"path": ["https://example.org/a.png"] * 2, "label": Y[:2]},
-        r"row 0 .* is the address https://example\.org/a\.png; pass the bytes",
+        r"row 0 .* is the address https://example\.org/a\.png; download the file, or pass its bytes",
     ),
     "masked values": (lambda: (np.ma.masked_less(X, 9), Y), r"masked values, .*: images\.filled\(0\)"),
     "no length": (lambda: Lengthless(), "cannot read the length of lengthless: integer division"),
