@@ -410,6 +410,7 @@ def every_call(folder: Path, bundle: Path, pictures: Path) -> dict[str, Callable
             }
         ).to_dict(),
         "export": lambda: pw.export(run),
+        "predict_parts": lambda: pw.predict_parts(bundle, folder / "no-such.png", folder / "parts"),
         "predict": lambda: list(pw.predict(bundle, [folder / "no-such.png"])),
         "Failure": lambda: pw.Failure(source="x.png", error="cannot read x.png: not found").to_dict(),
         "load": lambda: pw.load(run).predict(picture),

@@ -21,6 +21,7 @@ from .verbs.index import index as index
 from .verbs.load import load as load
 from .verbs.pack import pack as pack
 from .verbs.predict import predict as predict
+from .verbs.predict_parts import predict_parts as predict_parts
 from .verbs.weigh import weigh as weigh
 from .verbs.weigh import weigh_all as weigh_all
 from .zoo.pretrained import create as create

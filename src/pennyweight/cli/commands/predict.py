@@ -12,6 +12,7 @@ import typer
 from pennyweight.cli import answers, options, show, source_options, trained_options
 from pennyweight.cli.help import OUTPUT
 from pennyweight.cli.options import option
+from pennyweight.cli.predict_parts import predict_in_parts, require_parts
 from pennyweight.core.busy_wait import sharing_cores
 from pennyweight.core.errors import InputError
 from pennyweight.core.figures import duration, number, several
@@ -60,11 +61,26 @@ def predict(
     jsonl: Annotated[
         bool, option(OUTPUT, "Print a line of JSON for each picture as soon as it is answered.", "--jsonl")
     ] = False,
+    parts: Annotated[
+        Path | None,
+        option(
+            OUTPUT,
+            "Folder to write, a file for each part of the pictures. Several processes share the work, and the same "
+            "command goes on after a kill.",
+            metavar="FOLDER",
+        ),
+    ] = None,
+    format: Annotated[str | None, option(OUTPUT, "Format of the parts: jsonl (the default) or parquet.")] = None,
+    part_size: Annotated[
+        int | None, option(OUTPUT, "Pictures in a part; by default 1,000.", metavar="N", min=1)
+    ] = None,
     wait: options.Wait = 5.0,
     json: options.Json = False,
 ) -> None:
     """Classify pictures. A picture that cannot be read is listed with its reason, and the exit status is then 1."""
     _require_outputs(paths, csv, jsonl=jsonl, json=json)
+    settings_of_parts = {"format": format, "part_size": part_size}
+    require_parts(parts, settings_of_parts, {"csv": csv, "jsonl": jsonl, "json": json})
     read_as = source_options.read_as(columns, pictures, ending, None)
     usage = trained_options.usage(
         stem=stem, input_size=input_size, config=config, mean=mean, std=std, labels=labels
@@ -76,6 +92,11 @@ def predict(
     from pennyweight.verbs.ranks import is_first
 
     require_table(paths, read_as)  # before the network is loaded
+    if parts is not None:
+        given = {name: value for name, value in settings_of_parts.items() if value is not None}
+        settings = {**given, "top": top, "read_as": read_as, "max_pixels": max_pixels}
+        predict_in_parts(run_or_bundle_or_name, paths, parts, settings, weights=weights, usage=usage)
+        return
     classifier = load(trained_options.open_trained(run_or_bundle_or_name, weights, **usage), max_pixels=max_pixels)
     sinks = _sinks(csv, min(top, len(classifier.labels)), jsonl=jsonl, json=json)
     found = verb(classifier, paths, top=top, read_as=read_as, wait=wait, note=show.note)

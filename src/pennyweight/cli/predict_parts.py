@@ -1,0 +1,61 @@
+"""Predictions in a folder of parts, as `predict --parts` writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from pennyweight.cli import show, trained_options
+from pennyweight.core.busy_wait import sharing_cores
+from pennyweight.core.errors import InputError
+from pennyweight.core.figures import duration, number, several
+
+__all__ = ["predict_in_parts", "require_parts"]
+
+
+def require_parts(parts: Path | None, settings: Mapping[str, object], others: Mapping[str, object]) -> None:
+    """Raise InputError for settings of parts without --parts, and for another output beside it."""
+    spelled = {name: f"--{name.replace('_', '-')}" for name in (*settings, *others)}
+    if parts is None:
+        for name, value in settings.items():
+            if value is not None:
+                raise InputError(f"{spelled[name]} belongs to --parts; name its folder, or leave {spelled[name]} out")
+    elif given := next((name for name, value in others.items() if value), None):
+        raise InputError(f"--parts and {spelled[given]} are two outputs; keep one")
+
+
+def predict_in_parts(
+    named: str,
+    paths: Sequence[str],
+    parts: Path,
+    settings: Mapping[str, Any],
+    *,
+    weights: str | None,
+    usage: Mapping[str, Any],
+) -> None:
+    """Write the parts, count them on standard error, and end with status 1 if a picture could not be read."""
+    from pennyweight.report.progress_bar import CountProgress
+    from pennyweight.verbs.inputs import count_pictures
+    from pennyweight.verbs.predict_parts import predict_parts
+
+    trained = trained_options.open_trained(named, weights, **usage)
+    with sharing_cores(), CountProgress("predict", lambda: count_pictures(paths)) as progress:
+
+        def advance(pictures: int) -> None:
+            for _ in range(pictures):
+                progress.advance()
+
+        done = predict_parts(trained, paths, parts, note=show.note, progress=advance, **settings)
+    for line in done.failed.lines("cannot read ", one="", listed=", for each of which the parts have a row"):
+        show.failure(line)
+    rate = f", {done.pictures / progress.seconds:,.0f} a second" if done.pictures and progress.seconds > 0 else ""
+    kept = f"; {number(done.kept)} were answered before, or by other processes" if done.kept else ""
+    show.note(
+        f"{several(done.pictures, 'picture')} answered in {duration(progress.seconds)}{rate}{kept}; "
+        f"{several(done.parts, 'part')} in {parts}"
+    )
+    if done.failed.count:
+        raise typer.Exit(1)

@@ -1,0 +1,164 @@
+"""Predictions in parts: whole, resumable, shared by processes, and refused for other questions."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+import pennyweight as pw
+from pennyweight.cli import main
+from pennyweight.core.errors import InputError, RunError
+from pennyweight.core.locks import locked
+
+COUNT, SIZE = 23, 5
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory, exported_once: None) -> Path:
+    import torch
+    from safetensors.torch import save_file
+
+    folder = tmp_path_factory.mktemp("bundle")
+    torch.manual_seed(0)
+    network = pw.create("mobilenet_v1_x0_25", num_classes=3, stem="cifar")
+    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, folder / "w.safetensors")
+    (folder / "labels.txt").write_text("a\nb\nc\n")
+    how: dict[str, Any] = {"stem": "cifar", "input_size": 16, "labels": str(folder / "labels.txt")}
+    made = pw.export("mobilenet_v1_x0_25", folder / "m.onnx", weights=folder / "w.safetensors", **how)
+    return Path(made)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, noise: Callable[..., NDArray[np.uint8]]) -> Path:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(COUNT):
+        Image.fromarray(noise(20, 24, seed=number)).save(folder / f"{number:02}.png")
+    (folder / "07.png").write_bytes(b"no picture")
+    return folder
+
+
+def rows_of(parts: Path) -> list[dict[str, Any]]:
+    if files := sorted(parts.glob("part-*.parquet")):
+        import pyarrow.parquet
+
+        return [row for file in files for row in pyarrow.parquet.read_table(file).to_pylist()]
+    return [json.loads(line) for file in sorted(parts.glob("part-*.jsonl")) for line in file.read_text().splitlines()]
+
+
+def require_whole(parts: Path, bundle: Path, pictures: Path) -> None:
+    """Every picture once, in order, with the answer that `predict` gives."""
+    expected = list(pw.predict(bundle, pictures))
+    rows = rows_of(parts)
+    assert [row["source"] for row in rows] == [each.source for each in expected]
+    for row, answer in zip(rows, expected, strict=True):
+        if isinstance(answer, pw.Failure):
+            assert row["error"] == answer.error
+        else:
+            assert (row["label"], row["probability"]) == (answer.label, pytest.approx(answer.probability, abs=1e-6))
+    assert [each.name for each in parts.iterdir() if each.suffix == ".lock" and "part" in each.name] == []
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_the_parts_hold_every_picture_once_and_are_not_made_again(
+    bundle: Path, pictures: Path, tmp_path: Path, form: Any
+) -> None:
+    parts = tmp_path / "parts"
+    done = pw.predict_parts(bundle, pictures, parts, format=form, part_size=SIZE)
+    assert (done.parts, done.pictures, done.kept, done.failed.count) == (5, COUNT, 0, 1)
+    require_whole(parts, bundle, pictures)
+    before = {file: file.stat().st_mtime_ns for file in parts.glob(f"part-*.{form}")}
+    (parts / f"part-00002.{form}").unlink()
+    done = pw.predict_parts(bundle, pictures, parts, format=form, part_size=SIZE)
+    assert (done.parts, done.pictures, done.kept) == (5, SIZE, COUNT - SIZE)
+    require_whole(parts, bundle, pictures)
+    again = [file.name for file, time_ns in before.items() if file.stat().st_mtime_ns != time_ns]
+    assert again == [f"part-00002.{form}"]
+
+
+def test_a_part_that_another_process_works_on_is_waited_for(
+    bundle: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other process dies in the middle: its part is made here."""
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    other = locked(parts / ".part-00001.lock")
+    other.__enter__()
+    turns: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        turns.append(seconds)
+        assert sorted(file.name for file in parts.glob("part-*")) == [f"part-0000{n}.jsonl" for n in (0, 2, 3, 4)]
+        other.__exit__(None, None, None)
+
+    monkeypatch.setattr("pennyweight.verbs.predict_parts.time.sleep", sleep)
+    done = pw.predict_parts(bundle, pictures, parts, part_size=SIZE)
+    assert turns
+    assert (done.parts, done.pictures) == (5, COUNT)
+    require_whole(parts, bundle, pictures)
+
+
+def test_another_question_for_the_same_folder_is_refused(bundle: Path, pictures: Path, tmp_path: Path) -> None:
+    parts = tmp_path / "parts"
+    pw.predict_parts(bundle, pictures, parts, part_size=SIZE)
+    with pytest.raises(InputError, match=r"another part_size \(5, now 6\)"):
+        pw.predict_parts(bundle, pictures, parts, part_size=6)
+    with pytest.raises(InputError, match="another paths"):
+        pw.predict_parts(bundle, [pictures, pictures], parts, part_size=SIZE)
+    (pictures / "03.png").unlink()
+    with pytest.raises(RunError, match=r"part-00000\.jsonl has the predictions of other pictures"):
+        pw.predict_parts(bundle, pictures, parts, part_size=SIZE)
+    (parts / "part-00000.jsonl").write_text("{")
+    with pytest.raises(RunError, match="remove it to have it written again"):
+        pw.predict_parts(bundle, pictures, parts, part_size=SIZE)
+    with pytest.raises(InputError, match="has other files"):
+        pw.predict_parts(bundle, pictures, pictures, part_size=SIZE)
+    with pytest.raises(InputError, match="standard input"):
+        pw.predict_parts(bundle, "-", tmp_path / "new")
+    with pytest.raises(InputError, match="jsonl or parquet"):
+        pw.predict_parts(bundle, pictures, tmp_path / "new", format="csv")  # type: ignore[arg-type]
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_command_counts_and_ends_with_the_failures(
+    bundle: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["predict", str(bundle), str(pictures), "--parts", str(tmp_path / "parts")]
+    assert main([*command, "--part-size", str(SIZE)]) == 1
+    said = capsys.readouterr().err
+    assert "23 pictures answered" in said
+    assert "5 parts in" in said
+    assert "07.png" in said
+    assert main([*command, "--part-size", str(SIZE)]) == 0
+    assert "23 were answered before" in capsys.readouterr().err
+    assert main([*command, "--jsonl"]) == 1
+    assert "--parts and --jsonl are two outputs" in capsys.readouterr().err
+    assert main(["predict", str(bundle), str(pictures), "--part-size", "3"]) == 1
+    assert "--part-size belongs to --parts" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_two_processes_and_a_kill_lose_and_double_nothing(bundle: Path, pictures: Path, tmp_path: Path) -> None:
+    parts = tmp_path / "parts"
+    command = [sys.executable, "-m", "pennyweight", "predict", str(bundle), str(pictures), "--parts", str(parts)]
+    command += ["--part-size", "1"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    first = subprocess.Popen(command, **quiet)  # type: ignore[call-overload]
+    while not list(parts.glob("part-*.jsonl")):
+        time.sleep(0.01)
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    both = [subprocess.Popen(command, **quiet) for _ in range(2)]  # type: ignore[call-overload]
+    assert {process.wait() for process in both} <= {0, 1}
+    require_whole(parts, bundle, pictures)
+    assert len(list(parts.glob("part-*.jsonl"))) == COUNT
