@@ -42,6 +42,7 @@ def predict_in_parts(
     from pennyweight.verbs.predict_parts import predict_parts
 
     trained = trained_options.open_trained(named, weights, **usage)
+    settings = {name: value for name, value in settings.items() if value is not None}
     with sharing_cores(), CountProgress("predict", lambda: count_pictures(paths)) as progress:
 
         def advance(pictures: int) -> None:

@@ -94,6 +94,23 @@ def predict_parts(
         InputError: A setting is out of range, or the folder holds another job.
         RunError: A complete part lists other pictures.
     """
+    given = _checked(paths, format, part_size, top)
+    trained = open_trained(run_or_bundle_or_name, weights, **usage)
+    folder = Path(parts)
+    asked = {"paths": given, "read_as": data.ReadAs.of(read_as).to_dict(), "top": top, "max_pixels": max_pixels}
+    _open_job(folder, {"network": _identity(trained), **asked, "format": format, "part_size": part_size})
+    work = _Work(load(trained, max_pixels=max_pixels), folder, format, top, Parts(folder), progress)
+    while waiting := work.go_through(_groups(pictures_given(given, note, read_as=read_as), part_size)):
+        note = _silent
+        while all(work.is_taken(part) for part in waiting):
+            time.sleep(POLL_SECONDS)
+    for lock in folder.glob(".part-*.lock"):  # of killed processes too; every part is complete
+        lock.unlink(missing_ok=True)
+    return work.done
+
+
+def _checked(paths: Any, format: str, part_size: int, top: int) -> list[str]:
+    """Return the paths as text. Raises InputError for settings that are out of range."""
     if format not in get_args(Format):
         raise InputError(f"format must be {' or '.join(get_args(Format))}, not {format!r}")
     if part_size < 1 or top < 1:
@@ -101,30 +118,7 @@ def predict_parts(
     given = [os.fspath(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
     if LIST in given:
         raise InputError("parts are resumed by listing the pictures again, and standard input is read once; give paths")
-    trained = open_trained(run_or_bundle_or_name, weights, **usage)
-    folder = Path(parts)
-    job = {
-        "network": _identity(trained),
-        "paths": given,
-        "read_as": data.ReadAs.of(read_as).to_dict(),
-        "format": format,
-        "part_size": part_size,
-        "top": top,
-        "max_pixels": max_pixels,
-    }
-    _open_job(folder, job)
-    done = Parts(folder)
-    work = _Work(load(trained, max_pixels=max_pixels), folder, format, top, done, progress)
-    while True:
-        listed = pictures_given(given, note, read_as=read_as)
-        waiting = [part for part, pictures in enumerate(_groups(listed, part_size)) if not work.finish(part, pictures)]
-        if not waiting:
-            for lock in folder.glob(".part-*.lock"):  # of killed processes too; every part is complete
-                lock.unlink(missing_ok=True)
-            return done
-        note = _silent
-        while all(work.is_taken(part) for part in waiting):
-            time.sleep(POLL_SECONDS)
+    return given
 
 
 def _silent(line: str) -> None:
@@ -140,6 +134,10 @@ class _Work:
         self.classifier, self.folder, self.form, self.top, self.done = classifier, folder, form, top, done
         self.progress = progress
         self.checked: set[int] = set()
+
+    def go_through(self, groups: Iterable[Iterator[Picture]]) -> list[int]:
+        """Finish the parts in turn; return those that other processes work on."""
+        return [part for part, pictures in enumerate(groups) if not self.finish(part, pictures)]
 
     def finish(self, part: int, pictures: Iterator[Picture]) -> bool:
         """Write a part unless it is complete; return False if another process works on it."""

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from pennyweight.cli import answers, options, show, source_options, trained_options
-from pennyweight.cli.help import OUTPUT
-from pennyweight.cli.options import option
+from pennyweight.cli import answers, options, prediction_options, show, source_options, trained_options
 from pennyweight.cli.predict_parts import predict_in_parts, require_parts
 from pennyweight.core.busy_wait import sharing_cores
 from pennyweight.core.errors import InputError
@@ -49,31 +47,12 @@ def predict(
     config: options.Config = None,
     mean: trained_options.Mean = None,
     std: trained_options.Std = None,
-    top: Annotated[int, option(OUTPUT, "Labels to name for each picture.", metavar="N", min=1)] = 5,
-    csv: Annotated[
-        str | None,
-        option(
-            OUTPUT,
-            "Table to write, a row for each picture, complete at the end; - prints the rows as they come.",
-            metavar="FILE",
-        ),
-    ] = None,
-    jsonl: Annotated[
-        bool, option(OUTPUT, "Print a line of JSON for each picture as soon as it is answered.", "--jsonl")
-    ] = False,
-    parts: Annotated[
-        Path | None,
-        option(
-            OUTPUT,
-            "Folder to write, a file for each part of the pictures. Several processes share the work, and the same "
-            "command goes on after a kill.",
-            metavar="FOLDER",
-        ),
-    ] = None,
-    format: Annotated[str | None, option(OUTPUT, "Format of the parts: jsonl (the default) or parquet.")] = None,
-    part_size: Annotated[
-        int | None, option(OUTPUT, "Pictures in a part; by default 1,000.", metavar="N", min=1)
-    ] = None,
+    top: prediction_options.Top = 5,
+    csv: prediction_options.Csv = None,
+    jsonl: prediction_options.Jsonl = False,
+    parts: prediction_options.Parts = None,
+    format: prediction_options.Format = None,
+    part_size: prediction_options.PartSize = None,
     wait: options.Wait = 5.0,
     json: options.Json = False,
 ) -> None:
@@ -93,8 +72,7 @@ def predict(
 
     require_table(paths, read_as)  # before the network is loaded
     if parts is not None:
-        given = {name: value for name, value in settings_of_parts.items() if value is not None}
-        settings = {**given, "top": top, "read_as": read_as, "max_pixels": max_pixels}
+        settings = settings_of_parts | {"top": top, "read_as": read_as, "max_pixels": max_pixels}
         predict_in_parts(run_or_bundle_or_name, paths, parts, settings, weights=weights, usage=usage)
         return
     classifier = load(trained_options.open_trained(run_or_bundle_or_name, weights, **usage), max_pixels=max_pixels)

@@ -1,0 +1,31 @@
+"""Options of `predict` for its output."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pennyweight.cli.help import OUTPUT
+from pennyweight.cli.options import option
+
+__all__ = ["Csv", "Format", "Jsonl", "PartSize", "Parts", "Top"]
+
+Top = Annotated[int, option(OUTPUT, "Labels to name for each picture.", metavar="N", min=1)]
+Csv = Annotated[
+    str | None,
+    option(
+        OUTPUT,
+        "Table to write, a row for each picture, complete at the end; - prints the rows as they come.",
+        metavar="FILE",
+    ),
+]
+Jsonl = Annotated[bool, option(OUTPUT, "Print a line of JSON for each picture as soon as it is answered.", "--jsonl")]
+Parts = Annotated[
+    Path | None,
+    option(
+        OUTPUT,
+        "Folder to write, a file for each part of the pictures. Several processes share the work, and the same command "
+        "goes on after a kill.",
+        metavar="FOLDER",
+    ),
+]
+Format = Annotated[str | None, option(OUTPUT, "Format of the parts: jsonl (the default) or parquet.")]
+PartSize = Annotated[int | None, option(OUTPUT, "Pictures in a part; by default 1,000.", metavar="N", min=1)]
