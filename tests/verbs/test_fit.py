@@ -67,7 +67,7 @@ def test_the_record_says_what_was_asked_and_what_was_found(trained: pw.Run, shap
     }
     assert set(record["data"]) == {
         *("source", "address", "labels", "counts", "notes", "fingerprint"),
-        *("split_fingerprint", "unreadable", "channels", "group_by", "twins", "read_as"),
+        *("split_fingerprint", "unreadable", "left_out", "channels", "group_by", "twins", "read_as"),
     }
     assert record["data"]["split_fingerprint"] == data.split(data.open(str(shapes))).fingerprint
     assert record["data"]["unreadable"] == []

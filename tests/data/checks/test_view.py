@@ -36,7 +36,7 @@ def examined(root: Path, sides: Sequence[tuple[int, int]], noise) -> Diagnosis:
         pytest.param(
             [(300, 400)] * 10, ([224, 224], "crop", 0.25, 0.43, 0.85), 0, "42.5% is cut away", marks=pytest.mark.slow
         ),
-        ([(300, 400)] * 11 + [(100, 300)], ([224, 224], "crop", 0.25, 0.43, 0.85), 1, "42.5% is cut away"),
+        ([(300, 400)] * 22 + [(100, 300)] * 2, ([224, 224], "crop", 0.25, 0.43, 0.85), 1, "42.5% is cut away"),
         ([(8, 8)] * 6, ([32, 32], "crop", 0.0, 0.0, 4.0), 0, "0.0% is cut away, and the rest is shown at 4 times"),
     ],
 )
