@@ -11,10 +11,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from pennyweight.core.images import Pixels
 from pennyweight.data import CHANGES, Augment
 from pennyweight.train import contradictions
 from pennyweight.train.contradictions import Examples, Findings, find_contradictions
-from pennyweight.train.quick_network import shrink
+from pennyweight.train.quick_network import QuickNetwork, shrink
 from pennyweight.train.told_apart import ToldApart
 
 SIDE = 16
@@ -156,6 +157,23 @@ def test_without_time_a_single_step_is_learned() -> None:
     found = find(letter, Augment(flip=True, shift=0.1), within_s=0)
     assert found.steps == 1
     assert found.lost == {}
+
+
+@pytest.mark.parametrize("within_s", [1_500, 6_000])
+def test_scoring_keeps_within_the_time(monkeypatch: pytest.MonkeyPatch, within_s: float) -> None:
+    """A picture takes a second to answer for, and a step takes nothing."""
+    spent, answer = [0.0], QuickNetwork.answer
+
+    def slow(self: QuickNetwork, pixels: Pixels) -> NDArray[np.float32]:
+        spent[0] += len(pixels)
+        return answer(self, pixels)
+
+    monkeypatch.setattr(QuickNetwork, "answer", slow)
+    augment = Augment(flip=True, shift=0.1, policy="trivial")
+    found = find(stripes, augment, scored=300, within_s=within_s, clock=lambda: spent[0])
+    assert spent[0] <= within_s
+    assert {*found.shares} | {*found.untried} == {"flip", "shift", *CHANGES}
+    assert not {*found.shares} & {*found.untried}
 
 
 def test_classes_without_scored_pictures_are_no_evidence() -> None:

@@ -151,6 +151,13 @@ class Pictures(DecodedPictures):
         pixels, mixed = augment.mix(pixels, targets, seed=seed, epoch=epoch, samples=samples)
         return Batch(pixels, targets, mixed)
 
+    def reach(self, augment: Augment) -> float:
+        """Return the largest shift of a picture, as a share of the input's shorter side; within a margin its half."""
+        if not augment.shift or not self._has_margin:
+            return augment.shift
+        pairs = list(zip(self._stored.sides, self.preprocess.sides, strict=True))
+        return max(stored - side for stored, side in pairs) / 2 / min(side for _, side in pairs)
+
     @property
     def _has_margin(self) -> bool:
         """Return whether pictures are kept larger than the input, so that crops can be shifted within them."""

@@ -43,6 +43,10 @@ ALWAYS = "shift"
 """The change that a recipe applies to every picture; of the others, every third picture is changed."""
 VIEWS = 2
 """Draws of a change for each scored picture."""
+SCORING = 0.25
+"""Share of the time in which the pictures to score are answered once with every change: there are fewer on a slow
+machine."""
+SCORED_AT_ONCE = 128
 
 
 class Examples(NamedTuple):
@@ -82,6 +86,8 @@ class Findings:
     """Change that contradicts the labels -> pairs of classes that it makes alike, the worst first."""
     undecided: list[str] = field(default_factory=list)
     """Changes that confuse the network still, though it saw too few of their pictures to be certain."""
+    untried: list[str] = field(default_factory=list)
+    """Changes for which no time was left."""
     side: int = 0
     steps: int = 0
     seconds: float = 0.0
@@ -100,7 +106,8 @@ def find_contradictions(
         classes: Number of classes.
         seed: Seed of every random choice.
         steps: Most steps of the quick network.
-        within_s: Seconds after which no further step begins; half of them at most for pictures as they are.
+        within_s: Seconds after which no step and no scoring begins, and into which the scoring fits that follows a
+            step; half of them at most for pictures as they are.
         device: Device that computes.
         clock: Clock of `within_s`.
     """
@@ -113,6 +120,11 @@ def find_contradictions(
     return search.findings
 
 
+def views_of(change: str) -> int:
+    """Return the number of draws of a change for each scored picture; there is one mirror."""
+    return 1 if change == "flip" else VIEWS
+
+
 class _Search:
     """Quick network, the pictures that it sees, and what was found."""
 
@@ -123,18 +135,23 @@ class _Search:
         self.whole, self.augment, self.classes, self.seed = (training, scored), augment, classes, seed
         self.steps, self.device, self.clock = steps, device, clock
         self.half_time, self.deadline = (clock() + part * within_s for part in (0.5, 1.0))
+        self.view_s = SCORING * within_s / max(1, sum(map(views_of, changes_of(augment))))
+        """Time in which the pictures to score are answered once."""
         self.findings = Findings()
         self.network: QuickNetwork
         self.told: ToldApart
         self.seen: tuple[Examples, Examples]
         self.changed: dict[str, ToldApart] = {}
+        self.scoring_s = 0.0
+        """Longest time of a scoring."""
 
     def learn(self, side: int) -> bool:
         """Learn to tell apart pictures as they are. Return True if nothing is left to learn, or no time for it."""
         training, scored = (Examples(shrink(part.pixels, side), part.targets) for part in self.whole)
-        if self.findings.side and scored.pixels.shape == self.seen[1].pixels.shape:
+        if self.findings.side and scored.pixels.shape[1:] == self.seen[1].pixels.shape[1:]:
             return True
         network, batches = QuickNetwork(training.pixels, self.classes, self.device), training.batches(self.seed)
+        scored = self.affordable(network, scored)
         for _ in range(ROUNDS * SIDES[0] // side):
             for _ in range(ROUND):
                 network.learn(*next(batches))
@@ -150,20 +167,39 @@ class _Search:
             self.findings.side, self.findings.told = side, told.number
         return over or told.least >= LEARNED
 
+    def affordable(self, network: QuickNetwork, scored: Examples) -> Examples:
+        """Return as many of the pictures as the network answers within `view_s`."""
+        began = self.clock()
+        for count in range(SCORED_AT_ONCE, len(scored.targets), SCORED_AT_ONCE):
+            network.answer(scored.pixels[count - SCORED_AT_ONCE : count])
+            if self.clock() - began >= self.view_s:
+                return Examples(scored.pixels[:count], scored.targets[:count])
+        return scored
+
     def score(self, network: QuickNetwork, scored: Examples, change: str | None = None) -> ToldApart:
         """Return the classes that are told apart in pictures as they are, or changed."""
-        pixels, targets = scored
-        if change is None:
-            return told_apart(network.answer(pixels), targets)
-        views = [
-            change_alone(pixels, change, self.augment, seed=self.seed, epoch=view)
-            for view in range(1 if change == "flip" else VIEWS)
-        ]
-        return told_apart(network.answer(np.concatenate(views)), np.tile(targets, len(views)))
+        began, (pixels, targets) = self.clock(), scored
+        views = [pixels]
+        if change is not None:
+            views = [
+                change_alone(pixels, change, self.augment, seed=self.seed, epoch=view)
+                for view in range(views_of(change))
+            ]
+        told = told_apart(network.answer(np.concatenate(views)), np.tile(targets, len(views)))
+        self.scoring_s = max(self.scoring_s, self.clock() - began)
+        return told
+
+    def is_over(self, scorings: int) -> bool:
+        """Return whether the time has no room for so many scorings."""
+        return self.clock() + scorings * self.scoring_s >= self.deadline
 
     def try_changes(self) -> None:
         """Find the changes that confuse the network, and learn on with them."""
-        for name in changes_of(self.augment):
+        names = changes_of(self.augment)
+        for number, name in enumerate(names):
+            if self.is_over(1):
+                self.findings.untried = [*names[number:]]
+                break
             self.changed[name] = changed = self.score(self.network, self.seen[1], name)
             self.findings.shares[name] = changed.least
         suspects = [name for name, changed in self.changed.items() if self.told.suffers(changed, LEFT).any()]
@@ -176,8 +212,8 @@ class _Search:
         network, times = copy.deepcopy(self.network), dict.fromkeys(names, 0)
         training, scored = self.seen
         own, others = training.batches(self.seed + 1), training.batches(self.seed + 2)
-        left = names
-        while left and any(times[name] < ENOUGH for name in left) and self.clock() < self.deadline:
+        left, now = names, self.changed
+        while left and any(times[name] < ENOUGH for name in left) and not self.is_over(len(left)):
             for step in range(ROUND):
                 name = left[step % len(left)]
                 pixels, targets = next(others)
@@ -190,7 +226,7 @@ class _Search:
                     pixels, targets = np.concatenate([pixels, unchanged[0]]), np.concatenate([targets, unchanged[1]])
                 network.learn(pixels, targets)
                 self.findings.steps += 1
-                if self.clock() >= self.deadline:
+                if self.is_over(len(left)):
                     break
             now = {name: self.score(network, scored, None if name == ALWAYS else name) for name in left}
             left = [name for name in left if self.told.suffers(now[name], LEFT).any()]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pennyweight.core.intervals import wilson
+from pennyweight.core.intervals import surely_below
 
 __all__ = ["ToldApart", "told_apart"]
 
@@ -63,11 +63,11 @@ class ToldApart:
     def _surely_below(self, share: float, trials: int) -> NDArray[np.bool_]:
         """Mask the pairs whose share of right pictures is below `share` by more than the luck of so many trials."""
         confidence = 1 - FALSE_ALARM / max(1, trials)
-        found = np.zeros(self.shares.shape, bool)
-        for one, other in np.argwhere(self._scored & (self.pairs < share)).tolist():
-            a, b = self.counts[[one, other]].tolist()
-            count = 4 * a * b / (a + b)  # two classes of half as many would say as much
-            found[one, other] = wilson(self.pairs[one, other] * count, count, confidence)[1] < share
+        found, pairs = np.zeros(self.shares.shape, bool), self.pairs
+        one, other = np.nonzero(self._scored & (pairs < share))
+        a, b = self.counts[one].astype(np.float64), self.counts[other].astype(np.float64)
+        count = 4 * a * b / (a + b)  # two classes of half as many would say as much
+        found[one, other] = surely_below(share, pairs[one, other] * count, count, confidence)
         return found
 
     @property

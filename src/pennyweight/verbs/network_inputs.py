@@ -42,8 +42,8 @@ def show_inputs(
         labels: Names of the classes.
         network: Name of the network, for the page.
     """
-    changes = _changes(recipe)
     training, validation = pictures["train"], pictures["val"]
+    changes = _changes(recipe, training.reach(recipe.augment))
     height, width, channels = training.preprocess.shape
     return NetworkInputs(
         training=_shown(training, seed, labels, recipe if changes else None),
@@ -116,14 +116,14 @@ def for_page(pixels: Pixels) -> Pixels:
     return pixels if pixels.shape[2] in (1, 3) else pixels[..., : 3 if pixels.shape[2] > 3 else 1]
 
 
-def _changes(recipe: Recipe) -> tuple[str, ...]:
-    """Return the random changes of training pictures, in words."""
+def _changes(recipe: Recipe, reach: float) -> tuple[str, ...]:
+    """Return the random changes of training pictures in words; `reach` is the share by which they are shifted."""
     if recipe.mode == "head" and not recipe.views:
         return ()
     augment = recipe.augment
     words = {
         "mirrored": augment.flip,
-        f"shifted by up to {augment.shift:.0%}": augment.shift,
+        f"shifted by up to {reach:.0%}": reach,
         f"{augment.policy} policy": augment.policy != "none",
         f"{augment.erase:.0%} partly erased": augment.erase,
         "mixup": augment.mixup and recipe.mode != "head",

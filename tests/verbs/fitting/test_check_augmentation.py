@@ -157,5 +157,63 @@ def test_classes_that_are_not_told_apart_are_said(
 
 
 def test_an_unknown_rule_is_refused(letters: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="augment is check or keep, not 'off'"):
+    with pytest.raises(InputError, match=r"augment is check, keep, or the findings of a run: .*, not 'off'"):
         pw.fit(letters, out=tmp_path / "run", augment="off")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"augment has no left_out and notes, .* but \['flip'\]"):
+        pw.fit(letters, out=tmp_path / "run", augment={"flip": False})
+
+
+def test_every_seed_has_the_recipe_of_the_first(
+    letters: Path, fit_small: FitSmall, finding: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy machine may find something else the next time."""
+    finding(flip=[(0, 1, True)])
+
+    def fit(source: Any, _: str, **options: Any) -> pw.Run:
+        run = fit_small(source, **options)
+        finding(shift=[(0, 1, False)])
+        return run
+
+    monkeypatch.setattr("pennyweight.verbs.fitting.fit_seeds.fit", fit)
+    pw.fit_seeds(letters, "mobilenet_v1_x0_25", seeds=2, recipe=LONG, input_size=None, out=tmp_path / "seeds")
+    one, two = (pw.Run(tmp_path / "seeds" / f"seed-{seed}").record for seed in (0, 1))
+    assert (one["recipe"]["flip"], one["recipe"]["shift"]) == (False, 0.125)
+    for field in ("recipe", "preprocess", "augmentation"):
+        assert one[field] == two[field]
+    assert one["augmentation"]["notes"][0] in two["why"]
+
+
+def test_findings_of_a_run_replace_the_check_and_what_the_user_set_stays(
+    letters: Path, begin: Callable[..., pw.Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {"left_out": {"flip": [["b", "d"]], "rotate": [["b", "d"]]}, "notes": ["mirroring left out"]}
+    recipe = {"epochs": 1, "batch": 32, "policy": "trivial"}
+    assert not begin(letters, recipe=recipe, augment=found).record["recipe"]["flip"]
+    run = begin(letters, "again", recipe={**recipe, "flip": True}, augment=found)
+    assert run.record["recipe"]["flip"]
+    assert run.record["recipe"]["without"] == ["rotate"]
+
+
+def test_what_no_time_was_left_for_is_said(
+    letters: Path, begin: Callable[..., pw.Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = Findings(told=(1, 1), untried=["flip", "shift"], seconds=10.2)
+    monkeypatch.setattr(check_augmentation, "_find", lambda *_: tried)
+    run = begin(letters, recipe=LONG)
+    (line,) = run.record["augmentation"]["notes"]
+    assert line == "not checked against the labels, because 10 s were too few: mirroring, shifting"
+
+
+@pytest.mark.parametrize(("size", "reach"), [(96, 7 / 96), (16, 0.125)], ids=["within the margin", "repeated edges"])
+def test_the_shift_is_tried_as_far_as_the_training_moves_pictures(
+    letters: Path, begin: Callable[..., pw.Run], monkeypatch: pytest.MonkeyPatch, size: int, reach: float
+) -> None:
+    tried = []
+
+    def find(*given: Any, **_: Any) -> Findings:
+        tried.append(given[2].shift)
+        return Findings(told=(1, 1))
+
+    monkeypatch.setattr(check_augmentation, "find_contradictions", find)
+    begin(letters, recipe=LONG, input_size=size)
+    assert tried == [pytest.approx(reach)]

@@ -261,12 +261,14 @@ def test_several_seeds_keep_groups_and_network_together(
     opened: list[data.Source] = []
     models = []
 
+    began = SimpleNamespace(network=WIDTHS[1], preprocess=None, augmentation=None)
+
     def fit(source: data.Source, model: str, *, out: Path, **options: Any) -> Any:
         out.parent.mkdir(exist_ok=True)
         assert "group_by" not in options
         opened.append(source)
         models.append(model)
-        return SimpleNamespace(evaluation={"accuracy": 0.5}, info=SimpleNamespace(network=WIDTHS[1]))
+        return SimpleNamespace(evaluation={"accuracy": 0.5}, info=began)
 
     monkeypatch.setattr("pennyweight.verbs.fitting.fit_seeds.fit", fit)
     fit_seeds(shapes, seeds=2, group_by="(-0[0-9])", out=tmp_path / "several")

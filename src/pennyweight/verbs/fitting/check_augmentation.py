@@ -32,6 +32,8 @@ MOST = 2_048
 """Most pictures to learn from."""
 MOST_SCORED = 1_024
 """Most pictures to answer for."""
+SEED = 0
+"""Seed of the check: trainings with several seeds have the same recipe."""
 PLAIN = data.Augment(flip=False, shift=0.0)
 SHOWN = 3
 """Most pairs of classes in a line."""
@@ -43,8 +45,10 @@ NOUNS = {"flip": "mirroring", "shift": "shifting", "erase": "random erasing"}
 def check_augmentation(fitting: PictureFit, session: RunSession) -> None:
     """Leave out of a new run's recipe the changes that contradict the labels; note each, and what the user insists on.
 
-    A run that resumes has the recipe that it began with, and notes what was left out.
+    A run that resumes has the recipe that it began with, and notes what was left out. With the findings of another run
+    in place of a rule, these are applied.
     """
+    rule = fitting.request.augment
     if not session.begins:
         for line in (session.record.augmentation or {}).get("notes", ()):
             session.shown.note(line)
@@ -52,24 +56,18 @@ def check_augmentation(fitting: PictureFit, session: RunSession) -> None:
     recipe, training = fitting.plan.recipe, fitting.pictures["train"]
     steps = recipe.epochs * len(training) // BATCH
     seen = recipe.mode != "head" or recipe.views
-    if fitting.request.augment == "keep" or not seen or not changes_of(recipe.augment) or steps < ROUND:
+    if rule == "keep" or not seen or not changes_of(recipe.augment) or (rule == "check" and steps < ROUND):
         return
-    found = _find(fitting, steps) if not fitting.ranks.number else Findings()
-    found = fitting.ranks.gather(found)[0]
-    recipe, notes, left_out = _leave_out(recipe, found, fitting.source.labels, fitting.plan.said)
-    for line in notes:
+    if isinstance(rule, Mapping):
+        found = rule
+    else:
+        tried = _find(fitting, steps) if not fitting.ranks.number else Findings()
+        found = _recorded(fitting.ranks.gather(tried)[0], recipe, fitting.source.labels, fitting.plan.said)
+    for line in found["notes"]:
         session.shown.note(line)
-    fitting.plan = replace(fitting.plan, recipe=recipe, why=(*fitting.plan.why, *notes))
-    fitting.augmentation = {
-        "left_out": left_out,
-        "notes": notes,
-        "pairs_told_apart": list(found.told),
-        "undecided": found.undecided,
-        "told_apart_when_changed": {name: round(share, 3) for name, share in found.shares.items()},
-        "side": found.side,
-        "steps": found.steps,
-        "seconds": round(found.seconds, 1),
-    }
+    recipe = _without(recipe, [name for name in found["left_out"] if _field(name) not in fitting.plan.said])
+    fitting.plan = replace(fitting.plan, recipe=recipe, why=(*fitting.plan.why, *found["notes"]))
+    fitting.augmentation = found
 
 
 def _find(fitting: PictureFit, steps: int) -> Findings:
@@ -80,22 +78,24 @@ def _find(fitting: PictureFit, steps: int) -> Findings:
     if minutes is not None:
         within_s = max(LEAST_S, min(max(LIMIT_S, SHARE * 60 * minutes), LARGEST_SHARE * 60 * minutes))
     clock = work_clock(PATIENCE if minutes is None else 1)
-    training = _training_examples(fitting.pictures["train"], plan.seed, READING * within_s, clock)
+    training = _training_examples(fitting.pictures["train"], READING * within_s, clock)
     scored = _scored_examples(fitting.pictures["val"], 2 * READING * within_s, clock)
+    augment = plan.recipe.augment
+    augment = replace(augment, shift=fitting.pictures["train"].reach(augment))
     found = find_contradictions(
-        training, scored, plan.recipe.augment, classes=len(fitting.source.labels), seed=plan.seed, steps=steps,
+        training, scored, augment, classes=len(fitting.source.labels), seed=SEED, steps=steps,
         within_s=within_s - clock(), device=fitting.ranks.device, clock=clock,
     )  # fmt: skip
     found.seconds = perf_counter() - started
     return found
 
 
-def _training_examples(pictures: data.Pictures, seed: int, until: float, clock: Callable[[], float]) -> Examples:
+def _training_examples(pictures: data.Pictures, until: float, clock: Callable[[], float]) -> Examples:
     """Return small copies of training pictures, read until that moment of the clock."""
     if isinstance(pictures, data.Stream):  # this rank alone reads
         pictures = pictures.alone()
     parts, count = [], 0
-    for batch in pictures.epoch(1, batch=BATCH, seed=seed, augment=PLAIN):
+    for batch in pictures.epoch(1, batch=BATCH, seed=SEED, augment=PLAIN):
         parts.append(Examples(shrink(np.asarray(batch.pixels), SIDES[-1]), batch.targets))
         count += len(batch.targets)
         if count >= MOST or clock() >= until:
@@ -105,7 +105,7 @@ def _training_examples(pictures: data.Pictures, seed: int, until: float, clock: 
 
 def _scored_examples(pictures: data.Pictures, until: float, clock: Callable[[], float]) -> Examples:
     """Return small copies of validation pictures, read until that moment of the clock."""
-    numbers = np.random.default_rng(0).permutation(len(pictures))[:MOST_SCORED]
+    numbers = np.random.default_rng(SEED).permutation(len(pictures))[:MOST_SCORED]
     parts = []
     for start in range(0, len(numbers), BATCH):
         some = np.sort(numbers[start : start + BATCH])
@@ -120,22 +120,30 @@ def _joined(parts: Sequence[Examples]) -> Examples:
     return Examples(np.concatenate(pixels), np.concatenate(targets))
 
 
-def _leave_out(
-    recipe: Recipe, found: Findings, labels: Sequence[str], said: frozenset[str]
-) -> tuple[Recipe, list[str], dict[str, list[list[str]]]]:
-    """Return the recipe without the changes that contradict the labels, lines about them, and their pairs of classes.
+def _field(change: str) -> str:
+    """Return the field of the recipe that has a change."""
+    return change if change in OFF else "without"
+
+
+def _without(recipe: Recipe, names: Sequence[str]) -> Recipe:
+    """Return the recipe without these changes."""
+    off = {name: OFF[name] for name in names if name in OFF}
+    return replace(recipe, **off, without=(*recipe.without, *(name for name in names if name not in OFF)))
+
+
+def _recorded(found: Findings, recipe: Recipe, labels: Sequence[str], said: frozenset[str]) -> dict[str, Any]:
+    """Return what run.json keeps: changes to leave out with their pairs of classes, lines about them, and figures.
 
     A change that the user set stays, and its line says so.
     """
     notes, left_out = [], {}
     for name, pairs in found.lost.items():
-        field = name if name in OFF else "without"
+        field = _field(name)
         noun, reason = _noun(name, recipe), _reason(pairs, labels)
         if field in said:
             notes.append(f"{noun} stays, as it was set, but it contradicts the labels: {reason}")
             continue
         keep = f"{field}={str(getattr(recipe, field)).lower()}" if name in OFF else "without=none"
-        recipe = replace(recipe, **({name: OFF[name]} if name in OFF else {"without": (*recipe.without, name)}))
         notes.append(f"{noun} left out: {reason}; --set {keep} keeps it")
         left_out[name] = [[labels[pair.one], labels[pair.other]] for pair in pairs]
     if found.undecided:
@@ -147,7 +155,20 @@ def _leave_out(
             f"augmentation was not checked against the labels: a quick network did not tell the classes apart "
             f"within {found.seconds:.0f} s"
         )
-    return recipe, notes, left_out
+    elif found.untried:
+        names = ", ".join(_noun(name, recipe) for name in found.untried)
+        notes.append(f"not checked against the labels, because {found.seconds:.0f} s were too few: {names}")
+    return {
+        "left_out": left_out,
+        "notes": notes,
+        "pairs_told_apart": list(found.told),
+        "undecided": found.undecided,
+        "untried": found.untried,
+        "told_apart_when_changed": {name: round(share, 3) for name, share in found.shares.items()},
+        "side": found.side,
+        "steps": found.steps,
+        "seconds": round(found.seconds, 1),
+    }
 
 
 def _noun(name: str, recipe: Recipe) -> str:

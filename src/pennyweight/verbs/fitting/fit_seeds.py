@@ -12,6 +12,7 @@ from typing import Any
 from pennyweight import data
 from pennyweight.core.errors import InputError
 from pennyweight.core.files import write_json
+from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run_folder import SEEDS
 from pennyweight.data.scenes.open import is_scene
 from pennyweight.data.scenes.scene import Scene
@@ -41,7 +42,8 @@ def fit_seeds(
 
     Args:
         source: Pictures as `fit` takes them, or a scene as `scene.fit` does.
-        model: Name of a network, or "auto": the network and the first weights of the first run serve for all.
+        model: Name of a network, or "auto". Network, first weights, input size and the changes that the first run
+            leaves out serve for all.
         seeds: Number of runs, at least 2.
         seed: First seed. It decides the weights and every random choice; of a scene also the split.
         out: Folder that will hold a run seed-N for each seed, and seeds.json; by default runs/SOURCE-seeds-N, for a
@@ -86,8 +88,13 @@ def _train_on_pictures(
         for seed in seeds:
             run = fit(opened, model, out=folder / f"seed-{seed}", seed=seed, resume=resume, **options)
             accuracies[str(seed)] = float(run.evaluation["accuracy"])
-            if model == AUTO:  # a mean is of one network and one start, however busy the machine becomes
+            # A mean is of one network, start, input and recipe, however busy the machine becomes.
+            if model == AUTO:
                 model, options["weights"] = as_begun(run.info, options.get("weights"))
+            if options.get("input_size") is None and run.info.preprocess is not None:
+                options["input_size"] = Preprocess.from_dict(run.info.preprocess).size
+            if run.info.augmentation is not None and options.get("augment", "check") == "check":
+                options["augment"] = run.info.augmentation
         values = list(accuracies.values())
         return _keep(folder, {"accuracies": accuracies, "mean": fmean(values), "deviation": stdev(values)})
 

@@ -29,7 +29,7 @@ class FitOptions(TypedDict, total=False):
     stem: zoo.Stem | None
     speed: Speed | None
     preflight: bool | None
-    augment: Augmentation
+    augment: Augmentation | Mapping[str, Any]
     save_minutes: float
     log: str | None
     group_by: str | None
@@ -62,7 +62,7 @@ class FitRequest:
     stem: zoo.Stem | None = None
     speed: Speed | None = None
     preflight: bool | None = None
-    augment: Augmentation = "check"
+    augment: Augmentation | Mapping[str, Any] = "check"
     save_minutes: float = 5.0
     log: str | None = None
     group_by: str | None = None
@@ -97,8 +97,13 @@ class FitRequest:
             raise InputError(f"minutes must be above 0 and finite, not {self.minutes}")
         if self.speed not in (None, *get_args(Speed)):
             raise InputError(f"speed is {' or '.join(get_args(Speed))}, not '{self.speed}'")
-        if self.augment not in get_args(Augmentation):
-            raise InputError(f"augment is {' or '.join(get_args(Augmentation))}, not '{self.augment}'")
+        if not isinstance(self.augment, Mapping) and self.augment not in get_args(Augmentation):
+            found = "the findings of a run: run.record['augmentation']"
+            raise InputError(f"augment is {', '.join(get_args(Augmentation))}, or {found}, not '{self.augment}'")
+        if isinstance(self.augment, Mapping) and not {"left_out", "notes"} <= set(self.augment):
+            raise InputError(
+                f"augment has no left_out and notes, as run.record['augmentation'] has them, but {[*self.augment]}"
+            )
         if self.twins not in get_args(data.TwinRule):
             raise InputError(f"twins is {', '.join(get_args(data.TwinRule)[:-1])} or drop, not '{self.twins}'")
         if self.frame not in get_args(FrameChoice):
