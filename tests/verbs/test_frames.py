@@ -81,7 +81,13 @@ def test_the_shapes_decide(
 @pytest.mark.parametrize(
     ("options", "size", "resize", "frame", "line"),
     [
-        ({"frame": "crop"}, 224, 256, "crop", "--frame crop cuts away 76% of the middle picture"),
+        (
+            {"frame": "crop"},
+            224,
+            256,
+            "crop",
+            "the crop cuts away 76% of the middle picture; --frame pad shows whole pictures",
+        ),
         ({"frame": "pad"}, (112, 464), (112, 464), "pad", ""),
         ({"frame": "stretch"}, (112, 464), (112, 464), "stretch", ""),
         ({"frame": "stretch", "input_size": 96}, 96, 96, "stretch", ""),

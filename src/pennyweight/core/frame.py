@@ -10,7 +10,19 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from pennyweight.core.errors import InputError, received
 
-__all__ = ["Frame", "Placed", "Sides", "Size", "as_size", "cover", "fit_within", "show_size", "side_of", "sides_of"]
+__all__ = [
+    "Frame",
+    "Placed",
+    "Sides",
+    "Size",
+    "as_size",
+    "cover",
+    "fit_within",
+    "scale_of",
+    "show_size",
+    "side_of",
+    "sides_of",
+]
 
 Frame = Literal["crop", "pad", "stretch"]
 """crop: the picture covers the input, and its middle is cut out. pad: the whole picture fits into the input, and one
@@ -86,6 +98,12 @@ def cover(picture: Sides, frame: Sides, window: Sides) -> Placed:
     else:
         height = width * high // wide
     return Placed(height, width, round((height - window[0]) / 2), round((width - window[1]) / 2))
+
+
+def scale_of(picture: Sides, window: Sides, frame: Frame) -> float:
+    """Return the pixels of the input per pixel of a picture, along the side that loses most if it is stretched."""
+    along = [new / old for new, old in zip(window, picture, strict=True)]
+    return max(along) if frame == "crop" else min(along)
 
 
 def fit_within(picture: Sides, frame: Sides) -> Placed:

@@ -10,10 +10,12 @@ import pytest
 from PIL import Image
 
 import pennyweight as pw
+from pennyweight.core.frame import Frame, Size
+from pennyweight.core.picture_header import Header
 from pennyweight.verbs.fitting.choose_size import sizes_to_try, why
 from pennyweight.verbs.fitting.open import PictureFit, open_fit
 from pennyweight.verbs.fitting.request import FitRequest
-from pennyweight.verbs.fitting.size_trial import SizeTrial, better
+from pennyweight.verbs.fitting.size_trial import SizeTrial, better, median_scale
 
 NETWORK = "mobilenet_v1_x0_25"
 
@@ -25,13 +27,23 @@ def trial(size: int, correct: int, of: int = 100, *, first: int = 0) -> SizeTria
 
 
 def test_sizes_are_twice_and_four_times_the_work_and_never_enlarge_pictures() -> None:
-    assert sizes_to_try(224, 1000) == (320, 448)
-    assert sizes_to_try(224, 400) == (320,)
-    assert sizes_to_try(224, 319) == ()
-    assert sizes_to_try(32, 60) == ()
-    assert sizes_to_try(32, 500) == (64,)
-    assert sizes_to_try((96, 384), 1000) == ((128, 544), (192, 768))
-    assert sizes_to_try((96, 384), 150) == ((128, 544),)
+    def tried(usual: Size, height: int, width: int, frame: Frame = "crop") -> tuple[Size, ...]:
+        headers = [Header(height, width, 3, "PNG", "RGB", 1), None, Header(width, height, 3, "JPEG", "RGB", 6)]
+        return sizes_to_try(usual, lambda size: median_scale(headers, size, frame))
+
+    assert tried(224, 1000, 1500) == (320, 448)
+    assert tried(224, 600, 400) == (320,)
+    assert tried(224, 319, 319) == ()
+    assert tried(32, 60, 60) == ()
+    assert tried(32, 500, 500) == (64,)
+    assert tried((96, 384), 1000, 4250) == ((128, 544), (192, 768))
+    assert tried((96, 384), 150, 638) == ((128, 544),)
+    # A padded picture enters at the scale of its long side, a stretched one loses most along that side.
+    assert tried(224, 200, 1000) == ()
+    assert tried(224, 200, 1000, "pad") == (320, 448)
+    assert tried(224, 200, 1000, "stretch") == (320, 448)
+    assert tried(224, 100, 400, "pad") == (320,)
+    assert sizes_to_try(224, lambda size: median_scale([], size, "pad")) == ()
 
 
 @pytest.mark.parametrize(

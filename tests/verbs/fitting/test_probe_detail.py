@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import pennyweight as pw
+from pennyweight.train import Ranks
 from pennyweight.verbs.fitting.open import PictureFit, open_fit
 from pennyweight.verbs.fitting.request import FitRequest
 
@@ -42,6 +43,23 @@ def draw(tmp_path: Path) -> Callable[..., Path]:
         return tmp_path / kind
 
     return make
+
+
+@pytest.fixture
+def see(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[int, float]], None]:
+    """`see({64: 0.6, 128: 1.0})`: filters tell this share of red pictures apart at each of these scales."""
+    random = np.random.default_rng(0)
+
+    def see(known: dict[int, float]) -> None:
+        def responses(pixels: np.ndarray) -> dict[int, np.ndarray]:
+            side = len(pixels)
+            label = float(pixels[side // 2, side // 2, 0] > 170)
+            found = {each: label if random.random() < share else random.random() for each, share in known.items()}
+            return {each: np.array([value]) for each, value in found.items() if each <= side}
+
+        monkeypatch.setattr("pennyweight.verbs.fitting.probe_detail.filter_responses", responses)
+
+    return see
 
 
 def opened(source: Path, **options: Any) -> PictureFit:
@@ -109,6 +127,64 @@ def test_rectangles_double_too_and_the_line_on_the_frame_stays(draw: Callable[..
     assert "--input-size 64x256 spares it" in detail
 
 
+def test_long_pictures_that_are_padded_are_tried_by_the_scale_at_which_they_enter(
+    draw: Callable[..., Path], see: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their short side is less than that of the input, and they are small: auto has a network for such pictures."""
+    monkeypatch.setattr("pennyweight.data.framing.MOST_PIXELS", 64 * 64)
+    see({64: 0.0, 128: 1.0})
+    long = draw("colors", height=30, width=240)
+    for path in [*long.rglob("*.png")][::2]:
+        Image.open(path).transpose(Image.Transpose.ROTATE_90).save(path)
+    options: dict[str, Any] = {"model": "auto", "weights": None, "recipe": {"epochs": 1}}
+    found = opened(long, **options)
+    assert (found.plan.preprocess.frame, found.plan.preprocess.size) == ("pad", 128)
+    (line,) = lines(found)
+    assert line.startswith("input 128: pictures have detail that 64 pixels lose")
+    assert found.plan.model["name"] == "resnet_9_x0_25"
+    assert found.plan.model["stem"] == "cifar"
+    assert found.plan.checkpoint is None
+    options |= {"out": tmp_path / "run", "progress": False}
+    run = pw.fit(long, **options)
+    assert pw.fit(long, resume=True, **options).folder == run.folder
+
+
+def test_another_rank_takes_the_first_ones_word(draw: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its filters answer otherwise. All ranks exchange as many values, or one of them waits in vain."""
+    stripes, said = draw("stripes"), []
+    with monkeypatch.context() as first:
+        first.setattr(Ranks, "gather", lambda self, value: said.append(value) or [value])
+        first.setattr("pennyweight.verbs.fitting.probe_detail.ENOUGH", 0)
+        assert opened(stripes, minutes=5).plan.preprocess.size == 128
+    told = iter(said)
+    monkeypatch.setattr(Ranks, "gather", lambda self, value: [next(told), value])
+    monkeypatch.setattr("pennyweight.verbs.fitting.probe_detail.ENOUGH", 0)
+    monkeypatch.setattr(
+        "pennyweight.verbs.fitting.probe_detail.filter_responses",
+        lambda pixels: {side: np.zeros(2) for side in (32, 64, 128)},
+    )
+    assert opened(stripes, minutes=5).plan.preprocess.size == 128
+    assert not [*told]
+
+
+def test_first_weights_are_fetched_once(
+    draw: Callable[..., Path], see: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fetch that failed is not tried again for the plan of another size, which would be another training."""
+    tried = []
+
+    def fetch(within_s: float) -> tuple[None, str]:
+        tried.append(within_s)
+        return None, "there is no connection"
+
+    monkeypatch.setattr("pennyweight.data.readers.input_size.PHOTO_SIZE", 96)
+    monkeypatch.setattr("pennyweight.verbs.fitting.first_weights._fetch", fetch)
+    see({96: 0.0, 192: 1.0})
+    found = opened(draw("colors", height=194, width=194), model="auto", weights=None)
+    assert found.plan.preprocess.size == 192
+    assert len(tried) == 1
+
+
 def test_few_minutes_keep_the_usual_size_and_say_that_more_detail_would_help(
     draw: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,17 +220,11 @@ def test_a_resumed_run_keeps_the_size_that_it_began_with(
 
 
 @pytest.mark.slow
-def test_still_more_detail_is_told_and_not_taken(draw: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    random, known = np.random.default_rng(0), {32: 0.0, 64: 0.6, 128: 1.0}
-
-    def responses(pixels: np.ndarray) -> dict[int, np.ndarray]:
-        """Answer as if a larger scale told more of the pictures apart."""
-        label = float(pixels[..., 0].mean() > 170)
-        sides = [side for side in known if side <= len(pixels)]
-        return {side: np.array([label if random.random() < known[side] else random.random()]) for side in sides}
-
+def test_still_more_detail_is_told_and_not_taken(
+    draw: Callable[..., Path], see: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    see({32: 0.0, 64: 0.6, 128: 1.0})
     monkeypatch.setattr("pennyweight.data.readers.input_size.PHOTO_SIZE", 32)
-    monkeypatch.setattr("pennyweight.verbs.fitting.probe_detail.filter_responses", responses)
     found = opened(draw("colors", count=70))
     assert found.plan.preprocess.size == 64
     (line,) = lines(found)

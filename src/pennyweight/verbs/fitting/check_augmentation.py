@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pennyweight import data
+from pennyweight.data import CHANGES
 from pennyweight.data.augment.alone import changes_of
 from pennyweight.train import Recipe
 from pennyweight.train.contradictions import ROUND, SIDES, Examples, Findings, Pair, find_contradictions
@@ -128,7 +129,7 @@ def _field(change: str) -> str:
 def _without(recipe: Recipe, names: Sequence[str]) -> Recipe:
     """Return the recipe without these changes."""
     off = {name: OFF[name] for name in names if name in OFF}
-    return replace(recipe, **off, without=(*recipe.without, *(name for name in names if name not in OFF)))
+    return replace(recipe, **off, without=(*recipe.without, *(name for name in CHANGES if name in names)))
 
 
 def _recorded(found: Findings, recipe: Recipe, labels: Sequence[str], said: frozenset[str]) -> dict[str, Any]:

@@ -15,10 +15,11 @@ from pennyweight.verbs.fitting.size_trial import (
     SizeTrial,
     TrialPictures,
     better,
-    median_short_side,
+    median_scale,
 )
 
 if TYPE_CHECKING:
+    from pennyweight import data
     from pennyweight.report.progress import TrainingProgress
     from pennyweight.verbs.fitting.open import PictureFit
 
@@ -43,7 +44,8 @@ def choose_size(
         at: Function that returns the training at another size; None for a size that the network does not take.
         shown: Progress of the trials.
     """
-    sizes = sizes_to_try(fitting.plan.preprocess.size, median_short_side(fitting))
+    frame = fitting.plan.preprocess.frame
+    sizes = sizes_to_try(fitting.plan.preprocess.size, lambda size: median_scale(fitting.headers, size, frame))
     pictures = TrialPictures(fitting)
     if not sizes or len(pictures) < LEAST:
         return fitting, ""
@@ -63,18 +65,28 @@ def choose_size(
     return chosen[0], why(trials, chosen[1]) if len(trials) > 1 else ""
 
 
-def sizes_to_try(usual: Size, short_side: float) -> tuple[Size, ...]:
-    """Return the larger sizes to try, which pictures with a median short side of `short_side` pixels fill."""
-    found = (tuple(round(side * factor / MULTIPLE) * MULTIPLE for side in sides_of(usual)) for factor in SHARES)
-    return tuple(as_size(sides) for sides in found if min(sides_of(usual)) < min(sides) <= short_side)
+def sizes_to_try(usual: Size, scale: Callable[[Size], float]) -> tuple[Size, ...]:
+    """Return the larger sizes to try, which do not enlarge the median picture. `scale` gives its scale at a size."""
+    found = [tuple(round(side * factor / MULTIPLE) * MULTIPLE for side in sides_of(usual)) for factor in SHARES]
+    larger = [as_size(sides) for sides in found if min(sides) > min(sides_of(usual))]
+    return tuple(size for size in larger if scale(size) <= 1)
 
 
 def _try(fitting: PictureFit, trial: TrialPictures, shown: TrainingProgress) -> SizeTrial | None:
-    """Return the answers of heads on the frozen network's features; None for too few pictures, of a class or all."""
+    """Return the answers of heads on the frozen network's features; None for too few pictures, of a class or all.
+
+    Every rank takes those of the first: features on another machine may differ in their last bits.
+    """
+    pictures = trial.read(fitting.plan.preprocess)
+    answered = None if pictures is None else _answers(fitting, trial, pictures, shown)
+    return fitting.ranks.gather(answered)[0]
+
+
+def _answers(
+    fitting: PictureFit, trial: TrialPictures, pictures: data.Pictures, shown: TrainingProgress
+) -> SizeTrial | None:
+    """Return the answers of heads on this rank's features; None for too few pictures of a class."""
     plan = fitting.plan
-    pictures = trial.read(plan.preprocess)
-    if pictures is None:
-        return None
     started = perf_counter()
     with shown.phase(f"features at {show_size(plan.preprocess.size)} pixels", len(pictures)) as phase:
         features = extract_features(

@@ -93,6 +93,7 @@ def _train_on_pictures(
                 model, options["weights"] = as_begun(run.info, options.get("weights"))
             if options.get("input_size") is None and run.info.preprocess is not None:
                 options["input_size"] = Preprocess.from_dict(run.info.preprocess).size
+                options["stem"] = options.get("stem") or run.info.model["stem"]
             if run.info.augmentation is not None and options.get("augment", "check") == "check":
                 options["augment"] = run.info.augmentation
         values = list(accuracies.values())

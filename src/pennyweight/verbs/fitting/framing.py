@@ -50,7 +50,7 @@ class FramingRequest:
             chosen = Framing(given, self.frame)
             if self.size is None and self.frame != "crop" and isinstance(given, int):
                 chosen = Framing(_suggested(aspects, given, network, config).size, self.frame)
-            lines = (_still_cut(aspects, chosen, "--frame crop cuts away"),)
+            lines = (_still_cut(aspects, chosen),)
         elif usual.frame != "crop" or not data.cuts_much(aspects, given):
             chosen = Framing(given, usual.frame)
             lines = (data.outliers_note(aspects, chosen),)
@@ -114,10 +114,10 @@ def _line(aspects: NDArray[np.float64], given: Size, chosen: Framing) -> str:
     return f"{cut}: {instead}; --frame crop cuts it all the same"
 
 
-def _still_cut(aspects: NDArray[np.float64], chosen: Framing, by: str) -> str:
-    """Return a line on what a frame that the user asked for cuts away, if that is much."""
+def _still_cut(aspects: NDArray[np.float64], chosen: Framing) -> str:
+    """Return a line on what a frame that was asked for, or that a run began with, cuts away, if that is much."""
     if chosen.frame != "crop" or not len(aspects):
         return ""
     if data.cuts_much(aspects, chosen.size):
-        return data.describe_cut(aspects, chosen.size, by)
+        return f"{data.describe_cut(aspects, chosen.size, 'the crop cuts away')}; --frame pad shows whole pictures"
     return data.outliers_note(aspects, chosen)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -17,6 +18,7 @@ from pennyweight.core.errors import InputError
 from pennyweight.core.formats import allow_pixels
 from pennyweight.core.frame import Size
 from pennyweight.core.images import MAX_PIXELS
+from pennyweight.core.picture_header import Header
 from pennyweight.core.run_record import RunRecord
 from pennyweight.core.training_digests import TrainingDigests
 from pennyweight.nn import Network
@@ -27,7 +29,7 @@ from pennyweight.train.epoch_plan import EpochPlan
 from pennyweight.verbs.fitting.auto_width import WIDTHS
 from pennyweight.verbs.fitting.choose_recipe import AUTO
 from pennyweight.verbs.fitting.choose_size import choose_size
-from pennyweight.verbs.fitting.first_weights import LARGE_MODEL, as_begun, is_named
+from pennyweight.verbs.fitting.first_weights import LARGE_MODEL, NONE, FirstWeights, as_begun, is_named
 from pennyweight.verbs.fitting.framing import FramingRequest, as_framed
 from pennyweight.verbs.fitting.looking import look_at_pictures, look_for_twins
 from pennyweight.verbs.fitting.plan import Plan, make_plan
@@ -40,6 +42,8 @@ from pennyweight.verbs.training_pictures import training_digests_of, without_tra
 
 __all__ = ["PictureFit", "open_fit"]
 
+Fetch = Callable[[FirstWeights], FirstWeights]
+"""Function that fetches first weights, once for every plan that is made."""
 MUCH = 0.1
 """Share of `--minutes` that the look at the pictures may take before the plan is made again for the rest."""
 
@@ -73,6 +77,11 @@ class PictureFit:
     """Pictures of the same moment; None for a stream, where they are not looked for."""
 
     @property
+    def headers(self) -> list[Header | None]:
+        """Headers of the pictures of the source, None for one that cannot be read; empty for a stream."""
+        return [] if self.glances is None else [saved and saved.header for saved in self.glances.saved]
+
+    @property
     def run_name(self) -> str:
         """SOURCE-NETWORK, the name of the run's folder without its number."""
         return f"{self.source.name}-{self.plan.model['name']}"
@@ -104,7 +113,9 @@ def open_fit(request: FitRequest, started: float) -> PictureFit:
     source = _open_source(request)
     learned = training_digests_of(request.weights if is_named(request.weights) else None, request.teacher)
     splits = without_training_pictures(data.split(source), learned)
-    fitting = _plan_fit(request, ranks, source, splits, learned, request.minutes)
+    fetch = cache(lambda start: start.fetched(request.minutes, ranks))
+    plan_fit = partial(_plan_fit, ranks=ranks, source=source, learned=learned, fetch=fetch)
+    fitting = plan_fit(request, splits, request.minutes)
     if request.out is not None and not request.resume and not ranks.number:
         refuse_taken(Path(request.out))
     fitting.rule = _rule(request, source)
@@ -115,14 +126,17 @@ def open_fit(request: FitRequest, started: float) -> PictureFit:
     seen: dict[str, Any] = {"rule": fitting.rule, "glances": fitting.glances, "twins": fitting.twins}
     late = request.minutes is not None and perf_counter() - looked > MUCH * request.minutes * 60
     left = None if request.minutes is None else request.minutes - (perf_counter() - started) / 60
-    if apart.fingerprint != splits.fingerprint or any(ranks.gather(late)):
-        fitting = replace(_plan_fit(request, ranks, source, apart, learned, left), **seen)
+    left = ranks.gather(left)[0]
+    if any(ranks.gather(late or apart.fingerprint != splits.fingerprint)):
+        fitting = replace(plan_fit(request, apart, left), **seen)
     fitting.splits = apart
 
     def at(size: Size) -> PictureFit | None:
-        sized = replace(request, input_size=size, frame=fitting.plan.preprocess.frame)
+        plan = fitting.plan  # whose network, stem and weights stay
+        begun = {} if plan.checkpoint is not None else {"model": plan.model["name"], "weights": NONE}
+        sized = replace(request, input_size=size, frame=plan.preprocess.frame, stem=plan.model["stem"], **begun)
         try:
-            return replace(_plan_fit(sized, ranks, source, apart, learned, left), **seen)
+            return replace(plan_fit(sized, apart, left), **seen)
         except InputError:  # the network, or a field of --config, allows no other size
             return None
 
@@ -134,7 +148,8 @@ def _at_suitable_size(
 ) -> PictureFit:
     """Return the training at the input size that suits; a size that was asked for, or that a run began with, stays.
 
-    A last layer compares features of the frozen network, and a training from scratch those of small filters.
+    A last layer compares features of the frozen network, and a training from scratch those of small filters. Every rank
+    takes the first one's answers, so that all try the same sizes.
     """
     request, ranks, mode = fitting.request, fitting.ranks, fitting.plan.recipe.mode
     if request.input_size is not None or fitting.glances is None:
@@ -148,22 +163,21 @@ def _at_suitable_size(
             chosen, line = choose_size(fitting, at, shown)
         else:
             chosen, line = probe_detail(fitting, at, minutes, shown)
-    size = ranks.gather(chosen.plan.preprocess.size)[0]
-    if size != chosen.plan.preprocess.size:
-        chosen = at(size) or chosen
     return replace(chosen, plan=replace(chosen.plan, why=(*fitting.plan.why, *filter(None, [line]))))
 
 
 def _plan_fit(
     request: FitRequest,
+    splits: data.Splits,
+    minutes: float | None,
+    *,
     ranks: Ranks,
     source: data.Source,
-    splits: data.Splits,
     learned: Mapping[str, TrainingDigests],
-    minutes: float | None,
+    fetch: Fetch,
 ) -> PictureFit:
     """Decide the plan for these splits and the minutes that are left, and make the network."""
-    plan = _decide(request, source, splits, ranks, minutes)
+    plan = _decide(request, source, splits, ranks, minutes, fetch)
     asked = _settings(request, source, splits, plan)
     if request.teacher is not None and plan.recipe.mode == "head":
         raise InputError(
@@ -221,12 +235,16 @@ def _record(request: FitRequest, source: data.Source) -> RunRecord | None:
     return find_record(request.out, source.name, networks)
 
 
-def _decide(request: FitRequest, source: data.Source, splits: data.Splits, ranks: Ranks, minutes: float | None) -> Plan:
+def _decide(
+    request: FitRequest, source: data.Source, splits: data.Splits, ranks: Ranks, minutes: float | None, fetch: Fetch
+) -> Plan:
     """Make the plan; where a run of auto resumes, with the network and the weights that it began with."""
-    model, weights, size, frame = request.model, request.weights, request.size, request.frame
+    model, weights, stem = request.model, request.weights, request.stem
+    size, frame = request.size, request.frame
     if request.resume:
         record = _record(request, source)
         size, frame = as_framed(record, size, frame)
+        stem = stem if record is None else stem or record.model["stem"]  # a trial of sizes keeps the usual size's
         if model == AUTO:
             model, weights = as_begun(record, weights)
     recipe, stretches = request.recipe, ()
@@ -239,7 +257,7 @@ def _decide(request: FitRequest, source: data.Source, splits: data.Splits, ranks
         used=data.measure_levels(source, splits.train, max_pixels=request.max_pixels),
         recipe=recipe,
         framing=FramingRequest(size, frame, data.aspects_of(splits.train)),
-        stem=request.stem,
+        stem=stem,
         config=request.config or {},
         weights=weights,
         seed=request.seed,
@@ -247,6 +265,7 @@ def _decide(request: FitRequest, source: data.Source, splits: data.Splits, ranks
         speed=request.speed,
         ranks=ranks,
         taught=request.teacher is not None,
+        fetch=fetch,
     )
     replanned = EpochPlan(plan.recipe.epochs, tuple(stretches)) if stretches else None
     return replace(plan, preprocess=replace(plan.preprocess, max_pixels=request.max_pixels), replanned=replanned)

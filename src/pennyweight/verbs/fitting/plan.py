@@ -121,6 +121,7 @@ def make_plan(
     speed: str | None = None,
     ranks: Ranks | None = None,
     taught: bool = False,
+    fetch: Callable[[FirstWeights], FirstWeights] | None = None,
 ) -> Plan:
     """Decide every choice that was left to `fit`.
 
@@ -139,6 +140,7 @@ def make_plan(
         speed: "fixed" keeps the recipe's layout and precision, else only those that `recipe` sets stay.
         ranks: Processes of a distributed training.
         taught: True with a teacher.
+        fetch: Function that fetches first weights; by default they are fetched within a share of `minutes`.
 
     Raises:
         InputError: A value cannot be used; as far as possible before anything is fetched.
@@ -148,7 +150,7 @@ def make_plan(
         zoo.sketch(model, num_classes=len(source.labels), in_channels=source.channels, stem=stem, config=config)
     start = first_weights(source, model, weights, input_size=framing.size, stem=stem, config=config, recipe=recipe)
     ways = _ways_to_step(source, model, pictures, recipe, start, minutes=minutes, speed=speed, taught=taught)
-    start = start.fetched(minutes, ranks or Ranks())
+    start = start.fetched(minutes, ranks or Ranks()) if fetch is None else fetch(start)
     framed = partial(framing.framed, config=config)
     usual = Preprocess.for_input(framing.size or source.size, channels=source.channels, decoding="draft")
     name, checkpoint, why = _network(source, model, pictures, start, minutes, ways, ranks, usual, framed)

@@ -20,7 +20,7 @@ from pennyweight.verbs.fitting.size_trial import (
     SizeTrial,
     TrialPictures,
     better,
-    median_short_side,
+    median_scale,
 )
 
 if TYPE_CHECKING:
@@ -54,16 +54,16 @@ def probe_detail(
         minutes: Minutes that are left; None without a limit.
         shown: Progress of the trial.
     """
-    usual, short_side = fitting.plan.preprocess.size, median_short_side(fitting)
+    usual, frame = fitting.plan.preprocess.size, fitting.plan.preprocess.frame
     double, fourfold = (as_size([side * factor for side in sides_of(usual)]) for factor in (2, 4))
     pictures = TrialPictures(fitting)
-    if min(sides_of(double)) > short_side or len(pictures) < LEAST:
+    if median_scale(fitting.headers, double, frame) > 1 or len(pictures) < LEAST:
         return fitting, ""
     trials, read = _try(fitting, pictures, (usual, double), shown)
     if len(trials) < 2:
         return fitting, ""
     gains = better(trials[0], trials[1], LUCK)
-    if gains and trials[-1].errors >= LEAST_ERRORS and min(sides_of(fourfold)) <= short_side:
+    if gains and trials[-1].errors >= LEAST_ERRORS and median_scale(fitting.headers, fourfold, frame) <= 1:
         trials += _try(fitting, pictures, (fourfold,), shown)[0]
     tried = (
         f"accuracy of small filters on {len(pictures)} training pictures in {FOLDS} folds: "
@@ -94,12 +94,21 @@ def _try(
 ) -> tuple[list[SizeTrial], data.Pictures | None]:
     """Return a trial of each size, and the pictures at the largest one; no further trial after one with few errors.
 
-    Every picture is read once, at the largest size: halves of it stand for the smaller sizes.
+    Every picture is read once, at the largest size: halves of it stand for the smaller sizes. Every rank takes the
+    answers of the first: filters on another machine may differ in their last bits.
     """
     preprocess = fitting.plan.preprocess.at(sizes[-1])
     read = pictures.read(preprocess)
-    if read is None:
+    if not all(fitting.ranks.gather(read is not None)):
         return [], None
+    assert read is not None
+    return fitting.ranks.gather(_answers(pictures, read, sizes, shown))[0], read
+
+
+def _answers(
+    pictures: TrialPictures, read: data.Pictures, sizes: tuple[Size, ...], shown: TrainingProgress
+) -> list[SizeTrial]:
+    """Return a trial of each size on this rank, none after one with few errors."""
     responses = []
     with shown.phase(f"small filters at {show_size(sizes[-1])} pixels", len(read)) as phase:
         for number in range(len(read)):
@@ -115,7 +124,7 @@ def _try(
         trials.append(SizeTrial(size, correct))
         if trials[-1].errors < LEAST_ERRORS:
             break
-    return trials, read
+    return trials
 
 
 def _epochs(fitting: PictureFit, pictures: data.Pictures, minutes: float | None) -> float:

@@ -42,7 +42,8 @@ def _measure(fitting: PictureFit, session: RunSession) -> Settled:
     """Check and measure a new run, and note how long it will take."""
     request, plan, note = fitting.request, fitting.plan, session.shown.note
     spent_s = perf_counter() - session.terms.started
-    left_s = None if request.minutes is None else request.minutes * 60 - spent_s
+    # The first rank's, which decides for all.
+    left_s = None if request.minutes is None else fitting.ranks.gather(request.minutes * 60 - spent_s)[0]
     with explaining_out_of_memory(plan.recipe.batch, plan.recipe.accumulate):
         plan, measured, deadline = prepare(
             plan, fitting.network, fitting.pictures, ranks=fitting.ranks, teacher=fitting.teacher, left_s=left_s,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from math import comb
+from collections.abc import Iterable
+from math import comb, inf
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 
 from pennyweight import data
 from pennyweight.core.figures import share
-from pennyweight.core.frame import Size, show_size
+from pennyweight.core.frame import Frame, Size, scale_of, show_size, sides_of
+from pennyweight.core.picture_header import Header
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data.balance import drawn_in_turn
 
@@ -24,7 +26,7 @@ __all__ = [
     "SizeTrial",
     "TrialPictures",
     "better",
-    "median_short_side",
+    "median_scale",
 ]
 
 PICTURES = 160
@@ -124,12 +126,10 @@ def _spread(targets: NDArray[np.int64]) -> NDArray[np.int64]:
     return numbers[drawn_in_turn(targets[numbers], PICTURES, seed=0)]
 
 
-def median_short_side(fitting: PictureFit) -> float:
-    """Return the median short side of the pictures in pixels; 0 for a stream, whose pictures were not looked at."""
-    if fitting.glances is None:
-        return 0.0
-    headers = [saved.header for saved in fitting.glances.saved if saved is not None]
-    return float(np.median([min(one.height, one.width) for one in headers])) if headers else 0.0
+def median_scale(headers: Iterable[Header | None], size: Size, frame: Frame) -> float:
+    """Return the pixels of an input per pixel of the median picture; above 1 it is enlarged. Infinite without any."""
+    sides = [header.upright for header in headers if header is not None and header.height and header.width]
+    return float(np.median([scale_of(each, sides_of(size), frame) for each in sides])) if sides else inf
 
 
 def _cross_validated(
