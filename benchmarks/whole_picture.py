@@ -49,10 +49,11 @@ def some_of_cifar10(count: int = 3_000) -> dict[str, Any]:
     return found
 
 
+WEIGHTS = next(Path(os.environ["PENNYWEIGHT_DATA"], "weights").glob("mobilenet_v2-*"), "imagenet")
 SETS: dict[str, tuple[Callable[[], Any], int, dict[str, Any]]] = {
     "CIFAR-10": (some_of_cifar10, 32, {"model": "resnet_9_x0_25", "recipe": {"epochs": 3}}),
     "digits": (lambda: "digits", 32, {"recipe": {"epochs": 5}}),
-    "cats-dogs, head": (lambda: "cats-dogs", 224, {"model": "mobilenet_v2", "weights": "imagenet"}),
+    "cats-dogs, head": (lambda: "cats-dogs", 224, {"model": "mobilenet_v2", "weights": WEIGHTS}),
     "cats-dogs, scratch": (
         lambda: "cats-dogs",
         224,

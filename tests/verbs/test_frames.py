@@ -16,6 +16,7 @@ from pennyweight.core.errors import InputError
 from pennyweight.core.run_record import RunRecord
 from pennyweight.verbs.fitting.framing import FramingRequest, as_framed
 from pennyweight.verbs.fitting.plan import Plan, make_plan
+from pennyweight.verbs.fitting.prepare import _seen_by_teacher
 from pennyweight.verbs.load import preprocess_of
 
 Sides = tuple[int, int]
@@ -244,6 +245,32 @@ def test_what_is_no_frame_is_refused(shapes: Path, options: dict[str, Any], said
     assert said in str(caught.value)
 
 
+SAME = {"size": 32, "resize": 32}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "said"),
+    [
+        (SAME, SAME, ""),
+        ({"size": 32, "resize": 36}, SAME, ""),
+        ({"size": 224, "resize": 256}, SAME, "cropped pictures of 224; it sees the cropped ones of 32 enlarged, and"),
+        (SAME, {"size": 64, "resize": 64}, "cropped pictures of 32; it sees the cropped ones of 64 reduced, and"),
+        (SAME, {**SAME, "frame": "pad"}, "cropped pictures of 32; it sees the padded ones of 32, and"),
+        ({**SAME, "frame": "stretch"}, SAME, "stretched pictures of 32; it sees the cropped ones of 32, and"),
+        (SAME, {"size": (32, 128), "resize": (32, 128)}, "sees the cropped ones of 32×128 stretched to its shape, and"),
+        (
+            {"size": (16, 64), "resize": (16, 64)},
+            {"size": (32, 128), "resize": (32, 128)},
+            "cropped pictures of 16×64; it sees the cropped ones of 32×128 reduced, and",
+        ),
+    ],
+)
+def test_a_teacher_with_another_input_is_told_of(theirs: dict[str, Any], ours: dict[str, Any], said: str) -> None:
+    line = _seen_by_teacher(pw.Preprocess(**theirs), pw.Preprocess(**ours))
+    assert said in line
+    assert bool(said) == bool(line)
+
+
 @pytest.mark.slow
 def test_a_teacher_of_another_shape_is_told_of(
     tmp_path: Path, fit_small: Callable[..., pw.Run], capsys: pytest.CaptureFixture[str]
@@ -252,7 +279,7 @@ def test_a_teacher_of_another_shape_is_told_of(
     recipe = {"epochs": 1, "batch": 8}
     teacher = fit_small(root, out=tmp_path / "square", input_size=32, frame="crop", recipe=recipe)
     fit_small(root, out=tmp_path / "run", input_size=None, teacher=teacher.folder, recipe=recipe, progress=True)
-    assert "the teacher's input is 32: it sees the pictures of 32×128 stretched to its shape" in capsys.readouterr().err
+    assert "it sees the cropped ones of 32×128 stretched to its shape, and" in capsys.readouterr().err
 
 
 def test_published_weights_are_scored_in_another_shape_when_asked(tmp_path: Path, trained: pw.Run) -> None:

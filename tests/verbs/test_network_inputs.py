@@ -11,6 +11,7 @@ from pennyweight import data
 from pennyweight.core.errors import InputError
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Batch, Mixed
+from pennyweight.report.contact_sheet import contact_sheet
 from pennyweight.report.network_inputs import NetworkInputs
 from pennyweight.train import Recipe
 from pennyweight.verbs.network_inputs import _labels, inputs_as, show_inputs
@@ -52,6 +53,7 @@ def test_changed_pictures_are_those_of_the_first_epoch(pictures: dict[data.Split
     recipe = Recipe(flip=True, shift=0.2, batch=64)
     found = show_inputs(pictures, recipe, seed=3, labels=("birds", "cats", "dogs"), network="net")
     assert found.changes == ("mirrored", "shifted by up to 20%")
+    assert found.first is None
     (batch,) = pictures["train"].epoch(1, batch=64, seed=3, augment=recipe.augment)
     trained_on = {np.asarray(picture).tobytes() for picture in batch.pixels}
     assert {each.image.tobytes() for each in found.training} <= trained_on
@@ -74,6 +76,37 @@ def test_a_mixed_picture_names_both_classes(pictures: dict[data.Split, data.Pict
 def test_frozen_features_are_of_unchanged_pictures(pictures: dict[data.Split, data.Pictures]) -> None:
     assert shown(pictures, mode="head", flip=True, views=0).changes == ()
     assert shown(pictures, mode="head", flip=True, views=2).changes == ("mirrored",)
+
+
+def test_pictures_with_a_margin_are_shifted_within_it(draw_folder: Callable[..., Path]) -> None:
+    source = data.open(str(draw_folder({"cats": 8, "dogs": 8})))
+    made = data.make_split_pictures(source, data.split(source), Preprocess(size=64, resize=72))
+    assert shown(made, shift=0.2).changes == ("shifted by up to 6%",)
+    assert shown(made).changes == ()
+
+
+def test_progressive_resizing_is_said(pictures: dict[data.Split, data.Pictures], tmp_path: Path) -> None:
+    assert shown(pictures, first_size=0.5).first == (3, 16, 16)
+    assert shown(pictures, first_size=0.5, mode="head").first is None
+    page = contact_sheet({"findings": []}, {}, shown=1, inputs=shown(pictures, first_size=0.5))
+    assert "the first epoch has pictures of 3×16×16, and the last quarter" in page
+    assert "Progressive resizing" not in contact_sheet({"findings": []}, {}, shown=1, inputs=shown(pictures))
+
+
+@pytest.mark.parametrize(("side", "sizes"), [(60, ""), (200, "")], ids=["small", "large"])
+def test_doctor_says_what_fit_has_still_to_decide(
+    draw_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: int, sizes: str
+) -> None:
+    monkeypatch.setattr("pennyweight.data.readers.input_size.PHOTO_SIZE", 96)
+    folder = draw_folder({"cats": 8, "dogs": 8}, side=side)
+    found = pw.doctor(folder, quick=True, html=tmp_path / "page.html", network="mobilenet_v1_x0_25")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    for line, expected in (
+        ("fit tries these changes against the labels first, and leaves out what contradicts them", True),
+        ("fit also tries inputs of 192, and takes one if more detail tells the classes apart", side == 200),
+    ):
+        assert (line in found.notes) == expected
+        assert (f"{line}." in page) == expected
 
 
 def test_doctor_shows_the_pictures_as_a_network_sees_them(draw_folder: Callable[..., Path], tmp_path: Path) -> None:

@@ -32,5 +32,9 @@ class NetworkInputs:
     """Name of the network, or the run."""
     shape: tuple[int, int, int]
     """(channels, height, width) of the input."""
+    first: tuple[int, int, int] | None = None
+    """The same of the first epoch, where training enlarges pictures (progressive resizing); else None."""
+    notes: Sequence[str] = ()
+    """Lines on what the training may still change."""
     changes: Sequence[str]
     """Random changes in training, such as "mirrored"; empty where there are none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,17 +11,23 @@ import numpy as np
 
 from pennyweight import data, zoo
 from pennyweight.core.errors import InputError
+from pennyweight.core.frame import Size, show_size
 from pennyweight.core.images import Pixels
 from pennyweight.core.run import Run
 from pennyweight.core.run_folder import is_run_folder
+from pennyweight.data.augment.alone import changes_of
 from pennyweight.data.balance import drawn_in_turn
 from pennyweight.data.batch import Batch
+from pennyweight.data.readers.input_size import header_or_none
 from pennyweight.report.network_inputs import NetworkInput, NetworkInputs
 from pennyweight.train import Recipe
 from pennyweight.verbs.fitting.choose_recipe import AUTO
+from pennyweight.verbs.fitting.choose_size import sizes_to_try
 from pennyweight.verbs.fitting.first_weights import LARGE_MODEL, NONE
 from pennyweight.verbs.fitting.framing import FramingRequest
-from pennyweight.verbs.fitting.plan import make_plan
+from pennyweight.verbs.fitting.plan import Plan, make_plan
+from pennyweight.verbs.fitting.probe_detail import doubled
+from pennyweight.verbs.fitting.size_trial import PICTURES, median_scale
 from pennyweight.verbs.load import preprocess_of
 
 __all__ = ["for_page", "inputs_as", "show_inputs"]
@@ -31,7 +37,13 @@ SHOWN = 16
 
 
 def show_inputs(
-    pictures: Mapping[data.Split, data.Pictures], recipe: Recipe, *, seed: int, labels: tuple[str, ...], network: str
+    pictures: Mapping[data.Split, data.Pictures],
+    recipe: Recipe,
+    *,
+    seed: int,
+    labels: tuple[str, ...],
+    network: str,
+    notes: Sequence[str] = (),
 ) -> NetworkInputs:
     """Return some training pictures as in the first epoch, and some validation pictures as they are scored.
 
@@ -41,15 +53,19 @@ def show_inputs(
         seed: Seed of the training.
         labels: Names of the classes.
         network: Name of the network, for the page.
+        notes: Lines on what the training may still change.
     """
     training, validation = pictures["train"], pictures["val"]
     changes = _changes(recipe, training.reach(recipe.augment))
     height, width, channels = training.preprocess.shape
+    first = (height, width) if recipe.mode == "head" else recipe.sides(training.preprocess.size, 1)
     return NetworkInputs(
         training=_shown(training, seed, labels, recipe if changes else None),
         validation=_shown(validation, seed, labels, None),
         network=network,
         shape=(channels, height, width),
+        first=None if first == (height, width) else (channels, *first),
+        notes=notes,
         changes=changes,
     )
 
@@ -78,6 +94,7 @@ def inputs_as(
     """
     splits = data.split(source)
     notes: tuple[str, ...] = ()
+    open_choices: tuple[str, ...] = ()
     if Path(network).is_dir() and is_run_folder(Path(network)):
         run = Run(Path(network))
         record = run.info
@@ -101,14 +118,37 @@ def inputs_as(
             framing=framing, stem=None, config={}, weights=weights, seed=0,
         )  # fmt: skip
         preprocess, recipe, seed, shown = plan.preprocess, plan.recipe, plan.seed, plan.model["name"]
-        notes = (*notes, *plan.why)
+        open_choices = _open_choices(plan, splits.train, streamed=source.streamed)
+        notes = (*notes, *plan.why, *open_choices)
     preprocess = replace(preprocess, max_pixels=max_pixels)
     readable = {part: [each for each in splits[part] if each.name not in unreadable] for part in data.SPLITS[:2]}
     pictures = {
         part: data.make_pictures(source, samples, preprocess, margin=part == "train")
         for part, samples in readable.items()
     }
-    return show_inputs(pictures, recipe, seed=seed, labels=source.labels, network=shown), notes
+    inputs = show_inputs(
+        pictures, recipe, seed=seed, labels=source.labels, network=shown, notes=[f"{line}." for line in open_choices]
+    )
+    return inputs, notes
+
+
+def _open_choices(plan: Plan, samples: Sequence[data.Sample], *, streamed: bool) -> tuple[str, ...]:
+    """Return lines on what `fit` decides only after it has looked at the pictures, and that is shown undecided."""
+    lines: list[str] = []
+    recipe, preprocess = plan.recipe, plan.preprocess
+    if changes_of(recipe.augment) and (recipe.mode != "head" or recipe.views):
+        lines.append("fit tries these changes against the labels first, and leaves out what contradicts them")
+    if not streamed and (recipe.mode == "head" or (recipe.mode == "scratch" and plan.checkpoint is None)):
+        some = drawn_in_turn(np.array([sample.label for sample in samples]), PICTURES, seed=0)
+        headers = [header_or_none(samples[number].read()) for number in some.tolist()]
+
+        def scale(size: Size) -> float:
+            return median_scale(headers, size, preprocess.frame)
+
+        if larger := (sizes_to_try if recipe.mode == "head" else doubled)(preprocess.size, scale):
+            sizes = " and ".join(show_size(size) for size in larger)
+            lines.append(f"fit also tries inputs of {sizes}, and takes one if more detail tells the classes apart")
+    return tuple(lines)
 
 
 def for_page(pixels: Pixels) -> Pixels:

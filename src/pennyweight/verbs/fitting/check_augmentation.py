@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from pennyweight import data
-from pennyweight.data import CHANGES
 from pennyweight.data.augment.alone import changes_of
 from pennyweight.train import Recipe
 from pennyweight.train.contradictions import ROUND, SIDES, Examples, Findings, Pair, find_contradictions
@@ -126,10 +125,10 @@ def _field(change: str) -> str:
     return change if change in OFF else "without"
 
 
-def _without(recipe: Recipe, names: Sequence[str]) -> Recipe:
+def _without(recipe: Recipe, names: Sequence[Any]) -> Recipe:
     """Return the recipe without these changes."""
     off = {name: OFF[name] for name in names if name in OFF}
-    return replace(recipe, **off, without=(*recipe.without, *(name for name in CHANGES if name in names)))
+    return replace(recipe, **off, without=(*recipe.without, *(name for name in names if name not in OFF)))
 
 
 def _recorded(found: Findings, recipe: Recipe, labels: Sequence[str], said: frozenset[str]) -> dict[str, Any]:

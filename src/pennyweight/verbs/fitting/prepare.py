@@ -17,7 +17,7 @@ from torch import nn
 from pennyweight import data, zoo
 from pennyweight.core.cache import cache_folder
 from pennyweight.core.errors import InputError
-from pennyweight.core.frame import show_size
+from pennyweight.core.frame import Frame, show_size
 from pennyweight.core.labels import match_labels
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run import Run
@@ -40,6 +40,7 @@ LONG_S = 180.0
 """Seconds of `--minutes` from which on it gets them too."""
 MEASURING = 0.1
 """Share of the time left after which no other way to step is tried, and no further step is timed."""
+IN_WORDS: Mapping[Frame, str] = {"crop": "cropped", "pad": "padded", "stretch": "stretched"}
 COMPILING_S = 1_200.0
 """A training with less time than this does not try whether compiling pays: the trial alone takes a minute."""
 
@@ -181,8 +182,8 @@ def open_teacher(
 ) -> Teacher | None:
     """Return a run, or a network with its best published weights, as the teacher of a distillation.
 
-    `note` is given a line where the teacher's input has another shape. Raises SourceError for a class that the teacher
-    does not know.
+    `note` is given a line where the teacher's input has another size, shape or frame. Raises SourceError for a class
+    that the teacher does not know.
     """
     if teacher is None:
         return None
@@ -196,7 +197,21 @@ def open_teacher(
         made = zoo.open_pretrained(teacher, "imagenet")
         network, theirs, labels = made.network, made.preprocess, made.labels
     order = match_labels(source.labels, labels, source=source.name)
-    if isinstance(theirs.size, int) != isinstance(ours.size, int):
-        shown = show_size(theirs.size)
-        note(f"the teacher's input is {shown}: it sees the pictures of {show_size(ours.size)} stretched to its shape")
+    if line := _seen_by_teacher(theirs, ours):
+        note(line)
     return make_teacher(network, theirs=theirs, ours=ours, order=order, device=device)
+
+
+def _seen_by_teacher(theirs: Preprocess, ours: Preprocess) -> str:
+    """Return a line on the pictures that a teacher sees, if its own input differs from them; else an empty text."""
+    (height, width), (high, wide) = theirs.sides, ours.sides
+    if theirs.sides == ours.sides and theirs.frame == ours.frame:
+        return ""
+    scaled = "enlarged" if height * width > high * wide else "reduced"
+    fitted = f" {scaled}" if (height, width) != (high, wide) else ""
+    if height * wide != width * high:
+        fitted = " stretched to its shape"
+    return (
+        f"the teacher learned from {IN_WORDS[theirs.frame]} pictures of {show_size(theirs.size)}; it sees the "
+        f"{IN_WORDS[ours.frame]} ones of {show_size(ours.size)}{fitted}, and may know them less well"
+    )

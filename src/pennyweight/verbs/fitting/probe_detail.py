@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pennyweight.report.progress import TrainingProgress
     from pennyweight.verbs.fitting.open import PictureFit
 
-__all__ = ["probe_detail"]
+__all__ = ["doubled", "probe_detail"]
 
 LUCK = 0.01
 """Largest probability that a gain as large is luck: a larger input makes the whole training longer."""
@@ -55,16 +55,21 @@ def probe_detail(
         shown: Progress of the trial.
     """
     usual, frame = fitting.plan.preprocess.size, fitting.plan.preprocess.frame
-    double, fourfold = (as_size([side * factor for side in sides_of(usual)]) for factor in (2, 4))
     pictures = TrialPictures(fitting)
-    if median_scale(fitting.headers, double, frame) > 1 or len(pictures) < LEAST:
+
+    def scale(size: Size) -> float:
+        return median_scale(fitting.headers, size, frame)
+
+    larger = doubled(usual, scale)
+    if not larger or len(pictures) < LEAST:
         return fitting, ""
+    (double,), fourfold = larger, doubled(larger[0], scale)
     trials, read = _try(fitting, pictures, (usual, double), shown)
     if len(trials) < 2:
         return fitting, ""
     gains = better(trials[0], trials[1], LUCK)
-    if gains and trials[-1].errors >= LEAST_ERRORS and median_scale(fitting.headers, fourfold, frame) <= 1:
-        trials += _try(fitting, pictures, (fourfold,), shown)[0]
+    if gains and trials[-1].errors >= LEAST_ERRORS and fourfold:
+        trials += _try(fitting, pictures, fourfold, shown)[0]
     tried = (
         f"accuracy of small filters on {len(pictures)} training pictures in {FOLDS} folds: "
         f"{'; '.join(trial.text for trial in trials)}"
@@ -75,7 +80,7 @@ def probe_detail(
         return fitting, f"input {show_size(usual)}: {may or 'more detail brings no more'}; {tried}"
     lose = f"pictures have detail that {show_size(usual)} pixels lose"
     if len(trials) > 2 and better(trials[1], trials[2], LUCK):
-        tried += f"; --input-size {show_size(fourfold, 'x')} has still more detail, at 16 times the work"
+        tried += f"; --input-size {show_size(fourfold[0], 'x')} has still more detail, at 16 times the work"
     other = at(double)
     if other is None:
         fixed = f"{fitting.plan.model['name']} takes no other size as it was configured"
@@ -87,6 +92,12 @@ def probe_detail(
         return fitting, f"input {show_size(usual)}: {lose}, but {room}; {insist} takes it all the same; {tried}"
     spare = f"{WORK}; --input-size {show_size(usual, 'x')} spares it"
     return other, f"input {show_size(double)}: {lose}, at {spare}; {tried}"
+
+
+def doubled(usual: Size, scale: Callable[[Size], float]) -> tuple[Size, ...]:
+    """Return the size with sides twice as long, if it does not enlarge the median picture; nothing else."""
+    double = as_size([2 * side for side in sides_of(usual)])
+    return (double,) if scale(double) <= 1 else ()
 
 
 def _try(

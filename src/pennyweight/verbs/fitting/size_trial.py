@@ -23,6 +23,7 @@ __all__ = [
     "FOLDS",
     "LEAST",
     "LEAST_ERRORS",
+    "PICTURES",
     "SizeTrial",
     "TrialPictures",
     "better",
