@@ -88,9 +88,11 @@ def test_pictures_with_a_margin_are_shifted_within_it(draw_folder: Callable[...,
 def test_progressive_resizing_is_said(pictures: dict[data.Split, data.Pictures], tmp_path: Path) -> None:
     assert shown(pictures, first_size=0.5).first == (3, 16, 16)
     assert shown(pictures, first_size=0.5, mode="head").first is None
-    page = contact_sheet({"findings": []}, {}, shown=1, inputs=shown(pictures, first_size=0.5))
+    facts = {"source": "pets", "sound": True, "verdict": "sound", "counts": {"cat": 1}, "splits": None, "notes": []}
+    facts |= {"shortcuts": [], "findings": []}
+    page = contact_sheet(facts, {}, shown=1, inputs=shown(pictures, first_size=0.5))
     assert "the first epoch has pictures of 3×16×16, and the last quarter" in page
-    assert "Progressive resizing" not in contact_sheet({"findings": []}, {}, shown=1, inputs=shown(pictures))
+    assert "Progressive resizing" not in contact_sheet(facts, {}, shown=1, inputs=shown(pictures))
 
 
 @pytest.mark.parametrize(("side", "sizes"), [(60, ""), (200, "")], ids=["small", "large"])

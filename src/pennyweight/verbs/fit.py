@@ -57,8 +57,7 @@ def fit(
         progress: Show progress on standard error.
         **options: Rarer ones. `stem`: "imagenet" or "cifar". `speed`: "auto" measures the quickest way to step (the
             default with `minutes`), "fixed" does not. `preflight`: check first what would spoil a training (the default
-            for long ones). `augment`: "check" leaves out changes of pictures that contradict the labels, "keep" none;
-            `run.record["augmentation"]` those that a run with the same changes left out.
+            for long ones). `augment`: "check" leaves out changes of pictures that contradict the labels, "keep" none.
             `save_minutes`: minutes between checkpoints, 5. `log`: tensorboard, mlflow or wandb. `group_by` and
             `read_as`: as `data.open` takes them. `twins`: "group" keeps pictures that show the same moment in one
             split, "keep" splits them, "drop" leaves all but one out. `frame`: "crop" cuts out the middle of a picture,

@@ -17,7 +17,17 @@ from pennyweight.core.text import say
 from pennyweight.train import Ranks, Recipe
 from pennyweight.verbs.fitting.choose_recipe import AUTO, trains_from_scratch
 
-__all__ = ["LARGE_MODEL", "NONE", "SMALL_INPUT", "WORDS", "FirstWeights", "as_begun", "first_weights", "is_named"]
+__all__ = [
+    "LARGE_MODEL",
+    "NONE",
+    "SMALL_INPUT",
+    "WORDS",
+    "Fetcher",
+    "FirstWeights",
+    "as_begun",
+    "first_weights",
+    "is_named",
+]
 
 Weights = str | os.PathLike[str]
 
@@ -77,6 +87,20 @@ class FirstWeights:
             f"--weights {NONE} trains from scratch"
         )
         return replace(self, checkpoint=checkpoint, why=(f"network {LARGE_MODEL}: suits photographs", taken))
+
+
+class Fetcher:
+    """Function that fetches first weights, once for every plan that is made, within a share of `minutes`."""
+
+    def __init__(self, minutes: float | None = None, ranks: Ranks | None = None) -> None:
+        self.minutes, self.ranks = minutes, ranks or Ranks()
+        self._fetched: dict[FirstWeights, FirstWeights] = {}
+
+    def __call__(self, start: FirstWeights) -> FirstWeights:
+        """Return the same with what auto chose; all ranks must call it."""
+        if start not in self._fetched:
+            self._fetched[start] = start.fetched(self.minutes, self.ranks)
+        return self._fetched[start]
 
 
 def is_named(weights: Weights | None) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -29,7 +29,7 @@ from pennyweight.train.epoch_plan import EpochPlan
 from pennyweight.verbs.fitting.auto_width import WIDTHS
 from pennyweight.verbs.fitting.choose_recipe import AUTO
 from pennyweight.verbs.fitting.choose_size import choose_size
-from pennyweight.verbs.fitting.first_weights import LARGE_MODEL, NONE, FirstWeights, as_begun, is_named
+from pennyweight.verbs.fitting.first_weights import LARGE_MODEL, NONE, Fetcher, as_begun, is_named
 from pennyweight.verbs.fitting.framing import FramingRequest, as_framed
 from pennyweight.verbs.fitting.looking import look_at_pictures, look_for_twins
 from pennyweight.verbs.fitting.plan import Plan, make_plan
@@ -42,8 +42,6 @@ from pennyweight.verbs.training_pictures import training_digests_of, without_tra
 
 __all__ = ["PictureFit", "open_fit"]
 
-Fetch = Callable[[FirstWeights], FirstWeights]
-"""Function that fetches first weights, once for every plan that is made."""
 MUCH = 0.1
 """Share of `--minutes` that the look at the pictures may take before the plan is made again for the rest."""
 
@@ -113,7 +111,7 @@ def open_fit(request: FitRequest, started: float) -> PictureFit:
     source = _open_source(request)
     learned = training_digests_of(request.weights if is_named(request.weights) else None, request.teacher)
     splits = without_training_pictures(data.split(source), learned)
-    fetch = cache(lambda start: start.fetched(request.minutes, ranks))
+    fetch = Fetcher(request.minutes, ranks)
     plan_fit = partial(_plan_fit, ranks=ranks, source=source, learned=learned, fetch=fetch)
     fitting = plan_fit(request, splits, request.minutes)
     if request.out is not None and not request.resume and not ranks.number:
@@ -174,10 +172,10 @@ def _plan_fit(
     ranks: Ranks,
     source: data.Source,
     learned: Mapping[str, TrainingDigests],
-    fetch: Fetch,
+    fetch: Fetcher,
 ) -> PictureFit:
     """Decide the plan for these splits and the minutes that are left, and make the network."""
-    plan = _decide(request, source, splits, ranks, minutes, fetch)
+    plan = _decide(request, source, splits, minutes, fetch)
     asked = _settings(request, source, splits, plan)
     if request.teacher is not None and plan.recipe.mode == "head":
         raise InputError(
@@ -236,7 +234,7 @@ def _record(request: FitRequest, source: data.Source) -> RunRecord | None:
 
 
 def _decide(
-    request: FitRequest, source: data.Source, splits: data.Splits, ranks: Ranks, minutes: float | None, fetch: Fetch
+    request: FitRequest, source: data.Source, splits: data.Splits, minutes: float | None, fetch: Fetcher
 ) -> Plan:
     """Make the plan; where a run of auto resumes, with the network and the weights that it began with."""
     model, weights, stem = request.model, request.weights, request.stem
@@ -263,7 +261,6 @@ def _decide(
         seed=request.seed,
         minutes=minutes,
         speed=request.speed,
-        ranks=ranks,
         taught=request.teacher is not None,
         fetch=fetch,
     )

@@ -22,7 +22,14 @@ from pennyweight.train.presets import MANY
 from pennyweight.train.recipe import Layout, Precision
 from pennyweight.verbs.fitting.auto_width import widest
 from pennyweight.verbs.fitting.choose_recipe import AUTO, choose_recipe, requested_fields
-from pennyweight.verbs.fitting.first_weights import LARGE_MODEL, SMALL_INPUT, WORDS, FirstWeights, first_weights
+from pennyweight.verbs.fitting.first_weights import (
+    LARGE_MODEL,
+    SMALL_INPUT,
+    WORDS,
+    Fetcher,
+    FirstWeights,
+    first_weights,
+)
 from pennyweight.verbs.fitting.framing import FramingRequest
 from pennyweight.verbs.fitting.resolve_network import resolve_network
 
@@ -119,9 +126,8 @@ def make_plan(
     seed: int,
     minutes: float | None = None,
     speed: str | None = None,
-    ranks: Ranks | None = None,
     taught: bool = False,
-    fetch: Callable[[FirstWeights], FirstWeights] | None = None,
+    fetch: Fetcher | None = None,
 ) -> Plan:
     """Decide every choice that was left to `fit`.
 
@@ -138,9 +144,8 @@ def make_plan(
         seed: Seed of every random choice.
         minutes: Minutes of the whole run; None without a limit.
         speed: "fixed" keeps the recipe's layout and precision, else only those that `recipe` sets stay.
-        ranks: Processes of a distributed training.
         taught: True with a teacher.
-        fetch: Function that fetches first weights; by default they are fetched within a share of `minutes`.
+        fetch: Fetcher of first weights, with the processes of a distributed training; None for one of `minutes`.
 
     Raises:
         InputError: A value cannot be used; as far as possible before anything is fetched.
@@ -150,10 +155,11 @@ def make_plan(
         zoo.sketch(model, num_classes=len(source.labels), in_channels=source.channels, stem=stem, config=config)
     start = first_weights(source, model, weights, input_size=framing.size, stem=stem, config=config, recipe=recipe)
     ways = _ways_to_step(source, model, pictures, recipe, start, minutes=minutes, speed=speed, taught=taught)
-    start = start.fetched(minutes, ranks or Ranks()) if fetch is None else fetch(start)
+    fetch = fetch or Fetcher(minutes)
+    start = fetch(start)
     framed = partial(framing.framed, config=config)
     usual = Preprocess.for_input(framing.size or source.size, channels=source.channels, decoding="draft")
-    name, checkpoint, why = _network(source, model, pictures, start, minutes, ways, ranks, usual, framed)
+    name, checkpoint, why = _network(source, model, pictures, start, minutes, ways, fetch.ranks, usual, framed)
     preprocess, range_note = _preprocess(source, usual, checkpoint, used)
     preprocess, frame_notes = framed(preprocess, network=name)
     resolved, settled, recipe_name, reasons = resolve_network(
@@ -214,7 +220,7 @@ def _network(
     start: FirstWeights,
     minutes: float | None,
     ways: Sequence[tuple[Layout, Precision]],
-    ranks: Ranks | None,
+    ranks: Ranks,
     usual: Preprocess,
     framed: Callable[..., tuple[Preprocess, tuple[str, ...]]],
 ) -> tuple[str, zoo.Checkpoint | None, tuple[str, ...]]:
@@ -234,7 +240,7 @@ def _network(
             size = framed(usual, network=SMALL_MODEL)[0].size
             name, reason = widest(
                 minutes, pictures=pictures, size=size, channels=source.channels,
-                classes=len(source.labels), ranks=ranks or Ranks(), ways=ways,
+                classes=len(source.labels), ranks=ranks, ways=ways,
             )  # fmt: skip
             return name, None, (reason,)
         else:
