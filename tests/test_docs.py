@@ -190,6 +190,7 @@ def test_files_named_in_the_decisions_exist() -> None:
     assert [(page, path) for page, path in sorted(found) if not any((top / path).exists() for top in PLACES)] == []
 
 
+@pytest.mark.slow
 def test_the_example_draws_digits(tmp_path: Path) -> None:
     shell(["python", "examples/digit_files.py", "made"], tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["made"]

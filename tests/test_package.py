@@ -114,6 +114,7 @@ def test_help_loads_little_more_than_a_program_of_two_commands_and_no_arrays() -
     assert not loaded_by(code) & {*HEAVY, "numpy", "PIL", "onnxruntime"}
 
 
+@pytest.mark.slow
 def test_what_trains_is_imported_before_what_is_used_late_and_slow_to_import() -> None:
     """Scores, reports, ranks and torch's compiler are loaded when they are used, so that a refusal comes soon."""
     late = {"accelerate", "matplotlib", "pandas", "scipy", "sklearn", "torch._dynamo", "torchvision"}

@@ -73,6 +73,7 @@ def test_the_width_comes_first(
 def test_colors_are_weighed_by_their_opacity_once() -> None:
     pixels = np.random.default_rng(2).integers(0, 256, (20, 30, 4), dtype=np.uint8)
     image = Image.fromarray(pixels)
+    assert resize(image, 30, 20, Resampling.BILINEAR).tobytes() == image.tobytes()
     for size in ((9, 9), (40, 5)):
         once = resize(image.convert("RGBa"), *size, Resampling.BILINEAR).convert("RGBA")
         np.testing.assert_array_equal(np.asarray(resize(image, *size, Resampling.BILINEAR)), np.asarray(once))

@@ -69,7 +69,7 @@ def require_whole(parts: Path, bundle: Path, pictures: Path) -> None:
     assert [each.name for each in parts.iterdir() if each.suffix == ".lock" and "part" in each.name] == []
 
 
-@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+@pytest.mark.parametrize("form", ["jsonl", pytest.param("parquet", marks=pytest.mark.slow)])
 def test_the_parts_hold_every_picture_once_and_are_not_made_again(
     bundle: Path, pictures: Path, tmp_path: Path, form: Any
 ) -> None:
@@ -86,6 +86,7 @@ def test_the_parts_hold_every_picture_once_and_are_not_made_again(
     assert again == [f"part-00002.{form}"]
 
 
+@pytest.mark.slow
 def test_a_part_that_another_process_works_on_is_waited_for(
     bundle: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,6 +109,7 @@ def test_a_part_that_another_process_works_on_is_waited_for(
     require_whole(parts, bundle, pictures)
 
 
+@pytest.mark.slow
 def test_another_question_for_the_same_folder_is_refused(bundle: Path, pictures: Path, tmp_path: Path) -> None:
     parts = tmp_path / "parts"
     pw.predict_parts(bundle, pictures, parts, part_size=SIZE)
@@ -130,6 +132,7 @@ def test_another_question_for_the_same_folder_is_refused(bundle: Path, pictures:
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 def test_the_command_counts_and_ends_with_the_failures(
     bundle: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

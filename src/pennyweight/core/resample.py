@@ -25,7 +25,7 @@ PREMULTIPLIED = {"LA": "La", "RGBA": "RGBa"}
 
 def resize(image: Image.Image, width: int, height: int, rule: Resampling, box: Box | None = None) -> Image.Image:
     """Return `box` of an image, by default all of it, as an image of width × height pixels, antialiased."""
-    if rule not in SUPPORT:
+    if rule not in SUPPORT or ((width, height) == image.size and box in (None, (0, 0, width, height))):
         return image.resize((width, height), rule, box=box)
     if image.mode in PREMULTIPLIED:
         return resize(image.convert(PREMULTIPLIED[image.mode]), width, height, rule, box).convert(image.mode)

@@ -14,10 +14,12 @@ from typing import Any, Unpack, get_args
 
 from pennyweight import data
 from pennyweight.core.errors import InputError, RunError
+from pennyweight.core.figures import number, several
 from pennyweight.core.files import atomic, clear_left_overs
 from pennyweight.core.locks import locked
 from pennyweight.core.prediction import Failure, Prediction
 from pennyweight.core.reasons import Reasons
+from pennyweight.core.summary import Facts, Summary
 from pennyweight.core.usage import Usage
 from pennyweight.report.prediction_files import Format, as_utf8, sources_of, write_answers
 from pennyweight.runtime import Bundle, Classifier, NamedPicture
@@ -35,8 +37,8 @@ POLL_SECONDS = 0.5
 """Seconds between two looks at the parts that other processes work on."""
 
 
-@dataclass
-class Parts:
+@dataclass(repr=False)
+class Parts(Summary):
     """Result of `predict_parts`, as this process saw it."""
 
     folder: Path
@@ -48,6 +50,13 @@ class Parts:
     """Pictures of parts that were complete before, or that other processes answered."""
     failed: Reasons = field(default_factory=Reasons)
     """Reasons of the pictures that this process could not read."""
+
+    def _facts(self) -> Facts:
+        yield "folder", str(self.folder)
+        yield "", several(self.parts, "part")
+        yield "", f"{several(self.pictures, 'picture')} answered, {number(self.kept)} kept"
+        if self.failed.count:
+            yield "", f"{number(self.failed.count)} could not be read"
 
 
 def predict_parts(
