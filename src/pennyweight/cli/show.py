@@ -15,12 +15,14 @@ from rich.console import Console
 from pennyweight.core.accuracy_line import accuracy_line
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.figures import several, shape, share
+from pennyweight.core.int8_line import files, in_words, layers_in_float
 from pennyweight.core.reasons import Reasons
 from pennyweight.core.text import say, write_as_file
 from pennyweight.report.tables import Column, table
 
 if TYPE_CHECKING:
     from pennyweight.core.run import Run
+    from pennyweight.deploy import LayerLoss
     from pennyweight.runtime import Bundle
     from pennyweight.scoring import Evaluation
 
@@ -30,6 +32,7 @@ __all__ = [
     "evaluation",
     "facts",
     "failure",
+    "layer_losses",
     "markdown",
     "networks",
     "note",
@@ -170,12 +173,25 @@ def failure(line: str) -> None:
 
 def bundle(made: Bundle) -> None:
     """Print the file of a bundle, its size and its proof."""
-    proof = made.manifest.parity
+    proof, quantization = made.manifest.parity, made.manifest.quantization
     say(
-        f"{made.path}: {made.path.stat().st_size / 1e6:.1f} MB, "
+        f"{made.path}: {made.path.stat().st_size / 1e6:.1f} MB, {'float graph ' if quantization else ''}"
         f"proved on {proof['pictures']} pictures ({proof['of']}): "
         f"{proof['same_top1']} same answers, probabilities within {proof['largest_probability_difference']:.1e}"
     )
+    if quantization is not None:
+        say(
+            f"int8 {in_words(quantization)}",
+            f"calibrated on {several(quantization['calibration']['pictures'], 'picture')} "
+            f"({quantization['calibration']['of']}); {files(quantization)}; in float: {layers_in_float(quantization)}",
+        )
+
+
+def layer_losses(layers: Sequence[LayerLoss]) -> None:
+    """Print on standard error what each layer loses in int8, the largest loss first."""
+    columns = (Column("layer in int8 alone"), Column("change of the logits", share), Column("weights"))
+    rows = [(each.layer, each.loss, each.weights) for each in layers]
+    Console(stderr=True).print(table(None, columns, rows))
 
 
 def facts(rows: Sequence[tuple[str, str]]) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pennyweight.core.errors import BundleError, InputError
 from pennyweight.core.figures import number, shape, share
+from pennyweight.core.int8_line import in_words
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.reading import parse_json
 from pennyweight.core.settings import from_json
@@ -17,8 +18,8 @@ from pennyweight.core.summary import Facts, Summary, classes
 __all__ = ["INPUT", "LOGITS", "METADATA_KEY", "PROBABILITIES", "Manifest"]
 
 METADATA_KEY = "pennyweight"
-FORMAT = 2
-"""Version of the manifest; files of version 1 have no seal (`core.seal`)."""
+FORMAT, FORMAT_INT8 = 2, 3
+"""Version of the manifest; files of version 1 have no seal (`core.seal`), and those of version 3 are in int8."""
 
 # Names of the graph's input and outputs.
 INPUT = "images"
@@ -45,6 +46,9 @@ class Manifest(Summary):
     versions: Mapping[str, str]
     created: str
     format: int = FORMAT
+    quantization: Mapping[str, Any] | None = None
+    """Method, pictures, layers in float, accuracies and sizes of an int8 graph; None for float. The evaluation and the
+    parity proof are of the float graph."""
 
     def _facts(self) -> Facts:
         yield "network", str(self.network["name"])
@@ -53,9 +57,16 @@ class Manifest(Summary):
         yield classes(self.labels)
         if self.evaluation is not None:
             accuracy, images = share(self.evaluation["accuracy"]), number(self.evaluation["images"])
-            yield f"{self.evaluation['split']} accuracy", f"{accuracy} of {images} images"
+            form = " of the float network" if self.quantization else ""
+            yield f"{self.evaluation['split']} accuracy{form}", f"{accuracy} of {images} images"
+        if self.quantization is not None:
+            yield "int8", in_words(self.quantization)
         if self.parity:
             yield "proved on", f"{number(self.parity['pictures'])} images"
+
+    def in_int8(self, quantization: Mapping[str, Any]) -> Manifest:
+        """Return the manifest of the same network in int8."""
+        return replace(self, quantization=quantization, format=FORMAT_INT8)
 
     @property
     def sealed(self) -> bool:
@@ -65,6 +76,8 @@ class Manifest(Summary):
     def to_json(self) -> str:
         """Return the text to keep under METADATA_KEY."""
         values = {**asdict(self), "preprocess": self.preprocess.to_dict()}
+        if self.quantization is None:
+            del values["quantization"]  # which earlier versions do not know
         return json.dumps(values, ensure_ascii=False, allow_nan=False)
 
     @classmethod
@@ -72,7 +85,7 @@ class Manifest(Summary):
         """Parse the text of `to_json`. Raises BundleError that names the file `name`."""
         try:
             values = parse_json(text, "it", InputError)
-            if not 1 <= values["format"] <= FORMAT:
+            if not 1 <= values["format"] <= FORMAT_INT8:
                 raise BundleError(f"{name} was written by a newer Pennyweight; update this one to open it")
             values["preprocess"] = Preprocess.from_dict(values["preprocess"])
             return from_json(cls, values, what="manifest")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -12,7 +13,7 @@ from typing import Any, TypeVar
 from pennyweight.core.errors import InputError, nearest
 from pennyweight.core.synonyms import hint, hint_of_value
 
-__all__ = ["from_json", "kept", "override", "parse", "parse_pairs"]
+__all__ = ["from_json", "kept", "override", "parse", "parse_pairs", "parse_share"]
 
 T = TypeVar("T")
 
@@ -38,6 +39,22 @@ def parse(value: Any) -> Any:
             matched, result = _as(value, kind)
             if matched and not (kind is bool and value in ("0", "1")):
                 return result
+    return value
+
+
+def parse_share(text: str, option: str, *, example: str) -> float:
+    """Parse "1%" or "0.01" as 0.01.
+
+    Raises InputError for other text, and for a number from 1 without a percent sign, which is unclear.
+    """
+    digits, percent = text.strip().removesuffix("%"), text.strip().endswith("%")
+    try:
+        value = float(digits) / (100 if percent else 1)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < 1:
+        hint = f"; did you mean {option} {digits}%?" if not percent and 1 <= value < 100 else ""
+        raise InputError(f"{option} '{text}' is not a share from 0% to below 100%, such as {example}{hint}")
     return value
 
 

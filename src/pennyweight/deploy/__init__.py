@@ -1,7 +1,19 @@
-"""Deployment: the ONNX graph of a network, its export to a bundle, and the parity proof of the two."""
+"""Deployment: the ONNX graph of a network, its export to a bundle, the parity proof of the two, and int8."""
 
 from pennyweight.deploy.export import export_bundle
 from pennyweight.deploy.graph import BundleGraph, TorchEngine
+from pennyweight.deploy.int8 import MAX_DROP, Int8Error, Int8Pictures, LayerLoss, to_int8
 from pennyweight.deploy.parity import Parity, prove
 
-__all__ = ["BundleGraph", "Parity", "TorchEngine", "export_bundle", "prove"]
+__all__ = [
+    "MAX_DROP",
+    "BundleGraph",
+    "Int8Error",
+    "Int8Pictures",
+    "LayerLoss",
+    "Parity",
+    "TorchEngine",
+    "export_bundle",
+    "prove",
+    "to_int8",
+]

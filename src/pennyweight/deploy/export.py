@@ -6,10 +6,10 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import onnx
 import torch
@@ -47,6 +47,7 @@ def export_bundle(
     *,
     of: str,
     training_digests: TrainingDigests | None = None,
+    quantize: Callable[[onnx.ModelProto], tuple[onnx.ModelProto, Mapping[str, Any]]] | None = None,
 ) -> Bundle:
     """Write a network as a bundle, with the result of the parity proof in its manifest.
 
@@ -57,6 +58,7 @@ def export_bundle(
         pictures: Pictures for the proof; if empty, 16 seeded ones are made.
         of: Description of the pictures for the manifest.
         training_digests: Digests of the pictures that the network was trained and selected on.
+        quantize: Function that makes an int8 graph of the proved one, and its record for the manifest.
 
     Returns:
         The opened bundle.
@@ -80,6 +82,9 @@ def export_bundle(
             where = first_difference(BundleGraph(network, preprocess), model, layers, error.pixels)
             raise ParityError(f"{error}; {where}; nothing was written") from error
         proved = replace(manifest, parity=parity.to_dict())
+        if quantize is not None:
+            model, record = quantize(model)
+            proved = proved.in_int8(record)
         metadata = {METADATA_KEY: proved.to_json()} | (
             {} if training_digests is None else {TRAINING_DIGESTS_KEY: training_digests.to_text()}
         )
