@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Unpack
 
+import onnx
 from torch import nn
 
 from pennyweight import data, zoo
@@ -66,8 +67,7 @@ def export(
         max_drop: Largest drop of accuracy that int8 may cost on the gate's pictures, 0 to 1; by default 0.01.
         calibrate: Source of the pictures to calibrate and gate on; by default the one of the run's training. Pictures
             with other classes than the network's gate by agreement with the float network.
-        note: Callback that is given a line where the proof has to do without pictures of the test split, and lines
-            about the way to int8.
+        note: Callback that is given a line where the proof lacks pictures of the test split, and about int8.
         usage: Usage of the weights, as `pw.load` takes it: stem, input_size, config, mean, std, labels.
 
     Returns:
@@ -89,9 +89,36 @@ def export(
         refuse_scene_run(trained, "export")
     path = bundle_path(trained if isinstance(trained, Run) else str(trained.model["name"]), out, int8=int8)
     contents = _of_run(trained) if isinstance(trained, Run) else _of_name(trained)
+    quantize = _quantizer(trained, contents, calibrate, allowed, note) if int8 else None
+    pictures, of = _proof_pictures(trained, contents, note)
+    return export_bundle(
+        contents.network,
+        path,
+        _manifest(contents),
+        pictures,
+        of=of,
+        training_digests=contents.training_digests,
+        quantize=quantize,
+    )
+
+
+def _proof_pictures(
+    trained: Run | zoo.Pretrained, contents: Contents, note: Callable[[str], None]
+) -> tuple[list[Picture], str]:
+    """Return the pictures of the proof and their description; none, with a note, where the test split is not here."""
+    pictures: list[Picture] = []
+    if isinstance(trained, Run):
+        pictures, missing = _test_pictures(trained)
+        if missing:
+            note(f"the bundle is proved on pictures made for the proof, because those of the test split are {missing}")
+    return pictures, f"test split of {contents.data['name']}" if contents.data else ""
+
+
+def _manifest(contents: Contents) -> Manifest:
+    """Return the manifest of the float bundle, without its proof."""
     preprocess = contents.preprocess
     cost = weigh(contents.network, (preprocess.channels, *preprocess.sides))
-    manifest = Manifest(
+    return Manifest(
         network=contents.model,
         labels=contents.labels,
         preprocess=preprocess,
@@ -103,33 +130,26 @@ def export(
         versions=versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    quantize = None
-    if int8:
-        chosen = choose_int8_pictures(
-            trained,
-            calibrate,
-            preprocess=preprocess,
-            labels=contents.labels,
-            training_digests=contents.training_digests,
-            max_drop=allowed,
-            note=note,
-        )
-        quantize = partial(to_int8, pictures=chosen, max_drop=allowed, note=note)
-    pictures: list[Picture] = []
-    if isinstance(trained, Run):
-        pictures, missing = _test_pictures(trained)
-        if missing:
-            note(f"the bundle is proved on pictures made for the proof, because those of the test split are {missing}")
-    of = f"test split of {contents.data['name']}" if contents.data else ""
-    return export_bundle(
-        contents.network,
-        path,
-        manifest,
-        pictures,
-        of=of,
+
+
+def _quantizer(
+    trained: Run | zoo.Pretrained,
+    contents: Contents,
+    calibrate: data.AnySource | None,
+    max_drop: float,
+    note: Callable[[str], None],
+) -> Callable[[onnx.ModelProto], tuple[onnx.ModelProto, dict[str, Any]]]:
+    """Read the pictures for int8, and return the function that quantizes the proved graph."""
+    chosen = choose_int8_pictures(
+        trained,
+        calibrate,
+        preprocess=contents.preprocess,
+        labels=contents.labels,
         training_digests=contents.training_digests,
-        quantize=quantize,
+        max_drop=max_drop,
+        note=note,
     )
+    return partial(to_int8, pictures=chosen, max_drop=max_drop, note=note)
 
 
 def _allowed_drop(int8: bool, max_drop: float | None, calibrate: object) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,14 @@ CALIBRATION = 300
 GATE, GATE_BYTES = 2_000, 300 << 20
 """Most pictures to gate on, and the most bytes that they take."""
 BATCH = 64
+
+
+class _Parts(NamedTuple):
+    """Samples to calibrate and to gate on, and the names of the two parts."""
+
+    calibration: Sequence[data.Sample]
+    gate: Sequence[data.Sample]
+    names: tuple[str, str]
 
 
 def choose_int8_pictures(
@@ -60,18 +69,7 @@ def choose_int8_pictures(
     opened, origin = _open(trained, calibrate)
     for line in opened.notes if calibrate is not None else ():
         note(line)
-    own = origin.is_source(opened)
-    calibration, gate, names = _own_splits(opened, origin) if own else _divide(opened)
-    if not calibration or not gate:
-        raise SourceError(
-            "int8 takes at least two pictures that are not of a test split, one to calibrate and one to gate on; "
-            f"{opened.name} has {number(len(calibration) + len(gate))}"
-        )
-    if training_digests is not None and not own and not (gate := data.exclude_seen(gate, training_digests)):
-        raise SourceError(
-            f"{origin.where} was trained on every picture of {opened.name} that could gate int8; name other pictures "
-            "with --calibrate"
-        )
+    calibration, gate, names = _parts(opened, origin, training_digests)
     numbers = _match(opened, labels, note)
     most = max(1, min(GATE, GATE_BYTES // int(np.prod(preprocess.shape))))
     first, _ = _read(opened, _evenly(calibration, CALIBRATION), preprocess, note)
@@ -106,22 +104,39 @@ def _open(trained: Run | zoo.Pretrained, calibrate: data.AnySource | None) -> tu
         ) from error
 
 
-def _own_splits(opened: data.Source, origin: Origin) -> tuple[Sequence[data.Sample], Sequence[data.Sample], list[str]]:
+def _parts(opened: data.Source, origin: Origin, training_digests: TrainingDigests | None) -> _Parts:
+    """Return the samples of both parts. Raises SourceError where one would be empty."""
+    own = origin.is_source(opened)
+    calibration, gate, names = _own_splits(opened, origin) if own else _divide(opened)
+    if not calibration or not gate:
+        raise SourceError(
+            "int8 takes at least two pictures that are not of a test split, one to calibrate and one to gate on; "
+            f"{opened.name} has {number(len(calibration) + len(gate))}"
+        )
+    if training_digests is not None and not own and not (gate := data.exclude_seen(gate, training_digests)):
+        raise SourceError(
+            f"{origin.where} was trained on every picture of {opened.name} that could gate int8; name other pictures "
+            "with --calibrate"
+        )
+    return _Parts(calibration, gate, names)
+
+
+def _own_splits(opened: data.Source, origin: Origin) -> _Parts:
     """Return training and validation split as in the training."""
     glances = data.glance_at(opened)
     splits = data.split_by_rule(opened, None if glances is None else data.twins_among(glances), origin.twins)
-    return splits.train, splits.val, ["training split", "validation split"]
+    return _Parts(splits.train, splits.val, ("training split", "validation split"))
 
 
-def _divide(opened: data.Source) -> tuple[Sequence[data.Sample], Sequence[data.Sample], list[str]]:
+def _divide(opened: data.Source) -> _Parts:
     """Return the source's train and val splits, or halves of all but its test split; no picture is in both parts."""
     pool = {sample.digest: sample for sample in opened.samples if sample.split != "test"}
     train = [sample for sample in pool.values() if sample.split == "train"]
     val = [sample for sample in pool.values() if sample.split == "val"]
     if train and val:
-        return train, val, ["train split", "val split"]
+        return _Parts(train, val, ("train split", "val split"))
     by_content = sorted(pool.values(), key=lambda sample: sample.place)
-    return by_content[::2], by_content[1::2], ["half", "the other half"]
+    return _Parts(by_content[::2], by_content[1::2], ("half", "the other half"))
 
 
 def _match(opened: data.Source, labels: tuple[str, ...], note: Callable[[str], None]) -> list[int] | None:
