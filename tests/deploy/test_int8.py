@@ -33,7 +33,7 @@ def shades() -> Pixels:
 
 @pytest.fixture(scope="module")
 def graph(make_network: Callable[[int], nn.Module], make_manifest: Callable[[int], Manifest]) -> onnx.ModelProto:
-    return _export_network(make_network(3).eval(), make_manifest(3))
+    return _export_network(make_network(3).eval(), make_manifest(3)).model
 
 
 def answers(model: onnx.ModelProto, pixels: Pixels, folder: Path) -> NDArray[np.float32]:
@@ -70,7 +70,7 @@ def uneven(make_manifest: Callable[[int], Manifest], shades: Pixels) -> onnx.Mod
             mean, deviation = logits.mean(0), logits.std(0)
             network[7].weight /= deviation[:, None]
             network[7].bias.copy_((network[7].bias - mean) / deviation)
-    return _export_network(network.eval(), make_manifest(3))
+    return _export_network(network.eval(), make_manifest(3)).model
 
 
 def test_it_answers_as_float_and_says_so(graph: onnx.ModelProto, shades: Pixels, tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_what_cannot_be_reached_is_refused_with_the_losses(
 def test_a_network_without_products_is_refused(shades: Pixels, make_manifest: Callable[[int], Manifest]) -> None:
     network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
     with pytest.raises(InputError, match="no convolution or product of matrices"):
-        to_int8(_export_network(network.eval(), make_manifest(3)), pictures(shades))
+        to_int8(_export_network(network.eval(), make_manifest(3)).model, pictures(shades))
 
 
 def test_a_bundle_in_int8_opens_and_earlier_versions_call_it_newer(
