@@ -29,6 +29,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_no_command_prints_or_writes_a_letter_that_steers(pennyweight: Run, source: Path, empty: Path) -> None:
     shallow = ("--model", "mobilenet_v1_x0_25", "--config", "stages=[[32, 1, 1]]", "--input", "16")
     small = (*shallow, "--epochs", "1", "--out", "run")

@@ -76,6 +76,7 @@ def test_a_class_folder_behind_a_dead_link_is_refused(
     assert f"class folder {root}/owls: it is a link to /nowhere/owls, which is not there" in outcome.out + outcome.err
 
 
+@pytest.mark.slow
 def test_large_pictures_are_read_where_that_is_asked(
     pennyweight: Run,
     bundle_file: Path,

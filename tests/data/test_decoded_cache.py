@@ -172,6 +172,7 @@ def test_two_processes_that_fill_at_once_give_the_same_bytes(draw_folder: Draw, 
     assert np.array_equal(cached(root, DecodedCache(tmp_path / "cache")).pixels(np.arange(60)), expected)
 
 
+@pytest.mark.slow
 def test_a_kill_while_it_is_filled_leaves_it_usable(draw_folder: Draw, tmp_path: Path) -> None:
     root = draw_folder({"a": 100, "b": 100})
     process = filler(root, tmp_path / "cache")

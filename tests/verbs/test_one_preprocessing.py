@@ -102,6 +102,7 @@ def drawn(root: Path, noise: Callable[..., np.ndarray], count: int) -> list[Path
     return files
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "quick",
     [pytest.param(True, marks=pytest.mark.slow, id="with simplejpeg"), pytest.param(False, id="with Pillow alone")],

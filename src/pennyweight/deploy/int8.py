@@ -182,7 +182,7 @@ def _refusal(trial: _Trial, most: int, best: float) -> str:
     return (
         f"int8 loses {_points(best)} of {what} on {gate.pictures:,} pictures ({gate.of}) {kept}, above the allowed "
         f"{_points(trial.max_drop)}; nothing was written. Networks without squeeze-and-excitation and with relu or "
-        "relu6 quantize well, such as efficientnet_lite0 and mobilenet_v2; --max-drop allows more"
+        "relu6 quantize well, such as mobilenet_v2 and timm:efficientnet_lite0; --max-drop allows more"
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from pennyweight.core.accuracy_line import accuracy_line
 from pennyweight.core.figures import fine_share, megabytes, number, several, shape
 from pennyweight.core.frame import show_size
+from pennyweight.core.int8_line import files, in_words, layers_in_float
 from pennyweight.core.manifest import Manifest
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.scene_manifest import SceneManifest
@@ -56,7 +57,11 @@ def _of_pictures(manifest: Manifest) -> Iterator[tuple[str, str]]:
     if manifest.evaluation is None:
         yield "accuracy", "not scored"
     else:
-        yield f"{manifest.evaluation['split']} accuracy", accuracy_line(manifest.evaluation)
+        form = " of the float network" if manifest.quantization else ""
+        yield f"{manifest.evaluation['split']} accuracy{form}", accuracy_line(manifest.evaluation)
+    if manifest.quantization is not None:
+        yield "int8", f"{in_words(manifest.quantization)}; {files(manifest.quantization)}"
+        yield "in float", layers_in_float(manifest.quantization)
     if manifest.data is not None:
         yield "trained on", f"{manifest.data['name']} ({manifest.data['fingerprint']})"
     yield (

@@ -127,6 +127,7 @@ def test_rectangles_double_too_and_the_line_on_the_frame_stays(draw: Callable[..
     assert "--input-size 64x256 spares it" in detail
 
 
+@pytest.mark.slow
 def test_long_pictures_that_are_padded_are_tried_by_the_scale_at_which_they_enter(
     draw: Callable[..., Path], see: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,6 +150,7 @@ def test_long_pictures_that_are_padded_are_tried_by_the_scale_at_which_they_ente
     assert pw.fit(long, resume=True, **options).folder == run.folder
 
 
+@pytest.mark.slow
 def test_another_rank_takes_the_first_ones_word(draw: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """Its filters answer otherwise. All ranks exchange as many values, or one of them waits in vain."""
     stripes, said = draw("stripes"), []
@@ -167,6 +169,7 @@ def test_another_rank_takes_the_first_ones_word(draw: Callable[..., Path], monke
     assert not [*told]
 
 
+@pytest.mark.slow
 def test_first_weights_are_fetched_once(
     draw: Callable[..., Path], see: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,6 +188,7 @@ def test_first_weights_are_fetched_once(
     assert len(tried) == 1
 
 
+@pytest.mark.slow
 def test_few_minutes_keep_the_usual_size_and_say_that_more_detail_would_help(
     draw: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

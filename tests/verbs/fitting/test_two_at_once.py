@@ -127,6 +127,7 @@ def test_of_simultaneous_fits_with_one_folder_one_trains_and_the_others_say_so(
         shutil.rmtree(folder)
 
 
+@pytest.mark.slow
 def test_resuming_a_run_that_another_process_trains_says_who_does(
     fit_small: Fit, shapes: Path, tmp_path: Path, stop_at: Callable[[int], None]
 ) -> None:

@@ -144,6 +144,7 @@ def test_the_papers_protocol_says_that_it_looks_at_test_pixels(tmp_path: Path) -
     assert any("on the whole scene, test pixels too" in note for note in made.record["data"]["notes"])
 
 
+@pytest.mark.slow
 def test_a_bundle_maps_as_the_run_does_whatever_the_scene(run: pw.Run, bundle: SceneBundle) -> None:
     assert bundle.manifest.parity["largest_probability_difference"] <= 1e-4
     cube = synthetic(61, 47, seed=3).cube
