@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import onnx
 import pytest
@@ -17,6 +18,7 @@ from pennyweight.core.errors import BundleError, InputError
 from pennyweight.core.manifest import METADATA_KEY, Manifest
 from pennyweight.deploy import BundleGraph, Int8Error, Int8Pictures, export_bundle, to_int8
 from pennyweight.deploy.export import _export_network
+from pennyweight.report.model_card import model_card
 from pennyweight.runtime import Bundle
 from pennyweight.runtime.engine import OnnxEngine
 
@@ -134,7 +136,7 @@ def test_what_cannot_be_reached_is_refused_with_the_losses(
     uneven: onnx.ModelProto, shades: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pennyweight.deploy.int8.MOST_IN_FLOAT", 0.01)
-    with pytest.raises(Int8Error, match=r"above the allowed 1\.00%; nothing was written.*efficientnet_lite0") as caught:
+    with pytest.raises(Int8Error, match=r"above the allowed 1\.00%; nothing was written.*se=false") as caught:
         to_int8(uneven, pictures(shades), max_drop=0.01)
     losses = [each.loss for each in caught.value.layers]
     assert losses == sorted(losses, reverse=True)
@@ -165,6 +167,12 @@ def test_a_bundle_in_int8_opens_and_earlier_versions_call_it_newer(
     assert kept["quantization"]["gate"]["of"] == "odd"
     assert bundle.manifest == Bundle(path).manifest
     assert "int8: answers " in repr(bundle)
+    schema = json.loads((Path(__file__).parents[2] / "docs" / "manifest.schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(kept)
+    assert set(kept["quantization"]) == set(schema["properties"]["quantization"]["properties"])
+    card = model_card(bundle.manifest, "int8.onnx", 1000)
+    for line in ("test accuracy of the float network", "from its float graph", "| int8 | answers ", "calibrated on 24"):
+        assert line in card
     with pytest.raises(BundleError, match="newer Pennyweight"):
         Manifest.from_json(json.dumps(kept | {"format": 4}), name="it")
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from pennyweight.core.accuracy_line import accuracy_line
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.figures import several, shape, share
-from pennyweight.core.int8_line import files, in_words, layers_in_float
+from pennyweight.core.int8_line import calibration, files, in_words, layers_in_float
 from pennyweight.core.reasons import Reasons
 from pennyweight.core.text import say, write_as_file
 from pennyweight.report.tables import Column, table
@@ -182,8 +182,7 @@ def bundle(made: Bundle) -> None:
     if quantization is not None:
         say(
             f"int8 {in_words(quantization)}",
-            f"calibrated on {several(quantization['calibration']['pictures'], 'picture')} "
-            f"({quantization['calibration']['of']}); {files(quantization)}; in float: {layers_in_float(quantization)}",
+            f"{calibration(quantization)}; {files(quantization)}; in float: {layers_in_float(quantization)}",
         )
 
 

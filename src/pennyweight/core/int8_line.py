@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pennyweight.core.figures import fine_share, megabytes, number, share
+from pennyweight.core.figures import fine_share, megabytes, number, several, share
 
-__all__ = ["files", "in_words", "layers_in_float"]
+__all__ = ["calibration", "files", "in_words", "layers_in_float"]
 
 
 def in_words(quantization: Mapping[str, Any]) -> str:
@@ -21,6 +21,12 @@ def in_words(quantization: Mapping[str, Any]) -> str:
         f"accuracy {share(gate['int8_accuracy'])} of {pictures}, float {share(gate['float_accuracy'])}: "
         f"{_drop(gate['drop'])}, {share(same)} same answers"
     )
+
+
+def calibration(quantization: Mapping[str, Any]) -> str:
+    """Return the number of pictures that int8 was calibrated on, and their description."""
+    pictures = quantization["calibration"]
+    return f"calibrated on {several(pictures['pictures'], 'picture')} ({pictures['of']})"
 
 
 def files(quantization: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from pennyweight.core.accuracy_line import accuracy_line
 from pennyweight.core.figures import fine_share, megabytes, number, several, shape
 from pennyweight.core.frame import show_size
-from pennyweight.core.int8_line import files, in_words, layers_in_float
+from pennyweight.core.int8_line import calibration, files, in_words, layers_in_float
 from pennyweight.core.manifest import Manifest
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.scene_manifest import SceneManifest
@@ -52,22 +52,24 @@ def _of_pictures(manifest: Manifest) -> Iterator[tuple[str, str]]:
     yield "cost", f"{number(cost['params'])} parameters, {number(cost['macs'])} MACs for one picture"
     if uncounted := cost.get("uncounted"):
         yield "not counted", ", ".join(f"{several(count, operator)}" for operator, count in uncounted.items())
+    of_float = "" if manifest.quantization is None else " of the float network"
     height, width, channels = manifest.preprocess.shape
     yield "input", f"{shape((channels, height, width))}; {_preparation(manifest.preprocess)}"
     if manifest.evaluation is None:
         yield "accuracy", "not scored"
     else:
-        form = " of the float network" if manifest.quantization else ""
-        yield f"{manifest.evaluation['split']} accuracy{form}", accuracy_line(manifest.evaluation)
-    if manifest.quantization is not None:
-        yield "int8", f"{in_words(manifest.quantization)}; {files(manifest.quantization)}"
-        yield "in float", layers_in_float(manifest.quantization)
+        yield f"{manifest.evaluation['split']} accuracy{of_float}", accuracy_line(manifest.evaluation)
+    if (quantization := manifest.quantization) is not None:
+        yield "int8", in_words(quantization)
+        yield "int8 size", f"{files(quantization)}; in float: {layers_in_float(quantization)}"
+        yield "int8 method", f"{quantization['method']}; {calibration(quantization)}"
     if manifest.data is not None:
         yield "trained on", f"{manifest.data['name']} ({manifest.data['fingerprint']})"
+    proved = "this file" if manifest.quantization is None else "its float graph"
     yield (
         "proof",
         f"{number(parity['same_top1'])} of {several(parity['pictures'], 'picture')} get the same label from the "
-        f"network and from this file ({parity['of']}); largest difference of a probability "
+        f"network and from {proved} ({parity['of']}); largest difference of a probability "
         f"{parity['largest_probability_difference']:.1e}",
     )
 
