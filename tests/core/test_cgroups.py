@@ -53,6 +53,14 @@ CASES = {
         2.0,
         512 * MIB,
     ),
+    "v2, a smaller one above": (
+        V2,
+        "/",
+        "0::/pod/box\n",
+        {"sys/fs/cgroup/pod/cpu.max": "200000 100000", "sys/fs/cgroup/pod/box/cpu.max": "800000 100000"},
+        2.0,
+        None,
+    ),
     "v2, the host's path": (V2, "/docker/abc", "0::/docker/abc\n", {CPU: "100000 100000"}, 1.0, None),
     "v2, below the host's path": (
         V2,

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas
+import pyarrow
 import pytest
 import torch
 from PIL import Image
@@ -107,6 +108,11 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "no length": (lambda: Lengthless(), "cannot read the length of lengthless: integer division"),
     "arrays in a mapping": (lambda: {"images": X, "labels": Y}, r"arrays are passed as \(images, labels\)"),
     "a lazy table": (lambda: Lazy(), r"a Lazy has not been computed; pass its table: source\.collect\(\)"),
+    "arrays as labels": (lambda: (["a"] * len(X), X), r"is array\(\[\[\[.*; a picture has one class"),
+    "a reader of batches": (
+        lambda: pyarrow.table({"path": ["a"]}).to_reader(),
+        r"pass the whole one: source\.read_all",
+    ),
     "a stream of Hugging Face": (lambda: Streaming(), r"a Streaming was passed; .*: list\(…\) makes a list"),
 }
 

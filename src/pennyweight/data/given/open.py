@@ -100,6 +100,8 @@ def _refuse(source: Any) -> None:
         raise SourceError(f"{what} {type(source).__name__} without labels was passed; a program passes {KINDS}")
     if hasattr(source, "collect") and hasattr(source, "schema"):
         raise SourceError(f"a {type(source).__name__} has not been computed; pass its table: source.collect()")
+    if hasattr(source, "read_all") and hasattr(source, "schema"):
+        raise SourceError(f"a {type(source).__name__} reads a table in parts; pass the whole one: source.read_all()")
     if hasattr(source, "__iter__") and not isinstance(source, bytes):
         raise SourceError(f"a {type(source).__name__} was passed; a program passes {KINDS}: list(…) makes a list")
     raise SourceError(f"a source is a path or a name, such as digits, not {received(source)}; or {KINDS}")

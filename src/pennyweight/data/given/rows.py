@@ -119,7 +119,8 @@ def _label(value: Any, where: str) -> str:
     single = getattr(value, "shape", ()) in ((), (1,))  # (1,) is the label of MedMNIST and of rows of (N, 1)
     value = value.item() if hasattr(value, "item") and single else value
     if getattr(value, "shape", ()) or isinstance(value, (list, tuple, dict)):
-        raise SourceError(f"{where} is {value!r:.60}; a picture has one class, a text or a whole number")
+        shown = " ".join(repr(value).split())  # an array is printed in several lines
+        raise SourceError(f"{where} is {shown:.60}; a picture has one class, a text or a whole number")
     if str(value) in ("<NA>", "NaT"):  # pandas' missing values, whose comparison raises
         value = None
     if isinstance(value, float) and value == value and not value.is_integer():
