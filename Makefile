@@ -43,7 +43,7 @@ test: setup
 fuzz: setup
 	PENNYWEIGHT_MUTANTS=10000 $(BIN)/pytest tests/core/test_fuzz.py tests/data/test_fuzz.py
 
-# 200 kills and 100 terminations at random moments; each run must end with the bits of one that was left alone.
+# 120 kills and 60 terminations at random moments; each run must end with the bits of one that was left alone.
 torture: setup
 	TORTURE=20 OMP_NUM_THREADS=1 $(BIN)/pytest tests/cli/test_torture.py -m slow
 

@@ -158,3 +158,8 @@ def test_a_containers_quota_bounds_the_threads_of_a_bundle(bundle_path: Path, mo
         monkeypatch.setattr("pennyweight.core.machine.read_limits", lambda cpus=quota: Limits(cpus=cpus))
         session = OnnxEngine(bundle_path)._session
         assert session.get_session_options().intra_op_num_threads == threads
+
+
+def test_a_folder_is_told_from_a_bundle(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"is a folder, and a bundle is a file, such as .*model\.onnx"):
+        Bundle(tmp_path)

@@ -123,13 +123,38 @@ def test_another_question_for_the_same_folder_is_refused(bundle: Path, pictures:
     (parts / "part-00000.jsonl").write_text("{")
     with pytest.raises(RunError, match="remove it to have it written again"):
         pw.predict_parts(bundle, pictures, parts, part_size=SIZE)
+    before = sorted(pictures.iterdir())
     with pytest.raises(InputError, match="has other files"):
         pw.predict_parts(bundle, pictures, pictures, part_size=SIZE)
+    assert sorted(pictures.iterdir()) == before
+    with pytest.raises(InputError, match="is a file"):
+        pw.predict_parts(bundle, pictures, bundle, part_size=SIZE)
     with pytest.raises(InputError, match="standard input"):
         pw.predict_parts(bundle, "-", tmp_path / "new")
     with pytest.raises(InputError, match="jsonl or parquet"):
         pw.predict_parts(bundle, pictures, tmp_path / "new", format="csv")  # type: ignore[arg-type]
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.slow
+def test_a_folder_of_parts_that_is_damaged_or_holds_more_is_refused(
+    bundle: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = tmp_path / "parts"
+    pw.predict_parts(bundle, pictures, parts, part_size=SIZE)
+    assert sorted(file.name for file in parts.iterdir()) == ["job.json", *(f"part-0000{n}.jsonl" for n in range(5))]
+    for number in range(20, COUNT):
+        (pictures / f"{number}.png").unlink()
+    with pytest.raises(RunError, match=r"part-00004\.jsonl has the predictions of other pictures"):
+        pw.predict_parts(bundle, pictures, parts, part_size=SIZE)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    pictures.rename("pictures")
+    with pytest.raises(InputError, match="another paths"):
+        pw.predict_parts(bundle, "pictures", parts, part_size=SIZE)
+    (parts / "job.json").write_text("{")
+    with pytest.raises(pw.PennyweightError, match=r"job\.json"):
+        pw.predict_parts(bundle, "pictures", parts, part_size=SIZE)
 
 
 @pytest.mark.slow

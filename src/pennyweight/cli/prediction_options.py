@@ -22,8 +22,8 @@ Parts = Annotated[
     Path | None,
     option(
         OUTPUT,
-        "Folder to write, a file for each part of the pictures. Several processes share the work, and the same command "
-        "goes on after a kill.",
+        "Folder to write, a file for each part of the pictures. Several processes share the work. After a kill, the "
+        "same command makes the missing parts.",
         metavar="FOLDER",
     ),
 ]

@@ -199,6 +199,6 @@ def facts(rows: Sequence[tuple[str, str]]) -> None:
 
 
 def markdown(text: str) -> None:
-    """Print a page of Markdown as it is, in UTF-8 unless a terminal reads it."""
+    """Print a page of Markdown, in UTF-8 unless a terminal reads it."""
     write_as_file()
     print(text, end="")

@@ -22,7 +22,7 @@ from pennyweight.runtime.engine import OnnxEngine
 __all__ = ["MAX_DROP", "Int8Error", "Int8Pictures", "LayerLoss", "to_int8"]
 
 MAX_DROP = 0.01
-"""Largest drop of accuracy that is allowed where none is said."""
+"""Default of the largest allowed drop of accuracy."""
 MOST_IN_FLOAT = 0.5
 """Largest share of the weights that may stay in float: such a file is hardly smaller or faster."""
 BATCH = 16

@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pennyweight.core.errors import RunError
+from pennyweight.core.files import read_lines
 from pennyweight.core.prediction import Failure, Prediction
 from pennyweight.core.reading import reason_of
+
+Write = Callable[[Path, Sequence[Prediction | Failure]], None]
+Read = Callable[[Path], list[str]]
 
 __all__ = ["Format", "as_utf8", "sources_of", "write_answers"]
 
@@ -42,8 +46,7 @@ def _write_lines(path: Path, answers: Sequence[Prediction | Failure]) -> None:
 
 
 def _sources_of_lines(path: Path) -> list[str]:
-    with path.open(encoding="ascii") as file:
-        return [json.loads(line)["source"] for line in file]
+    return [row["source"] for row in read_lines(path)]
 
 
 def _write_parquet(path: Path, answers: Sequence[Prediction | Failure]) -> None:
@@ -69,9 +72,9 @@ def _row(answer: Prediction | Failure) -> dict[str, Any]:
     labels, probabilities = zip(*answer.top, strict=True)
     return {
         "source": source,
-        "label": answer.label,
+        "label": as_utf8(answer.label),
         "probability": answer.probability,
-        "labels": labels,
+        "labels": [as_utf8(label) for label in labels],
         "probabilities": probabilities,
     }
 
@@ -83,7 +86,7 @@ def _sources_of_parquet(path: Path) -> list[str]:
     return found
 
 
-FORMATS: Mapping[Format, tuple[Callable[[Path, Sequence[Prediction | Failure]], None], Callable[[Path], list[str]]]] = {
+FORMATS: Mapping[Format, tuple[Write, Read]] = {
     "jsonl": (_write_lines, _sources_of_lines),
     "parquet": (_write_parquet, _sources_of_parquet),
 }

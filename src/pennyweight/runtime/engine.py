@@ -47,6 +47,8 @@ class OnnxEngine:
         self._process = os.getpid()
         if not path.exists():
             raise BundleError(f"no bundle at {path}: there is no such file")
+        if path.is_dir():
+            raise BundleError(f"{path} is a folder, and a bundle is a file, such as {path / 'model.onnx'}")
         switch_off_telemetry()  # a program may have cleared its environment since `import pennyweight`
         import onnxruntime  # 0.1 s, spent only if a bundle is opened
 

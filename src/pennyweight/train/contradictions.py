@@ -190,7 +190,7 @@ class _Search:
         return told
 
     def is_over(self, scorings: int) -> bool:
-        """Return whether the time has no room for so many scorings."""
+        """Return True if less time is left than this number of scorings takes."""
         return self.clock() + scorings * self.scoring_s >= self.deadline
 
     def try_changes(self) -> None:

@@ -17,7 +17,7 @@ CHANCE = 0.5
 HALF = 0.75
 """Share with half of the gain over chance."""
 FALSE_ALARM = 0.05
-"""Probability with which any pair is said to be below a share by luck."""
+"""Probability that luck alone puts any pair below a share."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class ToldApart:
         return self._surely_below(HALF, self.number[1])
 
     def _surely_below(self, share: float, trials: int) -> NDArray[np.bool_]:
-        """Mask the pairs whose share of right pictures is below `share` by more than the luck of so many trials."""
+        """Mask the pairs whose accuracy lies below `share` by more than luck explains, over all pairs."""
         confidence = 1 - FALSE_ALARM / max(1, trials)
         found, pairs = np.zeros(self.shares.shape, bool), self.pairs
         one, other = np.nonzero(self._scored & (pairs < share))

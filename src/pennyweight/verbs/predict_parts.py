@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,7 +13,7 @@ from typing import Any, Unpack, get_args
 from pennyweight import data
 from pennyweight.core.errors import InputError, RunError
 from pennyweight.core.figures import number, several
-from pennyweight.core.files import atomic, clear_left_overs
+from pennyweight.core.files import atomic, clear_left_overs, read_json, sha256, write_json
 from pennyweight.core.locks import locked
 from pennyweight.core.prediction import Failure, Prediction
 from pennyweight.core.reasons import Reasons
@@ -33,6 +31,11 @@ __all__ = ["PART_SIZE", "Parts", "predict_parts"]
 PART_SIZE = 1000
 """Pictures in a part, after which a kill loses nothing."""
 JOB = "job.json"
+JOB_LOCK = ".job.lock"
+CHANGED = (
+    "has the predictions of other pictures: files were added, removed or renamed since; name another folder for the "
+    "pictures that are there now"
+)
 POLL_SECONDS = 0.5
 """Seconds between two looks at the parts that other processes work on."""
 
@@ -76,17 +79,16 @@ def predict_parts(
 ) -> Parts:
     """Classify the pictures that paths stand for, and write a file for each `part_size` of them.
 
-    Any number of processes may run the same call: each takes the next part that nobody works on. After a kill the same
-    call goes on with the parts that are missing. The folder's job.json holds what was asked, and another question is
-    refused. A part that lists other pictures than the paths do now is refused too.
+    Any number of processes may make the same call: each takes the next part that no other works on. After a kill, the
+    same call makes the missing parts. The folder's job.json holds network, paths and settings; a call with others is
+    refused. So is a folder whose parts list other names than the paths do now; contents are not compared.
 
     Args:
         run_or_bundle_or_name: Anything that `pw.load` takes.
         paths: Picture files, folders, archives or tables, one or many, as `pw.predict` takes them; no list on standard
             input.
         parts: Folder of the parts: new, or of the same call.
-        format: "jsonl", an object a line, or "parquet", with columns source, label, probability, labels,
-            probabilities and error.
+        format: "jsonl" or "parquet": source, label, probability, the `top` labels and probabilities, error.
         part_size: Pictures in a part.
         top: Labels of each prediction, at most.
         weights: Weights for a name, as `pw.load` takes them.
@@ -101,20 +103,24 @@ def predict_parts(
 
     Raises:
         InputError: A setting is out of range, or the folder holds another job.
-        RunError: A complete part lists other pictures.
+        RunError: A complete part is damaged, or lists other pictures.
     """
     given = _checked(paths, format, part_size, top)
     trained = open_trained(run_or_bundle_or_name, weights, **usage)
     folder = Path(parts)
-    asked = {"paths": given, "read_as": data.ReadAs.of(read_as).to_dict(), "top": top, "max_pixels": max_pixels}
+    asked = {
+        "paths": [as_utf8(str(Path(path).absolute())) for path in given],
+        "read_as": data.ReadAs.of(read_as).to_dict(),
+        "top": top,
+        "max_pixels": max_pixels,
+    }
     _open_job(folder, {"network": _identity(trained), **asked, "format": format, "part_size": part_size})
     work = _Work(load(trained, max_pixels=max_pixels), folder, format, top, Parts(folder), progress)
     while waiting := work.go_through(_groups(pictures_given(given, note, read_as=read_as), part_size)):
         note = _silent
         while all(work.is_taken(part) for part in waiting):
             time.sleep(POLL_SECONDS)
-    for lock in folder.glob(".part-*.lock"):  # of killed processes too; every part is complete
-        lock.unlink(missing_ok=True)
+    work.close()
     return work.done
 
 
@@ -153,16 +159,16 @@ class _Work:
         if part in self.checked:
             return True
         path = self._path(part)
-        if not path.exists():
+        if path.exists():
+            self._keep(path, pictures)
+        else:
             with locked(self._lock(part), wait=False) as held:
                 if not held:
                     return False
-                if not path.exists():
+                if path.exists():  # another process has finished it meanwhile
+                    self._keep(path, pictures)
+                else:
                     self._write(path, pictures)
-        else:
-            kept = _require_same(path, self.form, pictures)
-            self.done.kept += kept
-            self.progress(kept)
         self.checked.add(part)
         self.done.parts = len(self.checked)
         return True
@@ -173,6 +179,19 @@ class _Work:
             return False
         with locked(self._lock(part), wait=False) as held:
             return not held
+
+    def close(self) -> None:
+        """Remove the locks, also of killed processes. Raises RunError for parts beyond the last one."""
+        parts = {self._path(part) for part in self.checked}
+        if more := sorted({*self.folder.glob(f"part-*.{self.form}")} - parts):
+            raise RunError(f"{more[0]} {CHANGED}")
+        for lock in (self.folder / JOB_LOCK, *self.folder.glob(".part-*.lock")):
+            lock.unlink(missing_ok=True)
+
+    def _keep(self, path: Path, pictures: Iterator[Picture]) -> None:
+        kept = _require_same(path, self.form, pictures)
+        self.done.kept += kept
+        self.progress(kept)
 
     def _write(self, path: Path, pictures: Iterator[Picture]) -> None:
         clear_left_overs(self.folder, of=path.name)
@@ -206,42 +225,35 @@ def _require_same(path: Path, form: Format, pictures: Iterable[Picture]) -> int:
     """Return the number of pictures of a complete part. Raises RunError if it is of other pictures."""
     found = sources_of(path, form)
     if found != [as_utf8(each.source) for each in pictures]:
-        raise RunError(
-            f"{path} has the predictions of other pictures: files were added, removed or renamed since; "
-            "name another folder for the pictures that are there now"
-        )
+        raise RunError(f"{path} {CHANGED}")
     return len(found)
 
 
 def _open_job(folder: Path, job: Mapping[str, Any]) -> None:
     """Make the folder with its job, or check that it has the same one."""
-    folder.mkdir(parents=True, exist_ok=True)
     file = folder / JOB
-    text = json.dumps(job, indent=1)
-    with locked(folder / ".job.lock"):
+    if not file.exists() and (folder.is_file() or (folder.is_dir() and not _is_own(folder))):
+        what = "has other files" if folder.is_dir() else "is a file"
+        raise InputError(f"{folder} {what}; name a new folder, or that of the same predictions")
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / JOB_LOCK):
         if not file.exists():
-            if any(not each.name.startswith(".") for each in folder.iterdir()):
-                raise InputError(f"{folder} has other files; name a new folder, or that of the same predictions")
-            with atomic(file) as temporary:
-                temporary.write_text(text, encoding="utf-8")
+            write_json(file, job)
             return
-    kept = json.loads(file.read_text(encoding="utf-8"))
-    asked = json.loads(text)
-    if kept != asked:
-        changed = next(name for name in asked if kept.get(name) != asked[name])
+    kept = read_json(file)
+    if changed := [name for name in job if kept.get(name) != job[name]]:
+        name = changed[0]
         raise InputError(
-            f"{folder} holds predictions with another {changed} ({kept.get(changed)!r}, now {asked[changed]!r}); "
-            "name a new folder"
+            f"{folder} holds predictions with another {name} ({kept.get(name)!r}, now {job[name]!r}); name a new folder"
         )
+
+
+def _is_own(folder: Path) -> bool:
+    """Return True for an empty folder, or one that has hidden files alone: another process is about to fill it."""
+    return all(each.name.startswith(".") for each in folder.iterdir())
 
 
 def _identity(trained: Any) -> str:
     """Return text that tells one network from another."""
-    if isinstance(trained, Bundle):
-        with trained.path.open("rb") as file:
-            return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
-    weights = getattr(trained, "weights_path", None)
-    if weights is not None:
-        with Path(weights).open("rb") as file:
-            return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
-    return f"{trained.model['name']} with weights {trained.weights}"
+    file = trained.path if isinstance(trained, Bundle) else getattr(trained, "weights_path", None)
+    return f"{trained.model['name']} with weights {trained.weights}" if file is None else f"sha256:{sha256(Path(file))}"

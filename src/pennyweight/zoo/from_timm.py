@@ -114,8 +114,8 @@ def checkpoint(name: str, tag: str) -> Checkpoint:
     frame = FRAMES.get(transform["crop_mode"])
     if frame is None or height != width:
         raise InputError(
-            f"timm's {name} takes {height}×{width} pictures cropped by '{transform['crop_mode']}', and ours are "
-            "cropped or stretched to a square, so its published accuracy would not hold"
+            f"timm's {name} takes {height}×{width} pictures cropped by '{transform['crop_mode']}', and weights of timm "
+            "are used here on squares that are cropped or stretched, so its published accuracy would not hold"
         )
     return Checkpoint(
         name=f"timm's {name}",

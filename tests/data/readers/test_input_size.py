@@ -95,7 +95,7 @@ def test_of_very_many_pictures_a_random_sample_is_looked_at_and_said(
     twins(save, 20)
     source = data.open(tmp_path)
     assert source.channels == 3
-    assert source.notes[-1] == "input size and channels are those of 30 of 80 pictures, drawn at random"
+    assert source.notes[-1] == "input size, shape and channels are those of 30 of 80 pictures, drawn at random"
     assert data.open(tmp_path) == source
 
 

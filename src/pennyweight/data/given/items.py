@@ -49,7 +49,7 @@ class Item:
 
 
 def read_items(dataset: Any, count: int, name: str) -> tuple[list[Kept], list[Any]]:
-    """Read every item once; return its picture, kept in memory up to KEPT_BYTES, and its label as it is given.
+    """Read every item once; return its picture, kept in memory up to KEPT_BYTES, and its unchanged label.
 
     Raises SourceError for what is no item, and where some items are others at a second look.
     """
@@ -84,7 +84,7 @@ def _unsteady(where: str) -> SourceError:
 
 
 def _digest(picture: Any) -> str:
-    """Return the digest of a picture as it is kept: of its values, of its bytes, or its path."""
+    """Return the digest of a kept picture: of its values, of its bytes, or its path."""
     if isinstance(picture, np.ndarray):
         return digest_of_array(picture)
     content = picture.content if isinstance(picture, FileBytes) else picture

@@ -80,7 +80,7 @@ def read_samples(files: Sequence[Listed]) -> Contents:
             headers.append((name, each.header))
     suggested = suggest_input(headers)
     if many:
-        note = f"input size and channels are those of {HEADERS:,} of {len(files):,} pictures, drawn at random"
+        note = f"input size, shape and channels are those of {HEADERS:,} of {len(files):,} pictures, drawn at random"
         suggested = suggested._replace(notes=(*suggested.notes, note))
     return Contents(tuple(samples), tuple(unreadable), suggested)
 

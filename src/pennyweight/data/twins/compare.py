@@ -48,7 +48,7 @@ STAGES = (
     Stage(1, 1, True, 0.08, 0.4),
     Stage(1, 3, True, 0.0, 0.0),
 )
-"""Of unrelated candidates, two thirds end by the prediction, and nine in ten after the first stage."""
+"""The prediction rejects two thirds of the unrelated candidates, and the first stage nine in ten."""
 MOST_CHANGE = 0.3
 """Largest difference of the motion's matrix from the identity: 30% in size, 15% of the width."""
 LEAST_OVERLAP = 0.6
