@@ -44,7 +44,7 @@ def plan_of(root: Path, model: str = NETWORK, **options: Any) -> Plan:
     source = data.open(root)
     asked: dict[str, Any] = {"recipe": {"epochs": 1}, "stem": None, "config": {}, "seed": 0, "weights": "none"}
     size, frame = options.pop("input_size", None), options.pop("frame", "auto")
-    asked["framing"] = FramingRequest(size, frame, data.aspects_of(source.samples))
+    asked["framing"] = FramingRequest(size, frame, data.aspects_of(source.samples), len(source.samples))
     return make_plan(source, model, pictures=len(source.samples), **asked | options)
 
 
@@ -77,6 +77,22 @@ def test_the_shapes_decide(
     if not line:  # as in earlier versions
         assert plan.preprocess == pw.Preprocess.for_input(size, decoding="draft")
         assert "frame" not in plan.preprocess.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("sides", "line"),
+    [
+        ([(24, 96)] * 20, "input 32×128; --frame crop cuts it all the same"),
+        ([(24, 24)] * 17 + [(24, 96)] * 3, "--frame pad shows whole pictures"),
+    ],
+)
+def test_a_line_on_shapes_says_whose_headers_were_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sides: list[Sides], line: str
+) -> None:
+    root, of_some = draw_pictures(tmp_path / "pictures", sides), "; seen in the headers of 18 of 20 pictures"
+    assert told(plan_of(root)).endswith(line)
+    monkeypatch.setattr("pennyweight.data.readers.contents.HEADERS", 18)
+    assert told(plan_of(root)).endswith(f"{line}{of_some}")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
-"""Framing: the shape of the input and the frame that suit pictures, by the shapes of all of them.
+"""Framing: the shape of the input and the frame that suit pictures, by the shapes in their headers.
 
 A square crop shows ordinary photographs well: of 3:2 it cuts away a third, at the edges. Of long pictures it cuts away
-most. Sharing a shape, they get an input of that shape, with as many pixels; otherwise whole pictures are padded.
+most. Long pictures that share a shape get an input of that shape, with as many pixels; others are padded.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ def inputs_as(
                 ("shown as trained from scratch: no published weights are fetched to look at a source",),
             )
         used = data.measure_levels(source, splits.train, max_pixels=max_pixels)
-        framing = FramingRequest(aspects=data.aspects_of(splits.train))
+        framing = FramingRequest(aspects=data.aspects_of(splits.train), pictures=len(splits.train))
         plan = make_plan(
             source, name, pictures=len(splits.train), used=used, recipe=None,
             framing=framing, stem=None, config={}, weights=weights, seed=0,

@@ -32,7 +32,9 @@ class FramingRequest:
     """Size of the input; None to choose it."""
     frame: FrameChoice = "auto"
     aspects: NDArray[np.float64] = field(default_factory=partial(np.empty, 0))
-    """Width / height of the pictures whose headers were read, (n,)."""
+    """Width / height of the training pictures whose headers were read, (n,)."""
+    pictures: int = 0
+    """Number of training pictures; of very many, `aspects` has a random sample."""
 
     def framed(
         self, usual: Preprocess, *, network: str, config: Mapping[str, Any]
@@ -60,7 +62,13 @@ class FramingRequest:
         else:
             chosen = Framing(given, "pad")
             lines = (_line(aspects, given, chosen),)
-        return usual.at(*chosen), tuple(filter(None, lines))
+        return usual.at(*chosen), tuple(f"{line}{self._of_some}" for line in lines if line)
+
+    @property
+    def _of_some(self) -> str:
+        """Return the number of pictures whose shapes decide, for the end of a line; empty if these are all."""
+        known = len(self.aspects)
+        return f"; seen in the headers of {known:,} of {self.pictures:,} pictures" if known < self.pictures else ""
 
 
 def as_framed(record: RunRecord | None, size: Size | None, frame: FrameChoice) -> tuple[Size | None, FrameChoice]:

@@ -254,7 +254,7 @@ def _decide(
         pictures=len(splits.train),
         used=data.measure_levels(source, splits.train, max_pixels=request.max_pixels),
         recipe=recipe,
-        framing=FramingRequest(size, frame, data.aspects_of(splits.train)),
+        framing=FramingRequest(size, frame, data.aspects_of(splits.train), len(splits.train)),
         stem=stem,
         config=request.config or {},
         weights=weights,
