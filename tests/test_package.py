@@ -83,7 +83,7 @@ def test_imports_load_little_more_than_numpy_and_pillow() -> None:
     parts = count_loaded("import numpy, PIL.Image")
     assert count_loaded("import pennyweight; dir(pennyweight)") < parts / 2
     others = {name for name in modules_of(EACH_IN_TURN, *LIGHT) - modules_of("") if not name.startswith("pennyweight")}
-    assert parts < len(others) < 1.75 * parts
+    assert parts < len(others) < 1.65 * parts
 
 
 SMALLEST_PROGRAM = """

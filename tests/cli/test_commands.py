@@ -97,6 +97,9 @@ PROMISED = {
         "--config": "repeated",
         "--mean": "value",
         "--std": "value",
+        "--engine": "value",
+        "--threads": "value",
+        "--precision": "value",
         "--labels": "value",
         "--wait": "value",
         "--json": "flag",
@@ -129,6 +132,9 @@ PROMISED = {
         "--config": "repeated",
         "--mean": "value",
         "--std": "value",
+        "--engine": "value",
+        "--threads": "value",
+        "--precision": "value",
         "--labels": "value",
         "--max-pixels": "value",
         "--csv": "value",
@@ -321,7 +327,7 @@ def test_help_fits_its_width_and_breaks_no_word(
 @pytest.mark.parametrize("command", PROMISED)
 def test_options_stand_in_panels_of_one_order(pennyweight: Run, command: str) -> None:
     titles = [line.split()[1] for line in pennyweight(*command.split(), "--help").out.splitlines() if line[:1] == "╭"]
-    order = ("Arguments", "Data", "Network", "Training", "Time", "Measurement", "Output")
+    order = ("Arguments", "Data", "Network", "Training", "Execution", "Time", "Measurement", "Output")
     assert titles == [title for title in order if title in titles]
     assert titles[-1] == "Output"
     assert ("Data" in titles) <= ("Arguments" in titles)  # a command that takes no source has no options of one

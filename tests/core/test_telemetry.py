@@ -15,7 +15,7 @@ import sys
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
-from pennyweight.runtime.engine import OnnxEngine
+from pennyweight.runtime.onnx_engine import OnnxEngine
 
 pixels = helper.make_tensor_value_info("pixels", TensorProto.FLOAT, [1])
 graph = helper.make_graph([helper.make_node("Relu", ["pixels"], ["logits"])], "g", [pixels],

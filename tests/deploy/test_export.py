@@ -20,7 +20,7 @@ from pennyweight.core.manifest import Manifest
 from pennyweight.deploy import export_bundle
 from pennyweight.deploy.parity import TOLERANCE
 from pennyweight.runtime import Bundle, Outputs
-from pennyweight.runtime.engine import OnnxEngine
+from pennyweight.runtime.onnx_engine import OnnxEngine
 
 MakeNetwork = Callable[[int], nn.Module]
 MakeManifest = Callable[[int], Manifest]

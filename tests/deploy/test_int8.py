@@ -20,7 +20,7 @@ from pennyweight.deploy import BundleGraph, Int8Error, Int8Pictures, export_bund
 from pennyweight.deploy.export import _export_network
 from pennyweight.report.model_card import model_card
 from pennyweight.runtime import Bundle
-from pennyweight.runtime.engine import OnnxEngine
+from pennyweight.runtime.onnx_engine import OnnxEngine
 
 Pixels = NDArray[np.uint8]
 

@@ -16,7 +16,7 @@ from pennyweight.core.errors import BundleError
 from pennyweight.core.manifest import METADATA_KEY, Manifest
 from pennyweight.core.seal import seal
 from pennyweight.runtime import Bundle
-from pennyweight.runtime.engine import OnnxEngine
+from pennyweight.runtime.onnx_engine import OnnxEngine
 
 
 def refusal(path: Path) -> str:

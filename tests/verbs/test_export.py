@@ -14,7 +14,7 @@ from pennyweight.core.errors import BundleError, InputError, ParityError, Pennyw
 from pennyweight.core.files import read_json
 from pennyweight.core.run import write_record
 from pennyweight.runtime import Outputs
-from pennyweight.runtime.engine import OnnxEngine
+from pennyweight.runtime.onnx_engine import OnnxEngine
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pennyweight as pw
 from pennyweight import data
 from pennyweight.core import jpeg
 from pennyweight.nn import FromPixels
-from pennyweight.runtime.engine import OnnxEngine
+from pennyweight.runtime.onnx_engine import OnnxEngine
 from pennyweight.verbs.load import preprocess_of
 
 

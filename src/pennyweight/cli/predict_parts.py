@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from pennyweight.cli import show, trained_options
+from pennyweight.cli import engine_options, show, trained_options
 from pennyweight.core.busy_wait import sharing_cores
 from pennyweight.core.errors import InputError
 from pennyweight.core.figures import duration, number, several
+
+if TYPE_CHECKING:
+    from pennyweight.verbs.execution import Execution
 
 __all__ = ["predict_in_parts", "require_parts"]
 
@@ -32,6 +35,7 @@ def predict_in_parts(
     paths: Sequence[str],
     parts: Path,
     settings: Mapping[str, Any],
+    execution: Execution,
     *,
     weights: str | None,
     usage: Mapping[str, Any],
@@ -41,7 +45,11 @@ def predict_in_parts(
     from pennyweight.verbs.inputs import count_pictures
     from pennyweight.verbs.predict_parts import predict_parts
 
-    trained = trained_options.open_trained(named, weights, **usage)
+    trained = trained_options.open_trained(named, weights, execution, **usage)
+    if engine_options.settings_for(trained, execution) and execution.engine is not None:
+        raise InputError(
+            f"--parts with --engine {execution.engine} takes a bundle; export {named}, or leave --engine out"
+        )
     settings = {name: value for name, value in settings.items() if value is not None}
     with sharing_cores(), CountProgress("predict", lambda: count_pictures(paths)) as progress:
 

@@ -2,7 +2,7 @@
 
 # No `from __future__ import annotations`: Typer reads the annotations.
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,9 @@ from pennyweight.cli.help import NETWORK
 from pennyweight.cli.options import option
 from pennyweight.core.errors import InputError
 from pennyweight.core.settings import parse_pairs
+
+if TYPE_CHECKING:
+    from pennyweight.verbs.execution import Execution
 
 __all__ = ["InputSize", "Labels", "Mean", "Std", "Trained", "Weights", "open_trained", "usage"]
 
@@ -74,11 +77,12 @@ def usage(
     }
 
 
-def open_trained(name: str, weights: str | None, **usage: Any) -> Any:
+def open_trained(name: str, weights: str | None, execution: "Execution | None" = None, /, **usage: Any) -> Any:
     """Open a run, a bundle or a network with weights. Print on standard error what its weights did not say."""
+    from pennyweight.verbs.execution import Execution
     from pennyweight.verbs.load import open_trained
 
-    found = open_trained(name, weights, **usage)
+    found = open_trained(name, weights, execution=execution or Execution(), **usage)
     for note in getattr(found, "notes", ()):
         show.note(note)
     return found

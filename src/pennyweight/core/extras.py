@@ -26,6 +26,7 @@ EXTRAS = {
     "scipy": "train",
     "sklearn": "train",
     "timm": "timm",
+    "openvino": "openvino",
     "datasets": "scale",
     "fsspec": "scale",
     "aiohttp": "scale",

@@ -7,8 +7,6 @@ import os
 from inspect import isawaitable, iscoroutinefunction
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeGuard
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import numpy as np
 from PIL import Image
@@ -91,6 +89,9 @@ def path_of(text: str, name: str) -> str | Path:
     if not (colon and rest.startswith("//") and scheme.isalnum()):
         return text
     if scheme.lower() == "file":
+        from urllib.parse import urlsplit
+        from urllib.request import url2pathname  # brings the clients of HTTP, which no picture needs
+
         return Path(url2pathname(urlsplit(text).path))
     what = f"{text:.200} is an address" if name == text else f"{name} is the address {text:.200}"
     raise ImageError(f"{what}; download the file, or pass its bytes: urllib.request.urlopen(address).read()")

@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, cast
 
-__all__ = ["OFF", "switch_off_telemetry"]
+__all__ = ["OFF", "hide_module", "switch_off_telemetry"]
 
 OFF: Mapping[str, str] = {
     # onnxruntime 1.32 stores a device id in the user's cache folder and contacts a telemetry host
@@ -29,3 +32,21 @@ def switch_off_telemetry() -> None:
     """Set every variable of `OFF` that the user has not set."""
     for name, value in OFF.items():
         os.environ.setdefault(name, value)
+
+
+@contextmanager
+def hide_module(name: str) -> Iterator[None]:
+    """Let imports of a module fail inside the context, as if it were not installed, unless it is loaded already.
+
+    OpenVINO has no variable: where `openvino_telemetry` is installed, importing OpenVINO makes a device id and sends an
+    event.
+    """
+    if name in sys.modules:
+        yield
+        return
+    modules = cast(dict[str, Any], sys.modules)
+    modules[name] = None
+    try:
+        yield
+    finally:
+        modules.pop(name, None)

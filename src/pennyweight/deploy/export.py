@@ -25,7 +25,7 @@ from pennyweight.deploy.first_difference import first_difference, layers_of
 from pennyweight.deploy.graph import BundleGraph, TorchEngine
 from pennyweight.deploy.parity import DisagreementError, make_pictures, prove
 from pennyweight.runtime import Bundle, Classifier
-from pennyweight.runtime.engine import OnnxEngine
+from pennyweight.runtime.onnx_engine import OnnxEngine
 
 __all__ = ["export_bundle", "to_onnx"]
 

@@ -20,7 +20,7 @@ from pennyweight.core.spectral import Projection
 from pennyweight.deploy.export import to_onnx
 from pennyweight.deploy.parity import TOLERANCE
 from pennyweight.deploy.scene_graph import SceneGraph, torch_scene_engine
-from pennyweight.runtime.engine import OnnxEngine
+from pennyweight.runtime.onnx_engine import OnnxEngine
 from pennyweight.runtime.scene_bundle import SceneBundle, scene_engine
 from pennyweight.runtime.scene_mapper import SceneEngine, tiles
 

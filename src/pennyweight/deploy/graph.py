@@ -34,15 +34,21 @@ class BundleGraph(nn.Module):
 class TorchEngine:
     """Engine that executes a torch network in eval mode, on the device of its parameters.
 
-    With the `origin` of its file it is pickled as that; without one, with its network.
+    With the `origin` of its file it is pickled as that; without one, with its network. With `compiled`, torch.compile
+    makes a program for each batch size, at the first call with it.
     """
 
-    def __init__(self, network: nn.Module, preprocess: Preprocess, origin: Origin | None = None) -> None:
+    def __init__(
+        self, network: nn.Module, preprocess: Preprocess, origin: Origin | None = None, *, compiled: bool = False
+    ) -> None:
         self._made_of = network, preprocess
+        self._compiled = compiled
+        self.name = f"torch {torch.__version__.partition('+')[0]}, {'compiled' if compiled else 'eager'}"
         self._origin = origin
         self._process = os.getpid()
         device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
         self._graph = BundleGraph(network, preprocess).to(device).eval()
+        self._forward = torch.compile(self._graph, dynamic=False) if compiled else self._graph
         self._device = device
 
     @torch.inference_mode()
@@ -52,14 +58,20 @@ class TorchEngine:
             torch.set_num_threads(1)
             self._process = os.getpid()
         self._graph.eval()
-        outputs = self._graph(torch.from_numpy(np.ascontiguousarray(pixels)).to(self._device))
+        outputs = self._forward(torch.from_numpy(np.ascontiguousarray(pixels)).to(self._device))
         return Outputs(*(output.float().cpu().numpy() for output in outputs))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (TorchEngine, self._made_of) if self._origin is None else self._origin.travel(self)
+        if self._origin is not None:
+            return self._origin.travel(self)
+        return _remake, (*self._made_of, self._compiled)
 
     def __copy__(self) -> Self:
         return self  # a classifier changes no network
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
+
+
+def _remake(network: nn.Module, preprocess: Preprocess, compiled: bool) -> TorchEngine:
+    return TorchEngine(network, preprocess, compiled=compiled)

@@ -17,7 +17,7 @@ from pennyweight.core.figures import fine_share, several
 from pennyweight.core.images import Pixels
 from pennyweight.deploy.qdq import METHOD, Layer, Quantizer
 from pennyweight.runtime import Outputs
-from pennyweight.runtime.engine import OnnxEngine
+from pennyweight.runtime.onnx_engine import OnnxEngine
 
 __all__ = ["MAX_DROP", "Int8Error", "Int8Pictures", "LayerLoss", "to_int8"]
 

@@ -13,7 +13,7 @@ from pennyweight.core.training_digests import TRAINING_DIGESTS_KEY, TrainingDige
 from pennyweight.runtime.agreement import Port
 from pennyweight.runtime.bundle_file import BundleFile
 from pennyweight.runtime.classifier import Classifier
-from pennyweight.runtime.engine import NUMBERS, PIXELS, OnnxEngine
+from pennyweight.runtime.file_engine import NUMBERS, PIXELS, FileEngine
 
 __all__ = ["Bundle"]
 
@@ -38,7 +38,7 @@ class Bundle(BundleFile):
         return {INPUT: pixels, PROBABILITIES: output, LOGITS: output}
 
     @property
-    def engine(self) -> OnnxEngine:
+    def engine(self) -> FileEngine:
         """Engine that executes the graph."""
         return self.session
 

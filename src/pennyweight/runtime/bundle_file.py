@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ from typing import Any
 from pennyweight.core.seal import broken, sealed
 from pennyweight.core.summary import Facts, Summary
 from pennyweight.runtime.agreement import Port, require_agreement
-from pennyweight.runtime.engine import OnnxEngine
+from pennyweight.runtime.engine import EngineChoice
+from pennyweight.runtime.file_engine import FileEngine
 from pennyweight.runtime.safe_graph import require_numbers, require_safe
 
 __all__ = ["BundleFile"]
@@ -23,10 +24,12 @@ class BundleFile(Summary):
 
     path: Path
     """The ONNX file."""
+    using: EngineChoice = field(default_factory=EngineChoice)
+    """Engine that opens and executes the graph."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", Path(self.path))
-        whole = sealed(self.path)  # before onnxruntime reads what may be damaged
+        whole = sealed(self.path)  # before an engine reads what may be damaged
         require_safe(self.path)
         self._require_kind(self.session.metadata)
         if self.manifest.sealed and not whole:
@@ -39,9 +42,9 @@ class BundleFile(Summary):
         return str(self.path)
 
     @cached_property
-    def session(self) -> OnnxEngine:
+    def session(self) -> FileEngine:
         """Engine that executes the graph once."""
-        return OnnxEngine(self.path)
+        return self.using.open(self.path)
 
     @property
     def manifest(self) -> Any:

@@ -224,7 +224,7 @@ class Classifier(Summary):
         return Prediction(source=source, label=ranked[0][0], probability=ranked[0][1], top=ranked)
 
     def _facts(self) -> Facts:
-        yield "engine", type(self.engine).__name__
+        yield "engine", getattr(self.engine, "name", type(self.engine).__name__)
         height, width, channels = self.preprocess.shape
         yield "input", f"{channels}×{height}×{width}"
         yield classes(self.labels)

@@ -1,108 +1,142 @@
-"""Engine that executes a bundle: onnxruntime on this machine's CPU."""
+"""Table of the engines that execute bundles."""
 
 from __future__ import annotations
 
-import os
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from threading import Lock
-from typing import Any, Self
 
-import numpy as np
+from pennyweight.core.errors import InputError, MissingPart, nearest, received
+from pennyweight.core.extras import missing_part
+from pennyweight.runtime.file_engine import FileEngine
+from pennyweight.runtime.onnx_engine import OnnxEngine
+from pennyweight.runtime.openvino_engine import OpenVinoEngine
 
-from pennyweight.core.errors import BundleError
-from pennyweight.core.images import Pixels
-from pennyweight.core.machine import cores
-from pennyweight.core.manifest import INPUT, LOGITS, PROBABILITIES
-from pennyweight.core.reading import reason_of
-from pennyweight.core.telemetry import switch_off_telemetry
-from pennyweight.core.travel import Origin, keep_inherited
-from pennyweight.runtime.agreement import Port
-from pennyweight.runtime.classifier import Outputs
+__all__ = [
+    "ENGINES",
+    "FASTEST",
+    "NAMES",
+    "TORCH",
+    "TORCH_COMPILED",
+    "USUAL",
+    "EngineChoice",
+    "OnnxEngine",
+    "available",
+    "require_engine",
+    "require_threads",
+    "spelled_engine",
+]
 
-__all__ = ["NUMBERS", "PIXELS", "OnnxEngine"]
+ENGINES: Mapping[str, type[FileEngine]] = {"onnxruntime": OnnxEngine, "openvino": OpenVinoEngine}
+"""Name -> engine of bundles."""
+USUAL = "onnxruntime"
+"""Engine that the base installation has, and that `export` proves."""
+FASTEST = "fastest"
+"""Rule: the fastest engine of a bundle on this machine."""
+TORCH, TORCH_COMPILED = "torch", "torch-compiled"
+"""Engines of runs and of names, which need torch."""
+NAMES = (*ENGINES, TORCH, TORCH_COMPILED, FASTEST)
+SPELLINGS = {
+    "bf16": "bfloat16",
+    "f32": "float32",
+    "fp32": "float32",
+    "ort": "onnxruntime",
+    "ov": "openvino",
+    "eager": TORCH,
+    "torch-eager": TORCH,
+    "compiled": TORCH_COMPILED,
+    "torch-compile": TORCH_COMPILED,
+}
+"""Other spellings of engines and precisions."""
+MOST_THREADS = 1024
 
-PIXELS, NUMBERS = "tensor(uint8)", "tensor(float)"
-"""onnxruntime's names for the types of a graph's inputs and outputs."""
 
-SPIN_US = 20
-"""Microseconds that a thread spins for more work before it sleeps. By default onnxruntime spins for milliseconds. On
-two cores the default is within 5% of this value on a quiet machine. Next to a busy program it is 1.2 to 1.4 times as
-slow at batch 1."""
+def available(name: str) -> bool:
+    """Return True if the package of an engine is installed; nothing is imported."""
+    return find_spec(ENGINES[name].package) is not None
 
 
-class OnnxEngine:
-    """onnxruntime session on the CPU with `threads` threads, by default one for each core that the process may use.
+def require_engine(name: str) -> str:
+    """Return the name of an engine of bundles as ENGINES spells it.
 
-    Pickled, or inherited by a fork, it opens its file again, once in each process. Raises BundleError for a file that
-    it cannot open.
+    Raises:
+        InputError: There is no such engine.
+        MissingPart: Its package is not installed; the message has the command that adds it.
+    """
+    found = spelled_engine(name)
+    if found not in ENGINES:
+        raise InputError(f"{found} does not execute bundles; take {' or '.join(ENGINES)}")
+    if not available(found):
+        raise missing_part(ModuleNotFoundError(name=ENGINES[found].package)) or MissingPart(f"{found} is not installed")
+    return found
+
+
+def require_threads(threads: int | None) -> None:
+    """Raise InputError for a number of threads that no engine can have."""
+    if threads is None:
+        return
+    if not isinstance(threads, int) or isinstance(threads, bool) or not 1 <= threads <= MOST_THREADS:
+        raise InputError(f"threads must be a whole number from 1 to {MOST_THREADS:,}, not {threads!r}")
+
+
+def require_precision(precision: str, name: str) -> str:
+    """Return a precision by our spelling. Raises InputError for one that the engine lacks."""
+    known = ENGINES[name].precisions
+    found = _spelled(precision, "precision")
+    if found in known:
+        return found
+    if able := [other for other in ENGINES if found in ENGINES[other].precisions]:
+        raise InputError(f"{name} does not compute in {found}; take the engine {' or '.join(able)}, or float32")
+    every = tuple(dict.fromkeys(each for kind in ENGINES.values() for each in kind.precisions))
+    there = f"; there are {_listed(every)}"
+    raise InputError(f"unknown precision '{precision}'{nearest(found, every, otherwise=there)}")
+
+
+@dataclass(frozen=True)
+class EngineChoice:
+    """Engine of a bundle, and its settings.
+
+    Raises:
+        InputError: The engine or the precision is unknown, or `threads` is out of range.
+        MissingPart: The engine is not installed.
     """
 
-    def __init__(self, path: Path, *, threads: int | None = None) -> None:
-        self._path = path
-        self._origin = Origin.of(_open, path, threads)
-        self._open(path, threads)
+    name: str = USUAL
+    """One of ENGINES, in any case."""
+    threads: int | None = None
+    """Threads of one call; None is one for each core that the process may use."""
+    precision: str = "float32"
+    """Precision of a float graph's arithmetic: "float32", or "bfloat16" of an engine that has it."""
+    spinning: bool = True
+    """False lets a thread sleep as soon as it has no work; True lets it spin for a moment."""
 
-    def _open(self, path: Path, threads: int | None) -> None:
-        self._process = os.getpid()
-        if not path.exists():
-            raise BundleError(f"no bundle at {path}: there is no such file")
-        if path.is_dir():
-            raise BundleError(f"{path} is a folder, and a bundle is a file, such as {path / 'model.onnx'}")
-        switch_off_telemetry()  # a program may have cleared its environment since `import pennyweight`
-        import onnxruntime  # 0.1 s, spent only if a bundle is opened
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", require_engine(self.name))
+        object.__setattr__(self, "precision", require_precision(self.precision, self.name))
+        require_threads(self.threads)
 
-        onnxruntime.disable_telemetry_events()  # Windows has a second kind, without a variable
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or cores()
-        options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_US))
-        options.log_severity_level = 3  # no warnings of onnxruntime before our one line about a damaged file
-        try:
-            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        # onnxruntime raises classes of its own compiled module, each derived from Exception alone.
-        except Exception as error:
-            reason = reason_of(error)
-            raise BundleError(f"cannot open {path}: not a whole ONNX file ({reason}); export it again") from error
-        ports = (*self._session.get_inputs(), *self._session.get_outputs())
-        self.ports = {port.name: Port(port.type, tuple(port.shape)) for port in ports}
-        self.name = f"onnxruntime {onnxruntime.__version__}"
-        self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
-
-    @cached_property
-    def shared(self) -> OnnxEngine:
-        """Single-threaded engine on the same file that several threads may call at once, without waiting."""
-        return OnnxEngine(self._path, threads=1)
-
-    def __call__(self, pixels: Pixels) -> Outputs:
-        """Compute probabilities and logits (B, classes) of (B, H, W, C) uint8. Raises BundleError if that fails."""
-        if self._process != os.getpid():
-            self._open_in_fork()
-        feed = {INPUT: np.ascontiguousarray(pixels)}
-        try:
-            return Outputs(*self._session.run([PROBABILITIES, LOGITS], feed))
-        except Exception as error:
-            raise BundleError(f"{self._path} cannot be executed: {reason_of(error)}; export it again") from error
-
-    def _open_in_fork(self) -> None:
-        """Open the file again in a forked process, which has none of the session's threads."""
-        with _forking:
-            if self._process != os.getpid():
-                self._origin.require_unchanged()
-                keep_inherited(self._session)
-                self._open(Path(self._origin.path), *self._origin.arguments)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return self._origin.travel(self)
-
-    def __copy__(self) -> Self:
-        return self  # it holds nothing that changes
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self
+    def open(self, path: Path) -> FileEngine:
+        """Open the file of a bundle, which `Bundle` has checked. Raises BundleError if the engine cannot."""
+        kind = ENGINES[self.name]
+        return kind(path, threads=self.threads, precision=self.precision, spinning=self.spinning)
 
 
-def _open(path: Path, threads: int | None) -> OnnxEngine:
-    return OnnxEngine(path, threads=threads)
+def spelled_engine(name: object) -> str:
+    """Return the name of an engine, or of a rule for choosing one, by our spelling. Raises InputError."""
+    found = _spelled(name, "engine")
+    if found not in NAMES:
+        raise InputError(f"unknown engine '{name}'{nearest(found, NAMES, otherwise=f'; there are {_listed(NAMES)}')}")
+    return found
 
 
-_forking = Lock()
+def _spelled(value: object, kind: str) -> str:
+    """Return a name in small letters, by our spelling. Raises InputError for something else than text."""
+    if not isinstance(value, str):
+        raise InputError(f"{kind} must be a name, not {received(value)}")
+    text = value.strip().casefold().replace("_", "-")
+    return SPELLINGS.get(text, text)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"

@@ -10,13 +10,13 @@ from pennyweight.core.manifest import INPUT, LOGITS, PROBABILITIES
 from pennyweight.core.scene_manifest import SCENE_METADATA_KEY, SceneManifest
 from pennyweight.runtime.agreement import Port
 from pennyweight.runtime.bundle_file import BundleFile
-from pennyweight.runtime.engine import NUMBERS, OnnxEngine
+from pennyweight.runtime.file_engine import NUMBERS, FileEngine
 from pennyweight.runtime.scene_mapper import SceneEngine, TileEngine, WindowsEngine
 
 __all__ = ["SceneBundle", "scene_engine"]
 
 
-def scene_engine(session: OnnxEngine, manifest: SceneManifest) -> SceneEngine:
+def scene_engine(session: FileEngine, manifest: SceneManifest) -> SceneEngine:
     """Return the engine for the manifest's form, tile or windows, on an open session."""
     kind = TileEngine if manifest.form == "tile" else WindowsEngine
     return kind(session, window=manifest.window, bands=manifest.bands)

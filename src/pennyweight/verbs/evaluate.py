@@ -21,7 +21,8 @@ from pennyweight.core.training_digests import TrainingDigests
 from pennyweight.core.usage import Usage
 from pennyweight.runtime import Bundle, Classifier
 from pennyweight.scoring import Evaluation, score
-from pennyweight.verbs.load import Trained, load, open_trained
+from pennyweight.verbs.execution import Execution
+from pennyweight.verbs.load import Trained, classifier_of, open_trained
 from pennyweight.verbs.ranks import WAIT_MINUTES, share_work
 from pennyweight.verbs.scenes.scene_run import refuse_scene_run
 from pennyweight.verbs.scored_source import Origin, open_scored_source, origin_of
@@ -45,6 +46,9 @@ def evaluate(
     read_as: data.ReadAs | Mapping[str, Any] | None = None,
     weights: str | os.PathLike[str] | None = None,
     max_pixels: int | None = None,
+    engine: str | None = None,
+    threads: int | None = None,
+    precision: str | None = None,
     wait: float = WAIT_MINUTES,
     advance: Callable[[int], None] = lambda count: None,
     left_out: Callable[[data.Unreadable], None] = lambda unreadable: None,
@@ -58,13 +62,16 @@ def evaluate(
     Args:
         run_or_bundle_or_name: Folder that `pw.fit` made, file that `pw.export` made, either opened, or a network's
             name with `weights`.
-        source: Pictures to score, as `pw.fit` takes them, or a folder with the name of a class; None for the source of
-            the training. Another source without split folders is scored whole, as the split "all".
+        source: Pictures to score, as `pw.fit` takes them, or a folder with the name of a class; by default those of the
+            training. Another source without split folders is scored whole, as the split "all".
         split: "train", "val" or "test".
         rename: Classes of the source and the labels of the network that they stand for, such as {"cats": "Cats"}.
         read_as: Columns, folder, ending and label_from of a source whose files do not say them.
         weights: Weights for a name, as `pw.load` takes them.
         max_pixels: Pixels of the largest picture to score; by default 80 million. Larger ones are left out.
+        engine: Engine, as `pw.load` takes it, as are `threads` and `precision`.
+        threads: Threads of one call.
+        precision: "float32" or "bfloat16".
         wait: Minutes for which a rank under torchrun waits for the others; the ranks share the pictures.
         advance: Callback that is given the number of pictures after each batch.
         left_out: Callback that is given each picture that cannot be read, and the pictures that training has seen.
@@ -79,23 +86,44 @@ def evaluate(
         SourceError: The source is not here, has classes that the network does not know, or has no picture left.
         RunError, BundleError: The run is incomplete or damaged; the bundle is damaged.
     """
-    if split not in data.SPLITS:
-        raise InputError(f"unknown split '{split}'; there are {', '.join(data.SPLITS)}")
-    trained = open_trained(run_or_bundle_or_name, weights, **usage)
-    if isinstance(trained, Run):
-        refuse_scene_run(trained, "evaluate")
-    allow_pixels(max_pixels)
-    classifier = load(trained, max_pixels=max_pixels)
-    origin = origin_of(trained)
-    opened = open_scored_source(source, trained, origin, read_as)
-    for line in opened.notes if source is not None else ():
-        note(line)
+    _require_split(split)
+    execution = Execution(engine, threads, precision, note)
+    trained = open_trained(run_or_bundle_or_name, weights, execution=execution, **usage)
+    classifier = _classifier(trained, execution, max_pixels)
+    opened = _open_source(source, trained, origin := origin_of(trained), read_as, note)
     numbers = match_labels(opened.labels, classifier.labels, source=opened.name, rename=rename or {})
     twins = _twins(opened, origin, max_pixels)
     samples, name = _samples(trained, opened, origin, split, twins, left_out=left_out, note=note)
     shares = share_work(wait, samples, lambda own: _answer_share(opened, own, classifier, advance))
     alike = _alike(trained, _answered(samples, shares), name, opened, origin, twins, max_pixels, note)
     return _score(*_join(shares, opened, left_out), numbers, classifier.labels, opened.name, name, alike)
+
+
+def _classifier(trained: Trained, execution: Execution, max_pixels: int | None) -> Classifier:
+    """Return the classifier, and allow `max_pixels` everywhere. Raises InputError for a run of a scene."""
+    if isinstance(trained, Run):
+        refuse_scene_run(trained, "evaluate")
+    allow_pixels(max_pixels)
+    return classifier_of(trained, execution, max_pixels)
+
+
+def _require_split(split: str) -> None:
+    if split not in data.SPLITS:
+        raise InputError(f"unknown split '{split}'; there are {', '.join(data.SPLITS)}")
+
+
+def _open_source(
+    source: data.AnySource | None,
+    trained: Trained,
+    origin: Origin,
+    read_as: data.ReadAs | Mapping[str, Any] | None,
+    note: Callable[[str], None],
+) -> data.Source:
+    """Open the source to score, and note what its reading left open, unless training has noted it."""
+    opened = open_scored_source(source, trained, origin, read_as)
+    for line in opened.notes if source is not None else ():
+        note(line)
+    return opened
 
 
 def _twins(opened: data.Source, origin: Origin, max_pixels: int | None) -> data.Twins | None:

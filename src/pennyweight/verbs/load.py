@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Union, Unpack
@@ -18,6 +18,7 @@ from pennyweight.core.run_record import RunRecord
 from pennyweight.core.travel import Origin
 from pennyweight.core.usage import Usage
 from pennyweight.runtime import Bundle, Classifier
+from pennyweight.verbs.execution import Execution, print_note
 from pennyweight.verbs.scenes.scene_run import refuse_scene_run
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from pennyweight.deploy.graph import TorchEngine
     from pennyweight.zoo import Pretrained
 
-__all__ = ["Trained", "checked", "load", "open_trained", "preprocess_of", "restore"]
+__all__ = ["Trained", "checked", "classifier_of", "load", "open_trained", "preprocess_of", "restore"]
 
 Trained = Union[Run, Bundle, "Pretrained"]  # the last by name: it needs torch
 
@@ -36,6 +37,10 @@ def load(
     *,
     weights: str | os.PathLike[str] | None = None,
     max_pixels: int | None = None,
+    engine: str | None = None,
+    threads: int | None = None,
+    precision: str | None = None,
+    note: Callable[[str], None] = print_note,
     **usage: Unpack[Usage],
 ) -> Classifier:
     """Load a classifier: of a run, of a bundle (which needs no torch), or of a network's name with `weights`.
@@ -44,6 +49,11 @@ def load(
         run_or_bundle_or_name: Folder that `pw.fit` made, file that `pw.export` made, either opened, or a name.
         weights: Weights for a name: "imagenet" (the best published), a tag, a file or a run, as `pw.create` takes them.
         max_pixels: Pixels of the largest picture to read; by default 80 million.
+        engine: Engine of a bundle: "onnxruntime" (the default), "openvino" or "fastest", which is measured once on this
+            machine. Engine of a run or a name: "torch" (the default) or "torch-compiled".
+        threads: Threads of one call; by default one for each core that the process may use. torch keeps the number.
+        precision: "float32" (the default), or "bfloat16" with openvino on a CPU that has it.
+        note: Callback that is given a line about the fastest engine; by default it prints on standard error.
         usage: Usage of the weights, where their file does not say it or says otherwise: `stem`, `input_size` (pixels a
             side), `config`, `mean` and `std` (of pixels in 0..1), `labels` (names, a source that has them, or a .txt
             file).
@@ -54,37 +64,52 @@ def load(
     Raises:
         InputError: There is no run, bundle or network of that name, or it was trained on a scene.
         RunError: The run is incomplete or damaged.
-        BundleError: The bundle is damaged.
+        BundleError: The bundle is damaged, or the engine cannot execute it.
+        MissingPart: The engine is not installed.
     """
-    trained = open_trained(run_or_bundle_or_name, weights, **usage)
+    execution = Execution(engine, threads, precision, note)
+    return classifier_of(
+        open_trained(run_or_bundle_or_name, weights, execution=execution, **usage), execution, max_pixels
+    )
+
+
+def classifier_of(trained: Trained, execution: Execution, max_pixels: int | None = None) -> Classifier:
+    """Return the classifier of what `open_trained` opened. Raises InputError for an engine that cannot execute it."""
     if isinstance(trained, Bundle):
         return trained.classifier.with_max_pixels(max_pixels)
     if isinstance(trained, Run):
+        compiled = execution.settle_torch(trained.folder)
         preprocess = preprocess_of(trained)
         with _record(trained):
             labels = tuple(trained.labels)
-        return Classifier(engine_of_run(trained.folder), labels, preprocess).with_max_pixels(max_pixels)
+        return Classifier(engine_of_run(trained.folder, compiled), labels, preprocess).with_max_pixels(max_pixels)
+    compiled = execution.settle_torch(trained.model["name"])
     from pennyweight.deploy.graph import TorchEngine  # torch, which a bundle does without
 
-    made = Classifier(TorchEngine(trained.network, trained.preprocess), trained.labels, trained.preprocess)
-    return made.with_max_pixels(max_pixels)
+    engine = TorchEngine(trained.network, trained.preprocess, compiled=compiled)
+    return Classifier(engine, trained.labels, trained.preprocess).with_max_pixels(max_pixels)
 
 
-def engine_of_run(folder: Path) -> TorchEngine:
+def engine_of_run(folder: Path, compiled: bool = False) -> TorchEngine:
     """Return the engine of a run's best weights, which travels to other processes as the run's folder."""
     from pennyweight.deploy.graph import TorchEngine
 
     run = Run(folder)
-    origin = Origin.of(engine_of_run, run.folder, file=run.weights_path)
-    return TorchEngine(restore(run), preprocess_of(run), origin)
+    origin = Origin.of(engine_of_run, run.folder, compiled, file=run.weights_path)
+    return TorchEngine(restore(run), preprocess_of(run), origin, compiled=compiled)
 
 
 def open_trained(
-    what: str | os.PathLike[str] | Trained, weights: str | os.PathLike[str] | None = None, **usage: Unpack[Usage]
+    what: str | os.PathLike[str] | Trained,
+    weights: str | os.PathLike[str] | None = None,
+    *,
+    execution: Execution = Execution(),  # noqa: B008 - a value
+    **usage: Unpack[Usage],
 ) -> Trained:
     """Open a folder as a Run, a file as a Bundle, and a name with `weights` as a Pretrained network.
 
-    Raises InputError where there is none of that name, RunError or BundleError where it is damaged.
+    The engine of `execution` opens a bundle. Raises InputError where there is none of that name, RunError or
+    BundleError where it is damaged.
     """
     if weights is None and (said := [name for name, value in usage.items() if value is not None]):
         raise InputError(
@@ -97,12 +122,14 @@ def open_trained(
             )
         if not isinstance(what, (Run, Bundle)) and not hasattr(what, "network"):  # of a Pretrained
             raise InputError(f"a run, a bundle or a network's name was expected, not {received(what)}")
-        return checked(what) if isinstance(what, Run) else what
+        if isinstance(what, Run):
+            return checked(what)
+        return execution.reopen(what) if isinstance(what, Bundle) else what
     path = Path(what)
     if weights is None and path.is_dir() and (is_run_folder(path) or not _is_name(path)):
         return checked(Run(path))
     if weights is None and path.is_file():
-        return Bundle(path)
+        return execution.open_bundle(path)
     if len(path.parts) > 1 or path.suffix == ".onnx":  # no name looks so
         if weights is not None:
             raise InputError(f"weights belong to a network's name, such as mobilenet_v2, not to {path}")

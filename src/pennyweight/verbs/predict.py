@@ -14,8 +14,9 @@ from pennyweight.core.prediction import Failure, Prediction
 from pennyweight.core.reading import reason_of
 from pennyweight.core.usage import Usage
 from pennyweight.runtime import Classifier, NamedPicture
+from pennyweight.verbs.execution import Execution
 from pennyweight.verbs.inputs import pictures_given
-from pennyweight.verbs.load import Trained, load
+from pennyweight.verbs.load import Trained, classifier_of, open_trained
 from pennyweight.verbs.ranks import WAIT_MINUTES, take_turns
 
 __all__ = ["predict"]
@@ -29,6 +30,9 @@ def predict(
     weights: str | os.PathLike[str] | None = None,
     read_as: data.ReadAs | Mapping[str, Any] | None = None,
     max_pixels: int | None = None,
+    engine: str | None = None,
+    threads: int | None = None,
+    precision: str | None = None,
     wait: float = WAIT_MINUTES,
     note: Callable[[str], None] = lambda line: None,
     **usage: Unpack[Usage],
@@ -44,8 +48,11 @@ def predict(
         weights: Weights for a name, as `pw.load` takes them.
         read_as: Columns, folder and ending of a table, such as {"columns": {"path": "image_id"}}.
         max_pixels: Pixels of the largest picture to read; by default 80 million.
+        engine: Engine, as `pw.load` takes it, as are `threads` and `precision`; a Classifier has its own.
+        threads: Threads of one call.
+        precision: "float32" or "bfloat16".
         wait: Minutes for which a rank under torchrun waits for the others; the ranks share the pictures.
-        note: Callback that is given a line for files that were passed over.
+        note: Callback that is given a line for files that were passed over, and about the fastest engine.
         usage: Usage of the weights, as `pw.load` takes it: stem, input_size, config, mean, std, labels.
 
     Returns:
@@ -59,9 +66,13 @@ def predict(
     """
     pictures = _pictures(paths, read_as, note)
     if isinstance(run_or_bundle_or_name, Classifier):
+        if (engine, threads, precision) != (None, None, None):
+            raise InputError("a Classifier has its engine, threads and precision; give them to pw.load")
         classifier = run_or_bundle_or_name.with_max_pixels(max_pixels)
     else:
-        classifier = load(run_or_bundle_or_name, weights=weights, max_pixels=max_pixels, **usage)
+        execution = Execution(engine, threads, precision, note)
+        trained = open_trained(run_or_bundle_or_name, weights, execution=execution, **usage)
+        classifier = classifier_of(trained, execution, max_pixels)
     return take_turns(wait, pictures, lambda own: classifier.stream_named(own, top))
 
 

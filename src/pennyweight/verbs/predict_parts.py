@@ -21,6 +21,7 @@ from pennyweight.core.summary import Facts, Summary
 from pennyweight.core.usage import Usage
 from pennyweight.report.prediction_files import Format, as_utf8, sources_of, write_answers
 from pennyweight.runtime import Bundle, Classifier, NamedPicture
+from pennyweight.verbs.execution import FLOAT32
 from pennyweight.verbs.inputs import LIST, pictures_given
 from pennyweight.verbs.load import Trained, load, open_trained
 
@@ -256,4 +257,7 @@ def _is_own(folder: Path) -> bool:
 def _identity(trained: Any) -> str:
     """Return text that tells one network from another."""
     file = trained.path if isinstance(trained, Bundle) else getattr(trained, "weights_path", None)
-    return f"{trained.model['name']} with weights {trained.weights}" if file is None else f"sha256:{sha256(Path(file))}"
+    if file is None:
+        return f"{trained.model['name']} with weights {trained.weights}"
+    precision = trained.using.precision if isinstance(trained, Bundle) else FLOAT32
+    return f"sha256:{sha256(Path(file))}{'' if precision == FLOAT32 else f' in {precision}'}"

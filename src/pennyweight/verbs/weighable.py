@@ -27,7 +27,7 @@ from pennyweight.cost.counting.inputs import input_sizes
 from pennyweight.cost.dead_kernels import dead_depthwise
 from pennyweight.data.scenes.open import PREFIX
 from pennyweight.nn.init import meta_device
-from pennyweight.runtime.engine import OnnxEngine
+from pennyweight.runtime.onnx_engine import OnnxEngine
 from pennyweight.runtime.open_bundle import open_bundle
 from pennyweight.runtime.scene_bundle import scene_engine
 from pennyweight.verbs.load import open_trained, preprocess_of, restore

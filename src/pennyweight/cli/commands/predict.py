@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from pennyweight.cli import answers, options, prediction_options, show, source_options, trained_options
+from pennyweight.cli import answers, engine_options, options, prediction_options, show, source_options, trained_options
 from pennyweight.cli.predict_parts import predict_in_parts, require_parts
 from pennyweight.core.busy_wait import sharing_cores
 from pennyweight.core.errors import InputError
@@ -24,18 +24,19 @@ __all__ = ["predict"]
 
 STDOUT = "-"
 LISTED = ", for each of which --csv and --jsonl have a row"
+Paths = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="PATH...",
+        help="Pictures, folders, archives (.zip, .tar), tables with a column of paths (.csv, .parquet), or - for a "
+        "list on standard input.",
+    ),
+]
 
 
 def predict(
     run_or_bundle_or_name: trained_options.Trained,
-    paths: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="PATH...",
-            help="Pictures, folders, archives (.zip, .tar), tables with a column of paths (.csv, .parquet), or - for a "
-            "list on standard input.",
-        ),
-    ],
+    paths: Paths,
     max_pixels: options.MaxPixels = None,
     columns: source_options.Columns = None,
     pictures: source_options.Pictures = None,
@@ -47,6 +48,9 @@ def predict(
     config: options.Config = None,
     mean: trained_options.Mean = None,
     std: trained_options.Std = None,
+    engine: engine_options.Engine = None,
+    threads: engine_options.Threads = None,
+    precision: engine_options.Precision = None,
     top: prediction_options.Top = 5,
     csv: prediction_options.Csv = None,
     jsonl: prediction_options.Jsonl = False,
@@ -65,17 +69,20 @@ def predict(
         stem=stem, input_size=input_size, config=config, mean=mean, std=std, labels=labels
     )  # fmt: skip
     from pennyweight.core.prediction import Failure
+    from pennyweight.verbs.execution import Execution
     from pennyweight.verbs.inputs import require_table
-    from pennyweight.verbs.load import load
+    from pennyweight.verbs.load import classifier_of
     from pennyweight.verbs.predict import predict as verb
     from pennyweight.verbs.ranks import is_first
 
     require_table(paths, read_as)  # before the network is loaded
+    execution = Execution(engine, threads, precision, note=show.note)
     if parts is not None:
         settings = settings_of_parts | {"top": top, "read_as": read_as, "max_pixels": max_pixels}
-        predict_in_parts(run_or_bundle_or_name, paths, parts, settings, weights=weights, usage=usage)
+        predict_in_parts(run_or_bundle_or_name, paths, parts, settings, execution, weights=weights, usage=usage)
         return
-    classifier = load(trained_options.open_trained(run_or_bundle_or_name, weights, **usage), max_pixels=max_pixels)
+    trained = trained_options.open_trained(run_or_bundle_or_name, weights, execution, **usage)
+    classifier = classifier_of(trained, execution, max_pixels)
     sinks = _sinks(csv, min(top, len(classifier.labels)), jsonl=jsonl, json=json)
     found = verb(classifier, paths, top=top, read_as=read_as, wait=wait, note=show.note)
     if not is_first():

@@ -7,7 +7,6 @@ prediction.
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +19,7 @@ from pennyweight.core.errors import InputError
 from pennyweight.core.figures import number, several, spread
 from pennyweight.core.heap import keeping_memory
 from pennyweight.core.summary import Facts, Summary
+from pennyweight.core.turns import WARM_UP, time_in_turns
 from pennyweight.cost.counting.inputs import random_input
 from pennyweight.cost.counting.meta_copy import copy_with_values
 from pennyweight.cost.counting.restore import preserve_random_state, restore_on_exit
@@ -30,7 +30,6 @@ from pennyweight.cost.timing.predict import operation_seconds
 __all__ = ["EAGER", "Timed", "Timing", "time_networks"]
 
 EAGER = f"torch {torch.__version__.partition('+')[0]}, eager"
-WARM_UP = 3
 ANCHORS = 0.02
 """Share of the microbenchmarks that is timed again between the networks."""
 
@@ -97,20 +96,10 @@ def time_networks(
     if any(tensor.is_meta for model in modules for tensor in (*model.parameters(), *model.buffers())):
         raise InputError("a model on the meta device has no values to compute with; make it on a real device")
     anchors = Microbenchmarks(ANCHORS) if profile is not None else None
-    times: list[list[float]] = [[] for _ in models]
     with torch.no_grad(), preserve_random_state(), restore_on_exit(*modules):
         ready = [_timed(model, (batch, *shape)) for model, shape in zip(models, shapes, strict=True)]
-        for repeat in range(repeats + WARM_UP):
-            kept = repeat >= WARM_UP
-            if anchors is not None:
-                anchors.round(keep=kept)
-            for timed, spent in zip(ready, times, strict=True):
-                if len(ready) > 1 or anchors is not None:
-                    timed.call()  # an untimed call refills the caches after the other work
-                started = time.perf_counter()
-                timed.call()
-                if kept:
-                    spent.append(1000 * (time.perf_counter() - started))
+        refresh = None if anchors is None else lambda kept: anchors.round(keep=kept)
+        times = time_in_turns([timed.call for timed in ready], repeats=repeats, before_round=refresh)
     drift = None if anchors is None or profile is None else _drift(anchors.cases, profile)
     return tuple(_timing(timed.engine, spent, batch, drift) for timed, spent in zip(ready, times, strict=True))
 
