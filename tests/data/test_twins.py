@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import combinations
 
 import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
 from pennyweight.data.twins import SIDE, candidates, compare, find_twins, thumbnail_of
+from pennyweight.data.twins.clusters import doubtful_clusters
 from pennyweight.data.twins.side import Side
 
 Noise = Callable[..., np.ndarray]
@@ -160,6 +162,28 @@ def test_frames_of_a_recording_by_a_fixed_camera_are_one_cluster() -> None:
     found = find_twins(np.concatenate([frames.clip(0, 255).astype(np.uint8), others[1:]]))
     assert found.clusters(499) == (tuple(range(200)),)
     assert found.reason is None
+
+
+def judged(clusters: list[list[int]], others: int) -> np.ndarray:
+    """Mask the doubtful pictures of a set whose clusters are given, and where every other pair lies between."""
+    count = sum(map(len, clusters)) + others
+    sure = {pair for cluster in clusters for pair in combinations(cluster, 2)}
+    pairs = list(combinations(range(count), 2))
+    twin = np.array([pair in sure for pair in pairs])
+    return doubtful_clusters(np.array(pairs), twin, ~twin, count)
+
+
+@pytest.mark.parametrize("scenes", [2, 3, 4])
+@pytest.mark.parametrize("frames", [2, 3, 12, 30])
+def test_recordings_of_a_few_similar_scenes_are_no_kind(scenes: int, frames: int) -> None:
+    clusters = [list(range(start, start + frames)) for start in range(0, scenes * frames, frames)]
+    assert not judged(clusters, 0).any()
+
+
+@pytest.mark.parametrize(("frames", "others"), [(2, 4), (3, 4), (4, 7), (6, 16)])
+def test_a_cluster_that_resembles_more_than_it_holds_is_doubtful(frames: int, others: int) -> None:
+    assert judged([list(range(frames))], others).tolist() == [True] * frames + [False] * others
+    assert not judged([list(range(frames))], others - 1).any()
 
 
 def test_pictures_of_one_kind_that_differ_in_small_shapes_are_no_twins() -> None:

@@ -19,7 +19,7 @@ Pairs: TypeAlias = NDArray[np.int64]
 Flags: TypeAlias = NDArray[np.bool_]
 
 FEW = 3
-"""Pairs between that a cluster may always have."""
+"""Pairs between, or other clusters and pictures that look alike, which a cluster may always have."""
 HUGE, HUGE_SHARE = 32, 0.5
 """Pictures of a cluster, and their share of the set, above which no split could keep it together."""
 
@@ -45,16 +45,23 @@ def components(pairs: Pairs) -> list[list[int]]:
 
 
 def doubtful_clusters(pairs: Pairs, twin: Flags, between: Flags, count: int) -> Flags:
-    """Return the pictures, of `count`, in clusters that are huge, or have more pairs between than pairs of twins."""
-    cluster = np.full(count, -1)
-    sizes = []
-    for number, members in enumerate(components(pairs[twin])):
-        cluster[members] = number
-        sizes.append(len(members))
-    sure = np.bincount(cluster[pairs[twin, 0]], minlength=len(sizes))
-    own, other = cluster[pairs[between]].T
-    touched = np.concatenate([own, other[other != own]])
-    doubtful = np.bincount(touched[touched >= 0], minlength=len(sizes))
-    bad = (doubtful > np.maximum(sure, FEW)) | (np.array(sizes, int) > max(HUGE, HUGE_SHARE * count))
-    left_out: Flags = np.append(bad, False)[cluster]  # pictures without a cluster have the last entry
+    """Return the pictures, of `count`, in clusters that are huge, or that look like too much else.
+
+    Pairs between within a cluster count one by one. The pairs between two clusters count as one, however many frames
+    these have: two recordings of similar scenes resemble each other once.
+    """
+    place = np.arange(count)
+    members = components(pairs[twin])
+    for cluster in members:
+        place[cluster] = cluster[0]
+    sizes = np.ones(count, np.int64)
+    sizes[[cluster[0] for cluster in members]] = [len(cluster) for cluster in members]
+    sure = np.bincount(place[pairs[twin, 0]], minlength=count)
+    own, other = place[pairs[between]].T
+    inside = np.bincount(own[own == other], minlength=count)
+    apart = np.sort(np.stack([own, other], axis=1)[own != other], axis=1)
+    outside = np.bincount(np.unique(apart, axis=0).ravel(), minlength=count)
+    doubtful = inside + outside > np.maximum(sure, FEW)
+    bad = (sizes > 1) & (doubtful | (sizes > max(HUGE, HUGE_SHARE * count)))
+    left_out: Flags = bad[place]
     return left_out
