@@ -1,27 +1,42 @@
 """Scores on sets of which nothing can be learned but a shortcut: labels are drawn at random.
 
-    PENNYWEIGHT_DATA=… python benchmarks/leaks.py [--draws N] [--leaky N] [--only TEXT]
+    PENNYWEIGHT_DATA=… python benchmarks/leaks.py [--draws N] [--leaky N] [--only NAME …] [--out FILE]
 
 Two kinds of sets are made of photographs. *Scenes*: several pictures of each scene, whose label is drawn. *Saved*:
 each photograph's label is drawn, and the pictures of one class are saved in another way. A network is trained on every
 draw with the defaults of `fit`. A draw is honest if the 95% interval of the score holds chance, or if `fit` names the
-shortcut. `--leaky N` also trains N draws with `--twins keep`, to show that the network can learn the scenes.
+shortcut. A 95% interval misses chance in one draw of twenty by luck. The table therefore tells luck from leaks: it
+counts the scenes with pictures on both sides, and has the exact probability that a coin, thrown once for each scene
+that is scored, is as far from one half as all draws together. `--leaky N` also trains N draws with `--twins keep`, to
+show that the network can learn the scenes. `--out` keeps the answers of each draw: draws in FILE are not trained again.
 """
 
 import argparse
-import os
+import json
 import statistics
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageEnhance
 from rich.console import Console
+from scipy.stats import binomtest
 
 import pennyweight as pw
+from leaks_sets import (
+    CLASSES,
+    PHOTOS,
+    SAVED,
+    SCENE_SETS,
+    SCENES,
+    SHELF,
+    label_scenes,
+    make_scenes,
+    save_labeled,
+)
 from pennyweight import data
 from pennyweight.core.figures import share
 from pennyweight.core.machine import machine_line
@@ -29,136 +44,42 @@ from pennyweight.core.run import Run
 from pennyweight.data.apart import TwinRule
 from pennyweight.data.checks.shortcuts import Shortcut, telling
 from pennyweight.report.tables import Column, table
-
-SHELF = Path(os.environ.get("PENNYWEIGHT_DATA", "."))
-SCENES, FRAMES, PHOTOS = 40, 6, 160
-CLASSES = ("open", "closed")
-Frames = Callable[[Image.Image, np.random.Generator], Iterator[Image.Image]]
-Save = Callable[[Image.Image, Path], None]
+from pennyweight.scoring.evaluation import share_interval
+from pennyweight.verbs.evaluate import answer
 
 
-def burst(photo: Image.Image, draw: np.random.Generator) -> Iterator[Image.Image]:
-    """A hand that shakes, and light that changes."""
-    photo = photo.resize((160, 160))
-    for _ in range(FRAMES):
-        x, y = draw.integers(0, 12, 2)
-        yield ImageEnhance.Brightness(photo.crop((x, y, x + 148, y + 148))).enhance(float(draw.uniform(0.9, 1.1)))
+class Draw(NamedTuple):
+    """Answers to the test pictures of a draw, (N,) each, and the facts of the draw."""
 
+    right: Sequence[bool]
+    scenes: Sequence[str]
+    """Scene of each test picture; of a set without scenes, the picture itself."""
+    moments: Sequence[int]
+    """Moment of each test picture, as `fit` has found it."""
+    parted: int
+    """Scenes with pictures in test and in training or validation."""
+    named: bool
+    """True if `fit` names the shortcut."""
 
-def pan(right: int, down: int = 0) -> Frames:
-    """Return a camera that turns by so many pixels from frame to frame; it sees 152 of them in either direction."""
+    @property
+    def accuracy(self) -> float:
+        return statistics.mean(self.right)
 
-    def turn(photo: Image.Image, draw: np.random.Generator) -> Iterator[Image.Image]:
-        photo = photo.resize((152 + right * (FRAMES - 1), 152 + down * (FRAMES - 1)))
-        for frame in range(FRAMES):
-            yield photo.crop((right * frame, down * frame, right * frame + 152, down * frame + 152))
+    @property
+    def holds_chance(self) -> bool:
+        low, high = share_interval(np.array(self.right), np.array(self.moments))
+        return low <= 0.5 <= high
 
-    return turn
+    @property
+    def luck(self) -> tuple[int, int]:
+        """Return the scenes of which most pictures are answered rightly, and those of which most are answered wrongly.
 
-
-def zoom(photo: Image.Image, draw: np.random.Generator) -> Iterator[Image.Image]:
-    """A camera that comes closer by 5% from frame to frame."""
-    photo = photo.resize((200, 200))
-    for frame in range(FRAMES):
-        inset = 100 - 100 * 0.95**frame
-        yield photo.resize((144, 144), box=(inset, inset, 200 - inset, 200 - inset))
-
-
-def lapse(photo: Image.Image, draw: np.random.Generator) -> Iterator[Image.Image]:
-    """A fixed camera from morning to evening, with something that passes by."""
-    photo = photo.resize((160, 160))
-    for frame in range(FRAMES):
-        light = np.asarray(photo).astype(np.float32) * (0.7 + 0.1 * frame) * (1 + 0.04 * frame, 1, 1 - 0.04 * frame)
-        pixels = light.clip(0, 255).astype(np.uint8)
-        x, y = draw.integers(0, 130, 2)
-        pixels[y : y + 30, x : x + 30] = draw.integers(0, 256, 3)
-        yield Image.fromarray(pixels)
-
-
-def mirrored(photo: Image.Image, draw: np.random.Generator) -> Iterator[Image.Image]:
-    """A photograph and its mirror image."""
-    yield photo
-    yield photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-
-
-def resized(photo: Image.Image, draw: np.random.Generator) -> Iterator[Image.Image]:
-    """A photograph as it was sent around."""
-    for side in (320, 240, 200, 160, 128):
-        yield photo.resize((side, round(side * photo.height / photo.width)))
-
-
-SCENE_SETS: dict[str, Frames] = {
-    "bursts": burst, "pans": pan(8), "wide pans": pan(12), "wider pans": pan(18), "diagonal pans": pan(12, 12),
-    "wider diagonal pans": pan(18, 18), "zooms": zoom, "time lapses": lapse, "mirror images": mirrored,
-    "resized": resized,
-}  # fmt: skip
-
-
-def smaller(photo: Image.Image, path: Path) -> None:
-    photo.resize((photo.width * 4 // 5, photo.height * 4 // 5)).save(path, quality=60)
-
-
-def bordered(photo: Image.Image, path: Path) -> None:
-    pixels = np.array(photo)
-    pixels[:5] = pixels[-5:] = 245
-    Image.fromarray(pixels).save(path, quality=90)
-
-
-def watermarked(photo: Image.Image, path: Path) -> None:
-    marked = photo.copy()
-    ImageDraw.Draw(marked).text((6, photo.height - 26), "(c) STOCK", fill="white", font_size=20)
-    marked.save(path, quality=90)
-
-
-def by_camera(model: str) -> Save:
-    exif = Image.Exif()
-    exif[0x0110] = model
-    return lambda photo, path: photo.save(path, quality=90, exif=exif)
-
-
-def usual(photo: Image.Image, path: Path) -> None:
-    photo.save(path, quality=90)
-
-
-SAVED: dict[str, tuple[Save, Save]] = {
-    "saved smaller": (usual, smaller),
-    "white border": (usual, bordered),
-    "watermark": (usual, watermarked),
-    "another camera": (by_camera("X1"), by_camera("Z9")),
-}
-"""Name of a set -> how each class is saved."""
-
-
-def make_scenes(frames: Frames, photos: list[Path], root: Path) -> list[list[Path]]:
-    """Write the frames of each scene; return their files by scene."""
-    draw = np.random.default_rng(0)
-    root.mkdir(parents=True)
-    scenes: list[list[Path]] = []
-    for number, photo in enumerate(photos[:: len(photos) // SCENES][:SCENES]):
-        with Image.open(photo) as opened:
-            scenes.append([])
-            for frame, picture in enumerate(frames(opened.convert("RGB"), draw)):
-                scenes[-1].append(root / f"{number:03d}_{frame:02d}.jpg")
-                picture.save(scenes[-1][-1], quality=int(draw.integers(70, 95)))
-    return scenes
-
-
-def label_scenes(scenes: list[list[Path]], root: Path, seed: int) -> None:
-    """Link the frames into two classes, whole scenes by a draw of `seed`."""
-    draw = np.random.default_rng(seed)
-    for scene in scenes:
-        name = CLASSES[draw.integers(2)]
-        for file in scene:
-            (root / name / file.name).hardlink_to(file)
-
-
-def save_labeled(photos: list[Path], saves: tuple[Save, Save], root: Path, seed: int) -> None:
-    """Save each photograph in the class that a draw of `seed` gives it, as this class is saved."""
-    draw = np.random.default_rng(seed)
-    for photo in photos[:: len(photos) // PHOTOS][:PHOTOS]:
-        label = draw.integers(2)
-        with Image.open(photo) as opened:
-            saves[label](opened.convert("RGB").resize((160, 160)), root / CLASSES[label] / photo.name)
+        Of a scene that cannot be learned, these are equally likely: its label is drawn once for all of its pictures.
+        """
+        balance: Counter[str] = Counter()
+        for scene, right in zip(self.scenes, self.right, strict=True):
+            balance[scene] += 1 if right else -1
+        return sum(value > 0 for value in balance.values()), sum(value < 0 for value in balance.values())
 
 
 def train(root: Path, twins: TwinRule) -> Run:
@@ -175,75 +96,115 @@ def train(root: Path, twins: TwinRule) -> Run:
     )
 
 
+def scene_of(sample: data.Sample) -> str:
+    return Path(sample.name).stem.split("_")[0]
+
+
+def look_at(run: Run, root: Path) -> Draw:
+    """Answer the test pictures of a run again, and look up which scenes are on two sides."""
+    source = data.open(str(root))
+    glances = data.glance_at(source)
+    assert glances is not None
+    twins = data.twins_among(glances)
+    parts = data.split_by_rule(source, twins, "group")
+    classifier = pw.load(run)
+    pictures = data.make_pictures(source, parts.test, classifier.preprocess)
+    right = answer(classifier, pictures).argmax(axis=1) == np.asarray(pictures.targets)
+    assert abs(float(right.mean()) - run.evaluation["accuracy"]) < 1e-9
+    moments = data.moments_of(source, twins, parts.test)
+    assert moments is not None
+    learned = {scene_of(sample) for sample in (*parts.train, *parts.val)}
+    found = [Shortcut(**each) for each in run.record["shortcuts"] or ()]
+    return Draw(
+        right.tolist(),
+        [scene_of(sample) for sample in parts.test],
+        moments.tolist(),
+        len(learned & {scene_of(sample) for sample in parts.test}),
+        bool(telling(found, run.evaluation["accuracy"])),
+    )
+
+
 def whole(root: Path) -> int:
     """Return the number of scenes whose frames are one cluster of twins, so that no split divides them."""
     source = data.open(str(root))
     found = data.glance_at(source)
     assert found is not None
-    scene_of = [Path(sample.name).stem.split("_")[0] for sample in source.samples]
+    scenes = [scene_of(sample) for sample in source.samples]
     clusters = [
-        Counter(scene_of[number] for number in cluster) for cluster in data.twins_among(found).clusters(len(found))
+        Counter(scenes[number] for number in cluster) for cluster in data.twins_among(found).clusters(len(found))
     ]
-    frames = Counter(scene_of)
+    frames = Counter(scenes)
     return sum(any(cluster[scene] == count for cluster in clusters) for scene, count in frames.items())
 
 
-def holds_chance(run: Run) -> bool:
-    low, high = run.evaluation["accuracy_interval"]
-    return bool(low <= 0.5 <= high)
+def row(name: str, draws: Sequence[Draw], kept: str | None, leaky: Sequence[float]) -> tuple[object, ...]:
+    """Return the figures of a set as a row of the table."""
+    chance, named = [draw.holds_chance for draw in draws], [draw.named for draw in draws]
+    right, wrong = (sum(counts) for counts in zip(*(draw.luck for draw in draws), strict=True))
+    parted = sum(draw.parted > 0 for draw in draws) if name in SCENE_SETS else None
+    return (
+        name, kept, statistics.mean(leaky) if leaky else None, statistics.mean(draw.accuracy for draw in draws),
+        f"{right} of {right + wrong}", f"{binomtest(right, right + wrong).pvalue:.2f}", parted, len(draws),
+        sum(chance), sum(named), sum(map(max, chance, named)),
+    )  # fmt: skip
 
 
-def names_shortcut(run: Run) -> bool:
-    found = [Shortcut(**each) for each in run.record["shortcuts"] or ()]
-    return bool(telling(found, run.evaluation["accuracy"]))
+COLUMNS = (
+    Column("set"),
+    Column("scenes that stay whole"),
+    Column("accuracy with --twins keep", share),
+    Column("accuracy", share),
+    Column("scenes answered rightly"),
+    Column("p of a coin"),
+    Column("draws with a scene on two sides"),
+    Column("draws"),
+    Column("chance is in the interval"),
+    Column("the shortcut is named"),
+    Column("honest draws"),
+)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--draws", type=int, default=20)
     parser.add_argument("--leaky", type=int, default=2, help="draws that are trained with --twins keep, too")
-    parser.add_argument("--only", default="", help="sets whose name has this in it")
+    parser.add_argument("--only", nargs="*", default=[*SCENE_SETS, *SAVED], help="names of sets")
+    parser.add_argument("--out", type=Path, help="file of JSON lines for the answers of each draw")
     asked = parser.parse_args()
     photos = sorted((SHELF / "cats-dogs").rglob("*.jpg"))
     if len(photos) < PHOTOS:
         sys.exit("PENNYWEIGHT_DATA has no cats-dogs, of whose photographs the sets are made")
     console = Console()
-    columns = (
-        Column("set"),
-        Column("scenes that stay whole"),
-        Column("accuracy with --twins keep", share),
-        Column("accuracy", share),
-        Column("draws"),
-        Column("chance is in the interval"),
-        Column("the shortcut is named"),
-        Column("honest draws"),
-    )
+    known = {}
+    if asked.out is not None and asked.out.exists():
+        lines = [json.loads(line) for line in asked.out.read_text().splitlines()]
+        known = {(line["set"], line["seed"]): Draw(*line["draw"]) for line in lines}
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for name in (name for name in (*SCENE_SETS, *SAVED) if asked.only in name):
+        for name in asked.only:
             scenes = make_scenes(SCENE_SETS[name], photos, Path(folder) / "frames" / name) if name in SCENE_SETS else []
-            leaky, runs, kept = [], [], None
+            leaky, draws, kept = [], [], None
             for seed in range(asked.draws):
                 root = Path(folder) / name / str(seed)
                 for label in CLASSES:
                     (root / label).mkdir(parents=True)
                 if scenes:
                     label_scenes(scenes, root, seed)
-                else:
+                elif (name, seed) not in known:
                     save_labeled(photos, SAVED[name], root, seed)
                 if scenes and not seed:
-                    kept = f"{whole(root)} of {len(scenes)}"  # labels are not looked at
-                runs.append(train(root, "group"))
+                    kept = f"{whole(root)} of {SCENES}"  # labels are not looked at
+                if (name, seed) not in known:
+                    known[name, seed] = look_at(train(root, "group"), root)
+                    if asked.out is not None:
+                        with asked.out.open("a") as file:
+                            print(json.dumps({"set": name, "seed": seed, "draw": known[name, seed]}), file=file)
+                draws.append(known[name, seed])
                 if scenes and seed < asked.leaky:
                     leaky.append(train(root, "keep").evaluation["accuracy"])
-            chance, named = [holds_chance(run) for run in runs], [names_shortcut(run) for run in runs]
-            rows.append((
-                name, kept, statistics.mean(leaky) if leaky else None,
-                statistics.mean(run.evaluation["accuracy"] for run in runs), len(runs), sum(chance), sum(named),
-                sum(map(max, chance, named)),
-            ))  # fmt: skip
+            rows.append(row(name, draws, kept, leaky))
             console.print(*rows[-1])  # each takes minutes
-    console.print(table(None, columns, rows))
+    console.print(table(None, COLUMNS, rows))
     console.print(machine_line())
 
 

@@ -120,7 +120,7 @@ def score(
         split=split,
         images=total,
         accuracy=float(correct.mean()),
-        accuracy_interval=_interval(correct, moments),
+        accuracy_interval=share_interval(correct, moments),
         majority_accuracy=float(np.bincount(targets).max() / total),
         loss=float(-np.log(truth).mean()),
         per_class=tuple(
@@ -134,7 +134,7 @@ def score(
     )
 
 
-def _interval(correct: NDArray[np.bool_], moments: NDArray[np.int64] | None) -> tuple[float, float]:
+def share_interval(correct: NDArray[np.bool_], moments: NDArray[np.int64] | None) -> tuple[float, float]:
     """Return Wilson's 95% interval of the share that is correct, for as many trials as there are moments."""
     trials = len(correct) if moments is None else len(np.unique(moments))
     return wilson(correct.mean() * trials if trials < len(correct) else int(correct.sum()), trials)
@@ -143,4 +143,4 @@ def _interval(correct: NDArray[np.bool_], moments: NDArray[np.int64] | None) -> 
 def _subset(correct: NDArray[np.bool_], moments: NDArray[np.int64] | None) -> Subset:
     if not len(correct):
         return Subset(images=0, accuracy=None, accuracy_interval=None)
-    return Subset(images=len(correct), accuracy=float(correct.mean()), accuracy_interval=_interval(correct, moments))
+    return Subset(images=len(correct), accuracy=float(correct.mean()), accuracy_interval=share_interval(correct, moments))
