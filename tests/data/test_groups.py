@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from pennyweight import data
-from pennyweight.core.errors import InputError
+from pennyweight.core.errors import InputError, SourceError
 from pennyweight.data.exif_groups import time_groups
 from pennyweight.data.groups import group_samples
 
@@ -88,8 +88,8 @@ def test_files_of_every_source_are_grouped(
     assert len({group for group in groups if group}) == 6
     assert groups.count(None) == 1
     assert source.group_by == group_by
-    tag = "Model" if "Model" in group_by else "DateTimeOriginal"
-    assert f"1 of 12 pictures have no EXIF {tag}: each is a group of its own" in source.notes
+    nameless = [sample.name for sample in source.samples if sample.group is None]
+    assert f"1 of 12 pictures have no group, such as {nameless[0]}: each is a group of its own" in source.notes
     assert f"6 groups stay together ({group_by})" in source.notes
     place = {sample.group: part for part in data.SPLITS for sample in data.split(source)[part]}
     for part in data.SPLITS:
@@ -121,7 +121,10 @@ def test_units_of_the_gap(files: dict[str, bytes], tmp_path: Path, gap: str, cou
         ("exif:DateTimeOriginal@0min", "needs a gap"),
         ("exif:DateTimeOriginal@-5min", "needs a gap"),
         (f"exif:DateTimeOriginal@{'9' * 30}d", "longer than any time"),
-        ("exif:Artist", "finds no EXIF Artist in s, such as in a/00.jpg"),
+        (
+            "exif:Artist",
+            "finds no EXIF Artist in s, such as in a/00.jpg; pictures there have exif:Model, exif:DateTimeOriginal",
+        ),
     ],
 )
 def test_what_is_no_grouping_is_refused_in_one_line(
@@ -145,7 +148,7 @@ def test_files_that_cannot_be_read_stay_alone(files: dict[str, bytes], tmp_path:
     root = folder(files, tmp_path / "s")
     (root / "a" / "01.jpg").write_bytes(b"<html>404</html>")
     source = data.open(root, group_by="exif:Model")
-    assert "2 of 12 pictures have no EXIF Model: each is a group of its own" in source.notes
+    assert "2 of 12 pictures have no group, such as a/00.jpg and a/01.jpg: each is a group of its own" in source.notes
 
 
 def test_times_that_follow_each_other_are_one_group() -> None:
@@ -163,4 +166,40 @@ def test_a_single_group_is_named_as_one(tmp_path: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         name = f"film_{number}.png" if number < 2 else f"{number}.png"
         Image.new("RGB", (20, 20), (number, 0, 0)).save(folder / name)
-    assert data.open(tmp_path / "films", group_by="(film)").notes[-1] == "1 group stays together ((film))"
+    assert data.open(tmp_path / "films", group_by="(film)").notes[-2:] == (
+        "1 group stays together ((film))",
+        "2 of 4 pictures have no group, such as a/2.png and b/3.png: each is a group of its own",
+    )
+
+
+def with_exif(root: Path, tags: Callable[[int], dict[int, str]]) -> Path:
+    """Save 40 pictures of two classes with EXIF tags by number."""
+    for number in range(40):
+        exif = Image.Exif()
+        exif.update(tags(number))
+        path = root / "ab"[number % 2] / f"{number:02d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (20, 20), (number * 6, 0, 0)).save(path, exif=exif)
+    return root
+
+
+def test_a_class_of_few_groups_is_refused_with_the_pictures_that_have_none(tmp_path: Path) -> None:
+    root = with_exif(tmp_path / "s", lambda number: {0x0110: f"X{number % 4}"} if number % 2 else {})
+    with pytest.raises(SourceError) as error:
+        data.split(data.open(root, group_by="exif:Model"))
+    said = str(error.value)
+    assert "class 'b' of s has 2 different groups or pictures; it needs at least 3" in said
+    assert "its 20 pictures are in 2 groups (exif:Model)" in said
+    assert "20 of 40 pictures have no group, such as a/00.jpg, a/02.jpg and a/04.jpg" in said
+    assert said.endswith("take smaller groups, or no --group-by")
+
+
+def test_a_missing_tag_is_refused_with_those_that_are_there(tmp_path: Path) -> None:
+    root = with_exif(tmp_path / "made", lambda number: {0x010F: "Acme"})
+    with pytest.raises(
+        InputError, match=r"no EXIF Model in made, such as in a/00\.jpg; pictures there have exif:Make$"
+    ):
+        data.open(root, group_by="exif:Model")
+    root = with_exif(tmp_path / "bare", lambda number: {})
+    with pytest.raises(InputError, match="without EXIF, give 'folder' or a regular expression"):
+        data.open(root, group_by="exif:Model")

@@ -14,6 +14,7 @@ from pennyweight.core.errors import InputError, PennyweightError, nearest
 from pennyweight.core.exif import TAGS, TIMES, parse_time, read_tags
 from pennyweight.core.machine import cores
 from pennyweight.core.prefetch import prefetch
+from pennyweight.core.reasons import few
 from pennyweight.data.source import Sample, Source
 
 __all__ = ["PREFIX", "exif_groups", "time_groups"]
@@ -23,6 +24,10 @@ PREFIX = "exif:"
 UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 """Unit of a gap -> seconds."""
 GAP = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", re.IGNORECASE)
+USUAL = ("Model", "Make", "BodySerialNumber", "LensModel", *TIMES, "Software", "Artist")
+"""Tags that an error proposes where the one that was given is missing."""
+TRIED = 32
+"""Pictures that are searched for these."""
 CHUNK = 32
 """Pictures whose metadata a thread reads before it reports."""
 
@@ -34,8 +39,8 @@ class _Grouping(NamedTuple):
     gap: timedelta | None
 
 
-def exif_groups(source: Source, group_by: str) -> tuple[list[str | None], tuple[str, ...]]:
-    """Return the group of each sample by EXIF metadata, and a line on pictures without it, which stay alone.
+def exif_groups(source: Source, group_by: str) -> list[str | None]:
+    """Return the group of each sample by EXIF metadata; None for a picture without it.
 
     Args:
         source: The source, whose samples are files.
@@ -58,13 +63,12 @@ def exif_groups(source: Source, group_by: str) -> tuple[list[str | None], tuple[
         )
     texts = _read(source.samples, tag)
     groups = time_groups([parse_time(text or "") for text in texts], gap) if tag in TIMES else texts
-    without = groups.count(None)
-    if without == len(groups):
+    if not any(groups):
         raise InputError(
-            f"--group-by '{group_by}' finds no EXIF {tag} in {source.name}, such as in {source.samples[0].name}"
+            f"--group-by '{group_by}' finds no EXIF {tag} in {source.name}, such as in {source.samples[0].name}; "
+            + _instead(source.samples)
         )
-    lines = (f"{without:,} of {len(groups):,} pictures have no EXIF {tag}: each is a group of its own",)
-    return groups, lines if without else ()
+    return groups
 
 
 def time_groups(times: Sequence[datetime | None], gap: timedelta | None) -> list[str | None]:
@@ -107,6 +111,15 @@ def _read(samples: Sequence[Sample], tag: str) -> list[str | None]:
 
     makes = (partial(read, samples[start : start + CHUNK]) for start in range(0, len(samples), CHUNK))
     return [value for found, _ in prefetch(makes, 2 * cores(), threads=cores()) for value in found]
+
+
+def _instead(samples: Sequence[Sample]) -> str:
+    """Return the tags that the first pictures have, as advice; a name or a folder where they have none."""
+    some = samples[:TRIED]
+    found = {tag for sample in some for tag in USUAL if _value(sample, tag) is not None}
+    if not found:
+        return "without EXIF, give 'folder' or a regular expression with one group, such as '(patient[0-9]+)'"
+    return f"pictures there have {few([f'exif:{tag}' for tag in USUAL if tag in found])}"
 
 
 def _value(sample: Sample, tag: str) -> str | None:

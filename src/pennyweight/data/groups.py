@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pennyweight.core.errors import InputError
+from pennyweight.core.reasons import such_as
 from pennyweight.core.text import composed
 from pennyweight.data.exif_groups import PREFIX, exif_groups
-from pennyweight.data.source import Source
+from pennyweight.data.source import Sample, Source
 
-__all__ = ["FOLDER", "group_names", "group_samples"]
+__all__ = ["FOLDER", "group_names", "group_samples", "without_group"]
 
 FOLDER = "folder"
 """Value of `group_by` that groups by folder."""
@@ -22,8 +23,7 @@ def group_samples(source: Source, group_by: str) -> Source:
     if any(sample.group is not None for sample in source.samples):
         return _add_note(source, group_by)  # the reader took groups from a column
     if group_by.lower().startswith(PREFIX):
-        groups, lines = exif_groups(source, group_by)
-        source = replace(source, notes=(*source.notes, *lines))
+        groups = exif_groups(source, group_by)
     else:
         groups = group_names([sample.name for sample in source.samples], group_by, source=source.name)
     samples = tuple(replace(sample, group=group) for sample, group in zip(source.samples, groups, strict=True))
@@ -60,7 +60,15 @@ def group_names(names: Sequence[str], group_by: str, *, source: str) -> list[str
     return groups
 
 
+def without_group(samples: Sequence[Sample]) -> str:
+    """Return how many samples have no group, with examples, as text; empty if all have one."""
+    alone = [sample.name for sample in samples if sample.group is None]
+    return f"{len(alone):,} of {len(samples):,} pictures have no group, such as {such_as(alone)}" if alone else ""
+
+
 def _add_note(source: Source, group_by: str) -> Source:
     count = len({sample.group for sample in source.samples if sample.group is not None})
     said = "1 group stays together" if count == 1 else f"{count} groups stay together"
-    return replace(source, group_by=group_by, notes=(*source.notes, f"{said} ({group_by})"))
+    alone = without_group(source.samples)
+    lines = (f"{said} ({group_by})", *([f"{alone}: each is a group of its own"] if alone else ()))
+    return replace(source, group_by=group_by, notes=(*source.notes, *lines))

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from pennyweight.core.errors import SourceError
 from pennyweight.core.figures import several
 from pennyweight.core.reasons import such_as
+from pennyweight.data.groups import without_group
 from pennyweight.data.source import SPLITS, Sample, Source, Split
 
 __all__ = ["TEST_SHARE", "VAL_SHARE", "LeftOut", "Splits", "split"]
@@ -221,10 +222,17 @@ def _too_few(
     plural = "s" * (own != 1)
     groups_or = f"group{plural} or " if groups else ""
     shared = " of its own: others are under another label too" if covered[label] else ""
-    return (
+    line = (
         f"class '{source.labels[label]}' of {source.name} has {own} different {groups_or}picture{plural}{shared}; it "
         f"needs at least {needed}, for training, validation and test"
     )
+    if not groups:
+        return line
+    members = [sample.group for sample in source.samples if sample.label == label]
+    named = len({group for group in members if group is not None})
+    held = f"its {several(len(members), 'picture')} are in {several(named, 'group')}"
+    alone = without_group(source.samples)
+    return f"{line}: {held} ({source.group_by}){f'; {alone}' if alone else ''}; take smaller groups, or no --group-by"
 
 
 def _by_content(

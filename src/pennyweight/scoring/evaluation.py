@@ -143,4 +143,6 @@ def share_interval(correct: NDArray[np.bool_], moments: NDArray[np.int64] | None
 def _subset(correct: NDArray[np.bool_], moments: NDArray[np.int64] | None) -> Subset:
     if not len(correct):
         return Subset(images=0, accuracy=None, accuracy_interval=None)
-    return Subset(images=len(correct), accuracy=float(correct.mean()), accuracy_interval=share_interval(correct, moments))
+    return Subset(
+        images=len(correct), accuracy=float(correct.mean()), accuracy_interval=share_interval(correct, moments)
+    )

@@ -58,7 +58,7 @@ def test_a_file_tells_how_it_was_saved(photos: Path) -> None:
     saved = {sample.name: one for sample, one in zip(source.samples, glance(source).saved, strict=True)}
     first = saved["a/00.jpg"]
     assert first.quality == pytest.approx(40, abs=0.6)
-    assert (first.camera, first.software, first.taken) == ("X1", "Editor 2", "2024-05-01T12:30:00")
+    assert (first.camera, first.make, first.software, first.taken) == ("X1", "Acme", "Editor 2", "2024-05-01T12:30:00")
     assert "300×300" in first.layout
     assert first.file_bytes == (photos / "a" / "00.jpg").stat().st_size
     assert (saved["a/02.jpg"].header.format, saved["a/02.jpg"].header.mode, saved["a/02.jpg"].quality) == (

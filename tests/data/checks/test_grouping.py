@@ -151,8 +151,10 @@ def test_given_splits_that_part_scenes_are_told(frames: dict[tuple[int, int], Im
     assert "100.0% of 10 test pictures share a group with training" in finding.detail
 
 
-def exif(time: datetime | None, model: str | None) -> Image.Exif:
+def exif(time: datetime | None, model: str | None, make: str | None = None) -> Image.Exif:
     made = Image.Exif()
+    if make is not None:
+        made[0x010F] = make
     if model is not None:
         made[0x0110] = model
     if time is not None:
@@ -171,6 +173,9 @@ def test_times_and_cameras_are_proposed(frames: dict[tuple[int, int], Image.Imag
     assert len({sample.group for sample in data.open(root, group_by=proposed(root)).samples}) == SCENES
     root = save(frames, tmp_path / "camera", hashed, exif=lambda s, f: exif(None, f"X{s % 10}"))
     assert proposed(root) == "exif:Model"
+    root = save(frames, tmp_path / "make", hashed, exif=lambda s, f: exif(None, None, f"Acme {s % 10}"))
+    assert proposed(root) == "exif:Make"
+    assert len({sample.group for sample in data.open(root, group_by=proposed(root)).samples}) == 10
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from pennyweight.data.decoded_cache import decoders
 
 __all__ = ["GlanceCache", "Kept"]
 
-FORMAT = 2
+FORMAT = 3
 MAX_BYTES = 4 << 30
 FREE_SHARE = 0.1
 DIGEST_BYTES = 32

@@ -41,7 +41,7 @@ NAMES = (
 )
 """Patterns of names whose first group may be a group of pictures, within all classes or, with the folder, in each."""
 GAP_MINUTES = 10
-TIME, CAMERA = f"exif:DateTimeOriginal@{GAP_MINUTES}min", "exif:Model"
+TIME = f"exif:DateTimeOriginal@{GAP_MINUTES}min"
 LEAST_NAMED = 0.8
 """Share of the pictures that a pattern must match."""
 LEAST_TAGGED = 0.5
@@ -156,9 +156,14 @@ def _by_exif(source: Source, glances: Glances, where: Sequence[str | None]) -> I
     groups = time_groups(times, timedelta(minutes=GAP_MINUTES))
     if _is_grouping(groups, LEAST_TAGGED):
         yield TIME, groups
-    cameras = [saved.camera or None if saved else None for saved in glances.saved]
-    if _is_grouping(cameras, LEAST_TAGGED) and _follows(cameras, [sample.label for sample in source.samples], where):
-        yield CAMERA, cameras
+    labels = [sample.label for sample in source.samples]
+    cameras = {
+        "exif:Model": [saved.model or None if saved else None for saved in glances.saved],
+        "exif:Make": [saved.make or None if saved else None for saved in glances.saved],
+    }
+    for group_by, groups in cameras.items():
+        if _is_grouping(groups, LEAST_TAGGED) and _follows(groups, labels, where):
+            yield group_by, groups
 
 
 def _follows(groups: Groups, labels: Sequence[int], where: Sequence[str | None]) -> bool:

@@ -32,12 +32,19 @@ class Saved(NamedTuple):
     """Quality 1 to 100 of libjpeg whose luminance table has the same sum; 0 for other formats."""
     layout: str = ""
     """Encoder settings as text: subsampling, progressive, resolution, color profile."""
-    camera: str = ""
-    """EXIF Model, else Make."""
+    model: str = ""
+    """EXIF Model."""
+    make: str = ""
+    """EXIF Make."""
     software: str = ""
     """EXIF Software."""
     taken: str = ""
     """EXIF DateTimeOriginal in ISO format; empty if missing or not a time."""
+
+    @property
+    def camera(self) -> str:
+        """Return the camera as the header names it: its model, else its maker."""
+        return self.model or self.make
 
     def sharing(self, once: dict[Any, Any]) -> Saved:
         """Return these facts made of the equal values in `once`, where new ones are added: that saves memory."""
@@ -66,7 +73,8 @@ def how_saved(picture: bytes | NDArray[Any], *, name: str | None = None) -> Save
             len(picture),
             _quality(image),
             _layout(image),
-            tags.get("Model") or tags.get("Make", ""),
+            tags.get("Model", ""),
+            tags.get("Make", ""),
             tags.get("Software", ""),
             taken.isoformat() if taken else "",
         )
