@@ -74,10 +74,14 @@ def test_what_is_cut_away_is_told() -> None:
     )
     half = np.array([1.0] * 6 + [4.0] * 4)
     assert data.describe_cut(half, 224, "it cuts away") == "it cuts away more than 40% of 40% of the pictures"
-    told = data.outliers_note(aspects, data.suggest_framing(aspects, 224))
-    assert told.startswith("1 of 10 pictures loses more than half to the crop")
-    assert data.outliers_note(half[:6], data.Framing(224, "crop")) == ""
-    assert data.outliers_note(aspects, data.Framing(224, "pad")) == ""
+    lines = np.full(4, 1000.0)
+    assert data.describe_cut(lines, 224, "it cuts away") == "it cuts away nearly all of the middle picture"
+    told = data.cut_note(aspects, data.suggest_framing(aspects, 224), "do this")
+    assert told == "1 of 10 pictures loses more than half to the crop; do this"
+    much = data.cut_note(aspects, data.Framing(224, "crop"), "do this")
+    assert much == "the crop cuts away 76% of the middle picture; do this"
+    assert data.cut_note(half[:6], data.Framing(224, "crop"), "do this") == ""
+    assert data.cut_note(aspects, data.Framing(224, "pad"), "do this") == ""
 
 
 def test_shapes_are_those_of_upright_pictures(tmp_path: Path, noise: Any) -> None:

@@ -59,6 +59,17 @@ def test_the_batch_changes_nothing_but_memory(classifier: Classifier, batch: int
     assert [p.source for p in predictions] == [f"picture {number}" for number in range(5)]
 
 
+def test_pixels_of_another_input_are_refused(classifier: Classifier) -> None:
+    """Networks that pool would answer for any size, such as a rectangle that lies on its side."""
+    height, width, channels = classifier.preprocess.shape
+    right = np.zeros((2, height, width, channels), np.uint8)
+    assert classifier.probabilities(right).shape == (2, len(classifier.labels))
+    lain = right.reshape(2, height // 2, width * 2, channels)
+    for wrong in (lain, right[0], right.astype(np.float32), right.transpose(0, 3, 1, 2)):
+        with pytest.raises(InputError, match=rf"shape \(B, {height}, {width}, {channels}\), not {wrong.dtype} \("):
+            classifier.probabilities(wrong)
+
+
 def test_none_is_none(classifier: Classifier) -> None:
     assert classifier.predict([]) == []
 

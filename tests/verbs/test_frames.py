@@ -302,3 +302,15 @@ def test_published_weights_are_scored_in_another_shape_when_asked(tmp_path: Path
     loaded = pw.load(NETWORK, weights=trained.folder, input_size="16x48", config=dict(trained.info.model["config"]))
     assert loaded.preprocess.shape == (16, 48, 3)
     assert pw.load(trained).preprocess.shape == (16, 16, 3)
+
+
+def test_a_score_of_pictures_that_the_crop_cuts_is_told_of(tmp_path: Path, trained: pw.Run) -> None:
+    def told_of(sides: Sequence[Sides]) -> list[str]:
+        root, told = draw_pictures(tmp_path / str(len(sides)), sides), list[str]()
+        pw.evaluate(trained, root, note=told.append)
+        return [line for line in told if "crop" in line]
+
+    assert told_of([(24, 24)] * 4) == []
+    assert told_of([(20, 80)] * 8) == ["the crop cuts away 75% of the middle picture; 8 is scored on the rest"]
+    few = [(24, 24)] * 9 + [(20, 80)]
+    assert told_of(few) == ["1 of 10 pictures loses more than half to the crop; 10 is scored on the rest"]

@@ -12,9 +12,9 @@ from pennyweight.data.framing import (
     Framing,
     aspects_of,
     cut_away,
+    cut_note,
     cuts_much,
     describe_cut,
-    outliers_note,
     suggest_framing,
 )
 from pennyweight.data.given.open import is_passed, pictures_of_given, require_unchanged
@@ -63,6 +63,7 @@ __all__ = [
     "aspects_of",
     "channel_statistics",
     "cut_away",
+    "cut_note",
     "cuts_much",
     "describe_cut",
     "digests_of_samples",
@@ -78,7 +79,6 @@ __all__ = [
     "measure_levels",
     "moments_of",
     "open",
-    "outliers_note",
     "pictures_of_given",
     "read_class_folder",
     "require_enough",

@@ -17,7 +17,7 @@ from pennyweight.core.frame import Frame, Size, as_size, sides_of
 from pennyweight.core.preprocess import SMALLEST_WITH_MARGIN
 from pennyweight.data.source import Sample
 
-__all__ = ["MUCH", "Framing", "aspects_of", "cut_away", "cuts_much", "describe_cut", "outliers_note", "suggest_framing"]
+__all__ = ["MUCH", "Framing", "aspects_of", "cut_away", "cut_note", "cuts_much", "describe_cut", "suggest_framing"]
 
 MUCH = 0.4
 """Share of a picture that is much to cut away: more than a square cuts from 3:2, and less than from 16:9."""
@@ -26,6 +26,8 @@ OFTEN = 1 / 4
 ALIKE, MOST = 0.15, 0.95
 """Pictures share a shape if an input of it cuts away at most ALIKE of the share MOST of them."""
 NEARLY_SQUARE = 1.25
+NEARLY_ALL = 0.995
+"""Share that would be rounded to 100%."""
 LONGEST = 24.0
 """Largest ratio of an input's sides."""
 STEP, SMALL_STEP = 16, 8
@@ -91,19 +93,21 @@ def describe_cut(aspects: NDArray[np.float64], size: Size, by: str) -> str:
     cut = cut_away(aspects, size)
     middle = float(np.median(cut))
     if middle > MUCH:
-        return f"{by} {middle:.0%} of the middle picture"
+        return f"{by} {f'{middle:.0%}' if middle < NEARLY_ALL else 'nearly all'} of the middle picture"
     return f"{by} more than {MUCH:.0%} of {np.mean(cut > MUCH):.0%} of the pictures"
 
 
-def outliers_note(aspects: NDArray[np.float64], framing: Framing) -> str:
-    """Return a line on the pictures of which a crop leaves less than half; an empty text if there are none."""
+def cut_note(aspects: NDArray[np.float64], framing: Framing, advice: str) -> str:
+    """Return a line on much that a crop cuts away, of many pictures or of a few, with an advice; else an empty text."""
     if framing.frame != "crop":
         return ""
+    if cuts_much(aspects, framing.size):
+        return f"{describe_cut(aspects, framing.size, 'the crop cuts away')}; {advice}"
     lost = int((cut_away(aspects, framing.size) > 0.5).sum())
     if not lost:
         return ""
     lose = "loses" if lost == 1 else "lose"
-    return f"{lost:,} of {len(aspects):,} pictures {lose} more than half to the crop; --frame pad shows whole pictures"
+    return f"{lost:,} of {len(aspects):,} pictures {lose} more than half to the crop; {advice}"
 
 
 def _rectangle(shape: float, aspects: NDArray[np.float64], side: int, step: int) -> Size:

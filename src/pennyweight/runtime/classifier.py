@@ -206,8 +206,14 @@ class Classifier(Summary):
             Probabilities, (B, classes).
 
         Raises:
+            InputError: The pixels have another shape or type.
             BundleError: The engine gives another number of classes than there are labels.
         """
+        if pixels.shape[1:] != self.preprocess.shape or pixels.dtype != np.uint8:
+            raise InputError(
+                f"preprocessed pictures are uint8 of shape (B, {', '.join(map(str, self.preprocess.shape))}), not "
+                f"{pixels.dtype} {pixels.shape}; `predict` takes any picture"
+            )
         found = (engine or self.engine)(pixels).probabilities
         if found.shape != (len(pixels), len(self.labels)):
             raise BundleError(

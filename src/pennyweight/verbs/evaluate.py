@@ -16,6 +16,7 @@ from pennyweight.core.errors import InputError, PennyweightError, SourceError
 from pennyweight.core.formats import allow_pixels
 from pennyweight.core.heap import keeping_memory
 from pennyweight.core.labels import match_labels
+from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run import Run
 from pennyweight.core.training_digests import TrainingDigests
 from pennyweight.core.usage import Usage
@@ -94,6 +95,8 @@ def evaluate(
     numbers = match_labels(opened.labels, classifier.labels, source=opened.name, rename=rename or {})
     twins = _twins(opened, origin, max_pixels)
     samples, name = _samples(trained, opened, origin, split, twins, left_out=left_out, note=note)
+    if not origin.is_source(opened):  # of its own pictures, `fit` has said it
+        _note_cut(classifier.preprocess, samples, opened.name, note)
     shares = share_work(wait, samples, lambda own: _answer_share(opened, own, classifier, advance))
     alike = _alike(trained, _answered(samples, shares), name, opened, origin, twins, max_pixels, note)
     return _score(*_join(shares, opened, left_out), numbers, classifier.labels, opened.name, name, alike)
@@ -180,6 +183,13 @@ def _samples(
     if not origin.has_content_of(opened):
         note(f"{origin.where} does not record its training pictures: some of {opened.name} may be among them")
     return samples, name
+
+
+def _note_cut(preprocess: Preprocess, samples: Sequence[data.Sample], name: str, note: Callable[[str], None]) -> None:
+    """Note the share that the network's crop cuts away, if that is much of these pictures."""
+    framing = data.Framing(preprocess.size, preprocess.frame)
+    if line := data.cut_note(data.aspects_of(samples), framing, f"{name} is scored on the rest"):
+        note(line)
 
 
 class _Share(NamedTuple):

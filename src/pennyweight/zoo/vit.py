@@ -51,8 +51,14 @@ class PatchEmbedding(nn.Module):
     def __init__(self, c_in: int, d: int, *, size: Size, patch: int) -> None:
         super().__init__()
         height, width = sides_of(size)
-        if patch < 1 or height % patch or width % patch:
-            raise InputError(f"the input of {show_size(size)} pixels is not divisible by the patches of {patch}")
+        if patch < 1:
+            raise InputError(f"Config field 'patch' must be at least 1, not {patch}")
+        if height % patch or width % patch:
+            nearest = as_size([max(patch, round(side / patch) * patch) for side in (height, width)])
+            raise InputError(
+                f"the input of {show_size(size)} pixels is not divisible by the patches of {patch}; "
+                f"{show_size(nearest, 'x')} is"
+            )
         self.patch_size, self.grid_size = (patch, patch), (height // patch, width // patch)
         self.project = nn.Conv2d(c_in, d, patch, patch)
         self.class_token = nn.Parameter(torch.zeros(1, 1, d))

@@ -20,6 +20,7 @@ from pennyweight.data import Framing
 __all__ = ["FrameChoice", "FramingRequest", "as_framed"]
 
 FrameChoice = Literal["auto", "crop", "pad", "stretch"]
+PADDED = "--frame pad shows whole pictures"
 LIBRARY_STEP = 32
 """Pixels of which the sides of a rectangle are multiples for another library's network."""
 
@@ -52,13 +53,13 @@ class FramingRequest:
             chosen = Framing(given, self.frame)
             if self.size is None and self.frame != "crop" and isinstance(given, int):
                 chosen = Framing(_suggested(aspects, given, network, config).size, self.frame)
-            lines = (_still_cut(aspects, chosen),)
+            lines = (data.cut_note(aspects, chosen, PADDED),)
         elif usual.frame != "crop" or not data.cuts_much(aspects, given):
             chosen = Framing(given, usual.frame)
-            lines = (data.outliers_note(aspects, chosen),)
+            lines = (data.cut_note(aspects, chosen, PADDED),)
         elif self.size is None:
             chosen = _suggested(aspects, side_of(given), network, config)
-            lines = (_line(aspects, given, chosen), data.outliers_note(aspects, chosen))
+            lines = (_line(aspects, given, chosen), data.cut_note(aspects, chosen, PADDED))
         else:
             chosen = Framing(given, "pad")
             lines = (_line(aspects, given, chosen),)
@@ -120,12 +121,3 @@ def _line(aspects: NDArray[np.float64], given: Size, chosen: Framing) -> str:
     shown = "×".join(map(str, sides_of(chosen.size)))
     instead = f"input {shown}" if chosen.frame == "crop" else f"whole pictures are padded to {shown}"
     return f"{cut}: {instead}; --frame crop cuts it all the same"
-
-
-def _still_cut(aspects: NDArray[np.float64], chosen: Framing) -> str:
-    """Return a line on what a frame that was asked for, or that a run began with, cuts away, if that is much."""
-    if chosen.frame != "crop" or not len(aspects):
-        return ""
-    if data.cuts_much(aspects, chosen.size):
-        return f"{data.describe_cut(aspects, chosen.size, 'the crop cuts away')}; --frame pad shows whole pictures"
-    return data.outliers_note(aspects, chosen)
