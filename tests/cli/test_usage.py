@@ -18,6 +18,8 @@ SAID = {
     "evaluate run --split exam": "--split takes train, val or test, not 'exam'",
     "evaluate run --split tst": "--split takes train, val or test, not 'tst'; did you mean 'test'?",
     "fit digits --stem none": "--stem takes imagenet or cifar, not 'none'",
+    "fit digits --frame letterbox": "--frame takes auto, crop, pad or stretch, not 'letterbox'; did you mean 'pad'?",
+    "fit digits --frame squish": "--frame takes auto, crop, pad or stretch, not 'squish'; did you mean 'stretch'?",
     # an option without its value, or with one that it does not take
     "fit digits --epochs": "--epochs takes a value: --epochs N",
     "fit digits --json=3": "--json takes no value",
@@ -28,6 +30,8 @@ SAID = {
     "fit digits --save_every=3": "pennyweight fit has no option '--save_every'; did you mean '--save-every'?",
     "names --jsn": "pennyweight names has no option '--jsn'; did you mean '--json'?",
     "names -x": "pennyweight names has no option '-x'; pennyweight names --help lists them",
+    "evaluate run --frame pad": "pennyweight evaluate has no option '--frame'; pennyweight fit has",
+    "scene fit scene:synthetic --frame pad": "pennyweight scene fit has no option '--frame'; pennyweight fit has",
     "--versio": "pennyweight has no option '--versio'; did you mean '--version'?",
     # a field of the recipe instead of an option
     "fit digits --learning-rate 0.1": "--learning-rate is a field of the recipe: --set lr=VALUE",

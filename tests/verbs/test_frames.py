@@ -251,6 +251,7 @@ def test_growing_pictures_keep_their_shape(tmp_path: Path, fit_small: Callable[.
     ("options", "said"),
     [
         ({"frame": "fit"}, "frame is auto, crop, pad or stretch, not 'fit'"),
+        ({"frame": "Letterbox"}, "frame is auto, crop, pad or stretch, not 'Letterbox'; did you mean 'pad'?"),
         ({"input_size": "wide"}, "or height x width, such as 96x384, not 'wide'"),
         ({"input_size": (0, 8)}, "at least 1 pixel per side, not 0x8"),
     ],

@@ -11,6 +11,7 @@ from typing import Any
 from typer import TyperException
 
 from pennyweight.core.errors import PennyweightError, nearest
+from pennyweight.core.synonyms import hint_of_value
 
 __all__ = ["STATUS", "UsageError", "near_option", "one_line", "unknown_command"]
 
@@ -57,9 +58,23 @@ def _word(option: str) -> str:
 
 
 def _unknown_option(option: str, ctx: Any) -> str:
-    near = near_option(option, ctx.command)
-    hint = f"did you mean '{near}'?" if near else f"{ctx.command_path} --help lists them"
+    if others := _with_option(option, ctx.find_root()):
+        hint = f"{', '.join(others[:3])} {'has' if len(others) == 1 else 'have'}"
+    elif near := near_option(option, ctx.command):
+        hint = f"did you mean '{near}'?"
+    else:
+        hint = f"{ctx.command_path} --help lists them"
     return f"{ctx.command_path} has no option '{option}'; {hint}"
+
+
+def _with_option(option: str, root: Any) -> list[str]:
+    """Return the commands of the program that have this very option."""
+    commands = getattr(root.command, "commands", {}).items()
+    return [f"{root.command_path} {name}" for name, each in commands if option in _options(each)]
+
+
+def _options(command: Any) -> set[str]:
+    return {name for each in command.params for name in each.opts} - {"--help"} if not command.hidden else set()
 
 
 def unknown_command(name: str, ctx: Any) -> str:
@@ -116,7 +131,7 @@ def _wrong_value(error: Any) -> str:
     if choices := re.findall(r"'([^']*)'", fault["msg"].partition("is not one of")[2]):
         *first, last = choices
         rule = f"{', '.join(first)} or {last}" if first else last
-        return f"takes {rule}, not '{value}'{nearest(str(value), choices)}"
+        return f"takes {rule}, not '{value}'{hint_of_value(str(value), choices)}"
     if (rule := KINDS.get(kind.partition("_")[0])) is None:
         return f"is wrong: {fault['msg']}"
     return f"takes {rule}, not '{value}'"

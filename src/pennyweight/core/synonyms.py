@@ -52,6 +52,7 @@ NAMES: Mapping[str, str] = {
     "weights": "pretrained checkpoint ckpt ckpt_path init",
     "model": "network arch architecture backbone model_name",
     "input_size": "img_size image_size imgsz resolution input",
+    "frame": "crop_mode resize_mode resize_method fit_mode letterbox",
     "save_minutes": "save_every checkpoint_minutes save_interval",
     "in_channels": "in_chans channels_in",
 }  # fmt: skip
@@ -68,6 +69,9 @@ VALUES: Mapping[str, str] = {
     "trivial": "trivialaugment trivialaugmentwide ta_wide trivial_augment",
     "sampling": "oversample weightedrandomsampler",
     "weights": "class_weights balanced",
+    "crop": "center center_crop centercrop cover",
+    "pad": "letterbox letter_box border contain padding pad_to_aspect_ratio",
+    "stretch": "squash squish resize warp fill distort",
 }
 """Values of fields, with the words for them elsewhere."""
 

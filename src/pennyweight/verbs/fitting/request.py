@@ -12,6 +12,7 @@ from pennyweight import data, zoo
 from pennyweight.core.errors import InputError
 from pennyweight.core.frame import Size, as_size
 from pennyweight.core.sizes import parse_size
+from pennyweight.core.synonyms import hint_of_value
 from pennyweight.train import Recipe
 from pennyweight.train.trackers import check_tracker
 from pennyweight.verbs.fitting.framing import FrameChoice
@@ -107,7 +108,8 @@ class FitRequest:
         if self.twins not in get_args(data.TwinRule):
             raise InputError(f"twins is {', '.join(get_args(data.TwinRule)[:-1])} or drop, not '{self.twins}'")
         if self.frame not in get_args(FrameChoice):
-            raise InputError(f"frame is {', '.join(get_args(FrameChoice)[:-1])} or stretch, not '{self.frame}'")
+            close = hint_of_value(self.frame, get_args(FrameChoice))
+            raise InputError(f"frame is {', '.join(get_args(FrameChoice)[:-1])} or stretch, not '{self.frame}'{close}")
         _ = self.size
         check_tracker(self.log)
 
