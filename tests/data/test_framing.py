@@ -74,6 +74,8 @@ def test_what_is_cut_away_is_told() -> None:
     )
     half = np.array([1.0] * 6 + [4.0] * 4)
     assert data.describe_cut(half, 224, "it cuts away") == "it cuts away more than 40% of 40% of the pictures"
+    halves = np.array([3.0, 12.0] * 4)  # of which a 1:3 input cuts away nothing, and three quarters
+    assert data.describe_cut(halves, (16, 48), "it cuts away") == "it cuts away more than 40% of 50% of the pictures"
     lines = np.full(4, 1000.0)
     assert data.describe_cut(lines, 224, "it cuts away") == "it cuts away nearly all of the middle picture"
     told = data.cut_note(aspects, data.suggest_framing(aspects, 224), "do this")
