@@ -1,4 +1,6 @@
-"""Fixtures that more than one room's tests use."""
+"""Fixtures that more than one room's tests use. Torch is loaded where it is used: the process that only hands out
+cases to others never needs it.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
@@ -183,6 +184,8 @@ def add_sample_fixture() -> Callable[..., None]:
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
     """`made_once(name, make)`: the folder that `make(folder)` filled, once for all test processes of a session."""
+    import torch
+
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
@@ -219,6 +222,7 @@ def content_of(network: Any) -> str:
 def exported_once(made_once: Callable[[str, Callable[[Path], object]], Path]) -> Iterator[None]:
     """Have torch's exporter follow a network once for all test processes: an equal network gets the same graph."""
     import onnx
+    import torch
 
     export = torch.onnx.export
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
-import timm
 import torch
 from torch import nn
 from torchvision import models
@@ -161,7 +161,7 @@ def test_a_config_that_a_library_cannot_use_is_one_line(
 def test_a_network_that_reads_numbers_while_it_is_made_is_sketched(
     monkeypatch: pytest.MonkeyPatch, library: str, read: Callable[[torch.Tensor], object]
 ) -> None:
-    room: Any = timm if library == "timm" else models
+    room: Any = import_module(library) if library == "timm" else models
     constructor = "create_model" if library == "timm" else "get_model"
     make = getattr(room, constructor)
 
@@ -180,7 +180,7 @@ def test_what_a_library_has_not_implemented_is_one_line(monkeypatch: pytest.Monk
     def refuse(name: str, **settings: object) -> nn.Module:
         raise NotImplementedError
 
-    monkeypatch.setattr(timm, "create_model", refuse)
+    monkeypatch.setattr("timm.create_model", refuse)
     for make in (zoo.build, zoo.sketch):
         with pytest.raises(InputError, match=r"^timm cannot make 'resnet18' with \{\}: NotImplementedError$"):
             make("timm:resnet18", num_classes=10, in_channels=3, stem=None, config={})

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.attention.flex_attention import flex_attention
 
 from pennyweight.core.errors import InputError
 from pennyweight.cost import count
@@ -181,6 +180,8 @@ def test_what_cannot_be_copied_is_named(held: object, kind: str) -> None:
 
 @pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
 def test_what_cannot_be_followed_is_named() -> None:
+    from torch.nn.attention.flex_attention import flex_attention
+
     class Flexible(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             out: Tensor = flex_attention(x, x, x)

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,11 @@ from pennyweight.core.errors import SourceError
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Augment, Stream
 
-pytest.importorskip("fsspec", reason="streams need the extra scale")
-pytest.importorskip("aiohttp", reason="streams need the extra scale")
-
-pytestmark = pytest.mark.slow
+MISSING = [package for package in ("fsspec", "aiohttp") if find_spec(package) is None]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(MISSING), reason="streams need the extra scale"),
+]
 
 PREPROCESS = Preprocess(size=8, resize=8)
 PLAIN = Augment(flip=False, shift=0.0)
