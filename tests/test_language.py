@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 import typer
-from typer.main import get_command
 
-from pennyweight.cli.app import make_app
+from pennyweight.cli.app import make_command
 
 SOURCE = Path(__file__).parents[1] / "src"
 QUESTION = re.compile(r"(What|Whether|Where|How|When|Which|Why)\b")
@@ -59,7 +58,7 @@ def test_no_docstring_begins_with_a_question_word() -> None:
 
 
 def test_no_help_begins_with_a_question_word() -> None:
-    found = dict(helps(get_command(make_app()), "pennyweight"))
+    found = dict(helps(make_command(), "pennyweight"))
     assert len(found) > 100
     assert {place: text[:60] for place, text in found.items() if QUESTION.match(text.lstrip())} == {}
 

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from PIL import Image
 
 import pennyweight as pw
-from pennyweight.cli.app import make_app
+from pennyweight.cli.app import make_command
 
 Run = Callable[..., Any]
 
@@ -270,7 +269,7 @@ ALIASES = {
 
 
 def every_command() -> dict[str, Any]:
-    group: Any = typer.main.get_command(make_app())
+    group: Any = make_command()
     commands = {name: command for name, command in group.commands.items() if not command.hidden}
     for name in ("lab", "scene"):
         commands |= {f"{name} {inner}": command for inner, command in commands.pop(name).commands.items()}

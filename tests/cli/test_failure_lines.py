@@ -95,7 +95,7 @@ def failure(line):
         os.kill(os.getpid(), int(sys.argv[2]))
     told(line)
 
-show.failure, app.make_app = failure, lambda: lambda *arguments, **options: command()
+show.failure, app.make_command = failure, lambda: lambda *arguments, **options: command()
 sys.exit(app.main([]))
 """
 

@@ -8,10 +8,9 @@ from inspect import signature
 from typing import Any
 
 import pytest
-import typer
 
 import pennyweight as pw
-from pennyweight.cli.app import make_app
+from pennyweight.cli.app import make_command
 from pennyweight.core.usage import Usage
 from pennyweight.data import ReadAs
 from pennyweight.verbs.fit import FitOptions
@@ -46,7 +45,7 @@ CASES: dict[str, tuple[Callable[..., Any], Collection[str]]] = {
 
 
 def commands() -> dict[str, Any]:
-    group: Any = typer.main.get_command(make_app())
+    group: Any = make_command()
     found = {name: command for name, command in group.commands.items() if not command.hidden}
     for name in ("lab", "scene"):
         found |= {f"{name} {inner}": command for inner, command in found.pop(name).commands.items()}

@@ -13,7 +13,7 @@ import pytest
 import typer.main
 
 import pennyweight
-from pennyweight.cli.app import DEBUG, main, make_app
+from pennyweight.cli.app import DEBUG, main, make_command
 from pennyweight.core.errors import PennyweightError
 from pennyweight.train import RECIPES, Recipe
 
@@ -60,7 +60,7 @@ def commands(group: Any, before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[s
 
 @pytest.fixture(scope="module")
 def app() -> Any:
-    return typer.main.get_command(make_app())
+    return make_command()
 
 
 @pytest.fixture(scope="module")

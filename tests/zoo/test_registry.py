@@ -92,3 +92,16 @@ def test_two_networks_of_one_name_start_different() -> None:
     assert not torch.equal(one.head.linear.weight, other.head.linear.weight)
     torch.manual_seed(0)
     assert torch.equal(one.head.linear.weight, create("mobilenet_v1_x0_25").head.linear.weight)
+
+
+def test_a_network_without_values_is_made_once_for_equal_questions() -> None:
+    """As `run.json` spells them too: with lists for tuples."""
+    how = {"num_classes": 3, "in_channels": 3, "stem": "cifar"}
+    first = sketch("mobilenet_v1_x0_25", **how, config={"stages": ((32, 1, 1), (64, 1, 2))})
+    assert sketch("mobilenet_v1_x0_25", **how, config={"stages": [[32, 1, 1], [64, 1, 2]]}) is first
+    for other in ({"config": {}}, {"num_classes": 4}, {"stem": None}, {"in_channels": 1}):
+        asked = {**how, "config": {"stages": [[32, 1, 1], [64, 1, 2]]}, **other}
+        assert sketch("mobilenet_v1_x0_25", **asked) is not first
+    assert not first.training
+    with pytest.raises(InputError, match="must be above 0"):
+        sketch("mobilenet_v1_x0_25", **how, config={"width": 0})

@@ -16,7 +16,7 @@ import torch
 
 from pennyweight.cost import count
 from pennyweight.verbs.weigh import weigh
-from pennyweight.zoo.registry import on_meta
+from pennyweight.zoo import on_meta
 
 pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore")]  # timm's own, of old names
 

@@ -8,9 +8,12 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from pennyweight.cli import show
 from pennyweight.cli.commands.bench import bench
@@ -37,7 +40,7 @@ from pennyweight.core.reading import reason_of
 from pennyweight.core.signals import INTERRUPTED, TERMINATED, deferring_signals
 from pennyweight.core.text import say
 
-__all__ = ["main", "make_app"]
+__all__ = ["main", "make_app", "make_command"]
 
 DEBUG = "--debug"
 NO_MEMORY = ("can't allocate memory", "can't start new thread", "failed to map segment")
@@ -87,6 +90,14 @@ def make_app() -> typer.Typer:
     return app
 
 
+@cache
+def make_command() -> TyperGroup:
+    """Make the command of the application once for all calls of `main`: Typer reads the signature of every command."""
+    command = get_command(make_app())
+    assert isinstance(command, TyperGroup)
+    return command
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
@@ -112,7 +123,7 @@ def main(arguments: list[str] | None = None) -> int:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")  # a terminal of few letters still tells names apart
-        make_app()([argument for argument in arguments if argument != DEBUG], prog_name="pennyweight")
+        make_command()([argument for argument in arguments if argument != DEBUG], prog_name="pennyweight")
     except SystemExit as ended:
         if ended.code in ENDED:
             failed = ended.__context__  # a failure may have caused the signal, as with torchrun

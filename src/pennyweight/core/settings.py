@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 import types
@@ -16,6 +17,7 @@ from pennyweight.core.synonyms import hint, hint_of_value
 __all__ = ["from_json", "kept", "override", "parse", "parse_pairs", "parse_share"]
 
 T = TypeVar("T")
+_hints = functools.cache(typing.get_type_hints)
 
 
 def parse_pairs(pairs: Iterable[str], option: str, *, example: str) -> dict[str, str]:
@@ -64,7 +66,7 @@ def override(settings: T, changes: Mapping[str, Any], *, what: str) -> T:
     Raises InputError for an unknown field (with the nearest one) or a value of another type. Rules that
     join several fields belong in the dataclass's own __post_init__.
     """
-    fields = typing.get_type_hints(type(settings))
+    fields = _hints(type(settings))
     for name in changes:
         if name not in fields:
             known = ", ".join(fields)
@@ -84,7 +86,7 @@ def kept(name: str, value: Any, annotation: Any, what: str) -> Any:
 def from_json(kind: type[T], values: Mapping[str, Any], *, what: str) -> T:
     """Make the dataclass `kind` from fields of a JSON file. Raises InputError for unknown, missing or other values."""
     assert dataclasses.is_dataclass(kind)
-    hints, fields = typing.get_type_hints(kind), {field.name: field for field in dataclasses.fields(kind)}
+    hints, fields = _hints(kind), {field.name: field for field in dataclasses.fields(kind)}
     if strange := [name for name in values if name not in fields]:
         raise InputError(f"{what} has an unknown field '{strange[0]}'{nearest(strange[0], fields)}")
     if lost := [n for n, field in fields.items() if n not in values and field.default is dataclasses.MISSING]:

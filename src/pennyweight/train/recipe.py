@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from pennyweight.core.errors import InputError
@@ -147,9 +148,7 @@ class Recipe:
 
     def _choices(self) -> list[tuple[str, bool, str]]:
         """Return a rule for each field that is one of several words."""
-        hints = get_type_hints(Recipe).items()
-        words = {name: get_args(kind) for name, kind in hints if get_origin(kind) is Literal}
-        return [(name, getattr(self, name) in known, f"one of {', '.join(known)}") for name, known in words.items()]
+        return [(name, getattr(self, name) in known, f"one of {', '.join(known)}") for name, known in _words().items()]
 
     @property
     def augment(self) -> Augment:
@@ -213,6 +212,12 @@ class Recipe:
         """Return the recipe that `to_dict` or `to_record` gave; a field of a later version has its default."""
         known = {field.name for field in fields(cls)}
         return cls(**{name: value for name, value in values.items() if name in known})
+
+
+@cache
+def _words() -> Mapping[str, tuple[Any, ...]]:
+    """Return the words that a field allows, for each field that is one of several."""
+    return {name: get_args(kind) for name, kind in get_type_hints(Recipe).items() if get_origin(kind) is Literal}
 
 
 def _positive(value: float) -> bool:

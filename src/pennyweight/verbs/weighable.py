@@ -94,7 +94,7 @@ def open_weighable(
         "stem": stem,
         "config": zoo.settle(name, config or {}, size=as_size(shape[1:])),
     }
-    model = _made(lambda: zoo.build(name, **how), real) if real else zoo.sketch(name, **how)
+    model = _made(lambda: zoo.build(name, **how), real) if real else zoo.on_meta(lambda: zoo.build(name, **how)).eval()
     return Weighable(name=name, model=model, input_shape=shape, notes=notes)
 
 

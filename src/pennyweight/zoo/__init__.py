@@ -20,10 +20,10 @@ from pennyweight.zoo.registry import (
     form,
     names,
     settle,
-    sketch,
     tags,
     variant,
 )
+from pennyweight.zoo.shapes import on_meta, sketch
 from pennyweight.zoo.weights.checkpoint import Checkpoint
 from pennyweight.zoo.weights.load import put_weights
 from pennyweight.zoo.weights.published import BEST
@@ -44,6 +44,7 @@ __all__ = [
     "fields_of",
     "form",
     "names",
+    "on_meta",
     "open_checkpoint",
     "open_pretrained",
     "open_published",

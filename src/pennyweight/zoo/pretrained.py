@@ -24,7 +24,8 @@ from pennyweight.core.run_folder import is_run_folder
 from pennyweight.core.settings import override
 from pennyweight.core.usage import Usage
 from pennyweight.zoo.libraries import foreign
-from pennyweight.zoo.registry import Stem, build, form, on_meta, require_tag, settle, sketch, tags, variant
+from pennyweight.zoo.registry import Stem, build, form, require_tag, settle, tags, variant
+from pennyweight.zoo.shapes import on_meta, sketch
 from pennyweight.zoo.weights.checkpoint import SUFFIXES, Checkpoint, metadata, open_file
 from pennyweight.zoo.weights.load import put_weights, require_fit, shape_of, warn_adapted
 from pennyweight.zoo.weights.pickles import read_pickle

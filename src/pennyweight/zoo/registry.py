@@ -21,7 +21,6 @@ from pennyweight.core.frame import Size
 from pennyweight.core.reading import reason_of
 from pennyweight.core.settings import override, parse
 from pennyweight.nn import Network
-from pennyweight.nn.init import meta_device
 from pennyweight.nn.network import require_count
 from pennyweight.zoo import (
     efficientnet,
@@ -50,10 +49,8 @@ __all__ = [
     "build",
     "form",
     "names",
-    "on_meta",
     "require_tag",
     "settle",
-    "sketch",
     "tags",
     "variant",
 ]
@@ -237,7 +234,7 @@ def _limit_modules(name: str) -> Iterator[None]:
 def _catch_library_errors(name: str, config: Mapping[str, Any]) -> Iterator[None]:
     """Raise InputError, in one line, for any error that another library's constructor raises inside.
 
-    On the meta device a constructor that computes with values fails; that raises NotImplementedError, which `on_meta`
+    On the meta device a constructor that computes with values fails; that raises NotImplementedError, which `sketch`
     handles.
     """
     try:
@@ -254,25 +251,6 @@ def _catch_library_errors(name: str, config: Mapping[str, Any]) -> Iterator[None
             reason if isinstance(error, (TypeError, ValueError, RuntimeError)) or reason == kind else f"{kind} {reason}"
         )
         raise InputError(f"{library} cannot make '{theirs}' with {dict(config)}: {detail}") from error
-
-
-def sketch(
-    name: str, *, num_classes: int | None, in_channels: int | None, stem: str | None, config: Mapping[str, Any]
-) -> nn.Module:
-    """Make the network on the meta device, in eval mode: shapes without values."""
-    return on_meta(
-        lambda: build(name, num_classes=num_classes, in_channels=in_channels, stem=stem, config=config)
-    ).eval()
-
-
-def on_meta(make: Callable[[], nn.Module]) -> nn.Module:
-    """Call `make` on the meta device, or move its result there."""
-    try:
-        with meta_device():  # allocates nothing and draws no random numbers
-            return make()
-    except NotImplementedError:  # another library's constructor that computes with values
-        with torch.random.fork_rng():
-            return make().to("meta")
 
 
 def _check(config: Any) -> None:

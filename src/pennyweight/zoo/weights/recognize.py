@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from pennyweight.core.errors import InputError
 from pennyweight.zoo.libraries import open_library
-from pennyweight.zoo.registry import Stem, form, names, sketch, variant
+from pennyweight.zoo.registry import Stem, form, names, variant
+from pennyweight.zoo.shapes import sketch
 from pennyweight.zoo.weights.checkpoint import Checkpoint
 from pennyweight.zoo.weights.weight_sets import fitting, require_part
 
