@@ -18,7 +18,7 @@ setup: .venv/installed
 
 demo: setup
 	@rm -rf $(DEMO)
-	$(BIN)/pennyweight fit digits --model mobilenet_v2 --config width=0.5 --input-size 16 --out $(DEMO)
+	$(BIN)/pennyweight fit digits --model resnet_9_x0_25 --input-size 16 --epochs 8 --out $(DEMO)
 	$(BIN)/pennyweight export $(DEMO)
 	$(BIN)/python examples/digit_files.py $(DEMO)/pictures
 	$(BIN)/pennyweight predict $(DEMO)/model.onnx $(DEMO)/pictures --top 3

@@ -2,7 +2,7 @@
 
     python docs/demo_picture.py
 
-It needs chromium on the path, and two minutes for the training.
+It needs chromium on the path, and a minute for the training.
 """
 
 import html

@@ -4,6 +4,7 @@ cases to others never needs it.
 
 from __future__ import annotations
 
+import ast
 import gc
 import hashlib
 import io
@@ -66,7 +67,6 @@ def pytest_collection_finish() -> None:
 
 
 LONGEST = frozenset((
-    "test_digits_are_read_at_97_percent",
     "test_salinas_a_is_learned_from_a_tenth_of_its_pixels",
     "test_a_containers_user_runs_the_commands_of_the_demo",
     "test_this_machine_can_be_measured",
@@ -308,6 +308,27 @@ def no_shortcuts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave trivial classifiers out, for cases that are about something else."""
     for module in ("data.checks.doctor", "verbs.fitting.leaks"):
         monkeypatch.setattr(f"pennyweight.{module}.shortcuts", lambda *_: ())
+
+
+@pytest.fixture
+def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the plots out of the runs' reports, for cases that are about something else."""
+    from pennyweight.report import plots
+
+    for name in plots.__all__:
+        monkeypatch.setattr(plots, name, lambda *_, **__: "<svg></svg>")
+
+
+@pytest.fixture(scope="session")
+def sources() -> Mapping[str, ast.Module]:
+    """The syntax tree of each file of the package, by its path: several tests read them all."""
+    root = Path(__file__).parents[1] / "src" / "pennyweight"
+    found = {
+        file.relative_to(root).as_posix(): ast.parse(file.read_text(encoding="utf-8"))
+        for file in sorted(root.rglob("*.py"))
+    }
+    assert len(found) > 200
+    return found
 
 
 @pytest.fixture(scope="session")

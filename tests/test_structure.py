@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -23,12 +24,12 @@ def files() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def functions(files: dict[str, str]) -> dict[str, Function]:
+def functions(sources: Mapping[str, ast.Module]) -> dict[str, Function]:
     """Each function and method, by its file, line and name."""
     return {
         f"{name}:{node.lineno} {node.name}": node
-        for name, text in files.items()
-        for node in ast.walk(ast.parse(text))
+        for name, tree in sources.items()
+        for node in ast.walk(tree)
         if isinstance(node, Function)
     }
 

@@ -46,6 +46,11 @@ def quick_shortcuts(no_shortcuts: None) -> None:
     """Trivial classifiers take as long as a small training, and another room looks at them."""
 
 
+@pytest.fixture(autouse=True)
+def quick_reports(no_plots: None) -> None:
+    """Plots take as long as a small training, and another room looks at them."""
+
+
 class Outcome(NamedTuple):
     status: int
     out: str

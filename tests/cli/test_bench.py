@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -42,8 +43,13 @@ def test_a_profile_that_disagrees_with_itself_is_not_kept(
     pennyweight: Run, measuring: Callable[[Agreement], None], cache: Path
 ) -> None:
     measuring(QUIET)
-    assert pennyweight("bench", "--machine").status == 0
+    outcome = pennyweight("bench", "--machine")
+    assert (outcome.status, outcome.err) == (0, "")
+    assert re.search("G MACs/s.*GB/s", outcome.out, re.DOTALL)
+    (kept,) = cache.rglob("profile-*.json")
+    assert str(kept) in outcome.out
     good = MachineProfile.load()
+    assert good is not None
     measuring(replace(QUIET, apart=0.6, far=0.8, waited=0.7, load=9.5))
     outcome = pennyweight("bench", "--machine")
     assert (outcome.status, outcome.out) == (1, "")
@@ -51,6 +57,10 @@ def test_a_profile_that_disagrees_with_itself_is_not_kept(
     for words in ("the machine was busy", "differ by 60%", "waited 70%", "load 9.5 on 2 cores", "--anyway"):
         assert words in outcome.err
     assert MachineProfile.load() == good  # the one before stays
+
+
+def test_a_bench_of_nothing_says_what_can_be_measured(pennyweight: Run) -> None:
+    assert "`pennyweight bench --machine` measures this machine" in pennyweight("bench").error
 
 
 def test_a_profile_takes_the_place_of_the_one_in_an_image(

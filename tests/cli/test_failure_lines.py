@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 Run = Callable[..., Any]
-SMALL = ("--model", "mobilenet_v1_x0_25", "--input", "16", "--epochs", "1")
+SMALL = ("--model", "mobilenet_v1_x0_25", "--config", "stages=[[32, 1, 1]]", "--input", "16", "--epochs", "1")
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])

@@ -15,6 +15,11 @@ HOSTILE = "\x1b]0;x\x07\n\u202e[red]:smile:"
 STEERS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
+@pytest.fixture
+def quick_reports() -> None:
+    """Keep the plots: they show names too."""
+
+
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two classes of pictures, one picture twice, and a file that is none."""

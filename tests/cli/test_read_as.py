@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+SMALL = ("--model", "mobilenet_v1_x0_25", "--config", "stages=[[32, 1, 1]]", "--input", "16")
+
 
 @pytest.fixture
 def kaggle(tmp_path: Path) -> Path:
@@ -39,7 +41,7 @@ def test_a_table_of_kaggle_from_the_doctor_to_the_score(pennyweight: Callable[..
     )
     found = json.loads(pennyweight("doctor", kaggle / "train.csv", *how, "--json").out)
     assert found["counts"] == {"beagle": 12, "poodle": 12}
-    small = ("--model", "mobilenet_v1_x0_25", "--input", "16", "--epochs", "1", "--out", kaggle / "run")
+    small = (*SMALL, "--epochs", "1", "--out", kaggle / "run")
     assert pennyweight("fit", kaggle / "train.csv", *how, *small).status == 0
     scored = json.loads(pennyweight("evaluate", kaggle / "run", "--json").out)
     assert json.loads(pennyweight("evaluate", kaggle / "run", kaggle / "train.csv", *how, "--json").out) == scored
@@ -69,7 +71,7 @@ def test_help_shows_a_regular_expression_as_it_is_typed(pennyweight: Callable[..
 
 
 def test_predict_reads_the_table_as_fit_does(pennyweight: Callable[..., Any], kaggle: Path) -> None:
-    small = ("--model", "mobilenet_v1_x0_25", "--input", "16", "--epochs", "1", "--out", kaggle / "run")
+    small = (*SMALL, "--epochs", "1", "--out", kaggle / "run")
     how = ("--pictures", kaggle / "pictures", "--ending", "png")
     table = kaggle / "train.csv"
     assert pennyweight("fit", table, *how, "--columns", "path=image_id,label=breed", *small).status == 0

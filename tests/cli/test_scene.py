@@ -32,6 +32,7 @@ def test_leakage_of_a_named_scene(capsys: pytest.CaptureFixture[str]) -> None:
     assert "leakage: 0.0% of" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_scene_is_fitted_scored_exported_and_mapped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = str(tmp_path / "run")
     options = ["--model", "spectral_mlp", "--window", "5", "--train", "20", "--epochs", "2", "--split", "blocks"]

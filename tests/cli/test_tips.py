@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ from pennyweight.cli.app import DEBUG, main, make_command
 from pennyweight.core.errors import PennyweightError
 from pennyweight.train import RECIPES, Recipe
 
-SOURCE = Path(pennyweight.__file__).parent
 OPTION = re.compile(r"(?<![\w(-])--[a-z][a-z0-9-]*(?![\w-])")
 COMMAND = re.compile(r"`pennyweight ([^`]+)`|: pennyweight ((?:(?! \().)+?)(?:, or pw\.[a-z_.]+)?$")
 """A command in backticks, or one that ends a line behind a colon."""
@@ -41,13 +40,9 @@ def texts(tree: ast.AST) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def said() -> list[tuple[str, str]]:
+def said(sources: Mapping[str, ast.Module]) -> list[tuple[str, str]]:
     """(file, string) of all that the package may say."""
-    return [
-        (str(file.relative_to(SOURCE)), text)
-        for file in sorted(SOURCE.rglob("*.py"))
-        for text in texts(ast.parse(file.read_text(encoding="utf-8")))
-    ]
+    return [(file, text) for file, tree in sources.items() for text in texts(tree)]
 
 
 def commands(group: Any, before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

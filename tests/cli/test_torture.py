@@ -51,8 +51,9 @@ Start = Callable[..., BaseProcess]
 def start() -> Start:
     """`start(source, out, *options, before=…)`: `fit`, or another `verb`, running after the code of `before`."""
     context = multiprocessing.get_context("forkserver")
-    # All that a training imports late too, so that a process is at its work at once.
+    # All that a training and an export import late too, so that a process is at its work at once.
     late = ("accelerate", "sklearn.ensemble", "torch._inductor.config", "torchvision.transforms.v2")
+    late += ("torch.export._trace", "onnxscript.function_libs.torch_lib.ops")
     context.set_forkserver_preload(["pennyweight.verbs.fit", "pennyweight.verbs.export", "pennyweight.cli", *late])
 
     def begin(source: Path, out: Path, *options: str, before: str = "", verb: tuple[str, ...] = ()) -> BaseProcess:

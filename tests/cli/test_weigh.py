@@ -281,17 +281,6 @@ def test_a_run_and_its_bundle(pennyweight: Run, run_folder: Path, bundle_file: P
     assert f"macs {of_run['macs']:,}" in of_bundle["notes"][0]
 
 
-@pytest.mark.slow
-def test_the_machine_is_measured_and_kept(pennyweight: Run, cache: Path, few_rounds: None) -> None:
-    outcome = pennyweight("bench", "--machine", "--share", "0.01", "--anyway")
-    assert (outcome.status, outcome.err) == (0, "")
-    assert "G MACs/s" in outcome.out
-    assert "GB/s" in outcome.out
-    assert len(list(cache.rglob("profile-*.json"))) == 1
-    assert MachineProfile.load() is not None
-    assert "pennyweight bench --machine" in pennyweight("bench").error
-
-
 def test_lab_guidelines(pennyweight: Run, tmp_path: Path) -> None:
     page = tmp_path / "guidelines.html"
     how = ("lab", "guidelines", "--repeats", "2", "--side", "4", "--batch", "2")

@@ -159,7 +159,7 @@ def test_without_time_a_single_step_is_learned() -> None:
     assert found.lost == {}
 
 
-@pytest.mark.parametrize("within_s", [1_500, 6_000])
+@pytest.mark.parametrize("within_s", [1_500, pytest.param(6_000, marks=pytest.mark.slow)])
 def test_scoring_keeps_within_the_time(monkeypatch: pytest.MonkeyPatch, within_s: float) -> None:
     """A picture takes a second to answer for, and a step takes nothing."""
     spent, answer = [0.0], QuickNetwork.answer

@@ -17,7 +17,6 @@ from PIL import Image
 from torchvision import models
 
 import pennyweight as pw
-from pennyweight.report import plots
 from pennyweight.zoo.weights.published import PUBLISHED, Published
 
 COLOURS = {"blue": (70, 70, 160), "green": (70, 160, 70), "red": (160, 70, 70)}
@@ -52,10 +51,8 @@ def quick_shortcuts(no_shortcuts: None) -> None:
 
 
 @pytest.fixture(autouse=True)
-def quick_reports(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave the plots out of the runs' reports: they take as long as a small training, and other rooms look at them."""
-    for name in plots.__all__:
-        monkeypatch.setattr(plots, name, lambda *_, **__: "<svg></svg>")
+def quick_reports(no_plots: None) -> None:
+    """Plots take as long as a small training, and another room looks at them."""
 
 
 def draw_colours(root: Path, count: int, *, seed: int = 0, colours: Sequence[str] = tuple(COLOURS)) -> Path:

@@ -95,8 +95,9 @@ def kind_of(row: Any) -> tuple[object, ...]:
 ROWS = [*FORMS, *differing_rows()]
 # Widths change no trace: the first row of each kind.
 KINDS = [*FORMS, *{kind_of(row): row for row in reversed(ROWS[len(FORMS) :])}.values()]
-EXPORTED = ("MobileNetV2", "ShuffleNetV1", "EfficientNet", "ViT")
-"""Families whose shallow form is exported in the default set: each block that another family shares is among them."""
+EXPORTED = ("EfficientNet", "ViT")
+"""Families that the default set exports and traces by stages: one of gated convolutions, and one of attention."""
+TRACED = [pytest.param(*row.values, id=row.id, marks=() if row.id in EXPORTED else pytest.mark.slow) for row in KINDS]
 # One row of each family in the default set, every other in the slow one.
 EVERY = [pytest.param(name, marks=() if name in SMALLEST.values() else pytest.mark.slow) for name in NAMES]
 
@@ -194,7 +195,7 @@ def test_another_head(name: str, config: Mapping[str, object]) -> None:
 @pytest.mark.parametrize(
     ("name", "config", "stem"),
     [
-        pytest.param(*row.values, stem, id=f"{stem}-{row.id}", marks=row.marks)
+        pytest.param(*row.values, stem, id=f"{stem}-{row.id}", marks=pytest.mark.slow if stem == "cifar" else row.marks)
         for stem, rows in (("imagenet", ROWS), ("cifar", KINDS))
         for row in rows
     ],
@@ -252,7 +253,7 @@ def test_any_size_that_is_not_too_small_will_do(name: str, config: Mapping[str, 
 
 @pytest.mark.parametrize(
     ("name", "config"),
-    [pytest.param(*row.values, id=row.id, marks=() if row.id in EXPORTED else pytest.mark.slow) for row in KINDS],
+    TRACED,
 )
 def test_it_can_be_exported(name: str, config: Mapping[str, object]) -> None:
     model = small(name, config).eval()
@@ -269,7 +270,9 @@ def skipping(name: str, config: Mapping[str, object]) -> Network:
 
 
 @pytest.mark.parametrize(("name", "config"), KINDS)
-@pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
+@pytest.mark.parametrize(
+    "training", [pytest.param(False, marks=pytest.mark.slow, id="eval"), pytest.param(True, id="train")]
+)
 def test_a_symbolic_trace_computes_what_the_network_does(
     name: str, config: Mapping[str, object], training: bool
 ) -> None:
@@ -285,7 +288,7 @@ def test_a_symbolic_trace_computes_what_the_network_does(
 
 
 @pytest.mark.filterwarnings("ignore:NOTE. The nodes:UserWarning")  # stochastic depth is in one of the modes
-@pytest.mark.parametrize(("name", "config"), KINDS)
+@pytest.mark.parametrize(("name", "config"), TRACED)
 def test_torchvisions_feature_extractor_takes_stages_by_name(name: str, config: Mapping[str, object]) -> None:
     from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 

@@ -66,7 +66,8 @@ def override(settings: T, changes: Mapping[str, Any], *, what: str) -> T:
     Raises InputError for an unknown field (with the nearest one) or a value of another type. Rules that
     join several fields belong in the dataclass's own __post_init__.
     """
-    fields = _hints(type(settings))
+    kind: Any = type(settings)
+    fields = _hints(kind)
     for name in changes:
         if name not in fields:
             known = ", ".join(fields)

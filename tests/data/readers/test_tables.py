@@ -265,6 +265,7 @@ def test_groups_by_folder_and_what_groups_nothing(draw_folder: Draw) -> None:
             data.open(f"classes:{root}", group_by=group_by)
 
 
+@pytest.mark.slow
 def test_real_parquet(real_data: Path) -> None:
     source = data.open(real_data / "cifar10-lossless")
     assert source.labels[:3] == ("airplane", "automobile", "bird")

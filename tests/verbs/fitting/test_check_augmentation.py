@@ -163,6 +163,7 @@ def test_an_unknown_rule_is_refused(letters: Path, tmp_path: Path) -> None:
         pw.fit(letters, out=tmp_path / "run", augment={"flip": False})
 
 
+@pytest.mark.slow
 def test_every_seed_has_the_recipe_of_the_first(
     letters: Path, fit_small: FitSmall, finding: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

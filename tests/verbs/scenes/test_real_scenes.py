@@ -20,6 +20,7 @@ from pennyweight.verbs.scenes.load import projection_of
 from pennyweight.verbs.scenes.predict import predict as predict_scene
 
 
+@pytest.mark.slow
 def test_salinas_a_in_the_papers_split(real_scenes: Path, tmp_path: Path) -> None:
     """The quick part of it: a smaller window, few epochs."""
     scene = open_scene("scene:salinas-a")
@@ -39,7 +40,9 @@ def test_salinas_a_in_the_papers_split(real_scenes: Path, tmp_path: Path) -> Non
 
 @pytest.mark.slow
 def test_salinas_a_is_learned_from_a_tenth_of_its_pixels(real_scenes: Path, tmp_path: Path) -> None:
-    made = fit_scene("scene:salinas-a", out=tmp_path / "run", scene={"train": 0.1}, progress=False)
+    made = fit_scene(
+        "scene:salinas-a", out=tmp_path / "run", scene={"train": 0.1}, recipe={"epochs": 10}, progress=False
+    )
     assert made.evaluation["overall_accuracy"] >= 0.99
     assert made.evaluation["leakage"]["share"] == 1
     # Each pixel of a strip from border to border: the convolutional form against its window by itself.
