@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import pennyweight as pw
 from pennyweight import data
@@ -118,8 +119,23 @@ def test_doctor_shows_the_pictures_as_a_network_sees_them(draw_folder: Callable[
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert 'id="inputs"' in page
     assert "resnet_9_x0_25 takes pictures of 3×32×32" in page
+    assert "Input 32: all of the middle picture is shown, at " in page
     pw.doctor(folder, quick=True, html=tmp_path / "plain.html")
     assert 'id="inputs"' not in (tmp_path / "plain.html").read_text(encoding="utf-8")
+
+
+def test_the_view_is_that_through_the_input_of_the_run(tmp_path: Path, trained: pw.Run) -> None:
+    draw = np.random.default_rng(0)
+    for number in range(12):
+        path = tmp_path / "wide" / ("blue", "red")[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw.integers(0, 256, (20, 80, 3), dtype=np.uint8)).save(path)
+    line = "nput 16: 75.0% of the middle picture is cut away, and the rest is shown at 0.8 times its size"
+    found = pw.doctor(tmp_path / "wide", quick=True, html=tmp_path / "page.html", network=trained.folder)
+    assert found.view is not None
+    assert found.view.line.endswith(line)
+    assert line in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "nput 16: all of the middle picture is shown, at " in (trained.folder / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_network_without_a_page_is_refused(draw_folder: Callable[..., Path]) -> None:

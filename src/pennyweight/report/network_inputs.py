@@ -34,6 +34,8 @@ class NetworkInputs:
     """(channels, height, width) of the input."""
     first: tuple[int, int, int] | None = None
     """The same of the first epoch, where training enlarges pictures (progressive resizing); else None."""
+    view: str = ""
+    """Line on the share of the pictures that is cut away, and their scale; empty where their sizes are unknown."""
     notes: Sequence[str] = ()
     """Lines on what the training may still change."""
     changes: Sequence[str]

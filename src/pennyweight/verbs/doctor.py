@@ -78,7 +78,7 @@ def doctor(
             failed = frozenset(
                 name for kind in ("unreadable", "bands") for each in found.of(kind) for name in each.pictures
             )
-            inputs, notes = inputs_as(opened, network, unreadable=failed, max_pixels=max_pixels)
-            found = replace(found, notes=(*found.notes, *notes))
+            inputs, view, notes = inputs_as(opened, network, view=found.view, unreadable=failed, max_pixels=max_pixels)
+            found = replace(found, notes=(*found.notes, *notes), view=view)
         write_text(Path(html), contact_sheet(found.to_dict(), pictures, shown=SHOWN, inputs=inputs))
     return found

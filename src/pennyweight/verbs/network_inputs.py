@@ -18,6 +18,7 @@ from pennyweight.core.run_folder import is_run_folder
 from pennyweight.data.augment.alone import changes_of
 from pennyweight.data.balance import drawn_in_turn
 from pennyweight.data.batch import Batch
+from pennyweight.data.checks.view import View, view_through
 from pennyweight.data.readers.input_size import header_or_none
 from pennyweight.report.network_inputs import NetworkInput, NetworkInputs
 from pennyweight.train import Recipe
@@ -43,6 +44,7 @@ def show_inputs(
     seed: int,
     labels: tuple[str, ...],
     network: str,
+    view: View | None = None,
     notes: Sequence[str] = (),
 ) -> NetworkInputs:
     """Return some training pictures as in the first epoch, and some validation pictures as they are scored.
@@ -53,6 +55,7 @@ def show_inputs(
         seed: Seed of the training.
         labels: Names of the classes.
         network: Name of the network, for the page.
+        view: Share of the pictures that is cut away, and their scale; None where their sizes are unknown.
         notes: Lines on what the training may still change.
     """
     training, validation = pictures["train"], pictures["val"]
@@ -65,6 +68,7 @@ def show_inputs(
         network=network,
         shape=(channels, height, width),
         first=None if first == (height, width) else (channels, *first),
+        view="" if view is None else view.line,
         notes=notes,
         changes=changes,
     )
@@ -74,19 +78,21 @@ def inputs_as(
     source: data.Source,
     network: str | os.PathLike[str],
     *,
+    view: View | None = None,
     unreadable: frozenset[str] = frozenset(),
     max_pixels: int | None = None,
-) -> tuple[NetworkInputs, tuple[str, ...]]:
+) -> tuple[NetworkInputs, View | None, tuple[str, ...]]:
     """Return pictures of a source as they would enter a network in `fit`, or as they enter that of a run.
 
     Args:
         source: The source.
         network: Name of a network, "auto", or a run's folder. Weights are never fetched.
+        view: View of the pictures through some input, with their sizes; None without a picture.
         unreadable: Names of pictures to leave out.
         max_pixels: Pixels of the largest picture to read; by default 80 million.
 
     Returns:
-        The pictures, and lines about what was assumed.
+        The pictures, the view of them through the network's input, and lines on assumptions and open choices.
 
     Raises:
         InputError: `network` is neither a network's name nor a run.
@@ -126,10 +132,12 @@ def inputs_as(
         part: data.make_pictures(source, samples, preprocess, margin=part == "train")
         for part, samples in readable.items()
     }
+    view = None if view is None else view_through(preprocess, view.sizes)
     inputs = show_inputs(
-        pictures, recipe, seed=seed, labels=source.labels, network=shown, notes=[f"{line}." for line in open_choices]
-    )
-    return inputs, notes
+        pictures, recipe, seed=seed, labels=source.labels, network=shown, view=view,
+        notes=[f"{line}." for line in open_choices],
+    )  # fmt: skip
+    return inputs, view, notes
 
 
 def _open_choices(plan: Plan, samples: Sequence[data.Sample], *, streamed: bool) -> tuple[str, ...]:

@@ -1,12 +1,13 @@
-"""View of the network: the share of the pictures that the input of `fit` cuts away, and the scale of what it shows."""
+"""View of the network: the share of the pictures that an input cuts away, and the scale of what it shows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pennyweight.core.figures import share
 from pennyweight.core.frame import Sides, cover, fit_within, show_size, sides_of
@@ -14,30 +15,36 @@ from pennyweight.core.preprocess import Preprocess
 from pennyweight.data.framing import MUCH, Framing, aspects_of, cut_away, cuts_much, suggest_framing
 from pennyweight.data.source import Sample
 
-__all__ = ["View", "cut_findings", "view_of"]
+__all__ = ["View", "cut_findings", "view_of", "view_through"]
+
+SHOWN = {"crop": "", "pad": ", whole pictures padded", "stretch": ", pictures stretched"}
+"""Ways to fit a picture into the input, in a line."""
+LEAST = 0.0005
+"""Share below which what is cut away would be 0.0%."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """Input that `fit` chooses by itself, and what it shows of the middle training picture."""
+    """Input of a network, and the part and the scale of the middle picture that it shows."""
 
     framing: Framing
     cut_by_square: float
     """Share of a picture that a square cuts away because of its shape: the median."""
     cut_away: float
-    """Share of a picture that the chosen input cuts away, its margin included: the median."""
+    """Share of a picture that the input cuts away, its margin included: the median."""
     scale: float
-    """Pixels of the input beside one pixel of the picture, along a side: the median."""
+    """Pixels of the input for one pixel of the picture, along a side: the median."""
+    sizes: NDArray[np.int64] = field(repr=False, compare=False)
+    """(N, 2): height and width of the pictures, upright."""
 
     @property
     def line(self) -> str:
         """The view in a line."""
-        how = {"crop": f"{share(self.cut_away)} is cut away", "pad": "nothing is cut away"}[self.framing.frame]
-        pads = "whole pictures padded to " if self.framing.frame == "pad" else ""
-        return (
-            f"input {pads}{show_size(self.framing.size)}: of the middle picture {how}, and the rest is shown at "
-            f"{self.scale:.2g} times its size"
-        )
+        name = f"input {show_size(self.framing.size)}{SHOWN[self.framing.frame]}"
+        if self.cut_away < LEAST:
+            return f"{name}: all of the middle picture is shown, at {self.scale:.2g} times its size"
+        cut = f"{share(self.cut_away)} of the middle picture is cut away"
+        return f"{name}: {cut}, and the rest is shown at {self.scale:.2g} times its size"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the view as JSON values; sizes are [height, width]."""
@@ -51,31 +58,38 @@ class View:
 
 
 def view_of(sizes: Sequence[Sides], samples: Sequence[Sample], side: int) -> View | None:
-    """Return the view of pictures with these upright sizes; None without a picture.
+    """Return the view through the input that `fit` chooses by itself; None without a picture.
 
     Args:
-        sizes: Height and width of the readable training pictures.
+        sizes: Upright height and width of the readable training pictures.
         samples: The training pictures, by which `fit` chooses.
         side: Side of the square that suits their sizes.
     """
-    if not sizes:
-        return None
     framing = suggest_framing(aspects_of(samples), side)
-    preprocess = Preprocess.for_input(framing.size, frame=framing.frame)
-    if framing.frame == "pad":
-        placed = [fit_within(each, preprocess.sides) for each in sizes]
-    else:
-        placed = [cover(each, preprocess.resized, preprocess.sides) for each in sizes]
-    areas = np.array([each.height * each.width for each in placed])
-    scales = np.sqrt(areas / np.prod(np.array(sizes), axis=1))
-    cut = np.maximum(0, 1 - np.prod(preprocess.sides) / areas)
-    shapes = np.array([width / height for height, width in sizes])
+    return view_through(Preprocess.for_input(framing.size, frame=framing.frame), sizes) if len(sizes) else None
+
+
+def view_through(preprocess: Preprocess, sizes: Sequence[Sides] | NDArray[np.int64]) -> View:
+    """Return the view of pictures, at least one, of these upright sizes through an input."""
+    pictures = np.asarray(sizes, np.int64)
+    placed = [_place((height, width), preprocess) for height, width in pictures.tolist()]
+    areas = np.prod(np.array(placed), axis=1)
+    shapes = pictures[:, 1] / pictures[:, 0]
     return View(
-        framing=framing,
-        cut_by_square=float(np.median(cut_away(shapes, side))),
-        cut_away=float(np.median(cut)),
-        scale=float(np.median(scales)),
+        framing=Framing(preprocess.size, preprocess.frame),
+        cut_by_square=float(np.median(cut_away(shapes, 1))),
+        cut_away=float(np.median(np.maximum(0, 1 - np.prod(preprocess.sides) / areas))),
+        scale=float(np.median(np.sqrt(areas / np.prod(pictures, axis=1)))),
+        sizes=pictures,
     )
+
+
+def _place(picture: Sides, preprocess: Preprocess) -> Sides:
+    """Return the size to which a picture is resized before its middle is cut out."""
+    if preprocess.frame == "stretch":
+        return preprocess.resized
+    place = fit_within(picture, preprocess.sides) if preprocess.frame == "pad" else None
+    return (place or cover(picture, preprocess.resized, preprocess.sides))[:2]
 
 
 def cut_findings(named: Sequence[tuple[str, Sides]], view: View | None) -> Iterator[tuple[tuple[str, ...], str]]:

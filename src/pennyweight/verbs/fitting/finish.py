@@ -9,6 +9,7 @@ import numpy as np
 
 from pennyweight import data
 from pennyweight.core.run import Run
+from pennyweight.data.checks.view import view_through
 from pennyweight.report.run_page import Mistake, run_page
 from pennyweight.scoring import Evaluation, score, worst_mistakes
 from pennyweight.train import Epoch
@@ -41,6 +42,7 @@ def finish(session: RunSession, best: Epoch, probabilities: Any, fitting: Pictur
     ]
     height, width, channels = test.preprocess.shape
     network = restore(Run(session.files.folder))
+    sizes = [each.upright for each in fitting.headers if each is not None and each.height and each.width]
 
     def report(run: Mapping[str, Any], epochs: Any) -> str:
         cost = weigh(network, (channels, height, width)).to_dict()
@@ -57,6 +59,7 @@ def finish(session: RunSession, best: Epoch, probabilities: Any, fitting: Pictur
                 seed=fitting.plan.seed,
                 labels=source.labels,
                 network=fitting.plan.model["name"],
+                view=view_through(test.preprocess, sizes) if sizes else None,
             ),
         )
 
