@@ -154,6 +154,15 @@ def test_facts_recipe_machine_and_versions_are_there(parts: Parts) -> None:
     assert machine["torch"] == "2.14.0"
 
 
+@pytest.mark.parametrize(
+    ("frame", "shown"), [("pad", ", padded"), ("stretch", ", stretched"), ("crop", ""), (None, "")]
+)
+def test_the_input_is_given_with_its_frame(parts: Parts, frame: str | None, shown: str) -> None:
+    parts["run"]["preprocess"] = {} if frame is None else {"frame": frame}
+    rows = dict(row for row in Reader(run_page(**parts)).tables["facts"] if len(row) == 2)
+    assert rows["Input (channels×height×width)"].endswith(f"32{shown}")
+
+
 def test_mistakes_show_picture_answer_truth_and_file(parts: Parts) -> None:
     reader = Reader(run_page(**parts))
     small, large = reader.all("img")
