@@ -6,6 +6,8 @@ from .core.preprocess import Preprocess as Preprocess
 from .core.run import Run as Run
 from .cost.counting.count import Cost as Cost
 from .data.streams.stream import Stream as Stream
+from .runtime import ray as ray
+from .runtime import spark as spark
 from .runtime.bundle import Bundle as Bundle
 from .runtime.classifier import Classifier as Classifier
 from .scoring.evaluation import Evaluation as Evaluation

@@ -141,6 +141,7 @@ PROMISED = {
         "--parts": "value",
         "--format": "value",
         "--part-size": "value",
+        "--workers": "value",
         "--wait": "value",
         "--json": "flag",
     },

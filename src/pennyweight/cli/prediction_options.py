@@ -6,7 +6,7 @@ from typing import Annotated
 from pennyweight.cli.help import OUTPUT
 from pennyweight.cli.options import option
 
-__all__ = ["Csv", "Format", "Jsonl", "PartSize", "Parts", "Top"]
+__all__ = ["Csv", "Format", "Jsonl", "PartSize", "Parts", "Top", "Workers"]
 
 Top = Annotated[int, option(OUTPUT, "Labels to name for each picture.", metavar="N", min=1)]
 Csv = Annotated[
@@ -29,3 +29,12 @@ Parts = Annotated[
 ]
 Format = Annotated[str | None, option(OUTPUT, "Format of the parts: jsonl (the default) or parquet.")]
 PartSize = Annotated[int | None, option(OUTPUT, "Pictures in a part; by default 1,000.", metavar="N", min=1)]
+Workers = Annotated[
+    int | None,
+    option(
+        OUTPUT,
+        "Processes that share the parts, each with one core; by default one process uses all cores.",
+        metavar="N",
+        min=1,
+    ),
+]

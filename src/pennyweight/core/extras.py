@@ -31,6 +31,8 @@ EXTRAS = {
     "fsspec": "scale",
     "aiohttp": "scale",
     "s3fs": "scale",
+    "pyspark": "spark",
+    "ray": "ray",
     "h5py": "scenes",
     "rasterio": "geotiff",
 }

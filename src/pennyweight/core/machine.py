@@ -13,6 +13,7 @@ from pennyweight.core.cgroups import read_limits
 from pennyweight.core.figures import number
 
 __all__ = [
+    "bound_cores",
     "cores",
     "granted_cores",
     "machine",
@@ -41,13 +42,23 @@ def granted_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+_bound: int | None = None
+
+
+def bound_cores(most: int) -> None:
+    """Bound the cores that this process counts as its own, because other processes of one task have the rest."""
+    global _bound
+    _bound = max(1, most)
+
+
 def cores() -> int:
     """Return the number of cores that this process may use at the same time, at least 1.
 
     A container's CPU quota of 1.5 counts as 2: a second thread uses the half that one thread would leave.
     """
     quota = read_limits().cpus
-    return granted_cores() if quota is None else max(1, min(granted_cores(), math.ceil(quota)))
+    most = granted_cores() if quota is None else max(1, min(granted_cores(), math.ceil(quota)))
+    return most if _bound is None else min(most, _bound)
 
 
 def quota_line() -> str:

@@ -7,8 +7,9 @@ from typing import Any
 
 from pennyweight.core.figures import share
 from pennyweight.core.summary import Facts, Summary
+from pennyweight.core.text import as_utf8
 
-__all__ = ["Failure", "Prediction"]
+__all__ = ["Failure", "Prediction", "row_of"]
 
 SHOWN = 5
 """Labels that the description of a prediction names."""
@@ -51,3 +52,21 @@ class Failure(Summary):
     def _facts(self) -> Facts:
         yield "source", self.source
         yield "error", self.error
+
+
+def row_of(answer: Prediction | Failure) -> dict[str, Any]:
+    """Return an answer as a row of a table: source, label, probability, labels, probabilities, error.
+
+    The lists hold the most probable labels. A Prediction has no error; a Failure has source and error alone.
+    """
+    if isinstance(answer, Failure):
+        empty = dict.fromkeys(("label", "probability", "labels", "probabilities"))
+        return {"source": as_utf8(answer.source), **empty, "error": as_utf8(answer.error)}
+    return {
+        "source": as_utf8(answer.source),
+        "label": as_utf8(answer.label),
+        "probability": answer.probability,
+        "labels": [as_utf8(label) for label, _ in answer.top],
+        "probabilities": [probability for _, probability in answer.top],
+        "error": None,
+    }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["composed", "pieces", "printable", "say", "write_as_file"]
+__all__ = ["as_utf8", "composed", "pieces", "printable", "say", "write_as_file"]
 
 JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
 """Joiners of Persian and Indic words and of many emoji; they affect adjacent letters only."""
@@ -92,3 +92,8 @@ def _escaped(letter: str) -> str:
     """Return the escape of a letter; a lone surrogate stands for a byte of a file name (PEP 383)."""
     code = ord(letter)
     return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else letter.encode("unicode_escape").decode("ascii")
+
+
+def as_utf8(text: str) -> str:
+    """Return text with an escape for each byte of a file name that is not UTF-8."""
+    return text.encode(errors="backslashreplace").decode()

@@ -38,6 +38,11 @@ class Stamp(NamedTuple):
             return cls(0, 0, 0)
         return cls(found.st_size, found.st_mtime_ns, found.st_ino)
 
+    @property
+    def text(self) -> str:
+        """Return size and date as text that other machines with the same file give too; empty for a missing file."""
+        return f"{self.size} bytes of {self.modified_ns}" if self.inode else ""
+
 
 @dataclass(frozen=True)
 class Origin:

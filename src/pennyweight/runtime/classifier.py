@@ -59,6 +59,8 @@ class NamedPicture(NamedTuple):
 
     source: str
     picture: AnyPicture
+    stamp: str = ""
+    """Text that changes with the file that holds the picture, such as an archive; empty if unknown."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -164,7 +166,7 @@ class Classifier(Summary):
         """Prepare a picture for decoding in another thread; later changes by its owner have no effect."""
         if isinstance(named, Failure):
             return named
-        source, picture = named
+        source, picture, _ = named
         decode = partial(self.preprocess, name=source)
         try:
             content = picture_content(picture, source)  # an open file is read now, where its position is

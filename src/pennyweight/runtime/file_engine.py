@@ -79,6 +79,8 @@ class FileEngine(ABC):
     @cached_property
     def shared(self) -> FileEngine:
         """Single-threaded engine on the same file that several threads may call at once, without waiting."""
+        if self.threads == 1:
+            return self
         return type(self)(self._path, threads=1, precision=self.precision, spinning=self.spinning)
 
     def __call__(self, pixels: Pixels) -> Outputs:

@@ -7,20 +7,20 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO, NamedTuple
 
 from pennyweight.core.errors import ImageError, InputError, PennyweightError
 from pennyweight.core.files import as_stored, as_text
 from pennyweight.core.images import EXTENSIONS
-from pennyweight.core.picture_content import path_of
-from pennyweight.core.reading import reason_of
+from pennyweight.core.picture_content import path_of, picture_content
 from pennyweight.core.reasons import few
+from pennyweight.core.travel import Stamp
 from pennyweight.core.walk import Walk, is_hidden, is_system
 from pennyweight.data import ReadAs
 from pennyweight.data.readers import archive_members, manifest
 from pennyweight.runtime import Failure, NamedPicture
 
-__all__ = ["LIST", "count_pictures", "pictures_given", "require_table"]
+__all__ = ["LIST", "count_pictures", "pictures_given", "require_table", "with_content"]
 
 LIST = "-"
 """Path that stands for a list of paths on standard input."""
@@ -148,7 +148,7 @@ def _of_folder(folder: Path, note: Note) -> Iterator[NamedPicture | Failure]:
 
 def _of_archive(archive: Path, note: Note) -> Iterator[NamedPicture | Failure]:
     others: Counter[str] = Counter()
-    hidden, name = 0, as_text(archive)
+    hidden, name, stamp = 0, as_text(archive), Stamp.of(archive).text
     for member in archive_members.members(archive):
         inner = member.name.replace("\\", "/").strip("/").removeprefix("./")
         parts = inner.split("/")
@@ -164,15 +164,7 @@ def _of_archive(archive: Path, note: Note) -> Iterator[NamedPicture | Failure]:
         if member.content is None:
             yield Failure(source=source, error=f"cannot read {source}: {member.kind} is not read out of an archive")
             continue
-        try:
-            content = member.content.read(MAX_PICTURE_BYTES + 1)
-        except Exception as error:  # a damaged archive can raise nearly anything
-            yield Failure(source=source, error=f"cannot read {source}: {reason_of(error)}")
-            continue
-        if len(content) > MAX_PICTURE_BYTES:
-            yield Failure(source=source, error=f"cannot read {source}: it has more than {MAX_PICTURE_BYTES:,} bytes")
-        else:
-            yield NamedPicture(source, content)
+        yield NamedPicture(source, Bounded(member.content), stamp)
     if hidden:
         note(f"skipped {hidden:,} file{'s' * (hidden > 1)} of {name}, hidden or of a system folder")
     if others:
@@ -180,14 +172,38 @@ def _of_archive(archive: Path, note: Note) -> Iterator[NamedPicture | Failure]:
         note(f"skipped {others.total():,} files of {name} without the extension of a picture ({named})")
 
 
+def with_content(named: NamedPicture | Failure) -> NamedPicture | Failure:
+    """Return a picture of an archive with its bytes, which stay when the next one is listed; others unchanged."""
+    if isinstance(named, Failure) or not isinstance(named.picture, Bounded):
+        return named
+    try:
+        return named._replace(picture=picture_content(named.picture, named.source))
+    except ImageError as error:
+        return Failure(source=named.source, error=str(error))
+
+
+class Bounded(NamedTuple):
+    """Open file of a picture in an archive, to be read before the next picture is listed, or not at all."""
+
+    file: IO[bytes]
+
+    def read(self) -> bytes:
+        """Return the content. Raises ValueError for more than MAX_PICTURE_BYTES."""
+        content = self.file.read(MAX_PICTURE_BYTES + 1)
+        if len(content) > MAX_PICTURE_BYTES:
+            raise ValueError(f"it has more than {MAX_PICTURE_BYTES:,} bytes")
+        return content
+
+
 def _of_table(table: Path, how: ReadAs) -> Iterator[NamedPicture | Failure]:
+    stamp = Stamp.of(table).text
     for row, picture in enumerate(manifest.pictures_of(table, how), 1):
         if isinstance(picture, Path):
             yield NamedPicture(as_text(picture), picture)
         elif picture is None:
             yield Failure(source=f"{as_text(table)}:{row}", error=f"row {row} of {as_text(table)} names no picture")
         else:
-            yield NamedPicture(f"{as_text(table)}:{row}", picture)
+            yield NamedPicture(f"{as_text(table)}:{row}", picture, stamp)
 
 
 def _lines(listed: BinaryIO) -> Iterator[str]:

@@ -15,7 +15,7 @@ from pennyweight.core.reading import reason_of
 from pennyweight.core.usage import Usage
 from pennyweight.runtime import Classifier, NamedPicture
 from pennyweight.verbs.execution import Execution
-from pennyweight.verbs.inputs import pictures_given
+from pennyweight.verbs.inputs import pictures_given, with_content
 from pennyweight.verbs.load import Trained, classifier_of, open_trained
 from pennyweight.verbs.ranks import WAIT_MINUTES, take_turns
 
@@ -64,7 +64,7 @@ def predict(
         RunError: The run is incomplete or damaged.
         BundleError: The bundle is damaged.
     """
-    pictures = _pictures(paths, read_as, note)
+    pictures = map(with_content, _pictures(paths, read_as, note))  # ranks list some before they share them
     if isinstance(run_or_bundle_or_name, Classifier):
         if (engine, threads, precision) != (None, None, None):
             raise InputError("a Classifier has its engine, threads and precision; give them to pw.load")

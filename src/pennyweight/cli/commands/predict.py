@@ -57,17 +57,16 @@ def predict(
     parts: prediction_options.Parts = None,
     format: prediction_options.Format = None,
     part_size: prediction_options.PartSize = None,
+    workers: prediction_options.Workers = None,
     wait: options.Wait = 5.0,
     json: options.Json = False,
 ) -> None:
     """Classify pictures. A picture that cannot be read is listed with its reason, and the exit status is then 1."""
     _require_outputs(paths, csv, jsonl=jsonl, json=json)
-    settings_of_parts = {"format": format, "part_size": part_size}
+    settings_of_parts = {"format": format, "part_size": part_size, "workers": workers}
     require_parts(parts, settings_of_parts, {"csv": csv, "jsonl": jsonl, "json": json})
     read_as = source_options.read_as(columns, pictures, ending, None)
-    usage = trained_options.usage(
-        stem=stem, input_size=input_size, config=config, mean=mean, std=std, labels=labels
-    )  # fmt: skip
+    usage = trained_options.usage(stem=stem, input_size=input_size, config=config, mean=mean, std=std, labels=labels)
     from pennyweight.core.prediction import Failure
     from pennyweight.verbs.execution import Execution
     from pennyweight.verbs.inputs import require_table
