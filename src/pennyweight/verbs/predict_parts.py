@@ -118,10 +118,7 @@ def predict_parts(
         done.add(part)
         progress(part.pictures)
 
-    if workers is None:
-        fill(plan, note, finished)
-    else:
-        fill_by_workers(workers, plan, note, finished)
+    fill(plan, note, finished) if workers is None else fill_by_workers(workers, plan, note, finished)
     return done
 
 
