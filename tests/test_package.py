@@ -257,6 +257,10 @@ def test_from_python_it_is_an_error_of_ours() -> None:
 # Public names
 
 
+NAMESPACES = {"scene", "spark", "ray"}
+"""Public names that are modules with functions of their own."""
+
+
 def stub_names() -> dict[str, str]:
     """Name -> the module that the stub takes it from."""
     tree = ast.parse(Path(pw.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
@@ -294,7 +298,8 @@ def test_no_room_hides_a_public_name() -> None:
         assert callable(getattr(pw.scene, name))
     for name, module in stub_names().items():
         value = getattr(pw, name)
-        if name == "scene":
+        if name in NAMESPACES:
+            assert all(callable(getattr(value, each)) for each in value.__all__ if each.islower())
             continue
         assert not isinstance(value, ModuleType)
         assert callable(value)
@@ -424,7 +429,7 @@ def every_call(folder: Path, bundle: Path, pictures: Path) -> dict[str, Callable
 def test_every_public_name_is_called(tmp_path: Path, bundle_file: Path) -> None:
     """Call here what takes no time; the slow case below calls everything."""
     calls = every_call(tmp_path, bundle_file, tmp_path)
-    assert {*calls, "scene"} == set(pw.__all__)
+    assert {*calls, *NAMESPACES} == set(pw.__all__)
     assert set(every_call_on_scenes(tmp_path)) == set(pw.scene.__all__)
     for name in (
         "PennyweightError",
