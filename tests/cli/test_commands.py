@@ -142,6 +142,7 @@ PROMISED = {
         "--format": "value",
         "--part-size": "value",
         "--workers": "value",
+        "--embeddings": "value",
         "--wait": "value",
         "--json": "flag",
     },

@@ -25,7 +25,10 @@ USAGE = set(Usage.__annotations__)
 CASES: dict[str, tuple[Callable[..., Any], Collection[str]]] = {
     "fit": (pw.fit, {*RECIPE, *READ_AS, *FitOptions.__annotations__, "seeds"}),
     "evaluate": (pw.evaluate, {*READ_AS, *USAGE}),
-    "predict": (pw.predict, {*READ_AS, *USAGE, *signature(pw.predict_parts).parameters}),
+    "predict": (
+        pw.predict,
+        {*READ_AS, *USAGE, *signature(pw.predict_parts).parameters, "embeddings"},
+    ),  # `embed` of a classifier
     "export": (pw.export, USAGE),
     "bundle": (pw.Bundle, {"markdown"}),
     "weigh": (pw.weigh_all, {"threads"}),

@@ -6,7 +6,7 @@ from typing import Annotated
 from pennyweight.cli.help import OUTPUT
 from pennyweight.cli.options import option
 
-__all__ = ["Csv", "Format", "Jsonl", "PartSize", "Parts", "Top", "Workers"]
+__all__ = ["Csv", "Embeddings", "Format", "Jsonl", "PartSize", "Parts", "Top", "Workers"]
 
 Top = Annotated[int, option(OUTPUT, "Labels to name for each picture.", metavar="N", min=1)]
 Csv = Annotated[
@@ -18,6 +18,14 @@ Csv = Annotated[
     ),
 ]
 Jsonl = Annotated[bool, option(OUTPUT, "Print a line of JSON for each picture as soon as it is answered.", "--jsonl")]
+Embeddings = Annotated[
+    Path | None,
+    option(
+        OUTPUT,
+        "File to write, .parquet or .npy, with the features before the last layer, for search and clustering.",
+        metavar="FILE",
+    ),
+]
 Parts = Annotated[
     Path | None,
     option(

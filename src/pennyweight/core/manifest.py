@@ -15,7 +15,7 @@ from pennyweight.core.reading import parse_json
 from pennyweight.core.settings import from_json
 from pennyweight.core.summary import Facts, Summary, classes
 
-__all__ = ["INPUT", "LOGITS", "METADATA_KEY", "PROBABILITIES", "Manifest"]
+__all__ = ["FEATURES", "INPUT", "LOGITS", "METADATA_KEY", "PROBABILITIES", "Manifest"]
 
 METADATA_KEY = "pennyweight"
 FORMAT, FORMAT_INT8 = 2, 3
@@ -25,6 +25,8 @@ FORMAT, FORMAT_INT8 = 2, 3
 INPUT = "images"
 PROBABILITIES = "probabilities"
 LOGITS = "logits"
+FEATURES = "features"
+"""Input of the last layer, for search and clustering; bundles of earlier versions lack it."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -49,12 +51,16 @@ class Manifest(Summary):
     quantization: Mapping[str, Any] | None = None
     """Method, pictures, layers in float, accuracies and sizes of an int8 graph; None for float. The evaluation and the
     parity proof are of the float graph."""
+    features: int | None = None
+    """Length of the output `features`; None for a graph without that output."""
 
     def _facts(self) -> Facts:
         yield "network", str(self.network["name"])
         height, width, channels = self.preprocess.shape
         yield "input", shape((channels, height, width))
         yield classes(self.labels)
+        if self.features is not None:
+            yield "features", number(self.features)
         if self.evaluation is not None:
             accuracy, images = share(self.evaluation["accuracy"]), number(self.evaluation["images"])
             form = " of the float network" if self.quantization else ""
@@ -76,8 +82,9 @@ class Manifest(Summary):
     def to_json(self) -> str:
         """Return the text to keep under METADATA_KEY."""
         values = {**asdict(self), "preprocess": self.preprocess.to_dict()}
-        if self.quantization is None:
-            del values["quantization"]  # which earlier versions do not know
+        for name in ("quantization", "features"):
+            if values[name] is None:
+                del values[name]  # which earlier versions do not know
         return json.dumps(values, ensure_ascii=False, allow_nan=False)
 
     @classmethod

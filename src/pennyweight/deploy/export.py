@@ -21,6 +21,7 @@ from pennyweight.core.images import Picture
 from pennyweight.core.manifest import INPUT, LOGITS, METADATA_KEY, PROBABILITIES, Manifest
 from pennyweight.core.seal import seal
 from pennyweight.core.training_digests import TRAINING_DIGESTS_KEY, TrainingDigests
+from pennyweight.deploy.features import give_features
 from pennyweight.deploy.first_difference import first_difference, layers_of
 from pennyweight.deploy.graph import BundleGraph, TorchEngine
 from pennyweight.deploy.parity import DisagreementError, make_pictures, prove
@@ -85,6 +86,8 @@ def export_bundle(
         if quantize is not None:
             model, record = quantize(model)
             proved = proved.in_int8(record)
+        if (size := give_features(model)) is not None:
+            proved = replace(proved, features=size)
         metadata = {METADATA_KEY: proved.to_json()} | (
             {} if training_digests is None else {TRAINING_DIGESTS_KEY: training_digests.to_text()}
         )

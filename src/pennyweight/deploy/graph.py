@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+from threading import Lock
 from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pennyweight.core.errors import InputError
 from pennyweight.core.images import Pixels
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.travel import Origin
+from pennyweight.deploy.features import recorded_features
 from pennyweight.nn import FromPixels
 from pennyweight.runtime import Outputs
 
@@ -50,6 +54,7 @@ class TorchEngine:
         self._graph = BundleGraph(network, preprocess).to(device).eval()
         self._forward = torch.compile(self._graph, dynamic=False) if compiled else self._graph
         self._device = device
+        self._recording = Lock()
 
     @torch.inference_mode()
     def __call__(self, pixels: Pixels) -> Outputs:
@@ -60,6 +65,18 @@ class TorchEngine:
         self._graph.eval()
         outputs = self._forward(torch.from_numpy(np.ascontiguousarray(pixels)).to(self._device))
         return Outputs(*(output.float().cpu().numpy() for output in outputs))
+
+    @torch.inference_mode()
+    def features(self, pixels: Pixels) -> NDArray[np.float32]:
+        """Compute what the last linear layer takes. (B, H, W, C) uint8 -> (B, F). Raises InputError without one."""
+        with self._recording, recorded_features(self._graph.network) as found:  # hooks of one call at a time
+            self._graph.eval()(torch.from_numpy(np.ascontiguousarray(pixels)).to(self._device))
+        if not found or found[-1].ndim != 2:
+            raise InputError(
+                f"{type(self._graph.network).__name__} does not end in a linear layer, whose input is the features"
+            )
+        rows: NDArray[np.float32] = found[-1].float().cpu().numpy()
+        return rows
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._origin is not None:

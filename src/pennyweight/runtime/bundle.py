@@ -7,7 +7,7 @@ from functools import cached_property
 from shlex import quote
 
 from pennyweight.core.errors import BundleError
-from pennyweight.core.manifest import INPUT, LOGITS, METADATA_KEY, PROBABILITIES, Manifest
+from pennyweight.core.manifest import FEATURES, INPUT, LOGITS, METADATA_KEY, PROBABILITIES, Manifest
 from pennyweight.core.scene_manifest import SCENE_METADATA_KEY
 from pennyweight.core.training_digests import TRAINING_DIGESTS_KEY, TrainingDigests
 from pennyweight.runtime.agreement import Port
@@ -35,7 +35,9 @@ class Bundle(BundleFile):
     def _ports(self) -> Mapping[str, Port]:
         output = Port(NUMBERS, ("batch", len(self.manifest.labels)))
         pixels = Port(PIXELS, ("batch", *self.manifest.preprocess.shape))
-        return {INPUT: pixels, PROBABILITIES: output, LOGITS: output}
+        ports = {INPUT: pixels, PROBABILITIES: output, LOGITS: output}
+        size = self.manifest.features
+        return ports if size is None else {**ports, FEATURES: Port(NUMBERS, ("batch", size))}
 
     @property
     def engine(self) -> FileEngine:

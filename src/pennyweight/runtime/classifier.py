@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain, count
-from threading import Lock
-from typing import NamedTuple, Protocol, runtime_checkable
+from itertools import count
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from pennyweight.core.errors import BundleError, ImageError, InputError, received
 from pennyweight.core.files import as_text
 from pennyweight.core.images import Pixels
-from pennyweight.core.machine import cores
-from pennyweight.core.picture_content import AnyPicture, is_one_picture, name_of_picture, picture_content
+from pennyweight.core.picture_content import AnyPicture, is_one_picture, name_of_picture
 from pennyweight.core.prediction import Failure, Prediction
-from pennyweight.core.prefetch import prefetch
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.summary import Facts, Summary, classes
+from pennyweight.runtime.batches import NamedPicture, answer_in_batches
 
-__all__ = ["Classifier", "Engine", "NamedPicture", "Outputs", "SharedEngine"]
-
-BATCH_BYTES = 16 * 224 * 224 * 3
-"""Bytes of pixels in one batch: larger batches are no faster on a CPU, and take more memory."""
-MOST = 64
-"""Largest number of pictures in one batch."""
-HELD_BYTES = 32 << 20
-"""Bytes of files and arrays that wait for decoding in one batch; a batch that holds more is closed."""
+__all__ = ["Classifier", "Embedding", "Engine", "FeatureEngine", "NamedPicture", "Outputs", "SharedEngine"]
 
 
 class Outputs(NamedTuple):
@@ -54,13 +44,21 @@ class SharedEngine(Protocol):
     def shared(self) -> Engine: ...
 
 
-class NamedPicture(NamedTuple):
-    """Picture with the name that its prediction gets as `source`."""
+@runtime_checkable
+class FeatureEngine(Protocol):
+    """Engine that also gives the features before the network's last layer."""
+
+    def features(self, pixels: Pixels) -> NDArray[np.float32]:
+        """Compute the features, (B, F), of pixels."""
+        ...
+
+
+class Embedding(NamedTuple):
+    """Features of one picture."""
 
     source: str
-    picture: AnyPicture
-    stamp: str = ""
-    """Text that changes with the file that holds the picture, such as an archive; empty if unknown."""
+    features: NDArray[np.float32]
+    """(F,) float32."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -115,12 +113,7 @@ class Classifier(Summary):
         Raises:
             InputError: `top` or `batch` is below 1, or `images` holds something else than pictures.
         """
-        if is_one_picture(images):
-            return self.stream_named([_named(images, 0)], top, batch=batch)
-        if not isinstance(images, Iterable) or isinstance(images, Mapping):
-            raise InputError(f"pictures are paths, bytes, open files, arrays or Pillow images, not {received(images)}")
-        several: Iterable[AnyPicture] = images  # type: ignore[assignment]
-        return self.stream_named(map(_named, several, count()), top, batch=batch)
+        return self.stream_named(_with_names(images), top, batch=batch)
 
     def with_max_pixels(self, max_pixels: int | None) -> Classifier:
         """Return the classifier with another limit of pixels per picture.
@@ -144,58 +137,42 @@ class Classifier(Summary):
         """Classify pictures that have names, as `stream` does; a Failure among them keeps its place."""
         if top < 1:
             raise InputError(f"top must be at least 1, not {top}")
-        if batch is not None and batch < 1:
-            raise InputError(f"batch must be at least 1, not {batch}")
-        size = batch or max(1, min(MOST, BATCH_BYTES // int(np.prod(self.preprocess.shape))))
-        return self._predict_groups(_groups(map(self._task, pictures), size), top)
+        answer = partial(self._prediction, top=top)
+        return answer_in_batches(pictures, self.preprocess, self.engine, self.probabilities, answer, batch)
 
-    def _predict_groups(self, groups: Iterator[list[Task | Failure]], top: int) -> Iterator[Prediction | Failure]:
-        first = next(groups, None)
-        if first is None:
-            return
-        second = next(groups, None)
-        if second is None:  # few pictures: the engine has all threads for its one call
-            yield from self._predict_group(first, top, self.engine)
-            return
-        engine = self.engine.shared if isinstance(self.engine, SharedEngine) else _lock_engine(self.engine)
-        makes = (partial(self._predict_group, group, top, engine) for group in chain((first, second), groups))
-        for answers, _ in prefetch(makes, cores() + 1, threads=cores()):
-            yield from answers
+    def embed(self, images: AnyPicture | Iterable[AnyPicture], *, batch: int | None = None) -> NDArray[np.float32]:
+        """Compute the features of pictures, for search and clustering: what the network's last layer takes.
 
-    def _task(self, named: NamedPicture | Failure) -> Task | Failure:
-        """Prepare a picture for decoding in another thread; later changes by its owner have no effect."""
-        if isinstance(named, Failure):
-            return named
-        source, picture, _ = named
-        decode = partial(self.preprocess, name=source)
-        try:
-            content = picture_content(picture, source)  # an open file is read now, where its position is
-            if isinstance(content, Image.Image):  # the next picture may be the same object, or share its file
-                pixels = decode(content)
-                return Task(source, lambda: pixels, pixels.nbytes)
-        except ImageError as error:
-            return Failure(source=source, error=str(error))
-        if isinstance(content, np.ndarray):
-            content = content.copy()
-            return Task(source, partial(decode, content), content.nbytes)
-        return Task(source, partial(decode, content), len(content) if isinstance(content, bytes) else 0)
+        Args:
+            images: Pictures as `predict` takes them.
+            batch: Pictures computed together; by default as many as suit the input size.
 
-    def _predict_group(self, group: list[Task | Failure], top: int, engine: Engine) -> list[Prediction | Failure]:
-        """Decode a group of pictures and classify them in one call of the engine."""
-        answers: list[Prediction | Failure | str] = []
-        pixels = []
-        for task in group:
-            if isinstance(task, Failure):
-                answers.append(task)
-                continue
-            try:
-                pixels.append(task.decode())
-            except ImageError as error:
-                answers.append(Failure(source=task.source, error=str(error)))
-            else:
-                answers.append(task.source)
-        rows = iter(self.probabilities(np.stack(pixels), engine) if pixels else ())
-        return [self._prediction(each, next(rows), top) if isinstance(each, str) else each for each in answers]
+        Returns:
+            (N, F) float32, in the order of the pictures.
+
+        Raises:
+            ImageError: A picture cannot be read; the message names the first one.
+            InputError: `batch` is below 1, or `images` holds something else than pictures.
+            BundleError: The bundle gives no features.
+        """
+        rows = []
+        for answer in self.embed_named(_with_names(images), batch=batch):
+            if isinstance(answer, Failure):
+                raise ImageError(answer.error)
+            rows.append(answer.features)
+        return np.stack(rows) if rows else self._no_features()
+
+    def embed_named(
+        self, pictures: Iterable[NamedPicture | Failure], *, batch: int | None = None
+    ) -> Iterator[Embedding | Failure]:
+        """Compute the features of pictures that have names, in bounded memory; a Failure among them keeps its place."""
+        if not isinstance(self.engine, FeatureEngine):
+            raise InputError(f"{type(self.engine).__name__} gives no features; load a bundle, a run or a named network")
+        return answer_in_batches(pictures, self.preprocess, self.engine, _features, Embedding, batch)
+
+    def _no_features(self) -> NDArray[np.float32]:
+        """Return the features of no pictures, (0, F)."""
+        return _features(np.zeros((1, *self.preprocess.shape), np.uint8), self.engine)[:0]
 
     def probabilities(self, pixels: Pixels, engine: Engine | None = None) -> NDArray[np.float32]:
         """Compute the probabilities of preprocessed pixels.
@@ -238,38 +215,20 @@ class Classifier(Summary):
         yield classes(self.labels)
 
 
-class Task(NamedTuple):
-    """Picture that waits for decoding, and the bytes of memory that it holds until then."""
+def _features(pixels: Pixels, engine: Any) -> NDArray[np.float32]:
+    found: NDArray[np.float32] = engine.features(pixels)
+    return found
 
-    source: str
-    decode: Callable[[], Pixels]
-    held_bytes: int
+
+def _with_names(images: AnyPicture | Iterable[AnyPicture]) -> Iterable[NamedPicture]:
+    """Return one picture or several with their names. Raises InputError for something else than pictures."""
+    if is_one_picture(images):
+        return [_named(images, 0)]
+    if not isinstance(images, Iterable) or isinstance(images, Mapping):
+        raise InputError(f"pictures are paths, bytes, open files, arrays or Pillow images, not {received(images)}")
+    several: Iterable[AnyPicture] = images  # type: ignore[assignment]
+    return map(_named, several, count())
 
 
 def _named(picture: AnyPicture, number: int) -> NamedPicture:
     return NamedPicture(as_text(name_of_picture(picture) or f"picture {number}"), picture)
-
-
-def _groups(tasks: Iterable[Task | Failure], size: int) -> Iterator[list[Task | Failure]]:
-    """Split tasks into lists of `size`, or of fewer if they hold more than HELD_BYTES."""
-    group: list[Task | Failure] = []
-    held = 0
-    for task in tasks:
-        group.append(task)
-        held += 0 if isinstance(task, Failure) else task.held_bytes
-        if len(group) == size or held > HELD_BYTES:
-            yield group
-            group, held = [], 0
-    if group:
-        yield group
-
-
-def _lock_engine(engine: Engine) -> Engine:
-    """Let one thread at a time call an engine that uses all cores itself; the other threads decode meanwhile."""
-    lock = Lock()
-
-    def compute(pixels: Pixels) -> Outputs:
-        with lock:
-            return engine(pixels)
-
-    return compute

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pennyweight.core.errors import BundleError, PennyweightError
 from pennyweight.core.images import Pixels
 from pennyweight.core.machine import cores
+from pennyweight.core.manifest import FEATURES, LOGITS, PROBABILITIES
 from pennyweight.core.reading import reason_of
 from pennyweight.core.travel import Origin, keep_inherited
 from pennyweight.runtime.agreement import Port
@@ -69,8 +71,8 @@ class FileEngine(ABC):
         """Open the file, and set `name`, `ports` and `metadata`; any exception is a file that cannot be opened."""
 
     @abstractmethod
-    def _run(self, pixels: Pixels) -> Outputs:
-        """Compute the outputs of contiguous pixels."""
+    def _run(self, pixels: Pixels, names: Sequence[str]) -> Sequence[NDArray[np.float32]]:
+        """Compute the named outputs of contiguous pixels."""
 
     @abstractmethod
     def _inherited(self) -> object:
@@ -85,10 +87,22 @@ class FileEngine(ABC):
 
     def __call__(self, pixels: Pixels) -> Outputs:
         """Compute probabilities and logits (B, classes) of (B, H, W, C) uint8. Raises BundleError if that fails."""
+        return Outputs(*self._compute(pixels, (PROBABILITIES, LOGITS)))
+
+    def features(self, pixels: Pixels) -> NDArray[np.float32]:
+        """Compute the features before the last layer (B, F). Raises BundleError for a bundle that gives none."""
+        if FEATURES not in self.ports:
+            raise BundleError(
+                f"{self._path} gives no features: it was exported by an earlier version, or its network does not end "
+                "in a linear layer; export it again"
+            )
+        return self._compute(pixels, (FEATURES,))[0]
+
+    def _compute(self, pixels: Pixels, names: Sequence[str]) -> Sequence[NDArray[np.float32]]:
         if self._process != os.getpid():
             self._open_in_fork()
         try:
-            return self._run(np.ascontiguousarray(pixels))
+            return self._run(np.ascontiguousarray(pixels), names)
         except Exception as error:
             raise BundleError(f"{self._path} cannot be executed: {reason_of(error)}; export it again") from error
 

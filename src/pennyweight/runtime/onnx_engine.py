@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
 from pennyweight.core.images import Pixels
-from pennyweight.core.manifest import INPUT, LOGITS, PROBABILITIES
+from pennyweight.core.manifest import INPUT
 from pennyweight.core.telemetry import switch_off_telemetry
 from pennyweight.runtime.agreement import Port
-from pennyweight.runtime.classifier import Outputs
 from pennyweight.runtime.file_engine import FileEngine
 
 __all__ = ["OnnxEngine"]
@@ -38,8 +42,9 @@ class OnnxEngine(FileEngine):
         self.name = f"onnxruntime {onnxruntime.__version__}"
         self.metadata = self._session.get_modelmeta().custom_metadata_map
 
-    def _run(self, pixels: Pixels) -> Outputs:
-        return Outputs(*self._session.run([PROBABILITIES, LOGITS], {INPUT: pixels}))
+    def _run(self, pixels: Pixels, names: Sequence[str]) -> Sequence[NDArray[np.float32]]:
+        found: list[NDArray[np.float32]] = self._session.run(list(names), {INPUT: pixels})
+        return found
 
     def _inherited(self) -> object:
         return self._session

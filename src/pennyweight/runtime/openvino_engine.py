@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from threading import local
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pennyweight.core.errors import InputError
 from pennyweight.core.images import Pixels
 from pennyweight.core.machine import cores
-from pennyweight.core.manifest import INPUT, LOGITS, PROBABILITIES
+from pennyweight.core.manifest import INPUT
 from pennyweight.core.telemetry import hide_module
 from pennyweight.runtime.agreement import Port
-from pennyweight.runtime.classifier import Outputs
 from pennyweight.runtime.file_engine import NUMBERS, PIXELS, FileEngine
 from pennyweight.runtime.metadata import read_metadata
 
@@ -64,12 +67,12 @@ class OpenVinoEngine(FileEngine):
             "ENABLE_CPU_PINNING": False,  # a thread that is bound to a core waits for it beside a busy program
         }
 
-    def _run(self, pixels: Pixels) -> Outputs:
+    def _run(self, pixels: Pixels, names: Sequence[str]) -> Sequence[NDArray[np.float32]]:
         request = getattr(self._requests, "own", None)
         if request is None:  # a request serves one thread at a time
             request = self._requests.own = self._compiled.create_infer_request()
         request.infer({INPUT: pixels})
-        return Outputs(*(request.get_tensor(name).data.copy() for name in (PROBABILITIES, LOGITS)))
+        return [request.get_tensor(name).data.copy() for name in names]
 
     def _inherited(self) -> object:
         return self._compiled, self._requests

@@ -2,14 +2,15 @@
 
 # No `from __future__ import annotations`: Typer reads the annotations.
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from pennyweight.cli import answers, engine_options, options, prediction_options, show, source_options, trained_options
+from pennyweight.cli.predict_embeddings import predict_embeddings, require_embeddings
 from pennyweight.cli.predict_parts import predict_in_parts, require_parts
 from pennyweight.core.busy_wait import sharing_cores
 from pennyweight.core.errors import InputError
@@ -58,13 +59,13 @@ def predict(
     format: prediction_options.Format = None,
     part_size: prediction_options.PartSize = None,
     workers: prediction_options.Workers = None,
+    embeddings: prediction_options.Embeddings = None,
     wait: options.Wait = 5.0,
     json: options.Json = False,
 ) -> None:
     """Classify pictures. A picture that cannot be read is listed with its reason, and the exit status is then 1."""
-    _require_outputs(paths, csv, jsonl=jsonl, json=json)
     settings_of_parts = {"format": format, "part_size": part_size, "workers": workers}
-    require_parts(parts, settings_of_parts, {"csv": csv, "jsonl": jsonl, "json": json})
+    _require_outputs(paths, {"csv": csv, "jsonl": jsonl, "json": json}, parts, settings_of_parts, embeddings)
     read_as = source_options.read_as(columns, pictures, ending, None)
     usage = trained_options.usage(stem=stem, input_size=input_size, config=config, mean=mean, std=std, labels=labels)
     from pennyweight.core.prediction import Failure
@@ -82,6 +83,9 @@ def predict(
         return
     trained = trained_options.open_trained(run_or_bundle_or_name, weights, execution, **usage)
     classifier = classifier_of(trained, execution, max_pixels)
+    if embeddings is not None:
+        predict_embeddings(classifier, paths, embeddings, read_as)
+        return
     sinks = _sinks(csv, min(top, len(classifier.labels)), jsonl=jsonl, json=json)
     found = verb(classifier, paths, top=top, read_as=read_as, wait=wait, note=show.note)
     if not is_first():
@@ -90,8 +94,7 @@ def predict(
     # A table that was printed has the first reasons already.
     alone = bool(sinks) or done.failed.count == done.pictures or done.failed.count > answers.FEW
     _summarize(done, csv, name_failures=alone, listed="" if sinks or done.failed.shown else LISTED)
-    if done.failed.count:
-        raise typer.Exit(1)
+    raise typer.Exit(int(done.failed.count > 0))
 
 
 def _sinks(csv: str | None, top: int, *, jsonl: bool, json: bool) -> list[AbstractContextManager[answers.Sink]]:
@@ -104,8 +107,17 @@ def _sinks(csv: str | None, top: int, *, jsonl: bool, json: bool) -> list[Abstra
     return sinks
 
 
-def _require_outputs(paths: Sequence[str], csv: str | None, *, jsonl: bool, json: bool) -> None:
+def _require_outputs(
+    paths: Sequence[str],
+    printed: Mapping[str, Any],
+    parts: Path | None,
+    settings_of_parts: Mapping[str, object],
+    embeddings: Path | None,
+) -> None:
     """Raise InputError, before anything is loaded, for outputs that cannot be written or would mix."""
+    csv, jsonl, json = printed["csv"], printed["jsonl"], printed["json"]
+    require_parts(parts, settings_of_parts, printed)
+    require_embeddings(embeddings, {**printed, "parts": parts})
     on_stdout = [name for name, given in (("--csv -", csv == STDOUT), ("--jsonl", jsonl), ("--json", json)) if given]
     if len(on_stdout) > 1:
         raise InputError(f"{' and '.join(on_stdout)} both print on standard output; keep one, or name a file for --csv")
