@@ -246,18 +246,18 @@ def test_an_operator_that_an_engine_lacks_is_said(manifest: Manifest, tmp_path: 
 class Slow(OpenVinoEngine):
     """OpenVINO on a machine where it takes long."""
 
-    def _run(self, pixels: Any) -> Any:
+    def _run(self, pixels: Any, names: Any) -> Any:
         import time
 
         time.sleep(0.02)
-        return super()._run(pixels)
+        return super()._run(pixels, names)
 
 
 class Wrong(OpenVinoEngine):
     """OpenVINO with a fault: its classes are turned around."""
 
-    def _run(self, pixels: Any) -> Any:
-        return type(found := super()._run(pixels))(*(each[:, ::-1] for each in found))
+    def _run(self, pixels: Any, names: Any) -> Any:
+        return [each[:, ::-1] for each in super()._run(pixels, names)]
 
 
 @pytest.fixture
