@@ -115,6 +115,7 @@ PROMISED = {
         "--int8": "flag",
         "--max-drop": "value",
         "--calibrate": "value",
+        "--proof": "value",
         "--labels": "value",
     },
     "bundle": {"BUNDLE": "required", "--markdown": "flag", "--json": "flag"},

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -83,17 +83,21 @@ def test_python_prepares_pictures_to_the_same_bytes(
             np.testing.assert_array_equal(prepare(picture, **values)[0], preprocess(picture), err_msg=picture.name)
 
 
-def answers(printed: str) -> dict[str, tuple[str, float]]:
+Answers = dict[str, tuple[str, float]]
+WHERE = "import openvino; print(openvino.__path__[0])"
+
+
+def answers(printed: str) -> Answers:
     rows = (line.split("\t") for line in printed.splitlines())
     return {Path(file).name: (label, float(probability)) for file, label, probability in rows}
 
 
-def by_python(bundle: Path, pictures: list[Path], folder: Path) -> dict[str, tuple[str, float]]:
+def by_python(bundle: Path, pictures: list[Path], folder: Path) -> Answers:
     program = [sys.executable, str(ROOT / "examples" / "classify.py"), str(bundle), *map(str, pictures)]
     return answers(subprocess.run(program, capture_output=True, text=True, check=True).stdout)
 
 
-def by_node(bundle: Path, pictures: list[Path], folder: Path) -> dict[str, tuple[str, float]]:
+def by_node(bundle: Path, pictures: list[Path], folder: Path) -> Answers:
     """Run the JavaScript program; it finds its packages beside itself."""
     node = shutil.which("node")
     if node is None or not all((NODE / "node_modules" / name).is_dir() for name in PACKAGES):
@@ -105,7 +109,39 @@ def by_node(bundle: Path, pictures: list[Path], folder: Path) -> dict[str, tuple
     return answers(subprocess.run(program, capture_output=True, text=True, check=True).stdout)
 
 
-def require_same(found: dict[str, tuple[str, float]], bundle: Path, pictures: list[Path]) -> None:
+@pytest.fixture(scope="module")
+def by_cpp(made_once: Callable[[str, Callable[[Path], object]], Path]) -> Callable[[Path, list[Path], Path], Answers]:
+    """The C++ program, built once. It skips where a compiler, CMake, libjpeg, nlohmann-json or OpenVINO is not here."""
+    if shutil.which("cmake") is None or shutil.which("c++") is None or find_spec("openvino") is None:
+        pytest.skip("the C++ example needs cmake, c++ and the package openvino")
+
+    def build(folder: Path) -> None:
+        place = subprocess.run([sys.executable, "-c", WHERE], capture_output=True, text=True, check=True).stdout.strip()
+        configure = ["cmake", "-S", str(ROOT / "examples" / "cpp"), "-B", str(folder), f"-DOpenVINO_DIR={place}/cmake"]
+        if subprocess.run(configure, capture_output=True, check=False).returncode == 0:
+            subprocess.run(["cmake", "--build", str(folder)], capture_output=True, check=True)
+
+    program = made_once("classify-cpp", build) / "classify"
+    if not program.exists():
+        pytest.skip("the C++ example needs the packages libjpeg-dev and nlohmann-json3-dev")
+
+    def answer(bundle: Path, pictures: list[Path], folder: Path) -> Answers:
+        command = [str(program), str(bundle), *map(str, pictures)]
+        return answers(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+    return answer
+
+
+@pytest.fixture(params=["python", "node", "c++"])
+def program(request: pytest.FixtureRequest) -> Callable[[Path, list[Path], Path], Answers]:
+    """A program that uses a bundle without Pennyweight."""
+    if request.param == "c++":
+        built: Callable[[Path, list[Path], Path], Answers] = request.getfixturevalue("by_cpp")
+        return built
+    return {"python": by_python, "node": by_node}[request.param]
+
+
+def require_same(found: Answers, bundle: Path, pictures: list[Path]) -> None:
     expected = {Path(each.source).name: each for each in pw.load(bundle).predict(pictures)}
     assert found.keys() == expected.keys()
     for name, (label, probability) in found.items():
@@ -133,7 +169,6 @@ def bundles(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["published", "draft"])
-@pytest.mark.parametrize("program", [by_python, by_node], ids=["python", "node"])
 def test_the_programs_answer_as_predict_on_photographs(
     bundles: dict[str, Path], real_data: Path, tmp_path: Path, kind: str, program: Callable[..., Any]
 ) -> None:
@@ -155,3 +190,39 @@ def test_node_answers_as_predict_on_pictures_of_every_kind(
     made = export_bundle(make_network(channels), tmp_path / "m.onnx", manifest, [], of="")
     pictures = photographs(tmp_path)
     require_same(by_node(made.path, pictures, tmp_path), made.path, pictures)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", WAYS, ids=lambda how: how.get("frame", f"crop {how.get('channels', 3)}"))
+def test_cpp_answers_as_predict_on_jpegs_of_every_kind(
+    by_cpp: Callable[[Path, list[Path], Path], Answers],
+    make_network: Callable[[int], nn.Module],
+    make_manifest: Callable[[int], Manifest],
+    tmp_path: Path,
+    how: dict[str, Any],
+) -> None:
+    channels = how.get("channels", 3)
+    manifest = replace(make_manifest(channels), preprocess=Preprocess(**how))
+    made = export_bundle(make_network(channels), tmp_path / "m.onnx", manifest, [], of="")
+    pictures = [picture for picture in photographs(tmp_path) if picture.suffix == ".jpg"]
+    for number in range(2, 9):  # each way to hold a camera
+        exif = Image.Exif()
+        exif[0x0112] = number
+        pictures.append(tmp_path / f"turned-{number}.jpg")
+        Image.open(pictures[0]).save(pictures[-1], quality=90, exif=exif)
+    require_same(by_cpp(made.path, pictures, tmp_path), made.path, pictures)
+
+
+@pytest.mark.slow
+def test_cpp_refuses_in_one_line(
+    by_cpp: Callable[[Path, list[Path], Path], Answers], exported: Any, tmp_path: Path
+) -> None:
+    damaged = tmp_path / "damaged.jpg"
+    damaged.write_bytes(b"\xff\xd8\xff\xe1\xff")
+    model, gone = exported.bundle.path, tmp_path / "gone"
+    for bundle, picture in [(model, damaged), (model, gone), (gone, damaged)]:
+        with pytest.raises(subprocess.CalledProcessError) as raised:
+            by_cpp(bundle, [picture], tmp_path)
+        assert raised.value.returncode == 1
+        (line,) = raised.value.stderr.splitlines()
+        assert line.startswith(f"{gone if bundle == gone else picture}: ")

@@ -47,13 +47,44 @@ def test_one_picture_of_many_is_found_in_whichever_batch(odd: int) -> None:
     rows = [ROWS[0]] * 70
     other = [*rows]
     other[odd] = [0.9 - 2 * TOLERANCE, 0.1 + 2 * TOLERANCE]
-    with pytest.raises(ParityError, match=r"differ by up to 2.0e-04 \(allowed 1e-04\), 70 of 70 answers"):
+    with pytest.raises(ParityError, match=r"up to 2.0e-04 \(allowed 1e-04\), .*, 70 of 70 answers"):
         prove(classifier(rows), classifier(other), greys(70), of="greys")
 
 
 def test_a_tie_may_fall_either_way_within_the_tolerance() -> None:
     tilted = [[0.9, 0.1], [0.2, 0.8], [0.49996, 0.50004]]
     assert prove(classifier(ROWS), classifier(tilted), greys(3), of="greys").same_top1 == 2
+
+
+def test_logits_are_compared_too() -> None:
+    """Of many classes all probabilities are small: they would be near whatever the graph computes."""
+    classes = 1000
+    logits = np.random.default_rng(0).normal(size=(8, classes)).astype(np.float32) / 100
+
+    def answering(values: np.ndarray) -> Classifier:
+        def engine(pixels: np.ndarray) -> Outputs:
+            chosen = values[pixels[:, 0, 0, 0]]
+            powers = np.exp(chosen)
+            return Outputs(powers / powers.sum(1, keepdims=True), chosen)
+
+        return Classifier(engine, tuple(map(str, range(classes))), Preprocess.for_input(4))
+
+    prove(answering(logits), answering(logits * np.float32(1 + 1e-5)), greys(8), of="greys")
+    with pytest.raises(ParityError, match=r"probabilities differ by up to \S+e-0[5-9] .*, logits by"):
+        prove(answering(logits), answering(np.roll(logits, 1, axis=0)), greys(8), of="greys")
+    with pytest.raises(ParityError, match="logits by"):  # a large bias hides nothing
+        prove(answering(logits + 5), answering(np.roll(logits, 1, axis=0) + 5), greys(8), of="greys")
+
+
+def test_masked_classes_have_no_difference() -> None:
+    masked = [[1.0, 0.0], [1.0, 0.0]]
+
+    def engine(pixels: np.ndarray) -> Outputs:
+        rows = np.array(masked, np.float32)[pixels[:, 0, 0, 0]]
+        return Outputs(rows, np.where(rows > 0, np.float32(3), -np.inf))
+
+    one = Classifier(engine, ("a", "b"), Preprocess.for_input(4))
+    assert prove(one, one, greys(2), of="greys").largest_logit_difference == 0
 
 
 def test_another_answer_is_refused_even_where_probabilities_are_close() -> None:

@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 
 import pennyweight as pw
-from pennyweight import data
+from pennyweight import data, zoo
 from pennyweight.core.errors import BundleError, InputError, ParityError, PennyweightError
 from pennyweight.core.files import read_json
 from pennyweight.core.run import write_record
 from pennyweight.runtime import Outputs
 from pennyweight.runtime.onnx_engine import OnnxEngine
+from pennyweight.verbs.load import preprocess_of
+from pennyweight.verbs.proof_pictures import choose_proof_pictures
+from pennyweight.zoo import Pretrained
 
 
 @pytest.fixture
@@ -53,30 +56,65 @@ def test_the_manifest_is_the_runs(trained: pw.Run, bundle: pw.Bundle) -> None:
     assert set(manifest.versions) >= {"pennyweight", "torch", "onnxruntime"}
 
 
-def test_it_is_proved_on_the_test_split(trained: pw.Run, bundle: pw.Bundle) -> None:
-    proof = bundle.manifest.parity
-    assert proof["of"] == "test split of shapes"
-    assert proof["pictures"] == proof["same_top1"] == trained.evaluation["images"]
+def test_a_small_test_split_is_topped_up_from_the_others_training_last(trained: pw.Run, bundle: pw.Bundle) -> None:
+    proof, test = bundle.manifest.parity, trained.evaluation["images"]
+    assert proof["pictures"] == proof["same_top1"] == 64
+    found = re.fullmatch(
+        r"(\d+) of the test split, (\d+) of the validation split and (\d+) of .* of shapes", proof["of"]
+    )
+    assert found is not None
+    counts = [int(count) for count in found.groups()]
+    assert (counts[0], sum(counts)) == (test, 64)
+    assert counts[1] >= 10  # all of them
 
 
-def test_at_most_64_pictures_are_taken_from_the_whole_split(own_run: pw.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def proof_of(run: pw.Run | Pretrained, proof: Any = None, note: Any = lambda line: None) -> tuple[list[Any], str]:
+    """The pictures of a proof, and their description."""
+    preprocess = run.preprocess if isinstance(run, Pretrained) else preprocess_of(run)
+    digests = run.training_digests if isinstance(run, pw.Run) else None
+    return choose_proof_pictures(run, proof, preprocess=preprocess, training_digests=digests, note=note)
+
+
+def test_at_most_64_pictures_are_taken_from_the_whole_split(own_run: pw.Run) -> None:
     """Of digits, whose test split has 320."""
-    from pennyweight.verbs import export as room
-
     record = read_json(own_run.record_path)
     record["data"] |= {"address": "digits", "fingerprint": data.open("digits").fingerprint}
     write_record(own_run.record_path, record)
-    shown: list[Any] = []
+    shown, of = proof_of(pw.Run(own_run.folder))
+    assert (len(shown), of) == (64, "test split of digits")
+    samples = data.split(data.open("digits")).test
+    last = pw.Preprocess(size=8, resize=8, mean=(0.5,), std=(0.5,), channels=1)(shown[-1])
+    assert any(np.array_equal(last[..., 0], sample.picture) for sample in samples[250:])
 
-    def noted(network: object, path: Path, manifest: object, pictures: list[Any], **resume_note: object) -> None:
-        shown.extend(pictures)
-        samples = data.split(data.open("digits")).test
-        first = pw.Preprocess(size=8, resize=8, mean=(0.5,), std=(0.5,), channels=1)(pictures[-1])
-        assert any(np.array_equal(first[..., 0], sample.picture) for sample in samples[250:])
 
-    monkeypatch.setattr(room, "export_bundle", noted)
-    pw.export(own_run)
+def test_pictures_that_cannot_be_read_are_replaced_and_counted(own_run: pw.Run, shapes: Path, tmp_path: Path) -> None:
+    damaged = Path(shutil.copytree(shapes, tmp_path / "shapes"))
+    source = data.open(damaged)
+    for file in sorted(damaged.rglob("*.png"))[::3]:
+        file.write_bytes(file.read_bytes()[:60])  # a header, and no pixels
+    notes: list[str] = []
+    shown, of = proof_of(own_run, source, notes.append)
     assert len(shown) == 64
+    assert of.endswith(" of shapes")
+    assert len(notes) == 1
+    assert re.match(r"the proof leaves out \d+ unreadable pictures: .*png", notes[0])
+
+
+def test_any_pictures_prove_a_bundle(own_run: pw.Run, shapes: Path) -> None:
+    """Also without labels, and fewer than are asked for; where there are none, it is refused."""
+    shown, of = proof_of(own_run, shapes / "red")
+    assert (len(shown), of) == (40, "red")
+    with pytest.raises(PennyweightError, match="gone"):
+        proof_of(own_run, shapes / "gone")
+
+
+def test_a_name_is_proved_on_the_users_pictures_or_on_made_ones_which_is_said(trained: pw.Run, shapes: Path) -> None:
+    named = zoo.open_pretrained("mobilenet_v1_x0_25", trained.weights_path)
+    notes: list[str] = []
+    assert proof_of(named, None, notes.append) == ([], "")
+    assert notes == ["the bundle is proved on 16 pictures made for the proof; --proof SOURCE names real ones"]
+    shown, of = proof_of(named, shapes / "blue")
+    assert (len(shown), of) == (40, "blue")
 
 
 def test_by_default_it_is_the_runs_own_and_replaces_the_one_before(own_run: pw.Run) -> None:
@@ -91,7 +129,7 @@ def test_by_default_it_is_the_runs_own_and_replaces_the_one_before(own_run: pw.R
     ("address", "reason"),
     [
         ("{folder}/gone", "not at hand: .*gone"),
-        ("http://localhost:1/{{0..3}}.tar", "not at hand: http://.* is not fetched: only .* evaluate .* http://"),
+        ("http://localhost:1/{{0..3}}.tar", "not at hand: http://.* is not fetched: only .* --proof http://"),
         ("digits", "not at hand: digits has other pictures than in training$"),
     ],
 )
@@ -104,10 +142,12 @@ def test_where_the_source_is_gone_pictures_are_made_and_the_reason_is_said(
     notes: list[str] = []
     assert pw.export(own_run, note=notes.append).manifest.parity["of"] == "pictures made for the proof"
     (line,) = notes
-    assert re.match(f"the bundle is proved on pictures made for the proof, because .* test split are {reason}", line)
+    assert re.match(
+        f"the bundle is proved on 16 pictures made for the proof, because those of the training are {reason}", line
+    )
 
 
-def test_a_proof_on_the_test_split_needs_no_word(own_run: pw.Run) -> None:
+def test_a_proof_on_the_runs_own_pictures_needs_no_word(own_run: pw.Run) -> None:
     notes: list[str] = []
     pw.export(own_run, note=notes.append)
     assert notes == []

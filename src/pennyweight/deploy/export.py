@@ -117,7 +117,7 @@ def to_onnx(graph: nn.Module, example: torch.Tensor, sizes: Mapping[int, torch.e
     Returns:
         The ONNX model, without the source lines that the exporter adds to its nodes, and the value of each layer.
     """
-    with _quiet():
+    with _quiet(), _out_of_place(graph):
         program = torch.onnx.export(
             graph,
             (example,),
@@ -136,6 +136,19 @@ def to_onnx(graph: nn.Module, example: torch.Tensor, sizes: Mapping[int, torch.e
         del node.metadata_props[:]
         node.doc_string = ""
     return Graph(model, layers)
+
+
+@contextlib.contextmanager
+def _out_of_place(network: nn.Module) -> Iterator[None]:
+    """Let activations write to new tensors: the exporter needs twice as long to follow those that overwrite."""
+    modules = [module for module in network.modules() if getattr(module, "inplace", False) is True]
+    for module in modules:
+        module.inplace = False  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        for module in modules:
+            module.inplace = True  # type: ignore[assignment]
 
 
 @contextlib.contextmanager

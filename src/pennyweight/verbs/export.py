@@ -13,28 +13,25 @@ import onnx
 from torch import nn
 
 from pennyweight import data, zoo
-from pennyweight.core.errors import DownloadError, ImageError, InputError, RunError, SourceError
-from pennyweight.core.images import Picture
+from pennyweight.core.errors import InputError, RunError
 from pennyweight.core.machine import versions
 from pennyweight.core.manifest import Manifest
-from pennyweight.core.offline import untrusted_address
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run import Run
 from pennyweight.core.training_digests import TrainingDigests
 from pennyweight.core.usage import Usage
-from pennyweight.data.readers.shard_index import read_in_order
 from pennyweight.deploy import MAX_DROP, export_bundle, to_int8
 from pennyweight.runtime import Bundle
 from pennyweight.verbs.bundle_path import bundle_path
 from pennyweight.verbs.int8_pictures import choose_int8_pictures
 from pennyweight.verbs.load import open_trained, preprocess_of, restore
+from pennyweight.verbs.proof_pictures import choose_proof_pictures
 from pennyweight.verbs.scenes.scene_run import refuse_scene_run
 from pennyweight.verbs.training_pictures import training_digests_of
 from pennyweight.verbs.weigh import weigh
 
 __all__ = ["export"]
 
-PROOF_PICTURES = 64
 SCORES = ("split", "images", "accuracy", "accuracy_interval")
 """Fields of evaluation.json that the bundle keeps."""
 NEWER_SCORES = frozenset({"without_twins"})
@@ -49,13 +46,15 @@ def export(
     int8: bool = False,
     max_drop: float | None = None,
     calibrate: data.AnySource | None = None,
+    proof: data.AnySource | None = None,
     note: Callable[[str], None] = lambda line: None,
     **usage: Unpack[Usage],
 ) -> Bundle:
     """Write a network as one ONNX file that describes itself, proved to answer as the network does.
 
-    The proof compares the answers to up to 64 picture files of the test split, or to pictures made for the proof where
-    those are not here: probabilities within 1e-4, and the same label unless two labels are that close.
+    The proof compares the answers to 64 picture files: of the test split, of the other splits where that has fewer, or
+    made for the proof where none are here. Probabilities must be within 1e-4, logits within 0.1% of their spread, and
+    labels the same unless two labels are that close.
 
     Args:
         run_or_name: Folder that `pw.fit` made, its Run, or a network's name with `weights`.
@@ -67,7 +66,8 @@ def export(
         max_drop: Largest drop of accuracy that int8 may cost on the gate's pictures, 0 to 1; by default 0.01.
         calibrate: Source of the pictures to calibrate and gate on; by default the one of the run's training. Pictures
             with other classes than the network's gate by agreement with the float network.
-        note: Callback that is given a line where the proof lacks pictures of the test split, and about int8.
+        proof: Source of the pictures for the proof, with or without labels; by default the one of the run's training.
+        note: Callback that is given a line where the proof has no real pictures, and about int8.
         usage: Usage of the weights, as `pw.load` takes it: stem, input_size, config, mean, std, labels.
 
     Returns:
@@ -79,7 +79,7 @@ def export(
         BundleError: `out` exists already, or its folder does not exist.
         ParityError: The file does not answer as the network does; nothing is written.
         Int8Error: A ParityError with the loss of each layer, where no int8 form stays within `max_drop`.
-        SourceError: The pictures for int8 are not here, or too few.
+        SourceError: The pictures for int8 or of `proof` are not here, or too few.
     """
     allowed = _allowed_drop(int8, max_drop, calibrate)
     trained = open_trained(run_or_name, weights, **usage)
@@ -90,7 +90,9 @@ def export(
     path = bundle_path(trained if isinstance(trained, Run) else str(trained.model["name"]), out, int8=int8)
     contents = _of_run(trained) if isinstance(trained, Run) else _of_name(trained)
     quantize = _quantizer(trained, contents, calibrate, allowed, note) if int8 else None
-    pictures, of = _proof_pictures(trained, contents, note)
+    pictures, of = choose_proof_pictures(
+        trained, proof, preprocess=contents.preprocess, training_digests=contents.training_digests, note=note
+    )
     return export_bundle(
         contents.network,
         path,
@@ -100,18 +102,6 @@ def export(
         training_digests=contents.training_digests,
         quantize=quantize,
     )
-
-
-def _proof_pictures(
-    trained: Run | zoo.Pretrained, contents: Contents, note: Callable[[str], None]
-) -> tuple[list[Picture], str]:
-    """Return the pictures of the proof and their description; none, with a note, where the test split is not here."""
-    pictures: list[Picture] = []
-    if isinstance(trained, Run):
-        pictures, missing = _test_pictures(trained)
-        if missing:
-            note(f"the bundle is proved on pictures made for the proof, because those of the test split are {missing}")
-    return pictures, f"test split of {contents.data['name']}" if contents.data else ""
 
 
 def _manifest(contents: Contents) -> Manifest:
@@ -207,30 +197,3 @@ def _of_name(made: zoo.Pretrained) -> Contents:
         data=None if made.data is None else dict(made.data),
         training_digests=next(iter(training_digests_of(made.origin).values()), None),
     )
-
-
-def _test_pictures(run: Run) -> tuple[list[Picture], str]:
-    """Return up to 64 files of the run's test split and an empty text; or none, and the reason."""
-    known, preprocess = run.info.data, preprocess_of(run)
-    try:
-        with untrusted_address(run.folder, known.address, ask=f"evaluate {run.folder} {known.address}"):
-            source = data.open(known.address, group_by=known.group_by, read_as=known.read_as)
-    except (SourceError, ImageError, InputError, DownloadError) as error:
-        return [], f"not at hand: {error}"
-    if source.fingerprint != known.fingerprint:
-        return [], f"not at hand: {known.address} has other pictures than in training"
-    samples = data.split(source).test
-    if run.training_digests is not None:  # twins may have been kept in one split
-        samples = tuple(data.exclude_seen(samples, run.training_digests))
-    # Reading one picture of a shard reads all before it.
-    apart = 1 if source.streamed else max(1, len(samples) // PROOF_PICTURES)
-    chosen = samples[::apart][:PROOF_PICTURES]
-    files: list[Picture] = []
-    for sample in read_in_order(chosen):
-        picture = sample.read()
-        try:
-            preprocess(picture)
-        except ImageError:
-            continue  # training and scoring leave it out too
-        files.append(picture)
-    return files, "" if files else f"not readable: none of {len(chosen)} from {known.address}"

@@ -19,7 +19,7 @@ from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run import Run
 from pennyweight.core.training_digests import TrainingDigests
 from pennyweight.deploy import Int8Pictures
-from pennyweight.verbs.scored_source import Origin, open_scored_source, origin_of
+from pennyweight.verbs.scored_source import Origin, open_scored_source, origin_of, splits_as_trained
 
 __all__ = ["choose_int8_pictures"]
 
@@ -123,8 +123,7 @@ def _parts(opened: data.Source, origin: Origin, training_digests: TrainingDigest
 
 def _own_splits(opened: data.Source, origin: Origin) -> _Parts:
     """Return training and validation split as in the training."""
-    glances = data.glance_at(opened)
-    splits = data.split_by_rule(opened, None if glances is None else data.twins_among(glances), origin.twins)
+    splits = splits_as_trained(opened, origin)
     return _Parts(splits.train, splits.val, ("training split", "validation split"))
 
 

@@ -16,7 +16,7 @@ from pennyweight.core.run import Run
 from pennyweight.runtime import Bundle
 from pennyweight.verbs.load import Trained
 
-__all__ = ["Origin", "open_scored_source", "origin_of"]
+__all__ = ["Origin", "open_scored_source", "origin_of", "splits_as_trained"]
 
 
 @dataclass(frozen=True)
@@ -140,3 +140,9 @@ def _open_pictures(source: data.AnySource, read_as: data.ReadAs | Mapping[str, A
         if lone is None:
             raise
         return lone
+
+
+def splits_as_trained(opened: data.Source, origin: Origin) -> data.Splits:
+    """Divide the source of a training as the training did: twins are searched, and treated by its rule."""
+    glances = data.glance_at(opened)
+    return data.split_by_rule(opened, None if glances is None else data.twins_among(glances), origin.twins)

@@ -41,6 +41,14 @@ def export(
             metavar="SOURCE",
         ),
     ] = None,
+    proof: Annotated[
+        str | None,
+        option(
+            OUTPUT,
+            "Pictures that bundle and network are compared on; by default of the run's test split.",
+            metavar="SOURCE",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         option(
@@ -61,7 +69,7 @@ def export(
     limit = None if max_drop is None else parse_share(max_drop, "--max-drop", example="1%")
     trained = trained_options.open_trained(run_or_name, weights, **usage)
     try:
-        made = verb(trained, out, int8=int8, max_drop=limit, calibrate=calibrate, note=show.note)
+        made = verb(trained, out, int8=int8, max_drop=limit, calibrate=calibrate, proof=proof, note=show.note)
     except Int8Error as error:
         show.layer_losses(error.layers)
         raise
