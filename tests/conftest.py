@@ -288,7 +288,7 @@ def twins_once() -> Iterator[None]:
 
 @pytest.fixture
 def few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Measure a machine in two rounds instead of eight, and its limits once: one case measures it whole."""
+    """Measure a machine in two rounds instead of eight, and its limits once."""
     from pennyweight.cost.timing import predict
 
     monkeypatch.setattr(predict, "ROUNDS", 2)

@@ -213,8 +213,12 @@ def test_ctrl_c_behind_the_last_answer_leaves_a_finished_command_or_an_interrupt
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not hold a process to so much memory")
-def test_accumulation_holds_a_batch_that_memory_does_not(command: Command, tmp_path: Path) -> None:
+def test_accumulation_holds_a_batch_that_memory_does_not(
+    command: Command, tmp_path: Path, seen_digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import resource
+
+    monkeypatch.setenv("PENNYWEIGHT_CACHE", str(seen_digits))
 
     def hold() -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (3 << 30, 3 << 30))

@@ -157,7 +157,7 @@ def test_a_profile_is_kept_for_each_number_of_threads(
 
 
 @pytest.mark.slow
-def test_this_machine_can_be_measured() -> None:
+def test_this_machine_can_be_measured(few_rounds: None) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
