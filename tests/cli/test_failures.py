@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 Run = Callable[..., Any]
-SMALL = ("--model", "mobilenet_v1_x0_25", "--input", "16", "--epochs", "1")
+SMALL = ("--model", "mobilenet_v1_x0_25", "--config", "stages=[[32, 1, 1]]", "--input", "16", "--epochs", "1")
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -74,6 +74,7 @@ def test_text_files_with_the_names_of_pictures(
     assert list(empty.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_torn_picture_is_named_and_left_out(
     pennyweight: Run, empty: Path, draw_pictures: Callable[[Path, int], Path], tmp_path: Path
 ) -> None:

@@ -281,6 +281,7 @@ def test_a_run_and_its_bundle(pennyweight: Run, run_folder: Path, bundle_file: P
     assert f"macs {of_run['macs']:,}" in of_bundle["notes"][0]
 
 
+@pytest.mark.slow
 def test_lab_guidelines(pennyweight: Run, tmp_path: Path) -> None:
     page = tmp_path / "guidelines.html"
     how = ("lab", "guidelines", "--repeats", "2", "--side", "4", "--batch", "2")
@@ -333,6 +334,7 @@ def test_a_comparison_shows_the_inputs_where_they_differ(pennyweight: Callable[.
     assert re.search(r"input +3×224×224 +\d+×25×25", out)
 
 
+@pytest.mark.slow
 def test_a_comparison_leaves_out_nothing_that_was_asked_for(pennyweight: Run) -> None:
     names = ("mobilenet_v1_x0_25", "mobilenet_v2_x0_35")
     asked = ("--by", "stage", "--sort", "macs", "--lint", "--training", "--measure", "--repeats", "4", "--batch", "2")

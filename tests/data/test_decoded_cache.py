@@ -161,6 +161,7 @@ def filler(root: Path, cache: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_two_processes_that_fill_at_once_give_the_same_bytes(draw_folder: Draw, tmp_path: Path) -> None:
     root = draw_folder({"a": 30, "b": 30})
     both = [filler(root, tmp_path / "cache") for _ in range(2)]

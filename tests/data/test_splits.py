@@ -75,6 +75,7 @@ def test_more_pictures_move_no_other() -> None:
     assert before == {digest: after[digest] for digest in before}
 
 
+@pytest.mark.slow
 def test_of_many_pictures_fewer_select_and_more_teach() -> None:
     pictures = many(40_000)
     before, after = (data.split(source(pictures[:count])) for count in (30_000, 40_000))

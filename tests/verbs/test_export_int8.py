@@ -177,12 +177,17 @@ def test_pictures_of_a_test_split_alone_are_refused(
         pw.export(trained, tmp_path / "x.onnx", int8=True, calibrate=tmp_path / "others")
 
 
-def test_a_name_with_weights_needs_pictures(
-    trained: pw.Run, draw_colours: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_name_with_weights_needs_pictures(trained: pw.Run, tmp_path: Path) -> None:
     name, out = "mobilenet_v1_x0_25", tmp_path / "x.onnx"
     with pytest.raises(InputError, match=f"int8 is calibrated on pictures, and {name} has none: .* --calibrate"):
         pw.export(name, out, weights=trained.weights_path, int8=True)
+
+
+@pytest.mark.slow
+def test_a_name_with_weights_is_calibrated_on_pictures_that_are_given(
+    trained: pw.Run, draw_colours: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, out = "mobilenet_v1_x0_25", tmp_path / "x.onnx"
     others = draw_colours(tmp_path / "others", 6, seed=5)
     made = pw.export(name, out, weights=trained.weights_path, int8=True, max_drop=0.9, calibrate=others)
     assert made.manifest.quantization is not None

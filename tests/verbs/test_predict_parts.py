@@ -25,18 +25,9 @@ COUNT, SIZE = 23, 5
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory, exported_once: None) -> Path:
-    import torch
-    from safetensors.torch import save_file
-
-    folder = tmp_path_factory.mktemp("bundle")
-    torch.manual_seed(0)
-    network = pw.create("mobilenet_v1_x0_25", num_classes=3, stem="cifar")
-    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, folder / "w.safetensors")
-    (folder / "labels.txt").write_text("a\nb\nc\n")
-    how: dict[str, Any] = {"stem": "cifar", "input_size": 16, "labels": str(folder / "labels.txt")}
-    made = pw.export("mobilenet_v1_x0_25", folder / "m.onnx", weights=folder / "w.safetensors", **how)
-    return Path(made)
+def bundle(bundle: pw.Bundle) -> Path:
+    """The file of the bundle."""
+    return Path(bundle)
 
 
 @pytest.fixture

@@ -184,7 +184,9 @@ def test_all_arithmetic(case: str) -> None:
     assert (cost.ops, cost.uncounted) == (ops, {})
 
 
-@pytest.mark.parametrize(("name", "macs"), [("vit_b_16", 17_563_828_224), ("vit_l_16", 61_554_712_576)])
+@pytest.mark.parametrize(
+    ("name", "macs"), [("vit_b_16", 17_563_828_224), pytest.param("vit_l_16", 61_554_712_576, marks=pytest.mark.slow)]
+)
 def test_transformers_are_counted_whole(name: str, macs: int) -> None:
     with meta_device():
         assert count(create(name).eval(), (3, 224, 224)).macs == macs

@@ -43,7 +43,13 @@ def examined(root: Path, sides: Sequence[tuple[int, int]], noise) -> Diagnosis:
             "input 224: 42.5% of the middle picture is cut away, and the rest is shown at 0.85 times its size",
             marks=pytest.mark.slow,
         ),
-        ([(300, 400)] * 22 + [(100, 300)] * 2, ([224, 224], "crop", 0.25, 0.43, 0.85), 1, "input 224: 42.5% of the"),
+        pytest.param(
+            [(300, 400)] * 22 + [(100, 300)] * 2,
+            ([224, 224], "crop", 0.25, 0.43, 0.85),
+            1,
+            "input 224: 42.5% of the",
+            marks=pytest.mark.slow,
+        ),
         (
             [(8, 8)] * 6,
             ([32, 32], "crop", 0.0, 0.0, 4.0),

@@ -145,6 +145,7 @@ def test_ranks_together_see_what_one_sees(tmp_path: Path, name: str) -> None:
         assert [sorted(chain.from_iterable(step)) for step in zip(*shares, strict=True)] == whole
 
 
+@pytest.mark.slow
 def test_memory_is_bounded_in_bytes_with_pictures_of_five_megabytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -84,6 +84,7 @@ def test_any_number_of_ranks_sees_the_same_global_batches(tmp_path: Path, write_
     ]
 
 
+@pytest.mark.slow
 def test_ranks_read_about_their_share(tmp_path: Path, write_shards: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     one = stream(write_shards(tmp_path, {"train": [900, 100]}), rank=0, world=2)
     read, inner = [0], Shard.read

@@ -48,6 +48,7 @@ def test_the_time_is_told_before_the_first_step_and_changes_no_bit(
     assert told.weights_path.read_bytes() == silent.weights_path.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_scene_is_told_of_too(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     how: dict[str, Any] = {"recipe": {"epochs": 1}, "scene": {"window": 9, "train": 40}}
     silent = pw.scene.fit("scene:synthetic", out=tmp_path / "silent", progress=False, **how)

@@ -109,7 +109,11 @@ def test_pictures_less_than_twice_as_large_are_not_tried(draw: Callable[..., Pat
 
 
 @pytest.mark.parametrize(
-    "options", [{"input_size": 64}, {"recipe": {"mode": "finetune"}}], ids=["size asked for", "finetune"]
+    "options",
+    [
+        pytest.param({"input_size": 64}, id="size asked for"),
+        pytest.param({"recipe": {"mode": "finetune"}}, id="finetune", marks=pytest.mark.slow),
+    ],
 )
 def test_no_trial_where_the_size_is_given(draw: Callable[..., Path], options: dict[str, Any]) -> None:
     found = opened(draw("stripes"), **options)

@@ -195,6 +195,7 @@ def test_a_geotiff_cube_gets_a_geotiff_map_at_the_same_place(run: pw.Run, tmp_pa
         assert file.read(1).max() >= 1
 
 
+@pytest.mark.slow
 def test_seeds_give_mean_and_deviation_beside_the_baselines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = baselines.make_scene_plan
     monkeypatch.setattr(
