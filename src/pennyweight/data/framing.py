@@ -39,7 +39,7 @@ MOST_PIXELS = 224 * 224
 SPARE = {True: 1.1, False: 1.3}
 """Factor by which a rectangle may exceed its number of pixels, for photographs (True) and for small pictures."""
 WEIGHT = 0.25
-"""Weight of the number of pixels, beside the shape, in the choice of a rectangle."""
+"""Weight of the number of pixels, against that of the shape, in the choice of a rectangle."""
 
 
 class Framing(NamedTuple):

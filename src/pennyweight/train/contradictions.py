@@ -1,8 +1,9 @@
 """Changes of an augmentation that contradict the labels: one class cannot be told from another once changed.
 
-A quick network learns from pictures as they are, and then answers for changed pictures that it has not seen: a mirrored
-cat is still a cat to it, a mirrored b is a d. A change that confuses it is suspect, and a copy of the network learns on
-with changed pictures. It soon learns what it only did not know; what contradicts the labels cannot be learned.
+A quick network learns from unchanged pictures, and then classifies changed pictures that it has not seen: a mirrored
+cat is still a cat to it, a mirrored b is a d. A change that confuses it is suspect, and a copy of the network is
+trained further with changed pictures. It soon learns a change that was only unknown, and never one that contradicts the
+labels.
 """
 
 from __future__ import annotations
@@ -79,9 +80,9 @@ class Findings:
     """Changes that were tried, and the pairs of classes that each makes alike."""
 
     told: tuple[int, int] = (0, 0)
-    """Pairs of classes that were told apart as they are, and all pairs."""
+    """Pairs of classes that were told apart unchanged, and all pairs."""
     shares: dict[str, float] = field(default_factory=dict)
-    """Change -> share of right pictures in the pair that suffers most, before the network learns on."""
+    """Change -> share of right pictures in the pair that suffers most, before further training."""
     lost: dict[str, list[Pair]] = field(default_factory=dict)
     """Change that contradicts the labels -> pairs of classes that it makes alike, the worst first."""
     undecided: list[str] = field(default_factory=list)
@@ -107,7 +108,7 @@ def find_contradictions(
         seed: Seed of every random choice.
         steps: Most steps of the quick network.
         within_s: Seconds after which no step and no scoring begins, and into which the scoring fits that follows a
-            step; half of them at most for pictures as they are.
+            step; half of them at most for unchanged pictures.
         device: Device that computes.
         clock: Clock of `within_s`.
     """
@@ -146,7 +147,7 @@ class _Search:
         """Longest time of a scoring."""
 
     def learn(self, side: int) -> bool:
-        """Learn to tell apart pictures as they are. Return True if nothing is left to learn, or no time for it."""
+        """Learn to tell apart unchanged pictures. Return True if nothing is left to learn, or no time for it."""
         training, scored = (Examples(shrink(part.pixels, side), part.targets) for part in self.whole)
         if self.findings.side and scored.pixels.shape[1:] == self.seen[1].pixels.shape[1:]:
             return True
@@ -177,7 +178,7 @@ class _Search:
         return scored
 
     def score(self, network: QuickNetwork, scored: Examples, change: str | None = None) -> ToldApart:
-        """Return the classes that are told apart in pictures as they are, or changed."""
+        """Return the classes that are told apart in unchanged pictures, or in changed ones."""
         began, (pixels, targets) = self.clock(), scored
         views = [pixels]
         if change is not None:
