@@ -315,3 +315,33 @@ def test_a_score_of_pictures_that_the_crop_cuts_is_told_of(tmp_path: Path, train
     assert told_of([(20, 80)] * 8) == ["the crop cuts away 75% of the middle picture; 8 is scored on the rest"]
     few = [(24, 24)] * 9 + [(20, 80)]
     assert told_of(few) == ["1 of 10 pictures loses more than half to the crop; 10 is scored on the rest"]
+
+
+@pytest.mark.parametrize("frame", ["crop", "pad", "stretch"])
+def test_every_kind_of_picture_is_framed_alike(tmp_path: Path, frame: Any) -> None:
+    """Of colors, turned by EXIF, with a palette, transparent, gray, and of 16 bits: path, bytes, open file, Pillow."""
+    preprocess = pw.Preprocess.for_input((16, 48), frame=frame)
+    draw = np.random.default_rng(0)
+    colors = Image.fromarray(draw.integers(0, 256, (20, 80, 3), dtype=np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    wide = Image.fromarray(draw.integers(0, 2**16, (20, 80), dtype=np.uint16))
+    kinds = [
+        colors,
+        colors.rotate(90, expand=True),
+        colors.quantize(16),
+        colors.convert("RGBA"),
+        colors.convert("L"),
+        wide,
+    ]
+    for number, image in enumerate(kinds):
+        path = tmp_path / f"{number}.png"
+        image.save(path, **({"exif": exif} if number == 1 else {}))
+        expected = preprocess(path)
+        assert expected.shape == (16, 48, 3)
+        with path.open("rb") as file, Image.open(path) as opened:
+            for given in (path.read_bytes(), file, opened):
+                assert np.array_equal(preprocess(given), expected)
+        if number in (0, 4, 5):
+            assert np.array_equal(preprocess(np.asarray(image)), expected)
+    assert np.array_equal(preprocess(tmp_path / "1.png"), preprocess(tmp_path / "0.png"))
