@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
+from pennyweight.core.intervals import exact, wilson
 from pennyweight.scoring import Evaluation, score, worst_mistakes
 
 LABELS = ("ant", "bee", "cow")
@@ -134,3 +135,18 @@ def test_without_mistakes_there_are_none_to_show() -> None:
 def test_equally_sure_mistakes_keep_their_order() -> None:
     probabilities = answers([number % 2 for number in range(500)])
     assert worst_mistakes(probabilities, np.full(500, 2), most=500) == list(range(500))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "count"),
+    [([1] * 8, 8), ([4, 4], 2), ([8], 1), ([4, 1, 1, 1, 1], 3.2), ([100, *[1] * 100], 200**2 / 10_100)],
+)
+def test_a_large_moment_weighs_as_much_as_it_has_pictures(sizes: list[int], count: float) -> None:
+    moments = np.repeat(np.arange(len(sizes)), sizes)
+    found = score(answers([0] * len(moments)), moments * 0, labels=LABELS, source="s", split="test", moments=moments)
+    assert found.effective_images == pytest.approx(count)
+    assert found.moments == len(sizes)
+    if len(moments) == len(sizes):
+        assert found.accuracy_interval == wilson(count, len(moments))
+    else:
+        assert found.accuracy_interval == pytest.approx(exact(count, count))

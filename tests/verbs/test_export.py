@@ -45,7 +45,8 @@ def test_the_manifest_is_the_runs(trained: pw.Run, bundle: pw.Bundle) -> None:
     cost = pw.weigh(network.eval(), (3, 16, 16))
     assert manifest.cost == {"params": cost.params, "macs": cost.macs}
     assert manifest.evaluation == {
-        key: trained.evaluation[key] for key in ("split", "images", "accuracy", "accuracy_interval", "without_twins")
+        key: trained.evaluation[key]
+        for key in ("split", "images", "accuracy", "accuracy_interval", "effective_images", "without_twins")
     }
     assert manifest.data == {
         "name": "shapes",

@@ -14,7 +14,7 @@ import pennyweight as pw
 from pennyweight import data
 from pennyweight.core.accuracy_line import accuracy_line
 from pennyweight.core.errors import InputError
-from pennyweight.core.intervals import wilson
+from pennyweight.core.intervals import exact
 from pennyweight.core.run import write_record
 
 SCENES, FRAMES = 24, 4
@@ -63,8 +63,11 @@ def test_frames_of_a_scene_stay_in_one_split(bursts: Path, tmp_path: Path) -> No
     assert run.evaluation["without_twins"]["images"] == len(parts.test)
     assert run.evaluation["moments"] == len(scenes[2])
     low, high = run.evaluation["accuracy_interval"]
-    assert (low, high) == pytest.approx(wilson(run.evaluation["accuracy"] * len(scenes[2]), len(scenes[2])))
-    assert f"as of {len(scenes[2])} without twins" in accuracy_line(run.evaluation)
+    assert (low, high) == pytest.approx(exact(run.evaluation["accuracy"] * len(scenes[2]), len(scenes[2])))
+    assert run.evaluation["effective_images"] == pytest.approx(len(scenes[2]))
+    assert f"as of {len(scenes[2])} pictures without twins" in run.report_path.read_text()
+    assert f"as of {len(scenes[2])} pictures without twins" in str(pw.evaluate(run))
+    assert f"as of {len(scenes[2])} pictures without twins" in accuracy_line(run.evaluation)
     assert "96 pictures in 24 clusters of the same moment stay together in a split" in run.record["data"]["notes"]
     assert run.record["data"]["twins"] == "group"
     assert json.loads(json.dumps(pw.evaluate(run).to_dict())) == run.evaluation
@@ -83,12 +86,26 @@ def test_twins_that_are_split_are_scored_apart(bursts: Path, tmp_path: Path) -> 
     assert "Twins in two splits" in run.report_path.read_text()
 
 
+def test_frames_of_another_folder_count_as_one(bursts: Path, tmp_path: Path) -> None:
+    run = fit(bursts, tmp_path / "run")
+    other = tmp_path / "other"
+    for scene in (100, 101, 102):
+        folder = other / ("open", "closed")[scene % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        for frame in range(FRAMES):
+            frame_of(scene, frame).save(folder / f"{scene}-{frame}.png")
+    scored = pw.evaluate(run, other)
+    assert (scored.images, scored.moments) == (3 * FRAMES, 3)
+    assert scored.accuracy_interval == pytest.approx(exact(3 * scored.accuracy, 3))
+
+
 @pytest.mark.slow
 def test_a_bundle_keeps_the_score_without_twins(bursts: Path, tmp_path: Path) -> None:
     run = fit(bursts, tmp_path / "run", twins="keep")
     bundle = pw.export(run)
     assert bundle.manifest.evaluation is not None
     assert bundle.manifest.evaluation["without_twins"]["images"] == run.evaluation["without_twins"]["images"]
+    assert accuracy_line(bundle.manifest.evaluation) == accuracy_line(run.evaluation)
 
 
 def test_one_picture_of_each_scene_is_left(bursts: Path, tmp_path: Path) -> None:

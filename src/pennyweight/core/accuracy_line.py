@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pennyweight.core.figures import number, share
+from pennyweight.core.figures import number, several, share
 
-__all__ = ["accuracy_line", "without_twins"]
+__all__ = ["accuracy_line", "as_of", "without_twins"]
 
 
 def accuracy_line(evaluation: Mapping[str, Any], pictures: str = "pictures") -> str:
@@ -18,14 +18,22 @@ def accuracy_line(evaluation: Mapping[str, Any], pictures: str = "pictures") -> 
         pictures: Name of the pictures.
     """
     low, high = evaluation["accuracy_interval"]
-    moments = evaluation.get("moments") or evaluation["images"]
-    twins = f", as of {number(moments)} without twins" if moments < evaluation["images"] else ""
     whole = (
         f"{share(evaluation['accuracy'])} of {number(evaluation['images'])} {pictures} "
-        f"(95% interval {share(low)} to {share(high)}{twins})"
+        f"(95% interval {share(low)} to {share(high)}{as_of(evaluation)})"
     )
     rest = evaluation.get("without_twins")
     return whole if rest is None or rest["images"] == evaluation["images"] else f"{whole}; {without_twins(rest)}"
+
+
+def as_of(evaluation: Mapping[str, Any]) -> str:
+    """Return the number of independent pictures that the interval is for, as text; empty where no twins are scored.
+
+    Args:
+        evaluation: Content of evaluation.json, or of a bundle's scores.
+    """
+    count = evaluation.get("effective_images")
+    return f", as of {several(round(count), 'picture')} without twins" if count and count < evaluation["images"] else ""
 
 
 def without_twins(rest: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from pennyweight.core import figures
+from pennyweight.core.accuracy_line import as_of
 from pennyweight.core.text import pieces, printable
 from pennyweight.report.inline import is_small, thumbnail
 from pennyweight.report.palette import PLOT_COLORS, ink_on
@@ -46,7 +47,13 @@ def _environment() -> jinja2.Environment:
     for name in figures.__all__:
         if callable(show := getattr(figures, name)):
             environment.filters[name] = show
-    environment.filters |= {"interval": _interval, "moment": _moment, "thumbnail": thumbnail, "ink": ink_on}
+    environment.filters |= {
+        "interval": _interval,
+        "moment": _moment,
+        "thumbnail": thumbnail,
+        "ink": ink_on,
+        "as_of": as_of,
+    }
     environment.filters["breakable"] = _breakable
     environment.tests["small"] = is_small
     return environment

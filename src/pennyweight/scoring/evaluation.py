@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pennyweight.core.accuracy_line import without_twins
+from pennyweight.core.accuracy_line import as_of, without_twins
 from pennyweight.core.figures import number, share
-from pennyweight.core.intervals import wilson
+from pennyweight.core.intervals import exact, wilson
 from pennyweight.core.summary import Facts, Summary
 
 __all__ = ["ClassScore", "Evaluation", "Subset", "score"]
@@ -35,7 +35,7 @@ class Subset:
     images: int
     accuracy: float | None
     accuracy_interval: tuple[float, float] | None
-    """Wilson's 95% interval."""
+    """95% interval, as of `Evaluation`."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -47,7 +47,8 @@ class Evaluation(Summary):
     images: int
     accuracy: float
     accuracy_interval: tuple[float, float]
-    """Wilson's 95% interval: the accuracies that other samples of this size would give. Twins count as one picture."""
+    """95% interval: the accuracies that other samples of this size would give. It is Wilson's; where twins are among
+    the pictures, it is the exact one for `effective_images`."""
     majority_accuracy: float
     """Accuracy of always answering the most common class."""
     loss: float
@@ -58,6 +59,8 @@ class Evaluation(Summary):
     labels: tuple[str, ...]
     moments: int | None = None
     """Number of pictures, twins counted as one; None where twins were not looked for."""
+    effective_images: float | None = None
+    """Effective number of independent pictures, at most `moments`; None where twins were not looked for."""
     without_twins: Subset | None = None
     """Scores on the pictures without a twin in training; None where twins were not looked for."""
 
@@ -67,7 +70,7 @@ class Evaluation(Summary):
 
     def _facts(self) -> Facts:
         low, high = self.accuracy_interval
-        yield "accuracy", f"{share(self.accuracy)} (95% interval {share(low)} to {share(high)})"
+        yield "accuracy", f"{share(self.accuracy)} (95% interval {share(low)} to {share(high)}{as_of(asdict(self))})"
         yield f"{self.split} images", number(self.images)
         if self.without_twins is not None and self.without_twins.images < self.images:
             yield "", without_twins(asdict(self.without_twins))
@@ -130,14 +133,27 @@ def score(
         confusion=tuple(tuple(int(cell) for cell in row) for row in confusion_matrix(targets, answers, labels=numbers)),
         labels=tuple(labels),
         moments=None if moments is None else len(np.unique(moments)),
+        effective_images=None if moments is None else effective_count(moments),
         without_twins=None if twin is None else _subset(correct[~twin], None if moments is None else moments[~twin]),
     )
 
 
 def share_interval(correct: NDArray[np.bool_], moments: NDArray[np.int64] | None) -> tuple[float, float]:
-    """Return Wilson's 95% interval of the share that is correct, for as many trials as there are moments."""
-    trials = len(correct) if moments is None else len(np.unique(moments))
-    return wilson(correct.mean() * trials if trials < len(correct) else int(correct.sum()), trials)
+    """Return the 95% interval of the share that is correct, (N,) of `moments` (N,); see Evaluation."""
+    trials = len(correct) if moments is None else effective_count(moments)
+    if trials == len(correct):
+        return wilson(int(correct.sum()), len(correct))
+    return exact(float(correct.mean()) * trials, trials)
+
+
+def effective_count(moments: NDArray[np.int64]) -> float:
+    """Return the number of independent pictures that tell as much as pictures of `moments` (N,), of which some repeat.
+
+    It is N² / Σm² for moments of m pictures each, which are taken to be all right or all wrong: a moment of half of the
+    pictures weighs half of the score. Kish 1965, "Survey Sampling", section 8.2.
+    """
+    sizes = np.unique(moments, return_counts=True)[1]
+    return float(len(moments) ** 2 / np.square(sizes, dtype=np.float64).sum())
 
 
 def _subset(correct: NDArray[np.bool_], moments: NDArray[np.int64] | None) -> Subset:

@@ -93,7 +93,9 @@ def evaluate(
     classifier = _classifier(trained, execution, max_pixels)
     opened = _open_source(source, trained, origin := origin_of(trained), read_as, note)
     numbers = match_labels(opened.labels, classifier.labels, source=opened.name, rename=rename or {})
-    twins = _twins(opened, origin, max_pixels)
+    twins = _twins(opened, max_pixels)
+    if twins is not None and twins.reason and not origin.is_source(opened):
+        note(f"{twins.reason.partition(';')[0]}: the interval counts each of them")
     samples, name = _samples(trained, opened, origin, split, twins, left_out=left_out, note=note)
     if not origin.is_source(opened):  # of its own pictures, `fit` has said it
         _note_cut(classifier.preprocess, samples, opened.name, note)
@@ -129,9 +131,9 @@ def _open_source(
     return opened
 
 
-def _twins(opened: data.Source, origin: Origin, max_pixels: int | None) -> data.Twins | None:
-    """Find the twins in the source of the training, which decide its split; None for another one, or for shards."""
-    glances = data.glance_at(opened, max_pixels=max_pixels) if origin.is_source(opened) else None
+def _twins(opened: data.Source, max_pixels: int | None) -> data.Twins | None:
+    """Find the twins in a source, which count as one, and decide the split of a training; None for shards."""
+    glances = data.glance_at(opened, max_pixels=max_pixels)
     return None if glances is None else data.twins_among(glances)
 
 
@@ -154,8 +156,8 @@ def _alike(
 ) -> _Alike:
     """Find the twins of the scored pictures, in training and among themselves."""
     known = _training_digests(trained) if split in ("test", "all") else None
-    twin = mask_of_twins(samples, opened, origin, known, twins, max_pixels=max_pixels, note=note)
-    return _Alike(twin, data.moments_of(opened, twins, samples))
+    mask = mask_of_twins(samples, opened, origin, known, twins, max_pixels=max_pixels, note=note)
+    return _Alike(mask, data.moments_of(opened, twins, samples))
 
 
 def _samples(
@@ -259,10 +261,8 @@ def _score(
 
 def _scored_classes(probabilities: NDArray[np.float32], numbers: Sequence[int]) -> NDArray[np.int64]:
     """Return the classes to score (K,): all, or of many only those in the source and those that were answered."""
-    classes = np.arange(probabilities.shape[1])
-    if len(classes) > MANY_CLASSES:
-        classes = np.union1d(numbers, probabilities.argmax(axis=1))
-    return classes
+    few = probabilities.shape[1] <= MANY_CLASSES
+    return np.arange(probabilities.shape[1]) if few else np.union1d(numbers, probabilities.argmax(axis=1))
 
 
 def _training_digests(trained: Trained) -> TrainingDigests | None:

@@ -34,7 +34,7 @@ __all__ = ["export"]
 
 SCORES = ("split", "images", "accuracy", "accuracy_interval")
 """Fields of evaluation.json that the bundle keeps."""
-NEWER_SCORES = frozenset({"without_twins"})
+NEWER_SCORES = ("effective_images", "without_twins")
 """Fields that it keeps too, which an earlier version did not write."""
 
 
@@ -175,7 +175,7 @@ def _of_run(run: Run) -> Contents:
             model=dict(record.model),
             labels=tuple(run.labels),
             preprocess=preprocess_of(run),
-            evaluation={key: evaluation[key] for key in (*SCORES, *NEWER_SCORES & evaluation.keys())},
+            evaluation={key: evaluation[key] for key in (*SCORES, *(key for key in NEWER_SCORES if key in evaluation))},
             data={
                 "name": record.data.source,
                 "fingerprint": record.data.fingerprint,
