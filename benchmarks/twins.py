@@ -1,11 +1,14 @@
 """Twins: recall of made twins, false pairs among different things, twins of CIFAR-10, and time beside decoding.
 
-    python benchmarks/twins.py [photographs] [kinds] [cifar10] [accuracy] [many] [--count N] [--sheet FOLDER]
+    python benchmarks/twins.py [photographs] [kinds] [cifar10] [accuracy] [apart] [small] [many] [--count N]
+                               [--sheet FOLDER]
 
 It needs $PENNYWEIGHT_DATA with cats-dogs, imagenet-photos, salinas-a and cifar10-jpeg. `photographs` changes each
 photograph in ten ways and makes two frames of a burst. The digests of the files divide them into two halves: the
 threshold is chosen on one, and the table reports the other one, too. `kinds` searches sets where everything looks
-alike. `cifar10` searches all 60,000 pictures, and `accuracy` trains a network on them. `many` times the search among N
+alike. `cifar10` searches all 60,000 pictures, and `accuracy` trains a network on them. `apart` counts pairs among
+pictures of different things: the photographs, and pictures of CIFAR-10 with two labels. `small` times the search beside
+the decoding of small files. `many` times the search among N
 pictures (by default 100,000: CIFAR-10 and enlarged quarters of it) beside the decoding of photographs, in seconds of
 processor time, which a busy machine changes least. `--sheet` writes contact sheets of 100 pairs to look at.
 """
@@ -30,6 +33,7 @@ import pennyweight as pw
 from pennyweight import data
 from pennyweight.core.accuracy_line import accuracy_line
 from pennyweight.core.images import decode_bands
+from pennyweight.core.intervals import exact
 from pennyweight.core.machine import machine_line
 from pennyweight.data.scenes.open import open_scene
 from pennyweight.data.twins import SIDE, Twins, find_twins, side, thumbnail_of
@@ -212,6 +216,48 @@ def accuracy(console: Console, sheet: Path | None) -> None:
     console.print("resnet_9_x0_25, 4 epochs:", accuracy_line(run.evaluation))
 
 
+def apart(console: Console, sheet: Path | None) -> None:
+    """Print the pairs that are found among pictures of different things, and the bound of their rate."""
+    files = [path for name in SETS for path in sorted((DATA / name).rglob("*.jpg"))]
+    gray = np.stack([thumbnail_of(Image.open(path).convert("RGB")) for path in files])
+    count = len(gray) * (len(gray) - 1) // 2
+    bound(console, f"photographs at full size, {len(find_twins(gray).pairs)} of which is a true copy", 0, count - 1)
+    gray, labels, _ = cifar()
+    pairs = find_twins(gray).pairs
+    sizes = np.bincount(labels).astype(np.int64)
+    count = int(sizes.sum() ** 2 - np.square(sizes).sum()) // 2
+    bound(console, "CIFAR-10, two labels", int((labels[pairs[:, 0]] != labels[pairs[:, 1]]).sum()), count)
+
+
+def bound(console: Console, name: str, found: int, count: int) -> None:
+    """Print a number of pairs with the upper end of its exact 95% interval, a pair in a million."""
+    high = exact(found, count)[1]
+    console.print(f"{name}: {found} of {count:,} pairs, at most {1e6 * high:.3g} in a million (97.5% confidence)")
+
+
+def small(console: Console, sheet: Path | None) -> None:
+    """Print the time of the search among 10,000 pictures beside the decoding of as many small JPEG files."""
+    count = 10_000
+    tables = [pq.read_table(file) for file in sorted((DATA / "cifar10-jpeg").glob("*.parquet"))]
+    rows = [next(iter(row.values()))["bytes"] for part in tables for row in part.to_pylist()][:count]
+    began = time.process_time()
+    gray = np.stack([thumbnail_of(decode_bands(row, channels=3, least=2 * SIDE, name="")[0]) for row in rows])
+    decoding_s = time.process_time() - began
+    began = time.process_time()
+    find_twins(gray)
+    search_s = time.process_time() - began
+    console.print(f"{count:,} pictures: search {search_s:.1f} s; JPEG files of 32×32 decode in {decoding_s:.1f} s")
+    photographs = [Image.open(path).convert("RGB") for path in sorted((DATA / "cats-dogs").rglob("*.jpg"))[:300]]
+    files = [io.BytesIO() for _ in photographs]
+    for file, image in zip(files, photographs, strict=True):
+        image.resize((224, 224)).save(file, "JPEG", quality=90)
+    began = time.process_time()
+    for file in files:
+        thumbnail_of(decode_bands(file.getvalue(), channels=3, least=2 * SIDE, name="")[0])
+    decoding_s = (time.process_time() - began) * count / len(files)
+    console.print(f"JPEG files of 224×224, reduced while they are decoded: {decoding_s:.1f} s for {count:,}")
+
+
 def many(console: Console, count: int) -> None:
     """Print the time and the memory of a search among `count` pictures, and the time to decode as many photographs."""
     source = data.open(str(DATA / "cats-dogs"))
@@ -234,7 +280,14 @@ def many(console: Console, count: int) -> None:
     )
 
 
-PARTS = {"photographs": photographs, "kinds": kinds, "cifar10": cifar10, "accuracy": accuracy}
+PARTS = {
+    "photographs": photographs,
+    "kinds": kinds,
+    "cifar10": cifar10,
+    "accuracy": accuracy,
+    "apart": apart,
+    "small": small,
+}
 
 
 def main() -> None:
