@@ -44,7 +44,7 @@ from pennyweight.core.run import Run
 from pennyweight.data.apart import TwinRule
 from pennyweight.data.checks.shortcuts import Shortcut, telling
 from pennyweight.report.tables import Column, table
-from pennyweight.scoring.evaluation import share_interval
+from pennyweight.scoring.intervals import share_interval
 from pennyweight.verbs.evaluate import answer
 
 

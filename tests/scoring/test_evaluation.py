@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from pennyweight.core.intervals import exact, wilson
+from pennyweight.core.intervals import wilson
 from pennyweight.scoring import Evaluation, score, worst_mistakes
+from pennyweight.scoring.intervals import exact
 
 LABELS = ("ant", "bee", "cow")
 

@@ -14,8 +14,8 @@ import pennyweight as pw
 from pennyweight import data
 from pennyweight.core.accuracy_line import accuracy_line
 from pennyweight.core.errors import InputError
-from pennyweight.core.intervals import exact
 from pennyweight.core.run import write_record
+from pennyweight.scoring.intervals import exact
 
 SCENES, FRAMES = 24, 4
 

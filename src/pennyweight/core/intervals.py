@@ -1,4 +1,4 @@
-"""Confidence intervals of shares: the Wilson score interval, and the exact one for few trials."""
+"""Confidence intervals of shares: the Wilson score interval."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CONFIDENCE", "exact", "surely_below", "wilson"]
+__all__ = ["CONFIDENCE", "surely_below", "wilson"]
 
 Number = TypeVar("Number", float, NDArray[np.float64])
 
@@ -26,25 +26,6 @@ def wilson(correct: float, count: int, confidence: float = CONFIDENCE) -> tuple[
     """
     center, half = _center_and_half(float(correct), float(count), confidence)
     return (0.0 if correct == 0 else center - half), (1.0 if correct == count else center + half)
-
-
-def exact(correct: float, count: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Return the exact interval of `correct` of `count`, as (low, high) shares.
-
-    Its coverage is never below `confidence`; of five trials, Wilson's interval covers 94%, of four 88%. Clopper and
-    Pearson 1934, "The Use of Confidence or Fiducial Limits Illustrated in the Case of the Binomial".
-
-    Args:
-        correct: Number of successes; a fraction where trials depend on each other, and count as fewer.
-        count: Effective number of trials, at least 1.
-        confidence: Coverage of the two-sided interval.
-    """
-    from scipy.special import betaincinv  # slow to import
-
-    tail, wrong = (1 - confidence) / 2, count - correct
-    low = float(betaincinv(correct, wrong + 1, tail)) if correct > 0 else 0.0
-    high = float(betaincinv(correct + 1, wrong, 1 - tail)) if wrong > 0 else 1.0
-    return low, high
 
 
 def surely_below(

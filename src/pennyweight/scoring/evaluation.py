@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from pennyweight.core.accuracy_line import as_of, without_twins
 from pennyweight.core.figures import number, share
-from pennyweight.core.intervals import exact, wilson
 from pennyweight.core.summary import Facts, Summary
+from pennyweight.scoring.intervals import effective_count, share_interval
 
 __all__ = ["ClassScore", "Evaluation", "Subset", "score"]
 
@@ -136,24 +136,6 @@ def score(
         effective_images=None if moments is None else effective_count(moments),
         without_twins=None if twin is None else _subset(correct[~twin], None if moments is None else moments[~twin]),
     )
-
-
-def share_interval(correct: NDArray[np.bool_], moments: NDArray[np.int64] | None) -> tuple[float, float]:
-    """Return the 95% interval of the share that is correct, (N,) of `moments` (N,); see Evaluation."""
-    trials = len(correct) if moments is None else effective_count(moments)
-    if trials == len(correct):
-        return wilson(int(correct.sum()), len(correct))
-    return exact(float(correct.mean()) * trials, trials)
-
-
-def effective_count(moments: NDArray[np.int64]) -> float:
-    """Return the number of independent pictures that tell as much as pictures of `moments` (N,), of which some repeat.
-
-    It is N² / Σm² for moments of m pictures each, which are taken to be all right or all wrong: a moment of half of the
-    pictures weighs half of the score. Kish 1965, "Survey Sampling", section 8.2.
-    """
-    sizes = np.unique(moments, return_counts=True)[1]
-    return float(len(moments) ** 2 / np.square(sizes, dtype=np.float64).sum())
 
 
 def _subset(correct: NDArray[np.bool_], moments: NDArray[np.int64] | None) -> Subset:

@@ -1,0 +1,47 @@
+"""Intervals of an accuracy on pictures of which some are twins: right or wrong together, they count as fewer."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pennyweight.core.intervals import CONFIDENCE, wilson
+
+__all__ = ["effective_count", "exact", "share_interval"]
+
+
+def share_interval(correct: NDArray[np.bool_], moments: NDArray[np.int64] | None) -> tuple[float, float]:
+    """Return the 95% interval of the share that is correct, (N,) of `moments` (N,); see Evaluation."""
+    trials = len(correct) if moments is None else effective_count(moments)
+    if trials == len(correct):
+        return wilson(int(correct.sum()), len(correct))
+    return exact(float(correct.mean()) * trials, trials)
+
+
+def effective_count(moments: NDArray[np.int64]) -> float:
+    """Return the number of independent pictures that tell as much as pictures of `moments` (N,), of which some repeat.
+
+    It is N² / Σm² for moments of m pictures each, which are taken to be all right or all wrong: a moment of half of the
+    pictures weighs half of the score. Kish 1965, "Survey Sampling", section 8.2.
+    """
+    sizes = np.unique(moments, return_counts=True)[1]
+    return float(len(moments) ** 2 / np.square(sizes, dtype=np.float64).sum())
+
+
+def exact(correct: float, count: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Return the exact interval of `correct` of `count`, as (low, high) shares.
+
+    Its coverage is never below `confidence`; of five trials, Wilson's interval covers 94%, of four 88%. Clopper and
+    Pearson 1934, "The Use of Confidence or Fiducial Limits Illustrated in the Case of the Binomial".
+
+    Args:
+        correct: Number of successes; a fraction where trials depend on each other, and count as fewer.
+        count: Effective number of trials, at least 1.
+        confidence: Coverage of the two-sided interval.
+    """
+    from scipy.special import betaincinv  # slow to import
+
+    tail, wrong = (1 - confidence) / 2, count - correct
+    low = float(betaincinv(correct, wrong + 1, tail)) if correct > 0 else 0.0
+    high = float(betaincinv(correct + 1, wrong, 1 - tail)) if wrong > 0 else 1.0
+    return low, high
