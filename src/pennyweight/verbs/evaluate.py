@@ -28,7 +28,7 @@ from pennyweight.verbs.ranks import WAIT_MINUTES, share_work
 from pennyweight.verbs.scenes.scene_run import refuse_scene_run
 from pennyweight.verbs.scored_source import Origin, open_scored_source, origin_of
 from pennyweight.verbs.training_pictures import training_digests_of
-from pennyweight.verbs.twins_in_training import mask_of_twins
+from pennyweight.verbs.twins_in_training import mask_of_twins, twins_within
 
 __all__ = ["answer", "evaluate"]
 
@@ -93,9 +93,7 @@ def evaluate(
     classifier = _classifier(trained, execution, max_pixels)
     opened = _open_source(source, trained, origin := origin_of(trained), read_as, note)
     numbers = match_labels(opened.labels, classifier.labels, source=opened.name, rename=rename or {})
-    twins = _twins(opened, max_pixels)
-    if twins is not None and twins.reason and not origin.is_source(opened):
-        note(f"{twins.reason.partition(';')[0]}: the interval counts each of them")
+    twins = twins_within(opened, origin, max_pixels=max_pixels, note=note)
     samples, name = _samples(trained, opened, origin, split, twins, left_out=left_out, note=note)
     if not origin.is_source(opened):  # of its own pictures, `fit` has said it
         _note_cut(classifier.preprocess, samples, opened.name, note)
@@ -129,12 +127,6 @@ def _open_source(
     for line in opened.notes if source is not None else ():
         note(line)
     return opened
-
-
-def _twins(opened: data.Source, max_pixels: int | None) -> data.Twins | None:
-    """Find the twins in a source, which count as one, and decide the split of a training; None for shards."""
-    glances = data.glance_at(opened, max_pixels=max_pixels)
-    return None if glances is None else data.twins_among(glances)
 
 
 class _Alike(NamedTuple):
@@ -247,7 +239,8 @@ def _score(
     alike: _Alike,
 ) -> Evaluation:
     """Score the answers (N, classes); `numbers` are the network's classes, in the order of the source's."""
-    classes = _scored_classes(probabilities, numbers)
+    few = probabilities.shape[1] <= MANY_CLASSES  # of many, score those in the source and those that were answered
+    classes = np.arange(probabilities.shape[1]) if few else np.union1d(numbers, probabilities.argmax(axis=1))
     return score(
         probabilities[:, classes],
         np.searchsorted(classes, np.asarray(numbers)[targets]),
@@ -257,12 +250,6 @@ def _score(
         twin=alike.twin,
         moments=alike.moments,
     )
-
-
-def _scored_classes(probabilities: NDArray[np.float32], numbers: Sequence[int]) -> NDArray[np.int64]:
-    """Return the classes to score (K,): all, or of many only those in the source and those that were answered."""
-    few = probabilities.shape[1] <= MANY_CLASSES
-    return np.arange(probabilities.shape[1]) if few else np.union1d(numbers, probabilities.argmax(axis=1))
 
 
 def _training_digests(trained: Trained) -> TrainingDigests | None:

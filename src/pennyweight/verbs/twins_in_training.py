@@ -1,4 +1,4 @@
-"""Pictures to score that have a twin, a picture of the same moment, among those of the training."""
+"""Pictures to score that have a twin, a picture of the same moment, among themselves or among those of the training."""
 
 from __future__ import annotations
 
@@ -13,9 +13,20 @@ from pennyweight.core.offline import untrusted_address
 from pennyweight.core.training_digests import TrainingDigests
 from pennyweight.verbs.scored_source import Origin
 
-__all__ = ["mask_of_twins"]
+__all__ = ["mask_of_twins", "twins_within"]
 
 NOT_LOOKED_FOR = "twins of the training pictures are not looked for"
+
+
+def twins_within(
+    opened: data.Source, origin: Origin, *, max_pixels: int | None, note: Callable[[str], None]
+) -> data.Twins | None:
+    """Find the twins in a source, which count as one, and decide the split of a training; None for shards."""
+    glances = data.glance_at(opened, max_pixels=max_pixels)
+    twins = None if glances is None else data.twins_among(glances)
+    if twins is not None and twins.reason and not origin.is_source(opened):
+        note(f"{twins.reason.partition(';')[0]}: the interval counts each of them")
+    return twins
 
 
 def mask_of_twins(
