@@ -239,8 +239,9 @@ def _score(
     alike: _Alike,
 ) -> Evaluation:
     """Score the answers (N, classes); `numbers` are the network's classes, in the order of the source's."""
-    few = probabilities.shape[1] <= MANY_CLASSES  # of many, score those in the source and those that were answered
-    classes = np.arange(probabilities.shape[1]) if few else np.union1d(numbers, probabilities.argmax(axis=1))
+    classes: NDArray[np.int64] = np.arange(probabilities.shape[1])
+    if len(classes) > MANY_CLASSES:  # score those in the source and those that were answered
+        classes = np.union1d(numbers, probabilities.argmax(axis=1))
     return score(
         probabilities[:, classes],
         np.searchsorted(classes, np.asarray(numbers)[targets]),
