@@ -15,6 +15,7 @@ from pennyweight.core.images import Pixels
 from pennyweight.data import CHANGES, Augment
 from pennyweight.train import contradictions
 from pennyweight.train.contradictions import Examples, Findings, find_contradictions
+from pennyweight.train.examples import hold_out
 from pennyweight.train.quick_network import QuickNetwork, shrink
 from pennyweight.train.told_apart import ToldApart
 
@@ -147,6 +148,65 @@ def test_many_classes_of_few_pictures_keep_what_they_do_not_mind() -> None:
     assert find(one, Augment(flip=True, shift=0.125), classes=150, each=20, scored=2).lost == {}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("each", [14, 21])
+@pytest.mark.parametrize("scored", [1, 2])
+def test_a_mirror_that_exchanges_classes_of_few_pictures_is_found(each: int, scored: int) -> None:
+    found = find(letter, Augment(flip=True, shift=0.1), each=each, scored=scored)
+    assert found.lost == {"flip": [(0, 1, True)]}
+
+
+@pytest.mark.parametrize(("right", "cleared"), [(0.0, False), (0.7, False), (1.0, True)])
+def test_few_right_pictures_clear_a_change_only_if_surely_above_the_limit(right: float, cleared: bool) -> None:
+    """Of ten pictures, all looked like the other class at first."""
+
+    def answers(share: float) -> ToldApart:
+        return ToldApart(np.array([[1, share], [share, 1]]), np.full(2, 5))
+
+    told, first, now = answers(1.0), answers(0.0), answers(right)
+    assert told.falls(first)[0, 1]
+    assert told.surely_keeps(now, contradictions.LEFT)[0, 1] == cleared
+
+
+def test_pairs_of_many_classes_with_few_pictures_fall_by_luck() -> None:
+    classes = 150
+    told = ToldApart(np.ones((classes, classes)), np.full(classes, 2))
+    changed = ToldApart(np.where(np.eye(classes, k=1), 0.5, 1.0), told.counts)
+    assert not told.falls(changed).any()
+
+
+def test_an_uncertain_change_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A single picture of each class can be right by luck, and clears nothing."""
+    monkeypatch.setattr(contradictions, "ENOUGH", 0)
+    monkeypatch.setattr("pennyweight.train.examples.ENOUGH_SCORED", 0)
+    monkeypatch.setattr(QuickNetwork, "answer", answer_by_the_stem)
+    found = find(letter, Augment(flip=True, shift=0.0), each=8, scored=1, steps=25)
+    assert (found.lost, found.undecided, found.doubtful) == ({}, [], ["flip"])
+
+
+def answer_by_the_stem(self: QuickNetwork, pixels: Pixels) -> NDArray[np.float32]:
+    """Answer b where the darkest column is the left end of the letter."""
+    dark = (pixels.mean(-1) < 70).sum(1)
+    ends = [np.flatnonzero(row)[[0, -1]] for row in dark]
+    lean = np.array([row[one] - row[other] for row, (one, other) in zip(dark, ends, strict=True)], np.float32)
+    return np.stack([lean, -lean], axis=1)
+
+
+def test_training_pictures_are_held_out_where_few_are_to_be_scored() -> None:
+    targets = np.repeat([0, 1, 2], [30, 9, 30])
+    training = Examples(np.arange(len(targets), dtype=np.uint8)[:, None, None, None], targets)
+    scored = Examples(np.full((16, 1, 1, 1), 200, np.uint8), np.repeat([0, 1, 2], [4, 2, 10]))
+    learned, held = hold_out(training, scored, seed=0)
+    assert np.bincount(held.targets).tolist() == [10, 5, 10]
+    assert np.bincount(learned.targets).tolist() == [24, 6, 30]
+    assert not set(learned.pixels.ravel().tolist()) & set(held.pixels.ravel().tolist())
+
+
+def test_pairs_that_are_not_told_apart_are_named() -> None:
+    found = find(nothing, Augment(flip=True, shift=0.0), steps=25)
+    assert found.untold == [(0, 1)]
+
+
 def test_what_cannot_be_told_apart_is_no_evidence() -> None:
     found = find(nothing, Augment(flip=True, shift=0.125), steps=25)
     assert found.lost == {}
@@ -178,13 +238,14 @@ def test_scoring_keeps_within_the_time(monkeypatch: pytest.MonkeyPatch, within_s
 
 def test_classes_without_scored_pictures_are_no_evidence() -> None:
     pixels = np.zeros((40, SIDE, SIDE, 3), np.uint8)
-    training, scored = Examples(pixels, np.arange(40) % 2), Examples(pixels[:3], np.zeros(3, np.int64))
+    training, scored = Examples(pixels, np.arange(40) // 38), Examples(pixels[:3], np.zeros(3, np.int64))
     found = find_contradictions(
         training, scored, Augment(flip=True, shift=0.1), classes=2, seed=0, steps=25, within_s=9,
         device=torch.device("cpu"),
     )  # fmt: skip
     assert found.lost == {}
     assert found.told == (0, 0)
+    assert found.unscored == [1]
 
 
 @pytest.mark.parametrize(

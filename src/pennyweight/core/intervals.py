@@ -29,9 +29,9 @@ def wilson(correct: float, count: int, confidence: float = CONFIDENCE) -> tuple[
 
 
 def surely_below(
-    share: float, correct: NDArray[np.float64], count: NDArray[np.float64], confidence: float
+    share: float | NDArray[np.float64], correct: NDArray[np.float64], count: NDArray[np.float64], confidence: float
 ) -> NDArray[np.bool_]:
-    """Mask the intervals, as `wilson` gives them, that lie below `share` < 1. (N,), (N,) -> (N,)"""
+    """Mask the intervals, as `wilson` gives them, that lie below `share` < 1. Arrays of one shape -> the same"""
     center, half = _center_and_half(correct, count, confidence)
     below: NDArray[np.bool_] = (correct < count) & (center + half < share)
     return below

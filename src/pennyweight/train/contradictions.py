@@ -9,20 +9,18 @@ labels.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from pennyweight.core.images import Pixels
 from pennyweight.data import Augment
 from pennyweight.data.augment.alone import change_alone, changes_of
-from pennyweight.data.augment.draws import draws
-from pennyweight.train.quick_network import BATCH, QuickNetwork, shrink
+from pennyweight.train.examples import Examples, hold_out
+from pennyweight.train.quick_network import QuickNetwork, shrink
 from pennyweight.train.reproducible import reproducible
 from pennyweight.train.told_apart import ToldApart, told_apart
 
@@ -50,22 +48,6 @@ machine."""
 SCORED_AT_ONCE = 128
 
 
-class Examples(NamedTuple):
-    """Pictures, (N, H, W, C) uint8, and their classes, (N,)."""
-
-    pixels: Pixels
-    targets: NDArray[np.int64]
-
-    def batches(self, seed: int) -> Iterator[tuple[Pixels, NDArray[np.int64]]]:
-        """Yield batches of random pictures without end."""
-        epoch = 0
-        while True:
-            epoch += 1
-            order = np.argsort(draws(seed, epoch, np.arange(len(self.targets)), 1)[:, 0], kind="stable")
-            for rows in np.array_split(order, max(1, len(order) // BATCH)):
-                yield self.pixels[rows], self.targets[rows]
-
-
 class Pair(NamedTuple):
     """Two classes that a change makes alike."""
 
@@ -87,8 +69,16 @@ class Findings:
     """Change that contradicts the labels -> pairs of classes that it makes alike, the worst first."""
     undecided: list[str] = field(default_factory=list)
     """Changes that confuse the network still, though it saw too few of their pictures to be certain."""
+    doubtful: list[str] = field(default_factory=list)
+    """Changes that confused the network more than luck explains, and that too few pictures clear."""
+    untold: list[tuple[int, int]] = field(default_factory=list)
+    """Pairs of classes that were not told apart unchanged."""
+    unscored: list[int] = field(default_factory=list)
+    """Classes without a scored picture."""
     untried: list[str] = field(default_factory=list)
     """Changes for which no time was left."""
+    scored: int = 0
+    """Number of scored pictures."""
     side: int = 0
     steps: int = 0
     seconds: float = 0.0
@@ -102,7 +92,7 @@ def find_contradictions(
 
     Args:
         training: Pictures to learn from, unchanged.
-        scored: Other pictures, to answer for.
+        scored: Other pictures, to answer for. Where a class has few, some of its training pictures are held out too.
         augment: The changes.
         classes: Number of classes.
         seed: Seed of every random choice.
@@ -133,7 +123,7 @@ class _Search:
         self, training: Examples, scored: Examples, augment: Augment, classes: int, seed: int, steps: int,
         within_s: float, device: torch.device, clock: Callable[[], float],
     ) -> None:  # fmt: skip
-        self.whole, self.augment, self.classes, self.seed = (training, scored), augment, classes, seed
+        self.whole, self.augment, self.classes, self.seed = hold_out(training, scored, seed), augment, classes, seed
         self.steps, self.device, self.clock = steps, device, clock
         self.half_time, self.deadline = (clock() + part * within_s for part in (0.5, 1.0))
         self.view_s = SCORING * within_s / max(1, sum(map(views_of, changes_of(augment))))
@@ -166,6 +156,8 @@ class _Search:
         if not self.findings.side or told.number > self.told.number:
             self.network, self.told, self.seen = network, told, (training, scored)
             self.findings.side, self.findings.told = side, told.number
+            self.findings.scored, self.findings.untold = len(scored.targets), told.untold
+            self.findings.unscored = np.flatnonzero(told.counts == 0).tolist()
         return over or told.least >= LEARNED
 
     def affordable(self, network: QuickNetwork, scored: Examples) -> Examples:
@@ -230,13 +222,21 @@ class _Search:
                 if self.is_over(len(left)):
                     break
             now = {name: self.score(network, scored, None if name == ALWAYS else name) for name in left}
-            left = [name for name in left if self.told.suffers(now[name], LEFT).any()]
+            left = [name for name in left if self.told.suffers(now[name], LEFT).any() or self.doubts(name, now[name])]
         for name in left:
             often = times[name] >= ENOUGH
             if times[name] and (pairs := self.lost(name, now[name], often=often)):
                 self.findings.lost[name] = pairs
             elif not often:
                 self.findings.undecided.append(name)
+            elif self.doubts(name, now[name]):
+                self.findings.doubtful.append(name)
+
+    def doubts(self, name: str, now: ToldApart) -> bool:
+        """Return True if a pair fell at first by more than luck explains, and is not surely above the limit now."""
+        first = self.changed[name]
+        fell = self.told.suffers(first, LEFT) & self.told.falls(first)
+        return bool((fell & ~self.told.surely_keeps(now, LEFT)).any())
 
     def lost(self, name: str, now: ToldApart, *, often: bool) -> list[Pair]:
         """Return the pairs of classes that are still not told apart once changed.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pennyweight.core.intervals import surely_below
+from pennyweight.core.intervals import CONFIDENCE, surely_below
 
 __all__ = ["ToldApart", "told_apart"]
 
@@ -40,15 +40,37 @@ class ToldApart:
         return int((self.pairs >= LEAST).sum()), int(self._scored.sum())
 
     @property
+    def untold(self) -> list[tuple[int, int]]:
+        """Pairs of classes that were scored and are not told apart."""
+        return [(one, other) for one, other in np.argwhere(self._scored & (self.pairs < LEAST)).tolist()]
+
+    @property
     def least(self) -> float:
         """Share of right pictures in the pair that is told apart worst."""
         return float(min(self.pairs[self._scored], default=0.0))
 
     def suffers(self, changed: ToldApart, left: float, least: float = LEAST) -> NDArray[np.bool_]:
         """Mask the pairs told apart here of whose gain over chance less than `left` is left in `changed`. (K, K)"""
-        before, after = self.pairs, changed.pairs
-        found: NDArray[np.bool_] = (before >= least) & (after - CHANCE < left * (before - CHANCE))
+        found: NDArray[np.bool_] = (self.pairs >= least) & (changed.pairs < self._limit(left))
         return found
+
+    def falls(self, changed: ToldApart) -> NDArray[np.bool_]:
+        """Mask the pairs that are right less often in `changed`, by more than luck explains. (K, K)
+
+        One right and one wrong picture are added to the unchanged ones: a few right pictures may be luck as well.
+        """
+        count = self._trials
+        return changed._surely_below((self.pairs * count + 1) / (count + 2), self.number[0])
+
+    def surely_keeps(self, changed: ToldApart, left: float) -> NDArray[np.bool_]:
+        """Mask the pairs of whose gain over chance surely more than `left` is left in `changed`. (K, K)"""
+        count = changed._trials
+        wrong = (1 - changed.pairs) * count
+        return changed._scored & surely_below(1 - self._limit(left), wrong, np.maximum(count, 1), CONFIDENCE)
+
+    def _limit(self, left: float) -> NDArray[np.float64]:
+        """Return the share at which `left` of the gain over chance is left. (K, K)"""
+        return CHANCE + left * (self.pairs - CHANCE)
 
     @property
     def below_chance(self) -> NDArray[np.bool_]:
@@ -60,15 +82,16 @@ class ToldApart:
         """Mask the pairs that surely have less than half of the gain over chance, among all pairs. (K, K)"""
         return self._surely_below(HALF, self.number[1])
 
-    def _surely_below(self, share: float, trials: int) -> NDArray[np.bool_]:
+    def _surely_below(self, share: float | NDArray[np.float64], trials: int) -> NDArray[np.bool_]:
         """Mask the pairs whose accuracy lies below `share` by more than luck explains, over all pairs."""
-        confidence = 1 - FALSE_ALARM / max(1, trials)
-        found, pairs = np.zeros(self.shares.shape, bool), self.pairs
-        one, other = np.nonzero(self._scored & (pairs < share))
-        a, b = self.counts[one].astype(np.float64), self.counts[other].astype(np.float64)
-        count = 4 * a * b / (a + b)  # two classes of half as many would say as much
-        found[one, other] = surely_below(share, pairs[one, other] * count, count, confidence)
-        return found
+        count, confidence = self._trials, 1 - FALSE_ALARM / max(1, trials)
+        return self._scored & surely_below(share, self.pairs * count, np.maximum(count, 1), confidence)
+
+    @property
+    def _trials(self) -> NDArray[np.float64]:
+        """Number of pictures of each pair. Of unequal classes, two classes of half as many would say as much. (K, K)"""
+        a, b = self.counts[:, None].astype(np.float64), self.counts.astype(np.float64)
+        return np.asarray(4 * a * b / np.maximum(a + b, 1))
 
     @property
     def _scored(self) -> NDArray[np.bool_]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -40,8 +41,12 @@ def letters(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finding(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """`finding(flip=[(0, 1, True)])`: the check finds this and takes no time."""
 
-    def find(told: tuple[int, int] = (1, 1), **lost: list[tuple[int, int, bool]]) -> None:
-        found = Findings(told=told, lost={name: [Pair(*pair) for pair in pairs] for name, pairs in lost.items()})
+    def find(
+        told: tuple[int, int] = (1, 1), more: Mapping[str, Any] = MappingProxyType({}),
+        **lost: list[tuple[int, int, bool]],
+    ) -> None:  # fmt: skip
+        pairs = {name: [Pair(*pair) for pair in pairs] for name, pairs in lost.items()}
+        found = Findings(told=told, lost=pairs, **more)
         monkeypatch.setattr(check_augmentation, "_find", lambda *_: found)
 
     return find
@@ -131,10 +136,9 @@ def test_a_check_that_leaves_nothing_out_changes_no_bit_of_the_training(
     [
         {"augment": "keep"},
         pytest.param({"recipe": {**LONG, "flip": False, "shift": 0}}, marks=pytest.mark.slow),
-        pytest.param({"recipe": {"epochs": 2, "batch": 32}}, marks=pytest.mark.slow),
         {"recipe": {**LONG, "mode": "head"}},
     ],
-    ids=["keep", "no changes", "short", "features of pictures as they are"],
+    ids=["keep", "no changes", "features of pictures as they are"],
 )
 def test_nothing_is_tried_where_there_is_nothing_to_try(
     letters: Path, begin: Callable[..., pw.Run], monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
@@ -154,6 +158,73 @@ def test_classes_that_are_not_told_apart_are_said(
     run = begin(letters, recipe=LONG)
     assert run.record["recipe"]["flip"] is True
     assert "augmentation was not checked" in run.record["augmentation"]["notes"][0]
+
+
+def test_a_training_too_short_for_the_check_is_said(
+    letters: Path, begin: Callable[..., pw.Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(check_augmentation, "_find", lambda *_: pytest.fail("pictures were tried"))
+    (line,) = begin(letters, recipe={"epochs": 2, "batch": 32}).record["augmentation"]["notes"]
+    assert line == (
+        "augmentation was not checked against the labels: training shows fewer than 800 pictures, counting repeats"
+    )
+
+
+@pytest.mark.parametrize(
+    ("told", "more", "names"),
+    [
+        ((5, 6), {}, "1 of 6 pairs of classes"),
+        ((5, 6), {"untold": [(0, 1)]}, "b and d"),
+        ((400, 4_950), {"untold": [(0, 1)] * 4_550}, "4,550 of 4,950 pairs of classes"),
+    ],
+)
+def test_pairs_of_classes_that_are_not_told_apart_are_said(
+    letters: Path, begin: Callable[..., pw.Run], finding: Callable[..., None], told: tuple[int, int],
+    more: dict[str, Any], names: str,
+) -> None:  # fmt: skip
+    finding(told, more)
+    (line,) = begin(letters, recipe=LONG).record["augmentation"]["notes"]
+    assert line == f"augmentation was not checked for {names}: a quick network did not tell them apart"
+
+
+def test_classes_without_scored_pictures_are_said(
+    letters: Path, begin: Callable[..., pw.Run], finding: Callable[..., None]
+) -> None:
+    finding(more={"unscored": [1]})
+    (line,) = begin(letters, recipe=LONG).record["augmentation"]["notes"]
+    assert line == "augmentation was not checked for d: no picture was left to score"
+
+
+@pytest.mark.parametrize(
+    ("more", "lost", "line"),
+    [
+        (
+            {"undecided": ["solarize", "autocontrast", "equalize"], "seconds": 29.1},
+            {},
+            "solarize, autocontrast and equalize of policy trivial stay, but may make classes alike: 29 s were too few "
+            "to find out; --set without=solarize,autocontrast,equalize leaves them out",
+        ),
+        (
+            {"undecided": ["flip", "color"], "seconds": 10},
+            {"rotate": [(0, 1, True)]},
+            "mirroring and color of policy trivial stay, but may make classes alike: 10 s were too few to find out; "
+            "--set flip=false --set without=rotate,color leave them out",
+        ),
+        (
+            {"doubtful": ["shift"], "scored": 12},
+            {},
+            "shifting stays, but may make classes alike: 12 pictures to score were too few to find out; "
+            "--set shift=0 leaves it out",
+        ),
+    ],
+)  # fmt: skip
+def test_changes_that_may_make_classes_alike_are_said_with_the_setting_that_leaves_them_out(
+    letters: Path, begin: Callable[..., pw.Run], finding: Callable[..., None], more: dict[str, Any],
+    lost: dict[str, Any], line: str,
+) -> None:  # fmt: skip
+    finding(more=more, **lost)
+    run = begin(letters, recipe={**LONG, "policy": "trivial"})
+    assert line == run.record["augmentation"]["notes"][-1]
 
 
 def test_an_unknown_rule_is_refused(letters: Path, tmp_path: Path) -> None:

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 
 from pennyweight import data
 from pennyweight.data.augment.alone import changes_of
-from pennyweight.train import Recipe
-from pennyweight.train.contradictions import ROUND, SIDES, Examples, Findings, Pair, find_contradictions
+from pennyweight.train.contradictions import ROUND, SIDES, Examples, Findings, find_contradictions
 from pennyweight.train.quick_network import BATCH, shrink
 from pennyweight.train.work_clock import work_clock
+from pennyweight.verbs.fitting.augmentation_notes import describe_findings, field_of, without
 from pennyweight.verbs.fitting.open import PictureFit
 from pennyweight.verbs.fitting.session import RunSession
 
@@ -34,12 +33,8 @@ MOST_SCORED = 1_024
 """Most pictures to answer for."""
 SEED = 0
 """Seed of the check: trainings with several seeds have the same recipe."""
+SHORT = "augmentation was not checked against the labels: training shows fewer than {least} pictures, counting repeats"
 PLAIN = data.Augment(flip=False, shift=0.0)
-SHOWN = 3
-"""Most pairs of classes in a line."""
-OFF: Mapping[str, Any] = {"flip": False, "shift": 0.0, "erase": 0.0}
-"""Field of the recipe -> value without the change."""
-NOUNS = {"flip": "mirroring", "shift": "shifting", "erase": "random erasing"}
 
 
 def check_augmentation(fitting: PictureFit, session: RunSession) -> None:
@@ -56,16 +51,18 @@ def check_augmentation(fitting: PictureFit, session: RunSession) -> None:
     recipe, training = fitting.plan.recipe, fitting.pictures["train"]
     steps = recipe.epochs * len(training) // BATCH
     seen = recipe.mode != "head" or recipe.views
-    if rule == "keep" or not seen or not changes_of(recipe.augment) or (rule == "check" and steps < ROUND):
+    if rule == "keep" or not seen or not changes_of(recipe.augment):
         return
     if isinstance(rule, Mapping):
         found = rule
+    elif steps < ROUND:
+        found = {"left_out": {}, "notes": [SHORT.format(least=ROUND * BATCH)]}
     else:
         tried = _find(fitting, steps) if not fitting.ranks.number else Findings()
-        found = _recorded(fitting.ranks.gather(tried)[0], recipe, fitting.source.labels, fitting.plan.said)
+        found = describe_findings(fitting.ranks.gather(tried)[0], recipe, fitting.source.labels, fitting.plan.said)
     for line in found["notes"]:
         session.shown.note(line)
-    recipe = _without(recipe, [name for name in found["left_out"] if _field(name) not in fitting.plan.said])
+    recipe = without(recipe, [name for name in found["left_out"] if field_of(name) not in fitting.plan.said])
     fitting.plan = replace(fitting.plan, recipe=recipe, why=(*fitting.plan.why, *found["notes"]))
     fitting.augmentation = found
 
@@ -118,67 +115,3 @@ def _scored_examples(pictures: data.Pictures, until: float, clock: Callable[[], 
 def _joined(parts: Sequence[Examples]) -> Examples:
     pixels, targets = zip(*parts, strict=True)
     return Examples(np.concatenate(pixels), np.concatenate(targets))
-
-
-def _field(change: str) -> str:
-    """Return the field of the recipe that has a change."""
-    return change if change in OFF else "without"
-
-
-def _without(recipe: Recipe, names: Sequence[Any]) -> Recipe:
-    """Return the recipe without these changes."""
-    off = {name: OFF[name] for name in names if name in OFF}
-    return replace(recipe, **off, without=(*recipe.without, *(name for name in names if name not in OFF)))
-
-
-def _recorded(found: Findings, recipe: Recipe, labels: Sequence[str], said: frozenset[str]) -> dict[str, Any]:
-    """Return what run.json keeps: changes to leave out with their pairs of classes, lines about them, and figures.
-
-    A change that the user set stays, and its line says so.
-    """
-    notes, left_out = [], {}
-    for name, pairs in found.lost.items():
-        field = _field(name)
-        noun, reason = _noun(name, recipe), _reason(pairs, labels)
-        if field in said:
-            notes.append(f"{noun} stays, as it was set, but it contradicts the labels: {reason}")
-            continue
-        keep = f"{field}={str(getattr(recipe, field)).lower()}" if name in OFF else "without=none"
-        notes.append(f"{noun} left out: {reason}; --set {keep} keeps it")
-        left_out[name] = [[labels[pair.one], labels[pair.other]] for pair in pairs]
-    if found.undecided:
-        names = " and ".join(_noun(name, recipe) for name in found.undecided)
-        spent = f"{found.seconds:.0f} s were too few to find out"
-        notes.append(f"{names} may make classes alike: {spent}, and stay{'s' * (len(found.undecided) == 1)}")
-    if not found.told[0]:
-        notes.append(
-            f"augmentation was not checked against the labels: a quick network did not tell the classes apart "
-            f"within {found.seconds:.0f} s"
-        )
-    elif found.untried:
-        names = ", ".join(_noun(name, recipe) for name in found.untried)
-        notes.append(f"not checked against the labels, because {found.seconds:.0f} s were too few: {names}")
-    return {
-        "left_out": left_out,
-        "notes": notes,
-        "pairs_told_apart": list(found.told),
-        "undecided": found.undecided,
-        "untried": found.untried,
-        "told_apart_when_changed": {name: round(share, 3) for name, share in found.shares.items()},
-        "side": found.side,
-        "steps": found.steps,
-        "seconds": round(found.seconds, 1),
-    }
-
-
-def _noun(name: str, recipe: Recipe) -> str:
-    """Return a change in words."""
-    return NOUNS.get(name, f"{name} of policy {recipe.policy}")
-
-
-def _reason(pairs: Sequence[Pair], labels: Sequence[str]) -> str:
-    """Say which classes a change makes alike."""
-    pairs = sorted(pairs, key=lambda pair: not pair.exchanged)
-    shown = ", ".join(f"{labels[pair.one]} and {labels[pair.other]}" for pair in pairs[:SHOWN])
-    more = f" (and {len(pairs) - SHOWN} more pairs)" if len(pairs) > SHOWN else ""
-    return f"{shown}{more} {'become each other' if pairs[0].exchanged else 'look alike'}"
