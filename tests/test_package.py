@@ -367,7 +367,7 @@ def every_call(folder: Path, bundle: Path, pictures: Path) -> dict[str, Callable
 
     def bench_of_nothing() -> Exception:
         with pytest.raises(pw.PennyweightError, match="share must be above 0 and at most 1, not 0") as raised:
-            pw.bench(share=0)
+            pw.bench_machine(share=0)
         return raised.value
 
     return {
@@ -381,7 +381,9 @@ def every_call(folder: Path, bundle: Path, pictures: Path) -> dict[str, Callable
         "names": lambda: pw.names("*v1*"),
         "weigh": lambda: pw.weigh("mobilenet_v1_x0_25", (3, 32, 32)),
         "weigh_all": lambda: pw.weigh_all(["mobilenet_v1_x0_25", "mobilenet_v2_x0_35"], (3, 32, 32))[0].to_dict(),
-        "bench": bench_of_nothing,
+        "bench": lambda: pw.bench(bundle, engines="onnxruntime", repeats=2, fresh=False),
+        "bench_machine": bench_of_nothing,
+        "Timings": lambda: pw.bench(bundle, engines="onnxruntime", repeats=2, fresh=False).to_dict(),
         "experiments": lambda: pw.experiments(repeats=2, side=2)[0].ms,
         "Cost": lambda: pw.Cost(**vars(pw.weigh("mobilenet_v1_x0_25", (3, 32, 32)))).to_dict(),
         "doctor": lambda: pw.doctor(pictures, quick=True).to_dict(),

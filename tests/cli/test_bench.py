@@ -1,4 +1,4 @@
-"""`bench --machine`, whose measurement is made up."""
+"""`bench`: engines on a bundle, and `bench --machine`, whose measurement is made up."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 import pennyweight.cost
+from pennyweight.core.scene_manifest import SCENE_METADATA_KEY
 from pennyweight.cost import MachineProfile
 from pennyweight.cost.timing.agreement import Agreement
 from pennyweight.cost.timing.machine_profile import make_profile, profile_path, profiled_threads
 from pennyweight.cost.timing.roofline import Limits
+from pennyweight.verbs.benching.fresh_process import Fresh
 
 Run = Callable[..., Any]
 QUIET = Agreement(apart=0.02, far=0.01, waited=0.001, load=0.1, cores=2)
@@ -105,3 +107,75 @@ def test_a_quiet_profile_says_how_well_it_agrees(pennyweight: Run, measuring: Ca
     assert "busy" not in outcome.out
     assert "busy" not in pennyweight("weigh", "mobilenet_v1_x0_25", "--input", "3x32x32").out
     assert json.loads(pennyweight("bench", "--machine", "--json").out)["agreement"]["holds"] is True
+
+
+# engines
+
+
+def test_engines_are_timed_in_every_form(
+    pennyweight: Run, bundle_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PENNYWEIGHT_DATA", raising=False)
+    monkeypatch.setattr("pennyweight.verbs.bench.measure_fresh", lambda *_, **__: Fresh(0.25, 0.2, 100 << 20))
+    asked = ("bench", bundle_file, "--engines", "onnxruntime", "--threads", "1", "--batch", "1,3", "--repeats", "2")
+    shown = pennyweight(*asked, "--html", tmp_path / "page.html")
+    assert shown.status == 0
+    for words in ("onnxruntime", "faster", "1.00", "0.25", "64 of 64", "seeded noise", "a fresh process"):
+        assert words in shown.out
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    for words in ("<h1>Engines, measured on this machine", "64 of 64", "seeded noise", "<svg"):
+        assert words in page
+    values = json.loads(pennyweight(*asked, "--json").out)
+    assert [row["batch"] for row in values["rows"]] == [1, 3]
+    assert values["rows"][0]["resident_bytes"] == 100 << 20
+    rows = pennyweight(*asked, "--csv").out.splitlines()
+    assert rows[0].startswith("network,engine,precision,threads,batch,repeats,minimum_ms")
+    assert len(rows) == 3
+
+
+@pytest.mark.parametrize(
+    ("asked", "line"),
+    [
+        ((), "say what to time: a bundle, a run or a network's name"),
+        (("B", "--machine"), "--machine measures this machine alone"),
+        (("--machine", "--engines", "openvino"), "--engines belongs to networks"),
+        (("--machine", "--threads", "1,2"), "--machine takes one number of --threads, not 2"),
+        (("B", "--share", "0.5"), "--share belongs to --machine"),
+        (("B", "--anyway"), "--anyway belongs to --machine"),
+        (("B", "--threads", "one"), "--threads 'one' is not whole numbers joined by commas, such as 1,2"),
+        (("B", "--threads", "0"), "threads must be a whole number from 1"),
+        (("B", "--batch", "1,,2"), "--batch '1,,2' is not whole numbers"),
+        (("B", "--engines", "torch"), "torch executes runs and names"),
+        (("B", "--engines", "onnxruntime,"), "unknown engine ''"),
+        (("B", "--json", "--csv"), "keep one"),
+        (("B", "--html", "B"), "exists"),
+        (("no-such-network",), "no-such-network"),
+        (("none.onnx",), "none.onnx"),
+    ],
+)
+def test_what_cannot_be_timed_is_refused_in_one_line(
+    pennyweight: Run, bundle_file: Path, asked: tuple[str, ...], line: str
+) -> None:
+    outcome = pennyweight("bench", *(str(bundle_file) if each == "B" else each for each in asked))
+    assert (outcome.status, outcome.out, outcome.err.count("\n")) == (1, "", 1)
+    assert line in outcome.err
+
+
+def test_a_bundle_of_a_scene_is_refused(pennyweight: Run, tmp_path: Path) -> None:
+    import onnx
+
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph(
+            [onnx.helper.make_node("Relu", ["images"], ["logits"])],
+            "scene",
+            [onnx.helper.make_tensor_value_info("images", 1, [1])],
+            [onnx.helper.make_tensor_value_info("logits", 1, [1])],
+        ),
+        opset_imports=[onnx.helper.make_opsetid("", 20)],
+        ir_version=10,
+    )
+    onnx.helper.set_model_props(model, {SCENE_METADATA_KEY: "{}"})
+    onnx.save(model, tmp_path / "scene.onnx")
+    outcome = pennyweight("bench", tmp_path / "scene.onnx")
+    assert (outcome.status, outcome.err.count("\n")) == (1, 1)
+    assert "is a scene's bundle" in outcome.err

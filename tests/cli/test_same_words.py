@@ -36,7 +36,7 @@ CASES: dict[str, tuple[Callable[..., Any], Collection[str]]] = {
     "doctor": (pw.doctor, {*READ_AS, "as"}),  # a keyword of Python, whose argument is `network`
     "pack": (pw.pack, READ_AS),
     "index": (pw.index, ()),
-    "bench": (pw.bench, {"machine"}),
+    "bench": (pw.bench, {"machine", *signature(pw.bench_machine).parameters}),
     "lab guidelines": (pw.experiments, ()),
     "scene fit": (pw.scene.fit, {*RECIPE, *SCENE, "seeds"}),
     "scene evaluate": (pw.scene.evaluate, ()),

@@ -1,51 +1,158 @@
-"""`bench --machine`: what this machine can do, measured once and kept."""
+"""`bench`: engines on networks, side by side; and with --machine, what this machine can do."""
 
 # No `from __future__ import annotations`: Typer reads the annotations.
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
-from pennyweight.cli import options, show, show_machine
-from pennyweight.cli.help import MEASUREMENT
+import typer
+
+from pennyweight.cli import engine_options, options, show, show_machine, show_timings, trained_options
+from pennyweight.cli.help import DATA, EXECUTION, MEASUREMENT, OUTPUT
 from pennyweight.cli.options import option
 from pennyweight.core.errors import InputError
+from pennyweight.core.files import require_new, write_text
 
 __all__ = ["bench"]
 
+Networks = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[RUN_OR_BUNDLE_OR_NAME]...", help="Bundles, runs and names of networks to time."),
+]
+Engines = Annotated[
+    str | None,
+    option(
+        EXECUTION,
+        "Engines, joined by commas: onnxruntime, openvino, and for runs and names torch, torch-compiled. By default "
+        "all that are installed, without torch-compiled.",
+        "--engines",
+        "--engine",
+        metavar="NAMES",
+    ),
+]
+Threads = Annotated[
+    str | None,
+    option(EXECUTION, "Threads of one call, such as 1,2; by default one for each core.", metavar="NUMBERS"),
+]
+Batch = Annotated[
+    str | None, option(EXECUTION, "Pictures in one call, such as 1,8,32; by default 1.", metavar="NUMBERS")
+]
+Source = Annotated[
+    str | None,
+    option(
+        DATA,
+        "Pictures on which answers are compared; by default some under $PENNYWEIGHT_DATA, else seeded noise.",
+        metavar="SOURCE",
+    ),
+]
+Repeats = Annotated[int | None, option(MEASUREMENT, "Timed calls of each engine; by default 30.", metavar="N", min=2)]
+Machine = Annotated[
+    bool,
+    option(
+        MEASUREMENT, "Measure this machine: peak rates, bandwidths, overhead, operators of many sizes.", "--machine"
+    ),
+]
+Share = Annotated[
+    float | None,
+    option(
+        MEASUREMENT,
+        "Share of the sizes that --machine times; a smaller share takes less time and is less exact.",
+        metavar="X",
+        min=0.01,
+        max=1.0,
+    ),
+]
+Anyway = Annotated[
+    bool, option(MEASUREMENT, "Keep the profile of a busy --machine too; `weigh` then warns of it.", "--anyway")
+]
+Csv = Annotated[bool, option(OUTPUT, "Print the rows as comma-separated values.", "--csv")]
+Html = Annotated[Path | None, option(OUTPUT, "Page to write.", metavar="FILE")]
+
 
 def bench(
-    machine: Annotated[
-        bool,
-        option(
-            MEASUREMENT, "Measure this machine: peak rates, bandwidths, overhead, operators of many sizes.", "--machine"
-        ),
-    ] = False,
-    threads: options.Threads = None,
-    share: Annotated[
-        float,
-        option(
-            MEASUREMENT,
-            "Share of the sizes to time; a smaller share takes less time and is less exact.",
-            metavar="X",
-            min=0.01,
-            max=1.0,
-        ),
-    ] = 1.0,
-    anyway: Annotated[
-        bool, option(MEASUREMENT, "Keep the profile of a busy machine too; `weigh` then warns of it.", "--anyway")
-    ] = False,
+    networks: Networks = None,
+    engines: Engines = None,
+    threads: Threads = None,
+    batch: Batch = None,
+    precision: engine_options.Precision = None,
+    weights: trained_options.Weights = None,
+    source: Source = None,
+    repeats: Repeats = None,
+    machine: Machine = False,
+    share: Share = None,
+    anyway: Anyway = False,
     json: options.Json = False,
+    csv: Csv = False,
+    html: Html = None,
 ) -> None:
-    """Measure this machine once, in a few minutes, so that `weigh` can predict milliseconds.
+    """Time engines on networks side by side: latency, throughput, time to ready, memory, and equality of answers.
 
-    A profile whose two halves disagree is not kept: other programs used the CPU during the measurement.
+    With --machine, measure this machine once, in a few minutes, so that `weigh` can predict milliseconds.
     """
-    if not machine:
-        raise InputError("say what to measure: `pennyweight bench --machine` measures this machine")
-    from pennyweight.cost.timing.machine_profile import profile_path
+    for_networks = {"engines": engines, "batch": batch, "precision": precision, "weights": weights, "source": source,
+        "repeats": repeats, "csv": csv, "html": html}  # fmt: skip
+    if machine:
+        _refuse(for_networks, "belongs to networks; leave it out with --machine")
+        if networks:
+            raise InputError(f"--machine measures this machine alone; leave {networks[0]} out, or --machine")
+        _measure_machine(_numbers(threads, "--threads"), share or 1.0, anyway=anyway, json=json)
+        return
+    _refuse({"share": share, "anyway": anyway}, "belongs to --machine")
+    if not networks:
+        raise InputError(
+            "say what to time: a bundle, a run or a network's name; `pennyweight bench --machine` measures this machine"
+        )
+    if json and csv:
+        raise InputError("--json and --csv were both given; keep one")
+    if html is not None:
+        require_new(html)
+    from pennyweight.verbs.bench import REPEATS
     from pennyweight.verbs.bench import bench as verb
 
-    profile = verb(threads=threads, share=share, anyway=anyway)
+    timings = verb(
+        networks,
+        engines=None if engines is None else engines.split(","),
+        threads=_numbers(threads, "--threads"),
+        batch=_numbers(batch, "--batch"),
+        precision=precision,
+        weights=weights,
+        source=source,
+        repeats=repeats or REPEATS,
+        note=show.note,
+    )
+    if html is not None:
+        from pennyweight.report.timings_page import timings_page
+
+        write_text(html, timings_page([asdict(row) for row in timings.rows], timings.conditions))
+        show.written(html)
+    show_timings.timings(timings, json=json, csv=csv)
+
+
+def _refuse(given: Mapping[str, object], why: str) -> None:
+    """Raise InputError for an option that the other measurement has."""
+    for name, value in given.items():
+        if value not in (None, False):
+            raise InputError(f"--{name} {why}")
+
+
+def _numbers(text: str | None, name: str) -> list[int] | None:
+    """Parse "1,2". Raises InputError."""
+    try:
+        return None if text is None else [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise InputError(f"{name} '{text}' is not whole numbers joined by commas, such as 1,2") from error
+
+
+def _measure_machine(threads: list[int] | None, share: float, *, anyway: bool, json: bool) -> None:
+    """Measure the machine, and print its profile."""
+    if threads is not None and len(threads) > 1:
+        raise InputError(f"--machine takes one number of --threads, not {len(threads)}")
+    from pennyweight.cost.timing.machine_profile import profile_path
+    from pennyweight.verbs.bench_machine import bench_machine
+
+    profile = bench_machine(threads=threads[0] if threads else None, share=share, anyway=anyway)
     path = profile_path(profile.threads)
     if not json:
         show_machine.machine_profile(profile, str(path))
