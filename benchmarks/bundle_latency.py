@@ -1,80 +1,126 @@
-"""Latency of one picture in milliseconds: the bundle against its torch network, on this machine.
+"""Latency of one picture: engines of the bundle against torch, on our networks and on those of other libraries.
 
-    python benchmarks/bundle_latency.py [--repeats N]
+    python benchmarks/bundle_latency.py [NAME…] [--bundles int8.onnx…] [--compiled] [--threads 2] [--repeats 50]
+    python benchmarks/bundle_latency.py --beside [--rounds 5]
 
-Both sides take the same uint8 pixels and return probabilities, with the same number of threads, in turn. The table
-shows medians. Weights are random, because the time does not depend on them. The figures depend on the machine and the
-hour: quote the ratio.
+Both sides take the same uint8 pixels and return probabilities, with the same number of threads, in turn. Weights are
+random, because the time does not depend on them. The figures depend on the machine and the hour: quote the ratio,
+which is the median over the turns. `--beside` times the bundle with and without one busy program, in turns.
 """
 
 import argparse
+import json
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-import torch
 from rich.console import Console
 
-from pennyweight import zoo
-from pennyweight.core.machine import cores, machine, versions
-from pennyweight.core.manifest import Manifest
-from pennyweight.core.preprocess import Preprocess
-from pennyweight.deploy import TorchEngine, export_bundle
+import pennyweight as pw
+from pennyweight.core.machine import cores, machine_line
+from pennyweight.core.noise import seeded_pixels
+from pennyweight.core.turns import time_in_turns
 from pennyweight.report.tables import Column, table
-from pennyweight.runtime import Engine
+from pennyweight.runtime.engine import EngineChoice
+from pennyweight.verbs.benching.fresh_weights import write_fresh_weights
 
-NETWORKS = ("mobilenet_v1_x0_25", "mobilenet_v1", "mobilenet_v2_x0_35", "mobilenet_v2")
-SIZE = 224
-
-
-def engines(name: str, folder: Path) -> tuple[Engine, Engine]:
-    """Return (torch, bundle) of a fresh network."""
-    network = zoo.create(name).eval()
-    preprocess = Preprocess.for_input(SIZE)
-    manifest = Manifest(
-        network={"name": name},
-        labels=tuple(f"class {number}" for number in range(1000)),
-        preprocess=preprocess,
-        cost={},
-        evaluation=None,
-        parity={},
-        data={},
-        versions=versions(),
-        created="",
-    )
-    bundle = export_bundle(network, folder / f"{name}.onnx", manifest, [], of="")
-    return TorchEngine(network, preprocess), bundle.engine
+NETWORKS = (
+    *("mobilenet_v2", "torchvision:mobilenet_v2", "timm:mobilenetv2_100"),
+    *("efficientnet_b0", "torchvision:efficientnet_b0", "shufflenet_v2_x1_0", "torchvision:shufflenet_v2_x1_0"),
+    *("resnext50_32x4d", "torchvision:resnext50_32x4d", "vit_ti_16", "timm:vit_tiny_patch16_224"),
+)
+"""Our networks, each before the same one of another library."""
+ENGINES = ("torch", "onnxruntime", "openvino")
+COLUMNS = (
+    *(Column(title) for title in ("network", "engine", "threads", "minimum, ms", "median, ms", "90%, ms")),
+    *(Column("times faster", lambda value: f"{value:.2f}"), Column("same top-1"), Column("probabilities within")),
+)
 
 
-def medians_ms(sides: tuple[Engine, ...], repeats: int) -> list[float]:
-    """Return the median latency of each side in milliseconds, measured in turn after a warm-up."""
-    pixels = np.random.default_rng(0).integers(0, 256, (1, SIZE, SIZE, 3), dtype=np.uint8)
-    times: list[list[float]] = [[] for _ in sides]
-    for repeat in range(repeats + 5):
-        for side, spent in zip(sides, times, strict=True):
-            started = time.perf_counter()
-            side(pixels)
-            if repeat >= 5:
-                spent.append((time.perf_counter() - started) * 1000)
-    return [statistics.median(spent) for spent in times]
+def compare(asked: argparse.Namespace) -> None:
+    """Print a row for each network and engine as soon as it is measured."""
+    console = Console(width=140)
+    engines = [*ENGINES, *(["torch-compiled"] if asked.compiled else [])]
+    for name in (*(asked.names or NETWORKS), *asked.bundles):
+        try:
+            timings = pw.bench(
+                name, engines=engines, threads=asked.threads, repeats=asked.repeats, fresh=asked.fresh
+            )  # fmt: skip
+        except pw.PennyweightError as error:
+            print(f"{name}: {error}", flush=True)
+            continue
+        rows = [
+            (
+                *(row.network, row.engine, row.threads, row.minimum_ms, row.median_ms, row.p90_ms, row.times_faster),
+                *(f"{row.same_top1} of {row.pictures}", f"{row.largest_probability_difference:.0e}"),
+            )
+            for row in timings.rows
+        ]
+        console.print(table(None, COLUMNS, rows))
+        if asked.json:
+            with Path(asked.json).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(timings.to_dict()) + "\n")
+        print(*timings.conditions, sep="\n", flush=True)
+
+
+@contextmanager
+def busy_program() -> Iterator[None]:
+    """Keep one core busy inside the block."""
+    program = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        time.sleep(0.3)
+        yield
+    finally:
+        program.kill()
+        program.wait()
+
+
+def beside(asked: argparse.Namespace) -> None:
+    """Print the speed next to one busy program, as a share of the speed without it, for two ways of waiting."""
+    with tempfile.TemporaryDirectory() as folder:
+        weights = write_fresh_weights("mobilenet_v2", Path(folder) / "fresh.safetensors")
+        bundle = pw.export("mobilenet_v2", Path(folder) / "model.onnx", weights=weights)
+        ways = {
+            "allow_spinning=0": EngineChoice(threads=asked.threads, spinning=False),
+            "spins for 20 µs (default)": EngineChoice(threads=asked.threads),
+            "openvino": EngineChoice("openvino", threads=asked.threads),
+        }
+        engines = {way: pw.Bundle(bundle.path, choice).engine for way, choice in ways.items()}
+        calls = [partial(engine, seeded_pixels(1, (224, 224, 3))) for engine in engines.values()]
+        shares: dict[str, list[float]] = {way: [] for way in ways}
+        quiet: dict[str, list[float]] = {way: [] for way in ways}
+        for _ in range(asked.rounds):
+            alone = time_in_turns(calls, repeats=asked.repeats)
+            with busy_program():
+                together = time_in_turns(calls, repeats=asked.repeats)
+            for way, a, b in zip(ways, alone, together, strict=True):
+                shares[way].append(statistics.fmean(a) / statistics.fmean(b))
+                quiet[way].append(statistics.fmean(a))
+    columns = [Column("way of waiting"), Column("ms alone"), Column("share of the speed beside one program")]
+    rows = [(way, statistics.median(quiet[way]), f"{statistics.median(shares[way]):.0%}") for way in ways]
+    Console(width=120).print(table("MobileNetV2, 224 pixels, one picture", columns, rows))
+    print(machine_line(), f"{asked.rounds} rounds of {asked.repeats}", f"{asked.threads} threads", sep="; ")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--bundles", nargs="*", default=[], help="bundles to time as well, such as one in int8")
+    parser.add_argument("--compiled", action="store_true", help="time torch.compile as well; it compiles for minutes")
+    parser.add_argument("--fresh", action="store_true", help="measure memory and time to ready of fresh processes too")
+    parser.add_argument("--threads", type=int, default=cores())
     parser.add_argument("--repeats", type=int, default=50)
-    repeats = parser.parse_args().repeats
-    torch.set_num_threads(cores())
-    rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        for name in NETWORKS:
-            eager_ms, bundle_ms = medians_ms(engines(name, Path(folder)), repeats)
-            rows.append((name, eager_ms, bundle_ms, eager_ms / bundle_ms))
-    console = Console()
-    figures = [Column("network"), Column("torch, eager, ms"), Column("bundle, ms"), Column("times faster")]
-    console.print(table(f"one picture of {SIZE}×{SIZE}, median of {repeats}", figures, rows))
-    console.print(machine() | versions())
+    parser.add_argument("--json", help="file to which the rows are added")
+    parser.add_argument("--beside", action="store_true")
+    parser.add_argument("--rounds", type=int, default=5)
+    asked = parser.parse_args()
+    (beside if asked.beside else compare)(asked)
 
 
 if __name__ == "__main__":

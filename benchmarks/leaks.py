@@ -45,7 +45,7 @@ from pennyweight.data.apart import TwinRule
 from pennyweight.data.checks.shortcuts import Shortcut, telling
 from pennyweight.report.tables import Column, table
 from pennyweight.scoring.intervals import share_interval
-from pennyweight.verbs.evaluate import answer
+from pennyweight.verbs.answered_source import answer
 
 
 class Draw(NamedTuple):

@@ -293,7 +293,7 @@ def test_terminated_in_every_phase(
 @pytest.mark.parametrize(
     ("verb", "module", "function"),
     [
-        ("evaluate", "pennyweight.verbs.evaluate", "answer"),
+        ("evaluate", "pennyweight.verbs.answered_source", "answer"),
         ("export", "pennyweight.deploy.export", "_export_network"),
         ("export", "pennyweight.deploy.export", "prove"),
     ],

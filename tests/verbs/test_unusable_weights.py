@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 import pennyweight as pw
 from pennyweight.core.errors import InputError, PennyweightError
-from pennyweight.verbs.evaluate import answer
+from pennyweight.verbs.answered_source import answer
 
 NAME = "mobilenet_v1_x0_25"
 

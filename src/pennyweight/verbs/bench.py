@@ -80,10 +80,7 @@ def bench(
         MissingPart: An engine is not installed.
     """
     names = [networks] if isinstance(networks, (str, os.PathLike, Run, Bundle)) else list(networks)
-    if not names:
-        raise InputError("name a bundle, a run or a network to time; bench_machine measures the machine")
-    if not isinstance(repeats, int) or repeats < 2:
-        raise InputError(f"a median and a spread need at least 2 repeats, not {repeats}")
+    _require(names, repeats)
     plan = _Plan(_numbers("threads", threads, cores()), _numbers("batch", batch, 1), precision, source, repeats, fresh)
     load, notes = _load(), []
     with opened_subjects(names, [engines] if isinstance(engines, str) else engines, weights, note) as subjects:
@@ -101,6 +98,13 @@ def bench(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         notes=tuple(notes),
     )
+
+
+def _require(names: Sequence[object], repeats: int) -> None:
+    if not names:
+        raise InputError("name a bundle, a run or a network to time; bench_machine measures the machine")
+    if not isinstance(repeats, int) or repeats < 2:
+        raise InputError(f"a median and a spread need at least 2 repeats, not {repeats}")
 
 
 def _numbers(name: str, given: int | Sequence[int] | None, usual: int) -> tuple[int, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple, Unpack
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from pennyweight import data
 from pennyweight.core.busy_wait import sharing_cores
-from pennyweight.core.errors import InputError, PennyweightError, SourceError
+from pennyweight.core.errors import InputError, SourceError
 from pennyweight.core.formats import allow_pixels
 from pennyweight.core.heap import keeping_memory
 from pennyweight.core.labels import match_labels
@@ -22,6 +21,7 @@ from pennyweight.core.training_digests import TrainingDigests
 from pennyweight.core.usage import Usage
 from pennyweight.runtime import Bundle, Classifier
 from pennyweight.scoring import Evaluation, score
+from pennyweight.verbs.answered_source import answer_share, answered, join
 from pennyweight.verbs.execution import Execution
 from pennyweight.verbs.load import Trained, classifier_of, open_trained
 from pennyweight.verbs.ranks import WAIT_MINUTES, share_work
@@ -30,9 +30,8 @@ from pennyweight.verbs.scored_source import Origin, open_scored_source, origin_o
 from pennyweight.verbs.training_pictures import training_digests_of
 from pennyweight.verbs.twins_in_training import mask_of_twins, twins_within
 
-__all__ = ["answer", "evaluate"]
+__all__ = ["evaluate"]
 
-BATCH = 64
 MANY_CLASSES = 100
 
 
@@ -87,32 +86,27 @@ def evaluate(
         SourceError: The source is not here, has classes that the network does not know, or has no picture left.
         RunError, BundleError: The run is incomplete or damaged; the bundle is damaged.
     """
-    _require_split(split)
     execution = Execution(engine, threads, precision, note)
     trained = open_trained(run_or_bundle_or_name, weights, execution=execution, **usage)
-    classifier = _classifier(trained, execution, max_pixels)
+    classifier = _classifier(trained, split, execution, max_pixels)
     opened = _open_source(source, trained, origin := origin_of(trained), read_as, note)
     numbers = match_labels(opened.labels, classifier.labels, source=opened.name, rename=rename or {})
     twins = twins_within(opened, origin, max_pixels=max_pixels, note=note)
     samples, name = _samples(trained, opened, origin, split, twins, left_out=left_out, note=note)
-    if not origin.is_source(opened):  # of its own pictures, `fit` has said it
-        _note_cut(classifier.preprocess, samples, opened.name, note)
-    shares = share_work(wait, samples, lambda own: _answer_share(opened, own, classifier, advance))
-    alike = _alike(trained, _answered(samples, shares), name, opened, origin, twins, max_pixels, note)
-    return _score(*_join(shares, opened, left_out), numbers, classifier.labels, opened.name, name, alike)
+    _note_cut(classifier.preprocess, samples, opened, origin, note)
+    shares = share_work(wait, samples, lambda own: answer_share(opened, own, classifier, advance))
+    alike = _alike(trained, answered(samples, shares), name, opened, origin, twins, max_pixels, note)
+    return _score(*join(shares, opened, left_out), numbers, classifier.labels, opened.name, name, alike)
 
 
-def _classifier(trained: Trained, execution: Execution, max_pixels: int | None) -> Classifier:
-    """Return the classifier, and allow `max_pixels` everywhere. Raises InputError for a run of a scene."""
+def _classifier(trained: Trained, split: str, execution: Execution, max_pixels: int | None) -> Classifier:
+    """Return the classifier, and allow `max_pixels` everywhere. Raises InputError for a run of a scene, or a split."""
+    if split not in data.SPLITS:
+        raise InputError(f"unknown split '{split}'; there are {', '.join(data.SPLITS)}")
     if isinstance(trained, Run):
         refuse_scene_run(trained, "evaluate")
     allow_pixels(max_pixels)
     return classifier_of(trained, execution, max_pixels)
-
-
-def _require_split(split: str) -> None:
-    if split not in data.SPLITS:
-        raise InputError(f"unknown split '{split}'; there are {', '.join(data.SPLITS)}")
 
 
 def _open_source(
@@ -179,54 +173,19 @@ def _samples(
     return samples, name
 
 
-def _note_cut(preprocess: Preprocess, samples: Sequence[data.Sample], name: str, note: Callable[[str], None]) -> None:
-    """Note the share that the network's crop cuts away, if that is much of these pictures."""
-    framing = data.Framing(preprocess.size, preprocess.frame)
-    if line := data.cut_note(data.aspects_of(samples), framing, f"{name} is scored on the rest"):
-        note(line)
-
-
-class _Share(NamedTuple):
-    """Answers to a rank's part of the pictures."""
-
-    probabilities: NDArray[np.float32]
-    """(N, classes)."""
-    targets: NDArray[np.int64]
-    """Classes of the source, (N,)."""
-    unreadable: tuple[data.Unreadable, ...]
-
-
-def _answer_share(
-    opened: data.Source, samples: Sequence[data.Sample], classifier: Classifier, advance: Callable[[int], None]
-) -> _Share:
-    """Read pictures, leave out those that cannot be read, and answer the others."""
-    if not samples:
-        return _Share(np.empty((0, len(classifier.labels)), np.float32), np.empty(0, np.int64), ())
-    pictures = data.make_pictures(opened, samples, classifier.preprocess, cache=data.DecodedCache())
-    unreadable = pictures.read()
-    answered = answer(classifier, pictures, advance)
-    return _Share(answered, np.asarray(pictures.targets), unreadable)
-
-
-def _answered(samples: Sequence[data.Sample], shares: Sequence[_Share]) -> Sequence[data.Sample]:
-    """Return the samples without those that could not be read, in the order of the answers."""
-    unreadable = {each.name for share in shares for each in share.unreadable}
-    return [sample for sample in samples if sample.name not in unreadable]
-
-
-def _join(
-    shares: Sequence[_Share],
+def _note_cut(
+    preprocess: Preprocess,
+    samples: Sequence[data.Sample],
     opened: data.Source,
-    left_out: Callable[[data.Unreadable], None],
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return probabilities and classes of all shares. Raises SourceError where too few pictures can be read."""
-    unreadable = (*opened.unreadable, *(each for share in shares for each in share.unreadable))
-    for each in unreadable:
-        left_out(each)
-    targets = np.concatenate([share.targets for share in shares])
-    if (reason := data.too_little(replace(opened, samples=()), unreadable, targets.tolist())) is not None:
-        raise SourceError(reason)
-    return np.concatenate([share.probabilities for share in shares]), targets
+    origin: Origin,
+    note: Callable[[str], None],
+) -> None:
+    """Note the share that the network's crop cuts away, if that is much of these pictures; `fit` notes its own."""
+    if origin.is_source(opened):
+        return
+    framing = data.Framing(preprocess.size, preprocess.frame)
+    if line := data.cut_note(data.aspects_of(samples), framing, f"{opened.name} is scored on the rest"):
+        note(line)
 
 
 def _score(
@@ -275,23 +234,3 @@ def _unseen(
     if count:
         left_out(data.Unreadable(name, f"{count} pictures of {name} that {where} was trained or selected on"))
     return others
-
-
-def answer(
-    classifier: Classifier, pictures: data.Pictures, advance: Callable[[int], None] = lambda count: None
-) -> NDArray[np.float32]:
-    """Return the classifier's probabilities (N, classes) for every picture, in order.
-
-    Raises PennyweightError where a probability is NaN.
-    """
-    rows = []
-    for batch in pictures.in_order(BATCH):
-        assert isinstance(batch.pixels, np.ndarray)
-        rows.append(classifier.probabilities(batch.pixels))
-        if not np.isfinite(rows[-1]).all():
-            raise PennyweightError(
-                "the network answers with NaN in place of numbers, which no score can be made of: its weights are "
-                "damaged, or its training diverged"
-            )
-        advance(len(batch.targets))
-    return np.concatenate(rows) if rows else np.empty((0, len(classifier.labels)), np.float32)

@@ -95,13 +95,7 @@ def _subject(
     of_bundles = [name for name in ENGINES if available(name)]
     if isinstance(given, Bundle) or (isinstance(given, (str, os.PathLike)) and Path(given).is_file()):
         bundle = given if isinstance(given, Bundle) else Bundle(Path(given))
-        if torch := [name for name in asked or () if name not in ENGINES]:
-            raise InputError(f"{torch[0]} executes runs and names, and {bundle.path} is a bundle; name the run instead")
-        source = (bundle.manifest.data or {}).get("name")
-        return Subject(
-            name=str(bundle.path), bundle=bundle.path, engines=tuple(asked or of_bundles), source=source,
-            weights_path=bundle.path,
-        )  # fmt: skip
+        return _of_bundle(bundle, asked or of_bundles, note)
     chosen = tuple(asked or [TORCH, *of_bundles])
     folder.mkdir()
     subject = _of_torch(given, chosen, weights, folder, note)
@@ -113,6 +107,18 @@ def _subject(
         made = export(subject.torch, folder / "model.onnx", weights=subject.weights)
         subject = Subject(**{**vars(subject), "bundle": made.path})
     return subject
+
+
+def _of_bundle(bundle: Bundle, asked: Sequence[str], note: Callable[[str], None]) -> Subject:
+    """Return a bundle with the engines that execute it. Raises InputError where there is none."""
+    engines = tuple(name for name in asked if name in ENGINES)
+    torch = [name for name in asked if name not in ENGINES]
+    if not engines:
+        raise InputError(f"{torch[0]} executes runs and names, and {bundle.path} is a bundle; name the run instead")
+    if torch:
+        note(f"{bundle.path} is a bundle, which {' and '.join(torch)} cannot execute")
+    source = (bundle.manifest.data or {}).get("name")
+    return Subject(name=str(bundle.path), bundle=bundle.path, engines=engines, source=source)
 
 
 def _of_torch(
@@ -132,13 +138,14 @@ def _of_torch(
         )
     if not isinstance(given, str):
         raise InputError(f"bench takes bundles, runs and names of networks, not {type(given).__name__}")
-    from pennyweight.verbs.benching.fresh_weights import write_fresh_weights
 
     if weights is None:
+        from pennyweight.verbs.benching.fresh_weights import write_fresh_weights
+
+        file: Path | str = write_fresh_weights(given, folder / "fresh.safetensors")
         note(
             f"{given} has fresh weights, because none are given: its answers mean nothing, and its times do not change"
         )
-        file: Path | str = write_fresh_weights(given, folder / "fresh.safetensors")
     else:
         file = os.fspath(weights)
     path = Path(file)

@@ -11,7 +11,7 @@ from pennyweight.core.run import Run
 from pennyweight.core.training_digests import TrainingDigests
 from pennyweight.train import Epoch
 from pennyweight.train.trackers import open_tracker
-from pennyweight.verbs.evaluate import answer
+from pennyweight.verbs.answered_source import answer
 from pennyweight.verbs.fitting.check_augmentation import check_augmentation
 from pennyweight.verbs.fitting.finish import finish
 from pennyweight.verbs.fitting.left_out import note_left_out, record_left_out
