@@ -31,11 +31,11 @@ class BundleFile(Summary):
         object.__setattr__(self, "path", Path(self.path))
         whole = sealed(self.path)  # before an engine reads what may be damaged
         require_safe(self.path)
+        require_numbers(self.path)  # before an engine holds the weights too
         self._require_kind(self.session.metadata)
         if self.manifest.sealed and not whole:
             raise broken(self.path)
         require_agreement(self.path, self.session.ports, self._ports())
-        require_numbers(self.path)
 
     def __fspath__(self) -> str:
         """Return the file's path, so that a bundle can be used as a path."""
