@@ -3,8 +3,8 @@
     python benchmarks/cold_start.py BUNDLE [--picture FILE] [--repeats 10]
 
 Each form is a fresh process, in turns; the first round warms the disk's cache and is left out. Processor seconds are
-those of the process, which other programs change least. Python may keep its compiled files, in a folder of the benchmark,
-as an installed package does. Memory is the largest resident one.
+those of the process, which other programs change least. Python may keep its compiled files, in a folder of the
+benchmark, as an installed package does. Memory is the largest resident one.
 """
 
 import argparse
