@@ -1,11 +1,14 @@
 """Latency of one picture: engines of the bundle against torch, on our networks and on those of other libraries.
 
     python benchmarks/bundle_latency.py [NAME…] [--bundles int8.onnx…] [--compiled] [--threads 2] [--repeats 50]
+    python benchmarks/bundle_latency.py --processor [NAME…]
     python benchmarks/bundle_latency.py --beside [--rounds 5]
 
 Both sides take the same uint8 pixels and return probabilities, with the same number of threads, in turn. Weights are
 random, because the time does not depend on them. The figures depend on the machine and the hour: quote the ratio,
-which is the median over the turns. `--beside` times the bundle with and without one busy program, in turns.
+which is the median over the turns. `--processor` counts the
+processor time of one thread, which other programs change least: the ratio for a machine that is never quiet.
+`--beside` times the bundle with and without one busy program, in turns.
 """
 
 import argparse
@@ -29,6 +32,7 @@ from pennyweight.core.turns import time_in_turns
 from pennyweight.report.tables import Column, table
 from pennyweight.runtime.engine import EngineChoice
 from pennyweight.verbs.benching.fresh_weights import write_fresh_weights
+from pennyweight.verbs.benching.subjects import opened_subjects
 
 NETWORKS = (
     *("mobilenet_v2", "torchvision:mobilenet_v2", "timm:mobilenetv2_100"),
@@ -67,6 +71,35 @@ def compare(asked: argparse.Namespace) -> None:
             with Path(asked.json).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(timings.to_dict()) + "\n")
         print(*timings.conditions, sep="\n", flush=True)
+
+
+def compare_processor_time(asked: argparse.Namespace) -> None:
+    """Print the processor time of each engine with one thread, and its ratio to torch's."""
+    import torch
+
+    torch.set_num_threads(1)
+    columns = [Column(title) for title in ("network", "engine", "processor ms, shortest", "median")]
+    columns.append(Column("times less", lambda value: f"{value:.2f}"))
+    for name in (*(asked.names or NETWORKS), *asked.bundles):
+        try:
+            with opened_subjects([name], ENGINES, None, lambda line: None) as (subject,):
+                opened = {each: subject.open(each, 1, None) for each in subject.engines}
+        except pw.PennyweightError as error:
+            print(f"{name}: {error}", flush=True)
+            continue
+        shape = next(iter(opened.values())).preprocess.shape
+        calls = [partial(each.engine, seeded_pixels(1, shape)) for each in opened.values()]
+        times = time_in_turns(calls, repeats=asked.repeats, clock=time.process_time)
+        rows = [
+            (name, each, min(spent), statistics.median(spent), _ratio(times[0], spent))
+            for each, spent in zip(opened, times, strict=True)
+        ]
+        Console(width=120).print(table(None, columns, rows))
+    print(machine_line(), f"one thread, one picture, {asked.repeats} turns", sep="; ", flush=True)
+
+
+def _ratio(first: list[float], other: list[float]) -> float:
+    return statistics.median(a / b for a, b in zip(first, other, strict=True))
 
 
 @contextmanager
@@ -117,10 +150,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=cores())
     parser.add_argument("--repeats", type=int, default=50)
     parser.add_argument("--json", help="file to which the rows are added")
+    parser.add_argument("--processor", action="store_true", help="count the processor time of one thread")
     parser.add_argument("--beside", action="store_true")
     parser.add_argument("--rounds", type=int, default=5)
     asked = parser.parse_args()
-    (beside if asked.beside else compare)(asked)
+    (beside if asked.beside else compare_processor_time if asked.processor else compare)(asked)
 
 
 if __name__ == "__main__":

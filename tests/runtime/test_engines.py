@@ -240,6 +240,23 @@ def test_an_operator_that_an_engine_lacks_is_said(manifest: Manifest, tmp_path: 
     assert "Nonsense" in str(raised.value)
 
 
+def test_an_int8_bundle_keeps_the_engine_that_its_accuracy_was_measured_on(
+    plain_model: onnx.ModelProto, manifest: Manifest, tmp_path: Path
+) -> None:
+    """OpenVINO rounds the products of 8-bit numbers otherwise: most answers of a small network differed."""
+    model = onnx.ModelProto()
+    model.CopyFrom(plain_model)
+    helper.set_model_props(model, {METADATA_KEY: manifest.in_int8({"method": "static"}).to_json()})
+    onnx.save(model, tmp_path / "int8.onnx")
+    seal(tmp_path / "int8.onnx")
+    with pytest.raises(InputError, match=r"int8\.onnx is in int8, which openvino rounds otherwise than onnxruntime"):
+        pw.load(tmp_path / "int8.onnx", engine="openvino")
+    lines: list[str] = []
+    assert pw.load(tmp_path / "int8.onnx", engine="fastest", note=lines.append).engine.name.startswith("onnxruntime")
+    assert "openvino is left out: " in lines[0]
+    assert len(pw.bench(tmp_path / "int8.onnx", repeats=2, fresh=False).rows) == 1
+
+
 # fastest
 
 

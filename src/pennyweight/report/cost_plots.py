@@ -18,7 +18,7 @@ from pennyweight.core.text import printable
 from pennyweight.report.palette import BLUE, GRAY, GRID, NAVY, PALE, SKY, VERMILION
 from pennyweight.report.svg import POINT, as_svg, own_settings
 
-__all__ = ["MOST_BARS", "experiment_bars", "layer_bars", "networks_scatter", "roofline_plot"]
+__all__ = ["MOST_BARS", "engine_bars", "experiment_bars", "layer_bars", "networks_scatter", "roofline_plot"]
 
 BOUNDS = {
     "compute": VERMILION.light,
@@ -149,6 +149,23 @@ def experiment_bars(
     axes.yaxis.set_major_locator(MaxNLocator(6))
     axes.grid(axis="x", visible=False)
     return as_svg(figure, "experiment-" + "".join(filter(str.isalnum, title[:8])).lower(), title)
+
+
+@own_settings()
+def engine_bars(
+    labels: Sequence[str], ms: Sequence[float], spreads: Sequence[Sequence[float]], *, name: str, title: str
+) -> str:
+    """Draw a bar for the median of each engine, from the top, and an error bar for its spread, as SVG."""
+    shown = [_short(label) for label in labels]
+    height, left = 46 + 18 * len(ms), 14 + LETTER * max(map(len, shown), default=0)
+    figure, axes = _axes(WIDTH, height, (left / WIDTH, 34 / height, 0.96 - left / WIDTH, 1 - 46 / height))
+    error = np.abs(np.asarray(spreads).T - np.asarray(ms))
+    axes.barh(range(len(ms)), ms, color=BLUE.light, height=0.7, xerr=error, error_kw={"elinewidth": 1, "capsize": 3})
+    axes.set_yticks(range(len(ms)), shown, fontsize=8, parse_math=False)
+    axes.set(ylim=(len(ms) - 0.4, -0.6), xlabel="milliseconds of one picture")
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="y", visible=False)
+    return as_svg(figure, name, title)
 
 
 def _name_points(axes: Axes, names: Sequence[str], points: Sequence[tuple[float, float]]) -> None:

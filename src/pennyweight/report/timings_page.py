@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pennyweight.report.cost_plots import experiment_bars
+from pennyweight.report.cost_plots import engine_bars
 from pennyweight.report.render import render
 
 __all__ = ["timings_page"]
@@ -20,14 +20,20 @@ def timings_page(rows: Sequence[Mapping[str, Any]], conditions: Sequence[str]) -
     """
     names = dict.fromkeys(row["network"] for row in rows)
     networks = [{"name": name, "rows": [row for row in rows if row["network"] == name]} for name in names]
-    for network in networks:
-        network["plot"] = _plot(network["name"], network["rows"])
+    for place, network in enumerate(networks):
+        network["plot"] = _plot(place, network["name"], network["rows"])
     return render("timings.html", networks=networks, conditions=conditions)
 
 
-def _plot(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
+def _plot(place: int, name: str, rows: Sequence[Mapping[str, Any]]) -> str:
     """Draw the median time of one picture by engine, threads and batch; bars of error from the minimum to the 90%."""
-    labels = [f"{row['engine']}, {row['threads']} threads, batch {row['batch']}" for row in rows]
+    labels = [f"{_short(row['engine'])}, {row['threads']} × {row['batch']}" for row in rows]
     each = [row["median_ms"] / row["batch"] for row in rows]
     spreads = [(row["minimum_ms"] / row["batch"], row["p90_ms"] / row["batch"]) for row in rows]
-    return experiment_bars(name, labels, each, spreads)
+    return engine_bars(labels, each, spreads, name=f"engines-{place}", title=f"Engines on {name}")
+
+
+def _short(engine: str) -> str:
+    """Return "torch eager" of "torch 2.14.1, eager", and "openvino" of "openvino 2026.4.1"."""
+    name, _, form = engine.partition(",")
+    return f"{name.split()[0]}{form}"

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from functools import cached_property
 from shlex import quote
 
-from pennyweight.core.errors import BundleError
+from pennyweight.core.errors import BundleError, InputError
 from pennyweight.core.manifest import FEATURES, INPUT, LOGITS, METADATA_KEY, PROBABILITIES, Manifest
 from pennyweight.core.scene_manifest import SCENE_METADATA_KEY
 from pennyweight.core.training_digests import TRAINING_DIGESTS_KEY, TrainingDigests
 from pennyweight.runtime.agreement import Port
 from pennyweight.runtime.bundle_file import BundleFile
 from pennyweight.runtime.classifier import Classifier
+from pennyweight.runtime.engine import USUAL
 from pennyweight.runtime.file_engine import NUMBERS, PIXELS, FileEngine
 
 __all__ = ["Bundle"]
@@ -20,6 +21,14 @@ __all__ = ["Bundle"]
 
 class Bundle(BundleFile):
     """Opened bundle file. Raises BundleError if it is damaged, or was not made by `export`."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.using.name != USUAL and self.manifest.quantization is not None:
+            raise InputError(
+                f"{self.path} is in int8, which {self.using.name} rounds otherwise than {USUAL}, on which its accuracy "
+                f"was measured; take {USUAL}, or the float bundle"
+            )
 
     def _require_kind(self, metadata: Mapping[str, str]) -> None:
         if SCENE_METADATA_KEY in metadata:

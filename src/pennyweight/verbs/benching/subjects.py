@@ -18,6 +18,7 @@ from pennyweight.runtime.engine import (
     FASTEST,
     TORCH,
     TORCH_COMPILED,
+    USUAL,
     available,
     require_engine,
     spelled_engine,
@@ -95,7 +96,8 @@ def _subject(
     of_bundles = [name for name in ENGINES if available(name)]
     if isinstance(given, Bundle) or (isinstance(given, (str, os.PathLike)) and Path(given).is_file()):
         bundle = given if isinstance(given, Bundle) else Bundle(Path(given))
-        return _of_bundle(bundle, asked or of_bundles, note)
+        usual = of_bundles if bundle.manifest.quantization is None else [USUAL]
+        return _of_bundle(bundle, asked or usual, note)
     chosen = tuple(asked or [TORCH, *of_bundles])
     folder.mkdir()
     subject = _of_torch(given, chosen, weights, folder, note)
