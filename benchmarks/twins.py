@@ -144,8 +144,25 @@ def grain(draw: Draw) -> NDArray[np.uint8]:
     return thumbnail_of(spots.resize((SIDE, SIDE), Image.Resampling.BICUBIC))
 
 
+def flat(things: int, frames: int, draw: Draw) -> NDArray[np.uint8]:
+    """Return rectangles and discs of different colors and sizes on white, each moved by up to 3% in its frames."""
+    pictures = []
+    for number in range(things):
+        color, radius = tuple(map(int, draw.integers(0, 256, 3))), draw.integers(8, 28, 2)
+        center = draw.integers(35, 65, 2)
+        for _ in range(frames):
+            picture = Image.new("RGB", (100, 100), (250, 250, 250))
+            pen, moved = ImageDraw.Draw(picture), center + draw.integers(-3, 4, 2)
+            (pen.ellipse if number % 2 else pen.rectangle)((*(moved - radius), *(moved + radius)), fill=color)
+            pictures.append(thumbnail_of(picture.filter(ImageFilter.GaussianBlur(1))))
+    return np.stack(pictures)
+
+
 def kinds(console: Console, sheet: Path | None) -> None:
-    """Print the pairs found in sets of one kind of thing: a scene's windows, digits and textures."""
+    """Print the pairs found in sets of one kind of thing: flat things, a scene's windows, digits and textures."""
+    for things, frames in ((240, 1), (500, 1), (40, 6)):
+        pictures = flat(things, frames, np.random.default_rng(5))
+        report(console, f"{things} discs and rectangles, {frames} frames each", find_twins(pictures), pictures, None)
     band = open_scene(str(DATA / "salinas-a" / "SalinasA_corrected.mat")).cube[..., 100].astype(np.float32)
     gray = np.clip((band - band.min()) * (255 / np.ptp(band)), 0, 255).astype(np.uint8)
     for step in (25, 5, 1):

@@ -1,7 +1,7 @@
 """Find twins: pictures that show the same moment, such as copies saved again, crops and frames of a burst.
 
 Pairs whose small descriptors correlate (`candidates`) are aligned and compared (`compare`). Where pictures look alike
-too widely to tell twins from their kind (`clusters`), they are left out, and the answer says so.
+too widely to tell twins from their kind (`clusters`, `chains`), they are left out, and the answer says so.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennyweight.data.twins.candidates import candidates
+from pennyweight.data.twins.chains import chained_clusters
 from pennyweight.data.twins.clusters import Flags, Pairs, components, doubtful_clusters
 from pennyweight.data.twins.compare import NOTHING, score
 from pennyweight.data.twins.crowds import BETWEEN, find_crowds
@@ -45,7 +46,7 @@ class Twins:
     plain: Flags
     """(N,): pictures of the first set with too few shapes to compare; they are in no pair."""
     reason: str | None = None
-    """Line for the user that says why the twins of unsure pictures are unknown; None if there are none."""
+    """Line for the user that says why the twins of unsure and plain pictures are unknown; None if there are none."""
 
     def clusters(self, count: int) -> tuple[tuple[int, ...], ...]:
         """Return the clusters within a set of `count` pictures, two or more numbers each, sorted; twins chain."""
@@ -109,14 +110,17 @@ def _find(gray: NDArray[np.uint8], against: NDArray[np.uint8] | None, advance: C
     twin = np.append(twin, np.ones(len(crowds.pairs), np.bool_))
     count = len(gray) if against is None else len(gray) + len(against)
     doubtful = doubtful_clusters(pairs + nodes, twin, (scores >= BETWEEN) & ~twin, count)
+    doubtful |= chained_clusters(first, second, (pairs + nodes)[twin])
     if crowds.unsure.sum() > KIND_SHARE * len(gray):  # of one kind: what is left is no better known
         compared = np.arange(len(pairs)) < len(found.pairs)
         doubtful[(pairs + nodes)[twin & compared]] = True
     twin &= ~doubtful[pairs + nodes].any(axis=1)
     pairs, places = np.unique(pairs[twin], axis=0, return_index=True)
     unsure = crowds.unsure | doubtful[: len(gray)]
-    reason = _reason(int(unsure.sum()), len(unsure))
-    return Twins(pairs, scores[twin][places], unsure, first.shapes < LEAST_SHAPES, reason)
+    plain = first.shapes < LEAST_SHAPES
+    shown = plain & gray.any(axis=(1, 2))  # a picture that cannot be read is black, and another line says so
+    reason = _reason(int(unsure.sum()), int(shown.sum()), len(unsure))
+    return Twins(pairs, scores[twin][places], unsure, plain, reason)
 
 
 def _nearest(pairs: Pairs, which: Flags, alike: NDArray[np.float32], of: Pairs) -> Flags:
@@ -132,10 +136,12 @@ def _nearest(pairs: Pairs, which: Flags, alike: NDArray[np.float32], of: Pairs) 
     return nearest
 
 
-def _reason(unsure: int, count: int) -> str | None:
-    if not unsure:
+def _reason(unsure: int, plain: int, count: int) -> str | None:
+    if unsure:
+        said = f"{unsure:,} of {count:,} pictures look alike so widely that twins cannot be told apart"
+        said += f", and {plain:,} have too few shapes to be compared" if plain else ""
+    elif plain:
+        said = f"{plain:,} of {count:,} pictures have too few shapes to be compared: their twins are unknown"
+    else:
         return None
-    return (
-        f"{unsure:,} of {count:,} pictures look alike so widely that twins cannot be told apart; --group-by keeps "
-        "pictures of one scene, patient or film in one split"
-    )
+    return f"{said}; --group-by keeps pictures of one scene, patient or film in one split"
