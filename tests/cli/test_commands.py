@@ -115,6 +115,7 @@ PROMISED = {
         "--int8": "flag",
         "--max-drop": "value",
         "--calibrate": "value",
+        "--tune": "flag",
         "--proof": "value",
         "--labels": "value",
     },

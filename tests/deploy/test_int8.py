@@ -17,7 +17,7 @@ from torch import nn
 from pennyweight.core.errors import BundleError, InputError
 from pennyweight.core.manifest import METADATA_KEY, Manifest
 from pennyweight.deploy import BundleGraph, Int8Error, Int8Pictures, export_bundle, to_int8
-from pennyweight.deploy.export import _export_network
+from pennyweight.deploy.export import export_graph
 from pennyweight.report.model_card import model_card
 from pennyweight.runtime import Bundle
 from pennyweight.runtime.onnx_engine import OnnxEngine
@@ -35,7 +35,7 @@ def shades() -> Pixels:
 
 @pytest.fixture(scope="module")
 def graph(make_network: Callable[[int], nn.Module], make_manifest: Callable[[int], Manifest]) -> onnx.ModelProto:
-    return _export_network(make_network(3).eval(), make_manifest(3)).model
+    return export_graph(make_network(3).eval(), make_manifest(3).preprocess).model
 
 
 def answers(model: onnx.ModelProto, pixels: Pixels, folder: Path) -> NDArray[np.float32]:
@@ -72,7 +72,7 @@ def uneven(make_manifest: Callable[[int], Manifest], shades: Pixels) -> onnx.Mod
             mean, deviation = logits.mean(0), logits.std(0)
             network[7].weight /= deviation[:, None]
             network[7].bias.copy_((network[7].bias - mean) / deviation)
-    return _export_network(network.eval(), make_manifest(3)).model
+    return export_graph(network.eval(), make_manifest(3).preprocess).model
 
 
 def test_it_answers_as_float_and_says_so(graph: onnx.ModelProto, shades: Pixels, tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_what_cannot_be_reached_is_refused_with_the_losses(
 def test_a_network_without_products_is_refused(shades: Pixels, make_manifest: Callable[[int], Manifest]) -> None:
     network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
     with pytest.raises(InputError, match="no convolution or product of matrices"):
-        to_int8(_export_network(network.eval(), make_manifest(3)).model, pictures(shades))
+        to_int8(export_graph(network.eval(), make_manifest(3).preprocess).model, pictures(shades))
 
 
 def test_a_bundle_in_int8_opens_and_earlier_versions_call_it_newer(

@@ -196,3 +196,23 @@ def test_a_name_with_weights_is_calibrated_on_pictures_that_are_given(
     assert pw.export(name, weights=trained.weights_path, int8=True, max_drop=0.9, calibrate=others).path == Path(
         f"{name}-int8.onnx"
     )
+
+
+def test_fine_tuning_takes_training_pictures_alone(
+    trained: pw.Run, shapes: Path, tmp_path: Path, read: list[set[str]]
+) -> None:
+    notes: list[str] = []
+    made = pw.export(trained, tmp_path / "t.onnx", int8=True, tune=True, max_drop=0.5, note=notes.append)
+    parts = split_of(shapes)
+    assert read[0] <= parts["train"]
+    assert read[1] <= parts["val"]
+    assert any("fine-tun" in note for note in notes)
+    record = made.manifest.quantization
+    assert record is not None
+    assert record.get("tuning", {"of": "training split of shapes"})["of"] == "training split of shapes"
+
+
+def test_fine_tuning_belongs_to_int8(trained: pw.Run, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"tune belongs to int8; add int8 \(--int8\)"):
+        pw.export(trained, tmp_path / "t.onnx", tune=True)
+    assert not list(tmp_path.iterdir())

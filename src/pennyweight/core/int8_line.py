@@ -26,7 +26,12 @@ def in_words(quantization: Mapping[str, Any]) -> str:
 def calibration(quantization: Mapping[str, Any]) -> str:
     """Return the number of pictures that int8 was calibrated on, and their description."""
     pictures = quantization["calibration"]
-    return f"calibrated on {several(pictures['pictures'], 'picture')} ({pictures['of']})"
+    line = f"calibrated on {several(pictures['pictures'], 'picture')} ({pictures['of']})"
+    if (tuned := quantization.get("tuning")) is None:
+        return line
+    before = tuned["int8_accuracy_before"]
+    without = "" if before is None else f" (accuracy without: {share(before)})"
+    return f"{line}, fine-tuned on {number(tuned['pictures'])}{without}"
 
 
 def files(quantization: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from pennyweight.deploy.export import export_bundle
 from pennyweight.deploy.graph import BundleGraph, TorchEngine
 from pennyweight.deploy.int8 import MAX_DROP, Int8Error, Int8Pictures, LayerLoss, to_int8
 from pennyweight.deploy.parity import Parity, prove
+from pennyweight.deploy.tune import to_tuned_int8
 
 __all__ = [
     "MAX_DROP",
@@ -16,4 +17,5 @@ __all__ = [
     "export_bundle",
     "prove",
     "to_int8",
+    "to_tuned_int8",
 ]

@@ -19,6 +19,7 @@ from pennyweight.core.errors import ParityError
 from pennyweight.core.files import atomic, clear_left_overs
 from pennyweight.core.images import Picture
 from pennyweight.core.manifest import INPUT, LOGITS, METADATA_KEY, PROBABILITIES, Manifest
+from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.seal import seal
 from pennyweight.core.training_digests import TRAINING_DIGESTS_KEY, TrainingDigests
 from pennyweight.deploy.features import give_features
@@ -28,7 +29,7 @@ from pennyweight.deploy.parity import DisagreementError, make_pictures, prove
 from pennyweight.runtime import Bundle, Classifier
 from pennyweight.runtime.onnx_engine import OnnxEngine
 
-__all__ = ["export_bundle", "to_onnx"]
+__all__ = ["export_bundle", "export_graph", "to_onnx"]
 
 OPSET = 20
 
@@ -74,7 +75,7 @@ def export_bundle(
         pictures, of = make_pictures(preprocess.channels), "pictures made for the proof"
     clear_left_overs(path.absolute().parent, of=path.name)
     with atomic(path) as temporary:
-        model, layers = _export_network(network, manifest)
+        model, layers = export_graph(network, preprocess)
         onnx.save(model, temporary, format="protobuf")  # the temporary name may have any ending
         received = Classifier(OnnxEngine(temporary), manifest.labels, preprocess)
         try:
@@ -97,12 +98,12 @@ def export_bundle(
     return Bundle(path)
 
 
-def _export_network(network: nn.Module, manifest: Manifest) -> Graph:
+def export_graph(network: nn.Module, preprocess: Preprocess) -> Graph:
     """Export the network with its preprocessing to ONNX, for any batch size."""
     device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
-    graph = BundleGraph(network, manifest.preprocess).to(device).eval()
+    graph = BundleGraph(network, preprocess).to(device).eval()
     # Two pictures: the exporter takes a batch of one for a constant.
-    example = torch.zeros(2, *manifest.preprocess.shape, dtype=torch.uint8, device=device)
+    example = torch.zeros(2, *preprocess.shape, dtype=torch.uint8, device=device)
     return to_onnx(graph, example, {0: torch.export.Dim("batch", min=1)})
 
 

@@ -19,7 +19,10 @@ from pennyweight.deploy.qdq import METHOD, Layer, Quantizer
 from pennyweight.runtime import Outputs
 from pennyweight.runtime.onnx_engine import OnnxEngine
 
-__all__ = ["MAX_DROP", "Int8Error", "Int8Pictures", "LayerLoss", "to_int8"]
+__all__ = ["MAX_DROP", "Int8Error", "Int8Pictures", "LayerLoss", "Quantized", "outputs", "to_int8"]
+
+Quantized = tuple[onnx.ModelProto, dict[str, Any]]
+"""Int8 graph, and the manifest's `quantization`."""
 
 MAX_DROP = 0.01
 """Default of the largest allowed drop of accuracy."""
@@ -44,6 +47,8 @@ class Int8Pictures:
     """Classes of the gate's pictures, (N,); None compares the answers with those of the float graph."""
     gated_on: str
     """Description of the gate's pictures."""
+    tuning: Pixels | None = None
+    """Pictures of the same part as the calibration's to fine-tune the weights on; None for the calibration's."""
 
 
 @dataclass(frozen=True)
@@ -90,14 +95,16 @@ def to_int8(
     pictures: Int8Pictures,
     *,
     max_drop: float = MAX_DROP,
+    expected: Outputs | None = None,
     note: Callable[[str], None] = lambda line: None,
-) -> tuple[onnx.ModelProto, dict[str, Any]]:
+) -> Quantized:
     """Quantize a bundle's float graph to int8, with as few layers in float as the limit asks for.
 
     Args:
         model: Float graph with preprocessing and softmax inside; both stay in float.
         pictures: Pictures for calibration and for the gate.
         max_drop: Largest allowed drop of accuracy, or of agreement with the float graph, 0 to 1.
+        expected: Answers of the float network to the gate's pictures, where the graph has other weights.
         note: Callback that is given a line before long work.
 
     Returns:
@@ -108,7 +115,7 @@ def to_int8(
         InputError: The network has no layer that can be quantized.
     """
     quantizer = Quantizer(model, pictures.calibration)
-    trial = _Trial(model, quantizer, pictures, max_drop)
+    trial = _Trial(outputs(model, pictures.gate) if expected is None else expected, quantizer, pictures, max_drop)
     if not trial.passes(()):
         note(
             f"int8 in all {len(quantizer.layers)} layers loses {_points(trial.last.drop)}, above "
@@ -135,16 +142,16 @@ class _Trial:
     last: Gate
     in_float: frozenset[str] = frozenset()
 
-    def __init__(self, model: onnx.ModelProto, quantizer: Quantizer, pictures: Int8Pictures, max_drop: float) -> None:
+    def __init__(self, expected: Outputs, quantizer: Quantizer, pictures: Int8Pictures, max_drop: float) -> None:
         self.layers, self.max_drop = quantizer.layers, max_drop
         self._quantizer, self._pictures = quantizer, pictures
-        self._expected = _outputs(model, pictures.gate)
+        self._expected = expected
 
     def passes(self, in_float: Collection[str]) -> bool:
         """Quantize with these layers in float, and return True if the drop is within the limit."""
         self.in_float = frozenset(in_float)
         self.model = self._quantizer.quantize(in_float)
-        self.last = _compare(self._expected, _outputs(self.model, self._pictures.gate), self._pictures)
+        self.last = _compare(self._expected, outputs(self.model, self._pictures.gate), self._pictures)
         return self.last.drop <= self.max_drop + 1e-9
 
 
@@ -188,19 +195,19 @@ def _refusal(trial: _Trial, most: int, best: float) -> str:
 
 def _losses(model: onnx.ModelProto, quantizer: Quantizer, pictures: Pixels) -> list[LayerLoss]:
     """Quantize each layer alone and measure the change of the logits; return the largest first."""
-    expected = _outputs(model, pictures).logits
+    expected = outputs(model, pictures).logits
     variance = float(expected.var()) or 1.0
     names = [layer.name for layer in quantizer.layers]
 
     def loss(layer: Layer) -> float:
         alone = quantizer.quantize([name for name in names if name != layer.name])
-        return float(np.square(_outputs(alone, pictures).logits - expected).mean()) / variance
+        return float(np.square(outputs(alone, pictures).logits - expected).mean()) / variance
 
     found = [LayerLoss(layer.name, loss(layer), layer.weights) for layer in quantizer.layers]
     return sorted(found, key=lambda each: -each.loss)
 
 
-def _outputs(model: onnx.ModelProto, pictures: Pixels) -> Outputs:
+def outputs(model: onnx.ModelProto, pictures: Pixels) -> Outputs:
     """Compute the outputs of a graph for all pictures, with the engine that will run the bundle."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "graph.onnx")

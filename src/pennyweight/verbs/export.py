@@ -20,7 +20,7 @@ from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run import Run
 from pennyweight.core.training_digests import TrainingDigests
 from pennyweight.core.usage import Usage
-from pennyweight.deploy import MAX_DROP, export_bundle, to_int8
+from pennyweight.deploy import MAX_DROP, export_bundle, to_int8, to_tuned_int8
 from pennyweight.runtime import Bundle
 from pennyweight.verbs.bundle_path import bundle_path
 from pennyweight.verbs.int8_pictures import choose_int8_pictures
@@ -46,6 +46,7 @@ def export(
     int8: bool = False,
     max_drop: float | None = None,
     calibrate: data.AnySource | None = None,
+    tune: bool = False,
     proof: data.AnySource | None = None,
     note: Callable[[str], None] = lambda line: None,
     **usage: Unpack[Usage],
@@ -66,6 +67,8 @@ def export(
         max_drop: Largest drop of accuracy that int8 may cost on the gate's pictures, 0 to 1; by default 0.01.
         calibrate: Source of the pictures to calibrate and gate on; by default the one of the run's training. Pictures
             with other classes than the network's gate by agreement with the float network.
+        tune: True also fine-tunes the weights for int8 on training pictures (quantization-aware training). The float
+            network teaches; the new weights are used where they answer better.
         proof: Source of the pictures for the proof, with or without labels; by default the one of the run's training.
         note: Callback that is given a line where the proof has no real pictures, and about int8.
         usage: Usage of the weights, as `pw.load` takes it: stem, input_size, config, mean, std, labels.
@@ -81,7 +84,7 @@ def export(
         Int8Error: A ParityError with the loss of each layer, where no int8 form stays within `max_drop`.
         SourceError: The pictures for int8 or of `proof` are not here, or too few.
     """
-    allowed = _allowed_drop(int8, max_drop, calibrate)
+    allowed = _allowed_drop(int8, max_drop=max_drop, calibrate=calibrate, tune=tune or None)
     trained = open_trained(run_or_name, weights, **usage)
     if isinstance(trained, Bundle):
         raise InputError(f"{trained.path} is a bundle already; export takes a run, or a name with weights")
@@ -89,7 +92,7 @@ def export(
         refuse_scene_run(trained, "export")
     path = bundle_path(trained if isinstance(trained, Run) else str(trained.model["name"]), out, int8=int8)
     contents = _of_run(trained) if isinstance(trained, Run) else _of_name(trained)
-    quantize = _quantizer(trained, contents, calibrate, allowed, note) if int8 else None
+    quantize = _quantizer(trained, contents, calibrate, allowed, tune, note) if int8 else None
     pictures, of = choose_proof_pictures(
         trained, proof, preprocess=contents.preprocess, training_digests=contents.training_digests, note=note
     )
@@ -127,6 +130,7 @@ def _quantizer(
     contents: Contents,
     calibrate: data.AnySource | None,
     max_drop: float,
+    tune: bool,
     note: Callable[[str], None],
 ) -> Callable[[onnx.ModelProto], tuple[onnx.ModelProto, dict[str, Any]]]:
     """Read the pictures for int8, and return the function that quantizes the proved graph."""
@@ -137,14 +141,18 @@ def _quantizer(
         labels=contents.labels,
         training_digests=contents.training_digests,
         max_drop=max_drop,
+        tune=tune,
         note=note,
     )
-    return partial(to_int8, pictures=chosen, max_drop=max_drop, note=note)
+    if not tune:
+        return partial(to_int8, pictures=chosen, max_drop=max_drop, note=note)
+    made = {"network": contents.network, "preprocess": contents.preprocess}
+    return partial(to_tuned_int8, **made, pictures=chosen, max_drop=max_drop, note=note)
 
 
-def _allowed_drop(int8: bool, max_drop: float | None, calibrate: object) -> float:
+def _allowed_drop(int8: bool, *, max_drop: float | None, calibrate: object, tune: object) -> float:
     """Return the allowed drop. Raises InputError for one that is no share, or for settings of int8 without it."""
-    for name, value in (("max_drop", max_drop), ("calibrate", calibrate)):
+    for name, value in (("max_drop", max_drop), ("calibrate", calibrate), ("tune", tune)):
         if value is not None and not int8:
             raise InputError(f"{name} belongs to int8; add int8 (--int8), or leave {name} out")
     allowed = MAX_DROP if max_drop is None else max_drop

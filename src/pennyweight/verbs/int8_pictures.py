@@ -23,8 +23,8 @@ from pennyweight.verbs.scored_source import Origin, open_scored_source, origin_o
 
 __all__ = ["choose_int8_pictures"]
 
-CALIBRATION = 300
-"""Most pictures to calibrate on."""
+CALIBRATION, TUNING = 300, 2_000
+"""Most pictures to calibrate on, and to fine-tune on."""
 GATE, GATE_BYTES = 2_000, 300 << 20
 """Most pictures to gate on, and the most bytes that they take."""
 BATCH = 64
@@ -46,6 +46,7 @@ def choose_int8_pictures(
     labels: tuple[str, ...],
     training_digests: TrainingDigests | None,
     max_drop: float,
+    tune: bool,
     note: Callable[[str], None],
 ) -> Int8Pictures:
     """Read the pictures for calibration and gate.
@@ -60,6 +61,7 @@ def choose_int8_pictures(
         labels: Labels of the network.
         training_digests: Pictures that the network was trained on, which gate nothing; None if they are not recorded.
         max_drop: Largest allowed drop, for a note about too few pictures.
+        tune: True reads more pictures, for fine-tuning.
         note: Callback that is given a line about what was assumed or left out.
 
     Raises:
@@ -72,7 +74,7 @@ def choose_int8_pictures(
     calibration, gate, names = _parts(opened, origin, training_digests)
     numbers = _match(opened, labels, note)
     most = max(1, min(GATE, GATE_BYTES // int(np.prod(preprocess.shape))))
-    first, _ = _read(opened, _evenly(calibration, CALIBRATION), preprocess, note)
+    first, _ = _read(opened, _evenly(calibration, min(TUNING, most) if tune else CALIBRATION), preprocess, note)
     second, targets = _read(opened, sorted(gate, key=lambda sample: sample.place)[:most], preprocess, note)
     if len(gate) > most:
         note(f"int8 is gated on {most:,} of {len(gate):,} pictures, chosen by content")
@@ -82,7 +84,8 @@ def choose_int8_pictures(
             f"allowed drop of {share(max_drop)}: no net loss of a picture is allowed"
         )
     return Int8Pictures(
-        calibration=first,
+        calibration=first[:CALIBRATION],
+        tuning=first,
         calibrated_on=f"{names[0]} of {opened.name}",
         gate=second,
         targets=None if numbers is None else np.asarray(numbers, np.int64)[targets],

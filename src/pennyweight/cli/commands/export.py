@@ -41,6 +41,10 @@ def export(
             metavar="SOURCE",
         ),
     ] = None,
+    tune: Annotated[
+        bool,
+        option(OUTPUT, "With --int8, fine-tune the weights on training pictures (quantization-aware training)."),
+    ] = False,
     proof: Annotated[
         str | None,
         option(
@@ -69,7 +73,9 @@ def export(
     limit = None if max_drop is None else parse_share(max_drop, "--max-drop", example="1%")
     trained = trained_options.open_trained(run_or_name, weights, **usage)
     try:
-        made = verb(trained, out, int8=int8, max_drop=limit, calibrate=calibrate, proof=proof, note=show.note)
+        made = verb(
+            trained, out, int8=int8, max_drop=limit, calibrate=calibrate, tune=tune, proof=proof, note=show.note
+        )
     except Int8Error as error:
         show.layer_losses(error.layers)
         raise
