@@ -9,7 +9,6 @@ goes on from there. A dozen are computed by OpenVINO in float32, too, where the 
 
 import argparse
 import contextlib
-import importlib.metadata
 import importlib.util
 import json
 import multiprocessing
@@ -30,6 +29,7 @@ import torch
 from torch import nn
 from torch.onnx._internal.exporter._registration import ONNXRegistry
 
+from export_sweep_page import write_page
 from pennyweight import zoo
 from pennyweight.core.machine import versions
 from pennyweight.core.manifest import INPUT, LOGITS, PROBABILITIES, Manifest
@@ -290,12 +290,19 @@ def sweep(names: Sequence[str], results: Path, seconds: float) -> dict[str, dict
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=Path("export-sweep.jsonl"))
-    parser.add_argument("--out", type=Path, help="write the page there")
+    parser.add_argument("--out", type=Path, help="write the page there instead of printing it")
     parser.add_argument("--only", nargs="*", default=())
+    parser.add_argument("--page-only", action="store_true", help="write the page of what was tried, and try nothing")
     parser.add_argument("--seconds", type=float, default=900)
     options = parser.parse_args()
     names = [name for name in networks() if not options.only or any(word in name for word in options.only)]
-    sweep(interleaved(names), options.results, options.seconds)
+    if not options.page_only:
+        sweep(interleaved(names), options.results, options.seconds)
+    page = write_page(names, read(options.results))
+    if options.out:
+        options.out.write_text(page, encoding="utf-8")
+    else:
+        print(page)
 
 
 if __name__ == "__main__":

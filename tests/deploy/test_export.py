@@ -15,9 +15,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pennyweight.core.errors import ParityError, PennyweightError
+from pennyweight.core.errors import InputError, ParityError, PennyweightError
 from pennyweight.core.manifest import Manifest
 from pennyweight.deploy import export_bundle
+from pennyweight.deploy.export import export_graph
 from pennyweight.deploy.parity import TOLERANCE
 from pennyweight.runtime import Bundle, Outputs
 from pennyweight.runtime.onnx_engine import OnnxEngine
@@ -195,3 +196,22 @@ def test_a_failed_export_leaves_the_bundle_that_was_there(
         export_bundle(make_network(3), path, make_manifest(3), [tmp_path / "gone.png"], of="files")
     assert path.read_bytes() == b"the bundle of yesterday"
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+def test_a_network_that_torch_cannot_export_is_refused_in_one_line(make_manifest: MakeManifest, tmp_path: Path) -> None:
+    class Deciding(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.mean((2, 3)) if x.sum() > 0 else x.amax((2, 3))
+
+    with pytest.raises(
+        InputError, match=r"torch cannot write this network as ONNX: \S.*; nothing was written$"
+    ) as raised:
+        export_bundle(Deciding(), tmp_path / "m.onnx", make_manifest(3), [], of="")
+    assert "\n" not in str(raised.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_that_no_onnx_file_holds_are_refused_before_the_work(make_manifest: MakeManifest) -> None:
+    network = nn.Linear(50_000, 11_000, device="meta")
+    with pytest.raises(InputError, match=r"2,?200\S* \wB of weights, and one ONNX file holds at most 2,?1\d\d"):
+        export_graph(network, make_manifest(3).preprocess)

@@ -15,11 +15,13 @@ import onnx
 import torch
 from torch import nn
 
-from pennyweight.core.errors import ParityError
+from pennyweight.core.errors import InputError, ParityError
+from pennyweight.core.figures import megabytes
 from pennyweight.core.files import atomic, clear_left_overs
 from pennyweight.core.images import Picture
 from pennyweight.core.manifest import INPUT, LOGITS, METADATA_KEY, PROBABILITIES, Manifest
 from pennyweight.core.preprocess import Preprocess
+from pennyweight.core.reading import reason_of
 from pennyweight.core.seal import seal
 from pennyweight.core.training_digests import TRAINING_DIGESTS_KEY, TrainingDigests
 from pennyweight.deploy.features import give_features
@@ -32,6 +34,8 @@ from pennyweight.runtime.onnx_engine import OnnxEngine
 __all__ = ["export_bundle", "export_graph", "to_onnx"]
 
 OPSET = 20
+MOST_BYTES = (1 << 31) - (1 << 24)
+"""Most bytes of weights: protobuf holds 2 GiB, of which 16 MiB are left for the graph."""
 
 
 class Graph(NamedTuple):
@@ -67,6 +71,7 @@ def export_bundle(
 
     Raises:
         ParityError: The graph's outputs differ from the network's; nothing was written.
+        InputError: torch cannot write the network as ONNX, or its weights exceed one ONNX file; nothing was written.
     """
     network = network.eval()
     preprocess = manifest.preprocess
@@ -100,6 +105,12 @@ def export_bundle(
 
 def export_graph(network: nn.Module, preprocess: Preprocess) -> Graph:
     """Export the network with its preprocessing to ONNX, for any batch size."""
+    weights = sum(value.numel() * value.element_size() for value in network.state_dict().values())
+    if weights > MOST_BYTES:
+        raise InputError(
+            f"the network has {megabytes(weights)} of weights, and one ONNX file holds at most {megabytes(MOST_BYTES)}"
+            "; export a smaller network"
+        )
     device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
     graph = BundleGraph(network, preprocess).to(device).eval()
     # Two pictures: the exporter takes a batch of one for a constant.
@@ -118,7 +129,7 @@ def to_onnx(graph: nn.Module, example: torch.Tensor, sizes: Mapping[int, torch.e
     Returns:
         The ONNX model, without the source lines that the exporter adds to its nodes, and the value of each layer.
     """
-    with _quiet(), _out_of_place(graph):
+    with _quiet(), _out_of_place(graph), _reasons():
         program = torch.onnx.export(
             graph,
             (example,),
@@ -137,6 +148,18 @@ def to_onnx(graph: nn.Module, example: torch.Tensor, sizes: Mapping[int, torch.e
         del node.metadata_props[:]
         node.doc_string = ""
     return Graph(model, layers)
+
+
+@contextlib.contextmanager
+def _reasons() -> Iterator[None]:
+    """Turn the exporter's pages of advice into one line with the reason below them."""
+    try:
+        yield
+    except torch.onnx.OnnxExporterError as error:
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        raise InputError(f"torch cannot write this network as ONNX: {reason_of(cause)}; nothing was written") from error
 
 
 @contextlib.contextmanager
