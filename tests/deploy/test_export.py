@@ -15,6 +15,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pennyweight import zoo
 from pennyweight.core.errors import InputError, ParityError, PennyweightError
 from pennyweight.core.manifest import Manifest
 from pennyweight.deploy import export_bundle
@@ -209,6 +210,16 @@ def test_a_network_that_torch_cannot_export_is_refused_in_one_line(make_manifest
         export_bundle(Deciding(), tmp_path / "m.onnx", make_manifest(3), [], of="")
     assert "\n" not in str(raised.value)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_attention_whose_fused_form_the_exporter_cannot_follow_is_exported(
+    make_manifest: MakeManifest, tmp_path: Path
+) -> None:
+    small = {"depth": 1, "embed_dim": 24, "num_heads": 2, "img_size": 16, "patch_size": 4}
+    network = zoo.create("timm:beit_base_patch16_224", num_classes=4, **small).eval()
+    bundle = export_bundle(network, tmp_path / "m.onnx", make_manifest(3), [], of="")
+    assert bundle.manifest.parity["same_top1"] == 16
 
 
 def test_weights_that_no_onnx_file_holds_are_refused_before_the_work(make_manifest: MakeManifest) -> None:

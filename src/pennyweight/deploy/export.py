@@ -8,12 +8,14 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import onnx
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from pennyweight.core.errors import InputError, ParityError
 from pennyweight.core.figures import megabytes
@@ -129,17 +131,24 @@ def to_onnx(graph: nn.Module, example: torch.Tensor, sizes: Mapping[int, torch.e
     Returns:
         The ONNX model, without the source lines that the exporter adds to its nodes, and the value of each layer.
     """
-    with _quiet(), _out_of_place(graph), _reasons():
-        program = torch.onnx.export(
-            graph,
-            (example,),
-            input_names=[INPUT],
-            output_names=[PROBABILITIES, LOGITS],
-            dynamic_shapes=(dict(sizes),),
-            opset_version=OPSET,
-            dynamo=True,
-            verbose=False,
-        )
+    export = partial(
+        torch.onnx.export,
+        graph,
+        (example,),
+        input_names=[INPUT],
+        output_names=[PROBABILITIES, LOGITS],
+        dynamic_shapes=(dict(sizes),),
+        opset_version=OPSET,
+        dynamo=True,
+        verbose=False,
+    )
+    with _quiet(), _out_of_place(graph):
+        try:
+            program = export()
+        except torch.onnx.OnnxExporterError:
+            # Values of fused attention with a mask have strides that the exporter's own steps cannot view.
+            with _reasons(), sdpa_kernel(SDPBackend.MATH):
+                program = export()
     assert program is not None
     model: onnx.ModelProto = program.model_proto
     layers = layers_of(model)

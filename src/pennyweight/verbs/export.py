@@ -146,8 +146,14 @@ def _quantizer(
     )
     if not tune:
         return partial(to_int8, pictures=chosen, max_drop=max_drop, note=note)
-    made = {"network": contents.network, "preprocess": contents.preprocess}
-    return partial(to_tuned_int8, **made, pictures=chosen, max_drop=max_drop, note=note)
+    return partial(
+        to_tuned_int8,
+        network=contents.network,
+        preprocess=contents.preprocess,
+        pictures=chosen,
+        max_drop=max_drop,
+        note=note,
+    )
 
 
 def _allowed_drop(int8: bool, *, max_drop: float | None, calibrate: object, tune: object) -> float:
