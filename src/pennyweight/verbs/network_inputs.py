@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from pennyweight import data, zoo
 from pennyweight.core.errors import InputError
 from pennyweight.core.frame import Size, show_size
 from pennyweight.core.images import Pixels
+from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run import Run
 from pennyweight.core.run_folder import is_run_folder
 from pennyweight.data.augment.alone import changes_of
@@ -99,34 +101,11 @@ def inputs_as(
         SourceError: The source cannot be split.
     """
     splits = data.split(source)
-    notes: tuple[str, ...] = ()
-    open_choices: tuple[str, ...] = ()
     if Path(network).is_dir() and is_run_folder(Path(network)):
-        run = Run(Path(network))
-        record = run.info
-        preprocess, recipe, seed, shown = preprocess_of(run), Recipe.from_dict(record.recipe), record.seed, str(network)
-        if preprocess.channels != source.channels:
-            notes = (f"{network} takes {preprocess.channels} channels; the pictures of {source.name} are converted",)
+        known = _of_run(Path(network), source)
     else:
-        name = os.fspath(network)
-        if Path(name).is_file():
-            raise InputError(f"a bundle does not say how pictures change in training; give its run, not {name}")
-        weights = None
-        if name == AUTO and not zoo.published_file(LARGE_MODEL)[1].exists():
-            weights, notes = (
-                NONE,
-                ("shown as trained from scratch: no published weights are fetched to look at a source",),
-            )
-        used = data.measure_levels(source, splits.train, max_pixels=max_pixels)
-        framing = FramingRequest(aspects=data.aspects_of(splits.train), pictures=len(splits.train))
-        plan = make_plan(
-            source, name, pictures=len(splits.train), used=used, recipe=None,
-            framing=framing, stem=None, config={}, weights=weights, seed=0,
-        )  # fmt: skip
-        preprocess, recipe, seed, shown = plan.preprocess, plan.recipe, plan.seed, plan.model["name"]
-        open_choices = _open_choices(plan, splits.train, streamed=source.streamed)
-        notes = (*notes, *plan.why, *open_choices)
-    preprocess = replace(preprocess, max_pixels=max_pixels)
+        known = _of_name(os.fspath(network), source, splits.train, max_pixels)
+    preprocess = replace(known.preprocess, max_pixels=max_pixels)
     readable = {part: [each for each in splits[part] if each.name not in unreadable] for part in data.SPLITS[:2]}
     pictures = {
         part: data.make_pictures(source, samples, preprocess, margin=part == "train")
@@ -134,10 +113,52 @@ def inputs_as(
     }
     view = None if view is None else view_through(preprocess, view.sizes)
     inputs = show_inputs(
-        pictures, recipe, seed=seed, labels=source.labels, network=shown, view=view,
-        notes=[f"{line}." for line in open_choices],
+        pictures, known.recipe, seed=known.seed, labels=source.labels, network=known.shown, view=view,
+        notes=[f"{line}." for line in known.open_choices],
     )  # fmt: skip
-    return inputs, view, notes
+    return inputs, view, known.notes
+
+
+class _Known(NamedTuple):
+    """Input and changes of a training."""
+
+    preprocess: Preprocess
+    recipe: Recipe
+    seed: int
+    shown: str
+    """Name of the network on the page."""
+    notes: tuple[str, ...] = ()
+    open_choices: tuple[str, ...] = ()
+    """Lines on choices that are open before the training."""
+
+
+def _of_run(folder: Path, source: data.Source) -> _Known:
+    """Return the input and the changes of a run, with a line where it takes other channels than the source has."""
+    run = Run(folder)
+    preprocess, recipe = preprocess_of(run), Recipe.from_dict(run.info.recipe)
+    notes: tuple[str, ...] = ()
+    if preprocess.channels != source.channels:
+        notes = (f"{folder} takes {preprocess.channels} channels; the pictures of {source.name} are converted",)
+    return _Known(preprocess, recipe, run.info.seed, str(folder), notes)
+
+
+def _of_name(network: str, source: data.Source, training: Sequence[data.Sample], max_pixels: int | None) -> _Known:
+    """Return the input and the changes that `fit` would choose. Raises InputError for a bundle."""
+    if Path(network).is_file():
+        raise InputError(f"a bundle does not say how pictures change in training; give its run, not {network}")
+    weights: str | None = None
+    notes: tuple[str, ...] = ()
+    if network == AUTO and not zoo.published_file(LARGE_MODEL)[1].exists():
+        weights = NONE
+        notes = ("shown as trained from scratch: no published weights are fetched to look at a source",)
+    plan = make_plan(
+        source, network, pictures=len(training), recipe=None, stem=None, config={}, weights=weights, seed=0,
+        used=data.measure_levels(source, training, max_pixels=max_pixels),
+        framing=FramingRequest(aspects=data.aspects_of(training), pictures=len(training)),
+    )  # fmt: skip
+    choices = _open_choices(plan, training, streamed=source.streamed)
+    notes = (*notes, *plan.why, *choices)
+    return _Known(plan.preprocess, plan.recipe, plan.seed, plan.model["name"], notes, choices)
 
 
 def _open_choices(plan: Plan, samples: Sequence[data.Sample], *, streamed: bool) -> tuple[str, ...]:
