@@ -80,9 +80,29 @@ def test_kept_twins_are_counted() -> None:
     pair = twins((min(test, train), max(test, train)))
     parts = split_by_rule(pets, pair, "keep")
     assert where(parts) == place
-    assert parts.notes[-1].startswith(f"1 of {len(parts.test)} test pictures have a twin in training")
-    assert have_twin(pets, pair, parts.train, [pets.samples[test]]).tolist() == [True]
-    assert have_twin(pets, pair, parts.train, parts.test).sum() == 1
+    assert parts.notes[-1].startswith(f"1 of {len(parts.test)} test pictures have a twin in training or validation")
+    assert have_twin(pets, pair, parts.train, [pets.samples[test]]).found.tolist() == [True]
+    assert have_twin(pets, pair, parts.train, parts.test).found.sum() == 1
+
+
+def test_of_a_long_recording_few_pairs_join_all_frames() -> None:
+    samples = [sample(n, n % 2, "train" if n < 4 or n == 50 else "test") for n in range(60)]
+    pets = source(samples)
+    chain = twins(*((n, n + 1) for n in range(4, 50)))
+    parts = split_by_rule(pets, chain, "group")
+    assert parts.notes[-1].startswith("46 of 55 test pictures have a twin in training or validation")
+    found = have_twin(pets, chain, (*parts.train, *parts.val), parts.test).found
+    assert {each.name for each, twin in zip(parts.test, found, strict=True) if not twin} == {
+        f"{n}.png" for n in range(51, 60)
+    }
+
+
+def test_pictures_whose_twins_cannot_be_told_are_no_pictures_without_twins() -> None:
+    pets = source([sample(number, number % 2) for number in range(6)])
+    unsure, plain = np.arange(6) == 1, np.arange(6) == 2
+    found = have_twin(pets, replace(twins((0, 3)), unsure=unsure, plain=plain), pets.samples[3:5], pets.samples[:3])
+    assert found.found.tolist() == [True, False, False]
+    assert found.unknown.tolist() == [False, True, True]
 
 
 def test_one_of_each_cluster_is_left() -> None:
@@ -109,7 +129,7 @@ def test_a_test_split_of_its_own_stays_whole() -> None:
         parts = split_by_rule(source(samples), across, rule)
         assert len(parts.test) == 20
         assert len(parts.train) + len(parts.val) == 100
-        assert parts.notes[-1].startswith("2 of 20 test pictures have a twin in training")
+        assert parts.notes[-1].startswith("2 of 20 test pictures have a twin in training or validation")
     parts = split_by_rule(source(samples), across, "drop")
     assert len(parts.test) == 20
     assert {"0.png", "1.png"}.isdisjoint(where(replace(parts, test=())))

@@ -75,3 +75,17 @@ def test_a_cache_that_cannot_be_written_costs_time_alone(
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path / "file"))
     assert len(data.twins_among(glances).pairs) == 1
+
+
+def test_frames_beyond_the_nearest_one_have_a_twin_in_another_source(tmp_path: Path) -> None:
+    drawn = Image.fromarray(np.random.default_rng(0).integers(0, 256, (14, 40, 3), dtype=np.uint8))
+    wide = drawn.resize((186, 64), Image.Resampling.BICUBIC)
+    for frame in range(12):
+        folder = tmp_path / ("old" if frame == 0 else "new") / "a"
+        folder.mkdir(parents=True, exist_ok=True)
+        wide.crop((5 * frame, 0, 5 * frame + 64, 64)).save(folder / f"{frame:02d}.png")
+    new, old = (data.open(tmp_path / name, least_classes=1) for name in ("new", "old"))
+    found = data.have_twin_in(new, new.samples, old, old.samples)
+    assert found is not None
+    assert found.found.tolist() == [True] * 11
+    assert not found.unknown.any()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 import pennyweight as pw
 from pennyweight import data
@@ -110,6 +111,24 @@ def test_the_doctor_finds_what_fit_refuses(
     assert bool(reasons) == (refused is not None)
     assert refused is None or not found.sound
     assert refused is None or any(refused.startswith(reason[:60]) for reason in reasons)
+
+
+def test_the_doctor_finds_a_class_of_one_burst_which_fit_refuses(
+    tmp_path: Path, noise: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(12):
+        for label, seed in (("burst", 0), ("others", number + 1)):
+            folder = tmp_path / "pets" / label
+            folder.mkdir(parents=True, exist_ok=True)
+            shot = Image.fromarray(noise(72, 72, seed=seed)).crop((number % 5, number % 3, number % 5 + 64, 64))
+            shot.save(folder / f"{number}.png")
+    monkeypatch.chdir(tmp_path)
+    refused = reason_of(lambda: pw.fit(tmp_path / "pets", "mobilenet_v1_x0_25", input_size=16, progress=False))
+    found = doctor(tmp_path / "pets")
+    assert [each.detail for each in found.of("refused")] == [refused]
+    assert refused is not None
+    assert "--twins keep counts each" in refused
+    assert not found.sound
 
 
 def test_all_small_classes_are_named_at_once(draw_folder: Draw) -> None:

@@ -1,4 +1,4 @@
-"""Line about the accuracy of a network, on all pictures and on those without a twin in training."""
+"""Line about the accuracy of a network, on all pictures and on those without a twin in training or validation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from pennyweight.core.figures import number, several, share
 
-__all__ = ["accuracy_line", "as_of", "without_twins"]
+__all__ = ["accuracy_line", "independent_pictures", "without_twins"]
 
 
 def accuracy_line(evaluation: Mapping[str, Any], pictures: str = "pictures") -> str:
@@ -18,30 +18,37 @@ def accuracy_line(evaluation: Mapping[str, Any], pictures: str = "pictures") -> 
         pictures: Name of the pictures.
     """
     low, high = evaluation["accuracy_interval"]
+    alike = independent_pictures(evaluation)
     whole = (
         f"{share(evaluation['accuracy'])} of {number(evaluation['images'])} {pictures} "
-        f"(95% interval {share(low)} to {share(high)}{as_of(evaluation)})"
+        f"(95% interval {share(low)} to {share(high)}{f'; {alike}' if alike else ''})"
     )
     rest = evaluation.get("without_twins")
     return whole if rest is None or rest["images"] == evaluation["images"] else f"{whole}; {without_twins(rest)}"
 
 
-def as_of(evaluation: Mapping[str, Any]) -> str:
+def independent_pictures(evaluation: Mapping[str, Any]) -> str:
     """Return the number of independent pictures that the interval is for, as text; empty where no twins are scored.
 
     Args:
         evaluation: Content of evaluation.json, or of a bundle's scores.
     """
     count = evaluation.get("effective_images")
-    return f", as of {several(round(count), 'picture')} without twins" if count and count < evaluation["images"] else ""
+    if not count or count >= evaluation["images"]:
+        return ""
+    return f"twins counted as one: about {several(round(count), 'independent picture')}"
 
 
 def without_twins(rest: Mapping[str, Any]) -> str:
-    """Return the accuracy on the pictures without a twin in training, of `without_twins` in evaluation.json."""
+    """Return the accuracy on the pictures without a twin in training or validation.
+
+    Args:
+        rest: `without_twins` of evaluation.json.
+    """
     if not rest["images"]:
-        return "each of them has a twin in training"
+        return "each of them has a twin in training or validation"
     low, high = rest["accuracy_interval"]
     return (
-        f"{share(rest['accuracy'])} of the {number(rest['images'])} without a twin in training "
+        f"{share(rest['accuracy'])} of the {number(rest['images'])} without a twin in training or validation "
         f"({share(low)} to {share(high)})"
     )

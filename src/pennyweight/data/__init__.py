@@ -1,6 +1,6 @@
 """Data: sources of pictures, their splits, augmentation and batches. `open` turns a string into a Source."""
 
-from pennyweight.data.apart import TwinRule, have_twin, moments_of, split_by_rule
+from pennyweight.data.apart import TwinRule, TwinsInTraining, have_twin, moments_of, split_by_rule
 from pennyweight.data.augment.augment import Augment, Mixed
 from pennyweight.data.augment.policies import CHANGES, Policy, PolicyChange
 from pennyweight.data.balance import Balance, Balancing
@@ -58,6 +58,7 @@ __all__ = [
     "Stream",
     "TwinRule",
     "Twins",
+    "TwinsInTraining",
     "Unreadable",
     "UsedLevels",
     "aspects_of",

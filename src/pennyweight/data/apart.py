@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,19 @@ from pennyweight.data.source import SPLITS, Sample, Source
 from pennyweight.data.splits import LeftOut, Splits, split
 from pennyweight.data.twins.find import Twins
 
-__all__ = ["TwinRule", "have_twin", "moments_of", "split_by_rule"]
+__all__ = ["TwinRule", "TwinsInTraining", "have_twin", "moments_of", "split_by_rule"]
 
 TwinRule = Literal["group", "keep", "drop"]
 """group: twins stay in one split; keep: they are split as other pictures; drop: one of them is left."""
+
+
+class TwinsInTraining(NamedTuple):
+    """Masks of N pictures, by their twins among those of a training."""
+
+    found: NDArray[np.bool_]
+    """(N,): pictures with a twin."""
+    unknown: NDArray[np.bool_]
+    """(N,): others of which it cannot be told: they look like too many pictures, or have too few shapes."""
 
 
 def split_by_rule(source: Source, twins: Twins | None, rule: TwinRule) -> Splits:
@@ -63,19 +72,17 @@ def split_by_rule(source: Source, twins: Twins | None, rule: TwinRule) -> Splits
     return _noting(parts, *reason, *(apart or (f"{pictures} stay together in a split",)))
 
 
-def have_twin(
-    source: Source, twins: Twins, training: Collection[Sample], samples: Sequence[Sample]
-) -> NDArray[np.bool_]:
-    """Return a mask of the samples with a twin among `training`, (N,); all of them are of one source."""
-    known = {sample.digest for sample in training}
-    found = set()
-    for a, b in twins.pairs.tolist():
-        first, second = source.samples[a].digest, source.samples[b].digest
-        if second in known:
-            found.add(first)
-        if first in known:
-            found.add(second)
-    return np.array([sample.digest in found for sample in samples], np.bool_)
+def have_twin(source: Source, twins: Twins, training: Collection[Sample], samples: Sequence[Sample]) -> TwinsInTraining:
+    """Find the samples that show the moment of a picture of `training`; all of them are of one source.
+
+    Twins chain, as in `split_by_rule`: of a long recording only a few pairs are known, which join all of its frames.
+    """
+    shown = _moments(source, twins)
+    known = {shown.get(sample.digest, sample.digest) for sample in training}
+    found = np.array([shown.get(sample.digest, sample.digest) in known for sample in samples], np.bool_)
+    untold = {source.samples[number].digest for number in np.flatnonzero(twins.untold).tolist()}
+    unknown = np.array([sample.digest in untold for sample in samples], np.bool_)
+    return TwinsInTraining(found, unknown & ~found)
 
 
 def moments_of(source: Source, twins: Twins | None, samples: Sequence[Sample]) -> NDArray[np.int64] | None:
@@ -85,16 +92,21 @@ def moments_of(source: Source, twins: Twins | None, samples: Sequence[Sample]) -
     """
     if twins is None:
         return None
-    clusters = enumerate(twins.clusters(len(source.samples)))
-    moment = {source.samples[number].digest: str(key) for key, cluster in clusters for number in cluster}
+    moment = _moments(source, twins)
     shown = [moment.get(sample.digest, sample.digest) for sample in samples]
     return np.unique(np.array(shown, str), return_inverse=True)[1].reshape(-1).astype(np.int64)
 
 
+def _moments(source: Source, twins: Twins) -> dict[str, str]:
+    """Return the name of the moment of each picture with twins, by its digest."""
+    clusters = enumerate(twins.clusters(len(source.samples)))
+    return {source.samples[number].digest: str(key) for key, cluster in clusters for number in cluster}
+
+
 def _across(source: Source, twins: Twins, parts: Splits) -> tuple[str, ...]:
     """Return a note on the test pictures with a twin in training or validation, if there are any."""
-    count = int(have_twin(source, twins, (*parts.train, *parts.val), parts.test).sum())
-    what = f"{count:,} of {len(parts.test):,} test pictures have a twin in training"
+    count = int(have_twin(source, twins, (*parts.train, *parts.val), parts.test).found.sum())
+    what = f"{count:,} of {len(parts.test):,} test pictures have a twin in training or validation"
     score = (
         "the score is given with and without them" if count < len(parts.test) else "no picture can score the network"
     )

@@ -9,12 +9,12 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pennyweight.core.cache import cache_folder, make_cache_folder
 from pennyweight.core.files import atomic
 from pennyweight.core.images import Pixels
 from pennyweight.core.machine import versions
+from pennyweight.data.apart import TwinsInTraining, moments_of
 from pennyweight.data.checks.glance import Glances, glance
 from pennyweight.data.source import Sample, Source
 from pennyweight.data.twins.find import Twins, find_twins
@@ -95,8 +95,8 @@ def have_twin_in(
     training: Sequence[Sample],
     *,
     max_pixels: int | None = None,
-) -> NDArray[np.bool_] | None:
-    """Find the pictures with a twin among those of a training on another source.
+) -> TwinsInTraining | None:
+    """Find the pictures with a twin among those of a training on another source; twins within `samples` chain.
 
     Args:
         source: The source of the samples.
@@ -106,22 +106,24 @@ def have_twin_in(
         max_pixels: Largest picture to read.
 
     Returns:
-        Mask, (N,); None where one of the sources is streamed.
+        Masks, (N,) each; None where one of the sources is streamed.
     """
-    of_samples = _gray(source, samples, max_pixels)
-    of_training = _gray(other, training, max_pixels)
-    if of_samples is None or of_training is None:
+    here, there = (glance_at(each, max_pixels=max_pixels) for each in (source, other))
+    if here is None or there is None:
         return None
-    found = np.zeros(len(samples), np.bool_)
+    found, unknown = np.zeros((2, len(samples)), np.bool_)
     if len(samples) and len(training):
-        found[find_twins(of_samples, against=of_training).pairs[:, 0]] = True
-    return found
+        rows = _numbers(source, samples)
+        within, across = twins_among(here), find_twins(here.gray[rows], against=there.gray[_numbers(other, training)])
+        found[across.pairs[:, 0]] = True
+        shown = moments_of(source, within, samples)
+        assert shown is not None
+        found = np.isin(shown, shown[found])
+        unknown = (across.untold | within.untold[rows]) & ~found
+    return TwinsInTraining(found, unknown)
 
 
-def _gray(source: Source, samples: Sequence[Sample], max_pixels: int | None) -> Pixels | None:
-    """Return gray thumbnails of samples of a source, (N, side, side); zeros for a picture that cannot be read."""
-    glances = glance_at(source, max_pixels=max_pixels)
-    if glances is None:
-        return None
+def _numbers(source: Source, samples: Sequence[Sample]) -> list[int]:
+    """Return the numbers of samples in their source."""
     numbers = {sample.name: number for number, sample in enumerate(source.samples)}
-    return glances.gray[[numbers[sample.name] for sample in samples]]
+    return [numbers[sample.name] for sample in samples]

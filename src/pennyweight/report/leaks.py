@@ -25,7 +25,7 @@ class Leaks:
     """Twins of a source and its trivial classifiers; empty where nothing was found."""
 
     across: int = 0
-    """Number of test pictures with a twin in training."""
+    """Number of test pictures with a twin in training or validation."""
     pairs: Sequence[tuple[Shown, Shown]] = ()
     """Some of these test pictures, each with its twin."""
     clusters: int = 0

@@ -11,7 +11,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from pennyweight.core import figures
-from pennyweight.core.accuracy_line import as_of
+from pennyweight.core.accuracy_line import independent_pictures
 from pennyweight.core.text import pieces, printable
 from pennyweight.report.inline import is_small, thumbnail
 from pennyweight.report.palette import PLOT_COLORS, ink_on
@@ -52,7 +52,7 @@ def _environment() -> jinja2.Environment:
         "moment": _moment,
         "thumbnail": thumbnail,
         "ink": ink_on,
-        "as_of": as_of,
+        "independent_pictures": independent_pictures,
     }
     environment.filters["breakable"] = _breakable
     environment.tests["small"] = is_small

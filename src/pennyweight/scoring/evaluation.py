@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pennyweight.core.accuracy_line import as_of, without_twins
+from pennyweight.core.accuracy_line import independent_pictures, without_twins
 from pennyweight.core.figures import number, share
 from pennyweight.core.summary import Facts, Summary
+from pennyweight.data.apart import TwinsInTraining
 from pennyweight.scoring.intervals import effective_count, share_interval
 
 __all__ = ["ClassScore", "Evaluation", "Subset", "score"]
@@ -62,7 +63,9 @@ class Evaluation(Summary):
     effective_images: float | None = None
     """Effective number of independent pictures, at most `moments`; None where twins were not looked for."""
     without_twins: Subset | None = None
-    """Scores on the pictures without a twin in training; None where twins were not looked for."""
+    """Scores on the pictures without a twin in training or validation; None where twins were not looked for."""
+    unknown_twins: int | None = None
+    """Number of the pictures among these of which it cannot be told; None where twins were not looked for."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as evaluation.json keeps them."""
@@ -70,7 +73,9 @@ class Evaluation(Summary):
 
     def _facts(self) -> Facts:
         low, high = self.accuracy_interval
-        yield "accuracy", f"{share(self.accuracy)} (95% interval {share(low)} to {share(high)}{as_of(asdict(self))})"
+        yield "accuracy", f"{share(self.accuracy)} (95% interval {share(low)} to {share(high)})"
+        if alike := independent_pictures(asdict(self)):
+            yield "", alike
         yield f"{self.split} images", number(self.images)
         if self.without_twins is not None and self.without_twins.images < self.images:
             yield "", without_twins(asdict(self.without_twins))
@@ -89,7 +94,7 @@ def score(
     labels: Sequence[str],
     source: str,
     split: str,
-    twin: NDArray[np.bool_] | None = None,
+    twins: TwinsInTraining | None = None,
     moments: NDArray[np.int64] | None = None,
 ) -> Evaluation:
     """Score probabilities against the true classes.
@@ -100,7 +105,7 @@ def score(
         labels: Names of the classes.
         source: Name of the source of the pictures.
         split: Name of the split.
-        twin: Mask of the pictures with a twin in training, (N,); None where twins were not looked for.
+        twins: Masks of the pictures with a twin in training or validation; None where twins were not looked for.
         moments: Number of the moment that each picture shows, (N,), equal for twins; None where they were not looked
             for.
 
@@ -134,11 +139,13 @@ def score(
         labels=tuple(labels),
         moments=None if moments is None else len(np.unique(moments)),
         effective_images=None if moments is None else effective_count(moments),
-        without_twins=None if twin is None else _subset(correct[~twin], None if moments is None else moments[~twin]),
+        without_twins=None if twins is None else _subset(correct, moments, ~twins.found),
+        unknown_twins=None if twins is None else int(twins.unknown.sum()),
     )
 
 
-def _subset(correct: NDArray[np.bool_], moments: NDArray[np.int64] | None) -> Subset:
+def _subset(correct: NDArray[np.bool_], moments: NDArray[np.int64] | None, which: NDArray[np.bool_]) -> Subset:
+    correct, moments = correct[which], None if moments is None else moments[which]
     if not len(correct):
         return Subset(images=0, accuracy=None, accuracy_interval=None)
     return Subset(

@@ -28,7 +28,7 @@ from pennyweight.verbs.ranks import WAIT_MINUTES, share_work
 from pennyweight.verbs.scenes.scene_run import refuse_scene_run
 from pennyweight.verbs.scored_source import Origin, open_scored_source, origin_of
 from pennyweight.verbs.training_pictures import training_digests_of
-from pennyweight.verbs.twins_in_training import mask_of_twins, twins_within
+from pennyweight.verbs.twins_in_training import find_twins_in_training, twins_within
 
 __all__ = ["evaluate"]
 
@@ -126,7 +126,7 @@ def _open_source(
 class _Alike(NamedTuple):
     """Twins of the pictures that are scored, as `score` takes them."""
 
-    twin: NDArray[np.bool_] | None
+    in_training: data.TwinsInTraining | None
     moments: NDArray[np.int64] | None
 
 
@@ -142,8 +142,8 @@ def _alike(
 ) -> _Alike:
     """Find the twins of the scored pictures, in training and among themselves."""
     known = _training_digests(trained) if split in ("test", "all") else None
-    mask = mask_of_twins(samples, opened, origin, known, twins, max_pixels=max_pixels, note=note)
-    return _Alike(mask, data.moments_of(opened, twins, samples))
+    found = find_twins_in_training(samples, opened, origin, known, twins, max_pixels=max_pixels, note=note)
+    return _Alike(found, data.moments_of(opened, twins, samples))
 
 
 def _samples(
@@ -207,7 +207,7 @@ def _score(
         labels=[labels[number] for number in classes],
         source=source,
         split=split,
-        twin=alike.twin,
+        twins=alike.in_training,
         moments=alike.moments,
     )
 

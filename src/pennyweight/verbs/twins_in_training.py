@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pennyweight import data
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.offline import untrusted_address
 from pennyweight.core.training_digests import TrainingDigests
 from pennyweight.verbs.scored_source import Origin
 
-__all__ = ["mask_of_twins", "twins_within"]
+__all__ = ["find_twins_in_training", "twins_within"]
 
 NOT_LOOKED_FOR = "twins of the training pictures are not looked for"
 
@@ -29,7 +26,7 @@ def twins_within(
     return twins
 
 
-def mask_of_twins(
+def find_twins_in_training(
     samples: Sequence[data.Sample],
     opened: data.Source,
     origin: Origin,
@@ -38,7 +35,7 @@ def mask_of_twins(
     *,
     max_pixels: int | None,
     note: Callable[[str], None],
-) -> NDArray[np.bool_] | None:
+) -> data.TwinsInTraining | None:
     """Find the pictures to score with a twin among those that the network was trained and selected on.
 
     Args:
@@ -48,10 +45,11 @@ def mask_of_twins(
         digests: Digests of the training pictures; None where they are not recorded.
         twins: Twins within `opened`, where it is the source of the training.
         max_pixels: Largest picture to read.
-        note: Called with the reason where twins cannot be looked for.
+        note: Called with the reason where twins cannot be looked for, and of another source with the number of
+            pictures whose twins cannot be told; of its own pictures, `fit` has said it.
 
     Returns:
-        Mask (N,); None where twins cannot be looked for.
+        Masks, (N,) each; None where twins cannot be looked for.
     """
     if digests is None:
         return None  # `evaluate` has said that training pictures may be among them
@@ -67,7 +65,13 @@ def mask_of_twins(
     learned = [sample for sample in trained_on.samples if sample.name not in unseen]
     if trained_on is opened and twins is not None:
         return data.have_twin(opened, twins, learned, samples)
-    return data.have_twin_in(opened, samples, trained_on, learned, max_pixels=max_pixels)
+    found = data.have_twin_in(opened, samples, trained_on, learned, max_pixels=max_pixels)
+    if found is not None and (count := int(found.unknown.sum())):
+        note(
+            f"twins in training of {count:,} of {len(samples):,} pictures of {opened.name} cannot be told: these look "
+            "like too many others, or have too few shapes, and count as pictures without twins"
+        )
+    return found
 
 
 def _reopen(origin: Origin) -> data.Source:

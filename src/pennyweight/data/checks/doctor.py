@@ -58,7 +58,7 @@ def diagnose(
     everything = measure_levels(source, source.samples, max_pixels=max_pixels)
     glances = glance(source, levels=everything.levels if everything else (), max_pixels=max_pixels, advance=advance)
     twins = None if quick else twins_among(glances)
-    where, splits, notes = _split(source, None if source.streamed else twins)  # fit does not look at shards
+    where, splits, notes, refusal = _split(source, None if source.streamed else twins)  # fit does not look at shards
     training = [sample for sample, part in zip(source.samples, where, strict=True) if part in ("train", None)]
     used = measure_levels(source, training, max_pixels=max_pixels)
     levels = () if used is None else used.levels
@@ -66,7 +66,7 @@ def diagnose(
     proposed = propose_groups(source, glances, where)
     view, cut = _view(source, where, glances)
     found = [
-        *_findings(source, where, glances, twins),
+        *_findings(source, where, glances, twins, refusal),
         *(Finding("shortcut", (), one.fact) for one in telling(scores)),
         *shard_findings(source),
         *cut,
@@ -104,11 +104,15 @@ def _shortcuts(source: Source, where: Sequence[str | None], glances: Glances) ->
     return shortcuts(glances, [sample.label for sample in source.samples], train, held_out(test, val))
 
 
-def _findings(source: Source, where: Sequence[str | None], glances: Glances, twins: Twins | None) -> Iterator[Finding]:
+def _findings(
+    source: Source, where: Sequence[str | None], glances: Glances, twins: Twins | None, refusal: str | None
+) -> Iterator[Finding]:
     names = [sample.name for sample in source.samples]
     failed = [(name, reason) for name, reason in zip(names, glances.reasons, strict=True) if reason is not None]
     unreadable = [*source.unreadable, *(Unreadable(name, reason) for name, reason in failed)]
-    yield from (Finding("refused", (), reason) for reason in refusals(source, unreadable))
+    refused = refusals(source, unreadable)
+    # What twins alone refuse is told where nothing else is refused: the split of less would not be the one of `fit`.
+    yield from (Finding("refused", (), reason) for reason in refused or filter(None, (refusal,)))
     yield from (Finding("unreadable", (each.name,), reason_alone(*each)) for each in source.unreadable)
     for name, reason, banded in zip(names, glances.reasons, glances.banded.tolist(), strict=True):
         if reason is not None:
@@ -134,14 +138,16 @@ def thumbnail(sample: Sample, side: int, levels: Levels = (), max_pixels: int | 
     return np.asarray(image)
 
 
-def _split(source: Source, twins: Twins | None) -> tuple[Sequence[str | None], dict[str, int] | None, tuple[str, ...]]:
-    """Return (split of each sample in `fit`, sizes of the three splits, notes)."""
+def _split(
+    source: Source, twins: Twins | None
+) -> tuple[Sequence[str | None], dict[str, int] | None, tuple[str, ...], str | None]:
+    """Return (split of each sample in `fit`, sizes of the three splits, notes, reason for which `fit` refuses)."""
     try:
         parts = split(source) if twins is None else split_by_rule(source, twins, "group")
-    except SourceError:  # the findings include this refusal
-        return [sample.split for sample in source.samples], None, ()
+    except SourceError as error:
+        return [sample.split for sample in source.samples], None, (), str(error)
     place = {(sample.name, sample.digest): part for part in SPLITS for sample in parts[part]}
-    return [place.get((sample.name, sample.digest)) for sample in source.samples], parts.counts, parts.notes
+    return [place.get((sample.name, sample.digest)) for sample in source.samples], parts.counts, parts.notes, None
 
 
 def _equal(source: Source, glances: Glances) -> Iterator[Finding]:

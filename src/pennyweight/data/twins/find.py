@@ -48,6 +48,11 @@ class Twins:
     reason: str | None = None
     """Line for the user that says why the twins of unsure and plain pictures are unknown; None if there are none."""
 
+    @property
+    def untold(self) -> Flags:
+        """Return a mask of the pictures of the first set whose twins cannot be told, (N,)."""
+        return self.unsure | self.plain
+
     def clusters(self, count: int) -> tuple[tuple[int, ...], ...]:
         """Return the clusters within a set of `count` pictures, two or more numbers each, sorted; twins chain."""
         return tuple(tuple(members) for members in components(self.pairs) if members[0] < count)

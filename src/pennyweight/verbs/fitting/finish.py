@@ -13,7 +13,7 @@ from pennyweight.data.checks.view import view_through
 from pennyweight.report.run_page import Mistake, run_page
 from pennyweight.scoring import Evaluation, score, worst_mistakes
 from pennyweight.train import Epoch
-from pennyweight.verbs.fitting.leaks import leaks_of, mask_of_twins, score_shortcuts
+from pennyweight.verbs.fitting.leaks import leaks_of, score_shortcuts, twins_in_training
 from pennyweight.verbs.fitting.open import PictureFit
 from pennyweight.verbs.fitting.session import RunSession
 from pennyweight.verbs.load import restore
@@ -32,7 +32,7 @@ def finish(session: RunSession, best: Epoch, probabilities: Any, fitting: Pictur
         labels=source.labels,
         source=source.name,
         split="test",
-        twin=mask_of_twins(fitting, test.samples),
+        twins=twins_in_training(fitting, test.samples),
         moments=data.moments_of(source, fitting.twins, test.samples),
     )
     score_shortcuts(fitting, evaluation.accuracy, session)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
-
-import numpy as np
-from numpy.typing import NDArray
 
 from pennyweight import data
 from pennyweight.data.checks.doctor import thumbnail
@@ -14,7 +12,7 @@ from pennyweight.report.leaks import Leaks, Shown
 from pennyweight.verbs.fitting.open import PictureFit
 from pennyweight.verbs.fitting.session import RunSession
 
-__all__ = ["leaks_of", "mask_of_twins", "score_shortcuts"]
+__all__ = ["leaks_of", "score_shortcuts", "twins_in_training"]
 
 PAIRS = 12
 """Most test pictures that the report shows beside their twin in training."""
@@ -24,8 +22,8 @@ MEMBERS = 6
 SIDE = 144
 
 
-def mask_of_twins(fitting: PictureFit, samples: Sequence[data.Sample]) -> NDArray[np.bool_] | None:
-    """Return a mask of the samples with a twin in training or validation, (N,); None where they were not looked for."""
+def twins_in_training(fitting: PictureFit, samples: Sequence[data.Sample]) -> data.TwinsInTraining | None:
+    """Find the samples with a twin in training or validation; None where twins were not looked for."""
     if fitting.twins is None:
         return None
     learned = (*fitting.splits.train, *fitting.splits.val)
@@ -54,7 +52,8 @@ def leaks_of(fitting: PictureFit) -> Leaks | None:
         return None
     samples = fitting.source.samples
     place = {sample.name: part for part in data.SPLITS for sample in fitting.splits[part]}
-    clusters = sorted(fitting.twins.clusters(len(samples)), key=len, reverse=True)
+    found = fitting.twins.clusters(len(samples))
+    clusters = sorted(found, key=len, reverse=True)
 
     def show(number: int) -> Shown:
         sample, preprocess = samples[number], fitting.plan.preprocess
@@ -62,15 +61,24 @@ def leaks_of(fitting: PictureFit) -> Leaks | None:
         part = place.get(sample.name)
         return Shown(image, sample.name, fitting.source.labels[sample.label], NAMES.get(part, "left out"))
 
-    across: dict[int, int] = {}
+    direct: dict[int, int] = {}
     for pair in fitting.twins.pairs.tolist():
         for test, other in (pair, pair[::-1]):
             if place.get(samples[test].name) == "test" and place.get(samples[other].name) in ("train", "val"):
-                across.setdefault(test, other)
-    shown = {other: test for test, other in reversed(across.items())}  # of a burst, one pair
+                direct.setdefault(test, other)
+    across, shown = 0, []  # of a cluster, one pair
+    for cluster in found:
+        parts: dict[str | None, list[int]] = defaultdict(list)
+        for number in cluster:
+            parts[place.get(samples[number].name)].append(number)
+        tests, learned = parts["test"], [*parts["train"], *parts["val"]]
+        if tests and learned:
+            across += len(tests)
+            test = next((number for number in tests if number in direct), tests[0])
+            shown.append((test, direct.get(test, learned[0])))
     return Leaks(
-        across=len(across),
-        pairs=[(show(test), show(other)) for other, test in sorted(shown.items(), key=lambda pair: pair[1])[:PAIRS]],
+        across=across,
+        pairs=[(show(test), show(other)) for test, other in sorted(shown)[:PAIRS]],
         clusters=len(clusters),
         pictures=sum(map(len, clusters)),
         largest=[[show(number) for number in cluster[:MEMBERS]] for cluster in clusters[:CLUSTERS]],
