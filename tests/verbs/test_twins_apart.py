@@ -138,6 +138,55 @@ def test_twins_that_cannot_be_told_are_said(tmp_path: Path) -> None:
     assert found.unknown.sum() > 3
 
 
+@pytest.fixture
+def saved_again(tmp_path: Path) -> tuple[Path, Path]:
+    """Forty pictures, and the same at a smaller size and a lower quality among thirty others."""
+    for number in range(70):
+        picture = frame_of(200 + number, 0)
+        for name, size, quality in (("first", 64, 95), ("again", 48, 60))[number >= 40 :]:
+            folder = tmp_path / name / "ab"[number % 2]
+            folder.mkdir(parents=True, exist_ok=True)
+            picture.resize((size, size)).save(folder / f"{number:02d}.jpg", quality=quality)
+    return tmp_path / "first", tmp_path / "again"
+
+
+@pytest.mark.parametrize("way", ["weights", "teacher"])
+def test_twins_of_the_pictures_of_the_first_weights_are_left_out_of_test(
+    saved_again: tuple[Path, Path], tmp_path: Path, way: str
+) -> None:
+    first, again = saved_again
+    before = fit(first, tmp_path / "before", preflight=False)
+    learned = {path.stem for path in trained_files(before, first)}
+    run = fit(again, tmp_path / "run", preflight=False, **{way: before.folder})
+    source = data.open(again)
+    glances = data.glance_at(source)
+    assert glances is not None
+    test = data.split_by_rule(source, data.twins_among(glances), "group").test
+    unseen = [sample for sample in test if Path(sample.name).stem not in learned]
+    assert 0 < len(unseen) < len(test)
+    assert run.evaluation["images"] == run.record["data"]["counts"]["test"] == len(unseen)
+    notes = [line for line in run.record["data"]["notes"] if "left out of test" in line]
+    reason = f"{before.folder} trained on twins, pictures of the same moment"
+    assert [line.split(": ", 1)[1] for line in notes] == [reason]
+    assert [each["reason"] for each in run.record["data"]["left_out"]] == [reason] * (len(test) - len(unseen))
+    if way == "weights":
+        assert json.loads(json.dumps(pw.evaluate(run).to_dict())) == run.evaluation
+        same = fit(first, tmp_path / "same", preflight=False, weights=before.folder)
+        assert same.evaluation["images"] == before.evaluation["images"]
+        assert not [line for line in same.record["data"]["notes"] if "left out" in line]
+
+
+def test_twins_of_pictures_that_are_gone_are_said_not_to_be_looked_for(
+    saved_again: tuple[Path, Path], tmp_path: Path
+) -> None:
+    first, again = saved_again
+    before = fit(first, tmp_path / "before", preflight=False)
+    first.rename(tmp_path / "elsewhere")
+    run = fit(again, tmp_path / "run", preflight=False, weights=before.folder)
+    (line,) = (each for each in run.record["data"]["notes"] if "not looked for" in each)
+    assert line.startswith(f"{before.folder}: twins of the training pictures are not looked for")
+
+
 @pytest.mark.slow
 def test_a_bundle_keeps_the_score_without_twins(bursts: Path, tmp_path: Path) -> None:
     run = fit(bursts, tmp_path / "run", twins="keep")

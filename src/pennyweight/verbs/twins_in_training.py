@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from pennyweight import data
-from pennyweight.core.errors import PennyweightError
+from pennyweight.core.errors import PennyweightError, SourceError
+from pennyweight.core.figures import several
 from pennyweight.core.offline import untrusted_address
+from pennyweight.core.run import Run
 from pennyweight.core.training_digests import TrainingDigests
-from pennyweight.verbs.scored_source import Origin
+from pennyweight.verbs.scored_source import Origin, origin_of
 
 __all__ = ["find_twins_in_training", "twins_within"]
 
@@ -72,6 +75,65 @@ def find_twins_in_training(
             "like too many others, or have too few shapes, and count as pictures without twins"
         )
     return found
+
+
+def without_twins_of(
+    before: Mapping[str, TrainingDigests],
+    source: data.Source,
+    splits: data.Splits,
+    twins: data.Twins | None,
+    *,
+    max_pixels: int | None,
+) -> tuple[data.Splits, Mapping[str, TrainingDigests]]:
+    """Leave twins of the training pictures of earlier runs out of the test split.
+
+    Those that have a twin in this training too stay: the score is given with and without them.
+
+    Args:
+        before: Digests of the training pictures of the runs, by the run's folder.
+        source: Pictures of this training.
+        splits: Splits of `source`.
+        twins: Twins within `source`; None for shards.
+        max_pixels: Largest picture to read.
+
+    Returns:
+        The splits, with notes, and `before` with the digests of the pictures that are left out.
+
+    Raises:
+        SourceError: No test picture is left.
+    """
+    for folder, digests in before.items():
+        lines: list[str] = []
+        found = find_twins_in_training(
+            splits.test, source, origin_of(Run(folder)), digests, twins, max_pixels=max_pixels, note=lines.append
+        )
+        splits = replace(splits, notes=(*splits.notes, *(f"{folder}: {line}" for line in lines)))
+        if found is None:
+            continue
+        known = found.found
+        if twins is not None:
+            known &= ~data.have_twin(source, twins, (*splits.train, *splits.val), splits.test).found
+        if known.all():
+            raise SourceError(
+                f"{folder} trained on twins, pictures of the same moment, of every picture of the test split, so that "
+                "none can score this training"
+            )
+        left = [sample for sample, twin in zip(splits.test, known.tolist(), strict=True) if twin]
+        if left:
+            splits = _leave_out(splits, left, f"{folder} trained on twins, pictures of the same moment")
+            marks = data.digests_of_samples(left).marks
+            before = {**before, folder: TrainingDigests.of(digests.marks, marks)}
+    return splits, before
+
+
+def _leave_out(splits: data.Splits, left: Sequence[data.Sample], reason: str) -> data.Splits:
+    names = {sample.name for sample in left}
+    return replace(
+        splits,
+        test=tuple(sample for sample in splits.test if sample.name not in names),
+        left_out=(*splits.left_out, *(data.LeftOut(sample.name, reason) for sample in left)),
+        notes=(*splits.notes, f"{several(len(left), 'picture')} left out of test: {reason}"),
+    )
 
 
 def _reopen(origin: Origin) -> data.Source:

@@ -39,6 +39,7 @@ from pennyweight.verbs.fitting.request import FitRequest
 from pennyweight.verbs.fitting.resume import find_record, hash_files
 from pennyweight.verbs.fitting.run_folder import refuse_taken
 from pennyweight.verbs.training_pictures import training_digests_of, without_training_pictures
+from pennyweight.verbs.twins_in_training import without_twins_of
 
 __all__ = ["PictureFit", "open_fit"]
 
@@ -55,7 +56,7 @@ class PictureFit:
     source: data.Source
     splits: data.Splits
     learned: Mapping[str, TrainingDigests]
-    """Pictures that the first weights, or the teacher, have learned from, by their run's folder."""
+    """Pictures that the first weights, or the teacher, have learned from, and their twins, by their run's folder."""
     plan: Plan
     asked: Mapping[str, Any]
     """Settings that a resumed run must have in common with this one."""
@@ -121,7 +122,8 @@ def open_fit(request: FitRequest, started: float) -> PictureFit:
     fitting.glances = look_at_pictures(request, source, started)
     fitting.twins = look_for_twins(request, fitting.glances, started)
     apart = without_training_pictures(data.split_by_rule(source, fitting.twins, fitting.rule), learned)
-    seen: dict[str, Any] = {"rule": fitting.rule, "glances": fitting.glances, "twins": fitting.twins}
+    apart, fitting.learned = without_twins_of(learned, source, apart, fitting.twins, max_pixels=request.max_pixels)
+    seen: dict[str, Any] = {name: getattr(fitting, name) for name in ("rule", "glances", "twins", "learned")}
     late = request.minutes is not None and perf_counter() - looked > MUCH * request.minutes * 60
     left = None if request.minutes is None else request.minutes - (perf_counter() - started) / 60
     left = ranks.gather(left)[0]
