@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from pennyweight import data
 from pennyweight.core.errors import PennyweightError, SourceError
@@ -105,7 +106,7 @@ def without_twins_of(
     for folder, digests in before.items():
         lines: list[str] = []
         found = find_twins_in_training(
-            splits.test, source, origin_of(Run(folder)), digests, twins, max_pixels=max_pixels, note=lines.append
+            splits.test, source, origin_of(Run(Path(folder))), digests, twins, max_pixels=max_pixels, note=lines.append
         )
         splits = replace(splits, notes=(*splits.notes, *(f"{folder}: {line}" for line in lines)))
         if found is None:
