@@ -461,7 +461,8 @@ def test_export_says_where_and_what_the_proof_found(pennyweight: Run, run_folder
     assert (outcome.status, outcome.err) == (0, "")
     proof = pw.Bundle(copy / "model.onnx").manifest.parity
     assert outcome.out.startswith(f"{copy / 'model.onnx'}: ")
-    assert f"proved on {proof['pictures']} pictures (test split of light)" in outcome.out
+    assert f"proved on {proof['pictures']} pictures ({proof['of']})" in outcome.out
+    assert proof["of"].endswith("of the training split of light")
     assert len(outcome.out.splitlines()) == 1
 
 

@@ -73,6 +73,7 @@ def test_the_graph_takes_uint8_channels_last_and_names_what_it_gives(exported: A
     assert [(out.name, out.type, out.shape[1]) for out in session.get_outputs()] == [
         ("probabilities", "tensor(float)", 4),
         ("logits", "tensor(float)", 4),
+        ("features", "tensor(float)", 8),
     ]
     onnx.checker.check_model(exported.bundle.path, full_check=True)
 

@@ -16,6 +16,7 @@ from pennyweight.core.settings import override
 from pennyweight.core.synonyms import NAMES, VALUES, meant
 from pennyweight.train import Recipe
 from pennyweight.verbs.fit import FitOptions
+from pennyweight.verbs.fitting.framing import FrameChoice
 
 RECIPE = [field.name for field in fields(Recipe)]
 
@@ -103,7 +104,7 @@ def test_every_row_is_a_name_of_ours() -> None:
     known |= {field.name for name in zoo.names() for field in fields(zoo.variant(name).config)}
     assert NAMES.keys() <= known
     hints = get_type_hints(Recipe)
-    assert VALUES.keys() <= {value for field in RECIPE for value in get_args(hints[field])}
+    assert VALUES.keys() <= {*get_args(FrameChoice), *(value for field in RECIPE for value in get_args(hints[field]))}
 
 
 def test_no_name_of_ours_means_another() -> None:

@@ -67,8 +67,7 @@ def export(
         max_drop: Largest drop of accuracy that int8 may cost on the gate's pictures, 0 to 1; by default 0.01.
         calibrate: Source of the pictures to calibrate and gate on; by default the one of the run's training. Pictures
             with other classes than the network's gate by agreement with the float network.
-        tune: True also fine-tunes the weights for int8 on training pictures (quantization-aware training). The float
-            network teaches; the new weights are used where they answer better.
+        tune: True also fine-tunes the weights for int8 (quantization-aware training), and uses what answers better.
         proof: Source of the pictures for the proof, with or without labels; by default the one of the run's training.
         note: Callback that is given a line where the proof has no real pictures, and about int8.
         usage: Usage of the weights, as `pw.load` takes it: stem, input_size, config, mean, std, labels.
@@ -78,8 +77,7 @@ def export(
 
     Raises:
         InputError: There is no run or network of that name, it is a bundle already, or it was trained on a scene.
-        RunError: The run is incomplete or damaged.
-        BundleError: `out` exists already, or its folder does not exist.
+        RunError, BundleError: The run is damaged; `out` exists already, or its folder does not exist.
         ParityError: The file does not answer as the network does; nothing is written.
         Int8Error: A ParityError with the loss of each layer, where no int8 form stays within `max_drop`.
         SourceError: The pictures for int8 or of `proof` are not here, or too few.
@@ -97,14 +95,9 @@ def export(
         trained, proof, preprocess=contents.preprocess, training_digests=contents.training_digests, note=note
     )
     return export_bundle(
-        contents.network,
-        path,
-        _manifest(contents),
-        pictures,
-        of=of,
-        training_digests=contents.training_digests,
-        quantize=quantize,
-    )
+        contents.network, path, _manifest(contents), pictures,
+        of=of, training_digests=contents.training_digests, quantize=quantize,
+    )  # fmt: skip
 
 
 def _manifest(contents: Contents) -> Manifest:

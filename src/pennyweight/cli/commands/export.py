@@ -47,11 +47,7 @@ def export(
     ] = False,
     proof: Annotated[
         str | None,
-        option(
-            OUTPUT,
-            "Pictures that bundle and network are compared on; by default of the run's test split.",
-            metavar="SOURCE",
-        ),
+        option(OUTPUT, "Pictures to prove the bundle on; by default of the run's test split.", metavar="SOURCE"),
     ] = None,
     out: Annotated[
         Path | None,
@@ -67,9 +63,7 @@ def export(
     from pennyweight.deploy import Int8Error
     from pennyweight.verbs.export import export as verb
 
-    usage = trained_options.usage(
-        stem=stem, input_size=input_size, config=config, mean=mean, std=std, labels=labels
-    )  # fmt: skip
+    usage = trained_options.usage(stem=stem, input_size=input_size, config=config, mean=mean, std=std, labels=labels)
     limit = None if max_drop is None else parse_share(max_drop, "--max-drop", example="1%")
     trained = trained_options.open_trained(run_or_name, weights, **usage)
     try:
