@@ -14,6 +14,7 @@ import pennyweight as pw
 from pennyweight import data
 from pennyweight.core.errors import InputError
 from pennyweight.core.run_record import RunRecord
+from pennyweight.data.checks.shortcuts import shortcuts
 from pennyweight.verbs.fitting.framing import FramingRequest, as_framed
 from pennyweight.verbs.fitting.plan import Plan, make_plan
 from pennyweight.verbs.fitting.prepare import _seen_by_teacher
@@ -345,3 +346,30 @@ def test_every_kind_of_picture_is_framed_alike(tmp_path: Path, frame: Any) -> No
         if number in (0, 4, 5):
             assert np.array_equal(preprocess(np.asarray(image)), expected)
     assert np.array_equal(preprocess(tmp_path / "1.png"), preprocess(tmp_path / "0.png"))
+
+
+def test_a_difference_that_the_crop_cuts_away_is_said(
+    tmp_path: Path,
+    fit_small: Callable[..., pw.Run],
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A mark in the outer columns of 3:2 pictures; the reasons of the run are in its report."""
+    draw = np.random.default_rng(0)
+    for number in range(160):
+        pixels = draw.normal(128, 25, (32, 48, 3))
+        pixels[:, slice(0, 7) if number % 4 < 2 else slice(41, 48), 2 * (number % 2)] = 230
+        path = tmp_path / "ends" / ("red", "blue")[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
+    monkeypatch.setattr("pennyweight.verbs.fitting.leaks.shortcuts", shortcuts)
+    run = fit_small(tmp_path / "ends", out=tmp_path / "run", recipe={"epochs": 1, "batch": 32}, progress=True)
+    said = " ".join(capfd.readouterr().err.split())
+    assert "the crop cuts away 33% of the middle picture; --frame pad shows whole pictures" in said
+    assert "the mean color tells the classes apart at 100.0%" in said
+    assert "the network may have learned that" not in said
+    page = Path(run.folder, "report.html").read_text()
+    section = page[page.index("Pictures as the network sees them") : page.index("<h3>Training: ")]
+    assert run.record["augmentation"]["notes"]
+    for line in (*run.record["augmentation"]["notes"], *run.record["why"]):
+        assert line[1:] in section

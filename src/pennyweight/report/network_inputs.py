@@ -36,6 +36,8 @@ class NetworkInputs:
     """The same of the first epoch, where training enlarges pictures (progressive resizing); else None."""
     view: str = ""
     """Line on the share of the pictures that is cut away, and their scale; empty where their sizes are unknown."""
+    reasons: Sequence[str] = ()
+    """Lines on the choice of the input, of its frame and of the changes."""
     notes: Sequence[str] = ()
     """Lines on what the training may still change."""
     changes: Sequence[str]

@@ -47,6 +47,7 @@ def show_inputs(
     labels: tuple[str, ...],
     network: str,
     view: View | None = None,
+    reasons: Sequence[str] = (),
     notes: Sequence[str] = (),
 ) -> NetworkInputs:
     """Return some training pictures as in the first epoch, and some validation pictures as they are scored.
@@ -58,6 +59,7 @@ def show_inputs(
         labels: Names of the classes.
         network: Name of the network, for the page.
         view: Share of the pictures that is cut away, and their scale; None where their sizes are unknown.
+        reasons: Lines on the choice of the input, of its frame and of the changes.
         notes: Lines on what the training may still change.
     """
     training, validation = pictures["train"], pictures["val"]
@@ -71,6 +73,7 @@ def show_inputs(
         shape=(channels, height, width),
         first=None if first == (height, width) else (channels, *first),
         view="" if view is None else view.line,
+        reasons=reasons,
         notes=notes,
         changes=changes,
     )
@@ -114,7 +117,7 @@ def inputs_as(
     view = None if view is None else view_through(preprocess, view.sizes)
     inputs = show_inputs(
         pictures, known.recipe, seed=known.seed, labels=source.labels, network=known.shown, view=view,
-        notes=[f"{line}." for line in known.open_choices],
+        reasons=known.reasons, notes=[f"{line}." for line in known.open_choices],
     )  # fmt: skip
     return inputs, view, known.notes
 
@@ -130,6 +133,8 @@ class _Known(NamedTuple):
     notes: tuple[str, ...] = ()
     open_choices: tuple[str, ...] = ()
     """Lines on choices that are open before the training."""
+    reasons: Sequence[str] = ()
+    """Lines on the choices of a run."""
 
 
 def _of_run(folder: Path, source: data.Source) -> _Known:
@@ -139,7 +144,7 @@ def _of_run(folder: Path, source: data.Source) -> _Known:
     notes: tuple[str, ...] = ()
     if preprocess.channels != source.channels:
         notes = (f"{folder} takes {preprocess.channels} channels; the pictures of {source.name} are converted",)
-    return _Known(preprocess, recipe, run.info.seed, str(folder), notes)
+    return _Known(preprocess, recipe, run.info.seed, str(folder), notes, reasons=run.info.why or ())
 
 
 def _of_name(network: str, source: data.Source, training: Sequence[data.Sample], max_pixels: int | None) -> _Known:

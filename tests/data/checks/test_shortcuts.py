@@ -16,7 +16,7 @@ from pennyweight.core.intervals import wilson
 from pennyweight.data.checks import shortcuts as module
 from pennyweight.data.checks.doctor import diagnose
 from pennyweight.data.checks.glance import glance
-from pennyweight.data.checks.shortcuts import Shortcut, held_out, shortcuts, telling
+from pennyweight.data.checks.shortcuts import Shortcut, held_out, lines_beside, shortcuts, telling
 
 COUNT, SIDE = 48, 72
 FILES, BYTES, COLOR, RING, THUMBNAIL, DETAIL, MARKS = (
@@ -228,6 +228,33 @@ def test_lines_read_as_sentences() -> None:
     )
     assert one(FILES).fact == "how the files were saved tells the classes apart at 90.0% of 100 pictures (chance 50.0%)"
     assert json.loads(json.dumps(score.to_dict()))["correct"] == 1000
+
+
+CUT = (
+    "mean color tells the classes apart at 100.0% of 100 pictures (chance 50.0%), and the network at 52.0%. The "
+    "network sees less than this classifier: the crop cuts away 33% of the middle picture; --frame pad shows whole "
+    "pictures"
+)
+
+
+@pytest.mark.parametrize(
+    ("found", "correct", "cut_away", "lines"),
+    [
+        ([one("mean color", 100)], 52, 0.333, [CUT]),
+        ([one("mean color", 100), one("size", 80)], 52, 0.333, [CUT]),
+        ([one("mean color", 100, whole=True)], 52, 0.333, [CUT]),  # of small pictures, too
+        ([one("mean color", 75)], 70, 0.333, ["the network may have learned that"]),  # within the interval
+        ([one("mean color", 100)], 52, 0.0, ["and the network at 52.0%: it has not learned that"]),
+        ([one("mean color", 100)], 100, 0.333, ["the network may have learned that"]),
+        ([one(FILES, 100, alone=True)], 52, 0.333, ["and the network at 52.0%: it has not learned that"]),
+    ],
+)
+def test_a_network_clearly_below_a_trivial_classifier_has_not_learned_it(
+    found: list[Shortcut], correct: int, cut_away: float, lines: list[str]
+) -> None:
+    said = lines_beside(found, correct / 100, wilson(correct, 100), cut_away)
+    assert len(said) == len(lines)
+    assert all(line.endswith(end) for line, end in zip(said, lines, strict=True))
 
 
 def test_nothing_is_scored_without_two_classes_or_test_pictures(pictures: list[Image.Image], tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from pennyweight.core.intervals import wilson
 from pennyweight.data.checks.glance import Glances
 from pennyweight.data.checks.views import VIEWS, Classifier, Table, View
 
-__all__ = ["Shortcut", "held_out", "shortcuts", "telling"]
+__all__ = ["Shortcut", "held_out", "lines_beside", "shortcuts", "telling"]
 
 MOST = 10_000
 """Most training pictures, and most scored pictures; of more, as many are drawn."""
@@ -29,6 +29,8 @@ MOST_CLASSES = 50
 """Most classes that are told apart; of more, the largest ones in training."""
 LEAST_SCORED = 100
 """Fewest test pictures that are scored alone."""
+LEAST_CUT = 0.005
+"""Share of the pictures below which what a crop cuts away would be 0%."""
 CERTAIN = 0.999
 """Confidence with which the accuracy of a view near the network exceeds chance."""
 FAR = 0.5
@@ -134,6 +136,34 @@ def telling(found: Sequence[Shortcut], network_accuracy: float | None = None) ->
         network_accuracy: Accuracy of the network on the same pictures; None if there is no network yet.
     """
     return tuple(one for one in found if not one.whole and (_is_far(one) or _is_near(one, network_accuracy)))
+
+
+def lines_beside(
+    found: Sequence[Shortcut], accuracy: float, interval: tuple[float, float], cut_away: float
+) -> tuple[str, ...]:
+    """Return lines for the user beside a network's score: on what it may have learned, and on what it cannot see.
+
+    Args:
+        found: Scores of `shortcuts`.
+        accuracy: Accuracy of the network on the same pictures.
+        interval: Confidence interval of the accuracy. The network did not learn a view whose interval lies above.
+        cut_away: Share of the middle picture that the input of the network cuts away.
+    """
+    above = [one for one in found if one.interval[0] > interval[1]]
+    told = telling(found, accuracy)
+    lines = [one.line for one in told if one not in above]
+    content = [one for one in above if not one.alone]
+    if content and cut_away >= LEAST_CUT:
+        best = max(content, key=lambda one: one.accuracy)
+        lines.append(
+            f"{best.fact}, and the network at {share(accuracy)}. The network sees less than this classifier: the crop "
+            f"cuts away {cut_away:.0%} of the middle picture; --frame pad shows whole pictures"
+        )
+        above = [one for one in above if one.alone]
+    lines += [
+        f"{one.fact}, and the network at {share(accuracy)}: it has not learned that" for one in above if one in told
+    ]
+    return tuple(lines)
 
 
 def held_out(test: Sequence[int], val: Sequence[int]) -> Sequence[int]:

@@ -35,14 +35,15 @@ def finish(session: RunSession, best: Epoch, probabilities: Any, fitting: Pictur
         twins=twins_in_training(fitting, test.samples),
         moments=data.moments_of(source, fitting.twins, test.samples),
     )
-    score_shortcuts(fitting, evaluation.accuracy, session)
+    sizes = [each.upright for each in fitting.headers if each is not None and each.height and each.width]
+    view = view_through(test.preprocess, sizes) if sizes else None
+    score_shortcuts(fitting, evaluation, view, session)
     mistakes = [
         _mistake(test, number, evaluation, probabilities[number])
         for number in worst_mistakes(probabilities, test.targets)
     ]
     height, width, channels = test.preprocess.shape
     network = restore(Run(session.files.folder))
-    sizes = [each.upright for each in fitting.headers if each is not None and each.height and each.width]
 
     def report(run: Mapping[str, Any], epochs: Any) -> str:
         cost = weigh(network, (channels, height, width)).to_dict()
@@ -59,7 +60,8 @@ def finish(session: RunSession, best: Epoch, probabilities: Any, fitting: Pictur
                 seed=fitting.plan.seed,
                 labels=source.labels,
                 network=fitting.plan.model["name"],
-                view=view_through(test.preprocess, sizes) if sizes else None,
+                view=view,
+                reasons=run.get("why") or (),
             ),
         )
 

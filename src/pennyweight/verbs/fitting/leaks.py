@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 from pennyweight import data
 from pennyweight.data.checks.doctor import thumbnail
-from pennyweight.data.checks.shortcuts import held_out, shortcuts, telling
+from pennyweight.data.checks.shortcuts import held_out, lines_beside, shortcuts
+from pennyweight.data.checks.view import View
 from pennyweight.report.leaks import Leaks, Shown
+from pennyweight.scoring import Evaluation
 from pennyweight.verbs.fitting.open import PictureFit
 from pennyweight.verbs.fitting.session import RunSession
 
@@ -30,8 +32,8 @@ def twins_in_training(fitting: PictureFit, samples: Sequence[data.Sample]) -> da
     return data.have_twin(fitting.source, fitting.twins, learned, samples)
 
 
-def score_shortcuts(fitting: PictureFit, accuracy: float, session: RunSession) -> None:
-    """Score trivial classifiers on the split, keep their scores, and note those that come near the network's accuracy.
+def score_shortcuts(fitting: PictureFit, evaluation: Evaluation, view: View | None, session: RunSession) -> None:
+    """Score trivial classifiers on the split, keep their scores, and note those near or above the network's accuracy.
 
     Of a stream, nothing is known but its pictures, and nothing is scored.
     """
@@ -42,8 +44,9 @@ def score_shortcuts(fitting: PictureFit, accuracy: float, session: RunSession) -
     train, val, test = ([number_of[sample.name] for sample in fitting.splits[part]] for part in data.SPLITS)
     found = shortcuts(fitting.glances, [sample.label for sample in samples], train, held_out(test, val))
     session.amend(shortcuts=[each.to_dict() for each in found])
-    for each in telling(found, accuracy):
-        session.shown.note(each.line)
+    cut = 0.0 if view is None else view.cut_away
+    for line in lines_beside(found, evaluation.accuracy, evaluation.accuracy_interval, cut):
+        session.shown.note(line)
 
 
 def leaks_of(fitting: PictureFit) -> Leaks | None:
