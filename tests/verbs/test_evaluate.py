@@ -27,7 +27,7 @@ def as_kept(evaluation: pw.Evaluation) -> dict[str, Any]:
 @pytest.fixture
 def scored_samples(monkeypatch: pytest.MonkeyPatch) -> list[data.Sample]:
     """The samples that the network is shown, filled while evaluating."""
-    from pennyweight.verbs import evaluate as room
+    from pennyweight.verbs import answered_source as room
 
     shown: list[data.Sample] = []
     answer = room.answer

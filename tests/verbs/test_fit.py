@@ -53,7 +53,7 @@ def test_the_record_says_what_was_asked_and_what_was_found(trained: pw.Run, shap
         *("name", "created", "status", "seed", "model", "data", "preprocess", "recipe", "machine", "versions"),
         "weights",
         *("best", "seconds", "asked", "recipe_name", "speed", "waiting", "why", "format", "sha256"),
-        "shortcuts",
+        *("shortcuts", "augmentation"),
     }
     assert record["name"] == trained.folder.name
     assert record["status"] == "complete"
