@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pennyweight.core.extras import naming_missing_parts
 from pennyweight.runtime.bundle import Bundle
 from pennyweight.runtime.shipping import COLUMNS, classifier_of, name_on_workers, require_top, rows_of
 
@@ -40,8 +41,10 @@ class Predictor:
         Raises:
             InputError: `top` is below 1.
             BundleError: The bundle is damaged.
+            MissingPart: Ray is not installed.
         """
-        import ray
+        with naming_missing_parts():
+            import ray
 
         require_top(top)
         file, name = name_on_workers(bundle)
