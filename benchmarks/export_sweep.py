@@ -231,7 +231,7 @@ def attempt_all(names: Sequence[str], results: Path) -> None:
     """Add a line for each network to the results, in a process with one thread and a limit of memory."""
     torch.set_num_threads(1)
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
-    # The exporter lists its operators anew for each network, which takes as long as a small network.
+    # The exporter lists its operators again for each network, which takes as long as exporting a small one.
     ONNXRegistry.from_torchlib = staticmethod(cache(ONNXRegistry.from_torchlib))  # type: ignore[method-assign]
     for name in names:
         add(results, attempt(name))

@@ -23,7 +23,7 @@ def burst(photo: Image.Image, draw: np.random.Generator) -> Iterator[Image.Image
 
 
 def pan(right: int, down: int = 0) -> Frames:
-    """Return a camera that turns by so many pixels from frame to frame; it sees 152 of them in either direction."""
+    """Return a camera that turns by a number of pixels between frames, and sees 152 pixels in each direction."""
 
     def turn(photo: Image.Image, draw: np.random.Generator) -> Iterator[Image.Image]:
         photo = photo.resize((152 + right * (FRAMES - 1), 152 + down * (FRAMES - 1)))

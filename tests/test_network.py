@@ -113,7 +113,7 @@ for name, words in json.loads(sys.argv[1]).items():
 
 @pytest.fixture(scope="module")
 def asked(place: Path, watch: Callable[..., str]) -> Mapping[str, set[tuple[str, int]]]:
-    """The addresses that each command asked, all in one process: each by itself would load torch anew."""
+    """The addresses that each command asked, all in one process, so that torch is loaded once."""
     Image.new("L", (16, 16), 200).save(place / "picture.png")
     _, *parts = re.split(r'/begins/([^"]+)"', watch("-c", IN_TURN, json.dumps(COMMANDS)))
     return {name: addresses(log) for name, log in zip(parts[::2], parts[1::2], strict=True)}

@@ -57,7 +57,7 @@ def test_a_tie_may_fall_either_way_within_the_tolerance() -> None:
 
 
 def test_logits_are_compared_too() -> None:
-    """Of many classes all probabilities are small: they would be near whatever the graph computes."""
+    """Probabilities of many classes are small, so that those of a wrong graph are near them."""
     classes = 1000
     logits = np.random.default_rng(0).normal(size=(8, classes)).astype(np.float32) / 100
 

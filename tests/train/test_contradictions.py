@@ -158,7 +158,7 @@ def test_a_mirror_that_exchanges_classes_of_few_pictures_is_found(each: int, sco
 
 @pytest.mark.parametrize(("right", "cleared"), [(0.0, False), (0.7, False), (1.0, True)])
 def test_few_right_pictures_clear_a_change_only_if_surely_above_the_limit(right: float, cleared: bool) -> None:
-    """Of ten pictures, all looked like the other class at first."""
+    """All ten pictures looked like the other class at first."""
 
     def answers(share: float) -> ToldApart:
         return ToldApart(np.array([[1, share], [share, 1]]), np.full(2, 5))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -103,6 +105,29 @@ def fit_small() -> Callable[..., pw.Run]:
         return pw.fit(source, **{**SMALL, "config": config, "recipe": {"epochs": 2, "batch": 16}, **options})
 
     return fit
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[Any]:
+    """A session on two local tasks, each of which is tried four times."""
+    pytest.importorskip("pyspark", reason="pyspark is not installed")
+    from pyspark.sql import SparkSession
+
+    source = str(Path(pw.__file__).parents[1])
+    os.environ |= {"PYSPARK_PYTHON": sys.executable, "PYTHONPATH": os.pathsep.join([source, *sys.path])}
+    try:
+        session = (
+            SparkSession.builder.master("local[2,4]")
+            .config("spark.ui.enabled", "false")
+            .config("spark.driver.bindAddress", "127.0.0.1")
+            .config("spark.driver.host", "127.0.0.1")
+            .config("spark.sql.execution.arrow.maxRecordsPerBatch", "4")
+            .getOrCreate()
+        )
+    except Exception as error:  # Spark's gateway raises errors of its own where Java is missing
+        pytest.skip(f"Spark does not start here: {error}")
+    yield session
+    session.stop()
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -19,7 +18,7 @@ from pennyweight.core.errors import BundleError, InputError
 
 pytestmark = pytest.mark.peers
 COUNT = 24
-TASKS, RETRIES = 2, 4
+TASKS = 2
 
 
 @pytest.fixture(scope="module")
@@ -55,28 +54,6 @@ def require_equal(rows: list[Any], expected: dict[str, Any]) -> None:
         assert (row["error"], row["label"]) == (None, answer.label)
         assert list(row["labels"]) == [label for label, _ in answer.top]
         assert list(row["probabilities"]) == pytest.approx([share for _, share in answer.top], abs=1e-5)
-
-
-@pytest.fixture(scope="session")
-def spark() -> Iterator[Any]:
-    pytest.importorskip("pyspark", reason="pyspark is not installed")
-    from pyspark.sql import SparkSession
-
-    source = str(Path(pw.__file__).parents[1])
-    os.environ |= {"PYSPARK_PYTHON": sys.executable, "PYTHONPATH": os.pathsep.join([source, *sys.path])}
-    try:
-        session = (
-            SparkSession.builder.master(f"local[{TASKS},{RETRIES}]")
-            .config("spark.ui.enabled", "false")
-            .config("spark.driver.bindAddress", "127.0.0.1")
-            .config("spark.driver.host", "127.0.0.1")
-            .config("spark.sql.execution.arrow.maxRecordsPerBatch", "4")
-            .getOrCreate()
-        )
-    except Exception as error:  # Spark's gateway raises errors of its own where Java is missing
-        pytest.skip(f"Spark does not start here: {error}")
-    yield session
-    session.stop()
 
 
 def read(spark: Any, folder: Path) -> Any:

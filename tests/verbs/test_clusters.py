@@ -29,26 +29,6 @@ def tops(answers: Sequence[pw.Prediction]) -> list[str]:
     return [repr(answer.top) for answer in answers]
 
 
-@pytest.fixture(scope="module")
-def spark() -> Iterator[Any]:
-    pytest.importorskip("pyspark", reason="pyspark is not installed")
-    from pyspark.sql import SparkSession
-
-    os.environ |= {"PYSPARK_PYTHON": sys.executable, "PYTHONPATH": os.pathsep.join([SOURCE, *sys.path])}
-    try:
-        session = (
-            SparkSession.builder.master("local[2]")
-            .config("spark.ui.enabled", "false")
-            .config("spark.driver.bindAddress", "127.0.0.1")
-            .config("spark.driver.host", "127.0.0.1")
-            .getOrCreate()
-        )
-    except Exception as error:  # Spark's gateway raises errors of its own where Java is missing
-        pytest.skip(f"Spark does not start here: {error}")
-    yield session
-    session.stop()
-
-
 def test_spark_maps_rows(classifier: pw.Classifier, spark: Any) -> None:
     expected = [tops(classifier.predict([picture])) for picture in PICTURES]
     rows = spark.sparkContext.parallelize(PICTURES, 3)

@@ -77,7 +77,7 @@ def proof_of(run: pw.Run | Pretrained, proof: Any = None, note: Any = lambda lin
 
 
 def test_at_most_64_pictures_are_taken_from_the_whole_split(own_run: pw.Run) -> None:
-    """Of digits, whose test split has 320."""
+    """The test split of digits has 320 pictures."""
     record = read_json(own_run.record_path)
     record["data"] |= {"address": "digits", "fingerprint": data.open("digits").fingerprint}
     write_record(own_run.record_path, record)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pennyweight.core.errors import MissingPart
+from pennyweight.core.data_frame import data_frame
 from pennyweight.core.figures import megabytes, number, shape
 from pennyweight.core.summary import Facts, Rows, Summary
 from pennyweight.cost.counting.conventions import CONVENTIONS
@@ -101,15 +101,7 @@ class Cost(Summary):
         Raises:
             MissingPart: pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ModuleNotFoundError as error:
-            raise MissingPart(
-                "a DataFrame needs pandas, which is not installed; add it with: pip install pandas"
-            ) from error
-        frame = pd.DataFrame([asdict(layer) for layer in self.layers])
-        frame.attrs["conventions"] = dict(CONVENTIONS)
-        return frame
+        return data_frame(self.layers, conventions=dict(CONVENTIONS))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the cost as JSON saves it."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pennyweight.core.errors import MissingPart
+from pennyweight.core.data_frame import data_frame
 from pennyweight.core.figures import number, several
 from pennyweight.core.summary import Facts, Rows, Summary
 
@@ -96,15 +96,7 @@ class Timings(Summary):
         Raises:
             MissingPart: pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ModuleNotFoundError as error:
-            raise MissingPart(
-                "a DataFrame needs pandas, which is not installed; add it with: pip install pandas"
-            ) from error
-        frame = pd.DataFrame([asdict(row) for row in self.rows])
-        frame.attrs["conditions"] = list(self.conditions)
-        return frame
+        return data_frame(self.rows, conditions=list(self.conditions))
 
     def _facts(self) -> Facts:
         for row in Rows(self.rows)[:10]:

@@ -156,7 +156,7 @@ class _Filling:
 
 
 def _recording(pictures: Iterable[Picture], stamps: list[str]) -> Iterator[Picture]:
-    """Yield the pictures, and keep the stamp of each as it is before it is read."""
+    """Yield the pictures, and keep the stamp that each has before it is read."""
     for picture in pictures:
         stamps.append(stamp_of(picture))
         yield picture

@@ -84,7 +84,7 @@ class PartsFolder:
 
         Args:
             part: Number of the part.
-            listed: Name and stamp of each picture as it is now.
+            listed: Name and present stamp of each picture.
 
         Raises:
             RunError: The part is damaged, or lists other pictures.
