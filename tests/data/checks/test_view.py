@@ -88,7 +88,7 @@ def test_without_a_readable_picture_there_is_no_view(tmp_path: Path) -> None:
     [
         ("crop", 0.75, "input 48: 75.0% of the middle picture is cut away, and the rest is shown at 2 times its size"),
         ("pad", 0.0, "input 48, whole pictures padded: all of the middle picture is shown, at 0.5 times its size"),
-        ("stretch", 0.0, "input 48, pictures stretched: all of the middle picture is shown, at 1 times its size"),
+        ("stretch", 0.0, "input 48, pictures stretched: all of the middle picture is shown, at its own size"),
     ],
 )
 def test_pictures_are_seen_through_any_input(frame: Any, cut: float, line: str) -> None:

@@ -41,10 +41,12 @@ class View:
     def line(self) -> str:
         """The view in a line."""
         name = f"input {show_size(self.framing.size)}{SHOWN[self.framing.frame]}"
+        times = f"{self.scale:.2g}"
+        size = "its own size" if times == "1" else f"{times} times its size"
         if self.cut_away < LEAST:
-            return f"{name}: all of the middle picture is shown, at {self.scale:.2g} times its size"
+            return f"{name}: all of the middle picture is shown, at {size}"
         cut = f"{share(self.cut_away)} of the middle picture is cut away"
-        return f"{name}: {cut}, and the rest is shown at {self.scale:.2g} times its size"
+        return f"{name}: {cut}, and the rest is shown at {size}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the view as JSON values; sizes are [height, width]."""
