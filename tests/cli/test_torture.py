@@ -294,7 +294,7 @@ def test_terminated_in_every_phase(
     ("verb", "module", "function"),
     [
         ("evaluate", "pennyweight.verbs.answered_source", "answer"),
-        ("export", "pennyweight.deploy.export", "_export_network"),
+        ("export", "pennyweight.deploy.export", "export_graph"),
         ("export", "pennyweight.deploy.export", "prove"),
     ],
 )
@@ -318,7 +318,7 @@ def test_terminated_behind_training(
 @pytest.mark.parametrize(
     ("module", "function", "turn"),
     [
-        ("pennyweight.deploy.export", "_export_network", 1),
+        ("pennyweight.deploy.export", "export_graph", 1),
         ("pennyweight.deploy.export", "onnx.save", 1),
         ("pennyweight.deploy.export", "prove", 1),
         ("pennyweight.deploy.export", "onnx.save", 2),
