@@ -8,6 +8,7 @@ from pennyweight.data.batch import Batch, Share
 from pennyweight.data.checks.glance import Glances
 from pennyweight.data.checks.quick import label_conflicts, require_enough, too_little
 from pennyweight.data.decoded_cache import DecodedCache
+from pennyweight.data.folds import assign_folds, clusters_of, have_twin_in_folds, in_folds
 from pennyweight.data.framing import (
     Framing,
     aspects_of,
@@ -62,7 +63,9 @@ __all__ = [
     "Unreadable",
     "UsedLevels",
     "aspects_of",
+    "assign_folds",
     "channel_statistics",
+    "clusters_of",
     "cut_away",
     "cut_note",
     "cuts_much",
@@ -73,6 +76,8 @@ __all__ = [
     "glance_at",
     "have_twin",
     "have_twin_in",
+    "have_twin_in_folds",
+    "in_folds",
     "is_passed",
     "label_conflicts",
     "make_pictures",

@@ -15,7 +15,7 @@ from pennyweight.data.source import SPLITS, Sample, Source
 from pennyweight.data.splits import LeftOut, Splits, split
 from pennyweight.data.twins.find import Twins
 
-__all__ = ["TwinRule", "TwinsInTraining", "have_twin", "moments_of", "split_by_rule"]
+__all__ = ["TwinRule", "TwinsInTraining", "have_twin", "moments_of", "split_by_rule", "without_later_twins"]
 
 TwinRule = Literal["group", "keep", "drop"]
 """group: twins stay in one split; keep: they are split as other pictures; drop: one of them is left."""
@@ -65,7 +65,7 @@ def split_by_rule(source: Source, twins: Twins | None, rule: TwinRule) -> Splits
         ) from error
     pictures = f"{sum(map(len, clusters)):,} pictures in {_count(len(clusters), 'cluster')} of the same moment"
     if rule == "drop":
-        kept = _without_twins(source, clusters, parts)
+        kept = without_later_twins(source, clusters, parts)
         count = sum(parts.counts.values()) - sum(kept.counts.values())
         return _noting(kept, *reason, f"{pictures}: {_count(count, 'twin')} left out")
     apart = _across(source, twins, parts)
@@ -113,7 +113,7 @@ def _across(source: Source, twins: Twins, parts: Splits) -> tuple[str, ...]:
     return (f"{what}: {score}",) if count else ()
 
 
-def _without_twins(source: Source, clusters: Sequence[Sequence[int]], parts: Splits) -> Splits:
+def without_later_twins(source: Source, clusters: Sequence[Sequence[int]], parts: Splits) -> Splits:
     """Leave one picture of each cluster, of the latest split that has some; a test split of its own stays whole."""
     cluster_of = {source.samples[number].name: key for key, cluster in enumerate(clusters) for number in cluster}
     own_test = len({sample.split for sample in source.samples}) > 1
@@ -133,7 +133,7 @@ def _without_twins(source: Source, clusters: Sequence[Sequence[int]], parts: Spl
         )
         taken |= first.keys()
     lost = {sample.label for sample in parts.train} - {sample.label for sample in kept["train"]}
-    if lost or not kept["val"]:
+    if lost or (parts.val and not kept["val"]):
         what = " and ".join(f"class '{source.labels[label]}'" for label in sorted(lost)) or "the val split"
         raise SourceError(f"--twins drop leaves no picture of {what} of {source.name}; --twins group keeps them")
     there = {id(sample) for name in SPLITS for sample in kept[name]}

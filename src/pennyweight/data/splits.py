@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from pennyweight.core.figures import several
 from pennyweight.core.reasons import such_as
 from pennyweight.data.groups import without_group
 from pennyweight.data.source import SPLITS, Sample, Source, Split
+from pennyweight.data.units import Unit, in_order, units_of
 
 __all__ = ["TEST_SHARE", "VAL_SHARE", "LeftOut", "Splits", "split"]
 
@@ -54,20 +55,6 @@ class Splits:
         return "sha256:" + hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
 
-@dataclass(frozen=True)
-class Unit:
-    """Samples that stay in one split: equal pictures, pictures of one group, and twins."""
-
-    samples: tuple[Sample, ...]
-    place: float
-    """Number in [0, 1) that decides the split."""
-
-    @property
-    def labels(self) -> set[int]:
-        """Return the classes of the samples."""
-        return {sample.label for sample in self.samples}
-
-
 def split(source: Source, twins: Sequence[Sequence[int]] = ()) -> Splits:
     """Divide a source into training, validation and test split.
 
@@ -91,7 +78,7 @@ def split(source: Source, twins: Sequence[Sequence[int]] = ()) -> Splits:
         SourceError: A class has too few different pictures for three splits.
     """
     clusters = {source.samples[number].digest: str(key) for key, cluster in enumerate(twins) for number in cluster}
-    given = {name: _in_order(s for s in source.samples if s.split == name) for name in SPLITS}
+    given = {name: in_order(s for s in source.samples if s.split == name) for name in SPLITS}
     there = [name for name in SPLITS if given[name]]
     if len(there) <= 1:
         share = _val_share(source.samples)
@@ -114,11 +101,6 @@ def split(source: Source, twins: Sequence[Sequence[int]] = ()) -> Splits:
     )
     parts = _by_content(source, train, {"val": share}, clusters)
     return Splits(train=parts["train"], val=parts["val"], test=given[last], left_out=left_out, notes=notes)
-
-
-def _in_order(samples: Iterable[Sample]) -> tuple[Sample, ...]:
-    """Return the samples by class and content, so that equal sources train alike, however they list their pictures."""
-    return tuple(sorted(samples, key=lambda sample: (sample.label, sample.digest)))
 
 
 def _val_share(samples: Sequence[Sample]) -> float:
@@ -174,47 +156,6 @@ def _apart_notes(left_out: Sequence[LeftOut]) -> tuple[str, ...]:
     return (f"{pictures}: a later split has the same picture or group",) if names else ()
 
 
-def _units(samples: Sequence[Sample], clusters: Mapping[str, str]) -> list[Unit]:
-    """Join samples with equal contents, groups or clusters into units, in the order of their places."""
-    parent: dict[str, str] = {}
-
-    def root(key: str) -> str:
-        parent.setdefault(key, key)
-        while parent[key] != key:
-            parent[key] = parent[parent[key]]
-            key = parent[key]
-        return key
-
-    for sample in samples:
-        if sample.group is not None:
-            parent[root(sample.digest)] = root(f"group {sample.group}")
-        if sample.digest in clusters:
-            parent[root(sample.digest)] = root(f"twins {clusters[sample.digest]}")
-    joined: dict[str, list[Sample]] = defaultdict(list)
-    for sample in _in_order(samples):
-        joined[root(sample.digest)].append(sample)
-    units = [Unit(tuple(members), _unit_place(members, clusters)) for members in joined.values()]
-    return sorted(units, key=lambda unit: (unit.place, min(sample.digest for sample in unit.samples)))
-
-
-def _unit_place(members: Sequence[Sample], clusters: Mapping[str, str]) -> float:
-    """Return the place of one of the members.
-
-    Of twins, the least of hashes chooses it, because the least of places would lie in the test split for most clusters
-    of many pictures. A new twin then moves a cluster of n pictures with probability 1 / (n + 1) at most.
-    """
-    if len(members) == 1 or not any(sample.digest in clusters for sample in members):
-        return min(map(_place, members))
-    return _place(min(members, key=lambda sample: hashlib.sha256((sample.group or sample.digest).encode()).digest()))
-
-
-def _place(sample: Sample) -> float:
-    """Return a number in [0, 1) from the group's name, which more pictures do not change, else from the content."""
-    if sample.group is None:
-        return sample.place
-    return int(hashlib.sha256(sample.group.encode()).hexdigest()[:16], 16) / 16**16
-
-
 def _too_few(
     source: Source, label: int, own: int, needed: int, groups: bool, covered: Mapping[int, Collection[Split]]
 ) -> str:
@@ -242,7 +183,7 @@ def _by_content(
 
     A unit is a set of equal pictures, of the pictures of one group, or of twins.
     """
-    units = _units(samples, clusters)
+    units = units_of(samples, clusters)
     bounds: dict[Split, float] = {}
     for name, share in shares.items():
         bounds[name] = max(bounds.values(), default=0.0) + share
