@@ -44,8 +44,8 @@ from pennyweight.core.machine import machine_line
 from pennyweight.core.run import Run
 from pennyweight.data.apart import TwinRule
 from pennyweight.data.checks.shortcuts import Shortcut, telling
+from pennyweight.data.intervals import share_interval
 from pennyweight.report.tables import Column, table
-from pennyweight.scoring.intervals import share_interval
 from pennyweight.verbs.answered_source import answer
 
 

@@ -34,10 +34,10 @@ from pennyweight import data
 from pennyweight.core.accuracy_line import accuracy_line
 from pennyweight.core.images import decode_bands
 from pennyweight.core.machine import machine_line
+from pennyweight.data.intervals import exact
 from pennyweight.data.scenes.open import open_scene
 from pennyweight.data.twins import SIDE, Twins, find_twins, side, thumbnail_of
 from pennyweight.report.tables import Column, table
-from pennyweight.scoring.intervals import exact
 
 DATA = Path(os.environ["PENNYWEIGHT_DATA"])
 SETS = ("cats-dogs", "imagenet-photos")

@@ -27,6 +27,15 @@ def test_an_exported_manifest_follows_the_schema(exported: Any) -> None:
     assert set(SCHEMA["properties"]) - {"quantization"} == set(json.loads(exported.bundle.manifest.to_json()))
 
 
+@pytest.mark.parametrize(("unknown", "said"), [(54, True), (0, False), (None, False)])
+def test_a_model_card_says_how_many_twins_are_unknown(exported: Any, unknown: int | None, said: bool) -> None:
+    manifest = exported.bundle.manifest
+    scored = {**manifest.evaluation, "images": 270, "unknown_twins": unknown}
+    require_valid(replace(manifest, evaluation=scored))
+    card = model_card(replace(manifest, evaluation=scored), "file.onnx", 1000)
+    assert ("| twins in training | unknown for 54 of 270 pictures" in card) == said
+
+
 @pytest.mark.parametrize(
     "preprocess",
     [

@@ -10,8 +10,8 @@ import pytest
 from sklearn import metrics
 
 from pennyweight.core.intervals import wilson
+from pennyweight.data.intervals import exact
 from pennyweight.scoring import Evaluation, score, worst_mistakes
-from pennyweight.scoring.intervals import exact
 
 LABELS = ("ant", "bee", "cow")
 

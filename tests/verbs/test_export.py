@@ -46,7 +46,15 @@ def test_the_manifest_is_the_runs(trained: pw.Run, bundle: pw.Bundle) -> None:
     assert manifest.cost == {"params": cost.params, "macs": cost.macs}
     assert manifest.evaluation == {
         key: trained.evaluation[key]
-        for key in ("split", "images", "accuracy", "accuracy_interval", "effective_images", "without_twins")
+        for key in (
+            "split",
+            "images",
+            "accuracy",
+            "accuracy_interval",
+            "effective_images",
+            "without_twins",
+            "unknown_twins",
+        )
     }
     assert manifest.data == {
         "name": "shapes",

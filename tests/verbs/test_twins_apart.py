@@ -16,7 +16,8 @@ from pennyweight import data
 from pennyweight.core.accuracy_line import accuracy_line
 from pennyweight.core.errors import InputError
 from pennyweight.core.run import write_record
-from pennyweight.scoring.intervals import exact
+from pennyweight.data.checks.shortcuts import shortcuts
+from pennyweight.data.intervals import exact
 from pennyweight.verbs.scored_source import origin_of
 from pennyweight.verbs.twins_in_training import find_twins_in_training
 
@@ -75,6 +76,18 @@ def test_frames_of_a_scene_stay_in_one_split(bursts: Path, tmp_path: Path) -> No
     assert run.record["data"]["twins"] == "group"
     assert json.loads(json.dumps(pw.evaluate(run).to_dict())) == run.evaluation
     assert "No test picture has a twin" in run.report_path.read_text()
+
+
+def test_the_intervals_of_trivial_classifiers_count_scenes(
+    bursts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_trees: None
+) -> None:
+    for module in ("data.checks.doctor", "verbs.fitting.leaks"):
+        monkeypatch.setattr(f"pennyweight.{module}.shortcuts", shortcuts)
+    run = fit(bursts, tmp_path / "run", preflight=False)
+    scored = run.record["data"]["counts"]["val"] + run.evaluation["images"]  # too few test pictures to score alone
+    for each in run.record["shortcuts"]:
+        assert (each["count"], each["effective_images"]) == (scored, pytest.approx(scored / FRAMES))
+    assert [one.to_dict() for one in pw.doctor(bursts).shortcuts] == run.record["shortcuts"] != []
 
 
 def test_twins_that_are_split_are_scored_apart(bursts: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pennyweight.core.figures import number, several, share
 
-__all__ = ["accuracy_line", "independent_pictures", "without_twins"]
+__all__ = ["accuracy_line", "independent_pictures", "unknown_twins", "without_twins"]
 
 
 def accuracy_line(evaluation: Mapping[str, Any], pictures: str = "pictures") -> str:
@@ -37,6 +37,21 @@ def independent_pictures(evaluation: Mapping[str, Any]) -> str:
     if not count or count >= evaluation["images"]:
         return ""
     return f"twins counted as one: about {several(round(count), 'independent picture')}"
+
+
+def unknown_twins(evaluation: Mapping[str, Any]) -> str:
+    """Return the number of scored pictures whose twins cannot be told, as text; empty where there are none.
+
+    Args:
+        evaluation: Content of evaluation.json, or of a bundle's scores.
+    """
+    count = evaluation.get("unknown_twins")
+    if not count:
+        return ""
+    return (
+        f"unknown for {number(count)} of {number(evaluation['images'])} pictures, which look like too many others or "
+        "have too few shapes; they count as pictures without twins"
+    )
 
 
 def without_twins(rest: Mapping[str, Any]) -> str:

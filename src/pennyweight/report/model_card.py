@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from shlex import quote
 from typing import Any
 
-from pennyweight.core.accuracy_line import accuracy_line
+from pennyweight.core.accuracy_line import accuracy_line, unknown_twins
 from pennyweight.core.figures import fine_share, megabytes, number, several, shape
 from pennyweight.core.frame import show_size
 from pennyweight.core.int8_line import calibration, files, in_words, layers_in_float
@@ -59,6 +59,8 @@ def _of_pictures(manifest: Manifest) -> Iterator[tuple[str, str]]:
         yield "accuracy", "not scored"
     else:
         yield f"{manifest.evaluation['split']} accuracy{of_float}", accuracy_line(manifest.evaluation)
+        if unknown := unknown_twins(manifest.evaluation):
+            yield "twins in training", unknown
     if (quantization := manifest.quantization) is not None:
         yield "int8", in_words(quantization)
         yield "int8 size", f"{files(quantization)}; in float: {layers_in_float(quantization)}"

@@ -13,7 +13,7 @@ from pennyweight.core.accuracy_line import independent_pictures, without_twins
 from pennyweight.core.figures import number, share
 from pennyweight.core.summary import Facts, Summary
 from pennyweight.data.apart import TwinsInTraining
-from pennyweight.scoring.intervals import effective_count, share_interval
+from pennyweight.data.intervals import effective_count, share_interval
 
 __all__ = ["ClassScore", "Evaluation", "Subset", "score"]
 

@@ -34,7 +34,7 @@ __all__ = ["export"]
 
 SCORES = ("split", "images", "accuracy", "accuracy_interval")
 """Fields of evaluation.json that the bundle keeps."""
-NEWER_SCORES = ("effective_images", "without_twins")
+NEWER_SCORES = ("effective_images", "without_twins", "unknown_twins")
 """Fields that it keeps too, which an earlier version did not write."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -144,6 +145,54 @@ def save_all(pictures: list[Image.Image], root: Path, save: Save) -> Path:
     return root
 
 
+def bursts(root: Path, noise: Callable[..., NDArray[np.uint8]]) -> Path:
+    """40 scenes of 6 frames that shake a little; each scene has a size and a quality of its own."""
+    draw = np.random.default_rng(0)
+    for scene in range(40):
+        whole, side = Image.fromarray(noise(80, 80, seed=scene)), int(draw.integers(66, 72))
+        quality = int(draw.integers(85, 95))
+        for frame in range(6):
+            x, y = draw.integers(0, 5, 2).tolist()
+            path = root / "ab"[scene % 2] / f"{scene:02d}_{frame:02d}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            whole.crop((x, y, x + 75, y + 75)).resize((side, side)).save(path, quality=quality)
+    return root
+
+
+def test_frames_of_scenes_under_labels_drawn_at_random_are_no_shortcut(
+    tmp_path: Path, noise: Callable[..., NDArray[np.uint8]], few_trees: None
+) -> None:
+    """A trivial classifier that answers one scene rightly answers all of its frames rightly."""
+    source = data.open(bursts(tmp_path / "s", noise))
+    glances = glance(source)
+    twins = data.find_twins(glances.gray)
+    assert len(twins.clusters(240)) == 40
+    moments = data.moments_of(source, twins, source.samples)
+    scene_of = [int(Path(sample.name).name[:2]) for sample in source.samples]
+    alarms = {"one by one": 0, "as one": 0}
+    for seed in range(20):
+        order = np.random.default_rng(seed).permutation(40)
+        labels = np.random.default_rng(100 + seed).integers(0, 2, 40)[scene_of]
+        train, test = (np.flatnonzero(np.isin(scene_of, part)) for part in (order[:28], order[28:]))
+        found = shortcuts(glances, labels, train, test, moments)
+        each = [replace(one, interval=wilson(one.correct, one.count), effective_images=None) for one in found]
+        for name, scores in (("one by one", each), ("as one", found)):
+            alarms[name] += bool(telling(scores) or telling(scores, found[0].chance))
+    assert alarms["one by one"] > 0  # so that the case can fail
+    assert alarms["as one"] == 0
+
+
+def test_twins_leave_a_shortcut_that_many_moments_show(pictures: list[Image.Image], tmp_path: Path) -> None:
+    source = data.open(save_all(pictures, tmp_path / "s", smaller))
+    labels = [sample.label for sample in source.samples]
+    train, test = range(0, 96, 2), range(1, 96, 2)
+    moments = np.arange(96) // 4
+    named = {one.name: one for one in shortcuts(glance(source), labels, train, test, moments)}
+    assert telling((named[FILES],)) == (named[FILES],)
+    assert named[FILES].effective_images == 24
+    assert named[FILES].fact.endswith("; twins counted as one: about 24 independent pictures)")
+
+
 FEW = ("png", "letterbox", "cast", "watermark")
 """One of each kind; the others are with the slow cases."""
 
@@ -212,6 +261,8 @@ def one(name: str = COLOR, correct: int = 90, count: int = 100, chance: float = 
         (one(FILES, alone=True, control=0.85), 0.91, False),  # its control is near the network, too
         (one(FILES, alone=True, correct=70), None, False),
         (one(FILES, alone=True, correct=6, count=6), None, False),  # luck
+        (one(correct=100, effective_images=8.0), 1.0, False),  # luck: few independent pictures
+        (one(correct=100, effective_images=20.0), 1.0, True),
         (one(FILES, alone=True, chance=0.9, correct=92), 0.92, False),  # the largest class
         (one(THUMBNAIL, whole=True), 0.9, False),
     ],

@@ -13,7 +13,7 @@ from pennyweight.core.formats import ENDINGS
 from pennyweight.core.images import Header, Pixels, decode
 from pennyweight.core.reasons import reason_alone
 from pennyweight.core.sixteen_bit import Levels
-from pennyweight.data.apart import split_by_rule
+from pennyweight.data.apart import moments_of, split_by_rule
 from pennyweight.data.checks.diagnosis import FEW_LEVELS, HUGE_PIXELS, KINDS, TINY, Diagnosis, Finding
 from pennyweight.data.checks.glance import Glances, glance
 from pennyweight.data.checks.grouping import propose_groups
@@ -62,7 +62,7 @@ def diagnose(
     training = [sample for sample, part in zip(source.samples, where, strict=True) if part in ("train", None)]
     used = measure_levels(source, training, max_pixels=max_pixels)
     levels = () if used is None else used.levels
-    scores = _shortcuts(source, where, glances)
+    scores = _shortcuts(source, where, glances, twins)
     proposed = propose_groups(source, glances, where)
     view, cut = _view(source, where, glances)
     found = [
@@ -98,10 +98,13 @@ def _view(source: Source, where: Sequence[str | None], glances: Glances) -> tupl
     return view, [Finding("cut", *each) for each in cut_findings(named, view)]
 
 
-def _shortcuts(source: Source, where: Sequence[str | None], glances: Glances) -> tuple[Shortcut, ...]:
+def _shortcuts(
+    source: Source, where: Sequence[str | None], glances: Glances, twins: Twins | None
+) -> tuple[Shortcut, ...]:
     """Score trivial classifiers on the splits that `fit` makes."""
     train, val, test = ([number for number, part in enumerate(where) if part == name] for name in SPLITS)
-    return shortcuts(glances, [sample.label for sample in source.samples], train, held_out(test, val))
+    labels, moments = [sample.label for sample in source.samples], moments_of(source, twins, source.samples)
+    return shortcuts(glances, labels, train, held_out(test, val), moments)
 
 
 def _findings(

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pennyweight.core.accuracy_line import independent_pictures
 from pennyweight.core.figures import share
-from pennyweight.core.intervals import wilson
 from pennyweight.data.checks.glance import Glances
 from pennyweight.data.checks.views import VIEWS, Classifier, Table, View
+from pennyweight.data.intervals import effective_count, interval
 
 __all__ = ["Shortcut", "held_out", "lines_beside", "shortcuts", "telling"]
 
@@ -46,7 +47,7 @@ class Shortcut:
     """The view from which it tells the classes, such as "how the files were saved"."""
     accuracy: float
     interval: tuple[float, float]
-    """95% confidence interval of the accuracy."""
+    """95% confidence interval of the accuracy, in which twins count as one picture."""
     correct: int
     count: int
     chance: float
@@ -59,12 +60,15 @@ class Shortcut:
     """True if the pictures are so small that the view shows most of them."""
     near: float = 0.85
     """Share of the network's gain over chance at which the view comes near the network."""
+    effective_images: float | None = None
+    """Effective number of independent pictures among the scored ones; None where twins were not looked for."""
 
     @property
     def fact(self) -> str:
         """Return the score as a sentence."""
         verb = "tell" if self.name in PLURAL else "tells"
-        pictures = f"{self.count:,} pictures (chance {share(self.chance)})"
+        alike = independent_pictures({"images": self.count, "effective_images": self.effective_images})
+        pictures = f"{self.count:,} pictures (chance {share(self.chance)}{f'; {alike}' if alike else ''})"
         return f"{self.name} {verb} the classes apart at {share(self.accuracy)} of {pictures}"
 
     @property
@@ -78,7 +82,11 @@ class Shortcut:
 
 
 def shortcuts(
-    glances: Glances, labels: ArrayLike, train: Sequence[int] | NDArray[Any], test: Sequence[int] | NDArray[Any]
+    glances: Glances,
+    labels: ArrayLike,
+    train: Sequence[int] | NDArray[Any],
+    test: Sequence[int] | NDArray[Any],
+    moments: NDArray[np.int64] | None = None,
 ) -> tuple[Shortcut, ...]:
     """Train each trivial classifier and score it on held-out pictures.
 
@@ -87,6 +95,7 @@ def shortcuts(
         labels: Classes of the N pictures, as numbers.
         train: Numbers of the training pictures.
         test: Numbers of the scored pictures.
+        moments: Moments of the N pictures, (N,), equal for twins; None where twins were not looked for.
 
     Returns:
         A score for each view in which the pictures differ; empty if training has one class, or one picture of
@@ -95,9 +104,11 @@ def shortcuts(
     classes = np.asarray(labels)
     usable = glances.readable & np.isin(classes, _largest(classes[np.asarray(train, np.int64)]))
     fitted, scored = (_subset(np.asarray(part, np.int64), usable) for part in (train, test))
-    if not len(scored) or not 2 <= len(np.unique(classes[fitted])) < len(fitted):
+    count = len(scored)
+    if not count or not 2 <= len(np.unique(classes[fitted])) < len(fitted):
         return ()
-    chance = float(np.unique(classes[scored], return_counts=True)[1].max() / len(scored))
+    chance = float(np.unique(classes[scored], return_counts=True)[1].max() / count)
+    effective = None if moments is None else effective_count(moments[scored])
     rows = glances.take(np.concatenate([fitted, scored]))
     sides = [min(saved.header.height, saved.header.width) for saved in rows.saved if saved is not None]
 
@@ -111,12 +122,20 @@ def shortcuts(
         return int((answers == classes[scored]).sum())
 
     def score(view: View) -> Shortcut | None:
-        correct = right(view.facts, view.classifier)
-        if correct is None:
+        if (correct := right(view.facts, view.classifier)) is None:
             return None
-        count, whole = len(scored), float(np.median(sides)) < view.least_side
-        interval = wilson(correct, count)
-        one = Shortcut(view.name, correct / count, interval, correct, count, chance, None, view.alone, whole, view.near)
+        one = Shortcut(
+            name=view.name,
+            accuracy=correct / count,
+            interval=interval(correct, count, effective),
+            correct=correct,
+            count=count,
+            chance=chance,
+            alone=view.alone,
+            whole=float(np.median(sides)) < view.least_side,
+            near=view.near,
+            effective_images=effective,
+        )
         if view.control is None or not _is_far(one):
             return one
         return replace(one, control=(right(view.control, view.classifier) or 0) / count)
@@ -182,7 +201,7 @@ def _is_far(one: Shortcut) -> bool:
 
 
 def _is_near(one: Shortcut, network: float | None) -> bool:
-    if network is None or wilson(one.correct, one.count, CERTAIN)[0] <= _base(one):
+    if network is None or interval(one.correct, one.count, one.effective_images, CERTAIN)[0] <= _base(one):
         return False
     return one.accuracy - one.chance >= one.near * (network - one.chance)
 

@@ -42,7 +42,8 @@ def score_shortcuts(fitting: PictureFit, evaluation: Evaluation, view: View | No
     samples = fitting.source.samples
     number_of = {sample.name: number for number, sample in enumerate(samples)}
     train, val, test = ([number_of[sample.name] for sample in fitting.splits[part]] for part in data.SPLITS)
-    found = shortcuts(fitting.glances, [sample.label for sample in samples], train, held_out(test, val))
+    moments = data.moments_of(fitting.source, fitting.twins, samples)
+    found = shortcuts(fitting.glances, [sample.label for sample in samples], train, held_out(test, val), moments)
     session.amend(shortcuts=[each.to_dict() for each in found])
     cut = 0.0 if view is None else view.cut_away
     for line in lines_beside(found, evaluation.accuracy, evaluation.accuracy_interval, cut):

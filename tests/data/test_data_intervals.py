@@ -7,7 +7,7 @@ import math
 import pytest
 from scipy.stats import binomtest
 
-from pennyweight.scoring.intervals import exact
+from pennyweight.data.intervals import exact
 
 
 @pytest.mark.parametrize(("correct", "count"), [(0, 1), (1, 1), (0, 40), (40, 40), (7, 40), (998, 1000)])

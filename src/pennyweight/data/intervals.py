@@ -7,15 +7,28 @@ from numpy.typing import NDArray
 
 from pennyweight.core.intervals import CONFIDENCE, wilson
 
-__all__ = ["effective_count", "exact", "share_interval"]
+__all__ = ["effective_count", "exact", "interval", "share_interval"]
 
 
 def share_interval(correct: NDArray[np.bool_], moments: NDArray[np.int64] | None) -> tuple[float, float]:
     """Return the 95% interval of the share that is correct, (N,) of `moments` (N,); see Evaluation."""
-    trials = len(correct) if moments is None else effective_count(moments)
-    if trials == len(correct):
-        return wilson(int(correct.sum()), len(correct))
-    return exact(float(correct.mean()) * trials, trials)
+    return interval(int(correct.sum()), len(correct), None if moments is None else effective_count(moments))
+
+
+def interval(
+    correct: int, count: int, effective: float | None = None, confidence: float = CONFIDENCE
+) -> tuple[float, float]:
+    """Return the interval of `correct` of `count` pictures, as (low, high) shares: with twins the exact one.
+
+    Args:
+        correct: Number of pictures that are answered rightly.
+        count: Number of pictures, at least 1.
+        effective: Effective number of independent pictures, at most `count`; None if no picture has a twin.
+        confidence: Coverage of the two-sided interval.
+    """
+    if effective is None or effective == count:
+        return wilson(correct, count, confidence)
+    return exact(correct * effective / count, effective, confidence)
 
 
 def effective_count(moments: NDArray[np.int64]) -> float:
