@@ -22,7 +22,7 @@ from pennyweight.data.used_levels import measure_levels
 
 __all__ = ["glance_at", "have_twin_in", "twins_among"]
 
-FORMAT = 6
+FORMAT = 7
 """Number of the search, which finds other twins than earlier ones."""
 CHUNK = 1024
 LEAST_KEPT = 256

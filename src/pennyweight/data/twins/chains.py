@@ -12,13 +12,17 @@ from numpy.typing import NDArray
 
 from pennyweight.data.twins.clusters import Flags, Pairs, components
 from pennyweight.data.twins.compare import score
+from pennyweight.data.twins.normalize import STEPS, count_shapes
 from pennyweight.data.twins.side import Side, least_score
 from pennyweight.data.twins.views import VIEWS, describe
 
 __all__ = ["chained_clusters"]
 
-FLAT = 50.0
-"""Median number of independent shapes below which a cluster is tested: discs have 25, stars 40, photographs 100."""
+WEAK = 0.7
+"""Normalized value that is cut off before shapes are counted, because noise has no shapes: that of three gray levels
+has a deviation of 0.45."""
+FLAT = 65.0
+"""Median number of independent shapes below which a cluster is tested: discs have 35, stars 50, photographs 150."""
 FEW = 12
 """Pictures that a cluster may have without a test: no split depends on so few."""
 TRIED = 1024
@@ -39,13 +43,22 @@ def chained_clusters(first: Side, second: Side, pairs: Pairs) -> Flags:
         Mask, (N,) for one set and (N + M,) for two.
     """
     count, start = len(first.shapes), 0 if first is second else len(first.shapes)
-    shapes = first.shapes if first is second else np.concatenate([first.shapes, second.shapes])
-    chained = np.zeros(len(shapes), np.bool_)
+    chained = np.zeros(start + len(second.shapes), np.bool_)
     for members in map(np.array, components(pairs)):
-        if len(members) > FEW and np.median(shapes[members]) < FLAT:
-            one, other = members[members < count], members[members >= start] - start
+        one, other = members[members < count], members[members >= start] - start
+        if len(members) <= FEW:
+            continue
+        fine = first.fine[one] if first is second else np.concatenate([first.fine[one], second.fine[other]])
+        if _is_flat(fine):
             chained[members] = _twin_share(first, second, one, other) < LEAST_SHARE
     return chained
+
+
+def _is_flat(fine: NDArray[np.int8]) -> bool:
+    """Return True for pictures (N, SIDE, SIDE) with few shapes, whatever their noise."""
+    values = fine / np.float32(STEPS)
+    clear = np.sign(values) * np.maximum(np.abs(values) - np.float32(WEAK), 0)
+    return float(np.median(count_shapes(clear))) < FLAT
 
 
 def _twin_share(first: Side, second: Side, one: NDArray[np.int64], other: NDArray[np.int64]) -> float:
