@@ -54,6 +54,7 @@ PROMISED = {
         "--out": "value",
         "--recipe": "value",
         "--mode": "value",
+        "--folds": "value",
         "--teacher": "value",
         "--minutes": "value",
         "--speed": "value",

@@ -52,7 +52,7 @@ Recipe = Annotated[
     str | None,
     option(
         TRAINING,
-        "Named recipe: steady, quick, sprint, careful, probe, gentle, classic-cifar, classic-transfer.",
+        "Named recipe: steady, quick, sprint, careful, probe, logistic, gentle, classic-cifar, classic-transfer.",
         metavar="NAME",
     ),
 ]

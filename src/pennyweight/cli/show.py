@@ -129,8 +129,9 @@ def run(made: Run) -> None:
     scored = made.evaluation
     if left_out := made.info.data.unreadable:
         say(f"left out {several(len(left_out), 'picture')} that cannot be read; run.json names them")
+    weights = "weights of all pictures" if scored.get("folds") else f"weights of epoch {made.info.best_epoch}"
     say(
-        f"test accuracy {accuracy_line(scored)}, weights of epoch {made.info.best_epoch}",
+        f"{scored['split']} accuracy {accuracy_line(scored)}, {weights}",
         f"run     {made.folder}",
         f"report  {made.report_path}",
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from pennyweight.core.figures import number, several, share
 
-__all__ = ["accuracy_line", "independent_pictures", "unknown_twins", "without_twins"]
+__all__ = ["accuracy_line", "in_folds", "independent_pictures", "unknown_twins", "without_twins"]
 
 
 def accuracy_line(evaluation: Mapping[str, Any], pictures: str = "pictures") -> str:
@@ -18,13 +18,19 @@ def accuracy_line(evaluation: Mapping[str, Any], pictures: str = "pictures") -> 
         pictures: Name of the pictures.
     """
     low, high = evaluation["accuracy_interval"]
-    alike = independent_pictures(evaluation)
-    whole = (
-        f"{share(evaluation['accuracy'])} of {number(evaluation['images'])} {pictures} "
-        f"(95% interval {share(low)} to {share(high)}{f'; {alike}' if alike else ''})"
-    )
+    alike, folds = independent_pictures(evaluation), evaluation.get("folds")
+    told = [f"95% interval {share(low)} to {share(high)}", in_folds(folds) if folds else "", alike]
+    details = "; ".join(filter(None, told))
+    whole = f"{share(evaluation['accuracy'])} of {number(evaluation['images'])} {pictures} ({details})"
     rest = evaluation.get("without_twins")
-    return whole if rest is None or rest["images"] == evaluation["images"] else f"{whole}; {without_twins(rest)}"
+    if rest is None or rest["images"] == evaluation["images"]:
+        return whole
+    return f"{whole}; {without_twins(rest, folded=bool(folds))}"
+
+
+def in_folds(folds: int) -> str:
+    """Return how pictures were scored in folds, in words."""
+    return f"{folds} folds, every picture once"
 
 
 def independent_pictures(evaluation: Mapping[str, Any]) -> str:
@@ -54,16 +60,18 @@ def unknown_twins(evaluation: Mapping[str, Any]) -> str:
     )
 
 
-def without_twins(rest: Mapping[str, Any]) -> str:
-    """Return the accuracy on the pictures without a twin in training or validation.
+def without_twins(rest: Mapping[str, Any], *, folded: bool = False) -> str:
+    """Return the accuracy on the pictures without a twin in training or validation, or in another fold.
 
     Args:
         rest: `without_twins` of evaluation.json.
+        folded: True for pictures that were scored in folds.
     """
+    where = "another fold" if folded else "training or validation"
     if not rest["images"]:
-        return "each of them has a twin in training or validation"
+        return f"each of them has a twin in {where}"
     low, high = rest["accuracy_interval"]
     return (
-        f"{share(rest['accuracy'])} of the {number(rest['images'])} without a twin in training or validation "
+        f"{share(rest['accuracy'])} of the {number(rest['images'])} without a twin in {where} "
         f"({share(low)} to {share(high)})"
     )

@@ -14,14 +14,14 @@ Number = TypeVar("Number", float, NDArray[np.float64])
 CONFIDENCE = 0.95
 
 
-def wilson(correct: float, count: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+def wilson(correct: float, count: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Return the Wilson score interval of `correct` of `count`, as (low, high) shares.
 
     Wilson 1927, "Probable Inference, the Law of Succession, and Statistical Inference".
 
     Args:
         correct: Number of successes.
-        count: Number of trials, at least 1.
+        count: Number of trials, at least 1; a fraction where they count as fewer.
         confidence: Coverage of the two-sided interval.
     """
     center, half = _center_and_half(float(correct), float(count), confidence)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from pennyweight.core.accuracy_line import in_folds
 from pennyweight.core.errors import BundleError, InputError
 from pennyweight.core.figures import number, shape, share
 from pennyweight.core.int8_line import in_words
@@ -64,7 +65,9 @@ class Manifest(Summary):
         if self.evaluation is not None:
             accuracy, images = share(self.evaluation["accuracy"]), number(self.evaluation["images"])
             form = " of the float network" if self.quantization else ""
-            yield f"{self.evaluation['split']} accuracy{form}", f"{accuracy} of {images} images"
+            folds = self.evaluation.get("folds")
+            once = f" ({in_folds(folds)})" if folds else ""
+            yield f"{self.evaluation['split']} accuracy{form}", f"{accuracy} of {images} images{once}"
         if self.quantization is not None:
             yield "int8", in_words(self.quantization)
         if self.parity:

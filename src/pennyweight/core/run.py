@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pennyweight.core.accuracy_line import in_folds
 from pennyweight.core.errors import RunError
 from pennyweight.core.figures import duration, fine_share, number, share
 from pennyweight.core.files import digest_of, read_json, sha256, write_json
@@ -127,7 +128,9 @@ class Run(Summary, RunFolder):
             return
         scored = self.evaluation
         if "accuracy" in scored:
-            yield f"{scored['split']} accuracy", f"{share(scored['accuracy'])} of {number(scored['images'])} images"
+            once = f" ({in_folds(scored['folds'])})" if scored.get("folds") else ""
+            images = f"{share(scored['accuracy'])} of {number(scored['images'])} images"
+            yield f"{scored['split']} accuracy", images + once
         else:
             accuracy, pixels = fine_share(scored["overall_accuracy"]), number(scored["pixels"])
             yield "overall accuracy", f"{accuracy} of {pixels} test pixels ({scored['split']} split)"

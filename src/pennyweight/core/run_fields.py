@@ -34,6 +34,7 @@ OF_SCENES: Mapping[str, Any] = {
 OPTIONAL: Mapping[str, Any] = {
     "data.group_by": str | None,
     "data.twins": str | None,
+    "data.folds": int | None,
     "data.names": tuple[str, ...] | None,
     "data.address.labels": str,
     "data.address.background": str,

@@ -65,6 +65,8 @@ class DataRecord(_Section):
     """Pattern that keeps pictures of one group in one split."""
     twins: str | None = None
     """Rule for pictures that show the same moment; None before they were looked for."""
+    folds: int | None = None
+    """Number of folds, in which all pictures were scored and learned from; None for a split."""
     read_as: Object | None = None
     """Settings with which `data.open` read the source."""
 

@@ -7,16 +7,31 @@ from numpy.typing import NDArray
 
 from pennyweight.core.intervals import CONFIDENCE, wilson
 
-__all__ = ["effective_count", "exact", "interval", "share_interval"]
+__all__ = ["FOLDED", "effective_count", "exact", "interval", "share_interval"]
+
+FOLDED = 1.5
+"""Pictures that are scored in folds for each independent one that tells as much: the networks of the folds learned from
+each other's pictures, and the network that is kept is another one. Decision 0085."""
 
 
-def share_interval(correct: NDArray[np.bool_], moments: NDArray[np.int64] | None) -> tuple[float, float]:
-    """Return the 95% interval of the share that is correct, (N,) of `moments` (N,); see Evaluation."""
-    return interval(int(correct.sum()), len(correct), None if moments is None else effective_count(moments))
+def share_interval(
+    correct: NDArray[np.bool_], moments: NDArray[np.int64] | None, *, folded: bool = False
+) -> tuple[float, float]:
+    """Return the 95% interval of the share that is correct, (N,) of `moments` (N,); see Evaluation.
+
+    `folded` is for pictures that were scored in folds, which count as fewer.
+    """
+    effective = None if moments is None else effective_count(moments)
+    return interval(int(correct.sum()), len(correct), effective, folded=folded)
 
 
 def interval(
-    correct: int, count: int, effective: float | None = None, confidence: float = CONFIDENCE
+    correct: int,
+    count: int,
+    effective: float | None = None,
+    confidence: float = CONFIDENCE,
+    *,
+    folded: bool = False,
 ) -> tuple[float, float]:
     """Return the interval of `correct` of `count` pictures, as (low, high) shares: with twins the exact one.
 
@@ -25,10 +40,14 @@ def interval(
         count: Number of pictures, at least 1.
         effective: Effective number of independent pictures, at most `count`; None if no picture has a twin.
         confidence: Coverage of the two-sided interval.
+        folded: True for pictures that networks of several folds answered.
     """
-    if effective is None or effective == count:
+    alone = effective is None or effective == count
+    if alone and not folded:
         return wilson(correct, count, confidence)
-    return exact(correct * effective / count, effective, confidence)
+    trials = float(count if effective is None else effective)
+    trials = max(trials / FOLDED, 1.0) if folded else trials
+    return (wilson if alone else exact)(correct * trials / count, trials, confidence)
 
 
 def effective_count(moments: NDArray[np.int64]) -> float:

@@ -18,7 +18,7 @@ __all__ = ["Mistake", "run_page"]
 MATRIX_CLASSES = 30
 """Most classes of a confusion matrix; with more, a list of the most confused pairs takes its place."""
 LISTED_PAIRS = 30
-SPLITS = {"train": "training", "val": "validation"}
+SPLITS = {"train": "training", "val": "validation", "out-of-fold": "scored"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +75,7 @@ def run_page(
     best: int | None = run["best"]["epoch"]
     per_class = evaluation["per_class"]
     split = str(evaluation["split"])
+    curved = epochs and run["recipe"].get("optimizer") != "lbfgs"  # logistic regression has no epochs
     return render(
         "run.html",
         run=run,
@@ -85,7 +86,7 @@ def run_page(
         inputs=inputs,
         epochs=epochs,
         split=SPLITS.get(split, split),
-        curves=[draw(epochs, best=best) for draw in (plots.loss_curves, plots.accuracy_curves)] if epochs else [],
+        curves=[draw(epochs, best=best) for draw in (plots.loss_curves, plots.accuracy_curves)] if curved else [],
         matrix=None if many else plots.confusion_matrix(evaluation["confusion"], labels),
         pairs=_confused(evaluation["confusion"], labels) if many else [],
         worst_first=many,

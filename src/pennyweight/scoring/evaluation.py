@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pennyweight.core.accuracy_line import independent_pictures, without_twins
+from pennyweight.core.accuracy_line import in_folds, independent_pictures, without_twins
 from pennyweight.core.figures import number, share
 from pennyweight.core.summary import Facts, Summary
 from pennyweight.data.apart import TwinsInTraining
@@ -49,7 +49,7 @@ class Evaluation(Summary):
     accuracy: float
     accuracy_interval: tuple[float, float]
     """95% interval: the accuracies that other samples of this size would give. It is Wilson's; where twins are among
-    the pictures, it is the exact one for `effective_images`."""
+    the pictures, it is the exact one for `effective_images`. Pictures that were scored in folds count as two thirds."""
     majority_accuracy: float
     """Accuracy of always answering the most common class."""
     loss: float
@@ -58,6 +58,9 @@ class Evaluation(Summary):
     confusion: tuple[tuple[int, ...], ...]
     """Counts [true class][predicted class], in the order of `labels`."""
     labels: tuple[str, ...]
+    folds: int | None = None
+    """Number of folds whose networks each answered the pictures that they had not seen; None for a split. The network
+    that is kept learned from all of these pictures."""
     moments: int | None = None
     """Number of pictures, twins counted as one; None where twins were not looked for."""
     effective_images: float | None = None
@@ -68,8 +71,8 @@ class Evaluation(Summary):
     """Number of the pictures among these of which it cannot be told; None where twins were not looked for."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as evaluation.json keeps them."""
-        return asdict(self)
+        """Return the fields as evaluation.json keeps them; `folds` only where there are some."""
+        return {name: value for name, value in asdict(self).items() if name != "folds" or value is not None}
 
     def _facts(self) -> Facts:
         low, high = self.accuracy_interval
@@ -77,8 +80,10 @@ class Evaluation(Summary):
         if alike := independent_pictures(asdict(self)):
             yield "", alike
         yield f"{self.split} images", number(self.images)
+        if self.folds is not None:
+            yield "", in_folds(self.folds)
         if self.without_twins is not None and self.without_twins.images < self.images:
-            yield "", without_twins(asdict(self.without_twins))
+            yield "", without_twins(asdict(self.without_twins), folded=self.folds is not None)
         yield "data", self.source
         yield "loss", number(self.loss)
         yield "majority class", share(self.majority_accuracy)
@@ -96,6 +101,7 @@ def score(
     split: str,
     twins: TwinsInTraining | None = None,
     moments: NDArray[np.int64] | None = None,
+    folds: int | None = None,
 ) -> Evaluation:
     """Score probabilities against the true classes.
 
@@ -108,6 +114,7 @@ def score(
         twins: Masks of the pictures with a twin in training or validation; None where twins were not looked for.
         moments: Number of the moment that each picture shows, (N,), equal for twins; None where they were not looked
             for.
+        folds: Number of folds, where networks of several folds answered; None for one network.
 
     Returns:
         All scores.
@@ -128,7 +135,7 @@ def score(
         split=split,
         images=total,
         accuracy=float(correct.mean()),
-        accuracy_interval=share_interval(correct, moments),
+        accuracy_interval=share_interval(correct, moments, folded=folds is not None),
         majority_accuracy=float(np.bincount(targets).max() / total),
         loss=float(-np.log(truth).mean()),
         per_class=tuple(
@@ -137,17 +144,22 @@ def score(
         ),
         confusion=tuple(tuple(int(cell) for cell in row) for row in confusion_matrix(targets, answers, labels=numbers)),
         labels=tuple(labels),
+        folds=folds,
         moments=None if moments is None else len(np.unique(moments)),
         effective_images=None if moments is None else effective_count(moments),
-        without_twins=None if twins is None else _subset(correct, moments, ~twins.found),
+        without_twins=None if twins is None else _subset(correct, moments, ~twins.found, folded=folds is not None),
         unknown_twins=None if twins is None else int(twins.unknown.sum()),
     )
 
 
-def _subset(correct: NDArray[np.bool_], moments: NDArray[np.int64] | None, which: NDArray[np.bool_]) -> Subset:
+def _subset(
+    correct: NDArray[np.bool_], moments: NDArray[np.int64] | None, which: NDArray[np.bool_], *, folded: bool
+) -> Subset:
     correct, moments = correct[which], None if moments is None else moments[which]
     if not len(correct):
         return Subset(images=0, accuracy=None, accuracy_interval=None)
     return Subset(
-        images=len(correct), accuracy=float(correct.mean()), accuracy_interval=share_interval(correct, moments)
+        images=len(correct),
+        accuracy=float(correct.mean()),
+        accuracy_interval=share_interval(correct, moments, folded=folded),
     )

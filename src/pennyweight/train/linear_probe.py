@@ -69,6 +69,10 @@ class Features:
         for rows in np.array_split(order, self.steps(batch))[start:]:
             yield Batch(self.values[view, rows], self.targets[view, rows])
 
+    def rows(self, which: NDArray[np.bool_]) -> Features:
+        """Return the features of some of the pictures, (N,)."""
+        return Features(self.values[:, which], self.targets[:, which], sampled=self.sampled)
+
     def in_order(self, batch: int) -> Iterator[Batch]:
         """Yield every picture of the first view once, in order."""
         for start in range(0, len(self), batch):

@@ -47,6 +47,8 @@ RECIPES: Mapping[str, Recipe] = {
     "probe": Recipe(
         mode="head", epochs=40, batch=64, lr=3e-3, weight_decay=0.01, warmup_epochs=0.0, label_smoothing=0.0
     ),
+    # Few pictures: the last layer by logistic regression on cached features, its penalty chosen in folds.
+    "logistic": Recipe(mode="head", epochs=1, optimizer="lbfgs", warmup_epochs=0.0, label_smoothing=0.0),
     # The last layer, then the whole network with layer-wise learning-rate decay: the stem moves slowest.
     "gentle": Recipe(
         mode="finetune",
@@ -81,7 +83,9 @@ def get_recipe(name: str) -> Recipe:
     return RECIPES[name]
 
 
-def suggest_recipe(mode: str, pictures: int, network: str, *, batch_norm: bool = True) -> tuple[str, str]:
+def suggest_recipe(
+    mode: str, pictures: int, network: str, *, batch_norm: bool = True, folded: bool = False
+) -> tuple[str, str]:
     """Suggest a preset for a mode, a number of training pictures and a network.
 
     Args:
@@ -89,10 +93,13 @@ def suggest_recipe(mode: str, pictures: int, network: str, *, batch_norm: bool =
         pictures: Number of training pictures.
         network: Name of the network.
         batch_norm: False for a network without batch norm.
+        folded: True where few pictures are scored in folds, which choose a penalty too.
 
     Returns:
         The preset's name, and the reason in a few words.
     """
+    if mode == "head" and folded:
+        return "logistic", "suits mode head and pictures in folds"
     if mode in ("head", "finetune"):
         return {"head": "probe", "finetune": "gentle"}[mode], f"suits mode {mode}"
     if not batch_norm:

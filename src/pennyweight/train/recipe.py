@@ -13,10 +13,10 @@ from pennyweight.core.frame import Sides, Size, sides_of
 from pennyweight.data import CHANGES, Augment, Balancing, Policy, PolicyChange
 from pennyweight.train.epoch_plan import EpochPlan
 
-__all__ = ["ONLY_IN_VIEWS", "Layout", "Mode", "Optimizer", "Precision", "Recipe", "Schedule"]
+__all__ = ["OF_STEPS", "ONLY_IN_VIEWS", "Layout", "Mode", "Optimizer", "Precision", "Recipe", "Schedule"]
 
 Mode = Literal["scratch", "head", "finetune"]
-Optimizer = Literal["adamw", "adam", "sgd", "muon"]
+Optimizer = Literal["adamw", "adam", "sgd", "muon", "lbfgs"]
 Schedule = Literal["cosine", "one-cycle", "constant"]
 Layout = Literal["channels_last", "channels_first"]
 Precision = Literal["float32", "bfloat16", "float64"]
@@ -33,6 +33,11 @@ NEVER_IN_FEATURES: Mapping[str, Any] = {
 }  # fmt: skip
 ONLY_IN_VIEWS: Mapping[str, Any] = {"flip": False, "shift": 0.0, "policy": "none", "without": (), "erase": 0.0}
 """Fields that change pictures, with the value that leaves them unchanged."""
+OF_STEPS: Mapping[str, Any] = {
+    "epochs": 1, "batch": 32, "accumulate": 1, "lr": 6e-3, "momentum": 0.9, "weight_decay": 0.05, "clip_norm": 0.0,
+    "schedule": "cosine", "warmup_epochs": 0.0, "label_smoothing": 0.0, "ema": 0.0, "patience": 0,
+}  # fmt: skip
+"""Fields that logistic regression, which has no steps, ignores, with their values in its preset."""
 OF_OTHER_MODES: Mapping[str, Sequence[str]] = {
     "scratch": ("head_epochs", "head_lr", "views"),
     "head": ("head_epochs", "head_lr", "distill_share", "temperature"),
@@ -54,7 +59,8 @@ class Recipe:
     accumulate: int = 1
     """Parts of a step's batch (gradient accumulation), for a batch that does not fit in memory."""
     optimizer: Optimizer = "adamw"
-    """adamw, adam (its decay in the gradient), sgd with Nesterov momentum, or muon for dense convolutions."""
+    """adamw, adam (decay in the gradient), sgd with Nesterov momentum, muon for dense convolutions, or lbfgs: logistic
+    regression in mode head, whose penalty is chosen in folds."""
     lr: float = 6e-3
     """Highest learning rate; about 0.1 suits muon and sgd, the latter with one-cycle up to 0.4."""
     momentum: float = 0.9
@@ -119,6 +125,7 @@ class Recipe:
         rules = (
             ("epochs", self.epochs >= 1, "at least 1"),
             ("batch", self.batch >= 2, "at least 2, because batch norm needs two"),
+            ("optimizer", self.optimizer != "lbfgs" or self.mode == "head", "lbfgs in mode head only"),
             ("accumulate", 1 <= self.accumulate <= self.batch // 2, "at least 1, and leave two pictures for each part"),
             ("lr", 0 < self.lr <= HIGHEST, f"above 0 and at most {HIGHEST:g}"),
             ("momentum", 0 <= self.momentum < 1, "at least 0 and below 1"),
@@ -172,6 +179,8 @@ class Recipe:
         off = {name: getattr(Recipe, name) for name in OF_OTHER_MODES[self.mode]}
         if self.mode == "head":
             off |= NEVER_IN_FEATURES if self.views else {**NEVER_IN_FEATURES, **ONLY_IN_VIEWS}
+        if self.optimizer == "lbfgs":
+            off |= OF_STEPS
         return tuple(name for name, value in off.items() if getattr(self, name) != value)
 
     @property

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennyweight import data
+from pennyweight.core.accuracy_line import in_folds
 from pennyweight.core.busy_wait import sharing_cores
 from pennyweight.core.errors import InputError, SourceError
 from pennyweight.core.formats import allow_pixels
@@ -26,7 +27,7 @@ from pennyweight.verbs.execution import Execution
 from pennyweight.verbs.load import Trained, classifier_of, open_trained
 from pennyweight.verbs.ranks import WAIT_MINUTES, share_work
 from pennyweight.verbs.scenes.scene_run import refuse_scene_run
-from pennyweight.verbs.scored_source import Origin, open_scored_source, origin_of
+from pennyweight.verbs.scored_source import Origin, open_scored_source, origin_of, split_as_trained
 from pennyweight.verbs.training_pictures import training_digests_of
 from pennyweight.verbs.twins_in_training import find_twins_in_training, twins_within
 
@@ -158,7 +159,7 @@ def _samples(
 ) -> tuple[Sequence[data.Sample], str]:
     """Return the samples to score and the name of their split, in test without those that training has seen."""
     if origin.is_source(opened):
-        samples, name = data.split_by_rule(opened, twins, origin.twins)[split], str(split)
+        samples, name = _own_samples(opened, origin, split, twins), str(split)
     elif opened.has_splits:
         samples, name = data.split(opened)[split], str(split)
     else:
@@ -167,10 +168,27 @@ def _samples(
         return samples, name
     seen = _training_digests(trained)
     if seen is not None:
-        return _unseen(origin.where, seen, samples, opened.name, left_out), name
+        return _unseen(origin.where, seen, samples, opened.name, left_out, origin.folds), name
     if not origin.has_content_of(opened):
         note(f"{origin.where} does not record its training pictures: some of {opened.name} may be among them")
     return samples, name
+
+
+def _own_samples(
+    opened: data.Source, origin: Origin, split: data.Split, twins: data.Twins | None
+) -> Sequence[data.Sample]:
+    """Return the samples of a split of the training; after folds only pictures that came later are in test.
+
+    Raises SourceError for the validation split of a training in folds, which has none.
+    """
+    if origin.folds is None or split == "train":
+        return split_as_trained(opened, twins, origin)[split]
+    if split == "val":
+        raise SourceError(
+            f"{origin.where} was scored in {origin.folds} folds and has no validation split; its evaluation.json has "
+            "the score of every picture, and --split train scores what it learned from"
+        )
+    return opened.samples
 
 
 def _note_cut(
@@ -225,12 +243,14 @@ def _unseen(
     samples: Sequence[data.Sample],
     name: str,
     left_out: Callable[[data.Unreadable], None],
+    folds: int | None,
 ) -> Sequence[data.Sample]:
     """Return the samples without those that training has seen. Raises SourceError where none is left."""
     others = data.exclude_seen(samples, training_digests)
     count = len(samples) - len(others)
     if count and not others:
-        raise SourceError(f"{where} was trained on every picture of {name}, so that none can score it")
+        score = "" if folds is None else f"; evaluation.json has its score of {in_folds(folds)}"
+        raise SourceError(f"{where} was trained on every picture of {name}, so that none can score it{score}")
     if count:
         left_out(data.Unreadable(name, f"{count} pictures of {name} that {where} was trained or selected on"))
     return others

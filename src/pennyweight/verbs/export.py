@@ -34,7 +34,7 @@ __all__ = ["export"]
 
 SCORES = ("split", "images", "accuracy", "accuracy_interval")
 """Fields of evaluation.json that the bundle keeps."""
-NEWER_SCORES = ("effective_images", "without_twins", "unknown_twins")
+NEWER_SCORES = ("effective_images", "without_twins", "unknown_twins", "folds")
 """Fields that it keeps too, which an earlier version did not write."""
 
 
@@ -188,6 +188,7 @@ def _of_run(run: Run) -> Contents:
                 "fingerprint": record.data.fingerprint,
                 "group_by": record.data.group_by,
                 "twins": record.data.twins,
+                **({} if record.data.folds is None else {"folds": record.data.folds}),
             },
             training_digests=run.training_digests,
         )

@@ -65,7 +65,7 @@ def fit(
             transparency. `max_pixels`: of the largest picture that is read, 80 million. `shuffle_buffer`: memory in
             which streamed shards are mixed, in bytes or as "256MB", the default. `trust`: begin on streamed shards
             without decoding every picture first; what cannot be read is left out. `wait`: minutes to wait for the other
-            ranks, 5.
+            ranks, 5. `folds`: number in which every picture is scored once; 1: a test split.
 
     Returns:
         The finished run, whose folder holds record, metrics, weights, scores and report.

@@ -125,7 +125,13 @@ def _parts(opened: data.Source, origin: Origin, training_digests: TrainingDigest
 
 
 def _own_splits(opened: data.Source, origin: Origin) -> _Parts:
-    """Return training and validation split as in the training."""
+    """Return training and validation split as in the training; of a training in folds, parts of its pictures."""
+    if origin.folds is not None:
+        by_content = sorted({sample.digest: sample for sample in opened.samples}.values(), key=lambda each: each.place)
+        gate = by_content[:: origin.folds]
+        kept = {sample.digest for sample in gate}
+        calibration = [sample for sample in by_content if sample.digest not in kept]
+        return _Parts(calibration, gate, ("other training pictures", f"one in {origin.folds} training pictures"))
     splits = splits_as_trained(opened, origin)
     return _Parts(splits.train, splits.val, ("training split", "validation split"))
 

@@ -52,6 +52,8 @@ def show_inputs(
 ) -> NetworkInputs:
     """Return some training pictures as in the first epoch, and some validation pictures as they are scored.
 
+    A training in folds has no validation pictures.
+
     Args:
         pictures: The pictures of the splits, of which training and validation are shown.
         recipe: The recipe, whose changes training pictures go through.
@@ -62,13 +64,13 @@ def show_inputs(
         reasons: Lines on the choice of the input, of its frame and of the changes.
         notes: Lines on what the training may still change.
     """
-    training, validation = pictures["train"], pictures["val"]
+    training, validation = pictures["train"], pictures.get("val")
     changes = _changes(recipe, training.reach(recipe.augment))
     height, width, channels = training.preprocess.shape
     first = (height, width) if recipe.mode == "head" else recipe.sides(training.preprocess.size, 1)
     return NetworkInputs(
         training=_shown(training, seed, labels, recipe if changes else None),
-        validation=_shown(validation, seed, labels, None),
+        validation=() if validation is None else _shown(validation, seed, labels, None),
         network=network,
         shape=(channels, height, width),
         first=None if first == (height, width) else (channels, *first),

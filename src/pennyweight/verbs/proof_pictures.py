@@ -87,6 +87,9 @@ def _parts(opened: data.Source, origin: Origin, training_digests: TrainingDigest
             if samples := [sample for sample in opened.samples if sample.split == split]:
                 yield _Part(split, _spread(samples, streamed=opened.streamed))
         return
+    if origin.folds is not None:  # a training in folds learned from all of them
+        yield _Part("train", _spread(opened.samples, streamed=opened.streamed))
+        return
     test: Sequence[data.Sample] = data.split(opened).test
     if training_digests is not None:  # twins may have been kept in one split
         test = data.exclude_seen(test, training_digests)

@@ -16,7 +16,7 @@ from pennyweight.core.run import Run
 from pennyweight.runtime import Bundle
 from pennyweight.verbs.load import Trained
 
-__all__ = ["Origin", "open_scored_source", "origin_of", "splits_as_trained"]
+__all__ = ["Origin", "open_scored_source", "origin_of", "split_as_trained", "splits_as_trained"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ class Origin:
     read_as: Mapping[str, Any] | None = None
     twins: data.TwinRule = "keep"
     """Rule for pictures of the same moment in its split; of a run before there was one, "keep"."""
+    folds: int | None = None
+    """Number of folds, in which all pictures were scored and learned from; None for a split."""
 
     def has_content_of(self, source: data.Source) -> bool:
         """Return True where the source has the very files of the training."""
@@ -52,6 +54,7 @@ def origin_of(trained: Trained) -> Origin:
             record.group_by,
             record.read_as,
             _rule(record.twins),
+            record.folds,
         )
     where, known = (
         (str(trained.path), trained.manifest.data or {})
@@ -64,6 +67,7 @@ def origin_of(trained: Trained) -> Origin:
         known.get("fingerprint"),
         known.get("group_by"),
         twins=_rule(known.get("twins")),
+        folds=known.get("folds"),
     )
 
 
@@ -145,4 +149,11 @@ def _open_pictures(source: data.AnySource, read_as: data.ReadAs | Mapping[str, A
 def splits_as_trained(opened: data.Source, origin: Origin) -> data.Splits:
     """Divide the source of a training as the training did: twins are searched, and treated by its rule."""
     glances = data.glance_at(opened)
-    return data.split_by_rule(opened, None if glances is None else data.twins_among(glances), origin.twins)
+    return split_as_trained(opened, None if glances is None else data.twins_among(glances), origin)
+
+
+def split_as_trained(opened: data.Source, twins: data.Twins | None, origin: Origin) -> data.Splits:
+    """Divide the source of a training as the training did; in folds all of its pictures are training pictures."""
+    if origin.folds is not None:
+        return data.in_folds(opened, twins, origin.twins, origin.folds)
+    return data.split_by_rule(opened, twins, origin.twins)

@@ -148,7 +148,7 @@ def test_what_fit_is_asked_reaches_the_plan(monkeypatch: pytest.MonkeyPatch) -> 
         seen.update(options)
         raise InputError("far enough")
 
-    monkeypatch.setattr("pennyweight.verbs.fitting.open.make_plan", with_replanned_epochs)
+    monkeypatch.setattr("pennyweight.verbs.fitting.decide.make_plan", with_replanned_epochs)
     with pytest.raises(InputError, match="far enough"):
         fit("digits", "mobilenet_v1", progress=False, input_size=48, frame="pad", **asked)
     assert {name: seen[name] for name in asked} == asked

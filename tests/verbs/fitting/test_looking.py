@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pennyweight.core.errors import InputError
+from pennyweight.verbs.fitting import decide
 from pennyweight.verbs.fitting import open as opening
 from pennyweight.verbs.fitting.request import FitRequest
 
@@ -31,13 +32,13 @@ def test_the_plan_knows_what_the_look_took(
     request_of: Callable[..., FitRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planned: list[float | None] = []
-    make_plan = opening.make_plan
+    make_plan = decide.make_plan
 
     def note_minutes(*args: Any, **options: Any) -> Any:
         planned.append(options["minutes"])
         return make_plan(*args, **options)
 
-    monkeypatch.setattr(opening, "make_plan", note_minutes)
+    monkeypatch.setattr(decide, "make_plan", note_minutes)
     opening.open_fit(request_of(minutes=5.0), perf_counter() - 60)
     monkeypatch.setattr(opening, "MUCH", 0.0)  # the look took longer than that
     opening.open_fit(request_of(minutes=5.0), perf_counter() - 60)

@@ -77,6 +77,15 @@ Teacher = Annotated[
     str | None,
     option(TRAINING, "Network to distill from: a run, or a name with published weights.", metavar="NETWORK"),
 ]
+Folds = Annotated[
+    int | None,
+    option(
+        TRAINING,
+        "Score every picture once in K folds (cross-validation), and learn from all. By default 5 in mode head if a "
+        "test split would have fewer than 100 pictures; 1 keeps the test split.",
+        metavar="K",
+    ),
+]
 Preflight = Annotated[
     bool | None,
     option(TRAINING, "Check first for faults that make a long training worthless.", "--preflight/--no-preflight"),
@@ -125,6 +134,7 @@ def fit(
     recipe: options.Recipe = None,
     set: options.Set = None,
     mode: Mode = None,
+    folds: Folds = None,
     seed: options.Seed = 0,
     seeds: options.Seeds = 1,
     teacher: Teacher = None,
@@ -152,12 +162,11 @@ def fit(
         "max_pixels": max_pixels,
         "shuffle_buffer": shuffle_buffer,
         "trust": trust,
-        "wait": wait,
         "weights": weights,
     }
     same |= {"input_size": input_size, "frame": frame, "seed": seed, "teacher": teacher, "preflight": preflight}
     same |= {"augment": augment, "minutes": minutes, "resume": resume, "save_minutes": save_minutes, "speed": speed}
-    same |= {"stem": stem, "out": out, "log": log}
+    same |= {"stem": stem, "out": out, "log": log, "wait": wait, "folds": folds}
     if seeds > 1:
         _fit_seeds(source, model, seeds, arguments | same, json=json)
     else:

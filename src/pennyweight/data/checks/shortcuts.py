@@ -22,7 +22,7 @@ from pennyweight.data.checks.glance import Glances
 from pennyweight.data.checks.views import VIEWS, Classifier, Table, View
 from pennyweight.data.intervals import effective_count, interval
 
-__all__ = ["Shortcut", "held_out", "lines_beside", "shortcuts", "telling"]
+__all__ = ["Shortcut", "held_out", "lines_beside", "shortcuts", "shortcuts_in_folds", "telling"]
 
 MOST = 10_000
 """Most training pictures, and most scored pictures; of more, as many are drawn."""
@@ -87,6 +87,8 @@ def shortcuts(
     train: Sequence[int] | NDArray[Any],
     test: Sequence[int] | NDArray[Any],
     moments: NDArray[np.int64] | None = None,
+    *,
+    control: bool = False,
 ) -> tuple[Shortcut, ...]:
     """Train each trivial classifier and score it on held-out pictures.
 
@@ -96,10 +98,10 @@ def shortcuts(
         train: Numbers of the training pictures.
         test: Numbers of the scored pictures.
         moments: Moments of the N pictures, (N,), equal for twins; None where twins were not looked for.
+        control: True scores every control, not only of a view far above chance.
 
     Returns:
-        A score for each view in which the pictures differ; empty if training has one class, or one picture of
-        each, or no picture is scored.
+        A score for each view in which pictures differ; empty if training has one class, or one picture of each.
     """
     classes = np.asarray(labels)
     usable = glances.readable & np.isin(classes, _largest(classes[np.asarray(train, np.int64)]))
@@ -110,16 +112,14 @@ def shortcuts(
     chance = float(np.unique(classes[scored], return_counts=True)[1].max() / count)
     effective = None if moments is None else effective_count(moments[scored])
     rows = glances.take(np.concatenate([fitted, scored]))
-    sides = [min(saved.header.height, saved.header.width) for saved in rows.saved if saved is not None]
+    side = np.median([min(saved.header.height, saved.header.width) for saved in rows.saved if saved is not None])
 
     @cache
     def right(facts: Callable[[Glances], Table], classifier: Classifier) -> int | None:
         table = facts(rows)
         table = table[:, np.ptp(table[: len(fitted)], axis=0) > 0]
-        if not table.shape[1]:
-            return None
-        answers = classifier(table[: len(fitted)], classes[fitted], table[len(fitted) :])
-        return int((answers == classes[scored]).sum())
+        parts = table[: len(fitted)], classes[fitted], table[len(fitted) :]
+        return int((classifier(*parts) == classes[scored]).sum()) if table.shape[1] else None
 
     def score(view: View) -> Shortcut | None:
         if (correct := right(view.facts, view.classifier)) is None:
@@ -132,15 +132,56 @@ def shortcuts(
             count=count,
             chance=chance,
             alone=view.alone,
-            whole=float(np.median(sides)) < view.least_side,
+            whole=bool(side < view.least_side),
             near=view.near,
             effective_images=effective,
         )
-        if view.control is None or not _is_far(one):
+        if view.control is None or not (control or _is_far(one)):
             return one
         return replace(one, control=(right(view.control, view.classifier) or 0) / count)
 
     return tuple(one for view in VIEWS if (one := score(view)) is not None)
+
+
+def shortcuts_in_folds(
+    glances: Glances,
+    labels: ArrayLike,
+    numbers: NDArray[np.int64],
+    folds: NDArray[np.int64],
+    moments: NDArray[np.int64] | None = None,
+) -> tuple[Shortcut, ...]:
+    """Score each trivial classifier in folds: every picture once, by one that learned from the other folds.
+
+    Args:
+        glances: Facts of all pictures.
+        labels: Classes of all pictures, as numbers.
+        numbers: Numbers of the N pictures.
+        folds: Fold of each of these, (N,).
+        moments: Moments of all pictures, equal for twins; None where twins were not looked for.
+
+    Returns:
+        A score for each view that every fold could score.
+    """
+    parts = [
+        shortcuts(glances, labels, numbers[folds != one], numbers[folds == one], control=True)
+        for one in np.unique(folds)
+    ]
+    chance = float(np.unique(np.asarray(labels)[numbers], return_counts=True)[1].max() / len(numbers))
+    effective = None if moments is None else effective_count(moments[numbers])
+    found = []
+    for view in VIEWS:
+        each = [one for part in parts for one in part if one.name == view.name]
+        if len(each) < len(parts):
+            continue
+        correct, count = sum(one.correct for one in each), sum(one.count for one in each)
+        controls = [one.control * one.count for one in each if one.control is not None]
+        joined = replace(
+            each[0], accuracy=correct / count, interval=interval(correct, count, effective, folded=True),
+            correct=correct, count=count, chance=chance, control=sum(controls) / count if controls else None,
+            effective_images=effective,
+        )  # fmt: skip
+        found.append(joined)
+    return tuple(found)
 
 
 def telling(found: Sequence[Shortcut], network_accuracy: float | None = None) -> tuple[Shortcut, ...]:

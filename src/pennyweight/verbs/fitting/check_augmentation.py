@@ -34,6 +34,7 @@ MOST_SCORED = 1_024
 SEED = 0
 """Seed of the check: trainings with several seeds have the same recipe."""
 SHORT = "augmentation was not checked against the labels: training shows fewer than {least} pictures, counting repeats"
+FOLDED = "augmentation was not checked against the labels: the check needs a validation split, which folds do not have"
 PLAIN = data.Augment(flip=False, shift=0.0)
 
 
@@ -55,6 +56,8 @@ def check_augmentation(fitting: PictureFit, session: RunSession) -> None:
         return
     if isinstance(rule, Mapping):
         found = rule
+    elif fitting.folds > 1:
+        found = {"left_out": {}, "notes": [FOLDED]}
     elif steps < ROUND:
         found = {"left_out": {}, "notes": [SHORT.format(least=ROUND * BATCH)]}
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -13,11 +13,21 @@ from pennyweight.core.errors import InputError, received
 from pennyweight.core.settings import override
 from pennyweight.train import Recipe
 from pennyweight.train.presets import get_recipe, suggest_recipe
-from pennyweight.train.recipe import ONLY_IN_VIEWS
+from pennyweight.train.recipe import OF_STEPS, ONLY_IN_VIEWS
 
-__all__ = ["AUTO", "choose_recipe", "requested_fields", "trains_from_scratch"]
+__all__ = ["AUTO", "Setting", "choose_recipe", "requested_fields", "trains_from_scratch"]
 
 AUTO = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """Facts about a training, beyond its pictures and its network, that decide which recipe suits."""
+
+    taught: bool = False
+    """True with a teacher."""
+    folded: bool = False
+    """True where the pictures are scored in folds."""
 
 
 def choose_recipe(
@@ -27,7 +37,7 @@ def choose_recipe(
     network: str,
     *,
     fresh: bool,
-    taught: bool,
+    setting: Setting,
     batch_norm: bool = True,
 ) -> tuple[Recipe, str | None, tuple[str, ...]]:
     """Return the resolved recipe, the name of the recipe it is based on, and the reasons for that choice."""
@@ -43,9 +53,10 @@ def choose_recipe(
         changes.pop("mode", None)
     if name is None:
         if mode == AUTO:
-            mode, reason = _mode(fresh, taught, changes)
+            mode, reason = _mode(fresh, setting.taught, changes)
             why = (f"mode {mode}: {reason}",)
-        name, reason = suggest_recipe(mode, pictures, network, batch_norm=batch_norm)
+        folded = setting.folded and not _idle_in("logistic", changes)
+        name, reason = suggest_recipe(mode, pictures, network, batch_norm=batch_norm, folded=folded)
         why += (f"recipe {name}: {reason}",)
     base = get_recipe(name)
     if fresh and changes.get("mode", base.mode) != "scratch":
@@ -77,6 +88,11 @@ def trains_from_scratch(recipe: Recipe | Mapping[str, Any] | str | None) -> str:
 def _require_use(recipe: Recipe, asked: Collection[str]) -> None:
     """Raise InputError where what was asked for would do nothing, and stand in run.json as if it had."""
     idle = [name for name in recipe.idle if name in asked]
+    if idle and recipe.optimizer == "lbfgs" and idle[0] in OF_STEPS:
+        raise InputError(
+            f"recipe field '{idle[0]}' does nothing with optimizer lbfgs, which has no steps and chooses its penalty: "
+            "--recipe probe has it"
+        )
     if idle:
         field, why, views = idle[0], "", ""
         if field in ONLY_IN_VIEWS:
@@ -95,12 +111,14 @@ def _mode(fresh: bool, taught: bool, changes: Mapping[str, Any]) -> tuple[str, s
         return "finetune", "there are weights to start from, and a teacher, which needs pictures"
     if torch.cuda.is_available():
         return "finetune", "there are weights to start from, and an accelerator"
-    if idle := _idle_in_head(changes):
+    if idle := _idle_in("probe", changes):
         return "finetune", f"there are weights to start from, and '{idle[0]}' does nothing for the last layer alone"
     return "head", "there are weights to start from, and a CPU trains the last layer in seconds"
 
 
-def _idle_in_head(changes: Mapping[str, Any]) -> list[str]:
-    """Return the fields that were asked for and would do nothing in mode head."""
-    settled = override(get_recipe("probe"), changes, what="recipe")
+def _idle_in(name: str, changes: Mapping[str, Any]) -> list[str]:
+    """Return the fields that were asked for and would do nothing in the preset `name`, of mode head."""
+    if name == "logistic" and changes.get("optimizer", "lbfgs") != "lbfgs":
+        return ["optimizer"]
+    settled = override(get_recipe(name), {**changes, "mode": "head"}, what="recipe")
     return [name for name in settled.idle if name in changes]

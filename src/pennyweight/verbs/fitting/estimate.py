@@ -36,13 +36,16 @@ def estimate(
     *,
     ranks: Ranks,
     teacher: Teacher | None,
+    folds: int = 1,
 ) -> str:
     """Time a few steps; return a line about the time of the whole training and of scoring the test split.
 
     The network does not change. All ranks must call it, and get the first one's answer.
     """
-    recipe, training, validation, seconds = plan.recipe, pictures["train"], pictures["val"], 0.0
     how: dict[str, Any] = {"ranks": ranks, "seed": plan.seed}
+    if folds > 1:
+        return estimated(_in_folds(plan, network, pictures["train"], folds, how))
+    recipe, training, validation, seconds = plan.recipe, pictures["train"], pictures["val"], 0.0
     if recipe.mode != "scratch":  # every rank computes the features of all pictures
         seen = len(training) * max(recipe.views, 1) + len(validation)
         picture_s, rows = _one_picture(network, validation, recipe, plan.preprocess, seen, ranks)
@@ -64,6 +67,18 @@ def estimate(
         seconds += pace.seconds(recipe, plan.preprocess.size)
         picture_s = pace.validation_s * ranks.count / len(validation)
     return estimated(ranks.gather(seconds + picture_s * len(pictures["test"]))[0])
+
+
+def _in_folds(plan: Plan, network: nn.Module, pictures: data.Pictures, folds: int, how: Mapping[str, Any]) -> float:
+    """Return the seconds of a training in folds: of the features, and of the steps of every head."""
+    recipe = plan.recipe
+    seen = len(pictures) * (recipe.views + 1)
+    picture_s, rows = _one_picture(network, pictures, recipe, plan.preprocess, seen, how["ranks"])
+    if recipe.optimizer == "lbfgs":  # a head takes about as long as the features of a few pictures
+        return seen * picture_s
+    part = head_part(recipe)
+    pace = few_steps(find_last_linear(network), rows, rows, part, preprocess=None, epochs=1, **how)
+    return seen * picture_s + (folds + 1) * part.epochs * pictures.steps(part.batch) * pace.step_s
 
 
 def estimated(seconds: float) -> str:

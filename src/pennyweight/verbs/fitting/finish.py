@@ -24,16 +24,18 @@ __all__ = ["finish"]
 
 
 def finish(session: RunSession, best: Epoch, probabilities: Any, fitting: PictureFit) -> Run:
-    """Score the `probabilities` (N, classes) of the test split, and seal the run with them and its report."""
-    test, source = fitting.pictures["test"], fitting.source
+    """Score the `probabilities` (N, classes) of `fitting.scored`, and seal the run with them and its report."""
+    test, source = fitting.scored, fitting.source
+    folds = fitting.folds if fitting.folds > 1 else None
     evaluation = score(
         probabilities,
         test.targets,
         labels=source.labels,
         source=source.name,
-        split="test",
+        split="test" if folds is None else "out-of-fold",
         twins=twins_in_training(fitting, test.samples),
         moments=data.moments_of(source, fitting.twins, test.samples),
+        folds=folds,
     )
     sizes = [each.upright for each in fitting.headers if each is not None and each.height and each.width]
     view = view_through(test.preprocess, sizes) if sizes else None

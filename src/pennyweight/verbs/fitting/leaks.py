@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+import numpy as np
+
 from pennyweight import data
 from pennyweight.data.checks.doctor import thumbnail
-from pennyweight.data.checks.shortcuts import held_out, lines_beside, shortcuts
+from pennyweight.data.checks.shortcuts import held_out, lines_beside, shortcuts, shortcuts_in_folds
 from pennyweight.data.checks.view import View
 from pennyweight.report.leaks import Leaks, Shown
 from pennyweight.scoring import Evaluation
@@ -25,9 +27,11 @@ SIDE = 144
 
 
 def twins_in_training(fitting: PictureFit, samples: Sequence[data.Sample]) -> data.TwinsInTraining | None:
-    """Find the samples with a twin in training or validation; None where twins were not looked for."""
+    """Find the samples with a twin in training, validation or another fold; None where twins were not looked for."""
     if fitting.twins is None:
         return None
+    if fitting.folds > 1:
+        return data.have_twin_in_folds(fitting.source, fitting.twins, samples, fitting.fold_numbers)
     learned = (*fitting.splits.train, *fitting.splits.val)
     return data.have_twin(fitting.source, fitting.twins, learned, samples)
 
@@ -41,9 +45,14 @@ def score_shortcuts(fitting: PictureFit, evaluation: Evaluation, view: View | No
         return
     samples = fitting.source.samples
     number_of = {sample.name: number for number, sample in enumerate(samples)}
-    train, val, test = ([number_of[sample.name] for sample in fitting.splits[part]] for part in data.SPLITS)
     moments = data.moments_of(fitting.source, fitting.twins, samples)
-    found = shortcuts(fitting.glances, [sample.label for sample in samples], train, held_out(test, val), moments)
+    labels = [sample.label for sample in samples]
+    if fitting.folds > 1:
+        numbers = np.array([number_of[sample.name] for sample in fitting.scored.samples], np.int64)
+        found = shortcuts_in_folds(fitting.glances, labels, numbers, fitting.fold_numbers, moments)
+    else:
+        train, val, test = ([number_of[sample.name] for sample in fitting.splits[part]] for part in data.SPLITS)
+        found = shortcuts(fitting.glances, labels, train, held_out(test, val), moments)
     session.amend(shortcuts=[each.to_dict() for each in found])
     cut = 0.0 if view is None else view.cut_away
     for line in lines_beside(found, evaluation.accuracy, evaluation.accuracy_interval, cut):

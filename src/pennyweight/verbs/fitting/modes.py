@@ -16,13 +16,13 @@ from pennyweight.train import Epoch, Recipe, train
 from pennyweight.train.batches import Teacher
 from pennyweight.train.callbacks import best_of
 from pennyweight.train.feature_cache import FeatureCache
-from pennyweight.train.linear_probe import extract_features, find_last_linear
+from pennyweight.train.linear_probe import Features, extract_features, find_last_linear
 from pennyweight.train.phase import Phase, Replan
 from pennyweight.train.trackers import Tracker
 from pennyweight.verbs.fitting.plan import Plan
 from pennyweight.verbs.fitting.session import RunSession
 
-__all__ = ["Work", "head_part", "train_by_mode"]
+__all__ = ["Work", "features_of", "head_part", "train_by_mode"]
 
 WATCHED_EPOCH = 2
 """The first epoch also warms up."""
@@ -52,8 +52,8 @@ class Work:
         balance = self.pictures["train"].balance
         return None if balance is None else balance.weights
 
-    def feature_cache(self, split: data.Split) -> FeatureCache:
-        """Return the features of a split that the run's folder has until it is complete.
+    def feature_cache(self, split: str) -> FeatureCache:
+        """Return the features, of a split or of its views, that the run's folder has until it is complete.
 
         Each rank may end alone: none waits here for another.
         """
@@ -106,23 +106,8 @@ def head_part(recipe: Recipe) -> Recipe:
 
 def _head(work: Work, recipe: Recipe) -> list[Epoch]:
     """Train the last linear layer (linear probe) on features that are computed once."""
-    features = {}
     asked: tuple[tuple[data.Split, int], ...] = (("train", recipe.views), ("val", 0))
-    for split, views in asked:
-        pictures = work.pictures[split]
-        if isinstance(pictures, data.Stream):  # every rank learns from the features of all
-            pictures = pictures.alone()
-        with work.session.shown.phase(f"features of {split}", len(pictures) * max(views, 1)) as phase:
-            features[split] = extract_features(
-                work.network,
-                pictures,
-                recipe,
-                views=views,
-                seed=work.plan.seed,
-                device=work.session.ranks.device,
-                advance=phase.advance,
-                kept=work.feature_cache(split),
-            )
+    features = {split: features_of(work, split, work.pictures[split], views) for split, views in asked}
     return train(
         find_last_linear(work.network),
         training=features["train"],
@@ -133,6 +118,23 @@ def _head(work: Work, recipe: Recipe) -> list[Epoch]:
         phase=Phase(name="head"),
         **_shared(work),
     )
+
+
+def features_of(work: Work, name: str, pictures: data.Pictures, views: int) -> Features:
+    """Compute the features of pictures, in `views` augmented views; the run's folder keeps them as `name`."""
+    if isinstance(pictures, data.Stream):  # every rank learns from the features of all
+        pictures = pictures.alone()
+    with work.session.shown.phase(f"features of {name}", len(pictures) * max(views, 1)) as phase:
+        return extract_features(
+            work.network,
+            pictures,
+            work.plan.recipe,
+            views=views,
+            seed=work.plan.seed,
+            device=work.session.ranks.device,
+            advance=phase.advance,
+            kept=work.feature_cache(name),
+        )
 
 
 def _shared(work: Work) -> dict[str, Any]:

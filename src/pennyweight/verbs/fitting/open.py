@@ -9,7 +9,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.console import Console
 from torch import nn
 
@@ -19,24 +21,20 @@ from pennyweight.core.formats import allow_pixels
 from pennyweight.core.frame import Size
 from pennyweight.core.images import MAX_PIXELS
 from pennyweight.core.picture_header import Header
-from pennyweight.core.run_record import RunRecord
 from pennyweight.core.training_digests import TrainingDigests
 from pennyweight.nn import Network
 from pennyweight.report.progress import TrainingProgress
 from pennyweight.train import Ranks
 from pennyweight.train.batches import Teacher
-from pennyweight.train.epoch_plan import EpochPlan
-from pennyweight.verbs.fitting.auto_width import WIDTHS
-from pennyweight.verbs.fitting.choose_recipe import AUTO
+from pennyweight.verbs.fitting.choose_folds import choose_folds
 from pennyweight.verbs.fitting.choose_size import choose_size
-from pennyweight.verbs.fitting.first_weights import LARGE_MODEL, NONE, Fetcher, as_begun, is_named
-from pennyweight.verbs.fitting.framing import FramingRequest, as_framed
+from pennyweight.verbs.fitting.decide import begun_record, decide_plan, settings_of
+from pennyweight.verbs.fitting.first_weights import NONE, Fetcher, is_named
 from pennyweight.verbs.fitting.looking import look_at_pictures, look_for_twins
-from pennyweight.verbs.fitting.plan import Plan, make_plan
+from pennyweight.verbs.fitting.plan import Plan
 from pennyweight.verbs.fitting.prepare import open_teacher
 from pennyweight.verbs.fitting.probe_detail import probe_detail
 from pennyweight.verbs.fitting.request import FitRequest
-from pennyweight.verbs.fitting.resume import find_record, hash_files
 from pennyweight.verbs.fitting.run_folder import refuse_taken
 from pennyweight.verbs.training_pictures import training_digests_of, without_training_pictures
 from pennyweight.verbs.twins_in_training import without_twins_of
@@ -74,6 +72,21 @@ class PictureFit:
     """Facts of every picture of the source; None for a stream."""
     twins: data.Twins | None = None
     """Pictures of the same moment; None for a stream, where they are not looked for."""
+    folds: int = 1
+    """Number of folds, in which all pictures are scored and learned from; 1 for a test split."""
+
+    @property
+    def scored(self) -> data.Pictures:
+        """The pictures that score the network: the test split, or in folds all."""
+        return self.pictures["test" if self.folds == 1 else "train"]
+
+    @property
+    def fold_numbers(self) -> NDArray[np.int64]:
+        """Fold of each readable picture, (N,). Raises SourceError where those of a class are too few."""
+        clusters = data.clusters_of(self.source, self.twins, self.rule)
+        return data.assign_folds(
+            self.scored.samples, self.folds, seed=self.plan.seed, clusters=clusters, labels=self.source.labels
+        )
 
     @property
     def headers(self) -> list[Header | None]:
@@ -123,24 +136,39 @@ def open_fit(request: FitRequest, started: float) -> PictureFit:
     fitting.twins = look_for_twins(request, fitting.glances, started)
     apart = without_training_pictures(data.split_by_rule(source, fitting.twins, fitting.rule), learned)
     apart, fitting.learned = without_twins_of(learned, source, apart, fitting.twins, max_pixels=request.max_pixels)
+    folds, reason = _choose_folds(fitting, apart)
+    if folds > 1:
+        apart = data.in_folds(source, fitting.twins, fitting.rule, folds)
     seen: dict[str, Any] = {name: getattr(fitting, name) for name in ("rule", "glances", "twins", "learned")}
+    seen["folds"] = folds
     late = request.minutes is not None and perf_counter() - looked > MUCH * request.minutes * 60
     left = None if request.minutes is None else request.minutes - (perf_counter() - started) / 60
     left = ranks.gather(left)[0]
     if any(ranks.gather(late or apart.fingerprint != splits.fingerprint)):
-        fitting = replace(plan_fit(request, apart, left), **seen)
+        fitting = replace(plan_fit(request, apart, left, folds), **seen)
     fitting.splits = apart
+    fitting.plan = replace(fitting.plan, why=(*fitting.plan.why, *filter(None, [reason])))
 
     def at(size: Size) -> PictureFit | None:
         plan = fitting.plan  # whose network, stem and weights stay
         begun = {} if plan.checkpoint is not None else {"model": plan.model["name"], "weights": NONE}
         sized = replace(request, input_size=size, frame=plan.preprocess.frame, stem=plan.model["stem"], **begun)
         try:
-            return replace(plan_fit(sized, apart, left), **seen)
+            return replace(plan_fit(sized, apart, left, folds), **seen)
         except InputError:  # the network, or a field of --config, allows no other size
             return None
 
     return _at_suitable_size(fitting, at, left)
+
+
+def _choose_folds(fitting: PictureFit, splits: data.Splits) -> tuple[int, str]:
+    """Return the number of folds, and the reason of an automatic choice, of the first rank."""
+    request, source = fitting.request, fitting.source
+    return choose_folds(
+        request.folds, source, splits, fitting.plan.recipe,
+        learned=fitting.learned, clusters=data.clusters_of(source, fitting.twins, fitting.rule), seed=request.seed,
+        ranks=fitting.ranks, begun=begun_record(request, source) if request.resume else None,
+    )  # fmt: skip
 
 
 def _at_suitable_size(
@@ -156,7 +184,7 @@ def _at_suitable_size(
         return fitting
     if mode == "finetune" or (mode == "scratch" and fitting.plan.checkpoint is not None):
         return fitting
-    if request.resume and _record(request, fitting.source) is not None:
+    if request.resume and begun_record(request, fitting.source) is not None:
         return fitting
     with TrainingProgress(0, None if request.progress and not ranks.number else Console(quiet=True)) as shown:
         if mode == "head":
@@ -170,6 +198,7 @@ def _plan_fit(
     request: FitRequest,
     splits: data.Splits,
     minutes: float | None,
+    folds: int = 1,
     *,
     ranks: Ranks,
     source: data.Source,
@@ -177,8 +206,8 @@ def _plan_fit(
     fetch: Fetcher,
 ) -> PictureFit:
     """Decide the plan for these splits and the minutes that are left, and make the network."""
-    plan = _decide(request, source, splits, minutes, fetch)
-    asked = _settings(request, source, splits, plan)
+    plan = decide_plan(request, source, splits, minutes, fetch, folds=folds)
+    asked = settings_of(request, source, splits, plan, folds=folds)
     if request.teacher is not None and plan.recipe.mode == "head":
         raise InputError(
             "mode head trains on features, and a teacher needs pictures: --mode scratch or finetune has both"
@@ -189,6 +218,9 @@ def _plan_fit(
         network.check(torch.empty(1, source.channels, *plan.preprocess.sides, device="meta"))
     lines: list[str] = []
     teacher = open_teacher(request.teacher, source, plan.preprocess, ranks.device, lines.append)
+    pictures = data.make_split_pictures(
+        source, splits, plan.preprocess, rank=ranks.number, world=ranks.count, buffer=request.buffer_bytes
+    )
     return PictureFit(
         request=request,
         ranks=ranks,
@@ -200,9 +232,7 @@ def _plan_fit(
         network=network,
         fitted=(*fitted, *lines),
         teacher=teacher,
-        pictures=data.make_split_pictures(
-            source, splits, plan.preprocess, rank=ranks.number, world=ranks.count, buffer=request.buffer_bytes
-        ),
+        pictures={part: made for part, made in pictures.items() if splits[part]},
         unreadable=list(source.unreadable),
     )
 
@@ -223,65 +253,7 @@ def _open_source(request: FitRequest) -> data.Source:
 def _rule(request: FitRequest, source: data.Source) -> data.TwinRule:
     """Return the rule for twins; "keep" where a run resumes that was begun before there was one."""
     if request.resume:
-        record = _record(request, source)
+        record = begun_record(request, source)
         if record is not None and record.data.twins is None:
             return "keep"
     return request.twins
-
-
-def _record(request: FitRequest, source: data.Source) -> RunRecord | None:
-    """Return the record of the run that the request resumes; None without one."""
-    networks = (*WIDTHS, LARGE_MODEL) if request.model == AUTO else (request.model,)
-    return find_record(request.out, source.name, networks)
-
-
-def _decide(
-    request: FitRequest, source: data.Source, splits: data.Splits, minutes: float | None, fetch: Fetcher
-) -> Plan:
-    """Make the plan; where a run of auto resumes, with the network and the weights that it began with."""
-    model, weights, stem = request.model, request.weights, request.stem
-    size, frame = request.size, request.frame
-    if request.resume:
-        record = _record(request, source)
-        size, frame = as_framed(record, size, frame)
-        stem = stem if record is None else stem or record.model["stem"]  # a trial of sizes keeps the usual size's
-        if model == AUTO:
-            model, weights = as_begun(record, weights)
-    recipe, stretches = request.recipe, ()
-    if isinstance(recipe, Mapping) and "stretches" in recipe:  # a recipe as run.json records it
-        recipe, stretches = {name: value for name, value in recipe.items() if name != "stretches"}, recipe["stretches"]
-    plan = make_plan(
-        source,
-        model,
-        pictures=len(splits.train),
-        used=data.measure_levels(source, splits.train, max_pixels=request.max_pixels),
-        recipe=recipe,
-        framing=FramingRequest(size, frame, data.aspects_of(splits.train), len(splits.train)),
-        stem=stem,
-        config=request.config or {},
-        weights=weights,
-        seed=request.seed,
-        minutes=minutes,
-        speed=request.speed,
-        taught=request.teacher is not None,
-        fetch=fetch,
-    )
-    replanned = EpochPlan(plan.recipe.epochs, tuple(stretches)) if stretches else None
-    return replace(plan, preprocess=replace(plan.preprocess, max_pixels=request.max_pixels), replanned=replanned)
-
-
-def _settings(request: FitRequest, source: data.Source, splits: data.Splits, plan: Plan) -> dict[str, Any]:
-    """Return the settings that run.json keeps, and that a resumed run is compared by."""
-    return plan.asked(
-        source,
-        weights=plan.weights,
-        teacher=request.teacher,
-        minutes=request.minutes,
-        speed=request.speed,
-        group_by=source.group_by,
-        read_as=dict(source.read_as) or None,
-        sha256=hash_files(weights=plan.weights, teacher=request.teacher),
-        split=splits.fingerprint,  # a pattern for groups splits the same pictures otherwise
-        **({} if request.max_pixels is None else {"max_pixels": request.max_pixels}),
-        **({} if request.buffer_bytes is None else {"shuffle_buffer": request.buffer_bytes}),  # it decides the order
-    )

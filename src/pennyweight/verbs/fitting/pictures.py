@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from time import perf_counter
 
@@ -23,6 +25,7 @@ from pennyweight.verbs.fitting.request import FitRequest
 from pennyweight.verbs.fitting.run_record import make_record
 from pennyweight.verbs.fitting.session import RunSession, Terms, opening_run
 from pennyweight.verbs.fitting.settle import Settled, settle_schedule
+from pennyweight.verbs.fitting.train_in_folds import FoldedAnswers, train_in_folds
 from pennyweight.verbs.load import load
 
 __all__ = ["fit_pictures"]
@@ -49,10 +52,11 @@ def fit_pictures(request: FitRequest) -> Run:
         session.announce(fitting.plan.note)
         if session.begins:
             _begin(fitting, session, settled)
+        if fitting.folds > 1:
+            return finish(session, *_train_in_folds(fitting, session), fitting)
         best = _train(fitting, session, settled)
-        test = fitting.pictures["test"]
         with session.shown.phase("scoring the test split", len(fitting.splits.test)) as phase:
-            probabilities = answer(load(Run(session.files.folder)), test, phase.advance)
+            probabilities = answer(load(Run(session.files.folder)), fitting.scored, phase.advance)
         return finish(session, best, probabilities, fitting)
 
 
@@ -67,12 +71,27 @@ def _begin(fitting: PictureFit, session: RunSession, settled: Settled) -> None:
 
 def _train(fitting: PictureFit, session: RunSession, settled: Settled) -> Epoch:
     """Train as the recipe's mode says, and return the best epoch, whose weights are in the run's folder."""
+    with session.training() as checkpointer, _working(fitting, session) as work:
+        checkpointer.before = partial(record_left_out, fitting, session)
+        best = train_by_mode(replace(work, replan=replanning(settled.deadline, fitting.plan.recipe, session)))
+    note_left_out(fitting, session)
+    return best
+
+
+def _train_in_folds(fitting: PictureFit, session: RunSession) -> FoldedAnswers:
+    """Train in folds, and return the answers to every picture; the weights in the run's folder learned from all."""
+    with session.training(), _working(fitting, session) as work:
+        return train_in_folds(work, fitting.fold_numbers)
+
+
+@contextmanager
+def _working(fitting: PictureFit, session: RunSession) -> Iterator[Work]:
+    """Give what a training needs, with the tracker that was asked for."""
     source, files = fitting.source, session.files
     log = None if fitting.ranks.number else fitting.request.log
     tracker = open_tracker(log, files.folder.name, files.folder, session.record.recipe, session.shown.note)
-    with session.training() as checkpointer, closing(tracker):
-        checkpointer.before = partial(record_left_out, fitting, session)
-        work = Work(
+    with closing(tracker):
+        yield Work(
             session=session,
             network=fitting.network,
             pictures=fitting.pictures,
@@ -85,9 +104,6 @@ def _train(fitting: PictureFit, session: RunSession, settled: Settled) -> Epoch:
                 "fingerprint": source.fingerprint,
                 "group_by": source.group_by,
                 "twins": fitting.rule,
+                **({"folds": fitting.folds} if fitting.folds > 1 else {}),
             },
-            replan=replanning(settled.deadline, fitting.plan.recipe, session),
         )
-        best = train_by_mode(work)
-    note_left_out(fitting, session)
-    return best

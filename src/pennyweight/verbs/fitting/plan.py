@@ -21,7 +21,7 @@ from pennyweight.train.epoch_plan import EpochPlan
 from pennyweight.train.presets import MANY
 from pennyweight.train.recipe import Layout, Precision
 from pennyweight.verbs.fitting.auto_width import widest
-from pennyweight.verbs.fitting.choose_recipe import AUTO, choose_recipe, requested_fields
+from pennyweight.verbs.fitting.choose_recipe import AUTO, Setting, choose_recipe, requested_fields
 from pennyweight.verbs.fitting.first_weights import (
     LARGE_MODEL,
     SMALL_INPUT,
@@ -69,14 +69,14 @@ class Plan:
         padded = {"crop": "", "pad": ", padded", "stretch": ", stretched"}[self.preprocess.frame]
         config = "".join(f" {name}={value}" for name, value in self.model["config"].items())
         weights = "" if self.checkpoint is None else f" with {self.checkpoint.name}"
-        return (
-            f"{self.model['name']}{config}{weights}, {self.model['stem']} stem, "
-            f"input {self.preprocess.channels}×{size}{padded}, "
-            f"{epochs} epoch{'s' * (epochs > 1)} of {self.recipe.optimizer}"
-            + {"head": " on the last layer", "finetune": f" after {self.recipe.head_epochs} of the last layer"}.get(
-                self.recipe.mode, ""
-            )
-        )
+        network = f"{self.model['name']}{config}{weights}, {self.model['stem']} stem"
+        seen = f"{network}, input {self.preprocess.channels}×{size}{padded}, "
+        if self.recipe.optimizer == "lbfgs":
+            return f"{seen}logistic regression on the last layer"
+        return f"{seen}{epochs} epoch{'s' * (epochs > 1)} of {self.recipe.optimizer}" + {
+            "head": " on the last layer",
+            "finetune": f" after {self.recipe.head_epochs} of the last layer",
+        }.get(self.recipe.mode, "")
 
     @property
     def recorded_recipe(self) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def make_plan(
     seed: int,
     minutes: float | None = None,
     speed: str | None = None,
-    taught: bool = False,
+    setting: Setting = Setting(),  # noqa: B008 - a value
     fetch: Fetcher | None = None,
 ) -> Plan:
     """Decide every choice that was left to `fit`.
@@ -144,7 +144,7 @@ def make_plan(
         seed: Seed of every random choice.
         minutes: Minutes of the whole run; None without a limit.
         speed: "fixed" keeps the recipe's layout and precision, else only those that `recipe` sets stay.
-        taught: True with a teacher.
+        setting: Whether there are a teacher and folds.
         fetch: Fetcher of first weights, with the processes of a distributed training; None for one of `minutes`.
 
     Raises:
@@ -154,7 +154,7 @@ def make_plan(
     if model != AUTO:
         zoo.sketch(model, num_classes=len(source.labels), in_channels=source.channels, stem=stem, config=config)
     start = first_weights(source, model, weights, input_size=framing.size, stem=stem, config=config, recipe=recipe)
-    ways = _ways_to_step(source, model, pictures, recipe, start, minutes=minutes, speed=speed, taught=taught)
+    ways = _ways_to_step(source, model, pictures, recipe, start, minutes=minutes, speed=speed, setting=setting)
     fetch = fetch or Fetcher(minutes)
     start = fetch(start)
     framed = partial(framing.framed, config=config)
@@ -163,7 +163,7 @@ def make_plan(
     preprocess, range_note = _preprocess(source, usual, checkpoint, used)
     preprocess, frame_notes = framed(preprocess, network=name)
     resolved, settled, recipe_name, reasons = resolve_network(
-        source, name, checkpoint, preprocess.size, recipe, pictures=pictures, stem=stem, config=config, taught=taught
+        source, name, checkpoint, preprocess.size, recipe, pictures=pictures, stem=stem, config=config, setting=setting
     )
     return Plan(
         model=resolved, preprocess=preprocess, recipe=settled, recipe_name=recipe_name, seed=seed,
@@ -187,10 +187,10 @@ def _ways_to_step(
     *,
     minutes: float | None,
     speed: str | None,
-    taught: bool,
+    setting: Setting,
 ) -> list[tuple[Layout, Precision]]:
     """Return the memory layouts and precisions that training may take. Raises InputError for minutes and epochs."""
-    suitable = choose_recipe(source, recipe, pictures, model, fresh=start.weights is None, taught=taught)[0]
+    suitable = choose_recipe(source, recipe, pictures, model, fresh=start.weights is None, setting=setting)[0]
     said = requested_fields(recipe)
     if minutes is not None and "epochs" in said:
         raise InputError("minutes and epochs were both given; keep one: the time decides how many epochs there are")

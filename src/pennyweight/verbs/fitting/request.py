@@ -15,6 +15,7 @@ from pennyweight.core.sizes import parse_size
 from pennyweight.core.synonyms import hint_of_value
 from pennyweight.train import Recipe
 from pennyweight.train.trackers import check_tracker
+from pennyweight.verbs.fitting.choose_folds import check_folds
 from pennyweight.verbs.fitting.framing import FrameChoice
 
 __all__ = ["FitOptions", "FitRequest", "Speed", "check_save_minutes"]
@@ -42,6 +43,7 @@ class FitOptions(TypedDict, total=False):
     max_pixels: int | None
     shuffle_buffer: str | int | None
     wait: float
+    folds: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +77,7 @@ class FitRequest:
     max_pixels: int | None = None
     shuffle_buffer: str | int | None = None
     wait: float = 5.0
+    folds: int | None = None
 
     @property
     def size(self) -> Size | None:
@@ -94,6 +97,7 @@ class FitRequest:
 
     def __post_init__(self) -> None:
         check_save_minutes(self.save_minutes)
+        check_folds(self.folds)
         if self.minutes is not None and not 0 < self.minutes < math.inf:
             raise InputError(f"minutes must be above 0 and finite, not {self.minutes}")
         if self.speed not in (None, *get_args(Speed)):

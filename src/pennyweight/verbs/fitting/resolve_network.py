@@ -12,7 +12,7 @@ from pennyweight.core.errors import InputError
 from pennyweight.core.frame import Size, side_of
 from pennyweight.train import Recipe
 from pennyweight.train.precision import batch_norms
-from pennyweight.verbs.fitting.choose_recipe import choose_recipe
+from pennyweight.verbs.fitting.choose_recipe import Setting, choose_recipe
 from pennyweight.verbs.fitting.first_weights import SMALL_INPUT
 
 __all__ = ["resolve_network"]
@@ -28,7 +28,7 @@ def resolve_network(
     pictures: int,
     stem: zoo.Stem | None,
     config: Mapping[str, Any],
-    taught: bool,
+    setting: Setting,
 ) -> tuple[dict[str, Any], Recipe, str | None, tuple[str, ...]]:
     """Return the arguments of `zoo.build`, the recipe for that network, its name and the reasons."""
     usual = zoo.form(name)
@@ -48,7 +48,7 @@ def resolve_network(
     }
     normed, fresh = any(batch_norms(zoo.sketch(**resolved))), checkpoint is None
     settled, recipe_name, reasons = choose_recipe(
-        source, recipe, pictures, name, fresh=fresh, taught=taught, batch_norm=normed
+        source, recipe, pictures, name, fresh=fresh, setting=setting, batch_norm=normed
     )
     resolved["config"] = settled_with(_depth(name, settled))
     if recipe_name is not None and not _grows(resolved, min(settled.sides(size, 1))):

@@ -55,6 +55,7 @@ def data_record(fitting: PictureFit, lost: Sequence[data.Unreadable] = ()) -> Da
         channels=source.channels,
         group_by=source.group_by,
         twins=fitting.rule,
+        folds=fitting.folds if fitting.folds > 1 else None,
         read_as=dict(source.read_as),
     )
 

@@ -50,7 +50,16 @@ def _measure(fitting: PictureFit, session: RunSession) -> Settled:
             speed=request.speed, preflight=request.preflight, note=note,
         )  # fmt: skip
         if request.progress and deadline is None:
-            note(estimate(plan, fitting.network, fitting.pictures, ranks=fitting.ranks, teacher=fitting.teacher))
+            note(
+                estimate(
+                    plan,
+                    fitting.network,
+                    fitting.pictures,
+                    ranks=fitting.ranks,
+                    teacher=fitting.teacher,
+                    folds=fitting.folds,
+                )
+            )
     fitting.plan = plan
     return Settled(measured=measured, deadline=deadline)
 

@@ -1,0 +1,108 @@
+"""Choose whether the pictures of a training are scored in folds, and in how many."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pennyweight import data
+from pennyweight.core.errors import InputError, SourceError
+from pennyweight.core.figures import several
+from pennyweight.core.run_record import RunRecord
+from pennyweight.core.training_digests import TrainingDigests
+from pennyweight.train import Ranks, Recipe
+from pennyweight.train.logistic_head import LEAST_FOLDS
+
+__all__ = ["FOLDS", "LEAST_TEST", "MOST_FOLDS", "check_folds", "choose_folds", "require_suited"]
+
+FOLDS = 5
+MOST_FOLDS = 20
+LEAST_TEST = 100
+"""Pictures of a test split below which `fit` scores in folds: their interval is about 20 points wide."""
+
+
+def check_folds(folds: Any) -> None:
+    """Raise InputError for a number of folds that nothing can be scored in."""
+    whole = folds is None or (isinstance(folds, int) and not isinstance(folds, bool))
+    if not whole or not (folds in (None, 1) or LEAST_FOLDS <= folds <= MOST_FOLDS):
+        raise InputError(
+            f"folds must be {LEAST_FOLDS} to {MOST_FOLDS}, or 1 for a test split, not {folds!r}; {FOLDS} is usual"
+        )
+
+
+def choose_folds(
+    asked: int | None,
+    source: data.Source,
+    splits: data.Splits,
+    recipe: Recipe,
+    *,
+    learned: Mapping[str, TrainingDigests],
+    clusters: Mapping[str, str],
+    seed: int,
+    ranks: Ranks,
+    begun: RunRecord | None,
+) -> tuple[int, str]:
+    """Return the number of folds, 1 for a test split, and the reason of an automatic choice of folds, else nothing.
+
+    Args:
+        asked: Number that the user asked for; None to choose.
+        source: The source.
+        splits: Its splits.
+        recipe: Recipe of the training.
+        learned: Pictures that the first weights have learned from, by their run's folder.
+        clusters: Name of the cluster of each picture with twins, by its digest.
+        seed: Seed of the division.
+        ranks: Processes of the training.
+        begun: Record of the run that resumes, whose choice stays; None for a new run.
+
+    Raises:
+        InputError: Folds were asked for, and this training cannot have them.
+        SourceError: Folds were asked for, and a class has too few pictures.
+    """
+    if asked is None and begun is not None:
+        asked = begun.data.folds or 1
+    regression = recipe.optimizer == "lbfgs"
+    obstacle = "--folds 1 has none" if asked == 1 else _obstacle(source, recipe, learned, ranks)
+    if regression and obstacle:
+        raise InputError(f"logistic regression chooses its penalty in folds, and {obstacle}; --recipe probe needs none")
+    if asked == 1 or (asked is None and not regression and (obstacle or len(splits.test) >= LEAST_TEST)):
+        return 1, ""
+    if obstacle:
+        raise InputError(f"--folds {asked}: {obstacle}; --folds 1 scores the test split")
+    try:
+        data.assign_folds(source.samples, asked or FOLDS, seed=seed, clusters=clusters, labels=source.labels)
+    except SourceError:
+        if asked is None and not regression:
+            return 1, ""
+        raise
+    if asked is not None or regression:
+        return asked or FOLDS, ""
+    held = several(len(splits.test), "picture")
+    return FOLDS, f"folds {FOLDS}: a test split would have {held}, too few for a score; --folds 1 keeps it"
+
+
+def require_suited(recipe: Recipe, folds: int) -> None:
+    """Raise InputError for a field of the recipe that needs a validation split, which folds do not have."""
+    if folds > 1 and recipe.patience:
+        raise InputError(
+            f"recipe field 'patience' ({recipe.patience}) stops by a validation split, which folds do not have: "
+            "--folds 1 has one"
+        )
+
+
+def _obstacle(source: data.Source, recipe: Recipe, learned: Mapping[str, TrainingDigests], ranks: Ranks) -> str:
+    """Return the reason for which this training has no folds; empty without one."""
+    if len({sample.split for sample in source.samples} - {None}) > 1:
+        return f"{source.name} has splits of its own, which stay"
+    if source.streamed:
+        return f"{source.name} is streamed, and folds need pictures that are read alone"
+    if recipe.mode != "head":
+        return (
+            f"mode {recipe.mode} would train the whole network once for each fold; only --mode head, which computes "
+            "features once, has folds"
+        )
+    if learned:
+        return f"{next(iter(learned))} has learned from other pictures, which no fold can keep apart"
+    if ranks.count > 1:
+        return f"one process trains in folds, and there are {ranks.count}"
+    return ""

@@ -1,0 +1,165 @@
+"""Train the last layer in folds: a head for each fold, which answers it unseen, and one of all pictures to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from time import perf_counter
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from pennyweight import data
+from pennyweight.core.errors import InputError
+from pennyweight.nn.weights import save_weights
+from pennyweight.train import Checkpointer, Epoch, Recipe, train
+from pennyweight.train.callbacks import NullCallback
+from pennyweight.train.linear_probe import Features, find_last_linear
+from pennyweight.train.logistic_head import Head, count_heads, learn_in_folds
+from pennyweight.train.phase import Phase
+from pennyweight.verbs.fitting.modes import Work, features_of, head_part
+
+__all__ = ["FoldedAnswers", "train_in_folds"]
+
+Folds = NDArray[np.int64]
+
+
+class FoldedAnswers(NamedTuple):
+    """End of a training in folds."""
+
+    best: Epoch
+    """The last epoch of the head that is kept; its validation figures are those of the folds."""
+    probabilities: NDArray[np.float32]
+    """(N, classes): of each picture, by the head that had not seen its fold."""
+
+
+class _Trained(NamedTuple):
+    head: Head
+    logits: NDArray[np.float32]
+    history: list[Epoch]
+
+
+def train_in_folds(work: Work, folds: Folds) -> FoldedAnswers:
+    """Train on the features of all pictures, (N,) of `folds`, and write weights and metrics to the run's folder.
+
+    A signal ends the training after the head that is being trained. What is not written by then is computed again.
+
+    Raises:
+        InputError: The last layer has no bias, and logistic regression was asked for.
+    """
+    session, recipe, pictures = work.session, work.plan.recipe, work.pictures["train"]
+    plain = features_of(work, "train", pictures, 0)
+    views = features_of(work, "views", pictures, recipe.views) if recipe.views else plain
+    learn = _by_regression if recipe.optimizer == "lbfgs" else _by_steps
+    heads = count_heads(len(np.unique(folds))) if recipe.optimizer == "lbfgs" else len(np.unique(folds)) + 1
+    with session.shown.phase("heads of the last layer", heads) as phase:
+
+        def advance(count: int) -> None:
+            phase.advance(count)
+            if session.checkpointer.stop.asked is not None:
+                session.checkpointer.stop.end()
+
+        found = learn(work, plain, views, folds, advance)
+    _put(find_last_linear(work.network), found.head)
+    said = work.plan.describe(work.labels, work.trained_on)
+    save_weights(session.files.weights_path, work.network, said | {"epoch": str(len(found.history))})
+    session.keep_metrics(found.history)
+    for epoch in found.history:
+        work.tracker.epoch(epoch.to_dict())
+    highest = found.logits.max(axis=1, keepdims=True)
+    odds = np.exp(found.logits - highest)
+    return FoldedAnswers(found.history[-1], odds / odds.sum(axis=1, keepdims=True))
+
+
+def _by_regression(
+    work: Work, plain: Features, views: Features, folds: Folds, advance: Callable[[int], None]
+) -> _Trained:
+    """Learn logistic regressions, and note the penalties that were chosen."""
+    started, targets = perf_counter(), plain.targets[0]
+    if find_last_linear(work.network).bias is None:
+        raise InputError("the last layer has no bias, which logistic regression fits; --recipe probe does without")
+    weights = work.class_weights
+    if weights is None and plain.sampled:  # a regression has no epochs to repeat pictures in
+        weights = data.Balance.of(targets, len(work.labels), "weights").weights
+    found = learn_in_folds(
+        plain.values[0], targets, folds,
+        classes=len(work.labels), views=None if views is plain else views.values, class_weights=weights,
+        advance=advance,
+    )  # fmt: skip
+    low, high = min(found.strengths), max(found.strengths)
+    spread = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+    work.session.shown.note(f"inverse penalty {found.strength:g}, chosen in folds; without each fold {spread}")
+    loss, accuracy = _figures(found.head.logits(plain.values[0]), targets)
+    out_loss, out_accuracy = _figures(found.logits, targets)
+    seconds = perf_counter() - started
+    epoch = Epoch(
+        epoch=1, train_loss=loss, train_accuracy=accuracy, val_loss=out_loss, val_accuracy=out_accuracy, lr=0.0,
+        seconds=seconds, images_per_s=len(targets) / seconds, loader_share=0.0,
+    )  # fmt: skip
+    return _Trained(found.head, found.logits, [epoch])
+
+
+def _by_steps(work: Work, plain: Features, views: Features, folds: Folds, advance: Callable[[int], None]) -> _Trained:
+    """Train the layer by the recipe's steps, once without each fold and once with all; every epoch is trained."""
+    layer, targets = find_last_linear(work.network), plain.targets[0]
+    first = {name: value.clone() for name, value in layer.state_dict().items()}
+    logits = np.zeros((len(targets), len(work.labels)), np.float32)
+    histories = []
+    for fold in np.unique(folds).tolist():
+        own = folds == fold
+        histories.append((int(own.sum()), _steps(work, layer, views.rows(~own), plain.rows(own))))
+        logits[own] = _head_of(layer).logits(plain.values[0, own])
+        layer.load_state_dict(first)
+        advance(1)
+    kept = _steps(work, layer, views, plain)
+    advance(1)
+    history = []
+    for number, epoch in enumerate(kept):
+        loss, accuracy = (
+            sum(count * getattr(epochs[number], name) for count, epochs in histories) / len(targets)
+            for name in ("val_loss", "val_accuracy")
+        )
+        history.append(replace(epoch, val_loss=loss, val_accuracy=accuracy))
+    return _Trained(_head_of(layer), logits, history)
+
+
+def _steps(work: Work, layer: nn.Linear, training: Features, validation: Features) -> list[Epoch]:
+    """Train every epoch, which `validation` does not choose, and leave the last weights (of `ema` their average)."""
+    recipe: Recipe = head_part(work.plan.recipe)
+    last: dict[str, torch.Tensor] = {}
+
+    def keep(epochs: list[Epoch], best: bool) -> None:
+        last.update({name: value.clone() for name, value in layer.state_dict().items()})
+
+    history = train(
+        layer, training=training, validation=validation, recipe=recipe, seed=work.plan.seed,
+        callback=NullCallback(), after_epoch=keep, preprocess=None, class_weights=work.class_weights,
+        checkpointer=Checkpointer(stop=work.session.checkpointer.stop), ranks=work.session.ranks,
+        phase=Phase(name="head"),
+    )  # fmt: skip
+    layer.load_state_dict(last)
+    return history
+
+
+def _head_of(layer: nn.Linear) -> Head:
+    """Return the weights of the layer; a layer without bias has zeros."""
+    weight = layer.weight.detach().cpu().numpy().copy()
+    bias = np.zeros(len(weight), np.float32) if layer.bias is None else layer.bias.detach().cpu().numpy().copy()
+    return Head(weight, bias)
+
+
+@torch.no_grad()
+def _put(layer: nn.Linear, head: Head) -> None:
+    layer.weight.copy_(torch.from_numpy(head.weight))
+    if layer.bias is not None:
+        layer.bias.copy_(torch.from_numpy(head.bias))
+
+
+def _figures(logits: NDArray[np.float32], targets: NDArray[np.int64]) -> tuple[float, float]:
+    """Return mean cross-entropy and accuracy."""
+    values = torch.from_numpy(logits)
+    loss = nn.functional.cross_entropy(values, torch.from_numpy(targets)).item()
+    return loss, float((logits.argmax(axis=1) == targets).mean())

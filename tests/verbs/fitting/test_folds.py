@@ -1,0 +1,228 @@
+"""Few pictures in mode head: each is scored once by a head that had not seen it, and the kept head learns from all."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pennyweight as pw
+from pennyweight import data
+from pennyweight.core.errors import InputError, RunError, SourceError
+from pennyweight.core.intervals import wilson
+from pennyweight.report.progress import Phase
+from pennyweight.verbs.fitting.fit_seeds import fit_seeds
+
+Fit = Callable[..., pw.Run]
+HEAD = {"mode": "head"}
+
+
+@pytest.fixture(scope="module")
+def folded(fit_small: Fit, shapes: Path, made_once: Callable[..., Path]) -> pw.Run:
+    """A run on 120 pictures, in folds by default. Nobody writes to it."""
+    return pw.Run(made_once("folded-runs", lambda folder: fit_small(shapes, out=folder / "r", recipe=HEAD)) / "r")
+
+
+def test_few_pictures_are_scored_in_folds_and_all_teach(folded: pw.Run, shapes: Path) -> None:
+    found, record = folded.evaluation, folded.info
+    assert (found["split"], found["folds"], found["images"]) == ("out-of-fold", 5, 120)
+    assert [row["images"] for row in found["per_class"]] == [40, 40, 40]
+    assert found["accuracy"] > 0.5
+    low, high = found["accuracy_interval"]
+    assert (low, high) == pytest.approx(wilson(found["accuracy"] * 80, 80))
+    assert record.data.folds == 5
+    assert record.data.counts == {"train": 120}
+    assert record.recipe_name == "logistic"
+    assert record.asked["folds"] == 5
+    assert any(line.startswith("folds 5: a test split would have") for line in record.why or ())
+    known = folded.training_digests
+    assert known is not None
+    assert data.exclude_seen(data.open(shapes).samples, known) == []
+
+
+def test_the_line_and_the_page_say_it(folded: pw.Run, shapes: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    from pennyweight.cli import show
+
+    show.run(folded)
+    said = capfd.readouterr().out
+    assert said.startswith("out-of-fold accuracy ")
+    assert "of 120 pictures (95% interval" in said
+    assert "; 5 folds, every picture once), weights of all pictures" in said
+    page = folded.report_path.read_text()
+    assert "accuracy on 120 pictures in 5 folds" in page
+    assert "5 folds, every picture once: the pictures of each fold" in page
+    assert "Logistic regression has no epochs" in page
+    assert "No scored picture has a twin, a picture of the same moment, in another fold" in page
+    assert "('out-of-fold accuracy', " in repr(list(folded._facts()))
+
+
+def test_a_picture_of_any_fold_scores_nothing_and_new_pictures_do(
+    folded: pw.Run, shapes: Path, draw_colours: Callable[..., Path], tmp_path: Path
+) -> None:
+    with pytest.raises(SourceError, match=r"trained on every picture of shapes.*score of 5 folds, every picture once"):
+        pw.evaluate(folded)
+    with pytest.raises(SourceError, match="was scored in 5 folds and has no validation split"):
+        pw.evaluate(folded, split="val")
+    assert pw.evaluate(folded, split="train").images == 120
+    new = draw_colours(tmp_path / "new", 3, seed=9)
+    for path in sorted(shapes.glob("*/*-00.png")):  # known ones among them
+        (new / path.parent.name / "known.png").write_bytes(path.read_bytes())
+    assert pw.evaluate(folded, new, split="test").images == 9
+
+
+def test_equal_calls_give_equal_bits_and_a_seed_divides_otherwise(
+    folded: pw.Run, fit_small: Fit, shapes: Path, tmp_path: Path
+) -> None:
+    again = fit_small(shapes, out=tmp_path / "again", recipe=HEAD)
+    assert again.weights_path.read_bytes() == folded.weights_path.read_bytes()
+    assert again.evaluation == folded.evaluation
+    found = fit_seeds(shapes, seeds=2, out=tmp_path / "seeds", recipe=HEAD, **_small())
+    assert found["accuracies"]["0"] == folded.evaluation["accuracy"]
+    runs = [pw.Run(tmp_path / "seeds" / f"seed-{seed}") for seed in range(2)]
+    assert runs[0].evaluation["loss"] != runs[1].evaluation["loss"]
+
+
+def _small() -> dict[str, Any]:
+    return {
+        "model": "mobilenet_v1_x0_25", "input_size": 16, "progress": False,
+        "config": {"stages": [[32, 1, 1], [64, 1, 2]]},
+    }  # fmt: skip
+
+
+def test_an_interrupted_run_resumes_to_equal_bits(
+    folded: pw.Run, fit_small: Fit, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advance = Phase.advance
+
+    def stopping(self: Phase, n: int = 1) -> None:
+        if self.name == "heads of the last layer" and self.done == 3:
+            signal.raise_signal(signal.SIGINT)
+        advance(self, n)
+
+    options: dict[str, Any] = {"out": tmp_path / "run", "recipe": HEAD}
+    with monkeypatch.context() as patched:
+        patched.setattr(Phase, "advance", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            fit_small(shapes, save_minutes=0, **options)
+    assert not (tmp_path / "run" / "weights.safetensors").exists()
+    with pytest.raises(RunError, match="folds was 5 and is 4 now"):
+        fit_small(shapes, resume=True, folds=4, **options)
+    resumed = fit_small(shapes, resume=True, **options)
+    assert resumed.weights_path.read_bytes() == folded.weights_path.read_bytes()
+    assert resumed.evaluation == folded.evaluation
+
+
+def test_a_run_with_a_test_split_resumes_with_it(
+    fit_small: Fit, shapes: Path, tmp_path: Path, stop_at: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: dict[str, Any] = {"out": tmp_path / "run", "recipe": HEAD | {"epochs": 3}}
+    with monkeypatch.context():
+        stop_at(2)
+        with pytest.raises(KeyboardInterrupt):
+            fit_small(shapes, folds=1, **options)
+    monkeypatch.undo()
+    resumed = fit_small(shapes, resume=True, **options)
+    assert resumed.evaluation["split"] == "test"
+    assert "folds" not in resumed.evaluation
+
+
+def test_a_head_of_steps_has_folds_too(fit_small: Fit, shapes: Path, tmp_path: Path) -> None:
+    recipe = HEAD | {"epochs": 3, "lr": 0.01, "views": 2, "ema": 0.5}
+    run = fit_small(shapes, out=tmp_path / "run", recipe=recipe, folds=4)
+    assert run.info.recipe_name == "probe"
+    assert run.evaluation["folds"] == 4
+    epochs = [line for line in run.metrics_path.read_text().splitlines() if line]
+    assert len(epochs) == 3
+    assert run.record["best"]["epoch"] == 3
+    # The average of the last weights is what answers in folds; the epochs' figures are those of averages too.
+    assert run.record["best"]["val_accuracy"] == pytest.approx(run.evaluation["accuracy"])
+    with pytest.raises(InputError, match="'patience' \\(2\\) stops by a validation split"):
+        fit_small(shapes, out=tmp_path / "other", recipe=recipe | {"patience": 2})
+
+
+def test_logistic_regression_learns_from_views(fit_small: Fit, shapes: Path, tmp_path: Path) -> None:
+    run = fit_small(shapes, out=tmp_path / "run", recipe=HEAD | {"views": 2})
+    assert run.info.recipe_name == "logistic"
+    assert run.evaluation["images"] == 120
+    note = (
+        "augmentation was not checked against the labels: the check needs a validation split, which folds do not have"
+    )
+    assert note in run.record["augmentation"]["notes"]
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"recipe": {"mode": "scratch"}, "folds": 5}, "--folds 5: mode scratch would train the whole network once"),
+        ({"folds": 2}, "folds must be 3 to 20, or 1 for a test split, not 2; 5 is usual"),
+        ({"folds": True}, "folds must be 3 to 20, or 1 for a test split, not True"),
+        ({"recipe": HEAD | {"optimizer": "lbfgs", "lr": 1.0}}, "'lr' does nothing with optimizer lbfgs"),
+        ({"recipe": {"optimizer": "lbfgs", "mode": "scratch"}}, "'optimizer' must be lbfgs in mode head only"),
+        (
+            {"recipe": "logistic", "folds": 1},
+            "logistic regression chooses its penalty in folds, and --folds 1 has none",
+        ),
+    ],
+)
+def test_what_has_no_folds_is_refused_in_a_line(
+    fit_small: Fit, shapes: Path, tmp_path: Path, options: dict[str, Any], line: str
+) -> None:
+    with pytest.raises(InputError) as refused:
+        fit_small(shapes, out=tmp_path / "run", **options)
+    assert line in str(refused.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_splits_of_the_users_own_stay(fit_small: Fit, draw_colours: Callable[..., Path], tmp_path: Path) -> None:
+    for part, seed in (("train", 0), ("val", 1), ("test", 2)):
+        draw_colours(tmp_path / "own" / part, 6, seed=seed)
+    run = fit_small(tmp_path / "own", out=tmp_path / "run", recipe=HEAD | {"epochs": 1})
+    assert run.evaluation["split"] == "test"
+    with pytest.raises(InputError, match="--folds 5: own has splits of its own, which stay; --folds 1 scores"):
+        fit_small(tmp_path / "own", out=tmp_path / "other", recipe=HEAD, folds=5)
+
+
+def test_pictures_of_an_earlier_run_are_not_scored_in_folds(
+    folded: pw.Run, fit_small: Fit, shapes: Path, tmp_path: Path
+) -> None:
+    with pytest.raises((InputError, SourceError)):
+        fit_small(shapes, out=tmp_path / "run", weights=folded.folder, input_size=None, recipe=HEAD, folds=5)
+
+
+def test_a_bundle_says_it_and_is_proved_on_pictures_of_the_training(folded: pw.Run, tmp_path: Path) -> None:
+    bundle = pw.export(folded, tmp_path / "shapes.onnx")
+    assert bundle.manifest.parity["of"] == "training split of shapes"
+    assert bundle.manifest.evaluation is not None
+    assert bundle.manifest.evaluation["folds"] == 5
+    assert bundle.manifest.data is not None
+    assert bundle.manifest.data["folds"] == 5
+    assert "5 folds, every picture once" in str(bundle.manifest)
+    with pytest.raises(SourceError, match="trained on every picture"):
+        pw.evaluate(bundle, data.open(folded.info.data.address), split="test")
+
+
+def test_groups_and_twins_share_a_fold(fit_small: Fit, shapes: Path, tmp_path: Path) -> None:
+    copied = Path(shutil.copytree(shapes, tmp_path / "shapes"))
+    for number in range(6):  # copies of one picture, under one label
+        shutil.copy(copied / "red" / "0-00.png", copied / "red" / f"copy-{number}.png")
+    run = fit_small(copied, out=tmp_path / "run", recipe=HEAD, group_by="([a-z]+/0-[0-9])[0-9].png")
+    assert run.evaluation["images"] == 126
+    assert run.evaluation["effective_images"] is not None
+
+
+@pytest.mark.slow
+def test_labels_drawn_at_random_score_chance(fit_small: Fit, tmp_path: Path) -> None:
+    """What a fold chooses by is never what it is scored on: of 20 sets none scores surely above or below chance."""
+    for seed in range(20):
+        draw = np.random.default_rng(seed)
+        pixels = draw.integers(0, 256, (60, 16, 16, 3), dtype=np.uint8)
+        labels = np.repeat(["a", "b", "c"], 20)[draw.permutation(60)]
+        run = fit_small((pixels, labels), out=tmp_path / str(seed), recipe=HEAD)
+        low, high = run.evaluation["accuracy_interval"]
+        assert run.evaluation["folds"] == 5
+        assert low <= 1 / 3 <= high
