@@ -48,7 +48,7 @@ def split_by_rule(source: Source, twins: Twins | None, rule: TwinRule) -> Splits
         SourceError: A class has too few pictures, or too few that are no twins of each other.
     """
     if twins is None:
-        return _noting(split(source), "pictures of the same moment are not looked for in shards")
+        return _noting(split(source), "pictures of the same moment are not looked for in shards: doctor finds them")
     clusters = twins.clusters(len(source.samples))
     reason = (twins.reason,) if twins.reason else ()
     if not clusters:
