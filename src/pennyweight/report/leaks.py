@@ -31,5 +31,5 @@ class Leaks:
     clusters: int = 0
     pictures: int = 0
     """Pictures in all clusters."""
-    largest: Sequence[Sequence[Shown]] = field(default=())
-    """The largest clusters, with their first pictures."""
+    largest: Sequence[tuple[Sequence[Shown], int]] = field(default=())
+    """First pictures of the largest clusters, and the number of pictures of each."""

@@ -190,7 +190,7 @@ def test_twins_leave_a_shortcut_that_many_moments_show(pictures: list[Image.Imag
     named = {one.name: one for one in shortcuts(glance(source), labels, train, test, moments)}
     assert telling((named[FILES],)) == (named[FILES],)
     assert named[FILES].effective_images == 24
-    assert named[FILES].fact.endswith("; twins counted as one: about 24 independent pictures)")
+    assert named[FILES].fact.endswith("; about 24 independent)")
 
 
 FEW = ("png", "letterbox", "cast", "watermark")

@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pennyweight.core.accuracy_line import independent_pictures
-from pennyweight.core.figures import share
+from pennyweight.core.figures import number, share
 from pennyweight.data.checks.glance import Glances
 from pennyweight.data.checks.views import VIEWS, Classifier, Table, View
 from pennyweight.data.intervals import effective_count, interval
@@ -67,8 +66,9 @@ class Shortcut:
     def fact(self) -> str:
         """Return the score as a sentence."""
         verb = "tell" if self.name in PLURAL else "tells"
-        alike = independent_pictures({"images": self.count, "effective_images": self.effective_images})
-        pictures = f"{self.count:,} pictures (chance {share(self.chance)}{f'; {alike}' if alike else ''})"
+        alike = self.effective_images or self.count
+        twins = f"; about {number(round(alike))} independent" if alike < self.count else ""
+        pictures = f"{self.count:,} pictures (chance {share(self.chance)}{twins})"
         return f"{self.name} {verb} the classes apart at {share(self.accuracy)} of {pictures}"
 
     @property

@@ -21,7 +21,7 @@ __all__ = ["leaks_of", "score_shortcuts", "twins_in_training"]
 PAIRS = 12
 """Most test pictures that the report shows beside their twin in training."""
 CLUSTERS = 6
-MEMBERS = 6
+MEMBERS = 5
 """Most pictures of a cluster that the report shows."""
 SIDE = 144
 
@@ -94,7 +94,7 @@ def leaks_of(fitting: PictureFit) -> Leaks | None:
         pairs=[(show(test), show(other)) for test, other in sorted(shown)[:PAIRS]],
         clusters=len(clusters),
         pictures=sum(map(len, clusters)),
-        largest=[[show(number) for number in cluster[:MEMBERS]] for cluster in clusters[:CLUSTERS]],
+        largest=[([show(number) for number in cluster[:MEMBERS]], len(cluster)) for cluster in clusters[:CLUSTERS]],
     )
 
 
