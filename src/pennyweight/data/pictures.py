@@ -15,7 +15,7 @@ from pennyweight.core.machine import cores, memory_share
 from pennyweight.core.prefetch import prefetch
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data.augment.augment import Augment
-from pennyweight.data.augment.crops import padded
+from pennyweight.data.augment.crops import SMALL, padded
 from pennyweight.data.augment.draws import draws
 from pennyweight.data.balance import Balance, balanced_count, balanced_order
 from pennyweight.data.batch import Batch
@@ -164,11 +164,11 @@ class Pictures(DecodedPictures):
         return self._stored.sides != self.preprocess.sides
 
     def _repeat_edges(self, augment: Augment) -> None:
-        """Extend the edges of the kept pictures once, rather than those of every batch."""
+        """Extend the edges of small kept pictures once, rather than those of every batch."""
         edge = augment.edges(self._stored.sides)
         extended = math.prod(side + 2 * more for side, more in zip(self._stored.sides, edge, strict=True))
         fits = len(self) * extended * self._stored.channels <= self._keep_bytes
         if self._kept is None or isinstance(self._kept, np.memmap) or any(self._edge) or not any(edge) or not fits:
             return
-        if not self._has_margin:
+        if max(self._stored.sides) <= SMALL and not self._has_margin:
             self._kept, self._edge = padded(self._kept, edge), edge

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pennyweight.core.frame import Sides
 from pennyweight.core.images import Pixels
 from pennyweight.data.augment import policies
-from pennyweight.data.augment.crops import crop, crop_on, padded
+from pennyweight.data.augment.crops import crop, crop_on, crop_with_repeated_edges
 from pennyweight.data.augment.draws import draws
 from pennyweight.data.augment.policies import Policy
 
@@ -135,15 +135,16 @@ class Augment:
         cut = size or (height, width)
         margins = (height - cut[0], width - cut[1])
         reach = self.edges(cut)
-        if isinstance(pixels, np.ndarray) and not any(edge) and not any(margins):
-            edge = reach
-            pixels = padded(pixels, edge)
+        repeats_edges = isinstance(pixels, np.ndarray) and not any(edge) and not any(margins)
+        edge = reach if repeats_edges else edge
         down, across = (
             _offsets(drawn[:, which], *where)
             for which, *where in zip((DOWN, ACROSS), reach, margins, edge, strict=True)
         )
         flip = drawn[:, FLIP] < 0.5 if self.flip else np.zeros(len(drawn), bool)
         if isinstance(pixels, np.ndarray):
+            if repeats_edges:
+                return crop_with_repeated_edges(pixels, edge, down, across, flip)
             return crop(pixels, cut, down, across, flip)
         return crop_on(pixels, cut, down, across, flip)
 

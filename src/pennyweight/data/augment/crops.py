@@ -17,7 +17,7 @@ from pennyweight.core.images import Pixels
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["crop", "crop_on", "padded"]
+__all__ = ["SMALL", "crop", "crop_on", "crop_with_repeated_edges", "padded"]
 
 SMALL = 96
 """Largest side in pixels of pictures that are cropped in one call; larger pictures are copied one by one."""
@@ -39,6 +39,30 @@ def crop(
         out = np.empty((count, height, width, channels), np.uint8)
         for number, (top, left) in enumerate(zip(down.tolist(), across.tolist(), strict=True)):
             out[number] = pixels[number, top : top + height, left : left + width]
+    _mirror(out, np.flatnonzero(flip))
+    return out
+
+
+def crop_with_repeated_edges(
+    pixels: Pixels, edge: Sides, down: NDArray[np.int64], across: NDArray[np.int64], flip: NDArray[np.bool_]
+) -> Pixels:
+    """Crop windows of the pictures' own size from `padded(pixels, edge)`, mirrored where `flip`. Keeps (B, H, W, C).
+
+    Large pictures are copied without the extended ones in between.
+    """
+    height, width = pixels.shape[1:3]
+    if max(height, width) <= SMALL or not any(edge):
+        return crop(padded(pixels, edge), (height, width), down, across, flip)
+    out = np.empty_like(pixels)
+    for number, (top, left) in enumerate(zip((down - edge[0]).tolist(), (across - edge[1]).tolist(), strict=True)):
+        rows = slice(max(0, -top), height - max(0, top))
+        first, last = max(0, -left), width - max(0, left)
+        own = out[number]
+        own[rows, first:last] = pixels[number, rows.start + top : rows.stop + top, first + left : last + left]
+        own[rows, :first] = own[rows, first : first + 1]
+        own[rows, last:] = own[rows, last - 1 : last]
+        own[: rows.start] = own[rows.start]
+        own[rows.stop :] = own[rows.stop - 1]
     _mirror(out, np.flatnonzero(flip))
     return out
 
