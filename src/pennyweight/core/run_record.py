@@ -128,6 +128,8 @@ class RunRecord(_Section):
     """Settings of the command; a resumed one must have the same."""
     speed: Object | None = None
     """Measured steps and epochs."""
+    fold_inputs: Sequence[Object] | None = None
+    """Preprocessing of each fold's head, where folds chose another input than all pictures together."""
     augmentation: Object | None = None
     """Changes of pictures that were tried against the labels, and those left out; None where there was no check."""
     format: int | None = None

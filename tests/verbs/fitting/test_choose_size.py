@@ -15,7 +15,7 @@ from pennyweight.core.picture_header import Header
 from pennyweight.verbs.fitting.choose_size import sizes_to_try, why
 from pennyweight.verbs.fitting.open import PictureFit, open_fit
 from pennyweight.verbs.fitting.request import FitRequest
-from pennyweight.verbs.fitting.size_trial import SizeTrial, better, median_scale
+from pennyweight.verbs.fitting.size_trial import SizeTrial, better, chosen_of, median_scale
 
 NETWORK = "mobilenet_v1_x0_25"
 
@@ -56,6 +56,17 @@ def test_a_gain_must_be_more_than_luck(more: int, taken: bool) -> None:
 
 def test_a_gain_with_as_many_losses_is_luck() -> None:
     assert not better(trial(224, 60), trial(448, 61, first=20))
+
+
+def test_answers_that_do_not_count_choose_nothing() -> None:
+    trials = [trial(224, 70), trial(320, 71), trial(448, 90)]
+    assert chosen_of(trials).size == 448
+    gained = np.zeros(100, np.bool_)
+    gained[70:90] = True
+    assert chosen_of(trials, ~gained).size == 224
+    assert chosen_of(trials, gained).size == 448
+    few = [trial(224, 97), trial(448, 100)]  # fewer errors than could show a difference
+    assert chosen_of(few).size == 224
 
 
 def test_the_line_gives_accuracy_and_time_of_each_size() -> None:

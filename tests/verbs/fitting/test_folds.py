@@ -16,7 +16,9 @@ from pennyweight import data
 from pennyweight.core.errors import InputError, RunError, SourceError
 from pennyweight.core.intervals import wilson
 from pennyweight.report.progress import Phase
+from pennyweight.verbs.fitting import choose_size
 from pennyweight.verbs.fitting.fit_seeds import fit_seeds
+from pennyweight.verbs.fitting.size_trial import SizeTrial
 
 Fit = Callable[..., pw.Run]
 HEAD = {"mode": "head"}
@@ -94,19 +96,23 @@ def _small() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_an_interrupted_run_resumes_to_equal_bits(
-    folded: pw.Run, fit_small: Fit, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    advance = Phase.advance
+def _stopping(advance: Callable[[Phase, int], None], name: str) -> Callable[..., None]:
+    """`Phase.advance` that lets a SIGINT come in the phase `name`."""
 
     def stopping(self: Phase, n: int = 1) -> None:
-        if self.name == "heads of the last layer" and self.done == 3:
+        if self.name == name and self.done == 3:
             signal.raise_signal(signal.SIGINT)
         advance(self, n)
 
+    return stopping
+
+
+def test_an_interrupted_run_resumes_to_equal_bits(
+    folded: pw.Run, fit_small: Fit, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     options: dict[str, Any] = {"out": tmp_path / "run", "recipe": HEAD}
     with monkeypatch.context() as patched:
-        patched.setattr(Phase, "advance", stopping)
+        patched.setattr(Phase, "advance", _stopping(Phase.advance, "heads of the last layer"))
         with pytest.raises(KeyboardInterrupt):
             fit_small(shapes, save_minutes=0, **options)
     assert not (tmp_path / "run" / "weights.safetensors").exists()
@@ -213,6 +219,35 @@ def test_groups_and_twins_share_a_fold(fit_small: Fit, shapes: Path, tmp_path: P
     run = fit_small(copied, out=tmp_path / "run", recipe=HEAD, group_by="([a-z]+/0-[0-9])[0-9].png")
     assert run.evaluation["images"] == 126
     assert run.evaluation["effective_images"] is not None
+
+
+def test_a_fold_chooses_its_input_by_the_other_pictures(
+    fit_small: Fit, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(choose_size, "sizes_to_try", lambda usual, scale: (48,))
+    monkeypatch.setattr(choose_size, "LEAST_ERRORS", 0)
+
+    def chosen(trials: list[SizeTrial], by: np.ndarray | None = None) -> SizeTrial:
+        """The fold of the first picture, whose answers do not count there, chooses another size."""
+        return trials[0] if by is None or by[0] else trials[1]
+
+    monkeypatch.setattr(choose_size, "chosen_of", chosen)
+    options: dict[str, Any] = {"recipe": HEAD, "input_size": None}
+    run = fit_small(shapes, out=tmp_path / "run", progress=True, **options)
+    usual = pw.load(run).preprocess.size
+    sizes = [each["size"] for each in run.record["fold_inputs"]]
+    assert sorted(sizes) == [usual] * 4 + [48]
+    assert f"folds {sizes.index(48) + 1} chose input 48 by the other pictures" in capfd.readouterr().err
+    alone = fit_small(shapes, out=tmp_path / "alone", recipe=HEAD, input_size=usual)
+    assert alone.weights_path.read_bytes() == run.weights_path.read_bytes()
+    assert alone.evaluation["loss"] != run.evaluation["loss"]
+    with monkeypatch.context() as patched:
+        patched.setattr(Phase, "advance", _stopping(Phase.advance, "heads of the last layer at 48 pixels"))
+        with pytest.raises(KeyboardInterrupt):
+            fit_small(shapes, out=tmp_path / "again", save_minutes=0, **options)
+    monkeypatch.setattr(choose_size, "chosen_of", lambda trials, by=None: trials[0])  # a resumed run tries nothing
+    resumed = fit_small(shapes, out=tmp_path / "again", resume=True, **options)
+    assert resumed.evaluation == run.evaluation
 
 
 @pytest.mark.slow

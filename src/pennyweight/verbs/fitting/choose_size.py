@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from pennyweight.core.frame import Size, as_size, show_size, sides_of
 from pennyweight.train.linear_probe import extract_features
@@ -14,7 +17,7 @@ from pennyweight.verbs.fitting.size_trial import (
     LEAST_ERRORS,
     SizeTrial,
     TrialPictures,
-    better,
+    chosen_of,
     median_scale,
 )
 
@@ -52,7 +55,7 @@ def choose_size(
     first = _try(fitting, pictures, shown)
     if first is None or first.errors < LEAST_ERRORS:
         return fitting, ""
-    chosen, trials = (fitting, first), [first]
+    trials, at_size = [first], {first.size: fitting}
     for size in sizes:
         other = at(size)
         if other is None:
@@ -60,9 +63,31 @@ def choose_size(
         trial = _try(other, pictures, shown)
         assert trial is not None  # of the same pictures
         trials.append(trial)
-        if better(chosen[1], trial):
-            chosen = (other, trial)
-    return chosen[0], why(trials, chosen[1]) if len(trials) > 1 else ""
+        at_size[trial.size] = other
+    if len(trials) == 1:
+        return fitting, ""
+    chosen = chosen_of(trials)
+    return _in_folds(at_size, trials, chosen, pictures), why(trials, chosen)
+
+
+def _in_folds(
+    at_size: Mapping[Size, PictureFit], trials: Sequence[SizeTrial], chosen: SizeTrial, pictures: TrialPictures
+) -> PictureFit:
+    """Return the training at the chosen size, with the input that each fold's head has.
+
+    A fold does not choose the size at which it is answered: answers to its pictures do not count. A network that is
+    another one at another size, such as a ViT, has the chosen size in every fold.
+    """
+    fitting = at_size[chosen.size]
+    if fitting.folds == 1 or any(other.plan.model != fitting.plan.model for other in at_size.values()):
+        return fitting
+    numbers = fitting.fold_numbers
+    fold_of = {sample.name: fold for sample, fold in zip(fitting.scored.samples, numbers.tolist(), strict=True)}
+    own = np.array([fold_of[sample.name] for sample in pictures.samples])
+    sizes = [chosen_of(trials, own != fold).size for fold in range(fitting.folds)]
+    if set(sizes) == {chosen.size}:
+        return fitting
+    return replace(fitting, fold_inputs=tuple(at_size[size].plan.preprocess for size in sizes))
 
 
 def sizes_to_try(usual: Size, scale: Callable[[Size], float]) -> tuple[Size, ...]:

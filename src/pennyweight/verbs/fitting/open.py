@@ -21,6 +21,7 @@ from pennyweight.core.formats import allow_pixels
 from pennyweight.core.frame import Size
 from pennyweight.core.images import MAX_PIXELS
 from pennyweight.core.picture_header import Header
+from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.training_digests import TrainingDigests
 from pennyweight.nn import Network
 from pennyweight.report.progress import TrainingProgress
@@ -75,6 +76,9 @@ class PictureFit:
     folds: int = 1
     """Number of folds, in which all pictures are scored and learned from; 1 for a test split."""
 
+    fold_inputs: tuple[Preprocess, ...] = ()
+    """Input of the head that answers each fold, where the folds did not all choose the plan's; else empty."""
+
     @property
     def scored(self) -> data.Pictures:
         """The pictures that score the network: the test split, or in folds all."""
@@ -82,11 +86,13 @@ class PictureFit:
 
     @property
     def fold_numbers(self) -> NDArray[np.int64]:
-        """Fold of each readable picture, (N,). Raises SourceError where those of a class are too few."""
-        clusters = data.clusters_of(self.source, self.twins, self.rule)
-        return data.assign_folds(
-            self.scored.samples, self.folds, seed=self.plan.seed, clusters=clusters, labels=self.source.labels
+        """Fold of each readable picture, (N,). Those that cannot be read have had folds too."""
+        clusters, samples = data.clusters_of(self.source, self.twins, self.rule), self.splits.train
+        numbers = data.assign_folds(
+            samples, self.folds, seed=self.plan.seed, clusters=clusters, labels=self.source.labels
         )
+        fold_of = {sample.name: fold for sample, fold in zip(samples, numbers.tolist(), strict=True)}
+        return np.array([fold_of[sample.name] for sample in self.scored.samples], np.int64)
 
     @property
     def headers(self) -> list[Header | None]:
@@ -184,8 +190,8 @@ def _at_suitable_size(
         return fitting
     if mode == "finetune" or (mode == "scratch" and fitting.plan.checkpoint is not None):
         return fitting
-    if request.resume and begun_record(request, fitting.source) is not None:
-        return fitting
+    if request.resume and (begun := begun_record(request, fitting.source)) is not None:
+        return replace(fitting, fold_inputs=tuple(map(Preprocess.from_dict, begun.fold_inputs or ())))
     with TrainingProgress(0, None if request.progress and not ranks.number else Console(quiet=True)) as shown:
         if mode == "head":
             chosen, line = choose_size(fitting, at, shown)

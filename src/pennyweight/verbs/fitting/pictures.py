@@ -9,6 +9,7 @@ from functools import partial
 from time import perf_counter
 
 from pennyweight import data
+from pennyweight.core.frame import Size
 from pennyweight.core.run import Run
 from pennyweight.core.training_digests import TrainingDigests
 from pennyweight.train import Epoch
@@ -81,7 +82,28 @@ def _train(fitting: PictureFit, session: RunSession, settled: Settled) -> Epoch:
 def _train_in_folds(fitting: PictureFit, session: RunSession) -> FoldedAnswers:
     """Train in folds, and return the answers to every picture; the weights in the run's folder learned from all."""
     with session.training(), _working(fitting, session) as work:
-        return train_in_folds(work, fitting.fold_numbers)
+        return train_in_folds(work, fitting.fold_numbers, _inputs_of_folds(fitting))
+
+
+def _inputs_of_folds(fitting: PictureFit) -> list[tuple[list[int], data.Pictures]]:
+    """Return the folds that chose another input than the plan's, with all pictures in that input."""
+    found: dict[Size, list[int]] = {}
+    for fold, preprocess in enumerate(fitting.fold_inputs):
+        if preprocess.size != fitting.plan.preprocess.size:
+            found.setdefault(preprocess.size, []).append(fold)
+    usual = fitting.plan.preprocess
+    return [
+        (
+            folds,
+            data.make_pictures(
+                fitting.source,
+                fitting.scored.samples,
+                replace(fitting.fold_inputs[folds[0]], mean=usual.mean, std=usual.std),
+                margin=True,
+            ),
+        )
+        for folds in found.values()
+    ]
 
 
 @contextmanager

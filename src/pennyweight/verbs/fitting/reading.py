@@ -30,8 +30,6 @@ def read_pictures(fitting: PictureFit, session: RunSession) -> None:
         for part in fitting.pictures.values():
             fitting.unreadable += part.read(phase.advance)
     _require_enough(fitting, session)
-    if fitting.folds > 1:
-        _ = fitting.fold_numbers  # raises where the readable pictures of a class are too few
     for line in data.label_conflicts(source, fitting.unreadable):
         note(line)
     note("pictures: " + ", ".join(f"{name} {count:,}" for name, count in fitting.counts.items()))

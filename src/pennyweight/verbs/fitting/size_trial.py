@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import comb, inf
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,6 +27,7 @@ __all__ = [
     "SizeTrial",
     "TrialPictures",
     "better",
+    "chosen_of",
     "median_scale",
 ]
 
@@ -117,6 +118,19 @@ def better(one: SizeTrial, other: SizeTrial, luck: float = LUCK) -> bool:
     tosses = gained + lost
     chance = sum(comb(tosses, heads) for heads in range(gained, tosses + 1)) / 2**tosses
     return gained > lost and chance <= luck
+
+
+def chosen_of(trials: Sequence[SizeTrial], by: NDArray[np.bool_] | None = None) -> SizeTrial:
+    """Return the trial of the size that is worth its time: larger sizes follow the usual one in `trials`.
+
+    `by` (N,) are the pictures whose answers count; None for all.
+    """
+    counted = [each if by is None else each._replace(correct=each.correct[by]) for each in trials]
+    best = 0
+    if counted[0].errors >= LEAST_ERRORS:
+        for number in range(1, len(trials)):
+            best = number if better(counted[best], counted[number]) else best
+    return trials[best]
 
 
 def _spread(targets: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import perf_counter
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from torch import nn
 
 from pennyweight import data
 from pennyweight.core.errors import InputError
+from pennyweight.core.frame import show_size
 from pennyweight.nn.weights import save_weights
 from pennyweight.train import Checkpointer, Epoch, Recipe, train
 from pennyweight.train.callbacks import NullCallback
@@ -42,27 +43,25 @@ class _Trained(NamedTuple):
     history: list[Epoch]
 
 
-def train_in_folds(work: Work, folds: Folds) -> FoldedAnswers:
+def train_in_folds(
+    work: Work, folds: Folds, others: Sequence[tuple[Sequence[int], data.Pictures]] = ()
+) -> FoldedAnswers:
     """Train on the features of all pictures, (N,) of `folds`, and write weights and metrics to the run's folder.
+
+    `others` are folds that are answered in another input, with all pictures in that input.
 
     A signal ends the training after the head that is being trained. What is not written by then is computed again.
 
     Raises:
         InputError: The last layer has no bias, and logistic regression was asked for.
     """
-    session, recipe, pictures = work.session, work.plan.recipe, work.pictures["train"]
-    plain = features_of(work, "train", pictures, 0)
-    views = features_of(work, "views", pictures, recipe.views) if recipe.views else plain
-    learn = _by_regression if recipe.optimizer == "lbfgs" else _by_steps
-    heads = count_heads(len(np.unique(folds))) if recipe.optimizer == "lbfgs" else len(np.unique(folds)) + 1
-    with session.shown.phase("heads of the last layer", heads) as phase:
-
-        def advance(count: int) -> None:
-            phase.advance(count)
-            if session.checkpointer.stop.asked is not None:
-                session.checkpointer.stop.end()
-
-        found = learn(work, plain, views, folds, advance)
+    session = work.session
+    found = _learn(work, work.pictures["train"], folds, "")
+    for own, pictures in others:
+        at = show_size(pictures.preprocess.size)
+        session.shown.note(f"folds {', '.join(str(fold + 1) for fold in own)} chose input {at} by the other pictures")
+        answered = np.isin(folds, own)
+        found.logits[answered] = _learn(work, pictures, folds, f" at {at} pixels").logits[answered]
     _put(find_last_linear(work.network), found.head)
     said = work.plan.describe(work.labels, work.trained_on)
     save_weights(session.files.weights_path, work.network, said | {"epoch": str(len(found.history))})
@@ -72,6 +71,23 @@ def train_in_folds(work: Work, folds: Folds) -> FoldedAnswers:
     highest = found.logits.max(axis=1, keepdims=True)
     odds = np.exp(found.logits - highest)
     return FoldedAnswers(found.history[-1], odds / odds.sum(axis=1, keepdims=True))
+
+
+def _learn(work: Work, pictures: data.Pictures, folds: Folds, at: str) -> _Trained:
+    """Compute the features of all pictures, and learn the heads from them; `at` names their input."""
+    session, recipe = work.session, work.plan.recipe
+    plain = features_of(work, f"train{at}", pictures, 0)
+    views = features_of(work, f"views{at}", pictures, recipe.views) if recipe.views else plain
+    learn = _by_regression if recipe.optimizer == "lbfgs" else _by_steps
+    heads = count_heads(len(np.unique(folds))) if recipe.optimizer == "lbfgs" else len(np.unique(folds)) + 1
+    with session.shown.phase(f"heads of the last layer{at}", heads) as phase:
+
+        def advance(count: int) -> None:
+            phase.advance(count)
+            if session.checkpointer.stop.asked is not None:
+                session.checkpointer.stop.end()
+
+        return learn(work, plain, views, folds, advance)
 
 
 def _by_regression(
@@ -114,7 +130,8 @@ def _by_steps(work: Work, plain: Features, views: Features, folds: Folds, advanc
         logits[own] = _head_of(layer).logits(plain.values[0, own])
         layer.load_state_dict(first)
         advance(1)
-    kept = _steps(work, layer, views, plain)
+    kept, head = _steps(work, layer, views, plain), _head_of(layer)
+    layer.load_state_dict(first)
     advance(1)
     history = []
     for number, epoch in enumerate(kept):
@@ -123,7 +140,7 @@ def _by_steps(work: Work, plain: Features, views: Features, folds: Folds, advanc
             for name in ("val_loss", "val_accuracy")
         )
         history.append(replace(epoch, val_loss=loss, val_accuracy=accuracy))
-    return _Trained(_head_of(layer), logits, history)
+    return _Trained(head, logits, history)
 
 
 def _steps(work: Work, layer: nn.Linear, training: Features, validation: Features) -> list[Epoch]:
