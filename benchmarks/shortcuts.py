@@ -1,14 +1,18 @@
 """Trivial classifiers on photographs: false alarms under random labels, recall on made shortcuts, and time.
 
     python benchmarks/shortcuts.py PHOTOGRAPHS FOLDER [--draws N]
+    python benchmarks/shortcuts.py --scenes [--draws N]
     python benchmarks/shortcuts.py --time SOURCE
 
 PHOTOGRAPHS is a source of at least 200 photographs. Each made set gives them random labels and changes one class, so
-that nothing but the change can be learned; FOLDER receives the sets. `--time` scores 10,000 pictures of SOURCE, in
+that nothing but the change can be learned; FOLDER receives the sets. `--scenes` gives labels at random to the
+scenes of `leaks_sets`, with several frames each, and counts alarms where intervals count frames one by one, and where
+they count twins as one; it needs $PENNYWEIGHT_DATA. `--time` scores 10,000 pictures of SOURCE, in
 seconds of processor time, which a busy machine changes least.
 """
 
 import argparse
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -19,9 +23,11 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 from rich.console import Console
 
+from leaks_sets import CLASSES, SCENE_SETS, SHELF, label_scenes, make_scenes
 from pennyweight import data
 from pennyweight.core.figures import share
 from pennyweight.core.images import decode
+from pennyweight.core.intervals import wilson
 from pennyweight.core.machine import machine_line
 from pennyweight.data.checks.doctor import diagnose
 from pennyweight.data.checks.glance import Glances, glance
@@ -117,11 +123,39 @@ def make(images: Sequence[Image.Image], folder: Path, save: Made) -> Source:
 
 def scores(source: Source, glances: Glances) -> tuple[Shortcut, ...]:
     """Score the trivial classifiers on the splits that `fit` makes."""
-    parts = data.split(source)
+    twins = data.twins_among(glances)
+    parts = data.split_by_rule(source, twins, "group")
     place = {sample.name: part for part in SPLITS for sample in parts[part]}
     where = [place.get(sample.name) for sample in source.samples]
     train, val, test = ([number for number, part in enumerate(where) if part == name] for name in SPLITS)
-    return shortcuts(glances, [sample.label for sample in source.samples], train, held_out(test, val))
+    labels, moments = [sample.label for sample in source.samples], data.moments_of(source, twins, source.samples)
+    return shortcuts(glances, labels, train, held_out(test, val), moments)
+
+
+def one_by_one(found: Sequence[Shortcut]) -> tuple[Shortcut, ...]:
+    """Return the scores with intervals that count each picture."""
+    return tuple(replace(one, interval=wilson(one.correct, one.count), effective_images=None) for one in found)
+
+
+def scenes(console: Console, draws: int) -> None:
+    """Print the alarms on scenes under labels drawn at random, of a network at chance: the most that can be."""
+    photos, rows = sorted((SHELF / "cats-dogs").rglob("*.jpg")), []
+    for name in ("bursts", "pans", "time lapses", "resized"):
+        with tempfile.TemporaryDirectory() as folder:
+            made = make_scenes(SCENE_SETS[name], photos, Path(folder) / "frames")
+            alarms = [0, 0]
+            for seed in range(draws):
+                root = Path(folder) / "sets" / str(seed)
+                for label in CLASSES:
+                    (root / label).mkdir(parents=True)
+                label_scenes(made, root, seed)
+                source = data.open(root)
+                found = scores(source, glance(source))
+                for place, each in enumerate((one_by_one(found), found)):
+                    alarms[place] += bool(telling(each) or telling(each, max(one.chance for one in each)))
+        rows.append((name, draws, *alarms))
+    heads = [Column(name) for name in ("scenes", "draws", "alarms, one by one", "alarms, twins as one")]
+    console.print(table("Random labels of scenes", heads, rows))
 
 
 def random_labels(source: Source, classes: int, seed: int) -> Source:
@@ -137,12 +171,15 @@ def main() -> None:
     parser.add_argument("photographs", nargs="?")
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--draws", type=int, default=20)
+    parser.add_argument("--scenes", action="store_true")
     parser.add_argument("--time", metavar="SOURCE")
     asked = parser.parse_args()
     console = Console()
     console.print(machine_line())
     if asked.time:
         timed(data.open(asked.time), console)
+    if asked.scenes:
+        scenes(console, asked.draws)
     if asked.folder is None:
         return
     source = data.open(asked.photographs)
