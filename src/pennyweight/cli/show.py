@@ -16,6 +16,7 @@ from pennyweight.core.accuracy_line import accuracy_line
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.figures import several, shape, share
 from pennyweight.core.int8_line import calibration, files, in_words, layers_in_float
+from pennyweight.core.pruning_line import accuracies, fewer_macs, milliseconds
 from pennyweight.core.reasons import Reasons
 from pennyweight.core.text import say, write_as_file
 from pennyweight.report.tables import Column, table
@@ -180,6 +181,8 @@ def bundle(made: Bundle) -> None:
         f"proved on {proof['pictures']} pictures ({proof['of']}): "
         f"{proof['same_top1']} same answers, probabilities within {proof['largest_probability_difference']:.1e}"
     )
+    if (pruning := made.manifest.pruning) is not None:
+        say(f"pruned {milliseconds(pruning)}: {fewer_macs(pruning)}", accuracies(pruning))
     if quantization is not None:
         say(
             f"int8 {in_words(quantization)}",

@@ -27,6 +27,7 @@ EXTRAS = {
     "sklearn": "train",
     "timm": "timm",
     "openvino": "openvino",
+    "torch_pruning": "prune",
     "datasets": "scale",
     "fsspec": "scale",
     "aiohttp": "scale",

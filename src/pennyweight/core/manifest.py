@@ -12,6 +12,7 @@ from pennyweight.core.errors import BundleError, InputError
 from pennyweight.core.figures import number, shape, share
 from pennyweight.core.int8_line import in_words
 from pennyweight.core.preprocess import Preprocess
+from pennyweight.core.pruning_line import fewer_macs
 from pennyweight.core.reading import parse_json
 from pennyweight.core.settings import from_json
 from pennyweight.core.summary import Facts, Summary, classes
@@ -54,6 +55,8 @@ class Manifest(Summary):
     parity proof are of the float graph."""
     features: int | None = None
     """Length of the output `features`; None for a graph without that output."""
+    pruning: Mapping[str, Any] | None = None
+    """Channels, costs, accuracies and milliseconds before and after of a pruned network; None for a whole one."""
 
     def _facts(self) -> Facts:
         yield "network", str(self.network["name"])
@@ -68,6 +71,8 @@ class Manifest(Summary):
             folds = self.evaluation.get("folds")
             once = f" ({in_folds(folds)})" if folds else ""
             yield f"{self.evaluation['split']} accuracy{form}", f"{accuracy} of {images} images{once}"
+        if self.pruning is not None:
+            yield "pruned", fewer_macs(self.pruning)
         if self.quantization is not None:
             yield "int8", in_words(self.quantization)
         if self.parity:
@@ -85,7 +90,7 @@ class Manifest(Summary):
     def to_json(self) -> str:
         """Return the text to keep under METADATA_KEY."""
         values = {**asdict(self), "preprocess": self.preprocess.to_dict()}
-        for name in ("quantization", "features"):
+        for name in ("quantization", "features", "pruning"):
             if values[name] is None:
                 del values[name]  # which earlier versions do not know
         return json.dumps(values, ensure_ascii=False, allow_nan=False)

@@ -1,9 +1,12 @@
-"""Deployment: the ONNX graph of a network, its export to a bundle, the parity proof of the two, and int8."""
+"""Deployment: the ONNX graph of a network, its export to a bundle, the parity proof of the two, int8 and pruning."""
 
-from pennyweight.deploy.export import export_bundle
+from pennyweight.deploy.channel_groups import TrainingBatch
+from pennyweight.deploy.export import export_bundle, export_graph
 from pennyweight.deploy.graph import BundleGraph, TorchEngine
 from pennyweight.deploy.int8 import MAX_DROP, Int8Error, Int8Pictures, LayerLoss, to_int8
+from pennyweight.deploy.latency import compare_latency
 from pennyweight.deploy.parity import Parity, prove
+from pennyweight.deploy.pruning import Pruned, prune, require_torch_pruning
 from pennyweight.deploy.tune import to_tuned_int8
 
 __all__ = [
@@ -13,9 +16,15 @@ __all__ = [
     "Int8Pictures",
     "LayerLoss",
     "Parity",
+    "Pruned",
     "TorchEngine",
+    "TrainingBatch",
+    "compare_latency",
     "export_bundle",
+    "export_graph",
     "prove",
+    "prune",
+    "require_torch_pruning",
     "to_int8",
     "to_tuned_int8",
 ]

@@ -56,6 +56,7 @@ def export_bundle(
     of: str,
     training_digests: TrainingDigests | None = None,
     quantize: Callable[[onnx.ModelProto], tuple[onnx.ModelProto, Mapping[str, Any]]] | None = None,
+    measure: Callable[[onnx.ModelProto], Mapping[str, Any]] | None = None,
 ) -> Bundle:
     """Write a network as a bundle, with the result of the parity proof in its manifest.
 
@@ -67,6 +68,7 @@ def export_bundle(
         of: Description of the pictures for the manifest.
         training_digests: Digests of the pictures that the network was trained and selected on.
         quantize: Function that makes an int8 graph of the proved one, and its record for the manifest.
+        measure: Function that times the proved graph of a pruned network; the manifest's `pruning` keeps the result.
 
     Returns:
         The opened bundle.
@@ -91,6 +93,8 @@ def export_bundle(
             where = first_difference(BundleGraph(network, preprocess), model, layers, error.pixels)
             raise ParityError(f"{error}; {where}; nothing was written") from error
         proved = replace(manifest, parity=parity.to_dict())
+        if measure is not None:
+            proved = replace(proved, pruning={**(proved.pruning or {}), "latency": measure(model)})
         if quantize is not None:
             model, record = quantize(model)
             proved = proved.in_int8(record)

@@ -14,6 +14,7 @@ from pennyweight.core.frame import show_size
 from pennyweight.core.int8_line import calibration, files, in_words, layers_in_float
 from pennyweight.core.manifest import Manifest
 from pennyweight.core.preprocess import Preprocess
+from pennyweight.core.pruning_line import accuracies, fewer_macs, milliseconds
 from pennyweight.core.scene_manifest import SceneManifest
 from pennyweight.core.text import printable
 
@@ -61,6 +62,10 @@ def _of_pictures(manifest: Manifest) -> Iterator[tuple[str, str]]:
         yield f"{manifest.evaluation['split']} accuracy{of_float}", accuracy_line(manifest.evaluation)
         if unknown := unknown_twins(manifest.evaluation):
             yield "twins in training", unknown
+    if (pruning := manifest.pruning) is not None:
+        yield "pruned", f"{fewer_macs(pruning)}; {pruning['method']}"
+        yield "pruned time", milliseconds(pruning)
+        yield "pruned accuracy", accuracies(pruning)
     if (quantization := manifest.quantization) is not None:
         yield "int8", in_words(quantization)
         yield "int8 size", f"{files(quantization)}; in float: {layers_in_float(quantization)}"

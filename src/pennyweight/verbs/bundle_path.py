@@ -11,10 +11,10 @@ from pennyweight.core.run import Run
 __all__ = ["bundle_path"]
 
 
-def bundle_path(run_or_name: Run | str, out: str | os.PathLike[str] | None, *, int8: bool = False) -> Path:
+def bundle_path(run_or_name: Run | str, out: str | os.PathLike[str] | None, *, form: str = "") -> Path:
     """Return the file that an export writes: `out`, else the run's model.onnx, else NAME.onnx in the working folder.
 
-    By default an int8 file has -int8 before its ending, so that it replaces no float bundle.
+    By default a file in another `form`, such as "-int8", has it before its ending, so that it replaces no other bundle.
 
     Raises BundleError where a file is there already (a run's own bundle is replaced), or where its folder is not.
     """
@@ -24,7 +24,7 @@ def bundle_path(run_or_name: Run | str, out: str | os.PathLike[str] | None, *, i
         path = (
             run_or_name.bundle_path if isinstance(run_or_name, Run) else Path(f"{run_or_name.replace(':', '-')}.onnx")
         )
-        path = path.with_name(f"{path.name.removesuffix('.onnx')}-int8.onnx") if int8 else path
+        path = path.with_name(f"{path.name.removesuffix('.onnx')}{form}.onnx")
     replaced = out is None and isinstance(run_or_name, Run)
     if path.exists() and not replaced:
         raise BundleError(f"{path} exists already; nothing is overwritten: name a new file with --out")

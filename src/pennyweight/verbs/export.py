@@ -4,38 +4,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Unpack
 
 import onnx
-from torch import nn
 
 from pennyweight import data, zoo
-from pennyweight.core.errors import InputError, RunError
+from pennyweight.core.errors import InputError
 from pennyweight.core.machine import versions
 from pennyweight.core.manifest import Manifest
-from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run import Run
-from pennyweight.core.training_digests import TrainingDigests
 from pennyweight.core.usage import Usage
-from pennyweight.deploy import MAX_DROP, export_bundle, to_int8, to_tuned_int8
+from pennyweight.deploy import MAX_DROP, compare_latency, export_bundle, export_graph, to_int8, to_tuned_int8
 from pennyweight.runtime import Bundle
+from pennyweight.verbs.bundle_contents import Contents, contents_of
 from pennyweight.verbs.bundle_path import bundle_path
 from pennyweight.verbs.int8_pictures import choose_int8_pictures
-from pennyweight.verbs.load import open_trained, preprocess_of, restore
+from pennyweight.verbs.load import open_trained
 from pennyweight.verbs.proof_pictures import choose_proof_pictures
+from pennyweight.verbs.prune_run import prune_run, require_prunable
 from pennyweight.verbs.scenes.scene_run import refuse_scene_run
-from pennyweight.verbs.training_pictures import training_digests_of
 from pennyweight.verbs.weigh import weigh
 
 __all__ = ["export"]
-
-SCORES = ("split", "images", "accuracy", "accuracy_interval")
-"""Fields of evaluation.json that the bundle keeps."""
-NEWER_SCORES = ("effective_images", "without_twins", "unknown_twins", "folds")
-"""Fields that it keeps too, which an earlier version did not write."""
 
 
 def export(
@@ -47,6 +39,7 @@ def export(
     max_drop: float | None = None,
     calibrate: data.AnySource | None = None,
     tune: bool = False,
+    prune: float | None = None,
     proof: data.AnySource | None = None,
     note: Callable[[str], None] = lambda line: None,
     **usage: Unpack[Usage],
@@ -59,8 +52,8 @@ def export(
 
     Args:
         run_or_name: Folder that `pw.fit` made, its Run, or a network's name with `weights`.
-        out: New file to write; by default the run's model.onnx, which is replaced, or NAME.onnx here; of int8
-            model-int8.onnx or NAME-int8.onnx.
+        out: New file to write; by default the run's model.onnx, which is replaced, or NAME.onnx here. -pruned and -int8
+            come before the ending.
         weights: Weights for a name, as `pw.load` takes them.
         int8: True quantizes the proved graph to int8, a quarter of the bytes. It is calibrated on training pictures and
             gated on validation pictures; layers that lose too much stay in float.
@@ -68,36 +61,52 @@ def export(
         calibrate: Source of the pictures to calibrate and gate on; by default the one of the run's training. Pictures
             with other classes than the network's gate by agreement with the float network.
         tune: True also fine-tunes the weights for int8 (quantization-aware training), and uses what answers better.
+        prune: Share of the multiply-accumulates to save by structured pruning, above 0 and below 1. The run's network
+            loses channels, is fine-tuned on the training pictures, scored again, and timed beside the whole network.
         proof: Source of the pictures for the proof, with or without labels; by default the one of the run's training.
-        note: Callback that is given a line where the proof has no real pictures, and about int8.
+        note: Callback that is given a line where the proof has no real pictures, and about pruning and int8.
         usage: Usage of the weights, as `pw.load` takes it: stem, input_size, config, mean, std, labels.
 
     Returns:
         The bundle, opened; `pw.load`, `pw.evaluate` and `pw.predict` take it.
 
     Raises:
-        InputError: There is no run or network of that name, it is a bundle already, or it was trained on a scene.
+        InputError: There is no such run or network, it is a bundle, of a scene, or cannot be pruned.
         RunError, BundleError: The run is damaged; `out` exists already, or its folder does not exist.
         ParityError: The file does not answer as the network does; nothing is written.
         Int8Error: A ParityError with the loss of each layer, where no int8 form stays within `max_drop`.
-        SourceError: The pictures for int8 or of `proof` are not here, or too few.
+        SourceError: The pictures for int8, for pruning or of `proof` are not here, or too few.
+        MissingPart: torch-pruning is not installed.
     """
     allowed = _allowed_drop(int8, max_drop=max_drop, calibrate=calibrate, tune=tune or None)
+    trained = _open(run_or_name, weights, **usage)
+    pruning = None if prune is None else require_prunable(trained, prune)
+    form = "-pruned" * (pruning is not None) + "-int8" * int8
+    path = bundle_path(trained if isinstance(trained, Run) else str(trained.model["name"]), out, form=form)
+    contents = contents_of(trained) if pruning is None else prune_run(*pruning, contents_of(trained), note)
+    quantize = _quantizer(trained, contents, calibrate, allowed, tune, note) if int8 else None
+    known = contents.training_digests
+    pictures, of = choose_proof_pictures(
+        trained, proof, preprocess=contents.preprocess, training_digests=known, note=note
+    )
+    return export_bundle(
+        contents.network, path, _manifest(contents), pictures,
+        of=of, training_digests=known, quantize=quantize, measure=_timer(contents),
+    )  # fmt: skip
+
+
+def _open(
+    run_or_name: str | os.PathLike[str] | Run | zoo.Pretrained,
+    weights: str | os.PathLike[str] | None,
+    **usage: Unpack[Usage],
+) -> Run | zoo.Pretrained:
+    """Open a run of pictures, or a name with weights. Raises InputError for a bundle, or a run of a scene."""
     trained = open_trained(run_or_name, weights, **usage)
     if isinstance(trained, Bundle):
         raise InputError(f"{trained.path} is a bundle already; export takes a run, or a name with weights")
     if isinstance(trained, Run):
         refuse_scene_run(trained, "export")
-    path = bundle_path(trained if isinstance(trained, Run) else str(trained.model["name"]), out, int8=int8)
-    contents = _of_run(trained) if isinstance(trained, Run) else _of_name(trained)
-    quantize = _quantizer(trained, contents, calibrate, allowed, tune, note) if int8 else None
-    pictures, of = choose_proof_pictures(
-        trained, proof, preprocess=contents.preprocess, training_digests=contents.training_digests, note=note
-    )
-    return export_bundle(
-        contents.network, path, _manifest(contents), pictures,
-        of=of, training_digests=contents.training_digests, quantize=quantize,
-    )  # fmt: skip
+    return trained
 
 
 def _manifest(contents: Contents) -> Manifest:
@@ -115,7 +124,16 @@ def _manifest(contents: Contents) -> Manifest:
         data=contents.data,
         versions=versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
+        pruning=contents.pruning,
     )
+
+
+def _timer(contents: Contents) -> Callable[[onnx.ModelProto], dict[str, Any]] | None:
+    """Return the function that times the graph of a pruned network beside the one of the whole network."""
+    whole, preprocess = contents.whole, contents.preprocess
+    if whole is None:
+        return None
+    return lambda model: compare_latency(model, before=export_graph(whole, preprocess).model, preprocess=preprocess)
 
 
 def _quantizer(
@@ -158,50 +176,3 @@ def _allowed_drop(int8: bool, *, max_drop: float | None, calibrate: object, tune
     if isinstance(allowed, bool) or not isinstance(allowed, (int, float)) or not 0 <= allowed < 1:
         raise InputError(f"max_drop must be a share from 0 to below 1, such as 0.01, not {allowed!r}")
     return float(allowed)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Contents:
-    """Contents of a bundle: a network, and the manifest's facts about it."""
-
-    network: nn.Module
-    model: dict[str, Any]
-    labels: tuple[str, ...]
-    preprocess: Preprocess
-    evaluation: dict[str, Any] | None = None
-    data: dict[str, Any] | None = None
-    training_digests: TrainingDigests | None = None
-    """Digests of the training pictures; None where they are not recorded."""
-
-
-def _of_run(run: Run) -> Contents:
-    record, evaluation = run.info, run.evaluation
-    try:
-        return Contents(
-            network=restore(run),
-            model=dict(record.model),
-            labels=tuple(run.labels),
-            preprocess=preprocess_of(run),
-            evaluation={key: evaluation[key] for key in (*SCORES, *(key for key in NEWER_SCORES if key in evaluation))},
-            data={
-                "name": record.data.source,
-                "fingerprint": record.data.fingerprint,
-                "group_by": record.data.group_by,
-                "twins": record.data.twins,
-                **({} if record.data.folds is None else {"folds": record.data.folds}),
-            },
-            training_digests=run.training_digests,
-        )
-    except (KeyError, TypeError) as error:
-        raise RunError(f"{run.folder} is not as `fit` wrote it: {type(error).__name__} {error}") from error
-
-
-def _of_name(made: zoo.Pretrained) -> Contents:
-    return Contents(
-        network=made.network,
-        model=made.model | {"weights": made.weights},
-        labels=made.labels,
-        preprocess=made.preprocess,
-        data=None if made.data is None else dict(made.data),
-        training_digests=next(iter(training_digests_of(made.origin).values()), None),
-    )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennyweight import data, zoo
-from pennyweight.core.errors import InputError, PennyweightError, SourceError
+from pennyweight.core.errors import InputError, SourceError
 from pennyweight.core.figures import number, several, share
 from pennyweight.core.images import Pixels
 from pennyweight.core.labels import match_labels
@@ -19,7 +19,13 @@ from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run import Run
 from pennyweight.core.training_digests import TrainingDigests
 from pennyweight.deploy import Int8Pictures
-from pennyweight.verbs.scored_source import Origin, open_scored_source, origin_of, splits_as_trained
+from pennyweight.verbs.scored_source import (
+    Origin,
+    open_scored_source,
+    open_training_source,
+    origin_of,
+    splits_as_trained,
+)
 
 __all__ = ["choose_int8_pictures"]
 
@@ -99,12 +105,8 @@ def _open(trained: Run | zoo.Pretrained, calibrate: data.AnySource | None) -> tu
         return open_scored_source(calibrate, trained, origin, None), origin
     if not isinstance(trained, Run):
         raise InputError(f"int8 is calibrated on pictures, and {origin.where} has none: name a source with --calibrate")
-    try:
-        return open_scored_source(None, trained, origin, None), origin
-    except PennyweightError as error:
-        raise SourceError(
-            f"int8 needs pictures of the training ({error}); or name a source with --calibrate"
-        ) from error
+    otherwise = "; or name a source with --calibrate"
+    return open_training_source(trained, origin, needed_by="int8", otherwise=otherwise), origin
 
 
 def _parts(opened: data.Source, origin: Origin, training_digests: TrainingDigests | None) -> _Parts:

@@ -9,14 +9,21 @@ from pathlib import Path
 from typing import Any, get_args
 
 from pennyweight import data
-from pennyweight.core.errors import InputError, SourceError
+from pennyweight.core.errors import InputError, PennyweightError, SourceError
 from pennyweight.core.files import expanded
 from pennyweight.core.offline import untrusted_address
 from pennyweight.core.run import Run
 from pennyweight.runtime import Bundle
 from pennyweight.verbs.load import Trained
 
-__all__ = ["Origin", "open_scored_source", "origin_of", "split_as_trained", "splits_as_trained"]
+__all__ = [
+    "Origin",
+    "open_scored_source",
+    "open_training_source",
+    "origin_of",
+    "split_as_trained",
+    "splits_as_trained",
+]
 
 
 @dataclass(frozen=True)
@@ -106,6 +113,17 @@ def open_scored_source(
         again = opened.address if source is None or isinstance(source, (str, os.PathLike)) else source
         return data.open(again, group_by=origin.group_by, read_as=opened.read_as, least_classes=1)
     return opened
+
+
+def open_training_source(trained: Trained, origin: Origin, *, needed_by: str, otherwise: str = "") -> data.Source:
+    """Open the source of the training for what `needed_by` names.
+
+    Raises SourceError where it is not here, with `otherwise`, which says what else can be done.
+    """
+    try:
+        return open_scored_source(None, trained, origin, None)
+    except PennyweightError as error:
+        raise SourceError(f"{needed_by} needs pictures of the training ({error}){otherwise}") from error
 
 
 def _open(

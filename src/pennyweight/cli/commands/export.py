@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pennyweight.cli import options, show, trained_options
+from pennyweight.cli import export_options, options, show, trained_options
 from pennyweight.cli.help import OUTPUT
 from pennyweight.cli.options import option
 
@@ -25,26 +25,11 @@ def export(
     config: options.Config = None,
     mean: trained_options.Mean = None,
     std: trained_options.Std = None,
-    int8: Annotated[
-        bool,
-        option(OUTPUT, "Quantize to int8: a quarter of the bytes. Layers that lose too much accuracy stay in float."),
-    ] = False,
-    max_drop: Annotated[
-        str | None,
-        option(OUTPUT, "Largest drop of validation accuracy with --int8; by default 1%.", metavar="PERCENT"),
-    ] = None,
-    calibrate: Annotated[
-        str | None,
-        option(
-            OUTPUT,
-            "Pictures to calibrate and gate --int8 on; by default training and validation pictures of the run.",
-            metavar="SOURCE",
-        ),
-    ] = None,
-    tune: Annotated[
-        bool,
-        option(OUTPUT, "With --int8, fine-tune the weights on training pictures (quantization-aware training)."),
-    ] = False,
+    int8: export_options.Int8 = False,
+    max_drop: export_options.MaxDrop = None,
+    calibrate: export_options.Calibrate = None,
+    tune: export_options.Tune = False,
+    prune: export_options.Prune = None,
     proof: Annotated[
         str | None,
         option(OUTPUT, "Pictures to prove the bundle on; by default of the run's test split.", metavar="SOURCE"),
@@ -53,7 +38,8 @@ def export(
         Path | None,
         option(
             OUTPUT,
-            "New file to write; by default model.onnx in the run, or NAME.onnx; with --int8 model-int8.onnx.",
+            "New file to write; by default model.onnx in the run, or NAME.onnx; with --int8 model-int8.onnx, with "
+            "--prune model-pruned.onnx.",
             metavar="FILE",
         ),
     ] = None,
@@ -65,11 +51,13 @@ def export(
 
     usage = trained_options.usage(stem=stem, input_size=input_size, config=config, mean=mean, std=std, labels=labels)
     limit = None if max_drop is None else parse_share(max_drop, "--max-drop", example="1%")
+    share_off = None if prune is None else parse_share(prune, "--prune", example="30%")
     trained = trained_options.open_trained(run_or_name, weights, **usage)
     try:
         made = verb(
-            trained, out, int8=int8, max_drop=limit, calibrate=calibrate, tune=tune, proof=proof, note=show.note
-        )
+            trained, out, int8=int8, max_drop=limit, calibrate=calibrate, tune=tune, prune=share_off, proof=proof,
+            note=show.note,
+        )  # fmt: skip
     except Int8Error as error:
         show.layer_losses(error.layers)
         raise

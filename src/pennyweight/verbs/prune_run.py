@@ -1,0 +1,214 @@
+"""Prune the network of a run, and fine-tune it on the pictures of its training, with the whole network as teacher."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from pennyweight import data
+from pennyweight.core.errors import InputError, SourceError
+from pennyweight.core.figures import several, share
+from pennyweight.core.pruning_line import fewer_macs
+from pennyweight.core.run import Run
+from pennyweight.deploy import Pruned, TorchEngine, TrainingBatch, prune, require_torch_pruning
+from pennyweight.nn import FromPixels
+from pennyweight.runtime import Classifier
+from pennyweight.scoring import score
+from pennyweight.train import Epoch, Ranks, Recipe, train
+from pennyweight.train.callbacks import NullCallback
+from pennyweight.train.distillation import make_teacher
+from pennyweight.verbs.answered_source import answer
+from pennyweight.verbs.bundle_contents import SCORES, Contents
+from pennyweight.verbs.scored_source import open_training_source, origin_of, splits_as_trained
+
+__all__ = ["prune_run", "require_prunable"]
+
+IMPORTANCE_BATCHES, IMPORTANCE_BATCH = 16, 32
+"""Batches of training pictures that tell the importance of a channel, and their pictures."""
+EPOCHS_SHARE = 1 / 3
+"""Epochs of fine-tuning, as a share of those of the run."""
+LEAST_STEPS = 300
+"""Steps of fine-tuning on few pictures, for which there are more epochs."""
+RATE = 0.25
+"""Learning rate of fine-tuning, as a share of that of a training from scratch."""
+OF_PRETRAINED = {"optimizer": "adamw", "lr": 5e-4, "weight_decay": 0.01}
+"""Optimizer for a run that started from published weights, whose own recipe moves few weights, or slowly."""
+
+
+def require_prunable(trained: object, share_off: object) -> tuple[Run, float]:
+    """Return the run and the share to prune.
+
+    Raises InputError for another value, or for a network without a run, and MissingPart without torch-pruning.
+    """
+    if isinstance(share_off, bool) or not isinstance(share_off, (int, float)) or not 0 < share_off < 1:
+        raise InputError(f"prune must be a share above 0 and below 1, such as 0.3, not {share_off!r}")
+    if not isinstance(trained, Run):
+        raise InputError(
+            "prune fine-tunes on the pictures of a run, and a name with weights has none: train it first, "
+            "pennyweight fit SOURCE --model NAME --weights WEIGHTS"
+        )
+    if trained.info.data.folds is not None:
+        raise InputError(
+            f"{trained.folder} learned from all of its pictures, in folds, and prune needs some to judge by: train it "
+            "again with --folds 1"
+        )
+    require_torch_pruning()
+    return trained, float(share_off)
+
+
+def prune_run(run: Run, share_off: float, contents: Contents, note: Callable[[str], None]) -> Contents:
+    """Return the contents of a bundle with the pruned network, scored again.
+
+    Args:
+        run: The run.
+        share_off: Share of the multiply-accumulates to save.
+        contents: Contents with its whole network, which is not changed.
+        note: Callback that is given lines on the progress.
+
+    Raises:
+        InputError: The network cannot be pruned, or not by as much.
+        SourceError: The pictures of the training are not here, or none can be read.
+    """
+    opened, splits = _open(run)
+    note(f"pruning reads {several(len(splits.train) + len(splits.val), 'picture')} of {opened.name}")
+    pictures = data.make_split_pictures(opened, splits, contents.preprocess)
+    _read(pictures, opened, note)
+    recipe = Recipe.from_dict(run.info.recipe)
+    training = pictures["train"]
+    training.balance = data.Balance.of(training.targets, len(contents.labels), recipe.balance, streamed=opened.streamed)
+    batches = _batches(training, contents, recipe, run.info.seed)
+    channels, height, width = (contents.preprocess.channels, *contents.preprocess.sides)
+    pruned = prune(contents.network, (channels, height, width), share_off, batches)
+    tuned = _recipe(recipe, training)
+    record: dict[str, Any] = {
+        "method": f"torch-pruning {version('torch-pruning')}",
+        "share": share_off,
+        **{name: list(getattr(pruned, name)) for name in ("macs", "params", "channels")},
+        "tuning": {"pictures": len(training), "of": f"training split of {opened.name}", "epochs": tuned.epochs},
+        "validation_pictures": len(pictures["val"]),
+        "accuracy_before": _accuracy(contents, contents.network, pictures["val"]),
+    }
+    note(f"pruned: {fewer_macs(record)}; fine-tuning on {several(len(training), 'picture')}, {tuned.epochs} epochs")
+    network = _fine_tune(pruned, contents, pictures, tuned, run.info.seed, note)
+    record["accuracy"] = _accuracy(contents, network, pictures["val"])
+    scores = _score(contents, network, pictures["test"], opened.name)
+    return replace(contents, network=network, whole=contents.network.eval(), pruning=record, evaluation=scores)
+
+
+def _open(run: Run) -> tuple[data.Source, data.Splits]:
+    """Open the pictures of a training, divided as they were then. Raises SourceError where they are not here."""
+    origin = origin_of(run)
+    opened = open_training_source(run, origin, needed_by="prune")
+    splits = splits_as_trained(opened, origin)
+    known = run.training_digests
+    return opened, splits if known is None else replace(splits, test=tuple(data.exclude_seen(splits.test, known)))
+
+
+def _read(pictures: Mapping[data.Split, data.Pictures], opened: data.Source, note: Callable[[str], None]) -> None:
+    """Read all pictures, and note those that are left out. Raises SourceError where a split has none."""
+    unreadable = [each for part in pictures.values() for each in part.read()]
+    if unreadable:
+        note(f"prune leaves out {several(len(unreadable), 'picture')} of {opened.name}: {unreadable[0].reason}")
+    for split, part in pictures.items():
+        if not len(part):
+            raise SourceError(f"{opened.name} has no {split} picture that can be read, which prune needs")
+
+
+def _batches(training: data.Pictures, contents: Contents, recipe: Recipe, seed: int) -> list[TrainingBatch]:
+    """Return the training pictures that tell the importance of a channel, changed as in training."""
+    plain = replace(recipe, mixup=0.0, cutmix=0.0).augment
+    from_pixels = FromPixels(contents.preprocess.mean, contents.preprocess.std)
+    epoch = training.epoch(1, batch=IMPORTANCE_BATCH, seed=seed, augment=plain)
+    return [
+        TrainingBatch(from_pixels(torch.as_tensor(np.asarray(batch.pixels))), torch.as_tensor(batch.targets))
+        for batch in islice(epoch, IMPORTANCE_BATCHES)
+    ]
+
+
+def _recipe(recipe: Recipe, training: data.Pictures) -> Recipe:
+    """Return the recipe of the fine-tuning: the run's, with few epochs, a small rate, and every weight moving."""
+    least = math.ceil(LEAST_STEPS / training.steps(recipe.batch))
+    moving: dict[str, Any] = {"lr": recipe.lr * RATE} if recipe.mode == "scratch" else OF_PRETRAINED
+    return replace(
+        recipe,
+        mode="scratch",
+        epochs=max(math.ceil(recipe.epochs * EPOCHS_SHARE), least),
+        schedule="cosine",
+        warmup_epochs=0.5,
+        patience=0,
+        first_size=1.0,
+        drop_path=0.0,
+        ema=0.0,
+        views=0,
+        rate_decay=1.0,
+        freeze_norms=False,
+        compile=False,
+        **moving,
+    )
+
+
+def _fine_tune(
+    pruned: Pruned,
+    contents: Contents,
+    pictures: Mapping[data.Split, data.Pictures],
+    recipe: Recipe,
+    seed: int,
+    note: Callable[[str], None],
+) -> nn.Module:
+    """Train a pruned network with the whole one as teacher, and return it with the weights of its best epoch."""
+    ranks, preprocess, student = Ranks(), contents.preprocess, pruned.network.requires_grad_(True)
+    best: dict[str, torch.Tensor] = {}
+
+    def after_epoch(epochs: Sequence[Epoch], is_best: bool) -> None:
+        if is_best:
+            best.update({name: value.detach().clone() for name, value in student.state_dict().items()})
+        note(f"fine-tuning, epoch {len(epochs)} of {recipe.epochs}: val accuracy {share(epochs[-1].val_accuracy)}")
+
+    balance = pictures["train"].balance
+    train(
+        student,
+        training=pictures["train"],
+        validation=pictures["val"],
+        recipe=recipe,
+        seed=seed,
+        callback=NullCallback(),
+        after_epoch=after_epoch,
+        preprocess=preprocess,
+        class_weights=None if balance is None else balance.weights,
+        teacher=make_teacher(
+            copy.deepcopy(contents.network),
+            theirs=preprocess,
+            ours=preprocess,
+            order=range(len(contents.labels)),
+            device=ranks.device,
+        ),
+        ranks=ranks,
+    )
+    student.load_state_dict(best)
+    return student.cpu().eval().requires_grad_(False)
+
+
+def _accuracy(contents: Contents, network: nn.Module, pictures: data.Pictures) -> float:
+    """Return the accuracy of a network on pictures."""
+    probabilities = answer(_classifier(contents, network), pictures)
+    return float((probabilities.argmax(axis=1) == pictures.targets).mean())
+
+
+def _score(contents: Contents, network: nn.Module, pictures: data.Pictures, source: str) -> dict[str, Any]:
+    """Return the scores of a network on the test split, as a bundle keeps them."""
+    probabilities = answer(_classifier(contents, network), pictures)
+    found = score(probabilities, pictures.targets, labels=contents.labels, source=source, split="test").to_dict()
+    return {name: found[name] for name in SCORES}
+
+
+def _classifier(contents: Contents, network: nn.Module) -> Classifier:
+    return Classifier(TorchEngine(network.eval(), contents.preprocess), contents.labels, contents.preprocess)
