@@ -107,3 +107,15 @@ def test_without_its_pictures_nothing_is_written(run: pw.Run, tmp_path: Path) ->
     with pytest.raises(SourceError, match="prune needs pictures of the training"):
         pw.export(copy, prune=0.3)
     assert sorted(path.name for path in copy.folder.iterdir()) == before
+
+
+def test_a_run_in_folds_has_no_pictures_to_judge_by(run: pw.Run, tmp_path: Path) -> None:
+    from pennyweight.core.files import read_json
+    from pennyweight.core.run import write_record
+
+    copy = pw.Run(shutil.copytree(run.folder, tmp_path / "run"))
+    record = read_json(copy.record_path)
+    record["data"] |= {"folds": 5}
+    write_record(copy.record_path, record)
+    with pytest.raises(InputError, match=r"learned from all of its pictures, in folds.*--folds 1"):
+        pw.export(copy, prune=0.3)

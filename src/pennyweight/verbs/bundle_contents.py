@@ -40,6 +40,11 @@ class Contents:
     whole: nn.Module | None = None
     """Network before it was pruned."""
 
+    @property
+    def for_proof(self) -> dict[str, Any]:
+        """Return the arguments of `choose_proof_pictures` that come from the contents."""
+        return {"preprocess": self.preprocess, "training_digests": self.training_digests}
+
 
 def contents_of(trained: Run | zoo.Pretrained) -> Contents:
     """Return the contents of a bundle of a run, or of a network with weights. Raises RunError for a damaged run."""

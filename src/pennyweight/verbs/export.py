@@ -85,13 +85,10 @@ def export(
     path = bundle_path(trained if isinstance(trained, Run) else str(trained.model["name"]), out, form=form)
     contents = contents_of(trained) if pruning is None else prune_run(*pruning, contents_of(trained), note)
     quantize = _quantizer(trained, contents, calibrate, allowed, tune, note) if int8 else None
-    known = contents.training_digests
-    pictures, of = choose_proof_pictures(
-        trained, proof, preprocess=contents.preprocess, training_digests=known, note=note
-    )
+    pictures, of = choose_proof_pictures(trained, proof, note=note, **contents.for_proof)
     return export_bundle(
         contents.network, path, _manifest(contents), pictures,
-        of=of, training_digests=known, quantize=quantize, measure=_timer(contents),
+        of=of, training_digests=contents.training_digests, quantize=quantize, measure=_timer(contents),
     )  # fmt: skip
 
 
