@@ -17,7 +17,7 @@ from pennyweight.core.reasons import few
 from pennyweight.core.travel import Stamp
 from pennyweight.core.walk import Walk, is_hidden, is_system
 from pennyweight.data import ReadAs
-from pennyweight.data.readers import archive_members, manifest
+from pennyweight.data.readers.suffixes import ARCHIVES, TABLES
 from pennyweight.runtime import Failure, NamedPicture
 
 __all__ = ["LIST", "count_pictures", "pictures_given", "require_table", "with_content"]
@@ -61,7 +61,7 @@ def pictures_given(
 def require_table(paths: Sequence[str], read_as: ReadAs | Mapping[str, Any] | None) -> None:
     """Raise InputError for `read_as` without a table among `paths`, and for two lists on standard input."""
     how = ReadAs.of(read_as)
-    if how and not any(path == LIST or path.lower().endswith(manifest.SUFFIXES) for path in paths):
+    if how and not any(path == LIST or path.lower().endswith(TABLES) for path in paths):
         named, listed = " and ".join(how.to_dict()), few([str(path) for path in paths])
         raise InputError(f"{named} belong{'s' * (len(how.to_dict()) == 1)} to a table, and {listed} has none")
     if paths.count(LIST) > 1:
@@ -72,7 +72,7 @@ def count_pictures(paths: Iterable[str]) -> int | None:
     """Count the pictures that `paths` stand for, without opening one; None where that needs reading."""
     total = 0
     for path in paths:
-        if path == LIST or path.lower().endswith((*archive_members.SUFFIXES, *manifest.SUFFIXES)):
+        if path == LIST or path.lower().endswith((*ARCHIVES, *TABLES)):
             return None
         total += sum(1 for _ in Walk(Path(path)).pictures()) if os.path.isdir(path) else 1  # noqa: PTH112
     return total
@@ -107,9 +107,9 @@ def _pictures_of(path: str, note: Note, how: ReadAs) -> Iterator[NamedPicture | 
     path = str(place)
     if os.path.isdir(path):  # noqa: PTH112 - False also where a path is too long to be asked for
         yield from _of_folder(place, note)
-    elif path.lower().endswith(archive_members.SUFFIXES) and os.path.isfile(path):  # noqa: PTH113
+    elif path.lower().endswith(ARCHIVES) and os.path.isfile(path):  # noqa: PTH113
         yield from _whole(name, _of_archive(place, note))
-    elif path.lower().endswith(manifest.SUFFIXES) and os.path.isfile(path):  # noqa: PTH113
+    elif path.lower().endswith(TABLES) and os.path.isfile(path):  # noqa: PTH113
         yield from _whole(name, _of_table(place, how))
     else:
         yield NamedPicture(name, place)
@@ -147,6 +147,8 @@ def _of_folder(folder: Path, note: Note) -> Iterator[NamedPicture | Failure]:
 
 
 def _of_archive(archive: Path, note: Note) -> Iterator[NamedPicture | Failure]:
+    from pennyweight.data.readers import archive_members
+
     others: Counter[str] = Counter()
     hidden, name, stamp = 0, as_text(archive), Stamp.of(archive).text
     for member in archive_members.members(archive):
@@ -196,6 +198,8 @@ class Bounded(NamedTuple):
 
 
 def _of_table(table: Path, how: ReadAs) -> Iterator[NamedPicture | Failure]:
+    from pennyweight.data.readers import manifest
+
     stamp = Stamp.of(table).text
     for row, picture in enumerate(manifest.pictures_of(table, how), 1):
         if isinstance(picture, Path):

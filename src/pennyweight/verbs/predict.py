@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any, Unpack
 
@@ -82,17 +82,23 @@ def _pictures(
     """Return the pictures of paths, or those that a program passed, each with its name."""
     if isinstance(given, (str, os.PathLike)):
         return pictures_given([os.fspath(given)], note, read_as=read_as)
+    if isinstance(given, (list, tuple)) and _all_paths(given):
+        return pictures_given([os.fspath(each) for each in given], note, read_as=read_as)
     found = data.pictures_of_given(given, data.ReadAs.of(read_as), note)
     if found is None and is_one_picture(given):
         found = iter([given])
     if found is None and not isinstance(given, Iterable):
         raise InputError(f"pictures were expected: paths, open files, arrays or Pillow images, not {received(given)}")
     listed = [] if found is not None else list(given)
-    if listed and not all(isinstance(each, (str, os.PathLike)) for each in listed):
+    if not _all_paths(listed):
         found = iter(listed)
     if found is not None:
         return map(_named, found, count())
     return pictures_given([os.fspath(each) for each in listed], note, read_as=read_as)
+
+
+def _all_paths(given: Sequence[Any]) -> bool:
+    return all(isinstance(each, (str, os.PathLike)) for each in given)
 
 
 def _named(picture: Any, number: int) -> NamedPicture | Failure:

@@ -14,9 +14,8 @@ from pennyweight.core.reading import MAX_RATIO, SPARE_BYTES, reading
 from pennyweight.core.text import printable
 from pennyweight.data.readers import tar_stream
 
-__all__ = ["SUFFIXES", "Member", "members", "notes_on_names", "shown", "size_limit", "walk_members"]
+__all__ = ["Member", "members", "notes_on_names", "shown", "size_limit", "walk_members"]
 
-SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 MAX_BYTES = 200 << 30
 MAX_MEMBERS = 5_000_000
 UTF8, STANDARD = "utf-8", "cp437"

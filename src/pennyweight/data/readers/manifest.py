@@ -17,11 +17,11 @@ from pennyweight.data.readers.columns import (
 )
 from pennyweight.data.readers.contents import Listed, lost_classes, read_samples
 from pennyweight.data.readers.read_as import ReadAs
-from pennyweight.data.readers.rows import SUFFIXES, rows_of
+from pennyweight.data.readers.rows import rows_of
 from pennyweight.data.readers.side_tables import TRIED, Table, columns_of, file_of, options_for, text_of
 from pennyweight.data.source import Source
 
-__all__ = ["SUFFIXES", "pictures_of", "read_manifest"]
+__all__ = ["pictures_of", "read_manifest"]
 
 
 def read_manifest(

@@ -14,7 +14,7 @@ from pennyweight.core.images import EXTENSIONS
 from pennyweight.core.reasons import such_as
 from pennyweight.core.walk import Walk, is_hidden, is_system
 from pennyweight.data.groups import FOLDER
-from pennyweight.data.readers import archive_members, archives, manifest, parquet
+from pennyweight.data.readers import archives, manifest, parquet
 from pennyweight.data.readers.folder import read_folder
 from pennyweight.data.readers.layout import find_split
 from pennyweight.data.readers.named_labels import read_named_labels
@@ -24,6 +24,7 @@ from pennyweight.data.readers.shard import ENDINGS
 from pennyweight.data.readers.shard_index import Index
 from pennyweight.data.readers.shards import is_shard, refuse_unread, shards_at, shards_in
 from pennyweight.data.readers.side_tables import Table, find_tables, reason_against
+from pennyweight.data.readers.suffixes import ARCHIVES, TABLES
 from pennyweight.data.source import Source
 
 __all__ = ["Request", "open_path", "source_name", "visible_children"]
@@ -56,16 +57,16 @@ def open_path(path: Path, request: Request) -> Source:
     lower = path.name.lower()
     if lower.endswith(ENDINGS[:-1]) and is_shard(path):
         return _stream([path], request)
-    if lower.endswith(archive_members.SUFFIXES):
+    if lower.endswith(ARCHIVES):
         return _open_archive(path, request)
     if lower.endswith(".npz"):
         return read_npz(path, **request.named)
     if lower.endswith(".parquet") and ("picture" in request.read_as.columns or parquet.has_pictures(path)):
         return parquet.read_parquet([path], **request.named, group_by=request.group_by, read_as=request.read_as)
-    if lower.endswith(manifest.SUFFIXES):
+    if lower.endswith(TABLES):
         return _open_manifest([Table(path)], path.parent, request)
     refuse_unread(path.name, str(path.parent))
-    kinds = ", ".join((*manifest.SUFFIXES, ".npz", *archive_members.SUFFIXES))
+    kinds = ", ".join((*TABLES, ".npz", *ARCHIVES))
     raise SourceError(
         f"{path} is a file; a source is a folder with a folder for each class, a file with the extension {kinds}, or a "
         "named set"
@@ -197,7 +198,7 @@ def _enter_wrappers(path: Path) -> tuple[Path, list[str]]:
 
 def _is_read(path: Path) -> bool:
     """Return whether a path is a file of many pictures or of their labels."""
-    return path.name.lower().endswith((*manifest.SUFFIXES, ".npz", ".tar")) and path.is_file()
+    return path.name.lower().endswith((*TABLES, ".npz", ".tar")) and path.is_file()
 
 
 def _enter_only_child(path: Path) -> tuple[Path, list[str]]:
@@ -219,7 +220,7 @@ def _enter_only_child(path: Path) -> tuple[Path, list[str]]:
 def source_name(path: Path) -> str:
     """Return a source's name: that of its folder, or of its file without the extension."""
     lower = path.name.lower()
-    endings = sorted((*archive_members.SUFFIXES, *manifest.SUFFIXES, ".npz"), key=len, reverse=True)
+    endings = sorted((*ARCHIVES, *TABLES, ".npz"), key=len, reverse=True)
     ending = next((e for e in endings if lower.endswith(e)), "") if not path.is_dir() else ""
     return path.name[: len(path.name) - len(ending)]
 

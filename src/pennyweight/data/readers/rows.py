@@ -13,9 +13,8 @@ from pennyweight.core.encodings import not_utf8
 from pennyweight.core.errors import SourceError
 from pennyweight.data.readers import parquet
 
-__all__ = ["SUFFIXES", "rows_of"]
+__all__ = ["rows_of"]
 
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 DELIMITERS = ",;\t|"
 
 

@@ -15,7 +15,8 @@ from pennyweight.core.reasons import few
 from pennyweight.data.readers.columns import COLUMNS
 from pennyweight.data.readers.layout import find_split
 from pennyweight.data.readers.read_as import ReadAs
-from pennyweight.data.readers.rows import SUFFIXES, rows_of
+from pennyweight.data.readers.rows import rows_of
+from pennyweight.data.readers.suffixes import TABLES
 from pennyweight.data.source import Split
 
 __all__ = [
@@ -158,4 +159,4 @@ def _one_hot(row: Mapping[str, Any], path: Path, read_as: ReadAs) -> str | None:
 
 def _tables_in(folder: Path) -> list[Path]:
     files = sorted(file for file in folder.iterdir() if not file.name.startswith("."))
-    return [file for file in files if file.suffix.lower() in SUFFIXES and file.is_file()]
+    return [file for file in files if file.suffix.lower() in TABLES and file.is_file()]
