@@ -230,7 +230,7 @@ def accuracy(console: Console, sheet: Path | None) -> None:
     """Train a network on CIFAR-10, and print its score with and without the pictures that have a twin in training."""
     with tempfile.TemporaryDirectory() as folder:
         run = pw.fit(DATA / "cifar10-jpeg", "resnet_9_x0_25", recipe={"epochs": 4}, out=f"{folder}/run", progress=False)
-    console.print("resnet_9_x0_25, 4 epochs:", accuracy_line(run.evaluation))
+        console.print("resnet_9_x0_25, 4 epochs:", accuracy_line(run.evaluation))
 
 
 def apart(console: Console, sheet: Path | None) -> None:
