@@ -58,14 +58,13 @@ class Pool:
     def draw(self, size: int, seed: int) -> NDArray[np.int64]:
         """Return the numbers of `size` pictures, of every class nearly equally many."""
         order = np.random.default_rng(seed).permutation(len(self.targets))
+        left = [size // self.classes + (label < size % self.classes) for label in range(self.classes)]
         taken: list[int] = []
-        counts = dict.fromkeys(range(self.classes), 0)
-        most = -(-size // self.classes)
         for number in order.tolist():
             label = int(self.targets[number])
-            if len(taken) < size and counts[label] < most:
+            if left[label]:
                 taken.append(number)
-                counts[label] += 1
+                left[label] -= 1
         return np.array(taken)
 
 
