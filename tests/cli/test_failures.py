@@ -127,7 +127,7 @@ def test_config_that_cannot_be_used(cannot: Callable[..., str], pair: str, said:
         ("lr", "--set 'lr' is not NAME=VALUE"),
         ("batch=1", "recipe field 'batch' must be at least 2"),
         ("batch=2.5", "recipe field 'batch' must be a whole number, not '2.5'"),
-        ("optimizer=lion", "recipe field 'optimizer' must be one of adamw, adam, sgd, muon, not 'lion'"),
+        ("optimizer=lion", "recipe field 'optimizer' must be one of adamw, adam, sgd, muon, lbfgs, not 'lion'"),
         ("flip=maybe", "recipe field 'flip' must be true or false, not 'maybe'"),
     ],
 )

@@ -34,6 +34,17 @@ def diagonal(classes: int) -> list[list[int]]:
     return [[7 if row == column else 0 for column in range(classes)] for row in range(classes)]
 
 
+def test_a_learning_curve_has_its_numbers_of_pictures_and_its_intervals() -> None:
+    points = [
+        {"pictures": count, "accuracy": accuracy, "accuracy_interval": [accuracy - 0.1, accuracy + 0.1]}
+        for count, accuracy in ((30, 0.6), (60, 0.7), (120, 0.8))
+    ]
+    drawn = plots.learning_curve(points)
+    assert {"30", "60", "120", "pictures to learn from", "accuracy"} <= set(words(drawn))
+    assert "Accuracy by the number of pictures to learn from" in drawn
+    assert drawn == plots.learning_curve(points)
+
+
 @pytest.mark.slow
 def test_plots_are_the_same_in_another_process() -> None:
     for here, call in (

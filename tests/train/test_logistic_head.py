@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pennyweight.core.errors import InputError
-from pennyweight.train.logistic_head import STRENGTHS, Head, count_heads, learn_in_folds
+from pennyweight.train.logistic_head import STRENGTHS, Head, answer_in_folds, count_heads, learn_in_folds
 
 Features = NDArray[np.float32]
 
@@ -89,6 +89,18 @@ def test_class_weights_count() -> None:
     plain = learn_in_folds(values, targets, folds, classes=3)
     answers = [(found.logits.argmax(axis=1) == 0).sum() for found in (heavy, plain)]
     assert answers[0] > answers[1]
+
+
+def test_pictures_that_do_not_teach_are_answered_and_their_labels_change_nothing() -> None:
+    values, targets, folds = drawn()
+    teaching = np.arange(len(targets)) % 2 == 0
+    found = answer_in_folds(values, targets, folds, teaching, classes=3)
+    other = answer_in_folds(values, np.where(teaching, targets, 2 - targets), folds, teaching, classes=3)
+    assert np.array_equal(found, other)
+    everyone = answer_in_folds(values, targets, folds, np.ones_like(teaching), classes=3)
+    assert np.array_equal(everyone, learn_in_folds(values, targets, folds, classes=3).logits)
+    nobody = answer_in_folds(values, targets, folds, np.zeros_like(teaching), classes=3)
+    assert np.isfinite(nobody).all()
 
 
 def test_heads_are_counted_and_two_folds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

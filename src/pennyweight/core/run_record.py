@@ -128,6 +128,8 @@ class RunRecord(_Section):
     """Settings of the command; a resumed one must have the same."""
     speed: Object | None = None
     """Measured steps and epochs."""
+    learning_curve: Object | None = None
+    """Accuracy with a part of the pictures and with all: `points`, and `lines` on what more would bring."""
     fold_inputs: Sequence[Object] | None = None
     """Preprocessing of each fold's head, where folds chose another input than all pictures together."""
     augmentation: Object | None = None

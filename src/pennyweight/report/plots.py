@@ -18,7 +18,7 @@ from pennyweight.core.text import printable
 from pennyweight.report.palette import BLUE, FRAME, GRID, HEAT, MARK, VERMILION
 from pennyweight.report.svg import POINT, as_svg, own_settings
 
-__all__ = ["accuracy_curves", "confusion_matrix", "loss_curves"]
+__all__ = ["accuracy_curves", "confusion_matrix", "learning_curve", "loss_curves"]
 
 TRAIN = {"color": BLUE.light, "linestyle": (0, (5, 2)), "marker": "o"}
 VALIDATION = {"color": VERMILION.light, "linestyle": "-", "marker": "s"}
@@ -47,6 +47,29 @@ def accuracy_curves(epochs: Sequence[Mapping[str, Any]], *, best: int | None = N
     axes.set_ylabel("accuracy")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}%"))
     return as_svg(figure, "accuracy", "Accuracy on training and validation pictures, by epoch" + _best_words(best))
+
+
+@own_settings()
+def learning_curve(points: Sequence[Mapping[str, Any]]) -> str:
+    """Draw the accuracy by the number of pictures that taught, with 95% intervals, as SVG."""
+    figure = Figure(figsize=(420 * POINT, 270 * POINT))
+    axes = figure.add_axes((0.145, 0.155, 0.835, 0.79))
+    counts = [int(point["pictures"]) for point in points]
+    values = [float(point["accuracy"]) for point in points]
+    lows, highs = zip(*(point["accuracy_interval"] for point in points), strict=True)
+    axes.vlines(counts, lows, highs, color=VERMILION.light, linewidth=1.4)
+    (line,) = axes.plot(counts, values, linewidth=1.6, markersize=4.5)
+    line.set(**VALIDATION)
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(counts, [number(count) for count in counts])
+    axes.minorticks_off()
+    axes.set_xlabel("pictures to learn from")
+    axes.set_ylabel("accuracy")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}%"))
+    axes.grid(color=GRID.light, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    return as_svg(figure, "learning-curve", "Accuracy by the number of pictures to learn from, with 95% intervals")
 
 
 @own_settings()

@@ -87,6 +87,7 @@ def run_page(
         epochs=epochs,
         split=SPLITS.get(split, split),
         curves=[draw(epochs, best=best) for draw in (plots.loss_curves, plots.accuracy_curves)] if curved else [],
+        more=plots.learning_curve(run["learning_curve"]["points"]) if run.get("learning_curve") else None,
         matrix=None if many else plots.confusion_matrix(evaluation["confusion"], labels),
         pairs=_confused(evaluation["confusion"], labels) if many else [],
         worst_first=many,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pennyweight.core.errors import InputError
 
-__all__ = ["LEAST_FOLDS", "STRENGTHS", "FoldedHeads", "Head", "count_heads", "learn_in_folds"]
+__all__ = ["LEAST_FOLDS", "STRENGTHS", "FoldedHeads", "Head", "answer_in_folds", "count_heads", "learn_in_folds"]
 
 STRENGTHS = tuple(float(10 ** (power / 2)) for power in range(-1, 9))
 """Inverse penalties that are tried, 0.3 to 10,000, for features whose mean squared length is 1."""
@@ -81,32 +81,58 @@ def learn_in_folds(
     Raises:
         InputError: There are fewer than three folds.
     """
-    numbers = np.unique(folds).tolist()
-    if len(numbers) < LEAST_FOLDS:
-        raise InputError(f"a penalty that is chosen in folds needs at least {LEAST_FOLDS}, not {len(numbers)}")
-    basis = _Basis.of(plain, views)
-    learned = _Learned(basis, targets, classes, class_weights, advance)
-    alone = {fold: learned.answers(folds == fold, folds == fold) for fold in numbers}  # (strengths, n, classes)
-    inner: dict[tuple[int, int], Values] = {}
-    for place, one in enumerate(numbers):
-        for other in numbers[place + 1 :]:
-            both = learned.answers((folds == one) | (folds == other), (folds == one) | (folds == other))
-            of_one = folds[(folds == one) | (folds == other)] == one
-            inner[one, other], inner[other, one] = both[:, ~of_one], both[:, of_one]
-    logits, chosen = np.zeros((len(targets), classes)), []
-    for fold in numbers:
-        others = [other for other in numbers if other != fold]
-        losses = sum(_loss(inner[fold, other], targets[folds == other]) for other in others)
-        chosen.append(int(np.argmin(losses)))
-        logits[folds == fold] = alone[fold][chosen[-1]]
-    best = int(np.argmin(sum(_loss(alone[fold], targets[folds == fold]) for fold in numbers)))
-    head = learned.head(best)
+    learned = _Learned(_Basis.of(plain, views), targets, classes, class_weights, advance)
+    answers, chosen, best = _nested(learned, folds)
     return FoldedHeads(
-        head=head,
-        logits=logits.astype(np.float32),
+        head=learned.head(best),
+        logits=answers,
         strength=STRENGTHS[best],
         strengths=tuple(STRENGTHS[number] for number in chosen),
     )
+
+
+def answer_in_folds(
+    plain: NDArray[np.float32],
+    targets: NDArray[np.int64],
+    folds: NDArray[np.int64],
+    teaching: Rows,
+    *,
+    classes: int,
+    class_weights: NDArray[np.float32] | None = None,
+    advance: Callable[[int], None] = lambda count: None,
+) -> NDArray[np.float32]:
+    """Return the logits of every picture in folds whose heads learned from the `teaching` pictures (N,) alone.
+
+    These choose the penalties too. The other arguments are those of `learn_in_folds`. -> (N, classes)
+    """
+    learned = _Learned(_Basis.of(plain, None), targets, classes, class_weights, advance, teaching)
+    return _nested(learned, folds)[0]
+
+
+def _nested(learned: _Learned, folds: NDArray[np.int64]) -> tuple[NDArray[np.float32], list[int], int]:
+    """Return the logits in folds, the number of each fold's strength, and that of the head of all pictures."""
+    numbers, targets = np.unique(folds).tolist(), learned.targets
+    if len(numbers) < LEAST_FOLDS:
+        raise InputError(f"a penalty that is chosen in folds needs at least {LEAST_FOLDS}, not {len(numbers)}")
+    counted = {fold: learned.teaching[folds == fold] for fold in numbers}
+
+    def losses(logits: Values, fold: int) -> Values:
+        """Return the loss of every strength on the teaching pictures of a fold."""
+        return _loss(logits[:, counted[fold]], targets[folds == fold][counted[fold]])
+
+    alone = {fold: learned.answers(folds == fold) for fold in numbers}  # (strengths, n, classes)
+    inner: dict[tuple[int, int], Values] = {}
+    for place, one in enumerate(numbers):
+        for other in numbers[place + 1 :]:
+            both = (folds == one) | (folds == other)
+            answers, of_one = learned.answers(both), folds[both] == one
+            inner[one, other], inner[other, one] = answers[:, ~of_one], answers[:, of_one]
+    logits, chosen = np.zeros((len(targets), learned.classes), np.float32), []
+    for fold in numbers:
+        total = sum(losses(inner[fold, other], other) for other in numbers if other != fold)
+        chosen.append(int(np.argmin(total)))
+        logits[folds == fold] = alone[fold][chosen[-1]]
+    return logits, chosen, int(np.argmin(sum(losses(alone[fold], fold) for fold in numbers)))
 
 
 def count_heads(folds: int) -> int:
@@ -158,19 +184,21 @@ class _Learned:
         classes: int,
         class_weights: NDArray[np.float32] | None,
         advance: Callable[[int], None],
+        teaching: Rows | None = None,
     ) -> None:
         self.basis, self.targets, self.classes = basis, targets, classes
         self.class_weights, self.advance = class_weights, advance
+        self.teaching = np.ones(len(targets), np.bool_) if teaching is None else teaching
+        """(N,): pictures that heads may learn from."""
 
-    def answers(self, left_out: Rows, answered: Rows) -> Values:
-        """Learn without `left_out` (N,); return the logits of `answered` (N,) for each strength. -> (S, n, classes)"""
-        return np.stack(
-            [self.basis.plain[answered] @ weight.T + bias for weight, bias in self._path(~left_out, STRENGTHS)]
-        )
+    def answers(self, own: Rows) -> Values:
+        """Learn without `own` (N,), and return the logits of these for each strength. -> (S, n, classes)"""
+        path = self._path(self.teaching & ~own, STRENGTHS)
+        return np.stack([self.basis.plain[own] @ weight.T + bias for weight, bias in path])
 
     def head(self, number: int) -> Head:
         """Learn from all pictures with the strength of this number."""
-        *_, (weight, bias) = self._path(np.ones(len(self.targets), np.bool_), STRENGTHS[: number + 1])
+        *_, (weight, bias) = self._path(self.teaching, STRENGTHS[: number + 1])
         weight = weight @ self.basis.turn
         return Head(weight.astype(np.float32), (bias - weight @ self.basis.mean).astype(np.float32))
 
@@ -186,9 +214,9 @@ class _Learned:
         weights = None if self.class_weights is None else self.class_weights[targets].astype(np.float64)
         if repeats > 1:  # a picture counts once, however many views it has
             weights = (np.ones(len(targets)) if weights is None else weights) / repeats
-        if (lone := np.unique(targets)).size == 1:
+        if (there := np.unique(targets)).size < 2:
             self.advance(1)
-            bias = np.where(np.arange(self.classes) == lone, 0.0, UNKNOWN)
+            bias = np.where(np.isin(np.arange(self.classes), there), 0.0, UNKNOWN)
             return [(np.zeros((self.classes, rows.shape[1])), bias)] * len(strengths)
         regression: Any = LogisticRegression(warm_start=True, max_iter=MOST_STEPS)
         found = []

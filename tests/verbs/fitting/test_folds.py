@@ -42,6 +42,7 @@ def test_few_pictures_are_scored_in_folds_and_all_teach(folded: pw.Run, shapes: 
     assert record.recipe_name == "logistic"
     assert record.asked["folds"] == 5
     assert any(line.startswith("folds 5: a test split would have") for line in record.why or ())
+    assert [point["pictures"] for point in (record.learning_curve or {})["points"]] == [30, 60, 120]
     known = folded.training_digests
     assert known is not None
     assert data.exclude_seen(data.open(shapes).samples, known) == []
@@ -59,6 +60,7 @@ def test_the_line_and_the_page_say_it(folded: pw.Run, shapes: Path, capfd: pytes
     assert "accuracy on 120 pictures in 5 folds" in page
     assert "5 folds, every picture once: the pictures of each fold" in page
     assert "Logistic regression has no epochs" in page
+    assert "How many more pictures" in page
     assert "No scored picture has a twin, a picture of the same moment, in another fold" in page
     assert "('out-of-fold accuracy', " in repr(list(folded._facts()))
 

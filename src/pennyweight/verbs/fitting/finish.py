@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pennyweight import data
 from pennyweight.core.run import Run
@@ -14,13 +15,14 @@ from pennyweight.report.run_page import Mistake, run_page
 from pennyweight.scoring import Evaluation, score, worst_mistakes
 from pennyweight.train import Epoch
 from pennyweight.verbs.fitting.leaks import leaks_of, score_shortcuts, twins_in_training
+from pennyweight.verbs.fitting.learning_curve import curve_of
 from pennyweight.verbs.fitting.open import PictureFit
 from pennyweight.verbs.fitting.session import RunSession
 from pennyweight.verbs.load import restore
 from pennyweight.verbs.network_inputs import for_page, show_inputs
 from pennyweight.verbs.weigh import weigh
 
-__all__ = ["finish"]
+__all__ = ["finish", "keep_curve"]
 
 
 def finish(session: RunSession, best: Epoch, probabilities: Any, fitting: PictureFit) -> Run:
@@ -68,6 +70,16 @@ def finish(session: RunSession, best: Epoch, probabilities: Any, fitting: Pictur
         )
 
     return session.seal(best, evaluation.to_dict(), report)
+
+
+def keep_curve(session: RunSession, parts: Sequence[tuple[int, NDArray[np.bool_]]], fitting: PictureFit) -> None:
+    """Keep the learning curve of a training in folds in its record, and note what more pictures would bring."""
+    scored, source = fitting.scored, fitting.source
+    moments = data.moments_of(source, fitting.twins, scored.samples)
+    curve = curve_of(parts, moments, scored.targets, source.labels)
+    session.amend(learning_curve=curve)
+    for line in [] if curve is None else curve["lines"]:
+        session.shown.note(line)
 
 
 def _mistake(pictures: data.Pictures, number: int, evaluation: Evaluation, probabilities: Any) -> Mistake:

@@ -16,7 +16,8 @@ from pennyweight.train import Epoch
 from pennyweight.train.trackers import open_tracker
 from pennyweight.verbs.answered_source import answer
 from pennyweight.verbs.fitting.check_augmentation import check_augmentation
-from pennyweight.verbs.fitting.finish import finish
+from pennyweight.verbs.fitting.finish import finish, keep_curve
+from pennyweight.verbs.fitting.learning_curve import parts_of
 from pennyweight.verbs.fitting.left_out import note_left_out, record_left_out
 from pennyweight.verbs.fitting.modes import Work, train_by_mode
 from pennyweight.verbs.fitting.open import PictureFit, open_fit
@@ -26,7 +27,7 @@ from pennyweight.verbs.fitting.request import FitRequest
 from pennyweight.verbs.fitting.run_record import make_record
 from pennyweight.verbs.fitting.session import RunSession, Terms, opening_run
 from pennyweight.verbs.fitting.settle import Settled, settle_schedule
-from pennyweight.verbs.fitting.train_in_folds import FoldedAnswers, train_in_folds
+from pennyweight.verbs.fitting.train_in_folds import Division, FoldedAnswers, train_in_folds
 from pennyweight.verbs.load import load
 
 __all__ = ["fit_pictures"]
@@ -54,7 +55,9 @@ def fit_pictures(request: FitRequest) -> Run:
         if session.begins:
             _begin(fitting, session, settled)
         if fitting.folds > 1:
-            return finish(session, *_train_in_folds(fitting, session), fitting)
+            answers = _train_in_folds(fitting, session)
+            keep_curve(session, answers.curve, fitting)
+            return finish(session, answers.best, answers.probabilities, fitting)
         best = _train(fitting, session, settled)
         with session.shown.phase("scoring the test split", len(fitting.splits.test)) as phase:
             probabilities = answer(load(Run(session.files.folder)), fitting.scored, phase.advance)
@@ -82,7 +85,15 @@ def _train(fitting: PictureFit, session: RunSession, settled: Settled) -> Epoch:
 def _train_in_folds(fitting: PictureFit, session: RunSession) -> FoldedAnswers:
     """Train in folds, and return the answers to every picture; the weights in the run's folder learned from all."""
     with session.training(), _working(fitting, session) as work:
-        return train_in_folds(work, fitting.fold_numbers, _inputs_of_folds(fitting))
+        clusters = data.clusters_of(fitting.source, fitting.twins, fitting.rule)
+        regression = fitting.plan.recipe.optimizer == "lbfgs"
+        samples = fitting.scored.samples
+        division = Division(
+            folds=fitting.fold_numbers,
+            others=_inputs_of_folds(fitting),
+            parts=parts_of(samples, seed=fitting.plan.seed, clusters=clusters) if regression else (),
+        )
+        return train_in_folds(work, division)
 
 
 def _inputs_of_folds(fitting: PictureFit) -> list[tuple[list[int], data.Pictures]]:

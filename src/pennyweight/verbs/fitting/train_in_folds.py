@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,13 +19,25 @@ from pennyweight.nn.weights import save_weights
 from pennyweight.train import Checkpointer, Epoch, Recipe, train
 from pennyweight.train.callbacks import NullCallback
 from pennyweight.train.linear_probe import Features, find_last_linear
-from pennyweight.train.logistic_head import Head, count_heads, learn_in_folds
+from pennyweight.train.logistic_head import Head, answer_in_folds, count_heads, learn_in_folds
 from pennyweight.train.phase import Phase
 from pennyweight.verbs.fitting.modes import Work, features_of, head_part
 
-__all__ = ["FoldedAnswers", "train_in_folds"]
+__all__ = ["Division", "FoldedAnswers", "train_in_folds"]
 
 Folds = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Division:
+    """Folds of a training, and what is computed in them."""
+
+    folds: Folds
+    """(N,) numbers."""
+    others: Sequence[tuple[Sequence[int], data.Pictures]] = ()
+    """Folds that are answered in another input, with all pictures in that input."""
+    parts: Sequence[NDArray[np.bool_]] = ()
+    """Pictures (N,) that teach at a point of the learning curve, which logistic regression has."""
 
 
 class FoldedAnswers(NamedTuple):
@@ -35,33 +47,32 @@ class FoldedAnswers(NamedTuple):
     """The last epoch of the head that is kept; its validation figures are those of the folds."""
     probabilities: NDArray[np.float32]
     """(N, classes): of each picture, by the head that had not seen its fold."""
+    curve: list[tuple[int, NDArray[np.bool_]]]
+    """Number of pictures that taught, and those (N,) that were then answered correctly; all of them come last."""
 
 
 class _Trained(NamedTuple):
     head: Head
     logits: NDArray[np.float32]
     history: list[Epoch]
+    curve: list[tuple[int, NDArray[np.bool_]]]
 
 
-def train_in_folds(
-    work: Work, folds: Folds, others: Sequence[tuple[Sequence[int], data.Pictures]] = ()
-) -> FoldedAnswers:
-    """Train on the features of all pictures, (N,) of `folds`, and write weights and metrics to the run's folder.
-
-    `others` are folds that are answered in another input, with all pictures in that input.
+def train_in_folds(work: Work, division: Division) -> FoldedAnswers:
+    """Train on the features of all pictures, and write weights and metrics to the run's folder.
 
     A signal ends the training after the head that is being trained. What is not written by then is computed again.
 
     Raises:
         InputError: The last layer has no bias, and logistic regression was asked for.
     """
-    session = work.session
-    found = _learn(work, work.pictures["train"], folds, "")
-    for own, pictures in others:
+    session, folds = work.session, division.folds
+    found = _learn(work, work.pictures["train"], division, "")
+    for own, pictures in division.others:
         at = show_size(pictures.preprocess.size)
         session.shown.note(f"folds {', '.join(str(fold + 1) for fold in own)} chose input {at} by the other pictures")
         answered = np.isin(folds, own)
-        found.logits[answered] = _learn(work, pictures, folds, f" at {at} pixels").logits[answered]
+        found.logits[answered] = _learn(work, pictures, Division(folds=folds), f" at {at} pixels").logits[answered]
     _put(find_last_linear(work.network), found.head)
     said = work.plan.describe(work.labels, work.trained_on)
     save_weights(session.files.weights_path, work.network, said | {"epoch": str(len(found.history))})
@@ -70,16 +81,18 @@ def train_in_folds(
         work.tracker.epoch(epoch.to_dict())
     highest = found.logits.max(axis=1, keepdims=True)
     odds = np.exp(found.logits - highest)
-    return FoldedAnswers(found.history[-1], odds / odds.sum(axis=1, keepdims=True))
+    right = found.logits.argmax(axis=1) == work.pictures["train"].targets
+    return FoldedAnswers(found.history[-1], odds / odds.sum(axis=1, keepdims=True), [*found.curve, (len(right), right)])
 
 
-def _learn(work: Work, pictures: data.Pictures, folds: Folds, at: str) -> _Trained:
+def _learn(work: Work, pictures: data.Pictures, division: Division, at: str) -> _Trained:
     """Compute the features of all pictures, and learn the heads from them; `at` names their input."""
     session, recipe = work.session, work.plan.recipe
     plain = features_of(work, f"train{at}", pictures, 0)
     views = features_of(work, f"views{at}", pictures, recipe.views) if recipe.views else plain
-    learn = _by_regression if recipe.optimizer == "lbfgs" else _by_steps
-    heads = count_heads(len(np.unique(folds))) if recipe.optimizer == "lbfgs" else len(np.unique(folds)) + 1
+    regression, folds = recipe.optimizer == "lbfgs", len(np.unique(division.folds))
+    learn = _by_regression if regression else _by_steps
+    heads = count_heads(folds) + len(division.parts) * (count_heads(folds) - 1) if regression else folds + 1
     with session.shown.phase(f"heads of the last layer{at}", heads) as phase:
 
         def advance(count: int) -> None:
@@ -87,11 +100,11 @@ def _learn(work: Work, pictures: data.Pictures, folds: Folds, at: str) -> _Train
             if session.checkpointer.stop.asked is not None:
                 session.checkpointer.stop.end()
 
-        return learn(work, plain, views, folds, advance)
+        return learn(work, plain, views, division, advance)
 
 
 def _by_regression(
-    work: Work, plain: Features, views: Features, folds: Folds, advance: Callable[[int], None]
+    work: Work, plain: Features, views: Features, division: Division, advance: Callable[[int], None]
 ) -> _Trained:
     """Learn logistic regressions, and note the penalties that were chosen."""
     started, targets = perf_counter(), plain.targets[0]
@@ -100,11 +113,9 @@ def _by_regression(
     weights = work.class_weights
     if weights is None and plain.sampled:  # a regression has no epochs to repeat pictures in
         weights = data.Balance.of(targets, len(work.labels), "weights").weights
-    found = learn_in_folds(
-        plain.values[0], targets, folds,
-        classes=len(work.labels), views=None if views is plain else views.values, class_weights=weights,
-        advance=advance,
-    )  # fmt: skip
+    shared: dict[str, Any] = {"classes": len(work.labels), "class_weights": weights, "advance": advance}
+    rows, folds = plain.values[0], division.folds
+    found = learn_in_folds(rows, targets, folds, views=None if views is plain else views.values, **shared)
     low, high = min(found.strengths), max(found.strengths)
     spread = f"{low:g}" if low == high else f"{low:g} to {high:g}"
     work.session.shown.note(f"inverse penalty {found.strength:g}, chosen in folds; without each fold {spread}")
@@ -115,12 +126,18 @@ def _by_regression(
         epoch=1, train_loss=loss, train_accuracy=accuracy, val_loss=out_loss, val_accuracy=out_accuracy, lr=0.0,
         seconds=seconds, images_per_s=len(targets) / seconds, loader_share=0.0,
     )  # fmt: skip
-    return _Trained(found.head, found.logits, [epoch])
+    curve = [
+        (int(part.sum()), answer_in_folds(rows, targets, folds, part, **shared).argmax(axis=1) == targets)
+        for part in division.parts
+    ]
+    return _Trained(found.head, found.logits, [epoch], curve)
 
 
-def _by_steps(work: Work, plain: Features, views: Features, folds: Folds, advance: Callable[[int], None]) -> _Trained:
+def _by_steps(
+    work: Work, plain: Features, views: Features, division: Division, advance: Callable[[int], None]
+) -> _Trained:
     """Train the layer by the recipe's steps, once without each fold and once with all; every epoch is trained."""
-    layer, targets = find_last_linear(work.network), plain.targets[0]
+    layer, targets, folds = find_last_linear(work.network), plain.targets[0], division.folds
     first = {name: value.clone() for name, value in layer.state_dict().items()}
     logits = np.zeros((len(targets), len(work.labels)), np.float32)
     histories = []
@@ -140,7 +157,7 @@ def _by_steps(work: Work, plain: Features, views: Features, folds: Folds, advanc
             for name in ("val_loss", "val_accuracy")
         )
         history.append(replace(epoch, val_loss=loss, val_accuracy=accuracy))
-    return _Trained(head, logits, history)
+    return _Trained(head, logits, history, [])
 
 
 def _steps(work: Work, layer: nn.Linear, training: Features, validation: Features) -> list[Epoch]:

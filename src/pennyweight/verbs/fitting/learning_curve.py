@@ -1,0 +1,101 @@
+"""Learning curve of few pictures: accuracy with a quarter, a half and all of them, and what more would bring."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pennyweight import data
+from pennyweight.core.errors import SourceError
+from pennyweight.core.figures import number, share
+from pennyweight.data.intervals import share_interval
+
+__all__ = ["curve_of", "parts_of"]
+
+PARTS = 4
+LEAST = 2
+"""Fewest pictures of each class in a part that teaches."""
+FADING = 0.6
+"""Gain of a doubling of the pictures for each point that the doubling before gained: docs/measured/few-pictures.md."""
+Z = 1.96
+LITTLE = 0.02
+"""Gain below which more pictures hardly help."""
+LACKS = 0.05
+"""Share by which the recall of a class lies below the accuracy for it to lack pictures."""
+
+
+def parts_of(samples: Sequence[data.Sample], *, seed: int, clusters: Mapping[str, str]) -> list[NDArray[np.bool_]]:
+    """Return the pictures of a quarter and of a half of all, the first within the second, (N,) each.
+
+    Units stay whole. A part in which a class has fewer than LEAST pictures is left out.
+    """
+    try:
+        quarters = data.assign_folds(samples, PARTS, seed=-1 - seed, clusters=clusters)
+    except SourceError:
+        return []
+    labels = np.array([sample.label for sample in samples])
+    parts = [quarters < count for count in (1, 2)]
+    classes = np.unique(labels)
+    return [part for part in parts if min((labels[part] == label).sum() for label in classes) >= LEAST]
+
+
+def curve_of(
+    parts: Sequence[tuple[int, NDArray[np.bool_]]],
+    moments: NDArray[np.int64] | None,
+    targets: NDArray[np.int64],
+    labels: Sequence[str],
+) -> dict[str, Any] | None:
+    """Return the learning curve as run.json keeps it; None for a single point.
+
+    Args:
+        parts: Number of pictures that taught, and the pictures that were answered correctly, (N,) bool; all come last.
+        moments: Number of the moment that each picture shows, (N,); None where unknown.
+        targets: Classes of the pictures, (N,).
+        labels: Names of the classes.
+
+    Returns:
+        `points`, each with `pictures`, `accuracy` and `accuracy_interval`, and `lines` of text.
+    """
+    if len(parts) < 2:
+        return None
+    points = [
+        {
+            "pictures": count,
+            "accuracy": float(correct.mean()),
+            "accuracy_interval": list(share_interval(correct, moments, folded=True)),
+        }
+        for count, correct in parts
+    ]
+    lines = [_prospect(parts), _lacking(parts[-1][1], targets, labels)]
+    return {"points": points, "lines": [line for line in lines if line]}
+
+
+def _prospect(parts: Sequence[tuple[int, NDArray[np.bool_]]]) -> str:
+    """Return a sentence on what twice as many pictures would bring, with its 95% interval.
+
+    Every doubling gains FADING times what the one before it gained. The interval is that of the difference between the
+    first and the last part, whose answers to the same pictures are compared.
+    """
+    (few, before), (count, after) = parts[0], parts[-1]
+    was, now = float(before.mean()), float(after.mean())
+    shown = f"{number(few)} of the {number(count)} pictures give {share(was)}, all of them {share(now)}"
+    change = after.astype(np.float64) - before
+    doublings = len(parts) - 1
+    factor = FADING**doublings / sum(FADING**step for step in range(doublings))
+    gain, half = factor * change.mean(), Z * factor * change.std() / len(change) ** 0.5
+    low, middle, high = (min(max(each, 0.0), 1 - now) for each in (gain - half, gain, gain + half))
+    if high < LITTLE:
+        return f"{shown}: twice as many would bring less than {100 * LITTLE:.0f} points"
+    return f"{shown}: twice as many would bring about {100 * middle:.1f} points ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def _lacking(correct: NDArray[np.bool_], targets: NDArray[np.int64], labels: Sequence[str]) -> str:
+    """Return a sentence on the class that lacks pictures most; empty where no recall lies far below the accuracy."""
+    recalls = {label: float(correct[targets == label].mean()) for label in np.unique(targets).tolist()}
+    lowest = min(recalls, key=lambda label: recalls[label])
+    if recalls[lowest] > correct.mean() - LACKS:
+        return ""
+    return f"class '{labels[lowest]}' lacks pictures most: {share(recalls[lowest])} of its pictures are recognized"

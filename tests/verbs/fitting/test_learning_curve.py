@@ -1,0 +1,77 @@
+"""The learning curve has nested parts of whole units, and says what more pictures would bring."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pennyweight.data import Sample
+from pennyweight.verbs.fitting.learning_curve import curve_of, parts_of
+
+
+def sample(number: int, label: int, group: str | None = None) -> Sample:
+    digest = hashlib.sha256(str(number).encode()).hexdigest()
+    return Sample(hashlib, label, digest, None, f"{number}.png", group)  # type: ignore[arg-type]
+
+
+def answers(correct: int, count: int = 100) -> NDArray[np.bool_]:
+    return np.arange(count) < correct
+
+
+def curve(*correct: int, count: int = 100, targets: NDArray[np.int64] | None = None) -> dict[str, Any]:
+    """The curve of as many correct answers with a quarter, a half and all of the pictures, or fewer points."""
+    shares = (4, 2, 1)[-len(correct) :]
+    parts = [(count // share, answers(right, count)) for share, right in zip(shares, correct, strict=True)]
+    targets = np.arange(count) % 2 if targets is None else targets
+    found = curve_of(parts, None, targets, ("cats", "dogs"))
+    assert found is not None
+    return found
+
+
+def test_parts_are_nested_and_hold_a_quarter_and_a_half_of_each_class() -> None:
+    samples = [sample(number, number % 3) for number in range(96)]
+    quarter, half = parts_of(samples, seed=0, clusters={})
+    labels = np.array([each.label for each in samples])
+    assert not (quarter & ~half).any()
+    assert [np.bincount(labels[part]).tolist() for part in (quarter, half)] == [[8, 8, 8], [16, 16, 16]]
+    assert not np.array_equal(quarter, parts_of(samples, seed=1, clusters={})[0])
+
+
+def test_units_stay_whole_and_small_classes_have_fewer_parts() -> None:
+    samples = [sample(number, number % 2, group=f"film-{number // 10}") for number in range(100)]
+    for part in parts_of(samples, seed=0, clusters={}):
+        assert all(len(set(part[start : start + 10])) == 1 for start in range(0, 100, 10))
+    few = [sample(number, number % 2) for number in range(10)]
+    (half,) = parts_of(few, seed=0, clusters={})
+    assert 4 <= half.sum() <= 6
+    assert parts_of(few[:5], seed=0, clusters={}) == []
+
+
+def test_the_line_says_what_twice_as_many_would_bring() -> None:
+    found = curve(60, 70, 80)
+    assert [(point["pictures"], point["accuracy"]) for point in found["points"]] == [(25, 0.6), (50, 0.7), (100, 0.8)]
+    low, high = found["points"][-1]["accuracy_interval"]
+    assert low < 0.8 < high
+    (line,) = found["lines"]
+    # 20 points in two doublings, of which the second brought 0.6 times the first: 7.5, and the next one 4.5.
+    assert line.startswith("25 of the 100 pictures give 60.0%, all of them 80.0%: twice as many would bring about 4.5")
+
+
+def test_a_flat_curve_of_many_pictures_says_that_more_bring_little() -> None:
+    (line,) = curve(899, 900, 900, count=1000)["lines"]
+    assert line.endswith("twice as many would bring less than 2 points")
+    assert curve(40, 50)["lines"][0].startswith("50 of the 100 pictures give 40.0%")
+
+
+def test_the_class_that_lacks_most_is_named() -> None:
+    targets = np.where(np.arange(100) < 50, 0, 1)
+    *_, line = curve(50, 70, targets=targets)["lines"]
+    assert line == "class 'dogs' lacks pictures most: 40.0% of its pictures are recognized"
+    assert len(curve(60, 70)["lines"]) == 1
+
+
+def test_a_single_point_is_no_curve() -> None:
+    assert curve_of([(100, answers(50))], None, np.arange(100) % 2, ("a", "b")) is None
