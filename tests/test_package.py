@@ -373,6 +373,11 @@ def every_call(folder: Path, bundle: Path, pictures: Path) -> dict[str, Callable
             pw.bench_machine(share=0)
         return raised.value
 
+    def convert_for_nothing() -> Exception:
+        with pytest.raises(pw.PennyweightError, match="unknown engine 'nothing'; there is ncnn") as raised:
+            pw.convert(run, to="nothing")
+        return raised.value
+
     return {
         "PennyweightError": lambda: pw.PennyweightError("one line"),
         "Preprocess": lambda: pw.Preprocess.for_input(32)(picture),
@@ -421,6 +426,8 @@ def every_call(folder: Path, bundle: Path, pictures: Path) -> dict[str, Callable
             }
         ).to_dict(),
         "export": lambda: pw.export(run),
+        "convert": convert_for_nothing,
+        "Converted": lambda: pw.Converted(folder=folder, to="ncnn", manifest=pw.Bundle(bundle).manifest).bytes,
         "predict_parts": lambda: pw.predict_parts(bundle, folder / "no-such.png", folder / "parts"),
         "predict": lambda: list(pw.predict(bundle, [folder / "no-such.png"])),
         "Failure": lambda: pw.Failure(source="x.png", error="cannot read x.png: not found").to_dict(),

@@ -15,6 +15,8 @@ from .train.recipe import Recipe as Recipe
 from .verbs.bench import bench as bench
 from .verbs.bench_machine import bench_machine as bench_machine
 from .verbs.benching.timings import Timings as Timings
+from .verbs.convert import Converted as Converted
+from .verbs.convert import convert as convert
 from .verbs.doctor import doctor as doctor
 from .verbs.evaluate import evaluate as evaluate
 from .verbs.experiments import experiments as experiments

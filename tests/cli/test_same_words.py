@@ -29,7 +29,7 @@ CASES: dict[str, tuple[Callable[..., Any], Collection[str]]] = {
         pw.predict,
         {*READ_AS, *USAGE, *signature(pw.predict_parts).parameters, "embeddings"},
     ),  # `embed` of a classifier
-    "export": (pw.export, USAGE),
+    "export": (pw.export, {*USAGE, *signature(pw.convert).parameters}),
     "bundle": (pw.Bundle, {"markdown"}),
     "weigh": (pw.weigh_all, {"threads"}),
     "names": (pw.names, ()),

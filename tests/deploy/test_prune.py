@@ -16,7 +16,7 @@ from pennyweight import zoo
 from pennyweight.core.errors import InputError, MissingPart
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.cost import count
-from pennyweight.deploy import TrainingBatch, compare_latency, export_graph, prune
+from pennyweight.deploy import TrainingBatch, compare_graphs, export_graph, prune
 from pennyweight.deploy.channel_groups import BLOCK
 
 pytest.importorskip("torch_pruning")
@@ -141,7 +141,7 @@ def test_latency_is_that_of_both_graphs(exported: Any, monkeypatch: pytest.Monke
         return [next(times) for _ in calls]
 
     monkeypatch.setattr("pennyweight.deploy.latency.time_in_turns", timed)
-    found = compare_latency(graph, before=graph, preprocess=exported.bundle.manifest.preprocess)
+    found = compare_graphs(graph, before=graph, preprocess=exported.bundle.manifest.preprocess)
     assert (found["before_ms"], found["after_ms"], found["times_faster"], found["repeats"]) == (4.0, 1.0, 4.0, 3)
     assert found["engine"].startswith("onnxruntime ")
 

@@ -1,13 +1,13 @@
-"""Options of `export` that make another network than the trained one: int8 and pruning."""
+"""Options of `export` that make another network than the trained one, or files of another engine."""
 
 # No `from __future__ import annotations`: Typer reads the annotations.
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pennyweight.cli.help import OUTPUT
 from pennyweight.cli.options import option
 
-__all__ = ["Calibrate", "Int8", "MaxDrop", "Prune", "Tune"]
+__all__ = ["Calibrate", "Int8", "MaxDrop", "Prune", "To", "Tune"]
 
 Int8 = Annotated[
     bool,
@@ -35,5 +35,13 @@ Prune = Annotated[
         OUTPUT,
         "Save this share of the multiply-accumulates: remove channels, then fine-tune on training pictures.",
         metavar="PERCENT",
+    ),
+]
+To = Annotated[
+    Literal["ncnn"] | None,
+    option(
+        OUTPUT,
+        "Write a folder with the files of another engine, for phones and small boards, and not a bundle.",
+        metavar="ENGINE",
     ),
 ]

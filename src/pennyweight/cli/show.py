@@ -22,14 +22,17 @@ from pennyweight.core.text import say, write_as_file
 from pennyweight.report.tables import Column, table
 
 if TYPE_CHECKING:
+    from pennyweight.core.manifest import Manifest
     from pennyweight.core.run import Run
     from pennyweight.deploy import LayerLoss
     from pennyweight.runtime import Bundle
     from pennyweight.scoring import Evaluation
+    from pennyweight.verbs.convert import Converted
 
 __all__ = [
     "as_json",
     "bundle",
+    "converted",
     "evaluation",
     "facts",
     "failure",
@@ -175,19 +178,29 @@ def failure(line: str) -> None:
 
 def bundle(made: Bundle) -> None:
     """Print the file of a bundle, its size and its proof."""
-    proof, quantization = made.manifest.parity, made.manifest.quantization
-    say(
-        f"{made.path}: {made.path.stat().st_size / 1e6:.1f} MB, {'float graph ' if quantization else ''}"
-        f"proved on {proof['pictures']} pictures ({proof['of']}): "
-        f"{proof['same_top1']} same answers, probabilities within {proof['largest_probability_difference']:.1e}"
-    )
-    if (pruning := made.manifest.pruning) is not None:
-        say(f"pruned {milliseconds(pruning)}: {fewer_macs(pruning)}", accuracies(pruning))
+    quantization = made.manifest.quantization
+    _proved(made.path, made.path.stat().st_size, made.manifest, "float graph " if quantization else "")
     if quantization is not None:
         say(
             f"int8 {in_words(quantization)}",
             f"{calibration(quantization)}; {files(quantization)}; in float: {layers_in_float(quantization)}",
         )
+
+
+def converted(made: Converted) -> None:
+    """Print the folder of a network for another engine, its size and its proof."""
+    _proved(made.folder, made.bytes, made.manifest, "")
+
+
+def _proved(path: Path, size: int, manifest: Manifest, what: str) -> None:
+    """Print files, their proof, and the pruning of their network."""
+    proof = manifest.parity
+    say(
+        f"{path}: {size / 1e6:.1f} MB, {what}proved on {proof['pictures']} pictures ({proof['of']}): "
+        f"{proof['same_top1']} same answers, probabilities within {proof['largest_probability_difference']:.1e}"
+    )
+    if (pruning := manifest.pruning) is not None:
+        say(f"pruned {milliseconds(pruning)}: {fewer_macs(pruning)}", accuracies(pruning))
 
 
 def layer_losses(layers: Sequence[LayerLoss]) -> None:

@@ -28,6 +28,8 @@ EXTRAS = {
     "timm": "timm",
     "openvino": "openvino",
     "torch_pruning": "prune",
+    "ncnn": "ncnn",
+    "pnnx": "ncnn",
     "datasets": "scale",
     "fsspec": "scale",
     "aiohttp": "scale",

@@ -4,8 +4,9 @@ from pennyweight.deploy.channel_groups import TrainingBatch
 from pennyweight.deploy.export import export_bundle, export_graph
 from pennyweight.deploy.graph import BundleGraph, TorchEngine
 from pennyweight.deploy.int8 import MAX_DROP, Int8Error, Int8Pictures, LayerLoss, to_int8
-from pennyweight.deploy.latency import compare_latency
-from pennyweight.deploy.parity import Parity, prove
+from pennyweight.deploy.latency import compare_graphs, compare_latency
+from pennyweight.deploy.ncnn_files import NcnnEngine, require_ncnn, write_ncnn
+from pennyweight.deploy.parity import Parity, make_pictures, prove
 from pennyweight.deploy.pruning import Pruned, prune, require_torch_pruning
 from pennyweight.deploy.tune import to_tuned_int8
 
@@ -15,16 +16,21 @@ __all__ = [
     "Int8Error",
     "Int8Pictures",
     "LayerLoss",
+    "NcnnEngine",
     "Parity",
     "Pruned",
     "TorchEngine",
     "TrainingBatch",
+    "compare_graphs",
     "compare_latency",
     "export_bundle",
     "export_graph",
+    "make_pictures",
     "prove",
     "prune",
+    "require_ncnn",
     "require_torch_pruning",
     "to_int8",
     "to_tuned_int8",
+    "write_ncnn",
 ]

@@ -16,7 +16,7 @@ from pennyweight.core.machine import versions
 from pennyweight.core.manifest import Manifest
 from pennyweight.core.run import Run
 from pennyweight.core.usage import Usage
-from pennyweight.deploy import MAX_DROP, compare_latency, export_bundle, export_graph, to_int8, to_tuned_int8
+from pennyweight.deploy import MAX_DROP, compare_graphs, export_bundle, export_graph, to_int8, to_tuned_int8
 from pennyweight.runtime import Bundle
 from pennyweight.verbs.bundle_contents import Contents, contents_of
 from pennyweight.verbs.bundle_path import bundle_path
@@ -27,7 +27,7 @@ from pennyweight.verbs.prune_run import prune_run, require_prunable
 from pennyweight.verbs.scenes.scene_run import refuse_scene_run
 from pennyweight.verbs.weigh import weigh
 
-__all__ = ["export"]
+__all__ = ["export", "manifest_of", "open_exportable"]
 
 
 def export(
@@ -79,7 +79,7 @@ def export(
         MissingPart: torch-pruning is not installed.
     """
     allowed = _allowed_drop(int8, max_drop=max_drop, calibrate=calibrate, tune=tune or None)
-    trained = _open(run_or_name, weights, **usage)
+    trained = open_exportable(run_or_name, weights, **usage)
     pruning = None if prune is None else require_prunable(trained, prune)
     form = "-pruned" * (pruning is not None) + "-int8" * int8
     path = bundle_path(trained if isinstance(trained, Run) else str(trained.model["name"]), out, form=form)
@@ -87,12 +87,12 @@ def export(
     quantize = _quantizer(trained, contents, calibrate, allowed, tune, note) if int8 else None
     pictures, of = choose_proof_pictures(trained, proof, note=note, **contents.for_proof)
     return export_bundle(
-        contents.network, path, _manifest(contents), pictures,
+        contents.network, path, manifest_of(contents), pictures,
         of=of, training_digests=contents.training_digests, quantize=quantize, measure=_timer(contents),
     )  # fmt: skip
 
 
-def _open(
+def open_exportable(
     run_or_name: str | os.PathLike[str] | Run | zoo.Pretrained,
     weights: str | os.PathLike[str] | None,
     **usage: Unpack[Usage],
@@ -106,7 +106,7 @@ def _open(
     return trained
 
 
-def _manifest(contents: Contents) -> Manifest:
+def manifest_of(contents: Contents) -> Manifest:
     """Return the manifest of the float bundle, without its proof."""
     preprocess = contents.preprocess
     cost = weigh(contents.network, (preprocess.channels, *preprocess.sides))
@@ -130,7 +130,7 @@ def _timer(contents: Contents) -> Callable[[onnx.ModelProto], dict[str, Any]] | 
     whole, preprocess = contents.whole, contents.preprocess
     if whole is None:
         return None
-    return lambda model: compare_latency(model, before=export_graph(whole, preprocess).model, preprocess=preprocess)
+    return lambda model: compare_graphs(model, before=export_graph(whole, preprocess).model, preprocess=preprocess)
 
 
 def _quantizer(

@@ -10,6 +10,7 @@ import typer
 from pennyweight.cli import export_options, options, show, trained_options
 from pennyweight.cli.help import OUTPUT
 from pennyweight.cli.options import option
+from pennyweight.core.errors import InputError
 
 __all__ = ["export"]
 
@@ -30,6 +31,7 @@ def export(
     calibrate: export_options.Calibrate = None,
     tune: export_options.Tune = False,
     prune: export_options.Prune = None,
+    to: export_options.To = None,
     proof: Annotated[
         str | None,
         option(OUTPUT, "Pictures to prove the bundle on; by default of the run's test split.", metavar="SOURCE"),
@@ -39,7 +41,7 @@ def export(
         option(
             OUTPUT,
             "New file to write; by default model.onnx in the run, or NAME.onnx; with --int8 model-int8.onnx, with "
-            "--prune model-pruned.onnx.",
+            "--prune model-pruned.onnx, with --to ncnn a folder model-ncnn.",
             metavar="FILE",
         ),
     ] = None,
@@ -47,12 +49,18 @@ def export(
     """Write a network as a bundle: one ONNX file, proved to answer as the network does."""
     from pennyweight.core.settings import parse_share
     from pennyweight.deploy import Int8Error
+    from pennyweight.verbs.convert import convert
     from pennyweight.verbs.export import export as verb
 
     usage = trained_options.usage(stem=stem, input_size=input_size, config=config, mean=mean, std=std, labels=labels)
     limit = None if max_drop is None else parse_share(max_drop, "--max-drop", example="1%")
     share_off = None if prune is None else parse_share(prune, "--prune", example="30%")
     trained = trained_options.open_trained(run_or_name, weights, **usage)
+    if to is not None:
+        if int8 or max_drop is not None or calibrate is not None or tune:
+            raise InputError(f"--to {to} writes float32; leave --int8 and its settings out")
+        show.converted(convert(trained, out, to=to, prune=share_off, proof=proof, note=show.note))
+        return
     try:
         made = verb(
             trained, out, int8=int8, max_drop=limit, calibrate=calibrate, tune=tune, prune=share_off, proof=proof,
