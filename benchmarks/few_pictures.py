@@ -3,7 +3,7 @@
     python benchmarks/few_pictures.py SOURCE [--classes 4] [--sizes 32 64 128 256] [--draws 50] [--input 128]
 
 It draws pictures of each class equally often from SOURCE, and takes the accuracy on all others for the truth. On each
-draw it does what `fit` does in mode head: the recipe probe on a split by content, and logistic regression in five
+draw it does what `fit` does in mode head: the recipe probe on a split by content, and logistic regression in
 folds. Features of the network are computed once, because they depend on a picture alone. `--fit N` runs `fit` itself on
 the first N draws of each size, and fails where its score or its weights differ. `--peer N` trains scikit-learn's
 LogisticRegressionCV on the features of the first N draws. Figures of every draw are added to `--out`, as JSON lines,
@@ -41,7 +41,7 @@ from pennyweight.train.callbacks import NullCallback
 from pennyweight.train.linear_probe import Features, extract_features
 from pennyweight.train.logistic_head import learn_in_folds
 from pennyweight.train.presets import get_recipe
-from pennyweight.verbs.fitting.choose_folds import FOLDS
+from pennyweight.verbs.fitting.choose_folds import usual_folds
 from pennyweight.verbs.load import restore
 
 Draw = dict[str, Any]
@@ -110,11 +110,11 @@ def _truth(right: NDArray[np.bool_], chosen: NDArray[np.int64]) -> float:
     return float(right[rest].mean())
 
 
-def in_folds(pool: Pool, chosen: NDArray[np.int64]) -> tuple[float, float, int, Any]:
+def in_folds(pool: Pool, chosen: NDArray[np.int64], count: int) -> tuple[float, float, int, Any]:
     """Score in folds; return accuracy, the truth of the head that is kept, correct pictures, and the heads."""
     samples = [pool.source.samples[number] for number in chosen.tolist()]
     targets = pool.targets[chosen]
-    folds = data.assign_folds(samples, FOLDS)
+    folds = data.assign_folds(samples, count or usual_folds(samples, seed=0, clusters={}))
     found = learn_in_folds(pool.values[chosen], targets, folds, classes=pool.classes)
     correct = int((found.logits.argmax(axis=1) == targets).sum())
     right = found.head.logits(pool.values).argmax(axis=1) == pool.targets
@@ -143,7 +143,6 @@ def require_equal(pool: Pool, chosen: NDArray[np.int64], accuracy: float, found:
             recipe={"mode": "head"}, **pool.options,
         )  # fmt: skip
         head = restore(run).head.linear  # type: ignore[union-attr]
-        assert run.evaluation["folds"] == FOLDS
         assert abs(run.evaluation["accuracy"] - accuracy) < 1e-9, (run.evaluation["accuracy"], accuracy)
         ours = head.weight.detach().numpy()  # type: ignore[union-attr,operator]
         assert np.abs(ours - found.head.weight).max() < 1e-3 * np.abs(ours).max()
@@ -157,7 +156,7 @@ def draws(pool: Pool, asked: argparse.Namespace, done: set[tuple[int, int]]) -> 
                 continue
             chosen = pool.draw(size, 1000 * size + number)
             started = process_time()
-            scored, truth, correct, found = in_folds(pool, chosen)
+            scored, truth, correct, found = in_folds(pool, chosen, asked.folds)
             seconds = process_time() - started
             if number < asked.fit:
                 require_equal(pool, chosen, scored, found)
@@ -221,6 +220,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[32, 64, 128, 256])
     parser.add_argument("--draws", type=int, default=50)
     parser.add_argument("--peer", type=int, default=0)
+    parser.add_argument("--folds", type=int, default=0, help="by default as `fit` chooses")
     parser.add_argument("--fit", type=int, default=0)
     parser.add_argument("--folds-only", action="store_true", help="spare the split, for many draws of the coverage")
     parser.add_argument("--out", default=os.devnull)

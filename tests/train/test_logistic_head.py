@@ -28,6 +28,7 @@ def drawn(
 
 @pytest.mark.parametrize("fold", [0, 3])
 def test_the_labels_of_a_fold_change_nothing_of_its_answers(fold: int) -> None:
+    """Only the number of pictures of each class counts, which exchanged labels leave as it is."""
     values, targets, folds = drawn()
     own = folds == fold
     found = learn_in_folds(values, targets, folds, classes=3)
@@ -83,6 +84,19 @@ def test_a_class_without_pictures_elsewhere_and_a_single_class_are_answered() ->
     assert (found.logits.argmax(axis=1) < 2).all()
 
 
+def test_a_class_keeps_its_weight_without_a_fold() -> None:
+    """Of equal pictures with three of each class, the others' labels would answer against a picture's own."""
+    draw = np.random.default_rng(0)
+    values = draw.normal(0, 1e-3, (9, 20)).astype(np.float32)
+    targets, folds = np.arange(9) % 3, np.arange(9) % 5
+    found = learn_in_folds(values * 1e-3, targets, folds, classes=3)
+    odds = np.exp(found.logits - found.logits.max(axis=1, keepdims=True))
+    odds /= odds.sum(axis=1, keepdims=True)
+    strong = np.array(found.strengths)[folds] <= STRENGTHS[0]
+    assert strong.any()
+    assert odds[strong, targets[strong]].mean() > 0.25
+
+
 def test_class_weights_count() -> None:
     values, targets, folds = drawn(spread=30)
     heavy = learn_in_folds(values, targets, folds, classes=3, class_weights=np.array([9, 1, 1], np.float32))
@@ -93,7 +107,7 @@ def test_class_weights_count() -> None:
 
 def test_pictures_that_do_not_teach_are_answered_and_their_labels_change_nothing() -> None:
     values, targets, folds = drawn()
-    teaching = np.arange(len(targets)) % 2 == 0
+    teaching = np.arange(len(targets)) // 3 % 2 == 0
     found = answer_in_folds(values, targets, folds, teaching, classes=3)
     other = answer_in_folds(values, np.where(teaching, targets, 2 - targets), folds, teaching, classes=3)
     assert np.array_equal(found, other)

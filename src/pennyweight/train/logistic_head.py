@@ -211,9 +211,12 @@ class _Learned:
         repeats = len(self.basis.rows) // len(self.targets)
         rows = self.basis.rows[np.tile(taught, repeats)]
         targets = np.tile(self.targets[taught], repeats)
-        weights = None if self.class_weights is None else self.class_weights[targets].astype(np.float64)
-        if repeats > 1:  # a picture counts once, however many views it has
-            weights = (np.ones(len(targets)) if weights is None else weights) / repeats
+        counts = [np.bincount(self.targets[rows], minlength=self.classes) for rows in (self.teaching, taught)]
+        # A class keeps its weight without a fold; else its pictures there would be answered as those of others. A
+        # picture counts once, however many views it has.
+        weights = (counts[0] / np.maximum(counts[1], 1))[targets] / repeats
+        if self.class_weights is not None:
+            weights = weights * self.class_weights[targets]
         if (there := np.unique(targets)).size < 2:
             self.advance(1)
             bias = np.where(np.isin(np.arange(self.classes), there), 0.0, UNKNOWN)

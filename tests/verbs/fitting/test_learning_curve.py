@@ -56,8 +56,8 @@ def test_the_line_says_what_twice_as_many_would_bring() -> None:
     low, high = found["points"][-1]["accuracy_interval"]
     assert low < 0.8 < high
     (line,) = found["lines"]
-    # 20 points in two doublings, of which the second brought 0.6 times the first: 7.5, and the next one 4.5.
-    assert line.startswith("25 of the 100 pictures give 60.0%, all of them 80.0%: twice as many would bring about 4.5")
+    # 20 points in two doublings, of which the second brought half of the first: 6.7, and the next one 3.3.
+    assert line.startswith("25 of the 100 pictures give 60.0%, all of them 80.0%: twice as many would bring about 3.3")
 
 
 def test_a_flat_curve_of_many_pictures_says_that_more_bring_little() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pennyweight import data
@@ -13,7 +14,7 @@ from pennyweight.core.training_digests import TrainingDigests
 from pennyweight.train import Ranks, Recipe
 from pennyweight.train.logistic_head import LEAST_FOLDS
 
-__all__ = ["FOLDS", "LEAST_TEST", "MOST_FOLDS", "check_folds", "choose_folds", "require_suited"]
+__all__ = ["FOLDS", "LEAST_TEST", "MOST_FOLDS", "check_folds", "choose_folds", "require_suited", "usual_folds"]
 
 FOLDS = 5
 MOST_FOLDS = 20
@@ -70,15 +71,28 @@ def choose_folds(
     if obstacle:
         raise InputError(f"--folds {asked}: {obstacle}; --folds 1 scores the test split")
     try:
-        data.assign_folds(source.samples, asked or FOLDS, seed=seed, clusters=clusters, labels=source.labels)
+        folds = asked or usual_folds(source.samples, seed=seed, clusters=clusters)
+        data.assign_folds(source.samples, folds, seed=seed, clusters=clusters, labels=source.labels)
     except SourceError:
         if asked is None and not regression:
             return 1, ""
         raise
     if asked is not None or regression:
-        return asked or FOLDS, ""
+        return folds, ""
     held = several(len(splits.test), "picture")
-    return FOLDS, f"folds {FOLDS}: a test split would have {held}, too few for a score; --folds 1 keeps it"
+    return folds, f"folds {folds}: a test split would have {held}, too few for a score; --folds 1 keeps it"
+
+
+def usual_folds(samples: Sequence[data.Sample], *, seed: int, clusters: Mapping[str, str]) -> int:
+    """Return the usual number of folds: five, or three where a class has fewer than five different pictures.
+
+    Of such a class the other folds lack a part that the other classes do not lack, and it would be recognized less than
+    by the network that is kept. Raises SourceError as `assign_folds` does.
+    """
+    numbers = data.assign_folds(samples, FOLDS, seed=seed, clusters=clusters)
+    there = {(sample.label, fold) for sample, fold in zip(samples, numbers.tolist(), strict=True)}
+    least = min(Counter(label for label, _ in there).values())
+    return FOLDS if least == FOLDS else LEAST_FOLDS
 
 
 def require_suited(recipe: Recipe, folds: int) -> None:
