@@ -1,11 +1,12 @@
 """Pruned bundles beside those of the whole networks: milliseconds, validation and test accuracy.
 
     python benchmarks/pruning.py RUN… [--shares 0.3,0.5] [--out FOLDER]
-    python benchmarks/pruning.py --blocks [--share 0.3] [--repeats N]
+    python benchmarks/pruning.py --blocks mobilenet_v2:224 resnet18:224 [--share 0.3] [--repeats N]
 
 Each run is exported whole, and pruned by each share. Milliseconds are those that `export` measures: both bundles in
-turns, one picture. `--blocks` prunes fresh networks in blocks of 8, of 4 and of single channels. Their accuracy means
-nothing, and the ratios of their times do not depend on it. All rows of a network are timed in turns.
+turns, one picture. `--blocks` prunes fresh networks, with an input of that side, in blocks of 8, of 4 and of single
+channels. Their accuracy means nothing, and the ratios of their times do not depend on it. All rows of a network are
+timed in turns.
 """
 
 from __future__ import annotations
@@ -35,7 +36,6 @@ from pennyweight.report.tables import Column, table
 from pennyweight.runtime.onnx_engine import OnnxEngine
 
 BLOCKS = (8, 4, 1)
-FRESH = (("mobilenet_v2", 224), ("mobilenet_v2", 96), ("efficientnet_b0", 224), ("resnet18", 224))
 
 
 def forms(name: str, size: int, amount: float) -> Iterator[tuple[str, nn.Module, float]]:
@@ -50,9 +50,10 @@ def forms(name: str, size: int, amount: float) -> Iterator[tuple[str, nn.Module,
         yield f"blocks of {block}", pruned.network, pruned.macs[1] / pruned.macs[0]
 
 
-def block_rows(amount: float, repeats: int) -> Iterator[list[object]]:
+def block_rows(networks: list[str], amount: float, repeats: int) -> Iterator[list[object]]:
     """Yield the rows of `--blocks`."""
-    for name, size in FRESH:
+    for name, side in (network.rsplit(":", 1) for network in networks):
+        size = int(side)
         preprocess, made = Preprocess.for_input(size), list(forms(name, size, amount))
         with tempfile.TemporaryDirectory() as folder:
             engines = []
@@ -89,7 +90,7 @@ def main() -> None:
     parser.add_argument("runs", nargs="*", type=Path)
     parser.add_argument("--shares", default="0.3,0.5")
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--blocks", action="store_true")
+    parser.add_argument("--blocks", nargs="+", default=[], metavar="NAME:PIXELS")
     parser.add_argument("--share", type=float, default=0.3)
     parser.add_argument("--repeats", type=int, default=100)
     asked = parser.parse_args()
@@ -99,7 +100,7 @@ def main() -> None:
             *(Column("network"), Column("pruned"), Column("MACs", share)),
             *(Column("median ms", number), Column("times as fast", number)),
         )
-        Console(width=120).print(table(None, columns, list(block_rows(asked.share, asked.repeats))))
+        Console(width=120).print(table(None, columns, list(block_rows(asked.blocks, asked.share, asked.repeats))))
     with tempfile.TemporaryDirectory() as folder:
         shares = [float(each) for each in asked.shares.split(",")]
         rows = [row for run in asked.runs for row in run_rows(run, shares, asked.out or Path(folder))]
