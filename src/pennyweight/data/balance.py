@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennyweight.core.errors import InputError
-from pennyweight.data.augment.draws import draws
+from pennyweight.data.augment.draws import draws, shuffled
 
 __all__ = ["Balance", "Balancing", "balanced_count", "balanced_order", "drawn_in_turn"]
 
@@ -102,12 +102,12 @@ def balanced_order(targets: NDArray[np.int64], *, seed: int, epoch: int) -> tupl
         own = np.flatnonzero(targets == label)
         wanted = _wanted(len(targets), len(classes), int(count))
         for repeat in range(-(-wanted // int(count))):
-            order = np.argsort(draws(seed, epoch, own + repeat * len(targets), 1)[:, 0], kind="stable")
+            order = shuffled(seed, epoch, own + repeat * len(targets))
             part = own[order][: wanted - repeat * int(count)]
             numbers.append(part)
             times.append(np.full(len(part), repeat))
     shown, repeats = np.concatenate(numbers), np.concatenate(times)
-    mixed = np.argsort(draws(seed, epoch, shown + (repeats + MOST_REPEATS) * len(targets), 1)[:, 0], kind="stable")
+    mixed = shuffled(seed, epoch, shown + (repeats + MOST_REPEATS) * len(targets))
     return shown[mixed], repeats[mixed]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -59,6 +59,7 @@ def assign_folds(
             by_class[label].append(unit)
     for label, members in by_class.items():
         fold_of |= _spread([unit for unit in members if len(unit.labels) == 1], folds, start=label)
+    _fill_folds(order, fold_of, folds)
     _keep_classes_apart(by_class, fold_of, folds, labels)
     of_sample = {id(sample): fold_of[id(unit)] for unit in units for sample in unit.samples}
     return np.array([of_sample[id(sample)] for sample in samples], np.int64)
@@ -77,6 +78,15 @@ def _spread(units: Sequence[Unit], folds: int, *, start: int) -> dict[int, int]:
         found[id(unit)] = (int(folds * middle / total) + start) % folds
         before += len(unit.samples)
     return found
+
+
+def _fill_folds(units: Sequence[Unit], fold_of: dict[int, int], folds: int) -> None:
+    """Move a unit to each empty fold, which large groups leave, from the fold with the most units."""
+    for empty in sorted(set(range(folds)) - set(fold_of.values())):
+        counts = Counter(fold_of.values())
+        fullest = max(range(folds), key=lambda fold: counts[fold])
+        movable = [unit for unit in units if fold_of[id(unit)] == fullest]
+        fold_of[id(min(movable, key=lambda unit: len(unit.samples)))] = empty
 
 
 def _keep_classes_apart(

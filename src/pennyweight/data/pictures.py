@@ -16,7 +16,7 @@ from pennyweight.core.prefetch import prefetch
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data.augment.augment import Augment
 from pennyweight.data.augment.crops import SMALL, padded
-from pennyweight.data.augment.draws import draws
+from pennyweight.data.augment.draws import shuffled
 from pennyweight.data.balance import Balance, balanced_count, balanced_order
 from pennyweight.data.batch import Batch
 from pennyweight.data.decoded_pictures import DecodedPictures
@@ -97,7 +97,7 @@ class Pictures(DecodedPictures):
         if self._sampled:
             order, times = balanced_order(self.targets, seed=seed, epoch=epoch)
         else:
-            order = np.argsort(draws(seed, epoch, numbers, 1)[:, 0], kind="stable")
+            order = shuffled(seed, epoch, numbers)
             times = np.zeros(len(order), np.int64)
 
         def make(turn: NDArray[np.int64]) -> Batch:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennyweight.core.images import Pixels
-from pennyweight.data.augment.draws import draws
+from pennyweight.data.augment.draws import shuffled
 from pennyweight.train.quick_network import BATCH
 
 __all__ = ["Examples", "hold_out"]
@@ -31,7 +31,7 @@ class Examples(NamedTuple):
         epoch = 0
         while True:
             epoch += 1
-            order = np.argsort(draws(seed, epoch, np.arange(len(self.targets)), 1)[:, 0], kind="stable")
+            order = shuffled(seed, epoch, np.arange(len(self.targets)))
             for rows in np.array_split(order, max(1, len(order) // BATCH)):
                 yield self.pixels[rows], self.targets[rows]
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from pennyweight.core.errors import InputError
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Augment, Batch, Pictures
-from pennyweight.data.augment.draws import draws
+from pennyweight.data.augment.draws import shuffled
 from pennyweight.data.balance import balanced_count, balanced_order
 from pennyweight.nn import Network
 from pennyweight.nn.ends import ends
@@ -65,13 +65,21 @@ class Features:
         if self.sampled:
             order, _ = balanced_order(self.targets[view], seed=seed, epoch=epoch)
         else:
-            order = np.argsort(draws(seed, epoch, np.arange(len(self)), 1)[:, 0], kind="stable")
+            order = shuffled(seed, epoch, np.arange(len(self)))
         for rows in np.array_split(order, self.steps(batch))[start:]:
             yield Batch(self.values[view, rows], self.targets[view, rows])
 
     def rows(self, which: NDArray[np.bool_]) -> Features:
         """Return the features of some of the pictures, (N,)."""
         return Features(self.values[:, which], self.targets[:, which], sampled=self.sampled)
+
+    def unshuffled(self, seed: int) -> Features:
+        """Return augmented views in the order of the pictures; `extract_features` has them in that of an epoch."""
+        values, targets = np.empty_like(self.values), np.empty_like(self.targets)
+        for view in range(len(values)):
+            order = shuffled(seed, view + 1, np.arange(len(self)))
+            values[view, order], targets[view, order] = self.values[view], self.targets[view]
+        return Features(values, targets, sampled=self.sampled)
 
     def in_order(self, batch: int) -> Iterator[Batch]:
         """Yield every picture of the first view once, in order."""
@@ -136,7 +144,7 @@ def extract_features(
         kept: Cache of features on disk, which are not computed again.
 
     Returns:
-        Features of all pictures, (max(views, 1), N, features).
+        Features of all pictures, (max(views, 1), N, features); an augmented view in the order of its epoch.
 
     Raises:
         InputError: The input of the last linear layer is not one row per picture.

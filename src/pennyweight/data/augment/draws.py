@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["draws"]
+__all__ = ["draws", "shuffled"]
 
 
 def draws(seed: int, epoch: int, samples: NDArray[np.int64], count: int) -> NDArray[np.float64]:
@@ -17,6 +17,11 @@ def draws(seed: int, epoch: int, samples: NDArray[np.int64], count: int) -> NDAr
     key = _mix(_mix(np.array([seed], np.uint64)) + np.array([epoch], np.uint64))
     state = _mix(key + samples.astype(np.uint64))[:, None] + streams
     return (_mix(_mix(state)) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def shuffled(seed: int, epoch: int, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the places of samples in an order drawn from (seed, epoch, sample). (N,) -> (N,)"""
+    return np.argsort(draws(seed, epoch, numbers, 1)[:, 0], kind="stable")
 
 
 def _mix(value: NDArray[np.uint64]) -> NDArray[np.uint64]:

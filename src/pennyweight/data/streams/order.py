@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pennyweight.data.augment.draws import draws
+from pennyweight.data.augment.draws import draws, shuffled
 
 __all__ = ["Layout", "Order", "Planner", "Read", "diversity"]
 
@@ -193,7 +193,7 @@ class Planner:
     @cached_property
     def mixed(self) -> float:
         """Return the classes in a batch of shuffled samples."""
-        chosen = np.argsort(draws(0, 0, np.arange(len(self.layout)), 1)[:, 0], kind="stable")[: self._looked_at]
+        chosen = shuffled(0, 0, np.arange(len(self.layout)))[: self._looked_at]
         return diversity(self.layout.labels, chosen, self._bounds_of(len(chosen)))
 
     @cached_property

@@ -43,7 +43,7 @@ def fit_seeds(
     Args:
         source: Pictures as `fit` takes them, or a scene as `scene.fit` does.
         model: Name of a network, or "auto". Network, first weights, input size and the changes that the first run
-            leaves out serve for all.
+            leaves out serve for all; in folds, each run chooses its input size.
         seeds: Number of runs, at least 2.
         seed: First seed. It decides the weights and every random choice; of a scene also the split.
         out: Folder that will hold a run seed-N for each seed, and seeds.json; by default runs/SOURCE-seeds-N, for a
@@ -91,7 +91,9 @@ def _train_on_pictures(
             # A mean is of one network, start, input and recipe, however busy the machine becomes.
             if model == AUTO:
                 model, options["weights"] = as_begun(run.info, options.get("weights"))
-            if options.get("input_size") is None and run.info.preprocess is not None:
+            # In folds, an input that another run chose would be chosen by the pictures that it is scored on.
+            in_folds = run.evaluation.get("folds")
+            if options.get("input_size") is None and run.info.preprocess is not None and not in_folds:
                 options["input_size"] = Preprocess.from_dict(run.info.preprocess).size
                 options["stem"] = options.get("stem") or run.info.model["stem"]
             if run.info.augmentation is not None and options.get("augment", "check") == "check":

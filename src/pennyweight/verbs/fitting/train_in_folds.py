@@ -89,7 +89,9 @@ def _learn(work: Work, pictures: data.Pictures, division: Division, at: str) -> 
     """Compute the features of all pictures, and learn the heads from them; `at` names their input."""
     session, recipe = work.session, work.plan.recipe
     plain = features_of(work, f"train{at}", pictures, 0)
-    views = features_of(work, f"views{at}", pictures, recipe.views) if recipe.views else plain
+    views = plain
+    if recipe.views:
+        views = features_of(work, f"views{at}", pictures, recipe.views).unshuffled(work.plan.seed)
     regression, folds = recipe.optimizer == "lbfgs", len(np.unique(division.folds))
     learn = _by_regression if regression else _by_steps
     heads = count_heads(folds) + len(division.parts) * (count_heads(folds) - 1) if regression else folds + 1
