@@ -52,6 +52,22 @@ def drawn_set(seed: int) -> tuple[list[Sample], dict[str, str]]:
     return samples, {samples[number].digest: str(place // 3) for place, number in enumerate(chosen.tolist())}
 
 
+@pytest.mark.parametrize("folds", [3, 5])
+@pytest.mark.parametrize("seed", range(30))
+def test_groups_of_unequal_sizes_fill_every_fold(seed: int, folds: int) -> None:
+    draw = np.random.default_rng(seed)
+    sizes = draw.choice([1, 5, 20], 2 * int(draw.integers(3, 5)))
+    samples = [
+        sample(100 * group + number, group % 2, group=f"film-{group}")
+        for group, size in enumerate(sizes.tolist())
+        for number in range(size)
+    ]
+    numbers = data.assign_folds(samples, folds, seed=seed)
+    assert set(numbers.tolist()) == set(range(folds))
+    for label in (0, 1):
+        assert len({int(fold) for each, fold in zip(samples, numbers, strict=True) if each.label == label}) > 1
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_duplicates_groups_and_twins_never_lie_on_both_sides(seed: int) -> None:
     samples, clusters = drawn_set(seed)

@@ -155,6 +155,9 @@ def test_a_head_of_steps_has_folds_too(fit_small: Fit, shapes: Path, tmp_path: P
 
 def test_logistic_regression_learns_from_views(fit_small: Fit, shapes: Path, tmp_path: Path) -> None:
     run = fit_small(shapes, out=tmp_path / "run", recipe=HEAD | {"views": 2})
+    plain = fit_small(shapes, out=tmp_path / "plain", recipe=HEAD)
+    # Views that taught with the labels of other pictures would score like chance.
+    assert run.evaluation["accuracy"] > plain.evaluation["accuracy"] - 0.1 > 0.6
     assert run.info.recipe_name == "logistic"
     assert run.evaluation["images"] == 120
     note = (
@@ -250,6 +253,18 @@ def test_a_fold_chooses_its_input_by_the_other_pictures(
     monkeypatch.setattr(choose_size, "chosen_of", lambda trials, by=None: trials[0])  # a resumed run tries nothing
     resumed = fit_small(shapes, out=tmp_path / "again", resume=True, **options)
     assert resumed.evaluation == run.evaluation
+
+
+@pytest.mark.parametrize("recipe", [{"views": 2}, {"views": 2, "epochs": 40, "lr": 0.03}], ids=["logistic", "steps"])
+def test_views_of_a_fold_do_not_teach_the_head_that_answers_it(
+    recipe: dict[str, Any], fit_small: Fit, tmp_path: Path
+) -> None:
+    draw = np.random.default_rng(0)
+    pixels = draw.integers(0, 256, (90, 16, 16, 3), dtype=np.uint8)
+    labels = np.repeat(["a", "b", "c"], 30)[draw.permutation(90)]
+    run = fit_small((pixels, labels), out=tmp_path / "run", recipe=HEAD | recipe, folds=5)
+    low, high = run.evaluation["accuracy_interval"]
+    assert low <= 1 / 3 <= high
 
 
 @pytest.mark.slow

@@ -66,11 +66,32 @@ def test_a_flat_curve_of_many_pictures_says_that_more_bring_little() -> None:
     assert curve(40, 50)["lines"][0].startswith("50 of the 100 pictures give 40.0%")
 
 
-def test_the_class_that_lacks_most_is_named() -> None:
+def test_a_class_that_is_surely_recognized_less_is_named() -> None:
     targets = np.where(np.arange(100) < 50, 0, 1)
     *_, line = curve(50, 70, targets=targets)["lines"]
-    assert line == "class 'dogs' lacks pictures most: 40.0% of its pictures are recognized"
+    assert line == (
+        "class 'dogs' is recognized least, 40.0% of its pictures and 100.0% of the others: add pictures of it first"
+    )
     assert len(curve(60, 70)["lines"]) == 1
+    assert len(curve(8, 10, count=12, targets=np.where(np.arange(12) < 6, 0, 1))["lines"]) == 1  # 4 of 6, and 6 of 6
+
+
+def test_few_equal_answers_promise_nothing() -> None:
+    """No answer of 12 differs, which leaves the gain as open as it was."""
+    (line,) = curve(9, 9, count=12)["lines"]
+    assert "twice as many would bring about 0.0 points (0.0 to " in line
+    (line,) = curve(80, 70)["lines"]
+    assert line.endswith("twice as many would bring cannot be told")
+
+
+def test_twins_count_once_in_what_more_would_bring() -> None:
+    moments = np.arange(100) // 20
+    apart, together = (
+        curve_of([(50, answers(60)), (100, answers(70))], each, np.arange(100) % 2, ("cats", "dogs"))
+        for each in (None, moments)
+    )
+    ends = [float(found["lines"][0].rpartition(" to ")[2].rstrip(")")) for found in (apart, together) if found]
+    assert ends[1] > ends[0]
 
 
 def test_a_single_point_is_no_curve() -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pennyweight import data
 from pennyweight.core.errors import SourceError
 from pennyweight.core.figures import number, share
-from pennyweight.data.intervals import share_interval
+from pennyweight.data.intervals import effective_count, share_interval
 
 __all__ = ["curve_of", "parts_of"]
 
@@ -25,8 +25,6 @@ WIDER = 2.0
 """Widths of the interval for one of the compared answers alone: a network that learns from other pictures differs."""
 LITTLE = 0.02
 """Gain below which more pictures hardly help."""
-LACKS = 0.05
-"""Share by which the recall of a class lies below the accuracy for it to lack pictures."""
 
 
 def parts_of(samples: Sequence[data.Sample], *, seed: int, clusters: Mapping[str, str]) -> list[NDArray[np.bool_]]:
@@ -71,33 +69,52 @@ def curve_of(
         }
         for count, correct in parts
     ]
-    lines = [_prospect(parts), _lacking(parts[-1][1], targets, labels)]
+    lines = [_prospect(parts, moments), _least_recognized(parts[-1][1], moments, targets, labels)]
     return {"points": points, "lines": [line for line in lines if line]}
 
 
-def _prospect(parts: Sequence[tuple[int, NDArray[np.bool_]]]) -> str:
+def _prospect(parts: Sequence[tuple[int, NDArray[np.bool_]]], moments: NDArray[np.int64] | None) -> str:
     """Return a sentence on what twice as many pictures would bring, with its 95% interval.
 
     Every doubling gains FADING times what the one before it gained. The interval is WIDER times that of the difference
-    between the first and the last part, whose answers to the same pictures are compared.
+    between the first and the last part, whose answers to the same pictures are compared (Agresti and Min 2005,
+    doi:10.1002/sim.1781, which is not zero where no answer differs). Twins count as one picture.
     """
     (few, before), (count, after) = parts[0], parts[-1]
     was, now = float(before.mean()), float(after.mean())
     shown = f"{number(few)} of the {number(count)} pictures give {share(was)}, all of them {share(now)}"
-    change = after.astype(np.float64) - before
+    if now < was:
+        return f"{shown}: what twice as many would bring cannot be told"
+    trials = len(after) if moments is None else effective_count(moments)
+    gained, lost = (trials * float(differing.mean()) + 0.5 for differing in (after & ~before, before & ~after))
+    change = (gained - lost) / (trials + 2)
+    deviation = (((gained + lost) / (trials + 2) - change**2) / (trials + 2)) ** 0.5
     doublings = len(parts) - 1
     factor = FADING**doublings / sum(FADING**step for step in range(doublings))
-    gain, half = factor * change.mean(), WIDER * Z * factor * change.std() / len(change) ** 0.5
+    gain, half = factor * (now - was), WIDER * Z * factor * deviation
     low, middle, high = (min(max(each, 0.0), 1 - now) for each in (gain - half, gain, gain + half))
     if high < LITTLE:
         return f"{shown}: twice as many would bring less than {100 * LITTLE:.0f} points"
     return f"{shown}: twice as many would bring about {100 * middle:.1f} points ({100 * low:.1f} to {100 * high:.1f})"
 
 
-def _lacking(correct: NDArray[np.bool_], targets: NDArray[np.int64], labels: Sequence[str]) -> str:
-    """Return a sentence on the class that lacks pictures most; empty where no recall lies far below the accuracy."""
+def _least_recognized(
+    correct: NDArray[np.bool_], moments: NDArray[np.int64] | None, targets: NDArray[np.int64], labels: Sequence[str]
+) -> str:
+    """Return a sentence on the class of the lowest recall; empty if its interval reaches that of the other classes."""
     recalls = {label: float(correct[targets == label].mean()) for label in np.unique(targets).tolist()}
     lowest = min(recalls, key=lambda label: recalls[label])
-    if recalls[lowest] > correct.mean() - LACKS:
+    own = targets == lowest
+    if own.all():
         return ""
-    return f"class '{labels[lowest]}' lacks pictures most: {share(recalls[lowest])} of its pictures are recognized"
+    (_, high), (low, _) = (
+        share_interval(correct[which], None if moments is None else moments[which], folded=True)
+        for which in (own, ~own)
+    )
+    if high >= low:
+        return ""
+    others = float(correct[~own].mean())
+    return (
+        f"class '{labels[lowest]}' is recognized least, {share(recalls[lowest])} of its pictures and {share(others)} "
+        "of the others: add pictures of it first"
+    )

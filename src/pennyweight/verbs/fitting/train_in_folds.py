@@ -48,7 +48,8 @@ class FoldedAnswers(NamedTuple):
     probabilities: NDArray[np.float32]
     """(N, classes): of each picture, by the head that had not seen its fold."""
     curve: list[tuple[int, NDArray[np.bool_]]]
-    """Number of pictures that taught, and those (N,) that were then answered correctly; all of them come last."""
+    """Number of pictures that taught, and those (N,) that were then answered correctly, in the kept input; all of
+    the pictures come last. Empty for heads of gradient steps and of augmented views."""
 
 
 class _Trained(NamedTuple):
@@ -79,10 +80,8 @@ def train_in_folds(work: Work, division: Division) -> FoldedAnswers:
     session.keep_metrics(found.history)
     for epoch in found.history:
         work.tracker.epoch(epoch.to_dict())
-    highest = found.logits.max(axis=1, keepdims=True)
-    odds = np.exp(found.logits - highest)
-    right = found.logits.argmax(axis=1) == work.pictures["train"].targets
-    return FoldedAnswers(found.history[-1], odds / odds.sum(axis=1, keepdims=True), [*found.curve, (len(right), right)])
+    odds = np.exp(found.logits - found.logits.max(axis=1, keepdims=True))
+    return FoldedAnswers(found.history[-1], odds / odds.sum(axis=1, keepdims=True), found.curve)
 
 
 def _learn(work: Work, pictures: data.Pictures, division: Division, at: str) -> _Trained:
@@ -94,7 +93,8 @@ def _learn(work: Work, pictures: data.Pictures, division: Division, at: str) -> 
         views = features_of(work, f"views{at}", pictures, recipe.views).unshuffled(work.plan.seed)
     regression, folds = recipe.optimizer == "lbfgs", len(np.unique(division.folds))
     learn = _by_regression if regression else _by_steps
-    heads = count_heads(folds) + len(division.parts) * (count_heads(folds) - 1) if regression else folds + 1
+    parts = division.parts if views is plain else ()
+    heads = count_heads(folds) + len(parts) * (count_heads(folds) - 1) if regression else folds + 1
     with session.shown.phase(f"heads of the last layer{at}", heads) as phase:
 
         def advance(count: int) -> None:
@@ -102,7 +102,7 @@ def _learn(work: Work, pictures: data.Pictures, division: Division, at: str) -> 
             if session.checkpointer.stop.asked is not None:
                 session.checkpointer.stop.end()
 
-        return learn(work, plain, views, division, advance)
+        return learn(work, plain, views, replace(division, parts=parts), advance)
 
 
 def _by_regression(
@@ -132,6 +132,8 @@ def _by_regression(
         (int(part.sum()), answer_in_folds(rows, targets, folds, part, **shared).argmax(axis=1) == targets)
         for part in division.parts
     ]
+    if curve:
+        curve.append((len(targets), found.logits.argmax(axis=1) == targets))
     return _Trained(found.head, found.logits, [epoch], curve)
 
 
