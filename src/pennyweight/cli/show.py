@@ -153,8 +153,8 @@ def run_values(made: Run) -> dict[str, Any]:
 
 
 def seeds(found: Mapping[str, Any]) -> None:
-    """Print the test accuracy of each seed, and mean ± standard deviation."""
-    columns = (Column("seed"), Column("test accuracy", share))
+    """Print the accuracy of each seed on the scored split, and mean ± standard deviation."""
+    columns = (Column("seed"), Column(f"{found['split']} accuracy", share))
     Console().print(table(None, columns, list(found["accuracies"].items())))
     say(f"mean {share(found['mean'])}, standard deviation {share(found['deviation'])}; runs in {found['folder']}")
 

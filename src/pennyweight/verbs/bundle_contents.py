@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +16,17 @@ from pennyweight.core.training_digests import TrainingDigests
 from pennyweight.verbs.load import preprocess_of, restore
 from pennyweight.verbs.training_pictures import training_digests_of
 
-__all__ = ["Contents", "contents_of"]
+__all__ = ["Contents", "contents_of", "kept_scores"]
 
 SCORES = ("split", "images", "accuracy", "accuracy_interval")
 """Fields of evaluation.json that the bundle keeps."""
 NEWER_SCORES = ("effective_images", "without_twins", "unknown_twins", "folds")
 """Fields that it keeps too, which an earlier version did not write."""
+
+
+def kept_scores(evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of an evaluation that a bundle keeps."""
+    return {key: evaluation[key] for key in (*SCORES, *(key for key in NEWER_SCORES if key in evaluation))}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +65,7 @@ def _of_run(run: Run) -> Contents:
             model=dict(record.model),
             labels=tuple(run.labels),
             preprocess=preprocess_of(run),
-            evaluation={key: evaluation[key] for key in (*SCORES, *(key for key in NEWER_SCORES if key in evaluation))},
+            evaluation=kept_scores(evaluation),
             data={
                 "name": record.data.source,
                 "fingerprint": record.data.fingerprint,

@@ -27,8 +27,9 @@ from pennyweight.train import Epoch, Ranks, Recipe, train
 from pennyweight.train.callbacks import NullCallback
 from pennyweight.train.distillation import make_teacher
 from pennyweight.verbs.answered_source import answer
-from pennyweight.verbs.bundle_contents import SCORES, Contents
-from pennyweight.verbs.scored_source import open_training_source, origin_of, splits_as_trained
+from pennyweight.verbs.bundle_contents import Contents, kept_scores
+from pennyweight.verbs.scored_source import Origin, open_training_source, origin_of, splits_as_trained
+from pennyweight.verbs.twins_in_training import find_twins_in_training, twins_within
 
 __all__ = ["prune_run", "require_prunable"]
 
@@ -78,7 +79,8 @@ def prune_run(run: Run, share_off: float, contents: Contents, note: Callable[[st
         InputError: The network cannot be pruned, or not by as much.
         SourceError: The pictures of the training are not here, or none can be read.
     """
-    opened, splits = _open(run)
+    origin = origin_of(run)
+    opened, splits = _open(run, origin)
     note(f"pruning reads {several(len(splits.train) + len(splits.val), 'picture')} of {opened.name}")
     pictures = data.make_split_pictures(opened, splits, contents.preprocess)
     _read(pictures, opened, note)
@@ -100,13 +102,12 @@ def prune_run(run: Run, share_off: float, contents: Contents, note: Callable[[st
     note(f"pruned: {fewer_macs(record)}; fine-tuning on {several(len(training), 'picture')}, {tuned.epochs} epochs")
     network = _fine_tune(pruned, contents, pictures, tuned, run.info.seed, note)
     record["accuracy"] = _accuracy(contents, network, pictures["val"])
-    scores = _score(contents, network, pictures["test"], opened.name)
+    scores = _score(run, contents, network, pictures["test"], opened, origin, note)
     return replace(contents, network=network, whole=contents.network.eval(), pruning=record, evaluation=scores)
 
 
-def _open(run: Run) -> tuple[data.Source, data.Splits]:
+def _open(run: Run, origin: Origin) -> tuple[data.Source, data.Splits]:
     """Open the pictures of a training, divided as they were then. Raises SourceError where they are not here."""
-    origin = origin_of(run)
     opened = open_training_source(run, origin, needed_by="prune")
     splits = splits_as_trained(opened, origin)
     known = run.training_digests
@@ -203,11 +204,28 @@ def _accuracy(contents: Contents, network: nn.Module, pictures: data.Pictures) -
     return float((probabilities.argmax(axis=1) == pictures.targets).mean())
 
 
-def _score(contents: Contents, network: nn.Module, pictures: data.Pictures, source: str) -> dict[str, Any]:
-    """Return the scores of a network on the test split, as a bundle keeps them."""
-    probabilities = answer(_classifier(contents, network), pictures)
-    found = score(probabilities, pictures.targets, labels=contents.labels, source=source, split="test").to_dict()
-    return {name: found[name] for name in SCORES}
+def _score(
+    run: Run,
+    contents: Contents,
+    network: nn.Module,
+    pictures: data.Pictures,
+    opened: data.Source,
+    origin: Origin,
+    note: Callable[[str], None],
+) -> dict[str, Any]:
+    """Return the scores of a network on the test split, with and without twins, as a bundle keeps them."""
+    samples, known = pictures.samples, run.training_digests
+    twins = twins_within(opened, origin, max_pixels=None, note=note)
+    evaluation = score(
+        answer(_classifier(contents, network), pictures),
+        pictures.targets,
+        labels=contents.labels,
+        source=opened.name,
+        split="test",
+        twins=find_twins_in_training(samples, opened, origin, known, twins, max_pixels=None, note=note),
+        moments=data.moments_of(opened, twins, samples),
+    )
+    return kept_scores(evaluation.to_dict())
 
 
 def _classifier(contents: Contents, network: nn.Module) -> Classifier:

@@ -87,6 +87,7 @@ def test_equal_calls_give_equal_bits_and_a_seed_divides_otherwise(
     assert again.evaluation == folded.evaluation
     found = fit_seeds(shapes, seeds=2, out=tmp_path / "seeds", recipe=HEAD, **_small())
     assert found["accuracies"]["0"] == folded.evaluation["accuracy"]
+    assert found["split"] == "out-of-fold"
     runs = [pw.Run(tmp_path / "seeds" / f"seed-{seed}") for seed in range(2)]
     assert runs[0].evaluation["loss"] != runs[1].evaluation["loss"]
 

@@ -52,7 +52,8 @@ def fit_seeds(
         **options: Other arguments of `fit`, or of `scene.fit`.
 
     Returns:
-        Content of seeds.json. "folder"; of pictures "accuracies" by seed, their "mean" and sample "deviation" (0 to 1);
+        Content of seeds.json. "folder"; of pictures the scored "split", "accuracies" by seed, their "mean" and sample
+            "deviation" (0 to 1);
         of a scene "seeds", "leakage" of each, and "scores": mean and deviation for the network and each baseline.
 
     Raises:
@@ -83,11 +84,11 @@ def _train_on_pictures(
     how = data.ReadAs.of(options.pop("read_as", None))
     how = replace(how, trust=options.pop("trust", False) or how.trust)
     opened = data.open(source, group_by=options.pop("group_by", None), read_as=how)
-    accuracies = {}
+    accuracies, split = {}, "test"
     with claiming_run_folders(out, f"{opened.name}-seeds", resume=resume) as folder:
         for seed in seeds:
             run = fit(opened, model, out=folder / f"seed-{seed}", seed=seed, resume=resume, **options)
-            accuracies[str(seed)] = float(run.evaluation["accuracy"])
+            accuracies[str(seed)], split = float(run.evaluation["accuracy"]), str(run.evaluation["split"])
             # A mean is of one network, start, input and recipe, however busy the machine becomes.
             if model == AUTO:
                 model, options["weights"] = as_begun(run.info, options.get("weights"))
@@ -99,7 +100,8 @@ def _train_on_pictures(
             if run.info.augmentation is not None and options.get("augment", "check") == "check":
                 options["augment"] = run.info.augmentation
         values = list(accuracies.values())
-        return _keep(folder, {"accuracies": accuracies, "mean": fmean(values), "deviation": stdev(values)})
+        found = {"split": split, "accuracies": accuracies, "mean": fmean(values), "deviation": stdev(values)}
+        return _keep(folder, found)
 
 
 def _train_on_scene(
