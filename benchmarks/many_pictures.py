@@ -24,6 +24,7 @@ import pyarrow.parquet
 from rich.console import Console
 
 import pennyweight as pw
+from pennyweight import zoo
 from pennyweight.core.machine import machine, versions
 from pennyweight.report.tables import Column, table
 
@@ -47,7 +48,7 @@ def write_bundle(path: Path) -> Path:
     from safetensors.torch import save_file
 
     weights = path.with_suffix(".safetensors")
-    state = pw.create(NETWORK, num_classes=2).state_dict()
+    state = zoo.create(NETWORK, num_classes=2).state_dict()
     save_file({name: value.contiguous() for name, value in state.items()}, weights)
     (path.parent / "labels.txt").write_text("cat\ndog\n")
     pw.export(NETWORK, path, weights=weights, input_size=SIDE, labels=str(path.parent / "labels.txt"))

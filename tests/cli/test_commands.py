@@ -117,6 +117,8 @@ PROMISED = {
         "--max-drop": "value",
         "--calibrate": "value",
         "--tune": "flag",
+        "--prune": "value",
+        "--to": "value",
         "--proof": "value",
         "--labels": "value",
     },

@@ -268,7 +268,7 @@ def test_several_seeds_keep_groups_and_network_together(
         assert "group_by" not in options
         opened.append(source)
         models.append(model)
-        return SimpleNamespace(evaluation={"accuracy": 0.5}, info=began)
+        return SimpleNamespace(evaluation={"split": "test", "accuracy": 0.5}, info=began)
 
     monkeypatch.setattr("pennyweight.verbs.fitting.fit_seeds.fit", fit)
     fit_seeds(shapes, seeds=2, group_by="(-0[0-9])", out=tmp_path / "several")
