@@ -244,7 +244,7 @@ def signalled(*arguments, **options):
 setattr(place, {function!r}.split(".")[-1], signalled)
 """
 MEASURED = (*USUAL, "--speed", "auto", "--preflight")
-HEAD = ("--mode", "head")
+HEAD = ("--mode", "head", "--folds", "1")
 PHASES = {
     "scan": ("pennyweight.core.walk", "Walk.listing", 2, USUAL),
     "hashing": ("pennyweight.data.readers.folder", "read_samples", 1, USUAL),

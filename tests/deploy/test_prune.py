@@ -150,7 +150,7 @@ def test_latency_is_that_of_both_graphs(exported: Any, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     "name",
     [
-        *("mobilenet_v1_x0_25", "mobilenet_v2_x0_35", "resnet_9_x0_25", "vgg11", "vgg11_bn", "efficientnet_b0"),
+        *("mobilenet_v1_x0_25", "mobilenet_v2_x0_35", "resnet_9_x0_25", "vgg11", "efficientnet_b0"),
         *("resnet18", "se_resnext50_32x4d", "torchvision:densenet121", "timm:regnetx_002"),
     ],
 )
@@ -160,6 +160,6 @@ def test_families_are_pruned_and_exported(name: str) -> None:
     network = with_statistics(zoo.create(name, num_classes=5))
     pruned = prune(network, shape, 0.3, batches(shape))
     assert 0.3 <= 1 - pruned.macs[1] / pruned.macs[0] < 0.45
-    graph = export_graph(pruned.network, preprocess).model
-    assert graph.ByteSize() < export_graph(network, preprocess).model.ByteSize()
+    float32_bytes = 4 * sum(parameter.numel() for parameter in network.parameters())
+    assert export_graph(pruned.network, preprocess).model.ByteSize() < float32_bytes
     F.cross_entropy(pruned.network.train().requires_grad_(True)(torch.randn(4, *shape)), torch.arange(4)).backward()

@@ -231,7 +231,7 @@ def test_a_resumed_run_keeps_what_it_began_with(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whichever way the network went meanwhile."""
-    resume_note = {"input_size": 96, "recipe": {"epochs": 2}, "out": tmp_path / "run", "progress": False}
+    resume_note = {"input_size": 96, "recipe": {"epochs": 2}, "folds": 1, "out": tmp_path / "run", "progress": False}
     offline = {"with weights": ("0", "1"), "from scratch": ("1", "0")}[began]
     with monkeypatch.context() as patch:
         stop_at(2)
