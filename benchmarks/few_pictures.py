@@ -216,7 +216,7 @@ def main() -> None:
     parser.add_argument("source")
     parser.add_argument("--weights", default="imagenet")
     parser.add_argument("--input", type=int, default=128)
-    parser.add_argument("--classes", type=int, default=0, help="only the first so many")
+    parser.add_argument("--classes", type=int, default=0, help="number of classes, by default all")
     parser.add_argument("--sizes", type=int, nargs="+", default=[32, 64, 128, 256])
     parser.add_argument("--draws", type=int, default=50)
     parser.add_argument("--peer", type=int, default=0)

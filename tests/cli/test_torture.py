@@ -91,6 +91,16 @@ def whole_head(start: Start, pictures: Path, tmp_path_factory: pytest.TempPathFa
     return pw.Run(folder)
 
 
+@pytest.fixture(scope="module")
+def whole_folded(start: Start, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> pw.Run:
+    """A training in folds that was left alone."""
+    folder = tmp_path_factory.mktemp("folded") / "run"
+    process = start(pictures, folder, *FOLDED)
+    process.join(120)
+    assert process.exitcode == 0, folder.with_suffix(".log").read_text()
+    return pw.Run(folder)
+
+
 def same(run: pw.Run, other: pw.Run) -> bool:
     one, two = load_file(run.weights_path), load_file(other.weights_path)
     assert one.keys() == two.keys()
@@ -245,6 +255,7 @@ setattr(place, {function!r}.split(".")[-1], signalled)
 """
 MEASURED = (*USUAL, "--speed", "auto", "--preflight")
 HEAD = ("--mode", "head", "--folds", "1")
+FOLDED = ("--mode", "head")
 PHASES = {
     "scan": ("pennyweight.core.walk", "Walk.listing", 2, USUAL),
     "hashing": ("pennyweight.data.readers.folder", "read_samples", 1, USUAL),
@@ -252,6 +263,8 @@ PHASES = {
     "pre-flight": ("pennyweight.train.preflight", "_overfit", 1, MEASURED),
     "measuring": ("pennyweight.train.autotune", "_step_ms", 2, MEASURED),
     "features": ("pennyweight.train.feature_cache", "FeatureCache.add", 2, HEAD),
+    "heads in folds": ("pennyweight.verbs.fitting.train_in_folds", "_steps", 3, FOLDED),
+    "weights of all folds": ("pennyweight.verbs.fitting.train_in_folds", "save_weights", 1, FOLDED),
     "last layer": ("pennyweight.train.trainer", "Trainer.step", 5, HEAD),
     "training": ("pennyweight.train.trainer", "Trainer.step", 20, USUAL),
     "validation": ("pennyweight.train.trainer", "Trainer._score", 2, USUAL),
@@ -266,6 +279,7 @@ def test_terminated_in_every_phase(
     start: Start,
     whole: tuple[pw.Run, float],
     whole_head: pw.Run,
+    whole_folded: pw.Run,
     pictures: Path,
     tmp_path: Path,
     phase: str,
@@ -287,7 +301,7 @@ def test_terminated_in_every_phase(
     process.join(300)
     assert process.exitcode == 0, folder.with_suffix(".log").read_text()
     assert pw.Run(folder).record["status"] == "complete"
-    assert same(pw.Run(folder), whole_head if again == HEAD else whole[0])
+    assert same(pw.Run(folder), {HEAD: whole_head, FOLDED: whole_folded}.get(again, whole[0]))
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,7 @@ def test_latency_is_that_of_both_graphs(exported: Any, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     "name",
     [
-        *("mobilenet_v1_x0_25", "mobilenet_v2_x0_35", "resnet_9_x0_25", "vgg11", "efficientnet_b0"),
+        *("mobilenet_v1_x0_25", "mobilenet_v2_x0_35", "resnet_9_x0_25", "vgg11", "vgg11_bn", "efficientnet_b0"),
         *("resnet18", "se_resnext50_32x4d", "torchvision:densenet121", "timm:regnetx_002"),
     ],
 )
