@@ -2,12 +2,17 @@
 
     python benchmarks/bundle_latency.py [NAME…] [--bundles int8.onnx…] [--compiled] [--threads 2] [--repeats 50]
     python benchmarks/bundle_latency.py --processor [NAME…]
+    python benchmarks/bundle_latency.py --int8 INT8.onnx [--compiled] [--processor] [--threads 2]
     python benchmarks/bundle_latency.py --beside [--rounds 5]
 
 Both sides take the same uint8 pixels and return probabilities, with the same number of threads, in turn. Weights are
 random, because the time does not depend on them. The figures depend on the machine and the hour: quote the ratio,
 which is the median over the turns. `--processor` counts the
 processor time of one thread, which other programs change least: the ratio for a machine that is never quiet.
+`--int8` times MobileNetV2 in float32 with each engine, and a bundle of it in int8, all in turns. It is made by:
+
+    pennyweight export mobilenet_v2 --weights WEIGHTS --int8 --calibrate PHOTOS --out INT8.onnx
+
 `--beside` times the bundle with and without one busy program, in turns.
 """
 
@@ -98,6 +103,29 @@ def compare_processor_time(asked: argparse.Namespace) -> None:
     print(machine_line(), f"one thread, one picture, {asked.repeats} turns", sep="; ", flush=True)
 
 
+def compare_int8(asked: argparse.Namespace) -> None:
+    """Print the time of MobileNetV2 in float32 with each engine, and of its int8 bundle, with ratios to torch's."""
+    import torch
+
+    threads, clock = (1, time.process_time) if asked.processor else (asked.threads, time.perf_counter)
+    torch.set_num_threads(threads)
+    engines = [*ENGINES, *(["torch-compiled"] if asked.compiled else [])]
+    with opened_subjects(["mobilenet_v2"], engines, None, lambda line: None) as (subject,):
+        opened = {each: subject.open(each, threads, None).engine for each in engines}
+    opened["onnxruntime, int8"] = pw.Bundle(Path(asked.int8), EngineChoice(threads=threads)).engine
+    calls = [partial(engine, seeded_pixels(1, (224, 224, 3))) for engine in opened.values()]
+    times = time_in_turns(calls, repeats=asked.repeats, clock=clock)
+    kind = "processor ms" if asked.processor else "ms"
+    columns = [Column(title) for title in ("engine", f"{kind}, shortest", "median")]
+    columns.append(Column("times faster than torch", lambda value: f"{value:.2f}"))
+    rows = [
+        (name, min(spent), statistics.median(spent), _ratio(times[0], spent))
+        for name, spent in zip(opened, times, strict=True)
+    ]
+    Console(width=120).print(table("MobileNetV2, 224 pixels, one picture", columns, rows))
+    print(machine_line(), f"{threads} threads, {asked.repeats} turns", sep="; ", flush=True)
+
+
 def _ratio(first: list[float], other: list[float]) -> float:
     return statistics.median(a / b for a, b in zip(first, other, strict=True))
 
@@ -135,7 +163,7 @@ def beside(asked: argparse.Namespace) -> None:
             for way, a, b in zip(ways, alone, together, strict=True):
                 shares[way].append(statistics.fmean(a) / statistics.fmean(b))
                 quiet[way].append(statistics.fmean(a))
-    columns = [Column("way of waiting"), Column("ms alone"), Column("share of the speed beside one program")]
+    columns = [Column("way of waiting"), Column("ms alone"), Column("share of the speed next to one busy program")]
     rows = [(way, statistics.median(quiet[way]), f"{statistics.median(shares[way]):.0%}") for way in ways]
     Console(width=120).print(table("MobileNetV2, 224 pixels, one picture", columns, rows))
     print(machine_line(), f"{asked.rounds} rounds of {asked.repeats}", f"{asked.threads} threads", sep="; ")
@@ -151,10 +179,12 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=50)
     parser.add_argument("--json", help="file to which the rows are added")
     parser.add_argument("--processor", action="store_true", help="count the processor time of one thread")
+    parser.add_argument("--int8", help="bundle of MobileNetV2 in int8, to time with the engines of float32")
     parser.add_argument("--beside", action="store_true")
     parser.add_argument("--rounds", type=int, default=5)
     asked = parser.parse_args()
-    (beside if asked.beside else compare_processor_time if asked.processor else compare)(asked)
+    usual = compare_processor_time if asked.processor else compare
+    (beside if asked.beside else compare_int8 if asked.int8 else usual)(asked)
 
 
 if __name__ == "__main__":

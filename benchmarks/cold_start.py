@@ -35,8 +35,9 @@ FORMS = {
     "pw.load, predict": "import sys, pennyweight as pw; pw.load(sys.argv[1]).predict(sys.argv[2])" + REPORT,
     "runtime.Bundle, predict": "import sys; from pennyweight.runtime import Bundle; "
     "Bundle(sys.argv[1]).classifier.predict(sys.argv[2])" + REPORT,
-    "pennyweight predict": "import sys; from pennyweight.cli import main; "
+    "pennyweight predict --json": "import sys; from pennyweight.cli import main; "
     "main(['predict', *sys.argv[1:], '--json'])" + REPORT,
+    "pennyweight predict": "import sys; from pennyweight.cli import main; main(['predict', *sys.argv[1:]])" + REPORT,
 }
 
 

@@ -4,7 +4,7 @@
 
 Every variant of Pennyweight, 40 networks of torchvision and 60 of timm, with random weights and small inputs. Each is
 exported and proved on 16 pictures, within a limit of time. RESULTS keeps a line for each network, and a second call
-goes on from there. A dozen are computed by OpenVINO in float32, too, where the package openvino is installed.
+continues from there. A dozen are computed by OpenVINO in float32, too, where the package openvino is installed.
 """
 
 import argparse

@@ -12,8 +12,9 @@ PAGE = """\
 # Exports of many networks
 
 `benchmarks/export_sweep.py` exports networks with random weights at small inputs, and proves each bundle on 16 pictures
-with onnxruntime in float32. Constant weights got other values and batch norms the statistics of the pictures, so that
-no branch is zero. Networks of a scene are proved on every pixel of a small cube.
+with onnxruntime in float32. Weights that are constant in a fresh network, such as zeros, get other values, and batch
+norms get the statistics of the pictures, so that no branch computes zero. The proof of a network for scenes covers
+every pixel of a small cube.
 
 Measured on: {machine}, {packages}.
 
@@ -27,7 +28,7 @@ Measured on: {machine}, {packages}.
 
 ## OpenVINO in float32
 
-Differences from onnxruntime, for the pictures of the proof.
+Largest differences between OpenVINO and onnxruntime, over the pictures of the proof.
 
 | network | same answers | probability | logit |
 | --- | ---: | ---: | ---: |

@@ -2,8 +2,9 @@
 
     python benchmarks/few_pictures.py SOURCE [--classes 4] [--sizes 32 64 128 256] [--draws 50] [--input 128]
 
-It draws pictures of each class equally often from SOURCE, and takes the accuracy on all others for the truth. On each
-draw it does what `fit` does in mode head: the recipe probe on a split by content, and logistic regression in
+It draws pictures of each class equally often from SOURCE, and takes the accuracy on all others for the truth. These
+others are a sample too: of R others, the difference from a score of N pictures is taken times sqrt(R / (R + N)). On
+each draw it does what `fit` does in mode head: the recipe probe on a split by content, and logistic regression in
 folds. Features of the network are computed once, because they depend on a picture alone. `--fit N` runs `fit` itself on
 the first N draws of each size, and fails where its score or its weights differ. `--peer N` trains scikit-learn's
 LogisticRegressionCV on the features of the first N draws. Figures of every draw are added to `--out`, as JSON lines,
@@ -34,12 +35,13 @@ from pennyweight.core.figures import share
 from pennyweight.core.files import read_lines
 from pennyweight.core.frame import side_of
 from pennyweight.core.machine import machine_line
-from pennyweight.data.intervals import FOLDED, interval
+from pennyweight.core.preprocess import Preprocess
+from pennyweight.data.intervals import FOLDED, interval, shift_interval
 from pennyweight.report.tables import Column, table
 from pennyweight.train import train
 from pennyweight.train.callbacks import NullCallback
 from pennyweight.train.linear_probe import Features, extract_features
-from pennyweight.train.logistic_head import learn_in_folds
+from pennyweight.train.logistic_head import Head, learn_in_folds
 from pennyweight.train.presets import get_recipe
 from pennyweight.verbs.fitting.choose_folds import usual_folds
 from pennyweight.verbs.load import restore
@@ -68,14 +70,27 @@ class Pool:
         return np.array(taken)
 
 
-def open_pool(source: data.Source, weights: str, size: int) -> Pool:
-    """Compute the features of every picture."""
+def open_network(weights: str, size: int) -> tuple[nn.Module, Preprocess]:
+    """Open MobileNetV2 with weights, and its preprocessing for inputs of `size` pixels."""
     made = zoo.open_pretrained("mobilenet_v2", weights)
     usual = side_of(made.preprocess.resize) / side_of(made.preprocess.size)
-    preprocess = replace(made.preprocess, size=size, resize=round(size * usual))
+    return made.network, replace(made.preprocess, size=size, resize=round(size * usual))
+
+
+def open_source(address: str, classes: int) -> data.Source:
+    """Open the pictures of the first `classes`, 0 for all of them, without splits of their own."""
+    source = data.open(address)
+    samples = [sample for sample in source.samples if not classes or sample.label < classes]
+    samples = [replace(sample, split=None) for sample in samples]
+    return replace(source, samples=tuple(samples), labels=source.labels[: classes or None])
+
+
+def open_pool(source: data.Source, weights: str, size: int) -> Pool:
+    """Compute the features of every picture."""
+    network, preprocess = open_network(weights, size)
     pictures = data.make_pictures(source, source.samples, preprocess)
     pictures.read()
-    found = extract_features(made.network, pictures, get_recipe("probe"), views=0, seed=0, device=torch.device("cpu"))
+    found = extract_features(network, pictures, get_recipe("probe"), views=0, seed=0, device=torch.device("cpu"))
     return Pool(source, found.values[0], {"weights": weights, "input_size": size})
 
 
@@ -110,15 +125,27 @@ def _truth(right: NDArray[np.bool_], chosen: NDArray[np.int64]) -> float:
     return float(right[rest].mean())
 
 
-def in_folds(pool: Pool, chosen: NDArray[np.int64], count: int) -> tuple[float, float, int, Any]:
-    """Score in folds; return accuracy, the truth of the head that is kept, correct pictures, and the heads."""
+def truth_of(pool: Pool, chosen: NDArray[np.int64], head: Head) -> float:
+    """Return the accuracy of a head on all other pictures."""
+    return _truth(head.logits(pool.values).argmax(axis=1) == pool.targets, chosen)
+
+
+def in_folds(pool: Pool, chosen: NDArray[np.int64], count: int) -> tuple[Draw, Any]:
+    """Score in folds; return the figures of the draw, and the heads."""
     samples = [pool.source.samples[number] for number in chosen.tolist()]
     targets = pool.targets[chosen]
-    folds = data.assign_folds(samples, count or usual_folds(samples, seed=0, clusters={}))
-    found = learn_in_folds(pool.values[chosen], targets, folds, classes=pool.classes)
+    number = count or usual_folds(samples, seed=0, clusters={})
+    started = process_time()
+    found = learn_in_folds(
+        pool.values[chosen], targets, data.assign_folds(samples, number), classes=pool.classes
+    )  # fmt: skip
+    seconds = process_time() - started
     correct = int((found.logits.argmax(axis=1) == targets).sum())
-    right = found.head.logits(pool.values).argmax(axis=1) == pool.targets
-    return correct / len(chosen), _truth(right, chosen), correct, found
+    figures = {
+        "folds": correct / len(chosen), "kept": truth_of(pool, chosen, found.head), "correct": correct,
+        "number": number, "seconds": seconds,
+    }  # fmt: skip
+    return figures, found
 
 
 def by_peer(pool: Pool, chosen: NDArray[np.int64]) -> float:
@@ -155,19 +182,10 @@ def draws(pool: Pool, asked: argparse.Namespace, done: set[tuple[int, int]]) -> 
             if (size, number) in done:
                 continue
             chosen = pool.draw(size, 1000 * size + number)
-            started = process_time()
-            scored, truth, correct, found = in_folds(pool, chosen, asked.folds)
-            seconds = process_time() - started
+            figures, found = in_folds(pool, chosen, asked.folds)
             if number < asked.fit:
-                require_equal(pool, chosen, scored, found)
-            row: Draw = {
-                "size": size,
-                "draw": number,
-                "folds": scored,
-                "kept": truth,
-                "correct": correct,
-                "seconds": seconds,
-            }
+                require_equal(pool, chosen, figures["folds"], found)
+            row: Draw = {"size": size, "draw": number, "rest": len(pool.targets) - size, **figures}
             if not asked.folds_only:
                 row |= dict(zip(("split", "taught", "test"), by_split(pool, chosen), strict=True))
             if number < asked.peer:
@@ -175,39 +193,67 @@ def draws(pool: Pool, asked: argparse.Namespace, done: set[tuple[int, int]]) -> 
             yield row
 
 
-def summed(rows: list[Draw]) -> list[tuple[Any, ...]]:
+def judged(row: Draw, classes: int) -> Draw:
+    """Return the errors of a draw's scores, corrected for the error of the truth, and whether intervals cover."""
+    size, rest, scored, kept = row["size"], row["rest"], row["folds"], row["kept"]
+    part = (rest / (rest + size)) ** 0.5
+    plain, folded = (interval(row["correct"], size, folded=each) for each in (False, True))
+    (low, high), predicted = shift_interval(folded, scored, row["number"], -(-size // classes) / size)
+    expected = scored if predicted is None else predicted
+    found: Draw = {
+        "folds": part * (scored - kept), "predicted": part * (expected - kept), "width": high - low,
+        "covers": low <= expected + part * (kept - expected) <= high,
+        "covers plain": plain[0] <= scored + part * (kept - scored) <= plain[1],
+    }  # fmt: skip
+    if "split" in row:
+        tested = row["test"]
+        own = (rest / (rest + tested)) ** 0.5
+        lower, upper = interval(round(row["split"] * tested), tested)
+        found |= {
+            "split": own * (row["split"] - row["taught"]), "above": kept - row["taught"], "split width": upper - lower
+        }  # fmt: skip
+    return found | ({"peer": kept - row["peer"]} if "peer" in row else {})
+
+
+def summed(rows: list[Draw], classes: int) -> list[tuple[Any, ...]]:
     """Return a row of the table for each size."""
     of: dict[int, list[Draw]] = defaultdict(list)
     for row in rows:
         of[row["size"]].append(row)
     lines = []
     for size, own in sorted(of.items()):
-        kept = np.array([row["kept"] for row in own])
-        error = np.sqrt(np.mean(np.square([row["folds"] - row["kept"] for row in own])))
-        found = [interval(row["correct"], size, folded=True) for row in own]
-        plain = [interval(row["correct"], size) for row in own]
-        covered, covered_plain = (
-            np.mean([low <= row["kept"] <= high for (low, high), row in zip(each, own, strict=True)])
-            for each in (found, plain)
-        )
-        split = [row for row in own if "split" in row]
-        off = np.sqrt(np.mean(np.square([row["split"] - row["taught"] for row in split]))) if split else np.nan
-        gained = np.mean([row["kept"] - row["taught"] for row in split]) if split else np.nan
-        peers = [row["kept"] - row["peer"] for row in own if "peer" in row]
+        found = [judged(row, classes) for row in own]
+
+        def points(name: str, found: list[Draw] = found) -> NDArray[np.float64]:
+            return 100 * np.array([each[name] for each in found if name in each])
+
+        def rms(name: str) -> float:
+            return float(np.sqrt(np.mean(np.square(points(name))))) if len(points(name)) else np.nan
+
+        def mean(name: str) -> str:
+            values = points(name)
+            if not len(values):
+                return "–"
+            return f"{values.mean():+.2f} ± {1.96 * values.std() / len(values) ** 0.5:.2f} ({len(values)})"
+
+        split, folds, predicted = (rms(name) for name in ("split", "folds", "predicted"))
         lines.append(
             (
-                size, len(own), f"{100 * off:.1f}", f"{100 * error:.1f}", share(float(kept.mean())),
-                f"{100 * gained:+.1f}", f"{100 * np.mean(peers):+.2f} ({len(peers)})" if peers else "–",
-                share(float(np.mean([high - low for low, high in found]))), share(float(covered)),
-                share(float(covered_plain)), f"{np.mean([row['seconds'] for row in own]):.1f}",
+                size, own[0]["number"], len(own), f"{split:.1f}", f"{folds:.1f} ({folds / split:.2f})",
+                f"{predicted:.1f} ({predicted / split:.2f})", mean("folds"), mean("predicted"),
+                share(float(np.mean([row["kept"] for row in own]))), mean("above"), mean("peer"),
+                f"{points('split width').mean():.0f}" if "split" in own[0] else "–", f"{points('width').mean():.0f}",
+                f"{points('covers').mean():.1f}%", f"{points('covers plain').mean():.1f}%",
+                f"{np.mean([row['seconds'] for row in own]):.2f}",
             )
         )  # fmt: skip
     return lines
 
 
 HEADS = (
-    "pictures", "draws", "rms error, split", "rms error, folds", "kept head", "above the split's", "above the peer",
-    "width", f"covers, N/{FOLDED}", "covers, N", "processor s",
+    "pictures", "folds", "draws", "rms error, split", "folds (ratio)", "predicted (ratio)", "folds less truth",
+    "predicted less truth", "kept head", "above the split's", "above the peer", "width, split", "width, folds",
+    f"covers, N/{FOLDED}", "covers, Wilson of N", "processor s",
 )  # fmt: skip
 
 
@@ -225,19 +271,16 @@ def main() -> None:
     parser.add_argument("--folds-only", action="store_true", help="spare the split, for many draws of the coverage")
     parser.add_argument("--out", default=os.devnull)
     asked = parser.parse_args()
-    source = data.open(asked.source)
-    samples = [sample for sample in source.samples if not asked.classes or sample.label < asked.classes]
-    samples = [replace(sample, split=None) for sample in samples]
-    labels = source.labels[: asked.classes or None]
-    pool = open_pool(replace(source, samples=tuple(samples), labels=labels), asked.weights, asked.input)
+    pool = open_pool(open_source(asked.source, asked.classes), asked.weights, asked.input)
     rows: list[Draw] = read_lines(Path(asked.out)) if Path(asked.out).is_file() else []
     done = {(row["size"], row["draw"]) for row in rows}
     with Path(asked.out).open("a") as file:
         for row in draws(pool, asked, done):
             rows.append(row)
             print(json.dumps(row), file=file, flush=True)
-    title = f"{source.name}, {len(labels)} classes, {len(samples):,} pictures, input {asked.input}"
-    Console(width=200).print(table(title, [Column(head) for head in HEADS], summed(rows)))
+    count = f"{pool.classes} classes, {len(pool.targets):,} pictures"
+    title = f"{pool.source.name}, {count}, input {asked.input}"
+    Console(width=240).print(table(title, [Column(head) for head in HEADS], summed(rows, pool.classes)))
     print(machine_line())
 
 

@@ -2,7 +2,7 @@
 
 python benchmarks/frames.py                 # small pictures of 32×132, five sets, three seeds
 python benchmarks/frames.py --large         # 96×400, trained as photographs are: hours on two cores
-python benchmarks/frames.py --speed         # decoding, loading and steps per pixel, beside a square
+python benchmarks/frames.py --speed         # decoding, loading and steps per pixel, compared with a square
 python benchmarks/frames.py --frame crop    # a square from the middle, as before
 """
 

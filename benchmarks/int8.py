@@ -1,4 +1,4 @@
-"""Int8 bundles beside float bundles of the same networks: bytes, accuracy on unseen pictures, and latency.
+"""Int8 bundles compared with float bundles of the same networks: bytes, accuracy on unseen pictures, and latency.
 
     python benchmarks/int8.py RUN… [--photographs WEIGHTS SOURCE] [--max-drop 0.01] [--repeats N]
 
@@ -136,7 +136,7 @@ def main() -> None:
         Column("times faster"),
     )
     console = Console(width=160)
-    console.print(table("int8 beside float", columns, list(rows(parser.parse_args()))))
+    console.print(table("int8 and float", columns, list(rows(parser.parse_args()))))
     console.print(machine() | versions() | {"VNNI": has_vnni()})
 
 

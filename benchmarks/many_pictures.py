@@ -1,6 +1,6 @@
 """Throughput of many pictures: one process, two workers, one process with all cores, and Spark on two local workers.
 
-    python benchmarks/many_pictures.py [--pictures 20000] [--rounds 3] [--without-spark]
+    python benchmarks/many_pictures.py [--pictures 20000] [--rounds 3] [--ways one two cores spark]
 
 It needs $PENNYWEIGHT_DATA with cats-dogs, whose photographs are linked N times under other names. Every way is a
 command of its own, from its start to the last answer, in turn, a round after the other. Spark needs pyspark and Java.
@@ -31,6 +31,14 @@ from pennyweight.report.tables import Column, table
 NETWORK, SIDE = "mobilenet_v2", 224
 ROOT = Path(__file__).parents[1]
 TOP = 3
+WAYS = {
+    "one": "one worker",
+    "two": "two workers",
+    "cores": "one process, all cores",
+    "spark": "Spark, two local workers",
+}
+JAVA = "--conf spark.ui.enabled=false --driver-java-options -XX:TieredStopAtLevel=1"
+"""Settings for a program of minutes: no page of progress, and Java compiles quickly instead of well."""
 
 
 def link(root: Path, count: int) -> Path:
@@ -60,20 +68,18 @@ def ways(bundle: Path, pictures: Path, part_size: int) -> Mapping[str, Sequence[
     ours = [sys.executable, "-m", "pennyweight", "predict", str(bundle), str(pictures), "--format", "parquet"]
     ours += ["--top", str(TOP), "--part-size", str(part_size)]
     return {
-        "one worker": [*ours, "--workers", "1", "--parts"],
-        "two workers": [*ours, "--workers", "2", "--parts"],
-        "one process, all cores": [*ours, "--parts"],
-        "Spark, two local workers": [
-            sys.executable, str(ROOT / "examples" / "spark_predict.py"), str(bundle), str(pictures),
-        ],
-    }  # fmt: skip
+        "one": [*ours, "--workers", "1", "--parts"],
+        "two": [*ours, "--workers", "2", "--parts"],
+        "cores": [*ours, "--parts"],
+        "spark": [sys.executable, str(ROOT / "examples" / "spark_predict.py"), str(bundle), str(pictures)],
+    }
 
 
 def measure(command: Sequence[str], out: Path) -> tuple[float, float, dict[str, str]]:
     """Run a command; return its seconds, its processor seconds, and the label of each picture."""
     source = os.pathsep.join([str(ROOT / "src"), *filter(None, sys.path)])
     environment = {**os.environ, "PYTHONPATH": source, "PYSPARK_PYTHON": sys.executable}
-    environment |= {"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_SUBMIT_ARGS": "--master local[2,4] pyspark-shell"}
+    environment |= {"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_SUBMIT_ARGS": f"--master local[2,4] {JAVA} pyspark-shell"}
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run([*command, str(out)], env=environment, check=True, stderr=subprocess.DEVNULL)
     spent, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -89,15 +95,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--without-spark", action="store_true")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=[*WAYS])
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         home = Path(temporary)
-        commands = dict(
-            ways(write_bundle(home / "m.onnx"), link(home / "pictures", asked.pictures), max(1, asked.pictures // 40))
-        )
-        if asked.without_spark:
-            del commands["Spark, two local workers"]
+        pictures = link(home / "pictures", asked.pictures)
+        commands = ways(write_bundle(home / "m.onnx"), pictures, max(1, asked.pictures // 40))
+        commands = {way: command for way, command in commands.items() if way in asked.ways}
         spent: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
         answers: dict[str, str] = {}
         for number in range(asked.rounds):
@@ -109,14 +113,14 @@ def main() -> None:
                 differing = sum(labels[each] != answers[each] for each in labels)
                 assert differing <= len(labels) / 1000, f"{name} differs on {differing} pictures"
                 shutil.rmtree(home / "out")
-        first = statistics.median(wall for wall, _ in spent["one worker"])
+        first = statistics.median(wall for wall, _ in spent[next(iter(commands))])
         rows = []
         for name, times in spent.items():
             wall = statistics.median(each for each, _ in times)
             processor = statistics.median(each for _, each in times)
-            shown = "" if name.startswith("Spark") else f"{processor:.1f}"
-            rows.append((name, f"{wall:.1f}", shown, f"{asked.pictures / wall:.0f}", f"{first / wall:.2f}"))
-        headings = ("way", "s, median", "processor s", "pictures/s", "one worker's s / its s")
+            shown = "" if name == "spark" else f"{processor:.1f}"
+            rows.append((WAYS[name], f"{wall:.1f}", shown, f"{asked.pictures / wall:.0f}", f"{first / wall:.2f}"))
+        headings = ("way", "s, median", "processor s", "pictures/s", "first way's s / its s")
         console = Console()
         console.print(table(f"{asked.pictures:,} photographs", [Column(title) for title in headings], rows))
         console.print(machine() | versions(), f"load {os.getloadavg()[0]:.1f}")

@@ -1,4 +1,4 @@
-"""Pruned bundles beside those of the whole networks: milliseconds, validation and test accuracy.
+"""Pruned bundles compared with those of the whole networks: milliseconds, validation and test accuracy.
 
     python benchmarks/pruning.py RUN… [--shares 0.3,0.5] [--out FOLDER]
     python benchmarks/pruning.py --blocks mobilenet_v2:224 resnet18:224 [--share 0.3] [--repeats N]

@@ -1,4 +1,4 @@
-"""Test accuracy and classes in a batch, by the order in which a streamed set was packed, beside two peers.
+"""Test accuracy and classes in a batch, by the order in which a streamed set was packed, and of two other libraries.
 
     python benchmarks/streams_order.py [--quick] [--pictures N] [--epochs N] [--seeds N]
 

@@ -1,4 +1,4 @@
-"""Loading throughput of shards in pictures per second: this loader beside webdataset and mosaicml-streaming.
+"""Loading throughput of shards in pictures per second: this loader and webdataset and mosaicml-streaming.
 
     python benchmarks/streams_speed.py [--only cifar-disk cifar-s3 photos-disk photos-s3] [--repeats N] [--pictures N]
         [--photos N]
@@ -10,7 +10,7 @@ It needs $PENNYWEIGHT_DATA with cifar10-jpeg and cats-dogs, moto for S3, and bot
 mosaicml-streaming`). Each side has two workers, shuffles, decodes, and treats pictures alike: short side to 256, random
 crop of 224, mirror (photographs); mirror and a shift by up to 4 (CIFAR-10). Sides take turns; the table shows medians
 of an epoch from its first batch on. S3 is a server in another process that delays each answer by 30 ms; webdataset
-reads it by a pipe from fsspec, and mosaicml-streaming downloads it anew for each epoch.
+reads it by a pipe from fsspec, and mosaicml-streaming downloads it again for each epoch.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Twins: recall of made twins, false pairs among different things, twins of CIFAR-10, and time beside decoding.
+"""Twins: recall of made twins, false pairs among different things, twins of CIFAR-10, and time compared with decoding.
 
     python benchmarks/twins.py [photographs] [kinds] [cifar10] [accuracy] [apart] [small] [many] [--count N]
                                [--sheet FOLDER]
@@ -7,9 +7,9 @@ It needs $PENNYWEIGHT_DATA with cats-dogs, imagenet-photos, salinas-a and cifar1
 photograph in ten ways and makes two frames of a burst. The digests of the files divide them into two halves: the
 threshold is chosen on one, and the table reports the other one, too. `kinds` searches sets where everything looks
 alike. `cifar10` searches all 60,000 pictures, and `accuracy` trains a network on them. `apart` counts pairs among
-pictures of different things: the photographs, and pictures of CIFAR-10 with two labels. `small` times the search beside
+pictures of different things: the photographs, and pictures of CIFAR-10 with two labels. `small` times the search and
 the decoding of small files. `many` times the search among N
-pictures (by default 100,000: CIFAR-10 and enlarged quarters of it) beside the decoding of photographs, in seconds of
+pictures (by default 100,000: CIFAR-10 and enlarged quarters of it) and the decoding of photographs, in seconds of
 processor time, which a busy machine changes least. `--sheet` writes contact sheets of 100 pairs to look at.
 """
 
@@ -253,7 +253,7 @@ def bound(console: Console, name: str, found: int, count: int) -> None:
 
 
 def small(console: Console, sheet: Path | None) -> None:
-    """Print the time of the search among 10,000 pictures beside the decoding of as many small JPEG files."""
+    """Print the time of the search among 10,000 pictures, and of the decoding of as many small JPEG files."""
     count = 10_000
     tables = [pq.read_table(file) for file in sorted((DATA / "cifar10-jpeg").glob("*.parquet"))]
     rows = [next(iter(row.values()))["bytes"] for part in tables for row in part.to_pylist()][:count]

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -349,6 +350,35 @@ def real_scenes() -> Path:
     return Path(shelf)
 
 
+BROWSER_FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--no-first-run",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+]
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A headless chromium, with a log of its requests and complaints."""
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.skip("needs chromium and chromedriver (Debian: apt-get install chromium chromium-driver)")
+    webdriver = pytest.importorskip("selenium.webdriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in (*BROWSER_FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    window = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield window
+    window.quit()
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 3 MiB, where this process may mount one."""
@@ -361,3 +391,68 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(f"no small disk can be mounted here: {mounted.stderr.strip()}")
     yield place
     subprocess.run(["umount", "--lazy", place], check=True)
+
+
+SPACE = """
+[[candidates]]
+network = "mobilenet_v1"
+sizes = [32, 64]
+width = [0.25, 0.5, 0.75, 1.0]
+depth = [0.5, 1.0]
+
+[[candidates]]
+network = "resnet_9"
+sizes = [32]
+width = [0.25]
+"""
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> Path:
+    """A file with seventeen small candidates."""
+    path = tmp_path / "space.toml"
+    path.write_text(SPACE)
+    return path
+
+
+@cache
+def timed_rows() -> list[Any]:
+    """Networks whose times are made: 1 ms, and another one for each 10 million MACs."""
+    from pennyweight.search.counted import count_candidate
+    from pennyweight.search.engine_times import Timed
+    from pennyweight.search.space import candidates_of
+
+    table = {"network": "mobilenet_v1", "sizes": [32, 48, 64], "width": [0.25, 0.5, 1.0], "depth": [0.5, 1.0]}
+    counted = [count_candidate(candidate) for candidate in candidates_of([table])]
+    return [Timed(each.candidate.name, each.work, 1 + each.macs / 1e7) for each in counted]
+
+
+def save_made_times() -> Any:
+    """Keep times of an engine for this machine in the cache folder, those of `timed_rows`; return them."""
+    from pennyweight.core.machine import cores
+    from pennyweight.runtime.engine import EngineChoice
+    from pennyweight.search.engine_times import EngineTimes
+    from pennyweight.search.measure import conditions_of
+
+    conditions = conditions_of(EngineChoice(), threads=cores(), batch=1, int8=False)
+    times = EngineTimes.learn(conditions, timed_rows(), created="2026-01-01T00:00:00+00:00")
+    times.save()
+    return times
+
+
+@pytest.fixture
+def engine_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Times of an engine that are kept for this machine."""
+    monkeypatch.setenv("PENNYWEIGHT_CACHE", str(tmp_path / "cache"))
+    return save_made_times()
+
+
+@pytest.fixture
+def few_candidates(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
+    """Search few candidates, and time them once; a call keeps made times of the engine in the cache folder."""
+    from pennyweight.search import measure
+    from pennyweight.verbs import pick
+
+    monkeypatch.setattr(measure, "REPEATS", 1)
+    monkeypatch.setattr(pick, "read_space", lambda path: tomllib.loads(SPACE)["candidates"])
+    return save_made_times

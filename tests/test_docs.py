@@ -8,7 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -88,12 +88,14 @@ def cache(
     exported_once: None,
     few_rounds: None,
     few_trees: None,
+    few_candidates: Callable[[], Any],
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Path]:
     """Keep nothing of what a page measures of this machine; small networks are quickest on one thread."""
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("PENNYWEIGHT_CACHE", str(folder))
+    few_candidates()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield folder

@@ -20,6 +20,8 @@ BRITISH = re.compile(
     r"|quantis[eai]|util(?:is)[eai])",
     re.IGNORECASE,
 )
+ARCHAIC = re.compile(r"(?<![\w#-])(?:anew|thereof|therein|whoever)(?![\w-])")
+"""Words that a reader meets nowhere else in the field."""
 OF_OTHERS = ("optimiser", "nearest neighbour", "mean_centres", "pennyweight-learnt")
 """Words in British spelling that stay: names in other libraries, and keys in files of earlier versions."""
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
@@ -59,14 +61,28 @@ def test_no_help_begins_with_a_question_word() -> None:
     assert {place: text[:60] for place, text in found.items() if QUESTION.match(text.lstrip())} == {}
 
 
+def test_no_sentence_has_an_archaic_turn(sources: Mapping[str, ast.Module]) -> None:
+    """In docstrings, help and documentation."""
+    found = {f"{file}:{line}": text for file, tree in sources.items() for line, text in docstrings(tree)}
+    found |= dict(helps(make_command(), "pennyweight"))
+    found |= {str(file): file.read_text(encoding="utf-8") for file in files_of("docs/**/*.md", "*.md")}
+    assert {place: words for place, text in found.items() if (words := ARCHAIC.findall(text))} == {}
+
+
+@pytest.mark.parametrize("sentence", ["Packs it anew.", "The parts thereof."])
+def test_an_archaic_turn_is_found(sentence: str) -> None:
+    assert ARCHAIC.search(sentence)
+
+
+def files_of(*patterns: str) -> list[Path]:
+    """The project's files of these patterns."""
+    return [file for pattern in patterns for file in SOURCE.parent.glob(pattern)]
+
+
 def test_spelling_is_american() -> None:
     """In code, pages, documentation and messages, as in the libraries that users come from."""
     root = SOURCE.parent
-    files = [
-        file
-        for place, pattern in (("src", "*.py"), ("src", "*.html"), ("docs", "*.md"), (".", "*.md"))
-        for file in ((root / place).rglob(pattern) if place != "." else root.glob(pattern))
-    ]
+    files = files_of("src/**/*.py", "src/**/*.html", "docs/**/*.md", "*.md")
     assert len(files) > 400
     found = {
         f"{file.relative_to(root)}:{number}": words

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import pennyweight as pw
 from pennyweight.core.extras import install_command
@@ -200,6 +201,12 @@ def test_predicting_with_a_bundle_loads_no_torch(bundle_file: Path, picture_file
     assert not [name for name in loaded if name.startswith(unused)]
 
 
+def test_a_plain_prediction_loads_no_parser_and_nothing_that_draws(bundle_file: Path, picture_file: Path) -> None:
+    code = "import sys; from pennyweight.cli import main; assert main(['predict', *sys.argv[1:]]) == 0"
+    assert not loaded_by(code, bundle_file, picture_file, "--json") & {"typer", "pydantic", "rich"}
+    assert not loaded_by(code, bundle_file, picture_file) & {"typer", "pydantic"}
+
+
 COMMANDS_WITHOUT_PARTS = (
     WITHOUT_PARTS
     + """
@@ -373,6 +380,11 @@ def every_call(folder: Path, bundle: Path, pictures: Path) -> dict[str, Callable
             pw.bench_machine(share=0)
         return raised.value
 
+    def pick_of_nothing(function: Callable[..., Any], *given: Any, **settings: Any) -> Exception:
+        with pytest.raises(pw.PennyweightError) as raised:
+            function(*given, **settings)
+        return raised.value
+
     def convert_for_nothing() -> Exception:
         with pytest.raises(pw.PennyweightError, match="unknown engine 'nothing'; there is ncnn") as raised:
             pw.convert(run, to="nothing")
@@ -391,6 +403,15 @@ def every_call(folder: Path, bundle: Path, pictures: Path) -> dict[str, Callable
         "weigh_all": lambda: pw.weigh_all(["mobilenet_v1_x0_25", "mobilenet_v2_x0_35"], (3, 32, 32))[0].to_dict(),
         "bench": lambda: pw.bench(bundle, engines="onnxruntime", repeats=2, fresh=False),
         "bench_machine": bench_of_nothing,
+        "bench_engine": lambda: pick_of_nothing(pw.bench_engine, batch=0),
+        "pick": lambda: pick_of_nothing(pw.pick, {"ms": 0}),
+        "Picks": lambda: (
+            pw.Picks(
+                budget=pw.Budget(), conditions=None, machine={}, median_error=0.0, candidates=(), refused={}, notes=()
+            ).ruled_out
+        ),
+        "EngineTimes": lambda: pick_of_nothing(pw.EngineTimes.read, folder / "no-such.json"),
+        "Budget": lambda: pw.Budget.parse(ms="8").limits(),
         "Timings": lambda: pw.bench(bundle, engines="onnxruntime", repeats=2, fresh=False).to_dict(),
         "experiments": lambda: pw.experiments(repeats=2, side=2)[0].ms,
         "Cost": lambda: pw.Cost(**vars(pw.weigh("mobilenet_v1_x0_25", (3, 32, 32)))).to_dict(),
@@ -419,6 +440,10 @@ def every_call(folder: Path, bundle: Path, pictures: Path) -> dict[str, Callable
         ),
         "Run": lambda: pw.Run(run).evaluation,
         "evaluate": lambda: pw.evaluate(run),
+        "suggest": lambda: pw.suggest(run, new_picture(folder)).to_dict(),
+        "Suggestions": lambda: pw.Suggestions(source="x", labels=("a",), pictures=(), considered=0, known=0).to_dict(),
+        "review": lambda: pw.review(run).to_dict(),
+        "Review": lambda: pw.Review(source="x", labels=("a", "b"), pictures=(), likely_errors=0).to_dict(),
         "Evaluation": lambda: pw.Evaluation(
             **{
                 name: () if name in ("per_class", "confusion", "labels") else 0
@@ -436,6 +461,12 @@ def every_call(folder: Path, bundle: Path, pictures: Path) -> dict[str, Callable
         "Classifier": lambda: pw.Classifier(engine, ("a", "b", "c"), pw.Preprocess(size=4, resize=4)).predict(picture),
         "Prediction": lambda: pw.Prediction(source="x", label="a", probability=1.0, top=(("a", 1.0),)).to_dict(),
     }
+
+
+def new_picture(folder: Path) -> Path:
+    pixels = np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(folder / "new.png")
+    return folder / "new.png"
 
 
 def test_every_public_name_is_called(tmp_path: Path, bundle_file: Path) -> None:

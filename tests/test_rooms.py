@@ -30,9 +30,9 @@ def lint_imports(folder: Path, changes: Iterable[tuple[str, str]]) -> "subproces
     )
 
 
-LAYERS = "Imports point down; rooms on one line do not know each other"
-LIGHT = "core, runtime and serve load no torch"
-NO_ZOO = "train, deploy and cost take any module, and do not know the zoo"
+LAYERS = "Imports point down; packages on one line do not import each other"
+LIGHT = "core and runtime load no torch"
+NO_ZOO = "train, deploy and cost take any module, and do not import the zoo"
 FAMILIES = "Families never import each other"
 WRONG = [
     ("core/files.py", "import torch", LIGHT, "pennyweight.core.files -> torch"),

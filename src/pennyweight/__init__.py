@@ -1,6 +1,6 @@
 """Pennyweight: image classifiers that fit a budget. Weigh, pick, fit, prove and ship.
 
-The public names stand in the stub beside this file and are loaded when first used (SPEC 1), so that
+The public names stand in the stub next to this file and are loaded when first used (SPEC 1), so that
 `import pennyweight` loads no torch, and a server with a bundle never does. Importing it also switches off what other
 libraries report to their makers (`core.telemetry`), bounds their threads by a container's quota (`core.threads`), and
 lends them folders where there is no home (`core.cache`).

@@ -1,4 +1,5 @@
 from . import scene as scene
+from .core.budget import Budget as Budget
 from .core.errors import PennyweightError as PennyweightError
 from .core.prediction import Failure as Failure
 from .core.prediction import Prediction as Prediction
@@ -11,8 +12,11 @@ from .runtime import spark as spark
 from .runtime.bundle import Bundle as Bundle
 from .runtime.classifier import Classifier as Classifier
 from .scoring.evaluation import Evaluation as Evaluation
+from .search.engine_times import EngineTimes as EngineTimes
+from .search.picks import Picks as Picks
 from .train.recipe import Recipe as Recipe
 from .verbs.bench import bench as bench
+from .verbs.bench_engine import bench_engine as bench_engine
 from .verbs.bench_machine import bench_machine as bench_machine
 from .verbs.benching.timings import Timings as Timings
 from .verbs.convert import Converted as Converted
@@ -26,8 +30,13 @@ from .verbs.fitting.fit_seeds import fit_seeds as fit_seeds
 from .verbs.index import index as index
 from .verbs.load import load as load
 from .verbs.pack import pack as pack
+from .verbs.pick import pick as pick
 from .verbs.predict import predict as predict
 from .verbs.predict_parts import predict_parts as predict_parts
+from .verbs.review import review as review
+from .verbs.reviewing.result import Review as Review
+from .verbs.reviewing.suggestions import Suggestions as Suggestions
+from .verbs.suggest import suggest as suggest
 from .verbs.weigh import weigh as weigh
 from .verbs.weigh import weigh_all as weigh_all
 from .zoo.pretrained import create as create

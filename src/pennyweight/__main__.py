@@ -1,4 +1,4 @@
-"""`pennyweight`, and `python -m pennyweight`: the command line, which hears signals while it is still being loaded."""
+"""`pennyweight`, and `python -m pennyweight`: the command line, which handles signals while it is still loading."""
 
 import sys
 

@@ -6,8 +6,7 @@ import sys
 
 import pytest
 
-from pennyweight.cli import answers
-from pennyweight.cli.app import main
+from pennyweight.cli import answers, main
 from pennyweight.core.prediction import Failure, Prediction
 
 

@@ -75,7 +75,7 @@ def test_a_label_of_brackets_is_shown_as_it_is(pennyweight: Run, tmp_path: Path,
 
 FAILS_AT_A_SIGNAL = """
 import os, sys
-from pennyweight.cli import app, show
+from pennyweight.cli import app, program, show
 from pennyweight.core.errors import PennyweightError
 from pennyweight.core.signals import handling_signals
 
@@ -96,7 +96,7 @@ def failure(line):
     told(line)
 
 show.failure, app.make_command = failure, lambda: lambda *arguments, **options: command()
-sys.exit(app.main([]))
+sys.exit(program.main([]))
 """
 
 

@@ -49,4 +49,6 @@ def test_a_drop_that_is_no_share(cannot: Callable[..., str], run_folder: Path, t
 
 
 def test_settings_of_int8_without_it(cannot: Callable[..., str], run_folder: Path) -> None:
-    assert "max_drop belongs to int8; add int8 (--int8)" in cannot("export", run_folder, "--max-drop", "1%")
+    assert "max_drop belongs to int8 and prune; add int8 (--int8) or prune" in cannot(
+        "export", run_folder, "--max-drop", "1%"
+    )

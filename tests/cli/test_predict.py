@@ -49,7 +49,7 @@ def test_csv_equals_json_row_by_row(pennyweight: Run, bundle_file: Path, album: 
     assert outcome.status == 1
     lines = [json.loads(line) for line in outcome.out.splitlines()]
     rows = rows_of(Path("out.csv").read_text("utf-8"))
-    assert list(rows[0]) == ["source", "label", "probability", "label_2", "probability_2", "error"]
+    assert list(rows[0]) == ["source", "label", "probability", "label_2", "probability_2", "typical", "error"]
     assert len(rows) == len(lines) == 31
     for row, line in zip(rows, lines, strict=True):
         assert row["source"] == line["source"]

@@ -35,8 +35,8 @@ def test_its_lines() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("30", "--prune '30' is not a share from 0% to below 100%, such as 30%; did you mean --prune 30%?"),
-        ("0%", "prune must be a share above 0 and below 1, such as 0.3, not 0.0"),
+        ("30", "--prune '30' is not a share above 0% and below 100%, such as 30%; did you mean --prune 30%?"),
+        ("0%", "--prune '0%' is not a share above 0% and below 100%, such as 30%"),
     ],
 )
 def test_a_share_that_is_none(cannot: Callable[..., str], run_folder: Path, text: str, message: str) -> None:

@@ -11,9 +11,11 @@ import pytest
 
 import pennyweight as pw
 from pennyweight.cli.app import make_command
+from pennyweight.core.budget import LIMITS, option_of
 from pennyweight.core.usage import Usage
 from pennyweight.data import ReadAs
 from pennyweight.verbs.fit import FitOptions
+from pennyweight.verbs.picking.options import SourceOptions
 from pennyweight.verbs.scenes.plan import SceneOptions
 
 PRINTED = {"json", "jsonl", "csv", "by", "sort", "lint", "html", "help"}
@@ -24,7 +26,7 @@ READ_AS, SCENE = ({field.name for field in fields(kind)} for kind in (ReadAs, Sc
 USAGE = set(Usage.__annotations__)
 CASES: dict[str, tuple[Callable[..., Any], Collection[str]]] = {
     "fit": (pw.fit, {*RECIPE, *READ_AS, *FitOptions.__annotations__, "seeds"}),
-    "evaluate": (pw.evaluate, {*READ_AS, *USAGE}),
+    "evaluate": (pw.evaluate, {*READ_AS, *USAGE, "strangers"}),  # of `measure_strangers`
     "predict": (
         pw.predict,
         {*READ_AS, *USAGE, *signature(pw.predict_parts).parameters, "embeddings"},
@@ -33,10 +35,13 @@ CASES: dict[str, tuple[Callable[..., Any], Collection[str]]] = {
     "bundle": (pw.Bundle, {"markdown"}),
     "weigh": (pw.weigh_all, {"threads"}),
     "names": (pw.names, ()),
-    "doctor": (pw.doctor, {*READ_AS, "as"}),  # a keyword of Python, whose argument is `network`
+    "doctor": (pw.doctor, {*READ_AS, "like", "as"}),  # a keyword of Python, whose argument is `network`
+    "review": (pw.review, READ_AS),
+    "suggest": (pw.suggest, READ_AS),
     "pack": (pw.pack, READ_AS),
     "index": (pw.index, ()),
-    "bench": (pw.bench, {"machine", *signature(pw.bench_machine).parameters}),
+    "bench": (pw.bench, {"machine", *signature(pw.bench_machine).parameters, "out"}),  # of `bench_engine`
+    "pick": (pw.pick, {*SourceOptions.__annotations__, *(option_of(limit).removeprefix("--") for limit in LIMITS)}),
     "lab guidelines": (pw.experiments, ()),
     "scene fit": (pw.scene.fit, {*RECIPE, *SCENE, "seeds"}),
     "scene evaluate": (pw.scene.evaluate, ()),

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import pennyweight as pw
+from pennyweight.verbs.strangers import measure_strangers
 
 pytestmark = pytest.mark.slow
 
@@ -57,9 +58,10 @@ def together(folder: Path, *arguments: object) -> subprocess.CompletedProcess[st
     )
 
 
-def test_evaluate_shares_the_pictures(bundle: Path, tmp_path: Path) -> None:
-    alone = pw.evaluate(bundle).to_dict()
-    done = together(tmp_path, "evaluate", bundle, "--json")
+def test_evaluate_shares_the_pictures(bundle: Path, tmp_path: Path, draw_folder: object) -> None:
+    folder = draw_folder({"a": 3, "b": 2}, side=16)  # type: ignore[operator]
+    alone = pw.evaluate(bundle).to_dict() | {"strangers": measure_strangers(bundle, folder).to_dict()}
+    done = together(tmp_path, "evaluate", bundle, "--json", "--strangers", folder)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == json.loads(json.dumps(alone))
     counts = [sum(map(int, (tmp_path / "counts" / rank).read_text().split())) for rank in "01"]

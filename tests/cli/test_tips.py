@@ -13,7 +13,8 @@ import pytest
 import typer.main
 
 import pennyweight
-from pennyweight.cli.app import DEBUG, main, make_command
+from pennyweight.cli.app import make_command
+from pennyweight.cli.program import DEBUG, main
 from pennyweight.core.errors import PennyweightError
 from pennyweight.train import RECIPES, Recipe
 

@@ -41,8 +41,8 @@ sys.stdout.flush()
 os._exit(status)
 """
 SHALLOW = ("--model", "mobilenet_v1_x0_25", "--config", "stages=[[32, 1, 1], [64, 1, 2]]", "--input", "16")
-SMALL = (*SHALLOW, "--epochs", "5", "--batch", "4", "--save-every", "0.002")
-USUAL = ("--set", "ema=0.9", "--set", "mixup=0.2")
+STEPS = ("--epochs", "5", "--batch", "4")
+USUAL = (*STEPS, "--set", "ema=0.9", "--set", "mixup=0.2")
 
 Start = Callable[..., BaseProcess]
 
@@ -57,7 +57,8 @@ def start() -> Start:
     context.set_forkserver_preload(["pennyweight.verbs.fit", "pennyweight.verbs.export", "pennyweight.cli", *late])
 
     def begin(source: Path, out: Path, *options: str, before: str = "", verb: tuple[str, ...] = ()) -> BaseProcess:
-        fit = ("fit", str(source), *SMALL, *(options or USUAL), "--resume", "--out", str(out))
+        saving = ("--save-every", "0.002", "--resume", "--out", str(out))
+        fit = ("fit", str(source), *SHALLOW, *(options or USUAL), *saving)
         arguments = list(verb or fit)
         code = COMMAND.format(arguments=arguments, log=str(out.with_suffix(".log")), before=before)
         process = context.Process(target=exec, args=(code, {}))
@@ -82,23 +83,22 @@ def whole(start: Start, pictures: Path, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture(scope="module")
-def whole_head(start: Start, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> pw.Run:
-    """A training of the last layer that was left alone."""
-    folder = tmp_path_factory.mktemp("head") / "run"
-    process = start(pictures, folder, *HEAD)
-    process.join(120)
-    assert process.exitcode == 0, folder.with_suffix(".log").read_text()
-    return pw.Run(folder)
+def left_alone(
+    start: Start, whole: tuple[pw.Run, float], pictures: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[tuple[str, ...]], pw.Run]:
+    """`left_alone(options)`: a run with these options that was left alone."""
+    runs = {USUAL: whole[0]}
 
+    def run(options: tuple[str, ...]) -> pw.Run:
+        if options not in runs:
+            folder = tmp_path_factory.mktemp("alone") / "run"
+            process = start(pictures, folder, *options)
+            process.join(300)
+            assert process.exitcode == 0, folder.with_suffix(".log").read_text()
+            runs[options] = pw.Run(folder)
+        return runs[options]
 
-@pytest.fixture(scope="module")
-def whole_folded(start: Start, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> pw.Run:
-    """A training in folds that was left alone."""
-    folder = tmp_path_factory.mktemp("folded") / "run"
-    process = start(pictures, folder, *FOLDED)
-    process.join(120)
-    assert process.exitcode == 0, folder.with_suffix(".log").read_text()
-    return pw.Run(folder)
+    return run
 
 
 def same(run: pw.Run, other: pw.Run) -> bool:
@@ -254,8 +254,11 @@ def signalled(*arguments, **options):
 setattr(place, {function!r}.split(".")[-1], signalled)
 """
 MEASURED = (*USUAL, "--speed", "auto", "--preflight")
-HEAD = ("--mode", "head", "--folds", "1")
-FOLDED = ("--mode", "head")
+HEAD = (*STEPS, "--mode", "head", "--folds", "1")
+FOLDED = (*STEPS, "--mode", "head")
+REGRESSION = ("--mode", "head")
+NETWORKS = (*STEPS, "--mode", "scratch", "--folds", "3")
+FINETUNED = (*STEPS, "--mode", "finetune", "--set", "head_epochs=2", "--folds", "3")
 PHASES = {
     "scan": ("pennyweight.core.walk", "Walk.listing", 2, USUAL),
     "hashing": ("pennyweight.data.readers.folder", "read_samples", 1, USUAL),
@@ -265,24 +268,23 @@ PHASES = {
     "features": ("pennyweight.train.feature_cache", "FeatureCache.add", 2, HEAD),
     "heads in folds": ("pennyweight.verbs.fitting.train_in_folds", "_steps", 3, FOLDED),
     "weights of all folds": ("pennyweight.verbs.fitting.train_in_folds", "save_weights", 1, FOLDED),
+    "regressions": ("pennyweight.train.logistic_head", "_Learned._path", 2, REGRESSION),
+    "networks in folds": ("pennyweight.train.trainer", "Trainer.step", 45, NETWORKS),
+    "answers of a fold": ("pennyweight.verbs.fitting.train_networks_in_folds", "answer", 2, NETWORKS),
+    "features in folds": ("pennyweight.train.feature_cache", "FeatureCache.add", 3, FINETUNED),
+    "last layers in folds": ("pennyweight.train.trainer", "Trainer.step", 60, FINETUNED),
     "last layer": ("pennyweight.train.trainer", "Trainer.step", 5, HEAD),
     "training": ("pennyweight.train.trainer", "Trainer.step", 20, USUAL),
     "validation": ("pennyweight.train.trainer", "Trainer._score", 2, USUAL),
     "best weights": ("pennyweight.verbs.fitting.modes", "save_weights", 1, USUAL),
-    "scoring": ("pennyweight.verbs.fitting.pictures", "answer", 1, USUAL),
+    "scoring": ("pennyweight.verbs.fitting.pictures", "answer_and_measure", 1, USUAL),
     "report": ("pennyweight.verbs.fitting.pictures", "finish", 1, USUAL),
 }
 
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_terminated_in_every_phase(
-    start: Start,
-    whole: tuple[pw.Run, float],
-    whole_head: pw.Run,
-    whole_folded: pw.Run,
-    pictures: Path,
-    tmp_path: Path,
-    phase: str,
+    start: Start, left_alone: Callable[[tuple[str, ...]], pw.Run], pictures: Path, tmp_path: Path, phase: str
 ) -> None:
     folder, (module, function, turn, options) = tmp_path / "run", PHASES[phase]
     before = SIGNALLED.format(
@@ -301,7 +303,25 @@ def test_terminated_in_every_phase(
     process.join(300)
     assert process.exitcode == 0, folder.with_suffix(".log").read_text()
     assert pw.Run(folder).record["status"] == "complete"
-    assert same(pw.Run(folder), {HEAD: whole_head, FOLDED: whole_folded}.get(again, whole[0]))
+    assert same(pw.Run(folder), left_alone(again))
+
+
+@pytest.mark.parametrize("phase", [name for name in PHASES if "fold" in name or name == "regressions"])
+def test_killed_in_folds(
+    start: Start, left_alone: Callable[[tuple[str, ...]], pw.Run], pictures: Path, tmp_path: Path, phase: str
+) -> None:
+    folder, (module, function, turn, options) = tmp_path / "run", PHASES[phase]
+    before = SIGNALLED.format(
+        module=module, function=function, turn=turn, cache=str(tmp_path / "cache"), went_on=WENT_ON, signal="SIGKILL"
+    )
+    for _ in range(2):  # the second comes as far again, and no farther than a whole run
+        process = start(pictures, folder, *options, before=before)
+        process.join(300)
+        assert process.exitcode in (0, -signal.SIGKILL), folder.with_suffix(".log").read_text()
+    process = start(pictures, folder, *options)
+    process.join(300)
+    assert process.exitcode == 0, folder.with_suffix(".log").read_text()
+    assert same(pw.Run(folder), left_alone(options))
 
 
 @pytest.mark.parametrize(

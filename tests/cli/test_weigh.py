@@ -58,7 +58,9 @@ def test_layers_and_totals(pennyweight: Run) -> None:
     ):
         assert words in outcome.out
     assert "predicted" not in outcome.out  # nothing is predicted for a machine that was not measured
-    assert re.search(r"prediction: none: this machine has no profile of \d+ threads?; make one with: ", outcome.out)
+    assert re.search(
+        r"prediction: none, because this machine has no profile of \d+ threads?; make one with: ", outcome.out
+    )
 
 
 def test_layers_stand_in_a_tree_with_subtotals(pennyweight: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -221,9 +221,10 @@ COMMANDS = {
     "predict": ["predict", "{out}/run/model.onnx", "{pictures}"],
     "evaluate": ["evaluate", "{out}/run/model.onnx", "{pictures}"],
 }
-TOGETHER = (("names",), ("weigh", "doctor", "fit", "export", "evaluate"), ("predict",))
+TOGETHER = (("names", "weigh", "doctor", "fit", "export", "evaluate"), ("predict",))
 """Commands that one process runs: with torch, they would load it five times."""
-PROCESSES = {place: tuple((name,) for name in COMMANDS) if place == "no HOME" else TOGETHER for place in PLACES}
+APART = (("weigh",), ("names", "doctor", "fit"), ("export", "evaluate"), ("predict",))
+PROCESSES = {place: APART if place == "no HOME" else TOGETHER for place in PLACES}
 
 
 @ROOT

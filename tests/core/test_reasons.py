@@ -91,3 +91,34 @@ def test_a_command_quotes_its_address() -> None:
 def test_few_of_many_names_are_listed() -> None:
     assert few(["a", "b"]) == "a, b"
     assert few([str(number) for number in range(1500)], 2) == "0, 1 and 1,498 more"
+
+
+def test_pictures_that_were_read_and_have_no_answer_are_not_called_unreadable() -> None:
+    """A refused stranger, or an answer of NaN; the name of the first picture is no part of the others' reason."""
+    reasons = Reasons()
+    for name in "abcd":
+        reasons.add(f"{name}.png", f"no prediction for {name}.png: it is unlike anything")
+    reasons.add("e.png", "cannot read e.png: it is empty")
+    assert reasons.lines("cannot read ", one="") == [
+        "no prediction for 4 pictures, such as a.png, b.png and c.png: it is unlike anything",
+        "cannot read e.png: it is empty",
+    ]
+    assert (reasons.count, reasons.unanswered) == (5, 4)
+    assert reasons.in_words == "4 without a prediction, 1 could not be read"
+    assert Reasons().in_words == ""
+    for number in range(24):
+        reasons.add(f"{number}.png", f"cannot read {number}.png: {chr(ord('a') + number % 12)}")
+    reasons.add("f.png", "no prediction for f.png: the network gives NaN or infinity")
+    lines = reasons.lines("cannot read ", one="")
+    assert lines[1] == "no prediction for f.png: the network gives NaN or infinity"
+    assert lines[-1].startswith("cannot read 9 pictures for 5 other reasons, such as: cannot read ")
+
+
+@pytest.mark.parametrize(("shares", "end"), [((1, 1), " (1.00% typical)"), ((1, 2), "")])
+def test_a_figure_of_the_first_picture_is_not_said_of_the_others(shares: tuple[int, int], end: str) -> None:
+    lost = [
+        (f"{n}.png", f"no prediction for {n}.png: it is unlike ({share}.00% typical)") for n, share in enumerate(shares)
+    ]
+    assert by_reason(lost, "cannot read ") == [
+        f"no prediction for 2 pictures, such as 0.png and 1.png: it is unlike{end}"
+    ]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
+import pennyweight as pw
 from pennyweight.core.manifest import Manifest
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.deploy import export_bundle
@@ -112,3 +113,11 @@ def exported(
     path = tmp_path_factory.mktemp("exported") / "model.onnx"
     bundle = export_bundle(network, path, make_manifest(request.param), pictures, of="files of the test")
     return Exported(network, bundle, pictures)
+
+
+@pytest.fixture(scope="session")
+def published_bundle(real_data: Path, made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    """Published weights of MobileNetV2 as a bundle, whose pictures are decoded whole."""
+    weights = real_data / "weights" / "mobilenet_v2-imagenet-tf_same-224.safetensors"
+    made = made_once("published-bundle", lambda folder: pw.export("mobilenet_v2", folder / "m.onnx", weights=weights))
+    return made / "m.onnx"

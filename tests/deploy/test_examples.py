@@ -102,10 +102,10 @@ def by_node(bundle: Path, pictures: list[Path], folder: Path) -> Answers:
     node = shutil.which("node")
     if node is None or not all((NODE / "node_modules" / name).is_dir() for name in PACKAGES):
         pytest.skip(f"node is not here with its packages: npm install --prefix .node {' '.join(PACKAGES)}")
-    shutil.copy(ROOT / "examples" / "classify.mjs", folder)
+    for name in ("classify.mjs", "prepare.mjs"):
+        shutil.copy(ROOT / "examples" / name, folder)
     (folder / "node_modules").symlink_to(NODE / "node_modules")
-    (folder / "manifest.json").write_text(pw.Bundle(bundle).manifest.to_json(), encoding="utf-8")
-    program = [node, str(folder / "classify.mjs"), str(bundle), str(folder / "manifest.json"), *map(str, pictures)]
+    program = [node, str(folder / "classify.mjs"), str(bundle), *map(str, pictures)]
     return answers(subprocess.run(program, capture_output=True, text=True, check=True).stdout)
 
 
@@ -150,11 +150,9 @@ def require_same(found: Answers, bundle: Path, pictures: list[Path]) -> None:
 
 
 @pytest.fixture(scope="module")
-def bundles(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def bundles(real_data: Path, published_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Published weights, whose pictures are decoded whole, and a run, whose pictures are decoded at a scale."""
     folder = tmp_path_factory.mktemp("bundles")
-    weights = real_data / "weights" / "mobilenet_v2-imagenet-tf_same-224.safetensors"
-    published = pw.export("mobilenet_v2", folder / "published.onnx", weights=weights)
     run = pw.fit(
         real_data / "cats-dogs",
         "mobilenet_v1_x0_25",
@@ -164,7 +162,7 @@ def bundles(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
         augment="keep",
         recipe={"epochs": 1},
     )
-    return {"published": Path(published), "draft": Path(pw.export(run))}
+    return {"published": published_bundle, "draft": Path(pw.export(run))}
 
 
 @pytest.mark.slow

@@ -24,7 +24,7 @@ def require_valid(manifest: Manifest) -> None:
 def test_an_exported_manifest_follows_the_schema(exported: Any) -> None:
     require_valid(exported.bundle.manifest)
     assert exported.bundle.manifest.format in SCHEMA["properties"]["format"]["enum"]
-    assert set(SCHEMA["properties"]) - {"quantization", "pruning"} == set(
+    assert set(SCHEMA["properties"]) - {"quantization", "pruning", "typicality"} == set(
         json.loads(exported.bundle.manifest.to_json())
     )
 

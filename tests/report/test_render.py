@@ -17,7 +17,7 @@ from pennyweight.report.experiments_page import experiments_page
 from pennyweight.report.network_inputs import NetworkInput, NetworkInputs
 from pennyweight.report.run_page import run_page
 
-PARTS = {"base.html", "facts.html", "leaks.html", "network_inputs.html"}
+PARTS = {"base.html", "facts.html", "leaks.html", "least_typical.html", "network_inputs.html"}
 
 
 def test_every_template_extends_the_base() -> None:

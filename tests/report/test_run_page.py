@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from pennyweight.report import plots
+from pennyweight.report.least_typical import LeastTypical, OddPicture
 from pennyweight.report.run_page import Mistake, run_page
 
 Parts = dict[str, Any]
@@ -134,6 +135,30 @@ def test_names_are_taken_literally(parts_of: Callable[[list[str], list[list[int]
     assert not any(name.startswith("on") for _, values in reader.elements for name in values)
     assert {tag for tag, _ in reader.elements} <= {tag for tag, _ in clean.elements}
     assert reader.text.count(HOSTILE) >= 8
+
+
+def test_the_least_typical_pictures_are_shown_by_split_with_their_names(parts: Parts) -> None:
+    assert "#least-typical" not in run_page(**parts)
+    picture = OddPicture(np.zeros((8, 8, 3), np.uint8), HOSTILE, "cats", 0.004)
+    odd = LeastTypical(training=[picture] * 2, test=[picture], calibration="calibrated on 60 pictures")
+    before, after = Reader(run_page(**parts)), Reader(run_page(**parts, odd=odd))
+    assert {"href": "#least-typical"} in after.all("a")
+    assert len(after.all("img")) == len(before.all("img")) + 3
+    assert after.text.count(HOSTILE) == 3
+    assert after.words.count("0.40%") == 3
+    assert "No test picture was used before." in after.words
+    assert "compared with the others" not in after.words  # there is no validation picture
+
+
+def test_the_least_typical_pictures_say_what_was_measured_and_what_few_pictures_tell(parts: Parts) -> None:
+    picture = OddPicture(np.zeros((8, 8, 3), np.uint8), "a.png", "cats", 0.04)
+    odd = LeastTypical(training=[picture], test=[picture], calibration="calibrated on 30 pictures")
+    assert "Of a hundred good pictures, about one is 1% typical or less" in Reader(run_page(**parts, odd=odd)).words
+    few = dataclasses.replace(odd, least_typical=1 / 31, drawn={"training": (2000, 50_000)})
+    words = Reader(run_page(**parts, odd=few)).words
+    assert "Of a hundred" not in words
+    assert "About 3.23% of good pictures are 3.23% typical or less" in words
+    assert words.count("2,000 pictures, drawn from 50,000, were measured.") == 1
 
 
 @pytest.mark.parametrize("outside", [0, 512])

@@ -10,7 +10,14 @@ import pytest
 from numpy.typing import NDArray
 
 from pennyweight.core.errors import InputError
-from pennyweight.train.logistic_head import STRENGTHS, Head, answer_in_folds, count_heads, learn_in_folds
+from pennyweight.train.logistic_head import (
+    STRENGTHS,
+    Head,
+    answer_in_folds,
+    answer_left_out,
+    count_heads,
+    learn_in_folds,
+)
 
 Features = NDArray[np.float32]
 
@@ -45,12 +52,23 @@ def test_the_head_is_scikit_learns_on_the_whole_features(classes: int) -> None:
 
     values, targets, folds = drawn(classes=classes)
     found = learn_in_folds(values, targets, folds, classes=classes)
-    centered = values.astype(np.float64) - values.mean(axis=0, dtype=np.float64)
-    length = np.sqrt(np.square(centered).sum(axis=1).mean())
-    theirs = LogisticRegression(C=found.strength, max_iter=10_000, tol=1e-8).fit(centered / length, targets)
-    ours = found.head.logits(values).astype(np.float64)
+    lengths = np.linalg.norm(values.astype(np.float64), axis=1, keepdims=True)
+    rows = values / lengths
+    rows /= np.sqrt(np.square(rows - rows.mean(axis=0)).sum(axis=1).mean())
+    theirs = LogisticRegression(C=found.strength, max_iter=10_000, tol=1e-8).fit(rows, targets)
+    ours = found.head.logits((values / lengths * lengths.mean()).astype(np.float32)).astype(np.float64)
     odds = np.exp(ours - ours.max(axis=1, keepdims=True))
-    assert np.allclose(odds / odds.sum(axis=1, keepdims=True), theirs.predict_proba(centered / length), atol=0.01)
+    assert np.allclose(odds / odds.sum(axis=1, keepdims=True), theirs.predict_proba(rows), atol=0.01)
+
+
+def test_pictures_that_are_left_out_are_answered_as_a_fold_is_by_a_head_of_the_same_strength() -> None:
+    values, targets, folds = drawn()
+    found = learn_in_folds(values, targets, folds, classes=3)
+    for fold, strength in enumerate(found.strengths):
+        own = folds == fold
+        [logits] = answer_left_out(values, targets, [own], strength=strength, classes=3)
+        np.testing.assert_allclose(logits, found.logits[own], atol=1e-5)
+    assert answer_left_out(values, targets, [], strength=found.strength, classes=3) == []
 
 
 def test_equal_calls_give_equal_bits() -> None:
@@ -87,9 +105,9 @@ def test_a_class_without_pictures_elsewhere_and_a_single_class_are_answered() ->
 def test_a_class_keeps_its_weight_without_a_fold() -> None:
     """Of equal pictures with three of each class, the others' labels would answer against a picture's own."""
     draw = np.random.default_rng(0)
-    values = draw.normal(0, 1e-3, (9, 20)).astype(np.float32)
+    values = (1 + draw.normal(0, 1e-3, (9, 20))).astype(np.float32)
     targets, folds = np.arange(9) % 3, np.arange(9) % 5
-    found = learn_in_folds(values * 1e-3, targets, folds, classes=3)
+    found = learn_in_folds(values, targets, folds, classes=3)
     odds = np.exp(found.logits - found.logits.max(axis=1, keepdims=True))
     odds /= odds.sum(axis=1, keepdims=True)
     strong = np.array(found.strengths)[folds] <= STRENGTHS[0]
@@ -127,7 +145,7 @@ def test_heads_are_counted_and_two_folds_are_refused(monkeypatch: pytest.MonkeyP
 
 
 def test_a_head_that_does_not_converge_warns_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pennyweight.train.logistic_head.MOST_STEPS", 1)
+    monkeypatch.setattr("pennyweight.train.logistic_solver.MOST_STEPS", 1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         learn_in_folds(*drawn(30), classes=3)

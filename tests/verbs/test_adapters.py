@@ -60,13 +60,13 @@ def read(spark: Any, folder: Path) -> Any:
     return spark.read.format("binaryFile").load(str(folder)).repartition(TASKS, "path")
 
 
-old_pandas = pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning")
+new_pandas = pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning")
 
 
-@old_pandas
+@new_pandas
 def test_spark_answers_as_predict_does(spark: Any, pictures: Path, bundle: pw.Bundle, expected: dict[str, Any]) -> None:
     found = pw.spark.predict(read(spark, pictures), bundle, top=2)
-    assert found.columns == ["path", "label", "probability", "labels", "probabilities", "error"]
+    assert found.columns == ["path", "label", "probability", "labels", "probabilities", "typical", "error"]
     rows = found.collect()
     for row in rows:
         assert row["probability"] == (None if row["label"] is None else row["probabilities"][0])
@@ -75,27 +75,27 @@ def test_spark_answers_as_predict_does(spark: Any, pictures: Path, bundle: pw.Bu
     assert again.filter("error is not null").count() == 1
 
 
-@old_pandas
+@new_pandas
 def test_a_worker_of_spark_that_is_killed_loses_and_doubles_nothing(
     spark: Any, pictures: Path, bundle: pw.Bundle, expected: dict[str, Any]
 ) -> None:
     """Kill −9 in the middle of a partition, on its first attempt."""
     classify = pw.spark.mapper(bundle, spark, top=2)
 
-    def dying(frames: Any) -> Any:
+    def dying(batches: Any) -> Any:
         from pyspark import TaskContext
 
         task = TaskContext.get()
-        for answers in classify(frames):
+        for answers in classify(batches):
             yield answers
             if task.partitionId() == 0 and task.attemptNumber() == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    rows = read(spark, pictures).select("path", "content").mapInPandas(dying, pw.spark.SCHEMA).collect()
+    rows = read(spark, pictures).select("path", "content").mapInArrow(dying, pw.spark.SCHEMA).collect()
     require_equal([{**row.asDict(), "path": unquote(row["path"])} for row in rows], expected)
 
 
-@old_pandas
+@new_pandas
 def test_spark_refuses_what_it_cannot_answer_before_it_starts(
     spark: Any, pictures: Path, bundle: pw.Bundle, tmp_path: Path
 ) -> None:

@@ -63,6 +63,7 @@ MUST_REFUSE = {
     "model.onnx": {"evaluate the bundle", "predict with the bundle"},
     "seen.npy": {"evaluate", "export"},
     "evaluation.json": {"export"},
+    "typicality.npz": {"predict", "export"},
 }
 
 

@@ -14,7 +14,7 @@ from onnx import helper
 import pennyweight as pw
 from pennyweight.cli import main
 from pennyweight.core.errors import BundleError, ImageError, InputError
-from pennyweight.core.manifest import FEATURES, LOGITS, METADATA_KEY
+from pennyweight.core.manifest import FEATURES, LOGITS, METADATA_KEY, STRANGENESS
 from pennyweight.core.seal import seal
 from pennyweight.deploy.features import give_features
 
@@ -27,7 +27,7 @@ def test_a_bundle_gives_the_features_of_its_run(trained: pw.Run, bundle: pw.Bund
     np.testing.assert_allclose(found, expected, atol=1e-3)
     assert np.ptp(found, axis=0).max() > 0.1
     network = onnx.load(bundle.path).graph
-    assert [each.name for each in network.output] == ["probabilities", LOGITS, FEATURES]
+    assert [each.name for each in network.output] == ["probabilities", LOGITS, FEATURES, STRANGENESS]
     assert pw.load(bundle).embed([]).shape == (0, found.shape[1])
     np.testing.assert_allclose(pw.load(bundle).embed(pictures[0]), expected[:1], atol=1e-3)
     with pytest.raises(ImageError, match=r"gone\.png"):
@@ -58,7 +58,7 @@ def test_the_command_writes_a_row_for_each_picture(
     expected = pw.load(bundle).embed(pictures[:5])
     said = capsys.readouterr().err
     assert "broken.png" in said
-    assert f"{expected.shape[1]} features of 6 pictures" in said
+    assert f"{expected.shape[1]} features of 5 of 6 pictures" in said
     if ending == "npy":
         rows = np.load(out)
         assert np.isnan(rows[5]).all()

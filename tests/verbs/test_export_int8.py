@@ -102,7 +102,7 @@ def test_its_default_file_stands_next_to_the_float_bundle(own_run: pw.Run) -> No
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"max_drop": 0.01}, "max_drop belongs to int8"),
+        ({"max_drop": 0.01}, "max_drop belongs to int8 and prune; add"),
         ({"calibrate": "somewhere"}, "calibrate belongs to int8"),
         ({"int8": True, "max_drop": 1}, "from 0 to below 1, such as 0.01, not 1"),
         ({"int8": True, "max_drop": -0.1}, "not -0.1"),

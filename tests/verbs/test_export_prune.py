@@ -8,10 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import pennyweight as pw
-from pennyweight.core.errors import InputError, SourceError
+from pennyweight import data
+from pennyweight.core.errors import InputError, ParityError, SourceError
+from pennyweight.verbs import prune_run
 
 pytest.importorskip("torch_pruning")
 WIDER = {"stages": [[64, 1, 1], [128, 1, 2]]}
@@ -68,6 +71,15 @@ def test_its_accuracies_are_those_of_the_files(run: pw.Run, pruned: pw.Bundle, s
     assert scores["without_twins"]["images"] <= scores["images"]  # twins were looked for, as `fit` did
 
 
+def test_it_knows_how_typical_a_picture_is(pruned: pw.Bundle, shapes: Path) -> None:
+    manifest = pruned.manifest
+    assert manifest.held_out is not None
+    own = data.split(data.open(shapes)).val
+    pixels = np.stack([manifest.preprocess(str(sample.picture)) for sample in own])
+    strangeness = np.sort(pruned.engine.with_strangeness(pixels).strangeness)
+    np.testing.assert_allclose(strangeness, manifest.held_out.strangeness, rtol=1e-3, atol=1e-3)
+
+
 def test_notes_tell_what_goes_on(pruned: pw.Bundle, notes: list[str]) -> None:
     assert any("fewer MACs" in note and "fine-tuning on 80 pictures" in note for note in notes)
     assert sum(note.startswith("fine-tuning, epoch ") for note in notes) == pruned.manifest.pruning["tuning"]["epochs"]
@@ -121,3 +133,34 @@ def test_a_run_in_folds_has_no_pictures_to_judge_by(run: pw.Run, tmp_path: Path)
     write_record(copy.record_path, record)
     with pytest.raises(InputError, match=r"learned from all of its pictures, in folds.*--folds 1"):
         pw.export(copy, prune=0.3)
+
+
+@pytest.fixture
+def accuracies(monkeypatch: pytest.MonkeyPatch) -> Callable[[float, float], None]:
+    """`accuracies(before, after)`: those of the whole network and of the pruned one, without fine-tuning."""
+
+    def set_them(before: float, after: float) -> None:
+        found = iter([before, after])
+        monkeypatch.setattr(prune_run, "_fine_tune", lambda pruned, *others: pruned.network)
+        monkeypatch.setattr(prune_run, "_accuracy", lambda *others: next(found))
+
+    return set_them
+
+
+def test_a_drop_above_the_allowed_one_is_refused_and_nothing_is_written(
+    run: pw.Run, tmp_path: Path, accuracies: Callable[[float, float], None]
+) -> None:
+    accuracies(0.9, 0.875)
+    with pytest.raises(
+        ParityError, match=r"from 90\.0% to 87\.5% on .* pictures, more than max_drop 2\.0%; prune less"
+    ):
+        pw.export(run, tmp_path / "x.onnx", prune=0.25, max_drop=0.02)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("allowed", [0.02, None])
+def test_a_drop_within_the_allowed_one_passes_and_any_where_none_is_named(
+    run: pw.Run, tmp_path: Path, accuracies: Callable[[float, float], None], allowed: float | None
+) -> None:
+    accuracies(0.9, 0.88 if allowed else 0.1)
+    assert pw.export(run, tmp_path / "x.onnx", prune=0.25, max_drop=allowed).path.is_file()

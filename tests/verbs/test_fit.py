@@ -42,6 +42,7 @@ def test_a_run_holds_these_files_and_no_others(trained: pw.Run) -> None:
         "weights.safetensors",
         "evaluation.json",
         "report.html",
+        "typicality.npz",
         "checkpoints",
     }
     assert {path.name for path in trained.folder.iterdir()} == names

@@ -22,18 +22,18 @@ from pennyweight.verbs.load import preprocess_of
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
     """The arrays that networks and bundles are given, as they come."""
     arrays: list[np.ndarray] = []
-    forward, call = FromPixels.forward, OnnxEngine.__call__
+    forward, call = FromPixels.forward, OnnxEngine._run
 
     def from_pixels(self: FromPixels, pixels: Any) -> Any:
         arrays.append(pixels.numpy().copy())
         return forward(self, pixels)
 
-    def engine(self: OnnxEngine, pixels: np.ndarray) -> Any:
+    def engine(self: OnnxEngine, pixels: np.ndarray, names: Any) -> Any:
         arrays.append(pixels.copy())
-        return call(self, pixels)
+        return call(self, pixels, names)
 
     monkeypatch.setattr(FromPixels, "forward", from_pixels)
-    monkeypatch.setattr(OnnxEngine, "__call__", engine)
+    monkeypatch.setattr(OnnxEngine, "_run", engine)
     return arrays
 
 

@@ -20,6 +20,7 @@ import pennyweight as pw
 from pennyweight.cli import main
 from pennyweight.core.errors import InputError, RunError
 from pennyweight.core.locks import locked
+from pennyweight.core.strangers import StrangerRule
 
 COUNT, SIZE = 23, 5
 
@@ -159,8 +160,10 @@ def test_the_command_counts_and_ends_with_the_failures(
     assert "23 pictures answered" in said
     assert "5 parts in" in said
     assert "07.png" in said
-    assert main([*command, "--part-size", str(SIZE)]) == 0
-    assert "23 were answered before" in capsys.readouterr().err
+    assert main([*command, "--part-size", str(SIZE)]) == 1
+    said = capsys.readouterr().err
+    assert "of the pictures answered before, 1 could not be read; remove part-00001 to have them answered again" in said
+    assert "23 were answered before" in said
     assert main([*command, "--jsonl"]) == 1
     assert "--parts and --jsonl are two outputs" in capsys.readouterr().err
     assert main(["predict", str(bundle), str(pictures), "--part-size", "3"]) == 1
@@ -246,6 +249,11 @@ def test_workers_answer_every_picture_once_and_say_what_one_process_says(
     assert len(said) == 1
     assert "1 file " in said[0]
     require_whole(parts, bundle, pictures)
+    rule = StrangerRule(least_typical=0.5)
+    alike = pw.predict_parts(bundle, pictures, tmp_path / "half", part_size=SIZE, workers=2, strangers=rule)
+    typical = [answer.typical for answer in pw.predict(bundle, pictures) if isinstance(answer, pw.Prediction)]
+    assert [row["typical"] for row in rows_of(tmp_path / "half") if "typical" in row] == typical
+    assert alike.strange == sum(value is not None and value <= 0.5 for value in typical) > 0
     (parts / "part-00003.jsonl").unlink()
     done = pw.predict_parts(bundle, pictures, parts, part_size=SIZE, workers=2)
     assert (done.parts, done.pictures, done.kept) == (5, SIZE, COUNT - SIZE)

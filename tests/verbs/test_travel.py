@@ -6,6 +6,8 @@ import multiprocessing
 import os
 import pickle
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -69,6 +71,27 @@ def test_other_processes_answer_as_one_does_alone(
     assert SURROUNDINGS[surroundings](classifier) == [answer(classifier)] * 3
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_fork_of_several_threads_measures_typicality(trained: pw.Run) -> None:
+    program = f"""
+import os, signal, sys, numpy as np, torch, pennyweight as pw
+torch.set_num_threads(2)
+(torch.ones(512, 512) @ torch.ones(512, 512)).exp()
+classifier = pw.load({str(trained.folder)!r})
+pictures = list(np.zeros((4, 20, 24, 3), np.uint8))
+assert classifier.predict(pictures)[0].typical is not None
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    os._exit(int(classifier.predict(pictures)[0].typical is None or len(classifier.embed(pictures)) != 4))
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=100)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_run_travels_as_its_folder(trained: pw.Run, tmp_path: Path) -> None:
     run = pw.Run(shutil.copytree(trained.folder, tmp_path / "run"))
     classifier = pw.load(run)
@@ -91,5 +114,8 @@ def test_a_network_without_a_file_travels_with_its_weights(trained: pw.Run) -> N
     from pennyweight.verbs.load import restore
 
     loaded = pw.load(trained)
-    own = pw.Classifier(TorchEngine(restore(trained), loaded.preprocess), loaded.labels, loaded.preprocess)
+    assert trained.typicality is not None
+    training, held_out = trained.typicality
+    engine = TorchEngine(restore(trained), loaded.preprocess, training=training)
+    own = pw.Classifier(engine, loaded.labels, loaded.preprocess, held_out)
     assert answer(pickle.loads(pickle.dumps(own))) == answer(loaded)

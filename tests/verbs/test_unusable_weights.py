@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
 import pennyweight as pw
@@ -64,6 +65,9 @@ def test_a_run_whose_weights_hold_nan_is_refused(trained: pw.Run, tmp_path: Path
 def test_answers_of_nan_make_no_score() -> None:
     batch = SimpleNamespace(pixels=np.zeros((2, 4, 4, 3), np.uint8), targets=[0, 1])
     pictures: Any = SimpleNamespace(in_order=lambda size: [batch])
-    network: Any = SimpleNamespace(probabilities=lambda pixels: np.full((len(pixels), 2), np.nan, np.float32))
+
+    def engine(pixels: NDArray[np.uint8]) -> Any:
+        return SimpleNamespace(probabilities=np.full((len(pixels), 2), np.nan, np.float32))
+
     with pytest.raises(PennyweightError, match="the network answers with NaN in place of numbers"):
-        answer(network, pictures)
+        answer(pw.Classifier(engine, ("a", "b"), pw.Preprocess(size=4, resize=4)), pictures)

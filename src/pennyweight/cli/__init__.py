@@ -1,5 +1,5 @@
 """Command line: parse, call a verb, print. Commands import torch inside, so that help is fast."""
 
-from pennyweight.cli.app import main
+from pennyweight.cli.program import main
 
 __all__ = ["main"]

@@ -7,19 +7,16 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Protocol
 
-from rich.cells import cell_len
-from rich.console import Console
-
-from pennyweight.core.figures import MISSING, share
+from pennyweight.core.figures import MISSING, fine_share, share
 from pennyweight.core.files import atomic
 from pennyweight.core.prediction import Failure, Prediction
-from pennyweight.core.text import printable, write_as_file
-from pennyweight.report.tables import Column, table
+from pennyweight.core.reasons import UNANSWERED
+from pennyweight.core.text import FORMULA, no_formula, printable, write_as_file
 
 __all__ = ["Sink", "as_csv", "as_json", "as_json_lines", "as_table"]
 
@@ -27,9 +24,7 @@ PAGE, FEW = 20, 10
 """Rows that are laid out together, whose widths later rows keep, and rows of pictures without an answer."""
 Row = tuple[str, str | None, float | None, str]
 """Picture, best label, its probability, and the next labels or the reason of a failure."""
-COLUMNS = (Column("picture"), Column("label"), Column("probability", share), Column("then"))
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""Characters that begin a formula in a spreadsheet."""
+TITLES = ("picture", "label", "probability", "then")
 
 
 class Sink(Protocol):
@@ -39,8 +34,16 @@ class Sink(Protocol):
 
 
 @contextmanager
-def as_table() -> Iterator[Sink]:
-    """Print a line for each picture: its best label, then the next ones; or, for the first few, why it has none."""
+def as_table(is_strange: Callable[[Prediction | Failure], bool] = lambda answer: False) -> Iterator[Sink]:
+    """Print a line for each picture: its best label, then the next ones; or, for the first few, why it has none.
+
+    A picture that `is_strange` is marked.
+    """
+    from rich.cells import cell_len
+
+    from pennyweight.report.tables import Column, print_table
+
+    columns = [Column(title, share) if title == "probability" else Column(title) for title in TITLES]
     page: list[Row] = []
     widths: list[int] = []
 
@@ -50,10 +53,10 @@ def as_table() -> Iterator[Sink]:
 
     def lay_out() -> None:
         if page:
-            Console().print(table(None, COLUMNS, page))
+            print_table(columns, page)
             widths[:] = [
-                max(cell_len(text) for text in (column.title, *texts))
-                for column, texts in zip(COLUMNS, zip(*map(shown, page), strict=True), strict=True)
+                max(cell_len(text) for text in (title, *texts))
+                for title, texts in zip(TITLES, zip(*map(shown, page), strict=True), strict=True)
             ]
             page.clear()
 
@@ -64,15 +67,15 @@ def as_table() -> Iterator[Sink]:
         failed += isinstance(answer, Failure)
         if isinstance(answer, Failure) and failed > FEW:
             return
-        row = _cells(answer)
+        row = _cells(answer, strange=is_strange(answer))
         if not widths:
             page.append(row)
             if len(page) == PAGE:
                 lay_out()
             return
         source, label, probability, others = shown(row)
-        columns = (_padded(source, widths[0]), _padded(label, widths[1]), probability.rjust(widths[2]), others)
-        print("  ".join(columns).rstrip())
+        padded = [text + " " * (width - cell_len(text)) for text, width in zip((source, label), widths, strict=False)]
+        print("  ".join((*padded, probability.rjust(widths[2]), others)).rstrip())
 
     yield write
     if any(row[1] is not None for row in page):
@@ -110,7 +113,7 @@ def as_json() -> Iterator[Sink]:
 def as_csv(path: str, top: int) -> Iterator[Sink]:
     """Write a row for each picture to the file `path`, which is there at the end and whole, or to "-" as they come.
 
-    The columns are source, label, probability, label_2, probability_2, … up to `top`, and error.
+    The columns are source, label, probability, label_2, probability_2, … up to `top`, typical and error.
     """
     if path == "-":
         write_as_file()
@@ -127,18 +130,18 @@ def as_csv(path: str, top: int) -> Iterator[Sink]:
 def _csv(file: IO[str], top: int) -> Sink:
     rows = csv.writer(file, lineterminator="\n")
     more = [f"{name}_{rank}" for rank in range(2, top + 1) for name in ("label", "probability")]
-    rows.writerow(["source", "label", "probability", *more, "error"])
+    rows.writerow(["source", "label", "probability", *more, "typical", "error"])
     terminal = file.isatty()
 
     def write(answer: Prediction | Failure) -> None:
         if isinstance(answer, Failure):
-            ranked: list[str | float] = [""] * (2 * top)
+            ranked: list[str | float | None] = [""] * (2 * top)
             error = answer.error
         else:
-            ranked = [value for label, probability in answer.top for value in (_no_formula(label), probability)]
+            ranked = [value for label, probability in answer.top for value in (no_formula(label), probability)]
             error = ""
         source = f"./{answer.source}" if answer.source.startswith(FORMULA) else answer.source
-        row = [source, *ranked, _no_formula(error)]
+        row = [source, *ranked, answer.typical, no_formula(error)]
         rows.writerow(
             [printable(cell, sys.stdout.encoding) if terminal and isinstance(cell, str) else cell for cell in row]
         )
@@ -146,26 +149,18 @@ def _csv(file: IO[str], top: int) -> Sink:
     return write
 
 
-def _no_formula(text: str) -> str:
-    """Put a quotation mark before text that a spreadsheet would compute; numbers stay."""
-    if not text.startswith(FORMULA):
-        return text
-    try:
-        float(text)
-    except ValueError:
-        return f"'{text}"
-    return text
+def _reason(answer: Failure) -> str:
+    """Return the reason without the name, which has a column of its own."""
+    text = answer.error.removeprefix(f"cannot read {answer.source}: ")
+    return text.removeprefix(f"{UNANSWERED}{answer.source}: ")
 
 
-def _cells(answer: Prediction | Failure) -> Row:
+def _cells(answer: Prediction | Failure, *, strange: bool) -> Row:
     if isinstance(answer, Failure):
-        return answer.source, None, None, answer.error.removeprefix(f"cannot read {answer.source}: ")
+        return answer.source, None, None, _reason(answer)
     others = ", ".join(f"{label} {share(value)}" for label, value in answer.top[1:])
-    return answer.source, answer.label, answer.probability, others
-
-
-def _padded(text: str, width: int) -> str:
-    return text + " " * (width - cell_len(text))
+    mark = f"unlike training ({fine_share(answer.typical)} typical)" if strange else ""
+    return answer.source, answer.label, answer.probability, "; ".join(filter(None, [mark, others]))
 
 
 def _json(answer: Prediction | Failure) -> str:

@@ -15,7 +15,11 @@ Int8 = Annotated[
 ]
 MaxDrop = Annotated[
     str | None,
-    option(OUTPUT, "Largest drop of validation accuracy with --int8; by default 1%.", metavar="PERCENT"),
+    option(
+        OUTPUT,
+        "Largest drop of validation accuracy: by --int8 (by default 1%), and by --prune (by default any).",
+        metavar="PERCENT",
+    ),
 ]
 Calibrate = Annotated[
     str | None,

@@ -90,7 +90,7 @@ Threads = Annotated[
 
 
 def config_fields(config: list[str] | None) -> dict[str, str]:
-    """Return the fields of --config. Raises InputError for a pair that is no NAME=VALUE."""
+    """Return the fields of --config. Raises InputError for a text without NAME=VALUE."""
     return parse_pairs(config or [], "--config", example="width=0.5")
 
 

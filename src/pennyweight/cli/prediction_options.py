@@ -6,7 +6,7 @@ from typing import Annotated
 from pennyweight.cli.help import OUTPUT
 from pennyweight.cli.options import option
 
-__all__ = ["Csv", "Embeddings", "Format", "Jsonl", "PartSize", "Parts", "Top", "Workers"]
+__all__ = ["Csv", "Embeddings", "Format", "Jsonl", "LeastTypical", "PartSize", "Parts", "Strangers", "Top", "Workers"]
 
 Top = Annotated[int, option(OUTPUT, "Labels to name for each picture.", metavar="N", min=1)]
 Csv = Annotated[
@@ -44,5 +44,22 @@ Workers = Annotated[
         "Processes that share the parts, each with one core; by default one process uses all cores.",
         metavar="N",
         min=1,
+    ),
+]
+Strangers = Annotated[
+    str,
+    option(
+        OUTPUT,
+        "Pictures that are unlike anything the network was taught (out of distribution): flag marks and counts them, "
+        "refuse gives no answer, ignore does not look.",
+        metavar="RULE",
+    ),
+]
+LeastTypical = Annotated[
+    str | None,
+    option(
+        OUTPUT,
+        "Share of own pictures that may be flagged; by default 1%, or what fewer than 99 held-out pictures can tell.",
+        metavar="SHARE",
     ),
 ]

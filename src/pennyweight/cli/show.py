@@ -10,16 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
 from pennyweight.core.accuracy_line import accuracy_line
 from pennyweight.core.errors import PennyweightError
-from pennyweight.core.figures import several, shape, share
+from pennyweight.core.figures import number, several, shape, share
 from pennyweight.core.int8_line import calibration, files, in_words, layers_in_float
 from pennyweight.core.pruning_line import accuracies, fewer_macs, milliseconds
 from pennyweight.core.reasons import Reasons
 from pennyweight.core.text import say, write_as_file
-from pennyweight.report.tables import Column, table
 
 if TYPE_CHECKING:
     from pennyweight.core.manifest import Manifest
@@ -44,12 +41,32 @@ __all__ = [
     "run",
     "run_values",
     "seeds",
+    "strangers",
     "written",
 ]
 
+MANY = 20
+"""Pictures from which on the number of strangers is compared with the expected one."""
+
+
+def strangers(strange: int, answered: int, least_typical: float, expected: float) -> None:
+    """Note how many pictures are unlike anything the network was taught, and how many of own pictures would be.
+
+    Args:
+        strange: Number of pictures that are at most `least_typical` typical.
+        answered: Number of pictures that were compared with what the network was taught.
+        least_typical: Largest `typical` of a stranger.
+        expected: Share of own pictures that are at most `least_typical` typical.
+    """
+    if not strange:
+        return
+    of_all = "the picture is" if answered == 1 else f"{number(strange)} of {number(answered)} are"
+    chance = f"; {number(round(expected * answered))} expected by chance" if answered >= MANY else ""
+    note(f"{of_all} unlike anything it was taught ({100 * least_typical:.3g}% typical or less{chance})")
+
 
 def as_json(value: Mapping[str, Any]) -> None:
-    """Print one JSON object on standard output. Raises PennyweightError that names a value that is no number."""
+    """Print one JSON object on standard output. Raises PennyweightError that names a value that is not a number."""
     try:
         text = json.dumps(value, allow_nan=False)  # in ASCII, which every encoding of a pipe can take
     except ValueError as error:
@@ -89,6 +106,7 @@ def noting_left_out(listed: str) -> Iterator[Reasons]:
 
 def networks(rows: Iterable[Mapping[str, Any]]) -> None:
     """Print the table of networks: their counts and their published accuracy."""
+    from pennyweight.report.tables import Column, print_table  # with rich: 0.03 s
 
     def percent(value: float) -> str:
         return f"{value:.1f}%"
@@ -106,12 +124,14 @@ def networks(rows: Iterable[Mapping[str, Any]]) -> None:
         [*(row[key] for key in keys), max((top1 for top1 in row["weights"].values() if top1 is not None), default=None)]
         for row in rows
     ]
-    Console().print(table(None, columns, cells))
+    print_table(columns, cells)
     say("paper, weights: ImageNet top-1 as published, by the authors and of the best weights")
 
 
 def evaluation(scored: Evaluation) -> None:
     """Print the accuracy with its 95% interval, and a row for each class."""
+    from pennyweight.report.tables import Column, print_table  # with rich: 0.03 s
+
     whole = f"all of {scored.source}" if scored.split == "all" else f"{scored.split} split of {scored.source}"
     say(
         f"{whole}: accuracy {accuracy_line(scored.to_dict())}",
@@ -125,7 +145,7 @@ def evaluation(scored: Evaluation) -> None:
         Column("pictures"),
     )
     rows = [(c.label, c.precision, c.recall, c.f1, c.images) for c in scored.per_class]
-    Console().print(table(None, columns, rows))
+    print_table(columns, rows)
 
 
 def run(made: Run) -> None:
@@ -154,8 +174,10 @@ def run_values(made: Run) -> dict[str, Any]:
 
 def seeds(found: Mapping[str, Any]) -> None:
     """Print the accuracy of each seed on the scored split, and mean ± standard deviation."""
+    from pennyweight.report.tables import Column, print_table  # with rich: 0.03 s
+
     columns = (Column("seed"), Column(f"{found['split']} accuracy", share))
-    Console().print(table(None, columns, list(found["accuracies"].items())))
+    print_table(columns, list(found["accuracies"].items()))
     say(f"mean {share(found['mean'])}, standard deviation {share(found['deviation'])}; runs in {found['folder']}")
 
 
@@ -205,14 +227,18 @@ def _proved(path: Path, size: int, manifest: Manifest, what: str) -> None:
 
 def layer_losses(layers: Sequence[LayerLoss]) -> None:
     """Print on standard error what each layer loses in int8, the largest loss first."""
+    from pennyweight.report.tables import Column, print_table  # with rich: 0.03 s
+
     columns = (Column("layer in int8 alone"), Column("change of the logits", share), Column("weights"))
     rows = [(each.layer, each.loss, each.weights) for each in layers]
-    Console(stderr=True).print(table(None, columns, rows))
+    print_table(columns, rows, error=True)
 
 
 def facts(rows: Sequence[tuple[str, str]]) -> None:
     """Print names and texts in two columns."""
-    Console().print(table(None, (Column("fact"), Column("value")), rows))
+    from pennyweight.report.tables import Column, print_table  # with rich: 0.03 s
+
+    print_table((Column("fact"), Column("value")), rows)
 
 
 def markdown(text: str) -> None:

@@ -99,7 +99,11 @@ def _conventions() -> tuple[str, ...]:
     from pennyweight.cost.counting.conventions import CONVENTIONS  # whose room loads torch
 
     macs, ops, read, written = CONVENTIONS.values()
-    return f"MACs are {macs}.", f"Operations are {ops}.", f"MB are {read}, and writes; of activations {written}."
+    return (
+        f"MACs are {macs}.",
+        f"Operations are {ops}.",
+        f"MB are {read}, plus {written}; activations MB are the latter alone.",
+    )
 
 
 def facts(weighed: Weighed) -> list[tuple[str, str]]:
@@ -155,7 +159,7 @@ def no_prediction() -> str:
 
     threads = torch.get_num_threads()
     make = f"pennyweight bench --machine --threads {threads}"
-    return f"none: this machine has no profile of {several(threads, 'thread')}; make one with: {make}"
+    return f"none, because this machine has no profile of {several(threads, 'thread')}; make one with: {make}"
 
 
 EXTRA_MS = "extra ms"

@@ -9,7 +9,7 @@ from pennyweight.cli.help import DATA
 from pennyweight.cli.options import option
 from pennyweight.core.errors import InputError
 
-__all__ = ["Columns", "Ending", "GroupBy", "LabelFrom", "Pictures", "Twins", "read_as"]
+__all__ = ["Columns", "Corrections", "Ending", "Fetch", "GroupBy", "LabelFrom", "Pictures", "Twins", "read_as"]
 
 GroupBy = Annotated[
     str | None,
@@ -40,6 +40,10 @@ Columns = Annotated[
 ]
 Pictures = Annotated[Path | None, option(DATA, "Folder that the paths of a table start from.", metavar="FOLDER")]
 Ending = Annotated[str | None, option(DATA, "File extension to add to a table's paths, such as .jpg.", metavar=".EXT")]
+Fetch = Annotated[
+    bool,
+    option(DATA, "Download the pictures at addresses that a table or the list on standard input names.", "--fetch"),
+]
 LabelFrom = Annotated[
     str | None,
     option(
@@ -50,9 +54,24 @@ LabelFrom = Annotated[
     ),
 ]
 
+Corrections = Annotated[
+    Path | None,
+    option(
+        DATA,
+        "Table of corrected labels and of pictures to leave out, as the page of `review` saves it.",
+        "--corrections",
+        metavar="FILE",
+    ),
+]
+
 
 def read_as(
-    columns: list[str] | None, pictures: Path | None, ending: str | None, label_from: str | None
+    columns: list[str] | None,
+    pictures: Path | None,
+    ending: str | None,
+    label_from: str | None,
+    corrections: Path | None = None,
+    fetch: bool = False,
 ) -> dict[str, Any] | None:
     """Return the value of `read_as` for `data.open`; None without an option. Raises InputError for wrong columns."""
     named: dict[str, str] = {}
@@ -63,5 +82,6 @@ def read_as(
         if meaning.strip() in named:
             raise InputError(f"--columns names the {meaning.strip()} twice; keep one")
         named[meaning.strip()] = name.strip()
-    values = {"columns": named, "pictures": pictures, "ending": ending, "label_from": label_from}
+    values: dict[str, Any] = {"columns": named, "pictures": pictures, "ending": ending, "label_from": label_from}
+    values |= {"corrections": corrections, "fetch": fetch}
     return {name: value for name, value in values.items() if value} or None

@@ -2,20 +2,16 @@
 
 # No `from __future__ import annotations`: Typer reads the annotations.
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from pennyweight.cli import show
 from pennyweight.cli.help import NETWORK
 from pennyweight.cli.options import option
 from pennyweight.core.errors import InputError
 from pennyweight.core.settings import parse_pairs
 
-if TYPE_CHECKING:
-    from pennyweight.verbs.execution import Execution
-
-__all__ = ["InputSize", "Labels", "Mean", "Std", "Trained", "Weights", "open_trained", "usage"]
+__all__ = ["InputSize", "Labels", "Mean", "Std", "Trained", "Weights", "usage"]
 
 Trained = Annotated[
     str,
@@ -75,17 +71,6 @@ def usage(
         "std": _numbers(std, "--std"),
         "labels": labels,
     }
-
-
-def open_trained(name: str, weights: str | None, execution: "Execution | None" = None, /, **usage: Any) -> Any:
-    """Open a run, a bundle or a network with weights. Print on standard error what its weights did not say."""
-    from pennyweight.verbs.execution import Execution
-    from pennyweight.verbs.load import open_trained
-
-    found = open_trained(name, weights, execution=execution or Execution(), **usage)
-    for note in getattr(found, "notes", ()):
-        show.note(note)
-    return found
 
 
 def _numbers(text: str | None, option: str) -> tuple[float, ...] | None:

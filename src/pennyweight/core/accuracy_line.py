@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pennyweight.core.figures import number, several, share
 
-__all__ = ["accuracy_line", "in_folds", "independent_pictures", "unknown_twins", "without_twins"]
+__all__ = [
+    "accuracy_line",
+    "as_groups",
+    "in_folds",
+    "independent_pictures",
+    "predicted",
+    "unknown_twins",
+    "without_twins",
+]
 
 
 def accuracy_line(evaluation: Mapping[str, Any], pictures: str = "pictures") -> str:
-    """Return the accuracy with its interval, and that without twins beside it where some pictures have one.
+    """Return the accuracy with its interval, and the accuracy without twins if some pictures have a twin.
 
     Args:
         evaluation: Content of evaluation.json.
@@ -19,7 +27,14 @@ def accuracy_line(evaluation: Mapping[str, Any], pictures: str = "pictures") -> 
     """
     low, high = evaluation["accuracy_interval"]
     alike, folds = independent_pictures(evaluation), evaluation.get("folds")
-    told = [f"95% interval {share(low)} to {share(high)}", in_folds(folds) if folds else "", alike]
+    expected = evaluation.get("predicted_accuracy")
+    told = [
+        f"95% interval {share(low)} to {share(high)}",
+        in_folds(folds) if folds else "",
+        "" if expected is None else predicted(expected),
+        alike,
+        as_groups(evaluation["group_interval"]) if evaluation.get("group_interval") else "",
+    ]
     details = "; ".join(filter(None, told))
     whole = f"{share(evaluation['accuracy'])} of {number(evaluation['images'])} {pictures} ({details})"
     rest = evaluation.get("without_twins")
@@ -28,9 +43,20 @@ def accuracy_line(evaluation: Mapping[str, Any], pictures: str = "pictures") -> 
     return f"{whole}; {without_twins(rest, folded=bool(folds))}"
 
 
+def as_groups(interval: Sequence[float]) -> str:
+    """Return the interval that takes a group's pictures to be right or wrong together, in words."""
+    low, high = interval
+    return f"{share(low)} to {share(high)} if each group counts as one picture"
+
+
 def in_folds(folds: int) -> str:
     """Return how pictures were scored in folds, in words."""
     return f"{folds} folds, every picture once"
+
+
+def predicted(accuracy: float) -> str:
+    """Return the predicted accuracy of the network that learned from all pictures, in words."""
+    return f"{share(accuracy)} predicted for the kept network"
 
 
 def independent_pictures(evaluation: Mapping[str, Any]) -> str:

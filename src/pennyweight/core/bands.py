@@ -69,7 +69,7 @@ def is_tiff(file: bytes | Path) -> bool:
 
 
 def shape(file: bytes | Path) -> Shape | None:
-    """Read the header; return None for a TIFF that Pillow reads. Raises ValueError for an array that is no picture."""
+    """Read the header; None for a TIFF that Pillow reads. Raises ValueError for an array that is not a picture."""
     if is_array(file):
         with _stream(file) as stream:
             sides, dtype = _array_header(stream)

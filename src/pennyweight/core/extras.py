@@ -25,6 +25,7 @@ EXTRAS = {
     "safetensors": "train",
     "scipy": "train",
     "sklearn": "train",
+    "optuna": "pick",
     "timm": "timm",
     "openvino": "openvino",
     "torch_pruning": "prune",

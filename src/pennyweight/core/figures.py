@@ -74,7 +74,7 @@ def megabytes(count: int) -> str:
 
 
 def shape(sizes: Sequence[int] | None) -> str:
-    """Format sizes with multiplication signs: (3, 224, 224) -> "3×224×224", () -> "scalar"."""
+    """Format sizes with multiplication signs: (3, 224, 224) -> "3×224×224", () -> "scalar", None -> "–"."""
     if sizes is None:
         return MISSING
     return "×".join(str(size) for size in sizes) or "scalar"

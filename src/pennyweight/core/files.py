@@ -63,7 +63,7 @@ def is_utf8(path: str | os.PathLike[str]) -> bool:
 
 
 def fault_of_name(path: str | os.PathLike[str]) -> str:
-    """Return why JSON, which is Unicode, cannot keep a path as Python has it; empty if it can."""
+    """Return the reason why JSON text, which is Unicode, cannot hold a path; empty if it can."""
     if not is_utf8(path):
         return "has a name that is not UTF-8; rename it"
     if as_text(path) != os.fspath(path):

@@ -107,7 +107,7 @@ def heif_reader() -> str:
 
 
 def open_image(file: bytes | Path) -> Image.Image:
-    """Open a picture without decoding it. Raises ValueError that names the kind of a file that is no picture."""
+    """Open a picture without decoding it. Raises ValueError that names the kind of a file that is not a picture."""
     start = file[:LOOKED_AT] if isinstance(file, bytes) else _start(file)
     if not start:
         raise ValueError("it is empty")

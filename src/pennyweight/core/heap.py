@@ -1,4 +1,4 @@
-"""Keep freed memory in the process, so that the next layer reuses it.
+"""Keep freed memory in the process while a network computes, and return it at once while a file is opened.
 
 glibc returns blocks above 32 MB, and free memory at the end of its heap, to the system, which clears every page before
 it hands it out again. Activations are such blocks, and the clearing takes up to half of a training step.
@@ -12,13 +12,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
-__all__ = ["keeping_memory"]
+__all__ = ["keeping_memory", "returning_memory"]
 
 TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = -1, -3, -4
 """Parameters of `mallopt` (malloc.h)."""
 
 KEEPING = ((MMAP_MAX, 0), (TRIM_THRESHOLD, -1))
 """Settings with which all blocks lie in the heap, and the heap never shrinks."""
+
+RETURNING = ((MMAP_THRESHOLD, 128 << 10), (TRIM_THRESHOLD, 128 << 10))
+"""Settings with which each block above 128 KiB goes back to the system when it is freed: glibc's before it adapts."""
 
 USUAL = ((MMAP_MAX, 65536), (MMAP_THRESHOLD, 32 << 20), (TRIM_THRESHOLD, 64 << 20))
 """Settings at which glibc's dynamic thresholds end in a process that frees large blocks."""
@@ -44,6 +47,25 @@ def keeping_memory() -> Iterator[None]:
     finally:
         _entered -= 1
         if not _entered:
+            _set(libc, USUAL)
+            libc.malloc_trim(0)
+
+
+@contextmanager
+def returning_memory() -> Iterator[None]:
+    """Return freed memory to the system inside the block at once, so that blocks freed in turn leave no gaps.
+
+    Nothing changes inside `keeping_memory`, or with another allocator than glibc's.
+    """
+    libc = _glibc()
+    if libc is None or _entered:
+        yield
+        return
+    _set(libc, RETURNING)
+    try:
+        yield
+    finally:
+        if not _entered:  # another thread may have begun to compute
             _set(libc, USUAL)
             libc.malloc_trim(0)
 

@@ -39,7 +39,7 @@ PLAIN = {0xC0, 0xC1, 0xC4, 0xDB, 0xDD, 0xE0, 0xFE}
 
 
 def require_few_scans(image: Image.Image, file: bytes) -> None:
-    """Raise ValueError for a JPEG of so many scans that decoding would take minutes."""
+    """Raise ValueError for a JPEG with more scans than can be decoded in seconds."""
     if image.format not in ("JPEG", "MPO"):
         return
     pixels = image.width * image.height
@@ -131,7 +131,7 @@ def undecoded_file(image: Image.Image) -> bytes | None:
 
 
 def load(image: Image.Image, file: bytes) -> Image.Image:
-    """Decode the opened `image` from `file`, by simplejpeg if possible, else by Pillow, which is more tolerant."""
+    """Decode the opened `image` from the bytes `file`: by simplejpeg, or by Pillow if simplejpeg fails."""
     if simplejpeg is not None and image.format in ("JPEG", "MPO"):
         pixels = _decode_fast(image, file)
         if pixels is not None:

@@ -27,7 +27,7 @@ def imagenet_labels() -> tuple[str, ...]:
 
 
 def read_class_names(file: str | os.PathLike[str]) -> tuple[str, ...]:
-    """Read class names from a text file, one a line, skipping empty lines. Raises InputError for an unreadable file."""
+    """Read class names from a text file, one per line, without empty lines. Raises InputError if it is unreadable."""
     try:
         require_file(file)
         lines = Path(file).read_text(encoding="utf-8-sig").splitlines()  # Windows writes a byte order mark
@@ -55,7 +55,7 @@ def match_labels(
         The number of each name's label.
 
     Raises:
-        SourceError: Some names are no labels; the message lists them and, with `rename`, the likely labels.
+        SourceError: Some names are not labels; the message lists them and, with `rename`, the likely labels.
         InputError: `rename` has a name that is not in the source, or a label that is not the network's.
     """
     can_rename, rename = rename is not None, {composed(name): composed(to) for name, to in (rename or {}).items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from pennyweight.core.accuracy_line import in_folds
@@ -16,8 +17,9 @@ from pennyweight.core.pruning_line import fewer_macs
 from pennyweight.core.reading import parse_json
 from pennyweight.core.settings import from_json
 from pennyweight.core.summary import Facts, Summary, classes
+from pennyweight.core.typicality import HeldOut
 
-__all__ = ["FEATURES", "INPUT", "LOGITS", "METADATA_KEY", "PROBABILITIES", "Manifest"]
+__all__ = ["FEATURES", "INPUT", "LOGITS", "METADATA_KEY", "PROBABILITIES", "STRANGENESS", "Manifest"]
 
 METADATA_KEY = "pennyweight"
 FORMAT, FORMAT_INT8 = 2, 3
@@ -29,6 +31,8 @@ PROBABILITIES = "probabilities"
 LOGITS = "logits"
 FEATURES = "features"
 """Input of the last layer, for search and clustering; bundles of earlier versions lack it."""
+STRANGENESS = "strangeness"
+"""Distance of a picture from training; only with the manifest's `typicality`, which calibrates it."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -57,6 +61,8 @@ class Manifest(Summary):
     """Length of the output `features`; None for a graph without that output."""
     pruning: Mapping[str, Any] | None = None
     """Channels, costs, accuracies and milliseconds before and after of a pruned network; None for a whole one."""
+    typicality: Mapping[str, Any] | None = None
+    """Strangeness of held-out pictures, as `HeldOut` keeps it; None for a graph without the output `strangeness`."""
 
     def _facts(self) -> Facts:
         yield "network", str(self.network["name"])
@@ -75,12 +81,24 @@ class Manifest(Summary):
             yield "pruned", fewer_macs(self.pruning)
         if self.quantization is not None:
             yield "int8", in_words(self.quantization)
+        if self.held_out is not None:
+            yield "typicality", self.held_out.in_words
         if self.parity:
             yield "proved on", f"{number(self.parity['pictures'])} images"
 
     def in_int8(self, quantization: Mapping[str, Any]) -> Manifest:
         """Return the manifest of the same network in int8."""
         return replace(self, quantization=quantization, format=FORMAT_INT8)
+
+    @cached_property
+    def held_out(self) -> HeldOut | None:
+        """Held-out pictures that calibrate `typical`, if the bundle has some. Raises BundleError for other values."""
+        if self.typicality is None:
+            return None
+        try:
+            return HeldOut.from_dict(self.typicality)
+        except (ValueError, TypeError, KeyError) as error:
+            raise BundleError(f"the manifest has a typicality that cannot be read: {error}") from error
 
     @property
     def sealed(self) -> bool:
@@ -90,7 +108,7 @@ class Manifest(Summary):
     def to_json(self) -> str:
         """Return the text to keep under METADATA_KEY."""
         values = {**asdict(self), "preprocess": self.preprocess.to_dict()}
-        for name in ("quantization", "features", "pruning"):
+        for name in ("quantization", "features", "pruning", "typicality"):
             if values[name] is None:
                 del values[name]  # which earlier versions do not know
         return json.dumps(values, ensure_ascii=False, allow_nan=False)

@@ -1,4 +1,4 @@
-"""Pictures as programs hold them: open files and buffers become the bytes of a file; what is no picture is refused."""
+"""Content of the pictures that a program passes: open files and buffers become bytes; other values are refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["AnyPicture", "is_one_picture", "name_of_picture", "path_of", "pictur
 
 
 class OpenFile(Protocol):
-    """Binary file that is open for reading: of `open`, a BytesIO, a member of an archive, an upload's `.file`."""
+    """Binary file that is open for reading: the result of `open(path, "rb")`, a BytesIO or an upload's `.file`."""
 
     def read(self) -> bytes:
         """Return the bytes from the current position to the end."""
@@ -60,7 +60,7 @@ def picture_content(picture: Any, name: str = "the picture") -> Picture:
         name: Name of the picture in errors.
 
     Raises:
-        InputError: A tensor, a file that gives text, or a value that is no picture.
+        InputError: A tensor, a file that gives text, or a value that is not a picture.
         ImageError: The file cannot be read, or a text is the address of another machine's file.
     """
     if isinstance(picture, bytes):

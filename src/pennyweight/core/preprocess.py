@@ -164,10 +164,10 @@ class Preprocess:
 
     @property
     def fill(self) -> tuple[int, ...]:
-        """Return the value, 0 to 255 for each channel, that fills the rest of a padded picture: the rounded `mean`.
+        """Return the color that fills the rest of a padded picture, 0 to 255 for each channel: the rounded `mean`.
 
-        The mean of pictures that are neither gray nor RGB is measured once they are padded, so 114, ImageNet's average,
-        fills them.
+        With neither 1 nor 3 channels the color is 114, ImageNet's average, because `fit` measures the mean of such
+        pictures only after it has padded them.
         """
         mean = self.mean if self.channels in (1, 3) else self.for_input(self.size, channels=self.channels).mean
         return tuple(min(255, max(0, round(255 * value))) for value in mean)
@@ -183,7 +183,7 @@ class Preprocess:
     def __call__(self, picture: AnyPicture, *, name: str | None = None) -> Pixels:
         """Preprocess a picture: path, bytes, open file, array or Pillow image -> (height, width, channels) uint8.
 
-        Raises ImageError, which calls the picture `name` if that is given; InputError for what is no picture.
+        Raises ImageError, which calls the picture `name` if given; InputError for a value that is not a picture.
         """
         picture = picture_content(picture, name or "the picture")
         if isinstance(picture, bytes) and self.resize == self.size and self.max_pixels is None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import IO, Any
 
 from pennyweight.core.errors import PennyweightError, SourceError
 
-__all__ = ["MAX_RATIO", "SPARE_BYTES", "parse_json", "reading", "reason_of", "require_plausible"]
+__all__ = ["MAX_RATIO", "SPARE_BYTES", "parse_json", "read_most", "reading", "reason_of", "require_plausible"]
 
 MAX_RATIO = 200
 """Most unpacked bytes for each byte of a file. Pictures hardly compress; decompression bombs shrink a thousandfold."""
@@ -45,6 +45,15 @@ def reason_of(error: BaseException) -> str:
     return next((line.strip() for line in message.splitlines() if line.strip()), type(error).__name__)
 
 
+def read_most(file: IO[bytes], most: int) -> bytes:
+    """Return the next bytes of a file, at most `most`. A server's file returns those that have arrived: read on."""
+    parts: list[bytes] = []
+    while most > 0 and (part := file.read(most)):
+        parts.append(part)
+        most -= len(part)
+    return b"".join(parts)
+
+
 def require_plausible(needed: int, stored: int, *, spare: int = SPARE_BYTES) -> None:
     """Raise ValueError if `stored` bytes of a file declare `needed` unpacked bytes, far beyond any compression."""
     if needed > max(spare, MAX_RATIO * stored):
@@ -64,4 +73,4 @@ def parse_json(text: str | bytes, where: object, kind: type[PennyweightError] = 
 
 
 def _no_number(name: str) -> None:
-    raise ValueError(f"it holds {name}, which is no number of JSON")
+    raise ValueError(f"it holds {name}, which is not a number of JSON")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from pennyweight.core.figures import number, several
 
-__all__ = ["EXAMPLES", "Reasons", "by_reason", "doctor_lists", "few", "reason_alone", "such_as"]
+__all__ = ["EXAMPLES", "UNANSWERED", "Reasons", "by_reason", "doctor_lists", "few", "reason_alone", "such_as"]
 
 EXAMPLES = 3
 """Names that a line gives."""
@@ -17,6 +17,9 @@ MOST_NAMES = 10
 """Names that an error lists, such as those of columns or classes."""
 MOST_REASONS = 10
 """Reasons that have a line of their own; the rest, which differ in little, share one."""
+UNANSWERED = "no prediction for "
+"""Beginning of the reason of a picture that was read, and has no answer."""
+FIGURE = re.compile(r" \([^()]*\)$")
 NUMBERS = re.compile(r"\d[\d,.]*")
 
 
@@ -45,7 +48,7 @@ def doctor_lists(address: str) -> str:
 def reason_alone(name: str, reason: str) -> str:
     """Return a reason without the name that it begins with: "cannot read /a/b.png: it is empty" -> "it is empty"."""
     alone = ""
-    if name and reason.startswith("cannot read "):
+    if name and reason.startswith(("cannot read ", UNANSWERED)):
         alone = reason.partition(f"{name}: ")[2]
     elif name and reason.startswith((f"{name}: ", f"{name} ")):
         alone = reason[len(name) :].lstrip(": ")
@@ -58,8 +61,16 @@ class _Case:
 
     reason: str
     alone: str
+    is_unanswered: bool
+    are_alike: bool = True
+    """False if the reasons differ in a number."""
     count: int = 0
     names: list[str] = field(default_factory=list)
+
+    @property
+    def of_several(self) -> str:
+        """Reason of all, without a figure in parentheses at the end that differs, such as how typical a picture is."""
+        return self.alone if self.are_alike or not self.is_unanswered else FIGURE.sub("", self.alone)
 
 
 class Reasons:
@@ -68,14 +79,16 @@ class Reasons:
     def __init__(self, thing: str = "picture") -> None:
         self.thing = thing
         self.count = 0
-        self._cases: dict[str, _Case] = {}
+        self._cases: dict[tuple[bool, str], _Case] = {}
 
     def add(self, name: str, reason: str) -> None:
         """Count one thing; reasons that differ in its name or in numbers only, such as a size, are the same."""
         alone = reason_alone(name, reason)
         plain = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "", alone) if name and name in alone else alone
-        key = NUMBERS.sub("0", plain)
-        case = self._cases.setdefault(key, _Case(reason, alone))
+        is_unanswered = reason.startswith(UNANSWERED)
+        key = is_unanswered, NUMBERS.sub("0", plain)
+        case = self._cases.setdefault(key, _Case(reason, alone, is_unanswered))
+        case.are_alike &= alone == case.alone
         case.count += 1
         case.names += [name] * (len(case.names) < EXAMPLES)
         self.count += 1
@@ -85,20 +98,32 @@ class Reasons:
         """Return whether `lines` names every thing, so that no list of all is needed."""
         return len(self._cases) <= MOST_REASONS and all(case.count <= EXAMPLES for case in self._cases.values())
 
+    @property
+    def unanswered(self) -> int:
+        """Number of things that were read, and have no answer."""
+        return sum(case.count for case in self._cases.values() if case.is_unanswered)
+
+    @property
+    def in_words(self) -> str:
+        """Both counts: "4 without a prediction, 2 could not be read"; empty for none."""
+        counts = {"without a prediction": self.unanswered, "could not be read": self.count - self.unanswered}
+        return ", ".join(f"{number(count)} {what}" for what, count in counts.items() if count)
+
     def lines(self, start: str, *, one: str | None = None, listed: str = "") -> list[str]:
-        """Return a line for each reason, the most frequent first.
+        """Return a line for each reason, the most frequent first, after those of things that were read.
 
         Args:
-            start: Beginning of a line about several things, before their number.
+            start: Beginning of a line about several things, before their number; UNANSWERED where they were read.
             one: Beginning of a line about a single thing, before its reason; by default `start`.
             listed: Last line, such as "run.json lists all of them", unless the others name every thing.
         """
         one = start if one is None else one
-        cases = sorted(self._cases.values(), key=lambda case: -case.count)
+        cases = sorted(self._cases.values(), key=lambda case: (not case.is_unanswered, -case.count))
         lines = [
             one + case.reason
             if case.count == 1
-            else f"{start}{several(case.count, self.thing)}, such as {such_as(case.names)}: {case.alone}"
+            else f"{UNANSWERED if case.is_unanswered else start}{several(case.count, self.thing)}, such as "
+            f"{such_as(case.names)}: {case.of_several}"
             for case in cases[:MOST_REASONS]
         ]
         if rest := cases[MOST_REASONS:]:

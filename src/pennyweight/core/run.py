@@ -21,11 +21,12 @@ from pennyweight.core.run_folder import RunFolder
 from pennyweight.core.run_record import RunRecord
 from pennyweight.core.summary import Facts, Summary
 from pennyweight.core.training_digests import TrainingDigests
+from pennyweight.core.typicality import HeldOut, Training, read_typicality
 
 __all__ = ["Run", "latest_run_folder", "making_folder", "next_run_folder", "write_record"]
 
 DIGESTS = "sha256"
-"""In run.json: the SHA-256 of each file that an answer depends on, run.json's own among them."""
+"""Key in run.json: the SHA-256 of each file that predictions depend on, and of run.json itself."""
 FORMAT = 2
 """Number of the format of run.json. The first one had no number and no digests."""
 
@@ -45,7 +46,7 @@ class Run(Summary, RunFolder):
             raise RunError(f"{self.folder} is not a run: it has no {self.record_path.name}")
 
     def __fspath__(self) -> str:
-        """Return the folder: a run stands wherever its folder's name does."""
+        """Return the folder, so that a Run can be passed wherever a path is expected."""
         return str(self.folder)
 
     @property
@@ -53,6 +54,12 @@ class Run(Summary, RunFolder):
         """The pictures that seen.npy lists; None for a run without that file."""
         path = self.whole(self.seen_path)
         return TrainingDigests.read(path) if path.exists() else None
+
+    @cached_property
+    def typicality(self) -> tuple[Training, HeldOut] | None:
+        """Directions of the training features and their calibration; None for a run that `fit` kept none of."""
+        path = self.whole(self.typicality_path)
+        return read_typicality(path) if path.exists() else None
 
     @cached_property
     def record(self) -> dict[str, Any]:
@@ -79,7 +86,7 @@ class Run(Summary, RunFolder):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Lines for a person: why its weights cannot be checked."""
+        """Lines that tell a person why the weights cannot be checked; empty if they can."""
         if DIGESTS not in self.record:
             return (f"{self.folder} was made before runs kept checksums: its files are not checked",)
         if self.weights_path.name not in self.record[DIGESTS]:
@@ -87,9 +94,9 @@ class Run(Summary, RunFolder):
         return ()
 
     def whole(self, path: Path) -> Path:
-        """Return `path`, a file of this run, if its SHA-256 is what run.json says, or if run.json says none.
+        """Check a file of this run against its SHA-256 in run.json, and return its path.
 
-        Raises RunError for a file that was changed, damaged or removed.
+        Raises RunError for a file that was changed, damaged or removed. A file without a SHA-256 there is not checked.
         """
         said = self.record.get(DIGESTS, {}).get(path.name)
         if said is None:
@@ -140,7 +147,7 @@ class Run(Summary, RunFolder):
 
 
 def write_record(path: Path, record: dict[str, Any], *files: Path) -> None:
-    """Write `record` to run.json at `path`, with its own SHA-256 and that of each of `files`, which lie beside it.
+    """Write `record` to run.json at `path`, with its own SHA-256 and that of each of `files` in the same folder.
 
     `record` keeps the digests, so that it can be written again.
     """
@@ -188,13 +195,15 @@ def _remove_empty(folders: Sequence[Path]) -> None:
 
 
 def next_run_folder(name: str) -> Path:
-    """Return runs/NAME-N with a number above all that are taken."""
+    """Return runs/NAME-N with a number above all that are taken; NAME has `-` for `:`, which not all systems allow."""
+    name = name.replace(":", "-")
     taken = [_number(path, name) for path in Path("runs").glob(f"{glob.escape(name)}-*")]
     return Path("runs", f"{name}-{max(taken, default=0) + 1}")
 
 
 def latest_run_folder(name: str) -> Path | None:
     """Return the runs/NAME-N with the highest number, or None."""
+    name = name.replace(":", "-")
     found = [path for path in Path("runs").glob(f"{glob.escape(name)}-*") if _number(path, name)]
     return max(found, key=lambda path: _number(path, name), default=None)
 

@@ -55,6 +55,11 @@ class RunFolder:
         return self.folder / "seen.npy"
 
     @property
+    def typicality_path(self) -> Path:
+        """typicality.npz: principal directions of the training features, and how far held-out pictures lie."""
+        return self.folder / "typicality.npz"
+
+    @property
     def projection_path(self) -> Path:
         """projection.json: scaling and principal components of a scene's bands."""
         return self.folder / "projection.json"
@@ -70,6 +75,16 @@ class RunFolder:
         return self.folder / "features"
 
     @property
+    def folds_path(self) -> Path:
+        """Folder of the trainings without each fold, until the run is complete."""
+        return self.folder / "folds"
+
+    @property
+    def answers_path(self) -> Path:
+        """answers.npz: the answers of a training without a fold to the pictures of the fold, in its part of `folds`."""
+        return self.folder / "answers.npz"
+
+    @property
     def written_before_record(self) -> frozenset[Path]:
         """Files that may be there before run.json."""
         return frozenset({self.folder / LOCK, self.seen_path, self.projection_path})
@@ -77,7 +92,13 @@ class RunFolder:
     @property
     def written_before_weights(self) -> frozenset[Path]:
         """Files and folders that may be there before anything is worth keeping."""
-        training = {self.metrics_path, self.checkpoints_path, self.features_path, self.folder / "tensorboard"}
+        training = {
+            self.folder / "tensorboard",
+            self.metrics_path,
+            self.checkpoints_path,
+            self.features_path,
+            self.folds_path,
+        }
         return self.written_before_record | {self.record_path} | training
 
 

@@ -130,6 +130,9 @@ class RunRecord(_Section):
     """Measured steps and epochs."""
     learning_curve: Object | None = None
     """Accuracy with a part of the pictures and with all: `points`, and `lines` on what more would bring."""
+    networks: Sequence[Object] | None = None
+    """Networks that `fit` tried, with their accuracy in folds and their costs; `kept` is true for the chosen one, and
+    `folds` are those that were answered by another one."""
     fold_inputs: Sequence[Object] | None = None
     """Preprocessing of each fold's head, where folds chose another input than all pictures together."""
     augmentation: Object | None = None

@@ -44,19 +44,21 @@ def parse(value: Any) -> Any:
     return value
 
 
-def parse_share(text: str, option: str, *, example: str) -> float:
+def parse_share(text: str, option: str, *, example: str, zero: bool = True) -> float:
     """Parse "1%" or "0.01" as 0.01.
 
-    Raises InputError for other text, and for a number from 1 without a percent sign, which is unclear.
+    Raises InputError for other text, for a number from 1 without a percent sign, which is unclear, and for 0 where
+    `zero` is not allowed.
     """
     digits, percent = text.strip().removesuffix("%"), text.strip().endswith("%")
     try:
         value = float(digits) / (100 if percent else 1)
     except ValueError:
         value = math.nan
-    if not 0 <= value < 1:
+    if not 0 <= value < 1 or (value == 0 and not zero):
         hint = f"; did you mean {option} {digits}%?" if not percent and 1 <= value < 100 else ""
-        raise InputError(f"{option} '{text}' is not a share from 0% to below 100%, such as {example}{hint}")
+        least = "from 0% to" if zero else "above 0% and"
+        raise InputError(f"{option} '{text}' is not a share {least} below 100%, such as {example}{hint}")
     return value
 
 

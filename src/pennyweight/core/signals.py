@@ -1,6 +1,6 @@
-"""SIGINT and SIGTERM: when work that can be kept is under way, they wait until it is kept.
+"""SIGINT and SIGTERM: during a training, a signal waits until a checkpoint is saved.
 
-This module is loaded before anything else is, so that it hears them from the start: it imports little.
+`pennyweight` loads this module first, so that it handles signals from the start. Therefore it imports little.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _IMPORT = "<frozen importlib._bootstrap>"
 
 
 class Abandoned(BaseException):
-    """A signal came while what was being done could be left undone."""
+    """Raised by a signal inside work that can be undone, such as a long training step."""
 
 
 class Stop:
@@ -64,7 +64,7 @@ class Stop:
             self._at_once = False
 
     def end(self) -> NoReturn:
-        """Raise what the signal means: KeyboardInterrupt, or SystemExit with TERMINATED, also for another rank's."""
+        """Raise KeyboardInterrupt after SIGINT, else SystemExit(TERMINATED), also if another rank got the signal."""
         if self.asked == signal.SIGINT:
             raise KeyboardInterrupt from None
         raise SystemExit(TERMINATED) from None
@@ -72,9 +72,9 @@ class Stop:
 
 @contextmanager
 def deferring_signals() -> Iterator[Stop]:
-    """Defer signals inside: a signal only sets `asked`, and has its effect at the end of the block at the latest.
+    """Defer signals inside: a signal only sets `Stop.asked`, and ends the process at the end of the block.
 
-    Signals belong to a process's first thread: in any other, nothing ever asks.
+    Python handles signals in the main thread alone: in any other thread `asked` stays None.
     """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
@@ -96,9 +96,9 @@ def deferring_signals() -> Iterator[Stop]:
 def handling_signals() -> None:
     """Let SIGINT and SIGTERM raise SystemExit with their status, so that nothing half-written stays behind.
 
-    One that comes while Python runs what may not raise comes once more when that place has been left: a weak
-    reference's end, `__del__`, and imports, where extension modules turn what is raised into an ImportError. Imports
-    are waited for IMPORT_S at most: on a busy machine they take longer than a signal may.
+    Some code must not raise: callbacks of weak references, `__del__`, and imports, where extension modules turn an
+    exception into an ImportError. A signal during such code is sent again a moment later. It waits for an import no
+    longer than IMPORT_S, because imports may take long on a busy machine.
     """
     heard: list[float] = []
 
@@ -137,7 +137,7 @@ def _importing(frame: FrameType | None) -> bool:
 
 
 def _unraisable(unraisable: Any) -> None:
-    """Python swallowed an exception: where it was a signal's, raise that again. What `Stop` holds is heeded later."""
+    """Send a signal again if Python swallowed its exception. A signal that `Stop` holds has its effect later."""
     if isinstance(unraisable.exc_value, Abandoned):
         return
     for number, status in STATUSES.items():
@@ -148,7 +148,7 @@ def _unraisable(unraisable: Any) -> None:
 
 
 def _once_more(number: int) -> None:
-    """Send it a moment later to the main thread, which may wait for something and has to be woken."""
+    """Send the signal a moment later to the main thread, which may wait for something and has to be woken."""
     again = threading.Timer(AGAIN_S, signal.pthread_kill, (threading.main_thread().ident, number))
     again.daemon = True
     again.start()

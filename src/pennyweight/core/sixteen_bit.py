@@ -30,7 +30,7 @@ BITS_TAG, PLANAR_TAG = 258, 284
 
 
 def checked(levels: Levels, channels: int) -> Levels:
-    """Return levels as pairs of integers. Raises ValueError for a wrong number of pairs or a pair that is no range."""
+    """Return levels as pairs of integers. Raises ValueError for a wrong number of pairs, or for an empty range."""
     pairs = tuple((int(black), int(white)) for black, white in levels)
     if len(pairs) not in (0, 1, channels) or not all(0 <= black < white <= WHITE for black, white in pairs):
         raise ValueError(

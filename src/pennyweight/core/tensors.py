@@ -1,4 +1,4 @@
-"""Tensors and other arrays that are no numpy arrays, known by their methods, and the line that makes arrays of them."""
+"""Tensors and other values that are not numpy arrays but convert to them: found by methods, with a line of code."""
 
 from __future__ import annotations
 

@@ -11,7 +11,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["as_utf8", "composed", "pieces", "printable", "say", "write_as_file"]
+__all__ = [
+    "FORMULA",
+    "as_utf8",
+    "as_written",
+    "composed",
+    "no_formula",
+    "pieces",
+    "printable",
+    "say",
+    "write_as_file",
+]
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""Characters that begin a formula in a spreadsheet."""
 
 JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
 """Joiners of Persian and Indic words and of many emoji; they affect adjacent letters only."""
@@ -27,6 +40,22 @@ def pieces(name: str) -> list[str]:
 def composed(name: str) -> str:
     """Return a name in Unicode NFC, in which names are compared: macOS stores é as two letters."""
     return unicodedata.normalize("NFC", name)
+
+
+def no_formula(text: str) -> str:
+    """Put a quotation mark before text that a spreadsheet would compute; numbers stay."""
+    if not text.startswith(FORMULA):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}"
+    return text
+
+
+def as_written(text: str) -> str:
+    """Return text as it was before `no_formula`."""
+    return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA) else text
 
 
 def printable(text: str, encoding: str | None = None) -> str:

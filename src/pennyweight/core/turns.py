@@ -10,6 +10,8 @@ __all__ = ["WARM_UP", "time_in_turns"]
 
 WARM_UP = 3
 """Rounds that are not kept."""
+PAUSE_S = 0.01
+"""Seconds before each turn: torch's threads spin for milliseconds after a call, on cores that the next call needs."""
 LEAST = 3
 """Rounds that are kept even where time is up."""
 
@@ -44,6 +46,7 @@ def time_in_turns(
             before_round(kept)
         for call, spent in zip(calls, times, strict=True):
             if len(calls) > 1 or before_round is not None:
+                time.sleep(PAUSE_S)
                 call()  # an untimed call refills the caches after the other work
             started = clock()
             call()

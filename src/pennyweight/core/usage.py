@@ -24,4 +24,4 @@ class Usage(TypedDict, total=False):
     std: Sequence[float] | None
     """Standard deviation, in the same form."""
     labels: Sequence[str] | str | None
-    """Classes in the order of the head; as text a source that has them, or a .txt file with one a line."""
+    """Classes in the order of the head; as text a source that has them, or a .txt file with one per line."""

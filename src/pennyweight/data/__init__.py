@@ -1,6 +1,6 @@
 """Data: sources of pictures, their splits, augmentation and batches. `open` turns a string into a Source.
 
-The names stand in the stub beside this file and are loaded when first used (SPEC 1): predicting with a bundle reads no
+The names stand in the stub next to this file and are loaded when first used (SPEC 1): predicting with a bundle reads no
 table, scene or stream.
 """
 

@@ -21,6 +21,7 @@ from .folds import assign_folds as assign_folds
 from .folds import clusters_of as clusters_of
 from .folds import have_twin_in_folds as have_twin_in_folds
 from .folds import in_folds as in_folds
+from .folds import number_groups as number_groups
 from .framing import Framing as Framing
 from .framing import aspects_of as aspects_of
 from .framing import cut_away as cut_away

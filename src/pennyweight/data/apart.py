@@ -45,7 +45,7 @@ def split_by_rule(source: Source, twins: Twins | None, rule: TwinRule) -> Splits
         The splits; their notes tell what was done about twins.
 
     Raises:
-        SourceError: A class has too few pictures, or too few that are no twins of each other.
+        SourceError: A class has too few pictures, or too few that are not twins of each other.
     """
     if twins is None:
         return _noting(split(source), "pictures of the same moment are not looked for in shards: doctor finds them")

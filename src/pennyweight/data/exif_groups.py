@@ -48,7 +48,7 @@ def exif_groups(source: Source, group_by: str) -> list[str | None]:
             between which no more than ten minutes pass. Units are s, min, h and d.
 
     Raises:
-        InputError: An unknown tag, a gap that is no time, or a source without files or without the tag.
+        InputError: An unknown tag, a gap that is not a time, or a source without files or without the tag.
     """
     tag, gap = _parse(group_by)
     if source.streamed:

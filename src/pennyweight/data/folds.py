@@ -18,7 +18,7 @@ from pennyweight.data.splits import Splits
 from pennyweight.data.twins.find import Twins
 from pennyweight.data.units import Unit, in_order, units_of
 
-__all__ = ["assign_folds", "clusters_of", "have_twin_in_folds", "in_folds"]
+__all__ = ["assign_folds", "clusters_of", "have_twin_in_folds", "in_folds", "number_groups", "number_units"]
 
 
 def assign_folds(
@@ -112,6 +112,18 @@ def clusters_of(source: Source, twins: Twins | None, rule: TwinRule) -> dict[str
         return {}
     clusters = enumerate(twins.clusters(len(source.samples)))
     return {source.samples[number].digest: str(key) for key, cluster in clusters for number in cluster}
+
+
+def number_units(source: Source, twins: Twins | None, samples: Sequence[Sample]) -> NDArray[np.int64]:
+    """Return the number of the unit of each sample, (N,): equal pictures, pictures of one group and twins share one."""
+    units = units_of(source.samples, clusters_of(source, twins, "group"))
+    number_of = {sample.digest: number for number, unit in enumerate(units) for sample in unit.samples}
+    return np.array([number_of[sample.digest] for sample in samples], np.int64)
+
+
+def number_groups(source: Source, twins: Twins | None, samples: Sequence[Sample]) -> NDArray[np.int64] | None:
+    """Return the numbers of `number_units` where some of the samples have a group; None where none has one."""
+    return number_units(source, twins, samples) if any(sample.group is not None for sample in samples) else None
 
 
 def in_folds(source: Source, twins: Twins | None, rule: TwinRule, folds: int) -> Splits:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,13 @@ class Pictures(DecodedPictures):
         self._prefetch_bytes = memory_share(PREFETCH_BYTES, PREFETCH_SHARE)
         self.heavy = False
         """True if the latest epoch applied a policy, which changes pictures one by one."""
+
+    def part(self, which: NDArray[np.bool_]) -> Pictures:
+        """Return some of the pictures, which share the decoded ones and the balance with these. (N,) -> n pictures."""
+        part, numbers = copy(self), np.flatnonzero(which)
+        part.samples = [self.samples[number] for number in numbers.tolist()]
+        part.targets, part._rows = self.targets[numbers], self._rows[numbers]
+        return part
 
     def in_order(self, batch: int) -> Iterator[Batch]:
         """Yield every picture once, in order and unchanged."""

@@ -1,4 +1,4 @@
-"""Export a trained network to a bundle: the file gets its name only after the parity proof."""
+"""Export a trained network to a bundle: the file appears only after the parity proof."""
 
 from __future__ import annotations
 
@@ -26,10 +26,12 @@ from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.reading import reason_of
 from pennyweight.core.seal import seal
 from pennyweight.core.training_digests import TRAINING_DIGESTS_KEY, TrainingDigests
+from pennyweight.core.typicality import HeldOut, Training
 from pennyweight.deploy.features import give_features
 from pennyweight.deploy.first_difference import first_difference, layers_of
 from pennyweight.deploy.graph import BundleGraph, TorchEngine
 from pennyweight.deploy.parity import DisagreementError, make_pictures, prove
+from pennyweight.deploy.strangeness import typical_output
 from pennyweight.runtime import Bundle, Classifier
 from pennyweight.runtime.onnx_engine import OnnxEngine
 
@@ -55,6 +57,7 @@ def export_bundle(
     *,
     of: str,
     training_digests: TrainingDigests | None = None,
+    typicality: tuple[Training, HeldOut] | None = None,
     quantize: Callable[[onnx.ModelProto], tuple[onnx.ModelProto, Mapping[str, Any]]] | None = None,
     measure: Callable[[onnx.ModelProto], Mapping[str, Any]] | None = None,
 ) -> Bundle:
@@ -67,6 +70,7 @@ def export_bundle(
         pictures: Pictures for the proof; if empty, 16 seeded ones are made.
         of: Description of the pictures for the manifest.
         training_digests: Digests of the pictures that the network was trained and selected on.
+        typicality: Directions of the training features, which become an output of the graph, and their calibration.
         quantize: Function that makes an int8 graph of the proved one, and its record for the manifest.
         measure: Function that times the proved graph of a pruned network; the manifest's `pruning` keeps the result.
 
@@ -87,12 +91,7 @@ def export_bundle(
         model, layers = export_graph(network, preprocess)
         onnx.save(model, temporary, format="protobuf")  # the temporary name may have any ending
         received = Classifier(OnnxEngine(temporary), manifest.labels, preprocess)
-        try:
-            parity = prove(expected, received, pictures, of=of)
-        except DisagreementError as error:
-            where = first_difference(BundleGraph(network, preprocess), model, layers, error.pixels)
-            raise ParityError(f"{error}; {where}; nothing was written") from error
-        proved = replace(manifest, parity=parity.to_dict())
+        proved = replace(manifest, parity=_prove(network, (model, layers), (expected, received), pictures, of))
         if measure is not None:
             proved = replace(proved, pruning={**(proved.pruning or {}), "latency": measure(model)})
         if quantize is not None:
@@ -100,6 +99,9 @@ def export_bundle(
             proved = proved.in_int8(record)
         if (size := give_features(model)) is not None:
             proved = replace(proved, features=size)
+        if size is not None and typicality is not None:
+            engine = TorchEngine(network, preprocess, training=typicality[0])
+            proved = replace(proved, typicality=typical_output(model, typicality[1], engine, preprocess, pictures))
         metadata = {METADATA_KEY: proved.to_json()} | (
             {} if training_digests is None else {TRAINING_DIGESTS_KEY: training_digests.to_text()}
         )
@@ -107,6 +109,21 @@ def export_bundle(
         onnx.save(model, temporary, format="protobuf")
         seal(temporary)
     return Bundle(path)
+
+
+def _prove(
+    network: nn.Module,
+    graph: tuple[onnx.ModelProto, Mapping[str, str]],
+    two: tuple[Classifier, Classifier],
+    pictures: Sequence[Picture],
+    of: str,
+) -> dict[str, Any]:
+    """Return the proof that network and graph, each in its classifier, agree. Raises ParityError with the layer."""
+    try:
+        return prove(*two, pictures, of=of).to_dict()
+    except DisagreementError as error:
+        where = first_difference(BundleGraph(network, two[0].preprocess), *graph, error.pixels)
+        raise ParityError(f"{error}; {where}; nothing was written") from error
 
 
 def export_graph(network: nn.Module, preprocess: Preprocess) -> Graph:

@@ -1,4 +1,4 @@
-"""Export a scene's network to a bundle: the file gets its name only after the parity proof on a scene."""
+"""Export a scene's network to a bundle: the file appears only after the parity proof on a scene."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class TimedEngine(Protocol):
 
 
 def compare_latency(before: TimedEngine, after: TimedEngine, preprocess: Preprocess) -> dict[str, Any]:
-    """Time a network beside the one that it replaces, on one picture.
+    """Time a network in turns with the network that it replaces, on one picture.
 
     Args:
         before: Engine of the network that is replaced.
@@ -58,7 +58,7 @@ def compare_latency(before: TimedEngine, after: TimedEngine, preprocess: Preproc
 
 
 def compare_graphs(model: onnx.ModelProto, *, before: onnx.ModelProto, preprocess: Preprocess) -> dict[str, Any]:
-    """Time a graph beside the one that it replaces, with the engine and the threads of a bundle."""
+    """Time a graph in turns with the graph that it replaces, with the engine and the threads of a bundle."""
     with tempfile.TemporaryDirectory() as folder:
         engines = []
         for name, graph in (("before", before), ("after", model)):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pennyweight.core.spectral import Projection
+from pennyweight.deploy.fork_guard import ForkGuard
 from pennyweight.nn import WindowNetwork
 from pennyweight.runtime import Outputs
 from pennyweight.runtime.scene_mapper import SceneEngine, TileEngine, WindowsEngine
@@ -59,9 +60,11 @@ def torch_scene_engine(
     """
     device = next(network.parameters()).device
     graph = SceneGraph(network, projection).to(device).eval()
+    guard = ForkGuard()
 
     @torch.inference_mode()
     def compute(values: NDArray[Any]) -> Outputs:
+        guard.settle()
         spectra = torch.from_numpy(np.ascontiguousarray(values)).to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
             outputs = graph(spectra)

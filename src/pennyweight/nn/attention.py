@@ -193,9 +193,9 @@ class Transformer(nn.Module):
         initialize(self)
 
     def forward(self, source: Tensor, target: Tensor, source_mask: Tensor | None = None) -> Tensor:
-        """Return logits for target tokens; `source_mask` (B, S) is True for tokens and False for padding.
+        """Return logits (B, T, tokens) for target tokens; a target position sees no later position.
 
-        A target position sees no later position.
+        `source_mask` (B, S) is True for tokens and False for padding.
         """
         seen = None if source_mask is None else source_mask[:, None, None, :]
         memory = self._embed(source)

@@ -32,7 +32,7 @@ BOUNDS = {
 WIDTH = 440
 """Points across a plot, which a phone shows at four fifths and a wide page larger."""
 LETTER = 5.2
-"""Points across a letter of the names beside bars."""
+"""Width in points of a letter in the names next to bars."""
 LINE_LETTERS = 14
 """Letters in a line of the names under bars."""
 LEGEND_POINT = 24
@@ -169,7 +169,7 @@ def engine_bars(
 
 
 def _name_points(axes: Axes, names: Sequence[str], points: Sequence[tuple[float, float]]) -> None:
-    """Write each name beside its point, toward the middle, on the nearest line that is free."""
+    """Write each name next to its point, toward the middle, on the nearest line that is free."""
     axes.autoscale_view()  # else the limits are settled when it is drawn
     places = [tuple(place) for place in axes.transData.transform(points) * 72 / axes.figure.dpi]  # in points
     middle = (min(x for x, _ in places) + max(x for x, _ in places)) / 2

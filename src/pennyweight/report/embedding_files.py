@@ -33,7 +33,7 @@ def require_format(path: Path) -> None:
 
 @contextmanager
 def open_embeddings(path: Path, length: int) -> Iterator[Callable[[Row], None]]:
-    """Yield a function that takes a row for each picture; the file gets its name when all are written."""
+    """Yield a function that takes a row for each picture; the file appears at `path` after the last row."""
     waiting: list[Row] = []
     with atomic(path) as temporary, FORMATS[path.suffix.lower()](temporary, length) as write:
 

@@ -65,6 +65,6 @@ def color_of(number: int) -> RGB:
 
 
 def ink_on(color: Sequence[int]) -> RGB:
-    """Return black or white, whichever can be read on `color`."""
+    """Return black or white: the color of text that can be read on `color`."""
     red, green, blue = color
     return (0, 0, 0) if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else (255, 255, 255)

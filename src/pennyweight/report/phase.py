@@ -11,11 +11,9 @@ from rich.progress import TaskID
 from pennyweight.core.figures import duration, number
 from pennyweight.core.text import printable
 from pennyweight.report.live_bars import Bars
+from pennyweight.report.progress_bar import QUIET_SECONDS
 
 __all__ = ["QUIET_SECONDS", "Phase"]
-
-QUIET_SECONDS = 30.0
-"""Longest time without a line about running work where there are no live bars."""
 
 
 class Phase:

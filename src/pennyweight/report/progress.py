@@ -71,6 +71,8 @@ class TrainingProgress:
         self._epochs_task: TaskID | None = None
         self._steps_task: TaskID | None = None
         self._left = TimeLeft(epochs)
+        self.earlier = 0
+        """Epochs of the trainings before this one, which other folds had."""
         self._epoch = 0
         self._counts = _EpochCounts()
         self._val_accuracy: float | None = None
@@ -107,6 +109,7 @@ class TrainingProgress:
 
     def epoch_started(self, epoch: int, steps: int, done: int = 0) -> None:
         """Begin epoch number `epoch`, counted from 1, of `steps` steps; `done` of them were done before a resume."""
+        epoch += self.earlier
         self._epoch = epoch
         self._counts = _EpochCounts(steps=steps, begun=done, done=done)
         self._finished = False

@@ -1,4 +1,4 @@
-"""Pages of HTML from templates. A page holds all that it shows: no script, no request, no second file."""
+"""Pages of HTML from templates. A page holds all that it shows, and asks for nothing else."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from pennyweight.core import figures
-from pennyweight.core.accuracy_line import independent_pictures
+from pennyweight.core.accuracy_line import as_groups, independent_pictures
 from pennyweight.core.text import pieces, printable
 from pennyweight.report.inline import is_small, thumbnail
 from pennyweight.report.palette import PLOT_COLORS, ink_on
@@ -52,6 +52,7 @@ def _environment() -> jinja2.Environment:
         "moment": _moment,
         "thumbnail": thumbnail,
         "ink": ink_on,
+        "as_groups": as_groups,
         "independent_pictures": independent_pictures,
     }
     environment.filters["breakable"] = _breakable

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pennyweight.report.leaks import Leaks
+from pennyweight.report.least_typical import LeastTypical
 from pennyweight.report.network_inputs import NetworkInputs
 from pennyweight.report.render import render
 
@@ -56,6 +57,7 @@ def run_page(
     mistakes: Sequence[Mistake],
     leaks: Leaks | None = None,
     inputs: NetworkInputs | None = None,
+    odd: LeastTypical | None = None,
 ) -> str:
     """Return the report of a run as a page.
 
@@ -67,6 +69,7 @@ def run_page(
         mistakes: Misclassified pictures in the order in which they are shown.
         leaks: Twins to show; None where they were not looked for.
         inputs: Pictures as they enter the network; None without any.
+        odd: The least typical pictures; None for a network that does not know them.
     """
     from pennyweight.report import plots  # matplotlib is slow to import
 
@@ -84,6 +87,7 @@ def run_page(
         mistakes=mistakes,
         leaks=leaks or Leaks(),
         inputs=inputs,
+        odd=odd if odd is not None and odd.parts else None,
         epochs=epochs,
         split=SPLITS.get(split, split),
         curves=[draw(epochs, best=best) for draw in (plots.loss_curves, plots.accuracy_curves)] if curved else [],

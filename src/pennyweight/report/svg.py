@@ -38,7 +38,7 @@ SETTINGS: dict[Any, Any] = {
 
 @contextmanager
 def own_settings() -> Iterator[None]:
-    """Draw by matplotlib's defaults and our settings, not by the user's matplotlibrc or style."""
+    """Draw with matplotlib's defaults and our settings inside the context, whatever the user's matplotlibrc says."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(SETTINGS)

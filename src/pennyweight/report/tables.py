@@ -15,7 +15,7 @@ from rich.text import Text
 from pennyweight.core.figures import plain
 from pennyweight.core.text import pieces, printable
 
-__all__ = ["Column", "Grid", "table"]
+__all__ = ["Column", "Grid", "print_table", "table"]
 
 GAP = 2
 """Characters between two columns."""
@@ -121,6 +121,11 @@ def table(
         for index, column in enumerate(columns)
     ]
     return Grid(None if title is None else printable(title), filled, totals is not None)
+
+
+def print_table(columns: Sequence[Column], rows: Iterable[Sequence[object]], *, error: bool = False) -> None:
+    """Print a table without title on standard output, or on standard error."""
+    Console(stderr=error).print(table(None, columns, rows))
 
 
 def fold(text: str, width: int) -> str:

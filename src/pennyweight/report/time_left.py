@@ -55,7 +55,7 @@ class TimeLeft:
         by_steps = spent * steps / done if done else 0.0  # length of this epoch, judged by its own steps
         if self._seconds_per_work:
             per_work = fmean(self._seconds_per_work)
-        elif done:
+        elif done and self._work:
             per_work = by_steps / self._work
         else:
             return None

@@ -7,7 +7,7 @@ from functools import cached_property
 from shlex import quote
 
 from pennyweight.core.errors import BundleError, InputError
-from pennyweight.core.manifest import FEATURES, INPUT, LOGITS, METADATA_KEY, PROBABILITIES, Manifest
+from pennyweight.core.manifest import FEATURES, INPUT, LOGITS, METADATA_KEY, PROBABILITIES, STRANGENESS, Manifest
 from pennyweight.core.scene_manifest import SCENE_METADATA_KEY
 from pennyweight.core.training_digests import TRAINING_DIGESTS_KEY, TrainingDigests
 from pennyweight.runtime.agreement import Port
@@ -46,7 +46,11 @@ class Bundle(BundleFile):
         pixels = Port(PIXELS, ("batch", *self.manifest.preprocess.shape))
         ports = {INPUT: pixels, PROBABILITIES: output, LOGITS: output}
         size = self.manifest.features
-        return ports if size is None else {**ports, FEATURES: Port(NUMBERS, ("batch", size))}
+        if size is not None:
+            ports[FEATURES] = Port(NUMBERS, ("batch", size))
+        if self.manifest.held_out is not None:
+            ports[STRANGENESS] = Port(NUMBERS, ("batch",))
+        return ports
 
     @property
     def engine(self) -> FileEngine:
@@ -67,4 +71,4 @@ class Bundle(BundleFile):
     @property
     def classifier(self) -> Classifier:
         """Classifier that uses this bundle."""
-        return Classifier(self.session, self.manifest.labels, self.manifest.preprocess)
+        return Classifier(self.session, self.manifest.labels, self.manifest.preprocess, self.manifest.held_out)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -17,10 +17,13 @@ from pennyweight.core.images import Pixels
 from pennyweight.core.picture_content import AnyPicture, is_one_picture, name_of_picture
 from pennyweight.core.prediction import Failure, Prediction
 from pennyweight.core.preprocess import Preprocess
+from pennyweight.core.reasons import UNANSWERED
+from pennyweight.core.strangers import StrangerRule
 from pennyweight.core.summary import Facts, Summary, classes
+from pennyweight.core.typicality import HeldOut
 from pennyweight.runtime.batches import NamedPicture, answer_in_batches
 
-__all__ = ["Classifier", "Embedding", "Engine", "FeatureEngine", "NamedPicture", "Outputs", "SharedEngine"]
+__all__ = ["Classifier", "Embedding", "Engine", "FeatureEngine", "NamedPicture", "Outputs", "SharedEngine", "Strange"]
 
 
 class Outputs(NamedTuple):
@@ -28,6 +31,15 @@ class Outputs(NamedTuple):
 
     probabilities: NDArray[np.float32]
     logits: NDArray[np.float32]
+
+
+class Strange(NamedTuple):
+    """Probabilities, and how unlike training each picture is."""
+
+    probabilities: NDArray[np.float32]
+    """(B, classes)."""
+    strangeness: NDArray[np.float32]
+    """(B,)."""
 
 
 class Engine(Protocol):
@@ -50,7 +62,6 @@ class FeatureEngine(Protocol):
 
     def features(self, pixels: Pixels) -> NDArray[np.float32]:
         """Compute the features, (B, F), of pixels."""
-        ...
 
 
 class Embedding(NamedTuple):
@@ -71,6 +82,12 @@ class Classifier(Summary):
     """Name of each class, in the order of the network's outputs."""
     preprocess: Preprocess
     """Turns a picture into the network's input."""
+    held_out: HeldOut | None = None
+    """Calibrates `Prediction.typical`, which the engine measures; None where `fit` kept no training features."""
+    stranger_rule: StrangerRule = field(default_factory=StrangerRule)
+    """Rule for pictures that are unlike anything the network was taught."""
+    no_typicality: str | None = None
+    """Reason that `held_out` is None where `fit` kept training features."""
 
     def predict(
         self, images: AnyPicture | Iterable[AnyPicture], top: int = 5, *, batch: int | None = None
@@ -87,7 +104,7 @@ class Classifier(Summary):
             One Prediction per picture, in order.
 
         Raises:
-            ImageError: A picture cannot be read; the message names the first one.
+            ImageError: A picture cannot be read, or the rule refuses it; the message names the first one.
             InputError: `top` or `batch` is below 1, or `images` holds something else than pictures.
         """
         predictions = []
@@ -108,7 +125,7 @@ class Classifier(Summary):
             batch: Pictures computed together; by default as many as suit the input size.
 
         Yields:
-            One Prediction per picture, in order; a Failure with its reason for a picture that cannot be read.
+            One Prediction per picture, in order; a Failure with its reason for one that cannot be read or is refused.
 
         Raises:
             InputError: `top` or `batch` is below 1, or `images` holds something else than pictures.
@@ -131,6 +148,34 @@ class Classifier(Summary):
             return self
         return replace(self, preprocess=replace(self.preprocess, max_pixels=max_pixels))
 
+    def with_strangers(self, strangers: str = "flag", least_typical: float | None = None) -> Classifier:
+        """Return the classifier with another rule for pictures that are unlike anything it was taught.
+
+        Args:
+            strangers: "flag" answers with `Prediction.typical`, "refuse" gives a Failure in place of the answer, and
+                "ignore" does not compute `typical`.
+            least_typical: Largest `typical` of a stranger; by default 0.01, or what fewer than 99 held-out pictures
+                can tell, up to 0.05.
+
+        Returns:
+            A new classifier with the same engine.
+
+        Raises:
+            InputError: The rule is unknown, or the network does not know how typical a picture is.
+        """
+        rule = StrangerRule(strangers, least_typical)
+        rule.require(self.held_out, self.no_typicality)
+        return replace(self, stranger_rule=rule)
+
+    @property
+    def calibration(self) -> HeldOut | None:
+        """Held-out pictures that calibrate `typical`; None where strangers are ignored, and for a network without."""
+        return None if self.stranger_rule.strangers == "ignore" else self.held_out
+
+    def is_strange(self, answer: Prediction | Failure) -> bool:
+        """Return True for the answer to a picture that is unlike anything the network was taught."""
+        return self.stranger_rule.is_strange(answer, self.held_out)
+
     def stream_named(
         self, pictures: Iterable[NamedPicture | Failure], top: int = 5, *, batch: int | None = None
     ) -> Iterator[Prediction | Failure]:
@@ -138,7 +183,8 @@ class Classifier(Summary):
         if top < 1:
             raise InputError(f"top must be at least 1, not {top}")
         answer = partial(self._prediction, top=top)
-        return answer_in_batches(pictures, self.preprocess, self.engine, self.probabilities, answer, batch)
+        compute = self.probabilities if self.calibration is None else self._with_strangeness
+        return answer_in_batches(pictures, self.preprocess, self.engine, compute, answer, batch)
 
     def embed(self, images: AnyPicture | Iterable[AnyPicture], *, batch: int | None = None) -> NDArray[np.float32]:
         """Compute the features of pictures, for search and clustering: what the network's last layer takes.
@@ -193,7 +239,22 @@ class Classifier(Summary):
                 f"preprocessed pictures are uint8 of shape (B, {', '.join(map(str, self.preprocess.shape))}), not "
                 f"{pixels.dtype} {pixels.shape}; `predict` takes any picture"
             )
-        found = (engine or self.engine)(pixels).probabilities
+        return self._checked((engine or self.engine)(pixels).probabilities, pixels)
+
+    def measured(self, pixels: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Return the probabilities (B, classes) of preprocessed pixels, and `typical` (B,): 1 without `calibration`."""
+        if self.calibration is None:
+            return self.probabilities(pixels), np.ones(len(pixels))
+        found = self._with_strangeness(pixels, self.engine)
+        return found[:, :-1], self.calibration.typical(found[:, -1])
+
+    def _with_strangeness(self, pixels: Pixels, engine: Any) -> NDArray[np.float32]:
+        """Compute probabilities, and the strangeness as one more column, (B, classes + 1)."""
+        found = engine.with_strangeness(pixels)
+        return np.column_stack([self._checked(found.probabilities, pixels), found.strangeness])
+
+    def _checked(self, found: NDArray[np.float32], pixels: Pixels) -> NDArray[np.float32]:
+        """Return the probabilities of pixels. Raises BundleError for another number of classes than of labels."""
         if found.shape != (len(pixels), len(self.labels)):
             raise BundleError(
                 f"the network gives {'×'.join(map(str, found.shape))} values for {len(pixels)} pictures; it has "
@@ -201,18 +262,23 @@ class Classifier(Summary):
             )
         return found
 
-    def _prediction(self, source: str, probabilities: NDArray[np.float32], top: int) -> Prediction | Failure:
+    def _prediction(self, source: str, row: NDArray[np.float32], top: int) -> Prediction | Failure:
+        probabilities = row[: len(self.labels)]
         if not np.isfinite(probabilities).all():
-            return Failure(source=source, error=f"no prediction for {source}: the network gives NaN or infinity")
+            return Failure(source=source, error=f"{UNANSWERED}{source}: the network gives NaN or infinity")
         best = np.argsort(-probabilities, kind="stable")[:top]
         ranked = tuple((self.labels[number], float(probabilities[number])) for number in best)
-        return Prediction(source=source, label=ranked[0][0], probability=ranked[0][1], top=ranked)
+        typical = None if self.calibration is None else float(self.calibration.typical(row[-1:])[0])
+        found = Prediction(source=source, label=ranked[0][0], probability=ranked[0][1], top=ranked, typical=typical)
+        return self.stranger_rule.apply(found, self.held_out)
 
     def _facts(self) -> Facts:
         yield "engine", getattr(self.engine, "name", type(self.engine).__name__)
         height, width, channels = self.preprocess.shape
         yield "input", f"{channels}×{height}×{width}"
         yield classes(self.labels)
+        if self.calibration is not None:
+            yield "typicality", self.calibration.in_words
 
 
 def _features(pixels: Pixels, engine: Any) -> NDArray[np.float32]:

@@ -23,6 +23,7 @@ __all__ = [
     "EngineChoice",
     "OnnxEngine",
     "available",
+    "require_batch",
     "require_engine",
     "require_threads",
     "spelled_engine",
@@ -49,7 +50,7 @@ SPELLINGS = {
     "torch-compile": TORCH_COMPILED,
 }
 """Other spellings of engines and precisions."""
-MOST_THREADS = 1024
+MOST_THREADS, MOST_BATCH = 1024, 4096
 
 
 def available(name: str) -> bool:
@@ -80,6 +81,12 @@ def require_threads(threads: int | None) -> None:
         raise InputError(f"threads must be a whole number from 1 to {MOST_THREADS:,}, not {threads!r}")
 
 
+def require_batch(batch: int) -> None:
+    """Raise InputError for a number of pictures that no call of an engine can have."""
+    if not isinstance(batch, int) or isinstance(batch, bool) or not 1 <= batch <= MOST_BATCH:
+        raise InputError(f"batch must be a whole number from 1 to {MOST_BATCH:,}, not {received(batch)}")
+
+
 def require_precision(precision: str, name: str) -> str:
     """Return a precision by our spelling. Raises InputError for one that the engine lacks."""
     known = ENGINES[name].precisions
@@ -103,7 +110,7 @@ class EngineChoice:
     """
 
     name: str = USUAL
-    """One of ENGINES, in any case."""
+    """Name of the engine, one of ENGINES; its spelling may have capital letters."""
     threads: int | None = None
     """Threads of one call; None is one for each core that the process may use."""
     precision: str = "float32"

@@ -141,7 +141,7 @@ class _Remembered:
         return None
 
     def write(self, name: str, milliseconds: Mapping[str, float]) -> str:
-        """Keep the choice, and return a phrase that says so."""
+        """Keep the choice, and return a phrase about where it is kept."""
         try:
             make_cache_folder(self.path.parent)
             write_json(self.path, {"engine": name, "milliseconds": milliseconds, "conditions": self.conditions})

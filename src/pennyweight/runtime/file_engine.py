@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from pennyweight.core.errors import BundleError, PennyweightError
 from pennyweight.core.images import Pixels
 from pennyweight.core.machine import cores
-from pennyweight.core.manifest import FEATURES, LOGITS, PROBABILITIES
+from pennyweight.core.manifest import FEATURES, LOGITS, PROBABILITIES, STRANGENESS
 from pennyweight.core.reading import reason_of
 from pennyweight.core.travel import Origin, keep_inherited
 from pennyweight.runtime.agreement import Port
-from pennyweight.runtime.classifier import Outputs
+from pennyweight.runtime.classifier import Outputs, Strange
 
 __all__ = ["NUMBERS", "PIXELS", "FileEngine"]
 
@@ -97,6 +97,12 @@ class FileEngine(ABC):
                 "in a linear layer; export it again"
             )
         return self._compute(pixels, (FEATURES,))[0]
+
+    def with_strangeness(self, pixels: Pixels) -> Strange:
+        """Compute probabilities (B, classes) and strangeness (B,). Raises BundleError where there is none."""
+        if STRANGENESS not in self.ports:
+            raise BundleError(f"{self._path} does not say how unlike training a picture is; export it again")
+        return Strange(*self._compute(pixels, (PROBABILITIES, STRANGENESS)))
 
     def _compute(self, pixels: Pixels, names: Sequence[str]) -> Sequence[NDArray[np.float32]]:
         if self._process != os.getpid():

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from pennyweight.core.heap import returning_memory
 from pennyweight.core.images import Pixels
 from pennyweight.core.manifest import INPUT
 from pennyweight.core.telemetry import switch_off_telemetry
@@ -36,7 +37,8 @@ class OnnxEngine(FileEngine):
         options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_US))
         options.add_session_config_entry("session.intra_op.allow_spinning", str(int(self.spinning)))
         options.log_severity_level = 3  # no warnings of onnxruntime before our one line about a damaged file
-        self._session = onnxruntime.InferenceSession(self._path, options, providers=["CPUExecutionProvider"])
+        with returning_memory():  # the file's weights, their copies and the graph's stages: a fifth of the peak
+            self._session = onnxruntime.InferenceSession(self._path, options, providers=["CPUExecutionProvider"])
         ports = (*self._session.get_inputs(), *self._session.get_outputs())
         self.ports = {port.name: Port(port.type, tuple(port.shape)) for port in ports}
         self.name = f"onnxruntime {onnxruntime.__version__}"

@@ -1,4 +1,4 @@
-"""Open a bundle of pictures or of a scene, whichever the file is."""
+"""Open a bundle file, which is for pictures or for scenes."""
 
 from __future__ import annotations
 

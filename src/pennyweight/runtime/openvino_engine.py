@@ -64,7 +64,7 @@ class OpenVinoEngine(FileEngine):
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": calls,
             "INFERENCE_NUM_THREADS": calls * self.threads,
-            "ENABLE_CPU_PINNING": False,  # a thread that is bound to a core waits for it beside a busy program
+            "ENABLE_CPU_PINNING": False,  # a thread that is bound to a core waits for the programs on that core
         }
 
     def _run(self, pixels: Pixels, names: Sequence[str]) -> Sequence[NDArray[np.float32]]:
@@ -85,6 +85,6 @@ def _port(port: Any) -> Port:
 
 
 def _reason(error: Exception) -> str:
-    """Return the last line of OpenVINO's message that is no place in its source: it names the cause."""
+    """Return the cause of an error: the last line of OpenVINO's message that names no line of its source code."""
     lines = [line.strip(" :-") for line in str(error).splitlines()]
     return next((line for line in reversed(lines) if line and ".cpp:" not in f"{line}:"), "no reason given")

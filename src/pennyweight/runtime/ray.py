@@ -51,7 +51,7 @@ class Predictor:
         return name, ray.put(file.read_bytes()), top
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Return a batch with the columns path, label, probability, labels, probabilities and error."""
+        """Return a batch with the columns path, label, probability, labels, probabilities, typical and error."""
         rows = list(rows_of(self._classifier, batch["path"], batch["bytes"], self._top))
         return {column: _column([row[column] for row in rows]) for column in COLUMNS}
 

@@ -18,7 +18,7 @@ from pennyweight.runtime.classifier import Classifier, NamedPicture
 
 __all__ = ["COLUMNS", "classifier_of", "name_on_workers", "require_top", "rows_of"]
 
-COLUMNS = ("path", "label", "probability", "labels", "probabilities", "error")
+COLUMNS = ("path", "label", "probability", "labels", "probabilities", "typical", "error")
 """Columns of the answers."""
 
 

@@ -17,8 +17,11 @@ from pennyweight.runtime.shipping import COLUMNS, classifier_of, name_on_workers
 
 __all__ = ["SCHEMA", "mapper", "predict"]
 
-SCHEMA = "path string, label string, probability float, labels array<string>, probabilities array<float>, error string"
-"""Columns of the predictions, as Spark's `mapInPandas` takes them."""
+SCHEMA = (
+    "path string, label string, probability float, labels array<string>, probabilities array<float>, typical double, "
+    "error string"
+)
+"""Columns of the predictions, as Spark's `mapInArrow` takes them."""
 BINARY = "spark.read.format('binaryFile').load(folder)"
 
 
@@ -55,13 +58,13 @@ def predict(
                 f"{BINARY}, or name the columns: path=…, content=…"
             )
     classify = mapper(bundle, pictures.sparkSession, top=top, path=path, content=content)
-    return pictures.select(path, content).mapInPandas(classify, SCHEMA)
+    return pictures.select(path, content).mapInArrow(classify, SCHEMA)
 
 
 def mapper(
     bundle: str | os.PathLike[str] | Bundle, session: Any, *, top: int = 5, path: str = "path", content: str = "content"
 ) -> Callable[[Iterator[Any]], Iterator[Any]]:
-    """Return the function that `DataFrame.mapInPandas(function, SCHEMA)` takes, for a program that calls it itself.
+    """Return the function that `DataFrame.mapInArrow(function, SCHEMA)` takes, for a program that calls it itself.
 
     Args:
         bundle: File that `pw.export` made.
@@ -107,19 +110,23 @@ _kept: list[Any] = []
 
 @dataclass(frozen=True)
 class _Mapper:
-    """Function of `mapInPandas`: frames of pictures -> frames of predictions."""
+    """Function of `mapInArrow`: batches of pictures -> batches of predictions."""
 
     name: str
     top: int
     path: str
     content: str
 
-    def __call__(self, frames: Iterator[Any]) -> Iterator[Any]:
-        import pandas
+    def __call__(self, batches: Iterator[Any]) -> Iterator[Any]:
+        import pyarrow
         from pyspark import SparkFiles, TaskContext
 
+        text, share = pyarrow.string(), pyarrow.float32()
+        kinds = (text, text, share, pyarrow.list_(text), pyarrow.list_(share), pyarrow.float64(), text)
+        schema = pyarrow.schema(list(zip(COLUMNS, kinds, strict=True)))
         task = TaskContext.get()
         classifier = classifier_of(SparkFiles.get(self.name), task.cpus() if task else 1)
-        for frame in frames:
-            rows = rows_of(classifier, frame[self.path], frame[self.content], self.top)
-            yield pandas.DataFrame(list(rows), columns=list(COLUMNS))
+        for batch in batches:
+            paths, contents = (batch.column(each).to_pylist() for each in (self.path, self.content))
+            rows = list(rows_of(classifier, paths, contents, self.top))
+            yield pyarrow.RecordBatch.from_pylist(rows, schema=schema)

@@ -13,12 +13,15 @@ from pennyweight.core.errors import InputError
 from pennyweight.data import Augment, Batch
 from pennyweight.train.recipe import Recipe
 
-__all__ = ["Batches", "Teacher", "require_parts", "time_waits"]
+__all__ = ["Batches", "KnownScores", "Teacher", "require_parts", "time_waits"]
 
 T = TypeVar("T")
 
 Teacher = Callable[[Tensor], Tensor]
 """Function from the network's input (B, C, H, W) to logits (B, classes)."""
+
+KnownScores = tuple[tuple[float, float], ...]
+"""(Loss, accuracy) of every epoch, in place of a validation set: those of trainings in folds."""
 
 
 class Batches(Protocol):

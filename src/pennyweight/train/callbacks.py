@@ -18,7 +18,7 @@ class Epoch:
     train_loss: float
     train_accuracy: float
     val_loss: float
-    """Without label smoothing, so it can be compared with evaluation.json's."""
+    """Validation loss without label smoothing, so that it is comparable with that in evaluation.json."""
     val_accuracy: float
     lr: float
     """Learning rate of the epoch's last step."""

@@ -38,18 +38,19 @@ class Checkpointer:
         self._clock = clock
         self._saved = clock()
         self._began = self._saved - spent_s
-        self._earlier_s: float | None = None
+        self.earlier_s: float | None = None
+        """Seconds of the processes before this one; None until they are known."""
 
     @property
     def spent_s(self) -> float:
         """Seconds of the training, those of the processes before this one included as far as their state was kept."""
-        return (self._earlier_s or 0.0) + self._clock() - self._began
+        return (self.earlier_s or 0.0) + self._clock() - self._began
 
     def latest(self) -> State | None:
         """Return the state to resume from, or None."""
         kept = None if self.checkpoints is None else self.checkpoints.latest()
-        if self._earlier_s is None:  # what is asked for later, this process has kept itself
-            self._earlier_s = 0.0 if kept is None else kept.get("spent_s", 0.0)
+        if self.earlier_s is None:  # what is asked for later, this process has kept itself
+            self.earlier_s = 0.0 if kept is None else kept.get("spent_s", 0.0)
         return kept
 
     @property

@@ -17,17 +17,17 @@ __all__ = ["RESERVE", "SPARE", "Deadline"]
 RESERVE = 0.022
 """Share of all the time, kept for what was not measured: the report, a last epoch that takes longer."""
 SPARE = 0.005
-"""Share of what is left that is not planned with: the machine may get busier."""
+"""Share of the remaining time that no plan uses: the machine may get busier."""
 MENDED = 0.02
-"""Share of what is left that may be wanting: plans after later epochs, which know better, can still mend it."""
+"""Share of the remaining time by which a plan may exceed it: plans after later epochs can still correct that."""
 WORTH = 1.05
-"""More epochs by this factor are worth a new plan."""
+"""Smallest factor of more epochs for which a new plan is made."""
 RECENT, RECENT_SHARE = 3, 0.05
-"""Last epochs, or share of all epochs, that tell how quick the machine is now."""
+"""Number of the last epochs, and share of all epochs, that give the present speed of the machine."""
 
 
 class Deadline:
-    """Epochs end `left_s` from now, a little before. `pace` is what was measured for pictures of `size`."""
+    """Deadline in `left_s` seconds, before which the epochs end. `pace` was measured for pictures of `size`."""
 
     def __init__(self, left_s: float, pace: Pace, size: Size, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.left_s, self.pace, self.size = left_s, pace, size

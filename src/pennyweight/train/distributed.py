@@ -29,7 +29,10 @@ T = TypeVar("T")
 
 
 class Ranks:
-    """This process, rank `number` of `count`: torchrun starts several, any other command one. Only rank 0 writes."""
+    """Ranks of a distributed training: torchrun starts `count` of them, any other command one.
+
+    This process is rank `number`, from 0. Only rank 0 writes.
+    """
 
     def __init__(self, wait: float = WAIT_MINUTES) -> None:
         """Meet the other ranks.

@@ -42,7 +42,7 @@ class Interrupts:
         self._ranks.gather(None)  # a rank that ended now would have torchrun end the one that writes
 
     def stop(self) -> None:
-        """Save a checkpoint, and raise what the signal means."""
+        """Save a checkpoint, and end the training by the signal's exception."""
         self.save()
         self._checkpointer.stop.end()
 
@@ -51,7 +51,7 @@ class Interrupts:
         return self._ranks.sum([self._checkpointer.wish[1]])[0] > 0
 
     def stop_if_asked(self) -> None:
-        """Stop where a signal came to any rank."""
+        """Stop the training if a signal came to any rank."""
         if self.asked():
             self.stop()
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from pennyweight.core.preprocess import Preprocess
-from pennyweight.train.batches import Batches, Teacher
+from pennyweight.train.batches import Batches, KnownScores, Teacher
 from pennyweight.train.callbacks import Callback, Epoch
 from pennyweight.train.checkpointer import Checkpointer
 from pennyweight.train.distributed import Ranks
@@ -27,7 +27,7 @@ def train(
     model: nn.Module,
     *,
     training: Batches,
-    validation: Batches,
+    validation: Batches | KnownScores,
     recipe: Recipe,
     seed: int,
     callback: Callback,
@@ -47,7 +47,7 @@ def train(
     Args:
         model: Network to train.
         training: Batches to learn from.
-        validation: Batches that choose the best epoch.
+        validation: Batches that choose the best epoch, or the scores that epochs have in folds.
         recipe: Every choice of the training.
         seed: Seed of every random choice.
         callback: Receives the events of epochs and steps.
@@ -75,7 +75,9 @@ def train(
     return trainer.progress.history
 
 
-def _run_epochs(trainer: Trainer, validation: Batches, after_epoch: AfterEpoch, replan: Replan | None) -> None:
+def _run_epochs(
+    trainer: Trainer, validation: Batches | KnownScores, after_epoch: AfterEpoch, replan: Replan | None
+) -> None:
     """Resume, and train every epoch that is not done yet, until the plan ends or early stopping does."""
     progress, patience = trainer.progress, trainer.recipe.patience
     if trainer.resume() and not progress.sums.steps and progress.own:

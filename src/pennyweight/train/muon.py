@@ -11,7 +11,7 @@ from torch import Tensor, nn
 __all__ = ["OTHERS_LR_FACTOR", "Muon"]
 
 OTHERS_LR_FACTOR = 2.5
-"""Learning rate of the parameters that are no dense kernels, as a multiple of the kernels' learning rate."""
+"""Learning rate of the parameters that are not dense kernels, as a multiple of the kernels' learning rate."""
 OTHERS_MOMENTUM = 0.9
 ROUNDS = 3
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)

@@ -80,7 +80,7 @@ def preflight(model: nn.Module, batch: Batch, recipe: Recipe, *, preprocess: Pre
 
 
 Check = tuple[bool, str]
-"""(passed, the line that says so)."""
+"""(True if the check passed, its line)."""
 
 
 def _check_initial_loss(model: nn.Module, x: Tensor, targets: Tensor, classes: int) -> Check:

@@ -24,9 +24,9 @@ Precision = Literal["float32", "bfloat16", "float64"]
 GROWING = 3 / 4
 """Share of the epochs in which progressive resizing enlarges pictures."""
 HIGHEST = 1e30
-"""Rates above it leave float32 in an optimizer, which then fails before the loss shows it."""
+"""Highest learning rate: higher ones overflow float32 in an optimizer, which then fails before the loss shows it."""
 SIDES = 4
-"""Pixels of which a growing picture's side is a multiple."""
+"""Pixels: the side of a growing picture is a multiple of it."""
 NEVER_IN_FEATURES: Mapping[str, Any] = {
     "mixup": 0.0, "cutmix": 0.0, "first_size": 1.0, "drop_path": 0.0, "compile": False,
     "freeze_norms": False, "rate_decay": 1.0,
@@ -55,7 +55,7 @@ class Recipe:
     epochs: int = 30
     """Number of epochs: of the last layer in mode head, else of the whole network."""
     batch: int = 32
-    """Pictures a step; the batches of an epoch differ by at most one picture."""
+    """Pictures in a step; the batches of an epoch differ in size by at most one picture."""
     accumulate: int = 1
     """Parts of a step's batch (gradient accumulation), for a batch that does not fit in memory."""
     optimizer: Optimizer = "adamw"
@@ -66,21 +66,23 @@ class Recipe:
     momentum: float = 0.9
     """Momentum of sgd; about 0.6 suits muon."""
     weight_decay: float = 0.05
-    """On convolution and linear weights; norms and biases have none. About 5e-4 suits sgd."""
+    """Weight decay of convolution and linear weights; norms and biases have none. About 5e-4 suits sgd."""
     clip_norm: float = 0.0
     """Largest norm of a step's gradient, over all weights together; 0 does not clip."""
     schedule: Schedule = "cosine"
-    """cosine falls to nothing; one-cycle rises for a quarter of the training and falls in a line; constant stays."""
+    """Learning-rate schedule: cosine falls to 0; one-cycle rises for a quarter of the training and falls linearly;
+    constant stays."""
     warmup_epochs: float = 2.0
-    """Epochs of warm-up, in which the learning rate rises linearly from 0; of cosine and constant."""
+    """Epochs of warm-up, in which the learning rate of cosine and constant rises linearly from 0."""
     label_smoothing: float = 0.1
+    """Label smoothing: share of the target that all classes divide equally."""
     flip: bool = True
     """Mirror each picture every other epoch."""
     shift: float = 0.125
     """Move pictures by up to this share of their shorter side."""
     first_size: float = 1.0
-    """Share of their side that training pictures have at first (progressive resizing). They grow to the whole side,
-    which the last quarter of the epochs has. Smaller pictures take less time."""
+    """Progressive resizing: side of the training pictures in the first epoch, as a share of the input's side. It grows
+    until the last quarter of the epochs, which has the whole side. Smaller pictures take less time."""
     policy: Policy = "none"
     """trivial (TrivialAugment) or rand (RandAugment): one random change, or two, to each picture."""
     without: tuple[PolicyChange, ...] = ()
@@ -88,35 +90,35 @@ class Recipe:
     erase: float = 0.0
     """Share of the pictures that get a gray box (random erasing)."""
     mixup: float = 0.0
-    """Blend pictures by a share from Beta(mixup, mixup); 0 does not."""
+    """Blend pairs of pictures by a share from Beta(mixup, mixup); 0 is off."""
     cutmix: float = 0.0
-    """Paste a box of another picture, of a share from Beta(cutmix, cutmix); 0 does not."""
+    """Paste a box of another picture, with a share of the area from Beta(cutmix, cutmix); 0 is off."""
     balance: Balancing = "auto"
     """Treatment of unequal classes: weights in the loss, balanced sampling, none, or chosen by the imbalance."""
     drop_path: float = 0.0
-    """Stochastic depth: how often the deepest block is left out, where the network has it."""
+    """Stochastic depth: probability of leaving out the deepest block, in networks that have it."""
     ema: float = 0.0
-    """Validate and keep a moving average of the weights that forgets this slowly (0.998); 0 is off."""
+    """Decay of the exponential moving average of the weights, which is validated and kept (0.998); 0 is off."""
     patience: int = 0
-    """Early stopping: epochs without a better one on validation before training ends; 0 never stops early."""
+    """Early stopping: epochs without a better validation score after which training ends; 0 never stops early."""
     views: int = 0
     """Augmented views of each picture whose features mode head computes; 0 takes the unchanged pictures."""
     head_epochs: int = 20
-    """Epochs of the last layer before finetune lets the rest move."""
+    """Epochs in which mode finetune trains the last layer alone, before the whole network."""
     head_lr: float = 3e-3
     """Learning rate of the last layer in those epochs, with adamw."""
     rate_decay: float = 1.0
     """Layer-wise learning-rate decay: factor of the rate from each stage to the stage before it."""
     freeze_norms: bool = False
-    """Batch norms normalize by the statistics of the first weights, not by those of each batch."""
+    """True makes batch norms keep the statistics that came with the first weights, not those of each batch."""
     distill_share: float = 0.7
-    """Share of the loss that is distillation: agreement with the teacher, where there is one."""
+    """Weight of distillation (agreement with the teacher) in the loss, 0 to 1, if there is a teacher."""
     temperature: float = 4.0
     """Divisor of the teacher's and the student's logits before they are compared."""
     layout: Layout = "channels_last"
     """Memory layout of pictures; channels_last is quicker on most machines."""
     precision: Precision = "float32"
-    """bfloat16 is autocast, with weights in float32; float64 is for proofs."""
+    """bfloat16 computes under autocast, with weights in float32; float64 is for tests of exactness."""
     compile: bool = False
     """True lets torch compile the network."""
 
@@ -172,9 +174,9 @@ class Recipe:
 
     @property
     def idle(self) -> tuple[str, ...]:
-        """Fields that differ from their default and do nothing in this mode.
+        """Names of the fields that differ from their default and have no effect in this mode.
 
-        Features are those of unchanged pictures or of `views`, and never mixed.
+        For example, mode head without `views` computes features of unchanged pictures, so `flip` has no effect there.
         """
         off = {name: getattr(Recipe, name) for name in OF_OTHER_MODES[self.mode]}
         if self.mode == "head":
@@ -185,13 +187,16 @@ class Recipe:
 
     @property
     def part(self) -> int:
-        """Largest number of pictures that go through the network together."""
+        """Largest number of pictures in one forward pass (micro-batch): `batch` / `accumulate`, rounded up."""
         return -(-self.batch // self.accumulate)
 
     def side(self, size: int, epoch: int, plan: EpochPlan | None = None) -> int:
-        """Return the side in pixels of `epoch`'s training pictures (progressive resizing); epochs count from 1.
+        """Return the side of the training pictures of an epoch, in pixels (progressive resizing).
 
-        `size` is the side of the input; `plan` is that of the epochs, where it is no longer the recipe's.
+        Args:
+            size: Side of the network's input in pixels.
+            epoch: Number of the epoch, from 1.
+            plan: Present plan of the epochs; None for the plan of this recipe.
         """
         plan = plan or self.epoch_plan
         grown = min(1.0, plan.position(epoch - 1) / (GROWING * plan.planned))
@@ -199,7 +204,7 @@ class Recipe:
         return min(size, max(1, round(share * size / SIDES)) * SIDES)
 
     def sides(self, size: Size, epoch: int, plan: EpochPlan | None = None) -> Sides:
-        """Return (height, width) of `epoch`'s training pictures, as `side` gives each."""
+        """Return (height, width) of the training pictures of an epoch in pixels; `side` explains the arguments."""
         height, width = sides_of(size)
         return self.side(height, epoch, plan), self.side(width, epoch, plan)
 
@@ -209,7 +214,7 @@ class Recipe:
         return EpochPlan(self.epochs)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields by name; `without` only where the policy leaves changes out."""
+        """Return the fields by name. `without` is missing if it is empty."""
         return {name: value for name, value in asdict(self).items() if name != "without" or value}
 
     def to_record(self, plan: EpochPlan | None = None) -> dict[str, Any]:
@@ -218,7 +223,10 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
-        """Return the recipe that `to_dict` or `to_record` gave; a field of a later version has its default."""
+        """Return a recipe from the values of `to_dict` or `to_record`.
+
+        A field that an earlier version did not have gets its default.
+        """
         known = {field.name for field in fields(cls)}
         return cls(**{name: value for name, value in values.items() if name in known})
 

@@ -1,4 +1,4 @@
-"""Meeting of the ranks of distributed training before torch connects them: who is missing is said in one line."""
+"""Meeting of the ranks of distributed training before torch connects them: a line names the ranks that are missing."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class ToldApart:
 
     @property
     def least(self) -> float:
-        """Share of right pictures in the pair that is told apart worst."""
+        """Share of right pictures in the pair of classes with the lowest share."""
         return float(min(self.pairs[self._scored], default=0.0))
 
     def suffers(self, changed: ToldApart, left: float, least: float = LEAST) -> NDArray[np.bool_]:

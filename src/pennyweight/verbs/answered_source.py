@@ -13,7 +13,7 @@ from pennyweight import data
 from pennyweight.core.errors import PennyweightError, SourceError
 from pennyweight.runtime import Classifier
 
-__all__ = ["Share", "answer", "answer_share", "answered", "join"]
+__all__ = ["Share", "answer", "answer_and_measure", "answer_share", "answered", "join"]
 
 BATCH = 64
 
@@ -68,14 +68,26 @@ def answer(
 
     Raises PennyweightError where a probability is NaN.
     """
-    rows = []
+    return answer_and_measure(replace(classifier, held_out=None), pictures, advance)[0]
+
+
+def answer_and_measure(
+    classifier: Classifier, pictures: data.Pictures, advance: Callable[[int], None] = lambda count: None
+) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:
+    """Return the probabilities (N, classes), and how typical each picture is (N,); None for a network without.
+
+    Raises PennyweightError where a probability is NaN.
+    """
+    rows, typical = [np.empty((0, len(classifier.labels)), np.float32)], [np.empty(0)]
     for batch in pictures.in_order(BATCH):
         assert isinstance(batch.pixels, np.ndarray)
-        rows.append(classifier.probabilities(batch.pixels))
+        found = classifier.measured(batch.pixels)
+        rows.append(found[0])
+        typical.append(found[1])
         if not np.isfinite(rows[-1]).all():
             raise PennyweightError(
                 "the network answers with NaN in place of numbers, which no score can be made of: its weights are "
                 "damaged, or its training diverged"
             )
         advance(len(batch.targets))
-    return np.concatenate(rows) if rows else np.empty((0, len(classifier.labels)), np.float32)
+    return np.concatenate(rows), None if classifier.calibration is None else np.concatenate(typical)

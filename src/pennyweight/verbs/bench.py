@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pennyweight.core.errors import InputError, received
+from pennyweight.core.errors import InputError
 from pennyweight.core.heap import keeping_memory
 from pennyweight.core.machine import cores, machine, versions
 from pennyweight.core.noise import seeded_pixels
@@ -23,7 +23,7 @@ from pennyweight.core.run import Run
 from pennyweight.core.turns import time_in_turns
 from pennyweight.runtime import Bundle, Classifier
 from pennyweight.runtime.difference import Difference
-from pennyweight.runtime.engine import require_threads
+from pennyweight.runtime.engine import require_batch, require_threads
 from pennyweight.verbs.benching.fresh_process import NOTHING, Fresh, measure_fresh
 from pennyweight.verbs.benching.pictures import Compared, choose_pictures
 from pennyweight.verbs.benching.subjects import Subject, opened_subjects
@@ -34,9 +34,9 @@ __all__ = ["bench"]
 REPEATS = 30
 BUSY = 0.5
 """Load per core above which a note says that the machine was busy."""
+REQUIRE = {"threads": require_threads, "batch": require_batch}
 COMPARED_TOGETHER = 16
 """Pictures whose answers are computed together."""
-MOST_BATCH = 4096
 
 
 @keeping_memory()
@@ -60,14 +60,14 @@ def bench(
     Args:
         networks: Bundles, runs and names of networks, one or several. For engines of bundles, runs and names are
             exported to a temporary folder; a name without weights gets fresh ones.
-        engines: Engines in the order of the rows; the first one is the reference. By default every installed engine:
-            onnxruntime and openvino, before them torch for runs and names. torch-compiled only where it is named.
+        engines: Engines in the order of the rows; the first one is the reference. By default torch
+            (for runs and names), then onnxruntime and openvino if they are installed, but not torch-compiled.
         threads: Threads of one call, one number or several; by default one for each core that the process may use.
         batch: Pictures in one call, one number or several; by default 1.
         weights: Weights for names, as `pw.load` takes them.
         precision: Precision for engines of bundles: "float32" (the default) or "bfloat16".
         source: Pictures on which answers are compared: files, a folder, an archive or a table. By default a folder
-            under $PENNYWEIGHT_DATA, or else seeded noise; `Timings.answers_on` says which.
+            in $PENNYWEIGHT_DATA, else seeded noise; `Timings.answers_on` says which.
         repeats: Timed calls of each engine, at least 2.
         fresh: False leaves out the fresh processes, which measure time to ready and memory.
         note: Callback that is given a line about each export, fresh weights, and a busy machine.
@@ -113,10 +113,7 @@ def _numbers(name: str, given: int | Sequence[int] | None, usual: int) -> tuple[
         return (usual,)
     found = tuple(dict.fromkeys([given] if isinstance(given, (int, float, str)) else given))
     for each in found:
-        if name == "threads":
-            require_threads(each)
-        elif not isinstance(each, int) or isinstance(each, bool) or not 1 <= each <= MOST_BATCH:
-            raise InputError(f"batch must be a whole number from 1 to {MOST_BATCH:,}, not {received(each)}")
+        REQUIRE[name](each)
     if not found:
         raise InputError(f"{name} needs at least one number, such as {usual}")
     return found

@@ -13,6 +13,7 @@ from pennyweight.core.errors import RunError
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.run import Run
 from pennyweight.core.training_digests import TrainingDigests
+from pennyweight.core.typicality import HeldOut, Training
 from pennyweight.verbs.load import preprocess_of, restore
 from pennyweight.verbs.training_pictures import training_digests_of
 
@@ -20,7 +21,7 @@ __all__ = ["Contents", "contents_of", "kept_scores"]
 
 SCORES = ("split", "images", "accuracy", "accuracy_interval")
 """Fields of evaluation.json that the bundle keeps."""
-NEWER_SCORES = ("effective_images", "without_twins", "unknown_twins", "folds")
+NEWER_SCORES = ("effective_images", "without_twins", "unknown_twins", "folds", "predicted_accuracy", "group_interval")
 """Fields that it keeps too, which an earlier version did not write."""
 
 
@@ -41,6 +42,8 @@ class Contents:
     data: dict[str, Any] | None = None
     training_digests: TrainingDigests | None = None
     """Digests of the training pictures; None where they are not recorded."""
+    typicality: tuple[Training, HeldOut] | None = None
+    """Directions of the training features and their calibration; None where `fit` kept none, or for other weights."""
     pruning: dict[str, Any] | None = None
     """Channels, costs and accuracies of a pruned network; None for a whole one."""
     whole: nn.Module | None = None
@@ -74,6 +77,7 @@ def _of_run(run: Run) -> Contents:
                 **({} if record.data.folds is None else {"folds": record.data.folds}),
             },
             training_digests=run.training_digests,
+            typicality=run.typicality,
         )
     except (KeyError, TypeError) as error:
         raise RunError(f"{run.folder} is not as `fit` wrote it: {type(error).__name__} {error}") from error

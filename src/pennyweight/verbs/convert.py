@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from pennyweight import data, zoo
 from pennyweight.core.errors import BundleError, InputError, ParityError, nearest
 from pennyweight.core.figures import megabytes
 from pennyweight.core.files import write_text
+from pennyweight.core.images import Picture
 from pennyweight.core.manifest import Manifest
 from pennyweight.core.run import Run
 from pennyweight.core.summary import Facts, Summary
@@ -23,7 +24,7 @@ from pennyweight.runtime import Classifier
 from pennyweight.verbs.bundle_contents import Contents, contents_of
 from pennyweight.verbs.export import manifest_of, open_exportable
 from pennyweight.verbs.proof_pictures import choose_proof_pictures
-from pennyweight.verbs.prune_run import prune_run, require_prunable
+from pennyweight.verbs.prune_run import prune_run, require_drop, require_prunable
 
 __all__ = ["Converted", "Target", "convert"]
 
@@ -58,6 +59,7 @@ def convert(
     to: Target = "ncnn",
     weights: str | os.PathLike[str] | None = None,
     prune: float | None = None,
+    max_drop: float | None = None,
     proof: data.AnySource | None = None,
     note: Callable[[str], None] = lambda line: None,
     **usage: Unpack[Usage],
@@ -73,6 +75,7 @@ def convert(
         to: Engine: "ncnn", for phones and small boards.
         weights: Weights for a name, as `pw.load` takes them.
         prune: Share of the multiply-accumulates to save by structured pruning, as `pw.export` takes it.
+        max_drop: Largest drop of the validation accuracy by pruning, 0 to 1; by default any.
         proof: Source of the pictures for the proof, with or without labels; by default the one of the run's training.
         note: Callback that is given a line where the proof has no real pictures, and about pruning.
         usage: Usage of the weights, as `pw.load` takes it: stem, input_size, config, mean, std, labels.
@@ -83,31 +86,46 @@ def convert(
     Raises:
         InputError: There is no such run, network or engine, the engine lacks an operator, or it cannot be pruned.
         RunError, BundleError: The run is damaged; `out` exists already, or its folder does not exist.
-        ParityError: The files do not answer as the network does; nothing is written.
+        ParityError: The files do not answer as the network does, or lose more than `max_drop`; nothing is written.
         SourceError: The pictures of `proof`, or those for pruning, are not here.
         MissingPart: The engine, its converter or torch-pruning is not installed.
     """
     if to not in get_args(Target):
         raise InputError(f"unknown engine '{to}'{nearest(str(to), get_args(Target), otherwise='; there is ncnn')}")
+    _require_drop(max_drop, prune)
     require_ncnn()
     trained = open_exportable(run_or_name, weights, **usage)
     pruning = None if prune is None else require_prunable(trained, prune)
     folder = _folder(trained, out, to)
-    contents = contents_of(trained) if pruning is None else prune_run(*pruning, contents_of(trained), note)
+    contents = prune_run(*pruning, contents_of(trained), note, max_drop=max_drop) if pruning else contents_of(trained)
     pictures, of = choose_proof_pictures(trained, proof, note=note, **contents.for_proof)
     if not pictures:
         pictures, of = make_pictures(contents.preprocess.channels), "pictures made for the proof"
+    if contents.typicality is not None:
+        note(f"files for {to} do not say how typical a picture is; export writes a bundle that does")
     manifest = manifest_of(contents)
     with _whole_folder(folder) as scratch:
         write_ncnn(contents.network.eval(), contents.preprocess, scratch)
         expected, received = _classifiers(contents, scratch)
-        try:
-            parity = prove(expected, received, pictures, of=of)
-        except ParityError as error:
-            raise ParityError(f"{error}; nothing was written") from error
-        manifest = replace(manifest, parity=parity.to_dict(), pruning=_timed(contents, scratch))
+        parity = _prove(expected, received, pictures, of)
+        manifest = replace(manifest, parity=parity, pruning=_timed(contents, scratch))
         write_text(scratch / MANIFEST, manifest.to_json())
     return Converted(folder=folder, to=to, manifest=manifest)
+
+
+def _prove(expected: Classifier, received: Classifier, pictures: Sequence[Picture], of: str) -> dict[str, Any]:
+    """Return the proof that both answer alike. Raises ParityError where they do not."""
+    try:
+        return prove(expected, received, pictures, of=of).to_dict()
+    except ParityError as error:
+        raise ParityError(f"{error}; nothing was written") from error
+
+
+def _require_drop(max_drop: float | None, prune: float | None) -> None:
+    """Raise InputError for an allowed drop that is no share, or without pruning."""
+    if max_drop is not None and prune is None:
+        raise InputError("max_drop belongs to prune; add prune (--prune SHARE), or leave max_drop out")
+    require_drop(max_drop)
 
 
 def _folder(trained: Run | zoo.Pretrained, out: str | os.PathLike[str] | None, to: str) -> Path:

@@ -129,6 +129,7 @@ class _Alike(NamedTuple):
 
     in_training: data.TwinsInTraining | None
     moments: NDArray[np.int64] | None
+    units: NDArray[np.int64] | None
 
 
 def _alike(
@@ -144,7 +145,7 @@ def _alike(
     """Find the twins of the scored pictures, in training and among themselves."""
     known = _training_digests(trained) if split in ("test", "all") else None
     found = find_twins_in_training(samples, opened, origin, known, twins, max_pixels=max_pixels, note=note)
-    return _Alike(found, data.moments_of(opened, twins, samples))
+    return _Alike(found, data.moments_of(opened, twins, samples), data.number_groups(opened, twins, samples))
 
 
 def _samples(
@@ -227,6 +228,7 @@ def _score(
         split=split,
         twins=alike.in_training,
         moments=alike.moments,
+        units=alike.units,
     )
 
 
@@ -249,7 +251,7 @@ def _unseen(
     others = data.exclude_seen(samples, training_digests)
     count = len(samples) - len(others)
     if count and not others:
-        score = "" if folds is None else f"; evaluation.json has its score of {in_folds(folds)}"
+        score = "" if folds is None else f"; its score is that of {in_folds(folds)}"
         raise SourceError(f"{where} was trained on every picture of {name}, so that none can score it{score}")
     if count:
         left_out(data.Unreadable(name, f"{count} pictures of {name} that {where} was trained or selected on"))

@@ -16,14 +16,14 @@ from pennyweight.core.machine import versions
 from pennyweight.core.manifest import Manifest
 from pennyweight.core.run import Run
 from pennyweight.core.usage import Usage
-from pennyweight.deploy import MAX_DROP, compare_graphs, export_bundle, export_graph, to_int8, to_tuned_int8
+from pennyweight.deploy import compare_graphs, export_bundle, export_graph, to_int8, to_tuned_int8
 from pennyweight.runtime import Bundle
 from pennyweight.verbs.bundle_contents import Contents, contents_of
 from pennyweight.verbs.bundle_path import bundle_path
 from pennyweight.verbs.int8_pictures import choose_int8_pictures
 from pennyweight.verbs.load import open_trained
 from pennyweight.verbs.proof_pictures import choose_proof_pictures
-from pennyweight.verbs.prune_run import prune_run, require_prunable
+from pennyweight.verbs.prune_run import prune_run, require_drop, require_prunable
 from pennyweight.verbs.scenes.scene_run import refuse_scene_run
 from pennyweight.verbs.weigh import weigh
 
@@ -57,12 +57,12 @@ def export(
         weights: Weights for a name, as `pw.load` takes them.
         int8: True quantizes the proved graph to int8, a quarter of the bytes. It is calibrated on training pictures and
             gated on validation pictures; layers that lose too much stay in float.
-        max_drop: Largest drop of accuracy that int8 may cost on the gate's pictures, 0 to 1; by default 0.01.
+        max_drop: Largest drop of accuracy by int8 (by default 0.01) and by pruning (by default any), 0 to 1.
         calibrate: Source of the pictures to calibrate and gate on; by default the one of the run's training. Pictures
             with other classes than the network's gate by agreement with the float network.
         tune: True also fine-tunes the weights for int8 (quantization-aware training), and uses what answers better.
         prune: Share of the multiply-accumulates to save by structured pruning, above 0 and below 1. The run's network
-            loses channels, is fine-tuned on the training pictures, scored again, and timed beside the whole network.
+            loses channels, is fine-tuned on the training pictures, scored again, and timed in turns with the whole one.
         proof: Source of the pictures for the proof, with or without labels; by default the one of the run's training.
         note: Callback that is given a line where the proof has no real pictures, and about pruning and int8.
         usage: Usage of the weights, as `pw.load` takes it: stem, input_size, config, mean, std, labels.
@@ -73,22 +73,22 @@ def export(
     Raises:
         InputError: There is no such run or network, it is a bundle, of a scene, or cannot be pruned.
         RunError, BundleError: The run is damaged; `out` exists already, or its folder does not exist.
-        ParityError: The file does not answer as the network does; nothing is written.
+        ParityError: The file does not answer as the network does, or loses more than `max_drop`; nothing is written.
         Int8Error: A ParityError with the loss of each layer, where no int8 form stays within `max_drop`.
         SourceError: The pictures for int8, for pruning or of `proof` are not here, or too few.
         MissingPart: torch-pruning is not installed.
     """
-    allowed = _allowed_drop(int8, max_drop=max_drop, calibrate=calibrate, tune=tune or None)
+    allowed = _allowed_drop(int8, prune, max_drop=max_drop, calibrate=calibrate, tune=tune or None)
     trained = open_exportable(run_or_name, weights, **usage)
     pruning = None if prune is None else require_prunable(trained, prune)
     form = "-pruned" * (pruning is not None) + "-int8" * int8
     path = bundle_path(trained if isinstance(trained, Run) else str(trained.model["name"]), out, form=form)
-    contents = contents_of(trained) if pruning is None else prune_run(*pruning, contents_of(trained), note)
+    contents = prune_run(*pruning, contents_of(trained), note, max_drop=max_drop) if pruning else contents_of(trained)
     quantize = _quantizer(trained, contents, calibrate, allowed, tune, note) if int8 else None
     pictures, of = choose_proof_pictures(trained, proof, note=note, **contents.for_proof)
     return export_bundle(
-        contents.network, path, manifest_of(contents), pictures,
-        of=of, training_digests=contents.training_digests, quantize=quantize, measure=_timer(contents),
+        contents.network, path, manifest_of(contents), pictures, of=of, training_digests=contents.training_digests,
+        typicality=contents.typicality, quantize=quantize, measure=_timer(contents),
     )  # fmt: skip
 
 
@@ -126,7 +126,7 @@ def manifest_of(contents: Contents) -> Manifest:
 
 
 def _timer(contents: Contents) -> Callable[[onnx.ModelProto], dict[str, Any]] | None:
-    """Return the function that times the graph of a pruned network beside the one of the whole network."""
+    """Return the function that times the graph of a pruned network in turns with that of the whole network."""
     whole, preprocess = contents.whole, contents.preprocess
     if whole is None:
         return None
@@ -164,12 +164,13 @@ def _quantizer(
     )
 
 
-def _allowed_drop(int8: bool, *, max_drop: float | None, calibrate: object, tune: object) -> float:
-    """Return the allowed drop. Raises InputError for one that is no share, or for settings of int8 without it."""
-    for name, value in (("max_drop", max_drop), ("calibrate", calibrate), ("tune", tune)):
+def _allowed_drop(int8: bool, prune: object, *, max_drop: float | None, calibrate: object, tune: object) -> float:
+    """Return the allowed drop. Raises InputError for one that is no share, or for settings without their form."""
+    for name, value in (("calibrate", calibrate), ("tune", tune)):
         if value is not None and not int8:
             raise InputError(f"{name} belongs to int8; add int8 (--int8), or leave {name} out")
-    allowed = MAX_DROP if max_drop is None else max_drop
-    if isinstance(allowed, bool) or not isinstance(allowed, (int, float)) or not 0 <= allowed < 1:
-        raise InputError(f"max_drop must be a share from 0 to below 1, such as 0.01, not {allowed!r}")
-    return float(allowed)
+    if max_drop is not None and not int8 and prune is None:
+        raise InputError(
+            "max_drop belongs to int8 and prune; add int8 (--int8) or prune (--prune SHARE), or leave max_drop out"
+        )
+    return require_drop(max_drop)

@@ -47,7 +47,7 @@ def fit(
         model: Name of a network, or "auto".
         out: New folder for the run; by default runs/SOURCE-MODEL-N.
         recipe: Recipe, the name of one, or fields to change in the suitable one, such as "name" and "mode".
-        weights: File, run or published tag to start from, or "none"; None lets `fit` choose for photographs.
+        weights: File, folder of files to try, run, published tag or "none" to start from; None: chosen for photographs.
         teacher: Run, or name with published weights, from which a smaller network learns (distillation).
         config: Fields to change in the network's Config.
         input_size: Pixels a side of the network's input, or (height, width).
@@ -65,7 +65,7 @@ def fit(
             transparency. `max_pixels`: of the largest picture that is read, 80 million. `shuffle_buffer`: memory in
             which streamed shards are mixed, in bytes or as "256MB", the default. `trust`: begin on streamed shards
             without decoding every picture first; what cannot be read is left out. `wait`: minutes to wait for the other
-            ranks, 5. `folds`: number in which every picture is scored once; 1: a test split.
+            ranks, 5. `folds`: number of folds in which every picture is scored once; 1: a test split.
 
     Returns:
         The finished run, whose folder holds record, metrics, weights, scores and report.

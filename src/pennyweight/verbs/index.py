@@ -48,7 +48,7 @@ def index(source: str | os.PathLike[str]) -> Indexed:
     """Make the index of shards: read each shard once, and keep the class, size and place of every picture.
 
     Several processes, also on several machines, share the shards among them; a killed one loses the shard that it was
-    reading. The index lies in `.pennyweight` beside the shards where that may be written, else in the cache.
+    reading. The index lies in `.pennyweight` next to the shards if that can be written, else in the cache.
 
     Args:
         source: Shards, as `pw.fit` takes them.

@@ -1,4 +1,4 @@
-"""Find the pictures of the paths given to `predict`: files, folders, archives, tables, or a list on standard input."""
+"""Find the pictures of the paths given to `predict`: files, folders, archives, tables, addresses, or a list."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from pennyweight.core.reasons import few
 from pennyweight.core.travel import Stamp
 from pennyweight.core.walk import Walk, is_hidden, is_system
 from pennyweight.data import ReadAs
+from pennyweight.data.readers.addresses import shown_address
 from pennyweight.data.readers.suffixes import ARCHIVES, TABLES
 from pennyweight.runtime import Failure, NamedPicture
+from pennyweight.verbs.addresses import MAX_PICTURE_BYTES, at_address, is_address, listed_at
 
 __all__ = ["LIST", "count_pictures", "pictures_given", "require_table", "with_content"]
 
@@ -27,8 +29,6 @@ LIST = "-"
 CHUNK_BYTES = 1 << 16
 MAX_PATH_BYTES = 1 << 12
 """Most bytes of a path; a longer line of a list is no path on any system."""
-MAX_PICTURE_BYTES = 256 << 20
-"""The largest picture file that is read out of an archive or a table."""
 
 Note = Callable[[str], None]
 
@@ -40,15 +40,16 @@ def pictures_given(
     listed: BinaryIO | None = None,
     read_as: ReadAs | Mapping[str, Any] | None = None,
 ) -> Iterator[NamedPicture | Failure]:
-    """Yield the pictures that `paths` stand for, lazily and in order, each with its name; or the reason for none.
+    """Yield the pictures at `paths`, lazily and in order, each with its name; or the reason that there is none.
 
     Args:
         paths: Picture files; folders, walked as `fit` walks them; archives (.zip, .tar, …), read without unpacking;
-            tables (.csv, .tsv, .parquet) with a column of paths; or "-" for a list on standard input, a path a line or
-            separated by zero bytes.
+            tables (.csv, .tsv, .parquet) with a column of paths; addresses of pictures and of streamed shards; or "-"
+            for a list on standard input, a path a line or separated by zero bytes.
         note: Callback that is given a line on skipped files.
         listed: Stream of the list, in place of standard input.
-        read_as: Columns, folder and ending of the tables, as `fit` takes them.
+        read_as: Columns, folder and ending of the tables, as `fit` takes them; `fetch` for addresses in tables and
+            lists.
 
     Raises:
         InputError: "-" was named twice, or `read_as` was given without a table.
@@ -61,18 +62,23 @@ def pictures_given(
 def require_table(paths: Sequence[str], read_as: ReadAs | Mapping[str, Any] | None) -> None:
     """Raise InputError for `read_as` without a table among `paths`, and for two lists on standard input."""
     how = ReadAs.of(read_as)
-    if how and not any(path == LIST or path.lower().endswith(TABLES) for path in paths):
-        named, listed = " and ".join(how.to_dict()), few([str(path) for path in paths])
+    if how and not any(path == LIST or is_table(path) for path in paths):
+        named, listed = " and ".join(how.to_dict()), few([shown_address(str(path)) for path in paths])
         raise InputError(f"{named} belong{'s' * (len(how.to_dict()) == 1)} to a table, and {listed} has none")
     if paths.count(LIST) > 1:
         raise InputError("- was named twice, and standard input holds one list")
 
 
+def is_table(path: str) -> bool:
+    """Return whether a path has the file extension of a table, and is no address."""
+    return path.lower().endswith(TABLES) and not is_address(path)
+
+
 def count_pictures(paths: Iterable[str]) -> int | None:
-    """Count the pictures that `paths` stand for, without opening one; None where that needs reading."""
+    """Count the pictures at `paths` without opening a picture; None if the count needs reading."""
     total = 0
     for path in paths:
-        if path == LIST or path.lower().endswith((*ARCHIVES, *TABLES)):
+        if path == LIST or path.lower().endswith((*ARCHIVES, *TABLES)) or is_address(path):
             return None
         total += sum(1 for _ in Walk(Path(path)).pictures()) if os.path.isdir(path) else 1  # noqa: PTH112
     return total
@@ -86,7 +92,10 @@ def _pictures(
             empty = True
             for line in _lines(sys.stdin.buffer if listed is None else listed):
                 empty = False
-                yield from _pictures_of(line, note, how)
+                if is_address(line):
+                    yield _of_list(line, "the list on standard input", how)
+                else:
+                    yield from _pictures_of(line, note, how)
             if empty:
                 yield Failure(source=LIST, error="the list on standard input is empty; give a path on each line")
         else:
@@ -98,6 +107,9 @@ def _pictures_of(path: str, note: Note, how: ReadAs) -> Iterator[NamedPicture | 
     if not path or "\0" in path or len(os.fsencode(path)) > MAX_PATH_BYTES:
         shown = name if len(name) <= 100 else f"{name[:97]}…"
         yield Failure(source=shown, error=f"'{shown}' is no path of a picture")
+        return
+    if is_address(path):
+        yield from listed_at(path, note)
         return
     try:
         place = as_stored(Path(path_of(path, path)))
@@ -204,10 +216,20 @@ def _of_table(table: Path, how: ReadAs) -> Iterator[NamedPicture | Failure]:
     for row, picture in enumerate(manifest.pictures_of(table, how), 1):
         if isinstance(picture, Path):
             yield NamedPicture(as_text(picture), picture)
+        elif isinstance(picture, str):
+            yield _of_list(picture, as_text(table), how)
         elif picture is None:
             yield Failure(source=f"{as_text(table)}:{row}", error=f"row {row} of {as_text(table)} names no picture")
         else:
             yield NamedPicture(f"{as_text(table)}:{row}", picture, stamp)
+
+
+def _of_list(address: str, by: str, how: ReadAs) -> NamedPicture | Failure:
+    """Return the picture at an address that a table or a list names, which may be a stranger's."""
+    if how.fetch:
+        return at_address(address)
+    name = shown_address(address)
+    return Failure(source=name, error=f"{name} is an address, and only {by} names it; --fetch downloads such pictures")
 
 
 def _lines(listed: BinaryIO) -> Iterator[str]:

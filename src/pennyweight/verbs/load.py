@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Trained", "checked", "classifier_of", "load", "open_trained", "preprocess_of", "restore"]
 
+COMPILED = "torch-compiled does not compute how typical a picture is; leave the engine out, and torch does"
 Trained = Union[Run, Bundle, "Pretrained"]  # the last by name: it needs torch
 
 
@@ -53,7 +54,8 @@ def load(
             machine. Engine of a run or a name: "torch" (the default) or "torch-compiled".
         threads: Threads of one call; by default one for each core that the process may use. torch keeps the number.
         precision: "float32" (the default), or "bfloat16" with openvino on a CPU that has it.
-        note: Callback that is given a line about the fastest engine; by default it prints on standard error.
+        note: Callback that is given a line about the fastest engine, and about torch-compiled, which computes no
+            `typical`; by default it prints on standard error.
         usage: Usage of the weights, where their file does not say it or says otherwise: `stem`, `input_size` (pixels a
             side), `config`, `mean` and `std` (of pixels in 0..1), `labels` (names, a source that has them, or a .txt
             file).
@@ -68,9 +70,12 @@ def load(
         MissingPart: The engine is not installed.
     """
     execution = Execution(engine, threads, precision, note)
-    return classifier_of(
+    found = classifier_of(
         open_trained(run_or_bundle_or_name, weights, execution=execution, **usage), execution, max_pixels
     )
+    if found.no_typicality is not None:
+        note(found.no_typicality)
+    return found
 
 
 def classifier_of(trained: Trained, execution: Execution, max_pixels: int | None = None) -> Classifier:
@@ -82,12 +87,18 @@ def classifier_of(trained: Trained, execution: Execution, max_pixels: int | None
         preprocess = preprocess_of(trained)
         with _record(trained):
             labels = tuple(trained.labels)
-        return Classifier(engine_of_run(trained.folder, compiled), labels, preprocess).with_max_pixels(max_pixels)
+        held_out = None if trained.typicality is None else trained.typicality[1]
+        engine = engine_of_run(trained.folder, compiled)
+        if compiled and held_out is not None:
+            found = Classifier(engine, labels, preprocess, no_typicality=COMPILED)
+        else:
+            found = Classifier(engine, labels, preprocess, held_out)
+        return found.with_max_pixels(max_pixels)
     compiled = execution.settle_torch(trained.model["name"])
     from pennyweight.deploy.graph import TorchEngine  # torch, which a bundle does without
 
-    engine = TorchEngine(trained.network, trained.preprocess, compiled=compiled)
-    return Classifier(engine, trained.labels, trained.preprocess).with_max_pixels(max_pixels)
+    made = TorchEngine(trained.network, trained.preprocess, compiled=compiled)
+    return Classifier(made, trained.labels, trained.preprocess).with_max_pixels(max_pixels)
 
 
 def engine_of_run(folder: Path, compiled: bool = False) -> TorchEngine:
@@ -96,7 +107,8 @@ def engine_of_run(folder: Path, compiled: bool = False) -> TorchEngine:
 
     run = Run(folder)
     origin = Origin.of(engine_of_run, run.folder, compiled, file=run.weights_path)
-    return TorchEngine(restore(run), preprocess_of(run), origin, compiled=compiled)
+    training = None if run.typicality is None else run.typicality[0]
+    return TorchEngine(restore(run), preprocess_of(run), origin, compiled=compiled, training=training)
 
 
 def open_trained(
@@ -108,8 +120,8 @@ def open_trained(
 ) -> Trained:
     """Open a folder as a Run, a file as a Bundle, and a name with `weights` as a Pretrained network.
 
-    The engine of `execution` opens a bundle. Raises InputError where there is none of that name, RunError or
-    BundleError where it is damaged.
+    The engine of `execution` opens a bundle. Raises InputError if there is no run, bundle or network of that name, and
+    RunError or BundleError for a damaged one.
     """
     if weights is None and (said := [name for name, value in usage.items() if value is not None]):
         raise InputError(

@@ -62,20 +62,20 @@ def pack(
     advance: Callable[[int], None] = lambda count: None,
     note: Callable[[str], None] = lambda line: None,
 ) -> Packed:
-    """Pack a source into shards whose samples are mixed, with their index and the splits of the source.
+    """Pack a source into shards of shuffled samples, with their index and the splits of the source.
 
-    Equal sources and options make equal bytes. The same call completes what a killed one left, and several processes
-    may make the same call to share the work.
+    Equal sources and options make equal bytes. After a kill, the same call completes the pack. Several processes may
+    make the same call to share the work.
 
     Args:
         source: Source that `pw.fit` takes.
         out: Folder of the shards: a path, or an address such as s3://bucket/birds. It is new or empty, or holds a part
             of the same pack.
         shard_size: Approximate size of a shard: bytes, or a text such as "256MB".
-        format: "webdataset" for tars or "parquet".
+        format: "webdataset" for tar files, or "parquet".
         resize: Largest short side of the pictures in pixels; larger pictures are made smaller.
         group_by: Groups of pictures that stay in one split, as `pw.fit` takes it; the splits are then made now.
-        read_as: Columns, folder, ending and label_from of a source whose files do not say them.
+        read_as: Columns, folder, ending and label_from of a source, as `pw.fit` takes them.
         advance: Callback that is given the number of pictures after each shard.
         note: Callback that is given a line about the reading of the source.
 

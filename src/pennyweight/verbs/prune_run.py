@@ -15,11 +15,11 @@ import torch
 from torch import nn
 
 from pennyweight import data
-from pennyweight.core.errors import InputError, SourceError
+from pennyweight.core.errors import InputError, ParityError, SourceError
 from pennyweight.core.figures import several, share
 from pennyweight.core.pruning_line import fewer_macs
 from pennyweight.core.run import Run
-from pennyweight.deploy import Pruned, TorchEngine, TrainingBatch, prune, require_torch_pruning
+from pennyweight.deploy import MAX_DROP, Pruned, TorchEngine, TrainingBatch, prune, require_torch_pruning
 from pennyweight.nn import FromPixels
 from pennyweight.runtime import Classifier
 from pennyweight.scoring import score
@@ -28,11 +28,14 @@ from pennyweight.train.callbacks import NullCallback
 from pennyweight.train.distillation import make_teacher
 from pennyweight.verbs.answered_source import answer
 from pennyweight.verbs.bundle_contents import Contents, kept_scores
+from pennyweight.verbs.fitting.keep_typicality import measure_typicality
 from pennyweight.verbs.scored_source import Origin, open_training_source, origin_of, splits_as_trained
 from pennyweight.verbs.twins_in_training import find_twins_in_training, twins_within
 
-__all__ = ["prune_run", "require_prunable"]
+__all__ = ["prune_run", "require_drop", "require_prunable"]
 
+ROUNDING = 1e-9
+"""Difference of two shares that is rounding."""
 IMPORTANCE_BATCHES, IMPORTANCE_BATCH = 16, 32
 """Batches of training pictures that tell the importance of a channel, and their pictures."""
 EPOCHS_SHARE = 1 / 3
@@ -66,7 +69,17 @@ def require_prunable(trained: object, share_off: object) -> tuple[Run, float]:
     return trained, float(share_off)
 
 
-def prune_run(run: Run, share_off: float, contents: Contents, note: Callable[[str], None]) -> Contents:
+def require_drop(max_drop: object) -> float:
+    """Return an allowed drop of accuracy, by default MAX_DROP. Raises InputError for a value that is no share."""
+    allowed = MAX_DROP if max_drop is None else max_drop
+    if isinstance(allowed, bool) or not isinstance(allowed, (int, float)) or not 0 <= allowed < 1:
+        raise InputError(f"max_drop must be a share from 0 to below 1, such as 0.01, not {allowed!r}")
+    return float(allowed)
+
+
+def prune_run(
+    run: Run, share_off: float, contents: Contents, note: Callable[[str], None], *, max_drop: float | None = None
+) -> Contents:
     """Return the contents of a bundle with the pruned network, scored again.
 
     Args:
@@ -74,8 +87,10 @@ def prune_run(run: Run, share_off: float, contents: Contents, note: Callable[[st
         share_off: Share of the multiply-accumulates to save.
         contents: Contents with its whole network, which is not changed.
         note: Callback that is given lines on the progress.
+        max_drop: Largest drop of the validation accuracy; None allows any.
 
     Raises:
+        ParityError: The accuracy drops by more than `max_drop`.
         InputError: The network cannot be pruned, or not by as much.
         SourceError: The pictures of the training are not here, or none can be read.
     """
@@ -102,8 +117,30 @@ def prune_run(run: Run, share_off: float, contents: Contents, note: Callable[[st
     note(f"pruned: {fewer_macs(record)}; fine-tuning on {several(len(training), 'picture')}, {tuned.epochs} epochs")
     network = _fine_tune(pruned, contents, pictures, tuned, run.info.seed, note)
     record["accuracy"] = _accuracy(contents, network, pictures["val"])
+    _require_accuracy(record, max_drop)
     scores = _score(run, contents, network, pictures["test"], opened, origin, note)
-    return replace(contents, network=network, whole=contents.network.eval(), pruning=record, evaluation=scores)
+    typicality = None
+    if contents.typicality is not None:
+        typicality = measure_typicality(network, training, pictures["val"], note)
+    return replace(
+        contents,
+        network=network,
+        whole=contents.network.eval(),
+        pruning=record,
+        evaluation=scores,
+        typicality=typicality,
+    )
+
+
+def _require_accuracy(record: Mapping[str, Any], max_drop: float | None) -> None:
+    """Raise ParityError if a pruned network answers fewer validation pictures than `max_drop` allows."""
+    before, after = record["accuracy_before"], record["accuracy"]
+    if max_drop is not None and before - after > max_drop + ROUNDING:
+        raise ParityError(
+            f"pruning {share(record['share'])} of the MACs lowers the validation accuracy from {share(before)} to "
+            f"{share(after)} on {several(record['validation_pictures'], 'picture')}, more than max_drop "
+            f"{share(max_drop)}; prune less, or allow more; nothing was written"
+        )
 
 
 def _open(run: Run, origin: Origin) -> tuple[data.Source, data.Splits]:
@@ -224,6 +261,7 @@ def _score(
         split="test",
         twins=find_twins_in_training(samples, opened, origin, known, twins, max_pixels=None, note=note),
         moments=data.moments_of(opened, twins, samples),
+        units=data.number_groups(opened, twins, samples),
     )
     return kept_scores(evaluation.to_dict())
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
 from pennyweight import data
 from pennyweight.core.errors import InputError, PennyweightError, SourceError
 from pennyweight.core.files import expanded
-from pennyweight.core.offline import untrusted_address
+from pennyweight.core.offline import is_remote, untrusted_address
 from pennyweight.core.run import Run
+from pennyweight.data.corrections import apply_corrections, read_corrections
 from pennyweight.runtime import Bundle
 from pennyweight.verbs.load import Trained
 
 __all__ = [
+    "UNCORRECTED",
     "Origin",
     "open_scored_source",
     "open_training_source",
@@ -24,6 +27,10 @@ __all__ = [
     "split_as_trained",
     "splits_as_trained",
 ]
+
+
+UNCORRECTED = "labels are as the files have them"
+"""Start of the note on a source to which the corrections of the training are not applied."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +92,12 @@ def _rule(recorded: Any) -> data.TwinRule:
 def _address(source: str | os.PathLike[str]) -> str:
     """Return the address that `data.open` gives to a path."""
     path = expanded(source)
-    there = os.path.exists(path)  # noqa: PTH110 - Path.exists raises for a long list of shards in braces
-    return str(path.resolve()) if there else os.fspath(source)
+    return str(path.resolve()) if _exists(path) else os.fspath(source)
+
+
+def _exists(path: str | os.PathLike[str]) -> bool:
+    """Return whether there is a file or folder; a long list of shards in braces, for which Path raises, is neither."""
+    return os.path.exists(path)  # noqa: PTH110
 
 
 def open_scored_source(
@@ -135,7 +146,8 @@ def _open(
     if source is not None:
         if read_as is None and isinstance(source, (str, os.PathLike)) and _address(source) == origin.address:
             read_as = origin.read_as
-        return _open_pictures(source, read_as)
+        opened = _open_pictures(source, read_as)
+        return _corrected_as_trained(opened, origin) if read_as is None else opened
     if origin.address is not None and data.is_passed(origin.address):
         raise SourceError(
             f"{origin.where} was trained on pictures that a program passed, and no name opens them again; pass them, "
@@ -147,10 +159,38 @@ def _open(
         with untrusted_address(origin.where, origin.address, ask=f"evaluate {origin.where} {origin.address}"):
             return data.open(origin.address, read_as=origin.read_as if read_as is None else read_as)
     except SourceError as error:
+        table = (origin.read_as or {}).get("corrections")
+        there = _exists(origin.address) or (table is not None and table in str(error))
         raise SourceError(
-            f"the pictures that {origin.where} was trained on are not here ({origin.address}); "
-            f"name others: evaluate {origin.where} SOURCE"
+            f"the pictures that {origin.where} was trained on "
+            + (f"cannot be opened as they were then: {error}" if there else f"are not here ({origin.address})")
+            + f"; name others: evaluate {origin.where} SOURCE"
         ) from error
+
+
+def _corrected_as_trained(opened: data.Source, origin: Origin) -> data.Source:
+    """Return the source with the corrections of the training where they make it the one of the training.
+
+    Other sources with pictures that the table corrects have a note that it is not applied.
+    """
+    table = (origin.read_as or {}).get("corrections")
+    if table is None or opened.streamed or opened.read_as.get("corrections") or origin.has_content_of(opened):
+        return opened
+    reason = f"with other pictures, {opened.name} is not the source of {origin.where}"
+    try:
+        if is_remote(table):
+            raise SourceError(f"{table} lies on another machine")
+        rows = read_corrections(Path(table))
+    except SourceError as error:
+        reason = str(error)
+    else:
+        with suppress(SourceError):
+            if origin.has_content_of(corrected := apply_corrections(opened, Path(table))):
+                return corrected
+        if {row.digest for row in rows}.isdisjoint(sample.digest for sample in opened.samples):
+            return opened
+    line = f"{UNCORRECTED}, and {origin.where} was trained with corrections ({table}): {reason}"
+    return replace(opened, notes=(*opened.notes, line))
 
 
 def _open_pictures(source: data.AnySource, read_as: data.ReadAs | Mapping[str, Any] | None) -> data.Source:

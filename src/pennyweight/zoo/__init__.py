@@ -24,6 +24,7 @@ from pennyweight.zoo.registry import (
     variant,
 )
 from pennyweight.zoo.shapes import on_meta, sketch
+from pennyweight.zoo.weights.at_hand import cached_weights, files_of
 from pennyweight.zoo.weights.checkpoint import Checkpoint
 from pennyweight.zoo.weights.load import put_weights
 from pennyweight.zoo.weights.published import BEST
@@ -39,9 +40,11 @@ __all__ = [
     "Pretrained",
     "Stem",
     "build",
+    "cached_weights",
     "create",
     "describe",
     "fields_of",
+    "files_of",
     "form",
     "names",
     "on_meta",

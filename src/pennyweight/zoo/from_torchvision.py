@@ -23,7 +23,7 @@ from pennyweight.zoo.weights.checkpoint import Checkpoint
 from pennyweight.zoo.weights.pickles import read_pickle
 from pennyweight.zoo.weights.published import BEST
 
-__all__ = ["checkpoint", "input_shape", "make", "names", "num_classes", "params", "size_setting", "tags"]
+__all__ = ["cached", "checkpoint", "input_shape", "make", "names", "num_classes", "params", "size_setting", "tags"]
 
 # Auxiliary classifiers help only training, and make the output more than logits.
 FIXED: Mapping[str, Mapping[str, Any]] = {
@@ -50,6 +50,16 @@ def tags(name: str) -> dict[str, float]:
     """Return the tags of a network's published weights, best first, with their ImageNet accuracy in %."""
     accuracy = {row.name: row.meta["_metrics"]["ImageNet-1K"]["acc@1"] for row in models.get_model_weights(name)}
     return dict(sorted(accuracy.items(), key=lambda item: -item[1]))
+
+
+def cached() -> list[tuple[str, str]]:
+    """Return (name, tag) of the best weights of each network whose file is in the cache."""
+    found = []
+    for name in names():
+        files = {row.name: cached_file("weights", row.url.rpartition("/")[2]) for row in models.get_model_weights(name)}
+        here = [tag for tag in tags(name) if files[tag].is_file()]
+        found += [(name, here[0])] if here else []
+    return found
 
 
 def params() -> dict[str, int]:

@@ -26,6 +26,7 @@ from pennyweight.core import retries
 from pennyweight.core.errors import SourceError
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data import Augment, Stream
+from pennyweight.data.readers.shard import Shard
 
 MISSING = [package for package in ("fsspec", "aiohttp") if find_spec(package) is None]
 pytestmark = [
@@ -179,9 +180,7 @@ def test_a_connection_that_breaks_once_is_taken_up_again(http: Server, local: Pa
 
 
 def test_an_answer_that_is_cut_is_asked_for_again(http: Server, local: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import fsspec
-
-    files, cut = fsspec.url_to_fs(address_of(http))[0], set[tuple[str, int]]()
+    files, cut = Shard(address_of(http), None)._locate()[0], set[tuple[str, int]]()
     whole = files.cat_file
 
     def cat_file(path: str, *, start: int, end: int, **options: Any) -> bytes:
@@ -257,7 +256,7 @@ def test_parquet_of_the_hub_names_its_classes(tmp_path: Path) -> None:
         made.to_parquet(str(folder / f"{split}-00000-of-00001.parquet"))
     opened = data.open(f"hf:{folder.parent}")
     assert opened.labels == ("hen", "cat")
-    assert "skipped its part 'unlabelled', which is no split" in opened.notes
+    assert "skipped its part 'unlabelled', which is not a split" in opened.notes
     assert data.split(opened).counts == {"train": 30, "val": 30, "test": 30}
     shown = Stream(opened, PREPROCESS).epoch(1, batch=8, seed=0, augment=PLAIN)
     assert all((batch.pixels[:, 0, 0, 0] % 2 == batch.targets).all() for batch in shown)

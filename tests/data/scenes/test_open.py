@@ -203,7 +203,7 @@ def test_envis_ignored_value_is_no_number(tmp_path: Path) -> None:
     write_envi(tmp_path / "other.img", CUBE, {"data ignore value": "-9999"})
     assert isinstance(open_scene(tmp_path / "other.img").cube.base, np.memmap)
     write_envi(tmp_path / "bad.img", CUBE, {"data ignore value": "none"})
-    with pytest.raises(SourceError, match="a data ignore value that is no number: none"):
+    with pytest.raises(SourceError, match="a data ignore value that is not a number: none"):
         open_scene(tmp_path / "bad.img")
 
 

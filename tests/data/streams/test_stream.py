@@ -292,6 +292,11 @@ def test_what_is_no_address_of_shards_is_said(tmp_path: Path) -> None:
         "hf:": "hf: names no set",
         "{a,b.tar": "a brace without its partner",
         "a}.{tar,b}.tar": "a brace without its partner",
+        "{1..99999999}.tar": "stands for 99,999,999 addresses, and 1,000,000 are the most; divide it",
+        "{1..2000}{a,{1..1000}}.tar": "stands for 2,002,000 addresses, and 1,000,000 are the most",
+        "{0..999999999999999999}{1..9}.tar": "stands for too many addresses",
+        "{5..1}.tar": "counts down from 5 to 1; write the smaller number first",
+        "{" * 99 + "}" * 99: "more than 20 braces within each other",
         str(tmp_path / "{a,b}.tar"): r"cannot read .*a\.tar: there is no such file",
     }.items():
         with pytest.raises(SourceError, match=said):

@@ -2,20 +2,24 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import pennyweight as pw
+from pennyweight import data
 from pennyweight.core.frame import Frame, Size
 from pennyweight.core.picture_header import Header
 from pennyweight.verbs.fitting.choose_size import sizes_to_try, why
 from pennyweight.verbs.fitting.open import PictureFit, open_fit
 from pennyweight.verbs.fitting.request import FitRequest
-from pennyweight.verbs.fitting.size_trial import SizeTrial, better, chosen_of, median_scale
+from pennyweight.verbs.fitting.size_trial import SizeTrial, TrialPictures, better, chosen_of, median_scale
 
 NETWORK = "mobilenet_v1_x0_25"
 
@@ -58,15 +62,49 @@ def test_a_gain_with_as_many_losses_is_luck() -> None:
     assert not better(trial(224, 60), trial(448, 61, first=20))
 
 
-def test_answers_that_do_not_count_choose_nothing() -> None:
+def test_a_fold_chooses_by_the_answers_outside_it() -> None:
     trials = [trial(224, 70), trial(320, 71), trial(448, 90)]
     assert chosen_of(trials).size == 448
-    gained = np.zeros(100, np.bool_)
-    gained[70:90] = True
-    assert chosen_of(trials, ~gained).size == 224
-    assert chosen_of(trials, gained).size == 448
+    usual, gained = np.arange(80) < 70, np.arange(30) < 10
+    outside = [(usual, gained, None), (usual, gained, gained), (usual, gained | True, gained)]
+    trials = [each._replace(outside=answers) for each, answers in zip(trials, outside, strict=True)]
+    assert [chosen_of(trials, fold).size for fold in range(3)] == [224, 448, 224]
     few = [trial(224, 97), trial(448, 100)]  # fewer errors than could show a difference
     assert chosen_of(few).size == 224
+
+
+def grouped_trial() -> tuple[TrialPictures, np.ndarray]:
+    """A trial of 20 groups of three equal rows, whose classes say nothing, in two folds of the score; and the rows."""
+    draw = np.random.default_rng(0)
+    pixels = draw.integers(0, 256, (60, 8, 8, 3), dtype=np.uint8)
+    opened = data.open((pixels, np.repeat(draw.permutation(np.arange(20) % 2), 3)))
+    samples = [replace(sample, group=str(number // 3)) for number, sample in enumerate(opened.samples)]
+    source = replace(opened, samples=tuple(samples))
+    fitting: Any = SimpleNamespace(
+        splits=data.Splits(train=source.samples, val=(), test=()), source=source, twins=None, folds=2,
+        scored=SimpleNamespace(samples=source.samples), fold_numbers=data.assign_folds(samples, 2),
+    )  # fmt: skip
+    trial = TrialPictures(fitting)
+    rows = draw.normal(size=(20, 50)).astype(np.float32)
+    return trial, rows[[int(sample.group or "") for sample in trial.samples]]
+
+
+def test_groups_stay_whole_and_a_fold_neither_teaches_nor_counts() -> None:
+    trial, values = grouped_trial()
+    pictures: Any = SimpleNamespace(samples=trial.samples, targets=np.array([each.label for each in trial.samples]))
+    answers = trial.answer(values, pictures)
+    assert answers is not None
+    assert trial.folds is not None
+    assert answers.correct.mean() < 0.8  # 100% where a group's rows lie on both sides
+    assert [len(each) for each in answers.outside if each is not None] == [
+        (trial.folds == 1).sum(),
+        (trial.folds == 0).sum(),
+    ]
+    values[trial.folds == 0] *= -3
+    other = trial.answer(values, pictures)
+    assert other is not None
+    assert (other.correct != answers.correct)[trial.folds == 1].any()
+    np.testing.assert_array_equal(np.asarray(other.outside[0]), np.asarray(answers.outside[0]))
 
 
 def test_the_line_gives_accuracy_and_time_of_each_size() -> None:

@@ -56,7 +56,7 @@ def test_what_would_do_nothing_is_refused(cannot: Callable[..., str]) -> None:
     head = {"mode": "head"}
     said = cannot(InputError, recipe={**head, "policy": "trivial"})
     assert said.startswith("recipe field 'policy' does nothing in mode head")
-    assert said.endswith("--mode finetune has it, or --set views=4, features of so many changed views")
+    assert said.endswith("--mode finetune has it, or --set views=4, features of 4 changed views")
     assert "'mixup' does nothing in mode head: --" in cannot(InputError, recipe={**head, "mixup": "0.3", "views": 2})
     assert "'erase' does nothing in mode head" in cannot(InputError, recipe=pw.Recipe(mode="head", erase=0.5))
     assert "'head_lr' does nothing in mode head: --mode" in cannot(InputError, recipe={**head, "head_lr": 1})

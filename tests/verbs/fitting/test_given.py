@@ -179,10 +179,15 @@ def test_predict_takes_them_without_labels(form: str, trained: pw.Run, files: li
     assert len(expected) == 3
 
 
-def test_predict_takes_addresses_of_files_and_of_nothing_else(trained: pw.Run, files: list[Path]) -> None:
+def test_predict_takes_addresses_of_files_and_asks_no_other_machine_offline(
+    trained: pw.Run, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PENNYWEIGHT_OFFLINE", "1")
     first, second = pw.predict(trained, [files[0].as_uri(), "http://example.org/a.png"])
     assert first.to_dict()["top"] == next(iter(pw.predict(trained, files[0]))).to_dict()["top"]
-    assert second.to_dict()["error"].startswith("http://example.org/a.png is an address; download the file, or")
+    assert second.to_dict()["error"].startswith(
+        "PENNYWEIGHT_OFFLINE is set, so http://example.org/a.png is not fetched"
+    )
 
 
 @pytest.mark.parametrize(

@@ -261,7 +261,7 @@ def test_several_seeds_keep_groups_and_network_together(
     opened: list[data.Source] = []
     models = []
 
-    began = SimpleNamespace(network=WIDTHS[1], preprocess=None, augmentation=None)
+    began = SimpleNamespace(network=WIDTHS[1], networks=None, preprocess=None, augmentation=None)
 
     def fit(source: data.Source, model: str, *, out: Path, **options: Any) -> Any:
         out.parent.mkdir(exist_ok=True)

@@ -67,6 +67,14 @@ Share = Annotated[
 Anyway = Annotated[
     bool, option(MEASUREMENT, "Keep the profile of a busy --machine too; `weigh` then warns of it.", "--anyway")
 ]
+Out = Annotated[
+    Path | None,
+    option(
+        MEASUREMENT,
+        "Time bundles on an engine of this --machine instead, and write the profile that `pick --device` reads.",
+        metavar="FILE",
+    ),
+]
 Csv = Annotated[bool, option(OUTPUT, "Print the rows as comma-separated values.", "--csv")]
 Html = Annotated[Path | None, option(OUTPUT, "Page to write.", metavar="FILE")]
 
@@ -83,6 +91,7 @@ def bench(
     machine: Machine = False,
     share: Share = None,
     anyway: Anyway = False,
+    out: Out = None,
     json: options.Json = False,
     csv: Csv = False,
     html: Html = None,
@@ -93,13 +102,11 @@ def bench(
     """
     for_networks = {"engines": engines, "batch": batch, "precision": precision, "weights": weights, "source": source,
         "repeats": repeats, "csv": csv, "html": html}  # fmt: skip
+    of_machine = {"share": share, "anyway": anyway, "out": out}
     if machine:
-        _refuse(for_networks, "belongs to networks; leave it out with --machine")
-        if networks:
-            raise InputError(f"--machine measures this machine alone; leave {networks[0]} out, or --machine")
-        _measure_machine(_numbers(threads, "--threads"), share or 1.0, anyway=anyway, json=json)
+        _bench_machine(networks, _numbers(threads, "--threads"), for_networks, of_machine, json=json)
         return
-    _refuse({"share": share, "anyway": anyway}, "belongs to --machine")
+    _refuse(of_machine, "belongs to --machine")
     if not networks:
         raise InputError(
             "say what to time: a bundle, a run or a network's name; `pennyweight bench --machine` measures this machine"
@@ -143,6 +150,45 @@ def _numbers(text: str | None, name: str) -> list[int] | None:
         return None if text is None else [int(part) for part in text.split(",")]
     except ValueError as error:
         raise InputError(f"{name} '{text}' is not whole numbers joined by commas, such as 1,2") from error
+
+
+def _bench_machine(
+    networks: list[str] | None, threads: list[int] | None, for_networks: Mapping[str, Any],
+    of_machine: Mapping[str, Any], *, json: bool,
+) -> None:  # fmt: skip
+    """Measure the machine, or with --out an engine on it. Raises InputError for options of the other measurements."""
+    if networks:
+        raise InputError(f"--machine measures this machine alone; leave {networks[0]} out, or --machine")
+    out = of_machine["out"]
+    if out is None:
+        _refuse(for_networks, "belongs to networks; leave it out with --machine")
+        _measure_machine(threads, of_machine["share"] or 1.0, anyway=of_machine["anyway"], json=json)
+        return
+    others = {name: value for name, value in for_networks.items() if name not in ("engines", "batch")}
+    _refuse({**others, "share": of_machine["share"], "anyway": of_machine["anyway"]}, "does not go with --out")
+    batch = _numbers(for_networks["batch"], "--batch")
+    _measure_engine(out, for_networks["engines"], threads, batch, json=json)
+
+
+def _measure_engine(
+    out: Path, engines: str | None, threads: list[int] | None, batch: list[int] | None, *, json: bool
+) -> None:
+    """Time bundles on an engine, write the profile, and print it."""
+    from pennyweight.runtime.engine import USUAL
+    from pennyweight.verbs.bench_engine import bench_engine
+
+    for name, several in (("--threads", threads), ("--batch", batch)):
+        if several is not None and len(several) > 1:
+            raise InputError(f"--out takes one number of {name}, not {len(several)}")
+    times = bench_engine(
+        engines or USUAL, threads=threads[0] if threads else None, batch=batch[0] if batch else 1, out=out,
+        note=show.note,
+    )  # fmt: skip
+    if json:
+        show.as_json(times.to_dict())
+        return
+    show.facts(tuple(times.facts()))
+    show.written(out)
 
 
 def _measure_machine(threads: list[int] | None, share: float, *, anyway: bool, json: bool) -> None:

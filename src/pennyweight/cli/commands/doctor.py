@@ -2,7 +2,8 @@
 
 # No `from __future__ import annotations`: Typer reads the annotations.
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from pennyweight.cli import options, show, source_options
+from pennyweight.cli import options, show, source_options, unlike
 from pennyweight.cli.help import OUTPUT, TIME
 from pennyweight.cli.options import option
+from pennyweight.core.errors import InputError
 from pennyweight.core.figures import several
 from pennyweight.core.machine import quota_line
 from pennyweight.core.reasons import by_reason
@@ -21,6 +23,7 @@ from pennyweight.report.tables import Column, table
 
 if TYPE_CHECKING:
     from pennyweight.data.checks.diagnosis import Diagnosis
+    from pennyweight.verbs.strangers import Untypical
 
 __all__ = ["doctor"]
 
@@ -44,6 +47,14 @@ def doctor(
     html: Annotated[
         Path | None, option(OUTPUT, "Contact sheet to write, with the pictures of each finding.", metavar="FILE")
     ] = None,
+    like: Annotated[
+        str | None,
+        option(
+            OUTPUT,
+            "Say how many pictures are unlike those that this run or bundle was trained on, and name some.",
+            metavar="RUN|BUNDLE",
+        ),
+    ] = None,
     network: Annotated[
         str | None,
         option(
@@ -60,18 +71,36 @@ def doctor(
     from pennyweight.report.progress import TrainingProgress
     from pennyweight.verbs.doctor import doctor as verb
 
+    compare = None if like is None else _comparison_with(like)  # before the pictures are looked at
     read = source_options.read_as(columns, pictures, ending, label_from)
     opened = data.open(source, group_by=group_by, read_as=read, strict=False)
     with TrainingProgress(0) as progress, progress.phase("looking at pictures", len(opened.samples)) as phase:
         found = verb(opened, quick=quick, max_pixels=max_pixels, html=html, network=network, advance=phase.advance)
     if html is not None:
         show.written(html)
-    if json:
-        show.as_json(found.to_dict())
-    else:
+    if not json:
         _show(found)
+    measure = None if compare is None else partial(compare, opened, max_pixels=max_pixels)
+    unlike.finish(found.to_dict(), "unlike", measure, lambda each: (each.shift_line, each.least_line), json=json)
     if not found.sound:
         raise typer.Exit(1)
+
+
+def _comparison_with(place: str) -> "Callable[..., Untypical]":
+    """Return the function that compares pictures with a run or a bundle. Raises InputError for anything else."""
+    from pennyweight.core.run import Run
+    from pennyweight.verbs.execution import Execution
+    from pennyweight.verbs.load import open_trained
+    from pennyweight.verbs.strangers import measure_strangers, require_typicality
+
+    path = Path(place)
+    if not path.exists():
+        raise InputError(
+            f"no run or bundle at {place}; --like takes a folder that `fit` made, or a file that `export` made"
+        )
+    trained = open_trained(Run(path) if path.is_dir() else path)
+    require_typicality(trained, Execution())
+    return partial(measure_strangers, trained, note=show.note)
 
 
 def _show(found: "Diagnosis") -> None:

@@ -2,15 +2,24 @@
 
 # No `from __future__ import annotations`: Typer reads the annotations.
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from pennyweight.cli import engine_options, options, show, source_options, trained_options
+from pennyweight.cli import engine_options, options, show, source_options, trained_options, unlike
 from pennyweight.cli.help import DATA
+from pennyweight.cli.opening import open_trained
 from pennyweight.cli.options import option
 from pennyweight.core.reasons import doctor_lists
 from pennyweight.core.settings import parse_pairs
+
+if TYPE_CHECKING:
+    from pennyweight.verbs.execution import Execution
+    from pennyweight.verbs.load import Trained
+    from pennyweight.verbs.strangers import Untypical
 
 __all__ = ["evaluate"]
 
@@ -21,6 +30,15 @@ Rename = Annotated[
         "Score a class of the source as this class of the network, such as cats=Cats; repeatable.",
         "--rename",
         metavar="NAME=LABEL",
+    ),
+]
+
+Strangers = Annotated[
+    Path | None,
+    option(
+        DATA,
+        "Also say how many pictures of this folder, which show something else, are told from the network's own.",
+        metavar="FOLDER",
     ),
 ]
 
@@ -51,6 +69,7 @@ def evaluate(
     engine: engine_options.Engine = None,
     threads: engine_options.Threads = None,
     precision: engine_options.Precision = None,
+    strangers: Strangers = None,
     wait: options.Wait = 5.0,
     json: options.Json = False,
 ) -> None:
@@ -63,7 +82,9 @@ def evaluate(
         stem=stem, input_size=input_size, config=config, mean=mean, std=std, labels=labels
     )  # fmt: skip
     execution = Execution(engine, threads, precision, note=show.note)
-    trained = trained_options.open_trained(run_or_bundle_or_name, weights, execution, **usage)
+    trained = open_trained(run_or_bundle_or_name, weights, execution, **usage)
+    settings = engine_options.settings_for(trained, execution)
+    measure = _strangers(trained, strangers, execution, max_pixels=max_pixels, **settings)  # before the work
     with show.noting_left_out(doctor_lists(source or "SOURCE")) as lost:
         scored = verb(
             trained,
@@ -75,11 +96,23 @@ def evaluate(
             read_as=source_options.read_as(columns, pictures, ending, label_from),
             left_out=lambda each: lost.add(*each),
             note=show.note,
-            **engine_options.settings_for(trained, execution),
+            **settings,
         )
     if not is_first():
         return
-    if json:
-        show.as_json(scored.to_dict())
-    else:
+    if not json:
         show.evaluation(scored)
+    unlike.finish(scored.to_dict(), "strangers", measure, lambda found: (found.caught_line,), json=json)
+
+
+def _strangers(
+    trained: "Trained", folder: Path | None, execution: "Execution", **settings: Any
+) -> "Callable[[], Untypical] | None":
+    """Return the function that measures the strangers; None without a folder. Raises an error of what it will need."""
+    if folder is None:
+        return None
+    from pennyweight.verbs.strangers import measure_strangers, require_pictures, require_typicality
+
+    require_typicality(trained, execution)
+    require_pictures(folder)
+    return partial(measure_strangers, trained, folder, note=show.note, **settings)

@@ -9,6 +9,7 @@ import typer
 
 from pennyweight.cli import export_options, options, show, trained_options
 from pennyweight.cli.help import OUTPUT
+from pennyweight.cli.opening import open_trained
 from pennyweight.cli.options import option
 from pennyweight.core.errors import InputError
 
@@ -54,12 +55,12 @@ def export(
 
     usage = trained_options.usage(stem=stem, input_size=input_size, config=config, mean=mean, std=std, labels=labels)
     limit = None if max_drop is None else parse_share(max_drop, "--max-drop", example="1%")
-    share_off = None if prune is None else parse_share(prune, "--prune", example="30%")
-    trained = trained_options.open_trained(run_or_name, weights, **usage)
+    share_off = None if prune is None else parse_share(prune, "--prune", example="30%", zero=False)
+    trained = open_trained(run_or_name, weights, **usage)
     if to is not None:
-        if int8 or max_drop is not None or calibrate is not None or tune:
+        if int8 or calibrate is not None or tune:
             raise InputError(f"--to {to} writes float32; leave --int8 and its settings out")
-        show.converted(convert(trained, out, to=to, prune=share_off, proof=proof, note=show.note))
+        show.converted(convert(trained, out, to=to, prune=share_off, max_drop=limit, proof=proof, note=show.note))
         return
     try:
         made = verb(

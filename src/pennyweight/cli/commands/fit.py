@@ -41,7 +41,7 @@ Weights = Annotated[
     option(
         NETWORK,
         "Initial weights: imagenet (the best published), a tag, a file (FILE#SET for one set in it), a run, or none. "
-        "auto takes published weights for photographs.",
+        "auto takes published weights for photographs. Of a folder's files, mode head tries each network.",
         metavar="WEIGHTS",
     ),
 ]
@@ -81,8 +81,8 @@ Folds = Annotated[
     int | None,
     option(
         TRAINING,
-        "Score every picture once in K folds (cross-validation), and learn from all. By default 5 in mode head if a "
-        "test split would have fewer than 100 pictures; 1 keeps the test split.",
+        "Score every picture once in K folds (cross-validation), and learn from all. By default 3 to 8 in mode head if "
+        "a test split would have fewer than 100 pictures; 1 keeps the test split. Other modes train K + 1 networks.",
         metavar="K",
     ),
 ]
@@ -123,6 +123,7 @@ def fit(
     pictures: source_options.Pictures = None,
     ending: source_options.Ending = None,
     label_from: source_options.LabelFrom = None,
+    corrections: source_options.Corrections = None,
     model: options.Model = "auto",
     weights: Weights = None,
     input_size: InputSize = None,
@@ -153,7 +154,7 @@ def fit(
     arguments: dict[str, Any] = {
         "recipe": options.recipe_fields(set, epochs=epochs, batch=batch, mode=mode, recipe=recipe),
         "config": options.config_fields(config),
-        "read_as": source_options.read_as(columns, pictures, ending, label_from),
+        "read_as": source_options.read_as(columns, pictures, ending, label_from, corrections),
     }
     same: dict[str, Any] = {
         "group_by": group_by,
@@ -162,11 +163,10 @@ def fit(
         "max_pixels": max_pixels,
         "shuffle_buffer": shuffle_buffer,
         "trust": trust,
-        "weights": weights,
     }
-    same |= {"input_size": input_size, "frame": frame, "seed": seed, "teacher": teacher, "preflight": preflight}
+    same |= {"weights": weights, "input_size": input_size, "frame": frame, "stem": stem, "teacher": teacher}
     same |= {"augment": augment, "minutes": minutes, "resume": resume, "save_minutes": save_minutes, "speed": speed}
-    same |= {"stem": stem, "out": out, "log": log, "wait": wait, "folds": folds}
+    same |= {"seed": seed, "preflight": preflight, "out": out, "log": log, "wait": wait, "folds": folds}
     if seeds > 1:
         _fit_seeds(source, model, seeds, arguments | same, json=json)
     else:

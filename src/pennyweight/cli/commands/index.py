@@ -24,7 +24,7 @@ def index(
     """Read each shard once, and save an index of its pictures for `fit`.
 
     Several processes, also on several machines, may run the same command to share the shards. The index lies in
-    `.pennyweight` beside the shards where that may be written, else in the cache.
+    `.pennyweight` next to the shards if that can be written, else in the cache.
     """
     from pennyweight.verbs.index import index as verb
 

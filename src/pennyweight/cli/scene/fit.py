@@ -43,7 +43,7 @@ def fit(
     out: options.Out = None,
     json: options.Json = False,
 ) -> None:
-    """Train on the labeled pixels of a scene, map all of it, and score its test pixels. Write a run folder."""
+    """Train on the labeled pixels of a scene, classify every pixel (the map), and score test pixels. Write a run."""
     scene = scenes.given(
         labels=labels, names=names, background=background, split=split, train=train, window=window,
         components=components, protocol=protocol, cut=cut,

@@ -138,7 +138,7 @@ def _in_float32(operation: Operation) -> Operation:
 
 
 def time_notes(cost: Cost, profile: MachineProfile) -> tuple[str, ...]:
-    """Return notes on predicted milliseconds: other precisions, uncounted operators, a doubtful profile."""
+    """Return notes on predicted milliseconds: other precisions, uncounted operators, a profile of a busy machine."""
     notes = []
     if others := {dtype_name(one.dtype) for one in cost.operations if one.macs and not _as_timed(one.dtype)}:
         names = ", ".join(sorted(others))
@@ -183,7 +183,8 @@ def build_profile(
 def measure_machine(share: float = 1.0) -> MachineProfile:
     """Measure this machine at torch's current number of threads; takes a few minutes.
 
-    The limits are measured before and after the operators. The profile's `agreement` says if the machine was idle.
+    The roofline limits are measured before and after the operators. The profile's `agreement` holds if the machine was
+    idle.
 
     Args:
         share: Share of the microbenchmarks to run; below 1 it is faster and less exact.

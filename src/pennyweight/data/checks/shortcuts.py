@@ -26,7 +26,7 @@ __all__ = ["Shortcut", "held_out", "lines_beside", "shortcuts", "shortcuts_in_fo
 MOST = 10_000
 """Most training pictures, and most scored pictures; of more, as many are drawn."""
 MOST_CLASSES = 50
-"""Most classes that are told apart; of more, the largest ones in training."""
+"""Largest number of classes for the trivial classifiers; with more classes, the largest ones in training."""
 LEAST_SCORED = 100
 """Fewest test pictures that are scored alone."""
 LEAST_CUT = 0.005
@@ -73,7 +73,7 @@ class Shortcut:
 
     @property
     def line(self) -> str:
-        """Return the line for the user beside a network's score."""
+        """Return the line for the user that follows a network's score."""
         return f"{self.fact}: the network may have learned that"
 
     def to_dict(self) -> dict[str, Any]:
@@ -201,7 +201,7 @@ def telling(found: Sequence[Shortcut], network_accuracy: float | None = None) ->
 def lines_beside(
     found: Sequence[Shortcut], accuracy: float, interval: tuple[float, float], cut_away: float
 ) -> tuple[str, ...]:
-    """Return lines for the user beside a network's score: on what it may have learned, and on what it cannot see.
+    """Return lines for the user that follow a network's score: shortcuts that it may have learned or cannot see.
 
     Args:
         found: Scores of `shortcuts`.

@@ -51,7 +51,7 @@ class Item:
 def read_items(dataset: Any, count: int, name: str) -> tuple[list[Kept], list[Any]]:
     """Read every item once; return its picture, kept in memory up to KEPT_BYTES, and its unchanged label.
 
-    Raises SourceError for what is no item, and where some items are others at a second look.
+    Raises SourceError for a value that is not an item, or a data set whose items differ at a second read.
     """
     pictures: list[Kept] = []
     values, held, lock, most = [], 0, Lock(), memory_share(KEPT_BYTES, KEPT_SHARE)

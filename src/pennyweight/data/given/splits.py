@@ -34,7 +34,7 @@ def is_splits(source: object) -> bool:
 def open_splits(source: Mapping[Any, Any], open_part: Callable[[Any], Given]) -> Given:
     """Return the rows of all splits; `open_part` opens a single one.
 
-    Raises SourceError for names that are no splits, and where pictures or classes of two splits are of unlike kinds.
+    Raises SourceError for names that are not splits, or if two splits have pictures or classes of different kinds.
     """
     parts, notes = _converted(_by_split(source))
     opened = {split: open_part(value).of_split(split) for split, value in parts.items()}

@@ -106,7 +106,7 @@ def make_example(key: str, parts: Mapping[str, Part], twice: Iterable[str] = ())
 
 
 def class_text(value: object, field: str) -> str:
-    """Return a class as text; empty for a missing one. Raises ValueError for all that is no class."""
+    """Return a class as text; empty for a missing class. Raises ValueError for any other value."""
     if isinstance(value, bytes):
         value = _decoded(value, field)
         if isinstance(listed := _parsed(value), list):
@@ -143,7 +143,7 @@ def lack_of(part: Part) -> str:
 
 
 def _picture_field(parts: Mapping[str, Part]) -> str:
-    """Return the field with the picture: the only one, the only one that is no array, or the only plain name."""
+    """Return the field with the picture: the only one, the only one that is not an array, or the only plain name."""
     found = [field for field in parts if is_picture(field)]
     for choose in (lambda field: not field.endswith(ARRAYS[1:]), lambda field: "." not in field):
         if len(found) > 1:

@@ -17,7 +17,7 @@ from pennyweight.data.readers.columns import (
 )
 from pennyweight.data.readers.contents import Listed, lost_classes, read_samples
 from pennyweight.data.readers.read_as import ReadAs
-from pennyweight.data.readers.rows import rows_of
+from pennyweight.data.readers.rows import numbered_rows, rows_of
 from pennyweight.data.readers.side_tables import TRIED, Table, columns_of, file_of, options_for, text_of
 from pennyweight.data.source import Source
 
@@ -82,8 +82,8 @@ def read_manifest(
     )
 
 
-def pictures_of(path: Path, read_as: ReadAs | None = None) -> Iterator[Path | bytes | None]:
-    """Yield the picture of each row of a table: a path, or bytes from a Parquet file; None for an empty cell.
+def pictures_of(path: Path, read_as: ReadAs | None = None) -> Iterator[Path | bytes | str | None]:
+    """Yield the picture of each row of a table: a path, an address, or bytes; None for an empty cell.
 
     Labels are not needed. Raises SourceError for a table without a column of pictures.
     """
@@ -104,7 +104,10 @@ def pictures_of(path: Path, read_as: ReadAs | None = None) -> Iterator[Path | by
                     "another is named by --columns path=NAME"
                 )
         text = str(row.get(files) or "").strip()
-        yield file_of(path.parent, text, how) if text and "\0" not in text else None
+        if "://" in text:
+            yield text
+        else:
+            yield file_of(path.parent, text, how) if text and "\0" not in text else None
 
 
 def _listed(
@@ -113,7 +116,7 @@ def _listed(
     """Yield (a file with the other values of its row, the label as written) for each row."""
     path, columns = table.path, None
     prefix = path.parent.relative_to(root).as_posix() + "/" if path.parent != root else ""
-    for number, row in enumerate(rows_of(path), 2):
+    for number, row in numbered_rows(path):
         where = f"line {number} of {path}"
         columns = columns or columns_of(row, path, read_as)
         text = text_of(row, columns.path)

@@ -9,6 +9,7 @@ from typing import Any
 
 from pennyweight.core.errors import InputError, SourceError, nearest
 from pennyweight.core.files import as_stored, as_text, expanded, fault_of_name
+from pennyweight.data.corrections import apply_corrections
 from pennyweight.data.given.open import is_passed, open_given
 from pennyweight.data.groups import group_samples
 from pennyweight.data.readers.folder import read_folder
@@ -39,7 +40,7 @@ def open(
         group_by: Keeps pictures of one group in one split: a column of a manifest, "folder", a regular expression
             whose first group is searched in each picture's name, such as "(patient[0-9]+)", an EXIF tag, such as
             "exif:Model", or a pause between EXIF times, such as "exif:DateTimeOriginal@10min".
-        read_as: A ReadAs or a mapping of its fields: columns, pictures, ending, label_from, trust.
+        read_as: A ReadAs or a mapping of its fields: columns, pictures, ending, label_from, trust, corrections.
         least_classes: Smallest number of classes; training needs two, scoring one.
         strict: Refuse a source that training cannot use; else read what can be read, and keep the reasons in
             `Source.refusals`.
@@ -64,6 +65,8 @@ def open(
         if isinstance(source, (str, os.PathLike))
         else open_given(source, how, group_by)
     )
+    if how.corrections is not None:
+        opened = apply_corrections(opened, Path(how.corrections))
     if strict:
         _require_usable(opened, least_classes)
     _require_applied(how, opened, source)
@@ -74,7 +77,7 @@ def _require_applied(how: ReadAs, opened: Source, source: object) -> None:
     """Raise InputError for options that the reader of the source does not have."""
     if how.trust and not opened.streamed:
         raise InputError(f"trust is for streamed shards; the pictures of {opened.name} are read as files")
-    others = [name for name in how.to_dict() if name != "trust"]
+    others = [name for name in how.to_dict() if name not in ("trust", "corrections")]
     if others and (opened.streamed or not opened.read_as):
         options = " and ".join(others)
         what = source if isinstance(source, (str, os.PathLike)) else "what was passed"

@@ -1,4 +1,4 @@
-"""Reading options that a source's files do not give: columns, folder of a table's pictures, labels in names, trust."""
+"""Reading options that a source's files do not give: columns, a table's folder, labels in names, corrections, trust."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ class ReadAs:
     `columns`: meaning (path, label, split, picture) -> name of the table's column. `pictures`: base folder of a
     table's paths, relative to the working directory or to the table; by default the table's folder. `ending`: file
     extension that paths lack, such as ".jpg". `label_from`: regular expression with one group, whose match in a
-    picture's name is the label. `trust`: shards are read without decoding each picture first.
+    picture's name is the label. `trust`: shards are read without decoding each picture first. `corrections`: table of
+    corrected labels and of pictures to leave out, as the page of `review` saves it. `fetch`: `predict` downloads the
+    pictures at addresses that a table or a list names.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -30,6 +32,8 @@ class ReadAs:
     ending: str = ""
     label_from: str | None = None
     trust: bool = False
+    corrections: str | None = None
+    fetch: bool = False
 
     @classmethod
     def of(cls, given: ReadAs | Mapping[str, Any] | None) -> ReadAs:
@@ -57,6 +61,8 @@ class ReadAs:
             folder = expanded(self.pictures)
             # A folder that is not here may lie next to the table, also in an archive.
             object.__setattr__(self, "pictures", str(folder.resolve() if folder.is_dir() else folder))
+        if self.corrections is not None:
+            object.__setattr__(self, "corrections", str(expanded(self.corrections).resolve()))
         if self.ending:
             object.__setattr__(self, "ending", f".{self.ending.removeprefix('.')}")
         if not isinstance(self.trust, bool):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,11 +15,13 @@ from typing import IO, Any, TypeVar
 from pennyweight.core.errors import PennyweightError, SourceError
 from pennyweight.core.extras import missing_part
 from pennyweight.core.offline import require_network
-from pennyweight.core.reading import reason_of
+from pennyweight.core.reading import read_most, reason_of
 from pennyweight.core.retries import Patience, may_pass, retrying
+from pennyweight.data.readers.addresses import file_part, shown_address
 from pennyweight.data.readers.example import Example
 from pennyweight.data.readers.parquet import columns_of, content_of
 from pennyweight.data.readers.row_groups import COPIES, batches, largest_group
+from pennyweight.data.readers.server_failures import may_pass_at_server, reason_at_server
 from pennyweight.data.readers.storage import LOCAL
 from pennyweight.data.readers.table_samples import open_table, read_table
 from pennyweight.data.readers.tar_samples import read_tar
@@ -32,6 +36,9 @@ STAMPS = ("size", "ETag", "Last-Modified", "LastModified", "blob_id")
 """Facts of a file system that change with a file's content."""
 PARTIAL = 206
 """Status of an http answer that is a part of a file."""
+
+SILENCE_S = 60.0
+"""Seconds in which an http server must connect, and then send its next bytes."""
 
 TAR_BYTES = 64_000_000
 """Bytes for the samples that are decoded together, and for the open file."""
@@ -48,8 +55,13 @@ class Shard:
 
     @property
     def name(self) -> str:
-        """Return the last part of the path or address."""
-        return self.url.rpartition("/")[2]
+        """Return the last part of the path or address, without a query."""
+        return file_part(self.url).rpartition("/")[2]
+
+    @property
+    def shown(self) -> str:
+        """Return the path, or the address without what gives access."""
+        return shown_address(self.url)
 
     @property
     def stem(self) -> str:
@@ -65,7 +77,7 @@ class Shard:
     @property
     def is_table(self) -> bool:
         """Return whether the shard is a Parquet file."""
-        return self.url.lower().endswith(".parquet")
+        return self.name.lower().endswith(".parquet")
 
     @property
     def stamp(self) -> str:
@@ -91,7 +103,7 @@ class Shard:
 
     def _labels(self) -> tuple[str, ...] | None:
         with self._open() as file:
-            names = columns_of(open_table(file), self.url).names
+            names = columns_of(open_table(file), self.shown).names
             return None if names is None else tuple(names)
 
     @property
@@ -115,7 +127,7 @@ class Shard:
 
     def _examples(self) -> Iterator[Example]:
         with self._open() as file:
-            yield from (read_table if self.is_table else read_tar)(file, self.url)
+            yield from (read_table if self.is_table else read_tar)(file, file_part(self.shown))
 
     def _resumed(self, read: Callable[[], Iterator[Item]]) -> Iterator[Item]:
         """Yield the items that `read` yields; after a failure that may pass, read again from the next item on."""
@@ -133,8 +145,9 @@ class Shard:
 
     def _may_pass(self, error: Exception) -> bool:
         """Return whether a failure may pass: most of a server may, and few of a disk."""
-        final = isinstance(error, (PennyweightError, FileNotFoundError, ImportError))
-        return not final and (not self.local or may_pass(error))
+        if self.local:
+            return not isinstance(error, PennyweightError) and may_pass(error)
+        return may_pass_at_server(error)
 
     @cached_property
     def has_ranges(self) -> bool:
@@ -169,8 +182,41 @@ class Shard:
             ends = f"ends at byte {start + len(content)}"
             if not self.local:  # or the answer was cut
                 raise EOFError(f"it has changed since it was first read: it {ends}")
-            raise SourceError(f"{self.url} has changed since it was first read: it {ends}")
+            raise SourceError(f"{self.shown} has changed since it was first read: it {ends}")
         return bytes(content)
+
+    def content(self, most: int, within_s: float | None = None) -> bytes:
+        """Return the whole file, with retries as of `read`.
+
+        Args:
+            most: Most bytes of the file.
+            within_s: Seconds for all attempts; an attempt over http is ended then.
+
+        Raises:
+            SourceError: The file has more bytes, or cannot be read, or not in time.
+        """
+        ends = time.monotonic() + (math.inf if within_s is None else within_s)
+
+        def passing(error: Exception) -> bool:
+            web = self.url.startswith("http")
+            return time.monotonic() < ends and (may_pass_at_server(error, first=True) if web else self._may_pass(error))
+
+        with self._converting_errors():
+            return retrying(lambda: self._content(most, ends), passing)
+
+    def _content(self, most: int, ends: float) -> bytes:
+        with self._open(ends - time.monotonic()) as file:
+            content = read_most(file, most + 1)
+        if len(content) > most:
+            raise SourceError(f"{self.shown} has more than {most:,} bytes; download it, and name the file")
+        return content
+
+    def require_reader(self) -> None:
+        """Raise ModuleNotFoundError without the extra for the address, and SourceError for an unknown protocol."""
+        with self._converting_errors():
+            import fsspec
+
+            fsspec.get_filesystem_class(self.url.partition("://")[0])
 
     def group(self, number: int) -> Iterator[bytes]:
         """Yield the pictures of a table's row group in order, with retries as of `examples`."""
@@ -179,27 +225,41 @@ class Shard:
     def _group(self, number: int) -> Iterator[bytes]:
         with self._open() as file:
             table = open_table(file)
-            picture = columns_of(table, self.url).picture
+            picture = columns_of(table, self.shown).picture
             for rows in batches(table, file.seek(0, 2), [picture], [number]):
                 for value in rows.column(0):
                     yield content_of(value.as_py(), strict=False)
 
-    def _open(self) -> IO[bytes]:
-        """Open the file from its start; a tar over http as one stream, because a server may not support ranges."""
+    def _open(self, within_s: float = math.inf) -> IO[bytes]:
+        """Open the file from its start; a tar over http as one stream, because a server may not support ranges.
+
+        A request of http raises TimeoutError after `within_s` seconds.
+        """
         if self.local:
             return Path(self.url).open("rb")
         files, path = self._locate()
-        once = {"block_size": 0} if self.url.startswith("http") and not self.is_table else {}
+        once: dict[str, Any] = {"block_size": 0} if self.url.startswith("http") and not self.is_table else {}
+        if once and within_s < math.inf:
+            from aiohttp import ClientTimeout
+
+            # With a size the file is not asked for it first, by a request without this limit. A limit of 0 is none.
+            once |= {"size": 1, "timeout": ClientTimeout(total=max(within_s, 0.001))}
         file: IO[bytes] = files.open(path, "rb", **once)
         return file
 
     def _locate(self) -> tuple[Any, str]:
         """Return the file system of an address, and the path in it. Raises DownloadError in offline mode."""
         if self.url.partition("://")[0] not in LOCAL:
-            require_network(self.url, instead="give shards on this machine")
+            require_network(self.shown, instead="give files on this machine")
         import fsspec
 
-        return fsspec.url_to_fs(self.url)  # type: ignore[no-any-return]
+        if not self.url.startswith("http"):
+            return fsspec.url_to_fs(self.url)  # type: ignore[no-any-return]
+        from aiohttp import ClientTimeout
+
+        # By default a request ends after five minutes, in which a large shard is not read, or not learned from.
+        silence = ClientTimeout(total=None, sock_connect=SILENCE_S, sock_read=SILENCE_S)
+        return fsspec.url_to_fs(self.url, client_kwargs={"timeout": silence})  # type: ignore[no-any-return]
 
     @contextmanager
     def _converting_errors(self) -> Iterator[None]:
@@ -213,10 +273,7 @@ class Shard:
             missing = error if isinstance(error, ModuleNotFoundError) else error.__cause__
             if isinstance(missing, ModuleNotFoundError) and missing_part(missing):
                 raise missing from None
-            raise SourceError(f"cannot read {self.url}: {reason_of(error)}") from error
-        except FileNotFoundError as error:
-            # fsspec raises FileNotFoundError for an unreachable server, too.
-            reason = reason_of(error.__cause__) if isinstance(error.__cause__, OSError) else "there is no such file"
-            raise SourceError(f"cannot read {self.url}: {reason}") from error
+            raise SourceError(f"cannot read {self.shown}: {reason_of(error)}") from error
         except Exception as error:
-            raise SourceError(f"cannot read {self.url}: {reason_of(error)}") from error
+            reason = reason_at_server(error).replace(self.url, self.shown)
+            raise SourceError(f"cannot read {self.shown}: {reason}") from error

@@ -16,7 +16,7 @@ from pennyweight.data.source import Split
 __all__ = ["Classes", "find_classes", "find_splits"]
 
 MOST_TEXTS = 50
-"""Different texts from which on they are no classes where more than half of the pictures have one of their own."""
+"""Largest number of different texts that count as classes even if there is more than one for two pictures."""
 NUMBERED = re.compile(r"[-_.]\d+$")
 PADDED = re.compile(r"0\d\d+|\d{4,}")
 """Name that numbers a shard, such as 00012."""

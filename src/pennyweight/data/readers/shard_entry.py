@@ -44,8 +44,8 @@ class Row(NamedTuple):
     reason: str
     """Reason for which the sample cannot be used; empty for a usable one."""
     header: tuple[int, int, int]
-    """Height and width of the upright picture, and bands; zeros where there is no header. A reason beside a header is
-    one of decoding."""
+    """Height and width of the upright picture, and bands; zeros without a header. With a header, the reason is that the
+    picture cannot be decoded."""
     mode: str
     """Mode as in Header."""
     place: int
@@ -94,7 +94,12 @@ def encode_entry(entry: Entry, stamp: str) -> bytes:
 
 
 def decode_entry(content: bytes, stamp: str) -> Entry | None:
-    """Return the entry in an .npz file; None for a damaged file, or one of another format or stamp."""
+    """Return the entry in the bytes of an .npz file; None if the file is damaged, or has another format or stamp.
+
+    Args:
+        content: Bytes of the file.
+        stamp: Text that changes with the shard, so that an entry of an earlier shard is not used.
+    """
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             if file["stamp"].tolist() != [str(FORMAT), stamp]:
@@ -117,7 +122,7 @@ def join_entries(entries: Iterable[Entry]) -> tuple[NDArray[np.int64], Entry]:
 def _require_no_fault(example: Example, shard: Shard) -> None:
     """Raise SourceError for a fault that the first AT_ONCE samples share, before the others are read."""
     if example.fault:
-        raise SourceError(f"the first {AT_ONCE} samples of {shard.url} cannot be used: {example.fault}")
+        raise SourceError(f"the first {AT_ONCE} samples of {shard.shown} cannot be used: {example.fault}")
 
 
 def _batches(examples: Iterator[Example]) -> Iterator[list[Example]]:

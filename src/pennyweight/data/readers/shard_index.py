@@ -163,7 +163,7 @@ class Index:
                 place = number + 1
                 if example is None or len(example.picture) != self.sizes[self.starts[file] + number]:
                     raise SourceError(
-                        f"{self.shards.files[file].url} has changed since it was first read: "
+                        f"{self.shards.files[file].shown} has changed since it was first read: "
                         f"sample {number + 1} differs; begin a new run"
                     )
                 yield example.picture

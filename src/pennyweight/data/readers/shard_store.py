@@ -1,6 +1,6 @@
 """Make the index of a set shard by shard, together with every other process that works on it, and keep it.
 
-The entry of a shard lies in INDEX beside it where that may be written, so that the next person has it; else in the
+The entry of a shard lies in INDEX next to it if that can be written, so that the next person has it; else in the
 cache. A shard is claimed while it is read; a claim of a killed process is void.
 """
 
@@ -23,6 +23,7 @@ from pennyweight.core.files import clear_left_overs
 from pennyweight.core.machine import cores, memory_share
 from pennyweight.core.reading import reason_of
 from pennyweight.core.text import say
+from pennyweight.data.readers.addresses import file_part
 from pennyweight.data.readers.shard import Shard
 from pennyweight.data.readers.shard_entry import FORMAT, Entry, decode_entry, encode_entry, read_shard
 from pennyweight.data.readers.shards import Shards
@@ -31,7 +32,7 @@ from pennyweight.data.readers.storage import Folder
 __all__ = ["INDEX", "Store", "load_entries"]
 
 INDEX = ".pennyweight"
-"""Folder beside the shards with the entries of their index."""
+"""Folder next to the shards with the entries of their index."""
 READERS, HELD_BYTES, HELD_SHARE = 4, 256_000_000, 1 / 16
 """Shards that a process reads at a time, the bytes that they may hold, and their largest share of the memory of this
 process; a shard that needs more is read alone."""
@@ -43,13 +44,13 @@ PUBLISHED = ("http", "https")
 
 
 class Store:
-    """Entry of one shard: beside the shard, else in the cache."""
+    """Entry of one shard: next to the shard, else in the cache."""
 
     def __init__(self, shard: Shard, stamp: str) -> None:
         self.shard, self.stamp = shard, stamp
         digest = hashlib.sha256(f"{FORMAT} {shard.url} {stamp}".encode()).hexdigest()[:32]
         self._cached = Folder(str(cache_folder("streams"))), f"{digest}.npz"
-        folder = Folder(f"{shard.url.rpartition('/')[0]}/{INDEX}")
+        folder = Folder(f"{file_part(shard.url).rpartition('/')[0]}/{INDEX}")
         self._beside = folder, f"{shard.name}.npz"
 
     @cached_property
@@ -81,7 +82,7 @@ class Store:
             folder.write(name, content)
         except OSError as error:
             raise SourceError(
-                f"cannot keep the index of {self.shard.url} in {folder.url}: {reason_of(error)}"
+                f"cannot keep the index of {self.shard.shown} in {folder.url}: {reason_of(error)}"
             ) from error
         return folder.url
 

@@ -20,6 +20,7 @@ from pennyweight.core.images import EXTENSIONS
 from pennyweight.core.offline import keep_hub_offline, require_network
 from pennyweight.core.reading import reason_of
 from pennyweight.core.walk import is_hidden, is_system
+from pennyweight.data.readers.addresses import file_part, normal_address, shown_address
 from pennyweight.data.readers.braces import expand_braces
 from pennyweight.data.readers.columns import split_prefix
 from pennyweight.data.readers.example import NO_PICTURE
@@ -117,22 +118,23 @@ def open_shards(source: str) -> Shards:
     """Return the shards of `hf:NAME` or of an address with braces. Raises SourceError for any other string."""
     if source.startswith(HUB):
         return _open_hub_set(source)
-    address = source if "://" in source else str(expanded(source).absolute())
+    address = normal_address(source) if "://" in source else str(expanded(source).absolute())
     return shards_at(expand_braces(address), address=address)
 
 
 def shards_at(urls: Sequence[str], *, address: str) -> Shards:
     """Return the shards at these addresses; the start of a file's name, or its folder, names the split."""
-    for url in urls:
-        refuse_unread(url.rpartition("/")[2], address)
-    if not all(url.lower().endswith(ENDINGS) for url in urls):
-        raise SourceError(f"{address} is no address of shards; each ends in {' or '.join(ENDINGS)}, or give {HUB}NAME")
-    places = [url.split("/")[-2:] for url in urls]
+    files, shown = [file_part(url) for url in urls], shown_address(address)
+    for file in files:
+        refuse_unread(file.rpartition("/")[2], shown)
+    if not all(file.lower().endswith(ENDINGS) for file in files):
+        raise SourceError(f"{shown} is no address of shards; each ends in {' or '.join(ENDINGS)}, or give {HUB}NAME")
+    places = [file.split("/")[-2:] for file in files]
     splits = [split_prefix(name) or SPLIT_NAMES.get(folder.lower()) for folder, name in places]
     known = None not in splits
-    folders = [part for part in urls[0].split("/")[:-1] if part and part.lower() not in SPLIT_NAMES]
-    files = tuple(Shard(url, split if known else None) for url, split in zip(urls, splits, strict=True))
-    return Shards(folders[-1], address, files)
+    folders = [part for part in files[0].split("/")[:-1] if part and part.lower() not in SPLIT_NAMES]
+    shards = tuple(Shard(url, split if known else None) for url, split in zip(urls, splits, strict=True))
+    return Shards(folders[-1], address, shards)
 
 
 def _open_hub_set(source: str) -> Shards:
@@ -164,5 +166,5 @@ def _open_hub_set(source: str) -> Shards:
             for url in urls
             if split not in others
         ),
-        tuple(f"skipped its part '{split}', which is no split" for split in others),
+        tuple(f"skipped its part '{split}', which is not a split" for split in others),
     )

@@ -10,6 +10,8 @@ import tarfile
 from collections.abc import Callable, Iterator
 from typing import IO, Any, cast
 
+from pennyweight.core.reading import read_most
+
 __all__ = ["HOLES", "entries", "is_compressed", "open_stream", "open_tar"]
 
 HOLES = tarfile.GNUTYPE_SPARSE
@@ -45,7 +47,7 @@ def open_tar(file: IO[bytes]) -> tarfile.TarFile:
 
 def open_stream(file: Any) -> tarfile.TarFile:
     """Open the tar in a file that need not seek, compressed or not. Raises ValueError for Zstandard."""
-    start = file.read(len(ZSTANDARD) + 2)
+    start = read_most(file, len(ZSTANDARD) + 2)
     whole: Any = io.BufferedReader(_Joined(start, file))
     if start.startswith(ZSTANDARD):
         raise ValueError("it is compressed with Zstandard, which is not read here; decompress it: unzstd FILE")

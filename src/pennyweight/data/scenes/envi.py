@@ -105,7 +105,7 @@ def _mask(cube: NDArray[Any], ignored: str, header: Path) -> NDArray[Any]:
     try:
         value = float(ignored or "nan")
     except ValueError as error:
-        raise SourceError(f"{header} has a data ignore value that is no number: {ignored}") from error
+        raise SourceError(f"{header} has a data ignore value that is not a number: {ignored}") from error
     empty = np.zeros(cube.shape[:2], bool)
     if np.isfinite(value):
         for row in range(len(cube)):

@@ -111,6 +111,6 @@ class RunFiles:
             return
         file = int(self._index.file_of(np.array([number]))[0])
         raise SourceError(
-            f"{self._index.shards.files[file].url} has changed since it was first read: "
+            f"{self._index.shards.files[file].shown} has changed since it was first read: "
             f"sample {number - int(self._index.starts[file]) + 1} differs; begin a new run"
         )

@@ -27,7 +27,7 @@ _NOWHERE = np.array([[0, 0, -2], [0, 0, -2]], np.float32)
 
 
 def align(first: Values, which: NDArray[np.int64], second: Values, motion: Motions, steps: int) -> Motions:
-    """Return the motions of P pairs after so many Gauss-Newton steps from `motion`.
+    """Return the motions of P pairs after Gauss-Newton steps from `motion`.
 
     Args:
         first: (U, S, S) different first pictures.

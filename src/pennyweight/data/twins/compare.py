@@ -1,8 +1,8 @@
 """Compare the candidates: align each pair by its large shapes, then correlate its small ones.
 
 Pictures of different things can be aligned by their large shapes, and then differ in the small ones. A linear fit in
-the view in which the pair was found predicts the alignment, which begins at half the resolution. A pair goes on while
-its correlation is near the score that it needs.
+the view in which the pair was found predicts the alignment, which begins at half the resolution. A pair stays a
+candidate while its correlation is near the score that it needs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["NOTHING", "score"]
 
 
 class Stage(NamedTuple):
-    """Part of the comparison, after which few pairs go on."""
+    """Part of the comparison, after which few pairs remain."""
 
     pixels: int
     """Pixels of the thumbnail to a side of one that is aligned."""
@@ -40,7 +40,7 @@ class Stage(NamedTuple):
 
 
 PREDICTED_SLACK, PREDICTED_LEAST = 0.08, 0.5
-"""As of a stage, for the predicted correlation."""
+"""Like `Stage`, for the predicted correlation."""
 STAGES = (
     Stage(2, 1, False, 0.05, 0.5),
     Stage(2, 1, False, 0.05, 0.5),

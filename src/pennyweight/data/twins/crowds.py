@@ -21,7 +21,7 @@ from pennyweight.data.twins.views import VIEWS, describe
 __all__ = ["BETWEEN", "Crowds", "find_crowds"]
 
 BETWEEN = 0.5
-"""Pairs with scores from here on look alike; those that are no twins may be anything."""
+"""Score from which on pairs look alike, twins or not."""
 SAMPLE = 1024
 """Pictures of the set that every picture is compared with."""
 CROWD = SAMPLE // 32

@@ -69,7 +69,7 @@ def opened_subjects(
     weights: str | os.PathLike[str] | None,
     note: Callable[[str], None],
 ) -> Iterator[list[Subject]]:
-    """Yield the networks; those that are no bundles are exported to a temporary folder, if an engine needs that.
+    """Yield the networks; those that are not bundles are exported to a temporary folder, if an engine needs that.
 
     Raises InputError for a network, or for an engine that cannot execute it.
     """

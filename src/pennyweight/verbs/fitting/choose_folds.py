@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pennyweight import data
@@ -14,10 +13,21 @@ from pennyweight.core.training_digests import TrainingDigests
 from pennyweight.train import Ranks, Recipe
 from pennyweight.train.logistic_head import LEAST_FOLDS
 
-__all__ = ["FOLDS", "LEAST_TEST", "MOST_FOLDS", "check_folds", "choose_folds", "require_suited", "usual_folds"]
+__all__ = [
+    "FOLDS",
+    "LEAST_TEST",
+    "MOST_FOLDS",
+    "check_folds",
+    "choose_folds",
+    "require_suited",
+    "split_or_all",
+    "usual_folds",
+]
 
 FOLDS = 5
 MOST_FOLDS = 20
+MOST_USUAL = 8
+"""Most folds that `fit` chooses: more raise the score by less than a point (docs/measured/few-pictures.md)."""
 LEAST_TEST = 100
 """Pictures of a test split below which `fit` scores in folds: their interval is about 20 points wide."""
 
@@ -63,6 +73,8 @@ def choose_folds(
     if asked is None and begun is not None:
         asked = begun.data.folds or 1
     regression = recipe.optimizer == "lbfgs"
+    if asked is None and recipe.mode != "head":
+        return 1, ""
     obstacle = "--folds 1 has none" if asked == 1 else _obstacle(source, recipe, learned, ranks)
     if regression and obstacle:
         raise InputError(f"logistic regression chooses its penalty in folds, and {obstacle}; --recipe probe needs none")
@@ -74,7 +86,7 @@ def choose_folds(
         folds = asked or usual_folds(source.samples, seed=seed, clusters=clusters)
         data.assign_folds(source.samples, folds, seed=seed, clusters=clusters, labels=source.labels)
     except SourceError:
-        if asked is None and not regression:
+        if asked is None and not regression and splits.test:
             return 1, ""
         raise
     if asked is not None or regression:
@@ -83,16 +95,44 @@ def choose_folds(
     return folds, f"folds {folds}: a test split would have {held}, too few for a score; --folds 1 keeps it"
 
 
-def usual_folds(samples: Sequence[data.Sample], *, seed: int, clusters: Mapping[str, str]) -> int:
-    """Return the usual number of folds: five, or three where a class has fewer than five different pictures.
+def split_or_all(
+    divide: Callable[[], data.Splits], source: data.Source, asked: int | None
+) -> tuple[data.Splits, SourceError | None]:
+    """Return the splits; all pictures and the error where a class has too few for splits, and folds may take them.
 
-    Of such a class the other folds lack a part that the other classes do not lack, and it would be recognized less than
-    by the network that is kept. Raises SourceError as `assign_folds` does.
+    Args:
+        divide: Function that divides the source.
+        source: The source.
+        asked: Number of folds that the user asked for.
+
+    Raises SourceError where a class has too few pictures, and folds are impossible too.
     """
-    numbers = data.assign_folds(samples, FOLDS, seed=seed, clusters=clusters)
-    there = {(sample.label, fold) for sample, fold in zip(samples, numbers.tolist(), strict=True)}
-    least = min(Counter(label for label, _ in there).values())
-    return FOLDS if least == FOLDS else LEAST_FOLDS
+    try:
+        return divide(), None
+    except SourceError as error:
+        if asked == 1 or source.streamed or len({sample.split for sample in source.samples} - {None}) > 1:
+            raise
+        return data.in_folds(source, None, "keep", FOLDS), error
+
+
+def usual_folds(samples: Sequence[data.Sample], *, seed: int, clusters: Mapping[str, str]) -> int:
+    """Return the usual number of folds: as many as the smallest class has different pictures, from 3 to MOST_USUAL.
+
+    Every fold then has a part of each class. A class of six in five folds would lack two of its pictures where another
+    class lacks one, and would be recognized less than by the network that is kept.
+    """
+    classes = len({sample.label for sample in samples})
+    for count in range(MOST_USUAL, LEAST_FOLDS, -1):
+        try:
+            numbers = data.assign_folds(samples, count, seed=seed, clusters=clusters)
+        except SourceError:  # fewer pictures than folds
+            continue
+        if (
+            len({(sample.label, fold) for sample, fold in zip(samples, numbers.tolist(), strict=True)})
+            == count * classes
+        ):
+            return count
+    return LEAST_FOLDS
 
 
 def require_suited(recipe: Recipe, folds: int) -> None:
@@ -110,11 +150,6 @@ def _obstacle(source: data.Source, recipe: Recipe, learned: Mapping[str, Trainin
         return f"{source.name} has splits of its own, which stay"
     if source.streamed:
         return f"{source.name} is streamed, and folds need pictures that are read alone"
-    if recipe.mode != "head":
-        return (
-            f"mode {recipe.mode} would train the whole network once for each fold; only --mode head, which computes "
-            "features once, has folds"
-        )
     if learned:
         return f"{next(iter(learned))} has learned from other pictures, which no fold can keep apart"
     if ranks.count > 1:

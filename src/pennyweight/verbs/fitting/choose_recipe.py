@@ -97,7 +97,7 @@ def _require_use(recipe: Recipe, asked: Collection[str]) -> None:
         field, why, views = idle[0], "", ""
         if field in ONLY_IN_VIEWS:
             why = ", whose features are those of pictures as they are"
-            views = ", or --set views=4, features of so many changed views"
+            views = ", or --set views=4, features of 4 changed views"
         having = "head or finetune" if field == "views" else "finetune"
         idly = f"recipe field '{field}' does nothing in mode {recipe.mode}{why}"
         raise InputError(f"{idly}: --mode {having} has it{views}")

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from time import perf_counter
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from pennyweight.core.frame import Size, as_size, show_size, sides_of
-from pennyweight.train.linear_probe import extract_features
 from pennyweight.verbs.fitting.size_trial import (
     FOLDS,
     LEAST,
@@ -67,24 +63,19 @@ def choose_size(
     if len(trials) == 1:
         return fitting, ""
     chosen = chosen_of(trials)
-    return _in_folds(at_size, trials, chosen, pictures), why(trials, chosen)
+    return _in_folds(at_size, trials, chosen), why(trials, chosen)
 
 
-def _in_folds(
-    at_size: Mapping[Size, PictureFit], trials: Sequence[SizeTrial], chosen: SizeTrial, pictures: TrialPictures
-) -> PictureFit:
+def _in_folds(at_size: Mapping[Size, PictureFit], trials: Sequence[SizeTrial], chosen: SizeTrial) -> PictureFit:
     """Return the training at the chosen size, with the input that each fold's head has.
 
-    A fold does not choose the size at which it is answered: answers to its pictures do not count. A network that is
-    another one at another size, such as a ViT, has the chosen size in every fold.
+    A fold does not choose the size at which it is answered: its pictures neither count nor teach there. A network
+    that is another one at another size, such as a ViT, has the chosen size in every fold.
     """
     fitting = at_size[chosen.size]
     if fitting.folds == 1 or any(other.plan.model != fitting.plan.model for other in at_size.values()):
         return fitting
-    numbers = fitting.fold_numbers
-    fold_of = {sample.name: fold for sample, fold in zip(fitting.scored.samples, numbers.tolist(), strict=True)}
-    own = np.array([fold_of[sample.name] for sample in pictures.samples])
-    sizes = [chosen_of(trials, own != fold).size for fold in range(fitting.folds)]
+    sizes = [chosen_of(trials, fold).size for fold in range(fitting.folds)]
     if set(sizes) == {chosen.size}:
         return fitting
     return replace(fitting, fold_inputs=tuple(at_size[size].plan.preprocess for size in sizes))
@@ -111,16 +102,11 @@ def _answers(
     fitting: PictureFit, trial: TrialPictures, pictures: data.Pictures, shown: TrainingProgress
 ) -> SizeTrial | None:
     """Return the answers of heads on this rank's features; None for too few pictures of a class."""
-    plan = fitting.plan
-    started = perf_counter()
-    with shown.phase(f"features at {show_size(plan.preprocess.size)} pixels", len(pictures)) as phase:
-        features = extract_features(
-            fitting.network, pictures, plan.recipe,
-            views=0, seed=plan.seed, device=fitting.ranks.device, advance=phase.advance,
-        )  # fmt: skip
-    picture_ms = (perf_counter() - started) * 1000 / len(pictures)
-    correct = trial.answer(features.values[0], pictures)
-    return None if correct is None else SizeTrial(plan.preprocess.size, correct, f"{picture_ms:.0f} ms")
+    size = fitting.plan.preprocess.size
+    answers, picture_ms = trial.answer_timed(fitting, pictures, shown, f"features at {show_size(size)} pixels")
+    if answers is None:
+        return None
+    return SizeTrial(size, answers.correct, f"{picture_ms:.0f} ms", answers.outside)
 
 
 def why(trials: Sequence[SizeTrial], chosen: SizeTrial) -> str:

@@ -16,7 +16,7 @@ from pennyweight.verbs.fitting.first_weights import LARGE_MODEL, Fetcher, as_beg
 from pennyweight.verbs.fitting.framing import FramingRequest, as_framed
 from pennyweight.verbs.fitting.plan import Plan, make_plan
 from pennyweight.verbs.fitting.request import FitRequest
-from pennyweight.verbs.fitting.resume import find_record, hash_files
+from pennyweight.verbs.fitting.resume import find_record, find_tried, hash_files
 
 __all__ = ["begun_record", "decide_plan", "settings_of"]
 
@@ -24,7 +24,11 @@ __all__ = ["begun_record", "decide_plan", "settings_of"]
 def begun_record(request: FitRequest, source: data.Source) -> RunRecord | None:
     """Return the record of the run that the request resumes; None without one."""
     networks = (*WIDTHS, LARGE_MODEL) if request.model == AUTO else (request.model,)
-    return find_record(request.out, source.name, networks)
+    found = find_record(request.out, source.name, networks)
+    if request.model != AUTO:
+        return found
+    both = [record for record in (find_tried(request.out, source.name), found) if record is not None]
+    return max(both, key=lambda record: record.created, default=None)
 
 
 def decide_plan(

@@ -23,7 +23,7 @@ from pennyweight.train.time_budget import Pace, measure_pace
 from pennyweight.verbs.fitting.modes import head_part
 from pennyweight.verbs.fitting.plan import Plan
 
-__all__ = ["estimate", "estimated", "few_steps"]
+__all__ = ["estimate", "estimated", "few_steps", "trainings_in_folds"]
 
 SHARE = 30
 """Steps, or pictures, of a training for each one that is timed; this bounds the cost of an estimate."""
@@ -40,10 +40,11 @@ def estimate(
 ) -> str:
     """Time a few steps; return a line about the time of the whole training and of scoring the test split.
 
-    The network does not change. All ranks must call it, and get the first one's answer.
+    `pictures` of a whole network in `folds` are those of one fold. The network does not change. All ranks must call it,
+    and get the first one's answer.
     """
     how: dict[str, Any] = {"ranks": ranks, "seed": plan.seed}
-    if folds > 1:
+    if folds > 1 and plan.recipe.mode == "head":
         return estimated(_in_folds(plan, network, pictures["train"], folds, how))
     recipe, training, validation, seconds = plan.recipe, pictures["train"], pictures["val"], 0.0
     if recipe.mode != "scratch":  # every rank computes the features of all pictures
@@ -66,7 +67,8 @@ def estimate(
         )
         seconds += pace.seconds(recipe, plan.preprocess.size)
         picture_s = pace.validation_s * ranks.count / len(validation)
-    return estimated(ranks.gather(seconds + picture_s * len(pictures["test"]))[0])
+    seconds = ranks.gather(seconds + picture_s * len(pictures["test"]))[0]
+    return estimated(seconds * trainings_in_folds(folds)) + (f": {folds + 1} trainings" if folds > 1 else "")
 
 
 def _in_folds(plan: Plan, network: nn.Module, pictures: data.Pictures, folds: int, how: Mapping[str, Any]) -> float:
@@ -79,6 +81,11 @@ def _in_folds(plan: Plan, network: nn.Module, pictures: data.Pictures, folds: in
     part = head_part(recipe)
     pace = few_steps(find_last_linear(network), rows, rows, part, preprocess=None, epochs=1, **how)
     return seen * picture_s + (folds + 1) * part.epochs * pictures.steps(part.batch) * pace.step_s
+
+
+def trainings_in_folds(folds: int) -> float:
+    """Return how many times as long all trainings in folds take as one of them, which lacks a fold: 6.25 for five."""
+    return 1.0 if folds == 1 else folds + folds / (folds - 1)
 
 
 def estimated(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""End of a `fit` on pictures: score the test split, write the report, call the run complete."""
+"""End of a `fit` on pictures: score the test split, write the report, mark the run as complete."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pennyweight.scoring import Evaluation, score, worst_mistakes
 from pennyweight.train import Epoch
 from pennyweight.verbs.fitting.leaks import leaks_of, score_shortcuts, twins_in_training
 from pennyweight.verbs.fitting.learning_curve import curve_of
+from pennyweight.verbs.fitting.least_typical import Measured, Part, show_least_typical
 from pennyweight.verbs.fitting.open import PictureFit
 from pennyweight.verbs.fitting.session import RunSession
 from pennyweight.verbs.load import restore
@@ -25,8 +26,13 @@ from pennyweight.verbs.weigh import weigh
 __all__ = ["finish", "keep_curve"]
 
 
-def finish(session: RunSession, best: Epoch, probabilities: Any, fitting: PictureFit) -> Run:
-    """Score the `probabilities` (N, classes) of `fitting.scored`, and seal the run with them and its report."""
+def finish(
+    session: RunSession, best: Epoch, probabilities: Any, fitting: PictureFit, odd: Mapping[Part, Measured]
+) -> Run:
+    """Score the `probabilities` (N, classes) of `fitting.scored`, and seal the run with them and its report.
+
+    The report shows the least typical pictures of `odd`.
+    """
     test, source = fitting.scored, fitting.source
     folds = fitting.folds if fitting.folds > 1 else None
     evaluation = score(
@@ -37,6 +43,7 @@ def finish(session: RunSession, best: Epoch, probabilities: Any, fitting: Pictur
         split="test" if folds is None else "out-of-fold",
         twins=twins_in_training(fitting, test.samples),
         moments=data.moments_of(source, fitting.twins, test.samples),
+        units=data.number_groups(source, fitting.twins, test.samples),
         folds=folds,
     )
     sizes = [each.upright for each in fitting.headers if each is not None and each.height and each.width]
@@ -47,7 +54,9 @@ def finish(session: RunSession, best: Epoch, probabilities: Any, fitting: Pictur
         for number in worst_mistakes(probabilities, test.targets)
     ]
     height, width, channels = test.preprocess.shape
-    network = restore(Run(session.files.folder))
+    run_so_far = Run(session.files.folder)
+    network = restore(run_so_far)
+    held_out = None if run_so_far.typicality is None else run_so_far.typicality[1]
 
     def report(run: Mapping[str, Any], epochs: Any) -> str:
         cost = weigh(network, (channels, height, width)).to_dict()
@@ -67,13 +76,20 @@ def finish(session: RunSession, best: Epoch, probabilities: Any, fitting: Pictur
                 view=view,
                 reasons=run.get("why") or (),
             ),
+            odd=show_least_typical(odd, source.labels, held_out),
         )
 
     return session.seal(best, evaluation.to_dict(), report)
 
 
 def keep_curve(session: RunSession, parts: Sequence[tuple[int, NDArray[np.bool_]]], fitting: PictureFit) -> None:
-    """Keep the learning curve of a training in folds in its record, and note what more pictures would bring."""
+    """Record the learning curve of a training in folds, and note the accuracy to expect from more pictures.
+
+    Args:
+        session: Run, whose record gets `learning_curve`.
+        parts: Number of training pictures, and a mask (N,) of the right answers, of each part.
+        fitting: The pictures and their twins.
+    """
     scored, source = fitting.scored, fitting.source
     moments = data.moments_of(source, fitting.twins, scored.samples)
     curve = curve_of(parts, moments, scored.targets, source.labels)

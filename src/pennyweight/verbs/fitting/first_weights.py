@@ -33,13 +33,13 @@ Weights = str | os.PathLike[str]
 
 NONE = "none"
 WORDS = (NONE, AUTO)
-"""Weights that are no tag, file or run."""
+"""Values of `weights` that name no tag, file or run."""
 LARGE_MODEL = "mobilenet_v2"
 """Network that auto takes for photographs."""
 SMALL_INPUT = 96
 """Pixels a side from which on pictures are photographs; those below take the small-image stem unless told otherwise."""
 PHOTO_CHANNELS = (1, 3)
-"""Gray and RGB: what published weights have learned from, or a sum of it."""
+"""Gray and RGB: published weights learned from RGB, and their sum over the channels serves gray."""
 PATIENCE_S = 300.0
 """Longest time of a fetch that nobody asked for by name, in seconds."""
 PATIENCE_SHARE = 0.2
@@ -112,6 +112,8 @@ def as_begun(record: RunRecord | None, weights: Weights | None) -> tuple[str, We
     """Return the network and weights with which a run of auto began, for a command that resumes it."""
     if record is None:
         return AUTO, weights
+    if kept := next((row for row in record.networks or () if row["kept"]), None):
+        return kept["network"], kept["weights"]
     if record.network != LARGE_MODEL:
         return record.network, weights
     began = record.asked.get("weights")
@@ -153,7 +155,7 @@ def _tip(model: str) -> tuple[str, ...]:
 
 
 def _unlike_photographs(source: data.Source, input_size: Size | None) -> str:
-    """Return why pictures are no photographs, which published weights have learned from; nothing where they are."""
+    """Return the reason why pictures are not photographs, from which published weights learned; empty if they are."""
     named = f"--weights {zoo.BEST} takes them all the same"
     if source.channels not in PHOTO_CHANNELS:
         return f"they have learned from gray and RGB pictures, not from {source.channels} channels; {named}"

@@ -90,10 +90,10 @@ def _train_on_pictures(
             run = fit(opened, model, out=folder / f"seed-{seed}", seed=seed, resume=resume, **options)
             accuracies[str(seed)], split = float(run.evaluation["accuracy"]), str(run.evaluation["split"])
             # A mean is of one network, start, input and recipe, however busy the machine becomes.
-            if model == AUTO:
+            in_folds = run.evaluation.get("folds")
+            if model == AUTO and not (in_folds and run.info.networks):
                 model, options["weights"] = as_begun(run.info, options.get("weights"))
             # In folds, an input that another run chose would be chosen by the pictures that it is scored on.
-            in_folds = run.evaluation.get("folds")
             if options.get("input_size") is None and run.info.preprocess is not None and not in_folds:
                 options["input_size"] = Preprocess.from_dict(run.info.preprocess).size
                 options["stem"] = options.get("stem") or run.info.model["stem"]

@@ -19,7 +19,7 @@ from pennyweight.verbs.fitting.session import RunSession
 __all__ = ["leaks_of", "score_shortcuts", "twins_in_training"]
 
 PAIRS = 12
-"""Most test pictures that the report shows beside their twin in training."""
+"""Largest number of test pictures that the report shows next to their twin in training."""
 CLUSTERS = 6
 MEMBERS = 5
 """Most pictures of a cluster that the report shows."""

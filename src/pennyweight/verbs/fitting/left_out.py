@@ -35,7 +35,7 @@ def note_left_out(fitting: PictureFit, session: RunSession) -> None:
 
 
 def _left_out(fitting: PictureFit, session: RunSession) -> list[data.Unreadable]:
-    """Return the pictures that run.json names beside those that were left out before training."""
+    """Return the pictures that run.json names in addition to those that were left out before training."""
     recorded = [data.Unreadable(each["name"], each["reason"]) for each in session.record.data.unreadable or ()]
     known = {each.name for each in fitting.unreadable}
     return [each for each in recorded if each.name not in known]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,7 @@ from torch import nn
 from pennyweight import data
 from pennyweight.nn.weights import save_weights
 from pennyweight.train import Epoch, Recipe, train
-from pennyweight.train.batches import Teacher
-from pennyweight.train.callbacks import best_of
+from pennyweight.train.batches import KnownScores, Teacher
 from pennyweight.train.feature_cache import FeatureCache
 from pennyweight.train.linear_probe import Features, extract_features, find_last_linear
 from pennyweight.train.phase import Phase, Replan
@@ -45,6 +44,12 @@ class Work:
     """Name, fingerprint and group_by of the pictures."""
     replan: Replan | None = None
     """Function that re-plans the epochs of the whole network, as `Phase` takes it."""
+    in_folds: bool = False
+    """True for a training in folds: it keeps the weights of its last epoch, and none is chosen."""
+    known: KnownScores = ()
+    """(Loss, accuracy) of every epoch in folds, in place of a validation split; empty where there is one."""
+    computed: dict[str, Features] = field(default_factory=dict)
+    """Features of the frozen trunk that were computed, by the name of their pictures."""
 
     @property
     def class_weights(self) -> NDArray[np.float32] | None:
@@ -62,8 +67,8 @@ class Work:
         return FeatureCache(folder, every_s=checkpointer.every_s, stop=checkpointer.stop, writes=writes)
 
 
-def train_by_mode(work: Work) -> Epoch:
-    """Train as the recipe's mode says, and return the best epoch, whose weights are in the run's folder."""
+def train_by_mode(work: Work) -> list[Epoch]:
+    """Train as the recipe's mode says; the weights of the best epoch, in folds of the last, are in the run's folder."""
     recipe = work.plan.recipe
     kept = work.session.checkpointer.latest()
     history: list[Epoch] = []
@@ -71,12 +76,12 @@ def train_by_mode(work: Work) -> Epoch:
         history = _head(work, recipe)
     if recipe.mode != "head":
         alone = len(history) if kept is None or kept["phase"] == "head" else kept["earlier"]
-        # Early stopping may have ended the last layer's epochs.
-        work.session.shown.expect(alone + recipe.epochs, apart=alone)
+        if not work.in_folds:  # early stopping may have ended the last layer's epochs
+            work.session.shown.expect(alone + recipe.epochs, apart=alone)
         history = train(
             work.network,
             training=work.pictures["train"],
-            validation=work.pictures["val"],
+            validation=work.known or work.pictures["val"],
             recipe=recipe,
             preprocess=work.plan.preprocess,
             class_weights=work.class_weights,
@@ -84,9 +89,7 @@ def train_by_mode(work: Work) -> Epoch:
             phase=Phase(name="network", history=history, plan=work.plan.replanned, replan=work.replan),
             **_shared(work),
         )
-    best = best_of(history)
-    assert best is not None
-    return best
+    return history
 
 
 def head_part(recipe: Recipe) -> Recipe:
@@ -106,13 +109,14 @@ def head_part(recipe: Recipe) -> Recipe:
 
 def _head(work: Work, recipe: Recipe) -> list[Epoch]:
     """Train the last linear layer (linear probe) on features that are computed once."""
-    asked: tuple[tuple[data.Split, int], ...] = (("train", recipe.views), ("val", 0))
-    features = {split: features_of(work, split, work.pictures[split], views) for split, views in asked}
+    training = work.computed["train"] = features_of(work, "train", work.pictures["train"], recipe.views)
+    if not work.known:
+        validation = work.computed["val"] = features_of(work, "val", work.pictures["val"], 0)
     return train(
         find_last_linear(work.network),
-        training=features["train"],
+        training=training,
         class_weights=work.class_weights,
-        validation=features["val"],
+        validation=work.known or validation,
         recipe=head_part(recipe),
         preprocess=None,
         phase=Phase(name="head"),
@@ -144,7 +148,7 @@ def _shared(work: Work) -> dict[str, Any]:
     def keep(epochs: Sequence[Epoch], best: bool) -> None:
         if session.ranks.number:
             return
-        if best:
+        if best or work.in_folds:
             save_weights(session.files.weights_path, work.network, said | {"epoch": str(len(epochs))})
         session.keep_metrics(epochs)
         work.tracker.epoch(epochs[-1].to_dict())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,8 @@ from pennyweight.nn import Network
 from pennyweight.report.progress import TrainingProgress
 from pennyweight.train import Ranks
 from pennyweight.train.batches import Teacher
-from pennyweight.verbs.fitting.choose_folds import choose_folds
+from pennyweight.verbs.fitting.choose_folds import choose_folds, split_or_all
+from pennyweight.verbs.fitting.choose_network import Planned, candidates_of, with_suitable_network
 from pennyweight.verbs.fitting.choose_size import choose_size
 from pennyweight.verbs.fitting.decide import begun_record, decide_plan, settings_of
 from pennyweight.verbs.fitting.first_weights import NONE, Fetcher, is_named
@@ -40,7 +41,7 @@ from pennyweight.verbs.fitting.run_folder import refuse_taken
 from pennyweight.verbs.training_pictures import training_digests_of, without_training_pictures
 from pennyweight.verbs.twins_in_training import without_twins_of
 
-__all__ = ["PictureFit", "open_fit"]
+__all__ = ["PictureFit", "open_fit", "plan_fit"]
 
 MUCH = 0.1
 """Share of `--minutes` that the look at the pictures may take before the plan is made again for the rest."""
@@ -75,14 +76,22 @@ class PictureFit:
     """Pictures of the same moment; None for a stream, where they are not looked for."""
     folds: int = 1
     """Number of folds, in which all pictures are scored and learned from; 1 for a test split."""
-
     fold_inputs: tuple[Preprocess, ...] = ()
     """Input of the head that answers each fold, where the folds did not all choose the plan's; else empty."""
+    networks: tuple[Mapping[str, Any], ...] = ()
+    """Networks that were tried, as run.json keeps them; empty where there was one."""
+    fold_networks: Mapping[int, PictureFit] = field(default_factory=dict)
+    """Training of each fold that chose another network than the plan's."""
 
     @property
     def scored(self) -> data.Pictures:
         """The pictures that score the network: the test split, or in folds all."""
         return self.pictures["test" if self.folds == 1 else "train"]
+
+    @property
+    def networks_in_folds(self) -> bool:
+        """True where each fold has a training of the whole network, and not of a last layer alone."""
+        return self.folds > 1 and self.plan.recipe.mode != "head"
 
     @property
     def fold_numbers(self) -> NDArray[np.int64]:
@@ -129,20 +138,28 @@ def open_fit(request: FitRequest, started: float) -> PictureFit:
     """
     ranks = Ranks(request.wait)
     source = _open_source(request)
+    request, *others = candidates_of(request)
     learned = training_digests_of(request.weights if is_named(request.weights) else None, request.teacher)
-    splits = without_training_pictures(data.split(source), learned)
+    splits, few = split_or_all(partial(data.split, source), source, request.folds)
+    splits = without_training_pictures(splits, learned)
     fetch = Fetcher(request.minutes, ranks)
-    plan_fit = partial(_plan_fit, ranks=ranks, source=source, learned=learned, fetch=fetch)
-    fitting = plan_fit(request, splits, request.minutes)
+    plan_with = partial(plan_fit, ranks=ranks, source=source, learned=learned, fetch=fetch)
+    fitting = plan_with(request, splits, request.minutes)
+    if few is not None and request.folds is None and fitting.plan.recipe.mode != "head":
+        raise few
     if request.out is not None and not request.resume and not ranks.number:
         refuse_taken(Path(request.out))
     fitting.rule = _rule(request, source)
     looked = perf_counter()
     fitting.glances = look_at_pictures(request, source, started)
     fitting.twins = look_for_twins(request, fitting.glances, started)
-    apart = without_training_pictures(data.split_by_rule(source, fitting.twins, fitting.rule), learned)
+    divide = partial(data.split_by_rule, source, fitting.twins, fitting.rule)
+    apart, few = split_or_all(divide, source, request.folds)
+    apart = without_training_pictures(apart, learned)
     apart, fitting.learned = without_twins_of(learned, source, apart, fitting.twins, max_pixels=request.max_pixels)
     folds, reason = _choose_folds(fitting, apart)
+    if few is not None and folds == 1:
+        raise few
     if folds > 1:
         apart = data.in_folds(source, fitting.twins, fitting.rule, folds)
     seen: dict[str, Any] = {name: getattr(fitting, name) for name in ("rule", "glances", "twins", "learned")}
@@ -150,21 +167,16 @@ def open_fit(request: FitRequest, started: float) -> PictureFit:
     late = request.minutes is not None and perf_counter() - looked > MUCH * request.minutes * 60
     left = None if request.minutes is None else request.minutes - (perf_counter() - started) / 60
     left = ranks.gather(left)[0]
-    if any(ranks.gather(late or apart.fingerprint != splits.fingerprint)):
-        fitting = replace(plan_fit(request, apart, left, folds), **seen)
+    if any(ranks.gather(late or folds > 1 or apart.fingerprint != splits.fingerprint)):
+        fitting = replace(plan_with(request, apart, left, folds), **seen)
     fitting.splits = apart
+
+    def planned(asked: FitRequest) -> PictureFit:
+        return replace(plan_with(asked, apart, left, folds), **seen)
+
+    fitting = with_suitable_network(fitting, others, planned)
     fitting.plan = replace(fitting.plan, why=(*fitting.plan.why, *filter(None, [reason])))
-
-    def at(size: Size) -> PictureFit | None:
-        plan = fitting.plan  # whose network, stem and weights stay
-        begun = {} if plan.checkpoint is not None else {"model": plan.model["name"], "weights": NONE}
-        sized = replace(request, input_size=size, frame=plan.preprocess.frame, stem=plan.model["stem"], **begun)
-        try:
-            return replace(plan_fit(sized, apart, left, folds), **seen)
-        except InputError:  # the network, or a field of --config, allows no other size
-            return None
-
-    return _at_suitable_size(fitting, at, left)
+    return _at_suitable_size(fitting, planned, left)
 
 
 def _choose_folds(fitting: PictureFit, splits: data.Splits) -> tuple[int, str]:
@@ -177,15 +189,24 @@ def _choose_folds(fitting: PictureFit, splits: data.Splits) -> tuple[int, str]:
     )  # fmt: skip
 
 
-def _at_suitable_size(
-    fitting: PictureFit, at: Callable[[Size], PictureFit | None], minutes: float | None
-) -> PictureFit:
+def _at_suitable_size(fitting: PictureFit, planned: Planned, minutes: float | None) -> PictureFit:
     """Return the training at the input size that suits; a size that was asked for, or that a run began with, stays.
 
     A last layer compares features of the frozen network, and a training from scratch those of small filters. Every rank
     takes the first one's answers, so that all try the same sizes.
     """
     request, ranks, mode = fitting.request, fitting.ranks, fitting.plan.recipe.mode
+
+    def at(size: Size) -> PictureFit | None:
+        plan = fitting.plan  # whose network, stem and weights stay
+        begun = {} if plan.checkpoint is not None else {"model": plan.model["name"], "weights": NONE}
+        sized = replace(request, input_size=size, frame=plan.preprocess.frame, stem=plan.model["stem"], **begun)
+        try:
+            other = planned(sized)
+        except InputError:  # the network, or a field of --config, allows no other size
+            return None
+        return replace(other, networks=fitting.networks, fold_networks=fitting.fold_networks)
+
     if request.input_size is not None or fitting.glances is None:
         return fitting
     if mode == "finetune" or (mode == "scratch" and fitting.plan.checkpoint is not None):
@@ -200,7 +221,7 @@ def _at_suitable_size(
     return replace(chosen, plan=replace(chosen.plan, why=(*fitting.plan.why, *filter(None, [line]))))
 
 
-def _plan_fit(
+def plan_fit(
     request: FitRequest,
     splits: data.Splits,
     minutes: float | None,

@@ -63,6 +63,10 @@ def probe_detail(
     larger = doubled(usual, scale)
     if not larger or len(pictures) < LEAST:
         return fitting, ""
+    if fitting.folds > 1:
+        insist = f"--input-size {show_size(larger[0], 'x')}"
+        left = f"no other size is tried, because folds score the pictures that would choose it: {insist}"
+        return fitting, f"input {show_size(usual)}: {left}"
     (double,), fourfold = larger, doubled(larger[0], scale)
     trials, read = _try(fitting, pictures, (usual, double), shown)
     if len(trials) < 2:
@@ -129,10 +133,10 @@ def _answers(
     for size in sizes:
         seen = [side for side in responses[0] if side <= min(sides_of(size))]
         values = np.stack([np.concatenate([each[side] for side in seen]) for each in responses])
-        correct = pictures.answer(values, read)
-        if correct is None:
+        answers = pictures.answer(values, read)
+        if answers is None:
             break
-        trials.append(SizeTrial(size, correct))
+        trials.append(SizeTrial(size, answers.correct))
         if trials[-1].errors < LEAST_ERRORS:
             break
     return trials

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pennyweight import data
 from pennyweight.core.errors import SourceError
 from pennyweight.core.reasons import EXAMPLES, by_reason, doctor_lists
+from pennyweight.verbs.fitting.network_trial import network_lines
 from pennyweight.verbs.fitting.open import PictureFit
 from pennyweight.verbs.fitting.session import RunSession
 
@@ -23,6 +24,8 @@ def read_pictures(fitting: PictureFit, session: RunSession) -> None:
     note, source = session.shown.note, fitting.source
     data.require_unchanged(source)
     for line in (*source.notes, *fitting.splits.notes, *fitting.plan.why, *fitting.fitted):
+        note(line)
+    for line in network_lines(fitting.networks):
         note(line)
     if len(fitting.splits.left_out) > EXAMPLES:
         note(LISTED)

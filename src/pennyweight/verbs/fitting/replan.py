@@ -14,7 +14,7 @@ from pennyweight.train.phase import Replan
 from pennyweight.train.time_budget import Pace
 from pennyweight.verbs.fitting.session import RunSession
 
-__all__ = ["replanning", "work_of"]
+__all__ = ["repeated", "replanning", "work_of"]
 
 
 def work_of(
@@ -23,6 +23,19 @@ def work_of(
     """Return a function from epochs to their work: seconds where they were measured, else their number."""
     pace = (measured or {}).get("pace")
     return len if pace is None else partial(Pace(**pace).seconds_of, recipe=recipe, size=size, plan=plan)
+
+
+def repeated(work: Callable[[range], float], epochs: int, apart: int) -> Callable[[range], float]:
+    """Return `work` for several trainings of `epochs` epochs each, of which the first `apart` have no work.
+
+    Epochs count from 1 after those of the first training that are apart, as `TimeLeft` counts them.
+    """
+
+    def of(some: range) -> float:
+        own = [(number + apart - 1) % epochs - apart + 1 for number in some]
+        return sum(work(range(number, number + 1)) for number in own if number > 0)
+
+    return of
 
 
 def replanning(deadline: Deadline | None, recipe: Recipe, session: RunSession) -> Replan | None:

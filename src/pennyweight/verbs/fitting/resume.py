@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -20,6 +21,8 @@ __all__ = [
     "anything_saved",
     "features_saved",
     "find_record",
+    "find_tried",
+    "folds_saved",
     "hash_files",
     "note_changed_machine",
     "noting_how_to_resume",
@@ -46,6 +49,18 @@ def find_record(out: str | os.PathLike[str] | None, source: str, among: Sequence
     return max(found, key=lambda record: record.created, default=None)
 
 
+def find_tried(out: str | os.PathLike[str] | None, source: str) -> RunRecord | None:
+    """Return the record of the run that a command resumes, of those that kept one of several networks; None without."""
+    folders = Path("runs").glob(f"{glob.escape(source)}-*") if out is None else [Path(out)]
+    found = []
+    for folder in folders:
+        with suppress(PennyweightError):
+            record = Run(folder).info
+            if record.networks and (out is not None or record.data.source == source):
+                found.append(record)
+    return max(found, key=lambda record: record.created, default=None)
+
+
 def hash_files(**named: str | os.PathLike[str] | None) -> dict[str, str]:
     """Return the SHA-256 of each file, or of a run's weights. A published name is left out: its file never changes."""
     paths = {name: split_part(what)[0] for name, what in named.items() if what is not None}
@@ -55,12 +70,18 @@ def hash_files(**named: str | os.PathLike[str] | None) -> dict[str, str]:
 
 def anything_saved(files: RunFolder) -> bool:
     """Return true where a training can resume from a checkpoint, or from features."""
-    return any(files.checkpoints_path.glob("*.sha256")) or features_saved(files)
+    return any(files.checkpoints_path.glob("*.sha256")) or features_saved(files) or folds_saved(files)
 
 
 def features_saved(files: RunFolder) -> bool:
     """Return true where some features need not be computed again."""
     return any(files.features_path.glob("*/*.npz"))
+
+
+def folds_saved(files: RunFolder) -> bool:
+    """Return true where a training without a fold is finished, or can resume."""
+    parts = map(RunFolder, files.folds_path.glob("*"))
+    return any(part.answers_path.exists() or anything_saved(part) for part in parts)
 
 
 def resume_note(resume: bool, *, begins: bool) -> str:

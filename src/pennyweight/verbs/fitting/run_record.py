@@ -34,6 +34,7 @@ def make_record(files: RunFolder, fitting: PictureFit, measured: Mapping[str, An
         versions=versions(),
         asked=fitting.asked,
         speed=measured,
+        networks=list(fitting.networks) or None,
         fold_inputs=[each.to_dict() for each in fitting.fold_inputs] or None,
         augmentation=fitting.augmentation,
     )

@@ -22,7 +22,7 @@ from pennyweight.core.run_record import RunRecord
 from pennyweight.core.signals import deferring_signals
 from pennyweight.report.progress import TrainingProgress
 from pennyweight.train import Checkpointer, Checkpoints, Epoch, Ranks
-from pennyweight.verbs.fitting.resume import features_saved, noting_how_to_resume, resume_note
+from pennyweight.verbs.fitting.resume import features_saved, folds_saved, noting_how_to_resume, resume_note
 from pennyweight.verbs.fitting.run_folder import claiming_run_folder
 
 __all__ = ["RunSession", "Terms", "opening_run"]
@@ -76,7 +76,8 @@ class RunSession:
 
     def announce(self, *notes: str) -> None:
         """Note the plan, the folder, and whether training begins or resumes."""
-        saved = not self.begins and (self.checkpoints.latest() is not None or features_saved(self.files))
+        kept = self.checkpoints.latest() is not None or features_saved(self.files) or folds_saved(self.files)
+        saved = not self.begins and kept
         where = f"run {self.files.folder}" + resume_note(self.terms.resume, begins=not saved)
         for note in filter(None, (*notes, quota_line(), where)):
             self.shown.note(note)
@@ -112,6 +113,15 @@ class RunSession:
         self.ranks.end_others()
         self.write(self.files.weights_path)
 
+    def part(self, name: str) -> RunSession:
+        """Return a session of the training without a fold, with checkpoints of its own, which the same signal ends."""
+        part = RunSession(RunFolder(self.files.folds_path / name), self._record, self.terms, self.shown)
+        part.files.folder.mkdir(parents=True, exist_ok=True)
+        part.checkpointer = Checkpointer(
+            part.checkpoints, every_s=self.checkpointer.every_s, stop=self.checkpointer.stop
+        )
+        return part
+
     def keep_metrics(self, epochs: Sequence[Epoch]) -> None:
         """Write every epoch's line: a run that was killed may have more lines than epochs in its checkpoint."""
         write_lines(self.files.metrics_path, [epoch.to_dict() for epoch in epochs])
@@ -131,7 +141,8 @@ class RunSession:
         write_json(self.files.evaluation_path, dict(evaluation))
         write_text(self.files.report_path, html)
         self.write(self.files.evaluation_path)
-        rmtree(self.files.features_path, ignore_errors=True)
+        for path in (self.files.features_path, self.files.folds_path):
+            rmtree(path, ignore_errors=True)
         return Run(self.files.folder)
 
 

@@ -1,4 +1,4 @@
-"""Settle how a run steps and how many epochs it has: measure for a new run, read the record of a resumed one."""
+"""Settle precision, layout and number of epochs: measure for a new run, read the record of a resumed run."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pennyweight.train import Recipe
 from pennyweight.train.deadline import Deadline
 from pennyweight.train.epoch_plan import EpochPlan
 from pennyweight.train.out_of_memory import explaining_out_of_memory
-from pennyweight.verbs.fitting.estimate import estimate
+from pennyweight.verbs.fitting.estimate import estimate, trainings_in_folds
 from pennyweight.verbs.fitting.open import PictureFit
 from pennyweight.verbs.fitting.prepare import prepare
-from pennyweight.verbs.fitting.replan import work_of
+from pennyweight.verbs.fitting.replan import repeated, work_of
 from pennyweight.verbs.fitting.resume import note_changed_machine
 from pennyweight.verbs.fitting.session import RunSession
 
@@ -30,11 +30,17 @@ class Settled:
 
 
 def settle_schedule(fitting: PictureFit, session: RunSession) -> Settled:
-    """Settle the plan's recipe, and show the epochs that are expected. Raises PennyweightError as `prepare` does."""
+    """Replace the recipe of `fitting.plan` by the measured or recorded one, and show the expected epochs.
+
+    Raises PennyweightError if the checks of `prepare` fail.
+    """
     settled = _measure(fitting, session) if session.begins else _resume(fitting, session)
     plan = fitting.plan
     work = work_of(settled.measured, plan.recipe, plan.preprocess.size, plan.replanned)
-    session.shown.expect(plan.epochs, apart=plan.epochs - plan.recipe.epochs, work=work)
+    epochs, apart = plan.epochs, plan.epochs - plan.recipe.epochs
+    if fitting.networks_in_folds:
+        epochs, work = epochs * (fitting.folds + 1), repeated(work, epochs, apart)
+    session.shown.expect(epochs, apart=apart, work=work)
     return settled
 
 
@@ -44,9 +50,18 @@ def _measure(fitting: PictureFit, session: RunSession) -> Settled:
     spent_s = perf_counter() - session.terms.started
     # The first rank's, which decides for all.
     left_s = None if request.minutes is None else fitting.ranks.gather(request.minutes * 60 - spent_s)[0]
+    pictures = fitting.pictures
+    if fitting.networks_in_folds:
+        own = fitting.fold_numbers == 0
+        pictures = {
+            "train": fitting.scored.part(~own),
+            "val": fitting.scored.part(own),
+            "test": fitting.scored.part(own),
+        }
+        left_s = None if left_s is None else left_s / trainings_in_folds(fitting.folds)
     with explaining_out_of_memory(plan.recipe.batch, plan.recipe.accumulate):
         plan, measured, deadline = prepare(
-            plan, fitting.network, fitting.pictures, ranks=fitting.ranks, teacher=fitting.teacher, left_s=left_s,
+            plan, fitting.network, pictures, ranks=fitting.ranks, teacher=fitting.teacher, left_s=left_s,
             speed=request.speed, preflight=request.preflight, note=note,
         )  # fmt: skip
         if request.progress and deadline is None:
@@ -54,12 +69,14 @@ def _measure(fitting: PictureFit, session: RunSession) -> Settled:
                 estimate(
                     plan,
                     fitting.network,
-                    fitting.pictures,
+                    pictures,
                     ranks=fitting.ranks,
                     teacher=fitting.teacher,
                     folds=fitting.folds,
                 )
             )
+        if fitting.networks_in_folds and deadline is not None:
+            note(f"the {fitting.folds + 1} trainings of folds share --minutes; the epochs stay as planned")
     fitting.plan = plan
     return Settled(measured=measured, deadline=deadline)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import comb, inf
+from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,8 +16,12 @@ from pennyweight.core.frame import Frame, Size, scale_of, show_size, sides_of
 from pennyweight.core.picture_header import Header
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.data.balance import drawn_in_turn
+from pennyweight.data.folds import number_units
+from pennyweight.train.linear_probe import extract_features
 
 if TYPE_CHECKING:
+    from pennyweight.report.progress import TrainingProgress
+    from pennyweight.verbs.fitting.network_trial import NetworkTrial
     from pennyweight.verbs.fitting.open import PictureFit
 
 __all__ = [
@@ -25,10 +30,14 @@ __all__ = [
     "LEAST_ERRORS",
     "PICTURES",
     "SizeTrial",
+    "TrialAnswers",
     "TrialPictures",
     "better",
     "chosen_of",
+    "cross_validated",
     "median_scale",
+    "more_correct",
+    "outside_of",
 ]
 
 PICTURES = 160
@@ -44,6 +53,16 @@ LEAST_ERRORS = 5
 """Errors without which no gain can be told from luck."""
 
 
+class TrialAnswers(NamedTuple):
+    """Answers of heads to the pictures of a trial."""
+
+    correct: NDArray[np.bool_]
+    """(N,): True for a picture that was answered correctly by a head that had not seen it."""
+    outside: tuple[NDArray[np.bool_] | None, ...] = ()
+    """For each fold of the score, (n,) answers to the n pictures outside, of heads that learned from no picture of that
+    fold; None where too few pictures of a class are outside."""
+
+
 class SizeTrial(NamedTuple):
     """Answers at an input size, and what the size costs."""
 
@@ -52,6 +71,8 @@ class SizeTrial(NamedTuple):
     """(N,): True for a picture that was answered correctly by a head that had not seen it."""
     cost: str = ""
     """Time or work of the size, in words."""
+    outside: tuple[NDArray[np.bool_] | None, ...] = ()
+    """For each fold of the score, the answers that choose for it; see TrialAnswers."""
 
     @property
     def text(self) -> str:
@@ -71,12 +92,14 @@ class TrialPictures:
     The seed of the training does not change them, so that trainings with several seeds have the same input.
     """
 
-    def __init__(self, fitting: PictureFit) -> None:
+    def __init__(self, fitting: PictureFit, most: int = PICTURES) -> None:
         train, self.source = fitting.splits.train, fitting.source
-        numbers = _spread(np.array([sample.label for sample in train], np.int64))
+        numbers = _spread(np.array([sample.label for sample in train], np.int64), most)
         self.samples = [train[number] for number in numbers.tolist()]
-        self.moments = data.moments_of(self.source, fitting.twins, self.samples) if len(self) >= LEAST else None
-        """(N,) numbers of the moments: pictures of one stay in a fold. None where unknown."""
+        self.groups = number_units(self.source, fitting.twins, self.samples)
+        """(N,) numbers of the units of equal pictures, groups and twins: pictures of a unit stay in a fold."""
+        self.folds = _folds(fitting, self.samples)
+        """(N,) folds in a training that is scored in folds; None without."""
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -87,8 +110,31 @@ class TrialPictures:
         pictures.read()
         return pictures if len(pictures) >= LEAST else None
 
-    def answer(self, values: NDArray[np.float32], pictures: data.Pictures) -> NDArray[np.bool_] | None:
-        """Return (N,): True where a head that learned from the features of other folds answers correctly.
+    def answer_timed(
+        self, fitting: PictureFit, pictures: data.Pictures, shown: TrainingProgress, text: str
+    ) -> tuple[TrialAnswers | None, float]:
+        """Return the answers of heads on a training's features, and the milliseconds of a picture's features.
+
+        Args:
+            fitting: The training whose network computes the features.
+            pictures: The pictures that can be read.
+            shown: Progress of the trials.
+            text: Name of the trial's phase.
+
+        Returns:
+            The answers, None where a class has too few pictures, and the time.
+        """
+        plan, started = fitting.plan, perf_counter()
+        with shown.phase(text, len(pictures)) as phase:
+            features = extract_features(
+                fitting.network, pictures, plan.recipe,
+                views=0, seed=plan.seed, device=fitting.ranks.device, advance=phase.advance,
+            )  # fmt: skip
+        picture_ms = (perf_counter() - started) * 1000 / len(pictures)
+        return self.answer(features.values[0], pictures), picture_ms
+
+    def answer(self, values: NDArray[np.float32], pictures: data.Pictures) -> TrialAnswers | None:
+        """Return the answers of heads that learned from the features of other folds, and those that choose for a fold.
 
         Args:
             values: (n, D) features of the pictures that can be read.
@@ -99,13 +145,32 @@ class TrialPictures:
         """
         readable = {sample.name for sample in pictures.samples}
         kept = np.array([sample.name in readable for sample in self.samples])
-        groups = np.arange(len(pictures)) if self.moments is None else self.moments[kept]
-        correct = _cross_validated(values, pictures.targets, groups)
+        every = np.ones(len(self), np.bool_)
+
+        def answered(which: NDArray[np.bool_], least: int) -> NDArray[np.bool_] | None:
+            there, answers = which[kept], np.zeros(len(self), np.bool_)
+            correct = cross_validated(values[there], pictures.targets[there], self.groups[kept][there], least)
+            if correct is None:
+                return None
+            answers[kept & which] = correct
+            return answers[which]
+
+        correct = answered(every, FOLDS)
         if correct is None:
             return None
-        whole = np.zeros(len(self), np.bool_)
-        whole[kept] = correct
-        return whole
+        folds = self.folds
+        if folds is None:
+            return TrialAnswers(correct)
+        return TrialAnswers(correct, tuple(answered(folds != fold, 2) for fold in range(int(folds.max()) + 1)))
+
+
+def _folds(fitting: PictureFit, samples: Sequence[data.Sample]) -> NDArray[np.int64] | None:
+    """Return the fold of each sample (N,) in a training that is scored in folds; None in another one."""
+    if fitting.folds == 1:
+        return None
+    numbers = fitting.fold_numbers.tolist()
+    fold_of = {sample.name: fold for sample, fold in zip(fitting.scored.samples, numbers, strict=True)}
+    return np.array([fold_of[sample.name] for sample in samples], np.int64)
 
 
 def better(one: SizeTrial, other: SizeTrial, luck: float = LUCK) -> bool:
@@ -114,31 +179,46 @@ def better(one: SizeTrial, other: SizeTrial, luck: float = LUCK) -> bool:
     `luck` is the largest probability of as large a gain by luck alone, in a one-sided sign test on the pictures that
     only one size gets right.
     """
-    gained, lost = (int((a & ~b).sum()) for a, b in ((other.correct, one.correct), (one.correct, other.correct)))
+    return more_correct(one.correct, other.correct, luck)
+
+
+def more_correct(one: NDArray[np.bool_], other: NDArray[np.bool_], luck: float = LUCK) -> bool:
+    """Return whether the answers `other` (N,) are correct more often than `one` (N,), as `better` tells."""
+    gained, lost = (int((a & ~b).sum()) for a, b in ((other, one), (one, other)))
     tosses = gained + lost
     chance = sum(comb(tosses, heads) for heads in range(gained, tosses + 1)) / 2**tosses
     return gained > lost and chance <= luck
 
 
-def chosen_of(trials: Sequence[SizeTrial], by: NDArray[np.bool_] | None = None) -> SizeTrial:
+def chosen_of(trials: Sequence[SizeTrial], fold: int | None = None) -> SizeTrial:
     """Return the trial of the size that is worth its time: larger sizes follow the usual one in `trials`.
 
-    `by` (N,) are the pictures whose answers count; None for all.
+    Args:
+        trials: Trials of the same pictures.
+        fold: Fold of the score, whose pictures neither count nor teach; None for all pictures.
     """
-    counted = [each if by is None else each._replace(correct=each.correct[by]) for each in trials]
+    counted = outside_of(trials, fold)
     best = 0
-    if counted[0].errors >= LEAST_ERRORS:
+    if counted is not None and int((~counted[0]).sum()) >= LEAST_ERRORS:
         for number in range(1, len(trials)):
-            best = number if better(counted[best], counted[number]) else best
+            best = number if more_correct(counted[best], counted[number]) else best
     return trials[best]
 
 
-def _spread(targets: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Draw pictures for a trial, from the largest classes in turn. (N,) -> (n,), at most PICTURES."""
+def outside_of(trials: Sequence[SizeTrial | NetworkTrial], fold: int | None) -> list[NDArray[np.bool_]] | None:
+    """Return the answers of each trial that choose for a fold, or for all; None where too few pictures are outside."""
+    if fold is None:
+        return [each.correct for each in trials]
+    outside = [each.outside[fold] for each in trials]
+    return None if any(each is None for each in outside) else [each for each in outside if each is not None]
+
+
+def _spread(targets: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """Draw pictures for a trial, from the largest classes in turn. (N,) -> (n,), at most `most`."""
     classes, counts = np.unique(targets, return_counts=True)
     large = np.sort(classes[np.argsort(-counts, kind="stable")[:CLASSES]])
     numbers = np.flatnonzero(np.isin(targets, large))
-    return numbers[drawn_in_turn(targets[numbers], PICTURES, seed=0)]
+    return numbers[drawn_in_turn(targets[numbers], most, seed=0)]
 
 
 def median_scale(headers: Iterable[Header | None], size: Size, frame: Frame) -> float:
@@ -147,19 +227,28 @@ def median_scale(headers: Iterable[Header | None], size: Size, frame: Frame) -> 
     return float(np.median([scale_of(each, sides_of(size), frame) for each in sides])) if sides else inf
 
 
-def _cross_validated(
-    values: NDArray[np.float32], targets: NDArray[np.int64], groups: NDArray[np.int64]
+def cross_validated(
+    values: NDArray[np.float32], targets: NDArray[np.int64], groups: NDArray[np.int64], least: int = FOLDS
 ) -> NDArray[np.bool_] | None:
-    """Return (N,): True where a logistic regression on the other folds answers correctly; None for too few pictures."""
+    """Return (N,): True where a logistic regression on the other folds answers correctly; None for too few pictures.
+
+    Args:
+        values: (N, D) features.
+        targets: (N,) classes.
+        groups: (N,) numbers of the units that stay in a fold.
+        least: Fewest units of a class; where it has fewer than FOLDS, there are as many folds.
+    """
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     members = [len(np.unique(groups[targets == label])) for label in np.unique(targets)]
-    if len(members) < 2 or min(members) < FOLDS:
+    if len(members) < 2 or min(members) < least:
         return None
-    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
+    folds = StratifiedGroupKFold(min(FOLDS, *members), shuffle=True, random_state=0)
+    divided = list(folds.split(values, targets, groups))
+    if any(len(np.unique(targets[taught])) < 2 for taught, _ in divided):
+        return None
     head = make_pipeline(StandardScaler(), LogisticRegression(C=1 / np.sqrt(values.shape[1]), max_iter=200))
-    answers = cross_val_predict(head, values, targets, groups=groups, cv=folds)
-    return np.asarray(answers == targets, np.bool_)
+    return np.asarray(cross_val_predict(head, values, targets, cv=divided) == targets, np.bool_)

@@ -19,13 +19,25 @@ from pennyweight.nn.weights import save_weights
 from pennyweight.train import Checkpointer, Epoch, Recipe, train
 from pennyweight.train.callbacks import NullCallback
 from pennyweight.train.linear_probe import Features, find_last_linear
-from pennyweight.train.logistic_head import Head, answer_in_folds, count_heads, learn_in_folds
+from pennyweight.train.logistic_head import Head, answer_in_folds, answer_left_out, count_heads, learn_in_folds
 from pennyweight.train.phase import Phase
+from pennyweight.train.typicality import LeftOut
 from pennyweight.verbs.fitting.modes import Work, features_of, head_part
 
-__all__ = ["Division", "FoldedAnswers", "train_in_folds"]
+__all__ = ["Division", "FoldedAnswers", "Other", "train_in_folds"]
 
 Folds = NDArray[np.int64]
+
+
+class Other(NamedTuple):
+    """Folds that are answered in another input, or by another network."""
+
+    folds: Sequence[int]
+    pictures: data.Pictures
+    """All pictures in that input."""
+    network: nn.Module | None = None
+    name: str = ""
+    """Name of the other network."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +46,12 @@ class Division:
 
     folds: Folds
     """(N,) numbers."""
-    others: Sequence[tuple[Sequence[int], data.Pictures]] = ()
-    """Folds that are answered in another input, with all pictures in that input."""
+    others: Sequence[Other] = ()
+    """Folds that chose another input, or another network, than the kept head has."""
     parts: Sequence[NDArray[np.bool_]] = ()
     """Pictures (N,) that teach at a point of the learning curve, which logistic regression has."""
+    held_out: Sequence[NDArray[np.bool_]] = ()
+    """Pictures (N,) that are left out together to calibrate typicality by; small parts of all."""
 
 
 class FoldedAnswers(NamedTuple):
@@ -50,6 +64,13 @@ class FoldedAnswers(NamedTuple):
     curve: list[tuple[int, NDArray[np.bool_]]]
     """Number of pictures that taught, and those (N,) that were then answered correctly, in the kept input; all of
     the pictures come last. Empty for heads of gradient steps and of augmented views."""
+    features: NDArray[np.float32] | None = None
+    """(N, F) of the frozen trunk, in the kept input; None for whole networks, whose trunks differ."""
+    logits: NDArray[np.float32] | None = None
+    """(N, classes), whose softmax is `probabilities`; None for whole networks."""
+    held_out: Sequence[LeftOut] = ()
+    """Answers to the pictures of `Division.held_out`, in the kept input and by the kept network. A logistic regression
+    learned from all other pictures, and a head of gradient steps from those of the other folds."""
 
 
 class _Trained(NamedTuple):
@@ -57,6 +78,8 @@ class _Trained(NamedTuple):
     logits: NDArray[np.float32]
     history: list[Epoch]
     curve: list[tuple[int, NDArray[np.bool_]]]
+    features: NDArray[np.float32]
+    held_out: Sequence[LeftOut]
 
 
 def train_in_folds(work: Work, division: Division) -> FoldedAnswers:
@@ -69,11 +92,15 @@ def train_in_folds(work: Work, division: Division) -> FoldedAnswers:
     """
     session, folds = work.session, division.folds
     found = _learn(work, work.pictures["train"], division, "")
-    for own, pictures in division.others:
-        at = show_size(pictures.preprocess.size)
-        session.shown.note(f"folds {', '.join(str(fold + 1) for fold in own)} chose input {at} by the other pictures")
-        answered = np.isin(folds, own)
-        found.logits[answered] = _learn(work, pictures, Division(folds=folds), f" at {at} pixels").logits[answered]
+    for other in division.others:
+        size = show_size(other.pictures.preprocess.size)
+        chose, at = f"input {size}", f" at {size} pixels"
+        if other.network is not None:
+            chose, at = other.name, f" of {other.name.replace(':', ' ')}"
+        numbers = ", ".join(str(fold + 1) for fold in other.folds)
+        session.shown.note(f"folds {numbers} chose {chose} by the other pictures")
+        answered, how = np.isin(folds, other.folds), replace(work, network=other.network or work.network)
+        found.logits[answered] = _learn(how, other.pictures, Division(folds=folds), at).logits[answered]
     _put(find_last_linear(work.network), found.head)
     said = work.plan.describe(work.labels, work.trained_on)
     save_weights(session.files.weights_path, work.network, said | {"epoch": str(len(found.history))})
@@ -81,7 +108,8 @@ def train_in_folds(work: Work, division: Division) -> FoldedAnswers:
     for epoch in found.history:
         work.tracker.epoch(epoch.to_dict())
     odds = np.exp(found.logits - found.logits.max(axis=1, keepdims=True))
-    return FoldedAnswers(found.history[-1], odds / odds.sum(axis=1, keepdims=True), found.curve)
+    probabilities = odds / odds.sum(axis=1, keepdims=True)
+    return FoldedAnswers(found.history[-1], probabilities, found.curve, found.features, found.logits, found.held_out)
 
 
 def _learn(work: Work, pictures: data.Pictures, division: Division, at: str) -> _Trained:
@@ -94,7 +122,9 @@ def _learn(work: Work, pictures: data.Pictures, division: Division, at: str) -> 
     regression, folds = recipe.optimizer == "lbfgs", len(np.unique(division.folds))
     learn = _by_regression if regression else _by_steps
     parts = division.parts if views is plain else ()
-    heads = count_heads(folds) + len(parts) * (count_heads(folds) - 1) if regression else folds + 1
+    heads = folds + 1
+    if regression:
+        heads = count_heads(folds) + len(parts) * (count_heads(folds) - 1) + len(division.held_out)
     with session.shown.phase(f"heads of the last layer{at}", heads) as phase:
 
         def advance(count: int) -> None:
@@ -117,7 +147,8 @@ def _by_regression(
         weights = data.Balance.of(targets, len(work.labels), "weights").weights
     shared: dict[str, Any] = {"classes": len(work.labels), "class_weights": weights, "advance": advance}
     rows, folds = plain.values[0], division.folds
-    found = learn_in_folds(rows, targets, folds, views=None if views is plain else views.values, **shared)
+    seen: dict[str, Any] = {**shared, "views": None if views is plain else views.values}
+    found = learn_in_folds(rows, targets, folds, **seen)
     low, high = min(found.strengths), max(found.strengths)
     spread = f"{low:g}" if low == high else f"{low:g} to {high:g}"
     work.session.shown.note(f"inverse penalty {found.strength:g}, chosen in folds; without each fold {spread}")
@@ -134,7 +165,9 @@ def _by_regression(
     ]
     if curve:
         curve.append((len(targets), found.logits.argmax(axis=1) == targets))
-    return _Trained(found.head, found.logits, [epoch], curve)
+    unseen = answer_left_out(rows, targets, division.held_out, strength=found.strength, **seen)
+    held_out = list(map(LeftOut, division.held_out, unseen))
+    return _Trained(found.head, found.logits, [epoch], curve, rows, held_out)
 
 
 def _by_steps(
@@ -161,7 +194,8 @@ def _by_steps(
             for name in ("val_loss", "val_accuracy")
         )
         history.append(replace(epoch, val_loss=loss, val_accuracy=accuracy))
-    return _Trained(head, logits, history, [])
+    held_out = [LeftOut(own, logits[own]) for own in division.held_out]
+    return _Trained(head, logits, history, [], plain.values[0], held_out)
 
 
 def _steps(work: Work, layer: nn.Linear, training: Features, validation: Features) -> list[Epoch]:

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from pennyweight.core.figures import number, several
 from pennyweight.core.locks import locked
 from pennyweight.core.prediction import Failure
 from pennyweight.core.reasons import such_as
+from pennyweight.core.strangers import StrangerRule
 from pennyweight.core.text import as_utf8
 from pennyweight.core.travel import Stamp
 from pennyweight.data import ReadAs
+from pennyweight.data.readers.addresses import file_part, shown_address
 from pennyweight.runtime import Classifier
-from pennyweight.verbs.inputs import pictures_given
+from pennyweight.verbs.addresses import fetched, is_address
 from pennyweight.verbs.load import Trained, load
-from pennyweight.verbs.parts.folder import PartsFolder, Picture, stamp_of
+from pennyweight.verbs.parts.folder import UNFETCHED, PartsFolder, Picture, stamp_of
+from pennyweight.verbs.parts.groups import Group, groups_of
 
 __all__ = ["Finished", "Plan", "fill"]
 
@@ -38,21 +40,39 @@ class Plan:
     top: int
     read_as: ReadAs
     max_pixels: int | None
+    rule: StrangerRule
+    """Rule for strangers."""
+    before: Mapping[int, Stamp] = field(default_factory=dict)
+    """Parts that were there before the call; their pictures that could not be fetched are asked for again."""
 
     def settings(self) -> dict[str, Any]:
         """Return the settings that decide the answers and their files, as job.json keeps them."""
+        rule = self.rule
         return {
-            "paths": [as_utf8(os.path.abspath(path)) for path in self.paths],  # noqa: PTH100 - links stay
+            "paths": [as_utf8(_kept(path)) for path in self.paths],
             "read_as": self.read_as.to_dict(),
             "top": self.top,
             "max_pixels": self.max_pixels,
             "format": self.folder.form,
             "part_size": self.part_size,
+            # None in the folders of earlier versions, and where strangers are flagged
+            "strangers": None if rule.strangers == "flag" else rule.strangers,
+            "least_typical": rule.least_typical if rule.strangers == "refuse" else None,
         }
 
-    def pictures(self, note: Callable[[str], None]) -> Iterator[Iterator[Picture]]:
+    def open_classifier(self) -> Classifier:
+        """Return the classifier with the rule for strangers."""
+        found = load(self.trained, max_pixels=self.max_pixels)
+        return found.with_strangers(self.rule.strangers, self.rule.least_typical)
+
+    def groups(self, note: Callable[[str], None]) -> Iterator[Group]:
         """Yield the pictures of each part, and give `note` a line for skipped files."""
-        return _groups(pictures_given(self.paths, note, read_as=self.read_as), self.part_size)
+        return groups_of(self.paths, self.part_size, self.read_as, note)
+
+
+def _kept(path: str) -> str:
+    """Return a path in full, or an address without what gives access, which may be renewed between two calls."""
+    return shown_address(path) if is_address(path) else os.path.abspath(path)  # noqa: PTH100 - links stay
 
 
 class Finished(NamedTuple):
@@ -60,10 +80,17 @@ class Finished(NamedTuple):
 
     part: int
     pictures: int
+    """Pictures that were looked at now; all of a part that was complete."""
     made: bool
-    """True if its pictures were answered now; False for a part that was complete."""
+    """True if it was written now; False for a part that was complete."""
     failures: Sequence[tuple[str, str]]
-    """Source and error of the pictures that could not be read now."""
+    """Source and error of these pictures that have no prediction."""
+    strange: int = 0
+    """Pictures that were read now, and are unlike anything the network was taught."""
+    refused: int = 0
+    """Pictures of these that the rule refuses."""
+    kept: int = 0
+    """Further pictures of a part that was written now, which were answered before."""
 
 
 def fill(plan: Plan, note: Callable[[str], None], finished: Callable[[Finished], None]) -> None:
@@ -77,8 +104,8 @@ def fill(plan: Plan, note: Callable[[str], None], finished: Callable[[Finished],
     Raises:
         RunError: A complete part is damaged, or lists other pictures.
     """
-    work, said = _Filling(plan, load(plan.trained, max_pixels=plan.max_pixels), note, finished), note
-    while waiting := work.go_through(plan.pictures(said)):
+    work, said = _Filling(plan, plan.open_classifier(), note, finished), note
+    while waiting := work.go_through(plan.groups(said)):
         said = _silent  # the first listing has told of skipped files
         while all(plan.folder.is_taken(part) for part in waiting):
             time.sleep(POLL_SECONDS)
@@ -100,25 +127,27 @@ class _Filling:
     done: set[int] = field(default_factory=set)
     outdated: dict[int, Stamp] = field(default_factory=dict)
     """Parts with pictures that have changed since, each with the stamp of its file."""
+    repeated: set[int] = field(default_factory=set)
+    """Outdated parts of which those pictures alone are read again that could not be fetched."""
     is_older: bool = False
     """True after the line about parts that have no dates."""
 
-    def go_through(self, groups: Iterable[Iterator[Picture]]) -> list[int]:
+    def go_through(self, groups: Iterable[Group]) -> list[int]:
         """Finish the parts in turn; return those that are to be looked at again, in another listing."""
-        return [part for part, pictures in enumerate(groups) if not self._finish(part, pictures)]
+        return [part for part, group in enumerate(groups) if not self._finish(part, group)]
 
-    def _finish(self, part: int, pictures: Iterator[Picture]) -> bool:
+    def _finish(self, part: int, group: Group) -> bool:
         """Write a part unless it is complete; return False if another process works on it, or it is outdated."""
         if part in self.done:
             return True
         if self._is_there(part):
-            return self._keep(part, pictures)
+            return self._keep(part, group)
         with locked(self.plan.folder.lock(part), wait=False) as held:
             if not held:
                 return False
             if self._is_there(part):  # another process has finished it meanwhile
-                return self._keep(part, pictures)
-            self._write(part, pictures)
+                return self._keep(part, group)
+            self._write(part, group)
             return True
 
     def _is_there(self, part: int) -> bool:
@@ -126,29 +155,47 @@ class _Filling:
         path = self.plan.folder.path(part)
         return path.exists() and self.outdated.get(part) != Stamp.of(path)
 
-    def _keep(self, part: int, pictures: Iterator[Picture]) -> bool:
+    def _keep(self, part: int, group: Group) -> bool:
         """Count a complete part; return False if its pictures have changed, so that it is to be written again."""
-        path = self.plan.folder.path(part)
+        folder, path = self.plan.folder, self.plan.folder.path(part)
         stamp = Stamp.of(path)
-        listed = [(each.source, stamp_of(each)) for each in pictures]
-        changed = self.plan.folder.changes(part, listed)
+        if group.shard is None:
+            rows, changed = folder.changes(part, group.listed())
+        else:
+            rows, changed = folder.shard_changes(part, file_part(group.shard.shown), group.shard_stamp())
         if changed:
-            again = f"all {number(len(listed))} of {path.name} are answered again"
+            again = f"all {number(len(rows))} of {path.name} are answered again"
             self.note(f"{several(len(changed), 'picture')} changed since, such as {such_as(changed)}; {again}")
             self.outdated[part] = stamp
+            self.repeated.discard(part)
+            return False
+        unfetched = [row.source for row in rows if row.stamp == UNFETCHED]
+        if unfetched and self.plan.before.get(part) == stamp and (group.shard is None or group.shard_stamp()):
+            what = f"{several(len(unfetched), 'picture')} of {path.name} could not be fetched before"
+            self.note(f"{what}, such as {such_as(unfetched)}; asked for again")
+            self.outdated[part] = stamp
+            self.repeated |= {part} if group.shard is None else set()
             return False
         if changed is None and not self.is_older:
             self.note(f"{path.name} has no dates of files, so its pictures are compared by name alone")
             self.is_older = True
-        self._end(Finished(part, len(listed), made=False, failures=[]))
+        failures = [(row.source, row.error) for row in rows if row.error is not None]
+        self._end(Finished(part, len(rows), made=False, failures=failures))
         return True
 
-    def _write(self, part: int, pictures: Iterator[Picture]) -> None:
+    def _write(self, part: int, group: Group) -> None:
+        before = self.plan.folder.fetched(part) if part in self.repeated else {}
         stamps: list[str] = []
-        answers = list(self.classifier.stream_named(_recording(pictures, stamps), self.plan.top))
-        self.plan.folder.write(part, answers, stamps)
-        failures = [(each.source, each.error) for each in answers if isinstance(each, Failure)]
-        self._end(Finished(part, len(answers), made=True, failures=failures))
+        shard = group.shard_stamp()  # before it is read
+        asked = (each for place, each in enumerate(group.pictures) if place not in before)
+        answers = list(self.classifier.stream_named(fetched(_recording(asked, stamps)), self.plan.top))
+        stamps = stamps if group.shard is None else [shard] * len(answers)
+        self.plan.folder.write(part, answers, stamps, before)
+        failed = [each for each in answers if isinstance(each, Failure)]
+        failures = [(each.source, each.error) for each in failed]
+        strange, refused = (sum(map(self.classifier.is_strange, each)) for each in (answers, failed))
+        counts = {"strange": strange, "refused": refused, "kept": len(before)}
+        self._end(Finished(part, len(answers), made=True, failures=failures, **counts))
 
     def _end(self, finished: Finished) -> None:
         self.done.add(finished.part)
@@ -160,13 +207,3 @@ def _recording(pictures: Iterable[Picture], stamps: list[str]) -> Iterator[Pictu
     for picture in pictures:
         stamps.append(stamp_of(picture))
         yield picture
-
-
-def _groups(listed: Iterable[Picture], size: int) -> Iterator[Iterator[Picture]]:
-    """Yield an iterator for each part, so that no part's files are in memory together; pass over what is left of it."""
-    waiting = iter(listed)
-    for first in waiting:
-        group = chain([first], islice(waiting, size - 1))
-        yield group
-        for _ in group:
-            pass

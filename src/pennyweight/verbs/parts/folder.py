@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pennyweight.core.errors import InputError, RunError
@@ -13,12 +14,15 @@ from pennyweight.core.locks import locked
 from pennyweight.core.prediction import Failure, Prediction
 from pennyweight.core.text import as_utf8
 from pennyweight.core.travel import Stamp
-from pennyweight.report.prediction_files import Format, pictures_in, write_answers
+from pennyweight.report.prediction_files import Format, Row, answers_in, pictures_in, write_answers
 from pennyweight.runtime import NamedPicture
+from pennyweight.verbs.addresses import Unfetched
 
-__all__ = ["PartsFolder", "Picture", "stamp_of"]
+__all__ = ["UNFETCHED", "PartsFolder", "Picture", "stamp_of"]
 
 Picture = NamedPicture | Failure
+UNFETCHED = "not fetched"
+"""Stamp of a picture or a shard whose server failed, or was not reached: the next call asks it again."""
 JOB = "job.json"
 JOB_LOCK = ".job.lock"
 CHANGED = (
@@ -79,8 +83,8 @@ class PartsFolder:
         with locked(self.lock(part), wait=False) as held:
             return not held
 
-    def changes(self, part: int, listed: Sequence[tuple[str, str]]) -> list[str] | None:
-        """Return the names of pictures whose files changed since a part was written; None if it has no stamps.
+    def changes(self, part: int, listed: Sequence[tuple[str, str]]) -> tuple[list[Row], list[str] | None]:
+        """Return a part's rows, and the names of pictures whose files changed since; None if it has no stamps.
 
         Args:
             part: Number of the part.
@@ -91,18 +95,62 @@ class PartsFolder:
         """
         path = self.path(part)
         found = pictures_in(path, self.form)
-        if [source for source, _ in found] != [as_utf8(source) for source, _ in listed]:
+        if [row.source for row in found] != [as_utf8(source) for source, _ in listed]:
             raise RunError(f"{path} {CHANGED}")
-        if any(stamp is None for _, stamp in found):
-            return None
-        return [source for (source, now), (_, then) in zip(listed, found, strict=True) if now != then]
+        if any(row.stamp is None for row in found):
+            return found, None
+        then = [row.stamp for row in found]
+        return found, [name for (name, now), old in zip(listed, then, strict=True) if old not in (now, UNFETCHED)]
 
-    def write(self, part: int, answers: Sequence[Prediction | Failure], stamps: Sequence[str]) -> None:
-        """Write a part at once, or nothing."""
+    def shard_changes(self, part: int, shard: str, stamp: str) -> tuple[list[Row], list[str]]:
+        """Return the rows of a part that is a streamed shard, and the names of pictures that changed since.
+
+        Args:
+            part: Number of the part.
+            shard: Address of the shard, with which the names of its pictures begin.
+            stamp: Present stamp of the shard; an empty one, of a server that does not answer, says of no change.
+
+        Raises:
+            RunError: The part is damaged, or lists pictures of another shard.
+        """
+        path = self.path(part)
+        found = pictures_in(path, self.form)
+        if not all(row.source.startswith(as_utf8(shard)) for row in found):
+            raise RunError(f"{path} {CHANGED}")
+        return found, [row.source for row in found if stamp and row.stamp not in (stamp, UNFETCHED)]
+
+    def fetched(self, part: int) -> dict[int, tuple[Prediction | Failure, str]]:
+        """Return the answers of a part with their stamps, by place; pictures that were not fetched have none."""
+        rows = enumerate(answers_in(self.path(part), self.form))
+        return {place: (answer, stamp) for place, (answer, stamp) in rows if stamp != UNFETCHED}
+
+    def stamps(self) -> dict[int, Stamp]:
+        """Return the stamp of the file of each part that is there."""
+        found = self.folder.glob(f"part-*.{self.form}")
+        return {int(each.stem.removeprefix("part-")): Stamp.of(each) for each in found if each.stem[5:].isdecimal()}
+
+    def write(
+        self,
+        part: int,
+        answers: Sequence[Prediction | Failure],
+        stamps: Sequence[str],
+        before: Mapping[int, tuple[Prediction | Failure, str]] = MappingProxyType({}),
+    ) -> None:
+        """Write a part at once, or nothing.
+
+        Args:
+            part: Number of the part.
+            answers: Answers to the pictures.
+            stamps: Stamp of each of these pictures.
+            before: Answers to the other pictures, each with its stamp, by place in the part.
+        """
+        fresh = iter(zip(answers, stamps, strict=True))
+        places = range(len(answers) + len(before))
+        rows = [before[place] if place in before else _stamped(*next(fresh)) for place in places]
         path = self.path(part)
         clear_left_overs(self.folder, of=path.name)
         with atomic(path) as temporary:
-            write_answers(temporary, answers, stamps, self.form)
+            write_answers(temporary, [answer for answer, _ in rows], [stamp for _, stamp in rows], self.form)
 
     def close(self, parts: Collection[int]) -> None:
         """Remove the locks, also of killed processes. Raises RunError for parts beyond these, which are complete."""
@@ -110,3 +158,7 @@ class PartsFolder:
             raise RunError(f"{more[0]} {CHANGED}")
         for lock in (self.folder / JOB_LOCK, *self.folder.glob(".part-*.lock")):
             lock.unlink(missing_ok=True)
+
+
+def _stamped(answer: Prediction | Failure, stamp: str) -> tuple[Prediction | Failure, str]:
+    return answer, UNFETCHED if isinstance(answer, Unfetched) else stamp

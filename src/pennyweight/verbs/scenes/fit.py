@@ -40,6 +40,11 @@ from pennyweight.verbs.weigh import weigh
 
 __all__ = ["fit"]
 
+NO_TYPICALITY = (
+    "typicality is not kept: the validation windows overlap those of training, and calibrated on them it would flag "
+    "too many windows elsewhere (docs/scenes.md)"
+)
+
 
 @sharing_cores()
 def fit(
@@ -99,7 +104,7 @@ def fit(
 
 
 def _require_scene(source: object) -> None:
-    """Raise InputError for anything that is no scene, with the command and the function for pictures."""
+    """Raise InputError for anything that is not a scene, with the command and the function for pictures."""
     if is_scene(source):
         return
     rule = "a scene is scene:NAME (`pennyweight scene names` lists them), or a cube's file with its label map"
@@ -131,6 +136,7 @@ class _SceneFit:
                 return session.finished()
             self._begin(session)
             network, best = self._train(session)
+            session.shown.note(NO_TYPICALITY)
             with session.shown.phase("mapping the scene", self.scene.known.size) as phase:
                 engine = load(Run(session.files.folder)).engine
                 mapped = map_scene(engine, self.scene.cube, advance=phase.advance)

@@ -1,0 +1,84 @@
+"""Networks that keep a budget as they read on a terminal, in a pipe, and as JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pennyweight.cli import show
+from pennyweight.core.budget import LIMITS, option_of
+from pennyweight.core.figures import MISSING, number, several, share
+from pennyweight.core.text import say
+
+if TYPE_CHECKING:
+    from pennyweight.search.picks import Pick, Picks
+
+__all__ = ["picks"]
+
+COLUMNS = ("network", "input", "params", "MACs", "file, MB", "memory, MB", "ms", "accuracy")
+TRIED = ("network", "input", "params", "MACs", "file, MB", "memory, MB", "ms", "held-out", "95% interval")
+SHOWN = 12
+"""Rows of the front that are printed; --json has all."""
+
+
+def picks(found: Picks, *, as_json: bool) -> None:
+    """Print the front of the networks that fit, or the nearest ones where none fits."""
+    if as_json:
+        show.as_json(found.to_dict())
+        return
+    from pennyweight.search.picks import FITS, exceeds
+
+    front = found.front
+    ruled_out = ", ".join(f"{number(count)} by {option_of(name)}" for name, count in found.ruled_out.items())
+    if found.best is None:
+        for row in found.nearest:
+            say(f"nearest: {row.name}: {exceeds(row, found.budget)}")
+        counted = several(len(found.candidates), "candidate")
+        why = f", {ruled_out} are ruled out" if ruled_out else " none surely keeps --ms"
+        for line in found.notes:
+            say(f"note: {line}", error=True)
+        say(f"error: nothing fits: of {counted}{why}; the nearest are listed above", error=True)
+        return
+    from pennyweight.report.tables import Column, print_table  # with rich: 0.03 s
+
+    say(f"on {found.conditions}")
+    columns, row_of = (TRIED, _tried) if found.tried else (COLUMNS, _row)
+    print_table([Column(title) for title in columns], [row_of(row) for row in front[:SHOWN]])
+    tried = f"; {number(len(found.tried))} were tried" if found.tried else ""
+    fit = sum(row.verdict == FITS for row in found.candidates)
+    say(
+        f"{number(fit)} of {several(len(found.candidates), 'candidate')} fit{tried}"
+        + (f"; ruled out {ruled_out}" if ruled_out else "")
+        + (f"; {number(len(front) - SHOWN)} more of the front with --json" if len(front) > SHOWN else "")
+    )
+    for limit in _idle(found):
+        say(f"note: {option_of(limit)} rules nothing out", error=True)
+    for line in found.notes:
+        say(f"note: {line}", error=True)
+    if found.chosen is not None:
+        for title, text in found.chosen.facts():
+            say(f"{title:<15}{text}")
+        return
+    best = found.best
+    say(f"best    {best.name}: {number(best.ms)} ms {best.ms_is}, {_accuracy(best)}")
+
+
+def _idle(found: Picks) -> list[str]:
+    return [name for name in found.budget.limits() if name in LIMITS and name not in found.ruled_out]
+
+
+def _row(row: Pick) -> tuple[object, ...]:
+    ms = f"{'≈ ' if row.ms_is == 'predicted' else ''}{number(row.ms)}"
+    name = row.name.removesuffix(f" at {row.size}")
+    return (name, row.size, row.params, row.macs, row.size_bytes / 1e6, row.memory_bytes / 1e6, ms, _accuracy(row))
+
+
+def _tried(row: Pick) -> tuple[object, ...]:
+    low, high = row.accuracy_interval or (0.0, 1.0)
+    return (*_row(row)[:-1], share(row.accuracy or 0.0), f"{share(low)} to {share(high)}")
+
+
+def _accuracy(row: Pick) -> str:
+    if row.accuracy is None:
+        return MISSING
+    within = f" ± {100 * row.accuracy_error:.1f}" if row.accuracy_error else ""
+    return f"{share(row.accuracy)}{within} {row.accuracy_is}"

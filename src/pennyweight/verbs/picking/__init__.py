@@ -1,0 +1,1 @@
+"""Parts of `pick` on pictures: trials of candidates, the study that workers share, and the chosen network."""

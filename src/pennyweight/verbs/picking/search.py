@@ -1,0 +1,288 @@
+"""`pick` on pictures: try candidates that may keep the limits, then train and export the most accurate one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from pennyweight.core.budget import Budget
+from pennyweight.core.busy_wait import sharing_cores
+from pennyweight.core.errors import InputError, PennyweightError
+from pennyweight.core.extras import naming_missing_parts
+from pennyweight.core.figures import number, several, share
+from pennyweight.core.files import write_json, write_text
+from pennyweight.core.heap import keeping_memory
+from pennyweight.core.machine import machine
+from pennyweight.core.summary import Rows
+from pennyweight.search.engine_times import EngineTimes
+from pennyweight.search.measure import INT8
+from pennyweight.search.pick import Search
+from pennyweight.search.picks import FITS, HELD_OUT, Chosen, Pick, Picks, verdict_of
+from pennyweight.search.report import report_of
+from pennyweight.search.space import Candidate, candidates_of, read_space
+from pennyweight.search.tries import COUNTS, Halving, spread
+from pennyweight.verbs.picking.finish import finish
+from pennyweight.verbs.picking.folder import FOLDER_FILE, JOURNAL, REPORT, claim_folder
+from pennyweight.verbs.picking.options import SourcePick
+from pennyweight.verbs.picking.pictures import Answer, TriedPictures
+
+__all__ = ["pick_on_source"]
+
+EXPORT_S = 25.0
+"""Seconds that are kept for the export, its proof, and the times of the bundle."""
+SEARCHED, SEARCHED_BY_HEADS = 0.5, 0.75
+"""Share of the minutes for trials from scratch, and of heads; the rest trains the chosen network."""
+TIMED_S = 2.0
+"""Seconds in which a group of candidates is timed before the trials."""
+MOST_ROUNDS = 3
+"""Groups of candidates that are timed, until some are within the limits."""
+POLL_S = 1.0
+SIZES = (96, 128, 160, 192, 224)
+"""Sides of the input at which networks with weights are tried, besides their own."""
+FINAL = "the chosen network"
+"""Name of the trial that trains and exports the chosen network."""
+HOW = {True: "of heads on features", False: "after a short training"}
+Note = Callable[[str], None]
+
+
+@keeping_memory()
+@sharing_cores()
+def pick_on_source(
+    asked: SourcePick, budget: Budget, times: EngineTimes, space: str | os.PathLike[str] | None, note: Note
+) -> Picks:
+    """Find the network that keeps the limits and is most accurate on a source's pictures.
+
+    Args:
+        asked: Source, minutes and rarer settings.
+        budget: Limits; the accuracy is that on held-out pictures of the source.
+        times: Times of the engine that executes the bundle.
+        space: TOML file with other candidates; None for the usual ones.
+        note: Callback that is given a line about each step.
+
+    Raises:
+        PennyweightError: The source, the storage or a setting cannot be used, or no candidate could be tried.
+    """
+    with naming_missing_parts():
+        from pennyweight.search.study import open_storage
+    if asked.storage is not None:
+        open_storage(asked.storage)
+    work = _SourceSearch(asked, budget, times, note)
+    work.count(space)
+    if not work.plan():
+        return work.search.picks()
+    work.open_study()
+    work.try_all()
+    return work.end()
+
+
+class _SourceSearch:
+    """Search on pictures by this worker."""
+
+    def __init__(self, asked: SourcePick, budget: Budget, times: EngineTimes, note: Note) -> None:
+        self.asked, self.budget, self.times, self.note = asked, budget, times, note
+        self.ends = time.monotonic() + 60 * asked.minutes
+        self.pictures = TriedPictures(asked)
+        self.here = times.machine == machine()
+
+    @property
+    def left_s(self) -> float:
+        """Seconds that are left."""
+        return self.ends - time.monotonic()
+
+    def count(self, space: str | os.PathLike[str] | None) -> None:
+        """Count the candidates: networks with weights at hand, else those of the space."""
+        pictures, labels = self.pictures, len(self.pictures.source.labels)
+        tables = read_space(space, small=pictures.are_small)
+        usual = {"sizes": [pictures.size]} if pictures.are_small and space is None else {}
+        candidates: Sequence[Candidate] = pictures.with_weights(SIZES, self.asked.weights)
+        self.heads = bool(candidates)
+        if not candidates:
+            candidates = candidates_of([{**usual, **table} for table in tables])
+        how = (
+            "heads learn from features of networks with weights" if self.heads else "networks are trained from scratch"
+        )
+        self.note(f"trying candidates on {pictures.source.name}: {how}")
+        self.candidates = {candidate.name: candidate for candidate in candidates}
+        self.space = [*self.candidates]
+        self.search = Search.count(
+            candidates, self.times, replace(self.budget, accuracy=None), classes=labels, note=self.note
+        )
+
+    def plan(self) -> list[str]:
+        """Choose what is tried, and for how long; return the names, none where nothing keeps the limits."""
+        search_s = max((SEARCHED_BY_HEADS if self.heads else SEARCHED) * (self.left_s - EXPORT_S), 1.0)
+        timing_s = 0.1 * search_s
+        self.halving = Halving.within(search_s - timing_s)
+        self.searched = time.monotonic() + search_s
+        count = COUNTS[0] if self.heads else self.halving.candidates
+        names: list[str] = []
+        for _ in range(MOST_ROUNDS):
+            drawn = [row.name for row in spread(self.search.picks().candidates, count)]
+            if self.here:
+                self.search.measure(drawn, within_s=TIMED_S)
+            names = [name for name in drawn if self.search.row(name).verdict == FITS]
+            if names or not drawn:
+                break
+        self.names = names
+        return names
+
+    def open_study(self) -> None:
+        """Open the study that the workers share, and add the trials to a new one."""
+        from pennyweight.search.study import Study
+
+        key = self._key()
+        name = f"{self.pictures.source.name}-pick-{key[:8]}"
+        self.folder = Path(self.asked.out or Path("runs", name))
+        claim_folder(self.folder, key)
+        self.study = Study(self.asked.storage or str(self.folder / JOURNAL), f"pennyweight-{key[:16]}")
+        done = [trial for trial in self.study.trials if trial.state == "done" and trial.name != FINAL]
+        if not self.study.trials:
+            for candidate in self.names:
+                self.study.add(candidate, base_s=self.halving.base_s, rungs=self.halving.rungs)
+        elif done:
+            self.note(f"{self.folder}: {several(len(done), 'trial')} of an earlier command, or of other workers, count")
+
+    def _key(self) -> str:
+        """Return a digest of what a search is about: commands with the same one share their trials."""
+        about = {
+            "source": self.pictures.source.fingerprint,
+            "budget": self.budget.limits(),
+            "conditions": asdict(self.times.conditions),
+            "candidates": self.space,
+            "minutes": self.asked.minutes,
+            "seed": self.asked.seed,
+        }
+        return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+
+    def try_all(self) -> None:
+        """Try candidates until none is left, or the time for trials is over."""
+        while time.monotonic() < self.searched:
+            trials = {trial.name: trial for trial in self.study.trials if trial.name in self.candidates}
+            claim = self.study.claim([*trials])
+            if claim is not None:
+                with claim.held():
+                    self._try(claim)
+                continue
+            if not any(trial.state == "running" for trial in trials.values()):
+                return
+            time.sleep(POLL_S)  # another worker may end without an answer
+        left = sum(
+            trial.state in ("waiting", "running") for trial in self.study.trials if trial.name in self.candidates
+        )
+        if left:
+            self.note(f"{several(left, 'candidate')} not tried; more would be with more --minutes")
+
+    def _try(self, claim: Any) -> None:
+        """Try a candidate, and report its accuracy after each of its trainings."""
+        from pennyweight.search.study import TakenOver
+
+        candidate = self.candidates[claim.name]
+        try:
+            if self.heads:
+                answer = self.pictures.answer_by_head(candidate)
+                self._keep(claim, answer, 0.0)
+                whole = len(self.pictures.source.samples)
+                self.searched = min(self.searched, self.ends - EXPORT_S - 2 * answer.seconds * whole / answer.pictures)
+                claim.finish(answer.accuracy)
+                return
+            rungs = Halving(len(self.names), claim.facts["base_s"], claim.facts["rungs"])
+            last: Answer | None = None
+            for step, seconds in rungs.lengths():
+                if time.monotonic() + seconds > self.searched + 1:
+                    break
+                last = self.pictures.answer_by_training(candidate, seconds)
+                self._keep(claim, last, seconds)
+                if not claim.goes_on(step, last.accuracy):
+                    break
+            claim.finish(None if last is None else last.accuracy)
+        except TakenOver:
+            self.note(f"{claim.name}: another worker took the trial over")
+        except PennyweightError as error:
+            self.note(f"{claim.name} is not tried: {error}")
+            claim.finish(error=str(error))
+
+    def _keep(self, claim: Any, answer: Answer, trained_s: float) -> None:
+        claim.keep(accuracy=answer.accuracy, interval=list(answer.interval), trained_s=trained_s)
+        low, high = answer.interval
+        after = f" after {trained_s:.0f} s" if trained_s else ""
+        ms = number(self.search.row(claim.name).ms)
+        self.note(f"{claim.name}: {share(answer.accuracy)} ({share(low)} to {share(high)}){after}, {ms} ms")
+
+    def end(self) -> Picks:
+        """Return the candidates that were tried, with the chosen one trained, exported and timed."""
+        tried = self._tried()
+        if not tried:
+            errors = [trial.error for trial in self.study.trials if trial.error]
+            why = errors[0] if errors else "the time ended first; give --minutes more"
+            raise InputError(f"no candidate could be tried: {why}")
+        found = replace(self.search.picks(), budget=self.budget, tried=Rows(tried))
+        if found.best is None:
+            return found
+        chosen, line = self._chosen(found.best.name)
+        notes = [
+            f"accuracy: on held-out pictures of the source, {HOW[self.heads]}; the chosen network's is on the test "
+            "split, which no trial has seen",
+            *filter(None, [line]),
+        ]
+        found = replace(found, chosen=chosen, notes=(*found.notes, *notes))
+        write_json(self.folder / FOLDER_FILE, {"key": self._key(), **found.to_dict()})
+        write_text(self.folder / REPORT, report_of(found))
+        return found
+
+    def _tried(self) -> list[Pick]:
+        """Return the candidates with a held-out accuracy, by any worker."""
+        found = []
+        for trial in self.study.trials:
+            if "accuracy" not in trial.facts or trial.name not in self.candidates:
+                continue
+            row, accuracy = self.search.row(trial.name), trial.facts["accuracy"]
+            values: dict[str, Any] = {**vars(row), "accuracy": accuracy}
+            excesses = self.budget.excesses(values)
+            low, high = trial.facts["interval"]
+            found.append(
+                replace(
+                    row, accuracy=accuracy, accuracy_error=0.0, accuracy_is=HELD_OUT, accuracy_interval=(low, high),
+                    trained_s=trial.facts["trained_s"], excesses=excesses,
+                    verdict=verdict_of(excesses, row.ms, row.ms_error, self.budget.ms),
+                )
+            )  # fmt: skip
+        return found
+
+    def _chosen(self, name: str) -> tuple[Chosen | None, str]:
+        """Return the chosen network, and a line where this worker did not make it."""
+        if FINAL not in {trial.name for trial in self.study.trials}:
+            self.study.add(FINAL)
+        claim = self.study.claim([FINAL])
+        if claim is None:
+            return self._made_elsewhere()
+        with claim.held():
+            begun = claim.facts.get("candidate")
+            name = name if begun not in self.candidates else begun
+            minutes = claim.facts.get("minutes") or max((self.left_s - EXPORT_S) / 60, 0.1)
+            claim.keep(candidate=name, minutes=minutes)
+            self.note(f"training the chosen network, {name}; after an interruption the same command of pick resumes it")
+            request = replace(
+                self.pictures.request_of(self.candidates[name]), minutes=minutes, progress=self.asked.progress
+            )
+            conditions = self.times.conditions if self.here else None
+            int8 = self.times.conditions.precision == INT8
+            chosen = finish(name, request, self.folder / "run", conditions, int8=int8, note=self.note)
+            claim.keep(chosen=json.loads(json.dumps(vars(chosen))))
+            claim.finish(chosen.accuracy)
+        limit = self.budget.ms
+        if limit is not None and chosen.ms is not None and chosen.ms > limit:
+            return chosen, f"the bundle takes {number(chosen.ms)} ms, over {number(limit)}: the machine may be busy"
+        return chosen, ""
+
+    def _made_elsewhere(self) -> tuple[Chosen | None, str]:
+        final: Mapping[str, Any] = next(trial.facts for trial in self.study.trials if trial.name == FINAL)
+        if "chosen" in final:
+            low, high = final["chosen"]["accuracy_interval"]
+            return Chosen(**{**final["chosen"], "accuracy_interval": (low, high)}), ""
+        return None, "another worker trains and exports the chosen network; its folder has the run"

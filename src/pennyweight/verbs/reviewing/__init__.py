@@ -1,0 +1,1 @@
+"""Parts of `review` and `suggest`: features of pictures, answers out of fold, files."""
