@@ -22,7 +22,7 @@ BRITISH = re.compile(
 )
 ARCHAIC = re.compile(r"(?<![\w#-])(?:anew|thereof|therein|whoever)(?![\w-])")
 """Words that a reader meets nowhere else in the field."""
-OF_OTHERS = ("optimiser", "nearest neighbour", "mean_centres", "pennyweight-learnt")
+OF_OTHERS = ("optimiser", "nearest neighbour", "mean_centres", "pennyweight-learnt", "CancelledError", ".cancelled(")
 """Words in British spelling that stay: names in other libraries, and keys in files of earlier versions."""
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 

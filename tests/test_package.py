@@ -71,6 +71,13 @@ def test_a_server_with_a_bundle_loads_nothing_of_training() -> None:
     assert {*LIGHT} <= modules_of(EACH_IN_TURN, *LIGHT)
 
 
+def test_the_server_loads_nothing_of_training() -> None:
+    names = submodules("pennyweight.serve")
+    assert len(names) > 10
+    assert {*names} <= modules_of(EACH_IN_TURN, *names)
+    assert not loaded_by("import pennyweight.serve.server") & {"fastapi", "pydantic"}
+
+
 def test_the_bare_package_loads_not_even_numpy() -> None:
     assert not loaded_by("import pennyweight; dir(pennyweight)") & {"numpy", "PIL", "rich", "typer"}
 

@@ -156,6 +156,21 @@ PROMISED = {
         "--wait": "value",
         "--json": "flag",
     },
+    "serve": {
+        "BUNDLE...": "required",
+        "--max-bytes": "value",
+        "--max-pixels": "value",
+        "--max-pictures": "value",
+        "--host": "value",
+        "--port": "value",
+        "--token-file": "value",
+        "--workers": "value",
+        "--queue": "value",
+        "--timeout": "value",
+        "--strangers": "value",
+        "--least-typical": "value",
+        "--log": "value",
+    },
     "doctor": {
         "SOURCE": "required",
         "--group-by": "value",
@@ -333,6 +348,15 @@ DEFAULTS = {
     "predict": {"top": 5, "strangers": "flag", "wait": 5.0},
     "bench": {},
     "review": {},
+    "serve": {
+        "max_bytes": "32MB",
+        "max_pictures": 64,
+        "host": "127.0.0.1",
+        "port": 8000,
+        "timeout": 30.0,
+        "strangers": "flag",
+        "log": "text",
+    },
     "suggest": {"count": 24},
     "pick": {"batch": 1, "seed": 0, "seconds": 25.0},
     "lab guidelines": {"repeats": 30, "batch": 1, "side": 56},
@@ -413,7 +437,7 @@ def test_help_fits_its_width_and_breaks_no_word(
 @pytest.mark.parametrize("command", PROMISED)
 def test_options_stand_in_panels_of_one_order(pennyweight: Run, command: str) -> None:
     titles = [line.split()[1] for line in pennyweight(*command.split(), "--help").out.splitlines() if line[:1] == "╭"]
-    order = ("Arguments", "Data", "Network", "Training", "Execution", "Time", "Measurement", "Output")
+    order = ("Arguments", "Data", "Network", "Training", "Server", "Execution", "Time", "Measurement", "Output")
     assert titles == [title for title in order if title in titles]
     assert titles[-1] == "Output"
     assert ("Data" in titles) <= ("Arguments" in titles)  # a command that takes no source has no options of one

@@ -14,6 +14,7 @@ from pennyweight.cli.app import make_command
 from pennyweight.core.budget import LIMITS, option_of
 from pennyweight.core.usage import Usage
 from pennyweight.data import ReadAs
+from pennyweight.serve.settings import ServeSettings
 from pennyweight.verbs.fit import FitOptions
 from pennyweight.verbs.picking.options import SourceOptions
 from pennyweight.verbs.scenes.plan import SceneOptions
@@ -31,6 +32,7 @@ CASES: dict[str, tuple[Callable[..., Any], Collection[str]]] = {
         pw.predict,
         {*READ_AS, *USAGE, *signature(pw.predict_parts).parameters, "embeddings"},
     ),  # `embed` of a classifier
+    "serve": (ServeSettings, {"bundles", "token_file", "least_typical"}),  # of `make_app`, `read_token`, a StrangerRule
     "export": (pw.export, {*USAGE, *signature(pw.convert).parameters}),
     "bundle": (pw.Bundle, {"markdown"}),
     "weigh": (pw.weigh_all, {"threads"}),

@@ -23,6 +23,7 @@ from pennyweight.cli.commands.pack import pack
 from pennyweight.cli.commands.pick import pick
 from pennyweight.cli.commands.predict import predict
 from pennyweight.cli.commands.review import review
+from pennyweight.cli.commands.serve import serve
 from pennyweight.cli.commands.suggest import suggest
 from pennyweight.cli.commands.weigh import weigh
 from pennyweight.cli.help import Command, Group
@@ -42,6 +43,7 @@ COMMANDS: Sequence[tuple[Callable[..., None], type[Command]]] = (
     (evaluate, CommandOnPictures),
     (predict, CommandOnPictures),
     (export, CommandOnPictures),
+    (serve, Command),
     (bundle, Command),
     (weigh, Command),
     (pick, Command),
@@ -61,7 +63,7 @@ def make_app() -> typer.Typer:
     app = typer.Typer(
         name="pennyweight",
         cls=Group,
-        help="Image classifiers that fit a budget: weigh, fit, evaluate, export, predict.",
+        help="Image classifiers that fit a budget: weigh, fit, evaluate, export, predict, serve.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
@@ -99,4 +101,4 @@ def pennyweight(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
     ] = False,
 ) -> None:
-    """Image classifiers that fit a budget: weigh, fit, evaluate, export, predict."""
+    """Image classifiers that fit a budget: weigh, fit, evaluate, export, predict, serve."""

@@ -15,11 +15,11 @@ from typer.core import TyperCommand, TyperGroup
 
 from pennyweight.cli.usage import UsageError, one_line, unknown_command
 
-__all__ = ["DATA", "EXECUTION", "MEASUREMENT", "NETWORK", "OUTPUT", "TIME", "TRAINING", "Command", "Group"]
+__all__ = ["DATA", "EXECUTION", "MEASUREMENT", "NETWORK", "OUTPUT", "SERVER", "TIME", "TRAINING", "Command", "Group"]
 
 ARGUMENTS, DATA, NETWORK, TRAINING, TIME, OUTPUT = "Arguments", "Data", "Network", "Training", "Time", "Output"
-EXECUTION, MEASUREMENT = "Execution", "Measurement"
-PANELS = (ARGUMENTS, DATA, NETWORK, TRAINING, EXECUTION, TIME, MEASUREMENT, OUTPUT)
+EXECUTION, MEASUREMENT, SERVER = "Execution", "Measurement", "Server"
+PANELS = (ARGUMENTS, DATA, NETWORK, TRAINING, SERVER, EXECUTION, TIME, MEASUREMENT, OUTPUT)
 """Titles of the panels, in the order of the help."""
 NAME_WIDTH = 27
 """Characters of the column with an option's name and value, the same in every panel."""
