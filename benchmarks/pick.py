@@ -8,7 +8,6 @@ and as graphs for timing (decision 0090) some that are said to fit, and others t
 
 import argparse
 import random
-import statistics
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -24,13 +23,12 @@ from pennyweight.core.figures import share
 from pennyweight.core.machine import cores, machine_line
 from pennyweight.core.noise import seeded_pixels
 from pennyweight.core.preprocess import Preprocess
-from pennyweight.core.turns import time_in_turns
 from pennyweight.deploy.export import export_graph
 from pennyweight.deploy.qdq import Quantizer
 from pennyweight.deploy.timing_graph import write_timing_graph
 from pennyweight.runtime.onnx_engine import OnnxEngine
 from pennyweight.search.counted import make
-from pennyweight.search.measure import TOGETHER
+from pennyweight.search.measure import TOGETHER, calm_medians
 from pennyweight.search.picks import Pick
 from pennyweight.search.space import Candidate
 
@@ -53,7 +51,7 @@ def time_bundles(rows: list[Pick], *, threads: int, int8: bool, exported: bool =
                 else:
                     write_timing_graph(network, preprocess, path, int8=int8)
                 calls.append(partial(OnnxEngine(path, threads=threads), pixels[:1]))
-            found += [statistics.median(times) for times in time_in_turns(calls, repeats=30, within_s=6.0)]
+            found += calm_medians(calls, within_s=6.0)
     return found
 
 

@@ -1,5 +1,6 @@
 """Milliseconds of bundles are learned from work, and kept with the machine and engine that they belong to."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -89,6 +90,21 @@ def test_every_quantity_of_a_counted_network_is_a_column() -> None:
 
     for name in ("mobilenet_v2", "efficientnet_b0", "shufflenet_v1_g3_x1_0", "resnext50_32x4d", "vit_ti_16"):
         assert set(count_candidate(Candidate(name, {}, 96, "")).work) <= set(COLUMNS)
+
+
+def test_a_network_timed_beside_other_programs_is_timed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pennyweight.search import measure
+
+    tries = [[[2.0, 2.1, 2.2], [3.0, 6.0, 9.0], [4.0, 8.0, 8.0]], [[5.0, 5.1, 5.2], [4.0, 7.0, 7.0]], [[4.0, 9.0, 9.0]]]
+    asked: list[int] = []
+
+    def in_turns(calls: Sequence[object], **_: object) -> list[list[float]]:
+        asked.append(len(calls))
+        return tries.pop(0)
+
+    monkeypatch.setattr(measure, "time_in_turns", in_turns)
+    assert measure.calm_medians([lambda: None] * 3, within_s=1.0) == [2.1, 5.1, 7.0]
+    assert asked == [3, 2, 1]
 
 
 @pytest.mark.slow

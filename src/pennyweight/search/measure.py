@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import statistics
 import tempfile
@@ -20,7 +21,7 @@ from pennyweight.search.counted import Counted, count_candidate, make
 from pennyweight.search.engine_times import Conditions, EngineTimes, Timed
 from pennyweight.search.space import Candidate, candidates_of, read_space
 
-__all__ = ["conditions_of", "learn_engine_times", "time_candidates"]
+__all__ = ["calm_medians", "conditions_of", "learn_engine_times", "time_candidates"]
 
 INT8 = "int8"
 LEARNED_FROM = 60
@@ -30,6 +31,10 @@ MOST_MACS = 2_000_000_000
 TOGETHER = 6
 """Networks that take turns, and whose weights are in memory at the same time."""
 REPEATS, WITHIN_S = 20, 4.0
+CALM = 1.15
+"""Median of a network's times over the least of them, above which other programs took part of the machine."""
+TRIES = 3
+"""Times that a network is timed until the machine was calm; the least median counts."""
 
 
 def conditions_of(choice: EngineChoice, *, threads: int, batch: int, int8: bool) -> Conditions:
@@ -99,11 +104,13 @@ def time_candidates(
 ) -> list[Timed]:
     """Time candidates in turns on graphs with fresh weights; the milliseconds are medians of calls.
 
+    Those that were timed while other programs took part of the machine are timed again, up to TRIES times.
+
     Args:
         group: Candidates whose weights fit into memory together.
         conditions: Engine and settings.
         classes: Classes of the head; None for the published head.
-        within_s: Seconds after which no new round begins.
+        within_s: Seconds of a try after which no new round begins.
     """
     int8 = conditions.precision == INT8
     choice = EngineChoice(
@@ -117,8 +124,23 @@ def time_candidates(
             network = make(candidate, classes)
             write_timing_graph(network, preprocess, path, batch=conditions.batch, int8=int8)
             calls.append(partial(choice.open(path), seeded_pixels(conditions.batch, preprocess.shape)))
-        times = time_in_turns(calls, repeats=REPEATS, within_s=within_s)
-    return [
-        Timed(counted.candidate.name, counted.work, statistics.median(spent))
-        for counted, spent in zip(group, times, strict=True)
-    ]
+        times = calm_medians(calls, within_s=within_s)
+    return [Timed(counted.candidate.name, counted.work, ms) for counted, ms in zip(group, times, strict=True)]
+
+
+def calm_medians(calls: Sequence[Callable[[], object]], *, within_s: float) -> list[float]:
+    """Return the least median of each call's tries, in milliseconds."""
+    found = [math.inf] * len(calls)
+    places = list(range(len(calls)))
+    for _ in range(TRIES):
+        # a function before each round keeps the pauses where one call is left
+        times = time_in_turns(
+            [calls[place] for place in places], repeats=REPEATS, within_s=within_s, before_round=lambda kept: None
+        )
+        medians = dict(zip(places, map(statistics.median, times), strict=True))
+        for place, median in medians.items():
+            found[place] = min(found[place], median)
+        places = [place for place, spent in zip(places, times, strict=True) if medians[place] > CALM * min(spent)]
+        if not places:
+            break
+    return found
