@@ -72,7 +72,11 @@ class StrangerRule:
         """Return True for the answer to a picture that is unlike anything the network was taught, or its refusal."""
         if held_out is None or answer.typical is None or self.strangers == "ignore":
             return False
-        return answer.typical <= self.limit(held_out) + TINY
+        return self.is_unlike(answer.typical, held_out)
+
+    def is_unlike(self, typical: float, held_out: HeldOut) -> bool:
+        """Return True for the `typical` of a stranger."""
+        return typical <= self.limit(held_out) + TINY
 
     def apply(self, answer: Prediction, held_out: HeldOut | None) -> Prediction | Failure:
         """Return the answer, or with "refuse" a Failure in place of the answer to a stranger."""

@@ -87,7 +87,7 @@ class FileEngine(ABC):
 
     def __call__(self, pixels: Pixels) -> Outputs:
         """Compute probabilities and logits (B, classes) of (B, H, W, C) uint8. Raises BundleError if that fails."""
-        return Outputs(*self._compute(pixels, (PROBABILITIES, LOGITS)))
+        return Outputs(*self.compute(pixels, (PROBABILITIES, LOGITS)))
 
     def features(self, pixels: Pixels) -> NDArray[np.float32]:
         """Compute the features before the last layer (B, F). Raises BundleError for a bundle that gives none."""
@@ -96,15 +96,16 @@ class FileEngine(ABC):
                 f"{self._path} gives no features: it was exported by an earlier version, or its network does not end "
                 "in a linear layer; export it again"
             )
-        return self._compute(pixels, (FEATURES,))[0]
+        return self.compute(pixels, (FEATURES,))[0]
 
     def with_strangeness(self, pixels: Pixels) -> Strange:
         """Compute probabilities (B, classes) and strangeness (B,). Raises BundleError where there is none."""
         if STRANGENESS not in self.ports:
             raise BundleError(f"{self._path} does not say how unlike training a picture is; export it again")
-        return Strange(*self._compute(pixels, (PROBABILITIES, STRANGENESS)))
+        return Strange(*self.compute(pixels, (PROBABILITIES, STRANGENESS)))
 
-    def _compute(self, pixels: Pixels, names: Sequence[str]) -> Sequence[NDArray[np.float32]]:
+    def compute(self, pixels: Pixels, names: Sequence[str]) -> Sequence[NDArray[np.float32]]:
+        """Compute the named outputs of (B, H, W, C) uint8 in one pass. Raises BundleError if that fails."""
         if self._process != os.getpid():
             self._open_in_fork()
         try:

@@ -11,14 +11,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from pennyweight.serve.guard import Guard
+from pennyweight.serve.cards import describe
+from pennyweight.serve.guard import Guard, as_json
+from pennyweight.serve.inference import protocol_routes
 from pennyweight.serve.metrics import CONTENT_TYPE_LATEST
 from pennyweight.serve.models import Models, places_of
+from pennyweight.serve.openapi import openapi
 from pennyweight.serve.predicting import make_predict
 from pennyweight.serve.service import Service
 from pennyweight.serve.settings import ServeSettings
 
 __all__ = ["App", "make_app"]
+
+JSON = "application/json"
 
 
 class App:
@@ -26,7 +31,8 @@ class App:
 
     def __init__(self, service: Service) -> None:
         self.service = service
-        inner = Starlette(routes=_routes(service), lifespan=_lifespan(service))
+        service.routes = _routes(service)
+        inner = Starlette(routes=service.routes, lifespan=_lifespan(service))
         inner.router.redirect_slashes = False
         self._guarded = Guard(
             inner.router,
@@ -63,9 +69,18 @@ def _routes(service: Service) -> list[BaseRoute]:
     async def metrics(request: Request) -> Response:
         return Response(service.metrics.exposition(), headers={"content-type": CONTENT_TYPE_LATEST})
 
+    async def models(request: Request) -> Response:
+        return Response(as_json({"models": [describe(model) for model in service.models]}), media_type=JSON)
+
+    async def document(request: Request) -> Response:
+        return Response(as_json(openapi(service.settings, service.models)), media_type=JSON)
+
     return [
         Route("/predict", make_predict(service), methods=["POST"]),
         Route("/metrics", metrics),
+        Route("/models", models),
+        Route("/openapi.json", document),
+        *protocol_routes(service),
     ]
 
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from starlette.requests import Request
+from starlette.routing import BaseRoute
 
 from pennyweight.serve.bodies import Bodies
 from pennyweight.serve.failures import BusyError
@@ -39,6 +40,7 @@ class Service:
         self.bodies = Bodies(settings)
         self.metrics = Metrics(lambda: self.workers.unfinished)
         self.metrics.serving(models)
+        self.routes: list[BaseRoute] = []
         self.ready = False
         self.ending = False
         self.loop: asyncio.AbstractEventLoop | None = None
