@@ -359,6 +359,9 @@ BROWSER_FLAGS = [
     "--disable-component-update",
     "--disable-sync",
     "--disable-quic",
+    # a camera that shows a made picture, and no question about it
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
 ]
 
 

@@ -17,6 +17,7 @@ from pennyweight.serve.inference import protocol_routes
 from pennyweight.serve.metrics import CONTENT_TYPE_LATEST
 from pennyweight.serve.models import Models, places_of
 from pennyweight.serve.openapi import openapi
+from pennyweight.serve.page import page_routes
 from pennyweight.serve.predicting import make_predict
 from pennyweight.serve.service import Service
 from pennyweight.serve.settings import ServeSettings
@@ -81,6 +82,7 @@ def _routes(service: Service) -> list[BaseRoute]:
         Route("/models", models),
         Route("/openapi.json", document),
         *protocol_routes(service),
+        *page_routes(),
     ]
 
 

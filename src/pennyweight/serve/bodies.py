@@ -15,7 +15,7 @@ from pennyweight.core.text import printable
 from pennyweight.serve.failures import BusyError, RequestError
 from pennyweight.serve.settings import MEGABYTE, ServeSettings
 
-__all__ = ["Bodies", "Upload"]
+__all__ = ["Bodies", "Upload", "is_form"]
 
 HELD_BYTES = 256 * MEGABYTE
 """Bytes of all bodies that are held at the same time, or of one that is larger."""
@@ -66,12 +66,11 @@ class Bodies:
                 read (415).
             BusyError: Other bodies take the memory.
         """
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind == "application/json":
+        if _kind(request) == "application/json":
             raise RequestError(
                 415, "send the bytes of a picture file, or a form with files; JSON belongs to /v2/models/MODEL/infer"
             )
-        if kind == FORM:
+        if is_form(request):
             async with self._read(request, lambda chunks: self._files(request.headers, chunks)) as uploads:
                 if not uploads:
                     raise RequestError(400, "the form has no file; with curl: -F file=@photo.jpg")
@@ -135,6 +134,15 @@ class Bodies:
 
     def _too_large(self, sent: str) -> RequestError:
         return RequestError(413, f"the body has {sent} bytes; {self._most:,} at most are read (--max-bytes)")
+
+
+def is_form(request: Request) -> bool:
+    """Return True for a request whose body is a form with files."""
+    return _kind(request) == FORM
+
+
+def _kind(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 async def _join(chunks: Chunks) -> bytes:

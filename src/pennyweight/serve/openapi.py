@@ -56,7 +56,7 @@ SCHEMAS: dict[str, Schema] = {
         sha256=TEXT,
         milliseconds=NUMBER,
         predictions=_list({"oneOf": [_ref("Prediction"), _ref("Failure")]}),
-        error={**TEXT, "description": "Reason of the first picture, if no picture has an answer."},
+        error={**TEXT, "description": "Reason that a body without a form has no answer."},
     ),
     "Models": _object(
         "models",
@@ -124,7 +124,7 @@ REASONS = {
     408: "The body did not arrive in time.",
     413: "The body is too large.",
     415: "The body is of a kind that is not read.",
-    422: "A picture cannot be read, or has no answer.",
+    422: "The picture cannot be read, or has no answer; of a form, each picture has its own error instead.",
     503: "The server is busy or stops; Retry-After says when to come again.",
 }
 OF_BODIES = (400, 408, 413, 415, 422, 503)

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from pennyweight.core.prediction import Failure, Prediction
 from pennyweight.runtime.classifier import NamedPicture
-from pennyweight.serve.bodies import Upload
+from pennyweight.serve.bodies import Upload, is_form
 from pennyweight.serve.failures import RequestError
 from pennyweight.serve.guard import as_json
 from pennyweight.serve.models import Model
@@ -21,6 +21,7 @@ from pennyweight.serve.service import Service, note_facts
 
 __all__ = ["make_predict"]
 
+JSON = "application/json"
 TOP = 5
 Answer = Prediction | Failure
 
@@ -46,9 +47,9 @@ def make_predict(service: Service) -> Any:
             "milliseconds": _rounded(1000 * (time.perf_counter() - began)),
             "predictions": rows,
         }
-        if all(isinstance(answer, Failure) for answer, _ in answers):
-            body = {"error": rows[0]["error"], **body}
-        return Response(as_json(body), 422 if "error" in body else 200, media_type="application/json")
+        if not is_form(request) and "error" in rows[0]:  # each picture of a form has its own error
+            return Response(as_json({"error": rows[0]["error"], **body}), 422, media_type=JSON)
+        return Response(as_json(body), media_type=JSON)
 
     return predict
 
