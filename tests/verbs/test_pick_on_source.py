@@ -1,5 +1,6 @@
 """`pick` on pictures tries what may keep the limits, chooses by held-out accuracy, and resumes."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -54,6 +55,10 @@ def arrays(count: int, side: int) -> tuple[Any, Any]:
     return images.astype(np.uint8), labels
 
 
+def tried_pictures(source: Any) -> TriedPictures:
+    return TriedPictures(SourcePick(source=source, minutes=3), pw.data.open(source))
+
+
 def test_a_source_too_small_for_trials_is_one_line(engine_times: EngineTimes) -> None:
     pytest.importorskip("optuna")
     with pytest.raises(pw.PennyweightError, match="26 training pictures, and candidates are told apart by at least 40"):
@@ -62,7 +67,7 @@ def test_a_source_too_small_for_trials_is_one_line(engine_times: EngineTimes) ->
 
 @pytest.mark.slow
 def test_no_trial_reads_the_test_split(engine_times: EngineTimes) -> None:
-    pictures = TriedPictures(SourcePick(source=arrays(120, 16), minutes=3))
+    pictures = tried_pictures(arrays(120, 16))
     (candidate,) = candidates_of([{"network": "resnet_9", "stem": "cifar", "width": [0.25], "sizes": [16]}])
     answer = pictures.answer_by_training(candidate, 1.0)
     assert 0.5 < answer.accuracy <= 1
@@ -81,7 +86,7 @@ def test_weights_are_tried_at_their_size_and_at_smaller_ones(engine_times: Engin
     torch.manual_seed(0)
     network = pw.create("mobilenet_v1", num_classes=10, width=0.25)
     save_weights(tmp_path / "small.safetensors", network, {})
-    pictures = TriedPictures(SourcePick(source=arrays(120, 96), minutes=3))
+    pictures = tried_pictures(arrays(120, 96))
     candidates = pictures.with_weights((96, 160, 256), tmp_path)
     assert [each.size for each in candidates] == [96, 160, 224]
     assert {each.network for each in candidates} == {"mobilenet_v1_x0_25"}
@@ -95,9 +100,11 @@ class Pictures:
     """Pictures on which wider networks are better, and one cannot be trained."""
 
     size, are_small = 32, False
-    source = SimpleNamespace(name="shapes", labels=["a", "b"], fingerprint="sha256:1", samples=range(100))
+    source = SimpleNamespace(
+        name="shapes", labels=["a", "b"], fingerprint="sha256:1", samples=range(100), streamed=False
+    )
 
-    def __init__(self, asked: Any) -> None:
+    def __init__(self, asked: Any, source: Any) -> None:
         self.tried: list[tuple[str, float]] = []
         Pictures.last = self
 
@@ -131,12 +138,15 @@ def made(monkeypatch: pytest.MonkeyPatch, engine_times: EngineTimes, tmp_path: P
 
     def finish(name: str, request: Any, folder: Path, conditions: Any, **others: Any) -> Chosen:
         found.append((name, request, folder))
+        folder.mkdir()
+        (folder / "model.onnx").touch()
         return Chosen(
             name=name, run=str(folder), bundle=f"{folder}/model.onnx", ms=1.5, accuracy=0.75,
             accuracy_interval=(0.7, 0.8),
         )  # fmt: skip
 
     monkeypatch.setattr(module, "TriedPictures", Pictures)
+    monkeypatch.setattr(module, "data", SimpleNamespace(open=lambda source, **how: Pictures.source))
     monkeypatch.setattr(module, "finish", finish)
     monkeypatch.setattr(Search, "measure", measure)
     monkeypatch.chdir(tmp_path)
@@ -168,11 +178,15 @@ def test_the_most_accurate_is_chosen_and_the_same_call_tries_nothing_again(
     folder = next(tmp_path.glob("runs/shapes-pick-*"))
     assert Path(found.chosen.run) == folder.relative_to(tmp_path) / "run"
     assert f"<h1>{found.best.name}</h1>" in (folder / "report.html").read_text(encoding="utf-8")
+    Pictures.last = None
     again = picked(space)
-    assert Pictures.last.tried == []
+    assert Pictures.last is None  # not even the pictures are looked at
     assert len(made) == 1
-    assert again.chosen == found.chosen
-    assert [each.name for each in again.front] == [each.name for each in found.front]
+    assert json.loads(json.dumps(again.to_dict())) == json.loads(json.dumps(found.to_dict()))
+    assert repr(again) == repr(found)
+    (folder / "pick.json").write_text("{", encoding="utf-8")
+    with pytest.raises(pw.PennyweightError, match=r"pick\.json"):
+        picked(space)
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from typing import Any
 
 from pennyweight.core.budget import LIMITS, Budget
 from pennyweight.core.data_frame import data_frame
+from pennyweight.core.errors import PennyweightError
 from pennyweight.core.figures import MISSING, megabytes, number, share
 from pennyweight.core.summary import Facts, Rows, Summary
 from pennyweight.search.engine_times import Conditions
@@ -92,6 +93,12 @@ class Chosen(Summary):
     accuracy: float
     """0 to 1, on the test split, which is scored once, for this network only."""
     accuracy_interval: tuple[float, float]
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Chosen:
+        """Return a chosen network from its values, as JSON keeps them."""
+        low, high = values["accuracy_interval"]
+        return cls(**{**values, "accuracy_interval": (low, high)})
 
     def facts(self) -> Facts:
         """Return names and texts of what was made."""
@@ -179,6 +186,25 @@ class Picks(Summary):
             "candidates": [vars(row) for row in self.candidates],
         }
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Picks:
+        """Return a result from what `to_dict` gave. Raises PennyweightError for anything else."""
+        try:
+            chosen = values["chosen"]
+            return cls(
+                budget=Budget(**values["budget"]),
+                conditions=Conditions(**values["conditions"]),
+                machine=values["machine"],
+                median_error=values["median_error"],
+                candidates=Rows(map(_pick, values["candidates"])),
+                refused=values["refused"],
+                notes=tuple(values["notes"]),
+                tried=Rows(map(_pick, values["tried"])),
+                chosen=None if chosen is None else Chosen.from_dict(chosen),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise PennyweightError(f"it is not the result of a search: {error}") from error
+
     def _facts(self) -> Facts:
         yield "budget", repr(self.budget).removeprefix("Budget(").removesuffix(")") or "no limit"
         yield "on", str(self.conditions)
@@ -190,6 +216,11 @@ class Picks(Summary):
             yield from self.chosen.facts()
         for row in self.nearest:
             yield "nearest", f"{row.name}: {exceeds(row, self.budget)}"
+
+
+def _pick(values: Mapping[str, Any]) -> Pick:
+    interval = values["accuracy_interval"]
+    return Pick(**{**values, "accuracy_interval": None if interval is None else tuple(interval)})
 
 
 def exceeds(row: Pick, budget: Budget) -> str:

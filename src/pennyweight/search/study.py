@@ -11,22 +11,20 @@ from typing import Any
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from pennyweight.core.errors import InputError
-from pennyweight.core.reading import reason_of
+from pennyweight.search.storage import open_storage
 from pennyweight.search.tries import FACTOR
 from pennyweight.search.worker import is_gone, this_worker
 
-__all__ = ["Claim", "Study", "TakenOver", "Trial", "open_storage"]
+__all__ = ["Claim", "Study", "TakenOver", "Trial"]
 
 BEAT_S = 10.0
 """Seconds between two signs of life of a worker."""
 LEASE_S = 60.0
 """Seconds without a sign of life after which another worker takes the trial over."""
-TABLE_TRIES = 5
-"""Times that a database is opened while other workers make its tables."""
+UNNAMED_S = 10.0
+"""The same for a trial whose worker has not even written its name, which it does at once."""
 MOST_TRIES = 4
 """Workers that may end during a trial before it is left alone."""
 NAME, WORKER, BEAT, ERROR = "name", "worker", "beat", "error"
@@ -53,43 +51,6 @@ class Trial:
         return str(self.facts.get(ERROR, ""))
 
 
-def open_storage(place: str) -> Any:
-    """Open the storage of a study: a database for an address with ://, else a journal file.
-
-    Raises:
-        InputError: The storage cannot be reached.
-    """
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        if "://" in place:
-            return _open_database(place)
-        backend = JournalFileBackend(place)
-        return optuna.storages.JournalStorage(backend)
-    except Exception as error:  # of the database's driver, which may be any
-        shown, reason = without_password(place), str(reason_of(error)).partition("\n")[0]
-        raise InputError(f"--storage {shown} cannot be opened: {reason.replace(place, shown)}") from error
-
-
-def _open_database(place: str) -> Any:
-    """Open a database; again where another worker made its tables at the same moment."""
-    from sqlalchemy.exc import IntegrityError, ProgrammingError
-    from sqlalchemy.pool import NullPool  # no connection stays open during a training
-
-    for _ in range(TABLE_TRIES):
-        try:
-            return optuna.storages.RDBStorage(place, engine_kwargs={"poolclass": NullPool})
-        except (IntegrityError, ProgrammingError):
-            time.sleep(1)
-    return optuna.storages.RDBStorage(place, engine_kwargs={"poolclass": NullPool})
-
-
-def without_password(place: str) -> str:
-    """Return an address without the password in it."""
-    scheme, mark, rest = place.partition("://")
-    user, at, where = rest.rpartition("@")
-    return f"{scheme}{mark}{user.partition(':')[0]}{at}{where}" if at else place
-
-
 class Study:
     """Trials by their names. The first trial of a name that has not failed counts; no other one is ever done.
 
@@ -97,8 +58,9 @@ class Study:
     the later one stays undone.
     """
 
-    def __init__(self, place: str, name: str) -> None:
-        self._storage = open_storage(place)
+    def __init__(self, place: str, name: str, *, option: str = "") -> None:
+        """Open the study of a name. Raises InputError for a storage that cannot be opened, said after `option`."""
+        self._storage = open_storage(place, option=option)
         self._study = optuna.create_study(
             storage=self._storage,
             study_name=name,
@@ -163,7 +125,7 @@ class Study:
         if seen != beat:
             self._beats[trial.number] = (beat, time.monotonic())
             return False
-        return time.monotonic() - since > LEASE_S
+        return time.monotonic() - since > (UNNAMED_S if worker is None else LEASE_S)
 
 
 class Claim:

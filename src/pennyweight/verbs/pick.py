@@ -84,7 +84,7 @@ def pick(
     on_source = _on_source(source, minutes, classes, options)
     _require_numbers(classes, batch, seconds)
     candidates = candidates_of(read_space(space))
-    times = _times(engine, threads, batch, int8, note) if device is None else _of_device(Path(device), note)
+    times = _times(engine, threads, batch, int8, on_source, note) if device is None else _of_device(Path(device), note)
     if on_source is not None:
         return pick_on_source(on_source, limits, times, space, note)
     search = Search.count(candidates, times, limits, classes=classes, note=note)
@@ -137,11 +137,15 @@ def _require_numbers(classes: int | None, batch: int, seconds: float) -> None:
         raise InputError(f"seconds must be a number from 0, not {received(seconds)}")
 
 
-def _times(engine: str, threads: int | None, batch: int, int8: bool, note: Note) -> EngineTimes:
+def _times(
+    engine: str, threads: int | None, batch: int, int8: bool, on_source: SourcePick | None, note: Note
+) -> EngineTimes:
     """Return the engine's times on this machine, measured where none are kept."""
     choice = EngineChoice(engine, threads=threads)
     conditions = conditions_of(choice, threads=threads or cores(), batch=batch, int8=int8)
     known = EngineTimes.load(conditions)
+    if known is None and on_source is not None:
+        note(f"the {on_source.minutes:g} minutes begin after the first measurement of the engine, about two minutes")
     return known or bench_engine(choice.name, threads=threads, batch=batch, int8=int8, note=note)
 
 

@@ -59,16 +59,15 @@ class Answer(NamedTuple):
 class TriedPictures:
     """Pictures of a source, divided once; no candidate learns from the test split, or answers it."""
 
-    def __init__(self, asked: SourcePick) -> None:
-        """Open the source. Raises PennyweightError for one that cannot be used, or that is too small."""
+    def __init__(self, asked: SourcePick, source: data.Source) -> None:
+        """Divide the source, as it was opened. Raises PennyweightError for one that is too small."""
         self.request = FitRequest(
             source=asked.source, model=AUTO, weights=NONE, seed=asked.seed, group_by=asked.group_by,
             read_as=asked.read_as, folds=1, progress=False,
         )  # fmt: skip
-        self.fitting = open_fit(replace(self.request, input_size=SMALL_INPUT), perf_counter())
+        opened = replace(self.request, source=source, group_by=None, read_as=None, input_size=SMALL_INPUT)
+        self.fitting = open_fit(opened, perf_counter())
         self.source = self.fitting.source
-        if self.source.streamed:
-            raise InputError(f"pick needs pictures that are read alone, and {self.source.name} is streamed; unpack it")
         self._trial = TrialPictures(self.fitting, MOST)
         if len(self._trial) < LEAST:
             raise SourceError(

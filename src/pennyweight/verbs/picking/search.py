@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
+from pennyweight import data
 from pennyweight.core.budget import Budget
 from pennyweight.core.busy_wait import sharing_cores
 from pennyweight.core.errors import InputError, PennyweightError
 from pennyweight.core.extras import naming_missing_parts
 from pennyweight.core.figures import number, several, share
-from pennyweight.core.files import write_json, write_text
 from pennyweight.core.heap import keeping_memory
 from pennyweight.core.machine import machine
 from pennyweight.core.summary import Rows
@@ -24,11 +22,10 @@ from pennyweight.search.engine_times import EngineTimes
 from pennyweight.search.measure import INT8
 from pennyweight.search.pick import Search
 from pennyweight.search.picks import FITS, HELD_OUT, Chosen, Pick, Picks, verdict_of
-from pennyweight.search.report import report_of
 from pennyweight.search.space import Candidate, candidates_of, read_space
 from pennyweight.search.tries import COUNTS, Halving, spread
 from pennyweight.verbs.picking.finish import finish
-from pennyweight.verbs.picking.folder import FOLDER_FILE, JOURNAL, REPORT, claim_folder
+from pennyweight.verbs.picking.folder import JOURNAL, SearchFolder
 from pennyweight.verbs.picking.options import SourcePick
 from pennyweight.verbs.picking.pictures import Answer, TriedPictures
 
@@ -69,25 +66,35 @@ def pick_on_source(
         PennyweightError: The source, the storage or a setting cannot be used, or no candidate could be tried.
     """
     with naming_missing_parts():
-        from pennyweight.search.study import open_storage
+        from pennyweight.search.storage import open_storage, working_storage
     if asked.storage is not None:
-        open_storage(asked.storage)
-    work = _SourceSearch(asked, budget, times, note)
+        open_storage(asked.storage, option="--storage")
+    ends = time.monotonic() + 60 * asked.minutes
+    source = data.open(asked.source, group_by=asked.group_by, read_as=asked.read_as)
+    if source.streamed:
+        raise InputError(f"pick needs pictures that are read alone, and {source.name} is streamed; unpack it")
+    folder = SearchFolder(asked, source, budget, times.conditions, space)
+    if (found := folder.finished()) is not None:
+        note(f"{folder.path}: the search has ended; nothing is tried again")
+        return found
+    work = _SourceSearch(asked, budget, times, note, ends, TriedPictures(asked, source))
     work.count(space)
     if not work.plan():
         return work.search.picks()
-    work.open_study()
-    work.try_all()
-    return work.end()
+    with working_storage(asked.storage or str(folder.path / JOURNAL)):
+        work.open_study(folder)
+        work.try_all()
+        return work.end()
 
 
 class _SourceSearch:
     """Search on pictures by this worker."""
 
-    def __init__(self, asked: SourcePick, budget: Budget, times: EngineTimes, note: Note) -> None:
+    def __init__(
+        self, asked: SourcePick, budget: Budget, times: EngineTimes, note: Note, ends: float, pictures: TriedPictures
+    ) -> None:
         self.asked, self.budget, self.times, self.note = asked, budget, times, note
-        self.ends = time.monotonic() + 60 * asked.minutes
-        self.pictures = TriedPictures(asked)
+        self.ends, self.pictures = ends, pictures
         self.here = times.machine == machine()
 
     @property
@@ -109,7 +116,6 @@ class _SourceSearch:
         )
         self.note(f"trying candidates on {pictures.source.name}: {how}")
         self.candidates = {candidate.name: candidate for candidate in candidates}
-        self.space = [*self.candidates]
         self.search = Search.count(
             candidates, self.times, replace(self.budget, accuracy=None), classes=labels, note=self.note
         )
@@ -132,42 +138,36 @@ class _SourceSearch:
         self.names = names
         return names
 
-    def open_study(self) -> None:
+    def open_study(self, folder: SearchFolder) -> None:
         """Open the study that the workers share, and add the trials to a new one."""
         from pennyweight.search.study import Study
 
-        key = self._key()
-        name = f"{self.pictures.source.name}-pick-{key[:8]}"
-        self.folder = Path(self.asked.out or Path("runs", name))
-        claim_folder(self.folder, key)
-        self.study = Study(self.asked.storage or str(self.folder / JOURNAL), f"pennyweight-{key[:16]}")
+        folder.claim()
+        self.folder, name = folder, f"pennyweight-{folder.key[:16]}"
+        shared = self.asked.storage
+        self.study = (
+            Study(str(folder.path / JOURNAL), name) if shared is None else Study(shared, name, option="--storage")
+        )
         done = [trial for trial in self.study.trials if trial.state == "done" and trial.name != FINAL]
         if not self.study.trials:
             for candidate in self.names:
                 self.study.add(candidate, base_s=self.halving.base_s, rungs=self.halving.rungs)
         elif done:
-            self.note(f"{self.folder}: {several(len(done), 'trial')} of an earlier command, or of other workers, count")
-
-    def _key(self) -> str:
-        """Return a digest of what a search is about: commands with the same one share their trials."""
-        about = {
-            "source": self.pictures.source.fingerprint,
-            "budget": self.budget.limits(),
-            "conditions": asdict(self.times.conditions),
-            "candidates": self.space,
-            "minutes": self.asked.minutes,
-            "seed": self.asked.seed,
-        }
-        return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+            self.note(f"{folder.path}: {several(len(done), 'trial')} of an earlier command, or of other workers, count")
 
     def try_all(self) -> None:
         """Try candidates until none is left, or the time for trials is over."""
+        from pennyweight.search.study import TakenOver
+
         while time.monotonic() < self.searched:
             trials = {trial.name: trial for trial in self.study.trials if trial.name in self.candidates}
             claim = self.study.claim([*trials])
             if claim is not None:
-                with claim.held():
-                    self._try(claim)
+                try:
+                    with claim.held():
+                        self._try(claim)
+                except TakenOver:
+                    self.note(f"{claim.name}: another worker took the trial over")
                 continue
             if not any(trial.state == "running" for trial in trials.values()):
                 return
@@ -180,8 +180,6 @@ class _SourceSearch:
 
     def _try(self, claim: Any) -> None:
         """Try a candidate, and report its accuracy after each of its trainings."""
-        from pennyweight.search.study import TakenOver
-
         candidate = self.candidates[claim.name]
         try:
             if self.heads:
@@ -201,8 +199,6 @@ class _SourceSearch:
                 if not claim.goes_on(step, last.accuracy):
                     break
             claim.finish(None if last is None else last.accuracy)
-        except TakenOver:
-            self.note(f"{claim.name}: another worker took the trial over")
         except PennyweightError as error:
             self.note(f"{claim.name} is not tried: {error}")
             claim.finish(error=str(error))
@@ -223,6 +219,7 @@ class _SourceSearch:
             raise InputError(f"no candidate could be tried: {why}")
         found = replace(self.search.picks(), budget=self.budget, tried=Rows(tried))
         if found.best is None:
+            self.folder.keep(found)
             return found
         chosen, line = self._chosen(found.best.name)
         notes = [
@@ -231,8 +228,7 @@ class _SourceSearch:
             *filter(None, [line]),
         ]
         found = replace(found, chosen=chosen, notes=(*found.notes, *notes))
-        write_json(self.folder / FOLDER_FILE, {"key": self._key(), **found.to_dict()})
-        write_text(self.folder / REPORT, report_of(found))
+        self.folder.keep(found)
         return found
 
     def _tried(self) -> list[Pick]:
@@ -256,33 +252,42 @@ class _SourceSearch:
 
     def _chosen(self, name: str) -> tuple[Chosen | None, str]:
         """Return the chosen network, and a line where this worker did not make it."""
+        from pennyweight.search.study import TakenOver
+
         if FINAL not in {trial.name for trial in self.study.trials}:
             self.study.add(FINAL)
         claim = self.study.claim([FINAL])
         if claim is None:
             return self._made_elsewhere()
-        with claim.held():
-            begun = claim.facts.get("candidate")
-            name = name if begun not in self.candidates else begun
-            minutes = claim.facts.get("minutes") or max((self.left_s - EXPORT_S) / 60, 0.1)
-            claim.keep(candidate=name, minutes=minutes)
-            self.note(f"training the chosen network, {name}; after an interruption the same command of pick resumes it")
-            request = replace(
-                self.pictures.request_of(self.candidates[name]), minutes=minutes, progress=self.asked.progress
-            )
-            conditions = self.times.conditions if self.here else None
-            int8 = self.times.conditions.precision == INT8
-            chosen = finish(name, request, self.folder / "run", conditions, int8=int8, note=self.note)
-            claim.keep(chosen=json.loads(json.dumps(vars(chosen))))
-            claim.finish(chosen.accuracy)
+        try:
+            with claim.held():
+                chosen = self._make(claim, name)
+        except TakenOver:
+            return self._made_elsewhere()
         limit = self.budget.ms
         if limit is not None and chosen.ms is not None and chosen.ms > limit:
             return chosen, f"the bundle takes {number(chosen.ms)} ms, over {number(limit)}: the machine may be busy"
         return chosen, ""
 
+    def _make(self, claim: Any, name: str) -> Chosen:
+        """Train, export and time the candidate of a name, or the one that an interrupted command began with."""
+        begun = claim.facts.get("candidate")
+        name = name if begun not in self.candidates else begun
+        minutes = claim.facts.get("minutes") or max((self.left_s - EXPORT_S) / 60, 0.1)
+        claim.keep(candidate=name, minutes=minutes)
+        self.note(f"training the chosen network, {name}; after an interruption the same command of pick resumes it")
+        request = replace(
+            self.pictures.request_of(self.candidates[name]), minutes=minutes, progress=self.asked.progress
+        )
+        conditions = self.times.conditions if self.here else None
+        int8 = self.times.conditions.precision == INT8
+        chosen = finish(name, request, self.folder.path / "run", conditions, int8=int8, note=self.note)
+        claim.keep(chosen=json.loads(json.dumps(vars(chosen))))
+        claim.finish(chosen.accuracy)
+        return chosen
+
     def _made_elsewhere(self) -> tuple[Chosen | None, str]:
         final: Mapping[str, Any] = next(trial.facts for trial in self.study.trials if trial.name == FINAL)
         if "chosen" in final:
-            low, high = final["chosen"]["accuracy_interval"]
-            return Chosen(**{**final["chosen"], "accuracy_interval": (low, high)}), ""
+            return Chosen.from_dict(final["chosen"]), ""
         return None, "another worker trains and exports the chosen network; its folder has the run"
