@@ -33,6 +33,8 @@ TOGETHER = 6
 REPEATS, WITHIN_S = 20, 4.0
 CALM = 1.15
 """Median of a network's times over the least of them, above which other programs took part of the machine."""
+USUAL = 1.07
+"""Median over least time on a calm machine."""
 TRIES = 3
 """Times that a network is timed until the machine was calm; the least median counts."""
 
@@ -129,18 +131,20 @@ def time_candidates(
 
 
 def calm_medians(calls: Sequence[Callable[[], object]], *, within_s: float) -> list[float]:
-    """Return the least median of each call's tries, in milliseconds."""
-    found = [math.inf] * len(calls)
+    """Return each call's median on a calm machine, in milliseconds: the least of its tries.
+
+    A call that was never calm has its least time and what the median of a calm machine stands above that.
+    """
+    found, least = [math.inf] * len(calls), [math.inf] * len(calls)
     places = list(range(len(calls)))
     for _ in range(TRIES):
         # a function before each round keeps the pauses where one call is left
         times = time_in_turns(
             [calls[place] for place in places], repeats=REPEATS, within_s=within_s, before_round=lambda kept: None
         )
-        medians = dict(zip(places, map(statistics.median, times), strict=True))
-        for place, median in medians.items():
-            found[place] = min(found[place], median)
-        places = [place for place, spent in zip(places, times, strict=True) if medians[place] > CALM * min(spent)]
+        for place, spent in zip(places, times, strict=True):
+            found[place], least[place] = min(found[place], statistics.median(spent)), min(least[place], *spent)
+        places = [place for place in places if found[place] > CALM * least[place]]
         if not places:
             break
-    return found
+    return [USUAL * least[place] if place in places else ms for place, ms in enumerate(found)]
