@@ -69,3 +69,28 @@ def test_another_allocator_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(heap, "_glibc", lambda: None)
     with keeping_memory(), returning_memory():
         assert heap._entered == 0
+
+
+LARGE = """
+import resource
+from pennyweight.core.heap import return_large_blocks, returning_memory
+
+def is_new(size: int) -> bool:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    block = bytearray(b"1") * size
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before >= size // resource.getpagesize() // 2
+
+return_large_blocks()
+for _ in range(2):
+    is_new(1 << 20), is_new(8 << 20)
+    print(is_new(8 << 20), not is_new(1 << 20))
+    with returning_memory():
+        is_new(1 << 20)
+        print(is_new(1 << 20))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another allocator than glibc's")
+def test_a_server_gives_large_blocks_back_and_keeps_small_ones() -> None:
+    done = subprocess.run([sys.executable, "-c", LARGE], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True"] * 6

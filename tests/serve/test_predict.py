@@ -72,12 +72,21 @@ def test_strangers_are_refused_where_the_server_refuses_them(
     assert "unlike anything the network was taught" in answer.json["error"]
 
 
+CUT = b'--XX\r\nContent-Disposition: form-data; name="a"; filename="a.png"\r\n\r\npicture'
 WRONG: list[tuple[str, str, bytes | None, dict[str, str], int, str]] = [
     ("POST", "/predict", b"", {}, 400, "the body is empty"),
     ("POST", "/predict", b"{}", {"content_type": "application/json"}, 415, "send the bytes of a picture file"),
     ("POST", "/predict", b"x", {"content_encoding": "gzip"}, 415, "without a Content-Encoding"),
-    ("POST", "/predict", b"x", {"content_type": "multipart/form-data"}, 400, "Missing boundary"),
+    ("POST", "/predict", b"x", {"content_type": "multipart/form-data"}, 400, "has no boundary"),
     ("POST", "/predict", b"x", {"content_type": "multipart/form-data; boundary=XX"}, 400, "the form cannot be read"),
+    (
+        "POST",
+        "/predict",
+        CUT,
+        {"content_type": "multipart/form-data; boundary=XX"},
+        400,
+        "ends before its last boundary",
+    ),
     ("POST", "/predict", b"--XX--\r\n", {"content_type": "multipart/form-data; boundary=XX"}, 400, "-F file=@"),
     ("POST", "/predict?top=0", b"x", {}, 400, "top must be a whole number of 1 or more, not '0'"),
     ("POST", "/predict?top=٣", b"x", {}, 400, "top must be a whole number"),
@@ -109,7 +118,7 @@ def test_limits_of_bytes_pixels_and_pictures_hold(limited: Any, picture_file: Ca
     pixels = limited("POST", "/predict?model=other", picture_file(RED, size=(11, 10)), **TOKEN)
     assert (pixels.status, "100" in pixels.json["error"]) == (422, True)
     three = limited.form("/predict?model=other", {"a": small, "b": small, "c": small}, **TOKEN)
-    assert (three.status, "Maximum number of files is 2" in three.json["error"]) == (400, True)
+    assert (three.status, "more files than the 2 of one request" in three.json["error"]) == (400, True)
     unnamed = limited("POST", "/predict", small, **TOKEN)
     assert (unnamed.status, "?model=colors (of colors, other)" in unnamed.json["error"]) == (400, True)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pennyweight.core.figures import several
+from pennyweight.core.heap import return_large_blocks
 from pennyweight.core.sizes import parse_size
 
 __all__ = ["ServeRequest", "serve_and_print"]
@@ -52,6 +53,7 @@ def serve_and_print(asked: ServeRequest) -> None:
     )
     from pennyweight.serve.server import Server
 
+    return_large_blocks()
     server = Server(asked.bundles, settings)
     log = server.service.log
     for model in server.service.models:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
-__all__ = ["keeping_memory", "returning_memory"]
+__all__ = ["keeping_memory", "return_large_blocks", "returning_memory"]
 
 TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = -1, -3, -4
 """Parameters of `mallopt` (malloc.h)."""
@@ -25,8 +25,12 @@ RETURNING = ((MMAP_THRESHOLD, 128 << 10), (TRIM_THRESHOLD, 128 << 10))
 
 USUAL = ((MMAP_MAX, 65536), (MMAP_THRESHOLD, 32 << 20), (TRIM_THRESHOLD, 64 << 20))
 """Settings at which glibc's dynamic thresholds end in a process that frees large blocks."""
+SERVING = ((MMAP_MAX, 65536), (MMAP_THRESHOLD, 4 << 20), (TRIM_THRESHOLD, 16 << 20))
+"""Settings of a server: the pixels of a large picture go back to the system, and those of usual ones are used again."""
 
 _entered = 0
+_between = USUAL
+"""Settings outside of the blocks below."""
 
 
 @contextmanager
@@ -47,7 +51,7 @@ def keeping_memory() -> Iterator[None]:
     finally:
         _entered -= 1
         if not _entered:
-            _set(libc, USUAL)
+            _set(libc, _between)
             libc.malloc_trim(0)
 
 
@@ -66,8 +70,18 @@ def returning_memory() -> Iterator[None]:
         yield
     finally:
         if not _entered:  # another thread may have begun to compute
-            _set(libc, USUAL)
+            _set(libc, _between)
             libc.malloc_trim(0)
+
+
+def return_large_blocks() -> None:
+    """Return blocks above 4 MiB to the system from now on, so that few large pictures leave no gaps in a server."""
+    global _between
+    libc = _glibc()
+    if libc is not None:
+        _between = SERVING
+        if not _entered:
+            _set(libc, SERVING)
 
 
 def _set(libc: ctypes.CDLL, options: tuple[tuple[int, int], ...]) -> None:

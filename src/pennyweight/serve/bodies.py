@@ -5,39 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
-from starlette.datastructures import Headers, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
-from pennyweight.core.text import printable
 from pennyweight.serve.failures import BusyError, RequestError
+from pennyweight.serve.forms import Upload, read_form
 from pennyweight.serve.settings import MEGABYTE, ServeSettings
 
-__all__ = ["Bodies", "Upload", "is_form"]
+__all__ = ["Bodies", "is_form"]
 
 HELD_BYTES = 256 * MEGABYTE
 """Bytes of all bodies that are held at the same time, or of one that is larger."""
-LONGEST_NAME = 200
 FORM = "multipart/form-data"
 CLIENT_LEFT = 499
 """Status in the log for a client that closed the connection, as nginx has it."""
 Chunks = AsyncGenerator[bytes, None]
 Found = TypeVar("Found")
-
-
-class Upload(NamedTuple):
-    """Picture file that a client has sent."""
-
-    name: str
-    content: bytes
-
-
-class _FormInMemory(MultiPartParser):
-    """Parser of forms that keeps files in memory, so that no picture is written to a disk."""
-
-    spool_max_size = 0  # of SpooledTemporaryFile: without a limit
 
 
 class _Held:
@@ -71,7 +55,8 @@ class Bodies:
                 415, "send the bytes of a picture file, or a form with files; JSON belongs to /v2/models/MODEL/infer"
             )
         if is_form(request):
-            async with self._read(request, lambda chunks: self._files(request.headers, chunks)) as uploads:
+            kind, most = request.headers["content-type"], self._pictures
+            async with self._read(request, lambda chunks: read_form(kind, chunks, most)) as uploads:
                 if not uploads:
                     raise RequestError(400, "the form has no file; with curl: -F file=@photo.jpg")
                 yield uploads
@@ -118,20 +103,6 @@ class Bodies:
                 raise BusyError("other requests hold the memory for bodies")
             yield chunk
 
-    async def _files(self, headers: Headers, chunks: Chunks) -> list[Upload]:
-        parser = _FormInMemory(
-            headers, chunks, max_files=self._pictures, max_fields=self._pictures, max_part_size=10_000
-        )
-        try:
-            form = await parser.parse()
-        except MultiPartException as error:
-            raise RequestError(400, f"the form cannot be read: {_line(error.message)}") from error
-        files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
-        try:
-            return [Upload(_name(file.filename), await file.read()) for file in files]
-        finally:
-            await form.close()
-
     def _too_large(self, sent: str) -> RequestError:
         return RequestError(413, f"the body has {sent} bytes; {self._most:,} at most are read (--max-bytes)")
 
@@ -148,13 +119,3 @@ def _kind(request: Request) -> str:
 async def _join(chunks: Chunks) -> bytes:
     parts = [chunk async for chunk in chunks]
     return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def _name(filename: str | None) -> str:
-    """Return the last part of a file's name as one line of bounded length."""
-    last = (filename or "").replace("\\", "/").rpartition("/")[2]
-    return printable(last)[:LONGEST_NAME] or "picture"
-
-
-def _line(text: str) -> str:
-    return printable(text)[:LONGEST_NAME]

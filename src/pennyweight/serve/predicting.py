@@ -13,8 +13,9 @@ from starlette.responses import Response
 
 from pennyweight.core.prediction import Failure, Prediction
 from pennyweight.runtime.classifier import NamedPicture
-from pennyweight.serve.bodies import Upload, is_form
+from pennyweight.serve.bodies import is_form
 from pennyweight.serve.failures import RequestError
+from pennyweight.serve.forms import Upload
 from pennyweight.serve.guard import as_json
 from pennyweight.serve.models import Model
 from pennyweight.serve.service import Service, note_facts

@@ -93,8 +93,8 @@ def read_token(path: Path) -> str:
     Raises:
         InputError: The file has no token, more lines, or a token that is short or holds other characters.
     """
-    require_file(path)
     with reading(path, InputError):
+        require_file(path)
         lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     if len(lines) != 1:
         raise InputError(f"{path} must hold one line with a token, not {len(lines)}")
