@@ -30,6 +30,12 @@ def test_nothing_fits_names_the_nearest_three(pennyweight: Run, space: Path, eng
     assert "error: nothing fits: of 17 candidates, 17 by --params are ruled out" in outcome.err
 
 
+def test_limits_that_contradict_each_other_are_said(pennyweight: Run, space: Path, engine_times: EngineTimes) -> None:
+    outcome = pennyweight("pick", "--params", "1M", "--accuracy", "37%", "--space", space, "--seconds", "0")
+    assert outcome.status == 1
+    assert "each limit alone can be kept, and all together cannot" in outcome.err
+
+
 def test_json_has_every_candidate(pennyweight: Run, space: Path, engine_times: EngineTimes) -> None:
     outcome = pennyweight("pick", "--ms", "1s", "--space", space, "--seconds", "0", "--json")
     found = json.loads(outcome.out)

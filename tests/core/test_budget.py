@@ -37,7 +37,8 @@ def test_limits_are_read_with_their_units(name: str, text: object, value: float)
     ("name", "text"),
     [
         ("ms", "8MB"), ("ms", "0"), ("ms", "-3"), ("ms", "nan"), ("ms", "inf"), ("ms", ""), ("ms", True),
-        ("params", "4 apples"), ("params", "4MB"), ("macs", "4ms"), ("size_bytes", "4ms"), ("memory_bytes", "0MB"),
+        ("ms", "8,5"), ("ms", "1,00"), ("params", "4 apples"), ("params", "4MB"), ("params", "0.5"),
+        ("macs", "4X"), ("macs", "4ms"), ("size_bytes", "4ms"), ("memory_bytes", "0MB"),
         ("accuracy", "0"), ("accuracy", "130%"), ("accuracy", "good"), ("accuracy", True),
     ],
 )  # fmt: skip
@@ -69,3 +70,13 @@ def test_a_budget_describes_itself_in_a_line() -> None:
 
 def test_every_field_of_a_budget_has_a_limit() -> None:
     assert set(LIMITS) == set(Budget.__dataclass_fields__)
+
+
+def test_a_decimal_comma_is_no_thousands_separator() -> None:
+    assert Budget.parse(ms="1,000").ms == 1000
+    with pytest.raises(InputError, match=r"not str '8,5ms'; did you mean 8\.5ms\?"):
+        Budget.parse(ms="8,5ms")
+
+
+def test_a_size_without_its_unit_is_shown_in_bytes() -> None:
+    assert dict(Budget.parse(size_bytes="4").described()) == {"file size": "at most 4 bytes"}

@@ -72,6 +72,7 @@ def test_times_are_kept_for_their_machine_and_conditions(tmp_path: Path, monkeyp
 @pytest.mark.parametrize(
     ("change", "message"),
     [({"format": 99}, "newer version"), ({"rows": []}, "not a profile"), ({"costs": 3}, "not a profile"),
+     ({"format": "1"}, "not a profile"), ({"costs": {"call": -1}}, "not a profile"), ({"error": "x"}, "not a profile"),
      ({"conditions": {}}, "not a profile"), ({"conditions": None}, "not a profile")],
 )  # fmt: skip
 def test_a_file_that_is_no_profile_is_refused_in_a_line(

@@ -41,3 +41,8 @@ def test_half_of_left_out_networks_are_interpolated_within_a_point(priors: Prior
 
 def test_a_family_without_published_accuracies_has_none(priors: Priors) -> None:
     assert prior(priors, "resnet_9", 64) is None
+
+
+@pytest.mark.parametrize(("size", "width"), [(8, 1.0), (224, 100.0), (4096, 1.0)])
+def test_a_network_far_from_the_published_ones_has_none(priors: Priors, size: int, width: float) -> None:
+    assert prior(priors, "mobilenet_v2", size, width=width) is None

@@ -62,6 +62,7 @@ def test_a_pattern_and_another_librarys_name_are_taken() -> None:
         ("[[candidates]]\nnetwork = 'mobilenet_v2'\nsizes = ['big']", "whole numbers of pixels"),
         ("[[candidates]]\nnetwork = 'mobilenet_v2'\ndepth = [0]", "factor above 0"),
         ("[[candidates]]\nnetwork = 'mobilenet_v2'\nforms = [1]", "sets of fields"),
+        ("[[candidates]]\nnetwork = 'hybrid_sn'", "no network for pictures in color: its input is 30×25×25"),
         ("[candidate]\nnetwork = 'mobilenet_v2'", "'candidate'"),
         ("candidates = 3", "needs a table"),
         ("not toml", "cannot be read as TOML"),

@@ -214,8 +214,12 @@ def test_workers_that_share_a_storage_have_folders_of_their_own(made: list[Any],
     assert one.chosen == other.chosen
     with pytest.raises(pw.PennyweightError, match="has another search, with other settings"):
         picked(space, {"params": "2M"}, out=tmp_path / "one")
+    Pictures.last = None
     with pytest.raises(pw.PennyweightError, match="is no folder of a search"):
         picked(space, out=tmp_path)
+    with pytest.raises(pw.PennyweightError, match=r"space\.toml is no folder that can be written"):
+        picked(space, out=space / "out")
+    assert Pictures.last is None
     with pytest.raises(pw.PennyweightError, match=r"--storage .*no-such-folder.* cannot be opened"):
         picked(space, out=tmp_path / "third", storage=str(tmp_path / "no-such-folder" / "trials.journal"))
 

@@ -27,7 +27,7 @@ def picks(found: Picks, *, as_json: bool) -> None:
         return
     from pennyweight.search.picks import FITS, exceeds
 
-    front = found.front
+    front = found.front or found.fitting  # without any accuracy there is no front
     ruled_out = ", ".join(f"{number(count)} by {option_of(name)}" for name, count in found.ruled_out.items())
     if found.best is None:
         for row in found.nearest:
@@ -36,7 +36,8 @@ def picks(found: Picks, *, as_json: bool) -> None:
         why = f", {ruled_out} are ruled out" if ruled_out else " none surely keeps --ms"
         for line in found.notes:
             say(f"note: {line}", error=True)
-        say(f"error: nothing fits: of {counted}{why}; the nearest are listed above", error=True)
+        alone = "; each limit alone can be kept, and all together cannot" if _contradict(found) else ""
+        say(f"error: nothing fits: of {counted}{why}{alone}; the nearest are listed above", error=True)
         return
     from pennyweight.report.tables import Column, print_table  # with rich: 0.03 s
 
@@ -59,7 +60,17 @@ def picks(found: Picks, *, as_json: bool) -> None:
             say(f"{title:<15}{text}")
         return
     best = found.best
-    say(f"best    {best.name}: {number(best.ms)} ms {best.ms_is}, {_accuracy(best)}")
+    accuracy = (
+        _accuracy(best) if best.accuracy is not None else "no accuracy is published, so that the fastest is first"
+    )
+    say(f"best    {best.name}: {number(best.ms)} ms {best.ms_is}, {accuracy}")
+
+
+def _contradict(found: Picks) -> bool:
+    """Return whether every one of several limits is kept by some candidate, and no candidate keeps them all."""
+    ruled_out, rows = found.ruled_out, found.candidates
+    several_limits = len(ruled_out) > 1 and max(ruled_out.values()) < len(rows)
+    return several_limits and all(row.excesses for row in rows)
 
 
 def _idle(found: Picks) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any, NamedTuple, Self
 
 from pennyweight.core.errors import InputError, received
-from pennyweight.core.figures import megabytes, number, share
+from pennyweight.core.figures import megabytes, number, several, share
 from pennyweight.core.sizes import parse_size
 from pennyweight.core.summary import Facts, Summary
 
@@ -17,19 +17,23 @@ __all__ = ["LIMITS", "Budget", "Limit", "option_of"]
 
 MS_OF = {"": 1.0, "ms": 1.0, "s": 1000.0, "us": 0.001, "µs": 0.001}
 """Unit of time -> milliseconds."""
+THOUSANDS = re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
+"""Comma between groups of three digits; a comma before the decimals is none."""
 TIMES = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9}
 """Letter of a count -> factor."""
 
 
 def _parse_number(text: Any, option: str, units: dict[str, float], example: str) -> float:
     """Return a positive number with a unit. Raises InputError for anything else."""
-    found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?(?:[eE][0-9]+)?)\s*([A-Za-zµ]*)\s*", str(text).replace(",", ""))
+    found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?(?:[eE][0-9]+)?)\s*([A-Za-zµ]*)\s*", THOUSANDS.sub("", str(text)))
     unit = units.get(found[2]) if found else None
     if found and unit is None:
         unit = units.get(found[2].upper(), units.get(found[2].lower()))
     value = float(found[1]) * unit if found and unit else math.nan
     if isinstance(text, bool) or not 0 < value < math.inf:
-        raise InputError(f"{option} is a number above 0 such as {example}, not {received(text)}")
+        decimal = str(text).replace(",", ".")
+        hint = f"; did you mean {decimal}?" if re.fullmatch(r"[0-9]+,[0-9]+\s*[A-Za-zµ]*", str(text)) else ""
+        raise InputError(f"{option} is a number above 0 such as {example}, not {received(text)}{hint}")
     return value
 
 
@@ -38,7 +42,10 @@ def _parse_ms(text: Any, option: str) -> float:
 
 
 def _parse_count(text: Any, option: str) -> int:
-    return max(1, int(_parse_number(text, option, TIMES, "4M, 300K or 1.2G")))
+    count = int(_parse_number(text, option, TIMES, "4M, 300K or 1.2G"))
+    if count < 1:
+        raise InputError(f"{option} is a whole number from 1 such as 4M, 300K or 1.2G, not {received(text)}")
+    return count
 
 
 def _parse_accuracy(text: Any, option: str) -> float:
@@ -52,6 +59,9 @@ def _parse_accuracy(text: Any, option: str) -> float:
         hint = f"; did you mean {option} {digits}%?" if not percent and 1 < value <= 100 else ""
         raise InputError(f"{option} is an accuracy above 0% and at most 100%, such as 97%, not {received(text)}{hint}")
     return value
+
+
+FEW_BYTES = 10_000
 
 
 class Limit(NamedTuple):
@@ -76,12 +86,17 @@ def _milliseconds(value: float) -> str:
     return f"{number(value)} ms"
 
 
+def _size(value: float) -> str:
+    """Return a size; one that nobody would write as megabytes in bytes, which shows a unit that was left out."""
+    return megabytes(int(value)) if value >= FEW_BYTES else several(int(value), "byte")
+
+
 LIMITS = {
     "ms": Limit("milliseconds", _parse_ms, _milliseconds),
     "params": Limit("parameters", _parse_count, number),
     "macs": Limit("MACs", _parse_count, number),
-    "size_bytes": Limit("file size", parse_size, megabytes),
-    "memory_bytes": Limit("memory", parse_size, megabytes),
+    "size_bytes": Limit("file size", parse_size, _size),
+    "memory_bytes": Limit("memory", parse_size, _size),
     "accuracy": Limit("accuracy", _parse_accuracy, share, is_least=True),
 }
 """Field of a budget -> its limit."""

@@ -149,8 +149,10 @@ class EngineTimes(Summary):
             conditions = Conditions(**values.pop("conditions"))
             rows = tuple(Timed(**row) for row in values.pop("rows"))
             found = cls(conditions=conditions, rows=rows, **values)
-            found.predict(rows[0].work)
-        except (TypeError, KeyError, AttributeError, IndexError) as error:
+            if kind != FORMAT or min(found.costs.values()) < 0 or not found.predict(rows[0].work) > 0:
+                raise ValueError("costs below 0, or no format")
+            list(found.facts())
+        except (TypeError, KeyError, AttributeError, IndexError, ValueError) as error:
             raise PennyweightError(f"{path} is not a profile of an engine's times; measure it again") from error
         return found
 

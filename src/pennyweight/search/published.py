@@ -42,6 +42,10 @@ RIDGE, FAMILY_RIDGE = 0.01, 0.3
 """Penalties on the slopes, and on what sets one family apart from the others."""
 
 
+BEYOND = (4.0, 4.0, 3.0)
+"""Factor between parameters, MACs or side of a network and the published ones, beyond which nothing is known of it."""
+
+
 class PriorAccuracy(NamedTuple):
     """Top-1 accuracy on ImageNet that a network is expected to reach."""
 
@@ -98,6 +102,8 @@ class Priors:
     families: tuple[str, ...]
     known: Mapping[tuple[str, str, int], float]
     """(family, Config, size) -> published accuracy, 0 to 1."""
+    reach: Array
+    """Logarithms of the least and the most parameters, MACs and side that an accuracy is interpolated for. (2, 3)"""
     error: float
     """95% of left-out networks are nearer to what was interpolated."""
     median_error: float
@@ -130,18 +136,23 @@ class Priors:
             scale=scale,
             families=families,
             known={_key(row.candidate): row.top1 / 100 for row in rows},
+            reach=np.array([sizes.min(axis=0) - np.log(BEYOND), sizes.max(axis=0) + np.log(BEYOND)]),
             error=float(np.quantile(errors, 0.95)),
             median_error=float(np.median(errors)),
         )
 
     def __call__(self, candidate: Candidate, params: int, macs: int) -> PriorAccuracy | None:
-        """Return the published accuracy of a candidate, else the interpolated one; None for an unpublished family."""
+        """Return the published accuracy of a candidate, else the interpolated one.
+
+        It is None for a family without published accuracies, and for a network far smaller or larger than those.
+        """
         if (known := self.known.get(_key(candidate))) is not None:
             return PriorAccuracy(known, 0.0, PUBLISHED)
         family = family_of(candidate.network)
-        if family not in self.families:
+        given = np.log([[params, macs, candidate.size]])
+        if family not in self.families or (given < self.reach[0]).any() or (given > self.reach[1]).any():
             return None
-        sizes = (np.log([[params, macs, candidate.size]]) - self.center) / self.scale
+        sizes = (given - self.center) / self.scale
         answer = float((_features(sizes, [family], self.families) @ self.slopes)[0])
         return PriorAccuracy(1 / (1 + math.exp(-answer)), self.error, INTERPOLATED)
 

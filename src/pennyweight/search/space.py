@@ -109,7 +109,7 @@ def _of_table(table: Mapping[str, Any]) -> Iterator[Candidate]:
 def _values(key: str, value: Any) -> list[Any]:
     values = value if isinstance(value, list) else [value]
     if not values:
-        raise InputError(f"{key} lists no value")
+        raise InputError(f"{key} lists no value; leave it out, or name one")
     return values
 
 
@@ -123,7 +123,11 @@ def _names(given: Any) -> list[str]:
         if not names:
             hint = nearest(pattern, zoo.names(), otherwise="; `pennyweight names` lists them")
             raise InputError(f"no network is called '{pattern}'{hint}")
-        found += [name for name in names if zoo.form(name).input_shape[0] == 3]
+        suitable = [name for name in names if zoo.form(name).input_shape[0] == 3]
+        if not suitable:
+            shape = "×".join(map(str, zoo.form(names[0]).input_shape))
+            raise InputError(f"{names[0]} is no network for pictures in color: its input is {shape}")
+        found += suitable
     return found
 
 

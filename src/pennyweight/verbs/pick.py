@@ -17,7 +17,7 @@ from pennyweight.search.engine_times import EngineTimes
 from pennyweight.search.measure import conditions_of
 from pennyweight.search.pick import REFINED_WITHIN_S, Search
 from pennyweight.search.picks import Picks
-from pennyweight.search.space import candidates_of, read_space
+from pennyweight.search.space import Candidate, candidates_of, read_space
 from pennyweight.verbs.bench_engine import bench_engine
 from pennyweight.verbs.fitting.arguments import refuse_unknown
 from pennyweight.verbs.picking.options import SourceOptions, SourcePick
@@ -83,7 +83,7 @@ def pick(
     limits = _budget(budget)
     on_source = _on_source(source, minutes, classes, options)
     _require_numbers(classes, batch, seconds)
-    candidates = candidates_of(read_space(space))
+    candidates = _candidates(space)
     times = _times(engine, threads, batch, int8, on_source, note) if device is None else _of_device(Path(device), note)
     if on_source is not None:
         return pick_on_source(on_source, limits, times, space, note)
@@ -98,6 +98,15 @@ def _refine(search: Search, seconds: float, note: Note) -> None:
         search.refine(within_s=seconds, note=note)
         if search.measured:
             search.times.save()
+
+
+def _candidates(space: str | os.PathLike[str] | None) -> list[Candidate]:
+    """Return the candidates of a space. Raises InputError, which names the file, for one that cannot be used."""
+    tables = read_space(space)
+    try:
+        return candidates_of(tables)
+    except InputError as error:
+        raise InputError(f"--space {space}: {error}") from error
 
 
 def _budget(given: Budget | Mapping[str, Any] | None) -> Budget:

@@ -62,18 +62,32 @@ class SearchFolder:
             return None
         return found if Path(found.chosen.bundle).is_file() else None
 
-    def claim(self) -> None:
-        """Make the folder. Raises RunError for a folder of something else, or one that cannot be made."""
+    def require(self) -> bool:
+        """Return whether the folder is that of this search already. Raises RunError for one of something else."""
         record = self.path / FOLDER_FILE
         try:
             if record.exists():
                 if read_json(record).get("key") != self.key:
                     raise RunError(f"{self.path} has another search, with other settings; name another with --out")
-                return
+                return True
             if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
                 raise RunError(f"{self.path} exists, and is no folder of a search; name another with --out")
+        except OSError as error:
+            raise RunError(f"cannot use {self.path}: {reason_of(error)}; name another with --out") from error
+        nearest = next(path for path in self.path.absolute().parents if path.exists())
+        if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+            raise RunError(
+                f"cannot make {self.path}: {nearest} is no folder that can be written; name another with --out"
+            )
+        return False
+
+    def claim(self) -> None:
+        """Make the folder. Raises RunError for a folder of something else, or one that cannot be made."""
+        if self.require():
+            return
+        try:
             self.path.mkdir(parents=True, exist_ok=True)
-            write_json(record, {"key": self.key})
+            write_json(self.path / FOLDER_FILE, {"key": self.key})
         except OSError as error:
             raise RunError(f"cannot make {self.path}: {reason_of(error)}; name another with --out") from error
 

@@ -77,6 +77,7 @@ def pick_on_source(
     if (found := folder.finished()) is not None:
         note(f"{folder.path}: the search has ended; nothing is tried again")
         return found
+    folder.require()
     work = _SourceSearch(asked, budget, times, note, ends, TriedPictures(asked, source))
     work.count(space)
     if not work.plan():
