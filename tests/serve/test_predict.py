@@ -61,6 +61,23 @@ def test_every_answer_is_that_of_predict(
         assert single.json["sha256"] == client.service.models.get("colors").sha256
 
 
+@pytest.mark.slow
+def test_every_photograph_gets_the_answer_of_predict(
+    serving: Callable[..., Any], real_data: Path, tmp_path: Path
+) -> None:
+    weights = real_data / "weights" / "mobilenet_v1_x0_5-imagenet-tf_same-160.safetensors"
+    bundle = pw.export("mobilenet_v1_x0_5", tmp_path / "mobilenet.onnx", weights=weights)
+    photos = sorted((real_data / "imagenet-photos").glob("*/*.jpg"))[::4]
+    expected = pw.load(bundle.path).predict(photos)
+    assert len(expected) > 80
+    with serving([str(bundle.path)]) as client:
+        for photo, told in zip(photos, expected, strict=True):
+            (found,) = client("POST", "/predict", photo.read_bytes()).json["predictions"]
+            assert [label for label, _ in found["top"]] == [label for label, _ in told.top]
+            ours, theirs = ([probability for _, probability in top] for top in (found["top"], told.top))
+            assert ours == pytest.approx(theirs, abs=1e-6)  # one thread adds in another order than two
+
+
 def test_strangers_are_refused_where_the_server_refuses_them(
     serving: Callable[..., Any], bundle_path: Path, picture_file: Callable[..., bytes]
 ) -> None:

@@ -28,7 +28,7 @@ Queue = Annotated[
     int | None,
     option(
         EXECUTION,
-        "Pictures that may wait for a worker; a request beyond them is answered with 503 at once. By default 16 for "
+        "Pictures that may wait for a worker; a request beyond them is answered with 503 at once. By default 12 for "
         "each worker.",
         metavar="N",
         min=1,

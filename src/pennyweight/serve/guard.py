@@ -53,7 +53,8 @@ class Guard:
             await self._app(scope, receive, send)
             return
         began, status = time.perf_counter(), 0
-        scope.setdefault("state", {})["facts"] = {}
+        client = scope.get("client")
+        scope.setdefault("state", {})["facts"] = {"client": client[0]} if client else {}
 
         async def safe_send(message: Message) -> None:
             nonlocal status
