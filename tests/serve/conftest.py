@@ -132,6 +132,16 @@ def serving(bundles: list[str], **settings: Any) -> Iterator[Client]:
         assert not thread.is_alive()
 
 
+@pytest.fixture(autouse=True, scope="session")
+def quick_end() -> Iterator[None]:
+    """Wait for no late request at the end of a server: cases about it start servers in processes of their own."""
+    from pennyweight.serve import server
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server, "LAST_S", 0)
+        yield
+
+
 @pytest.fixture(scope="session")
 def bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_bundle(tmp_path_factory.mktemp("serve") / "colors.onnx", typicality=True)

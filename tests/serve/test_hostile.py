@@ -21,6 +21,8 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
+from pennyweight.core.extras import install_command
+
 INFER = "/v2/models/colors/infer"
 TYPES = ("image/jpeg", "application/octet-stream", "", "text/html", "multipart/form-data", "a/b; c=\xe9", "image/png")
 HEADS = (
@@ -225,6 +227,7 @@ def test_a_signal_under_load_loses_no_request(
     assert log.splitlines()[-1].endswith("stopped; every accepted request is answered")
 
 
+@pytest.mark.slow
 def test_the_first_lines_say_what_is_served_and_where(bundle_path: Path, tmp_path: Path) -> None:
     with process(bundle_path, "--log", "json") as (place, server):
         connection = http.client.HTTPConnection(*place, timeout=20)
@@ -258,3 +261,18 @@ def test_what_cannot_be_served_is_one_line(
     assert "cannot listen on nowhere.invalid" in error(bundle_path, "--host", "nowhere.invalid")
     assert "--max-bytes is a size such as" in error(bundle_path, "--max-bytes", "much")
     assert "cannot read" in error(bundle_path, "--token-file", tmp_path / "none")
+
+
+@pytest.mark.slow
+def test_a_missing_part_is_named_with_the_command_that_adds_it(bundle_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "sys.modules['starlette'] = None\n"
+        "from pennyweight.cli import main\n"
+        "sys.exit(main(['serve', sys.argv[1], '--port', '0']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, bundle_path], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert (
+        done.stderr == f"error: this needs starlette, which is not installed; add it with: {install_command('serve')}\n"
+    )

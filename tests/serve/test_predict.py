@@ -171,6 +171,33 @@ def test_a_full_queue_answers_503_at_once_and_then_serves_on(limited: Any, pictu
     assert limited("POST", "/predict?model=colors", picture_file(RED), **TOKEN).status == 200
 
 
+def test_an_answer_that_is_not_ready_in_time_is_503(
+    limited: Any, picture_file: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = Event()
+    classifier = limited.service.models.get("colors").classifier
+    monkeypatch.setattr(type(classifier), "stream_named", lambda *_: iter([free.wait()]))
+    files = {"a.png": picture_file(RED), "b.png": picture_file(RED)}
+    answers = [limited.form("/predict?model=colors", files, **TOKEN)]
+    free.set()
+    while limited.service.workers.unfinished:
+        pass
+    monkeypatch.undo()
+    assert [(answer.status, answer.headers["retry-after"]) for answer in answers] == [(503, "1")]
+    assert answers[0].json["error"] == "the answer was not ready within 0.3 s; try again in 1 s"
+    assert limited.form("/predict?model=colors", files, **TOKEN).status == 200
+
+
+def test_what_fails_inside_is_500_and_tells_nothing_of_the_inside(
+    client: Any, picture_file: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    classifier = client.service.models.get("colors").classifier
+    monkeypatch.setattr(type(classifier), "stream_named", lambda *_: iter([1 / 0]))
+    answer = client.form("/predict", {"a": picture_file(RED), "b": picture_file(RED)})
+    assert (answer.status, answer.json) == (500, {"error": "the server has failed; its log says more"})
+    assert "ZeroDivisionError in /predict: division by zero" in capsys.readouterr().err
+
+
 def test_workers_leave_out_what_nobody_waits_for_and_tell_failures() -> None:
     async def scenario() -> list[str]:
         workers, free, done = Workers(1, 2), Event(), []

@@ -63,7 +63,8 @@ def protocol_routes(service: Service) -> list[BaseRoute]:
         service.workers.require_room()
         async with service.bodies.whole(request) as body:
             work = partial(_infer, model, body, request.headers.get(HEAD_LENGTH), service.settings.max_pictures)
-            done = await service.work(work)
+            async with service.in_time():
+                done = await service.work(work)
         content, headers, pictures = done.answer
         note_facts(request, model=model.name, pictures=pictures, bytes=len(body))
         service.metrics.pictures(model, "answered", pictures)

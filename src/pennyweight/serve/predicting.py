@@ -69,10 +69,13 @@ async def _answer_all(
             done = await service.work(partial(_answer, model, uploads[place], top))
             answers[place] = done.answer, 1000 * done.worked_s
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(strands - 1):
-            group.create_task(strand())
-        await strand()
+    tasks = [asyncio.ensure_future(strand()) for _ in range(strands)]
+    try:
+        async with service.in_time():
+            await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
     return answers
 
 

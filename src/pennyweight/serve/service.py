@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -67,18 +67,19 @@ class Service:
         self.ready, self.ending = False, True
 
     async def work(self, work: Callable[[], Answer]) -> Done[Answer]:
-        """Have a worker do the work, and measure it.
-
-        Raises:
-            BusyError: The answer is not ready within the time limit.
-        """
-        try:
-            async with asyncio.timeout(self.settings.timeout):
-                done = await self.workers.run(work)
-        except TimeoutError as error:
-            raise BusyError(f"the answer was not ready within {self.settings.timeout:g} s") from error
+        """Have a worker do the work, and measure it."""
+        done = await self.workers.run(work)
         self.metrics.work(done)
         return done
+
+    @asynccontextmanager
+    async def in_time(self) -> AsyncIterator[None]:
+        """Raise BusyError if the block, which answers one request, takes longer than the time limit."""
+        try:
+            async with asyncio.timeout(self.settings.timeout):
+                yield
+        except TimeoutError as error:
+            raise BusyError(f"the answer was not ready within {self.settings.timeout:g} s") from error
 
     async def look(self) -> None:
         """Take up bundle files that have changed."""
