@@ -16,7 +16,7 @@ import pennyweight as pw
 from pennyweight.core.errors import InputError
 from pennyweight.serve.failures import BusyError
 from pennyweight.serve.settings import ServeSettings, read_token
-from pennyweight.serve.workers import Workers
+from pennyweight.serve.workers import Workers, queue_within
 
 RED, BLACK = (200, 40, 30), (0, 0, 0)
 TOKEN = {"authorization": "Bearer a-token-of-letters"}
@@ -164,7 +164,7 @@ def test_a_full_queue_answers_503_at_once_and_then_serves_on(limited: Any, pictu
         loop.call_soon_threadsafe(lambda: held.append(service.workers.run(free.wait)))
     answer = limited("POST", "/predict?model=colors", picture_file(RED), **TOKEN)
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")
-    assert "1 pictures wait, and 1 may; try again in 1 s" in answer.json["error"]
+    assert "1 picture in the queue, which has room for 1; try again in 1 s" in answer.json["error"]
     free.set()
     while service.workers.unfinished:
         pass
@@ -227,6 +227,25 @@ def test_a_token_file_holds_one_long_line(tmp_path: Path) -> None:
         file.write_text(text)
         with pytest.raises(InputError, match=said):
             read_token(file)
+
+
+def test_the_usual_queue_is_as_long_as_is_worked_off_in_a_moment() -> None:
+    assert queue_within(0.2, 2, 0.01) == 40
+    assert queue_within(0.2, 2, 10.0) == 4
+    assert queue_within(0.2, 1, 0.0) == 64
+
+    async def scenario() -> list[int]:
+        workers = Workers(1, None)
+        workers.start()
+        lengths = [workers.queue]
+        for _ in range(100):
+            await workers.run(lambda: None)
+        lengths.append(workers.queue)
+        workers.stop()
+        return lengths
+
+    first, later = asyncio.run(scenario())
+    assert first < later
 
 
 @pytest.mark.parametrize("wrong", [{"port": 70_000}, {"workers": 0}, {"timeout": 0}, {"log": "xml"}, {"max_bytes": 0}])

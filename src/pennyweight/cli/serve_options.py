@@ -28,8 +28,8 @@ Queue = Annotated[
     int | None,
     option(
         EXECUTION,
-        "Pictures that may wait for a worker; a request beyond them is answered with 503 at once. By default 12 for "
-        "each worker.",
+        "Pictures that may wait for a worker; a request beyond them is answered with 503 at once. By default as "
+        "many as are worked off in 0.2 s.",
         metavar="N",
         min=1,
     ),

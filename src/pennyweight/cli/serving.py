@@ -60,7 +60,7 @@ def serve_and_print(asked: ServeRequest) -> None:
         log.event("model", f"{model.name} {model.version}: {model.path}, {len(model.labels):,} classes")
     if settings.host not in LOCAL and settings.token is None:
         log.event("open", f"anyone who reaches {settings.host} can use this server; --token-file asks for a token")
-    waiting = f"{several(settings.threads, 'worker')}, {several(settings.waiting, 'picture')} may wait"
-    log.event("start", f"serving on {server.address} ({waiting}; Ctrl-C stops)", address=server.address)
+    workers = several(settings.threads, "worker")
+    log.event("start", f"serving on {server.address} ({workers}; Ctrl-C stops)", address=server.address)
     server.run()
     log.event("stop", "stopped; every accepted request is answered")

@@ -36,7 +36,7 @@ class Service:
     def __init__(self, models: Models, settings: ServeSettings) -> None:
         self.models, self.settings = models, settings
         self.log = Log(settings.log)
-        self.workers = Workers(settings.threads, settings.waiting)
+        self.workers = Workers(settings.threads, settings.queue)
         self.bodies = Bodies(settings)
         self.metrics = Metrics(lambda: self.workers.unfinished)
         self.metrics.serving(models)

@@ -18,8 +18,6 @@ __all__ = ["LOGS", "MEGABYTE", "ServeSettings", "read_token"]
 
 MEGABYTE = 1_000_000
 LOGS = ("text", "json", "off")
-QUEUE_A_WORKER = 12
-"""Pictures that wait for each worker. At 15 ms for a picture, the last one waits 0.18 s."""
 MOST_WORKERS, MOST_QUEUE, MOST_PORT = 1024, 100_000, 65_535
 LEAST_TOKEN = 16
 """Fewest characters of a token: 16 random letters take longer to guess than any server lives."""
@@ -39,7 +37,7 @@ class ServeSettings:
     workers: int | None = None
     """Threads that decode and compute, each one picture at a time; None is one for each core."""
     queue: int | None = None
-    """Pictures that may wait for a worker; more are answered with 503. None is 12 for each worker."""
+    """Pictures that may wait for a worker; more are answered with 503. None is as many as are done in 0.2 s."""
     token: str | None = None
     """Bearer token that every request must send, except for the page's files and the health checks."""
     max_bytes: int = 32 * MEGABYTE
@@ -75,11 +73,6 @@ class ServeSettings:
     def threads(self) -> int:
         """Number of workers."""
         return self.workers or cores()
-
-    @property
-    def waiting(self) -> int:
-        """Number of pictures that may wait for a worker."""
-        return self.queue or QUEUE_A_WORKER * self.threads
 
     @property
     def pixels(self) -> int:

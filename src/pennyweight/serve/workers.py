@@ -10,10 +10,17 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Generic, TypeVar
 
+from pennyweight.core.figures import several
 from pennyweight.serve.failures import BusyError
 
-__all__ = ["Done", "Workers"]
+__all__ = ["Done", "Workers", "queue_within"]
 
+WAIT_S = 0.2
+"""Seconds that the last picture in the queue waits by default; a longer queue only makes every answer late."""
+LEAST_QUEUE, MOST_QUEUE = 2, 64
+"""Fewest and most jobs that wait for each thread by default."""
+FIRST_S, SHARE = 0.015, 0.05
+"""Seconds of a job before any was measured, and weight of the latest job in their exponential moving average."""
 Answer = TypeVar("Answer")
 
 
@@ -42,11 +49,12 @@ class Workers:
 
     Args:
         threads: Number of threads.
-        queue: Jobs that may wait while every thread works.
+        queue: Jobs that may wait while every thread works; None is as many as are worked off in WAIT_S.
     """
 
-    def __init__(self, threads: int, queue: int) -> None:
-        self.threads, self.queue = threads, queue
+    def __init__(self, threads: int, queue: int | None) -> None:
+        self.threads, self._queue = threads, queue
+        self._work_s = FIRST_S
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._unfinished = 0
         self._running = [Thread(target=self._work, name=f"worker-{number}", daemon=True) for number in range(threads)]
@@ -69,10 +77,16 @@ class Workers:
         """Number of jobs that wait or are worked on."""
         return self._unfinished
 
+    @property
+    def queue(self) -> int:
+        """Number of jobs that may wait."""
+        return queue_within(WAIT_S, self.threads, self._work_s) if self._queue is None else self._queue
+
     def require_room(self, jobs: int = 1) -> None:
         """Raise BusyError if that many jobs do not fit into the queue."""
         if self._unfinished + jobs > self.threads + self.queue:
-            raise BusyError(f"{self._unfinished - self.threads:,} pictures wait, and {self.queue:,} may")
+            waiting = max(0, self._unfinished - self.threads)
+            raise BusyError(f"{several(waiting, 'picture')} in the queue, which has room for {self.queue:,}")
 
     def run(self, work: Callable[[], Answer]) -> asyncio.Future[Done[Answer]]:
         """Have a worker do the work. A job whose future was canceled is left out. `require_room` bounds the queue."""
@@ -103,4 +117,16 @@ class Workers:
         if isinstance(found, BaseException):
             future.set_exception(found)
         elif found is not None:
+            self._work_s += SHARE * (found.worked_s - self._work_s)
             future.set_result(found)
+
+
+def queue_within(wait_s: float, threads: int, work_s: float) -> int:
+    """Return the number of jobs that threads work off in `wait_s`, a few for each thread at least.
+
+    Args:
+        wait_s: Seconds that the last job may wait.
+        threads: Number of threads.
+        work_s: Seconds of one job.
+    """
+    return threads * max(LEAST_QUEUE, min(MOST_QUEUE, int(wait_s / max(work_s, 1e-6))))
