@@ -275,6 +275,7 @@ PROMISED = {
         "--labels": "value",
         "--names": "value",
         "--background": "value",
+        "--bands": "value",
         "--split": "value",
         "--train": "value",
         "--model": "value",

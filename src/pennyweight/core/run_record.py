@@ -87,6 +87,10 @@ class SceneRecord(_Section):
     """Set for a scene that was made, not measured."""
     leakage: Object | None = None
     """Share of the test windows that hold training pixels."""
+    bands: str | None = None
+    """Bands of the cube that the network takes, from 1, such as "1-129,136-224"; None for every band."""
+    cube_bands: int | None = None
+    """Bands of the whole cube."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as run.json holds them."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from pennyweight.core.band_choice import BandChoice
 from pennyweight.core.errors import BundleError, InputError
 from pennyweight.core.figures import fine_share, number
 from pennyweight.core.reading import parse_json
@@ -41,10 +42,15 @@ class SceneManifest(Summary):
     versions: Mapping[str, str]
     created: str
     format: int = FORMAT
+    chosen_bands: str | None = None
+    """Bands of a cube that the network takes, from 1, such as "1-129,136-224"; None for every band."""
+    cube_bands: int | None = None
+    """Bands of a whole cube; None if the network takes all."""
 
     def _facts(self) -> Facts:
         yield "network", str(self.network["name"])
-        yield "input", f"{self.bands:,} bands, windows of {self.window}×{self.window}"
+        left = f" of {self.cube_bands:,} ({self.chosen_bands})" if self.cube_bands else ""
+        yield "input", f"{self.bands:,} bands{left}, windows of {self.window}×{self.window}"
         yield classes(self.labels)
         if self.evaluation is not None:
             accuracy, pixels = fine_share(self.evaluation["overall_accuracy"]), number(self.evaluation["pixels"])
@@ -53,13 +59,24 @@ class SceneManifest(Summary):
             yield "proved on", f"{number(self.parity['pixels'])} pixels"
 
     @property
+    def choice(self) -> BandChoice:
+        """Return the bands of a cube that the network takes. Raises InputError for a list that does not fit."""
+        if self.chosen_bands is None or self.cube_bands is None:
+            return BandChoice.whole(self.bands)
+        choice = BandChoice.parse(self.chosen_bands, self.cube_bands)
+        if len(choice.numbers) != self.bands:
+            raise InputError(f"the bands {choice} are not the {self.bands} that the network takes")
+        return choice
+
+    @property
     def sealed(self) -> bool:
         """True if the file must end with a seal."""
         return self.format > 1
 
     def to_json(self) -> str:
         """Return the text to keep under SCENE_METADATA_KEY."""
-        return json.dumps(asdict(self), ensure_ascii=False, allow_nan=False)
+        values = {name: value for name, value in asdict(self).items() if value is not None or name == "evaluation"}
+        return json.dumps(values, ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str, *, name: str) -> SceneManifest:
@@ -74,6 +91,7 @@ class SceneManifest(Summary):
                     f"{len(made.labels)} labels, {len(made.ids)} ids, a window of {made.window} and {made.bands} bands "
                     "are not those of a scene"
                 )
+            _ = made.choice
             return made
         except (InputError, TypeError, KeyError, AttributeError) as error:
             raise BundleError(f"{name} has a manifest that cannot be read: {error}") from error

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pennyweight.core.band_choice import BandChoice
 from pennyweight.core.errors import InputError
 from pennyweight.core.figures import number, shape, share
 from pennyweight.core.spectral import finite
@@ -98,13 +99,16 @@ class WindowsEngine:
         return Outputs(*(np.concatenate(part).reshape(height, width, -1) for part in zip(*parts, strict=True)))
 
 
-def tiles(engine: SceneEngine, cube: NDArray[Any], *, tile: int = TILE) -> Iterator[Tile]:
+def tiles(
+    engine: SceneEngine, cube: NDArray[Any], *, tile: int = TILE, choice: BandChoice | None = None
+) -> Iterator[Tile]:
     """Compute a scene tile by tile; one tile of the cube is in memory at a time.
 
     Args:
         engine: Engine of the network.
         cube: The scene, (H, W, bands).
         tile: Side of a tile in pixels.
+        choice: Bands of a cube that the network takes; None for all.
 
     Yields:
         Each tile with its outputs, row by row.
@@ -112,7 +116,10 @@ def tiles(engine: SceneEngine, cube: NDArray[Any], *, tile: int = TILE) -> Itera
     Raises:
         InputError: The cube has other bands than the network was trained on.
     """
-    if cube.ndim != 3 or cube.shape[2] != engine.bands:
+    choice = choice or BandChoice.whole(engine.bands)
+    if cube.ndim == 3 and not choice.is_whole:
+        choice.take(cube[:0])  # refuses a cube of other bands
+    elif cube.ndim != 3 or cube.shape[2] != engine.bands:
         shape = "×".join(map(str, cube.shape))
         raise InputError(f"this network takes scenes of height×width×{engine.bands} bands, not {shape}")
     half = engine.window // 2
@@ -121,7 +128,7 @@ def tiles(engine: SceneEngine, cube: NDArray[Any], *, tile: int = TILE) -> Itera
         for left in range(0, width, tile):
             bottom, right = min(top + tile, height), min(left + tile, width)
             first, start = max(top - half, 0), max(left - half, 0)
-            part = np.asarray(cube[first : bottom + half, start : right + half], dtype=np.float32)
+            part = np.asarray(choice.take(cube[first : bottom + half, start : right + half]), dtype=np.float32)
             known = finite(part)[top - first : bottom - first, left - start : right - start]
             around = np.full((bottom - top + 2 * half, right - left + 2 * half, engine.bands), np.nan, np.float32)
             down, across = first - top + half, start - left + half
@@ -134,6 +141,7 @@ def map_scene(
     cube: NDArray[Any],
     *,
     tile: int = TILE,
+    choice: BandChoice | None = None,
     advance: Callable[[int], None] = lambda count: None,
 ) -> SceneMap:
     """Classify every pixel of a scene.
@@ -142,6 +150,7 @@ def map_scene(
         engine: Engine of the network.
         cube: The scene, (H, W, bands).
         tile: Side of a tile in pixels.
+        choice: Bands of a cube that the network takes; None for all.
         advance: Function called with n after every n pixels.
 
     Returns:
@@ -152,7 +161,7 @@ def map_scene(
     """
     classes = np.empty(cube.shape[:2], np.uint8)
     confidence = np.empty(cube.shape[:2], np.float32)
-    for rows, cols, known, outputs in tiles(engine, cube, tile=tile):
+    for rows, cols, known, outputs in tiles(engine, cube, tile=tile, choice=choice):
         best = outputs.probabilities.argmax(axis=-1)
         sure = np.take_along_axis(outputs.probabilities, best[..., None], axis=-1)[..., 0]
         classes[rows, cols] = np.where(known, best, MASKED)

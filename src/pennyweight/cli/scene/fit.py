@@ -24,6 +24,7 @@ def fit(
     split: scenes.Split = None,
     train: scenes.Train = None,
     background: scenes.Background = None,
+    bands: scenes.Bands = None,
     model: options.Model = "auto",
     window: scenes.Window = None,
     components: scenes.Components = None,
@@ -45,7 +46,7 @@ def fit(
 ) -> None:
     """Train on the labeled pixels of a scene, classify every pixel (the map), and score test pixels. Write a run."""
     scene = scenes.given(
-        labels=labels, names=names, background=background, split=split, train=train, window=window,
+        labels=labels, names=names, background=background, bands=bands, split=split, train=train, window=window,
         components=components, protocol=protocol, cut=cut,
     )  # fmt: skip
     arguments: dict[str, Any] = {

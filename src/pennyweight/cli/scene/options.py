@@ -10,7 +10,7 @@ from pennyweight.cli.help import DATA, NETWORK, TRAINING
 from pennyweight.cli.options import option
 
 __all__ = [
-    *("Background", "Baselines", "Bfloat16", "Components", "Cut", "Labels", "Names", "Protocol", "SceneRun"),
+    *("Background", "Bands", "Baselines", "Bfloat16", "Components", "Cut", "Labels", "Names", "Protocol", "SceneRun"),
     *("SceneRunOrBundle", "Split", "Train", "Window", "given"),
 ]
 
@@ -25,6 +25,14 @@ Names = Annotated[
     str | None, option(DATA, "Names of the label map's classes, one per line, in order of id.", metavar="FILE")
 ]
 Background = Annotated[int | None, option(DATA, "Id of unlabeled pixels in the label map; by default 0.", metavar="ID")]
+Bands = Annotated[
+    str | None,
+    option(
+        DATA,
+        "Bands to keep, such as 1-129,136-224; by default all but bad bands (bbl) and those without numbers.",
+        metavar="LIST",
+    ),
+]
 Split = Annotated[
     Literal["random", "blocks"] | None,
     option(

@@ -6,6 +6,7 @@ Fields of the header: L3Harris, "ENVI Header Files".
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from pennyweight.core.errors import SourceError
 from pennyweight.core.files import atomic, write_text
 from pennyweight.core.reading import reading
 
-__all__ = ["PLACE_FIELDS", "read_envi", "read_header", "write_envi"]
+__all__ = ["PLACE_FIELDS", "bad_bands", "ignored_value", "read_envi", "read_header", "write_envi"]
 
 TYPES = {
     1: "u1",
@@ -66,10 +67,7 @@ def read_header(path: Path) -> dict[str, str]:
 
 
 def read_envi(path: Path) -> tuple[NDArray[Any], dict[str, str]]:
-    """Read a raster by its header or its raw file: (lines, samples, bands), memory-mapped, and the header's fields.
-
-    If pixels hold the header's data ignore value, the cube is read into memory, with NaN for these pixels.
-    """
+    """Read a raster by its header or its raw file: (lines, samples, bands), memory-mapped, and the header's fields."""
     header = path if path.suffix.lower() == ".hdr" else _header_of(path)
     fields = read_header(header)
     try:
@@ -90,7 +88,7 @@ def read_envi(path: Path) -> tuple[NDArray[Any], dict[str, str]]:
     with reading(raw):
         mapped = np.memmap(raw, dtype, "r", offset, shape=tuple(sides[name] for name in order))
     cube = mapped.transpose([order.index(name) for name in ("lines", "samples", "bands")])
-    return _mask(cube, fields.get("data ignore value", ""), header), fields
+    return cube, fields
 
 
 def _whole(text: str, least: int) -> int:
@@ -100,21 +98,30 @@ def _whole(text: str, least: int) -> int:
     return value
 
 
-def _mask(cube: NDArray[Any], ignored: str, header: Path) -> NDArray[Any]:
-    """Put NaN into all bands of a pixel that has the ignored value in one; else the cube stays mapped."""
+def ignored_value(fields: Mapping[str, str], path: Path) -> float | None:
+    """Return the value that stands for no data; None without one. Raises SourceError for anything but a number."""
+    text = fields.get("data ignore value", "").strip("{} ")
     try:
-        value = float(ignored or "nan")
+        value = float(text or "nan")
     except ValueError as error:
-        raise SourceError(f"{header} has a data ignore value that is not a number: {ignored}") from error
-    empty = np.zeros(cube.shape[:2], bool)
-    if np.isfinite(value):
-        for row in range(len(cube)):
-            empty[row] = (cube[row] == value).any(axis=-1)
-    if not empty.any():
-        return cube
-    whole = cube.astype(np.float32)
-    whole[empty] = np.nan
-    return whole
+        raise SourceError(f"{path} has a data ignore value that is not a number: {text}") from error
+    return value if math.isfinite(value) else None
+
+
+def bad_bands(text: str, bands: int) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Read a list of bad bands (`bbl`), in which 0 marks a bad band; return their numbers from 0, and notes."""
+    marks = [mark.strip() for mark in text.strip("{} ").split(",") if mark.strip()]
+    if not marks:
+        return (), ()
+    try:
+        bad = tuple(number for number, mark in enumerate(marks) if float(mark) == 0)
+    except ValueError:
+        return (), ("the list of bad bands (bbl) is not used: it holds more than numbers",)
+    if len(marks) != bands:
+        return (), (f"the list of bad bands (bbl) is not used: it has {len(marks)} values for {bands} bands",)
+    if len(bad) == bands:
+        return (), ("the list of bad bands (bbl) is not used: it marks every band",)
+    return bad, ()
 
 
 def write_envi(path: Path, values: NDArray[Any], fields: dict[str, str]) -> None:

@@ -16,8 +16,8 @@ from pennyweight.data.scenes.matlab import SPARE_BYTES
 __all__ = ["read_geotiff", "write_geotiff"]
 
 
-def read_geotiff(path: Path) -> tuple[NDArray[Any], dict[str, Any]]:
-    """Read a cube (H, W, bands) and its georeference; a pixel without data in one band is NaN in all bands.
+def read_geotiff(path: Path) -> tuple[NDArray[Any], dict[str, Any], float | None, str]:
+    """Read a cube (H, W, bands), its georeference, its value for no data, and ENVI's list of bad bands, if it has one.
 
     GDAL's GeoTIFF driver alone opens the file, because other formats can name files and servers. Raises SourceError
     for any other file and for a decompression bomb.
@@ -36,13 +36,8 @@ def read_geotiff(path: Path) -> tuple[NDArray[Any], dict[str, Any]]:
         require_plausible(file.width * file.height * file.count * size, path.stat().st_size, spare=SPARE_BYTES)
         cube = file.read().transpose(1, 2, 0)
         place = {"crs": file.crs, "transform": file.transform}
-        nodata = file.nodata
-    if nodata is not None and np.isfinite(nodata):
-        empty = (cube == nodata).any(axis=-1)
-        if empty.any():
-            cube = cube.astype(np.float32)
-            cube[empty] = np.nan
-    return cube, place
+        nodata, marks = file.nodata, file.tags(ns="ENVI").get("bbl", "")
+    return cube, place, nodata if nodata is not None and np.isfinite(nodata) else None, marks
 
 
 def write_geotiff(path: Path, values: NDArray[Any], place: dict[str, Any]) -> None:

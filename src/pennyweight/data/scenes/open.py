@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pennyweight.core.band_choice import BandChoice
 from pennyweight.core.cache import cached_file
 from pennyweight.core.download import fetch
 from pennyweight.core.errors import SourceError, nearest
 from pennyweight.core.files import expanded
+from pennyweight.data.scenes.bands import choose_bands, mask_ignored
 from pennyweight.data.scenes.published import SCENES, File
 from pennyweight.data.scenes.rasters import SUFFIXES, Raster, read_array
 from pennyweight.data.scenes.scene import UNLABELED, Scene
@@ -44,6 +47,7 @@ def open_scene(
     *,
     background: int = 0,
     names: Sequence[str] | None = None,
+    bands: str | BandChoice | None = None,
 ) -> Scene:
     """Open `scene:NAME`, or a cube's file with the file of its label map.
 
@@ -52,6 +56,7 @@ def open_scene(
         labels: File of the label map (H, W), of ids or soft abundances.
         background: Id of unlabeled pixels; negative ids and NaN are unlabeled, too.
         names: Names of the classes in the order of their ids; by default those of an ENVI map, else "class N".
+        bands: Bands to keep, such as "1-129,136-224"; by default all but bad and empty ones (see `choose_bands`).
 
     Returns:
         The scene; its cube may be memory-mapped.
@@ -65,10 +70,12 @@ def open_scene(
             raise SourceError(
                 f"{text} has its own label map and names; --labels, --names and --background go with a cube's file"
             )
-        return source if isinstance(source, Scene) else _published(text.removeprefix(PREFIX))
+        if not isinstance(source, Scene):
+            return _published(text.removeprefix(PREFIX), bands)
+        return source if bands is None else replace(source, raster=choose_bands(source.raster, bands, name=text))
     text = os.fspath(source)
-    raster = read_array(text, _is_cube, "a cube of height×width×bands")
     name = Path(text.partition("#")[0]).stem
+    raster = choose_bands(_three(read_array(text, _is_cube, "a cube of height×width×bands"), name), bands, name=name)
     address = {"cube": _absolute(text)}
     if labels is None:
         return Scene(name=name, address=address, raster=raster, notes=_notes(raster, None))
@@ -113,7 +120,12 @@ def _label_map(address: str, shape: tuple[int, int] | None) -> Raster:
     )
     if found.values.ndim not in (2, 3) or found.values.size == 0:
         raise SourceError(f"{address} is no label map of height×width, but {'×'.join(map(str, found.values.shape))}")
-    return found
+    return mask_ignored(found) if found.values.ndim == 3 else _mask_flat(found)
+
+
+def _mask_flat(found: Raster) -> Raster:
+    masked = mask_ignored(replace(found, values=found.values[..., None]))
+    return replace(masked, values=masked.values[..., 0])
 
 
 def _envi_names(raster: Raster, ids: Sequence[int]) -> list[str] | None:
@@ -123,17 +135,19 @@ def _envi_names(raster: Raster, ids: Sequence[int]) -> list[str] | None:
     return chosen if len(chosen) == len(ids) == len({*chosen} - {""}) else None
 
 
-def _published(name: str) -> Scene:
+def _published(name: str, bands: str | BandChoice | None) -> Scene:
     if name == "synthetic":
-        return synthetic()
+        made = synthetic()
+        return replace(made, raster=choose_bands(made.raster, bands, name=name))
     if name not in SCENES:
         known = [*SCENES, "synthetic"]
         raise SourceError(f"no scene '{name}'{nearest(name, known, otherwise='; there are ' + ', '.join(known))}")
     row = SCENES[name]
     raster = read_array(_find(name, row.cube), _is_cube, "a cube")
     if row.rows:
-        bands, pixels = raster.values.shape
-        raster = Raster(raster.values.reshape(bands, pixels // row.rows, row.rows).transpose(2, 1, 0))
+        layers, pixels = raster.values.shape
+        raster = Raster(raster.values.reshape(layers, pixels // row.rows, row.rows).transpose(2, 1, 0))
+    raster = choose_bands(raster, bands, name=name)
     height, width = raster.values.shape[:2]
     targets, ids = open_label_map(_find(name, row.labels), shape=(height, width))
     return Scene(
@@ -161,6 +175,14 @@ def _find(scene: str, file: File) -> str:
             f"{scene} under $PENNYWEIGHT_DATA"
         )
     return str(fetch(file.url or "", path, checksum=f"sha256:{file.sha256}")) + file.mark
+
+
+def _three(raster: Raster, name: str) -> Raster:
+    """Return a raster of height×width×bands. Raises SourceError for another number of axes."""
+    if raster.values.ndim != 3:
+        shape = "×".join(map(str, raster.values.shape))
+        raise SourceError(f"the cube of {name} must be height×width×bands of numbers, not {shape}")
+    return raster
 
 
 def _is_cube(values: NDArray[Any]) -> bool:
@@ -218,7 +240,8 @@ def _class_names(ids: Sequence[int], names: Sequence[str] | None) -> tuple[str, 
 def _notes(raster: Raster, targets: NDArray[np.int16] | None) -> tuple[str, ...]:
     height, width, bands = raster.values.shape
     size = f"{height}×{width} pixels, {bands} bands"
-    return (size if targets is None else f"{size}; {int((targets >= 0).sum()):,} pixels are labeled",)
+    labeled = "" if targets is None else f"; {int((targets >= 0).sum()):,} pixels are labeled"
+    return (size + labeled, *raster.notes)
 
 
 def _absolute(address: str) -> str:

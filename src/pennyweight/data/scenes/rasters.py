@@ -10,10 +10,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pennyweight.core.band_choice import BandChoice
 from pennyweight.core.errors import SourceError, nearest
 from pennyweight.core.files import expanded
 from pennyweight.core.reading import reading
-from pennyweight.data.scenes.envi import read_envi
+from pennyweight.data.scenes.envi import bad_bands, ignored_value, read_envi
 from pennyweight.data.scenes.geotiff import read_geotiff
 from pennyweight.data.scenes.matlab import outlines, read_variable
 
@@ -34,6 +35,14 @@ class Raster:
     kind: Kind = "plain"
     place: Mapping[str, Any] = field(default_factory=dict)
     """Georeference: header fields of ENVI, or `crs` and `transform` of a GeoTIFF."""
+    ignored: float | None = None
+    """Value that stands for no data."""
+    bad: tuple[int, ...] = ()
+    """Bands, counted from 0, that the file marks as bad."""
+    choice: BandChoice | None = None
+    """Bands of the file that `values` holds; None for all."""
+    notes: tuple[str, ...] = ()
+    """Lines for the user on how the file was read."""
 
 
 def read_array(
@@ -72,11 +81,13 @@ def read_array(
             raise SourceError(f"{path} holds no array of numbers; {what} is one")
         return Raster(values)
     if suffix in (".tif", ".tiff"):
-        values, place = read_geotiff(path)
-        return Raster(values, "geotiff", place)
+        values, place, ignored, marks = read_geotiff(path)
+        bad, notes = bad_bands(marks, values.shape[2])
+        return Raster(values, "geotiff", place, ignored, bad, notes=notes)
     if suffix in SUFFIXES:
         values, fields = read_envi(path)
-        return Raster(values, "envi", fields)
+        bad, notes = bad_bands(fields.get("bbl", ""), values.shape[2])
+        return Raster(values, "envi", fields, ignored_value(fields, path), bad, notes=notes)
     raise SourceError(f"{path} has an unknown file extension; {what} is read from {', '.join(SUFFIXES)}")
 
 

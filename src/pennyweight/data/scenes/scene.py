@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pennyweight.core.band_choice import BandChoice
 from pennyweight.core.errors import SourceError
 from pennyweight.core.figures import number
 from pennyweight.core.spectral import finite
@@ -55,7 +56,8 @@ class Scene(Summary):
     def _facts(self) -> Facts:
         yield "name", self.name + (" (synthetic)" if self.synthetic else "")
         yield "pixels", f"{self.shape[0]:,}×{self.shape[1]:,}"
-        yield "bands", number(self.bands)
+        left = "" if self.choice.is_whole else f" of {number(self.choice.total)} ({self.choice})"
+        yield "bands", number(self.bands) + left
         if self.targets is None:
             yield "", "without a label map"
             return
@@ -76,6 +78,11 @@ class Scene(Summary):
     def bands(self) -> int:
         """Return the number of bands."""
         return int(self.cube.shape[2])
+
+    @property
+    def choice(self) -> BandChoice:
+        """Return the bands of the file that the cube holds."""
+        return self.raster.choice or BandChoice.whole(self.bands)
 
     @cached_property
     def known(self) -> NDArray[np.bool_]:

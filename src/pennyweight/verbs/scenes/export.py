@@ -18,7 +18,7 @@ from pennyweight.runtime.scene_bundle import SceneBundle
 from pennyweight.scoring.scene import SCORES
 from pennyweight.verbs.bundle_path import bundle_path
 from pennyweight.verbs.load import restore
-from pennyweight.verbs.scenes.load import open_scene_run, projection_of, reopen
+from pennyweight.verbs.scenes.load import choice_of, open_scene_run, projection_of, reopen
 
 __all__ = ["export"]
 
@@ -59,6 +59,7 @@ def export(
         note(f"the bundle is proved on a scene made for the proof, because the run's own is not at hand: {error}")
         noise = np.random.default_rng(0).normal(0, 0.1, (PROOF_SIDE, PROOF_SIDE, projection.bands))
         cube, of = (projection.mean * (1 + noise)).astype(np.float32), "a scene made for the proof"
+    choice = choice_of(record.of_scene, projection.bands)
     manifest = SceneManifest(
         network=dict(record.model),
         labels=tuple(run.labels),
@@ -71,5 +72,7 @@ def export(
         data={"name": record.data.source, "fingerprint": record.data.fingerprint},
         versions=versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
+        chosen_bands=None if choice.is_whole else str(choice),
+        cube_bands=None if choice.is_whole else choice.total,
     )
     return export_scene_bundle(network, projection, path, manifest, cube, of=of)

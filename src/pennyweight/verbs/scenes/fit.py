@@ -97,7 +97,7 @@ def fit(
     options = scene if isinstance(scene, SceneOptions) else override(SceneOptions(), scene or {}, what="scene")
     recipe = {"name": recipe} if isinstance(recipe, str) else recipe
     named = read_class_names(options.names) if options.names else None
-    opened = open_scene(source, options.labels, background=options.background, names=named)
+    opened = open_scene(source, options.labels, background=options.background, names=named, bands=options.bands)
     split = split_of(opened, options, seed)
     plan = make_scene_plan(opened, split, model, options, recipe=recipe, config=config or {}, seed=seed)
     return _SceneFit(opened, split, plan, with_baselines).run(terms)

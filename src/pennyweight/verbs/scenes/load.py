@@ -10,12 +10,15 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from pennyweight.core.band_choice import BandChoice
 from pennyweight.core.errors import BundleError, InputError, SourceError, received
 from pennyweight.core.files import read_json
 from pennyweight.core.offline import untrusted_address
 from pennyweight.core.run import Run
+from pennyweight.core.run_record import SceneRecord
 from pennyweight.core.spectral import Projection
 from pennyweight.core.summary import Facts, Summary, classes
+from pennyweight.data.scenes.bands import EVERY
 from pennyweight.data.scenes.open import open_scene
 from pennyweight.data.scenes.scene import Scene
 from pennyweight.runtime.scene_bundle import SceneBundle
@@ -24,6 +27,7 @@ from pennyweight.verbs.scenes.scene_run import require_scene_run
 
 __all__ = [
     "Mapper",
+    "choice_of",
     "load",
     "open_scene_run",
     "projection_of",
@@ -39,12 +43,15 @@ class Mapper(Summary):
     labels: tuple[str, ...]
     ids: tuple[int, ...]
     """Ids of the classes in the label map of training, in the order of `labels`."""
+    choice: BandChoice
+    """Bands of a cube that the network takes."""
 
     def map(self, cube: NDArray[Any], *, advance: Callable[[int], None] = lambda count: None) -> SceneMap:
         """Classify every pixel of a cube.
 
         Args:
-            cube: Numbers (H, W, bands); NaN where a pixel is unknown; memory-mapped cubes are read tile by tile.
+            cube: Numbers (H, W, bands), of every band or of the chosen ones; NaN where a pixel is unknown;
+                memory-mapped cubes are read tile by tile.
             advance: Callback that is given the number of pixels after each tile.
 
         Returns:
@@ -54,11 +61,12 @@ class Mapper(Summary):
         Raises:
             InputError: The cube has other bands than the network takes.
         """
-        return map_scene(self.engine, cube, advance=advance)
+        return map_scene(self.engine, cube, choice=self.choice, advance=advance)
 
     def _facts(self) -> Facts:
         yield "engine", type(self.engine).__name__
-        yield "input", f"{self.engine.bands:,} bands, windows of {self.engine.window}×{self.engine.window}"
+        left = "" if self.choice.is_whole else f" of {self.choice.total:,} ({self.choice})"
+        yield "input", f"{self.engine.bands:,} bands{left}, windows of {self.engine.window}×{self.engine.window}"
         yield classes(self.labels)
 
 
@@ -88,14 +96,21 @@ def load(run_or_bundle: str | os.PathLike[str] | Run | SceneBundle, *, bfloat16:
     if isinstance(what, SceneBundle):
         if bfloat16:
             raise BundleError(f"{what.path} computes in float32; --bfloat16 is for a run")
-        return Mapper(what.engine, what.manifest.labels, what.manifest.ids)
+        return Mapper(what.engine, what.manifest.labels, what.manifest.ids, what.manifest.choice)
     run = open_scene_run(what)
     from pennyweight.deploy.scene_graph import torch_scene_engine  # torch, which a bundle does without
     from pennyweight.verbs.load import restore
 
     record = run.info
     engine = torch_scene_engine(restore(run), projection_of(run), window=record.of_scene.window, bfloat16=bfloat16)
-    return Mapper(engine, tuple(run.labels), tuple(record.data.ids or ()))
+    return Mapper(engine, tuple(run.labels), tuple(record.data.ids or ()), choice_of(record.of_scene, engine.bands))
+
+
+def choice_of(record: SceneRecord, bands: int) -> BandChoice:
+    """Return the bands of a cube that the network of a run takes; an earlier version's run takes all of its `bands`."""
+    if record.bands is None or record.cube_bands is None:
+        return BandChoice.whole(bands)
+    return BandChoice.parse(record.bands, record.cube_bands)
 
 
 def open_scene_run(run: str | os.PathLike[str] | Run, command: str = "predict") -> Run:
@@ -132,6 +147,7 @@ def reopen(run: Run) -> Scene:
             address.get("labels"),
             background=int(address.get("background", 0)),
             names=known.names,
+            bands=run.info.of_scene.bands or EVERY,
         )
     if scene.fingerprint != known.fingerprint:
         raise SourceError(f"'{address['cube']}' here is not what {run.folder} was trained on: its content has changed")

@@ -36,6 +36,9 @@ FEWEST_STEPS = 240
 EPOCHS = 15
 WHOLE_SCENE_ROWS = 4 * ROWS
 
+NEW_FIELDS = ("bands",)
+"""Fields that run.json has only where they are set, so that a run of an earlier version can resume."""
+
 Protocol = Literal["training", "paper"]
 Cut = Literal["windows", "tiles"]
 
@@ -50,6 +53,8 @@ class SceneOptions:
     """A text file with the classes' names, a line each, in the order of their ids; an ENVI map has its own."""
     background: int = 0
     """The id of pixels that nobody labeled."""
+    bands: str | None = None
+    """Bands to keep, such as 1-129,136-224; by default all but those that are marked as bad or without numbers."""
     split: SplitKind = "random"
     """random, as papers do; blocks, with a guard of half a window between training and test."""
     train: float = 0.3
@@ -79,7 +84,7 @@ class SceneOptions:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as run.json keeps them."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if value is not None or name not in NEW_FIELDS}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -108,7 +108,7 @@ def predict(
     """
     path = _require_png(Path(map))
     mapper = load(run_or_bundle, bfloat16=bfloat16)
-    scene = open_scene(source, labels, background=background)
+    scene = open_scene(source, labels, background=background, bands=mapper.choice)
     maps_to, copy = _new_files(path, scene)
     truth, unknown = (None, ()) if scene.targets is None else _as_known(scene, mapper.ids)
     mapped = mapper.map(scene.cube, advance=advance)

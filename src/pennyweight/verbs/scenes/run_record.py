@@ -42,6 +42,8 @@ def make_scene_record(
             window=plan.options.window,
             options=plan.options.to_dict(),
             synthetic=scene.synthetic,
+            bands=str(scene.choice),
+            cube_bands=scene.choice.total,
             leakage=measure_leakage(scene.truth, split.share, split.test, window=plan.options.window).to_dict(),
         ),
         recipe=plan.recipe.to_record(),
