@@ -26,7 +26,7 @@ Measured on: {machine}, {packages}.
 
 {failures}
 
-## OpenVINO in float32
+{rounding}## OpenVINO in float32
 
 Largest differences between OpenVINO and onnxruntime, over the pictures of the proof.
 
@@ -39,6 +39,18 @@ Largest differences between OpenVINO and onnxruntime, over the pictures of the p
 | network | input | parameters | largest difference of a probability | of a logit | processor seconds |
 | --- | ---: | ---: | ---: | ---: | ---: |
 {rows}
+"""
+
+
+ROUNDING = """\
+## Rounding of float32
+
+Where probabilities differ by more than 1e-4, the proof compares both with the network in float64. Largest differences:
+
+| network | bundle and network | network and float64 | bundle and float64 |
+| --- | ---: | ---: | ---: |
+{rows}
+
 """
 
 
@@ -66,6 +78,12 @@ def write_page(names: Sequence[str], results: Mapping[str, Mapping[str, Any]]) -
         f"| {row['largest_logit_difference']:.0e} | {row['seconds']:.0f} |"
         for name, row in proved.items()
     ]
+    rounded = [
+        f"| `{name}` | {row['largest_probability_difference']:.1e} | {row['rounding']['network_probability']:.1e} "
+        f"| {row['rounding']['bundle_probability']:.1e} |"
+        for name, row in proved.items()
+        if "rounding" in row
+    ]
     left = len(names) - len(tried)
     packages = ("torchvision", "timm", "onnxruntime", "openvino")
     return PAGE.format(
@@ -74,6 +92,7 @@ def write_page(names: Sequence[str], results: Mapping[str, Mapping[str, Any]]) -
         libraries="\n".join(libraries),
         unfinished=f"The sweep is unfinished: {left} networks were not tried.\n\n" if left else "",
         failures="\n".join(["| network | error |", "| --- | --- |", *failures]) if failures else "Nothing failed.",
+        rounding=ROUNDING.format(rows="\n".join(rounded)) if rounded else "",
         openvino="\n".join(openvino),
         rows="\n".join(rows),
     )

@@ -38,6 +38,16 @@ def test_a_model_card_says_how_many_twins_are_unknown(exported: Any, unknown: in
     assert ("| twins in training | unknown for 54 of 270 pictures" in card) == said
 
 
+def test_rounding_is_told_in_the_manifest_and_the_card(exported: Any) -> None:
+    distances = {"network_probability": 5.1e-4, "network_logit": 3e-3, "bundle_probability": 4.4e-4}
+    rounding = distances | {"bundle_logit": 4e-3, "factor": 2.0}
+    manifest = exported.bundle.manifest
+    proof = {**manifest.parity, "largest_probability_difference": 1.8e-4, "tolerance": 1e-3, "rounding": rounding}
+    require_valid(replace(manifest, parity=proof))
+    card = model_card(replace(manifest, parity=proof), "file.onnx", 1000)
+    assert "1.8e-04, which is rounding: the network in float32 stands 5.1e-04 from itself in float64, and the" in card
+
+
 @pytest.mark.parametrize(
     "preprocess",
     [

@@ -4,12 +4,15 @@ import io
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch import nn
 
 from pennyweight.core.errors import ParityError
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.deploy import prove
 from pennyweight.deploy.parity import TOLERANCE, make_pictures
+from pennyweight.deploy.rounding import exact_classifier
 from pennyweight.runtime import Classifier, Outputs
 
 
@@ -97,6 +100,82 @@ def test_another_answer_is_refused() -> None:
     swapped = [[0.9, 0.1], [0.8, 0.2], [0.5, 0.5]]
     with pytest.raises(ParityError, match="2 of 3 answers are the same"):
         prove(classifier(ROWS), classifier(swapped), greys(3), of="greys")
+
+
+EXACT = [[0.9, 0.1]]
+
+
+@pytest.mark.parametrize(
+    ("of_network", "of_bundle", "refused"),
+    [
+        (2e-4, -2e-4, None),  # as far from float64 as the network, on the other side
+        (1e-4, -1.9e-4, None),
+        (5e-5, -2e-4, "float64 stand 5.0e-05 from the network and 2.0e-04 from the bundle"),
+        (0, 3e-4, "float64 stand 0.0e"),
+        (6e-4, -6e-4, "allowed 1e-03"),  # too much to call it rounding
+        (2e-4, np.nan, "float64"),
+    ],
+)
+def test_rounding_is_told_from_a_wrong_graph_by_float64(of_network: float, of_bundle: float, refused: str) -> None:
+    """A bundle may differ from the network by more than TOLERANCE if float64 lies between the two."""
+    network, bundle = (classifier([[0.9 + by, 0.1 - by]]) for by in (of_network, of_bundle))
+    if refused is None:
+        proof = prove(network, bundle, greys(1), of="greys", exact=lambda: classifier(EXACT)).to_dict()
+        assert proof["tolerance"] == 1e-3
+        rounding = proof["rounding"]
+        assert rounding["network_probability"] == pytest.approx(abs(of_network), abs=1e-7)
+        assert rounding["bundle_probability"] == pytest.approx(abs(of_bundle), abs=1e-7)
+        assert rounding["bundle_logit"] == pytest.approx(2 * abs(of_bundle), abs=1e-6)
+    else:
+        with pytest.raises(ParityError, match=refused):
+            prove(network, bundle, greys(1), of="greys", exact=lambda: classifier(EXACT))
+    with pytest.raises(ParityError, match="allowed 1e-04"):
+        prove(network, bundle, greys(1), of="greys")
+
+
+def test_float64_is_asked_only_where_answers_differ() -> None:
+    def never() -> Classifier:
+        raise AssertionError
+
+    assert "rounding" not in prove(classifier(ROWS), classifier(ROWS), greys(3), of="greys", exact=never).to_dict()
+
+
+def test_another_answer_is_refused_although_float64_agrees_with_neither() -> None:
+    """Rounding may swap two labels only where their probabilities are as close as it moves them."""
+    near, swapped, between = [[0.5007, 0.4993]], [[0.4999, 0.5001]], [[0.5003, 0.4997]]
+    with pytest.raises(ParityError, match="0 of 1 answers are the same"):
+        prove(classifier(near), classifier(swapped), greys(1), of="greys", exact=lambda: classifier(between))
+
+
+def test_the_network_in_float64_is_a_copy() -> None:
+    """Sums of large numbers that cancel lose in float32 what float64 keeps."""
+
+    class Cancels(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.full((1,), 1e6))
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            level = images.mean(dim=(1, 2, 3))
+            return torch.stack([level / 300 + self.weight - self.weight, 0 * level], dim=1)
+
+    network, preprocess = Cancels().eval(), Preprocess.for_input(4)
+    exact = exact_classifier(network, ("a", "b"), preprocess)
+    assert network.weight.dtype == torch.float32
+    pixels = np.full((1, 4, 4, 3), 255, np.uint8)
+    level = float(((1 - np.array(preprocess.mean)) / np.array(preprocess.std)).mean())
+    assert exact.engine(pixels).logits[0, 0] == pytest.approx(level / 300, rel=1e-5)
+
+
+def test_a_network_that_cannot_compute_in_float64_is_compared_as_before() -> None:
+    class Float32(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return images.mean(dim=(2, 3)) @ torch.ones(3, 2)
+
+    exact = exact_classifier(Float32(), ("a", "b"), Preprocess.for_input(4))
+    near, far = classifier([[0.9, 0.1]]), classifier([[0.9 - 3e-4, 0.1 + 3e-4]])
+    with pytest.raises(ParityError, match=r"allowed 1e-04.*1 of 1 answers are the same$"):
+        prove(near, far, greys(1), of="greys", exact=lambda: exact)
 
 
 def test_what_is_no_number_is_refused() -> None:

@@ -16,6 +16,7 @@ from pennyweight.core.figures import number, several, shape, share
 from pennyweight.core.int8_line import calibration, files, in_words, layers_in_float
 from pennyweight.core.pruning_line import accuracies, fewer_macs, milliseconds
 from pennyweight.core.reasons import Reasons
+from pennyweight.core.rounding_line import float_rounding
 from pennyweight.core.text import say, write_as_file
 
 if TYPE_CHECKING:
@@ -220,6 +221,7 @@ def _proved(path: Path, size: int, manifest: Manifest, what: str) -> None:
     say(
         f"{path}: {size / 1e6:.1f} MB, {what}proved on {proof['pictures']} pictures ({proof['of']}): "
         f"{proof['same_top1']} same answers, probabilities within {proof['largest_probability_difference']:.1e}"
+        f"{float_rounding(proof)}"
     )
     if (pruning := manifest.pruning) is not None:
         say(f"pruned {milliseconds(pruning)}: {fewer_macs(pruning)}", accuracies(pruning))

@@ -8,6 +8,7 @@ from pennyweight.deploy.latency import compare_graphs, compare_latency
 from pennyweight.deploy.ncnn_files import NcnnEngine, require_ncnn, write_ncnn
 from pennyweight.deploy.parity import Parity, make_pictures, prove
 from pennyweight.deploy.pruning import Pruned, prune, require_torch_pruning
+from pennyweight.deploy.rounding import exact_classifier
 from pennyweight.deploy.tune import to_tuned_int8
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "TrainingBatch",
     "compare_graphs",
     "compare_latency",
+    "exact_classifier",
     "export_bundle",
     "export_graph",
     "make_pictures",

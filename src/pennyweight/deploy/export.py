@@ -31,6 +31,7 @@ from pennyweight.deploy.features import give_features
 from pennyweight.deploy.first_difference import first_difference, layers_of
 from pennyweight.deploy.graph import BundleGraph, TorchEngine
 from pennyweight.deploy.parity import DisagreementError, make_pictures, prove
+from pennyweight.deploy.rounding import exact_classifier
 from pennyweight.deploy.strangeness import typical_output
 from pennyweight.runtime import Bundle, Classifier
 from pennyweight.runtime.onnx_engine import OnnxEngine
@@ -120,7 +121,8 @@ def _prove(
 ) -> dict[str, Any]:
     """Return the proof that network and graph, each in its classifier, agree. Raises ParityError with the layer."""
     try:
-        return prove(*two, pictures, of=of).to_dict()
+        exact = partial(exact_classifier, network, two[0].labels, two[0].preprocess)
+        return prove(*two, pictures, of=of, exact=exact).to_dict()
     except DisagreementError as error:
         where = first_difference(BundleGraph(network, two[0].preprocess), *graph, error.pixels)
         raise ParityError(f"{error}; {where}; nothing was written") from error

@@ -15,6 +15,7 @@ from pennyweight.core.int8_line import calibration, files, in_words, layers_in_f
 from pennyweight.core.manifest import Manifest
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.pruning_line import accuracies, fewer_macs, milliseconds
+from pennyweight.core.rounding_line import float_rounding
 from pennyweight.core.scene_manifest import SceneManifest
 from pennyweight.core.text import printable
 
@@ -77,7 +78,7 @@ def _of_pictures(manifest: Manifest) -> Iterator[tuple[str, str]]:
         "proof",
         f"{number(parity['same_top1'])} of {several(parity['pictures'], 'picture')} get the same label from the "
         f"network and from {proved} ({parity['of']}); largest difference of a probability "
-        f"{parity['largest_probability_difference']:.1e}",
+        f"{parity['largest_probability_difference']:.1e}{float_rounding(parity)}",
     )
 
 

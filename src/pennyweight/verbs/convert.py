@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, Unpack, get_args
@@ -19,7 +20,16 @@ from pennyweight.core.manifest import Manifest
 from pennyweight.core.run import Run
 from pennyweight.core.summary import Facts, Summary
 from pennyweight.core.usage import Usage
-from pennyweight.deploy import NcnnEngine, TorchEngine, compare_latency, make_pictures, prove, require_ncnn, write_ncnn
+from pennyweight.deploy import (
+    NcnnEngine,
+    TorchEngine,
+    compare_latency,
+    exact_classifier,
+    make_pictures,
+    prove,
+    require_ncnn,
+    write_ncnn,
+)
 from pennyweight.runtime import Classifier
 from pennyweight.verbs.bundle_contents import Contents, contents_of
 from pennyweight.verbs.export import manifest_of, open_exportable
@@ -66,8 +76,8 @@ def convert(
 ) -> Converted:
     """Write a network as the files of another engine, proved to answer as the network does.
 
-    The proof is that of `pw.export`: 64 picture files, probabilities within 1e-4. The engine computes
-    in float32 for the proof.
+    The proof is that of `pw.export`: 64 picture files, and probabilities within 1e-4, or within the
+    rounding of float32. The engine computes in float32 for the proof.
 
     Args:
         run_or_name: Folder that `pw.fit` made, its Run, or a network's name with `weights`.
@@ -107,16 +117,19 @@ def convert(
     with _whole_folder(folder) as scratch:
         write_ncnn(contents.network.eval(), contents.preprocess, scratch)
         expected, received = _classifiers(contents, scratch)
-        parity = _prove(expected, received, pictures, of)
+        parity = _prove(contents, expected, received, pictures, of)
         manifest = replace(manifest, parity=parity, pruning=_timed(contents, scratch))
         write_text(scratch / MANIFEST, manifest.to_json())
     return Converted(folder=folder, to=to, manifest=manifest)
 
 
-def _prove(expected: Classifier, received: Classifier, pictures: Sequence[Picture], of: str) -> dict[str, Any]:
+def _prove(
+    contents: Contents, expected: Classifier, received: Classifier, pictures: Sequence[Picture], of: str
+) -> dict[str, Any]:
     """Return the proof that both answer alike. Raises ParityError where they do not."""
+    exact = partial(exact_classifier, contents.network, expected.labels, expected.preprocess)
     try:
-        return prove(expected, received, pictures, of=of).to_dict()
+        return prove(expected, received, pictures, of=of, exact=exact).to_dict()
     except ParityError as error:
         raise ParityError(f"{error}; nothing was written") from error
 
