@@ -31,7 +31,8 @@ def shard(path: Path) -> None:
 
 
 def scene(path: Path) -> None:
-    from pennyweight.data.scenes.open import open_label_map, open_scene
+    from pennyweight.data.scenes.label_maps import open_label_map
+    from pennyweight.data.scenes.open import open_scene
 
     path = path.with_suffix(".hdr") if path.suffix == ".img" else path
     cube = open_scene(path).cube

@@ -91,6 +91,8 @@ class SceneRecord(_Section):
     """Bands of the cube that the network takes, from 1, such as "1-129,136-224"; None for every band."""
     cube_bands: int | None = None
     """Bands of the whole cube."""
+    cube_fingerprint: str | None = None
+    """Digest of the numbers of the cube, without its labels."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as run.json holds them."""

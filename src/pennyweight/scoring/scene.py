@@ -13,7 +13,9 @@ from pennyweight.core.figures import fine_share, number, share
 from pennyweight.core.summary import Facts, Summary
 from pennyweight.scoring.leakage import Leakage
 
-__all__ = ["SCORES", "PixelScore", "SceneEvaluation", "mean_and_deviation", "score_scene"]
+__all__ = [
+    *("SCORES", "PixelScore", "PixelScores", "SceneEvaluation", "mean_and_deviation", "score_pixels", "score_scene"),
+]
 
 SCORES = ("overall_accuracy", "average_accuracy", "kappa")
 
@@ -28,29 +30,35 @@ class PixelScore:
     pixels: int
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
-class SceneEvaluation(Summary):
-    """Scores of a classifier on the test pixels of a scene.
+@dataclass(frozen=True, kw_only=True)
+class PixelScores:
+    """Scores of a map on some pixels, as papers report them.
 
     The accuracy has no interval: neighboring pixels are alike, so their number says little. Trainings with several
     seeds give one.
     """
 
-    source: str
-    split: str
     pixels: int
     overall_accuracy: float
     average_accuracy: float
     """Mean of the classes' accuracies, without classes that have no test pixels."""
     kappa: float
     """Cohen's kappa: agreement beyond chance. Cohen 1960, doi:10.1177/001316446002000104."""
-    leakage: Leakage
     per_class: tuple[PixelScore, ...]
     confusion: tuple[tuple[int, ...], ...]
     """Counts [true class][predicted class], in the order of `labels`."""
     labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class SceneEvaluation(PixelScores, Summary):
+    """Scores of a classifier on the test pixels of a scene."""
+
+    source: str
+    split: str
+    leakage: Leakage
     left_out: tuple[str, ...]
-    """Classes on one side of the guard only, which are not scored."""
+    """Classes that are not scored, because training or test has none of their pixels."""
     masked: int
     """Pixels of the scene whose spectra have NaN or infinity."""
 
@@ -68,6 +76,38 @@ class SceneEvaluation(Summary):
         yield "classes", number(len(self.labels))
 
 
+def score_pixels(answers: NDArray[np.integer], targets: NDArray[np.integer], *, labels: Sequence[str]) -> PixelScores:
+    """Score predicted classes against the true classes.
+
+    Args:
+        answers: Predicted classes as indices into `labels`, (N,), N at least 1.
+        targets: True classes as indices into `labels`, (N,).
+        labels: Names of the classes.
+
+    Returns:
+        The scores. A map from a bundle is scored here too, without scikit-learn.
+    """
+    confusion = np.zeros((len(labels), len(labels)), np.int64)
+    np.add.at(confusion, (targets, answers), 1)
+    right, support, predicted = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
+    recall, precision = right / np.maximum(support, 1), right / np.maximum(predicted, 1)
+    pixels = len(targets)
+    by_chance = pixels - float((support / pixels) @ predicted)
+    return PixelScores(
+        pixels=pixels,
+        overall_accuracy=float((answers == targets).mean()),
+        average_accuracy=float(recall[support > 0].mean()),
+        # With one class only, always predicted, kappa would be 0 / 0.
+        kappa=1 - float(pixels - right.sum()) / by_chance if by_chance > 0 else 1.0,
+        per_class=tuple(
+            PixelScore(label=label, accuracy=float(r), precision=float(p), pixels=int(n))
+            for label, r, p, n in zip(labels, recall, precision, support, strict=True)
+        ),
+        confusion=tuple(tuple(int(cell) for cell in row) for row in confusion),
+        labels=tuple(labels),
+    )
+
+
 def score_scene(
     answers: NDArray[np.int64],
     targets: NDArray[np.int64],
@@ -79,7 +119,7 @@ def score_scene(
     left_out: Sequence[int] = (),
     masked: int = 0,
 ) -> SceneEvaluation:
-    """Score predicted classes against the true classes.
+    """Score predicted classes on the test pixels of a scene.
 
     Args:
         answers: Predicted classes as indices into `labels`, (N,), N at least 1.
@@ -94,29 +134,11 @@ def score_scene(
     Returns:
         All scores.
     """
-    from sklearn.metrics import cohen_kappa_score, confusion_matrix, precision_recall_fscore_support  # slow to import
-
-    numbers = range(len(labels))
-    precision, recall, _, support = precision_recall_fscore_support(
-        targets, answers, labels=numbers, average=None, zero_division=0.0
-    )
-    known = support > 0
-    both = np.union1d(targets, answers)
     return SceneEvaluation(
+        **vars(score_pixels(answers, targets, labels=labels)),
         source=source,
         split=split,
-        pixels=len(targets),
-        overall_accuracy=float((answers == targets).mean()),
-        average_accuracy=float(recall[known].mean()),
-        # With one class only, always predicted, kappa would be 0 / 0.
-        kappa=float(cohen_kappa_score(targets, answers)) if len(both) > 1 else 1.0,
         leakage=leakage,
-        per_class=tuple(
-            PixelScore(label=label, accuracy=float(r), precision=float(p), pixels=int(n))
-            for label, r, p, n in zip(labels, recall, precision, support, strict=True)
-        ),
-        confusion=tuple(tuple(int(cell) for cell in row) for row in confusion_matrix(targets, answers, labels=numbers)),
-        labels=tuple(labels),
         left_out=tuple(labels[number] for number in left_out),
         masked=masked,
     )

@@ -11,7 +11,8 @@ from scipy.io import savemat
 
 from pennyweight.core.errors import DownloadError, SourceError
 from pennyweight.data.scenes.envi import write_envi
-from pennyweight.data.scenes.open import SCENES, is_scene, open_label_map, open_scene
+from pennyweight.data.scenes.label_maps import open_label_map
+from pennyweight.data.scenes.open import SCENES, is_scene, open_scene
 from pennyweight.data.scenes.scene import UNLABELED
 
 CUBE = np.random.default_rng(0).integers(0, 4000, (7, 5, 4)).astype(np.int16)
@@ -81,7 +82,7 @@ def test_npy_is_mapped_from_disk(tmp_path: Path) -> None:
 
 
 def test_soft_abundances_go_to_the_largest(tmp_path: Path) -> None:
-    soft = np.random.default_rng(0).random((3, 7, 5))
+    soft = np.random.default_rng(0).dirichlet((1, 1, 1), (7, 5)).transpose(2, 0, 1)
     for name, values in (
         ("first", soft),
         ("last", soft.transpose(1, 2, 0)),

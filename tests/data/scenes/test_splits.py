@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pennyweight.core.errors import InputError
-from pennyweight.data.scenes.open import open_label_map
+from pennyweight.data.scenes.label_maps import open_label_map
 from pennyweight.data.scenes.splits import SceneSplit, split_scene
 from pennyweight.data.scenes.synthetic import synthetic
 from pennyweight.scoring.leakage import measure_leakage

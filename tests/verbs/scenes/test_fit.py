@@ -315,6 +315,31 @@ def test_the_header_of_an_envi_cube_is_not_taken_for_its_map(run: pw.Run, tmp_pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cube.hdr", "cube.raw"]
 
 
+def test_a_map_has_the_scores_of_evaluate_and_says_what_was_trained_on(
+    run: pw.Run, bundle: SceneBundle, tmp_path: Path
+) -> None:
+    scene = synthetic()
+    np.save(tmp_path / "cube.npy", scene.cube)
+    ids = np.zeros(scene.targets.size, np.int64)  # type: ignore[union-attr]
+    split = split_of(scene, SceneOptions(window=9, train=40), 0)
+    ids[split.test] = np.array(scene.ids)[scene.truth.ravel()[split.test]]
+    np.save(tmp_path / "test.npy", ids.reshape(scene.shape))
+    files: dict[str, Any] = {"source": tmp_path / "cube.npy", "labels": tmp_path / "test.npy"}
+    made = predict_scene(run, **files, map=tmp_path / "a.png")
+    scores = json.loads(json.dumps(made.to_dict()))["scores"]
+    assert scores == {name: run.evaluation[name] for name in scores}
+    assert (made.same_cube, made.training_pixels) == (True, 0)
+    assert made.training_note == "none of the labeled pixels was trained on"
+    made = predict_scene(run, "scene:synthetic", map=tmp_path / "b.png")
+    assert made.training_note == f"{len(split.share):,} of the labeled pixels were trained on"
+    made = predict_scene(bundle, **files, map=tmp_path / "c.png")
+    assert (made.same_cube, made.training_pixels) == (True, None)
+    assert made.training_note.endswith("training pixels may be among the labeled ones")
+    np.save(tmp_path / "cube.npy", scene.cube + 1)
+    made = predict_scene(bundle, **files, map=tmp_path / "d.png")
+    assert (made.training_pixels, made.training_note) == (0, "the network was trained on another cube")
+
+
 def test_a_class_that_the_network_does_not_know_is_not_judged(run: pw.Run, tmp_path: Path) -> None:
     scene = synthetic()
     truth = np.where(scene.targets >= 0, np.array(scene.ids)[scene.targets], 0)

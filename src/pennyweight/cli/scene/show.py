@@ -15,6 +15,7 @@ from pennyweight.report.tables import Column, table
 if TYPE_CHECKING:
     from pennyweight.core.run import Run
     from pennyweight.runtime.scene_bundle import SceneBundle
+    from pennyweight.scoring.scene import PixelScores
     from pennyweight.verbs.scenes.predict import Mapped
 
 __all__ = ["leakage_line", "show_bundle", "show_map", "show_run", "show_scores", "show_seeds"]
@@ -45,10 +46,21 @@ def show_map(mapped: Mapped) -> None:
     if mapped.unknown:
         unknown = ", ".join(str(number) for number in mapped.unknown)
         say(f"not judged, because the network does not know these classes: {unknown}")
-    if mapped.labeled:
-        correct = share((mapped.correct or 0) / mapped.labeled)
-        say(f"{correct} of {mapped.labeled:,} labeled pixels correct, training pixels included")
+    if mapped.scores is not None:
+        show_pixel_scores(mapped.scores)
+        say(mapped.training_note)
     say(*mapped.files)
+
+
+def show_pixel_scores(scores: PixelScores) -> None:
+    """Print the scores on the labeled pixels of a map: over all of them, and of each class."""
+    columns = (Column("class"), Column("labeled pixels"), Column("accuracy", share), Column("precision", share))
+    rows = [(row.label, row.pixels, row.accuracy, row.precision) for row in scores.per_class if row.pixels]
+    Console().print(table(None, columns, rows))
+    say(
+        f"on {scores.pixels:,} labeled pixels: overall accuracy {fine_share(scores.overall_accuracy)}, average "
+        f"{fine_share(scores.average_accuracy)}, kappa {number(scores.kappa)}"
+    )
 
 
 def show_scores(scored: Mapping[str, Any], name: str) -> None:

@@ -17,7 +17,7 @@ from pennyweight.core.errors import SourceError
 from pennyweight.core.files import atomic, write_text
 from pennyweight.core.reading import reading
 
-__all__ = ["PLACE_FIELDS", "bad_bands", "ignored_value", "read_envi", "read_header", "write_envi"]
+__all__ = ["PLACE_FIELDS", "bad_bands", "has_header", "ignored_value", "read_envi", "read_header", "write_envi"]
 
 TYPES = {
     1: "u1",
@@ -30,12 +30,13 @@ TYPES = {
     14: "i8",
     15: "u8",
 }
+BYTE_ORDERS = {"0": "<", "1": ">"}
 INTERLEAVES = {
     "bsq": ("bands", "lines", "samples"),
     "bil": ("lines", "bands", "samples"),
     "bip": ("lines", "samples", "bands"),
 }
-RAW_SUFFIXES = ("", ".img", ".raw", ".dat", ".bin", ".bsq", ".bil", ".bip")
+RAW_SUFFIXES = ("", ".img", ".raw", ".dat", ".bin", ".bsq", ".bil", ".bip", ".rfl", ".rdn")
 MAX_HEADER = 1 << 24
 """Most characters of a header; wavelengths and names of thousands of bands take a tenth of it."""
 PLACE_FIELDS = ("map info", "coordinate system string", "projection info", "x start", "y start")
@@ -43,8 +44,11 @@ PLACE_FIELDS = ("map info", "coordinate system string", "projection info", "x st
 
 
 def read_header(path: Path) -> dict[str, str]:
-    """Read the fields of a .hdr file, with names in lower case; braces stay in the values."""
-    with reading(path), path.open(encoding="utf-8", errors="replace") as file:
+    """Read the fields of a .hdr file, with names in lower case; braces stay in the values, comments and blanks do not.
+
+    A comment follows a semicolon: on a line of its own, or behind a value that has no braces.
+    """
+    with reading(path), path.open(encoding="utf-8-sig", errors="replace") as file:
         text = file.read(MAX_HEADER + 1)
         if len(text) > MAX_HEADER:
             raise ValueError(f"a header has at most {MAX_HEADER:,} characters")
@@ -54,16 +58,31 @@ def read_header(path: Path) -> dict[str, str]:
     value: list[str] = []
     depth = 0
     for line in text.splitlines()[1:]:
+        if line.lstrip().startswith(";"):
+            continue
         part = line
         if depth <= 0:
             name, equals, part = line.partition("=")
             if not equals:
                 continue
+            part = part if "{" in part else part.partition(";")[0]
             depth = 0
             value = fields[name.strip().lower()] = []
-        value.append(part.strip())
         depth += part.count("{") - part.count("}")
-    return {name: " ".join(parts) for name, parts in fields.items()}
+        value.append(part.strip() if depth > 0 else _until_brace(part))
+    joined = {name: " ".join(parts).strip() for name, parts in fields.items()}
+    return {name: text for name, text in joined.items() if text.strip("{} ")}
+
+
+def _until_brace(part: str) -> str:
+    """Cut the comment behind a closing brace."""
+    inside, brace, _ = part.rpartition("}")
+    return (inside + brace if brace else part).strip()
+
+
+def _scalar(fields: Mapping[str, str], name: str, default: str | None = None) -> str:
+    """Return a field without braces. Raises KeyError for a missing one that has no default."""
+    return (fields[name] if default is None else fields.get(name, default)).strip("{} ")
 
 
 def read_envi(path: Path) -> tuple[NDArray[Any], dict[str, str]]:
@@ -71,17 +90,18 @@ def read_envi(path: Path) -> tuple[NDArray[Any], dict[str, str]]:
     header = path if path.suffix.lower() == ".hdr" else _header_of(path)
     fields = read_header(header)
     try:
-        sides = {name: _whole(fields[name], 1) for name in ("lines", "samples", "bands")}
-        kind = TYPES[int(fields["data type"])]
-        order = INTERLEAVES[fields.get("interleave", "bsq").lower()]
-        offset = _whole(fields.get("header offset", "0"), 0)
+        sides = {name: _whole(_scalar(fields, name), 1) for name in ("lines", "samples", "bands")}
+        kind = TYPES[int(_scalar(fields, "data type"))]
+        order = INTERLEAVES[_scalar(fields, "interleave", "bsq").lower()]
+        offset = _whole(_scalar(fields, "header offset", "0"), 0)
+        order_of_bytes = BYTE_ORDERS[_scalar(fields, "byte order", "0")]
     except (KeyError, ValueError) as error:
         raise SourceError(
             f"{header} is not a readable header ({type(error).__name__} {error}); it needs lines, samples and "
-            "bands of 1 or more, a data type that is not complex, and interleave bsq, bil or bip"
+            "bands of 1 or more, a data type that is not complex, interleave bsq, bil or bip, and byte order 0 or 1"
         ) from error
     raw = _raw_of(header)
-    dtype = np.dtype((">" if fields.get("byte order", "0") == "1" else "<") + kind)
+    dtype = np.dtype(order_of_bytes + kind)
     needed = offset + dtype.itemsize * math.prod(sides.values())
     if raw.stat().st_size < needed:
         raise SourceError(f"{raw} has {raw.stat().st_size:,} bytes, and {header.name} declares {needed:,}")
@@ -145,16 +165,28 @@ def write_envi(path: Path, values: NDArray[Any], fields: dict[str, str]) -> None
     write_text(path.with_suffix(".hdr"), "\n".join(["ENVI", *lines]) + "\n")
 
 
+def has_header(raw: Path) -> bool:
+    """Return true for a file of any other name, or of none, that has an ENVI header called NAME.hdr."""
+    return raw.is_file() and _same_name(raw.with_name(raw.name + ".hdr")) is not None
+
+
 def _header_of(raw: Path) -> Path:
     for candidate in (raw.with_suffix(".hdr"), raw.with_name(raw.name + ".hdr")):
-        if candidate.exists():
-            return candidate
+        if found := _same_name(candidate):
+            return found
     raise SourceError(f"{raw} has no header: there is no {raw.with_suffix('.hdr').name} next to it")
 
 
 def _raw_of(header: Path) -> Path:
     for suffix in RAW_SUFFIXES:
-        candidate = header.with_suffix(suffix)
-        if candidate.is_file():
-            return candidate
+        if found := _same_name(header.with_suffix(suffix)):
+            return found
     raise SourceError(f"{header} has no raw file next to it, such as {header.with_suffix('.img').name}")
+
+
+def _same_name(path: Path) -> Path | None:
+    """Return the file of that name, else one whose name differs in the case of its suffix only; None without any."""
+    for suffix in (path.suffix, path.suffix.upper()):
+        if (candidate := path.with_suffix(suffix)).is_file():
+            return candidate
+    return None

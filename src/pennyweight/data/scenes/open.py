@@ -16,17 +16,17 @@ from pennyweight.core.cache import cached_file
 from pennyweight.core.download import fetch
 from pennyweight.core.errors import SourceError, nearest
 from pennyweight.core.files import expanded
-from pennyweight.data.scenes.bands import choose_bands, mask_ignored
+from pennyweight.data.scenes.bands import choose_bands
+from pennyweight.data.scenes.envi import has_header
+from pennyweight.data.scenes.label_maps import read_label_map
 from pennyweight.data.scenes.published import SCENES, File
 from pennyweight.data.scenes.rasters import SUFFIXES, Raster, read_array
-from pennyweight.data.scenes.scene import UNLABELED, Scene
+from pennyweight.data.scenes.scene import Scene
 from pennyweight.data.scenes.synthetic import synthetic
 
-__all__ = ["SCENES", "is_scene", "open_label_map", "open_scene"]
+__all__ = ["SCENES", "is_scene", "open_scene"]
 
 PREFIX = "scene:"
-MOST_CLASSES = 255
-"""Largest number of classes; a map with more different numbers is no label map."""
 
 
 def is_scene(source: object) -> TypeGuard[str | os.PathLike[str] | Scene]:
@@ -36,8 +36,9 @@ def is_scene(source: object) -> TypeGuard[str | os.PathLike[str] | Scene]:
     if not isinstance(source, (str, os.PathLike)):
         return False
     text = os.fspath(source)
+    path = Path(text.partition("#")[0])
     return text.startswith(PREFIX) or (
-        Path(text.partition("#")[0]).suffix.lower() in SUFFIXES and not Path(text).is_dir()
+        not Path(text).is_dir() and (path.suffix.lower() in SUFFIXES or has_header(path))
     )
 
 
@@ -83,56 +84,16 @@ def open_scene(
     if background:
         address["background"] = str(background)
     height, width = raster.values.shape[:2]
-    found = _label_map(os.fspath(labels), (height, width))
-    targets, ids = _targets(found.values, background, (height, width), os.fspath(labels))
+    found = read_label_map(labels, background=background, shape=(height, width), cube=(text, raster))
     return Scene(
         name=name,
         address=address,
         raster=raster,
-        targets=targets,
-        labels=_class_names(ids, names or _envi_names(found, ids)),
-        ids=ids,
-        notes=_notes(raster, targets),
+        targets=found.targets,
+        labels=_class_names(found.ids, names or found.names),
+        ids=found.ids,
+        notes=(*_notes(raster, found.targets), *found.notes),
     )
-
-
-def open_label_map(
-    path: str | os.PathLike[str], *, background: int = 0, shape: tuple[int, int] | None = None
-) -> tuple[NDArray[np.int16], tuple[int, ...]]:
-    """Read a label map as targets (H, W), numbered from 0 without gaps, and the id of each class.
-
-    Args:
-        path: A map of ids (H, W), or of abundances (classes, H, W), (H, W, classes) or (classes, pixels), column by
-            column; the largest abundance gives the class.
-        background: Id of unlabeled pixels.
-        shape: (H, W) of the scene, if known.
-
-    Raises:
-        SourceError: The file is not a label map.
-    """
-    return _targets(_label_map(os.fspath(path), shape).values, background, shape, os.fspath(path))
-
-
-def _label_map(address: str, shape: tuple[int, int] | None) -> Raster:
-    """Read the array of a label map; an array of the scene's shape has precedence."""
-    found = read_array(
-        address, lambda values: _is_label_map(values, shape), "a label map", rather=lambda v: v.shape == shape
-    )
-    if found.values.ndim not in (2, 3) or found.values.size == 0:
-        raise SourceError(f"{address} is no label map of height×width, but {'×'.join(map(str, found.values.shape))}")
-    return mask_ignored(found) if found.values.ndim == 3 else _mask_flat(found)
-
-
-def _mask_flat(found: Raster) -> Raster:
-    masked = mask_ignored(replace(found, values=found.values[..., None]))
-    return replace(masked, values=masked.values[..., 0])
-
-
-def _envi_names(raster: Raster, ids: Sequence[int]) -> list[str] | None:
-    """Return the class names of an ENVI classification, listed by id from 0; None if some are missing."""
-    names = [name.strip() for name in raster.place.get("class names", "").strip("{} ").split(",")]
-    chosen = [names[number] for number in ids if 0 <= number < len(names)]
-    return chosen if len(chosen) == len(ids) == len({*chosen} - {""}) else None
 
 
 def _published(name: str, bands: str | BandChoice | None) -> Scene:
@@ -149,7 +110,8 @@ def _published(name: str, bands: str | BandChoice | None) -> Scene:
         raster = Raster(raster.values.reshape(layers, pixels // row.rows, row.rows).transpose(2, 1, 0))
     raster = choose_bands(raster, bands, name=name)
     height, width = raster.values.shape[:2]
-    targets, ids = open_label_map(_find(name, row.labels), shape=(height, width))
+    found = read_label_map(_find(name, row.labels), shape=(height, width))
+    targets, ids = found.targets, found.ids
     return Scene(
         name=name,
         address={"cube": PREFIX + name},
@@ -189,50 +151,13 @@ def _is_cube(values: NDArray[Any]) -> bool:
     return values.ndim == 3 and min(values.shape) > 1
 
 
-def _is_label_map(values: NDArray[Any], shape: tuple[int, int] | None) -> bool:
-    if values.ndim == 3:
-        return shape is not None and shape in (values.shape[1:], values.shape[:2])
-    if values.ndim != 2 or min(values.shape) < 2:
-        return False
-    return shape is None or values.shape == shape or values.shape[1] == shape[0] * shape[1] or _like_ids(values)
-
-
-def _like_ids(values: NDArray[Any]) -> bool:
-    """Return whether an array looks like ids. A map of the wrong size passes, so that an error can name its size."""
-    return values.dtype.kind in "biu" and min(values.shape) > 8
-
-
-def _targets(
-    found: NDArray[Any], background: int, shape: tuple[int, int] | None, path: str
-) -> tuple[NDArray[np.int16], tuple[int, ...]]:
-    values = np.asarray(found)
-    values = values[..., 0] if values.ndim == 3 and values.shape[2] == 1 else values
-    if shape is not None and values.ndim == 2 and values.shape != shape and values.shape[1] == shape[0] * shape[1]:
-        values = values.reshape(len(values), shape[1], shape[0]).transpose(0, 2, 1)
-    if values.ndim == 3:
-        axis = 2 if values.shape[:2] == shape else 0
-        values = np.where(np.isnan(values).any(axis=axis), 0, values.argmax(axis=axis) + 1)
-        background = 0
-    whole = np.where(np.isfinite(values), values, background)
-    if (whole != np.round(whole)).any():
-        raise SourceError(f"{path} holds fractions; a label map has a whole number for each class")
-    known = (whole != background) & (whole >= 0)
-    ids = np.unique(whole[known]).astype(np.int64)
-    if not 2 <= len(ids) <= MOST_CLASSES:
-        raise SourceError(
-            f"{path} has {len(ids)} classes besides the background {background}; it needs 2 to {MOST_CLASSES}"
-        )
-    targets = np.where(known, np.searchsorted(ids, np.where(known, whole, ids[0])), UNLABELED)
-    return targets.astype(np.int16), tuple(int(number) for number in ids)
-
-
 def _class_names(ids: Sequence[int], names: Sequence[str] | None) -> tuple[str, ...]:
     if names is None:
         return tuple(f"class {number}" for number in ids)
     if len(names) != len(ids) or len(set(names)) != len(ids):
         raise SourceError(
             f"{len(names)} class names for {len(ids)} classes ({', '.join(map(str, ids))}); give one name for each, "
-            "all different"
+            f"all different{'; --background -1 makes 0 a class' if len(names) == len(ids) + 1 and 0 not in ids else ''}"
         )
     return tuple(names)
 

@@ -14,13 +14,13 @@ from pennyweight.core.band_choice import BandChoice
 from pennyweight.core.errors import SourceError, nearest
 from pennyweight.core.files import expanded
 from pennyweight.core.reading import reading
-from pennyweight.data.scenes.envi import bad_bands, ignored_value, read_envi
+from pennyweight.data.scenes.envi import bad_bands, has_header, ignored_value, read_envi
 from pennyweight.data.scenes.geotiff import read_geotiff
 from pennyweight.data.scenes.matlab import outlines, read_variable
 
 __all__ = ["SUFFIXES", "Raster", "read_array"]
 
-SUFFIXES = (".mat", ".npy", ".hdr", ".img", ".raw", ".dat", ".bsq", ".bil", ".bip", ".tif", ".tiff")
+SUFFIXES = (".mat", ".npy", ".hdr", ".img", ".raw", ".dat", ".bsq", ".bil", ".bip", ".rfl", ".rdn", ".tif", ".tiff")
 NAME = "#"
 """Separator between a file and its variable: cube.mat#paviaU."""
 
@@ -43,6 +43,8 @@ class Raster:
     """Bands of the file that `values` holds; None for all."""
     notes: tuple[str, ...] = ()
     """Lines for the user on how the file was read."""
+    variable: str = ""
+    """Name of the array in its .mat."""
 
 
 def read_array(
@@ -51,6 +53,8 @@ def read_array(
     what: str,
     *,
     rather: Callable[[NDArray[Any]], bool] = lambda values: True,
+    likely: Callable[[str, NDArray[Any]], Any] = lambda name, values: 0,
+    apart: str = "",
 ) -> Raster:
     """Read the array at FILE or FILE#VARIABLE.
 
@@ -59,6 +63,8 @@ def read_array(
         wanted: Whether an array of a .mat could be the one; the only candidate is read.
         what: Name of the array in messages, such as "a label map".
         rather: Preference among several candidates; the only preferred one is read.
+        likely: Key by which a message sorts several candidates.
+        apart: Variable of a .mat that is no candidate.
 
     Raises:
         SourceError: The file cannot be read, or it has no candidate or several, which the message lists.
@@ -69,7 +75,10 @@ def read_array(
         raise SourceError(f"no file {path}; {what} is read from {', '.join(SUFFIXES)}")
     suffix = path.suffix.lower()
     if suffix == ".mat":
-        return Raster(read_variable(path, _chosen(path, outlines(path), variable, wanted, what, rather)))
+        arrays = {name: values for name, values in outlines(path).items() if name != apart}
+        arrays = {name: arrays[name] for name in sorted(arrays, key=lambda name: likely(name, arrays[name]))}
+        name = _chosen(path, arrays, variable, wanted, what, rather)
+        return Raster(read_variable(path, name), variable=name)
     if variable:
         raise SourceError(f"{path} has no variables to name, as {address} does; only .mat files have")
     if suffix == ".npy":
@@ -84,7 +93,7 @@ def read_array(
         values, place, ignored, marks = read_geotiff(path)
         bad, notes = bad_bands(marks, values.shape[2])
         return Raster(values, "geotiff", place, ignored, bad, notes=notes)
-    if suffix in SUFFIXES:
+    if suffix in SUFFIXES or has_header(path):
         values, fields = read_envi(path)
         bad, notes = bad_bands(fields.get("bbl", ""), values.shape[2])
         return Raster(values, "envi", fields, ignored_value(fields, path), bad, notes=notes)

@@ -48,9 +48,11 @@ class Scene(Summary):
             shape = "×".join(map(str, self.raster.values.shape))
             raise SourceError(f"the cube of {self.name} must be height×width×bands of numbers, not {shape}")
         if self.targets is not None and self.targets.shape != self.shape:
+            height, width = self.targets.shape
+            hint = _turned(self.targets.shape, self.cube.shape)
             raise SourceError(
-                f"the label map of {self.name} is {self.targets.shape[0]}×{self.targets.shape[1]}, and its cube "
-                f"{self.shape[0]}×{self.shape[1]}; both must have one size"
+                f"the label map of {self.name} is {height}×{width}, and its cube {self.shape[0]}×{self.shape[1]}; both "
+                f"must have one size{hint}"
             )
 
     def _facts(self) -> Facts:
@@ -103,6 +105,14 @@ class Scene(Summary):
             raise SourceError(f"{self.name} has no label map; give one: --labels FILE")
         return np.where(self.known, self.targets, np.int16(UNLABELED))
 
+    @cached_property
+    def cube_fingerprint(self) -> str:
+        """Return the SHA-256 over sizes and numbers of the cube alone."""
+        digest = hashlib.sha256(repr((self.cube.shape, self.cube.dtype.str)).encode())
+        for start in range(0, self.shape[0], ROWS):
+            digest.update(np.ascontiguousarray(self.cube[start : start + ROWS]).tobytes())
+        return "sha256:" + digest.hexdigest()
+
     @property
     def fingerprint(self) -> str:
         """Return the SHA-256 over sizes, numbers and labels."""
@@ -112,3 +122,14 @@ class Scene(Summary):
         if self.targets is not None:
             digest.update(np.ascontiguousarray(self.targets).tobytes())
         return "sha256:" + digest.hexdigest()
+
+
+def _turned(labels: tuple[int, ...], cube: tuple[int, ...]) -> str:
+    """Return a hint for axes that look turned: the sizes agree in another order."""
+    if labels == cube[1::-1]:
+        return "; the axes of one look turned: transpose the label map, or the first two axes of the cube"
+    if labels == cube[1:]:
+        return f"; the axes of the cube look turned, {cube[0]} bands first: move the first axis to the end"
+    if labels == cube[:0:-1]:
+        return f"; the axes of the cube look reversed, {cube[0]} bands first: transpose it"
+    return ""

@@ -16,7 +16,7 @@ from pennyweight.scoring.scene import SceneEvaluation, score_scene
 from pennyweight.verbs.scenes.load import load, open_scene_run, reopen
 from pennyweight.verbs.scenes.plan import SceneOptions, split_of
 
-__all__ = ["evaluate", "judge"]
+__all__ = ["evaluate", "judge", "split_of_run"]
 
 
 def evaluate(
@@ -41,10 +41,14 @@ def evaluate(
     """
     run = open_scene_run(run, "evaluate")
     scene = reopen(run)
-    options = override(SceneOptions(), run.info.of_scene.options, what="scene")
-    split = split_of(scene, options, run.info.seed)
+    split = split_of_run(run, scene)
     mapped = load(run, bfloat16=bfloat16).map(scene.cube, advance=advance)
-    return judge(scene, split, mapped.classes, options.window)
+    return judge(scene, split, mapped.classes, run.info.of_scene.window)
+
+
+def split_of_run(run: Run, scene: Scene) -> SceneSplit:
+    """Split the scene of a run as its training did."""
+    return split_of(scene, override(SceneOptions(), run.info.of_scene.options, what="scene"), run.info.seed)
 
 
 def judge(scene: Scene, split: SceneSplit, classes: object, window: int) -> SceneEvaluation:

@@ -69,7 +69,11 @@ def export(
         bands=projection.bands,
         evaluation={key: evaluation[key] for key in ("split", "pixels", "leakage", *SCORES)},
         parity={},
-        data={"name": record.data.source, "fingerprint": record.data.fingerprint},
+        data={
+            "name": record.data.source,
+            "fingerprint": record.data.fingerprint,
+            "cube_fingerprint": record.of_scene.cube_fingerprint,
+        },
         versions=versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         chosen_bands=None if choice.is_whole else str(choice),

@@ -6,7 +6,8 @@ import os
 from typing import Any
 
 from pennyweight.core.errors import InputError
-from pennyweight.data.scenes.open import open_label_map, open_scene
+from pennyweight.data.scenes.label_maps import open_label_map
+from pennyweight.data.scenes.open import open_scene
 from pennyweight.data.scenes.splits import SplitKind, split_scene
 from pennyweight.scoring.leakage import measure_leakage
 from pennyweight.verbs.scenes.plan import SceneOptions

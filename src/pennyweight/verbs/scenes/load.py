@@ -45,6 +45,10 @@ class Mapper(Summary):
     """Ids of the classes in the label map of training, in the order of `labels`."""
     choice: BandChoice
     """Bands of a cube that the network takes."""
+    fingerprint: str = ""
+    """Digest of the scene of training."""
+    cube_fingerprint: str | None = None
+    """Digest of the cube of training, without its labels; None for a run of an earlier version."""
 
     def map(self, cube: NDArray[Any], *, advance: Callable[[int], None] = lambda count: None) -> SceneMap:
         """Classify every pixel of a cube.
@@ -96,14 +100,24 @@ def load(run_or_bundle: str | os.PathLike[str] | Run | SceneBundle, *, bfloat16:
     if isinstance(what, SceneBundle):
         if bfloat16:
             raise BundleError(f"{what.path} computes in float32; --bfloat16 is for a run")
-        return Mapper(what.engine, what.manifest.labels, what.manifest.ids, what.manifest.choice)
+        made, data = what.manifest, what.manifest.data
+        known = data.get("cube_fingerprint")
+        return Mapper(what.engine, made.labels, made.ids, made.choice, str(data.get("fingerprint")), known)
     run = open_scene_run(what)
     from pennyweight.deploy.scene_graph import torch_scene_engine  # torch, which a bundle does without
     from pennyweight.verbs.load import restore
 
     record = run.info
     engine = torch_scene_engine(restore(run), projection_of(run), window=record.of_scene.window, bfloat16=bfloat16)
-    return Mapper(engine, tuple(run.labels), tuple(record.data.ids or ()), choice_of(record.of_scene, engine.bands))
+    of_scene = record.of_scene
+    return Mapper(
+        engine,
+        tuple(run.labels),
+        tuple(record.data.ids or ()),
+        choice_of(of_scene, engine.bands),
+        record.data.fingerprint,
+        of_scene.cube_fingerprint,
+    )
 
 
 def choice_of(record: SceneRecord, bands: int) -> BandChoice:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from pennyweight.core.busy_wait import sharing_cores
 from pennyweight.core.errors import InputError, SourceError
-from pennyweight.core.figures import number, share
+from pennyweight.core.figures import fine_share, number, share
 from pennyweight.core.files import atomic
 from pennyweight.core.heap import keeping_memory
 from pennyweight.core.run import Run
@@ -27,7 +27,9 @@ from pennyweight.data.scenes.scene import Scene
 from pennyweight.report import maps
 from pennyweight.runtime.scene_bundle import SceneBundle
 from pennyweight.runtime.scene_mapper import MASKED
-from pennyweight.verbs.scenes.load import load
+from pennyweight.scoring.scene import PixelScores, score_pixels
+from pennyweight.verbs.scenes.load import Mapper, load
+from pennyweight.verbs.scenes.seen_pixels import is_cube_of_training, seen_pixels
 
 __all__ = ["Mapped", "predict"]
 
@@ -50,12 +52,30 @@ class Mapped(Summary):
     """Labeled pixels with the correct class, training pixels included; None without a label map."""
     labeled: int | None
     """Labeled pixels; None without a label map."""
+    scores: PixelScores | None
+    """Scores of `evaluate` on all labeled pixels; None without a label map, or where no labeled pixel is mapped."""
+    same_cube: bool | None
+    """True if the network was trained on pixels of this cube; None if that is not known, or without a label map."""
+    training_pixels: int | None
+    """Labeled pixels that the network was trained on, validation included; None if their number is not known."""
     unknown: tuple[int, ...]
     """Ids of the label map that the network does not know; their pixels are not judged."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON keeps them."""
         return asdict(self)
+
+    @property
+    def training_note(self) -> str:
+        """Words that tell how the labeled pixels relate to those of training."""
+        if self.training_pixels:
+            return f"{self.training_pixels:,} of the labeled pixels were trained on"
+        if self.same_cube is False:
+            return "the network was trained on another cube"
+        if self.training_pixels == 0:
+            return "none of the labeled pixels was trained on"
+        known = "the network was trained on this cube" if self.same_cube else "the cube of training is not known"
+        return f"{known}: training pixels may be among the labeled ones"
 
     def _facts(self) -> Facts:
         yield "pixels", number(sum(self.pixels.values()) + self.masked)
@@ -69,6 +89,10 @@ class Mapped(Summary):
         yield "mean confidence", share(self.mean_confidence)
         if self.labeled:
             yield "correct", f"{share((self.correct or 0) / self.labeled)} of {number(self.labeled)} labeled pixels"
+        if self.scores is not None:
+            yield "average accuracy", fine_share(self.scores.average_accuracy)
+            yield "kappa", number(self.scores.kappa)
+            yield "", self.training_note
         yield "files", ", ".join(self.files)
 
 
@@ -100,7 +124,7 @@ def predict(
         advance: Callback that is given the number of pixels after each tile.
 
     Returns:
-        The files, the pixels of each class, and the labeled pixels whose class is correct.
+        The files, the pixels of each class, and with labels the scores on all labeled pixels.
 
     Raises:
         InputError: The cube has other bands than the network takes, or `map` cannot be written.
@@ -128,10 +152,30 @@ def predict(
         pixels={label: int((classes == number).sum()) for number, label in enumerate(mapper.labels)},
         masked=mapped.masked,
         mean_confidence=float(mapped.confidence[known].mean()) if known.any() else 0.0,
-        correct=None if truth is None else int((classes == truth)[truth >= 0].sum()),
-        labeled=None if truth is None else int((truth >= 0).sum()),
         unknown=unknown,
+        **_judge(run_or_bundle, mapper, scene, classes, truth),
     )
+
+
+def _judge(
+    run_or_bundle: str | os.PathLike[str] | Run | SceneBundle,
+    mapper: Mapper,
+    scene: Scene,
+    classes: NDArray[np.int16],
+    truth: NDArray[np.int16] | None,
+) -> dict[str, Any]:
+    """Score a map (H, W) on its labeled pixels; return the fields of Mapped that need labels."""
+    if truth is None:
+        return dict.fromkeys(("correct", "labeled", "scores", "same_cube", "training_pixels"))
+    judged = truth >= 0  # masked pixels have no truth
+    same = is_cube_of_training(mapper, scene)
+    return {
+        "correct": int((classes == truth)[judged].sum()),
+        "labeled": int(judged.sum()),
+        "scores": score_pixels(classes[judged], truth[judged], labels=mapper.labels) if judged.any() else None,
+        "same_cube": same,
+        "training_pixels": seen_pixels(run_or_bundle, judged, same),
+    }
 
 
 def _require_png(path: Path) -> Path:

@@ -44,6 +44,7 @@ def make_scene_record(
             synthetic=scene.synthetic,
             bands=str(scene.choice),
             cube_bands=scene.choice.total,
+            cube_fingerprint=scene.cube_fingerprint,
             leakage=measure_leakage(scene.truth, split.share, split.test, window=plan.options.window).to_dict(),
         ),
         recipe=plan.recipe.to_record(),
