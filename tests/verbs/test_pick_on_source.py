@@ -129,6 +129,7 @@ def made(monkeypatch: pytest.MonkeyPatch, engine_times: EngineTimes, tmp_path: P
     """Stand-ins for pictures, times and the last training; the names that were trained at the end."""
     pytest.importorskip("optuna")
     from pennyweight.search.pick import Search
+    from pennyweight.verbs.picking import on_source
     from pennyweight.verbs.picking import search as module
 
     found: list[tuple[str, Any, Path]] = []
@@ -145,8 +146,8 @@ def made(monkeypatch: pytest.MonkeyPatch, engine_times: EngineTimes, tmp_path: P
             accuracy_interval=(0.7, 0.8),
         )  # fmt: skip
 
-    monkeypatch.setattr(module, "TriedPictures", Pictures)
-    monkeypatch.setattr(module, "data", SimpleNamespace(open=lambda source, **how: Pictures.source))
+    monkeypatch.setattr(on_source, "TriedPictures", Pictures)
+    monkeypatch.setattr(on_source, "data", SimpleNamespace(open=lambda source, **how: Pictures.source))
     monkeypatch.setattr(module, "finish", finish)
     monkeypatch.setattr(Search, "measure", measure)
     monkeypatch.chdir(tmp_path)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["picks"]
 
-COLUMNS = ("network", "input", "params", "MACs", "file, MB", "memory, MB", "ms", "accuracy")
-TRIED = ("network", "input", "params", "MACs", "file, MB", "memory, MB", "ms", "held-out", "95% interval")
+WIDE = 110
+"""Characters of a line from which on MACs and memory are shown without a limit of theirs."""
 SHOWN = 12
 """Rows of the front that are printed; --json has all."""
 
@@ -42,8 +42,9 @@ def picks(found: Picks, *, as_json: bool) -> None:
     from pennyweight.report.tables import Column, print_table  # with rich: 0.03 s
 
     say(f"on {found.conditions}")
-    columns, row_of = (TRIED, _tried) if found.tried else (COLUMNS, _row)
-    print_table([Column(title) for title in columns], [row_of(row) for row in front[:SHOWN]])
+    rows = [_row(row) for row in front[:SHOWN]]
+    print_table([Column(title) for title in rows[0] if _is_shown(title, found)],
+                [[value for title, value in row.items() if _is_shown(title, found)] for row in rows])  # fmt: skip
     tried = f"; {number(len(found.tried))} were tried" if found.tried else ""
     fit = sum(row.verdict == FITS for row in found.candidates)
     say(
@@ -77,15 +78,30 @@ def _idle(found: Picks) -> list[str]:
     return [name for name in found.budget.limits() if name in LIMITS and name not in found.ruled_out]
 
 
-def _row(row: Pick) -> tuple[object, ...]:
-    ms = f"{'≈ ' if row.ms_is == 'predicted' else ''}{number(row.ms)}"
-    name = row.name.removesuffix(f" at {row.size}")
-    return (name, row.size, row.params, row.macs, row.size_bytes / 1e6, row.memory_bytes / 1e6, ms, _accuracy(row))
+def _is_shown(title: str, found: Picks) -> bool:
+    from rich.console import Console
+
+    limits = found.budget.limits()
+    limited = {"MACs": "macs" in limits, "memory, MB": "memory_bytes" in limits}
+    return limited.get(title, True) or Console().width >= WIDE
 
 
-def _tried(row: Pick) -> tuple[object, ...]:
-    low, high = row.accuracy_interval or (0.0, 1.0)
-    return (*_row(row)[:-1], share(row.accuracy or 0.0), f"{share(low)} to {share(high)}")
+def _row(row: Pick) -> dict[str, object]:
+    """Return the values of a row by the titles of their columns."""
+    known: dict[str, object] = {"accuracy": _accuracy(row)}
+    if row.accuracy_interval is not None:
+        low, high = row.accuracy_interval
+        known = {"held-out": share(row.accuracy or 0.0), "95% interval": f"{share(low)} to {share(high)}"}
+    return {
+        "network": row.name.removesuffix(f" at {row.size}"),
+        "input": row.size,
+        "params": row.params,
+        "MACs": row.macs,
+        "file, MB": row.size_bytes / 1e6,
+        "memory, MB": row.memory_bytes / 1e6,
+        "ms": f"{'≈ ' if row.ms_is == 'predicted' else ''}{number(row.ms)}",
+        **known,
+    }
 
 
 def _accuracy(row: Pick) -> str:

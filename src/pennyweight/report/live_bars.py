@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from pennyweight.core.text import printable
 
-__all__ = ["Bars", "NotebookBars", "live_bars"]
+__all__ = ["Bars", "NotebookBars", "live_bars", "notebook_display"]
 
 REDRAWS_PER_S = 5
 CELL = "text-align: left; white-space: nowrap; font-variant-numeric: tabular-nums"
@@ -116,12 +116,12 @@ class NotebookBars:
         content = {"text/html": _table(tasks), "text/plain": printable("  ".join(lines))}
         if self._handle is None:
             if tasks:
-                self._handle = (self._show or _display())(content, raw=True, display_id=True)
+                self._handle = (self._show or notebook_display())(content, raw=True, display_id=True)
         else:
             self._handle.update(content, raw=True)
 
 
-def _display() -> Callable[..., Any]:
+def notebook_display() -> Callable[..., Any]:
     from IPython.display import display  # a notebook has it
 
     show: Callable[..., Any] = display

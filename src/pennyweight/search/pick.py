@@ -44,10 +44,11 @@ class Search:
         *,
         classes: int | None,
         note: Callable[[str], None] = lambda line: None,
+        advance: Callable[[int], None] = lambda count: None,
     ) -> Search:
         """Count candidates, and note those that their networks refuse. Raises InputError where none can be made."""
         note(f"counting {several(len(candidates), 'candidate')}")
-        counted, refused = count_candidates(candidates, classes)
+        counted, refused = count_candidates(candidates, classes, advance)
         if not counted:
             raise InputError(f"no candidate can be made: {next(iter(refused.values()), 'the space is empty')}")
         if refused:
@@ -84,12 +85,19 @@ class Search:
             timed = time_candidates(group, self.times.conditions, classes=self.classes, within_s=within_s)
             self.measured |= {row.name: row.ms for row in timed}
 
-    def refine(self, *, within_s: float = REFINED_WITHIN_S, note: Callable[[str], None] = lambda line: None) -> None:
+    def refine(
+        self,
+        *,
+        within_s: float = REFINED_WITHIN_S,
+        note: Callable[[str], None] = lambda line: None,
+        watch: Callable[[Search], None] = lambda search: None,
+    ) -> None:
         """Time the candidates of the front, and those that would be on it if they fit, until they are known.
 
         Each group that was timed mends the predictions of the others.
         """
         started = time.monotonic()
+        watch(self)
         by_name = {each.candidate.name: each for each in self.counted}
         while time.monotonic() - started < within_s:
             hopeful = [row for row in map(self._row, self.counted) if row.verdict != EXCEEDS]
@@ -99,6 +107,7 @@ class Search:
             timed = time_candidates([by_name[name] for name in unknown], self.times.conditions, classes=self.classes)
             self.measured |= {row.name: row.ms for row in timed}
             self.times = self.times.with_rows(timed)
+            watch(self)
         note("not every network near the limit was timed; more would be with --seconds")
 
     def _row(self, counted: Counted) -> Pick:

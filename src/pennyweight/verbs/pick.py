@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Unpack
@@ -20,8 +21,9 @@ from pennyweight.search.picks import Picks
 from pennyweight.search.space import Candidate, candidates_of, read_space
 from pennyweight.verbs.bench_engine import bench_engine
 from pennyweight.verbs.fitting.arguments import refuse_unknown
+from pennyweight.verbs.picking.on_source import pick_on_source
 from pennyweight.verbs.picking.options import SourceOptions, SourcePick
-from pennyweight.verbs.picking.search import pick_on_source
+from pennyweight.verbs.picking.view import SearchView
 
 __all__ = ["pick"]
 
@@ -70,7 +72,8 @@ def pick(
         **options: Rarer ones, with a source. `out`: folder of the search; by default one in runs/ that the same call
             finds again. `weights`: file or folder of first weights; "none" trains from scratch; by default those in the
             cache. `seed`: of every training. `storage`: journal file, or address of a database, that workers share.
-            `group_by` and `read_as`: as `data.open` takes them. `progress`: show that of the last training.
+            `group_by` and `read_as`: as `data.open` takes them. `progress`, also without a source: show a table of the
+            best candidates and the time that is left, in a terminal or a notebook.
 
     Returns:
         Every candidate with its figures: `best`, `fitting`, `front` and `table`; where nothing fits, `nearest`.
@@ -87,15 +90,18 @@ def pick(
     times = _times(engine, threads, batch, int8, on_source, note) if device is None else _of_device(Path(device), note)
     if on_source is not None:
         return pick_on_source(on_source, limits, times, space, note)
-    search = Search.count(candidates, times, limits, classes=classes, note=note)
-    _refine(search, seconds, note)
+    with SearchView(note, shown=options.get("progress", True)) as view:
+        view.count(len(candidates))
+        search = Search.count(candidates, times, limits, classes=classes, note=view.note, advance=view.counted)
+        _refine(search, seconds, view)
     return search.picks(_notes(search, classes))
 
 
-def _refine(search: Search, seconds: float, note: Note) -> None:
+def _refine(search: Search, seconds: float, view: SearchView) -> None:
     """Time the candidates near the limits on this machine, and keep what was learned of its engine."""
     if seconds and search.times.machine == machine():
-        search.refine(within_s=seconds, note=note)
+        view.until(time.monotonic() + seconds)
+        search.refine(within_s=seconds, note=view.note, watch=view.timed)
         if search.measured:
             search.times.save()
 
@@ -128,7 +134,7 @@ def _on_source(
     """Return the settings of a search on pictures; None without a source. Raises InputError for half of them."""
     refuse_unknown(options, pick, SourceOptions.__annotations__)
     if source is None:
-        if given := ["minutes"] * (minutes is not None) + [*options]:
+        if given := ["minutes"] * (minutes is not None) + [name for name in options if name != "progress"]:
             raise InputError(f"{given[0]} needs a source: its pictures decide which candidate is trained")
         return None
     if minutes is None:

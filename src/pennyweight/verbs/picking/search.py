@@ -1,4 +1,4 @@
-"""`pick` on pictures: try candidates that may keep the limits, then train and export the most accurate one."""
+"""Search on pictures by one worker: it tries candidates, then trains and exports the most accurate one."""
 
 from __future__ import annotations
 
@@ -9,13 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pennyweight import data
 from pennyweight.core.budget import Budget
-from pennyweight.core.busy_wait import sharing_cores
 from pennyweight.core.errors import InputError, PennyweightError
-from pennyweight.core.extras import naming_missing_parts
 from pennyweight.core.figures import number, several, share
-from pennyweight.core.heap import keeping_memory
 from pennyweight.core.machine import machine
 from pennyweight.core.summary import Rows
 from pennyweight.search.engine_times import EngineTimes
@@ -28,8 +24,9 @@ from pennyweight.verbs.picking.finish import finish
 from pennyweight.verbs.picking.folder import JOURNAL, SearchFolder
 from pennyweight.verbs.picking.options import SourcePick
 from pennyweight.verbs.picking.pictures import Answer, TriedPictures
+from pennyweight.verbs.picking.view import SearchView
 
-__all__ = ["pick_on_source"]
+__all__ = ["SourceSearch"]
 
 EXPORT_S = 25.0
 """Seconds that are kept for the export, its proof, and the times of the bundle."""
@@ -48,54 +45,16 @@ HOW = {True: "of heads on features", False: "after a short training"}
 Note = Callable[[str], None]
 
 
-@keeping_memory()
-@sharing_cores()
-def pick_on_source(
-    asked: SourcePick, budget: Budget, times: EngineTimes, space: str | os.PathLike[str] | None, note: Note
-) -> Picks:
-    """Find the network that keeps the limits and is most accurate on a source's pictures.
-
-    Args:
-        asked: Source, minutes and rarer settings.
-        budget: Limits; the accuracy is that on held-out pictures of the source.
-        times: Times of the engine that executes the bundle.
-        space: TOML file with other candidates; None for the usual ones.
-        note: Callback that is given a line about each step.
-
-    Raises:
-        PennyweightError: The source, the storage or a setting cannot be used, or no candidate could be tried.
-    """
-    with naming_missing_parts():
-        from pennyweight.search.storage import open_storage, working_storage
-    if asked.storage is not None:
-        open_storage(asked.storage, option="--storage")
-    ends = time.monotonic() + 60 * asked.minutes
-    source = data.open(asked.source, group_by=asked.group_by, read_as=asked.read_as)
-    if source.streamed:
-        raise InputError(f"pick needs pictures that are read alone, and {source.name} is streamed; unpack it")
-    folder = SearchFolder(asked, source, budget, times.conditions, space)
-    if (found := folder.finished()) is not None:
-        note(f"{folder.path}: the search has ended; nothing is tried again")
-        return found
-    folder.require()
-    work = _SourceSearch(asked, budget, times, note, ends, TriedPictures(asked, source))
-    work.count(space)
-    if not work.plan():
-        return work.search.picks()
-    with working_storage(asked.storage or str(folder.path / JOURNAL)):
-        work.open_study(folder)
-        work.try_all()
-        return work.end()
-
-
-class _SourceSearch:
-    """Search on pictures by this worker."""
+class SourceSearch:
+    """Search on pictures by this worker, which ends at a moment of the monotonic clock."""
 
     def __init__(
-        self, asked: SourcePick, budget: Budget, times: EngineTimes, note: Note, ends: float, pictures: TriedPictures
-    ) -> None:
-        self.asked, self.budget, self.times, self.note = asked, budget, times, note
-        self.ends, self.pictures = ends, pictures
+        self, asked: SourcePick, budget: Budget, times: EngineTimes, ends: float, pictures: TriedPictures,
+        view: SearchView,
+    ) -> None:  # fmt: skip
+        self.asked, self.budget, self.times = asked, budget, times
+        self.note: Note = view.note
+        self.ends, self.pictures, self.view = ends, pictures, view
         self.here = times.machine == machine()
 
     @property
@@ -117,8 +76,14 @@ class _SourceSearch:
         )
         self.note(f"trying candidates on {pictures.source.name}: {how}")
         self.candidates = {candidate.name: candidate for candidate in candidates}
+        self.view.count(len(candidates))
         self.search = Search.count(
-            candidates, self.times, replace(self.budget, accuracy=None), classes=labels, note=self.note
+            candidates,
+            self.times,
+            replace(self.budget, accuracy=None),
+            classes=labels,
+            note=self.note,
+            advance=self.view.counted,
         )
 
     def plan(self) -> list[str]:
@@ -132,6 +97,7 @@ class _SourceSearch:
         for _ in range(MOST_ROUNDS):
             drawn = [row.name for row in spread(self.search.picks().candidates, count)]
             if self.here:
+                self.view.begin(f"timing the bundles of {several(len(drawn), 'candidate')}")
                 self.search.measure(drawn, within_s=TIMED_S)
             names = [name for name in drawn if self.search.row(name).verdict == FITS]
             if names or not drawn:
@@ -166,6 +132,7 @@ class _SourceSearch:
             if claim is not None:
                 try:
                     with claim.held():
+                        self._watch()
                         self._try(claim)
                 except TakenOver:
                     self.note(f"{claim.name}: another worker took the trial over")
@@ -209,7 +176,12 @@ class _SourceSearch:
         low, high = answer.interval
         after = f" after {trained_s:.0f} s" if trained_s else ""
         ms = number(self.search.row(claim.name).ms)
-        self.note(f"{claim.name}: {share(answer.accuracy)} ({share(low)} to {share(high)}){after}, {ms} ms")
+        self._watch()
+        if not self.view.is_live:
+            self.note(f"{claim.name}: {share(answer.accuracy)} ({share(low)} to {share(high)}){after}, {ms} ms")
+
+    def _watch(self) -> None:
+        self.view.tried(self.study.trials, self._tried(), self.search)
 
     def end(self) -> Picks:
         """Return the candidates that were tried, with the chosen one trained, exported and timed."""
