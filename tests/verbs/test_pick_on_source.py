@@ -191,6 +191,27 @@ def test_the_most_accurate_is_chosen_and_the_same_call_tries_nothing_again(
 
 
 @pytest.mark.slow
+def test_the_chosen_network_gets_more_time_where_too_little_is_left(
+    made: list[Any], space: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pennyweight.train.deadline import TooFewMinutes
+    from pennyweight.verbs.picking import search as module
+
+    asked: list[float] = []
+    end = module.finish
+
+    def finish(name: str, request: Any, *others: Any, **options: Any) -> Chosen:
+        asked.append(request.minutes)
+        if len(asked) == 1:
+            raise TooFewMinutes("over")
+        return end(name, request, *others, **options)
+
+    monkeypatch.setattr(module, "finish", finish)
+    assert picked(space).chosen is not None
+    assert asked == [asked[0], 3 * asked[0]]
+
+
+@pytest.mark.slow
 def test_an_accuracy_limit_is_that_on_the_pictures(made: list[Any], space: Path) -> None:
     found = picked(space, {"accuracy": 0.99})
     assert found.best is None

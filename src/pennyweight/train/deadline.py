@@ -7,12 +7,13 @@ from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import replace
 
+from pennyweight.core.errors import InputError
 from pennyweight.core.frame import Size
 from pennyweight.train.epoch_plan import EpochPlan
 from pennyweight.train.recipe import Recipe
 from pennyweight.train.time_budget import Pace
 
-__all__ = ["RESERVE", "SPARE", "Deadline"]
+__all__ = ["RESERVE", "SPARE", "Deadline", "TooFewMinutes"]
 
 RESERVE = 0.022
 """Share of all the time, kept for what was not measured: the report, a last epoch that takes longer."""
@@ -24,6 +25,10 @@ WORTH = 1.05
 """Smallest factor of more epochs for which a new plan is made."""
 RECENT, RECENT_SHARE = 3, 0.05
 """Number of the last epochs, and share of all epochs, that give the present speed of the machine."""
+
+
+class TooFewMinutes(InputError):  # noqa: N818 - said as a person would
+    """Minutes of a training that are over before it begins."""
 
 
 class Deadline:

@@ -72,8 +72,7 @@ def pick(
         **options: Rarer ones, with a source. `out`: folder of the search; by default one in runs/ that the same call
             finds again. `weights`: file or folder of first weights; "none" trains from scratch; by default those in the
             cache. `seed`: of every training. `storage`: journal file, or address of a database, that workers share.
-            `group_by` and `read_as`: as `data.open` takes them. `progress`, also without a source: show a table of the
-            best candidates and the time that is left, in a terminal or a notebook.
+            `group_by` and `read_as`: as `data.open` takes them. `progress`, also without a source: show a live table.
 
     Returns:
         Every candidate with its figures: `best`, `fitting`, `front` and `table`; where nothing fits, `nearest`.
@@ -83,15 +82,13 @@ def pick(
         MissingPart: The engine is not installed.
         PennyweightError: The profile cannot be read, or the source cannot be used.
     """
-    limits = _budget(budget)
-    on_source = _on_source(source, minutes, classes, options)
+    limits, on_source = _budget(budget), _on_source(source, minutes, classes, options)
     _require_numbers(classes, batch, seconds)
     candidates = _candidates(space)
     times = _times(engine, threads, batch, int8, on_source, note) if device is None else _of_device(Path(device), note)
     if on_source is not None:
         return pick_on_source(on_source, limits, times, space, note)
-    with SearchView(note, shown=options.get("progress", True)) as view:
-        view.count(len(candidates))
+    with SearchView(note, total=len(candidates), shown=options.get("progress", True)) as view:
         search = Search.count(candidates, times, limits, classes=classes, note=view.note, advance=view.counted)
         _refine(search, seconds, view)
     return search.picks(_notes(search, classes))

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from time import perf_counter
 
 from pennyweight import data
-from pennyweight.core.errors import InputError
 from pennyweight.report.progress import TrainingProgress
+from pennyweight.train.deadline import TooFewMinutes
 from pennyweight.verbs.fitting.request import FitRequest
 
 __all__ = ["look_at_pictures", "look_for_twins"]
@@ -40,7 +40,7 @@ def _phase(request: FitRequest, started: float, name: str, total: int, quiet: bo
 
     def check(count: int) -> None:
         if request.minutes is not None and perf_counter() - started > request.minutes * 60:
-            raise InputError(f"{name} took all of --minutes {request.minutes:g}, before the training: give it more")
+            raise TooFewMinutes(f"{name} took all of --minutes {request.minutes:g}, before the training: give it more")
 
     if quiet or not request.progress:
         yield check

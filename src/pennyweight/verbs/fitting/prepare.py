@@ -25,7 +25,7 @@ from pennyweight.train import Ranks, Recipe
 from pennyweight.train.autotune import measure
 from pennyweight.train.autotune_features import measure_features
 from pennyweight.train.batches import Teacher
-from pennyweight.train.deadline import Deadline
+from pennyweight.train.deadline import Deadline, TooFewMinutes
 from pennyweight.train.distillation import make_teacher
 from pennyweight.train.preflight import preflight as check
 from pennyweight.train.time_budget import measure_pace
@@ -72,7 +72,7 @@ class _Preparation:
     def require_time(self) -> None:
         """Raise InputError where nothing is left of `--minutes`."""
         if self.whole and self.left_s is not None and perf_counter() - self.started >= self.left_s:
-            raise InputError(
+            raise TooFewMinutes(
                 "reading the pictures, the pre-flight checks and measuring took all of --minutes; give it more, or "
                 "--no-preflight and --speed fixed"
             )

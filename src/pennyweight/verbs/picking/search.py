@@ -20,6 +20,7 @@ from pennyweight.search.pick import Search
 from pennyweight.search.picks import FITS, HELD_OUT, Chosen, Pick, Picks, verdict_of
 from pennyweight.search.space import Candidate, candidates_of, read_space
 from pennyweight.search.tries import COUNTS, Halving, spread
+from pennyweight.train.deadline import TooFewMinutes
 from pennyweight.verbs.picking.finish import finish
 from pennyweight.verbs.picking.folder import JOURNAL, SearchFolder
 from pennyweight.verbs.picking.options import SourcePick
@@ -36,6 +37,8 @@ TIMED_S = 2.0
 """Seconds in which a group of candidates is timed before the trials."""
 MOST_ROUNDS = 3
 """Groups of candidates that are timed, until some are within the limits."""
+LONGER, MOST_LONGER = 3, 4
+"""Factor by which the training of the chosen network gets more minutes where they end before it begins, and tries."""
 POLL_S = 1.0
 SIZES = (96, 128, 160, 192, 224)
 """Sides of the input at which networks with weights are tried, besides their own."""
@@ -249,12 +252,21 @@ class SourceSearch:
         minutes = claim.facts.get("minutes") or max((self.left_s - EXPORT_S) / 60, 0.1)
         claim.keep(candidate=name, minutes=minutes)
         self.note(f"training the chosen network, {name}; after an interruption the same command of pick resumes it")
-        request = replace(
-            self.pictures.request_of(self.candidates[name]), minutes=minutes, progress=self.asked.progress
-        )
+        request = replace(self.pictures.request_of(self.candidates[name]), progress=self.asked.progress)
         conditions = self.times.conditions if self.here else None
-        int8 = self.times.conditions.precision == INT8
-        chosen = finish(name, request, self.folder.path / "run", conditions, int8=int8, note=self.note)
+        int8, path = self.times.conditions.precision == INT8, self.folder.path / "run"
+        for _ in range(MOST_LONGER):
+            try:
+                chosen = finish(
+                    name, replace(request, minutes=minutes), path, conditions, int8=int8, note=self.note
+                )  # fmt: skip
+                break
+            except TooFewMinutes:  # the trials count; their result is worth more than the time
+                minutes *= LONGER
+                claim.keep(minutes=minutes)
+                self.note(f"too little of --minutes is left for the chosen network; it gets {minutes:.1f} minutes")
+        else:
+            raise InputError("the chosen network cannot be trained in so short a time; give --minutes more")
         claim.keep(chosen=json.loads(json.dumps(vars(chosen))))
         claim.finish(chosen.accuracy)
         return chosen

@@ -28,18 +28,21 @@ TRIALS = ("network", "input", "ms", "held-out", "95% interval", "trained", "")
 class SearchView:
     """Context manager that shows a search on standard error, where that is a terminal or a notebook."""
 
-    def __init__(self, note: Callable[[str], None], *, ends: float | None = None, shown: bool = True) -> None:
+    def __init__(
+        self, note: Callable[[str], None], *, ends: float | None = None, total: int = 0, shown: bool = True
+    ) -> None:
         """Show a search.
 
         Args:
             note: Callback that is given lines, which stand above the table.
             ends: Moment of the monotonic clock until which the time is shown; None for no time.
+            total: Number of candidates that are counted first; 0 where it is not known yet.
             shown: False shows nothing, and passes the lines on.
         """
         self._note = note
         self._ends = ends
         self._picture = Picture("looking at the candidates")
-        self._total = self._done = 0
+        self._total, self._done = total, 0
         hidden = None if shown else Console(quiet=True, force_interactive=False, force_jupyter=False)
         self._table = LiveTable(self._draw, hidden)
 
