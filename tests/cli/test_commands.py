@@ -42,6 +42,11 @@ PROMISED = {
         "--json": "flag",
         "--csv": "flag",
         "--html": "value",
+        "--depth": "value",
+        "--unit": "value",
+        "--digits": "value",
+        "--markdown": "flag",
+        "--latex": "flag",
     },
     "fit": {
         "SOURCE": "required",
@@ -329,7 +334,7 @@ PROMISED = {
 }
 DEFAULTS = {
     "names": {"pattern": "*"},
-    "weigh": {"batch": 1},
+    "weigh": {"batch": 1, "digits": 4},
     "fit": {
         "twins": "group",
         "model": "auto",

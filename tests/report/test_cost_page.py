@@ -67,9 +67,9 @@ def test_networks_compared_and_what_the_plot_cannot_show(weighed: Any) -> None:
     networks.append({**weighed("light", 1, ms=None, macs=0), "predicted_ms": 1.0})
     networks.append({**weighed("part", 1, ms=None), "predicted_ms": 1.0})
     networks[-1]["cost"]["uncounted"] = {"aten.sort": 1}
-    rows = [["MACs", "80", "120", "0 ←"], ["half of them between", "1–2", "2–3", "0–1"]]
+    rows = [["network", "MACs"], ["one", "80"], ["two", "120"], ["light", "0 ←"]]
     text = text_of(networks, comparison=rows, measured="measured: 3 times")
-    assert "one two light part MACs 80 120 0 ← half of them between 1–2 2–3 0–1" in text
+    assert "network MACs one 80 two 120 light 0 ←" in text
     assert "Measured: 3 times." in text
     assert "not plotted, without MACs: light; not plotted, with uncounted operators: part" in text
     assert text.count("≥") == 2  # MACs and operations of the last

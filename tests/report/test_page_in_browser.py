@@ -42,7 +42,7 @@ def test_the_page_of_costs_fits_and_a_wide_window_shows_every_column(
 ) -> None:
     file = tmp_path / "cost.html"
     networks = [weighed("mobilenet_v2_of_a_long_name", 60, findings=3), weighed("shufflenet_v2_x1_0", 2)]
-    rows = [[label, "14,000,000 ←", "2"] for label in ("MACs", "half of them between")]
+    rows = [["network", "MACs"], *([network["name"], "14,000,000 ←"] for network in networks)]
     limits = {"macs_per_s": {"float32": 1e10}, "bytes_per_s": {"L1": 1e11, "memory": 1e9}}
     text = cost_page(networks, limits=limits, machine=["x" * 90], meanings={"G4": "share"}, comparison=rows)
     file.write_text(text, encoding="utf-8")

@@ -13,9 +13,11 @@ from pennyweight.core.text import printable, write_as_file
 if TYPE_CHECKING:
     from pennyweight.verbs.weigh import Weighed
 
-__all__ = ["COUNTED", "SORTS", "SUMMED", "By", "as_csv", "bounded", "rows_of"]
+__all__ = ["COUNTED", "SORTS", "SUMMED", "By", "Depth", "as_csv", "bounded", "rows_of"]
 
 By = Literal["layer", "stage", "total"]
+Depth = By | int
+"""Rows of a network: what `By` names, or modules down to a depth, each with what is inside it."""
 
 COUNTED = ("params", "trainable_params", "weight_bytes", "macs", "ops", "bytes_read", "bytes_written")
 SORTS = (*COUNTED, "predicted_ms")
@@ -24,13 +26,13 @@ BOUNDED = ("macs", "ops", "predicted_ms")
 """Columns that hold less than the truth where an operator was not counted."""
 
 
-def rows_of(weighed: Weighed, by: By, sort: str | None = None) -> list[dict[str, Any]]:
-    """Return the rows of a network: its layers, or their sums by stage or in all; the largest first with `sort`."""
+def rows_of(weighed: Weighed, by: Depth, sort: str | None = None) -> list[dict[str, Any]]:
+    """Return the rows of a network: its layers or their sums (stage, depth, all); the largest first with `sort`."""
     times = {row.name: row for row in weighed.times}
     shapes = weighed.cost.shapes
     rows: dict[str, dict[str, Any]] = {}
     for layer in weighed.cost.layers:
-        key = {"layer": layer.name, "stage": stage(layer.name), "total": ""}[by]
+        key = _key(layer.name, by)
         values = {name: getattr(layer, name) for name in SUMMED}
         timed = times.get(layer.name)
         ms = timed.predicted_ms if timed else None
@@ -55,12 +57,13 @@ def bounded(row: Mapping[str, Any]) -> dict[str, Any]:
     return {**row, **{name: AtLeast(row[name]) for name in marks}}
 
 
-def stage(name: str) -> str:
-    """Return the stage of a layer: the first two parts of its name."""
-    return ".".join(name.split(".")[:2])
+def _key(name: str, by: Depth) -> str:
+    """Return the row of a layer: itself, its stage (the first two parts of its name), its first parts, or all."""
+    parts = {"layer": None, "stage": 2, "total": 0}[by] if isinstance(by, str) else by
+    return ".".join(name.split(".")[:parts])
 
 
-def as_csv(networks: Sequence[Weighed], by: By, sort: str | None) -> None:
+def as_csv(networks: Sequence[Weighed], by: Depth, sort: str | None) -> None:
     """Rows as comma-separated values on standard output, shapes as 3x224x224.
 
     What is known of the network alone stands in every row of it, so that no choice of rows loses it.
@@ -88,6 +91,10 @@ def _of_network(weighed: Weighed) -> dict[str, Any]:
     known: dict[str, Any] = {"network_peak_activation_bytes": cost.peak_activation_bytes}
     if cost.peak_training_bytes is not None:
         known["network_peak_training_bytes"] = cost.peak_training_bytes
+        known["network_training_macs"] = cost.training_macs
+    if weighed.times:
+        known["network_guessed_share"] = weighed.guessed_share
+    known["network_published_top1"] = weighed.published_top1
     if timing:
         low, high = timing.quartiles_ms
         measured = {"measured_ms": timing.median_ms, "measured_low_ms": low, "measured_high_ms": high}

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rich.cells import cell_len
 from rich.console import Console
 
-from pennyweight.cli.cost_rows import COUNTED, SUMMED, By, bounded, rows_of
+from pennyweight.cli.cost_rows import COUNTED, SORTS, SUMMED, Depth, bounded, rows_of
 from pennyweight.cli.cost_tree import ITSELF, tree_rows
-from pennyweight.core.figures import AtLeast, number, several, shape, share, spread
+from pennyweight.cli.network_table import Style, headings_and_rows
+from pennyweight.core.figures import number, several, shape, share
 from pennyweight.core.text import say
-from pennyweight.report.tables import Column, Grid, table
+from pennyweight.report.paper_table import Cell
+from pennyweight.report.tables import Column, Grid, table, text_table
 
 if TYPE_CHECKING:
     from pennyweight.cost import Timing
@@ -53,7 +55,7 @@ COLUMNS = (
 )
 
 
-def _fits(column: Shown, weighed: Weighed, by: By, width: int) -> bool:
+def _fits(column: Shown, weighed: Weighed, by: Depth, width: int) -> bool:
     cost, timed = weighed.cost, bool(weighed.times)
     if column.heading.title in ("type", "bound by") and by != "layer":
         return False
@@ -62,7 +64,7 @@ def _fits(column: Shown, weighed: Weighed, by: By, width: int) -> bool:
     return timed if column.timed else width >= column.least + (TIMES_LETTERS if timed else 0) * (column.least > 0)
 
 
-def one(weighed: Weighed, by: By, sort: str | None, *, lint: bool) -> None:
+def one(weighed: Weighed, by: Depth, sort: str | None, *, lint: bool) -> None:
     """Print one network: its rows (layers as a tree), totals and facts; with `lint` the guidelines' findings."""
     console = Console()
     console.print(_rows(weighed, by, sort, console.width))
@@ -73,7 +75,7 @@ def one(weighed: Weighed, by: By, sort: str | None, *, lint: bool) -> None:
         _print_findings(console, weighed)
 
 
-def _rows(weighed: Weighed, by: By, sort: str | None, width: int) -> Grid:
+def _rows(weighed: Weighed, by: Depth, sort: str | None, width: int) -> Grid:
     """Lay out the rows above their totals, in as many columns as fit the width."""
     cost = weighed.cost
     shown = [column for column in COLUMNS if _fits(column, weighed, by, width)]
@@ -124,6 +126,7 @@ def facts(weighed: Weighed) -> list[tuple[str, str]]:
         if cost.training_workspace_bytes:
             step += f" (and {number(cost.training_workspace_bytes / MB)} MB for reordering where channels are last)"
         lines.append(("peak of a training step", step))
+        lines.append(("MACs of a training step", f"{'≥ ' if cost.uncounted else ''}{cost.training_macs:,}"))
     least = "≥ " if cost.uncounted else ""
     lines.append(("MACs", f"{least}{cost.macs:,}"))
     lines.append(("operations", f"{least}{cost.ops:,}"))
@@ -192,53 +195,22 @@ def _print_findings(console: Console, weighed: Weighed) -> None:
     say(f"found: {meanings}")
 
 
+MOST_WITH_NOTES = 12
+"""Networks up to which each has its notes below the table."""
+MOST_OF_A_NAME = 24
+"""Letters of a name that a narrow table keeps in one line."""
 GUESSED = 0.05
 """Least share of estimates in the predicted time that is reported."""
 
-MEASURED = "measured ms"
-COMPARED: tuple[tuple[str, Callable[[Weighed], float | None]], ...] = (
-    ("parameters", lambda w: w.cost.params),
-    ("MACs", lambda w: w.cost.macs),
-    ("operations", lambda w: w.cost.ops),
-    ("MB read and written", lambda w: (w.cost.bytes_read + w.cost.bytes_written) / MB),
-    ("MB of weights", lambda w: w.cost.weight_bytes / MB),
-    ("peak of activations, MB", lambda w: w.cost.peak_activation_bytes / MB),
-    ("peak of a training step, MB", lambda w: _mb(w.cost.peak_training_bytes)),
-    ("predicted ms", lambda w: w.predicted_ms),
-    (MEASURED, lambda w: w.measured_ms),
-)
-"""Rows of a comparison; less is better in each."""
-
 
 def comparison(networks: Sequence[Weighed]) -> list[list[str]]:
-    """Return a row for each figure: its name, then its value for each network, the best with an arrow."""
-    inputs = [shape(network.cost.input_shape) for network in networks]
-    rows = [["input", *inputs]] if len(set(inputs)) > 1 else []  # larger inputs are more work
-    for label, value in COMPARED:
-        values = [_bounded(network, label, value(network)) for network in networks]
-        if any(value is not None for value in values):
-            best = _best(values)
-            rows.append([label, *(f"{number(v)}{' ←' if _whole(v) and v == best else ''}" for v in values)])
-    timings = [network.timing for network in networks if network.timing]
-    if timings:
-        rows.append(["quartiles, ms", *(spread(timing.quartiles_ms) for timing in timings)])
-        rows.append(["measured on", *(timing.engine for timing in timings)])
-    return rows
+    """Return the headings, then a row of text for each network; an arrow marks the best figure of a column."""
+    headings, rows = headings_and_rows(networks, Style())
+    return [headings, *([_marked(cell) for cell in row] for row in rows)]
 
 
-def _bounded(network: Weighed, label: str, value: float | None) -> float | None:
-    """Mark a value as a lower bound where the network has uncounted operators; measured values are exact."""
-    return value if value is None or label == MEASURED or not network.cost.uncounted else AtLeast(value)
-
-
-def _best(values: Sequence[float | None]) -> float | None:
-    """Return the smallest value; None where a lower bound is smaller still, so that the best is unknown."""
-    whole, known = [v for v in values if _whole(v)], [v for v in values if v is not None]
-    return min(known) if any(v == min(known) for v in whole) else None
-
-
-def _whole(value: float | None) -> bool:
-    return value is not None and not isinstance(value, AtLeast)
+def _marked(cell: Cell) -> str:
+    return f"{cell.text} ←" if cell.is_best else cell.text
 
 
 def measured_how(networks: Sequence[Weighed]) -> str:
@@ -247,36 +219,58 @@ def measured_how(networks: Sequence[Weighed]) -> str:
     return f"measured: in turns, {_how(timing)}; medians" if timing else ""
 
 
-def compared(networks: Sequence[Weighed], by: By | None, sort: str | None, *, lint: bool) -> None:
-    """Print networks in columns with the best of each row marked; with --by or --sort, then the rows of each."""
+def compared(networks: Sequence[Weighed], by: Depth | None, sort: str | None, style: Style, *, lint: bool) -> None:
+    """Print a row for each network, the best of each column marked; with --by or --depth, then the rows of each."""
     console = Console()
-    for columns in _side_by_side([["", *(network.name for network in networks)], *comparison(networks)], console.width):
-        (_, *names), *rows = zip(*columns, strict=True)
-        title = f"batch {networks[0].cost.batch}; ← is best"
-        console.print(table(title, [Column(""), *map(Column, names)], rows))
-    if networks[0].timing:
-        say(measured_how(networks))
-    if not networks[0].times:
+    headings, rows = headings_and_rows(networks, style, width=console.width)
+    has_best = [any(row[place].is_best for row in rows) for place in range(len(headings))]
+    texts = [
+        [_marked(cell) + "  " * (arrows and not cell.is_best) for cell, arrows in zip(row, has_best, strict=True)]
+        for row in rows
+    ]
+    title = f"batch {networks[0].cost.batch}; ← is best"
+    for columns in _side_by_side([headings, *texts], console.width):
+        (heads, *cells) = zip(*columns, strict=True)
+        numeric = [head not in ("network", "measured on") for head in heads]
+        console.print(text_table(title, heads, cells, numeric=numeric))
+    if how := next((measured_how([network]) for network in networks if network.timing), ""):
+        say(how)
+    if not any(network.times for network in networks):
         say(f"prediction: {no_prediction()}")
     say(*_conventions())
-    for network in networks:
+    for network in networks if len(networks) <= MOST_WITH_NOTES else ():
         for heading, words in facts(network):
             guessed = heading == "predicted" and network.guessed_share >= GUESSED
             if guessed or heading == "note" or (heading == "uncounted operators" and words != "none"):
                 say(f"{network.name}: {heading}: {words}")
+    if len(networks) > MOST_WITH_NOTES:
+        _say_notes_in_sum(networks)
+    layers = sort if sort in SORTS else None
     for network in networks:
-        if (by or sort) and by != "total":
+        if by is not None and by != "total":
             console.print()
-            console.print(_rows(network, by or "layer", sort, console.width))
+            console.print(_rows(network, by, layers, console.width))
         if lint:
             console.print()
             _print_findings(console, network)
 
 
+def _say_notes_in_sum(networks: Sequence[Weighed]) -> None:
+    """Print how many networks have what each would say for itself; --json has every note."""
+    guessed = sum(network.guessed_share >= GUESSED for network in networks)
+    uncounted = [network.name for network in networks if network.cost.uncounted]
+    if guessed:
+        say(f"predicted: at least {share(GUESSED)} of the time of {several(guessed, 'network')} is an estimate")
+    if uncounted:
+        say(f"uncounted operators, so that figures are lower bounds (≥): {', '.join(uncounted)}")
+    say("notes on each network: --json")
+
+
 def _side_by_side(rows: Sequence[Sequence[str]], width: int) -> list[list[tuple[str, ...]]]:
     """Divide the columns of `rows` into tables that fit the width, each beginning with the first column."""
     first, *others = zip(*rows, strict=True)
-    widths = {column: 2 + max(map(cell_len, column)) for column in (first, *others)}
+    widths = {column: 2 + max(_longest_word(column[0]), *map(cell_len, column[1:])) for column in (first, *others)}
+    widths[first] = min(widths[first], 2 + MOST_OF_A_NAME)
     tables: list[list[tuple[str, ...]]] = []
     for column in others:
         if not tables or sum(widths[one] for one in (*tables[-1], column)) > width:
@@ -285,5 +279,6 @@ def _side_by_side(rows: Sequence[Sequence[str]], width: int) -> list[list[tuple[
     return tables
 
 
-def _mb(size: int | None) -> float | None:
-    return None if size is None else size / MB
+def _longest_word(heading: str) -> int:
+    """Return the width of a heading that is folded between its words."""
+    return max(map(cell_len, heading.split()))

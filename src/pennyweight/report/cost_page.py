@@ -34,8 +34,8 @@ def cost_page(
         limits: Limits of the machine whose profile predicted the times; None without a profile.
         machine: Lines about the machine.
         meanings: Meaning of the measured value of each guideline.
-        by: Kind of the rows: layer, stage or operator.
-        comparison: Rows of text: a name, then a value for each network; none for a single network.
+        by: Kind of the rows: layer, stage, depth or total.
+        comparison: Headings, then a row of text for each network; none for a single network.
         measured: Line about the measurement; empty without one.
     """
     timed = [

@@ -15,7 +15,7 @@ from rich.text import Text
 from pennyweight.core.figures import plain
 from pennyweight.core.text import pieces, printable
 
-__all__ = ["Column", "Grid", "print_table", "table"]
+__all__ = ["Column", "Grid", "print_table", "table", "text_table"]
 
 GAP = 2
 """Characters between two columns."""
@@ -121,6 +121,17 @@ def table(
         for index, column in enumerate(columns)
     ]
     return Grid(None if title is None else printable(title), filled, totals is not None)
+
+
+def text_table(
+    title: str | None, headings: Sequence[str], rows: Sequence[Sequence[str]], *, numeric: Sequence[bool]
+) -> Grid:
+    """Lay out rows of texts under their headings; the columns of `numeric` are aligned right and stay whole."""
+    columns = [
+        Filled(printable(heading), [printable(row[index]) for row in rows], numeric[index])
+        for index, heading in enumerate(headings)
+    ]
+    return Grid(None if title is None else printable(title), columns, has_totals=False)
 
 
 def print_table(columns: Sequence[Column], rows: Iterable[Sequence[object]], *, error: bool = False) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from pennyweight import zoo
 from pennyweight.search.space import Candidate
 
-__all__ = ["INTERPOLATED", "PUBLISHED", "PriorAccuracy", "Priors", "family_of"]
+__all__ = ["INTERPOLATED", "PUBLISHED", "PriorAccuracy", "Priors", "family_of", "published_top1"]
 
 PUBLISHED, INTERPOLATED = "published", "interpolated"
 Array = NDArray[np.float64]
@@ -81,6 +82,23 @@ def _rows(count: Callable[[Candidate], tuple[int, int]]) -> list[Row]:
                 candidate = Candidate(name, {} if width == 1.0 else {"width": width}, size, "")
                 found.append(Row(candidate, *count(candidate), top1))
     return found
+
+
+def published_top1(name: str, config: Mapping[str, object], size: int) -> float | None:
+    """Return the top-1 accuracy in % that was published for a network at an input of `size` pixels a side.
+
+    Of another library's network it is that of its best weights, at their own size. None where none was published.
+    """
+    if ":" in name:
+        known = [top1 for top1 in zoo.tags(name).values() if top1 is not None]
+        own = not config and size == zoo.form(name).input_shape[-1]
+        return max(known) if known and own else None
+    return _top1_of().get(_key(Candidate(name, config, size, "")))
+
+
+@cache
+def _top1_of() -> Mapping[tuple[str, str, int], float]:
+    return {_key(row.candidate): row.top1 for row in _rows(lambda candidate: (0, 0))}
 
 
 def family_of(name: str) -> str:

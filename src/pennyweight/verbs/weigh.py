@@ -13,13 +13,16 @@ import torch
 from torch import nn
 
 from pennyweight import zoo
-from pennyweight.core.errors import InputError
+from pennyweight.core.errors import InputError, PennyweightError
 from pennyweight.core.figures import number
+from pennyweight.core.frame import as_size
 from pennyweight.core.summary import Facts, Summary
 from pennyweight.cost import Cost, Finding, LayerTime, MachineProfile, Timing, count, lint, predict, time_networks
 from pennyweight.cost.counting.inputs import CallInputs, Inputs
 from pennyweight.cost.timing.machine_profile import explain_unused, profiled_threads
 from pennyweight.cost.timing.predict import time_notes
+from pennyweight.search.published import published_top1
+from pennyweight.verbs.network_patterns import expand_patterns
 from pennyweight.verbs.weighable import Weighable, open_weighable
 
 __all__ = ["Weighed", "weigh", "weigh_all"]
@@ -90,6 +93,8 @@ class Weighed(Summary):
     multiplied by the drift of the machine since its profile was made."""
     findings: tuple[Finding, ...]
     timing: Timing | None
+    published_top1: float | None = None
+    """Published top-1 accuracy on ImageNet in %, at this input; None where none was published."""
 
     @property
     def predicted_ms(self) -> float | None:
@@ -110,8 +115,10 @@ class Weighed(Summary):
         """Return the fields as JSON keeps them: those of the cost, then times, findings and timing."""
         return {
             "name": self.name,
+            "published_top1": self.published_top1,
             **self.cost.to_dict(),
             "predicted_ms": self.predicted_ms,
+            "guessed_share": self.guessed_share if self.times else None,
             "measured_ms": self.measured_ms,
             "times": [asdict(row) for row in self.times],
             "findings": [asdict(finding) for finding in self.findings],
@@ -137,50 +144,81 @@ def weigh_all(
     training_step: bool = False,
     measure: bool = False,
     repeats: int = 20,
+    failed: Callable[[str, PennyweightError], None] | None = None,
 ) -> tuple[Weighed, ...]:
     """Count the costs of several networks alike; predict their milliseconds where this machine has a profile.
 
     A bundle is timed on its own engine, any other network as torch runs it.
 
     Args:
-        names: Networks as `pw.weigh` takes them, without modules.
+        names: Networks as `pw.weigh` takes them, without modules; and patterns such as `mobilenet_v2*` or
+            `timm:resnet*`, each of which stands for the networks that `pw.names` lists.
         input_shape: Shape (C, H, W) of one input; by default the published one of each.
         batch: Inputs in a batch.
         stem: "imagenet" or "cifar", for names.
         config: Fields of the networks' Config, for names.
-        training_step: Count the memory of a forward and backward pass as well.
+        training_step: Count the memory and the MACs of a forward and backward pass as well.
         measure: Run the networks on this machine and time them in turns.
         repeats: Timed runs of each network with `measure`.
+        failed: Callback that is given the name and the error of a network that cannot be weighed, which is then left
+            out; None raises the error.
 
     Returns:
-        For each network its `cost`, `predicted_ms`, `measured_ms`, and `findings` against ShuffleNetV2's guidelines.
+        For each network its `cost`, `predicted_ms`, `measured_ms`, `published_top1`, and `findings` against
+        ShuffleNetV2's guidelines.
 
     Raises:
-        InputError: There is no network of one of the names, or it does not take that input.
+        InputError: There is no network of one of the names, or it does not take that input; or no network matches a
+            pattern.
     """
     profile = MachineProfile.load()
-    missing = () if profile else _unprofiled()
-    opened = [partial(open_weighable, name, input_shape, stem=stem, config=config) for name in names]
     counted = partial(count, batch=batch, training_step=training_step)
-    both = [_opened_and_counted(one, counted, real=measure) for one in opened]
-    networks, costs = [network for network, _ in both], [cost for _, cost in both]
-    timings: Sequence[Timing | None] = [None] * len(networks)
-    if measure:
-        models = [network.timed(batch) if network.timed is not None else network.model for network in networks]
-        shapes = [network.input_shape for network in networks]
+    both = []
+    for name in expand_patterns(names):
+        opened = partial(open_weighable, name, input_shape, stem=stem, config=config)
+        try:
+            network, cost = _opened_and_counted(opened, counted, real=measure)
+        except PennyweightError as error:
+            if failed is None:
+                raise
+            failed(os.fspath(name), error)
+            continue
+        both.append((network if measure else dataclasses.replace(network, model=nn.Identity()), cost))
+    timings: Sequence[Timing | None] = [None] * len(both)
+    if measure and both:
+        models = [network.timed(batch) if network.timed is not None else network.model for network, _ in both]
+        shapes = [network.input_shape for network, _ in both]
         timings = time_networks(models, shapes, batch=batch, repeats=repeats, profile=profile)
     return tuple(
-        Weighed(
-            name=network.name,
-            cost=dataclasses.replace(
-                found, notes=(*found.notes, *(time_notes(found, profile) if profile else missing))
-            ),
-            times=_predicted(found, profile, timing) if profile else (),
-            findings=lint(found, profile),
-            timing=timing,
-        )
-        for network, found, timing in zip(networks, costs, timings, strict=True)
+        _weighed(network, cost, timing, profile, _published(network, stem, config))
+        for (network, cost), timing in zip(both, timings, strict=True)
     )
+
+
+def _weighed(
+    network: Weighable, cost: Cost, timing: Timing | None, profile: MachineProfile | None, top1: float | None
+) -> Weighed:
+    """Return a counted network with its predicted times, notes and findings."""
+    notes = time_notes(cost, profile) if profile else _unprofiled()
+    return Weighed(
+        name=network.name,
+        cost=dataclasses.replace(cost, notes=(*cost.notes, *notes)),
+        times=_predicted(cost, profile, timing) if profile else (),
+        findings=lint(cost, profile),
+        timing=timing,
+        published_top1=top1,
+    )
+
+
+def _published(network: Weighable, stem: zoo.Stem | None, config: Mapping[str, Any] | None) -> float | None:
+    """Return the published accuracy of a network by name at its input; None for a run, a bundle or another form."""
+    name, sides = network.name, network.input_shape
+    if not network.is_named:
+        return None
+    usual = zoo.form(name)
+    if len(sides) != 3 or sides[1] != sides[2] or sides[0] != usual.input_shape[0] or stem not in (None, usual.stem):
+        return None
+    return published_top1(name, zoo.settle(name, config or {}, size=as_size(sides[1:])) if config else {}, sides[-1])
 
 
 def _unprofiled() -> tuple[str, ...]:

@@ -49,6 +49,8 @@ class Weighable:
     model: nn.Module
     input_shape: Shape
     notes: tuple[str, ...] = ()
+    is_named: bool = False
+    """True for a network by its name, fresh; False for a run, a bundle or a callable."""
     timed: Callable[[int], Timed] | None = None
     """Function from the batch to a timed call of a bundle's own engine; None for other networks."""
 
@@ -95,7 +97,7 @@ def open_weighable(
         "config": zoo.settle(name, config or {}, size=as_size(shape[1:])),
     }
     model = _made(lambda: zoo.build(name, **how), real) if real else zoo.on_meta(lambda: zoo.build(name, **how)).eval()
-    return Weighable(name=name, model=model, input_shape=shape, notes=notes)
+    return Weighable(name=name, model=model, input_shape=shape, notes=notes, is_named=True)
 
 
 def _require_image(shape: Shape) -> None:

@@ -4,16 +4,18 @@
 
 import re
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from pennyweight.cli import options, show, show_cost
-from pennyweight.cli.cost_rows import SORTS, By, as_csv, bounded, rows_of
+from pennyweight.cli.cost_rows import SORTS, By, Depth, as_csv, bounded, rows_of
 from pennyweight.cli.help import MEASUREMENT, NETWORK, OUTPUT
+from pennyweight.cli.network_table import DIGITS, NETWORK_SORTS, Style, Unit, headings_and_rows, ordered
 from pennyweight.cli.options import option
-from pennyweight.core.errors import InputError, nearest
+from pennyweight.core.errors import InputError, PennyweightError, nearest
 from pennyweight.core.figures import several
 from pennyweight.core.files import require_new, write_text
 
@@ -31,8 +33,8 @@ Networks = Annotated[
     list[str],
     typer.Argument(
         metavar="NETWORK...",
-        help="Names (`names` lists them), torchvision:NAME, timm:NAME, module.path:callable, runs or bundles; "
-        "several are compared.",
+        help="Names or patterns such as 'mobilenet_v2*' (`names` lists them), torchvision:NAME, timm:NAME, "
+        "module.path:callable, runs or bundles; several make a table.",
     ),
 ]
 InputShape = Annotated[
@@ -47,7 +49,7 @@ InputShape = Annotated[
 ]
 Batch = Annotated[int, option(NETWORK, "Inputs in a batch.", metavar="N", min=1)]
 TrainingStep = Annotated[
-    bool, option(NETWORK, "Count the memory of a training step as well.", "--training-step", "--training")
+    bool, option(NETWORK, "Count the memory and the MACs of a training step as well.", "--training-step", "--training")
 ]
 Measure = Annotated[bool, option(MEASUREMENT, "Run the networks on this machine and time them in turns.", "--measure")]
 Repeats = Annotated[
@@ -57,8 +59,32 @@ Rows = Annotated[
     By | None, option(OUTPUT, "Rows: layer (the default for one network), stage or total.", metavar="ROWS")
 ]
 Sort = Annotated[
-    str | None, option(OUTPUT, "Largest first: macs, ops, params, bytes_read, predicted_ms, …", metavar="COLUMN")
+    str | None,
+    option(
+        OUTPUT,
+        "Largest first, of layers or of several networks: macs, ops, params, bytes_read, predicted_ms, …; networks "
+        "also by name, measured_ms, published_top1.",
+        metavar="COLUMN",
+    ),
 ]
+DepthOption = Annotated[
+    int | None, option(OUTPUT, "Rows: modules down to this depth of their names.", "--depth", metavar="N", min=1)
+]
+UnitOption = Annotated[
+    Unit | None,
+    option(
+        OUTPUT,
+        "Unit of parameters, MACs and operations in a table of networks: 1, K, M or G; by default 1, in Markdown and "
+        "LaTeX M.",
+        "--unit",
+        metavar="UNIT",
+    ),
+]
+Digits = Annotated[
+    int, option(OUTPUT, "Significant digits in a table of networks.", "--digits", metavar="N", min=1, max=12)
+]
+Markdown = Annotated[bool, option(OUTPUT, "Print a row for each network as Markdown.", "--markdown")]
+Latex = Annotated[bool, option(OUTPUT, "Print a row for each network as LaTeX, with booktabs.", "--latex")]
 Lint = Annotated[bool, option(OUTPUT, "List violations of ShuffleNetV2's guidelines, and their cost.", "--lint")]
 Csv = Annotated[bool, option(OUTPUT, "Print the rows as comma-separated values.", "--csv")]
 Html = Annotated[Path | None, option(OUTPUT, "Page to write: roofline, traffic and time by layer.", metavar="FILE")]
@@ -80,9 +106,15 @@ def weigh(
     json: options.Json = False,
     csv: Csv = False,
     html: Html = None,
+    depth: DepthOption = None,
+    unit: UnitOption = None,
+    digits: Digits = DIGITS,
+    markdown: Markdown = False,
+    latex: Latex = False,
 ) -> None:
     """Count the costs of networks: MACs, memory traffic, peak memory and milliseconds, layer by layer."""
-    _require_outputs(json=json, csv=csv, lint=lint, html=html, sort=sort)
+    forms = Forms(by if depth is None else depth, sort, lint, json, csv, markdown, latex, unit, digits)
+    forms.require_possible(names, html, both_rows=by is not None and depth is not None)
     if repeats is not None and not measure:
         raise InputError("--repeats says how often --measure runs each network; add --measure")
     image = not any(":" in name for name in names)
@@ -94,51 +126,119 @@ def weigh(
         import torch
 
         torch.set_num_threads(threads)
+    failures: list[str] = []
     networks = weigh_all(
         names, shape, batch=batch, stem=stem, config=config_fields, training_step=training_step, measure=measure,
-        repeats=repeats or REPEATS,
+        repeats=repeats or REPEATS, failed=partial(_note_failure, failures) if is_table(names) else None,
     )  # fmt: skip
-    if html is not None:
-        _write(html, networks, by or "layer", sort)
-        show.written(html)
-    _print(networks, by, sort, lint=lint, json=json, csv=csv)
+    if networks:
+        networks = tuple(ordered(networks, sort)) if is_table(names) else networks
+        if html is not None:
+            _write(html, networks, forms.by or "layer", forms.layer_sort)
+            show.written(html)
+        _print(networks, forms)
+    for line in failures:
+        show.failure(line)
+    if failures:
+        raise typer.Exit(1)
 
 
-def _print(
-    networks: "Sequence[Weighed]", by: By | None, sort: str | None, *, lint: bool, json: bool, csv: bool
-) -> None:
+def is_table(names: "Sequence[str]") -> bool:
+    """Return whether the names make a table of networks: there are several, or a pattern."""
+    from pennyweight.verbs.network_patterns import is_pattern
+
+    return len(names) > 1 or is_pattern(names[0])
+
+
+def _note_failure(failures: list[str], name: str, error: PennyweightError) -> None:
+    """Keep the line of a network that cannot be weighed; its name begins the line unless the reason has it."""
+    line = str(error)
+    failures.append(line if name in line else f"{name}: {line}")
+
+
+class Forms(NamedTuple):
+    """Rows and forms of the output."""
+
+    by: Depth | None
+    sort: str | None
+    lint: bool
+    json: bool
+    csv: bool
+    markdown: bool
+    latex: bool
+    unit: Unit | None
+    digits: int
+
+    @property
+    def layer_sort(self) -> str | None:
+        """Column by which the rows of a network are sorted; None for one that layers have not."""
+        return self.sort if self.sort in SORTS else None
+
+    @property
+    def style(self) -> Style:
+        """Unit and digits of a table of networks."""
+        return Style(self.unit or ("M" if self.markdown or self.latex else "1"), self.digits)
+
+    def require_possible(self, names: "Sequence[str]", html: Path | None, *, both_rows: bool) -> None:
+        """Raise InputError, before anything is counted, for outputs that exclude each other or cannot be written."""
+        given = [f"--{form}" for form in ("json", "csv", "markdown", "latex") if getattr(self, form)]
+        if len(given) > 1:
+            raise InputError(f"{' and '.join(given)} were both given; keep one")
+        if both_rows:
+            raise InputError("--by and --depth were both given; --depth 2 is --by stage")
+        if self.csv and self.lint:
+            raise InputError(
+                "--csv has a row for each part of a network, none for what --lint finds; take --json instead"
+            )
+        if (self.markdown or self.latex) and (self.by is not None or self.lint):
+            raise InputError(
+                f"{given[0]} has a row for each network, and none for its parts; leave --by, --depth and --lint out, "
+                "or take --csv"
+            )
+        if html is not None:
+            require_new(html)
+        known = (*NETWORK_SORTS, "name") if is_table(names) else SORTS
+        if self.sort is not None and self.sort not in known:
+            hint = nearest(self.sort, known, otherwise=f"; there are {', '.join(known)}")
+            raise InputError(f"cannot sort by '{self.sort}'{hint}")
+
+
+def _print(networks: "Sequence[Weighed]", forms: Forms) -> None:
     """Print the costs in the form that was asked for."""
-    if json:
-        found = [_dict(network, by, sort) for network in networks]
+    if forms.json:
+        found = [_dict(network, forms) for network in networks]
         show.as_json(found[0] if len(found) == 1 else {"networks": found})
-    elif csv:
-        as_csv(networks, by or "layer", sort)
+    elif forms.csv:
+        as_csv(networks, forms.by or ("layer" if len(networks) == 1 else "total"), forms.layer_sort)
+    elif forms.markdown or forms.latex:
+        _print_for_paper(networks, forms)
     elif len(networks) == 1:
-        show_cost.one(networks[0], by or "layer", sort, lint=lint)
+        show_cost.one(networks[0], forms.by or "layer", forms.layer_sort, lint=forms.lint)
     else:
-        show_cost.compared(networks, by, sort, lint=lint)
+        show_cost.compared(networks, forms.by, forms.layer_sort, forms.style, lint=forms.lint)
 
 
-def _require_outputs(*, json: bool, csv: bool, lint: bool, html: Path | None, sort: str | None) -> None:
-    """Raise InputError, before anything is counted, for outputs that exclude each other or cannot be written."""
-    if json and csv:
-        raise InputError("--json and --csv were both given; keep one")
-    if csv and lint:
-        raise InputError("--csv has a row for each part of a network, none for what --lint finds; take --json instead")
-    if html is not None:
-        require_new(html)
-    if sort is not None and sort not in SORTS:
-        hint = nearest(sort, SORTS, otherwise=f"; there are {', '.join(SORTS)}")
-        raise InputError(f"cannot sort by '{sort}'{hint}")
+def _print_for_paper(networks: "Sequence[Weighed]", forms: Forms) -> None:
+    """Print a row for each network as Markdown or LaTeX, with what the figures mean."""
+    from pennyweight.core.text import write_as_file
+    from pennyweight.cost.counting.conventions import CONVENTIONS
+    from pennyweight.report.paper_table import as_latex, as_markdown
+
+    write_as_file()
+    notes = [f"Batch {networks[0].cost.batch}. MACs: {CONVENTIONS['macs']}."]
+    notes += [f"{how[0].upper()}{how[1:]}." for how in [show_cost.measured_how(networks)] if how]
+    table = as_latex if forms.latex else as_markdown
+    print(table(*headings_and_rows(networks, forms.style), notes), end="")
 
 
-def _dict(network: "Weighed", by: By | None, sort: str | None) -> dict[str, object]:
-    """Return the JSON object of a network, with `rows` where --by or --sort was given."""
-    rows = {"rows": rows_of(network, by or "layer", sort)} if by or sort else {}
+def _dict(network: "Weighed", forms: Forms) -> dict[str, object]:
+    """Return the JSON object of a network, with `rows` where --by, --depth or --sort was given."""
+    asked = forms.by is not None or forms.sort is not None
+    rows = {"rows": rows_of(network, forms.by or "layer", forms.layer_sort)} if asked else {}
     return {**network.to_dict(), **rows}
 
 
-def _write(path: Path, networks: "Sequence[Weighed]", by: By, sort: str | None) -> None:
+def _write(path: Path, networks: "Sequence[Weighed]", by: Depth, sort: str | None) -> None:
     from pennyweight.core.machine import machine_line
     from pennyweight.cost import MachineProfile
     from pennyweight.cost.guidelines import FOUND
@@ -156,7 +256,7 @@ def _write(path: Path, networks: "Sequence[Weighed]", by: By, sort: str | None) 
             }
             for network in networks
         ],
-        by=by,
+        by=by if isinstance(by, str) else "module",
         comparison=show_cost.comparison(networks) if len(networks) > 1 else [],
         measured=show_cost.measured_how(networks) if len(networks) > 1 else "",
         limits=asdict(profile.limits) if profile else None,

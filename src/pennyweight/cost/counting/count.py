@@ -61,10 +61,11 @@ class Cost(Summary):
     memory traffic of every operator, weights included. `peak_activation_bytes` is the peak of live tensors, with the
     input and without the weights; `peak_layer` is the module that was running then. `workspace_bytes` is what
     convolutions add to that peak if images are not channels-last, because oneDNN copies them. `peak_training_bytes` is
-    the peak of a training step (forward, backward, gradients) and `training_workspace_bytes` what its gradients add if
-    images are channels-last; both are None unless requested. `weight_bytes` counts parameters, `buffer_bytes` other
-    registered tensors (running statistics, tables). `uncounted` maps each operator without a formula to its number of
-    calls. `notes` holds remarks in words.
+    the peak of a training step (forward, backward, gradients), `training_workspace_bytes` what its gradients add if
+    images are channels-last, and `training_macs` the MACs of forward and backward pass; all are None unless
+    requested. `weight_bytes` counts parameters, `buffer_bytes` other registered tensors (running statistics,
+    tables). `uncounted` maps each operator without a formula to its number of calls. `notes` holds remarks in
+    words.
     """
 
     input_shape: tuple[int, ...]
@@ -82,6 +83,7 @@ class Cost(Summary):
     peak_layer: str
     peak_training_bytes: int | None
     training_workspace_bytes: int | None
+    training_macs: int | None
     layers: tuple[LayerCost, ...]
     uncounted: Mapping[str, int]
     notes: tuple[str, ...]
@@ -124,6 +126,8 @@ class Cost(Summary):
         yield "peak activations", megabytes(self.peak_activation_bytes)
         if self.peak_training_bytes is not None:
             yield "peak of a training step", megabytes(self.peak_training_bytes)
+        if self.training_macs is not None:
+            yield "MACs of a training step", least + number(self.training_macs)
         yield "layers", number(len(self.layers))
         for name, times in list(self.uncounted.items())[:1]:
             others = len(self.uncounted) - 1
@@ -163,7 +167,7 @@ def count(
         inputs: Call arguments instead of a shape: a tensor, a tuple by position or a dictionary by name, on the meta
             device or with values. Values matter only for a network that depends on them. The batch is the first
             dimension of the first tensor.
-        training_step: Also follow the memory of a forward and backward pass.
+        training_step: Also follow the memory and the MACs of a forward and backward pass.
 
     Returns:
         The cost of one call with the whole batch.
@@ -187,6 +191,7 @@ def count(
         peak_layer=passed.peak_layer,
         peak_training_bytes=step.peak_bytes if step else None,
         training_workspace_bytes=step.workspace_bytes if step else None,
+        training_macs=sum(operation.macs for operation in step.operations) if step else None,
         layers=layers,
         uncounted=passed.uncounted,
         notes=(*passed.notes, *_packed_note(passed)),

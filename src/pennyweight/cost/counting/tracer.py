@@ -16,6 +16,7 @@ from torch.nn.modules.module import _has_any_global_hook
 from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from pennyweight.cost.counting.backward import BACKWARD
 from pennyweight.cost.counting.devices import DeviceMode
 from pennyweight.cost.counting.formulas import MATRIX_FORMULAS, base_name, complex_work, formula, outer
 from pennyweight.cost.counting.live_memory import Liveness
@@ -121,7 +122,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         operands, made = tensors(args), tensors(out)
         if kwargs:  # `out` is written and not read
             operands += [one for one in tensors(kwargs.values()) if not any(one is result for result in made)]
-        rule, dtype = formula(func), _dtype(operands or made)
+        rule, dtype = formula(func) or BACKWARD.get(base_name(func)), _dtype(operands or made)
         if not self.device_mode.real and base_name(func) in SAME_DTYPE:
             _require_one_type(operands)
         if rule in MATRIX_FORMULAS and not SPARSE.isdisjoint([one.layout for one in operands]):
