@@ -21,6 +21,8 @@ from pennyweight.verbs.scenes.plan import SceneOptions
 
 PRINTED = {"json", "jsonl", "csv", "by", "sort", "lint", "html", "help"}
 """Options that choose the form of the output, which Python has as values."""
+TABLE = {"depth", "unit", "digits", "markdown", "latex"}
+"""Options that choose the rows and the form of a table, which Python has as values."""
 RECIPE = {"recipe", "set", "mode", "epochs", "batch"}
 """Fields of the argument `recipe`."""
 READ_AS, SCENE = ({field.name for field in fields(kind)} for kind in (ReadAs, SceneOptions))
@@ -35,7 +37,7 @@ CASES: dict[str, tuple[Callable[..., Any], Collection[str]]] = {
     "serve": (ServeSettings, {"bundles", "token_file", "least_typical"}),  # of `make_app`, `read_token`, a StrangerRule
     "export": (pw.export, {*USAGE, *signature(pw.convert).parameters}),
     "bundle": (pw.Bundle, {"markdown"}),
-    "weigh": (pw.weigh_all, {"threads"}),
+    "weigh": (pw.weigh_all, {"threads", *TABLE}),
     "names": (pw.names, ()),
     "doctor": (pw.doctor, {*READ_AS, "like", "as"}),  # a keyword of Python, whose argument is `network`
     "review": (pw.review, READ_AS),

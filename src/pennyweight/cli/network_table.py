@@ -13,13 +13,15 @@ from pennyweight.report.paper_table import Cell, significant
 if TYPE_CHECKING:
     from pennyweight.verbs.weigh import Weighed
 
-__all__ = ["DIGITS", "NETWORK_SORTS", "Style", "Unit", "headings_and_rows", "ordered"]
+__all__ = ["DIGITS", "NETWORK_SORTS", "OPTIONAL", "Style", "Unit", "headings_and_rows", "ordered"]
 
 Unit = Literal["1", "K", "M", "G"]
 UNITS: dict[Unit, float] = {"1": 1, "K": 1e3, "M": 1e6, "G": 1e9}
 DIGITS = 4
 MB = 1e6
 MEASURED, TOP1 = "measured ms", "top-1, %"
+OPTIONAL = ("operations", "MB of weights", "MB moved")
+"""Columns that a narrow terminal leaves out, the first one first; the other forms have every column."""
 
 
 class Style(NamedTuple):
@@ -40,17 +42,15 @@ class Figure:
     is_bounded: bool = True
     """True if uncounted operators make the figure a lower bound."""
     higher_is_better: bool = False
-    least: int = 0
-    """Least width of the terminal in letters; Markdown, LaTeX and pages show every column."""
 
 
 FIGURES = (
     Figure("params", lambda w: w.cost.params, counts=True),
     Figure("MACs", lambda w: w.cost.macs, counts=True),
     Figure("MACs of a training step", lambda w: w.cost.training_macs, counts=True),
-    Figure("operations", lambda w: w.cost.ops, counts=True, least=110),
+    Figure("operations", lambda w: w.cost.ops, counts=True),
     Figure("MB moved", lambda w: (w.cost.bytes_read + w.cost.bytes_written) / MB),
-    Figure("MB of weights", lambda w: w.cost.weight_bytes / MB, least=100),
+    Figure("MB of weights", lambda w: w.cost.weight_bytes / MB),
     Figure("peak MB", lambda w: w.cost.peak_activation_bytes / MB),
     Figure("peak MB of a training step", lambda w: _mb(w.cost.peak_training_bytes)),
     Figure("predicted ms", lambda w: w.predicted_ms),
@@ -78,15 +78,12 @@ def ordered(networks: Sequence[Weighed], sort: str | None) -> list[Weighed]:
     return sorted(networks, key=lambda network: -value if (value := figure(network)) is not None else float("inf"))
 
 
-def headings_and_rows(
-    networks: Sequence[Weighed], style: Style, *, width: int | None = None
-) -> tuple[list[str], list[list[Cell]]]:
+def headings_and_rows(networks: Sequence[Weighed], style: Style) -> tuple[list[str], list[list[Cell]]]:
     """Return the headings and a row for each network; figures that no network has get no column.
 
     Args:
         networks: Networks in their order.
         style: Unit and digits.
-        width: Letters of the terminal, which decide the optional columns; None for every column.
     """
     columns = [[Cell(network.name) for network in networks]]
     headings = ["network"]
@@ -96,7 +93,7 @@ def headings_and_rows(
         columns.append([Cell(text) for text in inputs])
     for figure in FIGURES:
         values = [_bounded(network, figure, figure.value(network)) for network in networks]
-        if all(value is None for value in values) or (width is not None and width < figure.least):
+        if all(value is None for value in values):
             continue
         best = _best(values, figure) if len(networks) > 1 else None
         scaled = style.unit if figure.counts and style.unit != "1" else ""

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from pennyweight.cli.cost_rows import COUNTED, SORTS, SUMMED, Depth, bounded, rows_of
 from pennyweight.cli.cost_tree import ITSELF, tree_rows
-from pennyweight.cli.network_table import Style, headings_and_rows
+from pennyweight.cli.network_table import OPTIONAL, Style, headings_and_rows
 from pennyweight.core.figures import number, several, shape, share
 from pennyweight.core.text import say
 from pennyweight.report.paper_table import Cell
@@ -222,17 +222,20 @@ def measured_how(networks: Sequence[Weighed]) -> str:
 def compared(networks: Sequence[Weighed], by: Depth | None, sort: str | None, style: Style, *, lint: bool) -> None:
     """Print a row for each network, the best of each column marked; with --by or --depth, then the rows of each."""
     console = Console()
-    headings, rows = headings_and_rows(networks, style, width=console.width)
+    headings, rows = headings_and_rows(networks, style)
     has_best = [any(row[place].is_best for row in rows) for place in range(len(headings))]
     texts = [
         [_marked(cell) + "  " * (arrows and not cell.is_best) for cell, arrows in zip(row, has_best, strict=True)]
         for row in rows
     ]
     title = f"batch {networks[0].cost.batch}; ← is best"
-    for columns in _side_by_side([headings, *texts], console.width):
+    fitting, hidden = _without_optional([headings, *texts], console.width)
+    for columns in _side_by_side(fitting, console.width):
         (heads, *cells) = zip(*columns, strict=True)
         numeric = [head not in ("network", "measured on") for head in heads]
         console.print(text_table(title, heads, cells, numeric=numeric))
+    if hidden:
+        say(f"a wider terminal, --csv, --markdown and --html also show: {', '.join(reversed(hidden))}")
     if how := next((measured_how([network]) for network in networks if network.timing), ""):
         say(how)
     if not any(network.times for network in networks):
@@ -264,6 +267,18 @@ def _say_notes_in_sum(networks: Sequence[Weighed]) -> None:
     if uncounted:
         say(f"uncounted operators, so that figures are lower bounds (≥): {', '.join(uncounted)}")
     say("notes on each network: --json")
+
+
+def _without_optional(rows: Sequence[Sequence[str]], width: int) -> tuple[list[tuple[str, ...]], list[str]]:
+    """Leave out optional columns until one table fits the width; return the rows and the headings left out."""
+    columns, hidden = list(zip(*rows, strict=True)), []
+    for heading in OPTIONAL:
+        if len(_side_by_side(list(zip(*columns, strict=True)), width)) == 1:
+            break
+        mine = [column for column in columns if column[0].startswith(heading)]
+        columns = [column for column in columns if column not in mine]
+        hidden += [column[0] for column in mine]
+    return list(zip(*columns, strict=True)), hidden
 
 
 def _side_by_side(rows: Sequence[Sequence[str]], width: int) -> list[list[tuple[str, ...]]]:

@@ -19,6 +19,8 @@ __all__ = ["Column", "Grid", "print_table", "table", "text_table"]
 
 GAP = 2
 """Characters between two columns."""
+SHORT_NAME = 24
+"""Characters of a name that a table of texts keeps in one line."""
 NARROWEST_NAME = 12
 """Fewest characters of a column of words, however much width the columns of numbers take."""
 
@@ -38,12 +40,14 @@ class Filled:
     heading: str
     texts: Sequence[str]
     numeric: bool
+    is_whole: bool = False
+    """True for words that stay in one line, as numbers do."""
 
     def widths(self) -> tuple[int, int, int]:
         """Return the characters of the column in one line, folded between words and pieces, and at the least."""
         longest = _longest(self.texts)
         whole = max(longest, cell_len(self.heading))
-        if self.numeric:
+        if self.numeric or self.is_whole:
             folded = max(longest, _longest(self.heading.split()))
             return whole, folded, folded
         folded = max(_indent(text) + _longest(_pieces(text)) for text in (self.heading, *self.texts))
@@ -126,11 +130,14 @@ def table(
 def text_table(
     title: str | None, headings: Sequence[str], rows: Sequence[Sequence[str]], *, numeric: Sequence[bool]
 ) -> Grid:
-    """Lay out rows of texts under their headings; the columns of `numeric` are aligned right and stay whole."""
-    columns = [
-        Filled(printable(heading), [printable(row[index]) for row in rows], numeric[index])
-        for index, heading in enumerate(headings)
-    ]
+    """Lay out rows of texts under their headings; the columns of `numeric` are aligned right and stay whole.
+
+    A column of short names stays whole too, so that a row is a line.
+    """
+    columns = []
+    for index, heading in enumerate(headings):
+        texts = [printable(row[index]) for row in rows]
+        columns.append(Filled(printable(heading), texts, numeric[index], _longest(texts) <= SHORT_NAME))
     return Grid(None if title is None else printable(title), columns, has_totals=False)
 
 
