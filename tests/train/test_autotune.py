@@ -129,6 +129,16 @@ def test_what_is_wrong_is_named(
     assert "\n" not in str(raised.value)
 
 
+def test_a_slow_network_is_not_blamed_for_the_steps_that_it_lacked(
+    make_network: Make, make_pictures: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pennyweight.train.preflight.SECONDS", 0.0)
+    network = make_network()
+    frozen(network)
+    line = checked(network, make_pictures(CLASSES))[3]
+    assert "too few to learn one batch, which therefore tells nothing: loss" in line
+
+
 def measured(
     network: nn.Module,
     pictures: Any,

@@ -155,6 +155,8 @@ def _overfit(model: nn.Module, x: Tensor, targets: Tensor, classes: int, rate: f
     course = f"loss {losses[0]:.2f} to {min(losses):.2f} in {len(losses)} steps at learning rate {rate:g}"
     if min(losses) < LEARNED * min(losses[0], math.log(classes)):
         return True, f"one batch can be learned: {course}"
+    if len(losses) < STEPS:
+        return True, f"{SECONDS:.0f} s were too few to learn one batch, which therefore tells nothing: {course}"
     return False, (
         f"one batch cannot be learned: {course}: labels unrelated to the pictures, frozen weights, or vanishing "
         "gradients"
