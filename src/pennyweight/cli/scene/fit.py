@@ -25,6 +25,7 @@ def fit(
     train: scenes.Train = None,
     background: scenes.Background = None,
     bands: scenes.Bands = None,
+    ignore_place: scenes.IgnorePlace = False,
     model: options.Model = "auto",
     window: scenes.Window = None,
     components: scenes.Components = None,
@@ -46,8 +47,8 @@ def fit(
 ) -> None:
     """Train on the labeled pixels of a scene, classify every pixel (the map), and score test pixels. Write a run."""
     scene = scenes.given(
-        labels=labels, names=names, background=background, bands=bands, split=split, train=train, window=window,
-        components=components, protocol=protocol, cut=cut,
+        labels=labels, names=names, background=background, bands=bands, ignore_place=ignore_place or None, split=split,
+        train=train, window=window, components=components, protocol=protocol, cut=cut,
     )  # fmt: skip
     arguments: dict[str, Any] = {
         "recipe": options.recipe_fields(set, epochs=epochs, batch=batch, recipe=recipe),

@@ -10,7 +10,19 @@ from pennyweight.cli.help import DATA, NETWORK, TRAINING
 from pennyweight.cli.options import option
 
 __all__ = [
-    *("Background", "Bands", "Baselines", "Bfloat16", "Components", "Cut", "Labels", "Names", "Protocol", "SceneRun"),
+    *(
+        "Background",
+        "Bands",
+        "Baselines",
+        "Bfloat16",
+        "Components",
+        "Cut",
+        "IgnorePlace",
+        "Labels",
+        "Names",
+        "Protocol",
+        "SceneRun",
+    ),
     *("SceneRunOrBundle", "Split", "Train", "Window", "given"),
 ]
 
@@ -32,6 +44,9 @@ Bands = Annotated[
         "Bands to keep, such as 1-129,136-224; by default all but bad bands (bbl) and those without numbers.",
         metavar="LIST",
     ),
+]
+IgnorePlace = Annotated[
+    bool, option(DATA, "Take a label map whose georeference differs from the cube's.", "--ignore-place")
 ]
 Split = Annotated[
     Literal["random", "blocks"] | None,

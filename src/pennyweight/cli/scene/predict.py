@@ -29,13 +29,14 @@ def predict(
     ],
     labels: scenes.Labels = None,
     background: scenes.Background = None,
+    ignore_place: scenes.IgnorePlace = False,
     bfloat16: scenes.Bfloat16 = False,
     json: options.Json = False,
 ) -> None:
     """Classify every pixel of a cube, and write the map. Nothing that exists is overwritten."""
     from pennyweight.verbs.scenes.predict import predict as verb
 
-    known = scenes.given(labels=labels, background=background)
+    known = scenes.given(labels=labels, background=background, ignore_place=ignore_place or None)
     mapped = verb(run_or_bundle, source, map=map, bfloat16=bfloat16, **known)
     if json:
         show.as_json(mapped.to_dict())

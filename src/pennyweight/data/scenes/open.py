@@ -19,6 +19,7 @@ from pennyweight.core.files import expanded
 from pennyweight.data.scenes.bands import choose_bands
 from pennyweight.data.scenes.envi import has_header
 from pennyweight.data.scenes.label_maps import read_label_map
+from pennyweight.data.scenes.places import require_same_place
 from pennyweight.data.scenes.published import SCENES, File
 from pennyweight.data.scenes.rasters import SUFFIXES, Raster, read_array
 from pennyweight.data.scenes.scene import Scene
@@ -49,6 +50,7 @@ def open_scene(
     background: int = 0,
     names: Sequence[str] | None = None,
     bands: str | BandChoice | None = None,
+    ignore_place: bool = False,
 ) -> Scene:
     """Open `scene:NAME`, or a cube's file with the file of its label map.
 
@@ -58,6 +60,7 @@ def open_scene(
         background: Id of unlabeled pixels; negative ids and NaN are unlabeled, too.
         names: Names of the classes in the order of their ids; by default those of an ENVI map, else "class N".
         bands: Bands to keep, such as "1-129,136-224"; by default all but bad and empty ones (see `choose_bands`).
+        ignore_place: True joins a cube and a label map whose georeferences differ.
 
     Returns:
         The scene; its cube may be memory-mapped.
@@ -85,6 +88,8 @@ def open_scene(
         address["background"] = str(background)
     height, width = raster.values.shape[:2]
     found = read_label_map(labels, background=background, shape=(height, width), cube=(text, raster))
+    if not ignore_place:
+        require_same_place(name, raster, found.raster)
     return Scene(
         name=name,
         address=address,

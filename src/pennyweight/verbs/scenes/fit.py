@@ -96,11 +96,21 @@ def fit(
     _require_scene(source)
     options = scene if isinstance(scene, SceneOptions) else override(SceneOptions(), scene or {}, what="scene")
     recipe = {"name": recipe} if isinstance(recipe, str) else recipe
-    named = read_class_names(options.names) if options.names else None
-    opened = open_scene(source, options.labels, background=options.background, names=named, bands=options.bands)
+    opened = _open(source, options)
     split = split_of(opened, options, seed)
     plan = make_scene_plan(opened, split, model, options, recipe=recipe, config=config or {}, seed=seed)
     return _SceneFit(opened, split, plan, with_baselines).run(terms)
+
+
+def _open(source: str | os.PathLike[str] | Scene, options: SceneOptions) -> Scene:
+    return open_scene(
+        source,
+        options.labels,
+        background=options.background,
+        names=read_class_names(options.names) if options.names else None,
+        bands=options.bands,
+        ignore_place=options.ignore_place,
+    )
 
 
 def _require_scene(source: object) -> None:

@@ -162,6 +162,7 @@ def reopen(run: Run) -> Scene:
             background=int(address.get("background", 0)),
             names=known.names,
             bands=run.info.of_scene.bands or EVERY,
+            ignore_place=True,  # the fingerprint tells more
         )
     if scene.fingerprint != known.fingerprint:
         raise SourceError(f"'{address['cube']}' here is not what {run.folder} was trained on: its content has changed")

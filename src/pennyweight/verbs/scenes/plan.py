@@ -36,7 +36,7 @@ FEWEST_STEPS = 240
 EPOCHS = 15
 WHOLE_SCENE_ROWS = 4 * ROWS
 
-NEW_FIELDS = ("bands",)
+NEW_FIELDS = ("bands", "ignore_place")
 """Fields that run.json has only where they are set, so that a run of an earlier version can resume."""
 
 Protocol = Literal["training", "paper"]
@@ -55,6 +55,8 @@ class SceneOptions:
     """The id of pixels that nobody labeled."""
     bands: str | None = None
     """Bands to keep, such as 1-129,136-224; by default all but those that are marked as bad or without numbers."""
+    ignore_place: bool = False
+    """Join a cube and a label map although their georeferences differ."""
     split: SplitKind = "random"
     """random, as papers do; blocks, with a guard of half a window between training and test."""
     train: float = 0.3
@@ -84,7 +86,7 @@ class SceneOptions:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as run.json keeps them."""
-        return {name: value for name, value in asdict(self).items() if value is not None or name not in NEW_FIELDS}
+        return {name: value for name, value in asdict(self).items() if value or name not in NEW_FIELDS}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -105,6 +105,7 @@ def predict(
     map: str | os.PathLike[str],
     labels: str | os.PathLike[str] | None = None,
     background: int = 0,
+    ignore_place: bool = False,
     bfloat16: bool = False,
     advance: Callable[[int], None] = lambda count: None,
 ) -> Mapped:
@@ -120,6 +121,7 @@ def predict(
         map: New file of the class map, a .png; the other maps are written next to it.
         labels: File of the cube's label map (H, W).
         background: Id of the unlabeled pixels of `labels`.
+        ignore_place: True judges the map although the label map's georeference differs from the cube's.
         bfloat16: Multiply in bfloat16; for a run only.
         advance: Callback that is given the number of pixels after each tile.
 
@@ -132,7 +134,7 @@ def predict(
     """
     path = _require_png(Path(map))
     mapper = load(run_or_bundle, bfloat16=bfloat16)
-    scene = open_scene(source, labels, background=background, bands=mapper.choice)
+    scene = open_scene(source, labels, background=background, bands=mapper.choice, ignore_place=ignore_place)
     maps_to, copy = _new_files(path, scene)
     truth, unknown = (None, ()) if scene.targets is None else _as_known(scene, mapper.ids)
     mapped = mapper.map(scene.cube, advance=advance)
