@@ -23,6 +23,20 @@ def test_counted_limits_are_kept_and_the_most_accurate_is_best(space: Path, engi
     assert {row.ms_is for row in found.candidates} == {PREDICTED}
 
 
+def test_a_notebook_shows_the_facts_and_the_front_and_a_table_of_every_candidate(
+    space: Path, engine_times: EngineTimes
+) -> None:
+    found = pw.pick({"params": "1M"}, space=space, seconds=0)
+    page, front = found._repr_html_(), found.front._repr_html_()
+    assert found.best is not None
+    assert front is not None
+    assert page.endswith(front)
+    assert front.count("<tr>") == 1 + min(len(found.front), 10)
+    assert front.index(found.best.name) < front.index(found.front[-1].name if len(found.front) < 11 else "</table>")
+    assert len(found.table) == len(found.candidates)
+    assert type(found.front)(())._repr_html_() is None
+
+
 @pytest.mark.slow
 def test_the_front_is_measured_on_this_machine(space: Path, engine_times: EngineTimes) -> None:
     space.write_text("candidates = [{network = 'mobilenet_v1', sizes = [32, 64], width = 0.25}]")

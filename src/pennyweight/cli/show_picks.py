@@ -88,7 +88,9 @@ def _is_shown(title: str, found: Picks) -> bool:
 
 def _row(row: Pick) -> dict[str, object]:
     """Return the values of a row by the titles of their columns."""
-    known: dict[str, object] = {"accuracy": _accuracy(row)}
+    within = f" ± {100 * row.accuracy_error:.1f}" if row.accuracy_error else ""
+    accuracy = None if row.accuracy is None else f"{'≈ ' if within else ''}{share(row.accuracy)}{within}"
+    known: dict[str, object] = {"accuracy": accuracy}
     if row.accuracy_interval is not None:
         low, high = row.accuracy_interval
         known = {"held-out": share(row.accuracy or 0.0), "95% interval": f"{share(low)} to {share(high)}"}

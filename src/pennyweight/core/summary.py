@@ -67,6 +67,22 @@ class Rows(tuple[Row, ...]):
             rows.append(f"… and {more:,} more")
         return "({})".format(",\n ".join(rows))
 
+    def _repr_html_(self) -> str | None:
+        """Return a table of the first ten for a notebook; None for rows that do not describe themselves alike."""
+        import html
+
+        shown = [list(row._shown()) for row in self[:LISTED_ROWS] if isinstance(row, Summary)]
+        names = [name for name, _ in shown[0]] if shown else []
+        if not names or any([name for name, _ in facts] != names for facts in shown):
+            return None
+        head = "".join(f'<th scope="col" style="text-align: left">{html.escape(name)}</th>' for name in names)
+        cells = (
+            "".join(f'<td style="text-align: left">{html.escape(text)}</td>' for _, text in facts) for facts in shown
+        )
+        rows = "".join(f"<tr>{row}</tr>" for row in cells)
+        more = f"<caption>the first {LISTED_ROWS} of {len(self):,}</caption>" if len(self) > LISTED_ROWS else ""
+        return f"<table>{more}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
 
 def classes(labels: Sequence[str]) -> tuple[str, str]:
     """Return the fact of a network's classes: their number and the first five names."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from pennyweight.core.figures import number
 from pennyweight.report.palette import BLUE, GRAY, GRID, MARK, VERMILION
@@ -53,8 +53,9 @@ def picks_scatter(
     if limit_ms is not None:
         axes.axvline(limit_ms, color=MARK.light, linewidth=1, linestyle="--", label=f"limit, {number(limit_ms)} ms")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}%"))
-    axes.xaxis.set_major_formatter(LogFormatter())
-    axes.xaxis.set_minor_formatter(LogFormatter())
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=3, frameon=False, borderaxespad=0.2, fontsize=8)
     return as_svg(figure, name, f"{len(known)} candidates by milliseconds and accuracy")
 

@@ -186,6 +186,10 @@ class Picks(Summary):
             "candidates": [vars(row) for row in self.candidates],
         }
 
+    def _repr_html_(self) -> str:
+        """Return the facts and the front as tables for a notebook."""
+        return super()._repr_html_() + (self.front._repr_html_() or "")
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Picks:
         """Return a result from what `to_dict` gave. Raises PennyweightError for anything else."""

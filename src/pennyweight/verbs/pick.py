@@ -170,10 +170,10 @@ def _of_device(path: Path, note: Note) -> EngineTimes:
 def _notes(search: Search, classes: int | None) -> list[str]:
     """Return what a reader must know of the figures."""
     notes = [
-        f"predicted milliseconds: half of {number(len(search.times.rows))} networks within "
+        f"milliseconds with ≈ are predicted: half of {number(len(search.times.rows))} networks within "
         f"{share(search.times.median_error)}, 95% within {share(search.times.error)}; measured ones repeat within a "
         "few percent on a quiet machine",
-        f"accuracy: top-1 on ImageNet, published or interpolated (95% within {share(search.priors.error)}), not on "
+        f"accuracy: top-1 on ImageNet, published or interpolated (≈, 95% within {share(search.priors.error)}), not on "
         "your pictures",
     ]
     if classes is None:
