@@ -208,14 +208,14 @@ def test_a_signal_under_load_loses_no_request(
 ) -> None:
     body = picture_file((200, 40, 30), "JPEG", (3000, 2000))
     ended, outcomes = Event(), [[] for _ in range(8)]  # type: list[list[str]]
-    with process(bundle_path, "--workers", "1") as (place, server):
+    with process(bundle_path, "--workers", "1", "--queue", "16") as (place, server):
         threads = [Thread(target=keep_asking, args=(place, body, ended, each)) for each in outcomes]
         for thread in threads:
             thread.start()
-        while min(map(len, outcomes)) < 3:
-            Event().wait(0.01)
+        assert server.stderr is not None
+        lines = [server.stderr.readline() for _ in range(40)]
         server.send_signal(number)
-        log = server.stderr.read() if server.stderr else ""
+        log = "".join(lines) + server.stderr.read()
         assert server.wait(10) == 0
         for thread in threads:
             thread.join(20)
@@ -225,6 +225,28 @@ def test_a_signal_under_load_loses_no_request(
     assert counted["refused"] == 8
     assert log.count("POST /predict 200") == counted["200"]
     assert log.splitlines()[-1].endswith("stopped; every accepted request is answered")
+
+
+@pytest.mark.slow
+def test_what_takes_too_long_is_told_that_the_server_stops(
+    bundle_path: Path, serving: Callable[..., Any], picture_file: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pennyweight.serve import server
+
+    monkeypatch.setattr(server, "STOP_S", 0.5)
+    free, answers = Event(), []  # type: Event, list[Any]
+    with serving([str(bundle_path)]) as client:
+        classifier = client.service.models.get("colors").classifier
+        monkeypatch.setattr(type(classifier), "stream_named", lambda *_: iter([free.wait()]))
+        thread = Thread(target=lambda: answers.append(client("POST", "/predict", picture_file((1, 2, 3)))))
+        thread.start()
+        while not client.service.workers.unfinished:
+            Event().wait(0.01)
+    free.set()
+    thread.join(10)
+    assert [(answer.status, answer.json["error"]) for answer in answers] == [
+        (503, "the server stops; try again in 1 s")
+    ]
 
 
 @pytest.mark.slow

@@ -182,6 +182,10 @@ def test_models_tell_their_card_and_metrics_count_the_answers(
         lines = client("GET", "/metrics").body.decode().splitlines()
         return next((float(line.split()[1]) for line in lines if line.startswith(counted)), 0)
 
+    from prometheus_client.parser import text_string_to_metric_families
+
+    families = {family.name for family in text_string_to_metric_families(client("GET", "/metrics").body.decode())}
+    assert {"pennyweight_requests", "pennyweight_picture_seconds", "process_resident_memory_bytes"} <= families
     before = count()
     client.form("/predict", {"a": picture_file((9, 9, 9)), "b": picture_file((0, 9, 9)), "c": b"?"})
     assert count() == before + 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -78,15 +79,27 @@ def test_every_photograph_gets_the_answer_of_predict(
             assert ours == pytest.approx(theirs, abs=1e-6)  # one thread adds in another order than two
 
 
-def test_strangers_are_refused_where_the_server_refuses_them(
-    serving: Callable[..., Any], bundle_path: Path, picture_file: Callable[..., bytes]
+def test_strangers_are_refused_where_the_server_refuses_them_and_the_log_names_no_picture(
+    serving: Callable[..., Any],
+    bundle_path: Path,
+    picture_file: Callable[..., bytes],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     from pennyweight.core.strangers import StrangerRule
 
-    with serving([str(bundle_path)], strangers=StrangerRule("refuse")) as client:
+    with serving([str(bundle_path)], strangers=StrangerRule("refuse"), log="json") as client:
         answer = client("POST", "/predict", picture_file(BLACK))
+        form = client.form("/predict?top=1", {"my-holiday.png": picture_file(BLACK), "b.png": picture_file(RED)})
     assert answer.status == 422
     assert "unlike anything the network was taught" in answer.json["error"]
+    refused, answered = form.json["predictions"]
+    assert (form.status, refused["source"], refused["strange"]) == (200, "my-holiday.png", True)
+    assert answered["label"] == "red"
+    log = capsys.readouterr().err
+    assert "holiday" not in log
+    first, second = map(json.loads, log.splitlines())
+    assert (first["status"], second["status"]) == (422, 200)
+    assert (second["path"], second["pictures"], second["client"]) == ("/predict", 2, "127.0.0.1")
 
 
 CUT = b'--XX\r\nContent-Disposition: form-data; name="a"; filename="a.png"\r\n\r\npicture'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 import time
+from asyncio import CancelledError
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pennyweight.core.errors import ImageError, InputError, PennyweightError
-from pennyweight.serve.failures import RequestError
+from pennyweight.serve.failures import BusyError, RequestError
 from pennyweight.serve.log import Log
 from pennyweight.serve.metrics import Metrics
 
@@ -69,7 +70,7 @@ class Guard:
         try:
             self._require_token(scope)
             await self._app(scope, receive, safe_send)
-        except Exception as error:
+        except (Exception, CancelledError) as error:  # the server cancels what is not answered when its time is up
             failure = _failure_of(error)
             if failure.status == 500:
                 self._log.event("error", f"{type(error).__name__} in {scope['path'][:200]}: {error}"[:500])
@@ -98,8 +99,10 @@ class Guard:
         self._log.request(method, scope["path"][:200], status, seconds, **facts)
 
 
-def _failure_of(error: Exception) -> RequestError:
+def _failure_of(error: BaseException) -> RequestError:
     """Return the failure that a client is told; one of 500 says nothing about the inside."""
+    if isinstance(error, CancelledError):
+        return BusyError("the server stops")
     if isinstance(error, RequestError):
         return error
     if isinstance(error, HTTPException):

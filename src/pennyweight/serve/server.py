@@ -23,7 +23,7 @@ __all__ = ["Server"]
 BACKLOG = 1024
 LAST_S = 0.3
 """Seconds in which connections that are open at the end may send the request that is on its way."""
-STOP_S = 8
+STOP_S = 7
 """Seconds within which accepted requests must be answered at the end."""
 IDLE_S = 30
 """Seconds after which an unused connection is closed."""
