@@ -58,7 +58,7 @@ class Finding:
 
 
 def lint(cost: Cost, profile: MachineProfile | None = None) -> tuple[Finding, ...]:
-    """Return all findings, the costliest first.
+    """Return the layers and blocks that break a guideline, the costliest first.
 
     Args:
         cost: Counted network.

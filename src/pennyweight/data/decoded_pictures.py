@@ -91,7 +91,7 @@ class DecodedPictures(Summary):
 
     @property
     def advice(self) -> str:
-        """Return advice for faster loading, besides more cores and less work."""
+        """Return advice for faster loading where the decoded pictures are not kept, else an empty text."""
         return "" if self.kept else "room for decoded pictures (a larger disk at $PENNYWEIGHT_CACHE), "
 
     @property

@@ -115,7 +115,7 @@ def clusters_of(source: Source, twins: Twins | None, rule: TwinRule) -> dict[str
 
 
 def number_units(source: Source, twins: Twins | None, samples: Sequence[Sample]) -> NDArray[np.int64]:
-    """Return the number of the unit of each sample, (N,): equal pictures, pictures of one group and twins share one."""
+    """Return a unit number per sample, (N,): equal pictures, twins and pictures of a group have the same number."""
     units = units_of(source.samples, clusters_of(source, twins, "group"))
     number_of = {sample.digest: number for number, unit in enumerate(units) for sample in unit.samples}
     return np.array([number_of[sample.digest] for sample in samples], np.int64)

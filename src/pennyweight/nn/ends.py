@@ -21,7 +21,7 @@ class Ends(NamedTuple):
 
 
 def ends(model: nn.Module) -> Ends:
-    """Return the names from timm's configuration, which may list several; else the first and the last layer."""
+    """Return the first and last layers: as timm's configuration names them, else the first and last in order."""
     layers = [name for name, module in model.named_modules() if isinstance(module, (nn.Conv2d, nn.Conv3d, nn.Linear))]
     settings = getattr(model, "pretrained_cfg", None) or {}
     stems = tuple(name for name in _listed(settings.get("first_conv")) if name in layers) or (layers[0],)

@@ -106,7 +106,7 @@ def count_candidates(
     """Count candidates.
 
     Returns:
-        The counted ones, and the reason of each one that its network refuses, by name.
+        The counted candidates, and the error message of each refused candidate, by name.
     """
     found, refused = [], {}
     for candidate in candidates:

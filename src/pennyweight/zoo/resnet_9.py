@@ -22,7 +22,7 @@ __all__ = ["VARIANTS", "Config", "ResNet9"]
 
 @dataclass(frozen=True, kw_only=True)
 class Config(ResidualStyle):
-    """Fields of the network."""
+    """Sizes of a ResNet-9."""
 
     residual_blocks: tuple[int, ...] = (1, 0, 1)
     """Residual blocks at the end of each stage."""

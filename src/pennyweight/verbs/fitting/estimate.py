@@ -105,7 +105,7 @@ def few_steps(
     seed: int,
     teacher: Teacher | None = None,
 ) -> Pace:
-    """Return what one to three steps on a copy of `network` take, and one batch of validation."""
+    """Time one to three training steps on a copy of `network`, and one batch of validation."""
     steps = epochs * training.steps(recipe.batch) // SHARE
     return measure_pace(
         network, training, validation, replace(recipe, compile=False),
