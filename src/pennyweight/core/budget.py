@@ -141,7 +141,7 @@ class Budget(Summary):
         return {name: value for name, value in found.items() if value is not None}
 
     def excesses(self, values: dict[str, float]) -> dict[str, float]:
-        """Return the limits that values break, each with the share of the limit by which it is broken."""
+        """Return the limits that the values exceed, each with the share of the limit by which it is broken."""
         broken = {name: LIMITS[name].excess(values[name], limit) for name, limit in self.limits().items()}
         return {name: excess for name, excess in broken.items() if excess > 0}
 

@@ -63,7 +63,7 @@ def _folders(kind: str) -> list[Path]:
 
 
 def make_cache_folder(folder: Path) -> None:
-    """Make a folder of the cache; say once if it is in the temporary folder, or nowhere. Raises OSError."""
+    """Make a folder of the cache; say once if it is in the temporary folder, or cannot be made. Raises OSError."""
     from pennyweight.core.files import as_text
 
     users, temporary = _users_folder(), _temporary_folder()

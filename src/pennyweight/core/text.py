@@ -38,7 +38,7 @@ def pieces(name: str) -> list[str]:
 
 
 def composed(name: str) -> str:
-    """Return a name in Unicode NFC, in which names are compared: macOS stores é as two letters."""
+    """Return a name in Unicode NFC, in which names are compared: macOS stores é as two code points."""
     return unicodedata.normalize("NFC", name)
 
 

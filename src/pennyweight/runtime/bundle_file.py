@@ -20,7 +20,7 @@ __all__ = ["BundleFile"]
 
 @dataclass(frozen=True, repr=False)
 class BundleFile(Summary):
-    """Opened bundle file. A subclass checks the kind by the metadata, and has a manifest and the ports it tells of."""
+    """Opened bundle file. A subclass checks its kind, and has the manifest and the graph's inputs and outputs."""
 
     path: Path
     """The ONNX file."""

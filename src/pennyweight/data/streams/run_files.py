@@ -57,7 +57,10 @@ def sequence_bytes(index: Index, numbers: NDArray[np.int64], layout: Layout) -> 
 
 
 class RunFiles:
-    """Picture files of runs of an epoch. Raises SourceError for a shard that has changed since it was indexed."""
+    """Picture files of an epoch, read in runs of neighboring pictures.
+
+    Raises SourceError for a shard that has changed since it was indexed.
+    """
 
     def __init__(self, index: Index, numbers: NDArray[np.int64], layout: Layout) -> None:
         self._index, self._numbers, self._layout = index, numbers, layout

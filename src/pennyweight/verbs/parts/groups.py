@@ -27,7 +27,7 @@ class Group:
 
     pictures: Iterator[Picture]
     shard: Shard | None = None
-    """Shard that is the part. Its pictures are not listed to look whether the part is complete: to list is to read."""
+    """Shard that is the part. Its pictures are not listed to check the part, which would read the shard."""
 
     def listed(self) -> list[tuple[str, str]]:
         """Return name and present stamp of each picture, without reading them."""
