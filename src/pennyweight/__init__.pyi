@@ -11,6 +11,7 @@ from .runtime import ray as ray
 from .runtime import spark as spark
 from .runtime.bundle import Bundle as Bundle
 from .runtime.classifier import Classifier as Classifier
+from .scoring.comparison import Comparison as Comparison
 from .scoring.evaluation import Evaluation as Evaluation
 from .search.engine_times import EngineTimes as EngineTimes
 from .search.picks import Picks as Picks
@@ -19,6 +20,7 @@ from .verbs.bench import bench as bench
 from .verbs.bench_engine import bench_engine as bench_engine
 from .verbs.bench_machine import bench_machine as bench_machine
 from .verbs.benching.timings import Timings as Timings
+from .verbs.compare import compare as compare
 from .verbs.convert import Converted as Converted
 from .verbs.convert import convert as convert
 from .verbs.doctor import doctor as doctor

@@ -30,6 +30,7 @@ USAGE = set(Usage.__annotations__)
 CASES: dict[str, tuple[Callable[..., Any], Collection[str]]] = {
     "fit": (pw.fit, {*RECIPE, *READ_AS, *FitOptions.__annotations__, "seeds"}),
     "evaluate": (pw.evaluate, {*READ_AS, *USAGE, "strangers"}),  # of `measure_strangers`
+    "compare": (pw.compare, {"markdown", "latex"}),
     "predict": (
         pw.predict,
         {*READ_AS, *USAGE, *signature(pw.predict_parts).parameters, "embeddings"},

@@ -12,6 +12,7 @@ from typer.main import get_command
 
 from pennyweight.cli.commands.bench import bench
 from pennyweight.cli.commands.bundle import bundle
+from pennyweight.cli.commands.compare import compare
 from pennyweight.cli.commands.doctor import doctor
 from pennyweight.cli.commands.evaluate import evaluate
 from pennyweight.cli.commands.export import export
@@ -41,6 +42,7 @@ class FitCommand(CommandOnPictures, CommandWithRecipe):
 COMMANDS: Sequence[tuple[Callable[..., None], type[Command]]] = (
     (fit, FitCommand),
     (evaluate, CommandOnPictures),
+    (compare, Command),
     (predict, CommandOnPictures),
     (export, CommandOnPictures),
     (serve, Command),

@@ -116,7 +116,7 @@ def _text(value: float | None, figure: Figure, style: Style) -> str:
         return least + (number(int(value)) if unit == 1 else significant(value / unit, style.digits))
     if figure.heading == TOP1:
         return f"{value:.1f}"
-    return least + (significant(value, style.digits) if value < 10**style.digits else number(round(value)))
+    return least + significant(value, style.digits)
 
 
 def _inputs(networks: Sequence[Weighed]) -> list[str]:

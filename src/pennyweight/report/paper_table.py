@@ -41,10 +41,11 @@ class Cell(NamedTuple):
 
 
 def significant(value: float | None, digits: int) -> str:
-    """Format a number to so many significant digits, zeros at the end included: 3.5, 4 digits -> "3.500"."""
+    """Format a number to so many digits, zeros at the end included; the whole part stays: 3.5, 4 digits -> "3.500"."""
     if value is None or not math.isfinite(value):
         return "–"
     decimals = digits - 1 - math.floor(math.log10(abs(value))) if value else digits - 1
+    decimals = max(decimals, 0)
     rounded = round(value, decimals)
     if rounded and math.floor(math.log10(abs(rounded))) > math.floor(math.log10(abs(value))):
         decimals -= 1  # 9.9996 became 10.00

@@ -31,7 +31,7 @@ from pennyweight.verbs.scored_source import Origin, open_scored_source, origin_o
 from pennyweight.verbs.training_pictures import training_digests_of
 from pennyweight.verbs.twins_in_training import find_twins_in_training, twins_within
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "samples_to_score"]
 
 MANY_CLASSES = 100
 
@@ -93,7 +93,7 @@ def evaluate(
     opened = _open_source(source, trained, origin := origin_of(trained), read_as, note)
     numbers = match_labels(opened.labels, classifier.labels, source=opened.name, rename=rename or {})
     twins = twins_within(opened, origin, max_pixels=max_pixels, note=note)
-    samples, name = _samples(trained, opened, origin, split, twins, left_out=left_out, note=note)
+    samples, name = samples_to_score(trained, opened, origin, split, twins, left_out=left_out, note=note)
     _note_cut(classifier.preprocess, samples, opened, origin, note)
     shares = share_work(wait, samples, lambda own: answer_share(opened, own, classifier, advance))
     alike = _alike(trained, answered(samples, shares), name, opened, origin, twins, max_pixels, note)
@@ -148,7 +148,7 @@ def _alike(
     return _Alike(found, data.moments_of(opened, twins, samples), data.number_groups(opened, twins, samples))
 
 
-def _samples(
+def samples_to_score(
     trained: Trained,
     opened: data.Source,
     origin: Origin,
