@@ -31,7 +31,7 @@ from pennyweight.core.machine import machine, versions
 from pennyweight.core.noise import seeded_pixels
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.core.turns import time_in_turns
-from pennyweight.deploy import TrainingBatch, export_graph, prune
+from pennyweight.deploy import export_graph, prune
 from pennyweight.report.tables import Column, table
 from pennyweight.runtime.onnx_engine import OnnxEngine
 
@@ -42,7 +42,7 @@ def forms(name: str, size: int, amount: float) -> Iterator[tuple[str, nn.Module,
     """Yield a fresh network whole, and pruned in blocks of each size, with its share of the MACs."""
     torch.manual_seed(0)
     network, shape = zoo.create(name, num_classes=10).eval(), (3, size, size)
-    batch = TrainingBatch(torch.randn(8, *shape), torch.arange(8))
+    batch = torch.randn(8, *shape)
     yield "whole", network, 1.0
     for block in BLOCKS:
         with mock.patch("pennyweight.deploy.channel_groups.BLOCK", block):

@@ -17,7 +17,7 @@ from pennyweight import zoo
 from pennyweight.core.errors import InputError, MissingPart
 from pennyweight.core.preprocess import Preprocess
 from pennyweight.cost import count
-from pennyweight.deploy import TrainingBatch, compare_graphs, export_graph, prune
+from pennyweight.deploy import compare_graphs, export_graph, prune
 from pennyweight.deploy.channel_groups import BLOCK
 
 pytest.importorskip("torch_pruning")
@@ -64,9 +64,9 @@ def mixed() -> nn.Module:
     return with_statistics(Mixed())
 
 
-def batches(shape: tuple[int, int, int] = SHAPE) -> list[TrainingBatch]:
+def batches(shape: tuple[int, int, int] = SHAPE) -> list[Tensor]:
     draw = torch.Generator().manual_seed(1)
-    return [TrainingBatch(torch.randn(4, *shape, generator=draw), torch.tensor([0, 1, 2, 3])) for _ in range(2)]
+    return [torch.randn(4, *shape, generator=draw) for _ in range(2)]
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5])
@@ -94,6 +94,17 @@ def test_channels_that_the_answer_does_not_need_go_first(mixed: Mixed) -> None:
     assert pruned.network.head.in_features == mixed.head.in_features
     assert pruned.channels[1] < pruned.channels[0]
     torch.testing.assert_close(pruned.network(x), mixed(x))
+
+
+def test_a_network_that_is_sure_of_its_pictures_still_tells_which_channels_it_needs(mixed: Mixed) -> None:
+    """The loss has no gradient there. Removing what the logits need would change them."""
+    expected = prune(mixed, SHAPE, 0.3, batches())
+    with torch.no_grad():
+        mixed.head.weight *= 1e4  # probabilities of 0 and 1
+        mixed.head.bias *= 1e4
+    sure = prune(mixed, SHAPE, 0.3, batches())
+    torch.testing.assert_close(sure.network.head.weight, 1e4 * expected.network.head.weight)
+    torch.testing.assert_close(sure.network.wide[0].weight, expected.network.wide[0].weight)
 
 
 class Rolled(nn.Sequential):

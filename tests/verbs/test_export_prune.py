@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 import pennyweight as pw
 from pennyweight import data
 from pennyweight.core.errors import InputError, ParityError, SourceError
+from pennyweight.train import Recipe
 from pennyweight.verbs import prune_run
 
 pytest.importorskip("torch_pruning")
@@ -58,6 +60,14 @@ def test_its_manifest_tells_costs_accuracies_and_milliseconds(run: pw.Run, prune
     assert record["tuning"] | {"epochs": 0} == {"pictures": 80, "of": "training split of shapes", "epochs": 0}
     assert {"before_ms", "after_ms", "times_faster", "threads"} <= record["latency"].keys()
     assert "pruned" in str(manifest)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_norms_that_the_training_froze_stay_frozen(frozen: bool) -> None:
+    """Published weights may have their norms inside the convolutions; statistics of pictures would ruin them."""
+    recipe = Recipe(mode="finetune", freeze_norms=frozen)
+    tuned = prune_run._recipe(recipe, SimpleNamespace(steps=lambda batch: 10))
+    assert (tuned.mode, tuned.freeze_norms) == ("scratch", frozen)
 
 
 def test_its_accuracies_are_those_of_the_files(run: pw.Run, pruned: pw.Bundle, shapes: Path) -> None:

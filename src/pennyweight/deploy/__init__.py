@@ -1,6 +1,5 @@
 """Deployment: the ONNX graph of a network, its export to a bundle, the parity proof of the two, int8 and pruning."""
 
-from pennyweight.deploy.channel_groups import TrainingBatch
 from pennyweight.deploy.export import export_bundle, export_graph
 from pennyweight.deploy.graph import BundleGraph, TorchEngine
 from pennyweight.deploy.int8 import MAX_DROP, Int8Error, Int8Pictures, LayerLoss, to_int8
@@ -21,7 +20,6 @@ __all__ = [
     "Parity",
     "Pruned",
     "TorchEngine",
-    "TrainingBatch",
     "compare_graphs",
     "compare_latency",
     "exact_classifier",

@@ -21,7 +21,7 @@ from pennyweight.core.errors import InputError
 from pennyweight.core.extras import missing_part
 from pennyweight.core.reading import reason_of
 from pennyweight.cost import count
-from pennyweight.deploy.channel_groups import CANNOT, LAYERS, ChannelGroup, TrainingBatch, choose_channels, find_groups
+from pennyweight.deploy.channel_groups import CANNOT, LAYERS, ChannelGroup, choose_channels, find_groups
 
 __all__ = ["Pruned", "prune", "require_torch_pruning"]
 
@@ -42,14 +42,14 @@ class Pruned:
     """Multiply-accumulates of one picture, before and after."""
 
 
-def prune(network: nn.Module, shape: tuple[int, int, int], share: float, batches: Sequence[TrainingBatch]) -> Pruned:
+def prune(network: nn.Module, shape: tuple[int, int, int], share: float, batches: Sequence[Tensor]) -> Pruned:
     """Return a copy of a network without its least important channels. It needs further training.
 
     Args:
         network: Network in eval mode; it is not changed.
         shape: Channels, height and width of its input.
         share: Smallest share of the multiply-accumulates that goes, above 0 and below 1.
-        batches: Training pictures that tell the importance of a channel.
+        batches: Training pictures that tell the importance of a channel, as inputs of the network, (B, C, H, W) each.
 
     Returns:
         The copy in eval mode, and its costs.

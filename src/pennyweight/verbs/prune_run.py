@@ -19,7 +19,7 @@ from pennyweight.core.errors import InputError, ParityError, SourceError
 from pennyweight.core.figures import several, share
 from pennyweight.core.pruning_line import fewer_macs
 from pennyweight.core.run import Run
-from pennyweight.deploy import MAX_DROP, Pruned, TorchEngine, TrainingBatch, prune, require_torch_pruning
+from pennyweight.deploy import MAX_DROP, Pruned, TorchEngine, prune, require_torch_pruning
 from pennyweight.nn import FromPixels
 from pennyweight.runtime import Classifier
 from pennyweight.scoring import score
@@ -161,19 +161,20 @@ def _read(pictures: Mapping[data.Split, data.Pictures], opened: data.Source, not
             raise SourceError(f"{opened.name} has no {split} picture that can be read, which prune needs")
 
 
-def _batches(training: data.Pictures, contents: Contents, recipe: Recipe, seed: int) -> list[TrainingBatch]:
+def _batches(training: data.Pictures, contents: Contents, recipe: Recipe, seed: int) -> list[torch.Tensor]:
     """Return the training pictures that tell the importance of a channel, changed as in training."""
     plain = replace(recipe, mixup=0.0, cutmix=0.0).augment
     from_pixels = FromPixels(contents.preprocess.mean, contents.preprocess.std)
     epoch = training.epoch(1, batch=IMPORTANCE_BATCH, seed=seed, augment=plain)
-    return [
-        TrainingBatch(from_pixels(torch.as_tensor(np.asarray(batch.pixels))), torch.as_tensor(batch.targets))
-        for batch in islice(epoch, IMPORTANCE_BATCHES)
-    ]
+    return [from_pixels(torch.as_tensor(np.asarray(batch.pixels))) for batch in islice(epoch, IMPORTANCE_BATCHES)]
 
 
 def _recipe(recipe: Recipe, training: data.Pictures) -> Recipe:
-    """Return the recipe of the fine-tuning: the run's, with few epochs, a small rate, and every weight moving."""
+    """Return the recipe of the fine-tuning: the run's, with few epochs, a small rate, and every weight moving.
+
+    Norms stay frozen where they were: published weights may hold the scales of their norms in the convolutions, with
+    statistics of mean 0 and deviation 1 that no picture has.
+    """
     least = math.ceil(LEAST_STEPS / training.steps(recipe.batch))
     moving: dict[str, Any] = {"lr": recipe.lr * RATE} if recipe.mode == "scratch" else OF_PRETRAINED
     return replace(
@@ -188,7 +189,6 @@ def _recipe(recipe: Recipe, training: data.Pictures) -> Recipe:
         ema=0.0,
         views=0,
         rate_decay=1.0,
-        freeze_norms=False,
         compile=False,
         **moving,
     )
