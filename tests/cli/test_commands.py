@@ -290,6 +290,8 @@ PROMISED = {
     "scene fit": {
         "SCENE": "required",
         "--labels": "value",
+        "--test-labels": "value",
+        "--split-map": "value",
         "--names": "value",
         "--background": "value",
         "--bands": "value",
@@ -329,6 +331,7 @@ PROMISED = {
     },
     "scene leakage": {
         "LABELS": "required",
+        "--test": "value",
         "--split": "value",
         "--train": "value",
         "--window": "value",

@@ -25,6 +25,7 @@ def scene_page(
     cost: Mapping[str, Any],
     classes: NDArray[np.integer],
     truth: NDArray[np.integer],
+    test: NDArray[np.integer],
     confidence: NDArray[np.float32],
 ) -> str:
     """Return the report of a run on a scene as a page.
@@ -36,6 +37,7 @@ def scene_page(
         cost: Cost of the network for one window, as `Cost.to_dict` gives it.
         classes: Predicted classes (H, W), indices into the labels; negative where the scene has no data.
         truth: Ground truth (H, W), indices into the labels; negative where there is none.
+        test: Test pixels by their flat index into (H, W).
         confidence: Probabilities of the predicted classes (H, W); 0 where the scene has no data.
     """
     from pennyweight.report import plots  # matplotlib is slow to import
@@ -45,6 +47,7 @@ def scene_page(
     drawn = {
         f"Predicted classes{made}": maps.class_map(classes, labels),
         "Ground truth": maps.class_map(truth, labels, rest="unlabeled"),
+        "Errors on the test pixels": maps.error_map(classes, _only(truth, test)),
         "Errors, training pixels included": maps.error_map(classes, truth),
         "Confidence: the probability of the predicted class": maps.confidence_map(confidence),
     }
@@ -60,6 +63,13 @@ def scene_page(
         curves=[draw(epochs, best=run["best"]["epoch"]) for draw in (plots.loss_curves, plots.accuracy_curves)],
         matrix=plots.confusion_matrix(evaluation["confusion"], labels),
     )
+
+
+def _only(truth: NDArray[np.integer], pixels: NDArray[np.integer]) -> NDArray[np.integer]:
+    """Return the ground truth of some pixels; -1 elsewhere."""
+    kept = np.full_like(truth, -1)
+    kept.ravel()[pixels] = truth.ravel()[pixels]
+    return kept
 
 
 def _inline(caption: str, drawn: maps.Map) -> dict[str, Any]:

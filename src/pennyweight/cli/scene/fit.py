@@ -20,6 +20,8 @@ def fit(
         typer.Argument(metavar="SCENE", help="scene:NAME (`scene names` lists them), or a cube's file with --labels."),
     ],
     labels: scenes.Labels = None,
+    test_labels: scenes.TestLabels = None,
+    split_map: scenes.SplitMap = None,
     names: scenes.Names = None,
     split: scenes.Split = None,
     train: scenes.Train = None,
@@ -47,8 +49,9 @@ def fit(
 ) -> None:
     """Train on the labeled pixels of a scene, classify every pixel (the map), and score test pixels. Write a run."""
     scene = scenes.given(
-        labels=labels, names=names, background=background, bands=bands, ignore_place=ignore_place or None, split=split,
-        train=train, window=window, components=components, protocol=protocol, cut=cut,
+        labels=labels, test_labels=test_labels, split_map=split_map, names=names, background=background, bands=bands,
+        ignore_place=ignore_place or None, split=split, train=train, window=window, components=components,
+        protocol=protocol, cut=cut,
     )  # fmt: skip
     arguments: dict[str, Any] = {
         "recipe": options.recipe_fields(set, epochs=epochs, batch=batch, recipe=recipe),

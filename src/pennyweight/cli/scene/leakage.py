@@ -21,6 +21,9 @@ def leakage(
         str,
         typer.Argument(metavar="LABELS", help="File of a label map (FILE#VARIABLE in a .mat), or scene:NAME."),
     ],
+    test: Annotated[
+        str | None, option(DATA, "Label map of the test pixels; LABELS is then that of training.", metavar="FILE")
+    ] = None,
     split: scenes.Split = None,
     train: scenes.Train = None,
     background: scenes.Background = None,
@@ -31,7 +34,7 @@ def leakage(
     """Count the test windows of a scene's split that hold training pixels, before anything is trained."""
     from pennyweight.verbs.scenes.leakage import leakage as verb
 
-    chosen = scenes.given(split=split, train=train, window=window, background=background)
+    chosen = scenes.given(test=test, split=split, train=train, window=window, background=background)
     found = verb(labels, **chosen, seed=seed)
     if json:
         show.as_json(found)

@@ -23,7 +23,7 @@ __all__ = [
         "Protocol",
         "SceneRun",
     ),
-    *("SceneRunOrBundle", "Split", "Train", "Window", "given"),
+    *("SceneRunOrBundle", "Split", "SplitMap", "TestLabels", "Train", "Window", "given"),
 ]
 
 SceneRun = Annotated[str, typer.Argument(metavar="RUN", help="Folder that `scene fit` made.")]
@@ -32,6 +32,13 @@ SceneRunOrBundle = Annotated[
 ]
 Labels = Annotated[
     str | None, option(DATA, "Label map of a cube's file; FILE#VARIABLE names an array of a .mat.", metavar="FILE")
+]
+TestLabels = Annotated[
+    str | None,
+    option(DATA, "Label map of the test pixels; --labels is then that of the training pixels.", metavar="FILE"),
+]
+SplitMap = Annotated[
+    str | None, option(DATA, "Raster of codes that fix the split: 1 training, 2 test, 3 validation.", metavar="FILE")
 ]
 Names = Annotated[
     str | None, option(DATA, "Names of the label map's classes, one per line, in order of id.", metavar="FILE")

@@ -18,7 +18,8 @@ from pennyweight.core.errors import SourceError, nearest
 from pennyweight.core.files import expanded
 from pennyweight.data.scenes.bands import choose_bands
 from pennyweight.data.scenes.envi import has_header
-from pennyweight.data.scenes.label_maps import read_label_map
+from pennyweight.data.scenes.fixed_maps import join_maps, read_split_map
+from pennyweight.data.scenes.label_maps import LabelMap, read_label_map
 from pennyweight.data.scenes.places import require_same_place
 from pennyweight.data.scenes.published import SCENES, File
 from pennyweight.data.scenes.rasters import SUFFIXES, Raster, read_array
@@ -28,6 +29,7 @@ from pennyweight.data.scenes.synthetic import synthetic
 __all__ = ["SCENES", "is_scene", "open_scene"]
 
 PREFIX = "scene:"
+OF_FILES = "--labels, --test-labels, --names and --background go with a cube's file"
 
 
 def is_scene(source: object) -> TypeGuard[str | os.PathLike[str] | Scene]:
@@ -51,6 +53,8 @@ def open_scene(
     names: Sequence[str] | None = None,
     bands: str | BandChoice | None = None,
     ignore_place: bool = False,
+    test_labels: str | os.PathLike[str] | None = None,
+    split_map: str | os.PathLike[str] | None = None,
 ) -> Scene:
     """Open `scene:NAME`, or a cube's file with the file of its label map.
 
@@ -61,6 +65,8 @@ def open_scene(
         names: Names of the classes in the order of their ids; by default those of an ENVI map, else "class N".
         bands: Bands to keep, such as "1-129,136-224"; by default all but bad and empty ones (see `choose_bands`).
         ignore_place: True joins a cube and a label map whose georeferences differ.
+        test_labels: File of the label map of the test pixels; `labels` is then that of the training pixels.
+        split_map: File of a raster (H, W) of codes: 1 training, 2 test, 3 validation.
 
     Returns:
         The scene; its cube may be memory-mapped.
@@ -70,35 +76,74 @@ def open_scene(
     """
     if isinstance(source, Scene) or os.fspath(source).startswith(PREFIX):
         text = source.name if isinstance(source, Scene) else os.fspath(source)
-        if labels is not None or names is not None or background:
-            raise SourceError(
-                f"{text} has its own label map and names; --labels, --names and --background go with a cube's file"
-            )
-        if not isinstance(source, Scene):
-            return _published(text.removeprefix(PREFIX), bands)
-        return source if bands is None else replace(source, raster=choose_bands(source.raster, bands, name=text))
+        if labels is not None or test_labels is not None or names is not None or background:
+            raise SourceError(f"{text} has its own label map and names; {OF_FILES}")
+        return _with_split_map(_complete(source, bands), split_map)
     text = os.fspath(source)
     name = Path(text.partition("#")[0]).stem
     raster = choose_bands(_three(read_array(text, _is_cube, "a cube of height×width×bands"), name), bands, name=name)
     address = {"cube": _absolute(text)}
     if labels is None:
+        _require_no_test(test_labels, split_map)
         return Scene(name=name, address=address, raster=raster, notes=_notes(raster, None))
     address["labels"] = _absolute(os.fspath(labels))
     if background:
         address["background"] = str(background)
-    height, width = raster.values.shape[:2]
-    found = read_label_map(labels, background=background, shape=(height, width), cube=(text, raster))
-    if not ignore_place:
-        require_same_place(name, raster, found.raster)
-    return Scene(
+    found, parts = _labels(name, (text, raster), labels, test_labels, background, ignore_place)
+    if test_labels is not None:
+        address["test_labels"] = _absolute(os.fspath(test_labels))
+    made = Scene(
         name=name,
         address=address,
         raster=raster,
         targets=found.targets,
         labels=_class_names(found.ids, names or found.names),
         ids=found.ids,
+        parts=parts,
         notes=(*_notes(raster, found.targets), *found.notes),
     )
+    return _with_split_map(made, split_map)
+
+
+def _require_no_test(*paths: str | os.PathLike[str] | None) -> None:
+    if any(path is not None for path in paths):
+        raise SourceError("a map of test pixels goes with that of the training pixels: --labels FILE")
+
+
+def _complete(source: str | os.PathLike[str] | Scene, bands: str | BandChoice | None) -> Scene:
+    """Open a scene that has its own label map."""
+    if not isinstance(source, Scene):
+        return _published(os.fspath(source).removeprefix(PREFIX), bands)
+    if bands is None:
+        return source
+    return replace(source, raster=choose_bands(source.raster, bands, name=source.name))
+
+
+def _labels(
+    name: str,
+    cube: tuple[str, Raster],
+    labels: str | os.PathLike[str],
+    test_labels: str | os.PathLike[str] | None,
+    background: int,
+    ignore_place: bool,
+) -> tuple[LabelMap, NDArray[np.int8] | None]:
+    """Read the label map of a cube, or its training and test maps with the part of each pixel."""
+    height, width = cube[1].values.shape[:2]
+    found = []
+    for path, what in ((labels, "label map"), (test_labels, "test map")):
+        if path is not None:
+            read = read_label_map(path, background=background, shape=(height, width), cube=cube)
+            if not ignore_place:
+                require_same_place(name, cube[1], read.raster, what)
+            found.append(read)
+    return (found[0], None) if len(found) == 1 else join_maps(found[0], found[1], name)
+
+
+def _with_split_map(scene: Scene, path: str | os.PathLike[str] | None) -> Scene:
+    if path is None:
+        return scene
+    address = {**scene.address, "split_map": _absolute(os.fspath(path))}
+    return replace(scene, parts=read_split_map(path, scene.shape), address=address)
 
 
 def _published(name: str, bands: str | BandChoice | None) -> Scene:

@@ -39,6 +39,8 @@ class Scene(Summary):
     labels: tuple[str, ...] = ()
     ids: tuple[int, ...] = ()
     """Id of each class in the label map."""
+    parts: NDArray[np.int8] | None = None
+    """(H, W): fixed part of each pixel, a code of `fixed_maps`; None if a seed splits the scene."""
     synthetic: bool = False
     notes: tuple[str, ...] = field(default=())
     """Lines for the user on how the scene was read."""
@@ -121,6 +123,8 @@ class Scene(Summary):
             digest.update(np.ascontiguousarray(self.cube[start : start + ROWS]).tobytes())
         if self.targets is not None:
             digest.update(np.ascontiguousarray(self.targets).tobytes())
+        if self.parts is not None:
+            digest.update(np.ascontiguousarray(self.parts).tobytes())
         return "sha256:" + digest.hexdigest()
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pennyweight.core.boxes import count_in_windows
 from pennyweight.core.errors import InputError, SourceError
 
-__all__ = ["SceneSplit", "SplitKind", "split_scene"]
+__all__ = ["SceneSplit", "SplitKind", "split_scene", "take_validation"]
 
 SplitKind = Literal["random", "blocks"]
 VAL_SHARE = 0.1
@@ -28,14 +28,15 @@ Flat = NDArray[np.int64]
 class SceneSplit:
     """Pixels of each part by their flat index into (H, W), in ascending order."""
 
-    kind: SplitKind
+    kind: SplitKind | Literal["fixed"]
+    """Rule that found the parts; fixed: maps of training and test pixels."""
     train: Flat
     val: Flat
     test: Flat
     guard: int
     """Number of labeled pixels in no part: too near to a training pixel, or beyond the training share."""
     left_out: tuple[int, ...]
-    """Classes that are not scored, because they do not lie on both sides of the guard."""
+    """Classes that are not scored, because they do not lie on both sides of the guard, or have no training pixel."""
 
     @property
     def share(self) -> Flat:
@@ -50,9 +51,14 @@ class SceneSplit:
     def notes(self, labels: tuple[str, ...], truth: NDArray[np.int16]) -> list[str]:
         """Return lines for the user: sizes of the parts, and classes that are not scored."""
         lines = [f"split {self.kind}: " + ", ".join(f"{count:,} {part}" for part, count in self.counts.items())]
+        counts = np.bincount(truth[truth >= 0], minlength=len(labels))
+        if self.kind == "fixed":
+            if self.guard:
+                lines.append(f"{self.guard:,} labeled pixels are in no part")
+            lines += [f"'{labels[kind]}' has no training pixel, and is not scored" for kind in self.left_out]
+            return lines
         if self.guard:
             lines.append(f"{self.guard:,} labeled pixels are in no part, most of them between training and test")
-        counts = np.bincount(truth[truth >= 0], minlength=len(labels))
         lines += [
             f"'{labels[kind]}' ({counts[kind]:,} pixels) does not lie on both sides of the guard, and is not scored"
             for kind in self.left_out
@@ -122,11 +128,11 @@ def _needed(counts: NDArray[np.int64], train: float, labels: tuple[str, ...], ki
 def _random(truth: NDArray[np.int16], needed: NDArray[np.int64], draw: np.random.Generator) -> SceneSplit:
     shares = [draw.permutation(np.flatnonzero(truth == kind))[:count] for kind, count in enumerate(needed)]
     test = np.setdiff1d(np.flatnonzero(truth >= 0), np.concatenate(shares))
-    learn, select = _take_validation(shares)
+    learn, select = take_validation(shares)
     return SceneSplit(kind="random", train=learn, val=select, test=test, guard=0, left_out=())
 
 
-def _take_validation(shares: list[Flat]) -> tuple[Flat, Flat]:
+def take_validation(shares: list[Flat]) -> tuple[Flat, Flat]:
     """Take validation pixels from the start of each class's share, which is in drawn order; return (train, val)."""
     cuts = [max(1, round(VAL_SHARE * len(share))) if len(share) >= FEWEST else 0 for share in shares]
     learn = [share[cut:] for share, cut in zip(shares, cuts, strict=True)]
@@ -161,7 +167,7 @@ def _blocks(
             f"blocks with a guard of {window // 2} pixels leave fewer than two classes on both sides; take a smaller "
             "window, another --train, or --split random, whose score means less"
         )
-    learn, select = _take_validation(best.shares)
+    learn, select = take_validation(best.shares)
     labeled = int((truth >= 0).sum())
     return SceneSplit(
         kind="blocks",

@@ -110,6 +110,8 @@ def _open(source: str | os.PathLike[str] | Scene, options: SceneOptions) -> Scen
         names=read_class_names(options.names) if options.names else None,
         bands=options.bands,
         ignore_place=options.ignore_place,
+        test_labels=options.test_labels,
+        split_map=options.split_map,
     )
 
 
@@ -217,6 +219,7 @@ class _SceneFit:
                 cost=weigh(network, (self.plan.projection.channels, window, window)).to_dict(),
                 classes=np.where(mapped.classes == MASKED, -1, mapped.classes.astype(np.int16)),
                 truth=scene.truth,
+                test=self.split.test,
                 confidence=mapped.confidence,
             )
 

@@ -154,6 +154,8 @@ def reopen(run: Run) -> Scene:
     ask = f"scene predict {run.folder} {address['cube']} --map map.png"
     with (
         untrusted_address(run.folder, address.get("labels", ""), ask=ask),
+        untrusted_address(run.folder, address.get("test_labels", ""), ask=ask),
+        untrusted_address(run.folder, address.get("split_map", ""), ask=ask),
         untrusted_address(run.folder, address["cube"], ask=ask),
     ):
         scene = open_scene(
@@ -162,6 +164,8 @@ def reopen(run: Run) -> Scene:
             background=int(address.get("background", 0)),
             names=known.names,
             bands=run.info.of_scene.bands or EVERY,
+            test_labels=address.get("test_labels"),
+            split_map=address.get("split_map"),
             ignore_place=True,  # the fingerprint tells more
         )
     if scene.fingerprint != known.fingerprint:

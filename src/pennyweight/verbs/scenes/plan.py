@@ -14,6 +14,7 @@ from pennyweight import zoo
 from pennyweight.core.errors import InputError, SourceError
 from pennyweight.core.settings import override
 from pennyweight.core.spectral import Projection
+from pennyweight.data.scenes.fixed_maps import fixed_split
 from pennyweight.data.scenes.scene import ROWS, Scene
 from pennyweight.data.scenes.splits import SceneSplit, SplitKind, split_scene
 from pennyweight.data.scenes.windows import tile_steps
@@ -36,7 +37,7 @@ FEWEST_STEPS = 240
 EPOCHS = 15
 WHOLE_SCENE_ROWS = 4 * ROWS
 
-NEW_FIELDS = ("bands", "ignore_place")
+NEW_FIELDS = ("bands", "ignore_place", "test_labels", "split_map")
 """Fields that run.json has only where they are set, so that a run of an earlier version can resume."""
 
 Protocol = Literal["training", "paper"]
@@ -49,6 +50,10 @@ class SceneOptions:
 
     labels: str | None = None
     """The file of the label map, for a cube's file."""
+    test_labels: str | None = None
+    """The file of the label map of the test pixels; `labels` is then the map of the training pixels."""
+    split_map: str | None = None
+    """The file of a raster of codes: 1 training, 2 test, 3 validation."""
     names: str | None = None
     """A text file with the classes' names, a line each, in the order of their ids; an ENVI map has its own."""
     background: int = 0
@@ -83,6 +88,17 @@ class SceneOptions:
             )
         if not 0 < self.train < math.inf:
             raise InputError(f"the training share is a share below 1, or pixels of each class, not {self.train}")
+
+        self._check_fixed()
+
+    def _check_fixed(self) -> None:
+        """Raise InputError for two ways to split a scene."""
+        fixed = [name for name in ("test_labels", "split_map") if getattr(self, name) is not None]
+        if len(fixed) == 2:
+            raise InputError("--test-labels and --split-map both fix the split: give one of them")
+        drawn = [name for name in ("split", "train") if getattr(self, name) != getattr(type(self), name)]
+        if fixed and drawn:
+            raise InputError(f"--{fixed[0].replace('_', '-')} fixes the split: leave out --{drawn[0]}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as run.json keeps them."""
@@ -127,6 +143,8 @@ def split_of(scene: Scene, options: SceneOptions, seed: int) -> SceneSplit:
         raise InputError(
             f"a window of {options.window} is larger than the scene of {height}×{width}; --window {most} is the most"
         )
+    if scene.parts is not None:
+        return fixed_split(scene.truth, scene.parts, scene.labels, seed=seed)
     return split_scene(
         scene.truth, scene.labels, kind=options.split, train=options.train, window=options.window, seed=seed
     )
