@@ -153,8 +153,9 @@ def mapper_of(name: str = "corn") -> Mapper:
 def mapped_of(name: str = "corn") -> Mapped:
     pixels = {f"{name}{number}": number for number in range(1000)}
     return Mapped(
-        files=(f"{name}.png",), pixels=pixels, masked=500, mean_confidence=0.75, correct=3, labeled=4, unknown=()
-    )
+        files=(f"{name}.png",), pixels=pixels, masked=500, mean_confidence=0.75, correct=3, labeled=4, scores=None,
+        same_cube=None, training_pixels=None, unknown=(),
+    )  # fmt: skip
 
 
 def scene_of(name: str = "salinas") -> Scene:

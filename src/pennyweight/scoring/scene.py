@@ -51,7 +51,7 @@ class PixelScores:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class SceneEvaluation(PixelScores, Summary):
+class SceneEvaluation(Summary, PixelScores):
     """Scores of a classifier on the test pixels of a scene."""
 
     source: str

@@ -43,8 +43,8 @@ class Mapper(Summary):
     labels: tuple[str, ...]
     ids: tuple[int, ...]
     """Ids of the classes in the label map of training, in the order of `labels`."""
-    choice: BandChoice
-    """Bands of a cube that the network takes."""
+    choice: BandChoice | None = None
+    """Bands of a cube that the network takes; None for all."""
     fingerprint: str = ""
     """Digest of the scene of training."""
     cube_fingerprint: str | None = None
@@ -69,7 +69,7 @@ class Mapper(Summary):
 
     def _facts(self) -> Facts:
         yield "engine", type(self.engine).__name__
-        left = "" if self.choice.is_whole else f" of {self.choice.total:,} ({self.choice})"
+        left = "" if self.choice is None or self.choice.is_whole else f" of {self.choice.total:,} ({self.choice})"
         yield "input", f"{self.engine.bands:,} bands{left}, windows of {self.engine.window}×{self.engine.window}"
         yield classes(self.labels)
 
