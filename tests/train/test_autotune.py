@@ -3,12 +3,12 @@
 import os
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -368,14 +368,15 @@ def test_where_time_is_short_nothing_is_compiled(
 def test_a_way_that_is_much_slower_is_given_up(
     make_network: Make, make_pictures: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step, steps = room.Trainer.step, Counter[str]()
+    step, steps, now = room.Trainer.step, Counter[str](), [0.0]
 
     def slow(self: room.Trainer, batch: Any) -> tuple[float, float]:
         steps[self.recipe.precision] += 1
-        time.sleep(0.2 * (self.recipe.precision == "bfloat16"))
+        now[0] += 0.2 if self.recipe.precision == "bfloat16" else 0.01
         return step(self, batch)
 
     monkeypatch.setattr(room.Trainer, "step", slow)
+    monkeypatch.setattr(room, "time", SimpleNamespace(perf_counter=lambda: now[0]))
     found = measured(make_network(), make_pictures(CLASSES), tmp_path)
     assert steps == {"float32": 2 * (room.WARM_UP + room.TIMED), "bfloat16": room.WARM_UP + 1}
     assert [way.precision for way in found.ways] == ["float32", "float32", "bfloat16"]
