@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import cohen_kappa_score, recall_score
 
 from pennyweight.scoring.baselines import Spectra, nearest_neighbor, rbf_svm
 from pennyweight.scoring.leakage import Leakage
-from pennyweight.scoring.scene import mean_and_deviation, score_scene
+from pennyweight.scoring.scene import mean_and_deviation, score_pixels, score_scene
 
 NONE = Leakage(
     window=3, test_windows=8, share=0, mean_training_pixels=0, share_own_class=0, mean_training_pixels_own_class=0
@@ -47,3 +48,15 @@ def test_baselines_tell_rings_apart_where_a_line_could_not(classify: object) -> 
     values = (radius * np.array([np.cos(angles), np.sin(angles)])).T.astype(np.float32)
     train, val = (Spectra(values[part], targets[part]) for part in (np.s_[:100], np.s_[100:140]))
     assert (classify(train, val, values[140:]) == targets[140:]).mean() > 0.95  # type: ignore[operator]
+
+
+def test_scores_have_the_bits_of_scikit_learn() -> None:
+    draw = np.random.default_rng(0)
+    for classes, pixels in ((2, 40), (7, 300), (16, 900), (30, 100)):
+        targets = draw.integers(0, classes, pixels)
+        answers = np.where(draw.random(pixels) < 0.7, targets, draw.integers(0, classes, pixels))
+        found = score_pixels(answers, targets, labels=[str(number) for number in range(classes)])
+        assert found.kappa == cohen_kappa_score(targets, answers)
+        assert found.average_accuracy == recall_score(
+            targets, answers, average="macro", labels=np.unique(targets), zero_division=0.0
+        )

@@ -91,14 +91,11 @@ def score_pixels(answers: NDArray[np.integer], targets: NDArray[np.integer], *, 
     np.add.at(confusion, (targets, answers), 1)
     right, support, predicted = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
     recall, precision = right / np.maximum(support, 1), right / np.maximum(predicted, 1)
-    pixels = len(targets)
-    by_chance = pixels - float((support / pixels) @ predicted)
     return PixelScores(
-        pixels=pixels,
+        pixels=len(targets),
         overall_accuracy=float((answers == targets).mean()),
         average_accuracy=float(recall[support > 0].mean()),
-        # With one class only, always predicted, kappa would be 0 / 0.
-        kappa=1 - float(pixels - right.sum()) / by_chance if by_chance > 0 else 1.0,
+        kappa=_kappa(confusion),
         per_class=tuple(
             PixelScore(label=label, accuracy=float(r), precision=float(p), pixels=int(n))
             for label, r, p, n in zip(labels, recall, precision, support, strict=True)
@@ -106,6 +103,17 @@ def score_pixels(answers: NDArray[np.integer], targets: NDArray[np.integer], *, 
         confusion=tuple(tuple(int(cell) for cell in row) for row in confusion),
         labels=tuple(labels),
     )
+
+
+def _kappa(confusion: NDArray[np.int64]) -> float:
+    """Return Cohen's kappa to scikit-learn's last bit: a map from a bundle is scored without it."""
+    seen = (confusion.sum(axis=0) + confusion.sum(axis=1)) > 0
+    counts = confusion[np.ix_(seen, seen)].astype(np.float64)
+    wrong = 1.0 - np.eye(len(counts))
+    by_chance = np.outer(counts.sum(axis=0), counts.sum(axis=1)) / counts.sum()
+    expected = np.sum(wrong * by_chance)
+    # With one class only, always predicted, kappa would be 0 / 0.
+    return float(1 - np.sum(wrong * counts) / expected) if expected else 1.0
 
 
 def score_scene(
