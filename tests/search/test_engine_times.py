@@ -115,6 +115,7 @@ def test_an_engine_of_this_machine_is_learned_from_timed_bundles(monkeypatch: py
     from pennyweight.search import measure
 
     monkeypatch.setattr(measure, "LEARNED_FROM", FEW)
+    monkeypatch.setattr(measure, "TRIES", 1)
     conditions = measure.conditions_of(EngineChoice(), threads=1, batch=1, int8=False)
     counts: list[int] = []
     times = measure.learn_engine_times(conditions, created="now", advance=counts.append)

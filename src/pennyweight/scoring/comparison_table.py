@@ -55,7 +55,9 @@ def comparison_notes(found: Comparison) -> list[str]:
             "pictures."
         )
     if single:
-        lines.append("Of one run: the interval is for other pictures.")
+        lines.append(
+            "Each network has one run: the interval says what other test pictures might change, not other seeds."
+        )
     tests = [*["Welch's t test over seeds"] * welch, *["McNemar's test of two runs"] * alone]
     if found.differences:
         lines.append(

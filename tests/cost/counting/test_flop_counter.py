@@ -27,11 +27,14 @@ PATTERNS = (
 @pytest.mark.slow
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_macs_are_those_of_torchs_counter(pattern: str) -> None:
-    """It counts two operations for each multiply-accumulate. There is no exception among these names."""
+    """It counts two operations for each multiply-accumulate. There is no exception among all of these names.
+
+    Every one of ours is compared, and each third of the others.
+    """
     if pattern.startswith("timm:"):
         pytest.importorskip("timm")
     differing = {}
-    for name in zoo.names(pattern):
+    for name in list(zoo.names(pattern))[:: 1 if pattern == "*" else 3]:
         network = open_weighable(name)
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             network.model(torch.empty(1, *network.input_shape, device="meta"))
