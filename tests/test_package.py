@@ -451,7 +451,7 @@ def every_call(folder: Path, bundle: Path, pictures: Path) -> dict[str, Callable
         "Suggestions": lambda: pw.Suggestions(source="x", labels=("a",), pictures=(), considered=0, known=0).to_dict(),
         "review": lambda: pw.review(run).to_dict(),
         "Review": lambda: pw.Review(source="x", labels=("a", "b"), pictures=(), likely_errors=0).to_dict(),
-        "compare": lambda: pw.compare([run, bundle]).networks,
+        "compare": lambda: pw.compare([run, pw.export(run, folder / "compared.onnx").path]).networks,
         "Comparison": lambda: pw.Comparison(
             source="x", split="test", images=1, left_out={}, networks=(), differences=()
         ).to_dict(),

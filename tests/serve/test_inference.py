@@ -199,6 +199,7 @@ def test_the_openapi_document_has_every_path(client: Any) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:It looks like `register_random`")  # of trio, which the browser's driver imports
 def test_schemathesis_finds_no_answer_outside_of_the_document(client: Any, picture_file: Any, tmp_path: Path) -> None:
     from hypothesis import HealthCheck, given, settings
     from hypothesis import strategies as st

@@ -182,7 +182,8 @@ def _member(each: RunOrBundle) -> _Member:
     if not isinstance(trained, Bundle):
         raise InputError(f"{each} is not a run or a bundle, which `compare` takes")
     known = trained.manifest
-    return _Member(trained, str(trained.path), str(known.network["name"]), tuple(known.labels), None, str(trained.path))
+    name = str(known.network.get("name", trained.path.stem))
+    return _Member(trained, str(trained.path), name, tuple(known.labels), None, str(trained.path))
 
 
 def _unseen_by_any(

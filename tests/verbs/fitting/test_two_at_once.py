@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -17,7 +18,6 @@ import numpy as np
 import pytest
 
 import pennyweight as pw
-from pennyweight.cli import main
 from pennyweight.core.errors import RunError
 from pennyweight.core.locks import holding
 from pennyweight.train import Ranks
@@ -44,28 +44,41 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+TOGETHER = """
+import json, os, sys
+from pathlib import Path
+import pennyweight.verbs.fit
+from pennyweight.cli import main
+
+folder, ready, go = Path(sys.argv[1]), *os.pipe()
+children = []
+for number, command in enumerate(json.loads(sys.argv[2])):
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            os.close(go)
+            os.chdir(folder)
+            with Path(folder, f"err-{number}").open("w") as err, Path(os.devnull).open("w") as out:
+                sys.stderr, sys.stdout = err, out
+                os.read(ready, 1)  # ends when the parent closes its side
+                status = main(command)
+        finally:
+            os._exit(status)
+    children.append(child)
+os.close(ready)
+os.close(go)
+print(json.dumps([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]))
+"""
+"""A process of its own, because torch forbids forks where a gradient was computed on another device."""
+
+
 def together(commands: Sequence[Sequence[str]], folder: Path) -> list[tuple[int, str]]:
     """Run the commands in processes that begin at the same moment in `folder`; status and standard error of each."""
-    ready, go = os.pipe()
-    children = []
-    for number, command in enumerate(commands):
-        child = os.fork()
-        if not child:
-            status = 1
-            try:
-                os.close(go)
-                os.chdir(folder)
-                with Path(folder, f"err-{number}").open("w") as err, Path(os.devnull).open("w") as out:
-                    sys.stderr, sys.stdout = err, out
-                    os.read(ready, 1)  # ends when the parent closes its side
-                    status = main(list(command))
-            finally:
-                os._exit(status)
-        children.append(child)
-    os.close(ready)
-    os.close(go)
-    statuses = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-    return [(status, (folder / f"err-{number}").read_text()) for number, status in enumerate(statuses)]
+    ended = subprocess.run(
+        [sys.executable, "-c", TOGETHER, str(folder), json.dumps(commands)], check=True, capture_output=True, text=True
+    )
+    return [(status, (folder / f"err-{number}").read_text()) for number, status in enumerate(json.loads(ended.stdout))]
 
 
 def runs_in(folder: Path) -> dict[int, tuple[str, dict[str, Any]]]:
