@@ -150,7 +150,7 @@ def test_the_readme_runs(cache: Path, tmp_path: Path, monkeypatch: pytest.Monkey
             pixels = np.clip(draw.normal(level, 40, (48, 64, 3)), 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{number}.jpg")
     shutil.copy(tmp_path / "photos" / "cats" / "0.jpg", tmp_path / "holiday.jpg")
-    assert run_page(ROOT / "README.md", tmp_path) == 9
+    assert run_page(ROOT / "README.md", tmp_path) == 10
 
 
 def test_pages_with_something_to_run_are_found() -> None:

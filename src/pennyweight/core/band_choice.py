@@ -14,6 +14,15 @@ from pennyweight.core.errors import InputError
 __all__ = ["BandChoice", "spell_bands"]
 
 
+MOST = 65_535
+"""Bands of the largest cube; those of a damaged file may be any number."""
+
+
+def _refuse_many(total: int) -> None:
+    if not 0 < total <= MOST:
+        raise InputError(f"a cube has from 1 to {MOST:,} bands, not {total}")
+
+
 def spell_bands(numbers: Sequence[int]) -> str:
     """Return band numbers, counted from 0, as a user writes them from 1: [0, 1, 2, 5] -> "1-3,6"."""
     runs: list[list[int]] = []
@@ -36,12 +45,14 @@ class BandChoice:
 
     @classmethod
     def whole(cls, total: int) -> BandChoice:
-        """Choose every band."""
+        """Choose every band. Raises InputError for more than MOST."""
+        _refuse_many(total)
         return cls(tuple(range(total)), total)
 
     @classmethod
     def parse(cls, text: str, total: int) -> BandChoice:
         """Read numbers from 1 and ranges, such as 1-129,136-224. Raises InputError for anything else."""
+        _refuse_many(total)
         chosen: set[int] = set()
         for part in text.split(","):
             first, dash, last = part.strip().partition("-")
