@@ -97,6 +97,7 @@ def test_a_cheaper_network_within_the_noise_is_named() -> None:
     assert cheapest_alike([kept, trials[1]], kept) is None
 
 
+@pytest.mark.slow
 def test_networks_in_the_cache_are_tried_and_the_table_is_kept(
     photographs: Path, at_hand: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -221,6 +222,7 @@ def test_seeds_in_folds_choose_for_themselves(photographs: Path, at_hand: Path, 
     assert all(pw.Run(tmp_path / "seeds" / f"seed-{seed}").info.networks for seed in range(2))
 
 
+@pytest.mark.slow
 def test_too_few_pictures_keep_the_usual_network(photographs: Path, at_hand: Path, tmp_path: Path) -> None:
     few = tmp_path / "few"
     for path in sorted(photographs.glob("*/1?.png")):

@@ -123,6 +123,7 @@ def _stopping(advance: Callable[[Phase, int], None], name: str) -> Callable[...,
     return stopping
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_resumes_to_equal_bits(
     folded: pw.Run, fit_small: Fit, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

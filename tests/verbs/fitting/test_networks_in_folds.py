@@ -66,6 +66,7 @@ def test_every_picture_is_scored_once_and_all_teach(scratch: pw.Run, shapes: Pat
     assert "3 folds, every picture once" in scratch.report_path.read_text()
 
 
+@pytest.mark.slow
 def test_a_fold_is_answered_by_a_training_that_never_had_it(fit_small: Fit, tmp_path: Path) -> None:
     """Labels that say nothing are learned by heart, and answered like chance all the same."""
     draw = np.random.default_rng(0)
@@ -213,6 +214,7 @@ def test_labels_drawn_at_random_score_chance(
         assert low <= 1 / 3 <= high
 
 
+@pytest.mark.slow
 def test_copies_of_a_picture_are_never_on_both_sides(fit_small: Fit, tmp_path: Path) -> None:
     """Pictures of noise come in threes, each with labels of its own: known by heart, a copy would be answered right."""
     draw = np.random.default_rng(1)
