@@ -100,14 +100,10 @@ def read(file: bytes, most_pixels: int, levels: Levels = ()) -> NDArray[np.uint8
 def values(file: bytes, most_pixels: int) -> NDArray[Any]:
     """Read the stored values (H, W, bands), uint8 or uint16, of a `.npy` or TIFF file. Raises as `read` does."""
     if is_array(file):
-        with _stream(file) as stream:
-            sides, dtype = _array_header(stream)
-            _limit(sides, most_pixels)
-            _require_bytes(dtype)
-            if len(file) - stream.tell() < math.prod(sides) * dtype.itemsize:
-                raise ValueError("array file is truncated")
-            stream.seek(0)
-            array = np.lib.format.read_array(stream, allow_pickle=False)
+        try:
+            array = _array(file, most_pixels)
+        except SystemError:  # Python 3.11 may lose count of its parser's depth where threads parse headers together
+            array = _array(file, most_pixels)
     elif is_tiff(file):
         array = _tiff(file, most_pixels)
     else:
@@ -115,6 +111,18 @@ def values(file: bytes, most_pixels: int) -> NDArray[Any]:
     if array.dtype == ">u2":
         array = array.astype(np.uint16)
     return array if array.ndim == 3 else array[..., None]
+
+
+def _array(file: bytes, most_pixels: int) -> NDArray[Any]:
+    with _stream(file) as stream:
+        sides, dtype = _array_header(stream)
+        _limit(sides, most_pixels)
+        _require_bytes(dtype)
+        if len(file) - stream.tell() < math.prod(sides) * dtype.itemsize:
+            raise ValueError("array file is truncated")
+        stream.seek(0)
+        array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
+        return array
 
 
 def _require_bytes(dtype: Any) -> None:
