@@ -3,7 +3,7 @@
     python benchmarks/pick.py [--ms 8] [--params 4M] [--threads 2] [--int8] [--fitting 30] [--others 40]
 
 It searches once, with the engine's times at hand. Then it times the chosen network as the graph that `export` writes,
-and as graphs for timing (decision 0090) some that are said to fit, and others that taught the predictions nothing.
+and as graphs for timing (decision 0090): some that are said to fit, and some that taught nothing to the predictions.
 """
 
 import argparse

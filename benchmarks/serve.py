@@ -83,10 +83,10 @@ class Measured:
     p50_ms: float
     p90_ms: float
     p99_ms: float
-    """Of the requests that were answered with 200."""
+    """Latencies of the requests that were answered with 200."""
     most_ms: float
     refused_p99_ms: float | None
-    """Of the requests that were answered with 503."""
+    """99th percentile of the latencies of requests that were answered with 503."""
     begin_mib: float
     end_mib: float
     processor_ms: float
@@ -156,7 +156,7 @@ class Load:
         self.took.setdefault(status, []).append(time.perf_counter() - due)
 
     async def run(self, rate: float, seconds: float, seed: int) -> None:
-        """Send requests at random times for so many seconds, and wait for the last answer."""
+        """Send requests at random times for `seconds`, and wait for the last answer."""
         draw, tasks = random.Random(seed), set()
         due = time.perf_counter() + 0.05
         end = due + seconds

@@ -68,7 +68,7 @@ class Outputs(NamedTuple):
             )
 
     def sinks(self, labels: int) -> list[AbstractContextManager[answers.Sink]]:
-        """Open the outputs of --csv, --jsonl and --json for a network of so many labels; none means a table."""
+        """Open the outputs of --csv, --jsonl and --json for that number of labels; without them a table is printed."""
         sinks: list[AbstractContextManager[answers.Sink]] = []
         if self.csv is not None:
             sinks.append(answers.as_csv(self.csv, min(self.top, labels)))

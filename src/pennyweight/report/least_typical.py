@@ -39,7 +39,7 @@ class LeastTypical:
     calibration: str
     """Line on the held-out pictures."""
     least_typical: float = LEAST_TYPICAL
-    """Share of good pictures that are as untypical, of those that the held-out pictures can tell."""
+    """Share of good pictures below the threshold, as finely as the held-out pictures can tell."""
     drawn: Mapping[Part, tuple[int, int]] = field(default_factory=dict)
     """Number of pictures that were measured, and of all, where some were drawn."""
 

@@ -41,7 +41,7 @@ class Cell(NamedTuple):
 
 
 def significant(value: float | None, digits: int) -> str:
-    """Format a number to so many digits, zeros at the end included; the whole part stays: 3.5, 4 digits -> "3.500"."""
+    """Format a number with `digits` significant digits, but never round its whole part: 3.5 with 4 is "3.500"."""
     if value is None or not math.isfinite(value):
         return "–"
     decimals = digits - 1 - math.floor(math.log10(abs(value))) if value else digits - 1

@@ -47,7 +47,7 @@ class Log:
         try:
             stream.write(f"{line}\n")
             stream.flush()
-        except (OSError, ValueError):  # whoever read the log is gone; the server goes on
+        except (OSError, ValueError):  # the program that read the log has ended; the server goes on
             return
 
 

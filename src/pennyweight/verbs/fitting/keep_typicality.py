@@ -189,7 +189,7 @@ def _keep(session: RunSession, training: Training, held_out: HeldOut) -> None:
 
 
 def _are_enough(session: RunSession, count: int, what: str) -> bool:
-    """Return True if so many held-out pictures can tell 5%; otherwise note that they cannot."""
+    """Return True if there are enough held-out pictures to tell 5%; otherwise note that there are too few."""
     if (too_few := _too_few(count, what)) is not None:
         session.shown.note(too_few)
     return too_few is None

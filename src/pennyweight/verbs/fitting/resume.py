@@ -50,7 +50,7 @@ def find_record(out: str | os.PathLike[str] | None, source: str, among: Sequence
 
 
 def find_tried(out: str | os.PathLike[str] | None, source: str) -> RunRecord | None:
-    """Return the record of the run that a command resumes, of those that kept one of several networks; None without."""
+    """Return the record of the run to resume, if `fit` chose its network among several; None otherwise."""
     folders = Path("runs").glob(f"{glob.escape(source)}-*") if out is None else [Path(out)]
     found = []
     for folder in folders:
